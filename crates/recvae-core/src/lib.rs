@@ -5,6 +5,7 @@ mod error;
 mod ids;
 mod interactions;
 mod options;
+mod random;
 mod threads;
 
 pub use csr::Csr;
@@ -12,4 +13,5 @@ pub use error::{Error, Result};
 pub use ids::Ids;
 pub use interactions::{Interactions, Thresholds};
 pub use options::{OptionInfo, Options};
+pub use random::{Philox, Stream};
 pub use threads::Threads;
