@@ -244,7 +244,7 @@ mod tests {
             }
             assert_uniform(&counts);
         }
-        let (mut stream, n) = (Stream::new(2, 0), u64::MAX / 3 * 2);
+        let (mut stream, n) = (Stream::new(2, 0), u64::MAX / 3 * 2 + 1);
         let mut counts = [0; 2];
         for _ in 0..10_000 {
             // Without the rejection step, every other value would be twice as likely.
