@@ -2,16 +2,31 @@
 
 mod csr;
 mod error;
+mod evaluate;
 mod ids;
 mod interactions;
+mod linalg;
+mod model;
 mod options;
 mod random;
+mod real;
+mod recommend;
+mod statistics;
+#[cfg(test)]
+mod test_support;
 mod threads;
 
 pub use csr::Csr;
 pub use error::{Error, Result};
+pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
 pub use interactions::{Interactions, Thresholds};
+pub use model::{
+    Ease, EaseOptions, Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, Popularity, PopularityOptions,
+    Precision, Progress, TensorData, TensorSource,
+};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
+pub use recommend::{Scored, recommend, top_k};
+pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
 pub use threads::Threads;

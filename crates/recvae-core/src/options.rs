@@ -158,7 +158,14 @@ pub(crate) fn known_keys<'a>(value: &'a Value, owner: &str, known: &[String]) ->
     };
     for key in given.keys() {
         if !known.contains(key) {
-            return Err(Error::invalid_argument(format!("{owner} option"), format!("'{key}'"), known.join(", ")));
+            return Err(Error::invalid_argument(
+                format!("{owner} option"),
+                format!("'{key}'"),
+                match known {
+                    [] => "no option at all".to_owned(),
+                    known => known.join(", "),
+                },
+            ));
         }
     }
     Ok(given)
@@ -184,18 +191,18 @@ macro_rules! options {
             $(
                 $(#[doc = $doc:literal])+
                 $field:ident: $type:ty = $default:expr, $range:expr $(, search = [$($search:expr),+])?;
-            )+
+            )*
         }
     ) => {
         $(#[doc = $struct_doc])+
         #[derive(Clone, Debug, PartialEq)]
         pub struct $name {
-            $($(#[doc = $doc])+ pub $field: $type,)+
+            $($(#[doc = $doc])+ pub $field: $type,)*
         }
 
         impl Default for $name {
             fn default() -> Self {
-                Self { $($field: $default,)+ }
+                Self { $($field: $default,)* }
             }
         }
 
@@ -203,6 +210,7 @@ macro_rules! options {
             fn describe() -> Vec<$crate::options::OptionInfo> {
                 #[allow(unused_imports)]
                 use $crate::options::{OptionValue, Range::*};
+                #[allow(unused_variables)] // a set without options
                 let defaults = Self::default();
                 vec![$($crate::options::OptionInfo {
                     name: $crate::options::camel_case(stringify!($field)),
@@ -211,28 +219,32 @@ macro_rules! options {
                     allowed: $range.describe(&<$type>::expected()),
                     doc: [$($doc),+].map(str::trim).join(" "),
                     search: vec![$($(serde_json::json!($search)),+)?],
-                }),+]
+                }),*]
             }
 
             fn from_json(value: &serde_json::Value) -> $crate::error::Result<Self> {
                 #[allow(unused_imports)]
                 use $crate::options::Range::*;
-                let names = [$($crate::options::camel_case(stringify!($field))),+];
+                let names: Vec<String> = vec![$($crate::options::camel_case(stringify!($field))),*];
+                #[allow(unused_variables)]
                 let given = $crate::options::known_keys(value, $owner, &names)?;
+                #[allow(unused_variables)]
                 let defaults = Self::default();
                 let options = Self {
                     $($field: $crate::options::read(
                         given, &$crate::options::camel_case(stringify!($field)), defaults.$field, $range,
-                    )?,)+
+                    )?,)*
                 };
                 $($check(&options)?;)?
                 Ok(options)
             }
 
             fn to_json(&self) -> serde_json::Value {
+                #[allow(unused_imports)]
                 use $crate::options::OptionValue;
+                #[allow(unused_mut)]
                 let mut object = serde_json::Map::new();
-                $(object.insert($crate::options::camel_case(stringify!($field)), self.$field.to_json());)+
+                $(object.insert($crate::options::camel_case(stringify!($field)), self.$field.to_json());)*
                 object.into()
             }
         }

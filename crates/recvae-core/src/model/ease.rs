@@ -1,0 +1,203 @@
+//! EASE^R: scores are `x B`, where `B` minimises `||X - X B||^2 + lambda ||B||^2` with a zero diagonal.
+//!
+//! With `G = X' X` and `P = (G + lambda I)^-1` the minimum is `B_ij = -P_ij / P_jj` off the diagonal: one Gram matrix, one
+//! inverse, nothing random. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`.
+//!
+//! Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8, arXiv 1905.03375.
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::{Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, TensorData, TensorSource, check_scores};
+use crate::csr::Csr;
+use crate::error::{Error, Result};
+use crate::linalg::{gram, invert_positive_definite};
+use crate::options::{Options, choice, options};
+use crate::real::Real;
+
+choice! {
+    /// Floating point type of the factorisation and of the stored matrix.
+    pub enum Precision {
+        /// 4 bytes a number.
+        F32 = "f32",
+        /// 8 bytes a number, for a small `lambda` on data that f32 cannot factor.
+        F64 = "f64",
+    }
+}
+
+options! {
+    /// Options of EASE^R.
+    pub struct EaseOptions for "ease" {
+        /// Weight of the squared norm of B: the more, the fewer interactions per item there are to trust. In units of
+        /// users.
+        lambda: f64 = 500.0, Above(0.0),
+            search = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
+        /// Floating point type of the factorisation and of the stored matrix.
+        precision: Precision = Precision::F32, Any;
+    }
+}
+
+/// The EASE^R model.
+pub struct Ease<T> {
+    options: EaseOptions,
+    n_items: usize,
+    /// B of shape `(n_items, n_items)`, row-major.
+    weights: Vec<T>,
+}
+
+pub(super) fn fit(
+    options: &EaseOptions,
+    train: &Csr,
+    _validation: Option<HeldOutRows<'_>>,
+    _on_progress: OnProgress<'_>,
+) -> Result<Fit> {
+    let model: Box<dyn Model> = match options.precision {
+        Precision::F32 => Box::new(Ease::<f32>::fit(options, train)?),
+        Precision::F64 => Box::new(Ease::<f64>::fit(options, train)?),
+    };
+    Ok(Fit { model, epochs: vec![] })
+}
+
+#[allow(private_bounds)]
+impl<T: Real> Ease<T> {
+    fn fit(options: &EaseOptions, train: &Csr) -> Result<Self> {
+        let n = train.n_cols();
+        let mut inverse = gram::<T>(train);
+        for item in 0..n {
+            inverse[item * (n + 1)] += T::of(options.lambda);
+        }
+        let mut weights = invert_positive_definite(&mut inverse, n).map_err(|pivot| {
+            let way_out = match options.precision {
+                Precision::F32 => "a larger lambda, or precision 'f64'",
+                Precision::F64 => "a larger lambda",
+            };
+            Error::Numerical(format!(
+                "EASE^R: the Gram matrix plus lambda = {} on its diagonal is not positive definite in {} (pivot {pivot} \
+                 of {n}); the way out: {way_out}",
+                options.lambda,
+                options.precision.word(),
+            ))
+        })?;
+        scale_to_weights(&inverse, &mut weights, n);
+        Ok(Self { options: options.clone(), n_items: n, weights })
+    }
+}
+
+/// `B_ij = -P_ij / P_jj` with a zero diagonal from the half-filled symmetric `P`. Works in squares so that the half which
+/// has to be read across stays in the cache.
+fn scale_to_weights<T: Real>(inverse: &[T], weights: &mut [T], n: usize) {
+    const SQUARE: usize = 64;
+    let scale: Vec<T> = (0..n).map(|j| -T::ONE / inverse[j * (n + 1)]).collect();
+    weights.par_chunks_mut(SQUARE * n).enumerate().for_each(|(block, rows)| {
+        let first = block * SQUARE;
+        for columns in (0..n).step_by(SQUARE) {
+            for (i, row) in (first..).zip(rows.chunks_exact_mut(n)) {
+                for j in columns..(columns + SQUARE).min(n) {
+                    let entry = if i <= j { inverse[i * n + j] } else { inverse[j * n + i] };
+                    row[j] = if i == j { T::ZERO } else { entry * scale[j] };
+                }
+            }
+        }
+    });
+}
+
+pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    let (options, shape) = (options.clone(), [n_items, n_items]);
+    Ok(match options.precision {
+        Precision::F32 => Box::new(Ease { options, n_items, weights: tensors.f32("weights", &shape)? }),
+        Precision::F64 => Box::new(Ease { options, n_items, weights: tensors.f64("weights", &shape)? }),
+    })
+}
+
+macro_rules! model {
+    ($type:ty, $variant:ident) => {
+        impl Model for Ease<$type> {
+            fn kind(&self) -> ModelKind {
+                ModelKind::Ease
+            }
+
+            fn n_items(&self) -> usize {
+                self.n_items
+            }
+
+            fn options(&self) -> Value {
+                self.options.to_json()
+            }
+
+            fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+                check_scores(histories, self.n_items, scores)?;
+                scores.par_chunks_mut(self.n_items).zip(histories).for_each(|(scores, history)| {
+                    score_one(&self.weights, history, scores);
+                });
+                Ok(())
+            }
+
+            fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
+                let data = TensorData::$variant((&self.weights[..]).into());
+                Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
+            }
+        }
+    };
+}
+model!(f32, F32);
+model!(f64, F64);
+
+/// The sum of the rows of B that belong to a history, in pieces that stay in the first-level cache.
+fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
+    const PIECE: usize = 2048;
+    let n = scores.len();
+    let mut sums = [T::ZERO; PIECE];
+    for (piece, scores) in scores.chunks_mut(PIECE).enumerate() {
+        let sums = &mut sums[..scores.len()];
+        sums.fill(T::ZERO);
+        for &item in history {
+            let row = &weights[item as usize * n + piece * PIECE..][..sums.len()];
+            for (sum, &weight) in sums.iter_mut().zip(row) {
+                *sum += weight;
+            }
+        }
+        for (score, &sum) in scores.iter_mut().zip(&*sums) {
+            *score = sum.to_f64() as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support::Golden;
+
+    /// The golden files hold f64; relative to the largest entry, since single entries come close to zero.
+    fn close(ours: &[f64], golden: &[f64], tolerance: f64) {
+        let scale = golden.iter().fold(0f64, |max, value| max.max(value.abs()));
+        for (ours, golden) in ours.iter().zip(golden) {
+            assert!((ours - golden).abs() <= tolerance * scale, "{ours} against {golden}");
+        }
+    }
+
+    #[test]
+    fn matches_the_reference() {
+        for lambda in ["0.5", "10", "200"] {
+            let golden = Golden::read(&format!("ease_lambda{lambda}"));
+            let x = golden.csr("x");
+            let options = EaseOptions { lambda: golden.values("lambda")[0], precision: Precision::F64 };
+            let model = Ease::<f64>::fit(&options, &x).unwrap();
+            close(&model.weights, golden.values("b"), 1e-9);
+            assert!((0..x.n_cols()).all(|item| model.weights[item * (x.n_cols() + 1)] == 0.0));
+            let mut scores = vec![0f32; x.n_rows() * x.n_cols()];
+            model.score(&x.rows().collect::<Vec<_>>(), &mut scores).unwrap();
+            // Scores leave the model in f32.
+            close(&scores.iter().map(|&s| s.into()).collect::<Vec<_>>(), golden.values("scores"), 1e-7);
+            let exact: Vec<f64> = x
+                .rows()
+                .flat_map(|row| {
+                    (0..x.n_cols()).map(|j| row.iter().map(|&i| model.weights[i as usize * x.n_cols() + j]).sum())
+                })
+                .collect();
+            close(&exact, golden.values("scores"), 1e-9);
+            // f32: n * eps * condition number (about 300 / lambda) leaves four digits at the smallest lambda.
+            let model = Ease::<f32>::fit(&EaseOptions { precision: Precision::F32, ..options }, &x).unwrap();
+            close(&model.weights.iter().map(|&w| w.into()).collect::<Vec<_>>(), golden.values("b"), 1e-4);
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Popularity: the number of training users per item is every user's score. The floor that any model must clear.
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::{Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, TensorData, TensorSource, check_scores};
+use crate::csr::Csr;
+use crate::error::Result;
+use crate::options::{Options, options};
+
+options! {
+    /// Popularity counts; there is nothing to choose.
+    pub struct PopularityOptions for "popularity" {}
+}
+
+/// The popularity model.
+pub struct Popularity {
+    /// Shape `(n_items,)`.
+    scores: Vec<f32>,
+}
+
+pub(super) fn fit(
+    _options: &PopularityOptions,
+    train: &Csr,
+    _validation: Option<HeldOutRows<'_>>,
+    _on_progress: OnProgress<'_>,
+) -> Result<Fit> {
+    let scores = train.column_counts().into_iter().map(|count| count as f32).collect();
+    Ok(Fit { model: Box::new(Popularity { scores }), epochs: vec![] })
+}
+
+pub(super) fn load(_options: &PopularityOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    Ok(Box::new(Popularity { scores: tensors.f32("scores", &[n_items])? }))
+}
+
+impl Model for Popularity {
+    fn kind(&self) -> ModelKind {
+        ModelKind::Popularity
+    }
+
+    fn n_items(&self) -> usize {
+        self.scores.len()
+    }
+
+    fn options(&self) -> Value {
+        PopularityOptions {}.to_json()
+    }
+
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+        check_scores(histories, self.scores.len(), scores)?;
+        scores.par_chunks_mut(self.scores.len()).for_each(|row| row.copy_from_slice(&self.scores));
+        Ok(())
+    }
+
+    fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
+        Ok(vec![NamedTensor {
+            name: "scores".into(),
+            shape: vec![self.scores.len()],
+            data: TensorData::F32((&self.scores[..]).into()),
+        }])
+    }
+}

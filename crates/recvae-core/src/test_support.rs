@@ -1,0 +1,49 @@
+//! Golden vectors for the tests of this crate: see `test/fixtures/reference/README.md`.
+
+use std::collections::BTreeMap;
+
+use safetensors::SafeTensors;
+
+use crate::csr::Csr;
+
+/// One file of reference values, all of them f64.
+pub(crate) struct Golden(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
+
+impl Golden {
+    pub(crate) fn read(name: &str) -> Self {
+        let path = format!("{}/../../test/fixtures/reference/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+        let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        Self(
+            tensors
+                .iter()
+                .map(|(name, view)| {
+                    let number = |bytes: &[u8]| match view.dtype() {
+                        safetensors::Dtype::F64 => f64::from_le_bytes(bytes.try_into().unwrap()),
+                        safetensors::Dtype::I64 => i64::from_le_bytes(bytes.try_into().unwrap()) as f64,
+                        other => panic!("{name}: {other:?}"),
+                    };
+                    (name.to_owned(), (view.shape().to_vec(), view.data().chunks_exact(8).map(number).collect()))
+                })
+                .collect(),
+        )
+    }
+
+    pub(crate) fn shape(&self, name: &str) -> &[usize] {
+        &self.0.get(name).unwrap_or_else(|| panic!("no tensor {name}")).0
+    }
+
+    pub(crate) fn values(&self, name: &str) -> &[f64] {
+        &self.0.get(name).unwrap_or_else(|| panic!("no tensor {name}")).1
+    }
+
+    /// A dense 0/1 matrix as CSR.
+    pub(crate) fn csr(&self, name: &str) -> Csr {
+        let n_cols = self.shape(name)[1];
+        let rows = self
+            .values(name)
+            .chunks(n_cols)
+            .map(|row| (0u32..).zip(row).filter(|(_, value)| **value != 0.0).map(|(item, _)| item).collect::<Vec<_>>());
+        Csr::from_rows(rows, n_cols).unwrap()
+    }
+}
