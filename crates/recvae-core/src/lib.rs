@@ -7,14 +7,17 @@ mod ids;
 mod interactions;
 mod linalg;
 mod model;
+mod model_file;
 mod options;
 mod random;
 mod real;
 mod recommend;
+mod recommender;
 mod statistics;
 #[cfg(test)]
 mod test_support;
 mod threads;
+mod whole_file;
 
 pub use csr::Csr;
 pub use error::{Error, Result};
@@ -28,5 +31,6 @@ pub use model::{
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
 pub use recommend::{Scored, recommend, top_k};
+pub use recommender::{History, Recommender};
 pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
 pub use threads::Threads;

@@ -1,0 +1,210 @@
+//! A model that speaks original ids: what is saved, loaded and served.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::csr::Csr;
+use crate::error::{Error, Result};
+use crate::ids::Ids;
+use crate::model::Model;
+use crate::model_file;
+use crate::recommend::{Scored, recommend};
+
+/// A trained model with the ids of its items. It needs no training data.
+pub struct Recommender {
+    model: Box<dyn Model>,
+    items: Ids,
+    info: Value,
+}
+
+/// A history translated to item indices.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// Indices of the items that the model knows, ascending, without duplicates.
+    pub items: Vec<u32>,
+    /// Positions in the history, ascending, of ids that the model does not know.
+    pub unknown: Vec<usize>,
+}
+
+impl Recommender {
+    /// Puts a model and the ids of its items together. `info` is any JSON that should stay with the model.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if there are not as many ids as items.
+    pub fn new(model: Box<dyn Model>, items: Ids, info: Value) -> Result<Self> {
+        if model.n_items() != items.len() {
+            return Err(Error::invalid_data(format!("{} ids for a model of {} items", items.len(), model.n_items())));
+        }
+        Ok(Self { model, items, info })
+    }
+
+    /// Reads a model file; see `model_file.rs` for its layout.
+    ///
+    /// # Errors
+    /// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is truncated, altered or foreign.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let (model, items, info) = model_file::load(path.as_ref())?;
+        Self::new(model, items, info)
+    }
+
+    /// Writes a model file, whole or not at all.
+    ///
+    /// # Errors
+    /// `IO` if it cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        model_file::save(path.as_ref(), &*self.model, &self.items, &self.info)
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// The ids of the items, in order of their indices.
+    #[must_use]
+    pub fn items(&self) -> &Ids {
+        &self.items
+    }
+
+    /// What stays with the model.
+    #[must_use]
+    pub fn info(&self) -> &Value {
+        &self.info
+    }
+
+    /// Translates a history of ids.
+    pub fn history<S: AsRef<str>>(&self, ids: impl IntoIterator<Item = S>) -> History {
+        let mut history = History::default();
+        for (position, id) in ids.into_iter().enumerate() {
+            match self.items.find(id.as_ref()) {
+                Some(item) => history.items.push(item),
+                None => history.unknown.push(position),
+            }
+        }
+        history.items.sort_unstable();
+        history.items.dedup();
+        history
+    }
+
+    /// The `k` best items for each history; see [`recommend()`].
+    ///
+    /// # Errors
+    /// As [`recommend()`].
+    pub fn recommend(&self, histories: &[History], k: usize, filter_seen: bool) -> Result<Vec<Vec<Scored>>> {
+        let histories: Vec<&[u32]> = histories.iter().map(|history| &history.items[..]).collect();
+        recommend(&*self.model, &histories, k, filter_seen)
+    }
+
+    /// A matrix over `items` as a matrix over this model's items; entries of items that it does not know are dropped and
+    /// counted.
+    #[must_use]
+    pub fn translate(&self, matrix: &Csr, items: &Ids) -> (Csr, usize) {
+        if *items == self.items {
+            return (matrix.clone(), 0);
+        }
+        let index: Vec<Option<u32>> = items.iter().map(|id| self.items.find(id)).collect();
+        let mut pairs = Vec::with_capacity(matrix.nnz());
+        for (user, row) in (0u32..).zip(matrix.rows()) {
+            pairs.extend(row.iter().filter_map(|&item| Some((user, index[item as usize]?))));
+        }
+        (Csr::from_pairs(matrix.n_rows(), self.items.len(), &pairs), matrix.nnz() - pairs.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelKind;
+    use serde_json::json;
+
+    fn train() -> Csr {
+        Csr::from_rows([&[0u32, 1][..], &[1, 2], &[0, 1, 2], &[3]], 4).unwrap()
+    }
+
+    fn recommender(kind: ModelKind) -> Recommender {
+        let fit = kind.fit(&json!({}), &train(), None, &|_| {}).unwrap();
+        Recommender::new(fit.model, ["a", "b", "ç", ""].into_iter().collect(), json!({"seed": 3})).unwrap()
+    }
+
+    #[test]
+    fn histories_may_be_unsorted_doubled_and_unknown() {
+        let history = recommender(ModelKind::Popularity).history(["ç", "x", "a", "ç"]);
+        assert_eq!(history, History { items: vec![0, 2], unknown: vec![1] });
+    }
+
+    #[test]
+    fn matrices_are_translated_by_id() {
+        let ids: Ids = ["ç", "new", "a"].into_iter().collect();
+        let matrix = Csr::from_rows([&[0u32, 1, 2][..], &[1]], 3).unwrap();
+        let (translated, dropped) = recommender(ModelKind::Popularity).translate(&matrix, &ids);
+        assert_eq!((translated, dropped), (Csr::from_rows([&[0u32, 2][..], &[]], 4).unwrap(), 2));
+    }
+
+    #[test]
+    fn a_file_brings_back_the_same_scores_and_the_same_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        for &kind in ModelKind::ALL {
+            let before = recommender(kind);
+            let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+            before.save(&first).unwrap();
+            let after = Recommender::load(&first).unwrap();
+            after.save(&second).unwrap();
+            assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap());
+            assert_eq!(after.items(), before.items());
+            assert_eq!(after.info(), before.info());
+            assert_eq!(after.model().options(), before.model().options());
+            let histories = [before.history(["a"]), History::default()];
+            assert_eq!(
+                after.recommend(&histories, 3, true).unwrap(),
+                before.recommend(&histories, 3, true).unwrap(),
+                "{kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_altered_or_missing_byte_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        recommender(ModelKind::Ease).save(&path).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let refused = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            match Recommender::load(&path) {
+                Err(Error::InvalidModelFile { .. }) => {}
+                Err(other) => panic!("{other}"),
+                Ok(_) => panic!("loaded"),
+            }
+        };
+        for end in 0..whole.len() {
+            refused(&whole[..end]);
+        }
+        for at in 0..whole.len() {
+            let mut altered = whole.clone();
+            altered[at] ^= 1;
+            std::fs::write(&path, &altered).unwrap();
+            // Blanks at the end of the header and letters of its own keys carry nothing.
+            if let Ok(loaded) = Recommender::load(&path) {
+                loaded.save(&path).unwrap();
+                assert_eq!(std::fs::read(&path).unwrap(), whole, "byte {at}");
+            }
+        }
+        refused(b"PK\x03\x04 something else");
+        let longer: Vec<u8> = whole.iter().copied().chain([0]).collect();
+        refused(&longer);
+        assert!(matches!(Recommender::load(folder.path().join("none")), Err(Error::Io { .. })));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = recommender(ModelKind::Popularity);
+        for path in [folder.path().join("none/model"), folder.path().to_owned()] {
+            let Err(error) = model.save(&path) else { panic!("written") };
+            assert_eq!(error.code(), "IO");
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
