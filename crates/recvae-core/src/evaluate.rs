@@ -23,7 +23,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::model::{HeldOutRows, Model};
+use crate::model::{HeldOutRows, Scorer};
 use crate::recommend::{for_each_user, top_k};
 
 /// A metric with its list length.
@@ -157,7 +157,7 @@ impl Evaluation {
 /// # Errors
 /// `INVALID_ARGUMENT` if `metrics` is empty, `INVALID_DATA` if the items are not the model's or no user has anything held
 /// out, `NUMERICAL` if a score is not a number.
-pub fn evaluate(model: &dyn Model, held_out: HeldOutRows<'_>, metrics: &[Metric]) -> Result<Evaluation> {
+pub fn evaluate(model: &dyn Scorer, held_out: HeldOutRows<'_>, metrics: &[Metric]) -> Result<Evaluation> {
     let HeldOutRows { input, target } = held_out;
     let n_items = model.n_items();
     let Some(longest) = metrics.iter().map(|metric| metric.k()).max() else {

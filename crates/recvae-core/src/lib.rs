@@ -8,6 +8,7 @@ mod interactions;
 mod linalg;
 mod model;
 mod model_file;
+mod nn;
 mod options;
 mod random;
 mod real;
@@ -17,6 +18,7 @@ mod statistics;
 #[cfg(test)]
 mod test_support;
 mod threads;
+mod train;
 mod whole_file;
 
 pub use csr::Csr;
@@ -25,8 +27,9 @@ pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
 pub use interactions::{Interactions, Thresholds};
 pub use model::{
-    Ease, EaseOptions, Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, Popularity, PopularityOptions,
-    Precision, Progress, TensorData, TensorSource,
+    Ease, EaseOptions, EncoderKind, Fit, HeldOutRows, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor,
+    OnProgress, Popularity, PopularityOptions, Precision, PriorKind, Progress, RecVaeOptions, Scorer, TensorData,
+    TensorSource, TrainingKind,
 };
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};

@@ -13,21 +13,20 @@ use crate::error::{Error, Result};
 use crate::options::{OptionInfo, Options};
 
 mod ease;
+mod mult_vae;
 mod popularity;
+mod rec_vae;
+mod vae;
 
 pub use ease::{Ease, EaseOptions, Precision};
+pub use mult_vae::MultVaeOptions;
 pub use popularity::{Popularity, PopularityOptions};
+pub use rec_vae::{EncoderKind, KlWeightKind, PriorKind, RecVaeOptions, TrainingKind};
 
-/// A trained model of `n_items` items.
-pub trait Model: Send + Sync {
-    /// Which model it is.
-    fn kind(&self) -> ModelKind;
-
+/// What can be evaluated: it maps histories to scores of `n_items` items.
+pub trait Scorer: Sync {
     /// Number of items it scores.
     fn n_items(&self) -> usize;
-
-    /// Its options with their values.
-    fn options(&self) -> Value;
 
     /// Scores every item for a block of users, seen ones included: `scores` has shape `(histories.len(), n_items)`, row
     /// by row. A history is a strictly ascending list of item indices and may be empty. A higher score is a better
@@ -36,6 +35,15 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// `INTERNAL` if a shape does not fit: a bug in the caller.
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()>;
+}
+
+/// A trained model.
+pub trait Model: Scorer + Send {
+    /// Which model it is.
+    fn kind(&self) -> ModelKind;
+
+    /// Its options with their values.
+    fn options(&self) -> Value;
 
     /// Its parameters by name.
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>>;
@@ -200,6 +208,10 @@ kinds! {
     Popularity = "popularity", PopularityOptions, popularity;
     /// EASE^R: a linear item-item model in closed form.
     Ease = "ease", EaseOptions, ease;
+    /// Mult-VAE: a variational autoencoder with a multinomial likelihood.
+    MultVae = "mult-vae", MultVaeOptions, mult_vae;
+    /// RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.
+    RecVae = "recvae", RecVaeOptions, rec_vae;
 }
 
 /// What every fit asks of its data.
@@ -229,7 +241,7 @@ fn check_train(train: &Csr, validation: Option<HeldOutRows<'_>>) -> Result<()> {
     Ok(())
 }
 
-/// Checks the shapes that [`Model::score`] was called with.
+/// Checks the shapes that [`Scorer::score`] was called with.
 pub(crate) fn check_scores(histories: &[&[u32]], n_items: usize, scores: &[f32]) -> Result<()> {
     if scores.len() != histories.len() * n_items {
         return Err(Error::Internal(format!(

@@ -8,7 +8,9 @@
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::{Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, TensorData, TensorSource, check_scores};
+use super::{
+    Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, Scorer, TensorData, TensorSource, check_scores,
+};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::linalg::{gram, invert_positive_definite};
@@ -111,17 +113,9 @@ pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSo
 
 macro_rules! model {
     ($type:ty, $variant:ident) => {
-        impl Model for Ease<$type> {
-            fn kind(&self) -> ModelKind {
-                ModelKind::Ease
-            }
-
+        impl Scorer for Ease<$type> {
             fn n_items(&self) -> usize {
                 self.n_items
-            }
-
-            fn options(&self) -> Value {
-                self.options.to_json()
             }
 
             fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
@@ -130,6 +124,16 @@ macro_rules! model {
                     score_one(&self.weights, history, scores);
                 });
                 Ok(())
+            }
+        }
+
+        impl Model for Ease<$type> {
+            fn kind(&self) -> ModelKind {
+                ModelKind::Ease
+            }
+
+            fn options(&self) -> Value {
+                self.options.to_json()
             }
 
             fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {

@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::{Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, TensorData, TensorSource, check_scores};
+use super::{
+    Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, Scorer, TensorData, TensorSource, check_scores,
+};
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::options::{Options, options};
@@ -33,23 +35,25 @@ pub(super) fn load(_options: &PopularityOptions, n_items: usize, tensors: &dyn T
     Ok(Box::new(Popularity { scores: tensors.f32("scores", &[n_items])? }))
 }
 
-impl Model for Popularity {
-    fn kind(&self) -> ModelKind {
-        ModelKind::Popularity
-    }
-
+impl Scorer for Popularity {
     fn n_items(&self) -> usize {
         self.scores.len()
-    }
-
-    fn options(&self) -> Value {
-        PopularityOptions {}.to_json()
     }
 
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         check_scores(histories, self.scores.len(), scores)?;
         scores.par_chunks_mut(self.scores.len()).for_each(|row| row.copy_from_slice(&self.scores));
         Ok(())
+    }
+}
+
+impl Model for Popularity {
+    fn kind(&self) -> ModelKind {
+        ModelKind::Popularity
+    }
+
+    fn options(&self) -> Value {
+        PopularityOptions {}.to_json()
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {

@@ -1,0 +1,389 @@
+//! The network of RecVAE and Mult-VAE: sparse input layer, dense encoder, Gaussian sample, decoder, multinomial output.
+//!
+//! With `batch` users, `hidden_dim` and `latent_dim`: history -> input layer -> `(batch, hidden)` -> encoder -> mean and
+//! log variance, `(batch, latent)` each -> sample `z = mean + exp(log variance / 2) * noise` -> decoder -> output layer.
+//!
+//! | part | RecVAE | Mult-VAE |
+//! | --- | --- | --- |
+//! | encoder | 5 layers; each layer's pre-activation is added to the sum of all earlier outputs; swish, layer norm | one tanh layer |
+//! | decoder | linear | one tanh layer, then linear |
+
+use std::sync::Mutex;
+
+use candle_core::backprop::GradStore;
+use candle_core::{DType, Tensor, Var};
+
+use super::adam::{AdamOp, AdamStep, Moments};
+use super::batch::SparseInput;
+use super::init::Init;
+use super::input_layer::{InputLayer, InputMoments};
+use super::ops::{CompositeKl, Known, Linear, StandardKl, SwishLayerNorm, Tanh, tensor, values};
+use super::output_layer::{LogLikelihood, OutputLayer, OutputMoments, Want};
+use crate::error::{Error, Result};
+use crate::model::TensorSource;
+use crate::real::Real;
+
+const LAYER_NORM_EPSILON: f64 = 0.1;
+
+/// Sizes and parts of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Architecture {
+    pub(crate) n_items: usize,
+    pub(crate) hidden_dim: usize,
+    pub(crate) latent_dim: usize,
+    /// RecVAE's encoder instead of Mult-VAE's.
+    pub(crate) dense_encoder: bool,
+    /// Mult-VAE's decoder instead of RecVAE's.
+    pub(crate) hidden_decoder: bool,
+}
+
+/// Named variables on candle's tape.
+struct Variables(Vec<(&'static str, Var)>);
+
+/// The names of the dense layers, so that weights are found without formatting strings.
+const LAYERS: [[&str; 4]; 5] = [
+    ["", "", "ln1.weight", "ln1.bias"],
+    ["fc2.weight", "fc2.bias", "ln2.weight", "ln2.bias"],
+    ["fc3.weight", "fc3.bias", "ln3.weight", "ln3.bias"],
+    ["fc4.weight", "fc4.bias", "ln4.weight", "ln4.bias"],
+    ["fc5.weight", "fc5.bias", "ln5.weight", "ln5.bias"],
+];
+
+impl Variables {
+    fn linear<T: Real>(
+        &mut self,
+        weight: &'static str,
+        bias: &'static str,
+        inputs: usize,
+        outputs: usize,
+        init: &mut Init,
+    ) -> Result<()> {
+        self.add::<T>(weight, init.weights(inputs, outputs), &[outputs, inputs])?;
+        self.add::<T>(bias, init.biases(inputs, outputs), &[outputs])
+    }
+
+    fn add<T: Real>(&mut self, name: &'static str, values: Vec<T>, shape: &[usize]) -> Result<()> {
+        self.0.push((name, Var::from_tensor(&tensor(values, shape)?)?));
+        Ok(())
+    }
+
+    /// A variable, on the tape or off it.
+    fn get(&self, name: &str, tracked: bool) -> Result<Tensor> {
+        let (_, var) = self
+            .0
+            .iter()
+            .find(|(other, _)| *other == name)
+            .ok_or_else(|| Error::Internal(format!("no parameter '{name}'")))?;
+        Ok(if tracked { var.as_tensor().clone() } else { var.as_detached_tensor() })
+    }
+}
+
+pub(crate) struct Encoder<T> {
+    architecture: Architecture,
+    pub(crate) input: InputLayer<T>,
+    variables: Variables,
+}
+
+impl<T: Real> Encoder<T> {
+    pub(crate) fn new(architecture: Architecture, init: &mut Init) -> Result<Self> {
+        let Architecture { n_items, hidden_dim, latent_dim, .. } = architecture;
+        let input = InputLayer::new(n_items, hidden_dim, init);
+        let mut variables = Variables(vec![]);
+        if architecture.dense_encoder {
+            for [weight, bias, norm_weight, norm_bias] in LAYERS {
+                if !weight.is_empty() {
+                    variables.linear::<T>(weight, bias, hidden_dim, hidden_dim, init)?;
+                }
+                variables.add(norm_weight, vec![T::ONE; hidden_dim], &[hidden_dim])?;
+                variables.add(norm_bias, vec![T::ZERO; hidden_dim], &[hidden_dim])?;
+            }
+            variables.linear::<T>("fc_mu.weight", "fc_mu.bias", hidden_dim, latent_dim, init)?;
+            variables.linear::<T>("fc_logvar.weight", "fc_logvar.bias", hidden_dim, latent_dim, init)?;
+        } else {
+            variables.linear::<T>("q1.weight", "q1.bias", hidden_dim, 2 * latent_dim, init)?;
+        }
+        Ok(Self { architecture, input, variables })
+    }
+
+    /// Mean and log variance from what the input layer gave, shape `(batch, hidden)`.
+    fn posterior(&self, hidden: &Tensor, tracked: bool) -> Result<(Tensor, Tensor)> {
+        let get = |name| self.variables.get(name, tracked);
+        let linear = |x: &Tensor, weight, bias| Ok::<_, Error>(Linear::<T>::apply(x, &get(weight)?, &get(bias)?)?);
+        if !self.architecture.dense_encoder {
+            let latent = self.architecture.latent_dim;
+            let both = linear(&Tanh::<T>::apply(hidden)?, "q1.weight", "q1.bias")?;
+            let half = |from| Ok::<_, Error>(both.narrow(1, from, latent)?.contiguous()?);
+            return Ok((half(0)?, half(latent)?));
+        }
+        let activate = |x: &Tensor, layer: [&'static str; 4]| {
+            Ok::<_, Error>(SwishLayerNorm::<T>::apply(x, &get(layer[2])?, &get(layer[3])?, LAYER_NORM_EPSILON)?)
+        };
+        let mut output = activate(hidden, LAYERS[0])?;
+        let mut sum = output.clone();
+        for (depth, layer) in LAYERS.into_iter().enumerate().skip(1) {
+            output = activate(&(linear(&output, layer[0], layer[1])? + &sum)?, layer)?;
+            if depth + 1 < LAYERS.len() {
+                sum = (sum + &output)?;
+            }
+        }
+        Ok((linear(&output, "fc_mu.weight", "fc_mu.bias")?, linear(&output, "fc_logvar.weight", "fc_logvar.bias")?))
+    }
+
+    /// Mean and log variance off the tape.
+    pub(crate) fn encode(&self, input: &SparseInput<T>) -> Result<(Tensor, Tensor)> {
+        let hidden = tensor(self.input.forward(input), &[input.n_rows(), self.architecture.hidden_dim])?;
+        self.posterior(&hidden, false)
+    }
+}
+
+pub(crate) struct Decoder<T> {
+    hidden: Variables,
+    pub(crate) output: OutputLayer<T>,
+}
+
+impl<T: Real> Decoder<T> {
+    fn new(architecture: Architecture, init: &mut Init) -> Result<Self> {
+        let Architecture { n_items, hidden_dim, latent_dim, hidden_decoder, .. } = architecture;
+        let mut hidden = Variables(vec![]);
+        if hidden_decoder {
+            hidden.linear::<T>("p0.weight", "p0.bias", latent_dim, hidden_dim, init)?;
+        }
+        let width = if hidden_decoder { hidden_dim } else { latent_dim };
+        Ok(Self { hidden, output: OutputLayer::new(n_items, width, init) })
+    }
+
+    /// What the output layer takes, from a latent vector.
+    fn hidden(&self, z: &Tensor, tracked: bool) -> Result<Tensor> {
+        if self.hidden.0.is_empty() {
+            return Ok(z.clone());
+        }
+        let (weight, bias) = (self.hidden.get("p0.weight", tracked)?, self.hidden.get("p0.bias", tracked)?);
+        Ok(Tanh::<T>::apply(&Linear::<T>::apply(z, &weight, &bias)?)?)
+    }
+}
+
+pub(crate) struct Network<T> {
+    pub(crate) architecture: Architecture,
+    pub(crate) encoder: Encoder<T>,
+    pub(crate) decoder: Decoder<T>,
+}
+
+/// Which parameters a step updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Update {
+    Encoder,
+    Decoder,
+    Both,
+}
+
+/// What the posterior is pulled to.
+pub(crate) enum Prior<T> {
+    /// N(0, I), by the analytic KL term.
+    Standard,
+    /// RecVAE's mixture, by the sample that is decoded.
+    Composite(CompositeKl<T>),
+}
+
+/// Users of one step with their noise.
+pub(crate) struct Batch<'a, T> {
+    /// What is to be reconstructed.
+    pub(crate) histories: Vec<&'a [u32]>,
+    pub(crate) input: SparseInput<T>,
+    /// Standard normal numbers, shape `(batch, latent)`.
+    pub(crate) noise: Vec<T>,
+}
+
+/// Loss and gradients of a batch.
+pub(crate) struct Backward<T> {
+    /// Mean log-likelihood per user.
+    pub(crate) log_likelihood: f64,
+    /// Mean weighted KL term per user; 0 where the encoder is not updated.
+    pub(crate) kl: f64,
+    /// Posterior of the batch.
+    pub(crate) mean: Tensor,
+    pub(crate) log_variance: Tensor,
+    update: Update,
+    gradients: Option<GradStore>,
+    input_hidden: Tensor,
+    output_hidden: Vec<T>,
+}
+
+impl<T: Real> Network<T> {
+    pub(crate) fn new(architecture: Architecture, init: &mut Init) -> Result<Self> {
+        Ok(Self {
+            architecture,
+            encoder: Encoder::new(architecture, init)?,
+            decoder: Decoder::new(architecture, init)?,
+        })
+    }
+
+    /// The loss, mean over the batch of weighted KL term minus log-likelihood, and what its gradient needs. The encoder's
+    /// part is computed only if the encoder is updated, the output layer's only if the decoder is.
+    pub(crate) fn backward(
+        &self,
+        batch: &Batch<'_, T>,
+        kl_weights: Vec<T>,
+        prior: Prior<T>,
+        update: Update,
+        memory: &mut LogLikelihood<T>,
+    ) -> Result<Backward<T>> {
+        let Architecture { hidden_dim, latent_dim, hidden_decoder, .. } = self.architecture;
+        let size = batch.histories.len();
+        let (update_encoder, update_decoder) = (update != Update::Decoder, update != Update::Encoder);
+        let input_hidden = tensor(self.encoder.input.forward(&batch.input), &[size, hidden_dim])?;
+        let input_hidden = if update_encoder { Var::from_tensor(&input_hidden)?.into_inner() } else { input_hidden };
+        let (mean, log_variance) = self.encoder.posterior(&input_hidden, update_encoder)?;
+        let deviation = log_variance.affine(0.5, 0.0)?.exp()?;
+        let z = (&mean + (deviation * tensor(batch.noise.clone(), &[size, latent_dim])?)?)?;
+        let hidden = self.decoder.hidden(&z, update_decoder)?;
+        let output_hidden = values::<T>(&hidden)?;
+        let want = Want { hidden_gradient: update_encoder || hidden_decoder, weight_gradient: update_decoder };
+        self.decoder.output.log_likelihood(&output_hidden, &batch.histories, want, memory);
+        let log_likelihood = memory.value.iter().map(|value| value.to_f64()).sum::<f64>() / size as f64;
+        let mut kl = 0.0;
+        let mut gradients = None;
+        if want.hidden_gradient {
+            let value = Known::apply(&hidden, memory.value.clone(), memory.hidden_gradient.clone())?;
+            let mut loss = value.mean_all()?.neg()?;
+            if update_encoder {
+                let term = match prior {
+                    Prior::Standard => StandardKl::<T>::apply(&mean, &log_variance)?,
+                    Prior::Composite(composite) => composite.apply(&mean, &log_variance, &z)?,
+                };
+                let term = (term * tensor(kl_weights, &[size])?)?.mean_all()?;
+                kl = term.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+                loss = (loss + term)?;
+            }
+            gradients = Some(loss.backward()?);
+        }
+        let (mean, log_variance) = (mean.detach(), log_variance.detach());
+        Ok(Backward { log_likelihood, kl, mean, log_variance, update, gradients, input_hidden, output_hidden })
+    }
+
+    /// One Adam step by the gradients of a batch.
+    pub(crate) fn step(
+        &mut self,
+        batch: &Batch<'_, T>,
+        backward: Backward<T>,
+        memory: &LogLikelihood<T>,
+        optimiser: &mut Optimiser<T>,
+    ) -> Result<()> {
+        let Backward { update, gradients, input_hidden, output_hidden, .. } = backward;
+        let step_all = |variables: &Variables, moments: &[Mutex<Moments<T>>], step| {
+            let missing = || Error::Internal("a parameter has no gradient".into());
+            let gradients = gradients.as_ref().ok_or_else(missing)?;
+            for ((_, var), moments) in variables.0.iter().zip(moments) {
+                let gradient = gradients.get(var).ok_or_else(missing)?;
+                var.as_tensor().inplace_op2(&gradient.contiguous()?, &AdamOp(step, moments))?;
+            }
+            Ok::<_, Error>(())
+        };
+        if update != Update::Decoder {
+            optimiser.encoder_steps += 1;
+            let step = AdamStep::new(optimiser.learning_rate, optimiser.encoder_steps);
+            step_all(&self.encoder.variables, &optimiser.encoder, step)?;
+            let hidden_gradient = self.input_gradient(gradients.as_ref(), &input_hidden)?;
+            self.encoder.input.step(&batch.input, &hidden_gradient, &mut optimiser.input, step);
+        }
+        if update != Update::Encoder {
+            optimiser.decoder_steps += 1;
+            let step = AdamStep::new(optimiser.learning_rate, optimiser.decoder_steps);
+            if !self.decoder.hidden.0.is_empty() {
+                step_all(&self.decoder.hidden, &optimiser.decoder, step)?;
+            }
+            self.decoder.output.step(&output_hidden, &batch.histories, memory, &mut optimiser.output, step);
+        }
+        Ok(())
+    }
+
+    /// The gradient with respect to what the input layer gave.
+    fn input_gradient(&self, gradients: Option<&GradStore>, input_hidden: &Tensor) -> Result<Vec<T>> {
+        let gradient = gradients
+            .and_then(|gradients| gradients.get(input_hidden))
+            .ok_or_else(|| Error::Internal("the input layer has no gradient".into()))?;
+        Ok(values(gradient)?)
+    }
+
+    /// Scores of a block of users: the logits at the mean of the posterior, shape `(users, n_items)`.
+    pub(crate) fn logits(&self, histories: &[&[u32]], out: &mut [T]) -> Result<()> {
+        let (mean, _) = self.encoder.encode(&SparseInput::clean(histories.iter().copied()))?;
+        self.decoder.output.logits(&values::<T>(&self.decoder.hidden(&mean, false)?)?, out);
+        Ok(())
+    }
+
+    /// Calls `each` with name, shape and numbers of every parameter, in a fixed order.
+    pub(crate) fn export(&self) -> Result<Vec<(String, Vec<usize>, Vec<T>)>> {
+        let Architecture { n_items, hidden_dim, .. } = self.architecture;
+        let (input, output) = (&self.encoder.input, &self.decoder.output);
+        let mut all = vec![
+            ("encoder.input.weight".into(), vec![n_items, hidden_dim], input.weight.clone()),
+            ("encoder.input.bias".into(), vec![hidden_dim], input.bias.clone()),
+            ("decoder.output.weight".into(), vec![n_items, output.width], output.weight.clone()),
+            ("decoder.output.bias".into(), vec![n_items], output.bias.clone()),
+        ];
+        for (part, variables) in [("encoder", &self.encoder.variables), ("decoder", &self.decoder.hidden)] {
+            for (name, var) in &variables.0 {
+                all.push((format!("{part}.{name}"), var.dims().to_vec(), values(var)?));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Overwrites every parameter by what `read` has under its name and shape.
+    pub(crate) fn import(&mut self, mut read: impl FnMut(&str, &[usize]) -> Result<Vec<T>>) -> Result<()> {
+        for (name, shape, _) in self.export()? {
+            let values = read(&name, &shape)?;
+            match name.as_str() {
+                "encoder.input.weight" => self.encoder.input.weight = values,
+                "encoder.input.bias" => self.encoder.input.bias = values,
+                "decoder.output.weight" => self.decoder.output.weight = values,
+                "decoder.output.bias" => self.decoder.output.bias = values,
+                _ => {
+                    let (part, name) = name.split_once('.').unwrap_or_default();
+                    let variables = if part == "encoder" { &self.encoder.variables } else { &self.decoder.hidden };
+                    let found = variables.0.iter().find(|(other, _)| *other == name);
+                    let (_, var) = found.ok_or_else(|| Error::Internal(format!("no parameter '{name}'")))?;
+                    var.set(&tensor(values, &shape)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Network<f32> {
+    /// A network with the parameters of a model file.
+    pub(crate) fn load(architecture: Architecture, tensors: &dyn TensorSource) -> Result<Self> {
+        let mut network = Self::new(architecture, &mut Init::zeros())?;
+        network.import(|name, shape| tensors.f32(name, shape))?;
+        Ok(network)
+    }
+}
+
+/// Adam's state for all parameters of a network.
+pub(crate) struct Optimiser<T> {
+    learning_rate: f64,
+    encoder_steps: u64,
+    decoder_steps: u64,
+    input: InputMoments<T>,
+    encoder: Vec<Mutex<Moments<T>>>,
+    decoder: Vec<Mutex<Moments<T>>>,
+    output: OutputMoments<T>,
+}
+
+impl<T: Real> Optimiser<T> {
+    pub(crate) fn new(network: &Network<T>, learning_rate: f64) -> Self {
+        let moments = |variables: &Variables| {
+            variables.0.iter().map(|(_, var)| Mutex::new(Moments::zeros(var.elem_count()))).collect()
+        };
+        Self {
+            learning_rate,
+            encoder_steps: 0,
+            decoder_steps: 0,
+            input: InputMoments::zeros(&network.encoder.input),
+            encoder: moments(&network.encoder.variables),
+            decoder: moments(&network.decoder.hidden),
+            output: OutputMoments::zeros(&network.decoder.output),
+        }
+    }
+}
