@@ -11,7 +11,7 @@ mod threads;
 pub use csr::Csr;
 pub use error::{Error, Result};
 pub use ids::Ids;
-pub use interactions::{Interactions, Thresholds};
+pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
 pub use threads::Threads;
