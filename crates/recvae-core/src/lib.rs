@@ -1,17 +1,21 @@
 //! Recommendations from implicit feedback.
 
 mod csr;
+mod datasets;
 mod error;
 mod ids;
 mod interactions;
 mod options;
 mod random;
+mod read;
 mod threads;
 
 pub use csr::Csr;
+pub use datasets::{dataset, debian};
 pub use error::{Error, Result};
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
+pub use read::{Format, ReadOptions, read_interactions};
 pub use threads::Threads;
