@@ -8,6 +8,7 @@ mod interactions;
 mod options;
 mod random;
 mod read;
+mod split;
 mod threads;
 
 pub use csr::Csr;
@@ -18,4 +19,5 @@ pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
 pub use read::{Format, ReadOptions, read_interactions};
+pub use split::{HeldOut, Split, SplitOptions, split};
 pub use threads::Threads;
