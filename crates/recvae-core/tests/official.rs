@@ -1,6 +1,6 @@
 //! Splits as folders: written, read back, and refused.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -202,7 +202,8 @@ fn the_shared_split_is_read() {
     {
         let lines = |folder: &Path| fs::read_to_string(folder.join(name)).unwrap().lines().map(str::to_owned).collect();
         let (mut ours, mut theirs): (Vec<_>, Vec<_>) = (lines(&target), lines(&shared.join("data/ml-1m-split")));
-        (ours[1..].sort(), theirs[1..].sort());
+        ours[1..].sort();
+        theirs[1..].sort();
         assert!(ours == theirs, "{name} differs");
     }
 }
