@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::model::Scorer;
+use crate::scorer::Scorer;
 
 /// Users that are scored together: their scores are the largest thing that scoring keeps in memory.
 pub(crate) const BLOCK: usize = 256;

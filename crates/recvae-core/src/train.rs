@@ -16,13 +16,35 @@ use rayon::prelude::*;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
-use crate::model::{HeldOutRows, OnProgress, Progress};
 use crate::nn::batch::SparseInput;
 use crate::nn::network::{Batch, Encoder, Network, Optimiser, Prior, Update};
 use crate::nn::noise::Noise;
 use crate::nn::ops::{CompositeKl, with_values};
 use crate::nn::output_layer::LogLikelihood;
 use crate::real::Real;
+use crate::split::HeldOut;
+
+/// One epoch of training, as the progress callback sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Which epoch ended, the first one is 1.
+    pub epoch: usize,
+    /// How many there will be at most.
+    pub epochs: usize,
+    /// Mean over the epoch's last pass of the multinomial log-likelihood per user, in nats.
+    pub log_likelihood: f64,
+    /// Mean over the epoch's encoder passes of the weighted KL term per user, in nats.
+    pub kl: f64,
+    /// NDCG@100 on the validation users, where there are any.
+    pub validation: Option<f64>,
+    /// Whether this epoch's parameters are the best ones so far.
+    pub best: bool,
+    /// Seconds since training began.
+    pub seconds: f64,
+}
+
+/// Called at the end of each epoch, from the thread that trains.
+pub type OnProgress<'a> = &'a (dyn Fn(&Progress) + Sync);
 
 /// What happens in an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -211,7 +233,7 @@ impl Training<'_, f32> {
         mut self,
         plan: &[Pass],
         schedule: Schedule,
-        validation: Option<HeldOutRows<'_>>,
+        validation: Option<&HeldOut>,
         on_progress: OnProgress<'_>,
     ) -> Result<(Network<f32>, Vec<Progress>)> {
         let start = Instant::now();

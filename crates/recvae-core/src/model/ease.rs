@@ -8,14 +8,15 @@
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::{
-    Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, Scorer, TensorData, TensorSource, check_scores,
-};
+use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::linalg::{gram, invert_positive_definite};
 use crate::options::{Options, choice, options};
 use crate::real::Real;
+use crate::scorer::{Scorer, check_scores};
+use crate::split::HeldOut;
+use crate::train::OnProgress;
 
 choice! {
     /// Floating point type of the factorisation and of the stored matrix.
@@ -50,7 +51,7 @@ pub struct Ease<T> {
 pub(super) fn fit(
     options: &EaseOptions,
     train: &Csr,
-    _validation: Option<HeldOutRows<'_>>,
+    _validation: Option<&HeldOut>,
     _on_progress: OnProgress<'_>,
 ) -> Result<Fit> {
     let model: Box<dyn Model> = match options.precision {

@@ -8,7 +8,7 @@
 //! arXiv 1802.05814. As the authors' code: Xavier normal weights, truncated normal biases, no weight decay.
 
 use super::vae::{self, Vae};
-use super::{Fit, HeldOutRows, Model, ModelKind, OnProgress, TensorSource};
+use super::{Fit, Model, ModelKind, TensorSource};
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::nn::init::{Init, Scheme};
@@ -16,7 +16,8 @@ use crate::nn::network::{Architecture, Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::nn::output_layer::LogLikelihood;
 use crate::options::{Options, options};
-use crate::train::{KlWeight, Pass, Schedule, Training};
+use crate::split::HeldOut;
+use crate::train::{KlWeight, OnProgress, Pass, Schedule, Training};
 
 options! {
     /// Options of Mult-VAE.
@@ -59,7 +60,7 @@ impl MultVaeOptions {
 pub(super) fn fit(
     options: &MultVaeOptions,
     train: &Csr,
-    validation: Option<HeldOutRows<'_>>,
+    validation: Option<&HeldOut>,
     on_progress: OnProgress<'_>,
 ) -> Result<Fit> {
     let noise = Seeded(options.seed);

@@ -3,12 +3,13 @@
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::{
-    Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, Scorer, TensorData, TensorSource, check_scores,
-};
+use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::options::{Options, options};
+use crate::scorer::{Scorer, check_scores};
+use crate::split::HeldOut;
+use crate::train::OnProgress;
 
 options! {
     /// Popularity counts; there is nothing to choose.
@@ -24,7 +25,7 @@ pub struct Popularity {
 pub(super) fn fit(
     _options: &PopularityOptions,
     train: &Csr,
-    _validation: Option<HeldOutRows<'_>>,
+    _validation: Option<&HeldOut>,
     _on_progress: OnProgress<'_>,
 ) -> Result<Fit> {
     let scores = train.column_counts().into_iter().map(|count| count as f32).collect();

@@ -17,10 +17,8 @@
 //! formula, the prior mixes each latent coordinate by itself. Unlike that code: an empty history is allowed; joint training
 //! renews the old posterior after each epoch (theirs never does); against N(0, I) alone the KL term is the analytic one.
 
-use serde_json::Value;
-
 use super::vae::{self, Vae};
-use super::{Fit, HeldOutRows, Model, ModelKind, OnProgress, TensorSource};
+use super::{Fit, Model, ModelKind, TensorSource};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::nn::init::{Init, Scheme};
@@ -29,7 +27,8 @@ use crate::nn::noise::{Noise, Purpose, Seeded};
 use crate::nn::output_layer::LogLikelihood;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
-use crate::train::{Composite, KlWeight, OldPosterior, Pass, Schedule, Training};
+use crate::split::HeldOut;
+use crate::train::{Composite, KlWeight, OldPosterior, OnProgress, Pass, Schedule, Training};
 
 choice! {
     /// What the posterior is pulled to.
@@ -133,7 +132,7 @@ impl RecVaeOptions {
     }
 
     /// The passes of an epoch.
-    fn plan(&self) -> Vec<Pass> {
+    pub(super) fn plan(&self) -> Vec<Pass> {
         let dropout = self.dropout_rate;
         if self.training == TrainingKind::Joint {
             return vec![Pass::Train { update: Update::Both, dropout, renew: false }, Pass::Renew];
@@ -146,7 +145,7 @@ impl RecVaeOptions {
     }
 
     /// Everything that training starts from; `old_encoder` is asked for the first old posterior.
-    fn training<'a, T: Real>(
+    pub(super) fn training<'a, T: Real>(
         &self,
         network: Network<T>,
         old_encoder: &Encoder<T>,
@@ -182,7 +181,7 @@ impl RecVaeOptions {
 pub(super) fn fit(
     options: &RecVaeOptions,
     train: &Csr,
-    validation: Option<HeldOutRows<'_>>,
+    validation: Option<&HeldOut>,
     on_progress: OnProgress<'_>,
 ) -> Result<Fit> {
     let noise = Seeded(options.seed);

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Model, ModelKind, NamedTensor, Scorer, TensorData, TensorSource, check_scores};
+use super::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::error::Result;
+use crate::nn::init::Init;
 use crate::nn::network::{Architecture, Network};
+use crate::scorer::Scorer;
 
 /// A trained autoencoder.
 pub(super) struct Vae {
@@ -25,18 +27,9 @@ pub(super) fn load(
     architecture: Architecture,
     tensors: &dyn TensorSource,
 ) -> Result<Box<dyn Model>> {
-    Ok(Box::new(Vae::new(kind, options, Network::load(architecture, tensors)?)))
-}
-
-impl Scorer for Network<f32> {
-    fn n_items(&self) -> usize {
-        self.architecture.n_items
-    }
-
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.n_items(), scores)?;
-        self.logits(histories, scores)
-    }
+    let mut network = Network::new(architecture, &mut Init::zeros())?;
+    network.import(|name, shape| tensors.f32(name, shape))?;
+    Ok(Box::new(Vae::new(kind, options, network)))
 }
 
 impl Scorer for Vae {

@@ -80,7 +80,7 @@ mod tests {
         let weights: Vec<f64> = torch.weights(100, 50);
         assert_eq!(weights.len(), 5000);
         assert!(weights.iter().all(|w| w.abs() <= 0.1) && weights.iter().any(|w| w.abs() > 0.099));
-        assert_ne!(weights, torch.weights(100, 50));
+        assert_ne!(weights, torch.weights::<f64>(100, 50));
         let mut xavier = Init::new(1, Purpose::Weights, Scheme::Xavier);
         let weights: Vec<f64> = xavier.weights(150, 50);
         let deviation = (weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64).sqrt();

@@ -28,10 +28,6 @@ impl<T: Real> InputLayer<T> {
         Self { width, weight: init.weights(n_items, width), bias: init.biases(n_items, width) }
     }
 
-    pub(crate) fn n_items(&self) -> usize {
-        self.weight.len() / self.width
-    }
-
     /// Shape `(batch, width)`.
     pub(crate) fn forward(&self, input: &SparseInput<T>) -> Vec<T> {
         let mut hidden = vec![T::ZERO; input.n_rows() * self.width];

@@ -20,8 +20,8 @@ use super::input_layer::{InputLayer, InputMoments};
 use super::ops::{CompositeKl, Known, Linear, StandardKl, SwishLayerNorm, Tanh, tensor, values};
 use super::output_layer::{LogLikelihood, OutputLayer, OutputMoments, Want};
 use crate::error::{Error, Result};
-use crate::model::TensorSource;
 use crate::real::Real;
+use crate::scorer::{Scorer, check_scores};
 
 const LAYER_NORM_EPSILON: f64 = 0.1;
 
@@ -351,12 +351,14 @@ impl<T: Real> Network<T> {
     }
 }
 
-impl Network<f32> {
-    /// A network with the parameters of a model file.
-    pub(crate) fn load(architecture: Architecture, tensors: &dyn TensorSource) -> Result<Self> {
-        let mut network = Self::new(architecture, &mut Init::zeros())?;
-        network.import(|name, shape| tensors.f32(name, shape))?;
-        Ok(network)
+impl Scorer for Network<f32> {
+    fn n_items(&self) -> usize {
+        self.architecture.n_items
+    }
+
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+        check_scores(histories, self.n_items(), scores)?;
+        self.logits(histories, scores)
     }
 }
 
@@ -385,5 +387,43 @@ impl<T: Real> Optimiser<T> {
             decoder: moments(&network.decoder.hidden),
             output: OutputMoments::zeros(&network.decoder.output),
         }
+    }
+}
+
+#[cfg(test)]
+impl<T: Real> Network<T> {
+    /// The gradient of every parameter that the update reaches, by its name.
+    pub(crate) fn gradients(
+        &self,
+        batch: &Batch<'_, T>,
+        backward: &Backward<T>,
+        memory: &LogLikelihood<T>,
+    ) -> std::collections::BTreeMap<String, Vec<T>> {
+        let mut all = std::collections::BTreeMap::new();
+        let mut add_all = |part: &str, variables: &Variables| {
+            for (name, var) in &variables.0 {
+                let gradients = backward.gradients.as_ref().unwrap();
+                let gradient = gradients.get(var).unwrap_or_else(|| panic!("{part}.{name} has no gradient"));
+                all.insert(format!("{part}.{name}"), values(gradient).unwrap());
+            }
+        };
+        if backward.update != Update::Decoder {
+            add_all("encoder", &self.encoder.variables);
+        }
+        if backward.update != Update::Encoder {
+            add_all("decoder", &self.decoder.hidden);
+        }
+        if backward.update != Update::Decoder {
+            let hidden = self.input_gradient(backward.gradients.as_ref(), &backward.input_hidden).unwrap();
+            let (weight, bias) = self.encoder.input.gradients(&batch.input, &hidden);
+            all.insert("encoder.input.weight".into(), weight);
+            all.insert("encoder.input.bias".into(), bias);
+        }
+        if backward.update != Update::Encoder {
+            let (weight, bias) = self.decoder.output.gradients(&backward.output_hidden, &batch.histories, memory);
+            all.insert("decoder.output.weight".into(), weight);
+            all.insert("decoder.output.bias".into(), bias);
+        }
+        all
     }
 }
