@@ -10,6 +10,7 @@
 
 pub(crate) mod adam;
 pub(crate) mod batch;
+pub(crate) mod encoder;
 pub(crate) mod init;
 pub(crate) mod input_layer;
 pub(crate) mod matmul;

@@ -9,6 +9,7 @@
 //! `(n_users, 2 x latent)`. Only for the first epoch a second, randomly initialised encoder is asked once, as in the
 //! official code.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -17,7 +18,8 @@ use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
 use crate::nn::batch::SparseInput;
-use crate::nn::network::{Batch, Encoder, Network, Optimiser, Prior, Update};
+use crate::nn::encoder::Encoder;
+use crate::nn::network::{Batch, Network, Optimiser, Parameter, Prior, Update};
 use crate::nn::noise::Noise;
 use crate::nn::ops::{CompositeKl, with_values};
 use crate::nn::output_layer::LogLikelihood;
@@ -226,6 +228,13 @@ pub(crate) struct Schedule {
     pub(crate) patience: usize,
 }
 
+/// The network at its best.
+struct Best {
+    metric: f64,
+    epoch: usize,
+    parameters: Vec<Parameter<f32>>,
+}
+
 impl Training<'_, f32> {
     /// Trains until the epochs or the patience are used up, and gives back the network as it was at its best on
     /// `validation` (at the end, without validation) with the record of all epochs.
@@ -238,7 +247,7 @@ impl Training<'_, f32> {
     ) -> Result<(Network<f32>, Vec<Progress>)> {
         let start = Instant::now();
         let mut record: Vec<Progress> = vec![];
-        let mut best: Option<(f64, usize, Vec<(String, Vec<usize>, Vec<f32>)>)> = None;
+        let mut best: Option<Best> = None;
         for epoch in 1..=schedule.epochs {
             let mut last = PassLoss::default();
             let (mut kl, mut kl_passes) = (0.0, 0u32);
@@ -263,11 +272,11 @@ impl Training<'_, f32> {
                 metric = evaluate(&self.network, held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
             }
             let is_best = match (metric, &best) {
-                (Some(metric), Some((best, ..))) => metric > *best,
+                (Some(metric), Some(best)) => metric > best.metric,
                 _ => true,
             };
             if let (Some(metric), true) = (metric, is_best) {
-                best = Some((metric, epoch, self.network.export()?));
+                best = Some(Best { metric, epoch, parameters: self.network.export()? });
             }
             record.push(Progress {
                 epoch,
@@ -279,18 +288,16 @@ impl Training<'_, f32> {
                 seconds: start.elapsed().as_secs_f64(),
             });
             on_progress(&record[record.len() - 1]);
-            if best.as_ref().is_some_and(|(_, best, _)| epoch - best >= schedule.patience) {
+            if best.as_ref().is_some_and(|best| epoch - best.epoch >= schedule.patience) {
                 break;
             }
         }
-        if let Some((_, epoch, parameters)) = best {
-            if epoch < record.len() {
-                let mut parameters: std::collections::BTreeMap<_, _> =
-                    parameters.into_iter().map(|(name, _, values)| (name, values)).collect();
-                self.network.import(|name, _| {
-                    parameters.remove(name).ok_or_else(|| Error::Internal(format!("no parameter '{name}'")))
-                })?;
-            }
+        if let Some(best) = best.filter(|best| best.epoch < record.len()) {
+            let mut parameters: BTreeMap<_, _> =
+                best.parameters.into_iter().map(|parameter| (parameter.name, parameter.values)).collect();
+            self.network.import(|name, _| {
+                parameters.remove(name).ok_or_else(|| Error::Internal(format!("no parameter '{name}'")))
+            })?;
         }
         Ok((self.network, record))
     }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use crate::csr::Csr;
 use crate::nn::batch::SparseInput;
+use crate::nn::encoder::{Architecture, Encoder};
 use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Architecture, Batch, Encoder, Network, Prior, Update};
+use crate::nn::network::{Batch, Network, Parameter, Prior, Update};
 use crate::nn::noise::{Noise, Purpose, Seeded};
 use crate::nn::ops::{CompositeKl, values};
 use crate::nn::output_layer::LogLikelihood;
@@ -162,13 +163,14 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
             near(backward.kl - backward.log_likelihood, golden.values("loss")[0]);
         }
         let gradients = network.gradients(&batch, &backward, &memory);
-        let reached = network.export().unwrap().into_iter().filter(|(name, ..)| match update {
-            Update::Encoder => name.starts_with("encoder."),
-            Update::Decoder => name.starts_with("decoder."),
-            Update::Both => true,
-        });
+        let reached =
+            network.export().unwrap().into_iter().map(|parameter| parameter.name).filter(|name| match update {
+                Update::Encoder => name.starts_with("encoder."),
+                Update::Decoder => name.starts_with("decoder."),
+                Update::Both => true,
+            });
         let mut n = 0;
-        for (name, ..) in reached {
+        for name in reached {
             close(&name, &gradients[&name], &golden_parameter(&golden, "grad.", &name, recvae), tolerance);
             n += 1;
         }
@@ -225,7 +227,7 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
                 })
                 .unwrap();
         }
-        for (name, _, ours) in &training.network.export().unwrap() {
+        for Parameter { name, values: ours, .. } in &training.network.export().unwrap() {
             let theirs = golden_parameter(&golden, epoch, name, true);
             let scale = theirs.iter().fold(0f64, |max, value| max.max(value.abs()));
             for (a, b) in ours.iter().zip(&theirs) {
@@ -330,11 +332,11 @@ fn gradients_agree_with_differences() {
             };
             let (_, gradients) = backward(&network);
             let parameters: BTreeMap<String, Vec<f64>> =
-                network.export().unwrap().into_iter().map(|(name, _, values)| (name, values)).collect();
+                network.export().unwrap().into_iter().map(|parameter| (parameter.name, parameter.values)).collect();
             assert!(gradients.keys().eq(parameters.keys()));
             for (name, gradient) in &gradients {
                 assert!(gradient.iter().any(|g| *g != 0.0), "{name} has a zero gradient");
-                for at in 0..gradient.len() {
+                for (at, &slope) in gradient.iter().enumerate() {
                     let step = 1e-5;
                     let mut loss_at = |by: f64| {
                         let mut moved = parameters.clone();
@@ -345,9 +347,8 @@ fn gradients_agree_with_differences() {
                     let difference = (loss_at(step) - loss_at(-step)) / (2.0 * step);
                     // step^2 times the third derivative, and eps times the loss over the step: both below 1e-9.
                     assert!(
-                        (difference - gradient[at]).abs() < 1e-7 * (1.0 + difference.abs()),
-                        "{name}[{at}]: {difference} against {}",
-                        gradient[at]
+                        (difference - slope).abs() < 1e-7 * (1.0 + difference.abs()),
+                        "{name}[{at}]: {difference} against {slope}"
                     );
                 }
             }
@@ -413,7 +414,7 @@ fn bits_do_not_depend_on_threads() {
     let rows: Vec<Vec<u32>> = (0..700u32)
         .map(|user| {
             (0..900)
-                .filter(|item| crate::random::Philox::new(1, user.into()).block(*item as u64)[0] % 30 == 0)
+                .filter(|item| crate::random::Philox::new(1, user.into()).block(*item as u64)[0].is_multiple_of(30))
                 .collect()
         })
         .collect();

@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::error::Result;
+use crate::nn::encoder::Architecture;
 use crate::nn::init::Init;
-use crate::nn::network::{Architecture, Network};
+use crate::nn::network::{Network, Parameter};
 use crate::scorer::Scorer;
 
 /// A trained autoencoder.
@@ -52,7 +53,7 @@ impl Model for Vae {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        let tensor = |(name, shape, values): (String, Vec<usize>, Vec<f32>)| NamedTensor {
+        let tensor = |Parameter { name, shape, values }: Parameter<f32>| NamedTensor {
             name,
             shape,
             data: TensorData::F32(values.into()),

@@ -72,7 +72,7 @@ pub(crate) fn check_gradients(inputs: &[(Vec<f64>, Vec<usize>)], f: impl Fn(&[Te
         let gradient: Vec<f64> =
             values(gradients.get(var).unwrap_or_else(|| panic!("no gradient of {which}"))).unwrap();
         assert!(gradient.iter().any(|g| *g != 0.0), "gradient of {which} is zero");
-        for at in 0..gradient.len() {
+        for (at, &slope) in gradient.iter().enumerate() {
             let step = 1e-5;
             let moved = |by: f64| {
                 let mut inputs = inputs.to_vec();
@@ -83,9 +83,8 @@ pub(crate) fn check_gradients(inputs: &[(Vec<f64>, Vec<usize>)], f: impl Fn(&[Te
             let difference = (moved(step) - moved(-step)) / (2.0 * step);
             // Central differences err by step^2 times the third derivative, and by eps / step: both near 1e-10.
             assert!(
-                (difference - gradient[at]).abs() < 1e-7 * (1.0 + difference.abs()),
-                "input {which}, element {at}: {difference} against {}",
-                gradient[at]
+                (difference - slope).abs() < 1e-7 * (1.0 + difference.abs()),
+                "input {which}, element {at}: {difference} against {slope}"
             );
         }
     }
