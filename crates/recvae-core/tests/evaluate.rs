@@ -20,9 +20,12 @@ impl Scorer for Fixed {
     }
 }
 
-fn held_out(n_items: usize, users: &[(&[u32], &[u32])]) -> HeldOut {
+/// What goes in and what is held out.
+type User<'a> = (&'a [u32], &'a [u32]);
+
+fn held_out(n_items: usize, users: &[User]) -> HeldOut {
     let ids: Ids = (0..users.len()).map(|user| user.to_string()).collect();
-    let rows = |pick: fn(&(&[u32], &[u32])) -> Vec<u32>| Csr::from_rows(users.iter().map(pick), n_items).unwrap();
+    let rows = |pick: fn(&User) -> Vec<u32>| Csr::from_rows(users.iter().map(pick), n_items).unwrap();
     HeldOut::new(ids, rows(|user| user.0.to_vec()), rows(|user| user.1.to_vec())).unwrap()
 }
 
@@ -143,7 +146,7 @@ proptest! {
             (0..n as u32).filter(|&item| user[item as usize] == what).collect()
         };
         let rows: Vec<(Vec<u32>, Vec<u32>)> = users.iter().map(|user| (pick(user, 1), pick(user, 2))).collect();
-        let borrowed: Vec<(&[u32], &[u32])> = rows.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+        let borrowed: Vec<User> = rows.iter().map(|(a, b)| (&a[..], &b[..])).collect();
         let scored: Vec<_> = rows.iter().filter(|(_, target)| !target.is_empty()).collect();
         prop_assume!(!scored.is_empty());
         let metrics = [Metric::Ndcg(k), Metric::Recall(k), Metric::RecallAll(k), Metric::HitRate(k)];

@@ -75,7 +75,7 @@ impl<T: Real> Ease<T> {
                 Precision::F64 => "a larger lambda",
             };
             Error::Numerical(format!(
-                "EASE^R: the Gram matrix plus lambda = {} on its diagonal is not positive definite in {} (pivot {pivot} \
+                "EASE^R: the Gram matrix plus lambda = {:?} on its diagonal is not positive definite in {} (pivot {pivot} \
                  of {n}); the way out: {way_out}",
                 options.lambda,
                 options.precision.word(),
