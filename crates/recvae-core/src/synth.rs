@@ -21,8 +21,9 @@
 //! `population`. The same seed gives the same data for any number of threads; the logarithm, exponential and power are the
 //! platform's, so between platforms a few users' numbers of items may differ.
 //!
-//! Source of the sizes: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, table 1, arXiv
-//! 1802.05814, after its preprocessing; the exact numbers are those of the files which that yields.
+//! Source of the sizes: D. Liang, R. G. Krishnan, M. D. Hoffman, T. Jebara, Variational Autoencoders for Collaborative
+//! Filtering, WWW 2018, arXiv 1802.05814, section 4.1, counted after filtering and before the split. (Items that no
+//! training user has are still there, so `ml-20m` has more of them than table 1.)
 
 mod population;
 

@@ -65,7 +65,7 @@ pub(super) struct Population {
 /// What a thread needs while it generates users.
 pub(super) struct Scratch {
     /// For each item, 1 + the last user who got it.
-    owner: Vec<usize>,
+    owner: Vec<u32>,
     favourites: Vec<u32>,
 }
 
@@ -113,7 +113,7 @@ impl Population {
     /// Fills `items` with the user's items, ascending; its length has to be the user's activity.
     pub(super) fn fill(&self, user: usize, scratch: &mut Scratch, items: &mut [u32]) {
         let Scratch { owner, favourites } = scratch;
-        let mark = user + 1;
+        let mark = user as u32 + 1;
         let mut n = 0;
         let mut take = |item: u32| {
             if owner[item as usize] != mark && n < items.len() {
@@ -180,7 +180,7 @@ fn activities(shape: &Shape, most: usize, seed: u64) -> Vec<usize> {
     let activity = |factor: f64, weight: f64| (MIN_ACTIVITY + (factor * weight) as usize).min(most);
     let sum = |factor| weights.iter().map(|&weight| activity(factor, weight)).sum::<usize>();
     let (mut low, mut high) = (0.0, 1.0);
-    while sum(high) <= shape.n_interactions && high < f64::MAX {
+    while sum(high) <= shape.n_interactions && high < 1e12 {
         high *= 2.0;
     }
     for _ in 0..60 {
@@ -220,7 +220,7 @@ struct Cell {
 }
 
 fn draw(n: usize, cell: impl Fn(usize) -> Cell, itself: impl Fn(usize) -> u32, stream: &mut Stream) -> u32 {
-    let at = (u64::from(stream.next_u32()) * n as u64 >> 32) as usize;
+    let at = ((u64::from(stream.next_u32()) * n as u64) >> 32) as usize;
     let cell = cell(at);
     if stream.next_u32() < cell.threshold { itself(at) } else { cell.other }
 }
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn whoever_wants_more_than_the_topics_have_gets_it() {
-        // A quarter of eight items, almost all of the weight on one of them.
+        // A quarter of the items each, with nearly all the weight on one of them.
         let shape = Shape {
             n_users: 4,
             n_items: 40,
@@ -293,8 +293,11 @@ mod tests {
             popularity_shift: 1.0,
         };
         let population = Population::new(&shape, 1).unwrap();
-        let mut items = [0; 10];
-        population.fill(2, &mut population.scratch(), &mut items);
-        assert!(items.is_sorted_by(|a, b| a < b) && items[9] < 40);
+        let mut scratch = population.scratch();
+        for user in 0..4 {
+            let mut items = [0; 10];
+            population.fill(user, &mut scratch, &mut items);
+            assert!(items.is_sorted_by(|a, b| a < b) && items[9] < 40);
+        }
     }
 }
