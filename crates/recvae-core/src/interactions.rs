@@ -1,7 +1,12 @@
 //! Who interacted with what: a binary matrix of users x items with the original ids of both.
 //!
 //! Users and items are numbered in order of first appearance, so the same rows in the same order give the same indices
-//! on every machine. Duplicates collapse. Thresholds ([`Thresholds`]) are applied again and again until nothing changes.
+//! on every machine. Duplicates collapse. Thresholds ([`Thresholds`]) hold for what is left, not for what was read: they are
+//! applied again and again until nothing changes. This fixed point is unique, and it is reached in time proportional to
+//! the interactions by taking users and items away one at a time, as for the k-core of a graph.
+//!
+//! Source of the peeling: V. Batagelj, M. Zaversnik, An O(m) Algorithm for Cores Decomposition of Networks, 2003,
+//! arXiv cs/0310049.
 
 use crate::csr::Csr;
 use crate::error::{Error, Result};
@@ -11,9 +16,9 @@ use crate::options::options;
 options! {
     /// How many interactions a user and an item must have to stay.
     pub struct Thresholds for "thresholds" {
-        /// Users with fewer distinct items are left out.
+        /// Users with fewer distinct items are left out; one without any always is.
         min_user: usize = 1, AtLeast(0.0);
-        /// Items with fewer distinct users are left out.
+        /// Items with fewer distinct users are left out; one without any always is.
         min_item: usize = 1, AtLeast(0.0);
     }
 }
@@ -60,5 +65,275 @@ impl Interactions {
     #[must_use]
     pub fn matrix(&self) -> &Csr {
         &self.matrix
+    }
+
+    /// Builds from one entry per interaction: `users[i]` interacted with `items[i]`, at the value `values[i]`.
+    ///
+    /// With `min_value`, entries whose value is lower are left out as if they were not there.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if the lengths differ, or `min_value` is NaN or comes without `values`. `INVALID_DATA` if an
+    /// id is empty or a value NaN (the message has its index), or if nothing is left.
+    pub fn from_columns<U: AsRef<str>, I: AsRef<str>>(
+        users: &[U],
+        items: &[I],
+        values: Option<&[f64]>,
+        min_value: Option<f64>,
+        thresholds: &Thresholds,
+    ) -> Result<Self> {
+        let equal = |name, n: usize| match n == users.len() {
+            true => Ok(()),
+            false => Err(Error::invalid_argument(name, n, format!("as many as there are users, {}", users.len()))),
+        };
+        equal("number of items", items.len())?;
+        equal("number of values", values.map_or(users.len(), <[f64]>::len))?;
+        check_min_value(min_value, values.is_some(), "values")?;
+        let mut builder = InteractionsBuilder::new();
+        for (row, (user, item)) in users.iter().zip(items).enumerate() {
+            let (user, item) = (user.as_ref(), item.as_ref());
+            for (name, id) in [("users", user), ("items", item)] {
+                if id.is_empty() {
+                    return Err(Error::invalid_data(format!("{name}[{row}] is empty; allowed: an id")));
+                }
+            }
+            match values {
+                Some(values) if values[row].is_nan() => {
+                    return Err(Error::invalid_data(format!("values[{row}] is NaN; allowed: a number")));
+                }
+                Some(values) => builder.push_value(user, item, values[row], min_value),
+                None => builder.push(user, item),
+            }
+        }
+        builder.finish(thresholds)
+    }
+
+    /// Builds from the items of each user. A user may come more than once; one without items leaves no trace.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if an id is empty or nothing is left.
+    pub fn from_histories<U: AsRef<str>, I: AsRef<str>>(
+        histories: impl IntoIterator<Item = (U, impl IntoIterator<Item = I>)>,
+        thresholds: &Thresholds,
+    ) -> Result<Self> {
+        let mut builder = InteractionsBuilder::new();
+        for (row, (user, items)) in histories.into_iter().enumerate() {
+            for (at, item) in items.into_iter().enumerate() {
+                let (user, item) = (user.as_ref(), item.as_ref());
+                if user.is_empty() {
+                    return Err(Error::invalid_data(format!("the user id of history {row} is empty; allowed: an id")));
+                }
+                if item.is_empty() {
+                    return Err(Error::invalid_data(format!("item {at} of user '{user}' is empty; allowed: an id")));
+                }
+                builder.push(user, item);
+            }
+        }
+        builder.finish(thresholds)
+    }
+
+    /// Number of users.
+    #[must_use]
+    pub fn n_users(&self) -> usize {
+        self.matrix.n_rows()
+    }
+
+    /// Number of items.
+    #[must_use]
+    pub fn n_items(&self) -> usize {
+        self.matrix.n_cols()
+    }
+
+    /// Number of distinct (user, item) pairs.
+    #[must_use]
+    pub fn n_interactions(&self) -> usize {
+        self.matrix.nnz()
+    }
+
+    /// Share of all (user, item) pairs that interacted, from 0 to 1.
+    #[must_use]
+    pub fn density(&self) -> f64 {
+        let pairs = self.n_users() as f64 * self.n_items() as f64;
+        if pairs == 0.0 { 0.0 } else { self.n_interactions() as f64 / pairs }
+    }
+
+    /// The item ids of a user, in column order; `None` if the user is not known.
+    #[must_use]
+    pub fn history(&self, user_id: &str) -> Option<Vec<&str>> {
+        let user = self.users.find(user_id)? as usize;
+        Some(self.matrix.row(user).iter().map(|&item| self.items.get(item as usize)).collect())
+    }
+
+    /// What is left when the thresholds hold for every user and item; the survivors keep their order.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if nothing is left.
+    pub fn with_thresholds(self, thresholds: &Thresholds) -> Result<Self> {
+        let (users, items) = peel(&self.matrix, thresholds);
+        if users.len() == self.n_users() && items.len() == self.n_items() {
+            return Ok(self);
+        }
+        if users.is_empty() {
+            return Err(Error::invalid_data(format!(
+                "no interactions left: minUser {} and minItem {} remove all {} interactions of {} users and {} items; \
+                 allowed: lower thresholds",
+                thresholds.min_user,
+                thresholds.min_item,
+                self.n_interactions(),
+                self.n_users(),
+                self.n_items()
+            )));
+        }
+        let matrix = select_columns(&self.matrix.select_rows(&users), &items)?;
+        Self::new(self.users.select(users), self.items.select(items), matrix)
+    }
+}
+
+/// Collects interactions one at a time, in memory proportional to what is kept.
+#[derive(Clone, Debug, Default)]
+pub struct InteractionsBuilder {
+    users: Ids,
+    items: Ids,
+    pairs: Vec<(u32, u32)>,
+    /// The number of pairs at which duplicates are looked for again.
+    crowded: usize,
+    n_below: u64,
+}
+
+/// Below this many pairs (128 MiB), duplicates wait for the end.
+const MANY_PAIRS: usize = 1 << 24;
+
+impl InteractionsBuilder {
+    /// Starts without interactions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { crowded: MANY_PAIRS, ..Self::default() }
+    }
+
+    /// Adds an interaction.
+    ///
+    /// # Panics
+    /// At 2^32 - 1 users or items.
+    pub fn push(&mut self, user: &str, item: &str) {
+        let pair = (self.users.insert(user), self.items.insert(item));
+        if self.pairs.len() == self.crowded {
+            self.collapse();
+        }
+        self.pairs.push(pair);
+    }
+
+    /// Adds an interaction unless its value is below `min_value`; then its ids stay unknown.
+    ///
+    /// # Panics
+    /// As [`InteractionsBuilder::push`].
+    pub fn push_value(&mut self, user: &str, item: &str, value: f64, min_value: Option<f64>) {
+        if min_value.is_some_and(|min_value| value < min_value) {
+            self.n_below += 1;
+        } else {
+            self.push(user, item);
+        }
+    }
+
+    /// Number of interactions so far, those below a `min_value` included, duplicates possibly too.
+    #[must_use]
+    pub fn n_rows(&self) -> u64 {
+        self.pairs.len() as u64 + self.n_below
+    }
+
+    /// Drops duplicates, so that a log that repeats itself needs no more memory than twice its distinct pairs.
+    fn collapse(&mut self) {
+        self.pairs.sort_unstable();
+        self.pairs.dedup();
+        self.crowded = MANY_PAIRS.max(2 * self.pairs.len());
+    }
+
+    /// Makes the matrix and applies the thresholds.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if nothing is left; the message says whether nothing was added, every value was too low or the
+    /// thresholds removed all.
+    pub fn finish(self, thresholds: &Thresholds) -> Result<Interactions> {
+        let Self { users, items, pairs, n_below, .. } = self;
+        if pairs.is_empty() {
+            return Err(Error::invalid_data(match n_below {
+                0 => "no interactions: the input is empty".to_owned(),
+                n => format!("no interactions left: the values of all {n} rows lie below minValue"),
+            }));
+        }
+        let matrix = Csr::from_pairs(users.len(), items.len(), &pairs);
+        drop(pairs);
+        Interactions { users, items, matrix }.with_thresholds(thresholds)
+    }
+}
+
+/// `min_value` is a number and has values to look at.
+pub(crate) fn check_min_value(min_value: Option<f64>, has_values: bool, values: &str) -> Result<()> {
+    match min_value {
+        Some(min) if min.is_nan() => Err(Error::invalid_argument("minValue", min, "a number")),
+        Some(min) if !has_values => Err(Error::invalid_argument("minValue", min, format!("only with {values}"))),
+        _ => Ok(()),
+    }
+}
+
+/// The given columns, ascending, which take the numbers from 0 on.
+pub(crate) fn select_columns(matrix: &Csr, columns: &[usize]) -> Result<Csr> {
+    let mut new = vec![u32::MAX; matrix.n_cols()];
+    for (index, &column) in (0..).zip(columns) {
+        new[column] = index;
+    }
+    let (mut indptr, mut indices) = (vec![0], Vec::with_capacity(matrix.nnz()));
+    for row in matrix.rows() {
+        indices.extend(row.iter().map(|&column| new[column as usize]).filter(|&index| index != u32::MAX));
+        indptr.push(indices.len());
+    }
+    Csr::new(indptr, indices, columns.len())
+}
+
+/// The rows and columns that survive the thresholds, ascending.
+fn peel(matrix: &Csr, thresholds: &Thresholds) -> (Vec<usize>, Vec<usize>) {
+    let limits = [thresholds.min_user.max(1), thresholds.min_item.max(1)];
+    let mut degrees =
+        [matrix.rows().map(<[u32]>::len).collect(), matrix.column_counts().iter().map(|&n| n as usize).collect()];
+    // Users are side 0, items side 1. Whoever falls below its limit is pushed once: its degree passes the limit once.
+    let mut fallen: Vec<(usize, usize)> = Vec::new();
+    for side in [0, 1] {
+        let degrees: &Vec<usize> = &degrees[side];
+        fallen.extend((0..degrees.len()).filter(|&node| degrees[node] < limits[side]).map(|node| (side, node)));
+    }
+    if !fallen.is_empty() {
+        let neighbours = [matrix, &matrix.transpose()];
+        while let Some((side, node)) = fallen.pop() {
+            let other = 1 - side;
+            for &neighbour in neighbours[side].row(node) {
+                let degree = &mut degrees[other][neighbour as usize];
+                // A neighbour that fell before may count down further (never below 0: one step per edge).
+                *degree -= 1;
+                if *degree + 1 == limits[other] {
+                    fallen.push((other, neighbour as usize));
+                }
+            }
+        }
+    }
+    let survivors =
+        |side: usize| (0..degrees[side].len()).filter(|&node| degrees[side][node] >= limits[side]).collect();
+    (survivors(0), survivors(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_repeats_itself_stays_small() {
+        let mut builder = InteractionsBuilder { crowded: 8, ..InteractionsBuilder::new() };
+        for _ in 0..3 {
+            for (user, item) in [("b", "y"), ("a", "x"), ("b", "x")] {
+                builder.push(user, item);
+            }
+        }
+        assert_eq!(builder.pairs.len(), 4);
+        assert_eq!(builder.crowded, MANY_PAIRS);
+        let data = builder.finish(&Thresholds::default()).unwrap();
+        assert_eq!(data.users().get(0), "b");
+        assert_eq!(data.matrix().indices(), [0, 1, 1]);
     }
 }

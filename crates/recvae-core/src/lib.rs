@@ -1,6 +1,7 @@
 //! Recommendations from implicit feedback.
 
 mod csr;
+mod datasets;
 mod error;
 mod evaluate;
 mod ids;
@@ -10,6 +11,7 @@ mod model;
 mod model_file;
 mod options;
 mod random;
+mod read;
 mod real;
 mod recommend;
 mod recommender;
@@ -20,16 +22,18 @@ mod threads;
 mod whole_file;
 
 pub use csr::Csr;
+pub use datasets::{dataset, debian};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
-pub use interactions::{Interactions, Thresholds};
+pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use model::{
     Ease, EaseOptions, Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, Popularity, PopularityOptions,
     Precision, Progress, TensorData, TensorSource,
 };
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
+pub use read::{Format, ReadOptions, read_interactions};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, Recommender};
 pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};

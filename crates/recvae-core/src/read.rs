@@ -1,0 +1,203 @@
+//! Interactions out of a file: CSV, TSV or NDJSON, plain or compressed by gzip.
+//!
+//! One row is one interaction: a user id, an item id and, where asked for, a value. Rows are streamed, so memory is
+//! bounded by the result. Each format is a function from a byte stream to calls of an [`InteractionsBuilder`], which
+//! knows nothing of files; the formats know nothing of compression.
+
+mod delimited;
+mod ndjson;
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+pub(crate) use delimited::{columns, line_of, next_record, reader as csv_reader};
+
+use crate::error::{Error, Result};
+use crate::interactions::{Interactions, InteractionsBuilder, Thresholds, check_min_value};
+use crate::options::choice;
+
+choice! {
+    /// How the rows of a file are written.
+    pub enum Format {
+        /// Comma-separated with a header line, quoted as in RFC 4180.
+        Csv = "csv",
+        /// Tab-separated with a header line; a quote is a character like any other (IANA text/tab-separated-values).
+        Tsv = "tsv",
+        /// One JSON object per line; ids are strings or whole numbers.
+        Ndjson = "ndjson",
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self> {
+        [Self::Csv, Self::Tsv, Self::Ndjson]
+            .into_iter()
+            .find(|format| format.word() == word)
+            .ok_or_else(|| Error::invalid_argument("format", format!("'{word}'"), "csv, tsv or ndjson"))
+    }
+}
+
+/// What to read out of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReadOptions {
+    /// The format; by default the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` behind it or
+    /// not. Whether the file is compressed is seen from its first bytes, never from its name.
+    pub format: Option<Format>,
+    /// Column (or JSON key) of the user ids.
+    pub user: String,
+    /// Column (or JSON key) of the item ids.
+    pub item: String,
+    /// Column (or JSON key) of a number that every row must have; by default there is none.
+    pub value: Option<String>,
+    /// Rows whose value is lower are left out as if they were not there. Only with `value`.
+    pub min_value: Option<f64>,
+    /// How many interactions a user and an item must have to stay.
+    pub thresholds: Thresholds,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            format: None,
+            user: "user".into(),
+            item: "item".into(),
+            value: None,
+            min_value: None,
+            thresholds: Thresholds::default(),
+        }
+    }
+}
+
+impl ReadOptions {
+    fn check(&self) -> Result<()> {
+        check_min_value(self.min_value, self.value.is_some(), "the option value, which names its column")?;
+        let value = self.value.as_deref();
+        if self.user == self.item {
+            return Err(Error::invalid_argument("item", format!("'{}'", self.item), "a column other than user"));
+        }
+        if value == Some(&self.user) || value == Some(&self.item) {
+            let value = value.unwrap_or_default();
+            return Err(Error::invalid_argument("value", format!("'{value}'"), "a column other than user and item"));
+        }
+        Ok(())
+    }
+}
+
+/// An id longer than this is taken for an accident, such as a quote that nobody closed.
+const LONGEST_ID: usize = 1 << 16;
+
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 18;
+
+/// Reads the interactions in a file.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` if the options contradict each other or the format is not known. `IO` if the file cannot be
+/// read. `INVALID_DATA`, with file, line and column where there are such, if a column is missing, a row cannot be
+/// understood, an id is empty, a value is not a number, the gzip stream is broken, or no interaction is left.
+pub fn read_interactions(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Interactions> {
+    let path = path.as_ref();
+    options.check()?;
+    let format = match options.format {
+        Some(format) => format,
+        None => format_of(path)?,
+    };
+    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+    read(path, file, format, options)
+}
+
+/// Reads from any byte stream; `path` is what errors call it.
+pub(crate) fn read(path: &Path, input: impl Read, format: Format, options: &ReadOptions) -> Result<Interactions> {
+    let mut input = BufReader::with_capacity(BUFFER, input);
+    let mut builder = InteractionsBuilder::new();
+    if starts_with(&mut input, &[0x1f, 0x8b]).map_err(|e| read_error(path, None, e))? {
+        parse(path, BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)), format, options, &mut builder)?;
+    } else {
+        parse(path, input, format, options, &mut builder)?;
+    }
+    if builder.n_rows() == 0 {
+        return Err(bad(path, None, None, "there are no rows; allowed: one per interaction"));
+    }
+    builder.finish(&options.thresholds).map_err(|error| match error {
+        Error::InvalidData { message, .. } => bad(path, None, None, message),
+        other => other,
+    })
+}
+
+fn parse(
+    path: &Path,
+    mut input: impl BufRead,
+    format: Format,
+    options: &ReadOptions,
+    builder: &mut InteractionsBuilder,
+) -> Result<()> {
+    // Spreadsheets put a byte order mark in front, which is no part of the first name.
+    if starts_with(&mut input, "\u{feff}".as_bytes()).map_err(|e| read_error(path, None, e))? {
+        input.consume(3);
+    }
+    match format {
+        Format::Csv => delimited::parse(path, input, b',', options, builder),
+        Format::Tsv => delimited::parse(path, input, b'\t', options, builder),
+        Format::Ndjson => ndjson::parse(path, input, options, builder),
+    }
+}
+
+/// Whether the next bytes are these; nothing is consumed. A source that hands out its first bytes one by one would be
+/// misread, but neither files nor gzip streams do.
+fn starts_with(input: &mut impl BufRead, start: &[u8]) -> io::Result<bool> {
+    Ok(input.fill_buf()?.starts_with(start))
+}
+
+fn format_of(path: &Path) -> Result<Format> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("csv") => Ok(Format::Csv),
+        Some("tsv") => Ok(Format::Tsv),
+        Some("ndjson" | "jsonl") => Ok(Format::Ndjson),
+        _ => Err(Error::invalid_argument(
+            "format",
+            format!("not clear from the name '{}'", path.display()),
+            "a name in .csv, .tsv, .ndjson or .jsonl (or these with .gz), or the option format: csv, tsv or ndjson",
+        )),
+    }
+}
+
+/// Data in a file that cannot be understood.
+pub(crate) fn bad(path: &Path, line: Option<u64>, column: Option<u64>, message: impl Into<String>) -> Error {
+    Error::InvalidData { path: Some(path.to_owned()), line, column, message: message.into() }
+}
+
+/// What a failed read means: broken compression, or a refusal of the operating system.
+pub(crate) fn read_error(path: &Path, line: Option<u64>, source: io::Error) -> Error {
+    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match source.kind() {
+        InvalidData | InvalidInput | UnexpectedEof => {
+            bad(path, line, None, format!("the gzip stream is broken or cut off: {source}"))
+        }
+        _ => Error::io("read", path, source),
+    }
+}
+
+/// The id in a field; `at` says its line and column.
+fn id<'a>(path: &Path, at: impl Fn() -> (Option<u64>, u64), name: &str, field: &'a [u8]) -> Result<&'a str> {
+    let fail = |message| {
+        let (line, column) = at();
+        Err(bad(path, line, Some(column), message))
+    };
+    match std::str::from_utf8(field) {
+        Ok("") => fail(format!("{name} is empty; allowed: an id")),
+        Ok(id) if id.len() > LONGEST_ID => {
+            fail(format!("{name} has {} bytes; allowed: at most {LONGEST_ID} (is a quote left open?)", id.len()))
+        }
+        Ok(id) => Ok(id),
+        Err(_) => {
+            fail(format!("{name} is '{}'; allowed: UTF-8", String::from_utf8_lossy(&field[..field.len().min(80)])))
+        }
+    }
+}
