@@ -5,7 +5,7 @@ import { describe } from '../crates/recvae-node/index.js';
 const description = JSON.parse(describe());
 
 const pascal = (name) => name.replace(/(^|-)(.)/g, (_, __, letter) => letter.toUpperCase());
-const comment = (indent, lines) => [`${indent}/**`, ...lines.map((line) => `${indent} * ${line}`), `${indent} */`];
+const comment = (indent, lines) => [`${indent}/**`, ...lines.map((line) => `${indent} * ${line}`.trimEnd()), `${indent} */`];
 
 function property(option) {
   const { name, doc, allowed, default: value, typescript } = option;

@@ -63,10 +63,10 @@ export declare class NativeModel {
   info(): string
   /** The ids of the items, in order of their indices. */
   itemIds(): Array<string>
-  /** Recommends for one history. */
-  recommend(history: Array<string>, k: number, filterSeen: boolean): NativeLists
-  /** Recommends for many histories. */
-  recommendBatch(histories: Array<Array<string>>, k: number, filterSeen: boolean, threads?: number | undefined | null): Promise<NativeLists>
+  /** Recommends for one history. `options`: JSON. */
+  recommend(history: Array<string>, options: string): NativeLists
+  /** Recommends for many histories. `options`: JSON. */
+  recommendBatch(histories: Array<Array<string>>, options: string, threads?: number | undefined | null): Promise<NativeLists>
   /** Writes the model file, whole or not at all. */
   save(path: string): Promise<void>
 }
@@ -79,6 +79,8 @@ export declare class NativeSplit {
   get validation(): NativeHeldOut
   /** Held-out users for the result. */
   get test(): NativeHeldOut
+  /** Writes the layout of the official scripts. */
+  writeOfficial(folder: string): Promise<void>
 }
 
 /** A built-in data set. */
@@ -180,6 +182,9 @@ export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: 
 
 /** Reads a file. `options`: JSON with `format`, `user`, `item`, `value`, `minValue` and the thresholds. */
 export declare function readInteractions(path: string, options: string): Promise<NativeInteractions>
+
+/** Reads the layout of the official scripts. */
+export declare function readOfficial(folder: string): Promise<NativeSplit>
 
 /** Splits interactions by users. `options`: JSON. */
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, split } = nativeBinding
+const { NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split } = nativeBinding
 export { NativeBuilder }
 export { NativeHeldOut }
 export { NativeInteractions }
@@ -787,5 +787,6 @@ export { holm }
 export { load }
 export { pairedBootstrap }
 export { readInteractions }
+export { readOfficial }
 export { split }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -9,12 +9,14 @@ mod interactions;
 mod linalg;
 mod model;
 mod model_file;
+mod official;
 mod options;
 mod random;
 mod read;
 mod real;
 mod recommend;
 mod recommender;
+mod split;
 mod statistics;
 #[cfg(test)]
 mod test_support;
@@ -31,10 +33,12 @@ pub use model::{
     Ease, EaseOptions, Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, Popularity, PopularityOptions,
     Precision, Progress, TensorData, TensorSource,
 };
+pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
 pub use read::{Format, ReadOptions, read_interactions};
 pub use recommend::{Scored, recommend, top_k};
-pub use recommender::{History, Recommender};
+pub use recommender::{History, RecommendOptions, Recommender};
+pub use split::{HeldOut, Split, SplitOptions, split};
 pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
 pub use threads::Threads;

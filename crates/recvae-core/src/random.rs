@@ -37,7 +37,8 @@ impl Philox {
         [unit(join(a, b)), unit(join(c, d))]
     }
 
-    /// The two independent standard normal numbers at a position.
+    /// The two independent standard normal numbers at a position. The logarithm, sine and cosine are the platform's, so
+    /// between platforms the last bit may differ.
     ///
     /// Source: G. E. P. Box, M. E. Muller, A Note on the Generation of Random Normal Deviates, 1958.
     #[must_use]

@@ -146,6 +146,16 @@ fn bad_tables_are_refused_with_file_line_and_column() {
 }
 
 #[test]
+fn lines_are_counted_over_many_blocks() {
+    // Around 262,144 bytes, where one block that is read ends and the next begins.
+    for rows in (32_760..32_775).chain([200_000]) {
+        let content = format!("user,item\r\n{}\r\n\r\n\r\n,2\r\n", "10,2\r\n\r\n".repeat(rows));
+        let text = format!("a.csv:{}:1: user is empty; allowed: an id", 2 * rows + 5);
+        assert_eq!(refusal("a.csv", content.as_bytes(), &ReadOptions::default(), "INVALID_DATA"), text);
+    }
+}
+
+#[test]
 fn bad_json_is_refused_with_file_line_and_column() {
     let plain = ReadOptions::default();
     let good = "{\"user\":1,\"item\":2,\"rating\":5}\n";

@@ -247,6 +247,24 @@ impl NativeSplit {
     pub fn test(&self) -> NativeHeldOut {
         NativeHeldOut(Arc::new(Part { split: Arc::clone(&self.0), is_test: true }))
     }
+
+    /// Writes the layout of the official scripts.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn write_official<'env>(&self, env: &'env Env, folder: String) -> Result<Promise<'env>> {
+        let split = Arc::clone(&self.0);
+        promise(env, Some(1.0), move || recvae_core::write_official(&split, folder).into_node(), |()| ())
+    }
+}
+
+/// Reads the layout of the official scripts.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
+pub fn read_official(env: &Env, folder: String) -> Result<Promise<'_>> {
+    promise(
+        env,
+        Some(1.0),
+        move || recvae_core::read_official(folder).into_node(),
+        |split| NativeSplit(Arc::new(split)),
+    )
 }
 
 /// Splits interactions by users. `options`: JSON.

@@ -1,7 +1,9 @@
 //! The core's names, defaults, ranges and texts, for the generated types and the command line.
 
 use napi_derive::napi;
-use recvae_core::{Metric, ModelKind, OptionInfo, Options, RESAMPLES, SplitOptions, Threads, Thresholds};
+use recvae_core::{
+    Metric, ModelKind, OptionInfo, Options, RESAMPLES, RecommendOptions, SplitOptions, Threads, Thresholds,
+};
 use serde_json::{Value, json};
 
 use crate::error::Result;
@@ -21,6 +23,7 @@ pub fn describe() -> Result<String> {
         "models": models,
         "thresholds": rows(&Thresholds::describe()),
         "split": rows(&SplitOptions::describe()),
+        "recommend": rows(&RecommendOptions::describe()),
         "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
         "validationMetric": Metric::VALIDATION.to_string(),
         "resamples": RESAMPLES,

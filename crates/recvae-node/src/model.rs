@@ -6,10 +6,10 @@ use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::{Env, Status};
 use napi_derive::napi;
-use recvae_core::{ModelKind, Progress, Recommender, Scored};
+use recvae_core::{ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
-use crate::error::{Error, IntoNode, Result, json, whole};
+use crate::error::{Error, IntoNode, Result, json};
 use crate::work::{Promise, now, promise};
 
 /// A trained model with the ids of its items.
@@ -57,25 +57,24 @@ impl NativeModel {
         Ok(self.0.items().iter().collect())
     }
 
-    /// Recommends for one history.
+    /// Recommends for one history. `options`: JSON.
     #[napi(catch_unwind)]
-    pub fn recommend(&self, history: Vec<String>, k: f64, filter_seen: bool) -> Result<NativeLists> {
-        let k = whole("k", k)?;
-        now(|| lists(&self.0, &[history], k, filter_seen)).map(NativeLists::from)
+    pub fn recommend(&self, history: Vec<String>, options: String) -> Result<NativeLists> {
+        let options = recommend_options(&options)?;
+        now(|| lists(&self.0, &[history], &options)).map(NativeLists::from)
     }
 
-    /// Recommends for many histories.
+    /// Recommends for many histories. `options`: JSON.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeLists>")]
     pub fn recommend_batch<'env>(
         &self,
         env: &'env Env,
         histories: Vec<Vec<String>>,
-        k: f64,
-        filter_seen: bool,
+        options: String,
         threads: Option<f64>,
     ) -> Result<Promise<'env>> {
-        let (model, k) = (Arc::clone(&self.0), whole("k", k)?);
-        promise(env, threads, move || lists(&model, &histories, k, filter_seen), NativeLists::from)
+        let (model, options) = (Arc::clone(&self.0), recommend_options(&options)?);
+        promise(env, threads, move || lists(&model, &histories, &options), NativeLists::from)
     }
 
     /// Writes the model file, whole or not at all.
@@ -97,9 +96,13 @@ struct Lists {
     unknown: Vec<Vec<usize>>,
 }
 
-fn lists(model: &Recommender, histories: &[Vec<String>], k: usize, filter_seen: bool) -> Result<Lists> {
+fn recommend_options(options: &str) -> Result<RecommendOptions> {
+    RecommendOptions::from_json(&json("options", options)?).into_node()
+}
+
+fn lists(model: &Recommender, histories: &[Vec<String>], options: &RecommendOptions) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
-    let lists = model.recommend(&histories, k, filter_seen).into_node()?;
+    let lists = model.recommend(&histories, options).into_node()?;
     Ok(Lists { lists, unknown: histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect() })
 }
 

@@ -51,7 +51,8 @@ pub(crate) fn reader<R: Read>(input: R, delimiter: u8) -> Reader<Tape<R>> {
     ReaderBuilder::new().delimiter(delimiter).quoting(delimiter != b'\t').buffer_capacity(BUFFER).from_reader(tape)
 }
 
-/// Reads the header and finds each `(option, column name)` in it.
+/// Reads the header and finds each `(option, column name)` in it. The option is the one that renames the column; empty if
+/// there is none.
 pub(crate) fn columns<R: Read>(
     path: &Path,
     reader: &mut Reader<Tape<R>>,
@@ -71,15 +72,16 @@ pub(crate) fn columns<R: Read>(
         if more > 0 { format!("{list} and {more} more") } else { list }
     };
     let find = |&(option, name): &(&str, &str)| {
+        let hint = |text| if option.is_empty() { String::new() } else { format!("{text} --{option}") };
         let mut columns = (0..header.len()).filter(|&column| &header[column] == name.as_bytes());
         match (columns.next(), columns.next()) {
             (Some(column), None) => Ok(column),
             (None, _) => {
-                let help = format!("there is no column '{name}' among {}; name it by --{option}", found());
+                let help = format!("there is no column '{name}' among {}{}", found(), hint("; name it by"));
                 Err(bad(path, Some(1), None, help))
             }
             (Some(_), Some(second)) => {
-                let help = format!("column '{name}' occurs twice; allowed: once, or another one by --{option}");
+                let help = format!("column '{name}' occurs twice; allowed: once{}", hint(", or another one by"));
                 Err(bad(path, Some(1), Some(second as u64 + 1), help))
             }
         }
