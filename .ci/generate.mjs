@@ -5,7 +5,11 @@ import { describe } from '../crates/recvae-node/index.js';
 const description = JSON.parse(describe());
 
 const pascal = (name) => name.replace(/(^|-)(.)/g, (_, __, letter) => letter.toUpperCase());
-const comment = (indent, lines) => [`${indent}/**`, ...lines.map((line) => `${indent} * ${line}`.trimEnd()), `${indent} */`];
+const comment = (indent, lines) => [
+  `${indent}/**`,
+  ...lines.map((line) => `${indent} * ${line}`.trimEnd()),
+  `${indent} */`,
+];
 
 function property(option) {
   const { name, doc, allowed, default: value, typescript } = option;
@@ -27,10 +31,15 @@ const lines = [
   ...type('Thresholds', 'How many interactions a user and an item must have to stay.', thresholds),
   ...type('SplitOptions', 'How users are split.', split),
   ...type('RecommendOptions', 'What to recommend.', recommend),
-  ...models.flatMap(({ name, doc, options }) => type(`${pascal(name)}Options`, `Options of \`${name}\`. ${doc}`, options)),
+  ...models.flatMap(({ name, doc, options }) =>
+    type(`${pascal(name)}Options`, `Options of \`${name}\`. ${doc}`, options),
+  ),
   ...comment('', ['The options of each model, by its name.']),
   'export interface ModelOptions {',
-  ...models.flatMap(({ name, doc }) => [`  /** ${doc} */`, `  ${/^\w+$/.test(name) ? name : `'${name}'`}: ${pascal(name)}Options;`]),
+  ...models.flatMap(({ name, doc }) => [
+    `  /** ${doc} */`,
+    `  ${/^\w+$/.test(name) ? name : `'${name}'`}: ${pascal(name)}Options;`,
+  ]),
   '}',
   '',
   '/** Name of a model. */',

@@ -83,9 +83,7 @@ export class Interactions {
    */
   static fromColumns({ users, items, values }: Columns, options?: ColumnOptions): Interactions {
     const numbers = values && (values instanceof Float64Array ? values : Float64Array.from(values));
-    return new Interactions(
-      guard(() => native.NativeInteractions.fromColumns(users, items, numbers, toJson(options))),
-    );
+    return new Interactions(guard(() => native.NativeInteractions.fromColumns(users, items, numbers, toJson(options))));
   }
 
   /**

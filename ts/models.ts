@@ -86,7 +86,10 @@ export class Model<K extends ModelName = ModelName> {
    */
   recommend(history: Iterable<string>, options?: RecommendOptions): Recommendation {
     const ids = [...history];
-    return this.#named(guard(() => this.native.recommend(ids, toJson(options))), [ids])[0]!;
+    return this.#named(
+      guard(() => this.native.recommend(ids, toJson(options))),
+      [ids],
+    )[0]!;
   }
 
   /**
