@@ -5,28 +5,17 @@ import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { cargoEnvironment } from './environment.mjs';
 
-export const root = fileURLToPath(new URL('..', import.meta.url));
-process.chdir(root);
+process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 
 const STAMPS = join('node_modules', '.recvae-setup');
 const BINDING = join('crates', 'recvae-node');
 
 /** Runs a program with its output in ours; fails if it fails. */
-export function run(program, args, options = {}) {
+function run(program, args, options = {}) {
   // On Windows npm and npx are scripts.
   execFileSync(program, args, { stdio: 'inherit', shell: process.platform === 'win32', ...options });
-}
-
-/** cargo's environment: one target folder for napi (which names the target) and for tests, so that nothing compiles twice. */
-export function cargoEnvironment() {
-  let version;
-  try {
-    version = execFileSync('rustc', ['-vV'], { encoding: 'utf8' });
-  } catch {
-    throw new Error('Rust is needed to compile the core: install it with rustup (https://rustup.rs) and try again');
-  }
-  return { ...process.env, CARGO_BUILD_TARGET: /^host: (.*)$/m.exec(version)[1] };
 }
 
 function* files(path) {
