@@ -23,8 +23,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::model::{HeldOutRows, Model};
 use crate::recommend::{for_each_user, top_k};
+use crate::scorer::Scorer;
+use crate::split::HeldOut;
 
 /// A metric with its list length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,20 +158,16 @@ impl Evaluation {
 /// # Errors
 /// `INVALID_ARGUMENT` if `metrics` is empty, `INVALID_DATA` if the items are not the model's or no user has anything held
 /// out, `NUMERICAL` if a score is not a number.
-pub fn evaluate(model: &dyn Model, held_out: HeldOutRows<'_>, metrics: &[Metric]) -> Result<Evaluation> {
-    let HeldOutRows { input, target } = held_out;
+pub fn evaluate(model: &dyn Scorer, held_out: &HeldOut, metrics: &[Metric]) -> Result<Evaluation> {
+    let (input, target) = (held_out.input(), held_out.target());
     let n_items = model.n_items();
     let Some(longest) = metrics.iter().map(|metric| metric.k()).max() else {
         return Err(Error::invalid_argument("metrics", "an empty list", "at least one metric"));
     };
-    if input.n_cols() != n_items || target.n_cols() != n_items || input.n_rows() != target.n_rows() {
+    if held_out.n_items() != n_items {
         return Err(Error::invalid_data(format!(
-            "held-out users are {} x {} in and {} x {} held out; allowed: the same users in both, and the model's \
-             {n_items} items",
-            input.n_rows(),
-            input.n_cols(),
-            target.n_rows(),
-            target.n_cols()
+            "held-out users have {} items; allowed: the {n_items} of the model",
+            held_out.n_items()
         )));
     }
     let users: Vec<usize> = (0..target.n_rows()).filter(|&user| !target.row(user).is_empty()).collect();

@@ -1,27 +1,52 @@
-//! Recommendations from implicit feedback.
+//! Recommendations from implicit feedback: EASE^R, RecVAE, Mult-VAE and popularity, from raw likes to top-k lists.
+//!
+//! The modules form a pipeline in which each uses only those before it:
+//!
+//! - data: [`read_interactions`], [`dataset`] and [`InteractionsBuilder`] give [`Interactions`], a binary CSR matrix with
+//!   the original ids of users and items;
+//! - split: [`split()`] holds users out, [`read_official`] takes a split that others made;
+//! - recommend: [`recommend()`] and [`top_k`] turn scores into lists;
+//! - evaluate: [`evaluate()`] measures lists against held-out items, [`paired_bootstrap`] compares models;
+//! - train: [`ModelKind::fit`] trains a [`Model`]; a [`Recommender`] adds the item ids, is saved and loaded.
+//!
+//! Nothing here prints or starts threads of its own: work is split over the rayon pool that a call runs in, see
+//! [`Threads`]. For the same seed, data and machine every result has the same bits for any number of threads.
 
+// foundations
 mod csr;
-mod datasets;
 mod error;
-mod evaluate;
 mod ids;
+mod options;
+mod random;
+mod threads;
+mod whole_file;
+
+// data
+mod datasets;
 mod interactions;
+mod read;
+
+// split
+mod official;
+mod split;
+
+// recommend, evaluate
+mod evaluate;
+mod recommend;
+mod scorer;
+mod statistics;
+
+// train
 mod linalg;
 mod model;
 mod model_file;
-mod official;
-mod options;
-mod random;
-mod read;
+mod nn;
 mod real;
-mod recommend;
 mod recommender;
-mod split;
-mod statistics;
+mod train;
+
 #[cfg(test)]
 mod test_support;
-mod threads;
-mod whole_file;
 
 pub use csr::Csr;
 pub use datasets::{dataset, debian};
@@ -30,8 +55,8 @@ pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use model::{
-    Ease, EaseOptions, Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, Popularity, PopularityOptions,
-    Precision, Progress, TensorData, TensorSource,
+    Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor, Popularity,
+    PopularityOptions, Precision, PriorKind, RecVaeOptions, TensorData, TensorSource, TrainingKind,
 };
 pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
@@ -39,6 +64,8 @@ pub use random::{Philox, Stream};
 pub use read::{Format, ReadOptions, read_interactions};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
+pub use scorer::Scorer;
 pub use split::{HeldOut, Split, SplitOptions, split};
 pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
 pub use threads::Threads;
+pub use train::{OnProgress, Progress};

@@ -11,31 +11,30 @@ use serde_json::Value;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::options::{OptionInfo, Options};
+use crate::scorer::Scorer;
+use crate::split::HeldOut;
+use crate::train::{OnProgress, Progress};
 
 mod ease;
+#[cfg(test)]
+mod golden_tests;
+mod mult_vae;
 mod popularity;
+mod rec_vae;
+mod vae;
 
 pub use ease::{Ease, EaseOptions, Precision};
+pub use mult_vae::MultVaeOptions;
 pub use popularity::{Popularity, PopularityOptions};
+pub use rec_vae::{EncoderKind, KlWeightKind, PriorKind, RecVaeOptions, TrainingKind};
 
-/// A trained model of `n_items` items.
-pub trait Model: Send + Sync {
+/// A trained model.
+pub trait Model: Scorer + Send {
     /// Which model it is.
     fn kind(&self) -> ModelKind;
 
-    /// Number of items it scores.
-    fn n_items(&self) -> usize;
-
     /// Its options with their values.
     fn options(&self) -> Value;
-
-    /// Scores every item for a block of users, seen ones included: `scores` has shape `(histories.len(), n_items)`, row
-    /// by row. A history is a strictly ascending list of item indices and may be empty. A higher score is a better
-    /// recommendation; scores of different models have no common scale.
-    ///
-    /// # Errors
-    /// `INTERNAL` if a shape does not fit: a bug in the caller.
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()>;
 
     /// Its parameters by name.
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>>;
@@ -73,37 +72,6 @@ pub trait TensorSource {
     /// `INVALID_MODEL_FILE` if it is missing or has another shape or type.
     fn f64(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>>;
 }
-
-/// Held-out users: row `u` of `input` goes in, row `u` of `target` is to be found.
-#[derive(Clone, Copy)]
-pub struct HeldOutRows<'a> {
-    /// Shape `(n_users, n_items)`.
-    pub input: &'a Csr,
-    /// Shape `(n_users, n_items)`, without an entry of `input`.
-    pub target: &'a Csr,
-}
-
-/// One epoch of training, as the progress callback sees it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Progress {
-    /// Which epoch ended, the first one is 1.
-    pub epoch: usize,
-    /// How many there will be at most.
-    pub epochs: usize,
-    /// Mean over the epoch's last pass of the multinomial log-likelihood per user, in nats.
-    pub log_likelihood: f64,
-    /// Mean over the epoch's encoder passes of the weighted KL term per user, in nats.
-    pub kl: f64,
-    /// NDCG@100 on the validation users, where there are any.
-    pub validation: Option<f64>,
-    /// Whether this epoch's parameters are the best ones so far.
-    pub best: bool,
-    /// Seconds since training began.
-    pub seconds: f64,
-}
-
-/// Called at the end of each epoch, from the thread that trains.
-pub type OnProgress<'a> = &'a (dyn Fn(&Progress) + Sync);
 
 /// A model with the record of its training (one entry per epoch, none for closed forms).
 pub struct Fit {
@@ -159,7 +127,7 @@ macro_rules! kinds {
                 self,
                 options: &Value,
                 train: &Csr,
-                validation: Option<HeldOutRows<'_>>,
+                validation: Option<&HeldOut>,
                 on_progress: OnProgress<'_>,
             ) -> Result<Fit> {
                 match self {
@@ -200,10 +168,14 @@ kinds! {
     Popularity = "popularity", PopularityOptions, popularity;
     /// EASE^R: a linear item-item model in closed form.
     Ease = "ease", EaseOptions, ease;
+    /// Mult-VAE: a variational autoencoder with a multinomial likelihood.
+    MultVae = "mult-vae", MultVaeOptions, mult_vae;
+    /// RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.
+    RecVae = "recvae", RecVaeOptions, rec_vae;
 }
 
 /// What every fit asks of its data.
-fn check_train(train: &Csr, validation: Option<HeldOutRows<'_>>) -> Result<()> {
+fn check_train(train: &Csr, validation: Option<&HeldOut>) -> Result<()> {
     if train.n_rows() < 2 || train.n_cols() < 2 || train.nnz() == 0 {
         return Err(Error::invalid_data(format!(
             "training data have {} users, {} items and {} interactions; allowed: at least 2 users, 2 items and 1 \
@@ -213,33 +185,12 @@ fn check_train(train: &Csr, validation: Option<HeldOutRows<'_>>) -> Result<()> {
             train.nnz()
         )));
     }
-    if let Some(HeldOutRows { input, target }) = validation {
-        let n_items = train.n_cols();
-        if input.n_cols() != n_items || target.n_cols() != n_items || input.n_rows() != target.n_rows() {
-            return Err(Error::invalid_data(format!(
-                "validation data are {} x {} in and {} x {} held out; allowed: the same users in both, and the {n_items} \
-                 items of the training data",
-                input.n_rows(),
-                input.n_cols(),
-                target.n_rows(),
-                target.n_cols()
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Checks the shapes that [`Model::score`] was called with.
-pub(crate) fn check_scores(histories: &[&[u32]], n_items: usize, scores: &[f32]) -> Result<()> {
-    if scores.len() != histories.len() * n_items {
-        return Err(Error::Internal(format!(
-            "{} scores for {} users x {n_items} items",
-            scores.len(),
-            histories.len()
+    if let Some(held_out) = validation.filter(|held_out| held_out.n_items() != train.n_cols()) {
+        return Err(Error::invalid_data(format!(
+            "validation data have {} items; allowed: the {} of the training data",
+            held_out.n_items(),
+            train.n_cols()
         )));
-    }
-    if let Some(item) = histories.iter().filter_map(|items| items.last()).find(|&&item| item as usize >= n_items) {
-        return Err(Error::Internal(format!("item {item} in a history of a model of {n_items} items")));
     }
     Ok(())
 }

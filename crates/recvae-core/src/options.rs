@@ -291,6 +291,7 @@ macro_rules! choice {
 pub(crate) use choice;
 
 #[cfg(test)]
+#[allow(unreachable_pub)] // the macros make public types
 mod tests {
     use super::*;
 

@@ -1,70 +1,98 @@
 //! The two floating point types that the arithmetic is written for: f32 for use, f64 to be checked against references.
 
-use std::ops::{AddAssign, Mul};
+use std::ops::{AddAssign, Mul, Neg};
+
+use candle_core::CpuStorage;
 
 /// f32 or f64.
 pub(crate) trait Real:
-    faer::traits::RealField + candle_core::WithDType + AddAssign + Mul<Output = Self> + Copy + Send + Sync
+    faer::traits::RealField
+    + candle_core::WithDType
+    + AddAssign
+    + Mul<Output = Self>
+    + Neg<Output = Self>
+    + Default
+    + Copy
+    + Send
+    + Sync
 {
     const ZERO: Self;
     const ONE: Self;
     fn of(number: f64) -> Self;
     fn finite(self) -> bool;
+    /// The numbers of a candle tensor on the CPU, if they have this type.
+    fn slice_mut(storage: &mut CpuStorage) -> Option<&mut [Self]>;
+    fn root(self) -> Self;
+    fn log(self) -> Self;
+    /// The larger of two numbers, neither of them NaN.
+    fn larger(self, other: Self) -> Self;
     /// e to the power of `self`; the f32 form is branch-free so that loops over it use vector instructions. Relative
     /// error below 2e-7 in f32; what would be subnormal becomes the smallest normal number or 0.
     fn e_to(self) -> Self;
 }
 
-impl Real for f64 {
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    #[inline(always)]
-    fn of(number: f64) -> Self {
-        number
-    }
-    #[inline(always)]
-    fn finite(self) -> bool {
-        self.is_finite()
-    }
-    #[inline(always)]
-    fn e_to(self) -> Self {
-        self.exp()
-    }
+macro_rules! real {
+    ($type:ty, $variant:ident, $e_to:expr) => {
+        impl Real for $type {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            #[inline(always)]
+            fn of(number: f64) -> Self {
+                number as $type
+            }
+            #[inline(always)]
+            fn finite(self) -> bool {
+                self.is_finite()
+            }
+            fn slice_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
+                match storage {
+                    CpuStorage::$variant(numbers) => Some(numbers),
+                    _ => None,
+                }
+            }
+            #[inline(always)]
+            fn root(self) -> Self {
+                self.sqrt()
+            }
+            #[inline(always)]
+            fn log(self) -> Self {
+                self.ln()
+            }
+            #[inline(always)]
+            fn larger(self, other: Self) -> Self {
+                if self > other { self } else { other }
+            }
+            #[inline(always)]
+            fn e_to(self) -> Self {
+                $e_to(self)
+            }
+        }
+    };
 }
+real!(f64, F64, f64::exp);
+real!(f32, F32, exp_f32);
 
-impl Real for f32 {
-    const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    #[inline(always)]
-    fn of(number: f64) -> Self {
-        number as f32
-    }
-    #[inline(always)]
-    fn finite(self) -> bool {
-        self.is_finite()
-    }
-    #[inline(always)]
-    fn e_to(self) -> Self {
-        // Cody and Waite: x = n ln 2 + r with |r| <= ln 2 / 2, e^r by a polynomial, 2^n by the exponent bits.
-        const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to a whole number, held in the low bits
-        const LN_2_HIGH: f32 = 0.693_359_4;
-        const LN_2_LOW: f32 = -2.121_944_4e-4;
-        let x = if self > -87.3 { self } else { -87.3 };
-        let x = if x < 88.3 { x } else { 88.3 };
-        let shifted = x * std::f32::consts::LOG2_E + ROUND;
-        let n = shifted - ROUND;
-        let r = x - n * LN_2_HIGH - n * LN_2_LOW;
-        let p = 1.987_569_1e-4;
-        let p = p * r + 1.398_2e-3;
-        let p = p * r + 8.333_452e-3;
-        let p = p * r + 4.166_579_6e-2;
-        let p = p * r + 1.666_666_5e-1;
-        let p = p * r + 0.5;
-        let p = p * r * r + r + 1.0;
-        let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-        // A NaN fails both comparisons above and would come out as a number.
-        if self.is_nan() { self } else { p * power }
-    }
+/// Cody and Waite: x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial, 2^n by the exponent bits.
+#[inline(always)]
+fn exp_f32(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to a whole number, held in the low bits
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let bounded = if x > -87.3 { x } else { -87.3 };
+    let bounded = if bounded < 88.3 { bounded } else { 88.3 };
+    let shifted = bounded * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = bounded - n * LN_2_HIGH - n * LN_2_LOW;
+    let p = 1.987_569_1e-4;
+    let p = p * r + 1.398_2e-3;
+    let p = p * r + 8.333_452e-3;
+    let p = p * r + 4.166_579_6e-2;
+    let p = p * r + 1.666_666_5e-1;
+    let p = p * r + 0.5;
+    let p = p * r * r + r + 1.0;
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+    // A NaN fails both comparisons above and would come out as a number.
+    if x.is_nan() { x } else { p * power }
 }
 
 #[cfg(test)]

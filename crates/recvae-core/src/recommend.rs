@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::scorer::Scorer;
 
 /// Users that are scored together: their scores are the largest thing that scoring keeps in memory.
 pub(crate) const BLOCK: usize = 256;
@@ -56,7 +56,7 @@ pub fn top_k(scores: &[f32], seen: &[u32], k: usize) -> Result<Vec<Scored>> {
 /// Scores users block by block and hands each one's history and scores to `each`, on several threads. Results come back
 /// in the order of the users. Memory: 256 x n_items scores.
 pub(crate) fn for_each_user<R: Send>(
-    model: &dyn Model,
+    model: &dyn Scorer,
     histories: &[&[u32]],
     each: impl Fn(usize, &[f32]) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
@@ -77,7 +77,7 @@ pub(crate) fn for_each_user<R: Send>(
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` if `k` is 0, `NUMERICAL` if a score is not a number.
-pub fn recommend(model: &dyn Model, histories: &[&[u32]], k: usize, filter_seen: bool) -> Result<Vec<Vec<Scored>>> {
+pub fn recommend(model: &dyn Scorer, histories: &[&[u32]], k: usize, filter_seen: bool) -> Result<Vec<Vec<Scored>>> {
     if k == 0 {
         return Err(Error::invalid_argument("k", k, "a whole number, 1 or more"));
     }

@@ -11,6 +11,7 @@ use crate::model::Model;
 use crate::model_file;
 use crate::options::options;
 use crate::recommend::{Scored, recommend};
+use crate::split::HeldOut;
 
 options! {
     /// What to recommend.
@@ -108,19 +109,27 @@ impl Recommender {
         recommend(&*self.model, &histories, options.k, options.filter_seen)
     }
 
-    /// A matrix over `items` as a matrix over this model's items; entries of items that it does not know are dropped and
-    /// counted.
-    #[must_use]
-    pub fn translate(&self, matrix: &Csr, items: &Ids) -> (Csr, usize) {
-        if *items == self.items {
-            return (matrix.clone(), 0);
+    /// Held-out users over `items` as held-out users over this model's items, matched by id, and how many of their entries
+    /// were dropped because the model does not know the item.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if there are not as many `items` as columns.
+    pub fn translate(&self, held_out: &HeldOut, items: &Ids) -> Result<(HeldOut, usize)> {
+        if held_out.n_items() != items.len() {
+            return Err(Error::invalid_data(format!("{} ids for {} columns", items.len(), held_out.n_items())));
         }
         let index: Vec<Option<u32>> = items.iter().map(|id| self.items.find(id)).collect();
-        let mut pairs = Vec::with_capacity(matrix.nnz());
-        for (user, row) in (0u32..).zip(matrix.rows()) {
-            pairs.extend(row.iter().filter_map(|&item| Some((user, index[item as usize]?))));
-        }
-        (Csr::from_pairs(matrix.n_rows(), self.items.len(), &pairs), matrix.nnz() - pairs.len())
+        let mut dropped = 0;
+        let mut translate = |matrix: &Csr| {
+            let mut pairs = Vec::with_capacity(matrix.nnz());
+            for (user, row) in (0u32..).zip(matrix.rows()) {
+                pairs.extend(row.iter().filter_map(|&item| Some((user, index[item as usize]?))));
+            }
+            dropped += matrix.nnz() - pairs.len();
+            Csr::from_pairs(matrix.n_rows(), self.items.len(), &pairs)
+        };
+        let (input, target) = (translate(held_out.input()), translate(held_out.target()));
+        Ok((HeldOut::new(held_out.users().clone(), input, target)?, dropped))
     }
 }
 
@@ -148,9 +157,14 @@ mod tests {
     #[test]
     fn matrices_are_translated_by_id() {
         let ids: Ids = ["ç", "new", "a"].into_iter().collect();
-        let matrix = Csr::from_rows([&[0u32, 1, 2][..], &[1]], 3).unwrap();
-        let (translated, dropped) = recommender(ModelKind::Popularity).translate(&matrix, &ids);
-        assert_eq!((translated, dropped), (Csr::from_rows([&[0u32, 2][..], &[]], 4).unwrap(), 2));
+        let users: Ids = ["u", "v"].into_iter().collect();
+        let input = Csr::from_rows([&[0u32, 1][..], &[1]], 3).unwrap();
+        let target = Csr::from_rows([&[2u32][..], &[]], 3).unwrap();
+        let held_out = HeldOut::new(users, input, target).unwrap();
+        let (translated, dropped) = recommender(ModelKind::Popularity).translate(&held_out, &ids).unwrap();
+        assert_eq!(*translated.input(), Csr::from_rows([&[2u32][..], &[]], 4).unwrap());
+        assert_eq!(*translated.target(), Csr::from_rows([&[0u32][..], &[]], 4).unwrap());
+        assert_eq!(dropped, 2);
     }
 
     #[test]

@@ -7,8 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{
-    Csr, HeldOut, HeldOutRows, Ids, Interactions, InteractionsBuilder, Options, ReadOptions, Split, SplitOptions,
-    Thresholds,
+    Csr, HeldOut, Ids, Interactions, InteractionsBuilder, Options, ReadOptions, Split, SplitOptions, Thresholds,
 };
 use serde_json::{Map, Value};
 
@@ -161,7 +160,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    fn held_out(&self) -> &HeldOut {
+    pub(crate) fn users(&self) -> &HeldOut {
         if self.is_test { &self.split.test } else { &self.split.validation }
     }
 
@@ -169,20 +168,8 @@ impl Part {
         self.split.train.items()
     }
 
-    pub(crate) fn input(&self) -> &Csr {
-        self.held_out().input()
-    }
-
-    pub(crate) fn target(&self) -> &Csr {
-        self.held_out().target()
-    }
-
-    pub(crate) fn rows(&self) -> HeldOutRows<'_> {
-        HeldOutRows { input: self.input(), target: self.target() }
-    }
-
     fn ids(&self, matrix: &Csr, user: &str) -> Option<Vec<&str>> {
-        let row = matrix.row(self.held_out().users().find(user)? as usize);
+        let row = matrix.row(self.users().users().find(user)? as usize);
         Some(row.iter().map(|&item| self.items().get(item as usize)).collect())
     }
 }
@@ -196,31 +183,31 @@ impl NativeHeldOut {
     /// Number of users, those with nothing to score included.
     #[napi(getter)]
     pub fn n_users(&self) -> f64 {
-        self.0.held_out().n_users() as f64
+        self.0.users().n_users() as f64
     }
 
     /// Number of users with something to score.
     #[napi(getter)]
     pub fn n_scored(&self) -> f64 {
-        self.0.held_out().n_scored() as f64
+        self.0.users().n_scored() as f64
     }
 
     /// Ids of the users, in row order.
     #[napi(catch_unwind)]
     pub fn user_ids(&self) -> Result<Vec<&str>> {
-        Ok(self.0.held_out().users().iter().collect())
+        Ok(self.0.users().users().iter().collect())
     }
 
     /// What a model is shown of a user, or null if the user is not held out here.
     #[napi(catch_unwind)]
     pub fn input(&self, user: String) -> Result<Option<Vec<&str>>> {
-        Ok(self.0.ids(self.0.input(), &user))
+        Ok(self.0.ids(self.0.users().input(), &user))
     }
 
     /// What a model has to find of a user, or null if the user is not held out here.
     #[napi(catch_unwind)]
     pub fn target(&self, user: String) -> Result<Option<Vec<&str>>> {
-        Ok(self.0.ids(self.0.target(), &user))
+        Ok(self.0.ids(self.0.users().target(), &user))
     }
 }
 

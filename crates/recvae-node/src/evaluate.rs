@@ -56,11 +56,9 @@ pub fn evaluate<'env>(
         env,
         threads,
         move || {
-            let (input, unknown_input) = model.translate(held_out.input(), held_out.items());
-            let (target, unknown_target) = model.translate(held_out.target(), held_out.items());
-            let rows = recvae_core::HeldOutRows { input: &input, target: &target };
-            let evaluation = recvae_core::evaluate(model.model(), rows, &metrics).into_node()?;
-            Ok((evaluation, unknown_input + unknown_target))
+            let (held_out, unknown) = model.translate(held_out.users(), held_out.items()).into_node()?;
+            let evaluation = recvae_core::evaluate(model.model(), &held_out, &metrics).into_node()?;
+            Ok((evaluation, unknown))
         },
         |(evaluation, unknown)| NativeEvaluation {
             metrics: evaluation

@@ -200,8 +200,8 @@ pub fn fit<'env>(
                     callback.call(progress.into(), ThreadsafeFunctionCallMode::NonBlocking);
                 }
             };
-            let rows = validation.as_ref().map(|held_out| held_out.rows());
-            let fit = kind.fit(&options, train.matrix(), rows, &report).into_node()?;
+            let validation = validation.as_ref().map(|part| part.users());
+            let fit = kind.fit(&options, train.matrix(), validation, &report).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))
         },

@@ -8,12 +8,15 @@
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::{Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, TensorData, TensorSource, check_scores};
+use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::linalg::{gram, invert_positive_definite};
 use crate::options::{Options, choice, options};
 use crate::real::Real;
+use crate::scorer::{Scorer, check_scores};
+use crate::split::HeldOut;
+use crate::train::OnProgress;
 
 choice! {
     /// Floating point type of the factorisation and of the stored matrix.
@@ -48,7 +51,7 @@ pub struct Ease<T> {
 pub(super) fn fit(
     options: &EaseOptions,
     train: &Csr,
-    _validation: Option<HeldOutRows<'_>>,
+    _validation: Option<&HeldOut>,
     _on_progress: OnProgress<'_>,
 ) -> Result<Fit> {
     let model: Box<dyn Model> = match options.precision {
@@ -72,7 +75,7 @@ impl<T: Real> Ease<T> {
                 Precision::F64 => "a larger lambda",
             };
             Error::Numerical(format!(
-                "EASE^R: the Gram matrix plus lambda = {} on its diagonal is not positive definite in {} (pivot {pivot} \
+                "EASE^R: the Gram matrix plus lambda = {:?} on its diagonal is not positive definite in {} (pivot {pivot} \
                  of {n}); the way out: {way_out}",
                 options.lambda,
                 options.precision.word(),
@@ -111,17 +114,9 @@ pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSo
 
 macro_rules! model {
     ($type:ty, $variant:ident) => {
-        impl Model for Ease<$type> {
-            fn kind(&self) -> ModelKind {
-                ModelKind::Ease
-            }
-
+        impl Scorer for Ease<$type> {
             fn n_items(&self) -> usize {
                 self.n_items
-            }
-
-            fn options(&self) -> Value {
-                self.options.to_json()
             }
 
             fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
@@ -130,6 +125,16 @@ macro_rules! model {
                     score_one(&self.weights, history, scores);
                 });
                 Ok(())
+            }
+        }
+
+        impl Model for Ease<$type> {
+            fn kind(&self) -> ModelKind {
+                ModelKind::Ease
+            }
+
+            fn options(&self) -> Value {
+                self.options.to_json()
             }
 
             fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {

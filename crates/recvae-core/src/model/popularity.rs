@@ -3,10 +3,13 @@
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::{Fit, HeldOutRows, Model, ModelKind, NamedTensor, OnProgress, TensorData, TensorSource, check_scores};
+use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::options::{Options, options};
+use crate::scorer::{Scorer, check_scores};
+use crate::split::HeldOut;
+use crate::train::OnProgress;
 
 options! {
     /// Popularity counts; there is nothing to choose.
@@ -22,7 +25,7 @@ pub struct Popularity {
 pub(super) fn fit(
     _options: &PopularityOptions,
     train: &Csr,
-    _validation: Option<HeldOutRows<'_>>,
+    _validation: Option<&HeldOut>,
     _on_progress: OnProgress<'_>,
 ) -> Result<Fit> {
     let scores = train.column_counts().into_iter().map(|count| count as f32).collect();
@@ -33,23 +36,25 @@ pub(super) fn load(_options: &PopularityOptions, n_items: usize, tensors: &dyn T
     Ok(Box::new(Popularity { scores: tensors.f32("scores", &[n_items])? }))
 }
 
-impl Model for Popularity {
-    fn kind(&self) -> ModelKind {
-        ModelKind::Popularity
-    }
-
+impl Scorer for Popularity {
     fn n_items(&self) -> usize {
         self.scores.len()
-    }
-
-    fn options(&self) -> Value {
-        PopularityOptions {}.to_json()
     }
 
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         check_scores(histories, self.scores.len(), scores)?;
         scores.par_chunks_mut(self.scores.len()).for_each(|row| row.copy_from_slice(&self.scores));
         Ok(())
+    }
+}
+
+impl Model for Popularity {
+    fn kind(&self) -> ModelKind {
+        ModelKind::Popularity
+    }
+
+    fn options(&self) -> Value {
+        PopularityOptions {}.to_json()
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {

@@ -1,0 +1,91 @@
+//! Mult-VAE: a variational autoencoder of histories with a multinomial likelihood.
+//!
+//! Encoder items - hidden (tanh) - 2 x latent, decoder latent - hidden (tanh) - items; L2-normalised input with dropout;
+//! loss `-sum over x of log softmax(logits) + beta KL(q || N(0, I))`, beta growing in a line from 0. Scores are the logits
+//! at the mean of the posterior.
+//!
+//! Source: Liang, Krishnan, Hoffman, Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018, equation 7,
+//! arXiv 1802.05814. As the authors' code: Xavier normal weights, truncated normal biases, no weight decay.
+
+use super::vae::{self, Vae};
+use super::{Fit, Model, ModelKind, TensorSource};
+use crate::csr::Csr;
+use crate::error::Result;
+use crate::nn::encoder::Architecture;
+use crate::nn::init::{Init, Scheme};
+use crate::nn::network::{Network, Optimiser, Update};
+use crate::nn::noise::{Purpose, Seeded};
+use crate::nn::output_layer::LogLikelihood;
+use crate::options::{Options, options};
+use crate::split::HeldOut;
+use crate::train::{KlWeight, OnProgress, Pass, Schedule, Training};
+
+options! {
+    /// Options of Mult-VAE.
+    pub struct MultVaeOptions for "mult-vae" {
+        /// Weight of the KL term once it has grown.
+        beta: f64 = 0.2, AtLeast(0.0), search = [0.1, 0.2, 0.3, 0.5, 1.0];
+        /// Share of the epochs over which the KL weight grows from 0 to beta.
+        annealing: f64 = 0.5, Between(0.0, 1.0);
+        /// Width of the hidden layers.
+        hidden_dim: usize = 600, Between(1.0, 65536.0);
+        /// Length of a user's latent vector.
+        latent_dim: usize = 200, Between(1.0, 65536.0), search = [100, 200, 400];
+        /// Share of a history that is dropped from the encoder's input in training.
+        dropout_rate: f64 = 0.5, Below(0.0, 1.0), search = [0.3, 0.5, 0.7];
+        /// Adam's step size.
+        learning_rate: f64 = 1e-3, Above(0.0);
+        /// Users per step.
+        batch_size: usize = 500, Between(1.0, 1048576.0);
+        /// Epochs at most.
+        epochs: usize = 100, Between(1.0, 1000000.0);
+        /// Epochs without a better validation NDCG@100 after which training stops.
+        patience: usize = 20, AtLeast(1.0);
+        /// Seed of weights, order of users, dropout and samples.
+        seed: u64 = 1, Any;
+    }
+}
+
+impl MultVaeOptions {
+    fn architecture(&self, n_items: usize) -> Architecture {
+        Architecture {
+            n_items,
+            hidden_dim: self.hidden_dim,
+            latent_dim: self.latent_dim,
+            dense_encoder: false,
+            hidden_decoder: true,
+        }
+    }
+}
+
+pub(super) fn fit(
+    options: &MultVaeOptions,
+    train: &Csr,
+    validation: Option<&HeldOut>,
+    on_progress: OnProgress<'_>,
+) -> Result<Fit> {
+    let noise = Seeded(options.seed);
+    let mut init = Init::new(options.seed, Purpose::Weights, Scheme::Xavier);
+    let network = Network::new(options.architecture(train.n_cols()), &mut init)?;
+    let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
+    let training = Training {
+        optimiser: Optimiser::new(&network, options.learning_rate),
+        network,
+        train,
+        noise: &noise,
+        composite: None,
+        kl_weight: KlWeight::Annealed { beta: options.beta, steps: (options.annealing * steps as f64) as u64 },
+        batch_size: options.batch_size,
+        passes: 0,
+        steps: 0,
+        memory: LogLikelihood::default(),
+    };
+    let plan = [Pass::Train { update: Update::Both, dropout: options.dropout_rate, renew: false }];
+    let schedule = Schedule { epochs: options.epochs, patience: options.patience };
+    let (network, epochs) = training.run(&plan, schedule, validation, on_progress)?;
+    Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
+}
+
+pub(super) fn load(options: &MultVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    vae::load(ModelKind::MultVae, options.to_json(), options.architecture(n_items), tensors)
+}

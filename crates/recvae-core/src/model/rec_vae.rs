@@ -1,0 +1,202 @@
+//! RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.
+//!
+//! Per user with history `x` of `n` items: `z ~ N(mu(x~), sigma^2(x~))` of the history after dropout; loss
+//! `-sum over x of log softmax(W z + b) + w (log q(z | x~) - log p(z))`, the same `z` in both terms.
+//!
+//! | change | option | what it does |
+//! | --- | --- | --- |
+//! | composite prior | `prior` | `p` mixes N(0, 1), the user's posterior of the epoch before, and a wide normal |
+//! | user's own KL weight | `klWeight` | `w = gamma n` instead of a constant `beta` |
+//! | alternating training | `training` | encoder passes with dropout, then the old posterior is renewed, then decoder passes on clean input; each with an Adam of its own |
+//! | dense encoder | `encoder` | 5 layers with swish and layer norm, each adding the outputs of all before it |
+//!
+//! Scores are the logits at `z = mu(x)`.
+//!
+//! Source: Shenbin, Alekseev, Tutubalina, Malykh, Nikolenko, "RecVAE: a New Variational Autoencoder for Top-N
+//! Recommendations with Implicit Feedback", WSDM 2020, arXiv 1912.11160. As the authors' code, and unlike the paper's
+//! formula, the prior mixes each latent coordinate by itself. Unlike that code: an empty history is allowed; joint training
+//! renews the old posterior after each epoch (theirs never does); against N(0, I) alone the KL term is the analytic one.
+
+use super::vae::{self, Vae};
+use super::{Fit, Model, ModelKind, TensorSource};
+use crate::csr::Csr;
+use crate::error::{Error, Result};
+use crate::nn::encoder::{Architecture, Encoder};
+use crate::nn::init::{Init, Scheme};
+use crate::nn::network::{Network, Optimiser, Update};
+use crate::nn::noise::{Noise, Purpose, Seeded};
+use crate::nn::output_layer::LogLikelihood;
+use crate::options::{Options, choice, options};
+use crate::real::Real;
+use crate::split::HeldOut;
+use crate::train::{Composite, KlWeight, OldPosterior, OnProgress, Pass, Schedule, Training};
+
+choice! {
+    /// What the posterior is pulled to.
+    pub enum PriorKind {
+        /// A mixture of N(0, 1), the old posterior and a wide normal, coordinate by coordinate.
+        Composite = "composite",
+        /// N(0, I).
+        Standard = "standard",
+    }
+}
+
+choice! {
+    /// How the KL term is weighted.
+    pub enum KlWeightKind {
+        /// gamma times the number of the user's interactions.
+        User = "user",
+        /// beta for every user.
+        Constant = "constant",
+    }
+}
+
+choice! {
+    /// In which order parameters are trained.
+    pub enum TrainingKind {
+        /// Encoder passes, then decoder passes.
+        Alternating = "alternating",
+        /// Both at once.
+        Joint = "joint",
+    }
+}
+
+choice! {
+    /// Which encoder.
+    pub enum EncoderKind {
+        /// RecVAE's, five layers.
+        Dense = "dense",
+        /// Mult-VAE's, one tanh layer.
+        Shallow = "shallow",
+    }
+}
+
+options! {
+    /// Options of RecVAE.
+    pub struct RecVaeOptions for "recvae", check = RecVaeOptions::check {
+        /// KL weight per interaction of a user (gamma). The option that matters most: tune it, 0.0035 to 0.01 in the paper.
+        gamma: f64 = 0.005, AtLeast(0.0), search = [0.0025, 0.0035, 0.005, 0.007, 0.01];
+        /// KL weight of every user where klWeight is 'constant'.
+        beta: f64 = 0.2, AtLeast(0.0);
+        /// What the KL term is weighted by.
+        kl_weight: KlWeightKind = KlWeightKind::User, Any;
+        /// What the posterior is pulled to.
+        prior: PriorKind = PriorKind::Composite, Any;
+        /// Alternating or joint training.
+        training: TrainingKind = TrainingKind::Alternating, Any;
+        /// RecVAE's dense encoder or Mult-VAE's.
+        encoder: EncoderKind = EncoderKind::Dense, Any;
+        /// Width of the encoder's layers.
+        hidden_dim: usize = 600, Between(1.0, 65536.0);
+        /// Length of a user's latent vector.
+        latent_dim: usize = 200, Between(1.0, 65536.0), search = [100, 200, 400];
+        /// Share of a history that is dropped from the encoder's input in training.
+        dropout_rate: f64 = 0.5, Below(0.0, 1.0), search = [0.3, 0.5, 0.7];
+        /// Weights of the composite prior's parts: N(0, 1), old posterior, wide normal. Their sum is 1.
+        mixture_weights: [f64; 3] = [0.15, 0.75, 0.1], Between(0.0, 1.0);
+        /// Logarithm of the variance of the composite prior's wide part.
+        wide_log_variance: f64 = 10.0, Between(-20.0, 20.0);
+        /// Adam's step size, for encoder and decoder alike.
+        learning_rate: f64 = 5e-4, Above(0.0);
+        /// Users per step.
+        batch_size: usize = 500, Between(1.0, 1048576.0);
+        /// Encoder passes over all users per epoch of alternating training.
+        encoder_passes: usize = 3, Between(1.0, 1000.0);
+        /// Decoder passes over all users per epoch of alternating training.
+        decoder_passes: usize = 1, Between(1.0, 1000.0);
+        /// Epochs at most.
+        epochs: usize = 50, Between(1.0, 1000000.0);
+        /// Epochs without a better validation NDCG@100 after which training stops.
+        patience: usize = 10, AtLeast(1.0);
+        /// Seed of weights, order of users, dropout and samples.
+        seed: u64 = 1, Any;
+    }
+}
+
+impl RecVaeOptions {
+    fn check(&self) -> Result<()> {
+        let sum: f64 = self.mixture_weights.iter().sum();
+        if (sum - 1.0).abs() > 1e-6 {
+            return Err(Error::invalid_argument("mixtureWeights", format!("{:?}", self.mixture_weights), "a sum of 1"));
+        }
+        Ok(())
+    }
+
+    fn architecture(&self, n_items: usize) -> Architecture {
+        Architecture {
+            n_items,
+            hidden_dim: self.hidden_dim,
+            latent_dim: self.latent_dim,
+            dense_encoder: self.encoder == EncoderKind::Dense,
+            hidden_decoder: false,
+        }
+    }
+
+    /// The passes of an epoch.
+    pub(super) fn plan(&self) -> Vec<Pass> {
+        let dropout = self.dropout_rate;
+        if self.training == TrainingKind::Joint {
+            return vec![Pass::Train { update: Update::Both, dropout, renew: false }, Pass::Renew];
+        }
+        let encoder = Pass::Train { update: Update::Encoder, dropout, renew: false };
+        let decoder = |renew| Pass::Train { update: Update::Decoder, dropout: 0.0, renew };
+        let mut plan = vec![encoder; self.encoder_passes];
+        plan.extend((0..self.decoder_passes).map(|pass| decoder(pass == 0)));
+        plan
+    }
+
+    /// Everything that training starts from; `old_encoder` is asked for the first old posterior.
+    pub(super) fn training<'a, T: Real>(
+        &self,
+        network: Network<T>,
+        old_encoder: &Encoder<T>,
+        train: &'a Csr,
+        noise: &'a dyn Noise<T>,
+    ) -> Result<Training<'a, T>> {
+        let composite = match self.prior {
+            PriorKind::Standard => None,
+            PriorKind::Composite => Some(Composite {
+                old: OldPosterior::of(old_encoder, train, self.latent_dim, self.batch_size)?,
+                mixture_weights: self.mixture_weights,
+                wide_log_variance: self.wide_log_variance,
+            }),
+        };
+        Ok(Training {
+            optimiser: Optimiser::new(&network, self.learning_rate),
+            network,
+            train,
+            noise,
+            composite,
+            kl_weight: match self.kl_weight {
+                KlWeightKind::User => KlWeight::PerInteraction(self.gamma),
+                KlWeightKind::Constant => KlWeight::Annealed { beta: self.beta, steps: 0 },
+            },
+            batch_size: self.batch_size,
+            passes: 0,
+            steps: 0,
+            memory: LogLikelihood::default(),
+        })
+    }
+}
+
+pub(super) fn fit(
+    options: &RecVaeOptions,
+    train: &Csr,
+    validation: Option<&HeldOut>,
+    on_progress: OnProgress<'_>,
+) -> Result<Fit> {
+    let noise = Seeded(options.seed);
+    let architecture = options.architecture(train.n_cols());
+    let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch))?;
+    let training = {
+        let old = Encoder::new(architecture, &mut Init::new(options.seed, Purpose::OldWeights, Scheme::Torch))?;
+        options.training(network, &old, train, &noise)?
+    };
+    let schedule = Schedule { epochs: options.epochs, patience: options.patience };
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, on_progress)?;
+    Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
+}
+
+pub(super) fn load(options: &RecVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    vae::load(ModelKind::RecVae, options.to_json(), options.architecture(n_items), tensors)
+}

@@ -1,0 +1,63 @@
+//! What a trained RecVAE and a trained Mult-VAE have in common: all but the training.
+
+use serde_json::Value;
+
+use super::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::error::Result;
+use crate::nn::encoder::Architecture;
+use crate::nn::init::Init;
+use crate::nn::network::{Network, Parameter};
+use crate::scorer::Scorer;
+
+/// A trained autoencoder.
+pub(super) struct Vae {
+    kind: ModelKind,
+    options: Value,
+    network: Network<f32>,
+}
+
+impl Vae {
+    pub(super) fn new(kind: ModelKind, options: Value, network: Network<f32>) -> Self {
+        Self { kind, options, network }
+    }
+}
+
+pub(super) fn load(
+    kind: ModelKind,
+    options: Value,
+    architecture: Architecture,
+    tensors: &dyn TensorSource,
+) -> Result<Box<dyn Model>> {
+    let mut network = Network::new(architecture, &mut Init::zeros())?;
+    network.import(|name, shape| tensors.f32(name, shape))?;
+    Ok(Box::new(Vae::new(kind, options, network)))
+}
+
+impl Scorer for Vae {
+    fn n_items(&self) -> usize {
+        self.network.n_items()
+    }
+
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+        self.network.score(histories, scores)
+    }
+}
+
+impl Model for Vae {
+    fn kind(&self) -> ModelKind {
+        self.kind
+    }
+
+    fn options(&self) -> Value {
+        self.options.clone()
+    }
+
+    fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
+        let tensor = |Parameter { name, shape, values }: Parameter<f32>| NamedTensor {
+            name,
+            shape,
+            data: TensorData::F32(values.into()),
+        };
+        Ok(self.network.export()?.into_iter().map(tensor).collect())
+    }
+}

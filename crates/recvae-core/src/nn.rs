@@ -1,0 +1,61 @@
+//! What the neural models are made of.
+//!
+//! The two layers that touch items ([`input_layer`], [`output_layer`]) work on sparse rows and lie outside candle's tape:
+//! they hold nearly all parameters and nearly all work, and their gradients go straight into Adam. What lies between them
+//! is small and dense; candle keeps its tape, and the operations that candle lacks or that it lacks a gradient for are
+//! custom operations with their own ([`ops`]).
+//!
+//! Everything here splits its work into pieces whose size does not depend on the number of threads, and adds pieces up in
+//! a fixed order: any number of threads gives the same bits.
+
+pub(crate) mod adam;
+pub(crate) mod batch;
+pub(crate) mod encoder;
+pub(crate) mod init;
+pub(crate) mod input_layer;
+pub(crate) mod matmul;
+pub(crate) mod network;
+pub(crate) mod noise;
+pub(crate) mod ops;
+pub(crate) mod output_layer;
+
+use crate::real::Real;
+
+/// Runs a loop with the widest vector instructions of this processor. Rounding does not depend on them: nothing is fused
+/// or reordered.
+#[inline(always)]
+pub(crate) fn simd<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Sum in sixteen lanes, so that it uses vector instructions without leaving its order to the compiler.
+#[inline(always)]
+pub(crate) fn sum_of<T: Real>(values: &[T], map: impl Fn(T) -> T) -> T {
+    let mut lanes = [T::ZERO; 16];
+    let (whole, rest) = values.as_chunks::<16>();
+    for chunk in whole {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane += map(value);
+        }
+    }
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane += map(value);
+    }
+    lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
+}
+
+/// Scalar product in sixteen lanes, for the same reason.
+#[inline(always)]
+pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    let mut lanes = [T::ZERO; 16];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
+    for (a, b) in a.iter().zip(b) {
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    for ((lane, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *lane += a * b;
+    }
+    lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
+}

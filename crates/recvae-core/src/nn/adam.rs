@@ -1,0 +1,86 @@
+//! Adam without weight decay, in place.
+//!
+//! Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1, arXiv 1412.6980; rounding
+//! and order of operations as PyTorch's `Adam`.
+
+use std::sync::Mutex;
+
+use candle_core::{CpuStorage, InplaceOp2, Layout};
+
+use super::simd;
+use crate::real::Real;
+
+const BETA_1: f64 = 0.9;
+const BETA_2: f64 = 0.999;
+const EPSILON: f64 = 1e-8;
+
+/// The numbers that one step shares over all parameters.
+#[derive(Clone, Copy)]
+pub(crate) struct AdamStep<T> {
+    step_size: T,
+    root_bias_correction: T,
+}
+
+impl<T: Real> AdamStep<T> {
+    /// Step number `step`, the first one is 1.
+    pub(crate) fn new(learning_rate: f64, step: u64) -> Self {
+        let power = |beta: f64| 1.0 - beta.powf(step as f64);
+        Self { step_size: T::of(learning_rate / power(BETA_1)), root_bias_correction: T::of(power(BETA_2).sqrt()) }
+    }
+
+    /// Updates parameters and both moments by the gradient; all four have one length.
+    #[inline(always)]
+    pub(crate) fn update(self, parameters: &mut [T], gradient: &[T], first: &mut [T], second: &mut [T]) {
+        let (one_minus_1, beta_2, one_minus_2) = (T::of(1.0 - BETA_1), T::of(BETA_2), T::of(1.0 - BETA_2));
+        let epsilon = T::of(EPSILON);
+        for (((p, &g), m), v) in parameters.iter_mut().zip(gradient).zip(first).zip(second) {
+            *m += (g - *m) * one_minus_1;
+            *v = *v * beta_2 + g * g * one_minus_2;
+            *p -= self.step_size * *m / (v.root() / self.root_bias_correction + epsilon);
+        }
+    }
+}
+
+/// First and second moment of a group of parameters.
+#[derive(Clone)]
+pub(crate) struct Moments<T> {
+    pub(crate) first: Vec<T>,
+    pub(crate) second: Vec<T>,
+}
+
+impl<T: Real> Moments<T> {
+    pub(crate) fn zeros(n: usize) -> Self {
+        Self { first: vec![T::ZERO; n], second: vec![T::ZERO; n] }
+    }
+
+    pub(crate) fn step(&mut self, step: AdamStep<T>, parameters: &mut [T], gradient: &[T]) {
+        simd(|| step.update(parameters, gradient, &mut self.first, &mut self.second));
+    }
+}
+
+/// [`Moments::step`] on a candle variable and its gradient.
+pub(crate) struct AdamOp<'a, T>(pub(crate) AdamStep<T>, pub(crate) &'a Mutex<Moments<T>>);
+
+impl<T: Real> InplaceOp2 for AdamOp<'_, T> {
+    fn name(&self) -> &'static str {
+        "adam"
+    }
+
+    fn cpu_fwd(
+        &self,
+        parameters: &mut CpuStorage,
+        parameters_layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> candle_core::Result<()> {
+        let gradient = super::ops::contiguous::<T>(gradient, gradient_layout)?;
+        let Some((start, end)) = parameters_layout.contiguous_offsets() else {
+            candle_core::bail!("adam: parameters are not contiguous")
+        };
+        let Some(parameters) = T::slice_mut(parameters) else { candle_core::bail!("adam: parameters of another type") };
+        let parameters = &mut parameters[start..end];
+        let mut moments = self.1.lock().map_err(|_| candle_core::Error::msg("adam: a step panicked before"))?;
+        moments.step(self.0, parameters, gradient);
+        Ok(())
+    }
+}

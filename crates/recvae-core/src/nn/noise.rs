@@ -1,0 +1,64 @@
+//! Where training takes its randomness from.
+//!
+//! Every number is a function of seed, purpose, pass and user, so it is the same whatever the batch, the thread or the
+//! order of asking. The golden tests put recorded numbers in its place.
+
+use crate::random::{Philox, Stream};
+use crate::real::Real;
+
+/// The random choices of a training run. `pass` counts the passes over the users since training began.
+pub(crate) trait Noise<T>: Sync {
+    /// The order in which a pass visits the users.
+    fn order(&self, pass: u64, n_users: usize) -> Vec<usize>;
+
+    /// The items of a history that survive dropout at `rate`.
+    fn keep(&self, pass: u64, user: usize, history: &[u32], rate: f64) -> Vec<u32>;
+
+    /// Standard normal numbers for the sample of a user's latent vector.
+    fn normal(&self, pass: u64, user: usize, out: &mut [T]);
+}
+
+/// What a stream of random numbers is for: the upper byte of its number.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose {
+    Weights = 1,
+    OldWeights = 2,
+    Order = 3,
+    Dropout = 4,
+    Latent = 5,
+}
+
+/// The stream for a purpose and a pass or tensor.
+pub(crate) fn stream(purpose: Purpose, index: u64) -> u64 {
+    (purpose as u64) << 56 | index
+}
+
+/// Noise from a seed.
+pub(crate) struct Seeded(pub(crate) u64);
+
+impl<T: Real> Noise<T> for Seeded {
+    fn order(&self, pass: u64, n_users: usize) -> Vec<usize> {
+        let mut users: Vec<usize> = (0..n_users).collect();
+        Stream::new(self.0, stream(Purpose::Order, pass)).shuffle(&mut users);
+        users
+    }
+
+    fn keep(&self, pass: u64, user: usize, history: &[u32], rate: f64) -> Vec<u32> {
+        let random = Philox::new(self.0, stream(Purpose::Dropout, pass));
+        let bar = (rate * 2f64.powi(32)) as u32;
+        let mut kept = Vec::with_capacity(history.len());
+        for (block, items) in (0u64..).zip(history.chunks(4)) {
+            let numbers = random.block((user as u64) << 32 | block);
+            kept.extend(items.iter().zip(numbers).filter(|(_, number)| *number >= bar).map(|(&item, _)| item));
+        }
+        kept
+    }
+
+    fn normal(&self, pass: u64, user: usize, out: &mut [T]) {
+        let random = Philox::new(self.0, stream(Purpose::Latent, pass));
+        for (pair, out) in (0u64..).zip(out.chunks_mut(2)) {
+            let numbers = random.normals((user as u64) << 32 | pair);
+            out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::of(number));
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The last layer of a decoder with the multinomial likelihood, as one operation: no matrix of users x items is needed.
+//!
+//! With hidden rows `z` of shape `(batch, width)`, weights `W` of `(n_items, width)` and a user's history `x` of `n` items:
+//! logits `l = z W' + b`, log-likelihood `sum over x of l - n logsumexp(l)`, gradient with respect to the logits
+//! `x - n softmax(l)`.
+//!
+//! The batch is cut into tiles of users x groups of items; a tile walks over its items in blocks that stay in the second
+//! level cache: logits, their maximum so far, exponentials, and at once the product of these with the same rows of `W`,
+//! which is what the gradient with respect to `z` needs. Sums are rescaled when the maximum grows, and the groups of a user
+//! are put together at the end. Only if the weights are to be updated the logits are kept, for a second walk that turns
+//! each block into the gradient of its rows of `W` and hands that to Adam.
+//!
+//! Source of the running rescaling: Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, arXiv
+//! 1805.02867.
+
+use rayon::prelude::*;
+
+use super::adam::{AdamStep, Moments};
+use super::init::Init;
+use super::matmul::{matmul, matmul_add, rows, rows_mut};
+use super::{simd, sum_of};
+use crate::real::Real;
+
+/// Users of a tile.
+const USERS: usize = 256;
+/// Items of a block.
+const ITEMS: usize = 256;
+/// Groups of items, where there are enough of them: enough tasks for many threads.
+const GROUPS: usize = 8;
+
+#[derive(Clone)]
+pub(crate) struct OutputLayer<T> {
+    pub(crate) width: usize,
+    /// Shape `(n_items, width)`.
+    pub(crate) weight: Vec<T>,
+    pub(crate) bias: Vec<T>,
+}
+
+/// What [`OutputLayer::log_likelihood`] found for a batch, and its memory, to be used again for the next one.
+#[derive(Default)]
+pub(crate) struct LogLikelihood<T> {
+    /// Per user, shape `(batch,)`.
+    pub(crate) value: Vec<T>,
+    /// Gradient of each user's value with respect to the user's hidden row, shape `(batch, width)`, where it was asked
+    /// for.
+    pub(crate) hidden_gradient: Vec<T>,
+    /// logsumexp of each user's logits.
+    log_sum: Vec<T>,
+    /// Per tile of users all groups.
+    tiles: Vec<Tile<T>>,
+}
+
+/// One tile of users x one group of items.
+#[derive(Clone, Default)]
+struct Tile<T> {
+    maximum: Vec<T>,
+    sum: Vec<T>,
+    /// Sum of the logits of the user's own items.
+    own: Vec<T>,
+    /// Sum of exponentials times rows of W.
+    weighted: Vec<T>,
+    /// Blocks of logits, each `(users, items)`: all of the group, or the one at work.
+    logits: Vec<T>,
+}
+
+/// What is wanted besides the value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Want {
+    pub(crate) hidden_gradient: bool,
+    pub(crate) weight_gradient: bool,
+}
+
+impl<T: Real> OutputLayer<T> {
+    pub(crate) fn new(n_items: usize, width: usize, init: &mut Init) -> Self {
+        Self { width, weight: init.weights(width, n_items), bias: init.biases(width, n_items) }
+    }
+
+    fn n_items(&self) -> usize {
+        self.bias.len()
+    }
+
+    /// Items of a group: whole blocks.
+    fn group(&self) -> usize {
+        self.n_items().div_ceil(GROUPS).next_multiple_of(ITEMS)
+    }
+
+    /// Log-likelihood of each history given the user's hidden row.
+    pub(crate) fn log_likelihood(&self, hidden: &[T], histories: &[&[u32]], want: Want, out: &mut LogLikelihood<T>) {
+        let (width, group) = (self.width, self.group());
+        let n_groups = self.n_items().div_ceil(group);
+        out.tiles.resize_with(histories.len().div_ceil(USERS) * n_groups, Tile::default);
+        out.tiles.par_iter_mut().enumerate().for_each(|(task, tile)| {
+            let first_user = task / n_groups * USERS;
+            let histories = &histories[first_user..(first_user + USERS).min(histories.len())];
+            let hidden = &hidden[first_user * width..][..histories.len() * width];
+            let first_item = task % n_groups * group;
+            self.fill(tile, hidden, histories, first_item..(first_item + group).min(self.n_items()), want);
+        });
+        self.put_together(histories, n_groups, want, out);
+    }
+
+    /// Walks over the items of a tile.
+    fn fill(&self, tile: &mut Tile<T>, hidden: &[T], histories: &[&[u32]], items: std::ops::Range<usize>, want: Want) {
+        let (width, users) = (self.width, histories.len());
+        for (sums, start) in
+            [(&mut tile.maximum, T::of(f64::NEG_INFINITY)), (&mut tile.sum, T::ZERO), (&mut tile.own, T::ZERO)]
+        {
+            sums.clear();
+            sums.resize(users, start);
+        }
+        tile.weighted.clear();
+        tile.weighted.resize(if want.hidden_gradient { users * width } else { 0 }, T::ZERO);
+        let kept = if want.weight_gradient { items.len() } else { ITEMS.min(items.len()) };
+        tile.logits.resize(users * kept, T::ZERO);
+        let mut scratch = vec![T::ZERO; if want.weight_gradient && want.hidden_gradient { users * ITEMS } else { 0 }];
+        for first in items.clone().step_by(ITEMS) {
+            let n = ITEMS.min(items.end - first);
+            let weight = rows(&self.weight[first * width..(first + n) * width], width);
+            let bias = &self.bias[first..first + n];
+            let offset = if want.weight_gradient { users * (first - items.start) } else { 0 };
+            let logits = &mut tile.logits[offset..offset + users * n];
+            matmul(rows_mut(logits, n), rows(hidden, width), weight.transpose());
+            simd(|| {
+                for (user, logits) in logits.chunks_exact_mut(n).enumerate() {
+                    let mut maximum = tile.maximum[user];
+                    for (logit, &bias) in logits.iter_mut().zip(bias) {
+                        *logit += bias;
+                        maximum = maximum.larger(*logit);
+                    }
+                    let own = between(histories[user], first, first + n);
+                    tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
+                    let rescale = (tile.maximum[user] - maximum).e_to();
+                    tile.maximum[user] = maximum;
+                    let mut sum = T::ZERO;
+                    if !want.hidden_gradient {
+                        sum = sum_of(logits, |logit| (logit - maximum).e_to());
+                    } else if want.weight_gradient {
+                        for (out, &logit) in scratch[user * n..].iter_mut().zip(&*logits) {
+                            *out = (logit - maximum).e_to();
+                        }
+                        sum += sum_of(&scratch[user * n..][..n], |e| e);
+                    } else {
+                        for logit in &mut *logits {
+                            *logit = (*logit - maximum).e_to();
+                        }
+                        sum += sum_of(logits, |e| e);
+                    }
+                    tile.sum[user] = tile.sum[user] * rescale + sum;
+                    if want.hidden_gradient && rescale != T::ONE {
+                        for value in &mut tile.weighted[user * width..][..width] {
+                            *value *= rescale;
+                        }
+                    }
+                }
+            });
+            if want.hidden_gradient {
+                let exponentials = if want.weight_gradient { &scratch[..users * n] } else { &*logits };
+                matmul_add(rows_mut(&mut tile.weighted, width), rows(exponentials, n), weight);
+            }
+        }
+    }
+
+    /// Puts the groups of each user together.
+    fn put_together(&self, histories: &[&[u32]], n_groups: usize, want: Want, out: &mut LogLikelihood<T>) {
+        let width = self.width;
+        out.value.resize(histories.len(), T::ZERO);
+        out.log_sum.resize(histories.len(), T::ZERO);
+        out.hidden_gradient.resize(if want.hidden_gradient { histories.len() * width } else { 0 }, T::ZERO);
+        for (user, history) in histories.iter().enumerate() {
+            let groups = &out.tiles[user / USERS * n_groups..][..n_groups];
+            let user_in_tile = user % USERS;
+            let maximum =
+                groups.iter().fold(T::of(f64::NEG_INFINITY), |max, tile| max.larger(tile.maximum[user_in_tile]));
+            let (mut sum, mut own) = (T::ZERO, T::ZERO);
+            for tile in groups {
+                sum += tile.sum[user_in_tile] * (tile.maximum[user_in_tile] - maximum).e_to();
+                own += tile.own[user_in_tile];
+            }
+            out.log_sum[user] = maximum + sum.log();
+            out.value[user] = own - T::of(history.len() as f64) * out.log_sum[user];
+        }
+        if !want.hidden_gradient {
+            return;
+        }
+        let (tiles, log_sum) = (&out.tiles, &out.log_sum);
+        out.hidden_gradient.par_chunks_mut(width).enumerate().for_each(|(user, gradient)| {
+            simd(|| {
+                gradient.fill(T::ZERO);
+                for &item in histories[user] {
+                    let weight = &self.weight[item as usize * width..][..width];
+                    for (sum, &weight) in gradient.iter_mut().zip(weight) {
+                        *sum += weight;
+                    }
+                }
+                let n = T::of(histories[user].len() as f64);
+                for tile in &tiles[user / USERS * n_groups..][..n_groups] {
+                    let share = n * (tile.maximum[user % USERS] - log_sum[user]).e_to();
+                    let weighted = &tile.weighted[user % USERS * width..][..width];
+                    for (sum, &weighted) in gradient.iter_mut().zip(weighted) {
+                        *sum -= share * weighted;
+                    }
+                }
+            });
+        });
+    }
+
+    /// One Adam step down the gradient of minus the mean log-likelihood. `found` must come from the same batch with
+    /// `weight_gradient` wanted.
+    pub(crate) fn step(
+        &mut self,
+        hidden: &[T],
+        histories: &[&[u32]],
+        found: &LogLikelihood<T>,
+        moments: &mut OutputMoments<T>,
+        step: AdamStep<T>,
+    ) {
+        let (chunk, group) = (ITEMS * self.width, self.group());
+        let targets = self
+            .weight
+            .par_chunks_mut(chunk)
+            .zip(moments.weight.first.par_chunks_mut(chunk))
+            .zip(moments.weight.second.par_chunks_mut(chunk))
+            .zip(self.bias.par_chunks_mut(ITEMS))
+            .zip(moments.bias.first.par_chunks_mut(ITEMS))
+            .zip(moments.bias.second.par_chunks_mut(ITEMS));
+        let batch = Batch { hidden, histories, found, group, width: self.width };
+        batch.for_each_gradient(targets, |(((((w, wm), wv), b), bm), bv), weight_gradient, bias_gradient| {
+            simd(|| {
+                step.update(w, weight_gradient, wm, wv);
+                step.update(b, bias_gradient, bm, bv);
+            });
+        });
+    }
+
+    /// The gradients of weight and bias, for tests.
+    #[cfg(test)]
+    pub(crate) fn gradients(&self, hidden: &[T], histories: &[&[u32]], found: &LogLikelihood<T>) -> (Vec<T>, Vec<T>) {
+        let (mut weight, mut bias) = (vec![T::ZERO; self.weight.len()], vec![T::ZERO; self.bias.len()]);
+        let batch = Batch { hidden, histories, found, group: self.group(), width: self.width };
+        let targets = weight.par_chunks_mut(ITEMS * self.width).zip(bias.par_chunks_mut(ITEMS));
+        batch.for_each_gradient(targets, |(weight, bias), weight_gradient, bias_gradient| {
+            weight.copy_from_slice(weight_gradient);
+            bias.copy_from_slice(bias_gradient);
+        });
+        (weight, bias)
+    }
+
+    /// All logits of a block of users, shape `(users, n_items)`.
+    pub(crate) fn logits(&self, hidden: &[T], out: &mut [T]) {
+        const USERS: usize = 64;
+        let (width, n_items) = (self.width, self.n_items());
+        out.par_chunks_mut(USERS * n_items).zip(hidden.par_chunks(USERS * width)).for_each(|(out, hidden)| {
+            matmul(rows_mut(out, n_items), rows(hidden, width), rows(&self.weight, width).transpose());
+            simd(|| {
+                for row in out.chunks_exact_mut(n_items) {
+                    for (logit, &bias) in row.iter_mut().zip(&self.bias) {
+                        *logit += bias;
+                    }
+                }
+            });
+        });
+    }
+}
+
+/// What the second walk over the logits reads.
+struct Batch<'a, T> {
+    hidden: &'a [T],
+    histories: &'a [&'a [u32]],
+    found: &'a LogLikelihood<T>,
+    group: usize,
+    width: usize,
+}
+
+impl<T: Real> Batch<'_, T> {
+    /// Hands the gradients of each block of items to `each`, with the block's part of `targets`.
+    fn for_each_gradient<C: Send>(
+        &self,
+        targets: impl IndexedParallelIterator<Item = C>,
+        each: impl Fn(C, &[T], &[T]) + Sync,
+    ) {
+        let Self { hidden, histories, found, group, width } = *self;
+        let n_groups = found.tiles.len() / histories.len().div_ceil(USERS);
+        let scale = T::of(1.0 / histories.len() as f64);
+        let buffers = || (vec![T::ZERO; USERS * ITEMS], vec![T::ZERO; ITEMS * width], vec![T::ZERO; ITEMS]);
+        targets.enumerate().for_each_init(buffers, |(gradient, weight_gradient, bias_gradient), (block, target)| {
+            let first = block * ITEMS;
+            let (group_index, offset) = (first / group, first % group);
+            let mut n = 0;
+            for (tile, (histories, hidden)) in histories.chunks(USERS).zip(hidden.chunks(USERS * width)).enumerate() {
+                let logits = &found.tiles[tile * n_groups + group_index].logits;
+                let users = histories.len();
+                n = ITEMS.min(logits.len() / users - offset);
+                let logits = &logits[users * offset..][..users * n];
+                let gradient = &mut gradient[..users * n];
+                let (weight_gradient, bias_gradient) = (&mut weight_gradient[..n * width], &mut bias_gradient[..n]);
+                if tile == 0 {
+                    weight_gradient.fill(T::ZERO);
+                    bias_gradient.fill(T::ZERO);
+                }
+                simd(|| {
+                    for (user, (gradient, logits)) in
+                        gradient.chunks_exact_mut(n).zip(logits.chunks_exact(n)).enumerate()
+                    {
+                        let log_sum = found.log_sum[tile * USERS + user];
+                        let share = scale * T::of(histories[user].len() as f64);
+                        for (gradient, &logit) in gradient.iter_mut().zip(logits) {
+                            *gradient = share * (logit - log_sum).e_to();
+                        }
+                        for &item in between(histories[user], first, first + n) {
+                            gradient[item as usize - first] -= scale;
+                        }
+                        for (sum, &gradient) in bias_gradient.iter_mut().zip(&*gradient) {
+                            *sum += gradient;
+                        }
+                    }
+                });
+                matmul_add(rows_mut(weight_gradient, width), rows(gradient, n).transpose(), rows(hidden, width));
+            }
+            each(target, &weight_gradient[..n * width], &bias_gradient[..n]);
+        });
+    }
+}
+
+/// The items of an ascending history from `first` to below `end`.
+fn between(history: &[u32], first: usize, end: usize) -> &[u32] {
+    let from = history.partition_point(|&item| (item as usize) < first);
+    let to = from + history[from..].partition_point(|&item| (item as usize) < end);
+    &history[from..to]
+}
+
+/// Adam's moments of an [`OutputLayer`].
+pub(crate) struct OutputMoments<T> {
+    weight: Moments<T>,
+    bias: Moments<T>,
+}
+
+impl<T: Real> OutputMoments<T> {
+    pub(crate) fn zeros(layer: &OutputLayer<T>) -> Self {
+        Self { weight: Moments::zeros(layer.weight.len()), bias: Moments::zeros(layer.bias.len()) }
+    }
+}

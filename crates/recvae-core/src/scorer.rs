@@ -1,0 +1,32 @@
+//! What recommending and evaluating ask of a model.
+
+use crate::error::{Error, Result};
+
+/// What can be evaluated: it maps histories to scores of `n_items` items.
+pub trait Scorer: Sync {
+    /// Number of items it scores.
+    fn n_items(&self) -> usize;
+
+    /// Scores every item for a block of users, seen ones included: `scores` has shape `(histories.len(), n_items)`, row
+    /// by row. A history is a strictly ascending list of item indices and may be empty. A higher score is a better
+    /// recommendation; scores of different models have no common scale.
+    ///
+    /// # Errors
+    /// `INTERNAL` if a shape does not fit: a bug in the caller.
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()>;
+}
+
+/// Checks the shapes that [`Scorer::score`] was called with.
+pub(crate) fn check_scores(histories: &[&[u32]], n_items: usize, scores: &[f32]) -> Result<()> {
+    if scores.len() != histories.len() * n_items {
+        return Err(Error::Internal(format!(
+            "{} scores for {} users x {n_items} items",
+            scores.len(),
+            histories.len()
+        )));
+    }
+    if let Some(item) = histories.iter().filter_map(|items| items.last()).find(|&&item| item as usize >= n_items) {
+        return Err(Error::Internal(format!("item {item} in a history of a model of {n_items} items")));
+    }
+    Ok(())
+}

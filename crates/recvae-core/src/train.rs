@@ -1,0 +1,304 @@
+//! The training loop of RecVAE and Mult-VAE.
+//!
+//! An epoch is a list of passes over the training users. RecVAE's is: three passes that update the encoder with dropout,
+//! then one that updates the decoder on clean input and, on its way, renews the old posterior; Mult-VAE's is one pass that
+//! updates both.
+//!
+//! The old posterior is what the encoder as it was after the last encoder pass says about each user's clean history. No
+//! second encoder is kept for it: the decoder pass computes those very numbers for every user, and they are kept as
+//! `(n_users, 2 x latent)`. Only for the first epoch a second, randomly initialised encoder is asked once, as in the
+//! official code.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use rayon::prelude::*;
+
+use crate::csr::Csr;
+use crate::error::{Error, Result};
+use crate::evaluate::{Metric, evaluate};
+use crate::nn::batch::SparseInput;
+use crate::nn::encoder::Encoder;
+use crate::nn::network::{Batch, Network, Optimiser, Parameter, Prior, Update};
+use crate::nn::noise::Noise;
+use crate::nn::ops::{CompositeKl, with_values};
+use crate::nn::output_layer::LogLikelihood;
+use crate::real::Real;
+use crate::split::HeldOut;
+
+/// One epoch of training, as the progress callback sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Which epoch ended, the first one is 1.
+    pub epoch: usize,
+    /// How many there will be at most.
+    pub epochs: usize,
+    /// Mean over the epoch's last pass of the multinomial log-likelihood per user, in nats.
+    pub log_likelihood: f64,
+    /// Mean over the epoch's encoder passes of the weighted KL term per user, in nats.
+    pub kl: f64,
+    /// NDCG@100 on the validation users, where there are any.
+    pub validation: Option<f64>,
+    /// Whether this epoch's parameters are the best ones so far.
+    pub best: bool,
+    /// Seconds since training began.
+    pub seconds: f64,
+}
+
+/// Called at the end of each epoch, from the thread that trains.
+pub type OnProgress<'a> = &'a (dyn Fn(&Progress) + Sync);
+
+/// What happens in an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pass {
+    /// Steps on batches of shuffled users.
+    Train {
+        /// Which parameters are updated.
+        update: Update,
+        /// Share of the input that is dropped.
+        dropout: f64,
+        /// Whether the posteriors that this pass computes become the old ones. Sound only if the pass leaves the encoder
+        /// alone and drops nothing.
+        renew: bool,
+    },
+    /// The posterior of every user's clean history becomes the old one.
+    Renew,
+}
+
+/// The weight of a user's KL term.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KlWeight {
+    /// gamma times the number of the user's interactions.
+    PerInteraction(f64),
+    /// The same for every user, growing in a line from 0 over the first steps.
+    Annealed { beta: f64, steps: u64 },
+}
+
+impl KlWeight {
+    fn of<T: Real>(self, n_interactions: usize, step: u64) -> T {
+        T::of(match self {
+            Self::PerInteraction(gamma) => gamma * n_interactions as f64,
+            Self::Annealed { beta, steps } if step < steps => beta * step as f64 / steps as f64,
+            Self::Annealed { beta, .. } => beta,
+        })
+    }
+}
+
+/// Mean and log variance of every user, shape `(n_users, latent)` each.
+pub(crate) struct OldPosterior<T> {
+    mean: Vec<T>,
+    log_variance: Vec<T>,
+    latent_dim: usize,
+}
+
+impl<T: Real> OldPosterior<T> {
+    /// Asks an encoder for every user of `train`.
+    pub(crate) fn of(encoder: &Encoder<T>, train: &Csr, latent_dim: usize, batch_size: usize) -> Result<Self> {
+        let n = train.n_rows() * latent_dim;
+        let mut posterior = Self { mean: vec![T::ZERO; n], log_variance: vec![T::ZERO; n], latent_dim };
+        posterior.renew(encoder, train, batch_size)?;
+        Ok(posterior)
+    }
+
+    fn renew(&mut self, encoder: &Encoder<T>, train: &Csr, batch_size: usize) -> Result<()> {
+        let users: Vec<usize> = (0..train.n_rows()).collect();
+        for users in users.chunks(batch_size) {
+            let (mean, log_variance) =
+                encoder.encode(&SparseInput::clean(users.iter().map(|&user| train.row(user))))?;
+            with_values(&mean, |mean| {
+                with_values(&log_variance, |log_variance| {
+                    self.put(users, mean, log_variance);
+                    Ok(())
+                })
+            })?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, users: &[usize], mean: &[T], log_variance: &[T]) {
+        let width = self.latent_dim;
+        for (row, &user) in users.iter().enumerate() {
+            let (from, to) = (row * width..(row + 1) * width, user * width..(user + 1) * width);
+            self.mean[to.clone()].copy_from_slice(&mean[from.clone()]);
+            self.log_variance[to].copy_from_slice(&log_variance[from]);
+        }
+    }
+
+    fn gather(&self, users: &[usize]) -> (Vec<T>, Vec<T>) {
+        let pick = |from: &[T]| {
+            let width = self.latent_dim;
+            users.iter().flat_map(|&user| &from[user * width..(user + 1) * width]).copied().collect()
+        };
+        (pick(&self.mean), pick(&self.log_variance))
+    }
+}
+
+/// RecVAE's composite prior: the old posterior and what it is mixed with.
+pub(crate) struct Composite<T> {
+    pub(crate) old: OldPosterior<T>,
+    pub(crate) mixture_weights: [f64; 3],
+    pub(crate) wide_log_variance: f64,
+}
+
+/// A network in training.
+pub(crate) struct Training<'a, T> {
+    pub(crate) network: Network<T>,
+    pub(crate) optimiser: Optimiser<T>,
+    pub(crate) train: &'a Csr,
+    pub(crate) noise: &'a dyn Noise<T>,
+    /// `None` for N(0, I).
+    pub(crate) composite: Option<Composite<T>>,
+    pub(crate) kl_weight: KlWeight,
+    pub(crate) batch_size: usize,
+    /// Passes and steps since training began.
+    pub(crate) passes: u64,
+    pub(crate) steps: u64,
+    pub(crate) memory: LogLikelihood<T>,
+}
+
+/// Means over the users of a pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PassLoss {
+    pub(crate) log_likelihood: f64,
+    pub(crate) kl: f64,
+}
+
+impl<T: Real> Training<'_, T> {
+    /// Runs one pass; `on_step` gets the loss of every batch. A loss that is not finite ends it with the number of the
+    /// batch.
+    pub(crate) fn pass(&mut self, pass: Pass, mut on_step: impl FnMut(PassLoss)) -> Result<Option<PassLoss>> {
+        let latent_dim = self.network.architecture.latent_dim;
+        let Pass::Train { update, dropout, renew } = pass else {
+            if let Some(composite) = &mut self.composite {
+                composite.old.renew(&self.network.encoder, self.train, self.batch_size)?;
+            }
+            return Ok(None);
+        };
+        let (train, noise) = (self.train, self.noise);
+        let mut total = PassLoss::default();
+        let order = noise.order(self.passes, train.n_rows());
+        for (number, users) in order.chunks(self.batch_size).enumerate() {
+            let mut normal = vec![T::ZERO; users.len() * latent_dim];
+            normal.par_chunks_mut(latent_dim).zip(users).for_each(|(out, &user)| noise.normal(self.passes, user, out));
+            let batch = Batch {
+                histories: users.iter().map(|&user| train.row(user)).collect(),
+                input: SparseInput::dropped_out(train, users, dropout, noise, self.passes),
+                noise: normal,
+            };
+            let kl_weights =
+                batch.histories.iter().map(|history| self.kl_weight.of(history.len(), self.steps)).collect();
+            let prior = match &self.composite {
+                Some(composite) if update != Update::Decoder => {
+                    let (old_mean, old_log_variance) = composite.old.gather(users);
+                    let Composite { mixture_weights, wide_log_variance, .. } = *composite;
+                    Prior::Composite(CompositeKl { old_mean, old_log_variance, mixture_weights, wide_log_variance })
+                }
+                _ => Prior::Standard,
+            };
+            let backward = self.network.backward(&batch, kl_weights, prior, update, &mut self.memory)?;
+            let loss = PassLoss { log_likelihood: backward.log_likelihood, kl: backward.kl };
+            if !(loss.log_likelihood.is_finite() && loss.kl.is_finite()) {
+                return Err(Error::Numerical(format!("batch {}: {loss:?}", number + 1)));
+            }
+            if let (true, Some(composite)) = (renew, &mut self.composite) {
+                with_values(&backward.mean, |mean| {
+                    with_values(&backward.log_variance, |log_variance| {
+                        composite.old.put(users, mean, log_variance);
+                        Ok(())
+                    })
+                })?;
+            }
+            self.network.step(&batch, backward, &self.memory, &mut self.optimiser)?;
+            self.steps += 1;
+            let share = users.len() as f64 / train.n_rows() as f64;
+            total.log_likelihood += share * loss.log_likelihood;
+            total.kl += share * loss.kl;
+            on_step(loss);
+        }
+        self.passes += 1;
+        Ok(Some(total))
+    }
+}
+
+/// When training ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Schedule {
+    pub(crate) epochs: usize,
+    /// Epochs without a better validation metric after which training stops.
+    pub(crate) patience: usize,
+}
+
+/// The network at its best.
+struct Best {
+    metric: f64,
+    epoch: usize,
+    parameters: Vec<Parameter<f32>>,
+}
+
+impl Training<'_, f32> {
+    /// Trains until the epochs or the patience are used up, and gives back the network as it was at its best on
+    /// `validation` (at the end, without validation) with the record of all epochs.
+    pub(crate) fn run(
+        mut self,
+        plan: &[Pass],
+        schedule: Schedule,
+        validation: Option<&HeldOut>,
+        on_progress: OnProgress<'_>,
+    ) -> Result<(Network<f32>, Vec<Progress>)> {
+        let start = Instant::now();
+        let mut record: Vec<Progress> = vec![];
+        let mut best: Option<Best> = None;
+        for epoch in 1..=schedule.epochs {
+            let mut last = PassLoss::default();
+            let (mut kl, mut kl_passes) = (0.0, 0u32);
+            for &pass in plan {
+                let loss = self.pass(pass, |_| {}).map_err(|e| match e {
+                    Error::Numerical(text) => Error::Numerical(format!(
+                        "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
+                         larger KL weight (gamma or beta)"
+                    )),
+                    e => e,
+                })?;
+                if let (Some(loss), Pass::Train { update, .. }) = (loss, pass) {
+                    last = loss;
+                    if update != Update::Decoder {
+                        kl += loss.kl;
+                        kl_passes += 1;
+                    }
+                }
+            }
+            let mut metric = None;
+            if let Some(held_out) = validation {
+                metric = evaluate(&self.network, held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
+            }
+            let is_best = match (metric, &best) {
+                (Some(metric), Some(best)) => metric > best.metric,
+                _ => true,
+            };
+            if let (Some(metric), true) = (metric, is_best) {
+                best = Some(Best { metric, epoch, parameters: self.network.export()? });
+            }
+            record.push(Progress {
+                epoch,
+                epochs: schedule.epochs,
+                log_likelihood: last.log_likelihood,
+                kl: kl / f64::from(kl_passes.max(1)),
+                validation: metric,
+                best: is_best,
+                seconds: start.elapsed().as_secs_f64(),
+            });
+            on_progress(&record[record.len() - 1]);
+            if best.as_ref().is_some_and(|best| epoch - best.epoch >= schedule.patience) {
+                break;
+            }
+        }
+        if let Some(best) = best.filter(|best| best.epoch < record.len()) {
+            let mut parameters: BTreeMap<_, _> =
+                best.parameters.into_iter().map(|parameter| (parameter.name, parameter.values)).collect();
+            self.network.import(|name, _| {
+                parameters.remove(name).ok_or_else(|| Error::Internal(format!("no parameter '{name}'")))
+            })?;
+        }
+        Ok((self.network, record))
+    }
+}
