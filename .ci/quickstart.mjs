@@ -33,4 +33,6 @@ for (const [name, dependencies] of Object.entries(packages)) {
 const history = join(FOLDER, 'history.ndjson');
 const lines = Object.entries(packages).map(([user, items]) => JSON.stringify({ user, items }));
 writeFileSync(history, `${lines.join('\n')}\n`);
-console.log(`\nThe same on the command line: npx recvae recommend ${join(FOLDER, `${winner}.safetensors`)} --history ${history}`);
+console.log(
+  `\nThe same on the command line: npx recvae recommend ${join(FOLDER, `${winner}.safetensors`)} --history ${history}`,
+);

@@ -48,7 +48,9 @@ function step(name, inputs, outputs, work) {
 
 const generated = [join(BINDING, 'index.js'), join(BINDING, 'index.d.ts'), join('ts', 'options.generated.ts')];
 const rust = () => [
-  ...[...files('crates')].filter((path) => !path.endsWith('.node') && !path.includes(`${join('recvae-core', 'tests')}`)),
+  ...[...files('crates')].filter(
+    (path) => !path.endsWith('.node') && !path.includes(`${join('recvae-core', 'tests')}`),
+  ),
   ...['Cargo.toml', 'Cargo.lock', 'package-lock.json', join('.ci', 'generate.mjs'), generated[2]],
 ];
 const addOns = () => readdirSync(BINDING).filter((name) => name.endsWith('.node'));
@@ -66,10 +68,28 @@ step(
   rust,
   () => [...generated, ...(addOns().length > 0 ? [] : [join(BINDING, 'a compiled add-on')])],
   () => {
-    const files = ['--manifest-path', join(BINDING, 'Cargo.toml'), '--package-json-path', 'package.json', '--output-dir', BINDING];
-    run(process.execPath, [join('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js'), 'build', '--platform', '--release', '--esm', ...files], {
-      env: cargoEnvironment(),
-    });
+    const files = [
+      '--manifest-path',
+      join(BINDING, 'Cargo.toml'),
+      '--package-json-path',
+      'package.json',
+      '--output-dir',
+      BINDING,
+    ];
+    run(
+      process.execPath,
+      [
+        join('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js'),
+        'build',
+        '--platform',
+        '--release',
+        '--esm',
+        ...files,
+      ],
+      {
+        env: cargoEnvironment(),
+      },
+    );
     run(process.execPath, [join('.ci', 'generate.mjs')]);
   },
 );

@@ -28,7 +28,11 @@ const suites = {
   async rust() {
     const env = { ...cargoEnvironment(), CARGO_TERM_COLOR: 'never' };
     const { code, text } = await tee('cargo', ['test', '--release', '--workspace', '--no-fail-fast'], env);
-    return { code, passed: sum(text, /^test result: .* (\d+) passed/gm), failed: sum(text, /^test result: .* (\d+) failed/gm) };
+    return {
+      code,
+      passed: sum(text, /^test result: .* (\d+) passed/gm),
+      failed: sum(text, /^test result: .* (\d+) failed/gm),
+    };
   },
   async typescript() {
     const args = ['run', '--dir', 'test', '--typecheck', '--typecheck.tsconfig', 'test/tsconfig.json'];
