@@ -23,11 +23,12 @@ function type(name, doc, options) {
   return [...head, `export interface ${name} {`, ...options.flatMap(property), '}', ''];
 }
 
-const { models, thresholds, split, recommend, metrics } = description;
+const { models, datasets, read, thresholds, split, recommend, metrics } = description;
 const metricNames = [...new Set(metrics.map((metric) => metric.split('@')[0]))];
 const lines = [
   '// Generated from the core by .ci/generate.mjs: do not edit.',
   '',
+  ...type('ReadOptions', 'What to read out of a file.', read),
   ...type('Thresholds', 'How many interactions a user and an item must have to stay.', thresholds),
   ...type('SplitOptions', 'How users are split.', split),
   ...type('RecommendOptions', 'What to recommend.', recommend),
@@ -44,6 +45,9 @@ const lines = [
   '',
   '/** Name of a model. */',
   'export type ModelName = keyof ModelOptions;',
+  '',
+  '/** Name of a built-in data set. */',
+  `export type DatasetName = ${datasets.map((name) => `'${name}'`).join(' | ')};`,
   '',
   '/** Name of a metric with the length of the list that it looks at. */',
   `export type MetricName = ${metricNames.map((name) => `\`${name}@\${number}\``).join(' | ')};`,

@@ -93,6 +93,9 @@ describe('the jobs', () => {
     expect(report.models.map(({ model }: { model: string }) => model)).toEqual(['popularity', 'ease']);
     expect(JSON.parse(readFileSync(join(folder, 'out', 'comparison.json'), 'utf8'))).toEqual(report);
     expect(readdirSync(join(folder, 'out')).sort()).toEqual(['comparison.json', 'ease.safetensors']);
+    // The saved model remembers the split.
+    const evaluated = await recvae(folder, ['evaluate', 'out/ease.safetensors', 'likes.csv', '--json', '-']);
+    expect(JSON.parse(evaluated.stdout).metrics).toEqual(report.models[1].metrics);
     const json = await recvae(folder, [
       'compare',
       'likes.csv',

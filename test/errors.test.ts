@@ -32,7 +32,13 @@ describe('files', () => {
       /data\.csv:3:2.*UTF-8/,
     ],
     ['a broken gzip', gzipSync('user,item\nu,a\n'.repeat(999)).subarray(0, 40), 'INVALID_DATA', /gzip.*broken/],
-    ['an unknown option', 'user,item\nu,a\n', 'INVALID_ARGUMENT', /users.*allowed.*minUser/, { users: 'user' }],
+    [
+      'an unknown option',
+      'user,item\nu,a\n',
+      'INVALID_ARGUMENT',
+      /'users'; allowed: format, user, item/,
+      { users: 'user' },
+    ],
     ['a threshold that removes all', 'user,item\nu,a\n', 'INVALID_DATA', /minUser 9/, { minUser: 9 }],
     ['a negative threshold', 'user,item\nu,a\n', 'INVALID_ARGUMENT', /minUser is -1/, { minUser: -1 }],
   ];

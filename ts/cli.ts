@@ -16,6 +16,7 @@ function createProgram(): Command {
   const program = new Command('recvae')
     .description(description)
     .version(version)
+    .exitOverride()
     .showHelpAfterError('(--help shows what is allowed)')
     .addHelpText(
       'after',
@@ -26,8 +27,6 @@ scripts, or the name of a built-in data set: debian.
 Exit codes: 0 done, 1 failed, 2 wrong use.`,
     );
   for (const add of [addCompare, addTrain, addEvaluate, addRecommend, addSplit, addModels]) add(program);
-  // Subcommands do not inherit it when they are made by `command()` before this call.
-  for (const command of [program, ...program.commands]) command.exitOverride();
   return program;
 }
 
@@ -39,7 +38,6 @@ async function main(): Promise<number> {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2; // commander has printed it
     const error = toRecvaeError(thrown);
     process.stderr.write(`recvae: ${error.message}\n`);
-    if (error.code === 'INTERNAL' && process.env.RECVAE_DEBUG) console.error(thrown);
     return error.code === 'INVALID_ARGUMENT' ? 2 : 1;
   }
 }

@@ -2,7 +2,7 @@ import { guard, guardAsync, RecvaeError } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import type { Interactions } from './interactions.js';
 import { withPeakMemory } from './memory.js';
-import { fit, type Json, type Model, type Progress, type RunOptions } from './models.js';
+import { type FitRun, fit, type Json, type Model, type Progress, type RunOptions } from './models.js';
 import { description, native } from './native.js';
 import type { EaseOptions, MetricName, ModelName, ModelOptions, SplitOptions } from './options.generated.js';
 import { Split, split } from './split.js';
@@ -38,6 +38,8 @@ export interface CompareOptions extends RunOptions {
   options?: { [K in ModelName]?: ModelOptions[K] };
   /** How to split {@link Interactions}; `seed` fills in its seed. */
   split?: SplitOptions;
+  /** Kept with each model and in its file; anything that JSON can hold. */
+  info?: Json;
   /** Called after each step, on the event loop. It must not throw. */
   onProgress?: (progress: CompareProgress) => void;
 }
@@ -118,7 +120,7 @@ export interface Comparison {
 export async function compare(input: Split | Interactions, options: CompareOptions = {}): Promise<Comparison> {
   const names = order(options.models);
   const settings = new Map(names.map((name) => [name, complete(name, options)]));
-  const { seed = 0, threads, onProgress = () => {} } = options;
+  const { seed = 0, threads, info, onProgress = () => {} } = options;
   const data = input instanceof Split ? input : await split(input, { seed: options.seed, ...options.split });
 
   if (data.test.nScored < 2) {
@@ -133,7 +135,7 @@ export async function compare(input: Split | Interactions, options: CompareOptio
     const step = { model, step: index + 1, steps: names.length };
     const started = performance.now();
     const { result, peakMemory } = await withPeakMemory(() =>
-      train(model, settings.get(model)!, data, { threads }, (progress) => onProgress({ ...step, ...progress })),
+      train(model, settings.get(model)!, data, { threads, info }, (progress) => onProgress({ ...step, ...progress })),
     );
     const seconds = (performance.now() - started) / 1000;
     const { fitted, search } = result;
@@ -211,7 +213,7 @@ async function train(
   model: ModelName,
   options: Record<string, unknown>,
   data: Split,
-  run: RunOptions,
+  run: FitRun,
   onStep: (step: Step) => void,
 ): Promise<Trained> {
   if (model === 'ease' && options.lambda === undefined && data.validation.nScored > 0) {
@@ -230,7 +232,7 @@ async function train(
 async function searchLambda(
   options: EaseOptions,
   data: Split,
-  run: RunOptions,
+  run: FitRun,
   onStep: (step: Step) => void,
 ): Promise<Trained> {
   const lambda = description.models.find(({ name }) => name === 'ease')!.options.find(({ name }) => name === 'lambda')!;
@@ -270,9 +272,9 @@ async function searchLambda(
 }
 
 /** The main metric on the validation users. */
-async function validate(model: Model, data: Split, run: RunOptions): Promise<number> {
+async function validate(model: Model, data: Split, { threads }: RunOptions): Promise<number> {
   const metric = description.validationMetric as MetricName;
-  const { metrics } = await evaluate(model, data.validation, { ...run, metrics: [metric] });
+  const { metrics } = await evaluate(model, data.validation, { threads, metrics: [metric] });
   return metrics[metric]!.mean;
 }
 

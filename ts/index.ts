@@ -23,14 +23,7 @@ export type {
 export { compare } from './compare.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
-export {
-  type ColumnOptions,
-  type Columns,
-  type DatasetName,
-  type History,
-  Interactions,
-  type ReadOptions,
-} from './interactions.js';
+export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export {
   type FitRun,
   fit,

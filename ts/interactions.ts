@@ -1,6 +1,6 @@
 import { guard, guardAsync, RecvaeError, toJson } from './errors.js';
 import { native } from './native.js';
-import type { Thresholds } from './options.generated.js';
+import type { DatasetName, ReadOptions, Thresholds } from './options.generated.js';
 
 /** The user and the items of one history. */
 export interface History {
@@ -8,24 +8,6 @@ export interface History {
   user: string;
   /** Ids of the user's items; duplicates collapse. */
   items: Iterable<string>;
-}
-
-/** How to read {@link Interactions.fromFile | a file}. */
-export interface ReadOptions extends Thresholds {
-  /**
-   * How rows are written: `csv` and `tsv` with a header line, `ndjson` with one object per line. By default the file's
-   * name says it (`.csv`, `.tsv`, `.ndjson`, `.jsonl`, each with `.gz` behind it or not). Compression is seen from the
-   * content.
-   */
-  format?: 'csv' | 'tsv' | 'ndjson';
-  /** Column (or key) of the user ids. @default 'user' */
-  user?: string;
-  /** Column (or key) of the item ids. @default 'item' */
-  item?: string;
-  /** Column (or key) of a number, such as a rating, that every row must have. */
-  value?: string;
-  /** Rows with a lower value are left out as if they were not there. Needs `value`. */
-  minValue?: number;
 }
 
 /** Parallel columns: `users[i]` interacted with `items[i]`. */
@@ -43,9 +25,6 @@ export interface ColumnOptions extends Thresholds {
   /** Entries with a lower value are left out as if they were not there. Needs `values`. */
   minValue?: number;
 }
-
-/** A data set that comes with the package. */
-export type DatasetName = 'debian';
 
 /**
  * Who interacted with what: a binary matrix of shape (`nUsers`, `nItems`), sparse, in native memory.
@@ -71,7 +50,7 @@ export class Interactions {
    *
    * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
    */
-  static async fromFile(path: string, options?: ReadOptions): Promise<Interactions> {
+  static async fromFile(path: string, options?: ReadOptions & Thresholds): Promise<Interactions> {
     return new Interactions(await guardAsync(() => native.readInteractions(path, toJson(options))));
   }
 

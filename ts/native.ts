@@ -21,6 +21,9 @@ export interface OptionDescription {
 /** Names, defaults, ranges and texts, which have their home in the core. */
 export interface Description {
   models: { name: string; doc: string; options: OptionDescription[] }[];
+  /** Names of the built-in data sets. */
+  datasets: string[];
+  read: OptionDescription[];
   thresholds: OptionDescription[];
   split: OptionDescription[];
   recommend: OptionDescription[];

@@ -1,6 +1,44 @@
 // Generated from the core by .ci/generate.mjs: do not edit.
 
 /**
+ * What to read out of a file.
+ */
+export interface ReadOptions {
+  /**
+   * The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` behind it or not. Whether the file is compressed is seen from its first bytes, never from its name.
+   *
+   * Allowed: 'csv' or 'tsv' or 'ndjson'.
+   */
+  format?: 'csv' | 'tsv' | 'ndjson';
+  /**
+   * Column (or JSON key) of the user ids.
+   *
+   * Allowed: a string.
+   * @default "user"
+   */
+  user?: string;
+  /**
+   * Column (or JSON key) of the item ids.
+   *
+   * Allowed: a string.
+   * @default "item"
+   */
+  item?: string;
+  /**
+   * Column (or JSON key) of a number, such as a rating, that every row must have.
+   *
+   * Allowed: a string.
+   */
+  value?: string;
+  /**
+   * Rows whose value is lower are left out as if they were not there. Only with value.
+   *
+   * Allowed: a finite number.
+   */
+  minValue?: number;
+}
+
+/**
  * How many interactions a user and an item must have to stay.
  */
 export interface Thresholds {
@@ -330,6 +368,9 @@ export interface ModelOptions {
 
 /** Name of a model. */
 export type ModelName = keyof ModelOptions;
+
+/** Name of a built-in data set. */
+export type DatasetName = 'debian';
 
 /** Name of a metric with the length of the list that it looks at. */
 export type MetricName = `ndcg@${number}` | `recall@${number}` | `recall-all@${number}` | `hit-rate@${number}` | `coverage@${number}`;

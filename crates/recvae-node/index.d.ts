@@ -180,7 +180,7 @@ export interface NativeProgress {
 /** Compares two models by their values on the same users. */
 export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads?: number | undefined | null): Promise<NativePaired>
 
-/** Reads a file. `options`: JSON with `format`, `user`, `item`, `value`, `minValue` and the thresholds. */
+/** Reads a file. `options`: JSON with the reader's options and the thresholds. */
 export declare function readInteractions(path: string, options: string): Promise<NativeInteractions>
 
 /** Reads the layout of the official scripts. */

@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type CompareOptions, type CompareProgress, type ComparisonReport, compare } from '../compare.js';
 import { RecvaeError } from '../errors.js';
+import type { Json } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
+import { Split } from '../split.js';
 import { formatP } from '../verdict.js';
 import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf } from './input.js';
 import { checkWritable, EpochBar, message, print, table, withError, writeJson } from './output.js';
@@ -48,6 +50,7 @@ export function addCompare(program: Command): void {
         options: byModel(flags.set),
         split: recipe.split,
         threads: flags.threads,
+        info: data instanceof Split ? null : ({ input: recipe } as unknown as Json),
         onProgress: (progress) => reporter.report(progress),
       });
       reporter.stop();

@@ -4,7 +4,7 @@ import { evaluate } from '../evaluate.js';
 import { load } from '../models.js';
 import { description } from '../native.js';
 import type { MetricName } from '../options.generated.js';
-import { addInputFlags, type InputFlags, type InputRecipe, parseNumber, readSplit, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
 
 interface Flags extends InputFlags {
@@ -34,11 +34,7 @@ export function addEvaluate(program: Command): void {
     }
     if (flags.json) checkWritable(flags.json);
     const model = await load(file);
-    const data = await readSplit(
-      input,
-      flags,
-      recipeOf(flags, (model.info as InputRecipe | null | undefined) ?? undefined),
-    );
+    const data = await readSplit(input, flags, recipeOf(flags, recipeIn(model.info)));
     const { metrics, users, skipped, unknown } = await evaluate(model, data[flags.on], {
       metrics: flags.metrics as MetricName[] | undefined,
       threads: flags.threads,

@@ -1,26 +1,25 @@
 /** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
 import { statSync } from 'node:fs';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { RecvaeError } from '../errors.js';
-import { type DatasetName, Interactions, type ReadOptions } from '../interactions.js';
+import { Interactions } from '../interactions.js';
+import type { Json } from '../models.js';
 import { description, type OptionDescription } from '../native.js';
-import type { SplitOptions } from '../options.generated.js';
+import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../options.generated.js';
 import { Split, split } from '../split.js';
 
 /** What the flags of {@link addInputFlags} are parsed into. */
-export interface InputFlags extends ReadOptions {
+export interface InputFlags extends ReadOptions, Thresholds {
   seed?: number;
   validation?: number;
   test?: number;
 }
 
-/** How an input was read and split: what a model file keeps, so that `evaluate` makes the same split again. */
+/** How an input was read and split: what a model file keeps as `input`, so that `evaluate` makes the same split again. */
 export interface InputRecipe {
-  read: ReadOptions;
+  read: ReadOptions & Thresholds;
   split: SplitOptions;
 }
-
-const DATASETS: readonly string[] = ['debian'] satisfies DatasetName[];
 
 /** A number on the command line. */
 export function parseNumber(text: string): number {
@@ -29,31 +28,38 @@ export function parseNumber(text: string): number {
   return number;
 }
 
-/** Text and default of an option of the core. */
-function help(options: OptionDescription[], name: string): string {
-  const { doc, default: value } = options.find((option) => option.name === name)!;
-  return `${doc} (default: ${JSON.stringify(value)})`;
+/** Adds a flag for an option of the core, with the core's text and default. */
+function addFlag(command: Command, options: OptionDescription[], name: string, argument: string): void {
+  const { doc, default: value, typescript } = options.find((option) => option.name === name)!;
+  const text = value === null ? doc : `${doc} (default: ${JSON.stringify(value)})`;
+  const flag = `${toFlag(name)} <${argument}>`;
+  if (typescript === 'number') command.option(flag, text, parseNumber);
+  else command.option(flag, text);
+}
+
+/** `minValue` as `--min-value`. */
+function toFlag(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** The flags of every command with an `<input>`. */
 export function addInputFlags(command: Command): Command {
-  const { thresholds, split: splitting } = description;
-  return command
-    .addOption(
-      new Option('--format <name>', 'format of the file, if its name does not say it').choices([
-        'csv',
-        'tsv',
-        'ndjson',
-      ]),
-    )
-    .option('--user <column>', 'column of the user ids (default: "user")')
-    .option('--item <column>', 'column of the item ids (default: "item")')
-    .option('--value <column>', 'column of a number such as a rating')
-    .option('--min-value <number>', 'leave out rows with a lower value', parseNumber)
-    .option('--min-user <count>', help(thresholds, 'minUser'), parseNumber)
-    .option('--min-item <count>', help(thresholds, 'minItem'), parseNumber)
-    .option('--validation <users>', help(splitting, 'validation'), parseNumber)
-    .option('--test <users>', help(splitting, 'test'), parseNumber);
+  const { read, thresholds, split: splitting } = description;
+  addFlag(command, read, 'format', 'csv|tsv|ndjson');
+  addFlag(command, read, 'user', 'column');
+  addFlag(command, read, 'item', 'column');
+  addFlag(command, read, 'value', 'column');
+  addFlag(command, read, 'minValue', 'number');
+  addFlag(command, thresholds, 'minUser', 'count');
+  addFlag(command, thresholds, 'minItem', 'count');
+  addFlag(command, splitting, 'validation', 'users');
+  addFlag(command, splitting, 'test', 'users');
+  return command;
+}
+
+/** What {@link recipeOf} kept in a model's info, if it did. */
+export function recipeIn(info: Json): InputRecipe | undefined {
+  return (info as { input?: InputRecipe } | null)?.input;
 }
 
 /** Only what was given. */
@@ -83,8 +89,7 @@ function isFolder(input: string): boolean {
 function refuse(flags: InputFlags, names: readonly (keyof InputFlags)[], why: string): void {
   const [first] = Object.keys(pick(flags, names));
   if (first === undefined) return;
-  const flag = `--${first.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  throw new RecvaeError('INVALID_ARGUMENT', `${flag} has no meaning for ${why}`);
+  throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(first)} has no meaning for ${why}`);
 }
 
 /** Reads the interactions or the ready split behind `<input>`. */
@@ -93,7 +98,7 @@ export async function readInput(input: string, flags: InputFlags, recipe: InputR
     refuse(flags, [...READ, ...SPLIT], 'a folder that is split already');
     return Split.fromOfficial(input);
   }
-  if (DATASETS.includes(input)) {
+  if (description.datasets.includes(input)) {
     refuse(flags, READ, 'a built-in data set');
     return Interactions.dataset(input as DatasetName);
   }

@@ -34,11 +34,11 @@ export function addTrain(program: Command): void {
     const isSplit = data instanceof Split;
     const bar = new EpochBar();
     const started = performance.now();
-    const info = isSplit ? {} : { ...recipe };
+    const info = isSplit ? null : { input: recipe };
     try {
       const fitted = await fit(model as ModelName, isSplit ? data : await split(data, recipe.split), options as never, {
         ...(flags.threads === undefined ? {} : { threads: flags.threads }),
-        info: info as Json,
+        info: info as unknown as Json,
         onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
       });
       await fitted.save(flags.out);

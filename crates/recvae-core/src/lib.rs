@@ -49,7 +49,7 @@ mod train;
 mod test_support;
 
 pub use csr::Csr;
-pub use datasets::{dataset, debian};
+pub use datasets::{DATASETS, dataset, debian};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;

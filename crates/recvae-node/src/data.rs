@@ -102,14 +102,15 @@ impl NativeInteractions {
     }
 }
 
-/// Reads a file. `options`: JSON with `format`, `user`, `item`, `value`, `minValue` and the thresholds.
+/// Reads a file. `options`: JSON with the reader's options and the thresholds.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn read_interactions(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
-    let options = read_options(json("options", &options)?)?;
+    let (options, thresholds) = take_thresholds(json("options", &options)?)?;
+    let options = ReadOptions::from_json(&options.into()).into_node()?;
     promise(
         env,
         Some(1.0),
-        move || recvae_core::read_interactions(path, &options).into_node(),
+        move || recvae_core::read_interactions(path, &options, &thresholds).into_node(),
         NativeInteractions::from,
     )
 }
@@ -281,35 +282,9 @@ fn take_thresholds(options: Value) -> Result<(Map<String, Value>, Thresholds)> {
     Ok((rest, Thresholds::from_json(&given.into()).into_node()?))
 }
 
-fn read_options(options: Value) -> Result<ReadOptions> {
-    let (mut rest, thresholds) = take_thresholds(options)?;
-    let mut options = ReadOptions { thresholds, ..ReadOptions::default() };
-    if let Some(value) = rest.remove("format") {
-        options.format = Some(text("format", &value)?.parse().into_node()?);
-    }
-    if let Some(value) = rest.remove("user") {
-        options.user = text("user", &value)?;
-    }
-    if let Some(value) = rest.remove("item") {
-        options.item = text("item", &value)?;
-    }
-    if let Some(value) = rest.remove("value") {
-        options.value = Some(text("value", &value)?);
-    }
-    if let Some(value) = rest.remove("minValue") {
-        options.min_value = Some(number("minValue", &value)?);
-    }
-    refuse_others(&rest, &["format", "user", "item", "value", "minValue"])?;
-    Ok(options)
-}
-
 fn argument(name: &str, got: &Value, allowed: &str) -> Error {
     let error = recvae_core::Error::invalid_argument(name, got, allowed);
     Error::new(error.code(), error.to_string())
-}
-
-fn text(name: &str, value: &Value) -> Result<String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| argument(name, value, "a string"))
 }
 
 fn number(name: &str, value: &Value) -> Result<f64> {

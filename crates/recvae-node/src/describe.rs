@@ -2,7 +2,8 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    Metric, ModelKind, OptionInfo, Options, RESAMPLES, RecommendOptions, SplitOptions, Threads, Thresholds,
+    DATASETS, Metric, ModelKind, OptionInfo, Options, RESAMPLES, ReadOptions, RecommendOptions, SplitOptions, Threads,
+    Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -21,6 +22,8 @@ pub fn describe() -> Result<String> {
         .collect();
     let description = json!({
         "models": models,
+        "datasets": DATASETS,
+        "read": rows(&ReadOptions::describe()),
         "thresholds": rows(&Thresholds::describe()),
         "split": rows(&SplitOptions::describe()),
         "recommend": rows(&RecommendOptions::describe()),
