@@ -2,22 +2,25 @@
 //!
 //! The two layers that touch items ([`input_layer`], [`output_layer`]) work on sparse rows and lie outside candle's tape:
 //! they hold nearly all parameters and nearly all work, and their gradients go straight into Adam. What lies between them
-//! is small and dense; candle keeps its tape, and the operations that candle lacks or that it lacks a gradient for are
-//! custom operations with their own ([`ops`]).
+//! is small and dense and on the tape, as a chain of few operations of our own ([`encoder`], [`ops`], [`decoder`]), each
+//! with its own backward.
 //!
 //! Everything here splits its work into pieces whose size does not depend on the number of threads, and adds pieces up in
 //! a fixed order: any number of threads gives the same bits.
 
 pub(crate) mod adam;
 pub(crate) mod batch;
+pub(crate) mod decoder;
 pub(crate) mod encoder;
 pub(crate) mod init;
 pub(crate) mod input_layer;
+mod layers;
 pub(crate) mod matmul;
 pub(crate) mod network;
 pub(crate) mod noise;
 pub(crate) mod ops;
 pub(crate) mod output_layer;
+mod parameters;
 
 use crate::real::Real;
 

@@ -19,9 +19,9 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
 use crate::nn::batch::SparseInput;
 use crate::nn::encoder::Encoder;
-use crate::nn::network::{Batch, Network, Optimiser, Parameter, Prior, Update};
+use crate::nn::network::{Batch, Network, Optimiser, Parameter, Update};
 use crate::nn::noise::Noise;
-use crate::nn::ops::{CompositeKl, with_values};
+use crate::nn::ops::{CompositePrior, Prior, with_values};
 use crate::nn::output_layer::LogLikelihood;
 use crate::real::Real;
 use crate::split::HeldOut;
@@ -84,52 +84,39 @@ impl KlWeight {
     }
 }
 
-/// Mean and log variance of every user, shape `(n_users, latent)` each.
+/// Mean and log variance of every user, side by side: shape `(n_users, 2 latent)`.
 pub(crate) struct OldPosterior<T> {
-    mean: Vec<T>,
-    log_variance: Vec<T>,
-    latent_dim: usize,
+    rows: Vec<T>,
+    /// Numbers of a row.
+    width: usize,
 }
 
 impl<T: Real> OldPosterior<T> {
     /// Asks an encoder for every user of `train`.
     pub(crate) fn of(encoder: &Encoder<T>, train: &Csr, latent_dim: usize, batch_size: usize) -> Result<Self> {
-        let n = train.n_rows() * latent_dim;
-        let mut posterior = Self { mean: vec![T::ZERO; n], log_variance: vec![T::ZERO; n], latent_dim };
+        let width = 2 * latent_dim;
+        let mut posterior = Self { rows: vec![T::ZERO; train.n_rows() * width], width };
         posterior.renew(encoder, train, batch_size)?;
         Ok(posterior)
     }
 
     fn renew(&mut self, encoder: &Encoder<T>, train: &Csr, batch_size: usize) -> Result<()> {
-        let users: Vec<usize> = (0..train.n_rows()).collect();
-        for users in users.chunks(batch_size) {
-            let (mean, log_variance) =
-                encoder.encode(&SparseInput::clean(users.iter().map(|&user| train.row(user))))?;
-            with_values(&mean, |mean| {
-                with_values(&log_variance, |log_variance| {
-                    self.put(users, mean, log_variance);
-                    Ok(())
-                })
-            })?;
+        for (batch, rows) in self.rows.chunks_mut(batch_size * self.width).enumerate() {
+            let first = batch * batch_size;
+            let users = first..first + rows.len() / self.width;
+            rows.copy_from_slice(&encoder.encode(&SparseInput::clean(users.map(|user| train.row(user))))?);
         }
         Ok(())
     }
 
-    fn put(&mut self, users: &[usize], mean: &[T], log_variance: &[T]) {
-        let width = self.latent_dim;
-        for (row, &user) in users.iter().enumerate() {
-            let (from, to) = (row * width..(row + 1) * width, user * width..(user + 1) * width);
-            self.mean[to.clone()].copy_from_slice(&mean[from.clone()]);
-            self.log_variance[to].copy_from_slice(&log_variance[from]);
+    fn put(&mut self, users: &[usize], rows: &[T]) {
+        for (row, &user) in rows.chunks_exact(self.width).zip(users) {
+            self.rows[user * self.width..][..self.width].copy_from_slice(row);
         }
     }
 
-    fn gather(&self, users: &[usize]) -> (Vec<T>, Vec<T>) {
-        let pick = |from: &[T]| {
-            let width = self.latent_dim;
-            users.iter().flat_map(|&user| &from[user * width..(user + 1) * width]).copied().collect()
-        };
-        (pick(&self.mean), pick(&self.log_variance))
+    fn gather(&self, users: &[usize]) -> Vec<T> {
+        users.iter().flat_map(|&user| &self.rows[user * self.width..][..self.width]).copied().collect()
     }
 }
 
@@ -180,35 +167,35 @@ impl<T: Real> Training<'_, T> {
         for (number, users) in order.chunks(self.batch_size).enumerate() {
             let mut normal = vec![T::ZERO; users.len() * latent_dim];
             normal.par_chunks_mut(latent_dim).zip(users).for_each(|(out, &user)| noise.normal(self.passes, user, out));
+            let histories: Vec<&[u32]> = users.iter().map(|&user| train.row(user)).collect();
+            let input = SparseInput::dropped_out(train, users, dropout, noise, self.passes);
             let batch = Batch {
-                histories: users.iter().map(|&user| train.row(user)).collect(),
-                input: SparseInput::dropped_out(train, users, dropout, noise, self.passes),
+                histories: &histories,
+                input: &input,
                 noise: normal,
+                kl_weights: histories.iter().map(|history| self.kl_weight.of(history.len(), self.steps)).collect(),
             };
-            let kl_weights =
-                batch.histories.iter().map(|history| self.kl_weight.of(history.len(), self.steps)).collect();
             let prior = match &self.composite {
-                Some(composite) if update != Update::Decoder => {
-                    let (old_mean, old_log_variance) = composite.old.gather(users);
-                    let Composite { mixture_weights, wide_log_variance, .. } = *composite;
-                    Prior::Composite(CompositeKl { old_mean, old_log_variance, mixture_weights, wide_log_variance })
-                }
-                _ => Prior::Standard,
+                _ if update == Update::Decoder => Prior::Free,
+                None => Prior::Standard,
+                Some(Composite { old, mixture_weights, wide_log_variance }) => Prior::Composite(CompositePrior {
+                    old: old.gather(users),
+                    mixture_weights: *mixture_weights,
+                    wide_log_variance: *wide_log_variance,
+                }),
             };
-            let backward = self.network.backward(&batch, kl_weights, prior, update, &mut self.memory)?;
+            let backward = self.network.backward(batch, prior, update, &mut self.memory)?;
             let loss = PassLoss { log_likelihood: backward.log_likelihood, kl: backward.kl };
             if !(loss.log_likelihood.is_finite() && loss.kl.is_finite()) {
                 return Err(Error::Numerical(format!("batch {}: {loss:?}", number + 1)));
             }
             if let (true, Some(composite)) = (renew, &mut self.composite) {
-                with_values(&backward.mean, |mean| {
-                    with_values(&backward.log_variance, |log_variance| {
-                        composite.old.put(users, mean, log_variance);
-                        Ok(())
-                    })
+                with_values(&backward.posterior, |rows| {
+                    composite.old.put(users, rows);
+                    Ok(())
                 })?;
             }
-            self.network.step(&batch, backward, &self.memory, &mut self.optimiser)?;
+            self.network.step(&histories, &input, backward, &self.memory, &mut self.optimiser)?;
             self.steps += 1;
             let share = users.len() as f64 / train.n_rows() as f64;
             total.log_likelihood += share * loss.log_likelihood;

@@ -6,6 +6,7 @@
 use std::sync::Mutex;
 
 use candle_core::{CpuStorage, InplaceOp2, Layout};
+use rayon::prelude::*;
 
 use super::simd;
 use crate::real::Real;
@@ -54,7 +55,15 @@ impl<T: Real> Moments<T> {
     }
 
     pub(crate) fn step(&mut self, step: AdamStep<T>, parameters: &mut [T], gradient: &[T]) {
-        simd(|| step.update(parameters, gradient, &mut self.first, &mut self.second));
+        const PIECE: usize = 1 << 14;
+        parameters
+            .par_chunks_mut(PIECE)
+            .zip(gradient.par_chunks(PIECE))
+            .zip(self.first.par_chunks_mut(PIECE))
+            .zip(self.second.par_chunks_mut(PIECE))
+            .for_each(|(((parameters, gradient), first), second)| {
+                simd(|| step.update(parameters, gradient, first, second));
+            });
     }
 }
 

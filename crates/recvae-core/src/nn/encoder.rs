@@ -1,21 +1,39 @@
 //! The encoder: mean and log variance of a user's posterior from the user's history.
 //!
-//! Both encoders start with the sparse input layer. Mult-VAE's goes on with tanh and one linear layer to mean and log
-//! variance. RecVAE's is dense: layer `k` takes the output of the layer before, adds the sum of the outputs of all layers to
-//! its pre-activation, and applies swish and layer norm; two linear layers end it.
+//! Both encoders start with the sparse input layer, which gives `a_1` of shape `(batch, hidden)`. Mult-VAE's goes on with
+//! tanh and one linear layer to mean and log variance. RecVAE's is dense:
+//! `h_k = layer_norm(swish(a_k))`, `a_(k+1) = W h_k + b + h_1 + … + h_k`, five layers, then one linear layer to mean and log
+//! variance side by side, `(batch, 2 latent)`.
+//!
+//! The dense part is one operation on candle's tape with its own backward. Tiles of users go through all layers on one
+//! thread, forward and back; the weights' gradients are then summed over the tiles in order. (Layer by layer on the tape,
+//! candle would add up the gradients of the skip connections in its own, spinning thread pool, which `threads` does not
+//! reach.)
 //!
 //! Source: Shenbin et al., "RecVAE", WSDM 2020, section 3.1, arXiv 1912.11160, and the authors' code.
 
-use candle_core::{Tensor, Var};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor, Var};
+use rayon::prelude::*;
 
 use super::batch::SparseInput;
 use super::init::Init;
 use super::input_layer::InputLayer;
-use super::ops::{Linear, SwishLayerNorm, Tanh, tensor};
-use crate::error::{Error, Result};
+use super::layers::{
+    LayerNorm, add, add_rows, linear, linear_backward, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward,
+};
+use super::matmul::{matmul_add, rows, rows_mut};
+use super::ops::{contiguous, tensor, with_values};
+use super::parameters::{Places, Start};
+use crate::error::Result;
 use crate::real::Real;
 
 const LAYER_NORM_EPSILON: f64 = 0.1;
+/// Users of a tile.
+const USERS: usize = 128;
+/// Rows of a weight matrix whose gradient is one task.
+const WEIGHT_ROWS: usize = 128;
 
 /// Sizes and parts of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,101 +47,283 @@ pub(crate) struct Architecture {
     pub(crate) hidden_decoder: bool,
 }
 
-/// Named variables on candle's tape.
-pub(super) struct Variables(pub(super) Vec<(&'static str, Var)>);
-
-/// The names of the dense layers, so that weights are found without formatting strings.
-const LAYERS: [[&str; 4]; 5] = [
-    ["", "", "ln1.weight", "ln1.bias"],
-    ["fc2.weight", "fc2.bias", "ln2.weight", "ln2.bias"],
-    ["fc3.weight", "fc3.bias", "ln3.weight", "ln3.bias"],
-    ["fc4.weight", "fc4.bias", "ln4.weight", "ln4.bias"],
-    ["fc5.weight", "fc5.bias", "ln5.weight", "ln5.bias"],
+/// Names of the linear layers behind the first one, and of the layer norms.
+const LINEAR: [[&str; 2]; 4] =
+    [["fc2.weight", "fc2.bias"], ["fc3.weight", "fc3.bias"], ["fc4.weight", "fc4.bias"], ["fc5.weight", "fc5.bias"]];
+const NORM: [[&str; 2]; 5] = [
+    ["ln1.weight", "ln1.bias"],
+    ["ln2.weight", "ln2.bias"],
+    ["ln3.weight", "ln3.bias"],
+    ["ln4.weight", "ln4.bias"],
+    ["ln5.weight", "ln5.bias"],
 ];
-
-impl Variables {
-    pub(super) fn linear<T: Real>(
-        &mut self,
-        weight: &'static str,
-        bias: &'static str,
-        inputs: usize,
-        outputs: usize,
-        init: &mut Init,
-    ) -> Result<()> {
-        self.add::<T>(weight, init.weights(inputs, outputs), &[outputs, inputs])?;
-        self.add::<T>(bias, init.biases(inputs, outputs), &[outputs])
-    }
-
-    pub(super) fn add<T: Real>(&mut self, name: &'static str, values: Vec<T>, shape: &[usize]) -> Result<()> {
-        self.0.push((name, Var::from_tensor(&tensor(values, shape)?)?));
-        Ok(())
-    }
-
-    /// A variable, on the tape or off it.
-    pub(super) fn get(&self, name: &str, tracked: bool) -> Result<Tensor> {
-        let (_, var) = self
-            .0
-            .iter()
-            .find(|(other, _)| *other == name)
-            .ok_or_else(|| Error::Internal(format!("no parameter '{name}'")))?;
-        Ok(if tracked { var.as_tensor().clone() } else { var.as_detached_tensor() })
-    }
-}
+const DEPTH: usize = NORM.len();
 
 pub(crate) struct Encoder<T> {
-    architecture: Architecture,
     pub(crate) input: InputLayer<T>,
-    pub(super) variables: Variables,
+    /// All dense parameters.
+    pub(super) dense: Var,
+    pub(super) layers: Arc<DenseLayers>,
+    memory: Arc<Mutex<Vec<Tile<T>>>>,
+}
+
+/// What the dense layers are, apart from their numbers.
+pub(super) struct DenseLayers {
+    architecture: Architecture,
+    pub(super) places: Places,
+}
+
+/// Activations and gradients of a tile of users.
+struct Tile<T> {
+    /// `a_k`, then the gradient with respect to it: one vector per layer.
+    pre: Vec<Vec<T>>,
+    /// `h_k`; in the shallow encoder tanh of `a_1`.
+    out: Vec<Vec<T>>,
+    /// Gradients of the layer norms' weights and biases, one after the other.
+    norm_gradients: Vec<T>,
+    /// `h_1 + … + h_k`, or its gradient.
+    sum: Vec<T>,
+    /// Gradient with respect to `h_k`.
+    gradient: Vec<T>,
+}
+
+impl<T> Default for Tile<T> {
+    fn default() -> Self {
+        Self { pre: vec![], out: vec![], norm_gradients: vec![], sum: vec![], gradient: vec![] }
+    }
 }
 
 impl<T: Real> Encoder<T> {
     pub(crate) fn new(architecture: Architecture, init: &mut Init) -> Result<Self> {
-        let Architecture { n_items, hidden_dim, latent_dim, .. } = architecture;
+        let Architecture { n_items, hidden_dim, latent_dim, dense_encoder, .. } = architecture;
         let input = InputLayer::new(n_items, hidden_dim, init);
-        let mut variables = Variables(vec![]);
-        if architecture.dense_encoder {
-            for [weight, bias, norm_weight, norm_bias] in LAYERS {
-                if !weight.is_empty() {
-                    variables.linear::<T>(weight, bias, hidden_dim, hidden_dim, init)?;
-                }
-                variables.add(norm_weight, vec![T::ONE; hidden_dim], &[hidden_dim])?;
-                variables.add(norm_bias, vec![T::ZERO; hidden_dim], &[hidden_dim])?;
+        let (mut places, mut values) = (Places::default(), Vec::<T>::new());
+        let biases = Start::Biases { inputs: hidden_dim };
+        let mut put = |name, shape: &[usize], start| places.add(&mut values, name, shape, start, init);
+        if dense_encoder {
+            for [weight, bias] in NORM {
+                put(weight, &[hidden_dim], Start::Ones);
+                put(bias, &[hidden_dim], Start::Zeros);
             }
-            variables.linear::<T>("fc_mu.weight", "fc_mu.bias", hidden_dim, latent_dim, init)?;
-            variables.linear::<T>("fc_logvar.weight", "fc_logvar.bias", hidden_dim, latent_dim, init)?;
+            for [weight, bias] in LINEAR {
+                put(weight, &[hidden_dim, hidden_dim], Start::Weights);
+                put(bias, &[hidden_dim], biases);
+            }
+            // In this order both are one linear layer.
+            put("fc_mu.weight", &[latent_dim, hidden_dim], Start::Weights);
+            put("fc_logvar.weight", &[latent_dim, hidden_dim], Start::Weights);
+            put("fc_mu.bias", &[latent_dim], biases);
+            put("fc_logvar.bias", &[latent_dim], biases);
         } else {
-            variables.linear::<T>("q1.weight", "q1.bias", hidden_dim, 2 * latent_dim, init)?;
+            put("q1.weight", &[2 * latent_dim, hidden_dim], Start::Weights);
+            put("q1.bias", &[2 * latent_dim], biases);
         }
-        Ok(Self { architecture, input, variables })
+        let dense = Var::from_tensor(&tensor(values, &[places.len()])?)?;
+        Ok(Self { input, dense, layers: Arc::new(DenseLayers { architecture, places }), memory: Arc::default() })
     }
 
-    /// Mean and log variance from what the input layer gave, shape `(batch, hidden)`.
-    pub(super) fn posterior(&self, hidden: &Tensor, tracked: bool) -> Result<(Tensor, Tensor)> {
-        let get = |name| self.variables.get(name, tracked);
-        let linear = |x: &Tensor, weight, bias| Ok::<_, Error>(Linear::<T>::apply(x, &get(weight)?, &get(bias)?)?);
-        if !self.architecture.dense_encoder {
-            let latent = self.architecture.latent_dim;
-            let both = linear(&Tanh::<T>::apply(hidden)?, "q1.weight", "q1.bias")?;
-            let half = |from| Ok::<_, Error>(both.narrow(1, from, latent)?.contiguous()?);
-            return Ok((half(0)?, half(latent)?));
+    /// Mean and log variance, side by side, from what the input layer gave, on the tape.
+    pub(super) fn posterior(&self, hidden: &Tensor) -> Result<Tensor> {
+        let op = DenseOp { layers: Arc::clone(&self.layers), memory: Arc::clone(&self.memory) };
+        Ok(hidden.apply_op2(self.dense.as_tensor(), op)?)
+    }
+
+    /// Mean and log variance, side by side, shape `(users, 2 latent)`, off the tape.
+    pub(crate) fn encode(&self, input: &SparseInput<T>) -> Result<Vec<T>> {
+        let hidden = self.input.forward(input);
+        let mut memory = vec![];
+        Ok(with_values(&self.dense, |dense| Ok(self.layers.forward(&hidden, dense, &mut memory)))?)
+    }
+}
+
+impl DenseLayers {
+    fn norm<'a, T: Real>(&self, layer: usize, dense: &'a [T]) -> LayerNorm<'a, T> {
+        let [weight, bias] = NORM[layer].map(|name| &dense[self.places.place(name)]);
+        LayerNorm { weight, bias, epsilon: T::of(LAYER_NORM_EPSILON) }
+    }
+
+    /// The last linear layer: `(2 latent, hidden)` weights and `(2 latent,)` biases.
+    fn head(&self) -> [std::ops::Range<usize>; 2] {
+        let latent = self.architecture.latent_dim;
+        let (weight, bias) =
+            if self.architecture.dense_encoder { ("fc_mu.weight", "fc_mu.bias") } else { ("q1.weight", "q1.bias") };
+        let (weight, bias) = (self.places.place(weight).start, self.places.place(bias).start);
+        [weight..weight + 2 * latent * self.architecture.hidden_dim, bias..bias + 2 * latent]
+    }
+
+    fn forward<T: Real>(&self, hidden: &[T], dense: &[T], memory: &mut Vec<Tile<T>>) -> Vec<T> {
+        let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
+        let n = hidden.len() / hidden_dim;
+        let mut posterior = vec![T::ZERO; n * 2 * latent_dim];
+        memory.resize_with(n.div_ceil(USERS), Tile::default);
+        memory
+            .par_iter_mut()
+            .zip(hidden.par_chunks(USERS * hidden_dim))
+            .zip(posterior.par_chunks_mut(USERS * 2 * latent_dim))
+            .for_each(|((tile, hidden), posterior)| self.forward_tile(tile, hidden, dense, posterior));
+        posterior
+    }
+
+    fn forward_tile<T: Real>(&self, tile: &mut Tile<T>, hidden: &[T], dense: &[T], posterior: &mut [T]) {
+        let depth = if self.architecture.dense_encoder { DEPTH } else { 1 };
+        for vectors in [&mut tile.pre, &mut tile.out] {
+            vectors.resize_with(depth, Vec::new);
+            vectors.iter_mut().for_each(|vector| vector.resize(hidden.len(), T::ZERO));
         }
-        let activate = |x: &Tensor, layer: [&'static str; 4]| {
-            Ok::<_, Error>(SwishLayerNorm::<T>::apply(x, &get(layer[2])?, &get(layer[3])?, LAYER_NORM_EPSILON)?)
-        };
-        let mut output = activate(hidden, LAYERS[0])?;
-        let mut sum = output.clone();
-        for (depth, layer) in LAYERS.into_iter().enumerate().skip(1) {
-            output = activate(&(linear(&output, layer[0], layer[1])? + &sum)?, layer)?;
-            if depth + 1 < LAYERS.len() {
-                sum = (sum + &output)?;
+        tile.pre[0].copy_from_slice(hidden);
+        if self.architecture.dense_encoder {
+            swish_layer_norm(hidden, self.norm(0, dense), &mut tile.out[0]);
+            tile.sum.clear();
+            tile.sum.extend_from_slice(&tile.out[0]);
+            for (layer, names) in (1..).zip(LINEAR) {
+                let [weight, bias] = names.map(|name| &dense[self.places.place(name)]);
+                linear(&tile.out[layer - 1], weight, bias, &mut tile.pre[layer]);
+                add(&mut tile.pre[layer], &tile.sum);
+                swish_layer_norm(&tile.pre[layer], self.norm(layer, dense), &mut tile.out[layer]);
+                if layer + 1 < DEPTH {
+                    add(&mut tile.sum, &tile.out[layer]);
+                }
+            }
+        } else {
+            tanh(hidden, &mut tile.out[0]);
+        }
+        let [weight, bias] = self.head();
+        linear(&tile.out[depth - 1], &dense[weight], &dense[bias], posterior);
+    }
+
+    /// Gradients with respect to the input and to the dense parameters, after [`Self::forward`] of the same batch.
+    fn backward<T: Real>(&self, gradient: &[T], dense: &[T], memory: &mut [Tile<T>]) -> (Vec<T>, Vec<T>) {
+        let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
+        let mut hidden_gradient = vec![T::ZERO; gradient.len() / (2 * latent_dim) * hidden_dim];
+        memory
+            .par_iter_mut()
+            .zip(gradient.par_chunks(USERS * 2 * latent_dim))
+            .zip(hidden_gradient.par_chunks_mut(USERS * hidden_dim))
+            .for_each(|((tile, gradient), out)| self.backward_tile(tile, gradient, dense, out));
+        let mut dense_gradient = vec![T::ZERO; dense.len()];
+        self.sum_gradients(gradient, memory, &mut dense_gradient);
+        (hidden_gradient, dense_gradient)
+    }
+
+    fn backward_tile<T: Real>(&self, tile: &mut Tile<T>, gradient: &[T], dense: &[T], hidden_gradient: &mut [T]) {
+        let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
+        let Tile { pre, out, norm_gradients, sum, gradient: out_gradient } = tile;
+        out_gradient.resize(hidden_gradient.len(), T::ZERO);
+        let [head, _] = self.head();
+        linear_backward(gradient, &dense[head], 2 * latent_dim, out_gradient);
+        if !self.architecture.dense_encoder {
+            tanh_backward(&out[0], out_gradient);
+            hidden_gradient.copy_from_slice(out_gradient);
+            return;
+        }
+        norm_gradients.clear();
+        norm_gradients.resize(2 * DEPTH * hidden_dim, T::ZERO);
+        sum.clear();
+        sum.resize(hidden_gradient.len(), T::ZERO);
+        for layer in (0..DEPTH).rev() {
+            // h_k went into the next layer and, but for the last, into the sum.
+            if layer + 1 < DEPTH {
+                add(out_gradient, sum);
+            }
+            let norm_gradients = &mut norm_gradients[2 * layer * hidden_dim..][..2 * hidden_dim];
+            let (weight_gradient, bias_gradient) = norm_gradients.split_at_mut(hidden_dim);
+            let norm = self.norm(layer, dense);
+            swish_layer_norm_backward(&pre[layer], norm, out_gradient, weight_gradient, bias_gradient);
+            pre[layer].copy_from_slice(out_gradient);
+            if layer > 0 {
+                add(sum, &pre[layer]);
+                let weight = &dense[self.places.place(LINEAR[layer - 1][0])];
+                linear_backward(&pre[layer], weight, hidden_dim, out_gradient);
             }
         }
-        Ok((linear(&output, "fc_mu.weight", "fc_mu.bias")?, linear(&output, "fc_logvar.weight", "fc_logvar.bias")?))
+        hidden_gradient.copy_from_slice(&pre[0]);
     }
 
-    /// Mean and log variance off the tape.
-    pub(crate) fn encode(&self, input: &SparseInput<T>) -> Result<(Tensor, Tensor)> {
-        let hidden = tensor(self.input.forward(input), &[input.n_rows(), self.architecture.hidden_dim])?;
-        self.posterior(&hidden, false)
+    /// Sums the gradients of the dense parameters over the tiles, each task a few rows of one matrix.
+    fn sum_gradients<T: Real>(&self, gradient: &[T], memory: &[Tile<T>], out: &mut [T]) {
+        let Architecture { hidden_dim, latent_dim, dense_encoder, .. } = self.architecture;
+        let last = if dense_encoder { DEPTH } else { 1 } - 1;
+        let (norms, linears) = out.split_at_mut(if dense_encoder { 2 * DEPTH * hidden_dim } else { 0 });
+        memory.iter().for_each(|tile| add(norms, &tile.norm_gradients));
+        // Layer by layer: the outputs' gradients in each tile, the inputs in each tile, the place of weights and biases.
+        let mut tasks = vec![];
+        let mut rest = linears;
+        for layer in 1..=last + 1 {
+            let outputs = if layer > last { 2 * latent_dim } else { hidden_dim };
+            let (weights, others) = rest.split_at_mut(outputs * hidden_dim);
+            let (biases, others) = others.split_at_mut(outputs);
+            rest = others;
+            tasks.extend(
+                weights
+                    .chunks_mut(WEIGHT_ROWS * hidden_dim)
+                    .enumerate()
+                    .map(|(chunk, weights)| (layer, outputs, chunk * WEIGHT_ROWS, weights, false)),
+            );
+            tasks.push((layer, outputs, 0, biases, true));
+        }
+        tasks.into_par_iter().for_each(|(layer, outputs, first, out, is_bias)| {
+            for (index, tile) in memory.iter().enumerate() {
+                let users = tile.out[0].len() / hidden_dim;
+                let gradient = match layer > last {
+                    true => &gradient[index * USERS * outputs..][..users * outputs],
+                    false => &tile.pre[layer],
+                };
+                if is_bias {
+                    add_rows(out, gradient);
+                } else {
+                    let n = out.len() / hidden_dim;
+                    let gradient = rows(gradient, outputs).subcols(first, n).transpose();
+                    matmul_add(rows_mut(out, hidden_dim), gradient, rows(&tile.out[layer - 1], hidden_dim));
+                }
+            }
+        });
+    }
+}
+
+/// The dense layers on candle's tape: hidden `(batch, hidden)` and flat parameters to `(batch, 2 latent)`.
+struct DenseOp<T> {
+    layers: Arc<DenseLayers>,
+    memory: Arc<Mutex<Vec<Tile<T>>>>,
+}
+
+impl<T> DenseOp<T> {
+    fn memory(&self) -> candle_core::Result<MutexGuard<'_, Vec<Tile<T>>>> {
+        self.memory.lock().map_err(|_| candle_core::Error::msg("encoder: a step panicked before"))
+    }
+}
+
+impl<T: Real> CustomOp2 for DenseOp<T> {
+    fn name(&self) -> &'static str {
+        "encoder"
+    }
+
+    fn cpu_fwd(
+        &self,
+        hidden: &CpuStorage,
+        hidden_layout: &Layout,
+        dense: &CpuStorage,
+        dense_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        let (hidden, dense) = (contiguous::<T>(hidden, hidden_layout)?, contiguous(dense, dense_layout)?);
+        let posterior = self.layers.forward(hidden, dense, &mut *self.memory()?);
+        let width = 2 * self.layers.architecture.latent_dim;
+        let shape = Shape::from((posterior.len() / width, width));
+        Ok((T::to_cpu_storage_owned(posterior), shape))
+    }
+
+    fn bwd(
+        &self,
+        hidden: &Tensor,
+        dense: &Tensor,
+        _posterior: &Tensor,
+        gradient: &Tensor,
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let mut memory = self.memory()?;
+        with_values(gradient, |gradient: &[T]| {
+            with_values(dense, |values| {
+                let (hidden_gradient, dense_gradient) = self.layers.backward(gradient, values, &mut memory);
+                Ok((Some(tensor(hidden_gradient, hidden.dims())?), Some(tensor(dense_gradient, dense.dims())?)))
+            })
+        })
     }
 }

@@ -1,0 +1,159 @@
+//! Dense layers on a tile of users: forward and backward, on the thread that calls.
+//!
+//! Matrices are row-major slices with one row per user. Weights have shape `(outputs, inputs)`.
+
+use super::matmul::{matmul, rows, rows_mut};
+use super::{dot, simd, sum_of};
+use crate::real::Real;
+
+/// `out = x W' + b`.
+pub(super) fn linear<T: Real>(x: &[T], weight: &[T], bias: &[T], out: &mut [T]) {
+    let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
+    matmul(rows_mut(out, outputs), rows(x, inputs), rows(weight, inputs).transpose());
+    simd(|| {
+        for row in out.chunks_exact_mut(outputs) {
+            row.iter_mut().zip(bias).for_each(|(out, &bias)| *out += bias);
+        }
+    });
+}
+
+/// The gradient of [`linear`] with respect to `x`.
+pub(super) fn linear_backward<T: Real>(gradient: &[T], weight: &[T], outputs: usize, x_gradient: &mut [T]) {
+    let inputs = weight.len() / outputs;
+    matmul(rows_mut(x_gradient, inputs), rows(gradient, outputs), rows(weight, inputs));
+}
+
+/// `sum += values`.
+pub(super) fn add<T: Real>(sum: &mut [T], values: &[T]) {
+    simd(|| sum.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value));
+}
+
+/// Adds the sum of the rows of a matrix to `sum`.
+pub(super) fn add_rows<T: Real>(sum: &mut [T], matrix: &[T]) {
+    simd(|| {
+        for row in matrix.chunks_exact(sum.len()) {
+            sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
+        }
+    });
+}
+
+/// `out = tanh(x)`.
+pub(super) fn tanh<T: Real>(x: &[T], out: &mut [T]) {
+    simd(|| {
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = T::ONE - T::of(2.0) / ((x + x).e_to() + T::ONE);
+        }
+    });
+}
+
+/// Multiplies the gradient with respect to `y = tanh(x)` by the derivative, `1 - y^2`.
+pub(super) fn tanh_backward<T: Real>(y: &[T], gradient: &mut [T]) {
+    simd(|| gradient.iter_mut().zip(y).for_each(|(gradient, &y)| *gradient *= T::ONE - y * y));
+}
+
+#[inline(always)]
+fn sigmoid<T: Real>(a: T) -> T {
+    T::ONE / (T::ONE + (-a).e_to())
+}
+
+/// Fills `out` by the swish of a row, `a / (1 + e^-a)`, brought to mean 0 and variance 1, and gives back
+/// `1 / sqrt(variance + epsilon)`.
+#[inline(always)]
+fn normalise<T: Real>(a: &[T], out: &mut [T], epsilon: T) -> T {
+    let n = T::of(a.len() as f64);
+    for (out, &a) in out.iter_mut().zip(a) {
+        *out = a * sigmoid(a);
+    }
+    let mean = sum_of(out, |s| s) / n;
+    for out in &mut *out {
+        *out -= mean;
+    }
+    let scale = T::ONE / (sum_of(out, |s| s * s) / n + epsilon).root();
+    for out in out {
+        *out *= scale;
+    }
+    scale
+}
+
+/// Weight, bias and epsilon of a layer norm.
+#[derive(Clone, Copy)]
+pub(super) struct LayerNorm<'a, T> {
+    pub(super) weight: &'a [T],
+    pub(super) bias: &'a [T],
+    pub(super) epsilon: T,
+}
+
+/// `out = layer_norm(swish(a))` row by row, with the biased variance.
+pub(super) fn swish_layer_norm<T: Real>(a: &[T], norm: LayerNorm<'_, T>, out: &mut [T]) {
+    let width = norm.weight.len();
+    simd(|| {
+        for (a, out) in a.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            normalise(a, out, norm.epsilon);
+            for ((out, &weight), &bias) in out.iter_mut().zip(norm.weight).zip(norm.bias) {
+                *out = *out * weight + bias;
+            }
+        }
+    });
+}
+
+/// Turns the gradient with respect to the output of [`swish_layer_norm`] into that with respect to `a`, and adds the
+/// gradients of weight and bias to theirs.
+pub(super) fn swish_layer_norm_backward<T: Real>(
+    a: &[T],
+    norm: LayerNorm<'_, T>,
+    gradient: &mut [T],
+    weight_gradient: &mut [T],
+    bias_gradient: &mut [T],
+) {
+    let width = norm.weight.len();
+    let n = T::of(width as f64);
+    let mut normal = vec![T::ZERO; width];
+    simd(|| {
+        for (a, gradient) in a.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
+            let scale = normalise(a, &mut normal, norm.epsilon);
+            for (((g, &w), &normal), (dw, db)) in gradient
+                .iter_mut()
+                .zip(norm.weight)
+                .zip(&normal)
+                .zip(weight_gradient.iter_mut().zip(&mut *bias_gradient))
+            {
+                *dw += *g * normal;
+                *db += *g;
+                *g *= w;
+            }
+            let (mean, product) = (sum_of(gradient, |g| g) / n, dot(gradient, &normal) / n);
+            for ((g, &a), &normal) in gradient.iter_mut().zip(a).zip(&normal) {
+                let s = sigmoid(a);
+                *g = (*g - mean - normal * product) * scale * (s * (T::ONE + a * (T::ONE - s)));
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+
+    #[test]
+    fn rows_are_normalised() {
+        let mut random = Stream::new(4, 0);
+        let a: Vec<f64> = (0..1000).map(|_| 3.0 * random.normal()).collect();
+        let mut out = vec![0.0; a.len()];
+        let norm = LayerNorm { weight: &[1.0; 500], bias: &[0.0; 500], epsilon: 0.0 };
+        swish_layer_norm(&a, norm, &mut out);
+        for row in out.chunks(500) {
+            assert!(row.iter().sum::<f64>().abs() < 1e-9);
+            assert!((row.iter().map(|v| v * v).sum::<f64>() / 500.0 - 1.0).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn tanh_in_f32_is_close_to_the_library_s() {
+        let x: Vec<f32> = (-20_000..20_000).map(|i| i as f32 / 1000.0).collect();
+        let mut y = vec![0.0; x.len()];
+        tanh(&x, &mut y);
+        // Near zero 1 - 2 / (e^2x + 1) cancels: the error is absolute, a few units of eps.
+        assert!(x.iter().zip(&y).all(|(x, y)| (x.tanh() - y).abs() < 3.0 * f32::EPSILON));
+    }
+}
