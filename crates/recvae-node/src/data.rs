@@ -15,8 +15,9 @@ use crate::error::{Error, IntoNode, Result, json};
 use crate::work::{Promise, promise};
 
 /// Interactions of their own, or the training part of a split.
+#[derive(Clone)]
 pub(crate) enum Data {
-    Whole(Interactions),
+    Whole(Arc<Interactions>),
     Train(Arc<Split>),
 }
 
@@ -33,11 +34,11 @@ impl Deref for Data {
 
 /// Users x items.
 #[napi]
-pub struct NativeInteractions(pub(crate) Arc<Data>);
+pub struct NativeInteractions(pub(crate) Data);
 
 impl From<Interactions> for NativeInteractions {
     fn from(interactions: Interactions) -> Self {
-        Self(Arc::new(Data::Whole(interactions)))
+        Self(Data::Whole(Arc::new(interactions)))
     }
 }
 
@@ -221,7 +222,7 @@ impl NativeSplit {
     /// What models are trained on.
     #[napi(getter)]
     pub fn train(&self) -> NativeInteractions {
-        NativeInteractions(Arc::new(Data::Train(Arc::clone(&self.0))))
+        NativeInteractions(Data::Train(Arc::clone(&self.0)))
     }
 
     /// Held-out users for choosing options.
@@ -259,7 +260,7 @@ pub fn read_official(env: &Env, folder: String) -> Result<Promise<'_>> {
 #[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
 pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: String) -> Result<Promise<'env>> {
     let options = SplitOptions::from_json(&json("options", &options)?).into_node()?;
-    let data = Arc::clone(&interactions.0);
+    let data = interactions.0.clone();
     promise(
         env,
         Some(1.0),

@@ -186,7 +186,7 @@ pub fn fit<'env>(
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     let info = json("info", &info)?;
-    let (train, validation) = (Arc::clone(&train.0), validation.map(|held_out| Arc::clone(&held_out.0)));
+    let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
     let on_progress = on_progress
         .map(|callback| callback.build_threadsafe_function::<NativeProgress>().weak::<true>().build())
         .transpose()
