@@ -1,3 +1,5 @@
+//! Link settings of a Node add-on.
+
 fn main() {
     napi_build::setup();
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::interactions::Interactions;
+use crate::interactions::{Interactions, Thresholds};
 use crate::read::{Format, ReadOptions, read};
 
 /// Which Debian package needs which other package at run time: 11,663 packages ("users") x 4,456 dependencies
@@ -19,16 +19,19 @@ use crate::read::{Format, ReadOptions, read};
 pub fn debian() -> Result<Interactions> {
     const DATA: &[u8] = include_bytes!("../data/debian-runtime-dependencies.csv.gz");
     let options = ReadOptions { user: "package".into(), item: "dependency".into(), ..ReadOptions::default() };
-    read(Path::new("debian"), DATA, Format::Csv, &options)
+    read(Path::new("debian"), DATA, Format::Csv, &options, &Thresholds::default())
 }
 
-/// A built-in data set by its name: `debian` ([`debian`]).
+/// Names of the built-in data sets.
+pub const DATASETS: [&str; 1] = ["debian"];
+
+/// A built-in data set by its name, one of [`DATASETS`]: `debian` ([`debian`]).
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` lists the known names if this is none of them.
 pub fn dataset(name: &str) -> Result<Interactions> {
     match name {
         "debian" => debian(),
-        _ => Err(Error::invalid_argument("data set", format!("'{name}'"), "debian")),
+        _ => Err(Error::invalid_argument("data set", format!("'{name}'"), DATASETS.join(", "))),
     }
 }

@@ -50,7 +50,7 @@ mod train;
 mod test_support;
 
 pub use csr::Csr;
-pub use datasets::{dataset, debian};
+pub use datasets::{DATASETS, dataset, debian};
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
@@ -64,7 +64,7 @@ pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
 pub use read::{Format, ReadOptions, read_interactions};
 pub use recommend::{Scored, recommend, top_k};
-pub use recommender::{History, Recommender};
+pub use recommender::{History, RecommendOptions, Recommender};
 pub use scorer::Scorer;
 pub use split::{HeldOut, Split, SplitOptions, split};
 pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};

@@ -82,10 +82,27 @@ option_value!(f64, "number", "a finite number", Value::as_f64);
 option_value!(bool, "boolean", "true or false", Value::as_bool);
 option_value!(u64, "number", "a whole number", whole);
 option_value!(usize, "number", "a whole number", |value| whole(value).and_then(|n| n.try_into().ok()));
+option_value!(String, "string", "a string", |value: &Value| value.as_str().map(str::to_owned));
 option_value!([f64; 3], "[number, number, number]", "three finite numbers", |value: &Value| {
     let numbers: Option<Vec<f64>> = value.as_array()?.iter().map(Value::as_f64).collect();
     numbers?.try_into().ok()
 });
+
+/// An option without which something is left to the data or left out; JSON has no word for that but its absence.
+impl<T: OptionValue> OptionValue for Option<T> {
+    fn typescript() -> String {
+        T::typescript()
+    }
+    fn expected() -> String {
+        T::expected()
+    }
+    fn from_json(value: &Value) -> Option<Self> {
+        T::from_json(value).map(Some)
+    }
+    fn to_json(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::to_json)
+    }
+}
 
 /// A non-negative whole number, also when JSON wrote it as `5.0`, up to 2^53 where doubles stop being exact.
 fn whole(value: &Value) -> Option<u64> {

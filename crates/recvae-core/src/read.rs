@@ -17,7 +17,7 @@ pub(crate) use delimited::{columns, line_of, next_record, reader as csv_reader};
 
 use crate::error::{Error, Result};
 use crate::interactions::{Interactions, InteractionsBuilder, Thresholds, check_min_value};
-use crate::options::choice;
+use crate::options::{choice, options};
 
 choice! {
     /// How the rows of a file are written.
@@ -42,50 +42,34 @@ impl std::str::FromStr for Format {
     }
 }
 
-/// What to read out of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReadOptions {
-    /// The format; by default the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` behind it or
-    /// not. Whether the file is compressed is seen from its first bytes, never from its name.
-    pub format: Option<Format>,
-    /// Column (or JSON key) of the user ids.
-    pub user: String,
-    /// Column (or JSON key) of the item ids.
-    pub item: String,
-    /// Column (or JSON key) of a number that every row must have; by default there is none.
-    pub value: Option<String>,
-    /// Rows whose value is lower are left out as if they were not there. Only with `value`.
-    pub min_value: Option<f64>,
-    /// How many interactions a user and an item must have to stay.
-    pub thresholds: Thresholds,
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        Self {
-            format: None,
-            user: "user".into(),
-            item: "item".into(),
-            value: None,
-            min_value: None,
-            thresholds: Thresholds::default(),
-        }
+options! {
+    /// What to read out of a file.
+    pub struct ReadOptions for "read", check = check {
+        /// The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` behind it or
+        /// not. Whether the file is compressed is seen from its first bytes, never from its name.
+        format: Option<Format> = None, Any;
+        /// Column (or JSON key) of the user ids.
+        user: String = "user".into(), Any;
+        /// Column (or JSON key) of the item ids.
+        item: String = "item".into(), Any;
+        /// Column (or JSON key) of a number, such as a rating, that every row must have.
+        value: Option<String> = None, Any;
+        /// Rows whose value is lower are left out as if they were not there. Only with value.
+        min_value: Option<f64> = None, Any;
     }
 }
 
-impl ReadOptions {
-    fn check(&self) -> Result<()> {
-        check_min_value(self.min_value, self.value.is_some(), "the option value, which names its column")?;
-        let value = self.value.as_deref();
-        if self.user == self.item {
-            return Err(Error::invalid_argument("item", format!("'{}'", self.item), "a column other than user"));
-        }
-        if value == Some(&self.user) || value == Some(&self.item) {
-            let value = value.unwrap_or_default();
-            return Err(Error::invalid_argument("value", format!("'{value}'"), "a column other than user and item"));
-        }
-        Ok(())
+fn check(options: &ReadOptions) -> Result<()> {
+    check_min_value(options.min_value, options.value.is_some(), "the option value, which names its column")?;
+    let value = options.value.as_deref();
+    if options.user == options.item {
+        return Err(Error::invalid_argument("item", format!("'{}'", options.item), "a column other than user"));
     }
+    if value == Some(&options.user) || value == Some(&options.item) {
+        let value = value.unwrap_or_default();
+        return Err(Error::invalid_argument("value", format!("'{value}'"), "a column other than user and item"));
+    }
+    Ok(())
 }
 
 /// An id longer than this is taken for an accident, such as a quote that nobody closed.
@@ -100,19 +84,29 @@ const BUFFER: usize = 1 << 18;
 /// `INVALID_ARGUMENT` if the options contradict each other or the format is not known. `IO` if the file cannot be
 /// read. `INVALID_DATA`, with file, line and column where there are such, if a column is missing, a row cannot be
 /// understood, an id is empty, a value is not a number, the gzip stream is broken, or no interaction is left.
-pub fn read_interactions(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Interactions> {
+pub fn read_interactions(
+    path: impl AsRef<Path>,
+    options: &ReadOptions,
+    thresholds: &Thresholds,
+) -> Result<Interactions> {
     let path = path.as_ref();
-    options.check()?;
+    check(options)?;
     let format = match options.format {
         Some(format) => format,
         None => format_of(path)?,
     };
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-    read(path, file, format, options)
+    read(path, file, format, options, thresholds)
 }
 
 /// Reads from any byte stream; `path` is what errors call it.
-pub(crate) fn read(path: &Path, input: impl Read, format: Format, options: &ReadOptions) -> Result<Interactions> {
+pub(crate) fn read(
+    path: &Path,
+    input: impl Read,
+    format: Format,
+    options: &ReadOptions,
+    thresholds: &Thresholds,
+) -> Result<Interactions> {
     let mut input = BufReader::with_capacity(BUFFER, input);
     let mut builder = InteractionsBuilder::new();
     if starts_with(&mut input, &[0x1f, 0x8b]).map_err(|e| read_error(path, None, e))? {
@@ -123,7 +117,7 @@ pub(crate) fn read(path: &Path, input: impl Read, format: Format, options: &Read
     if builder.n_rows() == 0 {
         return Err(bad(path, None, None, "there are no rows; allowed: one per interaction"));
     }
-    builder.finish(&options.thresholds).map_err(|error| match error {
+    builder.finish(thresholds).map_err(|error| match error {
         Error::InvalidData { message, .. } => bad(path, None, None, message),
         other => other,
     })

@@ -9,8 +9,19 @@ use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::model::Model;
 use crate::model_file;
+use crate::options::options;
 use crate::recommend::{Scored, recommend};
 use crate::split::HeldOut;
+
+options! {
+    /// What to recommend.
+    pub struct RecommendOptions for "recommend" {
+        /// How many items; fewer come where the catalogue has fewer left.
+        k: usize = 10, AtLeast(1.0);
+        /// Whether the items of the history are left out.
+        filter_seen: bool = true, Any;
+    }
+}
 
 /// A trained model with the ids of its items. It needs no training data.
 pub struct Recommender {
@@ -89,13 +100,13 @@ impl Recommender {
         history
     }
 
-    /// The `k` best items for each history; see [`recommend()`].
+    /// The best items for each history; see [`recommend()`].
     ///
     /// # Errors
     /// As [`recommend()`].
-    pub fn recommend(&self, histories: &[History], k: usize, filter_seen: bool) -> Result<Vec<Vec<Scored>>> {
+    pub fn recommend(&self, histories: &[History], options: &RecommendOptions) -> Result<Vec<Vec<Scored>>> {
         let histories: Vec<&[u32]> = histories.iter().map(|history| &history.items[..]).collect();
-        recommend(&*self.model, &histories, k, filter_seen)
+        recommend(&*self.model, &histories, options.k, options.filter_seen)
     }
 
     /// Held-out users over `items` as held-out users over this model's items, matched by id, and how many of their entries
@@ -170,9 +181,10 @@ mod tests {
             assert_eq!(after.info(), before.info());
             assert_eq!(after.model().options(), before.model().options());
             let histories = [before.history(["a"]), History::default()];
+            let three = RecommendOptions { k: 3, ..RecommendOptions::default() };
             assert_eq!(
-                after.recommend(&histories, 3, true).unwrap(),
-                before.recommend(&histories, 3, true).unwrap(),
+                after.recommend(&histories, &three).unwrap(),
+                before.recommend(&histories, &three).unwrap(),
                 "{kind:?}"
             );
         }

@@ -1,1 +1,16 @@
-//! x
+//! The bridge between `recvae-core` and Node: it converts values, moves long work off the event loop and keeps a panic
+//! from taking the process down. It computes nothing and knows no default; both belong to the core.
+//!
+//! What is exported here is internal to the package: `ts/native.ts` is its only user. Modules are public for the lints
+//! only: in a library for Node, what `#[napi]` marks is reached from outside.
+
+pub mod data;
+pub mod describe;
+mod error;
+pub mod evaluate;
+pub mod model;
+mod work;
+
+/// musl's and Windows' own allocators are slow when many threads allocate; in the core, programs choose for themselves.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,0 +1,300 @@
+//! Interactions and splits.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::Float64Array;
+use napi_derive::napi;
+use recvae_core::{
+    Csr, HeldOut, Ids, Interactions, InteractionsBuilder, Options, ReadOptions, Split, SplitOptions, Thresholds,
+};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, IntoNode, Result, json};
+use crate::work::{Promise, promise};
+
+/// Interactions of their own, or the training part of a split.
+#[derive(Clone)]
+pub(crate) enum Data {
+    Whole(Arc<Interactions>),
+    Train(Arc<Split>),
+}
+
+impl Deref for Data {
+    type Target = Interactions;
+
+    fn deref(&self) -> &Interactions {
+        match self {
+            Self::Whole(interactions) => interactions,
+            Self::Train(split) => &split.train,
+        }
+    }
+}
+
+/// Users x items.
+#[napi]
+pub struct NativeInteractions(pub(crate) Data);
+
+impl From<Interactions> for NativeInteractions {
+    fn from(interactions: Interactions) -> Self {
+        Self(Data::Whole(Arc::new(interactions)))
+    }
+}
+
+#[napi]
+impl NativeInteractions {
+    /// Builds from parallel columns. `options`: JSON with `minValue` and the thresholds.
+    #[napi(factory, catch_unwind)]
+    pub fn from_columns(
+        users: Vec<String>,
+        items: Vec<String>,
+        values: Option<Float64Array>,
+        options: String,
+    ) -> Result<Self> {
+        let (mut rest, thresholds) = take_thresholds(json("options", &options)?)?;
+        let min_value = rest.remove("minValue").map(|value| number("minValue", &value)).transpose()?;
+        refuse_others(&rest, &["minValue"])?;
+        Interactions::from_columns(&users, &items, values.as_deref(), min_value, &thresholds)
+            .into_node()
+            .map(Self::from)
+    }
+
+    /// Number of users.
+    #[napi(getter)]
+    pub fn n_users(&self) -> f64 {
+        self.0.n_users() as f64
+    }
+
+    /// Number of items.
+    #[napi(getter)]
+    pub fn n_items(&self) -> f64 {
+        self.0.n_items() as f64
+    }
+
+    /// Number of distinct pairs.
+    #[napi(getter)]
+    pub fn n_interactions(&self) -> f64 {
+        self.0.n_interactions() as f64
+    }
+
+    /// Share of all pairs that interacted.
+    #[napi(getter)]
+    pub fn density(&self) -> f64 {
+        self.0.density()
+    }
+
+    /// Ids of the users, in row order.
+    #[napi(catch_unwind)]
+    pub fn user_ids(&self) -> Result<Vec<&str>> {
+        Ok(self.0.users().iter().collect())
+    }
+
+    /// Ids of the items, in column order.
+    #[napi(catch_unwind)]
+    pub fn item_ids(&self) -> Result<Vec<&str>> {
+        Ok(self.0.items().iter().collect())
+    }
+
+    /// The items of a user, or null if the user is not known.
+    #[napi(catch_unwind)]
+    pub fn history(&self, user: String) -> Result<Option<Vec<&str>>> {
+        Ok(self.0.history(&user))
+    }
+}
+
+/// Reads a file. `options`: JSON with the reader's options and the thresholds.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
+pub fn read_interactions(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
+    let (options, thresholds) = take_thresholds(json("options", &options)?)?;
+    let options = ReadOptions::from_json(&options.into()).into_node()?;
+    promise(
+        env,
+        Some(1.0),
+        move || recvae_core::read_interactions(path, &options, &thresholds).into_node(),
+        NativeInteractions::from,
+    )
+}
+
+/// A built-in data set.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
+pub fn dataset(env: &Env, name: String) -> Result<Promise<'_>> {
+    promise(env, Some(1.0), move || recvae_core::dataset(&name).into_node(), NativeInteractions::from)
+}
+
+/// Collects the histories that a JavaScript iterable hands out.
+#[napi]
+#[derive(Default)]
+pub struct NativeBuilder(InteractionsBuilder);
+
+#[napi]
+impl NativeBuilder {
+    /// Starts without interactions.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self(InteractionsBuilder::new())
+    }
+
+    /// Adds the items of a user.
+    #[napi(catch_unwind)]
+    pub fn push(&mut self, user: String, items: Vec<String>) -> Result<()> {
+        for item in &items {
+            if user.is_empty() || item.is_empty() {
+                return Err(Error::new("INVALID_DATA", "an id is empty; allowed: a string of one character or more"));
+            }
+            self.0.push(&user, item);
+        }
+        Ok(())
+    }
+
+    /// Makes the matrix and leaves the builder empty. `options`: JSON with the thresholds.
+    #[napi(catch_unwind)]
+    pub fn finish(&mut self, options: String) -> Result<NativeInteractions> {
+        let thresholds = Thresholds::from_json(&json("options", &options)?).into_node()?;
+        std::mem::take(&mut self.0).finish(&thresholds).into_node().map(NativeInteractions::from)
+    }
+}
+
+/// The validation or the test users of a split.
+pub(crate) struct Part {
+    split: Arc<Split>,
+    is_test: bool,
+}
+
+impl Part {
+    pub(crate) fn users(&self) -> &HeldOut {
+        if self.is_test { &self.split.test } else { &self.split.validation }
+    }
+
+    pub(crate) fn items(&self) -> &Ids {
+        self.split.train.items()
+    }
+
+    fn ids(&self, matrix: &Csr, user: &str) -> Option<Vec<&str>> {
+        let row = matrix.row(self.users().users().find(user)? as usize);
+        Some(row.iter().map(|&item| self.items().get(item as usize)).collect())
+    }
+}
+
+/// Held-out users.
+#[napi]
+pub struct NativeHeldOut(pub(crate) Arc<Part>);
+
+#[napi]
+impl NativeHeldOut {
+    /// Number of users, those with nothing to score included.
+    #[napi(getter)]
+    pub fn n_users(&self) -> f64 {
+        self.0.users().n_users() as f64
+    }
+
+    /// Number of users with something to score.
+    #[napi(getter)]
+    pub fn n_scored(&self) -> f64 {
+        self.0.users().n_scored() as f64
+    }
+
+    /// Ids of the users, in row order.
+    #[napi(catch_unwind)]
+    pub fn user_ids(&self) -> Result<Vec<&str>> {
+        Ok(self.0.users().users().iter().collect())
+    }
+
+    /// What a model is shown of a user, or null if the user is not held out here.
+    #[napi(catch_unwind)]
+    pub fn input(&self, user: String) -> Result<Option<Vec<&str>>> {
+        Ok(self.0.ids(self.0.users().input(), &user))
+    }
+
+    /// What a model has to find of a user, or null if the user is not held out here.
+    #[napi(catch_unwind)]
+    pub fn target(&self, user: String) -> Result<Option<Vec<&str>>> {
+        Ok(self.0.ids(self.0.users().target(), &user))
+    }
+}
+
+/// Training, validation and test users.
+#[napi]
+pub struct NativeSplit(Arc<Split>);
+
+#[napi]
+impl NativeSplit {
+    /// What models are trained on.
+    #[napi(getter)]
+    pub fn train(&self) -> NativeInteractions {
+        NativeInteractions(Data::Train(Arc::clone(&self.0)))
+    }
+
+    /// Held-out users for choosing options.
+    #[napi(getter)]
+    pub fn validation(&self) -> NativeHeldOut {
+        NativeHeldOut(Arc::new(Part { split: Arc::clone(&self.0), is_test: false }))
+    }
+
+    /// Held-out users for the result.
+    #[napi(getter)]
+    pub fn test(&self) -> NativeHeldOut {
+        NativeHeldOut(Arc::new(Part { split: Arc::clone(&self.0), is_test: true }))
+    }
+
+    /// Writes the layout of the official scripts.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn write_official<'env>(&self, env: &'env Env, folder: String) -> Result<Promise<'env>> {
+        let split = Arc::clone(&self.0);
+        promise(env, Some(1.0), move || recvae_core::write_official(&split, folder).into_node(), |()| ())
+    }
+}
+
+/// Reads the layout of the official scripts.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
+pub fn read_official(env: &Env, folder: String) -> Result<Promise<'_>> {
+    promise(
+        env,
+        Some(1.0),
+        move || recvae_core::read_official(folder).into_node(),
+        |split| NativeSplit(Arc::new(split)),
+    )
+}
+
+/// Splits interactions by users. `options`: JSON.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
+pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: String) -> Result<Promise<'env>> {
+    let options = SplitOptions::from_json(&json("options", &options)?).into_node()?;
+    let data = interactions.0.clone();
+    promise(
+        env,
+        Some(1.0),
+        move || recvae_core::split(&data, &options).into_node(),
+        |split| NativeSplit(Arc::new(split)),
+    )
+}
+
+/// The thresholds among `options`, and what else there is.
+fn take_thresholds(options: Value) -> Result<(Map<String, Value>, Thresholds)> {
+    let Value::Object(mut rest) = options else {
+        return Err(argument("options", &options, "an object {name: value}"));
+    };
+    let mut given = Map::new();
+    for option in Thresholds::describe() {
+        if let Some(value) = rest.remove(&option.name) {
+            given.insert(option.name, value);
+        }
+    }
+    Ok((rest, Thresholds::from_json(&given.into()).into_node()?))
+}
+
+fn argument(name: &str, got: &Value, allowed: &str) -> Error {
+    let error = recvae_core::Error::invalid_argument(name, got, allowed);
+    Error::new(error.code(), error.to_string())
+}
+
+fn number(name: &str, value: &Value) -> Result<f64> {
+    value.as_f64().ok_or_else(|| argument(name, value, "a number"))
+}
+
+fn refuse_others(rest: &Map<String, Value>, known: &[&str]) -> Result<()> {
+    let Some(key) = rest.keys().next() else { return Ok(()) };
+    let thresholds = Thresholds::describe();
+    let known: Vec<&str> = known.iter().copied().chain(thresholds.iter().map(|option| &option.name[..])).collect();
+    Err(argument("data option", &Value::from(key.as_str()), &known.join(", ")))
+}

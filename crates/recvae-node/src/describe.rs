@@ -1,0 +1,36 @@
+//! The core's names, defaults, ranges and texts, for the generated types and the command line.
+
+use napi_derive::napi;
+use recvae_core::{
+    DATASETS, Metric, ModelKind, OptionInfo, Options, RESAMPLES, ReadOptions, RecommendOptions, SplitOptions, Threads,
+    Thresholds,
+};
+use serde_json::{Value, json};
+
+use crate::error::Result;
+
+fn rows(options: &[OptionInfo]) -> Value {
+    options.iter().map(OptionInfo::to_json).collect()
+}
+
+/// Everything that the core says about itself, as JSON: see `Description` in `ts/native.ts`.
+#[napi(catch_unwind)]
+pub fn describe() -> Result<String> {
+    let models: Value = ModelKind::ALL
+        .iter()
+        .map(|kind| json!({ "name": kind.name(), "doc": kind.doc(), "options": rows(&kind.describe_options()) }))
+        .collect();
+    let description = json!({
+        "models": models,
+        "datasets": DATASETS,
+        "read": rows(&ReadOptions::describe()),
+        "thresholds": rows(&Thresholds::describe()),
+        "split": rows(&SplitOptions::describe()),
+        "recommend": rows(&RecommendOptions::describe()),
+        "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
+        "validationMetric": Metric::VALIDATION.to_string(),
+        "resamples": RESAMPLES,
+        "threads": Threads::available(),
+    });
+    Ok(description.to_string())
+}

@@ -1,0 +1,121 @@
+//! Metrics and the paired comparison.
+
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::{Float64Array, Uint32Array};
+use napi_derive::napi;
+use recvae_core::Metric;
+
+use crate::data::NativeHeldOut;
+use crate::error::{IntoNode, Result, whole};
+use crate::model::NativeModel;
+use crate::work::{Promise, promise};
+
+/// One metric over all evaluated users.
+#[napi(object, object_from_js = false)]
+pub struct NativeMetric {
+    /// Name, such as `ndcg@100`.
+    pub name: String,
+    /// Mean over the users, or the one value of a metric that has none per user.
+    pub mean: f64,
+    /// Standard error of the mean, where there is one.
+    pub standard_error: Option<f64>,
+    /// Length `n_users`, or 0.
+    pub per_user: Float64Array,
+}
+
+/// The result of an evaluation.
+#[napi(object, object_from_js = false)]
+pub struct NativeEvaluation {
+    /// In the order asked for.
+    pub metrics: Vec<NativeMetric>,
+    /// Positions of the evaluated users among the held-out ones, ascending.
+    pub users: Uint32Array,
+    /// Held-out users with nothing to find.
+    pub skipped: u32,
+    /// Held-out items and inputs that the model does not know.
+    pub unknown: f64,
+}
+
+/// Evaluates a model on held-out users. Without `metrics`, the core's default ones.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeEvaluation>")]
+pub fn evaluate<'env>(
+    env: &'env Env,
+    model: &NativeModel,
+    held_out: &NativeHeldOut,
+    metrics: Option<Vec<String>>,
+    threads: Option<f64>,
+) -> Result<Promise<'env>> {
+    let (model, held_out) = (Arc::clone(&model.0), Arc::clone(&held_out.0));
+    let metrics: Vec<Metric> = match metrics {
+        None => Metric::DEFAULT.to_vec(),
+        Some(names) => names.iter().map(|name| name.parse()).collect::<recvae_core::Result<_>>().into_node()?,
+    };
+    promise(
+        env,
+        threads,
+        move || {
+            let (held_out, unknown) = model.translate(held_out.users(), held_out.items()).into_node()?;
+            let evaluation = recvae_core::evaluate(model.model(), &held_out, &metrics).into_node()?;
+            Ok((evaluation, unknown))
+        },
+        |(evaluation, unknown)| NativeEvaluation {
+            metrics: evaluation
+                .metrics
+                .into_iter()
+                .map(|values| NativeMetric {
+                    name: values.metric.to_string(),
+                    mean: values.mean,
+                    standard_error: values.standard_error,
+                    per_user: values.per_user.into(),
+                })
+                .collect(),
+            users: evaluation.users.into_iter().map(|user| user as u32).collect::<Vec<_>>().into(),
+            skipped: evaluation.skipped as u32,
+            unknown: unknown as f64,
+        },
+    )
+}
+
+/// A paired comparison of two models.
+#[napi(object, object_from_js = false)]
+pub struct NativePaired {
+    /// Mean of the first model's values minus the second one's.
+    pub difference: f64,
+    /// The lower end of the 95 % interval.
+    pub low: f64,
+    /// The upper end of the 95 % interval.
+    pub high: f64,
+    /// Two-sided, not corrected.
+    pub p_value: f64,
+}
+
+/// Compares two models by their values on the same users.
+#[napi(catch_unwind, ts_return_type = "Promise<NativePaired>")]
+pub fn paired_bootstrap(
+    env: &Env,
+    a: Float64Array,
+    b: Float64Array,
+    seed: f64,
+    threads: Option<f64>,
+) -> Result<Promise<'_>> {
+    let (a, b, seed) = (a.to_vec(), b.to_vec(), whole("seed", seed)? as u64);
+    promise(
+        env,
+        threads,
+        move || recvae_core::paired_bootstrap(&a, &b, seed).into_node(),
+        |paired| NativePaired {
+            difference: paired.difference,
+            low: paired.interval[0],
+            high: paired.interval[1],
+            p_value: paired.p_value,
+        },
+    )
+}
+
+/// Holm's correction, in the order given.
+#[napi(catch_unwind)]
+pub fn holm(p_values: Vec<f64>) -> Result<Vec<f64>> {
+    Ok(recvae_core::holm(&p_values))
+}

@@ -1,0 +1,222 @@
+/** The built binary in an empty folder, as a user meets it. */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { temporaryFolder, writePlanted } from './planted.js';
+
+const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const ML1M = fileURLToPath(new URL('../../shared/data/ml-1m-split', import.meta.url));
+
+interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function recvae(folder: string, args: string[], input = ''): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.stdin.on('error', () => {}); // it may end before it has read everything
+    child.stdin.end(input);
+  });
+}
+
+/** What stands in the folder that holds the planted data. */
+function planted(): string {
+  const folder = temporaryFolder();
+  writePlanted(folder);
+  return folder;
+}
+
+describe('the jobs', () => {
+  test('train, evaluate and recommend', async () => {
+    const folder = planted();
+    const train = ['train', 'ease', 'likes.csv', '--set', 'lambda=20', '--seed', '5', '--test', '40', '--out', 'm.st'];
+    expect(await recvae(folder, train)).toMatchObject({ code: 0, stdout: '' });
+
+    const evaluated = await recvae(folder, ['evaluate', 'm.st', 'likes.csv', '--json', '-']);
+    const result = JSON.parse(evaluated.stdout);
+    expect(result).toMatchObject({ model: 'ease', options: { lambda: 20 }, on: 'test', unknown: 0 });
+    // The split is the one of the training: 40 test users, none of which the model has seen.
+    expect(result.users + result.skipped).toBe(40);
+    expect(result.metrics['ndcg@100'].mean).toBeGreaterThan(0.5);
+    const table = await recvae(folder, ['evaluate', 'm.st', 'likes.csv', '--metrics', 'recall@5,ndcg@5']);
+    expect(table.stdout).toMatch(/^ease +mean +standard error\n+recall@5 +0\.\d{5} +0\.\d{5}\n+ndcg@5 /);
+
+    const input = '{"user":"new","items":["i1-0","i1-1","i1-2","xyz"]}\n\n{"user":"empty","items":[]}\n';
+    const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '2'], input);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const [first, second, ...rest] = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(rest).toEqual([]);
+    expect(first).toMatchObject({ user: 'new', unknown: ['xyz'] });
+    expect(first.items).toHaveLength(2);
+    expect(first.items.every((item: string) => item.startsWith('i1-'))).toBe(true);
+    expect(first.scores[0]).toBeGreaterThanOrEqual(first.scores[1]);
+    expect(Object.keys(second)).toEqual(['user', 'items', 'scores']);
+    writeFileSync(join(folder, 'history.ndjson'), input);
+    const fromFile = await recvae(folder, ['recommend', 'm.st', '-k', '2', '--history', 'history.ndjson']);
+    expect(fromFile.stdout).toBe(stdout);
+  });
+
+  test('split writes what the other commands read', async () => {
+    const folder = planted();
+    expect((await recvae(folder, ['split', 'likes.csv', '--seed', '2', '--out', 'official'])).code).toBe(0);
+    expect(readdirSync(join(folder, 'official'))).toContain('validation_te.csv');
+    expect((await recvae(folder, ['train', 'popularity', 'official', '--out', 'm.st'])).code).toBe(0);
+    expect((await recvae(folder, ['evaluate', 'm.st', 'official', '--on', 'validation'])).code).toBe(0);
+  });
+
+  test('compare prints a table and a sentence, saves the winner and writes JSON', async () => {
+    const folder = planted();
+    const flags = ['--models', 'ease', '--seed', '1', '--test', '0.2', '--save', 'out', '--json', 'result.json'];
+    const { code, stdout, stderr } = await recvae(folder, ['compare', 'likes.csv', ...flags]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^model +ndcg@100/m);
+    expect(stdout).toMatch(/^Use ease: /m);
+    expect(stderr).toContain('ease tried {"lambda":500}');
+    const report = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8'));
+    expect(report.winner).toBe('ease');
+    expect(report.models.map(({ model }: { model: string }) => model)).toEqual(['popularity', 'ease']);
+    expect(JSON.parse(readFileSync(join(folder, 'out', 'comparison.json'), 'utf8'))).toEqual(report);
+    expect(readdirSync(join(folder, 'out')).sort()).toEqual(['comparison.json', 'ease.safetensors']);
+    // The saved model remembers the split.
+    const evaluated = await recvae(folder, ['evaluate', 'out/ease.safetensors', 'likes.csv', '--json', '-']);
+    expect(JSON.parse(evaluated.stdout).metrics).toEqual(report.models[1].metrics);
+    const json = await recvae(folder, [
+      'compare',
+      'likes.csv',
+      '--models',
+      'ease',
+      '--set',
+      'ease.lambda=5',
+      '--json',
+      '-',
+    ]);
+    expect(JSON.parse(json.stdout).models[1].options.lambda).toBe(5);
+  });
+
+  test('models and help', async () => {
+    const folder = temporaryFolder();
+    expect((await recvae(folder, ['models'])).stdout).toMatch(/lambda +500 +a finite number above 0/);
+    expect((await recvae(folder, ['--help'])).code).toBe(0);
+    expect((await recvae(folder, ['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  test.skipIf(!existsSync(ML1M))('ML-1M: EASE^R meets the reference (skipped without ../shared)', async () => {
+    const folder = temporaryFolder();
+    const trained = await recvae(folder, ['train', 'ease', ML1M, '--set', 'lambda=500', '--out', 'ease.st']);
+    expect(trained.code).toBe(0);
+    const { stdout } = await recvae(folder, ['evaluate', 'ease.st', ML1M, '--json', '-']);
+    const { metrics } = JSON.parse(stdout);
+    for (const [name, mean] of [
+      ['ndcg@100', 0.42357],
+      ['recall@20', 0.36424],
+      ['recall@50', 0.48088],
+    ] as const) {
+      expect(Math.abs(metrics[name].mean - mean), name).toBeLessThan(5e-5);
+    }
+  });
+});
+
+describe('wrong use ends with 2, failure with 1, and nothing is left behind', () => {
+  const cases: [string, string[], number, RegExp][] = [
+    ['no command', [], 2, /Usage/],
+    ['an unknown command', ['trane'], 2, /unknown command/],
+    ['a missing argument', ['evaluate', 'm.st'], 2, /missing required argument/],
+    ['an unknown flag', ['compare', 'likes.csv', '--sead', '1'], 2, /unknown option '--sead'/],
+    ['a number that is none', ['compare', 'likes.csv', '--seed', 'one'], 2, /must be a number/],
+    ['an unknown model', ['train', 'eese', 'likes.csv', '--out', 'o'], 2, /'eese'; allowed: popularity, ease/],
+    ['unknown models', ['compare', 'likes.csv', '--models', 'als', '--save', 'o'], 2, /'als'; allowed/],
+    [
+      'an unknown option',
+      ['train', 'ease', 'likes.csv', '--set', 'lamda=5', '--out', 'o'],
+      2,
+      /'lamda'; allowed: lambda/,
+    ],
+    ['a bad value', ['train', 'ease', 'likes.csv', '--set', 'lambda=NaN', '--out', 'o'], 2, /lambda is "NaN"/],
+    ['a zero lambda', ['train', 'ease', 'likes.csv', '--set', 'lambda=0', '--out', 'o'], 2, /lambda is 0; allowed/],
+    ['half a setting', ['train', 'ease', 'likes.csv', '--set', 'lambda', '--out', 'o'], 2, /--set is 'lambda'/],
+    ['a setting of no model', ['compare', 'likes.csv', '--set', 'lambda=5', '--save', 'o'], 2, /model\.option/],
+    ['no such file', ['train', 'ease', 'nothing.csv', '--out', 'o'], 1, /cannot read nothing\.csv/],
+    ['a missing column', ['train', 'ease', 'likes.csv', '--item', 'movie', '--out', 'o'], 1, /likes\.csv:1.*movie/],
+    ['too few users', ['split', 'likes.csv', '--test', '500', '--out', 'o'], 1, /leave none to train on/],
+    ['no such model', ['recommend', 'nothing.st'], 1, /cannot read nothing\.st/],
+    ['a foreign model', ['evaluate', 'likes.csv', 'likes.csv', '--json', 'o'], 1, /likes\.csv: not a recvae model/],
+    ['a flag for files on a data set', ['compare', 'debian', '--user', 'u', '--save', 'o'], 2, /--user has no meaning/],
+    ['an unwritable path', ['train', 'ease', 'likes.csv', '--out', 'none/o'], 1, /cannot write none\/o/],
+    ['an unwritable JSON path', ['compare', 'likes.csv', '--save', 'o', '--json', 'none/o'], 1, /cannot write none\/o/],
+    ['a folder as output', ['train', 'ease', 'likes.csv', '--out', '.'], 1, /cannot write \./],
+  ];
+  test.each(cases)('%s', async (_, args, code, text) => {
+    const folder = planted();
+    const outcome = await recvae(folder, args);
+    expect(outcome.stderr).toMatch(text);
+    expect(outcome.code).toBe(code);
+    expect(outcome.stdout).toBe('');
+    expect(readdirSync(folder)).toEqual(['likes.csv']);
+  });
+
+  test('an unwritable path is found before the work', async () => {
+    const folder = planted();
+    // The input does not exist either, but it is not reached.
+    const { stderr } = await recvae(folder, ['compare', 'nothing.csv', '--json', 'none/o']);
+    expect(stderr).toMatch(/cannot write none\/o/);
+  });
+
+  test('what was there before a failure stays', async () => {
+    const folder = planted();
+    mkdirSync(join(folder, 'out'));
+    writeFileSync(join(folder, 'out', 'mine'), 'precious');
+    expect((await recvae(folder, ['compare', 'nothing.csv', '--save', 'out'])).code).toBe(1);
+    expect(readdirSync(join(folder, 'out'))).toEqual(['mine']);
+  });
+
+  test('a bad history names its line, a bad k the option', async () => {
+    const folder = planted();
+    await recvae(folder, ['train', 'popularity', 'likes.csv', '--out', 'm.st']);
+    const good = '{"user":"u","items":[]}\n';
+    for (const [line, text] of [
+      ['{"user":', /^recvae: stdin:2: not JSON/],
+      ['[]', /^recvae: stdin:2: "user" is not a string/],
+      ['3', /^recvae: stdin:2: not an object/],
+      ['{"user":"u"}', /^recvae: stdin:2: "items" is not a list of strings/],
+      ['{"user":"u","items":[1]}', /^recvae: stdin:2: "items" is not a list of strings/],
+    ] as const) {
+      const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st'], `${good}${line}\n`);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toMatch(text);
+    }
+    const { code, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '0'], good);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: 'recvae: k is 0; allowed: a whole number, 1 or more\n' });
+    expect((await recvae(folder, ['recommend', 'm.st', '--history', 'none'])).code).toBe(1);
+  });
+
+  test('a reader that has seen enough is no error', async () => {
+    const folder = planted();
+    await recvae(folder, ['train', 'popularity', 'likes.csv', '--out', 'm.st']);
+    const child = spawn(process.execPath, [CLI, 'recommend', 'm.st'], { cwd: folder });
+    child.stdin.on('error', () => {});
+    child.stdin.end('{"user":"u","items":[]}\n'.repeat(50_000));
+    child.stdout.once('data', () => child.stdout.destroy());
+    let stderr = '';
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    const code = await new Promise((resolve) => child.on('exit', resolve));
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  });
+});

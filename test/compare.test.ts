@@ -1,0 +1,145 @@
+import { describe, expect, test } from 'vitest';
+import { type CompareProgress, compare, split } from '../dist/index.js';
+import { decide } from '../dist/verdict.js';
+import { NEWCOMER, planted } from './planted.js';
+
+describe('compare', () => {
+  test('report, models and values per user', async () => {
+    const seen: CompareProgress[] = [];
+    const input = planted(400);
+    const { report, models, evaluations } = await compare(input, {
+      models: ['recvae'],
+      seed: 3,
+      epochs: 2,
+      options: { recvae: { hiddenDim: 16, latentDim: 4 } },
+      split: { test: 0.3 },
+      onProgress: (progress) => seen.push(progress),
+    });
+    const { nUsers: users, nItems: items, nInteractions: interactions, density } = input;
+    expect(report.dataset).toEqual({ users, items, interactions, density });
+    expect(report.models.map(({ model }) => model)).toEqual(['popularity', 'ease', 'recvae']);
+    expect([...models.keys()]).toEqual(['popularity', 'ease', 'recvae']);
+    expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+
+    const [popularity, ease, recvae] = report.models as [never, never, never] & typeof report.models;
+    expect(recvae).toMatchObject({ options: { hiddenDim: 16, epochs: 2, seed: 3 }, epochs: 2 });
+    for (const { seconds, peakMemory } of report.models) {
+      expect(seconds).toBeGreaterThan(0);
+      expect(peakMemory).toBeGreaterThan(2 ** 20);
+    }
+    const ndcg = (model: (typeof report.models)[number]) => model.metrics['ndcg@100']!.mean;
+    expect(ndcg(ease)).toBeGreaterThan(ndcg(popularity));
+
+    // The search took the best value that it tried.
+    const { search, options, validation } = report.models[1]!;
+    const best = search.reduce((best, tried) => (tried.validation > best.validation ? tried : best));
+    expect(search.length).toBeGreaterThan(2);
+    expect(options).toMatchObject(best.options as object);
+    expect(validation).toBe(best.validation);
+
+    const pairs = report.paired.filter(({ metric }) => metric === 'ndcg@100');
+    expect(pairs.map(({ a, b }) => [a, b])).toEqual([
+      ['ease', 'popularity'],
+      ['recvae', 'popularity'],
+      ['recvae', 'ease'],
+    ]);
+    expect(new Set(report.paired.map(({ metric }) => metric))).toContain('recall@20');
+    for (const { a, b, difference, interval, pValue, pValueUncorrected } of pairs) {
+      const [ofA, ofB] = [a, b].map((name) => evaluations.get(name)!.metrics['ndcg@100']!.perUser) as [
+        Float64Array,
+        Float64Array,
+      ];
+      const differences = ofA.map((value, user) => value - ofB[user]!);
+      expect(difference).toBeCloseTo(differences.reduce((sum, value) => sum + value, 0) / differences.length, 12);
+      expect(interval[0]).toBeLessThanOrEqual(difference);
+      expect(interval[1]).toBeGreaterThanOrEqual(difference);
+      expect(pValue).toBeGreaterThanOrEqual(pValueUncorrected);
+    }
+    // Holm: the smallest p-value of three is tripled.
+    const smallest = Math.min(...pairs.map(({ pValueUncorrected }) => pValueUncorrected));
+    expect(Math.min(...pairs.map(({ pValue }) => pValue))).toBeCloseTo(3 * smallest, 12);
+
+    expect(report.winner).toBe('ease');
+    expect(report.verdict).toMatch(/^Use ease: /);
+    const { items: found } = models.get(report.winner)!.recommend(NEWCOMER, { k: 5 });
+    expect(found.every(({ id }) => id.startsWith('i2-'))).toBe(true);
+    expect(seen.map(({ model }) => model).filter((model, at, all) => model !== all[at - 1])).toEqual([
+      'popularity',
+      'ease',
+      'recvae',
+    ]);
+    expect(seen.filter(({ epoch }) => epoch).map(({ epoch }) => epoch!.epoch)).toEqual([1, 2]);
+  });
+
+  test('the same seed gives the same numbers, and a lambda that is given is not searched', async () => {
+    const data = await split(planted());
+    const run = async () => {
+      const { report } = await compare(data, { models: [], seed: 1, options: { ease: { lambda: 20 } } });
+      return {
+        models: report.models.map(({ metrics, options, search }) => ({ metrics, options, search })),
+        ...report.paired,
+      };
+    };
+    const first = await run();
+    expect(first.models[1]).toMatchObject({ options: { lambda: 20 }, search: [] });
+    expect(await run()).toEqual(first);
+  });
+});
+
+describe('the verdict', () => {
+  const model = (name: 'popularity' | 'ease' | 'recvae', mean: number, seconds = 1) => ({
+    model: name,
+    options: {},
+    seconds,
+    peakMemory: 1,
+    validation: null,
+    epochs: 0,
+    search: [],
+    metrics: { m: { mean, standardError: 0.01 } },
+  });
+  const pair = (a: 'recvae' | 'popularity' | 'ease', b: 'ease' | 'popularity', difference: number, pValue: number) => ({
+    a,
+    b,
+    metric: 'm',
+    difference,
+    interval: [difference - 0.01, difference + 0.01] as [number, number],
+    pValue,
+    pValueUncorrected: pValue,
+  });
+
+  test('a significantly better model wins, and the cost is named', () => {
+    const { winner, verdict } = decide(
+      [model('ease', 0.4, 2), model('recvae', 0.45, 200)],
+      [pair('recvae', 'ease', 0.05, 0.002)],
+      'm',
+    );
+    expect(winner).toBe('recvae');
+    expect(verdict).toContain('difference +0.0500, 95 % interval +0.0400 to +0.0600, p = .002');
+    expect(verdict).toContain('100 times the time of ease');
+  });
+
+  test('a lead that is not established leaves the linear model', () => {
+    const { winner, verdict } = decide(
+      [model('ease', 0.4), model('recvae', 0.41)],
+      [pair('recvae', 'ease', 0.01, 0.051)],
+      'm',
+    );
+    expect(winner).toBe('ease');
+    expect(verdict).toContain('recvae is ahead, but the difference is not established');
+    expect(verdict).toContain('difference -0.0100, 95 % interval -0.0200 to +0.0000');
+  });
+
+  test('the linear model in front is compared with the next best', () => {
+    const { winner, verdict } = decide(
+      [model('popularity', 0.1), model('ease', 0.4), model('recvae', 0.3)],
+      [
+        pair('ease', 'popularity', 0.3, 0.0001),
+        pair('recvae', 'popularity', 0.2, 0.0001),
+        pair('recvae', 'ease', -0.1, 0.0001),
+      ],
+      'm',
+    );
+    expect(winner).toBe('ease');
+    expect(verdict).toContain('0.4000 against 0.3000 of recvae, difference +0.1000, 95 % interval +0.0900 to +0.1100');
+  });
+});

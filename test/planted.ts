@@ -1,0 +1,52 @@
+/** Small data whose right answer is known: users of group g like most of the items of block g and few others. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { type Columns, Interactions } from '../dist/index.js';
+
+export const GROUPS = 4;
+export const BLOCK = 10;
+
+/** Users u0, u1, … with items i<group>-<number>. */
+export function plantedColumns(nUsers = 200): Columns & { users: string[]; items: string[] } {
+  let state = 12345;
+  const random = () => {
+    state = (state * 1103515245 + 12345) % 2147483648;
+    return state / 2147483648;
+  };
+  const [users, items]: [string[], string[]] = [[], []];
+  for (let user = 0; user < nUsers; user += 1) {
+    for (let group = 0; group < GROUPS; group += 1) {
+      for (let item = 0; item < BLOCK; item += 1) {
+        if (random() < (group === user % GROUPS ? 0.8 : 0.03)) {
+          users.push(`u${user}`);
+          items.push(`i${group}-${item}`);
+        }
+      }
+    }
+  }
+  return { users, items };
+}
+
+export function planted(nUsers?: number): Interactions {
+  return Interactions.fromColumns(plantedColumns(nUsers));
+}
+
+/** Half of a block: what a member of the group would like next is the other half. */
+export const NEWCOMER = ['i2-0', 'i2-1', 'i2-2', 'i2-3', 'i2-4'];
+
+/** An empty folder that goes with the test. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'recvae-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The planted data as a CSV file. */
+export function writePlanted(folder: string): string {
+  const { users, items } = plantedColumns();
+  const path = join(folder, 'likes.csv');
+  writeFileSync(path, `user,item\n${users.map((user, row) => `${user},${items[row]}\n`).join('')}`);
+  return path;
+}

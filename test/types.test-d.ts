@@ -1,0 +1,41 @@
+import { expectTypeOf, test } from 'vitest';
+import {
+  type EaseOptions,
+  evaluate,
+  fit,
+  type HeldOut,
+  type Interactions,
+  type Model,
+  type ModelName,
+} from '../dist/index.js';
+
+declare const data: Interactions;
+declare const model: Model;
+declare const heldOut: HeldOut;
+
+test('a model name determines its options', () => {
+  expectTypeOf(fit('ease', data, { lambda: 5 })).resolves.toEqualTypeOf<Model<'ease'>>();
+  expectTypeOf<Model<'ease'>['options']>().toEqualTypeOf<Required<EaseOptions>>();
+  fit('recvae', data, { gamma: 0.005, prior: 'standard' });
+  // @ts-expect-error -- gamma belongs to recvae
+  fit('ease', data, { gamma: 0.005 });
+  // @ts-expect-error -- popularity has no options
+  fit('popularity', data, { lambda: 5 });
+});
+
+test('misspelt names are errors', () => {
+  // @ts-expect-error -- lambda
+  fit('ease', data, { lamda: 5 });
+  // @ts-expect-error -- ease
+  fit('eese', data);
+  // @ts-expect-error -- composite or standard
+  fit('recvae', data, { prior: 'none' });
+  // @ts-expect-error -- ndcg
+  evaluate(model, heldOut, { metrics: ['ndgc@10'] });
+  // @ts-expect-error -- filterSeen
+  model.recommend([], { filterseen: true });
+});
+
+test('names are literal types', () => {
+  expectTypeOf<ModelName>().toEqualTypeOf<'popularity' | 'ease' | 'mult-vae' | 'recvae'>();
+});

@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/** The command line: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { addCompare } from './cli/compare.js';
+import { addEvaluate } from './cli/evaluate.js';
+import { addModels } from './cli/models.js';
+import { addRecommend } from './cli/recommend.js';
+import { addSplit } from './cli/split.js';
+import { addTrain } from './cli/train.js';
+import { toRecvaeError } from './errors.js';
+
+const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+function createProgram(): Command {
+  const program = new Command('recvae')
+    .description(description)
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError('(--help shows what is allowed)')
+    .addHelpText(
+      'after',
+      `
+<input> is a file (CSV, TSV or NDJSON, plain or gzip), a folder in the layout of the official Mult-VAE and RecVAE
+scripts, or the name of a built-in data set: debian.
+
+Exit codes: 0 done, 1 failed, 2 wrong use.`,
+    );
+  for (const add of [addCompare, addTrain, addEvaluate, addRecommend, addSplit, addModels]) add(program);
+  return program;
+}
+
+async function main(): Promise<number> {
+  try {
+    await createProgram().parseAsync();
+    return 0;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2; // commander has printed it
+    const error = toRecvaeError(thrown);
+    process.stderr.write(`recvae: ${error.message}\n`);
+    return error.code === 'INVALID_ARGUMENT' ? 2 : 1;
+  }
+}
+
+// A reader that has seen enough (`recvae … | head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+process.exitCode = await main();

@@ -1,0 +1,141 @@
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { type CompareOptions, type CompareProgress, type ComparisonReport, compare } from '../compare.js';
+import { RecvaeError } from '../errors.js';
+import type { Json } from '../models.js';
+import { description } from '../native.js';
+import type { ModelName } from '../options.generated.js';
+import { Split } from '../split.js';
+import { formatP } from '../verdict.js';
+import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf } from './input.js';
+import { checkWritable, EpochBar, message, print, table, withError, writeJson } from './output.js';
+import { addSetting } from './settings.js';
+
+interface Flags extends InputFlags {
+  models?: string[];
+  epochs?: number;
+  set?: Record<string, unknown>;
+  threads?: number;
+  save?: string;
+  json?: string;
+}
+
+/** `recvae compare`: the main job. */
+export function addCompare(program: Command): void {
+  const names = description.models.map(({ name }) => name);
+  const command = program
+    .command('compare')
+    .description('train popularity, EASE^R and then other models, and say with statistics which one to use')
+    .argument('<input>', 'file, folder or data set')
+    .option('--models <names>', `comma-separated (default: ${names.join(',')})`, (text) => text.split(','))
+    .option('--seed <number>', 'seed of the split, the models and the bootstrap', parseNumber)
+    .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
+    .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
+    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
+    .option('--json <file>', 'write the result as JSON, to stdout for -');
+  addInputFlags(command).action(async (input: string, flags: Flags) => {
+    const created = flags.save === undefined ? undefined : mkdirSync(flags.save, { recursive: true });
+    const reporter = new Reporter();
+    try {
+      if (flags.json) checkWritable(flags.json);
+      if (flags.save) checkWritable(join(flags.save, 'comparison.json'));
+      const recipe = recipeOf(flags);
+      const data = await readInput(input, flags, recipe);
+      const { report, models } = await compare(data, {
+        models: flags.models as ModelName[] | undefined,
+        seed: flags.seed,
+        epochs: flags.epochs,
+        options: byModel(flags.set),
+        split: recipe.split,
+        threads: flags.threads,
+        info: data instanceof Split ? null : ({ input: recipe } as unknown as Json),
+        onProgress: (progress) => reporter.report(progress),
+      });
+      reporter.stop();
+      if (flags.save) {
+        const path = join(flags.save, `${report.winner}.safetensors`);
+        await models.get(report.winner)!.save(path);
+        await writeJson(join(flags.save, 'comparison.json'), report);
+        message(`saved: ${path}`);
+      }
+      if (flags.json) await writeJson(flags.json, report);
+      if (flags.json !== '-') await print(render(report));
+    } catch (error) {
+      // Nothing of the result was written before everything was there.
+      if (created !== undefined) rmSync(created, { recursive: true, force: true });
+      throw error;
+    } finally {
+      reporter.stop();
+    }
+  });
+}
+
+/** `{'ease.lambda': 1}` as `{ease: {lambda: 1}}`. */
+function byModel(settings: Record<string, unknown> | undefined): CompareOptions['options'] {
+  const result: Record<string, Record<string, unknown>> = {};
+  for (const [key, value] of Object.entries(settings ?? {})) {
+    const at = key.indexOf('.');
+    const model = key.slice(0, Math.max(at, 0));
+    if (!description.models.some(({ name }) => name === model)) {
+      const names = description.models.map(({ name }) => name).join(', ');
+      throw new RecvaeError('INVALID_ARGUMENT', `--set is '${key}'; allowed: model.option with one of ${names}`);
+    }
+    result[model] = { ...result[model], [key.slice(at + 1)]: value };
+  }
+  return result as CompareOptions['options'];
+}
+
+/** Progress as lines, and as a bar while epochs run. */
+class Reporter {
+  readonly #bar = new EpochBar();
+
+  report({ model, stage, step, steps, tried, epoch }: CompareProgress): void {
+    if (epoch) {
+      this.#bar.update(model, epoch.epoch, epoch.epochs, epoch.validation);
+      return;
+    }
+    this.#bar.stop();
+    const what = { search: 'tried', fit: 'trains', evaluate: 'is evaluated' }[stage];
+    const found = tried ? ` ${JSON.stringify(tried.options)}: validation ${tried.validation.toFixed(4)}` : '';
+    message(`[${step}/${steps}] ${model} ${what}${found}`);
+  }
+
+  stop(): void {
+    this.#bar.stop();
+  }
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toPrecision(3)} %`;
+}
+
+/** The report for people. */
+function render({ dataset, testUsers, metric, models, paired, verdict }: ComparisonReport): string {
+  const { users, items, interactions, density } = dataset;
+  const names = Object.keys(models[0]!.metrics);
+  const results = models.map(({ model, metrics, seconds, peakMemory }) => [
+    model,
+    ...names.map((name) => withError(metrics[name]!)),
+    seconds.toFixed(1),
+    (peakMemory / 2 ** 20).toFixed(0),
+  ]);
+  const differences = paired
+    .filter((pair) => pair.b === 'ease' || pair.a === 'ease')
+    .map(({ a, b, metric, difference, interval: [low, high], pValue }) => {
+      const sign = b === 'ease' ? 1 : -1;
+      const [from, to] = sign === 1 ? [low, high] : [-high, -low];
+      return [metric, b === 'ease' ? a : b, ...[sign * difference, from, to].map((n) => n.toFixed(4)), formatP(pValue)];
+    });
+  const lines = [
+    `${users} users x ${items} items, ${interactions} interactions, density ${percent(density)}; ${testUsers} test users`,
+    '',
+    table(['model', ...names, 'seconds', 'peak MiB'], results),
+    `Difference to ease on the same users, with 95 % interval and p-value after Holm's correction (decides: ${metric})`,
+    '',
+    table(['metric', 'model', 'difference', 'from', 'to', 'p'], differences),
+    verdict,
+  ];
+  return `${lines.join('\n')}\n`;
+}

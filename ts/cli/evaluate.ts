@@ -1,0 +1,64 @@
+import type { Command } from 'commander';
+import { RecvaeError } from '../errors.js';
+import { evaluate } from '../evaluate.js';
+import { load } from '../models.js';
+import { description } from '../native.js';
+import type { MetricName } from '../options.generated.js';
+import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
+import { checkWritable, message, print, table, writeJson } from './output.js';
+
+interface Flags extends InputFlags {
+  on: string;
+  metrics?: string[];
+  json?: string;
+  threads?: number;
+}
+
+/** `recvae evaluate`: metrics of a saved model on held-out users. */
+export function addEvaluate(program: Command): void {
+  const command = program
+    .command('evaluate')
+    .description('evaluate a saved model on the test users of an input')
+    .argument('<model-file>', 'what train or compare has saved')
+    .argument('<input>', 'file, folder or data set; without flags it is read and split as for the training')
+    .option('--on <part>', 'held-out users: test or validation', 'test')
+    .option('--metrics <names>', `comma-separated (default: ${description.metrics.join(',')})`, (text) =>
+      text.split(','),
+    )
+    .option('--seed <number>', 'seed of the split', parseNumber)
+    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option('--json <file>', 'write the result as JSON, to stdout for -');
+  addInputFlags(command).action(async (file: string, input: string, flags: Flags) => {
+    if (flags.on !== 'test' && flags.on !== 'validation') {
+      throw new RecvaeError('INVALID_ARGUMENT', `--on is '${flags.on}'; allowed: test, validation`);
+    }
+    if (flags.json) checkWritable(flags.json);
+    const model = await load(file);
+    const data = await readSplit(input, flags, recipeOf(flags, recipeIn(model.info)));
+    const { metrics, users, skipped, unknown } = await evaluate(model, data[flags.on], {
+      metrics: flags.metrics as MetricName[] | undefined,
+      threads: flags.threads,
+    });
+    if (unknown > 0) message(`${unknown} held-out interactions are with items that the model does not know`);
+    const result = {
+      model: model.kind,
+      options: model.options,
+      on: flags.on,
+      users: users.length,
+      skipped,
+      unknown,
+      metrics: Object.fromEntries(
+        Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]),
+      ),
+    };
+    if (flags.json) await writeJson(flags.json, result);
+    if (flags.json === '-') return;
+    const rows = Object.entries(result.metrics).map(([name, { mean, standardError }]) => [
+      name,
+      mean.toFixed(5),
+      standardError?.toFixed(5) ?? '',
+    ]);
+    await print(table([model.kind, 'mean', 'standard error'], rows));
+    message(`${users.length} ${flags.on} users; ${skipped} with nothing to find were skipped`);
+  });
+}

@@ -1,0 +1,112 @@
+/** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
+import { statSync } from 'node:fs';
+import { type Command, InvalidArgumentError } from 'commander';
+import { RecvaeError } from '../errors.js';
+import { Interactions } from '../interactions.js';
+import type { Json } from '../models.js';
+import { description, type OptionDescription } from '../native.js';
+import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../options.generated.js';
+import { Split, split } from '../split.js';
+
+/** What the flags of {@link addInputFlags} are parsed into. */
+export interface InputFlags extends ReadOptions, Thresholds {
+  seed?: number;
+  validation?: number;
+  test?: number;
+}
+
+/** How an input was read and split: what a model file keeps as `input`, so that `evaluate` makes the same split again. */
+export interface InputRecipe {
+  read: ReadOptions & Thresholds;
+  split: SplitOptions;
+}
+
+/** A number on the command line. */
+export function parseNumber(text: string): number {
+  const number = Number(text);
+  if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('It must be a number.');
+  return number;
+}
+
+/** Adds a flag for an option of the core, with the core's text and default. */
+function addFlag(command: Command, options: OptionDescription[], name: string, argument: string): void {
+  const { doc, default: value, typescript } = options.find((option) => option.name === name)!;
+  const text = value === null ? doc : `${doc} (default: ${JSON.stringify(value)})`;
+  const flag = `${toFlag(name)} <${argument}>`;
+  if (typescript === 'number') command.option(flag, text, parseNumber);
+  else command.option(flag, text);
+}
+
+/** `minValue` as `--min-value`. */
+function toFlag(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** The flags of every command with an `<input>`. */
+export function addInputFlags(command: Command): Command {
+  const { read, thresholds, split: splitting } = description;
+  addFlag(command, read, 'format', 'csv|tsv|ndjson');
+  addFlag(command, read, 'user', 'column');
+  addFlag(command, read, 'item', 'column');
+  addFlag(command, read, 'value', 'column');
+  addFlag(command, read, 'minValue', 'number');
+  addFlag(command, thresholds, 'minUser', 'count');
+  addFlag(command, thresholds, 'minItem', 'count');
+  addFlag(command, splitting, 'validation', 'users');
+  addFlag(command, splitting, 'test', 'users');
+  return command;
+}
+
+/** What {@link recipeOf} kept in a model's info, if it did. */
+export function recipeIn(info: Json): InputRecipe | undefined {
+  return (info as { input?: InputRecipe } | null)?.input;
+}
+
+/** Only what was given. */
+function pick<K extends keyof InputFlags>(flags: InputFlags, names: readonly K[]): Pick<InputFlags, K> {
+  return Object.fromEntries(
+    names.filter((name) => flags[name] !== undefined).map((name) => [name, flags[name]]),
+  ) as Pick<InputFlags, K>;
+}
+
+const READ = ['format', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem'] as const;
+const SPLIT = ['validation', 'test'] as const;
+
+/** The flags as recipe; what they leave open, `before` fills in. */
+export function recipeOf(flags: InputFlags, before?: InputRecipe): InputRecipe {
+  const seed = flags.seed === undefined ? {} : { seed: flags.seed };
+  return {
+    read: { ...before?.read, ...pick(flags, READ) },
+    split: { ...before?.split, ...pick(flags, SPLIT), ...seed },
+  };
+}
+
+function isFolder(input: string): boolean {
+  return statSync(input, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Whether `input` is a split already, to which flags for reading and splitting do not apply. */
+function refuse(flags: InputFlags, names: readonly (keyof InputFlags)[], why: string): void {
+  const [first] = Object.keys(pick(flags, names));
+  if (first === undefined) return;
+  throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(first)} has no meaning for ${why}`);
+}
+
+/** Reads the interactions or the ready split behind `<input>`. */
+export async function readInput(input: string, flags: InputFlags, recipe: InputRecipe): Promise<Split | Interactions> {
+  if (isFolder(input)) {
+    refuse(flags, [...READ, ...SPLIT], 'a folder that is split already');
+    return Split.fromOfficial(input);
+  }
+  if (description.datasets.includes(input)) {
+    refuse(flags, READ, 'a built-in data set');
+    return Interactions.dataset(input as DatasetName);
+  }
+  return Interactions.fromFile(input, recipe.read);
+}
+
+/** Reads and, unless it is a split already, splits `<input>`. */
+export async function readSplit(input: string, flags: InputFlags, recipe: InputRecipe): Promise<Split> {
+  const data = await readInput(input, flags, recipe);
+  return data instanceof Split ? data : split(data, recipe.split);
+}

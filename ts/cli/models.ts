@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { description } from '../native.js';
+import { print, table } from './output.js';
+
+/** `recvae models`: what there is and what can be set. */
+export function addModels(program: Command): void {
+  program
+    .command('models')
+    .description('list the models with their options')
+    .action(async () => {
+      const blocks = description.models.map(({ name, doc, options }) => {
+        const rows = options.map((option) => [
+          `  ${option.name}`,
+          JSON.stringify(option.default),
+          `${option.allowed}. ${option.doc}`,
+        ]);
+        return `${name}: ${doc}\n${rows.length === 0 ? '  no options\n' : table(['  option', 'default', 'allowed and meaning'], rows)}`;
+      });
+      await print(blocks.join('\n'));
+    });
+}

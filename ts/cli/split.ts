@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+import { description } from '../native.js';
+import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeOf } from './input.js';
+import { message } from './output.js';
+
+/** `recvae split`: an input in the layout of the official scripts. */
+export function addSplit(program: Command): void {
+  const { doc, default: seed } = description.split.find(({ name }) => name === 'seed')!;
+  const command = program
+    .command('split')
+    .description('split an input by users and write it in the layout of the official Mult-VAE and RecVAE scripts')
+    .argument('<input>', 'file, folder or data set')
+    .requiredOption('--out <folder>', 'where the files go: a new or empty folder')
+    .option('--seed <number>', `${doc} (default: ${seed})`, parseNumber);
+  addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string }) => {
+    const data = await readSplit(input, flags, recipeOf(flags));
+    await data.write(flags.out);
+    const { train, validation, test } = data;
+    message(
+      `${train.nUsers} training, ${validation.nUsers} validation and ${test.nUsers} test users, ${train.nItems} items: ${flags.out}`,
+    );
+  });
+}

@@ -1,0 +1,52 @@
+import type { Command } from 'commander';
+import { fit, type Json } from '../models.js';
+import { description } from '../native.js';
+import type { ModelName } from '../options.generated.js';
+import { Split, split } from '../split.js';
+import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf } from './input.js';
+import { checkWritable, EpochBar, message } from './output.js';
+import { addSetting } from './settings.js';
+
+interface Flags extends InputFlags {
+  out: string;
+  set?: Record<string, unknown>;
+  threads?: number;
+}
+
+/** `recvae train`: a model from the training users, with early stopping on the validation users. */
+export function addTrain(program: Command): void {
+  const command = program
+    .command('train')
+    .description('train one model on the training users of an input and save it')
+    .argument('<model>', description.models.map(({ name }) => name).join(', '))
+    .argument('<input>', 'file, folder or data set')
+    .requiredOption('--out <file>', 'where the model goes')
+    .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
+    .option('--seed <number>', 'seed of the split and of the model', parseNumber)
+    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber);
+  addInputFlags(command).action(async (model: string, input: string, flags: Flags) => {
+    checkWritable(flags.out);
+    const options: Record<string, unknown> = { ...flags.set };
+    const known = description.models.find(({ name }) => name === model)?.options ?? [];
+    if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
+    const recipe = recipeOf(flags);
+    const data = await readInput(input, flags, recipe);
+    const isSplit = data instanceof Split;
+    const bar = new EpochBar();
+    const started = performance.now();
+    const info = isSplit ? null : { input: recipe };
+    try {
+      const fitted = await fit(model as ModelName, isSplit ? data : await split(data, recipe.split), options as never, {
+        ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+        info: info as unknown as Json,
+        onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
+      });
+      await fitted.save(flags.out);
+      bar.stop();
+      const seconds = ((performance.now() - started) / 1000).toFixed(1);
+      message(`${model} trained in ${seconds} s, ${fitted.itemIds.length} items: ${flags.out}`);
+    } finally {
+      bar.stop();
+    }
+  });
+}

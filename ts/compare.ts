@@ -1,0 +1,229 @@
+import { guard, guardAsync, RecvaeError } from './errors.js';
+import { type Evaluation, evaluate } from './evaluate.js';
+import type { Interactions } from './interactions.js';
+import { withPeakMemory } from './memory.js';
+import type { Json, Model, Progress, RunOptions } from './models.js';
+import { description, native } from './native.js';
+import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
+import { train, validate } from './search.js';
+import { Split, split } from './split.js';
+import { decide } from './verdict.js';
+
+/** Always compared, and in this order before all others: the floor, and the linear model that neural ones have to beat. */
+const ALWAYS = ['popularity', 'ease'] as const satisfies ModelName[];
+
+/** What {@link compare} is told while it works. */
+export interface CompareProgress {
+  /** The model at work. */
+  model: ModelName;
+  /** What happens to it. */
+  stage: 'search' | 'fit' | 'evaluate';
+  /** Which model it is, from 1, and how many there are. */
+  step: number;
+  steps: number;
+  /** In a search, the options that were tried last and what validation says to them, from 0 to 1. */
+  tried?: { options: Json; validation: number };
+  /** In a fit, the epoch that ended. */
+  epoch?: Progress;
+}
+
+/** How {@link compare} works. */
+export interface CompareOptions extends RunOptions {
+  /** Which models to compare; `popularity` and `ease` always are. By default all. */
+  models?: ModelName[];
+  /** Seed of the split, of the models and of the bootstrap. By default each one's own. */
+  seed?: number;
+  /** Most epochs of the models that train in epochs. */
+  epochs?: number;
+  /** Options per model. */
+  options?: { [K in ModelName]?: ModelOptions[K] };
+  /** How to split {@link Interactions}; `seed` fills in its seed. */
+  split?: SplitOptions;
+  /** Kept with each model and in its file; anything that JSON can hold. */
+  info?: Json;
+  /** Called after each step, on the event loop. It must not throw. */
+  onProgress?: (progress: CompareProgress) => void;
+}
+
+/** One model in a {@link ComparisonReport}. */
+export interface ComparedModel {
+  model: ModelName;
+  /** All options with their values. */
+  options: Json;
+  /** Wall-clock seconds of search and training together. */
+  seconds: number;
+  /** Largest resident set of the process meanwhile, in bytes. */
+  peakMemory: number;
+  /** The core's main metric on the validation users; `null` if there are none. */
+  validation: number | null;
+  /** Epochs trained; 0 for closed forms. */
+  epochs: number;
+  /** What a search tried, in that order; empty if nothing was searched. */
+  search: { options: Json; validation: number }[];
+  /** Means over the test users with their standard errors. */
+  metrics: Record<string, { mean: number; standardError: number | null }>;
+}
+
+/** `a` minus `b` on the same test users. */
+export interface PairedDifference {
+  a: ModelName;
+  b: ModelName;
+  metric: string;
+  /** Mean of the users' differences. */
+  difference: number;
+  /** 95 % bootstrap interval of the mean, for this pair alone. */
+  interval: [number, number];
+  /** Two-sided bootstrap p-value after Holm's correction over the pairs of this metric. */
+  pValue: number;
+  /** The same before the correction. */
+  pValueUncorrected: number;
+}
+
+/** The result of {@link compare} as plain JSON. */
+export interface ComparisonReport {
+  /** The data that was compared on; of a split, its training users. */
+  dataset: { users: number; items: number; interactions: number; density: number };
+  /** Test users that count in the metrics. */
+  testUsers: number;
+  /** Seed of the bootstrap, and of split and models where they take one. */
+  seed: number;
+  /** Metric that decides. */
+  metric: string;
+  models: ComparedModel[];
+  /** Every pair on every metric that has a value per user. */
+  paired: PairedDifference[];
+  /** The model to use. */
+  winner: ModelName;
+  /** Why: by how much, how sure, at what cost. */
+  verdict: string;
+}
+
+/** What {@link compare} found. */
+export interface Comparison {
+  /** Plain JSON. */
+  report: ComparisonReport;
+  /** The trained models. */
+  models: Map<ModelName, Model>;
+  /** Their evaluations on the test users, with the values per user. */
+  evaluations: Map<ModelName, Evaluation>;
+}
+
+/**
+ * The main job: trains popularity, EASE^R and then the others on the same training users, evaluates them on the same test
+ * users, and says with statistics which one to use.
+ *
+ * EASE^R's `lambda` is searched on the validation users unless it is given. Models are compared in pairs by user with the
+ * bootstrap, corrected by Holm's method. The winner is the model with the best mean of the main metric if it beats EASE^R
+ * significantly (corrected p below .05), and EASE^R otherwise.
+ *
+ * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}.
+ */
+export async function compare(input: Split | Interactions, options: CompareOptions = {}): Promise<Comparison> {
+  const names = order(options.models);
+  const settings = new Map(names.map((name) => [name, complete(name, options)]));
+  const { seed = 0, threads, info, onProgress = () => {} } = options;
+  const data = input instanceof Split ? input : await split(input, { seed: options.seed, ...options.split });
+
+  if (data.test.nScored < 2) {
+    const text = `${data.test.nScored} of ${data.test.nUsers} test users have anything to find; allowed: 2 or more`;
+    throw new RecvaeError('INVALID_DATA', text);
+  }
+
+  const models = new Map<ModelName, Model>();
+  const evaluations = new Map<ModelName, Evaluation>();
+  const compared: ComparedModel[] = [];
+  for (const [index, model] of names.entries()) {
+    const step = { model, step: index + 1, steps: names.length };
+    const started = performance.now();
+    const { result, peakMemory } = await withPeakMemory(() =>
+      train(model, settings.get(model)!, data, { threads, info }, (progress) => onProgress({ ...step, ...progress })),
+    );
+    const seconds = (performance.now() - started) / 1000;
+    const { fitted, search } = result;
+    onProgress({ ...step, stage: 'evaluate' });
+    const validation = data.validation.nScored > 0 ? await validate(fitted, data, { threads }) : null;
+    const evaluation = await evaluate(fitted, data.test, { threads });
+    models.set(model, fitted);
+    evaluations.set(model, evaluation);
+    const metrics = Object.entries(evaluation.metrics).map(([name, { mean, standardError }]) => [
+      name,
+      { mean, standardError },
+    ]);
+    compared.push({
+      model,
+      options: fitted.options as Json,
+      seconds,
+      peakMemory,
+      validation,
+      epochs: fitted.epochs.length,
+      search,
+      metrics: Object.fromEntries(metrics),
+    });
+  }
+
+  const paired = await pairs(evaluations, seed, threads);
+  const {
+    nUsers: users,
+    nItems: items,
+    nInteractions: interactions,
+    density,
+  } = input instanceof Split ? input.train : input;
+  const metric = description.validationMetric;
+  const report: ComparisonReport = {
+    dataset: { users, items, interactions, density },
+    testUsers: data.test.nScored,
+    seed,
+    metric,
+    models: compared,
+    paired,
+    ...decide(compared, paired, metric),
+  };
+  return { report, models, evaluations };
+}
+
+/** The models in the order in which they run. */
+function order(asked: readonly string[] | undefined): ModelName[] {
+  const known = description.models.map(({ name }) => name);
+  for (const name of asked ?? []) {
+    if (!known.includes(name)) {
+      throw new RecvaeError('INVALID_ARGUMENT', `model is '${name}'; allowed: ${known.join(', ')}`);
+    }
+  }
+  return [...new Set([...ALWAYS, ...(asked ?? known)])] as ModelName[];
+}
+
+/** The given options of a model; `seed` and `epochs` go to the models that have such an option. */
+function complete(name: ModelName, { options, seed, epochs }: CompareOptions): Record<string, unknown> {
+  const given: Record<string, unknown> = { ...options?.[name] };
+  const known = description.models.find((model) => model.name === name)!.options.map((option) => option.name);
+  for (const [key, value] of Object.entries({ seed, epochs })) {
+    if (value !== undefined && known.includes(key)) given[key] ??= value;
+  }
+  return given;
+}
+
+/** Every pair, the later model first, on every metric with a value per user. */
+async function pairs(
+  evaluations: Map<ModelName, Evaluation>,
+  seed: number,
+  threads: number | undefined,
+): Promise<PairedDifference[]> {
+  const all = [...evaluations];
+  const result: PairedDifference[] = [];
+  const [, first] = all[0]!;
+  for (const [metric, { perUser }] of Object.entries(first.metrics)) {
+    if (perUser.length < 2) continue;
+    const ofMetric: PairedDifference[] = [];
+    for (const [index, [b, ofB]] of all.entries()) {
+      for (const [a, ofA] of all.slice(index + 1)) {
+        const { difference, low, high, pValue } = await guardAsync(() =>
+          native.pairedBootstrap(ofA.metrics[metric]!.perUser, ofB.metrics[metric]!.perUser, seed, threads),
+        );
+        ofMetric.push({ a, b, metric, difference, interval: [low, high], pValue, pValueUncorrected: pValue });
+      }
+    }
+    const corrected = guard(() => native.holm(ofMetric.map(({ pValue }) => pValue)));
+    result.push(...ofMetric.map((pair, at) => ({ ...pair, pValue: corrected[at]! })));
+  }
+  return result;
+}

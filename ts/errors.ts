@@ -1,0 +1,81 @@
+/**
+ * What kind of failure a {@link RecvaeError} is.
+ *
+ * - `INVALID_ARGUMENT`: a name, option or argument that is not allowed: the caller's mistake.
+ * - `INVALID_DATA`: data that cannot be understood or used; the message has file, line and column where there are such.
+ * - `INVALID_MODEL_FILE`: a model file that is truncated, altered or of another program.
+ * - `NUMERICAL`: the arithmetic left the finite numbers; the message names the way out.
+ * - `IO`: the operating system refused a file operation.
+ * - `INTERNAL`: a bug in this package.
+ */
+export type RecvaeErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'INVALID_DATA'
+  | 'INVALID_MODEL_FILE'
+  | 'NUMERICAL'
+  | 'IO'
+  | 'INTERNAL';
+
+/** The one error class of this package. Its message says what was wrong, the value found and what is allowed. */
+export class RecvaeError extends Error {
+  override readonly name = 'RecvaeError';
+  /** What kind of failure it is. */
+  readonly code: RecvaeErrorCode;
+
+  constructor(code: RecvaeErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+const CODES: ReadonlySet<string> = new Set<RecvaeErrorCode>([
+  'INVALID_ARGUMENT',
+  'INVALID_DATA',
+  'INVALID_MODEL_FILE',
+  'NUMERICAL',
+  'IO',
+  'INTERNAL',
+]);
+
+/** Anything that was thrown, as a {@link RecvaeError}: the core's codes, napi's conversion failures, Node's file errors. */
+export function toRecvaeError(thrown: unknown): RecvaeError {
+  if (thrown instanceof RecvaeError) return thrown;
+  if (!(thrown instanceof Error)) return new RecvaeError('INTERNAL', `internal error: ${String(thrown)}`);
+  const { code, syscall } = thrown as NodeJS.ErrnoException;
+  const known = code !== undefined && CODES.has(code);
+  if (known) return new RecvaeError(code as RecvaeErrorCode, thrown.message, { cause: thrown });
+  if (syscall !== undefined) return new RecvaeError('IO', thrown.message, { cause: thrown });
+  // napi could not convert an argument: `StringExpected`, `InvalidArg`, …
+  if (code === 'InvalidArg' || code?.endsWith('Expected')) {
+    return new RecvaeError('INVALID_ARGUMENT', thrown.message, { cause: thrown });
+  }
+  return new RecvaeError('INTERNAL', `internal error: ${thrown.message}`, { cause: thrown });
+}
+
+/** Calls into the binding, whose failures become {@link RecvaeError}s. */
+export function guard<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (thrown) {
+    throw toRecvaeError(thrown);
+  }
+}
+
+/** The same for promises, also where the call itself throws. */
+export async function guardAsync<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (thrown) {
+    throw toRecvaeError(thrown);
+  }
+}
+
+/**
+ * Options as the JSON text that the core checks. `undefined` takes the default. JSON would write NaN and infinities as
+ * `null`; as words they reach the core's message.
+ */
+export function toJson(options: object | undefined): string {
+  return JSON.stringify(options ?? {}, (_, value) =>
+    (typeof value === 'number' && !Number.isFinite(value)) || typeof value === 'bigint' ? String(value) : value,
+  );
+}

@@ -1,0 +1,49 @@
+import { guardAsync } from './errors.js';
+import type { Model, RunOptions } from './models.js';
+import { native } from './native.js';
+import type { MetricName } from './options.generated.js';
+import type { HeldOut } from './split.js';
+
+/** How {@link evaluate} runs. */
+export interface EvaluateOptions extends RunOptions {
+  /** Metrics with their list lengths, such as `ndcg@100`. By default those of the VAE papers and three more. */
+  metrics?: MetricName[];
+}
+
+/** One metric over all evaluated users. */
+export interface MetricValues {
+  /** Mean over the users, from 0 to 1; of `coverage@k` the one value. */
+  mean: number;
+  /** Standard error of the mean; `null` for `coverage@k` and for a single user. */
+  standardError: number | null;
+  /** One value per evaluated user; empty for `coverage@k`. */
+  perUser: Float64Array;
+}
+
+/** What {@link evaluate} found. */
+export interface Evaluation {
+  /** Per metric, in the order asked for. */
+  metrics: Record<string, MetricValues>;
+  /** Positions of the evaluated users in {@link HeldOut.userIds}: what `perUser` is in the order of. */
+  users: Uint32Array;
+  /** Held-out users with nothing to find, who do not count. */
+  skipped: number;
+  /** Held-out items, input and target together, that the model does not know and that were ignored. */
+  unknown: number;
+}
+
+/**
+ * Asks a model for the held-out items of users, off the event loop. Seen items never count and never fill a list.
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a metric, `INVALID_DATA` if no user has anything to find.
+ */
+export async function evaluate(model: Model, heldOut: HeldOut, options: EvaluateOptions = {}): Promise<Evaluation> {
+  const { metrics, ...rest } = await guardAsync(() =>
+    native.evaluate(model.native, heldOut.native, options.metrics, options.threads),
+  );
+  const named = metrics.map(({ name, mean, standardError, perUser }) => [
+    name,
+    { mean, standardError: standardError ?? null, perUser },
+  ]);
+  return { metrics: Object.fromEntries(named), ...rest };
+}

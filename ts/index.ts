@@ -1,0 +1,39 @@
+/**
+ * Recommendations from implicit feedback: EASE^R, Mult-VAE, RecVAE and their floor, popularity, on a Rust core.
+ *
+ * @example
+ * ```ts
+ * const data = await split(await Interactions.fromFile('likes.csv.gz'));
+ * const model = await fit('ease', data, { lambda: 500 });
+ * const { metrics } = await evaluate(model, data.test);
+ * const { items } = model.recommend(['item 1', 'item 2'], { k: 5 });
+ * ```
+ *
+ * @packageDocumentation
+ */
+
+export type {
+  ComparedModel,
+  CompareOptions,
+  CompareProgress,
+  Comparison,
+  ComparisonReport,
+  PairedDifference,
+} from './compare.js';
+export { compare } from './compare.js';
+export { RecvaeError, type RecvaeErrorCode } from './errors.js';
+export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
+export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
+export {
+  type FitRun,
+  fit,
+  type Json,
+  load,
+  Model,
+  type Progress,
+  type Recommendation,
+  type RunOptions,
+  recommend,
+} from './models.js';
+export type * from './options.generated.js';
+export { HeldOut, Split, split } from './split.js';

@@ -1,0 +1,132 @@
+import { guard, guardAsync, RecvaeError, toJson } from './errors.js';
+import { native } from './native.js';
+import type { DatasetName, ReadOptions, Thresholds } from './options.generated.js';
+
+/** The user and the items of one history. */
+export interface History {
+  /** Id of the user. */
+  user: string;
+  /** Ids of the user's items; duplicates collapse. */
+  items: Iterable<string>;
+}
+
+/** Parallel columns: `users[i]` interacted with `items[i]`. */
+export interface Columns {
+  /** User ids. */
+  users: string[];
+  /** Item ids, as many. */
+  items: string[];
+  /** Numbers such as ratings, as many. */
+  values?: ArrayLike<number>;
+}
+
+/** What {@link Interactions.fromColumns} takes beside the columns. */
+export interface ColumnOptions extends Thresholds {
+  /** Entries with a lower value are left out as if they were not there. Needs `values`. */
+  minValue?: number;
+}
+
+/**
+ * Who interacted with what: a binary matrix of shape (`nUsers`, `nItems`), sparse, in native memory.
+ *
+ * Ids are strings. Users and items are numbered in order of first appearance. Duplicates collapse, and thresholds hold for
+ * what is left.
+ */
+export class Interactions {
+  /** @internal */
+  readonly native: native.NativeInteractions;
+
+  private constructor(handle: native.NativeInteractions) {
+    this.native = handle;
+  }
+
+  /** @internal */
+  static wrap(handle: native.NativeInteractions): Interactions {
+    return new Interactions(handle);
+  }
+
+  /**
+   * Reads CSV, TSV or NDJSON, plain or gzip, one interaction per row, streamed.
+   *
+   * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
+   */
+  static async fromFile(path: string, options?: ReadOptions & Thresholds): Promise<Interactions> {
+    return new Interactions(await guardAsync(() => native.readInteractions(path, toJson(options))));
+  }
+
+  /**
+   * Builds from parallel columns of equal length, while the caller waits.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if lengths differ, `INVALID_DATA` if an id is empty, a value is NaN or
+   * nothing is left.
+   */
+  static fromColumns({ users, items, values }: Columns, options?: ColumnOptions): Interactions {
+    const numbers = values && (values instanceof Float64Array ? values : Float64Array.from(values));
+    return new Interactions(guard(() => native.NativeInteractions.fromColumns(users, items, numbers, toJson(options))));
+  }
+
+  /**
+   * Builds from any iterable of histories, also an asynchronous one such as a database cursor. A user may come more than
+   * once.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` if an id is empty or nothing is left. What the iterable throws, it throws.
+   */
+  static async fromHistories(
+    histories: Iterable<History> | AsyncIterable<History>,
+    options?: Thresholds,
+  ): Promise<Interactions> {
+    const builder = new native.NativeBuilder();
+    for await (const { user, items } of histories) {
+      if (typeof items === 'string') {
+        throw new RecvaeError('INVALID_ARGUMENT', `items of user '${user}' is a string; allowed: a list of ids`);
+      }
+      guard(() => builder.push(user, [...items]));
+    }
+    return new Interactions(guard(() => builder.finish(toJson(options))));
+  }
+
+  /**
+   * A data set that comes with the package. `debian`: which dependency do Debian packages declare; 11,663 source packages
+   * ("users") x 4,456 dependencies ("items").
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name.
+   */
+  static async dataset(name: DatasetName): Promise<Interactions> {
+    return new Interactions(await guardAsync(() => native.dataset(name)));
+  }
+
+  /** Number of users. */
+  get nUsers(): number {
+    return this.native.nUsers;
+  }
+
+  /** Number of items. */
+  get nItems(): number {
+    return this.native.nItems;
+  }
+
+  /** Number of distinct (user, item) pairs. */
+  get nInteractions(): number {
+    return this.native.nInteractions;
+  }
+
+  /** Share of all (user, item) pairs that interacted, from 0 to 1. */
+  get density(): number {
+    return this.native.density;
+  }
+
+  /** Ids of the users in row order; a new array of length `nUsers` at each call. */
+  userIds(): string[] {
+    return guard(() => this.native.userIds());
+  }
+
+  /** Ids of the items in column order; a new array of length `nItems` at each call. */
+  itemIds(): string[] {
+    return guard(() => this.native.itemIds());
+  }
+
+  /** The items of a user in column order; `undefined` if the user is not known. */
+  history(user: string): string[] | undefined {
+    return guard(() => this.native.history(user)) ?? undefined;
+  }
+}

@@ -1,0 +1,186 @@
+import { guard, guardAsync, toJson } from './errors.js';
+import type { Interactions } from './interactions.js';
+import { native } from './native.js';
+import type { ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
+import { Split } from './split.js';
+
+/** Anything that JSON can hold. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** One epoch of training. */
+export interface Progress {
+  /** Which epoch ended, from 1. */
+  epoch: number;
+  /** How many there will be at most. */
+  epochs: number;
+  /** Mean multinomial log-likelihood per user, in nats. */
+  logLikelihood: number;
+  /** Mean weighted KL term per user, in nats. */
+  kl: number;
+  /** The validation metric, from 0 to 1, where there are validation users. */
+  validation?: number;
+  /** Whether it is the best epoch so far. */
+  best: boolean;
+  /** Seconds since training began. */
+  seconds: number;
+}
+
+/** How a call runs, as opposed to what it computes. */
+export interface RunOptions {
+  /** Threads to compute with, 1 to 1,024. By default the cores that this process may use, cgroup limits included. */
+  threads?: number;
+}
+
+/** How {@link fit} runs. */
+export interface FitRun extends RunOptions {
+  /**
+   * Called after each epoch, on the event loop. If it throws, training still ends, and then the promise is rejected with what
+   * was thrown.
+   */
+  onProgress?: (progress: Progress) => void;
+  /** Kept with the model and in its file; anything that JSON can hold. */
+  info?: Json;
+}
+
+/** What a model recommends for one history. */
+export interface Recommendation {
+  /** The best items first. Scores of different models have no common scale. */
+  items: { id: string; score: number }[];
+  /** Ids of the history that the model does not know; they were ignored. */
+  unknown: string[];
+}
+
+/** A trained model. It needs no training data, and scores users that it has never seen by their histories. */
+export class Model<K extends ModelName = ModelName> {
+  /** Which model it is. */
+  readonly kind: K;
+  /** All its options with their values. */
+  readonly options: Required<ModelOptions[K]>;
+  /** What was given to {@link fit} to be kept; `null` if nothing. */
+  readonly info: Json;
+  /** Ids of the items that it knows. */
+  readonly itemIds: readonly string[];
+  /** The record of the training: one entry per epoch, none for closed forms and loaded models. */
+  readonly epochs: readonly Progress[];
+  /** @internal */
+  readonly native: native.NativeModel;
+
+  private constructor(handle: native.NativeModel, epochs: readonly Progress[]) {
+    this.native = handle;
+    this.kind = handle.kind as K;
+    this.options = JSON.parse(guard(() => handle.options()));
+    this.info = JSON.parse(guard(() => handle.info()));
+    this.itemIds = guard(() => handle.itemIds());
+    this.epochs = epochs;
+  }
+
+  /** @internal */
+  static wrap<K extends ModelName>(handle: native.NativeModel, epochs: readonly Progress[] = []): Model<K> {
+    return new Model<K>(handle, epochs);
+  }
+
+  /**
+   * Recommends for one history of original ids, that of a known or of a new user, at once. An empty history is allowed.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
+   */
+  recommend(history: Iterable<string>, options?: RecommendOptions): Recommendation {
+    const ids = [...history];
+    return this.#named(
+      guard(() => this.native.recommend(ids, toJson(options))),
+      [ids],
+    )[0]!;
+  }
+
+  /**
+   * Recommends for many histories, off the event loop. One result per history, in their order.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
+   */
+  async recommendBatch(
+    histories: Iterable<Iterable<string>>,
+    options?: RecommendOptions,
+    run: RunOptions = {},
+  ): Promise<Recommendation[]> {
+    const ids = Array.from(histories, (history) => [...history]);
+    return this.#named(await guardAsync(() => this.native.recommendBatch(ids, toJson(options), run.threads)), ids);
+  }
+
+  /**
+   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it.
+   *
+   * @throws {@link RecvaeError} `IO`.
+   */
+  save(path: string): Promise<void> {
+    return guardAsync(() => this.native.save(path));
+  }
+
+  #named(lists: native.NativeLists, histories: string[][]): Recommendation[] {
+    const { items, scores, ends, unknown, unknownEnds } = lists;
+    return histories.map((history, user) => {
+      const [start, unknownStart] = user === 0 ? [0, 0] : [ends[user - 1]!, unknownEnds[user - 1]!];
+      return {
+        items: Array.from(items.subarray(start, ends[user]), (item, at) => ({
+          id: this.itemIds[item]!,
+          score: scores[start + at]!,
+        })),
+        unknown: Array.from(unknown.subarray(unknownStart, unknownEnds[user]), (at) => history[at]!),
+      };
+    });
+  }
+}
+
+/**
+ * Trains a model, off the event loop. On a {@link Split}, its training users are learnt from and its validation users choose
+ * the best epoch; on {@link Interactions}, all users are learnt from and nothing is chosen.
+ *
+ * The same data, options (with their seed) and machine give the same model for any number of threads.
+ *
+ * @param model - Name of the model; it determines the options.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, `INVALID_DATA` if
+ * there is nothing to learn from, `NUMERICAL` if the arithmetic fails.
+ */
+export async function fit<K extends ModelName>(
+  model: K,
+  data: Split | Interactions,
+  options?: ModelOptions[K],
+  run: FitRun = {},
+): Promise<Model<K>> {
+  const [train, validation] =
+    data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
+  let thrown: { value: unknown } | undefined;
+  const { onProgress } = run;
+  // The binding's callback must not throw: Node would end the process.
+  const report =
+    onProgress &&
+    ((progress: Progress) => {
+      if (thrown) return;
+      try {
+        onProgress(progress);
+      } catch (value) {
+        thrown = { value };
+      }
+    });
+  const info = JSON.stringify(run.info ?? null);
+  const fitted = await guardAsync(() =>
+    native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report),
+  );
+  // Epochs come on another queue than the result: let those that wait arrive first.
+  await new Promise(setImmediate);
+  if (thrown) throw thrown.value;
+  return Model.wrap<K>(fitted.model, fitted.epochs);
+}
+
+/**
+ * Reads a model that {@link Model.save} wrote.
+ *
+ * @throws {@link RecvaeError} `IO`, or `INVALID_MODEL_FILE` if it is truncated, altered or of another program.
+ */
+export async function load(path: string): Promise<Model> {
+  return Model.wrap<ModelName>(await guardAsync(() => native.load(path)));
+}
+
+/** {@link Model.recommend} as a function. */
+export function recommend(model: Model, history: Iterable<string>, options?: RecommendOptions): Recommendation {
+  return model.recommend(history, options);
+}

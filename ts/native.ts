@@ -1,0 +1,40 @@
+/**
+ * The only import of the compiled binding, and what the core says about itself. Nothing of it is public.
+ */
+import { describe } from '../crates/recvae-node/index.js';
+
+export * as native from '../crates/recvae-node/index.js';
+
+/** A row of the core's table of options. */
+export interface OptionDescription {
+  name: string;
+  /** Its TypeScript type. */
+  typescript: string;
+  default: unknown;
+  /** The accepted values, in words. */
+  allowed: string;
+  doc: string;
+  /** Values worth trying on validation. */
+  search: unknown[];
+}
+
+/** Names, defaults, ranges and texts, which have their home in the core. */
+export interface Description {
+  models: { name: string; doc: string; options: OptionDescription[] }[];
+  /** Names of the built-in data sets. */
+  datasets: string[];
+  read: OptionDescription[];
+  thresholds: OptionDescription[];
+  split: OptionDescription[];
+  recommend: OptionDescription[];
+  /** Default metrics. */
+  metrics: string[];
+  /** What models are chosen by. */
+  validationMetric: string;
+  /** Draws of the paired bootstrap. */
+  resamples: number;
+  /** Default number of threads. */
+  threads: number;
+}
+
+export const description: Description = JSON.parse(describe());

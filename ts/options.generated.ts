@@ -1,0 +1,376 @@
+// Generated from the core by .ci/generate.mjs: do not edit.
+
+/**
+ * What to read out of a file.
+ */
+export interface ReadOptions {
+  /**
+   * The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` behind it or not. Whether the file is compressed is seen from its first bytes, never from its name.
+   *
+   * Allowed: 'csv' or 'tsv' or 'ndjson'.
+   */
+  format?: 'csv' | 'tsv' | 'ndjson';
+  /**
+   * Column (or JSON key) of the user ids.
+   *
+   * Allowed: a string.
+   * @default "user"
+   */
+  user?: string;
+  /**
+   * Column (or JSON key) of the item ids.
+   *
+   * Allowed: a string.
+   * @default "item"
+   */
+  item?: string;
+  /**
+   * Column (or JSON key) of a number, such as a rating, that every row must have.
+   *
+   * Allowed: a string.
+   */
+  value?: string;
+  /**
+   * Rows whose value is lower are left out as if they were not there. Only with value.
+   *
+   * Allowed: a finite number.
+   */
+  minValue?: number;
+}
+
+/**
+ * How many interactions a user and an item must have to stay.
+ */
+export interface Thresholds {
+  /**
+   * Users with fewer distinct items are left out; one without any always is.
+   *
+   * Allowed: a whole number, 0 or more.
+   * @default 1
+   */
+  minUser?: number;
+  /**
+   * Items with fewer distinct users are left out; one without any always is.
+   *
+   * Allowed: a whole number, 0 or more.
+   * @default 1
+   */
+  minItem?: number;
+}
+
+/**
+ * How users are split.
+ */
+export interface SplitOptions {
+  /**
+   * Users with fewer items are left out.
+   *
+   * Allowed: a whole number, 0 or more.
+   * @default 5
+   */
+  minUserItems?: number;
+  /**
+   * Validation users: a share of all users if below 1 (rounded to the nearest count), else a whole number of them; 0 for none.
+   *
+   * Allowed: a finite number, 0 or more.
+   * @default 0.1
+   */
+  validation?: number;
+  /**
+   * Test users, written as validation users are.
+   *
+   * Allowed: a finite number, 0 or more.
+   * @default 0.1
+   */
+  test?: number;
+  /**
+   * Share of a held-out user's items that is scored, above 0 and below 1.
+   *
+   * Allowed: a finite number from 0 to below 1.
+   * @default 0.2
+   */
+  heldOut?: number;
+  /**
+   * Start of the random numbers; the same seed gives the same split.
+   *
+   * Allowed: a whole number.
+   * @default 0
+   */
+  seed?: number;
+}
+
+/**
+ * What to recommend.
+ */
+export interface RecommendOptions {
+  /**
+   * How many items; fewer come where the catalogue has fewer left.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 10
+   */
+  k?: number;
+  /**
+   * Whether the items of the history are left out.
+   *
+   * Allowed: true or false.
+   * @default true
+   */
+  filterSeen?: boolean;
+}
+
+/**
+ * Options of `popularity`. Every user gets the items that most users have.
+ */
+export type PopularityOptions = Record<string, never>;
+
+/**
+ * Options of `ease`. EASE^R: a linear item-item model in closed form.
+ */
+export interface EaseOptions {
+  /**
+   * Weight of the squared norm of B: the more, the fewer interactions per item there are to trust. In units of users.
+   *
+   * Allowed: a finite number above 0.
+   * @default 500
+   */
+  lambda?: number;
+  /**
+   * Floating point type of the factorisation and of the stored matrix.
+   *
+   * Allowed: 'f32' or 'f64'.
+   * @default "f32"
+   */
+  precision?: 'f32' | 'f64';
+}
+
+/**
+ * Options of `mult-vae`. Mult-VAE: a variational autoencoder with a multinomial likelihood.
+ */
+export interface MultVaeOptions {
+  /**
+   * Weight of the KL term once it has grown.
+   *
+   * Allowed: a finite number, 0 or more.
+   * @default 0.2
+   */
+  beta?: number;
+  /**
+   * Share of the epochs over which the KL weight grows from 0 to beta.
+   *
+   * Allowed: a finite number from 0 to 1.
+   * @default 0.5
+   */
+  annealing?: number;
+  /**
+   * Width of the hidden layers.
+   *
+   * Allowed: a whole number from 1 to 65536.
+   * @default 600
+   */
+  hiddenDim?: number;
+  /**
+   * Length of a user's latent vector.
+   *
+   * Allowed: a whole number from 1 to 65536.
+   * @default 200
+   */
+  latentDim?: number;
+  /**
+   * Share of a history that is dropped from the encoder's input in training.
+   *
+   * Allowed: a finite number from 0 to below 1.
+   * @default 0.5
+   */
+  dropoutRate?: number;
+  /**
+   * Adam's step size.
+   *
+   * Allowed: a finite number above 0.
+   * @default 0.001
+   */
+  learningRate?: number;
+  /**
+   * Users per step.
+   *
+   * Allowed: a whole number from 1 to 1048576.
+   * @default 500
+   */
+  batchSize?: number;
+  /**
+   * Epochs at most.
+   *
+   * Allowed: a whole number from 1 to 1000000.
+   * @default 100
+   */
+  epochs?: number;
+  /**
+   * Epochs without a better validation NDCG@100 after which training stops.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 20
+   */
+  patience?: number;
+  /**
+   * Seed of weights, order of users, dropout and samples.
+   *
+   * Allowed: a whole number.
+   * @default 1
+   */
+  seed?: number;
+}
+
+/**
+ * Options of `recvae`. RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.
+ */
+export interface RecvaeOptions {
+  /**
+   * KL weight per interaction of a user (gamma). The option that matters most: tune it, 0.0035 to 0.01 in the paper.
+   *
+   * Allowed: a finite number, 0 or more.
+   * @default 0.005
+   */
+  gamma?: number;
+  /**
+   * KL weight of every user where klWeight is 'constant'.
+   *
+   * Allowed: a finite number, 0 or more.
+   * @default 0.2
+   */
+  beta?: number;
+  /**
+   * What the KL term is weighted by.
+   *
+   * Allowed: 'user' or 'constant'.
+   * @default "user"
+   */
+  klWeight?: 'user' | 'constant';
+  /**
+   * What the posterior is pulled to.
+   *
+   * Allowed: 'composite' or 'standard'.
+   * @default "composite"
+   */
+  prior?: 'composite' | 'standard';
+  /**
+   * Alternating or joint training.
+   *
+   * Allowed: 'alternating' or 'joint'.
+   * @default "alternating"
+   */
+  training?: 'alternating' | 'joint';
+  /**
+   * RecVAE's dense encoder or Mult-VAE's.
+   *
+   * Allowed: 'dense' or 'shallow'.
+   * @default "dense"
+   */
+  encoder?: 'dense' | 'shallow';
+  /**
+   * Width of the encoder's layers.
+   *
+   * Allowed: a whole number from 1 to 65536.
+   * @default 600
+   */
+  hiddenDim?: number;
+  /**
+   * Length of a user's latent vector.
+   *
+   * Allowed: a whole number from 1 to 65536.
+   * @default 200
+   */
+  latentDim?: number;
+  /**
+   * Share of a history that is dropped from the encoder's input in training.
+   *
+   * Allowed: a finite number from 0 to below 1.
+   * @default 0.5
+   */
+  dropoutRate?: number;
+  /**
+   * Weights of the composite prior's parts: N(0, 1), old posterior, wide normal. Their sum is 1.
+   *
+   * Allowed: three finite numbers from 0 to 1.
+   * @default [0.15,0.75,0.1]
+   */
+  mixtureWeights?: [number, number, number];
+  /**
+   * Logarithm of the variance of the composite prior's wide part.
+   *
+   * Allowed: a finite number from -20 to 20.
+   * @default 10
+   */
+  wideLogVariance?: number;
+  /**
+   * Adam's step size, for encoder and decoder alike.
+   *
+   * Allowed: a finite number above 0.
+   * @default 0.0005
+   */
+  learningRate?: number;
+  /**
+   * Users per step.
+   *
+   * Allowed: a whole number from 1 to 1048576.
+   * @default 500
+   */
+  batchSize?: number;
+  /**
+   * Encoder passes over all users per epoch of alternating training.
+   *
+   * Allowed: a whole number from 1 to 1000.
+   * @default 3
+   */
+  encoderPasses?: number;
+  /**
+   * Decoder passes over all users per epoch of alternating training.
+   *
+   * Allowed: a whole number from 1 to 1000.
+   * @default 1
+   */
+  decoderPasses?: number;
+  /**
+   * Epochs at most.
+   *
+   * Allowed: a whole number from 1 to 1000000.
+   * @default 50
+   */
+  epochs?: number;
+  /**
+   * Epochs without a better validation NDCG@100 after which training stops.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 10
+   */
+  patience?: number;
+  /**
+   * Seed of weights, order of users, dropout and samples.
+   *
+   * Allowed: a whole number.
+   * @default 1
+   */
+  seed?: number;
+}
+
+/**
+ * The options of each model, by its name.
+ */
+export interface ModelOptions {
+  /** Every user gets the items that most users have. */
+  popularity: PopularityOptions;
+  /** EASE^R: a linear item-item model in closed form. */
+  ease: EaseOptions;
+  /** Mult-VAE: a variational autoencoder with a multinomial likelihood. */
+  'mult-vae': MultVaeOptions;
+  /** RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder. */
+  recvae: RecvaeOptions;
+}
+
+/** Name of a model. */
+export type ModelName = keyof ModelOptions;
+
+/** Name of a built-in data set. */
+export type DatasetName = 'debian';
+
+/** Name of a metric with the length of the list that it looks at. */
+export type MetricName = `ndcg@${number}` | `recall@${number}` | `recall-all@${number}` | `hit-rate@${number}` | `coverage@${number}`;

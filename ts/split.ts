@@ -1,0 +1,96 @@
+import { guard, guardAsync, toJson } from './errors.js';
+import { Interactions } from './interactions.js';
+import { native } from './native.js';
+import type { SplitOptions } from './options.generated.js';
+
+/** Users that no model sees in training, each with items that go in and items that have to be found. */
+export class HeldOut {
+  /** @internal */
+  readonly native: native.NativeHeldOut;
+
+  private constructor(handle: native.NativeHeldOut) {
+    this.native = handle;
+  }
+
+  /** @internal */
+  static wrap(handle: native.NativeHeldOut): HeldOut {
+    return new HeldOut(handle);
+  }
+
+  /** Number of users, those with nothing to find included. */
+  get nUsers(): number {
+    return this.native.nUsers;
+  }
+
+  /** Number of users with something to find: those that count in metrics. */
+  get nScored(): number {
+    return this.native.nScored;
+  }
+
+  /** Ids of the users in row order; length `nUsers`. */
+  userIds(): string[] {
+    return guard(() => this.native.userIds());
+  }
+
+  /** The items of a user that a model is shown; `undefined` if the user is not held out here. */
+  input(user: string): string[] | undefined {
+    return guard(() => this.native.input(user)) ?? undefined;
+  }
+
+  /** The items of a user that a model has to find; `undefined` if the user is not held out here. */
+  target(user: string): string[] | undefined {
+    return guard(() => this.native.target(user)) ?? undefined;
+  }
+}
+
+/** Training, validation and test users. All have the items of the training users. */
+export class Split {
+  /** What models are trained on. */
+  readonly train: Interactions;
+  /** Held-out users for choosing options and the best epoch. */
+  readonly validation: HeldOut;
+  /** Held-out users for the result. */
+  readonly test: HeldOut;
+  readonly #native: native.NativeSplit;
+
+  private constructor(handle: native.NativeSplit) {
+    this.#native = handle;
+    this.train = Interactions.wrap(handle.train);
+    this.validation = HeldOut.wrap(handle.validation);
+    this.test = HeldOut.wrap(handle.test);
+  }
+
+  /** @internal */
+  static wrap(handle: native.NativeSplit): Split {
+    return new Split(handle);
+  }
+
+  /**
+   * Reads a split in the layout of the official Mult-VAE and RecVAE scripts: `unique_sid.txt`, `train.csv`,
+   * `validation_tr.csv`, `validation_te.csv`, `test_tr.csv`, `test_te.csv`.
+   *
+   * @throws {@link RecvaeError} `IO`, or `INVALID_DATA` with file and line.
+   */
+  static async fromOfficial(folder: string): Promise<Split> {
+    return new Split(await guardAsync(() => native.readOfficial(folder)));
+  }
+
+  /**
+   * Writes the split in that layout.
+   *
+   * @throws {@link RecvaeError} `IO`.
+   */
+  write(folder: string): Promise<void> {
+    return guardAsync(() => this.#native.writeOfficial(folder));
+  }
+}
+
+/**
+ * Splits by users (strong generalisation, the protocol of the Mult-VAE paper): validation and test users are held out whole,
+ * and a share of each one's items has to be found from the others. The same seed gives the same split.
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there are too few users.
+ */
+export async function split(interactions: Interactions, options?: SplitOptions): Promise<Split> {
+  return Split.wrap(await guardAsync(() => native.split(interactions.native, toJson(options))));
+}
