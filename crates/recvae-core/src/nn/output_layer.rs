@@ -131,20 +131,13 @@ impl<T: Real> OutputLayer<T> {
                     tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
                     let rescale = (tile.maximum[user] - maximum).e_to();
                     tile.maximum[user] = maximum;
-                    let mut sum = T::ZERO;
-                    if !want.hidden_gradient {
-                        sum = sum_of(logits, |logit| (logit - maximum).e_to());
+                    let sum = if !want.hidden_gradient {
+                        sum_of(logits, |logit| (logit - maximum).e_to())
                     } else if want.weight_gradient {
-                        for (out, &logit) in scratch[user * n..].iter_mut().zip(&*logits) {
-                            *out = (logit - maximum).e_to();
-                        }
-                        sum += sum_of(&scratch[user * n..][..n], |e| e);
+                        exponentials(logits, maximum, &mut scratch[user * n..][..n])
                     } else {
-                        for logit in &mut *logits {
-                            *logit = (*logit - maximum).e_to();
-                        }
-                        sum += sum_of(logits, |e| e);
-                    }
+                        exponentials_in_place(logits, maximum)
+                    };
                     tile.sum[user] = tile.sum[user] * rescale + sum;
                     if want.hidden_gradient && rescale != T::ONE {
                         for value in &mut tile.weighted[user * width..][..width] {
@@ -326,6 +319,32 @@ fn between(history: &[u32], first: usize, end: usize) -> &[u32] {
     let from = history.partition_point(|&item| (item as usize) < first);
     let to = from + history[from..].partition_point(|&item| (item as usize) < end);
     &history[from..to]
+}
+
+/// Fills `out` by the exponentials of the logits less their maximum, and gives back their sum.
+#[inline(always)]
+fn exponentials<T: Real>(logits: &[T], maximum: T, out: &mut [T]) -> T {
+    let mut lanes = [T::ZERO; 16];
+    for (logits, out) in logits.chunks(16).zip(out.chunks_mut(16)) {
+        for ((lane, &logit), out) in lanes.iter_mut().zip(logits).zip(out) {
+            *out = (logit - maximum).e_to();
+            *lane += *out;
+        }
+    }
+    lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
+}
+
+/// [`exponentials`] over the logits themselves.
+#[inline(always)]
+fn exponentials_in_place<T: Real>(logits: &mut [T], maximum: T) -> T {
+    let mut lanes = [T::ZERO; 16];
+    for logits in logits.chunks_mut(16) {
+        for (lane, logit) in lanes.iter_mut().zip(logits) {
+            *logit = (*logit - maximum).e_to();
+            *lane += *logit;
+        }
+    }
+    lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
 }
 
 /// Adam's moments of an [`OutputLayer`].
