@@ -61,9 +61,6 @@ pub enum Error {
         /// The operating system's reason.
         source: std::io::Error,
     },
-    /// candle failed: a bug in this crate, since shapes are checked before they reach it.
-    #[error("internal tensor error: {0}")]
-    Tensor(#[from] candle_core::Error),
     /// An invariant of this crate does not hold: a bug.
     #[error("internal error: {0}")]
     Internal(String),
@@ -80,7 +77,7 @@ impl Error {
             Self::InvalidModelFile { .. } => "INVALID_MODEL_FILE",
             Self::Numerical(_) => "NUMERICAL",
             Self::Io { .. } => "IO",
-            Self::Tensor(_) | Self::Internal(_) => "INTERNAL",
+            Self::Internal(_) => "INTERNAL",
         }
     }
 

@@ -3,7 +3,7 @@
 //! The modules form a pipeline in which each uses only those before it:
 //!
 //! - data: [`read_interactions`], [`dataset`] and [`InteractionsBuilder`] give [`Interactions`], a binary CSR matrix with
-//!   the original ids of users and items;
+//!   the original ids of users and items; [`synth()`] makes some up, for measuring speed only;
 //! - split: [`split()`] holds users out, [`read_official`] takes a split that others made;
 //! - recommend: [`recommend()`] and [`top_k`] turn scores into lists;
 //! - evaluate: [`evaluate()`] measures lists against held-out items, [`paired_bootstrap`] compares models;
@@ -25,6 +25,7 @@ mod whole_file;
 mod datasets;
 mod interactions;
 mod read;
+mod synth;
 
 // split
 mod official;
@@ -67,5 +68,6 @@ pub use recommender::{History, RecommendOptions, Recommender};
 pub use scorer::Scorer;
 pub use split::{HeldOut, Split, SplitOptions, split};
 pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
+pub use synth::{Like, SynthOptions, SynthProgress, synth, write_synth};
 pub use threads::Threads;
 pub use train::{OnProgress, Progress};

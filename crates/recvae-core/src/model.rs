@@ -15,6 +15,8 @@ use crate::scorer::Scorer;
 use crate::split::HeldOut;
 use crate::train::{OnProgress, Progress};
 
+#[cfg(test)]
+mod candle_tests;
 mod ease;
 #[cfg(test)]
 mod golden_tests;

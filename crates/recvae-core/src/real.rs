@@ -1,16 +1,18 @@
 //! The two floating point types that the arithmetic is written for: f32 for use, f64 to be checked against references.
 
-use std::ops::{AddAssign, Mul, Neg};
-
-use candle_core::CpuStorage;
+use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// f32 or f64.
 pub(crate) trait Real:
     faer::traits::RealField
-    + candle_core::WithDType
-    + AddAssign
+    + Add<Output = Self>
+    + Sub<Output = Self>
     + Mul<Output = Self>
+    + Div<Output = Self>
     + Neg<Output = Self>
+    + AddAssign
+    + SubAssign
+    + MulAssign
     + Default
     + Copy
     + Send
@@ -20,8 +22,7 @@ pub(crate) trait Real:
     const ONE: Self;
     fn of(number: f64) -> Self;
     fn finite(self) -> bool;
-    /// The numbers of a candle tensor on the CPU, if they have this type.
-    fn slice_mut(storage: &mut CpuStorage) -> Option<&mut [Self]>;
+    fn to_f64(self) -> f64;
     fn root(self) -> Self;
     fn log(self) -> Self;
     /// The larger of two numbers, neither of them NaN.
@@ -32,7 +33,7 @@ pub(crate) trait Real:
 }
 
 macro_rules! real {
-    ($type:ty, $variant:ident, $e_to:expr) => {
+    ($type:ty, $e_to:expr) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -44,11 +45,9 @@ macro_rules! real {
             fn finite(self) -> bool {
                 self.is_finite()
             }
-            fn slice_mut(storage: &mut CpuStorage) -> Option<&mut [Self]> {
-                match storage {
-                    CpuStorage::$variant(numbers) => Some(numbers),
-                    _ => None,
-                }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
             }
             #[inline(always)]
             fn root(self) -> Self {
@@ -69,8 +68,8 @@ macro_rules! real {
         }
     };
 }
-real!(f64, F64, f64::exp);
-real!(f32, F32, exp_f32);
+real!(f64, f64::exp);
+real!(f32, exp_f32);
 
 /// Cody and Waite: x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial, 2^n by the exponent bits.
 #[inline(always)]

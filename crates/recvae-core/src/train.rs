@@ -19,10 +19,9 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
 use crate::nn::batch::SparseInput;
 use crate::nn::encoder::Encoder;
-use crate::nn::network::{Batch, Network, Optimiser, Parameter, Update};
+use crate::nn::network::{Batch, Memory, Network, Optimiser, Parameter, Update};
 use crate::nn::noise::Noise;
-use crate::nn::ops::{CompositePrior, Prior, with_values};
-use crate::nn::output_layer::LogLikelihood;
+use crate::nn::sample::{CompositePrior, Prior, Sample};
 use crate::real::Real;
 use crate::split::HeldOut;
 
@@ -93,20 +92,19 @@ pub(crate) struct OldPosterior<T> {
 
 impl<T: Real> OldPosterior<T> {
     /// Asks an encoder for every user of `train`.
-    pub(crate) fn of(encoder: &Encoder<T>, train: &Csr, latent_dim: usize, batch_size: usize) -> Result<Self> {
+    pub(crate) fn of(encoder: &Encoder<T>, train: &Csr, latent_dim: usize, batch_size: usize) -> Self {
         let width = 2 * latent_dim;
         let mut posterior = Self { rows: vec![T::ZERO; train.n_rows() * width], width };
-        posterior.renew(encoder, train, batch_size)?;
-        Ok(posterior)
+        posterior.renew(encoder, train, batch_size);
+        posterior
     }
 
-    fn renew(&mut self, encoder: &Encoder<T>, train: &Csr, batch_size: usize) -> Result<()> {
+    fn renew(&mut self, encoder: &Encoder<T>, train: &Csr, batch_size: usize) {
         for (batch, rows) in self.rows.chunks_mut(batch_size * self.width).enumerate() {
             let first = batch * batch_size;
             let users = first..first + rows.len() / self.width;
-            rows.copy_from_slice(&encoder.encode(&SparseInput::clean(users.map(|user| train.row(user))))?);
+            rows.copy_from_slice(&encoder.encode(&SparseInput::clean(users.map(|user| train.row(user)))));
         }
-        Ok(())
     }
 
     fn put(&mut self, users: &[usize], rows: &[T]) {
@@ -140,7 +138,7 @@ pub(crate) struct Training<'a, T> {
     /// Passes and steps since training began.
     pub(crate) passes: u64,
     pub(crate) steps: u64,
-    pub(crate) memory: LogLikelihood<T>,
+    pub(crate) memory: Memory<T>,
 }
 
 /// Means over the users of a pass.
@@ -157,7 +155,7 @@ impl<T: Real> Training<'_, T> {
         let latent_dim = self.network.architecture.latent_dim;
         let Pass::Train { update, dropout, renew } = pass else {
             if let Some(composite) = &mut self.composite {
-                composite.old.renew(&self.network.encoder, self.train, self.batch_size)?;
+                composite.old.renew(&self.network.encoder, self.train, self.batch_size);
             }
             return Ok(None);
         };
@@ -169,12 +167,6 @@ impl<T: Real> Training<'_, T> {
             normal.par_chunks_mut(latent_dim).zip(users).for_each(|(out, &user)| noise.normal(self.passes, user, out));
             let histories: Vec<&[u32]> = users.iter().map(|&user| train.row(user)).collect();
             let input = SparseInput::dropped_out(train, users, dropout, noise, self.passes);
-            let batch = Batch {
-                histories: &histories,
-                input: &input,
-                noise: normal,
-                kl_weights: histories.iter().map(|history| self.kl_weight.of(history.len(), self.steps)).collect(),
-            };
             let prior = match &self.composite {
                 _ if update == Update::Decoder => Prior::Free,
                 None => Prior::Standard,
@@ -184,18 +176,18 @@ impl<T: Real> Training<'_, T> {
                     wide_log_variance: *wide_log_variance,
                 }),
             };
-            let backward = self.network.backward(batch, prior, update, &mut self.memory)?;
+            let kl_weights = histories.iter().map(|history| self.kl_weight.of(history.len(), self.steps)).collect();
+            let sample = Sample { noise: normal, kl_weights, prior };
+            let batch = Batch { histories: &histories, input: &input, sample };
+            let backward = self.network.backward(&batch, update, &mut self.memory);
             let loss = PassLoss { log_likelihood: backward.log_likelihood, kl: backward.kl };
             if !(loss.log_likelihood.is_finite() && loss.kl.is_finite()) {
                 return Err(Error::Numerical(format!("batch {}: {loss:?}", number + 1)));
             }
             if let (true, Some(composite)) = (renew, &mut self.composite) {
-                with_values(&backward.posterior, |rows| {
-                    composite.old.put(users, rows);
-                    Ok(())
-                })?;
+                composite.old.put(users, &backward.posterior);
             }
-            self.network.step(&histories, &input, backward, &self.memory, &mut self.optimiser)?;
+            self.network.step(&batch, &backward, &self.memory, &mut self.optimiser);
             self.steps += 1;
             let share = users.len() as f64 / train.n_rows() as f64;
             total.log_likelihood += share * loss.log_likelihood;
@@ -263,7 +255,7 @@ impl Training<'_, f32> {
                 _ => true,
             };
             if let (Some(metric), true) = (metric, is_best) {
-                best = Some(Best { metric, epoch, parameters: self.network.export()? });
+                best = Some(Best { metric, epoch, parameters: self.network.export() });
             }
             record.push(Progress {
                 epoch,

@@ -234,21 +234,3 @@ fn every_default_lies_in_its_range() {
         }
     }
 }
-
-/// candle starts a thread pool of its own as soon as one of its element-wise operations meets 65,536 numbers. That pool
-/// spins, and the number of threads that a caller allows does not bound it: no operation of ours may wake it.
-#[test]
-#[cfg(target_os = "linux")]
-fn candle_s_own_threads_stay_asleep() {
-    let options = json!({"hiddenDim": 400, "latentDim": 200, "batchSize": 200, "epochs": 1});
-    for kind in [ModelKind::MultVae, ModelKind::RecVae] {
-        let model = kind.fit(&options, &two_tastes(200, 0), None, &|_| {}).unwrap().model;
-        let mut scores = vec![0f32; 40];
-        model.score(&[&[1, 2]], &mut scores).unwrap();
-    }
-    let names = std::fs::read_dir("/proc/self/task")
-        .unwrap()
-        .map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
-    let candle: Vec<String> = names.filter(|name| name.starts_with("candle")).collect();
-    assert!(candle.is_empty(), "{candle:?}");
-}

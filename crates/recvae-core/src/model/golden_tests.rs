@@ -8,10 +8,10 @@ use crate::csr::Csr;
 use crate::nn::batch::SparseInput;
 use crate::nn::encoder::{Architecture, Encoder};
 use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Batch, Network, Parameter, Update};
+use crate::nn::network::{Batch, Memory, Network, Parameter, Update};
 use crate::nn::noise::{Noise, Purpose, Seeded};
-use crate::nn::ops::{CompositePrior, Prior};
 use crate::nn::output_layer::LogLikelihood;
+use crate::nn::sample::{CompositePrior, Prior, Sample};
 use crate::real::Real;
 use crate::test_support::Golden;
 use crate::train::Pass;
@@ -49,7 +49,7 @@ fn golden_parameter(golden: &Golden, prefix: &str, name: &str, recvae: bool) -> 
 }
 
 fn network<T: Real>(golden: &Golden, prefix: &str, n_items: usize, recvae: bool) -> Network<T> {
-    let mut network = Network::<T>::new(architecture(n_items, recvae), &mut Init::zeros()).unwrap();
+    let mut network = Network::<T>::new(architecture(n_items, recvae), &mut Init::zeros());
     network
         .import(|name, _| Ok(golden_parameter(golden, prefix, name, recvae).into_iter().map(T::of).collect()))
         .unwrap();
@@ -58,7 +58,7 @@ fn network<T: Real>(golden: &Golden, prefix: &str, n_items: usize, recvae: bool)
 
 /// The reference's old encoder: its parameters have no decoder beside them.
 fn old_encoder<T: Real>(golden: &Golden, prefix: &str, n_items: usize) -> Encoder<T> {
-    let mut network = Network::<T>::new(architecture(n_items, true), &mut Init::zeros()).unwrap();
+    let mut network = Network::<T>::new(architecture(n_items, true), &mut Init::zeros());
     network
         .import(|name, shape| {
             Ok(match name.strip_prefix("encoder.") {
@@ -135,12 +135,12 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
     let network = network::<T>(&golden, "param.", x.n_cols(), recvae);
     let histories: Vec<&[u32]> = x.rows().collect();
     let input = step_input(&golden, &x);
-    let mut memory = LogLikelihood::default();
+    let mut memory = Memory::default();
     for update in [Update::Encoder, Update::Decoder, Update::Both] {
         let (kl_weights, prior) = if recvae {
             let old = old_encoder::<T>(&golden, "param.encoder_old.", x.n_cols());
             let composite = CompositePrior {
-                old: old.encode(&SparseInput::clean(x.rows())).unwrap(),
+                old: old.encode(&SparseInput::clean(x.rows())),
                 mixture_weights: RecVaeOptions::default().mixture_weights,
                 wide_log_variance: RecVaeOptions::default().wide_log_variance,
             };
@@ -149,9 +149,10 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
             (vec![T::of(golden.values("beta")[0]); x.n_rows()], Prior::Standard)
         };
         let noise = golden.values("eps").iter().map(|&number| T::of(number)).collect();
-        let batch = Batch { histories: &histories, input: &input, noise, kl_weights };
         let prior = if update == Update::Decoder { Prior::Free } else { prior };
-        let backward = network.backward(batch, prior, update, &mut memory).unwrap();
+        let sample = Sample { noise, kl_weights, prior };
+        let batch = Batch { histories: &histories, input: &input, sample };
+        let backward = network.backward(&batch, update, &mut memory);
         let scale = golden.values("loss")[0].abs();
         let near = |ours: f64, golden: f64| assert!((ours - golden).abs() <= tolerance * scale, "{ours}: {golden}");
         near(backward.log_likelihood, if recvae { golden.values("mll")[0] } else { -golden.values("nll")[0] });
@@ -160,13 +161,12 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
             near(backward.kl, kl);
             near(backward.kl - backward.log_likelihood, golden.values("loss")[0]);
         }
-        let gradients = network.gradients(&histories, &input, &backward, &memory);
-        let reached =
-            network.export().unwrap().into_iter().map(|parameter| parameter.name).filter(|name| match update {
-                Update::Encoder => name.starts_with("encoder."),
-                Update::Decoder => name.starts_with("decoder."),
-                Update::Both => true,
-            });
+        let gradients = network.gradients(&batch, &backward, &memory);
+        let reached = network.export().into_iter().map(|parameter| parameter.name).filter(|name| match update {
+            Update::Encoder => name.starts_with("encoder."),
+            Update::Decoder => name.starts_with("decoder."),
+            Update::Both => true,
+        });
         let mut n = 0;
         for name in reached {
             close(&name, &gradients[&name], &golden_parameter(&golden, "grad.", &name, recvae), tolerance);
@@ -175,10 +175,10 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
         assert_eq!(gradients.len(), n);
     }
     let mut scores = vec![T::ZERO; x.n_rows() * x.n_cols()];
-    network.logits(&x.rows().collect::<Vec<_>>(), &mut scores).unwrap();
+    network.logits(&x.rows().collect::<Vec<_>>(), &mut scores);
     close("scores", &scores, golden.values("eval.scores"), tolerance);
     if recvae {
-        let posterior = network.encoder.encode(&SparseInput::clean(x.rows())).unwrap();
+        let posterior = network.encoder.encode(&SparseInput::clean(x.rows()));
         let part = |part: usize| posterior.chunks(LATENT).skip(part).step_by(2).flatten().copied().collect::<Vec<T>>();
         close("mu", &part(0), golden.values("eval.mu"), tolerance);
         close("logvar", &part(1), golden.values("eval.logvar"), tolerance);
@@ -209,7 +209,7 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
         learning_rate,
         ..RecVaeOptions::default()
     };
-    let mut training = options.training(network(&golden, "init.", x.n_cols(), true), &old, &x, &noise).unwrap();
+    let mut training = options.training(network(&golden, "init.", x.n_cols(), true), &old, &x, &noise);
     let mut worst = 0f64;
     let mut step = 0;
     for epoch in ["epoch0.", "epoch1."] {
@@ -226,7 +226,7 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
                 })
                 .unwrap();
         }
-        for Parameter { name, values: ours, .. } in &training.network.export().unwrap() {
+        for Parameter { name, values: ours, .. } in &training.network.export() {
             let theirs = golden_parameter(&golden, epoch, name, true);
             let scale = theirs.iter().fold(0f64, |max, value| max.max(value.abs()));
             for (a, b) in ours.iter().zip(&theirs) {
@@ -301,8 +301,8 @@ fn gradients_agree_with_differences() {
         for composite in [true, false] {
             let architecture = Architecture { n_items: 7, hidden_dim: 5, latent_dim: 3, dense_encoder, hidden_decoder };
             let scheme = if dense_encoder { Scheme::Torch } else { Scheme::Xavier };
-            let mut network = Network::<f64>::new(architecture, &mut Init::new(3, Purpose::Weights, scheme)).unwrap();
-            let old = Encoder::<f64>::new(architecture, &mut Init::new(3, Purpose::OldWeights, scheme)).unwrap();
+            let mut network = Network::<f64>::new(architecture, &mut Init::new(3, Purpose::Weights, scheme));
+            let old = Encoder::<f64>::new(architecture, &mut Init::new(3, Purpose::OldWeights, scheme));
             let noise = Seeded(9);
             let users = [0, 1, 2, 3];
             let mut normal = vec![0.0; users.len() * 3];
@@ -312,22 +312,23 @@ fn gradients_agree_with_differences() {
             let prior = || match composite {
                 false => Prior::Standard,
                 true => Prior::Composite(CompositePrior {
-                    old: old.encode(&SparseInput::clean(x.rows())).unwrap(),
+                    old: old.encode(&SparseInput::clean(x.rows())),
                     mixture_weights: [0.15, 0.75, 0.1],
                     wide_log_variance: 10.0,
                 }),
             };
             let backward = |network: &Network<f64>| {
-                let mut memory = LogLikelihood::default();
+                let mut memory = Memory::default();
                 let kl_weights = vec![0.3, 0.1, 0.4, 0.2];
-                let batch = Batch { histories: &histories, input: &input, noise: normal.clone(), kl_weights };
-                let backward = network.backward(batch, prior(), Update::Both, &mut memory).unwrap();
-                let gradients = network.gradients(&histories, &input, &backward, &memory);
+                let sample = Sample { noise: normal.clone(), kl_weights, prior: prior() };
+                let batch = Batch { histories: &histories, input: &input, sample };
+                let backward = network.backward(&batch, Update::Both, &mut memory);
+                let gradients = network.gradients(&batch, &backward, &memory);
                 (backward.kl - backward.log_likelihood, gradients)
             };
             let (_, gradients) = backward(&network);
             let parameters: BTreeMap<String, Vec<f64>> =
-                network.export().unwrap().into_iter().map(|parameter| (parameter.name, parameter.values)).collect();
+                network.export().into_iter().map(|parameter| (parameter.name, parameter.values)).collect();
             assert!(gradients.keys().eq(parameters.keys()));
             for (name, gradient) in &gradients {
                 assert!(gradient.iter().any(|g| *g != 0.0), "{name} has a zero gradient");

@@ -13,9 +13,8 @@ use crate::csr::Csr;
 use crate::error::Result;
 use crate::nn::encoder::Architecture;
 use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Network, Optimiser, Update};
+use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
-use crate::nn::output_layer::LogLikelihood;
 use crate::options::{Options, options};
 use crate::split::HeldOut;
 use crate::train::{KlWeight, OnProgress, Pass, Schedule, Training};
@@ -66,7 +65,7 @@ pub(super) fn fit(
 ) -> Result<Fit> {
     let noise = Seeded(options.seed);
     let mut init = Init::new(options.seed, Purpose::Weights, Scheme::Xavier);
-    let network = Network::new(options.architecture(train.n_cols()), &mut init)?;
+    let network = Network::new(options.architecture(train.n_cols()), &mut init);
     let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
     let training = Training {
         optimiser: Optimiser::new(&network, options.learning_rate),
@@ -78,7 +77,7 @@ pub(super) fn fit(
         batch_size: options.batch_size,
         passes: 0,
         steps: 0,
-        memory: LogLikelihood::default(),
+        memory: Memory::default(),
     };
     let plan = [Pass::Train { update: Update::Both, dropout: options.dropout_rate, renew: false }];
     let schedule = Schedule { epochs: options.epochs, patience: options.patience };

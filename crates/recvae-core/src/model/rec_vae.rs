@@ -23,9 +23,8 @@ use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::nn::encoder::{Architecture, Encoder};
 use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Network, Optimiser, Update};
+use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Noise, Purpose, Seeded};
-use crate::nn::output_layer::LogLikelihood;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
@@ -152,16 +151,16 @@ impl RecVaeOptions {
         old_encoder: &Encoder<T>,
         train: &'a Csr,
         noise: &'a dyn Noise<T>,
-    ) -> Result<Training<'a, T>> {
+    ) -> Training<'a, T> {
         let composite = match self.prior {
             PriorKind::Standard => None,
             PriorKind::Composite => Some(Composite {
-                old: OldPosterior::of(old_encoder, train, self.latent_dim, self.batch_size)?,
+                old: OldPosterior::of(old_encoder, train, self.latent_dim, self.batch_size),
                 mixture_weights: self.mixture_weights,
                 wide_log_variance: self.wide_log_variance,
             }),
         };
-        Ok(Training {
+        Training {
             optimiser: Optimiser::new(&network, self.learning_rate),
             network,
             train,
@@ -174,8 +173,8 @@ impl RecVaeOptions {
             batch_size: self.batch_size,
             passes: 0,
             steps: 0,
-            memory: LogLikelihood::default(),
-        })
+            memory: Memory::default(),
+        }
     }
 }
 
@@ -187,10 +186,10 @@ pub(super) fn fit(
 ) -> Result<Fit> {
     let noise = Seeded(options.seed);
     let architecture = options.architecture(train.n_cols());
-    let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch))?;
+    let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch));
     let training = {
-        let old = Encoder::new(architecture, &mut Init::new(options.seed, Purpose::OldWeights, Scheme::Torch))?;
-        options.training(network, &old, train, &noise)?
+        let old = Encoder::new(architecture, &mut Init::new(options.seed, Purpose::OldWeights, Scheme::Torch));
+        options.training(network, &old, train, &noise)
     };
     let schedule = Schedule { epochs: options.epochs, patience: options.patience };
     let (network, epochs) = training.run(&options.plan(), schedule, validation, on_progress)?;

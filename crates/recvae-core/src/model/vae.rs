@@ -28,7 +28,7 @@ pub(super) fn load(
     architecture: Architecture,
     tensors: &dyn TensorSource,
 ) -> Result<Box<dyn Model>> {
-    let mut network = Network::new(architecture, &mut Init::zeros())?;
+    let mut network = Network::new(architecture, &mut Init::zeros());
     network.import(|name, shape| tensors.f32(name, shape))?;
     Ok(Box::new(Vae::new(kind, options, network)))
 }
@@ -58,6 +58,6 @@ impl Model for Vae {
             shape,
             data: TensorData::F32(values.into()),
         };
-        Ok(self.network.export()?.into_iter().map(tensor).collect())
+        Ok(self.network.export().into_iter().map(tensor).collect())
     }
 }

@@ -3,9 +3,6 @@
 //! Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1, arXiv 1412.6980; rounding
 //! and order of operations as PyTorch's `Adam`.
 
-use std::sync::Mutex;
-
-use candle_core::{CpuStorage, InplaceOp2, Layout};
 use rayon::prelude::*;
 
 use super::simd;
@@ -64,32 +61,5 @@ impl<T: Real> Moments<T> {
             .for_each(|(((parameters, gradient), first), second)| {
                 simd(|| step.update(parameters, gradient, first, second));
             });
-    }
-}
-
-/// [`Moments::step`] on a candle variable and its gradient.
-pub(crate) struct AdamOp<'a, T>(pub(crate) AdamStep<T>, pub(crate) &'a Mutex<Moments<T>>);
-
-impl<T: Real> InplaceOp2 for AdamOp<'_, T> {
-    fn name(&self) -> &'static str {
-        "adam"
-    }
-
-    fn cpu_fwd(
-        &self,
-        parameters: &mut CpuStorage,
-        parameters_layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> candle_core::Result<()> {
-        let gradient = super::ops::contiguous::<T>(gradient, gradient_layout)?;
-        let Some((start, end)) = parameters_layout.contiguous_offsets() else {
-            candle_core::bail!("adam: parameters are not contiguous")
-        };
-        let Some(parameters) = T::slice_mut(parameters) else { candle_core::bail!("adam: parameters of another type") };
-        let parameters = &mut parameters[start..end];
-        let mut moments = self.1.lock().map_err(|_| candle_core::Error::msg("adam: a step panicked before"))?;
-        moments.step(self.0, parameters, gradient);
-        Ok(())
     }
 }

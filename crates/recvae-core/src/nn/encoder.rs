@@ -5,16 +5,11 @@
 //! `h_k = layer_norm(swish(a_k))`, `a_(k+1) = W h_k + b + h_1 + … + h_k`, five layers, then one linear layer to mean and log
 //! variance side by side, `(batch, 2 latent)`.
 //!
-//! The dense part is one operation on candle's tape with its own backward. Tiles of users go through all layers on one
-//! thread, forward and back; the weights' gradients are then summed over the tiles in order. (Layer by layer on the tape,
-//! candle would add up the gradients of the skip connections in its own, spinning thread pool, which `threads` does not
-//! reach.)
+//! Tiles of users go through all dense layers on one thread, forward and back, while they are in its cache; the weights'
+//! gradients are then summed over the tiles in order.
 //!
 //! Source: Shenbin et al., "RecVAE", WSDM 2020, section 3.1, arXiv 1912.11160, and the authors' code.
 
-use std::sync::{Arc, Mutex, MutexGuard};
-
-use candle_core::{CpuStorage, CustomOp2, Layout, Shape, Tensor, Var};
 use rayon::prelude::*;
 
 use super::batch::SparseInput;
@@ -24,9 +19,7 @@ use super::layers::{
     LayerNorm, add, add_rows, linear, linear_backward, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward,
 };
 use super::matmul::{matmul_add, rows, rows_mut};
-use super::ops::{contiguous, tensor, with_values};
 use super::parameters::{Places, Start};
-use crate::error::Result;
 use crate::real::Real;
 
 const LAYER_NORM_EPSILON: f64 = 0.1;
@@ -61,16 +54,24 @@ const DEPTH: usize = NORM.len();
 
 pub(crate) struct Encoder<T> {
     pub(crate) input: InputLayer<T>,
-    /// All dense parameters.
-    pub(super) dense: Var,
-    pub(super) layers: Arc<DenseLayers>,
-    memory: Arc<Mutex<Vec<Tile<T>>>>,
+    /// All dense parameters, at the places that `layers` names.
+    pub(super) dense: Vec<T>,
+    pub(super) layers: DenseLayers,
 }
 
 /// What the dense layers are, apart from their numbers.
 pub(super) struct DenseLayers {
     architecture: Architecture,
     pub(super) places: Places,
+}
+
+/// What the way forward leaves for the way back, used again from batch to batch.
+pub(crate) struct EncoderMemory<T>(Vec<Tile<T>>);
+
+impl<T> Default for EncoderMemory<T> {
+    fn default() -> Self {
+        Self(vec![])
+    }
 }
 
 /// Activations and gradients of a tile of users.
@@ -94,7 +95,7 @@ impl<T> Default for Tile<T> {
 }
 
 impl<T: Real> Encoder<T> {
-    pub(crate) fn new(architecture: Architecture, init: &mut Init) -> Result<Self> {
+    pub(crate) fn new(architecture: Architecture, init: &mut Init) -> Self {
         let Architecture { n_items, hidden_dim, latent_dim, dense_encoder, .. } = architecture;
         let input = InputLayer::new(n_items, hidden_dim, init);
         let (mut places, mut values) = (Places::default(), Vec::<T>::new());
@@ -118,21 +119,23 @@ impl<T: Real> Encoder<T> {
             put("q1.weight", &[2 * latent_dim, hidden_dim], Start::Weights);
             put("q1.bias", &[2 * latent_dim], biases);
         }
-        let dense = Var::from_tensor(&tensor(values, &[places.len()])?)?;
-        Ok(Self { input, dense, layers: Arc::new(DenseLayers { architecture, places }), memory: Arc::default() })
+        Self { input, dense: values, layers: DenseLayers { architecture, places } }
     }
 
-    /// Mean and log variance, side by side, from what the input layer gave, on the tape.
-    pub(super) fn posterior(&self, hidden: &Tensor) -> Result<Tensor> {
-        let op = DenseOp { layers: Arc::clone(&self.layers), memory: Arc::clone(&self.memory) };
-        Ok(hidden.apply_op2(self.dense.as_tensor(), op)?)
+    /// Mean and log variance, side by side, shape `(users, 2 latent)`.
+    pub(crate) fn forward(&self, input: &SparseInput<T>, memory: &mut EncoderMemory<T>) -> Vec<T> {
+        self.layers.forward(&self.input.forward(input), &self.dense, &mut memory.0)
     }
 
-    /// Mean and log variance, side by side, shape `(users, 2 latent)`, off the tape.
-    pub(crate) fn encode(&self, input: &SparseInput<T>) -> Result<Vec<T>> {
-        let hidden = self.input.forward(input);
-        let mut memory = vec![];
-        Ok(with_values(&self.dense, |dense| Ok(self.layers.forward(&hidden, dense, &mut memory)))?)
+    /// [`Self::forward`] without a way back.
+    pub(crate) fn encode(&self, input: &SparseInput<T>) -> Vec<T> {
+        self.forward(input, &mut EncoderMemory::default())
+    }
+
+    /// Gradients with respect to what the input layer gave and to the dense parameters, after [`Self::forward`] of the same
+    /// batch, from that with respect to its result.
+    pub(super) fn backward(&self, gradient: &[T], memory: &mut EncoderMemory<T>) -> (Vec<T>, Vec<T>) {
+        self.layers.backward(gradient, &self.dense, &mut memory.0)
     }
 }
 
@@ -185,7 +188,8 @@ impl DenseLayers {
                 }
             }
         } else {
-            tanh(hidden, &mut tile.out[0]);
+            tile.out[0].copy_from_slice(hidden);
+            tanh(&mut tile.out[0]);
         }
         let [weight, bias] = self.head();
         linear(&tile.out[depth - 1], &dense[weight], &dense[bias], posterior);
@@ -277,53 +281,5 @@ impl DenseLayers {
                 }
             }
         });
-    }
-}
-
-/// The dense layers on candle's tape: hidden `(batch, hidden)` and flat parameters to `(batch, 2 latent)`.
-struct DenseOp<T> {
-    layers: Arc<DenseLayers>,
-    memory: Arc<Mutex<Vec<Tile<T>>>>,
-}
-
-impl<T> DenseOp<T> {
-    fn memory(&self) -> candle_core::Result<MutexGuard<'_, Vec<Tile<T>>>> {
-        self.memory.lock().map_err(|_| candle_core::Error::msg("encoder: a step panicked before"))
-    }
-}
-
-impl<T: Real> CustomOp2 for DenseOp<T> {
-    fn name(&self) -> &'static str {
-        "encoder"
-    }
-
-    fn cpu_fwd(
-        &self,
-        hidden: &CpuStorage,
-        hidden_layout: &Layout,
-        dense: &CpuStorage,
-        dense_layout: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (hidden, dense) = (contiguous::<T>(hidden, hidden_layout)?, contiguous(dense, dense_layout)?);
-        let posterior = self.layers.forward(hidden, dense, &mut *self.memory()?);
-        let width = 2 * self.layers.architecture.latent_dim;
-        let shape = Shape::from((posterior.len() / width, width));
-        Ok((T::to_cpu_storage_owned(posterior), shape))
-    }
-
-    fn bwd(
-        &self,
-        hidden: &Tensor,
-        dense: &Tensor,
-        _posterior: &Tensor,
-        gradient: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let mut memory = self.memory()?;
-        with_values(gradient, |gradient: &[T]| {
-            with_values(dense, |values| {
-                let (hidden_gradient, dense_gradient) = self.layers.backward(gradient, values, &mut memory);
-                Ok((Some(tensor(hidden_gradient, hidden.dims())?), Some(tensor(dense_gradient, dense.dims())?)))
-            })
-        })
     }
 }

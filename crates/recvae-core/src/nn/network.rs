@@ -8,21 +8,16 @@
 //! | encoder | 5 layers; each layer's pre-activation is added to the sum of all earlier outputs; swish, layer norm | one tanh layer |
 //! | decoder | linear | one tanh layer, then linear |
 
-use std::sync::Mutex;
-
-use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
-
-use super::adam::{AdamOp, AdamStep, Moments};
+use super::adam::{AdamStep, Moments};
 use super::batch::SparseInput;
-use super::decoder::{Decoder, join_last_column, split_last_column};
-use super::encoder::{Architecture, Encoder};
+use super::decoder::Decoder;
+use super::encoder::{Architecture, Encoder, EncoderMemory};
 use super::init::Init;
 use super::input_layer::InputMoments;
-use super::ops::{Loss, Prior, Sample, tensor, values, with_values};
 use super::output_layer::{LogLikelihood, OutputMoments, Want};
 use super::parameters::Places;
-use crate::error::{Error, Result};
+use super::sample::Sample;
+use crate::error::Result;
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores};
 
@@ -53,123 +48,109 @@ pub(crate) struct Batch<'a, T> {
     /// What is to be reconstructed.
     pub(crate) histories: &'a [&'a [u32]],
     pub(crate) input: &'a SparseInput<T>,
-    /// Standard normal numbers, shape `(batch, latent)`.
-    pub(crate) noise: Vec<T>,
-    /// Weight of each user's KL term.
-    pub(crate) kl_weights: Vec<T>,
+    /// How a latent vector is drawn from each posterior, and what that is pulled to.
+    pub(crate) sample: Sample<T>,
+}
+
+/// What steps use again and again instead of allocating it.
+#[derive(Default)]
+pub(crate) struct Memory<T> {
+    encoder: EncoderMemory<T>,
+    output: LogLikelihood<T>,
 }
 
 /// Loss and gradients of a batch.
 pub(crate) struct Backward<T> {
     /// Mean log-likelihood per user.
     pub(crate) log_likelihood: f64,
-    /// Mean weighted KL term per user; 0 with [`Prior::Free`].
+    /// Mean weighted KL term per user; 0 with [`Prior::Free`](super::sample::Prior::Free).
     pub(crate) kl: f64,
     /// Mean and log variance of the batch, side by side, shape `(batch, 2 latent)`.
-    pub(crate) posterior: Tensor,
+    pub(crate) posterior: Vec<T>,
     update: Update,
-    /// Where anything but the output layer is updated.
-    gradients: Option<GradStore>,
-    input_hidden: Tensor,
+    /// With respect to what the input layer gave and to the encoder's dense parameters.
+    encoder: Option<(Vec<T>, Vec<T>)>,
+    /// With respect to the decoder's dense parameters.
+    decoder: Option<Vec<T>>,
     output_hidden: Vec<T>,
 }
 
 impl<T: Real> Network<T> {
-    pub(crate) fn new(architecture: Architecture, init: &mut Init) -> Result<Self> {
-        let (encoder, decoder) = (Encoder::new(architecture, init)?, Decoder::new(architecture, init)?);
-        Ok(Self { architecture, encoder, decoder })
+    pub(crate) fn new(architecture: Architecture, init: &mut Init) -> Self {
+        let (encoder, decoder) = (Encoder::new(architecture, init), Decoder::new(architecture, init));
+        Self { architecture, encoder, decoder }
     }
 
-    /// The loss, mean over the batch of weighted KL term minus log-likelihood, and what its gradient needs. The encoder's
-    /// part is computed only if the encoder is updated, the output layer's only if the decoder is.
-    pub(crate) fn backward(
-        &self,
-        batch: Batch<'_, T>,
-        prior: Prior<T>,
-        update: Update,
-        memory: &mut LogLikelihood<T>,
-    ) -> Result<Backward<T>> {
-        let Batch { histories, input, noise, kl_weights } = batch;
-        let size = histories.len();
-        let want = Want {
-            hidden_gradient: update != Update::Decoder || self.decoder.hidden.is_some(),
-            weight_gradient: update != Update::Encoder,
-        };
-        let input_hidden = tensor(self.encoder.input.forward(input), &[size, self.architecture.hidden_dim])?;
-        let input_hidden = Var::from_tensor(&input_hidden)?.into_inner();
-        let mut posterior = self.encoder.posterior(&input_hidden)?;
-        if update == Update::Decoder {
-            posterior = posterior.detach();
+    /// The loss, mean over the batch of weighted KL term minus log-likelihood, and its gradients. The encoder's are computed
+    /// only if the encoder is updated, the decoder's only if the decoder is.
+    pub(crate) fn backward(&self, batch: &Batch<'_, T>, update: Update, memory: &mut Memory<T>) -> Backward<T> {
+        let Batch { histories, input, sample } = batch;
+        let (update_encoder, update_decoder) = (update != Update::Decoder, update != Update::Encoder);
+        let posterior = self.encoder.forward(input, &mut memory.encoder);
+        let (z, kl) = sample.forward(&posterior);
+        let latent = self.decoder.hidden.as_ref().map(|_| z.clone());
+        let output_hidden = self.decoder.hidden(z);
+        let want = Want { hidden_gradient: update_encoder || latent.is_some(), weight_gradient: update_decoder };
+        self.decoder.output.log_likelihood(&output_hidden, histories, want, &mut memory.output);
+        let share = T::of(1.0 / histories.len() as f64);
+        let mut gradient: Vec<T> = memory.output.hidden_gradient.iter().map(|&slope| -(slope * share)).collect();
+        let mut decoder = None;
+        if let (Some(layer), Some(latent)) = (&self.decoder.hidden, latent) {
+            let (z_gradient, dense) = layer.backward(&latent, &output_hidden, gradient);
+            gradient = z_gradient;
+            decoder = update_decoder.then_some(dense);
         }
-        let z = Sample { noise, kl_weights, prior }.apply(&posterior)?;
-        let rows = self.decoder.hidden(&z)?;
-        let width = self.decoder.output.width;
-        let (output_hidden, kl) = with_values(&rows, |rows: &[T]| Ok(split_last_column(rows, width + 1)))?;
-        self.decoder.output.log_likelihood(&output_hidden, histories, want, memory);
-        let mean = |values: &[T]| values.iter().map(|value| value.to_f64()).sum::<f64>() / size as f64;
-        let (log_likelihood, kl) = (mean(&memory.value), mean(&kl));
-        let mut gradients = None;
-        if want.hidden_gradient {
-            let share = T::of(1.0 / size as f64);
-            let mut gradient = join_last_column(&memory.hidden_gradient, &vec![-T::ONE; size]);
-            gradient.iter_mut().for_each(|value| *value *= -share);
-            let loss = Loss { value: T::of(kl - log_likelihood), gradient }.apply(&rows)?;
-            gradients = Some(loss.backward()?);
-        }
-        let posterior = posterior.detach();
-        Ok(Backward { log_likelihood, kl, posterior, update, gradients, input_hidden, output_hidden })
+        let encoder = update_encoder.then(|| {
+            let gradient = sample.backward(&posterior, &gradient, share);
+            self.encoder.backward(&gradient, &mut memory.encoder)
+        });
+        let mean = |values: &[T]| values.iter().map(|value| value.to_f64()).sum::<f64>() / histories.len() as f64;
+        let (log_likelihood, kl) = (mean(&memory.output.value), mean(&kl));
+        Backward { log_likelihood, kl, posterior, update, encoder, decoder, output_hidden }
     }
 
-    /// One Adam step by the gradients of a batch, whose histories and input are given again.
+    /// One Adam step by the gradients of a batch.
     pub(crate) fn step(
         &mut self,
-        histories: &[&[u32]],
-        input: &SparseInput<T>,
-        backward: Backward<T>,
-        memory: &LogLikelihood<T>,
+        batch: &Batch<'_, T>,
+        backward: &Backward<T>,
+        memory: &Memory<T>,
         optimiser: &mut Optimiser<T>,
-    ) -> Result<()> {
-        let step_var = |var: &Var, moments: &Mutex<Moments<T>>, step| {
-            let gradient = backward.gradient(var)?;
-            Ok::<_, Error>(var.as_tensor().inplace_op2(gradient, &AdamOp(step, moments))?)
-        };
-        if backward.update != Update::Decoder {
+    ) {
+        if let Some((hidden, dense)) = &backward.encoder {
             optimiser.encoder_steps += 1;
             let step = AdamStep::new(optimiser.learning_rate, optimiser.encoder_steps);
-            step_var(&self.encoder.dense, &optimiser.encoder, step)?;
-            with_values(backward.gradient(&backward.input_hidden)?, |gradient| {
-                self.encoder.input.step(input, gradient, &mut optimiser.input, step);
-                Ok(())
-            })?;
+            optimiser.encoder.step(step, &mut self.encoder.dense, dense);
+            self.encoder.input.step(batch.input, hidden, &mut optimiser.input, step);
         }
         if backward.update != Update::Encoder {
             optimiser.decoder_steps += 1;
             let step = AdamStep::new(optimiser.learning_rate, optimiser.decoder_steps);
-            if let (Some(hidden), Some(moments)) = (&self.decoder.hidden, &optimiser.decoder) {
-                step_var(&hidden.dense, moments, step)?;
+            if let (Some(layer), Some(dense)) = (&mut self.decoder.hidden, &backward.decoder) {
+                optimiser.decoder.step(step, &mut layer.dense, dense);
             }
-            self.decoder.output.step(&backward.output_hidden, histories, memory, &mut optimiser.output, step);
+            let moments = &mut optimiser.output;
+            self.decoder.output.step(&backward.output_hidden, batch.histories, &memory.output, moments, step);
         }
-        Ok(())
     }
 
     /// Scores of a block of users: the logits at the mean of the posterior, shape `(users, n_items)`.
-    pub(crate) fn logits(&self, histories: &[&[u32]], out: &mut [T]) -> Result<()> {
+    pub(crate) fn logits(&self, histories: &[&[u32]], out: &mut [T]) {
         let latent = self.architecture.latent_dim;
-        let posterior = self.encoder.encode(&SparseInput::clean(histories.iter().copied()))?;
-        let means: Vec<T> = posterior.chunks_exact(2 * latent).flat_map(|row| &row[..latent]).copied().collect();
-        self.decoder.logits(&means, out)
+        let posterior = self.encoder.encode(&SparseInput::clean(histories.iter().copied()));
+        let means = posterior.chunks_exact(2 * latent).flat_map(|row| &row[..latent]).copied().collect();
+        self.decoder.logits(means, out);
     }
 
     /// The flat parameters with their places.
-    fn flat(&self) -> impl Iterator<Item = (&'static str, &Places, &Var)> {
+    fn flat(&self) -> impl Iterator<Item = (&'static str, &Places, &Vec<T>)> {
         let encoder = ("encoder", &self.encoder.layers.places, &self.encoder.dense);
         let decoder = self.decoder.hidden.iter().map(|hidden| ("decoder", &hidden.places, &hidden.dense));
         std::iter::once(encoder).chain(decoder)
     }
 
     /// A copy of every parameter, in a fixed order.
-    pub(crate) fn export(&self) -> Result<Vec<Parameter<T>>> {
+    pub(crate) fn export(&self) -> Vec<Parameter<T>> {
         let Architecture { n_items, hidden_dim, .. } = self.architecture;
         let (input, output) = (&self.encoder.input, &self.decoder.output);
         let parameter = |name: &str, shape: &[usize], values: &[T]| Parameter {
@@ -183,13 +164,12 @@ impl<T: Real> Network<T> {
             parameter("decoder.output.weight", &[n_items, output.width], &output.weight),
             parameter("decoder.output.bias", &[n_items], &output.bias),
         ];
-        for (part, places, var) in self.flat() {
-            let values: Vec<T> = values(var)?;
-            all.extend(
-                places.iter().map(|(name, shape, place)| parameter(&format!("{part}.{name}"), shape, &values[place])),
-            );
+        for (part, places, values) in self.flat() {
+            let named =
+                places.iter().map(|(name, shape, place)| parameter(&format!("{part}.{name}"), shape, &values[place]));
+            all.extend(named);
         }
-        Ok(all)
+        all
     }
 
     /// Overwrites every parameter by what `read` has under its name and shape.
@@ -200,21 +180,17 @@ impl<T: Real> Network<T> {
         self.encoder.input.bias = read("encoder.input.bias", &[hidden_dim])?;
         self.decoder.output.weight = read("decoder.output.weight", &[n_items, width])?;
         self.decoder.output.bias = read("decoder.output.bias", &[n_items])?;
-        for (part, places, var) in self.flat() {
-            let mut flat = Vec::with_capacity(places.len());
-            for (name, shape, _) in places.iter() {
-                flat.extend(read(&format!("{part}.{name}"), shape)?);
+        let mut fill = |part: &str, places: &Places, values: &mut [T]| {
+            for (name, shape, place) in places.iter() {
+                values[place].copy_from_slice(&read(&format!("{part}.{name}"), shape)?);
             }
-            var.set(&tensor(flat, &[places.len()])?)?;
+            Ok(())
+        };
+        fill("encoder", &self.encoder.layers.places, &mut self.encoder.dense)?;
+        if let Some(hidden) = &mut self.decoder.hidden {
+            fill("decoder", &hidden.places, &mut hidden.dense)?;
         }
         Ok(())
-    }
-}
-
-impl<T: Real> Backward<T> {
-    fn gradient(&self, of: &Tensor) -> Result<&Tensor> {
-        let gradient = self.gradients.as_ref().and_then(|gradients| gradients.get(of));
-        gradient.ok_or_else(|| Error::Internal("a parameter has no gradient".into()))
     }
 }
 
@@ -225,7 +201,8 @@ impl Scorer for Network<f32> {
 
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         check_scores(histories, self.n_items(), scores)?;
-        self.logits(histories, scores)
+        self.logits(histories, scores);
+        Ok(())
     }
 }
 
@@ -235,21 +212,20 @@ pub(crate) struct Optimiser<T> {
     encoder_steps: u64,
     decoder_steps: u64,
     input: InputMoments<T>,
-    encoder: Mutex<Moments<T>>,
-    decoder: Option<Mutex<Moments<T>>>,
+    encoder: Moments<T>,
+    decoder: Moments<T>,
     output: OutputMoments<T>,
 }
 
 impl<T: Real> Optimiser<T> {
     pub(crate) fn new(network: &Network<T>, learning_rate: f64) -> Self {
-        let moments = |var: &Var| Mutex::new(Moments::zeros(var.elem_count()));
         Self {
             learning_rate,
             encoder_steps: 0,
             decoder_steps: 0,
             input: InputMoments::zeros(&network.encoder.input),
-            encoder: moments(&network.encoder.dense),
-            decoder: network.decoder.hidden.as_ref().map(|hidden| moments(&hidden.dense)),
+            encoder: Moments::zeros(network.encoder.dense.len()),
+            decoder: Moments::zeros(network.decoder.hidden.as_ref().map_or(0, |hidden| hidden.dense.len())),
             output: OutputMoments::zeros(&network.decoder.output),
         }
     }
@@ -260,25 +236,28 @@ impl<T: Real> Network<T> {
     /// The gradient of every parameter that the update reaches, by its name.
     pub(crate) fn gradients(
         &self,
-        histories: &[&[u32]],
-        input: &SparseInput<T>,
+        batch: &Batch<'_, T>,
         backward: &Backward<T>,
-        memory: &LogLikelihood<T>,
+        memory: &Memory<T>,
     ) -> std::collections::BTreeMap<String, Vec<T>> {
         let mut all = std::collections::BTreeMap::new();
-        let (encoder, decoder) = (backward.update != Update::Decoder, backward.update != Update::Encoder);
-        for (part, places, var) in self.flat().filter(|(part, ..)| if *part == "encoder" { encoder } else { decoder }) {
-            let flat: Vec<T> = values(backward.gradient(var).unwrap()).unwrap();
-            all.extend(places.iter().map(|(name, _, place)| (format!("{part}.{name}"), flat[place].to_vec())));
+        for (part, places, _) in self.flat() {
+            let gradient = match part {
+                "encoder" => backward.encoder.as_ref().map(|(_, dense)| dense),
+                _ => backward.decoder.as_ref(),
+            };
+            if let Some(gradient) = gradient {
+                all.extend(places.iter().map(|(name, _, place)| (format!("{part}.{name}"), gradient[place].to_vec())));
+            }
         }
-        if encoder {
-            let hidden: Vec<T> = values(backward.gradient(&backward.input_hidden).unwrap()).unwrap();
-            let (weight, bias) = self.encoder.input.gradients(input, &hidden);
+        if let Some((hidden, _)) = &backward.encoder {
+            let (weight, bias) = self.encoder.input.gradients(batch.input, hidden);
             all.insert("encoder.input.weight".into(), weight);
             all.insert("encoder.input.bias".into(), bias);
         }
-        if decoder {
-            let (weight, bias) = self.decoder.output.gradients(&backward.output_hidden, histories, memory);
+        if backward.update != Update::Encoder {
+            let output = &self.decoder.output;
+            let (weight, bias) = output.gradients(&backward.output_hidden, batch.histories, &memory.output);
             all.insert("decoder.output.weight".into(), weight);
             all.insert("decoder.output.bias".into(), bias);
         }

@@ -1,4 +1,4 @@
-//! The dense parameters of an encoder or decoder: one flat vector on candle's tape, with a name and a place for each tensor.
+//! The dense parameters of an encoder or decoder: one flat vector, with a name and a place in it for each tensor.
 
 use std::ops::Range;
 
@@ -48,9 +48,5 @@ impl Places {
 
     pub(super) fn place(&self, name: &str) -> Range<usize> {
         self.entries.iter().find(|entry| entry.0 == name).map_or(0..0, |entry| entry.2.clone())
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.entries.last().map_or(0, |entry| entry.2.end)
     }
 }

@@ -1,14 +1,12 @@
 //! From a posterior to a sample and its KL term.
 //!
-//! The input has shape `(batch, 2 latent)`, mean and log variance side by side; the output has `(batch, latent + 1)`:
-//! `z = mean + exp(log variance / 2) * noise`, and in the last column the user's weighted KL term. That is analytic against
-//! N(0, I), and one sample's worth, with the same `z`, against RecVAE's composite prior.
+//! The posterior has shape `(batch, 2 latent)`, mean and log variance side by side; the sample is
+//! `z = mean + exp(log variance / 2) * noise` of shape `(batch, latent)`. The user's KL term is analytic against N(0, I), and
+//! one sample's worth, with the same `z`, against RecVAE's composite prior.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{contiguous, tensor, with_values};
-use crate::nn::simd;
+use super::simd;
 use crate::real::Real;
 
 /// What the posterior is pulled to.
@@ -81,7 +79,7 @@ impl<T: Real> CompositePrior<T> {
     }
 }
 
-/// The operation with everything that it takes besides the posterior.
+/// Everything that is needed besides the posterior.
 pub(crate) struct Sample<T> {
     /// Standard normal numbers, shape `(batch, latent)`.
     pub(crate) noise: Vec<T>,
@@ -91,8 +89,30 @@ pub(crate) struct Sample<T> {
 }
 
 impl<T: Real> Sample<T> {
-    pub(crate) fn apply(self, posterior: &Tensor) -> Result<Tensor> {
-        posterior.apply_op1(self)
+    /// `z`, and each user's weighted KL term.
+    pub(crate) fn forward(&self, posterior: &[T]) -> (Vec<T>, Vec<T>) {
+        let latent = self.latent_dim();
+        let (mut z, mut kl) = (vec![T::ZERO; self.noise.len()], vec![T::ZERO; self.kl_weights.len()]);
+        z.par_chunks_mut(latent)
+            .zip(&mut kl)
+            .zip(posterior.par_chunks(2 * latent))
+            .enumerate()
+            .for_each(|(row, ((z, kl), posterior))| simd(|| *kl = self.forward_row(row, posterior, z)));
+        (z, kl)
+    }
+
+    /// The gradient with respect to the posterior, from that with respect to `z` and that with respect to every KL term.
+    pub(crate) fn backward(&self, posterior: &[T], z_gradient: &[T], kl_gradient: T) -> Vec<T> {
+        let latent = self.latent_dim();
+        let mut out = vec![T::ZERO; posterior.len()];
+        out.par_chunks_mut(2 * latent)
+            .zip(posterior.par_chunks(2 * latent))
+            .zip(z_gradient.par_chunks(latent))
+            .enumerate()
+            .for_each(|(row, ((out, posterior), gradient))| {
+                simd(|| self.backward_row(row, posterior, gradient, kl_gradient, out));
+            });
+        out
     }
 
     fn latent_dim(&self) -> usize {
@@ -105,11 +125,11 @@ impl<T: Real> Sample<T> {
         mean + (log_variance * T::of(0.5)).e_to() * noise
     }
 
-    /// Fills a row by `z` and the KL term.
-    fn forward_row(&self, row: usize, posterior: &[T], out: &mut [T]) {
+    /// Fills a row of `z` and gives back the KL term.
+    #[inline(always)]
+    fn forward_row(&self, row: usize, posterior: &[T], z: &mut [T]) -> T {
         let latent = self.latent_dim();
         let (mean, log_variance) = posterior.split_at(latent);
-        let (z, kl) = out.split_at_mut(latent);
         let noise = &self.noise[row * latent..][..latent];
         for (((z, &mean), &log_variance), &noise) in z.iter_mut().zip(mean).zip(log_variance).zip(noise) {
             *z = Self::draw(mean, log_variance, noise);
@@ -132,18 +152,17 @@ impl<T: Real> Sample<T> {
                 }
             }
         }
-        kl[0] = sum * self.kl_weights[row];
+        sum * self.kl_weights[row]
     }
 
-    /// Turns the gradient of a row with respect to `z` and the KL term into that with respect to the posterior.
     #[inline(always)]
-    fn backward_row(&self, row: usize, posterior: &[T], gradient: &[T], out: &mut [T]) {
+    fn backward_row(&self, row: usize, posterior: &[T], z_gradient: &[T], kl_gradient: T, out: &mut [T]) {
         let latent = self.latent_dim();
         let half = T::of(0.5);
         let (mean, log_variance) = posterior.split_at(latent);
         let (mean_out, log_variance_out) = out.split_at_mut(latent);
         let noise = &self.noise[row * latent..][..latent];
-        let weight = gradient[latent] * self.kl_weights[row];
+        let weight = kl_gradient * self.kl_weights[row];
         let composite = match &self.prior {
             Prior::Composite(prior) => {
                 Some((prior, prior.log_weights(), prior.old[row * 2 * latent..][..2 * latent].split_at(latent)))
@@ -152,7 +171,7 @@ impl<T: Real> Sample<T> {
         };
         for at in 0..latent {
             let deviation = (log_variance[at] * half).e_to();
-            let mut z_slope = gradient[at];
+            let mut z_slope = z_gradient[at];
             let (mut mean_slope, mut log_variance_slope) = (T::ZERO, T::ZERO);
             if let Some((prior, log_weights, (old_mean, old_log_variance))) = composite {
                 let z = Self::draw(mean[at], log_variance[at], noise[at]);
@@ -171,45 +190,15 @@ impl<T: Real> Sample<T> {
     }
 }
 
-impl<T: Real> CustomOp1 for Sample<T> {
-    fn name(&self) -> &'static str {
-        "sample"
-    }
-
-    fn cpu_fwd(&self, posterior: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let posterior = contiguous::<T>(posterior, layout)?;
-        let (batch, latent) = (self.kl_weights.len(), self.latent_dim());
-        let mut out = vec![T::ZERO; batch * (latent + 1)];
-        out.par_chunks_mut(latent + 1)
-            .zip(posterior.par_chunks(2 * latent))
-            .enumerate()
-            .for_each(|(row, (out, posterior))| simd(|| self.forward_row(row, posterior, out)));
-        Ok((T::to_cpu_storage_owned(out), Shape::from((batch, latent + 1))))
-    }
-
-    fn bwd(&self, posterior: &Tensor, _out: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let latent = self.latent_dim();
-        let mut out = vec![T::ZERO; posterior.elem_count()];
-        with_values(posterior, |posterior: &[T]| {
-            with_values(gradient, |gradient: &[T]| {
-                out.par_chunks_mut(2 * latent)
-                    .zip(posterior.par_chunks(2 * latent))
-                    .zip(gradient.par_chunks(latent + 1))
-                    .enumerate()
-                    .for_each(|(row, ((out, posterior), gradient))| {
-                        simd(|| self.backward_row(row, posterior, gradient, out));
-                    });
-                Ok(())
-            })
-        })?;
-        tensor(out, posterior.dims()).map(Some)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{check_gradients, sample, values};
     use super::*;
+    use crate::random::Stream;
+
+    fn numbers(seed: u64, n: usize) -> Vec<f64> {
+        let mut random = Stream::new(seed, 0);
+        (0..n).map(|_| 2.0 * random.uniform() - 1.0).collect()
+    }
 
     fn composite(old: Vec<f64>, mixture_weights: [f64; 3]) -> Prior<f64> {
         Prior::Composite(CompositePrior { old, mixture_weights, wide_log_variance: 10.0 })
@@ -217,37 +206,52 @@ mod tests {
 
     #[test]
     fn gradients_agree_with_differences() {
-        let op = |prior| Sample { noise: sample(4, &[3, 4]).0, kl_weights: vec![0.3, 1.0, 2.0], prior };
-        let old = || sample(7, &[3, 8]).0;
-        let inputs = [sample(1, &[3, 8])];
-        check_gradients(&inputs, |t| op(Prior::Free).apply(&t[0]));
-        check_gradients(&inputs, |t| op(Prior::Standard).apply(&t[0]));
-        check_gradients(&inputs, |t| op(composite(old(), [0.15, 0.75, 0.1])).apply(&t[0]));
-        check_gradients(&inputs, |t| op(composite(old(), [0.0, 1.0, 0.0])).apply(&t[0]));
+        let priors = [
+            Prior::Free,
+            Prior::Standard,
+            composite(numbers(7, 24), [0.15, 0.75, 0.1]),
+            composite(numbers(7, 24), [0.0, 1.0, 0.0]),
+        ];
+        let (posterior, z_gradient, kl_gradient) = (numbers(1, 24), numbers(2, 12), 0.7);
+        for prior in priors {
+            let sample = Sample { noise: numbers(4, 12), kl_weights: vec![0.3, 1.0, 2.0], prior };
+            let value = |posterior: &[f64]| {
+                let (z, kl) = sample.forward(posterior);
+                let linear = z.iter().zip(&z_gradient).map(|(z, g)| z * g).sum::<f64>();
+                linear + kl_gradient * kl.iter().sum::<f64>()
+            };
+            let gradient = sample.backward(&posterior, &z_gradient, kl_gradient);
+            for (at, &slope) in gradient.iter().enumerate() {
+                let moved = |by: f64| {
+                    let mut posterior = posterior.clone();
+                    posterior[at] += by;
+                    value(&posterior)
+                };
+                let step = 1e-5;
+                let difference = (moved(step) - moved(-step)) / (2.0 * step);
+                // step^2 times the third derivative, and eps over the step: near 1e-10.
+                assert!((difference - slope).abs() < 1e-7 * (1.0 + slope.abs()), "{at}: {difference} against {slope}");
+            }
+        }
     }
 
     #[test]
     fn against_itself_the_term_is_zero() {
-        let (posterior, shape) = sample(7, &[3, 8]);
+        let posterior = numbers(7, 24);
         let prior = composite(posterior.clone(), [0.0, 1.0, 0.0]);
-        let op = Sample { noise: sample(4, &[3, 4]).0, kl_weights: vec![1.0; 3], prior };
-        let out: Vec<f64> = values(&op.apply(&tensor(posterior, &shape).unwrap()).unwrap()).unwrap();
-        assert!(out.chunks(5).all(|row| row[4].abs() < 1e-14), "{out:?}");
+        let (_, kl) = Sample { noise: numbers(4, 12), kl_weights: vec![1.0; 3], prior }.forward(&posterior);
+        assert!(kl.iter().all(|kl| kl.abs() < 1e-14), "{kl:?}");
     }
 
     #[test]
     fn the_sample_s_term_is_the_analytic_one_on_average() {
         // Standard component alone; 200,000 samples of one coordinate: a standard error of about .003.
         let n = 200_000;
-        let (mean, log_variance) = (0.4, -0.6);
-        let mut random = crate::random::Stream::new(5, 0);
+        let mut random = Stream::new(5, 0);
         let noise: Vec<f64> = (0..n).map(|_| random.normal()).collect();
-        let posterior = [vec![mean; n], vec![log_variance; n]].concat();
-        let posterior = tensor(posterior, &[1, 2 * n]).unwrap();
-        let term = |prior| {
-            let op = Sample { noise: noise.clone(), kl_weights: vec![1.0 / n as f64], prior };
-            values::<f64>(&op.apply(&posterior).unwrap()).unwrap()[n]
-        };
+        let posterior = [vec![0.4; n], vec![-0.6; n]].concat();
+        let term =
+            |prior| Sample { noise: noise.clone(), kl_weights: vec![1.0 / n as f64], prior }.forward(&posterior).1[0];
         let (sampled, analytic) = (term(composite(vec![0.0; 2 * n], [1.0, 0.0, 0.0])), term(Prior::Standard));
         assert!((sampled - analytic).abs() < 0.01, "{sampled} against {analytic}");
     }
