@@ -5,7 +5,9 @@
 use std::fs;
 use std::sync::Mutex;
 
-use recvae_core::{Like, Options, ReadOptions, SynthOptions, Threads, read_interactions, synth, write_synth};
+use recvae_core::{
+    Like, Options, ReadOptions, SynthOptions, Threads, Thresholds, read_interactions, synth, write_synth,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -49,7 +51,11 @@ fn the_seed_alone_decides() {
             let bytes = fs::read(&path).unwrap();
             assert_eq!(bytes[..2] == [0x1f, 0x8b], name == "a.csv.gz");
             assert_eq!(*first.get_or_insert_with(|| bytes.clone()), bytes, "{name} by {threads} threads");
-            assert_eq!(read_interactions(&path, &ReadOptions::default()).unwrap(), data, "{name}");
+            assert_eq!(
+                read_interactions(&path, &ReadOptions::default(), &Thresholds::default()).unwrap(),
+                data,
+                "{name}"
+            );
         }
     }
 }
