@@ -45,6 +45,7 @@ mod nn;
 mod real;
 mod recommender;
 mod train;
+mod vectorised;
 
 #[cfg(test)]
 mod test_support;

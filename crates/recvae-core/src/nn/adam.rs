@@ -5,8 +5,8 @@
 
 use rayon::prelude::*;
 
-use super::simd;
 use crate::real::Real;
+use crate::vectorised::vectorised;
 
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
@@ -25,16 +25,17 @@ impl<T: Real> AdamStep<T> {
         let power = |beta: f64| 1.0 - beta.powf(step as f64);
         Self { step_size: T::of(learning_rate / power(BETA_1)), root_bias_correction: T::of(power(BETA_2).sqrt()) }
     }
+}
 
+vectorised! {
     /// Updates parameters and both moments by the gradient; all four have one length.
-    #[inline(always)]
-    pub(crate) fn update(self, parameters: &mut [T], gradient: &[T], first: &mut [T], second: &mut [T]) {
+    pub(crate) fn update(step: AdamStep<T>, parameters: &mut [T], gradient: &[T], first: &mut [T], second: &mut [T]) {
         let (one_minus_1, beta_2, one_minus_2) = (T::of(1.0 - BETA_1), T::of(BETA_2), T::of(1.0 - BETA_2));
         let epsilon = T::of(EPSILON);
         for (((p, &g), m), v) in parameters.iter_mut().zip(gradient).zip(first).zip(second) {
             *m += (g - *m) * one_minus_1;
             *v = *v * beta_2 + g * g * one_minus_2;
-            *p -= self.step_size * *m / (v.root() / self.root_bias_correction + epsilon);
+            *p -= step.step_size * *m / (v.root() / step.root_bias_correction + epsilon);
         }
     }
 }
@@ -59,7 +60,7 @@ impl<T: Real> Moments<T> {
             .zip(self.first.par_chunks_mut(PIECE))
             .zip(self.second.par_chunks_mut(PIECE))
             .for_each(|(((parameters, gradient), first), second)| {
-                simd(|| step.update(parameters, gradient, first, second));
+                update(step, parameters, gradient, first, second);
             });
     }
 }

@@ -16,11 +16,12 @@ use super::batch::SparseInput;
 use super::init::Init;
 use super::input_layer::InputLayer;
 use super::layers::{
-    LayerNorm, add, add_rows, linear, linear_backward, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward,
+    LayerNorm, linear, linear_backward, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward,
 };
 use super::matmul::{matmul_add, rows, rows_mut};
 use super::parameters::{Places, Start};
 use crate::real::Real;
+use crate::vectorised::{add, add_rows};
 
 const LAYER_NORM_EPSILON: f64 = 0.1;
 /// Users of a tile.
@@ -224,6 +225,7 @@ impl DenseLayers {
         norm_gradients.resize(2 * DEPTH * hidden_dim, T::ZERO);
         sum.clear();
         sum.resize(hidden_gradient.len(), T::ZERO);
+        let mut row = vec![T::ZERO; hidden_dim];
         for layer in (0..DEPTH).rev() {
             // h_k went into the next layer and, but for the last, into the sum.
             if layer + 1 < DEPTH {
@@ -232,7 +234,7 @@ impl DenseLayers {
             let norm_gradients = &mut norm_gradients[2 * layer * hidden_dim..][..2 * hidden_dim];
             let (weight_gradient, bias_gradient) = norm_gradients.split_at_mut(hidden_dim);
             let norm = self.norm(layer, dense);
-            swish_layer_norm_backward(&pre[layer], norm, out_gradient, weight_gradient, bias_gradient);
+            swish_layer_norm_backward(&pre[layer], norm, out_gradient, weight_gradient, bias_gradient, &mut row);
             pre[layer].copy_from_slice(out_gradient);
             if layer > 0 {
                 add(sum, &pre[layer]);

@@ -5,12 +5,12 @@
 
 use rayon::prelude::*;
 
-use super::adam::{AdamStep, Moments};
+use super::adam::{AdamStep, Moments, update};
 use super::batch::SparseInput;
 use super::init::Init;
 use super::matmul::column_sums;
-use super::simd;
 use crate::real::Real;
+use crate::vectorised::{add, scale, vectorised};
 
 /// Items whose rows one task updates.
 const ITEMS: usize = 64;
@@ -32,18 +32,9 @@ impl<T: Real> InputLayer<T> {
     pub(crate) fn forward(&self, input: &SparseInput<T>) -> Vec<T> {
         let mut hidden = vec![T::ZERO; input.n_rows() * self.width];
         hidden.par_chunks_mut(self.width).enumerate().for_each(|(row, hidden)| {
-            simd(|| {
-                for &item in input.row(row) {
-                    let weight = &self.weight[item as usize * self.width..][..self.width];
-                    for (hidden, &weight) in hidden.iter_mut().zip(weight) {
-                        *hidden += weight;
-                    }
-                }
-                let value = input.values[row];
-                for (hidden, &bias) in hidden.iter_mut().zip(&self.bias) {
-                    *hidden = *hidden * value + bias;
-                }
-            });
+            sum_of_rows(&self.weight, input.row(row), hidden);
+            scale(hidden, input.values[row]);
+            add(hidden, &self.bias);
         });
         hidden
     }
@@ -63,7 +54,7 @@ impl<T: Real> InputLayer<T> {
             .zip(moments.weight.first.par_chunks_mut(chunk))
             .zip(moments.weight.second.par_chunks_mut(chunk));
         for_each_gradient(input, hidden_gradient, self.width, targets, |((weight, first), second), gradient| {
-            step.update(weight, gradient, first, second);
+            update(step, weight, gradient, first, second);
         });
         moments.bias.step(step, &mut self.bias, &column_sums(hidden_gradient, self.width));
     }
@@ -92,19 +83,33 @@ fn for_each_gradient<T: Real, C: Send>(
     let (starts, rows) = input.rows_by_item(targets.len() * ITEMS);
     targets.enumerate().for_each(|(chunk, target)| {
         let mut gradient = vec![T::ZERO; ITEMS * width];
-        simd(|| {
-            for (item, gradient) in (chunk * ITEMS..).zip(gradient.chunks_exact_mut(width)) {
-                for &row in &rows[starts[item] as usize..starts[item + 1] as usize] {
-                    let value = input.values[row as usize];
-                    let hidden = &hidden_gradient[row as usize * width..][..width];
-                    for (sum, &hidden) in gradient.iter_mut().zip(hidden) {
-                        *sum += hidden * value;
-                    }
-                }
-            }
-            each(target, &gradient);
-        });
+        for (item, gradient) in (chunk * ITEMS..).zip(gradient.chunks_exact_mut(width)) {
+            let rows = &rows[starts[item] as usize..starts[item + 1] as usize];
+            weighted_sum_of_rows(hidden_gradient, rows, &input.values, gradient);
+        }
+        each(target, &gradient);
     });
+}
+
+vectorised! {
+    /// Adds the given rows of a matrix to `sum`.
+    pub(super) fn sum_of_rows(matrix: &[T], rows: &[u32], sum: &mut [T]) {
+        let width = sum.len();
+        for &row in rows {
+            let row = &matrix[row as usize * width..][..width];
+            sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
+        }
+    }
+
+    /// Adds the given rows of a matrix, each times its weight, to `sum`.
+    fn weighted_sum_of_rows(matrix: &[T], rows: &[u32], weights: &[T], sum: &mut [T]) {
+        let width = sum.len();
+        for &row in rows {
+            let weight = weights[row as usize];
+            let row = &matrix[row as usize * width..][..width];
+            sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value * weight);
+        }
+    }
 }
 
 /// Adam's moments of an [`InputLayer`].

@@ -3,52 +3,20 @@
 //! Matrices are row-major slices with one row per user. Weights have shape `(outputs, inputs)`.
 
 use super::matmul::{matmul, rows, rows_mut};
-use super::{dot, simd, sum_of};
 use crate::real::Real;
+use crate::vectorised::{add_to_rows, dot, sum_of, vectorised};
 
 /// `out = x W' + b`.
 pub(super) fn linear<T: Real>(x: &[T], weight: &[T], bias: &[T], out: &mut [T]) {
     let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
     matmul(rows_mut(out, outputs), rows(x, inputs), rows(weight, inputs).transpose());
-    simd(|| {
-        for row in out.chunks_exact_mut(outputs) {
-            row.iter_mut().zip(bias).for_each(|(out, &bias)| *out += bias);
-        }
-    });
+    add_to_rows(out, bias);
 }
 
 /// The gradient of [`linear`] with respect to `x`.
 pub(super) fn linear_backward<T: Real>(gradient: &[T], weight: &[T], outputs: usize, x_gradient: &mut [T]) {
     let inputs = weight.len() / outputs;
     matmul(rows_mut(x_gradient, inputs), rows(gradient, outputs), rows(weight, inputs));
-}
-
-/// `sum += values`.
-pub(super) fn add<T: Real>(sum: &mut [T], values: &[T]) {
-    simd(|| sum.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value));
-}
-
-/// Adds the sum of the rows of a matrix to `sum`.
-pub(super) fn add_rows<T: Real>(sum: &mut [T], matrix: &[T]) {
-    simd(|| {
-        for row in matrix.chunks_exact(sum.len()) {
-            sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
-        }
-    });
-}
-
-/// Replaces each number by its hyperbolic tangent.
-pub(super) fn tanh<T: Real>(values: &mut [T]) {
-    simd(|| {
-        for value in values {
-            *value = T::ONE - T::of(2.0) / ((*value + *value).e_to() + T::ONE);
-        }
-    });
-}
-
-/// Multiplies the gradient with respect to `y = tanh(x)` by the derivative, `1 - y^2`.
-pub(super) fn tanh_backward<T: Real>(y: &[T], gradient: &mut [T]) {
-    simd(|| gradient.iter_mut().zip(y).for_each(|(gradient, &y)| *gradient *= T::ONE - y * y));
 }
 
 #[inline(always)]
@@ -83,51 +51,58 @@ pub(super) struct LayerNorm<'a, T> {
     pub(super) epsilon: T,
 }
 
-/// `out = layer_norm(swish(a))` row by row, with the biased variance.
-pub(super) fn swish_layer_norm<T: Real>(a: &[T], norm: LayerNorm<'_, T>, out: &mut [T]) {
-    let width = norm.weight.len();
-    simd(|| {
+vectorised! {
+    /// Replaces each number by its hyperbolic tangent.
+    pub(super) fn tanh(values: &mut [T]) {
+        for value in values {
+            *value = T::ONE - T::of(2.0) / ((*value + *value).e_to() + T::ONE);
+        }
+    }
+
+    /// Multiplies the gradient with respect to `y = tanh(x)` by the derivative, `1 - y^2`.
+    pub(super) fn tanh_backward(y: &[T], gradient: &mut [T]) {
+        gradient.iter_mut().zip(y).for_each(|(gradient, &y)| *gradient *= T::ONE - y * y);
+    }
+
+    /// `out = layer_norm(swish(a))` row by row, with the biased variance.
+    pub(super) fn swish_layer_norm(a: &[T], norm: LayerNorm<'_, T>, out: &mut [T]) {
+        let width = norm.weight.len();
         for (a, out) in a.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
             normalise(a, out, norm.epsilon);
             for ((out, &weight), &bias) in out.iter_mut().zip(norm.weight).zip(norm.bias) {
                 *out = *out * weight + bias;
             }
         }
-    });
-}
+    }
 
-/// Turns the gradient with respect to the output of [`swish_layer_norm`] into that with respect to `a`, and adds the
-/// gradients of weight and bias to theirs.
-pub(super) fn swish_layer_norm_backward<T: Real>(
-    a: &[T],
-    norm: LayerNorm<'_, T>,
-    gradient: &mut [T],
-    weight_gradient: &mut [T],
-    bias_gradient: &mut [T],
-) {
-    let width = norm.weight.len();
-    let n = T::of(width as f64);
-    let mut normal = vec![T::ZERO; width];
-    simd(|| {
+    /// Turns the gradient with respect to the output of [`swish_layer_norm`] into that with respect to `a`, and adds the
+    /// gradients of weight and bias to theirs. `normal` is room for one row.
+    pub(super) fn swish_layer_norm_backward(
+        a: &[T],
+        norm: LayerNorm<'_, T>,
+        gradient: &mut [T],
+        weight_gradient: &mut [T],
+        bias_gradient: &mut [T],
+        normal: &mut [T],
+    ) {
+        let width = norm.weight.len();
+        let n = T::of(width as f64);
         for (a, gradient) in a.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
-            let scale = normalise(a, &mut normal, norm.epsilon);
-            for (((g, &w), &normal), (dw, db)) in gradient
-                .iter_mut()
-                .zip(norm.weight)
-                .zip(&normal)
-                .zip(weight_gradient.iter_mut().zip(&mut *bias_gradient))
+            let scale = normalise(a, normal, norm.epsilon);
+            for ((bias, weight), (&normal, &g)) in
+                bias_gradient.iter_mut().zip(&mut *weight_gradient).zip(normal.iter().zip(&*gradient))
             {
-                *dw += *g * normal;
-                *db += *g;
-                *g *= w;
+                *bias += g;
+                *weight += g * normal;
             }
-            let (mean, product) = (sum_of(gradient, |g| g) / n, dot(gradient, &normal) / n);
-            for ((g, &a), &normal) in gradient.iter_mut().zip(a).zip(&normal) {
+            gradient.iter_mut().zip(norm.weight).for_each(|(g, &weight)| *g *= weight);
+            let (mean, product) = (sum_of(gradient, |g| g) / n, dot(gradient, normal) / n);
+            for ((g, &a), &normal) in gradient.iter_mut().zip(a).zip(&*normal) {
                 let s = sigmoid(a);
                 *g = (*g - mean - normal * product) * scale * (s * (T::ONE + a * (T::ONE - s)));
             }
         }
-    });
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::real::Real;
+use crate::vectorised::{add, add_rows};
 
 /// A view of a row-major matrix of `n_cols` columns.
 pub(crate) fn rows<T>(data: &[T], n_cols: usize) -> MatRef<'_, T> {
@@ -48,21 +49,11 @@ pub(crate) fn column_sums<T: Real>(data: &[T], n_cols: usize) -> Vec<T> {
         .par_chunks(64 * n_cols)
         .map(|piece| {
             let mut sums = vec![T::ZERO; n_cols];
-            super::simd(|| {
-                for row in piece.chunks_exact(n_cols) {
-                    for (sum, &value) in sums.iter_mut().zip(row) {
-                        *sum += value;
-                    }
-                }
-            });
+            add_rows(&mut sums, piece);
             sums
         })
         .collect();
     let mut total = vec![T::ZERO; n_cols];
-    for piece in pieces {
-        for (sum, value) in total.iter_mut().zip(piece) {
-            *sum += value;
-        }
-    }
+    pieces.iter().for_each(|piece| add(&mut total, piece));
     total
 }

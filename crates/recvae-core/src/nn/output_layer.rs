@@ -15,11 +15,12 @@
 
 use rayon::prelude::*;
 
-use super::adam::{AdamStep, Moments};
+use super::adam::{AdamStep, Moments, update};
 use super::init::Init;
+use super::input_layer::sum_of_rows;
 use super::matmul::{matmul, matmul_add, rows, rows_mut};
-use super::{simd, sum_of};
 use crate::real::Real;
+use crate::vectorised::{add, add_scaled, add_to_rows, scale, sum_of, vectorised};
 
 /// Users of a tile.
 const USERS: usize = 256;
@@ -120,32 +121,24 @@ impl<T: Real> OutputLayer<T> {
             let offset = if want.weight_gradient { users * (first - items.start) } else { 0 };
             let logits = &mut tile.logits[offset..offset + users * n];
             matmul(rows_mut(logits, n), rows(hidden, width), weight.transpose());
-            simd(|| {
-                for (user, logits) in logits.chunks_exact_mut(n).enumerate() {
-                    let mut maximum = tile.maximum[user];
-                    for (logit, &bias) in logits.iter_mut().zip(bias) {
-                        *logit += bias;
-                        maximum = maximum.larger(*logit);
-                    }
-                    let own = between(histories[user], first, first + n);
-                    tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
-                    let rescale = (tile.maximum[user] - maximum).e_to();
-                    tile.maximum[user] = maximum;
-                    let sum = if !want.hidden_gradient {
-                        sum_of(logits, |logit| (logit - maximum).e_to())
-                    } else if want.weight_gradient {
-                        exponentials(logits, maximum, &mut scratch[user * n..][..n])
-                    } else {
-                        exponentials_in_place(logits, maximum)
-                    };
-                    tile.sum[user] = tile.sum[user] * rescale + sum;
-                    if want.hidden_gradient && rescale != T::ONE {
-                        for value in &mut tile.weighted[user * width..][..width] {
-                            *value *= rescale;
-                        }
-                    }
+            for (user, logits) in logits.chunks_exact_mut(n).enumerate() {
+                let maximum = add_and_maximum(logits, bias, tile.maximum[user]);
+                let own = between(histories[user], first, first + n);
+                tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
+                let rescale = (tile.maximum[user] - maximum).e_to();
+                tile.maximum[user] = maximum;
+                let sum = if !want.hidden_gradient {
+                    sum_of_exponentials(logits, maximum)
+                } else if want.weight_gradient {
+                    exponentials(logits, maximum, &mut scratch[user * n..][..n])
+                } else {
+                    exponentials_in_place(logits, maximum)
+                };
+                tile.sum[user] = tile.sum[user] * rescale + sum;
+                if want.hidden_gradient && rescale != T::ONE {
+                    scale(&mut tile.weighted[user * width..][..width], rescale);
                 }
-            });
+            }
             if want.hidden_gradient {
                 let exponentials = if want.weight_gradient { &scratch[..users * n] } else { &*logits };
                 matmul_add(rows_mut(&mut tile.weighted, width), rows(exponentials, n), weight);
@@ -177,23 +170,13 @@ impl<T: Real> OutputLayer<T> {
         }
         let (tiles, log_sum) = (&out.tiles, &out.log_sum);
         out.hidden_gradient.par_chunks_mut(width).enumerate().for_each(|(user, gradient)| {
-            simd(|| {
-                gradient.fill(T::ZERO);
-                for &item in histories[user] {
-                    let weight = &self.weight[item as usize * width..][..width];
-                    for (sum, &weight) in gradient.iter_mut().zip(weight) {
-                        *sum += weight;
-                    }
-                }
-                let n = T::of(histories[user].len() as f64);
-                for tile in &tiles[user / USERS * n_groups..][..n_groups] {
-                    let share = n * (tile.maximum[user % USERS] - log_sum[user]).e_to();
-                    let weighted = &tile.weighted[user % USERS * width..][..width];
-                    for (sum, &weighted) in gradient.iter_mut().zip(weighted) {
-                        *sum -= share * weighted;
-                    }
-                }
-            });
+            gradient.fill(T::ZERO);
+            sum_of_rows(&self.weight, histories[user], gradient);
+            let n = T::of(histories[user].len() as f64);
+            for tile in &tiles[user / USERS * n_groups..][..n_groups] {
+                let share = n * (tile.maximum[user % USERS] - log_sum[user]).e_to();
+                add_scaled(gradient, &tile.weighted[user % USERS * width..][..width], -share);
+            }
         });
     }
 
@@ -218,10 +201,8 @@ impl<T: Real> OutputLayer<T> {
             .zip(moments.bias.second.par_chunks_mut(ITEMS));
         let batch = Batch { hidden, histories, found, group, width: self.width };
         batch.for_each_gradient(targets, |(((((w, wm), wv), b), bm), bv), weight_gradient, bias_gradient| {
-            simd(|| {
-                step.update(w, weight_gradient, wm, wv);
-                step.update(b, bias_gradient, bm, bv);
-            });
+            update(step, w, weight_gradient, wm, wv);
+            update(step, b, bias_gradient, bm, bv);
         });
     }
 
@@ -244,13 +225,7 @@ impl<T: Real> OutputLayer<T> {
         let (width, n_items) = (self.width, self.n_items());
         out.par_chunks_mut(USERS * n_items).zip(hidden.par_chunks(USERS * width)).for_each(|(out, hidden)| {
             matmul(rows_mut(out, n_items), rows(hidden, width), rows(&self.weight, width).transpose());
-            simd(|| {
-                for row in out.chunks_exact_mut(n_items) {
-                    for (logit, &bias) in row.iter_mut().zip(&self.bias) {
-                        *logit += bias;
-                    }
-                }
-            });
+            add_to_rows(out, &self.bias);
         });
     }
 }
@@ -273,7 +248,7 @@ impl<T: Real> Batch<'_, T> {
     ) {
         let Self { hidden, histories, found, group, width } = *self;
         let n_groups = found.tiles.len() / histories.len().div_ceil(USERS);
-        let scale = T::of(1.0 / histories.len() as f64);
+        let share_of_user = T::of(1.0 / histories.len() as f64);
         let buffers = || (vec![T::ZERO; USERS * ITEMS], vec![T::ZERO; ITEMS * width], vec![T::ZERO; ITEMS]);
         targets.enumerate().for_each_init(buffers, |(gradient, weight_gradient, bias_gradient), (block, target)| {
             let first = block * ITEMS;
@@ -290,23 +265,15 @@ impl<T: Real> Batch<'_, T> {
                     weight_gradient.fill(T::ZERO);
                     bias_gradient.fill(T::ZERO);
                 }
-                simd(|| {
-                    for (user, (gradient, logits)) in
-                        gradient.chunks_exact_mut(n).zip(logits.chunks_exact(n)).enumerate()
-                    {
-                        let log_sum = found.log_sum[tile * USERS + user];
-                        let share = scale * T::of(histories[user].len() as f64);
-                        for (gradient, &logit) in gradient.iter_mut().zip(logits) {
-                            *gradient = share * (logit - log_sum).e_to();
-                        }
-                        for &item in between(histories[user], first, first + n) {
-                            gradient[item as usize - first] -= scale;
-                        }
-                        for (sum, &gradient) in bias_gradient.iter_mut().zip(&*gradient) {
-                            *sum += gradient;
-                        }
+                let users = gradient.chunks_exact_mut(n).zip(logits.chunks_exact(n));
+                for ((user, history), (gradient, logits)) in (tile * USERS..).zip(histories).zip(users) {
+                    let share = share_of_user * T::of(history.len() as f64);
+                    softmax(logits, found.log_sum[user], share, gradient);
+                    for &item in between(history, first, first + n) {
+                        gradient[item as usize - first] -= share_of_user;
                     }
-                });
+                    add(bias_gradient, gradient);
+                }
                 matmul_add(rows_mut(weight_gradient, width), rows(gradient, n).transpose(), rows(hidden, width));
             }
             each(target, &weight_gradient[..n * width], &bias_gradient[..n]);
@@ -321,30 +288,54 @@ fn between(history: &[u32], first: usize, end: usize) -> &[u32] {
     &history[from..to]
 }
 
-/// Fills `out` by the exponentials of the logits less their maximum, and gives back their sum.
-#[inline(always)]
-fn exponentials<T: Real>(logits: &[T], maximum: T, out: &mut [T]) -> T {
-    let mut lanes = [T::ZERO; 16];
-    for (logits, out) in logits.chunks(16).zip(out.chunks_mut(16)) {
-        for ((lane, &logit), out) in lanes.iter_mut().zip(logits).zip(out) {
-            *out = (logit - maximum).e_to();
-            *lane += *out;
+vectorised! {
+    /// Adds the biases to the logits, and gives back the largest of the result and `maximum`.
+    fn add_and_maximum(logits: &mut [T], bias: &[T], maximum: T) -> T {
+        let mut lanes = [maximum; 16];
+        for (logits, bias) in logits.chunks_mut(16).zip(bias.chunks(16)) {
+            for ((lane, logit), &bias) in lanes.iter_mut().zip(logits).zip(bias) {
+                *logit += bias;
+                *lane = lane.larger(*logit);
+            }
         }
+        lanes.iter().fold(maximum, |maximum, &lane| maximum.larger(lane))
     }
-    lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
-}
 
-/// [`exponentials`] over the logits themselves.
-#[inline(always)]
-fn exponentials_in_place<T: Real>(logits: &mut [T], maximum: T) -> T {
-    let mut lanes = [T::ZERO; 16];
-    for logits in logits.chunks_mut(16) {
-        for (lane, logit) in lanes.iter_mut().zip(logits) {
-            *logit = (*logit - maximum).e_to();
-            *lane += *logit;
+    /// Sum of the exponentials of the logits less their maximum.
+    fn sum_of_exponentials(logits: &[T], maximum: T) -> T {
+        sum_of(logits, |logit| (logit - maximum).e_to())
+    }
+
+    /// Fills `out` by the exponentials of the logits less their maximum, and gives back their sum.
+    fn exponentials(logits: &[T], maximum: T, out: &mut [T]) -> T {
+        let mut lanes = [T::ZERO; 16];
+        for (logits, out) in logits.chunks(16).zip(out.chunks_mut(16)) {
+            for ((lane, &logit), out) in lanes.iter_mut().zip(logits).zip(out) {
+                *out = (logit - maximum).e_to();
+                *lane += *out;
+            }
+        }
+        lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
+    }
+
+    /// [`exponentials`] over the logits themselves.
+    fn exponentials_in_place(logits: &mut [T], maximum: T) -> T {
+        let mut lanes = [T::ZERO; 16];
+        for logits in logits.chunks_mut(16) {
+            for (lane, logit) in lanes.iter_mut().zip(logits) {
+                *logit = (*logit - maximum).e_to();
+                *lane += *logit;
+            }
+        }
+        lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
+    }
+
+    /// `out = share * exp(logits - log_sum)`.
+    fn softmax(logits: &[T], log_sum: T, share: T, out: &mut [T]) {
+        for (out, &logit) in out.iter_mut().zip(logits) {
+            *out = share * (logit - log_sum).e_to();
         }
     }
-    lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
 }
 
 /// Adam's moments of an [`OutputLayer`].

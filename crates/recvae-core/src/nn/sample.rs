@@ -6,8 +6,8 @@
 
 use rayon::prelude::*;
 
-use super::simd;
 use crate::real::Real;
+use crate::vectorised::{sum_of, vectorised};
 
 /// What the posterior is pulled to.
 pub(crate) enum Prior<T> {
@@ -35,38 +35,32 @@ pub(crate) struct CompositePrior<T> {
     pub(crate) wide_log_variance: f64,
 }
 
-/// A normal density of one coordinate, up to the constant that cancels between posterior and prior.
-struct Normal<T> {
-    log_weight: T,
-    mean: T,
-    log_variance: T,
+/// The weighted log density of a normal of one coordinate at `z`, up to the constant that cancels between posterior and
+/// prior, and its derivative.
+#[inline(always)]
+fn normal<T: Real>(log_weight: T, mean: T, log_variance: T, z: T) -> (T, T) {
+    let distance = z - mean;
+    let slope = -distance * (-log_variance).e_to();
+    (log_weight + T::of(0.5) * (distance * slope - log_variance), slope)
 }
 
-impl<T: Real> Normal<T> {
-    /// The weighted log density at `z` and its derivative.
-    #[inline(always)]
-    fn at(&self, z: T) -> (T, T) {
-        let precision = (-self.log_variance).e_to();
-        let distance = z - self.mean;
-        let slope = -distance * precision;
-        (self.log_weight + T::of(0.5) * (distance * slope - self.log_variance), slope)
-    }
+/// The numbers of a [`CompositePrior`] that all users share.
+#[derive(Clone, Copy)]
+struct Mixture<T> {
+    log_weights: [T; 3],
+    wide_log_variance: T,
 }
 
-impl<T: Real> CompositePrior<T> {
-    fn log_weights(&self) -> [T; 3] {
-        self.mixture_weights.map(|weight| T::of(weight.ln()))
-    }
-
-    /// The log density at a coordinate and its derivative.
+impl<T: Real> Mixture<T> {
+    /// Maximum of the three weighted log densities, sum of their exponentials less it, and the derivative of the logarithm
+    /// of the mixture.
     #[inline(always)]
-    fn at(&self, log_weights: [T; 3], old_mean: T, old_log_variance: T, z: T) -> (T, T) {
-        let [standard, old, wide] = log_weights;
-        let wide_log_variance = T::of(self.wide_log_variance);
+    fn at(&self, old_mean: T, old_log_variance: T, z: T) -> (T, T, T) {
+        let [standard, old, wide] = self.log_weights;
         let parts = [
-            Normal { log_weight: standard, mean: T::ZERO, log_variance: T::ZERO }.at(z),
-            Normal { log_weight: old, mean: old_mean, log_variance: old_log_variance }.at(z),
-            Normal { log_weight: wide, mean: T::ZERO, log_variance: wide_log_variance }.at(z),
+            normal(standard, T::ZERO, T::ZERO, z),
+            normal(old, old_mean, old_log_variance, z),
+            normal(wide, T::ZERO, self.wide_log_variance, z),
         ];
         let maximum = parts[0].0.larger(parts[1].0).larger(parts[2].0);
         let (mut sum, mut slope) = (T::ZERO, T::ZERO);
@@ -75,7 +69,98 @@ impl<T: Real> CompositePrior<T> {
             sum += density;
             slope += density * part_slope;
         }
-        (maximum + sum.log(), slope / sum)
+        (maximum, sum, slope / sum)
+    }
+}
+
+impl<T: Real> CompositePrior<T> {
+    fn mixture(&self) -> Mixture<T> {
+        Mixture {
+            log_weights: self.mixture_weights.map(|weight| T::of(weight.ln())),
+            wide_log_variance: T::of(self.wide_log_variance),
+        }
+    }
+}
+
+vectorised! {
+    /// `z = mean + exp(log variance / 2) * noise`.
+    fn draw(mean: &[T], log_variance: &[T], noise: &[T], z: &mut [T]) {
+        for (((z, &mean), &log_variance), &noise) in z.iter_mut().zip(mean).zip(log_variance).zip(noise) {
+            *z = mean + (log_variance * T::of(0.5)).e_to() * noise;
+        }
+    }
+
+    fn standard_kl(mean: &[T], log_variance: &[T]) -> T {
+        let squares = sum_of(mean, |mean| mean * mean);
+        (squares + sum_of(log_variance, |v| v.e_to() - T::ONE - v)) * T::of(0.5)
+    }
+
+    /// `log q(z) - log p(z)` summed over the coordinates, in lanes.
+    fn composite_kl(mixture: Mixture<T>, mean: &[T], log_variance: &[T], old: &[T], z: &[T]) -> T {
+        let n = z.len();
+        let (mean, log_variance, (old_mean, old_log_variance)) = (&mean[..n], &log_variance[..n], halves(old, n));
+        let mut lanes = [T::ZERO; 16];
+        for first in (0..n).step_by(16) {
+            for (lane, at) in lanes.iter_mut().zip(first..(first + 16).min(n)) {
+                let (log_posterior, _) = normal(T::ZERO, mean[at], log_variance[at], z[at]);
+                let (maximum, sum, _) = mixture.at(old_mean[at], old_log_variance[at], z[at]);
+                *lane += log_posterior - maximum - sum.log();
+            }
+        }
+        lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
+    }
+
+    /// The gradient through `z` alone.
+    fn free_backward(log_variance: &[T], noise: &[T], z_gradient: &[T], out: &mut [T]) {
+        let n = noise.len();
+        let (log_variance, z_gradient) = (&log_variance[..n], &z_gradient[..n]);
+        let (mean_out, log_variance_out) = out.split_at_mut(n);
+        let (mean_out, log_variance_out) = (&mut mean_out[..n], &mut log_variance_out[..n]);
+        for at in 0..n {
+            mean_out[at] = z_gradient[at];
+            let half = T::of(0.5);
+            log_variance_out[at] = z_gradient[at] * half * (log_variance[at] * half).e_to() * noise[at];
+        }
+    }
+
+    /// Adds the gradient of the weighted [`standard_kl`].
+    fn standard_backward(mean: &[T], log_variance: &[T], weight: T, out: &mut [T]) {
+        let n = mean.len();
+        let (mean_out, log_variance_out) = out.split_at_mut(n);
+        mean_out.iter_mut().zip(mean).for_each(|(out, &mean)| *out += weight * mean);
+        for (out, &v) in log_variance_out.iter_mut().zip(log_variance) {
+            *out += weight * T::of(0.5) * (v.e_to() - T::ONE);
+        }
+    }
+
+    /// The gradient through `z` and that of the weighted [`composite_kl`].
+    fn composite_backward(
+        mixture: Mixture<T>,
+        mean: &[T],
+        log_variance: &[T],
+        old: &[T],
+        noise: &[T],
+        z_gradient: &[T],
+        weight: T,
+        out: &mut [T],
+    ) {
+        let n = noise.len();
+        let half = T::of(0.5);
+        let (mean, log_variance, z_gradient) = (&mean[..n], &log_variance[..n], &z_gradient[..n]);
+        let (old_mean, old_log_variance) = halves(old, n);
+        let (mean_out, log_variance_out) = out.split_at_mut(n);
+        let (mean_out, log_variance_out) = (&mut mean_out[..n], &mut log_variance_out[..n]);
+        for at in 0..n {
+            let deviation = (log_variance[at] * half).e_to();
+            let z = mean[at] + deviation * noise[at];
+            let distance = z - mean[at];
+            let pull = distance * (-log_variance[at]).e_to();
+            let (_, _, prior_slope) = mixture.at(old_mean[at], old_log_variance[at], z);
+            let z_slope = z_gradient[at] - weight * (pull + prior_slope);
+            mean_out[at] = z_slope + weight * pull;
+            log_variance_out[at] =
+                z_slope * half * deviation * noise[at] + weight * half * (distance * pull - T::ONE);
+        }
     }
 }
 
@@ -97,7 +182,7 @@ impl<T: Real> Sample<T> {
             .zip(&mut kl)
             .zip(posterior.par_chunks(2 * latent))
             .enumerate()
-            .for_each(|(row, ((z, kl), posterior))| simd(|| *kl = self.forward_row(row, posterior, z)));
+            .for_each(|(row, ((z, kl), posterior))| *kl = self.forward_row(row, posterior, z));
         (z, kl)
     }
 
@@ -110,7 +195,7 @@ impl<T: Real> Sample<T> {
             .zip(z_gradient.par_chunks(latent))
             .enumerate()
             .for_each(|(row, ((out, posterior), gradient))| {
-                simd(|| self.backward_row(row, posterior, gradient, kl_gradient, out));
+                self.backward_row(row, posterior, gradient, kl_gradient, out);
             });
         out
     }
@@ -119,81 +204,34 @@ impl<T: Real> Sample<T> {
         self.noise.len() / self.kl_weights.len()
     }
 
-    /// `z` of a user.
-    #[inline(always)]
-    fn draw(mean: T, log_variance: T, noise: T) -> T {
-        mean + (log_variance * T::of(0.5)).e_to() * noise
-    }
-
     /// Fills a row of `z` and gives back the KL term.
-    #[inline(always)]
     fn forward_row(&self, row: usize, posterior: &[T], z: &mut [T]) -> T {
         let latent = self.latent_dim();
         let (mean, log_variance) = halves(posterior, latent);
-        let noise = &self.noise[row * latent..][..latent];
-        for (((z, &mean), &log_variance), &noise) in z.iter_mut().zip(mean).zip(log_variance).zip(noise) {
-            *z = Self::draw(mean, log_variance, noise);
-        }
-        let mut sum = T::ZERO;
-        match &self.prior {
-            Prior::Free => {}
-            Prior::Standard => {
-                for (&m, &v) in mean.iter().zip(log_variance) {
-                    sum += T::of(0.5) * (m * m + v.e_to() - T::ONE - v);
+        draw(mean, log_variance, &self.noise[row * latent..][..latent], z);
+        self.kl_weights[row]
+            * match &self.prior {
+                Prior::Free => T::ZERO,
+                Prior::Standard => standard_kl(mean, log_variance),
+                Prior::Composite(prior) => {
+                    composite_kl(prior.mixture(), mean, log_variance, &prior.old[row * 2 * latent..], z)
                 }
             }
-            Prior::Composite(prior) => {
-                let (old_mean, old_log_variance) = halves(&prior.old[row * 2 * latent..], latent);
-                let log_weights = prior.log_weights();
-                let z = &z[..latent];
-                // In lanes, which are added up at the end, so that it uses vector instructions.
-                let mut lanes = [T::ZERO; 16];
-                for first in (0..latent).step_by(16) {
-                    for (lane, at) in lanes.iter_mut().zip(first..(first + 16).min(latent)) {
-                        let posterior =
-                            Normal { log_weight: T::ZERO, mean: mean[at], log_variance: log_variance[at] }.at(z[at]);
-                        *lane += posterior.0 - prior.at(log_weights, old_mean[at], old_log_variance[at], z[at]).0;
-                    }
-                }
-                sum = lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane);
-            }
-        }
-        sum * self.kl_weights[row]
     }
 
-    #[inline(always)]
     fn backward_row(&self, row: usize, posterior: &[T], z_gradient: &[T], kl_gradient: T, out: &mut [T]) {
         let latent = self.latent_dim();
-        let half = T::of(0.5);
         let (mean, log_variance) = halves(posterior, latent);
-        let (mean_out, log_variance_out) = out[..2 * latent].split_at_mut(latent);
-        let (mean_out, log_variance_out) = (&mut mean_out[..latent], &mut log_variance_out[..latent]);
-        let z_gradient = &z_gradient[..latent];
         let noise = &self.noise[row * latent..][..latent];
         let weight = kl_gradient * self.kl_weights[row];
-        let composite = match &self.prior {
-            Prior::Composite(prior) => {
-                Some((prior, prior.log_weights(), halves(&prior.old[row * 2 * latent..], latent)))
-            }
-            _ => None,
-        };
-        for at in 0..latent {
-            let deviation = (log_variance[at] * half).e_to();
-            let mut z_slope = z_gradient[at];
-            let (mut mean_slope, mut log_variance_slope) = (T::ZERO, T::ZERO);
-            if let Some((prior, log_weights, (old_mean, old_log_variance))) = composite {
-                let z = Self::draw(mean[at], log_variance[at], noise[at]);
-                let distance = z - mean[at];
-                let pull = distance * (-log_variance[at]).e_to();
-                z_slope -= weight * (pull + prior.at(log_weights, old_mean[at], old_log_variance[at], z).1);
-                mean_slope = weight * pull;
-                log_variance_slope = weight * half * (distance * pull - T::ONE);
-            } else if matches!(self.prior, Prior::Standard) {
-                mean_slope = weight * mean[at];
-                log_variance_slope = weight * half * (log_variance[at].e_to() - T::ONE);
-            }
-            mean_out[at] = z_slope + mean_slope;
-            log_variance_out[at] = z_slope * half * deviation * noise[at] + log_variance_slope;
+        if let Prior::Composite(prior) = &self.prior {
+            let old = &prior.old[row * 2 * latent..];
+            composite_backward(prior.mixture(), mean, log_variance, old, noise, z_gradient, weight, out);
+            return;
+        }
+        free_backward(log_variance, noise, z_gradient, out);
+        if let Prior::Standard = self.prior {
+            standard_backward(mean, log_variance, weight, out);
         }
     }
 }
