@@ -113,7 +113,7 @@ fn ln_f32(x: f32) -> f32 {
     let p = p * m - 1.666_805_8e-1;
     let p = p * m + 2.000_071_5e-1;
     let p = p * m - 2.499_999_4e-1;
-    let p = p * m + 3.333_333_1e-1;
+    let p = p * m + 3.333_333e-1;
     let rest = p * m * square - 2.121_944_4e-4 * n - 0.5 * square;
     let result = m + rest + 0.693_359_4 * n;
     // What has no logarithm: minus infinity for 0, NaN below it and for NaN.
