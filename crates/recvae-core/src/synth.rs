@@ -11,10 +11,10 @@
 //! | `netflix` | 463,435 | 17,769 | 56,880,037 |
 //! | `msd` | 571,355 | 41,140 | 33,633,450 |
 //!
-//! The sizes are exact, pairs are distinct, every user has at least 5 items and every item at least one user. `scale`
-//! multiplies users and interactions (rounded to the nearest number) and leaves the items: what training costs per epoch
-//! grows with users and interactions, what a batch, a list or EASE^R's matrix costs depends on the items, so a scaled set
-//! is a shorter run of the same work. Interactions per user stay what they are; those per item shrink.
+//! The sizes are exact, pairs are distinct, every user has at least 5 items and every item at least one user. `scale`,
+//! from 0.01 to 1, multiplies users and interactions (rounded to the nearest number) and leaves the items: what training
+//! costs per epoch grows with users and interactions, what a batch, a list or EASE^R's matrix costs depends on the items,
+//! so a scaled set is a shorter run of the same work. Interactions per user stay what they are; those per item shrink.
 //!
 //! Ids are `u0`, `u1`, ... and `i0`, `i1`, ...; [`write_synth`] lists users in this order and each one's items ascending.
 //! [`synth()`] gives what reading that file gives, column order included. How the data are drawn is said in the module
