@@ -120,6 +120,33 @@ export interface RecommendOptions {
 }
 
 /**
+ * What to make up, for measuring speed and memory; accuracy on it means nothing.
+ */
+export interface SynthOptions {
+  /**
+   * The set whose numbers of users, items and interactions are taken.
+   *
+   * Allowed: 'ml-20m' or 'netflix' or 'msd'.
+   * @default "ml-20m"
+   */
+  like?: 'ml-20m' | 'netflix' | 'msd';
+  /**
+   * Factor for users and interactions; the items stay.
+   *
+   * Allowed: a finite number from 0.01 to 1.
+   * @default 1
+   */
+  scale?: number;
+  /**
+   * Start of the random numbers; the same seed gives the same data.
+   *
+   * Allowed: a whole number.
+   * @default 0
+   */
+  seed?: number;
+}
+
+/**
  * Options of `popularity`. Every user gets the items that most users have.
  */
 export type PopularityOptions = Record<string, never>;

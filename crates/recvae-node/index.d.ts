@@ -177,6 +177,20 @@ export interface NativeProgress {
   seconds: number
 }
 
+/** How much of a made-up file is written. */
+export interface NativeSynthProgress {
+  /** Users written so far, each with all items. */
+  users: number
+  /** How many there will be. */
+  nUsers: number
+  /** How many items there will be. */
+  nItems: number
+  /** Interactions written so far. */
+  interactions: number
+  /** How many there will be. */
+  nInteractions: number
+}
+
 /** Compares two models by their values on the same users. */
 export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads?: number | undefined | null): Promise<NativePaired>
 
@@ -188,3 +202,12 @@ export declare function readOfficial(folder: string): Promise<NativeSplit>
 
 /** Splits interactions by users. `options`: JSON. */
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>
+
+/** Makes up interactions, for measuring speed and memory only. `options`: JSON. */
+export declare function synth(options: string, threads?: number | undefined | null): Promise<NativeInteractions>
+
+/**
+ * Writes made-up interactions to a file, whole or not at all. `options`: JSON. `on_progress` must not throw, and does
+ * not keep the process alive.
+ */
+export declare function writeSynth(options: string, path: string, threads?: number | undefined | null, onProgress?: ((arg: NativeSynthProgress) => void) | undefined | null): Promise<NativeSynthProgress>

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split } = nativeBinding
+const { NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeBuilder }
 export { NativeHeldOut }
 export { NativeInteractions }
@@ -789,4 +789,6 @@ export { pairedBootstrap }
 export { readInteractions }
 export { readOfficial }
 export { split }
+export { synth }
+export { writeSynth }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -9,6 +9,7 @@ pub mod describe;
 mod error;
 pub mod evaluate;
 pub mod model;
+pub mod synth;
 mod work;
 
 /// musl's and Windows' own allocators are slow when many threads allocate; in the core, programs choose for themselves.

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
+use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use napi::{Env, Status};
 use napi_derive::napi;
 use recvae_core::{ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
-use crate::error::{Error, IntoNode, Result, json};
-use crate::work::{Promise, now, promise};
+use crate::error::{IntoNode, Result, json};
+use crate::work::{Promise, now, promise, reporter};
 
 /// A trained model with the ids of its items.
 #[napi]
@@ -187,19 +186,12 @@ pub fn fit<'env>(
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     let info = json("info", &info)?;
     let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
-    let on_progress = on_progress
-        .map(|callback| callback.build_threadsafe_function::<NativeProgress>().weak::<true>().build())
-        .transpose()
-        .map_err(|e: napi::Error<Status>| Error::new("INTERNAL", e.reason.clone()))?;
+    let report = reporter(on_progress)?;
     promise(
         env,
         threads,
         move || {
-            let report = |progress: &Progress| {
-                if let Some(callback) = &on_progress {
-                    callback.call(progress.into(), ThreadsafeFunctionCallMode::NonBlocking);
-                }
-            };
+            let report = |progress: &Progress| report(progress.into());
             let validation = validation.as_ref().map(|part| part.users());
             let fit = kind.fit(&options, train.matrix(), validation, &report).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;

@@ -6,8 +6,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
-use napi::bindgen_prelude::{Object, ToNapiValue};
-use napi::{Env, JsDeferred};
+use napi::bindgen_prelude::{Function, Object, ToNapiValue};
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi::{Env, JsDeferred, Status};
 use recvae_core::Threads;
 
 use crate::error::{Error, IntoNode, Result, panicked, rejection, whole};
@@ -42,6 +43,22 @@ where
         })
         .map_err(|e| internal(&e))?;
     Ok(promise)
+}
+
+/// A callback, if there is one, as a function for any thread: it queues a call for the event loop. The callback must not
+/// throw, and does not keep the process alive.
+pub(crate) fn reporter<P: ToNapiValue + 'static>(
+    callback: Option<Function<'_, P, ()>>,
+) -> Result<impl Fn(P) + Send + Sync + 'static> {
+    let callback = callback
+        .map(|callback| callback.build_threadsafe_function::<P>().weak::<true>().build())
+        .transpose()
+        .map_err(|e: napi::Error<Status>| Error::new("INTERNAL", e.reason.clone()))?;
+    Ok(move |progress| {
+        if let Some(callback) = &callback {
+            callback.call(progress, ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    })
 }
 
 /// Runs short work on the calling thread's behalf, on one other thread.
