@@ -2,6 +2,7 @@ import { guard, guardAsync, toJson } from './errors.js';
 import type { Interactions } from './interactions.js';
 import { native } from './native.js';
 import type { ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
+import { reporting } from './progress.js';
 import { Split } from './split.js';
 
 /** Anything that JSON can hold. */
@@ -148,26 +149,10 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
-  let thrown: { value: unknown } | undefined;
-  const { onProgress } = run;
-  // The binding's callback must not throw: Node would end the process.
-  const report =
-    onProgress &&
-    ((progress: Progress) => {
-      if (thrown) return;
-      try {
-        onProgress(progress);
-      } catch (value) {
-        thrown = { value };
-      }
-    });
   const info = JSON.stringify(run.info ?? null);
-  const fitted = await guardAsync(() =>
-    native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report),
+  const fitted = await reporting(run.onProgress, (report) =>
+    guardAsync(() => native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report)),
   );
-  // Epochs come on another queue than the result: let those that wait arrive first.
-  await new Promise(setImmediate);
-  if (thrown) throw thrown.value;
   return Model.wrap<K>(fitted.model, fitted.epochs);
 }
 
