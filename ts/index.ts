@@ -37,3 +37,4 @@ export {
 } from './models.js';
 export type * from './options.generated.js';
 export { HeldOut, Split, split } from './split.js';
+export { type SynthProgress, type SynthRun, writeSynth } from './synth.js';

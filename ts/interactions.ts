@@ -1,6 +1,7 @@
 import { guard, guardAsync, RecvaeError, toJson } from './errors.js';
+import type { RunOptions } from './models.js';
 import { native } from './native.js';
-import type { DatasetName, ReadOptions, Thresholds } from './options.generated.js';
+import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from './options.generated.js';
 
 /** The user and the items of one history. */
 export interface History {
@@ -93,6 +94,22 @@ export class Interactions {
    */
   static async dataset(name: DatasetName): Promise<Interactions> {
     return new Interactions(await guardAsync(() => native.dataset(name)));
+  }
+
+  /**
+   * Makes up data in memory, as large as a set of the papers or a share of it, off the event loop. For measuring speed and
+   * memory.
+   *
+   * **Accuracy on such data means nothing.** They follow a recipe, not real users: report no metric on them, and choose no
+   * model and no option by them.
+   *
+   * The same options (with their seed) give the same data for any number of threads. They are what reading the file that
+   * {@link writeSynth} writes gives.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
+   */
+  static async synth(options?: SynthOptions, run: RunOptions = {}): Promise<Interactions> {
+    return new Interactions(await guardAsync(() => native.synth(toJson(options), run.threads)));
   }
 
   /** Number of users. */

@@ -27,6 +27,7 @@ export interface Description {
   thresholds: OptionDescription[];
   split: OptionDescription[];
   recommend: OptionDescription[];
+  synth: OptionDescription[];
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

@@ -1,0 +1,49 @@
+import { guardAsync, toJson } from './errors.js';
+import type { RunOptions } from './models.js';
+import { native } from './native.js';
+import type { SynthOptions } from './options.generated.js';
+import { reporting } from './progress.js';
+
+/** How much of a made-up file is written, and at the end what it holds. */
+export interface SynthProgress {
+  /** Users written so far, each with all items. */
+  users: number;
+  /** How many there will be. */
+  nUsers: number;
+  /** How many items there will be. */
+  nItems: number;
+  /** Interactions written so far. */
+  interactions: number;
+  /** How many there will be. */
+  nInteractions: number;
+}
+
+/** How {@link writeSynth} runs. */
+export interface SynthRun extends RunOptions {
+  /**
+   * Called every few thousand users, on the event loop. If it throws, the file is still written, and then the promise is
+   * rejected with what was thrown.
+   */
+  onProgress?: (progress: SynthProgress) => void;
+}
+
+/**
+ * Writes made-up interactions, as many as in a set of the papers or a share of them, to a CSV file with the columns `user`
+ * and `item`: whole or not at all, off the event loop, in memory that does not grow with their number. For measuring speed
+ * and memory.
+ *
+ * **Accuracy on such data means nothing.** They follow a recipe, not real users: report no metric on them, and choose no
+ * model and no option by them.
+ *
+ * The same options (with their seed) give the same bytes for any number of threads. {@link Interactions.synth} gives the
+ * same data without a file.
+ *
+ * @param path - Where the file goes; a name in `.csv`, or in `.csv.gz` for a compressed one.
+ * @returns The last progress: what the file holds.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option or another ending of the name, `IO`.
+ */
+export function writeSynth(path: string, options?: SynthOptions, run: SynthRun = {}): Promise<SynthProgress> {
+  return reporting(run.onProgress, (report) =>
+    guardAsync(() => native.writeSynth(toJson(options), path, run.threads, report)),
+  );
+}
