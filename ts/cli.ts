@@ -7,6 +7,7 @@ import { addEvaluate } from './cli/evaluate.js';
 import { addModels } from './cli/models.js';
 import { addRecommend } from './cli/recommend.js';
 import { addSplit } from './cli/split.js';
+import { addSynth } from './cli/synth.js';
 import { addTrain } from './cli/train.js';
 import { toRecvaeError } from './errors.js';
 
@@ -26,7 +27,7 @@ scripts, or the name of a built-in data set: debian.
 
 Exit codes: 0 done, 1 failed, 2 wrong use.`,
     );
-  for (const add of [addCompare, addTrain, addEvaluate, addRecommend, addSplit, addModels]) add(program);
+  for (const add of [addCompare, addTrain, addEvaluate, addRecommend, addSplit, addSynth, addModels]) add(program);
   return program;
 }
 

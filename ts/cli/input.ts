@@ -38,7 +38,7 @@ function addFlag(command: Command, options: OptionDescription[], name: string, a
 }
 
 /** `minValue` as `--min-value`. */
-function toFlag(name: string): string {
+export function toFlag(name: string): string {
   return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 

@@ -90,25 +90,50 @@ export function withError({ mean, standardError }: { mean: number; standardError
   return standardError === null ? mean.toFixed(4) : `${mean.toFixed(4)} ± ${standardError.toFixed(4)}`;
 }
 
-/** Epochs as a bar with an estimate of the time left, where stderr is a terminal; nothing elsewhere. */
-export class EpochBar {
+/** A bar with an estimate of the time left, where stderr is a terminal; nothing elsewhere. */
+export class Bar {
   #bar: SingleBar | undefined;
+  readonly #format: string;
 
-  /** An epoch ended. */
-  update(label: string, epoch: number, epochs: number, validation: number | undefined): void {
+  /** @param format - cli-progress's; words of its own are given to `update`. */
+  constructor(format: string) {
+    this.#format = format;
+  }
+
+  /** `value` of `total` is done. */
+  update(value: number, total: number, words: Record<string, string> = {}): void {
     if (!process.stderr.isTTY) return;
     if (!this.#bar) {
-      const format = '{label} [{bar}] epoch {value}/{total} {validation} | {eta_formatted} left';
-      this.#bar = new SingleBar({ format, stream: process.stderr, hideCursor: true, clearOnComplete: true });
-      this.#bar.start(epochs, 0, { label, validation: '' });
+      this.#bar = new SingleBar({
+        format: this.#format,
+        stream: process.stderr,
+        hideCursor: true,
+        clearOnComplete: true,
+      });
+      this.#bar.start(total, 0, words);
     }
-    const text = validation === undefined ? '' : `| validation ${validation.toFixed(4)}`;
-    this.#bar.update(epoch, { label, validation: text });
+    this.#bar.update(value, words);
   }
 
   /** Takes the bar off the screen. */
   stop(): void {
     this.#bar?.stop();
     this.#bar = undefined;
+  }
+}
+
+/** Epochs as a bar. */
+export class EpochBar {
+  readonly #bar = new Bar('{label} [{bar}] epoch {value}/{total} {validation} | {eta_formatted} left');
+
+  /** An epoch ended. */
+  update(label: string, epoch: number, epochs: number, validation: number | undefined): void {
+    const text = validation === undefined ? '' : `| validation ${validation.toFixed(4)}`;
+    this.#bar.update(epoch, epochs, { label, validation: text });
+  }
+
+  /** Takes the bar off the screen. */
+  stop(): void {
+    this.#bar.stop();
   }
 }

@@ -1,0 +1,44 @@
+import type { Command } from 'commander';
+import { description } from '../native.js';
+import type { SynthOptions } from '../options.generated.js';
+import { writeSynth } from '../synth.js';
+import { parseNumber, toFlag } from './input.js';
+import { Bar, message } from './output.js';
+
+interface Flags extends SynthOptions {
+  out: string;
+  threads?: number;
+}
+
+/** `recvae synth`: made-up data of the size of the papers' sets. */
+export function addSynth(program: Command): void {
+  const command = program
+    .command('synth')
+    .description(
+      'make up data as large as a set of the papers, to measure speed and memory; accuracy on them means nothing',
+    )
+    .requiredOption('--out <file>', 'where the data go: a name in .csv or .csv.gz');
+  for (const { name, doc, allowed, default: value, typescript } of description.synth) {
+    const text = `${doc} Allowed: ${allowed} (default: ${JSON.stringify(value)})`;
+    if (typescript === 'number') command.option(`${toFlag(name)} <number>`, text, parseNumber);
+    else command.option(`${toFlag(name)} <name>`, text);
+  }
+  command
+    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .action(async ({ out, threads, ...options }: Flags) => {
+      const bar = new Bar('{value}/{total} users [{bar}] {eta_formatted} left');
+      const started = performance.now();
+      try {
+        const { nUsers, nItems, nInteractions } = await writeSynth(out, options, {
+          threads,
+          onProgress: ({ users, nUsers }) => bar.update(users, nUsers),
+        });
+        bar.stop();
+        const seconds = ((performance.now() - started) / 1000).toFixed(1);
+        message(`${nUsers} users x ${nItems} items, ${nInteractions} interactions in ${seconds} s: ${out}`);
+        message('They are made up, for measuring speed and memory: accuracy on them means nothing.');
+      } finally {
+        bar.stop();
+      }
+    });
+}
