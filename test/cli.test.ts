@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { writeSynth } from '../dist/index.js';
 import { temporaryFolder, writePlanted } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -109,6 +110,24 @@ describe('the jobs', () => {
     expect(JSON.parse(json.stdout).models[1].options.lambda).toBe(5);
   });
 
+  test('synth writes what the library writes', async () => {
+    const folder = temporaryFolder();
+    const { code, stdout, stderr } = await recvae(folder, ['synth', '--scale', '0.01', '--out', 'made-up.csv']);
+    expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
+    expect(stderr).toMatch(/^1367 users x 20720 items, 99907 interactions in \d+\.\d s: made-up\.csv\n/);
+    expect(stderr).toContain('accuracy on them means nothing');
+    const file = readFileSync(join(folder, 'made-up.csv'));
+    await writeSynth(join(folder, 'library.csv'), { scale: 0.01 });
+    expect(readFileSync(join(folder, 'library.csv')).equals(file)).toBe(true);
+
+    const flags = ['--like', 'ml-20m', '--scale', '0.01', '--threads', '1', '--out', 'again.csv'];
+    expect((await recvae(folder, ['synth', ...flags, '--seed', '0'])).code).toBe(0);
+    expect(readFileSync(join(folder, 'again.csv')).equals(file)).toBe(true);
+    expect((await recvae(folder, ['synth', ...flags, '--seed', '1'])).code).toBe(0);
+    expect(readFileSync(join(folder, 'again.csv')).equals(file)).toBe(false);
+    expect(readdirSync(folder).sort()).toEqual(['again.csv', 'library.csv', 'made-up.csv']);
+  });
+
   test('models and help', async () => {
     const folder = temporaryFolder();
     expect((await recvae(folder, ['models'])).stdout).toMatch(/lambda +500 +a finite number above 0/);
@@ -160,6 +179,14 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['an unwritable path', ['train', 'ease', 'likes.csv', '--out', 'none/o'], 1, /cannot write none\/o/],
     ['an unwritable JSON path', ['compare', 'likes.csv', '--save', 'o', '--json', 'none/o'], 1, /cannot write none\/o/],
     ['a folder as output', ['train', 'ease', 'likes.csv', '--out', '.'], 1, /cannot write \./],
+    ['synth without --out', ['synth'], 2, /required option '--out <file>'/],
+    ['a like of no set', ['synth', '--like', 'ml-1m', '--out', 'o.csv'], 2, /like is "ml-1m"; allowed: 'ml-20m'/],
+    ['a scale out of range', ['synth', '--scale', '0.001', '--out', 'o.csv'], 2, /scale is 0\.001; .* 0\.01 to 1$/m],
+    ['a negative seed', ['synth', '--seed', '-1', '--out', 'o.csv'], 2, /seed is -1; allowed/],
+    ['no threads', ['synth', '--threads', '0', '--out', 'o.csv'], 2, /threads is 0; allowed/],
+    ['another kind of file', ['synth', '--out', 'o.tsv'], 2, /out is 'o\.tsv'; allowed: .*\.csv\.gz/],
+    ['an input of synth', ['synth', 'likes.csv', '--out', 'o.csv'], 2, /too many arguments/],
+    ['an unwritable path of synth', ['synth', '--out', 'none/o.csv'], 1, /cannot write none\/o\.csv/],
   ];
   test.each(cases)('%s', async (_, args, code, text) => {
     const folder = planted();

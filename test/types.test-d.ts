@@ -4,9 +4,10 @@ import {
   evaluate,
   fit,
   type HeldOut,
-  type Interactions,
+  Interactions,
   type Model,
   type ModelName,
+  writeSynth,
 } from '../dist/index.js';
 
 declare const data: Interactions;
@@ -34,6 +35,10 @@ test('misspelt names are errors', () => {
   evaluate(model, heldOut, { metrics: ['ndgc@10'] });
   // @ts-expect-error -- filterSeen
   model.recommend([], { filterseen: true });
+  // @ts-expect-error -- ml-20m, netflix or msd
+  Interactions.synth({ like: 'ml-1m' });
+  // @ts-expect-error -- seed
+  writeSynth('made-up.csv', { sead: 1 });
 });
 
 test('names are literal types', () => {
