@@ -39,6 +39,7 @@ mod statistics;
 
 // train
 mod linalg;
+mod memory;
 mod model;
 mod model_file;
 mod nn;

@@ -191,7 +191,7 @@ fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize) -> Result
         *size = count.round() as usize;
         if value > 0.0 && *size == 0 {
             return Err(Error::invalid_data(format!(
-                "{}, of which {name} {value} is none; allowed: at least one, or {name} 0",
+                "{}, and {name} = {value} of them rounds to no user; allowed: at least one {name} user, or {name} = 0 for none",
                 counted()
             )));
         }

@@ -3,7 +3,8 @@
 //! The bootstrap draws the same number of users with replacement, again and again, and looks at the mean difference of
 //! each draw. The interval is the middle 95 % of them. The p-value is two-sided: how often a draw from the differences
 //! shifted to mean zero lies as far from zero as the mean that was observed, with one added to both counts so that it is
-//! never 0. Several pairs at once are corrected by Holm's method.
+//! never 0. It is not below 2^(1-n) either, the least that an exact test by flipping signs could say of n users: a handful
+//! of users proves nothing, and draws from them do not know that. Several pairs at once are corrected by Holm's method.
 //!
 //! Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 and 16; Holm, "A Simple Sequentially
 //! Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
@@ -71,7 +72,7 @@ pub fn paired_bootstrap(a: &[f64], b: &[f64], seed: u64) -> Result<Paired> {
     Ok(Paired {
         difference,
         interval: [quantile(0.025), quantile(0.975)],
-        p_value: (extreme + 1) as f64 / (RESAMPLES + 1) as f64,
+        p_value: ((extreme + 1) as f64 / (RESAMPLES + 1) as f64).max(2f64.powf(1.0 - n as f64)),
     })
 }
 
@@ -133,6 +134,8 @@ mod tests {
         assert_eq!((same.difference, same.interval, same.p_value), (0.0, [0.0, 0.0], 1.0));
         let apart: Vec<f64> = noise.iter().map(|value| value + 1.0).collect();
         assert!(paired_bootstrap(&apart, &noise, 1).unwrap().p_value < 2e-4);
+        assert_eq!(paired_bootstrap(&[0.5, 0.6], &[0.4, 0.4], 1).unwrap().p_value, 0.5);
+        assert_eq!(paired_bootstrap(&[0.5, 0.6, 0.7], &[0.4; 3], 1).unwrap().p_value, 0.25);
         assert!(paired_bootstrap(&[1.0], &[2.0], 1).is_err());
         assert!(paired_bootstrap(&noise, &zeros[1..], 1).is_err());
     }

@@ -1,7 +1,7 @@
 //! The one place that decides how many threads compute.
 //!
-//! The core never asks for threads itself: it splits work over the rayon pool that it runs in, and candle's and our own
-//! matrix products do the same. Running a call inside [`Threads::install`] therefore bounds all of it.
+//! The core never asks for threads itself: it splits work, matrix products included, over the rayon pool that it runs in.
+//! Running a call inside [`Threads::install`] therefore bounds all of it.
 
 use crate::error::{Error, Result};
 

@@ -182,7 +182,9 @@ impl<T: Real> Training<'_, T> {
             let backward = self.network.backward(&batch, update, &mut self.memory);
             let loss = PassLoss { log_likelihood: backward.log_likelihood, kl: backward.kl };
             if !(loss.log_likelihood.is_finite() && loss.kl.is_finite()) {
-                return Err(Error::Numerical(format!("batch {}: {loss:?}", number + 1)));
+                let PassLoss { log_likelihood, kl } = loss;
+                let text = format!("batch {}: log-likelihood {log_likelihood}, KL term {kl}", number + 1);
+                return Err(Error::Numerical(text));
             }
             if let (true, Some(composite)) = (renew, &mut self.composite) {
                 composite.old.put(users, &backward.posterior);
@@ -193,6 +195,9 @@ impl<T: Real> Training<'_, T> {
             total.log_likelihood += share * loss.log_likelihood;
             total.kl += share * loss.kl;
             on_step(loss);
+        }
+        if !self.network.is_finite() {
+            return Err(Error::Numerical("last batch: a parameter after it is not finite".into()));
         }
         self.passes += 1;
         Ok(Some(total))
@@ -205,6 +210,8 @@ pub(crate) struct Schedule {
     pub(crate) epochs: usize,
     /// Epochs without a better validation metric after which training stops.
     pub(crate) patience: usize,
+    /// Epochs at the beginning that patience does not count.
+    pub(crate) warm_up: usize,
 }
 
 /// The network at its best.
@@ -267,7 +274,8 @@ impl Training<'_, f32> {
                 seconds: start.elapsed().as_secs_f64(),
             });
             on_progress(&record[record.len() - 1]);
-            if best.as_ref().is_some_and(|best| epoch - best.epoch >= schedule.patience) {
+            let waited = |best: &Best| epoch.saturating_sub(best.epoch.max(schedule.warm_up));
+            if best.as_ref().is_some_and(|best| waited(best) >= schedule.patience) {
                 break;
             }
         }

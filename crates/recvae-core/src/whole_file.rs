@@ -1,26 +1,85 @@
 //! An output file appears whole or not at all.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
 /// Lets `write` fill a temporary file beside `path`, flushes it to the disk and renames it to `path`. If anything fails
-/// the temporary file is removed and what stood at `path` before is untouched.
+/// the temporary file is removed and what stood at `path` before is untouched. A link is followed; what is there and is not
+/// a regular file (a device, a pipe, a folder) is refused; a file that is replaced keeps its permissions.
 pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let folder = match path.parent() {
+    let refused = |e: io::Error| Error::io("write", path, e);
+    let (target, permissions) = destination(path).map_err(refused)?;
+    let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    if path.is_dir() {
-        return Err(Error::io("write", path, std::io::ErrorKind::IsADirectory.into()));
-    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".recvae-");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies, as for any new file
-    let file = builder.tempfile_in(folder).map_err(|e| Error::io("write", path, e))?;
+    let file = builder.tempfile_in(folder).map_err(refused)?;
+    let permissions = permissions.map_or_else(|| file.as_file().metadata().map(|data| data.permissions()), Ok);
     write(file.path())?;
-    file.as_file().sync_all().map_err(|e| Error::io("write", path, e))?;
-    file.persist(path).map_err(|e| Error::io("write", path, e.error))?;
+    // Opened again: `write` may have put another file in its place.
+    let written = File::options().write(true).open(file.path()).map_err(refused)?;
+    permissions.and_then(|permissions| written.set_permissions(permissions)).map_err(refused)?;
+    written.sync_all().map_err(refused)?;
+    file.persist(&target).map_err(|e| refused(e.error))?;
     Ok(())
+}
+
+/// Where a path leads, and the permissions of the file that is there.
+fn destination(path: &Path) -> io::Result<(PathBuf, Option<fs::Permissions>)> {
+    match fs::metadata(path) {
+        Ok(data) if data.is_file() => Ok((fs::canonicalize(path)?, Some(data.permissions()))),
+        Ok(_) => Err(io::Error::other("it is there and is not a regular file")),
+        // A link to what is not there yet would be replaced by the file: refused, like any path that cannot be looked at.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
+            Ok((path.to_owned(), None))
+        }
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn write(path: &Path, text: &str) -> Result<()> {
+        write_whole(path, |path| fs::write(path, text).map_err(|e| Error::io("write", path, e)))
+    }
+
+    #[test]
+    fn links_are_followed_and_permissions_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link, dangling) =
+            (folder.path().join("file"), folder.path().join("link"), folder.path().join("lost"));
+        write(&file, "first").unwrap();
+        let usual = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+        fs::write(folder.path().join("plain"), "").unwrap();
+        assert_eq!(usual, fs::metadata(folder.path().join("plain")).unwrap().permissions().mode() & 0o777);
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        symlink(&file, &link).unwrap();
+        write(&link, "second").unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "second");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        symlink(folder.path().join("nowhere"), &dangling).unwrap();
+        assert_eq!(write(&dangling, "third").unwrap_err().code(), "IO");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [Path::new("/dev/null"), folder.path()] {
+            let error = write(path, "text").unwrap_err().to_string();
+            assert!(error.ends_with("it is there and is not a regular file"), "{error}");
+        }
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
 }

@@ -149,6 +149,9 @@ fn patience_ends_training() {
         options["epochs"] = 500.into();
         options["patience"] = 2.into();
         options["learningRate"] = 0.05.into();
+        if kind == ModelKind::MultVae {
+            options["annealing"] = 0.into();
+        }
         let fit = kind.fit(&options, &two_tastes(200, 0), Some(&held_out), &|_| {}).unwrap();
         let best = fit.epochs.iter().rposition(|progress| progress.best).unwrap();
         assert_eq!(fit.epochs.len(), best + 3, "{kind:?}");
@@ -233,4 +236,30 @@ fn every_default_lies_in_its_range() {
             }
         }
     }
+}
+
+/// A step can ruin the parameters after the last loss that anybody looks at.
+#[test]
+fn a_ruined_model_is_an_error_not_a_result() {
+    for kind in [ModelKind::MultVae, ModelKind::RecVae] {
+        let mut options = options(kind);
+        options["epochs"] = 1.into();
+        options["batchSize"] = 200.into();
+        options["learningRate"] = 1e38.into();
+        let error = kind.fit(&options, &two_tastes(200, 0), None, &|_| {}).err().expect("an error");
+        assert_eq!(error.code(), "NUMERICAL");
+        assert!(error.to_string().contains("epoch 1"), "{error}");
+    }
+}
+
+#[test]
+fn patience_waits_until_beta_has_grown() {
+    let held_out = validation();
+    let mut options = options(ModelKind::MultVae);
+    for (key, value) in [("epochs", json!(30)), ("patience", json!(1)), ("annealing", json!(0.5))] {
+        options[key] = value;
+    }
+    options["learningRate"] = 0.05.into();
+    let fit = ModelKind::MultVae.fit(&options, &two_tastes(200, 0), Some(&held_out), &|_| {}).unwrap();
+    assert!(fit.epochs.len() >= 16, "stopped after {}", fit.epochs.len());
 }

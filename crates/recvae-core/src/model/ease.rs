@@ -12,6 +12,7 @@ use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::linalg::{gram, invert_positive_definite};
+use crate::memory::check_memory;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores};
@@ -31,8 +32,8 @@ choice! {
 options! {
     /// Options of EASE^R.
     pub struct EaseOptions for "ease" {
-        /// Weight of the squared norm of B: the more, the fewer interactions per item there are to trust. In units of
-        /// users.
+        /// Weight of the squared norm of B, in users: co-occurrences of fewer users than this hardly count. Larger for denser
+        /// data; search it on validation.
         lambda: f64 = 500.0, Above(0.0),
             search = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
         /// Floating point type of the factorisation and of the stored matrix.
@@ -65,6 +66,12 @@ pub(super) fn fit(
 impl<T: Real> Ease<T> {
     fn fit(options: &EaseOptions, train: &Csr) -> Result<Self> {
         let n = train.n_cols();
+        if !T::of(options.lambda).finite() {
+            let allowed = format!("a finite number above 0 that {} can hold", options.precision.word());
+            return Err(Error::invalid_argument("lambda", format!("{:?}", options.lambda), allowed));
+        }
+        let matrix = size_of::<T>() as u64 * (n as u64).pow(2);
+        check_memory(&format!("EASE^R on {n} items, two matrices of items x items,"), matrix.saturating_mul(2))?;
         let mut inverse = gram::<T>(train);
         for item in 0..n {
             inverse[item * (n + 1)] += T::of(options.lambda);

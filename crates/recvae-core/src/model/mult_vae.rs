@@ -11,6 +11,7 @@ use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::csr::Csr;
 use crate::error::Result;
+use crate::memory::check_memory;
 use crate::nn::encoder::Architecture;
 use crate::nn::init::{Init, Scheme};
 use crate::nn::network::{Memory, Network, Optimiser, Update};
@@ -38,7 +39,7 @@ options! {
         batch_size: usize = 500, Between(1.0, 1048576.0);
         /// Epochs at most.
         epochs: usize = 100, Between(1.0, 1000000.0);
-        /// Epochs without a better validation NDCG@100 after which training stops.
+        /// Epochs without a better validation NDCG@100 after which training stops; counted once beta has grown.
         patience: usize = 20, AtLeast(1.0);
         /// Seed of weights, order of users, dropout and samples.
         seed: u64 = 1, Any;
@@ -64,8 +65,11 @@ pub(super) fn fit(
     on_progress: OnProgress<'_>,
 ) -> Result<Fit> {
     let noise = Seeded(options.seed);
+    let architecture = options.architecture(train.n_cols());
+    // Parameters and two moments each, and the best parameters so far.
+    check_memory("Mult-VAE", 4 * 4 * architecture.n_parameters())?;
     let mut init = Init::new(options.seed, Purpose::Weights, Scheme::Xavier);
-    let network = Network::new(options.architecture(train.n_cols()), &mut init);
+    let network = Network::new(architecture, &mut init);
     let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
     let training = Training {
         optimiser: Optimiser::new(&network, options.learning_rate),
@@ -80,7 +84,9 @@ pub(super) fn fit(
         memory: Memory::default(),
     };
     let plan = [Pass::Train { update: Update::Both, dropout: options.dropout_rate, renew: false }];
-    let schedule = Schedule { epochs: options.epochs, patience: options.patience };
+    // While beta grows the loss is another one every step, and validation may sink for a while.
+    let warm_up = (options.annealing * options.epochs as f64) as usize;
+    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
     let (network, epochs) = training.run(&plan, schedule, validation, on_progress)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }

@@ -21,6 +21,7 @@ use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
+use crate::memory::check_memory;
 use crate::nn::encoder::{Architecture, Encoder};
 use crate::nn::init::{Init, Scheme};
 use crate::nn::network::{Memory, Network, Optimiser, Update};
@@ -186,12 +187,14 @@ pub(super) fn fit(
 ) -> Result<Fit> {
     let noise = Seeded(options.seed);
     let architecture = options.architecture(train.n_cols());
+    // Parameters and two moments each, the best parameters so far, and the first old encoder.
+    check_memory("RecVAE", 5 * 4 * architecture.n_parameters())?;
     let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch));
     let training = {
         let old = Encoder::new(architecture, &mut Init::new(options.seed, Purpose::OldWeights, Scheme::Torch));
         options.training(network, &old, train, &noise)
     };
-    let schedule = Schedule { epochs: options.epochs, patience: options.patience };
+    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
     let (network, epochs) = training.run(&options.plan(), schedule, validation, on_progress)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
 }

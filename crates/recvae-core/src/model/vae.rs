@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::error::Result;
+use crate::memory::check_memory;
 use crate::nn::encoder::Architecture;
 use crate::nn::init::Init;
 use crate::nn::network::{Network, Parameter};
@@ -28,6 +29,7 @@ pub(super) fn load(
     architecture: Architecture,
     tensors: &dyn TensorSource,
 ) -> Result<Box<dyn Model>> {
+    check_memory("the model", 4 * architecture.n_parameters())?;
     let mut network = Network::new(architecture, &mut Init::zeros());
     network.import(|name, shape| tensors.f32(name, shape))?;
     Ok(Box::new(Vae::new(kind, options, network)))

@@ -41,6 +41,17 @@ pub(crate) struct Architecture {
     pub(crate) hidden_decoder: bool,
 }
 
+impl Architecture {
+    /// Number of parameters.
+    pub(crate) fn n_parameters(&self) -> u64 {
+        let [items, hidden, latent] = [self.n_items, self.hidden_dim, self.latent_dim].map(|n| n as u64);
+        let dense = if self.dense_encoder { 4 * (hidden + 1) * hidden + 10 * hidden } else { 0 };
+        let decoder = if self.hidden_decoder { (latent + 1) * hidden } else { 0 };
+        let width = if self.hidden_decoder { hidden } else { latent };
+        (items + 1) * hidden + dense + 2 * (hidden + 1) * latent + decoder + items * (width + 1)
+    }
+}
+
 /// Names of the linear layers behind the first one, and of the layer norms.
 const LINEAR: [[&str; 2]; 4] =
     [["fc2.weight", "fc2.bias"], ["fc3.weight", "fc3.bias"], ["fc4.weight", "fc4.bias"], ["fc5.weight", "fc5.bias"]];

@@ -8,6 +8,8 @@
 //! | encoder | 5 layers; each layer's pre-activation is added to the sum of all earlier outputs; swish, layer norm | one tanh layer |
 //! | decoder | linear | one tanh layer, then linear |
 
+use rayon::prelude::*;
+
 use super::adam::{AdamStep, Moments};
 use super::batch::SparseInput;
 use super::decoder::Decoder;
@@ -132,6 +134,14 @@ impl<T: Real> Network<T> {
             let moments = &mut optimiser.output;
             self.decoder.output.step(&backward.output_hidden, batch.histories, &memory.output, moments, step);
         }
+    }
+
+    /// Whether every parameter is a finite number.
+    pub(crate) fn is_finite(&self) -> bool {
+        let (input, output) = (&self.encoder.input, &self.decoder.output);
+        let large = [&input.weight, &output.weight].into_iter().all(|all| all.par_iter().all(|value| value.finite()));
+        let small = [&input.bias, &output.bias].into_iter().chain(self.flat().map(|(.., values)| values));
+        large && small.into_iter().flatten().all(|value| value.finite())
     }
 
     /// Scores of a block of users: the logits at the mean of the posterior, shape `(users, n_items)`.

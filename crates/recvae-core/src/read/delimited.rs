@@ -25,6 +25,15 @@ pub(super) fn parse(
     let mut record = ByteRecord::new();
     while next_record(path, &mut reader, &mut record)? {
         let at = |column: usize| (line_of(&reader, record.position()), column as u64 + 1);
+        for column in [user, item] {
+            if record[column].contains(&b'\n') {
+                let start = record[column].split(|&byte| byte == b'\n' || byte == b'\r').next().unwrap_or_default();
+                let start = String::from_utf8_lossy(&start[..start.len().min(40)]);
+                let (line, column) = at(column);
+                let message = format!("an id runs over the end of the line, from '{start}'; is a quote left open?");
+                return Err(bad(path, line, Some(column), message));
+            }
+        }
         let user = id(path, || at(user), &options.user, &record[user])?;
         let item = id(path, || at(item), &options.item, &record[item])?;
         match value {
@@ -32,10 +41,10 @@ pub(super) fn parse(
             Some(&column) => {
                 let field = record[column].trim_ascii();
                 let number = std::str::from_utf8(field).ok().and_then(|text| text.parse().ok());
-                let Some(number) = number.filter(|number: &f64| !number.is_nan()) else {
+                let Some(number) = number.filter(|number: &f64| number.is_finite()) else {
                     let got = String::from_utf8_lossy(&field[..field.len().min(80)]);
                     let (line, column) = at(column);
-                    let message = format!("{} is '{got}'; allowed: a number", names[2].1);
+                    let message = format!("{} is '{got}'; allowed: a finite number", names[2].1);
                     return Err(bad(path, line, Some(column), message));
                 };
                 builder.push_value(user, item, number, options.min_value);
