@@ -1,6 +1,6 @@
 //! Splits as folders: written, read back, and refused.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::explicit_write)]
 
 use std::fs;
 use std::io::Write;

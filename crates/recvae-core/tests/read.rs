@@ -140,7 +140,7 @@ fn bad_tables_are_refused_with_file_line_and_column() {
     let open = format!("user,item\n1,2\n1,\"2\n{}", "1,2\n".repeat(50_000));
     assert_eq!(
         refusal("a.csv", open.as_bytes(), &plain, "INVALID_DATA"),
-        "a.csv:3:2: item has 200002 bytes; allowed: at most 65536 (is a quote left open?)"
+        "a.csv:3:2: an id runs over the end of the line, from '2'; is a quote left open?"
     );
     let (_folder, path) = file("a.csv", b"user,item\n1,2\n");
     let few = Thresholds { min_user: 3, min_item: 0 };

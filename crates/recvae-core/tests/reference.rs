@@ -1,7 +1,7 @@
 //! Closed forms against the reference results on ML-1M. Skipped, and said so, where the data are absent: they may not be
 //! shipped.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::explicit_write)]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
