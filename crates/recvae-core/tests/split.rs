@@ -67,12 +67,12 @@ fn too_few_users_are_refused_with_figures() {
         (
             block(1, 1),
             0.1,
-            "0 of 1 users have at least 5 items (minUserItems), of which validation 0.1 is none; allowed: at least one, or validation 0",
+            "0 of 1 users have at least 5 items (minUserItems), and validation = 0.1 of them rounds to no user; allowed: at least one validation user, or validation = 0 for none",
         ),
         (
             block(4, 9),
             0.1,
-            "4 of 4 users have at least 5 items (minUserItems), of which validation 0.1 is none; allowed: at least one, or validation 0",
+            "4 of 4 users have at least 5 items (minUserItems), and validation = 0.1 of them rounds to no user; allowed: at least one validation user, or validation = 0 for none",
         ),
         (
             block(10, 9),
