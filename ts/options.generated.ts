@@ -156,7 +156,7 @@ export type PopularityOptions = Record<string, never>;
  */
 export interface EaseOptions {
   /**
-   * Weight of the squared norm of B: the more, the fewer interactions per item there are to trust. In units of users.
+   * Weight of the squared norm of B, in users: co-occurrences of fewer users than this hardly count. Larger for denser data; search it on validation.
    *
    * Allowed: a finite number above 0.
    * @default 500
@@ -232,7 +232,7 @@ export interface MultVaeOptions {
    */
   epochs?: number;
   /**
-   * Epochs without a better validation NDCG@100 after which training stops.
+   * Epochs without a better validation NDCG@100 after which training stops; counted once beta has grown.
    *
    * Allowed: a whole number, 1 or more.
    * @default 20
