@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type CompareProgress, compare, split } from '../dist/index.js';
+import { type CompareProgress, compare, Interactions, split } from '../dist/index.js';
 import { decide } from '../dist/verdict.js';
 import { NEWCOMER, planted } from './planted.js';
 
@@ -83,6 +83,41 @@ describe('compare', () => {
     const first = await run();
     expect(first.models[1]).toMatchObject({ options: { lambda: 20 }, search: [] });
     expect(await run()).toEqual(first);
+  });
+});
+
+describe('wrong use is found before any work', () => {
+  const cases: [string, object, RegExp][] = [
+    ['an option', { options: { recvae: { gamma: -1 } } }, /gamma is -1; allowed/],
+    ['an option of a model that is not compared', { models: [], options: { recvae: { gama: 1 } } }, /'gama'/],
+    ['an unknown model in options', { options: { als: {} } }, /'als'; allowed: popularity, ease/],
+    ['options that are none', { options: { ease: 5 } }, /options of ease is 5; allowed: an object/],
+    ['a fractional seed', { seed: 1.5 }, /seed is 1\.5; allowed: a whole number from 0/],
+    ['a negative seed', { models: [], seed: -1 }, /seed is -1/],
+    ['a seed above 2^53', { seed: 2 ** 60 }, /seed is 1152921504606847000/],
+    ['epochs that no compared model has', { models: [], epochs: 0 }, /epochs is 0/],
+    ['threads', { threads: 0 }, /threads is 0/],
+    ['an unknown key', { option: {} }, /'option'; allowed: models/],
+    ['info that is no JSON', { info: 1n }, /info is not JSON/],
+  ];
+  test.each(cases)('%s', async (_, options, message) => {
+    // The data cannot be split, which would be found next.
+    const data = Interactions.fromColumns({ users: ['u', 'u'], items: ['a', 'b'] });
+    const error = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(message) };
+    await expect(compare(data, options)).rejects.toMatchObject(error);
+  });
+
+  test('the seed of the report repeats a run that was given none', async () => {
+    const options = {
+      models: ['mult-vae' as const],
+      epochs: 1,
+      options: { 'mult-vae': { hiddenDim: 4, latentDim: 2 } },
+    };
+    const { report } = await compare(planted(), options);
+    const { report: again } = await compare(planted(), { ...options, seed: report.seed });
+    expect(report.models[2]!.options).toMatchObject({ seed: report.seed });
+    expect(again.models.map(({ metrics }) => metrics)).toEqual(report.models.map(({ metrics }) => metrics));
+    expect(again.paired).toEqual(report.paired);
   });
 });
 

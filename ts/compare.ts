@@ -1,6 +1,7 @@
-import { guard, guardAsync, RecvaeError } from './errors.js';
+import { checkInstance, checkObject, checkRun, checkStrings, infoText, invalid, knownKeys } from './check.js';
+import { guard, guardAsync, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
-import type { Interactions } from './interactions.js';
+import { Interactions } from './interactions.js';
 import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
 import { description, native } from './native.js';
@@ -31,13 +32,13 @@ export interface CompareProgress {
 export interface CompareOptions extends RunOptions {
   /** Which models to compare; `popularity` and `ease` always are. By default all. */
   models?: ModelName[];
-  /** Seed of the split, of the models and of the bootstrap. By default each one's own. */
+  /** Seed of the split, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
   seed?: number;
   /** Most epochs of the models that train in epochs. */
   epochs?: number;
-  /** Options per model. */
+  /** Options per model; a `seed` there goes before the one above. Those of models not compared are only checked. */
   options?: { [K in ModelName]?: ModelOptions[K] };
-  /** How to split {@link Interactions}; `seed` fills in its seed. */
+  /** How to split {@link Interactions}; its own `seed` goes before the one above. */
   split?: SplitOptions;
   /** Kept with each model and in its file; anything that JSON can hold. */
   info?: Json;
@@ -85,7 +86,7 @@ export interface ComparisonReport {
   dataset: { users: number; items: number; interactions: number; density: number };
   /** Test users that count in the metrics. */
   testUsers: number;
-  /** Seed of the bootstrap, and of split and models where they take one. */
+  /** Seed of the bootstrap, and of the split and the models where `options` had none of their own. */
   seed: number;
   /** Metric that decides. */
   metric: string;
@@ -116,13 +117,16 @@ export interface Comparison {
  * bootstrap, corrected by Holm's method. The winner is the model with the best mean of the main metric if it beats EASE^R
  * significantly (corrected p below .05), and EASE^R otherwise.
  *
- * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}.
+ * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` before any work.
  */
 export async function compare(input: Split | Interactions, options: CompareOptions = {}): Promise<Comparison> {
+  checkInstance(input, 'input', Split, Interactions);
+  checkCompare(options);
   const names = order(options.models);
-  const settings = new Map(names.map((name) => [name, complete(name, options)]));
-  const { seed = 0, threads, info, onProgress = () => {} } = options;
-  const data = input instanceof Split ? input : await split(input, { seed: options.seed, ...options.split });
+  const { seed = DEFAULT_SEED, threads, info, onProgress = () => {} } = options;
+  const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
+  const splitSeed = options.split?.seed ?? seed;
+  const data = input instanceof Split ? input : await split(input, { ...options.split, seed: splitSeed });
 
   if (data.test.nScored < 2) {
     const text = `${data.test.nScored} of ${data.test.nUsers} test users have anything to find; allowed: 2 or more`;
@@ -181,19 +185,38 @@ export async function compare(input: Split | Interactions, options: CompareOptio
   return { report, models, evaluations };
 }
 
-/** The models in the order in which they run. */
-function order(asked: readonly string[] | undefined): ModelName[] {
-  const known = description.models.map(({ name }) => name);
-  for (const name of asked ?? []) {
-    if (!known.includes(name)) {
-      throw new RecvaeError('INVALID_ARGUMENT', `model is '${name}'; allowed: ${known.join(', ')}`);
-    }
+/** Names of all models. */
+const KNOWN = description.models.map(({ name }) => name as ModelName);
+
+/** The split's; it stands for all of them, so that `seed` in a report repeats the run. */
+const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.default as number;
+
+/** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
+export function checkCompare(options: CompareOptions): void {
+  const keys = ['models', 'seed', 'epochs', 'options', 'split', 'info', 'threads', 'onProgress'];
+  checkRun(options, keys, 'options');
+  const { models, seed, threads, info } = options;
+  if (models !== undefined) checkStrings(models, 'models');
+  order(models);
+  if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed <= 2 ** 53)) {
+    throw invalid('seed', seed, 'a whole number from 0 to 2^53');
   }
-  return [...new Set([...ALWAYS, ...(asked ?? known)])] as ModelName[];
+  infoText(info);
+  knownKeys(options.options, KNOWN, 'options.options');
+  for (const name of KNOWN) guard(() => native.checkFit(name, toJson(complete(name, options)), threads));
+}
+
+/** The models in the order in which they run. */
+function order(asked: readonly string[] = KNOWN): ModelName[] {
+  const unknown = asked.find((name) => !(KNOWN as string[]).includes(name));
+  if (unknown !== undefined) throw invalid('model', unknown, KNOWN.join(', '));
+  return [...new Set([...ALWAYS, ...asked])] as ModelName[];
 }
 
 /** The given options of a model; `seed` and `epochs` go to the models that have such an option. */
 function complete(name: ModelName, { options, seed, epochs }: CompareOptions): Record<string, unknown> {
+  const own: unknown = options?.[name];
+  if (own !== undefined) checkObject(own, `options of ${name}`);
   const given: Record<string, unknown> = { ...options?.[name] };
   const known = description.models.find((model) => model.name === name)!.options.map((option) => option.name);
   for (const [key, value] of Object.entries({ seed, epochs })) {

@@ -75,7 +75,13 @@ export async function guardAsync<T>(call: () => Promise<T>): Promise<T> {
  * `null`; as words they reach the core's message.
  */
 export function toJson(options: object | undefined): string {
-  return JSON.stringify(options ?? {}, (_, value) =>
-    (typeof value === 'number' && !Number.isFinite(value)) || typeof value === 'bigint' ? String(value) : value,
-  );
+  try {
+    const text = JSON.stringify(options ?? {}, (_, value) =>
+      (typeof value === 'number' && !Number.isFinite(value)) || typeof value === 'bigint' ? String(value) : value,
+    );
+    if (text !== undefined) return text;
+  } catch {
+    // circular
+  }
+  throw new RecvaeError('INVALID_ARGUMENT', 'options is not JSON; allowed: an object {name: value}');
 }

@@ -83,6 +83,9 @@ export declare class NativeSplit {
   writeOfficial(folder: string): Promise<void>
 }
 
+/** Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON. */
+export declare function checkFit(kind: string, options: string, threads?: number | undefined | null): void
+
 /** A built-in data set. */
 export declare function dataset(name: string): Promise<NativeInteractions>
 

@@ -773,12 +773,13 @@ if (
   }
 }
 
-const { NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, checkFit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeBuilder }
 export { NativeHeldOut }
 export { NativeInteractions }
 export { NativeModel }
 export { NativeSplit }
+export { checkFit }
 export { dataset }
 export { describe }
 export { evaluate }

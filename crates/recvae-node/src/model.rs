@@ -9,7 +9,7 @@ use recvae_core::{ModelKind, Options, Progress, RecommendOptions, Recommender, S
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
-use crate::work::{Promise, now, promise, reporter};
+use crate::work::{Promise, check_threads, now, promise, reporter};
 
 /// A trained model with the ids of its items.
 #[napi]
@@ -166,6 +166,14 @@ pub struct NativeFit {
     pub model: NativeModel,
     /// One entry per epoch, none for closed forms.
     pub epochs: Vec<NativeProgress>,
+}
+
+/// Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn check_fit(kind: String, options: String, threads: Option<f64>) -> Result<()> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    kind.complete_options(&json("options", &options)?).into_node()?;
+    check_threads(threads)
 }
 
 /// Trains a model. `on_progress` must not throw, and does not keep the process alive.

@@ -29,7 +29,7 @@ where
     T: Send + 'static,
     J: ToNapiValue + 'static,
 {
-    let pool = Threads::new(threads.map(|n| whole("threads", n)).transpose()?).into_node()?;
+    let pool = pool(threads)?;
     let internal = |e: &dyn std::fmt::Display| Error::new("INTERNAL", format!("internal error: {e}"));
     let (deferred, promise): (JsDeferred<J, Resolver<J>>, _) = env.create_deferred().map_err(|e| internal(&e))?;
     std::thread::Builder::new()
@@ -43,6 +43,15 @@ where
         })
         .map_err(|e| internal(&e))?;
     Ok(promise)
+}
+
+fn pool(threads: Option<f64>) -> Result<Threads> {
+    Threads::new(threads.map(|n| whole("threads", n)).transpose()?).into_node()
+}
+
+/// Fails as [`promise`] would for that number of threads.
+pub(crate) fn check_threads(threads: Option<f64>) -> Result<()> {
+    pool(threads).map(drop)
 }
 
 /// A callback, if there is one, as a function for any thread: it queues a call for the event loop. The callback must not

@@ -1,0 +1,83 @@
+/** Checks of arguments, for callers without TypeScript. Values of options are the core's to check. */
+import { RecvaeError } from './errors.js';
+
+function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+/** The error for an argument that is not allowed. */
+export function invalid(what: string, value: unknown, allowed: string): RecvaeError {
+  return new RecvaeError('INVALID_ARGUMENT', `${what} is ${show(value)}; allowed: ${allowed}`);
+}
+
+/** Fails unless `value` is an object. */
+export function checkObject(value: unknown, what: string): asserts value is object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(what, value, 'an object');
+}
+
+/** Fails for a key that would be ignored; `undefined` has none. */
+export function knownKeys(object: unknown, allowed: readonly string[], what: string): void {
+  if (object === undefined) return;
+  checkObject(object, what);
+  for (const key of Object.keys(object)) {
+    if (!allowed.includes(key)) throw invalid(`a key of ${what}`, key, allowed.join(', '));
+  }
+}
+
+/** Fails unless `value` is an instance of one of the classes. */
+export function checkInstance(value: unknown, what: string, ...classes: { name: string; prototype: object }[]): void {
+  const isOne = classes.some(({ prototype }) => Object.prototype.isPrototypeOf.call(prototype, value as object));
+  if (!isOne) throw invalid(what, value, `an instance of ${classes.map(({ name }) => name).join(' or ')}`);
+}
+
+/** Fails unless `value` is a string. */
+export function checkString(value: unknown, what: string): asserts value is string {
+  if (typeof value !== 'string') throw invalid(what, value, 'a string');
+}
+
+/** Fails unless `value` is an array of strings. */
+export function checkStrings(value: unknown, what: string): asserts value is string[] {
+  if (!Array.isArray(value)) throw invalid(what, value, 'an array of strings');
+  const wrong = value.findIndex((element) => typeof element !== 'string');
+  if (wrong >= 0) throw invalid(`${what}[${wrong}]`, value[wrong], 'a string');
+}
+
+/** What an iterable hands out. A string is not taken for a list of its letters. */
+export function listOf<T>(value: Iterable<T>, what: string, allowed: string): T[] {
+  const iterable = typeof value === 'object' && value !== null && typeof value[Symbol.iterator] === 'function';
+  if (!iterable) throw invalid(what, value, allowed);
+  return [...value];
+}
+
+/** The ids of a history. */
+export function idsOf(history: Iterable<string>, what: string): string[] {
+  const ids = listOf(history, what, 'a list of ids');
+  checkStrings(ids, what);
+  return ids;
+}
+
+/** Fails for a key of `run` that is not allowed, and for `threads` and `onProgress` of another type. */
+export function checkRun(run: object | undefined, allowed: readonly string[], what = 'run'): void {
+  knownKeys(run, allowed, what);
+  const { threads, onProgress } = (run ?? {}) as { threads?: unknown; onProgress?: unknown };
+  if (threads !== undefined && typeof threads !== 'number') throw invalid('threads', threads, 'a number');
+  if (onProgress !== undefined && typeof onProgress !== 'function') {
+    throw invalid('onProgress', onProgress, 'a function');
+  }
+}
+
+/** `info` as JSON text. */
+export function infoText(info: unknown): string {
+  let text: string | undefined;
+  let cause: unknown;
+  try {
+    text = JSON.stringify(info ?? null);
+  } catch (thrown) {
+    cause = thrown; // circular, or with a bigint
+  }
+  if (text !== undefined) return text;
+  throw new RecvaeError('INVALID_ARGUMENT', 'info is not JSON; allowed: anything that JSON can hold', { cause });
+}
