@@ -3,7 +3,18 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { compare, evaluate, fit, Interactions, load, RecvaeError, type RecvaeErrorCode, split } from '../dist/index.js';
+import {
+  compare,
+  evaluate,
+  fit,
+  Interactions,
+  load,
+  RecvaeError,
+  type RecvaeErrorCode,
+  recommend,
+  split,
+  writeSynth,
+} from '../dist/index.js';
 import { planted, temporaryFolder } from './planted.js';
 
 /** The error of a call, which must be a {@link RecvaeError} of that code. */
@@ -120,6 +131,83 @@ describe('options', () => {
     await failure('INVALID_ARGUMENT', () => load(3 as unknown as string));
     await failure('INVALID_ARGUMENT', () => model.recommend([3 as unknown as string]));
     await failure('INVALID_ARGUMENT', () => Interactions.fromHistories([{ user: 'u', items: 'abc' }]));
+  });
+});
+
+describe('arguments that TypeScript would have refused are named', () => {
+  /** Without its types. */
+  // biome-ignore lint/suspicious/noExplicitAny: the point of these tests
+  const untyped = (value: unknown) => value as any;
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+
+  test('keys that would be ignored', async () => {
+    const data = await split(planted());
+    const model = await fit('popularity', data);
+    for (const [key, call] of [
+      ['thread', () => fit('popularity', data, {}, untyped({ thread: 1 }))],
+      ['metric', () => evaluate(model, data.test, untyped({ metric: [] }))],
+      ['value', () => Interactions.fromColumns(untyped({ users: ['a'], items: ['b'], value: [1] }))],
+      ['thread', () => model.recommendBatch([[]], {}, untyped({ thread: 1 }))],
+      ['thread', () => Interactions.synth({}, untyped({ thread: 1 }))],
+      ['thread', () => writeSynth('made-up.csv', {}, untyped({ thread: 1 }))],
+    ] as const) {
+      expect(await failure('INVALID_ARGUMENT', call)).toMatch(new RegExp(`'${key}'; allowed: `));
+    }
+  });
+
+  test('a string is not a list of its letters', async () => {
+    const model = await fit('popularity', planted());
+    for (const call of [
+      () => model.recommend('i1'),
+      () => recommend(model, 'i1'),
+      () => model.recommendBatch(['i1']),
+      () => model.recommendBatch(untyped('i1')),
+    ]) {
+      expect(await failure('INVALID_ARGUMENT', call)).toMatch(/^histor(y|ies)\S* is 'i1'; allowed: a list of/);
+    }
+  });
+
+  test('types', async () => {
+    const data = await split(planted());
+    const model = await fit('popularity', data);
+    for (const [text, call] of [
+      ['data is undefined', () => fit('ease', untyped(undefined))],
+      ['data is an array', () => fit('ease', untyped([]))],
+      ['model is 3', () => fit(untyped(3), data)],
+      ['interactions is undefined', () => split(untyped(undefined))],
+      ['interactions is an object', () => split(untyped(data))],
+      ['history is null', () => model.recommend(untyped(null))],
+      ['history\\[0\\] is 3', () => model.recommend(untyped([3]))],
+      ['histories\\[1\\]\\[0\\] is null', () => model.recommendBatch(untyped([[], [null]]))],
+      ['model is null', () => recommend(untyped(null), [])],
+      ['model is an object', () => evaluate(untyped({}), data.test)],
+      ['heldOut is an object', () => evaluate(model, untyped(data))],
+      ['metrics is .ndcg@10.', () => evaluate(model, data.test, untyped({ metrics: 'ndcg@10' }))],
+      ['options is null', () => evaluate(model, data.test, untyped(null))],
+      ['onProgress is 3', () => fit('ease', data, {}, untyped({ onProgress: 3 }))],
+      ['threads is .2.', () => fit('ease', data, {}, untyped({ threads: '2' }))],
+      ['run is null', () => fit('ease', data, {}, untyped(null))],
+      ['info is not JSON', () => fit('ease', data, {}, untyped({ info: circular }))],
+      ['info is not JSON', () => fit('ease', data, {}, untyped({ info: () => {} }))],
+      ['options is not JSON', () => fit('ease', data, untyped({ lambda: circular }))],
+      ['input is undefined', () => compare(untyped(undefined))],
+      ['histories is null', () => Interactions.fromHistories(untyped(null))],
+      ['a history is null', () => Interactions.fromHistories(untyped([null]))],
+      ['user is 3', () => Interactions.fromHistories(untyped([{ user: 3, items: [] }]))],
+      ['items of user .u. is undefined', () => Interactions.fromHistories(untyped([{ user: 'u' }]))],
+      ['columns is undefined', () => Interactions.fromColumns(untyped(undefined))],
+      ['users is undefined', () => Interactions.fromColumns(untyped({ items: [] }))],
+      ['items\\[0\\] is 3', () => Interactions.fromColumns(untyped({ users: ['u'], items: [3] }))],
+      ['values is null', () => Interactions.fromColumns(untyped({ users: [], items: [], values: null }))],
+      ['path is undefined', () => Interactions.fromFile(untyped(undefined))],
+      ['path is 3', () => load(untyped(3))],
+      ['path is undefined', () => model.save(untyped(undefined))],
+      ['folder is undefined', () => data.write(untyped(undefined))],
+      ['user is 3', () => data.test.input(untyped(3))],
+    ] as const) {
+      expect(await failure('INVALID_ARGUMENT', call), text).toMatch(new RegExp(`^${text}; allowed: `));
+    }
   });
 });
 

@@ -1,8 +1,9 @@
+import { checkInstance, checkRun, checkStrings } from './check.js';
 import { guardAsync } from './errors.js';
-import type { Model, RunOptions } from './models.js';
+import { Model, type RunOptions } from './models.js';
 import { native } from './native.js';
 import type { MetricName } from './options.generated.js';
-import type { HeldOut } from './split.js';
+import { HeldOut } from './split.js';
 
 /** How {@link evaluate} runs. */
 export interface EvaluateOptions extends RunOptions {
@@ -38,6 +39,10 @@ export interface Evaluation {
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a metric, `INVALID_DATA` if no user has anything to find.
  */
 export async function evaluate(model: Model, heldOut: HeldOut, options: EvaluateOptions = {}): Promise<Evaluation> {
+  checkInstance(model, 'model', Model);
+  checkInstance(heldOut, 'heldOut', HeldOut);
+  checkRun(options, ['metrics', 'threads'], 'options');
+  if (options.metrics !== undefined) checkStrings(options.metrics, 'metrics');
   const { metrics, ...rest } = await guardAsync(() =>
     native.evaluate(model.native, heldOut.native, options.metrics, options.threads),
   );

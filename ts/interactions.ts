@@ -1,4 +1,5 @@
-import { guard, guardAsync, RecvaeError, toJson } from './errors.js';
+import { checkObject, checkRun, checkString, checkStrings, idsOf, invalid, knownKeys } from './check.js';
+import { guard, guardAsync, toJson } from './errors.js';
 import type { RunOptions } from './models.js';
 import { native } from './native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from './options.generated.js';
@@ -52,6 +53,7 @@ export class Interactions {
    * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
    */
   static async fromFile(path: string, options?: ReadOptions & Thresholds): Promise<Interactions> {
+    checkString(path, 'path');
     return new Interactions(await guardAsync(() => native.readInteractions(path, toJson(options))));
   }
 
@@ -61,8 +63,16 @@ export class Interactions {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` if lengths differ, `INVALID_DATA` if an id is empty, a value is NaN or
    * nothing is left.
    */
-  static fromColumns({ users, items, values }: Columns, options?: ColumnOptions): Interactions {
-    const numbers = values && (values instanceof Float64Array ? values : Float64Array.from(values));
+  static fromColumns(columns: Columns, options?: ColumnOptions): Interactions {
+    checkObject(columns, 'columns');
+    knownKeys(columns, ['users', 'items', 'values'], 'columns');
+    const { users, items, values } = columns;
+    checkStrings(users, 'users');
+    checkStrings(items, 'items');
+    if (values !== undefined && typeof (values as ArrayLike<number> | null)?.length !== 'number') {
+      throw invalid('values', values, 'an array of numbers');
+    }
+    const numbers = values && (values instanceof Float64Array ? values : Float64Array.from(values, Number));
     return new Interactions(guard(() => native.NativeInteractions.fromColumns(users, items, numbers, toJson(options))));
   }
 
@@ -77,11 +87,16 @@ export class Interactions {
     options?: Thresholds,
   ): Promise<Interactions> {
     const builder = new native.NativeBuilder();
-    for await (const { user, items } of histories) {
-      if (typeof items === 'string') {
-        throw new RecvaeError('INVALID_ARGUMENT', `items of user '${user}' is a string; allowed: a list of ids`);
-      }
-      guard(() => builder.push(user, [...items]));
+    const iterable = histories as Partial<Iterable<History> & AsyncIterable<History>> | null | undefined;
+    if (typeof histories === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
+      throw invalid('histories', histories, 'an iterable of {user, items}');
+    }
+    for await (const history of histories) {
+      checkObject(history, 'a history');
+      const { user, items } = history;
+      checkString(user, 'user');
+      const ids = idsOf(items, `items of user '${user}'`);
+      guard(() => builder.push(user, ids));
     }
     return new Interactions(guard(() => builder.finish(toJson(options))));
   }
@@ -93,6 +108,7 @@ export class Interactions {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name.
    */
   static async dataset(name: DatasetName): Promise<Interactions> {
+    checkString(name, 'name');
     return new Interactions(await guardAsync(() => native.dataset(name)));
   }
 
@@ -109,6 +125,7 @@ export class Interactions {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
    */
   static async synth(options?: SynthOptions, run: RunOptions = {}): Promise<Interactions> {
+    checkRun(run, ['threads']);
     return new Interactions(await guardAsync(() => native.synth(toJson(options), run.threads)));
   }
 
@@ -144,6 +161,7 @@ export class Interactions {
 
   /** The items of a user in column order; `undefined` if the user is not known. */
   history(user: string): string[] | undefined {
+    checkString(user, 'user');
     return guard(() => this.native.history(user)) ?? undefined;
   }
 }

@@ -1,5 +1,6 @@
+import { checkInstance, checkRun, checkString, idsOf, infoText, listOf } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
-import type { Interactions } from './interactions.js';
+import { Interactions } from './interactions.js';
 import { native } from './native.js';
 import type { ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
 import { reporting } from './progress.js';
@@ -86,7 +87,7 @@ export class Model<K extends ModelName = ModelName> {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
    */
   recommend(history: Iterable<string>, options?: RecommendOptions): Recommendation {
-    const ids = [...history];
+    const ids = idsOf(history, 'history');
     return this.#named(
       guard(() => this.native.recommend(ids, toJson(options))),
       [ids],
@@ -103,7 +104,9 @@ export class Model<K extends ModelName = ModelName> {
     options?: RecommendOptions,
     run: RunOptions = {},
   ): Promise<Recommendation[]> {
-    const ids = Array.from(histories, (history) => [...history]);
+    checkRun(run, ['threads']);
+    const lists = listOf(histories, 'histories', 'a list of histories');
+    const ids = lists.map((history, at) => idsOf(history, `histories[${at}]`));
     return this.#named(await guardAsync(() => this.native.recommendBatch(ids, toJson(options), run.threads)), ids);
   }
 
@@ -112,7 +115,8 @@ export class Model<K extends ModelName = ModelName> {
    *
    * @throws {@link RecvaeError} `IO`.
    */
-  save(path: string): Promise<void> {
+  async save(path: string): Promise<void> {
+    checkString(path, 'path');
     return guardAsync(() => this.native.save(path));
   }
 
@@ -147,9 +151,12 @@ export async function fit<K extends ModelName>(
   options?: ModelOptions[K],
   run: FitRun = {},
 ): Promise<Model<K>> {
+  checkString(model, 'model');
+  checkInstance(data, 'data', Split, Interactions);
+  checkRun(run, ['threads', 'onProgress', 'info']);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
-  const info = JSON.stringify(run.info ?? null);
+  const info = infoText(run.info);
   const fitted = await reporting(run.onProgress, (report) =>
     guardAsync(() => native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report)),
   );
@@ -162,10 +169,12 @@ export async function fit<K extends ModelName>(
  * @throws {@link RecvaeError} `IO`, or `INVALID_MODEL_FILE` if it is truncated, altered or of another program.
  */
 export async function load(path: string): Promise<Model> {
+  checkString(path, 'path');
   return Model.wrap<ModelName>(await guardAsync(() => native.load(path)));
 }
 
 /** {@link Model.recommend} as a function. */
 export function recommend(model: Model, history: Iterable<string>, options?: RecommendOptions): Recommendation {
+  checkInstance(model, 'model', Model);
   return model.recommend(history, options);
 }

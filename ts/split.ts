@@ -1,3 +1,4 @@
+import { checkInstance, checkString } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { Interactions } from './interactions.js';
 import { native } from './native.js';
@@ -34,11 +35,13 @@ export class HeldOut {
 
   /** The items of a user that a model is shown; `undefined` if the user is not held out here. */
   input(user: string): string[] | undefined {
+    checkString(user, 'user');
     return guard(() => this.native.input(user)) ?? undefined;
   }
 
   /** The items of a user that a model has to find; `undefined` if the user is not held out here. */
   target(user: string): string[] | undefined {
+    checkString(user, 'user');
     return guard(() => this.native.target(user)) ?? undefined;
   }
 }
@@ -72,6 +75,7 @@ export class Split {
    * @throws {@link RecvaeError} `IO`, or `INVALID_DATA` with file and line.
    */
   static async fromOfficial(folder: string): Promise<Split> {
+    checkString(folder, 'folder');
     return new Split(await guardAsync(() => native.readOfficial(folder)));
   }
 
@@ -80,7 +84,8 @@ export class Split {
    *
    * @throws {@link RecvaeError} `IO`.
    */
-  write(folder: string): Promise<void> {
+  async write(folder: string): Promise<void> {
+    checkString(folder, 'folder');
     return guardAsync(() => this.#native.writeOfficial(folder));
   }
 }
@@ -92,5 +97,6 @@ export class Split {
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there are too few users.
  */
 export async function split(interactions: Interactions, options?: SplitOptions): Promise<Split> {
+  checkInstance(interactions, 'interactions', Interactions);
   return Split.wrap(await guardAsync(() => native.split(interactions.native, toJson(options))));
 }

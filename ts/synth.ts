@@ -1,3 +1,4 @@
+import { checkRun, checkString } from './check.js';
 import { guardAsync, toJson } from './errors.js';
 import type { RunOptions } from './models.js';
 import { native } from './native.js';
@@ -42,7 +43,9 @@ export interface SynthRun extends RunOptions {
  * @returns The last progress: what the file holds.
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option or another ending of the name, `IO`.
  */
-export function writeSynth(path: string, options?: SynthOptions, run: SynthRun = {}): Promise<SynthProgress> {
+export async function writeSynth(path: string, options?: SynthOptions, run: SynthRun = {}): Promise<SynthProgress> {
+  checkString(path, 'path');
+  checkRun(run, ['threads', 'onProgress']);
   return reporting(run.onProgress, (report) =>
     guardAsync(() => native.writeSynth(toJson(options), path, run.threads, report)),
   );
