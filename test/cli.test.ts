@@ -170,6 +170,27 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['a zero lambda', ['train', 'ease', 'likes.csv', '--set', 'lambda=0', '--out', 'o'], 2, /lambda is 0; allowed/],
     ['half a setting', ['train', 'ease', 'likes.csv', '--set', 'lambda', '--out', 'o'], 2, /--set is 'lambda'/],
     ['a setting of no model', ['compare', 'likes.csv', '--set', 'lambda=5', '--save', 'o'], 2, /model\.option/],
+    [
+      'a setting of a model that is not compared, before the input is read',
+      ['compare', 'nothing.csv', '--models', 'ease', '--set', 'recvae.gama=1', '--save', 'o'],
+      2,
+      /'gama'; allowed/,
+    ],
+    [
+      'a setting, before the input is read',
+      ['train', 'ease', 'no.csv', '--set', 'lambda=0', '--out', 'o'],
+      2,
+      /lambda/,
+    ],
+    ['a fractional seed', ['compare', 'nothing.csv', '--seed', '0.5'], 2, /seed is 0\.5/],
+    ['no threads to compare', ['compare', 'nothing.csv', '--threads', '0'], 2, /threads is 0/],
+    ['no epochs', ['compare', 'nothing.csv', '--models', 'ease', '--epochs', '0'], 2, /epochs is 0/],
+    ['an empty --save', ['compare', 'likes.csv', '--save', ''], 2, /--save is ''/],
+    ['an empty --json', ['compare', 'likes.csv', '--json', ''], 2, /--json is ''/],
+    ['an empty --json of evaluate', ['evaluate', 'm.st', 'likes.csv', '--json', ''], 2, /--json is ''/],
+    ['an empty --out', ['train', 'ease', 'likes.csv', '--out', ''], 2, /--out is ''/],
+    ['an empty --out of split', ['split', 'likes.csv', '--out', ''], 2, /--out is ''/],
+    ['an empty --out of synth', ['synth', '--out', ''], 2, /out is ''/],
     ['no such file', ['train', 'ease', 'nothing.csv', '--out', 'o'], 1, /cannot read nothing\.csv/],
     ['a missing column', ['train', 'ease', 'likes.csv', '--item', 'movie', '--out', 'o'], 1, /likes\.csv:1.*movie/],
     ['too few users', ['split', 'likes.csv', '--test', '500', '--out', 'o'], 1, /leave none to train on/],
@@ -210,6 +231,40 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     writeFileSync(join(folder, 'out', 'mine'), 'precious');
     expect((await recvae(folder, ['compare', 'nothing.csv', '--save', 'out'])).code).toBe(1);
     expect(readdirSync(join(folder, 'out'))).toEqual(['mine']);
+  });
+
+  test('of several files all are written or none, and the result is printed all the same', async () => {
+    const folder = planted();
+    mkdirSync(join(folder, 'out', 'comparison.json'), { recursive: true });
+    const flags = ['--models', 'ease', '--save', 'out', '--json', 'result.json'];
+    const { code, stdout, stderr } = await recvae(folder, ['compare', 'likes.csv', ...flags]);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^Use ease: /m);
+    expect(stderr).toMatch(/cannot write out\/comparison\.json: it is a folder/);
+    expect(readdirSync(join(folder, 'out'))).toEqual(['comparison.json']);
+    expect(readdirSync(folder).sort()).toEqual(['likes.csv', 'out']);
+  });
+
+  test('a reader of the messages that has seen enough does not cost the result', async () => {
+    const folder = planted();
+    const args = ['compare', 'likes.csv', '--models', 'ease', '--save', 'out'];
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
+    child.stderr.once('data', () => child.stderr.destroy());
+    let stdout = '';
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Use ease: /m);
+    expect(readdirSync(join(folder, 'out')).sort()).toEqual(['comparison.json', 'ease.safetensors']);
+  });
+
+  test('a data set is not hidden by a folder of its name', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'debian'));
+    expect((await recvae(folder, ['split', 'debian', '--out', 'out'])).stderr).toMatch(/training.* users/);
+    expect((await recvae(folder, ['split', './debian', '--out', 'again'])).code).toBe(1);
   });
 
   test('a bad history names its line, a bad k the option', async () => {

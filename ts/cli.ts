@@ -23,7 +23,7 @@ function createProgram(): Command {
       'after',
       `
 <input> is a file (CSV, TSV or NDJSON, plain or gzip), a folder in the layout of the official Mult-VAE and RecVAE
-scripts, or the name of a built-in data set: debian.
+scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian).
 
 Exit codes: 0 done, 1 failed, 2 wrong use.`,
     );
@@ -46,5 +46,9 @@ async function main(): Promise<number> {
 // A reader that has seen enough (`recvae … | head`) is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
+});
+// One that does not want the messages still wants the result.
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') process.exit(1);
 });
 process.exitCode = await main();

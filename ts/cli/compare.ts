@@ -1,7 +1,7 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { type CompareOptions, type CompareProgress, type ComparisonReport, compare } from '../compare.js';
+import { type CompareOptions, type CompareProgress, type ComparisonReport, checkCompare, compare } from '../compare.js';
 import { RecvaeError } from '../errors.js';
 import type { Json } from '../models.js';
 import { description } from '../native.js';
@@ -9,7 +9,18 @@ import type { ModelName } from '../options.generated.js';
 import { Split } from '../split.js';
 import { formatP } from '../verdict.js';
 import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf } from './input.js';
-import { checkWritable, EpochBar, message, print, table, withError, writeJson } from './output.js';
+import {
+  checkWritable,
+  checkWritableFolder,
+  EpochBar,
+  jsonText,
+  message,
+  type Output,
+  print,
+  table,
+  withError,
+  writeAll,
+} from './output.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends InputFlags {
@@ -36,36 +47,43 @@ export function addCompare(program: Command): void {
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
     .option('--json <file>', 'write the result as JSON, to stdout for -');
   addInputFlags(command).action(async (input: string, flags: Flags) => {
-    const created = flags.save === undefined ? undefined : mkdirSync(flags.save, { recursive: true });
+    const { save, json } = flags;
+    const recipe = recipeOf(flags);
+    const options: CompareOptions = {
+      models: flags.models as ModelName[] | undefined,
+      seed: flags.seed,
+      epochs: flags.epochs,
+      options: byModel(flags.set),
+      split: recipe.split,
+      threads: flags.threads,
+    };
+    checkCompare(options);
+    if (json !== undefined) checkWritable(json, '--json');
+    if (save !== undefined) checkWritableFolder(save, '--save');
     const reporter = new Reporter();
     try {
-      if (flags.json) checkWritable(flags.json);
-      if (flags.save) checkWritable(join(flags.save, 'comparison.json'));
-      const recipe = recipeOf(flags);
       const data = await readInput(input, flags, recipe);
       const { report, models } = await compare(data, {
-        models: flags.models as ModelName[] | undefined,
-        seed: flags.seed,
-        epochs: flags.epochs,
-        options: byModel(flags.set),
-        split: recipe.split,
-        threads: flags.threads,
+        ...options,
         info: data instanceof Split ? null : ({ input: recipe } as unknown as Json),
         onProgress: (progress) => reporter.report(progress),
       });
       reporter.stop();
-      if (flags.save) {
-        const path = join(flags.save, `${report.winner}.safetensors`);
-        await models.get(report.winner)!.save(path);
-        await writeJson(join(flags.save, 'comparison.json'), report);
-        message(`saved: ${path}`);
+      const toText = (path: string) => writeFileSync(path, jsonText(report), { flag: 'wx' });
+      const outputs: Output[] = [];
+      if (save !== undefined) {
+        const model = models.get(report.winner)!;
+        outputs.push({ path: join(save, `${report.winner}.safetensors`), write: (path) => model.save(path) });
+        outputs.push({ path: join(save, 'comparison.json'), write: toText });
       }
-      if (flags.json) await writeJson(flags.json, report);
-      if (flags.json !== '-') await print(render(report));
-    } catch (error) {
-      // Nothing of the result was written before everything was there.
-      if (created !== undefined) rmSync(created, { recursive: true, force: true });
-      throw error;
+      if (json !== undefined && json !== '-') outputs.push({ path: json, write: toText });
+      try {
+        await writeAll(outputs);
+        if (save !== undefined) message(`saved: ${outputs[0]!.path}`);
+      } finally {
+        // Also after a failure: the result was costly.
+        await print(json === '-' ? jsonText(report) : render(report));
+      }
     } finally {
       reporter.stop();
     }

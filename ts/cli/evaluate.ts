@@ -32,7 +32,7 @@ export function addEvaluate(program: Command): void {
     if (flags.on !== 'test' && flags.on !== 'validation') {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${flags.on}'; allowed: test, validation`);
     }
-    if (flags.json) checkWritable(flags.json);
+    if (flags.json !== undefined) checkWritable(flags.json, '--json');
     const model = await load(file);
     const data = await readSplit(input, flags, recipeOf(flags, recipeIn(model.info)));
     const { metrics, users, skipped, unknown } = await evaluate(model, data[flags.on], {

@@ -92,15 +92,15 @@ function refuse(flags: InputFlags, names: readonly (keyof InputFlags)[], why: st
   throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(first)} has no meaning for ${why}`);
 }
 
-/** Reads the interactions or the ready split behind `<input>`. */
+/** Reads the interactions or the ready split behind `<input>`; names of data sets go before files. */
 export async function readInput(input: string, flags: InputFlags, recipe: InputRecipe): Promise<Split | Interactions> {
-  if (isFolder(input)) {
-    refuse(flags, [...READ, ...SPLIT], 'a folder that is split already');
-    return Split.fromOfficial(input);
-  }
   if (description.datasets.includes(input)) {
     refuse(flags, READ, 'a built-in data set');
     return Interactions.dataset(input as DatasetName);
+  }
+  if (isFolder(input)) {
+    refuse(flags, [...READ, ...SPLIT], 'a folder that is split already');
+    return Split.fromOfficial(input);
   }
   return Interactions.fromFile(input, recipe.read);
 }

@@ -1,10 +1,10 @@
 /** Results on stdout or in files, messages on stderr. */
 import { randomUUID } from 'node:crypto';
-import { closeSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
-import { toRecvaeError } from '../errors.js';
+import { RecvaeError, toRecvaeError } from '../errors.js';
 
 /** Writes a line for people to stderr. */
 export function message(text: string): void {
@@ -25,33 +25,90 @@ function beside(path: string): string {
  * Fails if a file could not be written at `path`, so that long work is not done in vain. Nothing is left behind.
  * Permissions are tried, not read: read-only file systems and quotas count.
  */
-export function checkWritable(path: string): void {
+export function checkWritable(path: string, flag: string): void {
+  if (path === '') throw new RecvaeError('INVALID_ARGUMENT', `${flag} is ''; allowed: a path`);
   if (path === '-') return;
-  try {
+  attempt(path, () => {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
       throw Object.assign(new Error(`it is a folder`), { syscall: 'open' });
     }
     const trial = beside(path);
     closeSync(openSync(trial, 'wx'));
     rmSync(trial);
+  });
+}
+
+/** The same for files in a folder that need not be there yet, and is not there afterwards. */
+export function checkWritableFolder(path: string, flag: string): void {
+  if (path === '') throw new RecvaeError('INVALID_ARGUMENT', `${flag} is ''; allowed: a path`);
+  attempt(path, () => {
+    const created = mkdirSync(path, { recursive: true });
+    try {
+      const trial = beside(join(path, 'trial'));
+      closeSync(openSync(trial, 'wx'));
+      rmSync(trial);
+    } finally {
+      if (created !== undefined) rmSync(created, { recursive: true, force: true });
+    }
+  });
+}
+
+function attempt(path: string, work: () => void): void {
+  try {
+    work();
   } catch (thrown) {
     const { message, code } = toRecvaeError(thrown);
     throw toRecvaeError(Object.assign(new Error(`cannot write ${path}: ${message}`), { code, syscall: 'open' }));
   }
 }
 
-/** Writes JSON to a file, whole or not at all, or to stdout for `-`. */
-export async function writeJson(path: string, value: unknown): Promise<void> {
-  const text = `${JSON.stringify(value, null, 2)}\n`;
-  if (path === '-') return print(text);
-  const temporary = beside(path);
+/** A file to be: its path, and what writes it to the path that it is given. */
+export interface Output {
+  path: string;
+  write: (path: string) => Promise<void> | void;
+}
+
+/** Text of a file of JSON. */
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/**
+ * Writes files, all of them or none: under other names first, so that what can fail fails before the first one is there.
+ * Folders that they need are made.
+ */
+export async function writeAll(outputs: Output[]): Promise<void> {
+  const created: string[] = [];
+  const temporaries: string[] = [];
   try {
-    writeFileSync(temporary, text, { flag: 'wx' });
-    renameSync(temporary, path);
+    for (const { path, write } of outputs) {
+      const folder = mkdirSync(dirname(path), { recursive: true });
+      if (folder !== undefined) created.push(folder);
+      const temporary = beside(path);
+      temporaries.push(temporary);
+      await write(temporary);
+      if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+        throw new RecvaeError('IO', `cannot write ${path}: it is a folder`);
+      }
+    }
   } catch (error) {
-    rmSync(temporary, { force: true });
+    for (const path of [...temporaries, ...created]) rmSync(path, { recursive: true, force: true });
     throw error;
   }
+  // From here on nothing is taken back: what has its name stays.
+  try {
+    for (const [at, { path }] of outputs.entries()) renameSync(temporaries[at]!, path);
+  } catch (error) {
+    for (const path of temporaries) rmSync(path, { force: true });
+    throw error;
+  }
+}
+
+/** Writes JSON to a file, whole or not at all, or to stdout for `-`. */
+export async function writeJson(path: string, value: unknown): Promise<void> {
+  const text = jsonText(value);
+  if (path === '-') return print(text);
+  await writeAll([{ path, write: (temporary) => writeFileSync(temporary, text, { flag: 'wx' }) }]);
 }
 
 /** Rows in columns; numbers stand to the right. */
@@ -90,10 +147,17 @@ export function withError({ mean, standardError }: { mean: number; standardError
   return standardError === null ? mean.toFixed(4) : `${mean.toFixed(4)} ± ${standardError.toFixed(4)}`;
 }
 
+const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
 /** A bar with an estimate of the time left, where stderr is a terminal; nothing elsewhere. */
 export class Bar {
   #bar: SingleBar | undefined;
   readonly #format: string;
+  /** Gives the terminal its cursor and its line wrap back, and lets the signal end the process as ever. */
+  readonly #onSignal = (signal: NodeJS.Signals) => {
+    this.stop();
+    process.kill(process.pid, signal);
+  };
 
   /** @param format - cli-progress's; words of its own are given to `update`. */
   constructor(format: string) {
@@ -109,7 +173,9 @@ export class Bar {
         stream: process.stderr,
         hideCursor: true,
         clearOnComplete: true,
+        gracefulExit: false, // it would swallow the signal
       });
+      for (const signal of SIGNALS) process.once(signal, this.#onSignal);
       this.#bar.start(total, 0, words);
     }
     this.#bar.update(value, words);
@@ -119,6 +185,7 @@ export class Bar {
   stop(): void {
     this.#bar?.stop();
     this.#bar = undefined;
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
   }
 }
 

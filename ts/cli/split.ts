@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { RecvaeError } from '../errors.js';
 import { description } from '../native.js';
 import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeOf } from './input.js';
 import { message } from './output.js';
@@ -13,6 +14,7 @@ export function addSplit(program: Command): void {
     .requiredOption('--out <folder>', 'where the files go: a new or empty folder')
     .option('--seed <number>', `${doc} (default: ${seed})`, parseNumber);
   addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string }) => {
+    if (flags.out === '') throw new RecvaeError('INVALID_ARGUMENT', "--out is ''; allowed: a path");
     const data = await readSplit(input, flags, recipeOf(flags));
     await data.write(flags.out);
     const { train, validation, test } = data;

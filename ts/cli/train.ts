@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
+import { guard, toJson } from '../errors.js';
 import { fit, type Json } from '../models.js';
-import { description } from '../native.js';
+import { description, native } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
 import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf } from './input.js';
@@ -25,10 +26,11 @@ export function addTrain(program: Command): void {
     .option('--seed <number>', 'seed of the split and of the model', parseNumber)
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber);
   addInputFlags(command).action(async (model: string, input: string, flags: Flags) => {
-    checkWritable(flags.out);
     const options: Record<string, unknown> = { ...flags.set };
     const known = description.models.find(({ name }) => name === model)?.options ?? [];
     if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
+    guard(() => native.checkFit(model, toJson(options), flags.threads));
+    checkWritable(flags.out, '--out');
     const recipe = recipeOf(flags);
     const data = await readInput(input, flags, recipe);
     const isSplit = data instanceof Split;
