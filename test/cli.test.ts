@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { writeSynth } from '../dist/index.js';
+import { fit, Interactions, writeSynth } from '../dist/index.js';
 import { temporaryFolder, writePlanted } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -16,7 +16,7 @@ interface Outcome {
   stderr: string;
 }
 
-function recvae(folder: string, args: string[], input = ''): Promise<Outcome> {
+function recvae(folder: string, args: string[], input: string | Buffer = ''): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
     let [stdout, stderr] = ['', ''];
@@ -276,15 +276,40 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
       ['[]', /^recvae: stdin:2: "user" is not a string/],
       ['3', /^recvae: stdin:2: not an object/],
       ['{"user":"u"}', /^recvae: stdin:2: "items" is not a list of strings/],
-      ['{"user":"u","items":[1]}', /^recvae: stdin:2: "items" is not a list of strings/],
+      ['{"user":"u","items":[1.5]}', /^recvae: stdin:2: "items" is not a list of strings/],
+      ['{"user":"u","items":[9007199254740993]}', /^recvae: stdin:2: "items" is not a list of strings/],
+      [Buffer.from([0x22, 0xff, 0x22]), /^recvae: stdin:2: not UTF-8/],
     ] as const) {
-      const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st'], `${good}${line}\n`);
-      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      const input = Buffer.concat([Buffer.from(good), Buffer.from(line), Buffer.from(`\n${good}`)]);
+      const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '1'], input);
+      // The line before it is answered, the one after it is not.
+      expect({ code, lines: stdout.split('\n').length }).toEqual({ code: 1, lines: 2 });
       expect(stderr).toMatch(text);
     }
     const { code, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '0'], good);
     expect({ code, stderr }).toEqual({ code: 2, stderr: 'recvae: k is 0; allowed: a whole number, 1 or more\n' });
     expect((await recvae(folder, ['recommend', 'm.st', '--history', 'none'])).code).toBe(1);
+  });
+
+  test('ids may be whole numbers, and a byte order mark is no character', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'likes.csv'), `user,item\n${'u,1\nu,2\nv,1\nv,2\nw,1\n'}`);
+    const model = await fit('ease', await Interactions.fromFile(join(folder, 'likes.csv')), { lambda: 1 });
+    await model.save(join(folder, 'm.st'));
+    const { stdout } = await recvae(
+      folder,
+      ['recommend', 'm.st'],
+      '\uFEFF{"user":7,"items":[1]}\r\n{"user":"é","items":[]}',
+    );
+    const lines = stdout.trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ user: '7', items: ['2'] }, { user: 'é' }]);
+  });
+
+  test('a bad k is found before there is input', async () => {
+    const folder = planted();
+    await recvae(folder, ['train', 'popularity', 'likes.csv', '--out', 'm.st']);
+    const child = spawn(process.execPath, [CLI, 'recommend', 'm.st', '-k', '0'], { cwd: folder });
+    expect(await new Promise((resolve) => child.on('exit', resolve))).toBe(2);
   });
 
   test('a reader that has seen enough is no error', async () => {

@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { RecvaeError } from '../errors.js';
 import { load, type Model } from '../models.js';
@@ -33,25 +32,40 @@ export function addRecommend(program: Command): void {
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .addHelpText(
+      'after',
+      `
+Ids may be whole numbers too. Results are written while the input is read, line by line in its order: a line that
+cannot be understood ends the command with exit code 1, after the results of the lines before it.`,
+    )
     .action(async (file: string, flags: Flags) => {
       const model = await load(file);
+      await answer(model, [], flags); // finds a bad option before it waits for input
       const name = flags.history === '-' ? 'stdin' : flags.history;
       const stream = flags.history === '-' ? process.stdin : createReadStream(flags.history);
-      // Batch by batch, so that memory does not grow with the input.
-      let batch: Row[] = [];
-      for await (const row of rows(stream, name)) {
-        batch.push(row);
-        if (batch.length === BATCH) {
-          await answer(model, batch, flags);
-          batch = [];
+      // What has arrived is answered before more is read, so that memory does not grow with the input.
+      let number = 0;
+      for await (const lines of linesOf(stream)) {
+        let batch: Row[] = [];
+        try {
+          for (const line of lines) {
+            number += 1;
+            const row = parse(line, number, `${name}:${number}`);
+            if (row) batch.push(row);
+            if (batch.length < BATCH) continue;
+            const full = batch;
+            batch = [];
+            await answer(model, full, flags);
+          }
+        } finally {
+          // Also the lines before a bad one.
+          if (batch.length > 0) await answer(model, batch, flags);
         }
       }
-      await answer(model, batch, flags);
     });
 }
 
 async function answer(model: Model, batch: Row[], flags: Flags): Promise<void> {
-  // Also for an empty input, so that a bad option never passes unnoticed.
   const results = await model.recommendBatch(
     batch.map(({ items }) => items),
     { k: flags.k, filterSeen: flags.includeSeen ? false : undefined },
@@ -68,23 +82,37 @@ async function answer(model: Model, batch: Row[], flags: Flags): Promise<void> {
   if (lines.length > 0) await print(`${lines.join('\n')}\n`);
 }
 
-async function* rows(stream: NodeJS.ReadableStream, name: string): AsyncGenerator<Row> {
-  let number = 0;
-  // readline swallows errors of its input.
-  const failed = new Promise<never>((_, reject) => stream.once('error', reject));
-  failed.catch(() => {});
-  const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY })[Symbol.asyncIterator]();
-  for (;;) {
-    const { done, value: line } = await Promise.race([lines.next(), failed]);
-    if (done) return;
-    number += 1;
-    if (line.trim() !== '') yield parse(line, `${name}:${number}`);
+/** The lines that end in a piece of the stream, piece by piece, as bytes. */
+async function* linesOf(stream: AsyncIterable<Buffer | string>): AsyncGenerator<Buffer[]> {
+  const open: Buffer[] = [];
+  for await (const piece of stream) {
+    const bytes = Buffer.from(piece as Buffer);
+    const lines: Buffer[] = [];
+    let start = 0;
+    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+      lines.push(Buffer.concat([...open.splice(0), bytes.subarray(start, end)]));
+      start = end + 1;
+    }
+    if (start < bytes.length) open.push(bytes.subarray(start));
+    yield lines;
   }
+  if (open.length > 0) yield [Buffer.concat(open)];
 }
 
-function parse(line: string, place: string): Row {
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The row of a line; undefined for an empty one. */
+function parse(bytes: Buffer, number: number, place: string): Row | undefined {
   const bad = (what: string) =>
     new RecvaeError('INVALID_DATA', `${place}: ${what}; allowed: {"user":"u1","items":["a","b"]}`);
+  let line: string;
+  try {
+    line = UTF8.decode(bytes);
+  } catch {
+    throw bad('not UTF-8');
+  }
+  if (number === 1 && line.startsWith('\uFEFF')) line = line.slice(1);
+  if (line.trim() === '') return undefined;
   let row: unknown;
   try {
     row = JSON.parse(line);
@@ -93,9 +121,15 @@ function parse(line: string, place: string): Row {
   }
   if (typeof row !== 'object' || row === null) throw bad('not an object');
   const { user, items } = row as Record<string, unknown>;
-  if (typeof user !== 'string') throw bad('"user" is not a string');
-  if (!Array.isArray(items) || !items.every((item) => typeof item === 'string')) {
-    throw bad('"items" is not a list of strings');
-  }
-  return { user, items };
+  const name = toId(user);
+  if (name === undefined) throw bad('"user" is not a string');
+  const ids = Array.isArray(items) ? items.map(toId) : [undefined];
+  if (!ids.every((id) => id !== undefined)) throw bad('"items" is not a list of strings');
+  return { user: name, items: ids };
+}
+
+/** An id as in NDJSON files: whole numbers stand for their digits. Above 2^53, JSON.parse has lost some. */
+function toId(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return Number.isSafeInteger(value) ? String(value) : undefined;
 }
