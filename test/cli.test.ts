@@ -73,6 +73,26 @@ describe('the jobs', () => {
     expect(fromFile.stdout).toBe(stdout);
   });
 
+  test('evaluate tells whether held-out users may have been trained on', async () => {
+    const folder = planted();
+    await recvae(folder, ['train', 'popularity', 'likes.csv', '--out', 'm.st']);
+    const evaluated = async (...args: string[]) => {
+      const { code, stdout, stderr } = await recvae(folder, ['evaluate', ...args, '--json', '-']);
+      expect(code).toBe(0);
+      return [JSON.parse(stdout).sameTrainingUsers, stderr.includes('may have been among the training users')];
+    };
+    expect(await evaluated('m.st', 'likes.csv')).toEqual([true, false]);
+    expect(await evaluated('m.st', 'likes.csv', '--seed', '9')).toEqual([false, true]);
+    const model = await fit('popularity', await Interactions.fromFile(join(folder, 'likes.csv')));
+    await model.save(join(folder, 'library.st'));
+    expect(await evaluated('library.st', 'likes.csv')).toEqual([null, false]);
+    await recvae(folder, ['compare', 'likes.csv', '--models', 'ease', '--seed', '4', '--save', 'out']);
+    expect(await evaluated('out/ease.safetensors', 'likes.csv')).toEqual([true, false]);
+    await recvae(folder, ['split', 'likes.csv', '--out', 'official']);
+    await recvae(folder, ['train', 'popularity', 'official', '--out', 'official.st']);
+    expect(await evaluated('official.st', 'official')).toEqual([true, false]);
+  });
+
   test('split writes what the other commands read', async () => {
     const folder = planted();
     expect((await recvae(folder, ['split', 'likes.csv', '--seed', '2', '--out', 'official'])).code).toBe(0);

@@ -122,11 +122,25 @@ export interface Comparison {
 export async function compare(input: Split | Interactions, options: CompareOptions = {}): Promise<Comparison> {
   checkInstance(input, 'input', Split, Interactions);
   checkCompare(options);
+  return compareOn(await splitFor(input, options), input, options);
+}
+
+/** The split that a comparison on `input` works with. */
+export async function splitFor(input: Split | Interactions, options: CompareOptions): Promise<Split> {
+  if (input instanceof Split) return input;
+  const seed = options.split?.seed ?? options.seed ?? DEFAULT_SEED;
+  return split(input, { ...options.split, seed });
+}
+
+/** {@link compare} on `data`, the split of `input`, with options that have been checked. */
+export async function compareOn(
+  data: Split,
+  input: Split | Interactions,
+  options: CompareOptions,
+): Promise<Comparison> {
   const names = order(options.models);
   const { seed = DEFAULT_SEED, threads, info, onProgress = () => {} } = options;
   const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
-  const splitSeed = options.split?.seed ?? seed;
-  const data = input instanceof Split ? input : await split(input, { ...options.split, seed: splitSeed });
 
   if (data.test.nScored < 2) {
     const text = `${data.test.nScored} of ${data.test.nUsers} test users have anything to find; allowed: 2 or more`;

@@ -1,14 +1,19 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { type CompareOptions, type CompareProgress, type ComparisonReport, checkCompare, compare } from '../compare.js';
+import {
+  type CompareOptions,
+  type CompareProgress,
+  type ComparisonReport,
+  checkCompare,
+  compareOn,
+  splitFor,
+} from '../compare.js';
 import { RecvaeError } from '../errors.js';
-import type { Json } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
-import { Split } from '../split.js';
 import { formatP } from '../verdict.js';
-import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import {
   checkWritable,
   checkWritableFolder,
@@ -62,10 +67,11 @@ export function addCompare(program: Command): void {
     if (save !== undefined) checkWritableFolder(save, '--save');
     const reporter = new Reporter();
     try {
-      const data = await readInput(input, flags, recipe);
-      const { report, models } = await compare(data, {
+      const read = await readInput(input, flags, recipe);
+      const data = await splitFor(read, options);
+      const { report, models } = await compareOn(data, read, {
         ...options,
-        info: data instanceof Split ? null : ({ input: recipe } as unknown as Json),
+        info: infoOf(read, recipe, data),
         onProgress: (progress) => reporter.report(progress),
       });
       reporter.stop();

@@ -6,6 +6,7 @@ import { description } from '../native.js';
 import type { MetricName } from '../options.generated.js';
 import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
+import { sameTrainingUsers } from './users.js';
 
 interface Flags extends InputFlags {
   on: string;
@@ -35,6 +36,13 @@ export function addEvaluate(program: Command): void {
     if (flags.json !== undefined) checkWritable(flags.json, '--json');
     const model = await load(file);
     const data = await readSplit(input, flags, recipeOf(flags, recipeIn(model.info)));
+    const same = sameTrainingUsers(model.info, data);
+    if (same === false) {
+      message(
+        'warning: this is not the split of the training: these held-out users may have been among the training users, ' +
+          'and then the metrics are too good',
+      );
+    }
     const { metrics, users, skipped, unknown } = await evaluate(model, data[flags.on], {
       metrics: flags.metrics as MetricName[] | undefined,
       threads: flags.threads,
@@ -47,6 +55,7 @@ export function addEvaluate(program: Command): void {
       users: users.length,
       skipped,
       unknown,
+      sameTrainingUsers: same,
       metrics: Object.fromEntries(
         Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]),
       ),

@@ -7,6 +7,7 @@ import type { Json } from '../models.js';
 import { description, type OptionDescription } from '../native.js';
 import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../options.generated.js';
 import { Split, split } from '../split.js';
+import { trainingUsers } from './users.js';
 
 /** What the flags of {@link addInputFlags} are parsed into. */
 export interface InputFlags extends ReadOptions, Thresholds {
@@ -57,7 +58,13 @@ export function addInputFlags(command: Command): Command {
   return command;
 }
 
-/** What {@link recipeOf} kept in a model's info, if it did. */
+/** What a model file keeps: how the input was read and split, unless it was split already, and who was trained on. */
+export function infoOf(input: Split | Interactions, recipe: InputRecipe, data: Split): Json {
+  const how = input instanceof Split ? {} : { input: recipe };
+  return { ...how, trainingUsers: trainingUsers(data) } as unknown as Json;
+}
+
+/** The recipe in a model's info, if there is one. */
 export function recipeIn(info: Json): InputRecipe | undefined {
   return (info as { input?: InputRecipe } | null)?.input;
 }

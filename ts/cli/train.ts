@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { guard, toJson } from '../errors.js';
-import { fit, type Json } from '../models.js';
+import { fit } from '../models.js';
 import { description, native } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
-import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { checkWritable, EpochBar, message } from './output.js';
 import { addSetting } from './settings.js';
 
@@ -32,15 +32,14 @@ export function addTrain(program: Command): void {
     guard(() => native.checkFit(model, toJson(options), flags.threads));
     checkWritable(flags.out, '--out');
     const recipe = recipeOf(flags);
-    const data = await readInput(input, flags, recipe);
-    const isSplit = data instanceof Split;
+    const read = await readInput(input, flags, recipe);
+    const data = read instanceof Split ? read : await split(read, recipe.split);
     const bar = new EpochBar();
     const started = performance.now();
-    const info = isSplit ? null : { input: recipe };
     try {
-      const fitted = await fit(model as ModelName, isSplit ? data : await split(data, recipe.split), options as never, {
+      const fitted = await fit(model as ModelName, data, options as never, {
         ...(flags.threads === undefined ? {} : { threads: flags.threads }),
-        info: info as unknown as Json,
+        info: infoOf(read, recipe, data),
         onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
       });
       await fitted.save(flags.out);
