@@ -8,6 +8,9 @@ import { Interactions, load } from '../dist/index.js';
 const EPOCHS = '10';
 const FOLDER = 'quickstart';
 
+console.log(
+  `A quick look: the neural models train at most ${EPOCHS} epochs. Leave out --epochs for a fair comparison.\n`,
+);
 console.log(`$ npx recvae compare debian --seed 1 --epochs ${EPOCHS} --save ${FOLDER}\n`);
 const compare = ['dist/cli.js', 'compare', 'debian', '--seed', '1', '--epochs', EPOCHS, '--save', FOLDER];
 const { status } = spawnSync(process.execPath, compare, { stdio: 'inherit' });

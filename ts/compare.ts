@@ -187,6 +187,7 @@ export async function compareOn(
     density,
   } = input instanceof Split ? input.train : input;
   const metric = description.validationMetric;
+  const { winner, verdict } = decide(compared, paired, metric);
   const report: ComparisonReport = {
     dataset: { users, items, interactions, density },
     testUsers: data.test.nScored,
@@ -194,7 +195,8 @@ export async function compareOn(
     metric,
     models: compared,
     paired,
-    ...decide(compared, paired, metric),
+    winner,
+    verdict: verdict + shortened(compared),
   };
   return { report, models, evaluations };
 }
@@ -237,6 +239,19 @@ function complete(name: ModelName, { options, seed, epochs }: CompareOptions): R
     if (value !== undefined && known.includes(key)) given[key] ??= value;
   }
   return given;
+}
+
+/** A sentence about models that were given fewer epochs than by default; empty if there are none. */
+function shortened(models: ComparedModel[]): string {
+  const found = models.flatMap(({ model, options }) => {
+    const { epochs } = options as { epochs?: number };
+    const row = description.models.find(({ name }) => name === model)!.options.find(({ name }) => name === 'epochs');
+    const usual = row?.default as number | undefined;
+    return epochs !== undefined && usual !== undefined && epochs < usual
+      ? [`${model} at most ${epochs}, not ${usual}`]
+      : [];
+  });
+  return found.length === 0 ? '' : ` Trained for fewer epochs than by default: ${found.join('; ')}.`;
 }
 
 /** Every pair, the later model first, on every metric with a value per user. */
