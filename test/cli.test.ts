@@ -73,6 +73,23 @@ describe('the jobs', () => {
     expect(fromFile.stdout).toBe(stdout);
   });
 
+  test('off a terminal, training tells each tenth of its epochs, and the verdict that they were few', async () => {
+    const folder = planted();
+    const small = (model: string) => ['hiddenDim=4', 'latentDim=2'].flatMap((text) => ['--set', `${model}${text}`]);
+    const flags = [...small(''), '--set', 'epochs=20', '--set', 'patience=20'];
+    const { code, stderr } = await recvae(folder, ['train', 'mult-vae', 'likes.csv', ...flags, '--out', 'm.st']);
+    expect(code).toBe(0);
+    const epochs = stderr.match(/^mult-vae epoch \d+\/20 \| validation 0\.\d{4}$/gm)!;
+    expect(epochs.map((line) => Number(/epoch (\d+)/.exec(line)![1]))).toEqual([1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
+
+    const compare = ['compare', 'likes.csv', '--models', 'mult-vae', '--epochs', '2', ...small('mult-vae.')];
+    const compared = await recvae(folder, compare);
+    expect(compared.stderr).toContain('mult-vae epoch 2/2 | validation 0.');
+    expect(compared.stdout).toMatch(
+      /^Use .* Trained for fewer epochs than by default: mult-vae at most 2, not \d+\.$/m,
+    );
+  });
+
   test('evaluate tells whether held-out users may have been trained on', async () => {
     const folder = planted();
     await recvae(folder, ['train', 'popularity', 'likes.csv', '--out', 'm.st']);

@@ -189,7 +189,7 @@ export class Bar {
   }
 }
 
-/** Epochs as a bar. */
+/** Epochs as a bar, and where stderr is no terminal as a line for each tenth of them. */
 export class EpochBar {
   readonly #bar = new Bar('{label} [{bar}] epoch {value}/{total} {validation} | {eta_formatted} left');
 
@@ -197,6 +197,10 @@ export class EpochBar {
   update(label: string, epoch: number, epochs: number, validation: number | undefined): void {
     const text = validation === undefined ? '' : `| validation ${validation.toFixed(4)}`;
     this.#bar.update(epoch, epochs, { label, validation: text });
+    const tenth = (number: number) => Math.floor((10 * number) / epochs);
+    if (!process.stderr.isTTY && (epoch === 1 || tenth(epoch) > tenth(epoch - 1))) {
+      message(`${label} epoch ${epoch}/${epochs}${text && ` ${text}`}`);
+    }
   }
 
   /** Takes the bar off the screen. */
