@@ -134,6 +134,9 @@ describe('the jobs', () => {
     // The saved model remembers the split.
     const evaluated = await recvae(folder, ['evaluate', 'out/ease.safetensors', 'likes.csv', '--json', '-']);
     expect(JSON.parse(evaluated.stdout).metrics).toEqual(report.models[1].metrics);
+    const into = ['--models', 'ease', '--save', 'a/b', '--json', 'a/b/result.json'];
+    expect((await recvae(folder, ['compare', 'likes.csv', ...into])).code).toBe(0);
+    expect(readdirSync(join(folder, 'a', 'b')).sort()).toEqual(['comparison.json', 'ease.safetensors', 'result.json']);
     const json = await recvae(folder, [
       'compare',
       'likes.csv',

@@ -1,5 +1,5 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
   type CompareOptions,
@@ -63,8 +63,10 @@ export function addCompare(program: Command): void {
       threads: flags.threads,
     };
     checkCompare(options);
-    if (json !== undefined) checkWritable(json, '--json');
     if (save !== undefined) checkWritableFolder(save, '--save');
+    // A file in the folder to save to may have to wait for it.
+    const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
+    if (json !== undefined && !inside) checkWritable(json, '--json');
     const reporter = new Reporter();
     try {
       const read = await readInput(input, flags, recipe);
