@@ -235,7 +235,7 @@ export interface MultVaeOptions {
    * Epochs without a better validation NDCG@100 after which training stops; counted once beta has grown.
    *
    * Allowed: a whole number, 1 or more.
-   * @default 20
+   * @default 50
    */
   patience?: number;
   /**

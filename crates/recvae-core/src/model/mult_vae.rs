@@ -40,7 +40,7 @@ options! {
         /// Epochs at most.
         epochs: usize = 100, Between(1.0, 1000000.0);
         /// Epochs without a better validation NDCG@100 after which training stops; counted once beta has grown.
-        patience: usize = 20, AtLeast(1.0);
+        patience: usize = 50, AtLeast(1.0);
         /// Seed of weights, order of users, dropout and samples.
         seed: u64 = 1, Any;
     }
