@@ -53,7 +53,7 @@ class Trainer:
         # Full weight of the KL term after half of the steps.
         self.beta, self.anneal = arguments.beta, max(1, arguments.epochs * -(-train.shape[0] // training.BATCH) // 2)
         self.taken = 0
-        self.steps = {"step": (self.step, 1)}
+        self.steps = {"training": (self.step, 1)}
 
     def step(self, x):
         self.model.train()
