@@ -76,6 +76,8 @@ class Trainer:
     def __init__(self, train, arguments):
         self.train = train
         self.model = RecVae(train.shape[1], arguments.gamma)
+        # The authors' program makes room for the best model here: with as many random numbers drawn, a seed's run is theirs.
+        RecVae(train.shape[1], arguments.gamma)
         self.encoder_adam = torch.optim.Adam(self.model.encoder.parameters(), lr=5e-4)
         self.decoder_adam = torch.optim.Adam(self.model.decoder.parameters(), lr=5e-4)
         self.steps = {"encoder": (self.encoder_step, 3), "decoder": (self.decoder_step, 1)}

@@ -44,7 +44,7 @@ def main(arguments, make):
     """`make(train, arguments)` gives a trainer: `model`, `epoch(rng)` for a dict of means, `steps` by name with passes."""
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
-    rng = np.random.default_rng(arguments.seed)
+    rng = np.random.RandomState(arguments.seed)
     train, validation, test = data.load(arguments)
     trainer = make(train, arguments)
     results = {"shape": train.shape, "interactions": int(train.nnz), "torch": torch.__version__}
