@@ -48,6 +48,8 @@ mod recommender;
 mod train;
 mod vectorised;
 
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(test)]
 mod test_support;
 

@@ -20,9 +20,9 @@ mod candle_tests;
 mod ease;
 #[cfg(test)]
 mod golden_tests;
-mod mult_vae;
+pub(crate) mod mult_vae;
 mod popularity;
-mod rec_vae;
+pub(crate) mod rec_vae;
 mod vae;
 
 pub use ease::{Ease, EaseOptions, Precision};

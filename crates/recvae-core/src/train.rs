@@ -149,9 +149,13 @@ pub(crate) struct PassLoss {
 }
 
 impl<T: Real> Training<'_, T> {
-    /// Runs one pass; `on_step` gets the loss of every batch. A loss that is not finite ends it with the number of the
-    /// batch.
-    pub(crate) fn pass(&mut self, pass: Pass, mut on_step: impl FnMut(PassLoss)) -> Result<Option<PassLoss>> {
+    /// Runs one pass; `on_step` gets the loss of every batch, and an error of its ends the pass. A loss that is not finite
+    /// ends it with the number of the batch.
+    pub(crate) fn pass(
+        &mut self,
+        pass: Pass,
+        mut on_step: impl FnMut(PassLoss) -> Result<()>,
+    ) -> Result<Option<PassLoss>> {
         let latent_dim = self.network.architecture.latent_dim;
         let Pass::Train { update, dropout, renew } = pass else {
             if let Some(composite) = &mut self.composite {
@@ -194,7 +198,7 @@ impl<T: Real> Training<'_, T> {
             let share = users.len() as f64 / train.n_rows() as f64;
             total.log_likelihood += share * loss.log_likelihood;
             total.kl += share * loss.kl;
-            on_step(loss);
+            on_step(loss)?;
         }
         if !self.network.is_finite() {
             return Err(Error::Numerical("last batch: a parameter after it is not finite".into()));
@@ -238,7 +242,7 @@ impl Training<'_, f32> {
             let mut last = PassLoss::default();
             let (mut kl, mut kl_passes) = (0.0, 0u32);
             for &pass in plan {
-                let loss = self.pass(pass, |_| {}).map_err(|e| match e {
+                let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
                     Error::Numerical(text) => Error::Numerical(format!(
                         "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
                          larger KL weight (gamma or beta)"

@@ -223,6 +223,7 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
                         worst = worst.max((loss.kl - recorded[1]).abs() / recorded[2].abs());
                     }
                     step += 1;
+                    Ok(())
                 })
                 .unwrap();
         }

@@ -56,6 +56,11 @@ impl MultVaeOptions {
             hidden_decoder: true,
         }
     }
+
+    /// The passes of an epoch.
+    pub(crate) fn plan(&self) -> [Pass; 1] {
+        [Pass::Train { update: Update::Both, dropout: self.dropout_rate, renew: false }]
+    }
 }
 
 pub(super) fn fit(
@@ -65,30 +70,32 @@ pub(super) fn fit(
     on_progress: OnProgress<'_>,
 ) -> Result<Fit> {
     let noise = Seeded(options.seed);
+    // While beta grows the loss is another one every step, and validation may sink for a while.
+    let warm_up = (options.annealing * options.epochs as f64) as usize;
+    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
+    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, on_progress)?;
+    Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
+}
+
+/// A fresh network, ready to be trained.
+pub(crate) fn start<'a>(options: &MultVaeOptions, train: &'a Csr, noise: &'a Seeded) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
     // Parameters and two moments each, and the best parameters so far.
     check_memory("Mult-VAE", 4 * 4 * architecture.n_parameters())?;
-    let mut init = Init::new(options.seed, Purpose::Weights, Scheme::Xavier);
-    let network = Network::new(architecture, &mut init);
+    let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
     let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
-    let training = Training {
+    Ok(Training {
         optimiser: Optimiser::new(&network, options.learning_rate),
         network,
         train,
-        noise: &noise,
+        noise,
         composite: None,
         kl_weight: KlWeight::Annealed { beta: options.beta, steps: (options.annealing * steps as f64) as u64 },
         batch_size: options.batch_size,
         passes: 0,
         steps: 0,
         memory: Memory::default(),
-    };
-    let plan = [Pass::Train { update: Update::Both, dropout: options.dropout_rate, renew: false }];
-    // While beta grows the loss is another one every step, and validation may sink for a while.
-    let warm_up = (options.annealing * options.epochs as f64) as usize;
-    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let (network, epochs) = training.run(&plan, schedule, validation, on_progress)?;
-    Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
+    })
 }
 
 pub(super) fn load(options: &MultVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

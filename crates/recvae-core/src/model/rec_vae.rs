@@ -133,7 +133,7 @@ impl RecVaeOptions {
     }
 
     /// The passes of an epoch.
-    pub(super) fn plan(&self) -> Vec<Pass> {
+    pub(crate) fn plan(&self) -> Vec<Pass> {
         let dropout = self.dropout_rate;
         if self.training == TrainingKind::Joint {
             return vec![Pass::Train { update: Update::Both, dropout, renew: false }, Pass::Renew];
@@ -186,17 +186,19 @@ pub(super) fn fit(
     on_progress: OnProgress<'_>,
 ) -> Result<Fit> {
     let noise = Seeded(options.seed);
+    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
+    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, on_progress)?;
+    Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
+}
+
+/// A fresh network, ready to be trained.
+pub(crate) fn start<'a>(options: &RecVaeOptions, train: &'a Csr, noise: &'a Seeded) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
     // Parameters and two moments each, the best parameters so far, and the first old encoder.
     check_memory("RecVAE", 5 * 4 * architecture.n_parameters())?;
     let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch));
-    let training = {
-        let old = Encoder::new(architecture, &mut Init::new(options.seed, Purpose::OldWeights, Scheme::Torch));
-        options.training(network, &old, train, &noise)
-    };
-    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let (network, epochs) = training.run(&options.plan(), schedule, validation, on_progress)?;
-    Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
+    let old = Encoder::new(architecture, &mut Init::new(options.seed, Purpose::OldWeights, Scheme::Torch));
+    Ok(options.training(network, &old, train, noise))
 }
 
 pub(super) fn load(options: &RecVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
