@@ -58,7 +58,9 @@ pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> 
         match enough {
             Err(Error::Internal(_)) => all.push((name, seconds)),
             Err(error) => return Err(error),
-            Ok(_) => return Err(Error::invalid_data(format!("a pass has only {} steps after the first", seconds.len()))),
+            Ok(_) => {
+                return Err(Error::invalid_data(format!("a pass has only {} steps after the first", seconds.len())));
+            }
         }
     }
     Ok(all)

@@ -25,3 +25,4 @@ pub(crate) mod noise;
 pub(crate) mod output_layer;
 mod parameters;
 pub(crate) mod sample;
+pub(crate) mod scratch;

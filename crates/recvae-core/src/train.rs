@@ -12,16 +12,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use rayon::prelude::*;
-
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
-use crate::nn::batch::SparseInput;
-use crate::nn::encoder::Encoder;
-use crate::nn::network::{Batch, Memory, Network, Optimiser, Parameter, Update};
+use crate::nn::batch::{Batch, SparseInput, draw_noise};
+use crate::nn::encoder::{Encoder, EncoderMemory};
+use crate::nn::network::{Loss, Memory, Network, Optimiser, Parameter, Update};
 use crate::nn::noise::Noise;
-use crate::nn::sample::{CompositePrior, Prior, Sample};
+use crate::nn::sample::{CompositePrior, Prior};
 use crate::real::Real;
 use crate::split::HeldOut;
 
@@ -100,10 +98,12 @@ impl<T: Real> OldPosterior<T> {
     }
 
     fn renew(&mut self, encoder: &Encoder<T>, train: &Csr, batch_size: usize) {
+        let mut memory = EncoderMemory::default();
         for (batch, rows) in self.rows.chunks_mut(batch_size * self.width).enumerate() {
             let first = batch * batch_size;
             let users = first..first + rows.len() / self.width;
-            rows.copy_from_slice(&encoder.encode(&SparseInput::clean(users.map(|user| train.row(user)))));
+            encoder.forward(&SparseInput::clean(users.map(|user| train.row(user))), &mut memory);
+            rows.copy_from_slice(&memory.posterior);
         }
     }
 
@@ -113,16 +113,16 @@ impl<T: Real> OldPosterior<T> {
         }
     }
 
-    fn gather(&self, users: &[usize]) -> Vec<T> {
-        users.iter().flat_map(|&user| &self.rows[user * self.width..][..self.width]).copied().collect()
+    fn gather(&self, users: &[usize], out: &mut Vec<T>) {
+        out.clear();
+        users.iter().for_each(|&user| out.extend_from_slice(&self.rows[user * self.width..][..self.width]));
     }
 }
 
 /// RecVAE's composite prior: the old posterior and what it is mixed with.
 pub(crate) struct Composite<T> {
     pub(crate) old: OldPosterior<T>,
-    pub(crate) mixture_weights: [f64; 3],
-    pub(crate) wide_log_variance: f64,
+    pub(crate) prior: CompositePrior,
 }
 
 /// A network in training.
@@ -141,70 +141,95 @@ pub(crate) struct Training<'a, T> {
     pub(crate) memory: Memory<T>,
 }
 
-/// Means over the users of a pass.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PassLoss {
-    pub(crate) log_likelihood: f64,
-    pub(crate) kl: f64,
-}
-
 impl<T: Real> Training<'_, T> {
-    /// Runs one pass; `on_step` gets the loss of every batch, and an error of its ends the pass. A loss that is not finite
-    /// ends it with the number of the batch.
-    pub(crate) fn pass(
-        &mut self,
-        pass: Pass,
-        mut on_step: impl FnMut(PassLoss) -> Result<()>,
-    ) -> Result<Option<PassLoss>> {
-        let latent_dim = self.network.architecture.latent_dim;
+    /// Runs one pass, and gives back its loss, a mean over its users; `on_step` gets the loss of every batch, and an error of
+    /// its ends the pass. A loss that is not finite ends it with the number of the batch.
+    pub(crate) fn pass(&mut self, pass: Pass, mut on_step: impl FnMut(Loss) -> Result<()>) -> Result<Option<Loss>> {
+        let Self { network, optimiser, train, noise, composite, kl_weight, batch_size, passes, steps, memory } = self;
         let Pass::Train { update, dropout, renew } = pass else {
-            if let Some(composite) = &mut self.composite {
-                composite.old.renew(&self.network.encoder, self.train, self.batch_size);
+            if let Some(composite) = composite {
+                composite.old.renew(&network.encoder, train, *batch_size);
             }
             return Ok(None);
         };
-        let (train, noise) = (self.train, self.noise);
-        let mut total = PassLoss::default();
-        let order = noise.order(self.passes, train.n_rows());
-        for (number, users) in order.chunks(self.batch_size).enumerate() {
-            let mut normal = vec![T::ZERO; users.len() * latent_dim];
-            normal.par_chunks_mut(latent_dim).zip(users).for_each(|(out, &user)| noise.normal(self.passes, user, out));
-            let histories: Vec<&[u32]> = users.iter().map(|&user| train.row(user)).collect();
-            let input = SparseInput::dropped_out(train, users, dropout, noise, self.passes);
-            let prior = match &self.composite {
-                _ if update == Update::Decoder => Prior::Free,
-                None => Prior::Standard,
-                Some(Composite { old, mixture_weights, wide_log_variance }) => Prior::Composite(CompositePrior {
-                    old: old.gather(users),
-                    mixture_weights: *mixture_weights,
-                    wide_log_variance: *wide_log_variance,
-                }),
+        let order = noise.order(*passes, train.n_rows());
+        let latent_dim = network.architecture.latent_dim;
+        let source = Source { train, noise: *noise, kl_weight: *kl_weight, update, dropout, latent_dim, pass: *passes };
+        let mut batches = order.chunks(*batch_size).peekable();
+        let (mut batch, mut next) = (Batch::default(), Batch::default());
+        if let Some(users) = batches.peek() {
+            source.fill(&mut batch, users, *steps, composite.as_ref());
+        }
+        let mut total = Loss::default();
+        let mut number = 0;
+        while let Some(users) = batches.next() {
+            number += 1;
+            // The next batch is prepared while this one computes.
+            let compute = || {
+                let loss = network.backward(&batch, update, memory);
+                if loss.is_finite() {
+                    network.step(&batch, update, memory, optimiser);
+                }
+                loss
             };
-            let kl_weights = histories.iter().map(|history| self.kl_weight.of(history.len(), self.steps)).collect();
-            let sample = Sample { noise: normal, kl_weights, prior };
-            let batch = Batch { histories: &histories, input: &input, sample };
-            let backward = self.network.backward(&batch, update, &mut self.memory);
-            let loss = PassLoss { log_likelihood: backward.log_likelihood, kl: backward.kl };
-            if !(loss.log_likelihood.is_finite() && loss.kl.is_finite()) {
-                let PassLoss { log_likelihood, kl } = loss;
-                let text = format!("batch {}: log-likelihood {log_likelihood}, KL term {kl}", number + 1);
+            let prepare = || {
+                if let Some(users) = batches.peek() {
+                    source.fill(&mut next, users, *steps + 1, composite.as_ref());
+                }
+            };
+            let (loss, ()) = rayon::join(compute, prepare);
+            std::mem::swap(&mut batch, &mut next);
+            let Loss { log_likelihood, kl } = loss;
+            if !loss.is_finite() {
+                let text = format!("batch {number}: log-likelihood {log_likelihood}, KL term {kl}");
                 return Err(Error::Numerical(text));
             }
-            if let (true, Some(composite)) = (renew, &mut self.composite) {
-                composite.old.put(users, &backward.posterior);
+            if let (true, Some(composite)) = (renew, &mut *composite) {
+                composite.old.put(users, &memory.encoder.posterior);
             }
-            self.network.step(&batch, &backward, &self.memory, &mut self.optimiser);
-            self.steps += 1;
+            *steps += 1;
             let share = users.len() as f64 / train.n_rows() as f64;
-            total.log_likelihood += share * loss.log_likelihood;
-            total.kl += share * loss.kl;
+            total.log_likelihood += share * log_likelihood;
+            total.kl += share * kl;
             on_step(loss)?;
         }
-        if !self.network.is_finite() {
+        if !network.is_finite() {
             return Err(Error::Numerical("last batch: a parameter after it is not finite".into()));
         }
-        self.passes += 1;
+        *passes += 1;
         Ok(Some(total))
+    }
+}
+
+/// What the batches of a pass are made from.
+struct Source<'a, T> {
+    train: &'a Csr,
+    noise: &'a dyn Noise<T>,
+    kl_weight: KlWeight,
+    update: Update,
+    dropout: f64,
+    latent_dim: usize,
+    pass: u64,
+}
+
+impl<'a, T: Real> Source<'a, T> {
+    /// Turns a batch into that of `users`, to be taken as step number `step`.
+    fn fill(&self, batch: &mut Batch<'a, T>, users: &[usize], step: u64, composite: Option<&Composite<T>>) {
+        let Batch { histories, input, by_item, sample } = batch;
+        histories.clear();
+        histories.extend(users.iter().map(|&user| self.train.row(user)));
+        input.drop_out(self.train, users, self.dropout, self.noise, self.pass);
+        draw_noise(&mut sample.noise, users, self.latent_dim, self.noise, self.pass);
+        sample.kl_weights.clear();
+        sample.kl_weights.extend(histories.iter().map(|history| self.kl_weight.of::<T>(history.len(), step)));
+        sample.prior = Prior::Free;
+        if self.update.encoder() {
+            by_item.refill(input, self.train.n_cols());
+            sample.prior = composite.map_or(Prior::Standard, |composite| {
+                composite.old.gather(users, &mut sample.old);
+                Prior::Composite(composite.prior)
+            });
+        }
     }
 }
 
@@ -239,7 +264,7 @@ impl Training<'_, f32> {
         let mut record: Vec<Progress> = vec![];
         let mut best: Option<Best> = None;
         for epoch in 1..=schedule.epochs {
-            let mut last = PassLoss::default();
+            let mut last = Loss::default();
             let (mut kl, mut kl_passes) = (0.0, 0u32);
             for &pass in plan {
                 let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {

@@ -4,10 +4,10 @@
 use candle_core::{DType, Device, Tensor, Var};
 
 use crate::csr::Csr;
-use crate::nn::batch::SparseInput;
+use crate::nn::batch::{Batch, SparseInput};
 use crate::nn::encoder::Architecture;
 use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Batch, Memory, Network, Parameter, Update};
+use crate::nn::network::{Memory, Network, Parameter, Update};
 use crate::nn::noise::Purpose;
 use crate::nn::sample::{CompositePrior, Prior, Sample};
 use crate::random::Stream;
@@ -82,7 +82,6 @@ fn loss_and_gradients_agree_with_candle_s() {
         (0..USERS).map(|_| (0..ITEMS as u32).filter(|_| random.below(40) == 0).collect()).collect();
     let x = Csr::from_rows(&rows, ITEMS).unwrap();
     let histories: Vec<&[u32]> = x.rows().collect();
-    let input = SparseInput::<f64>::clean(x.rows());
     let kl_weights: Vec<f64> = histories.iter().map(|history| 0.01 * history.len() as f64).collect();
     let dense_rows = |value: &dyn Fn(usize) -> f64| {
         let mut dense = vec![0.0; USERS * ITEMS];
@@ -99,17 +98,15 @@ fn loss_and_gradients_agree_with_candle_s() {
         let network = Network::<f64>::new(architecture, &mut Init::new(5, Purpose::Weights, Scheme::Torch));
         let prior = match dense_encoder {
             false => Prior::Standard,
-            true => Prior::Composite(CompositePrior {
-                old: old.clone(),
-                mixture_weights: [0.15, 0.75, 0.1],
-                wide_log_variance: 10.0,
-            }),
+            true => Prior::Composite(CompositePrior { mixture_weights: [0.15, 0.75, 0.1], wide_log_variance: 10.0 }),
         };
-        let sample = Sample { noise: noise.clone(), kl_weights: kl_weights.clone(), prior };
-        let batch = Batch { histories: &histories, input: &input, sample };
+        let sample = Sample { noise: noise.clone(), kl_weights: kl_weights.clone(), prior, old: old.clone() };
+        let input = SparseInput::clean(x.rows());
+        let mut batch = Batch { histories: histories.clone(), input, sample, ..Batch::default() };
+        batch.by_item.refill(&batch.input, ITEMS);
         let mut memory = Memory::default();
         let backward = network.backward(&batch, Update::Both, &mut memory);
-        let ours = network.gradients(&batch, &backward, &memory);
+        let ours = network.gradients(&batch, Update::Both, &memory);
 
         let variables = Variables::of(&network);
         let loss = || -> Candle<Tensor> {

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use crate::csr::Csr;
-use crate::nn::batch::SparseInput;
+use crate::nn::batch::{Batch, SparseInput};
 use crate::nn::encoder::{Architecture, Encoder};
 use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Batch, Memory, Network, Parameter, Update};
+use crate::nn::network::{Memory, Network, Parameter, Update};
 use crate::nn::noise::{Noise, Purpose, Seeded};
 use crate::nn::output_layer::LogLikelihood;
 use crate::nn::sample::{CompositePrior, Prior, Sample};
@@ -103,10 +103,10 @@ impl<T: Real> Noise<T> for Recorded<'_> {
         index[pass as usize * n_users..][..n_users].iter().map(|&user| user as usize).collect()
     }
 
-    fn keep(&self, pass: u64, user: usize, history: &[u32], _rate: f64) -> Vec<u32> {
+    fn keep(&self, pass: u64, user: usize, history: &[u32], _rate: f64, kept: &mut Vec<u32>) {
         let (step, row) = self.step_and_row((self.mask_of_pass)(pass), user);
         let keep = &self.golden.values("dropout_keep")[(step * 10 + row) * 40..][..40];
-        history.iter().copied().filter(|&item| keep[item as usize] != 0.0).collect()
+        kept.extend(history.iter().copied().filter(|&item| keep[item as usize] != 0.0));
     }
 
     fn normal(&self, pass: u64, user: usize, out: &mut [T]) {
@@ -119,10 +119,10 @@ impl<T: Real> Noise<T> for Recorded<'_> {
 /// The input of a `_step` file after its dropout.
 fn step_input<T: Real>(golden: &Golden, x: &Csr) -> SparseInput<T> {
     let keep = golden.values("dropout_keep");
-    let mut input = SparseInput::<T> { indptr: vec![0], indices: vec![], values: vec![] };
+    let mut input = SparseInput::<T>::default();
     for (user, history) in x.rows().enumerate() {
         input.indices.extend(history.iter().filter(|&&item| keep[user * x.n_cols() + item as usize] != 0.0));
-        input.indptr.push(input.indices.len());
+        input.ends.push(input.indices.len());
         input.values.push(T::of(2.0 / (history.len() as f64).sqrt()));
     }
     input
@@ -133,25 +133,24 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
     let golden = Golden::read(file);
     let x = golden.csr("x");
     let network = network::<T>(&golden, "param.", x.n_cols(), recvae);
-    let histories: Vec<&[u32]> = x.rows().collect();
-    let input = step_input(&golden, &x);
+    let mut batch = Batch { histories: x.rows().collect(), input: step_input(&golden, &x), ..Batch::default() };
+    batch.by_item.refill(&batch.input, x.n_cols());
     let mut memory = Memory::default();
     for update in [Update::Encoder, Update::Decoder, Update::Both] {
-        let (kl_weights, prior) = if recvae {
+        let (kl_weights, prior, old) = if recvae {
             let old = old_encoder::<T>(&golden, "param.encoder_old.", x.n_cols());
             let composite = CompositePrior {
-                old: old.encode(&SparseInput::clean(x.rows())),
                 mixture_weights: RecVaeOptions::default().mixture_weights,
                 wide_log_variance: RecVaeOptions::default().wide_log_variance,
             };
-            (x.rows().map(|row| T::of(GAMMA * row.len() as f64)).collect(), Prior::Composite(composite))
+            let weights = x.rows().map(|row| T::of(GAMMA * row.len() as f64)).collect();
+            (weights, Prior::Composite(composite), old.encode(&SparseInput::clean(x.rows())))
         } else {
-            (vec![T::of(golden.values("beta")[0]); x.n_rows()], Prior::Standard)
+            (vec![T::of(golden.values("beta")[0]); x.n_rows()], Prior::Standard, vec![])
         };
         let noise = golden.values("eps").iter().map(|&number| T::of(number)).collect();
         let prior = if update == Update::Decoder { Prior::Free } else { prior };
-        let sample = Sample { noise, kl_weights, prior };
-        let batch = Batch { histories: &histories, input: &input, sample };
+        batch.sample = Sample { noise, kl_weights, prior, old };
         let backward = network.backward(&batch, update, &mut memory);
         let scale = golden.values("loss")[0].abs();
         let near = |ours: f64, golden: f64| assert!((ours - golden).abs() <= tolerance * scale, "{ours}: {golden}");
@@ -161,7 +160,7 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
             near(backward.kl, kl);
             near(backward.kl - backward.log_likelihood, golden.values("loss")[0]);
         }
-        let gradients = network.gradients(&batch, &backward, &memory);
+        let gradients = network.gradients(&batch, update, &memory);
         let reached = network.export().into_iter().map(|parameter| parameter.name).filter(|name| match update {
             Update::Encoder => name.starts_with("encoder."),
             Update::Decoder => name.starts_with("decoder."),
@@ -308,23 +307,21 @@ fn gradients_agree_with_differences() {
             let users = [0, 1, 2, 3];
             let mut normal = vec![0.0; users.len() * 3];
             normal.chunks_mut(3).zip(users).for_each(|(out, user)| noise.normal(0, user, out));
-            let histories: Vec<&[u32]> = x.rows().collect();
-            let input = SparseInput::dropped_out(&x, &users, 0.3, &noise, 0);
-            let prior = || match composite {
+            let prior = match composite {
                 false => Prior::Standard,
-                true => Prior::Composite(CompositePrior {
-                    old: old.encode(&SparseInput::clean(x.rows())),
-                    mixture_weights: [0.15, 0.75, 0.1],
-                    wide_log_variance: 10.0,
-                }),
+                true => {
+                    Prior::Composite(CompositePrior { mixture_weights: [0.15, 0.75, 0.1], wide_log_variance: 10.0 })
+                }
             };
+            let (old, kl_weights) = (old.encode(&SparseInput::clean(x.rows())), vec![0.3, 0.1, 0.4, 0.2]);
+            let sample = Sample { noise: normal, kl_weights, prior, old };
+            let mut batch = Batch { histories: x.rows().collect(), sample, ..Batch::default() };
+            batch.input.drop_out(&x, &users, 0.3, &noise, 0);
+            batch.by_item.refill(&batch.input, 7);
             let backward = |network: &Network<f64>| {
                 let mut memory = Memory::default();
-                let kl_weights = vec![0.3, 0.1, 0.4, 0.2];
-                let sample = Sample { noise: normal.clone(), kl_weights, prior: prior() };
-                let batch = Batch { histories: &histories, input: &input, sample };
                 let backward = network.backward(&batch, Update::Both, &mut memory);
-                let gradients = network.gradients(&batch, &backward, &memory);
+                let gradients = network.gradients(&batch, Update::Both, &memory);
                 (backward.kl - backward.log_likelihood, gradients)
             };
             let (_, gradients) = backward(&network);

@@ -26,6 +26,7 @@ use crate::nn::encoder::{Architecture, Encoder};
 use crate::nn::init::{Init, Scheme};
 use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Noise, Purpose, Seeded};
+use crate::nn::sample::CompositePrior;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
@@ -157,8 +158,10 @@ impl RecVaeOptions {
             PriorKind::Standard => None,
             PriorKind::Composite => Some(Composite {
                 old: OldPosterior::of(old_encoder, train, self.latent_dim, self.batch_size),
-                mixture_weights: self.mixture_weights,
-                wide_log_variance: self.wide_log_variance,
+                prior: CompositePrior {
+                    mixture_weights: self.mixture_weights,
+                    wide_log_variance: self.wide_log_variance,
+                },
             }),
         };
         Training {

@@ -1,14 +1,34 @@
-//! A batch of users in sparse form: whole histories to be reconstructed, and what is left of them after dropout as input.
+//! A batch of users: whole histories to be reconstructed, and what is left of them after dropout as sparse input.
 
 use rayon::prelude::*;
 
 use super::noise::Noise;
+use super::sample::Sample;
 use crate::csr::Csr;
 use crate::real::Real;
 
+/// Users of one step with their noise. Made to be filled again and again.
+pub(crate) struct Batch<'a, T> {
+    /// What is to be reconstructed.
+    pub(crate) histories: Vec<&'a [u32]>,
+    pub(crate) input: SparseInput<T>,
+    /// For steps that update the encoder.
+    pub(crate) by_item: ByItem,
+    /// How a latent vector is drawn from each posterior, and what that is pulled to.
+    pub(crate) sample: Sample<T>,
+}
+
+impl<T: Real> Default for Batch<'_, T> {
+    fn default() -> Self {
+        Self { histories: vec![], input: SparseInput::default(), by_item: ByItem::default(), sample: Sample::default() }
+    }
+}
+
 /// Sparse rows in which all entries of a row have the same value: a binary history, L2-normalised, after dropout.
+#[derive(Default)]
 pub(crate) struct SparseInput<T> {
-    pub(crate) indptr: Vec<usize>,
+    /// Where each row ends in `indices`.
+    pub(crate) ends: Vec<usize>,
     pub(crate) indices: Vec<u32>,
     /// Value of the entries of each row.
     pub(crate) values: Vec<T>,
@@ -17,30 +37,39 @@ pub(crate) struct SparseInput<T> {
 impl<T: Real> SparseInput<T> {
     /// Clean input: each history divided by its norm, the root of its length. An empty one stays empty.
     pub(crate) fn clean<'a>(histories: impl Iterator<Item = &'a [u32]>) -> Self {
-        let mut input = Self { indptr: vec![0], indices: vec![], values: vec![] };
-        for history in histories {
-            input.push(history.iter().copied(), history.len(), T::ONE);
-        }
+        let mut input = Self { ends: vec![], indices: vec![], values: vec![] };
+        input.refill(histories, T::ONE, |_, history, kept| kept.extend_from_slice(history));
         input
     }
 
-    /// Input after dropout: entries are kept with probability `1 - rate` and then divided by it.
-    pub(crate) fn dropped_out(train: &Csr, users: &[usize], rate: f64, noise: &dyn Noise<T>, pass: u64) -> Self {
+    /// Becomes what dropout leaves of the users' histories: entries are kept with probability `1 - rate` and then divided
+    /// by it.
+    pub(crate) fn drop_out(&mut self, train: &Csr, users: &[usize], rate: f64, noise: &dyn Noise<T>, pass: u64) {
+        let histories = users.iter().map(|&user| train.row(user));
         if rate == 0.0 {
-            return Self::clean(users.iter().map(|&user| train.row(user)));
+            self.refill(histories, T::ONE, |_, history, kept| kept.extend_from_slice(history));
+        } else {
+            let scale = T::of(1.0 / (1.0 - rate));
+            self.refill(histories, scale, |row, history, kept| noise.keep(pass, users[row], history, rate, kept));
         }
-        let kept: Vec<Vec<u32>> = users.par_iter().map(|&user| noise.keep(pass, user, train.row(user), rate)).collect();
-        let mut input = Self { indptr: vec![0], indices: vec![], values: vec![] };
-        for (kept, &user) in kept.iter().zip(users) {
-            input.push(kept.iter().copied(), train.row(user).len(), T::of(1.0 / (1.0 - rate)));
-        }
-        input
     }
 
-    fn push(&mut self, kept: impl Iterator<Item = u32>, n: usize, scale: T) {
-        self.indices.extend(kept);
-        self.indptr.push(self.indices.len());
-        self.values.push(if n == 0 { T::ZERO } else { scale / T::of(n as f64).root() });
+    /// Rows anew: `keep` gets the number of the row, its history, and puts what stays behind the rows before it.
+    fn refill<'a>(
+        &mut self,
+        histories: impl Iterator<Item = &'a [u32]>,
+        scale: T,
+        keep: impl Fn(usize, &[u32], &mut Vec<u32>),
+    ) {
+        self.ends.clear();
+        self.indices.clear();
+        self.values.clear();
+        for (row, history) in histories.enumerate() {
+            keep(row, history, &mut self.indices);
+            self.ends.push(self.indices.len());
+            let n = history.len();
+            self.values.push(if n == 0 { T::ZERO } else { scale / T::of(n as f64).root() });
+        }
     }
 
     pub(crate) fn n_rows(&self) -> usize {
@@ -48,27 +77,77 @@ impl<T: Real> SparseInput<T> {
     }
 
     pub(crate) fn row(&self, row: usize) -> &[u32] {
-        &self.indices[self.indptr[row]..self.indptr[row + 1]]
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.indices[start..self.ends[row]]
     }
+}
 
-    /// For each item the rows that have it: where each item's rows start, and the rows in ascending order.
-    pub(crate) fn rows_by_item(&self, n_items: usize) -> (Vec<u32>, Vec<u32>) {
-        let mut starts = vec![0u32; n_items + 1];
-        for &item in &self.indices {
-            starts[item as usize + 1] += 1;
+/// The rows of a [`SparseInput`] that have each item.
+#[derive(Default)]
+pub(crate) struct ByItem {
+    /// Where the rows of each item end in `rows`.
+    ends: Vec<u32>,
+    /// Ascending for each item.
+    rows: Vec<u32>,
+}
+
+impl ByItem {
+    pub(crate) fn refill<T: Real>(&mut self, input: &SparseInput<T>, n_items: usize) {
+        self.ends.clear();
+        self.ends.resize(n_items, 0);
+        for &item in &input.indices {
+            self.ends[item as usize] += 1;
         }
-        for item in 0..n_items {
-            starts[item + 1] += starts[item];
+        // For now where each item's rows start; every row that is put there moves it on.
+        let mut start = 0;
+        for end in &mut self.ends {
+            (start, *end) = (start + *end, start);
         }
-        let mut next = starts.clone();
-        let mut rows = vec![0u32; self.indices.len()];
-        for row in 0..self.n_rows() {
-            for &item in self.row(row) {
-                let slot = &mut next[item as usize];
-                rows[*slot as usize] = row as u32;
+        self.rows.resize(input.indices.len(), 0);
+        for row in 0..input.n_rows() {
+            for &item in input.row(row) {
+                let slot = &mut self.ends[item as usize];
+                self.rows[*slot as usize] = row as u32;
                 *slot += 1;
             }
         }
-        (starts, rows)
+    }
+
+    /// None for an item beyond the last one.
+    pub(super) fn rows(&self, item: usize) -> &[u32] {
+        let end_of = |item: usize| self.ends[item.min(self.ends.len() - 1)] as usize;
+        let start = if item == 0 { 0 } else { end_of(item - 1) };
+        &self.rows[start..end_of(item)]
+    }
+}
+
+/// Standard normal numbers for each of the users, shape `(users, latent)`.
+pub(crate) fn draw_noise<T: Real>(
+    out: &mut Vec<T>,
+    users: &[usize],
+    latent_dim: usize,
+    noise: &dyn Noise<T>,
+    pass: u64,
+) {
+    out.resize(users.len() * latent_dim, T::ZERO);
+    out.par_chunks_mut(latent_dim).zip(users).for_each(|(out, &user)| noise.normal(pass, user, out));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_found_by_item() {
+        let histories: [&[u32]; 4] = [&[1, 3], &[], &[0, 1], &[1]];
+        let input = SparseInput::<f32>::clean(histories.into_iter());
+        let mut by_item = ByItem::default();
+        for _ in 0..2 {
+            by_item.refill(&input, 5);
+            let rows: Vec<&[u32]> = (0..7).map(|item| by_item.rows(item)).collect();
+            assert_eq!(rows, [&[2][..], &[0, 2, 3], &[], &[0], &[], &[], &[]]);
+        }
+        assert_eq!((input.row(0), input.row(1)), (&[1u32, 3][..], &[][..]));
+        assert_eq!(input.values[1..], [0.0, 0.5f32.sqrt(), 1.0]);
     }
 }

@@ -39,17 +39,16 @@ impl<T: Real> Decoder<T> {
         Self { hidden, output: OutputLayer::new(n_items, width, init) }
     }
 
-    /// What the output layer takes, from latent vectors.
-    pub(super) fn hidden(&self, z: Vec<T>) -> Vec<T> {
-        match &self.hidden {
-            Some(hidden) => hidden.forward(&z),
-            None => z,
-        }
-    }
-
     /// Logits of latent vectors `(users, latent)` into `(users, n_items)`.
-    pub(super) fn logits(&self, z: Vec<T>, out: &mut [T]) {
-        self.output.logits(&self.hidden(z), out);
+    pub(super) fn logits(&self, z: &[T], out: &mut [T]) {
+        match &self.hidden {
+            Some(layer) => {
+                let mut hidden = vec![];
+                layer.forward(z, &mut hidden);
+                self.output.logits(&hidden, out);
+            }
+            None => self.output.logits(z, out),
+        }
     }
 }
 
@@ -58,22 +57,30 @@ impl<T: Real> HiddenLayer<T> {
         self.dense.split_at(self.dense.len() - self.hidden_dim)
     }
 
-    fn forward(&self, z: &[T]) -> Vec<T> {
+    /// `out` becomes the result, shape `(users, hidden)`.
+    pub(super) fn forward(&self, z: &[T], out: &mut Vec<T>) {
         let (weight, bias) = self.parts();
         let latent_dim = weight.len() / self.hidden_dim;
-        let mut out = vec![T::ZERO; z.len() / latent_dim * self.hidden_dim];
+        out.resize(z.len() / latent_dim * self.hidden_dim, T::ZERO);
         out.par_chunks_mut(USERS * self.hidden_dim).zip(z.par_chunks(USERS * latent_dim)).for_each(|(out, z)| {
             linear(z, weight, bias, out);
             tanh(out);
         });
-        out
     }
 
-    /// Gradients with respect to `z` and to the parameters, from that with respect to `out`, the result for `z`.
-    pub(super) fn backward(&self, z: &[T], out: &[T], mut gradient: Vec<T>) -> (Vec<T>, Vec<T>) {
+    /// Gradients with respect to `z` and to the parameters, from that with respect to `out`, the result for `z`; the latter
+    /// becomes that with respect to what goes into tanh.
+    pub(super) fn backward(
+        &self,
+        z: &[T],
+        out: &[T],
+        gradient: &mut [T],
+        z_gradient: &mut Vec<T>,
+        dense_gradient: &mut Vec<T>,
+    ) {
         let (weight, _) = self.parts();
         let (hidden_dim, latent_dim) = (self.hidden_dim, weight.len() / self.hidden_dim);
-        let mut z_gradient = vec![T::ZERO; z.len()];
+        z_gradient.resize(z.len(), T::ZERO);
         gradient
             .par_chunks_mut(USERS * hidden_dim)
             .zip(out.par_chunks(USERS * hidden_dim))
@@ -82,10 +89,9 @@ impl<T: Real> HiddenLayer<T> {
                 tanh_backward(out, gradient);
                 linear_backward(gradient, weight, hidden_dim, z_gradient);
             });
-        let mut dense_gradient = vec![T::ZERO; weight.len()];
-        let weight_gradient = rows_mut(&mut dense_gradient, latent_dim);
-        par_matmul(weight_gradient, rows(&gradient, hidden_dim).transpose(), rows(z, latent_dim));
-        dense_gradient.extend(column_sums(&gradient, hidden_dim));
-        (z_gradient, dense_gradient)
+        dense_gradient.resize(self.dense.len(), T::ZERO);
+        let (weight_gradient, bias_gradient) = dense_gradient.split_at_mut(weight.len());
+        par_matmul(rows_mut(weight_gradient, latent_dim), rows(gradient, hidden_dim).transpose(), rows(z, latent_dim));
+        column_sums(gradient, bias_gradient);
     }
 }

@@ -18,7 +18,7 @@ use super::input_layer::InputLayer;
 use super::layers::{
     LayerNorm, linear, linear_backward, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward,
 };
-use super::matmul::{matmul_add, rows, rows_mut};
+use super::matmul::{matmul, matmul_add, rows, rows_mut};
 use super::parameters::{Places, Start};
 use crate::real::Real;
 use crate::vectorised::{add, add_rows};
@@ -77,16 +77,22 @@ pub(super) struct DenseLayers {
     pub(super) places: Places,
 }
 
-/// What the way forward leaves for the way back, used again from batch to batch.
-pub(crate) struct EncoderMemory<T>(Vec<Tile<T>>);
-
-impl<T> Default for EncoderMemory<T> {
-    fn default() -> Self {
-        Self(vec![])
-    }
+/// What the ways forward and back leave, used again from batch to batch.
+#[derive(Default)]
+pub(crate) struct EncoderMemory<T> {
+    /// What the input layer gave, shape `(users, hidden)`.
+    hidden: Vec<T>,
+    tiles: Vec<Tile<T>>,
+    /// Mean and log variance, side by side, shape `(users, 2 latent)`.
+    pub(crate) posterior: Vec<T>,
+    /// With respect to what the input layer gave.
+    pub(super) hidden_gradient: Vec<T>,
+    /// With respect to the dense parameters.
+    pub(super) dense_gradient: Vec<T>,
 }
 
 /// Activations and gradients of a tile of users.
+#[derive(Default)]
 struct Tile<T> {
     /// `a_k`, then the gradient with respect to it: one vector per layer.
     pre: Vec<Vec<T>>,
@@ -98,12 +104,8 @@ struct Tile<T> {
     sum: Vec<T>,
     /// Gradient with respect to `h_k`.
     gradient: Vec<T>,
-}
-
-impl<T> Default for Tile<T> {
-    fn default() -> Self {
-        Self { pre: vec![], out: vec![], norm_gradients: vec![], sum: vec![], gradient: vec![] }
-    }
+    /// Room for one user.
+    row: Vec<T>,
 }
 
 impl<T: Real> Encoder<T> {
@@ -134,24 +136,36 @@ impl<T: Real> Encoder<T> {
         Self { input, dense: values, layers: DenseLayers { architecture, places } }
     }
 
+    /// Fills `posterior` of the memory.
+    pub(crate) fn forward(&self, input: &SparseInput<T>, memory: &mut EncoderMemory<T>) {
+        self.input.forward(input, &mut memory.hidden);
+        self.layers.forward(&self.dense, memory);
+    }
+
     /// Mean and log variance, side by side, shape `(users, 2 latent)`.
-    pub(crate) fn forward(&self, input: &SparseInput<T>, memory: &mut EncoderMemory<T>) -> Vec<T> {
-        self.layers.forward(&self.input.forward(input), &self.dense, &mut memory.0)
-    }
-
-    /// [`Self::forward`] without a way back.
     pub(crate) fn encode(&self, input: &SparseInput<T>) -> Vec<T> {
-        self.forward(input, &mut EncoderMemory::default())
+        let mut memory = EncoderMemory::default();
+        self.forward(input, &mut memory);
+        memory.posterior
     }
 
-    /// Gradients with respect to what the input layer gave and to the dense parameters, after [`Self::forward`] of the same
-    /// batch, from that with respect to its result.
-    pub(super) fn backward(&self, gradient: &[T], memory: &mut EncoderMemory<T>) -> (Vec<T>, Vec<T>) {
-        self.layers.backward(gradient, &self.dense, &mut memory.0)
+    /// Fills the gradients of the memory, after [`Self::forward`] of the same batch, from that with respect to its result.
+    pub(super) fn backward(&self, gradient: &[T], memory: &mut EncoderMemory<T>) {
+        self.layers.backward(gradient, &self.dense, memory);
     }
 }
 
 impl DenseLayers {
+    /// Linear layers, the input layer among them, that come before the last one.
+    fn depth(&self) -> usize {
+        if self.architecture.dense_encoder { DEPTH } else { 1 }
+    }
+
+    /// Parameters of layer norms, which come first.
+    fn n_norm(&self) -> usize {
+        if self.architecture.dense_encoder { 2 * DEPTH * self.architecture.hidden_dim } else { 0 }
+    }
+
     fn norm<'a, T: Real>(&self, layer: usize, dense: &'a [T]) -> LayerNorm<'a, T> {
         let [weight, bias] = NORM[layer].map(|name| &dense[self.places.place(name)]);
         LayerNorm { weight, bias, epsilon: T::of(LAYER_NORM_EPSILON) }
@@ -166,21 +180,21 @@ impl DenseLayers {
         [weight..weight + 2 * latent * self.architecture.hidden_dim, bias..bias + 2 * latent]
     }
 
-    fn forward<T: Real>(&self, hidden: &[T], dense: &[T], memory: &mut Vec<Tile<T>>) -> Vec<T> {
+    fn forward<T: Real>(&self, dense: &[T], memory: &mut EncoderMemory<T>) {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
+        let EncoderMemory { hidden, tiles, posterior, .. } = memory;
         let n = hidden.len() / hidden_dim;
-        let mut posterior = vec![T::ZERO; n * 2 * latent_dim];
-        memory.resize_with(n.div_ceil(USERS), Tile::default);
-        memory
+        posterior.resize(n * 2 * latent_dim, T::ZERO);
+        tiles.resize_with(n.div_ceil(USERS), Tile::default);
+        tiles
             .par_iter_mut()
             .zip(hidden.par_chunks(USERS * hidden_dim))
             .zip(posterior.par_chunks_mut(USERS * 2 * latent_dim))
             .for_each(|((tile, hidden), posterior)| self.forward_tile(tile, hidden, dense, posterior));
-        posterior
     }
 
     fn forward_tile<T: Real>(&self, tile: &mut Tile<T>, hidden: &[T], dense: &[T], posterior: &mut [T]) {
-        let depth = if self.architecture.dense_encoder { DEPTH } else { 1 };
+        let depth = self.depth();
         for vectors in [&mut tile.pre, &mut tile.out] {
             vectors.resize_with(depth, Vec::new);
             vectors.iter_mut().for_each(|vector| vector.resize(hidden.len(), T::ZERO));
@@ -208,22 +222,22 @@ impl DenseLayers {
     }
 
     /// Gradients with respect to the input and to the dense parameters, after [`Self::forward`] of the same batch.
-    fn backward<T: Real>(&self, gradient: &[T], dense: &[T], memory: &mut [Tile<T>]) -> (Vec<T>, Vec<T>) {
+    fn backward<T: Real>(&self, gradient: &[T], dense: &[T], memory: &mut EncoderMemory<T>) {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
-        let mut hidden_gradient = vec![T::ZERO; gradient.len() / (2 * latent_dim) * hidden_dim];
-        memory
+        let EncoderMemory { hidden, tiles, hidden_gradient, dense_gradient, .. } = memory;
+        hidden_gradient.resize(hidden.len(), T::ZERO);
+        tiles
             .par_iter_mut()
             .zip(gradient.par_chunks(USERS * 2 * latent_dim))
             .zip(hidden_gradient.par_chunks_mut(USERS * hidden_dim))
             .for_each(|((tile, gradient), out)| self.backward_tile(tile, gradient, dense, out));
-        let mut dense_gradient = vec![T::ZERO; dense.len()];
-        self.sum_gradients(gradient, memory, &mut dense_gradient);
-        (hidden_gradient, dense_gradient)
+        dense_gradient.resize(dense.len(), T::ZERO);
+        self.sum_gradients(gradient, tiles, dense_gradient);
     }
 
     fn backward_tile<T: Real>(&self, tile: &mut Tile<T>, gradient: &[T], dense: &[T], hidden_gradient: &mut [T]) {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
-        let Tile { pre, out, norm_gradients, sum, gradient: out_gradient } = tile;
+        let Tile { pre, out, norm_gradients, sum, gradient: out_gradient, row } = tile;
         out_gradient.resize(hidden_gradient.len(), T::ZERO);
         let [head, _] = self.head();
         linear_backward(gradient, &dense[head], 2 * latent_dim, out_gradient);
@@ -233,10 +247,10 @@ impl DenseLayers {
             return;
         }
         norm_gradients.clear();
-        norm_gradients.resize(2 * DEPTH * hidden_dim, T::ZERO);
+        norm_gradients.resize(self.n_norm(), T::ZERO);
         sum.clear();
         sum.resize(hidden_gradient.len(), T::ZERO);
-        let mut row = vec![T::ZERO; hidden_dim];
+        row.resize(hidden_dim, T::ZERO);
         for layer in (0..DEPTH).rev() {
             // h_k went into the next layer and, but for the last, into the sum.
             if layer + 1 < DEPTH {
@@ -245,7 +259,7 @@ impl DenseLayers {
             let norm_gradients = &mut norm_gradients[2 * layer * hidden_dim..][..2 * hidden_dim];
             let (weight_gradient, bias_gradient) = norm_gradients.split_at_mut(hidden_dim);
             let norm = self.norm(layer, dense);
-            swish_layer_norm_backward(&pre[layer], norm, out_gradient, weight_gradient, bias_gradient, &mut row);
+            swish_layer_norm_backward(&pre[layer], norm, out_gradient, weight_gradient, bias_gradient, row);
             pre[layer].copy_from_slice(out_gradient);
             if layer > 0 {
                 add(sum, &pre[layer]);
@@ -256,43 +270,46 @@ impl DenseLayers {
         hidden_gradient.copy_from_slice(&pre[0]);
     }
 
-    /// Sums the gradients of the dense parameters over the tiles, each task a few rows of one matrix.
-    fn sum_gradients<T: Real>(&self, gradient: &[T], memory: &[Tile<T>], out: &mut [T]) {
-        let Architecture { hidden_dim, latent_dim, dense_encoder, .. } = self.architecture;
-        let last = if dense_encoder { DEPTH } else { 1 } - 1;
-        let (norms, linears) = out.split_at_mut(if dense_encoder { 2 * DEPTH * hidden_dim } else { 0 });
-        memory.iter().for_each(|tile| add(norms, &tile.norm_gradients));
-        // Layer by layer: the outputs' gradients in each tile, the inputs in each tile, the place of weights and biases.
-        let mut tasks = vec![];
-        let mut rest = linears;
-        for layer in 1..=last + 1 {
-            let outputs = if layer > last { 2 * latent_dim } else { hidden_dim };
-            let (weights, others) = rest.split_at_mut(outputs * hidden_dim);
-            let (biases, others) = others.split_at_mut(outputs);
-            rest = others;
-            tasks.extend(
-                weights
-                    .chunks_mut(WEIGHT_ROWS * hidden_dim)
-                    .enumerate()
-                    .map(|(chunk, weights)| (layer, outputs, chunk * WEIGHT_ROWS, weights, false)),
-            );
-            tasks.push((layer, outputs, 0, biases, true));
-        }
-        tasks.into_par_iter().for_each(|(layer, outputs, first, out, is_bias)| {
-            for (index, tile) in memory.iter().enumerate() {
-                let users = tile.out[0].len() / hidden_dim;
-                let gradient = match layer > last {
-                    true => &gradient[index * USERS * outputs..][..users * outputs],
-                    false => &tile.pre[layer],
-                };
-                if is_bias {
-                    add_rows(out, gradient);
-                } else {
-                    let n = out.len() / hidden_dim;
-                    let gradient = rows(gradient, outputs).subcols(first, n).transpose();
-                    matmul_add(rows_mut(out, hidden_dim), gradient, rows(&tile.out[layer - 1], hidden_dim));
+    /// Sums the gradients of the dense parameters over the tiles.
+    fn sum_gradients<T: Real>(&self, gradient: &[T], tiles: &[Tile<T>], out: &mut [T]) {
+        let (norms, linears) = out.split_at_mut(self.n_norm());
+        norms.fill(T::ZERO);
+        tiles.iter().for_each(|tile| add(norms, &tile.norm_gradients));
+        self.sum_linear_gradients(1, gradient, tiles, linears);
+    }
+
+    /// Those of the linear layers from number `layer` on, each task a few rows of a matrix.
+    fn sum_linear_gradients<T: Real>(&self, layer: usize, gradient: &[T], tiles: &[Tile<T>], out: &mut [T]) {
+        let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
+        let depth = self.depth();
+        let outputs = if layer == depth { 2 * latent_dim } else { hidden_dim };
+        let (weights, rest) = out.split_at_mut(outputs * hidden_dim);
+        let (biases, rest) = rest.split_at_mut(outputs);
+        // Of a tile: the gradients with respect to what the layer gave.
+        let gradients = |index: usize| match layer == depth {
+            true => &gradient[index * USERS * outputs..][..tiles[index].out[0].len() / hidden_dim * outputs],
+            false => &tiles[index].pre[layer][..],
+        };
+        let sum_weights = || {
+            weights.par_chunks_mut(WEIGHT_ROWS * hidden_dim).enumerate().for_each(|(chunk, out)| {
+                let n = out.len() / hidden_dim;
+                for (index, tile) in tiles.iter().enumerate() {
+                    let gradient = rows(gradients(index), outputs).subcols(chunk * WEIGHT_ROWS, n).transpose();
+                    let inputs = rows(&tile.out[layer - 1], hidden_dim);
+                    match index {
+                        0 => matmul(rows_mut(out, hidden_dim), gradient, inputs),
+                        _ => matmul_add(rows_mut(out, hidden_dim), gradient, inputs),
+                    }
                 }
+            });
+        };
+        let others = || {
+            biases.fill(T::ZERO);
+            (0..tiles.len()).for_each(|index| add_rows(biases, gradients(index)));
+            if layer < depth {
+                self.sum_linear_gradients(layer + 1, gradient, tiles, rest);
             }
-        });
+        };
+        rayon::join(sum_weights, others);
     }
 }

@@ -6,9 +6,10 @@
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments, update};
-use super::batch::SparseInput;
+use super::batch::{Batch, SparseInput};
 use super::init::Init;
 use super::matmul::column_sums;
+use super::scratch::Scratch;
 use crate::real::Real;
 use crate::vectorised::{add, scale, vectorised};
 
@@ -28,24 +29,25 @@ impl<T: Real> InputLayer<T> {
         Self { width, weight: init.weights(n_items, width), bias: init.biases(n_items, width) }
     }
 
-    /// Shape `(batch, width)`.
-    pub(crate) fn forward(&self, input: &SparseInput<T>) -> Vec<T> {
-        let mut hidden = vec![T::ZERO; input.n_rows() * self.width];
+    /// `hidden` becomes the result, shape `(batch, width)`.
+    pub(crate) fn forward(&self, input: &SparseInput<T>, hidden: &mut Vec<T>) {
+        hidden.resize(input.n_rows() * self.width, T::ZERO);
         hidden.par_chunks_mut(self.width).enumerate().for_each(|(row, hidden)| {
+            hidden.fill(T::ZERO);
             sum_of_rows(&self.weight, input.row(row), hidden);
             scale(hidden, input.values[row]);
             add(hidden, &self.bias);
         });
-        hidden
     }
 
     /// One Adam step by the gradient of the hidden layer, shape `(batch, width)`.
     pub(crate) fn step(
         &mut self,
-        input: &SparseInput<T>,
+        batch: &Batch<'_, T>,
         hidden_gradient: &[T],
         moments: &mut InputMoments<T>,
         step: AdamStep<T>,
+        scratch: &Scratch<T>,
     ) {
         let chunk = ITEMS * self.width;
         let targets = self
@@ -53,41 +55,44 @@ impl<T: Real> InputLayer<T> {
             .par_chunks_mut(chunk)
             .zip(moments.weight.first.par_chunks_mut(chunk))
             .zip(moments.weight.second.par_chunks_mut(chunk));
-        for_each_gradient(input, hidden_gradient, self.width, targets, |((weight, first), second), gradient| {
+        let each = |((weight, first), second): ((&mut [T], &mut [T]), &mut [T]), gradient: &[T]| {
             update(step, weight, gradient, first, second);
-        });
-        moments.bias.step(step, &mut self.bias, &column_sums(hidden_gradient, self.width));
+        };
+        for_each_gradient(batch, hidden_gradient, self.width, scratch, targets, each);
+        let mut sums = scratch.take(self.width);
+        column_sums(hidden_gradient, &mut sums);
+        moments.bias.step(step, &mut self.bias, &sums);
     }
 
     /// The gradients of weight and bias, for tests.
     #[cfg(test)]
-    pub(crate) fn gradients(&self, input: &SparseInput<T>, hidden_gradient: &[T]) -> (Vec<T>, Vec<T>) {
-        let mut weight = vec![T::ZERO; self.weight.len()];
+    pub(crate) fn gradients(&self, batch: &Batch<'_, T>, hidden_gradient: &[T]) -> (Vec<T>, Vec<T>) {
+        let (mut weight, mut bias) = (vec![T::ZERO; self.weight.len()], vec![T::ZERO; self.width]);
         let targets = weight.par_chunks_mut(ITEMS * self.width);
-        for_each_gradient(input, hidden_gradient, self.width, targets, |target, gradient| {
-            target.copy_from_slice(&gradient[..target.len()]);
-        });
-        (weight, column_sums(hidden_gradient, self.width))
+        let each = |target: &mut [T], gradient: &[T]| target.copy_from_slice(&gradient[..target.len()]);
+        for_each_gradient(batch, hidden_gradient, self.width, &Scratch::default(), targets, each);
+        column_sums(hidden_gradient, &mut bias);
+        (weight, bias)
     }
 }
 
 /// Hands the gradients of 64 items' rows at a time, zeros included, to `each`, together with the item of `targets` (one per
 /// 64 items) that they belong to.
 fn for_each_gradient<T: Real, C: Send>(
-    input: &SparseInput<T>,
+    batch: &Batch<'_, T>,
     hidden_gradient: &[T],
     width: usize,
+    scratch: &Scratch<T>,
     targets: impl IndexedParallelIterator<Item = C>,
     each: impl Fn(C, &[T]) + Sync,
 ) {
-    let (starts, rows) = input.rows_by_item(targets.len() * ITEMS);
-    targets.enumerate().for_each(|(chunk, target)| {
-        let mut gradient = vec![T::ZERO; ITEMS * width];
+    let buffer = || scratch.take(ITEMS * width);
+    targets.enumerate().for_each_init(buffer, |gradient, (chunk, target)| {
+        gradient.fill(T::ZERO);
         for (item, gradient) in (chunk * ITEMS..).zip(gradient.chunks_exact_mut(width)) {
-            let rows = &rows[starts[item] as usize..starts[item + 1] as usize];
-            weighted_sum_of_rows(hidden_gradient, rows, &input.values, gradient);
+            weighted_sum_of_rows(hidden_gradient, batch.by_item.rows(item), &batch.input.values, gradient);
         }
-        each(target, &gradient);
+        each(target, gradient);
     });
 }
 

@@ -5,7 +5,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::real::Real;
-use crate::vectorised::{add, add_rows};
+use crate::vectorised::add;
 
 /// A view of a row-major matrix of `n_cols` columns.
 pub(crate) fn rows<T>(data: &[T], n_cols: usize) -> MatRef<'_, T> {
@@ -43,17 +43,14 @@ pub(crate) fn par_matmul<T: Real>(out: MatMut<'_, T>, lhs: MatRef<'_, T>, rhs: M
     });
 }
 
-/// Sums of the columns of a row-major matrix, rows added up in pieces of 64.
-pub(crate) fn column_sums<T: Real>(data: &[T], n_cols: usize) -> Vec<T> {
-    let pieces: Vec<Vec<T>> = data
-        .par_chunks(64 * n_cols)
-        .map(|piece| {
-            let mut sums = vec![T::ZERO; n_cols];
-            add_rows(&mut sums, piece);
-            sums
-        })
-        .collect();
-    let mut total = vec![T::ZERO; n_cols];
-    pieces.iter().for_each(|piece| add(&mut total, piece));
-    total
+/// `sums` becomes the sums of the columns of a row-major matrix, the rows added up in order.
+pub(crate) fn column_sums<T: Real>(data: &[T], sums: &mut [T]) {
+    const COLUMNS: usize = 128;
+    let n_cols = sums.len();
+    sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(piece, sums)| {
+        sums.fill(T::ZERO);
+        for row in data.chunks_exact(n_cols) {
+            add(sums, &row[piece * COLUMNS..][..sums.len()]);
+        }
+    });
 }

@@ -11,14 +11,14 @@
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments};
-use super::batch::SparseInput;
+use super::batch::{Batch, SparseInput};
 use super::decoder::Decoder;
 use super::encoder::{Architecture, Encoder, EncoderMemory};
 use super::init::Init;
 use super::input_layer::InputMoments;
 use super::output_layer::{LogLikelihood, OutputMoments, Want};
 use super::parameters::Places;
-use super::sample::Sample;
+use super::scratch::Scratch;
 use crate::error::Result;
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores};
@@ -45,36 +45,46 @@ pub(crate) enum Update {
     Both,
 }
 
-/// Users of one step with their noise.
-pub(crate) struct Batch<'a, T> {
-    /// What is to be reconstructed.
-    pub(crate) histories: &'a [&'a [u32]],
-    pub(crate) input: &'a SparseInput<T>,
-    /// How a latent vector is drawn from each posterior, and what that is pulled to.
-    pub(crate) sample: Sample<T>,
+impl Update {
+    pub(crate) fn encoder(self) -> bool {
+        self != Self::Decoder
+    }
+
+    pub(crate) fn decoder(self) -> bool {
+        self != Self::Encoder
+    }
 }
 
-/// What steps use again and again instead of allocating it.
+/// What a step leaves, used again by the next one: nothing of the size of a batch is allocated anew.
 #[derive(Default)]
 pub(crate) struct Memory<T> {
-    encoder: EncoderMemory<T>,
+    pub(crate) encoder: EncoderMemory<T>,
+    z: Vec<T>,
+    kl: Vec<T>,
+    /// What the decoder's hidden layer gave, if there is one, and the gradients of its parameters.
+    hidden: Vec<T>,
+    decoder_gradient: Vec<T>,
     output: LogLikelihood<T>,
+    /// With respect to what the output layer takes, to `z`, and to the posterior.
+    output_gradient: Vec<T>,
+    z_gradient: Vec<T>,
+    posterior_gradient: Vec<T>,
+    scratch: Scratch<T>,
 }
 
-/// Loss and gradients of a batch.
-pub(crate) struct Backward<T> {
-    /// Mean log-likelihood per user.
+/// Loss of a batch, means over its users.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Loss {
+    /// Multinomial log-likelihood.
     pub(crate) log_likelihood: f64,
-    /// Mean weighted KL term per user; 0 with [`Prior::Free`](super::sample::Prior::Free).
+    /// Weighted KL term; 0 with [`Prior::Free`](super::sample::Prior::Free).
     pub(crate) kl: f64,
-    /// Mean and log variance of the batch, side by side, shape `(batch, 2 latent)`.
-    pub(crate) posterior: Vec<T>,
-    update: Update,
-    /// With respect to what the input layer gave and to the encoder's dense parameters.
-    encoder: Option<(Vec<T>, Vec<T>)>,
-    /// With respect to the decoder's dense parameters.
-    decoder: Option<Vec<T>>,
-    output_hidden: Vec<T>,
+}
+
+impl Loss {
+    pub(crate) fn is_finite(&self) -> bool {
+        self.log_likelihood.is_finite() && self.kl.is_finite()
+    }
 }
 
 impl<T: Real> Network<T> {
@@ -83,57 +93,68 @@ impl<T: Real> Network<T> {
         Self { architecture, encoder, decoder }
     }
 
-    /// The loss, mean over the batch of weighted KL term minus log-likelihood, and its gradients. The encoder's are computed
-    /// only if the encoder is updated, the decoder's only if the decoder is.
-    pub(crate) fn backward(&self, batch: &Batch<'_, T>, update: Update, memory: &mut Memory<T>) -> Backward<T> {
-        let Batch { histories, input, sample } = batch;
-        let (update_encoder, update_decoder) = (update != Update::Decoder, update != Update::Encoder);
-        let posterior = self.encoder.forward(input, &mut memory.encoder);
-        let (z, kl) = sample.forward(&posterior);
-        let latent = self.decoder.hidden.as_ref().map(|_| z.clone());
-        let output_hidden = self.decoder.hidden(z);
-        let want = Want { hidden_gradient: update_encoder || latent.is_some(), weight_gradient: update_decoder };
-        self.decoder.output.log_likelihood(&output_hidden, histories, want, &mut memory.output);
-        let share = T::of(1.0 / histories.len() as f64);
-        let mut gradient: Vec<T> = memory.output.hidden_gradient.iter().map(|&slope| -(slope * share)).collect();
-        let mut decoder = None;
-        if let (Some(layer), Some(latent)) = (&self.decoder.hidden, latent) {
-            let (z_gradient, dense) = layer.backward(&latent, &output_hidden, gradient);
-            gradient = z_gradient;
-            decoder = update_decoder.then_some(dense);
+    /// The loss, mean over the batch of weighted KL term minus log-likelihood, and in the memory its gradients. The encoder's
+    /// are computed only if the encoder is updated, the decoder's only if the decoder is.
+    pub(crate) fn backward(&self, batch: &Batch<'_, T>, update: Update, memory: &mut Memory<T>) -> Loss {
+        let Batch { histories, input, sample, .. } = batch;
+        let Memory { encoder, z, kl, hidden, output, output_gradient, z_gradient, .. } = memory;
+        self.encoder.forward(input, encoder);
+        sample.forward(&encoder.posterior, z, kl);
+        let layer = self.decoder.hidden.as_ref();
+        if let Some(layer) = layer {
+            layer.forward(z, hidden);
         }
-        let encoder = update_encoder.then(|| {
-            let gradient = sample.backward(&posterior, &gradient, share);
-            self.encoder.backward(&gradient, &mut memory.encoder)
-        });
+        let output_input = if layer.is_some() { &*hidden } else { &*z };
+        let want = Want { hidden_gradient: update.encoder() || layer.is_some(), weight_gradient: update.decoder() };
+        self.decoder.output.log_likelihood(output_input, histories, want, output);
         let mean = |values: &[T]| values.iter().map(|value| value.to_f64()).sum::<f64>() / histories.len() as f64;
-        let (log_likelihood, kl) = (mean(&memory.output.value), mean(&kl));
-        Backward { log_likelihood, kl, posterior, update, encoder, decoder, output_hidden }
+        let loss = Loss { log_likelihood: mean(&output.value), kl: mean(kl) };
+        if !want.hidden_gradient {
+            return loss;
+        }
+        let share = T::of(1.0 / histories.len() as f64);
+        output_gradient.clear();
+        output_gradient.extend(output.hidden_gradient.iter().map(|&slope| -(slope * share)));
+        if let Some(layer) = layer {
+            layer.backward(z, hidden, output_gradient, z_gradient, &mut memory.decoder_gradient);
+        }
+        if update.encoder() {
+            let z_gradient = if layer.is_some() { z_gradient } else { output_gradient };
+            sample.backward(&encoder.posterior, z_gradient, share, &mut memory.posterior_gradient);
+            self.encoder.backward(&memory.posterior_gradient, encoder);
+        }
+        loss
     }
 
-    /// One Adam step by the gradients of a batch.
+    /// One Adam step by the gradients that [`Self::backward`] left for the same batch and update.
     pub(crate) fn step(
         &mut self,
         batch: &Batch<'_, T>,
-        backward: &Backward<T>,
+        update: Update,
         memory: &Memory<T>,
         optimiser: &mut Optimiser<T>,
     ) {
-        if let Some((hidden, dense)) = &backward.encoder {
+        if update.encoder() {
             optimiser.encoder_steps += 1;
             let step = AdamStep::new(optimiser.learning_rate, optimiser.encoder_steps);
-            optimiser.encoder.step(step, &mut self.encoder.dense, dense);
-            self.encoder.input.step(batch.input, hidden, &mut optimiser.input, step);
+            let EncoderMemory { hidden_gradient, dense_gradient, .. } = &memory.encoder;
+            optimiser.encoder.step(step, &mut self.encoder.dense, dense_gradient);
+            self.encoder.input.step(batch, hidden_gradient, &mut optimiser.input, step, &memory.scratch);
         }
-        if backward.update != Update::Encoder {
+        if update.decoder() {
             optimiser.decoder_steps += 1;
             let step = AdamStep::new(optimiser.learning_rate, optimiser.decoder_steps);
-            if let (Some(layer), Some(dense)) = (&mut self.decoder.hidden, &backward.decoder) {
-                optimiser.decoder.step(step, &mut layer.dense, dense);
+            if let Some(layer) = &mut self.decoder.hidden {
+                optimiser.decoder.step(step, &mut layer.dense, &memory.decoder_gradient);
             }
             let moments = &mut optimiser.output;
-            self.decoder.output.step(&backward.output_hidden, batch.histories, &memory.output, moments, step);
+            self.decoder.output.step(self.output_input(memory), &batch.histories, &memory.output, moments, step);
         }
+    }
+
+    /// What the output layer took.
+    fn output_input<'m>(&self, memory: &'m Memory<T>) -> &'m [T] {
+        if self.decoder.hidden.is_some() { &memory.hidden } else { &memory.z }
     }
 
     /// Whether every parameter is a finite number.
@@ -148,8 +169,8 @@ impl<T: Real> Network<T> {
     pub(crate) fn logits(&self, histories: &[&[u32]], out: &mut [T]) {
         let latent = self.architecture.latent_dim;
         let posterior = self.encoder.encode(&SparseInput::clean(histories.iter().copied()));
-        let means = posterior.chunks_exact(2 * latent).flat_map(|row| &row[..latent]).copied().collect();
-        self.decoder.logits(means, out);
+        let means: Vec<T> = posterior.chunks_exact(2 * latent).flat_map(|row| &row[..latent]).copied().collect();
+        self.decoder.logits(&means, out);
     }
 
     /// The flat parameters with their places.
@@ -247,27 +268,27 @@ impl<T: Real> Network<T> {
     pub(crate) fn gradients(
         &self,
         batch: &Batch<'_, T>,
-        backward: &Backward<T>,
+        update: Update,
         memory: &Memory<T>,
     ) -> std::collections::BTreeMap<String, Vec<T>> {
         let mut all = std::collections::BTreeMap::new();
         for (part, places, _) in self.flat() {
-            let gradient = match part {
-                "encoder" => backward.encoder.as_ref().map(|(_, dense)| dense),
-                _ => backward.decoder.as_ref(),
+            let (reached, gradient) = match part {
+                "encoder" => (update.encoder(), &memory.encoder.dense_gradient),
+                _ => (update.decoder(), &memory.decoder_gradient),
             };
-            if let Some(gradient) = gradient {
+            if reached {
                 all.extend(places.iter().map(|(name, _, place)| (format!("{part}.{name}"), gradient[place].to_vec())));
             }
         }
-        if let Some((hidden, _)) = &backward.encoder {
-            let (weight, bias) = self.encoder.input.gradients(batch.input, hidden);
+        if update.encoder() {
+            let (weight, bias) = self.encoder.input.gradients(batch, &memory.encoder.hidden_gradient);
             all.insert("encoder.input.weight".into(), weight);
             all.insert("encoder.input.bias".into(), bias);
         }
-        if backward.update != Update::Encoder {
+        if update.decoder() {
             let output = &self.decoder.output;
-            let (weight, bias) = output.gradients(&backward.output_hidden, batch.histories, &memory.output);
+            let (weight, bias) = output.gradients(self.output_input(memory), &batch.histories, &memory.output);
             all.insert("decoder.output.weight".into(), weight);
             all.insert("decoder.output.bias".into(), bias);
         }

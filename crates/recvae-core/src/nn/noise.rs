@@ -11,8 +11,8 @@ pub(crate) trait Noise<T>: Sync {
     /// The order in which a pass visits the users.
     fn order(&self, pass: u64, n_users: usize) -> Vec<usize>;
 
-    /// The items of a history that survive dropout at `rate`.
-    fn keep(&self, pass: u64, user: usize, history: &[u32], rate: f64) -> Vec<u32>;
+    /// Puts the items of a history that survive dropout at `rate` behind what `kept` holds.
+    fn keep(&self, pass: u64, user: usize, history: &[u32], rate: f64, kept: &mut Vec<u32>);
 
     /// Standard normal numbers for the sample of a user's latent vector.
     fn normal(&self, pass: u64, user: usize, out: &mut [T]);
@@ -43,15 +43,13 @@ impl<T: Real> Noise<T> for Seeded {
         users
     }
 
-    fn keep(&self, pass: u64, user: usize, history: &[u32], rate: f64) -> Vec<u32> {
+    fn keep(&self, pass: u64, user: usize, history: &[u32], rate: f64, kept: &mut Vec<u32>) {
         let random = Philox::new(self.0, stream(Purpose::Dropout, pass));
         let bar = (rate * 2f64.powi(32)) as u32;
-        let mut kept = Vec::with_capacity(history.len());
         for (block, items) in (0u64..).zip(history.chunks(4)) {
             let numbers = random.block((user as u64) << 32 | block);
             kept.extend(items.iter().zip(numbers).filter(|(_, number)| *number >= bar).map(|(&item, _)| item));
         }
-        kept
     }
 
     fn normal(&self, pass: u64, user: usize, out: &mut [T]) {

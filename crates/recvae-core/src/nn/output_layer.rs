@@ -13,12 +13,15 @@
 //! Source of the running rescaling: Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, arXiv
 //! 1805.02867.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments, update};
 use super::init::Init;
 use super::input_layer::sum_of_rows;
 use super::matmul::{matmul, matmul_add, rows, rows_mut};
+use super::scratch::Scratch;
 use crate::real::Real;
 use crate::vectorised::{add, add_scaled, add_to_rows, scale, sum_of, vectorised};
 
@@ -49,6 +52,7 @@ pub(crate) struct LogLikelihood<T> {
     log_sum: Vec<T>,
     /// Per tile of users all groups.
     tiles: Vec<Tile<T>>,
+    scratch: Scratch<T>,
 }
 
 /// One tile of users x one group of items.
@@ -90,18 +94,28 @@ impl<T: Real> OutputLayer<T> {
         let (width, group) = (self.width, self.group());
         let n_groups = self.n_items().div_ceil(group);
         out.tiles.resize_with(histories.len().div_ceil(USERS) * n_groups, Tile::default);
+        let scratch = &out.scratch;
         out.tiles.par_iter_mut().enumerate().for_each(|(task, tile)| {
             let first_user = task / n_groups * USERS;
             let histories = &histories[first_user..(first_user + USERS).min(histories.len())];
             let hidden = &hidden[first_user * width..][..histories.len() * width];
             let first_item = task % n_groups * group;
-            self.fill(tile, hidden, histories, first_item..(first_item + group).min(self.n_items()), want);
+            let items = first_item..(first_item + group).min(self.n_items());
+            self.fill(tile, hidden, histories, items, want, scratch);
         });
         self.put_together(histories, n_groups, want, out);
     }
 
     /// Walks over the items of a tile.
-    fn fill(&self, tile: &mut Tile<T>, hidden: &[T], histories: &[&[u32]], items: std::ops::Range<usize>, want: Want) {
+    fn fill(
+        &self,
+        tile: &mut Tile<T>,
+        hidden: &[T],
+        histories: &[&[u32]],
+        items: Range<usize>,
+        want: Want,
+        scratch: &Scratch<T>,
+    ) {
         let (width, users) = (self.width, histories.len());
         for (sums, start) in
             [(&mut tile.maximum, T::of(f64::NEG_INFINITY)), (&mut tile.sum, T::ZERO), (&mut tile.own, T::ZERO)]
@@ -113,7 +127,7 @@ impl<T: Real> OutputLayer<T> {
         tile.weighted.resize(if want.hidden_gradient { users * width } else { 0 }, T::ZERO);
         let kept = if want.weight_gradient { items.len() } else { ITEMS.min(items.len()) };
         tile.logits.resize(users * kept, T::ZERO);
-        let mut scratch = vec![T::ZERO; if want.weight_gradient && want.hidden_gradient { users * ITEMS } else { 0 }];
+        let mut scratch = scratch.take(if want.weight_gradient && want.hidden_gradient { users * ITEMS } else { 0 });
         for first in items.clone().step_by(ITEMS) {
             let n = ITEMS.min(items.end - first);
             let weight = rows(&self.weight[first * width..(first + n) * width], width);
@@ -249,8 +263,10 @@ impl<T: Real> Batch<'_, T> {
         let Self { hidden, histories, found, group, width } = *self;
         let n_groups = found.tiles.len() / histories.len().div_ceil(USERS);
         let share_of_user = T::of(1.0 / histories.len() as f64);
-        let buffers = || (vec![T::ZERO; USERS * ITEMS], vec![T::ZERO; ITEMS * width], vec![T::ZERO; ITEMS]);
-        targets.enumerate().for_each_init(buffers, |(gradient, weight_gradient, bias_gradient), (block, target)| {
+        let buffer = || found.scratch.take((USERS + width + 1) * ITEMS);
+        targets.enumerate().for_each_init(buffer, |buffer, (block, target)| {
+            let (gradient, sums) = buffer.split_at_mut(USERS * ITEMS);
+            let (weight_gradient, bias_gradient) = sums.split_at_mut(width * ITEMS);
             let first = block * ITEMS;
             let (group_index, offset) = (first / group, first % group);
             let mut n = 0;

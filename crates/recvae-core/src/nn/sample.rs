@@ -10,15 +10,17 @@ use crate::real::Real;
 use crate::vectorised::{sum_of, vectorised};
 
 /// What the posterior is pulled to.
-pub(crate) enum Prior<T> {
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Prior {
     /// Nothing: the KL term is 0, for steps that leave the encoder alone.
     Free,
     /// N(0, I): half the sum of `mu^2 + sigma^2 - 1 - log sigma^2`.
     ///
     /// Source: Kingma and Welling, "Auto-Encoding Variational Bayes", 2014, appendix B, arXiv 1312.6114.
+    #[default]
     Standard,
     /// RecVAE's mixture.
-    Composite(CompositePrior<T>),
+    Composite(CompositePrior),
 }
 
 /// `log p(z)` summed over the latent coordinates, where `p` mixes, for each coordinate by itself, N(0, 1), the old posterior
@@ -26,9 +28,8 @@ pub(crate) enum Prior<T> {
 ///
 /// Source: Shenbin et al., "RecVAE", WSDM 2020, section 3.2, arXiv 1912.11160. The paper's formula mixes densities of whole
 /// vectors; the official code mixes each coordinate, and so does this.
-pub(crate) struct CompositePrior<T> {
-    /// Mean and log variance of the batch's users, side by side, shape `(batch, 2 latent)`.
-    pub(crate) old: Vec<T>,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct CompositePrior {
     /// Weights of standard, old and wide component.
     pub(crate) mixture_weights: [f64; 3],
     /// Logarithm of the variance of the wide component.
@@ -73,8 +74,8 @@ impl<T: Real> Mixture<T> {
     }
 }
 
-impl<T: Real> CompositePrior<T> {
-    fn mixture(&self) -> Mixture<T> {
+impl CompositePrior {
+    fn mixture<T: Real>(&self) -> Mixture<T> {
         Mixture {
             log_weights: self.mixture_weights.map(|weight| T::of(weight.ln())),
             wide_log_variance: T::of(self.wide_log_variance),
@@ -165,31 +166,34 @@ vectorised! {
 }
 
 /// Everything that is needed besides the posterior.
+#[derive(Default)]
 pub(crate) struct Sample<T> {
     /// Standard normal numbers, shape `(batch, latent)`.
     pub(crate) noise: Vec<T>,
     /// Weight of each user's KL term.
     pub(crate) kl_weights: Vec<T>,
-    pub(crate) prior: Prior<T>,
+    pub(crate) prior: Prior,
+    /// For the composite prior: mean and log variance of the batch's old posteriors, side by side, `(batch, 2 latent)`.
+    pub(crate) old: Vec<T>,
 }
 
 impl<T: Real> Sample<T> {
     /// `z`, and each user's weighted KL term.
-    pub(crate) fn forward(&self, posterior: &[T]) -> (Vec<T>, Vec<T>) {
+    pub(crate) fn forward(&self, posterior: &[T], z: &mut Vec<T>, kl: &mut Vec<T>) {
         let latent = self.latent_dim();
-        let (mut z, mut kl) = (vec![T::ZERO; self.noise.len()], vec![T::ZERO; self.kl_weights.len()]);
+        z.resize(self.noise.len(), T::ZERO);
+        kl.resize(self.kl_weights.len(), T::ZERO);
         z.par_chunks_mut(latent)
-            .zip(&mut kl)
+            .zip(kl)
             .zip(posterior.par_chunks(2 * latent))
             .enumerate()
             .for_each(|(row, ((z, kl), posterior))| *kl = self.forward_row(row, posterior, z));
-        (z, kl)
     }
 
     /// The gradient with respect to the posterior, from that with respect to `z` and that with respect to every KL term.
-    pub(crate) fn backward(&self, posterior: &[T], z_gradient: &[T], kl_gradient: T) -> Vec<T> {
+    pub(crate) fn backward(&self, posterior: &[T], z_gradient: &[T], kl_gradient: T, out: &mut Vec<T>) {
         let latent = self.latent_dim();
-        let mut out = vec![T::ZERO; posterior.len()];
+        out.resize(posterior.len(), T::ZERO);
         out.par_chunks_mut(2 * latent)
             .zip(posterior.par_chunks(2 * latent))
             .zip(z_gradient.par_chunks(latent))
@@ -197,7 +201,6 @@ impl<T: Real> Sample<T> {
             .for_each(|(row, ((out, posterior), gradient))| {
                 self.backward_row(row, posterior, gradient, kl_gradient, out);
             });
-        out
     }
 
     fn latent_dim(&self) -> usize {
@@ -214,7 +217,7 @@ impl<T: Real> Sample<T> {
                 Prior::Free => T::ZERO,
                 Prior::Standard => standard_kl(mean, log_variance),
                 Prior::Composite(prior) => {
-                    composite_kl(prior.mixture(), mean, log_variance, &prior.old[row * 2 * latent..], z)
+                    composite_kl(prior.mixture(), mean, log_variance, &self.old[row * 2 * latent..], z)
                 }
             }
     }
@@ -225,7 +228,7 @@ impl<T: Real> Sample<T> {
         let noise = &self.noise[row * latent..][..latent];
         let weight = kl_gradient * self.kl_weights[row];
         if let Prior::Composite(prior) = &self.prior {
-            let old = &prior.old[row * 2 * latent..];
+            let old = &self.old[row * 2 * latent..];
             composite_backward(prior.mixture(), mean, log_variance, old, noise, z_gradient, weight, out);
             return;
         }
@@ -252,27 +255,31 @@ mod tests {
         (0..n).map(|_| 2.0 * random.uniform() - 1.0).collect()
     }
 
-    fn composite(old: Vec<f64>, mixture_weights: [f64; 3]) -> Prior<f64> {
-        Prior::Composite(CompositePrior { old, mixture_weights, wide_log_variance: 10.0 })
+    fn composite(mixture_weights: [f64; 3]) -> Prior {
+        Prior::Composite(CompositePrior { mixture_weights, wide_log_variance: 10.0 })
+    }
+
+    impl Sample<f64> {
+        fn of(&self, posterior: &[f64]) -> (Vec<f64>, Vec<f64>) {
+            let (mut z, mut kl) = (vec![], vec![]);
+            self.forward(posterior, &mut z, &mut kl);
+            (z, kl)
+        }
     }
 
     #[test]
     fn gradients_agree_with_differences() {
-        let priors = [
-            Prior::Free,
-            Prior::Standard,
-            composite(numbers(7, 24), [0.15, 0.75, 0.1]),
-            composite(numbers(7, 24), [0.0, 1.0, 0.0]),
-        ];
+        let priors = [Prior::Free, Prior::Standard, composite([0.15, 0.75, 0.1]), composite([0.0, 1.0, 0.0])];
         let (posterior, z_gradient, kl_gradient) = (numbers(1, 24), numbers(2, 12), 0.7);
         for prior in priors {
-            let sample = Sample { noise: numbers(4, 12), kl_weights: vec![0.3, 1.0, 2.0], prior };
+            let sample = Sample { noise: numbers(4, 12), kl_weights: vec![0.3, 1.0, 2.0], prior, old: numbers(7, 24) };
             let value = |posterior: &[f64]| {
-                let (z, kl) = sample.forward(posterior);
+                let (z, kl) = sample.of(posterior);
                 let linear = z.iter().zip(&z_gradient).map(|(z, g)| z * g).sum::<f64>();
                 linear + kl_gradient * kl.iter().sum::<f64>()
             };
-            let gradient = sample.backward(&posterior, &z_gradient, kl_gradient);
+            let mut gradient = vec![];
+            sample.backward(&posterior, &z_gradient, kl_gradient, &mut gradient);
             for (at, &slope) in gradient.iter().enumerate() {
                 let moved = |by: f64| {
                     let mut posterior = posterior.clone();
@@ -290,8 +297,8 @@ mod tests {
     #[test]
     fn against_itself_the_term_is_zero() {
         let posterior = numbers(7, 24);
-        let prior = composite(posterior.clone(), [0.0, 1.0, 0.0]);
-        let (_, kl) = Sample { noise: numbers(4, 12), kl_weights: vec![1.0; 3], prior }.forward(&posterior);
+        let (prior, old) = (composite([0.0, 1.0, 0.0]), posterior.clone());
+        let (_, kl) = Sample { noise: numbers(4, 12), kl_weights: vec![1.0; 3], prior, old }.of(&posterior);
         assert!(kl.iter().all(|kl| kl.abs() < 1e-14), "{kl:?}");
     }
 
@@ -302,9 +309,10 @@ mod tests {
         let mut random = Stream::new(5, 0);
         let noise: Vec<f64> = (0..n).map(|_| random.normal()).collect();
         let posterior = [vec![0.4; n], vec![-0.6; n]].concat();
-        let term =
-            |prior| Sample { noise: noise.clone(), kl_weights: vec![1.0 / n as f64], prior }.forward(&posterior).1[0];
-        let (sampled, analytic) = (term(composite(vec![0.0; 2 * n], [1.0, 0.0, 0.0])), term(Prior::Standard));
+        let (kl_weights, old) = (vec![1.0 / n as f64], vec![0.0; 2 * n]);
+        let sample = |prior| Sample { noise: noise.clone(), kl_weights: kl_weights.clone(), prior, old: old.clone() };
+        let term = |prior| sample(prior).of(&posterior).1[0];
+        let (sampled, analytic) = (term(composite([1.0, 0.0, 0.0])), term(Prior::Standard));
         assert!((sampled - analytic).abs() < 0.01, "{sampled} against {analytic}");
     }
 }
