@@ -112,6 +112,11 @@ vectorised! {
         sum.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value * factor);
     }
 
+    /// `values *= factors`, number by number.
+    pub(crate) fn multiply(values: &mut [T], factors: &[T]) {
+        values.iter_mut().zip(factors).for_each(|(value, &factor)| *value *= factor);
+    }
+
     /// `values *= factor`.
     pub(crate) fn scale(values: &mut [T], factor: T) {
         values.iter_mut().for_each(|value| *value *= factor);

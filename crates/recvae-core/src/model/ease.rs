@@ -11,13 +11,14 @@ use serde_json::Value;
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::linalg::{gram, invert_positive_definite};
+use crate::linalg::{gram, invert_positive_definite, mirror};
 use crate::memory::check_memory;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores};
 use crate::split::HeldOut;
 use crate::train::OnProgress;
+use crate::vectorised::multiply;
 
 choice! {
     /// Floating point type of the factorisation and of the stored matrix.
@@ -71,12 +72,12 @@ impl<T: Real> Ease<T> {
             return Err(Error::invalid_argument("lambda", format!("{:?}", options.lambda), allowed));
         }
         let matrix = size_of::<T>() as u64 * (n as u64).pow(2);
-        check_memory(&format!("EASE^R on {n} items, two matrices of items x items,"), matrix.saturating_mul(2))?;
-        let mut inverse = gram::<T>(train);
+        check_memory(&format!("EASE^R on {n} items, a matrix of items x items,"), matrix)?;
+        let mut weights = gram::<T>(train);
         for item in 0..n {
-            inverse[item * (n + 1)] += T::of(options.lambda);
+            weights[item * (n + 1)] += T::of(options.lambda);
         }
-        let mut weights = invert_positive_definite(&mut inverse, n).map_err(|pivot| {
+        invert_positive_definite(&mut weights, n).map_err(|pivot| {
             let way_out = match options.precision {
                 Precision::F32 => "a larger lambda, or precision 'f64'",
                 Precision::F64 => "a larger lambda",
@@ -88,26 +89,18 @@ impl<T: Real> Ease<T> {
                 options.precision.word(),
             ))
         })?;
-        scale_to_weights(&inverse, &mut weights, n);
+        mirror(&mut weights, n);
+        inverse_to_weights(&mut weights, n);
         Ok(Self { options: options.clone(), n_items: n, weights })
     }
 }
 
-/// `B_ij = -P_ij / P_jj` with a zero diagonal from the half-filled symmetric `P`. Works in squares so that the half which
-/// has to be read across stays in the cache.
-fn scale_to_weights<T: Real>(inverse: &[T], weights: &mut [T], n: usize) {
-    const SQUARE: usize = 64;
-    let scale: Vec<T> = (0..n).map(|j| -T::ONE / inverse[j * (n + 1)]).collect();
-    weights.par_chunks_mut(SQUARE * n).enumerate().for_each(|(block, rows)| {
-        let first = block * SQUARE;
-        for columns in (0..n).step_by(SQUARE) {
-            for (i, row) in (first..).zip(rows.chunks_exact_mut(n)) {
-                for j in columns..(columns + SQUARE).min(n) {
-                    let entry = if i <= j { inverse[i * n + j] } else { inverse[j * n + i] };
-                    row[j] = if i == j { T::ZERO } else { entry * scale[j] };
-                }
-            }
-        }
+/// `B_ij = -P_ij / P_jj` with a zero diagonal over `P`.
+fn inverse_to_weights<T: Real>(matrix: &mut [T], n: usize) {
+    let scale: Vec<T> = (0..n).map(|j| -T::ONE / matrix[j * (n + 1)]).collect();
+    matrix.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
+        multiply(row, &scale);
+        row[i] = T::ZERO;
     });
 }
 
