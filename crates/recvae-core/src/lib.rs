@@ -18,7 +18,9 @@ mod error;
 mod ids;
 mod options;
 mod random;
+mod real;
 mod threads;
+mod vectorised;
 mod whole_file;
 
 // data
@@ -43,10 +45,8 @@ mod memory;
 mod model;
 mod model_file;
 mod nn;
-mod real;
 mod recommender;
 mod train;
-mod vectorised;
 
 #[cfg(feature = "bench")]
 pub mod bench;

@@ -22,6 +22,7 @@ pub(crate) trait Real:
     const ONE: Self;
     fn of(number: f64) -> Self;
     fn finite(self) -> bool;
+    fn no_number(self) -> bool;
     fn to_f64(self) -> f64;
     fn root(self) -> Self;
     /// Natural logarithm of a positive number; branch-free in f32, with a relative error below 2e-7 (absolute near 1).
@@ -45,6 +46,10 @@ macro_rules! real {
             #[inline(always)]
             fn finite(self) -> bool {
                 self.is_finite()
+            }
+            #[inline(always)]
+            fn no_number(self) -> bool {
+                self.is_nan()
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {

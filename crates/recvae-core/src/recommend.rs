@@ -6,7 +6,9 @@
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::real::Real;
 use crate::scorer::Scorer;
+use crate::vectorised::vectorised;
 
 /// Users that are scored together: their scores are the largest thing that scoring keeps in memory.
 pub(crate) const BLOCK: usize = 256;
@@ -22,35 +24,104 @@ pub struct Scored {
 
 /// The `k` best items by `scores` (one per item) that are not in the ascending list `seen`.
 ///
+/// The largest score of each group of items comes first, and the k-th largest of these is a bar that k items reach. Groups
+/// below the bar are passed over, which is most of a long catalogue; what is left is sorted by whole numbers that order
+/// like score and index.
+///
 /// # Errors
 /// `NUMERICAL` if a score is not a number.
 pub fn top_k(scores: &[f32], seen: &[u32], k: usize) -> Result<Vec<Scored>> {
-    if let Some(item) = scores.iter().position(|score| score.is_nan()) {
+    if has_nan(scores) {
+        let item = scores.iter().position(|score| score.is_nan()).unwrap_or_default();
         return Err(Error::Numerical(format!("the score of item {item} is not a number")));
     }
     let k = k.min(scores.len());
     if k == 0 {
         return Ok(vec![]);
     }
-    let before = |a: &Scored, b: &Scored| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item));
-    // Twice k candidates at most; once full, the k best stay and the worst of them is the bar for what follows. An item
-    // that only equals the bar has a higher index than those above it, so it can be passed over.
-    let mut candidates: Vec<Scored> = Vec::with_capacity(2 * k);
-    let mut bar = None;
-    for (item, &score) in (0u32..).zip(scores) {
-        if bar.is_some_and(|bar| score <= bar) || seen.binary_search(&item).is_ok() {
+    let (maxima, bar) = group_maxima(scores, seen, k);
+    // Twice k candidates at most; once full, the k best stay and the last of them has to be beaten.
+    let mut candidates: Vec<u64> = Vec::with_capacity(2 * k);
+    let mut last = u64::MAX;
+    for (group, (scores, &maximum)) in scores.chunks(GROUP).zip(&maxima).enumerate() {
+        if maximum < bar || key(maximum, (group * GROUP) as u32) > last {
             continue;
         }
-        candidates.push(Scored { item, score: score + 0.0 }); // -0 becomes 0: they tie
-        if candidates.len() == 2 * k {
-            candidates.select_nth_unstable_by(k - 1, before);
-            candidates.truncate(k);
-            bar = Some(candidates[k - 1].score);
+        for (item, &score) in ((group * GROUP) as u32..).zip(scores) {
+            let key = key(score, item);
+            if score < bar || key > last || seen.binary_search(&item).is_ok() {
+                continue;
+            }
+            candidates.push(key);
+            if candidates.len() == 2 * k {
+                last = *candidates.select_nth_unstable(k - 1).1;
+                candidates.truncate(k);
+            }
         }
     }
-    candidates.sort_unstable_by(before);
+    candidates.sort_unstable();
     candidates.truncate(k);
-    Ok(candidates)
+    Ok(candidates
+        .into_iter()
+        .map(|key| Scored { item: key as u32, score: scores[key as u32 as usize] + 0.0 })
+        .collect())
+}
+
+/// Items of a group.
+const GROUP: usize = 32;
+
+/// A number that is the smaller the better an item is: the higher score first, then the lower index.
+#[inline]
+fn key(score: f32, item: u32) -> u64 {
+    let bits = (score + 0.0).to_bits(); // -0 becomes 0: they tie
+    // Floats order like whole numbers with a sign and a magnitude.
+    let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+    u64::from(!ascending) << 32 | u64::from(item)
+}
+
+/// The largest score of each group of items, seen ones left out, and a score that k items reach, or minus infinity.
+fn group_maxima(scores: &[f32], seen: &[u32], k: usize) -> (Vec<f32>, f32) {
+    let mut maxima = vec![f32::NEG_INFINITY; scores.len().div_ceil(GROUP)];
+    maxima_of_groups(scores, &mut maxima);
+    for seen in seen.chunk_by(|a, b| *a as usize / GROUP == *b as usize / GROUP) {
+        let group = seen[0] as usize / GROUP;
+        let items = (0u32..).zip(scores).skip(group * GROUP).take(GROUP);
+        let unseen = items.filter(|(item, _)| !seen.contains(item));
+        maxima[group] = unseen.fold(f32::NEG_INFINITY, |maximum, (_, &score)| maximum.max(score));
+    }
+    if maxima.len() < k {
+        return (maxima, f32::NEG_INFINITY);
+    }
+    let mut sorted = maxima.clone();
+    let bar = *sorted.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1;
+    (maxima, bar)
+}
+
+vectorised! {
+    /// Whether one of the numbers is none.
+    fn has_nan(values: &[T]) -> bool {
+        let mut lanes = [false; 16];
+        let (whole, rest) = values.as_chunks::<16>();
+        for chunk in whole {
+            lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane |= value.no_number());
+        }
+        lanes.iter().any(|&lane| lane) | rest.iter().any(|value| value.no_number())
+    }
+
+    /// The largest number of each group of [`GROUP`].
+    fn maxima_of_groups(values: &[T], maxima: &mut [T]) {
+        let (whole, rest) = values.as_chunks::<GROUP>();
+        for (group, maximum) in whole.iter().zip(&mut *maxima) {
+            let mut lanes = [group[0]; 16];
+            for half in group.as_chunks::<16>().0 {
+                lanes.iter_mut().zip(half).for_each(|(lane, &value)| *lane = lane.larger(value));
+            }
+            *maximum = lanes.iter().fold(lanes[0], |maximum, &lane| maximum.larger(lane));
+        }
+        if let (Some(maximum), Some(&first)) = (maxima.last_mut(), rest.first()) {
+            *maximum = rest.iter().fold(first, |maximum, &value| maximum.larger(value));
+        }
+    }
 }
 
 /// Scores users block by block and hands each one's history and scores to `each`, on several threads. Results come back
@@ -96,12 +167,16 @@ mod tests {
     fn agrees_with_a_full_sort() {
         for seed in 0..50 {
             let mut random = crate::random::Stream::new(seed, 0);
-            let n = 1 + random.below(300) as usize;
-            // Few distinct values, so that ties are common; both zeros, which tie too.
-            let scores: Vec<f32> =
-                (0..n).map(|_| [-1.5, -0.0, 0.0, 1.0, f32::NEG_INFINITY][random.below(5) as usize]).collect();
+            let n = 1 + random.below(if seed < 25 { 300 } else { 6000 }) as usize;
+            // Every other time few distinct values, so that ties are common; both zeros, which tie too.
+            let scores: Vec<f32> = (0..n)
+                .map(|_| match seed % 2 {
+                    0 => [-1.5, -0.0, 0.0, 1.0, f32::NEG_INFINITY][random.below(5) as usize],
+                    _ => random.normal() as f32,
+                })
+                .collect();
             let seen: Vec<u32> = (0..n as u32).filter(|_| random.below(4) == 0).collect();
-            for k in [1, 2, 7, n, n + 5] {
+            for k in [1, 2, 7, 100, n, n + 5] {
                 let mut expected: Vec<u32> = (0..n as u32).filter(|item| !seen.contains(item)).collect();
                 expected.sort_by(|&a, &b| scores[b as usize].partial_cmp(&scores[a as usize]).unwrap());
                 expected.truncate(k);

@@ -18,7 +18,7 @@ use crate::real::Real;
 use crate::scorer::{Scorer, check_scores};
 use crate::split::HeldOut;
 use crate::train::OnProgress;
-use crate::vectorised::multiply;
+use crate::vectorised::{add, multiply, vectorised};
 
 choice! {
     /// Floating point type of the factorisation and of the stored matrix.
@@ -155,14 +155,21 @@ fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
     for (piece, scores) in scores.chunks_mut(PIECE).enumerate() {
         let sums = &mut sums[..scores.len()];
         sums.fill(T::ZERO);
-        for &item in history {
-            let row = &weights[item as usize * n + piece * PIECE..][..sums.len()];
-            for (sum, &weight) in sums.iter_mut().zip(row) {
-                *sum += weight;
-            }
-        }
+        let row = |item: u32| &weights[item as usize * n + piece * PIECE..][..scores.len()];
+        let (fours, rest) = history.as_chunks::<4>();
+        fours.iter().for_each(|&[a, b, c, d]| add_four(sums, row(a), row(b), row(c), row(d)));
+        rest.iter().for_each(|&item| add(sums, row(item)));
         for (score, &sum) in scores.iter_mut().zip(&*sums) {
             *score = sum.to_f64() as f32;
+        }
+    }
+}
+
+vectorised! {
+    /// `sums += a + b + c + d`: the four are read side by side, which memory serves faster than one after the other.
+    fn add_four(sums: &mut [T], a: &[T], b: &[T], c: &[T], d: &[T]) {
+        for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *sum += (a + b) + (c + d);
         }
     }
 }

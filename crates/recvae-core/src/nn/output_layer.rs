@@ -20,10 +20,10 @@ use rayon::prelude::*;
 use super::adam::{AdamStep, Moments, update};
 use super::init::Init;
 use super::input_layer::sum_of_rows;
-use super::matmul::{matmul, matmul_add, rows, rows_mut};
+use super::matmul::{matmul, matmul_add, par_matmul, rows, rows_mut};
 use super::scratch::Scratch;
 use crate::real::Real;
-use crate::vectorised::{add, add_scaled, add_to_rows, scale, sum_of, vectorised};
+use crate::vectorised::{add, add_scaled, scale, sum_of, vectorised};
 
 /// Users of a tile.
 const USERS: usize = 256;
@@ -235,12 +235,12 @@ impl<T: Real> OutputLayer<T> {
 
     /// All logits of a block of users, shape `(users, n_items)`.
     pub(crate) fn logits(&self, hidden: &[T], out: &mut [T]) {
-        const USERS: usize = 64;
         let (width, n_items) = (self.width, self.n_items());
-        out.par_chunks_mut(USERS * n_items).zip(hidden.par_chunks(USERS * width)).for_each(|(out, hidden)| {
-            matmul(rows_mut(out, n_items), rows(hidden, width), rows(&self.weight, width).transpose());
-            add_to_rows(out, &self.bias);
-        });
+        if n_items == 0 {
+            return;
+        }
+        par_matmul(rows_mut(out, n_items), rows(hidden, width), rows(&self.weight, width).transpose());
+        out.par_chunks_mut(n_items).for_each(|out| add(out, &self.bias));
     }
 }
 
