@@ -79,3 +79,9 @@ pub fn product_seconds(n: usize, times: usize) -> Vec<f64> {
     };
     (0..times).map(product).collect()
 }
+
+/// The upper half of the Gram matrix.
+#[must_use]
+pub fn gram(x: &Csr) -> Vec<f32> {
+    crate::linalg::gram(x)
+}

@@ -3,6 +3,8 @@
 //! Square matrices are `Vec`s of `n * n` numbers. A symmetric one keeps row `i` from column `i` on, which is the upper
 //! triangle row by row and, for faer's column-major kernels, the lower triangle column by column.
 
+use std::ops::Range;
+
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -16,20 +18,54 @@ use crate::real::Real;
 
 /// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries left
 /// of the diagonal are 0. Counts are exact in f32 up to 2^24 users.
+///
+/// Item by item, the histories of the item's users are counted into one row, which stays in the cache. Items are cut into
+/// stretches of equal work, however unequal their popularity. Within a stretch they come in ascending order, so a place in
+/// each user's history that only moves on tells where the items begin that are still to be counted.
 pub(crate) fn gram<T: Real>(x: &Csr) -> Vec<T> {
-    let n = x.n_cols();
-    let users_of = x.transpose();
+    let (n, users_of) = (x.n_cols(), x.transpose());
     let mut gram = vec![T::ZERO; n * n];
-    gram.par_chunks_mut(n).enumerate().for_each(|(item, row)| {
-        for &user in users_of.row(item) {
-            let items = x.row(user as usize);
-            let from = items.partition_point(|&other| (other as usize) < item);
-            for &other in &items[from..] {
-                row[other as usize] += T::ONE;
+    let mut stretches = vec![];
+    let mut rest = &mut gram[..];
+    for items in stretches_of_work(x, 4 * rayon::current_num_threads()) {
+        let (rows, others) = rest.split_at_mut(items.len() * n);
+        rest = others;
+        stretches.push((items, rows));
+    }
+    stretches.into_par_iter().for_each(|(items, rows)| {
+        let place = |row: &[u32]| row.partition_point(|&item| (item as usize) < items.start);
+        let mut places: Vec<u32> = x.rows().map(|row| place(row) as u32).collect();
+        for (item, counts) in items.zip(rows.chunks_exact_mut(n)) {
+            for &user in users_of.row(item) {
+                let place = &mut places[user as usize];
+                for &other in &x.row(user as usize)[*place as usize..] {
+                    counts[other as usize] += T::ONE;
+                }
+                *place += 1;
             }
         }
     });
     gram
+}
+
+/// Cuts the items of [`gram`] into at most `n` stretches with about as many pairs each.
+fn stretches_of_work(x: &Csr, n: usize) -> Vec<Range<usize>> {
+    let mut pairs = vec![0u64; x.n_cols()];
+    for row in x.rows() {
+        for (&item, pairs_of_user) in row.iter().zip((1..=row.len() as u64).rev()) {
+            pairs[item as usize] += pairs_of_user;
+        }
+    }
+    let share = pairs.iter().sum::<u64>() / n as u64 + 1;
+    let (mut stretches, mut start, mut sum) = (vec![], 0, 0);
+    for (item, pairs) in pairs.into_iter().enumerate() {
+        sum += pairs;
+        if sum >= share || item + 1 == x.n_cols() {
+            stretches.push(start..item + 1);
+            (start, sum) = (item + 1, 0);
+        }
+    }
+    stretches
 }
 
 /// Overwrites a symmetric positive definite matrix by its inverse, both in the half-filled form of this module; entries
@@ -174,6 +210,30 @@ mod tests {
     }
 
     #[test]
+    fn gram_is_the_product_for_any_number_of_threads() {
+        let mut random = crate::random::Stream::new(5, 0);
+        // Popularity falls steeply; some items have no user, and some users no item.
+        let rows: Vec<Vec<u32>> = (0..300u64)
+            .map(|user| {
+                (0..90u64)
+                    .filter(|item| user % 7 != 0 && random.below(item * item / 40 + 2) == 0)
+                    .map(|i| i as u32)
+                    .collect()
+            })
+            .collect();
+        let x = Csr::from_rows(&rows, 95).unwrap();
+        let mut expected = vec![0f32; 95 * 95];
+        for row in &rows {
+            for (at, &a) in row.iter().enumerate() {
+                row[at..].iter().for_each(|&b| expected[a as usize * 95 + b as usize] += 1.0);
+            }
+        }
+        for threads in [1, 3, 64] {
+            assert_eq!(crate::Threads::new(Some(threads)).unwrap().install(|| gram::<f32>(&x)), expected, "{threads}");
+        }
+    }
+
+    #[test]
     fn inverse_times_matrix_is_the_identity() {
         // Sizes around faer's block sizes, and one that is halved twice; tolerance eps * 64 * n as the matrices have condition numbers below 64.
         for n in [1usize, 2, 17, 64, 200, 401, 1301] {
@@ -187,7 +247,7 @@ mod tests {
             invert_positive_definite(&mut matrix, n).unwrap();
             mirror(&mut matrix, n);
             // All pairs of rows and columns of small matrices, some of large ones.
-            let some = |i: &usize| n < 500 || i % 97 == 0;
+            let some = |i: &usize| n < 500 || i.is_multiple_of(97);
             for i in (0..n).filter(some) {
                 for j in (0..n).filter(some) {
                     let sum: f64 = (0..n).map(|k| at(i, k) * matrix[j * n + k]).sum();
@@ -214,9 +274,9 @@ mod tests {
             let mut matrix: Vec<f32> = (0..n * n).map(|at| if at % n >= at / n { at as f32 } else { -1.0 }).collect();
             let half = matrix.clone();
             mirror(&mut matrix, n);
-            for at in 0..n * n {
+            for (at, &entry) in matrix.iter().enumerate() {
                 let (i, j) = (at / n, at % n);
-                assert_eq!(matrix[at], half[i.min(j) * n + i.max(j)], "{n}: {i}, {j}");
+                assert_eq!(entry, half[i.min(j) * n + i.max(j)], "{n}: {i}, {j}");
             }
         }
     }
