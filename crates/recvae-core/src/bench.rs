@@ -80,8 +80,10 @@ pub fn product_seconds(n: usize, times: usize) -> Vec<f64> {
     (0..times).map(product).collect()
 }
 
-/// The upper half of the Gram matrix.
-#[must_use]
-pub fn gram(x: &Csr) -> Vec<f32> {
-    crate::linalg::gram(x)
+/// Fills the upper half of the Gram matrix, and gives back how often item 0 occurs.
+///
+/// # Errors
+/// `INVALID_DATA` if there is not enough memory.
+pub fn gram(x: &Csr) -> Result<f32> {
+    crate::linalg::gram::<f32>(x).map(|gram| gram[0])
 }

@@ -16,6 +16,7 @@
 mod csr;
 mod error;
 mod ids;
+mod numbers;
 mod options;
 mod random;
 mod real;

@@ -14,6 +14,8 @@ use faer::{Accum, MatMut, Par, unzip, zip};
 use rayon::prelude::*;
 
 use crate::csr::Csr;
+use crate::error::Result;
+use crate::numbers::Numbers;
 use crate::real::Real;
 
 /// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries left
@@ -22,9 +24,12 @@ use crate::real::Real;
 /// Item by item, the histories of the item's users are counted into one row, which stays in the cache. Items are cut into
 /// stretches of equal work, however unequal their popularity. Within a stretch they come in ascending order, so a place in
 /// each user's history that only moves on tells where the items begin that are still to be counted.
-pub(crate) fn gram<T: Real>(x: &Csr) -> Vec<T> {
+///
+/// # Errors
+/// `INVALID_DATA` if there is not enough memory.
+pub(crate) fn gram<T: Real>(x: &Csr) -> Result<Numbers<T>> {
     let (n, users_of) = (x.n_cols(), x.transpose());
-    let mut gram = vec![T::ZERO; n * n];
+    let mut gram = Numbers::zeros(n * n)?;
     let mut stretches = vec![];
     let mut rest = &mut gram[..];
     for items in stretches_of_work(x, 4 * rayon::current_num_threads()) {
@@ -45,7 +50,7 @@ pub(crate) fn gram<T: Real>(x: &Csr) -> Vec<T> {
             }
         }
     });
-    gram
+    Ok(gram)
 }
 
 /// Cuts the items of [`gram`] into at most `n` stretches with about as many pairs each.
@@ -81,7 +86,7 @@ fn stretches_of_work(x: &Csr, n: usize) -> Vec<Range<usize>> {
 ///
 /// # Errors
 /// The index of the first pivot that is not a positive finite number.
-pub(crate) fn invert_positive_definite<T: Real>(matrix: &mut [T], n: usize) -> Result<(), usize> {
+pub(crate) fn invert_positive_definite<T: Real>(matrix: &mut [T], n: usize) -> std::result::Result<(), usize> {
     fn lower<T: Real>(matrix: &mut [T], n: usize) -> MatMut<'_, T> {
         MatMut::from_column_major_slice_mut(matrix, n, n)
     }
@@ -105,7 +110,7 @@ fn half(n: usize) -> usize {
 }
 
 /// Lower triangular `L` with `L L' = A`, over the lower triangle of `A`.
-fn factor<T: Real>(a: MatMut<'_, T>) -> Result<(), usize> {
+fn factor<T: Real>(a: MatMut<'_, T>) -> std::result::Result<(), usize> {
     let (n, par) = (a.nrows(), Par::rayon(0));
     if n <= BLOCK {
         let params = Default::default();
@@ -206,7 +211,7 @@ mod tests {
     #[test]
     fn gram_counts_pairs() {
         let x = Csr::from_rows([&[0u32, 2][..], &[0, 1, 2], &[1]], 3).unwrap();
-        assert_eq!(gram::<f64>(&x), [2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 0.0, 2.0]);
+        assert_eq!(gram::<f64>(&x).unwrap()[..], [2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 0.0, 2.0]);
     }
 
     #[test]
@@ -229,7 +234,10 @@ mod tests {
             }
         }
         for threads in [1, 3, 64] {
-            assert_eq!(crate::Threads::new(Some(threads)).unwrap().install(|| gram::<f32>(&x)), expected, "{threads}");
+            assert!(
+                crate::Threads::new(Some(threads)).unwrap().install(|| gram::<f32>(&x).unwrap()[..] == expected),
+                "{threads}"
+            );
         }
     }
 

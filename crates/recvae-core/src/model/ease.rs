@@ -5,6 +5,7 @@
 //!
 //! Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8, arXiv 1905.03375.
 
+use bytemuck::Pod;
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -13,6 +14,7 @@ use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::linalg::{gram, invert_positive_definite, mirror};
 use crate::memory::check_memory;
+use crate::numbers::Numbers;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores};
@@ -43,11 +45,11 @@ options! {
 }
 
 /// The EASE^R model.
-pub struct Ease<T> {
+pub struct Ease<T: Pod> {
     options: EaseOptions,
     n_items: usize,
     /// B of shape `(n_items, n_items)`, row-major.
-    weights: Vec<T>,
+    weights: Numbers<T>,
 }
 
 pub(super) fn fit(
@@ -73,7 +75,7 @@ impl<T: Real> Ease<T> {
         }
         let matrix = size_of::<T>() as u64 * (n as u64).pow(2);
         check_memory(&format!("EASE^R on {n} items, a matrix of items x items,"), matrix)?;
-        let mut weights = gram::<T>(train);
+        let mut weights = gram::<T>(train)?;
         for item in 0..n {
             weights[item * (n + 1)] += T::of(options.lambda);
         }
@@ -107,8 +109,8 @@ fn inverse_to_weights<T: Real>(matrix: &mut [T], n: usize) {
 pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
     let (options, shape) = (options.clone(), [n_items, n_items]);
     Ok(match options.precision {
-        Precision::F32 => Box::new(Ease { options, n_items, weights: tensors.f32("weights", &shape)? }),
-        Precision::F64 => Box::new(Ease { options, n_items, weights: tensors.f64("weights", &shape)? }),
+        Precision::F32 => Box::new(Ease { options, n_items, weights: tensors.f32("weights", &shape)?.into() }),
+        Precision::F64 => Box::new(Ease { options, n_items, weights: tensors.f64("weights", &shape)?.into() }),
     })
 }
 
