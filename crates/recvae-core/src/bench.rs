@@ -58,7 +58,9 @@ pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> 
         match enough {
             Err(Error::Internal(_)) => all.push((name, seconds)),
             Err(error) => return Err(error),
-            Ok(_) => return Err(Error::invalid_data(format!("a pass has only {} steps after the first", seconds.len()))),
+            Ok(_) => {
+                return Err(Error::invalid_data(format!("a pass has only {} steps after the first", seconds.len())));
+            }
         }
     }
     Ok(all)
@@ -76,4 +78,10 @@ pub fn product_seconds(n: usize, times: usize) -> Vec<f64> {
         start.elapsed().as_secs_f64()
     };
     (0..times).map(product).collect()
+}
+
+/// The Gram matrix of EASE^R, shape `(n_items, n_items)`, half filled.
+#[must_use]
+pub fn gram(x: &Csr) -> Vec<f32> {
+    crate::linalg::gram(x)
 }

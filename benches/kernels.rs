@@ -1,0 +1,2 @@
+//! Kernels, one by one.
+fn main() {}
