@@ -20,6 +20,10 @@ export function makeRow(row, rounds, scale) {
   });
   const values = ours.map((number, at) => row.value(number, theirs[at]));
   const peer = row.peer === undefined ? null : { name: row.peer, median: median(theirs), unit: measure.unit };
+  // What the peer's time goes into, where it says so.
+  for (const [part, of] of Object.entries(measure.parts ?? {})) {
+    peer.parts = { ...peer.parts, [part]: median(rounds.map((round) => of(round.peer))) };
+  }
   return { id, value: median(values), unit, must, aim, median: median(ours), spread: spread(values), peer };
 }
 
@@ -48,11 +52,16 @@ export function table({ machine, rows }) {
       VERDICTS[verdict(result)],
       `${least} to ${most}`,
       `${figure(median)} ${peer?.unit ?? unit}`,
-      peer ? `${figure(peer.median)} (${peer.name})` : '',
+      peer ? `${figure(peer.median)} (${nameOf(peer)})` : '',
     ];
   });
   const head = ['what', 'measured', 'must', 'aim', '', 'spread', 'ours', 'peer or limit'];
   return `${describe(machine)}\n\n${markdown(head, lines)}`;
+}
+
+function nameOf({ name, parts = {} }) {
+  const list = Object.entries(parts).map(([part, number]) => `${part} ${figure(number)}`);
+  return list.length > 0 ? `${name}: ${list.join(' + ')}` : name;
 }
 
 /** Lines of a Markdown table. */
@@ -61,11 +70,12 @@ export function markdown(head, lines) {
 }
 
 /** The machine in a sentence. */
-export function describe({ cpu, cores, memory, threads, node, rustc, torch, numpy, sgemm, date }) {
+export function describe({ cpu, cores, memory, threads, node, rustc, torch, numpy, sgemm, date, quick }) {
+  const warning = quick ? 'Quick run on small data: these numbers measure nothing. ' : '';
   const peers = torch ? `, PyTorch ${torch}, NumPy ${numpy}` : '';
   const versions = `Node ${node}, Rust ${rustc}${peers}`;
   return (
-    `${cpu}, ${cores} cores, ${memory} GiB; ${threads} threads on either side; sgemm of 4,096 rows at ` +
+    `${warning}${cpu}, ${cores} cores, ${memory} GiB; ${threads} threads on either side; sgemm of 4,096 rows at ` +
     `${figure(sgemm)} GFLOP/s; ${versions}; ${date}.`
   );
 }

@@ -1,90 +1,28 @@
-// What is measured. A group is a pair of commands, ours and the peer's; a row is a number made of what they print.
+// What is measured: each row is a number made of what the commands of its group print, see `groups.mjs`.
 import { median } from './statistics.mjs';
-
-/** A split of MovieLens-1M, which may be used here but not shipped. */
-export const ML_1M = '../shared/data/ml-1m-split';
-
-const made = (like, scale, more) => ({ like, scale, ...more });
-
-/**
- * By name: `ours` is a command of `ours/main.rs` (or of `latency.mjs`) with its options, `peer` a program of `peers/`;
- * `data` goes to both.
- */
-export const GROUPS = {
-  'recvae-ml20m': {
-    data: made('ml-20m', 0.1),
-    ours: ['steps', { model: 'recvae', steps: 15 }],
-    peer: ['recvae.py', { steps: 6 }],
-    rounds: 5,
-  },
-  'recvae-msd': {
-    data: made('msd', 0.02),
-    ours: ['steps', { model: 'recvae', steps: 12 }],
-    peer: ['recvae.py', { steps: 5 }],
-    rounds: 5,
-  },
-  'recvae-ml1m': {
-    data: { folder: ML_1M },
-    ours: ['epochs', { model: 'recvae', epochs: 5 }],
-    peer: ['recvae.py', { epochs: 3 }],
-    rounds: 5,
-  },
-  'recvae-full': {
-    data: made('ml-20m', 1),
-    ours: ['steps', { model: 'recvae', steps: 3, repeats: 1 }],
-    peer: ['recvae.py', { steps: 2 }],
-    rounds: 3,
-    quick: { scale: 0.02 },
-  },
-  'multvae-ml20m': {
-    data: made('ml-20m', 0.1),
-    ours: ['steps', { model: 'mult-vae', steps: 15 }],
-    peer: ['mult_vae.py', { steps: 6 }],
-    rounds: 5,
-  },
-  ease: {
-    data: made('ml-20m', 1),
-    ours: ['ease', {}],
-    peer: ['ease.py', {}],
-    rounds: 3,
-    quick: { scale: 0.02, items: 3000 },
-  },
-  'topk-recvae': {
-    data: made('ml-20m', 0.1, { users: 10_000 }),
-    ours: ['top-k', { model: 'recvae' }],
-    peer: ['top_k.py', { model: 'recvae', seconds: 10 }],
-    rounds: 5,
-    quick: { scale: 0.02, users: 1000 },
-  },
-  'topk-ease': {
-    data: made('ml-20m', 0.1, { users: 10_000 }),
-    ours: ['top-k', { model: 'ease' }],
-    peer: ['top_k.py', { model: 'ease', seconds: 20 }],
-    rounds: 3,
-    quick: { scale: 0.02, users: 1000, items: 3000 },
-  },
-  latency: { data: made('ml-20m', 0.03), ours: ['latency', { calls: 4000 }], rounds: 3, quick: { scale: 0.01 } },
-  'read-csv': { data: { csv: made('ml-20m', 1) }, ours: ['read-csv', {}], rounds: 5 },
-};
 
 const PASSES = { recvae: { encoder: 3, decoder: 1 }, 'mult-vae': { both: 1 } };
 
 /** Batches of all users of the set that the data are a share of. */
 const batches = ({ data: { users }, options: { batchSize } }, scale) => Math.ceil(users / scale / batchSize);
 
-/** Seconds of an epoch out of the median step of each pass: both sides are extrapolated in the same way. */
-function epoch(model, group) {
-  const { scale } = GROUPS[group].data;
-  const sum = (step, ours, at) =>
-    Object.entries(PASSES[model]).reduce((total, [pass, passes]) => total + passes * step(pass), 0) * batches(ours, at);
-  // Mult-VAE's peer calls its only pass `training`.
-  const name = (pass) => `${pass === 'both' ? 'training' : pass}_step_seconds`;
-  return {
-    unit: 's an epoch',
-    ours: (ours, at = scale) => sum((pass) => median(ours.seconds[pass]), ours, at),
-    theirs: (peer, ours, at = scale) => sum((pass) => peer[name(pass)], ours, at),
-  };
+function sumOfPasses(model, ours, scale, step) {
+  const one = Object.entries(PASSES[model]).reduce((sum, [pass, passes]) => sum + passes * step(pass), 0);
+  return one * batches(ours, scale);
 }
+
+/** Seconds of an epoch over the whole set, out of the median step of each pass. */
+export const epochSeconds = (model, ours, scale) =>
+  sumOfPasses(model, ours, scale, (pass) => median(ours.seconds[pass]));
+
+/** The same for both sides. */
+const epoch = (model) => ({
+  unit: 's an epoch',
+  ours: (ours, scale) => epochSeconds(model, ours, scale),
+  // Mult-VAE's peer calls its only pass `training`.
+  theirs: (peer, ours, scale) =>
+    sumOfPasses(model, ours, scale, (pass) => peer[`${pass === 'both' ? 'training' : pass}_step_seconds`]),
+});
 
 /** Multiply-adds that an encoder step of RecVAE cannot do without. */
 export function neededMultiplyAdds({ data, options }) {
@@ -130,21 +68,12 @@ export const ROWS = [
     'RecVAE epoch, ML-20M shape',
     'recvae-ml20m',
     FASTER,
-    epoch('recvae', 'recvae-ml20m'),
+    epoch('recvae'),
     4,
     7,
     'PyTorch, dense',
   ),
-  row(
-    'recvae-epoch-msd',
-    'RecVAE epoch, MSD shape',
-    'recvae-msd',
-    FASTER,
-    epoch('recvae', 'recvae-msd'),
-    5,
-    10,
-    'PyTorch, dense',
-  ),
+  row('recvae-epoch-msd', 'RecVAE epoch, MSD shape', 'recvae-msd', FASTER, epoch('recvae'), 5, 10, 'PyTorch, dense'),
   row(
     'recvae-epoch-ml1m',
     'RecVAE epoch, MovieLens-1M',
@@ -189,7 +118,7 @@ export const ROWS = [
     'Mult-VAE epoch, ML-20M shape',
     'multvae-ml20m',
     FASTER,
-    epoch('mult-vae', 'multvae-ml20m'),
+    epoch('mult-vae'),
     2.5,
     5,
     'PyTorch, dense',
@@ -217,6 +146,7 @@ export const ROWS = [
       unit: 's a fit',
       ours: ({ seconds }) => median(seconds),
       theirs: (peer) => peer.fit_seconds,
+      parts: { 'Gram matrix': (peer) => peer.gram_seconds, inverse: (peer) => peer.inverse_seconds },
     },
     2,
     3,

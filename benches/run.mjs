@@ -4,10 +4,11 @@ import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse, UsageError, usage } from './arguments.mjs';
 import { chart } from './chart.mjs';
+import { GROUPS } from './groups.mjs';
 import { measurePeer, peerVersions, preparePeers } from './peers.mjs';
 import { build, flags, lastJson, measureOurs, ROOT, run, say } from './programs.mjs';
 import { makeRow, sides, table } from './report.mjs';
-import { GROUPS, IDS, ROWS, rate } from './rows.mjs';
+import { IDS, ROWS, rate } from './rows.mjs';
 import { scaling, scalingTables } from './scaling.mjs';
 import { figure } from './statistics.mjs';
 
@@ -18,7 +19,7 @@ function write(file, text) {
   say(`wrote ${file}`);
 }
 
-function describeMachine(program, threads) {
+function describeMachine(program, { threads, quick }) {
   const [load] = loadavg();
   if (load > 0.5) say(`the machine is not idle (load ${load.toFixed(2)}): times will be too long, the peers' more so`);
   const { sgemm } = lastJson(run(program, ['sgemm', ...flags({ threads })]));
@@ -32,21 +33,30 @@ function describeMachine(program, threads) {
     sgemm: Math.round(rate(sgemm) / 1e8) / 10,
     threads,
     date: new Date().toISOString().slice(0, 10),
+    ...(quick && { quick }),
   };
+}
+
+/** What `--quick` makes of options: as little as still runs. */
+const LEAST = { steps: 2, epochs: 1, seconds: 1, calls: 200, repeats: 1 };
+
+function least([program, options]) {
+  return [program, Object.fromEntries(Object.entries(options).map(([name, value]) => [name, LEAST[name] ?? value]))];
 }
 
 /** Runs the sides of a group in turns. */
 function measureGroup(name, wanted, program, { threads, quick, rounds }) {
-  const group = GROUPS[name];
-  const data =
-    quick && !group.data.folder && !group.data.csv ? { ...group.data, scale: 0.02, ...group.quick } : group.data;
+  const group = quick
+    ? { ...GROUPS[name], ours: least(GROUPS[name].ours), peer: least(GROUPS[name].peer ?? [null, {}]), rounds: 1 }
+    : GROUPS[name];
+  const data = quick ? { ...group.data, ...group.quick } : group.data;
   const folder = data.folder && join(ROOT, data.folder);
   if (folder && !existsSync(folder)) {
     say(`${name}: skipped, there is no ${data.folder}`);
     return { rounds: [], scale: undefined };
   }
   const need = sides(name, wanted);
-  const n = rounds ?? (quick ? 1 : group.rounds);
+  const n = rounds ?? group.rounds;
   const results = [];
   for (let round = 1; round <= n; round++) {
     const start = performance.now();
@@ -64,7 +74,7 @@ function measure(options) {
   const groups = [...new Set(ROWS.filter(({ id }) => options.only.includes(id)).map(({ group }) => group))];
   const program = build();
   if (groups.some((group) => sides(group, options.only).peer)) preparePeers();
-  const machine = describeMachine(program, options.threads);
+  const machine = describeMachine(program, options);
   const measured = Object.fromEntries(groups.map((name) => [name, measureGroup(name, options.only, program, options)]));
   const rows = ROWS.filter(({ id }) => options.only.includes(id)).map((row) =>
     makeRow(row, measured[row.group].rounds, measured[row.group].scale),
@@ -83,7 +93,7 @@ function main() {
   let result;
   if (options.scaling) {
     const program = build();
-    result = { machine: describeMachine(program, 2), ...scaling(program, options) };
+    result = { machine: describeMachine(program, options), ...scaling(program, options) };
     console.log(scalingTables(result));
   } else {
     result = options.from ? JSON.parse(readFileSync(named(options.from), 'utf8')) : measure(options);

@@ -73,7 +73,7 @@ fn main() -> Outcome<()> {
         return Ok(());
     };
     let mut options = Options::new(rest)?;
-    let n_threads = options.number("threads", 2)?;
+    let n_threads: usize = options.number("threads", 2)?;
     let run: fn(Options) -> Outcome<Value> = match &command[..] {
         "sgemm" => sgemm,
         "steps" => steps,
@@ -98,7 +98,7 @@ fn main() -> Outcome<()> {
 
 /// What the machine can do.
 fn sgemm(mut options: Options) -> Outcome<Value> {
-    let repeats = options.number("repeats", 3)?;
+    let repeats: usize = options.number("repeats", 3)?;
     options.end()?;
     Ok(json!({ "sgemm": product_seconds(repeats) }))
 }
@@ -113,7 +113,7 @@ fn steps(mut options: Options) -> Outcome<Value> {
     let start = Memory::now()?;
     let kind = options.model()?;
     let n = options.number("steps", 10)?;
-    let repeats = options.number("repeats", 3)?;
+    let repeats: usize = options.number("repeats", 3)?;
     let data = matrix(&mut options)?;
     options.end()?;
     Memory::forget_peak()?;
@@ -129,22 +129,22 @@ fn steps(mut options: Options) -> Outcome<Value> {
     }))
 }
 
-/// Whole epochs of training without validation, after one that does not count.
+/// Whole epochs of training without validation, after `--warm-up` that do not count.
 fn epochs(mut options: Options) -> Outcome<Value> {
     let kind = options.model()?;
-    let n = options.number("epochs", 3)?;
+    let (n, warm_up) = (options.number("epochs", 3)?, options.number("warm-up", 1)?);
     let data = matrix(&mut options)?;
     options.end()?;
-    let fit = kind.fit(&json!({ "epochs": n + 1 }), &data, None, &|_| ())?;
-    let ends: Vec<f64> = fit.epochs.iter().map(|epoch| epoch.seconds).collect();
-    let seconds: Vec<f64> = ends.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let fit = kind.fit(&json!({ "epochs": n + warm_up }), &data, None, &|_| ())?;
+    let ends: Vec<f64> = std::iter::once(0.0).chain(fit.epochs.iter().map(|epoch| epoch.seconds)).collect();
+    let seconds: Vec<f64> = ends.windows(2).skip(warm_up).map(|pair| pair[1] - pair[0]).collect();
     Ok(json!({ "seconds": seconds, "data": shape(&data) }))
 }
 
 /// One fit of EASE^R, Gram matrix included.
 fn ease(mut options: Options) -> Outcome<Value> {
     let start = Memory::now()?;
-    let repeats = options.number("repeats", 3)?;
+    let repeats: usize = options.number("repeats", 3)?;
     let data = matrix(&mut options)?;
     options.end()?;
     Memory::forget_peak()?;
