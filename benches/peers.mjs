@@ -20,8 +20,11 @@ export function preparePeers() {
     say(`peers: ${program === PYTHON ? 'python' : program} ${args.join(' ')}`);
     run(program, args, { cwd: FOLDER, stdio: ['ignore', 2, 2] });
   }
-  const check = run(PYTHON, ['check.py', join(ROOT, 'test', 'fixtures', 'reference')], { cwd: FOLDER });
-  say(`peers: ${check.trim()}`);
+  try {
+    say(`peers: ${run(PYTHON, ['check.py', join(ROOT, 'test', 'fixtures', 'reference')], { cwd: FOLDER }).trim()}`);
+  } catch (error) {
+    throw new Error(`the peers do not work; without benches/peers/.venv it is made anew\n${error.message}`);
+  }
 }
 
 /** Versions of what the peers stand on; `null` where there are none. */

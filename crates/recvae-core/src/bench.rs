@@ -1,5 +1,5 @@
-//! What the benches time and the library does not show: single steps of training and products of dense matrices. Compiled
-//! with the feature `bench` alone; not part of the API.
+//! What the benches time and the library does not show: single steps of training, products of dense matrices, and the
+//! kernels that a fit is made of. Compiled with the feature `bench` alone; not part of the API.
 
 use std::time::Instant;
 
@@ -9,9 +9,16 @@ use serde_json::Value;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::model::{ModelKind, MultVaeOptions, RecVaeOptions, mult_vae, rec_vae};
+use crate::nn::adam::{AdamStep, Moments};
+use crate::nn::batch::SparseInput;
+use crate::nn::encoder::Architecture;
+use crate::nn::init::{Init, Scheme};
+use crate::nn::input_layer::{InputLayer, InputMoments};
 use crate::nn::matmul::{rows, rows_mut};
-use crate::nn::network::Update;
-use crate::nn::noise::Seeded;
+use crate::nn::network::{Batch, Memory, Network, Update};
+use crate::nn::noise::{Purpose, Seeded};
+use crate::nn::output_layer::{LogLikelihood, OutputLayer, OutputMoments, Want};
+use crate::nn::sample::{Prior, Sample};
 use crate::options::Options;
 use crate::train::Pass;
 
@@ -87,4 +94,137 @@ pub fn product_seconds(n: usize, times: usize) -> Vec<f64> {
 #[must_use]
 pub fn gram(x: &Csr) -> Vec<f32> {
     crate::linalg::gram(x)
+}
+
+/// Overwrites a matrix of `n` rows, filled as by [`gram`], by its inverse.
+///
+/// # Errors
+/// `NUMERICAL` if it is not positive definite.
+pub fn invert(matrix: &mut [f32], n: usize) -> Result<()> {
+    let inverted = crate::linalg::invert_positive_definite(matrix, n);
+    inverted.map(drop).map_err(|pivot| Error::Numerical(format!("pivot {pivot} of {n}")))
+}
+
+/// Adam on `n` numbers.
+pub struct Adam {
+    moments: Moments<f32>,
+    parameters: Vec<f32>,
+    gradient: Vec<f32>,
+}
+
+impl Adam {
+    /// Parameters of 0 and a gradient that is nowhere 0.
+    #[must_use]
+    pub fn new(n: usize) -> Self {
+        let gradient = (0..n).map(|at| 1e-3 * (1 + at % 7) as f32).collect();
+        Self { moments: Moments::zeros(n), parameters: vec![0.0; n], gradient }
+    }
+
+    /// One step.
+    pub fn step(&mut self) {
+        self.moments.step(AdamStep::new(5e-4, 1), &mut self.parameters, &self.gradient);
+    }
+}
+
+/// The two layers that touch items, at RecVAE's default widths, and one batch for them: all users of a matrix.
+pub struct ItemLayers {
+    users: Csr,
+    dropped_out: SparseInput<f32>,
+    input: InputLayer<f32>,
+    input_moments: InputMoments<f32>,
+    output: OutputLayer<f32>,
+    output_moments: OutputMoments<f32>,
+    likelihood: LogLikelihood<f32>,
+    /// What the input layer gives, shape `(users, hidden)`; stands in for its gradient too.
+    hidden: Vec<f32>,
+    /// What the output layer takes, shape `(users, latent)`.
+    latent: Vec<f32>,
+}
+
+impl ItemLayers {
+    /// Fresh layers, and the input of `users` after dropout.
+    #[must_use]
+    pub fn new(users: Csr) -> Self {
+        let options = RecVaeOptions::default();
+        let mut init = Init::new(options.seed, Purpose::Weights, Scheme::Torch);
+        let input = InputLayer::new(users.n_cols(), options.hidden_dim, &mut init);
+        let output = OutputLayer::new(users.n_cols(), options.latent_dim, &mut init);
+        let all: Vec<usize> = (0..users.n_rows()).collect();
+        let dropped_out = SparseInput::dropped_out(&users, &all, options.dropout_rate, &Seeded(options.seed), 0);
+        let hidden = input.forward(&dropped_out);
+        Self {
+            input_moments: InputMoments::zeros(&input),
+            output_moments: OutputMoments::zeros(&output),
+            latent: hidden[..all.len() * options.latent_dim].to_vec(),
+            likelihood: LogLikelihood::default(),
+            users,
+            dropped_out,
+            input,
+            output,
+            hidden,
+        }
+    }
+
+    /// Sparse rows to `(users, hidden)`.
+    pub fn input_forward(&mut self) {
+        self.hidden = self.input.forward(&self.dropped_out);
+    }
+
+    /// The gradient of the input layer's weights, and Adam.
+    pub fn input_step(&mut self) {
+        let Self { dropped_out, hidden, input, input_moments, .. } = self;
+        input.step(dropped_out, hidden, input_moments, AdamStep::new(5e-4, 1));
+    }
+
+    /// Log-likelihood of the batch and, if wanted, its gradient by what the output layer takes; with `keep` the logits stay
+    /// for [`ItemLayers::output_step`].
+    pub fn log_likelihood(&mut self, gradient: bool, keep: bool) {
+        let histories: Vec<&[u32]> = self.users.rows().collect();
+        let want = Want { hidden_gradient: gradient, weight_gradient: keep };
+        self.output.log_likelihood(&self.latent, &histories, want, &mut self.likelihood);
+    }
+
+    /// The gradient of the output layer's weights, and Adam, after [`ItemLayers::log_likelihood`] that keeps the logits.
+    pub fn output_step(&mut self) {
+        let Self { users, output, output_moments, likelihood, latent, .. } = self;
+        let histories: Vec<&[u32]> = users.rows().collect();
+        output.step(latent, &histories, likelihood, output_moments, AdamStep::new(5e-4, 1));
+    }
+}
+
+/// RecVAE's dense layers at their default widths: a network of a single item, in which nothing else counts.
+pub struct DenseEncoder {
+    network: Network<f32>,
+    memory: Memory<f32>,
+    n_users: usize,
+}
+
+impl DenseEncoder {
+    /// Fresh layers for a batch of `n_users`.
+    #[must_use]
+    pub fn new(n_users: usize) -> Self {
+        let RecVaeOptions { hidden_dim, latent_dim, seed, .. } = RecVaeOptions::default();
+        let architecture =
+            Architecture { n_items: 1, hidden_dim, latent_dim, dense_encoder: true, hidden_decoder: false };
+        let network = Network::new(architecture, &mut Init::new(seed, Purpose::Weights, Scheme::Torch));
+        Self { network, memory: Memory::default(), n_users }
+    }
+
+    /// To the posteriors, shape `(users, 2 latent)`.
+    #[must_use]
+    pub fn forward(&self) -> Vec<f32> {
+        let history: &[u32] = &[0];
+        self.network.encoder.encode(&SparseInput::clean(std::iter::repeat_n(history, self.n_users)))
+    }
+
+    /// To the posteriors and back to the gradients of all dense weights.
+    pub fn forward_and_backward(&mut self) {
+        let history: &[u32] = &[0];
+        let histories = vec![history; self.n_users];
+        let input = SparseInput::clean(histories.iter().copied());
+        let noise = vec![0.5; self.n_users * self.network.architecture.latent_dim];
+        let sample = Sample { noise, kl_weights: vec![0.1; self.n_users], prior: Prior::Standard };
+        let batch = Batch { histories: &histories, input: &input, sample };
+        self.network.backward(&batch, Update::Encoder, &mut self.memory);
+    }
 }
