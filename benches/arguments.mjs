@@ -66,7 +66,7 @@ export function parse(argv, ids) {
     svg: values.svg,
     from: values.from,
     scaling: values.scaling ?? false,
-    maxItems: values['max-items'] === undefined ? Infinity : whole('max-items', values['max-items'], 1),
+    maxItems: values['max-items'] === undefined ? Infinity : whole('max-items', values['max-items'], 5_000),
     quick: values.quick ?? false,
   };
 }

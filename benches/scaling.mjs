@@ -13,13 +13,13 @@ const FULL = {
   ease: { data: { like: 'msd', scale: 0.1 }, items: [5_000, 10_000, 20_720, 41_140] },
   steps: { data: { like: 'msd', scale: 0.02 }, items: [5_000, 20_720, 41_140], steps: 10 },
   epochs: { data: { like: 'ml-20m', scale: 0.75 }, users: [10_000, 100_000] },
-  sets: { scale: 0.02, largerScale: 0.1, steps: 10 },
+  sets: { scale: 0.02, largerScale: 0.1, steps: 10, items: { 'ml-20m': 20_720, netflix: 17_769, msd: 41_140 } },
 };
 const QUICK = {
   ease: { data: { like: 'msd', scale: 0.01 }, items: [500, 1_000] },
   steps: { data: { like: 'msd', scale: 0.01 }, items: [500, 1_000], steps: 2 },
   epochs: { data: { like: 'ml-20m', scale: 0.01 }, users: [500, 1_000] },
-  sets: { scale: 0.01, largerScale: 0.02, steps: 2 },
+  sets: { scale: 0.01, largerScale: 0.02, steps: 2, items: { 'ml-20m': 20_720 } },
 };
 
 /** Measures all of it; nothing with more than `maxItems` items. */
@@ -30,7 +30,7 @@ export function scaling(program, { maxItems, quick }) {
       THREADS.map((threads) => {
         const measured = measureOurs(program, [command, options], { ...data, [size]: n }, threads);
         const point = { size: measured.data[size], threads, seconds: secondsOf(measured) };
-        say(`${command}, ${n} ${size}, ${threads} threads: ${figure(point.seconds)} s`);
+        say(`${command}, ${n} ${size}, threads ${threads}: ${figure(point.seconds)} s`);
         return point;
       }),
     );
@@ -47,24 +47,20 @@ export function scaling(program, { maxItems, quick }) {
         ? []
         : series('epochs', { model: 'recvae', epochs: 1, 'warm-up': 0 }, epochs.data, 'users', epochs.users, single),
   };
-  const wholeSets = ['ml-20m', 'netflix', 'msd'].flatMap((like) =>
-    wholeSet(program, like, sets, results.ease, maxItems),
-  );
-  return { scaling: { ...results, sets: wholeSets } };
+  const wholeSets = Object.keys(sets.items).filter((like) => sets.items[like] <= maxItems);
+  return { scaling: { ...results, sets: wholeSets.map((like) => wholeSet(program, like, sets, results.ease)) } };
 }
 
 /** Times of a whole set on one thread and on two, from shares of it. */
-function wholeSet(program, like, { scale, largerScale, steps }, ease, maxItems) {
+function wholeSet(program, like, { scale, largerScale, steps }, ease) {
   const times = THREADS.map((threads) => {
     const on = (command, options, scale) => measureOurs(program, [command, options], { like, scale }, threads);
     const step = on('steps', { model: 'recvae', steps, repeats: 1 }, scale);
-    if (step.data.items > maxItems) return undefined;
     // Two shares of the users: what the Gram matrix costs whatever their number cancels out.
     const [less, more] = [scale, largerScale].map((scale) => median(on('gram', {}, scale).seconds));
     const gram = Math.max(0, more - less) / (largerScale - scale);
     const time = {
       threads,
-      items: step.data.items,
       epoch: epochSeconds('recvae', step, scale),
       ease:
         fitOf(
@@ -72,10 +68,10 @@ function wholeSet(program, like, { scale, largerScale, steps }, ease, maxItems) 
           ease.filter((point) => point.threads === threads),
         ) + gram,
     };
-    say(`${like}, ${threads} threads: RecVAE epoch ${figure(time.epoch)} s, EASE^R ${figure(time.ease)} s`);
+    say(`${like}, threads ${threads}: RecVAE epoch ${figure(time.epoch)} s, EASE^R ${figure(time.ease)} s`);
     return time;
   });
-  return times.includes(undefined) ? [] : [{ like, times }];
+  return { like, times };
 }
 
 /** Seconds of a fit of other size: from the nearest one measured, by the exponent of all. */
@@ -86,9 +82,9 @@ export function fitOf(items, points) {
 }
 
 const WHAT = {
-  ease: ['EASE^R fit (MSD shape, 57,136 users, its first items)', 'items'],
-  steps: ['RecVAE epoch (MSD shape, 11,427 users, its first items)', 'items'],
-  epochs: ['RecVAE epoch (ML-20M shape, its first users)', 'users'],
+  ease: ['EASE^R fit (a tenth of MSD shape, first items)', 'items'],
+  steps: ['RecVAE epoch (a fiftieth of MSD shape, first items)', 'items'],
+  epochs: ['RecVAE epoch (ML-20M shape, first users)', 'users'],
 };
 
 /** All of it as Markdown. */
@@ -116,12 +112,15 @@ export function scalingTables({ machine, scaling }) {
     `${CORES} cores, predicted`,
     'serial share',
   ]);
-  return [
-    describe(machine),
-    markdown(['what', 'threads', 'seconds by size', 'growth exponent'], growth),
-    `Predicted by Amdahl's law: with s = 2 t2 / t1 - 1 the share of the time on one thread that a second one does not halve, ${CORES} ` +
-      `cores take t1 (s + (1 - s) / ${CORES}). That assumes ${CORES} whole cores like these, each with the memory bandwidth that one ` +
-      'of the two had; EASE^R at sizes that were not measured follows the growth exponent, and its Gram matrix the number of users.',
-    markdown(['set', ...columns], predicted),
-  ].join('\n\n');
+  const sections = [describe(machine), markdown(['what', 'threads', 'seconds by size', 'growth exponent'], growth)];
+  if (predicted.length > 0) {
+    sections.push(
+      `Predicted by Amdahl's law: with s = 2 t2 / t1 - 1 the share of the time on one thread that a second one does not halve, ` +
+        `${CORES} cores take t1 (s + (1 - s) / ${CORES}). That assumes ${CORES} whole cores like these, each with the memory ` +
+        'bandwidth that one of the two had; EASE^R at sizes that were not measured follows the growth exponent, and its Gram ' +
+        'matrix the number of users.',
+      markdown(['set', ...columns], predicted),
+    );
+  }
+  return sections.join('\n\n');
 }

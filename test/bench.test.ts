@@ -8,7 +8,7 @@ import { chart } from '../benches/chart.mjs';
 import { GROUPS } from '../benches/groups.mjs';
 import { makeRow, sides, table, verdict } from '../benches/report.mjs';
 import { IDS, neededMultiplyAdds, ROWS } from '../benches/rows.mjs';
-import { fitOf } from '../benches/scaling.mjs';
+import { fitOf, scalingTables } from '../benches/scaling.mjs';
 import { growthExponent, median, onThreads, serialShare } from '../benches/statistics.mjs';
 import { temporaryFolder } from './planted.js';
 
@@ -75,6 +75,7 @@ describe('flags', () => {
     [['--from', 'a.json', '--rounds', '2'], /--rounds goes without --from/],
     [['--scaling', '--svg', 'a.svg'], /--svg goes without --scaling/],
     [['--max-items', '9'], /--max-items goes with --scaling only/],
+    [['--scaling', '--max-items', '9'], /--max-items is '9'; allowed: a whole number, 5000 or more/],
   ])('%j is wrong use', (argv, message) => {
     expect(() => parse(argv, IDS)).toThrow(UsageError);
     expect(() => parse(argv, IDS)).toThrow(message);
@@ -161,6 +162,27 @@ describe('rows', () => {
     expect(text).toContain('| CSV of 10 M rows to CSR (read-csv) | 3.00 M rows/s | 2 | 8 | must met |');
     expect(text.match(/not measured/g)).toHaveLength(11);
   });
+});
+
+test('growth as a table, with the prediction', () => {
+  const on = (threads: number, seconds: (size: number) => number) =>
+    [10, 100].map((size) => ({ size, threads, seconds: seconds(size) }));
+  const ease = [...on(1, (n) => n ** 3 / 1e4), ...on(2, (n) => n ** 3 / 2e4)];
+  const sets = [
+    {
+      like: 'ml-20m',
+      times: [
+        { threads: 1, ease: 160, epoch: 100 },
+        { threads: 2, ease: 80, epoch: 60 },
+      ],
+    },
+  ];
+  const text = scalingTables({ machine, scaling: { ease, steps: [], epochs: [], sets } });
+  expect(text).toContain('| 1 | items 10: 0.100 s, 100: 100 s | 3.00 |');
+  expect(text).toContain('| 2 | items 10: 0.0500 s, 100: 50.0 s | 3.00 |');
+  // All of EASE^R runs in parallel; a fifth of RecVAE does not: 100 (.2 + .8 / 16) = 25.
+  expect(text).toContain('| ml-20m | 160 s | 80.0 s | 10.0 s | 0 % | 100 s | 60.0 s | 25.0 s | 20.0 % |');
+  expect(scalingTables({ machine, scaling: { ease, steps: [], epochs: [], sets: [] } })).not.toContain('Predicted');
 });
 
 describe('the picture', () => {
