@@ -19,9 +19,13 @@ function write(file, text) {
   say(`wrote ${file}`);
 }
 
-function describeMachine(program, { threads, quick }) {
+/** Before anything of ours runs: building is work too. */
+function warnIfBusy() {
   const [load] = loadavg();
   if (load > 0.5) say(`the machine is not idle (load ${load.toFixed(2)}): times will be too long, the peers' more so`);
+}
+
+function describeMachine(program, { threads, quick }) {
   const { sgemm } = lastJson(run(program, ['sgemm', ...flags({ threads })]));
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
@@ -72,6 +76,7 @@ function measureGroup(name, wanted, program, { threads, quick, rounds }) {
 
 function measure(options) {
   const groups = [...new Set(ROWS.filter(({ id }) => options.only.includes(id)).map(({ group }) => group))];
+  warnIfBusy();
   const program = build();
   if (groups.some((group) => sides(group, options.only).peer)) preparePeers();
   const machine = describeMachine(program, options);
@@ -92,6 +97,7 @@ function main() {
   }
   let result;
   if (options.scaling) {
+    warnIfBusy();
     const program = build();
     result = { machine: describeMachine(program, options), ...scaling(program, options) };
     console.log(scalingTables(result));
