@@ -20,9 +20,9 @@ export function makeRow(row, rounds, scale) {
   });
   const values = ours.map((number, at) => row.value(number, theirs[at]));
   const peer = row.peer === undefined ? null : { name: row.peer, median: median(theirs), unit: measure.unit };
-  // What the peer's time goes into, where it says so.
-  for (const [part, of] of Object.entries(measure.parts ?? {})) {
-    peer.parts = { ...peer.parts, [part]: median(rounds.map((round) => of(round.peer))) };
+  // What the peer needs besides, which does not count against it.
+  for (const [part, of] of Object.entries(measure.besides ?? {})) {
+    peer.besides = { ...peer.besides, [part]: median(rounds.map((round) => of(round.peer))) };
   }
   return { id, value: median(values), unit, must, aim, median: median(ours), spread: spread(values), peer };
 }
@@ -59,9 +59,9 @@ export function table({ machine, rows }) {
   return `${describe(machine)}\n\n${markdown(head, lines)}`;
 }
 
-function nameOf({ name, parts = {} }) {
-  const list = Object.entries(parts).map(([part, number]) => `${part} ${figure(number)}`);
-  return list.length > 0 ? `${name}: ${list.join(' + ')}` : name;
+function nameOf({ name, besides = {} }) {
+  const list = Object.entries(besides).map(([part, number]) => `${part} ${figure(number)}`);
+  return list.length > 0 ? `${name}; besides ${list.join(', ')}` : name;
 }
 
 /** Lines of a Markdown table. */
