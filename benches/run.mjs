@@ -66,7 +66,7 @@ function measureGroup(name, wanted, program, { threads, quick, rounds }) {
     const start = performance.now();
     const result = { ours: measureOurs(program, group.ours, data, threads) };
     const middle = performance.now();
-    if (need.peer) result.peer = measurePeer(group.peer, data, threads);
+    if (need.peer) result.peer = measurePeer(group.peer, (!quick && group.peerData) || data, threads);
     results.push(result);
     const took = [middle - start, performance.now() - middle].map((ms) => `${figure(ms / 1000)} s`);
     say(`${name} ${round}/${n}: ours ${took[0]}${need.peer ? `, peer ${took[1]}` : ''}`);

@@ -143,8 +143,14 @@ describe('rows', () => {
   test("the Gram matrix of EASE^R counts on our side only, and the peer's is shown", () => {
     const peer = { gram_seconds: 7, inverse_seconds: 6, fit_seconds: 13 };
     const row = makeRow(find('ease-numpy'), [{ ours: { seconds: [2] }, peer }], 1);
-    expect(row).toMatchObject({ value: 3, median: 2, peer: { median: 6, besides: { "SciPy's Gram matrix": 7 } } });
-    expect(table({ machine, rows: [row] })).toContain("6.00 (NumPy's inverse, f32; besides SciPy's Gram matrix 7.00)");
+    expect(row).toMatchObject({
+      value: 3,
+      median: 2,
+      peer: { median: 6, besides: { "SciPy's Gram matrix of a tenth of the users": 7 } },
+    });
+    expect(table({ machine, rows: [row] })).toContain(
+      "6.00 (NumPy's inverse, f32; besides SciPy's Gram matrix of a tenth of the users 7.00)",
+    );
   });
 
   test.each([
