@@ -9,6 +9,8 @@ import sys
 ARGUMENTS = argparse.ArgumentParser()
 ARGUMENTS.add_argument("--data", type=pathlib.Path, help="folder in the layout of the official scripts")
 ARGUMENTS.add_argument("--csr", type=pathlib.Path, help="users x items, written by scipy.sparse.save_npz")
+ARGUMENTS.add_argument("--users", type=int, help="with --csr: the first of them only")
+ARGUMENTS.add_argument("--items", type=int, help="with --csr: the first of them only, and users who have any")
 ARGUMENTS.add_argument("--threads", type=int, default=2)
 ARGUMENTS.add_argument("--seed", type=int, default=1)
 ARGUMENTS.add_argument("--json", help="file for the results, - for standard output")
@@ -33,6 +35,9 @@ def load(arguments):
     if arguments.csr:
         matrix = sp.load_npz(arguments.csr).tocsr().astype(np.float32)
         matrix.data[:] = 1
+        if arguments.users or arguments.items:
+            matrix = matrix[: arguments.users, : arguments.items]
+            matrix = matrix[matrix.getnnz(axis=1) > 0]
         return matrix, None, None
     folder = arguments.data
     n_items = len((folder / "unique_sid.txt").read_text().splitlines())

@@ -10,14 +10,24 @@ import data  # first: sets the threads
 import numpy as np
 
 
-def fit(x, lambda_):
+def scipy_inverse(gram):
+    """As in irspack 0.5.2's DenseSLIM; SciPy chooses the method by the structure that it finds."""
+    from scipy import linalg
+
+    return linalg.inv(gram, overwrite_a=True)
+
+
+INVERSES = {"numpy": np.linalg.inv, "scipy": scipy_inverse}
+
+
+def fit(x, lambda_, inverse=np.linalg.inv):
     """The item x item matrix, and seconds of the Gram matrix and of the rest."""
     start = time.perf_counter()
     gram = (x.T @ x).toarray().astype(np.float32, copy=False)
     middle = time.perf_counter()
     diagonal = np.diag_indices_from(gram)
     gram[diagonal] += np.float32(lambda_)
-    b = np.linalg.inv(gram)
+    b = inverse(gram)
     del gram
     b /= -np.diag(b)
     b[diagonal] = 0
@@ -26,9 +36,10 @@ def fit(x, lambda_):
 
 def main():
     data.ARGUMENTS.add_argument("--lambda", type=float, default=500, dest="lambda_")
+    data.ARGUMENTS.add_argument("--inverse", choices=INVERSES, default="numpy")
     arguments = data.ARGUMENTS.parse_args()
     train, validation, test = data.load(arguments)
-    b, seconds = fit(train, arguments.lambda_)
+    b, seconds = fit(train, arguments.lambda_, INVERSES[arguments.inverse])
     results = {"shape": train.shape, "interactions": int(train.nnz), "lambda": arguments.lambda_, **seconds}
     results["fit_seconds"] = sum(seconds.values())
     results["peak_mib"] = data.peak_mib()

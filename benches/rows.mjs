@@ -1,0 +1,205 @@
+// What is measured: each row is a number made of what the commands of its group print, see `groups.mjs`.
+import { median } from './statistics.mjs';
+
+const PASSES = { recvae: { encoder: 3, decoder: 1 }, 'mult-vae': { both: 1 } };
+
+/** Batches of all users of the set that the data are a share of. */
+const batches = ({ data: { users }, options: { batchSize } }, scale) => Math.ceil(users / scale / batchSize);
+
+function sumOfPasses(model, ours, scale, step) {
+  const one = Object.entries(PASSES[model]).reduce((sum, [pass, passes]) => sum + passes * step(pass), 0);
+  return one * batches(ours, scale);
+}
+
+/** Seconds of an epoch over the whole set, out of the median step of each pass. */
+export const epochSeconds = (model, ours, scale) =>
+  sumOfPasses(model, ours, scale, (pass) => median(ours.seconds[pass]));
+
+/** The same for both sides. */
+const epoch = (model) => ({
+  unit: 's an epoch',
+  ours: (ours, scale) => epochSeconds(model, ours, scale),
+  // Mult-VAE's peer calls its only pass `training`.
+  theirs: (peer, ours, scale) =>
+    sumOfPasses(model, ours, scale, (pass) => peer[`${pass === 'both' ? 'training' : pass}_step_seconds`]),
+});
+
+/** Multiply-adds that an encoder step of RecVAE cannot do without. */
+export function neededMultiplyAdds({ data, options }) {
+  const { batchSize: batch, hiddenDim: hidden, latentDim: latent, dropoutRate } = options;
+  const kept = ((1 - dropoutRate) * batch * data.interactions) / data.users;
+  const logits = 2 * latent * data.items; // to the logits and back to z
+  const dense = 3 * (4 * hidden ** 2 + hidden * 2 * latent); // forward, and the gradients of data and of weights
+  return batch * (logits + dense) + 2 * kept * hidden; // the sparse layer forward and back
+}
+
+/** Floating point operations a second of the square product of 4,096 rows. */
+export const rate = (sgemm) => (2 * 4096 ** 3) / median(sgemm);
+
+const peak = { unit: 'MiB at most', ours: ({ memory }) => memory.peak / 2 ** 20, theirs: (peer) => peer.peak_mib };
+const perSecond = {
+  unit: 'users/s',
+  ours: ({ users, seconds }) => users / median(seconds),
+  theirs: (peer) => peer.users_per_second,
+};
+const slower = (name) => ({ unit: 'ms', ours: ({ models }) => Math.max(...Object.values(models).map((m) => m[name])) });
+
+const FASTER = { unit: 'times faster', better: 'more', value: (ours, theirs) => theirs / ours };
+const MORE = { unit: 'times as many', better: 'more', value: (ours, theirs) => ours / theirs };
+const LIMIT = { unit: 'times the limit', better: 'less', value: (ours, limit) => ours / limit, limit: true };
+const SHARE = { unit: "of the peer's", better: 'less', value: (ours, theirs) => ours / theirs };
+const alone = (unit, better) => ({ unit, better, value: (ours) => ours });
+
+const row = (id, title, group, kind, measure, must, aim, peer) => ({
+  id,
+  title,
+  group,
+  ...kind,
+  measure,
+  must,
+  aim,
+  peer,
+});
+
+/** In the order of the table. `theirs` of a limit is made of what our side prints. */
+export const ROWS = [
+  row(
+    'recvae-epoch-ml20m',
+    'RecVAE epoch, ML-20M shape',
+    'recvae-ml20m',
+    FASTER,
+    epoch('recvae'),
+    4,
+    7,
+    'PyTorch, dense',
+  ),
+  row('recvae-epoch-msd', 'RecVAE epoch, MSD shape', 'recvae-msd', FASTER, epoch('recvae'), 5, 10, 'PyTorch, dense'),
+  row(
+    'recvae-epoch-ml1m',
+    'RecVAE epoch, MovieLens-1M',
+    'recvae-ml1m',
+    FASTER,
+    {
+      unit: 's an epoch',
+      ours: ({ seconds }) => median(seconds),
+      // The first epoch does not count on our side either.
+      theirs: ({ epochs }) => median(epochs.slice(1).map(({ seconds }) => seconds)),
+    },
+    2.5,
+    4,
+    'PyTorch, dense',
+  ),
+  row(
+    'recvae-step-limit',
+    'RecVAE encoder step, ML-20M shape',
+    'recvae-ml20m',
+    LIMIT,
+    {
+      unit: 's a step',
+      ours: ({ seconds }) => median(seconds.encoder),
+      theirs: (ours) => (2 * neededMultiplyAdds(ours)) / rate(ours.sgemm),
+    },
+    2.5,
+    1.4,
+    'needed operations at sgemm rate',
+  ),
+  row(
+    'recvae-memory',
+    'RecVAE training memory, all of ML-20M shape',
+    'recvae-full',
+    SHARE,
+    peak,
+    0.5,
+    0.333,
+    'PyTorch, dense',
+  ),
+  row(
+    'multvae-epoch-ml20m',
+    'Mult-VAE epoch, ML-20M shape',
+    'multvae-ml20m',
+    FASTER,
+    epoch('mult-vae'),
+    2.5,
+    5,
+    'PyTorch, dense',
+  ),
+  row(
+    'ease-limit',
+    'EASE^R fit, 20,720 items',
+    'ease',
+    LIMIT,
+    {
+      unit: 's a fit',
+      ours: ({ seconds }) => median(seconds),
+      theirs: ({ data, sgemm }) => data.items ** 3 / rate(sgemm),
+    },
+    1.5,
+    1.15,
+    'n^3 operations at sgemm rate',
+  ),
+  row(
+    'ease-numpy',
+    'EASE^R fit, 20,720 items',
+    'ease',
+    FASTER,
+    {
+      unit: 's a fit',
+      ours: ({ seconds }) => median(seconds),
+      // Not with its Gram matrix: SciPy's sparse product is slow, and being faster than that shows little.
+      theirs: (peer) => peer.inverse_seconds,
+      besides: { "SciPy's Gram matrix of a tenth of the users": (peer) => peer.gram_seconds },
+    },
+    2,
+    3,
+    "NumPy's inverse, f32",
+  ),
+  row(
+    'ease-memory',
+    'EASE^R memory beyond the input',
+    'ease',
+    alone('n^2 floats', 'less'),
+    {
+      unit: 'n^2 floats',
+      ours: ({ memory, data }) => memory.beyond / 4 / data.items ** 2,
+    },
+    2.2,
+    1.1,
+  ),
+  row('topk-recvae', 'RecVAE top-100, 10,000 users', 'topk-recvae', MORE, perSecond, 5, 10, 'PyTorch and NumPy'),
+  row('topk-ease', 'EASE^R top-100, 10,000 users', 'topk-ease', MORE, perSecond, 5, 10, 'NumPy'),
+  row(
+    'latency-median',
+    'One user, top-100, TypeScript, median',
+    'latency',
+    alone('ms', 'less'),
+    slower('median'),
+    3,
+    1,
+  ),
+  row(
+    'latency-p99',
+    'One user, top-100, TypeScript, 99th percentile',
+    'latency',
+    alone('ms', 'less'),
+    slower('p99'),
+    6,
+    2,
+  ),
+  row(
+    'read-csv',
+    'CSV of 10 M rows to CSR',
+    'read-csv',
+    alone('M rows/s', 'more'),
+    {
+      unit: 'M rows/s',
+      ours: ({ rows, seconds }) => rows / median(seconds) / 1e6,
+    },
+    2,
+    8,
+  ),
+];
+
+export const IDS = ROWS.map(({ id }) => id);
+
+/** Whether a row needs the peer to run. */
+export const needsPeer = ({ peer, limit }) => peer !== undefined && !limit;
