@@ -1,3 +1,4 @@
+import { type Batch, type BatchOptions, collect } from './batches.js';
 import { checkObject, checkRun, checkString, checkStrings, idsOf, invalid, knownKeys } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import type { RunOptions } from './models.js';
@@ -99,6 +100,21 @@ export class Interactions {
       guard(() => builder.push(user, ids));
     }
     return new Interactions(guard(() => builder.finish(toJson(options))));
+  }
+
+  /**
+   * Builds from any iterable of batches of columns, such as a database cursor or a consumer of a queue. The next batch is
+   * asked for when the last one is taken, so memory is that of the matrix under construction. If a batch is refused, the
+   * iterable is closed (its `return` is called).
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with column, row and batch, counted from 0. What the
+   * iterable throws, it throws.
+   */
+  static async fromBatches(
+    batches: Iterable<Batch> | AsyncIterable<Batch>,
+    options?: BatchOptions,
+  ): Promise<Interactions> {
+    return new Interactions(await collect(batches, options));
   }
 
   /**

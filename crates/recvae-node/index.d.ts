@@ -9,6 +9,16 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Collects batches. */
+export declare class NativeBatches {
+  /** Starts without interactions. `options`: JSON with the filter of rows and the thresholds. */
+  constructor(options: string)
+  /** Adds a batch. */
+  push(users: NativeIds, items: NativeIds, values?: Float64Array | undefined | null, timestamps?: Float64Array | undefined | null): void
+  /** Makes the matrix. Nothing can be added afterwards. */
+  finish(): Promise<NativeInteractions>
+}
+
 /** Collects the histories that a JavaScript iterable hands out. */
 export declare class NativeBuilder {
   /** Starts without interactions. */
@@ -122,6 +132,18 @@ export interface NativeFit {
   model: NativeModel
   /** One entry per epoch, none for closed forms. */
   epochs: Array<NativeProgress>
+}
+
+/** A column of ids in one of its forms. */
+export interface NativeIds {
+  /** As text. */
+  text?: Array<string>
+  /** As whole numbers. */
+  doubles?: Float64Array
+  /** As signed 64-bit numbers. */
+  signed?: BigInt64Array
+  /** As unsigned 64-bit numbers. */
+  unsigned?: BigUint64Array
 }
 
 /** Recommendations for a number of histories, one after the other. */

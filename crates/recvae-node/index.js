@@ -773,7 +773,8 @@ if (
   }
 }
 
-const { NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, checkFit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, checkFit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+export { NativeBatches }
 export { NativeBuilder }
 export { NativeHeldOut }
 export { NativeInteractions }

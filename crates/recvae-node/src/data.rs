@@ -270,7 +270,7 @@ pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: S
 }
 
 /// The thresholds among `options`, and what else there is.
-fn take_thresholds(options: Value) -> Result<(Map<String, Value>, Thresholds)> {
+pub(crate) fn take_thresholds(options: Value) -> Result<(Map<String, Value>, Thresholds)> {
     let Value::Object(mut rest) = options else {
         return Err(argument("options", &options, "an object {name: value}"));
     };
