@@ -1,3 +1,4 @@
+import { arrowParts, type Bytes, type ColumnNames, readArrow } from './arrow.js';
 import { type Batch, type BatchOptions, collect } from './batches.js';
 import { checkObject, checkRun, checkString, checkStrings, idsOf, invalid, knownKeys } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
@@ -118,6 +119,19 @@ export class Interactions {
   }
 
   /**
+   * Reads an Arrow IPC stream (not a file), uncompressed, in one piece or in many. Ids are text or whole numbers, with or
+   * without a dictionary; other columns may have any type. Memory is that of the matrix under construction, the dictionaries
+   * and one message.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` if the bytes are no such stream, a column is missing or of another type, or an
+   * id or a value is null; with the row, counted from 0. `INVALID_ARGUMENT` for an option. What the iterable throws, it
+   * throws.
+   */
+  static async fromArrow(bytes: Bytes, options?: ColumnNames): Promise<Interactions> {
+    return new Interactions(await readArrow(bytes, options));
+  }
+
+  /**
    * A data set that comes with the package. `debian`: which dependency do Debian packages declare; 11,663 source packages
    * ("users") x 4,456 dependencies ("items").
    *
@@ -179,5 +193,20 @@ export class Interactions {
   history(user: string): string[] | undefined {
     checkString(user, 'user');
     return guard(() => this.native.history(user)) ?? undefined;
+  }
+  /**
+   * These interactions as an Arrow IPC stream: columns `user` and `item`, text in dictionaries, one row per interaction, in
+   * row order. {@link Interactions.fromArrow} brings them back with users in the same order and items in that of first
+   * appearance.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` with 2^31 users or items or more.
+   */
+  toArrow(): Uint8Array {
+    return Buffer.concat([...this.toArrowStream()]);
+  }
+
+  /** The same in pieces, each made when it is asked for: schema and ids, then 65,536 rows at a time. */
+  toArrowStream(): Generator<Uint8Array> {
+    return arrowParts(this.native);
   }
 }

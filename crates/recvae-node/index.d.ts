@@ -9,6 +9,16 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Reads a stream that comes in pieces. */
+export declare class NativeArrowReader {
+  /** Waits for the first bytes. `options`: JSON with the names of columns, the lowest value and the thresholds. */
+  constructor(options: string)
+  /** Takes the next bytes of the stream. */
+  push(bytes: Uint8Array): void
+  /** Makes the matrix. Nothing can be added afterwards. */
+  finish(): Promise<NativeInteractions>
+}
+
 /** Collects batches. */
 export declare class NativeBatches {
   /** Starts without interactions. `options`: JSON with the filter of rows and the thresholds. */
@@ -92,6 +102,9 @@ export declare class NativeSplit {
   /** Writes the layout of the official scripts. */
   writeOfficial(folder: string): Promise<void>
 }
+
+/** A part of interactions as an Arrow stream, from 0; null behind the last one. */
+export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
 
 /** Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON. */
 export declare function checkFit(kind: string, options: string, threads?: number | undefined | null): void

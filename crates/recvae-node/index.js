@@ -773,13 +773,15 @@ if (
   }
 }
 
-const { NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, checkFit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
 export { NativeHeldOut }
 export { NativeInteractions }
 export { NativeModel }
 export { NativeSplit }
+export { arrowPart }
 export { checkFit }
 export { dataset }
 export { describe }

@@ -24,7 +24,7 @@ options! {
 
 impl RowFilter {
     /// Whether a row with that value and time counts.
-    fn passes(&self, value: Option<f64>, time: Option<f64>) -> bool {
+    pub(crate) fn passes(&self, value: Option<f64>, time: Option<f64>) -> bool {
         let below = |number: Option<f64>, bound: Option<f64>| matches!((number, bound), (Some(n), Some(b)) if n < b);
         !below(value, self.min_value) && !below(time, self.since) && (self.until.is_none() || below(time, self.until))
     }

@@ -239,6 +239,16 @@ impl InteractionsBuilder {
         self.n_skipped += 1;
     }
 
+    /// Counts a row whose value was too low.
+    pub(crate) fn skip_below(&mut self) {
+        self.n_below += 1;
+    }
+
+    /// Number of users and items so far.
+    pub(crate) fn n_ids(&self) -> [usize; 2] {
+        [self.users.len(), self.items.len()]
+    }
+
     /// Number of interactions so far, those that were left out included, duplicates possibly too.
     #[must_use]
     pub fn n_rows(&self) -> u64 {
