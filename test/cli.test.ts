@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { fit, Interactions, writeSynth } from '../dist/index.js';
 import { temporaryFolder, writePlanted } from './planted.js';
@@ -108,6 +109,44 @@ describe('the jobs', () => {
     await recvae(folder, ['split', 'likes.csv', '--out', 'official']);
     await recvae(folder, ['train', 'popularity', 'official', '--out', 'official.st']);
     expect(await evaluated('official.st', 'official')).toEqual([true, false]);
+  });
+
+  test('Parquet files, databases and queries, which the model remembers', async () => {
+    const folder = planted();
+    const instance = await DuckDBInstance.create(join(folder, 'shop.duckdb'));
+    const connection = await instance.connect();
+    await connection.run(
+      `CREATE TABLE likes AS SELECT row_number() OVER () AS n, * FROM read_csv('${folder}/likes.csv')`,
+    );
+    for (const [part, where] of [
+      [1, 'n <= 900'],
+      [2, 'n > 900'],
+    ]) {
+      const rows = `SELECT "user" AS who, item FROM likes WHERE ${where} ORDER BY n`;
+      await connection.run(`COPY (${rows}) TO '${folder}/part-${part}.parquet'`);
+    }
+    connection.closeSync();
+    instance.closeSync();
+    const train = async (input: string, ...flags: string[]) => {
+      const outcome = await recvae(folder, ['train', 'ease', input, ...flags, '--out', 'm.st']);
+      expect(outcome).toMatchObject({ code: 0, stdout: '' });
+      const evaluated = await recvae(folder, ['evaluate', 'm.st', input, '--json', '-']);
+      const { sameTrainingUsers, metrics } = JSON.parse(evaluated.stdout);
+      expect(sameTrainingUsers).toBe(true);
+      return metrics['ndcg@100'].mean;
+    };
+    const expected = await train('likes.csv');
+    expect(await train('part-*.parquet', '--user', 'who')).toBe(expected);
+    expect(await train('shop.duckdb', '--sql', 'SELECT "user", item FROM likes ORDER BY n')).toBe(expected);
+    expect(await train('part-*.parquet', '--sql', 'SELECT who AS "user", item FROM input')).toBe(expected);
+    expect(await train('likes.csv', '--sql', "FROM input WHERE item LIKE 'i1-%'")).not.toBe(expected);
+    expect(readdirSync(folder).sort()).toEqual([
+      'likes.csv',
+      'm.st',
+      'part-1.parquet',
+      'part-2.parquet',
+      'shop.duckdb',
+    ]);
   });
 
   test('split writes what the other commands read', async () => {
@@ -237,6 +276,15 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['no such model', ['recommend', 'nothing.st'], 1, /cannot read nothing\.st/],
     ['a foreign model', ['evaluate', 'likes.csv', 'likes.csv', '--json', 'o'], 1, /likes\.csv: not a recvae model/],
     ['a flag for files on a data set', ['compare', 'debian', '--user', 'u', '--save', 'o'], 2, /--user has no meaning/],
+    ['SQL on a data set', ['compare', 'debian', '--sql', 'FROM x', '--save', 'o'], 2, /--sql has no meaning/],
+    ['SQL that is none', ['split', 'likes.csv', '--sql', 'FRM x', '--out', 'o'], 2, /DuckDB: .*Parser Error/],
+    ['no such Parquet file', ['split', 'no.parquet', '--out', 'o'], 1, /DuckDB: IO Error: No files found/],
+    [
+      'a format of a Parquet file',
+      ['split', 'no.parquet', '--format', 'csv', '--out', 'o'],
+      2,
+      /--format has no meaning for what DuckDB reads/,
+    ],
     ['an unwritable path', ['train', 'ease', 'likes.csv', '--out', 'none/o'], 1, /cannot write none\/o/],
     ['an unwritable JSON path', ['compare', 'likes.csv', '--save', 'o', '--json', 'none/o'], 1, /cannot write none\/o/],
     ['a folder as output', ['train', 'ease', 'likes.csv', '--out', '.'], 1, /cannot write \./],

@@ -23,6 +23,7 @@ export type {
   PairedDifference,
 } from './compare.js';
 export { compare } from './compare.js';
+export type { DuckDBOptions } from './duckdb.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';

@@ -1,6 +1,7 @@
 import { arrowParts, type Bytes, type ColumnNames, readArrow } from './arrow.js';
 import { type Batch, type BatchOptions, collect } from './batches.js';
 import { checkObject, checkRun, checkString, checkStrings, idsOf, invalid, knownKeys } from './check.js';
+import { type DuckDBOptions, readDuckDB } from './duckdb.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import type { RunOptions } from './models.js';
 import { native } from './native.js';
@@ -129,6 +130,25 @@ export class Interactions {
    */
   static async fromArrow(bytes: Bytes, options?: ColumnNames): Promise<Interactions> {
     return new Interactions(await readArrow(bytes, options));
+  }
+
+  /**
+   * Reads Parquet, CSV or JSON files, globs of them, a DuckDB database or the result of a query, by way of DuckDB: the
+   * package `@duckdb/node-api`, which has to be installed beside this one, and is loaded at the first call. Rows are streamed.
+   * Ids are text, whole numbers, enums or UUIDs.
+   *
+   * @example
+   * ```ts
+   * await Interactions.fromDuckDB({ source: 'ratings/*.parquet', value: 'rating', minValue: 4 });
+   * await Interactions.fromDuckDB({ database: 'shop.duckdb', sql: 'SELECT customer AS user, sku AS item FROM orders' });
+   * ```
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if DuckDB is not installed or does not understand the query, for an option,
+   * or for names of files that say no format; `IO` if a file cannot be read; `INVALID_DATA` if a column is missing or of
+   * another type, or an id or a value is null, with the row, counted from 0.
+   */
+  static async fromDuckDB(options: DuckDBOptions): Promise<Interactions> {
+    return new Interactions(await readDuckDB(options));
   }
 
   /**

@@ -109,6 +109,9 @@ export declare function arrowPart(interactions: NativeInteractions, part: number
 /** Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON. */
 export declare function checkFit(kind: string, options: string, threads?: number | undefined | null): void
 
+/** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
+export declare function completeReadOptions(options: string): string
+
 /** A built-in data set. */
 export declare function dataset(name: string): Promise<NativeInteractions>
 

@@ -116,6 +116,13 @@ pub fn read_interactions(env: &Env, path: String, options: String) -> Result<Pro
     )
 }
 
+/// The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does.
+#[napi(catch_unwind)]
+pub fn complete_read_options(options: String) -> Result<String> {
+    let (options, _) = take_thresholds(json("options", &options)?)?;
+    Ok(ReadOptions::from_json(&options.into()).into_node()?.to_json().to_string())
+}
+
 /// A built-in data set.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn dataset(env: &Env, name: String) -> Result<Promise<'_>> {
