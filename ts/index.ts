@@ -37,6 +37,7 @@ export {
   type Recommendation,
   type RunOptions,
   recommend,
+  type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';
 export { HeldOut, Split, split } from './split.js';
