@@ -3,14 +3,14 @@
  * chunks and into the matrix; nothing else is kept here.
  */
 import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBType, DuckDBValue } from '@duckdb/node-api';
 import type { ColumnNames } from './arrow.js';
 import { type Batch, collect } from './batches.js';
 import { checkObject, checkString, checkStrings, invalid } from './check.js';
 import { guard, RecvaeError, toJson, toRecvaeError } from './errors.js';
+import { remove, willRemove } from './files.js';
 import { native } from './native.js';
 
 /** Where rows come from, by DuckDB. At least one of `source` and `sql` must be given. */
@@ -85,8 +85,8 @@ function kindOf(file: string): 'parquet' | 'csv' | 'json' {
   );
 }
 
-/** DuckDB's complaints name their kind in front. */
-function toError(thrown: unknown): RecvaeError {
+/** What was thrown as an error of this package. DuckDB's complaints name their kind in front. */
+export function toError(thrown: unknown): RecvaeError {
   if (thrown instanceof RecvaeError || !(thrown instanceof Error)) return toRecvaeError(thrown);
   const code =
     /^(?:Failed to extract statements: )?(?:Parser|Binder|Catalog|Invalid Configuration) Error|options were not recognized/.test(
@@ -99,31 +99,34 @@ function toError(thrown: unknown): RecvaeError {
   return new RecvaeError(code, `DuckDB: ${thrown.message}`, { cause: thrown });
 }
 
-/** Opens a database, lets `work` use it, and closes it. What DuckDB spills goes to the system's temporary folder. */
-export async function withDuckDB<T>(
+/** An open database. */
+export interface Session {
+  connection: DuckDBConnection;
+  duckdb: DuckDB;
+  /** Closes it, and removes what it spilled. */
+  close: () => void;
+}
+
+/** Opens a database for `what`. What DuckDB spills goes to the system's temporary folder. */
+export async function openDuckDB(
   what: string,
   { database, settings }: Pick<DuckDBOptions, 'database' | 'settings'>,
-  work: (connection: DuckDBConnection, duckdb: DuckDB) => Promise<T>,
-): Promise<T> {
+): Promise<Session> {
   const duckdb = await loadDuckDB(what);
   const spill = join(tmpdir(), `recvae-duckdb-${randomUUID()}`);
   const access: Record<string, string> = database === undefined ? {} : { access_mode: 'READ_ONLY' };
   try {
     const instance = await duckdb.DuckDBInstance.create(database, { temp_directory: spill, ...access, ...settings });
-    try {
-      const connection = await instance.connect();
-      try {
-        return await work(connection, duckdb);
-      } finally {
-        connection.closeSync();
-      }
-    } finally {
+    const connection = await instance.connect();
+    willRemove(spill);
+    const close = () => {
+      connection.closeSync();
       instance.closeSync();
-    }
+      remove(spill);
+    };
+    return { connection, duckdb, close };
   } catch (thrown) {
     throw toError(thrown);
-  } finally {
-    rmSync(spill, { recursive: true, force: true });
   }
 }
 
@@ -133,17 +136,24 @@ export interface Rows {
   chunks: AsyncGenerator<DuckDBDataChunk>;
 }
 
-/** Runs the query, or selects the columns of the files. */
-export async function streamFrom(
+/** What a query selects from: the files; or the query, which sees them as `input` from here on. */
+export async function relation(
   connection: DuckDBConnection,
   { source, sql }: Pick<DuckDBOptions, 'source' | 'sql'>,
-  columns: string,
-): Promise<Rows> {
+): Promise<string> {
   const files = typeof source === 'string' ? [source] : source;
-  if (files && sql !== undefined) {
-    await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${scan(files, false)}`);
-  }
-  const query = sql ?? `SELECT ${columns} FROM ${scan(files!, true)}`;
+  if (sql === undefined) return scan(files!, true);
+  if (files) await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${scan(files, false)}`);
+  return subquery(sql);
+}
+
+/** A query as part of another one. */
+function subquery(sql: string): string {
+  return `(${sql.replace(/[;\s]+$/, '')}\n)`;
+}
+
+/** Runs a query. */
+export async function stream(connection: DuckDBConnection, query: string): Promise<Rows> {
   await connection.run('BEGIN TRANSACTION');
   const result = await connection.stream(query);
   return { result, chunks: chunksOf(connection, query, result) };
@@ -168,7 +178,7 @@ async function* chunksOf(
   } catch {
     await connection.run('ROLLBACK');
     // The reason is lost. Looking at every value meets it again, in little memory, where the query fits into another one.
-    const look = `SELECT max(hash(COLUMNS(*))) FROM (${query.replace(/[;\s]+$/, '')}\n)`;
+    const look = `SELECT max(hash(COLUMNS(*))) FROM ${subquery(query)}`;
     const reason = await connection.run(look).catch((thrown: Error) => thrown);
     if (reason instanceof Error && !reason.message.includes('Parser Error')) throw reason;
     throw new RecvaeError('INVALID_DATA', `DuckDB failed after about ${rows} rows, and does not say why`);
@@ -194,12 +204,19 @@ export async function readDuckDB(options: DuckDBOptions): Promise<native.NativeI
   if ('format' in rest) throw invalid('a key of options', 'format', 'none: the names of files say it');
   const { user, item, value } = JSON.parse(guard(() => native.completeReadOptions(toJson(rest))));
   const { user: _, item: __, value: ___, ...kept } = rest;
-  return withDuckDB('fromDuckDB', { database, settings }, async (connection, duckdb) => {
+  const { connection, duckdb, close } = await openDuckDB('fromDuckDB', { database, settings });
+  try {
     const number = value === null ? [] : [`CAST(${quoteName(value)} AS DOUBLE) AS ${quoteName(value)}`];
     const select = [quoteName(user), quoteName(item), ...number].join(', ');
-    const rows = await streamFrom(connection, { source, sql }, select);
-    return collect(batches(rows, duckdb, { user, item, value }), kept);
-  });
+    const from = await relation(connection, { source, sql });
+    // A query runs as it is: it may be several statements.
+    const rows = await stream(connection, sql ?? `SELECT ${select} FROM ${from}`);
+    return await collect(batches(rows, duckdb, { user, item, value }), kept);
+  } catch (thrown) {
+    throw toError(thrown);
+  } finally {
+    close();
+  }
 }
 
 /** Which column of a result has a name. */
@@ -211,26 +228,53 @@ export function columnOf(result: DuckDBResult, name: string): number {
   throw new RecvaeError('INVALID_DATA', `the rows have no column '${name}'; there are: ${there}`);
 }
 
+const WHOLE = [
+  'TINYINT',
+  'SMALLINT',
+  'INTEGER',
+  'BIGINT',
+  'HUGEINT',
+  'UTINYINT',
+  'USMALLINT',
+  'UINTEGER',
+  'UBIGINT',
+] as const;
+
+/** Types of ids, each of whose values has one spelling. */
+export const ID_TYPES = {
+  names: [...WHOLE, 'UHUGEINT', 'VARCHAR', 'ENUM', 'UUID'],
+  text: 'text, whole numbers, enums and UUIDs',
+} as const;
+
+const NUMBER_TYPES = { names: [...WHOLE, 'UHUGEINT', 'FLOAT', 'DOUBLE', 'DECIMAL'], text: 'numbers' } as const;
+
+/** Fails for a column of another type. */
+export function checkType(
+  name: string,
+  type: DuckDBType,
+  { names, text }: typeof ID_TYPES | typeof NUMBER_TYPES,
+  types: DuckDB['DuckDBTypeId'],
+): void {
+  if (names.some((name) => types[name] === type.typeId)) return;
+  const message = `column '${name}' has the type ${type}; allowed: ${text} (or a CAST in sql)`;
+  throw new RecvaeError('INVALID_DATA', message);
+}
+
 async function* batches(
   { result, chunks }: Rows,
   { DuckDBTypeId: type }: DuckDB,
   { user, item, value }: { user: string; item: string; value: string | null },
 ): AsyncGenerator<Batch> {
-  const { TINYINT, SMALLINT, INTEGER, UTINYINT, USMALLINT, UINTEGER, BIGINT, UBIGINT, HUGEINT, UHUGEINT } = type;
+  const { TINYINT, SMALLINT, INTEGER, UTINYINT, USMALLINT, UINTEGER } = type;
   const small = [TINYINT, SMALLINT, INTEGER, UTINYINT, USMALLINT, UINTEGER];
-  const idTypes = [...small, BIGINT, UBIGINT, HUGEINT, UHUGEINT, type.VARCHAR, type.ENUM, type.UUID];
-  const numberTypes = [...small, BIGINT, UBIGINT, HUGEINT, UHUGEINT, type.FLOAT, type.DOUBLE, type.DECIMAL];
-  const open = (name: string, types: number[], allowed: string) => {
+  const open = (name: string, allowed: typeof ID_TYPES | typeof NUMBER_TYPES) => {
     const at = columnOf(result, name);
-    if (!types.includes(result.columnTypeId(at))) {
-      const text = `column '${name}' has the type ${result.columnType(at)}; allowed: ${allowed} (or a CAST in sql)`;
-      throw new RecvaeError('INVALID_DATA', text);
-    }
+    checkType(name, result.columnType(at), allowed, type);
     return { name, at, type: result.columnTypeId(at) };
   };
-  const users = open(user, idTypes, 'text, whole numbers, enums and UUIDs');
-  const items = open(item, idTypes, 'text, whole numbers, enums and UUIDs');
-  const values = value === null ? undefined : open(value, numberTypes, 'numbers');
+  const users = open(user, ID_TYPES);
+  const items = open(item, ID_TYPES);
+  const values = value === null ? undefined : open(value, NUMBER_TYPES);
   let row = 0;
   const bad = (name: string, at: number, value: string, allowed: string) =>
     new RecvaeError('INVALID_DATA', `${name} in row ${row + at} is ${value}; allowed: ${allowed}`);

@@ -4,6 +4,25 @@ import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { RecvaeError } from './errors.js';
 
+/** What would stay behind if the process ended now. */
+const temporary = new Set<string>();
+
+/** Tells of a temporary file or folder, which {@link remove} or {@link removeAll} removes. */
+export function willRemove(path: string): void {
+  temporary.add(path);
+}
+
+/** Removes a temporary file or folder, if it is there. */
+export function remove(path: string): void {
+  rmSync(path, { recursive: true, force: true });
+  temporary.delete(path);
+}
+
+/** Removes all of them: for a process that is told to end. */
+export function removeAll(): void {
+  for (const path of temporary) remove(path);
+}
+
 /** A name for a temporary file in the folder of `path`. */
 export function beside(path: string): string {
   return join(dirname(path), `.recvae-${basename(path)}-${randomUUID()}`);
@@ -26,22 +45,22 @@ export async function writeAll(outputs: Output[]): Promise<void> {
     for (const { path, write } of outputs) {
       const folder = mkdirSync(dirname(path), { recursive: true });
       if (folder !== undefined) created.push(folder);
-      const temporary = beside(path);
-      temporaries.push(temporary);
-      await write(temporary);
+      const name = beside(path);
+      temporaries.push(name);
+      willRemove(name);
+      await write(name);
       if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
         throw new RecvaeError('IO', `cannot write ${path}: it is a folder`);
       }
     }
   } catch (error) {
-    for (const path of [...temporaries, ...created]) rmSync(path, { recursive: true, force: true });
+    for (const path of [...temporaries, ...created]) remove(path);
     throw error;
   }
   // From here on nothing is taken back: what has its name stays.
   try {
     for (const [at, { path }] of outputs.entries()) renameSync(temporaries[at]!, path);
-  } catch (error) {
-    for (const path of temporaries) rmSync(path, { force: true });
-    throw error;
+  } finally {
+    for (const path of temporaries) remove(path);
   }
 }

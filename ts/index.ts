@@ -26,6 +26,7 @@ export { compare } from './compare.js';
 export type { DuckDBOptions } from './duckdb.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
+export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export {
   type FitRun,

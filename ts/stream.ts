@@ -10,7 +10,7 @@ import type { RecommendOptions } from './options.generated.js';
 const BATCH = 1024;
 
 /** A history whose ids are known to be strings. */
-interface Row {
+export interface Row {
   user: string;
   items: string[];
 }

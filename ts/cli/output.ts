@@ -105,7 +105,8 @@ export function withError({ mean, standardError }: { mean: number; standardError
   return standardError === null ? mean.toFixed(4) : `${mean.toFixed(4)} ± ${standardError.toFixed(4)}`;
 }
 
-const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** What ends a process that does not listen. */
+export const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** A bar with an estimate of the time left, where stderr is a terminal; nothing elsewhere. */
 export class Bar {
