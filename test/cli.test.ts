@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { fit, Interactions, writeSynth } from '../dist/index.js';
 import { temporaryFolder, writePlanted } from './planted.js';
@@ -108,6 +110,92 @@ describe('the jobs', () => {
     await recvae(folder, ['split', 'likes.csv', '--out', 'official']);
     await recvae(folder, ['train', 'popularity', 'official', '--out', 'official.st']);
     expect(await evaluated('official.st', 'official')).toEqual([true, false]);
+  });
+
+  test('Parquet files, databases and queries, which the model remembers', async () => {
+    const folder = planted();
+    const instance = await DuckDBInstance.create(join(folder, 'shop.duckdb'));
+    const connection = await instance.connect();
+    await connection.run(
+      `CREATE TABLE likes AS SELECT row_number() OVER () AS n, * FROM read_csv('${folder}/likes.csv')`,
+    );
+    for (const [part, where] of [
+      [1, 'n <= 900'],
+      [2, 'n > 900'],
+    ]) {
+      const rows = `SELECT "user" AS who, item FROM likes WHERE ${where} ORDER BY n`;
+      await connection.run(`COPY (${rows}) TO '${folder}/part-${part}.parquet'`);
+    }
+    connection.closeSync();
+    instance.closeSync();
+    const train = async (input: string, ...flags: string[]) => {
+      const outcome = await recvae(folder, ['train', 'ease', input, ...flags, '--out', 'm.st']);
+      expect(outcome).toMatchObject({ code: 0, stdout: '' });
+      const evaluated = await recvae(folder, ['evaluate', 'm.st', input, '--json', '-']);
+      const { sameTrainingUsers, metrics } = JSON.parse(evaluated.stdout);
+      expect(sameTrainingUsers).toBe(true);
+      return metrics['ndcg@100'].mean;
+    };
+    const expected = await train('likes.csv');
+    expect(await train('part-*.parquet', '--user', 'who')).toBe(expected);
+    expect(await train('shop.duckdb', '--sql', 'SELECT "user", item FROM likes ORDER BY n')).toBe(expected);
+    expect(await train('part-*.parquet', '--sql', 'SELECT who AS "user", item FROM input')).toBe(expected);
+    expect(await train('likes.csv', '--sql', "FROM input WHERE item LIKE 'i1-%'")).not.toBe(expected);
+    expect(readdirSync(folder).sort()).toEqual([
+      'likes.csv',
+      'm.st',
+      'part-1.parquet',
+      'part-2.parquet',
+      'shop.duckdb',
+    ]);
+  });
+
+  test('recommend: NDJSON or Parquet in, NDJSON or Parquet out', async () => {
+    const folder = planted();
+    await recvae(folder, ['train', 'ease', 'likes.csv', '--out', 'm.st']);
+    const lines = Array.from({ length: 1200 }, (_, n) => ({ user: `u${10_000 + n}`, items: [`i${n % 4}-${n % 10}`] }));
+    writeFileSync(join(folder, 'h.ndjson'), lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const instance = await DuckDBInstance.create();
+    const connection = await instance.connect();
+    const rows = async (sql: string) => (await connection.run(sql)).getRowsJson();
+    await rows(`COPY (SELECT "user" AS who, unnest(items) AS item FROM '${folder}/h.ndjson') TO '${folder}/h.parquet'`);
+
+    const { stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '3', '--history', 'h.ndjson']);
+    expect(stderr).toBe('');
+    const recommend = ['recommend', 'm.st', '-k', '3', '--history'];
+    for (const history of [['h.ndjson'], ['h.parquet', '--user', 'who']]) {
+      const printed = await recvae(folder, [...recommend, ...history]);
+      expect(printed).toEqual({ code: 0, stdout, stderr: '' });
+      for (const out of ['r.jsonl', 'r.parquet']) {
+        const outcome = await recvae(folder, [...recommend, ...history, '--out', out]);
+        expect(outcome).toMatchObject({ code: 0, stdout: '' });
+        expect(outcome.stderr).toMatch(new RegExp(`^1200 users in \\d+\\.\\d s: ${out}\n$`));
+      }
+      expect(readFileSync(join(folder, 'r.jsonl'), 'utf8')).toBe(stdout);
+      const expected = stdout
+        .trimEnd()
+        .split('\n')
+        .flatMap((line) => {
+          const { user, items, scores } = JSON.parse(line);
+          return items.map((item: string, at: number) => [user, at + 1, item, scores[at]]);
+        });
+      expect(await rows(`SELECT "user", rank, item, score FROM '${folder}/r.parquet'`)).toEqual(expected);
+    }
+    connection.closeSync();
+    instance.closeSync();
+
+    // A bad line leaves the file as it was, and a signal leaves nothing beside it.
+    writeFileSync(join(folder, 'bad.ndjson'), '{"user":"a","items":[]}\n[]\n');
+    const bad = await recvae(folder, ['recommend', 'm.st', '--history', 'bad.ndjson', '--out', 'r.jsonl']);
+    expect(bad).toMatchObject({ code: 1, stdout: '' });
+    expect(readFileSync(join(folder, 'r.jsonl'), 'utf8')).toBe(stdout);
+    const files = readdirSync(folder).sort();
+    const child = spawn(process.execPath, [CLI, 'recommend', 'm.st', '--out', 's.jsonl'], { cwd: folder });
+    child.stdin.write('{"user":"a","items":[]}\n');
+    while (!readdirSync(folder).some((name) => name.startsWith('.recvae-s.jsonl'))) await setTimeout(5);
+    child.kill('SIGTERM');
+    expect(await new Promise((resolve) => child.on('close', (_, signal) => resolve(signal)))).toBe('SIGTERM');
+    expect(readdirSync(folder).sort()).toEqual(files);
   });
 
   test('split writes what the other commands read', async () => {
@@ -237,6 +325,18 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['no such model', ['recommend', 'nothing.st'], 1, /cannot read nothing\.st/],
     ['a foreign model', ['evaluate', 'likes.csv', 'likes.csv', '--json', 'o'], 1, /likes\.csv: not a recvae model/],
     ['a flag for files on a data set', ['compare', 'debian', '--user', 'u', '--save', 'o'], 2, /--user has no meaning/],
+    ['an --out of another kind', ['recommend', 'm.st', '--out', 'o.csv'], 2, /path is 'o\.csv'; allowed: a name in/],
+    ['an empty --out of recommend', ['recommend', 'm.st', '--out', ''], 2, /--out is ''/],
+    ['a column of NDJSON', ['recommend', 'm.st', '--user', 'who'], 2, /--user has no meaning for NDJSON/],
+    ['SQL on a data set', ['compare', 'debian', '--sql', 'FROM x', '--save', 'o'], 2, /--sql has no meaning/],
+    ['SQL that is none', ['split', 'likes.csv', '--sql', 'FRM x', '--out', 'o'], 2, /DuckDB: .*Parser Error/],
+    ['no such Parquet file', ['split', 'no.parquet', '--out', 'o'], 1, /DuckDB: IO Error: No files found/],
+    [
+      'a format of a Parquet file',
+      ['split', 'no.parquet', '--format', 'csv', '--out', 'o'],
+      2,
+      /--format has no meaning for what DuckDB reads/,
+    ],
     ['an unwritable path', ['train', 'ease', 'likes.csv', '--out', 'none/o'], 1, /cannot write none\/o/],
     ['an unwritable JSON path', ['compare', 'likes.csv', '--save', 'o', '--json', 'none/o'], 1, /cannot write none\/o/],
     ['a folder as output', ['train', 'ease', 'likes.csv', '--out', '.'], 1, /cannot write \./],

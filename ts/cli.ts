@@ -23,7 +23,8 @@ function createProgram(): Command {
       'after',
       `
 <input> is a file (CSV, TSV or NDJSON, plain or gzip), a folder in the layout of the official Mult-VAE and RecVAE
-scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian).
+scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian). With the package
+@duckdb/node-api it is also a Parquet file or a quoted glob ('likes/*.parquet'), and with --sql a DuckDB database.
 
 Exit codes: 0 done, 1 failed, 2 wrong use.`,
     );

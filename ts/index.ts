@@ -12,6 +12,8 @@
  * @packageDocumentation
  */
 
+export type { Bytes, ColumnNames } from './arrow.js';
+export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
 export type {
   ComparedModel,
   CompareOptions,
@@ -21,8 +23,10 @@ export type {
   PairedDifference,
 } from './compare.js';
 export { compare } from './compare.js';
+export type { DuckDBOptions } from './duckdb.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
+export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export {
   type FitRun,
@@ -34,6 +38,7 @@ export {
   type Recommendation,
   type RunOptions,
   recommend,
+  type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';
 export { HeldOut, Split, split } from './split.js';

@@ -1,4 +1,7 @@
+import { arrowParts, type Bytes, type ColumnNames, readArrow } from './arrow.js';
+import { type Batch, type BatchOptions, collect } from './batches.js';
 import { checkObject, checkRun, checkString, checkStrings, idsOf, invalid, knownKeys } from './check.js';
+import { type DuckDBOptions, readDuckDB } from './duckdb.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import type { RunOptions } from './models.js';
 import { native } from './native.js';
@@ -102,6 +105,53 @@ export class Interactions {
   }
 
   /**
+   * Builds from any iterable of batches of columns, such as a database cursor or a consumer of a queue. The next batch is
+   * asked for when the last one is taken, so memory is that of the matrix under construction. If a batch is refused, the
+   * iterable is closed (its `return` is called).
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with column, row and batch, counted from 0. What the
+   * iterable throws, it throws.
+   */
+  static async fromBatches(
+    batches: Iterable<Batch> | AsyncIterable<Batch>,
+    options?: BatchOptions,
+  ): Promise<Interactions> {
+    return new Interactions(await collect(batches, options));
+  }
+
+  /**
+   * Reads an Arrow IPC stream (not a file), uncompressed, in one piece or in many. Ids are text or whole numbers, with or
+   * without a dictionary; other columns may have any type. Memory is that of the matrix under construction, the dictionaries
+   * and one message.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` if the bytes are no such stream, a column is missing or of another type, or an
+   * id or a value is null; with the row, counted from 0. `INVALID_ARGUMENT` for an option. What the iterable throws, it
+   * throws.
+   */
+  static async fromArrow(bytes: Bytes, options?: ColumnNames): Promise<Interactions> {
+    return new Interactions(await readArrow(bytes, options));
+  }
+
+  /**
+   * Reads Parquet, CSV or JSON files, globs of them, a DuckDB database or the result of a query, by way of DuckDB: the
+   * package `@duckdb/node-api`, which has to be installed beside this one, and is loaded at the first call. Rows are streamed.
+   * Ids are text, whole numbers, enums or UUIDs.
+   *
+   * @example
+   * ```ts
+   * await Interactions.fromDuckDB({ source: 'ratings/*.parquet', value: 'rating', minValue: 4 });
+   * await Interactions.fromDuckDB({ database: 'shop.duckdb', sql: 'SELECT customer AS user, sku AS item FROM orders' });
+   * ```
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if DuckDB is not installed or does not understand the query, for an option,
+   * or for names of files that say no format; `IO` if a file cannot be read; `INVALID_DATA` if a column is missing or of
+   * another type, or an id or a value is null, with the row, counted from 0.
+   */
+  static async fromDuckDB(options: DuckDBOptions): Promise<Interactions> {
+    return new Interactions(await readDuckDB(options));
+  }
+
+  /**
    * A data set that comes with the package. `debian`: which dependency do Debian packages declare; 11,663 source packages
    * ("users") x 4,456 dependencies ("items").
    *
@@ -163,5 +213,20 @@ export class Interactions {
   history(user: string): string[] | undefined {
     checkString(user, 'user');
     return guard(() => this.native.history(user)) ?? undefined;
+  }
+  /**
+   * These interactions as an Arrow IPC stream: columns `user` and `item`, text in dictionaries, one row per interaction, in
+   * row order. {@link Interactions.fromArrow} brings them back with users in the same order and items in that of first
+   * appearance.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` with 2^31 users or items or more.
+   */
+  toArrow(): Uint8Array {
+    return Buffer.concat([...this.toArrowStream()]);
+  }
+
+  /** The same in pieces, each made when it is asked for: schema and ids, then 65,536 rows at a time. */
+  toArrowStream(): Generator<Uint8Array> {
+    return arrowParts(this.native);
   }
 }

@@ -1,10 +1,12 @@
+import type { Duplex } from 'node:stream';
 import { checkInstance, checkRun, checkString, idsOf, infoText, listOf } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
-import { Interactions } from './interactions.js';
+import { type History, Interactions } from './interactions.js';
 import { native } from './native.js';
 import type { ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
 import { reporting } from './progress.js';
 import { Split } from './split.js';
+import { duplex, openHistories, recommendGroups } from './stream.js';
 
 /** Anything that JSON can hold. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -50,6 +52,12 @@ export interface Recommendation {
   items: { id: string; score: number }[];
   /** Ids of the history that the model does not know; they were ignored. */
   unknown: string[];
+}
+
+/** What a model recommends for one history of a stream. */
+export interface UserRecommendation extends Recommendation {
+  /** Id of the user, as it came with the history. */
+  user: string;
 }
 
 /** A trained model. It needs no training data, and scores users that it has never seen by their histories. */
@@ -108,6 +116,37 @@ export class Model<K extends ModelName = ModelName> {
     const lists = listOf(histories, 'histories', 'a list of histories');
     const ids = lists.map((history, at) => idsOf(history, `histories[${at}]`));
     return this.#named(await guardAsync(() => this.native.recommendBatch(ids, toJson(options), run.threads)), ids);
+  }
+
+  /**
+   * Recommends for a stream of histories of any length, off the event loop and in bounded memory: up to 1,024 histories are
+   * scored together, and while the results of one such group are taken the next one is gathered and scored, not more. Results
+   * keep the order of the histories, and what has arrived is answered before more is waited for. A loop that is left closes
+   * the stream of histories (its `return` is called).
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, and for a history that is not `{user, items}`, after the
+   * results of those before it. What the iterable throws, it throws then too.
+   */
+  recommendStream(
+    histories: Iterable<History> | AsyncIterable<History>,
+    options?: RecommendOptions,
+    run: RunOptions = {},
+  ): AsyncGenerator<UserRecommendation> {
+    checkRun(run, ['threads']);
+    guard(() => this.native.recommend([], toJson(options))); // a bad option is found before there are histories
+    const groups = recommendGroups(this, openHistories(histories), options, run);
+    return (async function* () {
+      for await (const group of groups) yield* group;
+    })();
+  }
+
+  /**
+   * {@link Model.recommendStream} for `pipe` and `pipeline`: histories are written to it, recommendations are read from it.
+   *
+   * @throws {@link RecvaeError} as {@link Model.recommendStream}; what comes later destroys the stream with that error.
+   */
+  recommendTransform(options?: RecommendOptions, run: RunOptions = {}): Duplex {
+    return duplex((histories) => this.recommendStream(histories, options, run));
   }
 
   /**

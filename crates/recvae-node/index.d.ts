@@ -9,6 +9,26 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Reads a stream that comes in pieces. */
+export declare class NativeArrowReader {
+  /** Waits for the first bytes. `options`: JSON with the names of columns, the lowest value and the thresholds. */
+  constructor(options: string)
+  /** Takes the next bytes of the stream. */
+  push(bytes: Uint8Array): void
+  /** Makes the matrix. Nothing can be added afterwards. */
+  finish(): Promise<NativeInteractions>
+}
+
+/** Collects batches. */
+export declare class NativeBatches {
+  /** Starts without interactions. `options`: JSON with the filter of rows and the thresholds. */
+  constructor(options: string)
+  /** Adds a batch. */
+  push(users: NativeIds, items: NativeIds, values?: Float64Array | undefined | null, timestamps?: Float64Array | undefined | null): void
+  /** Makes the matrix. Nothing can be added afterwards. */
+  finish(): Promise<NativeInteractions>
+}
+
 /** Collects the histories that a JavaScript iterable hands out. */
 export declare class NativeBuilder {
   /** Starts without interactions. */
@@ -83,8 +103,14 @@ export declare class NativeSplit {
   writeOfficial(folder: string): Promise<void>
 }
 
+/** A part of interactions as an Arrow stream, from 0; null behind the last one. */
+export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
+
 /** Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON. */
 export declare function checkFit(kind: string, options: string, threads?: number | undefined | null): void
+
+/** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
+export declare function completeReadOptions(options: string): string
 
 /** A built-in data set. */
 export declare function dataset(name: string): Promise<NativeInteractions>
@@ -122,6 +148,18 @@ export interface NativeFit {
   model: NativeModel
   /** One entry per epoch, none for closed forms. */
   epochs: Array<NativeProgress>
+}
+
+/** A column of ids in one of its forms. */
+export interface NativeIds {
+  /** As text. */
+  text?: Array<string>
+  /** As whole numbers. */
+  doubles?: Float64Array
+  /** As signed 64-bit numbers. */
+  signed?: BigInt64Array
+  /** As unsigned 64-bit numbers. */
+  unsigned?: BigUint64Array
 }
 
 /** Recommendations for a number of histories, one after the other. */

@@ -773,13 +773,17 @@ if (
   }
 }
 
-const { NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, checkFit, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+export { NativeArrowReader }
+export { NativeBatches }
 export { NativeBuilder }
 export { NativeHeldOut }
 export { NativeInteractions }
 export { NativeModel }
 export { NativeSplit }
+export { arrowPart }
 export { checkFit }
+export { completeReadOptions }
 export { dataset }
 export { describe }
 export { evaluate }

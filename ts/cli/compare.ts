@@ -10,22 +10,12 @@ import {
   splitFor,
 } from '../compare.js';
 import { RecvaeError } from '../errors.js';
+import { type Output, writeAll } from '../files.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { formatP } from '../verdict.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
-import {
-  checkWritable,
-  checkWritableFolder,
-  EpochBar,
-  jsonText,
-  message,
-  type Output,
-  print,
-  table,
-  withError,
-  writeAll,
-} from './output.js';
+import { checkWritable, checkWritableFolder, EpochBar, jsonText, message, print, table, withError } from './output.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends InputFlags {

@@ -11,6 +11,7 @@ import { trainingUsers } from './users.js';
 
 /** What the flags of {@link addInputFlags} are parsed into. */
 export interface InputFlags extends ReadOptions, Thresholds {
+  sql?: string;
   seed?: number;
   validation?: number;
   test?: number;
@@ -18,7 +19,7 @@ export interface InputFlags extends ReadOptions, Thresholds {
 
 /** How an input was read and split: what a model file keeps as `input`, so that `evaluate` makes the same split again. */
 export interface InputRecipe {
-  read: ReadOptions & Thresholds;
+  read: ReadOptions & Thresholds & { sql?: string };
   split: SplitOptions;
 }
 
@@ -51,6 +52,10 @@ export function addInputFlags(command: Command): Command {
   addFlag(command, read, 'item', 'column');
   addFlag(command, read, 'value', 'column');
   addFlag(command, read, 'minValue', 'number');
+  command.option(
+    '--sql <query>',
+    'a DuckDB query for the rows: of a database file (.duckdb, .db), or of files, which it sees as input',
+  );
   addFlag(command, thresholds, 'minUser', 'count');
   addFlag(command, thresholds, 'minItem', 'count');
   addFlag(command, splitting, 'validation', 'users');
@@ -76,7 +81,7 @@ function pick<K extends keyof InputFlags>(flags: InputFlags, names: readonly K[]
   ) as Pick<InputFlags, K>;
 }
 
-const READ = ['format', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem'] as const;
+const READ = ['format', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem', 'sql'] as const;
 const SPLIT = ['validation', 'test'] as const;
 
 /** The flags as recipe; what they leave open, `before` fills in. */
@@ -109,7 +114,11 @@ export async function readInput(input: string, flags: InputFlags, recipe: InputR
     refuse(flags, [...READ, ...SPLIT], 'a folder that is split already');
     return Split.fromOfficial(input);
   }
-  return Interactions.fromFile(input, recipe.read);
+  const { sql, format, ...read } = recipe.read;
+  if (sql === undefined && !/\.parquet$/i.test(input)) return Interactions.fromFile(input, { ...read, format });
+  refuse({ format }, ['format'], 'what DuckDB reads');
+  if (!/\.(?:duckdb|db)$/i.test(input)) return Interactions.fromDuckDB({ source: input, sql, ...read });
+  return Interactions.fromDuckDB({ database: input, sql, ...read });
 }
 
 /** Reads and, unless it is a split already, splits `<input>`. */

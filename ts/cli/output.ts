@@ -1,10 +1,10 @@
 /** Results on stdout or in files, messages on stderr. */
-import { randomUUID } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import { RecvaeError, toRecvaeError } from '../errors.js';
+import { beside, writeAll } from '../files.js';
 
 /** Writes a line for people to stderr. */
 export function message(text: string): void {
@@ -14,11 +14,6 @@ export function message(text: string): void {
 /** Writes a result to stdout and waits until it has left. */
 export function print(text: string): Promise<void> {
   return new Promise((resolve) => process.stdout.write(text, () => resolve()));
-}
-
-/** A name for a temporary file in the folder of `path`. */
-function beside(path: string): string {
-  return join(dirname(path), `.recvae-${basename(path)}-${randomUUID()}`);
 }
 
 /**
@@ -62,46 +57,9 @@ function attempt(path: string, work: () => void): void {
   }
 }
 
-/** A file to be: its path, and what writes it to the path that it is given. */
-export interface Output {
-  path: string;
-  write: (path: string) => Promise<void> | void;
-}
-
 /** Text of a file of JSON. */
 export function jsonText(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
-}
-
-/**
- * Writes files, all of them or none: under other names first, so that what can fail fails before the first one is there.
- * Folders that they need are made.
- */
-export async function writeAll(outputs: Output[]): Promise<void> {
-  const created: string[] = [];
-  const temporaries: string[] = [];
-  try {
-    for (const { path, write } of outputs) {
-      const folder = mkdirSync(dirname(path), { recursive: true });
-      if (folder !== undefined) created.push(folder);
-      const temporary = beside(path);
-      temporaries.push(temporary);
-      await write(temporary);
-      if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-        throw new RecvaeError('IO', `cannot write ${path}: it is a folder`);
-      }
-    }
-  } catch (error) {
-    for (const path of [...temporaries, ...created]) rmSync(path, { recursive: true, force: true });
-    throw error;
-  }
-  // From here on nothing is taken back: what has its name stays.
-  try {
-    for (const [at, { path }] of outputs.entries()) renameSync(temporaries[at]!, path);
-  } catch (error) {
-    for (const path of temporaries) rmSync(path, { force: true });
-    throw error;
-  }
 }
 
 /** Writes JSON to a file, whole or not at all, or to stdout for `-`. */
@@ -147,7 +105,8 @@ export function withError({ mean, standardError }: { mean: number; standardError
   return standardError === null ? mean.toFixed(4) : `${mean.toFixed(4)} ± ${standardError.toFixed(4)}`;
 }
 
-const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** What ends a process that does not listen. */
+export const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** A bar with an estimate of the time left, where stderr is a terminal; nothing elsewhere. */
 export class Bar {

@@ -1,85 +1,117 @@
 import { createReadStream } from 'node:fs';
 import type { Command } from 'commander';
 import { RecvaeError } from '../errors.js';
-import { load, type Model } from '../models.js';
+import { removeAll } from '../files.js';
+import { lineOf, readHistories, writeRecommendations, writerFor } from '../histories.js';
+import type { History } from '../interactions.js';
+import { load, type UserRecommendation } from '../models.js';
 import { description } from '../native.js';
+import type { RecommendOptions } from '../options.generated.js';
+import { openHistories, type Row, recommendGroups } from '../stream.js';
 import { parseNumber } from './input.js';
-import { print } from './output.js';
+import { checkWritable, message, print, SIGNALS } from './output.js';
 
 interface Flags {
   history: string;
+  user?: string;
+  item?: string;
   k?: number;
   includeSeen?: boolean;
   threads?: number;
+  out?: string;
 }
 
-interface Row {
-  user: string;
-  items: string[];
-}
+/** Milliseconds between messages about the progress. */
+const SILENCE = 5000;
 
-/** Histories that are scored together. */
-const BATCH = 1024;
-
-/** `recvae recommend`: histories in, recommendations out, one JSON object per line. */
+/** `recvae recommend`: histories in, recommendations out, one JSON object per line or in Parquet. */
 export function addRecommend(program: Command): void {
   const { default: k } = description.recommend.find(({ name }) => name === 'k')!;
-  program
+  const command = program
     .command('recommend')
     .description('recommend items for histories, one JSON object per line: {"user":"u1","items":["a","b"]}')
     .argument('<model-file>', 'what train or compare has saved')
-    .option('--history <file>', 'histories; - is stdin', '-')
+    .option('--history <file>', 'histories; - is stdin; a Parquet file or a quoted glob of them', '-');
+  for (const name of ['user', 'item']) {
+    const { doc, default: column } = description.read.find((option) => option.name === name)!;
+    command.option(`--${name} <column>`, `of Parquet: ${doc} (default: ${JSON.stringify(column)})`);
+  }
+  command
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option('--out <file>', 'write to a file in .ndjson, .jsonl or .parquet, which appears when it is whole')
     .addHelpText(
       'after',
       `
 Ids may be whole numbers too. Results are written while the input is read, line by line in its order: a line that
-cannot be understood ends the command with exit code 1, after the results of the lines before it.`,
+cannot be understood ends the command with exit code 1, after the results of the lines before it.
+
+A Parquet history has one row per interaction, or per user with a list of items in the column --item. Parquet results
+have one row per item: user, rank, item, score. Parquet needs the package @duckdb/node-api.`,
     )
     .action(async (file: string, flags: Flags) => {
-      const model = await load(file);
-      await answer(model, [], flags); // finds a bad option before it waits for input
-      const name = flags.history === '-' ? 'stdin' : flags.history;
-      const stream = flags.history === '-' ? process.stdin : createReadStream(flags.history);
-      // What has arrived is answered before more is read, so that memory does not grow with the input.
-      let number = 0;
-      for await (const lines of linesOf(stream)) {
-        let batch: Row[] = [];
-        try {
-          for (const line of lines) {
-            number += 1;
-            const row = parse(line, number, `${name}:${number}`);
-            if (row) batch.push(row);
-            if (batch.length < BATCH) continue;
-            const full = batch;
-            batch = [];
-            await answer(model, full, flags);
-          }
-        } finally {
-          // Also the lines before a bad one.
-          if (batch.length > 0) await answer(model, batch, flags);
-        }
+      if (flags.out !== undefined) {
+        checkWritable(flags.out, '--out');
+        writerFor(flags.out);
       }
+      const histories = open(flags);
+      const model = await load(file);
+      const options: RecommendOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined };
+      const run = { threads: flags.threads };
+      await model.recommendBatch([], options, run); // finds a bad option before it waits for input
+      const groups = recommendGroups(model, openHistories(histories), options, run);
+      if (flags.out !== undefined) await intoFile(flags.out, groups);
+      else for await (const group of groups) await print(group.map(lineOf).join(''));
     });
 }
 
-async function answer(model: Model, batch: Row[], flags: Flags): Promise<void> {
-  const results = await model.recommendBatch(
-    batch.map(({ items }) => items),
-    { k: flags.k, filterSeen: flags.includeSeen ? false : undefined },
-    { threads: flags.threads },
-  );
-  const lines = results.map(({ items, unknown }, at) =>
-    JSON.stringify({
-      user: batch[at]!.user,
-      items: items.map(({ id }) => id),
-      scores: items.map(({ score }) => score),
-      ...(unknown.length > 0 && { unknown }),
-    }),
-  );
-  if (lines.length > 0) await print(`${lines.join('\n')}\n`);
+/** The histories that the flags name. */
+function open({ history, user, item }: Flags): AsyncIterable<History> {
+  if (/\.parquet$/i.test(history)) return readHistories({ source: history, user, item });
+  for (const [flag, value] of Object.entries({ user, item })) {
+    if (value !== undefined) throw new RecvaeError('INVALID_ARGUMENT', `--${flag} has no meaning for NDJSON`);
+  }
+  return history === '-' ? rowsOf(process.stdin, 'stdin') : rowsOf(createReadStream(history), history);
+}
+
+/** Writes the file, and tells of the progress. A signal leaves nothing behind. */
+async function intoFile(out: string, groups: AsyncIterable<UserRecommendation[]>): Promise<void> {
+  const started = performance.now();
+  const seconds = () => (performance.now() - started) / 1000;
+  async function* told() {
+    let [users, last] = [0, started];
+    for await (const group of groups) {
+      yield* group;
+      users += group.length;
+      if (performance.now() - last < SILENCE) continue;
+      last = performance.now();
+      message(`${users} users, ${Math.round(users / seconds())} per second`);
+    }
+  }
+  const onSignal = (signal: NodeJS.Signals) => {
+    removeAll();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of SIGNALS) process.once(signal, onSignal);
+  try {
+    const users = await writeRecommendations(out, told());
+    message(`${users} users in ${seconds().toFixed(1)} s: ${out}`);
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
+}
+
+/** The rows in lines of JSON. */
+async function* rowsOf(stream: AsyncIterable<Buffer | string>, name: string): AsyncGenerator<Row> {
+  let number = 0;
+  for await (const lines of linesOf(stream)) {
+    for (const line of lines) {
+      number += 1;
+      const row = parse(line, number, `${name}:${number}`);
+      if (row) yield row;
+    }
+  }
 }
 
 /** The lines that end in a piece of the stream, piece by piece, as bytes. */

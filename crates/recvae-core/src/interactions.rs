@@ -197,6 +197,7 @@ pub struct InteractionsBuilder {
     /// The number of pairs at which duplicates are looked for again.
     crowded: usize,
     n_below: u64,
+    n_skipped: u64,
 }
 
 /// Below this many pairs (128 MiB), duplicates wait for the end.
@@ -233,10 +234,25 @@ impl InteractionsBuilder {
         }
     }
 
-    /// Number of interactions so far, those below a `min_value` included, duplicates possibly too.
+    /// Counts a row that was left out for another reason than its value, so that an empty result can be explained.
+    pub(crate) fn skip(&mut self) {
+        self.n_skipped += 1;
+    }
+
+    /// Counts a row whose value was too low.
+    pub(crate) fn skip_below(&mut self) {
+        self.n_below += 1;
+    }
+
+    /// Number of users and items so far.
+    pub(crate) fn n_ids(&self) -> [usize; 2] {
+        [self.users.len(), self.items.len()]
+    }
+
+    /// Number of interactions so far, those that were left out included, duplicates possibly too.
     #[must_use]
     pub fn n_rows(&self) -> u64 {
-        self.pairs.len() as u64 + self.n_below
+        self.pairs.len() as u64 + self.n_below + self.n_skipped
     }
 
     /// Drops duplicates, so that a log that repeats itself needs no more memory than twice its distinct pairs.
@@ -252,11 +268,12 @@ impl InteractionsBuilder {
     /// `INVALID_DATA` if nothing is left; the message says whether nothing was added, every value was too low or the
     /// thresholds removed all.
     pub fn finish(self, thresholds: &Thresholds) -> Result<Interactions> {
-        let Self { users, items, pairs, n_below, .. } = self;
+        let Self { users, items, pairs, n_below, n_skipped, .. } = self;
         if pairs.is_empty() {
-            return Err(Error::invalid_data(match n_below {
-                0 => "no interactions: the input is empty".to_owned(),
-                n => format!("no interactions left: the values of all {n} rows lie below minValue"),
+            return Err(Error::invalid_data(match (n_below, n_skipped) {
+                (0, 0) => "no interactions: the input is empty".to_owned(),
+                (n, 0) => format!("no interactions left: the values of all {n} rows lie below minValue"),
+                (n, m) => format!("no interactions left: all {} rows lie outside minValue, since and until", n + m),
             }));
         }
         let matrix = Csr::from_pairs(users.len(), items.len(), &pairs);

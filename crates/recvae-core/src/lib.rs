@@ -2,8 +2,9 @@
 //!
 //! The modules form a pipeline in which each uses only those before it:
 //!
-//! - data: [`read_interactions`], [`dataset`] and [`InteractionsBuilder`] give [`Interactions`], a binary CSR matrix with
-//!   the original ids of users and items; [`synth()`] makes some up, for measuring speed only;
+//! - data: [`read_interactions`], [`dataset`], [`Batches`], [`ArrowReader`] and [`InteractionsBuilder`] give
+//!   [`Interactions`], a binary CSR matrix with the original ids of users and items; [`synth()`] makes some up, for
+//!   measuring speed only;
 //! - split: [`split()`] holds users out, [`read_official`] takes a split that others made;
 //! - recommend: [`recommend()`] and [`top_k`] turn scores into lists;
 //! - evaluate: [`evaluate()`] measures lists against held-out items, [`paired_bootstrap`] compares models;
@@ -25,6 +26,8 @@ mod vectorised;
 mod whole_file;
 
 // data
+mod arrow;
+mod batches;
 mod datasets;
 mod interactions;
 mod read;
@@ -54,6 +57,8 @@ pub mod bench;
 #[cfg(test)]
 mod test_support;
 
+pub use arrow::ArrowReader;
+pub use batches::{Batch, Batches, IdColumn, RowFilter};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
 pub use error::{Error, Result};

@@ -59,7 +59,8 @@ options! {
     }
 }
 
-fn check(options: &ReadOptions) -> Result<()> {
+/// The options do not contradict each other.
+pub(crate) fn check(options: &ReadOptions) -> Result<()> {
     check_min_value(options.min_value, options.value.is_some(), "the option value, which names its column")?;
     let value = options.value.as_deref();
     if options.user == options.item {
@@ -73,7 +74,7 @@ fn check(options: &ReadOptions) -> Result<()> {
 }
 
 /// An id longer than this is taken for an accident, such as a quote that nobody closed.
-const LONGEST_ID: usize = 1 << 16;
+pub(crate) const LONGEST_ID: usize = 1 << 16;
 
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 18;

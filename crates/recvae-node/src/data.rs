@@ -116,6 +116,13 @@ pub fn read_interactions(env: &Env, path: String, options: String) -> Result<Pro
     )
 }
 
+/// The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does.
+#[napi(catch_unwind)]
+pub fn complete_read_options(options: String) -> Result<String> {
+    let (options, _) = take_thresholds(json("options", &options)?)?;
+    Ok(ReadOptions::from_json(&options.into()).into_node()?.to_json().to_string())
+}
+
 /// A built-in data set.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn dataset(env: &Env, name: String) -> Result<Promise<'_>> {
@@ -270,7 +277,7 @@ pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: S
 }
 
 /// The thresholds among `options`, and what else there is.
-fn take_thresholds(options: Value) -> Result<(Map<String, Value>, Thresholds)> {
+pub(crate) fn take_thresholds(options: Value) -> Result<(Map<String, Value>, Thresholds)> {
     let Value::Object(mut rest) = options else {
         return Err(argument("options", &options, "an object {name: value}"));
     };

@@ -4,6 +4,8 @@
 //! What is exported here is internal to the package: `ts/native.ts` is its only user. Modules are public for the lints
 //! only: in a library for Node, what `#[napi]` marks is reached from outside.
 
+pub mod arrow;
+pub mod batches;
 pub mod data;
 pub mod describe;
 mod error;

@@ -1,0 +1,165 @@
+/** Histories out of Parquet and SQL, and recommendations into files that are whole or not there. */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { beforeAll, describe, expect, test } from 'vitest';
+import {
+  fit,
+  type HistoryOptions,
+  type Model,
+  RecvaeError,
+  type RecvaeErrorCode,
+  readHistories,
+  type UserRecommendation,
+  writeRecommendations,
+} from '../dist/index.js';
+import { planted, plantedColumns, temporaryFolder, writePlanted } from './planted.js';
+
+let model: Model<'ease'>;
+beforeAll(async () => {
+  model = await fit('ease', planted(), { lambda: 10 });
+});
+
+/** Runs a statement in memory and gives back its rows. */
+async function duckdb(statement: string): Promise<unknown[][]> {
+  const instance = await DuckDBInstance.create();
+  const connection = await instance.connect();
+  const rows = await (await connection.run(statement)).getRowsJson();
+  connection.closeSync();
+  instance.closeSync();
+  return rows;
+}
+
+async function collect(options: HistoryOptions): Promise<[string, string[]][]> {
+  const result: [string, string[]][] = [];
+  for await (const { user, items } of readHistories(options)) result.push([user, [...items]]);
+  return result;
+}
+
+async function failure(code: RecvaeErrorCode, call: () => Promise<unknown>): Promise<string> {
+  const error = await call().then(
+    () => new Error('no error'),
+    (thrown) => thrown,
+  );
+  expect(error).toBeInstanceOf(RecvaeError);
+  expect(error.code, error.message).toBe(code);
+  return error.message;
+}
+
+describe('readHistories', () => {
+  test('rows of interactions come sorted by user, rows of lists as they are', async () => {
+    const folder = temporaryFolder();
+    const csv = writePlanted(folder);
+    const [long, lists] = ['long.parquet', 'lists.parquet'].map((name) => join(folder, name));
+    await duckdb(`COPY (FROM read_csv('${csv}') ORDER BY hash(item)) TO '${long}'`);
+    await duckdb(
+      `COPY (SELECT "user", list(item ORDER BY item) AS items FROM '${long}' GROUP BY "user" ORDER BY hash("user")) TO '${lists}'`,
+    );
+    const { users, items } = plantedColumns();
+    const expected = new Map<string, string[]>();
+    for (const [row, user] of users.entries()) expected.set(user, [...(expected.get(user) ?? []), items[row]!]);
+    for (const [, ofUser] of expected) ofUser.sort();
+    const sorted = [...expected].sort(([a], [b]) => (a < b ? -1 : 1));
+    expect(await collect({ source: long })).toEqual(sorted);
+    expect(await collect({ source: csv })).toEqual(sorted);
+    const inOrder = await collect({ source: lists!, item: 'items' });
+    expect(inOrder).not.toEqual(sorted);
+    expect(inOrder.sort(([a], [b]) => (a < b ? -1 : 1))).toEqual(sorted);
+    const sql = `SELECT "user" AS who, item FROM input WHERE "user" IN ('u1', 'u2');`;
+    expect(await collect({ source: long, sql, user: 'who' })).toEqual(
+      sorted.filter(([user]) => ['u1', 'u2'].includes(user)),
+    );
+  });
+
+  test('numbers, empty lists and errors', async () => {
+    const rows = (values: string, names = '"user", item') => ({ sql: `SELECT * FROM (VALUES ${values}) t(${names})` });
+    expect(await collect(rows('(7, 1), (7, 2), (10, 1)'))).toEqual([
+      ['10', ['1']],
+      ['7', ['1', '2']],
+    ]);
+    expect(await collect(rows("('b', [1, 2]), ('a', []), ('b', [3])"))).toEqual([
+      ['b', ['1', '2']],
+      ['a', []],
+      ['b', ['3']],
+    ]);
+    const sql = 'SELECT range AS "user", CASE WHEN range = 5000 THEN NULL ELSE \'x\' END AS item FROM range(9000)';
+    expect(await failure('INVALID_DATA', () => collect({ sql }))).toMatch(
+      /^item in row \d+ .* is null; allowed: an id$/,
+    );
+    for (const list of ['NULL::INT[]', '[1, NULL]']) {
+      expect(await failure('INVALID_DATA', () => collect(rows(`('a', ${list})`)))).toMatch(/^item in row 0 .* is null/);
+    }
+    expect(await failure('INVALID_DATA', () => collect(rows("('a', [1.5])")))).toMatch(
+      /^column 'item' has the type DECIMAL/,
+    );
+    expect(await failure('INVALID_DATA', () => collect(rows("('a', 1e0)")))).toMatch(
+      /^column 'item' has the type DOUBLE/,
+    );
+    expect(await failure('INVALID_ARGUMENT', () => collect({ sql: 'SELECT 1 AS "user"' }))).toMatch(
+      /Binder Error.*item/s,
+    );
+    expect(await failure('INVALID_ARGUMENT', () => collect({ sql, minUser: 2 } as object))).toMatch(
+      /'minUser'; allowed/,
+    );
+    expect(await failure('IO', () => collect({ source: 'none.parquet' }))).toMatch(/No files found/);
+  });
+
+  test('a loop that is left closes DuckDB', async () => {
+    for await (const { user } of readHistories({ sql: 'SELECT range AS "user", [1] AS item FROM range(1000000)' })) {
+      expect(user).toBe('0');
+      break;
+    }
+  });
+});
+
+describe('writeRecommendations', () => {
+  const histories = Array.from({ length: 1500 }, (_, n) => ({ user: `u'${n}`, items: [`i${n % 4}-${n % 10}`, 'new'] }));
+  const recommend = (k: number) => model.recommendStream(histories, { k });
+
+  test('NDJSON and Parquet hold what the stream gave', async () => {
+    const folder = temporaryFolder();
+    const expected: UserRecommendation[] = [];
+    for await (const result of recommend(3)) expected.push(result);
+    const [lines, parquet] = [join(folder, 'a', "it's.ndjson"), join(folder, "it's.parquet")];
+    expect(await writeRecommendations(lines, recommend(3))).toBe(1500);
+    const read = readFileSync(lines, 'utf8').trimEnd().split('\n');
+    expect(read.map((line) => JSON.parse(line))).toEqual(
+      expected.map(({ user, items, unknown }) => ({
+        user,
+        items: items.map(({ id }) => id),
+        scores: items.map(({ score }) => score),
+        unknown,
+      })),
+    );
+    expect(await writeRecommendations(parquet, recommend(3))).toBe(1500);
+    const rows = await duckdb(`FROM '${parquet.replace("'", "''")}'`);
+    expect(rows).toEqual(
+      expected.flatMap(({ user, items }) => items.map(({ id, score }, at) => [user, at + 1, id, score])),
+    );
+    async function* none() {}
+    expect(await writeRecommendations(parquet, none())).toBe(0);
+    expect(await duckdb(`SELECT count(*)::INT FROM '${parquet.replace("'", "''")}'`)).toEqual([[0]]);
+    expect(readdirSync(folder).sort()).toEqual(['a', "it's.parquet"]);
+  });
+
+  test('after a failure, what was there before is there', async () => {
+    const folder = temporaryFolder();
+    async function* failing() {
+      yield* recommend(2);
+      throw new RangeError('gone');
+    }
+    for (const name of ['out.ndjson', 'out.parquet', 'new.ndjson', 'new.parquet']) {
+      const path = join(folder, name);
+      if (name.startsWith('out')) writeFileSync(path, 'precious');
+      await expect(writeRecommendations(path, failing())).rejects.toThrow(new RangeError('gone'));
+    }
+    expect(readdirSync(folder).sort()).toEqual(['out.ndjson', 'out.parquet']);
+    expect(readFileSync(join(folder, 'out.parquet'), 'utf8')).toBe('precious');
+    expect(await failure('INVALID_ARGUMENT', () => writeRecommendations('out.csv', recommend(1)))).toMatch(
+      /^path is 'out\.csv'; allowed: a name in \.ndjson, \.jsonl or \.parquet$/,
+    );
+    for (const name of ['x.ndjson', 'x.parquet']) {
+      await failure('IO', () => writeRecommendations(join('/proc', name), recommend(1)));
+    }
+  });
+});

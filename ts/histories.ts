@@ -1,0 +1,231 @@
+/** Histories out of Parquet, CSV, JSON and SQL, and recommendations into files. */
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import type { DuckDBListValue, DuckDBValue } from '@duckdb/node-api';
+import { checkString, invalid, knownKeys } from './check.js';
+import {
+  checkSource,
+  checkType,
+  type DuckDBOptions,
+  ID_TYPES,
+  openDuckDB,
+  quoteName,
+  quoteText,
+  type Rows,
+  relation,
+  stream,
+  toError,
+} from './duckdb.js';
+import { guard, RecvaeError, toJson, toRecvaeError } from './errors.js';
+import { writeAll } from './files.js';
+import type { History } from './interactions.js';
+import type { UserRecommendation } from './models.js';
+import { native } from './native.js';
+
+/** Where histories come from: as for {@link Interactions.fromDuckDB}, without what decides which rows count. */
+export type HistoryOptions = Pick<DuckDBOptions, 'source' | 'sql' | 'database' | 'settings' | 'user' | 'item'>;
+
+/**
+ * Reads histories by way of DuckDB, one at a time. If the column of items holds lists, each row is a history, in the order
+ * of the rows. Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the
+ * disk if they are many. Ids may be null in no row. `sql` must be one statement.
+ *
+ * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for.
+ */
+export async function* readHistories(options: HistoryOptions): AsyncGenerator<History> {
+  knownKeys(options, ['source', 'sql', 'database', 'settings', 'user', 'item'], 'options');
+  checkSource(options);
+  const { source, sql, database, settings, ...names } = options;
+  const { user, item } = JSON.parse(guard(() => native.completeReadOptions(toJson(names))));
+  const { connection, duckdb, close } = await openDuckDB('readHistories', { database, settings });
+  try {
+    const from = await relation(connection, { source, sql });
+    const select = `SELECT ${quoteName(user)}, ${quoteName(item)} FROM ${from}`;
+    const shape = await connection.run(`${select} LIMIT 0`);
+    const items = shape.columnType(1);
+    const isList = items instanceof duckdb.DuckDBListType;
+    checkType(user, shape.columnType(0), ID_TYPES, duckdb.DuckDBTypeId);
+    checkType(item, isList ? items.valueType : items, ID_TYPES, duckdb.DuckDBTypeId);
+    const text = (column: string, type: string) => `CAST(${quoteName(column)} AS ${type})`;
+    const texts = `SELECT ${text(user, 'VARCHAR')}, ${text(item, isList ? 'VARCHAR[]' : 'VARCHAR')} FROM (${select})`;
+    if (isList) yield* listed(await stream(connection, texts));
+    else yield* grouped(await stream(connection, `${texts} ORDER BY 1, 2`));
+  } catch (thrown) {
+    throw toError(thrown);
+  } finally {
+    close();
+  }
+}
+
+/** Rows with the items of a user each. */
+async function* listed({ chunks }: Rows): AsyncGenerator<History> {
+  let row = 0;
+  for await (const chunk of chunks) {
+    const [users, lists] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
+    for (const [at, list] of lists.entries()) {
+      const items = (list as DuckDBListValue | null)?.items;
+      yield { user: idOf('user', users[at]!, row), items: (items ?? [null]).map((id) => idOf('item', id, row)) };
+      row += 1;
+    }
+  }
+}
+
+/** Rows with one item each; those of a user follow each other. */
+async function* grouped({ chunks }: Rows): AsyncGenerator<History> {
+  let row = 0;
+  let history: { user: string; items: string[] } | undefined;
+  for await (const chunk of chunks) {
+    const [users, items] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
+    for (const [at, name] of users.entries()) {
+      const [user, item] = [idOf('user', name, row), idOf('item', items[at]!, row)];
+      row += 1;
+      if (history?.user === user) {
+        history.items.push(item);
+        continue;
+      }
+      if (history) yield history;
+      history = { user, items: [item] };
+    }
+  }
+  if (history) yield history;
+}
+
+function idOf(name: string, id: DuckDBValue, row: number): string {
+  if (typeof id === 'string' && id !== '') return id;
+  const what = id === null ? 'null' : 'empty';
+  throw new RecvaeError('INVALID_DATA', `${name} in row ${row} (after sorting, if any) is ${what}; allowed: an id`);
+}
+
+/** A result as a line of NDJSON. */
+export function lineOf({ user, items, unknown }: UserRecommendation): string {
+  return `${JSON.stringify({
+    user,
+    items: items.map(({ id }) => id),
+    scores: items.map(({ score }) => score),
+    ...(unknown.length > 0 && { unknown }),
+  })}\n`;
+}
+
+/**
+ * Writes recommendations to a file, in bounded memory. The file appears when it is whole: it is written beside its place under
+ * another name, which is removed after a failure.
+ *
+ * `.ndjson` and `.jsonl`: one `{"user", "items", "scores", "unknown"}` per line, `unknown` only where there are such.
+ * `.parquet`, by way of DuckDB: one row per item with the columns `user`, `rank` (from 1), `item` and `score`; rows wait in
+ * DuckDB, on the disk where they are many (`settings.memory_limit`).
+ *
+ * @returns How many users there were.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name or without DuckDB, `IO` if the file cannot be written. What
+ * the iterable throws, it throws.
+ */
+export async function writeRecommendations(
+  path: string,
+  recommendations: AsyncIterable<UserRecommendation>,
+  settings: Record<string, string> = {},
+): Promise<number> {
+  const write = writerFor(path);
+  let users = 0;
+  let thrown: { error: unknown } | undefined;
+  async function* counted() {
+    try {
+      for await (const result of recommendations) {
+        yield result;
+        users += 1;
+      }
+    } catch (error) {
+      thrown = { error };
+      throw error;
+    }
+  }
+  try {
+    await writeAll([{ path, write: (temporary) => write(temporary, counted(), settings) }]);
+  } catch (error) {
+    throw thrown?.error === error ? error : toRecvaeError(error);
+  }
+  return users;
+}
+
+type Write = (
+  path: string,
+  results: AsyncIterable<UserRecommendation>,
+  settings: Record<string, string>,
+) => Promise<void>;
+
+/** What writes files of that name. */
+export function writerFor(path: string): Write {
+  checkString(path, 'path');
+  if (/\.(?:ndjson|jsonl)$/i.test(path)) return writeLines;
+  if (/\.parquet$/i.test(path)) return writeParquet;
+  throw invalid('path', path, 'a name in .ndjson, .jsonl or .parquet');
+}
+
+/** Characters that are written at once. */
+const PIECE = 1 << 16;
+
+async function writeLines(path: string, results: AsyncIterable<UserRecommendation>): Promise<void> {
+  const file = createWriteStream(path, { flags: 'wx' });
+  const done = finished(file);
+  done.catch(() => {}); // it is looked at below
+  try {
+    let text = '';
+    for await (const result of results) {
+      text += lineOf(result);
+      if (text.length < PIECE) continue;
+      // A full disk ends the file while it is waited for.
+      if (!file.write(text)) await Promise.race([once(file, 'drain'), done]);
+      text = '';
+    }
+    file.end(text);
+    await done;
+  } finally {
+    file.destroy();
+  }
+}
+
+/** DuckDB's own limit is most of the machine. */
+const MEMORY = '512MB';
+
+async function writeParquet(
+  path: string,
+  results: AsyncIterable<UserRecommendation>,
+  settings: Record<string, string>,
+): Promise<void> {
+  const { connection, duckdb, close } = await openDuckDB('Parquet', {
+    settings: { memory_limit: MEMORY, ...settings },
+  });
+  const { DuckDBDataChunk, VARCHAR, INTEGER, FLOAT } = duckdb;
+  const call = async <T>(work: () => Promise<T> | T) => {
+    try {
+      return await work();
+    } catch (thrown) {
+      throw toError(thrown);
+    }
+  };
+  try {
+    await call(() => connection.run('CREATE TABLE results ("user" VARCHAR, rank INTEGER, item VARCHAR, score FLOAT)'));
+    const appender = await connection.createAppender('results');
+    const size = duckdb.DuckDBVector.standardSize();
+    let columns: [string[], number[], string[], number[]] = [[], [], [], []];
+    const append = () => {
+      const chunk = DuckDBDataChunk.create([VARCHAR, INTEGER, VARCHAR, FLOAT], columns[0].length);
+      chunk.setColumns(columns);
+      appender.appendDataChunk(chunk);
+      columns = [[], [], [], []];
+    };
+    for await (const { user, items } of results) {
+      for (const [at, { id, score }] of items.entries()) {
+        const row = [user, at + 1, id, score] as const;
+        for (const [column, value] of row.entries()) (columns[column] as unknown[]).push(value);
+        if (columns[0].length === size) await call(append);
+      }
+    }
+    await call(async () => {
+      append();
+      appender.closeSync();
+      await connection.run(`COPY results TO ${quoteText(path)} (FORMAT parquet)`);
+    });
+  } finally {
+    close();
+  }
+}
