@@ -93,10 +93,8 @@ pub fn product_seconds(n: usize, times: usize) -> Vec<f64> {
 }
 
 /// The Gram matrix of EASE^R, shape `(n_items, n_items)`, half filled.
-///
-/// # Errors
-/// `INVALID_DATA` if there is not enough memory.
-pub fn gram(x: &Csr) -> Result<impl DerefMut<Target = [f32]>> {
+#[must_use]
+pub fn gram(x: &Csr) -> impl DerefMut<Target = [f32]> {
     crate::linalg::gram(x)
 }
 

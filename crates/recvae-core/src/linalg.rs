@@ -14,7 +14,6 @@ use faer::{Accum, MatMut, Par, unzip, zip};
 use rayon::prelude::*;
 
 use crate::csr::Csr;
-use crate::error::Result;
 use crate::numbers::Numbers;
 use crate::real::Real;
 
@@ -24,12 +23,9 @@ use crate::real::Real;
 /// Item by item, the histories of the item's users are counted into one row, which stays in the cache. Items are cut into
 /// stretches of equal work, however unequal their popularity. Within a stretch they come in ascending order, so a place in
 /// each user's history that only moves on tells where the items begin that are still to be counted.
-///
-/// # Errors
-/// `INVALID_DATA` if there is not enough memory.
-pub(crate) fn gram<T: Real>(x: &Csr) -> Result<Numbers<T>> {
+pub(crate) fn gram<T: Real>(x: &Csr) -> Numbers<T> {
     let (n, users_of) = (x.n_cols(), x.transpose());
-    let mut gram = Numbers::zeros(n * n)?;
+    let mut gram = Numbers::zeros(n * n);
     let mut stretches = vec![];
     let mut rest = &mut gram[..];
     for items in stretches_of_work(x, 4 * rayon::current_num_threads()) {
@@ -50,7 +46,7 @@ pub(crate) fn gram<T: Real>(x: &Csr) -> Result<Numbers<T>> {
             }
         }
     });
-    Ok(gram)
+    gram
 }
 
 /// Cuts the items of [`gram`] into at most `n` stretches with about as many pairs each.
@@ -86,7 +82,7 @@ fn stretches_of_work(x: &Csr, n: usize) -> Vec<Range<usize>> {
 ///
 /// # Errors
 /// The index of the first pivot that is not a positive finite number.
-pub(crate) fn invert_positive_definite<T: Real>(matrix: &mut [T], n: usize) -> std::result::Result<(), usize> {
+pub(crate) fn invert_positive_definite<T: Real>(matrix: &mut [T], n: usize) -> Result<(), usize> {
     fn lower<T: Real>(matrix: &mut [T], n: usize) -> MatMut<'_, T> {
         MatMut::from_column_major_slice_mut(matrix, n, n)
     }
@@ -110,7 +106,7 @@ fn half(n: usize) -> usize {
 }
 
 /// Lower triangular `L` with `L L' = A`, over the lower triangle of `A`.
-fn factor<T: Real>(a: MatMut<'_, T>) -> std::result::Result<(), usize> {
+fn factor<T: Real>(a: MatMut<'_, T>) -> Result<(), usize> {
     let (n, par) = (a.nrows(), Par::rayon(0));
     if n <= BLOCK {
         let params = Default::default();
@@ -211,7 +207,7 @@ mod tests {
     #[test]
     fn gram_counts_pairs() {
         let x = Csr::from_rows([&[0u32, 2][..], &[0, 1, 2], &[1]], 3).unwrap();
-        assert_eq!(gram::<f64>(&x).unwrap()[..], [2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 0.0, 2.0]);
+        assert_eq!(gram::<f64>(&x)[..], [2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 0.0, 2.0]);
     }
 
     #[test]
@@ -235,7 +231,7 @@ mod tests {
         }
         for threads in [1, 3, 64] {
             assert!(
-                crate::Threads::new(Some(threads)).unwrap().install(|| gram::<f32>(&x).unwrap()[..] == expected),
+                crate::Threads::new(Some(threads)).unwrap().install(|| gram::<f32>(&x)[..] == expected),
                 "{threads}"
             );
         }

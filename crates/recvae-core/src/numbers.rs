@@ -2,13 +2,12 @@
 //!
 //! A matrix of items x items has hundreds of thousands of pages of 4 KiB. To take them one by one costs seconds, and a walk
 //! across rows misses the processor's table of pages at every step. Linux gives pages of 2 MiB to those who ask for them.
+//! And what is given back is the system's again at once, where an allocator would keep it for a while.
 
 use std::ops::{Deref, DerefMut};
 
 use bytemuck::Pod;
 use memmap2::MmapMut;
-
-use crate::error::{Error, Result};
 
 /// An array of fixed length.
 pub(crate) enum Numbers<T> {
@@ -18,24 +17,21 @@ pub(crate) enum Numbers<T> {
 }
 
 impl<T: Pod> Numbers<T> {
-    /// `n` zeros.
-    ///
-    /// # Errors
-    /// `INVALID_DATA` if the system does not grant the memory.
-    pub(crate) fn zeros(n: usize) -> Result<Self> {
+    /// `n` zeros. Whoever needs many asks [`check_memory`](crate::memory::check_memory) first.
+    pub(crate) fn zeros(n: usize) -> Self {
         /// Below, pages of 2 MiB waste more than they save.
-        const LEAST_BYTES: usize = 16 << 20;
+        const LEAST_BYTES: usize = 8 << 20;
         let bytes = n.saturating_mul(size_of::<T>());
-        if bytes < LEAST_BYTES {
-            return Ok(Self::Vec(vec![T::zeroed(); n]));
+        let pages = (bytes >= LEAST_BYTES).then(|| MmapMut::map_anon(bytes).ok()).flatten();
+        match pages {
+            Some(pages) => {
+                // A wish: without it everything works, slower.
+                #[cfg(target_os = "linux")]
+                let _ = pages.advise(memmap2::Advice::HugePage);
+                Self::Pages(pages)
+            }
+            None => Self::Vec(vec![T::zeroed(); n]),
         }
-        let pages = MmapMut::map_anon(bytes).map_err(|e| {
-            Error::invalid_data(format!("{:.1} GiB were not granted by the system: {e}", bytes as f64 / 2f64.powi(30)))
-        })?;
-        // A wish: without it everything works, slower.
-        #[cfg(target_os = "linux")]
-        let _ = pages.advise(memmap2::Advice::HugePage);
-        Ok(Self::Pages(pages))
     }
 }
 
@@ -72,18 +68,11 @@ mod tests {
     #[test]
     fn small_and_large_arrays_are_zeros_and_can_be_written() {
         for n in [0usize, 3, 5 << 20] {
-            let mut numbers = Numbers::<f32>::zeros(n).unwrap();
+            let mut numbers = Numbers::<f32>::zeros(n);
             assert_eq!(matches!(numbers, Numbers::Pages(_)), n > 1 << 20);
             assert!(numbers.len() == n && numbers.iter().all(|&number| number == 0.0));
             numbers.fill(1.5);
             assert_eq!(numbers.iter().map(|&number| f64::from(number)).sum::<f64>(), 1.5 * n as f64);
         }
-    }
-
-    #[test]
-    fn the_absurd_is_refused() {
-        let Err(error) = Numbers::<f64>::zeros(usize::MAX / 16) else { panic!("granted") };
-        assert_eq!(error.code(), "INVALID_DATA");
-        assert!(error.to_string().contains("GiB"), "{error}");
     }
 }

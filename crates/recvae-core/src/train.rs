@@ -20,6 +20,7 @@ use crate::nn::encoder::{Encoder, EncoderMemory};
 use crate::nn::network::{Loss, Memory, Network, Optimiser, Parameter, Update};
 use crate::nn::noise::Noise;
 use crate::nn::sample::{CompositePrior, Prior};
+use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::split::HeldOut;
 
@@ -83,7 +84,7 @@ impl KlWeight {
 
 /// Mean and log variance of every user, side by side: shape `(n_users, 2 latent)`.
 pub(crate) struct OldPosterior<T> {
-    rows: Vec<T>,
+    rows: Numbers<T>,
     /// Numbers of a row.
     width: usize,
 }
@@ -92,7 +93,7 @@ impl<T: Real> OldPosterior<T> {
     /// Asks an encoder for every user of `train`.
     pub(crate) fn of(encoder: &Encoder<T>, train: &Csr, latent_dim: usize, batch_size: usize) -> Self {
         let width = 2 * latent_dim;
-        let mut posterior = Self { rows: vec![T::ZERO; train.n_rows() * width], width };
+        let mut posterior = Self { rows: Numbers::zeros(train.n_rows() * width), width };
         posterior.renew(encoder, train, batch_size);
         posterior
     }

@@ -75,7 +75,7 @@ impl<T: Real> Ease<T> {
         }
         let matrix = size_of::<T>() as u64 * (n as u64).pow(2);
         check_memory(&format!("EASE^R on {n} items, a matrix of items x items,"), matrix)?;
-        let mut weights = gram::<T>(train)?;
+        let mut weights = gram::<T>(train);
         for item in 0..n {
             weights[item * (n + 1)] += T::of(options.lambda);
         }

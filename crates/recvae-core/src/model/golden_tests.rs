@@ -199,7 +199,6 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
     let golden = Golden::read("recvae_run");
     let x = golden.csr("x");
     let noise = Recorded { golden: &golden, mask_of_pass };
-    let old = old_encoder::<T>(&golden, "init.encoder_old.", x.n_cols());
     let options = RecVaeOptions {
         hidden_dim: HIDDEN,
         latent_dim: LATENT,
@@ -208,7 +207,9 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
         learning_rate,
         ..RecVaeOptions::default()
     };
-    let mut training = options.training(network(&golden, "init.", x.n_cols(), true), &old, &x, &noise);
+    let old = || old_encoder::<T>(&golden, "init.encoder_old.", x.n_cols());
+    let network = network(&golden, "init.", x.n_cols(), true);
+    let mut training = options.training(network, options.composite(old, &x), &x, &noise);
     let mut worst = 0f64;
     let mut step = 0;
     for epoch in ["epoch0.", "epoch1."] {

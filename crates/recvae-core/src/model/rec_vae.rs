@@ -146,24 +146,26 @@ impl RecVaeOptions {
         plan
     }
 
-    /// Everything that training starts from; `old_encoder` is asked for the first old posterior.
+    /// The first old posterior, for which `old_encoder` is asked if it is needed.
+    pub(super) fn composite<T: Real>(
+        &self,
+        old_encoder: impl FnOnce() -> Encoder<T>,
+        train: &Csr,
+    ) -> Option<Composite<T>> {
+        (self.prior == PriorKind::Composite).then(|| Composite {
+            old: OldPosterior::of(&old_encoder(), train, self.latent_dim, self.batch_size),
+            prior: CompositePrior { mixture_weights: self.mixture_weights, wide_log_variance: self.wide_log_variance },
+        })
+    }
+
+    /// Everything that training starts from.
     pub(super) fn training<'a, T: Real>(
         &self,
         network: Network<T>,
-        old_encoder: &Encoder<T>,
+        composite: Option<Composite<T>>,
         train: &'a Csr,
         noise: &'a dyn Noise<T>,
     ) -> Training<'a, T> {
-        let composite = match self.prior {
-            PriorKind::Standard => None,
-            PriorKind::Composite => Some(Composite {
-                old: OldPosterior::of(old_encoder, train, self.latent_dim, self.batch_size),
-                prior: CompositePrior {
-                    mixture_weights: self.mixture_weights,
-                    wide_log_variance: self.wide_log_variance,
-                },
-            }),
-        };
         Training {
             optimiser: Optimiser::new(&network, self.learning_rate),
             network,
@@ -197,11 +199,15 @@ pub(super) fn fit(
 /// A fresh network, ready to be trained.
 pub(crate) fn start<'a>(options: &RecVaeOptions, train: &'a Csr, noise: &'a Seeded) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
-    // Parameters and two moments each, the best parameters so far, and the first old encoder.
-    check_memory("RecVAE", 5 * 4 * architecture.n_parameters())?;
+    // Parameters and two moments each, and the best parameters so far; the old posteriors; the logits of a batch.
+    let posteriors = train.n_rows() as u64 * 2 * options.latent_dim as u64;
+    let logits = options.batch_size.min(train.n_rows()) as u64 * train.n_cols() as u64;
+    check_memory("RecVAE", 4 * (4 * architecture.n_parameters() + posteriors + logits))?;
+    // Before the network, so that what the old encoder took is there again for it.
+    let old_weights = || Init::new(options.seed, Purpose::OldWeights, Scheme::Torch);
+    let composite = options.composite(|| Encoder::new(architecture, &mut old_weights()), train);
     let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch));
-    let old = Encoder::new(architecture, &mut Init::new(options.seed, Purpose::OldWeights, Scheme::Torch));
-    Ok(options.training(network, &old, train, noise))
+    Ok(options.training(network, composite, train, noise))
 }
 
 pub(super) fn load(options: &RecVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

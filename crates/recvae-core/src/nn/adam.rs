@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::vectorised::vectorised;
 
@@ -41,15 +42,14 @@ vectorised! {
 }
 
 /// First and second moment of a group of parameters.
-#[derive(Clone)]
 pub(crate) struct Moments<T> {
-    pub(crate) first: Vec<T>,
-    pub(crate) second: Vec<T>,
+    pub(crate) first: Numbers<T>,
+    pub(crate) second: Numbers<T>,
 }
 
 impl<T: Real> Moments<T> {
     pub(crate) fn zeros(n: usize) -> Self {
-        Self { first: vec![T::ZERO; n], second: vec![T::ZERO; n] }
+        Self { first: Numbers::zeros(n), second: Numbers::zeros(n) }
     }
 
     pub(crate) fn step(&mut self, step: AdamStep<T>, parameters: &mut [T], gradient: &[T]) {

@@ -1,6 +1,7 @@
 //! Initial weights, each tensor from a stream of its own.
 
 use super::noise::{Purpose, stream};
+use crate::numbers::Numbers;
 use crate::random::Philox;
 use crate::real::Real;
 
@@ -39,34 +40,38 @@ impl Init {
         Philox::new(self.seed, stream(self.purpose, self.tensor))
     }
 
-    fn uniform<T: Real>(&mut self, n: usize, bound: f64) -> Vec<T> {
+    fn uniform<T: Real>(&mut self, out: &mut [T], bound: f64) {
         let random = self.next();
-        let numbers = (0..n.div_ceil(2) as u64).flat_map(|pair| random.uniforms(pair));
-        numbers.take(n).map(|number| T::of((2.0 * number - 1.0) * bound)).collect()
+        let numbers = (0u64..).flat_map(|pair| random.uniforms(pair));
+        out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::of((2.0 * number - 1.0) * bound));
     }
 
-    fn normal<T: Real>(&mut self, n: usize, deviation: f64, cut_off: f64) -> Vec<T> {
+    fn normal<T: Real>(&mut self, out: &mut [T], deviation: f64, cut_off: f64) {
         let random = self.next();
         let numbers = (0u64..).flat_map(|pair| random.normals(pair)).filter(|number| number.abs() <= cut_off);
-        numbers.take(n).map(|number| T::of(number * deviation)).collect()
+        out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::of(number * deviation));
     }
 
     /// Weights of a linear layer, in the order in which the caller keeps them.
-    pub(crate) fn weights<T: Real>(&mut self, inputs: usize, outputs: usize) -> Vec<T> {
+    pub(crate) fn weights<T: Real>(&mut self, inputs: usize, outputs: usize) -> Numbers<T> {
+        let mut weights = Numbers::zeros(inputs * outputs);
         match self.scheme {
-            Scheme::Zeros => vec![T::ZERO; inputs * outputs],
-            Scheme::Torch => self.uniform(inputs * outputs, (inputs as f64).sqrt().recip()),
-            Scheme::Xavier => self.normal(inputs * outputs, (2.0 / (inputs + outputs) as f64).sqrt(), f64::INFINITY),
+            Scheme::Zeros => {}
+            Scheme::Torch => self.uniform(&mut weights, (inputs as f64).sqrt().recip()),
+            Scheme::Xavier => self.normal(&mut weights, (2.0 / (inputs + outputs) as f64).sqrt(), f64::INFINITY),
         }
+        weights
     }
 
     /// Biases of a linear layer.
     pub(crate) fn biases<T: Real>(&mut self, inputs: usize, outputs: usize) -> Vec<T> {
+        let mut biases = vec![T::ZERO; outputs];
         match self.scheme {
-            Scheme::Zeros => vec![T::ZERO; outputs],
-            Scheme::Torch => self.uniform(outputs, (inputs as f64).sqrt().recip()),
-            Scheme::Xavier => self.normal(outputs, 0.001, 2.0),
+            Scheme::Zeros => {}
+            Scheme::Torch => self.uniform(&mut biases, (inputs as f64).sqrt().recip()),
+            Scheme::Xavier => self.normal(&mut biases, 0.001, 2.0),
         }
+        biases
     }
 }
 
@@ -77,12 +82,12 @@ mod tests {
     #[test]
     fn bounds_and_deviations() {
         let mut torch = Init::new(1, Purpose::Weights, Scheme::Torch);
-        let weights: Vec<f64> = torch.weights(100, 50);
+        let weights = torch.weights::<f64>(100, 50);
         assert_eq!(weights.len(), 5000);
         assert!(weights.iter().all(|w| w.abs() <= 0.1) && weights.iter().any(|w| w.abs() > 0.099));
-        assert_ne!(weights, torch.weights::<f64>(100, 50));
+        assert_ne!(weights[..], torch.weights::<f64>(100, 50)[..]);
         let mut xavier = Init::new(1, Purpose::Weights, Scheme::Xavier);
-        let weights: Vec<f64> = xavier.weights(150, 50);
+        let weights = xavier.weights::<f64>(150, 50);
         let deviation = (weights.iter().map(|w| w * w).sum::<f64>() / weights.len() as f64).sqrt();
         // The standard error of a deviation over 7,500 draws is .8 %.
         assert!((deviation - 0.1).abs() < 0.003, "{deviation}");

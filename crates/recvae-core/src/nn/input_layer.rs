@@ -10,17 +10,17 @@ use super::batch::{Batch, SparseInput};
 use super::init::Init;
 use super::matmul::column_sums;
 use super::scratch::Scratch;
+use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::vectorised::{add, scale, vectorised};
 
 /// Items whose rows one task updates.
 const ITEMS: usize = 64;
 
-#[derive(Clone)]
 pub(crate) struct InputLayer<T> {
     pub(crate) width: usize,
     /// Shape `(n_items, width)`.
-    pub(crate) weight: Vec<T>,
+    pub(crate) weight: Numbers<T>,
     pub(crate) bias: Vec<T>,
 }
 

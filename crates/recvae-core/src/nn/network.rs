@@ -207,9 +207,9 @@ impl<T: Real> Network<T> {
     pub(crate) fn import(&mut self, mut read: impl FnMut(&str, &[usize]) -> Result<Vec<T>>) -> Result<()> {
         let Architecture { n_items, hidden_dim, .. } = self.architecture;
         let width = self.decoder.output.width;
-        self.encoder.input.weight = read("encoder.input.weight", &[n_items, hidden_dim])?;
+        self.encoder.input.weight = read("encoder.input.weight", &[n_items, hidden_dim])?.into();
         self.encoder.input.bias = read("encoder.input.bias", &[hidden_dim])?;
-        self.decoder.output.weight = read("decoder.output.weight", &[n_items, width])?;
+        self.decoder.output.weight = read("decoder.output.weight", &[n_items, width])?.into();
         self.decoder.output.bias = read("decoder.output.bias", &[n_items])?;
         let mut fill = |part: &str, places: &Places, values: &mut [T]| {
             for (name, shape, place) in places.iter() {

@@ -22,6 +22,7 @@ use super::init::Init;
 use super::input_layer::sum_of_rows;
 use super::matmul::{matmul, matmul_add, par_matmul, rows, rows_mut};
 use super::scratch::Scratch;
+use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::vectorised::{add, add_scaled, scale, sum_of, vectorised};
 
@@ -32,11 +33,10 @@ const ITEMS: usize = 256;
 /// Groups of items, where there are enough of them: enough tasks for many threads.
 const GROUPS: usize = 8;
 
-#[derive(Clone)]
 pub(crate) struct OutputLayer<T> {
     pub(crate) width: usize,
     /// Shape `(n_items, width)`.
-    pub(crate) weight: Vec<T>,
+    pub(crate) weight: Numbers<T>,
     pub(crate) bias: Vec<T>,
 }
 

@@ -33,7 +33,7 @@ impl Places {
         let n = shape.iter().product();
         let from = values.len();
         match start {
-            Start::Weights => values.extend(init.weights::<T>(shape[1], shape[0])),
+            Start::Weights => values.extend_from_slice(&init.weights::<T>(shape[1], shape[0])),
             Start::Biases { inputs } => values.extend(init.biases::<T>(inputs, n)),
             Start::Ones => values.resize(from + n, T::ONE),
             Start::Zeros => values.resize(from + n, T::ZERO),
