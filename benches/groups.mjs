@@ -14,20 +14,20 @@ export const GROUPS = {
     data: made('ml-20m', 0.1),
     ours: ['steps', { model: 'recvae', steps: 15 }],
     peer: ['recvae.py', { steps: 6 }],
-    rounds: 5,
+    rounds: 3,
     quick: { scale: 0.02 },
   },
   'recvae-msd': {
     data: made('msd', 0.02),
     ours: ['steps', { model: 'recvae', steps: 12 }],
     peer: ['recvae.py', { steps: 5 }],
-    rounds: 5,
+    rounds: 3,
   },
   'recvae-ml1m': {
     data: { folder: ML_1M },
     ours: ['epochs', { model: 'recvae', epochs: 5 }],
     peer: ['recvae.py', { epochs: 3 }],
-    rounds: 5,
+    rounds: 3,
   },
   'recvae-full': {
     data: made('ml-20m', 1),
@@ -40,7 +40,7 @@ export const GROUPS = {
     data: made('ml-20m', 0.1),
     ours: ['steps', { model: 'mult-vae', steps: 15 }],
     peer: ['mult_vae.py', { steps: 6 }],
-    rounds: 5,
+    rounds: 3,
     quick: { scale: 0.02 },
   },
   ease: {
@@ -49,14 +49,14 @@ export const GROUPS = {
     peerData: made('ml-20m', 0.1),
     ours: ['ease', { repeats: 3 }],
     peer: ['ease.py', {}],
-    rounds: 3,
+    rounds: 2,
     quick: { scale: 0.02, items: 3000 },
   },
   'topk-recvae': {
     data: made('ml-20m', 0.1, { users: 10_000 }),
     ours: ['top-k', { model: 'recvae' }],
     peer: ['top_k.py', { model: 'recvae', seconds: 10 }],
-    rounds: 5,
+    rounds: 3,
     quick: { scale: 0.02, users: 1000 },
   },
   'topk-ease': {
@@ -70,7 +70,7 @@ export const GROUPS = {
   'read-csv': {
     data: { csv: made('ml-20m', 1) },
     ours: ['read-csv', { repeats: 1 }],
-    rounds: 5,
+    rounds: 3,
     quick: { csv: made('ml-20m', 0.02) },
   },
 };

@@ -11,9 +11,6 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use recvae_core::bench::{Adam, DenseEncoder, ItemLayers, gram, invert};
 use recvae_core::{Csr, Like, Stream, SynthOptions, Threads, synth, top_k};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 static POOL: LazyLock<Threads> = LazyLock::new(|| Threads::new(Some(2)).expect("the system can start two threads"));
 
 /// Batches of a training step, with the reason for each.

@@ -18,10 +18,6 @@ use serde_json::{Value, json};
 use data::{interactions, matrix};
 use memory::Memory;
 
-/// As in the binding: this measures what users get.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Side of the square product that stands for what the machine can do.
 const PRODUCT: usize = 4096;
 

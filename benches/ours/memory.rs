@@ -22,12 +22,8 @@ impl Memory {
         status("VmRSS:").map(Self)
     }
 
-    /// From here on the peak counts anew, and what the allocator kept of freed memory is given back, so that making the data
-    /// does not count.
-    #[expect(unsafe_code, reason = "mimalloc's only way to be asked")]
+    /// From here on the peak counts anew, so that making the data does not count.
     pub(crate) fn forget_peak() -> Outcome<()> {
-        // SAFETY: it touches freed memory of this program alone, whose allocator mimalloc is.
-        unsafe { libmimalloc_sys::mi_collect(true) };
         Ok(fs::write("/proc/self/clear_refs", "5")?)
     }
 

@@ -35,6 +35,12 @@ impl<T: Pod> Numbers<T> {
     }
 }
 
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Self::Vec(vec![])
+    }
+}
+
 impl<T> From<Vec<T>> for Numbers<T> {
     fn from(values: Vec<T>) -> Self {
         Self::Vec(values)

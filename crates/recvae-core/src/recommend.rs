@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::scorer::Scorer;
 use crate::vectorised::vectorised;
@@ -132,7 +133,7 @@ pub(crate) fn for_each_user<R: Send>(
     each: impl Fn(usize, &[f32]) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
     let n_items = model.n_items();
-    let mut scores = vec![0f32; BLOCK.min(histories.len()) * n_items];
+    let mut scores = Numbers::zeros(BLOCK.min(histories.len()) * n_items);
     let mut results = Vec::with_capacity(histories.len());
     for (block, histories) in histories.chunks(BLOCK).enumerate() {
         let scores = &mut scores[..histories.len() * n_items];

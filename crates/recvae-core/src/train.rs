@@ -91,19 +91,24 @@ pub(crate) struct OldPosterior<T> {
 
 impl<T: Real> OldPosterior<T> {
     /// Asks an encoder for every user of `train`.
-    pub(crate) fn of(encoder: &Encoder<T>, train: &Csr, latent_dim: usize, batch_size: usize) -> Self {
+    pub(crate) fn of(
+        encoder: &Encoder<T>,
+        train: &Csr,
+        latent_dim: usize,
+        batch_size: usize,
+        memory: &mut EncoderMemory<T>,
+    ) -> Self {
         let width = 2 * latent_dim;
         let mut posterior = Self { rows: Numbers::zeros(train.n_rows() * width), width };
-        posterior.renew(encoder, train, batch_size);
+        posterior.renew(encoder, train, batch_size, memory);
         posterior
     }
 
-    fn renew(&mut self, encoder: &Encoder<T>, train: &Csr, batch_size: usize) {
-        let mut memory = EncoderMemory::default();
+    fn renew(&mut self, encoder: &Encoder<T>, train: &Csr, batch_size: usize, memory: &mut EncoderMemory<T>) {
         for (batch, rows) in self.rows.chunks_mut(batch_size * self.width).enumerate() {
             let first = batch * batch_size;
             let users = first..first + rows.len() / self.width;
-            encoder.forward(&SparseInput::clean(users.map(|user| train.row(user))), &mut memory);
+            encoder.forward(&SparseInput::clean(users.map(|user| train.row(user))), memory);
             rows.copy_from_slice(&memory.posterior);
         }
     }
@@ -149,7 +154,7 @@ impl<T: Real> Training<'_, T> {
         let Self { network, optimiser, train, noise, composite, kl_weight, batch_size, passes, steps, memory } = self;
         let Pass::Train { update, dropout, renew } = pass else {
             if let Some(composite) = composite {
-                composite.old.renew(&network.encoder, train, *batch_size);
+                composite.old.renew(&network.encoder, train, *batch_size, &mut memory.encoder);
             }
             return Ok(None);
         };

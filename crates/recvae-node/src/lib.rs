@@ -14,6 +14,8 @@ pub mod model;
 pub mod synth;
 mod work;
 
-/// musl's and Windows' own allocators are slow when many threads allocate; in the core, programs choose for themselves.
+/// musl's and Windows' own allocators are slow when many threads allocate. glibc's is not, and gives back more: training
+/// RecVAE takes 50 MiB less with it.
+#[cfg(any(target_env = "musl", windows))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -209,7 +209,9 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
     };
     let old = || old_encoder::<T>(&golden, "init.encoder_old.", x.n_cols());
     let network = network(&golden, "init.", x.n_cols(), true);
-    let mut training = options.training(network, options.composite(old, &x), &x, &noise);
+    let mut memory = Memory::default();
+    let composite = options.composite(old, &x, &mut memory);
+    let mut training = options.training(network, composite, memory, &x, &noise);
     let mut worst = 0f64;
     let mut step = 0;
     for epoch in ["epoch0.", "epoch1."] {

@@ -151,9 +151,10 @@ impl RecVaeOptions {
         &self,
         old_encoder: impl FnOnce() -> Encoder<T>,
         train: &Csr,
+        memory: &mut Memory<T>,
     ) -> Option<Composite<T>> {
         (self.prior == PriorKind::Composite).then(|| Composite {
-            old: OldPosterior::of(&old_encoder(), train, self.latent_dim, self.batch_size),
+            old: OldPosterior::of(&old_encoder(), train, self.latent_dim, self.batch_size, &mut memory.encoder),
             prior: CompositePrior { mixture_weights: self.mixture_weights, wide_log_variance: self.wide_log_variance },
         })
     }
@@ -163,6 +164,7 @@ impl RecVaeOptions {
         &self,
         network: Network<T>,
         composite: Option<Composite<T>>,
+        memory: Memory<T>,
         train: &'a Csr,
         noise: &'a dyn Noise<T>,
     ) -> Training<'a, T> {
@@ -179,7 +181,7 @@ impl RecVaeOptions {
             batch_size: self.batch_size,
             passes: 0,
             steps: 0,
-            memory: Memory::default(),
+            memory,
         }
     }
 }
@@ -205,9 +207,10 @@ pub(crate) fn start<'a>(options: &RecVaeOptions, train: &'a Csr, noise: &'a Seed
     check_memory("RecVAE", 4 * (4 * architecture.n_parameters() + posteriors + logits))?;
     // Before the network, so that what the old encoder took is there again for it.
     let old_weights = || Init::new(options.seed, Purpose::OldWeights, Scheme::Torch);
-    let composite = options.composite(|| Encoder::new(architecture, &mut old_weights()), train);
+    let mut memory = Memory::default();
+    let composite = options.composite(|| Encoder::new(architecture, &mut old_weights()), train, &mut memory);
     let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch));
-    Ok(options.training(network, composite, train, noise))
+    Ok(options.training(network, composite, memory, train, noise))
 }
 
 pub(super) fn load(options: &RecVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

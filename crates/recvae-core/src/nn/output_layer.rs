@@ -52,6 +52,9 @@ pub(crate) struct LogLikelihood<T> {
     log_sum: Vec<T>,
     /// Per tile of users all groups.
     tiles: Vec<Tile<T>>,
+    /// Per tile of users, per group, per block the logits `(users, items)`: the largest thing that a step keeps, if the
+    /// weights are to be updated.
+    logits: Numbers<T>,
     scratch: Scratch<T>,
 }
 
@@ -64,8 +67,6 @@ struct Tile<T> {
     own: Vec<T>,
     /// Sum of exponentials times rows of W.
     weighted: Vec<T>,
-    /// Blocks of logits, each `(users, items)`: all of the group, or the one at work.
-    logits: Vec<T>,
 }
 
 /// What is wanted besides the value.
@@ -94,26 +95,48 @@ impl<T: Real> OutputLayer<T> {
         let (width, group) = (self.width, self.group());
         let n_groups = self.n_items().div_ceil(group);
         out.tiles.resize_with(histories.len().div_ceil(USERS) * n_groups, Tile::default);
-        let scratch = &out.scratch;
-        out.tiles.par_iter_mut().enumerate().for_each(|(task, tile)| {
-            let first_user = task / n_groups * USERS;
-            let histories = &histories[first_user..(first_user + USERS).min(histories.len())];
-            let hidden = &hidden[first_user * width..][..histories.len() * width];
-            let first_item = task % n_groups * group;
-            let items = first_item..(first_item + group).min(self.n_items());
-            self.fill(tile, hidden, histories, items, want, scratch);
-        });
+        let n_logits = histories.len() * self.n_items();
+        if want.weight_gradient && out.logits.len() < n_logits {
+            out.logits = Numbers::zeros(n_logits);
+        }
+        let LogLikelihood { tiles, logits, scratch, .. } = out;
+        let users = histories.par_chunks(USERS).zip(hidden.par_chunks(USERS * width));
+        let groups = |tiles: &mut [Tile<T>], histories: &[&[u32]], hidden: &[T], logits: Option<&mut [T]>| {
+            let fill = |(number, (tile, logits)): (usize, (&mut Tile<T>, Option<&mut [T]>))| {
+                let items = number * group..((number + 1) * group).min(self.n_items());
+                self.fill(tile, hidden, histories, items, want.hidden_gradient, logits, scratch);
+            };
+            let tiles = tiles.par_iter_mut();
+            match logits {
+                Some(logits) => {
+                    let logits = logits.par_chunks_mut(histories.len() * group).map(Some);
+                    tiles.zip(logits).enumerate().for_each(fill);
+                }
+                None => tiles.map(|tile| (tile, None)).enumerate().for_each(fill),
+            }
+        };
+        let tiles = tiles.par_chunks_mut(n_groups).zip(users);
+        if want.weight_gradient {
+            let logits = logits[..n_logits].par_chunks_mut(USERS * self.n_items());
+            tiles.zip(logits).for_each(|((tiles, (histories, hidden)), logits)| {
+                groups(tiles, histories, hidden, Some(logits));
+            });
+        } else {
+            tiles.for_each(|(tiles, (histories, hidden))| groups(tiles, histories, hidden, None));
+        }
         self.put_together(histories, n_groups, want, out);
     }
 
-    /// Walks over the items of a tile.
+    /// Walks over the items of a tile; `kept` is where the logits stay, if they do.
+    #[allow(clippy::too_many_arguments)]
     fn fill(
         &self,
         tile: &mut Tile<T>,
         hidden: &[T],
         histories: &[&[u32]],
         items: Range<usize>,
-        want: Want,
+        hidden_gradient: bool,
+        mut kept: Option<&mut [T]>,
         scratch: &Scratch<T>,
     ) {
         let (width, users) = (self.width, histories.len());
@@ -124,16 +147,16 @@ impl<T: Real> OutputLayer<T> {
             sums.resize(users, start);
         }
         tile.weighted.clear();
-        tile.weighted.resize(if want.hidden_gradient { users * width } else { 0 }, T::ZERO);
-        let kept = if want.weight_gradient { items.len() } else { ITEMS.min(items.len()) };
-        tile.logits.resize(users * kept, T::ZERO);
-        let mut scratch = scratch.take(if want.weight_gradient && want.hidden_gradient { users * ITEMS } else { 0 });
+        tile.weighted.resize(if hidden_gradient { users * width } else { 0 }, T::ZERO);
+        let mut scratch = scratch.take(if kept.is_none() || hidden_gradient { users * ITEMS } else { 0 });
         for first in items.clone().step_by(ITEMS) {
             let n = ITEMS.min(items.end - first);
             let weight = rows(&self.weight[first * width..(first + n) * width], width);
             let bias = &self.bias[first..first + n];
-            let offset = if want.weight_gradient { users * (first - items.start) } else { 0 };
-            let logits = &mut tile.logits[offset..offset + users * n];
+            let (logits, mut other) = match &mut kept {
+                Some(kept) => (&mut kept[users * (first - items.start)..][..users * n], Some(&mut scratch[..])),
+                None => (&mut scratch[..users * n], None),
+            };
             matmul(rows_mut(logits, n), rows(hidden, width), weight.transpose());
             for (user, logits) in logits.chunks_exact_mut(n).enumerate() {
                 let maximum = add_and_maximum(logits, bias, tile.maximum[user]);
@@ -141,20 +164,18 @@ impl<T: Real> OutputLayer<T> {
                 tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
                 let rescale = (tile.maximum[user] - maximum).e_to();
                 tile.maximum[user] = maximum;
-                let sum = if !want.hidden_gradient {
-                    sum_of_exponentials(logits, maximum)
-                } else if want.weight_gradient {
-                    exponentials(logits, maximum, &mut scratch[user * n..][..n])
-                } else {
-                    exponentials_in_place(logits, maximum)
+                let sum = match &mut other {
+                    _ if !hidden_gradient => sum_of_exponentials(logits, maximum),
+                    Some(other) => exponentials(logits, maximum, &mut other[user * n..][..n]),
+                    None => exponentials_in_place(logits, maximum),
                 };
                 tile.sum[user] = tile.sum[user] * rescale + sum;
-                if want.hidden_gradient && rescale != T::ONE {
+                if hidden_gradient && rescale != T::ONE {
                     scale(&mut tile.weighted[user * width..][..width], rescale);
                 }
             }
-            if want.hidden_gradient {
-                let exponentials = if want.weight_gradient { &scratch[..users * n] } else { &*logits };
+            if hidden_gradient {
+                let exponentials = other.map_or(&*logits, |other| &other[..users * n]);
                 matmul_add(rows_mut(&mut tile.weighted, width), rows(exponentials, n), weight);
             }
         }
@@ -204,7 +225,7 @@ impl<T: Real> OutputLayer<T> {
         moments: &mut OutputMoments<T>,
         step: AdamStep<T>,
     ) {
-        let (chunk, group) = (ITEMS * self.width, self.group());
+        let (chunk, n_items) = (ITEMS * self.width, self.n_items());
         let targets = self
             .weight
             .par_chunks_mut(chunk)
@@ -213,7 +234,7 @@ impl<T: Real> OutputLayer<T> {
             .zip(self.bias.par_chunks_mut(ITEMS))
             .zip(moments.bias.first.par_chunks_mut(ITEMS))
             .zip(moments.bias.second.par_chunks_mut(ITEMS));
-        let batch = Batch { hidden, histories, found, group, width: self.width };
+        let batch = Batch { hidden, histories, found, n_items, width: self.width };
         batch.for_each_gradient(targets, |(((((w, wm), wv), b), bm), bv), weight_gradient, bias_gradient| {
             update(step, w, weight_gradient, wm, wv);
             update(step, b, bias_gradient, bm, bv);
@@ -224,7 +245,7 @@ impl<T: Real> OutputLayer<T> {
     #[cfg(test)]
     pub(crate) fn gradients(&self, hidden: &[T], histories: &[&[u32]], found: &LogLikelihood<T>) -> (Vec<T>, Vec<T>) {
         let (mut weight, mut bias) = (vec![T::ZERO; self.weight.len()], vec![T::ZERO; self.bias.len()]);
-        let batch = Batch { hidden, histories, found, group: self.group(), width: self.width };
+        let batch = Batch { hidden, histories, found, n_items: self.n_items(), width: self.width };
         let targets = weight.par_chunks_mut(ITEMS * self.width).zip(bias.par_chunks_mut(ITEMS));
         batch.for_each_gradient(targets, |(weight, bias), weight_gradient, bias_gradient| {
             weight.copy_from_slice(weight_gradient);
@@ -249,7 +270,7 @@ struct Batch<'a, T> {
     hidden: &'a [T],
     histories: &'a [&'a [u32]],
     found: &'a LogLikelihood<T>,
-    group: usize,
+    n_items: usize,
     width: usize,
 }
 
@@ -260,21 +281,19 @@ impl<T: Real> Batch<'_, T> {
         targets: impl IndexedParallelIterator<Item = C>,
         each: impl Fn(C, &[T], &[T]) + Sync,
     ) {
-        let Self { hidden, histories, found, group, width } = *self;
-        let n_groups = found.tiles.len() / histories.len().div_ceil(USERS);
+        let Self { hidden, histories, found, n_items, width } = *self;
         let share_of_user = T::of(1.0 / histories.len() as f64);
         let buffer = || found.scratch.take((USERS + width + 1) * ITEMS);
         targets.enumerate().for_each_init(buffer, |buffer, (block, target)| {
             let (gradient, sums) = buffer.split_at_mut(USERS * ITEMS);
             let (weight_gradient, bias_gradient) = sums.split_at_mut(width * ITEMS);
             let first = block * ITEMS;
-            let (group_index, offset) = (first / group, first % group);
             let mut n = 0;
             for (tile, (histories, hidden)) in histories.chunks(USERS).zip(hidden.chunks(USERS * width)).enumerate() {
-                let logits = &found.tiles[tile * n_groups + group_index].logits;
                 let users = histories.len();
-                n = ITEMS.min(logits.len() / users - offset);
-                let logits = &logits[users * offset..][..users * n];
+                n = ITEMS.min(n_items - first);
+                // Of the tiles before this one all users, of the groups and blocks before this one all items.
+                let logits = &found.logits[tile * USERS * n_items + users * first..][..users * n];
                 let gradient = &mut gradient[..users * n];
                 let (weight_gradient, bias_gradient) = (&mut weight_gradient[..n * width], &mut bias_gradient[..n]);
                 if tile == 0 {
