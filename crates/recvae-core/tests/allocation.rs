@@ -33,8 +33,7 @@ static ALLOCATOR: Counting = Counting;
 /// Bytes allocated in the last epoch of four.
 fn bytes_of_an_epoch(kind: ModelKind, n_users: usize) -> u64 {
     let mut random = Stream::new(1, 0);
-    let rows: Vec<Vec<u32>> =
-        (0..n_users).map(|_| (0..2000).filter(|_| random.below(40) == 0).collect()).collect();
+    let rows: Vec<Vec<u32>> = (0..n_users).map(|_| (0..2000).filter(|_| random.below(40) == 0).collect()).collect();
     let train = Csr::from_rows(&rows, 2000).unwrap();
     let ends = Mutex::new(vec![]);
     let on_progress = |_: &_| ends.lock().unwrap().push(ALLOCATED.load(Ordering::Relaxed));
