@@ -1,5 +1,7 @@
 //! Steps of training reuse their memory: what an epoch allocates does not grow with its steps.
 
+#![allow(clippy::unwrap_used)]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
