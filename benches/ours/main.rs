@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use recvae_core::{
-    Model, ModelKind, ReadOptions, Recommender, Result, TensorSource, Threads, Thresholds, bench, read_interactions,
-    recommend,
+    FitRun, Model, ModelKind, ReadOptions, Recommender, Result, TensorSource, Threads, Thresholds, bench,
+    read_interactions, recommend,
 };
 use serde_json::{Value, json};
 
@@ -131,7 +131,7 @@ fn epochs(mut options: Options) -> Outcome<Value> {
     let (n, warm_up) = (options.number("epochs", 3)?, options.number("warm-up", 1)?);
     let data = matrix(&mut options)?;
     options.end()?;
-    let fit = kind.fit(&json!({ "epochs": n + warm_up }), &data, None, &|_| ())?;
+    let fit = kind.fit(&json!({ "epochs": n + warm_up }), &data, None, &FitRun::default())?;
     let ends: Vec<f64> = std::iter::once(0.0).chain(fit.epochs.iter().map(|epoch| epoch.seconds)).collect();
     let seconds: Vec<f64> = ends.windows(2).skip(warm_up).map(|pair| pair[1] - pair[0]).collect();
     Ok(json!({ "seconds": seconds, "data": shape(&data) }))
@@ -145,7 +145,7 @@ fn ease(mut options: Options) -> Outcome<Value> {
     options.end()?;
     Memory::forget_peak()?;
     let clock = Instant::now();
-    let fit = ModelKind::Ease.fit(&json!({}), &data, None, &|_| ())?;
+    let fit = ModelKind::Ease.fit(&json!({}), &data, None, &FitRun::default())?;
     let seconds = clock.elapsed().as_secs_f64();
     let memory = start.grown(&data)?;
     drop(fit);

@@ -50,6 +50,11 @@ pub enum Error {
     #[error("{0}")]
     Numerical(String),
 
+    // ---- the caller's wish ----
+    /// The call was asked to stop, see [`crate::Cancel`].
+    #[error("cancelled")]
+    Cancelled,
+
     // ---- wrapped ----
     /// The operating system refused a file operation.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -67,8 +72,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The group of this error: `INVALID_ARGUMENT`, `INVALID_DATA`, `INVALID_MODEL_FILE`, `NUMERICAL`, `IO` or
-    /// `INTERNAL`.
+    /// The group of this error: `INVALID_ARGUMENT`, `INVALID_DATA`, `INVALID_MODEL_FILE`, `NUMERICAL`,
+    /// `CANCELLED`, `IO` or `INTERNAL`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -76,6 +81,7 @@ impl Error {
             Self::InvalidData { .. } => "INVALID_DATA",
             Self::InvalidModelFile { .. } => "INVALID_MODEL_FILE",
             Self::Numerical(_) => "NUMERICAL",
+            Self::Cancelled => "CANCELLED",
             Self::Io { .. } => "IO",
             Self::Internal(_) => "INTERNAL",
         }

@@ -14,6 +14,7 @@
 //! [`Threads`]. For the same seed, data and machine every result has the same bits for any number of threads.
 
 // foundations
+mod cancel;
 mod csr;
 mod error;
 mod ids;
@@ -59,6 +60,7 @@ mod test_support;
 
 pub use arrow::ArrowReader;
 pub use batches::{Batch, Batches, IdColumn, RowFilter};
+pub use cancel::Cancel;
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
 pub use error::{Error, Result};
@@ -80,4 +82,4 @@ pub use split::{HeldOut, Split, SplitOptions, split};
 pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
 pub use synth::{Like, SynthOptions, SynthProgress, synth, write_synth};
 pub use threads::Threads;
-pub use train::{OnProgress, Progress};
+pub use train::{FitRun, OnProgress, Progress};

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::options::{OptionInfo, Options};
 use crate::scorer::Scorer;
 use crate::split::HeldOut;
-use crate::train::{OnProgress, Progress};
+use crate::train::{FitRun, Progress};
 
 #[cfg(test)]
 mod candle_tests;
@@ -124,19 +124,19 @@ macro_rules! kinds {
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options, `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if the
-            /// arithmetic fails.
+            /// arithmetic fails, `CANCELLED` if `run` was.
             pub fn fit(
                 self,
                 options: &Value,
                 train: &Csr,
                 validation: Option<&HeldOut>,
-                on_progress: OnProgress<'_>,
+                run: &FitRun<'_>,
             ) -> Result<Fit> {
                 match self {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;
                         check_train(train, validation)?;
-                        $module::fit(&options, train, validation, on_progress)
+                        $module::fit(&options, train, validation, run)
                     })+
                 }
             }

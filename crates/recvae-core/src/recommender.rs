@@ -137,6 +137,7 @@ impl Recommender {
 mod tests {
     use super::*;
     use crate::model::ModelKind;
+    use crate::train::FitRun;
     use serde_json::json;
 
     fn train() -> Csr {
@@ -144,7 +145,7 @@ mod tests {
     }
 
     fn recommender(kind: ModelKind) -> Recommender {
-        let fit = kind.fit(&json!({}), &train(), None, &|_| {}).unwrap();
+        let fit = kind.fit(&json!({}), &train(), None, &FitRun::default()).unwrap();
         Recommender::new(fit.model, ["a", "b", "ç", ""].into_iter().collect(), json!({"seed": 3})).unwrap()
     }
 

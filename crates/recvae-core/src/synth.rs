@@ -248,6 +248,7 @@ mod tests {
     use crate::evaluate::{Metric, evaluate};
     use crate::model::ModelKind;
     use crate::split::{SplitOptions, split};
+    use crate::train::FitRun;
 
     /// `ml-20m` with fewer of everything, so that EASE^R takes a second. The head of the popularity is flatter, since a list
     /// of 100 is a twentieth of so few items and would hold most of it.
@@ -267,7 +268,7 @@ mod tests {
         let data = generate(&small()).unwrap();
         let parts = split(&data, &SplitOptions::default()).unwrap();
         let ndcg = |kind: ModelKind| {
-            let fit = kind.fit(&serde_json::json!({}), parts.train.matrix(), None, &|_| ()).unwrap();
+            let fit = kind.fit(&serde_json::json!({}), parts.train.matrix(), None, &FitRun::default()).unwrap();
             evaluate(&*fit.model, &parts.test, &[Metric::Ndcg(100)]).unwrap().metrics[0].mean
         };
         let (popularity, ease) = (ndcg(ModelKind::Popularity), ndcg(ModelKind::Ease));

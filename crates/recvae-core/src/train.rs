@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
@@ -45,6 +46,21 @@ pub struct Progress {
 
 /// Called at the end of each epoch, from the thread that trains.
 pub type OnProgress<'a> = &'a (dyn Fn(&Progress) + Sync);
+
+/// How a fit runs, as opposed to what it computes.
+#[derive(Clone)]
+pub struct FitRun<'a> {
+    /// Hears of every epoch.
+    pub on_progress: OnProgress<'a>,
+    /// Stops it.
+    pub cancel: Cancel,
+}
+
+impl Default for FitRun<'_> {
+    fn default() -> Self {
+        Self { on_progress: &|_| {}, cancel: Cancel::default() }
+    }
+}
 
 /// What happens in an epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -264,7 +280,7 @@ impl Training<'_, f32> {
         plan: &[Pass],
         schedule: Schedule,
         validation: Option<&HeldOut>,
-        on_progress: OnProgress<'_>,
+        run: &FitRun<'_>,
     ) -> Result<(Network<f32>, Vec<Progress>)> {
         let start = Instant::now();
         let mut record: Vec<Progress> = vec![];
@@ -273,7 +289,7 @@ impl Training<'_, f32> {
             let mut last = Loss::default();
             let (mut kl, mut kl_passes) = (0.0, 0u32);
             for &pass in plan {
-                let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
+                let loss = self.pass(pass, |_| run.cancel.check()).map_err(|e| match e {
                     Error::Numerical(text) => Error::Numerical(format!(
                         "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
                          larger KL weight (gamma or beta)"
@@ -308,7 +324,7 @@ impl Training<'_, f32> {
                 best: is_best,
                 seconds: start.elapsed().as_secs_f64(),
             });
-            on_progress(&record[record.len() - 1]);
+            (run.on_progress)(&record[record.len() - 1]);
             let waited = |best: &Best| epoch.saturating_sub(best.epoch.max(schedule.warm_up));
             if best.as_ref().is_some_and(|best| waited(best) >= schedule.patience) {
                 break;

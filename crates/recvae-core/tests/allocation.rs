@@ -6,7 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use recvae_core::{Csr, ModelKind, Stream};
+use recvae_core::{Csr, FitRun, ModelKind, Stream};
 use serde_json::json;
 
 /// The system's allocator, counting bytes.
@@ -40,7 +40,7 @@ fn bytes_of_an_epoch(kind: ModelKind, n_users: usize) -> u64 {
     let ends = Mutex::new(vec![]);
     let on_progress = |_: &_| ends.lock().unwrap().push(ALLOCATED.load(Ordering::Relaxed));
     let options = json!({ "epochs": 4, "hiddenDim": 100, "latentDim": 50, "batchSize": 100 });
-    kind.fit(&options, &train, None, &on_progress).unwrap();
+    kind.fit(&options, &train, None, &FitRun { on_progress: &on_progress, ..FitRun::default() }).unwrap();
     let ends = ends.into_inner().unwrap();
     ends[3] - ends[2]
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use recvae_core::{Csr, HeldOut, Ids, Metric, Model, ModelKind, Recommender, Result, Threads, evaluate, recommend};
+use recvae_core::{
+    Csr, FitRun, HeldOut, Ids, Metric, Model, ModelKind, Progress, Recommender, Result, Threads, evaluate, recommend,
+};
 use serde_json::{Value, json};
 
 /// Users of two tastes: items 0..20 or 20..40, each user with most of one half. Whoever has some items of a half should be
@@ -28,7 +30,7 @@ fn options(kind: ModelKind) -> Value {
 }
 
 fn fit(kind: ModelKind) -> Box<dyn Model> {
-    kind.fit(&options(kind), &two_tastes(200, 0), None, &|_| {}).unwrap().model
+    kind.fit(&options(kind), &two_tastes(200, 0), None, &FitRun::default()).unwrap().model
 }
 
 fn validation() -> HeldOut {
@@ -104,7 +106,7 @@ fn same_seed_same_bytes_another_seed_others() {
             options["epochs"] = 3.into();
         }
         Threads::new(Some(threads)).unwrap().install(|| -> Result<_> {
-            let model = kind.fit(&options, &two_tastes(200, 0), Some(&validation()), &|_| {})?.model;
+            let model = kind.fit(&options, &two_tastes(200, 0), Some(&validation()), &FitRun::default())?.model;
             let path = folder.path().join("model");
             Recommender::new(model, items.clone(), Value::Null)?.save(&path)?;
             Ok((std::fs::read(path).unwrap(), seeded))
@@ -125,11 +127,9 @@ fn the_best_epoch_on_validation_is_kept() {
         options["epochs"] = 12.into();
         options["learningRate"] = 0.05.into(); // too large, so that the metric goes up and down
         let seen = std::sync::Mutex::new(vec![]);
-        let fit = kind
-            .fit(&options, &two_tastes(200, 0), Some(&held_out), &|progress| {
-                seen.lock().unwrap().push(progress.clone())
-            })
-            .unwrap();
+        let on_progress = |progress: &Progress| seen.lock().unwrap().push(progress.clone());
+        let run = FitRun { on_progress: &on_progress, ..FitRun::default() };
+        let fit = kind.fit(&options, &two_tastes(200, 0), Some(&held_out), &run).unwrap();
         assert_eq!(fit.epochs, *seen.lock().unwrap());
         let values: Vec<f64> = fit.epochs.iter().map(|progress| progress.validation.unwrap()).collect();
         let best = values.iter().copied().fold(f64::MIN, f64::max);
@@ -152,7 +152,7 @@ fn patience_ends_training() {
         if kind == ModelKind::MultVae {
             options["annealing"] = 0.into();
         }
-        let fit = kind.fit(&options, &two_tastes(200, 0), Some(&held_out), &|_| {}).unwrap();
+        let fit = kind.fit(&options, &two_tastes(200, 0), Some(&held_out), &FitRun::default()).unwrap();
         let best = fit.epochs.iter().rposition(|progress| progress.best).unwrap();
         assert_eq!(fit.epochs.len(), best + 3, "{kind:?}");
         assert!(fit.epochs.len() < 500);
@@ -172,7 +172,7 @@ fn every_switch_of_recvae_trains() {
     ] {
         let mut options = options(ModelKind::RecVae);
         options[key] = value;
-        let fit = ModelKind::RecVae.fit(&options, &two_tastes(200, 0), None, &|_| {}).unwrap();
+        let fit = ModelKind::RecVae.fit(&options, &two_tastes(200, 0), None, &FitRun::default()).unwrap();
         let (first, last) = (&fit.epochs[0], &fit.epochs[fit.epochs.len() - 1]);
         assert!(last.log_likelihood > first.log_likelihood, "{key}: {first:?} to {last:?}");
         let list = &recommend(&*fit.model, &[&[1, 4, 9, 13]], 5, true).unwrap()[0];
@@ -184,7 +184,7 @@ fn every_switch_of_recvae_trains() {
 fn bad_options_and_bad_data_are_errors_that_name_them() {
     let train = two_tastes(20, 0);
     let error = |kind: ModelKind, options: Value, train: &Csr, validation: Option<&HeldOut>| {
-        kind.fit(&options, train, validation, &|_| {}).err().expect("an error")
+        kind.fit(&options, train, validation, &FitRun::default()).err().expect("an error")
     };
     for (kind, options, text) in [
         (ModelKind::Ease, json!({"lambda": 0}), "lambda is 0; allowed: a finite number above 0"),
@@ -246,7 +246,7 @@ fn a_ruined_model_is_an_error_not_a_result() {
         options["epochs"] = 1.into();
         options["batchSize"] = 200.into();
         options["learningRate"] = 1e38.into();
-        let error = kind.fit(&options, &two_tastes(200, 0), None, &|_| {}).err().expect("an error");
+        let error = kind.fit(&options, &two_tastes(200, 0), None, &FitRun::default()).err().expect("an error");
         assert_eq!(error.code(), "NUMERICAL");
         assert!(error.to_string().contains("epoch 1"), "{error}");
     }
@@ -260,6 +260,6 @@ fn patience_waits_until_beta_has_grown() {
         options[key] = value;
     }
     options["learningRate"] = 0.05.into();
-    let fit = ModelKind::MultVae.fit(&options, &two_tastes(200, 0), Some(&held_out), &|_| {}).unwrap();
+    let fit = ModelKind::MultVae.fit(&options, &two_tastes(200, 0), Some(&held_out), &FitRun::default()).unwrap();
     assert!(fit.epochs.len() >= 16, "stopped after {}", fit.epochs.len());
 }

@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use recvae_core::{HeldOut, Metric, ModelKind, Result, Scorer, Split, Threads, evaluate, read_official};
+use recvae_core::{FitRun, HeldOut, Metric, ModelKind, Result, Scorer, Split, Threads, evaluate, read_official};
 use serde_json::{Value, json};
 
 /// The folder of shared reference data, where the checkout stands beside it.
@@ -33,7 +33,7 @@ fn ease_meets_the_reference_at_each_lambda() {
     for row in reference["ease"].as_array().unwrap() {
         let options = json!({ "lambda": row["lambda"] });
         Threads::new(None).unwrap().install(|| {
-            let model = ModelKind::Ease.fit(&options, split.train.matrix(), None, &|_| {}).unwrap().model;
+            let model = ModelKind::Ease.fit(&options, split.train.matrix(), None, &FitRun::default()).unwrap().model;
             for (part, held_out) in [("validation", &split.validation), ("test", &split.test)] {
                 for values in evaluate(&*model, held_out, &METRICS).unwrap().metrics {
                     let expected = row[part][values.metric.to_string()].as_f64().unwrap();
@@ -82,7 +82,7 @@ fn popularity_meets_the_reference_ties_aside() {
     assert!(held_out.target().rows().all(|row| !row.is_empty()), "every row is asked about, in order");
     let nudged = |by| Nudged { counts: &counts, held_out, by, user: 0.into() };
     let bounds = [-0.5, 0.5].map(|by| evaluate(&nudged(by), held_out, &METRICS).unwrap());
-    let model = ModelKind::Popularity.fit(&json!({}), split.train.matrix(), None, &|_| {}).unwrap().model;
+    let model = ModelKind::Popularity.fit(&json!({}), split.train.matrix(), None, &FitRun::default()).unwrap().model;
     let ours = evaluate(&*model, held_out, &METRICS).unwrap();
     for ((low, high), ours) in bounds[0].metrics.iter().zip(&bounds[1].metrics).zip(&ours.metrics) {
         let expected = reference["popularity"]["test"][ours.metric.to_string()].as_f64().unwrap();

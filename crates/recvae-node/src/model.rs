@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
+use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
@@ -201,7 +201,8 @@ pub fn fit<'env>(
         move || {
             let report = |progress: &Progress| report(progress.into());
             let validation = validation.as_ref().map(|part| part.users());
-            let fit = kind.fit(&options, train.matrix(), validation, &report).into_node()?;
+            let run = FitRun { on_progress: &report, ..FitRun::default() };
+            let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))
         },

@@ -19,7 +19,7 @@ use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores};
 use crate::split::HeldOut;
-use crate::train::OnProgress;
+use crate::train::FitRun;
 use crate::vectorised::{add, multiply, vectorised};
 
 choice! {
@@ -52,12 +52,7 @@ pub struct Ease<T: Pod> {
     weights: Numbers<T>,
 }
 
-pub(super) fn fit(
-    options: &EaseOptions,
-    train: &Csr,
-    _validation: Option<&HeldOut>,
-    _on_progress: OnProgress<'_>,
-) -> Result<Fit> {
+pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldOut>, _run: &FitRun<'_>) -> Result<Fit> {
     let model: Box<dyn Model> = match options.precision {
         Precision::F32 => Box::new(Ease::<f32>::fit(options, train)?),
         Precision::F64 => Box::new(Ease::<f64>::fit(options, train)?),

@@ -14,7 +14,7 @@ use crate::nn::output_layer::LogLikelihood;
 use crate::nn::sample::{CompositePrior, Prior, Sample};
 use crate::real::Real;
 use crate::test_support::Golden;
-use crate::train::Pass;
+use crate::train::{FitRun, Pass};
 
 use super::rec_vae::RecVaeOptions;
 
@@ -423,7 +423,7 @@ fn bits_do_not_depend_on_threads() {
         };
         let tensors = |threads| {
             crate::Threads::new(Some(threads)).unwrap().install(|| {
-                let fit = kind.fit(&options, &x, None, &|_| {}).unwrap();
+                let fit = kind.fit(&options, &x, None, &FitRun::default()).unwrap();
                 let tensors = fit.model.tensors().unwrap();
                 let bits = tensors.into_iter().map(|tensor| match tensor.data {
                     super::TensorData::F32(values) => values.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
@@ -444,7 +444,7 @@ fn training_that_explodes_names_epoch_batch_and_option() {
     let x = Csr::from_rows([&[0u32, 2, 5][..], &[1], &[3, 4, 5, 6], &[0, 6]], 7).unwrap();
     let options = serde_json::json!({"learningRate": 1e30, "hiddenDim": 4, "latentDim": 2, "batchSize": 2});
     for kind in [super::ModelKind::MultVae, super::ModelKind::RecVae] {
-        let Err(error) = kind.fit(&options, &x, None, &|_| {}) else { panic!("{kind:?} did not explode") };
+        let Err(error) = kind.fit(&options, &x, None, &FitRun::default()) else { panic!("{kind:?} did not explode") };
         assert_eq!(error.code(), "NUMERICAL");
         let text = error.to_string();
         assert!(text.contains("epoch 1") && text.contains("batch ") && text.contains("learningRate"), "{text}");

@@ -18,7 +18,7 @@ use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::options::{Options, options};
 use crate::split::HeldOut;
-use crate::train::{KlWeight, OnProgress, Pass, Schedule, Training};
+use crate::train::{FitRun, KlWeight, Pass, Schedule, Training};
 
 options! {
     /// Options of Mult-VAE.
@@ -67,13 +67,13 @@ pub(super) fn fit(
     options: &MultVaeOptions,
     train: &Csr,
     validation: Option<&HeldOut>,
-    on_progress: OnProgress<'_>,
+    run: &FitRun<'_>,
 ) -> Result<Fit> {
     let noise = Seeded(options.seed);
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, on_progress)?;
+    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
 

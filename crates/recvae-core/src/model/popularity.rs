@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::options::{Options, options};
 use crate::scorer::{Scorer, check_scores};
 use crate::split::HeldOut;
-use crate::train::OnProgress;
+use crate::train::FitRun;
 
 options! {
     /// Popularity counts; there is nothing to choose.
@@ -26,7 +26,7 @@ pub(super) fn fit(
     _options: &PopularityOptions,
     train: &Csr,
     _validation: Option<&HeldOut>,
-    _on_progress: OnProgress<'_>,
+    _run: &FitRun<'_>,
 ) -> Result<Fit> {
     let scores = train.column_counts().into_iter().map(|count| count as f32).collect();
     Ok(Fit { model: Box::new(Popularity { scores }), epochs: vec![] })

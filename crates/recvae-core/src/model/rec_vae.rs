@@ -30,7 +30,7 @@ use crate::nn::sample::CompositePrior;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
-use crate::train::{Composite, KlWeight, OldPosterior, OnProgress, Pass, Schedule, Training};
+use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Schedule, Training};
 
 choice! {
     /// What the posterior is pulled to.
@@ -186,15 +186,10 @@ impl RecVaeOptions {
     }
 }
 
-pub(super) fn fit(
-    options: &RecVaeOptions,
-    train: &Csr,
-    validation: Option<&HeldOut>,
-    on_progress: OnProgress<'_>,
-) -> Result<Fit> {
+pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, on_progress)?;
+    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
 }
 
