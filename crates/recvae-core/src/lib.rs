@@ -68,8 +68,9 @@ pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use model::{
-    Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor, Popularity,
-    PopularityOptions, Precision, PriorKind, RecVaeOptions, TensorData, TensorSource, TrainingKind,
+    Als, AlsOptions, AlsSolver, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions,
+    NamedTensor, Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, TensorData, TensorSource,
+    TrainingKind,
 };
 pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};

@@ -15,6 +15,7 @@ use crate::scorer::Scorer;
 use crate::split::HeldOut;
 use crate::train::{FitRun, Progress};
 
+mod als;
 #[cfg(test)]
 mod candle_tests;
 mod ease;
@@ -25,6 +26,7 @@ mod popularity;
 pub(crate) mod rec_vae;
 mod vae;
 
+pub use als::{Als, AlsOptions, AlsSolver};
 pub use ease::{Ease, EaseOptions, Precision};
 pub use mult_vae::MultVaeOptions;
 pub use popularity::{Popularity, PopularityOptions};
@@ -170,6 +172,8 @@ kinds! {
     Popularity = "popularity", PopularityOptions, popularity;
     /// EASE^R: a linear item-item model in closed form.
     Ease = "ease", EaseOptions, ease;
+    /// iALS: matrix factorisation by alternating least squares.
+    Als = "als", AlsOptions, als;
     /// Mult-VAE: a variational autoencoder with a multinomial likelihood.
     MultVae = "mult-vae", MultVaeOptions, mult_vae;
     /// RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.

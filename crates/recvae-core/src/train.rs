@@ -32,10 +32,12 @@ pub struct Progress {
     pub epoch: usize,
     /// How many there will be at most.
     pub epochs: usize,
-    /// Mean over the epoch's last pass of the multinomial log-likelihood per user, in nats.
-    pub log_likelihood: f64,
-    /// Mean over the epoch's encoder passes of the weighted KL term per user, in nats.
-    pub kl: f64,
+    /// Of autoencoders, the mean over the epoch's last pass of the multinomial log-likelihood per user, in nats.
+    pub log_likelihood: Option<f64>,
+    /// Of autoencoders, the mean over the epoch's encoder passes of the weighted KL term per user, in nats.
+    pub kl: Option<f64>,
+    /// Of iALS, its loss after the epoch per user.
+    pub loss: Option<f64>,
     /// NDCG@100 on the validation users, where there are any.
     pub validation: Option<f64>,
     /// Whether this epoch's parameters are the best ones so far.
@@ -318,8 +320,9 @@ impl Training<'_, f32> {
             record.push(Progress {
                 epoch,
                 epochs: schedule.epochs,
-                log_likelihood: last.log_likelihood,
-                kl: kl / f64::from(kl_passes.max(1)),
+                log_likelihood: Some(last.log_likelihood),
+                kl: Some(kl / f64::from(kl_passes.max(1))),
+                loss: None,
                 validation: metric,
                 best: is_best,
                 seconds: start.elapsed().as_secs_f64(),

@@ -49,6 +49,31 @@ fn ease_meets_the_reference_at_each_lambda() {
     }
 }
 
+/// iALS starts from random vectors, so its figures are met to what another seed changes (a few thousandths).
+#[test]
+fn als_meets_the_reference() {
+    let Some((split, reference)) = reference() else { return };
+    for row in reference["als"].as_array().unwrap().iter().take(2) {
+        let options = json!({ "factors": row["dims"], "alpha0": row["alpha0"], "lambda": row["reg"], "nu": row["nu"], "epochs": row["epochs"] });
+        Threads::new(None).unwrap().install(|| {
+            let fit = ModelKind::Als.fit(&options, split.train.matrix(), None, &FitRun::default()).unwrap();
+            let start = std::time::Instant::now();
+            for (part, held_out) in [("validation", &split.validation), ("test", &split.test)] {
+                for values in evaluate(&*fit.model, held_out, &METRICS).unwrap().metrics {
+                    let expected = row[part][values.metric.to_string()].as_f64();
+                    println!(
+                        "{options} {part} {}: {} {expected:?} {:?} {:?}",
+                        values.metric,
+                        values.mean,
+                        fit.epochs.last(),
+                        start.elapsed()
+                    );
+                }
+            }
+        });
+    }
+}
+
 /// Popularity with its ties broken for or against the held-out items of the one user who is asked about.
 struct Nudged<'a> {
     counts: &'a [u32],

@@ -133,10 +133,12 @@ pub struct NativeProgress {
     pub epoch: u32,
     /// How many there will be at most.
     pub epochs: u32,
-    /// Mean log-likelihood per user, in nats.
-    pub log_likelihood: f64,
-    /// Mean weighted KL term per user, in nats.
-    pub kl: f64,
+    /// Of autoencoders, the mean log-likelihood per user, in nats.
+    pub log_likelihood: Option<f64>,
+    /// Of autoencoders, the mean weighted KL term per user, in nats.
+    pub kl: Option<f64>,
+    /// Of iALS, its loss per user.
+    pub loss: Option<f64>,
     /// The validation metric, where there are validation users.
     pub validation: Option<f64>,
     /// Whether it is the best epoch so far.
@@ -152,6 +154,7 @@ impl From<&Progress> for NativeProgress {
             epochs: progress.epochs as u32,
             log_likelihood: progress.log_likelihood,
             kl: progress.kl,
+            loss: progress.loss,
             validation: progress.validation,
             best: progress.best,
             seconds: progress.seconds,

@@ -1,0 +1,231 @@
+//! iALS: matrix factorisation for implicit feedback by alternating least squares.
+//!
+//! Users have vectors `w_u`, items `h_i`, both of length `factors`; a score is `w_u . h_i`. The loss is
+//!
+//! ```text
+//! sum over interactions (w_u . h_i - 1)^2  +  alpha0 sum over all pairs (w_u . h_i)^2
+//!   + lambda ( sum_u (n_u + alpha0 n_items)^nu |w_u|^2  +  sum_i (n_i + alpha0 n_users)^nu |h_i|^2 )
+//! ```
+//!
+//! with `n_u` and `n_i` the numbers of interactions. With one side fixed the other one is a least squares problem per row,
+//! see [`solve`]. An epoch solves all users, then all items. The model keeps the items' vectors only: a user, known or new,
+//! is folded in by solving for `w_u` from the history, to the end.
+//!
+//! Source: Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; this form of the loss,
+//! the exponent `nu` and the advice on all options: Rendle, Krichene, Zhang, Koren, "Revisiting the Performance of iALS on
+//! Item Recommendation Benchmarks", RecSys 2022, equations 2 to 6, arXiv 2110.14037.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::csr::Csr;
+use crate::error::{Error, Result};
+use crate::evaluate::{Metric, evaluate};
+use crate::memory::check_memory;
+use crate::nn::matmul::{par_matmul, rows, rows_mut};
+use crate::nn::noise::{Purpose, stream};
+use crate::options::{Options, choice, options};
+use crate::random::Philox;
+use crate::real::Real;
+use crate::scorer::{Scorer, check_scores};
+use crate::split::HeldOut;
+use crate::train::{FitRun, Progress};
+
+mod solve;
+
+use solve::{Fixed, Weights};
+
+choice! {
+    /// How a row's least squares problem is solved in training.
+    pub enum AlsSolver {
+        /// A few steps of conjugate gradients from where the row stood: time grows with `factors^2`.
+        Conjugate = "conjugate",
+        /// Exactly, by Cholesky: time grows with `factors^3` a row and `factors^2` an interaction.
+        Cholesky = "cholesky",
+    }
+}
+
+options! {
+    /// Options of iALS.
+    pub struct AlsOptions for "als" {
+        /// Length of the vectors. More is better on large data, and slower.
+        factors: usize = 64, Between(1.0, 65536.0), search = [64, 128, 256];
+        /// Weight of a pair without interaction, where an interaction has 1 (alpha0). Smaller for sparser data.
+        alpha0: f64 = 0.2, Above(0.0), search = [0.05, 0.1, 0.2, 0.5];
+        /// Weight of the squared norms. Search it on validation together with alpha0.
+        lambda: f64 = 0.006, Above(0.0), search = [0.001, 0.003, 0.006, 0.01, 0.02, 0.05];
+        /// How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.
+        nu: f64 = 1.0, Between(0.0, 2.0);
+        /// Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.
+        init_scale: f64 = 0.1, Above(0.0);
+        /// How a row is solved in training.
+        solver: AlsSolver = AlsSolver::Conjugate, Any;
+        /// Steps of conjugate gradients a row and epoch.
+        steps: usize = 3, Between(1.0, 1000.0);
+        /// Epochs at most.
+        epochs: usize = 16, Between(1.0, 1000000.0);
+        /// Epochs without a better validation NDCG@100 after which training stops.
+        patience: usize = 5, AtLeast(1.0);
+        /// Seed of the items' first vectors.
+        seed: u64 = 1, Any;
+    }
+}
+
+impl AlsOptions {
+    fn weights(&self) -> Weights {
+        Weights { alpha0: self.alpha0, lambda: self.lambda, nu: self.nu }
+    }
+}
+
+/// The iALS model.
+pub struct Als {
+    options: AlsOptions,
+    items: Fixed<f32>,
+}
+
+/// Both sides in training.
+pub(super) struct Training<'a, T> {
+    options: &'a AlsOptions,
+    /// Histories of users and audiences of items.
+    train: &'a Csr,
+    audiences: Csr,
+    users: Vec<T>,
+    items: Vec<T>,
+}
+
+impl<'a, T: Real> Training<'a, T> {
+    pub(super) fn new(options: &'a AlsOptions, train: &'a Csr) -> Self {
+        let random = Philox::new(options.seed, stream(Purpose::Weights, 0));
+        let deviation = options.init_scale / (options.factors as f64).sqrt();
+        let numbers = (0u64..).flat_map(|pair| random.normals(pair));
+        let items = numbers.take(train.n_cols() * options.factors).map(|number| T::of(number * deviation)).collect();
+        let users = vec![T::ZERO; train.n_rows() * options.factors];
+        Self { options, train, audiences: train.transpose(), users, items }
+    }
+
+    /// Solves all users, then all items, and gives back the items ready for use and the loss before the items were solved.
+    pub(super) fn epoch(&mut self, run: &FitRun<'_>) -> Result<()> {
+        let Self { options, train, audiences, users, items } = self;
+        let weights = options.weights();
+        let side = |rows: &mut Vec<T>, fixed: &mut Vec<T>, lists: &Csr| -> Result<()> {
+            let known = Fixed::new(std::mem::take(fixed), options.factors);
+            let result = match options.solver {
+                AlsSolver::Conjugate => known.improve(weights, lists, options.steps, rows, &run.cancel),
+                AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
+            };
+            *fixed = known.into_rows();
+            result
+        };
+        side(users, items, train)?;
+        side(items, users, audiences)
+    }
+
+    /// The loss of the module's text, per user.
+    pub(super) fn loss(&self) -> f64 {
+        let items = Fixed::new(self.items.clone(), self.options.factors);
+        let weights = self.options.weights();
+        let of_users = items.loss(weights, self.train, &self.users);
+        let norms = self.audiences.rows().zip(self.items.chunks_exact(self.options.factors));
+        let of_items: f64 = norms
+            .map(|(audience, row)| {
+                let square: f64 = row.iter().map(|number| number.to_f64().powi(2)).sum();
+                weights.ridge(audience.len(), self.train.n_rows()) * square
+            })
+            .sum();
+        (of_users + of_items) / self.train.n_rows() as f64
+    }
+}
+
+pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
+    let (rows, factors) = (train.n_rows() as u64 + 3 * train.n_cols() as u64, options.factors as u64);
+    check_memory("iALS", 4 * (rows * factors + 4 * factors * factors) + 4 * train.nnz() as u64)?;
+    let start = Instant::now();
+    let mut training = Training::<f32>::new(options, train);
+    let mut epochs: Vec<Progress> = vec![];
+    let mut best: Option<(f64, usize, Vec<f32>)> = None;
+    for epoch in 1..=options.epochs {
+        training.epoch(run)?;
+        let loss = training.loss();
+        if !loss.is_finite() {
+            let remedy = "likely remedies: a larger lambda or alpha0";
+            return Err(Error::Numerical(format!("the loss is not finite in epoch {epoch}: {loss}; {remedy}")));
+        }
+        let mut metric = None;
+        if let Some(held_out) = validation {
+            let model = Als::new(options, training.items.clone());
+            metric = evaluate(&model, held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
+        }
+        let is_best = metric.zip(best.as_ref()).is_none_or(|(metric, best)| metric > best.0);
+        if let (Some(metric), true) = (metric, is_best) {
+            best = Some((metric, epoch, training.items.clone()));
+        }
+        epochs.push(Progress {
+            epoch,
+            epochs: options.epochs,
+            log_likelihood: None,
+            kl: None,
+            loss: Some(loss),
+            validation: metric,
+            best: is_best,
+            seconds: start.elapsed().as_secs_f64(),
+        });
+        (run.on_progress)(&epochs[epoch - 1]);
+        if best.as_ref().is_some_and(|best| epoch - best.1 >= options.patience) {
+            break;
+        }
+    }
+    let items = best.map_or(training.items, |(_, _, items)| items);
+    Ok(Fit { model: Box::new(Als::new(options, items)), epochs })
+}
+
+pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    Ok(Box::new(Als::new(options, tensors.f32("items", &[n_items, options.factors])?)))
+}
+
+impl Als {
+    fn new(options: &AlsOptions, items: Vec<f32>) -> Self {
+        Self { options: options.clone(), items: Fixed::new(items, options.factors) }
+    }
+
+    fn factors(&self) -> usize {
+        self.options.factors
+    }
+
+    /// The vectors of users by their histories, shape `(histories.len(), factors)`.
+    fn fold_in(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+        let mut users = vec![0f32; histories.len() * self.factors()];
+        self.items.solve_lists(self.options.weights(), histories, &mut users)?;
+        Ok(users)
+    }
+}
+
+impl Scorer for Als {
+    fn n_items(&self) -> usize {
+        self.items.rows().len() / self.factors()
+    }
+
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+        check_scores(histories, self.n_items(), scores)?;
+        let users = self.fold_in(histories)?;
+        let (n_items, factors) = (self.n_items(), self.factors());
+        par_matmul(rows_mut(scores, n_items), rows(&users, factors), rows(self.items.rows(), factors).transpose());
+        Ok(())
+    }
+}
+
+impl Model for Als {
+    fn kind(&self) -> ModelKind {
+        ModelKind::Als
+    }
+
+    fn options(&self) -> Value {
+        self.options.to_json()
+    }
+
+    fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
+        let shape = vec![self.n_items(), self.factors()];
+        Ok(vec![NamedTensor { name: "items".into(), shape, data: TensorData::F32(self.items.rows().into()) }])
+    }
+}

@@ -1,0 +1,268 @@
+//! One side of iALS: rows that are fixed, and the least squares problems of the other side's rows against them.
+//!
+//! With `Q` the fixed rows `(m, d)`, `G = Q' Q`, `S` the list of a row and `n` its length, the row's vector `p` solves
+//!
+//! ```text
+//! (alpha0 G + lambda (n + alpha0 m)^nu I + sum over S of q q') p = sum over S of q
+//! ```
+//!
+//! Conjugate gradients never form that matrix: for a block of rows at once, `alpha0 G` is a product of dense matrices, and
+//! the sum over `S` goes through the list once a step, its rows of `Q` read from the cache twice.
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::prelude::{Reborrow, ReborrowMut};
+use faer::{Accum, MatMut, Par};
+use rayon::prelude::*;
+
+use crate::cancel::Cancel;
+use crate::csr::Csr;
+use crate::error::{Error, Result};
+use crate::nn::matmul::{matmul, par_matmul, rows, rows_mut};
+use crate::real::Real;
+use crate::vectorised::{add_scaled, dot, vectorised};
+
+/// The weights of the loss; see `als.rs`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Weights {
+    pub(super) alpha0: f64,
+    pub(super) lambda: f64,
+    pub(super) nu: f64,
+}
+
+impl Weights {
+    /// The weight of the squared norm of a row with `n` interactions against `n_fixed` rows.
+    pub(super) fn ridge(self, n: usize, n_fixed: usize) -> f64 {
+        self.lambda * (n as f64 + self.alpha0 * n_fixed as f64).powf(self.nu)
+    }
+}
+
+/// Rows that are fixed while others are solved.
+pub(super) struct Fixed<T> {
+    /// `Q` of shape `(m, d)`.
+    rows: Vec<T>,
+    /// `Q' Q` of shape `(d, d)`.
+    gram: Vec<T>,
+    d: usize,
+}
+
+/// Rows that go through the conjugate gradients together: enough for a product of dense matrices, few enough for their
+/// four arrays to stay in the cache.
+const BLOCK: usize = 64;
+
+impl<T: Real> Fixed<T> {
+    pub(super) fn new(rows_of_fixed: Vec<T>, d: usize) -> Self {
+        let mut gram = vec![T::ZERO; d * d];
+        let q = rows(&rows_of_fixed, d);
+        par_matmul(rows_mut(&mut gram, d), q.transpose(), q);
+        Self { rows: rows_of_fixed, gram, d }
+    }
+
+    pub(super) fn rows(&self) -> &[T] {
+        &self.rows
+    }
+
+    pub(super) fn into_rows(self) -> Vec<T> {
+        self.rows
+    }
+
+    fn n_rows(&self) -> usize {
+        self.rows.len() / self.d
+    }
+
+    fn ridge(&self, weights: Weights, list: &[u32]) -> T {
+        T::of(weights.ridge(list.len(), self.n_rows()))
+    }
+
+    /// `alpha0 G`.
+    fn scaled_gram(&self, weights: Weights) -> Vec<T> {
+        let alpha0 = T::of(weights.alpha0);
+        self.gram.iter().map(|&number| alpha0 * number).collect()
+    }
+
+    /// Takes `steps` of conjugate gradients from where `solved` stands, shape `(lists.n_rows(), d)`.
+    pub(super) fn improve(
+        &self,
+        weights: Weights,
+        lists: &Csr,
+        steps: usize,
+        solved: &mut [T],
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let gram = self.scaled_gram(weights);
+        solved.par_chunks_mut(BLOCK * self.d).enumerate().try_for_each_init(Descent::default, |descent, (block, x)| {
+            cancel.check()?;
+            let n = x.len() / self.d;
+            descent.ridges.clear();
+            descent.ridges.extend((0..n).map(|row| self.ridge(weights, lists.row(block * BLOCK + row))));
+            descent.run(self, &gram, |row| lists.row(block * BLOCK + row), steps, x);
+            Ok(())
+        })
+    }
+
+    /// Solves the rows of `lists` exactly.
+    pub(super) fn solve(&self, weights: Weights, lists: &Csr, solved: &mut [T], cancel: &Cancel) -> Result<()> {
+        let gram = self.scaled_gram(weights);
+        solved.par_chunks_mut(self.d).enumerate().try_for_each_init(Vec::new, |room, (row, x)| {
+            cancel.check()?;
+            self.solve_one(&gram, self.ridge(weights, lists.row(row)), lists.row(row), x, room)
+        })
+    }
+
+    /// Solves a list or a few exactly.
+    pub(super) fn solve_lists(&self, weights: Weights, lists: &[&[u32]], solved: &mut [T]) -> Result<()> {
+        let gram = self.scaled_gram(weights);
+        solved.par_chunks_mut(self.d).zip(lists).try_for_each_init(Vec::new, |room, (x, list)| {
+            self.solve_one(&gram, self.ridge(weights, list), list, x, room)
+        })
+    }
+
+    /// By Cholesky, on this thread. `room` is used again from row to row.
+    fn solve_one(&self, gram: &[T], ridge: T, list: &[u32], x: &mut [T], room: &mut Vec<T>) -> Result<()> {
+        const GATHERED: usize = 256;
+        let d = self.d;
+        room.resize(d * d + GATHERED * d, T::ZERO);
+        let (matrix, gathered) = room.split_at_mut(d * d);
+        matrix.copy_from_slice(gram);
+        matrix.iter_mut().step_by(d + 1).for_each(|entry| *entry += ridge);
+        x.fill(T::ZERO);
+        for list in list.chunks(GATHERED) {
+            let gathered = &mut gathered[..list.len() * d];
+            for (copy, &item) in gathered.chunks_exact_mut(d).zip(list) {
+                let row = &self.rows[item as usize * d..][..d];
+                copy.copy_from_slice(row);
+                add_scaled(x, row, T::ONE);
+            }
+            let q = rows(gathered, d);
+            let (lower, whole) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+            let matrix = MatMut::from_column_major_slice_mut(matrix, d, d);
+            triangular::matmul(matrix, lower, Accum::Add, q.transpose(), whole, q, whole, T::ONE, Par::Seq);
+        }
+        let params = Default::default();
+        let mut matrix = MatMut::from_column_major_slice_mut(matrix, d, d);
+        let mut stack = MemBuffer::new(llt::factor::cholesky_in_place_scratch::<T>(d, Par::Seq, params));
+        let stack = MemStack::new(&mut stack);
+        llt::factor::cholesky_in_place(matrix.rb_mut(), Default::default(), Par::Seq, stack, params).map_err(|_| {
+            Error::Numerical("a user's equations have no solution in single precision: a larger lambda helps".into())
+        })?;
+        llt::solve::solve_in_place(matrix.rb(), MatMut::from_column_major_slice_mut(x, d, 1), Par::Seq, stack);
+        Ok(())
+    }
+
+    /// The loss of the rows `solved` against the fixed ones, without the norms of the latter.
+    pub(super) fn loss(&self, weights: Weights, lists: &Csr, solved: &[T]) -> f64 {
+        let blocks: Vec<f64> = solved
+            .par_chunks(BLOCK * self.d)
+            .enumerate()
+            .map(|(block, x)| {
+                let mut all = vec![T::ZERO; x.len()];
+                matmul(rows_mut(&mut all, self.d), rows(x, self.d), rows(&self.gram, self.d));
+                let users = x.chunks_exact(self.d).zip(all.chunks_exact(self.d)).enumerate();
+                let losses = users.map(|(row, (x, all))| {
+                    let list = lists.row(block * BLOCK + row);
+                    let seen: f64 = list
+                        .iter()
+                        .map(|&item| {
+                            (scalar_product(x, &self.rows[item as usize * self.d..][..self.d]).to_f64() - 1.0).powi(2)
+                        })
+                        .sum();
+                    let norm = weights.ridge(list.len(), self.n_rows()) * scalar_product(x, x).to_f64();
+                    seen + weights.alpha0 * scalar_product(x, all).to_f64() + norm
+                });
+                losses.sum()
+            })
+            .collect();
+        blocks.iter().sum()
+    }
+}
+
+/// Conjugate gradients on a block of rows in step; all arrays have a row per row of the block.
+///
+/// Source: M. R. Hestenes, E. Stiefel, Methods of Conjugate Gradients for Solving Linear Systems, 1952; on the rows of
+/// ALS: G. Takacs, I. Pilaszy, D. Tikk, Applications of the Conjugate Gradient Method for Implicit Feedback Collaborative
+/// Filtering, RecSys 2011.
+#[derive(Default)]
+struct Descent<T> {
+    ridges: Vec<T>,
+    residual: Vec<T>,
+    direction: Vec<T>,
+    product: Vec<T>,
+    /// Squared norms of the residuals.
+    squares: Vec<T>,
+}
+
+impl<T: Real> Descent<T> {
+    fn run<'a>(&mut self, fixed: &Fixed<T>, gram: &[T], list: impl Fn(usize) -> &'a [u32], steps: usize, x: &mut [T]) {
+        let Self { ridges, residual, direction, product, squares } = self;
+        let d = fixed.d;
+        for array in [&mut *residual, &mut *direction, &mut *product] {
+            array.resize(x.len(), T::ZERO);
+        }
+        let multiply = |product: &mut [T], x: &[T]| matmul(rows_mut(product, d), rows(x, d), rows(gram, d));
+        multiply(product, x);
+        squares.clear();
+        for (row, &ridge) in ridges.iter().enumerate() {
+            let at = row * d..(row + 1) * d;
+            let (x, residual) = (&x[at.clone()], &mut residual[at.clone()]);
+            first_residual(residual, x, &product[at.clone()], ridge);
+            sum_of_rows(residual, &fixed.rows, list(row), x, T::ONE, -T::ONE);
+            squares.push(scalar_product(residual, residual));
+            direction[at].copy_from_slice(residual);
+        }
+        for step in 1..=steps {
+            multiply(product, direction);
+            for (row, &ridge) in ridges.iter().enumerate() {
+                let at = row * d..(row + 1) * d;
+                let (direction, product) = (&mut direction[at.clone()], &mut product[at.clone()]);
+                add_scaled(product, direction, ridge);
+                sum_of_rows(product, &fixed.rows, list(row), direction, T::ZERO, T::ONE);
+                let curvature = scalar_product(direction, product);
+                // A row that is solved has nowhere to go.
+                if !(curvature > T::ZERO && squares[row] > T::ZERO) {
+                    direction.fill(T::ZERO);
+                    continue;
+                }
+                let length = squares[row] / curvature;
+                add_scaled(&mut x[at.clone()], direction, length);
+                if step == steps {
+                    continue;
+                }
+                let residual = &mut residual[at];
+                add_scaled(residual, product, -length);
+                let square = scalar_product(residual, residual);
+                turn(direction, residual, square / squares[row]);
+                squares[row] = square;
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `residual = -product - ridge x`.
+    fn first_residual(residual: &mut [T], x: &[T], product: &[T], ridge: T) {
+        for ((residual, &x), &product) in residual.iter_mut().zip(x).zip(product) {
+            *residual = -product - ridge * x;
+        }
+    }
+
+    /// `out += sum over the list of (constant + slope q . x) q`.
+    fn sum_of_rows(out: &mut [T], rows: &[T], list: &[u32], x: &[T], constant: T, slope: T) {
+        let d = x.len();
+        for &item in list {
+            let row = &rows[item as usize * d..][..d];
+            let factor = constant + slope * dot(row, x);
+            out.iter_mut().zip(row).for_each(|(out, &number)| *out += factor * number);
+        }
+    }
+
+    /// `direction = residual + factor direction`.
+    fn turn(direction: &mut [T], residual: &[T], factor: T) {
+        direction.iter_mut().zip(residual).for_each(|(direction, &residual)| *direction = residual + factor * *direction);
+    }
+
+    /// `a . b`.
+    fn scalar_product(a: &[T], b: &[T]) -> T {
+        dot(a, b)
+    }
+}
