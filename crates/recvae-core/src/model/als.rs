@@ -34,6 +34,8 @@ use crate::split::HeldOut;
 use crate::train::{FitRun, Progress};
 
 mod solve;
+#[cfg(test)]
+mod tests;
 
 use solve::{Fixed, Weights};
 
@@ -86,7 +88,7 @@ pub struct Als {
 }
 
 /// Both sides in training.
-pub(super) struct Training<'a, T> {
+struct Training<'a, T> {
     options: &'a AlsOptions,
     /// Histories of users and audiences of items.
     train: &'a Csr,
@@ -96,7 +98,7 @@ pub(super) struct Training<'a, T> {
 }
 
 impl<'a, T: Real> Training<'a, T> {
-    pub(super) fn new(options: &'a AlsOptions, train: &'a Csr) -> Self {
+    fn new(options: &'a AlsOptions, train: &'a Csr) -> Self {
         let random = Philox::new(options.seed, stream(Purpose::Weights, 0));
         let deviation = options.init_scale / (options.factors as f64).sqrt();
         let numbers = (0u64..).flat_map(|pair| random.normals(pair));
@@ -105,8 +107,8 @@ impl<'a, T: Real> Training<'a, T> {
         Self { options, train, audiences: train.transpose(), users, items }
     }
 
-    /// Solves all users, then all items, and gives back the items ready for use and the loss before the items were solved.
-    pub(super) fn epoch(&mut self, run: &FitRun<'_>) -> Result<()> {
+    /// Solves all users, then all items.
+    fn epoch(&mut self, run: &FitRun<'_>) -> Result<()> {
         let Self { options, train, audiences, users, items } = self;
         let weights = options.weights();
         let side = |rows: &mut Vec<T>, fixed: &mut Vec<T>, lists: &Csr| -> Result<()> {
@@ -123,7 +125,7 @@ impl<'a, T: Real> Training<'a, T> {
     }
 
     /// The loss of the module's text, per user.
-    pub(super) fn loss(&self) -> f64 {
+    fn loss(&self) -> f64 {
         let items = Fixed::new(self.items.clone(), self.options.factors);
         let weights = self.options.weights();
         let of_users = items.loss(weights, self.train, &self.users);
