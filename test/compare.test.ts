@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type CompareProgress, compare, Interactions, split } from '../dist/index.js';
+import { type CompareProgress, compare, Interactions, type ModelName, split } from '../dist/index.js';
 import { decide } from '../dist/verdict.js';
 import { NEWCOMER, planted } from './planted.js';
 
@@ -122,7 +122,7 @@ describe('wrong use is found before any work', () => {
 });
 
 describe('the verdict', () => {
-  const model = (name: 'popularity' | 'ease' | 'recvae', mean: number, seconds = 1) => ({
+  const model = (name: ModelName, mean: number, seconds = 1) => ({
     model: name,
     options: {},
     seconds,
@@ -132,7 +132,7 @@ describe('the verdict', () => {
     search: [],
     metrics: { m: { mean, standardError: 0.01 } },
   });
-  const pair = (a: 'recvae' | 'popularity' | 'ease', b: 'ease' | 'popularity', difference: number, pValue: number) => ({
+  const pair = (a: ModelName, b: ModelName, difference: number, pValue: number) => ({
     a,
     b,
     metric: 'm',
@@ -153,7 +153,7 @@ describe('the verdict', () => {
     expect(verdict).toContain('100 times the time of ease');
   });
 
-  test('a lead that is not established leaves the linear model', () => {
+  test('a lead that is not established leaves the cheaper model', () => {
     const { winner, verdict } = decide(
       [model('ease', 0.4), model('recvae', 0.41)],
       [pair('recvae', 'ease', 0.01, 0.051)],
@@ -176,5 +176,18 @@ describe('the verdict', () => {
     );
     expect(winner).toBe('ease');
     expect(verdict).toContain('0.4000 against 0.3000 of recvae, difference +0.1000, 95 % interval +0.0900 to +0.1100');
+  });
+
+  test('a costlier model has to beat every cheaper one', () => {
+    const models = [model('ease', 0.4), model('als', 0.43), model('recvae', 0.435)];
+    const pairs = (overAls: number) => [
+      pair('als', 'ease', 0.03, 0.001),
+      pair('recvae', 'ease', 0.035, 0.001),
+      pair('recvae', 'als', 0.005, overAls),
+    ];
+    const tied = decide(models, pairs(0.2), 'm');
+    expect(tied.winner).toBe('als');
+    expect(tied.verdict).toContain('recvae is ahead, but the difference is not established');
+    expect(decide(models, pairs(0.01), 'm').winner).toBe('recvae');
   });
 });

@@ -114,8 +114,8 @@ export interface Comparison {
  * users, and says with statistics which one to use.
  *
  * EASE^R's `lambda` is searched on the validation users unless it is given. Models are compared in pairs by user with the
- * bootstrap, corrected by Holm's method. The winner is the model with the best mean of the main metric if it beats EASE^R
- * significantly (corrected p below .05), and EASE^R otherwise.
+ * bootstrap, corrected by Holm's method. The winner is the cheapest model, from EASE^R on, that the one with the best mean of
+ * the main metric does not beat significantly (corrected p below .05).
  *
  * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` before any work.
  */

@@ -17,10 +17,12 @@ export interface Progress {
   epoch: number;
   /** How many there will be at most. */
   epochs: number;
-  /** Mean multinomial log-likelihood per user, in nats. */
-  logLikelihood: number;
-  /** Mean weighted KL term per user, in nats. */
-  kl: number;
+  /** Of autoencoders, the mean multinomial log-likelihood per user, in nats. */
+  logLikelihood?: number;
+  /** Of autoencoders, the mean weighted KL term per user, in nats. */
+  kl?: number;
+  /** Of iALS, its loss per user. */
+  loss?: number;
   /** The validation metric, from 0 to 1, where there are validation users. */
   validation?: number;
   /** Whether it is the best epoch so far. */

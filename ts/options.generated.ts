@@ -172,6 +172,82 @@ export interface EaseOptions {
 }
 
 /**
+ * Options of `als`. iALS: matrix factorisation by alternating least squares.
+ */
+export interface AlsOptions {
+  /**
+   * Length of the vectors. More is better on large data, and slower.
+   *
+   * Allowed: a whole number from 1 to 65536.
+   * @default 64
+   */
+  factors?: number;
+  /**
+   * Weight of a pair without interaction, where an interaction has 1 (alpha0). Smaller for sparser data.
+   *
+   * Allowed: a finite number above 0.
+   * @default 0.2
+   */
+  alpha0?: number;
+  /**
+   * Weight of the squared norms. Search it on validation together with alpha0.
+   *
+   * Allowed: a finite number above 0.
+   * @default 0.006
+   */
+  lambda?: number;
+  /**
+   * How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.
+   *
+   * Allowed: a finite number from 0 to 2.
+   * @default 1
+   */
+  nu?: number;
+  /**
+   * Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.
+   *
+   * Allowed: a finite number above 0.
+   * @default 0.1
+   */
+  initScale?: number;
+  /**
+   * How a row is solved in training.
+   *
+   * Allowed: 'conjugate' or 'cholesky'.
+   * @default "conjugate"
+   */
+  solver?: 'conjugate' | 'cholesky';
+  /**
+   * Steps of conjugate gradients a row and epoch.
+   *
+   * Allowed: a whole number from 1 to 1000.
+   * @default 3
+   */
+  steps?: number;
+  /**
+   * Epochs at most.
+   *
+   * Allowed: a whole number from 1 to 1000000.
+   * @default 16
+   */
+  epochs?: number;
+  /**
+   * Epochs without a better validation NDCG@100 after which training stops.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 5
+   */
+  patience?: number;
+  /**
+   * Seed of the items' first vectors.
+   *
+   * Allowed: a whole number.
+   * @default 1
+   */
+  seed?: number;
+}
+
+/**
  * Options of `mult-vae`. Mult-VAE: a variational autoencoder with a multinomial likelihood.
  */
 export interface MultVaeOptions {
@@ -387,6 +463,8 @@ export interface ModelOptions {
   popularity: PopularityOptions;
   /** EASE^R: a linear item-item model in closed form. */
   ease: EaseOptions;
+  /** iALS: matrix factorisation by alternating least squares. */
+  als: AlsOptions;
   /** Mult-VAE: a variational autoencoder with a multinomial likelihood. */
   'mult-vae': MultVaeOptions;
   /** RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder. */

@@ -1,9 +1,10 @@
 import type { ComparedModel, ComparisonReport, PairedDifference } from './compare.js';
 import type { ModelName } from './options.generated.js';
 
-/** Chance of a false alarm that is accepted when a costlier model is recommended over EASE^R. */
+/** Chance of a false alarm that is accepted when a costlier model is recommended over a cheaper one. */
 const SIGNIFICANCE = 0.05;
-const LINEAR: ModelName = 'ease';
+/** The least that is recommended; popularity is only the floor. */
+const FIRST: ModelName = 'ease';
 
 /** A p-value in words; the bootstrap cannot tell how far below one in 10,000 it is. */
 export function formatP(p: number): string {
@@ -21,44 +22,46 @@ function times(seconds: number, reference: number): string {
   return ratio > 1 ? `${short(ratio)} times the time` : `${short(ratio * 100)} % of the time`;
 }
 
-/** Which model to use and why. */
+/**
+ * Which model to use and why: the cheapest one, from EASE^R on, that the best one does not beat significantly. A costlier model
+ * has to earn its place against every cheaper one.
+ */
 export function decide(
   models: ComparedModel[],
   paired: PairedDifference[],
   metric: string,
 ): Pick<ComparisonReport, 'winner' | 'verdict'> {
   const mean = ({ metrics }: ComparedModel) => metrics[metric]!.mean;
-  const linear = models.find(({ model }) => model === LINEAR)!;
+  const better = (best: ComparedModel, model: ComparedModel) => (mean(model) > mean(best) ? model : best);
   // Of equals the earlier, cheaper one.
-  const best = models.reduce((best, model) => (mean(model) > mean(best) ? model : best));
-  const rival =
-    best === linear
-      ? models.filter((model) => model !== linear).reduce((best, model) => (mean(model) > mean(best) ? model : best))
-      : best;
-  const { difference, interval, pValue } = differenceFromLinear(paired, rival.model, metric);
-  const sure = pValue < SIGNIFICANCE;
-  const winner = best !== linear && sure ? best : linear;
-  const other = winner === linear ? rival : linear;
-  const sign = winner === linear ? -1 : 1;
-  const ends = [sign * interval[0], sign * interval[1]].sort((a, b) => a - b) as [number, number];
+  const best = models.reduce(better);
+  const beaten = (model: ComparedModel) =>
+    model !== best && differenceOf(paired, best.model, model.model, metric).pValue < SIGNIFICANCE;
+  const candidates = models.slice(models.findIndex(({ model }) => model === FIRST));
+  const winner = candidates.find((model) => !beaten(model)) ?? best;
+  // What it is measured by: the best one if that is another, else the strongest one below it.
+  const rival = winner === best ? models.filter((model) => model !== winner).reduce(better) : best;
+  const { difference, interval, pValue } = differenceOf(paired, winner.model, rival.model, metric);
   const numbers =
-    `${metric} ${mean(winner).toFixed(4)} against ${mean(other).toFixed(4)} of ${other.model}, ` +
-    `difference ${signed(sign * difference)}, 95 % interval ${signed(ends[0])} to ${signed(ends[1])}, ` +
+    `${metric} ${mean(winner).toFixed(4)} against ${mean(rival).toFixed(4)} of ${rival.model}, ` +
+    `difference ${signed(difference)}, 95 % interval ${signed(interval[0])} to ${signed(interval[1])}, ` +
     `${formatP(pValue)} after Holm's correction`;
-  const cost = `training took ${times(winner.seconds, other.seconds)} of ${other.model}`;
-  const found = sure
-    ? `it is significantly better`
-    : best === linear
-      ? `it is ahead, but the difference is not established`
-      : `${other.model} is ahead, but the difference is not established, so the linear model stays`;
+  const cost = `training took ${times(winner.seconds, rival.seconds)} of ${rival.model}`;
+  const found =
+    winner !== best
+      ? `${rival.model} is ahead, but the difference is not established, so the cheaper model stays`
+      : pValue < SIGNIFICANCE
+        ? 'it is significantly better'
+        : 'it is ahead, but the difference is not established';
   return { winner: winner.model, verdict: `Use ${winner.model}: ${found} (${numbers}); ${cost}.` };
 }
 
-/** `model` minus EASE^R. */
-function differenceFromLinear(paired: PairedDifference[], model: ModelName, metric: string): PairedDifference {
-  const same = paired.find((pair) => pair.metric === metric && pair.a === model && pair.b === LINEAR);
+/** `a` minus `b`, whichever way round the pair stands. */
+function differenceOf(paired: PairedDifference[], a: ModelName, b: ModelName, metric: string): PairedDifference {
+  const find = (a: ModelName, b: ModelName) =>
+    paired.find((pair) => pair.metric === metric && pair.a === a && pair.b === b);
+  const same = find(a, b);
   if (same) return same;
-  const turned = paired.find((pair) => pair.metric === metric && pair.a === LINEAR && pair.b === model)!;
-  const { a, b, difference, interval } = turned;
-  return { ...turned, a: b, b: a, difference: -difference, interval: [-interval[1], -interval[0]] };
+  const { difference, interval, ...rest } = find(b, a)!;
+  return { ...rest, a, b, difference: -difference, interval: [-interval[1], -interval[0]] };
 }

@@ -206,10 +206,12 @@ export interface NativeProgress {
   epoch: number
   /** How many there will be at most. */
   epochs: number
-  /** Mean log-likelihood per user, in nats. */
-  logLikelihood: number
-  /** Mean weighted KL term per user, in nats. */
-  kl: number
+  /** Of autoencoders, the mean log-likelihood per user, in nats. */
+  logLikelihood?: number
+  /** Of autoencoders, the mean weighted KL term per user, in nats. */
+  kl?: number
+  /** Of iALS, its loss per user. */
+  loss?: number
   /** The validation metric, where there are validation users. */
   validation?: number
   /** Whether it is the best epoch so far. */
