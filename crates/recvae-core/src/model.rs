@@ -40,6 +40,11 @@ pub trait Model: Scorer + Send {
 
     /// Its parameters by name.
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>>;
+
+    /// How many bytes of memory its parameters hold.
+    fn bytes(&self) -> usize {
+        self.tensors().map_or(0, |tensors| tensors.iter().map(|tensor| tensor.data.bytes()).sum())
+    }
 }
 
 /// A parameter as it stands in a model file.
@@ -58,6 +63,17 @@ pub enum TensorData<'a> {
     F32(Cow<'a, [f32]>),
     /// Double precision.
     F64(Cow<'a, [f64]>),
+}
+
+impl TensorData<'_> {
+    /// How many bytes the numbers are.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::F32(numbers) => size_of_val::<[f32]>(numbers),
+            Self::F64(numbers) => size_of_val::<[f64]>(numbers),
+        }
+    }
 }
 
 /// The parameters in a model file, taken out one by one.
