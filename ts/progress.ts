@@ -1,3 +1,5 @@
+import { toRecvaeError } from './errors.js';
+
 /**
  * Runs long work of the binding that reports its progress, and lets all reports arrive before the result. The binding's
  * callback must not throw, for Node would end the process: after `onProgress` has thrown it is not called again, and once
@@ -13,6 +15,8 @@ export async function reporting<P, T>(
     ((progress: P) => {
       if (thrown) return;
       try {
+        // The binding could not make the report: a bug, which somebody has to hear of.
+        if (progress instanceof Error) throw toRecvaeError(progress);
         onProgress(progress);
       } catch (value) {
         thrown = { value };

@@ -51,6 +51,8 @@ export declare class NativeHeldOut {
   input(user: string): Array<string> | null
   /** What a model has to find of a user, or null if the user is not held out here. */
   target(user: string): Array<string> | null
+  /** Lets them go, once the calls that use them have ended. */
+  dispose(): void
 }
 
 /** Users x items. */
@@ -71,6 +73,8 @@ export declare class NativeInteractions {
   itemIds(): Array<string>
   /** The items of a user, or null if the user is not known. */
   history(user: string): Array<string> | null
+  /** Lets them go, once the calls that use them have ended. */
+  dispose(): void
 }
 
 /** A trained model with the ids of its items. */
@@ -89,9 +93,11 @@ export declare class NativeModel {
   recommendBatch(histories: Array<Array<string>>, options: string, threads?: number | undefined | null): Promise<NativeLists>
   /** Writes the model file, whole or not at all. */
   save(path: string): Promise<void>
+  /** Lets the model go, once the calls that use it have ended. */
+  dispose(): void
 }
 
-/** Training, validation and test users. */
+/** Training, validation and test users. The parts share its memory, which goes with the last of them. */
 export declare class NativeSplit {
   /** What models are trained on. */
   get train(): NativeInteractions
@@ -101,6 +107,8 @@ export declare class NativeSplit {
   get test(): NativeHeldOut
   /** Writes the layout of the official scripts. */
   writeOfficial(folder: string): Promise<void>
+  /** Lets it go. Its parts have to be disposed of, too. */
+  dispose(): void
 }
 
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
@@ -126,6 +134,9 @@ export declare function fit(kind: string, options: string, train: NativeInteract
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
+
+/** Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the latter. */
+export declare function knownMemory(): number
 
 /** Reads a model file. */
 export declare function load(path: string): Promise<NativeModel>
@@ -234,6 +245,9 @@ export interface NativeSynthProgress {
 
 /** Compares two models by their values on the same users. */
 export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads?: number | undefined | null): Promise<NativePaired>
+
+/** Where the latest panic with that message began, for those that napi has turned into errors. */
+export declare function panicCalls(message: string): string | null
 
 /** Reads a file. `options`: JSON with the reader's options and the thresholds. */
 export declare function readInteractions(path: string, options: string): Promise<NativeInteractions>

@@ -47,7 +47,7 @@ pub fn evaluate<'env>(
     metrics: Option<Vec<String>>,
     threads: Option<f64>,
 ) -> Result<Promise<'env>> {
-    let (model, held_out) = (Arc::clone(&model.0), Arc::clone(&held_out.0));
+    let (model, held_out) = (Arc::clone(model.0.get()?), Arc::clone(held_out.0.get()?));
     let metrics: Vec<Metric> = match metrics {
         None => Metric::DEFAULT.to_vec(),
         Some(names) => names.iter().map(|name| name.parse()).collect::<recvae_core::Result<_>>().into_node()?,

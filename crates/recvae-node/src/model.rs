@@ -5,15 +5,23 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
+use recvae_core::{Cancel, FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
-use crate::work::{Promise, check_threads, now, promise, reporter};
+use crate::lifetime::{Held, cancel_with_thread};
+use crate::work::{Promise, check_threads, now, promise, promise_in, reporter};
 
 /// A trained model with the ids of its items.
 #[napi]
-pub struct NativeModel(pub(crate) Arc<Recommender>);
+pub struct NativeModel(pub(crate) Held<Arc<Recommender>>);
+
+impl NativeModel {
+    pub(crate) fn new(env: &Env, model: Recommender) -> Self {
+        let bytes = model.bytes();
+        Self(Held::new(env, "model", Arc::new(model), bytes))
+    }
+}
 
 /// Recommendations for a number of histories, one after the other.
 #[napi(object, object_from_js = false)]
@@ -33,34 +41,34 @@ pub struct NativeLists {
 #[napi]
 impl NativeModel {
     /// Name of the model.
-    #[napi(getter)]
-    pub fn kind(&self) -> &'static str {
-        self.0.model().kind().name()
+    #[napi(getter, catch_unwind)]
+    pub fn kind(&self) -> Result<&'static str> {
+        Ok(self.0.get()?.model().kind().name())
     }
 
     /// All options with their values, as JSON.
     #[napi(catch_unwind)]
     pub fn options(&self) -> Result<String> {
-        Ok(self.0.model().options().to_string())
+        Ok(self.0.get()?.model().options().to_string())
     }
 
     /// What was kept with the model, as JSON.
     #[napi(catch_unwind)]
     pub fn info(&self) -> Result<String> {
-        Ok(self.0.info().to_string())
+        Ok(self.0.get()?.info().to_string())
     }
 
     /// The ids of the items, in order of their indices.
     #[napi(catch_unwind)]
     pub fn item_ids(&self) -> Result<Vec<&str>> {
-        Ok(self.0.items().iter().collect())
+        Ok(self.0.get()?.items().iter().collect())
     }
 
     /// Recommends for one history. `options`: JSON.
     #[napi(catch_unwind)]
     pub fn recommend(&self, history: Vec<String>, options: String) -> Result<NativeLists> {
-        let options = recommend_options(&options)?;
-        now(|| lists(&self.0, &[history], &options)).map(NativeLists::from)
+        let (model, options) = (self.0.get()?, recommend_options(&options)?);
+        now(|| lists(model, &[history], &options)).map(NativeLists::from)
     }
 
     /// Recommends for many histories. `options`: JSON.
@@ -72,22 +80,29 @@ impl NativeModel {
         options: String,
         threads: Option<f64>,
     ) -> Result<Promise<'env>> {
-        let (model, options) = (Arc::clone(&self.0), recommend_options(&options)?);
+        let (model, options) = (Arc::clone(self.0.get()?), recommend_options(&options)?);
         promise(env, threads, move || lists(&model, &histories, &options), NativeLists::from)
     }
 
     /// Writes the model file, whole or not at all.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn save<'env>(&self, env: &'env Env, path: String) -> Result<Promise<'env>> {
-        let model = Arc::clone(&self.0);
+        let model = Arc::clone(self.0.get()?);
         promise(env, Some(1.0), move || model.save(path).into_node(), |()| ())
+    }
+
+    /// Lets the model go, once the calls that use it have ended.
+    #[napi(catch_unwind)]
+    pub fn dispose(&mut self) -> Result<()> {
+        self.0.dispose();
+        Ok(())
     }
 }
 
 /// Reads a model file.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
 pub fn load(env: &Env, path: String) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), move || Recommender::load(path).into_node(), |model| NativeModel(Arc::new(model)))
+    promise_in(env, Some(1.0), move || Recommender::load(path).into_node(), NativeModel::new)
 }
 
 struct Lists {
@@ -193,21 +208,25 @@ pub fn fit<'env>(
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     let info = json("info", &info)?;
-    let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
+    let train = train.0.get()?.clone();
+    let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
     let report = reporter(on_progress)?;
-    promise(
+    let cancel = Cancel::default();
+    let lasts = cancel_with_thread(&cancel);
+    promise_in(
         env,
         threads,
         move || {
+            let _lasts = lasts;
             let report = |progress: &Progress| report(progress.into());
             let validation = validation.as_ref().map(|part| part.users());
-            let run = FitRun { on_progress: &report, ..FitRun::default() };
+            let run = FitRun { on_progress: &report, cancel };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))
         },
-        |(model, epochs)| NativeFit {
-            model: NativeModel(Arc::new(model)),
+        |env, (model, epochs)| NativeFit {
+            model: NativeModel::new(env, model),
             epochs: epochs.iter().map(NativeProgress::from).collect(),
         },
     )

@@ -7,7 +7,7 @@ use recvae_core::{Options, SynthOptions, SynthProgress};
 
 use crate::data::NativeInteractions;
 use crate::error::{IntoNode, Result, json};
-use crate::work::{Promise, promise, reporter};
+use crate::work::{Promise, promise, promise_in, reporter};
 
 /// How much of a made-up file is written.
 #[napi(object, object_from_js = false)]
@@ -40,7 +40,7 @@ impl From<SynthProgress> for NativeSynthProgress {
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn synth(env: &Env, options: String, threads: Option<f64>) -> Result<Promise<'_>> {
     let options = SynthOptions::from_json(&json("options", &options)?).into_node()?;
-    promise(env, threads, move || recvae_core::synth(&options).into_node(), NativeInteractions::from)
+    promise_in(env, threads, move || recvae_core::synth(&options).into_node(), NativeInteractions::new)
 }
 
 /// Writes made-up interactions to a file, whole or not at all. `options`: JSON. `on_progress` must not throw, and does
