@@ -13,7 +13,7 @@ const ROUNDS = Number(process.argv[2] ?? 1000);
 /** Memory finds its level in the first tenth. The second one is compared with the last one. */
 const TENTH = Math.floor(ROUNDS / 10);
 /** Rounds between two collections, at which memory is read. */
-const EVERY = 5;
+const EVERY = 20;
 const MiB = 2 ** 20;
 
 const folder = mkdtempSync(join(tmpdir(), 'recvae-leak-'));
@@ -35,6 +35,8 @@ const modelMiB = (4 * large.nItems ** 2) / MiB;
 assert(modelMiB > 32);
 /** Half a model: one single model that stays is found. */
 const ALLOWED = Math.floor(modelMiB / 2);
+/** Models that may wait for the garbage collector. If V8 did not know their size, all between two collections would. */
+const WAITING = 8;
 
 async function serve(round) {
   const model = await load(file);
@@ -47,6 +49,9 @@ const broken = join(folder, 'broken.safetensors');
 writeFileSync(broken, 'no model');
 const gone = await fit('popularity', small);
 gone.dispose();
+/** Two items that the same users have: in f32 the factorisation fails. */
+const twice = Array.from({ length: 2500 }, (_, user) => [`u${user}`, `u${user}`]).flat();
+const singular = Interactions.fromColumns({ users: twice, items: twice.map((_, row) => (row % 2 ? 'a' : 'b')) });
 async function* failing() {
   yield* histories(100);
   throw new Error('the cursor is gone');
@@ -56,7 +61,7 @@ const failures = [
   () => load(join(folder, 'none')),
   () => load(broken),
   () => fit('ease', small, { lambda: -1 }),
-  () => fit('mult-vae', small, { epochs: 1, hiddenDim: 8, latentDim: 4, learningRate: 1e30 }),
+  () => fit('ease', singular, { lambda: 1e-9 }),
   () => fit('popularity', small, {}, { threads: 5000 }),
   async () => gone.recommend(asked[0]),
   () => gone.recommendBatch(asked),
@@ -121,7 +126,7 @@ for (const [name, work] of Object.entries(phases)) {
   }
   const [before, after] = [median(early), median(late)].map(Math.round);
   figures[name] = { before, after, peak: Math.round(peak) };
-  ok &&= after - before <= ALLOWED;
+  ok &&= after - before <= ALLOWED && peak - before <= WAITING * modelMiB;
   console.error(
     `${name}: ${before} MiB after ${2 * TENTH} rounds, ${after} MiB after ${ROUNDS}, peak ${Math.round(peak)}`,
   );
