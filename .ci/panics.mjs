@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cargoEnvironment } from './environment.mjs';
 
@@ -49,8 +49,6 @@ if (!existsSync(addOn) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== 
   const isOurs = ({ reason, target }) => reason === 'compiler-artifact' && target.name === 'recvae_node';
   const [library] = messages.find(isOurs).filenames;
   copyFileSync(library, addOn);
-  // cargo gives both add-ons one name, and would take this one for the shipped one that it has built before.
-  for (const path of [library, join(dirname(library), 'deps', basename(library))]) rmSync(path, { force: true });
   writeFileSync(stamp, inputs);
 }
 console.log(join(process.cwd(), addOn));
