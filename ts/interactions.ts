@@ -38,8 +38,10 @@ export interface ColumnOptions extends Thresholds {
  *
  * Ids are strings. Users and items are numbered in order of first appearance. Duplicates collapse, and thresholds hold for
  * what is left.
+ *
+ * They belong to the thread that made them: a `Worker` reads its own.
  */
-export class Interactions {
+export class Interactions implements Disposable {
   /** @internal */
   readonly native: native.NativeInteractions;
 
@@ -195,22 +197,22 @@ export class Interactions {
 
   /** Number of users. */
   get nUsers(): number {
-    return this.native.nUsers;
+    return guard(() => this.native.nUsers);
   }
 
   /** Number of items. */
   get nItems(): number {
-    return this.native.nItems;
+    return guard(() => this.native.nItems);
   }
 
   /** Number of distinct (user, item) pairs. */
   get nInteractions(): number {
-    return this.native.nInteractions;
+    return guard(() => this.native.nInteractions);
   }
 
   /** Share of all (user, item) pairs that interacted, from 0 to 1. */
   get density(): number {
-    return this.native.density;
+    return guard(() => this.native.density);
   }
 
   /** Ids of the users in row order; a new array of length `nUsers` at each call. */
@@ -242,5 +244,19 @@ export class Interactions {
   /** The same in pieces, each made when it is asked for: schema and ids, then 65,536 rows at a time. */
   toArrowStream(): Generator<Uint8Array> {
     return arrowParts(this.native);
+  }
+
+  /**
+   * Frees the native memory at once, or when the calls in flight that use it have ended; that of a part of a {@link Split}
+   * goes with the last of the parts. Whatever is asked afterwards throws `INVALID_ARGUMENT`, "interactions is disposed". To
+   * dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.native.dispose());
+  }
+
+  /** {@link Interactions.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

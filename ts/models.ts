@@ -68,8 +68,12 @@ export interface UserRecommendation extends Recommendation {
   user: string;
 }
 
-/** A trained model. It needs no training data, and scores users that it has never seen by their histories. */
-export class Model<K extends ModelName = ModelName> {
+/**
+ * A trained model. It needs no training data, and scores users that it has never seen by their histories.
+ *
+ * It belongs to the thread that made it: another `Worker` calls {@link load} for itself.
+ */
+export class Model<K extends ModelName = ModelName> implements Disposable {
   /** Which model it is. */
   readonly kind: K;
   /** All its options with their values. */
@@ -190,6 +194,20 @@ export class Model<K extends ModelName = ModelName> {
   async compact(options?: CompactOptions, run: RunOptions = {}): Promise<Model<K>> {
     checkRun(run, ['threads']);
     return Model.wrap<K>(await guardAsync(() => this.native.compact(toJson(options), run.threads)), this.epochs);
+  }
+
+  /**
+   * Frees the native memory at once, or when the calls in flight that use it have ended; they end as they would have. Without
+   * it, the garbage collector does so some time after the last reference is gone. Kind, options, info, item ids and epochs can
+   * still be read; what needs the parameters throws `INVALID_ARGUMENT`, "model is disposed". To dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.native.dispose());
+  }
+
+  /** {@link Model.dispose}, for `using model = await load(path)`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   #named(lists: native.NativeLists, histories: string[][]): Recommendation[] {

@@ -65,7 +65,11 @@ async function searchLambda(
     const tried = { options: { lambda: value }, validation: await validate(fitted, data, run) };
     search.push(tried);
     onStep({ stage: 'search', tried });
-    if (best && tried.validation <= best.validation) return false;
+    if (best && tried.validation <= best.validation) {
+      fitted.dispose(); // a matrix of items x items
+      return false;
+    }
+    best?.fitted.dispose();
     best = { fitted, validation: tried.validation };
     return true;
   };

@@ -7,7 +7,7 @@ import type { SplitOptions } from './options.generated.js';
 import { running } from './running.js';
 
 /** Users that no model sees in training, each with items that go in and items that have to be found. */
-export class HeldOut {
+export class HeldOut implements Disposable {
   /** @internal */
   readonly native: native.NativeHeldOut;
 
@@ -22,12 +22,12 @@ export class HeldOut {
 
   /** Number of users, those with nothing to find included. */
   get nUsers(): number {
-    return this.native.nUsers;
+    return guard(() => this.native.nUsers);
   }
 
   /** Number of users with something to find: those that count in metrics. */
   get nScored(): number {
-    return this.native.nScored;
+    return guard(() => this.native.nScored);
   }
 
   /** Ids of the users in row order; length `nUsers`. */
@@ -46,10 +46,23 @@ export class HeldOut {
     checkString(user, 'user');
     return guard(() => this.native.target(user)) ?? undefined;
   }
+
+  /**
+   * Lets the users go: their memory is freed with that of the last part of the split. Whatever is asked afterwards throws
+   * `INVALID_ARGUMENT`, "heldOut is disposed". To dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.native.dispose());
+  }
+
+  /** {@link HeldOut.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** Training, validation and test users. All have the items of the training users. */
-export class Split {
+export class Split implements Disposable {
   /** What models are trained on. */
   readonly train: Interactions;
   /** Held-out users for choosing options and the best epoch. */
@@ -89,6 +102,20 @@ export class Split {
   async write(folder: string): Promise<void> {
     checkString(folder, 'folder');
     return guardAsync(() => this.#native.writeOfficial(folder));
+  }
+
+  /**
+   * Disposes of the split and of its parts, whose native memory is freed at once, or when the calls in flight that use it
+   * have ended. Whatever is asked afterwards throws `INVALID_ARGUMENT`. To dispose again does nothing.
+   */
+  dispose(): void {
+    for (const part of [this.train, this.validation, this.test]) part.dispose();
+    guard(() => this.#native.dispose());
+  }
+
+  /** {@link Split.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 

@@ -51,6 +51,8 @@ export declare class NativeHeldOut {
   input(user: string): Array<string> | null
   /** What a model has to find of a user, or null if the user is not held out here. */
   target(user: string): Array<string> | null
+  /** Lets them go, once the calls that use them have ended. */
+  dispose(): void
 }
 
 /** Users x items. */
@@ -71,6 +73,8 @@ export declare class NativeInteractions {
   itemIds(): Array<string>
   /** The items of a user, or null if the user is not known. */
   history(user: string): Array<string> | null
+  /** Lets them go, once the calls that use them have ended. */
+  dispose(): void
 }
 
 /** A trained model with the ids of its items. */
@@ -86,22 +90,14 @@ export declare class NativeModel {
   /** Recommends for one history. `options`: JSON. */
   recommend(history: Array<string>, options: string): NativeLists
   /** Recommends for many histories. `options`: JSON. */
-  recommendBatch(histories: Array<Array<string>>, options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
+  recommendBatch(histories: Array<Array<string>>, options: string, threads?: number | undefined | null): Promise<NativeLists>
   /** Writes the model file, whole or not at all. */
   save(path: string): Promise<void>
+  /** Lets the model go, once the calls that use it have ended. */
+  dispose(): void
 }
 
-/** One piece of long work. */
-export declare class NativeRun {
-  /** For one call. */
-  constructor()
-  /** Asks the work to stop; its promise is rejected with the code `CANCELLED` once it has. */
-  cancel(): void
-  /** The latest progress, or null if there was none since the last call. */
-  takeProgress(): NativeProgress | NativeSynthProgress | null
-}
-
-/** Training, validation and test users. */
+/** Training, validation and test users. The parts share its memory, which goes with the last of them. */
 export declare class NativeSplit {
   /** What models are trained on. */
   get train(): NativeInteractions
@@ -111,6 +107,8 @@ export declare class NativeSplit {
   get test(): NativeHeldOut
   /** Writes the layout of the official scripts. */
   writeOfficial(folder: string): Promise<void>
+  /** Lets it go. Its parts have to be disposed of, too. */
+  dispose(): void
 }
 
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
@@ -129,13 +127,16 @@ export declare function dataset(name: string): Promise<NativeInteractions>
 export declare function describe(): string
 
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
-export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
+export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics?: Array<string> | undefined | null, threads?: number | undefined | null): Promise<NativeEvaluation>
 
-/** Trains a model. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, run: NativeRun): Promise<NativeFit>
+/** Trains a model. `on_progress` must not throw, and does not keep the process alive. */
+export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads?: number | undefined | null, onProgress?: ((arg: NativeProgress) => void) | undefined | null): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
+
+/** Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the latter. */
+export declare function knownMemory(): number
 
 /** Reads a model file. */
 export declare function load(path: string): Promise<NativeModel>
@@ -243,10 +244,13 @@ export interface NativeSynthProgress {
 }
 
 /** Compares two models by their values on the same users. */
-export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads: number | undefined | null, run: NativeRun): Promise<NativePaired>
+export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads?: number | undefined | null): Promise<NativePaired>
+
+/** Where the latest panic with that message began, for those that napi has turned into errors. */
+export declare function panicCalls(message: string): string | null
 
 /** Reads a file. `options`: JSON with the reader's options and the thresholds. */
-export declare function readInteractions(path: string, options: string, run: NativeRun): Promise<NativeInteractions>
+export declare function readInteractions(path: string, options: string): Promise<NativeInteractions>
 
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>
@@ -255,7 +259,10 @@ export declare function readOfficial(folder: string): Promise<NativeSplit>
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>
 
 /** Makes up interactions, for measuring speed and memory only. `options`: JSON. */
-export declare function synth(options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeInteractions>
+export declare function synth(options: string, threads?: number | undefined | null): Promise<NativeInteractions>
 
-/** Writes made-up interactions to a file, whole or not at all. `options`: JSON. */
-export declare function writeSynth(options: string, path: string, threads: number | undefined | null, run: NativeRun): Promise<NativeSynthProgress>
+/**
+ * Writes made-up interactions to a file, whole or not at all. `options`: JSON. `on_progress` must not throw, and does
+ * not keep the process alive.
+ */
+export declare function writeSynth(options: string, path: string, threads?: number | undefined | null, onProgress?: ((arg: NativeSynthProgress) => void) | undefined | null): Promise<NativeSynthProgress>

@@ -42,6 +42,11 @@ pub trait Model: Scorer + Send {
     /// Its parameters by name.
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>>;
 
+    /// How many bytes of memory its parameters hold.
+    fn bytes(&self) -> usize {
+        self.tensors().map_or(0, |tensors| tensors.iter().map(|tensor| tensor.data.bytes().len()).sum())
+    }
+
     /// A smaller model that recommends nearly the same, with the same options.
     ///
     /// # Errors

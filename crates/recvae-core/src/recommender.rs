@@ -120,6 +120,12 @@ impl Recommender {
         &self.info
     }
 
+    /// How many bytes of memory it holds: parameters and ids.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.model.bytes() + self.items.bytes()
+    }
+
     /// Translates a history of ids.
     pub fn history<S: AsRef<str>>(&self, ids: impl IntoIterator<Item = S>) -> History {
         let mut history = History::default();
@@ -200,6 +206,20 @@ mod tests {
     fn histories_may_be_unsorted_doubled_and_unknown() {
         let history = recommender(ModelKind::Popularity).history(["ç", "x", "a", "ç"]);
         assert_eq!(history, History { items: vec![0, 2], unknown: vec![1] });
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_parameters_and_of_the_ids() {
+        for &kind in ModelKind::ALL {
+            let model = recommender(kind);
+            let tensors = model.model().tensors().unwrap();
+            let numbers: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+            assert_eq!(model.bytes(), 4 * numbers + model.items().bytes(), "{kind:?}");
+        }
+        let ids: Ids = (0..1000).map(|id| format!("{id:04}")).collect();
+        assert!((4 * 1000 + 8 * 1000 + 5 * 1000..40_000).contains(&ids.bytes()), "{}", ids.bytes());
+        let matrix = train();
+        assert!((8 * 5 + 4 * matrix.nnz()..200).contains(&matrix.bytes()), "{}", matrix.bytes());
     }
 
     #[test]

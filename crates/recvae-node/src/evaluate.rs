@@ -49,7 +49,7 @@ pub fn evaluate<'env>(
     threads: Option<f64>,
     run: &NativeRun,
 ) -> Result<Promise<'env>> {
-    let (model, held_out, cancel) = (Arc::clone(&model.0), Arc::clone(&held_out.0), run.flag());
+    let (model, held_out, cancel) = (Arc::clone(model.0.get()?), Arc::clone(held_out.0.get()?), run.flag());
     let metrics: Vec<Metric> = match metrics {
         None => Metric::DEFAULT.to_vec(),
         Some(names) => names.iter().map(|name| name.parse()).collect::<recvae_core::Result<_>>().into_node()?,

@@ -12,12 +12,20 @@ use recvae_core::{
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
+use crate::lifetime::Held;
 use crate::run::NativeRun;
-use crate::work::{Promise, check_threads, now, promise};
+use crate::work::{Promise, check_threads, now, promise, promise_in};
 
 /// A trained model with the ids of its items.
 #[napi]
-pub struct NativeModel(pub(crate) Arc<Recommender>);
+pub struct NativeModel(pub(crate) Held<Arc<Recommender>>);
+
+impl NativeModel {
+    pub(crate) fn new(env: &Env, model: Recommender) -> Self {
+        let bytes = model.bytes();
+        Self(Held::new(env, "model", Arc::new(model), bytes))
+    }
+}
 
 /// Recommendations for a number of histories, one after the other.
 #[napi(object, object_from_js = false)]
@@ -37,34 +45,34 @@ pub struct NativeLists {
 #[napi]
 impl NativeModel {
     /// Name of the model.
-    #[napi(getter)]
-    pub fn kind(&self) -> &'static str {
-        self.0.model().kind().name()
+    #[napi(getter, catch_unwind)]
+    pub fn kind(&self) -> Result<&'static str> {
+        Ok(self.0.get()?.model().kind().name())
     }
 
     /// All options with their values, as JSON.
     #[napi(catch_unwind)]
     pub fn options(&self) -> Result<String> {
-        Ok(self.0.model().options().to_string())
+        Ok(self.0.get()?.model().options().to_string())
     }
 
     /// What was kept with the model, as JSON.
     #[napi(catch_unwind)]
     pub fn info(&self) -> Result<String> {
-        Ok(self.0.info().to_string())
+        Ok(self.0.get()?.info().to_string())
     }
 
     /// The ids of the items, in order of their indices.
     #[napi(catch_unwind)]
     pub fn item_ids(&self) -> Result<Vec<&str>> {
-        Ok(self.0.items().iter().collect())
+        Ok(self.0.get()?.items().iter().collect())
     }
 
     /// Recommends for one history. `options`: JSON.
     #[napi(catch_unwind)]
     pub fn recommend(&self, history: Vec<String>, options: String) -> Result<NativeLists> {
-        let options = recommend_options(&options)?;
-        now(|| lists(&self.0, &[history], &options, &Cancel::default())).map(NativeLists::from)
+        let (model, options) = (self.0.get()?, recommend_options(&options)?);
+        now(|| lists(model, &[history], &options, &Cancel::default())).map(NativeLists::from)
     }
 
     /// Recommends for many histories. `options`: JSON.
@@ -77,14 +85,14 @@ impl NativeModel {
         threads: Option<f64>,
         run: &NativeRun,
     ) -> Result<Promise<'env>> {
-        let (model, options, cancel) = (Arc::clone(&self.0), recommend_options(&options)?, run.flag());
+        let (model, options, cancel) = (Arc::clone(self.0.get()?), recommend_options(&options)?, run.flag());
         promise(env, threads, move || lists(&model, &histories, &options, &cancel), NativeLists::from)
     }
 
     /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn save<'env>(&self, env: &'env Env, path: String, info: Option<String>) -> Result<Promise<'env>> {
-        let model = Arc::clone(&self.0);
+        let model = Arc::clone(self.0.get()?);
         let info = info.map(|info| json("info", &info)).transpose()?;
         promise(
             env,
@@ -97,9 +105,16 @@ impl NativeModel {
     /// A smaller model. `options`: JSON.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
     pub fn compact<'env>(&self, env: &'env Env, options: String, threads: Option<f64>) -> Result<Promise<'env>> {
-        let model = Arc::clone(&self.0);
+        let model = Arc::clone(self.0.get()?);
         let options = CompactOptions::from_json(&json("options", &options)?).into_node()?;
-        promise(env, threads, move || model.compact(&options).into_node(), |model| NativeModel(Arc::new(model)))
+        promise_in(env, threads, move || model.compact(&options).into_node(), NativeModel::new)
+    }
+
+    /// Lets the model go, once the calls that use it have ended.
+    #[napi(catch_unwind)]
+    pub fn dispose(&mut self) -> Result<()> {
+        self.0.dispose();
+        Ok(())
     }
 }
 
@@ -107,12 +122,7 @@ impl NativeModel {
 #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
 pub fn load(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
     let options = LoadOptions::from_json(&json("options", &options)?).into_node()?;
-    promise(
-        env,
-        Some(1.0),
-        move || Recommender::load_with(path, &options).into_node(),
-        |model| NativeModel(Arc::new(model)),
-    )
+    promise_in(env, Some(1.0), move || Recommender::load_with(path, &options).into_node(), NativeModel::new)
 }
 
 /// What a model file holds, as JSON: see `Inspection` in `ts/inspect.ts`.
@@ -224,21 +234,22 @@ pub fn fit<'env>(
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     let info = json("info", &info)?;
-    let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
+    let train = train.0.get()?.clone();
+    let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
     let (report, cancel) = (run.reporter(), run.flag());
-    promise(
+    promise_in(
         env,
         threads,
         move || {
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
-            let run = FitRun { on_progress: &report, cancel };
+            let run = FitRun { on_progress: &report, cancel: cancel.clone() };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))
         },
-        |(model, epochs)| NativeFit {
-            model: NativeModel(Arc::new(model)),
+        |env, (model, epochs)| NativeFit {
+            model: NativeModel::new(env, model),
             epochs: epochs.iter().map(NativeProgress::from).collect(),
         },
     )

@@ -4,17 +4,33 @@
 //! loop, nothing piles up while that is busy, no callback can throw into the binding or keep the process alive, and the
 //! last progress is still there when the work has ended.
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::Either;
 use napi_derive::napi;
 use recvae_core::Cancel;
 
+use crate::lifetime::cancel_with_thread;
 use crate::model::NativeProgress;
 use crate::synth::NativeSynthProgress;
 
 /// What work can report.
 pub(crate) type Report = Either<NativeProgress, NativeSynthProgress>;
+
+/// The flag that stops work: when JavaScript asks for it, and when the thread ends that began the work.
+pub(crate) struct Flag {
+    cancel: Cancel,
+    _lasts: Arc<()>,
+}
+
+impl Deref for Flag {
+    type Target = Cancel;
+
+    fn deref(&self) -> &Cancel {
+        &self.cancel
+    }
+}
 
 /// One piece of long work.
 #[napi]
@@ -44,9 +60,9 @@ impl NativeRun {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// What the work looks at.
-    pub(crate) fn flag(&self) -> Cancel {
-        self.cancel.clone()
+    /// What the work looks at, and keeps.
+    pub(crate) fn flag(&self) -> Flag {
+        Flag { cancel: self.cancel.clone(), _lasts: cancel_with_thread(&self.cancel) }
     }
 
     /// Where the work leaves its progress.

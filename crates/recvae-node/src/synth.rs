@@ -7,7 +7,7 @@ use recvae_core::{Options, SynthOptions, SynthProgress};
 use crate::data::NativeInteractions;
 use crate::error::{IntoNode, Result, json};
 use crate::run::NativeRun;
-use crate::work::{Promise, promise};
+use crate::work::{Promise, promise, promise_in};
 
 /// How much of a made-up file is written.
 #[napi(object, object_from_js = false)]
@@ -41,7 +41,7 @@ impl From<SynthProgress> for NativeSynthProgress {
 pub fn synth<'env>(env: &'env Env, options: String, threads: Option<f64>, run: &NativeRun) -> Result<Promise<'env>> {
     let options = SynthOptions::from_json(&json("options", &options)?).into_node()?;
     let cancel = run.flag();
-    promise(env, threads, move || recvae_core::synth_until(&options, &cancel).into_node(), NativeInteractions::from)
+    promise_in(env, threads, move || recvae_core::synth_until(&options, &cancel).into_node(), NativeInteractions::new)
 }
 
 /// Writes made-up interactions to a file, whole or not at all. `options`: JSON.

@@ -72,4 +72,9 @@ impl Model for Vae {
         };
         Ok(self.network.export().into_iter().map(tensor).collect())
     }
+
+    /// Without the copies that [`Self::tensors`] makes.
+    fn bytes(&self) -> usize {
+        size_of::<f32>() * self.network.architecture.n_parameters() as usize
+    }
 }
