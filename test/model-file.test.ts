@@ -205,10 +205,20 @@ describe('inspect', () => {
   test('on the command line: what was kept, and a failure for an altered file', async () => {
     const folder = temporaryFolder();
     writePlanted(folder);
-    await recvae(folder, 'train', 'recvae', 'likes.csv', ...Object.entries(SMALL).flatMap(([k, v]) => ['--set', `${k}=${v}`]), '--out', 'm.st');
+    await recvae(
+      folder,
+      'train',
+      'recvae',
+      'likes.csv',
+      ...Object.entries(SMALL).flatMap(([k, v]) => ['--set', `${k}=${v}`]),
+      '--out',
+      'm.st',
+    );
     const { code, stdout, stderr } = await recvae(folder, 'inspect', 'm.st');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(/^model +recvae\noptions +\{.*"hiddenDim":16.*\}\nitems +40\nfile +\d+ bytes \(\d.* KiB\), format 1\n/);
+    expect(stdout).toMatch(
+      /^model +recvae\noptions +\{.*"hiddenDim":16.*\}\nitems +40\nfile +\d+ bytes \(\d.* KiB\), format 1\n/,
+    );
     expect(stdout).toMatch(/^checksum +[0-9a-f]{32}, holds$/m);
     expect(stdout).toMatch(/^data +\{"items":40,"interactions":\d+,"users":\d+\}$/m);
     expect(stdout).toMatch(/^metrics +\{"validation":\{"ndcg@100":0\.\d+\}\}$/m);
@@ -252,8 +262,16 @@ describe('smaller models', () => {
     const { tensors } = parse(readFileSync(path('both')));
     expect(tensors.get('model.weights.values')).toMatchObject({ type: 'F16', shape: [4 * 40] });
     const pruned = await load(path('top'));
-    expect(pruned.recommend(NEWCOMER, { k: 5 }).items.map(({ id }) => id).sort()).toEqual(
-      model.recommend(NEWCOMER, { k: 5 }).items.map(({ id }) => id).sort(),
+    expect(
+      pruned
+        .recommend(NEWCOMER, { k: 5 })
+        .items.map(({ id }) => id)
+        .sort(),
+    ).toEqual(
+      model
+        .recommend(NEWCOMER, { k: 5 })
+        .items.map(({ id }) => id)
+        .sort(),
     );
     await (await model.compact({ topPerItem: 4 })).save(path('again'));
     expect(readFileSync(path('again')).equals(readFileSync(path('top')))).toBe(true);
@@ -277,20 +295,33 @@ describe('smaller models', () => {
     const flags = ['compact', 'm.st', 's.st', '--top-per-item', '3', '--precision', 'f16', '--held-out', 'likes.csv'];
     const { code, stdout, stderr } = await recvae(folder, ...flags, '--json', 'out.json');
     expect({ code, stderr }).toEqual({ code: 0, stderr: 'saved: s.st\n' });
-    expect(stdout).toMatch(/^before +\d.* KiB +0\.\d{4} ± 0\.\d{4}\nafter .*\ndifference +-\d+\.\d % +[-+]0\.\d{4} \(/m);
+    expect(stdout).toMatch(
+      /^before +\d.* KiB +0\.\d{4} ± 0\.\d{4}\nafter .*\ndifference +-\d+\.\d % +[-+]0\.\d{4} \(/m,
+    );
     const result = JSON.parse(readFileSync(join(folder, 'out.json'), 'utf8'));
-    expect(result.bytes).toEqual({ before: statSync(join(folder, 'm.st')).size, after: statSync(join(folder, 's.st')).size });
-    for (const [file, mean] of [['m.st', result.before.mean], ['s.st', result.after.mean]]) {
+    expect(result.bytes).toEqual({
+      before: statSync(join(folder, 'm.st')).size,
+      after: statSync(join(folder, 's.st')).size,
+    });
+    for (const [file, mean] of [
+      ['m.st', result.before.mean],
+      ['s.st', result.after.mean],
+    ]) {
       const evaluated = await recvae(folder, 'evaluate', file, 'likes.csv', '--json', '-');
       expect(JSON.parse(evaluated.stdout).metrics['ndcg@100'].mean).toBe(mean);
     }
     expect(result.difference).toBeCloseTo(result.after.mean - result.before.mean, 12);
     const { info } = await inspect(join(folder, 's.st'));
-    expect(info).toMatchObject({ compacted: { topPerItem: 3, precision: 'f16', metric: 'ndcg@100', after: result.after } });
+    expect(info).toMatchObject({
+      compacted: { topPerItem: 3, precision: 'f16', metric: 'ndcg@100', after: result.after },
+    });
     expect(await recvae(folder, 'compact', 'm.st', 'plain.st')).toMatchObject({ code: 0, stderr: 'saved: plain.st\n' });
     await recvae(folder, 'train', 'popularity', 'likes.csv', '--out', 'p.st');
     const refused = await recvae(folder, 'compact', 'p.st', 'q.st', '--top-per-item', '3');
-    expect(refused).toMatchObject({ code: 2, stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease\n" });
+    expect(refused).toMatchObject({
+      code: 2,
+      stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease\n",
+    });
     expect((await recvae(folder, 'compact', 'm.st', 'q.st', '--precision', 'f8')).code).toBe(2);
     expect(readdirSync(folder)).not.toContain('q.st');
   });

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, knownMemory, load, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, inspect, knownMemory, load, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -790,6 +790,7 @@ export { describe }
 export { evaluate }
 export { fit }
 export { holm }
+export { inspect }
 export { knownMemory }
 export { load }
 export { pairedBootstrap }

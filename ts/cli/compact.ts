@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { guardAsync, RecvaeError } from '../errors.js';
+import { RecvaeError } from '../errors.js';
 import { evaluate, type MetricValues } from '../evaluate.js';
 import { type Json, load, type Model } from '../models.js';
 import { description, native } from '../native.js';
 import type { CompactOptions, MetricName } from '../options.generated.js';
+import { running } from '../running.js';
 import type { HeldOut } from '../split.js';
 import { addFlag, addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
 import { size } from './inspect.js';
@@ -98,8 +99,8 @@ async function measure(models: Model[], users: HeldOut, metric: MetricName, thre
     found.push((await evaluate(model, users, { metrics: [metric], threads })).metrics[metric]!);
   const [before, after] = found as [MetricValues, MetricValues];
   const seed = description.split.find(({ name }) => name === 'seed')!.default as number;
-  const { difference, low, high } = await guardAsync(() =>
-    native.pairedBootstrap(after.perUser, before.perUser, seed, threads),
+  const { difference, low, high } = await running({}, (run) =>
+    native.pairedBootstrap(after.perUser, before.perUser, seed, threads, run),
   );
   const mean = ({ mean, standardError }: MetricValues) => ({ mean, standardError });
   return { before: mean(before), after: mean(after), difference, interval: [low, high] };
