@@ -43,19 +43,19 @@ pub struct NativeRun {
 #[napi]
 impl NativeRun {
     /// For one call.
-    #[napi(constructor)]
+    #[napi(constructor, catch_unwind)]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Asks the work to stop; its promise is rejected with the code `CANCELLED` once it has.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.cancel.cancel();
     }
 
     /// The latest progress, or null if there was none since the last call.
-    #[napi]
+    #[napi(catch_unwind)]
     pub fn take_progress(&self) -> Option<Either<NativeProgress, NativeSynthProgress>> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
