@@ -45,6 +45,7 @@ mod scorer;
 mod statistics;
 
 // train
+mod checkpoint;
 mod linalg;
 mod memory;
 mod model;
@@ -61,6 +62,7 @@ mod test_support;
 pub use arrow::ArrowReader;
 pub use batches::{Batch, Batches, IdColumn, RowFilter};
 pub use cancel::Cancel;
+pub use checkpoint::{Checkpoint, CheckpointOptions};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
 pub use error::{Error, Result};

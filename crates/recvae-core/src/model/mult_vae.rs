@@ -9,6 +9,7 @@
 
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
+use crate::checkpoint::Keeper;
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::memory::check_memory;
@@ -18,7 +19,7 @@ use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::options::{Options, options};
 use crate::split::HeldOut;
-use crate::train::{FitRun, KlWeight, Pass, Schedule, Training};
+use crate::train::{FitRun, KlWeight, Pass, Place, Schedule, Training};
 
 options! {
     /// Options of Mult-VAE.
@@ -69,11 +70,14 @@ pub(super) fn fit(
     validation: Option<&HeldOut>,
     run: &FitRun<'_>,
 ) -> Result<Fit> {
+    // Beta grows over a share of all epochs, so that another number of them is another training from the first step on.
+    let free: &[&str] = if options.annealing == 0.0 { &["epochs"] } else { &[] };
+    let keeper = Keeper::open(run, ModelKind::MultVae, &options.to_json(), free, train, validation)?;
     let noise = Seeded(options.seed);
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run)?;
+    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
 
@@ -94,6 +98,7 @@ pub(crate) fn start<'a>(options: &MultVaeOptions, train: &'a Csr, noise: &'a See
         batch_size: options.batch_size,
         passes: 0,
         steps: 0,
+        place: Place::default(),
         memory: Memory::default(),
     })
 }

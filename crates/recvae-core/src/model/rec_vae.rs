@@ -19,6 +19,7 @@
 
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
+use crate::checkpoint::Keeper;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::memory::check_memory;
@@ -30,7 +31,7 @@ use crate::nn::sample::CompositePrior;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
-use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Schedule, Training};
+use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Place, Schedule, Training};
 
 choice! {
     /// What the posterior is pulled to.
@@ -181,15 +182,18 @@ impl RecVaeOptions {
             batch_size: self.batch_size,
             passes: 0,
             steps: 0,
+            place: Place::default(),
             memory,
         }
     }
 }
 
 pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
+    // An epoch does not depend on how many there will be.
+    let keeper = Keeper::open(run, ModelKind::RecVae, &options.to_json(), &["epochs"], train, validation)?;
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run)?;
+    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
 }
 
