@@ -12,6 +12,7 @@
  * @packageDocumentation
  */
 
+export type { Abortable } from './abort.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
 export type {

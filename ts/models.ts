@@ -1,10 +1,11 @@
 import type { Duplex } from 'node:stream';
+import type { Abortable } from './abort.js';
 import { checkInstance, checkRun, checkString, idsOf, infoText, listOf } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { type History, Interactions } from './interactions.js';
 import { native } from './native.js';
 import type { ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
-import { reporting } from './progress.js';
+import { running } from './running.js';
 import { Split } from './split.js';
 import { duplex, openHistories, recommendGroups } from './stream.js';
 
@@ -30,7 +31,7 @@ export interface Progress {
 }
 
 /** How a call runs, as opposed to what it computes. */
-export interface RunOptions {
+export interface RunOptions extends Abortable {
   /** Threads to compute with, 1 to 1,024. By default the cores that this process may use, cgroup limits included. */
   threads?: number;
 }
@@ -38,8 +39,9 @@ export interface RunOptions {
 /** How {@link fit} runs. */
 export interface FitRun extends RunOptions {
   /**
-   * Called after each epoch, on the event loop. If it throws, training still ends, and then the promise is rejected with what
-   * was thrown.
+   * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
+   * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
+   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end.
    */
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
@@ -112,10 +114,12 @@ export class Model<K extends ModelName = ModelName> {
     options?: RecommendOptions,
     run: RunOptions = {},
   ): Promise<Recommendation[]> {
-    checkRun(run, ['threads']);
+    checkRun(run, ['threads', 'signal']);
     const lists = listOf(histories, 'histories', 'a list of histories');
     const ids = lists.map((history, at) => idsOf(history, `histories[${at}]`));
-    return this.#named(await guardAsync(() => this.native.recommendBatch(ids, toJson(options), run.threads)), ids);
+    const { threads, signal } = run;
+    const results = await running({ signal }, (run) => this.native.recommendBatch(ids, toJson(options), threads, run));
+    return this.#named(results, ids);
   }
 
   /**
@@ -125,14 +129,15 @@ export class Model<K extends ModelName = ModelName> {
    * the stream of histories (its `return` is called).
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, and for a history that is not `{user, items}`, after the
-   * results of those before it. What the iterable throws, it throws then too.
+   * results of those before it. What the iterable throws, it throws then too. After an abort, what is asked for next is
+   * rejected with the signal's reason, also while the stream of histories does not answer.
    */
   recommendStream(
     histories: Iterable<History> | AsyncIterable<History>,
     options?: RecommendOptions,
     run: RunOptions = {},
   ): AsyncGenerator<UserRecommendation> {
-    checkRun(run, ['threads']);
+    checkRun(run, ['threads', 'signal']);
     guard(() => this.native.recommend([], toJson(options))); // a bad option is found before there are histories
     const groups = recommendGroups(this, openHistories(histories), options, run);
     return (async function* () {
@@ -143,10 +148,11 @@ export class Model<K extends ModelName = ModelName> {
   /**
    * {@link Model.recommendStream} for `pipe` and `pipeline`: histories are written to it, recommendations are read from it.
    *
-   * @throws {@link RecvaeError} as {@link Model.recommendStream}; what comes later destroys the stream with that error.
+   * @throws {@link RecvaeError} as {@link Model.recommendStream}; what comes later destroys the stream with that error,
+   * and an abort with the signal's reason.
    */
   recommendTransform(options?: RecommendOptions, run: RunOptions = {}): Duplex {
-    return duplex((histories) => this.recommendStream(histories, options, run));
+    return duplex((histories) => this.recommendStream(histories, options, run), run.signal);
   }
 
   /**
@@ -192,12 +198,13 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'onProgress', 'info']);
+  checkRun(run, ['threads', 'signal', 'onProgress', 'info']);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const fitted = await reporting(run.onProgress, (report) =>
-    guardAsync(() => native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report)),
+  const { threads, signal, onProgress } = run;
+  const fitted = await running({ signal, onProgress }, (run) =>
+    native.fit(model, toJson(options), train.native, validation?.native, info, threads, run),
   );
   return Model.wrap<K>(fitted.model, fitted.epochs);
 }

@@ -82,8 +82,8 @@ async function searchLambda(
 }
 
 /** The main metric on the validation users. */
-export async function validate(model: Model, data: Split, { threads }: RunOptions): Promise<number> {
+export async function validate(model: Model, data: Split, { threads, signal }: RunOptions): Promise<number> {
   const metric = description.validationMetric as MetricName;
-  const { metrics } = await evaluate(model, data.validation, { threads, metrics: [metric] });
+  const { metrics } = await evaluate(model, data.validation, { threads, signal, metrics: [metric] });
   return metrics[metric]!.mean;
 }

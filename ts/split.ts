@@ -1,8 +1,10 @@
-import { checkInstance, checkString } from './check.js';
+import type { Abortable } from './abort.js';
+import { checkInstance, checkRun, checkString } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { Interactions } from './interactions.js';
 import { native } from './native.js';
 import type { SplitOptions } from './options.generated.js';
+import { running } from './running.js';
 
 /** Users that no model sees in training, each with items that go in and items that have to be found. */
 export class HeldOut {
@@ -96,7 +98,12 @@ export class Split {
  *
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there are too few users.
  */
-export async function split(interactions: Interactions, options?: SplitOptions): Promise<Split> {
+export async function split(
+  interactions: Interactions,
+  options?: SplitOptions,
+  { signal }: Abortable = {},
+): Promise<Split> {
   checkInstance(interactions, 'interactions', Interactions);
-  return Split.wrap(await guardAsync(() => native.split(interactions.native, toJson(options))));
+  checkRun({ signal }, ['signal']);
+  return Split.wrap(await running({ signal }, () => native.split(interactions.native, toJson(options))));
 }

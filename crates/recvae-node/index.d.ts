@@ -86,9 +86,19 @@ export declare class NativeModel {
   /** Recommends for one history. `options`: JSON. */
   recommend(history: Array<string>, options: string): NativeLists
   /** Recommends for many histories. `options`: JSON. */
-  recommendBatch(histories: Array<Array<string>>, options: string, threads?: number | undefined | null): Promise<NativeLists>
+  recommendBatch(histories: Array<Array<string>>, options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
   /** Writes the model file, whole or not at all. */
   save(path: string): Promise<void>
+}
+
+/** One piece of long work. */
+export declare class NativeRun {
+  /** For one call. */
+  constructor()
+  /** Asks the work to stop; its promise is rejected with the code `CANCELLED` once it has. */
+  cancel(): void
+  /** The latest progress, or null if there was none since the last call. */
+  takeProgress(): NativeProgress | NativeSynthProgress | null
 }
 
 /** Training, validation and test users. */
@@ -119,10 +129,10 @@ export declare function dataset(name: string): Promise<NativeInteractions>
 export declare function describe(): string
 
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
-export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics?: Array<string> | undefined | null, threads?: number | undefined | null): Promise<NativeEvaluation>
+export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
-/** Trains a model. `on_progress` must not throw, and does not keep the process alive. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads?: number | undefined | null, onProgress?: ((arg: NativeProgress) => void) | undefined | null): Promise<NativeFit>
+/** Trains a model. */
+export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, run: NativeRun): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
@@ -233,10 +243,10 @@ export interface NativeSynthProgress {
 }
 
 /** Compares two models by their values on the same users. */
-export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads?: number | undefined | null): Promise<NativePaired>
+export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads: number | undefined | null, run: NativeRun): Promise<NativePaired>
 
 /** Reads a file. `options`: JSON with the reader's options and the thresholds. */
-export declare function readInteractions(path: string, options: string): Promise<NativeInteractions>
+export declare function readInteractions(path: string, options: string, run: NativeRun): Promise<NativeInteractions>
 
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>
@@ -245,10 +255,7 @@ export declare function readOfficial(folder: string): Promise<NativeSplit>
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>
 
 /** Makes up interactions, for measuring speed and memory only. `options`: JSON. */
-export declare function synth(options: string, threads?: number | undefined | null): Promise<NativeInteractions>
+export declare function synth(options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeInteractions>
 
-/**
- * Writes made-up interactions to a file, whole or not at all. `options`: JSON. `on_progress` must not throw, and does
- * not keep the process alive.
- */
-export declare function writeSynth(options: string, path: string, threads?: number | undefined | null, onProgress?: ((arg: NativeSynthProgress) => void) | undefined | null): Promise<NativeSynthProgress>
+/** Writes made-up interactions to a file, whole or not at all. `options`: JSON. */
+export declare function writeSynth(options: string, path: string, threads: number | undefined | null, run: NativeRun): Promise<NativeSynthProgress>

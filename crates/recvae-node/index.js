@@ -773,13 +773,14 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
 export { NativeHeldOut }
 export { NativeInteractions }
 export { NativeModel }
+export { NativeRun }
 export { NativeSplit }
 export { arrowPart }
 export { checkFit }

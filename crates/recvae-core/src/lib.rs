@@ -76,12 +76,12 @@ pub use model::{
 pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
-pub use read::{Format, ReadOptions, read_interactions};
+pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use scorer::Scorer;
 pub use split::{HeldOut, Split, SplitOptions, split};
-pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
-pub use synth::{Like, SynthOptions, SynthProgress, synth, write_synth};
+pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap, paired_bootstrap_until};
+pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};

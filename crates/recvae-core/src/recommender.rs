@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
@@ -105,8 +106,21 @@ impl Recommender {
     /// # Errors
     /// As [`recommend()`].
     pub fn recommend(&self, histories: &[History], options: &RecommendOptions) -> Result<Vec<Vec<Scored>>> {
+        self.recommend_until(histories, options, &Cancel::default())
+    }
+
+    /// The same unless it is stopped, within a block of users.
+    ///
+    /// # Errors
+    /// As [`recommend()`], and `CANCELLED`.
+    pub fn recommend_until(
+        &self,
+        histories: &[History],
+        options: &RecommendOptions,
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<Scored>>> {
         let histories: Vec<&[u32]> = histories.iter().map(|history| &history.items[..]).collect();
-        recommend(&*self.model, &histories, options.k, options.filter_seen)
+        recommend(&cancel.watch(&*self.model), &histories, options.k, options.filter_seen)
     }
 
     /// Held-out users over `items` as held-out users over this model's items, matched by id, and how many of their entries

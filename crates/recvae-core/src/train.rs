@@ -117,20 +117,30 @@ impl<T: Real> OldPosterior<T> {
         latent_dim: usize,
         batch_size: usize,
         memory: &mut EncoderMemory<T>,
-    ) -> Self {
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let width = 2 * latent_dim;
         let mut posterior = Self { rows: Numbers::zeros(train.n_rows() * width), width };
-        posterior.renew(encoder, train, batch_size, memory);
-        posterior
+        posterior.renew(encoder, train, batch_size, memory, cancel)?;
+        Ok(posterior)
     }
 
-    fn renew(&mut self, encoder: &Encoder<T>, train: &Csr, batch_size: usize, memory: &mut EncoderMemory<T>) {
+    fn renew(
+        &mut self,
+        encoder: &Encoder<T>,
+        train: &Csr,
+        batch_size: usize,
+        memory: &mut EncoderMemory<T>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         for (batch, rows) in self.rows.chunks_mut(batch_size * self.width).enumerate() {
+            cancel.check()?;
             let first = batch * batch_size;
             let users = first..first + rows.len() / self.width;
             encoder.forward(&SparseInput::clean(users.map(|user| train.row(user))), memory);
             rows.copy_from_slice(&memory.posterior);
         }
+        Ok(())
     }
 
     fn put(&mut self, users: &[usize], rows: &[T]) {
@@ -167,6 +177,8 @@ pub(crate) struct Training<'a, T> {
     /// How far the pass at work has come.
     pub(crate) place: Place,
     pub(crate) memory: Memory<T>,
+    /// Stops it within a batch.
+    pub(crate) cancel: Cancel,
 }
 
 /// Batches of a pass that are done, and their part of its loss.
@@ -180,11 +192,23 @@ impl<T: Real> Training<'_, T> {
     /// Runs one pass, or what is left of it, and gives back its loss, a mean over its users; `on_step` gets the loss of every
     /// batch, and an error of its interrupts the pass. A loss that is not finite ends it with the number of the batch.
     pub(crate) fn pass(&mut self, pass: Pass, mut on_step: impl FnMut(Loss) -> Result<()>) -> Result<Option<Loss>> {
-        let Self { network, optimiser, train, noise, composite, kl_weight, batch_size, passes, steps, place, memory } =
-            self;
+        let Self {
+            network,
+            optimiser,
+            train,
+            noise,
+            composite,
+            kl_weight,
+            batch_size,
+            passes,
+            steps,
+            place,
+            memory,
+            cancel,
+        } = self;
         let Pass::Train { update, dropout, renew } = pass else {
             if let Some(composite) = composite {
-                composite.old.renew(&network.encoder, train, *batch_size, &mut memory.encoder);
+                composite.old.renew(&network.encoder, train, *batch_size, &mut memory.encoder, cancel)?;
             }
             return Ok(None);
         };
@@ -197,6 +221,7 @@ impl<T: Real> Training<'_, T> {
             source.fill(&mut batch, users, *steps, composite.as_ref());
         }
         while let Some(users) = batches.next() {
+            cancel.check()?;
             // The next batch is prepared while this one computes.
             let compute = || {
                 let loss = network.backward(&batch, update, memory);
@@ -389,11 +414,10 @@ impl Training<'_, f32> {
         run: &FitRun<'_>,
         course: &mut Course,
     ) -> Result<Option<f64>> {
-        run.cancel.check()?;
         let epoch = course.record.len() + 1;
         let ongoing = &mut course.ongoing;
         for &pass in plan.iter().skip(ongoing.passes as usize) {
-            let loss = self.pass(pass, |_| run.cancel.check()).map_err(|e| match e {
+            let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
                 Error::Numerical(text) => Error::Numerical(format!(
                     "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
                      larger KL weight (gamma or beta)"
@@ -410,7 +434,7 @@ impl Training<'_, f32> {
             }
         }
         let Some(held_out) = validation else { return Ok(None) };
-        Ok(evaluate(&self.network, held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION))
+        Ok(evaluate(&run.cancel.watch(&self.network), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION))
     }
 
     /// Epochs, passes of the epoch at work and batches of the pass at work that are done.

@@ -12,6 +12,7 @@ use recvae_core::{
 use serde_json::{Map, Value};
 
 use crate::error::{Error, IntoNode, Result, json};
+use crate::run::NativeRun;
 use crate::work::{Promise, promise};
 
 /// Interactions of their own, or the training part of a split.
@@ -105,13 +106,18 @@ impl NativeInteractions {
 
 /// Reads a file. `options`: JSON with the reader's options and the thresholds.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
-pub fn read_interactions(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
+pub fn read_interactions<'env>(
+    env: &'env Env,
+    path: String,
+    options: String,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
     let (options, thresholds) = take_thresholds(json("options", &options)?)?;
-    let options = ReadOptions::from_json(&options.into()).into_node()?;
+    let (options, cancel) = (ReadOptions::from_json(&options.into()).into_node()?, run.flag());
     promise(
         env,
         Some(1.0),
-        move || recvae_core::read_interactions(path, &options, &thresholds).into_node(),
+        move || recvae_core::read_interactions_until(path, &options, &thresholds, &cancel).into_node(),
         NativeInteractions::from,
     )
 }

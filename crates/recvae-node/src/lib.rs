@@ -11,6 +11,7 @@ pub mod describe;
 mod error;
 pub mod evaluate;
 pub mod model;
+pub mod run;
 pub mod synth;
 mod work;
 

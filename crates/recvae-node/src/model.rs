@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use napi::Either;
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
+use napi::bindgen_prelude::{Float32Array, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
+use recvae_core::{Cancel, FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
-use crate::work::{Promise, check_threads, now, promise, reporter};
+use crate::run::NativeRun;
+use crate::work::{Promise, check_threads, now, promise};
 
 /// A trained model with the ids of its items.
 #[napi]
@@ -60,7 +62,7 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn recommend(&self, history: Vec<String>, options: String) -> Result<NativeLists> {
         let options = recommend_options(&options)?;
-        now(|| lists(&self.0, &[history], &options)).map(NativeLists::from)
+        now(|| lists(&self.0, &[history], &options, &Cancel::default())).map(NativeLists::from)
     }
 
     /// Recommends for many histories. `options`: JSON.
@@ -71,9 +73,10 @@ impl NativeModel {
         histories: Vec<Vec<String>>,
         options: String,
         threads: Option<f64>,
+        run: &NativeRun,
     ) -> Result<Promise<'env>> {
-        let (model, options) = (Arc::clone(&self.0), recommend_options(&options)?);
-        promise(env, threads, move || lists(&model, &histories, &options), NativeLists::from)
+        let (model, options, cancel) = (Arc::clone(&self.0), recommend_options(&options)?, run.flag());
+        promise(env, threads, move || lists(&model, &histories, &options, &cancel), NativeLists::from)
     }
 
     /// Writes the model file, whole or not at all.
@@ -99,9 +102,9 @@ fn recommend_options(options: &str) -> Result<RecommendOptions> {
     RecommendOptions::from_json(&json("options", options)?).into_node()
 }
 
-fn lists(model: &Recommender, histories: &[Vec<String>], options: &RecommendOptions) -> Result<Lists> {
+fn lists(model: &Recommender, histories: &[Vec<String>], options: &RecommendOptions, cancel: &Cancel) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
-    let lists = model.recommend(&histories, options).into_node()?;
+    let lists = model.recommend_until(&histories, options, cancel).into_node()?;
     Ok(Lists { lists, unknown: histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect() })
 }
 
@@ -176,7 +179,7 @@ pub fn check_fit(kind: String, options: String, threads: Option<f64>) -> Result<
     check_threads(threads)
 }
 
-/// Trains a model. `on_progress` must not throw, and does not keep the process alive.
+/// Trains a model.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeFit>")]
 #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models.ts
 pub fn fit<'env>(
@@ -187,21 +190,21 @@ pub fn fit<'env>(
     validation: Option<&NativeHeldOut>,
     info: String,
     threads: Option<f64>,
-    on_progress: Option<Function<'_, NativeProgress, ()>>,
+    run: &NativeRun,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     let info = json("info", &info)?;
     let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
-    let report = reporter(on_progress)?;
+    let (report, cancel) = (run.reporter(), run.flag());
     promise(
         env,
         threads,
         move || {
-            let report = |progress: &Progress| report(progress.into());
+            let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
-            let run = FitRun { on_progress: &report, ..FitRun::default() };
+            let run = FitRun { on_progress: &report, cancel };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))

@@ -1,14 +1,13 @@
 //! Long work: on a thread of its own, inside a pool of the core's, behind a promise.
 //!
 //! Not on libuv's pool, whose four threads also serve files and name look-ups; not on tokio, which has nothing to offer
-//! to arithmetic. A panic rejects the promise.
+//! to arithmetic. A panic rejects the promise. A promise that is pending keeps the process alive.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
-use napi::bindgen_prelude::{Function, Object, ToNapiValue};
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use napi::{Env, JsDeferred, Status};
+use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::{Env, JsDeferred};
 use recvae_core::Threads;
 
 use crate::error::{Error, IntoNode, Result, panicked, rejection, whole};
@@ -52,22 +51,6 @@ fn pool(threads: Option<f64>) -> Result<Threads> {
 /// Fails as [`promise`] would for that number of threads.
 pub(crate) fn check_threads(threads: Option<f64>) -> Result<()> {
     pool(threads).map(drop)
-}
-
-/// A callback, if there is one, as a function for any thread: it queues a call for the event loop. The callback must not
-/// throw, and does not keep the process alive.
-pub(crate) fn reporter<P: ToNapiValue + 'static>(
-    callback: Option<Function<'_, P, ()>>,
-) -> Result<impl Fn(P) + Send + Sync + 'static> {
-    let callback = callback
-        .map(|callback| callback.build_threadsafe_function::<P>().weak::<true>().build())
-        .transpose()
-        .map_err(|e: napi::Error<Status>| Error::new("INTERNAL", e.reason.clone()))?;
-    Ok(move |progress| {
-        if let Some(callback) = &callback {
-            callback.call(progress, ThreadsafeFunctionCallMode::NonBlocking);
-        }
-    })
 }
 
 /// Runs short work on the calling thread's behalf, on one other thread.

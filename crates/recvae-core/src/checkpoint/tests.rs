@@ -1,42 +1,14 @@
-//! Interruptions at any step, by a source of noise that cancels after so many calls.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! Interruptions wherever training looks whether it was cancelled.
 
 use serde_json::json;
 
 use super::*;
-use crate::model::{MultVaeOptions, RecVaeOptions, mult_vae, rec_vae};
-use crate::nn::noise::{Noise, Seeded};
+use crate::cancel::Cancel;
+use crate::model::{Fit, NamedTensor, TensorData};
 use crate::random::Stream;
 use crate::threads::Threads;
-use crate::train::Schedule;
 
-/// The noise of a seed, which asks for an end after some calls.
-struct Interrupting {
-    noise: Seeded,
-    calls: AtomicU64,
-    after: u64,
-    run: FitRun<'static>,
-}
-
-impl Noise<f32> for Interrupting {
-    fn order(&self, pass: u64, n_users: usize) -> Vec<usize> {
-        Noise::<f32>::order(&self.noise, pass, n_users)
-    }
-
-    fn keep(&self, pass: u64, user: usize, history: &[u32], rate: f64, kept: &mut Vec<u32>) {
-        Noise::<f32>::keep(&self.noise, pass, user, history, rate, kept);
-    }
-
-    fn normal(&self, pass: u64, user: usize, out: &mut [f32]) {
-        if self.calls.fetch_add(1, Ordering::Relaxed) + 1 == self.after {
-            self.run.cancel.cancel();
-        }
-        self.noise.normal(pass, user, out);
-    }
-}
-
-/// What training gives, in bits, and how often it asked for noise.
+/// What training gives, in bits.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     parameters: Vec<Vec<u32>>,
@@ -74,47 +46,26 @@ impl Case {
         Self { kind, options, train: histories(110, 1), validation: validated.then(validation) }
     }
 
-    /// As the model's own `fit`, with an end after so many calls for noise; also says how many there were.
-    fn fit(&self, checkpoint: Option<Checkpoint<'static>>, after: u64) -> Result<(Outcome, u64)> {
-        let run = FitRun { checkpoint, ..FitRun::default() };
-        let open = |options, free| Keeper::open(&run, self.kind, options, free, &self.train, self.validation.as_ref());
-        let (seed, noise, plan, schedule, keeper, mut training);
-        match self.kind {
-            ModelKind::RecVae => {
-                let options = RecVaeOptions::from_json(&self.options)?;
-                keeper = open(&options.to_json(), &["epochs"])?;
-                seed = Seeded(options.seed);
-                plan = options.plan();
-                schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-                training = rec_vae::start(&options, &self.train, &seed)?;
-            }
-            _ => {
-                let options = MultVaeOptions::from_json(&self.options)?;
-                keeper = open(&options.to_json(), &[])?;
-                seed = Seeded(options.seed);
-                plan = options.plan().to_vec();
-                schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 2 };
-                training = mult_vae::start(&options, &self.train, &seed)?;
-            }
-        }
-        noise = Interrupting {
-            noise: Seeded(seed.0),
-            calls: 0.into(),
-            after,
-            run: FitRun { cancel: run.cancel.clone(), ..FitRun::default() },
+    /// Cancelled when it looks that often whether it is; also says how often it looked.
+    fn fit(&self, checkpoint: Option<Checkpoint<'static>>, looks: usize) -> Result<(Outcome, usize)> {
+        let run = FitRun { checkpoint, cancel: Cancel::at_look(looks), ..FitRun::default() };
+        let Fit { model, epochs } = self.kind.fit(&self.options, &self.train, self.validation.as_ref(), &run)?;
+        let bits = |tensor: NamedTensor<'_>| match tensor.data {
+            TensorData::F32(values) => values.iter().map(|value| value.to_bits()).collect(),
+            TensorData::F64(_) => panic!("{} is f64", tensor.name),
         };
-        training.noise = &noise;
-        let (network, record) = training.run(&plan, schedule, self.validation.as_ref(), &run, keeper)?;
-        let parameters =
-            network.export().into_iter().map(|all| all.values.iter().map(|value| value.to_bits()).collect());
-        let bits = |progress: &Progress| {
+        let record = epochs.iter().map(|progress| {
             let [rest @ .., _] = to_row(progress);
             rest.map(f64::to_bits)
-        };
-        let outcome = Outcome { parameters: parameters.collect(), record: record.iter().map(bits).collect() };
-        Ok((outcome, noise.calls.into_inner()))
+        });
+        let outcome =
+            Outcome { parameters: model.tensors()?.into_iter().map(bits).collect(), record: record.collect() };
+        Ok((outcome, run.cancel.looks()))
     }
 }
+
+/// No look has that number.
+const NEVER: usize = 0;
 
 fn checkpoint(path: &std::path::Path, every_epochs: usize) -> Checkpoint<'static> {
     Checkpoint { path: path.to_owned(), options: CheckpointOptions { every_epochs, resume: true }, ids: None }
@@ -125,7 +76,7 @@ fn interrupted_anywhere_it_comes_to_the_same_bits() {
     use ModelKind::{MultVae, RecVae};
     let folder = tempfile::tempdir().unwrap();
     let mut random = Stream::new(7, 0);
-    let mut within_pass = 0;
+    let (mut within_pass, mut between_passes, mut between) = (0, 0, 0);
     for (kind, changes, validated) in [
         (RecVae, json!({}), true),
         (RecVae, json!({}), false),
@@ -139,30 +90,33 @@ fn interrupted_anywhere_it_comes_to_the_same_bits() {
         (MultVae, json!({ "epochs": 60, "patience": 2, "annealing": 0, "learningRate": 0.05 }), true),
     ] {
         let case = Case::new(kind, changes, validated);
-        let (whole, calls) = case.fit(None, u64::MAX).unwrap();
+        let (whole, looks) = case.fit(None, NEVER).unwrap();
         assert!(case.options["epochs"] != 60 || whole.record.len() < 60, "patience was to end it");
         let path = folder.path().join("checkpoint");
-        // Bits do not depend on checkpoints being written.
-        assert_eq!(case.fit(Some(checkpoint(&path, 2)), u64::MAX).unwrap().0, whole);
-        assert_eq!(case.fit(Some(checkpoint(&path, 2)), 1).unwrap(), (whole, 0), "the end is there already");
-        std::fs::remove_file(&path).unwrap();
-        let (whole, _) = case.fit(None, u64::MAX).unwrap();
         let mut threads = 1;
         let resumed = loop {
             threads = 3 - threads;
-            let after = 1 + random.below(1 + calls / 6);
+            // Enough to get over the 10 looks at which the old posteriors of joint training begin anew.
+            let look = 1 + random.below(12.max(looks as u64 / 8)) as usize;
             let pool = Threads::new(Some(threads)).unwrap();
-            match pool.install(|| case.fit(Some(checkpoint(&path, 2)), after)) {
+            match pool.install(|| case.fit(Some(checkpoint(&path, 2)), look)) {
                 Ok((resumed, _)) => break resumed,
                 Err(Error::Cancelled) => {}
                 Err(error) => panic!("{error}"),
             }
-            within_pass += u32::from(place(&path)[1] > 0);
+            match place(&path) {
+                Some([0, 0]) | None => between += 1,
+                Some([_, 0]) => between_passes += 1,
+                Some(_) => within_pass += 1,
+            }
         };
         assert!(resumed == whole, "{kind:?} {}", case.options);
+        // Now it has ended, and gives the same again with no more than the first old posterior to be computed.
+        let (again, looks) = case.fit(Some(checkpoint(&path, 2)), NEVER).unwrap();
+        assert!(again == whole && looks < 8, "{looks} looks");
         std::fs::remove_file(&path).unwrap();
     }
-    assert!(within_pass > 50, "{within_pass} interruptions within a pass");
+    assert!(within_pass > 50 && between_passes > 5 && between > 5, "{within_pass} {between_passes} {between}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no temporary files");
 }
 
@@ -181,11 +135,12 @@ fn arrays(bytes: &[u8]) -> BTreeMap<String, (String, std::ops::Range<usize>)> {
         .collect()
 }
 
-/// Passes and batches that are done.
-fn place(path: &std::path::Path) -> [u64; 2] {
-    let bytes = std::fs::read(path).unwrap();
+/// Passes of the epoch and batches of the pass that are done, where a checkpoint is.
+fn place(path: &std::path::Path) -> Option<[u64; 2]> {
+    let bytes = std::fs::read(path).ok()?;
     let arrays = arrays(&bytes);
-    ["epoch.passes", "pass.batches"].map(|name| u64::from_le_bytes(bytes[arrays[name].1.clone()].try_into().unwrap()))
+    let number = |name: &str| u64::from_le_bytes(bytes[arrays[name].1.clone()].try_into().unwrap());
+    Some(["epoch.passes", "pass.batches"].map(number))
 }
 
 /// Other numbers, which could be those of a training.
@@ -211,15 +166,15 @@ fn every_array_is_protected_and_every_array_matters() {
         let of_seed = |seed: u64| {
             let changes = json!({ "epochs": 6, "learningRate": 0.1, "patience": 50, "seed": seed });
             let case = Case::new(kind, changes, true);
-            let (whole, calls) = case.fit(None, u64::MAX).unwrap();
+            let (whole, looks) = case.fit(None, NEVER).unwrap();
             let best = whole.record.iter().rposition(|row| row[3] == 1.0f64.to_bits()).unwrap();
-            (best < 3).then_some((case, whole, calls))
+            (best < 3).then_some((case, whole, looks))
         };
-        let (case, whole, calls) = (1..100).find_map(of_seed).unwrap();
-        let Err(Error::Cancelled) = case.fit(Some(checkpoint(&path, 1)), calls * 11 / 16) else {
+        let (case, whole, looks) = (1..100).find_map(of_seed).unwrap();
+        let Err(Error::Cancelled) = case.fit(Some(checkpoint(&path, 1)), looks * 11 / 16) else {
             panic!("not cancelled")
         };
-        assert!(place(&path)[1] > 0);
+        assert!(place(&path).unwrap()[1] > 0);
         let file = std::fs::read(&path).unwrap();
         for (name, (dtype, range)) in arrays(&file) {
             if range.is_empty() {
@@ -228,7 +183,7 @@ fn every_array_is_protected_and_every_array_matters() {
             let mut altered = file.clone();
             altered[range.start] ^= 1;
             std::fs::write(&path, &altered).unwrap();
-            let error = case.fit(Some(checkpoint(&path, 1)), u64::MAX).unwrap_err();
+            let error = case.fit(Some(checkpoint(&path, 1)), NEVER).unwrap_err();
             assert_eq!(error.code(), "INVALID_MODEL_FILE", "{name}: {error}");
             if name == "checksum" || name == "seconds" {
                 continue;
@@ -240,12 +195,12 @@ fn every_array_is_protected_and_every_array_matters() {
             hash.update(&altered[..end]);
             altered[end..].copy_from_slice(&hash.digest128().to_le_bytes());
             std::fs::write(&path, &altered).unwrap();
-            let outcome = case.fit(Some(checkpoint(&path, 1)), u64::MAX);
+            let outcome = case.fit(Some(checkpoint(&path, 1)), NEVER);
             assert!(outcome.is_err() || outcome.unwrap().0 != whole, "{kind:?}: {name} does not matter");
             seen.insert(name);
         }
         std::fs::write(&path, &file).unwrap();
-        assert!(case.fit(Some(checkpoint(&path, 1)), u64::MAX).unwrap().0 == whole);
+        assert!(case.fit(Some(checkpoint(&path, 1)), NEVER).unwrap().0 == whole);
         std::fs::remove_file(&path).unwrap();
     }
     for name in

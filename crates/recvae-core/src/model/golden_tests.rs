@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::nn::batch::{Batch, SparseInput};
 use crate::nn::encoder::{Architecture, Encoder};
@@ -210,7 +211,7 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
     let old = || old_encoder::<T>(&golden, "init.encoder_old.", x.n_cols());
     let network = network(&golden, "init.", x.n_cols(), true);
     let mut memory = Memory::default();
-    let composite = options.composite(old, &x, &mut memory);
+    let composite = options.composite(old, &x, &mut memory, &Cancel::default()).unwrap();
     let mut training = options.training(network, composite, memory, &x, &noise);
     let mut worst = 0f64;
     let mut step = 0;

@@ -9,6 +9,7 @@
 
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
+use crate::cancel::Cancel;
 use crate::checkpoint::Keeper;
 use crate::csr::Csr;
 use crate::error::Result;
@@ -77,12 +78,18 @@ pub(super) fn fit(
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run, keeper)?;
+    let training = start(options, train, &noise, &run.cancel)?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
 
 /// A fresh network, ready to be trained.
-pub(crate) fn start<'a>(options: &MultVaeOptions, train: &'a Csr, noise: &'a Seeded) -> Result<Training<'a, f32>> {
+pub(crate) fn start<'a>(
+    options: &MultVaeOptions,
+    train: &'a Csr,
+    noise: &'a Seeded,
+    cancel: &Cancel,
+) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
     // Parameters and two moments each, and the best parameters so far.
     check_memory("Mult-VAE", 4 * 4 * architecture.n_parameters())?;
@@ -100,6 +107,7 @@ pub(crate) fn start<'a>(options: &MultVaeOptions, train: &'a Csr, noise: &'a See
         steps: 0,
         place: Place::default(),
         memory: Memory::default(),
+        cancel: cancel.clone(),
     })
 }
 

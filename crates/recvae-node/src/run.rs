@@ -1,0 +1,57 @@
+//! Long work while it runs: JavaScript can stop it and ask how far it is.
+//!
+//! The work leaves its latest progress where it is taken from, and calls nobody. So its speed does not depend on the event
+//! loop, nothing piles up while that is busy, no callback can throw into the binding or keep the process alive, and the
+//! last progress is still there when the work has ended.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::Either;
+use napi_derive::napi;
+use recvae_core::Cancel;
+
+use crate::model::NativeProgress;
+use crate::synth::NativeSynthProgress;
+
+/// What work can report.
+pub(crate) type Report = Either<NativeProgress, NativeSynthProgress>;
+
+/// One piece of long work.
+#[napi]
+#[derive(Default)]
+pub struct NativeRun {
+    cancel: Cancel,
+    latest: Arc<Mutex<Option<Report>>>,
+}
+
+#[napi]
+impl NativeRun {
+    /// For one call.
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the work to stop; its promise is rejected with the code `CANCELLED` once it has.
+    #[napi]
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// The latest progress, or null if there was none since the last call.
+    #[napi]
+    pub fn take_progress(&self) -> Option<Report> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What the work looks at.
+    pub(crate) fn flag(&self) -> Cancel {
+        self.cancel.clone()
+    }
+
+    /// Where the work leaves its progress.
+    pub(crate) fn reporter(&self) -> impl Fn(Report) + Send + Sync + 'static {
+        let latest = Arc::clone(&self.latest);
+        move |report| *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(report)
+    }
+}
