@@ -9,19 +9,57 @@ export interface Abortable {
   signal?: AbortSignal | undefined;
 }
 
+/** What is called when a signal is aborted. Node warns of many listeners, so one of ours serves any number of calls. */
+class Listener {
+  static readonly #all = new WeakMap<AbortSignal, Listener>();
+  readonly #actions = new Set<() => void>();
+  readonly #signal: AbortSignal;
+  readonly #listen = () => {
+    for (const act of [...this.#actions]) act();
+  };
+
+  private constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#listen, { once: true });
+    Listener.#all.set(signal, this);
+  }
+
+  static of(signal: AbortSignal): Listener {
+    return Listener.#all.get(signal) ?? new Listener(signal);
+  }
+
+  add(act: () => void): void {
+    this.#actions.add(act);
+  }
+
+  remove(act: () => void): void {
+    this.#actions.delete(act);
+    if (this.#actions.size > 0) return;
+    this.#signal.removeEventListener('abort', this.#listen);
+    Listener.#all.delete(this.#signal);
+  }
+}
+
+/** Calls `act`, which must not throw, when the signal is aborted. What is given back takes it off the signal. */
+export function onAbort(signal: AbortSignal, act: () => void): () => void {
+  const listener = Listener.of(signal);
+  listener.add(act);
+  return () => listener.remove(act);
+}
+
 /** What `promise` gives, unless the signal is aborted before: then what is thrown is its reason. */
 export async function unlessAborted<T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> {
   if (!signal) return promise;
-  let onAbort = () => {};
+  let release = () => {};
   try {
     return await new Promise<T>((resolve, reject) => {
-      onAbort = () => reject(signal.reason);
+      const abort = () => reject(signal.reason);
       promise.then(resolve, reject);
-      if (signal.aborted) onAbort();
-      else signal.addEventListener('abort', onAbort, { once: true });
+      if (signal.aborted) abort();
+      else release = onAbort(signal, abort);
     });
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    release();
   }
 }
 

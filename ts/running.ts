@@ -1,5 +1,5 @@
 /** Long work while it runs: a signal or a callback that throws stops it, and its progress is asked for. */
-import { type Abortable, unlessAborted } from './abort.js';
+import { type Abortable, onAbort, unlessAborted } from './abort.js';
 import { guardAsync } from './errors.js';
 import { native } from './native.js';
 
@@ -32,18 +32,20 @@ export async function stoppable<P, T>(
     stopped ??= { reason };
     controller.abort();
   };
-  const onAbort = () => stop(signal!.reason);
-  const waiting: Promise<void>[] = [];
+  const waiting = new Set<Promise<unknown>>();
   const tell = (progress: P) => {
     if (stopped) return;
     try {
       const answer = onProgress?.(progress) as PromiseLike<unknown> | undefined;
-      if (typeof answer?.then === 'function') waiting.push(Promise.resolve(answer).then(() => {}, stop));
+      if (typeof answer?.then !== 'function') return;
+      const done = Promise.resolve(answer).catch(stop);
+      waiting.add(done);
+      done.finally(() => waiting.delete(done));
     } catch (thrown) {
       stop(thrown);
     }
   };
-  signal?.addEventListener('abort', onAbort, { once: true });
+  const release = signal && onAbort(signal, () => stop(signal.reason));
   try {
     const result = await work({ signal: controller.signal, tell });
     await unlessAborted(controller.signal, Promise.all(waiting));
@@ -51,7 +53,7 @@ export async function stoppable<P, T>(
   } catch (thrown) {
     if (!stopped) throw thrown;
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    release?.();
   }
   throw stopped.reason;
 }

@@ -1,7 +1,7 @@
 /** Recommendations for a stream of histories: in batches, two of which are in memory at a time, in the order of the stream. */
 import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import { unlessAborted } from './abort.js';
+import { onAbort, unlessAborted } from './abort.js';
 import { checkObject, checkString, idsOf, invalid } from './check.js';
 import type { History } from './interactions.js';
 import type { Model, RunOptions, UserRecommendation } from './models.js';
@@ -198,15 +198,15 @@ export function duplex(
       );
     },
     destroy(error, done) {
-      signal?.removeEventListener('abort', onAbort);
+      release?.();
       written.end();
       results.return(undefined).catch(() => {});
       done(error);
     },
   });
   // Also a stream that nobody reads at the moment. Streams take no error that is false.
-  const onAbort = () => stream.destroy(signal?.reason || new DOMException('This operation was aborted', 'AbortError'));
-  if (signal?.aborted) onAbort();
-  else signal?.addEventListener('abort', onAbort, { once: true });
+  const abort = () => stream.destroy(signal?.reason || new DOMException('This operation was aborted', 'AbortError'));
+  const release = signal && onAbort(signal, abort);
+  if (signal?.aborted) abort();
   return stream;
 }

@@ -1,6 +1,7 @@
 /** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
 import { statSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Abortable } from '../abort.js';
 import { RecvaeError } from '../errors.js';
 import { Interactions } from '../interactions.js';
 import type { Json } from '../models.js';
@@ -105,7 +106,12 @@ function refuse(flags: InputFlags, names: readonly (keyof InputFlags)[], why: st
 }
 
 /** Reads the interactions or the ready split behind `<input>`; names of data sets go before files. */
-export async function readInput(input: string, flags: InputFlags, recipe: InputRecipe): Promise<Split | Interactions> {
+export async function readInput(
+  input: string,
+  flags: InputFlags,
+  recipe: InputRecipe,
+  run: Abortable = {},
+): Promise<Split | Interactions> {
   if (description.datasets.includes(input)) {
     refuse(flags, READ, 'a built-in data set');
     return Interactions.dataset(input as DatasetName);
@@ -115,14 +121,19 @@ export async function readInput(input: string, flags: InputFlags, recipe: InputR
     return Split.fromOfficial(input);
   }
   const { sql, format, ...read } = recipe.read;
-  if (sql === undefined && !/\.parquet$/i.test(input)) return Interactions.fromFile(input, { ...read, format });
+  if (sql === undefined && !/\.parquet$/i.test(input)) return Interactions.fromFile(input, { ...read, format }, run);
   refuse({ format }, ['format'], 'what DuckDB reads');
-  if (!/\.(?:duckdb|db)$/i.test(input)) return Interactions.fromDuckDB({ source: input, sql, ...read });
-  return Interactions.fromDuckDB({ database: input, sql, ...read });
+  if (!/\.(?:duckdb|db)$/i.test(input)) return Interactions.fromDuckDB({ source: input, sql, ...read }, run);
+  return Interactions.fromDuckDB({ database: input, sql, ...read }, run);
 }
 
 /** Reads and, unless it is a split already, splits `<input>`. */
-export async function readSplit(input: string, flags: InputFlags, recipe: InputRecipe): Promise<Split> {
-  const data = await readInput(input, flags, recipe);
-  return data instanceof Split ? data : split(data, recipe.split);
+export async function readSplit(
+  input: string,
+  flags: InputFlags,
+  recipe: InputRecipe,
+  run: Abortable = {},
+): Promise<Split> {
+  const data = await readInput(input, flags, recipe, run);
+  return data instanceof Split ? data : split(data, recipe.split, run);
 }

@@ -112,10 +112,10 @@ export const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 export class Bar {
   #bar: SingleBar | undefined;
   readonly #format: string;
-  /** Gives the terminal its cursor and its line wrap back, and lets the signal end the process as ever. */
+  /** Gives the terminal its cursor and its line wrap back; where nobody else listens, the signal ends the process as ever. */
   readonly #onSignal = (signal: NodeJS.Signals) => {
     this.stop();
-    process.kill(process.pid, signal);
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
 
   /** @param format - cli-progress's; words of its own are given to `update`. */

@@ -40,7 +40,7 @@ impl NativeRun {
 
     /// The latest progress, or null if there was none since the last call.
     #[napi]
-    pub fn take_progress(&self) -> Option<Report> {
+    pub fn take_progress(&self) -> Option<Either<NativeProgress, NativeSynthProgress>> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
