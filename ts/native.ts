@@ -28,6 +28,7 @@ export interface Description {
   split: OptionDescription[];
   recommend: OptionDescription[];
   synth: OptionDescription[];
+  checkpoint: OptionDescription[];
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

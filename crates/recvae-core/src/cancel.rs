@@ -125,8 +125,8 @@ mod tests {
 
     fn held_out(n_users: usize, n_items: usize) -> HeldOut {
         let ids: Ids = (0..n_users).map(|user| user.to_string()).collect();
-        let target = Csr::from_rows(&vec![[0u32]; n_users], n_items).unwrap();
-        let input = Csr::from_rows(&vec![[1u32, 2]; n_users], n_items).unwrap();
+        let target = Csr::from_rows(vec![[0u32]; n_users], n_items).unwrap();
+        let input = Csr::from_rows(vec![[1u32, 2]; n_users], n_items).unwrap();
         HeldOut::new(ids, input, target).unwrap()
     }
 

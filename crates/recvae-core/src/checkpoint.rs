@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::course::{Best, Course};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
@@ -20,7 +21,7 @@ use crate::model::ModelKind;
 use crate::nn::state::State;
 use crate::options::{Options, options};
 use crate::split::HeldOut;
-use crate::train::{Best, Course, FitRun, Progress, Training};
+use crate::train::{FitRun, Progress, Training};
 use crate::whole_file::{check_writable, remove_leftovers};
 
 mod file;
@@ -65,6 +66,9 @@ impl Checkpoint<'_> {
         // Options that were not read from JSON have not been checked yet.
         let CheckpointOptions { resume, .. } = CheckpointOptions::from_json(&self.options.to_json())?;
         let path = self.path.display();
+        if self.path.file_name().is_none() {
+            return Err(Error::invalid_argument("path of the checkpoint", format!("'{path}'"), "that of a file"));
+        }
         if !kind.has_epochs() {
             let names: Vec<_> =
                 ModelKind::ALL.iter().filter(|kind| kind.has_epochs()).map(|kind| kind.name()).collect();

@@ -46,6 +46,7 @@ mod statistics;
 
 // train
 mod checkpoint;
+mod course;
 mod linalg;
 mod memory;
 mod model;

@@ -14,12 +14,13 @@ use std::time::Instant;
 
 use crate::cancel::Cancel;
 use crate::checkpoint::{Checkpoint, Keeper};
+use crate::course::{Course, Ongoing, Schedule};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
 use crate::nn::batch::{Batch, SparseInput, draw_noise};
 use crate::nn::encoder::{Encoder, EncoderMemory};
-use crate::nn::network::{Loss, Memory, Network, Optimiser, Parameter, Update};
+use crate::nn::network::{Loss, Memory, Network, Optimiser, Update};
 use crate::nn::noise::Noise;
 use crate::nn::sample::{CompositePrior, Prior};
 use crate::nn::state::State;
@@ -293,76 +294,6 @@ impl<'a, T: Real> Source<'a, T> {
     }
 }
 
-/// When training ends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Schedule {
-    pub(crate) epochs: usize,
-    /// Epochs without a better validation metric after which training stops.
-    pub(crate) patience: usize,
-    /// Epochs at the beginning that patience does not count.
-    pub(crate) warm_up: usize,
-}
-
-/// The network at its best.
-pub(crate) struct Best {
-    pub(crate) metric: f64,
-    pub(crate) epoch: u64,
-    pub(crate) parameters: Vec<Parameter<f32>>,
-}
-
-/// What has happened in training, and where it stands, apart from the network.
-#[derive(Default)]
-pub(crate) struct Course {
-    pub(crate) record: Vec<Progress>,
-    pub(crate) best: Option<Best>,
-    pub(crate) ongoing: Ongoing,
-}
-
-/// How far the epoch at work has come, pass by pass.
-#[derive(Default)]
-pub(crate) struct Ongoing {
-    /// Passes that are done, the loss of the last one of them, and the sum of the KL terms over those that have one.
-    passes: u64,
-    last: Loss,
-    kl: f64,
-    kl_passes: u64,
-    /// Seconds of all training so far.
-    seconds: f64,
-}
-
-impl Course {
-    /// Whether the epochs or the patience are used up.
-    fn is_over(&self, schedule: Schedule) -> bool {
-        let epoch = self.record.len();
-        let waited = |best: &Best| epoch.saturating_sub(schedule.warm_up.max(best.epoch as usize));
-        epoch >= schedule.epochs || self.best.as_ref().is_some_and(|best| waited(best) >= schedule.patience)
-    }
-
-    /// Takes an epoch into the record, and its network if that is the best one.
-    fn end_epoch(&mut self, metric: Option<f64>, network: &Network<f32>, schedule: Schedule) {
-        let epoch = self.record.len() + 1;
-        let is_best = match (metric, &self.best) {
-            (Some(metric), Some(best)) => metric > best.metric,
-            _ => true,
-        };
-        if let (Some(metric), true) = (metric, is_best) {
-            self.best = Some(Best { metric, epoch: epoch as u64, parameters: network.export() });
-        }
-        let seconds = self.ongoing.seconds;
-        let Ongoing { last, kl, kl_passes, .. } =
-            std::mem::replace(&mut self.ongoing, Ongoing { seconds, ..Ongoing::default() });
-        self.record.push(Progress {
-            epoch,
-            epochs: schedule.epochs,
-            log_likelihood: last.log_likelihood,
-            kl: kl / kl_passes.max(1) as f64,
-            validation: metric,
-            best: is_best,
-            seconds,
-        });
-    }
-}
-
 impl Training<'_, f32> {
     /// Trains until the epochs or the patience are used up, and gives back the network as it was at its best on
     /// `validation` (at the end, without validation) with the record of all epochs. `keeper` has what was done before, and
@@ -426,7 +357,7 @@ impl Training<'_, f32> {
             })?;
             ongoing.passes += 1;
             if let (Some(loss), Pass::Train { update, .. }) = (loss, pass) {
-                ongoing.last = loss;
+                ongoing.log_likelihood = loss.log_likelihood;
                 if update != Update::Decoder {
                     ongoing.kl += loss.kl;
                     ongoing.kl_passes += 1;
@@ -456,8 +387,7 @@ impl Training<'_, f32> {
         state.add("pass.log_likelihood", &mut self.place.total.log_likelihood);
         state.add("pass.kl", &mut self.place.total.kl);
         state.add("epoch.passes", &mut ongoing.passes);
-        state.add("epoch.last.log_likelihood", &mut ongoing.last.log_likelihood);
-        state.add("epoch.last.kl", &mut ongoing.last.kl);
+        state.add("epoch.log_likelihood", &mut ongoing.log_likelihood);
         state.add("epoch.kl", &mut ongoing.kl);
         state.add("epoch.kl_passes", &mut ongoing.kl_passes);
         state.add("seconds", &mut ongoing.seconds);

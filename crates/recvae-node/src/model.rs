@@ -6,7 +6,9 @@ use napi::Either;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{Cancel, FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
+use recvae_core::{
+    Cancel, Checkpoint, CheckpointOptions, FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored,
+};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
@@ -171,12 +173,34 @@ pub struct NativeFit {
     pub epochs: Vec<NativeProgress>,
 }
 
-/// Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON.
+/// Where training is kept.
+#[napi(object, object_to_js = false)]
+pub struct NativeCheckpoint {
+    /// The file.
+    pub path: String,
+    /// JSON with the other options.
+    pub options: String,
+}
+
+impl NativeCheckpoint {
+    fn read(self) -> Result<Checkpoint<'static>> {
+        let options = CheckpointOptions::from_json(&json("checkpoint", &self.options)?).into_node()?;
+        Ok(Checkpoint { path: self.path.into(), options, ids: None })
+    }
+}
+
+/// Fails as [`fit`] would for such options, threads or checkpoint, before there are data. `options`: JSON.
 #[napi(catch_unwind)]
-pub fn check_fit(kind: String, options: String, threads: Option<f64>) -> Result<()> {
+pub fn check_fit(
+    kind: String,
+    options: String,
+    threads: Option<f64>,
+    checkpoint: Option<NativeCheckpoint>,
+) -> Result<()> {
     let kind: ModelKind = kind.parse().into_node()?;
     kind.complete_options(&json("options", &options)?).into_node()?;
-    check_threads(threads)
+    check_threads(threads)?;
+    checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())
 }
 
 /// Trains a model.
@@ -191,11 +215,13 @@ pub fn fit<'env>(
     info: String,
     threads: Option<f64>,
     run: &NativeRun,
+    checkpoint: Option<NativeCheckpoint>,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     let info = json("info", &info)?;
+    let checkpoint = checkpoint.map(NativeCheckpoint::read).transpose()?;
     let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
     let (report, cancel) = (run.reporter(), run.flag());
     promise(
@@ -204,7 +230,8 @@ pub fn fit<'env>(
         move || {
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
-            let run = FitRun { on_progress: &report, cancel };
+            let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
+            let run = FitRun { on_progress: &report, cancel, checkpoint };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))

@@ -11,6 +11,7 @@ use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::cancel::Cancel;
 use crate::checkpoint::Keeper;
+use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::memory::check_memory;
@@ -20,7 +21,7 @@ use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::options::{Options, options};
 use crate::split::HeldOut;
-use crate::train::{FitRun, KlWeight, Pass, Place, Schedule, Training};
+use crate::train::{FitRun, KlWeight, Pass, Place, Training};
 
 options! {
     /// Options of Mult-VAE.

@@ -21,6 +21,7 @@ use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::cancel::Cancel;
 use crate::checkpoint::Keeper;
+use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::memory::check_memory;
@@ -32,7 +33,7 @@ use crate::nn::sample::CompositePrior;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
-use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Place, Schedule, Training};
+use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Place, Training};
 
 choice! {
     /// What the posterior is pulled to.
