@@ -9,6 +9,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
+  type Columns,
   compare,
   evaluate,
   type FitRun,
@@ -27,8 +28,8 @@ import { NEWCOMER, planted, temporaryFolder, writePlanted } from './planted.js';
 
 const SMALL = { hiddenDim: 16, latentDim: 4, epochs: 3, batchSize: 50 };
 
-/** Users with 20 random items each. */
-function random(nUsers: number, nItems: number): Interactions {
+/** Users with 20 random items each. Another process runs it too. */
+function random(nUsers: number, nItems: number): Columns {
   let state = 1;
   const [users, items]: [string[], string[]] = [[], []];
   for (let user = 0; user < nUsers; user += 1) {
@@ -38,7 +39,7 @@ function random(nUsers: number, nItems: number): Interactions {
       items.push(`i${Math.floor((state / 2147483648) * nItems)}`);
     }
   }
-  return Interactions.fromColumns({ users, items });
+  return { users, items };
 }
 
 /** Fits that take a while, each of them one epoch or one matrix. */
@@ -55,7 +56,7 @@ let large: Interactions;
 let model: Model<'ease'>;
 beforeAll(async () => {
   small = planted();
-  large = random(4000, 4000);
+  large = Interactions.fromColumns(random(4000, 4000));
   model = await fit('ease', small, { lambda: 10 });
 });
 
@@ -287,7 +288,7 @@ describe('in a process of its own', () => {
     const head = `
       import { fit, Interactions } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url))};
       const random = ${random};
-      const [large, LONG] = [random(4000, 4000), ${JSON.stringify(LONG)}];
+      const [large, LONG] = [Interactions.fromColumns(random(4000, 4000)), ${JSON.stringify(LONG)}];
       const SLOW = { epochs: 1000000, patience: 1000000, hiddenDim: 4, latentDim: 2 };`;
     const child = spawn(process.execPath, ['--input-type=module', '--eval', head + program]);
     const [text, errors, [code]] = await Promise.all([
@@ -387,12 +388,12 @@ describe('on the command line', () => {
     const folder = temporaryFolder();
     await model.save(join(folder, 'm.st'));
     for (const out of [[], ['--out', 'r.jsonl'], ['--out', 'r.parquet']]) {
-      const answered = (child: ChildProcessWithoutNullStreams) => {
-        child.stdin.write('{"user":"a","items":[]}\n');
-        return out.length === 0 ? once(child.stdout, 'data') : temporaryIn(folder)();
-      };
+      // More than a pipe holds: when it is written, most of it is read.
+      const text = '{"user":"a","items":[]}\n'.repeat(50_000);
+      const reads = (child: ChildProcessWithoutNullStreams) =>
+        new Promise<void>((resolve) => child.stdin.write(text, () => resolve()));
       const expected = { code: 130, stderr: 'recvae: stopped by SIGINT\n' };
-      expect(await stopped(folder, ['recommend', 'm.st', ...out], ['SIGINT'], answered)).toEqual(expected);
+      expect(await stopped(folder, ['recommend', 'm.st', ...out], ['SIGINT'], reads)).toEqual(expected);
       expect(readdirSync(folder)).toEqual(['m.st']);
     }
   });

@@ -81,13 +81,11 @@ export async function* untilAborted<T>(
   try {
     for (;;) {
       state = 'asked';
-      const { done, value } = await unlessAborted(
-        signal,
-        Promise.resolve(iterator.next()).catch((error) => {
-          state = 'ended';
-          throw error;
-        }),
-      );
+      const next = (async () => iterator.next())();
+      next.catch(() => {
+        state = 'ended'; // it threw itself
+      });
+      const { done, value } = await unlessAborted(signal, next);
       state = done ? 'ended' : 'answered';
       if (done) return;
       yield value;

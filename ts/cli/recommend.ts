@@ -51,22 +51,22 @@ cannot be understood ends the command with exit code 1, after the results of the
 A Parquet history has one row per interaction, or per user with a list of items in the column --item. Parquet results
 have one row per item: user, rank, item, score. Parquet needs the package @duckdb/node-api.`,
     )
-    .action(async (file: string, flags: Flags) => {
-      if (flags.out !== undefined) {
-        checkWritable(flags.out, '--out');
-        writerFor(flags.out);
-      }
-      const histories = open(flags);
-      const model = await load(file);
-      const options: RecommendOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined };
-      await interruptible(async (signal) => {
-        const run = { threads: flags.threads, signal };
-        await model.recommendBatch([], options, run); // finds a bad option before it waits for input
-        const groups = recommendGroups(model, openHistories(histories), options, run);
-        if (flags.out !== undefined) return intoFile(flags.out, groups);
-        for await (const group of groups) await unlessAborted(signal, print(group.map(lineOf).join('')));
-      });
-    });
+    .action((file: string, flags: Flags) => interruptible((signal) => run(file, flags, signal)));
+}
+
+async function run(file: string, flags: Flags, signal: AbortSignal): Promise<void> {
+  if (flags.out !== undefined) {
+    checkWritable(flags.out, '--out');
+    writerFor(flags.out);
+  }
+  const histories = open(flags);
+  const model = await load(file);
+  const options: RecommendOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined };
+  const run = { threads: flags.threads, signal };
+  await model.recommendBatch([], options, run); // finds a bad option before it waits for input
+  const groups = recommendGroups(model, openHistories(histories), options, run);
+  if (flags.out !== undefined) return intoFile(flags.out, groups);
+  for await (const group of groups) await unlessAborted(signal, print(group.map(lineOf).join('')));
 }
 
 /** The histories that the flags name. */
