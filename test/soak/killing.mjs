@@ -101,7 +101,7 @@ export async function killAndResume({ folder, args, kills, seed, every = 1, log 
     assert.notEqual(code, 0, `done after ${counts.kills} of ${kills} kills: more epochs are needed`);
     if (moment === 'interrupt') {
       assert.equal(code, 130, stderr);
-      assert.match(stderr, /this goes on with it:\n {2}recvae train .*--resume/);
+      assert.match(stderr, /this goes on with it:\n {2}node \S+cli.js train .*--resume/);
       assert.deepEqual(leftovers(folder, name), []);
     } else {
       assert.equal(signal, 'SIGKILL', stderr);

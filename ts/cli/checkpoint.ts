@@ -1,6 +1,6 @@
 /** `--checkpoint`, `--every` and `--resume`: training that goes on after Ctrl-C, a crash or a kill. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Checkpoint } from '../checkpoint.js';
 import { RecvaeError, toRecvaeError } from '../errors.js';
@@ -51,10 +51,15 @@ export function tellHowToGoOn(thrown: unknown, { path, resume }: Checkpoint): vo
     if (interrupted) message('no step was trained yet, so there is no checkpoint');
     return;
   }
-  const [first, ...rest] = process.argv.slice(2);
-  const program = process.env.npm_command === 'exec' ? ['npx', 'recvae'] : ['recvae'];
-  const words = [...program, first!, ...(resume ? [] : ['--resume']), ...rest];
+  const [script, first, ...rest] = process.argv.slice(1) as [string, string, ...string[]];
+  const words = [...programOf(script), first, ...(resume ? [] : ['--resume']), ...rest];
   message(`the training is kept in ${path}; this goes on with it:\n  ${words.map(quoted).join(' ')}`);
+}
+
+/** How this script is called. */
+function programOf(script: string): string[] {
+  if (basename(script) !== 'recvae') return ['node', script];
+  return basename(dirname(script)) === '.bin' ? ['npx', 'recvae'] : ['recvae'];
 }
 
 /** A word as a shell takes it. */
