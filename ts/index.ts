@@ -15,6 +15,7 @@
 export type { Abortable } from './abort.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
+export type { Checkpoint } from './checkpoint.js';
 export type {
   ComparedModel,
   CompareOptions,

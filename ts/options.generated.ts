@@ -184,6 +184,26 @@ export interface CompactOptions {
 }
 
 /**
+ * How a checkpoint is kept.
+ */
+export interface CheckpointOptions {
+  /**
+   * Epochs after which the checkpoint is written again; it is also written when training is cancelled and when it ends.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 1
+   */
+  everyEpochs?: number;
+  /**
+   * Whether training goes on from the checkpoint that is there; it must be one of the same model, options and data. Where none is, training begins at its beginning. Without it, a file that is there is refused.
+   *
+   * Allowed: true or false.
+   * @default false
+   */
+  resume?: boolean;
+}
+
+/**
  * Options of `popularity`. Every user gets the items that most users have.
  */
 export type PopularityOptions = Record<string, never>;

@@ -126,8 +126,8 @@ export declare class NativeSplit {
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
 export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
 
-/** Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON. */
-export declare function checkFit(kind: string, options: string, threads?: number | undefined | null): void
+/** Fails as [`fit`] would for such options, threads or checkpoint, before there are data. `options`: JSON. */
+export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null): void
 
 /** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
 export declare function completeReadOptions(options: string): string
@@ -142,7 +142,7 @@ export declare function describe(): string
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
 /** Trains a model. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, run: NativeRun): Promise<NativeFit>
+export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
@@ -155,6 +155,14 @@ export declare function knownMemory(): number
 
 /** Reads a model file. `options`: JSON. */
 export declare function load(path: string, options: string): Promise<NativeModel>
+
+/** Where training is kept. */
+export interface NativeCheckpoint {
+  /** The file. */
+  path: string
+  /** JSON with the other options. */
+  options: string
+}
 
 /** The result of an evaluation. */
 export interface NativeEvaluation {

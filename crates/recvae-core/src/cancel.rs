@@ -78,12 +78,12 @@ mod tests {
     }
 
     impl Cancel {
-        fn at_look(last: usize) -> Self {
+        pub(crate) fn at_look(last: usize) -> Self {
             let looks = Looks { n: AtomicUsize::new(0), last };
             Self(Arc::new(Flag { set: AtomicBool::new(false), looks }))
         }
 
-        fn looks(&self) -> usize {
+        pub(crate) fn looks(&self) -> usize {
             self.0.looks.n.load(Ordering::Relaxed)
         }
     }

@@ -45,6 +45,8 @@ mod scorer;
 mod statistics;
 
 // train
+mod checkpoint;
+mod course;
 mod file_bytes;
 mod linalg;
 mod memory;
@@ -62,6 +64,7 @@ mod test_support;
 pub use arrow::ArrowReader;
 pub use batches::{Batch, Batches, IdColumn, RowFilter};
 pub use cancel::Cancel;
+pub use checkpoint::{Checkpoint, CheckpointOptions};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
 pub use error::{Error, Result};

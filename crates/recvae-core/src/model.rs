@@ -101,6 +101,12 @@ macro_rules! kinds {
                 match self { $(Self::$variant => <$options>::from_json(options).map(|options| options.to_json()),)+ }
             }
 
+            /// Whether it is trained in epochs, instead of in closed form.
+            #[must_use]
+            pub fn has_epochs(self) -> bool {
+                self.describe_options().iter().any(|option| option.name == "epochs")
+            }
+
             /// Trains the model on `train` of shape `(n_users, n_items)`; see the model's own text for what it does with
             /// `validation`.
             ///
@@ -114,6 +120,9 @@ macro_rules! kinds {
                 validation: Option<&HeldOut>,
                 run: &FitRun<'_>,
             ) -> Result<Fit> {
+                if let Some(checkpoint) = &run.checkpoint {
+                    checkpoint.check(self)?;
+                }
                 match self {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;

@@ -7,7 +7,8 @@ use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
-    Cancel, CompactOptions, FitRun, LoadOptions, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored,
+    Cancel, Checkpoint, CheckpointOptions, CompactOptions, FitRun, LoadOptions, ModelKind, Options, Progress,
+    RecommendOptions, Recommender, Scored,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
@@ -209,12 +210,34 @@ pub struct NativeFit {
     pub epochs: Vec<NativeProgress>,
 }
 
-/// Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON.
+/// Where training is kept.
+#[napi(object, object_to_js = false)]
+pub struct NativeCheckpoint {
+    /// The file.
+    pub path: String,
+    /// JSON with the other options.
+    pub options: String,
+}
+
+impl NativeCheckpoint {
+    fn read(self) -> Result<Checkpoint<'static>> {
+        let options = CheckpointOptions::from_json(&json("checkpoint", &self.options)?).into_node()?;
+        Ok(Checkpoint { path: self.path.into(), options, ids: None })
+    }
+}
+
+/// Fails as [`fit`] would for such options, threads or checkpoint, before there are data. `options`: JSON.
 #[napi(catch_unwind)]
-pub fn check_fit(kind: String, options: String, threads: Option<f64>) -> Result<()> {
+pub fn check_fit(
+    kind: String,
+    options: String,
+    threads: Option<f64>,
+    checkpoint: Option<NativeCheckpoint>,
+) -> Result<()> {
     let kind: ModelKind = kind.parse().into_node()?;
     kind.complete_options(&json("options", &options)?).into_node()?;
-    check_threads(threads)
+    check_threads(threads)?;
+    checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())
 }
 
 /// Trains a model.
@@ -229,11 +252,13 @@ pub fn fit<'env>(
     info: String,
     threads: Option<f64>,
     run: &NativeRun,
+    checkpoint: Option<NativeCheckpoint>,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     let info = json("info", &info)?;
+    let checkpoint = checkpoint.map(NativeCheckpoint::read).transpose()?;
     let train = train.0.get()?.clone();
     let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
     let (report, cancel) = (run.reporter(), run.flag());
@@ -243,7 +268,8 @@ pub fn fit<'env>(
         move || {
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
-            let run = FitRun { on_progress: &report, cancel: cancel.clone() };
+            let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
+            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))

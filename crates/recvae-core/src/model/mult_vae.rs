@@ -10,6 +10,8 @@
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::cancel::Cancel;
+use crate::checkpoint::Keeper;
+use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::memory::check_memory;
@@ -19,7 +21,7 @@ use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::options::{Options, options};
 use crate::split::HeldOut;
-use crate::train::{FitRun, KlWeight, Pass, Schedule, Training};
+use crate::train::{FitRun, KlWeight, Pass, Place, Training};
 
 options! {
     /// Options of Mult-VAE.
@@ -70,12 +72,15 @@ pub(super) fn fit(
     validation: Option<&HeldOut>,
     run: &FitRun<'_>,
 ) -> Result<Fit> {
+    // Beta grows over a share of all epochs, so that another number of them is another training from the first step on.
+    let free: &[&str] = if options.annealing == 0.0 { &["epochs"] } else { &[] };
+    let keeper = Keeper::open(run, ModelKind::MultVae, &options.to_json(), free, train, validation)?;
     let noise = Seeded(options.seed);
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let (network, epochs) =
-        start(options, train, &noise, &run.cancel)?.run(&options.plan(), schedule, validation, run)?;
+    let training = start(options, train, &noise, &run.cancel)?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
 
@@ -101,6 +106,7 @@ pub(crate) fn start<'a>(
         batch_size: options.batch_size,
         passes: 0,
         steps: 0,
+        place: Place::default(),
         memory: Memory::default(),
         cancel: cancel.clone(),
     })

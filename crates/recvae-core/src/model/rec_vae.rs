@@ -20,6 +20,8 @@
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::cancel::Cancel;
+use crate::checkpoint::Keeper;
+use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::memory::check_memory;
@@ -31,7 +33,7 @@ use crate::nn::sample::CompositePrior;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
-use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Schedule, Training};
+use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Place, Training};
 
 choice! {
     /// What the posterior is pulled to.
@@ -187,6 +189,7 @@ impl RecVaeOptions {
             batch_size: self.batch_size,
             passes: 0,
             steps: 0,
+            place: Place::default(),
             memory,
             cancel: Cancel::default(),
         }
@@ -194,10 +197,12 @@ impl RecVaeOptions {
 }
 
 pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
+    // An epoch does not depend on how many there will be.
+    let keeper = Keeper::open(run, ModelKind::RecVae, &options.to_json(), &["epochs"], train, validation)?;
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let (network, epochs) =
-        start(options, train, &noise, &run.cancel)?.run(&options.plan(), schedule, validation, run)?;
+    let training = start(options, train, &noise, &run.cancel)?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
 }
 
