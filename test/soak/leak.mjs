@@ -35,7 +35,7 @@ const modelMiB = (4 * large.nItems ** 2) / MiB;
 assert(modelMiB > 32);
 /** Half a model: one single model that stays is found. */
 const ALLOWED = Math.floor(modelMiB / 2);
-/** Models that may wait for the garbage collector. If V8 did not know their size, all between two collections would. */
+/** Models that may wait for the garbage collector between two of our collections; there are {@link EVERY} rounds between them. */
 const WAITING = 8;
 
 async function serve(round) {
