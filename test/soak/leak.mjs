@@ -16,6 +16,7 @@ const TENTH = Math.floor(ROUNDS / 10);
 const SETTLED = 4 * TENTH;
 /** Rounds between two collections, at which memory is read. */
 const EVERY = 20;
+assert(TENTH >= EVERY, `${ROUNDS} rounds are too few; allowed: ${10 * EVERY} or more`);
 const MiB = 2 ** 20;
 
 const folder = mkdtempSync(join(tmpdir(), 'recvae-leak-'));
