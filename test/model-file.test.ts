@@ -26,6 +26,13 @@ interface Tensor {
   data: Buffer;
 }
 
+/** What a header says of a tensor. */
+interface Entry {
+  dtype: string;
+  shape: number[];
+  data_offsets: [number, number];
+}
+
 /** Follows `crates/recvae-core/src/model_file/format.md` and nothing else. */
 function parse(file: Buffer): { metadata: Record<string, unknown>; tensors: Map<string, Tensor>; checksums: string[] } {
   const n = Number(file.readBigUInt64LE(0));
@@ -34,10 +41,10 @@ function parse(file: Buffer): { metadata: Record<string, unknown>; tensors: Map<
   const tensors = new Map<string, Tensor>();
   const sizes: Record<string, number> = { U8: 1, F16: 2, F32: 4, U32: 4, F64: 8, U64: 8 };
   let end = 0;
-  for (const [name, { dtype, shape, data_offsets }] of Object.entries<Record<string, any>>(entries)) {
+  for (const [name, { dtype, shape, data_offsets }] of Object.entries<Entry>(entries)) {
     expect(data_offsets[0]).toBe(end);
     end = data_offsets[1];
-    expect(end - data_offsets[0]).toBe(shape.reduce((product: number, size: number) => product * size, sizes[dtype]));
+    expect(end - data_offsets[0]).toBe(shape.reduce((product, size) => product * size, sizes[dtype]!));
     expect((8 + n + data_offsets[0]) % sizes[dtype]!).toBe(0);
     tensors.set(name, { type: dtype, shape, data: file.subarray(8 + n + data_offsets[0], 8 + n + end) });
   }
@@ -48,7 +55,7 @@ function parse(file: Buffer): { metadata: Record<string, unknown>; tensors: Map<
   const head = `{${all.slice(51)}`;
   expect(text).toMatch(/^\{"checksum":"[0-9a-f]{32}","checksumHead":"[0-9a-f]{32}","format":1,/);
   const checksum = (start: string, has: (name: string) => boolean) => {
-    const parts = [Buffer.from(start)];
+    const parts: Buffer[] = [Buffer.from(start)];
     for (const name of [...tensors.keys()].sort()) {
       const { type, shape, data } = tensors.get(name)!;
       parts.push(Buffer.from(`\n${name} ${type} [${shape.join(', ')}]\n`), has(name) ? data : Buffer.alloc(0));
@@ -205,19 +212,29 @@ describe('inspect', () => {
   test('on the command line: what was kept, and a failure for an altered file', async () => {
     const folder = temporaryFolder();
     writePlanted(folder);
-    await recvae(folder, 'train', 'recvae', 'likes.csv', ...Object.entries(SMALL).flatMap(([k, v]) => ['--set', `${k}=${v}`]), '--out', 'm.st');
+    await recvae(
+      folder,
+      'train',
+      'recvae',
+      'likes.csv',
+      ...Object.entries(SMALL).flatMap(([k, v]) => ['--set', `${k}=${v}`]),
+      '--out',
+      'm.st',
+    );
     const { code, stdout, stderr } = await recvae(folder, 'inspect', 'm.st');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(/^model +recvae\noptions +\{.*"hiddenDim":16.*\}\nitems +40\nfile +\d+ bytes \(\d.* KiB\), format 1\n/);
+    expect(stdout).toMatch(
+      /^model +recvae\noptions +\{.*"hiddenDim":16.*\}\nitems +40\nfile +\d+ bytes \(\d.* KiB\), format 1\n/,
+    );
     expect(stdout).toMatch(/^checksum +[0-9a-f]{32}, holds$/m);
-    expect(stdout).toMatch(/^data +\{"items":40,"interactions":\d+,"users":\d+\}$/m);
+    expect(stdout).toMatch(/^data +\{"interactions":\d+,"items":40,"users":\d+\}$/m);
     expect(stdout).toMatch(/^metrics +\{"validation":\{"ndcg@100":0\.\d+\}\}$/m);
     expect(stdout).toMatch(/^model\.encoder\.input\.weight +F32 +40 x 16 +2560$/m);
     const json = await recvae(folder, 'inspect', 'm.st', '--json', '-');
     expect(JSON.parse(json.stdout)).toEqual(await inspect(join(folder, 'm.st')));
 
     await recvae(folder, 'compare', 'likes.csv', '--models', 'ease', '--save', 'best');
-    const kept = (await inspect(join(folder, 'best', 'ease.safetensors'))).info as Record<string, any>;
+    const kept = (await inspect(join(folder, 'best', 'ease.safetensors'))).info as { metrics: { test: unknown } };
     const { models } = JSON.parse(readFileSync(join(folder, 'best', 'comparison.json'), 'utf8'));
     expect(kept.metrics.test).toEqual(models[1].metrics);
     expect(Object.keys(kept).sort()).toEqual(['data', 'input', 'metrics', 'trainingUsers']);
@@ -252,8 +269,16 @@ describe('smaller models', () => {
     const { tensors } = parse(readFileSync(path('both')));
     expect(tensors.get('model.weights.values')).toMatchObject({ type: 'F16', shape: [4 * 40] });
     const pruned = await load(path('top'));
-    expect(pruned.recommend(NEWCOMER, { k: 5 }).items.map(({ id }) => id).sort()).toEqual(
-      model.recommend(NEWCOMER, { k: 5 }).items.map(({ id }) => id).sort(),
+    expect(
+      pruned
+        .recommend(NEWCOMER, { k: 5 })
+        .items.map(({ id }) => id)
+        .sort(),
+    ).toEqual(
+      model
+        .recommend(NEWCOMER, { k: 5 })
+        .items.map(({ id }) => id)
+        .sort(),
     );
     await (await model.compact({ topPerItem: 4 })).save(path('again'));
     expect(readFileSync(path('again')).equals(readFileSync(path('top')))).toBe(true);
@@ -277,20 +302,33 @@ describe('smaller models', () => {
     const flags = ['compact', 'm.st', 's.st', '--top-per-item', '3', '--precision', 'f16', '--held-out', 'likes.csv'];
     const { code, stdout, stderr } = await recvae(folder, ...flags, '--json', 'out.json');
     expect({ code, stderr }).toEqual({ code: 0, stderr: 'saved: s.st\n' });
-    expect(stdout).toMatch(/^before +\d.* KiB +0\.\d{4} ± 0\.\d{4}\nafter .*\ndifference +-\d+\.\d % +[-+]0\.\d{4} \(/m);
+    expect(stdout).toMatch(
+      /^before +\d.* KiB +0\.\d{4} ± 0\.\d{4}\nafter .*\ndifference +-\d+\.\d % +[-+]0\.\d{4} \(/m,
+    );
     const result = JSON.parse(readFileSync(join(folder, 'out.json'), 'utf8'));
-    expect(result.bytes).toEqual({ before: statSync(join(folder, 'm.st')).size, after: statSync(join(folder, 's.st')).size });
-    for (const [file, mean] of [['m.st', result.before.mean], ['s.st', result.after.mean]]) {
+    expect(result.bytes).toEqual({
+      before: statSync(join(folder, 'm.st')).size,
+      after: statSync(join(folder, 's.st')).size,
+    });
+    for (const [file, mean] of [
+      ['m.st', result.before.mean],
+      ['s.st', result.after.mean],
+    ]) {
       const evaluated = await recvae(folder, 'evaluate', file, 'likes.csv', '--json', '-');
       expect(JSON.parse(evaluated.stdout).metrics['ndcg@100'].mean).toBe(mean);
     }
     expect(result.difference).toBeCloseTo(result.after.mean - result.before.mean, 12);
     const { info } = await inspect(join(folder, 's.st'));
-    expect(info).toMatchObject({ compacted: { topPerItem: 3, precision: 'f16', metric: 'ndcg@100', after: result.after } });
+    expect(info).toMatchObject({
+      compacted: { topPerItem: 3, precision: 'f16', metric: 'ndcg@100', after: result.after },
+    });
     expect(await recvae(folder, 'compact', 'm.st', 'plain.st')).toMatchObject({ code: 0, stderr: 'saved: plain.st\n' });
     await recvae(folder, 'train', 'popularity', 'likes.csv', '--out', 'p.st');
     const refused = await recvae(folder, 'compact', 'p.st', 'q.st', '--top-per-item', '3');
-    expect(refused).toMatchObject({ code: 2, stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease\n" });
+    expect(refused).toMatchObject({
+      code: 2,
+      stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease\n",
+    });
     expect((await recvae(folder, 'compact', 'm.st', 'q.st', '--precision', 'f8')).code).toBe(2);
     expect(readdirSync(folder)).not.toContain('q.st');
   });

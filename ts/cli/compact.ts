@@ -62,15 +62,31 @@ export function addCompact(program: Command): void {
     const compacted = { topPerItem, precision, ...(loss && { on, metric, ...loss }) };
     await smaller.save(out, { info: { ...asObject(model.info), compacted } as unknown as Json });
     const bytes = [file, out].map((path) => statSync(path).size) as [number, number];
-    const result = { model: model.kind, options: model.options, ...compacted, bytes: { before: bytes[0], after: bytes[1] } };
+    const result = {
+      model: model.kind,
+      options: model.options,
+      ...compacted,
+      bytes: { before: bytes[0], after: bytes[1] },
+    };
     if (json !== undefined) await writeJson(json, result);
     if (json === '-') return;
     const rows = [
       ['before', size(bytes[0]), loss ? withError(loss.before) : ''],
       ['after', size(bytes[1]), loss ? withError(loss.after) : ''],
-      ['difference', `${((bytes[1] / bytes[0] - 1) * 100).toFixed(1)} %`, loss ? signed(loss.difference, loss.interval) : ''],
+      [
+        'difference',
+        `${((bytes[1] / bytes[0] - 1) * 100).toFixed(1)} %`,
+        loss ? signed(loss.difference, loss.interval) : '',
+      ],
     ];
-    await print(loss ? table(['', 'size', metric], rows) : table(['', 'size'], rows.map((row) => row.slice(0, 2))));
+    await print(
+      loss
+        ? table(['', 'size', metric], rows)
+        : table(
+            ['', 'size'],
+            rows.map((row) => row.slice(0, 2)),
+          ),
+    );
     message(`saved: ${out}`);
   });
 }
@@ -78,7 +94,8 @@ export function addCompact(program: Command): void {
 /** What the second model loses on users that neither has seen. */
 async function measure(models: Model[], users: HeldOut, metric: MetricName, threads?: number): Promise<Loss> {
   const found = [];
-  for (const model of models) found.push((await evaluate(model, users, { metrics: [metric], threads })).metrics[metric]!);
+  for (const model of models)
+    found.push((await evaluate(model, users, { metrics: [metric], threads })).metrics[metric]!);
   const [before, after] = found as [MetricValues, MetricValues];
   const seed = description.split.find(({ name }) => name === 'seed')!.default as number;
   const { difference, low, high } = await guardAsync(() =>

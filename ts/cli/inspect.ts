@@ -36,7 +36,8 @@ function render({ info, ...found }: Inspection): string {
     ['checksum', `${found.checksum ?? 'none'}, ${holds}`],
   ];
   // Whatever was kept, one line for each of its keys.
-  const kept = typeof info === 'object' && info !== null && !Array.isArray(info) ? Object.entries(info) : [['info', info]];
+  const kept =
+    typeof info === 'object' && info !== null && !Array.isArray(info) ? Object.entries(info) : [['info', info]];
   for (const [key, value] of kept) facts.push([String(key), JSON.stringify(value)]);
   const width = Math.max(...facts.map(([name]) => name!.length));
   const lines = facts.map(([name, value]) => `${name!.padEnd(width)}  ${value}`);

@@ -43,7 +43,8 @@ export function addTrain(program: Command): void {
         onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
       });
       const best = fitted.epochs.findLast(({ best }) => best)?.validation;
-      const metrics = best === undefined ? {} : { metrics: { validation: { [description.validationMetric]: best } } };
+      const metrics: Record<string, Json> =
+        best === undefined ? {} : { metrics: { validation: { [description.validationMetric]: best } } };
       await fitted.save(flags.out, { info: { ...(fitted.info as Record<string, Json>), ...metrics } });
       bar.stop();
       const seconds = ((performance.now() - started) / 1000).toFixed(1);

@@ -5,7 +5,7 @@ use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::compact::{CompactOptions, StoredPrecision, compact};
+use super::compact::{CompactOptions, StoredPrecision, prune};
 use super::{Ease, EaseOptions};
 use crate::error::Result;
 use crate::memory::check_memory;
@@ -67,21 +67,20 @@ impl Model for HalfEase {
     }
 
     fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-        let n = self.weights.len();
-        let (options, n_items) = (self.options.clone(), self.n_items);
-        if how.top_per_item.is_none() && how.precision != Some(StoredPrecision::F32) {
-            check_memory("the smaller model", 2 * n as u64)?;
-            let mut weights = Numbers::zeros(n);
-            weights.copy_from_slice(&self.weights);
-            return Ok(Box::new(Self { options, n_items, weights }));
+        let (options, n_items, n) = (self.options.clone(), self.n_items, self.weights.len());
+        if let Some(top) = how.top_per_item {
+            let row = |item: usize| self.weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f32());
+            return prune(&options, n_items, row, top, how.precision != Some(StoredPrecision::F32));
         }
-        check_memory("the model in f32", 4 * n as u64)?;
-        let mut single = Numbers::<f32>::zeros(n);
-        self.weights.convert_to_f32_slice(&mut single);
-        if how.top_per_item.is_none() {
-            return Ok(Box::new(Ease { options, n_items, weights: single }));
+        if how.precision == Some(StoredPrecision::F32) {
+            check_memory("the model in f32", 4 * n as u64)?;
+            let mut weights = Numbers::<f32>::zeros(n);
+            self.weights.convert_to_f32_slice(&mut weights);
+            return Ok(Box::new(Ease { options, n_items, weights }));
         }
-        let precision = how.precision.or(Some(StoredPrecision::F16));
-        compact(&options, n_items, &single, &CompactOptions { precision, ..how.clone() })
+        check_memory("the smaller model", 2 * n as u64)?;
+        let mut weights = Numbers::zeros(n);
+        weights.copy_from_slice(&self.weights);
+        Ok(Box::new(Self { options, n_items, weights }))
     }
 }
