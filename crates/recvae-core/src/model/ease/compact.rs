@@ -4,9 +4,14 @@
 //! magnitude: what it says most about the other items when it is in a history. Half precision rounds each entry to 11
 //! significant bits.
 //!
-//! By rows and not by columns (for each item the items that say most about it), since at the same size that loses less: with
-//! 10, 50, 100, 200 entries NDCG@100 on the test users of MovieLens-1M is .3718, .4023, .4130, .4192 by rows and .3630, .4032,
-//! .4102, .4162 by columns, of .4236. And a user costs at most `topPerItem` additions for each item of the history.
+//! By rows and not by columns (for each item the items that say most about it), which costs a user at most `topPerItem`
+//! additions for each item of the history, and loses less at the same size. NDCG@100 of the test users by rows, by columns:
+//!
+//! | entries | 10 | 50 | 100 | 200 | all |
+//! | --- | --- | --- | --- | --- | --- |
+//! | Debian packages | .6350, .5778 | .6521, .6203 | .6516, .6298 | .6504, .6401 | .6509 |
+//! | MovieLens-1M | .3718, .3630 | .4023, .4032 | .4130, .4102 | .4192, .4162 | .4236 |
+//! | its validation users | .3694, .3670 | .3994, .4013 | .4073, .4090 | .4143, .4135 | .4228 |
 
 use rayon::prelude::*;
 
