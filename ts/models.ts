@@ -179,9 +179,9 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   }
 
   /**
-   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the format
-   * is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that is
-   * replaced goes on as before.
+   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the
+   * format is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that
+   * is replaced goes on as before.
    *
    * With `topPerItem` or `precision` the smaller model goes into the file, see {@link Model.compact}.
    *
@@ -198,9 +198,9 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   }
 
   /**
-   * A smaller model that recommends nearly the same, off the event loop: EASE^R with the largest `topPerItem` weights of each
-   * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and can be evaluated and saved as any
-   * other. How much accuracy that costs depends on the data: `recvae compact` measures it.
+   * A smaller model that recommends nearly the same, off the event loop: EASE^R with the `topPerItem` largest weights of each
+   * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and
+   * can be evaluated and saved as any other. How much accuracy that costs depends on the data: `recvae compact` measures it.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another model than `ease`, or if `f16` does not hold its weights.
    */
@@ -284,12 +284,12 @@ export async function fit<K extends ModelName>(
 }
 
 /**
- * Reads a model that {@link Model.save} wrote. By default its file is mapped into memory: it opens in milliseconds whatever its size,
- * parameters come in when they are needed, and processes that load it share them.
+ * Reads a model that {@link Model.save} wrote. By default its file is mapped: a large one opens in milliseconds, parameters
+ * come in when they are needed, and processes that load it share them.
  *
  * Header, ids, options and shapes are always verified, and by default every byte of files up to 256 MiB; `verify: true` has
- * every byte of any file verified. Whoever writes into a mapped file instead of replacing it, as {@link Model.save} and `mv` do, changes the model or
- * ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
+ * every byte of any file verified. Whoever writes into a mapped file, instead of replacing it as {@link Model.save} and `mv`
+ * do, changes the model or ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
  *
  * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that
  * this one does not know; `INVALID_DATA` if there is no memory to read it into.
