@@ -42,7 +42,8 @@ export interface FitRun extends RunOptions {
   /**
    * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
    * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
-   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end.
+   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end. By default nobody
+   * is told. Closed forms have no epochs.
    */
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
@@ -196,7 +197,8 @@ export class Model<K extends ModelName = ModelName> {
  * Trains a model, off the event loop. On a {@link Split}, its training users are learnt from and its validation users choose
  * the best epoch; on {@link Interactions}, all users are learnt from and nothing is chosen.
  *
- * The same data, options (with their seed) and machine give the same model for any number of threads.
+ * The same data, options (with their seed) and machine give the same model for any number of threads. Until the promise is
+ * settled it keeps the process alive.
  *
  * @param model - Name of the model; it determines the options.
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, `INVALID_DATA` if

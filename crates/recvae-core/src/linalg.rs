@@ -131,8 +131,8 @@ fn half(n: usize) -> usize {
 }
 
 /// Columns of the first factor of a product that are taken in one step: several times what the kernels take at once, so
-/// that steps cost nothing.
-const INNER: usize = 1024;
+/// that steps cost nothing. Few in tests, for small matrices to take several steps.
+const INNER: usize = if cfg!(test) { 96 } else { 1024 };
 
 /// `C += alpha A B` in steps along the inner dimension; of the lower triangle of `C` alone if `triangle` says so.
 fn add_product<T: Real>(
@@ -153,8 +153,9 @@ fn add_product<T: Real>(
     Ok(())
 }
 
-/// Triangles up to this size are left to faer, with all right-hand sides in one step.
-const TRIANGLE: usize = 1920;
+/// Triangles up to this size are left to faer, with all right-hand sides in one step. Small in tests, for small ones to be
+/// halved.
+const TRIANGLE: usize = if cfg!(test) { 192 } else { 1920 };
 
 /// `L^-1 B` over `B` for lower triangular `L`, halved as all else here.
 fn solve_lower<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, cancel: &Cancel) -> Result<(), NoInverse> {
