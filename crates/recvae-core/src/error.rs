@@ -36,7 +36,7 @@ pub enum Error {
         /// What was found and what was expected.
         message: String,
     },
-    /// A model file is truncated, altered, of another program or of a newer version.
+    /// A model file or a checkpoint is truncated, altered, of another program or of a newer version.
     #[error("{}: {message}", path.display())]
     InvalidModelFile {
         /// The file.
