@@ -170,7 +170,7 @@ export interface LoadOptions {
  */
 export interface CompactOptions {
   /**
-   * Keep this many weights per item, the largest in magnitude among those by which other items speak for it. By default all. The fewer, the smaller and faster the model and the more accuracy is lost.
+   * Keep this many weights per item, the largest in magnitude of those by which it speaks for or against others. By default all. The fewer, the smaller and faster the model and the more accuracy is lost.
    *
    * Allowed: a whole number, 1 or more.
    */
