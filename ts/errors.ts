@@ -5,6 +5,7 @@
  * - `INVALID_DATA`: data that cannot be understood or used; the message has file, line and column where there are such.
  * - `INVALID_MODEL_FILE`: a model file that is truncated, altered or of another program.
  * - `NUMERICAL`: the arithmetic left the finite numbers; the message names the way out.
+ * - `MEMORY`: a fit would take more memory than there is; the message has the figures and the way out.
  * - `IO`: the operating system refused a file operation.
  * - `INTERNAL`: a bug in this package.
  */
@@ -13,6 +14,7 @@ export type RecvaeErrorCode =
   | 'INVALID_DATA'
   | 'INVALID_MODEL_FILE'
   | 'NUMERICAL'
+  | 'MEMORY'
   | 'IO'
   | 'INTERNAL';
 
@@ -33,6 +35,7 @@ const CODES: ReadonlySet<string> = new Set<RecvaeErrorCode>([
   'INVALID_DATA',
   'INVALID_MODEL_FILE',
   'NUMERICAL',
+  'MEMORY',
   'IO',
   'INTERNAL',
 ]);

@@ -44,6 +44,11 @@ export interface FitRun extends RunOptions {
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
   info?: Json;
+  /**
+   * Bytes that the fit may take beyond the data, 0 or more; a fit that would take more is refused at once. By default what is
+   * free: on Linux what can be had without swapping, less where a control group has less left.
+   */
+  memoryLimit?: number;
 }
 
 /** What a model recommends for one history. */
@@ -182,7 +187,8 @@ export class Model<K extends ModelName = ModelName> {
  *
  * @param model - Name of the model; it determines the options.
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, `INVALID_DATA` if
- * there is nothing to learn from, `NUMERICAL` if the arithmetic fails.
+ * there is nothing to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory
+ * than `run.memoryLimit`, see {@link estimateMemory}.
  */
 export async function fit<K extends ModelName>(
   model: K,
@@ -192,12 +198,15 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'onProgress', 'info']);
+  checkRun(run, ['threads', 'onProgress', 'info', 'memoryLimit']);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
+  const { threads, memoryLimit } = run;
   const fitted = await reporting(run.onProgress, (report) =>
-    guardAsync(() => native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report)),
+    guardAsync(() =>
+      native.fit(model, toJson(options), train.native, validation?.native, info, threads, memoryLimit, report),
+    ),
   );
   return Model.wrap<K>(fitted.model, fitted.epochs);
 }

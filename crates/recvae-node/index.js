@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, checkMemory, completeReadOptions, dataset, describe, estimateMemory, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -783,9 +783,11 @@ export { NativeModel }
 export { NativeSplit }
 export { arrowPart }
 export { checkFit }
+export { checkMemory }
 export { completeReadOptions }
 export { dataset }
 export { describe }
+export { estimateMemory }
 export { evaluate }
 export { fit }
 export { holm }

@@ -5,6 +5,7 @@ import { description, native } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message } from './output.js';
 import { addSetting } from './settings.js';
 
@@ -12,6 +13,7 @@ interface Flags extends InputFlags {
   out: string;
   set?: Record<string, unknown>;
   threads?: number;
+  memoryLimit?: number;
 }
 
 /** `recvae train`: a model from the training users, with early stopping on the validation users. */
@@ -25,7 +27,7 @@ export function addTrain(program: Command): void {
     .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
     .option('--seed <number>', 'seed of the split and of the model', parseNumber)
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber);
-  addInputFlags(command).action(async (model: string, input: string, flags: Flags) => {
+  addInputFlags(addMemoryFlag(command)).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
     const known = description.models.find(({ name }) => name === model)?.options ?? [];
     if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
@@ -39,6 +41,7 @@ export function addTrain(program: Command): void {
     try {
       const fitted = await fit(model as ModelName, data, options as never, {
         ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+        ...(flags.memoryLimit === undefined ? {} : { memoryLimit: flags.memoryLimit }),
         info: infoOf(read, recipe, data),
         onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
       });

@@ -17,6 +17,7 @@
 mod cancel;
 mod csr;
 mod error;
+mod free_memory;
 mod ids;
 mod numbers;
 mod options;
@@ -67,6 +68,7 @@ pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
+pub use memory::{FitShape, MemoryEstimate};
 pub use model::{
     Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor, Popularity,
     PopularityOptions, Precision, PriorKind, RecVaeOptions, TensorData, TensorSource, TrainingKind,

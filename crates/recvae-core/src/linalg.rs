@@ -98,7 +98,7 @@ pub(crate) fn invert_positive_definite<T: Real>(matrix: &mut [T], n: usize) -> R
 
 /// Matrices up to this size are left to faer's own blocking, and as many columns are copied before a product overwrites
 /// them.
-const BLOCK: usize = 480;
+pub(crate) const BLOCK: usize = 480;
 
 /// Where a larger matrix is halved: a multiple of the rows of the widest kernels.
 fn half(n: usize) -> usize {

@@ -54,11 +54,13 @@ pub struct FitRun<'a> {
     pub on_progress: OnProgress<'a>,
     /// Stops it.
     pub cancel: Cancel,
+    /// Bytes that it may take beyond the data; `None` for what is free.
+    pub memory_limit: Option<u64>,
 }
 
 impl Default for FitRun<'_> {
     fn default() -> Self {
-        Self { on_progress: &|_| {}, cancel: Cancel::default() }
+        Self { on_progress: &|_| {}, cancel: Cancel::default(), memory_limit: None }
     }
 }
 
@@ -313,6 +315,7 @@ impl Training<'_, f32> {
                 _ => true,
             };
             if let (Some(metric), true) = (metric, is_best) {
+                drop(best.take()); // not two of them at once
                 best = Some(Best { metric, epoch, parameters: self.network.export() });
             }
             record.push(Progress {

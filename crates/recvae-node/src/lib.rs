@@ -10,6 +10,7 @@ pub mod data;
 pub mod describe;
 mod error;
 pub mod evaluate;
+pub mod memory;
 pub mod model;
 pub mod synth;
 mod work;

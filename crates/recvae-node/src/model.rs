@@ -9,6 +9,7 @@ use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recomm
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
+use crate::memory::bytes;
 use crate::work::{Promise, check_threads, now, promise, reporter};
 
 /// A trained model with the ids of its items.
@@ -187,12 +188,13 @@ pub fn fit<'env>(
     validation: Option<&NativeHeldOut>,
     info: String,
     threads: Option<f64>,
+    memory_limit: Option<f64>,
     on_progress: Option<Function<'_, NativeProgress, ()>>,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
-    let info = json("info", &info)?;
+    let (info, memory_limit) = (json("info", &info)?, bytes(memory_limit)?);
     let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
     let report = reporter(on_progress)?;
     promise(
@@ -201,7 +203,7 @@ pub fn fit<'env>(
         move || {
             let report = |progress: &Progress| report(progress.into());
             let validation = validation.as_ref().map(|part| part.users());
-            let run = FitRun { on_progress: &report, ..FitRun::default() };
+            let run = FitRun { on_progress: &report, memory_limit, ..FitRun::default() };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))
