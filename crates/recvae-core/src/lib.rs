@@ -46,6 +46,7 @@ mod scorer;
 mod statistics;
 
 // train
+mod file_bytes;
 mod linalg;
 mod memory;
 mod model;
@@ -70,9 +71,11 @@ pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use memory::{FitShape, MemoryEstimate};
 pub use model::{
-    Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor, Popularity,
-    PopularityOptions, Precision, PriorKind, RecVaeOptions, TensorData, TensorSource, TrainingKind,
+    CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor,
+    Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, StoredPrecision, StoredTensor, TensorData,
+    TensorSource, TrainingKind,
 };
+pub use model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
 pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};

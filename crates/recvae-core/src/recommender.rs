@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
-use crate::model::Model;
-use crate::model_file;
+use crate::model::{CompactOptions, Model};
+use crate::model_file::{self, LoadOptions};
 use crate::options::options;
 use crate::recommend::{Scored, recommend};
 use crate::split::HeldOut;
@@ -51,12 +51,29 @@ impl Recommender {
         Ok(Self { model, items, info })
     }
 
-    /// Reads a model file; see `model_file.rs` for its layout.
+    /// Reads a model file as by default; see `model_file.rs` for its layout.
     ///
     /// # Errors
     /// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is truncated, altered or foreign.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let (model, items, info) = model_file::load(path.as_ref())?;
+        Self::load_with(path, &LoadOptions::default())
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// As [`Recommender::load`]; `INVALID_DATA` if there is no memory to read it into.
+    pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
+        let (model, items, info) = model_file::load(path.as_ref(), options)?;
+        Self::new(model, items, info)
+    }
+
+    /// The model in the bytes of a model file, which are copied and verified.
+    ///
+    /// # Errors
+    /// `INVALID_MODEL_FILE` if they are truncated, altered or foreign.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let (model, items, info) = model_file::read(Path::new("(bytes)"), bytes.into(), Some(true))?;
         Self::new(model, items, info)
     }
 
@@ -65,7 +82,23 @@ impl Recommender {
     /// # Errors
     /// `IO` if it cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        model_file::save(path.as_ref(), &*self.model, &self.items, &self.info)
+        self.save_with_info(path, &self.info)
+    }
+
+    /// The same with another `info` in the file.
+    ///
+    /// # Errors
+    /// `IO` if it cannot be written, `INVALID_ARGUMENT` if `info` is too large.
+    pub fn save_with_info(&self, path: impl AsRef<Path>, info: &Value) -> Result<()> {
+        model_file::save(path.as_ref(), &*self.model, &self.items, info)
+    }
+
+    /// A smaller model that recommends nearly the same. Only EASE^R has one.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for another model, or if its weights do not fit the precision.
+    pub fn compact(&self, options: &CompactOptions) -> Result<Self> {
+        Self::new(self.model.compact(options)?, self.items.clone(), self.info.clone())
     }
 
     /// The model.

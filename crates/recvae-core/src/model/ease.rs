@@ -9,6 +9,7 @@ use bytemuck::Pod;
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::tensors::{Stored, numbers};
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
@@ -21,6 +22,12 @@ use crate::scorer::{Scorer, check_scores};
 use crate::split::HeldOut;
 use crate::train::FitRun;
 use crate::vectorised::{add, multiply, vectorised};
+
+mod compact;
+mod half;
+mod sparse;
+
+pub use compact::{CompactOptions, StoredPrecision};
 
 choice! {
     /// Floating point type of the factorisation and of the stored matrix.
@@ -115,10 +122,20 @@ fn inverse_to_weights<T: Real>(matrix: &mut [T], n: usize) {
 }
 
 pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    if tensors.find(sparse::ENDS).is_some() {
+        return Ok(Box::new(sparse::SparseEase::load(options, n_items, tensors)?));
+    }
+    // A compact form may have another type than the fit had.
+    let of_fit = if options.precision == Precision::F32 { f32::DTYPE } else { f64::DTYPE };
+    let dtype = tensors.find("weights").map_or(of_fit, |tensor| tensor.dtype);
     let (options, shape) = (options.clone(), [n_items, n_items]);
-    Ok(match options.precision {
-        Precision::F32 => Box::new(Ease { options, n_items, weights: tensors.f32("weights", &shape)?.into() }),
-        Precision::F64 => Box::new(Ease { options, n_items, weights: tensors.f64("weights", &shape)?.into() }),
+    fn weights<T: Stored>(tensors: &dyn TensorSource, shape: &[usize]) -> Result<Numbers<T>> {
+        numbers(tensors, "weights", shape)
+    }
+    Ok(match dtype {
+        "F16" => Box::new(half::HalfEase { options, n_items, weights: weights(tensors, &shape)? }),
+        "F64" => Box::new(Ease::<f64> { options, n_items, weights: weights(tensors, &shape)? }),
+        _ => Box::new(Ease::<f32> { options, n_items, weights: weights(tensors, &shape)? }),
     })
 }
 
@@ -150,6 +167,10 @@ macro_rules! model {
             fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
                 let data = TensorData::$variant((&self.weights[..]).into());
                 Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
+            }
+
+            fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
+                compact::compact(&self.options, self.n_items, &self.weights, how)
             }
         }
     };

@@ -33,10 +33,10 @@ pub(super) fn fit(
     Ok(Fit { model: Box::new(Popularity { scores }), epochs: vec![] })
 }
 
-/// What [`fit`] takes: the counts and the scores.
+/// What [`fit`] takes: the counts, in whose place the scores come.
 pub(super) fn memory(_options: &PopularityOptions, shape: &FitShape) -> MemoryEstimate {
     let [_, items, _] = shape.counts();
-    MemoryEstimate::new(4.0 * items, &[("the numbers of users per item", 8.0 * items)], "")
+    MemoryEstimate::new(4.0 * items, &[("the numbers of users per item", 4.0 * items)], "")
 }
 
 pub(super) fn load(_options: &PopularityOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
