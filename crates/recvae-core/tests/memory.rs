@@ -2,7 +2,7 @@
 //!
 //! A table of larger shapes: `cargo test --release -p recvae-core --test memory -- --ignored --nocapture larger_shapes`.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::process::Command;
 
