@@ -16,6 +16,7 @@
 // foundations
 mod cancel;
 mod csr;
+mod ends;
 mod error;
 mod free_memory;
 mod ids;
@@ -65,6 +66,7 @@ pub use batches::{Batch, Batches, IdColumn, RowFilter};
 pub use cancel::Cancel;
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
+pub use ends::ends;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;

@@ -62,3 +62,60 @@ fn without(key: &str, text: &str) -> Option<String> {
 fn with(key: &str, value: &str, text: &str) -> String {
     format!("{{\"{key}\":\"{value}\",{}", text.get(1..).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recvae_core::{Error, Recommender};
+
+    fn seed(name: &str) -> Vec<u8> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/model").join(name);
+        std::fs::read(path).unwrap()
+    }
+
+    /// The file after a change of the numbers of one of its tensors, given by name and bytes of a number.
+    fn changed(mut file: Vec<u8>, tensor: &str, size: usize, change: impl Fn(usize, u64) -> u64) -> Vec<u8> {
+        let length = u64::from_le_bytes(file[..8].try_into().unwrap()) as usize;
+        let header: Value = serde_json::from_slice(&file[8..8 + length]).unwrap();
+        let offset = |at: usize| 8 + length + header[tensor]["data_offsets"][at].as_u64().unwrap() as usize;
+        for (at, number) in file[offset(0)..offset(1)].chunks_exact_mut(size).enumerate() {
+            let mut word = [0; 8];
+            word[..size].copy_from_slice(number);
+            number.copy_from_slice(&change(at, u64::from_le_bytes(word)).to_le_bytes()[..size]);
+        }
+        file
+    }
+
+    #[test]
+    fn a_repaired_file_is_one_that_was_never_broken() {
+        for name in ["ease.safetensors", "recvae.safetensors", "ease-both.safetensors"] {
+            let file = seed(name);
+            assert!(Recommender::from_bytes(&repaired(&file)).is_ok(), "{name}");
+            let other = changed(file, "items.ends", 8, |_, end| end);
+            assert!(Recommender::from_bytes(&repaired(&other)).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_though_the_checksums_are_right() {
+        let refused = |name: &str, tensor: &str, size: usize, change: &dyn Fn(usize, u64) -> u64| {
+            let broken = changed(seed(name), tensor, size, change);
+            let file = repaired(&broken);
+            assert_ne!(file, broken, "{name}: nothing to repair");
+            match Recommender::from_bytes(&file) {
+                Err(Error::InvalidModelFile { message, .. }) => {
+                    assert!(!message.contains("checksum"), "{name} {tensor}: {message}");
+                }
+                Err(other) => panic!("{name} {tensor}: {other}"),
+                Ok(_) => panic!("{name} {tensor}: it was loaded"),
+            }
+        };
+        for name in ["ease.safetensors", "popularity.safetensors", "mult-vae.safetensors"] {
+            refused(name, "items.ends", 8, &|at, end| if at == 1 { u64::MAX } else { end });
+            refused(name, "items.ends", 8, &|at, end| if at == 3 { end + 1 } else { end });
+            refused(name, "items.ends", 8, &|_, end| end.wrapping_sub(2));
+            refused(name, "items.bytes", 1, &|_, _| u64::from(b'a'));
+            refused(name, "items.bytes", 1, &|_, _| 0xff);
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
+use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored, ends};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
@@ -93,7 +93,9 @@ pub fn load(env: &Env, path: String) -> Result<Promise<'_>> {
 
 struct Lists {
     lists: Vec<Vec<Scored>>,
+    ends: Vec<u32>,
     unknown: Vec<Vec<usize>>,
+    unknown_ends: Vec<u32>,
 }
 
 fn recommend_options(options: &str) -> Result<RecommendOptions> {
@@ -103,26 +105,21 @@ fn recommend_options(options: &str) -> Result<RecommendOptions> {
 fn lists(model: &Recommender, histories: &[Vec<String>], options: &RecommendOptions) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
     let lists = model.recommend(&histories, options).into_node()?;
-    Ok(Lists { lists, unknown: histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect() })
+    let unknown: Vec<_> = histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect();
+    let list_ends = ends(lists.iter().map(Vec::len)).into_node()?;
+    let unknown_ends = ends(unknown.iter().map(Vec::len)).into_node()?;
+    Ok(Lists { lists, ends: list_ends, unknown, unknown_ends })
 }
 
 impl From<Lists> for NativeLists {
-    fn from(Lists { lists, unknown }: Lists) -> Self {
-        let ends = |lengths: &mut dyn Iterator<Item = usize>| -> Uint32Array {
-            lengths
-                .scan(0u32, |end, length| {
-                    *end += length as u32;
-                    Some(*end)
-                })
-                .collect::<Vec<_>>()
-                .into()
-        };
+    fn from(Lists { lists, ends, unknown, unknown_ends }: Lists) -> Self {
         Self {
             items: lists.iter().flatten().map(|scored| scored.item).collect::<Vec<_>>().into(),
             scores: lists.iter().flatten().map(|scored| scored.score).collect::<Vec<_>>().into(),
-            ends: ends(&mut lists.iter().map(Vec::len)),
+            ends: ends.into(),
+            // A history is an array of JavaScript, which has fewer than 2^32 elements.
             unknown: unknown.iter().flatten().map(|&at| at as u32).collect::<Vec<_>>().into(),
-            unknown_ends: ends(&mut unknown.iter().map(Vec::len)),
+            unknown_ends: unknown_ends.into(),
         }
     }
 }

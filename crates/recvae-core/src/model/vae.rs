@@ -36,7 +36,7 @@ pub(super) fn memory(
     let decoder = if hidden_decoder { hidden } else { 0.0 };
     // The batch and the next one: noise and old posteriors, what dropout leaves of the histories, by user and by item.
     let input = 2.0 * (latent * if posteriors { 3.0 } else { 1.0 } + 2.0 * interactions / users.max(1.0));
-    let activations = batch * (encoder + sample + output + decoder + input) + 2.0 * items;
+    let activations = batch * (encoder + sample + output + decoder + input) + 4.0 * items;
     // Of the dense parameters, and the order of the users.
     let gradients = parameters - items * (hidden + width + 1.0);
     // Scores of the validation users of a block, and what their layers give.
