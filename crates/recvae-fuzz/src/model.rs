@@ -117,5 +117,11 @@ mod tests {
             refused(name, "items.bytes", 1, &|_, _| u64::from(b'a'));
             refused(name, "items.bytes", 1, &|_, _| 0xff);
         }
+        for name in ["ease-sparse.safetensors", "ease-both.safetensors"] {
+            refused(name, "model.weights.items", 4, &|at, item| if at == 2 { 4 } else { item });
+            refused(name, "model.weights.items", 4, &|_, _| u32::MAX.into());
+            refused(name, "model.weights.ends", 8, &|at, end| if at == 0 { u64::MAX } else { end });
+            refused(name, "model.weights.ends", 8, &|_, end| end + 1);
+        }
     }
 }
