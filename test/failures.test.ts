@@ -40,7 +40,7 @@ function full(names: string[]): Full {
   const run = (program: string, args: string[]) => spawnSync(program, args, { encoding: 'utf8' });
   const start = mounted
     ? (args: string[]) => run(process.execPath, args)
-    : (args: string[]) => run('sh', ['-c', 'trap "" XFSZ; ulimit -f 8; exec "$0" "$@"', process.execPath, ...args]);
+    : (args: string[]) => run('sh', ['-c', 'trap "" XFSZ; ulimit -f 1; exec "$0" "$@"', process.execPath, ...args]);
   if (mounted) onTestFinished(() => void spawnSync('umount', [folder]));
   for (const name of names) writeFileSync(join(folder, name), OLD);
   if (mounted) {
@@ -49,7 +49,7 @@ function full(names: string[]): Full {
     } catch (error) {
       expect((error as NodeJS.ErrnoException).code).toBe('ENOSPC');
     }
-  } else if (spawnSync('sh', ['-c', 'ulimit -f 8']).status !== 0) {
+  } else if (spawnSync('sh', ['-c', 'ulimit -f 1']).status !== 0) {
     throw new Error('a full disk can be had neither by mounting one nor by a limit on the size of files');
   }
   return { folder, start };

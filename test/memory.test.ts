@@ -106,6 +106,16 @@ describe('a fit that would take more than memoryLimit', () => {
     await fit(model, data, options, { memoryLimit: limit });
   });
 
+  test('limits that are none', async () => {
+    const data = await split(planted());
+    for (const memoryLimit of [-1, 1.5, Number.NaN, '8GB' as unknown as number]) {
+      const error = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/^memoryLimit is .*; allowed: /) };
+      await expect(fit('ease', data, {}, { memoryLimit })).rejects.toMatchObject(error);
+      await expect(compare(data, { memoryLimit })).rejects.toMatchObject(error);
+    }
+    await refusal(() => fit('popularity', data, {}, { memoryLimit: 0 }));
+  });
+
   test('the way out that is named is one', async () => {
     // Item i has 3 to 300 users.
     const users: string[] = [];
