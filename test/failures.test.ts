@@ -124,7 +124,10 @@ test('a file system that is only read is found before the work', ({ skip }) => {
     ['compare', 'no-such-input.csv', '--save', join(folder, 'best')],
   ]) {
     const { status, stderr } = spawnSync(process.execPath, [CLI, ...args], { encoding: 'utf8' });
-    expect({ status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining(`cannot write ${args.at(-1)}: `) });
+    expect({ status, stderr }).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(`cannot write ${args.at(-1)}: `),
+    });
   }
 });
 

@@ -42,7 +42,9 @@ async function named(path: string, name: string, write: () => Promise<void> | vo
     const error = toRecvaeError(thrown);
     if (error.code !== 'IO') throw thrown;
     const message = error.message.replaceAll(name, path);
-    throw new RecvaeError('IO', message.includes(path) ? message : `cannot write ${path}: ${message}`, { cause: thrown });
+    throw new RecvaeError('IO', message.includes(path) ? message : `cannot write ${path}: ${message}`, {
+      cause: thrown,
+    });
   }
 }
 

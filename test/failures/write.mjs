@@ -4,7 +4,10 @@ import { fit, Interactions, split, writeRecommendations, writeSynth } from '../.
 
 const [what, path] = process.argv.slice(2);
 const users = Array.from({ length: 20_000 }, (_, row) => `user ${row % 500}`);
-const data = Interactions.fromColumns({ users, items: users.map((_, row) => `i${(row * 7919 + Math.floor(row / 500)) % 300}`) });
+const data = Interactions.fromColumns({
+  users,
+  items: users.map((_, row) => `i${(row * 7919 + Math.floor(row / 500)) % 300}`),
+});
 
 async function* recommendations() {
   for (let user = 0; user < 20_000; user += 1) yield { user: `u${user}`, items: [{ id: 'i', score: 1 }], unknown: [] };
