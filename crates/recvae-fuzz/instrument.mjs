@@ -10,6 +10,8 @@ const coverage = ['level=4', 'inline-8bit-counters', 'pc-table', 'trace-compares
 const flags = counted
   ? ['-Cpasses=sancov-module', ...coverage.map((name) => `-Cllvm-args=-sanitizer-coverage-${name}`)]
   : [];
-const { status, error } = spawnSync(rustc, [...args, ...flags], { stdio: 'inherit' });
+// cargo's counter of jobs is an open file that Node does not hand on.
+const { CARGO_MAKEFLAGS: _, MAKEFLAGS: __, MFLAGS: ___, ...env } = process.env;
+const { status, error } = spawnSync(rustc, [...args, ...flags], { stdio: 'inherit', env });
 if (error) throw error;
 process.exitCode = status ?? 1;

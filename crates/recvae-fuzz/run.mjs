@@ -6,7 +6,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { cargoEnvironment } from '../../.ci/environment.mjs';
@@ -44,7 +44,6 @@ if (unknown !== undefined) throw new Error(`--only is '${unknown}'; allowed: ${O
 /** Compiles the targets; gives back the program. */
 function build() {
   const environment = cargoEnvironment();
-  const folder = join('target', 'fuzz');
   const env = {
     ...environment,
     RUSTC_WORKSPACE_WRAPPER: fileURLToPath(new URL('instrument.mjs', import.meta.url)),
@@ -53,9 +52,8 @@ function build() {
   const args = ['build', '--release', '-p', 'recvae-fuzz', '--features', 'libfuzzer', '--bin', 'fuzz'];
   const { status } = spawnSync('cargo', args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0) process.exit(status ?? 1);
-  // Away from where the next build, without counters, would put its own.
-  mkdirSync(folder, { recursive: true });
-  const program = join(folder, 'fuzz');
+  // Away from where the next build, without counters, puts its own.
+  const program = join(mkdtempSync(join(tmpdir(), 'recvae-fuzz-')), 'fuzz');
   cpSync(join(env.CARGO_TARGET_DIR, environment.CARGO_BUILD_TARGET, 'release', 'fuzz'), program);
   return program;
 }
@@ -82,7 +80,9 @@ async function fuzz(program, name) {
     '-print_final_stats=1',
     `-artifact_prefix=${join(FAILURES, name)}-`,
   ];
-  const env = { ...process.env, RECVAE_FUZZ: name, RAYON_NUM_THREADS: '1' };
+  // Readers take blocks of 256 KiB: without these two, glibc gets them from the system and gives them back every time.
+  const memory = { MALLOC_TRIM_THRESHOLD_: '1000000000', MALLOC_MMAP_THRESHOLD_: '33554432' };
+  const env = { ...process.env, RECVAE_FUZZ: name, RAYON_NUM_THREADS: '1', ...memory };
   const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let tail = '';
   child.stderr.setEncoding('utf8');
@@ -118,6 +118,7 @@ const work = async () => {
   for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) results.push(await fuzz(program, name));
 };
 await Promise.all(Array.from({ length: jobs }, work));
+rmSync(dirname(program), { recursive: true });
 const failures = existsSync(FAILURES) ? readdirSync(FAILURES).map((file) => join(FAILURES, file)) : [];
 const inputs = Object.fromEntries(names.map((name) => [name, results.find(({ target }) => target === name).inputs]));
 const ok = results.every((result) => result.ok);
