@@ -2,8 +2,10 @@
 /** The command line: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addCompact } from './cli/compact.js';
 import { addCompare } from './cli/compare.js';
 import { addEvaluate } from './cli/evaluate.js';
+import { addInspect } from './cli/inspect.js';
 import { addModels } from './cli/models.js';
 import { addRecommend } from './cli/recommend.js';
 import { addSplit } from './cli/split.js';
@@ -28,7 +30,8 @@ scripts, or the name of a built-in data set: debian (a file or folder of that na
 
 Exit codes: 0 done, 1 failed, 2 wrong use.`,
     );
-  for (const add of [addCompare, addTrain, addEvaluate, addRecommend, addSplit, addSynth, addModels]) add(program);
+  const jobs = [addCompare, addTrain, addEvaluate, addRecommend, addCompact, addInspect, addSplit, addSynth, addModels];
+  for (const add of jobs) add(program);
   return program;
 }
 

@@ -28,6 +28,7 @@ export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { estimateMemory, type FitShape, type MemoryEstimate } from './estimate.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
+export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export {
   type FitRun,
@@ -39,6 +40,7 @@ export {
   type Recommendation,
   type RunOptions,
   recommend,
+  type SaveOptions,
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
-import { checkInstance, checkRun, checkString, idsOf, infoText, listOf } from './check.js';
+import { checkInstance, checkRun, checkString, idsOf, infoText, knownKeys, listOf } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { type History, Interactions } from './interactions.js';
-import { native } from './native.js';
-import type { ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
+import { description, native } from './native.js';
+import type { CompactOptions, LoadOptions, ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
 import { reporting } from './progress.js';
 import { Split } from './split.js';
 import { duplex, openHistories, recommendGroups } from './stream.js';
@@ -49,6 +49,12 @@ export interface FitRun extends RunOptions {
    * free: on Linux what can be had without swapping, less where a control group has less left.
    */
   memoryLimit?: number;
+}
+
+/** What {@link Model.save} puts into the file. */
+export interface SaveOptions extends CompactOptions {
+  /** Kept in the file instead of {@link Model.info}; anything that JSON can hold. */
+  info?: Json;
 }
 
 /** What a model recommends for one history. */
@@ -155,13 +161,34 @@ export class Model<K extends ModelName = ModelName> {
   }
 
   /**
-   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it.
+   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the
+   * format is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that
+   * is replaced goes on as before.
    *
-   * @throws {@link RecvaeError} `IO`.
+   * With `topPerItem` or `precision` the smaller model goes into the file, see {@link Model.compact}.
+   *
+   * @throws {@link RecvaeError} `IO`; `INVALID_ARGUMENT` as {@link Model.compact}, or for an `info` of 100 MB.
    */
-  async save(path: string): Promise<void> {
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
     checkString(path, 'path');
-    return guardAsync(() => this.native.save(path));
+    knownKeys(options, ['info', ...description.compact.map(({ name }) => name)], 'options');
+    const { info, ...smaller } = options;
+    const text = info === undefined ? undefined : infoText(info);
+    const asked = Object.values(smaller).some((value) => value !== undefined);
+    const saved = asked ? (await this.compact(smaller)).native : this.native;
+    return guardAsync(() => saved.save(path, text));
+  }
+
+  /**
+   * A smaller model that recommends nearly the same, off the event loop: EASE^R with the `topPerItem` largest weights of each
+   * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and
+   * can be evaluated and saved as any other. How much accuracy that costs depends on the data: `recvae compact` measures it.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another model than `ease`, or if `f16` does not hold its weights.
+   */
+  async compact(options?: CompactOptions, run: RunOptions = {}): Promise<Model<K>> {
+    checkRun(run, ['threads']);
+    return Model.wrap<K>(await guardAsync(() => this.native.compact(toJson(options), run.threads)), this.epochs);
   }
 
   #named(lists: native.NativeLists, histories: string[][]): Recommendation[] {
@@ -212,13 +239,19 @@ export async function fit<K extends ModelName>(
 }
 
 /**
- * Reads a model that {@link Model.save} wrote.
+ * Reads a model that {@link Model.save} wrote. By default its file is mapped: a large one opens in milliseconds, parameters
+ * come in when they are needed, and processes that load it share them.
  *
- * @throws {@link RecvaeError} `IO`, or `INVALID_MODEL_FILE` if it is truncated, altered or of another program.
+ * Header, ids, options and shapes are always verified, and by default every byte of files up to 256 MiB; `verify: true` has
+ * every byte of any file verified. Whoever writes into a mapped file, instead of replacing it as {@link Model.save} and `mv`
+ * do, changes the model or ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
+ *
+ * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that
+ * this one does not know; `INVALID_DATA` if there is no memory to read it into.
  */
-export async function load(path: string): Promise<Model> {
+export async function load(path: string, options?: LoadOptions): Promise<Model> {
   checkString(path, 'path');
-  return Model.wrap<ModelName>(await guardAsync(() => native.load(path)));
+  return Model.wrap<ModelName>(await guardAsync(() => native.load(path, toJson(options))));
 }
 
 /** {@link Model.recommend} as a function. */

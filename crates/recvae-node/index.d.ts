@@ -87,8 +87,10 @@ export declare class NativeModel {
   recommend(history: Array<string>, options: string): NativeLists
   /** Recommends for many histories. `options`: JSON. */
   recommendBatch(histories: Array<Array<string>>, options: string, threads?: number | undefined | null): Promise<NativeLists>
-  /** Writes the model file, whole or not at all. */
-  save(path: string): Promise<void>
+  /** Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. */
+  save(path: string, info?: string | undefined | null): Promise<void>
+  /** A smaller model. `options`: JSON. */
+  compact(options: string, threads?: number | undefined | null): Promise<NativeModel>
 }
 
 /** Training, validation and test users. */
@@ -133,8 +135,11 @@ export declare function fit(kind: string, options: string, train: NativeInteract
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
 
-/** Reads a model file. */
-export declare function load(path: string): Promise<NativeModel>
+/** What a model file holds, as JSON: see `Inspection` in `ts/inspect.ts`. */
+export declare function inspect(path: string): Promise<string>
+
+/** Reads a model file. `options`: JSON. */
+export declare function load(path: string, options: string): Promise<NativeModel>
 
 /** The result of an evaluation. */
 export interface NativeEvaluation {

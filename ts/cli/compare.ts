@@ -11,6 +11,7 @@ import {
 } from '../compare.js';
 import { RecvaeError } from '../errors.js';
 import { type Output, writeAll } from '../files.js';
+import type { Json } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { formatP } from '../verdict.js';
@@ -74,7 +75,12 @@ export function addCompare(program: Command): void {
       const outputs: Output[] = [];
       if (save !== undefined) {
         const model = models.get(report.winner)!;
-        outputs.push({ path: join(save, `${report.winner}.safetensors`), write: (path) => model.save(path) });
+        const { metrics } = report.models.find(({ model }) => model === report.winner)!;
+        const info = { ...(model.info as Record<string, Json>), metrics: { test: metrics } } as unknown as Json;
+        outputs.push({
+          path: join(save, `${report.winner}.safetensors`),
+          write: (path) => model.save(path, { info }),
+        });
         outputs.push({ path: join(save, 'comparison.json'), write: toText });
       }
       if (json !== undefined && json !== '-') outputs.push({ path: json, write: toText });

@@ -31,7 +31,7 @@ export function parseNumber(text: string): number {
 }
 
 /** Adds a flag for an option of the core, with the core's text and default. */
-function addFlag(command: Command, options: OptionDescription[], name: string, argument: string): void {
+export function addFlag(command: Command, options: OptionDescription[], name: string, argument: string): void {
   const { doc, default: value, typescript } = options.find((option) => option.name === name)!;
   const text = value === null ? doc : `${doc} (default: ${JSON.stringify(value)})`;
   const flag = `${toFlag(name)} <${argument}>`;
@@ -63,10 +63,11 @@ export function addInputFlags(command: Command): Command {
   return command;
 }
 
-/** What a model file keeps: how the input was read and split, unless it was split already, and who was trained on. */
+/** What a model file keeps: how the input was read and split, unless it was split already, and what and who was trained on. */
 export function infoOf(input: Split | Interactions, recipe: InputRecipe, data: Split): Json {
   const how = input instanceof Split ? {} : { input: recipe };
-  return { ...how, trainingUsers: trainingUsers(data) } as unknown as Json;
+  const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
+  return { ...how, data: { users, items, interactions }, trainingUsers: trainingUsers(data) } as unknown as Json;
 }
 
 /** The recipe in a model's info, if there is one. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { guard, toJson } from '../errors.js';
-import { fit } from '../models.js';
+import { fit, type Json } from '../models.js';
 import { description, native } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
@@ -45,7 +45,10 @@ export function addTrain(program: Command): void {
         info: infoOf(read, recipe, data),
         onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
       });
-      await fitted.save(flags.out);
+      const best = fitted.epochs.findLast(({ best }) => best)?.validation;
+      const metrics: Record<string, Json> =
+        best === undefined ? {} : { metrics: { validation: { [description.validationMetric]: best } } };
+      await fitted.save(flags.out, { info: { ...(fitted.info as Record<string, Json>), ...metrics } });
       bar.stop();
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
       message(`${model} trained in ${seconds} s, ${fitted.itemIds.length} items: ${flags.out}`);

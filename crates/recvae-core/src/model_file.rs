@@ -286,7 +286,7 @@ impl<'p> ModelFile<'p> {
     }
 
     fn owned<T: tensors::Stored>(&self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
-        let tensor = self.find(name).ok_or_else(|| tensors::missing(name));
+        let tensor = self.find(name).ok_or_else(|| tensors::missing(&format!("{MODEL_PREFIX}{name}")));
         let numbers = tensor.and_then(|tensor| tensor.numbers(shape)).map_err(|e| self.bad(e.to_string()))?;
         Ok(numbers.to_vec())
     }
@@ -310,3 +310,6 @@ impl TensorSource for ModelFile<'_> {
         Some(own.map(|entry| entry.range.len() as u64).sum())
     }
 }
+
+#[cfg(test)]
+mod tests;

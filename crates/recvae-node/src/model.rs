@@ -5,7 +5,9 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored, ends};
+use recvae_core::{
+    CompactOptions, FitRun, LoadOptions, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored, ends,
+};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
@@ -77,18 +79,44 @@ impl NativeModel {
         promise(env, threads, move || lists(&model, &histories, &options), NativeLists::from)
     }
 
-    /// Writes the model file, whole or not at all.
+    /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-    pub fn save<'env>(&self, env: &'env Env, path: String) -> Result<Promise<'env>> {
+    pub fn save<'env>(&self, env: &'env Env, path: String, info: Option<String>) -> Result<Promise<'env>> {
         let model = Arc::clone(&self.0);
-        promise(env, Some(1.0), move || model.save(path).into_node(), |()| ())
+        let info = info.map(|info| json("info", &info)).transpose()?;
+        promise(
+            env,
+            Some(1.0),
+            move || model.save_with_info(path, info.as_ref().unwrap_or(model.info())).into_node(),
+            |()| (),
+        )
+    }
+
+    /// A smaller model. `options`: JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
+    pub fn compact<'env>(&self, env: &'env Env, options: String, threads: Option<f64>) -> Result<Promise<'env>> {
+        let model = Arc::clone(&self.0);
+        let options = CompactOptions::from_json(&json("options", &options)?).into_node()?;
+        promise(env, threads, move || model.compact(&options).into_node(), |model| NativeModel(Arc::new(model)))
     }
 }
 
-/// Reads a model file.
+/// Reads a model file. `options`: JSON.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
-pub fn load(env: &Env, path: String) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), move || Recommender::load(path).into_node(), |model| NativeModel(Arc::new(model)))
+pub fn load(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
+    let options = LoadOptions::from_json(&json("options", &options)?).into_node()?;
+    promise(
+        env,
+        Some(1.0),
+        move || Recommender::load_with(path, &options).into_node(),
+        |model| NativeModel(Arc::new(model)),
+    )
+}
+
+/// What a model file holds, as JSON: see `Inspection` in `ts/inspect.ts`.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
+    promise(env, Some(1.0), move || recvae_core::inspect(path).into_node(), |found| found.to_json().to_string())
 }
 
 struct Lists {

@@ -51,7 +51,7 @@ fn golden_parameter(golden: &Golden, prefix: &str, name: &str, recvae: bool) -> 
 fn network<T: Real>(golden: &Golden, prefix: &str, n_items: usize, recvae: bool) -> Network<T> {
     let mut network = Network::<T>::new(architecture(n_items, recvae), &mut Init::zeros());
     network
-        .import(|name, _| Ok(golden_parameter(golden, prefix, name, recvae).into_iter().map(T::of).collect()))
+        .import(|name, _| Ok(golden_parameter(golden, prefix, name, recvae).into_iter().map(T::of).collect::<Vec<_>>()))
         .unwrap();
     network
 }
@@ -67,7 +67,7 @@ fn old_encoder<T: Real>(golden: &Golden, prefix: &str, n_items: usize) -> Encode
             }
             .into_iter()
             .map(T::of)
-            .collect())
+            .collect::<Vec<_>>())
         })
         .unwrap();
     network.encoder
@@ -427,7 +427,7 @@ fn bits_do_not_depend_on_threads() {
                 let tensors = fit.model.tensors().unwrap();
                 let bits = tensors.into_iter().map(|tensor| match tensor.data {
                     super::TensorData::F32(values) => values.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
-                    super::TensorData::F64(_) => unreachable!(),
+                    _ => unreachable!(),
                 });
                 bits.collect::<Vec<_>>()
             })
