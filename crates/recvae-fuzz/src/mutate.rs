@@ -22,7 +22,7 @@ impl Random {
 
     /// A whole number from 0 to below `n`, or 0.
     pub fn below(&mut self, n: usize) -> usize {
-        (u128::from(self.next()) * n as u128 >> 64) as usize
+        ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
     /// From 1 on, short ones more often.

@@ -189,7 +189,7 @@ fn arrow(input: &[u8]) {
     let size = 1 + usize::from(*input.last().unwrap_or(&0)) * 16;
     let read = || {
         let options =
-            ReadOptions { value: (input.len() % 3 == 0).then(|| "value".to_owned()), ..ReadOptions::default() };
+            ReadOptions { value: input.len().is_multiple_of(3).then(|| "value".to_owned()), ..ReadOptions::default() };
         let mut reader = ArrowReader::new(options, Thresholds::default())?;
         for piece in input.chunks(size) {
             reader.push(piece)?;
