@@ -15,7 +15,7 @@ fn train() -> Csr {
     let rows = (0..400u32).map(|user| {
         let liked = |item: &u32| match item % 10 == user % 10 {
             true => (item * 7 + user * 3) % 11 < 7,
-            false => (item * 31 + user * 17) % 97 == 0,
+            false => (item * 31 + user * 17).is_multiple_of(97),
         };
         (0..N as u32).filter(liked).collect::<Vec<_>>()
     });

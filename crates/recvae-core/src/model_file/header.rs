@@ -71,7 +71,7 @@ impl Header {
             header.tensors.push(tensor.checked(name, start, data.len())?);
         }
         // An empty tensor comes before the one that begins where it lies.
-        header.tensors.sort_by(|a, b| (a.range.start, a.range.end).cmp(&(b.range.start, b.range.end)));
+        header.tensors.sort_by_key(|entry| (entry.range.start, entry.range.end));
         let mut end = start;
         for Entry { name, range, .. } in &header.tensors {
             if range.start != end {
