@@ -59,6 +59,11 @@ export interface FitRun extends RunOptions {
    * remove it then.
    */
   checkpoint?: Checkpoint;
+  /**
+   * Bytes that the fit may take beyond the data, 0 or more; a fit that would take more is refused at once. By default what is
+   * free: on Linux what can be had without swapping, less where a control group has less left.
+   */
+  memoryLimit?: number;
 }
 
 /** What {@link Model.save} puts into the file. */
@@ -247,7 +252,8 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
  *
  * @param model - Name of the model; it determines the options.
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, `INVALID_DATA` if
- * there is nothing to learn from, `NUMERICAL` if the arithmetic fails. For a checkpoint: `INVALID_ARGUMENT` if it is of
+ * there is nothing to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory
+ * than `run.memoryLimit`, see {@link estimateMemory}. For a checkpoint: `INVALID_ARGUMENT` if it is of
  * another training, or there and not to be gone on from, `INVALID_MODEL_FILE` if it is truncated, altered or of another
  * program, `IO` if it cannot be written, also where the fit was aborted.
  */
@@ -259,16 +265,26 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'signal', 'onProgress', 'info', 'checkpoint']);
+  checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint']);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const { threads, signal, onProgress } = run;
+  const { threads, memoryLimit, signal, onProgress } = run;
   const checkpoint = toNative(run.checkpoint);
   let unwritten: unknown;
   const work = async (run: native.NativeRun) => {
     try {
-      return await native.fit(model, toJson(options), train.native, validation?.native, info, threads, run, checkpoint);
+      return await native.fit(
+        model,
+        toJson(options),
+        train.native,
+        validation?.native,
+        info,
+        threads,
+        memoryLimit,
+        run,
+        checkpoint,
+      );
     } catch (thrown) {
       if ((thrown as { code?: unknown }).code === 'IO') unwritten = thrown;
       throw thrown;

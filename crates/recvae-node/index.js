@@ -784,9 +784,11 @@ export { NativeRun }
 export { NativeSplit }
 export { arrowPart }
 export { checkFit }
+export { checkMemory }
 export { completeReadOptions }
 export { dataset }
 export { describe }
+export { estimateMemory }
 export { evaluate }
 export { fit }
 export { holm }

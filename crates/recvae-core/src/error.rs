@@ -50,6 +50,11 @@ pub enum Error {
     #[error("{0}")]
     Numerical(String),
 
+    // ---- the machine ----
+    /// A fit would take more memory than there is, see [`crate::MemoryEstimate`].
+    #[error("{0}")]
+    Memory(String),
+
     // ---- the caller's wish ----
     /// The call was asked to stop, see [`crate::Cancel`].
     #[error("cancelled")]
@@ -73,7 +78,7 @@ pub enum Error {
 
 impl Error {
     /// The group of this error: `INVALID_ARGUMENT`, `INVALID_DATA`, `INVALID_MODEL_FILE`, `NUMERICAL`,
-    /// `CANCELLED`, `IO` or `INTERNAL`.
+    /// `MEMORY`, `CANCELLED`, `IO` or `INTERNAL`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -81,6 +86,7 @@ impl Error {
             Self::InvalidData { .. } => "INVALID_DATA",
             Self::InvalidModelFile { .. } => "INVALID_MODEL_FILE",
             Self::Numerical(_) => "NUMERICAL",
+            Self::Memory(_) => "MEMORY",
             Self::Cancelled => "CANCELLED",
             Self::Io { .. } => "IO",
             Self::Internal(_) => "INTERNAL",

@@ -16,7 +16,9 @@
 // foundations
 mod cancel;
 mod csr;
+mod ends;
 mod error;
+mod free_memory;
 mod ids;
 mod numbers;
 mod options;
@@ -67,10 +69,12 @@ pub use cancel::Cancel;
 pub use checkpoint::{Checkpoint, CheckpointOptions};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
+pub use ends::ends;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
+pub use memory::{FitShape, MemoryEstimate};
 pub use model::{
     CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor,
     Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, StoredPrecision, StoredTensor, TensorData,
