@@ -148,7 +148,7 @@ export declare function estimateMemory(kind: string, options: string, users: num
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
 /** Trains a model. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null): Promise<NativeFit>
+export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
