@@ -303,8 +303,8 @@ export async function fit<K extends ModelName>(
  * Reads a model that {@link Model.save} wrote. By default its file is mapped: a large one opens in milliseconds, parameters
  * come in when they are needed, and processes that load it share them.
  *
- * Header, ids, options and shapes are always verified, and by default every byte of files up to 256 MiB; `verify: true` has
- * every byte of any file verified. Whoever writes into a mapped file, instead of replacing it as {@link Model.save} and `mv`
+ * Header, ids, options and shapes are always verified, and by default every byte of all but mapped files above 256 MiB;
+ * `verify: true` has every byte of those verified too. Whoever writes into a mapped file, instead of replacing it as {@link Model.save} and `mv`
  * do, changes the model or ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
  *
  * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that

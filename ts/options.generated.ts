@@ -158,7 +158,7 @@ export interface LoadOptions {
    */
   mmap?: boolean;
   /**
-   * Whether the checksum of all bytes is compared, which reads the whole file. By default of files up to 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
+   * Whether the checksum of all bytes is compared, which reads the whole file. By default not of mapped files above 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
    *
    * Allowed: true or false.
    */
