@@ -1,12 +1,13 @@
 import { checkInstance, checkObject, checkRun, checkStrings, infoText, invalid, knownKeys } from './check.js';
-import { guard, guardAsync, RecvaeError, toJson } from './errors.js';
+import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';
 import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
 import { description, native } from './native.js';
 import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
-import { train, validate } from './search.js';
+import { running, stoppable } from './running.js';
+import { searches, train, validate } from './search.js';
 import { Split, split } from './split.js';
 import { decide } from './verdict.js';
 
@@ -42,7 +43,16 @@ export interface CompareOptions extends RunOptions {
   split?: SplitOptions;
   /** Kept with each model and in its file; anything that JSON can hold. */
   info?: Json;
-  /** Called after each step, on the event loop. It must not throw. */
+  /**
+   * Bytes that the comparison may take beyond the data, 0 or more. It keeps every model; one that would not fit beside those
+   * before it is refused before any work. By default what is free, see {@link FitRun}.
+   */
+  memoryLimit?: number;
+  /**
+   * Called after each step, and in fits with the latest epoch, at most ten times a second and with the last one in any case;
+   * on the event loop. It does not keep the process alive. If it throws, or gives back a promise that is rejected, the work
+   * stops, and the promise is rejected with what was thrown.
+   */
   onProgress?: (progress: CompareProgress) => void;
 }
 
@@ -117,29 +127,34 @@ export interface Comparison {
  * bootstrap, corrected by Holm's method. The winner is the cheapest model, from EASE^R on, that the one with the best mean of
  * the main metric does not beat significantly (corrected p below .05).
  *
- * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` before any work.
+ * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` and `MEMORY` before any
+ * work: EASE^R is always compared, so data that it does not fit for cannot be compared.
  */
 export async function compare(input: Split | Interactions, options: CompareOptions = {}): Promise<Comparison> {
   checkInstance(input, 'input', Split, Interactions);
   checkCompare(options);
-  return compareOn(await splitFor(input, options), input, options);
+  return stoppable(options, async ({ signal, tell }) => {
+    const run = { ...options, signal, onProgress: tell };
+    return compareOn(await splitFor(input, run), input, run);
+  });
 }
 
 /** The split that a comparison on `input` works with. */
 export async function splitFor(input: Split | Interactions, options: CompareOptions): Promise<Split> {
   if (input instanceof Split) return input;
   const seed = options.split?.seed ?? options.seed ?? DEFAULT_SEED;
-  return split(input, { ...options.split, seed });
+  return split(input, { ...options.split, seed }, { signal: options.signal });
 }
 
-/** {@link compare} on `data`, the split of `input`, with options that have been checked. */
+/** {@link compare} on `data`, the split of `input`, with options that have been checked and a callback that does not throw. */
 export async function compareOn(
   data: Split,
   input: Split | Interactions,
   options: CompareOptions,
 ): Promise<Comparison> {
   const names = order(options.models);
-  const { seed = DEFAULT_SEED, threads, info, onProgress = () => {} } = options;
+  const { seed = DEFAULT_SEED, threads, signal, memoryLimit, info, onProgress = () => {} } = options;
+  const run = { threads, signal };
   const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
 
   if (data.test.nScored < 2) {
@@ -147,20 +162,25 @@ export async function compareOn(
     throw new RecvaeError('INVALID_DATA', text);
   }
 
+  const kept = checkAllFit(names, settings, data, options);
+
   const models = new Map<ModelName, Model>();
   const evaluations = new Map<ModelName, Evaluation>();
   const compared: ComparedModel[] = [];
+  const left = (model: ModelName) => memoryLimit && Math.max(memoryLimit - kept.get(model)!, 0);
   for (const [index, model] of names.entries()) {
     const step = { model, step: index + 1, steps: names.length };
     const started = performance.now();
     const { result, peakMemory } = await withPeakMemory(() =>
-      train(model, settings.get(model)!, data, { threads, info }, (progress) => onProgress({ ...step, ...progress })),
+      train(model, settings.get(model)!, data, { ...run, info, memoryLimit: left(model) }, (progress) =>
+        onProgress({ ...step, ...progress }),
+      ),
     );
     const seconds = (performance.now() - started) / 1000;
     const { fitted, search } = result;
     onProgress({ ...step, stage: 'evaluate' });
-    const validation = data.validation.nScored > 0 ? await validate(fitted, data, { threads }) : null;
-    const evaluation = await evaluate(fitted, data.test, { threads });
+    const validation = data.validation.nScored > 0 ? await validate(fitted, data, run) : null;
+    const evaluation = await evaluate(fitted, data.test, run);
     models.set(model, fitted);
     evaluations.set(model, evaluation);
     const metrics = Object.entries(evaluation.metrics).map(([name, { mean, standardError }]) => [
@@ -179,7 +199,7 @@ export async function compareOn(
     });
   }
 
-  const paired = await pairs(evaluations, seed, threads);
+  const paired = await pairs(evaluations, seed, run);
   const {
     nUsers: users,
     nItems: items,
@@ -209,7 +229,18 @@ const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.defa
 
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
-  const keys = ['models', 'seed', 'epochs', 'options', 'split', 'info', 'threads', 'onProgress'];
+  const keys = [
+    'models',
+    'seed',
+    'epochs',
+    'options',
+    'split',
+    'info',
+    'threads',
+    'memoryLimit',
+    'signal',
+    'onProgress',
+  ];
   checkRun(options, keys, 'options');
   const { models, seed, threads, info } = options;
   if (models !== undefined) checkStrings(models, 'models');
@@ -220,6 +251,33 @@ export function checkCompare(options: CompareOptions): void {
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
   for (const name of KNOWN) guard(() => native.checkFit(name, toJson(complete(name, options)), threads));
+}
+
+/**
+ * Fails before any work if a model would not fit beside those that are kept from before it, and tells for each how many bytes
+ * these are. A search for `lambda` keeps the best model besides.
+ */
+function checkAllFit(
+  names: ModelName[],
+  settings: Map<ModelName, Record<string, unknown>>,
+  data: Split,
+  { threads, memoryLimit }: CompareOptions,
+): Map<ModelName, number> {
+  const validation = data.validation.nScored > 0;
+  const kept = new Map<ModelName, number>();
+  let held = 0;
+  for (const name of names) {
+    const options = settings.get(name)!;
+    const check = (beside: number) =>
+      guard(() =>
+        native.checkMemory(name, toJson(options), data.train.native, validation, threads, memoryLimit, beside),
+      );
+    kept.set(name, held);
+    const { model } = check(held);
+    if (searches(name, options, data)) check(held + model);
+    held += model;
+  }
+  return kept;
 }
 
 /** The models in the order in which they run. */
@@ -258,7 +316,7 @@ function shortened(models: ComparedModel[]): string {
 async function pairs(
   evaluations: Map<ModelName, Evaluation>,
   seed: number,
-  threads: number | undefined,
+  { threads, signal }: RunOptions,
 ): Promise<PairedDifference[]> {
   const all = [...evaluations];
   const result: PairedDifference[] = [];
@@ -268,8 +326,8 @@ async function pairs(
     const ofMetric: PairedDifference[] = [];
     for (const [index, [b, ofB]] of all.entries()) {
       for (const [a, ofA] of all.slice(index + 1)) {
-        const { difference, low, high, pValue } = await guardAsync(() =>
-          native.pairedBootstrap(ofA.metrics[metric]!.perUser, ofB.metrics[metric]!.perUser, seed, threads),
+        const { difference, low, high, pValue } = await running({ signal }, (run) =>
+          native.pairedBootstrap(ofA.metrics[metric]!.perUser, ofB.metrics[metric]!.perUser, seed, threads, run),
         );
         ofMetric.push({ a, b, metric, difference, interval: [low, high], pValue, pValueUncorrected: pValue });
       }

@@ -1,18 +1,22 @@
+import { native } from './native.js';
+
 /**
  * What kind of failure a {@link RecvaeError} is.
  *
  * - `INVALID_ARGUMENT`: a name, option or argument that is not allowed: the caller's mistake.
  * - `INVALID_DATA`: data that cannot be understood or used; the message has file, line and column where there are such.
- * - `INVALID_MODEL_FILE`: a model file that is truncated, altered or of another program.
+ * - `INVALID_MODEL_FILE`: a model file or a checkpoint that is truncated, altered or of another program.
  * - `NUMERICAL`: the arithmetic left the finite numbers; the message names the way out.
+ * - `MEMORY`: a fit would take more memory than there is; the message has the figures and the way out.
  * - `IO`: the operating system refused a file operation.
- * - `INTERNAL`: a bug in this package.
+ * - `INTERNAL`: a bug in this package. If the native part found it, the message says where, with the calls that led there.
  */
 export type RecvaeErrorCode =
   | 'INVALID_ARGUMENT'
   | 'INVALID_DATA'
   | 'INVALID_MODEL_FILE'
   | 'NUMERICAL'
+  | 'MEMORY'
   | 'IO'
   | 'INTERNAL';
 
@@ -33,6 +37,7 @@ const CODES: ReadonlySet<string> = new Set<RecvaeErrorCode>([
   'INVALID_DATA',
   'INVALID_MODEL_FILE',
   'NUMERICAL',
+  'MEMORY',
   'IO',
   'INTERNAL',
 ]);
@@ -49,7 +54,9 @@ export function toRecvaeError(thrown: unknown): RecvaeError {
   if (code === 'InvalidArg' || code?.endsWith('Expected')) {
     return new RecvaeError('INVALID_ARGUMENT', thrown.message, { cause: thrown });
   }
-  return new RecvaeError('INTERNAL', `internal error: ${thrown.message}`, { cause: thrown });
+  // What napi makes of a panic has no more than its message.
+  const calls = code === 'GenericFailure' ? native.panicCalls(thrown.message) : null;
+  return new RecvaeError('INTERNAL', `internal error: ${thrown.message}${calls ?? ''}`, { cause: thrown });
 }
 
 /** Calls into the binding, whose failures become {@link RecvaeError}s. */

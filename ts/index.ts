@@ -12,8 +12,10 @@
  * @packageDocumentation
  */
 
+export type { Abortable } from './abort.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
+export type { Checkpoint } from './checkpoint.js';
 export type {
   ComparedModel,
   CompareOptions,
@@ -25,8 +27,10 @@ export type {
 export { compare } from './compare.js';
 export type { DuckDBOptions } from './duckdb.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
+export { estimateMemory, type FitShape, type MemoryEstimate } from './estimate.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
+export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export {
   type FitRun,
@@ -38,6 +42,7 @@ export {
   type Recommendation,
   type RunOptions,
   recommend,
+  type SaveOptions,
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';

@@ -28,6 +28,9 @@ export interface Description {
   split: OptionDescription[];
   recommend: OptionDescription[];
   synth: OptionDescription[];
+  load: OptionDescription[];
+  compact: OptionDescription[];
+  checkpoint: OptionDescription[];
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

@@ -18,6 +18,11 @@ export interface Trained {
 /** What happens to the model at work. */
 type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch'>;
 
+/** Whether {@link train} looks for the best option. */
+export function searches(model: ModelName, options: Record<string, unknown>, data: Split): boolean {
+  return model === 'ease' && options.lambda === undefined && data.validation.nScored > 0;
+}
+
 /** Trains one model; EASE^R with the best `lambda` unless it is given. */
 export async function train(
   model: ModelName,
@@ -26,7 +31,7 @@ export async function train(
   run: FitRun,
   onStep: (step: Step) => void,
 ): Promise<Trained> {
-  if (model === 'ease' && options.lambda === undefined && data.validation.nScored > 0) {
+  if (searches(model, options, data)) {
     return searchLambda(options, data, run, onStep);
   }
   const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch });
@@ -65,7 +70,11 @@ async function searchLambda(
     const tried = { options: { lambda: value }, validation: await validate(fitted, data, run) };
     search.push(tried);
     onStep({ stage: 'search', tried });
-    if (best && tried.validation <= best.validation) return false;
+    if (best && tried.validation <= best.validation) {
+      fitted.dispose(); // a matrix of items x items
+      return false;
+    }
+    best?.fitted.dispose();
     best = { fitted, validation: tried.validation };
     return true;
   };
@@ -82,8 +91,8 @@ async function searchLambda(
 }
 
 /** The main metric on the validation users. */
-export async function validate(model: Model, data: Split, { threads }: RunOptions): Promise<number> {
+export async function validate(model: Model, data: Split, { threads, signal }: RunOptions): Promise<number> {
   const metric = description.validationMetric as MetricName;
-  const { metrics } = await evaluate(model, data.validation, { threads, metrics: [metric] });
+  const { metrics } = await evaluate(model, data.validation, { threads, signal, metrics: [metric] });
   return metrics[metric]!.mean;
 }

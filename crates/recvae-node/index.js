@@ -773,24 +773,30 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeReadOptions, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
 export { NativeHeldOut }
 export { NativeInteractions }
 export { NativeModel }
+export { NativeRun }
 export { NativeSplit }
 export { arrowPart }
 export { checkFit }
+export { checkMemory }
 export { completeReadOptions }
 export { dataset }
 export { describe }
+export { estimateMemory }
 export { evaluate }
 export { fit }
 export { holm }
+export { inspect }
+export { knownMemory }
 export { load }
 export { pairedBootstrap }
+export { panicCalls }
 export { readInteractions }
 export { readOfficial }
 export { split }

@@ -16,7 +16,9 @@
 // foundations
 mod cancel;
 mod csr;
+mod ends;
 mod error;
+mod free_memory;
 mod ids;
 mod numbers;
 mod options;
@@ -45,6 +47,9 @@ mod scorer;
 mod statistics;
 
 // train
+mod checkpoint;
+mod course;
+mod file_bytes;
 mod linalg;
 mod memory;
 mod model;
@@ -61,26 +66,30 @@ mod test_support;
 pub use arrow::ArrowReader;
 pub use batches::{Batch, Batches, IdColumn, RowFilter};
 pub use cancel::Cancel;
+pub use checkpoint::{Checkpoint, CheckpointOptions};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
+pub use ends::ends;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
+pub use memory::{FitShape, MemoryEstimate};
 pub use model::{
-    Als, AlsOptions, AlsSolver, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions,
-    NamedTensor, Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, TensorData, TensorSource,
-    TrainingKind,
+    Als, AlsOptions, AlsSolver, CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind,
+    MultVaeOptions, NamedTensor, Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, StoredPrecision,
+    StoredTensor, TensorData, TensorSource, TrainingKind,
 };
+pub use model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
 pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
-pub use read::{Format, ReadOptions, read_interactions};
+pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use scorer::Scorer;
 pub use split::{HeldOut, Split, SplitOptions, split};
-pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
-pub use synth::{Like, SynthOptions, SynthProgress, synth, write_synth};
+pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap, paired_bootstrap_until};
+pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};

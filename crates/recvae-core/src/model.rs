@@ -3,13 +3,13 @@
 //! A model knows items by index only and users by their histories only; ids belong to [`crate::Recommender`]. Scores of a
 //! user are a function of the history, so a user who was never seen is scored like any other.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
 use serde_json::Value;
 
 use crate::csr::Csr;
 use crate::error::{Error, Result};
+use crate::memory::{FitShape, MemoryEstimate, check_fit};
 use crate::options::{OptionInfo, Options};
 use crate::scorer::Scorer;
 use crate::split::HeldOut;
@@ -24,13 +24,15 @@ mod golden_tests;
 pub(crate) mod mult_vae;
 mod popularity;
 pub(crate) mod rec_vae;
+pub(crate) mod tensors;
 mod vae;
 
 pub use als::{Als, AlsOptions, AlsSolver};
-pub use ease::{Ease, EaseOptions, Precision};
+pub use ease::{CompactOptions, Ease, EaseOptions, Precision, StoredPrecision};
 pub use mult_vae::MultVaeOptions;
 pub use popularity::{Popularity, PopularityOptions};
 pub use rec_vae::{EncoderKind, KlWeightKind, PriorKind, RecVaeOptions, TrainingKind};
+pub use tensors::{NamedTensor, StoredTensor, TensorData, TensorSource};
 
 /// A trained model.
 pub trait Model: Scorer + Send {
@@ -42,39 +44,20 @@ pub trait Model: Scorer + Send {
 
     /// Its parameters by name.
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>>;
-}
 
-/// A parameter as it stands in a model file.
-pub struct NamedTensor<'a> {
-    /// Name, unique in the model.
-    pub name: String,
-    /// Shape; the data are row-major.
-    pub shape: Vec<usize>,
-    /// The numbers.
-    pub data: TensorData<'a>,
-}
+    /// How many bytes of memory its parameters hold.
+    fn bytes(&self) -> usize {
+        self.tensors().map_or(0, |tensors| tensors.iter().map(|tensor| tensor.data.bytes().len()).sum())
+    }
 
-/// Numbers of a [`NamedTensor`].
-pub enum TensorData<'a> {
-    /// Single precision.
-    F32(Cow<'a, [f32]>),
-    /// Double precision.
-    F64(Cow<'a, [f64]>),
-}
-
-/// The parameters in a model file, taken out one by one.
-pub trait TensorSource {
-    /// The single precision tensor of that name and shape.
+    /// A smaller model that recommends nearly the same, with the same options.
     ///
     /// # Errors
-    /// `INVALID_MODEL_FILE` if it is missing or has another shape or type.
-    fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
-
-    /// The double precision tensor of that name and shape.
-    ///
-    /// # Errors
-    /// `INVALID_MODEL_FILE` if it is missing or has another shape or type.
-    fn f64(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>>;
+    /// `INVALID_ARGUMENT` if this model has no smaller form, or none like that.
+    fn compact(&self, options: &CompactOptions) -> Result<Box<dyn Model>> {
+        let _ = options;
+        Err(Error::invalid_argument("the model to be made smaller", format!("'{}'", self.kind().name()), "ease"))
+    }
 }
 
 /// A model with the record of its training (one entry per epoch, none for closed forms).
@@ -121,12 +104,18 @@ macro_rules! kinds {
                 match self { $(Self::$variant => <$options>::from_json(options).map(|options| options.to_json()),)+ }
             }
 
+            /// Whether its training can be kept in a checkpoint: the models that take long.
+            #[must_use]
+            pub fn has_checkpoints(self) -> bool {
+                matches!(self, Self::MultVae | Self::RecVae)
+            }
+
             /// Trains the model on `train` of shape `(n_users, n_items)`; see the model's own text for what it does with
             /// `validation`.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options, `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if the
-            /// arithmetic fails, `CANCELLED` if `run` was.
+            /// arithmetic fails, `MEMORY` if it would take more than `run` allows or is free, `CANCELLED` if `run` was.
             pub fn fit(
                 self,
                 options: &Value,
@@ -134,11 +123,46 @@ macro_rules! kinds {
                 validation: Option<&HeldOut>,
                 run: &FitRun<'_>,
             ) -> Result<Fit> {
+                if let Some(checkpoint) = &run.checkpoint {
+                    checkpoint.check(self)?;
+                }
                 match self {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;
                         check_train(train, validation)?;
+                        let shape = FitShape::of(train, validation.is_some(), rayon::current_num_threads());
+                        self.check_memory(&options.to_json(), train, &shape, run.memory_limit, 0)?;
                         $module::fit(&options, train, validation, run)
+                    })+
+                }
+            }
+
+            /// How much memory a fit of that shape takes. What allocators and threads keep for themselves comes to 15 % at
+            /// most beyond 100 MB.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn estimate_memory(self, options: &Value, shape: &FitShape) -> Result<MemoryEstimate> {
+                match self { $(Self::$variant => Ok($module::memory(&<$options>::from_json(options)?, shape)),)+ }
+            }
+
+            /// Fails as a fit on `train` would that may take `limit` bytes beyond the data, or what is free; `beside` more are
+            /// held meanwhile by something else. Gives back the estimate.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options, `MEMORY` with the figures and the way out.
+            pub fn check_memory(
+                self,
+                options: &Value,
+                train: &Csr,
+                shape: &FitShape,
+                limit: Option<u64>,
+                beside: u64,
+            ) -> Result<MemoryEstimate> {
+                match self {
+                    $(Self::$variant => {
+                        let options = <$options>::from_json(options)?;
+                        check_fit(self.name(), train, shape, limit, beside, |shape| $module::memory(&options, shape))
                     })+
                 }
             }

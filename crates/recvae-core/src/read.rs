@@ -15,6 +15,7 @@ use flate2::bufread::MultiGzDecoder;
 
 pub(crate) use delimited::{columns, line_of, next_record, reader as csv_reader};
 
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::interactions::{Interactions, InteractionsBuilder, Thresholds, check_min_value};
 use crate::options::{choice, options};
@@ -76,6 +77,15 @@ pub(crate) fn check(options: &ReadOptions) -> Result<()> {
 /// An id longer than this is taken for an accident, such as a quote that nobody closed.
 pub(crate) const LONGEST_ID: usize = 1 << 16;
 
+/// A longer row or line is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
+/// of gzip.
+pub(crate) const LONGEST_ROW: u64 = 1 << 20;
+
+/// The start of a name or a value, for messages.
+pub(crate) fn start_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned()
+}
+
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 18;
 
@@ -90,6 +100,19 @@ pub fn read_interactions(
     options: &ReadOptions,
     thresholds: &Thresholds,
 ) -> Result<Interactions> {
+    read_interactions_until(path, options, thresholds, &Cancel::default())
+}
+
+/// The same unless it is stopped, within a block of the file.
+///
+/// # Errors
+/// As [`read_interactions`], and `CANCELLED`.
+pub fn read_interactions_until(
+    path: impl AsRef<Path>,
+    options: &ReadOptions,
+    thresholds: &Thresholds,
+    cancel: &Cancel,
+) -> Result<Interactions> {
     let path = path.as_ref();
     check(options)?;
     let format = match options.format {
@@ -97,7 +120,22 @@ pub fn read_interactions(
         None => format_of(path)?,
     };
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-    read(path, file, format, options, thresholds)
+    let interactions = read(path, Watched { input: file, cancel }, format, options, thresholds);
+    cancel.check()?;
+    interactions
+}
+
+/// A file that refuses to be read on when the work is stopped.
+struct Watched<'a> {
+    input: File,
+    cancel: &'a Cancel,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
+        self.input.read(buffer)
+    }
 }
 
 /// Reads from any byte stream; `path` is what errors call it.

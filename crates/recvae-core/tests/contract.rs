@@ -101,7 +101,7 @@ fn same_seed_same_bytes_another_seed_others() {
     let items: Ids = (0..40).map(|item| format!("item {item}")).collect();
     let bytes = |kind: ModelKind, seed: u64, threads: usize| {
         let mut options = options(kind);
-        let seeded = matches!(kind, ModelKind::MultVae | ModelKind::RecVae);
+        let seeded = matches!(kind, ModelKind::Als | ModelKind::MultVae | ModelKind::RecVae);
         if seeded {
             options["seed"] = seed.into();
             options["epochs"] = 3.into();

@@ -23,7 +23,7 @@ use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
-use crate::memory::check_memory;
+use crate::memory::{FitShape, MemoryEstimate};
 use crate::nn::matmul::{par_matmul, rows, rows_mut};
 use crate::nn::noise::{Purpose, stream};
 use crate::options::{Options, choice, options};
@@ -141,8 +141,6 @@ impl<'a, T: Real> Training<'a, T> {
 }
 
 pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
-    let (rows, factors) = (train.n_rows() as u64 + 3 * train.n_cols() as u64, options.factors as u64);
-    check_memory("iALS", 4 * (rows * factors + 4 * factors * factors) + 4 * train.nnz() as u64)?;
     let start = Instant::now();
     let mut training = Training::<f32>::new(options, train);
     let mut epochs: Vec<Progress> = vec![];
@@ -157,7 +155,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
         let mut metric = None;
         if let Some(held_out) = validation {
             let model = Als::new(options, training.items.clone());
-            metric = evaluate(&model, held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
+            metric = evaluate(&run.cancel.watch(&model), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
         }
         let is_best = metric.zip(best.as_ref()).is_none_or(|(metric, best)| metric > best.0);
         if let (Some(metric), true) = (metric, is_best) {
@@ -180,6 +178,22 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     }
     let items = best.map_or(training.items, |(_, _, items)| items);
     Ok(Fit { model: Box::new(Als::new(options, items)), epochs })
+}
+
+/// What [`fit`] takes: users' and items' vectors, the latter once more for the loss and, with validation, for the best epoch;
+/// the transposed data; Gram matrices of the factors, and for each thread a block of rows or a matrix to be solved.
+pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
+    let [users, items, interactions] = shape.counts();
+    let factors = options.factors as f64;
+    let copies = if shape.validation { 4.0 } else { 2.0 };
+    let threads = shape.threads as f64 * (solve::ROOM as f64 + factors) * factors;
+    let parts = [
+        ("the vectors of users", 4.0 * users * factors),
+        ("the vectors of items", 4.0 * copies * items * factors),
+        ("the transposed data", 4.0 * interactions + 8.0 * items),
+        ("matrices of factors x factors", 4.0 * (3.0 * factors * factors + threads)),
+    ];
+    MemoryEstimate::new(4.0 * (items + factors) * factors, &parts, "fewer factors")
 }
 
 pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

@@ -47,6 +47,11 @@ pub(super) struct Fixed<T> {
     d: usize,
 }
 
+/// Rows that are gathered for a product of dense matrices.
+const GATHERED: usize = 256;
+/// Rows of numbers that a thread needs at most, beside a square matrix.
+pub(super) const ROOM: usize = GATHERED;
+
 /// Rows that go through the conjugate gradients together: enough for a product of dense matrices, few enough for their
 /// four arrays to stay in the cache.
 const BLOCK: usize = 64;
@@ -120,7 +125,6 @@ impl<T: Real> Fixed<T> {
 
     /// By Cholesky, on this thread. `room` is used again from row to row.
     fn solve_one(&self, gram: &[T], ridge: T, list: &[u32], x: &mut [T], room: &mut Vec<T>) -> Result<()> {
-        const GATHERED: usize = 256;
         let d = self.d;
         room.resize(d * d + GATHERED * d, T::ZERO);
         let (matrix, gathered) = room.split_at_mut(d * d);

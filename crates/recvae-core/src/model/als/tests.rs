@@ -8,7 +8,7 @@ const FACTORS: usize = 6;
 fn data() -> Csr {
     let mut random = Stream::new(4, 0);
     // The last user has nothing, and the last item nobody.
-    let rows = (0..30).map(|_| (0..16u32).filter(|_| random.next_u32() % 4 == 0).collect::<Vec<_>>());
+    let rows = (0..30).map(|_| (0..16u32).filter(|_| random.next_u32().is_multiple_of(4)).collect::<Vec<_>>());
     Csr::from_rows(rows.chain([vec![]]), 17).unwrap()
 }
 
