@@ -458,12 +458,12 @@ fn inspect_says_what_it_can() {
     assert_eq!(found.holds, Some(false));
     assert!(found.problem.unwrap().starts_with("it was altered"));
 
-    let later = metadata(json!({"kind": "als", "options": {"factors": 64}, "writer": "recvae 9.0.0"}));
+    let later = metadata(json!({"kind": "svd", "options": {"factors": 64}, "writer": "recvae 9.0.0"}));
     let found = look(&sealed(&later, with_weights(&[2, 2]))).unwrap();
-    assert_eq!((found.kind.as_deref(), found.holds, found.n_items), (Some("als"), Some(true), Some(2)));
+    assert_eq!((found.kind.as_deref(), found.holds, found.n_items), (Some("svd"), Some(true), Some(2)));
     assert_eq!(found.options, json!({"factors": 64}));
     let text =
-        "model is 'als'; allowed: popularity, ease, mult-vae, recvae; it was written by recvae 9.0.0, and this is ";
+        "model is 'svd'; allowed: popularity, ease, als, mult-vae, recvae; it was written by recvae 9.0.0, and this is ";
     assert_eq!(found.problem, Some(format!("{text}{WRITER}")));
 
     let found = look(&sealed(&metadata(json!({"format": 2})), with_weights(&[2, 2]))).unwrap();
