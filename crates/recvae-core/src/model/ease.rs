@@ -17,7 +17,7 @@ use crate::memory::check_memory;
 use crate::numbers::Numbers;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
-use crate::scorer::{Scorer, check_scores};
+use crate::scorer::{Scorer, check_scores, check_some};
 use crate::split::HeldOut;
 use crate::train::FitRun;
 use crate::vectorised::{add, multiply, vectorised};
@@ -123,6 +123,14 @@ macro_rules! model {
                 });
                 Ok(())
             }
+
+            fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+                check_some(histories, items, self.n_items, scores)?;
+                scores.par_chunks_mut(items.len().max(1)).zip(histories).for_each(|(scores, history)| {
+                    score_one_at(&self.weights, self.n_items, history, items, scores);
+                });
+                Ok(())
+            }
         }
 
         impl Model for Ease<$type> {
@@ -137,6 +145,15 @@ macro_rules! model {
             fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
                 let data = TensorData::$variant((&self.weights[..]).into());
                 Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
+            }
+
+            fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+                self.score_some(&[&[item]], items, out)
+            }
+
+            fn contributions(&self, history: &[u32], item: u32) -> Result<Vec<f64>> {
+                let weight = |&from: &u32| self.weights[from as usize * self.n_items + item as usize];
+                Ok(history.iter().map(|from| weight(from).to_f64()).collect())
             }
         }
     };
@@ -160,6 +177,23 @@ fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
             *score = sum.to_f64() as f32;
         }
     }
+}
+
+/// What [`score_one`] gives for some of the items, bit by bit: the numbers are added in the same order.
+fn score_one_at<T: Real>(weights: &[T], n_items: usize, history: &[u32], items: &[u32], scores: &mut [f32]) {
+    let mut sums = vec![T::ZERO; items.len()];
+    let row = |item: u32| &weights[item as usize * n_items..][..n_items];
+    let (fours, rest) = history.as_chunks::<4>();
+    for [a, b, c, d] in fours.iter().map(|four| four.map(row)) {
+        for (sum, &item) in sums.iter_mut().zip(items) {
+            let item = item as usize;
+            *sum += (a[item] + b[item]) + (c[item] + d[item]);
+        }
+    }
+    for row in rest.iter().map(|&item| row(item)) {
+        sums.iter_mut().zip(items).for_each(|(sum, &item)| *sum += row[item as usize]);
+    }
+    scores.iter_mut().zip(&sums).for_each(|(score, sum)| *score = sum.to_f64() as f32);
 }
 
 vectorised! {

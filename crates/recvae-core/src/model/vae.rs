@@ -1,5 +1,6 @@
 //! What a trained RecVAE and a trained Mult-VAE have in common: all but the training.
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
@@ -8,7 +9,9 @@ use crate::memory::check_memory;
 use crate::nn::encoder::Architecture;
 use crate::nn::init::Init;
 use crate::nn::network::{Network, Parameter};
+use crate::recommend::BLOCK;
 use crate::scorer::Scorer;
+use crate::similar::cosines;
 
 /// A trained autoencoder.
 pub(super) struct Vae {
@@ -43,6 +46,10 @@ impl Scorer for Vae {
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         self.network.score(histories, scores)
     }
+
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        self.network.score_some(histories, items, scores)
+    }
 }
 
 impl Model for Vae {
@@ -61,5 +68,17 @@ impl Model for Vae {
             data: TensorData::F32(values.into()),
         };
         Ok(self.network.export().into_iter().map(tensor).collect())
+    }
+
+    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+        let output = &self.network.decoder.output;
+        let weight = &output.weight[..];
+        let row = |item: u32| &weight[item as usize * output.width..][..output.width];
+        cosines(row(item), items.par_iter().map(|&other| row(other)), out);
+        Ok(())
+    }
+
+    fn embed(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+        Ok(histories.chunks(BLOCK).flat_map(|histories| self.network.means(histories)).collect())
     }
 }
