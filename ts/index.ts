@@ -26,6 +26,7 @@ export { compare } from './compare.js';
 export type { DuckDBOptions } from './duckdb.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
+export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export {
@@ -41,5 +42,12 @@ export {
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';
+export type {
+  Explanation,
+  HistoryColumns,
+  RecommendationColumns,
+  SimilarItem,
+  SimilarUsers,
+} from './serving.js';
 export { HeldOut, Split, split } from './split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './synth.js';

@@ -2,9 +2,9 @@
 import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { checkObject, checkString, idsOf, invalid } from './check.js';
+import type { ServeOptions } from './filter.js';
 import type { History } from './interactions.js';
 import type { Model, RunOptions, UserRecommendation } from './models.js';
-import type { RecommendOptions } from './options.generated.js';
 
 /** Histories that are scored together. */
 const BATCH = 1024;
@@ -34,7 +34,7 @@ export function openHistories(histories: Iterable<History> | AsyncIterable<Histo
 export async function* recommendGroups(
   model: Pick<Model, 'recommendBatch'>,
   source: Source,
-  options: RecommendOptions | undefined,
+  options: ServeOptions | undefined,
   run: RunOptions,
 ): AsyncGenerator<UserRecommendation[]> {
   const gatherer = new Gatherer(source);

@@ -773,10 +773,11 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
+export { NativeFilter }
 export { NativeHeldOut }
 export { NativeInteractions }
 export { NativeModel }

@@ -11,6 +11,7 @@ pub mod describe;
 mod error;
 pub mod evaluate;
 pub mod model;
+pub mod serving;
 pub mod synth;
 mod work;
 

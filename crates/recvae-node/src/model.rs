@@ -5,10 +5,11 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
+use recvae_core::{Filter, FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
+use crate::serving::NativeFilter;
 use crate::work::{Promise, check_threads, now, promise, reporter};
 
 /// A trained model with the ids of its items.
@@ -58,9 +59,14 @@ impl NativeModel {
 
     /// Recommends for one history. `options`: JSON.
     #[napi(catch_unwind)]
-    pub fn recommend(&self, history: Vec<String>, options: String) -> Result<NativeLists> {
+    pub fn recommend(
+        &self,
+        history: Vec<String>,
+        options: String,
+        filter: Option<&NativeFilter>,
+    ) -> Result<NativeLists> {
         let options = recommend_options(&options)?;
-        now(|| lists(&self.0, &[history], &options)).map(NativeLists::from)
+        now(|| lists(&self.0, &[history], &options, filter.map(|filter| &*filter.0))).map(NativeLists::from)
     }
 
     /// Recommends for many histories. `options`: JSON.
@@ -70,10 +76,12 @@ impl NativeModel {
         env: &'env Env,
         histories: Vec<Vec<String>>,
         options: String,
+        filter: Option<&NativeFilter>,
         threads: Option<f64>,
     ) -> Result<Promise<'env>> {
         let (model, options) = (Arc::clone(&self.0), recommend_options(&options)?);
-        promise(env, threads, move || lists(&model, &histories, &options), NativeLists::from)
+        let filter = filter.map(|filter| Arc::clone(&filter.0));
+        promise(env, threads, move || lists(&model, &histories, &options, filter.as_deref()), NativeLists::from)
     }
 
     /// Writes the model file, whole or not at all.
@@ -95,13 +103,22 @@ struct Lists {
     unknown: Vec<Vec<usize>>,
 }
 
-fn recommend_options(options: &str) -> Result<RecommendOptions> {
+pub(crate) fn recommend_options(options: &str) -> Result<RecommendOptions> {
     RecommendOptions::from_json(&json("options", options)?).into_node()
 }
 
-fn lists(model: &Recommender, histories: &[Vec<String>], options: &RecommendOptions) -> Result<Lists> {
+fn lists(
+    model: &Recommender,
+    histories: &[Vec<String>],
+    options: &RecommendOptions,
+    filter: Option<&Filter>,
+) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
-    let lists = model.recommend(&histories, options).into_node()?;
+    let lists = match filter {
+        Some(filter) => model.recommend_within(&histories, options, filter),
+        None => model.recommend(&histories, options),
+    };
+    let lists = lists.into_node()?;
     Ok(Lists { lists, unknown: histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect() })
 }
 
