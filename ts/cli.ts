@@ -4,8 +4,10 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addCompare } from './cli/compare.js';
 import { addEvaluate } from './cli/evaluate.js';
+import { addExplain } from './cli/explain.js';
 import { addModels } from './cli/models.js';
 import { addRecommend } from './cli/recommend.js';
+import { addSimilar } from './cli/similar.js';
 import { addSplit } from './cli/split.js';
 import { addSynth } from './cli/synth.js';
 import { addTrain } from './cli/train.js';
@@ -28,7 +30,8 @@ scripts, or the name of a built-in data set: debian (a file or folder of that na
 
 Exit codes: 0 done, 1 failed, 2 wrong use.`,
     );
-  for (const add of [addCompare, addTrain, addEvaluate, addRecommend, addSplit, addSynth, addModels]) add(program);
+  const serving = [addRecommend, addSimilar, addExplain];
+  for (const add of [addCompare, addTrain, addEvaluate, ...serving, addSplit, addSynth, addModels]) add(program);
   return program;
 }
 
