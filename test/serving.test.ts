@@ -1,7 +1,9 @@
 /** Serving: filters, columns, similar items and users, explanations, in every model and in every way to ask. */
 import { spawnSync } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -13,6 +15,7 @@ import {
   type Model,
   type ModelName,
   RecvaeError,
+  type RunOptions,
   type ServeOptions,
   type UserRecommendation,
 } from '../dist/index.js';
@@ -344,6 +347,100 @@ describe('explanations', () => {
     expect(await bad([], 'i2-7', { n: 1 })).toBe("explain option is 'n'; allowed: k");
     expect(await bad([], 'i2-7', {}, { thread: 1 })).toMatch(/^a key of run is 'thread'/);
   });
+});
+
+describe('signals and threads', () => {
+  let large: Model<'mult-vae'>;
+  beforeAll(async () => {
+    // Each user has a stretch of the items.
+    const users = Array.from({ length: 100_000 }, (_, n) => `u${Math.floor(n / 100)}`);
+    const items = users.map((user, n) => `i${(Number(user.slice(1)) * 7 + n) % 2000}`);
+    const options = { epochs: 1, hiddenDim: 300, latentDim: 100 };
+    large = await fit('mult-vae', Interactions.fromColumns({ users, items }), options);
+  });
+
+  const many = Array.from({ length: 4000 }, (_, n) => [0, 1, 2, 3].map((item) => `i${(n * 3 + item) % 2000}`));
+  const users = many.map((items, n) => ({ user: `${n}`, items }));
+  const filter = () => large.filter({ deny: ['i7'] });
+  /** Each of them takes a while. */
+  const calls: [string, (run: RunOptions) => Promise<unknown>][] = [
+    ['recommendBatch', (run) => large.recommendBatch(many, { k: 1, filter: filter() }, run)],
+    ['recommendColumns', (run) => large.recommendColumns(many, { k: 1, filter: filter() }, run)],
+    ['embed', (run) => large.embed([...many, ...many], run)],
+    ['similarUsers', (run) => large.similarUsers(many[0]!, [...users, ...users], 3, run)],
+    ['explain', (run) => large.explain(large.itemIds, 'i3', { k: 1 }, run)],
+  ];
+
+  describe.each(calls)('%s', (_, call) => {
+    test('an aborted signal rejects at once', async () => {
+      const reason = { why: 'before' };
+      let rejected: unknown;
+      call({ signal: AbortSignal.abort(reason) }).catch((error) => {
+        rejected = error;
+      });
+      // What comes from another thread comes later than that.
+      await setImmediate();
+      expect(rejected).toBe(reason);
+    });
+
+    test('an abort stops the work in the middle', async () => {
+      const started = performance.now();
+      const alone = await call({ threads: 1 });
+      const time = performance.now() - started;
+      const controller = new AbortController();
+      const { signal } = controller;
+      const order: string[] = [];
+      const stopped = call({ signal, threads: 1 }).then(
+        () => 'not stopped',
+        (error) => {
+          order.push('stopped');
+          return error;
+        },
+      );
+      const whole = call({ threads: 1 }).finally(() => order.push('whole'));
+      await setTimeout(time / 3);
+      const reason = new Error('enough');
+      controller.abort(reason);
+      expect(await stopped).toBe(reason);
+      expect(await whole).toEqual(alone);
+      expect(order).toEqual(['stopped', 'whole']);
+      expect(getEventListeners(signal, 'abort')).toEqual([]);
+    });
+
+    test('threads and signals are checked', async () => {
+      expect(await refusal(() => call({ threads: 0 }))).toMatch(/^threads is 0; allowed: /);
+      expect(await refusal(() => call({ threads: '1' as never }))).toBe("threads is '1'; allowed: a number");
+      expect(await refusal(() => call({ signal: {} as never }))).toMatch(/^signal is an object; allowed: /);
+      expect(await refusal(() => call({ onProgress: 1 } as never))).toMatch(/^a key of run is 'onProgress'; allowed/);
+    });
+  });
+});
+
+describe('smaller models', () => {
+  test.each([{ precision: 'f16' }, { topPerItem: 6 }, { topPerItem: 6, precision: 'f16' }] as const)(
+    '%o filters, names what is similar and explains as it scores',
+    async (form) => {
+      const folder = temporaryFolder();
+      await model('ease').save(join(folder, 'small'), form);
+      const small = await load(join(folder, 'small'));
+      const whole = small.recommend(NEWCOMER, { k: 1000 }).items;
+      const few = ['i2-7', 'i0-3', 'i2-9'];
+      expect(small.recommend(NEWCOMER, { k: 1000, allow: few }).items).toEqual(
+        whole.filter(({ id }) => few.includes(id)),
+      );
+      expect(small.recommend(NEWCOMER, { k: 1000, deny: few }).items).toEqual(
+        whole.filter(({ id }) => !few.includes(id)),
+      );
+      expect(small.similarItems('i1-4', 1000)).toEqual(small.recommend(['i1-4'], { k: 1000 }).items);
+      for (const { id, score } of whole) {
+        const explanation = await small.explain(NEWCOMER, id);
+        expect(explanation.score).toBe(score);
+        expect(explanation.reasons).toHaveLength(NEWCOMER.length);
+        const sum = explanation.reasons.reduce((sum, { contribution }) => sum + contribution, 0);
+        expect(sum).toBeCloseTo(score, 6);
+      }
+    },
+  );
 });
 
 test("the README's code runs", { timeout: 60_000 }, async () => {

@@ -1,10 +1,13 @@
 #!/usr/bin/env node
-/** The command line: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use. */
+/** The command line: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use, 128 + n by signal n. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addCompact } from './cli/compact.js';
 import { addCompare } from './cli/compare.js';
 import { addEvaluate } from './cli/evaluate.js';
 import { addExplain } from './cli/explain.js';
+import { addInspect } from './cli/inspect.js';
+import { Interrupted } from './cli/interrupt.js';
 import { addModels } from './cli/models.js';
 import { addRecommend } from './cli/recommend.js';
 import { addSimilar } from './cli/similar.js';
@@ -12,6 +15,7 @@ import { addSplit } from './cli/split.js';
 import { addSynth } from './cli/synth.js';
 import { addTrain } from './cli/train.js';
 import { toRecvaeError } from './errors.js';
+import { removeAll } from './files.js';
 
 const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
@@ -28,10 +32,12 @@ function createProgram(): Command {
 scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian). With the package
 @duckdb/node-api it is also a Parquet file or a quoted glob ('likes/*.parquet'), and with --sql a DuckDB database.
 
-Exit codes: 0 done, 1 failed, 2 wrong use.`,
+Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,
     );
   const serving = [addRecommend, addSimilar, addExplain];
-  for (const add of [addCompare, addTrain, addEvaluate, ...serving, addSplit, addSynth, addModels]) add(program);
+  const files = [addCompact, addInspect];
+  const jobs = [addCompare, addTrain, addEvaluate, ...serving, ...files, addSplit, addSynth, addModels];
+  for (const add of jobs) add(program);
   return program;
 }
 
@@ -41,6 +47,11 @@ async function main(): Promise<number> {
     return 0;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2; // commander has printed it
+    if (thrown instanceof Interrupted) {
+      process.stderr.write(`recvae: ${thrown.message}\n`);
+      removeAll();
+      process.exit(thrown.exitCode); // an input that is still open would keep the process alive
+    }
     const error = toRecvaeError(thrown);
     process.stderr.write(`recvae: ${error.message}\n`);
     return error.code === 'INVALID_ARGUMENT' ? 2 : 1;

@@ -12,8 +12,10 @@
  * @packageDocumentation
  */
 
+export type { Abortable } from './abort.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
+export type { Checkpoint } from './checkpoint.js';
 export type {
   ComparedModel,
   CompareOptions,
@@ -28,6 +30,7 @@ export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
+export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export {
   type FitRun,
@@ -39,6 +42,7 @@ export {
   type Recommendation,
   type RunOptions,
   recommend,
+  type SaveOptions,
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';

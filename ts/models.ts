@@ -1,13 +1,23 @@
 import type { Duplex } from 'node:stream';
-import { checkInstance, checkRun, checkString, idsOf, infoText } from './check.js';
-import { guard, guardAsync, toJson } from './errors.js';
+import type { Abortable } from './abort.js';
+import { checkInstance, checkRun, checkString, idsOf, infoText, knownKeys } from './check.js';
+import { type Checkpoint, toNative } from './checkpoint.js';
+import { guard, guardAsync, toJson, toRecvaeError } from './errors.js';
 import { Filter, type FilterOptions, forCore, prepared, type ServeOptions } from './filter.js';
 import { type History, Interactions } from './interactions.js';
-import { native } from './native.js';
-import type { ExplainOptions, ModelName, ModelOptions, SimilarOptions } from './options.generated.js';
-import { reporting } from './progress.js';
+import { description, native } from './native.js';
+import type {
+  CompactOptions,
+  ExplainOptions,
+  LoadOptions,
+  ModelName,
+  ModelOptions,
+  SimilarOptions,
+} from './options.generated.js';
+import { running } from './running.js';
 import {
   type Explanation,
+  embed,
   explain,
   type HistoryColumns,
   historiesOf,
@@ -38,12 +48,12 @@ export interface Progress {
   validation?: number;
   /** Whether it is the best epoch so far. */
   best: boolean;
-  /** Seconds since training began. */
+  /** Seconds of training so far; before a checkpoint that was gone on from, those up to the checkpoint. */
   seconds: number;
 }
 
 /** How a call runs, as opposed to what it computes. */
-export interface RunOptions {
+export interface RunOptions extends Abortable {
   /** Threads to compute with, 1 to 1,024. By default the cores that this process may use, cgroup limits included. */
   threads?: number;
 }
@@ -51,11 +61,29 @@ export interface RunOptions {
 /** How {@link fit} runs. */
 export interface FitRun extends RunOptions {
   /**
-   * Called after each epoch, on the event loop. If it throws, training still ends, and then the promise is rejected with what
-   * was thrown.
+   * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
+   * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
+   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end.
    */
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
+  info?: Json;
+  /**
+   * Keeps the training of `recvae` or `mult-vae` in a file, from which it goes on with `resume` after a crash, a kill or an
+   * abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
+   * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
+   *
+   * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data or other
+   * options is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae` and for
+   * `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
+   * remove it then.
+   */
+  checkpoint?: Checkpoint;
+}
+
+/** What {@link Model.save} puts into the file. */
+export interface SaveOptions extends CompactOptions {
+  /** Kept in the file instead of {@link Model.info}; anything that JSON can hold. */
   info?: Json;
 }
 
@@ -73,8 +101,12 @@ export interface UserRecommendation extends Recommendation {
   user: string;
 }
 
-/** A trained model. It needs no training data, and scores users that it has never seen by their histories. */
-export class Model<K extends ModelName = ModelName> {
+/**
+ * A trained model. It needs no training data, and scores users that it has never seen by their histories.
+ *
+ * It belongs to the thread that made it: another `Worker` calls {@link load} for itself.
+ */
+export class Model<K extends ModelName = ModelName> implements Disposable {
   /** Which model it is. */
   readonly kind: K;
   /** All its options with their values. */
@@ -135,10 +167,12 @@ export class Model<K extends ModelName = ModelName> {
     options?: ServeOptions,
     run: RunOptions = {},
   ): Promise<Recommendation[]> {
-    checkRun(run, ['threads']);
+    checkRun(run, ['threads', 'signal']);
     const ids = historiesOf(histories);
     const [core, filter] = forCore(this.native, options);
-    return this.#named(await guardAsync(() => this.native.recommendBatch(ids, core, filter, run.threads)), ids);
+    const { threads, signal } = run;
+    const work = (run: native.NativeRun) => this.native.recommendBatch(ids, core, filter, threads, run);
+    return this.#named(await running({ signal }, work), ids);
   }
 
   /**
@@ -154,8 +188,8 @@ export class Model<K extends ModelName = ModelName> {
     options?: ServeOptions,
     run: RunOptions = {},
   ): Promise<RecommendationColumns> {
-    checkRun(run, ['threads']);
-    return recommendColumns(this, histories, options, run.threads);
+    checkRun(run, ['threads', 'signal']);
+    return recommendColumns(this, histories, options, run);
   }
 
   /**
@@ -196,9 +230,8 @@ export class Model<K extends ModelName = ModelName> {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` by a model that has none.
    */
   async embed(histories: Iterable<Iterable<string>>, run: RunOptions = {}): Promise<Float32Array> {
-    checkRun(run, ['threads']);
-    const ids = historiesOf(histories);
-    return guardAsync(() => this.native.embed(ids, run.threads));
+    checkRun(run, ['threads', 'signal']);
+    return embed(this, histories, run);
   }
 
   /**
@@ -216,8 +249,8 @@ export class Model<K extends ModelName = ModelName> {
     k?: SimilarOptions['k'],
     run: RunOptions = {},
   ): Promise<SimilarUsers> {
-    checkRun(run, ['threads']);
-    return similarUsers(this, history, users, k, run.threads);
+    checkRun(run, ['threads', 'signal']);
+    return similarUsers(this, history, users, k, run);
   }
 
   /**
@@ -238,8 +271,8 @@ export class Model<K extends ModelName = ModelName> {
     options?: ExplainOptions,
     run: RunOptions = {},
   ): Promise<Explanation> {
-    checkRun(run, ['threads']);
-    return explain(this, history, item, options, run.threads);
+    checkRun(run, ['threads', 'signal']);
+    return explain(this, history, item, options, run);
   }
 
   /**
@@ -249,14 +282,15 @@ export class Model<K extends ModelName = ModelName> {
    * the stream of histories (its `return` is called).
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, and for a history that is not `{user, items}`, after the
-   * results of those before it. What the iterable throws, it throws then too.
+   * results of those before it. What the iterable throws, it throws then too. After an abort, what is asked for next is
+   * rejected with the signal's reason, also while the stream of histories does not answer.
    */
   recommendStream(
     histories: Iterable<History> | AsyncIterable<History>,
     options?: ServeOptions,
     run: RunOptions = {},
   ): AsyncGenerator<UserRecommendation> {
-    checkRun(run, ['threads']);
+    checkRun(run, ['threads', 'signal']);
     const once = prepared(this.native, options);
     this.recommend([], once); // a bad option is found before there are histories
     const groups = recommendGroups(this, openHistories(histories), once, run);
@@ -268,20 +302,56 @@ export class Model<K extends ModelName = ModelName> {
   /**
    * {@link Model.recommendStream} for `pipe` and `pipeline`: histories are written to it, recommendations are read from it.
    *
-   * @throws {@link RecvaeError} as {@link Model.recommendStream}; what comes later destroys the stream with that error.
+   * @throws {@link RecvaeError} as {@link Model.recommendStream}; what comes later destroys the stream with that error,
+   * and an abort with the signal's reason.
    */
   recommendTransform(options?: ServeOptions, run: RunOptions = {}): Duplex {
-    return duplex((histories) => this.recommendStream(histories, options, run));
+    return duplex((histories) => this.recommendStream(histories, options, run), run.signal);
   }
 
   /**
-   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it.
+   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the format
+   * is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that is
+   * replaced goes on as before.
    *
-   * @throws {@link RecvaeError} `IO`.
+   * With `topPerItem` or `precision` the smaller model goes into the file, see {@link Model.compact}.
+   *
+   * @throws {@link RecvaeError} `IO`; `INVALID_ARGUMENT` as {@link Model.compact}, or for an `info` of 100 MB.
    */
-  async save(path: string): Promise<void> {
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
     checkString(path, 'path');
-    return guardAsync(() => this.native.save(path));
+    knownKeys(options, ['info', ...description.compact.map(({ name }) => name)], 'options');
+    const { info, ...smaller } = options;
+    const text = info === undefined ? undefined : infoText(info);
+    const asked = Object.values(smaller).some((value) => value !== undefined);
+    const saved = asked ? (await this.compact(smaller)).native : this.native;
+    return guardAsync(() => saved.save(path, text));
+  }
+
+  /**
+   * A smaller model that recommends nearly the same, off the event loop: EASE^R with the largest `topPerItem` weights of each
+   * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and can be evaluated and saved as any
+   * other. How much accuracy that costs depends on the data: `recvae compact` measures it.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another model than `ease`, or if `f16` does not hold its weights.
+   */
+  async compact(options?: CompactOptions, run: RunOptions = {}): Promise<Model<K>> {
+    checkRun(run, ['threads']);
+    return Model.wrap<K>(await guardAsync(() => this.native.compact(toJson(options), run.threads)), this.epochs);
+  }
+
+  /**
+   * Frees the native memory at once, or when the calls in flight that use it have ended; they end as they would have. Without
+   * it, the garbage collector does so some time after the last reference is gone. Kind, options, info, item ids and epochs can
+   * still be read; what needs the parameters throws `INVALID_ARGUMENT`, "model is disposed". To dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.native.dispose());
+  }
+
+  /** {@link Model.dispose}, for `using model = await load(path)`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   #named(lists: native.NativeLists, histories: string[][]): Recommendation[] {
@@ -307,7 +377,9 @@ export class Model<K extends ModelName = ModelName> {
  *
  * @param model - Name of the model; it determines the options.
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, `INVALID_DATA` if
- * there is nothing to learn from, `NUMERICAL` if the arithmetic fails.
+ * there is nothing to learn from, `NUMERICAL` if the arithmetic fails. For a checkpoint: `INVALID_ARGUMENT` if it is of
+ * another training, or there and not to be gone on from, `INVALID_MODEL_FILE` if it is truncated, altered or of another
+ * program, `IO` if it cannot be written, also where the fit was aborted.
  */
 export async function fit<K extends ModelName>(
   model: K,
@@ -317,24 +389,44 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'onProgress', 'info']);
+  checkRun(run, ['threads', 'signal', 'onProgress', 'info', 'checkpoint']);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const fitted = await reporting(run.onProgress, (report) =>
-    guardAsync(() => native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report)),
-  );
-  return Model.wrap<K>(fitted.model, fitted.epochs);
+  const { threads, signal, onProgress } = run;
+  const checkpoint = toNative(run.checkpoint);
+  let unwritten: unknown;
+  const work = async (run: native.NativeRun) => {
+    try {
+      return await native.fit(model, toJson(options), train.native, validation?.native, info, threads, run, checkpoint);
+    } catch (thrown) {
+      if ((thrown as { code?: unknown }).code === 'IO') unwritten = thrown;
+      throw thrown;
+    }
+  };
+  try {
+    const fitted = await running({ signal, onProgress }, work);
+    return Model.wrap<K>(fitted.model, fitted.epochs);
+  } catch (thrown) {
+    // Whoever aborts counts on the checkpoint: that it could not be written goes before the signal's reason.
+    throw unwritten === undefined ? thrown : toRecvaeError(unwritten);
+  }
 }
 
 /**
- * Reads a model that {@link Model.save} wrote.
+ * Reads a model that {@link Model.save} wrote. By default its file is mapped into memory: it opens in milliseconds whatever its size,
+ * parameters come in when they are needed, and processes that load it share them.
  *
- * @throws {@link RecvaeError} `IO`, or `INVALID_MODEL_FILE` if it is truncated, altered or of another program.
+ * Header, ids, options and shapes are always verified, and by default every byte of files up to 256 MiB; `verify: true` has
+ * every byte of any file verified. Whoever writes into a mapped file instead of replacing it, as {@link Model.save} and `mv` do, changes the model or
+ * ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
+ *
+ * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that
+ * this one does not know; `INVALID_DATA` if there is no memory to read it into.
  */
-export async function load(path: string): Promise<Model> {
+export async function load(path: string, options?: LoadOptions): Promise<Model> {
   checkString(path, 'path');
-  return Model.wrap<ModelName>(await guardAsync(() => native.load(path)));
+  return Model.wrap<ModelName>(await guardAsync(() => native.load(path, toJson(options))));
 }
 
 /** {@link Model.recommend} as a function. */

@@ -30,6 +30,9 @@ export interface Description {
   similar: OptionDescription[];
   explain: OptionDescription[];
   synth: OptionDescription[];
+  load: OptionDescription[];
+  compact: OptionDescription[];
+  checkpoint: OptionDescription[];
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

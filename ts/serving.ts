@@ -1,10 +1,12 @@
 /** Results as columns, similar items and users, explanations: the work behind the methods of `Model`. */
 import { checkInstance, checkObject, checkString, idsOf, knownKeys, listOf } from './check.js';
-import { guard, guardAsync, toJson } from './errors.js';
+import { guard, toJson } from './errors.js';
 import { type FilterOptions, filterOf, forCore, type ServeOptions } from './filter.js';
 import type { History } from './interactions.js';
-import type { Model } from './models.js';
+import type { Model, RunOptions } from './models.js';
+import type { native } from './native.js';
 import type { ExplainOptions } from './options.generated.js';
+import { running } from './running.js';
 
 /** Histories as columns of item indices, which are positions in {@link Model.itemIds}. */
 export interface HistoryColumns {
@@ -77,12 +79,13 @@ export async function recommendColumns(
   model: Served,
   histories: Iterable<Iterable<string>> | HistoryColumns,
   options: ServeOptions | undefined,
-  threads: number | undefined,
+  { threads, signal }: RunOptions,
 ): Promise<RecommendationColumns> {
   const columns = columnsOf(histories);
   const ids = columns ? [] : historiesOf(histories as Iterable<Iterable<string>>);
   const [core, filter] = forCore(model.native, options);
-  const lists = await guardAsync(() => model.native.recommendColumns(ids, columns, core, filter, threads));
+  const work = (run: native.NativeRun) => model.native.recommendColumns(ids, columns, core, filter, threads, run);
+  const lists = await running({ signal }, work);
   return { ...lists, itemIds: model.itemIds };
 }
 
@@ -110,13 +113,23 @@ export function similarItems(
   return Array.from(items, (item, at) => ({ id: model.itemIds[item]!, score: scores[at]! }));
 }
 
+/** Behind {@link Model.embed}. */
+export async function embed(
+  model: Served,
+  histories: Iterable<Iterable<string>>,
+  { threads, signal }: RunOptions,
+): Promise<Float32Array> {
+  const ids = historiesOf(histories);
+  return running({ signal }, (run) => model.native.embed(ids, threads, run));
+}
+
 /** Behind {@link Model.similarUsers}. */
 export async function similarUsers(
   model: Served,
   history: Iterable<string>,
   users: Iterable<History>,
   k: number | undefined,
-  threads: number | undefined,
+  { threads, signal }: RunOptions,
 ): Promise<SimilarUsers> {
   const own = idsOf(history, 'history');
   const names: string[] = [];
@@ -126,8 +139,8 @@ export async function similarUsers(
     names.push(each.user);
     return idsOf(each.items, `users[${at}].items`);
   });
-  const call = () => model.native.similarUsers(own, histories, toJson({ k }), threads);
-  const { items, scores, unknown } = await guardAsync(call);
+  const work = (run: native.NativeRun) => model.native.similarUsers(own, histories, toJson({ k }), threads, run);
+  const { items, scores, unknown } = await running({ signal }, work);
   return {
     users: Array.from(items, (position, at) => ({ user: names[position]!, score: scores[at]! })),
     unknown: Array.from(unknown, (at) => own[at]!),
@@ -140,12 +153,12 @@ export async function explain(
   history: Iterable<string>,
   item: string,
   options: ExplainOptions | undefined,
-  threads: number | undefined,
+  { threads, signal }: RunOptions,
 ): Promise<Explanation> {
   const own = idsOf(history, 'history');
   checkString(item, 'item');
-  const call = () => model.native.explain(own, item, toJson(options), threads);
-  const { score, items, contributions, unknown } = await guardAsync(call);
+  const work = (run: native.NativeRun) => model.native.explain(own, item, toJson(options), threads, run);
+  const { score, items, contributions, unknown } = await running({ signal }, work);
   return {
     item,
     score,

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, inspect, knownMemory, load, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -781,6 +781,7 @@ export { NativeFilter }
 export { NativeHeldOut }
 export { NativeInteractions }
 export { NativeModel }
+export { NativeRun }
 export { NativeSplit }
 export { arrowPart }
 export { checkFit }
@@ -790,8 +791,11 @@ export { describe }
 export { evaluate }
 export { fit }
 export { holm }
+export { inspect }
+export { knownMemory }
 export { load }
 export { pairedBootstrap }
+export { panicCalls }
 export { readInteractions }
 export { readOfficial }
 export { split }

@@ -3,6 +3,7 @@ import { load } from '../models.js';
 import { description } from '../native.js';
 import { IDS, readIds } from './ids.js';
 import { parseNumber } from './input.js';
+import { interruptible } from './interrupt.js';
 import { message, print, table, writeJson } from './output.js';
 
 interface Flags {
@@ -28,7 +29,7 @@ export function addExplain(program: Command): void {
     .action(async (file: string, { history, item, k, threads, json }: Flags) => {
       const ids = readIds(history, '--history');
       const model = await load(file);
-      const explanation = await model.explain(ids, item, { k }, { threads });
+      const explanation = await interruptible((signal) => model.explain(ids, item, { k }, { threads, signal }));
       const { score, reasons, unknown } = explanation;
       if (unknown.length > 0) message(`${unknown.length} items of the history are not known to the model`);
       if (json !== undefined) await writeJson(json, explanation);

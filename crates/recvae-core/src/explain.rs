@@ -2,12 +2,13 @@
 //!
 //! | model | contribution of item j of the history to the score of item i |
 //! | --- | --- |
-//! | EASE^R | `B_ji`: the score is the sum of the contributions |
+//! | EASE^R | `B_ji`, 0 where pruning left none: the score is the sum of the contributions |
 //! | Mult-VAE, RecVAE | what the score loses when j is left out of the history: n + 1 passes through the network for n items. The network is not linear, so the sum means nothing |
 //! | popularity | none: the score is the number of training users of i, whatever the history is |
 //!
 //! For a linear model what the score loses is `B_ji` too, so the contributions of all models answer the same question.
 
+use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::options::options;
 use crate::recommend::BLOCK;
@@ -48,11 +49,26 @@ impl Recommender {
     /// # Errors
     /// `INVALID_ARGUMENT` for an id that the model does not know.
     pub fn explain(&self, history: &History, id: &str, options: &ExplainOptions) -> Result<Explanation> {
+        self.explain_until(history, id, options, &Cancel::default())
+    }
+
+    /// The same unless it is stopped, within a block of shortened histories.
+    ///
+    /// # Errors
+    /// As [`Recommender::explain`], and `CANCELLED`.
+    pub fn explain_until(
+        &self,
+        history: &History,
+        id: &str,
+        options: &ExplainOptions,
+        cancel: &Cancel,
+    ) -> Result<Explanation> {
         let item = self.item(id)?;
         let (model, history) = (self.model(), &history.items[..]);
         let mut score = [0.0];
+        cancel.check()?;
         model.score_some(&[history], &[item], &mut score)?;
-        let contributions = model.contributions(history, item)?;
+        let contributions = model.contributions(history, item, cancel)?;
         let mut reasons: Vec<Reason> =
             history.iter().zip(contributions).map(|(&item, contribution)| Reason { item, contribution }).collect();
         // Stable: items come in ascending order.
@@ -63,10 +79,16 @@ impl Recommender {
 }
 
 /// What the score of `item` loses when each one of the history's items is left out. Memory: 256 histories.
-pub(crate) fn leave_one_out(model: &(impl Scorer + ?Sized), history: &[u32], item: u32) -> Result<Vec<f64>> {
+pub(crate) fn leave_one_out(
+    model: &(impl Scorer + ?Sized),
+    history: &[u32],
+    item: u32,
+    cancel: &Cancel,
+) -> Result<Vec<f64>> {
     let mut losses = Vec::with_capacity(history.len());
     let positions: Vec<usize> = (0..history.len()).collect();
     for block in positions.chunks(BLOCK) {
+        cancel.check()?;
         let shorter: Vec<Vec<u32>> = block.iter().map(|&left_out| without(history, left_out)).collect();
         // The whole one in each block: its score comes out of the same product as those it is compared with.
         let histories: Vec<&[u32]> = std::iter::once(history).chain(shorter.iter().map(Vec::as_slice)).collect();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::cancel::Cancel;
 use crate::candidates::{Candidates, recommend_among};
 use crate::error::{Error, Result};
 use crate::recommend::Scored;
@@ -75,9 +76,23 @@ impl Recommender {
         options: &RecommendOptions,
         filter: &Filter,
     ) -> Result<Vec<Vec<Scored>>> {
+        self.recommend_within_until(histories, options, filter, &Cancel::default())
+    }
+
+    /// The same unless it is stopped, within a block of users.
+    ///
+    /// # Errors
+    /// As [`Recommender::recommend_within`], and `CANCELLED`.
+    pub fn recommend_within_until(
+        &self,
+        histories: &[History],
+        options: &RecommendOptions,
+        filter: &Filter,
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<Scored>>> {
         let candidates = self.candidates(filter)?;
         let histories: Vec<&[u32]> = histories.iter().map(|history| &history.items[..]).collect();
-        recommend_among(self.model(), &histories, options.k, options.filter_seen, candidates)
+        recommend_among(&cancel.watch(self.model()), &histories, options.k, options.filter_seen, candidates)
     }
 
     /// What passes the filter, once it is known to be one of this model.

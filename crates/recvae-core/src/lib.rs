@@ -47,8 +47,11 @@ mod scorer;
 mod statistics;
 
 // train
+mod checkpoint;
 mod columns;
+mod course;
 mod explain;
+mod file_bytes;
 mod filter;
 mod linalg;
 mod memory;
@@ -68,6 +71,7 @@ pub use arrow::ArrowReader;
 pub use batches::{Batch, Batches, IdColumn, RowFilter};
 pub use cancel::Cancel;
 pub use candidates::{Candidates, recommend_among};
+pub use checkpoint::{Checkpoint, CheckpointOptions};
 pub use columns::{ListColumns, offsets};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
@@ -78,19 +82,21 @@ pub use filter::Filter;
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use model::{
-    Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor, Popularity,
-    PopularityOptions, Precision, PriorKind, RecVaeOptions, TensorData, TensorSource, TrainingKind,
+    CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor,
+    Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, StoredPrecision, StoredTensor, TensorData,
+    TensorSource, TrainingKind,
 };
+pub use model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
 pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
-pub use read::{Format, ReadOptions, read_interactions};
+pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use scorer::Scorer;
 pub use similar::SimilarOptions;
 pub use split::{HeldOut, Split, SplitOptions, split};
-pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
-pub use synth::{Like, SynthOptions, SynthProgress, synth, write_synth};
+pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap, paired_bootstrap_until};
+pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};

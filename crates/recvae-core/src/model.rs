@@ -3,11 +3,11 @@
 //! A model knows items by index only and users by their histories only; ids belong to [`crate::Recommender`]. Scores of a
 //! user are a function of the history, so a user who was never seen is scored like any other.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
 use serde_json::Value;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::explain::leave_one_out;
@@ -24,12 +24,14 @@ mod golden_tests;
 pub(crate) mod mult_vae;
 mod popularity;
 pub(crate) mod rec_vae;
+pub(crate) mod tensors;
 mod vae;
 
-pub use ease::{Ease, EaseOptions, Precision};
+pub use ease::{CompactOptions, Ease, EaseOptions, Precision, StoredPrecision};
 pub use mult_vae::MultVaeOptions;
 pub use popularity::{Popularity, PopularityOptions};
 pub use rec_vae::{EncoderKind, KlWeightKind, PriorKind, RecVaeOptions, TrainingKind};
+pub use tensors::{NamedTensor, StoredTensor, TensorData, TensorSource};
 
 /// A trained model.
 pub trait Model: Scorer + Send {
@@ -61,43 +63,24 @@ pub trait Model: Scorer + Send {
     /// What each item of the history contributes to the score of `item`; empty where none ever does. See `explain.rs`.
     ///
     /// # Errors
-    /// As [`Scorer::score_some`].
-    fn contributions(&self, history: &[u32], item: u32) -> Result<Vec<f64>> {
-        leave_one_out(self, history, item)
+    /// As [`Scorer::score_some`], and `CANCELLED`.
+    fn contributions(&self, history: &[u32], item: u32, cancel: &Cancel) -> Result<Vec<f64>> {
+        leave_one_out(self, history, item, cancel)
     }
-}
 
-/// A parameter as it stands in a model file.
-pub struct NamedTensor<'a> {
-    /// Name, unique in the model.
-    pub name: String,
-    /// Shape; the data are row-major.
-    pub shape: Vec<usize>,
-    /// The numbers.
-    pub data: TensorData<'a>,
-}
+    /// How many bytes of memory its parameters hold.
+    fn bytes(&self) -> usize {
+        self.tensors().map_or(0, |tensors| tensors.iter().map(|tensor| tensor.data.bytes().len()).sum())
+    }
 
-/// Numbers of a [`NamedTensor`].
-pub enum TensorData<'a> {
-    /// Single precision.
-    F32(Cow<'a, [f32]>),
-    /// Double precision.
-    F64(Cow<'a, [f64]>),
-}
-
-/// The parameters in a model file, taken out one by one.
-pub trait TensorSource {
-    /// The single precision tensor of that name and shape.
+    /// A smaller model that recommends nearly the same, with the same options.
     ///
     /// # Errors
-    /// `INVALID_MODEL_FILE` if it is missing or has another shape or type.
-    fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
-
-    /// The double precision tensor of that name and shape.
-    ///
-    /// # Errors
-    /// `INVALID_MODEL_FILE` if it is missing or has another shape or type.
-    fn f64(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>>;
+    /// `INVALID_ARGUMENT` if this model has no smaller form, or none like that.
+    fn compact(&self, options: &CompactOptions) -> Result<Box<dyn Model>> {
+        let _ = options;
+        Err(Error::invalid_argument("the model to be made smaller", format!("'{}'", self.kind().name()), "ease"))
+    }
 }
 
 /// A model with the record of its training (one entry per epoch, none for closed forms).
@@ -144,6 +127,12 @@ macro_rules! kinds {
                 match self { $(Self::$variant => <$options>::from_json(options).map(|options| options.to_json()),)+ }
             }
 
+            /// Whether it is trained in epochs, instead of in closed form.
+            #[must_use]
+            pub fn has_epochs(self) -> bool {
+                self.describe_options().iter().any(|option| option.name == "epochs")
+            }
+
             /// Trains the model on `train` of shape `(n_users, n_items)`; see the model's own text for what it does with
             /// `validation`.
             ///
@@ -157,6 +146,9 @@ macro_rules! kinds {
                 validation: Option<&HeldOut>,
                 run: &FitRun<'_>,
             ) -> Result<Fit> {
+                if let Some(checkpoint) = &run.checkpoint {
+                    checkpoint.check(self)?;
+                }
                 match self {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;

@@ -11,13 +11,14 @@
 
 use rayon::prelude::*;
 
+use crate::cancel::Cancel;
 use crate::candidates::{Candidates, best_of};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::model::ModelKind;
 use crate::options::options;
 use crate::real::Real;
-use crate::recommend::Scored;
+use crate::recommend::{BLOCK, Scored};
 use crate::recommender::{History, Recommender};
 use crate::vectorised::{dot, vectorised};
 
@@ -74,9 +75,22 @@ impl Recommender {
     /// # Errors
     /// `INVALID_ARGUMENT` for a model without embedding.
     pub fn embed(&self, histories: &[History]) -> Result<Vec<f32>> {
+        self.embed_until(histories, &Cancel::default())
+    }
+
+    /// The same unless it is stopped, within a block of histories.
+    ///
+    /// # Errors
+    /// As [`Recommender::embed`], and `CANCELLED`.
+    pub fn embed_until(&self, histories: &[History], cancel: &Cancel) -> Result<Vec<f32>> {
         self.model().kind().check("embed", ModelKind::has_embedding)?;
-        let histories: Vec<&[u32]> = histories.iter().map(|history| &history.items[..]).collect();
-        self.model().embed(&histories)
+        let mut vectors = vec![];
+        for block in histories.chunks(BLOCK) {
+            cancel.check()?;
+            let block: Vec<&[u32]> = block.iter().map(|history| &history.items[..]).collect();
+            vectors.extend(self.model().embed(&block)?);
+        }
+        Ok(vectors)
     }
 
     /// Of the `users`, given by their histories, those that are most like a user of that `history`: their positions, as
@@ -85,9 +99,24 @@ impl Recommender {
     /// # Errors
     /// `INVALID_ARGUMENT` for a model without embedding.
     pub fn similar_users(&self, history: &History, users: &[History], options: &SimilarOptions) -> Result<Vec<Scored>> {
+        self.similar_users_until(history, users, options, &Cancel::default())
+    }
+
+    /// The same unless it is stopped, within a block of users.
+    ///
+    /// # Errors
+    /// As [`Recommender::similar_users`], and `CANCELLED`.
+    pub fn similar_users_until(
+        &self,
+        history: &History,
+        users: &[History],
+        options: &SimilarOptions,
+        cancel: &Cancel,
+    ) -> Result<Vec<Scored>> {
         self.model().kind().check("similarUsers", ModelKind::has_embedding)?;
-        let user = self.embed(std::slice::from_ref(history))?;
-        let vectors = self.embed(users)?;
+        let user = self.embed_until(std::slice::from_ref(history), cancel)?;
+        let vectors = self.embed_until(users, cancel)?;
+        cancel.check()?;
         let mut scores = vec![0.0; users.len()];
         cosines(&user, vectors.par_chunks(user.len()), &mut scores);
         best_of(&(0..users.len() as u32).collect::<Vec<_>>(), &scores, &[], options.k)

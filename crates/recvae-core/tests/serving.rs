@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use recvae_core::{
-    Candidates, Csr, ExplainOptions, FitRun, History, ModelKind, Options, RecommendOptions, Recommender, Result,
-    Scored, Scorer, SimilarOptions, recommend_among,
+    Cancel, Candidates, CompactOptions, Csr, ExplainOptions, FitRun, History, ModelKind, Options, RecommendOptions,
+    Recommender, Result, Scored, Scorer, SimilarOptions, recommend_among,
 };
 use serde_json::{Value, json};
 
@@ -123,8 +123,31 @@ fn recommender(kind: ModelKind, options: &Value) -> Recommender {
     Recommender::new(model, (0..N_ITEMS).map(|item| format!("i{item}")).collect(), Value::Null).unwrap()
 }
 
+/// Every form of EASE^R: as fitted, in half precision, pruned.
+fn forms_of_ease() -> Vec<(String, Recommender)> {
+    let mut forms = vec![];
+    for precision in ["f32", "f64"] {
+        let fitted = recommender(ModelKind::Ease, &json!({"lambda": 5, "precision": precision}));
+        for form in [
+            json!({"precision": "f16"}),
+            json!({"topPerItem": 30}),
+            json!({"topPerItem": 30, "precision": "f16"}),
+            json!({"topPerItem": 3}),
+        ] {
+            let compact = fitted.compact(&CompactOptions::from_json(&form).unwrap()).unwrap();
+            forms.push((format!("{precision}, {form}"), compact));
+        }
+        forms.push((precision.into(), fitted));
+    }
+    forms
+}
+
 fn all() -> impl Iterator<Item = (ModelKind, Recommender)> {
-    ModelKind::ALL.iter().map(|&kind| (kind, recommender(kind, &options(kind))))
+    // Of three entries a column, most similarities would be zero.
+    let forms = forms_of_ease().into_iter().filter(|(form, _)| !form.ends_with(r#""topPerItem":3}"#));
+    let others = ModelKind::ALL.iter().filter(|&&kind| kind != ModelKind::Ease);
+    let others = others.map(|&kind| (kind, recommender(kind, &options(kind))));
+    others.chain(forms.map(|(_, model)| (ModelKind::Ease, model)))
 }
 
 fn ids(items: impl IntoIterator<Item = u32>) -> Vec<String> {
@@ -240,9 +263,14 @@ fn similar_items_share_a_taste() {
 
 #[test]
 fn similar_items_of_ease_are_the_list_for_a_history_of_one() {
-    let model = recommender(ModelKind::Ease, &json!({"lambda": 5}));
-    let list = model.recommend(&[model.history(["i3"])], &RecommendOptions { k: 60, filter_seen: true }).unwrap();
-    assert_eq!(model.similar_items("i3", &SimilarOptions { k: 60 }, None).unwrap(), list[0]);
+    for (form, model) in forms_of_ease() {
+        for item in 0..N_ITEMS {
+            let id = format!("i{item}");
+            let history = model.history([&id]);
+            let list = model.recommend(&[history], &RecommendOptions { k: 60, filter_seen: true }).unwrap();
+            assert_eq!(model.similar_items(&id, &SimilarOptions { k: 60 }, None).unwrap(), list[0], "{form}");
+        }
+    }
 }
 
 #[test]
@@ -298,8 +326,7 @@ fn similar_users_share_a_taste() {
 
 #[test]
 fn explanations_of_ease_sum_to_the_score() {
-    for precision in ["f32", "f64"] {
-        let model = recommender(ModelKind::Ease, &json!({"lambda": 5, "precision": precision}));
+    for (form, model) in forms_of_ease() {
         let history = model.history(ids([1, 4, 9, 13, 25, 44, 50]));
         for item in 0..N_ITEMS {
             let explanation = model.explain(&history, &format!("i{item}"), &ExplainOptions { k: 100 }).unwrap();
@@ -307,7 +334,8 @@ fn explanations_of_ease_sum_to_the_score() {
             let sum: f64 = explanation.reasons.iter().map(|reason| reason.contribution).sum();
             // The score is a sum of seven numbers in f32, each addition off by half an ulp of at most their magnitudes.
             let magnitude: f64 = explanation.reasons.iter().map(|reason| reason.contribution.abs()).sum();
-            assert!((sum - f64::from(explanation.score)).abs() <= 7.0 * f64::from(f32::EPSILON) * magnitude);
+            let off = (sum - f64::from(explanation.score)).abs();
+            assert!(off <= 7.0 * f64::from(f32::EPSILON) * magnitude, "{form}: {off}");
         }
     }
 }
@@ -344,14 +372,20 @@ fn contributions_are_what_the_score_loses() {
     let rows: Vec<Vec<u32>> =
         (0..80).map(|user| (0..n_items).filter(|item| (item * 7 + user * 13) % 11 < 9).collect()).collect();
     let train = Csr::from_rows(rows, n_items as usize).unwrap();
-    for (kind, options) in [
-        (ModelKind::Ease, json!({"lambda": 20})),
-        (ModelKind::MultVae, json!({"hiddenDim": 16, "latentDim": 4, "epochs": 2})),
-        (ModelKind::RecVae, json!({"hiddenDim": 16, "latentDim": 4, "epochs": 2})),
+    let ease = || (ModelKind::Ease, json!({"lambda": 20}));
+    for ((kind, options), form) in [
+        (ease(), None),
+        (ease(), Some(json!({"precision": "f16"}))),
+        (ease(), Some(json!({"topPerItem": 50}))),
+        ((ModelKind::MultVae, json!({"hiddenDim": 16, "latentDim": 4, "epochs": 2})), None),
+        ((ModelKind::RecVae, json!({"hiddenDim": 16, "latentDim": 4, "epochs": 2})), None),
     ] {
-        let model = kind.fit(&options, &train, None, &FitRun::default()).unwrap().model;
+        let mut model = kind.fit(&options, &train, None, &FitRun::default()).unwrap().model;
+        if let Some(form) = form {
+            model = model.compact(&CompactOptions::from_json(&form).unwrap()).unwrap();
+        }
         let history: Vec<u32> = (0..n_items).filter(|item| item % 4 != 1).collect();
-        let contributions = model.contributions(&history, 9).unwrap();
+        let contributions = model.contributions(&history, 9, &Cancel::default()).unwrap();
         assert_eq!(contributions.len(), history.len());
         let score = |history: &[u32]| {
             let mut scores = vec![0.0; n_items as usize];

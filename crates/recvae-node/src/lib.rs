@@ -10,7 +10,12 @@ pub mod data;
 pub mod describe;
 mod error;
 pub mod evaluate;
+pub mod lifetime;
 pub mod model;
+#[cfg(feature = "panic-test")]
+pub mod panic_test;
+pub mod panics;
+pub mod run;
 pub mod serving;
 pub mod synth;
 mod work;

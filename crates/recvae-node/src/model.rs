@@ -2,19 +2,32 @@
 
 use std::sync::Arc;
 
+use napi::Either;
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
+use napi::bindgen_prelude::{Float32Array, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{Filter, FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
+use recvae_core::{
+    Cancel, Checkpoint, CheckpointOptions, CompactOptions, Filter, FitRun, LoadOptions, ModelKind, Options, Progress,
+    RecommendOptions, Recommender, Scored,
+};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
-use crate::serving::NativeFilter;
-use crate::work::{Promise, check_threads, now, promise, reporter};
+use crate::lifetime::Held;
+use crate::run::NativeRun;
+use crate::serving::{NativeFilter, best};
+use crate::work::{Promise, check_threads, now, promise, promise_in};
 
 /// A trained model with the ids of its items.
 #[napi]
-pub struct NativeModel(pub(crate) Arc<Recommender>);
+pub struct NativeModel(pub(crate) Held<Arc<Recommender>>);
+
+impl NativeModel {
+    pub(crate) fn new(env: &Env, model: Recommender) -> Self {
+        let bytes = model.bytes();
+        Self(Held::new(env, "model", Arc::new(model), bytes))
+    }
+}
 
 /// Recommendations for a number of histories, one after the other.
 #[napi(object, object_from_js = false)]
@@ -34,27 +47,27 @@ pub struct NativeLists {
 #[napi]
 impl NativeModel {
     /// Name of the model.
-    #[napi(getter)]
-    pub fn kind(&self) -> &'static str {
-        self.0.model().kind().name()
+    #[napi(getter, catch_unwind)]
+    pub fn kind(&self) -> Result<&'static str> {
+        Ok(self.0.get()?.model().kind().name())
     }
 
     /// All options with their values, as JSON.
     #[napi(catch_unwind)]
     pub fn options(&self) -> Result<String> {
-        Ok(self.0.model().options().to_string())
+        Ok(self.0.get()?.model().options().to_string())
     }
 
     /// What was kept with the model, as JSON.
     #[napi(catch_unwind)]
     pub fn info(&self) -> Result<String> {
-        Ok(self.0.info().to_string())
+        Ok(self.0.get()?.info().to_string())
     }
 
     /// The ids of the items, in order of their indices.
     #[napi(catch_unwind)]
     pub fn item_ids(&self) -> Result<Vec<&str>> {
-        Ok(self.0.items().iter().collect())
+        Ok(self.0.get()?.items().iter().collect())
     }
 
     /// Recommends for one history. `options`: JSON.
@@ -65,8 +78,9 @@ impl NativeModel {
         options: String,
         filter: Option<&NativeFilter>,
     ) -> Result<NativeLists> {
-        let options = recommend_options(&options)?;
-        now(|| lists(&self.0, &[history], &options, filter.map(|filter| &*filter.0))).map(NativeLists::from)
+        let (model, options) = (self.0.get()?, recommend_options(&options)?);
+        let filter = filter.map(|filter| &*filter.0);
+        now(|| lists(model, &[history], &options, filter, &Cancel::default())).map(NativeLists::from)
     }
 
     /// Recommends for many histories. `options`: JSON.
@@ -78,24 +92,54 @@ impl NativeModel {
         options: String,
         filter: Option<&NativeFilter>,
         threads: Option<f64>,
+        run: &NativeRun,
     ) -> Result<Promise<'env>> {
-        let (model, options) = (Arc::clone(&self.0), recommend_options(&options)?);
+        let (model, options, cancel) = (Arc::clone(self.0.get()?), recommend_options(&options)?, run.flag());
         let filter = filter.map(|filter| Arc::clone(&filter.0));
-        promise(env, threads, move || lists(&model, &histories, &options, filter.as_deref()), NativeLists::from)
+        let work = move || lists(&model, &histories, &options, filter.as_deref(), &cancel);
+        promise(env, threads, work, NativeLists::from)
     }
 
-    /// Writes the model file, whole or not at all.
+    /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-    pub fn save<'env>(&self, env: &'env Env, path: String) -> Result<Promise<'env>> {
-        let model = Arc::clone(&self.0);
-        promise(env, Some(1.0), move || model.save(path).into_node(), |()| ())
+    pub fn save<'env>(&self, env: &'env Env, path: String, info: Option<String>) -> Result<Promise<'env>> {
+        let model = Arc::clone(self.0.get()?);
+        let info = info.map(|info| json("info", &info)).transpose()?;
+        promise(
+            env,
+            Some(1.0),
+            move || model.save_with_info(path, info.as_ref().unwrap_or(model.info())).into_node(),
+            |()| (),
+        )
+    }
+
+    /// A smaller model. `options`: JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
+    pub fn compact<'env>(&self, env: &'env Env, options: String, threads: Option<f64>) -> Result<Promise<'env>> {
+        let model = Arc::clone(self.0.get()?);
+        let options = CompactOptions::from_json(&json("options", &options)?).into_node()?;
+        promise_in(env, threads, move || model.compact(&options).into_node(), NativeModel::new)
+    }
+
+    /// Lets the model go, once the calls that use it have ended.
+    #[napi(catch_unwind)]
+    pub fn dispose(&mut self) -> Result<()> {
+        self.0.dispose();
+        Ok(())
     }
 }
 
-/// Reads a model file.
+/// Reads a model file. `options`: JSON.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
-pub fn load(env: &Env, path: String) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), move || Recommender::load(path).into_node(), |model| NativeModel(Arc::new(model)))
+pub fn load(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
+    let options = LoadOptions::from_json(&json("options", &options)?).into_node()?;
+    promise_in(env, Some(1.0), move || Recommender::load_with(path, &options).into_node(), NativeModel::new)
+}
+
+/// What a model file holds, as JSON: see `Inspection` in `ts/inspect.ts`.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
+    promise(env, Some(1.0), move || recvae_core::inspect(path).into_node(), |found| found.to_json().to_string())
 }
 
 struct Lists {
@@ -112,13 +156,10 @@ fn lists(
     histories: &[Vec<String>],
     options: &RecommendOptions,
     filter: Option<&Filter>,
+    cancel: &Cancel,
 ) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
-    let lists = match filter {
-        Some(filter) => model.recommend_within(&histories, options, filter),
-        None => model.recommend(&histories, options),
-    };
-    let lists = lists.into_node()?;
+    let lists = best(model, &histories, options, filter, cancel)?;
     Ok(Lists { lists, unknown: histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect() })
 }
 
@@ -185,15 +226,37 @@ pub struct NativeFit {
     pub epochs: Vec<NativeProgress>,
 }
 
-/// Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON.
-#[napi(catch_unwind)]
-pub fn check_fit(kind: String, options: String, threads: Option<f64>) -> Result<()> {
-    let kind: ModelKind = kind.parse().into_node()?;
-    kind.complete_options(&json("options", &options)?).into_node()?;
-    check_threads(threads)
+/// Where training is kept.
+#[napi(object, object_to_js = false)]
+pub struct NativeCheckpoint {
+    /// The file.
+    pub path: String,
+    /// JSON with the other options.
+    pub options: String,
 }
 
-/// Trains a model. `on_progress` must not throw, and does not keep the process alive.
+impl NativeCheckpoint {
+    fn read(self) -> Result<Checkpoint<'static>> {
+        let options = CheckpointOptions::from_json(&json("checkpoint", &self.options)?).into_node()?;
+        Ok(Checkpoint { path: self.path.into(), options, ids: None })
+    }
+}
+
+/// Fails as [`fit`] would for such options, threads or checkpoint, before there are data. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn check_fit(
+    kind: String,
+    options: String,
+    threads: Option<f64>,
+    checkpoint: Option<NativeCheckpoint>,
+) -> Result<()> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    kind.complete_options(&json("options", &options)?).into_node()?;
+    check_threads(threads)?;
+    checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())
+}
+
+/// Trains a model.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeFit>")]
 #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models.ts
 pub fn fit<'env>(
@@ -204,27 +267,31 @@ pub fn fit<'env>(
     validation: Option<&NativeHeldOut>,
     info: String,
     threads: Option<f64>,
-    on_progress: Option<Function<'_, NativeProgress, ()>>,
+    run: &NativeRun,
+    checkpoint: Option<NativeCheckpoint>,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     let info = json("info", &info)?;
-    let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
-    let report = reporter(on_progress)?;
-    promise(
+    let checkpoint = checkpoint.map(NativeCheckpoint::read).transpose()?;
+    let train = train.0.get()?.clone();
+    let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
+    let (report, cancel) = (run.reporter(), run.flag());
+    promise_in(
         env,
         threads,
         move || {
-            let report = |progress: &Progress| report(progress.into());
+            let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
-            let run = FitRun { on_progress: &report, ..FitRun::default() };
+            let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
+            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))
         },
-        |(model, epochs)| NativeFit {
-            model: NativeModel(Arc::new(model)),
+        |env, (model, epochs)| NativeFit {
+            model: NativeModel::new(env, model),
             epochs: epochs.iter().map(NativeProgress::from).collect(),
         },
     )

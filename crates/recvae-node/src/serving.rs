@@ -6,11 +6,13 @@ use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
-    ExplainOptions, Explanation, Filter, History, ListColumns, Options, Recommender, Scored, SimilarOptions, offsets,
+    Cancel, ExplainOptions, Explanation, Filter, History, ListColumns, Options, RecommendOptions, Recommender, Scored,
+    SimilarOptions, offsets,
 };
 
 use crate::error::{IntoNode, Result, json};
 use crate::model::{NativeModel, recommend_options};
+use crate::run::NativeRun;
 use crate::work::{Promise, now, promise};
 
 /// Which items of one model may be recommended. It does not keep the model alive.
@@ -20,7 +22,7 @@ pub struct NativeFilter(pub(crate) Arc<Filter>);
 #[napi]
 impl NativeFilter {
     /// How many items pass.
-    #[napi(getter)]
+    #[napi(getter, catch_unwind)]
     pub fn size(&self) -> u32 {
         self.0.len() as u32
     }
@@ -96,12 +98,14 @@ impl NativeModel {
         deny: Vec<String>,
         within: Option<&NativeFilter>,
     ) -> Result<NativeFilter> {
-        let filter = self.0.filter(allow.as_deref(), &deny, within.map(|filter| &*filter.0)).into_node()?;
+        let within = within.map(|filter| &*filter.0);
+        let filter = self.0.get()?.filter(allow.as_deref(), &deny, within).into_node()?;
         Ok(NativeFilter(Arc::new(filter)))
     }
 
     /// Recommends for many histories, given as ids or as columns. `options`: JSON.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeListColumns>")]
+    #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/serving.ts
     pub fn recommend_columns<'env>(
         &self,
         env: &'env Env,
@@ -110,8 +114,9 @@ impl NativeModel {
         options: String,
         filter: Option<&NativeFilter>,
         threads: Option<f64>,
+        run: &NativeRun,
     ) -> Result<Promise<'env>> {
-        let (model, options) = (Arc::clone(&self.0), recommend_options(&options)?);
+        let (model, options, cancel) = (Arc::clone(self.0.get()?), recommend_options(&options)?, run.flag());
         let filter = filter.map(|filter| Arc::clone(&filter.0));
         // Copied: JavaScript could change them meanwhile.
         let columns = columns.map(|columns| (columns.items.to_vec(), columns.offsets.to_vec()));
@@ -120,11 +125,8 @@ impl NativeModel {
                 Some((items, offsets)) => model.histories_of(items, offsets).into_node()?,
                 None => histories(&model, &ids),
             };
-            let lists = match &filter {
-                Some(filter) => model.recommend_within(&histories, &options, filter),
-                None => model.recommend(&histories, &options),
-            };
-            let lists = ListColumns::new(&lists.into_node()?).into_node()?;
+            let lists = best(&model, &histories, &options, filter.as_deref(), &cancel)?;
+            let lists = ListColumns::new(&lists).into_node()?;
             let unknown: Vec<usize> = histories.iter().flat_map(|history| &history.unknown).copied().collect();
             let ends = offsets(histories.iter().map(|history| history.unknown.len())).into_node()?;
             Ok((lists, unknown, ends))
@@ -142,7 +144,8 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn similar_items(&self, item: String, options: String, filter: Option<&NativeFilter>) -> Result<NativeScored> {
         let options = SimilarOptions::from_json(&json("options", &options)?).into_node()?;
-        let found = now(|| self.0.similar_items(&item, &options, filter.map(|filter| &*filter.0)).into_node())?;
+        let (model, filter) = (self.0.get()?, filter.map(|filter| &*filter.0));
+        let found = now(|| model.similar_items(&item, &options, filter).into_node())?;
         Ok(scored(&found, &[]))
     }
 
@@ -155,12 +158,13 @@ impl NativeModel {
         users: Vec<Vec<String>>,
         options: String,
         threads: Option<f64>,
+        run: &NativeRun,
     ) -> Result<Promise<'env>> {
-        let model = Arc::clone(&self.0);
+        let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
         let options = SimilarOptions::from_json(&json("options", &options)?).into_node()?;
         let work = move || {
             let (history, users) = (model.history(&history), histories(&model, &users));
-            let found = model.similar_users(&history, &users, &options).into_node()?;
+            let found = model.similar_users_until(&history, &users, &options, &cancel).into_node()?;
             Ok((found, history))
         };
         promise(env, threads, work, |(found, history)| scored(&found, &history.unknown))
@@ -168,9 +172,16 @@ impl NativeModel {
 
     /// The latent vectors of histories, one after the other.
     #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
-    pub fn embed<'env>(&self, env: &'env Env, ids: Vec<Vec<String>>, threads: Option<f64>) -> Result<Promise<'env>> {
-        let model = Arc::clone(&self.0);
-        promise(env, threads, move || model.embed(&histories(&model, &ids)).into_node(), Float32Array::from)
+    pub fn embed<'env>(
+        &self,
+        env: &'env Env,
+        ids: Vec<Vec<String>>,
+        threads: Option<f64>,
+        run: &NativeRun,
+    ) -> Result<Promise<'env>> {
+        let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
+        let work = move || model.embed_until(&histories(&model, &ids), &cancel).into_node();
+        promise(env, threads, work, Float32Array::from)
     }
 
     /// Explains the score of an item. `options`: JSON.
@@ -182,12 +193,13 @@ impl NativeModel {
         item: String,
         options: String,
         threads: Option<f64>,
+        run: &NativeRun,
     ) -> Result<Promise<'env>> {
-        let model = Arc::clone(&self.0);
+        let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
         let options = ExplainOptions::from_json(&json("options", &options)?).into_node()?;
         let work = move || {
             let history = model.history(&history);
-            let explanation = model.explain(&history, &item, &options).into_node()?;
+            let explanation = model.explain_until(&history, &item, &options, &cancel).into_node()?;
             Ok((explanation, history.unknown))
         };
         promise(env, threads, work, |(Explanation { score, reasons, .. }, unknown)| NativeExplanation {
@@ -197,6 +209,21 @@ impl NativeModel {
             unknown: positions(&unknown),
         })
     }
+}
+
+/// The best items for each history, of those that pass the filter if there is one.
+pub(crate) fn best(
+    model: &Recommender,
+    histories: &[History],
+    options: &RecommendOptions,
+    filter: Option<&Filter>,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<Scored>>> {
+    let lists = match filter {
+        Some(filter) => model.recommend_within_until(histories, options, filter, cancel),
+        None => model.recommend_until(histories, options, cancel),
+    };
+    lists.into_node()
 }
 
 fn histories(model: &Recommender, ids: &[Vec<String>]) -> Vec<History> {

@@ -9,6 +9,9 @@
 
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
+use crate::cancel::Cancel;
+use crate::checkpoint::Keeper;
+use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::memory::check_memory;
@@ -18,7 +21,7 @@ use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::options::{Options, options};
 use crate::split::HeldOut;
-use crate::train::{FitRun, KlWeight, Pass, Schedule, Training};
+use crate::train::{FitRun, KlWeight, Pass, Place, Training};
 
 options! {
     /// Options of Mult-VAE.
@@ -69,16 +72,25 @@ pub(super) fn fit(
     validation: Option<&HeldOut>,
     run: &FitRun<'_>,
 ) -> Result<Fit> {
+    // Beta grows over a share of all epochs, so that another number of them is another training from the first step on.
+    let free: &[&str] = if options.annealing == 0.0 { &["epochs"] } else { &[] };
+    let keeper = Keeper::open(run, ModelKind::MultVae, &options.to_json(), free, train, validation)?;
     let noise = Seeded(options.seed);
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run)?;
+    let training = start(options, train, &noise, &run.cancel)?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
 
 /// A fresh network, ready to be trained.
-pub(crate) fn start<'a>(options: &MultVaeOptions, train: &'a Csr, noise: &'a Seeded) -> Result<Training<'a, f32>> {
+pub(crate) fn start<'a>(
+    options: &MultVaeOptions,
+    train: &'a Csr,
+    noise: &'a Seeded,
+    cancel: &Cancel,
+) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
     // Parameters and two moments each, and the best parameters so far.
     check_memory("Mult-VAE", 4 * 4 * architecture.n_parameters())?;
@@ -94,7 +106,9 @@ pub(crate) fn start<'a>(options: &MultVaeOptions, train: &'a Csr, noise: &'a See
         batch_size: options.batch_size,
         passes: 0,
         steps: 0,
+        place: Place::default(),
         memory: Memory::default(),
+        cancel: cancel.clone(),
     })
 }
 

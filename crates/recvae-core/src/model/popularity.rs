@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::options::{Options, options};
@@ -72,7 +73,7 @@ impl Model for Popularity {
         }])
     }
 
-    fn contributions(&self, _history: &[u32], _item: u32) -> Result<Vec<f64>> {
+    fn contributions(&self, _history: &[u32], _item: u32, _: &Cancel) -> Result<Vec<f64>> {
         Ok(vec![])
     }
 }

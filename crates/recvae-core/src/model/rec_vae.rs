@@ -19,6 +19,9 @@
 
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
+use crate::cancel::Cancel;
+use crate::checkpoint::Keeper;
+use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::memory::check_memory;
@@ -30,7 +33,7 @@ use crate::nn::sample::CompositePrior;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
-use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Schedule, Training};
+use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Place, Training};
 
 choice! {
     /// What the posterior is pulled to.
@@ -152,11 +155,16 @@ impl RecVaeOptions {
         old_encoder: impl FnOnce() -> Encoder<T>,
         train: &Csr,
         memory: &mut Memory<T>,
-    ) -> Option<Composite<T>> {
-        (self.prior == PriorKind::Composite).then(|| Composite {
-            old: OldPosterior::of(&old_encoder(), train, self.latent_dim, self.batch_size, &mut memory.encoder),
+        cancel: &Cancel,
+    ) -> Result<Option<Composite<T>>> {
+        if self.prior != PriorKind::Composite {
+            return Ok(None);
+        }
+        let (latent_dim, batch_size) = (self.latent_dim, self.batch_size);
+        Ok(Some(Composite {
+            old: OldPosterior::of(&old_encoder(), train, latent_dim, batch_size, &mut memory.encoder, cancel)?,
             prior: CompositePrior { mixture_weights: self.mixture_weights, wide_log_variance: self.wide_log_variance },
-        })
+        }))
     }
 
     /// Everything that training starts from.
@@ -181,20 +189,30 @@ impl RecVaeOptions {
             batch_size: self.batch_size,
             passes: 0,
             steps: 0,
+            place: Place::default(),
             memory,
+            cancel: Cancel::default(),
         }
     }
 }
 
 pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
+    // An epoch does not depend on how many there will be.
+    let keeper = Keeper::open(run, ModelKind::RecVae, &options.to_json(), &["epochs"], train, validation)?;
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run)?;
+    let training = start(options, train, &noise, &run.cancel)?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
 }
 
 /// A fresh network, ready to be trained.
-pub(crate) fn start<'a>(options: &RecVaeOptions, train: &'a Csr, noise: &'a Seeded) -> Result<Training<'a, f32>> {
+pub(crate) fn start<'a>(
+    options: &RecVaeOptions,
+    train: &'a Csr,
+    noise: &'a Seeded,
+    cancel: &Cancel,
+) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
     // Parameters and two moments each, and the best parameters so far; the old posteriors; the logits of a batch.
     let posteriors = train.n_rows() as u64 * 2 * options.latent_dim as u64;
@@ -203,9 +221,10 @@ pub(crate) fn start<'a>(options: &RecVaeOptions, train: &'a Csr, noise: &'a Seed
     // Before the network, so that what the old encoder took is there again for it.
     let old_weights = || Init::new(options.seed, Purpose::OldWeights, Scheme::Torch);
     let mut memory = Memory::default();
-    let composite = options.composite(|| Encoder::new(architecture, &mut old_weights()), train, &mut memory);
+    let old_encoder = || Encoder::new(architecture, &mut old_weights());
+    let composite = options.composite(old_encoder, train, &mut memory, cancel)?;
     let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch));
-    Ok(options.training(network, composite, memory, train, noise))
+    Ok(Training { cancel: cancel.clone(), ..options.training(network, composite, memory, train, noise) })
 }
 
 pub(super) fn load(options: &RecVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

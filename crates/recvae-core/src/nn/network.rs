@@ -19,7 +19,9 @@ use super::input_layer::InputMoments;
 use super::output_layer::{LogLikelihood, OutputMoments, Want};
 use super::parameters::Places;
 use super::scratch::Scratch;
+use super::state::State;
 use crate::error::Result;
+use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores, check_some};
 
@@ -207,14 +209,18 @@ impl<T: Real> Network<T> {
         all
     }
 
-    /// Overwrites every parameter by what `read` has under its name and shape.
-    pub(crate) fn import(&mut self, mut read: impl FnMut(&str, &[usize]) -> Result<Vec<T>>) -> Result<()> {
+    /// Overwrites every parameter by what `read` has under its name and shape. The two large ones are taken as they are.
+    pub(crate) fn import<N: Into<Numbers<T>>>(
+        &mut self,
+        mut read: impl FnMut(&str, &[usize]) -> Result<N>,
+    ) -> Result<()> {
         let Architecture { n_items, hidden_dim, .. } = self.architecture;
         let width = self.decoder.output.width;
-        self.encoder.input.weight = read("encoder.input.weight", &[n_items, hidden_dim])?.into();
-        self.encoder.input.bias = read("encoder.input.bias", &[hidden_dim])?;
-        self.decoder.output.weight = read("decoder.output.weight", &[n_items, width])?.into();
-        self.decoder.output.bias = read("decoder.output.bias", &[n_items])?;
+        let mut read = |name: &str, shape: &[usize]| read(name, shape).map(Into::into);
+        self.encoder.input.weight = read("encoder.input.weight", &[n_items, hidden_dim])?;
+        self.encoder.input.bias = read("encoder.input.bias", &[hidden_dim])?.to_vec();
+        self.decoder.output.weight = read("decoder.output.weight", &[n_items, width])?;
+        self.decoder.output.bias = read("decoder.output.bias", &[n_items])?.to_vec();
         let mut fill = |part: &str, places: &Places, values: &mut [T]| {
             for (name, shape, place) in places.iter() {
                 values[place].copy_from_slice(&read(&format!("{part}.{name}"), shape)?);
@@ -247,6 +253,21 @@ impl Scorer for Network<f32> {
     }
 }
 
+impl Network<f32> {
+    /// Every parameter; the dense ones are one array.
+    pub(crate) fn state<'a>(&'a mut self, state: &mut State<'a>) {
+        let (input, output) = (&mut self.encoder.input, &mut self.decoder.output);
+        state.add("encoder.input.weight", &mut input.weight[..]);
+        state.add("encoder.input.bias", &mut input.bias[..]);
+        state.add("encoder.dense", &mut self.encoder.dense[..]);
+        if let Some(hidden) = &mut self.decoder.hidden {
+            state.add("decoder.dense", &mut hidden.dense[..]);
+        }
+        state.add("decoder.output.weight", &mut output.weight[..]);
+        state.add("decoder.output.bias", &mut output.bias[..]);
+    }
+}
+
 /// Adam's state for all parameters of a network.
 pub(crate) struct Optimiser<T> {
     learning_rate: f64,
@@ -269,6 +290,18 @@ impl<T: Real> Optimiser<T> {
             decoder: Moments::zeros(network.decoder.hidden.as_ref().map_or(0, |hidden| hidden.dense.len())),
             output: OutputMoments::zeros(&network.decoder.output),
         }
+    }
+}
+
+impl Optimiser<f32> {
+    /// Moments and counts of steps.
+    pub(crate) fn state<'a>(&'a mut self, state: &mut State<'a>) {
+        state.add("adam.encoder.steps", &mut self.encoder_steps);
+        state.add("adam.decoder.steps", &mut self.decoder_steps);
+        self.input.state("adam.encoder.input", state);
+        self.encoder.state("adam.encoder.dense", state);
+        self.decoder.state("adam.decoder.dense", state);
+        self.output.state("adam.decoder.output", state);
     }
 }
 

@@ -22,6 +22,7 @@ use super::init::Init;
 use super::input_layer::sum_of_rows;
 use super::matmul::{matmul, matmul_add, par_matmul, rows, rows_mut};
 use super::scratch::Scratch;
+use super::state::State;
 use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::vectorised::{add, add_scaled, scale, sum_of, vectorised};
@@ -394,5 +395,12 @@ pub(crate) struct OutputMoments<T> {
 impl<T: Real> OutputMoments<T> {
     pub(crate) fn zeros(layer: &OutputLayer<T>) -> Self {
         Self { weight: Moments::zeros(layer.weight.len()), bias: Moments::zeros(layer.bias.len()) }
+    }
+}
+
+impl OutputMoments<f32> {
+    pub(super) fn state<'a>(&'a mut self, name: &str, state: &mut State<'a>) {
+        self.weight.state(&format!("{name}.weight"), state);
+        self.bias.state(&format!("{name}.bias"), state);
     }
 }
