@@ -62,6 +62,14 @@ test('lists are those of a filter, results keep their shapes', () => {
   expectTypeOf(model.explain(['a'], 'b', { k: 3 })).resolves.toEqualTypeOf<Explanation>();
 });
 
+test('a checkpoint has a path', () => {
+  fit('recvae', data, {}, { checkpoint: { path: 'training.checkpoint', everyEpochs: 5, resume: true } });
+  // @ts-expect-error -- no path
+  fit('recvae', data, {}, { checkpoint: { everyEpochs: 5 } });
+  // @ts-expect-error -- everyEpochs
+  fit('recvae', data, {}, { checkpoint: { path: 'training.checkpoint', every: 5 } });
+});
+
 test('names are literal types', () => {
   expectTypeOf<ModelName>().toEqualTypeOf<'popularity' | 'ease' | 'mult-vae' | 'recvae'>();
 });

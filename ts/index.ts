@@ -27,6 +27,7 @@ export type {
 export { compare } from './compare.js';
 export type { DuckDBOptions } from './duckdb.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
+export { estimateMemory, type FitShape, type MemoryEstimate } from './estimate.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';

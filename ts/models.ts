@@ -63,7 +63,8 @@ export interface FitRun extends RunOptions {
   /**
    * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
    * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
-   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end.
+   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end. By default nobody
+   * is told. Closed forms have no epochs.
    */
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
@@ -79,6 +80,11 @@ export interface FitRun extends RunOptions {
    * remove it then.
    */
   checkpoint?: Checkpoint;
+  /**
+   * Bytes that the fit may take beyond the data, 0 or more; a fit that would take more is refused at once. By default what is
+   * free: on Linux what can be had without swapping, less where a control group has less left.
+   */
+  memoryLimit?: number;
 }
 
 /** What {@link Model.save} puts into the file. */
@@ -310,9 +316,9 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   }
 
   /**
-   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the format
-   * is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that is
-   * replaced goes on as before.
+   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the
+   * format is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that
+   * is replaced goes on as before.
    *
    * With `topPerItem` or `precision` the smaller model goes into the file, see {@link Model.compact}.
    *
@@ -329,9 +335,9 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   }
 
   /**
-   * A smaller model that recommends nearly the same, off the event loop: EASE^R with the largest `topPerItem` weights of each
-   * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and can be evaluated and saved as any
-   * other. How much accuracy that costs depends on the data: `recvae compact` measures it.
+   * A smaller model that recommends nearly the same, off the event loop: EASE^R with the `topPerItem` largest weights of each
+   * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and
+   * can be evaluated and saved as any other. How much accuracy that costs depends on the data: `recvae compact` measures it.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another model than `ease`, or if `f16` does not hold its weights.
    */
@@ -373,11 +379,13 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
  * Trains a model, off the event loop. On a {@link Split}, its training users are learnt from and its validation users choose
  * the best epoch; on {@link Interactions}, all users are learnt from and nothing is chosen.
  *
- * The same data, options (with their seed) and machine give the same model for any number of threads.
+ * The same data, options (with their seed) and machine give the same model for any number of threads. Until the promise is
+ * settled it keeps the process alive.
  *
  * @param model - Name of the model; it determines the options.
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, `INVALID_DATA` if
- * there is nothing to learn from, `NUMERICAL` if the arithmetic fails. For a checkpoint: `INVALID_ARGUMENT` if it is of
+ * there is nothing to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory
+ * than `run.memoryLimit`, see {@link estimateMemory}. For a checkpoint: `INVALID_ARGUMENT` if it is of
  * another training, or there and not to be gone on from, `INVALID_MODEL_FILE` if it is truncated, altered or of another
  * program, `IO` if it cannot be written, also where the fit was aborted.
  */
@@ -389,16 +397,26 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'signal', 'onProgress', 'info', 'checkpoint']);
+  checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint']);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const { threads, signal, onProgress } = run;
+  const { threads, memoryLimit, signal, onProgress } = run;
   const checkpoint = toNative(run.checkpoint);
   let unwritten: unknown;
   const work = async (run: native.NativeRun) => {
     try {
-      return await native.fit(model, toJson(options), train.native, validation?.native, info, threads, run, checkpoint);
+      return await native.fit(
+        model,
+        toJson(options),
+        train.native,
+        validation?.native,
+        info,
+        threads,
+        memoryLimit,
+        run,
+        checkpoint,
+      );
     } catch (thrown) {
       if ((thrown as { code?: unknown }).code === 'IO') unwritten = thrown;
       throw thrown;
@@ -414,12 +432,12 @@ export async function fit<K extends ModelName>(
 }
 
 /**
- * Reads a model that {@link Model.save} wrote. By default its file is mapped into memory: it opens in milliseconds whatever its size,
- * parameters come in when they are needed, and processes that load it share them.
+ * Reads a model that {@link Model.save} wrote. By default its file is mapped: a large one opens in milliseconds, parameters
+ * come in when they are needed, and processes that load it share them.
  *
- * Header, ids, options and shapes are always verified, and by default every byte of files up to 256 MiB; `verify: true` has
- * every byte of any file verified. Whoever writes into a mapped file instead of replacing it, as {@link Model.save} and `mv` do, changes the model or
- * ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
+ * Header, ids, options and shapes are always verified, and by default every byte of all but mapped files above 256 MiB;
+ * `verify: true` has every byte of those verified too. Whoever writes into a mapped file, instead of replacing it as {@link Model.save} and `mv`
+ * do, changes the model or ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
  *
  * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that
  * this one does not know; `INVALID_DATA` if there is no memory to read it into.

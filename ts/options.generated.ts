@@ -184,7 +184,7 @@ export interface LoadOptions {
    */
   mmap?: boolean;
   /**
-   * Whether the checksum of all bytes is compared, which reads the whole file. By default of files up to 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
+   * Whether the checksum of all bytes is compared, which reads the whole file. By default not of mapped files above 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
    *
    * Allowed: true or false.
    */
@@ -196,7 +196,7 @@ export interface LoadOptions {
  */
 export interface CompactOptions {
   /**
-   * Keep this many weights per item, the largest in magnitude among those by which other items speak for it. By default all. The fewer, the smaller and faster the model and the more accuracy is lost.
+   * Keep this many weights per item, the largest in magnitude of those by which it speaks for or against others. By default all. The fewer, the smaller and faster the model and the more accuracy is lost.
    *
    * Allowed: a whole number, 1 or more.
    */

@@ -151,6 +151,9 @@ export declare function arrowPart(interactions: NativeInteractions, part: number
 /** Fails as [`fit`] would for such options, threads or checkpoint, before there are data. `options`: JSON. */
 export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null): void
 
+/** Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON. */
+export declare function checkMemory(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number): NativeMemory
+
 /** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
 export declare function completeReadOptions(options: string): string
 
@@ -160,11 +163,14 @@ export declare function dataset(name: string): Promise<NativeInteractions>
 /** Everything that the core says about itself, as JSON: see `Description` in `ts/native.ts`. */
 export declare function describe(): string
 
+/** What a fit on data of that shape would take. `options`: JSON. */
+export declare function estimateMemory(kind: string, options: string, users: number, items: number, interactions: number, validation: boolean, threads?: number | undefined | null): NativeMemory
+
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
 /** Trains a model. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null): Promise<NativeFit>
+export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
@@ -264,6 +270,14 @@ export interface NativeLists {
   unknown: Uint32Array
   /** Where each history's part of `unknown` ends. */
   unknownEnds: Uint32Array
+}
+
+/** Bytes. */
+export interface NativeMemory {
+  /** At the peak of the fit, beyond the data. */
+  fit: number
+  /** Of the finished model. */
+  model: number
 }
 
 /** One metric over all evaluated users. */

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, inspect, knownMemory, load, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeReadOptions, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -785,9 +785,11 @@ export { NativeRun }
 export { NativeSplit }
 export { arrowPart }
 export { checkFit }
+export { checkMemory }
 export { completeReadOptions }
 export { dataset }
 export { describe }
+export { estimateMemory }
 export { evaluate }
 export { fit }
 export { holm }

@@ -9,24 +9,25 @@ import { join } from 'node:path';
 import { writeSynth } from '../../dist/index.js';
 import { killAndResume } from './killing.mjs';
 
-/** Kills of each model; most kills are survived by an epoch or two. */
+/** Kills of each model. */
 const KILLS = Number(process.argv[2] ?? 12);
 const SEED = Number(process.argv[3] ?? 1);
-const EPOCHS = 4 * KILLS + 20;
+/** Writings of the checkpoint that there must be epochs for: between two kills are at most three, and Ctrl-C takes its turn. */
+const WRITINGS = 3 * KILLS + 6;
 
 const folder = mkdtempSync(join(tmpdir(), 'recvae-kill-'));
 const started = performance.now();
 try {
-  await writeSynth(join(folder, 'likes.csv'), { like: 'ml-20m', scale: 0.02, seed: SEED });
-  const small = ['hiddenDim=64', 'latentDim=16', 'batchSize=100', `epochs=${EPOCHS}`, `patience=${EPOCHS}`];
-  const args = ['likes.csv', '--seed', '3', ...small.flatMap((setting) => ['--set', setting])];
+  await writeSynth(join(folder, 'likes.csv'), { like: 'ml-20m', scale: 0.01, seed: SEED });
   const models = {};
   for (const [model, every] of [
     ['recvae', 1],
     ['mult-vae', 2],
   ]) {
+    const settings = ['hiddenDim=64', 'latentDim=16', 'batchSize=50', `epochs=${every * WRITINGS}`, 'patience=1000'];
+    const args = [model, 'likes.csv', '--seed', '3', ...settings.flatMap((setting) => ['--set', setting])];
     const log = (text) => console.error(`${model} ${text}`);
-    models[model] = await killAndResume({ folder, args: [model, ...args], kills: KILLS, seed: SEED, every, log });
+    models[model] = await killAndResume({ folder, args, kills: KILLS, seed: SEED, every, log });
   }
   const all = Object.values(models);
   const sum = (name) => all.reduce((total, counts) => total + counts[name], 0);

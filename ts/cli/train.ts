@@ -9,6 +9,7 @@ import { Split, split } from '../split.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
+import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message } from './output.js';
 import { addSetting } from './settings.js';
 
@@ -16,6 +17,7 @@ interface Flags extends InputFlags, CheckpointFlags {
   out: string;
   set?: Record<string, unknown>;
   threads?: number;
+  memoryLimit?: number;
 }
 
 /** `recvae train`: a model from the training users, with early stopping on the validation users. */
@@ -30,7 +32,7 @@ export function addTrain(program: Command): void {
     .option('--seed <number>', 'seed of the split and of the model', parseNumber)
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber);
   addCheckpointFlags(command);
-  addInputFlags(command).action(async (model: string, input: string, flags: Flags) => {
+  addInputFlags(addMemoryFlag(command)).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
     const known = description.models.find(({ name }) => name === model)?.options ?? [];
     if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
@@ -48,6 +50,7 @@ export function addTrain(program: Command): void {
       return fit(model as ModelName, data, options as never, {
         signal,
         ...(threads === undefined ? {} : { threads }),
+        ...(flags.memoryLimit === undefined ? {} : { memoryLimit: flags.memoryLimit }),
         ...(checkpoint && { checkpoint }),
         info: infoOf(read, recipe, data),
         onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),

@@ -3,6 +3,7 @@
 //! User u has the entries from `offsets[u]` to below `offsets[u + 1]`, so there is one offset more than there are users and
 //! the first one is 0, as in Arrow lists and CSR matrices.
 
+use crate::ends::ends;
 use crate::error::{Error, Result};
 use crate::recommend::Scored;
 use crate::recommender::{History, Recommender};
@@ -22,7 +23,7 @@ impl ListColumns {
     /// The lists one after the other.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for 2^32 entries and more.
+    /// As [`ends`].
     pub fn new(lists: &[Vec<Scored>]) -> Result<Self> {
         let offsets = offsets(lists.iter().map(Vec::len))?;
         let entries = || lists.iter().flatten();
@@ -37,16 +38,10 @@ impl ListColumns {
 /// Where the parts of these lengths begin, and where the last one ends.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` if they have 2^32 entries and more.
-pub fn offsets(lengths: impl ExactSizeIterator<Item = usize>) -> Result<Vec<u32>> {
-    let mut offsets = Vec::with_capacity(lengths.len() + 1);
-    let mut end = 0u64;
-    offsets.push(0);
-    for length in lengths {
-        end += length as u64;
-        let too_many = |_| Error::invalid_argument("the number of entries", end, "fewer than 2^32: fewer users a call");
-        offsets.push(u32::try_from(end).map_err(too_many)?);
-    }
+/// As [`ends`].
+pub fn offsets(lengths: impl IntoIterator<Item = usize>) -> Result<Vec<u32>> {
+    let mut offsets = vec![0];
+    offsets.extend(ends(lengths)?);
     Ok(offsets)
 }
 

@@ -56,6 +56,7 @@ impl Course {
             _ => true,
         };
         if let (Some(metric), true) = (metric, is_best) {
+            drop(self.best.take()); // not two of them at once
             self.best = Some(Best { metric, epoch: epoch as u64, parameters: network.export() });
         }
         let seconds = self.ongoing.seconds;

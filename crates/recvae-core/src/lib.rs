@@ -17,7 +17,9 @@
 // foundations
 mod cancel;
 mod csr;
+mod ends;
 mod error;
+mod free_memory;
 mod ids;
 mod numbers;
 mod options;
@@ -75,12 +77,14 @@ pub use checkpoint::{Checkpoint, CheckpointOptions};
 pub use columns::{ListColumns, offsets};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
+pub use ends::ends;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use explain::{ExplainOptions, Explanation, Reason};
 pub use filter::Filter;
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
+pub use memory::{FitShape, MemoryEstimate};
 pub use model::{
     CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor,
     Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, StoredPrecision, StoredTensor, TensorData,

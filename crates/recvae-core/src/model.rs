@@ -11,6 +11,7 @@ use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::explain::leave_one_out;
+use crate::memory::{FitShape, MemoryEstimate, check_fit};
 use crate::options::{OptionInfo, Options};
 use crate::scorer::Scorer;
 use crate::split::HeldOut;
@@ -138,7 +139,7 @@ macro_rules! kinds {
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options, `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if the
-            /// arithmetic fails, `CANCELLED` if `run` was.
+            /// arithmetic fails, `MEMORY` if it would take more than `run` allows or is free, `CANCELLED` if `run` was.
             pub fn fit(
                 self,
                 options: &Value,
@@ -153,7 +154,39 @@ macro_rules! kinds {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;
                         check_train(train, validation)?;
+                        let shape = FitShape::of(train, validation.is_some(), rayon::current_num_threads());
+                        self.check_memory(&options.to_json(), train, &shape, run.memory_limit, 0)?;
                         $module::fit(&options, train, validation, run)
+                    })+
+                }
+            }
+
+            /// How much memory a fit of that shape takes. What allocators and threads keep for themselves comes to 15 % at
+            /// most beyond 100 MB.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn estimate_memory(self, options: &Value, shape: &FitShape) -> Result<MemoryEstimate> {
+                match self { $(Self::$variant => Ok($module::memory(&<$options>::from_json(options)?, shape)),)+ }
+            }
+
+            /// Fails as a fit on `train` would that may take `limit` bytes beyond the data, or what is free; `beside` more are
+            /// held meanwhile by something else. Gives back the estimate.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options, `MEMORY` with the figures and the way out.
+            pub fn check_memory(
+                self,
+                options: &Value,
+                train: &Csr,
+                shape: &FitShape,
+                limit: Option<u64>,
+                beside: u64,
+            ) -> Result<MemoryEstimate> {
+                match self {
+                    $(Self::$variant => {
+                        let options = <$options>::from_json(options)?;
+                        check_fit(self.name(), train, shape, limit, beside, |shape| $module::memory(&options, shape))
                     })+
                 }
             }

@@ -59,11 +59,13 @@ pub struct FitRun<'a> {
     pub cancel: Cancel,
     /// Where training is kept on its way, so that it can go on after the process has ended. Models without epochs refuse it.
     pub checkpoint: Option<Checkpoint<'a>>,
+    /// Bytes that it may take beyond the data; `None` for what is free.
+    pub memory_limit: Option<u64>,
 }
 
 impl Default for FitRun<'_> {
     fn default() -> Self {
-        Self { on_progress: &|_| {}, cancel: Cancel::default(), checkpoint: None }
+        Self { on_progress: &|_| {}, cancel: Cancel::default(), checkpoint: None, memory_limit: None }
     }
 }
 

@@ -86,7 +86,12 @@ impl Setting {
             options: CheckpointOptions { every_epochs: self.every_epochs, resume: self.resume },
             ids: Some([&users, &items]),
         };
-        let run = FitRun { on_progress: &on_progress, cancel: cancel.clone(), checkpoint: Some(checkpoint) };
+        let run = FitRun {
+            on_progress: &on_progress,
+            cancel: cancel.clone(),
+            checkpoint: Some(checkpoint),
+            ..FitRun::default()
+        };
         let held_out = self.validated.then(validation);
         let fit = || self.kind.fit(&self.options, &train, held_out.as_ref(), &run);
         Threads::new(Some(self.threads)).unwrap().install(fit)

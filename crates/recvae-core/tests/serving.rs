@@ -143,7 +143,7 @@ fn forms_of_ease() -> Vec<(String, Recommender)> {
 }
 
 fn all() -> impl Iterator<Item = (ModelKind, Recommender)> {
-    // Of three entries a column, most similarities would be zero.
+    // Of three entries a row, most similarities would be zero.
     let forms = forms_of_ease().into_iter().filter(|(form, _)| !form.ends_with(r#""topPerItem":3}"#));
     let others = ModelKind::ALL.iter().filter(|&&kind| kind != ModelKind::Ease);
     let others = others.map(|&kind| (kind, recommender(kind, &options(kind))));

@@ -11,6 +11,7 @@ pub mod describe;
 mod error;
 pub mod evaluate;
 pub mod lifetime;
+pub mod memory;
 pub mod model;
 #[cfg(feature = "panic-test")]
 pub mod panic_test;

@@ -8,12 +8,13 @@ use napi::bindgen_prelude::{Float32Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, CompactOptions, Filter, FitRun, LoadOptions, ModelKind, Options, Progress,
-    RecommendOptions, Recommender, Scored,
+    RecommendOptions, Recommender, Scored, ends,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
 use crate::lifetime::Held;
+use crate::memory::bytes;
 use crate::run::NativeRun;
 use crate::serving::{NativeFilter, best};
 use crate::work::{Promise, check_threads, now, promise, promise_in};
@@ -144,7 +145,9 @@ pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
 
 struct Lists {
     lists: Vec<Vec<Scored>>,
+    ends: Vec<u32>,
     unknown: Vec<Vec<usize>>,
+    unknown_ends: Vec<u32>,
 }
 
 pub(crate) fn recommend_options(options: &str) -> Result<RecommendOptions> {
@@ -160,26 +163,21 @@ fn lists(
 ) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
     let lists = best(model, &histories, options, filter, cancel)?;
-    Ok(Lists { lists, unknown: histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect() })
+    let unknown: Vec<_> = histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect();
+    let list_ends = ends(lists.iter().map(Vec::len)).into_node()?;
+    let unknown_ends = ends(unknown.iter().map(Vec::len)).into_node()?;
+    Ok(Lists { lists, ends: list_ends, unknown, unknown_ends })
 }
 
 impl From<Lists> for NativeLists {
-    fn from(Lists { lists, unknown }: Lists) -> Self {
-        let ends = |lengths: &mut dyn Iterator<Item = usize>| -> Uint32Array {
-            lengths
-                .scan(0u32, |end, length| {
-                    *end += length as u32;
-                    Some(*end)
-                })
-                .collect::<Vec<_>>()
-                .into()
-        };
+    fn from(Lists { lists, ends, unknown, unknown_ends }: Lists) -> Self {
         Self {
             items: lists.iter().flatten().map(|scored| scored.item).collect::<Vec<_>>().into(),
             scores: lists.iter().flatten().map(|scored| scored.score).collect::<Vec<_>>().into(),
-            ends: ends(&mut lists.iter().map(Vec::len)),
+            ends: ends.into(),
+            // A history is an array of JavaScript, which has fewer than 2^32 elements.
             unknown: unknown.iter().flatten().map(|&at| at as u32).collect::<Vec<_>>().into(),
-            unknown_ends: ends(&mut unknown.iter().map(Vec::len)),
+            unknown_ends: unknown_ends.into(),
         }
     }
 }
@@ -267,13 +265,14 @@ pub fn fit<'env>(
     validation: Option<&NativeHeldOut>,
     info: String,
     threads: Option<f64>,
+    memory_limit: Option<f64>,
     run: &NativeRun,
     checkpoint: Option<NativeCheckpoint>,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
-    let info = json("info", &info)?;
+    let (info, memory_limit) = (json("info", &info)?, bytes(memory_limit)?);
     let checkpoint = checkpoint.map(NativeCheckpoint::read).transpose()?;
     let train = train.0.get()?.clone();
     let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
@@ -285,7 +284,7 @@ pub fn fit<'env>(
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
             let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
-            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint };
+            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint, memory_limit };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))

@@ -14,8 +14,8 @@ use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::linalg::{NoInverse, gram, invert_positive_definite, mirror};
-use crate::memory::check_memory;
+use crate::linalg::{BLOCK, NoInverse, gram, invert_positive_definite, mirror};
+use crate::memory::{FitShape, MemoryEstimate};
 use crate::numbers::Numbers;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
@@ -68,6 +68,21 @@ pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldO
     Ok(Fit { model, epochs: vec![] })
 }
 
+/// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed data and
+/// for each thread a place in every history, then the panel of [`invert_positive_definite`].
+pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate {
+    let [users, items, interactions] = shape.counts();
+    let (size, ways_out) = match options.precision {
+        Precision::F32 => (4.0, ""),
+        Precision::F64 => (8.0, "precision 'f32'"),
+    };
+    let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
+    let inverting = size * items * items.min(BLOCK as f64);
+    let matrix = size * items * items;
+    let parts = [("its matrix of items x items", matrix), ("the transposed data or a panel", counting.max(inverting))];
+    MemoryEstimate::new(matrix, &parts, ways_out)
+}
+
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
     fn fit(options: &EaseOptions, train: &Csr, cancel: &Cancel) -> Result<Self> {
@@ -76,8 +91,6 @@ impl<T: Real> Ease<T> {
             let allowed = format!("a finite number above 0 that {} can hold", options.precision.word());
             return Err(Error::invalid_argument("lambda", format!("{:?}", options.lambda), allowed));
         }
-        let matrix = size_of::<T>() as u64 * (n as u64).pow(2);
-        check_memory(&format!("EASE^R on {n} items, a matrix of items x items,"), matrix)?;
         let mut weights = gram::<T>(train, cancel)?;
         for item in 0..n {
             weights[item * (n + 1)] += T::of(options.lambda);
@@ -147,7 +160,7 @@ macro_rules! model {
             fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
                 check_some(histories, items, self.n_items, scores)?;
                 scores.par_chunks_mut(items.len().max(1)).zip(histories).for_each(|(scores, history)| {
-                    score_one_at(&self.weights, self.n_items, history, items, scores);
+                    score_one_at(&self.weights, |weight| weight, self.n_items, history, items, scores);
                 });
                 Ok(())
             }
@@ -204,19 +217,27 @@ fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
     }
 }
 
-/// What [`score_one`] gives for some of the items, bit by bit: the numbers are added in the same order.
-fn score_one_at<T: Real>(weights: &[T], n_items: usize, history: &[u32], items: &[u32], scores: &mut [f32]) {
+/// What [`score_one`] gives for some of the items, bit by bit: the numbers are added in the same order. `number` turns a weight
+/// as it is stored into one to add.
+fn score_one_at<W: Copy, T: Real>(
+    weights: &[W],
+    number: impl Fn(W) -> T,
+    n_items: usize,
+    history: &[u32],
+    items: &[u32],
+    scores: &mut [f32],
+) {
     let mut sums = vec![T::ZERO; items.len()];
     let row = |item: u32| &weights[item as usize * n_items..][..n_items];
     let (fours, rest) = history.as_chunks::<4>();
     for [a, b, c, d] in fours.iter().map(|four| four.map(row)) {
         for (sum, &item) in sums.iter_mut().zip(items) {
             let item = item as usize;
-            *sum += (a[item] + b[item]) + (c[item] + d[item]);
+            *sum += (number(a[item]) + number(b[item])) + (number(c[item]) + number(d[item]));
         }
     }
     for row in rest.iter().map(|&item| row(item)) {
-        sums.iter_mut().zip(items).for_each(|(sum, &item)| *sum += row[item as usize]);
+        sums.iter_mut().zip(items).for_each(|(sum, &item)| *sum += number(row[item as usize]));
     }
     scores.iter_mut().zip(&sums).for_each(|(score, sum)| *score = sum.to_f64() as f32);
 }

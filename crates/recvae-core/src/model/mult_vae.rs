@@ -14,7 +14,7 @@ use crate::checkpoint::Keeper;
 use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::Result;
-use crate::memory::check_memory;
+use crate::memory::{FitShape, MemoryEstimate};
 use crate::nn::encoder::Architecture;
 use crate::nn::init::{Init, Scheme};
 use crate::nn::network::{Memory, Network, Optimiser, Update};
@@ -84,6 +84,11 @@ pub(super) fn fit(
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
 
+/// What [`fit`] takes.
+pub(super) fn memory(options: &MultVaeOptions, shape: &FitShape) -> MemoryEstimate {
+    vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
+}
+
 /// A fresh network, ready to be trained.
 pub(crate) fn start<'a>(
     options: &MultVaeOptions,
@@ -92,8 +97,6 @@ pub(crate) fn start<'a>(
     cancel: &Cancel,
 ) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
-    // Parameters and two moments each, and the best parameters so far.
-    check_memory("Mult-VAE", 4 * 4 * architecture.n_parameters())?;
     let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
     let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
     Ok(Training {

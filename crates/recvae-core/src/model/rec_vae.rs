@@ -24,7 +24,7 @@ use crate::checkpoint::Keeper;
 use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::memory::check_memory;
+use crate::memory::{FitShape, MemoryEstimate};
 use crate::nn::encoder::{Architecture, Encoder};
 use crate::nn::init::{Init, Scheme};
 use crate::nn::network::{Memory, Network, Optimiser, Update};
@@ -206,6 +206,12 @@ pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&Held
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
 }
 
+/// What [`fit`] takes.
+pub(super) fn memory(options: &RecVaeOptions, shape: &FitShape) -> MemoryEstimate {
+    let posteriors = options.prior == PriorKind::Composite;
+    vae::memory(&options.architecture(shape.items), options.batch_size, posteriors, shape)
+}
+
 /// A fresh network, ready to be trained.
 pub(crate) fn start<'a>(
     options: &RecVaeOptions,
@@ -214,10 +220,6 @@ pub(crate) fn start<'a>(
     cancel: &Cancel,
 ) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
-    // Parameters and two moments each, and the best parameters so far; the old posteriors; the logits of a batch.
-    let posteriors = train.n_rows() as u64 * 2 * options.latent_dim as u64;
-    let logits = options.batch_size.min(train.n_rows()) as u64 * train.n_cols() as u64;
-    check_memory("RecVAE", 4 * (4 * architecture.n_parameters() + posteriors + logits))?;
     // Before the network, so that what the old encoder took is there again for it.
     let old_weights = || Init::new(options.seed, Purpose::OldWeights, Scheme::Torch);
     let mut memory = Memory::default();

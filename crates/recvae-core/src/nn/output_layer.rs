@@ -34,6 +34,16 @@ const ITEMS: usize = 256;
 /// Groups of items, where there are enough of them: enough tasks for many threads.
 const GROUPS: usize = 8;
 
+/// Items of a group: whole blocks.
+fn group(n_items: usize) -> usize {
+    n_items.div_ceil(GROUPS).next_multiple_of(ITEMS)
+}
+
+/// Groups of that many items.
+pub(crate) fn n_groups(n_items: usize) -> usize {
+    n_items.div_ceil(group(n_items))
+}
+
 pub(crate) struct OutputLayer<T> {
     pub(crate) width: usize,
     /// Shape `(n_items, width)`.
@@ -86,9 +96,8 @@ impl<T: Real> OutputLayer<T> {
         self.bias.len()
     }
 
-    /// Items of a group: whole blocks.
     fn group(&self) -> usize {
-        self.n_items().div_ceil(GROUPS).next_multiple_of(ITEMS)
+        group(self.n_items())
     }
 
     /// Log-likelihood of each history given the user's hidden row.

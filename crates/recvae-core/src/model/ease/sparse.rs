@@ -3,6 +3,8 @@
 //! A score is a sum over the items of a history of the entries that their rows have, so a user costs as many additions as
 //! there are entries, not `n_items` for each item of the history.
 
+use std::ops::Range;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
@@ -36,30 +38,21 @@ pub(super) struct SparseEase {
 }
 
 impl SparseEase {
-    /// From the columns of B, entries in order of their rows.
-    pub(super) fn new(options: &EaseOptions, columns: Vec<Vec<Entry>>, half: bool) -> Result<Self> {
-        let mut ends = vec![0u64; columns.len()];
-        for &(row, _) in columns.iter().flatten() {
-            ends[row as usize] += 1;
-        }
-        let mut next: Vec<usize> = Vec::with_capacity(ends.len());
-        let mut sum = 0;
-        for end in &mut ends {
-            next.push(sum as usize);
-            sum += *end;
-            *end = sum;
-        }
-        let (mut items, mut values) = (vec![0u32; sum as usize], vec![0f32; sum as usize]);
-        for (item, column) in (0u32..).zip(columns) {
-            for (row, weight) in column {
-                let place = &mut next[row as usize];
-                items[*place] = item;
-                values[*place] = if half { f16::from_f32(weight).to_f32() } else { weight };
-                if half && !values[*place].is_finite() {
+    /// From rows, each in order of its items.
+    pub(super) fn new(options: &EaseOptions, rows: Vec<Vec<Entry>>, half: bool) -> Result<Self> {
+        let n = rows.iter().map(Vec::len).sum();
+        let mut ends = Vec::with_capacity(rows.len());
+        let (mut items, mut values) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for row in rows {
+            for (item, weight) in row {
+                let value = if half { f16::from_f32(weight).to_f32() } else { weight };
+                if half && !value.is_finite() {
                     return Err(too_large(weight.into()));
                 }
-                *place += 1;
+                items.push(item);
+                values.push(value);
             }
+            ends.push(items.len() as u64);
         }
         Ok(Self { options: options.clone(), ends: ends.into(), items: items.into(), values: values.into(), half })
     }
@@ -97,24 +90,41 @@ impl SparseEase {
         Ok(Self { options: options.clone(), ends, items, values, half })
     }
 
-    fn row(&self, row: usize) -> (&[u32], &[f32]) {
+    fn rows(&self) -> Rows<'_> {
+        Rows { ends: &self.ends, items: &self.items, values: &self.values }
+    }
+}
+
+/// The rows of B as slices: to reach into a file anew for each one would cost as much as a short row.
+struct Rows<'a> {
+    ends: &'a [u64],
+    items: &'a [u32],
+    values: &'a [f32],
+}
+
+impl Rows<'_> {
+    fn row(&self, row: usize) -> impl Iterator<Item = Entry> {
+        let range = self.range(row);
+        self.items[range.clone()].iter().copied().zip(self.values[range].iter().copied())
+    }
+
+    fn range(&self, row: usize) -> Range<usize> {
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        let range = start as usize..self.ends[row] as usize;
-        (&self.items[range.clone()], &self.values[range])
+        start as usize..self.ends[row] as usize
     }
 
     /// The entry of B, 0 where pruning left none.
     fn weight(&self, row: u32, item: u32) -> f32 {
-        let (items, values) = self.row(row as usize);
-        items.binary_search(&item).map_or(0.0, |at| values[at])
+        let range = self.range(row as usize);
+        let found = self.items[range.clone()].binary_search(&item);
+        found.map_or(0.0, |at| self.values[range.start + at])
     }
 
     /// All scores of a user.
-    fn score_one(&self, history: &[u32], scores: &mut [f32]) {
+    fn score(&self, history: &[u32], scores: &mut [f32]) {
         scores.fill(0.0);
         for &item in history {
-            let (items, values) = self.row(item as usize);
-            items.iter().zip(values).for_each(|(&item, &value)| scores[item as usize] += value);
+            self.row(item as usize).for_each(|(item, value)| scores[item as usize] += value);
         }
     }
 }
@@ -126,8 +136,9 @@ impl Scorer for SparseEase {
 
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         check_scores(histories, self.n_items(), scores)?;
+        let rows = self.rows();
         let users = scores.par_chunks_mut(self.n_items()).zip(histories);
-        users.for_each(|(scores, history)| self.score_one(history, scores));
+        users.for_each(|(scores, history)| rows.score(history, scores));
         Ok(())
     }
 
@@ -136,21 +147,21 @@ impl Scorer for SparseEase {
     fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
         /// Steps of a search in a row.
         const SEARCH: usize = 8;
-        let n_items = self.n_items();
+        let (n_items, rows) = (self.n_items(), self.rows());
         check_some(histories, items, n_items, scores)?;
         let users = scores.par_chunks_mut(items.len().max(1)).zip(histories);
-        if items.len() * SEARCH <= self.values.len() / n_items.max(1) {
+        if items.len() * SEARCH <= rows.values.len() / n_items.max(1) {
             users.for_each(|(sums, history)| {
                 sums.fill(0.0);
                 for &from in *history {
-                    sums.iter_mut().zip(items).for_each(|(sum, &item)| *sum += self.weight(from, item));
+                    sums.iter_mut().zip(items).for_each(|(sum, &item)| *sum += rows.weight(from, item));
                 }
             });
             return Ok(());
         }
         let room = || vec![0.0; n_items];
         users.for_each_init(room, |all, (scores, history)| {
-            self.score_one(history, all);
+            rows.score(history, all);
             scores.iter_mut().zip(items).for_each(|(score, &item)| *score = all[item as usize]);
         });
         Ok(())
@@ -185,18 +196,15 @@ impl Model for SparseEase {
 
     fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
         check_some(&[history], &[item], self.n_items(), &[0.0])?;
-        Ok(history.iter().map(|&from| self.weight(from, item).into()).collect())
+        let rows = self.rows();
+        Ok(history.iter().map(|&from| rows.weight(from, item).into()).collect())
     }
 
     fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-        let mut columns = vec![vec![]; self.n_items()];
-        for row in 0..self.n_items() {
-            let (items, values) = self.row(row);
-            items.iter().zip(values).for_each(|(&item, &value)| columns[item as usize].push((row as u32, value)));
-        }
         let top = how.top_per_item.unwrap_or(usize::MAX);
-        let columns = columns.into_iter().map(|column| largest(column, top)).collect();
+        let rows = self.rows();
+        let rows = (0..self.n_items()).map(|row| largest(rows.row(row).collect(), top)).collect();
         let half = how.precision.map_or(self.half, |precision| precision == StoredPrecision::F16);
-        Ok(Box::new(Self::new(&self.options, columns, half)?))
+        Ok(Box::new(Self::new(&self.options, rows, half)?))
     }
 }
