@@ -23,7 +23,21 @@ function type(name, doc, options) {
   return [...head, `export interface ${name} {`, ...options.flatMap(property), '}', ''];
 }
 
-const { models, datasets, read, thresholds, split, recommend, synth, load, compact, checkpoint, metrics } = description;
+const {
+  models,
+  datasets,
+  read,
+  thresholds,
+  split,
+  recommend,
+  similar,
+  explain,
+  synth,
+  load,
+  compact,
+  checkpoint,
+  metrics,
+} = description;
 const metricNames = [...new Set(metrics.map((metric) => metric.split('@')[0]))];
 const lines = [
   '// Generated from the core by .ci/generate.mjs: do not edit.',
@@ -32,6 +46,8 @@ const lines = [
   ...type('Thresholds', 'How many interactions a user and an item must have to stay.', thresholds),
   ...type('SplitOptions', 'How users are split.', split),
   ...type('RecommendOptions', 'What to recommend.', recommend),
+  ...type('SimilarOptions', 'How many similar items or users.', similar),
+  ...type('ExplainOptions', 'How much to explain.', explain),
   ...type('SynthOptions', 'What to make up, for measuring speed and memory; accuracy on it means nothing.', synth),
   ...type('LoadOptions', 'How a model file is opened.', load),
   ...type('CompactOptions', 'How a model is made smaller.', compact),

@@ -54,10 +54,12 @@ const longFit = (model: ModelName, run: FitRun) => fit(model, large, LONG[model]
 let small: Interactions;
 let large: Interactions;
 let model: Model<'ease'>;
+let neural: Model<'mult-vae'>;
 beforeAll(async () => {
   small = planted();
   large = Interactions.fromColumns(random(4000, 4000));
   model = await fit('ease', small, { lambda: 10 });
+  neural = await fit('mult-vae', small, SMALL);
 });
 
 /** What a promise is rejected with. */
@@ -83,6 +85,10 @@ const calls: [string, (run: RunOptions) => Promise<unknown>][] = [
       for await (const _ of model.recommendStream([{ user: 'a', items: NEWCOMER }], {}, run));
     },
   ],
+  ['recommendColumns', (run) => model.recommendColumns([NEWCOMER], {}, run)],
+  ['explain', (run) => model.explain(NEWCOMER, 'i2-7', {}, run)],
+  ['embed', (run) => neural.embed([NEWCOMER], run)],
+  ['similarUsers', (run) => neural.similarUsers(NEWCOMER, [{ user: 'a', items: NEWCOMER }], 1, run)],
   ['writeSynth', (run) => writeSynth(join(temporaryFolder(), 'a.csv'), { scale: 0.01 }, run)],
   ['synth', (run) => Interactions.synth({ scale: 0.01 }, run)],
   ['fromFile', ({ signal }) => Interactions.fromFile(writePlanted(temporaryFolder()), {}, { signal })],

@@ -32,7 +32,28 @@ describe('dispose', () => {
     await expect(model.recommendBatch([NEWCOMER])).rejects.toEqual(disposed('model'));
     await expect(model.save('nowhere')).rejects.toEqual(disposed('model'));
     await expect(evaluate(model, data.test)).rejects.toEqual(disposed('model'));
+    expect(thrown(() => model.filter({ deny: NEWCOMER }))).toEqual(disposed('model'));
+    expect(thrown(() => model.recommend(NEWCOMER, { deny: NEWCOMER }))).toEqual(disposed('model'));
+    expect(thrown(() => model.similarItems('i0-0'))).toEqual(disposed('model'));
+    await expect(model.recommendBatch([NEWCOMER], { allow: NEWCOMER })).rejects.toEqual(disposed('model'));
+    await expect(model.recommendColumns([NEWCOMER])).rejects.toEqual(disposed('model'));
+    await expect(model.embed([NEWCOMER])).rejects.toEqual(disposed('model'));
+    await expect(model.similarUsers(NEWCOMER, [])).rejects.toEqual(disposed('model'));
+    await expect(model.explain(NEWCOMER, 'i0-0')).rejects.toEqual(disposed('model'));
     expect([model.kind, model.options.lambda, model.itemIds.length]).toEqual(['ease', 10, 40]);
+  });
+
+  test('of a model that made a filter, which other models refuse as before', async () => {
+    const [model, other] = [await fit('ease', planted()), await fit('ease', planted())];
+    const filter = model.filter({ allow: ['i0-0', 'i0-1', 'new'] });
+    model.dispose();
+    expect([filter.size, filter.unknown]).toEqual([2, ['new']]);
+    expect(thrown(() => model.recommend(NEWCOMER, { filter }))).toEqual(disposed('model'));
+    expect(thrown(() => model.similarItems('i0-0', 3, { filter }))).toEqual(disposed('model'));
+    expect(thrown(() => model.filter({ filter }))).toEqual(disposed('model'));
+    await expect(model.recommendColumns([NEWCOMER], { filter })).rejects.toEqual(disposed('model'));
+    const message = 'filter is one of another model; allowed: a filter that this model made';
+    expect(thrown(() => other.recommend(NEWCOMER, { filter }))).toMatchObject({ code: 'INVALID_ARGUMENT', message });
   });
 
   test('of interactions', async () => {
@@ -97,16 +118,23 @@ describe('dispose', () => {
     const histories = Array.from({ length: 2000 }, (_, n) => NEWCOMER.slice(n % NEWCOMER.length));
     const expected = await model.recommendBatch(histories);
     const { metrics } = await evaluate(model, data.test);
+    const filter = model.filter({ deny: ['i0-0'] });
+    const columns = await model.recommendColumns(histories, { filter });
+    const explanation = await model.explain(NEWCOMER, 'i2-7');
     const path = `${temporaryFolder()}/model`;
 
     const batch = model.recommendBatch(histories);
     const evaluation = evaluate(model, data.test);
+    const columnsToo = model.recommendColumns(histories, { filter });
+    const explained = model.explain(NEWCOMER, 'i2-7');
     const saved = model.save(path);
     const fitted = fit('ease', data, { lambda: 10 });
     model.dispose();
     data.dispose();
     expect(await batch).toEqual(expected);
     expect((await evaluation).metrics).toEqual(metrics);
+    expect(await columnsToo).toEqual(columns);
+    expect(await explained).toEqual(explanation);
     await saved;
     for (const other of [await load(path), await fitted]) {
       expect(await other.recommendBatch(histories)).toEqual(expected);
@@ -165,6 +193,17 @@ describe('what V8 knows', () => {
       })();
       expect(Math.abs((await known()) - start)).toBeLessThan(NOISE);
     }
+  });
+
+  test('a filter keeps no model', async () => {
+    const start = await known();
+    const filter = await (async () => {
+      const model = await fit('ease', data, { lambda: 10 });
+      expect(Math.abs((await known()) - start - bytes)).toBeLessThan(NOISE);
+      return model.filter({ deny: model.itemIds.slice(0, 3) });
+    })();
+    expect(Math.abs((await known()) - start)).toBeLessThan(NOISE);
+    expect(filter.size).toBe(data.nItems - 3);
   });
 
   test('interactions count, and a split with its parts counts once', async () => {

@@ -1,12 +1,16 @@
 import { expectTypeOf, test } from 'vitest';
 import {
   type EaseOptions,
+  type Explanation,
   evaluate,
+  Filter,
   fit,
   type HeldOut,
   Interactions,
   type Model,
   type ModelName,
+  type RecommendationColumns,
+  type SimilarItem,
   writeSynth,
 } from '../dist/index.js';
 
@@ -39,6 +43,23 @@ test('misspelt names are errors', () => {
   Interactions.synth({ like: 'ml-1m' });
   // @ts-expect-error -- seed
   writeSynth('made-up.csv', { sead: 1 });
+});
+
+test('lists are those of a filter, results keep their shapes', () => {
+  expectTypeOf(model.filter({ allow: new Set(['a']), deny: ['b'] })).toEqualTypeOf<Filter>();
+  model.recommend([], { k: 3, filter: model.filter({}), allow: ['a'] });
+  // @ts-expect-error -- deny
+  model.recommend([], { denied: ['a'] });
+  // @ts-expect-error -- a Filter comes from model.filter
+  model.recommend([], { filter: new Filter() });
+  // @ts-expect-error -- ids are strings
+  model.filter({ allow: [1] });
+  // @ts-expect-error -- similarItems takes what a filter takes
+  model.similarItems('a', 5, { k: 3 });
+  expectTypeOf(model.similarItems('a', 5)).toEqualTypeOf<SimilarItem[]>();
+  expectTypeOf(model.recommendColumns([['a']])).resolves.toEqualTypeOf<RecommendationColumns>();
+  model.recommendColumns({ items: Uint32Array.of(1), offsets: Uint32Array.of(0, 1) });
+  expectTypeOf(model.explain(['a'], 'b', { k: 3 })).resolves.toEqualTypeOf<Explanation>();
 });
 
 test('a checkpoint has a path', () => {

@@ -5,10 +5,12 @@ import { Command, CommanderError } from 'commander';
 import { addCompact } from './cli/compact.js';
 import { addCompare } from './cli/compare.js';
 import { addEvaluate } from './cli/evaluate.js';
+import { addExplain } from './cli/explain.js';
 import { addInspect } from './cli/inspect.js';
 import { Interrupted } from './cli/interrupt.js';
 import { addModels } from './cli/models.js';
 import { addRecommend } from './cli/recommend.js';
+import { addSimilar } from './cli/similar.js';
 import { addSplit } from './cli/split.js';
 import { addSynth } from './cli/synth.js';
 import { addTrain } from './cli/train.js';
@@ -32,7 +34,9 @@ scripts, or the name of a built-in data set: debian (a file or folder of that na
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,
     );
-  const jobs = [addCompare, addTrain, addEvaluate, addRecommend, addCompact, addInspect, addSplit, addSynth, addModels];
+  const serving = [addRecommend, addSimilar, addExplain];
+  const files = [addCompact, addInspect];
+  const jobs = [addCompare, addTrain, addEvaluate, ...serving, ...files, addSplit, addSynth, addModels];
   for (const add of jobs) add(program);
   return program;
 }

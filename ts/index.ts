@@ -29,6 +29,7 @@ export type { DuckDBOptions } from './duckdb.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { estimateMemory, type FitShape, type MemoryEstimate } from './estimate.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
+export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
 export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
@@ -46,5 +47,12 @@ export {
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';
+export type {
+  Explanation,
+  HistoryColumns,
+  RecommendationColumns,
+  SimilarItem,
+  SimilarUsers,
+} from './serving.js';
 export { HeldOut, Split, split } from './split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './synth.js';

@@ -27,6 +27,8 @@ export interface Description {
   thresholds: OptionDescription[];
   split: OptionDescription[];
   recommend: OptionDescription[];
+  similar: OptionDescription[];
+  explain: OptionDescription[];
   synth: OptionDescription[];
   load: OptionDescription[];
   compact: OptionDescription[];

@@ -120,6 +120,32 @@ export interface RecommendOptions {
 }
 
 /**
+ * How many similar items or users.
+ */
+export interface SimilarOptions {
+  /**
+   * How many; fewer come where there are fewer.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 10
+   */
+  k?: number;
+}
+
+/**
+ * How much to explain.
+ */
+export interface ExplainOptions {
+  /**
+   * How many items of the history are named; fewer come where it has fewer that the model knows.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 10
+   */
+  k?: number;
+}
+
+/**
  * What to make up, for measuring speed and memory; accuracy on it means nothing.
  */
 export interface SynthOptions {

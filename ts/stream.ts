@@ -3,9 +3,9 @@ import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { onAbort, unlessAborted } from './abort.js';
 import { checkObject, checkString, idsOf, invalid } from './check.js';
+import type { ServeOptions } from './filter.js';
 import type { History } from './interactions.js';
 import type { Model, RunOptions, UserRecommendation } from './models.js';
-import type { RecommendOptions } from './options.generated.js';
 
 /** Histories that are scored together. */
 const BATCH = 1024;
@@ -35,7 +35,7 @@ export function openHistories(histories: Iterable<History> | AsyncIterable<Histo
 export async function* recommendGroups(
   model: Pick<Model, 'recommendBatch'>,
   source: Source,
-  options: RecommendOptions | undefined,
+  options: ServeOptions | undefined,
   run: RunOptions,
 ): AsyncGenerator<UserRecommendation[]> {
   const { signal } = run;

@@ -39,6 +39,16 @@ export declare class NativeBuilder {
   finish(options: string): NativeInteractions
 }
 
+/** Which items of one model may be recommended. It does not keep the model alive. */
+export declare class NativeFilter {
+  /** How many items pass. */
+  get size(): number
+  /** Positions in the allow list of ids that the model does not know. */
+  unknownAllow(): Uint32Array
+  /** The same of the deny list. */
+  unknownDeny(): Uint32Array
+}
+
 /** Held-out users. */
 export declare class NativeHeldOut {
   /** Number of users, those with nothing to score included. */
@@ -88,15 +98,27 @@ export declare class NativeModel {
   /** The ids of the items, in order of their indices. */
   itemIds(): Array<string>
   /** Recommends for one history. `options`: JSON. */
-  recommend(history: Array<string>, options: string): NativeLists
+  recommend(history: Array<string>, options: string, filter?: NativeFilter | undefined | null): NativeLists
   /** Recommends for many histories. `options`: JSON. */
-  recommendBatch(histories: Array<Array<string>>, options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
+  recommendBatch(histories: Array<Array<string>>, options: string, filter: NativeFilter | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
   /** Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. */
   save(path: string, info?: string | undefined | null): Promise<void>
   /** A smaller model. `options`: JSON. */
   compact(options: string, threads?: number | undefined | null): Promise<NativeModel>
   /** Lets the model go, once the calls that use it have ended. */
   dispose(): void
+  /** Prepares a filter. Without `allow`, every item may pass. */
+  filter(allow: Array<string> | undefined | null, deny: Array<string>, within?: NativeFilter | undefined | null): NativeFilter
+  /** Recommends for many histories, given as ids or as columns. `options`: JSON. */
+  recommendColumns(ids: Array<Array<string>>, columns: NativeHistoryColumns | undefined | null, options: string, filter: NativeFilter | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeListColumns>
+  /** The items most similar to one. `options`: JSON. */
+  similarItems(item: string, options: string, filter?: NativeFilter | undefined | null): NativeScored
+  /** The users, given by their histories, most similar to one. `options`: JSON. */
+  similarUsers(history: Array<string>, users: Array<Array<string>>, options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeScored>
+  /** The latent vectors of histories, one after the other. */
+  embed(ids: Array<Array<string>>, threads: number | undefined | null, run: NativeRun): Promise<Float32Array>
+  /** Explains the score of an item. `options`: JSON. */
+  explain(history: Array<string>, item: string, options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeExplanation>
 }
 
 /** One piece of long work. */
@@ -182,12 +204,32 @@ export interface NativeEvaluation {
   unknown: number
 }
 
+/** Why a score is what it is. */
+export interface NativeExplanation {
+  /** The score. */
+  score: number
+  /** Items of the history, the largest contribution first. */
+  items: Uint32Array
+  /** Their contributions. */
+  contributions: Float64Array
+  /** Positions, in the history, of each id that the model does not know. */
+  unknown: Uint32Array
+}
+
 /** A model with the record of its training. */
 export interface NativeFit {
   /** The model. */
   model: NativeModel
   /** One entry per epoch, none for closed forms. */
   epochs: Array<NativeProgress>
+}
+
+/** Histories as columns of item indices. */
+export interface NativeHistoryColumns {
+  /** Indices of the items, one history after the other. */
+  items: Uint32Array
+  /** Where each history begins in `items`, and the number of items. */
+  offsets: Uint32Array
 }
 
 /** A column of ids in one of its forms. */
@@ -200,6 +242,20 @@ export interface NativeIds {
   signed?: BigInt64Array
   /** As unsigned 64-bit numbers. */
   unsigned?: BigUint64Array
+}
+
+/** Recommendations for a number of histories, as columns. */
+export interface NativeListColumns {
+  /** Indices of the recommended items, best first. */
+  items: Uint32Array
+  /** Their scores. */
+  scores: Float32Array
+  /** Where each history's list begins in `items`, and the number of items. */
+  offsets: Uint32Array
+  /** Positions, in its history, of each id that the model does not know. */
+  unknown: Uint32Array
+  /** Where each history's part of `unknown` begins, and the length of it. */
+  unknownOffsets: Uint32Array
 }
 
 /** Recommendations for a number of histories, one after the other. */
@@ -266,6 +322,16 @@ export interface NativeProgress {
   best: boolean
   /** Seconds since training began. */
   seconds: number
+}
+
+/** Items, or positions of users, with scores. */
+export interface NativeScored {
+  /** Indices or positions, best first. */
+  items: Uint32Array
+  /** Their scores. */
+  scores: Float32Array
+  /** Positions, in the history that was asked for, of each id that the model does not know. */
+  unknown: Uint32Array
 }
 
 /** How much of a made-up file is written. */

@@ -2,17 +2,18 @@ import { createReadStream } from 'node:fs';
 import type { Command } from 'commander';
 import { unlessAborted } from '../abort.js';
 import { RecvaeError } from '../errors.js';
+import type { ServeOptions } from '../filter.js';
 import { lineOf, readHistories, writeRecommendations, writerFor } from '../histories.js';
 import type { History } from '../interactions.js';
 import { load, type UserRecommendation } from '../models.js';
 import { description } from '../native.js';
-import type { RecommendOptions } from '../options.generated.js';
 import { openHistories, type Row, recommendGroups } from '../stream.js';
+import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { parseNumber } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print } from './output.js';
 
-interface Flags {
+interface Flags extends FilterFlags {
   history: string;
   user?: string;
   item?: string;
@@ -37,7 +38,7 @@ export function addRecommend(program: Command): void {
     const { doc, default: column } = description.read.find((option) => option.name === name)!;
     command.option(`--${name} <column>`, `of Parquet: ${doc} (default: ${JSON.stringify(column)})`);
   }
-  command
+  addFilterFlags(command)
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
@@ -59,9 +60,12 @@ async function run(file: string, flags: Flags, signal: AbortSignal): Promise<voi
     checkWritable(flags.out, '--out');
     writerFor(flags.out);
   }
+  const lists = filterIn(flags);
   const histories = open(flags);
   const model = await load(file);
-  const options: RecommendOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined };
+  const filter = model.filter(lists);
+  if (filter.unknown.length > 0) message(`${filter.unknown.length} ids of the lists are not known to the model`);
+  const options: ServeOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined, filter };
   const run = { threads: flags.threads, signal };
   await model.recommendBatch([], options, run); // finds a bad option before it waits for input
   const groups = recommendGroups(model, openHistories(histories), options, run);

@@ -49,12 +49,15 @@ mod tests {
     use super::*;
     use crate::csr::Csr;
     use crate::evaluate::{Metric, evaluate};
+    use crate::explain::ExplainOptions;
     use crate::ids::Ids;
     use crate::interactions::Thresholds;
     use crate::model::ModelKind;
     use crate::random::Stream;
     use crate::read::{ReadOptions, read_interactions_until};
     use crate::recommend::recommend;
+    use crate::recommender::{History, RecommendOptions, Recommender};
+    use crate::similar::SimilarOptions;
     use crate::split::HeldOut;
     use crate::statistics::paired_bootstrap_until;
     use crate::synth::{SynthOptions, synth_until, write_synth};
@@ -179,6 +182,37 @@ mod tests {
         stops_at_every_look("bootstrap", |cancel| {
             paired_bootstrap_until(&[1.0, 2.0], &[0.5, 1.0], 1, cancel).map(drop)
         });
+    }
+
+    #[test]
+    fn serving_stops_within_a_block() {
+        let small = json!({ "hiddenDim": 8, "latentDim": 4, "batchSize": 100, "epochs": 1 });
+        let model = ModelKind::MultVae.fit(&small, &likes(300, 600), None, &FitRun::default()).unwrap().model;
+        let ids = (0..600).map(|item| item.to_string()).collect();
+        let model = Recommender::new(model, ids, Value::Null).unwrap();
+        let users = vec![History { items: vec![1, 2], unknown: vec![] }; 1000];
+        // Few items are scored alone, few are left out, half are looked up.
+        for (allow, deny) in [(0..600, 0..3), (0..3, 0..0), (0..300, 0..0)] {
+            let ids = |items: std::ops::Range<u32>| items.map(|item| item.to_string()).collect::<Vec<_>>();
+            let filter = model.filter(Some(&ids(allow)), &ids(deny), None).unwrap();
+            let blocks = stops_at_every_look("recommend_within", |cancel| {
+                model.recommend_within_until(&users, &RecommendOptions::default(), &filter, cancel).map(drop)
+            });
+            assert_eq!(blocks, 4);
+        }
+        let blocks = stops_at_every_look("embed", |cancel| model.embed_until(&users, cancel).map(drop));
+        assert_eq!(blocks, 4);
+        let blocks = stops_at_every_look("similar_users", |cancel| {
+            model.similar_users_until(&users[0], &users, &SimilarOptions::default(), cancel).map(drop)
+        });
+        // The user itself, four blocks of others, and the cosines.
+        assert_eq!(blocks, 1 + 4 + 1);
+        let history = History { items: (0..550).collect(), unknown: vec![] };
+        let blocks = stops_at_every_look("explain", |cancel| {
+            model.explain_until(&history, "9", &ExplainOptions::default(), cancel).map(drop)
+        });
+        // The score, and three blocks of shorter histories.
+        assert_eq!(blocks, 1 + 3);
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! - split: [`split()`] holds users out, [`read_official`] takes a split that others made;
 //! - recommend: [`recommend()`] and [`top_k`] turn scores into lists;
 //! - evaluate: [`evaluate()`] measures lists against held-out items, [`paired_bootstrap`] compares models;
-//! - train: [`ModelKind::fit`] trains a [`Model`]; a [`Recommender`] adds the item ids, is saved and loaded.
+//! - train: [`ModelKind::fit`] trains a [`Model`]; a [`Recommender`] adds the item ids, is saved and loaded; it is served
+//!   within a [`Filter`], names similar items and users, and explains itself.
 //!
 //! Nothing here prints or starts threads of its own: work is split over the rayon pool that a call runs in, see
 //! [`Threads`]. For the same seed, data and machine every result has the same bits for any number of threads.
@@ -41,6 +42,7 @@ mod official;
 mod split;
 
 // recommend, evaluate
+mod candidates;
 mod evaluate;
 mod recommend;
 mod scorer;
@@ -48,14 +50,18 @@ mod statistics;
 
 // train
 mod checkpoint;
+mod columns;
 mod course;
+mod explain;
 mod file_bytes;
+mod filter;
 mod linalg;
 mod memory;
 mod model;
 mod model_file;
 mod nn;
 mod recommender;
+mod similar;
 mod train;
 
 #[cfg(feature = "bench")]
@@ -66,12 +72,16 @@ mod test_support;
 pub use arrow::ArrowReader;
 pub use batches::{Batch, Batches, IdColumn, RowFilter};
 pub use cancel::Cancel;
+pub use candidates::{Candidates, recommend_among};
 pub use checkpoint::{Checkpoint, CheckpointOptions};
+pub use columns::{ListColumns, offsets};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
 pub use ends::ends;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
+pub use explain::{ExplainOptions, Explanation, Reason};
+pub use filter::Filter;
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use memory::{FitShape, MemoryEstimate};
@@ -88,6 +98,7 @@ pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use scorer::Scorer;
+pub use similar::SimilarOptions;
 pub use split::{HeldOut, Split, SplitOptions, split};
 pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap, paired_bootstrap_until};
 pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};

@@ -7,8 +7,10 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
+use crate::explain::leave_one_out;
 use crate::memory::{FitShape, MemoryEstimate, check_fit};
 use crate::options::{OptionInfo, Options};
 use crate::scorer::Scorer;
@@ -44,6 +46,30 @@ pub trait Model: Scorer + Send {
 
     /// Its parameters by name.
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>>;
+
+    /// How similar `item` is to each of `items`, into `out` of the same length; see `similar.rs`.
+    ///
+    /// # Errors
+    /// `INTERNAL` for a model without [`ModelKind::has_similar_items`].
+    fn similarities(&self, _item: u32, _items: &[u32], _out: &mut [f32]) -> Result<()> {
+        Err(Error::Internal(format!("{} was asked for similar items", self.kind().name())))
+    }
+
+    /// The latent vector of each history, shape `(histories.len(), latent)`.
+    ///
+    /// # Errors
+    /// `INTERNAL` for a model without [`ModelKind::has_embedding`].
+    fn embed(&self, _histories: &[&[u32]]) -> Result<Vec<f32>> {
+        Err(Error::Internal(format!("{} was asked for an embedding", self.kind().name())))
+    }
+
+    /// What each item of the history contributes to the score of `item`; empty where none ever does. See `explain.rs`.
+    ///
+    /// # Errors
+    /// As [`Scorer::score_some`], and `CANCELLED`.
+    fn contributions(&self, history: &[u32], item: u32, cancel: &Cancel) -> Result<Vec<f64>> {
+        leave_one_out(self, history, item, cancel)
+    }
 
     /// How many bytes of memory its parameters hold.
     fn bytes(&self) -> usize {

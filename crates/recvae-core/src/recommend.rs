@@ -32,13 +32,17 @@ pub struct Scored {
 /// # Errors
 /// `NUMERICAL` if a score is not a number.
 pub fn top_k(scores: &[f32], seen: &[u32], k: usize) -> Result<Vec<Scored>> {
-    if has_nan(scores) {
-        let item = scores.iter().position(|score| score.is_nan()).unwrap_or_default();
-        return Err(Error::Numerical(format!("the score of item {item} is not a number")));
+    match first_nan(scores) {
+        Some(item) => Err(no_number(item as u32)),
+        None => Ok(select(scores, seen, k)),
     }
+}
+
+/// [`top_k`] of scores that are numbers.
+pub(crate) fn select(scores: &[f32], seen: &[u32], k: usize) -> Vec<Scored> {
     let k = k.min(scores.len());
     if k == 0 {
-        return Ok(vec![]);
+        return vec![];
     }
     let (maxima, bar) = group_maxima(scores, seen, k);
     // Twice k candidates at most; once full, the k best stay and the last of them has to be beaten.
@@ -62,10 +66,16 @@ pub fn top_k(scores: &[f32], seen: &[u32], k: usize) -> Result<Vec<Scored>> {
     }
     candidates.sort_unstable();
     candidates.truncate(k);
-    Ok(candidates
-        .into_iter()
-        .map(|key| Scored { item: key as u32, score: scores[key as u32 as usize] + 0.0 })
-        .collect())
+    candidates.into_iter().map(|key| Scored { item: key as u32, score: scores[key as u32 as usize] + 0.0 }).collect()
+}
+
+/// Where the first score is that is not a number.
+pub(crate) fn first_nan(scores: &[f32]) -> Option<usize> {
+    if has_nan(scores) { scores.iter().position(|score| score.is_nan()) } else { None }
+}
+
+pub(crate) fn no_number(item: u32) -> Error {
+    Error::Numerical(format!("the score of item {item} is not a number"))
 }
 
 /// Items of a group.
@@ -150,10 +160,12 @@ pub(crate) fn for_each_user<R: Send>(
 /// # Errors
 /// `INVALID_ARGUMENT` if `k` is 0, `NUMERICAL` if a score is not a number.
 pub fn recommend(model: &dyn Scorer, histories: &[&[u32]], k: usize, filter_seen: bool) -> Result<Vec<Vec<Scored>>> {
-    if k == 0 {
-        return Err(Error::invalid_argument("k", k, "a whole number, 1 or more"));
-    }
+    check_k(k)?;
     for_each_user(model, histories, |user, scores| top_k(scores, if filter_seen { histories[user] } else { &[] }, k))
+}
+
+pub(crate) fn check_k(k: usize) -> Result<()> {
+    if k == 0 { Err(Error::invalid_argument("k", k, "a whole number, 1 or more")) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A model that speaks original ids: what is saved, loaded and served.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -29,6 +30,8 @@ pub struct Recommender {
     model: Box<dyn Model>,
     items: Ids,
     info: Value,
+    /// Shared with the filters that this model makes, and with nothing else.
+    identity: Arc<()>,
 }
 
 /// A history translated to item indices.
@@ -49,7 +52,7 @@ impl Recommender {
         if model.n_items() != items.len() {
             return Err(Error::invalid_data(format!("{} ids for a model of {} items", items.len(), model.n_items())));
         }
-        Ok(Self { model, items, info })
+        Ok(Self { model, items, info, identity: Arc::default() })
     }
 
     /// Reads a model file as by default; see `model_file.rs` for its layout.
@@ -118,6 +121,11 @@ impl Recommender {
     #[must_use]
     pub fn info(&self) -> &Value {
         &self.info
+    }
+
+    /// What tells it from other models.
+    pub(crate) fn identity(&self) -> &Arc<()> {
+        &self.identity
     }
 
     /// How many bytes of memory it holds: parameters and ids.

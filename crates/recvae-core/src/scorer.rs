@@ -15,6 +15,22 @@ pub trait Scorer: Sync {
     /// # Errors
     /// `INTERNAL` if a shape does not fit: a bug in the caller.
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()>;
+
+    /// Scores some items only: `scores` has shape `(histories.len(), items.len())`. Rounding may differ from that of
+    /// [`Scorer::score`]. A model that need not compute all scores for that has its own way; this one does.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`].
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        check_some(histories, items, self.n_items(), scores)?;
+        let mut all = vec![0.0; self.n_items()];
+        for (user, history) in histories.iter().enumerate() {
+            self.score(&[history], &mut all)?;
+            let scores = &mut scores[user * items.len()..][..items.len()];
+            scores.iter_mut().zip(items).for_each(|(score, &item)| *score = all[item as usize]);
+        }
+        Ok(())
+    }
 }
 
 impl Cancel {
@@ -40,6 +56,11 @@ impl Scorer for Watched<'_> {
         self.cancel.check()?;
         self.scorer.score(histories, scores)
     }
+
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        self.cancel.check()?;
+        self.scorer.score_some(histories, items, scores)
+    }
 }
 
 /// Checks the shapes that [`Scorer::score`] was called with.
@@ -55,4 +76,19 @@ pub(crate) fn check_scores(histories: &[&[u32]], n_items: usize, scores: &[f32])
         return Err(Error::Internal(format!("item {item} in a history of a model of {n_items} items")));
     }
     Ok(())
+}
+
+/// Checks what [`Scorer::score_some`] was called with.
+pub(crate) fn check_some(histories: &[&[u32]], items: &[u32], n_items: usize, scores: &[f32]) -> Result<()> {
+    let largest = histories.iter().filter_map(|items| items.last()).chain(items.iter().max()).max();
+    let known = largest.is_none_or(|&item| (item as usize) < n_items);
+    if known && scores.len() == histories.len() * items.len() {
+        return Ok(());
+    }
+    Err(Error::Internal(format!(
+        "{} scores for {} users x {} items, up to {largest:?} of {n_items}",
+        scores.len(),
+        histories.len(),
+        items.len()
+    )))
 }

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use recvae_core::{
-    CompactOptions, Csr, FitRun, Ids, LoadOptions, Model, ModelKind, Options, Recommender, Result, TensorSource,
-    recommend,
+    Cancel, CompactOptions, Csr, FitRun, History, Ids, LoadOptions, Model, ModelKind, Options, RecommendOptions,
+    Recommender, Result, Scored, TensorSource, recommend,
 };
 use serde_json::{Value, json};
 
@@ -109,6 +109,69 @@ fn a_batch_is_its_users_one_by_one_and_the_sum_of_their_rows() {
         assert!(lists.iter().zip(&histories).all(|(list, history)| list.len() == N - history.len()));
         assert!(model.model().score(&[&[N as u32]], &mut vec![0f32; N]).is_err());
         assert!(model.model().score(&[&[1]], &mut [0f32; 3]).is_err());
+    }
+}
+
+/// Also few items, which are looked up in other ways, out of order and more than once.
+#[test]
+fn some_scores_are_those_of_all_bit_by_bit() {
+    let data = train();
+    let histories: Vec<&[u32]> = data.rows().take(40).chain([&[][..]]).collect();
+    let full = fit(json!({"lambda": 3}));
+    let choices: [Vec<u32>; 6] = [
+        vec![],
+        vec![17],
+        vec![299, 0, 17, 0],
+        (0..30).rev().collect(),
+        (0..300).step_by(3).collect(),
+        (0..300).collect(),
+    ];
+    for options in forms() {
+        let model = compact(&full, options.clone());
+        let model = model.model();
+        for items in &choices {
+            let mut some = vec![f32::NAN; histories.len() * items.len()];
+            model.score_some(&histories, items, &mut some).unwrap();
+            for (user, history) in histories.iter().enumerate() {
+                let all = scores(model, history);
+                let expected: Vec<f32> = items.iter().map(|&item| all[item as usize]).collect();
+                assert_eq!(some[user * items.len()..][..items.len()], expected, "{options}: {items:?}");
+            }
+        }
+        assert!(model.score_some(&[&[1]], &[N as u32], &mut [0f32]).is_err());
+        assert!(model.score_some(&[&[N as u32]], &[1], &mut [0f32]).is_err());
+        assert!(model.score_some(&[&[1]], &[1], &mut [0f32; 2]).is_err());
+        assert!(model.contributions(&[1], N as u32, &Cancel::default()).is_err());
+    }
+}
+
+#[test]
+fn filters_give_what_a_full_sort_of_the_scores_gives() {
+    let data = train();
+    let full = fit(json!({"lambda": 3}));
+    let ids = |items: &[u32]| items.iter().map(|item| format!("item {item}")).collect::<Vec<_>>();
+    // Few, half and nearly all of the items.
+    let lists: [Vec<u32>; 4] = [vec![3], vec![250, 7, 20, 13], (0..150).collect(), (4..300).collect()];
+    for options in forms() {
+        let model = compact(&full, options.clone());
+        let histories: Vec<History> = data.rows().take(20).map(|row| model.history(ids(row))).collect();
+        for allow in &lists {
+            let filter = model.filter(Some(&ids(allow)), &ids(&[13, 14]), None).unwrap();
+            for (k, filter_seen) in [(3, true), (N, true), (N, false)] {
+                let found = model.recommend_within(&histories, &RecommendOptions { k, filter_seen }, &filter).unwrap();
+                for (history, found) in histories.iter().zip(found) {
+                    let scores = scores(model.model(), &history.items);
+                    let mut expected: Vec<u32> = allow.clone();
+                    expected.retain(|item| !([13, 14].contains(item) || filter_seen && history.items.contains(item)));
+                    expected
+                        .sort_by(|&a, &b| scores[b as usize].partial_cmp(&scores[a as usize]).unwrap().then(a.cmp(&b)));
+                    expected.truncate(k);
+                    let expected: Vec<Scored> =
+                        expected.into_iter().map(|item| Scored { item, score: scores[item as usize] }).collect();
+                    assert_eq!(found, expected, "{options}");
+                }
+            }
+        }
     }
 }
 

@@ -130,7 +130,7 @@ fn larger_shapes() {
         options
     };
     let results = compare(&[
-        Case("popularity", json!({}), 1000, 15_000_000, 20),
+        Case("popularity", json!({}), 1000, 30_000_000, 20),
         Case("ease", json!({}), 5000, 6000, 30),
         Case("ease", json!({}), 5000, 12_000, 30),
         Case("ease", json!({ "precision": "f64" }), 5000, 5000, 30),

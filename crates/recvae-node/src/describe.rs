@@ -2,8 +2,8 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CheckpointOptions, CompactOptions, DATASETS, LoadOptions, Metric, ModelKind, OptionInfo, Options, RESAMPLES,
-    ReadOptions, RecommendOptions, SplitOptions, SynthOptions, Threads, Thresholds,
+    CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, LoadOptions, Metric, ModelKind, OptionInfo, Options,
+    RESAMPLES, ReadOptions, RecommendOptions, SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -27,6 +27,8 @@ pub fn describe() -> Result<String> {
         "thresholds": rows(&Thresholds::describe()),
         "split": rows(&SplitOptions::describe()),
         "recommend": rows(&RecommendOptions::describe()),
+        "similar": rows(&SimilarOptions::describe()),
+        "explain": rows(&ExplainOptions::describe()),
         "synth": rows(&SynthOptions::describe()),
         "load": rows(&LoadOptions::describe()),
         "compact": rows(&CompactOptions::describe()),

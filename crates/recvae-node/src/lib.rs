@@ -17,6 +17,7 @@ pub mod model;
 pub mod panic_test;
 pub mod panics;
 pub mod run;
+pub mod serving;
 pub mod synth;
 mod work;
 

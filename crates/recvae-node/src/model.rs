@@ -7,7 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
-    Cancel, Checkpoint, CheckpointOptions, CompactOptions, FitRun, LoadOptions, ModelKind, Options, Progress,
+    Cancel, Checkpoint, CheckpointOptions, CompactOptions, Filter, FitRun, LoadOptions, ModelKind, Options, Progress,
     RecommendOptions, Recommender, Scored, ends,
 };
 
@@ -16,6 +16,7 @@ use crate::error::{IntoNode, Result, json};
 use crate::lifetime::Held;
 use crate::memory::bytes;
 use crate::run::NativeRun;
+use crate::serving::{NativeFilter, best};
 use crate::work::{Promise, check_threads, now, promise, promise_in};
 
 /// A trained model with the ids of its items.
@@ -72,9 +73,15 @@ impl NativeModel {
 
     /// Recommends for one history. `options`: JSON.
     #[napi(catch_unwind)]
-    pub fn recommend(&self, history: Vec<String>, options: String) -> Result<NativeLists> {
+    pub fn recommend(
+        &self,
+        history: Vec<String>,
+        options: String,
+        filter: Option<&NativeFilter>,
+    ) -> Result<NativeLists> {
         let (model, options) = (self.0.get()?, recommend_options(&options)?);
-        now(|| lists(model, &[history], &options, &Cancel::default())).map(NativeLists::from)
+        let filter = filter.map(|filter| &*filter.0);
+        now(|| lists(model, &[history], &options, filter, &Cancel::default())).map(NativeLists::from)
     }
 
     /// Recommends for many histories. `options`: JSON.
@@ -84,11 +91,14 @@ impl NativeModel {
         env: &'env Env,
         histories: Vec<Vec<String>>,
         options: String,
+        filter: Option<&NativeFilter>,
         threads: Option<f64>,
         run: &NativeRun,
     ) -> Result<Promise<'env>> {
         let (model, options, cancel) = (Arc::clone(self.0.get()?), recommend_options(&options)?, run.flag());
-        promise(env, threads, move || lists(&model, &histories, &options, &cancel), NativeLists::from)
+        let filter = filter.map(|filter| Arc::clone(&filter.0));
+        let work = move || lists(&model, &histories, &options, filter.as_deref(), &cancel);
+        promise(env, threads, work, NativeLists::from)
     }
 
     /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own.
@@ -140,13 +150,19 @@ struct Lists {
     unknown_ends: Vec<u32>,
 }
 
-fn recommend_options(options: &str) -> Result<RecommendOptions> {
+pub(crate) fn recommend_options(options: &str) -> Result<RecommendOptions> {
     RecommendOptions::from_json(&json("options", options)?).into_node()
 }
 
-fn lists(model: &Recommender, histories: &[Vec<String>], options: &RecommendOptions, cancel: &Cancel) -> Result<Lists> {
+fn lists(
+    model: &Recommender,
+    histories: &[Vec<String>],
+    options: &RecommendOptions,
+    filter: Option<&Filter>,
+    cancel: &Cancel,
+) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
-    let lists = model.recommend_until(&histories, options, cancel).into_node()?;
+    let lists = best(model, &histories, options, filter, cancel)?;
     let unknown: Vec<_> = histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect();
     let list_ends = ends(lists.iter().map(Vec::len)).into_node()?;
     let unknown_ends = ends(unknown.iter().map(Vec::len)).into_node()?;

@@ -19,7 +19,7 @@ use crate::memory::{FitShape, MemoryEstimate};
 use crate::numbers::Numbers;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
-use crate::scorer::{Scorer, check_scores};
+use crate::scorer::{Scorer, check_scores, check_some};
 use crate::split::HeldOut;
 use crate::train::FitRun;
 use crate::vectorised::{add, multiply, vectorised};
@@ -156,6 +156,14 @@ macro_rules! model {
                 });
                 Ok(())
             }
+
+            fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+                check_some(histories, items, self.n_items, scores)?;
+                scores.par_chunks_mut(items.len().max(1)).zip(histories).for_each(|(scores, history)| {
+                    score_one_at(&self.weights, |weight| weight, self.n_items, history, items, scores);
+                });
+                Ok(())
+            }
         }
 
         impl Model for Ease<$type> {
@@ -170,6 +178,16 @@ macro_rules! model {
             fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
                 let data = TensorData::$variant((&self.weights[..]).into());
                 Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
+            }
+
+            fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+                self.score_some(&[&[item]], items, out)
+            }
+
+            fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
+                check_some(&[history], &[item], self.n_items, &[0.0])?;
+                let weight = |&from: &u32| self.weights[from as usize * self.n_items + item as usize];
+                Ok(history.iter().map(|from| weight(from).to_f64()).collect())
             }
 
             fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
@@ -197,6 +215,31 @@ fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
             *score = sum.to_f64() as f32;
         }
     }
+}
+
+/// What [`score_one`] gives for some of the items, bit by bit: the numbers are added in the same order. `number` turns a weight
+/// as it is stored into one to add.
+fn score_one_at<W: Copy, T: Real>(
+    weights: &[W],
+    number: impl Fn(W) -> T,
+    n_items: usize,
+    history: &[u32],
+    items: &[u32],
+    scores: &mut [f32],
+) {
+    let mut sums = vec![T::ZERO; items.len()];
+    let row = |item: u32| &weights[item as usize * n_items..][..n_items];
+    let (fours, rest) = history.as_chunks::<4>();
+    for [a, b, c, d] in fours.iter().map(|four| four.map(row)) {
+        for (sum, &item) in sums.iter_mut().zip(items) {
+            let item = item as usize;
+            *sum += (number(a[item]) + number(b[item])) + (number(c[item]) + number(d[item]));
+        }
+    }
+    for row in rest.iter().map(|&item| row(item)) {
+        sums.iter_mut().zip(items).for_each(|(sum, &item)| *sum += number(row[item as usize]));
+    }
+    scores.iter_mut().zip(&sums).for_each(|(score, sum)| *score = sum.to_f64() as f32);
 }
 
 vectorised! {

@@ -4,11 +4,12 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::memory::{FitShape, MemoryEstimate};
 use crate::options::{Options, options};
-use crate::scorer::{Scorer, check_scores};
+use crate::scorer::{Scorer, check_scores, check_some};
 use crate::split::HeldOut;
 use crate::train::FitRun;
 
@@ -53,6 +54,13 @@ impl Scorer for Popularity {
         scores.par_chunks_mut(self.scores.len()).for_each(|row| row.copy_from_slice(&self.scores));
         Ok(())
     }
+
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        check_some(histories, items, self.scores.len(), scores)?;
+        let counts = items.iter().map(|&item| self.scores[item as usize]);
+        scores.iter_mut().zip(counts.cycle()).for_each(|(score, count)| *score = count);
+        Ok(())
+    }
 }
 
 impl Model for Popularity {
@@ -70,5 +78,9 @@ impl Model for Popularity {
             shape: vec![self.scores.len()],
             data: TensorData::F32((&self.scores[..]).into()),
         }])
+    }
+
+    fn contributions(&self, _history: &[u32], _item: u32, _: &Cancel) -> Result<Vec<f64>> {
+        Ok(vec![])
     }
 }

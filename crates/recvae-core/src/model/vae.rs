@@ -1,5 +1,6 @@
 //! What a trained RecVAE and a trained Mult-VAE have in common: all but the training.
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::tensors::numbers;
@@ -12,6 +13,7 @@ use crate::nn::network::{Network, Parameter};
 use crate::nn::output_layer::n_groups;
 use crate::recommend::BLOCK;
 use crate::scorer::Scorer;
+use crate::similar::cosines;
 
 /// What the training of a network takes, with users of a batch, old posteriors or not.
 pub(super) fn memory(
@@ -95,6 +97,10 @@ impl Scorer for Vae {
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         self.network.score(histories, scores)
     }
+
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        self.network.score_some(histories, items, scores)
+    }
 }
 
 impl Model for Vae {
@@ -113,6 +119,18 @@ impl Model for Vae {
             data: TensorData::F32(values.into()),
         };
         Ok(self.network.export().into_iter().map(tensor).collect())
+    }
+
+    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+        let output = &self.network.decoder.output;
+        let weight = &output.weight[..];
+        let row = |item: u32| &weight[item as usize * output.width..][..output.width];
+        cosines(row(item), items.par_iter().map(|&other| row(other)), out);
+        Ok(())
+    }
+
+    fn embed(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+        Ok(histories.chunks(BLOCK).flat_map(|histories| self.network.means(histories)).collect())
     }
 
     /// Without the copies that [`Self::tensors`] makes.

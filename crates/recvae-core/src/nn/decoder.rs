@@ -1,5 +1,7 @@
 //! The decoder: the output layer with, in Mult-VAE, a tanh layer before it.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use super::encoder::Architecture;
@@ -41,14 +43,20 @@ impl<T: Real> Decoder<T> {
 
     /// Logits of latent vectors `(users, latent)` into `(users, n_items)`.
     pub(super) fn logits(&self, z: &[T], out: &mut [T]) {
-        match &self.hidden {
-            Some(layer) => {
-                let mut hidden = vec![];
-                layer.forward(z, &mut hidden);
-                self.output.logits(&hidden, out);
-            }
-            None => self.output.logits(z, out),
-        }
+        self.output.logits(&self.output_input(z), out);
+    }
+
+    /// Logits of some items into `(users, items)`.
+    pub(super) fn logits_of(&self, z: &[T], items: &[u32], out: &mut [T]) {
+        self.output.logits_of(&self.output_input(z), items, out);
+    }
+
+    /// What the output layer takes.
+    fn output_input<'a>(&self, z: &'a [T]) -> Cow<'a, [T]> {
+        let Some(layer) = &self.hidden else { return Cow::Borrowed(z) };
+        let mut hidden = vec![];
+        layer.forward(z, &mut hidden);
+        Cow::Owned(hidden)
     }
 }
 

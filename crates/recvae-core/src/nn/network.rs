@@ -23,7 +23,7 @@ use super::state::State;
 use crate::error::Result;
 use crate::numbers::Numbers;
 use crate::real::Real;
-use crate::scorer::{Scorer, check_scores};
+use crate::scorer::{Scorer, check_scores, check_some};
 
 pub(crate) struct Network<T> {
     pub(crate) architecture: Architecture,
@@ -169,10 +169,14 @@ impl<T: Real> Network<T> {
 
     /// Scores of a block of users: the logits at the mean of the posterior, shape `(users, n_items)`.
     pub(crate) fn logits(&self, histories: &[&[u32]], out: &mut [T]) {
+        self.decoder.logits(&self.means(histories), out);
+    }
+
+    /// Means of the posteriors of a block of users, shape `(users, latent)`.
+    pub(crate) fn means(&self, histories: &[&[u32]]) -> Vec<T> {
         let latent = self.architecture.latent_dim;
         let posterior = self.encoder.encode(&SparseInput::clean(histories.iter().copied()));
-        let means: Vec<T> = posterior.chunks_exact(2 * latent).flat_map(|row| &row[..latent]).copied().collect();
-        self.decoder.logits(&means, out);
+        posterior.chunks_exact(2 * latent).flat_map(|row| &row[..latent]).copied().collect()
     }
 
     /// The flat parameters with their places.
@@ -239,6 +243,12 @@ impl Scorer for Network<f32> {
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         check_scores(histories, self.n_items(), scores)?;
         self.logits(histories, scores);
+        Ok(())
+    }
+
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        check_some(histories, items, self.n_items(), scores)?;
+        self.decoder.logits_of(&self.means(histories), items, scores);
         Ok(())
     }
 }

@@ -273,6 +273,18 @@ impl<T: Real> OutputLayer<T> {
         par_matmul(rows_mut(out, n_items), rows(hidden, width), rows(&self.weight, width).transpose());
         out.par_chunks_mut(n_items).for_each(|out| add(out, &self.bias));
     }
+
+    /// The logits of some items, shape `(users, items)`.
+    pub(crate) fn logits_of(&self, hidden: &[T], items: &[u32], out: &mut [T]) {
+        if items.is_empty() {
+            return;
+        }
+        let row = |item: u32| &self.weight[item as usize * self.width..][..self.width];
+        let weight: Vec<T> = items.iter().flat_map(|&item| row(item)).copied().collect();
+        let bias: Vec<T> = items.iter().map(|&item| self.bias[item as usize]).collect();
+        par_matmul(rows_mut(out, items.len()), rows(hidden, self.width), rows(&weight, self.width).transpose());
+        out.par_chunks_mut(items.len()).for_each(|out| add(out, &bias));
+    }
 }
 
 /// What the second walk over the logits reads.

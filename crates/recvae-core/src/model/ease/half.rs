@@ -6,14 +6,15 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::compact::{CompactOptions, StoredPrecision, prune};
-use super::{Ease, EaseOptions};
+use super::{Ease, EaseOptions, score_one_at};
+use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::memory::check_memory;
 use crate::model::{Model, ModelKind, NamedTensor, TensorData};
 use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::real::Real;
-use crate::scorer::{Scorer, check_scores};
+use crate::scorer::{Scorer, check_scores, check_some};
 use crate::vectorised::vectorised;
 
 /// EASE^R in half precision.
@@ -33,6 +34,15 @@ impl Scorer for HalfEase {
         check_scores(histories, self.n_items, scores)?;
         scores.par_chunks_mut(self.n_items).zip(histories).for_each(|(scores, history)| {
             score_one(&self.weights, history, scores);
+        });
+        Ok(())
+    }
+
+    /// Bit by bit what [`HalfEase::score`] gives: the numbers are added in the same order.
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        check_some(histories, items, self.n_items, scores)?;
+        scores.par_chunks_mut(items.len().max(1)).zip(histories).for_each(|(scores, history)| {
+            score_one_at(&self.weights, f16::to_f32, self.n_items, history, items, scores);
         });
         Ok(())
     }
@@ -98,6 +108,16 @@ impl Model for HalfEase {
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
         let data = TensorData::F16((&self.weights[..]).into());
         Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
+    }
+
+    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+        self.score_some(&[&[item]], items, out)
+    }
+
+    fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
+        check_some(&[history], &[item], self.n_items, &[0.0])?;
+        let weight = |&from: &u32| self.weights[from as usize * self.n_items + item as usize];
+        Ok(history.iter().map(|from| weight(from).to_f64()).collect())
     }
 
     fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {

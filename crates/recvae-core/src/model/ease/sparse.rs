@@ -3,6 +3,8 @@
 //! A score is a sum over the items of a history of the entries that their rows have, so a user costs as many additions as
 //! there are entries, not `n_items` for each item of the history.
 
+use std::ops::Range;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
@@ -10,12 +12,13 @@ use serde_json::Value;
 
 use super::EaseOptions;
 use super::compact::{CompactOptions, Entry, StoredPrecision, largest, too_large};
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::model::tensors::{Stored, missing, numbers};
 use crate::model::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::numbers::Numbers;
 use crate::options::Options;
-use crate::scorer::{Scorer, check_scores};
+use crate::scorer::{Scorer, check_scores, check_some};
 
 pub(super) const ENDS: &str = "weights.ends";
 const ITEMS: &str = "weights.items";
@@ -101,9 +104,28 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     fn row(&self, row: usize) -> impl Iterator<Item = Entry> {
-        let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        let range = start as usize..self.ends[row] as usize;
+        let range = self.range(row);
         self.items[range.clone()].iter().copied().zip(self.values[range].iter().copied())
+    }
+
+    fn range(&self, row: usize) -> Range<usize> {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        start as usize..self.ends[row] as usize
+    }
+
+    /// The entry of B, 0 where pruning left none.
+    fn weight(&self, row: u32, item: u32) -> f32 {
+        let range = self.range(row as usize);
+        let found = self.items[range.clone()].binary_search(&item);
+        found.map_or(0.0, |at| self.values[range.start + at])
+    }
+
+    /// All scores of a user.
+    fn score(&self, history: &[u32], scores: &mut [f32]) {
+        scores.fill(0.0);
+        for &item in history {
+            self.row(item as usize).for_each(|(item, value)| scores[item as usize] += value);
+        }
     }
 }
 
@@ -115,11 +137,32 @@ impl Scorer for SparseEase {
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         check_scores(histories, self.n_items(), scores)?;
         let rows = self.rows();
-        scores.par_chunks_mut(self.n_items()).zip(histories).for_each(|(scores, history)| {
-            scores.fill(0.0);
-            for &item in *history {
-                rows.row(item as usize).for_each(|(item, value)| scores[item as usize] += value);
-            }
+        let users = scores.par_chunks_mut(self.n_items()).zip(histories);
+        users.for_each(|(scores, history)| rows.score(history, scores));
+        Ok(())
+    }
+
+    /// Bit by bit what [`SparseEase::score`] gives: the numbers are added in the same order. Few items are looked up in the
+    /// rows; for more, walking along the rows is cheaper.
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        /// Steps of a search in a row.
+        const SEARCH: usize = 8;
+        let (n_items, rows) = (self.n_items(), self.rows());
+        check_some(histories, items, n_items, scores)?;
+        let users = scores.par_chunks_mut(items.len().max(1)).zip(histories);
+        if items.len() * SEARCH <= rows.values.len() / n_items.max(1) {
+            users.for_each(|(sums, history)| {
+                sums.fill(0.0);
+                for &from in *history {
+                    sums.iter_mut().zip(items).for_each(|(sum, &item)| *sum += rows.weight(from, item));
+                }
+            });
+            return Ok(());
+        }
+        let room = || vec![0.0; n_items];
+        users.for_each_init(room, |all, (scores, history)| {
+            rows.score(history, all);
+            scores.iter_mut().zip(items).for_each(|(score, &item)| *score = all[item as usize]);
         });
         Ok(())
     }
@@ -145,6 +188,16 @@ impl Model for SparseEase {
             tensor(ITEMS, self.items.len(), TensorData::U32((&self.items[..]).into())),
             tensor(VALUES, self.values.len(), values),
         ])
+    }
+
+    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+        self.score_some(&[&[item]], items, out)
+    }
+
+    fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
+        check_some(&[history], &[item], self.n_items(), &[0.0])?;
+        let rows = self.rows();
+        Ok(history.iter().map(|&from| rows.weight(from, item).into()).collect())
     }
 
     fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {

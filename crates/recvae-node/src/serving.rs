@@ -1,0 +1,243 @@
+//! Filters, results as columns, similar items and users, explanations.
+
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
+use napi_derive::napi;
+use recvae_core::{
+    Cancel, ExplainOptions, Explanation, Filter, History, ListColumns, Options, RecommendOptions, Recommender, Scored,
+    SimilarOptions, offsets,
+};
+
+use crate::error::{IntoNode, Result, json};
+use crate::model::{NativeModel, recommend_options};
+use crate::run::NativeRun;
+use crate::work::{Promise, now, promise};
+
+/// Which items of one model may be recommended. It does not keep the model alive.
+#[napi]
+pub struct NativeFilter(pub(crate) Arc<Filter>);
+
+#[napi]
+impl NativeFilter {
+    /// How many items pass.
+    #[napi(getter, catch_unwind)]
+    pub fn size(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    /// Positions in the allow list of ids that the model does not know.
+    #[napi(catch_unwind)]
+    pub fn unknown_allow(&self) -> Result<Uint32Array> {
+        Ok(positions(self.0.unknown_allow()))
+    }
+
+    /// The same of the deny list.
+    #[napi(catch_unwind)]
+    pub fn unknown_deny(&self) -> Result<Uint32Array> {
+        Ok(positions(self.0.unknown_deny()))
+    }
+}
+
+/// Histories as columns of item indices.
+#[napi(object, object_to_js = false)]
+pub struct NativeHistoryColumns {
+    /// Indices of the items, one history after the other.
+    pub items: Uint32Array,
+    /// Where each history begins in `items`, and the number of items.
+    pub offsets: Uint32Array,
+}
+
+/// Recommendations for a number of histories, as columns.
+#[napi(object, object_from_js = false)]
+pub struct NativeListColumns {
+    /// Indices of the recommended items, best first.
+    pub items: Uint32Array,
+    /// Their scores.
+    pub scores: Float32Array,
+    /// Where each history's list begins in `items`, and the number of items.
+    pub offsets: Uint32Array,
+    /// Positions, in its history, of each id that the model does not know.
+    pub unknown: Uint32Array,
+    /// Where each history's part of `unknown` begins, and the length of it.
+    pub unknown_offsets: Uint32Array,
+}
+
+/// Items, or positions of users, with scores.
+#[napi(object, object_from_js = false)]
+pub struct NativeScored {
+    /// Indices or positions, best first.
+    pub items: Uint32Array,
+    /// Their scores.
+    pub scores: Float32Array,
+    /// Positions, in the history that was asked for, of each id that the model does not know.
+    pub unknown: Uint32Array,
+}
+
+/// Why a score is what it is.
+#[napi(object, object_from_js = false)]
+pub struct NativeExplanation {
+    /// The score.
+    pub score: f64,
+    /// Items of the history, the largest contribution first.
+    pub items: Uint32Array,
+    /// Their contributions.
+    pub contributions: Float64Array,
+    /// Positions, in the history, of each id that the model does not know.
+    pub unknown: Uint32Array,
+}
+
+#[napi]
+impl NativeModel {
+    /// Prepares a filter. Without `allow`, every item may pass.
+    #[napi(catch_unwind)]
+    pub fn filter(
+        &self,
+        allow: Option<Vec<String>>,
+        deny: Vec<String>,
+        within: Option<&NativeFilter>,
+    ) -> Result<NativeFilter> {
+        let within = within.map(|filter| &*filter.0);
+        let filter = self.0.get()?.filter(allow.as_deref(), &deny, within).into_node()?;
+        Ok(NativeFilter(Arc::new(filter)))
+    }
+
+    /// Recommends for many histories, given as ids or as columns. `options`: JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeListColumns>")]
+    #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/serving.ts
+    pub fn recommend_columns<'env>(
+        &self,
+        env: &'env Env,
+        ids: Vec<Vec<String>>,
+        columns: Option<NativeHistoryColumns>,
+        options: String,
+        filter: Option<&NativeFilter>,
+        threads: Option<f64>,
+        run: &NativeRun,
+    ) -> Result<Promise<'env>> {
+        let (model, options, cancel) = (Arc::clone(self.0.get()?), recommend_options(&options)?, run.flag());
+        let filter = filter.map(|filter| Arc::clone(&filter.0));
+        // Copied: JavaScript could change them meanwhile.
+        let columns = columns.map(|columns| (columns.items.to_vec(), columns.offsets.to_vec()));
+        let work = move || {
+            let histories = match &columns {
+                Some((items, offsets)) => model.histories_of(items, offsets).into_node()?,
+                None => histories(&model, &ids),
+            };
+            let lists = best(&model, &histories, &options, filter.as_deref(), &cancel)?;
+            let lists = ListColumns::new(&lists).into_node()?;
+            let unknown: Vec<usize> = histories.iter().flat_map(|history| &history.unknown).copied().collect();
+            let ends = offsets(histories.iter().map(|history| history.unknown.len())).into_node()?;
+            Ok((lists, unknown, ends))
+        };
+        promise(env, threads, work, |(lists, unknown, ends)| NativeListColumns {
+            items: lists.items.into(),
+            scores: lists.scores.into(),
+            offsets: lists.offsets.into(),
+            unknown: positions(&unknown),
+            unknown_offsets: ends.into(),
+        })
+    }
+
+    /// The items most similar to one. `options`: JSON.
+    #[napi(catch_unwind)]
+    pub fn similar_items(&self, item: String, options: String, filter: Option<&NativeFilter>) -> Result<NativeScored> {
+        let options = SimilarOptions::from_json(&json("options", &options)?).into_node()?;
+        let (model, filter) = (self.0.get()?, filter.map(|filter| &*filter.0));
+        let found = now(|| model.similar_items(&item, &options, filter).into_node())?;
+        Ok(scored(&found, &[]))
+    }
+
+    /// The users, given by their histories, most similar to one. `options`: JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeScored>")]
+    pub fn similar_users<'env>(
+        &self,
+        env: &'env Env,
+        history: Vec<String>,
+        users: Vec<Vec<String>>,
+        options: String,
+        threads: Option<f64>,
+        run: &NativeRun,
+    ) -> Result<Promise<'env>> {
+        let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
+        let options = SimilarOptions::from_json(&json("options", &options)?).into_node()?;
+        let work = move || {
+            let (history, users) = (model.history(&history), histories(&model, &users));
+            let found = model.similar_users_until(&history, &users, &options, &cancel).into_node()?;
+            Ok((found, history))
+        };
+        promise(env, threads, work, |(found, history)| scored(&found, &history.unknown))
+    }
+
+    /// The latent vectors of histories, one after the other.
+    #[napi(catch_unwind, ts_return_type = "Promise<Float32Array>")]
+    pub fn embed<'env>(
+        &self,
+        env: &'env Env,
+        ids: Vec<Vec<String>>,
+        threads: Option<f64>,
+        run: &NativeRun,
+    ) -> Result<Promise<'env>> {
+        let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
+        let work = move || model.embed_until(&histories(&model, &ids), &cancel).into_node();
+        promise(env, threads, work, Float32Array::from)
+    }
+
+    /// Explains the score of an item. `options`: JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeExplanation>")]
+    pub fn explain<'env>(
+        &self,
+        env: &'env Env,
+        history: Vec<String>,
+        item: String,
+        options: String,
+        threads: Option<f64>,
+        run: &NativeRun,
+    ) -> Result<Promise<'env>> {
+        let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
+        let options = ExplainOptions::from_json(&json("options", &options)?).into_node()?;
+        let work = move || {
+            let history = model.history(&history);
+            let explanation = model.explain_until(&history, &item, &options, &cancel).into_node()?;
+            Ok((explanation, history.unknown))
+        };
+        promise(env, threads, work, |(Explanation { score, reasons, .. }, unknown)| NativeExplanation {
+            score: score.into(),
+            items: reasons.iter().map(|reason| reason.item).collect::<Vec<_>>().into(),
+            contributions: reasons.iter().map(|reason| reason.contribution).collect::<Vec<_>>().into(),
+            unknown: positions(&unknown),
+        })
+    }
+}
+
+/// The best items for each history, of those that pass the filter if there is one.
+pub(crate) fn best(
+    model: &Recommender,
+    histories: &[History],
+    options: &RecommendOptions,
+    filter: Option<&Filter>,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<Scored>>> {
+    let lists = match filter {
+        Some(filter) => model.recommend_within_until(histories, options, filter, cancel),
+        None => model.recommend_until(histories, options, cancel),
+    };
+    lists.into_node()
+}
+
+fn histories(model: &Recommender, ids: &[Vec<String>]) -> Vec<History> {
+    ids.iter().map(|ids| model.history(ids)).collect()
+}
+
+fn scored(found: &[Scored], unknown: &[usize]) -> NativeScored {
+    NativeScored {
+        items: found.iter().map(|scored| scored.item).collect::<Vec<_>>().into(),
+        scores: found.iter().map(|scored| scored.score).collect::<Vec<_>>().into(),
+        unknown: positions(unknown),
+    }
+}
+
+fn positions(positions: &[usize]) -> Uint32Array {
+    positions.iter().map(|&at| at as u32).collect::<Vec<_>>().into()
+}

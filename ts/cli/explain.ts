@@ -1,0 +1,41 @@
+import type { Command } from 'commander';
+import { load } from '../models.js';
+import { description } from '../native.js';
+import { IDS, readIds } from './ids.js';
+import { parseNumber } from './input.js';
+import { interruptible } from './interrupt.js';
+import { message, print, table, writeJson } from './output.js';
+
+interface Flags {
+  history: string;
+  item: string;
+  k?: number;
+  threads?: number;
+  json?: string;
+}
+
+/** `recvae explain`: which items of a history speak for an item. */
+export function addExplain(program: Command): void {
+  const { doc, default: k } = description.explain.find(({ name }) => name === 'k')!;
+  program
+    .command('explain')
+    .description('say which items of a history speak for an item, and how much')
+    .argument('<model-file>', 'what train or compare has saved')
+    .requiredOption(`--history ${IDS}`, 'items of the user: comma-separated, or a file with one per line')
+    .requiredOption('--item <id>', 'the item that is explained')
+    .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
+    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .action(async (file: string, { history, item, k, threads, json }: Flags) => {
+      const ids = readIds(history, '--history');
+      const model = await load(file);
+      const explanation = await interruptible((signal) => model.explain(ids, item, { k }, { threads, signal }));
+      const { score, reasons, unknown } = explanation;
+      if (unknown.length > 0) message(`${unknown.length} items of the history are not known to the model`);
+      if (json !== undefined) await writeJson(json, explanation);
+      if (json === '-') return;
+      const rows = reasons.map(({ id, contribution }) => [id, contribution.toFixed(5)]);
+      await print(table(['item', 'contribution'], rows));
+      message(`${item} has the score ${score.toFixed(5)}`);
+    });
+}

@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import { load } from '../models.js';
+import { description } from '../native.js';
+import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
+import { parseNumber } from './input.js';
+import { print, table, writeJson } from './output.js';
+
+interface Flags extends FilterFlags {
+  k?: number;
+  json?: string;
+}
+
+/** `recvae similar`: the items most like one. */
+export function addSimilar(program: Command): void {
+  const { doc, default: k } = description.similar.find(({ name }) => name === 'k')!;
+  const command = program
+    .command('similar')
+    .description('name the items most similar to one: by the weights of EASE^R, by the decoder of an autoencoder')
+    .argument('<model-file>', 'what train or compare has saved')
+    .argument('<item>', 'id of the item')
+    .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
+    .option('--json <file>', 'write the result as JSON, to stdout for -');
+  addFilterFlags(command).action(async (file: string, item: string, flags: Flags) => {
+    const filter = filterIn(flags);
+    const model = await load(file);
+    const items = model.similarItems(item, flags.k, filter);
+    if (flags.json !== undefined) await writeJson(flags.json, { item, items });
+    if (flags.json === '-') return;
+    await print(
+      table(
+        ['item', 'score'],
+        items.map(({ id, score }) => [id, score.toFixed(5)]),
+      ),
+    );
+  });
+}
