@@ -99,7 +99,7 @@ describe('models', () => {
     expect(model.recommend(NEWCOMER, { k: 100 }).items).toHaveLength(model.itemIds.length - NEWCOMER.length);
   });
 
-  test.each(['popularity', 'ease', 'mult-vae', 'recvae'] as const)('%s: saved, loaded, the same', async (kind) => {
+  test.each(['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as const)('%s: saved, loaded, the same', async (kind) => {
     const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : {};
     const folder = temporaryFolder();
     const data = await split(planted());

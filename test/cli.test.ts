@@ -220,7 +220,7 @@ describe('the jobs', () => {
     expect(stderr).toContain('ease tried {"lambda":500}');
     const report = JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8'));
     expect(report.winner).toBe('ease');
-    expect(report.models.map(({ model }: { model: string }) => model)).toEqual(['popularity', 'ease']);
+    expect(report.models.map(({ model }: { model: string }) => model)).toEqual(['popularity', 'ease', 'als']);
     expect(JSON.parse(readFileSync(join(folder, 'out', 'comparison.json'), 'utf8'))).toEqual(report);
     expect(readdirSync(join(folder, 'out')).sort()).toEqual(['comparison.json', 'ease.safetensors']);
     // The saved model remembers the split.

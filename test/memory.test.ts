@@ -65,7 +65,7 @@ describe('estimateMemory', () => {
 
   test('what no machine has is a number too', () => {
     const vast = { users: 2 ** 53, items: 2 ** 53, interactions: 2 ** 53 };
-    for (const model of ['popularity', 'ease', 'mult-vae', 'recvae'] as ModelName[]) {
+    for (const model of ['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as ModelName[]) {
       expect(estimateMemory(model, vast).fit).toBeGreaterThan(1e15);
     }
   });
@@ -87,7 +87,7 @@ describe('estimateMemory', () => {
 });
 
 describe('a fit that would take more than memoryLimit', () => {
-  test.each(['popularity', 'ease', 'mult-vae', 'recvae'] as ModelName[])('%s', async (model) => {
+  test.each(['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as ModelName[])('%s', async (model) => {
     const data = planted();
     const limit = estimateMemory(model, {
       users: data.nUsers,

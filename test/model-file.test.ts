@@ -79,7 +79,7 @@ function scoresOf(model: Model, history: string[]): number[] {
 }
 
 describe('the format', () => {
-  test.each(['popularity', 'ease', 'mult-vae', 'recvae'] as const)('%s, by hand', async (kind) => {
+  test.each(['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as const)('%s, by hand', async (kind) => {
     const path = join(temporaryFolder(), 'model');
     const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : {};
     const model = await fit(kind, planted(), options, { info: { text: 'ä"\n', small: 1e-7 } });
@@ -100,6 +100,9 @@ describe('the format', () => {
       expect(shapes['model.weights']).toEqual([n, n]);
       const b = f32s(tensors.get('model.weights')!);
       expect(b.slice(3 * n, 4 * n)).toEqual(scoresOf(model, [model.itemIds[3]!]));
+    } else if (kind === 'als') {
+      expect(shapes).toMatchObject({ 'model.items': [n, 64] });
+      expect(Object.keys(shapes)).toHaveLength(3);
     } else {
       expect(shapes['model.encoder.input.weight']).toEqual([n, 16]);
       expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'recvae' ? 8 : 16]);

@@ -182,7 +182,7 @@ describe('models', () => {
   const fitted = async (name: ModelName) =>
     fit(name, planted(80), (name === 'mult-vae' || name === 'recvae' ? small : {}) as object);
 
-  test.each(['popularity', 'ease', 'mult-vae', 'recvae'] as ModelName[])(
+  test.each(['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as ModelName[])(
     '%s: lists are as long as asked for, sorted, without what was seen; a saved model gives the same',
     async (name) => {
       const model = await fitted(name);

@@ -23,14 +23,14 @@ import {
 import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-const KINDS = ['popularity', 'ease', 'mult-vae', 'recvae'] as const;
+const KINDS = ['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as const;
 const SMALL = { hiddenDim: 32, latentDim: 8, epochs: 30, batchSize: 20, learningRate: 0.01 };
 
 const models = new Map<ModelName, Model>();
 const model = (kind: ModelName) => models.get(kind)!;
 beforeAll(async () => {
   for (const kind of KINDS) {
-    const options = { popularity: {}, ease: { lambda: 10 }, 'mult-vae': SMALL, recvae: SMALL }[kind];
+    const options = { popularity: {}, ease: { lambda: 10 }, als: { factors: 8 }, 'mult-vae': SMALL, recvae: SMALL }[kind];
     models.set(kind, await fit(kind, planted(), options));
   }
 });
@@ -253,7 +253,7 @@ describe('similar items', () => {
   test('who cannot tell says who can, and what is wrong is named', async () => {
     const { itemIds } = model('ease');
     expect(await refusal(() => model('popularity').similarItems(itemIds[0]!))).toBe(
-      "the model of similarItems is 'popularity'; allowed: ease, mult-vae, recvae",
+      "the model of similarItems is 'popularity'; allowed: ease, als, mult-vae, recvae",
     );
     const ease = model('ease');
     expect(await refusal(() => ease.similarItems('nothing'))).toMatch(/^item is 'nothing'; allowed: the id of an item/);
@@ -270,7 +270,7 @@ describe('similar users', () => {
     items: [0, 1, 2, 3, 4].map((item) => `i${n % 4}-${(item * 2 + n) % 10}`),
   }));
 
-  test.each(['mult-vae', 'recvae'] as const)('%s: those of the group come first', async (kind) => {
+  test.each(['als', 'mult-vae', 'recvae'] as const)('%s: those of the group come first', async (kind) => {
     const found = await model(kind).similarUsers([...NEWCOMER, 'nothing'], users, 8, { threads: 1 });
     expect(found.unknown).toEqual(['nothing']);
     expect(found.users).toHaveLength(8);
@@ -290,7 +290,7 @@ describe('similar users', () => {
 
   test('who cannot tell says who can, and what is wrong is named', async () => {
     for (const kind of ['ease', 'popularity'] as const) {
-      const text = (what: string) => `the model of ${what} is '${kind}'; allowed: mult-vae, recvae`;
+      const text = (what: string) => `the model of ${what} is '${kind}'; allowed: als, mult-vae, recvae`;
       expect(await refusal(() => model(kind).similarUsers([], users))).toBe(text('similarUsers'));
       expect(await refusal(() => model(kind).embed([[]]))).toBe(text('embed'));
     }

@@ -11,8 +11,8 @@ import { searches, train, validate } from './search.js';
 import { Split, split } from './split.js';
 import { decide } from './verdict.js';
 
-/** Always compared, and in this order before all others: the floor, and the linear model that neural ones have to beat. */
-const ALWAYS = ['popularity', 'ease'] as const satisfies ModelName[];
+/** Always compared, and in this order before all others: the floor, and the linear models that neural ones have to beat. */
+const ALWAYS = ['popularity', 'ease', 'als'] as const satisfies ModelName[];
 
 /** What {@link compare} is told while it works. */
 export interface CompareProgress {
@@ -31,7 +31,7 @@ export interface CompareProgress {
 
 /** How {@link compare} works. */
 export interface CompareOptions extends RunOptions {
-  /** Which models to compare; `popularity` and `ease` always are. By default all. */
+  /** Which models to compare; `popularity`, `ease` and `als` always are. By default all. */
   models?: ModelName[];
   /** Seed of the split, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
   seed?: number;
@@ -120,10 +120,10 @@ export interface Comparison {
 }
 
 /**
- * The main job: trains popularity, EASE^R and then the others on the same training users, evaluates them on the same test
+ * The main job: trains popularity, EASE^R, iALS and then the others on the same training users, evaluates them on the same test
  * users, and says with statistics which one to use.
  *
- * EASE^R's `lambda` is searched on the validation users unless it is given. Models are compared in pairs by user with the
+ * EASE^R's `lambda` and iALS's `lambda` and `alpha0` are searched on the validation users unless they are given. Models are compared in pairs by user with the
  * bootstrap, corrected by Holm's method. The winner is the cheapest model, from EASE^R on, that the one with the best mean of
  * the main metric does not beat significantly (corrected p below .05).
  *

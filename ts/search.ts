@@ -1,10 +1,10 @@
-/** Training inside a comparison: EASE^R with its `lambda` searched, the others as they are. */
+/** Training inside a comparison: the linear models with their main options searched, the others as they are. */
 import type { ComparedModel, CompareProgress } from './compare.js';
 import { RecvaeError } from './errors.js';
 import { evaluate } from './evaluate.js';
-import { type FitRun, fit, type Model, type Progress, type RunOptions } from './models.js';
+import { type FitRun, fit, type Json, type Model, type Progress, type RunOptions } from './models.js';
 import { description } from './native.js';
-import type { EaseOptions, MetricName, ModelName, ModelOptions } from './options.generated.js';
+import type { MetricName, ModelName, ModelOptions } from './options.generated.js';
 import type { Split } from './split.js';
 
 /** A trained model and how its options were found. */
@@ -18,12 +18,24 @@ export interface Trained {
 /** What happens to the model at work. */
 type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch'>;
 
-/** Whether {@link train} looks for the best option. */
-export function searches(model: ModelName, options: Record<string, unknown>, data: Split): boolean {
-  return model === 'ease' && options.lambda === undefined && data.validation.nScored > 0;
+/** What is searched, one option after the other, unless it is given: what decides, in models that are trained in seconds. */
+const SEARCHED: { [K in ModelName]?: (keyof ModelOptions[K] & string)[] } = {
+  ease: ['lambda'],
+  als: ['lambda', 'alpha0'],
+};
+
+/** The options that {@link train} looks for. */
+function searched(model: ModelName, options: Record<string, unknown>, data: Split): string[] {
+  if (data.validation.nScored === 0) return [];
+  return (SEARCHED[model] ?? []).filter((name) => options[name] === undefined);
 }
 
-/** Trains one model; EASE^R with the best `lambda` unless it is given. */
+/** Whether {@link train} looks for the best options. */
+export function searches(model: ModelName, options: Record<string, unknown>, data: Split): boolean {
+  return searched(model, options, data).length > 0;
+}
+
+/** Trains one model, with the best of the options that are searched. */
 export async function train(
   model: ModelName,
   options: Record<string, unknown>,
@@ -31,63 +43,88 @@ export async function train(
   run: FitRun,
   onStep: (step: Step) => void,
 ): Promise<Trained> {
-  if (searches(model, options, data)) {
-    return searchLambda(options, data, run, onStep);
-  }
+  const names = searched(model, options, data);
+  if (names.length > 0) return new Climb(model, options, data, run, onStep).search(names);
   const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch });
   onStep({ stage: 'fit' });
   return { fitted: await fit(model, data, options as ModelOptions[typeof model], { ...run, onProgress }), search: [] };
 }
 
 /**
- * Climbs along the core's list of values from the default one (or the middle) as long as validation improves, first up, and
- * down if up is worse. The metric has one peak over `lambda` in practice, so this finds the best value of the list without
- * trying all.
+ * Climbs along the core's list of values of one option after the other, from the default one (or the middle) as long as
+ * validation improves, first up, and down if up is worse. The metric has one peak over each in practice, so this finds the
+ * best value of a list without trying all.
  */
-async function searchLambda(
-  options: EaseOptions,
-  data: Split,
-  run: FitRun,
-  onStep: (step: Step) => void,
-): Promise<Trained> {
-  const lambda = description.models.find(({ name }) => name === 'ease')!.options.find(({ name }) => name === 'lambda')!;
-  const values = lambda.search as number[];
-  const search: Trained['search'] = [];
-  let best: { fitted: Model; validation: number } | undefined;
-  let failure: unknown;
-  const improves = async (at: number): Promise<boolean> => {
-    const value = values[at];
-    if (value === undefined) return false;
+class Climb {
+  readonly #model: ModelName;
+  readonly #options: Record<string, unknown>;
+  readonly #data: Split;
+  readonly #run: FitRun;
+  readonly #onStep: (step: Step) => void;
+  readonly #tried: Trained['search'] = [];
+  #best: { fitted: Model; options: Record<string, Json>; validation: number } | undefined;
+  #failure: unknown;
+
+  constructor(
+    model: ModelName,
+    options: Record<string, unknown>,
+    data: Split,
+    run: FitRun,
+    onStep: (step: Step) => void,
+  ) {
+    this.#model = model;
+    this.#options = options;
+    this.#data = data;
+    this.#run = run;
+    this.#onStep = onStep;
+  }
+
+  async search(names: string[]): Promise<Trained> {
+    for (const name of names) await this.#climb(name, names);
+    if (!this.#best) throw this.#failure;
+    return { fitted: this.#best.fitted, search: this.#tried };
+  }
+
+  async #climb(name: string, names: string[]): Promise<void> {
+    const { search, default: usual } = description.models
+      .find(({ name }) => name === this.#model)!
+      .options.find((option) => option.name === name)!;
+    const values = search as number[];
+    const found = this.#best?.options ?? {};
+    const improves = async (at: number) =>
+      values[at] !== undefined && (await this.#improves({ ...found, [name]: values[at] }));
+    const known = values.indexOf(usual as number);
+    const start = known >= 0 ? known : Math.floor(values.length / 2);
+    // The options before this one were found with its default.
+    if (name === names[0] || known < 0) await improves(start);
+    for (const direction of [1, -1]) {
+      let at = start + direction;
+      while (await improves(at)) at += direction;
+      if (at !== start + direction) break;
+    }
+  }
+
+  async #improves(options: Record<string, Json>): Promise<boolean> {
     let fitted: Model;
     try {
-      fitted = await fit('ease', data, { ...options, lambda: value }, run);
+      fitted = await fit(this.#model, this.#data, { ...this.#options, ...options } as never, this.#run);
     } catch (error) {
       // Too small for f32: other values still can be used.
       if (!(error instanceof RecvaeError && error.code === 'NUMERICAL')) throw error;
-      failure = error;
+      this.#failure = error;
       return false;
     }
-    const tried = { options: { lambda: value }, validation: await validate(fitted, data, run) };
-    search.push(tried);
-    onStep({ stage: 'search', tried });
-    if (best && tried.validation <= best.validation) {
+    const tried = { options, validation: await validate(fitted, this.#data, this.#run) };
+    this.#tried.push(tried);
+    this.#onStep({ stage: 'search', tried });
+    if (this.#best && tried.validation <= this.#best.validation) {
       fitted.dispose(); // a matrix of items x items
       return false;
     }
-    best?.fitted.dispose();
-    best = { fitted, validation: tried.validation };
+    this.#best?.fitted.dispose();
+    this.#best = { fitted, options, validation: tried.validation };
     return true;
-  };
-  const known = values.indexOf(lambda.default as number);
-  const start = known >= 0 ? known : Math.floor(values.length / 2);
-  await improves(start);
-  for (const direction of [1, -1]) {
-    let at = start + direction;
-    while (await improves(at)) at += direction;
-    if (at !== start + direction) break;
   }
-  if (!best) throw failure;
-  return { fitted: best.fitted, search };
 }
 
 /** The main metric on the validation users. */

@@ -36,7 +36,7 @@ export function addCompare(program: Command): void {
   const names = description.models.map(({ name }) => name);
   const command = program
     .command('compare')
-    .description('train popularity, EASE^R and then other models, and say with statistics which one to use')
+    .description('train popularity, EASE^R, iALS and then other models, and say with statistics which one to use')
     .argument('<input>', 'file, folder or data set')
     .option('--models <names>', `comma-separated (default: ${names.join(',')})`, (text) => text.split(','))
     .option('--seed <number>', 'seed of the split, the models and the bootstrap', parseNumber)

@@ -220,7 +220,7 @@ fn bad_options_and_bad_data_are_errors_that_name_them() {
     }
     assert_eq!(
         "itemknn".parse::<ModelKind>().unwrap_err().to_string(),
-        "model is 'itemknn'; allowed: popularity, ease, mult-vae, recvae"
+        "model is 'itemknn'; allowed: popularity, ease, als, mult-vae, recvae"
     );
 }
 

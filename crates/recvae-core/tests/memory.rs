@@ -111,6 +111,7 @@ fn small_fits_take_what_is_estimated() {
         Case("popularity", json!({}), 1000, 100_000, 20),
         Case("ease", json!({}), 3000, 2500, 20),
         Case("ease", json!({ "precision": "f64" }), 3000, 1500, 20),
+        Case("als", json!({ "factors": 100, "epochs": 2 }), 20_000, 20_000, 20),
         Case("mult-vae", few.clone(), 600, 20_000, 20),
         Case("recvae", few, 600, 20_000, 20),
     ]);

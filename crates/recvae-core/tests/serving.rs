@@ -114,6 +114,7 @@ fn options(kind: ModelKind) -> Value {
     match kind {
         ModelKind::Popularity => json!({}),
         ModelKind::Ease => json!({"lambda": 5}),
+        ModelKind::Als => json!({"factors": 8, "lambda": 0.01}),
         _ => json!({"hiddenDim": 32, "latentDim": 8, "batchSize": 20, "epochs": 40, "learningRate": 1e-2}),
     }
 }
@@ -158,7 +159,7 @@ fn ids(items: impl IntoIterator<Item = u32>) -> Vec<String> {
 fn close(kind: ModelKind, a: f32, b: f32) -> bool {
     match kind {
         ModelKind::Popularity | ModelKind::Ease => a == b,
-        ModelKind::MultVae | ModelKind::RecVae => (a - b).abs() <= 1e-5 * (1.0 + b.abs()),
+        ModelKind::Als | ModelKind::MultVae | ModelKind::RecVae => (a - b).abs() <= 1e-5 * (1.0 + b.abs()),
     }
 }
 
@@ -237,7 +238,7 @@ fn similar_items_share_a_taste() {
         let ten = SimilarOptions { k: 10 };
         if kind == ModelKind::Popularity {
             let error = model.similar_items("i24", &ten, None).unwrap_err();
-            let text = "the model of similarItems is 'popularity'; allowed: ease, mult-vae, recvae";
+            let text = "the model of similarItems is 'popularity'; allowed: ease, als, mult-vae, recvae";
             assert_eq!((error.code(), error.to_string().as_str()), ("INVALID_ARGUMENT", text));
             continue;
         }
@@ -302,7 +303,10 @@ fn similar_users_share_a_taste() {
         let found = model.similar_users(&user, &others, &SimilarOptions { k: 50 });
         if !kind.has_embedding() {
             let error = found.unwrap_err().to_string();
-            assert_eq!(error, format!("the model of similarUsers is '{}'; allowed: mult-vae, recvae", kind.name()));
+            assert_eq!(
+                error,
+                format!("the model of similarUsers is '{}'; allowed: als, mult-vae, recvae", kind.name())
+            );
             assert!(model.embed(&others).unwrap_err().to_string().starts_with("the model of embed is"));
             continue;
         }
@@ -337,6 +341,18 @@ fn explanations_of_ease_sum_to_the_score() {
             let off = (sum - f64::from(explanation.score)).abs();
             assert!(off <= 7.0 * f64::from(f32::EPSILON) * magnitude, "{form}: {off}");
         }
+    }
+}
+
+#[test]
+fn explanations_of_als_sum_to_the_score() {
+    let model = recommender(ModelKind::Als, &options(ModelKind::Als));
+    let history = model.history(ids([1, 4, 9, 13, 25, 44, 50]));
+    for item in 0..N_ITEMS {
+        let explanation = model.explain(&history, &format!("i{item}"), &ExplainOptions { k: 100 }).unwrap();
+        let sum: f64 = explanation.reasons.iter().map(|reason| reason.contribution).sum();
+        // Two solutions of equations of a condition number below 1,000, in f32.
+        assert!((sum - f64::from(explanation.score)).abs() < 1e-4, "{item}: {sum} and {}", explanation.score);
     }
 }
 

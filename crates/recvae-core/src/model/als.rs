@@ -17,9 +17,11 @@
 
 use std::time::Instant;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
@@ -29,9 +31,11 @@ use crate::nn::noise::{Purpose, stream};
 use crate::options::{Options, choice, options};
 use crate::random::Philox;
 use crate::real::Real;
-use crate::scorer::{Scorer, check_scores};
+use crate::scorer::{Scorer, check_scores, check_some};
+use crate::similar::cosines;
 use crate::split::HeldOut;
 use crate::train::{FitRun, Progress};
+use crate::vectorised::dot;
 
 mod solve;
 #[cfg(test)]
@@ -229,6 +233,15 @@ impl Scorer for Als {
         par_matmul(rows_mut(scores, n_items), rows(&users, factors), rows(self.items.rows(), factors).transpose());
         Ok(())
     }
+
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        check_some(histories, items, self.n_items(), scores)?;
+        let users = self.fold_in(histories)?;
+        for (user, scores) in users.chunks_exact(self.factors()).zip(scores.chunks_exact_mut(items.len().max(1))) {
+            scores.iter_mut().zip(items).for_each(|(score, &item)| *score = dot(user, self.items.row(item)));
+        }
+        Ok(())
+    }
 }
 
 impl Model for Als {
@@ -243,5 +256,22 @@ impl Model for Als {
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
         let shape = vec![self.n_items(), self.factors()];
         Ok(vec![NamedTensor { name: "items".into(), shape, data: TensorData::F32(self.items.rows().into()) }])
+    }
+
+    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+        cosines(self.items.row(item), items.par_iter().map(|&other| self.items.row(other)), out);
+        Ok(())
+    }
+
+    fn embed(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+        self.fold_in(histories)
+    }
+
+    /// Exact, as in Hu et al., section 5: with `A` the matrix of the user's equations the score of `i` is
+    /// `h_i' A^-1 sum of h_j`, so item `j` contributes `h_j . A^-1 h_i`.
+    fn contributions(&self, history: &[u32], item: u32, cancel: &Cancel) -> Result<Vec<f64>> {
+        cancel.check()?;
+        let spread = self.items.spread(self.options.weights(), history, self.items.row(item))?;
+        Ok(history.iter().map(|&from| dot(&spread, self.items.row(from)).into()).collect())
     }
 }

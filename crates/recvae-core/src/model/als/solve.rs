@@ -12,8 +12,8 @@
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
-use faer::prelude::{Reborrow, ReborrowMut};
-use faer::{Accum, MatMut, Par};
+use faer::prelude::ReborrowMut;
+use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use crate::cancel::Cancel;
@@ -66,6 +66,10 @@ impl<T: Real> Fixed<T> {
 
     pub(super) fn rows(&self) -> &[T] {
         &self.rows
+    }
+
+    pub(super) fn row(&self, index: u32) -> &[T] {
+        &self.rows[index as usize * self.d..][..self.d]
     }
 
     pub(super) fn into_rows(self) -> Vec<T> {
@@ -123,8 +127,25 @@ impl<T: Real> Fixed<T> {
         })
     }
 
+    /// `A^-1 right` with `A` the matrix of a list's equations.
+    pub(super) fn spread(&self, weights: Weights, list: &[u32], right: &[T]) -> Result<Vec<T>> {
+        let mut sum = vec![T::ZERO; self.d];
+        let mut factor = vec![];
+        self.factor(&self.scaled_gram(weights), self.ridge(weights, list), list, &mut sum, &mut factor)?;
+        let mut x = right.to_vec();
+        self.substitute(&factor, &mut x);
+        Ok(x)
+    }
+
     /// By Cholesky, on this thread. `room` is used again from row to row.
     fn solve_one(&self, gram: &[T], ridge: T, list: &[u32], x: &mut [T], room: &mut Vec<T>) -> Result<()> {
+        self.factor(gram, ridge, list, x, room)?;
+        self.substitute(room, x);
+        Ok(())
+    }
+
+    /// Leaves the Cholesky factor of a list's equations in `room` and their right side in `x`.
+    fn factor(&self, gram: &[T], ridge: T, list: &[u32], x: &mut [T], room: &mut Vec<T>) -> Result<()> {
         let d = self.d;
         room.resize(d * d + GATHERED * d, T::ZERO);
         let (matrix, gathered) = room.split_at_mut(d * d);
@@ -150,8 +171,14 @@ impl<T: Real> Fixed<T> {
         llt::factor::cholesky_in_place(matrix.rb_mut(), Default::default(), Par::Seq, stack, params).map_err(|_| {
             Error::Numerical("a user's equations have no solution in single precision: a larger lambda helps".into())
         })?;
-        llt::solve::solve_in_place(matrix.rb(), MatMut::from_column_major_slice_mut(x, d, 1), Par::Seq, stack);
         Ok(())
+    }
+
+    /// Solves for `x` in its place by the factor in `room`.
+    fn substitute(&self, room: &[T], x: &mut [T]) {
+        let factor = MatRef::from_column_major_slice(&room[..self.d * self.d], self.d, self.d);
+        let x = MatMut::from_column_major_slice_mut(x, self.d, 1);
+        llt::solve::solve_in_place(factor, x, Par::Seq, MemStack::new(&mut []));
     }
 
     /// The loss of the rows `solved` against the fixed ones, without the norms of the latter.
