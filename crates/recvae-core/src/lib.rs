@@ -8,7 +8,8 @@
 //! - split: [`split()`] holds users out, [`read_official`] takes a split that others made;
 //! - recommend: [`recommend()`] and [`top_k`] turn scores into lists;
 //! - evaluate: [`evaluate()`] measures lists against held-out items, [`paired_bootstrap`] compares models;
-//! - train: [`ModelKind::fit`] trains a [`Model`]; a [`Recommender`] adds the item ids, is saved and loaded.
+//! - train: [`ModelKind::fit`] trains a [`Model`]; a [`Recommender`] adds the item ids, is saved and loaded; [`EaseCounts`]
+//!   take new users into EASE^R without the old ones.
 //!
 //! Nothing here prints or starts threads of its own: work is split over the rayon pool that a call runs in, see
 //! [`Threads`]. For the same seed, data and machine every result has the same bits for any number of threads.
@@ -45,6 +46,7 @@ mod scorer;
 mod statistics;
 
 // train
+mod ease_counts;
 mod linalg;
 mod memory;
 mod model;
@@ -63,6 +65,7 @@ pub use batches::{Batch, Batches, IdColumn, RowFilter};
 pub use cancel::Cancel;
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
+pub use ease_counts::EaseCounts;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;

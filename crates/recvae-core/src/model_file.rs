@@ -27,14 +27,14 @@ use crate::model::{Model, ModelKind, TensorData, TensorSource};
 use crate::whole_file::write_whole;
 
 const FORMAT: u64 = 1;
-const METADATA_KEY: &str = "recvae";
+pub(crate) const METADATA_KEY: &str = "recvae";
 const MODEL_PREFIX: &str = "model.";
 
 /// A tensor on its way into a file.
-struct Out<'a> {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    data: Cow<'a, [u8]>,
+pub(crate) struct Out<'a> {
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) data: Cow<'a, [u8]>,
 }
 
 impl View for &Out<'_> {
@@ -52,7 +52,7 @@ impl View for &Out<'_> {
     }
 }
 
-fn bytes_of<T: bytemuck::NoUninit>(numbers: Cow<'_, [T]>) -> Cow<'_, [u8]> {
+pub(crate) fn bytes_of<T: bytemuck::NoUninit>(numbers: Cow<'_, [T]>) -> Cow<'_, [u8]> {
     const { assert!(cfg!(target_endian = "little"), "safetensors are little-endian") }
     match numbers {
         Cow::Borrowed(numbers) => Cow::Borrowed(bytemuck::cast_slice(numbers)),
@@ -61,7 +61,10 @@ fn bytes_of<T: bytemuck::NoUninit>(numbers: Cow<'_, [T]>) -> Cow<'_, [u8]> {
 }
 
 /// Hash of the metadata without their checksum and of all tensors in order of names.
-fn checksum<'a>(metadata: &Value, tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>) -> String {
+pub(crate) fn checksum<'a>(
+    metadata: &Value,
+    tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>,
+) -> String {
     let mut hash = Xxh3::new();
     hash.update(metadata.to_string().as_bytes());
     let mut tensors: Vec<_> = tensors.collect();

@@ -63,14 +63,18 @@ pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldO
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
     fn fit(options: &EaseOptions, train: &Csr) -> Result<Self> {
-        let n = train.n_cols();
+        Self::from_gram(options, train.n_cols(), || gram(train))
+    }
+
+    /// The model behind a Gram matrix of `n` x `n`, which is asked for once it is known to fit into memory.
+    pub(crate) fn from_gram(options: &EaseOptions, n: usize, gram: impl FnOnce() -> Numbers<T>) -> Result<Self> {
         if !T::of(options.lambda).finite() {
             let allowed = format!("a finite number above 0 that {} can hold", options.precision.word());
             return Err(Error::invalid_argument("lambda", format!("{:?}", options.lambda), allowed));
         }
         let matrix = size_of::<T>() as u64 * (n as u64).pow(2);
         check_memory(&format!("EASE^R on {n} items, a matrix of items x items,"), matrix)?;
-        let mut weights = gram::<T>(train);
+        let mut weights = gram();
         for item in 0..n {
             weights[item * (n + 1)] += T::of(options.lambda);
         }
