@@ -54,6 +54,7 @@ mod model_file;
 mod nn;
 mod recommender;
 mod train;
+mod warm_start;
 
 #[cfg(feature = "bench")]
 pub mod bench;
@@ -86,3 +87,4 @@ pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
 pub use synth::{Like, SynthOptions, SynthProgress, synth, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};
+pub use warm_start::WarmStart;

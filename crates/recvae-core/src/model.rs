@@ -123,8 +123,8 @@ macro_rules! kinds {
             /// `validation`.
             ///
             /// # Errors
-            /// `INVALID_ARGUMENT` for options, `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if the
-            /// arithmetic fails, `CANCELLED` if `run` was.
+            /// `INVALID_ARGUMENT` for options and for a warm start that does not fit them, `INVALID_DATA` if there is nothing
+            /// to learn from, `NUMERICAL` if the arithmetic fails, `CANCELLED` if `run` was.
             pub fn fit(
                 self,
                 options: &Value,
@@ -136,6 +136,7 @@ macro_rules! kinds {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;
                         check_train(train, validation)?;
+                        run.from.iter().try_for_each(|from| from.check(self, &options.to_json(), train.n_cols()))?;
                         $module::fit(&options, train, validation, run)
                     })+
                 }

@@ -73,7 +73,9 @@ pub(super) fn fit(
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run)?;
+    let mut training = start(options, train, &noise)?;
+    run.from.iter().try_for_each(|from| from.begin(&mut training))?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
 

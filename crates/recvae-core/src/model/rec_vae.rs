@@ -189,7 +189,9 @@ impl RecVaeOptions {
 pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let (network, epochs) = start(options, train, &noise)?.run(&options.plan(), schedule, validation, run)?;
+    let mut training = start(options, train, &noise)?;
+    run.from.iter().try_for_each(|from| from.begin(&mut training))?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
 }
 
