@@ -24,6 +24,7 @@ export type {
 } from './compare.js';
 export { compare } from './compare.js';
 export type { DuckDBOptions } from './duckdb.js';
+export { EaseCounts, type EaseCountsChange, type EaseCountsRun } from './ease-counts.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';

@@ -39,6 +39,20 @@ export declare class NativeBuilder {
   finish(options: string): NativeInteractions
 }
 
+/** For each pair of items, how many users have both. */
+export declare class NativeEaseCounts {
+  /** Number of users. */
+  get nUsers(): number
+  /** The ids of the items, in order of their indices. */
+  itemIds(): Array<string>
+  /** The counts with the users of `add` and without those of `remove`. */
+  update(add?: NativeInteractions | undefined | null, remove?: NativeInteractions | undefined | null, threads?: number | undefined | null): Promise<NativeEaseCounts>
+  /** Fits EASE^R. `options` and `info`: JSON. */
+  fit(options: string, info: string, threads?: number | undefined | null): Promise<NativeFit>
+  /** Writes a file, whole or not at all. */
+  save(path: string): Promise<void>
+}
+
 /** Held-out users. */
 export declare class NativeHeldOut {
   /** Number of users, those with nothing to score included. */
@@ -106,11 +120,14 @@ export declare class NativeSplit {
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
 export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
 
-/** Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON. */
-export declare function checkFit(kind: string, options: string, threads?: number | undefined | null): void
+/** Fails as [`fit`] would for such options, threads or model to begin with, before there are data. `options`: JSON. */
+export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, from?: NativeModel | undefined | null): void
 
 /** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
 export declare function completeReadOptions(options: string): string
+
+/** Counts the users of some interactions. */
+export declare function countForEase(interactions: NativeInteractions, threads?: number | undefined | null): Promise<NativeEaseCounts>
 
 /** A built-in data set. */
 export declare function dataset(name: string): Promise<NativeInteractions>
@@ -121,14 +138,17 @@ export declare function describe(): string
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics?: Array<string> | undefined | null, threads?: number | undefined | null): Promise<NativeEvaluation>
 
-/** Trains a model. `on_progress` must not throw, and does not keep the process alive. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads?: number | undefined | null, onProgress?: ((arg: NativeProgress) => void) | undefined | null): Promise<NativeFit>
+/** Trains a model, beginning with the parameters of `from` if it is given. `on_progress` must not throw, and does not keep the process alive. */
+export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads?: number | undefined | null, onProgress?: ((arg: NativeProgress) => void) | undefined | null, from?: NativeModel | undefined | null): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
 
 /** Reads a model file. */
 export declare function load(path: string): Promise<NativeModel>
+
+/** Reads a file of counts. */
+export declare function loadEaseCounts(path: string): Promise<NativeEaseCounts>
 
 /** The result of an evaluation. */
 export interface NativeEvaluation {

@@ -773,10 +773,11 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, dataset, describe, evaluate, fit, holm, load, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, countForEase, dataset, describe, evaluate, fit, holm, load, loadEaseCounts, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
+export { NativeEaseCounts }
 export { NativeHeldOut }
 export { NativeInteractions }
 export { NativeModel }
@@ -784,12 +785,14 @@ export { NativeSplit }
 export { arrowPart }
 export { checkFit }
 export { completeReadOptions }
+export { countForEase }
 export { dataset }
 export { describe }
 export { evaluate }
 export { fit }
 export { holm }
 export { load }
+export { loadEaseCounts }
 export { pairedBootstrap }
 export { readInteractions }
 export { readOfficial }

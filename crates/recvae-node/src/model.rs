@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored};
+use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored, WarmStart};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
@@ -168,15 +168,16 @@ pub struct NativeFit {
     pub epochs: Vec<NativeProgress>,
 }
 
-/// Fails as [`fit`] would for such options or threads, before there are data. `options`: JSON.
+/// Fails as [`fit`] would for such options, threads or model to begin with, before there are data. `options`: JSON.
 #[napi(catch_unwind)]
-pub fn check_fit(kind: String, options: String, threads: Option<f64>) -> Result<()> {
+pub fn check_fit(kind: String, options: String, threads: Option<f64>, from: Option<&NativeModel>) -> Result<()> {
     let kind: ModelKind = kind.parse().into_node()?;
-    kind.complete_options(&json("options", &options)?).into_node()?;
+    let options = kind.complete_options(&json("options", &options)?).into_node()?;
+    from.map_or(Ok(()), |from| kind.check_from(&options, from.0.model())).into_node()?;
     check_threads(threads)
 }
 
-/// Trains a model. `on_progress` must not throw, and does not keep the process alive.
+/// Trains a model, beginning with the parameters of `from` if it is given. `on_progress` must not throw, and does not keep the process alive.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeFit>")]
 #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models.ts
 pub fn fit<'env>(
@@ -188,10 +189,13 @@ pub fn fit<'env>(
     info: String,
     threads: Option<f64>,
     on_progress: Option<Function<'_, NativeProgress, ()>>,
+    from: Option<&NativeModel>,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
+    let from = from.map(|from| Arc::clone(&from.0));
+    from.as_ref().map_or(Ok(()), |from| kind.check_from(&options, from.model())).into_node()?;
     let info = json("info", &info)?;
     let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
     let report = reporter(on_progress)?;
@@ -201,7 +205,8 @@ pub fn fit<'env>(
         move || {
             let report = |progress: &Progress| report(progress.into());
             let validation = validation.as_ref().map(|part| part.users());
-            let run = FitRun { on_progress: &report, ..FitRun::default() };
+            let from = from.as_ref().map(|from| WarmStart::new(from, train.items()));
+            let run = FitRun { on_progress: &report, from, ..FitRun::default() };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))

@@ -1,0 +1,101 @@
+//! Counts that EASE^R is computed from.
+
+use std::sync::Arc;
+
+use napi::Env;
+use napi_derive::napi;
+use recvae_core::{EaseCounts, ModelKind, Recommender};
+
+use crate::data::{Data, NativeInteractions};
+use crate::error::{IntoNode, Result, json};
+use crate::model::{NativeFit, NativeModel};
+use crate::work::{Promise, promise};
+
+/// For each pair of items, how many users have both.
+#[napi]
+pub struct NativeEaseCounts(Arc<EaseCounts>);
+
+#[napi]
+impl NativeEaseCounts {
+    /// Number of users.
+    #[napi(getter)]
+    pub fn n_users(&self) -> f64 {
+        self.0.n_users() as f64
+    }
+
+    /// The ids of the items, in order of their indices.
+    #[napi(catch_unwind)]
+    pub fn item_ids(&self) -> Result<Vec<&str>> {
+        Ok(self.0.items().iter().collect())
+    }
+
+    /// The counts with the users of `add` and without those of `remove`.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeEaseCounts>")]
+    pub fn update<'env>(
+        &self,
+        env: &'env Env,
+        add: Option<&NativeInteractions>,
+        remove: Option<&NativeInteractions>,
+        threads: Option<f64>,
+    ) -> Result<Promise<'env>> {
+        let (before, add, remove) = (Arc::clone(&self.0), data(add), data(remove));
+        promise(env, threads, move || before.update(add.as_deref(), remove.as_deref()).into_node(), Self::new)
+    }
+
+    /// Fits EASE^R. `options` and `info`: JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeFit>")]
+    pub fn fit<'env>(
+        &self,
+        env: &'env Env,
+        options: String,
+        info: String,
+        threads: Option<f64>,
+    ) -> Result<Promise<'env>> {
+        // Checked here and not on the other thread, so that a bad option is reported at once.
+        let options = ModelKind::Ease.complete_options(&json("options", &options)?).into_node()?;
+        let (counts, info) = (Arc::clone(&self.0), json("info", &info)?);
+        promise(
+            env,
+            threads,
+            move || {
+                let fit = counts.fit(&options).into_node()?;
+                Recommender::new(fit.model, counts.items().clone(), info).into_node()
+            },
+            |model| NativeFit { model: NativeModel(Arc::new(model)), epochs: vec![] },
+        )
+    }
+
+    /// Writes a file, whole or not at all.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn save<'env>(&self, env: &'env Env, path: String) -> Result<Promise<'env>> {
+        let counts = Arc::clone(&self.0);
+        promise(env, Some(1.0), move || counts.save(path).into_node(), |()| ())
+    }
+}
+
+impl NativeEaseCounts {
+    fn new(counts: EaseCounts) -> Self {
+        Self(Arc::new(counts))
+    }
+}
+
+/// Counts the users of some interactions.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeEaseCounts>")]
+pub fn count_for_ease<'env>(
+    env: &'env Env,
+    interactions: &NativeInteractions,
+    threads: Option<f64>,
+) -> Result<Promise<'env>> {
+    let data = interactions.0.clone();
+    promise(env, threads, move || EaseCounts::count(&data).into_node(), NativeEaseCounts::new)
+}
+
+/// Reads a file of counts.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeEaseCounts>")]
+pub fn load_ease_counts(env: &Env, path: String) -> Result<Promise<'_>> {
+    promise(env, Some(1.0), move || EaseCounts::load(path).into_node(), NativeEaseCounts::new)
+}
+
+fn data(interactions: Option<&NativeInteractions>) -> Option<Data> {
+    interactions.map(|interactions| interactions.0.clone())
+}

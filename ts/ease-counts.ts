@@ -1,0 +1,121 @@
+import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from './check.js';
+import { guard, guardAsync, toJson } from './errors.js';
+import { Interactions } from './interactions.js';
+import { type Json, Model, type RunOptions } from './models.js';
+import { native } from './native.js';
+import type { EaseOptions } from './options.generated.js';
+import { Split } from './split.js';
+
+/** Users that {@link EaseCounts.update} adds and takes away; of a {@link Split}, its training users. At least one of both. */
+export interface EaseCountsChange {
+  /** Users who are new, or who come back with all the items that they have now. By default none. */
+  add?: Interactions | Split;
+  /**
+   * Users who leave, or who come back: each with exactly the items that they were counted with. By default none.
+   */
+  remove?: Interactions | Split;
+}
+
+/** How {@link EaseCounts.fit} runs. */
+export interface EaseCountsRun extends RunOptions {
+  /** Kept with the model and in its file; anything that JSON can hold. By default `null`. */
+  info?: Json;
+}
+
+/**
+ * All that EASE^R keeps of its users: for each pair of items, how many users have both. With it, a nightly job takes the users
+ * of the day into the model without reading the old data again; what comes out has the same bits as {@link fit} on all users.
+ *
+ * Items keep their order, and those that are new follow in the order of the new data: the order in which
+ * {@link Interactions} number their items when the old rows are read before the new ones. Counts never change; an update gives
+ * new ones. They are whole numbers, exact for up to 4,294,967,295 users.
+ *
+ * @example
+ * ```ts
+ * const yesterday = await EaseCounts.load('yesterday.counts');
+ * const today = await yesterday.update({ add: await Interactions.fromFile('new-users.csv') });
+ * await (await today.fit({ lambda: 500 })).save('ease.safetensors');
+ * await today.save('today.counts');
+ * ```
+ */
+export class EaseCounts {
+  /** Number of users. */
+  readonly nUsers: number;
+  /** Ids of the items. */
+  readonly itemIds: readonly string[];
+  readonly #native: native.NativeEaseCounts;
+
+  private constructor(handle: native.NativeEaseCounts) {
+    this.#native = handle;
+    this.nUsers = handle.nUsers;
+    this.itemIds = guard(() => handle.itemIds());
+  }
+
+  /**
+   * Counts the users of `data` (of a {@link Split}, its training users), off the event loop.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` if memory is missing.
+   */
+  static async count(data: Interactions | Split, run: RunOptions = {}): Promise<EaseCounts> {
+    checkRun(run, ['threads']);
+    const { native: users } = trainingPart(data, 'data');
+    return new EaseCounts(await guardAsync(() => native.countForEase(users, run.threads)));
+  }
+
+  /**
+   * Reads a file that {@link EaseCounts.save} wrote.
+   *
+   * @throws {@link RecvaeError} `IO`, or `INVALID_MODEL_FILE` if it is truncated, altered or holds something else.
+   */
+  static async load(path: string): Promise<EaseCounts> {
+    checkString(path, 'path');
+    return new EaseCounts(await guardAsync(() => native.loadEaseCounts(path)));
+  }
+
+  /**
+   * The counts without the users of `remove` and with those of `add`, off the event loop. A user who comes back with more
+   * items belongs in both, first with the old items and then with all of them: added alone, the user would count as two. Who
+   * was counted is not kept, so to add somebody twice cannot be noticed.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the counts
+   * tell, if there would be more than 4,294,967,295 users, or if memory is missing.
+   */
+  async update(change: EaseCountsChange, run: RunOptions = {}): Promise<EaseCounts> {
+    knownKeys(change, ['add', 'remove'], 'change');
+    checkRun(run, ['threads']);
+    const { add, remove } = change ?? {};
+    if (add === undefined && remove === undefined) throw invalid('change', change, 'add, remove or both');
+    const [added, removed] = [add && trainingPart(add, 'add'), remove && trainingPart(remove, 'remove')];
+    return new EaseCounts(await guardAsync(() => this.#native.update(added?.native, removed?.native, run.threads)));
+  }
+
+  /**
+   * Fits EASE^R on the counts, off the event loop: the model that {@link fit} gives for all users that were counted, with the
+   * items in this order, bit by bit.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there is nothing to learn from,
+   * `NUMERICAL` if the arithmetic fails.
+   */
+  async fit(options?: EaseOptions, run: EaseCountsRun = {}): Promise<Model<'ease'>> {
+    checkRun(run, ['threads', 'info']);
+    const info = infoText(run.info);
+    const { model } = await guardAsync(() => this.#native.fit(toJson(options), info, run.threads));
+    return Model.wrap<'ease'>(model);
+  }
+
+  /**
+   * Writes the counts with the ids of the items to one file, whole or not at all. It has half the size of an f32 model of
+   * EASE^R at most, and 8 bytes for each pair of items that any user has where that is less.
+   *
+   * @throws {@link RecvaeError} `IO`.
+   */
+  async save(path: string): Promise<void> {
+    checkString(path, 'path');
+    return guardAsync(() => this.#native.save(path));
+  }
+}
+
+function trainingPart(data: Interactions | Split, what: string): Interactions {
+  checkInstance(data, what, Split, Interactions);
+  return data instanceof Split ? data.train : data;
+}
