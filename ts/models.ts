@@ -44,6 +44,13 @@ export interface FitRun extends RunOptions {
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
   info?: Json;
+  /**
+   * A trained model of the same kind that RecVAE and Mult-VAE begin with instead of random parameters. Items that both know,
+   * by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
+   * `hiddenDim`, `latentDim` and RecVAE's `encoder` must be the model's: `{ ...from.options, … }` takes over all its options.
+   * Mult-VAE wants `annealing: 0` with it, unless its KL weight should grow from 0 again. By default none.
+   */
+  from?: Model;
 }
 
 /** What a model recommends for one history. */
@@ -175,14 +182,15 @@ export class Model<K extends ModelName = ModelName> {
 }
 
 /**
- * Trains a model, off the event loop. On a {@link Split}, its training users are learnt from and its validation users choose
+ * Trains a model, off the event loop, from random parameters or {@link FitRun.from | from those of another model}. On a {@link Split}, its training users are learnt from and its validation users choose
  * the best epoch; on {@link Interactions}, all users are learnt from and nothing is chosen.
  *
  * The same data, options (with their seed) and machine give the same model for any number of threads.
  *
  * @param model - Name of the model; it determines the options.
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, `INVALID_DATA` if
- * there is nothing to learn from, `NUMERICAL` if the arithmetic fails.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, and for a `from` of
+ * another kind, of another shape or without a common item; `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if
+ * the arithmetic fails.
  */
 export async function fit<K extends ModelName>(
   model: K,
@@ -192,12 +200,15 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'onProgress', 'info']);
+  checkRun(run, ['threads', 'onProgress', 'info', 'from']);
+  if (run.from !== undefined) checkInstance(run.from, 'from', Model);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
   const fitted = await reporting(run.onProgress, (report) =>
-    guardAsync(() => native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report)),
+    guardAsync(() =>
+      native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report, run.from?.native),
+    ),
   );
   return Model.wrap<K>(fitted.model, fitted.epochs);
 }
