@@ -48,7 +48,7 @@ export interface FitRun extends RunOptions {
    * A trained model of the same kind that RecVAE and Mult-VAE begin with instead of random parameters. Items that both know,
    * by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
    * `hiddenDim`, `latentDim` and RecVAE's `encoder` must be the model's; `from.options` has them.
-   * Mult-VAE wants `annealing: 0` with it, unless its KL weight should grow from 0 again. By default none.
+   * Mult-VAE's KL weight grows from 0 again, as its `annealing` says. By default none.
    */
   from?: Model;
 }
