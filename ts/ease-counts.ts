@@ -104,8 +104,8 @@ export class EaseCounts {
   }
 
   /**
-   * Writes the counts with the ids of the items to one file, whole or not at all. It has half the size of an f32 model of
-   * EASE^R at most, and 8 bytes for each pair of items that any user has where that is less.
+   * Writes the counts with the ids of the items to one file, whole or not at all. It has about half the size of an f32
+   * model of EASE^R at most, and 8 bytes for each pair of items that any user has where that is less.
    *
    * @throws {@link RecvaeError} `IO`.
    */
