@@ -10,7 +10,7 @@ const FLAGS = {
   threads: { value: 'N', text: 'threads of either side (default 2)' },
   json: { value: 'FILE', text: 'write machine and rows as JSON' },
   svg: { value: 'FILE', text: 'draw the rows' },
-  from: { value: 'FILE', text: 'measure nothing, take the rows of an earlier --json' },
+  from: { value: 'FILE', text: 'measure nothing, take an earlier --json' },
   scaling: { text: 'measure how time grows with items, users and threads instead of the rows' },
   'max-items': { value: 'N', text: 'with --scaling: nothing with more items than this' },
   quick: { text: 'small data, one round: shows that everything runs, and measures nothing' },

@@ -75,6 +75,16 @@ function measureGroup(name, wanted, program, { threads, quick, rounds }) {
 }
 
 function measure(options) {
+  return options.scaling ? measureScaling(options) : measureRows(options);
+}
+
+function measureScaling(options) {
+  warnIfBusy();
+  const program = build();
+  return { machine: describeMachine(program, options), ...scaling(program, options) };
+}
+
+function measureRows(options) {
   const groups = [...new Set(ROWS.filter(({ id }) => options.only.includes(id)).map(({ group }) => group))];
   warnIfBusy();
   const program = build();
@@ -95,16 +105,9 @@ function main() {
     console.log(usage(IDS));
     return;
   }
-  let result;
-  if (options.scaling) {
-    warnIfBusy();
-    const program = build();
-    result = { machine: describeMachine(program, options), ...scaling(program, options) };
-    console.log(scalingTables(result));
-  } else {
-    result = options.from ? JSON.parse(readFileSync(named(options.from), 'utf8')) : measure(options);
-    console.log(table(result));
-  }
+  const result = options.from ? JSON.parse(readFileSync(named(options.from), 'utf8')) : measure(options);
+  if (result.scaling && options.svg) throw new UsageError('--svg draws rows, not --scaling');
+  console.log(result.scaling ? scalingTables(result) : table(result));
   if (options.json) write(named(options.json), `${JSON.stringify(result, null, 1)}\n`);
   if (options.svg) write(named(options.svg), chart(result));
 }

@@ -127,10 +127,12 @@ describe('models', () => {
     const options = { ...SMALL, hiddenDim: 300, epochs: 5, patience: 5 };
     const model = await fit('recvae', await split(planted(400)), options, { onProgress: (epoch) => seen.push(epoch) });
     clearInterval(timer);
-    expect(seen.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4, 5]);
-    expect(seen).toEqual(model.epochs);
-    expect(seen[0]).toMatchObject({ epochs: 5, best: true });
-    expect(seen[0]!.validation).toBeGreaterThan(0);
+    // Ten times a second at most, but always the last one.
+    expect(model.epochs.map(({ epoch }) => epoch)).toEqual([1, 2, 3, 4, 5]);
+    expect(seen).toEqual(model.epochs.filter(({ epoch }) => seen.some((progress) => progress.epoch === epoch)));
+    expect(seen.at(-1)).toEqual(model.epochs.at(-1));
+    expect(model.epochs[0]).toMatchObject({ epochs: 5, best: true });
+    expect(model.epochs[0]!.validation).toBeGreaterThan(0);
     expect(ticks).toBeGreaterThan(3);
   });
 

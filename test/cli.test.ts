@@ -75,14 +75,18 @@ describe('the jobs', () => {
     expect(fromFile.stdout).toBe(stdout);
   });
 
-  test('off a terminal, training tells each tenth of its epochs, and the verdict that they were few', async () => {
+  test('off a terminal, training tells of at most each tenth of its epochs, and the verdict that they were few', async () => {
     const folder = planted();
     const small = (model: string) => ['hiddenDim=4', 'latentDim=2'].flatMap((text) => ['--set', `${model}${text}`]);
     const flags = [...small(''), '--set', 'epochs=20', '--set', 'patience=20'];
     const { code, stderr } = await recvae(folder, ['train', 'mult-vae', 'likes.csv', ...flags, '--out', 'm.st']);
     expect(code).toBe(0);
     const epochs = stderr.match(/^mult-vae epoch \d+\/20 \| validation 0\.\d{4}$/gm)!;
-    expect(epochs.map((line) => Number(/epoch (\d+)/.exec(line)![1]))).toEqual([1, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
+    const numbers = epochs.map((line) => Number(/epoch (\d+)/.exec(line)![1]));
+    expect(numbers.at(-1)).toBe(20);
+    // Epochs that end within a tenth of a second of each other are left out.
+    const tenths = numbers.map((number) => Math.floor(number / 2));
+    expect(tenths).toEqual([...new Set(tenths)].sort((a, b) => a - b));
 
     const compare = ['compare', 'likes.csv', '--models', 'mult-vae', '--epochs', '2', ...small('mult-vae.')];
     const compared = await recvae(folder, compare);
@@ -194,7 +198,7 @@ describe('the jobs', () => {
     child.stdin.write('{"user":"a","items":[]}\n');
     while (!readdirSync(folder).some((name) => name.startsWith('.recvae-s.jsonl'))) await setTimeout(5);
     child.kill('SIGTERM');
-    expect(await new Promise((resolve) => child.on('close', (_, signal) => resolve(signal)))).toBe('SIGTERM');
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(143);
     expect(readdirSync(folder).sort()).toEqual(files);
   });
 

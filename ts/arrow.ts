@@ -1,5 +1,6 @@
 /** Arrow IPC streams as bytes, in and out; the core reads and writes them. */
 import { setImmediate } from 'node:timers/promises';
+import { untilAborted } from './abort.js';
 import { invalid } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { native } from './native.js';
@@ -26,13 +27,17 @@ async function* piecesOf(bytes: Bytes): AsyncGenerator<Uint8Array> {
 }
 
 /** Takes a stream one piece at a time. */
-export async function readArrow(bytes: Bytes, options: ColumnNames | undefined): Promise<native.NativeInteractions> {
+export async function readArrow(
+  bytes: Bytes,
+  options: ColumnNames | undefined,
+  signal: AbortSignal,
+): Promise<native.NativeInteractions> {
   const iterable = bytes as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined;
   if (typeof bytes === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
     throw invalid('bytes', bytes, 'a Uint8Array or an iterable of them');
   }
   const reader = guard(() => new native.NativeArrowReader(toJson(options)));
-  for await (const piece of piecesOf(bytes)) {
+  for await (const piece of untilAborted(signal, piecesOf(bytes))) {
     if (!(piece instanceof Uint8Array)) throw invalid('a piece of bytes', piece, 'a Uint8Array');
     guard(() => reader.push(piece));
   }

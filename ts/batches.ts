@@ -1,4 +1,5 @@
 /** Batches of columns on their way into the core. */
+import { untilAborted } from './abort.js';
 import { checkObject, invalid, knownKeys } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { native } from './native.js';
@@ -50,6 +51,7 @@ export interface BatchOptions extends Thresholds {
 export async function collect(
   batches: Iterable<Batch> | AsyncIterable<Batch>,
   options: BatchOptions | undefined,
+  signal?: AbortSignal,
 ): Promise<native.NativeInteractions> {
   const iterable = batches as Partial<Iterable<Batch> & AsyncIterable<Batch>> | null | undefined;
   if (typeof batches === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
@@ -57,7 +59,7 @@ export async function collect(
   }
   const collected = guard(() => new native.NativeBatches(toJson(options)));
   let number = 0;
-  for await (const batch of batches) {
+  for await (const batch of untilAborted(signal, batches)) {
     const what = `batch ${number}`;
     checkObject(batch, what);
     knownKeys(batch, ['users', 'items', 'values', 'timestamps'], what);

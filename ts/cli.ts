@@ -1,15 +1,19 @@
 #!/usr/bin/env node
-/** The command line: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use. */
+/** The command line: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use, 128 + n by signal n. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addCompact } from './cli/compact.js';
 import { addCompare } from './cli/compare.js';
 import { addEvaluate } from './cli/evaluate.js';
+import { addInspect } from './cli/inspect.js';
+import { Interrupted } from './cli/interrupt.js';
 import { addModels } from './cli/models.js';
 import { addRecommend } from './cli/recommend.js';
 import { addSplit } from './cli/split.js';
 import { addSynth } from './cli/synth.js';
 import { addTrain } from './cli/train.js';
 import { toRecvaeError } from './errors.js';
+import { removeAll } from './files.js';
 
 const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
@@ -26,9 +30,10 @@ function createProgram(): Command {
 scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian). With the package
 @duckdb/node-api it is also a Parquet file or a quoted glob ('likes/*.parquet'), and with --sql a DuckDB database.
 
-Exit codes: 0 done, 1 failed, 2 wrong use.`,
+Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,
     );
-  for (const add of [addCompare, addTrain, addEvaluate, addRecommend, addSplit, addSynth, addModels]) add(program);
+  const jobs = [addCompare, addTrain, addEvaluate, addRecommend, addCompact, addInspect, addSplit, addSynth, addModels];
+  for (const add of jobs) add(program);
   return program;
 }
 
@@ -38,6 +43,11 @@ async function main(): Promise<number> {
     return 0;
   } catch (thrown) {
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2; // commander has printed it
+    if (thrown instanceof Interrupted) {
+      process.stderr.write(`recvae: ${thrown.message}\n`);
+      removeAll();
+      process.exit(thrown.exitCode); // an input that is still open would keep the process alive
+    }
     const error = toRecvaeError(thrown);
     process.stderr.write(`recvae: ${error.message}\n`);
     return error.code === 'INVALID_ARGUMENT' ? 2 : 1;

@@ -1,11 +1,12 @@
 import { checkInstance, checkObject, checkRun, checkStrings, infoText, invalid, knownKeys } from './check.js';
-import { guard, guardAsync, RecvaeError, toJson } from './errors.js';
+import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';
 import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
 import { description, native } from './native.js';
 import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
+import { running, stoppable } from './running.js';
 import { train, validate } from './search.js';
 import { Split, split } from './split.js';
 import { decide } from './verdict.js';
@@ -42,7 +43,11 @@ export interface CompareOptions extends RunOptions {
   split?: SplitOptions;
   /** Kept with each model and in its file; anything that JSON can hold. */
   info?: Json;
-  /** Called after each step, on the event loop. It must not throw. */
+  /**
+   * Called after each step, and in fits with the latest epoch, at most ten times a second and with the last one in any case;
+   * on the event loop. It does not keep the process alive. If it throws, or gives back a promise that is rejected, the work
+   * stops, and the promise is rejected with what was thrown.
+   */
   onProgress?: (progress: CompareProgress) => void;
 }
 
@@ -122,24 +127,28 @@ export interface Comparison {
 export async function compare(input: Split | Interactions, options: CompareOptions = {}): Promise<Comparison> {
   checkInstance(input, 'input', Split, Interactions);
   checkCompare(options);
-  return compareOn(await splitFor(input, options), input, options);
+  return stoppable(options, async ({ signal, tell }) => {
+    const run = { ...options, signal, onProgress: tell };
+    return compareOn(await splitFor(input, run), input, run);
+  });
 }
 
 /** The split that a comparison on `input` works with. */
 export async function splitFor(input: Split | Interactions, options: CompareOptions): Promise<Split> {
   if (input instanceof Split) return input;
   const seed = options.split?.seed ?? options.seed ?? DEFAULT_SEED;
-  return split(input, { ...options.split, seed });
+  return split(input, { ...options.split, seed }, { signal: options.signal });
 }
 
-/** {@link compare} on `data`, the split of `input`, with options that have been checked. */
+/** {@link compare} on `data`, the split of `input`, with options that have been checked and a callback that does not throw. */
 export async function compareOn(
   data: Split,
   input: Split | Interactions,
   options: CompareOptions,
 ): Promise<Comparison> {
   const names = order(options.models);
-  const { seed = DEFAULT_SEED, threads, info, onProgress = () => {} } = options;
+  const { seed = DEFAULT_SEED, threads, signal, info, onProgress = () => {} } = options;
+  const run = { threads, signal };
   const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
 
   if (data.test.nScored < 2) {
@@ -154,13 +163,13 @@ export async function compareOn(
     const step = { model, step: index + 1, steps: names.length };
     const started = performance.now();
     const { result, peakMemory } = await withPeakMemory(() =>
-      train(model, settings.get(model)!, data, { threads, info }, (progress) => onProgress({ ...step, ...progress })),
+      train(model, settings.get(model)!, data, { ...run, info }, (progress) => onProgress({ ...step, ...progress })),
     );
     const seconds = (performance.now() - started) / 1000;
     const { fitted, search } = result;
     onProgress({ ...step, stage: 'evaluate' });
-    const validation = data.validation.nScored > 0 ? await validate(fitted, data, { threads }) : null;
-    const evaluation = await evaluate(fitted, data.test, { threads });
+    const validation = data.validation.nScored > 0 ? await validate(fitted, data, run) : null;
+    const evaluation = await evaluate(fitted, data.test, run);
     models.set(model, fitted);
     evaluations.set(model, evaluation);
     const metrics = Object.entries(evaluation.metrics).map(([name, { mean, standardError }]) => [
@@ -179,7 +188,7 @@ export async function compareOn(
     });
   }
 
-  const paired = await pairs(evaluations, seed, threads);
+  const paired = await pairs(evaluations, seed, run);
   const {
     nUsers: users,
     nItems: items,
@@ -209,7 +218,7 @@ const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.defa
 
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
-  const keys = ['models', 'seed', 'epochs', 'options', 'split', 'info', 'threads', 'onProgress'];
+  const keys = ['models', 'seed', 'epochs', 'options', 'split', 'info', 'threads', 'signal', 'onProgress'];
   checkRun(options, keys, 'options');
   const { models, seed, threads, info } = options;
   if (models !== undefined) checkStrings(models, 'models');
@@ -258,7 +267,7 @@ function shortened(models: ComparedModel[]): string {
 async function pairs(
   evaluations: Map<ModelName, Evaluation>,
   seed: number,
-  threads: number | undefined,
+  { threads, signal }: RunOptions,
 ): Promise<PairedDifference[]> {
   const all = [...evaluations];
   const result: PairedDifference[] = [];
@@ -268,8 +277,8 @@ async function pairs(
     const ofMetric: PairedDifference[] = [];
     for (const [index, [b, ofB]] of all.entries()) {
       for (const [a, ofA] of all.slice(index + 1)) {
-        const { difference, low, high, pValue } = await guardAsync(() =>
-          native.pairedBootstrap(ofA.metrics[metric]!.perUser, ofB.metrics[metric]!.perUser, seed, threads),
+        const { difference, low, high, pValue } = await running({ signal }, (run) =>
+          native.pairedBootstrap(ofA.metrics[metric]!.perUser, ofB.metrics[metric]!.perUser, seed, threads, run),
         );
         ofMetric.push({ a, b, metric, difference, interval: [low, high], pValue, pValueUncorrected: pValue });
       }

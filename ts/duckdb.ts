@@ -197,7 +197,7 @@ export function checkSource({ source, sql, database, settings }: DuckDBOptions):
 }
 
 /** Builds the matrix from rows that DuckDB finds. */
-export async function readDuckDB(options: DuckDBOptions): Promise<native.NativeInteractions> {
+export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): Promise<native.NativeInteractions> {
   checkObject(options, 'options');
   const { source, sql, database, settings, ...rest } = options;
   checkSource(options);
@@ -205,13 +205,16 @@ export async function readDuckDB(options: DuckDBOptions): Promise<native.NativeI
   const { user, item, value } = JSON.parse(guard(() => native.completeReadOptions(toJson(rest))));
   const { user: _, item: __, value: ___, ...kept } = rest;
   const { connection, duckdb, close } = await openDuckDB('fromDuckDB', { database, settings });
+  // Stops a query; between chunks none runs.
+  signal.addEventListener('abort', () => connection.interrupt(), { once: true });
   try {
+    signal.throwIfAborted();
     const number = value === null ? [] : [`CAST(${quoteName(value)} AS DOUBLE) AS ${quoteName(value)}`];
     const select = [quoteName(user), quoteName(item), ...number].join(', ');
     const from = await relation(connection, { source, sql });
     // A query runs as it is: it may be several statements.
     const rows = await stream(connection, sql ?? `SELECT ${select} FROM ${from}`);
-    return await collect(batches(rows, duckdb, { user, item, value }), kept);
+    return await collect(batches(rows, duckdb, { user, item, value }, signal), kept);
   } catch (thrown) {
     throw toError(thrown);
   } finally {
@@ -264,6 +267,7 @@ async function* batches(
   { result, chunks }: Rows,
   { DuckDBTypeId: type }: DuckDB,
   { user, item, value }: { user: string; item: string; value: string | null },
+  signal: AbortSignal,
 ): AsyncGenerator<Batch> {
   const { TINYINT, SMALLINT, INTEGER, UTINYINT, USMALLINT, UINTEGER } = type;
   const small = [TINYINT, SMALLINT, INTEGER, UTINYINT, USMALLINT, UINTEGER];
@@ -290,6 +294,7 @@ async function* batches(
     return numbers;
   };
   for await (const chunk of chunks) {
+    signal.throwIfAborted();
     yield {
       users: idsOf(users, chunk.getColumnValues(users.at)),
       items: idsOf(items, chunk.getColumnValues(items.at)),

@@ -4,6 +4,7 @@ import { Interactions } from './interactions.js';
 import { type Json, Model, type RunOptions } from './models.js';
 import { native } from './native.js';
 import type { EaseOptions } from './options.generated.js';
+import { running } from './running.js';
 import { Split } from './split.js';
 
 /** Users that {@link EaseCounts.update} adds and takes away; of a {@link Split}, its training users. At least one of both. */
@@ -30,6 +31,8 @@ export interface EaseCountsRun extends RunOptions {
  * {@link Interactions} number their items when the old rows are read before the new ones. Counts never change; an update gives
  * new ones. They are whole numbers, exact for up to 4,294,967,295 users.
  *
+ * They belong to the thread that made them: another `Worker` calls {@link EaseCounts.load} for itself.
+ *
  * @example
  * ```ts
  * const yesterday = await EaseCounts.load('yesterday.counts');
@@ -38,7 +41,7 @@ export interface EaseCountsRun extends RunOptions {
  * await today.save('today.counts');
  * ```
  */
-export class EaseCounts {
+export class EaseCounts implements Disposable {
   /** Number of users. */
   readonly nUsers: number;
   /** Ids of the items. */
@@ -47,7 +50,7 @@ export class EaseCounts {
 
   private constructor(handle: native.NativeEaseCounts) {
     this.#native = handle;
-    this.nUsers = handle.nUsers;
+    this.nUsers = guard(() => handle.nUsers);
     this.itemIds = guard(() => handle.itemIds());
   }
 
@@ -57,15 +60,17 @@ export class EaseCounts {
    * @throws {@link RecvaeError} `INVALID_DATA` if memory is missing.
    */
   static async count(data: Interactions | Split, run: RunOptions = {}): Promise<EaseCounts> {
-    checkRun(run, ['threads']);
+    checkRun(run, ['threads', 'signal']);
     const { native: users } = trainingPart(data, 'data');
-    return new EaseCounts(await guardAsync(() => native.countForEase(users, run.threads)));
+    const { threads, signal } = run;
+    return new EaseCounts(await running({ signal }, (run) => native.countForEase(users, threads, run)));
   }
 
   /**
    * Reads a file that {@link EaseCounts.save} wrote.
    *
-   * @throws {@link RecvaeError} `IO`, or `INVALID_MODEL_FILE` if it is truncated, altered or holds something else.
+   * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered or holds something else;
+   * `INVALID_DATA` if memory is missing.
    */
   static async load(path: string): Promise<EaseCounts> {
     checkString(path, 'path');
@@ -82,11 +87,14 @@ export class EaseCounts {
    */
   async update(change: EaseCountsChange, run: RunOptions = {}): Promise<EaseCounts> {
     knownKeys(change, ['add', 'remove'], 'change');
-    checkRun(run, ['threads']);
+    checkRun(run, ['threads', 'signal']);
     const { add, remove } = change ?? {};
     if (add === undefined && remove === undefined) throw invalid('change', change, 'add, remove or both');
     const [added, removed] = [add && trainingPart(add, 'add'), remove && trainingPart(remove, 'remove')];
-    return new EaseCounts(await guardAsync(() => this.#native.update(added?.native, removed?.native, run.threads)));
+    const { threads, signal } = run;
+    return new EaseCounts(
+      await running({ signal }, (run) => this.#native.update(added?.native, removed?.native, threads, run)),
+    );
   }
 
   /**
@@ -97,9 +105,10 @@ export class EaseCounts {
    * `NUMERICAL` if the arithmetic fails.
    */
   async fit(options?: EaseOptions, run: EaseCountsRun = {}): Promise<Model<'ease'>> {
-    checkRun(run, ['threads', 'info']);
+    checkRun(run, ['threads', 'signal', 'info']);
     const info = infoText(run.info);
-    const { model } = await guardAsync(() => this.#native.fit(toJson(options), info, run.threads));
+    const { threads, signal } = run;
+    const { model } = await running({ signal }, (run) => this.#native.fit(toJson(options), info, threads, run));
     return Model.wrap<'ease'>(model);
   }
 
@@ -112,6 +121,19 @@ export class EaseCounts {
   async save(path: string): Promise<void> {
     checkString(path, 'path');
     return guardAsync(() => this.#native.save(path));
+  }
+
+  /**
+   * Frees the native memory at once, or when the calls in flight that use it have ended. Number of users and item ids can
+   * still be read; what needs the counts throws `INVALID_ARGUMENT`, "counts is disposed". To dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.#native.dispose());
+  }
+
+  /** {@link EaseCounts.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 

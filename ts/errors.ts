@@ -1,3 +1,5 @@
+import { native } from './native.js';
+
 /**
  * What kind of failure a {@link RecvaeError} is.
  *
@@ -6,7 +8,7 @@
  * - `INVALID_MODEL_FILE`: a model file that is truncated, altered or of another program.
  * - `NUMERICAL`: the arithmetic left the finite numbers; the message names the way out.
  * - `IO`: the operating system refused a file operation.
- * - `INTERNAL`: a bug in this package.
+ * - `INTERNAL`: a bug in this package. If the native part found it, the message says where, with the calls that led there.
  */
 export type RecvaeErrorCode =
   | 'INVALID_ARGUMENT'
@@ -49,7 +51,9 @@ export function toRecvaeError(thrown: unknown): RecvaeError {
   if (code === 'InvalidArg' || code?.endsWith('Expected')) {
     return new RecvaeError('INVALID_ARGUMENT', thrown.message, { cause: thrown });
   }
-  return new RecvaeError('INTERNAL', `internal error: ${thrown.message}`, { cause: thrown });
+  // What napi makes of a panic has no more than its message.
+  const calls = code === 'GenericFailure' ? native.panicCalls(thrown.message) : null;
+  return new RecvaeError('INTERNAL', `internal error: ${thrown.message}${calls ?? ''}`, { cause: thrown });
 }
 
 /** Calls into the binding, whose failures become {@link RecvaeError}s. */

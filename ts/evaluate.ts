@@ -1,8 +1,8 @@
 import { checkInstance, checkRun, checkStrings } from './check.js';
-import { guardAsync } from './errors.js';
 import { Model, type RunOptions } from './models.js';
 import { native } from './native.js';
 import type { MetricName } from './options.generated.js';
+import { running } from './running.js';
 import { HeldOut } from './split.js';
 
 /** How {@link evaluate} runs. */
@@ -41,10 +41,11 @@ export interface Evaluation {
 export async function evaluate(model: Model, heldOut: HeldOut, options: EvaluateOptions = {}): Promise<Evaluation> {
   checkInstance(model, 'model', Model);
   checkInstance(heldOut, 'heldOut', HeldOut);
-  checkRun(options, ['metrics', 'threads'], 'options');
+  checkRun(options, ['metrics', 'threads', 'signal'], 'options');
   if (options.metrics !== undefined) checkStrings(options.metrics, 'metrics');
-  const { metrics, ...rest } = await guardAsync(() =>
-    native.evaluate(model.native, heldOut.native, options.metrics, options.threads),
+  const { threads, signal } = options;
+  const { metrics, ...rest } = await running({ signal }, (run) =>
+    native.evaluate(model.native, heldOut.native, options.metrics, threads, run),
   );
   const named = metrics.map(({ name, mean, standardError, perUser }) => [
     name,

@@ -12,6 +12,7 @@
  * @packageDocumentation
  */
 
+export type { Abortable } from './abort.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
 export type {
@@ -28,6 +29,7 @@ export { EaseCounts, type EaseCountsChange, type EaseCountsRun } from './ease-co
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
+export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export {
   type FitRun,
@@ -39,6 +41,7 @@ export {
   type Recommendation,
   type RunOptions,
   recommend,
+  type SaveOptions,
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';

@@ -1,3 +1,4 @@
+import { type Abortable, untilAborted } from './abort.js';
 import { arrowParts, type Bytes, type ColumnNames, readArrow } from './arrow.js';
 import { type Batch, type BatchOptions, collect } from './batches.js';
 import { checkObject, checkRun, checkString, checkStrings, idsOf, invalid, knownKeys } from './check.js';
@@ -6,6 +7,7 @@ import { guard, guardAsync, toJson } from './errors.js';
 import type { RunOptions } from './models.js';
 import { native } from './native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from './options.generated.js';
+import { running, stoppable } from './running.js';
 
 /** The user and the items of one history. */
 export interface History {
@@ -36,8 +38,10 @@ export interface ColumnOptions extends Thresholds {
  *
  * Ids are strings. Users and items are numbered in order of first appearance. Duplicates collapse, and thresholds hold for
  * what is left.
+ *
+ * They belong to the thread that made them: a `Worker` reads its own.
  */
-export class Interactions {
+export class Interactions implements Disposable {
   /** @internal */
   readonly native: native.NativeInteractions;
 
@@ -55,9 +59,14 @@ export class Interactions {
    *
    * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
    */
-  static async fromFile(path: string, options?: ReadOptions & Thresholds): Promise<Interactions> {
+  static async fromFile(
+    path: string,
+    options?: ReadOptions & Thresholds,
+    { signal }: Abortable = {},
+  ): Promise<Interactions> {
     checkString(path, 'path');
-    return new Interactions(await guardAsync(() => native.readInteractions(path, toJson(options))));
+    checkRun({ signal }, ['signal']);
+    return new Interactions(await running({ signal }, (run) => native.readInteractions(path, toJson(options), run)));
   }
 
   /**
@@ -88,13 +97,15 @@ export class Interactions {
   static async fromHistories(
     histories: Iterable<History> | AsyncIterable<History>,
     options?: Thresholds,
+    { signal }: Abortable = {},
   ): Promise<Interactions> {
+    checkRun({ signal }, ['signal']);
     const builder = new native.NativeBuilder();
     const iterable = histories as Partial<Iterable<History> & AsyncIterable<History>> | null | undefined;
     if (typeof histories === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
       throw invalid('histories', histories, 'an iterable of {user, items}');
     }
-    for await (const history of histories) {
+    for await (const history of untilAborted(signal, histories)) {
       checkObject(history, 'a history');
       const { user, items } = history;
       checkString(user, 'user');
@@ -107,7 +118,7 @@ export class Interactions {
   /**
    * Builds from any iterable of batches of columns, such as a database cursor or a consumer of a queue. The next batch is
    * asked for when the last one is taken, so memory is that of the matrix under construction. If a batch is refused, the
-   * iterable is closed (its `return` is called).
+   * iterable is closed (its `return` is called), and so it is after an abort, also while it does not answer.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with column, row and batch, counted from 0. What the
    * iterable throws, it throws.
@@ -115,8 +126,10 @@ export class Interactions {
   static async fromBatches(
     batches: Iterable<Batch> | AsyncIterable<Batch>,
     options?: BatchOptions,
+    { signal }: Abortable = {},
   ): Promise<Interactions> {
-    return new Interactions(await collect(batches, options));
+    checkRun({ signal }, ['signal']);
+    return new Interactions(await stoppable({ signal }, ({ signal }) => collect(batches, options, signal)));
   }
 
   /**
@@ -128,8 +141,9 @@ export class Interactions {
    * id or a value is null; with the row, counted from 0. `INVALID_ARGUMENT` for an option. What the iterable throws, it
    * throws.
    */
-  static async fromArrow(bytes: Bytes, options?: ColumnNames): Promise<Interactions> {
-    return new Interactions(await readArrow(bytes, options));
+  static async fromArrow(bytes: Bytes, options?: ColumnNames, { signal }: Abortable = {}): Promise<Interactions> {
+    checkRun({ signal }, ['signal']);
+    return new Interactions(await stoppable({ signal }, ({ signal }) => readArrow(bytes, options, signal)));
   }
 
   /**
@@ -147,8 +161,9 @@ export class Interactions {
    * or for names of files that say no format; `IO` if a file cannot be read; `INVALID_DATA` if a column is missing or of
    * another type, or an id or a value is null, with the row, counted from 0.
    */
-  static async fromDuckDB(options: DuckDBOptions): Promise<Interactions> {
-    return new Interactions(await readDuckDB(options));
+  static async fromDuckDB(options: DuckDBOptions, { signal }: Abortable = {}): Promise<Interactions> {
+    checkRun({ signal }, ['signal']);
+    return new Interactions(await stoppable({ signal }, ({ signal }) => readDuckDB(options, signal)));
   }
 
   /**
@@ -175,28 +190,29 @@ export class Interactions {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
    */
   static async synth(options?: SynthOptions, run: RunOptions = {}): Promise<Interactions> {
-    checkRun(run, ['threads']);
-    return new Interactions(await guardAsync(() => native.synth(toJson(options), run.threads)));
+    checkRun(run, ['threads', 'signal']);
+    const { threads, signal } = run;
+    return new Interactions(await running({ signal }, (run) => native.synth(toJson(options), threads, run)));
   }
 
   /** Number of users. */
   get nUsers(): number {
-    return this.native.nUsers;
+    return guard(() => this.native.nUsers);
   }
 
   /** Number of items. */
   get nItems(): number {
-    return this.native.nItems;
+    return guard(() => this.native.nItems);
   }
 
   /** Number of distinct (user, item) pairs. */
   get nInteractions(): number {
-    return this.native.nInteractions;
+    return guard(() => this.native.nInteractions);
   }
 
   /** Share of all (user, item) pairs that interacted, from 0 to 1. */
   get density(): number {
-    return this.native.density;
+    return guard(() => this.native.density);
   }
 
   /** Ids of the users in row order; a new array of length `nUsers` at each call. */
@@ -228,5 +244,19 @@ export class Interactions {
   /** The same in pieces, each made when it is asked for: schema and ids, then 65,536 rows at a time. */
   toArrowStream(): Generator<Uint8Array> {
     return arrowParts(this.native);
+  }
+
+  /**
+   * Frees the native memory at once, or when the calls in flight that use it have ended; that of a part of a {@link Split}
+   * goes with the last of the parts. Whatever is asked afterwards throws `INVALID_ARGUMENT`, "interactions is disposed". To
+   * dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.native.dispose());
+  }
+
+  /** {@link Interactions.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -1,10 +1,11 @@
 import type { Duplex } from 'node:stream';
-import { checkInstance, checkRun, checkString, idsOf, infoText, listOf } from './check.js';
+import type { Abortable } from './abort.js';
+import { checkInstance, checkRun, checkString, idsOf, infoText, knownKeys, listOf } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { type History, Interactions } from './interactions.js';
-import { native } from './native.js';
-import type { ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
-import { reporting } from './progress.js';
+import { description, native } from './native.js';
+import type { CompactOptions, LoadOptions, ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
+import { running } from './running.js';
 import { Split } from './split.js';
 import { duplex, openHistories, recommendGroups } from './stream.js';
 
@@ -30,7 +31,7 @@ export interface Progress {
 }
 
 /** How a call runs, as opposed to what it computes. */
-export interface RunOptions {
+export interface RunOptions extends Abortable {
   /** Threads to compute with, 1 to 1,024. By default the cores that this process may use, cgroup limits included. */
   threads?: number;
 }
@@ -38,8 +39,9 @@ export interface RunOptions {
 /** How {@link fit} runs. */
 export interface FitRun extends RunOptions {
   /**
-   * Called after each epoch, on the event loop. If it throws, training still ends, and then the promise is rejected with what
-   * was thrown.
+   * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
+   * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
+   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end.
    */
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
@@ -51,6 +53,12 @@ export interface FitRun extends RunOptions {
    * Mult-VAE's KL weight grows from 0 again, as its `annealing` says. By default none.
    */
   from?: Model;
+}
+
+/** What {@link Model.save} puts into the file. */
+export interface SaveOptions extends CompactOptions {
+  /** Kept in the file instead of {@link Model.info}; anything that JSON can hold. */
+  info?: Json;
 }
 
 /** What a model recommends for one history. */
@@ -67,8 +75,12 @@ export interface UserRecommendation extends Recommendation {
   user: string;
 }
 
-/** A trained model. It needs no training data, and scores users that it has never seen by their histories. */
-export class Model<K extends ModelName = ModelName> {
+/**
+ * A trained model. It needs no training data, and scores users that it has never seen by their histories.
+ *
+ * It belongs to the thread that made it: another `Worker` calls {@link load} for itself.
+ */
+export class Model<K extends ModelName = ModelName> implements Disposable {
   /** Which model it is. */
   readonly kind: K;
   /** All its options with their values. */
@@ -119,10 +131,12 @@ export class Model<K extends ModelName = ModelName> {
     options?: RecommendOptions,
     run: RunOptions = {},
   ): Promise<Recommendation[]> {
-    checkRun(run, ['threads']);
+    checkRun(run, ['threads', 'signal']);
     const lists = listOf(histories, 'histories', 'a list of histories');
     const ids = lists.map((history, at) => idsOf(history, `histories[${at}]`));
-    return this.#named(await guardAsync(() => this.native.recommendBatch(ids, toJson(options), run.threads)), ids);
+    const { threads, signal } = run;
+    const results = await running({ signal }, (run) => this.native.recommendBatch(ids, toJson(options), threads, run));
+    return this.#named(results, ids);
   }
 
   /**
@@ -132,14 +146,15 @@ export class Model<K extends ModelName = ModelName> {
    * the stream of histories (its `return` is called).
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, and for a history that is not `{user, items}`, after the
-   * results of those before it. What the iterable throws, it throws then too.
+   * results of those before it. What the iterable throws, it throws then too. After an abort, what is asked for next is
+   * rejected with the signal's reason, also while the stream of histories does not answer.
    */
   recommendStream(
     histories: Iterable<History> | AsyncIterable<History>,
     options?: RecommendOptions,
     run: RunOptions = {},
   ): AsyncGenerator<UserRecommendation> {
-    checkRun(run, ['threads']);
+    checkRun(run, ['threads', 'signal']);
     guard(() => this.native.recommend([], toJson(options))); // a bad option is found before there are histories
     const groups = recommendGroups(this, openHistories(histories), options, run);
     return (async function* () {
@@ -150,20 +165,56 @@ export class Model<K extends ModelName = ModelName> {
   /**
    * {@link Model.recommendStream} for `pipe` and `pipeline`: histories are written to it, recommendations are read from it.
    *
-   * @throws {@link RecvaeError} as {@link Model.recommendStream}; what comes later destroys the stream with that error.
+   * @throws {@link RecvaeError} as {@link Model.recommendStream}; what comes later destroys the stream with that error,
+   * and an abort with the signal's reason.
    */
   recommendTransform(options?: RecommendOptions, run: RunOptions = {}): Duplex {
-    return duplex((histories) => this.recommendStream(histories, options, run));
+    return duplex((histories) => this.recommendStream(histories, options, run), run.signal);
   }
 
   /**
-   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it.
+   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the format
+   * is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that is
+   * replaced goes on as before.
    *
-   * @throws {@link RecvaeError} `IO`.
+   * With `topPerItem` or `precision` the smaller model goes into the file, see {@link Model.compact}.
+   *
+   * @throws {@link RecvaeError} `IO`; `INVALID_ARGUMENT` as {@link Model.compact}, or for an `info` of 100 MB.
    */
-  async save(path: string): Promise<void> {
+  async save(path: string, options: SaveOptions = {}): Promise<void> {
     checkString(path, 'path');
-    return guardAsync(() => this.native.save(path));
+    knownKeys(options, ['info', ...description.compact.map(({ name }) => name)], 'options');
+    const { info, ...smaller } = options;
+    const text = info === undefined ? undefined : infoText(info);
+    const asked = Object.values(smaller).some((value) => value !== undefined);
+    const saved = asked ? (await this.compact(smaller)).native : this.native;
+    return guardAsync(() => saved.save(path, text));
+  }
+
+  /**
+   * A smaller model that recommends nearly the same, off the event loop: EASE^R with the largest `topPerItem` weights of each
+   * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and can be evaluated and saved as any
+   * other. How much accuracy that costs depends on the data: `recvae compact` measures it.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another model than `ease`, or if `f16` does not hold its weights.
+   */
+  async compact(options?: CompactOptions, run: RunOptions = {}): Promise<Model<K>> {
+    checkRun(run, ['threads']);
+    return Model.wrap<K>(await guardAsync(() => this.native.compact(toJson(options), run.threads)), this.epochs);
+  }
+
+  /**
+   * Frees the native memory at once, or when the calls in flight that use it have ended; they end as they would have. Without
+   * it, the garbage collector does so some time after the last reference is gone. Kind, options, info, item ids and epochs can
+   * still be read; what needs the parameters throws `INVALID_ARGUMENT`, "model is disposed". To dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.native.dispose());
+  }
+
+  /** {@link Model.dispose}, for `using model = await load(path)`. */
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   #named(lists: native.NativeLists, histories: string[][]): Recommendation[] {
@@ -200,27 +251,32 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'onProgress', 'info', 'from']);
-  if (run.from !== undefined) checkInstance(run.from, 'from', Model);
+  checkRun(run, ['threads', 'signal', 'onProgress', 'info', 'from']);
+  const { threads, signal, onProgress, from } = run;
+  if (from !== undefined) checkInstance(from, 'from', Model);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const fitted = await reporting(run.onProgress, (report) =>
-    guardAsync(() =>
-      native.fit(model, toJson(options), train.native, validation?.native, info, run.threads, report, run.from?.native),
-    ),
+  const fitted = await running({ signal, onProgress }, (run) =>
+    native.fit(model, toJson(options), train.native, validation?.native, info, threads, run, from?.native),
   );
   return Model.wrap<K>(fitted.model, fitted.epochs);
 }
 
 /**
- * Reads a model that {@link Model.save} wrote.
+ * Reads a model that {@link Model.save} wrote. By default its file is mapped into memory: it opens in milliseconds whatever its size,
+ * parameters come in when they are needed, and processes that load it share them.
  *
- * @throws {@link RecvaeError} `IO`, or `INVALID_MODEL_FILE` if it is truncated, altered or of another program.
+ * Header, ids, options and shapes are always verified, and by default every byte of files up to 256 MiB; `verify: true` has
+ * every byte of any file verified. Whoever writes into a mapped file instead of replacing it, as {@link Model.save} and `mv` do, changes the model or
+ * ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
+ *
+ * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that
+ * this one does not know; `INVALID_DATA` if there is no memory to read it into.
  */
-export async function load(path: string): Promise<Model> {
+export async function load(path: string, options?: LoadOptions): Promise<Model> {
   checkString(path, 'path');
-  return Model.wrap<ModelName>(await guardAsync(() => native.load(path)));
+  return Model.wrap<ModelName>(await guardAsync(() => native.load(path, toJson(options))));
 }
 
 /** {@link Model.recommend} as a function. */

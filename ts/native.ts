@@ -28,6 +28,8 @@ export interface Description {
   split: OptionDescription[];
   recommend: OptionDescription[];
   synth: OptionDescription[];
+  load: OptionDescription[];
+  compact: OptionDescription[];
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

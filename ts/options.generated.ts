@@ -147,6 +147,43 @@ export interface SynthOptions {
 }
 
 /**
+ * How a model file is opened.
+ */
+export interface LoadOptions {
+  /**
+   * Whether the file is mapped: parameters come in as they are needed, and processes share them. What cannot be mapped is read. Not by default on Windows, where a mapped file cannot be replaced. A mapped file may be replaced by renaming, as save does, but must not be written into or cut off; where others might do that, do not map.
+   *
+   * Allowed: true or false.
+   * @default true
+   */
+  mmap?: boolean;
+  /**
+   * Whether the checksum of all bytes is compared, which reads the whole file. By default of files up to 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
+   *
+   * Allowed: true or false.
+   */
+  verify?: boolean;
+}
+
+/**
+ * How a model is made smaller.
+ */
+export interface CompactOptions {
+  /**
+   * Keep this many weights per item, the largest in magnitude among those by which other items speak for it. By default all. The fewer, the smaller and faster the model and the more accuracy is lost.
+   *
+   * Allowed: a whole number, 1 or more.
+   */
+  topPerItem?: number;
+  /**
+   * Floating point type of the weights. By default they keep theirs; an f64 matrix that is pruned becomes f32.
+   *
+   * Allowed: 'f16' or 'f32'.
+   */
+  precision?: 'f16' | 'f32';
+}
+
+/**
  * Options of `popularity`. Every user gets the items that most users have.
  */
 export type PopularityOptions = Record<string, never>;

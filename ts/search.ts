@@ -65,7 +65,11 @@ async function searchLambda(
     const tried = { options: { lambda: value }, validation: await validate(fitted, data, run) };
     search.push(tried);
     onStep({ stage: 'search', tried });
-    if (best && tried.validation <= best.validation) return false;
+    if (best && tried.validation <= best.validation) {
+      fitted.dispose(); // a matrix of items x items
+      return false;
+    }
+    best?.fitted.dispose();
     best = { fitted, validation: tried.validation };
     return true;
   };
@@ -82,8 +86,8 @@ async function searchLambda(
 }
 
 /** The main metric on the validation users. */
-export async function validate(model: Model, data: Split, { threads }: RunOptions): Promise<number> {
+export async function validate(model: Model, data: Split, { threads, signal }: RunOptions): Promise<number> {
   const metric = description.validationMetric as MetricName;
-  const { metrics } = await evaluate(model, data.validation, { threads, metrics: [metric] });
+  const { metrics } = await evaluate(model, data.validation, { threads, signal, metrics: [metric] });
   return metrics[metric]!.mean;
 }

@@ -1,11 +1,13 @@
-import { checkInstance, checkString } from './check.js';
+import type { Abortable } from './abort.js';
+import { checkInstance, checkRun, checkString } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { Interactions } from './interactions.js';
 import { native } from './native.js';
 import type { SplitOptions } from './options.generated.js';
+import { running } from './running.js';
 
 /** Users that no model sees in training, each with items that go in and items that have to be found. */
-export class HeldOut {
+export class HeldOut implements Disposable {
   /** @internal */
   readonly native: native.NativeHeldOut;
 
@@ -20,12 +22,12 @@ export class HeldOut {
 
   /** Number of users, those with nothing to find included. */
   get nUsers(): number {
-    return this.native.nUsers;
+    return guard(() => this.native.nUsers);
   }
 
   /** Number of users with something to find: those that count in metrics. */
   get nScored(): number {
-    return this.native.nScored;
+    return guard(() => this.native.nScored);
   }
 
   /** Ids of the users in row order; length `nUsers`. */
@@ -44,10 +46,23 @@ export class HeldOut {
     checkString(user, 'user');
     return guard(() => this.native.target(user)) ?? undefined;
   }
+
+  /**
+   * Lets the users go: their memory is freed with that of the last part of the split. Whatever is asked afterwards throws
+   * `INVALID_ARGUMENT`, "heldOut is disposed". To dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.native.dispose());
+  }
+
+  /** {@link HeldOut.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /** Training, validation and test users. All have the items of the training users. */
-export class Split {
+export class Split implements Disposable {
   /** What models are trained on. */
   readonly train: Interactions;
   /** Held-out users for choosing options and the best epoch. */
@@ -88,6 +103,20 @@ export class Split {
     checkString(folder, 'folder');
     return guardAsync(() => this.#native.writeOfficial(folder));
   }
+
+  /**
+   * Disposes of the split and of its parts, whose native memory is freed at once, or when the calls in flight that use it
+   * have ended. Whatever is asked afterwards throws `INVALID_ARGUMENT`. To dispose again does nothing.
+   */
+  dispose(): void {
+    for (const part of [this.train, this.validation, this.test]) part.dispose();
+    guard(() => this.#native.dispose());
+  }
+
+  /** {@link Split.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 /**
@@ -96,7 +125,12 @@ export class Split {
  *
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there are too few users.
  */
-export async function split(interactions: Interactions, options?: SplitOptions): Promise<Split> {
+export async function split(
+  interactions: Interactions,
+  options?: SplitOptions,
+  { signal }: Abortable = {},
+): Promise<Split> {
   checkInstance(interactions, 'interactions', Interactions);
-  return Split.wrap(await guardAsync(() => native.split(interactions.native, toJson(options))));
+  checkRun({ signal }, ['signal']);
+  return Split.wrap(await running({ signal }, () => native.split(interactions.native, toJson(options))));
 }

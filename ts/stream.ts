@@ -1,6 +1,7 @@
 /** Recommendations for a stream of histories: in batches, two of which are in memory at a time, in the order of the stream. */
 import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
+import { onAbort, unlessAborted } from './abort.js';
 import { checkObject, checkString, idsOf, invalid } from './check.js';
 import type { History } from './interactions.js';
 import type { Model, RunOptions, UserRecommendation } from './models.js';
@@ -37,6 +38,7 @@ export async function* recommendGroups(
   options: RecommendOptions | undefined,
   run: RunOptions,
 ): AsyncGenerator<UserRecommendation[]> {
+  const { signal } = run;
   const gatherer = new Gatherer(source);
   const start = async () => {
     const rows = await gatherer.group();
@@ -49,9 +51,12 @@ export async function* recommendGroups(
     results.catch(() => {}); // it is looked at when its turn comes
     return { rows, results };
   };
+  // A source may take long to answer.
+  const next = (ahead: ReturnType<typeof start>) => unlessAborted(signal, ahead);
   try {
+    signal?.throwIfAborted();
     let ahead = start();
-    for (let group = await ahead; group; group = await ahead) {
+    for (let group = await next(ahead); group; group = await next(ahead)) {
       ahead = start();
       ahead.catch(() => {});
       const { rows, results } = group;
@@ -173,10 +178,13 @@ class Written implements AsyncIterableIterator<History> {
 }
 
 /** A stream of histories to one of results. */
-export function duplex(recommend: (histories: AsyncIterable<History>) => AsyncGenerator<UserRecommendation>): Duplex {
+export function duplex(
+  recommend: (histories: AsyncIterable<History>) => AsyncGenerator<UserRecommendation>,
+  signal: AbortSignal | undefined,
+): Duplex {
   const written = new Written();
   const results = recommend(written);
-  return new Duplex({
+  const stream = new Duplex({
     objectMode: true,
     write: (history: History, _, done) => written.offer(history, done),
     final(done) {
@@ -190,9 +198,15 @@ export function duplex(recommend: (histories: AsyncIterable<History>) => AsyncGe
       );
     },
     destroy(error, done) {
+      release?.();
       written.end();
       results.return(undefined).catch(() => {});
       done(error);
     },
   });
+  // Also a stream that nobody reads at the moment. Streams take no error that is false.
+  const abort = () => stream.destroy(signal?.reason || new DOMException('This operation was aborted', 'AbortError'));
+  const release = signal && onAbort(signal, abort);
+  if (signal?.aborted) abort();
+  return stream;
 }

@@ -1,9 +1,9 @@
 import { checkRun, checkString } from './check.js';
-import { guardAsync, toJson } from './errors.js';
+import { toJson } from './errors.js';
 import type { RunOptions } from './models.js';
 import { native } from './native.js';
 import type { SynthOptions } from './options.generated.js';
-import { reporting } from './progress.js';
+import { running } from './running.js';
 
 /** How much of a made-up file is written, and at the end what it holds. */
 export interface SynthProgress {
@@ -22,8 +22,9 @@ export interface SynthProgress {
 /** How {@link writeSynth} runs. */
 export interface SynthRun extends RunOptions {
   /**
-   * Called every few thousand users, on the event loop. If it throws, the file is still written, and then the promise is
-   * rejected with what was thrown.
+   * Called with the latest state, on the event loop, at most ten times a second; the last one always comes. It does not keep
+   * the process alive. If it throws, or gives back a promise that is rejected, writing stops, and the promise is rejected
+   * with what was thrown.
    */
   onProgress?: (progress: SynthProgress) => void;
 }
@@ -45,8 +46,7 @@ export interface SynthRun extends RunOptions {
  */
 export async function writeSynth(path: string, options?: SynthOptions, run: SynthRun = {}): Promise<SynthProgress> {
   checkString(path, 'path');
-  checkRun(run, ['threads', 'onProgress']);
-  return reporting(run.onProgress, (report) =>
-    guardAsync(() => native.writeSynth(toJson(options), path, run.threads, report)),
-  );
+  checkRun(run, ['threads', 'signal', 'onProgress']);
+  const { threads, signal, onProgress } = run;
+  return running({ signal, onProgress }, (run) => native.writeSynth(toJson(options), path, threads, run));
 }

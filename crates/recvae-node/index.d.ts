@@ -46,11 +46,13 @@ export declare class NativeEaseCounts {
   /** The ids of the items, in order of their indices. */
   itemIds(): Array<string>
   /** The counts with the users of `add` and without those of `remove`. */
-  update(add?: NativeInteractions | undefined | null, remove?: NativeInteractions | undefined | null, threads?: number | undefined | null): Promise<NativeEaseCounts>
+  update(add: NativeInteractions | undefined | null, remove: NativeInteractions | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
   /** Fits EASE^R. `options` and `info`: JSON. */
-  fit(options: string, info: string, threads?: number | undefined | null): Promise<NativeFit>
+  fit(options: string, info: string, threads: number | undefined | null, run: NativeRun): Promise<NativeFit>
   /** Writes a file, whole or not at all. */
   save(path: string): Promise<void>
+  /** Lets the counts go, once the calls that use them have ended. */
+  dispose(): void
 }
 
 /** Held-out users. */
@@ -65,6 +67,8 @@ export declare class NativeHeldOut {
   input(user: string): Array<string> | null
   /** What a model has to find of a user, or null if the user is not held out here. */
   target(user: string): Array<string> | null
+  /** Lets them go, once the calls that use them have ended. */
+  dispose(): void
 }
 
 /** Users x items. */
@@ -85,6 +89,8 @@ export declare class NativeInteractions {
   itemIds(): Array<string>
   /** The items of a user, or null if the user is not known. */
   history(user: string): Array<string> | null
+  /** Lets them go, once the calls that use them have ended. */
+  dispose(): void
 }
 
 /** A trained model with the ids of its items. */
@@ -100,12 +106,26 @@ export declare class NativeModel {
   /** Recommends for one history. `options`: JSON. */
   recommend(history: Array<string>, options: string): NativeLists
   /** Recommends for many histories. `options`: JSON. */
-  recommendBatch(histories: Array<Array<string>>, options: string, threads?: number | undefined | null): Promise<NativeLists>
-  /** Writes the model file, whole or not at all. */
-  save(path: string): Promise<void>
+  recommendBatch(histories: Array<Array<string>>, options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
+  /** Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. */
+  save(path: string, info?: string | undefined | null): Promise<void>
+  /** A smaller model. `options`: JSON. */
+  compact(options: string, threads?: number | undefined | null): Promise<NativeModel>
+  /** Lets the model go, once the calls that use it have ended. */
+  dispose(): void
 }
 
-/** Training, validation and test users. */
+/** One piece of long work. */
+export declare class NativeRun {
+  /** For one call. */
+  constructor()
+  /** Asks the work to stop; its promise is rejected with the code `CANCELLED` once it has. */
+  cancel(): void
+  /** The latest progress, or null if there was none since the last call. */
+  takeProgress(): NativeProgress | NativeSynthProgress | null
+}
+
+/** Training, validation and test users. The parts share its memory, which goes with the last of them. */
 export declare class NativeSplit {
   /** What models are trained on. */
   get train(): NativeInteractions
@@ -115,6 +135,8 @@ export declare class NativeSplit {
   get test(): NativeHeldOut
   /** Writes the layout of the official scripts. */
   writeOfficial(folder: string): Promise<void>
+  /** Lets it go. Its parts have to be disposed of, too. */
+  dispose(): void
 }
 
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
@@ -127,7 +149,7 @@ export declare function checkFit(kind: string, options: string, threads?: number
 export declare function completeReadOptions(options: string): string
 
 /** Counts the users of some interactions. */
-export declare function countForEase(interactions: NativeInteractions, threads?: number | undefined | null): Promise<NativeEaseCounts>
+export declare function countForEase(interactions: NativeInteractions, threads: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
 
 /** A built-in data set. */
 export declare function dataset(name: string): Promise<NativeInteractions>
@@ -136,16 +158,22 @@ export declare function dataset(name: string): Promise<NativeInteractions>
 export declare function describe(): string
 
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
-export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics?: Array<string> | undefined | null, threads?: number | undefined | null): Promise<NativeEvaluation>
+export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
-/** Trains a model, beginning with the parameters of `from` if it is given. `on_progress` must not throw, and does not keep the process alive. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads?: number | undefined | null, onProgress?: ((arg: NativeProgress) => void) | undefined | null, from?: NativeModel | undefined | null): Promise<NativeFit>
+/** Trains a model, beginning with the parameters of `from` if it is given. */
+export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, run: NativeRun, from?: NativeModel | undefined | null): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
 
-/** Reads a model file. */
-export declare function load(path: string): Promise<NativeModel>
+/** What a model file holds, as JSON: see `Inspection` in `ts/inspect.ts`. */
+export declare function inspect(path: string): Promise<string>
+
+/** Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the latter. */
+export declare function knownMemory(): number
+
+/** Reads a model file. `options`: JSON. */
+export declare function load(path: string, options: string): Promise<NativeModel>
 
 /** Reads a file of counts. */
 export declare function loadEaseCounts(path: string): Promise<NativeEaseCounts>
@@ -253,10 +281,13 @@ export interface NativeSynthProgress {
 }
 
 /** Compares two models by their values on the same users. */
-export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads?: number | undefined | null): Promise<NativePaired>
+export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads: number | undefined | null, run: NativeRun): Promise<NativePaired>
+
+/** Where the latest panic with that message began, for those that napi has turned into errors. */
+export declare function panicCalls(message: string): string | null
 
 /** Reads a file. `options`: JSON with the reader's options and the thresholds. */
-export declare function readInteractions(path: string, options: string): Promise<NativeInteractions>
+export declare function readInteractions(path: string, options: string, run: NativeRun): Promise<NativeInteractions>
 
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>
@@ -265,10 +296,7 @@ export declare function readOfficial(folder: string): Promise<NativeSplit>
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>
 
 /** Makes up interactions, for measuring speed and memory only. `options`: JSON. */
-export declare function synth(options: string, threads?: number | undefined | null): Promise<NativeInteractions>
+export declare function synth(options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeInteractions>
 
-/**
- * Writes made-up interactions to a file, whole or not at all. `options`: JSON. `on_progress` must not throw, and does
- * not keep the process alive.
- */
-export declare function writeSynth(options: string, path: string, threads?: number | undefined | null, onProgress?: ((arg: NativeSynthProgress) => void) | undefined | null): Promise<NativeSynthProgress>
+/** Writes made-up interactions to a file, whole or not at all. `options`: JSON. */
+export declare function writeSynth(options: string, path: string, threads: number | undefined | null, run: NativeRun): Promise<NativeSynthProgress>

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeHeldOut, NativeInteractions, NativeModel, NativeSplit, arrowPart, checkFit, completeReadOptions, countForEase, dataset, describe, evaluate, fit, holm, load, loadEaseCounts, pairedBootstrap, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, completeReadOptions, countForEase, dataset, describe, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -781,6 +781,7 @@ export { NativeEaseCounts }
 export { NativeHeldOut }
 export { NativeInteractions }
 export { NativeModel }
+export { NativeRun }
 export { NativeSplit }
 export { arrowPart }
 export { checkFit }
@@ -791,9 +792,12 @@ export { describe }
 export { evaluate }
 export { fit }
 export { holm }
+export { inspect }
+export { knownMemory }
 export { load }
 export { loadEaseCounts }
 export { pairedBootstrap }
+export { panicCalls }
 export { readInteractions }
 export { readOfficial }
 export { split }

@@ -11,10 +11,12 @@ import {
 } from '../compare.js';
 import { RecvaeError } from '../errors.js';
 import { type Output, writeAll } from '../files.js';
+import type { Json } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { formatP } from '../verdict.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import { interruptible } from './interrupt.js';
 import { checkWritable, checkWritableFolder, EpochBar, jsonText, message, print, table, withError } from './output.js';
 import { addSetting } from './settings.js';
 
@@ -58,20 +60,29 @@ export function addCompare(program: Command): void {
     const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
     if (json !== undefined && !inside) checkWritable(json, '--json');
     const reporter = new Reporter();
-    try {
-      const read = await readInput(input, flags, recipe);
-      const data = await splitFor(read, options);
-      const { report, models } = await compareOn(data, read, {
+    const work = async (signal: AbortSignal) => {
+      const read = await readInput(input, flags, recipe, { signal });
+      const data = await splitFor(read, { ...options, signal });
+      return compareOn(data, read, {
         ...options,
+        signal,
         info: infoOf(read, recipe, data),
         onProgress: (progress) => reporter.report(progress),
       });
+    };
+    try {
+      const { report, models } = await interruptible(work);
       reporter.stop();
       const toText = (path: string) => writeFileSync(path, jsonText(report), { flag: 'wx' });
       const outputs: Output[] = [];
       if (save !== undefined) {
         const model = models.get(report.winner)!;
-        outputs.push({ path: join(save, `${report.winner}.safetensors`), write: (path) => model.save(path) });
+        const { metrics } = report.models.find(({ model }) => model === report.winner)!;
+        const info = { ...(model.info as Record<string, Json>), metrics: { test: metrics } } as unknown as Json;
+        outputs.push({
+          path: join(save, `${report.winner}.safetensors`),
+          write: (path) => model.save(path, { info }),
+        });
         outputs.push({ path: join(save, 'comparison.json'), write: toText });
       }
       if (json !== undefined && json !== '-') outputs.push({ path: json, write: toText });

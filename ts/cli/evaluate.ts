@@ -5,6 +5,7 @@ import { load } from '../models.js';
 import { description } from '../native.js';
 import type { MetricName } from '../options.generated.js';
 import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
+import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
 import { sameTrainingUsers } from './users.js';
 
@@ -30,28 +31,30 @@ export function addEvaluate(program: Command): void {
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--json <file>', 'write the result as JSON, to stdout for -');
   addInputFlags(command).action(async (file: string, input: string, flags: Flags) => {
-    if (flags.on !== 'test' && flags.on !== 'validation') {
-      throw new RecvaeError('INVALID_ARGUMENT', `--on is '${flags.on}'; allowed: test, validation`);
+    const { on } = flags;
+    if (on !== 'test' && on !== 'validation') {
+      throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
     }
     if (flags.json !== undefined) checkWritable(flags.json, '--json');
     const model = await load(file);
-    const data = await readSplit(input, flags, recipeOf(flags, recipeIn(model.info)));
-    const same = sameTrainingUsers(model.info, data);
-    if (same === false) {
-      message(
-        'warning: this is not the split of the training: these held-out users may have been among the training users, ' +
-          'and then the metrics are too good',
-      );
-    }
-    const { metrics, users, skipped, unknown } = await evaluate(model, data[flags.on], {
-      metrics: flags.metrics as MetricName[] | undefined,
-      threads: flags.threads,
-    });
+    const work = async (signal: AbortSignal) => {
+      const data = await readSplit(input, flags, recipeOf(flags, recipeIn(model.info)), { signal });
+      const same = sameTrainingUsers(model.info, data);
+      if (same === false) {
+        message(
+          'warning: this is not the split of the training: these held-out users may have been among the training users, ' +
+            'and then the metrics are too good',
+        );
+      }
+      const metrics = flags.metrics as MetricName[] | undefined;
+      return { same, ...(await evaluate(model, data[on], { metrics, threads: flags.threads, signal })) };
+    };
+    const { same, metrics, users, skipped, unknown } = await interruptible(work);
     if (unknown > 0) message(`${unknown} held-out interactions are with items that the model does not know`);
     const result = {
       model: model.kind,
       options: model.options,
-      on: flags.on,
+      on,
       users: users.length,
       skipped,
       unknown,
@@ -68,6 +71,6 @@ export function addEvaluate(program: Command): void {
       standardError?.toFixed(5) ?? '',
     ]);
     await print(table([model.kind, 'mean', 'standard error'], rows));
-    message(`${users.length} ${flags.on} users; ${skipped} with nothing to find were skipped`);
+    message(`${users.length} ${on} users; ${skipped} with nothing to find were skipped`);
   });
 }

@@ -1,6 +1,7 @@
 /** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
 import { statSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Abortable } from '../abort.js';
 import { RecvaeError } from '../errors.js';
 import { Interactions } from '../interactions.js';
 import type { Json } from '../models.js';
@@ -31,7 +32,7 @@ export function parseNumber(text: string): number {
 }
 
 /** Adds a flag for an option of the core, with the core's text and default. */
-function addFlag(command: Command, options: OptionDescription[], name: string, argument: string): void {
+export function addFlag(command: Command, options: OptionDescription[], name: string, argument: string): void {
   const { doc, default: value, typescript } = options.find((option) => option.name === name)!;
   const text = value === null ? doc : `${doc} (default: ${JSON.stringify(value)})`;
   const flag = `${toFlag(name)} <${argument}>`;
@@ -63,10 +64,11 @@ export function addInputFlags(command: Command): Command {
   return command;
 }
 
-/** What a model file keeps: how the input was read and split, unless it was split already, and who was trained on. */
+/** What a model file keeps: how the input was read and split, unless it was split already, and what and who was trained on. */
 export function infoOf(input: Split | Interactions, recipe: InputRecipe, data: Split): Json {
   const how = input instanceof Split ? {} : { input: recipe };
-  return { ...how, trainingUsers: trainingUsers(data) } as unknown as Json;
+  const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
+  return { ...how, data: { users, items, interactions }, trainingUsers: trainingUsers(data) } as unknown as Json;
 }
 
 /** The recipe in a model's info, if there is one. */
@@ -105,7 +107,12 @@ function refuse(flags: InputFlags, names: readonly (keyof InputFlags)[], why: st
 }
 
 /** Reads the interactions or the ready split behind `<input>`; names of data sets go before files. */
-export async function readInput(input: string, flags: InputFlags, recipe: InputRecipe): Promise<Split | Interactions> {
+export async function readInput(
+  input: string,
+  flags: InputFlags,
+  recipe: InputRecipe,
+  run: Abortable = {},
+): Promise<Split | Interactions> {
   if (description.datasets.includes(input)) {
     refuse(flags, READ, 'a built-in data set');
     return Interactions.dataset(input as DatasetName);
@@ -115,14 +122,19 @@ export async function readInput(input: string, flags: InputFlags, recipe: InputR
     return Split.fromOfficial(input);
   }
   const { sql, format, ...read } = recipe.read;
-  if (sql === undefined && !/\.parquet$/i.test(input)) return Interactions.fromFile(input, { ...read, format });
+  if (sql === undefined && !/\.parquet$/i.test(input)) return Interactions.fromFile(input, { ...read, format }, run);
   refuse({ format }, ['format'], 'what DuckDB reads');
-  if (!/\.(?:duckdb|db)$/i.test(input)) return Interactions.fromDuckDB({ source: input, sql, ...read });
-  return Interactions.fromDuckDB({ database: input, sql, ...read });
+  if (!/\.(?:duckdb|db)$/i.test(input)) return Interactions.fromDuckDB({ source: input, sql, ...read }, run);
+  return Interactions.fromDuckDB({ database: input, sql, ...read }, run);
 }
 
 /** Reads and, unless it is a split already, splits `<input>`. */
-export async function readSplit(input: string, flags: InputFlags, recipe: InputRecipe): Promise<Split> {
-  const data = await readInput(input, flags, recipe);
-  return data instanceof Split ? data : split(data, recipe.split);
+export async function readSplit(
+  input: string,
+  flags: InputFlags,
+  recipe: InputRecipe,
+  run: Abortable = {},
+): Promise<Split> {
+  const data = await readInput(input, flags, recipe, run);
+  return data instanceof Split ? data : split(data, recipe.split, run);
 }

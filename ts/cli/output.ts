@@ -112,10 +112,10 @@ export const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 export class Bar {
   #bar: SingleBar | undefined;
   readonly #format: string;
-  /** Gives the terminal its cursor and its line wrap back, and lets the signal end the process as ever. */
+  /** Gives the terminal its cursor and its line wrap back; where nobody else listens, the signal ends the process as ever. */
   readonly #onSignal = (signal: NodeJS.Signals) => {
     this.stop();
-    process.kill(process.pid, signal);
+    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
   };
 
   /** @param format - cli-progress's; words of its own are given to `update`. */
@@ -148,8 +148,10 @@ export class Bar {
   }
 }
 
-/** Epochs as a bar, and where stderr is no terminal as a line for each tenth of them. */
+/** Epochs as a bar, and where stderr is no terminal as a line for each tenth of them. Epochs may be left out. */
 export class EpochBar {
+  /** The epoch of the last line, and of which model. */
+  #last = { label: '', epoch: 0 };
   readonly #bar = new Bar('{label} [{bar}] epoch {value}/{total} {validation} | {eta_formatted} left');
 
   /** An epoch ended. */
@@ -157,7 +159,9 @@ export class EpochBar {
     const text = validation === undefined ? '' : `| validation ${validation.toFixed(4)}`;
     this.#bar.update(epoch, epochs, { label, validation: text });
     const tenth = (number: number) => Math.floor((10 * number) / epochs);
-    if (!process.stderr.isTTY && (epoch === 1 || tenth(epoch) > tenth(epoch - 1))) {
+    const last = this.#last.label === label && this.#last.epoch < epoch ? this.#last.epoch : 0;
+    if (!process.stderr.isTTY && (last === 0 || tenth(epoch) > tenth(last))) {
+      this.#last = { label, epoch };
       message(`${label} epoch ${epoch}/${epochs}${text && ` ${text}`}`);
     }
   }

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { Command } from 'commander';
+import { unlessAborted } from '../abort.js';
 import { RecvaeError } from '../errors.js';
-import { removeAll } from '../files.js';
 import { lineOf, readHistories, writeRecommendations, writerFor } from '../histories.js';
 import type { History } from '../interactions.js';
 import { load, type UserRecommendation } from '../models.js';
@@ -9,7 +9,8 @@ import { description } from '../native.js';
 import type { RecommendOptions } from '../options.generated.js';
 import { openHistories, type Row, recommendGroups } from '../stream.js';
 import { parseNumber } from './input.js';
-import { checkWritable, message, print, SIGNALS } from './output.js';
+import { interruptible } from './interrupt.js';
+import { checkWritable, message, print } from './output.js';
 
 interface Flags {
   history: string;
@@ -50,20 +51,22 @@ cannot be understood ends the command with exit code 1, after the results of the
 A Parquet history has one row per interaction, or per user with a list of items in the column --item. Parquet results
 have one row per item: user, rank, item, score. Parquet needs the package @duckdb/node-api.`,
     )
-    .action(async (file: string, flags: Flags) => {
-      if (flags.out !== undefined) {
-        checkWritable(flags.out, '--out');
-        writerFor(flags.out);
-      }
-      const histories = open(flags);
-      const model = await load(file);
-      const options: RecommendOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined };
-      const run = { threads: flags.threads };
-      await model.recommendBatch([], options, run); // finds a bad option before it waits for input
-      const groups = recommendGroups(model, openHistories(histories), options, run);
-      if (flags.out !== undefined) await intoFile(flags.out, groups);
-      else for await (const group of groups) await print(group.map(lineOf).join(''));
-    });
+    .action((file: string, flags: Flags) => interruptible((signal) => run(file, flags, signal)));
+}
+
+async function run(file: string, flags: Flags, signal: AbortSignal): Promise<void> {
+  if (flags.out !== undefined) {
+    checkWritable(flags.out, '--out');
+    writerFor(flags.out);
+  }
+  const histories = open(flags);
+  const model = await load(file);
+  const options: RecommendOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined };
+  const run = { threads: flags.threads, signal };
+  await model.recommendBatch([], options, run); // finds a bad option before it waits for input
+  const groups = recommendGroups(model, openHistories(histories), options, run);
+  if (flags.out !== undefined) return intoFile(flags.out, groups);
+  for await (const group of groups) await unlessAborted(signal, print(group.map(lineOf).join('')));
 }
 
 /** The histories that the flags name. */
@@ -75,7 +78,7 @@ function open({ history, user, item }: Flags): AsyncIterable<History> {
   return history === '-' ? rowsOf(process.stdin, 'stdin') : rowsOf(createReadStream(history), history);
 }
 
-/** Writes the file, and tells of the progress. A signal leaves nothing behind. */
+/** Writes the file, and tells of the progress. */
 async function intoFile(out: string, groups: AsyncIterable<UserRecommendation[]>): Promise<void> {
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
@@ -89,17 +92,8 @@ async function intoFile(out: string, groups: AsyncIterable<UserRecommendation[]>
       message(`${users} users, ${Math.round(users / seconds())} per second`);
     }
   }
-  const onSignal = (signal: NodeJS.Signals) => {
-    removeAll();
-    process.kill(process.pid, signal);
-  };
-  for (const signal of SIGNALS) process.once(signal, onSignal);
-  try {
-    const users = await writeRecommendations(out, told());
-    message(`${users} users in ${seconds().toFixed(1)} s: ${out}`);
-  } finally {
-    for (const signal of SIGNALS) process.off(signal, onSignal);
-  }
+  const users = await writeRecommendations(out, told());
+  message(`${users} users in ${seconds().toFixed(1)} s: ${out}`);
 }
 
 /** The rows in lines of JSON. */

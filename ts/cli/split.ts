@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { RecvaeError } from '../errors.js';
 import { description } from '../native.js';
 import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeOf } from './input.js';
+import { interruptible } from './interrupt.js';
 import { message } from './output.js';
 
 /** `recvae split`: an input in the layout of the official scripts. */
@@ -15,7 +16,7 @@ export function addSplit(program: Command): void {
     .option('--seed <number>', `${doc} (default: ${seed})`, parseNumber);
   addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string }) => {
     if (flags.out === '') throw new RecvaeError('INVALID_ARGUMENT', "--out is ''; allowed: a path");
-    const data = await readSplit(input, flags, recipeOf(flags));
+    const data = await interruptible((signal) => readSplit(input, flags, recipeOf(flags), { signal }));
     await data.write(flags.out);
     const { train, validation, test } = data;
     message(

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { description } from '../native.js';
 import type { SynthOptions } from '../options.generated.js';
-import { writeSynth } from '../synth.js';
+import { type SynthProgress, writeSynth } from '../synth.js';
 import { parseNumber, toFlag } from './input.js';
+import { interruptible } from './interrupt.js';
 import { Bar, message } from './output.js';
 
 interface Flags extends SynthOptions {
@@ -29,10 +30,10 @@ export function addSynth(program: Command): void {
       const bar = new Bar('{value}/{total} users [{bar}] {eta_formatted} left');
       const started = performance.now();
       try {
-        const { nUsers, nItems, nInteractions } = await writeSynth(out, options, {
-          threads,
-          onProgress: ({ users, nUsers }) => bar.update(users, nUsers),
-        });
+        const onProgress = ({ users, nUsers }: SynthProgress) => bar.update(users, nUsers);
+        const { nUsers, nItems, nInteractions } = await interruptible((signal) =>
+          writeSynth(out, options, { threads, signal, onProgress }),
+        );
         bar.stop();
         const seconds = ((performance.now() - started) / 1000).toFixed(1);
         message(`${nUsers} users x ${nItems} items, ${nInteractions} interactions in ${seconds} s: ${out}`);

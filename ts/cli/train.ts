@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { EaseCounts } from '../ease-counts.js';
 import { guard, RecvaeError, toJson } from '../errors.js';
-import { fit, load } from '../models.js';
+import { fit, type Json, load } from '../models.js';
 import { description, native } from '../native.js';
 import type { EaseOptions, ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
@@ -60,7 +60,10 @@ export function addTrain(program: Command): void {
             ...(from && { from }),
             onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
           });
-      await fitted.save(flags.out);
+      const best = fitted.epochs.findLast(({ best }) => best)?.validation;
+      const metrics: Record<string, Json> =
+        best === undefined ? {} : { metrics: { validation: { [description.validationMetric]: best } } };
+      await fitted.save(flags.out, { info: { ...(fitted.info as Record<string, Json>), ...metrics } });
       // After the model: a job that dies between the two can run again on the old counts.
       if (flags.saveCounts !== undefined) await counts?.save(flags.saveCounts);
       bar.stop();

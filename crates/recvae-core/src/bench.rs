@@ -7,6 +7,7 @@ use std::time::Instant;
 use faer::Par;
 use serde_json::Value;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::model::{ModelKind, MultVaeOptions, RecVaeOptions, mult_vae, rec_vae};
@@ -22,7 +23,7 @@ use crate::nn::output_layer::{LogLikelihood, OutputLayer, OutputMoments, Want};
 use crate::nn::sample::{Prior, Sample};
 use crate::nn::scratch::Scratch;
 use crate::options::Options;
-use crate::train::Pass;
+use crate::train::{FitRun, Pass};
 
 /// Seconds of steps by the name of their pass: `encoder`, `decoder` or `both`.
 pub type StepSeconds = Vec<(&'static str, Vec<f64>)>;
@@ -32,17 +33,18 @@ pub type StepSeconds = Vec<(&'static str, Vec<f64>)>;
 /// # Errors
 /// As [`ModelKind::fit`]; `INVALID_DATA` if a pass has a single step.
 pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> Result<StepSeconds> {
+    let run = FitRun::default();
     let (noise, mut training, plan);
     match kind {
         ModelKind::RecVae => {
             let options = RecVaeOptions::from_json(options)?;
             noise = Seeded(options.seed);
-            (training, plan) = (rec_vae::start(&options, train, &noise)?, options.plan());
+            (training, plan) = (rec_vae::start(&options, train, &noise, &run)?, options.plan());
         }
         ModelKind::MultVae => {
             let options = MultVaeOptions::from_json(options)?;
             noise = Seeded(options.seed);
-            (training, plan) = (mult_vae::start(&options, train, &noise)?, options.plan().to_vec());
+            (training, plan) = (mult_vae::start(&options, train, &noise, &run)?, options.plan().to_vec());
         }
         _ => return Err(Error::invalid_argument("model", kind.name(), "one that is trained in steps")),
     }
@@ -95,7 +97,8 @@ pub fn product_seconds(n: usize, times: usize) -> Vec<f64> {
 /// The Gram matrix of EASE^R, shape `(n_items, n_items)`, half filled.
 #[must_use]
 pub fn gram(x: &Csr) -> impl DerefMut<Target = [f32]> {
-    crate::linalg::gram(x)
+    // Nobody stops it, and nothing else can fail.
+    crate::linalg::gram(x, &Cancel::default()).unwrap_or_default()
 }
 
 /// Overwrites a matrix of `n` rows, filled as by [`gram`], by its inverse.
@@ -103,8 +106,8 @@ pub fn gram(x: &Csr) -> impl DerefMut<Target = [f32]> {
 /// # Errors
 /// `NUMERICAL` if it is not positive definite.
 pub fn invert(matrix: &mut [f32], n: usize) -> Result<()> {
-    let inverted = crate::linalg::invert_positive_definite(matrix, n);
-    inverted.map_err(|pivot| Error::Numerical(format!("pivot {pivot} of {n}")))
+    let inverted = crate::linalg::invert_positive_definite(matrix, n, &Cancel::default());
+    inverted.map_err(|error| Error::Numerical(format!("{error:?} of {n}")))
 }
 
 /// Adam on `n` numbers.

@@ -137,6 +137,12 @@ impl Csr {
         &self.indices
     }
 
+    /// How many bytes of memory it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.indptr.capacity() * size_of::<usize>() + self.indices.capacity() * size_of::<u32>()
+    }
+
     /// How often each column is stored: length `n_cols`.
     #[must_use]
     pub fn column_counts(&self) -> Vec<u32> {

@@ -22,6 +22,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde_json::Value;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
@@ -54,9 +55,9 @@ impl EaseCounts {
     /// Counts the users of `data`.
     ///
     /// # Errors
-    /// `INVALID_DATA` if memory is missing.
-    pub fn count(data: &Interactions) -> Result<Self> {
-        Self::default().update(Some(data), None)
+    /// `INVALID_DATA` if memory is missing, `CANCELLED` within a row.
+    pub fn count(data: &Interactions, cancel: &Cancel) -> Result<Self> {
+        Self::default().update(Some(data), None, cancel)
     }
 
     /// The counts without the users of `remove` and with those of `add`; `self` stays as it is. The users of `remove` must be
@@ -64,8 +65,8 @@ impl EaseCounts {
     ///
     /// # Errors
     /// `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the counts tell; if there are more
-    /// users than a count can hold, 4,294,967,295; if memory is missing.
-    pub fn update(&self, add: Option<&Interactions>, remove: Option<&Interactions>) -> Result<Self> {
+    /// users than a count can hold, 4,294,967,295; if memory is missing. `CANCELLED` within a row.
+    pub fn update(&self, add: Option<&Interactions>, remove: Option<&Interactions>, cancel: &Cancel) -> Result<Self> {
         let mut items = self.items.clone();
         let added: Vec<u32> = add.map_or(vec![], |add| add.items().iter().map(|id| items.insert(id)).collect());
         let removed = remove.map_or(Ok(vec![]), |remove| self.find_all(remove.items()))?;
@@ -87,9 +88,11 @@ impl EaseCounts {
         let rows = Rows { old: &self.counts, items: &items, of_items: &of_items, add, remove };
         let stretches: Vec<Result<Triangle>> = stretches_of_work(&work, 4 * rayon::current_num_threads())
             .into_par_iter()
-            .map(|stretch| rows.updated(stretch))
+            .map(|stretch| rows.updated(stretch, cancel))
             .collect();
-        let counts = Triangle::join(stretches.into_iter().collect::<Result<_>>()?);
+        let stretches = stretches.into_iter().collect::<Result<_>>()?;
+        cancel.check()?;
+        let counts = Triangle::join(stretches);
         Ok(Self { items, n_users, counts })
     }
 
@@ -120,7 +123,7 @@ impl EaseCounts {
     ///
     /// # Errors
     /// As [`ModelKind::fit`](crate::ModelKind::fit).
-    pub fn fit(&self, options: &Value) -> Result<Fit> {
+    pub fn fit(&self, options: &Value, cancel: &Cancel) -> Result<Fit> {
         let options = EaseOptions::from_json(options)?;
         let n = self.items.len();
         if self.n_users < 2 || n < 2 || (0..n).all(|item| self.counts.diagonal(item) == 0) {
@@ -130,25 +133,27 @@ impl EaseCounts {
             )));
         }
         let model: Box<dyn Model> = match options.precision {
-            Precision::F32 => Box::new(Ease::<f32>::from_gram(&options, n, || self.gram())?),
-            Precision::F64 => Box::new(Ease::<f64>::from_gram(&options, n, || self.gram())?),
+            Precision::F32 => Box::new(Ease::<f32>::from_gram(&options, n, || self.gram(cancel), cancel)?),
+            Precision::F64 => Box::new(Ease::<f64>::from_gram(&options, n, || self.gram(cancel), cancel)?),
         };
         Ok(Fit { model, epochs: vec![] })
     }
 
     /// As [`gram`](crate::linalg::gram) of all the users.
-    fn gram<T: Real>(&self) -> Numbers<T> {
+    fn gram<T: Real>(&self, cancel: &Cancel) -> Result<Numbers<T>> {
         let n = self.items.len();
         let mut gram = Numbers::zeros(n * n);
-        gram.par_chunks_exact_mut(n).enumerate().for_each_init(
+        gram.par_chunks_exact_mut(n).enumerate().try_for_each_init(
             || vec![0; n],
             |counts, (item, row)| {
+                cancel.check()?;
                 let counts = &mut counts[item..];
                 self.counts.read(item, counts);
                 counts_to_numbers(counts, &mut row[item..]);
+                Ok::<_, Error>(())
             },
-        );
-        gram
+        )?;
+        Ok(gram)
     }
 
     /// The ids of the items, in order of their indices.
@@ -163,10 +168,16 @@ impl EaseCounts {
         self.n_users as usize
     }
 
+    /// How many bytes of memory they hold.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.items.bytes() + self.counts.bytes()
+    }
+
     /// Writes a file, whole or not at all; see `ease_counts/file.rs` for its layout. The same counts give the same bytes.
     ///
     /// # Errors
-    /// `IO` if it cannot be written.
+    /// `IO` if it cannot be written, `INVALID_DATA` if there are no items.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         file::save(path.as_ref(), self)
     }
@@ -174,7 +185,8 @@ impl EaseCounts {
     /// Reads a file that [`EaseCounts::save`] wrote.
     ///
     /// # Errors
-    /// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is truncated, altered or holds something else.
+    /// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is truncated, altered or holds something else, `INVALID_DATA` if
+    /// memory is missing.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         file::load(path.as_ref())
     }
@@ -223,13 +235,14 @@ struct Rows<'a> {
 
 impl Rows<'_> {
     /// The rows of a stretch of items.
-    fn updated(&self, stretch: std::ops::Range<usize>) -> Result<Triangle> {
+    fn updated(&self, stretch: std::ops::Range<usize>, cancel: &Cancel) -> Result<Triangle> {
         let n = self.items.len();
         let [mut add, mut remove] = [&self.add, &self.remove]
             .map(|part| part.as_ref().map(|part| GramRows::new(&part.x, &part.users_of, stretch.start)));
         let mut counts = vec![0u32; n];
         let mut result = Triangle::default();
         for item in stretch {
+            cancel.check()?;
             let counts = &mut counts[item..];
             self.old.read(item, counts);
             let never = |other| never_counted(self.items, item, item + other);

@@ -78,6 +78,12 @@ impl Ids {
         }
     }
 
+    /// How many bytes of memory it holds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<usize>() + self.table.allocation_size()
+    }
+
     /// All ids in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
         (0..self.len()).map(|index| self.get(index))

@@ -67,6 +67,12 @@ impl Interactions {
         &self.matrix
     }
 
+    /// How many bytes of memory they hold, ids included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.users.bytes() + self.items.bytes() + self.matrix.bytes()
+    }
+
     /// Builds from one entry per interaction: `users[i]` interacted with `items[i]`, at the value `values[i]`.
     ///
     /// With `min_value`, entries whose value is lower are left out as if they were not there.

@@ -47,6 +47,7 @@ mod statistics;
 
 // train
 mod ease_counts;
+mod file_bytes;
 mod linalg;
 mod memory;
 mod model;
@@ -72,19 +73,21 @@ pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use model::{
-    Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor, Popularity,
-    PopularityOptions, Precision, PriorKind, RecVaeOptions, TensorData, TensorSource, TrainingKind,
+    CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor,
+    Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, StoredPrecision, StoredTensor, TensorData,
+    TensorSource, TrainingKind,
 };
+pub use model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
 pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
 pub use random::{Philox, Stream};
-pub use read::{Format, ReadOptions, read_interactions};
+pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use scorer::Scorer;
 pub use split::{HeldOut, Split, SplitOptions, split};
-pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap};
-pub use synth::{Like, SynthOptions, SynthProgress, synth, write_synth};
+pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap, paired_bootstrap_until};
+pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};
 pub use warm_start::WarmStart;

@@ -10,10 +10,12 @@ use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::{triangular_inverse, triangular_solve};
 use faer::prelude::{Reborrow, ReborrowMut};
-use faer::{Accum, MatMut, Par, unzip, zip};
+use faer::{Accum, MatMut, MatRef, Par, unzip, zip};
 use rayon::prelude::*;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
+use crate::error::Result;
 use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::vectorised::vectorised;
@@ -22,7 +24,10 @@ use crate::vectorised::vectorised;
 /// of the diagonal are 0. Counts are exact in f32 up to 2^24 users; above, each is the exact one rounded once.
 ///
 /// Items are cut into stretches of equal work, however unequal their popularity; see [`GramRows`] for a stretch.
-pub(crate) fn gram<T: Real>(x: &Csr) -> Numbers<T> {
+///
+/// # Errors
+/// `CANCELLED`, within a row.
+pub(crate) fn gram<T: Real>(x: &Csr, cancel: &Cancel) -> Result<Numbers<T>> {
     let (n, users_of) = (x.n_cols(), x.transpose());
     let mut gram = Numbers::zeros(n * n);
     let mut stretches = vec![];
@@ -35,10 +40,14 @@ pub(crate) fn gram<T: Real>(x: &Csr) -> Numbers<T> {
     stretches.into_par_iter().for_each(|(items, rows)| {
         let mut counter = GramRows::new(x, &users_of, items.start);
         for (item, row) in items.zip(rows.chunks_exact_mut(n)) {
+            if cancel.is_cancelled() {
+                return;
+            }
             counts_to_numbers(counter.next(item), &mut row[item..]);
         }
     });
-    gram
+    cancel.check()?;
+    Ok(gram)
 }
 
 /// Counts the rows of a Gram matrix, those of a stretch of items in ascending order.
@@ -114,23 +123,39 @@ pub(crate) fn stretches_of_work(work: &[u64], n: usize) -> Vec<Range<usize>> {
 /// matrix there is a panel of `n` x 480 numbers, where LAPACK-like routines that build the inverse beside the factor hold one
 /// or two matrices more.
 ///
+/// Large products and solutions go in steps, and `cancel` is looked at before each: on 20,000 items a step takes a
+/// fraction of a second.
+///
 /// Source of the halving: E. Elmroth, F. Gustavson, I. Jonsson, B. Kagstrom, Recursive Blocked Algorithms and Hybrid Data
 /// Structures for Dense Matrix Library Software, SIAM Review 46(1), 2004.
 ///
 /// # Errors
-/// The index of the first pivot that is not a positive finite number.
-pub(crate) fn invert_positive_definite<T: Real>(matrix: &mut [T], n: usize) -> Result<(), usize> {
+/// The index of the first pivot that is not a positive finite number, or that it was stopped.
+pub(crate) fn invert_positive_definite<T: Real>(matrix: &mut [T], n: usize, cancel: &Cancel) -> Result<(), NoInverse> {
     fn lower<T: Real>(matrix: &mut [T], n: usize) -> MatMut<'_, T> {
         MatMut::from_column_major_slice_mut(matrix, n, n)
     }
     let mut panel = vec![T::ZERO; n * BLOCK.min(n)];
-    factor(lower(matrix, n))?;
-    invert_lower(lower(matrix, n), &mut panel);
-    square_lower(lower(matrix, n), &mut panel);
+    factor(lower(matrix, n), cancel)?;
+    invert_lower(lower(matrix, n), &mut panel, cancel)?;
+    square_lower(lower(matrix, n), &mut panel, cancel)?;
     match (0..n).find(|&index| !matrix[index * (n + 1)].finite()) {
-        Some(index) => Err(index),
+        Some(index) => Err(NoInverse::Pivot(index)),
         None => Ok(()),
     }
+}
+
+/// Why there is no inverse.
+#[derive(Debug, PartialEq)]
+pub(crate) enum NoInverse {
+    /// The index of a pivot that is not a positive finite number.
+    Pivot(usize),
+    /// It was stopped.
+    Cancelled,
+}
+
+fn check(cancel: &Cancel) -> Result<(), NoInverse> {
+    cancel.check().map_err(|_| NoInverse::Cancelled)
 }
 
 /// Matrices up to this size are left to faer's own blocking, and as many columns are copied before a product overwrites
@@ -142,66 +167,129 @@ fn half(n: usize) -> usize {
     (n / 2).next_multiple_of(96)
 }
 
+/// Columns of the first factor of a product that are taken in one step: several times what the kernels take at once, so
+/// that steps cost nothing. Few in tests, for small matrices to take several steps.
+const INNER: usize = if cfg!(test) { 96 } else { 1024 };
+
+/// `C += alpha A B` in steps along the inner dimension; of the lower triangle of `C` alone if `triangle` says so.
+fn add_product<T: Real>(
+    mut c: MatMut<'_, T>,
+    triangle: BlockStructure,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    alpha: T,
+    cancel: &Cancel,
+) -> Result<(), NoInverse> {
+    let whole = BlockStructure::Rectangular;
+    for first in (0..a.ncols()).step_by(INNER) {
+        check(cancel)?;
+        let width = INNER.min(a.ncols() - first);
+        let (a, b) = (a.subcols(first, width), b.subrows(first, width));
+        triangular::matmul(c.rb_mut(), triangle, Accum::Add, a, whole, b, whole, alpha, Par::rayon(0));
+    }
+    Ok(())
+}
+
+/// Triangles up to this size are left to faer, with all right-hand sides in one step. Small in tests, for small ones to be
+/// halved.
+const TRIANGLE: usize = if cfg!(test) { 192 } else { 1920 };
+
+/// `L^-1 B` over `B` for lower triangular `L`, halved as all else here.
+fn solve_lower<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, cancel: &Cancel) -> Result<(), NoInverse> {
+    let n = l.nrows();
+    if n <= TRIANGLE {
+        check(cancel)?;
+        triangular_solve::solve_lower_triangular_in_place(l, b, Par::rayon(0));
+        return Ok(());
+    }
+    let (top, _, side, rest) = l.split_at(half(n), half(n));
+    let (mut first, mut second) = b.rb_mut().split_at_row_mut(half(n));
+    solve_lower(top, first.rb_mut(), cancel)?;
+    add_product(second.rb_mut(), BlockStructure::Rectangular, side, first.rb(), -T::ONE, cancel)?;
+    solve_lower(rest, second, cancel)
+}
+
+/// `L^-T B` over `B` for lower triangular `L`.
+fn solve_lower_transposed<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, cancel: &Cancel) -> Result<(), NoInverse> {
+    let n = l.nrows();
+    if n <= TRIANGLE {
+        check(cancel)?;
+        triangular_solve::solve_upper_triangular_in_place(l.transpose(), b, Par::rayon(0));
+        return Ok(());
+    }
+    let (top, _, side, rest) = l.split_at(half(n), half(n));
+    let (mut first, mut second) = b.rb_mut().split_at_row_mut(half(n));
+    solve_lower_transposed(rest, second.rb_mut(), cancel)?;
+    add_product(first.rb_mut(), BlockStructure::Rectangular, side.transpose(), second.rb(), -T::ONE, cancel)?;
+    solve_lower_transposed(top, first, cancel)
+}
+
 /// Lower triangular `L` with `L L' = A`, over the lower triangle of `A`.
-fn factor<T: Real>(a: MatMut<'_, T>) -> Result<(), usize> {
+fn factor<T: Real>(a: MatMut<'_, T>, cancel: &Cancel) -> Result<(), NoInverse> {
     let (n, par) = (a.nrows(), Par::rayon(0));
     if n <= BLOCK {
+        check(cancel)?;
         let params = Default::default();
         let mut stack = MemBuffer::new(llt::factor::cholesky_in_place_scratch::<T>(n, par, params));
         return llt::factor::cholesky_in_place(a, Default::default(), par, MemStack::new(&mut stack), params)
             .map(drop)
-            .map_err(|llt::factor::LltError::NonPositivePivot { index }| index);
+            .map_err(|llt::factor::LltError::NonPositivePivot { index }| NoInverse::Pivot(index));
     }
     let (mut top, _, mut side, mut rest) = a.split_at_mut(half(n), half(n));
-    factor(top.rb_mut())?;
-    triangular_solve::solve_lower_triangular_in_place(top.rb(), side.rb_mut().transpose_mut(), par);
-    let (lower, whole) = (BlockStructure::TriangularLower, BlockStructure::Rectangular);
+    factor(top.rb_mut(), cancel)?;
+    solve_lower(top.rb(), side.rb_mut().transpose_mut(), cancel)?;
     let side = side.rb();
-    triangular::matmul(rest.rb_mut(), lower, Accum::Add, side, whole, side.transpose(), whole, -T::ONE, par);
-    factor(rest).map_err(|index| half(n) + index)
+    add_product(rest.rb_mut(), BlockStructure::TriangularLower, side, side.transpose(), -T::ONE, cancel)?;
+    factor(rest, cancel).map_err(|error| match error {
+        NoInverse::Pivot(index) => NoInverse::Pivot(half(n) + index),
+        NoInverse::Cancelled => error,
+    })
 }
 
 /// `L^-1` over the lower triangle of `L`: with halves `[A 0; C D]` it is `[A^-1 0; -D^-1 C A^-1 D^-1]`.
-fn invert_lower<T: Real>(mut l: MatMut<'_, T>, room: &mut [T]) {
-    let (n, par) = (l.nrows(), Par::rayon(0));
+fn invert_lower<T: Real>(mut l: MatMut<'_, T>, room: &mut [T], cancel: &Cancel) -> Result<(), NoInverse> {
+    let n = l.nrows();
     if n <= BLOCK {
+        check(cancel)?;
         let mut inverse = MatMut::from_column_major_slice_mut(&mut room[..n * n], n, n);
-        triangular_inverse::invert_lower_triangular(inverse.rb_mut(), l.rb(), par);
+        triangular_inverse::invert_lower_triangular(inverse.rb_mut(), l.rb(), Par::rayon(0));
         l.copy_from_triangular_lower(inverse.rb());
-        return;
+        return Ok(());
     }
     let (top, _, mut side, rest) = l.split_at_mut(half(n), half(n));
-    triangular_solve::solve_lower_triangular_in_place(rest.rb(), side.rb_mut(), par);
-    triangular_solve::solve_upper_triangular_in_place(top.rb().transpose(), side.rb_mut().transpose_mut(), par);
+    solve_lower(rest.rb(), side.rb_mut(), cancel)?;
+    solve_lower_transposed(top.rb(), side.rb_mut().transpose_mut(), cancel)?;
     side.par_col_chunks_mut(64).for_each(|columns| zip!(columns).for_each(|unzip!(entry)| *entry = -*entry));
-    invert_lower(top, room);
-    invert_lower(rest, room);
+    invert_lower(top, room, cancel)?;
+    invert_lower(rest, room, cancel)
 }
 
 /// The lower triangle of `X' X` over lower triangular `X`: with halves `[A 0; C D]` it is `A' A + C' C`, `D' C`, `D' D`.
-fn square_lower<T: Real>(x: MatMut<'_, T>, panel: &mut [T]) {
+fn square_lower<T: Real>(x: MatMut<'_, T>, panel: &mut [T], cancel: &Cancel) -> Result<(), NoInverse> {
     let (n, par) = (x.nrows(), Par::rayon(0));
     let (lower, upper) = (BlockStructure::TriangularLower, BlockStructure::TriangularUpper);
     let whole = BlockStructure::Rectangular;
     if n <= BLOCK {
+        check(cancel)?;
         let mut copy = MatMut::from_column_major_slice_mut(&mut panel[..n * n], n, n);
         copy.copy_from_triangular_lower(x.rb());
         let copy = copy.rb();
         triangular::matmul(x, lower, Accum::Replace, copy.transpose(), upper, copy, lower, T::ONE, par);
-        return;
+        return Ok(());
     }
     let (mut top, _, mut side, rest) = x.split_at_mut(half(n), half(n));
-    square_lower(top.rb_mut(), panel);
-    triangular::matmul(top, lower, Accum::Add, side.rb().transpose(), whole, side.rb(), whole, T::ONE, par);
+    square_lower(top.rb_mut(), panel, cancel)?;
+    add_product(top, lower, side.rb().transpose(), side.rb(), T::ONE, cancel)?;
     let (n_rows, n_columns) = (side.nrows(), side.ncols());
     for first in (0..n_columns).step_by(BLOCK) {
+        check(cancel)?;
         let n_columns = BLOCK.min(n_columns - first);
         let columns = side.rb_mut().subcols_mut(first, n_columns);
         let mut copy = MatMut::from_column_major_slice_mut(&mut panel[..n_rows * n_columns], n_rows, n_columns);
         copy.copy_from(columns.rb());
         triangular::matmul(columns, whole, Accum::Replace, rest.rb().transpose(), upper, copy.rb(), whole, T::ONE, par);
     }
-    square_lower(rest, panel);
+    square_lower(rest, panel, cancel)
 }
 
 /// Fills the left half of a matrix from its right one, so that it is symmetric: entries left of the diagonal become what
@@ -244,7 +332,7 @@ mod tests {
     #[test]
     fn gram_counts_pairs() {
         let x = Csr::from_rows([&[0u32, 2][..], &[0, 1, 2], &[1]], 3).unwrap();
-        assert_eq!(gram::<f64>(&x)[..], [2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 0.0, 2.0]);
+        assert_eq!(gram::<f64>(&x, &Cancel::default()).unwrap()[..], [2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 0.0, 2.0]);
     }
 
     #[test]
@@ -268,7 +356,9 @@ mod tests {
         }
         for threads in [1, 3, 64] {
             assert!(
-                crate::Threads::new(Some(threads)).unwrap().install(|| gram::<f32>(&x)[..] == expected),
+                crate::Threads::new(Some(threads))
+                    .unwrap()
+                    .install(|| gram::<f32>(&x, &Cancel::default()).unwrap()[..] == expected),
                 "{threads}"
             );
         }
@@ -285,7 +375,7 @@ mod tests {
                     matrix[i * n + j] = at(i, j);
                 }
             }
-            invert_positive_definite(&mut matrix, n).unwrap();
+            invert_positive_definite(&mut matrix, n, &Cancel::default()).unwrap();
             mirror(&mut matrix, n);
             // All pairs of rows and columns of small matrices, some of large ones.
             let some = |i: &usize| n < 500 || i.is_multiple_of(97);
@@ -302,11 +392,12 @@ mod tests {
     #[test]
     fn an_indefinite_matrix_names_its_pivot() {
         let mut matrix = vec![1.0f32, 0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 1.0];
-        assert_eq!(invert_positive_definite(&mut matrix, 3).unwrap_err(), 2);
+        let never = Cancel::default();
+        assert_eq!(invert_positive_definite(&mut matrix, 3, &never), Err(NoInverse::Pivot(2)));
         let n = 1200;
         let mut matrix = vec![0.0f32; n * n];
         (0..n).for_each(|index| matrix[index * (n + 1)] = if index == 1000 { -1.0 } else { 1.0 });
-        assert_eq!(invert_positive_definite(&mut matrix, n).unwrap_err(), 1000);
+        assert_eq!(invert_positive_definite(&mut matrix, n, &never), Err(NoInverse::Pivot(1000)));
     }
 
     #[test]

@@ -3,7 +3,6 @@
 //! A model knows items by index only and users by their histories only; ids belong to [`crate::Recommender`]. Scores of a
 //! user are a function of the history, so a user who was never seen is scored like any other.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
 use serde_json::Value;
@@ -23,12 +22,14 @@ mod golden_tests;
 pub(crate) mod mult_vae;
 mod popularity;
 pub(crate) mod rec_vae;
+pub(crate) mod tensors;
 mod vae;
 
-pub use ease::{Ease, EaseOptions, Precision};
+pub use ease::{CompactOptions, Ease, EaseOptions, Precision, StoredPrecision};
 pub use mult_vae::MultVaeOptions;
 pub use popularity::{Popularity, PopularityOptions};
 pub use rec_vae::{EncoderKind, KlWeightKind, PriorKind, RecVaeOptions, TrainingKind};
+pub use tensors::{NamedTensor, StoredTensor, TensorData, TensorSource};
 
 /// A trained model.
 pub trait Model: Scorer + Send {
@@ -40,39 +41,20 @@ pub trait Model: Scorer + Send {
 
     /// Its parameters by name.
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>>;
-}
 
-/// A parameter as it stands in a model file.
-pub struct NamedTensor<'a> {
-    /// Name, unique in the model.
-    pub name: String,
-    /// Shape; the data are row-major.
-    pub shape: Vec<usize>,
-    /// The numbers.
-    pub data: TensorData<'a>,
-}
+    /// How many bytes of memory its parameters hold.
+    fn bytes(&self) -> usize {
+        self.tensors().map_or(0, |tensors| tensors.iter().map(|tensor| tensor.data.bytes().len()).sum())
+    }
 
-/// Numbers of a [`NamedTensor`].
-pub enum TensorData<'a> {
-    /// Single precision.
-    F32(Cow<'a, [f32]>),
-    /// Double precision.
-    F64(Cow<'a, [f64]>),
-}
-
-/// The parameters in a model file, taken out one by one.
-pub trait TensorSource {
-    /// The single precision tensor of that name and shape.
+    /// A smaller model that recommends nearly the same, with the same options.
     ///
     /// # Errors
-    /// `INVALID_MODEL_FILE` if it is missing or has another shape or type.
-    fn f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>>;
-
-    /// The double precision tensor of that name and shape.
-    ///
-    /// # Errors
-    /// `INVALID_MODEL_FILE` if it is missing or has another shape or type.
-    fn f64(&self, name: &str, shape: &[usize]) -> Result<Vec<f64>>;
+    /// `INVALID_ARGUMENT` if this model has no smaller form, or none like that.
+    fn compact(&self, options: &CompactOptions) -> Result<Box<dyn Model>> {
+        let _ = options;
+        Err(Error::invalid_argument("the model to be made smaller", format!("'{}'", self.kind().name()), "ease"))
+    }
 }
 
 /// A model with the record of its training (one entry per epoch, none for closed forms).

@@ -15,6 +15,7 @@ use flate2::bufread::MultiGzDecoder;
 
 pub(crate) use delimited::{columns, line_of, next_record, reader as csv_reader};
 
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::interactions::{Interactions, InteractionsBuilder, Thresholds, check_min_value};
 use crate::options::{choice, options};
@@ -90,6 +91,19 @@ pub fn read_interactions(
     options: &ReadOptions,
     thresholds: &Thresholds,
 ) -> Result<Interactions> {
+    read_interactions_until(path, options, thresholds, &Cancel::default())
+}
+
+/// The same unless it is stopped, within a block of the file.
+///
+/// # Errors
+/// As [`read_interactions`], and `CANCELLED`.
+pub fn read_interactions_until(
+    path: impl AsRef<Path>,
+    options: &ReadOptions,
+    thresholds: &Thresholds,
+    cancel: &Cancel,
+) -> Result<Interactions> {
     let path = path.as_ref();
     check(options)?;
     let format = match options.format {
@@ -97,7 +111,22 @@ pub fn read_interactions(
         None => format_of(path)?,
     };
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-    read(path, file, format, options, thresholds)
+    let interactions = read(path, Watched { input: file, cancel }, format, options, thresholds);
+    cancel.check()?;
+    interactions
+}
+
+/// A file that refuses to be read on when the work is stopped.
+struct Watched<'a> {
+    input: File,
+    cancel: &'a Cancel,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
+        self.input.read(buffer)
+    }
 }
 
 /// Reads from any byte stream; `path` is what errors call it.

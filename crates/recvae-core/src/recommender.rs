@@ -4,11 +4,12 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
-use crate::model::Model;
-use crate::model_file;
+use crate::model::{CompactOptions, Model};
+use crate::model_file::{self, LoadOptions};
 use crate::options::options;
 use crate::recommend::{Scored, recommend};
 use crate::split::HeldOut;
@@ -51,12 +52,29 @@ impl Recommender {
         Ok(Self { model, items, info })
     }
 
-    /// Reads a model file; see `model_file.rs` for its layout.
+    /// Reads a model file as by default; see `model_file.rs` for its layout.
     ///
     /// # Errors
     /// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is truncated, altered or foreign.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let (model, items, info) = model_file::load(path.as_ref())?;
+        Self::load_with(path, &LoadOptions::default())
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// As [`Recommender::load`]; `INVALID_DATA` if there is no memory to read it into.
+    pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
+        let (model, items, info) = model_file::load(path.as_ref(), options)?;
+        Self::new(model, items, info)
+    }
+
+    /// The model in the bytes of a model file, which are copied and verified.
+    ///
+    /// # Errors
+    /// `INVALID_MODEL_FILE` if they are truncated, altered or foreign.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let (model, items, info) = model_file::read(Path::new("(bytes)"), bytes.into(), Some(true))?;
         Self::new(model, items, info)
     }
 
@@ -65,7 +83,23 @@ impl Recommender {
     /// # Errors
     /// `IO` if it cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        model_file::save(path.as_ref(), &*self.model, &self.items, &self.info)
+        self.save_with_info(path, &self.info)
+    }
+
+    /// The same with another `info` in the file.
+    ///
+    /// # Errors
+    /// `IO` if it cannot be written, `INVALID_ARGUMENT` if `info` is too large.
+    pub fn save_with_info(&self, path: impl AsRef<Path>, info: &Value) -> Result<()> {
+        model_file::save(path.as_ref(), &*self.model, &self.items, info)
+    }
+
+    /// A smaller model that recommends nearly the same. Only EASE^R has one.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for another model, or if its weights do not fit the precision.
+    pub fn compact(&self, options: &CompactOptions) -> Result<Self> {
+        Self::new(self.model.compact(options)?, self.items.clone(), self.info.clone())
     }
 
     /// The model.
@@ -84,6 +118,12 @@ impl Recommender {
     #[must_use]
     pub fn info(&self) -> &Value {
         &self.info
+    }
+
+    /// How many bytes of memory it holds: parameters and ids.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.model.bytes() + self.items.bytes()
     }
 
     /// Translates a history of ids.
@@ -105,8 +145,21 @@ impl Recommender {
     /// # Errors
     /// As [`recommend()`].
     pub fn recommend(&self, histories: &[History], options: &RecommendOptions) -> Result<Vec<Vec<Scored>>> {
+        self.recommend_until(histories, options, &Cancel::default())
+    }
+
+    /// The same unless it is stopped, within a block of users.
+    ///
+    /// # Errors
+    /// As [`recommend()`], and `CANCELLED`.
+    pub fn recommend_until(
+        &self,
+        histories: &[History],
+        options: &RecommendOptions,
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<Scored>>> {
         let histories: Vec<&[u32]> = histories.iter().map(|history| &history.items[..]).collect();
-        recommend(&*self.model, &histories, options.k, options.filter_seen)
+        recommend(&cancel.watch(&*self.model), &histories, options.k, options.filter_seen)
     }
 
     /// Held-out users over `items` as held-out users over this model's items, matched by id, and how many of their entries
@@ -153,6 +206,20 @@ mod tests {
     fn histories_may_be_unsorted_doubled_and_unknown() {
         let history = recommender(ModelKind::Popularity).history(["ç", "x", "a", "ç"]);
         assert_eq!(history, History { items: vec![0, 2], unknown: vec![1] });
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_parameters_and_of_the_ids() {
+        for &kind in ModelKind::ALL {
+            let model = recommender(kind);
+            let tensors = model.model().tensors().unwrap();
+            let numbers: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+            assert_eq!(model.bytes(), 4 * numbers + model.items().bytes(), "{kind:?}");
+        }
+        let ids: Ids = (0..1000).map(|id| format!("{id:04}")).collect();
+        assert!((4 * 1000 + 8 * 1000 + 5 * 1000..40_000).contains(&ids.bytes()), "{}", ids.bytes());
+        let matrix = train();
+        assert!((8 * 5 + 4 * matrix.nnz()..200).contains(&matrix.bytes()), "{}", matrix.bytes());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What recommending and evaluating ask of a model.
 
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
 /// What can be evaluated: it maps histories to scores of `n_items` items.
@@ -14,6 +15,31 @@ pub trait Scorer: Sync {
     /// # Errors
     /// `INTERNAL` if a shape does not fit: a bug in the caller.
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()>;
+}
+
+impl Cancel {
+    /// A scorer that looks at the flag before each block of users: what stops [`evaluate()`](crate::evaluate()) and
+    /// [`recommend()`](crate::recommend()).
+    #[must_use]
+    pub fn watch<'a>(&'a self, scorer: &'a dyn Scorer) -> impl Scorer + 'a {
+        Watched { scorer, cancel: self }
+    }
+}
+
+struct Watched<'a> {
+    scorer: &'a dyn Scorer,
+    cancel: &'a Cancel,
+}
+
+impl Scorer for Watched<'_> {
+    fn n_items(&self) -> usize {
+        self.scorer.n_items()
+    }
+
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+        self.cancel.check()?;
+        self.scorer.score(histories, scores)
+    }
 }
 
 /// Checks the shapes that [`Scorer::score`] was called with.

@@ -127,6 +127,12 @@ impl HeldOut {
         self.input.n_cols()
     }
 
+    /// How many bytes of memory they hold, ids included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.users.bytes() + self.input.bytes() + self.target.bytes()
+    }
+
     /// Number of users with a target, which are the ones that count in metrics.
     #[must_use]
     pub fn n_scored(&self) -> usize {
@@ -143,6 +149,14 @@ pub struct Split {
     pub validation: HeldOut,
     /// Held-out users for the result.
     pub test: HeldOut,
+}
+
+impl Split {
+    /// How many bytes of memory the parts hold, ids included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.train.bytes() + self.validation.bytes() + self.test.bytes()
+    }
 }
 
 /// Splits interactions by users. The steps and the edge cases are in the text of the module.

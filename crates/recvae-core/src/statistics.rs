@@ -11,6 +11,7 @@
 
 use rayon::prelude::*;
 
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::random::Stream;
 
@@ -43,6 +44,14 @@ pub const RESAMPLES: usize = 10_000;
 /// # Errors
 /// `INVALID_DATA` if the lists differ in length or have fewer than two users.
 pub fn paired_bootstrap(a: &[f64], b: &[f64], seed: u64) -> Result<Paired> {
+    paired_bootstrap_until(a, b, seed, &Cancel::default())
+}
+
+/// The same unless it is stopped, within a draw.
+///
+/// # Errors
+/// As [`paired_bootstrap`], and `CANCELLED`.
+pub fn paired_bootstrap_until(a: &[f64], b: &[f64], seed: u64, cancel: &Cancel) -> Result<Paired> {
     if a.len() != b.len() || a.len() < 2 {
         return Err(Error::invalid_data(format!(
             "a paired comparison of {} with {} users; allowed: the same users, two or more",
@@ -56,10 +65,11 @@ pub fn paired_bootstrap(a: &[f64], b: &[f64], seed: u64) -> Result<Paired> {
     let mut means: Vec<f64> = (0..RESAMPLES as u64)
         .into_par_iter()
         .map(|resample| {
+            cancel.check()?;
             let mut random = Stream::new(seed, resample);
-            (0..n).map(|_| differences[random.below(n as u64) as usize]).sum::<f64>() / n as f64
+            Ok((0..n).map(|_| differences[random.below(n as u64) as usize]).sum::<f64>() / n as f64)
         })
-        .collect();
+        .collect::<Result<_>>()?;
     // Sums in another order differ in the last bits: what is this close is as far.
     let far = difference.abs() * (1.0 - 1e-12);
     let extreme = means.iter().filter(|mean| (**mean - difference).abs() >= far).count();

@@ -35,6 +35,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rayon::prelude::*;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
@@ -110,22 +111,31 @@ const BLOCK: usize = 1024;
 /// # Errors
 /// `INVALID_ARGUMENT` if an option is out of range.
 pub fn synth(options: &SynthOptions) -> Result<Interactions> {
-    generate(&population(options)?)
+    synth_until(options, &Cancel::default())
+}
+
+/// The same unless it is stopped, within a user.
+///
+/// # Errors
+/// As [`synth()`], and `CANCELLED`.
+pub fn synth_until(options: &SynthOptions, cancel: &Cancel) -> Result<Interactions> {
+    generate(&population(options)?, cancel)
 }
 
 /// Writes made-up interactions to a CSV file with the columns `user` and `item`: whole, or not at all, in memory that does
 /// not grow with their number. Accuracy on them means nothing, see the text of the module.
 ///
 /// A name in `.csv.gz` gives a compressed file, of many gzip members. `on_progress` is called every few thousand users,
-/// from the thread that writes. Returns the last progress.
+/// from the thread that writes, and `cancel` is looked at then. Returns the last progress.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` if an option is out of range or the name ends in neither `.csv` nor `.csv.gz`. `IO` if the
-/// operating system refuses.
+/// operating system refuses. `CANCELLED`.
 pub fn write_synth(
     options: &SynthOptions,
     path: impl AsRef<Path>,
     on_progress: &(dyn Fn(&SynthProgress) + Sync),
+    cancel: &Cancel,
 ) -> Result<SynthProgress> {
     let path = path.as_ref();
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -137,7 +147,9 @@ pub fn write_synth(
     let mut done = None;
     write_whole(path, |temporary| {
         let mut file = File::create(temporary).map_err(|e| Error::io("write", path, e))?;
-        done = Some(write(&population, &mut file, gz, on_progress).map_err(|e| Error::io("write", path, e))?);
+        let written = write(&population, &mut file, gz, on_progress, cancel);
+        cancel.check()?;
+        done = Some(written.map_err(|e| Error::io("write", path, e))?);
         Ok(())
     })?;
     done.ok_or_else(|| Error::Internal("nothing was written".into()))
@@ -150,15 +162,17 @@ fn population(options: &SynthOptions) -> Result<Population> {
 }
 
 /// The matrix, with the columns in the order in which a reader of the file would meet the items.
-fn generate(population: &Population) -> Result<Interactions> {
+fn generate(population: &Population, cancel: &Cancel) -> Result<Interactions> {
     let starts = population.starts();
     let (n_users, n_items) = (starts.len() - 1, population.n_items());
     let mut indices = vec![0u32; starts[n_users]];
-    rows(&mut indices, starts)
-        .into_par_iter()
-        .enumerate()
-        .with_min_len(BLOCK)
-        .for_each_init(|| population.scratch(), |scratch, (user, row)| population.fill(user, scratch, row));
+    rows(&mut indices, starts).into_par_iter().enumerate().with_min_len(BLOCK).try_for_each_init(
+        || population.scratch(),
+        |scratch, (user, row)| {
+            population.fill(user, scratch, row);
+            cancel.check()
+        },
+    )?;
 
     let mut column = vec![u32::MAX; n_items];
     let mut items = Ids::new();
@@ -190,12 +204,14 @@ fn rows<'a>(mut indices: &'a mut [u32], starts: &[usize]) -> Vec<&'a mut [u32]> 
         .collect()
 }
 
-/// Streams the file: a few blocks per thread are made at once and written in order.
+/// Streams the file: a few blocks per thread are made at once and written in order. When it is stopped, what it gives back
+/// means nothing.
 fn write(
     population: &Population,
     output: &mut impl Write,
     gz: bool,
     on_progress: &(dyn Fn(&SynthProgress) + Sync),
+    cancel: &Cancel,
 ) -> io::Result<SynthProgress> {
     let starts = population.starts();
     let (n_users, n_items) = (starts.len() - 1, population.n_items());
@@ -203,6 +219,9 @@ fn write(
     let endings: Vec<String> = (0..n_items).map(|item| format!(",i{item}\n")).collect();
     let blocks: Vec<usize> = (0..n_users).step_by(BLOCK).collect();
     for blocks in blocks.chunks(4 * rayon::current_num_threads()) {
+        if cancel.is_cancelled() {
+            break;
+        }
         let texts: Vec<Vec<u8>> = blocks
             .par_iter()
             .map_init(
@@ -265,7 +284,7 @@ mod tests {
 
     #[test]
     fn there_is_something_to_learn() {
-        let data = generate(&small()).unwrap();
+        let data = generate(&small(), &Cancel::default()).unwrap();
         let parts = split(&data, &SplitOptions::default()).unwrap();
         let ndcg = |kind: ModelKind| {
             let fit = kind.fit(&serde_json::json!({}), parts.train.matrix(), None, &FitRun::default()).unwrap();

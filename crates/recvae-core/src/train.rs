@@ -116,20 +116,30 @@ impl<T: Real> OldPosterior<T> {
         latent_dim: usize,
         batch_size: usize,
         memory: &mut EncoderMemory<T>,
-    ) -> Self {
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let width = 2 * latent_dim;
         let mut posterior = Self { rows: Numbers::zeros(train.n_rows() * width), width };
-        posterior.renew(encoder, train, batch_size, memory);
-        posterior
+        posterior.renew(encoder, train, batch_size, memory, cancel)?;
+        Ok(posterior)
     }
 
-    fn renew(&mut self, encoder: &Encoder<T>, train: &Csr, batch_size: usize, memory: &mut EncoderMemory<T>) {
+    fn renew(
+        &mut self,
+        encoder: &Encoder<T>,
+        train: &Csr,
+        batch_size: usize,
+        memory: &mut EncoderMemory<T>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         for (batch, rows) in self.rows.chunks_mut(batch_size * self.width).enumerate() {
+            cancel.check()?;
             let first = batch * batch_size;
             let users = first..first + rows.len() / self.width;
             encoder.forward(&SparseInput::clean(users.map(|user| train.row(user))), memory);
             rows.copy_from_slice(&memory.posterior);
         }
+        Ok(())
     }
 
     fn put(&mut self, users: &[usize], rows: &[T]) {
@@ -164,16 +174,19 @@ pub(crate) struct Training<'a, T> {
     pub(crate) passes: u64,
     pub(crate) steps: u64,
     pub(crate) memory: Memory<T>,
+    /// Stops it within a batch.
+    pub(crate) cancel: Cancel,
 }
 
 impl<T: Real> Training<'_, T> {
     /// Runs one pass, and gives back its loss, a mean over its users; `on_step` gets the loss of every batch, and an error of
     /// its ends the pass. A loss that is not finite ends it with the number of the batch.
     pub(crate) fn pass(&mut self, pass: Pass, mut on_step: impl FnMut(Loss) -> Result<()>) -> Result<Option<Loss>> {
-        let Self { network, optimiser, train, noise, composite, kl_weight, batch_size, passes, steps, memory } = self;
+        let Self { network, optimiser, train, noise, composite, kl_weight, batch_size, passes, steps, memory, cancel } =
+            self;
         let Pass::Train { update, dropout, renew } = pass else {
             if let Some(composite) = composite {
-                composite.old.renew(&network.encoder, train, *batch_size, &mut memory.encoder);
+                composite.old.renew(&network.encoder, train, *batch_size, &mut memory.encoder, cancel)?;
             }
             return Ok(None);
         };
@@ -188,6 +201,7 @@ impl<T: Real> Training<'_, T> {
         let mut total = Loss::default();
         let mut number = 0;
         while let Some(users) = batches.next() {
+            cancel.check()?;
             number += 1;
             // The next batch is prepared while this one computes.
             let compute = || {
@@ -292,7 +306,7 @@ impl Training<'_, f32> {
             let mut last = Loss::default();
             let (mut kl, mut kl_passes) = (0.0, 0u32);
             for &pass in plan {
-                let loss = self.pass(pass, |_| run.cancel.check()).map_err(|e| match e {
+                let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
                     Error::Numerical(text) => Error::Numerical(format!(
                         "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
                          larger KL weight (gamma or beta)"
@@ -309,7 +323,8 @@ impl Training<'_, f32> {
             }
             let mut metric = None;
             if let Some(held_out) = validation {
-                metric = evaluate(&self.network, held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
+                metric = evaluate(&run.cancel.watch(&self.network), held_out, &[Metric::VALIDATION])?
+                    .mean(Metric::VALIDATION);
             }
             let is_best = match (metric, &best) {
                 (Some(metric), Some(best)) => metric > best.metric,

@@ -18,8 +18,8 @@
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::model::{Model, ModelKind, NamedTensor, TensorData};
+use crate::nn::network::Network;
 use crate::recommender::Recommender;
-use crate::train::{Pass, Training};
 
 /// A trained model to begin with, and where the items of the new data are in it.
 #[derive(Clone)]
@@ -51,12 +51,10 @@ impl<'a> WarmStart<'a> {
         Ok(())
     }
 
-    /// Lets a training that has not begun yet begin with the model's parameters.
-    pub(crate) fn begin(&self, training: &mut Training<'_, f32>) -> Result<()> {
+    /// Puts the model's parameters into a fresh network.
+    pub(crate) fn put_into(&self, network: &mut Network<f32>) -> Result<()> {
         let tensors = self.model.tensors()?;
-        training.network.adopt(self.model.n_items(), &self.index_there, |name, shape| find(&tensors, name, shape))?;
-        drop(tensors);
-        training.pass(Pass::Renew, |_| Ok(())).map(drop)
+        network.adopt(self.model.n_items(), &self.index_there, |name, shape| find(&tensors, name, shape))
     }
 }
 
@@ -109,11 +107,11 @@ impl ModelKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::Cancel;
     use crate::csr::Csr;
     use crate::evaluate::{Metric, evaluate};
     use crate::model::{MultVaeOptions, RecVaeOptions, mult_vae, rec_vae};
     use crate::nn::encoder::EncoderMemory;
-    use crate::nn::network::Network;
     use crate::nn::noise::Seeded;
     use crate::options::Options;
     use crate::scorer::Scorer;
@@ -162,14 +160,13 @@ mod tests {
 
     /// What the training of a fit begins with; the old posterior too, where there is one.
     fn beginning(kind: ModelKind, train: &Csr, from: Option<&WarmStart<'_>>) -> (Network<f32>, Option<Vec<f32>>) {
-        let noise = Seeded(1);
-        let mut training = match kind {
+        let (noise, run) = (Seeded(1), FitRun { from: from.cloned(), ..FitRun::default() });
+        let training = match kind {
             ModelKind::MultVae => {
-                mult_vae::start(&MultVaeOptions::from_json(&options(kind)).unwrap(), train, &noise).unwrap()
+                mult_vae::start(&MultVaeOptions::from_json(&options(kind)).unwrap(), train, &noise, &run).unwrap()
             }
-            _ => rec_vae::start(&RecVaeOptions::from_json(&options(kind)).unwrap(), train, &noise).unwrap(),
+            _ => rec_vae::start(&RecVaeOptions::from_json(&options(kind)).unwrap(), train, &noise, &run).unwrap(),
         };
-        from.iter().for_each(|from| from.begin(&mut training).unwrap());
         let old = training.composite.map(|composite| all_rows(&composite.old, train));
         (training.network, old)
     }
@@ -196,7 +193,8 @@ mod tests {
             assert_eq!(metric(&network), metric(model.model()), "{kind:?}");
             assert!(metric(&network) > cold + 0.1, "{kind:?}: {} and {cold}", metric(&network));
             if let Some(old) = old {
-                let own = OldPosterior::of(&network.encoder, &train, 6, 40, &mut EncoderMemory::default());
+                let (mut memory, never) = (EncoderMemory::default(), Cancel::default());
+                let own = OldPosterior::of(&network.encoder, &train, 6, 40, &mut memory, &never).unwrap();
                 assert_eq!(old, all_rows(&own, &train));
             }
             // One epoch leaves it there, while a cold one is still far away.
@@ -294,7 +292,7 @@ mod tests {
                     let fit = kind.fit(&options(kind), &train, None, &run).unwrap();
                     let values = |tensor: NamedTensor<'_>| match tensor.data {
                         TensorData::F32(values) => values.into_owned(),
-                        TensorData::F64(_) => panic!("not f32"),
+                        _ => panic!("not f32"),
                     };
                     fit.model.tensors().unwrap().into_iter().map(values).collect::<Vec<_>>()
                 })

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use recvae_core::{EaseCounts, FitRun, Interactions, ModelKind, Recommender, Threads, Thresholds};
+use recvae_core::{Cancel, EaseCounts, FitRun, Interactions, ModelKind, Recommender, Threads, Thresholds};
 use serde_json::{Value, json};
 
 type History = (String, Vec<String>);
@@ -20,12 +20,16 @@ fn file_of(model: recvae_core::Fit, items: &recvae_core::Ids) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
+fn count(data: &Interactions) -> recvae_core::Result<EaseCounts> {
+    EaseCounts::count(data, &Cancel::default())
+}
+
 fn full_fit(all: &Interactions, options: &Value) -> Vec<u8> {
     file_of(ModelKind::Ease.fit(options, all.matrix(), None, &FitRun::default()).unwrap(), all.items())
 }
 
 fn fit(counts: &EaseCounts, options: &Value) -> Vec<u8> {
-    file_of(counts.fit(options).unwrap(), counts.items())
+    file_of(counts.fit(options, &Cancel::default()).unwrap(), counts.items())
 }
 
 /// Distinct users, each with at least one of up to 24 items: the first ones are had by many, the last by hardly anybody.
@@ -55,14 +59,14 @@ proptest! {
             let mut counts: Option<EaseCounts> = None;
             for part in cuts.windows(2).map(|ends| data(&users[ends[0]..ends[1]])) {
                 counts = Some(match counts {
-                    None => EaseCounts::count(&part).unwrap(),
-                    Some(counts) => counts.update(Some(&part), None).unwrap(),
+                    None => count(&part).unwrap(),
+                    Some(counts) => counts.update(Some(&part), None, &Cancel::default()).unwrap(),
                 });
             }
             let counts = counts.unwrap();
             assert_eq!(counts.items(), all.items());
             assert_eq!(counts.n_users(), all.n_users());
-            assert_eq!(counts, EaseCounts::count(&all).unwrap());
+            assert_eq!(counts, count(&all).unwrap());
             if all.n_items() > 1 {
                 assert_eq!(fit(&counts, &options), full_fit(&all, &options));
             }
@@ -84,8 +88,8 @@ proptest! {
             .map(|(user, items)| (user.clone(), items.iter().chain(&more).cloned().collect()))
             .chain([("another".to_owned(), more.clone())])
             .collect();
-        let before = EaseCounts::count(&data(&users)).unwrap();
-        let after = before.update(Some(&data(&grown)), Some(&data(gone))).unwrap();
+        let before = count(&data(&users)).unwrap();
+        let after = before.update(Some(&data(&grown)), Some(&data(gone)), &Cancel::default()).unwrap();
         // All who are left, with the items in the order of the counts: those that nobody has any more too.
         let rest: Vec<History> = stay.iter().chain(&grown).cloned().collect();
         let rest = data(&rest);
@@ -97,11 +101,11 @@ proptest! {
         });
         let matrix = recvae_core::Csr::from_rows(matrix, after.items().len()).unwrap();
         let rest = Interactions::new(rest.users().clone(), after.items().clone(), matrix).unwrap();
-        prop_assert_eq!(&after, &EaseCounts::count(&rest).unwrap());
+        prop_assert_eq!(&after, &count(&rest).unwrap());
         let options = json!({"lambda": 0.5});
         prop_assert_eq!(fit(&after, &options), full_fit(&rest, &options));
         // And back again: the counts are those of before, with the new items unused.
-        let back = after.update(Some(&data(gone)), Some(&data(&grown))).unwrap();
+        let back = after.update(Some(&data(gone)), Some(&data(&grown)), &Cancel::default()).unwrap();
         prop_assert_eq!(back.n_users(), before.n_users());
         let first: Vec<&str> = back.items().iter().take(before.items().len()).collect();
         prop_assert_eq!(first, before.items().iter().collect::<Vec<_>>());
@@ -109,7 +113,7 @@ proptest! {
 
     #[test]
     fn a_file_brings_the_same_counts_and_bytes_back(users in histories()) {
-        let counts = EaseCounts::count(&data(&users)).unwrap();
+        let counts = count(&data(&users)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (folder.path().join("first"), folder.path().join("second"));
         counts.save(&first).unwrap();
@@ -135,8 +139,9 @@ fn a_larger_catalogue_is_equal_too() {
         .collect();
     let all = data(&users);
     assert!(all.n_items() > 1000);
-    let counts = EaseCounts::count(&data(&users[..700])).unwrap().update(Some(&data(&users[700..])), None).unwrap();
-    assert!(counts.items().len() > EaseCounts::count(&data(&users[..700])).unwrap().items().len());
+    let counts =
+        count(&data(&users[..700])).unwrap().update(Some(&data(&users[700..])), None, &Cancel::default()).unwrap();
+    assert!(counts.items().len() > count(&data(&users[..700])).unwrap().items().len());
     for options in [json!({"lambda": 20}), json!({"precision": "f64"})] {
         assert!(fit(&counts, &options) == full_fit(&all, &options), "{options}");
     }
@@ -144,8 +149,7 @@ fn a_larger_catalogue_is_equal_too() {
 
 #[test]
 fn users_who_were_never_counted_cannot_leave() {
-    let counts =
-        EaseCounts::count(&likes(&[("u", &["a", "b"]), ("v", &["a", "c"]), ("w", &["c"]), ("x", &["d"])])).unwrap();
+    let counts = count(&likes(&[("u", &["a", "b"]), ("v", &["a", "c"]), ("w", &["c"]), ("x", &["d"])])).unwrap();
     let allowed = "allowed: users that were counted, with the same items as then";
     for (remove, text) in [
         (likes(&[("u", &["x"])]), "remove has item 'x'; allowed: the 4 items of the counts".to_owned()),
@@ -171,7 +175,7 @@ fn users_who_were_never_counted_cannot_leave() {
             format!("remove does not fit the counts of users with item 'a'; {allowed}"),
         ),
     ] {
-        let error = counts.update(None, Some(&remove)).unwrap_err();
+        let error = counts.update(None, Some(&remove), &Cancel::default()).unwrap_err();
         assert_eq!((error.code(), error.to_string()), ("INVALID_DATA", text));
     }
 }
@@ -179,17 +183,17 @@ fn users_who_were_never_counted_cannot_leave() {
 #[test]
 fn counts_with_nothing_to_learn_from_are_refused() {
     let two = likes(&[("u", &["a", "b"]), ("v", &["a"])]);
-    let counts = EaseCounts::count(&two).unwrap();
+    let counts = count(&two).unwrap();
     for (counts, text) in [
         (EaseCounts::default(), "the counts have 0 users and 0 items"),
-        (EaseCounts::count(&likes(&[("u", &["a", "b"])])).unwrap(), "the counts have 1 users and 2 items"),
-        (counts.update(None, Some(&two)).unwrap(), "the counts have 0 users and 2 items"),
+        (count(&likes(&[("u", &["a", "b"])])).unwrap(), "the counts have 1 users and 2 items"),
+        (counts.update(None, Some(&two), &Cancel::default()).unwrap(), "the counts have 0 users and 2 items"),
     ] {
-        let error = counts.fit(&json!({})).err().unwrap();
+        let error = counts.fit(&json!({}), &Cancel::default()).err().unwrap();
         assert_eq!(error.code(), "INVALID_DATA");
         assert!(error.to_string().starts_with(text), "{error}");
     }
-    let error = counts.fit(&json!({"lambda": 0})).err().unwrap();
+    let error = counts.fit(&json!({"lambda": 0}), &Cancel::default()).err().unwrap();
     assert_eq!(error.to_string(), "lambda is 0; allowed: a finite number above 0");
 }
 
@@ -198,7 +202,7 @@ fn altered_cut_and_foreign_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("counts");
     let data = likes(&[("u", &["a", "b", "c", "d"]), ("v", &["ä", "c"]), ("w", &["e"])]);
-    let counts = EaseCounts::count(&data).unwrap();
+    let counts = count(&data).unwrap();
     counts.save(&path).unwrap();
     let whole = std::fs::read(&path).unwrap();
     let refused = |bytes: &[u8]| {
@@ -220,7 +224,7 @@ fn altered_cut_and_foreign_files_are_refused() {
         }
     }
     assert!(refused(b"PK\x03\x04 something else").contains("not counts of EASE^R, or truncated"));
-    let model = counts.fit(&json!({})).unwrap();
+    let model = counts.fit(&json!({}), &Cancel::default()).unwrap();
     let model = file_of(model, counts.items());
     assert!(refused(&model).ends_with("it holds \"ease\", not counts of EASE^R, which are 'ease-counts'"));
     std::fs::write(&path, &whole).unwrap();

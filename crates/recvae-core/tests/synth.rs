@@ -6,7 +6,7 @@ use std::fs;
 use std::sync::Mutex;
 
 use recvae_core::{
-    Like, Options, ReadOptions, SynthOptions, Threads, Thresholds, read_interactions, synth, write_synth,
+    Cancel, Like, Options, ReadOptions, SynthOptions, Threads, Thresholds, read_interactions, synth, write_synth,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -46,7 +46,7 @@ fn the_seed_alone_decides() {
             let path = folder.path().join(name);
             Threads::new(Some(threads)).unwrap().install(|| {
                 assert_eq!(synth(&small(Like::Ml20m, 1)).unwrap(), data);
-                write_synth(&small(Like::Ml20m, 1), &path, &|_| ()).unwrap();
+                write_synth(&small(Like::Ml20m, 1), &path, &|_| (), &Cancel::default()).unwrap();
             });
             let bytes = fs::read(&path).unwrap();
             assert_eq!(bytes[..2] == [0x1f, 0x8b], name == "a.csv.gz");
@@ -68,7 +68,12 @@ fn progress_grows_to_the_whole() {
     let last = Threads::new(Some(1))
         .unwrap()
         .install(|| {
-            write_synth(&options, folder.path().join("a.csv"), &|progress| seen.lock().unwrap().push(*progress))
+            write_synth(
+                &options,
+                folder.path().join("a.csv"),
+                &|progress| seen.lock().unwrap().push(*progress),
+                &Cancel::default(),
+            )
         })
         .unwrap();
     let seen = seen.into_inner().unwrap();
@@ -91,7 +96,7 @@ fn wrong_wishes_are_refused_and_leave_no_file() {
         (0.01, "gone/a.csv", "IO"),
     ] {
         let options = SynthOptions { scale, ..small(Like::Ml20m, 1) };
-        let error = write_synth(&options, folder.path().join(name), &|_| ()).unwrap_err();
+        let error = write_synth(&options, folder.path().join(name), &|_| (), &Cancel::default()).unwrap_err();
         assert_eq!(error.code(), code, "{error}");
     }
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none());

@@ -7,7 +7,7 @@ use recvae_core::{ArrowReader, Options, ReadOptions};
 
 use crate::data::{NativeInteractions, take_thresholds};
 use crate::error::{Error, IntoNode, Result, json, whole};
-use crate::work::{Promise, promise};
+use crate::work::{Promise, promise_in};
 
 /// Reads a stream that comes in pieces.
 #[napi]
@@ -33,14 +33,14 @@ impl NativeArrowReader {
     #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
     pub fn finish<'env>(&mut self, env: &'env Env) -> Result<Promise<'env>> {
         let reader = self.0.take().ok_or_else(finished)?;
-        promise(env, Some(1.0), move || reader.finish().into_node(), NativeInteractions::from)
+        promise_in(env, Some(1.0), move || reader.finish().into_node(), NativeInteractions::new)
     }
 }
 
 /// A part of interactions as an Arrow stream, from 0; null behind the last one.
 #[napi(catch_unwind)]
 pub fn arrow_part(interactions: &NativeInteractions, part: f64) -> Result<Option<Uint8Array>> {
-    let part = interactions.0.arrow_part(whole("part", part)?).into_node()?;
+    let part = interactions.0.get()?.arrow_part(whole("part", part)?).into_node()?;
     Ok(part.map(Uint8Array::from))
 }
 

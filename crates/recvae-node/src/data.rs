@@ -12,7 +12,9 @@ use recvae_core::{
 use serde_json::{Map, Value};
 
 use crate::error::{Error, IntoNode, Result, json};
-use crate::work::{Promise, promise};
+use crate::lifetime::Held;
+use crate::run::NativeRun;
+use crate::work::{Promise, promise, promise_in};
 
 /// Interactions of their own, or the training part of a split.
 #[derive(Clone)]
@@ -34,11 +36,12 @@ impl Deref for Data {
 
 /// Users x items.
 #[napi]
-pub struct NativeInteractions(pub(crate) Data);
+pub struct NativeInteractions(pub(crate) Held<Data>);
 
-impl From<Interactions> for NativeInteractions {
-    fn from(interactions: Interactions) -> Self {
-        Self(Data::Whole(Arc::new(interactions)))
+impl NativeInteractions {
+    pub(crate) fn new(env: &Env, interactions: Interactions) -> Self {
+        let bytes = interactions.bytes();
+        Self(Held::new(env, "interactions", Data::Whole(Arc::new(interactions)), bytes))
     }
 }
 
@@ -47,6 +50,7 @@ impl NativeInteractions {
     /// Builds from parallel columns. `options`: JSON with `minValue` and the thresholds.
     #[napi(factory, catch_unwind)]
     pub fn from_columns(
+        env: &Env,
         users: Vec<String>,
         items: Vec<String>,
         values: Option<Float64Array>,
@@ -57,62 +61,74 @@ impl NativeInteractions {
         refuse_others(&rest, &["minValue"])?;
         Interactions::from_columns(&users, &items, values.as_deref(), min_value, &thresholds)
             .into_node()
-            .map(Self::from)
+            .map(|interactions| Self::new(env, interactions))
     }
 
     /// Number of users.
-    #[napi(getter)]
-    pub fn n_users(&self) -> f64 {
-        self.0.n_users() as f64
+    #[napi(getter, catch_unwind)]
+    pub fn n_users(&self) -> Result<f64> {
+        Ok(self.0.get()?.n_users() as f64)
     }
 
     /// Number of items.
-    #[napi(getter)]
-    pub fn n_items(&self) -> f64 {
-        self.0.n_items() as f64
+    #[napi(getter, catch_unwind)]
+    pub fn n_items(&self) -> Result<f64> {
+        Ok(self.0.get()?.n_items() as f64)
     }
 
     /// Number of distinct pairs.
-    #[napi(getter)]
-    pub fn n_interactions(&self) -> f64 {
-        self.0.n_interactions() as f64
+    #[napi(getter, catch_unwind)]
+    pub fn n_interactions(&self) -> Result<f64> {
+        Ok(self.0.get()?.n_interactions() as f64)
     }
 
     /// Share of all pairs that interacted.
-    #[napi(getter)]
-    pub fn density(&self) -> f64 {
-        self.0.density()
+    #[napi(getter, catch_unwind)]
+    pub fn density(&self) -> Result<f64> {
+        Ok(self.0.get()?.density())
     }
 
     /// Ids of the users, in row order.
     #[napi(catch_unwind)]
     pub fn user_ids(&self) -> Result<Vec<&str>> {
-        Ok(self.0.users().iter().collect())
+        Ok(self.0.get()?.users().iter().collect())
     }
 
     /// Ids of the items, in column order.
     #[napi(catch_unwind)]
     pub fn item_ids(&self) -> Result<Vec<&str>> {
-        Ok(self.0.items().iter().collect())
+        Ok(self.0.get()?.items().iter().collect())
     }
 
     /// The items of a user, or null if the user is not known.
     #[napi(catch_unwind)]
     pub fn history(&self, user: String) -> Result<Option<Vec<&str>>> {
-        Ok(self.0.history(&user))
+        Ok(self.0.get()?.history(&user))
+    }
+
+    /// Lets them go, once the calls that use them have ended.
+    #[napi(catch_unwind)]
+    pub fn dispose(&mut self) -> Result<()> {
+        self.0.dispose();
+        Ok(())
     }
 }
 
 /// Reads a file. `options`: JSON with the reader's options and the thresholds.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
-pub fn read_interactions(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
+pub fn read_interactions<'env>(
+    env: &'env Env,
+    path: String,
+    options: String,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
     let (options, thresholds) = take_thresholds(json("options", &options)?)?;
-    let options = ReadOptions::from_json(&options.into()).into_node()?;
-    promise(
+    let (options, cancel) = (ReadOptions::from_json(&options.into()).into_node()?, run.flag());
+    promise_in(
         env,
         Some(1.0),
-        move || recvae_core::read_interactions(path, &options, &thresholds).into_node(),
-        NativeInteractions::from,
+        move || recvae_core::read_interactions_until(path, &options, &thresholds, &cancel).into_node(),
+        NativeInteractions::new,
     )
 }
 
@@ -126,7 +142,7 @@ pub fn complete_read_options(options: String) -> Result<String> {
 /// A built-in data set.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn dataset(env: &Env, name: String) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), move || recvae_core::dataset(&name).into_node(), NativeInteractions::from)
+    promise_in(env, Some(1.0), move || recvae_core::dataset(&name).into_node(), NativeInteractions::new)
 }
 
 /// Collects the histories that a JavaScript iterable hands out.
@@ -137,9 +153,9 @@ pub struct NativeBuilder(InteractionsBuilder);
 #[napi]
 impl NativeBuilder {
     /// Starts without interactions.
-    #[napi(constructor)]
-    pub fn new() -> Self {
-        Self(InteractionsBuilder::new())
+    #[napi(constructor, catch_unwind)]
+    pub fn new() -> Result<Self> {
+        Ok(Self(InteractionsBuilder::new()))
     }
 
     /// Adds the items of a user.
@@ -156,9 +172,10 @@ impl NativeBuilder {
 
     /// Makes the matrix and leaves the builder empty. `options`: JSON with the thresholds.
     #[napi(catch_unwind)]
-    pub fn finish(&mut self, options: String) -> Result<NativeInteractions> {
+    pub fn finish(&mut self, env: &Env, options: String) -> Result<NativeInteractions> {
         let thresholds = Thresholds::from_json(&json("options", &options)?).into_node()?;
-        std::mem::take(&mut self.0).finish(&thresholds).into_node().map(NativeInteractions::from)
+        let interactions = std::mem::take(&mut self.0).finish(&thresholds).into_node()?;
+        Ok(NativeInteractions::new(env, interactions))
     }
 }
 
@@ -185,95 +202,112 @@ impl Part {
 
 /// Held-out users.
 #[napi]
-pub struct NativeHeldOut(pub(crate) Arc<Part>);
+pub struct NativeHeldOut(pub(crate) Held<Arc<Part>>);
 
 #[napi]
 impl NativeHeldOut {
     /// Number of users, those with nothing to score included.
-    #[napi(getter)]
-    pub fn n_users(&self) -> f64 {
-        self.0.users().n_users() as f64
+    #[napi(getter, catch_unwind)]
+    pub fn n_users(&self) -> Result<f64> {
+        Ok(self.0.get()?.users().n_users() as f64)
     }
 
     /// Number of users with something to score.
-    #[napi(getter)]
-    pub fn n_scored(&self) -> f64 {
-        self.0.users().n_scored() as f64
+    #[napi(getter, catch_unwind)]
+    pub fn n_scored(&self) -> Result<f64> {
+        Ok(self.0.get()?.users().n_scored() as f64)
     }
 
     /// Ids of the users, in row order.
     #[napi(catch_unwind)]
     pub fn user_ids(&self) -> Result<Vec<&str>> {
-        Ok(self.0.users().users().iter().collect())
+        Ok(self.0.get()?.users().users().iter().collect())
     }
 
     /// What a model is shown of a user, or null if the user is not held out here.
     #[napi(catch_unwind)]
     pub fn input(&self, user: String) -> Result<Option<Vec<&str>>> {
-        Ok(self.0.ids(self.0.users().input(), &user))
+        let part = self.0.get()?;
+        Ok(part.ids(part.users().input(), &user))
     }
 
     /// What a model has to find of a user, or null if the user is not held out here.
     #[napi(catch_unwind)]
     pub fn target(&self, user: String) -> Result<Option<Vec<&str>>> {
-        Ok(self.0.ids(self.0.users().target(), &user))
+        let part = self.0.get()?;
+        Ok(part.ids(part.users().target(), &user))
+    }
+
+    /// Lets them go, once the calls that use them have ended.
+    #[napi(catch_unwind)]
+    pub fn dispose(&mut self) -> Result<()> {
+        self.0.dispose();
+        Ok(())
     }
 }
 
-/// Training, validation and test users.
+/// Training, validation and test users. The parts share its memory, which goes with the last of them.
 #[napi]
-pub struct NativeSplit(Arc<Split>);
+pub struct NativeSplit(Held<Arc<Split>>);
+
+impl NativeSplit {
+    fn new(env: &Env, split: Split) -> Self {
+        let bytes = split.bytes();
+        Self(Held::new(env, "split", Arc::new(split), bytes))
+    }
+
+    fn held_out(&self, is_test: bool) -> Result<NativeHeldOut> {
+        self.0.part("heldOut", |split| Arc::new(Part { split: Arc::clone(split), is_test })).map(NativeHeldOut)
+    }
+}
 
 #[napi]
 impl NativeSplit {
     /// What models are trained on.
-    #[napi(getter)]
-    pub fn train(&self) -> NativeInteractions {
-        NativeInteractions(Data::Train(Arc::clone(&self.0)))
+    #[napi(getter, catch_unwind)]
+    pub fn train(&self) -> Result<NativeInteractions> {
+        self.0.part("interactions", |split| Data::Train(Arc::clone(split))).map(NativeInteractions)
     }
 
     /// Held-out users for choosing options.
-    #[napi(getter)]
-    pub fn validation(&self) -> NativeHeldOut {
-        NativeHeldOut(Arc::new(Part { split: Arc::clone(&self.0), is_test: false }))
+    #[napi(getter, catch_unwind)]
+    pub fn validation(&self) -> Result<NativeHeldOut> {
+        self.held_out(false)
     }
 
     /// Held-out users for the result.
-    #[napi(getter)]
-    pub fn test(&self) -> NativeHeldOut {
-        NativeHeldOut(Arc::new(Part { split: Arc::clone(&self.0), is_test: true }))
+    #[napi(getter, catch_unwind)]
+    pub fn test(&self) -> Result<NativeHeldOut> {
+        self.held_out(true)
     }
 
     /// Writes the layout of the official scripts.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn write_official<'env>(&self, env: &'env Env, folder: String) -> Result<Promise<'env>> {
-        let split = Arc::clone(&self.0);
+        let split = Arc::clone(self.0.get()?);
         promise(env, Some(1.0), move || recvae_core::write_official(&split, folder).into_node(), |()| ())
+    }
+
+    /// Lets it go. Its parts have to be disposed of, too.
+    #[napi(catch_unwind)]
+    pub fn dispose(&mut self) -> Result<()> {
+        self.0.dispose();
+        Ok(())
     }
 }
 
 /// Reads the layout of the official scripts.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
 pub fn read_official(env: &Env, folder: String) -> Result<Promise<'_>> {
-    promise(
-        env,
-        Some(1.0),
-        move || recvae_core::read_official(folder).into_node(),
-        |split| NativeSplit(Arc::new(split)),
-    )
+    promise_in(env, Some(1.0), move || recvae_core::read_official(folder).into_node(), NativeSplit::new)
 }
 
 /// Splits interactions by users. `options`: JSON.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
 pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: String) -> Result<Promise<'env>> {
     let options = SplitOptions::from_json(&json("options", &options)?).into_node()?;
-    let data = interactions.0.clone();
-    promise(
-        env,
-        Some(1.0),
-        move || recvae_core::split(&data, &options).into_node(),
-        |split| NativeSplit(Arc::new(split)),
-    )
+    let data = interactions.0.get()?.clone();
+    promise_in(env, Some(1.0), move || recvae_core::split(&data, &options).into_node(), NativeSplit::new)
 }
 
 /// The thresholds among `options`, and what else there is.

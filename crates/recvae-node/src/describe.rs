@@ -2,8 +2,8 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    DATASETS, Metric, ModelKind, OptionInfo, Options, RESAMPLES, ReadOptions, RecommendOptions, SplitOptions,
-    SynthOptions, Threads, Thresholds,
+    CompactOptions, DATASETS, LoadOptions, Metric, ModelKind, OptionInfo, Options, RESAMPLES, ReadOptions,
+    RecommendOptions, SplitOptions, SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ pub fn describe() -> Result<String> {
         "split": rows(&SplitOptions::describe()),
         "recommend": rows(&RecommendOptions::describe()),
         "synth": rows(&SynthOptions::describe()),
+        "load": rows(&LoadOptions::describe()),
+        "compact": rows(&CompactOptions::describe()),
         "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
         "validationMetric": Metric::VALIDATION.to_string(),
         "resamples": RESAMPLES,

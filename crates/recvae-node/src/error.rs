@@ -26,12 +26,6 @@ pub(crate) fn rejection(env: Env, error: Error) -> napi::Error {
     JsError::from(error).into_unknown(env).into()
 }
 
-/// The text of a panic.
-pub(crate) fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Error::new("INTERNAL", format!("internal error: {}", text.unwrap_or("a panic without a message")))
-}
-
 /// Options cross as JSON text, so that the core sees every key and can refuse those that it does not know.
 pub(crate) fn json(name: &str, text: &str) -> Result<Value> {
     serde_json::from_str(text)

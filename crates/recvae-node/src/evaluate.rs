@@ -10,6 +10,7 @@ use recvae_core::Metric;
 use crate::data::NativeHeldOut;
 use crate::error::{IntoNode, Result, whole};
 use crate::model::NativeModel;
+use crate::run::NativeRun;
 use crate::work::{Promise, promise};
 
 /// One metric over all evaluated users.
@@ -46,8 +47,9 @@ pub fn evaluate<'env>(
     held_out: &NativeHeldOut,
     metrics: Option<Vec<String>>,
     threads: Option<f64>,
+    run: &NativeRun,
 ) -> Result<Promise<'env>> {
-    let (model, held_out) = (Arc::clone(&model.0), Arc::clone(&held_out.0));
+    let (model, held_out, cancel) = (Arc::clone(model.0.get()?), Arc::clone(held_out.0.get()?), run.flag());
     let metrics: Vec<Metric> = match metrics {
         None => Metric::DEFAULT.to_vec(),
         Some(names) => names.iter().map(|name| name.parse()).collect::<recvae_core::Result<_>>().into_node()?,
@@ -57,7 +59,7 @@ pub fn evaluate<'env>(
         threads,
         move || {
             let (held_out, unknown) = model.translate(held_out.users(), held_out.items()).into_node()?;
-            let evaluation = recvae_core::evaluate(model.model(), &held_out, &metrics).into_node()?;
+            let evaluation = recvae_core::evaluate(&cancel.watch(model.model()), &held_out, &metrics).into_node()?;
             Ok((evaluation, unknown))
         },
         |(evaluation, unknown)| NativeEvaluation {
@@ -93,18 +95,19 @@ pub struct NativePaired {
 
 /// Compares two models by their values on the same users.
 #[napi(catch_unwind, ts_return_type = "Promise<NativePaired>")]
-pub fn paired_bootstrap(
-    env: &Env,
+pub fn paired_bootstrap<'env>(
+    env: &'env Env,
     a: Float64Array,
     b: Float64Array,
     seed: f64,
     threads: Option<f64>,
-) -> Result<Promise<'_>> {
-    let (a, b, seed) = (a.to_vec(), b.to_vec(), whole("seed", seed)? as u64);
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
+    let (a, b, seed, cancel) = (a.to_vec(), b.to_vec(), whole("seed", seed)? as u64, run.flag());
     promise(
         env,
         threads,
-        move || recvae_core::paired_bootstrap(&a, &b, seed).into_node(),
+        move || recvae_core::paired_bootstrap_until(&a, &b, seed, &cancel).into_node(),
         |paired| NativePaired {
             difference: paired.difference,
             low: paired.interval[0],

@@ -11,7 +11,12 @@ pub mod describe;
 pub mod ease_counts;
 mod error;
 pub mod evaluate;
+pub mod lifetime;
 pub mod model;
+#[cfg(feature = "panic-test")]
+pub mod panic_test;
+pub mod panics;
+pub mod run;
 pub mod synth;
 mod work;
 

@@ -2,18 +2,31 @@
 
 use std::sync::Arc;
 
+use napi::Either;
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Function, Uint32Array};
+use napi::bindgen_prelude::{Float32Array, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{FitRun, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored, WarmStart};
+use recvae_core::{
+    Cancel, CompactOptions, FitRun, LoadOptions, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored,
+    WarmStart,
+};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
-use crate::work::{Promise, check_threads, now, promise, reporter};
+use crate::lifetime::Held;
+use crate::run::NativeRun;
+use crate::work::{Promise, check_threads, now, promise, promise_in};
 
 /// A trained model with the ids of its items.
 #[napi]
-pub struct NativeModel(pub(crate) Arc<Recommender>);
+pub struct NativeModel(pub(crate) Held<Arc<Recommender>>);
+
+impl NativeModel {
+    pub(crate) fn new(env: &Env, model: Recommender) -> Self {
+        let bytes = model.bytes();
+        Self(Held::new(env, "model", Arc::new(model), bytes))
+    }
+}
 
 /// Recommendations for a number of histories, one after the other.
 #[napi(object, object_from_js = false)]
@@ -33,34 +46,34 @@ pub struct NativeLists {
 #[napi]
 impl NativeModel {
     /// Name of the model.
-    #[napi(getter)]
-    pub fn kind(&self) -> &'static str {
-        self.0.model().kind().name()
+    #[napi(getter, catch_unwind)]
+    pub fn kind(&self) -> Result<&'static str> {
+        Ok(self.0.get()?.model().kind().name())
     }
 
     /// All options with their values, as JSON.
     #[napi(catch_unwind)]
     pub fn options(&self) -> Result<String> {
-        Ok(self.0.model().options().to_string())
+        Ok(self.0.get()?.model().options().to_string())
     }
 
     /// What was kept with the model, as JSON.
     #[napi(catch_unwind)]
     pub fn info(&self) -> Result<String> {
-        Ok(self.0.info().to_string())
+        Ok(self.0.get()?.info().to_string())
     }
 
     /// The ids of the items, in order of their indices.
     #[napi(catch_unwind)]
     pub fn item_ids(&self) -> Result<Vec<&str>> {
-        Ok(self.0.items().iter().collect())
+        Ok(self.0.get()?.items().iter().collect())
     }
 
     /// Recommends for one history. `options`: JSON.
     #[napi(catch_unwind)]
     pub fn recommend(&self, history: Vec<String>, options: String) -> Result<NativeLists> {
-        let options = recommend_options(&options)?;
-        now(|| lists(&self.0, &[history], &options)).map(NativeLists::from)
+        let (model, options) = (self.0.get()?, recommend_options(&options)?);
+        now(|| lists(model, &[history], &options, &Cancel::default())).map(NativeLists::from)
     }
 
     /// Recommends for many histories. `options`: JSON.
@@ -71,23 +84,52 @@ impl NativeModel {
         histories: Vec<Vec<String>>,
         options: String,
         threads: Option<f64>,
+        run: &NativeRun,
     ) -> Result<Promise<'env>> {
-        let (model, options) = (Arc::clone(&self.0), recommend_options(&options)?);
-        promise(env, threads, move || lists(&model, &histories, &options), NativeLists::from)
+        let (model, options, cancel) = (Arc::clone(self.0.get()?), recommend_options(&options)?, run.flag());
+        promise(env, threads, move || lists(&model, &histories, &options, &cancel), NativeLists::from)
     }
 
-    /// Writes the model file, whole or not at all.
+    /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-    pub fn save<'env>(&self, env: &'env Env, path: String) -> Result<Promise<'env>> {
-        let model = Arc::clone(&self.0);
-        promise(env, Some(1.0), move || model.save(path).into_node(), |()| ())
+    pub fn save<'env>(&self, env: &'env Env, path: String, info: Option<String>) -> Result<Promise<'env>> {
+        let model = Arc::clone(self.0.get()?);
+        let info = info.map(|info| json("info", &info)).transpose()?;
+        promise(
+            env,
+            Some(1.0),
+            move || model.save_with_info(path, info.as_ref().unwrap_or(model.info())).into_node(),
+            |()| (),
+        )
+    }
+
+    /// A smaller model. `options`: JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
+    pub fn compact<'env>(&self, env: &'env Env, options: String, threads: Option<f64>) -> Result<Promise<'env>> {
+        let model = Arc::clone(self.0.get()?);
+        let options = CompactOptions::from_json(&json("options", &options)?).into_node()?;
+        promise_in(env, threads, move || model.compact(&options).into_node(), NativeModel::new)
+    }
+
+    /// Lets the model go, once the calls that use it have ended.
+    #[napi(catch_unwind)]
+    pub fn dispose(&mut self) -> Result<()> {
+        self.0.dispose();
+        Ok(())
     }
 }
 
-/// Reads a model file.
+/// Reads a model file. `options`: JSON.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
-pub fn load(env: &Env, path: String) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), move || Recommender::load(path).into_node(), |model| NativeModel(Arc::new(model)))
+pub fn load(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
+    let options = LoadOptions::from_json(&json("options", &options)?).into_node()?;
+    promise_in(env, Some(1.0), move || Recommender::load_with(path, &options).into_node(), NativeModel::new)
+}
+
+/// What a model file holds, as JSON: see `Inspection` in `ts/inspect.ts`.
+#[napi(catch_unwind, ts_return_type = "Promise<string>")]
+pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
+    promise(env, Some(1.0), move || recvae_core::inspect(path).into_node(), |found| found.to_json().to_string())
 }
 
 struct Lists {
@@ -99,9 +141,9 @@ fn recommend_options(options: &str) -> Result<RecommendOptions> {
     RecommendOptions::from_json(&json("options", options)?).into_node()
 }
 
-fn lists(model: &Recommender, histories: &[Vec<String>], options: &RecommendOptions) -> Result<Lists> {
+fn lists(model: &Recommender, histories: &[Vec<String>], options: &RecommendOptions, cancel: &Cancel) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
-    let lists = model.recommend(&histories, options).into_node()?;
+    let lists = model.recommend_until(&histories, options, cancel).into_node()?;
     Ok(Lists { lists, unknown: histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect() })
 }
 
@@ -173,11 +215,11 @@ pub struct NativeFit {
 pub fn check_fit(kind: String, options: String, threads: Option<f64>, from: Option<&NativeModel>) -> Result<()> {
     let kind: ModelKind = kind.parse().into_node()?;
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
-    from.map_or(Ok(()), |from| kind.check_from(&options, from.0.model())).into_node()?;
+    from.map_or(Ok(()), |from| kind.check_from(&options, from.0.get()?.model()).into_node())?;
     check_threads(threads)
 }
 
-/// Trains a model, beginning with the parameters of `from` if it is given. `on_progress` must not throw, and does not keep the process alive.
+/// Trains a model, beginning with the parameters of `from` if it is given.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeFit>")]
 #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models.ts
 pub fn fit<'env>(
@@ -188,31 +230,32 @@ pub fn fit<'env>(
     validation: Option<&NativeHeldOut>,
     info: String,
     threads: Option<f64>,
-    on_progress: Option<Function<'_, NativeProgress, ()>>,
+    run: &NativeRun,
     from: Option<&NativeModel>,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
-    let from = from.map(|from| Arc::clone(&from.0));
+    let from = from.map(|from| from.0.get().map(Arc::clone)).transpose()?;
     from.as_ref().map_or(Ok(()), |from| kind.check_from(&options, from.model())).into_node()?;
     let info = json("info", &info)?;
-    let (train, validation) = (train.0.clone(), validation.map(|held_out| Arc::clone(&held_out.0)));
-    let report = reporter(on_progress)?;
-    promise(
+    let train = train.0.get()?.clone();
+    let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
+    let (report, cancel) = (run.reporter(), run.flag());
+    promise_in(
         env,
         threads,
         move || {
-            let report = |progress: &Progress| report(progress.into());
+            let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
             let from = from.as_ref().map(|from| WarmStart::new(from, train.items()));
-            let run = FitRun { on_progress: &report, from, ..FitRun::default() };
+            let run = FitRun { on_progress: &report, cancel: cancel.clone(), from };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))
         },
-        |(model, epochs)| NativeFit {
-            model: NativeModel(Arc::new(model)),
+        |env, (model, epochs)| NativeFit {
+            model: NativeModel::new(env, model),
             epochs: epochs.iter().map(NativeProgress::from).collect(),
         },
     )

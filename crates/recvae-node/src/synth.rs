@@ -1,13 +1,13 @@
 //! Made-up data.
 
-use napi::Env;
-use napi::bindgen_prelude::Function;
+use napi::{Either, Env};
 use napi_derive::napi;
 use recvae_core::{Options, SynthOptions, SynthProgress};
 
 use crate::data::NativeInteractions;
 use crate::error::{IntoNode, Result, json};
-use crate::work::{Promise, promise, reporter};
+use crate::run::NativeRun;
+use crate::work::{Promise, promise, promise_in};
 
 /// How much of a made-up file is written.
 #[napi(object, object_from_js = false)]
@@ -38,28 +38,29 @@ impl From<SynthProgress> for NativeSynthProgress {
 
 /// Makes up interactions, for measuring speed and memory only. `options`: JSON.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
-pub fn synth(env: &Env, options: String, threads: Option<f64>) -> Result<Promise<'_>> {
+pub fn synth<'env>(env: &'env Env, options: String, threads: Option<f64>, run: &NativeRun) -> Result<Promise<'env>> {
     let options = SynthOptions::from_json(&json("options", &options)?).into_node()?;
-    promise(env, threads, move || recvae_core::synth(&options).into_node(), NativeInteractions::from)
+    let cancel = run.flag();
+    promise_in(env, threads, move || recvae_core::synth_until(&options, &cancel).into_node(), NativeInteractions::new)
 }
 
-/// Writes made-up interactions to a file, whole or not at all. `options`: JSON. `on_progress` must not throw, and does
-/// not keep the process alive.
+/// Writes made-up interactions to a file, whole or not at all. `options`: JSON.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeSynthProgress>")]
 pub fn write_synth<'env>(
     env: &'env Env,
     options: String,
     path: String,
     threads: Option<f64>,
-    on_progress: Option<Function<'_, NativeSynthProgress, ()>>,
+    run: &NativeRun,
 ) -> Result<Promise<'env>> {
     let options = SynthOptions::from_json(&json("options", &options)?).into_node()?;
-    let report = reporter(on_progress)?;
+    let (report, cancel) = (run.reporter(), run.flag());
     promise(
         env,
         threads,
         move || {
-            recvae_core::write_synth(&options, path, &|progress: &SynthProgress| report((*progress).into())).into_node()
+            let report = |progress: &SynthProgress| report(Either::B((*progress).into()));
+            recvae_core::write_synth(&options, path, &report, &cancel).into_node()
         },
         NativeSynthProgress::from,
     )

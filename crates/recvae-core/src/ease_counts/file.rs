@@ -1,97 +1,65 @@
-//! Counts in a file: safetensors, with the checksum of a model file.
+//! Counts in a file, of the layout of a model file: see `model_file/format.md`.
 //!
-//! Its metadata have one key, `recvae`, whose value is a JSON object: `format` (1), `kind` (`ease-counts`), `users` (how many)
-//! and `checksum`, computed as in a model file. Tensors:
+//! Its metadata are `checksum`, `checksumHead`, `format` and `writer` as there, `kind` (`ease-counts`) and `users` (how many).
+//! Beside the ids of the items it has these tensors:
 //!
-//! | tensor | type | what it holds |
-//! | --- | --- | --- |
-//! | `items.bytes`, `items.ends` | U8, U64 | ids of the items, as in a model file |
-//! | `counts.numbers`, `counts.ends` | U32, U64 | the rows of the triangle, and where each ends; see `triangle.rs` |
+//! | tensor | type | shape | what it holds |
+//! | --- | --- | --- | --- |
+//! | `model.counts.numbers` | U32 | `[numbers]` | the rows of the triangle, one after the other; see `triangle.rs` |
+//! | `model.counts.ends` | U64 | `[n]` | where each row ends in `model.counts.numbers` |
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, serialize_to_file};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::EaseCounts;
 use super::triangle::Triangle;
 use crate::error::{Error, Result};
-use crate::ids::Ids;
-use crate::model_file::{METADATA_KEY, Out, bytes_of, checksum};
-use crate::whole_file::write_whole;
+use crate::file_bytes::FileBytes;
+use crate::memory::check_memory;
+use crate::model::{NamedTensor, TensorData};
+use crate::model_file::{ModelFile, own_name, write_own};
 
-const FORMAT: u64 = 1;
 const KIND: &str = "ease-counts";
+const NUMBERS: &str = "counts.numbers";
+const ENDS: &str = "counts.ends";
 
 pub(super) fn save(path: &Path, counts: &EaseCounts) -> Result<()> {
-    let (id_bytes, id_ends) = counts.items.as_parts();
+    if counts.items.is_empty() {
+        return Err(Error::invalid_data("the counts have 0 items; allowed in a file: at least 1"));
+    }
     let (numbers, ends) = counts.counts.as_parts();
-    let u64s = |ends: &[usize]| ends.iter().map(|&end| end as u64).collect::<Vec<_>>();
-    let (id_ends, ends) = (u64s(id_ends), u64s(ends));
-    let out = |dtype, n, data| Out { dtype, shape: vec![n], data };
-    let tensors = [
-        ("items.bytes", out(Dtype::U8, id_bytes.len(), id_bytes.into())),
-        ("items.ends", out(Dtype::U64, id_ends.len(), bytes_of(id_ends.into()))),
-        ("counts.numbers", out(Dtype::U32, numbers.len(), bytes_of(numbers.into()))),
-        ("counts.ends", out(Dtype::U64, ends.len(), bytes_of(ends.into()))),
+    let ends: Vec<u64> = ends.iter().map(|&end| end as u64).collect();
+    let list = |name: &str, n, data| NamedTensor { name: name.to_owned(), shape: vec![n], data };
+    let own = [
+        list(NUMBERS, numbers.len(), TensorData::U32(numbers.into())),
+        list(ENDS, ends.len(), TensorData::U64(ends.into())),
     ];
-    let mut metadata = json!({ "format": FORMAT, "kind": KIND, "users": counts.n_users });
-    let parts = tensors.iter().map(|(name, out)| (*name, out.dtype, &out.shape[..], &out.data[..]));
-    metadata["checksum"] = checksum(&metadata, parts).into();
-    let metadata = HashMap::from([(METADATA_KEY.to_owned(), metadata.to_string())]);
-    write_whole(path, |temporary| {
-        serialize_to_file(tensors.iter().map(|(name, out)| (name, out)), Some(metadata), temporary).map_err(|e| match e
-        {
-            safetensors::SafeTensorError::IoError(e) => Error::io("write", path, e),
-            e => Error::Internal(format!("file of counts: {e}")),
-        })
-    })
+    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own)
 }
 
 pub(super) fn load(path: &Path) -> Result<EaseCounts> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    read(&bytes).map_err(|message| Error::InvalidModelFile { path: path.to_owned(), message })
+    read(path, FileBytes::open(path, cfg!(not(windows)))?)
 }
 
-/// The error says what is wrong.
-pub(super) fn read(bytes: &[u8]) -> Result<EaseCounts, String> {
-    let not_ours = |e: safetensors::SafeTensorError| format!("not counts of EASE^R, or truncated ({e})");
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(not_ours)?;
-    let tensors = SafeTensors::deserialize(bytes).map_err(not_ours)?;
-    let text = header.metadata().as_ref().and_then(|metadata| metadata.get(METADATA_KEY));
-    let text = text.ok_or("a safetensors file of another program: it has no metadata 'recvae'")?;
-    let mut metadata: Value = serde_json::from_str(text).map_err(|e| format!("its metadata are not JSON: {e}"))?;
-    if metadata["kind"] != KIND {
-        return Err(format!("it holds {}, not counts of EASE^R, which are '{KIND}'", metadata["kind"]));
+/// The same of the bytes of a file; the path is for errors alone.
+pub(super) fn read(path: &Path, bytes: FileBytes) -> Result<EaseCounts> {
+    let file = ModelFile::open(path, bytes, "counts of EASE^R")?;
+    let (kind, users) = (&file.metadata["kind"], &file.metadata["users"]);
+    if kind != KIND {
+        return Err(file.bad(format!("it holds {kind}, not counts of EASE^R, which are '{KIND}'")));
     }
-    if metadata["format"] != FORMAT {
-        return Err(format!("its format version is {}; allowed: {FORMAT}", metadata["format"]));
+    file.check_format()?;
+    // Always, whatever the size: every number is read anyway.
+    file.check_all()?;
+    let items = file.ids()?;
+    let n_users = users.as_u64().and_then(|n| u32::try_from(n).ok());
+    let n_users = n_users.ok_or_else(|| file.bad(format!("it has {users} users; allowed: a whole number")))?;
+    let (numbers, ends) = (file.list::<u32>(&own_name(NUMBERS))?, file.places(&own_name(ENDS))?);
+    if ends.len() != items.len() {
+        return Err(file.bad(format!("it has {} rows of counts for {} items", ends.len(), items.len())));
     }
-    let found = metadata.as_object_mut().and_then(|object| object.remove("checksum")).unwrap_or_default();
-    let views: Vec<_> = tensors.iter().collect();
-    let computed =
-        checksum(&metadata, views.iter().map(|(name, view)| (*name, view.dtype(), view.shape(), view.data())));
-    if found != computed.as_str() {
-        return Err(format!("it was altered: its checksum is {found} and its content has \"{computed}\""));
-    }
-    let tensor = |name: &str, dtype: Dtype| match tensors.tensor(name) {
-        Ok(view) if view.dtype() == dtype => Ok(view.data()),
-        Ok(view) => Err(format!("tensor '{name}' is {:?}; allowed: {dtype:?}", view.dtype())),
-        Err(_) => Err(format!("it has no tensor '{name}'")),
-    };
-    let ends = |name: &str| -> Result<Vec<usize>, String> {
-        let numbers = tensor(name, Dtype::U64)?.as_chunks::<8>().0.iter().map(|&bytes| u64::from_le_bytes(bytes));
-        Ok(numbers.map(|end| usize::try_from(end).unwrap_or(usize::MAX)).collect())
-    };
-    let items = Ids::from_parts(tensor("items.bytes", Dtype::U8)?, &ends("items.ends")?).map_err(|e| e.to_string())?;
-    let n_users = metadata["users"].as_u64().and_then(|n| u32::try_from(n).ok());
-    let n_users = n_users.ok_or_else(|| format!("it has {} users; allowed: a whole number", metadata["users"]))?;
-    let numbers =
-        tensor("counts.numbers", Dtype::U32)?.as_chunks::<4>().0.iter().map(|&bytes| u32::from_le_bytes(bytes));
-    let counts = Triangle::from_parts(numbers.collect(), ends("counts.ends")?, n_users)?;
-    if counts.as_parts().1.len() != items.len() {
-        return Err(format!("it has {} rows of counts for {} items", counts.as_parts().1.len(), items.len()));
-    }
+    check_memory(&format!("counts of the pairs of {} items", items.len()), 4 * numbers.len() as u64)?;
+    let counts = Triangle::from_parts(numbers.to_vec(), ends, n_users).map_err(|message| file.bad(message))?;
     Ok(EaseCounts { items, n_users, counts })
 }

@@ -1,27 +1,32 @@
 //! What cannot be reached from outside: limits of counts, and files that were made to deceive.
 
-use super::*;
-use crate::interactions::Thresholds;
-use crate::model_file::{METADATA_KEY, Out, checksum};
-use safetensors::tensor::{Dtype, SafeTensors, serialize};
+use safetensors::SafeTensors;
 use serde_json::json;
+
+use super::*;
+use crate::file_bytes::FileBytes;
+use crate::interactions::Thresholds;
+use crate::model_file::{METADATA_KEY, Out, write};
 
 fn data(histories: &[(&str, &[&str])]) -> Interactions {
     Interactions::from_histories(histories.iter().map(|(user, items)| (*user, *items)), &Thresholds::default()).unwrap()
 }
 
 fn three_users() -> EaseCounts {
-    EaseCounts::count(&data(&[("u", &["a", "b"]), ("v", &["b"]), ("w", &["c", "a", "b"])])).unwrap()
+    EaseCounts::count(&data(&[("u", &["a", "b"]), ("v", &["b"]), ("w", &["c", "a", "b"])]), &Cancel::default()).unwrap()
 }
 
 #[test]
 fn counts_of_a_small_example() {
     let counts = three_users();
     assert_eq!(counts.items().iter().collect::<Vec<_>>(), ["a", "b", "c"]);
-    assert_eq!((counts.n_users(), counts.gram::<f64>()[..].to_vec()), (3, vec![2., 2., 1., 0., 3., 1., 0., 0., 1.]));
-    let more = counts.update(Some(&data(&[("x", &["d", "b"])])), None).unwrap();
+    assert_eq!(
+        (counts.n_users(), counts.gram::<f64>(&Cancel::default()).unwrap()[..].to_vec()),
+        (3, vec![2., 2., 1., 0., 3., 1., 0., 0., 1.])
+    );
+    let more = counts.update(Some(&data(&[("x", &["d", "b"])])), None, &Cancel::default()).unwrap();
     assert_eq!(more.items().iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
-    assert_eq!(more.gram::<f32>()[4..8], [0., 4., 1., 1.]);
+    assert_eq!(more.gram::<f32>(&Cancel::default()).unwrap()[4..8], [0., 4., 1., 1.]);
     assert_eq!(counts, three_users());
 }
 
@@ -31,11 +36,11 @@ fn more_users_than_a_count_can_hold_are_refused() {
     let mut counts = three_users();
     counts.n_users = u32::MAX - 1;
     let one = data(&[("x", &["a"])]);
-    let full = counts.update(Some(&one), None).unwrap();
+    let full = counts.update(Some(&one), None, &Cancel::default()).unwrap();
     assert_eq!(full.n_users(), u32::MAX as usize);
-    let error = full.update(Some(&one), None).unwrap_err();
+    let error = full.update(Some(&one), None, &Cancel::default()).unwrap_err();
     assert_eq!(error.to_string(), "4294967296 users; allowed: at most 4294967295, which a count can hold");
-    assert_eq!(full.update(Some(&one), Some(&one)).unwrap(), full);
+    assert_eq!(full.update(Some(&one), Some(&one), &Cancel::default()).unwrap(), full);
 }
 
 #[test]
@@ -46,12 +51,15 @@ fn counts_beyond_the_whole_numbers_of_f32_are_rounded_once() {
     for (item, row) in [[u32::MAX, 16_777_217, 16_777_219].as_slice(), &[u32::MAX, 3], &[u32::MAX]].iter().enumerate() {
         counts.counts.push(item, 3, row);
     }
-    assert_eq!(counts.gram::<f64>()[..3], [4_294_967_295., 16_777_217., 16_777_219.]);
-    assert_eq!(counts.gram::<f32>()[..3], [4_294_967_296., 16_777_216., 16_777_220.]);
+    assert_eq!(counts.gram::<f64>(&Cancel::default()).unwrap()[..3], [4_294_967_295., 16_777_217., 16_777_219.]);
+    assert_eq!(counts.gram::<f32>(&Cancel::default()).unwrap()[..3], [4_294_967_296., 16_777_216., 16_777_220.]);
 }
 
-/// A file with the right checksum for what it holds.
-fn forged(alter: impl FnOnce(&mut Value, &mut Vec<(String, Dtype, Vec<usize>, Vec<u8>)>)) -> Vec<u8> {
+/// Name, type, shape and data.
+type Tensor = (String, &'static str, Vec<usize>, Vec<u8>);
+
+/// A file with the right checksums for what it holds.
+fn forged(alter: impl FnOnce(&mut Value, &mut Vec<Tensor>)) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("counts");
     three_users().save(&path).unwrap();
@@ -59,27 +67,33 @@ fn forged(alter: impl FnOnce(&mut Value, &mut Vec<(String, Dtype, Vec<usize>, Ve
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let mut metadata: Value = serde_json::from_str(&header.metadata().as_ref().unwrap()[METADATA_KEY]).unwrap();
     let views = SafeTensors::deserialize(&bytes).unwrap();
-    let mut tensors: Vec<_> = views
+    let dtype = |name: &str| match name {
+        "items.bytes" => "U8",
+        "model.counts.numbers" => "U32",
+        _ => "U64",
+    };
+    let mut tensors: Vec<Tensor> = views
         .iter()
-        .map(|(name, view)| (name.to_owned(), view.dtype(), view.shape().to_vec(), view.data().to_vec()))
+        .map(|(name, view)| (name.to_owned(), dtype(name), view.shape().to_vec(), view.data().to_vec()))
         .collect();
-    metadata.as_object_mut().unwrap().remove("checksum");
+    for checksum in ["checksum", "checksumHead"] {
+        metadata.as_object_mut().unwrap().remove(checksum).unwrap();
+    }
     alter(&mut metadata, &mut tensors);
-    let parts = tensors.iter().map(|(name, dtype, shape, data)| (name.as_str(), *dtype, &shape[..], &data[..]));
-    metadata["checksum"] = checksum(&metadata, parts).into();
-    let out: Vec<_> = tensors
-        .iter()
-        .map(|(name, dtype, shape, data)| (name, Out { dtype: *dtype, shape: shape.clone(), data: data.into() }))
-        .collect();
-    let metadata = [(METADATA_KEY.to_owned(), metadata.to_string())].into();
-    serialize(out.iter().map(|(name, out)| (name, out)), Some(metadata)).unwrap()
+    let out = |(name, dtype, shape, data): Tensor| Out { name, dtype, shape, bytes: data.into() };
+    write(&path, &metadata.to_string(), tensors.into_iter().map(out).collect()).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+fn read(bytes: &[u8]) -> Result<EaseCounts> {
+    file::read(Path::new("counts"), FileBytes::from(bytes))
 }
 
 #[test]
 fn files_made_to_deceive_are_refused_with_what_is_wrong() {
-    assert_eq!(file::read(&forged(|_, _| {})).unwrap(), three_users());
+    assert_eq!(read(&forged(|_, _| {})).unwrap(), three_users());
     let set = |name: &'static str, numbers: Vec<u8>, bytes: usize| {
-        move |_: &mut Value, tensors: &mut Vec<(String, Dtype, Vec<usize>, Vec<u8>)>| {
+        move |_: &mut Value, tensors: &mut Vec<Tensor>| {
             let (_, _, shape, data) = tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap();
             (*shape, *data) = (vec![numbers.len() / bytes], numbers);
         }
@@ -94,21 +108,23 @@ fn files_made_to_deceive_are_refused_with_what_is_wrong() {
         (forged(|_, tensors| drop(tensors.remove(0))), "it has no tensor"),
         (forged(set("items.ends", u64s(&[1, 2]), 8)), "the last end is not the number of bytes"),
         (forged(set("items.bytes", b"aab".to_vec(), 1)), "'a' occurs twice"),
-        (forged(set("counts.ends", u64s(&[3, 5, u64::MAX]), 8)), "the rows do not end at 6"),
-        (forged(set("counts.ends", u64s(&[3, 5, 5, 6]), 8)), "row 0 is malformed"),
-        (forged(set("counts.numbers", u32s(&[2, 3, 1, 3, 1, 1]), 4)), "row 0 has a count above"),
+        (forged(set("model.counts.ends", u64s(&[3, 5, u64::MAX]), 8)), "the rows do not end at 6"),
+        (forged(set("model.counts.ends", u64s(&[3, 5, 5, 6]), 8)), "it has 4 rows of counts for 3 items"),
+        (forged(set("model.counts.ends", u64s(&[2, 5, 6]), 8)), "row 1 is malformed"),
+        (forged(set("model.counts.numbers", u32s(&[2, 3, 1, 3, 1, 1]), 4)), "row 0 has a count above"),
         (
             forged(|_, tensors| {
                 tensors.iter_mut().for_each(|t| {
-                    if t.1 == Dtype::U32 {
-                        t.1 = Dtype::F32
+                    if t.1 == "U32" {
+                        t.1 = "F32"
                     }
                 })
             }),
-            "is F32; allowed: U32",
+            "is F32 [6]; allowed: U32 [6]",
         ),
     ] {
-        let error = file::read(&bytes).unwrap_err();
-        assert!(error.contains(text), "{text}: {error}");
+        let error = read(&bytes).unwrap_err();
+        assert_eq!(error.code(), "INVALID_MODEL_FILE");
+        assert!(error.to_string().contains(text), "{text}: {error}");
     }
 }

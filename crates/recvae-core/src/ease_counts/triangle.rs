@@ -42,6 +42,11 @@ impl Triangle {
         self.numbers.len()
     }
 
+    /// How many bytes of memory it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.numbers.capacity() * size_of::<u32>() + self.ends.capacity() * size_of::<usize>()
+    }
+
     fn row(&self, item: usize) -> &[u32] {
         let start = if item == 0 { 0 } else { self.ends[item - 1] };
         &self.numbers[start..self.ends[item]]

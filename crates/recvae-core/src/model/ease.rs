@@ -9,10 +9,12 @@ use bytemuck::Pod;
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::tensors::{Stored, numbers};
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::linalg::{gram, invert_positive_definite, mirror};
+use crate::linalg::{NoInverse, gram, invert_positive_definite, mirror};
 use crate::memory::check_memory;
 use crate::numbers::Numbers;
 use crate::options::{Options, choice, options};
@@ -21,6 +23,12 @@ use crate::scorer::{Scorer, check_scores};
 use crate::split::HeldOut;
 use crate::train::FitRun;
 use crate::vectorised::{add, multiply, vectorised};
+
+mod compact;
+mod half;
+mod sparse;
+
+pub use compact::{CompactOptions, StoredPrecision};
 
 choice! {
     /// Floating point type of the factorisation and of the stored matrix.
@@ -52,33 +60,39 @@ pub struct Ease<T: Pod> {
     weights: Numbers<T>,
 }
 
-pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldOut>, _run: &FitRun<'_>) -> Result<Fit> {
+pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
     let model: Box<dyn Model> = match options.precision {
-        Precision::F32 => Box::new(Ease::<f32>::fit(options, train)?),
-        Precision::F64 => Box::new(Ease::<f64>::fit(options, train)?),
+        Precision::F32 => Box::new(Ease::<f32>::fit(options, train, &run.cancel)?),
+        Precision::F64 => Box::new(Ease::<f64>::fit(options, train, &run.cancel)?),
     };
     Ok(Fit { model, epochs: vec![] })
 }
 
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
-    fn fit(options: &EaseOptions, train: &Csr) -> Result<Self> {
-        Self::from_gram(options, train.n_cols(), || gram(train))
+    fn fit(options: &EaseOptions, train: &Csr, cancel: &Cancel) -> Result<Self> {
+        Self::from_gram(options, train.n_cols(), || gram(train, cancel), cancel)
     }
 
     /// The model behind a Gram matrix of `n` x `n`, which is asked for once it is known to fit into memory.
-    pub(crate) fn from_gram(options: &EaseOptions, n: usize, gram: impl FnOnce() -> Numbers<T>) -> Result<Self> {
+    pub(crate) fn from_gram(
+        options: &EaseOptions,
+        n: usize,
+        gram: impl FnOnce() -> Result<Numbers<T>>,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         if !T::of(options.lambda).finite() {
             let allowed = format!("a finite number above 0 that {} can hold", options.precision.word());
             return Err(Error::invalid_argument("lambda", format!("{:?}", options.lambda), allowed));
         }
         let matrix = size_of::<T>() as u64 * (n as u64).pow(2);
         check_memory(&format!("EASE^R on {n} items, a matrix of items x items,"), matrix)?;
-        let mut weights = gram();
+        let mut weights = gram()?;
         for item in 0..n {
             weights[item * (n + 1)] += T::of(options.lambda);
         }
-        invert_positive_definite(&mut weights, n).map_err(|pivot| {
+        invert_positive_definite(&mut weights, n, cancel).map_err(|error| {
+            let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };
             let way_out = match options.precision {
                 Precision::F32 => "a larger lambda, or precision 'f64'",
                 Precision::F64 => "a larger lambda",
@@ -90,6 +104,7 @@ impl<T: Real> Ease<T> {
                 options.precision.word(),
             ))
         })?;
+        cancel.check()?;
         mirror(&mut weights, n);
         inverse_to_weights(&mut weights, n);
         Ok(Self { options: options.clone(), n_items: n, weights })
@@ -106,10 +121,20 @@ fn inverse_to_weights<T: Real>(matrix: &mut [T], n: usize) {
 }
 
 pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    if tensors.find(sparse::ENDS).is_some() {
+        return Ok(Box::new(sparse::SparseEase::load(options, n_items, tensors)?));
+    }
+    // A compact form may have another type than the fit had.
+    let of_fit = if options.precision == Precision::F32 { f32::DTYPE } else { f64::DTYPE };
+    let dtype = tensors.find("weights").map_or(of_fit, |tensor| tensor.dtype);
     let (options, shape) = (options.clone(), [n_items, n_items]);
-    Ok(match options.precision {
-        Precision::F32 => Box::new(Ease { options, n_items, weights: tensors.f32("weights", &shape)?.into() }),
-        Precision::F64 => Box::new(Ease { options, n_items, weights: tensors.f64("weights", &shape)?.into() }),
+    fn weights<T: Stored>(tensors: &dyn TensorSource, shape: &[usize]) -> Result<Numbers<T>> {
+        numbers(tensors, "weights", shape)
+    }
+    Ok(match dtype {
+        "F16" => Box::new(half::HalfEase { options, n_items, weights: weights(tensors, &shape)? }),
+        "F64" => Box::new(Ease::<f64> { options, n_items, weights: weights(tensors, &shape)? }),
+        _ => Box::new(Ease::<f32> { options, n_items, weights: weights(tensors, &shape)? }),
     })
 }
 
@@ -141,6 +166,10 @@ macro_rules! model {
             fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
                 let data = TensorData::$variant((&self.weights[..]).into());
                 Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
+            }
+
+            fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
+                compact::compact(&self.options, self.n_items, &self.weights, how)
             }
         }
     };
@@ -194,7 +223,7 @@ mod tests {
             let golden = Golden::read(&format!("ease_lambda{lambda}"));
             let x = golden.csr("x");
             let options = EaseOptions { lambda: golden.values("lambda")[0], precision: Precision::F64 };
-            let model = Ease::<f64>::fit(&options, &x).unwrap();
+            let model = Ease::<f64>::fit(&options, &x, &Cancel::default()).unwrap();
             close(&model.weights, golden.values("b"), 1e-9);
             assert!((0..x.n_cols()).all(|item| model.weights[item * (x.n_cols() + 1)] == 0.0));
             let mut scores = vec![0f32; x.n_rows() * x.n_cols()];
@@ -209,7 +238,8 @@ mod tests {
                 .collect();
             close(&exact, golden.values("scores"), 1e-9);
             // f32: n * eps * condition number (about 300 / lambda) leaves four digits at the smallest lambda.
-            let model = Ease::<f32>::fit(&EaseOptions { precision: Precision::F32, ..options }, &x).unwrap();
+            let model = Ease::<f32>::fit(&EaseOptions { precision: Precision::F32, ..options }, &x, &Cancel::default())
+                .unwrap();
             close(&model.weights.iter().map(|&w| w.into()).collect::<Vec<_>>(), golden.values("b"), 1e-4);
         }
     }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::nn::batch::{Batch, SparseInput};
 use crate::nn::encoder::{Architecture, Encoder};
@@ -51,7 +52,7 @@ fn golden_parameter(golden: &Golden, prefix: &str, name: &str, recvae: bool) -> 
 fn network<T: Real>(golden: &Golden, prefix: &str, n_items: usize, recvae: bool) -> Network<T> {
     let mut network = Network::<T>::new(architecture(n_items, recvae), &mut Init::zeros());
     network
-        .import(|name, _| Ok(golden_parameter(golden, prefix, name, recvae).into_iter().map(T::of).collect()))
+        .import(|name, _| Ok(golden_parameter(golden, prefix, name, recvae).into_iter().map(T::of).collect::<Vec<_>>()))
         .unwrap();
     network
 }
@@ -67,7 +68,7 @@ fn old_encoder<T: Real>(golden: &Golden, prefix: &str, n_items: usize) -> Encode
             }
             .into_iter()
             .map(T::of)
-            .collect())
+            .collect::<Vec<_>>())
         })
         .unwrap();
     network.encoder
@@ -210,7 +211,7 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
     let old = || old_encoder::<T>(&golden, "init.encoder_old.", x.n_cols());
     let network = network(&golden, "init.", x.n_cols(), true);
     let mut memory = Memory::default();
-    let composite = options.composite(old, &x, &mut memory);
+    let composite = options.composite(old, &x, &mut memory, &Cancel::default()).unwrap();
     let mut training = options.training(network, composite, memory, &x, &noise);
     let mut worst = 0f64;
     let mut step = 0;
@@ -427,7 +428,7 @@ fn bits_do_not_depend_on_threads() {
                 let tensors = fit.model.tensors().unwrap();
                 let bits = tensors.into_iter().map(|tensor| match tensor.data {
                     super::TensorData::F32(values) => values.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
-                    super::TensorData::F64(_) => unreachable!(),
+                    _ => unreachable!(),
                 });
                 bits.collect::<Vec<_>>()
             })

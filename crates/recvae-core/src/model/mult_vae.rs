@@ -73,18 +73,22 @@ pub(super) fn fit(
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let mut training = start(options, train, &noise)?;
-    run.from.iter().try_for_each(|from| from.begin(&mut training))?;
-    let (network, epochs) = training.run(&options.plan(), schedule, validation, run)?;
+    let (network, epochs) = start(options, train, &noise, run)?.run(&options.plan(), schedule, validation, run)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
 
-/// A fresh network, ready to be trained.
-pub(crate) fn start<'a>(options: &MultVaeOptions, train: &'a Csr, noise: &'a Seeded) -> Result<Training<'a, f32>> {
+/// A network that is fresh or begins with another one, ready to be trained.
+pub(crate) fn start<'a>(
+    options: &MultVaeOptions,
+    train: &'a Csr,
+    noise: &'a Seeded,
+    run: &FitRun<'_>,
+) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
     // Parameters and two moments each, and the best parameters so far.
     check_memory("Mult-VAE", 4 * 4 * architecture.n_parameters())?;
-    let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
+    let mut network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
+    run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
     let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
     Ok(Training {
         optimiser: Optimiser::new(&network, options.learning_rate),
@@ -97,6 +101,7 @@ pub(crate) fn start<'a>(options: &MultVaeOptions, train: &'a Csr, noise: &'a See
         passes: 0,
         steps: 0,
         memory: Memory::default(),
+        cancel: run.cancel.clone(),
     })
 }
 

@@ -17,8 +17,11 @@
 //! formula, the prior mixes each latent coordinate by itself. Unlike that code: an empty history is allowed; joint training
 //! renews the old posterior after each epoch (theirs never does); against N(0, I) alone the KL term is the analytic one.
 
+use std::borrow::Borrow;
+
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
+use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::memory::check_memory;
@@ -147,16 +150,21 @@ impl RecVaeOptions {
     }
 
     /// The first old posterior, for which `old_encoder` is asked if it is needed.
-    pub(super) fn composite<T: Real>(
+    pub(super) fn composite<T: Real, E: Borrow<Encoder<T>>>(
         &self,
-        old_encoder: impl FnOnce() -> Encoder<T>,
+        old_encoder: impl FnOnce() -> E,
         train: &Csr,
         memory: &mut Memory<T>,
-    ) -> Option<Composite<T>> {
-        (self.prior == PriorKind::Composite).then(|| Composite {
-            old: OldPosterior::of(&old_encoder(), train, self.latent_dim, self.batch_size, &mut memory.encoder),
+        cancel: &Cancel,
+    ) -> Result<Option<Composite<T>>> {
+        if self.prior != PriorKind::Composite {
+            return Ok(None);
+        }
+        let (latent_dim, batch_size) = (self.latent_dim, self.batch_size);
+        Ok(Some(Composite {
+            old: OldPosterior::of(old_encoder().borrow(), train, latent_dim, batch_size, &mut memory.encoder, cancel)?,
             prior: CompositePrior { mixture_weights: self.mixture_weights, wide_log_variance: self.wide_log_variance },
-        })
+        }))
     }
 
     /// Everything that training starts from.
@@ -182,6 +190,7 @@ impl RecVaeOptions {
             passes: 0,
             steps: 0,
             memory,
+            cancel: Cancel::default(),
         }
     }
 }
@@ -189,25 +198,40 @@ impl RecVaeOptions {
 pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let mut training = start(options, train, &noise)?;
-    run.from.iter().try_for_each(|from| from.begin(&mut training))?;
-    let (network, epochs) = training.run(&options.plan(), schedule, validation, run)?;
+    let (network, epochs) = start(options, train, &noise, run)?.run(&options.plan(), schedule, validation, run)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
 }
 
-/// A fresh network, ready to be trained.
-pub(crate) fn start<'a>(options: &RecVaeOptions, train: &'a Csr, noise: &'a Seeded) -> Result<Training<'a, f32>> {
+/// A network that is fresh or begins with another one, ready to be trained.
+pub(crate) fn start<'a>(
+    options: &RecVaeOptions,
+    train: &'a Csr,
+    noise: &'a Seeded,
+    run: &FitRun<'_>,
+) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
     // Parameters and two moments each, and the best parameters so far; the old posteriors; the logits of a batch.
     let posteriors = train.n_rows() as u64 * 2 * options.latent_dim as u64;
     let logits = options.batch_size.min(train.n_rows()) as u64 * train.n_cols() as u64;
     check_memory("RecVAE", 4 * (4 * architecture.n_parameters() + posteriors + logits))?;
-    // Before the network, so that what the old encoder took is there again for it.
-    let old_weights = || Init::new(options.seed, Purpose::OldWeights, Scheme::Torch);
+    let (init, cancel) = (|purpose| Init::new(options.seed, purpose, Scheme::Torch), &run.cancel);
+    let network = || Network::new(architecture, &mut init(Purpose::Weights));
     let mut memory = Memory::default();
-    let composite = options.composite(|| Encoder::new(architecture, &mut old_weights()), train, &mut memory);
-    let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch));
-    Ok(options.training(network, composite, memory, train, noise))
+    let (network, composite) = match &run.from {
+        Some(from) => {
+            let mut network = network();
+            from.put_into(&mut network)?;
+            let composite = options.composite(|| &network.encoder, train, &mut memory, cancel)?;
+            (network, composite)
+        }
+        None => {
+            // Before the network, so that what the old encoder took is there again for it.
+            let old_encoder = || Encoder::new(architecture, &mut init(Purpose::OldWeights));
+            let composite = options.composite(old_encoder, train, &mut memory, cancel)?;
+            (network(), composite)
+        }
+    };
+    Ok(Training { cancel: cancel.clone(), ..options.training(network, composite, memory, train, noise) })
 }
 
 pub(super) fn load(options: &RecVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::tensors::numbers;
 use super::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory::check_memory;
 use crate::nn::encoder::Architecture;
 use crate::nn::init::Init;
@@ -29,9 +30,18 @@ pub(super) fn load(
     architecture: Architecture,
     tensors: &dyn TensorSource,
 ) -> Result<Box<dyn Model>> {
-    check_memory("the model", 4 * architecture.n_parameters())?;
+    let needed = 4 * architecture.n_parameters();
+    // Before the network is there: options can claim any size, and the file has only so much.
+    if let Some(found) = tensors.n_bytes().filter(|&found| found < needed) {
+        let message = format!(
+            "its options need {needed} bytes of parameters for {} items, and it has {found}",
+            architecture.n_items
+        );
+        return Err(Error::invalid_data(message));
+    }
+    check_memory("the model", needed)?;
     let mut network = Network::new(architecture, &mut Init::zeros());
-    network.import(|name, shape| tensors.f32(name, shape))?;
+    network.import(|name, shape| numbers::<f32>(tensors, name, shape))?;
     Ok(Box::new(Vae::new(kind, options, network)))
 }
 
@@ -61,5 +71,10 @@ impl Model for Vae {
             data: TensorData::F32(values.into()),
         };
         Ok(self.network.export().into_iter().map(tensor).collect())
+    }
+
+    /// Without the copies that [`Self::tensors`] makes.
+    fn bytes(&self) -> usize {
+        size_of::<f32>() * self.network.architecture.n_parameters() as usize
     }
 }

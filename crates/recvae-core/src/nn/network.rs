@@ -20,6 +20,7 @@ use super::output_layer::{LogLikelihood, OutputMoments, Want};
 use super::parameters::Places;
 use super::scratch::Scratch;
 use crate::error::Result;
+use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores};
 
@@ -203,14 +204,18 @@ impl<T: Real> Network<T> {
         all
     }
 
-    /// Overwrites every parameter by what `read` has under its name and shape.
-    pub(crate) fn import(&mut self, mut read: impl FnMut(&str, &[usize]) -> Result<Vec<T>>) -> Result<()> {
+    /// Overwrites every parameter by what `read` has under its name and shape. The two large ones are taken as they are.
+    pub(crate) fn import<N: Into<Numbers<T>>>(
+        &mut self,
+        mut read: impl FnMut(&str, &[usize]) -> Result<N>,
+    ) -> Result<()> {
         let Architecture { n_items, hidden_dim, .. } = self.architecture;
         let width = self.decoder.output.width;
-        self.encoder.input.weight = read("encoder.input.weight", &[n_items, hidden_dim])?.into();
-        self.encoder.input.bias = read("encoder.input.bias", &[hidden_dim])?;
-        self.decoder.output.weight = read("decoder.output.weight", &[n_items, width])?.into();
-        self.decoder.output.bias = read("decoder.output.bias", &[n_items])?;
+        let mut read = |name: &str, shape: &[usize]| read(name, shape).map(Into::into);
+        self.encoder.input.weight = read("encoder.input.weight", &[n_items, hidden_dim])?;
+        self.encoder.input.bias = read("encoder.input.bias", &[hidden_dim])?.to_vec();
+        self.decoder.output.weight = read("decoder.output.weight", &[n_items, width])?;
+        self.decoder.output.bias = read("decoder.output.bias", &[n_items])?.to_vec();
         let mut fill = |part: &str, places: &Places, values: &mut [T]| {
             for (name, shape, place) in places.iter() {
                 values[place].copy_from_slice(&read(&format!("{part}.{name}"), shape)?);

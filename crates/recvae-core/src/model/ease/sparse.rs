@@ -1,0 +1,157 @@
+//! EASE^R with a pruned B: the entries of each row that pruning left, one row after the other.
+//!
+//! A score is a sum over the items of a history of the entries that their rows have, so a user costs as many additions as
+//! there are entries, not `n_items` for each item of the history.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use rayon::prelude::*;
+use serde_json::Value;
+
+use super::EaseOptions;
+use super::compact::{CompactOptions, Entry, StoredPrecision, largest, too_large};
+use crate::error::{Error, Result};
+use crate::model::tensors::{Stored, missing, numbers};
+use crate::model::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::numbers::Numbers;
+use crate::options::Options;
+use crate::scorer::{Scorer, check_scores};
+
+pub(super) const ENDS: &str = "weights.ends";
+const ITEMS: &str = "weights.items";
+const VALUES: &str = "weights.values";
+
+/// Pruned EASE^R.
+pub(super) struct SparseEase {
+    options: EaseOptions,
+    /// Where each row ends in `items` and `values`, shape `(n_items,)`.
+    ends: Numbers<u64>,
+    /// Columns of the entries, ascending in a row.
+    items: Numbers<u32>,
+    /// The entries. Numbers that a file holds in half precision are converted when it is loaded.
+    values: Numbers<f32>,
+    /// Whether every value is one of half precision, and is written as such.
+    half: bool,
+}
+
+impl SparseEase {
+    /// From the columns of B, entries in order of their rows.
+    pub(super) fn new(options: &EaseOptions, columns: Vec<Vec<Entry>>, half: bool) -> Result<Self> {
+        let mut ends = vec![0u64; columns.len()];
+        for &(row, _) in columns.iter().flatten() {
+            ends[row as usize] += 1;
+        }
+        let mut next: Vec<usize> = Vec::with_capacity(ends.len());
+        let mut sum = 0;
+        for end in &mut ends {
+            next.push(sum as usize);
+            sum += *end;
+            *end = sum;
+        }
+        let (mut items, mut values) = (vec![0u32; sum as usize], vec![0f32; sum as usize]);
+        for (item, column) in (0u32..).zip(columns) {
+            for (row, weight) in column {
+                let place = &mut next[row as usize];
+                items[*place] = item;
+                values[*place] = if half { f16::from_f32(weight).to_f32() } else { weight };
+                if half && !values[*place].is_finite() {
+                    return Err(too_large(weight.into()));
+                }
+                *place += 1;
+            }
+        }
+        Ok(Self { options: options.clone(), ends: ends.into(), items: items.into(), values: values.into(), half })
+    }
+
+    pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Self> {
+        let ends: Numbers<u64> = numbers(tensors, ENDS, &[n_items])?;
+        let bad = |message: String| Error::invalid_data(format!("its pruned weights: {message}"));
+        let stored = tensors.find(VALUES).ok_or_else(|| missing(VALUES))?;
+        let (n, half) = (stored.shape.iter().product::<usize>(), stored.dtype == f16::DTYPE);
+        let values: Numbers<f32> = match half {
+            true => {
+                let stored: Numbers<f16> = stored.numbers(&[n])?;
+                let mut values = Numbers::zeros(n);
+                stored.convert_to_f32_slice(&mut values);
+                values
+            }
+            false => stored.numbers(&[n])?,
+        };
+        let items: Numbers<u32> = numbers(tensors, ITEMS, &[n])?;
+        let mut start = 0;
+        for (row, &end) in ends.iter().enumerate() {
+            if end < start || end > n as u64 {
+                return Err(bad(format!("row {row} ends at {end}; allowed: {start} to {n}")));
+            }
+            let of_row = &items[start as usize..end as usize];
+            let ascending = of_row.windows(2).all(|pair| pair[0] < pair[1]);
+            if !ascending || of_row.last().is_some_and(|&item| item as usize >= n_items) {
+                return Err(bad(format!("items of row {row} do not ascend below {n_items}")));
+            }
+            start = end;
+        }
+        if start != n as u64 {
+            return Err(bad(format!("the last row ends at {start} of {n}")));
+        }
+        Ok(Self { options: options.clone(), ends, items, values, half })
+    }
+
+    fn row(&self, row: usize) -> (&[u32], &[f32]) {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        let range = start as usize..self.ends[row] as usize;
+        (&self.items[range.clone()], &self.values[range])
+    }
+}
+
+impl Scorer for SparseEase {
+    fn n_items(&self) -> usize {
+        self.ends.len()
+    }
+
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+        check_scores(histories, self.n_items(), scores)?;
+        scores.par_chunks_mut(self.n_items()).zip(histories).for_each(|(scores, history)| {
+            scores.fill(0.0);
+            for &item in *history {
+                let (items, values) = self.row(item as usize);
+                items.iter().zip(values).for_each(|(&item, &value)| scores[item as usize] += value);
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Model for SparseEase {
+    fn kind(&self) -> ModelKind {
+        ModelKind::Ease
+    }
+
+    fn options(&self) -> Value {
+        self.options.to_json()
+    }
+
+    fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
+        let tensor = |name: &str, n, data| NamedTensor { name: name.into(), shape: vec![n], data };
+        let values = match self.half {
+            true => TensorData::F16(self.values.iter().map(|&value| f16::from_f32(value)).collect::<Vec<_>>().into()),
+            false => TensorData::F32((&self.values[..]).into()),
+        };
+        Ok(vec![
+            tensor(ENDS, self.ends.len(), TensorData::U64((&self.ends[..]).into())),
+            tensor(ITEMS, self.items.len(), TensorData::U32((&self.items[..]).into())),
+            tensor(VALUES, self.values.len(), values),
+        ])
+    }
+
+    fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
+        let mut columns = vec![vec![]; self.n_items()];
+        for row in 0..self.n_items() {
+            let (items, values) = self.row(row);
+            items.iter().zip(values).for_each(|(&item, &value)| columns[item as usize].push((row as u32, value)));
+        }
+        let top = how.top_per_item.unwrap_or(usize::MAX);
+        let columns = columns.into_iter().map(|column| largest(column, top)).collect();
+        let half = how.precision.map_or(self.half, |precision| precision == StoredPrecision::F16);
+        Ok(Box::new(Self::new(&self.options, columns, half)?))
+    }
+}

@@ -1,0 +1,73 @@
+//! Long work while it runs: JavaScript can stop it and ask how far it is.
+//!
+//! The work leaves its latest progress where it is taken from, and calls nobody. So its speed does not depend on the event
+//! loop, nothing piles up while that is busy, no callback can throw into the binding or keep the process alive, and the
+//! last progress is still there when the work has ended.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::Either;
+use napi_derive::napi;
+use recvae_core::Cancel;
+
+use crate::lifetime::cancel_with_thread;
+use crate::model::NativeProgress;
+use crate::synth::NativeSynthProgress;
+
+/// What work can report.
+pub(crate) type Report = Either<NativeProgress, NativeSynthProgress>;
+
+/// The flag that stops work: when JavaScript asks for it, and when the thread ends that began the work.
+pub(crate) struct Flag {
+    cancel: Cancel,
+    _lasts: Arc<()>,
+}
+
+impl Deref for Flag {
+    type Target = Cancel;
+
+    fn deref(&self) -> &Cancel {
+        &self.cancel
+    }
+}
+
+/// One piece of long work.
+#[napi]
+#[derive(Default)]
+pub struct NativeRun {
+    cancel: Cancel,
+    latest: Arc<Mutex<Option<Report>>>,
+}
+
+#[napi]
+impl NativeRun {
+    /// For one call.
+    #[napi(constructor, catch_unwind)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks the work to stop; its promise is rejected with the code `CANCELLED` once it has.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// The latest progress, or null if there was none since the last call.
+    #[napi(catch_unwind)]
+    pub fn take_progress(&self) -> Option<Either<NativeProgress, NativeSynthProgress>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What the work looks at, and keeps.
+    pub(crate) fn flag(&self) -> Flag {
+        Flag { cancel: self.cancel.clone(), _lasts: cancel_with_thread(&self.cancel) }
+    }
+
+    /// Where the work leaves its progress.
+    pub(crate) fn reporter(&self) -> impl Fn(Report) + Send + Sync + 'static {
+        let latest = Arc::clone(&self.latest);
+        move |report| *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(report)
+    }
+}

@@ -1,0 +1,118 @@
+import { statSync } from 'node:fs';
+import type { Command } from 'commander';
+import { RecvaeError } from '../errors.js';
+import { evaluate, type MetricValues } from '../evaluate.js';
+import { type Json, load, type Model } from '../models.js';
+import { description, native } from '../native.js';
+import type { CompactOptions, MetricName } from '../options.generated.js';
+import { running } from '../running.js';
+import type { HeldOut } from '../split.js';
+import { addFlag, addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
+import { size } from './inspect.js';
+import { checkWritable, message, print, table, withError, writeJson } from './output.js';
+import { sameTrainingUsers } from './users.js';
+
+interface Flags extends InputFlags, CompactOptions {
+  heldOut?: string;
+  on: string;
+  json?: string;
+  threads?: number;
+}
+
+/** A metric of both models on the same users, and the mean of the users' differences with its 95 % interval. */
+interface Loss {
+  before: { mean: number; standardError: number | null };
+  after: { mean: number; standardError: number | null };
+  difference: number;
+  interval: [number, number];
+}
+
+/** `recvae compact`: a smaller file of a saved EASE^R model, and what that costs. */
+export function addCompact(program: Command): void {
+  const metric = description.validationMetric;
+  const command = program
+    .command('compact')
+    .description('save an EASE^R model smaller, and measure what that costs')
+    .argument('<model-file>', 'what train or compare has saved')
+    .argument('<out>', 'where the smaller model goes');
+  addFlag(command, description.compact, 'topPerItem', 'count');
+  addFlag(command, description.compact, 'precision', 'f16|f32');
+  command
+    .option('--held-out <input>', `measure ${metric} of both on the held-out users of a file, folder or data set`)
+    .option('--on <part>', 'held-out users: test or validation', 'test')
+    .option('--seed <number>', 'seed of the split', parseNumber)
+    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option('--json <file>', 'write the result as JSON, to stdout for -');
+  addInputFlags(command).action(async (file: string, out: string, flags: Flags) => {
+    const { topPerItem, precision, heldOut, on, json, threads } = flags;
+    if (on !== 'test' && on !== 'validation') {
+      throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
+    }
+    checkWritable(out, '<out>');
+    if (json !== undefined) checkWritable(json, '--json');
+    const model = await load(file);
+    const smaller = await model.compact({ topPerItem, precision }, { threads });
+    let loss: Loss | undefined;
+    if (heldOut !== undefined) {
+      const data = await readSplit(heldOut, flags, recipeOf(flags, recipeIn(model.info)));
+      if (sameTrainingUsers(model.info, data) === false) {
+        message('warning: this is not the split of the training: these users may have been among the training users');
+      }
+      loss = await measure([model, smaller], data[on], metric as MetricName, threads);
+    }
+    const compacted = { topPerItem, precision, ...(loss && { on, metric, ...loss }) };
+    await smaller.save(out, { info: { ...asObject(model.info), compacted } as unknown as Json });
+    const bytes = [file, out].map((path) => statSync(path).size) as [number, number];
+    const result = {
+      model: model.kind,
+      options: model.options,
+      ...compacted,
+      bytes: { before: bytes[0], after: bytes[1] },
+    };
+    if (json !== undefined) await writeJson(json, result);
+    if (json === '-') return;
+    const rows = [
+      ['before', size(bytes[0]), loss ? withError(loss.before) : ''],
+      ['after', size(bytes[1]), loss ? withError(loss.after) : ''],
+      [
+        'difference',
+        `${((bytes[1] / bytes[0] - 1) * 100).toFixed(1)} %`,
+        loss ? signed(loss.difference, loss.interval) : '',
+      ],
+    ];
+    await print(
+      loss
+        ? table(['', 'size', metric], rows)
+        : table(
+            ['', 'size'],
+            rows.map((row) => row.slice(0, 2)),
+          ),
+    );
+    message(`saved: ${out}`);
+  });
+}
+
+/** What the second model loses on users that neither has seen. */
+async function measure(models: Model[], users: HeldOut, metric: MetricName, threads?: number): Promise<Loss> {
+  const found = [];
+  for (const model of models)
+    found.push((await evaluate(model, users, { metrics: [metric], threads })).metrics[metric]!);
+  const [before, after] = found as [MetricValues, MetricValues];
+  const seed = description.split.find(({ name }) => name === 'seed')!.default as number;
+  const { difference, low, high } = await running({}, (run) =>
+    native.pairedBootstrap(after.perUser, before.perUser, seed, threads, run),
+  );
+  const mean = ({ mean, standardError }: MetricValues) => ({ mean, standardError });
+  return { before: mean(before), after: mean(after), difference, interval: [low, high] };
+}
+
+function signed(difference: number, interval: [number, number]): string {
+  const [middle, low, high] = [difference, ...interval].map((n) => (n < 0 ? n.toFixed(4) : `+${n.toFixed(4)}`));
+  return `${middle} (${low} to ${high})`;
+}
+
+/** The info as an object that another key can be added to. */
+function asObject(info: Json): Record<string, Json> {
+  if (info === null) return {};
+  return typeof info === 'object' && !Array.isArray(info) ? info : { info };
+}

@@ -1,0 +1,46 @@
+import type { Command } from 'commander';
+import { RecvaeError } from '../errors.js';
+import { type Inspection, inspect } from '../inspect.js';
+import { checkWritable, print, table, writeJson } from './output.js';
+
+/** `recvae inspect`: what a model file holds, and whether it is sound. */
+export function addInspect(program: Command): void {
+  program
+    .command('inspect')
+    .description('say what a model file holds, and verify all of it: exit code 1 if it cannot be loaded')
+    .argument('<model-file>', 'what train, compare or compact has saved')
+    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .action(async (file: string, { json }: { json?: string }) => {
+      if (json !== undefined) checkWritable(json, '--json');
+      const found = await inspect(file);
+      if (json !== undefined) await writeJson(json, found);
+      if (json !== '-') await print(render(found));
+      if (found.problem !== null) throw new RecvaeError('INVALID_MODEL_FILE', `${file}: ${found.problem}`);
+    });
+}
+
+/** Bytes for people. */
+export function size(bytes: number): string {
+  const at = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), 3);
+  return at === 0 ? `${bytes} B` : `${(bytes / 2 ** (10 * at)).toPrecision(3)} ${['KiB', 'MiB', 'GiB'][at - 1]}`;
+}
+
+function render({ info, ...found }: Inspection): string {
+  const holds = { true: 'holds', false: 'does not hold: the file was altered', null: 'not checked' }[`${found.holds}`];
+  const facts = [
+    ['model', found.kind ?? 'none'],
+    ['options', JSON.stringify(found.options)],
+    ['items', String(found.nItems ?? 'none')],
+    ['file', `${found.bytes} bytes (${size(found.bytes)}), format ${JSON.stringify(found.format)}`],
+    ['written by', found.writer ?? 'the first version'],
+    ['checksum', `${found.checksum ?? 'none'}, ${holds}`],
+  ];
+  // Whatever was kept, one line for each of its keys.
+  const kept =
+    typeof info === 'object' && info !== null && !Array.isArray(info) ? Object.entries(info) : [['info', info]];
+  for (const [key, value] of kept) facts.push([String(key), JSON.stringify(value)]);
+  const width = Math.max(...facts.map(([name]) => name!.length));
+  const lines = facts.map(([name, value]) => `${name!.padEnd(width)}  ${value}`);
+  const rows = found.tensors.map(({ name, type, shape, bytes }) => [name, type, shape.join(' x '), String(bytes)]);
+  return `${lines.join('\n')}\n\n${table(['tensor', 'type', 'shape', 'bytes'], rows)}`;
+}

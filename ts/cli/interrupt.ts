@@ -1,0 +1,39 @@
+/** Ctrl-C and its kin: the first signal stops the work, which then cleans up; a second one ends the process at once. */
+import { constants } from 'node:os';
+import { removeAll } from '../files.js';
+import { SIGNALS } from './output.js';
+
+/** Why a command stops: the process was sent a signal. */
+export class Interrupted extends Error {
+  /** What a shell makes of the signal: 128 and its number. */
+  readonly exitCode: number;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`stopped by ${signal}`);
+    this.exitCode = 128 + constants.signals[signal];
+  }
+}
+
+/**
+ * Runs work that stops when the process is sent a signal. That throws {@link Interrupted} also where the work was done
+ * before it looked, so that a shell does not go on with the next command.
+ */
+export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  const onSignal = (signal: NodeJS.Signals) => {
+    const interrupted = new Interrupted(signal);
+    if (controller.signal.aborted) {
+      removeAll();
+      process.exit(interrupted.exitCode);
+    }
+    controller.abort(interrupted);
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  try {
+    const result = await work(controller.signal);
+    controller.signal.throwIfAborted();
+    return result;
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
+}
