@@ -48,7 +48,7 @@ function parse(file: Buffer): { metadata: Record<string, unknown>; tensors: Map<
   const head = `{${all.slice(51)}`;
   expect(text).toMatch(/^\{"checksum":"[0-9a-f]{32}","checksumHead":"[0-9a-f]{32}","format":1,/);
   const checksum = (start: string, has: (name: string) => boolean) => {
-    const parts = [Buffer.from(start)];
+    const parts: Buffer[] = [Buffer.from(start)];
     for (const name of [...tensors.keys()].sort()) {
       const { type, shape, data } = tensors.get(name)!;
       parts.push(Buffer.from(`\n${name} ${type} [${shape.join(', ')}]\n`), has(name) ? data : Buffer.alloc(0));
