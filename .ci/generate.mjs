@@ -23,7 +23,7 @@ function type(name, doc, options) {
   return [...head, `export interface ${name} {`, ...options.flatMap(property), '}', ''];
 }
 
-const { models, datasets, read, thresholds, split, recommend, synth, load, compact, metrics } = description;
+const { models, datasets, read, thresholds, split, recommend, synth, load, compact, checkpoint, metrics } = description;
 const metricNames = [...new Set(metrics.map((metric) => metric.split('@')[0]))];
 const lines = [
   '// Generated from the core by .ci/generate.mjs: do not edit.',
@@ -35,6 +35,7 @@ const lines = [
   ...type('SynthOptions', 'What to make up, for measuring speed and memory; accuracy on it means nothing.', synth),
   ...type('LoadOptions', 'How a model file is opened.', load),
   ...type('CompactOptions', 'How a model is made smaller.', compact),
+  ...type('CheckpointOptions', 'How a checkpoint is kept.', checkpoint),
   ...models.flatMap(({ name, doc, options }) =>
     type(`${pascal(name)}Options`, `Options of \`${name}\`. ${doc}`, options),
   ),

@@ -49,7 +49,7 @@ function step(name, inputs, outputs, work) {
 const generated = [join(BINDING, 'index.js'), join(BINDING, 'index.d.ts'), join('ts', 'options.generated.ts')];
 const rust = () => [
   ...[...files('crates')].filter(
-    (path) => !path.endsWith('.node') && !path.includes(`${join('recvae-core', 'tests')}`),
+    (path) => !path.endsWith('.node') && !path.includes(join('recvae-core', 'tests')) && !path.includes('recvae-fuzz'),
   ),
   ...['Cargo.toml', 'Cargo.lock', 'package-lock.json', join('.ci', 'generate.mjs'), generated[2]],
 ];

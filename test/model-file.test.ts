@@ -26,6 +26,13 @@ interface Tensor {
   data: Buffer;
 }
 
+/** What a header says of a tensor. */
+interface Entry {
+  dtype: string;
+  shape: number[];
+  data_offsets: [number, number];
+}
+
 /** Follows `crates/recvae-core/src/model_file/format.md` and nothing else. */
 function parse(file: Buffer): { metadata: Record<string, unknown>; tensors: Map<string, Tensor>; checksums: string[] } {
   const n = Number(file.readBigUInt64LE(0));
@@ -34,10 +41,10 @@ function parse(file: Buffer): { metadata: Record<string, unknown>; tensors: Map<
   const tensors = new Map<string, Tensor>();
   const sizes: Record<string, number> = { U8: 1, F16: 2, F32: 4, U32: 4, F64: 8, U64: 8 };
   let end = 0;
-  for (const [name, { dtype, shape, data_offsets }] of Object.entries<Record<string, any>>(entries)) {
+  for (const [name, { dtype, shape, data_offsets }] of Object.entries<Entry>(entries)) {
     expect(data_offsets[0]).toBe(end);
     end = data_offsets[1];
-    expect(end - data_offsets[0]).toBe(shape.reduce((product: number, size: number) => product * size, sizes[dtype]));
+    expect(end - data_offsets[0]).toBe(shape.reduce((product, size) => product * size, sizes[dtype]!));
     expect((8 + n + data_offsets[0]) % sizes[dtype]!).toBe(0);
     tensors.set(name, { type: dtype, shape, data: file.subarray(8 + n + data_offsets[0], 8 + n + end) });
   }
@@ -220,14 +227,14 @@ describe('inspect', () => {
       /^model +recvae\noptions +\{.*"hiddenDim":16.*\}\nitems +40\nfile +\d+ bytes \(\d.* KiB\), format 1\n/,
     );
     expect(stdout).toMatch(/^checksum +[0-9a-f]{32}, holds$/m);
-    expect(stdout).toMatch(/^data +\{"items":40,"interactions":\d+,"users":\d+\}$/m);
+    expect(stdout).toMatch(/^data +\{"interactions":\d+,"items":40,"users":\d+\}$/m);
     expect(stdout).toMatch(/^metrics +\{"validation":\{"ndcg@100":0\.\d+\}\}$/m);
     expect(stdout).toMatch(/^model\.encoder\.input\.weight +F32 +40 x 16 +2560$/m);
     const json = await recvae(folder, 'inspect', 'm.st', '--json', '-');
     expect(JSON.parse(json.stdout)).toEqual(await inspect(join(folder, 'm.st')));
 
     await recvae(folder, 'compare', 'likes.csv', '--models', 'ease', '--save', 'best');
-    const kept = (await inspect(join(folder, 'best', 'ease.safetensors'))).info as Record<string, any>;
+    const kept = (await inspect(join(folder, 'best', 'ease.safetensors'))).info as { metrics: { test: unknown } };
     const { models } = JSON.parse(readFileSync(join(folder, 'best', 'comparison.json'), 'utf8'));
     expect(kept.metrics.test).toEqual(models[1].metrics);
     expect(Object.keys(kept).sort()).toEqual(['data', 'input', 'metrics', 'trainingUsers']);

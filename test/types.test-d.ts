@@ -47,6 +47,14 @@ test('misspelt names are errors', () => {
   writeSynth('made-up.csv', { sead: 1 });
 });
 
+test('a checkpoint has a path', () => {
+  fit('recvae', data, {}, { checkpoint: { path: 'training.checkpoint', everyEpochs: 5, resume: true } });
+  // @ts-expect-error -- no path
+  fit('recvae', data, {}, { checkpoint: { everyEpochs: 5 } });
+  // @ts-expect-error -- everyEpochs
+  fit('recvae', data, {}, { checkpoint: { path: 'training.checkpoint', every: 5 } });
+});
+
 test('names are literal types', () => {
   expectTypeOf<ModelName>().toEqualTypeOf<'popularity' | 'ease' | 'mult-vae' | 'recvae'>();
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { EaseCounts, fit, Interactions, load, type Model, split } from '../dist/index.js';
+import { EaseCounts, estimateMemory, fit, Interactions, load, type Model, split } from '../dist/index.js';
 import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -113,6 +113,34 @@ describe('counts of EASE^R', () => {
     expect(readdirSync(folder)).toEqual(['all.counts']);
   });
 
+  test('what would take more than memoryLimit is refused with the figures', async () => {
+    const counts = await EaseCounts.count(users(0, 50), { memoryLimit: 1e9 });
+    const { fit: limit } = estimateMemory('ease', {
+      users: counts.nUsers,
+      items: counts.itemIds.length,
+      interactions: users(0, 50).nInteractions,
+      validation: false,
+    });
+    const counting =
+      /^counting the pairs of 40 items needs 4\.\d MiB of memory, .*; 0\.0 MiB is allowed by memoryLimit; /;
+    const fitting =
+      /^ease on 50 users x 40 items, \d+ interactions, needs 4\.\d MiB of memory, .* allowed by memoryLimit; /;
+    for (const [call, message] of [
+      [() => EaseCounts.count(users(0, 50), { memoryLimit: 1000 }), counting],
+      [() => counts.update({ add: users(50, 60) }, { memoryLimit: 1000 }), counting],
+      [() => counts.fit({}, { memoryLimit: 4 * 2 ** 20 }), fitting],
+    ] as const) {
+      await expect(call()).rejects.toMatchObject({ code: 'MEMORY', message: expect.stringMatching(message) });
+    }
+    await counts.fit({}, { memoryLimit: limit });
+    const error = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/^memoryLimit is .*; allowed: /) };
+    for (const memoryLimit of [-1, 1.5, '8GB' as unknown as number]) {
+      await expect(EaseCounts.count(users(0, 50), { memoryLimit })).rejects.toMatchObject(error);
+      await expect(counts.update({ add: users(50, 60) }, { memoryLimit })).rejects.toMatchObject(error);
+      await expect(counts.fit({}, { memoryLimit })).rejects.toMatchObject(error);
+    }
+  });
+
   test('bad arguments and users who were never counted are named', async () => {
     const counts = await EaseCounts.count(users(0, 50));
     const foreign = Interactions.fromColumns({ users: ['a', 'b'], items: ['x', 'x'] });
@@ -142,7 +170,7 @@ describe('counts of EASE^R', () => {
       [
         () => counts.fit({}, { epochs: 1 } as never),
         'INVALID_ARGUMENT',
-        "a key of run is 'epochs'; allowed: threads, signal, info",
+        "a key of run is 'epochs'; allowed: threads, memoryLimit, signal, info",
       ],
       [
         () => EaseCounts.count([] as never),

@@ -59,11 +59,13 @@ export function idsOf(history: Iterable<string>, what: string): string[] {
   return ids;
 }
 
-/** Fails for a key of `run` that is not allowed, and for `threads`, `signal` and `onProgress` of another type. */
+/** Fails for a key of `run` that is not allowed, and for `threads`, `memoryLimit`, `signal` and `onProgress` of another type. */
 export function checkRun(run: object | undefined, allowed: readonly string[], what = 'run'): void {
   knownKeys(run, allowed, what);
-  const { threads, signal, onProgress } = (run ?? {}) as Record<string, unknown>;
-  if (threads !== undefined && typeof threads !== 'number') throw invalid('threads', threads, 'a number');
+  const { threads, memoryLimit, signal, onProgress } = (run ?? {}) as Record<string, unknown>;
+  for (const [name, value] of Object.entries({ threads, memoryLimit })) {
+    if (value !== undefined && typeof value !== 'number') throw invalid(name, value, 'a number');
+  }
   if (signal !== undefined) checkInstance(signal, 'signal', AbortSignal);
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalid('onProgress', onProgress, 'a function');

@@ -7,7 +7,7 @@ import type { Json, Model, Progress, RunOptions } from './models.js';
 import { description, native } from './native.js';
 import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
 import { running, stoppable } from './running.js';
-import { train, validate } from './search.js';
+import { searches, train, validate } from './search.js';
 import { Split, split } from './split.js';
 import { decide } from './verdict.js';
 
@@ -43,6 +43,11 @@ export interface CompareOptions extends RunOptions {
   split?: SplitOptions;
   /** Kept with each model and in its file; anything that JSON can hold. */
   info?: Json;
+  /**
+   * Bytes that the comparison may take beyond the data, 0 or more. It keeps every model; one that would not fit beside those
+   * before it is refused before any work. By default what is free, see {@link FitRun}.
+   */
+  memoryLimit?: number;
   /**
    * Called after each step, and in fits with the latest epoch, at most ten times a second and with the last one in any case;
    * on the event loop. It does not keep the process alive. If it throws, or gives back a promise that is rejected, the work
@@ -122,7 +127,8 @@ export interface Comparison {
  * bootstrap, corrected by Holm's method. The winner is the model with the best mean of the main metric if it beats EASE^R
  * significantly (corrected p below .05), and EASE^R otherwise.
  *
- * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` before any work.
+ * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` and `MEMORY` before any
+ * work: EASE^R is always compared, so data that it does not fit for cannot be compared.
  */
 export async function compare(input: Split | Interactions, options: CompareOptions = {}): Promise<Comparison> {
   checkInstance(input, 'input', Split, Interactions);
@@ -147,7 +153,7 @@ export async function compareOn(
   options: CompareOptions,
 ): Promise<Comparison> {
   const names = order(options.models);
-  const { seed = DEFAULT_SEED, threads, signal, info, onProgress = () => {} } = options;
+  const { seed = DEFAULT_SEED, threads, signal, memoryLimit, info, onProgress = () => {} } = options;
   const run = { threads, signal };
   const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
 
@@ -156,14 +162,19 @@ export async function compareOn(
     throw new RecvaeError('INVALID_DATA', text);
   }
 
+  const kept = checkAllFit(names, settings, data, options);
+
   const models = new Map<ModelName, Model>();
   const evaluations = new Map<ModelName, Evaluation>();
   const compared: ComparedModel[] = [];
+  const left = (model: ModelName) => memoryLimit && Math.max(memoryLimit - kept.get(model)!, 0);
   for (const [index, model] of names.entries()) {
     const step = { model, step: index + 1, steps: names.length };
     const started = performance.now();
     const { result, peakMemory } = await withPeakMemory(() =>
-      train(model, settings.get(model)!, data, { ...run, info }, (progress) => onProgress({ ...step, ...progress })),
+      train(model, settings.get(model)!, data, { ...run, info, memoryLimit: left(model) }, (progress) =>
+        onProgress({ ...step, ...progress }),
+      ),
     );
     const seconds = (performance.now() - started) / 1000;
     const { fitted, search } = result;
@@ -218,7 +229,18 @@ const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.defa
 
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
-  const keys = ['models', 'seed', 'epochs', 'options', 'split', 'info', 'threads', 'signal', 'onProgress'];
+  const keys = [
+    'models',
+    'seed',
+    'epochs',
+    'options',
+    'split',
+    'info',
+    'threads',
+    'memoryLimit',
+    'signal',
+    'onProgress',
+  ];
   checkRun(options, keys, 'options');
   const { models, seed, threads, info } = options;
   if (models !== undefined) checkStrings(models, 'models');
@@ -229,6 +251,33 @@ export function checkCompare(options: CompareOptions): void {
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
   for (const name of KNOWN) guard(() => native.checkFit(name, toJson(complete(name, options)), threads));
+}
+
+/**
+ * Fails before any work if a model would not fit beside those that are kept from before it, and tells for each how many bytes
+ * these are. A search for `lambda` keeps the best model besides.
+ */
+function checkAllFit(
+  names: ModelName[],
+  settings: Map<ModelName, Record<string, unknown>>,
+  data: Split,
+  { threads, memoryLimit }: CompareOptions,
+): Map<ModelName, number> {
+  const validation = data.validation.nScored > 0;
+  const kept = new Map<ModelName, number>();
+  let held = 0;
+  for (const name of names) {
+    const options = settings.get(name)!;
+    const check = (beside: number) =>
+      guard(() =>
+        native.checkMemory(name, toJson(options), data.train.native, validation, threads, memoryLimit, beside),
+      );
+    kept.set(name, held);
+    const { model } = check(held);
+    if (searches(name, options, data)) check(held + model);
+    held += model;
+  }
+  return kept;
 }
 
 /** The models in the order in which they run. */

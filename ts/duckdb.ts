@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBType, DuckDBValue } from '@duckdb/node-api';
+import { onAbort } from './abort.js';
 import type { ColumnNames } from './arrow.js';
 import { type Batch, collect } from './batches.js';
 import { checkObject, checkString, checkStrings, invalid } from './check.js';
@@ -205,8 +206,11 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   const { user, item, value } = JSON.parse(guard(() => native.completeReadOptions(toJson(rest))));
   const { user: _, item: __, value: ___, ...kept } = rest;
   const { connection, duckdb, close } = await openDuckDB('fromDuckDB', { database, settings });
-  // Stops a query; between chunks none runs.
-  signal.addEventListener('abort', () => connection.interrupt(), { once: true });
+  // An interrupt that comes between two queries is lost: it is repeated until all has ended.
+  let interrupting: NodeJS.Timeout | undefined;
+  const release = onAbort(signal, () => {
+    interrupting = setInterval(() => connection.interrupt(), 20);
+  });
   try {
     signal.throwIfAborted();
     const number = value === null ? [] : [`CAST(${quoteName(value)} AS DOUBLE) AS ${quoteName(value)}`];
@@ -218,6 +222,8 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   } catch (thrown) {
     throw toError(thrown);
   } finally {
+    release();
+    clearInterval(interrupting);
     close();
   }
 }

@@ -17,8 +17,17 @@ export interface EaseCountsChange {
   remove?: Interactions | Split;
 }
 
+/** How counting and {@link EaseCounts.update} run. */
+export interface LimitedRun extends RunOptions {
+  /**
+   * Bytes that it may take beyond the data and the counts that are there, 0 or more; what could take more is refused at once.
+   * By default what is free, as for {@link fit}.
+   */
+  memoryLimit?: number;
+}
+
 /** How {@link EaseCounts.fit} runs. */
-export interface EaseCountsRun extends RunOptions {
+export interface EaseCountsRun extends LimitedRun {
   /** Kept with the model and in its file; anything that JSON can hold. By default `null`. */
   info?: Json;
 }
@@ -57,20 +66,20 @@ export class EaseCounts implements Disposable {
   /**
    * Counts the users of `data` (of a {@link Split}, its training users), off the event loop.
    *
-   * @throws {@link RecvaeError} `INVALID_DATA` if memory is missing.
+   * @throws {@link RecvaeError} `MEMORY` before any work if it could take more memory than `run.memoryLimit`.
    */
-  static async count(data: Interactions | Split, run: RunOptions = {}): Promise<EaseCounts> {
-    checkRun(run, ['threads', 'signal']);
+  static async count(data: Interactions | Split, run: LimitedRun = {}): Promise<EaseCounts> {
+    checkRun(run, ['threads', 'memoryLimit', 'signal']);
     const { native: users } = trainingPart(data, 'data');
-    const { threads, signal } = run;
-    return new EaseCounts(await running({ signal }, (run) => native.countForEase(users, threads, run)));
+    const { threads, memoryLimit, signal } = run;
+    return new EaseCounts(await running({ signal }, (run) => native.countForEase(users, threads, memoryLimit, run)));
   }
 
   /**
    * Reads a file that {@link EaseCounts.save} wrote.
    *
    * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered or holds something else;
-   * `INVALID_DATA` if memory is missing.
+   * `MEMORY` if there is none to read it into.
    */
   static async load(path: string): Promise<EaseCounts> {
     checkString(path, 'path');
@@ -83,18 +92,19 @@ export class EaseCounts implements Disposable {
    * was counted is not kept, so to add somebody twice cannot be noticed.
    *
    * @throws {@link RecvaeError} `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the counts
-   * tell, if there would be more than 4,294,967,295 users, or if memory is missing.
+   * tell, or if there would be more than 4,294,967,295 users; `MEMORY` before any work if it could take more memory than
+   * `run.memoryLimit`.
    */
-  async update(change: EaseCountsChange, run: RunOptions = {}): Promise<EaseCounts> {
+  async update(change: EaseCountsChange, run: LimitedRun = {}): Promise<EaseCounts> {
     knownKeys(change, ['add', 'remove'], 'change');
-    checkRun(run, ['threads', 'signal']);
+    checkRun(run, ['threads', 'memoryLimit', 'signal']);
     const { add, remove } = change ?? {};
     if (add === undefined && remove === undefined) throw invalid('change', change, 'add, remove or both');
     const [added, removed] = [add && trainingPart(add, 'add'), remove && trainingPart(remove, 'remove')];
-    const { threads, signal } = run;
-    return new EaseCounts(
-      await running({ signal }, (run) => this.#native.update(added?.native, removed?.native, threads, run)),
-    );
+    const { threads, memoryLimit, signal } = run;
+    const work = (run: native.NativeRun) =>
+      this.#native.update(added?.native, removed?.native, threads, memoryLimit, run);
+    return new EaseCounts(await running({ signal }, work));
   }
 
   /**
@@ -102,13 +112,14 @@ export class EaseCounts implements Disposable {
    * items in this order, bit by bit.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there is nothing to learn from,
-   * `NUMERICAL` if the arithmetic fails.
+   * `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`.
    */
   async fit(options?: EaseOptions, run: EaseCountsRun = {}): Promise<Model<'ease'>> {
-    checkRun(run, ['threads', 'signal', 'info']);
+    checkRun(run, ['threads', 'memoryLimit', 'signal', 'info']);
     const info = infoText(run.info);
-    const { threads, signal } = run;
-    const { model } = await running({ signal }, (run) => this.#native.fit(toJson(options), info, threads, run));
+    const { threads, memoryLimit, signal } = run;
+    const work = (run: native.NativeRun) => this.#native.fit(toJson(options), info, threads, memoryLimit, run);
+    const { model } = await running({ signal }, work);
     return Model.wrap<'ease'>(model);
   }
 

@@ -5,8 +5,9 @@ import { native } from './native.js';
  *
  * - `INVALID_ARGUMENT`: a name, option or argument that is not allowed: the caller's mistake.
  * - `INVALID_DATA`: data that cannot be understood or used; the message has file, line and column where there are such.
- * - `INVALID_MODEL_FILE`: a model file that is truncated, altered or of another program.
+ * - `INVALID_MODEL_FILE`: a model file or a checkpoint that is truncated, altered or of another program.
  * - `NUMERICAL`: the arithmetic left the finite numbers; the message names the way out.
+ * - `MEMORY`: a fit would take more memory than there is; the message has the figures and the way out.
  * - `IO`: the operating system refused a file operation.
  * - `INTERNAL`: a bug in this package. If the native part found it, the message says where, with the calls that led there.
  */
@@ -15,6 +16,7 @@ export type RecvaeErrorCode =
   | 'INVALID_DATA'
   | 'INVALID_MODEL_FILE'
   | 'NUMERICAL'
+  | 'MEMORY'
   | 'IO'
   | 'INTERNAL';
 
@@ -35,6 +37,7 @@ const CODES: ReadonlySet<string> = new Set<RecvaeErrorCode>([
   'INVALID_DATA',
   'INVALID_MODEL_FILE',
   'NUMERICAL',
+  'MEMORY',
   'IO',
   'INTERNAL',
 ]);

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { RecvaeError } from './errors.js';
+import { RecvaeError, toRecvaeError } from './errors.js';
 
 /** What would stay behind if the process ended now. */
 const temporary = new Set<string>();
@@ -34,6 +34,20 @@ export interface Output {
   write: (path: string) => Promise<void> | void;
 }
 
+/** Lets an error of writing a temporary file name the file that it was to become; Node's own name none after the opening. */
+async function named(path: string, name: string, write: () => Promise<void> | void): Promise<void> {
+  try {
+    await write();
+  } catch (thrown) {
+    const error = toRecvaeError(thrown);
+    if (error.code !== 'IO') throw thrown;
+    const message = error.message.replaceAll(name, path);
+    throw new RecvaeError('IO', message.includes(path) ? message : `cannot write ${path}: ${message}`, {
+      cause: thrown,
+    });
+  }
+}
+
 /**
  * Writes files, all of them or none: under other names first, so that what can fail fails before the first one is there.
  * Folders that they need are made.
@@ -48,7 +62,7 @@ export async function writeAll(outputs: Output[]): Promise<void> {
       const name = beside(path);
       temporaries.push(name);
       willRemove(name);
-      await write(name);
+      await named(path, name, () => write(name));
       if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
         throw new RecvaeError('IO', `cannot write ${path}: it is a folder`);
       }

@@ -15,6 +15,7 @@
 export type { Abortable } from './abort.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
+export type { Checkpoint } from './checkpoint.js';
 export type {
   ComparedModel,
   CompareOptions,
@@ -25,8 +26,9 @@ export type {
 } from './compare.js';
 export { compare } from './compare.js';
 export type { DuckDBOptions } from './duckdb.js';
-export { EaseCounts, type EaseCountsChange, type EaseCountsRun } from './ease-counts.js';
+export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './ease-counts.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
+export { estimateMemory, type FitShape, type MemoryEstimate } from './estimate.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
 export { type Inspection, inspect } from './inspect.js';

@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream';
 import type { Abortable } from './abort.js';
 import { checkInstance, checkRun, checkString, idsOf, infoText, knownKeys, listOf } from './check.js';
-import { guard, guardAsync, toJson } from './errors.js';
+import { type Checkpoint, toNative } from './checkpoint.js';
+import { guard, guardAsync, toJson, toRecvaeError } from './errors.js';
 import { type History, Interactions } from './interactions.js';
 import { description, native } from './native.js';
 import type { CompactOptions, LoadOptions, ModelName, ModelOptions, RecommendOptions } from './options.generated.js';
@@ -26,7 +27,7 @@ export interface Progress {
   validation?: number;
   /** Whether it is the best epoch so far. */
   best: boolean;
-  /** Seconds since training began. */
+  /** Seconds of training so far; before a checkpoint that was gone on from, those up to the checkpoint. */
   seconds: number;
 }
 
@@ -41,11 +42,28 @@ export interface FitRun extends RunOptions {
   /**
    * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
    * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
-   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end.
+   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end. By default nobody
+   * is told. Closed forms have no epochs.
    */
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
   info?: Json;
+  /**
+   * Keeps the training of `recvae` or `mult-vae` in a file, from which it goes on with `resume` after a crash, a kill or an
+   * abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
+   * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
+   *
+   * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data, other
+   * options or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae` and for
+   * `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
+   * remove it then.
+   */
+  checkpoint?: Checkpoint;
+  /**
+   * Bytes that the fit may take beyond the data, 0 or more; a fit that would take more is refused at once. By default what is
+   * free: on Linux what can be had without swapping, less where a control group has less left.
+   */
+  memoryLimit?: number;
   /**
    * A trained model of the same kind that RecVAE and Mult-VAE begin with instead of random parameters. Items that both know,
    * by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
@@ -173,9 +191,9 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   }
 
   /**
-   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the format
-   * is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that is
-   * replaced goes on as before.
+   * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the
+   * format is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that
+   * is replaced goes on as before.
    *
    * With `topPerItem` or `precision` the smaller model goes into the file, see {@link Model.compact}.
    *
@@ -192,9 +210,9 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   }
 
   /**
-   * A smaller model that recommends nearly the same, off the event loop: EASE^R with the largest `topPerItem` weights of each
-   * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and can be evaluated and saved as any
-   * other. How much accuracy that costs depends on the data: `recvae compact` measures it.
+   * A smaller model that recommends nearly the same, off the event loop: EASE^R with the `topPerItem` largest weights of each
+   * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and
+   * can be evaluated and saved as any other. How much accuracy that costs depends on the data: `recvae compact` measures it.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another model than `ease`, or if `f16` does not hold its weights.
    */
@@ -233,15 +251,20 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
 }
 
 /**
- * Trains a model, off the event loop, from random parameters or {@link FitRun.from | from those of another model}. On a {@link Split}, its training users are learnt from and its validation users choose
- * the best epoch; on {@link Interactions}, all users are learnt from and nothing is chosen.
+ * Trains a model, off the event loop, from random parameters or {@link FitRun.from | from those of another model}. On a
+ * {@link Split}, its training users are learnt from and its validation users choose the best epoch; on {@link Interactions},
+ * all users are learnt from and nothing is chosen.
  *
- * The same data, options (with their seed) and machine give the same model for any number of threads.
+ * The same data, options (with their seed) and machine give the same model for any number of threads. Until the promise is
+ * settled it keeps the process alive.
  *
  * @param model - Name of the model; it determines the options.
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, and for a `from` of
  * another kind, of another shape or without a common item; `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if
- * the arithmetic fails.
+ * the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`, see
+ * {@link estimateMemory}. For a checkpoint: `INVALID_ARGUMENT` if it is of another training, or there and not to be gone on
+ * from, `INVALID_MODEL_FILE` if it is truncated, altered or of another program, `IO` if it cannot be written, also where the
+ * fit was aborted.
  */
 export async function fit<K extends ModelName>(
   model: K,
@@ -251,25 +274,49 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'signal', 'onProgress', 'info', 'from']);
-  const { threads, signal, onProgress, from } = run;
-  if (from !== undefined) checkInstance(from, 'from', Model);
+  checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint', 'from']);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const fitted = await running({ signal, onProgress }, (run) =>
-    native.fit(model, toJson(options), train.native, validation?.native, info, threads, run, from?.native),
-  );
-  return Model.wrap<K>(fitted.model, fitted.epochs);
+  const { threads, memoryLimit, signal, onProgress, from } = run;
+  if (from !== undefined) checkInstance(from, 'from', Model);
+  const checkpoint = toNative(run.checkpoint);
+  let unwritten: unknown;
+  const work = async (run: native.NativeRun) => {
+    try {
+      return await native.fit(
+        model,
+        toJson(options),
+        train.native,
+        validation?.native,
+        info,
+        threads,
+        memoryLimit,
+        run,
+        checkpoint,
+        from?.native,
+      );
+    } catch (thrown) {
+      if ((thrown as { code?: unknown }).code === 'IO') unwritten = thrown;
+      throw thrown;
+    }
+  };
+  try {
+    const fitted = await running({ signal, onProgress }, work);
+    return Model.wrap<K>(fitted.model, fitted.epochs);
+  } catch (thrown) {
+    // Whoever aborts counts on the checkpoint: that it could not be written goes before the signal's reason.
+    throw unwritten === undefined ? thrown : toRecvaeError(unwritten);
+  }
 }
 
 /**
- * Reads a model that {@link Model.save} wrote. By default its file is mapped into memory: it opens in milliseconds whatever its size,
- * parameters come in when they are needed, and processes that load it share them.
+ * Reads a model that {@link Model.save} wrote. By default its file is mapped: a large one opens in milliseconds, parameters
+ * come in when they are needed, and processes that load it share them.
  *
- * Header, ids, options and shapes are always verified, and by default every byte of files up to 256 MiB; `verify: true` has
- * every byte of any file verified. Whoever writes into a mapped file instead of replacing it, as {@link Model.save} and `mv` do, changes the model or
- * ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
+ * Header, ids, options and shapes are always verified, and by default every byte of all but mapped files above 256 MiB;
+ * `verify: true` has every byte of those verified too. Whoever writes into a mapped file, instead of replacing it as {@link Model.save} and `mv`
+ * do, changes the model or ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
  *
  * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that
  * this one does not know; `INVALID_DATA` if there is no memory to read it into.

@@ -30,6 +30,7 @@ export interface Description {
   synth: OptionDescription[];
   load: OptionDescription[];
   compact: OptionDescription[];
+  checkpoint: OptionDescription[];
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

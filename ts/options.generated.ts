@@ -158,7 +158,7 @@ export interface LoadOptions {
    */
   mmap?: boolean;
   /**
-   * Whether the checksum of all bytes is compared, which reads the whole file. By default of files up to 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
+   * Whether the checksum of all bytes is compared, which reads the whole file. By default not of mapped files above 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
    *
    * Allowed: true or false.
    */
@@ -170,7 +170,7 @@ export interface LoadOptions {
  */
 export interface CompactOptions {
   /**
-   * Keep this many weights per item, the largest in magnitude among those by which other items speak for it. By default all. The fewer, the smaller and faster the model and the more accuracy is lost.
+   * Keep this many weights per item, the largest in magnitude of those by which it speaks for or against others. By default all. The fewer, the smaller and faster the model and the more accuracy is lost.
    *
    * Allowed: a whole number, 1 or more.
    */
@@ -181,6 +181,26 @@ export interface CompactOptions {
    * Allowed: 'f16' or 'f32'.
    */
   precision?: 'f16' | 'f32';
+}
+
+/**
+ * How a checkpoint is kept.
+ */
+export interface CheckpointOptions {
+  /**
+   * Epochs after which the checkpoint is written again; it is also written when training is cancelled and when it ends.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 1
+   */
+  everyEpochs?: number;
+  /**
+   * Whether training goes on from the checkpoint that is there; it must be one of the same model, options and data. Where none is, training begins at its beginning. Without it, a file that is there is refused.
+   *
+   * Allowed: true or false.
+   * @default false
+   */
+  resume?: boolean;
 }
 
 /**

@@ -18,6 +18,11 @@ export interface Trained {
 /** What happens to the model at work. */
 type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch'>;
 
+/** Whether {@link train} looks for the best option. */
+export function searches(model: ModelName, options: Record<string, unknown>, data: Split): boolean {
+  return model === 'ease' && options.lambda === undefined && data.validation.nScored > 0;
+}
+
 /** Trains one model; EASE^R with the best `lambda` unless it is given. */
 export async function train(
   model: ModelName,
@@ -26,7 +31,7 @@ export async function train(
   run: FitRun,
   onStep: (step: Step) => void,
 ): Promise<Trained> {
-  if (model === 'ease' && options.lambda === undefined && data.validation.nScored > 0) {
+  if (searches(model, options, data)) {
     return searchLambda(options, data, run, onStep);
   }
   const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch });

@@ -46,9 +46,9 @@ export declare class NativeEaseCounts {
   /** The ids of the items, in order of their indices. */
   itemIds(): Array<string>
   /** The counts with the users of `add` and without those of `remove`. */
-  update(add: NativeInteractions | undefined | null, remove: NativeInteractions | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
+  update(add: NativeInteractions | undefined | null, remove: NativeInteractions | undefined | null, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
   /** Fits EASE^R. `options` and `info`: JSON. */
-  fit(options: string, info: string, threads: number | undefined | null, run: NativeRun): Promise<NativeFit>
+  fit(options: string, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeFit>
   /** Writes a file, whole or not at all. */
   save(path: string): Promise<void>
   /** Lets the counts go, once the calls that use them have ended. */
@@ -142,14 +142,17 @@ export declare class NativeSplit {
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
 export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
 
-/** Fails as [`fit`] would for such options, threads or model to begin with, before there are data. `options`: JSON. */
-export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, from?: NativeModel | undefined | null): void
+/** Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON. */
+export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): void
+
+/** Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON. */
+export declare function checkMemory(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number): NativeMemory
 
 /** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
 export declare function completeReadOptions(options: string): string
 
 /** Counts the users of some interactions. */
-export declare function countForEase(interactions: NativeInteractions, threads: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
+export declare function countForEase(interactions: NativeInteractions, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
 
 /** A built-in data set. */
 export declare function dataset(name: string): Promise<NativeInteractions>
@@ -157,11 +160,14 @@ export declare function dataset(name: string): Promise<NativeInteractions>
 /** Everything that the core says about itself, as JSON: see `Description` in `ts/native.ts`. */
 export declare function describe(): string
 
+/** What a fit on data of that shape would take. `options`: JSON. */
+export declare function estimateMemory(kind: string, options: string, users: number, items: number, interactions: number, validation: boolean, threads?: number | undefined | null): NativeMemory
+
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
 /** Trains a model, beginning with the parameters of `from` if it is given. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, run: NativeRun, from?: NativeModel | undefined | null): Promise<NativeFit>
+export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
@@ -177,6 +183,14 @@ export declare function load(path: string, options: string): Promise<NativeModel
 
 /** Reads a file of counts. */
 export declare function loadEaseCounts(path: string): Promise<NativeEaseCounts>
+
+/** Where training is kept. */
+export interface NativeCheckpoint {
+  /** The file. */
+  path: string
+  /** JSON with the other options. */
+  options: string
+}
 
 /** The result of an evaluation. */
 export interface NativeEvaluation {
@@ -222,6 +236,14 @@ export interface NativeLists {
   unknown: Uint32Array
   /** Where each history's part of `unknown` ends. */
   unknownEnds: Uint32Array
+}
+
+/** Bytes. */
+export interface NativeMemory {
+  /** At the peak of the fit, beyond the data. */
+  fit: number
+  /** Of the finished model. */
+  model: number
 }
 
 /** One metric over all evaluated users. */

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, completeReadOptions, countForEase, dataset, describe, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -785,10 +785,12 @@ export { NativeRun }
 export { NativeSplit }
 export { arrowPart }
 export { checkFit }
+export { checkMemory }
 export { completeReadOptions }
 export { countForEase }
 export { dataset }
 export { describe }
+export { estimateMemory }
 export { evaluate }
 export { fit }
 export { holm }

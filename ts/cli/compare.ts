@@ -17,6 +17,7 @@ import type { ModelName } from '../options.generated.js';
 import { formatP } from '../verdict.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
+import { addMemoryFlag } from './memory.js';
 import { checkWritable, checkWritableFolder, EpochBar, jsonText, message, print, table, withError } from './output.js';
 import { addSetting } from './settings.js';
 
@@ -25,6 +26,7 @@ interface Flags extends InputFlags {
   epochs?: number;
   set?: Record<string, unknown>;
   threads?: number;
+  memoryLimit?: number;
   save?: string;
   json?: string;
 }
@@ -43,7 +45,7 @@ export function addCompare(program: Command): void {
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
     .option('--json <file>', 'write the result as JSON, to stdout for -');
-  addInputFlags(command).action(async (input: string, flags: Flags) => {
+  addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const { save, json } = flags;
     const recipe = recipeOf(flags);
     const options: CompareOptions = {
@@ -53,6 +55,7 @@ export function addCompare(program: Command): void {
       options: byModel(flags.set),
       split: recipe.split,
       threads: flags.threads,
+      memoryLimit: flags.memoryLimit,
     };
     checkCompare(options);
     if (save !== undefined) checkWritableFolder(save, '--save');

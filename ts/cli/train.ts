@@ -1,18 +1,24 @@
+import { rmSync } from 'node:fs';
 import type { Command } from 'commander';
-import { EaseCounts } from '../ease-counts.js';
+import { toNative } from '../checkpoint.js';
+import { EaseCounts, type LimitedRun } from '../ease-counts.js';
 import { guard, RecvaeError, toJson } from '../errors.js';
 import { fit, type Json, load } from '../models.js';
 import { description, native } from '../native.js';
 import type { EaseOptions, ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
+import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import { interruptible } from './interrupt.js';
+import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message } from './output.js';
 import { addSetting } from './settings.js';
 
-interface Flags extends InputFlags {
+interface Flags extends InputFlags, CheckpointFlags {
   out: string;
   set?: Record<string, unknown>;
   threads?: number;
+  memoryLimit?: number;
   from?: string;
   counts?: string;
   saveCounts?: string;
@@ -32,44 +38,63 @@ export function addTrain(program: Command): void {
     .option('--from <file>', 'a saved model of the same kind that recvae and mult-vae begin with')
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts');
-  addInputFlags(command).action(async (model: string, input: string, flags: Flags) => {
+  addCheckpointFlags(command);
+  addInputFlags(addMemoryFlag(command)).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
     const known = description.models.find(({ name }) => name === model)?.options ?? [];
     if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
     refuseCounts(model, flags);
-    guard(() => native.checkFit(model, toJson(options), flags.threads));
-    checkWritable(flags.out, '--out');
+    const { threads, out } = flags;
+    const checkpoint = checkpointOf(flags, out);
+    guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint)));
+    checkWritable(out, '--out');
     if (flags.saveCounts !== undefined) checkWritable(flags.saveCounts, '--save-counts');
     const from = flags.from === undefined ? undefined : await load(flags.from);
-    guard(() => native.checkFit(model, toJson(options), flags.threads, from?.native));
+    guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint), from?.native));
     const before = flags.counts === undefined ? undefined : await EaseCounts.load(flags.counts);
     const recipe = recipeOf(flags);
-    const read = await readInput(input, flags, recipe);
-    const data = read instanceof Split ? read : await split(read, recipe.split);
     const bar = new EpochBar();
-    const started = performance.now();
-    try {
-      const threads = flags.threads === undefined ? {} : { threads: flags.threads };
+    let started = 0;
+    let counts: EaseCounts | undefined;
+    const work = async (signal: AbortSignal) => {
+      const read = await readInput(input, flags, recipe, { signal });
+      const data = read instanceof Split ? read : await split(read, recipe.split, { signal });
+      started = performance.now();
       const info = infoOf(read, recipe, data);
-      const counts = countsAreUsed(flags) ? await count(data, before, threads) : undefined;
-      const fitted = counts
-        ? await counts.fit(options as EaseOptions, { ...threads, info })
-        : await fit(model as ModelName, data, options as never, {
-            ...threads,
-            info,
-            ...(from && { from }),
-            onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
-          });
+      const run = {
+        signal,
+        ...(threads === undefined ? {} : { threads }),
+        ...(flags.memoryLimit === undefined ? {} : { memoryLimit: flags.memoryLimit }),
+      };
+      if (countsAreUsed(flags)) {
+        counts = await count(data, before, run);
+        return counts.fit(options as EaseOptions, { ...run, info });
+      }
+      return fit(model as ModelName, data, options as never, {
+        ...run,
+        ...(checkpoint && { checkpoint }),
+        ...(from && { from }),
+        info,
+        onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
+      });
+    };
+    try {
+      const fitted = await interruptible(work);
       const best = fitted.epochs.findLast(({ best }) => best)?.validation;
       const metrics: Record<string, Json> =
         best === undefined ? {} : { metrics: { validation: { [description.validationMetric]: best } } };
-      await fitted.save(flags.out, { info: { ...(fitted.info as Record<string, Json>), ...metrics } });
+      await fitted.save(out, { info: { ...(fitted.info as Record<string, Json>), ...metrics } });
       // After the model: a job that dies between the two can run again on the old counts.
       if (flags.saveCounts !== undefined) await counts?.save(flags.saveCounts);
+      if (checkpoint) rmSync(checkpoint.path, { force: true });
       bar.stop();
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      message(`${model} trained in ${seconds} s, ${fitted.itemIds.length} items: ${flags.out}`);
+      message(`${model} trained in ${seconds} s, ${fitted.itemIds.length} items: ${out}`);
       if (counts) message(`${before?.nUsers ?? 0} users counted before, ${counts.nUsers} now`);
+    } catch (thrown) {
+      bar.stop();
+      if (checkpoint) tellHowToGoOn(thrown, checkpoint);
+      throw thrown;
     } finally {
       bar.stop();
     }
@@ -90,6 +115,6 @@ function refuseCounts(model: string, flags: Flags): void {
   throw new RecvaeError('INVALID_ARGUMENT', `${flag} has no meaning for ${model}, only for ease`);
 }
 
-function count(data: Split, before: EaseCounts | undefined, run: { threads?: number }): Promise<EaseCounts> {
+function count(data: Split, before: EaseCounts | undefined, run: LimitedRun): Promise<EaseCounts> {
   return before ? before.update({ add: data }, run) : EaseCounts.count(data, run);
 }

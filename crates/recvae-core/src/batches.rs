@@ -106,9 +106,6 @@ impl Batches {
     /// # Errors
     /// `INVALID_ARGUMENT` if columns differ in length or one is missing that the filter looks at. `INVALID_DATA` if an id
     /// is empty or not a whole number, or a value or timestamp is NaN. Rows before the bad one stay added.
-    ///
-    /// # Panics
-    /// At 2^32 - 1 users or items.
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<()> {
         let (number, n_rows) = (self.n_batches, batch.users.len());
         self.n_batches += 1;
@@ -159,7 +156,7 @@ impl Batches {
     /// Makes the matrix and applies the thresholds.
     ///
     /// # Errors
-    /// `INVALID_DATA` if nothing is left; the message says why.
+    /// `INVALID_DATA` if nothing is left or there were 2^32 - 1 users or items or more; the message says why.
     pub fn finish(self) -> Result<Interactions> {
         self.builder.finish(&self.thresholds)
     }

@@ -23,7 +23,7 @@ use crate::nn::output_layer::{LogLikelihood, OutputLayer, OutputMoments, Want};
 use crate::nn::sample::{Prior, Sample};
 use crate::nn::scratch::Scratch;
 use crate::options::Options;
-use crate::train::{FitRun, Pass};
+use crate::train::{FitRun, Pass, Place};
 
 /// Seconds of steps by the name of their pass: `encoder`, `decoder` or `both`.
 pub type StepSeconds = Vec<(&'static str, Vec<f64>)>;
@@ -69,7 +69,7 @@ pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> 
                 if seconds.len() < n { Ok(()) } else { Err(Error::Internal("enough".into())) }
             });
             match enough {
-                Err(Error::Internal(_)) => {}
+                Err(Error::Internal(_)) => training.place = Place::default(),
                 Err(error) => return Err(error),
                 Ok(_) if seconds.len() == before => return Err(Error::invalid_data("a pass has a single step")),
                 Ok(_) => {}

@@ -81,12 +81,12 @@ mod tests {
     }
 
     impl Cancel {
-        fn at_look(last: usize) -> Self {
+        pub(crate) fn at_look(last: usize) -> Self {
             let looks = Looks { n: AtomicUsize::new(0), last };
             Self(Arc::new(Flag { set: AtomicBool::new(false), looks }))
         }
 
-        fn looks(&self) -> usize {
+        pub(crate) fn looks(&self) -> usize {
             self.0.looks.n.load(Ordering::Relaxed)
         }
     }
@@ -172,12 +172,12 @@ mod tests {
         let ids = |n: usize| (0..n).map(|id| id.to_string()).collect::<Ids>();
         let data = Interactions::new(ids(300), ids(60), likes(300, 60)).unwrap();
         let never = Cancel::default();
-        let counts = EaseCounts::count(&data, &never).unwrap();
-        let n = stops_at_every_look("count", |cancel| EaseCounts::count(&data, cancel).map(drop));
+        let counts = EaseCounts::count(&data, None, &never).unwrap();
+        let n = stops_at_every_look("count", |cancel| EaseCounts::count(&data, None, cancel).map(drop));
         assert!(n >= 60, "{n} looks at 60 rows");
-        let n = stops_at_every_look("update", |cancel| counts.update(Some(&data), Some(&data), cancel).map(drop));
+        let n = stops_at_every_look("update", |cancel| counts.update(Some(&data), Some(&data), None, cancel).map(drop));
         assert!(n >= 60, "{n} looks at 60 rows");
-        let n = stops_at_every_look("fit", |cancel| counts.fit(&json!({}), cancel).map(drop));
+        let n = stops_at_every_look("fit", |cancel| counts.fit(&json!({}), None, cancel).map(drop));
         assert!(n >= 60 + 3, "{n} looks at 60 rows and three walks");
     }
 

@@ -5,6 +5,16 @@
 
 use crate::error::{Error, Result};
 
+/// Indices of rows and columns are `u32`; the number of entries is a `usize`, as is where each row starts.
+fn check_shape(n_rows: usize, n_cols: usize) -> Result<()> {
+    for (n, name) in [(n_rows, "rows"), (n_cols, "columns")] {
+        if n > u32::MAX as usize {
+            return Err(Error::invalid_data(format!("{n} {name}; allowed: at most {}", u32::MAX)));
+        }
+    }
+    Ok(())
+}
+
 /// Binary matrix of shape `(n_rows, n_cols)` in CSR form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Csr {
@@ -18,15 +28,13 @@ impl Csr {
     ///
     /// # Errors
     /// `INVALID_DATA` unless `indptr` starts at 0, never falls and ends at `indices.len()`, and every row is strictly
-    /// ascending and below `n_cols`.
+    /// ascending and below `n_cols`; or if there are 2^32 rows or columns or more, so that every index of either is a `u32`.
     pub fn new(indptr: Vec<usize>, indices: Vec<u32>, n_cols: usize) -> Result<Self> {
         let bad = |message: String| Err(Error::invalid_data(message));
         if indptr.first() != Some(&0) || indptr.last() != Some(&indices.len()) {
             return bad(format!("indptr must run from 0 to the number of indices, {}", indices.len()));
         }
-        if n_cols > u32::MAX as usize {
-            return bad(format!("{n_cols} columns; allowed: at most {}", u32::MAX));
-        }
+        check_shape(indptr.len() - 1, n_cols)?;
         for (row, bounds) in indptr.windows(2).enumerate() {
             let Some(items) = indices.get(bounds[0]..bounds[1]) else {
                 return bad(format!("indptr falls at row {row}: {} to {}", bounds[0], bounds[1]));
@@ -192,6 +200,16 @@ impl Csr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_and_columns_beyond_32_bits_are_refused() {
+        let most = u32::MAX as usize;
+        assert!(check_shape(most, most).is_ok());
+        let refused = |n_rows, n_cols| check_shape(n_rows, n_cols).unwrap_err().to_string();
+        assert_eq!(refused(most + 1, 1), "4294967296 rows; allowed: at most 4294967295");
+        assert_eq!(refused(1, usize::MAX), "18446744073709551615 columns; allowed: at most 4294967295");
+        assert!(Csr::new(vec![0], vec![], most + 1).is_err());
+    }
 
     #[test]
     fn pairs_sort_and_collapse() {

@@ -28,8 +28,8 @@ use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::interactions::Interactions;
 use crate::linalg::{GramRows, counts_to_numbers, pairs_of_items, stretches_of_work};
-use crate::memory::check_memory;
-use crate::model::{Ease, EaseOptions, Fit, Model, Precision};
+use crate::memory::{FitShape, MemoryEstimate, check_fit, check_limit};
+use crate::model::{Ease, EaseOptions, Fit, Model, ModelKind, Precision, ease};
 use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::real::Real;
@@ -52,39 +52,48 @@ struct Part {
 }
 
 impl EaseCounts {
-    /// Counts the users of `data`.
+    /// Counts the users of `data`. It may take `memory_limit` bytes beyond the data, the counts included; without it what is
+    /// free.
     ///
     /// # Errors
-    /// `INVALID_DATA` if memory is missing, `CANCELLED` within a row.
-    pub fn count(data: &Interactions, cancel: &Cancel) -> Result<Self> {
-        Self::default().update(Some(data), None, cancel)
+    /// `MEMORY` before any work if it could take more, with the figures and the way out; `CANCELLED` within a row.
+    pub fn count(data: &Interactions, memory_limit: Option<u64>, cancel: &Cancel) -> Result<Self> {
+        Self::default().update(Some(data), None, memory_limit, cancel)
     }
 
     /// The counts without the users of `remove` and with those of `add`; `self` stays as it is. The users of `remove` must be
-    /// among those that were counted, with the same items as then.
+    /// among those that were counted, with the same items as then. It may take `memory_limit` bytes beyond the data and
+    /// `self`; without it what is free.
     ///
     /// # Errors
     /// `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the counts tell; if there are more
-    /// users than a count can hold, 4,294,967,295; if memory is missing. `CANCELLED` within a row.
-    pub fn update(&self, add: Option<&Interactions>, remove: Option<&Interactions>, cancel: &Cancel) -> Result<Self> {
+    /// users than a count can hold, 4,294,967,295. `MEMORY` before any work if it could take more than it may, with the
+    /// figures and the way out. `CANCELLED` within a row.
+    pub fn update(
+        &self,
+        add: Option<&Interactions>,
+        remove: Option<&Interactions>,
+        memory_limit: Option<u64>,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         let mut items = self.items.clone();
         let added: Vec<u32> = add.map_or(vec![], |add| add.items().iter().map(|id| items.insert(id)).collect());
         let removed = remove.map_or(Ok(vec![]), |remove| self.find_all(remove.items()))?;
         let n = items.len();
+        let what = format!("counting the pairs of {n} items");
+        check_limit(&what, &self.memory_of_update(&items, add, remove), memory_limit, 0, |_| {
+            vec!["fewer items (minItem)".to_owned()]
+        })?;
         let part = |data: Option<&Interactions>, index: &[u32]| data.map(|data| Part::new(data, index, n)).transpose();
         let (add, remove) = (part(add, &added)?, part(remove, &removed)?);
         let n_users = self.n_users_after(add.as_ref(), remove.as_ref())?;
         let of_items = of_items(&self.counts, &items, n_users, add.as_ref(), remove.as_ref())?;
 
         let mut work: Vec<u64> = (1..=n as u64).rev().collect();
-        let mut pairs = 0;
-        for (part, grows) in [(&add, true), (&remove, false)] {
+        for part in [&add, &remove] {
             let of_part = part.as_ref().map_or(vec![], |part| pairs_of_items(&part.x));
             work.iter_mut().zip(&of_part).for_each(|(work, pairs)| *work += pairs);
-            pairs += if grows { of_part.iter().sum::<u64>() } else { 0 };
         }
-        let most = (n as u64 * (n as u64 + 1) / 2).min(2 * (self.counts.len() as u64 + pairs));
-        check_memory(&format!("counts of the pairs of {n} items"), 4 * most)?;
         let rows = Rows { old: &self.counts, items: &items, of_items: &of_items, add, remove };
         let stretches: Vec<Result<Triangle>> = stretches_of_work(&work, 4 * rayon::current_num_threads())
             .into_par_iter()
@@ -94,6 +103,33 @@ impl EaseCounts {
         cancel.check()?;
         let counts = Triangle::join(stretches);
         Ok(Self { items, n_users, counts })
+    }
+
+    /// What [`Self::update`] to counts of `items` takes at most: those counts and the stretches that they are joined from, which
+    /// allocators keep for a while when they are freed; the users by their items in the order of the result, and transposed;
+    /// for each thread a place in every history, and rows of counts. The counts come to no more than the matrix of a fit.
+    fn memory_of_update(
+        &self,
+        items: &Ids,
+        add: Option<&Interactions>,
+        remove: Option<&Interactions>,
+    ) -> MemoryEstimate {
+        let threads = rayon::current_num_threads() as f64;
+        let n = items.len() as f64;
+        // New pairs are those of the histories; a row takes no more than twice its pairs, and no more than the triangle has.
+        let pairs_of = |row: &[u32]| row.len() as f64 * (row.len() as f64 + 1.0) / 2.0;
+        let new: f64 = add.map_or(0.0, |add| add.matrix().rows().map(pairs_of).sum());
+        let numbers = (n * (n + 1.0) / 2.0).min(2.0 * (self.counts.len() as f64 + new));
+        let counts = 4.0 * numbers + 8.0 * n + items.bytes() as f64;
+        let of_part = |data: &Interactions| {
+            let (users, interactions) = (data.n_users() as f64, data.matrix().nnz() as f64);
+            8.0 * (interactions + users + n) + threads * 4.0 * (users + n)
+        };
+        let parts = [
+            ("the counts and the stretches that they are joined from", counts + 4.0 * numbers),
+            ("the users by item", [add, remove].into_iter().flatten().map(of_part).sum::<f64>() + 4.0 * n * threads),
+        ];
+        MemoryEstimate::new(counts, &parts, "")
     }
 
     /// The indices of ids that must all be known.
@@ -119,11 +155,11 @@ impl EaseCounts {
     }
 
     /// Fits EASE^R on the counts: the same bits as [`ModelKind::fit`](crate::ModelKind::fit) on all the users, with the items
-    /// in this order.
+    /// in this order. It may take `memory_limit` bytes beyond the counts; without it what is free.
     ///
     /// # Errors
     /// As [`ModelKind::fit`](crate::ModelKind::fit).
-    pub fn fit(&self, options: &Value, cancel: &Cancel) -> Result<Fit> {
+    pub fn fit(&self, options: &Value, memory_limit: Option<u64>, cancel: &Cancel) -> Result<Fit> {
         let options = EaseOptions::from_json(options)?;
         let n = self.items.len();
         if self.n_users < 2 || n < 2 || (0..n).all(|item| self.counts.diagonal(item) == 0) {
@@ -132,6 +168,15 @@ impl EaseCounts {
                 self.n_users
             )));
         }
+        let users_of_items = || (0..n).map(|item| self.counts.diagonal(item)).collect::<Vec<_>>();
+        let interactions = users_of_items().into_iter().map(|users| users as usize).sum();
+        let threads = rayon::current_num_threads();
+        let shape = FitShape { users: self.n_users(), items: n, interactions, validation: false, threads };
+        let estimate = |shape: &FitShape| {
+            let [_, items, _] = shape.counts();
+            ease::memory_from_gram(&options, items, ("rows of counts or a panel", 4.0 * items * threads as f64))
+        };
+        check_fit(ModelKind::Ease.name(), users_of_items, &shape, memory_limit, 0, estimate)?;
         let model: Box<dyn Model> = match options.precision {
             Precision::F32 => Box::new(Ease::<f32>::from_gram(&options, n, || self.gram(cancel), cancel)?),
             Precision::F64 => Box::new(Ease::<f64>::from_gram(&options, n, || self.gram(cancel), cancel)?),

@@ -36,7 +36,7 @@ pub enum Error {
         /// What was found and what was expected.
         message: String,
     },
-    /// A model file is truncated, altered, of another program or of a newer version.
+    /// A model file or a checkpoint is truncated, altered, of another program or of a newer version.
     #[error("{}: {message}", path.display())]
     InvalidModelFile {
         /// The file.
@@ -49,6 +49,11 @@ pub enum Error {
     /// The factorisation, the loss or a score is not a finite number.
     #[error("{0}")]
     Numerical(String),
+
+    // ---- the machine ----
+    /// A fit would take more memory than there is, see [`crate::MemoryEstimate`].
+    #[error("{0}")]
+    Memory(String),
 
     // ---- the caller's wish ----
     /// The call was asked to stop, see [`crate::Cancel`].
@@ -73,7 +78,7 @@ pub enum Error {
 
 impl Error {
     /// The group of this error: `INVALID_ARGUMENT`, `INVALID_DATA`, `INVALID_MODEL_FILE`, `NUMERICAL`,
-    /// `CANCELLED`, `IO` or `INTERNAL`.
+    /// `MEMORY`, `CANCELLED`, `IO` or `INTERNAL`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -81,6 +86,7 @@ impl Error {
             Self::InvalidData { .. } => "INVALID_DATA",
             Self::InvalidModelFile { .. } => "INVALID_MODEL_FILE",
             Self::Numerical(_) => "NUMERICAL",
+            Self::Memory(_) => "MEMORY",
             Self::Cancelled => "CANCELLED",
             Self::Io { .. } => "IO",
             Self::Internal(_) => "INTERNAL",

@@ -24,7 +24,7 @@ impl FileBytes {
     /// Opens a file; it is read where it is not to be mapped or the file system does not map.
     ///
     /// # Errors
-    /// `IO` if it cannot be read or is not a regular file, `INVALID_DATA` if the memory to read it into is not there.
+    /// `IO` if it cannot be read or is not a regular file, `MEMORY` if the memory to read it into is not there.
     pub(crate) fn open(path: &Path, map: bool) -> Result<Self> {
         let refused = |e: io::Error| Error::io("read", path, e);
         let mut file = File::open(path).map_err(refused)?;

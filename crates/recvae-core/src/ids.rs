@@ -8,6 +8,9 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::error::{Error, Result};
 
+/// How many ids a list may have: every index is a `u32`, and so is their number, with one value left over.
+pub(crate) const MOST_IDS: usize = u32::MAX as usize - 1;
+
 /// A list of distinct strings, found by index and by content.
 #[derive(Clone, Default)]
 pub struct Ids {
@@ -58,6 +61,11 @@ impl Ids {
     /// # Panics
     /// At 2^32 - 1 ids.
     pub fn insert(&mut self, id: &str) -> u32 {
+        self.insert_within(id, MOST_IDS).expect("fewer than 2^32 - 1 ids")
+    }
+
+    /// The same of a list that may have `most` ids, or [`MOST_IDS`] if that is less; `None` if it is full.
+    pub(crate) fn insert_within(&mut self, id: &str, most: usize) -> Option<u32> {
         let Self { bytes, ends, table, hasher } = self;
         let hash = hasher.hash_one(id);
         let entry = table.entry(
@@ -66,14 +74,16 @@ impl Ids {
             |&index| hasher.hash_one(slice(bytes, ends, index as usize)),
         );
         match entry {
-            hashbrown::hash_table::Entry::Occupied(entry) => *entry.get(),
+            hashbrown::hash_table::Entry::Occupied(entry) => Some(*entry.get()),
             hashbrown::hash_table::Entry::Vacant(entry) => {
-                let index = u32::try_from(ends.len()).expect("fewer than 2^32 ids");
-                assert!(index < u32::MAX, "fewer than 2^32 - 1 ids");
+                let index = u32::try_from(ends.len()).ok()?;
+                if ends.len() >= most.min(MOST_IDS) {
+                    return None;
+                }
                 entry.insert(index);
                 bytes.push_str(id);
                 ends.push(bytes.len());
-                index
+                Some(index)
             }
         }
     }

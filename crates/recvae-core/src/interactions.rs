@@ -10,7 +10,7 @@
 
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::ids::Ids;
+use crate::ids::{Ids, MOST_IDS};
 use crate::options::options;
 
 options! {
@@ -195,15 +195,24 @@ impl Interactions {
 }
 
 /// Collects interactions one at a time, in memory proportional to what is kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct InteractionsBuilder {
     users: Ids,
     items: Ids,
     pairs: Vec<(u32, u32)>,
     /// The number of pairs at which duplicates are looked for again.
     crowded: usize,
+    /// How many users and how many items there may be, and whether there were more.
+    most: usize,
+    is_full: bool,
     n_below: u64,
     n_skipped: u64,
+}
+
+impl Default for InteractionsBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Below this many pairs (128 MiB), duplicates wait for the end.
@@ -213,15 +222,26 @@ impl InteractionsBuilder {
     /// Starts without interactions.
     #[must_use]
     pub fn new() -> Self {
-        Self { crowded: MANY_PAIRS, ..Self::default() }
+        Self {
+            users: Ids::new(),
+            items: Ids::new(),
+            pairs: vec![],
+            crowded: MANY_PAIRS,
+            most: MOST_IDS,
+            is_full: false,
+            n_below: 0,
+            n_skipped: 0,
+        }
     }
 
-    /// Adds an interaction.
-    ///
-    /// # Panics
-    /// At 2^32 - 1 users or items.
+    /// Adds an interaction. If it has one user or item more than there may be, it is left out, and [`Self::finish`] will fail.
     pub fn push(&mut self, user: &str, item: &str) {
-        let pair = (self.users.insert(user), self.items.insert(item));
+        let (user, item) = (self.users.insert_within(user, self.most), self.items.insert_within(item, self.most));
+        let (Some(user), Some(item)) = (user, item) else {
+            self.is_full = true;
+            return;
+        };
+        let pair = (user, item);
         if self.pairs.len() == self.crowded {
             self.collapse();
         }
@@ -229,9 +249,6 @@ impl InteractionsBuilder {
     }
 
     /// Adds an interaction unless its value is below `min_value`; then its ids stay unknown.
-    ///
-    /// # Panics
-    /// As [`InteractionsBuilder::push`].
     pub fn push_value(&mut self, user: &str, item: &str, value: f64, min_value: Option<f64>) {
         if min_value.is_some_and(|min_value| value < min_value) {
             self.n_below += 1;
@@ -272,9 +289,14 @@ impl InteractionsBuilder {
     ///
     /// # Errors
     /// `INVALID_DATA` if nothing is left; the message says whether nothing was added, every value was too low or the
-    /// thresholds removed all.
+    /// thresholds removed all. Likewise if there were 2^32 - 1 users or items or more.
     pub fn finish(self, thresholds: &Thresholds) -> Result<Interactions> {
-        let Self { users, items, pairs, n_below, n_skipped, .. } = self;
+        let Self { users, items, pairs, most, is_full, n_below, n_skipped, .. } = self;
+        if is_full {
+            let message =
+                format!("there are more than {most} different users or items; allowed: at most that many of each");
+            return Err(Error::invalid_data(message));
+        }
         if pairs.is_empty() {
             return Err(Error::invalid_data(match (n_below, n_skipped) {
                 (0, 0) => "no interactions: the input is empty".to_owned(),
@@ -344,6 +366,21 @@ fn peel(matrix: &Csr, thresholds: &Thresholds) -> (Vec<usize>, Vec<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_ids_than_can_be_numbered_are_an_error() {
+        // The same with a limit that a test can reach.
+        let read = |rows: &[[&str; 2]]| {
+            let mut builder = InteractionsBuilder { most: 2, ..InteractionsBuilder::new() };
+            rows.iter().for_each(|[user, item]| builder.push(user, item));
+            builder.finish(&Thresholds::default())
+        };
+        assert_eq!(read(&[["a", "x"], ["b", "y"], ["a", "y"], ["b", "x"]]).unwrap().n_interactions(), 4);
+        let text = "there are more than 2 different users or items; allowed: at most that many of each";
+        for rows in [[["a", "x"], ["b", "x"], ["c", "x"]], [["a", "x"], ["a", "y"], ["a", "z"]]] {
+            assert_eq!(read(&rows).unwrap_err().to_string(), text);
+        }
+    }
 
     #[test]
     fn a_log_that_repeats_itself_stays_small() {

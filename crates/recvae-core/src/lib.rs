@@ -17,7 +17,9 @@
 // foundations
 mod cancel;
 mod csr;
+mod ends;
 mod error;
+mod free_memory;
 mod ids;
 mod numbers;
 mod options;
@@ -46,6 +48,8 @@ mod scorer;
 mod statistics;
 
 // train
+mod checkpoint;
+mod course;
 mod ease_counts;
 mod file_bytes;
 mod linalg;
@@ -65,13 +69,16 @@ mod test_support;
 pub use arrow::ArrowReader;
 pub use batches::{Batch, Batches, IdColumn, RowFilter};
 pub use cancel::Cancel;
+pub use checkpoint::{Checkpoint, CheckpointOptions};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
 pub use ease_counts::EaseCounts;
+pub use ends::ends;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
+pub use memory::{FitShape, MemoryEstimate};
 pub use model::{
     CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind, MultVaeOptions, NamedTensor,
     Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, StoredPrecision, StoredTensor, TensorData,

@@ -160,7 +160,7 @@ fn check(cancel: &Cancel) -> Result<(), NoInverse> {
 
 /// Matrices up to this size are left to faer's own blocking, and as many columns are copied before a product overwrites
 /// them.
-const BLOCK: usize = 480;
+pub(crate) const BLOCK: usize = 480;
 
 /// Where a larger matrix is halved: a multiple of the rows of the widest kernels.
 fn half(n: usize) -> usize {

@@ -1,20 +1,194 @@
-//! Refusing what cannot fit before it is taken, since an allocation that fails ends the process.
+//! How much memory a fit takes, and refusing one that cannot fit before anything is taken: what the system kills for want of
+//! memory gets no error.
+//!
+//! Each model says beside its fit what that fit holds at its peak, in parts with names. The figures are counted from the
+//! shapes of what is allocated, so they are exact but for what allocators and threads keep for themselves; they leave out
+//! the data, which are there already.
 
+use std::fmt;
+
+use crate::csr::Csr;
 use crate::error::{Error, Result};
+use crate::free_memory::free_memory;
+
+/// What decides how much memory a fit takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FitShape {
+    /// Number of training users.
+    pub users: usize,
+    /// Number of items.
+    pub items: usize,
+    /// Number of (user, item) pairs of the training users.
+    pub interactions: usize,
+    /// Whether there are validation users, whose best epoch is kept beside the last one.
+    pub validation: bool,
+    /// Threads that compute.
+    pub threads: usize,
+}
+
+impl FitShape {
+    /// That of a fit on `train`.
+    #[must_use]
+    pub fn of(train: &Csr, validation: bool, threads: usize) -> Self {
+        Self { users: train.n_rows(), items: train.n_cols(), interactions: train.nnz(), validation, threads }
+    }
+
+    /// Users, items and interactions as the numbers that estimates are made of: products of counts leave the integers.
+    pub(crate) fn counts(&self) -> [f64; 3] {
+        [self.users, self.items, self.interactions].map(|n| n as f64)
+    }
+}
+
+/// Bytes that a fit takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemoryEstimate {
+    /// Of the finished model, without the ids of its items.
+    pub model: u64,
+    /// What there is at the peak of the fit, beyond the data: what it is and its bytes.
+    pub parts: Vec<(&'static str, u64)>,
+    /// Options of the model that would make it less, in words; empty if there are none.
+    pub(crate) options: &'static str,
+}
+
+/// What any fit takes: buffers of matrix products, stacks of threads, the program's own pages.
+const SMALL: f64 = 4.0 * 1024.0 * 1024.0;
+
+impl MemoryEstimate {
+    /// `parts` in bytes.
+    pub(crate) fn new(model: f64, parts: &[(&'static str, f64)], options: &'static str) -> Self {
+        let small = [("all else", SMALL)];
+        // Numbers beyond all memory saturate.
+        let parts = parts.iter().chain(&small).map(|&(name, bytes)| (name, bytes as u64)).collect();
+        Self { model: model as u64, parts, options }
+    }
+
+    /// Bytes at the peak of the fit, beyond the data.
+    #[must_use]
+    pub fn fit(&self) -> u64 {
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.1))
+    }
+
+    /// The same with a moment at which `moment` bytes are held, if that is more than all the parts.
+    pub(crate) fn with_moment(mut self, name: &'static str, moment: u64) -> Self {
+        let more = moment.saturating_sub(self.fit());
+        if more > 0 {
+            self.parts.push((name, more));
+        }
+        self
+    }
+
+    fn largest(&self) -> (&'static str, u64) {
+        self.parts.iter().copied().max_by_key(|part| part.1).unwrap_or_default()
+    }
+}
+
+/// Refuses a fit of `name` that would take more than `limit` bytes (what is free if there is none) together with `beside`,
+/// bytes of something else that will be held meanwhile. Gives back the estimate of one that fits. `users_of_items`: how many
+/// users have each item.
+///
+/// # Errors
+/// `MEMORY` with the figures and the ways out: the number of items that would fit and the least `minItem` that leaves no more
+/// on these users, and the model's own options.
+pub(crate) fn check_fit(
+    name: &str,
+    users_of_items: impl FnOnce() -> Vec<u32>,
+    shape: &FitShape,
+    limit: Option<u64>,
+    beside: u64,
+    estimate: impl Fn(&FitShape) -> MemoryEstimate,
+) -> Result<MemoryEstimate> {
+    let whole = estimate(shape);
+    let FitShape { users, items, interactions, .. } = shape;
+    let what = format!("{name} on {users} users x {items} items, {interactions} interactions,");
+    check_limit(&what, &whole, limit, beside, |limit| {
+        let fits = |items: usize| estimate(&FitShape { items, ..*shape }).fit().saturating_add(beside) <= limit;
+        let fewer = fewer_items(users_of_items(), fits);
+        fewer.into_iter().chain((!whole.options.is_empty()).then(|| whole.options.to_owned())).collect()
+    })?;
+    Ok(whole)
+}
+
+/// Refuses `what` if its estimate and `beside`, bytes that are held meanwhile, are more than `limit` or what is free.
+/// `ways_out`, besides more memory, of the limit that holds.
+///
+/// # Errors
+/// `MEMORY` with the figures and the ways out.
+pub(crate) fn check_limit(
+    what: &str,
+    estimate: &MemoryEstimate,
+    limit: Option<u64>,
+    beside: u64,
+    ways_out: impl FnOnce(u64) -> Vec<String>,
+) -> Result<()> {
+    let (limit, source) = match limit {
+        Some(limit) => (limit, "allowed by memoryLimit".to_owned()),
+        None => match free_memory() {
+            Some((free, source)) => (free, format!("free ({source})")),
+            None => (u64::MAX, String::new()),
+        },
+    };
+    if estimate.fit().saturating_add(beside) <= limit {
+        return check_memory(what, estimate.fit());
+    }
+    let (part, bytes) = estimate.largest();
+    let beside = if beside > 0 { format!(", beside {} that is held already", Bytes(beside)) } else { String::new() };
+    let ways_out: Vec<String> = ways_out(limit).into_iter().chain(["more memory".to_owned()]).collect();
+    Err(Error::Memory(format!(
+        "{what} needs {} of memory{beside}, most of it ({}) for {part}; {} is {source}; the way out: {}",
+        Bytes(estimate.fit()),
+        Bytes(bytes),
+        Bytes(limit),
+        ways_out.join(", or ")
+    )))
+}
+
+/// How many items would fit, and which `minItem` leaves no more of them; `None` if a fit needs two items and not even they
+/// fit.
+fn fewer_items(mut users_of_items: Vec<u32>, fits: impl Fn(usize) -> bool) -> Option<String> {
+    if !fits(2) {
+        return None;
+    }
+    let (mut fitting, mut too_many) = (2, users_of_items.len().max(3));
+    while fitting + 1 < too_many {
+        let middle = fitting + (too_many - fitting) / 2;
+        if fits(middle) { fitting = middle } else { too_many = middle }
+    }
+    users_of_items.sort_unstable_by(|a, b| b.cmp(a));
+    // Items that have fewer users than the first one that is too many has, and one: ties go together.
+    let min_item = users_of_items.get(fitting).map_or(1, |&count| u64::from(count) + 1);
+    let left = users_of_items.iter().filter(|&&count| u64::from(count) >= min_item).count();
+    Some(match left {
+        0 | 1 => format!("at most {fitting} items"),
+        _ => format!(
+            "at most {fitting} items (minItem {min_item}, --min-item {min_item}: {left} items have that many of these users)"
+        ),
+    })
+}
 
 /// Asks the system for that many bytes and gives them back untouched.
 ///
 /// # Errors
-/// `INVALID_DATA` if the system says no. It may say yes and regret it later: this catches what is far too large.
+/// `MEMORY` if the system says no. It may say yes and regret it later: this catches what is far too large, and limits of the
+/// address space.
 pub(crate) fn check_memory(what: &str, bytes: u64) -> Result<()> {
     let granted = usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
     if granted {
         return Ok(());
     }
-    let gib = bytes as f64 / 2f64.powi(30);
-    Err(Error::invalid_data(format!(
-        "{what} needs {gib:.1} GiB, more than this system grants; the way out: fewer items (minItem) or a smaller model"
+    let bytes = Bytes(bytes);
+    Err(Error::Memory(format!(
+        "{what} needs {bytes}, more than this system grants; the way out: fewer items (minItem) or a smaller model"
     )))
+}
+
+/// A number of bytes for people.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mib = self.0 as f64 / 2f64.powi(20);
+        if mib < 1024.0 { write!(f, "{mib:.1} MiB") } else { write!(f, "{:.1} GiB", mib / 1024.0) }
+    }
 }
 
 #[cfg(test)]
@@ -25,7 +199,46 @@ mod tests {
     fn the_absurd_is_refused_and_the_usual_is_not() {
         check_memory("a megabyte", 1 << 20).unwrap();
         let error = check_memory("EASE^R on 9000000 items", u64::MAX).unwrap_err();
-        assert_eq!(error.code(), "INVALID_DATA");
+        assert_eq!(error.code(), "MEMORY");
         assert!(error.to_string().starts_with("EASE^R on 9000000 items needs 17179869184.0 GiB"), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_says_how_many_items_fit_and_how_to_get_there() {
+        // Item i has 10 - i users.
+        let rows: Vec<Vec<u32>> = (0..10).map(|user| (0..10 - user).collect()).collect();
+        let train = Csr::from_rows(&rows, 10).unwrap();
+        let shape = FitShape::of(&train, false, 1);
+        let estimate = |shape: &FitShape| {
+            MemoryEstimate::new(0.0, &[("squares", 1024.0 * 1024.0 * (shape.items * shape.items) as f64)], "less of it")
+        };
+        let check = |limit: u64, beside: u64| {
+            check_fit("it", || train.column_counts(), &shape, Some(limit << 20), beside << 20, estimate)
+        };
+        assert_eq!(check(104, 0).unwrap().fit(), 104 << 20);
+        let text = "it on 10 users x 10 items, 55 interactions, needs 104.0 MiB of memory, most of it (100.0 MiB) for \
+                    squares; 103.0 MiB is allowed by memoryLimit; the way out: at most 9 items (minItem 2, --min-item 2: \
+                    9 items have that many of these users), or less of it, or more memory";
+        assert_eq!(check(103, 0).unwrap_err().to_string(), text);
+        let error = check(103, 50).unwrap_err().to_string();
+        assert!(error.contains("104.0 MiB of memory, beside 50.0 MiB that is held already, most"), "{error}");
+        assert!(error.contains("at most 7 items (minItem 4, --min-item 4: 7 items"), "{error}");
+        let error = check(7, 0).unwrap_err().to_string();
+        assert!(error.ends_with("the way out: less of it, or more memory"), "{error}");
+    }
+
+    #[test]
+    fn a_moment_counts_as_far_as_it_is_above_the_rest() {
+        let estimate = || MemoryEstimate::new(0.0, &[("squares", 1024.0)], "");
+        assert_eq!(estimate().with_moment("a copy", 1024), estimate());
+        let more = estimate().with_moment("a copy", 1 << 30);
+        assert_eq!((more.fit(), more.largest().0), (1 << 30, "a copy"));
+    }
+
+    #[test]
+    fn items_with_as_many_users_stay_or_go_together() {
+        let rows = vec![vec![0u32, 1, 2, 3]; 5];
+        let train = Csr::from_rows(&rows, 4).unwrap();
+        assert_eq!(fewer_items(train.column_counts(), |items| items <= 3).unwrap(), "at most 3 items");
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::csr::Csr;
 use crate::error::{Error, Result};
+use crate::memory::{FitShape, MemoryEstimate, check_fit};
 use crate::options::{OptionInfo, Options};
 use crate::scorer::Scorer;
 use crate::split::HeldOut;
@@ -16,7 +17,7 @@ use crate::train::{FitRun, Progress};
 
 #[cfg(test)]
 mod candle_tests;
-mod ease;
+pub(crate) mod ease;
 #[cfg(test)]
 mod golden_tests;
 pub(crate) mod mult_vae;
@@ -101,12 +102,19 @@ macro_rules! kinds {
                 match self { $(Self::$variant => <$options>::from_json(options).map(|options| options.to_json()),)+ }
             }
 
+            /// Whether it is trained in epochs, instead of in closed form.
+            #[must_use]
+            pub fn has_epochs(self) -> bool {
+                self.describe_options().iter().any(|option| option.name == "epochs")
+            }
+
             /// Trains the model on `train` of shape `(n_users, n_items)`; see the model's own text for what it does with
             /// `validation`.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options and for a warm start that does not fit them, `INVALID_DATA` if there is nothing
-            /// to learn from, `NUMERICAL` if the arithmetic fails, `CANCELLED` if `run` was.
+            /// to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` if it would take more than `run` allows or is
+            /// free, `CANCELLED` if `run` was.
             pub fn fit(
                 self,
                 options: &Value,
@@ -114,12 +122,52 @@ macro_rules! kinds {
                 validation: Option<&HeldOut>,
                 run: &FitRun<'_>,
             ) -> Result<Fit> {
+                if let Some(checkpoint) = &run.checkpoint {
+                    checkpoint.check(self)?;
+                }
                 match self {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;
                         check_train(train, validation)?;
                         run.from.iter().try_for_each(|from| from.check(self, &options.to_json(), train.n_cols()))?;
+                        let shape = FitShape::of(train, validation.is_some(), rayon::current_num_threads());
+                        let estimate = |shape: &FitShape| {
+                            let estimate = $module::memory(&options, shape);
+                            run.from.iter().fold(estimate, |estimate, from| from.add_memory(estimate))
+                        };
+                        check_fit(self.name(), || train.column_counts(), &shape, run.memory_limit, 0, estimate)?;
                         $module::fit(&options, train, validation, run)
+                    })+
+                }
+            }
+
+            /// How much memory a fit of that shape takes. What allocators and threads keep for themselves comes to 15 % at
+            /// most beyond 100 MB.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn estimate_memory(self, options: &Value, shape: &FitShape) -> Result<MemoryEstimate> {
+                match self { $(Self::$variant => Ok($module::memory(&<$options>::from_json(options)?, shape)),)+ }
+            }
+
+            /// Fails as a fit on `train` would that may take `limit` bytes beyond the data, or what is free; `beside` more are
+            /// held meanwhile by something else. Gives back the estimate.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options, `MEMORY` with the figures and the way out.
+            pub fn check_memory(
+                self,
+                options: &Value,
+                train: &Csr,
+                shape: &FitShape,
+                limit: Option<u64>,
+                beside: u64,
+            ) -> Result<MemoryEstimate> {
+                match self {
+                    $(Self::$variant => {
+                        let options = <$options>::from_json(options)?;
+                        let estimate = |shape: &FitShape| $module::memory(&options, shape);
+                        check_fit(self.name(), || train.column_counts(), shape, limit, beside, estimate)
                     })+
                 }
             }

@@ -26,3 +26,4 @@ pub(crate) mod output_layer;
 mod parameters;
 pub(crate) mod sample;
 pub(crate) mod scratch;
+pub(crate) mod state;

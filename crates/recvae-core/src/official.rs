@@ -28,7 +28,7 @@ use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::interactions::Interactions;
-use crate::read::{bad, columns, csv_reader, line_of, next_record};
+use crate::read::{LONGEST_ID, bad, columns, csv_reader, line_of, next_record};
 use crate::split::{HeldOut, Split};
 
 const ITEMS: &str = "unique_sid.txt";
@@ -231,6 +231,9 @@ fn read_ids(path: &Path) -> Result<Ids> {
         let fail = |message: String| Err(bad(path, Some(index as u64 + 1), None, message));
         if line.is_empty() {
             return fail("the line is empty; allowed: one id per line".into());
+        }
+        if line.len() > LONGEST_ID {
+            return fail(format!("the line has {} bytes; allowed: at most {LONGEST_ID}", line.len()));
         }
         if ids.insert(line) as usize != index {
             return fail(format!("'{line}' occurs twice; allowed: once"));

@@ -77,6 +77,15 @@ pub(crate) fn check(options: &ReadOptions) -> Result<()> {
 /// An id longer than this is taken for an accident, such as a quote that nobody closed.
 pub(crate) const LONGEST_ID: usize = 1 << 16;
 
+/// A longer row or line is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
+/// of gzip.
+pub(crate) const LONGEST_ROW: u64 = 1 << 20;
+
+/// The start of a name or a value, for messages.
+pub(crate) fn start_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned()
+}
+
 /// Bytes that are read at once.
 const BUFFER: usize = 1 << 18;
 

@@ -13,14 +13,17 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::cancel::Cancel;
+use crate::checkpoint::{Checkpoint, Keeper};
+use crate::course::{Course, Ongoing, Schedule};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
 use crate::nn::batch::{Batch, SparseInput, draw_noise};
 use crate::nn::encoder::{Encoder, EncoderMemory};
-use crate::nn::network::{Loss, Memory, Network, Optimiser, Parameter, Update};
+use crate::nn::network::{Loss, Memory, Network, Optimiser, Update};
 use crate::nn::noise::Noise;
 use crate::nn::sample::{CompositePrior, Prior};
+use crate::nn::state::State;
 use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::split::HeldOut;
@@ -41,7 +44,7 @@ pub struct Progress {
     pub validation: Option<f64>,
     /// Whether this epoch's parameters are the best ones so far.
     pub best: bool,
-    /// Seconds since training began.
+    /// Seconds of training so far. Of runs that a checkpoint was gone on from, those up to the checkpoint count.
     pub seconds: f64,
 }
 
@@ -55,13 +58,17 @@ pub struct FitRun<'a> {
     pub on_progress: OnProgress<'a>,
     /// Stops it.
     pub cancel: Cancel,
+    /// Where training is kept on its way, so that it can go on after the process has ended. Models without epochs refuse it.
+    pub checkpoint: Option<Checkpoint<'a>>,
+    /// Bytes that it may take beyond the data; `None` for what is free.
+    pub memory_limit: Option<u64>,
     /// What RecVAE and Mult-VAE begin with instead of random parameters.
     pub from: Option<WarmStart<'a>>,
 }
 
 impl Default for FitRun<'_> {
     fn default() -> Self {
-        Self { on_progress: &|_| {}, cancel: Cancel::default(), from: None }
+        Self { on_progress: &|_| {}, cancel: Cancel::default(), checkpoint: None, memory_limit: None, from: None }
     }
 }
 
@@ -173,17 +180,38 @@ pub(crate) struct Training<'a, T> {
     /// Passes and steps since training began.
     pub(crate) passes: u64,
     pub(crate) steps: u64,
+    /// How far the pass at work has come.
+    pub(crate) place: Place,
     pub(crate) memory: Memory<T>,
     /// Stops it within a batch.
     pub(crate) cancel: Cancel,
 }
 
+/// Batches of a pass that are done, and their part of its loss.
+#[derive(Default)]
+pub(crate) struct Place {
+    batches: u64,
+    total: Loss,
+}
+
 impl<T: Real> Training<'_, T> {
-    /// Runs one pass, and gives back its loss, a mean over its users; `on_step` gets the loss of every batch, and an error of
-    /// its ends the pass. A loss that is not finite ends it with the number of the batch.
+    /// Runs one pass, or what is left of it, and gives back its loss, a mean over its users; `on_step` gets the loss of every
+    /// batch, and an error of its interrupts the pass. A loss that is not finite ends it with the number of the batch.
     pub(crate) fn pass(&mut self, pass: Pass, mut on_step: impl FnMut(Loss) -> Result<()>) -> Result<Option<Loss>> {
-        let Self { network, optimiser, train, noise, composite, kl_weight, batch_size, passes, steps, memory, cancel } =
-            self;
+        let Self {
+            network,
+            optimiser,
+            train,
+            noise,
+            composite,
+            kl_weight,
+            batch_size,
+            passes,
+            steps,
+            place,
+            memory,
+            cancel,
+        } = self;
         let Pass::Train { update, dropout, renew } = pass else {
             if let Some(composite) = composite {
                 composite.old.renew(&network.encoder, train, *batch_size, &mut memory.encoder, cancel)?;
@@ -193,16 +221,13 @@ impl<T: Real> Training<'_, T> {
         let order = noise.order(*passes, train.n_rows());
         let latent_dim = network.architecture.latent_dim;
         let source = Source { train, noise: *noise, kl_weight: *kl_weight, update, dropout, latent_dim, pass: *passes };
-        let mut batches = order.chunks(*batch_size).peekable();
+        let mut batches = order.chunks(*batch_size).skip(place.batches as usize).peekable();
         let (mut batch, mut next) = (Batch::default(), Batch::default());
         if let Some(users) = batches.peek() {
             source.fill(&mut batch, users, *steps, composite.as_ref());
         }
-        let mut total = Loss::default();
-        let mut number = 0;
         while let Some(users) = batches.next() {
             cancel.check()?;
-            number += 1;
             // The next batch is prepared while this one computes.
             let compute = || {
                 let loss = network.backward(&batch, update, memory);
@@ -220,6 +245,7 @@ impl<T: Real> Training<'_, T> {
             std::mem::swap(&mut batch, &mut next);
             let Loss { log_likelihood, kl } = loss;
             if !loss.is_finite() {
+                let number = place.batches + 1;
                 let text = format!("batch {number}: log-likelihood {log_likelihood}, KL term {kl}");
                 return Err(Error::Numerical(text));
             }
@@ -228,15 +254,16 @@ impl<T: Real> Training<'_, T> {
             }
             *steps += 1;
             let share = users.len() as f64 / train.n_rows() as f64;
-            total.log_likelihood += share * log_likelihood;
-            total.kl += share * kl;
+            place.total.log_likelihood += share * log_likelihood;
+            place.total.kl += share * kl;
+            place.batches += 1;
             on_step(loss)?;
         }
         if !network.is_finite() {
             return Err(Error::Numerical("last batch: a parameter after it is not finite".into()));
         }
         *passes += 1;
-        Ok(Some(total))
+        Ok(Some(std::mem::take(place).total))
     }
 }
 
@@ -272,83 +299,40 @@ impl<'a, T: Real> Source<'a, T> {
     }
 }
 
-/// When training ends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Schedule {
-    pub(crate) epochs: usize,
-    /// Epochs without a better validation metric after which training stops.
-    pub(crate) patience: usize,
-    /// Epochs at the beginning that patience does not count.
-    pub(crate) warm_up: usize,
-}
-
-/// The network at its best.
-struct Best {
-    metric: f64,
-    epoch: usize,
-    parameters: Vec<Parameter<f32>>,
-}
-
 impl Training<'_, f32> {
     /// Trains until the epochs or the patience are used up, and gives back the network as it was at its best on
-    /// `validation` (at the end, without validation) with the record of all epochs.
+    /// `validation` (at the end, without validation) with the record of all epochs. `keeper` has what was done before, and
+    /// keeps what is done now.
     pub(crate) fn run(
         mut self,
         plan: &[Pass],
         schedule: Schedule,
         validation: Option<&HeldOut>,
         run: &FitRun<'_>,
+        mut keeper: Option<Keeper>,
     ) -> Result<(Network<f32>, Vec<Progress>)> {
         let start = Instant::now();
-        let mut record: Vec<Progress> = vec![];
-        let mut best: Option<Best> = None;
-        for epoch in 1..=schedule.epochs {
-            let mut last = Loss::default();
-            let (mut kl, mut kl_passes) = (0.0, 0u32);
-            for &pass in plan {
-                let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
-                    Error::Numerical(text) => Error::Numerical(format!(
-                        "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
-                         larger KL weight (gamma or beta)"
-                    )),
-                    e => e,
-                })?;
-                if let (Some(loss), Pass::Train { update, .. }) = (loss, pass) {
-                    last = loss;
-                    if update != Update::Decoder {
-                        kl += loss.kl;
-                        kl_passes += 1;
-                    }
-                }
-            }
-            let mut metric = None;
-            if let Some(held_out) = validation {
-                metric = evaluate(&run.cancel.watch(&self.network), held_out, &[Metric::VALIDATION])?
-                    .mean(Metric::VALIDATION);
-            }
-            let is_best = match (metric, &best) {
-                (Some(metric), Some(best)) => metric > best.metric,
-                _ => true,
-            };
-            if let (Some(metric), true) = (metric, is_best) {
-                best = Some(Best { metric, epoch, parameters: self.network.export() });
-            }
-            record.push(Progress {
-                epoch,
-                epochs: schedule.epochs,
-                log_likelihood: last.log_likelihood,
-                kl: kl / f64::from(kl_passes.max(1)),
-                validation: metric,
-                best: is_best,
-                seconds: start.elapsed().as_secs_f64(),
-            });
-            (run.on_progress)(&record[record.len() - 1]);
-            let waited = |best: &Best| epoch.saturating_sub(best.epoch.max(schedule.warm_up));
-            if best.as_ref().is_some_and(|best| waited(best) >= schedule.patience) {
-                break;
-            }
+        let mut course = Course::default();
+        if let Some(keeper) = &mut keeper {
+            keeper.restore(&mut self, &mut course, schedule.epochs)?;
         }
-        if let Some(best) = best.filter(|best| best.epoch < record.len()) {
+        let before = course.ongoing.seconds;
+        while !course.is_over(schedule) {
+            let ended = self.epoch(plan, validation, run, &mut course);
+            course.ongoing.seconds = before + start.elapsed().as_secs_f64();
+            if let (Err(Error::Cancelled), Some(keeper)) = (&ended, &mut keeper) {
+                keeper.save(&mut self, &mut course)?;
+            }
+            course.end_epoch(ended?, &self.network, schedule);
+            if let Some(keeper) = &mut keeper
+                && (keeper.is_due(course.record.len()) || course.is_over(schedule))
+            {
+                keeper.save(&mut self, &mut course)?;
+            }
+            (run.on_progress)(&course.record[course.record.len() - 1]);
+        }
+        let Course { record, best, .. } = course;
+        if let Some(best) = best.filter(|best| best.epoch < record.len() as u64) {
             let mut parameters: BTreeMap<_, _> =
                 best.parameters.into_iter().map(|parameter| (parameter.name, parameter.values)).collect();
             self.network.import(|name, _| {
@@ -356,5 +340,62 @@ impl Training<'_, f32> {
             })?;
         }
         Ok((self.network, record))
+    }
+
+    /// What is left of an epoch; its validation metric.
+    fn epoch(
+        &mut self,
+        plan: &[Pass],
+        validation: Option<&HeldOut>,
+        run: &FitRun<'_>,
+        course: &mut Course,
+    ) -> Result<Option<f64>> {
+        let epoch = course.record.len() + 1;
+        let ongoing = &mut course.ongoing;
+        for &pass in plan.iter().skip(ongoing.passes as usize) {
+            let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
+                Error::Numerical(text) => Error::Numerical(format!(
+                    "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
+                     larger KL weight (gamma or beta)"
+                )),
+                e => e,
+            })?;
+            ongoing.passes += 1;
+            if let (Some(loss), Pass::Train { update, .. }) = (loss, pass) {
+                ongoing.log_likelihood = loss.log_likelihood;
+                if update != Update::Decoder {
+                    ongoing.kl += loss.kl;
+                    ongoing.kl_passes += 1;
+                }
+            }
+        }
+        let Some(held_out) = validation else { return Ok(None) };
+        Ok(evaluate(&run.cancel.watch(&self.network), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION))
+    }
+
+    /// Epochs, passes of the epoch at work and batches of the pass at work that are done.
+    pub(crate) fn done(&self, course: &Course) -> [u64; 3] {
+        [course.record.len() as u64, course.ongoing.passes, self.place.batches]
+    }
+
+    /// Everything that training goes on from, besides the record and the best parameters.
+    pub(crate) fn state<'a>(&'a mut self, ongoing: &'a mut Ongoing) -> State<'a> {
+        let mut state = State::default();
+        self.network.state(&mut state);
+        self.optimiser.state(&mut state);
+        if let Some(composite) = &mut self.composite {
+            state.add("old_posterior", &mut composite.old.rows[..]);
+        }
+        state.add("passes", &mut self.passes);
+        state.add("steps", &mut self.steps);
+        state.add("pass.batches", &mut self.place.batches);
+        state.add("pass.log_likelihood", &mut self.place.total.log_likelihood);
+        state.add("pass.kl", &mut self.place.total.kl);
+        state.add("epoch.passes", &mut ongoing.passes);
+        state.add("epoch.log_likelihood", &mut ongoing.log_likelihood);
+        state.add("epoch.kl", &mut ongoing.kl);
+        state.add("epoch.kl_passes", &mut ongoing.kl_passes);
+        state.add("seconds", &mut ongoing.seconds);
+        state
     }
 }

@@ -15,8 +15,11 @@
 //! forgetting what was learnt. The epoch before the first one is the one that the model was saved after, so the model's
 //! encoder is asked for every user, where fresh training has nothing better than a random one.
 
+use xxhash_rust::xxh3::Xxh3;
+
 use crate::error::{Error, Result};
 use crate::ids::Ids;
+use crate::memory::MemoryEstimate;
 use crate::model::{Model, ModelKind, NamedTensor, TensorData};
 use crate::nn::network::Network;
 use crate::recommender::Recommender;
@@ -49,6 +52,25 @@ impl<'a> WarmStart<'a> {
             return Err(Error::invalid_argument("from", got, "a model that shares items with the data"));
         }
         Ok(())
+    }
+
+    /// The estimate of a fit that begins with this: while [`Self::put_into`] copies, there are a fresh network and the copy.
+    pub(crate) fn add_memory(&self, estimate: MemoryEstimate) -> MemoryEstimate {
+        let moment = estimate.model.saturating_add(self.model.bytes() as u64);
+        estimate.with_moment("a copy of the parameters that it begins with", moment)
+    }
+
+    /// What it is, in words with a hash: another model, or other places of the items in it, is another beginning.
+    pub(crate) fn describe(&self) -> Result<String> {
+        let mut hash = Xxh3::new();
+        for NamedTensor { name, shape, data } in self.model.tensors()? {
+            hash.update(format!("\n{name} {} {shape:?}\n", data.dtype()).as_bytes());
+            hash.update(data.bytes());
+        }
+        for index in &self.index_there {
+            hash.update(&index.map_or(u64::MAX, u64::from).to_le_bytes());
+        }
+        Ok(format!("a model of {} items, hash {:032x}", self.model.n_items(), hash.digest128()))
     }
 
     /// Puts the model's parameters into a fresh network.

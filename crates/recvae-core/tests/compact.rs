@@ -68,10 +68,8 @@ fn entries_are_those_of_b_or_left_out() {
         let (top, half) = (options["topPerItem"].as_u64().map_or(N, |top| top as usize), options["precision"] == "f16");
         let small = rows(&compact(&full, options.clone()));
         for item in 0..N {
-            let mut left = 0;
-            let mut largest_gone = 0f32;
-            let mut smallest_left = f32::INFINITY;
-            for (exact, found) in b.iter().zip(&small).map(|(b, small)| (b[item], small[item])) {
+            let (mut left, mut largest_gone, mut smallest_left) = (0, 0f32, f32::INFINITY);
+            for (&exact, &found) in b[item].iter().zip(&small[item]) {
                 if found == 0.0 && exact.abs() > 3e-8 {
                     largest_gone = largest_gone.max(exact.abs());
                     continue;

@@ -21,7 +21,7 @@ fn file_of(model: recvae_core::Fit, items: &recvae_core::Ids) -> Vec<u8> {
 }
 
 fn count(data: &Interactions) -> recvae_core::Result<EaseCounts> {
-    EaseCounts::count(data, &Cancel::default())
+    EaseCounts::count(data, None, &Cancel::default())
 }
 
 fn full_fit(all: &Interactions, options: &Value) -> Vec<u8> {
@@ -29,7 +29,7 @@ fn full_fit(all: &Interactions, options: &Value) -> Vec<u8> {
 }
 
 fn fit(counts: &EaseCounts, options: &Value) -> Vec<u8> {
-    file_of(counts.fit(options, &Cancel::default()).unwrap(), counts.items())
+    file_of(counts.fit(options, None, &Cancel::default()).unwrap(), counts.items())
 }
 
 /// Distinct users, each with at least one of up to 24 items: the first ones are had by many, the last by hardly anybody.
@@ -60,7 +60,7 @@ proptest! {
             for part in cuts.windows(2).map(|ends| data(&users[ends[0]..ends[1]])) {
                 counts = Some(match counts {
                     None => count(&part).unwrap(),
-                    Some(counts) => counts.update(Some(&part), None, &Cancel::default()).unwrap(),
+                    Some(counts) => counts.update(Some(&part), None, None, &Cancel::default()).unwrap(),
                 });
             }
             let counts = counts.unwrap();
@@ -89,7 +89,7 @@ proptest! {
             .chain([("another".to_owned(), more.clone())])
             .collect();
         let before = count(&data(&users)).unwrap();
-        let after = before.update(Some(&data(&grown)), Some(&data(gone)), &Cancel::default()).unwrap();
+        let after = before.update(Some(&data(&grown)), Some(&data(gone)), None, &Cancel::default()).unwrap();
         // All who are left, with the items in the order of the counts: those that nobody has any more too.
         let rest: Vec<History> = stay.iter().chain(&grown).cloned().collect();
         let rest = data(&rest);
@@ -105,7 +105,7 @@ proptest! {
         let options = json!({"lambda": 0.5});
         prop_assert_eq!(fit(&after, &options), full_fit(&rest, &options));
         // And back again: the counts are those of before, with the new items unused.
-        let back = after.update(Some(&data(gone)), Some(&data(&grown)), &Cancel::default()).unwrap();
+        let back = after.update(Some(&data(gone)), Some(&data(&grown)), None, &Cancel::default()).unwrap();
         prop_assert_eq!(back.n_users(), before.n_users());
         let first: Vec<&str> = back.items().iter().take(before.items().len()).collect();
         prop_assert_eq!(first, before.items().iter().collect::<Vec<_>>());
@@ -139,8 +139,10 @@ fn a_larger_catalogue_is_equal_too() {
         .collect();
     let all = data(&users);
     assert!(all.n_items() > 1000);
-    let counts =
-        count(&data(&users[..700])).unwrap().update(Some(&data(&users[700..])), None, &Cancel::default()).unwrap();
+    let counts = count(&data(&users[..700]))
+        .unwrap()
+        .update(Some(&data(&users[700..])), None, None, &Cancel::default())
+        .unwrap();
     assert!(counts.items().len() > count(&data(&users[..700])).unwrap().items().len());
     for options in [json!({"lambda": 20}), json!({"precision": "f64"})] {
         assert!(fit(&counts, &options) == full_fit(&all, &options), "{options}");
@@ -175,7 +177,7 @@ fn users_who_were_never_counted_cannot_leave() {
             format!("remove does not fit the counts of users with item 'a'; {allowed}"),
         ),
     ] {
-        let error = counts.update(None, Some(&remove), &Cancel::default()).unwrap_err();
+        let error = counts.update(None, Some(&remove), None, &Cancel::default()).unwrap_err();
         assert_eq!((error.code(), error.to_string()), ("INVALID_DATA", text));
     }
 }
@@ -187,13 +189,13 @@ fn counts_with_nothing_to_learn_from_are_refused() {
     for (counts, text) in [
         (EaseCounts::default(), "the counts have 0 users and 0 items"),
         (count(&likes(&[("u", &["a", "b"])])).unwrap(), "the counts have 1 users and 2 items"),
-        (counts.update(None, Some(&two), &Cancel::default()).unwrap(), "the counts have 0 users and 2 items"),
+        (counts.update(None, Some(&two), None, &Cancel::default()).unwrap(), "the counts have 0 users and 2 items"),
     ] {
-        let error = counts.fit(&json!({}), &Cancel::default()).err().unwrap();
+        let error = counts.fit(&json!({}), None, &Cancel::default()).err().unwrap();
         assert_eq!(error.code(), "INVALID_DATA");
         assert!(error.to_string().starts_with(text), "{error}");
     }
-    let error = counts.fit(&json!({"lambda": 0}), &Cancel::default()).err().unwrap();
+    let error = counts.fit(&json!({"lambda": 0}), None, &Cancel::default()).err().unwrap();
     assert_eq!(error.to_string(), "lambda is 0; allowed: a finite number above 0");
 }
 
@@ -224,7 +226,7 @@ fn altered_cut_and_foreign_files_are_refused() {
         }
     }
     assert!(refused(b"PK\x03\x04 something else").contains("not counts of EASE^R, or truncated"));
-    let model = counts.fit(&json!({}), &Cancel::default()).unwrap();
+    let model = counts.fit(&json!({}), None, &Cancel::default()).unwrap();
     let model = file_of(model, counts.items());
     assert!(refused(&model).ends_with("it holds \"ease\", not counts of EASE^R, which are 'ease-counts'"));
     std::fs::write(&path, &whole).unwrap();

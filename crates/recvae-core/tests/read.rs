@@ -320,3 +320,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_row_without_end_is_refused_before_it_fills_the_memory() {
+    let plain = ReadOptions::default();
+    let text = |error: Result<Interactions>| error.unwrap_err().to_string();
+    let long = format!("user,item\na,x\nb,{}", "y".repeat(2 << 20));
+    for (name, content) in [("a.csv", long.clone().into_bytes()), ("a.csv.gz", gzip(long.as_bytes()))] {
+        let error = text(read(name, content, &plain));
+        let expected = format!("{name}:3: the row is longer than 1048576 bytes; allowed: less (is a quote left open?)");
+        assert!(error.ends_with(&expected), "{error}");
+    }
+    // A gigabyte out of a megabyte: it ends after the first few blocks.
+    let bomb = gzip(&[b"user,item\n", &vec![b'x'; 1 << 27][..]].concat());
+    assert!(text(read("a.csv.gz", bomb, &plain)).contains("the row is longer"));
+    assert!(text(read("a.csv", vec![b','; 3 << 20], &plain)).contains("the row is longer"));
+    // Many rows of a megabyte together are none of that.
+    let rows: String = (0..40_000).map(|row| format!("user {row},{}\n", "item".repeat(8))).collect();
+    assert_eq!(read("a.csv", format!("user,item\n{rows}"), &plain).unwrap().n_users(), 40_000);
+}
+
+#[test]
+fn names_in_messages_are_short() {
+    let name = "n".repeat(100_000);
+    let error = read("a.csv", format!("{name},item\na,x\n"), &ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.len() < 300 && error.contains("there is no column 'user' among 'nnn"), "{error}");
+    let error = read("a.ndjson", format!("{{\"{name}\":1}}"), &ReadOptions::default()).unwrap_err().to_string();
+    assert!(error.len() < 300 && error.contains("there is no key 'user' among 'nnn"), "{error}");
+}

@@ -2,8 +2,8 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CompactOptions, DATASETS, LoadOptions, Metric, ModelKind, OptionInfo, Options, RESAMPLES, ReadOptions,
-    RecommendOptions, SplitOptions, SynthOptions, Threads, Thresholds,
+    CheckpointOptions, CompactOptions, DATASETS, LoadOptions, Metric, ModelKind, OptionInfo, Options, RESAMPLES,
+    ReadOptions, RecommendOptions, SplitOptions, SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -30,6 +30,7 @@ pub fn describe() -> Result<String> {
         "synth": rows(&SynthOptions::describe()),
         "load": rows(&LoadOptions::describe()),
         "compact": rows(&CompactOptions::describe()),
+        "checkpoint": rows(&CheckpointOptions::describe()),
         "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
         "validationMetric": Metric::VALIDATION.to_string(),
         "resamples": RESAMPLES,

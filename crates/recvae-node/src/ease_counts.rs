@@ -9,6 +9,7 @@ use recvae_core::{EaseCounts, ModelKind, Recommender};
 use crate::data::{Data, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
 use crate::lifetime::Held;
+use crate::memory::bytes;
 use crate::model::{NativeFit, NativeModel};
 use crate::run::NativeRun;
 use crate::work::{Promise, promise, promise_in};
@@ -46,14 +47,15 @@ impl NativeEaseCounts {
         add: Option<&NativeInteractions>,
         remove: Option<&NativeInteractions>,
         threads: Option<f64>,
+        memory_limit: Option<f64>,
         run: &NativeRun,
     ) -> Result<Promise<'env>> {
         let (before, add, remove) = (Arc::clone(self.0.get()?), data(add)?, data(remove)?);
-        let cancel = run.flag();
+        let (memory_limit, cancel) = (bytes(memory_limit)?, run.flag());
         promise_in(
             env,
             threads,
-            move || before.update(add.as_deref(), remove.as_deref(), &cancel).into_node(),
+            move || before.update(add.as_deref(), remove.as_deref(), memory_limit, &cancel).into_node(),
             Self::new,
         )
     }
@@ -66,16 +68,18 @@ impl NativeEaseCounts {
         options: String,
         info: String,
         threads: Option<f64>,
+        memory_limit: Option<f64>,
         run: &NativeRun,
     ) -> Result<Promise<'env>> {
         // Checked here and not on the other thread, so that a bad option is reported at once.
         let options = ModelKind::Ease.complete_options(&json("options", &options)?).into_node()?;
         let (counts, info, cancel) = (Arc::clone(self.0.get()?), json("info", &info)?, run.flag());
+        let memory_limit = bytes(memory_limit)?;
         promise_in(
             env,
             threads,
             move || {
-                let fit = counts.fit(&options, &cancel).into_node()?;
+                let fit = counts.fit(&options, memory_limit, &cancel).into_node()?;
                 Recommender::new(fit.model, counts.items().clone(), info).into_node()
             },
             |env, model| NativeFit { model: NativeModel::new(env, model), epochs: vec![] },
@@ -103,10 +107,11 @@ pub fn count_for_ease<'env>(
     env: &'env Env,
     interactions: &NativeInteractions,
     threads: Option<f64>,
+    memory_limit: Option<f64>,
     run: &NativeRun,
 ) -> Result<Promise<'env>> {
-    let (data, cancel) = (interactions.0.get()?.clone(), run.flag());
-    promise_in(env, threads, move || EaseCounts::count(&data, &cancel).into_node(), NativeEaseCounts::new)
+    let (data, memory_limit, cancel) = (interactions.0.get()?.clone(), bytes(memory_limit)?, run.flag());
+    promise_in(env, threads, move || EaseCounts::count(&data, memory_limit, &cancel).into_node(), NativeEaseCounts::new)
 }
 
 /// Reads a file of counts.

@@ -7,13 +7,14 @@ use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
-    Cancel, CompactOptions, FitRun, LoadOptions, ModelKind, Options, Progress, RecommendOptions, Recommender, Scored,
-    WarmStart,
+    Cancel, Checkpoint, CheckpointOptions, CompactOptions, FitRun, LoadOptions, ModelKind, Options, Progress,
+    RecommendOptions, Recommender, Scored, WarmStart, ends,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
 use crate::lifetime::Held;
+use crate::memory::bytes;
 use crate::run::NativeRun;
 use crate::work::{Promise, check_threads, now, promise, promise_in};
 
@@ -134,7 +135,9 @@ pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
 
 struct Lists {
     lists: Vec<Vec<Scored>>,
+    ends: Vec<u32>,
     unknown: Vec<Vec<usize>>,
+    unknown_ends: Vec<u32>,
 }
 
 fn recommend_options(options: &str) -> Result<RecommendOptions> {
@@ -144,26 +147,21 @@ fn recommend_options(options: &str) -> Result<RecommendOptions> {
 fn lists(model: &Recommender, histories: &[Vec<String>], options: &RecommendOptions, cancel: &Cancel) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
     let lists = model.recommend_until(&histories, options, cancel).into_node()?;
-    Ok(Lists { lists, unknown: histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect() })
+    let unknown: Vec<_> = histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect();
+    let list_ends = ends(lists.iter().map(Vec::len)).into_node()?;
+    let unknown_ends = ends(unknown.iter().map(Vec::len)).into_node()?;
+    Ok(Lists { lists, ends: list_ends, unknown, unknown_ends })
 }
 
 impl From<Lists> for NativeLists {
-    fn from(Lists { lists, unknown }: Lists) -> Self {
-        let ends = |lengths: &mut dyn Iterator<Item = usize>| -> Uint32Array {
-            lengths
-                .scan(0u32, |end, length| {
-                    *end += length as u32;
-                    Some(*end)
-                })
-                .collect::<Vec<_>>()
-                .into()
-        };
+    fn from(Lists { lists, ends, unknown, unknown_ends }: Lists) -> Self {
         Self {
             items: lists.iter().flatten().map(|scored| scored.item).collect::<Vec<_>>().into(),
             scores: lists.iter().flatten().map(|scored| scored.score).collect::<Vec<_>>().into(),
-            ends: ends(&mut lists.iter().map(Vec::len)),
+            ends: ends.into(),
+            // A history is an array of JavaScript, which has fewer than 2^32 elements.
             unknown: unknown.iter().flatten().map(|&at| at as u32).collect::<Vec<_>>().into(),
-            unknown_ends: ends(&mut unknown.iter().map(Vec::len)),
+            unknown_ends: unknown_ends.into(),
         }
     }
 }
@@ -210,13 +208,36 @@ pub struct NativeFit {
     pub epochs: Vec<NativeProgress>,
 }
 
-/// Fails as [`fit`] would for such options, threads or model to begin with, before there are data. `options`: JSON.
+/// Where training is kept.
+#[napi(object, object_to_js = false)]
+pub struct NativeCheckpoint {
+    /// The file.
+    pub path: String,
+    /// JSON with the other options.
+    pub options: String,
+}
+
+impl NativeCheckpoint {
+    fn read(self) -> Result<Checkpoint<'static>> {
+        let options = CheckpointOptions::from_json(&json("checkpoint", &self.options)?).into_node()?;
+        Ok(Checkpoint { path: self.path.into(), options, ids: None })
+    }
+}
+
+/// Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON.
 #[napi(catch_unwind)]
-pub fn check_fit(kind: String, options: String, threads: Option<f64>, from: Option<&NativeModel>) -> Result<()> {
+pub fn check_fit(
+    kind: String,
+    options: String,
+    threads: Option<f64>,
+    checkpoint: Option<NativeCheckpoint>,
+    from: Option<&NativeModel>,
+) -> Result<()> {
     let kind: ModelKind = kind.parse().into_node()?;
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
-    from.map_or(Ok(()), |from| kind.check_from(&options, from.0.get()?.model()).into_node())?;
-    check_threads(threads)
+    check_threads(threads)?;
+    checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())?;
+    from.map_or(Ok(()), |from| kind.check_from(&options, from.0.get()?.model()).into_node())
 }
 
 /// Trains a model, beginning with the parameters of `from` if it is given.
@@ -230,7 +251,9 @@ pub fn fit<'env>(
     validation: Option<&NativeHeldOut>,
     info: String,
     threads: Option<f64>,
+    memory_limit: Option<f64>,
     run: &NativeRun,
+    checkpoint: Option<NativeCheckpoint>,
     from: Option<&NativeModel>,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
@@ -238,7 +261,8 @@ pub fn fit<'env>(
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     let from = from.map(|from| from.0.get().map(Arc::clone)).transpose()?;
     from.as_ref().map_or(Ok(()), |from| kind.check_from(&options, from.model())).into_node()?;
-    let info = json("info", &info)?;
+    let (info, memory_limit) = (json("info", &info)?, bytes(memory_limit)?);
+    let checkpoint = checkpoint.map(NativeCheckpoint::read).transpose()?;
     let train = train.0.get()?.clone();
     let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
     let (report, cancel) = (run.reporter(), run.flag());
@@ -248,8 +272,9 @@ pub fn fit<'env>(
         move || {
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
+            let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
             let from = from.as_ref().map(|from| WarmStart::new(from, train.items()));
-            let run = FitRun { on_progress: &report, cancel: cancel.clone(), from };
+            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint, memory_limit, from };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))

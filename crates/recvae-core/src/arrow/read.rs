@@ -74,9 +74,6 @@ impl ArrowReader {
     /// # Errors
     /// `INVALID_DATA` if they are no Arrow stream, a column is missing or of a type that is not read, an id is null, empty or
     /// not UTF-8, or a value null or NaN. Rows are counted from 0 over the whole stream.
-    ///
-    /// # Panics
-    /// At 2^32 - 1 users or items.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             if self.ended {
@@ -125,7 +122,7 @@ impl ArrowReader {
     /// Makes the matrix and applies the thresholds.
     ///
     /// # Errors
-    /// `INVALID_DATA` if the stream was cut off or nothing is left.
+    /// `INVALID_DATA` if the stream was cut off, nothing is left, or there were 2^32 - 1 users or items or more.
     pub fn finish(self) -> Result<Interactions> {
         if !self.held.is_empty() {
             return Err(self.malformed("it is cut off"));

@@ -13,7 +13,8 @@ fn data(histories: &[(&str, &[&str])]) -> Interactions {
 }
 
 fn three_users() -> EaseCounts {
-    EaseCounts::count(&data(&[("u", &["a", "b"]), ("v", &["b"]), ("w", &["c", "a", "b"])]), &Cancel::default()).unwrap()
+    EaseCounts::count(&data(&[("u", &["a", "b"]), ("v", &["b"]), ("w", &["c", "a", "b"])]), None, &Cancel::default())
+        .unwrap()
 }
 
 #[test]
@@ -24,7 +25,7 @@ fn counts_of_a_small_example() {
         (counts.n_users(), counts.gram::<f64>(&Cancel::default()).unwrap()[..].to_vec()),
         (3, vec![2., 2., 1., 0., 3., 1., 0., 0., 1.])
     );
-    let more = counts.update(Some(&data(&[("x", &["d", "b"])])), None, &Cancel::default()).unwrap();
+    let more = counts.update(Some(&data(&[("x", &["d", "b"])])), None, None, &Cancel::default()).unwrap();
     assert_eq!(more.items().iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     assert_eq!(more.gram::<f32>(&Cancel::default()).unwrap()[4..8], [0., 4., 1., 1.]);
     assert_eq!(counts, three_users());
@@ -36,11 +37,11 @@ fn more_users_than_a_count_can_hold_are_refused() {
     let mut counts = three_users();
     counts.n_users = u32::MAX - 1;
     let one = data(&[("x", &["a"])]);
-    let full = counts.update(Some(&one), None, &Cancel::default()).unwrap();
+    let full = counts.update(Some(&one), None, None, &Cancel::default()).unwrap();
     assert_eq!(full.n_users(), u32::MAX as usize);
-    let error = full.update(Some(&one), None, &Cancel::default()).unwrap_err();
+    let error = full.update(Some(&one), None, None, &Cancel::default()).unwrap_err();
     assert_eq!(error.to_string(), "4294967296 users; allowed: at most 4294967295, which a count can hold");
-    assert_eq!(full.update(Some(&one), Some(&one), &Cancel::default()).unwrap(), full);
+    assert_eq!(full.update(Some(&one), Some(&one), None, &Cancel::default()).unwrap(), full);
 }
 
 #[test]

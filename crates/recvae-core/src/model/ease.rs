@@ -14,8 +14,8 @@ use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::linalg::{NoInverse, gram, invert_positive_definite, mirror};
-use crate::memory::check_memory;
+use crate::linalg::{BLOCK, NoInverse, gram, invert_positive_definite, mirror};
+use crate::memory::{FitShape, MemoryEstimate};
 use crate::numbers::Numbers;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
@@ -68,13 +68,33 @@ pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldO
     Ok(Fit { model, epochs: vec![] })
 }
 
+/// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed data and
+/// for each thread a place in every history, then the panel of [`invert_positive_definite`].
+pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate {
+    let [users, items, interactions] = shape.counts();
+    let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
+    memory_from_gram(options, items, ("the transposed data or a panel", counting))
+}
+
+/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there is a panel.
+pub(crate) fn memory_from_gram(options: &EaseOptions, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
+    let (size, ways_out) = match options.precision {
+        Precision::F32 => (4.0, ""),
+        Precision::F64 => (8.0, "precision 'f32'"),
+    };
+    let inverting = size * items * items.min(BLOCK as f64);
+    let matrix = size * items * items;
+    let (name, counting) = counting;
+    MemoryEstimate::new(matrix, &[("its matrix of items x items", matrix), (name, counting.max(inverting))], ways_out)
+}
+
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
     fn fit(options: &EaseOptions, train: &Csr, cancel: &Cancel) -> Result<Self> {
         Self::from_gram(options, train.n_cols(), || gram(train, cancel), cancel)
     }
 
-    /// The model behind a Gram matrix of `n` x `n`, which is asked for once it is known to fit into memory.
+    /// The model behind a Gram matrix of `n` x `n`, which is asked for once the options are known to be good.
     pub(crate) fn from_gram(
         options: &EaseOptions,
         n: usize,
@@ -85,8 +105,6 @@ impl<T: Real> Ease<T> {
             let allowed = format!("a finite number above 0 that {} can hold", options.precision.word());
             return Err(Error::invalid_argument("lambda", format!("{:?}", options.lambda), allowed));
         }
-        let matrix = size_of::<T>() as u64 * (n as u64).pow(2);
-        check_memory(&format!("EASE^R on {n} items, a matrix of items x items,"), matrix)?;
         let mut weights = gram()?;
         for item in 0..n {
             weights[item * (n + 1)] += T::of(options.lambda);

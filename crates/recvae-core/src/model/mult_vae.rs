@@ -9,16 +9,18 @@
 
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
+use crate::checkpoint::Keeper;
+use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::Result;
-use crate::memory::check_memory;
+use crate::memory::{FitShape, MemoryEstimate};
 use crate::nn::encoder::Architecture;
 use crate::nn::init::{Init, Scheme};
 use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::options::{Options, options};
 use crate::split::HeldOut;
-use crate::train::{FitRun, KlWeight, Pass, Schedule, Training};
+use crate::train::{FitRun, KlWeight, Pass, Place, Training};
 
 options! {
     /// Options of Mult-VAE.
@@ -69,12 +71,21 @@ pub(super) fn fit(
     validation: Option<&HeldOut>,
     run: &FitRun<'_>,
 ) -> Result<Fit> {
+    // Beta grows over a share of all epochs, so that another number of them is another training from the first step on.
+    let free: &[&str] = if options.annealing == 0.0 { &["epochs"] } else { &[] };
+    let keeper = Keeper::open(run, ModelKind::MultVae, &options.to_json(), free, train, validation)?;
     let noise = Seeded(options.seed);
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let (network, epochs) = start(options, train, &noise, run)?.run(&options.plan(), schedule, validation, run)?;
+    let training = start(options, train, &noise, run)?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
+}
+
+/// What [`fit`] takes.
+pub(super) fn memory(options: &MultVaeOptions, shape: &FitShape) -> MemoryEstimate {
+    vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
 }
 
 /// A network that is fresh or begins with another one, ready to be trained.
@@ -85,8 +96,6 @@ pub(crate) fn start<'a>(
     run: &FitRun<'_>,
 ) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
-    // Parameters and two moments each, and the best parameters so far.
-    check_memory("Mult-VAE", 4 * 4 * architecture.n_parameters())?;
     let mut network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
     run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
     let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
@@ -100,6 +109,7 @@ pub(crate) fn start<'a>(
         batch_size: options.batch_size,
         passes: 0,
         steps: 0,
+        place: Place::default(),
         memory: Memory::default(),
         cancel: run.cancel.clone(),
     })

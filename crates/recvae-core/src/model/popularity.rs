@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::csr::Csr;
 use crate::error::Result;
+use crate::memory::{FitShape, MemoryEstimate};
 use crate::options::{Options, options};
 use crate::scorer::{Scorer, check_scores};
 use crate::split::HeldOut;
@@ -30,6 +31,12 @@ pub(super) fn fit(
 ) -> Result<Fit> {
     let scores = train.column_counts().into_iter().map(|count| count as f32).collect();
     Ok(Fit { model: Box::new(Popularity { scores }), epochs: vec![] })
+}
+
+/// What [`fit`] takes: the counts, in whose place the scores come.
+pub(super) fn memory(_options: &PopularityOptions, shape: &FitShape) -> MemoryEstimate {
+    let [_, items, _] = shape.counts();
+    MemoryEstimate::new(4.0 * items, &[("the numbers of users per item", 4.0 * items)], "")
 }
 
 pub(super) fn load(_options: &PopularityOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

@@ -22,9 +22,11 @@ use std::borrow::Borrow;
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::cancel::Cancel;
+use crate::checkpoint::Keeper;
+use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::memory::check_memory;
+use crate::memory::{FitShape, MemoryEstimate};
 use crate::nn::encoder::{Architecture, Encoder};
 use crate::nn::init::{Init, Scheme};
 use crate::nn::network::{Memory, Network, Optimiser, Update};
@@ -33,7 +35,7 @@ use crate::nn::sample::CompositePrior;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
-use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Schedule, Training};
+use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Place, Training};
 
 choice! {
     /// What the posterior is pulled to.
@@ -189,6 +191,7 @@ impl RecVaeOptions {
             batch_size: self.batch_size,
             passes: 0,
             steps: 0,
+            place: Place::default(),
             memory,
             cancel: Cancel::default(),
         }
@@ -196,10 +199,19 @@ impl RecVaeOptions {
 }
 
 pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
+    // An epoch does not depend on how many there will be.
+    let keeper = Keeper::open(run, ModelKind::RecVae, &options.to_json(), &["epochs"], train, validation)?;
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let (network, epochs) = start(options, train, &noise, run)?.run(&options.plan(), schedule, validation, run)?;
+    let training = start(options, train, &noise, run)?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
+}
+
+/// What [`fit`] takes.
+pub(super) fn memory(options: &RecVaeOptions, shape: &FitShape) -> MemoryEstimate {
+    let posteriors = options.prior == PriorKind::Composite;
+    vae::memory(&options.architecture(shape.items), options.batch_size, posteriors, shape)
 }
 
 /// A network that is fresh or begins with another one, ready to be trained.
@@ -210,10 +222,6 @@ pub(crate) fn start<'a>(
     run: &FitRun<'_>,
 ) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
-    // Parameters and two moments each, and the best parameters so far; the old posteriors; the logits of a batch.
-    let posteriors = train.n_rows() as u64 * 2 * options.latent_dim as u64;
-    let logits = options.batch_size.min(train.n_rows()) as u64 * train.n_cols() as u64;
-    check_memory("RecVAE", 4 * (4 * architecture.n_parameters() + posteriors + logits))?;
     let (init, cancel) = (|purpose| Init::new(options.seed, purpose, Scheme::Torch), &run.cancel);
     let network = || Network::new(architecture, &mut init(Purpose::Weights));
     let mut memory = Memory::default();

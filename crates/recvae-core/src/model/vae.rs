@@ -5,11 +5,53 @@ use serde_json::Value;
 use super::tensors::numbers;
 use super::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::error::{Error, Result};
-use crate::memory::check_memory;
+use crate::memory::{FitShape, MemoryEstimate, check_memory};
 use crate::nn::encoder::Architecture;
 use crate::nn::init::Init;
 use crate::nn::network::{Network, Parameter};
+use crate::nn::output_layer::n_groups;
+use crate::recommend::BLOCK;
 use crate::scorer::Scorer;
+
+/// What the training of a network takes, with users of a batch, old posteriors or not.
+pub(super) fn memory(
+    architecture: &Architecture,
+    batch_size: usize,
+    posteriors: bool,
+    shape: &FitShape,
+) -> MemoryEstimate {
+    let [users, items, interactions] = shape.counts();
+    let &Architecture { hidden_dim, latent_dim, dense_encoder, hidden_decoder, .. } = architecture;
+    let (hidden, latent) = (hidden_dim as f64, latent_dim as f64);
+    let parameters = architecture.n_parameters() as f64;
+    // Two moments each; and the best ones so far.
+    let copies = if shape.validation { 4.0 } else { 3.0 };
+    let batch = users.min(batch_size as f64);
+    let width = if hidden_decoder { hidden } else { latent };
+    // Of a user in a step, by layers: what the encoder's gave, its gradients, the ways in and out of it; the posterior, the
+    // sample and their gradients; the output layer's groups, its gradient twice; the decoder's hidden layer.
+    let encoder = if dense_encoder { 14.0 } else { 5.0 } * hidden;
+    let sample = 6.0 * latent;
+    let output = (n_groups(shape.items) as f64 + 2.0) * width;
+    let decoder = if hidden_decoder { hidden } else { 0.0 };
+    // The batch and the next one: noise and old posteriors, what dropout leaves of the histories, by user and by item.
+    let input = 2.0 * (latent * if posteriors { 3.0 } else { 1.0 } + 2.0 * interactions / users.max(1.0));
+    let activations = batch * (encoder + sample + output + decoder + input) + 4.0 * items;
+    // Of the dense parameters, and the order of the users.
+    let gradients = parameters - items * (hidden + width + 1.0);
+    // Scores of the validation users of a block, and what their layers give.
+    let block = BLOCK as f64 * (items + (encoder + sample + decoder));
+    let scores = if shape.validation { block } else { 0.0 };
+    let parts = [
+        ("the parameters, Adam's moments and the best parameters so far", copies * parameters),
+        ("the old posterior of every user", if posteriors { 2.0 * latent * users } else { 0.0 }),
+        ("the logits of a batch", batch * items),
+        ("what the layers give for a batch", activations + gradients + 2.0 * users),
+        ("the scores of a block of validation users", scores),
+    ];
+    let parts = parts.map(|(name, numbers)| (name, 4.0 * numbers));
+    MemoryEstimate::new(4.0 * parameters, &parts, "a smaller hiddenDim, latentDim or batchSize")
+}
 
 /// A trained autoencoder.
 pub(super) struct Vae {

@@ -235,6 +235,33 @@ fn every_byte_but_those_of_parameters_is_verified_without_being_asked() {
 }
 
 #[test]
+fn parameters_of_a_large_mapped_file_are_verified_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let ids: Vec<String> = (0..20_000).map(|item| item.to_string()).collect();
+    let ends = ids.iter().scan(0u64, |end, id| {
+        *end += id.len() as u64;
+        Some(*end)
+    });
+    let tensors = vec![
+        ("items.bytes", "U8", vec![ids.concat().len()], ids.concat().into_bytes()),
+        ("items.ends", "U64", vec![ids.len()], le(&ends.collect::<Vec<_>>(), u64::to_le_bytes)),
+        ("model.scores", "F32", vec![ids.len()], le(&vec![1f32; ids.len()], f32::to_le_bytes)),
+    ];
+    let mut file = sealed(&metadata(json!({"kind": "popularity"})), tensors);
+    assert!(file.len() > VERIFIED);
+    let loads = |mmap, verify| Recommender::load_with(&path, &LoadOptions { mmap, verify }).is_ok();
+    std::fs::write(&path, &file).unwrap();
+    assert!([None, Some(true), Some(false)].into_iter().all(|verify| loads(true, verify) && loads(false, verify)));
+    let parameter =
+        ModelFile::open(&path, (&file[..]).into(), "a recvae model").unwrap().find("scores").unwrap().range.start;
+    file[parameter] ^= 1;
+    std::fs::write(&path, &file).unwrap();
+    assert_eq!([None, Some(true), Some(false)].map(|verify| loads(true, verify)), [true, false, true]);
+    assert_eq!([None, Some(true), Some(false)].map(|verify| loads(false, verify)), [false, false, true]);
+}
+
+#[test]
 fn parameters_stay_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model");

@@ -5,6 +5,7 @@
 
 use rayon::prelude::*;
 
+use super::state::State;
 use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::vectorised::vectorised;
@@ -62,5 +63,12 @@ impl<T: Real> Moments<T> {
             .for_each(|(((parameters, gradient), first), second)| {
                 update(step, parameters, gradient, first, second);
             });
+    }
+}
+
+impl Moments<f32> {
+    pub(super) fn state<'a>(&'a mut self, name: &str, state: &mut State<'a>) {
+        state.add(format!("{name}.first"), &mut self.first[..]);
+        state.add(format!("{name}.second"), &mut self.second[..]);
     }
 }

@@ -85,9 +85,9 @@ impl<T: Real> SparseInput<T> {
 /// The rows of a [`SparseInput`] that have each item.
 #[derive(Default)]
 pub(crate) struct ByItem {
-    /// Where the rows of each item end in `rows`.
-    ends: Vec<u32>,
-    /// Ascending for each item.
+    /// Where the rows of each item end in `rows`. A batch may have more than 2^32 entries.
+    ends: Vec<usize>,
+    /// Ascending for each item; a batch has at most 2^20 rows.
     rows: Vec<u32>,
 }
 
@@ -107,7 +107,7 @@ impl ByItem {
         for row in 0..input.n_rows() {
             for &item in input.row(row) {
                 let slot = &mut self.ends[item as usize];
-                self.rows[*slot as usize] = row as u32;
+                self.rows[*slot] = row as u32;
                 *slot += 1;
             }
         }
@@ -115,7 +115,7 @@ impl ByItem {
 
     /// None for an item beyond the last one.
     pub(super) fn rows(&self, item: usize) -> &[u32] {
-        let end_of = |item: usize| self.ends[item.min(self.ends.len() - 1)] as usize;
+        let end_of = |item: usize| self.ends[item.min(self.ends.len() - 1)];
         let start = if item == 0 { 0 } else { end_of(item - 1) };
         &self.rows[start..end_of(item)]
     }

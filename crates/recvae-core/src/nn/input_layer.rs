@@ -10,6 +10,7 @@ use super::batch::{Batch, SparseInput};
 use super::init::Init;
 use super::matmul::column_sums;
 use super::scratch::Scratch;
+use super::state::State;
 use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::vectorised::{add, scale, vectorised};
@@ -126,5 +127,12 @@ pub(crate) struct InputMoments<T> {
 impl<T: Real> InputMoments<T> {
     pub(crate) fn zeros(layer: &InputLayer<T>) -> Self {
         Self { weight: Moments::zeros(layer.weight.len()), bias: Moments::zeros(layer.bias.len()) }
+    }
+}
+
+impl InputMoments<f32> {
+    pub(super) fn state<'a>(&'a mut self, name: &str, state: &mut State<'a>) {
+        self.weight.state(&format!("{name}.weight"), state);
+        self.bias.state(&format!("{name}.bias"), state);
     }
 }

@@ -19,6 +19,7 @@ use super::input_layer::InputMoments;
 use super::output_layer::{LogLikelihood, OutputMoments, Want};
 use super::parameters::Places;
 use super::scratch::Scratch;
+use super::state::State;
 use crate::error::Result;
 use crate::numbers::Numbers;
 use crate::real::Real;
@@ -281,6 +282,21 @@ impl Scorer for Network<f32> {
     }
 }
 
+impl Network<f32> {
+    /// Every parameter; the dense ones are one array.
+    pub(crate) fn state<'a>(&'a mut self, state: &mut State<'a>) {
+        let (input, output) = (&mut self.encoder.input, &mut self.decoder.output);
+        state.add("encoder.input.weight", &mut input.weight[..]);
+        state.add("encoder.input.bias", &mut input.bias[..]);
+        state.add("encoder.dense", &mut self.encoder.dense[..]);
+        if let Some(hidden) = &mut self.decoder.hidden {
+            state.add("decoder.dense", &mut hidden.dense[..]);
+        }
+        state.add("decoder.output.weight", &mut output.weight[..]);
+        state.add("decoder.output.bias", &mut output.bias[..]);
+    }
+}
+
 /// Adam's state for all parameters of a network.
 pub(crate) struct Optimiser<T> {
     learning_rate: f64,
@@ -303,6 +319,18 @@ impl<T: Real> Optimiser<T> {
             decoder: Moments::zeros(network.decoder.hidden.as_ref().map_or(0, |hidden| hidden.dense.len())),
             output: OutputMoments::zeros(&network.decoder.output),
         }
+    }
+}
+
+impl Optimiser<f32> {
+    /// Moments and counts of steps.
+    pub(crate) fn state<'a>(&'a mut self, state: &mut State<'a>) {
+        state.add("adam.encoder.steps", &mut self.encoder_steps);
+        state.add("adam.decoder.steps", &mut self.decoder_steps);
+        self.input.state("adam.encoder.input", state);
+        self.encoder.state("adam.encoder.dense", state);
+        self.decoder.state("adam.decoder.dense", state);
+        self.output.state("adam.decoder.output", state);
     }
 }
 

@@ -22,6 +22,7 @@ use super::init::Init;
 use super::input_layer::sum_of_rows;
 use super::matmul::{matmul, matmul_add, par_matmul, rows, rows_mut};
 use super::scratch::Scratch;
+use super::state::State;
 use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::vectorised::{add, add_scaled, scale, sum_of, vectorised};
@@ -32,6 +33,16 @@ const USERS: usize = 256;
 const ITEMS: usize = 256;
 /// Groups of items, where there are enough of them: enough tasks for many threads.
 const GROUPS: usize = 8;
+
+/// Items of a group: whole blocks.
+fn group(n_items: usize) -> usize {
+    n_items.div_ceil(GROUPS).next_multiple_of(ITEMS)
+}
+
+/// Groups of that many items.
+pub(crate) fn n_groups(n_items: usize) -> usize {
+    n_items.div_ceil(group(n_items))
+}
 
 pub(crate) struct OutputLayer<T> {
     pub(crate) width: usize,
@@ -85,9 +96,8 @@ impl<T: Real> OutputLayer<T> {
         self.bias.len()
     }
 
-    /// Items of a group: whole blocks.
     fn group(&self) -> usize {
-        self.n_items().div_ceil(GROUPS).next_multiple_of(ITEMS)
+        group(self.n_items())
     }
 
     /// Log-likelihood of each history given the user's hidden row.
@@ -382,5 +392,12 @@ pub(crate) struct OutputMoments<T> {
 impl<T: Real> OutputMoments<T> {
     pub(crate) fn zeros(layer: &OutputLayer<T>) -> Self {
         Self { weight: Moments::zeros(layer.weight.len()), bias: Moments::zeros(layer.bias.len()) }
+    }
+}
+
+impl OutputMoments<f32> {
+    pub(super) fn state<'a>(&'a mut self, name: &str, state: &mut State<'a>) {
+        self.weight.state(&format!("{name}.weight"), state);
+        self.bias.state(&format!("{name}.bias"), state);
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use csv::{ByteRecord, ErrorKind, Position, Reader, ReaderBuilder};
 
-use super::{BUFFER, ReadOptions, bad, id, read_error};
+use super::{BUFFER, LONGEST_ROW, ReadOptions, bad, id, read_error, start_of};
 use crate::error::{Error, Result};
 use crate::interactions::InteractionsBuilder;
 
@@ -56,7 +56,7 @@ pub(super) fn parse(
 
 /// A reader of rows that must all be as wide as the header.
 pub(crate) fn reader<R: Read>(input: R, delimiter: u8) -> Reader<Tape<R>> {
-    let tape = Tape { input, block: Vec::new(), previous: Vec::new(), start: 0 };
+    let tape = Tape { input, block: Vec::new(), previous: Vec::new(), start: 0, row: 0 };
     ReaderBuilder::new().delimiter(delimiter).quoting(delimiter != b'\t').buffer_capacity(BUFFER).from_reader(tape)
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn columns<R: Read>(
         return Err(bad(path, None, None, "the file is empty; allowed: a header line and rows"));
     }
     let found = || {
-        let names: Vec<_> = header.iter().map(|name| format!("'{}'", String::from_utf8_lossy(name))).collect();
+        let names: Vec<_> = header.iter().map(|name| format!("'{}'", start_of(name))).collect();
         let more = names.len().saturating_sub(20);
         let list = names[..names.len() - more].join(", ");
         if more > 0 { format!("{list} and {more} more") } else { list }
@@ -100,11 +100,16 @@ pub(crate) fn columns<R: Read>(
 
 /// Reads the next row; false at the end.
 pub(crate) fn next_record<R: Read>(path: &Path, reader: &mut Reader<Tape<R>>, record: &mut ByteRecord) -> Result<bool> {
+    reader.get_mut().row = reader.position().byte();
     reader.read_byte_record(record).map_err(|error| csv_error(path, reader, error))
 }
 
 fn csv_error<R: Read>(path: &Path, reader: &Reader<Tape<R>>, error: csv::Error) -> Error {
     let line = line_of(reader, error.position());
+    if reader.get_ref().is_too_long() {
+        let message = format!("the row is longer than {LONGEST_ROW} bytes; allowed: less (is a quote left open?)");
+        return bad(path, Some(reader.position().line()), None, message);
+    }
     match error.into_kind() {
         ErrorKind::Io(source) => read_error(path, Some(reader.position().line()), source),
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
@@ -132,9 +137,16 @@ pub(crate) struct Tape<R> {
     previous: Vec<u8>,
     /// Offset of `block` in the input.
     start: u64,
+    /// Offset of the row that is being read.
+    row: u64,
 }
 
 impl<R> Tape<R> {
+    /// Whether what was read of a row is more than a row may have, and a block, which may have come with its start.
+    fn is_too_long(&self) -> bool {
+        self.start + self.block.len() as u64 - self.row > LONGEST_ROW + BUFFER as u64
+    }
+
     /// The bytes from an offset on; none if they were forgotten.
     fn since(&self, offset: u64) -> impl Iterator<Item = u8> {
         let known = self.previous.iter().chain(&self.block);
@@ -145,6 +157,9 @@ impl<R> Tape<R> {
 
 impl<R: Read> Read for Tape<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.is_too_long() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         let n = self.input.read(buffer)?;
         if n > 0 {
             self.start += self.block.len() as u64;

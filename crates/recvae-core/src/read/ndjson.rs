@@ -7,12 +7,9 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::{ReadOptions, bad, id, read_error};
+use super::{LONGEST_ROW, ReadOptions, bad, id, read_error, start_of};
 use crate::error::{Error, Result};
 use crate::interactions::InteractionsBuilder;
-
-/// A longer line is taken for a file that is no NDJSON, before it fills the memory.
-const LONGEST_LINE: u64 = 1 << 20;
 
 /// Reads all rows into the builder.
 pub(super) fn parse(
@@ -28,14 +25,14 @@ pub(super) fn parse(
         line += 1;
         let length = input
             .by_ref()
-            .take(LONGEST_LINE + 1)
+            .take(LONGEST_ROW + 1)
             .read_until(b'\n', &mut text)
             .map_err(|source| read_error(path, Some(line), source))?;
         if length == 0 {
             return Ok(());
         }
-        if length as u64 > LONGEST_LINE {
-            let message = format!("the line is longer than {LONGEST_LINE} bytes; allowed: one JSON object per line");
+        if length as u64 > LONGEST_ROW {
+            let message = format!("the line is longer than {LONGEST_ROW} bytes; allowed: one JSON object per line");
             return Err(bad(path, Some(line), None, message));
         }
         let text = text.trim_ascii_end();
@@ -69,7 +66,7 @@ fn not_understood(path: &Path, line: u64, text: &[u8], error: &serde_json::Error
 fn missing(path: &Path, line: u64, text: &[u8], option: &str, key: &str) -> Error {
     let found = match serde_json::from_slice(text) {
         Ok(Value::Object(object)) => {
-            object.keys().take(20).map(|key| format!("'{key}'")).collect::<Vec<_>>().join(", ")
+            object.keys().take(20).map(|key| format!("'{}'", start_of(key.as_bytes()))).collect::<Vec<_>>().join(", ")
         }
         _ => String::new(),
     };

@@ -1,7 +1,17 @@
 //! EASE^R in less room: `B` pruned to its largest entries, or in half precision, or both.
 //!
-//! Most entries of `B` are close to zero. Pruned, each item keeps the `topPerItem` entries of its column that are largest in
-//! magnitude: the items that say most about whether to recommend it. Half precision rounds each entry to 11 significant bits.
+//! Most entries of `B` are close to zero. Pruned, each item keeps the `topPerItem` entries of its row that are largest in
+//! magnitude: what it says most about the other items when it is in a history. Half precision rounds each entry to 11
+//! significant bits.
+//!
+//! By rows and not by columns (for each item the items that say most about it), which costs a user at most `topPerItem`
+//! additions for each item of the history, and loses less at the same size. NDCG@100 of the test users by rows, by columns:
+//!
+//! | entries | 10 | 50 | 100 | 200 | all |
+//! | --- | --- | --- | --- | --- | --- |
+//! | Debian packages | .6350, .5778 | .6521, .6203 | .6516, .6298 | .6504, .6401 | .6509 |
+//! | MovieLens-1M | .3718, .3630 | .4023, .4032 | .4130, .4102 | .4192, .4162 | .4236 |
+//! | its validation users | .3694, .3670 | .3994, .4013 | .4073, .4090 | .4143, .4135 | .4228 |
 
 use rayon::prelude::*;
 
@@ -29,15 +39,15 @@ choice! {
 options! {
     /// How a model is made smaller.
     pub struct CompactOptions for "compact" {
-        /// Keep this many weights per item, the largest in magnitude among those by which other items speak for it. By default
-        /// all. The fewer, the smaller and faster the model and the more accuracy is lost.
+        /// Keep this many weights per item, the largest in magnitude of those by which it speaks for or against others. By
+        /// default all. The fewer, the smaller and faster the model and the more accuracy is lost.
         top_per_item: Option<usize> = None, AtLeast(1.0);
         /// Floating point type of the weights. By default they keep theirs; an f64 matrix that is pruned becomes f32.
         precision: Option<StoredPrecision> = None, Any;
     }
 }
 
-/// An entry of a column of B: the item whose history speaks, and how much.
+/// An entry of a row of B: the item that is spoken of, and how much.
 pub(super) type Entry = (u32, f32);
 
 /// The smaller form of a full matrix B of shape `(n_items, n_items)`.
@@ -51,9 +61,8 @@ where
     Ease<T>: Model + 'static,
 {
     if let Some(top) = how.top_per_item {
-        check_memory("the pruned model", 16 * (n_items as u64).saturating_mul(top.min(n_items) as u64))?;
-        let columns = largest_of_columns(weights, n_items, top);
-        return Ok(Box::new(SparseEase::new(options, columns, how.precision == Some(StoredPrecision::F16))?));
+        let row = |item: usize| weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f64() as f32);
+        return prune(options, n_items, row, top, how.precision == Some(StoredPrecision::F16));
     }
     let room = |size: usize| check_memory("the smaller model", (size * n_items) as u64 * n_items as u64);
     let options = options.clone();
@@ -87,36 +96,29 @@ pub(super) fn too_large(weight: f64) -> Error {
     Error::invalid_argument("precision", "'f16'", format!("'f32', as a weight is {weight:?} and f16 ends at 65504"))
 }
 
-/// The `top` largest entries of each column.
-fn largest_of_columns<T: Real>(weights: &[T], n: usize, top: usize) -> Vec<Vec<Entry>> {
-    /// Columns that are read together: a cache line of f32.
-    const COLUMNS: usize = 16;
-    let starts: Vec<usize> = (0..n).step_by(COLUMNS).collect();
-    let groups: Vec<Vec<Vec<Entry>>> = starts
-        .into_par_iter()
-        .map(|start| {
-            let mut columns = vec![Vec::with_capacity(n); COLUMNS.min(n - start)];
-            for (item, row) in (0u32..).zip(weights.chunks_exact(n)) {
-                for (column, weight) in columns.iter_mut().zip(&row[start..]) {
-                    column.push((item, weight.to_f64() as f32));
-                }
-            }
-            columns.into_iter().map(|column| largest(column, top)).collect()
-        })
-        .collect();
-    groups.into_iter().flatten().collect()
+/// The pruned form of rows of B.
+pub(super) fn prune<I: Iterator<Item = f32>>(
+    options: &EaseOptions,
+    n_items: usize,
+    row: impl Fn(usize) -> I + Sync,
+    top: usize,
+    half: bool,
+) -> Result<Box<dyn Model>> {
+    check_memory("the pruned model", 16 * (n_items as u64).saturating_mul(top.min(n_items) as u64))?;
+    let rows = (0..n_items).into_par_iter().map(|item| largest((0..).zip(row(item)).collect(), top)).collect();
+    Ok(Box::new(SparseEase::new(options, rows, half)?))
 }
 
-/// The `top` largest entries in magnitude, the first among equals, in order of their items; zeros say nothing.
-pub(super) fn largest(mut column: Vec<Entry>, top: usize) -> Vec<Entry> {
-    column.retain(|(_, weight)| *weight != 0.0);
-    if top < column.len() {
-        column.select_nth_unstable_by(top, |a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
-        column.truncate(top);
-        column.sort_unstable_by_key(|entry| entry.0);
+/// The `top` largest entries of a row in magnitude, the first among equals, in order of their items; zeros say nothing.
+pub(super) fn largest(mut row: Vec<Entry>, top: usize) -> Vec<Entry> {
+    row.retain(|(_, weight)| *weight != 0.0);
+    if top < row.len() {
+        row.select_nth_unstable_by(top, |a, b| b.1.abs().total_cmp(&a.1.abs()).then(a.0.cmp(&b.0)));
+        row.truncate(top);
+        row.sort_unstable_by_key(|entry| entry.0);
     }
-    column.shrink_to_fit();
-    column
+    row.shrink_to_fit();
+    row
 }
 
 #[cfg(test)]
@@ -124,20 +126,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_keeps_its_largest_entries() {
-        let weights = [0.0f32, -3.0, 1.0, 2.0, 0.0, -1.0, -2.0, 0.5, 0.0];
-        let columns = |top| largest_of_columns(&weights, 3, top);
-        assert_eq!(columns(1), [vec![(1, 2.0)], vec![(0, -3.0)], vec![(0, 1.0)]]);
-        assert_eq!(columns(9), [vec![(1, 2.0), (2, -2.0)], vec![(0, -3.0), (2, 0.5)], vec![(0, 1.0), (1, -1.0)]]);
-        let n = 53;
-        let wide: Vec<f64> =
-            (0..n * n).map(|at| f64::from((at as u32).wrapping_mul(2_654_435_761) >> 8) - 8e6).collect();
-        for (j, column) in largest_of_columns(&wide, n, 7).into_iter().enumerate() {
-            let mut expected: Vec<Entry> = (0..n).map(|i| (i as u32, wide[i * n + j] as f32)).collect();
-            expected.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
-            expected.truncate(7);
-            expected.sort_by_key(|entry| entry.0);
-            assert_eq!(column, expected);
-        }
+    fn a_row_keeps_its_largest_entries() {
+        let row = vec![(0, 0.5), (1, -3.0), (2, 0.0), (3, 0.5), (4, 2.0), (5, -0.5)];
+        assert_eq!(largest(row.clone(), 1), [(1, -3.0)]);
+        assert_eq!(largest(row.clone(), 3), [(0, 0.5), (1, -3.0), (4, 2.0)]);
+        assert_eq!(largest(row.clone(), 9), [(0, 0.5), (1, -3.0), (3, 0.5), (4, 2.0), (5, -0.5)]);
+        assert_eq!(largest(vec![], 9), []);
     }
 }

@@ -5,15 +5,16 @@ use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::compact::{CompactOptions, StoredPrecision, compact};
+use super::compact::{CompactOptions, StoredPrecision, prune};
 use super::{Ease, EaseOptions};
 use crate::error::Result;
 use crate::memory::check_memory;
 use crate::model::{Model, ModelKind, NamedTensor, TensorData};
 use crate::numbers::Numbers;
 use crate::options::Options;
+use crate::real::Real;
 use crate::scorer::{Scorer, check_scores};
-use crate::vectorised::add;
+use crate::vectorised::vectorised;
 
 /// EASE^R in half precision.
 pub(super) struct HalfEase {
@@ -41,15 +42,48 @@ impl Scorer for HalfEase {
 fn score_one(weights: &[f16], history: &[u32], scores: &mut [f32]) {
     const PIECE: usize = 2048;
     let n = scores.len();
-    let mut single = [0f32; PIECE];
     for (piece, sums) in scores.chunks_mut(PIECE).enumerate() {
-        let single = &mut single[..sums.len()];
+        let n_sums = sums.len();
+        let row = |item: u32| &weights[item as usize * n + piece * PIECE..][..n_sums];
         sums.fill(0.0);
-        for &item in history {
-            weights[item as usize * n + piece * PIECE..][..sums.len()].convert_to_f32_slice(single);
-            add(sums, single);
+        let (fours, rest) = history.as_chunks::<4>();
+        fours.iter().for_each(|&[a, b, c, d]| add_four(sums, row(a), row(b), row(c), row(d)));
+        rest.iter().for_each(|&item| add_one(sums, row(item)));
+    }
+}
+
+vectorised! {
+    /// `sums += a + b + c + d`, side by side as in single precision.
+    fn add_four(sums: &mut [T], a: &[f16], b: &[f16], c: &[f16], d: &[f16]) {
+        for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *sum += (widened::<T>(a) + widened::<T>(b)) + (widened::<T>(c) + widened::<T>(d));
         }
     }
+
+    /// `sums += row`.
+    fn add_one(sums: &mut [T], row: &[f16]) {
+        sums.iter_mut().zip(row).for_each(|(sum, &weight)| *sum += widened::<T>(weight));
+    }
+}
+
+#[inline(always)]
+fn widened<T: Real>(half: f16) -> T {
+    T::of(single(half.to_bits()).into())
+}
+
+/// The number of half precision with these bits, without a branch, so that loops over it use vector instructions. Its exponent
+/// moves to its new place; what is below the normal numbers becomes one by adding and taking off the smallest of them.
+#[inline(always)]
+fn single(half: u16) -> f32 {
+    const EXPONENT: u32 = 0x1f << 23;
+    const SMALLEST: u32 = (127 - 14) << 23;
+    let bits = u32::from(half & 0x7fff) << 13;
+    let subnormal = (f32::from_bits(bits + SMALLEST) - f32::from_bits(SMALLEST)).to_bits();
+    let normal = bits + ((127 - 15) << 23);
+    let no_number = bits + ((255 - 31) << 23); // or infinite
+    let magnitude = if bits & EXPONENT == EXPONENT { no_number } else { normal };
+    let magnitude = if bits & EXPONENT == 0 { subnormal } else { magnitude };
+    f32::from_bits(magnitude | u32::from(half & 0x8000) << 16)
 }
 
 impl Model for HalfEase {
@@ -67,21 +101,33 @@ impl Model for HalfEase {
     }
 
     fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-        let n = self.weights.len();
-        let (options, n_items) = (self.options.clone(), self.n_items);
-        if how.top_per_item.is_none() && how.precision != Some(StoredPrecision::F32) {
-            check_memory("the smaller model", 2 * n as u64)?;
-            let mut weights = Numbers::zeros(n);
-            weights.copy_from_slice(&self.weights);
-            return Ok(Box::new(Self { options, n_items, weights }));
+        let (options, n_items, n) = (self.options.clone(), self.n_items, self.weights.len());
+        if let Some(top) = how.top_per_item {
+            let row = |item: usize| self.weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f32());
+            return prune(&options, n_items, row, top, how.precision != Some(StoredPrecision::F32));
         }
-        check_memory("the model in f32", 4 * n as u64)?;
-        let mut single = Numbers::<f32>::zeros(n);
-        self.weights.convert_to_f32_slice(&mut single);
-        if how.top_per_item.is_none() {
-            return Ok(Box::new(Ease { options, n_items, weights: single }));
+        if how.precision == Some(StoredPrecision::F32) {
+            check_memory("the model in f32", 4 * n as u64)?;
+            let mut weights = Numbers::<f32>::zeros(n);
+            self.weights.convert_to_f32_slice(&mut weights);
+            return Ok(Box::new(Ease { options, n_items, weights }));
         }
-        let precision = how.precision.or(Some(StoredPrecision::F16));
-        compact(&options, n_items, &single, &CompactOptions { precision, ..how.clone() })
+        check_memory("the smaller model", 2 * n as u64)?;
+        let mut weights = Numbers::zeros(n);
+        weights.copy_from_slice(&self.weights);
+        Ok(Box::new(Self { options, n_items, weights }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_half_precision_is_widened_exactly() {
+        for bits in 0..=u16::MAX {
+            let (ours, exact) = (single(bits), f16::from_bits(bits).to_f32());
+            assert!(ours.to_bits() == exact.to_bits() || ours.is_nan() && exact.is_nan(), "{bits}: {ours} and {exact}");
+        }
     }
 }

@@ -35,30 +35,21 @@ pub(super) struct SparseEase {
 }
 
 impl SparseEase {
-    /// From the columns of B, entries in order of their rows.
-    pub(super) fn new(options: &EaseOptions, columns: Vec<Vec<Entry>>, half: bool) -> Result<Self> {
-        let mut ends = vec![0u64; columns.len()];
-        for &(row, _) in columns.iter().flatten() {
-            ends[row as usize] += 1;
-        }
-        let mut next: Vec<usize> = Vec::with_capacity(ends.len());
-        let mut sum = 0;
-        for end in &mut ends {
-            next.push(sum as usize);
-            sum += *end;
-            *end = sum;
-        }
-        let (mut items, mut values) = (vec![0u32; sum as usize], vec![0f32; sum as usize]);
-        for (item, column) in (0u32..).zip(columns) {
-            for (row, weight) in column {
-                let place = &mut next[row as usize];
-                items[*place] = item;
-                values[*place] = if half { f16::from_f32(weight).to_f32() } else { weight };
-                if half && !values[*place].is_finite() {
+    /// From rows, each in order of its items.
+    pub(super) fn new(options: &EaseOptions, rows: Vec<Vec<Entry>>, half: bool) -> Result<Self> {
+        let n = rows.iter().map(Vec::len).sum();
+        let mut ends = Vec::with_capacity(rows.len());
+        let (mut items, mut values) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for row in rows {
+            for (item, weight) in row {
+                let value = if half { f16::from_f32(weight).to_f32() } else { weight };
+                if half && !value.is_finite() {
                     return Err(too_large(weight.into()));
                 }
-                *place += 1;
+                items.push(item);
+                values.push(value);
             }
+            ends.push(items.len() as u64);
         }
         Ok(Self { options: options.clone(), ends: ends.into(), items: items.into(), values: values.into(), half })
     }
@@ -96,10 +87,23 @@ impl SparseEase {
         Ok(Self { options: options.clone(), ends, items, values, half })
     }
 
-    fn row(&self, row: usize) -> (&[u32], &[f32]) {
+    fn rows(&self) -> Rows<'_> {
+        Rows { ends: &self.ends, items: &self.items, values: &self.values }
+    }
+}
+
+/// The rows of B as slices: to reach into a file anew for each one would cost as much as a short row.
+struct Rows<'a> {
+    ends: &'a [u64],
+    items: &'a [u32],
+    values: &'a [f32],
+}
+
+impl Rows<'_> {
+    fn row(&self, row: usize) -> impl Iterator<Item = Entry> {
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
         let range = start as usize..self.ends[row] as usize;
-        (&self.items[range.clone()], &self.values[range])
+        self.items[range.clone()].iter().copied().zip(self.values[range].iter().copied())
     }
 }
 
@@ -110,11 +114,11 @@ impl Scorer for SparseEase {
 
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         check_scores(histories, self.n_items(), scores)?;
+        let rows = self.rows();
         scores.par_chunks_mut(self.n_items()).zip(histories).for_each(|(scores, history)| {
             scores.fill(0.0);
             for &item in *history {
-                let (items, values) = self.row(item as usize);
-                items.iter().zip(values).for_each(|(&item, &value)| scores[item as usize] += value);
+                rows.row(item as usize).for_each(|(item, value)| scores[item as usize] += value);
             }
         });
         Ok(())
@@ -144,14 +148,10 @@ impl Model for SparseEase {
     }
 
     fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-        let mut columns = vec![vec![]; self.n_items()];
-        for row in 0..self.n_items() {
-            let (items, values) = self.row(row);
-            items.iter().zip(values).for_each(|(&item, &value)| columns[item as usize].push((row as u32, value)));
-        }
         let top = how.top_per_item.unwrap_or(usize::MAX);
-        let columns = columns.into_iter().map(|column| largest(column, top)).collect();
+        let rows = self.rows();
+        let rows = (0..self.n_items()).map(|row| largest(rows.row(row).collect(), top)).collect();
         let half = how.precision.map_or(self.half, |precision| precision == StoredPrecision::F16);
-        Ok(Box::new(Self::new(&self.options, columns, half)?))
+        Ok(Box::new(Self::new(&self.options, rows, half)?))
     }
 }

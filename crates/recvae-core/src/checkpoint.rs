@@ -1,0 +1,265 @@
+//! Checkpoints: training on its way in a file, from which it goes on to the very same bytes.
+//!
+//! All noise is a function of seed, pass and user, so what has to be kept are numbers: parameters, Adam's moments and steps,
+//! old posteriors, counters of passes, steps and batches, sums of losses, the best parameters so far, the record of epochs.
+//! It is written after every few epochs and at the end of training; and where training is cancelled, after the step at work:
+//! the live numbers are the state, so nothing is held twice in memory, and nothing of the epoch is lost.
+//!
+//! What the training is (model, options, data, ids, what it began with) stands in the file too, and a training that differs is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::course::{Best, Course};
+use crate::csr::Csr;
+use crate::error::{Error, Result};
+use crate::ids::Ids;
+use crate::model::ModelKind;
+use crate::nn::state::State;
+use crate::options::{Options, options};
+use crate::split::HeldOut;
+use crate::train::{FitRun, Progress, Training};
+use crate::whole_file::{check_writable, remove_leftovers};
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use file::Found;
+
+/// Version of what a checkpoint holds and of what training makes of it.
+const FORMAT: u64 = 1;
+
+options! {
+    /// How a checkpoint is kept.
+    pub struct CheckpointOptions for "checkpoint" {
+        /// Epochs after which the checkpoint is written again; it is also written when training is cancelled and when it ends.
+        every_epochs: usize = 1, AtLeast(1.0);
+        /// Whether training goes on from the checkpoint that is there; it must be one of the same model, options and data.
+        /// Where none is, training begins at its beginning. Without it, a file that is there is refused.
+        resume: bool = false, Any;
+    }
+}
+
+/// Where and how training is kept on its way. One training at a time may use a path.
+#[derive(Clone, Debug)]
+pub struct Checkpoint<'a> {
+    /// The file. It stays after the end of training, so that nothing is lost until the model is safe: who called removes it
+    /// then. A training that had ended gives its result again at once.
+    pub path: PathBuf,
+    /// How it is kept.
+    pub options: CheckpointOptions,
+    /// Ids of the training users and of the items, which belong to the data that a checkpoint is one of.
+    pub ids: Option<[&'a Ids; 2]>,
+}
+
+impl Checkpoint<'_> {
+    /// Whether a fit of that model can begin with this checkpoint, as far as that can be said without the data.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for options, for a model without epochs, and for a file that is there and not to be gone on from;
+    /// `IO` if it could not be written.
+    pub fn check(&self, kind: ModelKind) -> Result<()> {
+        // Options that were not read from JSON have not been checked yet.
+        let CheckpointOptions { resume, .. } = CheckpointOptions::from_json(&self.options.to_json())?;
+        let path = self.path.display();
+        if self.path.file_name().is_none() {
+            return Err(Error::invalid_argument("path of the checkpoint", format!("'{path}'"), "that of a file"));
+        }
+        if !kind.has_epochs() {
+            let names: Vec<_> =
+                ModelKind::ALL.iter().filter(|kind| kind.has_epochs()).map(|kind| kind.name()).collect();
+            let got = format!("'{path}' for {}, which has no epochs", kind.name());
+            return Err(Error::invalid_argument("checkpoint", got, format!("for {}", names.join(", "))));
+        }
+        if !resume && self.path.symlink_metadata().is_ok() {
+            let allowed = "a path where nothing is, or resume to go on from what is there";
+            return Err(Error::invalid_argument("checkpoint", format!("'{path}', which is there already"), allowed));
+        }
+        check_writable(&self.path)
+    }
+}
+
+/// What a training is, in words: two trainings of the same words are one and the same.
+type Identity = BTreeMap<String, String>;
+
+/// Keeps a training, and has what it goes on from.
+pub(crate) struct Keeper {
+    path: PathBuf,
+    every_epochs: usize,
+    identity: Identity,
+    found: Option<Found>,
+    /// Epochs, passes and batches in the file.
+    saved: Option<[u64; 3]>,
+}
+
+impl Keeper {
+    /// What `run` asks for. `free` names the options that may change on the way.
+    pub(crate) fn open(
+        run: &FitRun<'_>,
+        kind: ModelKind,
+        options: &Value,
+        free: &[&str],
+        train: &Csr,
+        validation: Option<&HeldOut>,
+    ) -> Result<Option<Self>> {
+        let Some(Checkpoint { path, options: CheckpointOptions { every_epochs, resume }, ids }) = &run.checkpoint
+        else {
+            return Ok(None);
+        };
+        let mut identity = Identity::from([("model".to_owned(), kind.name().to_owned())]);
+        for (name, value) in options.as_object().into_iter().flatten() {
+            if !free.contains(&name.as_str()) {
+                identity.insert(format!("option {name}"), value.to_string());
+            }
+        }
+        identity.insert("training data".into(), describe(&[train], &[]));
+        if let Some(held_out) = validation {
+            let text = describe(&[held_out.input(), held_out.target()], &[held_out.users()]);
+            identity.insert("validation data".into(), text);
+        }
+        if let Some([users, items]) = ids {
+            identity.insert("ids of the training users".into(), describe(&[], &[users]));
+            identity.insert("ids of the items".into(), describe(&[], &[items]));
+        }
+        if let Some(from) = &run.from {
+            identity.insert("from".into(), from.describe()?);
+        }
+        remove_leftovers(path);
+        let mut keeper = Self { path: path.clone(), every_epochs: *every_epochs, identity, found: None, saved: None };
+        if *resume && let Some(found) = Found::open(path)? {
+            keeper.compare(&found)?;
+            keeper.found = Some(found);
+        }
+        Ok(Some(keeper))
+    }
+
+    /// Fails unless the file is one of this training.
+    fn compare(&self, found: &Found) -> Result<()> {
+        let metadata = metadata(found)?;
+        let there: Identity = serde_json::from_value(metadata["training"].clone())
+            .map_err(|e| found.bad(format!("its metadata cannot be understood ({e})")))?;
+        let labels: BTreeSet<_> = self.identity.keys().chain(there.keys()).collect();
+        let text = |identity: &Identity, label| identity.get(label).map_or("none", String::as_str).to_owned();
+        let differences: Vec<_> = labels
+            .into_iter()
+            .filter(|&label| self.identity.get(label) != there.get(label))
+            .map(|label| format!("{label}: {} there, {} now", text(&there, label), text(&self.identity, label)))
+            .collect();
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid_argument(
+            format!("checkpoint '{}'", self.path.display()),
+            format!("one of another training ({})", differences.join("; ")),
+            "one of the same model, options, data and model to begin with (from), or a path where nothing is",
+        ))
+    }
+
+    /// Puts the training where the checkpoint was written, if there is one.
+    pub(crate) fn restore(
+        &mut self,
+        training: &mut Training<'_, f32>,
+        course: &mut Course,
+        epochs: usize,
+    ) -> Result<()> {
+        let Some(found) = self.found.take() else { return Ok(()) };
+        let metadata = metadata(&found)?;
+        let n_epochs = metadata["epochs"].as_u64().unwrap_or_default();
+        if n_epochs > found.length / size_of::<Row>() as u64 {
+            return Err(found.bad("it has more epochs than bytes"));
+        }
+        let mut rows = vec![[0.0; 5]; n_epochs as usize];
+        if metadata["best"] == true {
+            course.best = Some(Best { metric: 0.0, epoch: 0, parameters: training.network.export() });
+        }
+        let Course { best, ongoing, .. } = course;
+        found.read(add_history(training.state(ongoing), best.as_mut(), &mut rows))?;
+        course.record = (1..).zip(rows).map(|(epoch, row)| from_row(row, epoch, epochs)).collect();
+        let [ended, passes, batches] = training.done(course);
+        let begun = ended + u64::from(passes > 0 || batches > 0);
+        if (epochs as u64) < begun {
+            let allowed = format!("{begun} or more, which the checkpoint '{}' has begun", self.path.display());
+            return Err(Error::invalid_argument("epochs", epochs, allowed));
+        }
+        self.saved = Some([ended, passes, batches]);
+        Ok(())
+    }
+
+    /// Whether it is to be written after that many epochs.
+    pub(crate) fn is_due(&self, epochs: usize) -> bool {
+        epochs.is_multiple_of(self.every_epochs)
+    }
+
+    /// Writes the checkpoint, unless it is there.
+    pub(crate) fn save(&mut self, training: &mut Training<'_, f32>, course: &mut Course) -> Result<()> {
+        let done = training.done(course);
+        if self.saved == Some(done) {
+            return Ok(());
+        }
+        let Course { record, best, ongoing } = course;
+        let metadata = json!({
+            "format": FORMAT, "training": self.identity, "epochs": record.len(), "best": best.is_some(),
+        });
+        let mut rows: Vec<Row> = record.iter().map(to_row).collect();
+        file::write(&self.path, &metadata.to_string(), add_history(training.state(ongoing), best.as_mut(), &mut rows))?;
+        self.saved = Some(done);
+        Ok(())
+    }
+}
+
+fn metadata(found: &Found) -> Result<Value> {
+    let metadata: Value =
+        serde_json::from_str(&found.metadata).map_err(|e| found.bad(format!("its metadata are not JSON: {e}")))?;
+    match &metadata["format"] {
+        format if *format == FORMAT => Ok(metadata),
+        format => Err(found.bad(format!("its format version is {format}; allowed: {FORMAT}"))),
+    }
+}
+
+/// Adds the record and the best parameters.
+fn add_history<'a>(mut state: State<'a>, best: Option<&'a mut Best>, rows: &'a mut [Row]) -> State<'a> {
+    if let Some(Best { metric, epoch, parameters }) = best {
+        state.add("best.metric", metric);
+        state.add("best.epoch", epoch);
+        for parameter in parameters {
+            state.add(format!("best.{}", parameter.name), &mut parameter.values[..]);
+        }
+    }
+    state.add("record", rows.as_flattened_mut());
+    state
+}
+
+/// An epoch of the record: log-likelihood, KL term, validation or NaN, whether it was the best, seconds.
+type Row = [f64; 5];
+
+fn to_row(progress: &Progress) -> Row {
+    let Progress { log_likelihood, kl, validation, best, seconds, .. } = *progress;
+    [log_likelihood, kl, validation.unwrap_or(f64::NAN), f64::from(u8::from(best)), seconds]
+}
+
+fn from_row([log_likelihood, kl, validation, best, seconds]: Row, epoch: usize, epochs: usize) -> Progress {
+    let validation = Some(validation).filter(|value| !value.is_nan());
+    Progress { epoch, epochs, log_likelihood, kl, validation, best: best != 0.0, seconds }
+}
+
+/// Sizes and a hash of matrices and ids.
+fn describe(matrices: &[&Csr], ids: &[&Ids]) -> String {
+    let mut hash = Xxh3::new();
+    let mut words = vec![];
+    for matrix in matrices {
+        words.push(format!("{} users x {} items with {} interactions", matrix.n_rows(), matrix.n_cols(), matrix.nnz()));
+        hash.update(bytemuck::cast_slice(matrix.indptr()));
+        hash.update(bytemuck::cast_slice(matrix.indices()));
+    }
+    for ids in ids {
+        words.push(format!("{} ids", ids.len()));
+        let (bytes, ends) = ids.as_parts();
+        hash.update(bytes);
+        hash.update(bytemuck::cast_slice(ends));
+    }
+    format!("{}, hash {:032x}", words.join(", "), hash.digest128())
+}

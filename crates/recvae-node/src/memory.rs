@@ -1,0 +1,71 @@
+//! How much memory a fit takes.
+
+use napi_derive::napi;
+use recvae_core::{FitShape, MemoryEstimate, ModelKind, Threads};
+
+use crate::data::NativeInteractions;
+use crate::error::{IntoNode, Result, json, whole};
+
+/// Bytes.
+#[napi(object, object_from_js = false)]
+pub struct NativeMemory {
+    /// At the peak of the fit, beyond the data.
+    pub fit: f64,
+    /// Of the finished model.
+    pub model: f64,
+}
+
+impl From<MemoryEstimate> for NativeMemory {
+    fn from(estimate: MemoryEstimate) -> Self {
+        Self { fit: estimate.fit() as f64, model: estimate.model as f64 }
+    }
+}
+
+/// What a fit on data of that shape would take. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn estimate_memory(
+    kind: String,
+    options: String,
+    users: f64,
+    items: f64,
+    interactions: f64,
+    validation: bool,
+    threads: Option<f64>,
+) -> Result<NativeMemory> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    let shape = FitShape {
+        users: whole("users", users)?,
+        items: whole("items", items)?,
+        interactions: whole("interactions", interactions)?,
+        validation,
+        threads: number_of(threads)?,
+    };
+    kind.estimate_memory(&json("options", &options)?, &shape).into_node().map(NativeMemory::from)
+}
+
+/// Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn check_memory(
+    kind: String,
+    options: String,
+    train: &NativeInteractions,
+    validation: bool,
+    threads: Option<f64>,
+    limit: Option<f64>,
+    beside: f64,
+) -> Result<NativeMemory> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    let shape = FitShape::of(train.0.get()?.matrix(), validation, number_of(threads)?);
+    let (limit, beside) = (bytes(limit)?, whole("beside", beside)? as u64);
+    let options = json("options", &options)?;
+    kind.check_memory(&options, train.0.get()?.matrix(), &shape, limit, beside).into_node().map(NativeMemory::from)
+}
+
+/// A limit in bytes.
+pub(crate) fn bytes(limit: Option<f64>) -> Result<Option<u64>> {
+    limit.map(|limit| whole("memoryLimit", limit).map(|limit| limit as u64)).transpose()
+}
+
+fn number_of(threads: Option<f64>) -> Result<usize> {
+    threads.map_or_else(|| Ok(Threads::available()), |threads| whole("threads", threads))
+}

@@ -1,0 +1,215 @@
+/** Memory is estimated before it is taken, and what cannot fit is refused at once. */
+import { spawn } from 'node:child_process';
+import { readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { parseBytes } from '../dist/cli/memory.js';
+import { compare, estimateMemory, fit, Interactions, type ModelName, RecvaeError, split } from '../dist/index.js';
+import { planted, temporaryFolder, writePlanted } from './planted.js';
+
+const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const MIB = 2 ** 20;
+
+/** The error of a call that needs too much memory, and how many milliseconds it took to come. */
+async function refusal(call: () => Promise<unknown>): Promise<{ message: string; took: number }> {
+  const started = performance.now();
+  const error = await call().then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(RecvaeError);
+  expect((error as RecvaeError).code).toBe('MEMORY');
+  return { message: (error as RecvaeError).message, took: performance.now() - started };
+}
+
+/** 200,000 items of 1,000 users each of whom has 1,000 of them, so that every item has 5 users. */
+function* manyItems(): Generator<{ user: string; items: string[] }> {
+  for (let user = 0; user < 1000; user += 1) {
+    yield {
+      user: `u${user}`,
+      items: Array.from({ length: 1000 }, (_, at) => `i${((user % 200) * 1000 + at) % 200_000}`),
+    };
+  }
+}
+
+function run(args: string[], cwd: string): Promise<{ code: number | null; stderr: string }> {
+  const child = spawn(process.execPath, [CLI, ...args], { cwd });
+  let stderr = '';
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, stderr })));
+}
+
+describe('estimateMemory', () => {
+  const shape = { users: 10_000, items: 2000, interactions: 300_000 };
+
+  test('EASE^R is its matrix', () => {
+    const { fit, model } = estimateMemory('ease', shape);
+    expect(model).toBe(4 * 2000 ** 2);
+    expect(fit).toBeGreaterThan(model);
+    const double = estimateMemory('ease', { ...shape, options: { precision: 'f64' } });
+    expect(double.model).toBe(2 * model);
+  });
+
+  test('options, validation users and the size of the data count', () => {
+    for (const model of ['recvae', 'mult-vae'] as const) {
+      const { fit } = estimateMemory(model, shape);
+      expect(estimateMemory(model, { ...shape, items: 4000 }).fit).toBeGreaterThan(fit);
+      expect(estimateMemory(model, { ...shape, options: { hiddenDim: 300 } }).fit).toBeLessThan(fit);
+      expect(estimateMemory(model, { ...shape, validation: false }).fit).toBeLessThan(fit);
+    }
+    expect(estimateMemory('popularity', shape).model).toBe(4 * 2000);
+  });
+
+  test('what no machine has is a number too', () => {
+    const vast = { users: 2 ** 53, items: 2 ** 53, interactions: 2 ** 53 };
+    for (const model of ['popularity', 'ease', 'mult-vae', 'recvae'] as ModelName[]) {
+      expect(estimateMemory(model, vast).fit).toBeGreaterThan(1e15);
+    }
+  });
+
+  test('arguments', () => {
+    for (const [bad, text] of [
+      [{ ...shape, users: -1 }, /^users is -1; allowed/],
+      [{ ...shape, items: 1.5 }, /^items is 1.5; allowed/],
+      [{ ...shape, interactions: '5' }, /^interactions is '5'; allowed/],
+      [{ ...shape, options: { lamda: 1 } }, /'lamda'; allowed/],
+      [{ ...shape, validation: 1 }, /^validation is 1; allowed/],
+      [{ ...shape, user: 1 }, /a key of shape is 'user'/],
+      [null, /^shape is null/],
+    ] as const) {
+      expect(() => estimateMemory('ease', bad as never)).toThrow(text);
+    }
+    expect(() => estimateMemory('eese' as 'ease', shape)).toThrow(/'eese'/);
+  });
+});
+
+describe('a fit that would take more than memoryLimit', () => {
+  test.each(['popularity', 'ease', 'mult-vae', 'recvae'] as ModelName[])('%s', async (model) => {
+    const data = planted();
+    const limit = estimateMemory(model, {
+      users: data.nUsers,
+      items: data.nItems,
+      interactions: data.nInteractions,
+      validation: false,
+    }).fit;
+    const { message } = await refusal(() => fit(model, data, {}, { memoryLimit: limit - 1 }));
+    expect(message).toMatch(
+      new RegExp(
+        `^${model} on 200 users x 40 items, \\d+ interactions, needs .* MiB is allowed by memoryLimit; the way out`,
+      ),
+    );
+    const few = { hiddenDim: 8, latentDim: 4, epochs: 1 };
+    const options = model === 'mult-vae' || model === 'recvae' ? few : {};
+    await fit(model, data, options, { memoryLimit: limit });
+  });
+
+  test('limits that are none', async () => {
+    const data = await split(planted());
+    for (const memoryLimit of [-1, 1.5, Number.NaN, '8GB' as unknown as number]) {
+      const error = { code: 'INVALID_ARGUMENT', message: expect.stringMatching(/^memoryLimit is .*; allowed: /) };
+      await expect(fit('ease', data, {}, { memoryLimit })).rejects.toMatchObject(error);
+      await expect(compare(data, { memoryLimit })).rejects.toMatchObject(error);
+    }
+    await refusal(() => fit('popularity', data, {}, { memoryLimit: 0 }));
+  });
+
+  test('the way out that is named is one', async () => {
+    // Item i has 3 to 300 users.
+    const users: string[] = [];
+    const items: string[] = [];
+    for (let item = 0; item < 900; item += 1) {
+      for (let user = 0; user < 3 + item / 3; user += 1) {
+        users.push(`u${user}`);
+        items.push(`i${item}`);
+      }
+    }
+    const memoryLimit = 6 * MIB;
+    const { message } = await refusal(() =>
+      fit('ease', Interactions.fromColumns({ users, items }), {}, { memoryLimit }),
+    );
+    const [, fitting, minItem, left] = /at most (\d+) items \(minItem (\d+), --min-item \2: (\d+) items/.exec(message)!;
+    const fewer = Interactions.fromColumns({ users, items }, { minItem: Number(minItem) });
+    expect(fewer.nItems).toBe(Number(left));
+    expect(fewer.nItems).toBeLessThanOrEqual(Number(fitting));
+    await fit('ease', fewer, {}, { memoryLimit });
+  });
+
+  test('200,000 items are refused in under a second, by default by what is free', async () => {
+    const data = await Interactions.fromHistories(manyItems());
+    expect(data.nItems).toBe(200_000);
+    for (const run of [{}, { memoryLimit: 8e9 }]) {
+      const { message, took } = await refusal(() => fit('ease', data, {}, run));
+      expect(message).toMatch(/needs 149\.\d GiB of memory, most of it \(149\.0 GiB\) for its matrix of items x items/);
+      expect(message).toMatch(/; .* is (free \(.*\)|allowed by memoryLimit); the way out: at most \d+ items/);
+      expect(took).toBeLessThan(1000);
+    }
+    // As part of a comparison, before any work.
+    const started: string[] = [];
+    const onProgress = ({ model }: { model: string }) => started.push(model);
+    await refusal(async () => compare(await split(data, { seed: 1 }), { models: [], onProgress }));
+    expect(started).toEqual([]);
+  });
+});
+
+test('a comparison counts the models that it keeps', async () => {
+  const data = await split(planted(), { seed: 1 });
+  const shape = { users: data.train.nUsers, items: data.train.nItems, interactions: data.train.nInteractions };
+  const options = { recvae: { hiddenDim: 64, latentDim: 32, epochs: 1 }, ease: { lambda: 10 } };
+  const kept = estimateMemory('popularity', shape).model + estimateMemory('ease', shape).model;
+  const memoryLimit = estimateMemory('recvae', { ...shape, options: options.recvae }).fit + kept;
+  const run = { models: ['recvae'] as ModelName[], options, seed: 1 };
+  const started: string[] = [];
+  const onProgress = ({ model }: { model: string }) => started.push(model);
+  const { message } = await refusal(() => compare(data, { ...run, memoryLimit: memoryLimit - 1, onProgress }));
+  expect(message).toMatch(/^recvae on .* beside 0\.0 MiB that is held already/);
+  expect(started).toEqual([]);
+  expect((await compare(data, { ...run, memoryLimit })).models.size).toBe(3);
+});
+
+describe('the command line', () => {
+  test('EASE^R on a file of 200,000 items', async () => {
+    const folder = temporaryFolder();
+    const rows = [...manyItems()].flatMap(({ user, items }) => items.map((item) => `${user},${item}\n`));
+    writeFileSync(join(folder, 'many.csv'), `user,item\n${rows.join('')}`);
+    for (const args of [
+      ['train', 'ease', 'many.csv', '--out', 'ease.safetensors'],
+      ['compare', 'many.csv', '--models', 'ease', '--save', 'best'],
+    ]) {
+      const { code, stderr } = await run(args, folder);
+      expect(stderr).toMatch(
+        /^recvae: ease on .* the way out: at most \d+ items .*--min-item \d+|^recvae: ease on .* GiB/m,
+      );
+      expect(code).toBe(1);
+      expect(readdirSync(folder)).toEqual(['many.csv']);
+    }
+  });
+
+  test('--memory-limit', async () => {
+    const folder = temporaryFolder();
+    writePlanted(folder);
+    const train = ['train', 'ease', 'likes.csv', '--out', 'ease.safetensors', '--memory-limit'];
+    const refused = await run([...train, '100kB'], folder);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/0\.1 MiB is allowed by memoryLimit/) });
+    expect((await run([...train, '100 bytes'], folder)).code).toBe(2);
+    expect((await run([...train, '1GB'], folder)).code).toBe(0);
+  });
+
+  test('numbers of bytes', () => {
+    const known = {
+      '8GB': 8e9,
+      '8GiB': 8 * 2 ** 30,
+      '1.5 MB': 1.5e6,
+      '512k': 512e3,
+      '2TiB': 2 ** 41,
+      '100': 100,
+      '7B': 7,
+    };
+    for (const [text, bytes] of Object.entries(known)) expect(parseBytes(text)).toBe(bytes);
+    for (const text of ['', 'GB', '-1GB', '1iB', '8XB', '1e9', '0x10', '1GB2']) {
+      expect(() => parseBytes(text), text).toThrow('It must be a number of bytes');
+    }
+  });
+});

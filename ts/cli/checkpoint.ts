@@ -1,0 +1,68 @@
+/** `--checkpoint`, `--every` and `--resume`: training that goes on after Ctrl-C, a crash or a kill. */
+import { existsSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import type { Command } from 'commander';
+import type { Checkpoint } from '../checkpoint.js';
+import { RecvaeError, toRecvaeError } from '../errors.js';
+import { description } from '../native.js';
+import { parseNumber } from './input.js';
+import { Interrupted } from './interrupt.js';
+import { message } from './output.js';
+
+/** What the flags of {@link addCheckpointFlags} are parsed into. */
+export interface CheckpointFlags {
+  checkpoint?: string;
+  every?: number;
+  resume?: boolean;
+}
+
+/** The flags of a command that trains one model. */
+export function addCheckpointFlags(command: Command): Command {
+  const row = (name: string) => description.checkpoint.find((option) => option.name === name)!;
+  const { doc, default: value } = row('everyEpochs');
+  return command
+    .option('--checkpoint <file>', 'keep the training in a file on its way; it is removed when the model is saved')
+    .option('--every <epochs>', `${doc} (default: ${JSON.stringify(value)})`, parseNumber)
+    .option('--resume', row('resume').doc);
+}
+
+/** The checkpoint that the flags ask for, if any. */
+export function checkpointOf({ checkpoint, every, resume }: CheckpointFlags, out: string): Checkpoint | undefined {
+  if (checkpoint === undefined) {
+    const alone = resume ? '--resume' : every !== undefined ? '--every' : undefined;
+    if (alone !== undefined) throw new RecvaeError('INVALID_ARGUMENT', `${alone} has no meaning without --checkpoint`);
+    return undefined;
+  }
+  if (resolve(checkpoint) === resolve(out)) {
+    throw new RecvaeError('INVALID_ARGUMENT', `--checkpoint is '${checkpoint}', as is --out; allowed: another file`);
+  }
+  return {
+    path: checkpoint,
+    ...(every === undefined ? {} : { everyEpochs: every }),
+    ...(resume === undefined ? {} : { resume }),
+  };
+}
+
+/** After training was stopped, or its model could not be written: the command that goes on. */
+export function tellHowToGoOn(thrown: unknown, { path, resume }: Checkpoint): void {
+  const interrupted = thrown instanceof Interrupted;
+  if (!interrupted && toRecvaeError(thrown).code !== 'IO') return;
+  if (!existsSync(path)) {
+    if (interrupted) message('no step was trained yet, so there is no checkpoint');
+    return;
+  }
+  const [script, first, ...rest] = process.argv.slice(1) as [string, string, ...string[]];
+  const words = [...programOf(script), first, ...(resume ? [] : ['--resume']), ...rest];
+  message(`the training is kept in ${path}; this goes on with it:\n  ${words.map(quoted).join(' ')}`);
+}
+
+/** How this script is called. */
+function programOf(script: string): string[] {
+  if (basename(script) !== 'recvae') return ['node', script];
+  return basename(dirname(script)) === '.bin' ? ['npx', 'recvae'] : ['recvae'];
+}
+
+/** A word as a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
