@@ -240,7 +240,7 @@ fn updates_take_what_is_estimated_and_are_refused_beyond_the_limit() {
                 rest.contains(&format!(" MiB) for {}; 1.0 MiB is allowed by memoryLimit; the way out: ", parts[at])),
                 "{text}"
             );
-            assert!(rest.ends_with(", or more memory"), "{text}");
+            assert!(rest.ends_with("more memory"), "{text}");
             let (estimate, tenth) = (figure.trim().parse::<f64>().unwrap() * 1024.0 * 1024.0, 1024.0 * 1024.0 / 10.0);
             refused((estimate - tenth) as u64);
             updates.run(what, Some((estimate + tenth) as u64)).unwrap();
