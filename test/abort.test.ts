@@ -11,6 +11,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import {
   type Columns,
   compare,
+  EaseCounts,
   evaluate,
   type FitRun,
   fit,
@@ -78,6 +79,9 @@ const calls: [string, (run: RunOptions) => Promise<unknown>][] = [
   ['evaluate', async (run) => evaluate(model, (await split(small)).test, run)],
   ['split', (run) => split(small, {}, run)],
   ['compare', (run) => compare(small, { models: [], ...run })],
+  ['EaseCounts.count', (run) => EaseCounts.count(small, run)],
+  ['EaseCounts.update', async (run) => (await EaseCounts.count(small)).update({ add: small, remove: small }, run)],
+  ['EaseCounts.fit', async (run) => (await EaseCounts.count(small)).fit({}, run)],
   ['recommendBatch', (run) => model.recommendBatch([NEWCOMER], {}, run)],
   [
     'recommendStream',
@@ -146,6 +150,11 @@ describe('an abort in the middle', () => {
   }
 
   test.each(LONG_MODELS)('of a fit of %s', (name) => stopsEarly((run) => longFit(name, run)));
+
+  test('of a fit of EaseCounts', async () => {
+    const counts = await EaseCounts.count(large);
+    await stopsEarly((run) => counts.fit({}, { threads: 1, ...run }));
+  });
 
   test('of evaluate', async () => {
     const { train, test } = await split(large, { test: 3000 });

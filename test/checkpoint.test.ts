@@ -105,6 +105,28 @@ describe('in TypeScript', () => {
     expect(await failure('INVALID_MODEL_FILE', train('mult-vae', run))).toContain('truncated or altered');
   });
 
+  test('a warm start goes on with the same model to begin with, and with no other', async () => {
+    const folder = temporaryFolder();
+    const path = join(folder, 'training.checkpoint');
+    const [from, other] = [await train('recvae', {}, { epochs: 1 }), await train('recvae', {}, { epochs: 2 })];
+    const options = { epochs: 1000, patience: 12 };
+    const whole = await train('recvae', { from }, options);
+    const controller = new AbortController();
+    const stop = {
+      signal: controller.signal,
+      onProgress: () => controller.abort(new Error('enough')),
+    };
+    const checkpoint: Checkpoint = { path, resume: true };
+    await expect(train('recvae', { from, checkpoint, ...stop }, options)).rejects.toThrow('enough');
+    const model = 'a model of 40 items, hash [0-9a-f]{32}';
+    const without = failure('INVALID_ARGUMENT', train('recvae', { checkpoint }, options));
+    expect(await without).toMatch(new RegExp(`\\(from: ${model} there, none now\\)`));
+    const withAnother = failure('INVALID_ARGUMENT', train('recvae', { from: other, checkpoint }, options));
+    expect(await withAnother).toMatch(new RegExp(`\\(from: ${model} there, ${model} now\\)`));
+    const resumed = await train('recvae', { from, checkpoint }, options);
+    expect(await bytesOf(resumed, folder)).toEqual(await bytesOf(whole, folder));
+  });
+
   test('what is not allowed is an error before training', async () => {
     const folder = temporaryFolder();
     const path = join(folder, 'training.checkpoint');

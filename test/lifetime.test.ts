@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { evaluate, fit, Interactions, load, type Model, RecvaeError, split } from '../dist/index.js';
+import { EaseCounts, evaluate, fit, Interactions, load, type Model, RecvaeError, split } from '../dist/index.js';
 import { native } from '../dist/native.js';
 import { NEWCOMER, planted, temporaryFolder } from './planted.js';
 
@@ -76,6 +76,40 @@ describe('dispose', () => {
     await expect(fit('popularity', data)).rejects.toEqual(disposed('interactions'));
   });
 
+  test('of counts', async () => {
+    const counts = await EaseCounts.count(planted());
+    const path = `${temporaryFolder()}/counts`;
+    const [updated, fitted, saved] = [counts.update({ add: planted() }), counts.fit({ lambda: 10 }), counts.save(path)];
+    counts.dispose();
+    counts.dispose();
+    for (const call of [
+      () => counts.update({ add: planted() }),
+      () => counts.fit({ lambda: 10 }),
+      () => counts.save('nowhere'),
+    ]) {
+      await expect(call()).rejects.toEqual(disposed('counts'));
+    }
+    expect([counts.nUsers, counts.itemIds.length]).toEqual([200, 40]);
+    expect((await updated).nUsers).toBe(400);
+    expect((await fitted).recommend(NEWCOMER).items).toHaveLength(10);
+    await saved;
+    const data = planted();
+    data.dispose();
+    for (const change of [{ add: data }, { remove: data }]) {
+      await expect((await EaseCounts.load(path)).update(change)).rejects.toEqual(disposed('interactions'));
+    }
+    await expect(EaseCounts.count(data)).rejects.toEqual(disposed('interactions'));
+  });
+
+  test('of a model to begin with', async () => {
+    const options = { hiddenDim: 8, latentDim: 4, epochs: 1 };
+    const from = await fit('recvae', planted(), options);
+    const warm = fit('recvae', planted(), options, { from });
+    from.dispose();
+    expect((await warm).epochs).toHaveLength(1);
+    await expect(fit('recvae', planted(), options, { from })).rejects.toEqual(disposed('model'));
+  });
+
   test('of a split and of its parts', async () => {
     const data = await split(planted());
     const model = await fit('popularity', data);
@@ -110,6 +144,7 @@ describe('dispose', () => {
     expect(thrown(() => kept.recommend([]))).toEqual(disposed('model'));
     for (const data of [planted(), await split(planted())]) data[Symbol.dispose]();
     (await split(planted())).test[Symbol.dispose]();
+    (await EaseCounts.count(planted()))[Symbol.dispose]();
   });
 
   test('lets the calls in flight end as they would have', async () => {
@@ -179,6 +214,21 @@ describe('what V8 knows', () => {
     fitted.dispose();
     fitted.dispose();
     expect(Math.abs((await known()) - start - bytes)).toBeLessThan(NOISE);
+    loaded.dispose();
+    expect(Math.abs((await known()) - start)).toBeLessThan(NOISE);
+  });
+
+  test('counts count, of half a matrix at most, until their disposal', async () => {
+    const start = await known();
+    const counts = await EaseCounts.count(data);
+    const size = (await known()) - start;
+    expect(size).toBeGreaterThan(data.nItems * 8);
+    expect(size).toBeLessThan(bytes / 2 + data.nItems * 100 + NOISE);
+    const file = `${temporaryFolder()}/counts`;
+    await counts.save(file);
+    const loaded = await EaseCounts.load(file);
+    expect(Math.abs((await known()) - start - 2 * size)).toBeLessThan(NOISE);
+    counts.dispose();
     loaded.dispose();
     expect(Math.abs((await known()) - start)).toBeLessThan(NOISE);
   });

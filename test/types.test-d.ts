@@ -1,5 +1,6 @@
 import { expectTypeOf, test } from 'vitest';
 import {
+  type EaseCounts,
   type EaseOptions,
   type Explanation,
   evaluate,
@@ -16,12 +17,15 @@ import {
 
 declare const data: Interactions;
 declare const model: Model;
+declare const counts: EaseCounts;
 declare const heldOut: HeldOut;
 
 test('a model name determines its options', () => {
   expectTypeOf(fit('ease', data, { lambda: 5 })).resolves.toEqualTypeOf<Model<'ease'>>();
   expectTypeOf<Model<'ease'>['options']>().toEqualTypeOf<Required<EaseOptions>>();
   fit('recvae', data, { gamma: 0.005, prior: 'standard' });
+  fit('recvae', data, {}, { from: model });
+  expectTypeOf(counts.fit({ lambda: 5 })).resolves.toEqualTypeOf<Model<'ease'>>();
   // @ts-expect-error -- gamma belongs to recvae
   fit('ease', data, { gamma: 0.005 });
   // @ts-expect-error -- popularity has no options
@@ -41,6 +45,8 @@ test('misspelt names are errors', () => {
   model.recommend([], { filterseen: true });
   // @ts-expect-error -- ml-20m, netflix or msd
   Interactions.synth({ like: 'ml-1m' });
+  // @ts-expect-error -- add
+  counts.update({ ad: data });
   // @ts-expect-error -- seed
   writeSynth('made-up.csv', { sead: 1 });
 });

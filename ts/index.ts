@@ -26,6 +26,7 @@ export type {
 } from './compare.js';
 export { compare } from './compare.js';
 export type { DuckDBOptions } from './duckdb.js';
+export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './ease-counts.js';
 export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { estimateMemory, type FitShape, type MemoryEstimate } from './estimate.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';

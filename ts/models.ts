@@ -76,8 +76,8 @@ export interface FitRun extends RunOptions {
    * abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
    * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
    *
-   * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data or other
-   * options is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae` and for
+   * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data, other
+   * options or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae` and for
    * `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
    * remove it then.
    */
@@ -87,6 +87,13 @@ export interface FitRun extends RunOptions {
    * free: on Linux what can be had without swapping, less where a control group has less left.
    */
   memoryLimit?: number;
+  /**
+   * A trained model of the same kind that RecVAE and Mult-VAE begin with instead of random parameters. Items that both know,
+   * by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
+   * `hiddenDim`, `latentDim` and RecVAE's `encoder` must be the model's; `from.options` has them.
+   * Mult-VAE's KL weight grows from 0 again, as its `annealing` says. By default none.
+   */
+  from?: Model;
 }
 
 /** What {@link Model.save} puts into the file. */
@@ -378,18 +385,20 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
 }
 
 /**
- * Trains a model, off the event loop. On a {@link Split}, its training users are learnt from and its validation users choose
- * the best epoch; on {@link Interactions}, all users are learnt from and nothing is chosen.
+ * Trains a model, off the event loop, from random parameters or {@link FitRun.from | from those of another model}. On a
+ * {@link Split}, its training users are learnt from and its validation users choose the best epoch; on {@link Interactions},
+ * all users are learnt from and nothing is chosen.
  *
  * The same data, options (with their seed) and machine give the same model for any number of threads. Until the promise is
  * settled it keeps the process alive.
  *
  * @param model - Name of the model; it determines the options.
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, `INVALID_DATA` if
- * there is nothing to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory
- * than `run.memoryLimit`, see {@link estimateMemory}. For a checkpoint: `INVALID_ARGUMENT` if it is of
- * another training, or there and not to be gone on from, `INVALID_MODEL_FILE` if it is truncated, altered or of another
- * program, `IO` if it cannot be written, also where the fit was aborted.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, and for a `from` of
+ * another kind, of another shape or without a common item; `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if
+ * the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`, see
+ * {@link estimateMemory}. For a checkpoint: `INVALID_ARGUMENT` if it is of another training, or there and not to be gone on
+ * from, `INVALID_MODEL_FILE` if it is truncated, altered or of another program, `IO` if it cannot be written, also where the
+ * fit was aborted.
  */
 export async function fit<K extends ModelName>(
   model: K,
@@ -399,11 +408,12 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint']);
+  checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint', 'from']);
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const { threads, memoryLimit, signal, onProgress } = run;
+  const { threads, memoryLimit, signal, onProgress, from } = run;
+  if (from !== undefined) checkInstance(from, 'from', Model);
   const checkpoint = toNative(run.checkpoint);
   let unwritten: unknown;
   const work = async (run: native.NativeRun) => {
@@ -418,6 +428,7 @@ export async function fit<K extends ModelName>(
         memoryLimit,
         run,
         checkpoint,
+        from?.native,
       );
     } catch (thrown) {
       if ((thrown as { code?: unknown }).code === 'IO') unwritten = thrown;

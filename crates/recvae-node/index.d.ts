@@ -148,14 +148,17 @@ export declare class NativeSplit {
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
 export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
 
-/** Fails as [`fit`] would for such options, threads or checkpoint, before there are data. `options`: JSON. */
-export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null): void
+/** Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON. */
+export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): void
 
 /** Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON. */
 export declare function checkMemory(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number): NativeMemory
 
 /** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
 export declare function completeReadOptions(options: string): string
+
+/** Counts the users of some interactions. */
+export declare function countForEase(interactions: NativeInteractions, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
 
 /** A built-in data set. */
 export declare function dataset(name: string): Promise<NativeInteractions>
@@ -169,8 +172,8 @@ export declare function estimateMemory(kind: string, options: string, users: num
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
-/** Trains a model. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null): Promise<NativeFit>
+/** Trains a model, beginning with the parameters of `from` if it is given. */
+export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
@@ -183,6 +186,9 @@ export declare function knownMemory(): number
 
 /** Reads a model file. `options`: JSON. */
 export declare function load(path: string, options: string): Promise<NativeModel>
+
+/** Reads a file of counts. */
+export declare function loadEaseCounts(path: string): Promise<NativeEaseCounts>
 
 /** Where training is kept. */
 export interface NativeCheckpoint {

@@ -787,6 +787,7 @@ export { arrowPart }
 export { checkFit }
 export { checkMemory }
 export { completeReadOptions }
+export { countForEase }
 export { dataset }
 export { describe }
 export { estimateMemory }
@@ -796,6 +797,7 @@ export { holm }
 export { inspect }
 export { knownMemory }
 export { load }
+export { loadEaseCounts }
 export { pairedBootstrap }
 export { panicCalls }
 export { readInteractions }

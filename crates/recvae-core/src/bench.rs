@@ -23,7 +23,7 @@ use crate::nn::output_layer::{LogLikelihood, OutputLayer, OutputMoments, Want};
 use crate::nn::sample::{Prior, Sample};
 use crate::nn::scratch::Scratch;
 use crate::options::Options;
-use crate::train::{Pass, Place};
+use crate::train::{FitRun, Pass, Place};
 
 /// Seconds of steps by the name of their pass: `encoder`, `decoder` or `both`.
 pub type StepSeconds = Vec<(&'static str, Vec<f64>)>;
@@ -33,18 +33,18 @@ pub type StepSeconds = Vec<(&'static str, Vec<f64>)>;
 /// # Errors
 /// As [`ModelKind::fit`]; `INVALID_DATA` if a pass has a single step.
 pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> Result<StepSeconds> {
-    let never = Cancel::default();
+    let run = FitRun::default();
     let (noise, mut training, plan);
     match kind {
         ModelKind::RecVae => {
             let options = RecVaeOptions::from_json(options)?;
             noise = Seeded(options.seed);
-            (training, plan) = (rec_vae::start(&options, train, &noise, &never)?, options.plan());
+            (training, plan) = (rec_vae::start(&options, train, &noise, &run)?, options.plan());
         }
         ModelKind::MultVae => {
             let options = MultVaeOptions::from_json(options)?;
             noise = Seeded(options.seed);
-            (training, plan) = (mult_vae::start(&options, train, &noise, &never)?, options.plan().to_vec());
+            (training, plan) = (mult_vae::start(&options, train, &noise, &run)?, options.plan().to_vec());
         }
         _ => return Err(Error::invalid_argument("model", kind.name(), "one that is trained in steps")),
     }

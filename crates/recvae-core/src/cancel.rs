@@ -48,10 +48,11 @@ mod tests {
 
     use super::*;
     use crate::csr::Csr;
+    use crate::ease_counts::EaseCounts;
     use crate::evaluate::{Metric, evaluate};
     use crate::explain::ExplainOptions;
     use crate::ids::Ids;
-    use crate::interactions::Thresholds;
+    use crate::interactions::{Interactions, Thresholds};
     use crate::model::ModelKind;
     use crate::random::Stream;
     use crate::read::{ReadOptions, read_interactions_until};
@@ -63,6 +64,7 @@ mod tests {
     use crate::synth::{SynthOptions, synth_until, write_synth};
     use crate::threads::Threads;
     use crate::train::FitRun;
+    use crate::warm_start::WarmStart;
 
     /// Counts how often the flag was looked at, and sets it at a chosen look.
     #[derive(Debug, Default)]
@@ -165,6 +167,35 @@ mod tests {
             ModelKind::RecVae.fit(&options, &train, None, &run).map(drop)
         });
         assert_eq!(n, 3 + 3 + 3);
+    }
+
+    #[test]
+    fn counts_of_ease_stop_within_a_row() {
+        let ids = |n: usize| (0..n).map(|id| id.to_string()).collect::<Ids>();
+        let data = Interactions::new(ids(300), ids(60), likes(300, 60)).unwrap();
+        let never = Cancel::default();
+        let counts = EaseCounts::count(&data, None, &never).unwrap();
+        let n = stops_at_every_look("count", |cancel| EaseCounts::count(&data, None, cancel).map(drop));
+        assert!(n >= 60, "{n} looks at 60 rows");
+        let n = stops_at_every_look("update", |cancel| counts.update(Some(&data), Some(&data), None, cancel).map(drop));
+        assert!(n >= 60, "{n} looks at 60 rows");
+        let n = stops_at_every_look("fit", |cancel| counts.fit(&json!({}), None, cancel).map(drop));
+        assert!(n >= 60 + 3, "{n} looks at 60 rows and three walks");
+    }
+
+    #[test]
+    fn a_warm_start_stops_while_it_asks_for_the_old_posterior() {
+        let options = json!({ "hiddenDim": 8, "latentDim": 4, "batchSize": 100, "epochs": 1 });
+        let (train, ids): (_, Ids) = (likes(300, 60), (0..60).map(|item| item.to_string()).collect());
+        let model = ModelKind::RecVae.fit(&options, &train, None, &FitRun::default()).unwrap().model;
+        let model = Recommender::new(model, ids.clone(), Value::Null).unwrap();
+        let n = stops_at_every_look("from", |cancel| {
+            let from = Some(WarmStart::new(&model, &ids));
+            let run = FitRun { cancel: cancel.clone(), from, ..FitRun::default() };
+            ModelKind::RecVae.fit(&options, &train, None, &run).map(drop)
+        });
+        // 3 batches in 4 passes; one old posterior, not a random one first.
+        assert_eq!(n, 4 * 3 + 3);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! It is written after every few epochs and at the end of training; and where training is cancelled, after the step at work:
 //! the live numbers are the state, so nothing is held twice in memory, and nothing of the epoch is lost.
 //!
-//! What the training is (model, options, data, ids) stands in the file too, and a training that differs is refused.
+//! What the training is (model, options, data, ids, what it began with) stands in the file too, and a training that differs is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -125,6 +125,9 @@ impl Keeper {
             identity.insert("ids of the training users".into(), describe(&[], &[users]));
             identity.insert("ids of the items".into(), describe(&[], &[items]));
         }
+        if let Some(from) = &run.from {
+            identity.insert("from".into(), from.describe()?);
+        }
         remove_leftovers(path);
         let mut keeper = Self { path: path.clone(), every_epochs: *every_epochs, identity, found: None, saved: None };
         if *resume && let Some(found) = Found::open(path)? {
@@ -152,7 +155,7 @@ impl Keeper {
         Err(Error::invalid_argument(
             format!("checkpoint '{}'", self.path.display()),
             format!("one of another training ({})", differences.join("; ")),
-            "one of the same model, options and data, or a path where nothing is",
+            "one of the same model, options, data and model to begin with (from), or a path where nothing is",
         ))
     }
 

@@ -8,8 +8,9 @@
 //! - split: [`split()`] holds users out, [`read_official`] takes a split that others made;
 //! - recommend: [`recommend()`] and [`top_k`] turn scores into lists;
 //! - evaluate: [`evaluate()`] measures lists against held-out items, [`paired_bootstrap`] compares models;
-//! - train: [`ModelKind::fit`] trains a [`Model`]; a [`Recommender`] adds the item ids, is saved and loaded; it is served
-//!   within a [`Filter`], names similar items and users, and explains itself.
+//! - train: [`ModelKind::fit`] trains a [`Model`], [`EaseCounts`] take new users into EASE^R without the old ones; a
+//!   [`Recommender`] adds the item ids, is saved and loaded; it is served within a [`Filter`], names similar items and users,
+//!   and explains itself.
 //!
 //! Nothing here prints or starts threads of its own: work is split over the rayon pool that a call runs in, see
 //! [`Threads`]. For the same seed, data and machine every result has the same bits for any number of threads.
@@ -52,6 +53,7 @@ mod statistics;
 mod checkpoint;
 mod columns;
 mod course;
+mod ease_counts;
 mod explain;
 mod file_bytes;
 mod filter;
@@ -63,6 +65,7 @@ mod nn;
 mod recommender;
 mod similar;
 mod train;
+mod warm_start;
 
 #[cfg(feature = "bench")]
 pub mod bench;
@@ -77,6 +80,7 @@ pub use checkpoint::{Checkpoint, CheckpointOptions};
 pub use columns::{ListColumns, offsets};
 pub use csr::Csr;
 pub use datasets::{DATASETS, dataset, debian};
+pub use ease_counts::EaseCounts;
 pub use ends::ends;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
@@ -104,3 +108,4 @@ pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap, paired_boo
 pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};
+pub use warm_start::WarmStart;

@@ -18,13 +18,12 @@ use crate::csr::Csr;
 use crate::error::Result;
 use crate::numbers::Numbers;
 use crate::real::Real;
+use crate::vectorised::vectorised;
 
 /// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries left
-/// of the diagonal are 0. Counts are exact in f32 up to 2^24 users.
+/// of the diagonal are 0. Counts are exact in f32 up to 2^24 users; above, each is the exact one rounded once.
 ///
-/// Item by item, the histories of the item's users are counted into one row, which stays in the cache. Items are cut into
-/// stretches of equal work, however unequal their popularity. Within a stretch they come in ascending order, so a place in
-/// each user's history that only moves on tells where the items begin that are still to be counted.
+/// Items are cut into stretches of equal work, however unequal their popularity; see [`GramRows`] for a stretch.
 ///
 /// # Errors
 /// `CANCELLED`, within a row.
@@ -33,44 +32,82 @@ pub(crate) fn gram<T: Real>(x: &Csr, cancel: &Cancel) -> Result<Numbers<T>> {
     let mut gram = Numbers::zeros(n * n);
     let mut stretches = vec![];
     let mut rest = &mut gram[..];
-    for items in stretches_of_work(x, 4 * rayon::current_num_threads()) {
+    for items in stretches_of_work(&pairs_of_items(x), 4 * rayon::current_num_threads()) {
         let (rows, others) = rest.split_at_mut(items.len() * n);
         rest = others;
         stretches.push((items, rows));
     }
     stretches.into_par_iter().for_each(|(items, rows)| {
-        let place = |row: &[u32]| row.partition_point(|&item| (item as usize) < items.start);
-        let mut places: Vec<u32> = x.rows().map(|row| place(row) as u32).collect();
-        for (item, counts) in items.zip(rows.chunks_exact_mut(n)) {
+        let mut counter = GramRows::new(x, &users_of, items.start);
+        for (item, row) in items.zip(rows.chunks_exact_mut(n)) {
             if cancel.is_cancelled() {
                 return;
             }
-            for &user in users_of.row(item) {
-                let place = &mut places[user as usize];
-                for &other in &x.row(user as usize)[*place as usize..] {
-                    counts[other as usize] += T::ONE;
-                }
-                *place += 1;
-            }
+            counts_to_numbers(counter.next(item), &mut row[item..]);
         }
     });
     cancel.check()?;
     Ok(gram)
 }
 
-/// Cuts the items of [`gram`] into at most `n` stretches with about as many pairs each.
-fn stretches_of_work(x: &Csr, n: usize) -> Vec<Range<usize>> {
+/// Counts the rows of a Gram matrix, those of a stretch of items in ascending order.
+///
+/// The histories of an item's users are counted into one row, which stays in the cache. A place in each user's history,
+/// which only moves on, tells where the items begin that are still to be counted.
+pub(crate) struct GramRows<'a> {
+    x: &'a Csr,
+    users_of: &'a Csr,
+    places: Vec<u32>,
+    counts: Vec<u32>,
+}
+
+impl<'a> GramRows<'a> {
+    /// The rows from item `first` on; `users_of` is `x` transposed.
+    pub(crate) fn new(x: &'a Csr, users_of: &'a Csr, first: usize) -> Self {
+        let place = |row: &[u32]| row.partition_point(|&item| (item as usize) < first);
+        Self { x, users_of, places: x.rows().map(|row| place(row) as u32).collect(), counts: vec![0; x.n_cols()] }
+    }
+
+    /// How many users have both `item`, which comes after the one asked for before, and each item from `item` on.
+    pub(crate) fn next(&mut self, item: usize) -> &[u32] {
+        let Self { x, users_of, places, counts } = self;
+        counts[item..].fill(0);
+        for &user in users_of.row(item) {
+            let place = &mut places[user as usize];
+            for &other in &x.row(user as usize)[*place as usize..] {
+                counts[other as usize] += 1;
+            }
+            *place += 1;
+        }
+        &counts[item..]
+    }
+}
+
+vectorised! {
+    /// Counts as numbers of the type that is computed with.
+    pub(crate) fn counts_to_numbers(counts: &[u32], numbers: &mut [T]) {
+        numbers.iter_mut().zip(counts).for_each(|(number, &count)| *number = T::of(f64::from(count)));
+    }
+}
+
+/// How many entries of [`gram`] each item's row is counted in: its users' items from itself on.
+pub(crate) fn pairs_of_items(x: &Csr) -> Vec<u64> {
     let mut pairs = vec![0u64; x.n_cols()];
     for row in x.rows() {
         for (&item, pairs_of_user) in row.iter().zip((1..=row.len() as u64).rev()) {
             pairs[item as usize] += pairs_of_user;
         }
     }
-    let share = pairs.iter().sum::<u64>() / n as u64 + 1;
+    pairs
+}
+
+/// Cuts items with the given work into at most `n` stretches of about as much each.
+pub(crate) fn stretches_of_work(work: &[u64], n: usize) -> Vec<Range<usize>> {
+    let share = work.iter().sum::<u64>() / n as u64 + 1;
     let (mut stretches, mut start, mut sum) = (vec![], 0, 0);
-    for (item, pairs) in pairs.into_iter().enumerate() {
-        sum += pairs;
-        if sum >= share || item + 1 == x.n_cols() {
+    for (item, of_item) in work.iter().enumerate() {
+        sum += of_item;
+        if sum >= share || item + 1 == work.len() {
             stretches.push(start..item + 1);
             (start, sum) = (item + 1, 0);
         }

@@ -68,27 +68,58 @@ impl MemoryEstimate {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.1))
     }
 
+    /// The same with a moment at which `moment` bytes are held, if that is more than all the parts.
+    pub(crate) fn with_moment(mut self, name: &'static str, moment: u64) -> Self {
+        let more = moment.saturating_sub(self.fit());
+        if more > 0 {
+            self.parts.push((name, more));
+        }
+        self
+    }
+
     fn largest(&self) -> (&'static str, u64) {
         self.parts.iter().copied().max_by_key(|part| part.1).unwrap_or_default()
     }
 }
 
-/// Refuses a fit of `name` on `train` that would take more than `limit` bytes (what is free if there is none) together with
-/// `beside`, bytes of something else that will be held meanwhile. Gives back the estimate of one that fits.
+/// Refuses a fit of `name` that would take more than `limit` bytes (what is free if there is none) together with `beside`,
+/// bytes of something else that will be held meanwhile. Gives back the estimate of one that fits. `users_of_items`: how many
+/// users have each item.
 ///
 /// # Errors
 /// `MEMORY` with the figures and the ways out: the number of items that would fit and the least `minItem` that leaves no more
 /// on these users, and the model's own options.
 pub(crate) fn check_fit(
     name: &str,
-    train: &Csr,
+    users_of_items: impl FnOnce() -> Vec<u32>,
     shape: &FitShape,
     limit: Option<u64>,
     beside: u64,
     estimate: impl Fn(&FitShape) -> MemoryEstimate,
 ) -> Result<MemoryEstimate> {
     let whole = estimate(shape);
-    let needed = |estimate: &MemoryEstimate| estimate.fit().saturating_add(beside);
+    let FitShape { users, items, interactions, .. } = shape;
+    let what = format!("{name} on {users} users x {items} items, {interactions} interactions,");
+    check_limit(&what, &whole, limit, beside, |limit| {
+        let fits = |items: usize| estimate(&FitShape { items, ..*shape }).fit().saturating_add(beside) <= limit;
+        let fewer = fewer_items(users_of_items(), fits);
+        fewer.into_iter().chain((!whole.options.is_empty()).then(|| whole.options.to_owned())).collect()
+    })?;
+    Ok(whole)
+}
+
+/// Refuses `what` if its estimate and `beside`, bytes that are held meanwhile, are more than `limit` or what is free.
+/// `ways_out`, besides more memory, of the limit that holds.
+///
+/// # Errors
+/// `MEMORY` with the figures and the ways out.
+pub(crate) fn check_limit(
+    what: &str,
+    estimate: &MemoryEstimate,
+    limit: Option<u64>,
+    beside: u64,
+    ways_out: impl FnOnce(u64) -> Vec<String>,
+) -> Result<()> {
     let (limit, source) = match limit {
         Some(limit) => (limit, "allowed by memoryLimit".to_owned()),
         None => match free_memory() {
@@ -96,25 +127,15 @@ pub(crate) fn check_fit(
             None => (u64::MAX, String::new()),
         },
     };
-    if needed(&whole) <= limit {
-        check_memory(name, whole.fit())?;
-        return Ok(whole);
+    if estimate.fit().saturating_add(beside) <= limit {
+        return check_memory(what, estimate.fit());
     }
-    let (part, bytes) = whole.largest();
+    let (part, bytes) = estimate.largest();
     let beside = if beside > 0 { format!(", beside {} that is held already", Bytes(beside)) } else { String::new() };
-    let fits = |items: usize| needed(&estimate(&FitShape { items, ..*shape })) <= limit;
-    let mut ways_out: Vec<String> = fewer_items(train, fits).into_iter().collect();
-    if !whole.options.is_empty() {
-        ways_out.push(whole.options.to_owned());
-    }
-    ways_out.push("more memory".to_owned());
+    let ways_out: Vec<String> = ways_out(limit).into_iter().chain(["more memory".to_owned()]).collect();
     Err(Error::Memory(format!(
-        "{name} on {} users x {} items, {} interactions, needs {} of memory{beside}, most of it ({}) for {part}; {} is \
-         {source}; the way out: {}",
-        shape.users,
-        shape.items,
-        shape.interactions,
-        Bytes(whole.fit()),
+        "{what} needs {} of memory{beside}, most of it ({}) for {part}; {} is {source}; the way out: {}",
+        Bytes(estimate.fit()),
         Bytes(bytes),
         Bytes(limit),
         ways_out.join(", or ")
@@ -123,20 +144,19 @@ pub(crate) fn check_fit(
 
 /// How many items would fit, and which `minItem` leaves no more of them; `None` if a fit needs two items and not even they
 /// fit.
-fn fewer_items(train: &Csr, fits: impl Fn(usize) -> bool) -> Option<String> {
+fn fewer_items(mut users_of_items: Vec<u32>, fits: impl Fn(usize) -> bool) -> Option<String> {
     if !fits(2) {
         return None;
     }
-    let (mut fitting, mut too_many) = (2, train.n_cols().max(3));
+    let (mut fitting, mut too_many) = (2, users_of_items.len().max(3));
     while fitting + 1 < too_many {
         let middle = fitting + (too_many - fitting) / 2;
         if fits(middle) { fitting = middle } else { too_many = middle }
     }
-    let mut counts = train.column_counts();
-    counts.sort_unstable_by(|a, b| b.cmp(a));
+    users_of_items.sort_unstable_by(|a, b| b.cmp(a));
     // Items that have fewer users than the first one that is too many has, and one: ties go together.
-    let min_item = counts.get(fitting).map_or(1, |&count| u64::from(count) + 1);
-    let left = counts.iter().filter(|&&count| u64::from(count) >= min_item).count();
+    let min_item = users_of_items.get(fitting).map_or(1, |&count| u64::from(count) + 1);
+    let left = users_of_items.iter().filter(|&&count| u64::from(count) >= min_item).count();
     Some(match left {
         0 | 1 => format!("at most {fitting} items"),
         _ => format!(
@@ -192,8 +212,9 @@ mod tests {
         let estimate = |shape: &FitShape| {
             MemoryEstimate::new(0.0, &[("squares", 1024.0 * 1024.0 * (shape.items * shape.items) as f64)], "less of it")
         };
-        let check =
-            |limit: u64, beside: u64| check_fit("it", &train, &shape, Some(limit << 20), beside << 20, estimate);
+        let check = |limit: u64, beside: u64| {
+            check_fit("it", || train.column_counts(), &shape, Some(limit << 20), beside << 20, estimate)
+        };
         assert_eq!(check(104, 0).unwrap().fit(), 104 << 20);
         let text = "it on 10 users x 10 items, 55 interactions, needs 104.0 MiB of memory, most of it (100.0 MiB) for \
                     squares; 103.0 MiB is allowed by memoryLimit; the way out: at most 9 items (minItem 2, --min-item 2: \
@@ -207,9 +228,17 @@ mod tests {
     }
 
     #[test]
+    fn a_moment_counts_as_far_as_it_is_above_the_rest() {
+        let estimate = || MemoryEstimate::new(0.0, &[("squares", 1024.0)], "");
+        assert_eq!(estimate().with_moment("a copy", 1024), estimate());
+        let more = estimate().with_moment("a copy", 1 << 30);
+        assert_eq!((more.fit(), more.largest().0), (1 << 30, "a copy"));
+    }
+
+    #[test]
     fn items_with_as_many_users_stay_or_go_together() {
         let rows = vec![vec![0u32, 1, 2, 3]; 5];
         let train = Csr::from_rows(&rows, 4).unwrap();
-        assert_eq!(fewer_items(&train, |items| items <= 3).unwrap(), "at most 3 items");
+        assert_eq!(fewer_items(train.column_counts(), |items| items <= 3).unwrap(), "at most 3 items");
     }
 }

@@ -20,7 +20,7 @@ use crate::train::{FitRun, Progress};
 mod als;
 #[cfg(test)]
 mod candle_tests;
-mod ease;
+pub(crate) mod ease;
 #[cfg(test)]
 mod golden_tests;
 pub(crate) mod mult_vae;
@@ -140,8 +140,9 @@ macro_rules! kinds {
             /// `validation`.
             ///
             /// # Errors
-            /// `INVALID_ARGUMENT` for options, `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if the
-            /// arithmetic fails, `MEMORY` if it would take more than `run` allows or is free, `CANCELLED` if `run` was.
+            /// `INVALID_ARGUMENT` for options and for a warm start that does not fit them, `INVALID_DATA` if there is nothing
+            /// to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` if it would take more than `run` allows or is
+            /// free, `CANCELLED` if `run` was.
             pub fn fit(
                 self,
                 options: &Value,
@@ -156,8 +157,13 @@ macro_rules! kinds {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;
                         check_train(train, validation)?;
+                        run.from.iter().try_for_each(|from| from.check(self, &options.to_json(), train.n_cols()))?;
                         let shape = FitShape::of(train, validation.is_some(), rayon::current_num_threads());
-                        self.check_memory(&options.to_json(), train, &shape, run.memory_limit, 0)?;
+                        let estimate = |shape: &FitShape| {
+                            let estimate = $module::memory(&options, shape);
+                            run.from.iter().fold(estimate, |estimate, from| from.add_memory(estimate))
+                        };
+                        check_fit(self.name(), || train.column_counts(), &shape, run.memory_limit, 0, estimate)?;
                         $module::fit(&options, train, validation, run)
                     })+
                 }
@@ -188,7 +194,8 @@ macro_rules! kinds {
                 match self {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;
-                        check_fit(self.name(), train, shape, limit, beside, |shape| $module::memory(&options, shape))
+                        let estimate = |shape: &FitShape| $module::memory(&options, shape);
+                        check_fit(self.name(), || train.column_counts(), shape, limit, beside, estimate)
                     })+
                 }
             }

@@ -13,8 +13,8 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::error::{Error, Result};
 use crate::file_bytes::FileBytes;
 use crate::ids::Ids;
-use crate::model::{Model, ModelKind, StoredTensor, TensorSource, tensors};
-use crate::numbers::SharedBytes;
+use crate::model::{Model, ModelKind, NamedTensor, StoredTensor, TensorSource, tensors};
+use crate::numbers::{Numbers, SharedBytes};
 use crate::options::options;
 use crate::whole_file::write_whole;
 
@@ -25,7 +25,7 @@ use header::{Entry, Header, size_of_type};
 pub use inspect::{InspectedTensor, Inspection, inspect};
 
 const FORMAT: u64 = 1;
-const METADATA_KEY: &str = "recvae";
+pub(crate) const METADATA_KEY: &str = "recvae";
 const MODEL_PREFIX: &str = "model.";
 const ID_BYTES: &str = "items.bytes";
 const ID_ENDS: &str = "items.ends";
@@ -51,11 +51,11 @@ options! {
 }
 
 /// A tensor on its way into a file.
-struct Out<'a> {
-    name: String,
-    dtype: &'static str,
-    shape: Vec<usize>,
-    bytes: Cow<'a, [u8]>,
+pub(crate) struct Out<'a> {
+    pub(crate) name: String,
+    pub(crate) dtype: &'static str,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: Cow<'a, [u8]>,
 }
 
 /// Of what the two checksums are: of everything, and of all but the data of the model's own tensors.
@@ -96,29 +96,38 @@ fn without_first<'a>(key: &str, text: &'a str) -> Option<(&'a str, String)> {
     value.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| (value, format!("{{{rest}")))
 }
 
+/// The name in a file of a model's own tensor.
+pub(crate) fn own_name(name: &str) -> String {
+    format!("{MODEL_PREFIX}{name}")
+}
+
 /// Writes a model with the ids of its items.
 pub(crate) fn save(path: &Path, model: &dyn Model, items: &Ids, info: &Value) -> Result<()> {
+    let metadata = json!({ "info": info, "kind": model.kind().name(), "options": model.options() });
+    write_own(path, metadata, items, &model.tensors()?)
+}
+
+/// Writes what knows items by index: the ids of the items and its own tensors, and metadata, an object that says what it is.
+pub(crate) fn write_own(path: &Path, mut metadata: Value, items: &Ids, own: &[NamedTensor<'_>]) -> Result<()> {
     let (id_bytes, id_ends) = items.as_parts();
     let ends: Vec<u64> = id_ends.iter().map(|&end| end as u64).collect();
-    let own = model.tensors()?;
     let mut all = vec![
         Out { name: ID_BYTES.into(), dtype: "U8", shape: vec![id_bytes.len()], bytes: id_bytes.into() },
         Out { name: ID_ENDS.into(), dtype: "U64", shape: vec![ends.len()], bytes: bytemuck::cast_slice(&ends).into() },
     ];
     all.extend(own.iter().map(|tensor| Out {
-        name: format!("{MODEL_PREFIX}{}", tensor.name),
+        name: own_name(&tensor.name),
         dtype: tensor.data.dtype(),
         shape: tensor.shape.clone(),
         bytes: tensor.data.bytes().into(),
     }));
-    let metadata = json!({
-        "format": FORMAT, "info": info, "kind": model.kind().name(), "options": model.options(), "writer": WRITER,
-    });
+    metadata["format"] = FORMAT.into();
+    metadata["writer"] = WRITER.into();
     write(path, &metadata.to_string(), all)
 }
 
 /// Writes a file of metadata, an object of JSON as text, and tensors: whole or not at all.
-fn write(path: &Path, metadata: &str, mut tensors: Vec<Out<'_>>) -> Result<()> {
+pub(crate) fn write(path: &Path, metadata: &str, mut tensors: Vec<Out<'_>>) -> Result<()> {
     let refused = |e| Error::io("write", path, e);
     let head = header_for(metadata, &mut tensors)?;
     write_whole(path, |temporary| {
@@ -157,7 +166,7 @@ pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded> {
 /// The same of the bytes of a file; the path is for errors alone.
 pub(crate) fn read(path: &Path, bytes: FileBytes, verify: Option<bool>) -> Result<Loaded> {
     let costly = matches!(bytes, FileBytes::Mapped(_)) && bytes.as_ref().len() > VERIFIED;
-    let file = ModelFile::open(path, bytes)?;
+    let file = ModelFile::open(path, bytes, "a recvae model")?;
     file.check_format()?;
     file.check_head()?;
     // The first files have no checksum of their head, and are always verified.
@@ -168,19 +177,20 @@ pub(crate) fn read(path: &Path, bytes: FileBytes, verify: Option<bool>) -> Resul
 }
 
 /// A file whose header makes sense, with the metadata as text and read.
-struct ModelFile<'p> {
+pub(crate) struct ModelFile<'p> {
     path: &'p Path,
     bytes: SharedBytes,
     header: Header,
     text: String,
-    metadata: Value,
+    pub(crate) metadata: Value,
 }
 
 impl<'p> ModelFile<'p> {
-    fn open(path: &'p Path, bytes: FileBytes) -> Result<Self> {
+    /// `what` it should be, in words.
+    pub(crate) fn open(path: &'p Path, bytes: FileBytes, what: &str) -> Result<Self> {
         let bad = |message: String| Error::InvalidModelFile { path: path.to_owned(), message };
-        let mut header = Header::parse(bytes.as_ref())
-            .map_err(|message| bad(format!("not a recvae model, or truncated ({message})")))?;
+        let mut header =
+            Header::parse(bytes.as_ref()).map_err(|message| bad(format!("not {what}, or truncated ({message})")))?;
         let Some(text) = header.metadata.remove(METADATA_KEY) else {
             return Err(bad("a safetensors file of another program: it has no metadata 'recvae'".into()));
         };
@@ -188,7 +198,7 @@ impl<'p> ModelFile<'p> {
         Ok(Self { path, bytes: Arc::new(bytes), header, text, metadata })
     }
 
-    fn bad(&self, message: impl Into<String>) -> Error {
+    pub(crate) fn bad(&self, message: impl Into<String>) -> Error {
         Error::InvalidModelFile { path: self.path.to_owned(), message: message.into() }
     }
 
@@ -200,7 +210,7 @@ impl<'p> ModelFile<'p> {
         }
     }
 
-    fn check_format(&self) -> Result<()> {
+    pub(crate) fn check_format(&self) -> Result<()> {
         let format = &self.metadata["format"];
         if *format == FORMAT {
             return Ok(());
@@ -237,7 +247,7 @@ impl<'p> ModelFile<'p> {
         }
     }
 
-    fn check_all(&self) -> Result<()> {
+    pub(crate) fn check_all(&self) -> Result<()> {
         match self.text_of_all() {
             Some((found, text)) => self.compare(found, &self.checksum(Of::All, &text)),
             None => Err(self.bad("it was altered: its metadata do not begin with a checksum")),
@@ -271,22 +281,33 @@ impl<'p> ModelFile<'p> {
         Some(StoredTensor { name, dtype, shape, bytes: Arc::clone(&self.bytes), range: range.clone() })
     }
 
-    fn ids(&self) -> Result<Ids> {
-        let bad = |e: Error| self.bad(e.to_string());
-        let list = |name| self.entry(name).ok_or_else(|| self.bad(format!("it has no tensor '{name}'")));
-        let (bytes, ends) = (list(ID_BYTES)?, list(ID_ENDS)?);
-        let (n_bytes, n_ids) = (bytes.shape.iter().product(), ends.shape.iter().product());
-        let bytes = bytes.numbers::<u8>(&[n_bytes]).map_err(bad)?;
-        let ends = ends.numbers::<u64>(&[n_ids]).map_err(bad)?;
+    /// The numbers of a list, by its name in the file.
+    pub(crate) fn list<T: tensors::Stored>(&self, name: &str) -> Result<Numbers<T>> {
+        let tensor = self.entry(name).ok_or_else(|| tensors::missing(name));
+        let numbers = tensor.and_then(|tensor| {
+            let n = tensor.shape.iter().product();
+            tensor.numbers(&[n])
+        });
+        numbers.map_err(|e| self.bad(e.to_string()))
+    }
+
+    /// A list of places, by its name in the file.
+    pub(crate) fn places(&self, name: &str) -> Result<Vec<usize>> {
+        let places = self.list::<u64>(name)?;
+        Ok(places.iter().map(|&place| usize::try_from(place).unwrap_or(usize::MAX)).collect())
+    }
+
+    pub(crate) fn ids(&self) -> Result<Ids> {
+        let (bytes, ends) = (self.list::<u8>(ID_BYTES)?, self.places(ID_ENDS)?);
+        let n_ids = ends.len();
         if !(1..u32::MAX as usize).contains(&n_ids) {
             return Err(self.bad(format!("it has {n_ids} items; allowed: 1 to {}", u32::MAX - 1)));
         }
-        let ends: Vec<usize> = ends.iter().map(|&end| usize::try_from(end).unwrap_or(usize::MAX)).collect();
-        Ids::from_parts(&bytes, &ends).map_err(bad)
+        Ids::from_parts(&bytes, &ends).map_err(|e| self.bad(e.to_string()))
     }
 
     fn owned<T: tensors::Stored>(&self, name: &str, shape: &[usize]) -> Result<Vec<T>> {
-        let tensor = self.find(name).ok_or_else(|| tensors::missing(&format!("{MODEL_PREFIX}{name}")));
+        let tensor = self.find(name).ok_or_else(|| tensors::missing(&own_name(name)));
         let numbers = tensor.and_then(|tensor| tensor.numbers(shape)).map_err(|e| self.bad(e.to_string()))?;
         Ok(numbers.to_vec())
     }
@@ -302,7 +323,7 @@ impl TensorSource for ModelFile<'_> {
     }
 
     fn find(&self, name: &str) -> Option<StoredTensor<'_>> {
-        self.entry(&format!("{MODEL_PREFIX}{name}"))
+        self.entry(&own_name(name))
     }
 
     fn n_bytes(&self) -> Option<u64> {

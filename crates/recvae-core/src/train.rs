@@ -7,7 +7,7 @@
 //! The old posterior is what the encoder as it was after the last encoder pass says about each user's clean history. No
 //! second encoder is kept for it: the decoder pass computes those very numbers for every user, and they are kept as
 //! `(n_users, 2 x latent)`. Only for the first epoch a second, randomly initialised encoder is asked once, as in the
-//! official code.
+//! official code; a warm start has an encoder of an earlier time, and that one is asked.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -27,6 +27,7 @@ use crate::nn::state::State;
 use crate::numbers::Numbers;
 use crate::real::Real;
 use crate::split::HeldOut;
+use crate::warm_start::WarmStart;
 
 /// One epoch of training, as the progress callback sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +53,7 @@ pub struct Progress {
 /// Called at the end of each epoch, from the thread that trains.
 pub type OnProgress<'a> = &'a (dyn Fn(&Progress) + Sync);
 
-/// How a fit runs, as opposed to what it computes.
+/// How a fit runs and what it begins with, as opposed to what it is to find.
 #[derive(Clone)]
 pub struct FitRun<'a> {
     /// Hears of every epoch.
@@ -63,11 +64,13 @@ pub struct FitRun<'a> {
     pub checkpoint: Option<Checkpoint<'a>>,
     /// Bytes that it may take beyond the data; `None` for what is free.
     pub memory_limit: Option<u64>,
+    /// What RecVAE and Mult-VAE begin with instead of random parameters.
+    pub from: Option<WarmStart<'a>>,
 }
 
 impl Default for FitRun<'_> {
     fn default() -> Self {
-        Self { on_progress: &|_| {}, cancel: Cancel::default(), checkpoint: None, memory_limit: None }
+        Self { on_progress: &|_| {}, cancel: Cancel::default(), checkpoint: None, memory_limit: None, from: None }
     }
 }
 
@@ -154,7 +157,7 @@ impl<T: Real> OldPosterior<T> {
         }
     }
 
-    fn gather(&self, users: &[usize], out: &mut Vec<T>) {
+    pub(crate) fn gather(&self, users: &[usize], out: &mut Vec<T>) {
         out.clear();
         users.iter().for_each(|&user| out.extend_from_slice(&self.rows[user * self.width..][..self.width]));
     }

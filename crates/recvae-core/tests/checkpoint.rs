@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, Csr, Error, Fit, FitRun, HeldOut, Ids, ModelKind, Progress, Recommender,
-    Result, Threads,
+    Result, Threads, WarmStart,
 };
 use serde_json::{Value, json};
 
@@ -31,6 +31,14 @@ fn ids(n: usize, prefix: &str) -> Ids {
     (0..n).map(|at| format!("{prefix}{at}")).collect()
 }
 
+/// A model of half the items and as many that nobody has now, to begin with.
+fn beginning(kind: ModelKind, seed: u64) -> Recommender {
+    let options = json!({ "hiddenDim": 16, "latentDim": 4, "epochs": 1, "seed": seed });
+    let fit = kind.fit(&options, &histories(60), None, &FitRun::default()).unwrap();
+    let items = (0..40).map(|item| format!("i{}", item + 20)).collect();
+    Recommender::new(fit.model, items, Value::Null).unwrap()
+}
+
 /// Everything that a fit depends on, and how it runs.
 #[derive(Clone)]
 struct Setting {
@@ -45,6 +53,8 @@ struct Setting {
     /// Cancelled after that epoch.
     until: usize,
     threads: usize,
+    /// Seed of the model that training begins with.
+    from: Option<u64>,
 }
 
 impl Setting {
@@ -60,6 +70,7 @@ impl Setting {
             resume: true,
             until: usize::MAX,
             threads: 1,
+            from: None,
         }
     }
 
@@ -86,10 +97,12 @@ impl Setting {
             options: CheckpointOptions { every_epochs: self.every_epochs, resume: self.resume },
             ids: Some([&users, &items]),
         };
+        let begin = self.from.map(|seed| beginning(self.kind, seed));
         let run = FitRun {
             on_progress: &on_progress,
             cancel: cancel.clone(),
             checkpoint: Some(checkpoint),
+            from: begin.as_ref().map(|model| WarmStart::new(model, &items)),
             ..FitRun::default()
         };
         let held_out = self.validated.then(validation);
@@ -137,6 +150,51 @@ fn it_goes_on_to_the_same_file_with_any_number_of_threads() {
             setting.with(|setting| (setting.until, setting.threads, setting.every_epochs) = (4, 3, 5)).cancelled();
             assert!(setting.with(|setting| setting.threads = 2).result() == whole, "{kind:?}");
             std::fs::remove_file(&setting.path).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_warm_start_goes_on_to_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in BOTH {
+        let setting = Setting::new(kind, folder.path()).with(|setting| setting.from = Some(7));
+        let whole = setting.whole();
+        setting.with(|setting| setting.until = 2).cancelled();
+        setting.with(|setting| (setting.until, setting.threads) = (4, 3)).cancelled();
+        assert!(setting.result() == whole, "{kind:?}");
+        std::fs::remove_file(&setting.path).unwrap();
+        let cold = setting.with(|setting| setting.from = None);
+        assert!(cold.whole() != whole, "{kind:?}: from changes nothing");
+    }
+}
+
+#[test]
+fn another_model_to_begin_with_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in BOTH {
+        let warm = Setting::new(kind, folder.path()).with(|setting| setting.from = Some(7));
+        let cold = warm.with(|setting| setting.from = None);
+        let (model, hash) = ("a model of 40 items, hash ", "0123456789abcdef");
+        for (first, second, there, now) in [
+            (&warm, &warm.with(|setting| setting.from = Some(8)), model, model),
+            (&warm, &cold, model, "none"),
+            (&cold, &warm, "none", model),
+        ] {
+            first.with(|setting| setting.until = 2).cancelled();
+            let before = std::fs::read(&first.path).unwrap();
+            let (code, text) = second.refused();
+            assert_eq!(code, "INVALID_ARGUMENT");
+            let path = first.path.display();
+            let rest = text.strip_prefix(&format!("checkpoint '{path}' is one of another training (from: {there}"));
+            let rest = rest.unwrap_or_else(|| panic!("{text}")).trim_start_matches(|c| hash.contains(c));
+            assert!(rest.starts_with(&format!(" there, {now}")), "{text}");
+            assert!(
+                text.ends_with("same model, options, data and model to begin with (from), or a path where nothing is"),
+                "{text}"
+            );
+            assert_eq!(std::fs::read(&first.path).unwrap(), before);
+            std::fs::remove_file(&first.path).unwrap();
         }
     }
 }

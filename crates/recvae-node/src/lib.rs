@@ -8,6 +8,7 @@ pub mod arrow;
 pub mod batches;
 pub mod data;
 pub mod describe;
+pub mod ease_counts;
 mod error;
 pub mod evaluate;
 pub mod lifetime;

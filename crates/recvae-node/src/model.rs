@@ -8,7 +8,7 @@ use napi::bindgen_prelude::{Float32Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, CompactOptions, Filter, FitRun, LoadOptions, ModelKind, Options, Progress,
-    RecommendOptions, Recommender, Scored, ends,
+    RecommendOptions, Recommender, Scored, WarmStart, ends,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
@@ -243,21 +243,23 @@ impl NativeCheckpoint {
     }
 }
 
-/// Fails as [`fit`] would for such options, threads or checkpoint, before there are data. `options`: JSON.
+/// Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON.
 #[napi(catch_unwind)]
 pub fn check_fit(
     kind: String,
     options: String,
     threads: Option<f64>,
     checkpoint: Option<NativeCheckpoint>,
+    from: Option<&NativeModel>,
 ) -> Result<()> {
     let kind: ModelKind = kind.parse().into_node()?;
-    kind.complete_options(&json("options", &options)?).into_node()?;
+    let options = kind.complete_options(&json("options", &options)?).into_node()?;
     check_threads(threads)?;
-    checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())
+    checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())?;
+    from.map_or(Ok(()), |from| kind.check_from(&options, from.0.get()?.model()).into_node())
 }
 
-/// Trains a model.
+/// Trains a model, beginning with the parameters of `from` if it is given.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeFit>")]
 #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models.ts
 pub fn fit<'env>(
@@ -271,10 +273,13 @@ pub fn fit<'env>(
     memory_limit: Option<f64>,
     run: &NativeRun,
     checkpoint: Option<NativeCheckpoint>,
+    from: Option<&NativeModel>,
 ) -> Result<Promise<'env>> {
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
+    let from = from.map(|from| from.0.get().map(Arc::clone)).transpose()?;
+    from.as_ref().map_or(Ok(()), |from| kind.check_from(&options, from.model())).into_node()?;
     let (info, memory_limit) = (json("info", &info)?, bytes(memory_limit)?);
     let checkpoint = checkpoint.map(NativeCheckpoint::read).transpose()?;
     let train = train.0.get()?.clone();
@@ -287,7 +292,8 @@ pub fn fit<'env>(
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
             let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
-            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint, memory_limit };
+            let from = from.as_ref().map(|from| WarmStart::new(from, train.items()));
+            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint, memory_limit, from };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             Ok((model, fit.epochs))

@@ -72,26 +72,40 @@ pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldO
 /// for each thread a place in every history, then the panel of [`invert_positive_definite`].
 pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
+    let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
+    memory_from_gram(options, items, ("the transposed data or a panel", counting))
+}
+
+/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there is a panel.
+pub(crate) fn memory_from_gram(options: &EaseOptions, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
     let (size, ways_out) = match options.precision {
         Precision::F32 => (4.0, ""),
         Precision::F64 => (8.0, "precision 'f32'"),
     };
-    let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
     let inverting = size * items * items.min(BLOCK as f64);
     let matrix = size * items * items;
-    let parts = [("its matrix of items x items", matrix), ("the transposed data or a panel", counting.max(inverting))];
-    MemoryEstimate::new(matrix, &parts, ways_out)
+    let (name, counting) = counting;
+    MemoryEstimate::new(matrix, &[("its matrix of items x items", matrix), (name, counting.max(inverting))], ways_out)
 }
 
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
     fn fit(options: &EaseOptions, train: &Csr, cancel: &Cancel) -> Result<Self> {
-        let n = train.n_cols();
+        Self::from_gram(options, train.n_cols(), || gram(train, cancel), cancel)
+    }
+
+    /// The model behind a Gram matrix of `n` x `n`, which is asked for once the options are known to be good.
+    pub(crate) fn from_gram(
+        options: &EaseOptions,
+        n: usize,
+        gram: impl FnOnce() -> Result<Numbers<T>>,
+        cancel: &Cancel,
+    ) -> Result<Self> {
         if !T::of(options.lambda).finite() {
             let allowed = format!("a finite number above 0 that {} can hold", options.precision.word());
             return Err(Error::invalid_argument("lambda", format!("{:?}", options.lambda), allowed));
         }
-        let mut weights = gram::<T>(train, cancel)?;
+        let mut weights = gram()?;
         for item in 0..n {
             weights[item * (n + 1)] += T::of(options.lambda);
         }

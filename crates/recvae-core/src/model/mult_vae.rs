@@ -9,7 +9,6 @@
 
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
-use crate::cancel::Cancel;
 use crate::checkpoint::Keeper;
 use crate::course::Schedule;
 use crate::csr::Csr;
@@ -79,7 +78,7 @@ pub(super) fn fit(
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let training = start(options, train, &noise, &run.cancel)?;
+    let training = start(options, train, &noise, run)?;
     let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
@@ -89,15 +88,16 @@ pub(super) fn memory(options: &MultVaeOptions, shape: &FitShape) -> MemoryEstima
     vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
 }
 
-/// A fresh network, ready to be trained.
+/// A network that is fresh or begins with another one, ready to be trained.
 pub(crate) fn start<'a>(
     options: &MultVaeOptions,
     train: &'a Csr,
     noise: &'a Seeded,
-    cancel: &Cancel,
+    run: &FitRun<'_>,
 ) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
-    let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
+    let mut network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
+    run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
     let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
     Ok(Training {
         optimiser: Optimiser::new(&network, options.learning_rate),
@@ -111,7 +111,7 @@ pub(crate) fn start<'a>(
         steps: 0,
         place: Place::default(),
         memory: Memory::default(),
-        cancel: cancel.clone(),
+        cancel: run.cancel.clone(),
     })
 }
 

@@ -17,6 +17,8 @@
 //! formula, the prior mixes each latent coordinate by itself. Unlike that code: an empty history is allowed; joint training
 //! renews the old posterior after each epoch (theirs never does); against N(0, I) alone the KL term is the analytic one.
 
+use std::borrow::Borrow;
+
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::cancel::Cancel;
@@ -150,9 +152,9 @@ impl RecVaeOptions {
     }
 
     /// The first old posterior, for which `old_encoder` is asked if it is needed.
-    pub(super) fn composite<T: Real>(
+    pub(super) fn composite<T: Real, E: Borrow<Encoder<T>>>(
         &self,
-        old_encoder: impl FnOnce() -> Encoder<T>,
+        old_encoder: impl FnOnce() -> E,
         train: &Csr,
         memory: &mut Memory<T>,
         cancel: &Cancel,
@@ -162,7 +164,7 @@ impl RecVaeOptions {
         }
         let (latent_dim, batch_size) = (self.latent_dim, self.batch_size);
         Ok(Some(Composite {
-            old: OldPosterior::of(&old_encoder(), train, latent_dim, batch_size, &mut memory.encoder, cancel)?,
+            old: OldPosterior::of(old_encoder().borrow(), train, latent_dim, batch_size, &mut memory.encoder, cancel)?,
             prior: CompositePrior { mixture_weights: self.mixture_weights, wide_log_variance: self.wide_log_variance },
         }))
     }
@@ -201,7 +203,7 @@ pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&Held
     let keeper = Keeper::open(run, ModelKind::RecVae, &options.to_json(), &["epochs"], train, validation)?;
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let training = start(options, train, &noise, &run.cancel)?;
+    let training = start(options, train, &noise, run)?;
     let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
 }
@@ -212,20 +214,31 @@ pub(super) fn memory(options: &RecVaeOptions, shape: &FitShape) -> MemoryEstimat
     vae::memory(&options.architecture(shape.items), options.batch_size, posteriors, shape)
 }
 
-/// A fresh network, ready to be trained.
+/// A network that is fresh or begins with another one, ready to be trained.
 pub(crate) fn start<'a>(
     options: &RecVaeOptions,
     train: &'a Csr,
     noise: &'a Seeded,
-    cancel: &Cancel,
+    run: &FitRun<'_>,
 ) -> Result<Training<'a, f32>> {
     let architecture = options.architecture(train.n_cols());
-    // Before the network, so that what the old encoder took is there again for it.
-    let old_weights = || Init::new(options.seed, Purpose::OldWeights, Scheme::Torch);
+    let (init, cancel) = (|purpose| Init::new(options.seed, purpose, Scheme::Torch), &run.cancel);
+    let network = || Network::new(architecture, &mut init(Purpose::Weights));
     let mut memory = Memory::default();
-    let old_encoder = || Encoder::new(architecture, &mut old_weights());
-    let composite = options.composite(old_encoder, train, &mut memory, cancel)?;
-    let network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Torch));
+    let (network, composite) = match &run.from {
+        Some(from) => {
+            let mut network = network();
+            from.put_into(&mut network)?;
+            let composite = options.composite(|| &network.encoder, train, &mut memory, cancel)?;
+            (network, composite)
+        }
+        None => {
+            // Before the network, so that what the old encoder took is there again for it.
+            let old_encoder = || Encoder::new(architecture, &mut init(Purpose::OldWeights));
+            let composite = options.composite(old_encoder, train, &mut memory, cancel)?;
+            (network(), composite)
+        }
+    };
     Ok(Training { cancel: cancel.clone(), ..options.training(network, composite, memory, train, noise) })
 }
 

@@ -69,7 +69,7 @@ impl Inspection {
 /// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is no model file at all or so damaged that nothing can be said.
 pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection> {
     let path = path.as_ref();
-    let file = ModelFile::open(path, FileBytes::open(path, cfg!(not(windows)))?)?;
+    let file = ModelFile::open(path, FileBytes::open(path, cfg!(not(windows)))?, "a recvae model")?;
     let found = file.text_of_all();
     let holds = (file.metadata["format"] == FORMAT)
         .then(|| found.as_ref().is_some_and(|(found, text)| *found == file.checksum(super::Of::All, text)));

@@ -202,7 +202,7 @@ fn every_byte_but_those_of_parameters_is_verified_without_being_asked() {
     let path = folder.path().join("model");
     for name in ["ease", "pruned"] {
         let whole = bytes(name);
-        let file = ModelFile::open(&path, (&whole[..]).into()).unwrap();
+        let file = ModelFile::open(&path, (&whole[..]).into(), "a recvae model").unwrap();
         let own: Vec<_> = file
             .header
             .tensors
@@ -254,7 +254,8 @@ fn parameters_of_a_large_mapped_file_are_verified_when_asked_for() {
     let loads = |mmap, verify| Recommender::load_with(&path, &LoadOptions { mmap, verify }).is_ok();
     std::fs::write(&path, &file).unwrap();
     assert!([None, Some(true), Some(false)].into_iter().all(|verify| loads(true, verify) && loads(false, verify)));
-    let parameter = ModelFile::open(&path, (&file[..]).into()).unwrap().find("scores").unwrap().range.start;
+    let parameter =
+        ModelFile::open(&path, (&file[..]).into(), "a recvae model").unwrap().find("scores").unwrap().range.start;
     file[parameter] ^= 1;
     std::fs::write(&path, &file).unwrap();
     assert_eq!([None, Some(true), Some(false)].map(|verify| loads(true, verify)), [true, false, true]);
@@ -267,7 +268,7 @@ fn parameters_stay_in_the_file() {
     let path = folder.path().join("model");
     for name in ALL {
         recommender(name).save(&path).unwrap();
-        let file = ModelFile::open(&path, FileBytes::open(&path, true).unwrap()).unwrap();
+        let file = ModelFile::open(&path, FileBytes::open(&path, true).unwrap(), "a recvae model").unwrap();
         let (model, ..) = file.model().unwrap();
         let bytes = (*file.bytes).as_ref().as_ptr_range();
         let inside = |data: &TensorData<'_>| bytes.contains(&data.bytes().as_ptr());

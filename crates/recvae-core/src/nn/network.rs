@@ -233,7 +233,46 @@ impl<T: Real> Network<T> {
         }
         Ok(())
     }
+
+    /// Overwrites every parameter by what `read` has under its name in a network of the same widths and `items_there` items.
+    /// Of those that have a row for each item, the rows of items that `index_there` does not know stay.
+    pub(crate) fn adopt<'v>(
+        &mut self,
+        items_there: usize,
+        index_there: &[Option<u32>],
+        read: impl Fn(&str, &[usize]) -> Result<&'v [T]>,
+    ) -> Result<()> {
+        let (hidden_dim, width) = (self.architecture.hidden_dim, self.decoder.output.width);
+        let adopt_rows = |name: &str, to: &mut [T], width: usize| -> Result<()> {
+            let shape = [items_there, width];
+            let from = read(name, if name == OUTPUT_BIAS { &shape[..1] } else { &shape })?;
+            for (row, there) in to.chunks_exact_mut(width).zip(index_there) {
+                if let Some(there) = there {
+                    row.copy_from_slice(&from[*there as usize * width..][..width]);
+                }
+            }
+            Ok(())
+        };
+        adopt_rows("encoder.input.weight", &mut self.encoder.input.weight, hidden_dim)?;
+        adopt_rows("decoder.output.weight", &mut self.decoder.output.weight, width)?;
+        adopt_rows(OUTPUT_BIAS, &mut self.decoder.output.bias, 1)?;
+        self.encoder.input.bias.copy_from_slice(read("encoder.input.bias", &[hidden_dim])?);
+        let adopt_all = |part: &str, places: &Places, values: &mut [T]| -> Result<()> {
+            for (name, shape, place) in places.iter() {
+                values[place].copy_from_slice(read(&format!("{part}.{name}"), shape)?);
+            }
+            Ok(())
+        };
+        adopt_all("encoder", &self.encoder.layers.places, &mut self.encoder.dense)?;
+        match &mut self.decoder.hidden {
+            Some(hidden) => adopt_all("decoder", &hidden.places, &mut hidden.dense),
+            None => Ok(()),
+        }
+    }
 }
+
+/// The parameter that has one number for each item.
+const OUTPUT_BIAS: &str = "decoder.output.bias";
 
 impl Scorer for Network<f32> {
     fn n_items(&self) -> usize {
