@@ -92,7 +92,7 @@ describe('the jobs', () => {
     const compared = await recvae(folder, compare);
     expect(compared.stderr).toContain('mult-vae epoch 2/2 | validation 0.');
     expect(compared.stdout).toMatch(
-      /^Use .* Trained for fewer epochs than by default: mult-vae at most 2, not \d+\.$/m,
+      /^Use .* Trained for fewer epochs than by default: als at most 2, not \d+; mult-vae at most 2, not \d+\.$/m,
     );
   });
 
@@ -291,7 +291,7 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['an unknown flag', ['compare', 'likes.csv', '--sead', '1'], 2, /unknown option '--sead'/],
     ['a number that is none', ['compare', 'likes.csv', '--seed', 'one'], 2, /must be a number/],
     ['an unknown model', ['train', 'eese', 'likes.csv', '--out', 'o'], 2, /'eese'; allowed: popularity, ease/],
-    ['unknown models', ['compare', 'likes.csv', '--models', 'als', '--save', 'o'], 2, /'als'; allowed/],
+    ['unknown models', ['compare', 'likes.csv', '--models', 'svd', '--save', 'o'], 2, /'svd'; allowed/],
     [
       'an unknown option',
       ['train', 'ease', 'likes.csv', '--set', 'lamda=5', '--out', 'o'],

@@ -94,7 +94,7 @@ describe('wrong use is found before any work', () => {
   const cases: [string, object, RegExp][] = [
     ['an option', { options: { recvae: { gamma: -1 } } }, /gamma is -1; allowed/],
     ['an option of a model that is not compared', { models: [], options: { recvae: { gama: 1 } } }, /'gama'/],
-    ['an unknown model in options', { options: { als: {} } }, /'als'; allowed: popularity, ease/],
+    ['an unknown model in options', { options: { svd: {} } }, /'svd'; allowed: popularity, ease/],
     ['options that are none', { options: { ease: 5 } }, /options of ease is 5; allowed: an object/],
     ['a fractional seed', { seed: 1.5 }, /seed is 1\.5; allowed: a whole number from 0/],
     ['a negative seed', { models: [], seed: -1 }, /seed is -1/],

@@ -157,8 +157,15 @@ describe('a fit that would take more than memoryLimit', () => {
 test('a comparison counts the models that it keeps', async () => {
   const data = await split(planted(), { seed: 1 });
   const shape = { users: data.train.nUsers, items: data.train.nItems, interactions: data.train.nInteractions };
-  const options = { recvae: { hiddenDim: 64, latentDim: 32, epochs: 1 }, ease: { lambda: 10 } };
-  const kept = estimateMemory('popularity', shape).model + estimateMemory('ease', shape).model;
+  const options = {
+    recvae: { hiddenDim: 64, latentDim: 32, epochs: 1 },
+    ease: { lambda: 10 },
+    als: { lambda: 0.01, alpha0: 0.1 },
+  };
+  const kept =
+    estimateMemory('popularity', shape).model +
+    estimateMemory('ease', shape).model +
+    estimateMemory('als', shape).model;
   const memoryLimit = estimateMemory('recvae', { ...shape, options: options.recvae }).fit + kept;
   const run = { models: ['recvae'] as ModelName[], options, seed: 1 };
   const started: string[] = [];
@@ -166,7 +173,7 @@ test('a comparison counts the models that it keeps', async () => {
   const { message } = await refusal(() => compare(data, { ...run, memoryLimit: memoryLimit - 1, onProgress }));
   expect(message).toMatch(/^recvae on .* beside 0\.0 MiB that is held already/);
   expect(started).toEqual([]);
-  expect((await compare(data, { ...run, memoryLimit })).models.size).toBe(3);
+  expect((await compare(data, { ...run, memoryLimit })).models.size).toBe(4);
 });
 
 describe('the command line', () => {

@@ -30,7 +30,9 @@ const models = new Map<ModelName, Model>();
 const model = (kind: ModelName) => models.get(kind)!;
 beforeAll(async () => {
   for (const kind of KINDS) {
-    const options = { popularity: {}, ease: { lambda: 10 }, als: { factors: 8 }, 'mult-vae': SMALL, recvae: SMALL }[kind];
+    const options = { popularity: {}, ease: { lambda: 10 }, als: { factors: 8 }, 'mult-vae': SMALL, recvae: SMALL }[
+      kind
+    ];
     models.set(kind, await fit(kind, planted(), options));
   }
 });

@@ -77,5 +77,5 @@ test('a checkpoint has a path', () => {
 });
 
 test('names are literal types', () => {
-  expectTypeOf<ModelName>().toEqualTypeOf<'popularity' | 'ease' | 'mult-vae' | 'recvae'>();
+  expectTypeOf<ModelName>().toEqualTypeOf<'popularity' | 'ease' | 'als' | 'mult-vae' | 'recvae'>();
 });

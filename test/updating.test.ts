@@ -237,7 +237,7 @@ describe('warm start', () => {
       ],
       [
         () => fit('ease', planted(), {}, { from }),
-        "from is a model of kind 'recvae'; allowed: nothing for 'ease', which is computed in one go from all users; it takes new users through its counts (EaseCounts)",
+        "from is a model of kind 'recvae'; allowed: nothing for 'ease', which takes all users at once; it takes new users through its counts (EaseCounts)",
       ],
       [
         () => fit('recvae', foreign, small, { from }),

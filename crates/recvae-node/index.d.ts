@@ -39,6 +39,22 @@ export declare class NativeBuilder {
   finish(options: string): NativeInteractions
 }
 
+/** For each pair of items, how many users have both. */
+export declare class NativeEaseCounts {
+  /** Number of users. */
+  get nUsers(): number
+  /** The ids of the items, in order of their indices. */
+  itemIds(): Array<string>
+  /** The counts with the users of `add` and without those of `remove`. */
+  update(add: NativeInteractions | undefined | null, remove: NativeInteractions | undefined | null, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
+  /** Fits EASE^R. `options` and `info`: JSON. */
+  fit(options: string, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeFit>
+  /** Writes a file, whole or not at all. */
+  save(path: string): Promise<void>
+  /** Lets the counts go, once the calls that use them have ended. */
+  dispose(): void
+}
+
 /** Which items of one model may be recommended. It does not keep the model alive. */
 export declare class NativeFilter {
   /** How many items pass. */

@@ -109,7 +109,7 @@ impl ModelKind {
         let got = format!("a model of kind '{other}'");
         let Some(shape) = self.options_of_shape() else {
             let way_out = if self == Self::Ease { "; it takes new users through its counts (EaseCounts)" } else { "" };
-            let allowed = format!("nothing for '{name}', which is computed in one go from all users{way_out}");
+            let allowed = format!("nothing for '{name}', which takes all users at once{way_out}");
             return Err(Error::invalid_argument("from", got, allowed));
         };
         if from.kind() != self {
@@ -347,7 +347,7 @@ mod tests {
             (error(ModelKind::MultVae, none.clone(), &known), "from is a model of kind 'recvae'; allowed: a model of kind 'mult-vae'".to_owned()),
             (
                 error(ModelKind::Ease, none.clone(), &known),
-                "from is a model of kind 'recvae'; allowed: nothing for 'ease', which is computed in one go from all users; it \
+                "from is a model of kind 'recvae'; allowed: nothing for 'ease', which takes all users at once; it \
                  takes new users through its counts (EaseCounts)"
                     .to_owned(),
             ),
