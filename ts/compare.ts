@@ -22,6 +22,7 @@ export interface CompareProgress {
   stage: 'search' | 'fit' | 'evaluate';
   /** Which model it is, from 1, and how many there are. */
   step: number;
+  /** See `step`. */
   steps: number;
   /** In a search, the options that were tried last and what validation says to them, from 0 to 1. */
   tried?: { options: Json; validation: number };
@@ -58,6 +59,7 @@ export interface CompareOptions extends RunOptions {
 
 /** One model in a {@link ComparisonReport}. */
 export interface ComparedModel {
+  /** Which model. */
   model: ModelName;
   /** All options with their values. */
   options: Json;
@@ -77,8 +79,11 @@ export interface ComparedModel {
 
 /** `a` minus `b` on the same test users. */
 export interface PairedDifference {
+  /** The later one in the order in which models run. */
   a: ModelName;
+  /** The earlier one. */
   b: ModelName;
+  /** What is compared, such as `ndcg@100`. */
   metric: string;
   /** Mean of the users' differences. */
   difference: number;
@@ -100,6 +105,7 @@ export interface ComparisonReport {
   seed: number;
   /** Metric that decides. */
   metric: string;
+  /** All models, in the order in which they ran: the cheapest first. */
   models: ComparedModel[];
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];

@@ -22,6 +22,7 @@ export type RecvaeErrorCode =
 
 /** The one error class of this package. Its message says what was wrong, the value found and what is allowed. */
 export class RecvaeError extends Error {
+  /** Tells it from other errors in a printout. */
   override readonly name = 'RecvaeError';
   /** What kind of failure it is. */
   readonly code: RecvaeErrorCode;
