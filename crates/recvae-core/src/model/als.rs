@@ -98,7 +98,7 @@ struct Training<'a, T> {
     train: &'a Csr,
     audiences: Csr,
     users: Vec<T>,
-    items: Vec<T>,
+    items: Fixed<T>,
 }
 
 impl<'a, T: Real> Training<'a, T> {
@@ -107,6 +107,7 @@ impl<'a, T: Real> Training<'a, T> {
         let deviation = options.init_scale / (options.factors as f64).sqrt();
         let numbers = (0u64..).flat_map(|pair| random.normals(pair));
         let items = numbers.take(train.n_cols() * options.factors).map(|number| T::of(number * deviation)).collect();
+        let items = Fixed::new(items, options.factors);
         let users = vec![T::ZERO; train.n_rows() * options.factors];
         Self { options, train, audiences: train.transpose(), users, items }
     }
@@ -115,25 +116,25 @@ impl<'a, T: Real> Training<'a, T> {
     fn epoch(&mut self, run: &FitRun<'_>) -> Result<()> {
         let Self { options, train, audiences, users, items } = self;
         let weights = options.weights();
-        let side = |rows: &mut Vec<T>, fixed: &mut Vec<T>, lists: &Csr| -> Result<()> {
-            let known = Fixed::new(std::mem::take(fixed), options.factors);
-            let result = match options.solver {
-                AlsSolver::Conjugate => known.improve(weights, lists, options.steps, rows, &run.cancel),
-                AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
-            };
-            *fixed = known.into_rows();
-            result
+        let solve = |rows: &mut Vec<T>, known: &Fixed<T>, lists: &Csr| match options.solver {
+            AlsSolver::Conjugate => known.improve(weights, lists, options.steps, rows, &run.cancel),
+            AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
         };
-        side(users, items, train)?;
-        side(items, users, audiences)
+        solve(users, items, train)?;
+        let known = Fixed::new(std::mem::take(users), options.factors);
+        let mut rows = std::mem::take(items).into_rows();
+        solve(&mut rows, &known, audiences)?;
+        *users = known.into_rows();
+        // Its Gram matrix serves the loss, validation and the next epoch.
+        *items = Fixed::new(rows, options.factors);
+        Ok(())
     }
 
     /// The loss of the module's text, per user.
     fn loss(&self) -> f64 {
-        let items = Fixed::new(self.items.clone(), self.options.factors);
         let weights = self.options.weights();
-        let of_users = items.loss(weights, self.train, &self.users);
-        let norms = self.audiences.rows().zip(self.items.chunks_exact(self.options.factors));
+        let of_users = self.items.loss(weights, self.train, &self.users);
+        let norms = self.audiences.rows().zip(self.items.rows().chunks_exact(self.options.factors));
         let of_items: f64 = norms
             .map(|(audience, row)| {
                 let square: f64 = row.iter().map(|number| number.to_f64().powi(2)).sum();
@@ -148,7 +149,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     let start = Instant::now();
     let mut training = Training::<f32>::new(options, train);
     let mut epochs: Vec<Progress> = vec![];
-    let mut best: Option<(f64, usize, Vec<f32>)> = None;
+    let mut best: Option<(f64, usize, Fixed<f32>)> = None;
     for epoch in 1..=options.epochs {
         training.epoch(run)?;
         let loss = training.loss();
@@ -158,8 +159,9 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
         }
         let mut metric = None;
         if let Some(held_out) = validation {
-            let model = Als::new(options, training.items.clone());
+            let model = Als { options: options.clone(), items: std::mem::take(&mut training.items) };
             metric = evaluate(&run.cancel.watch(&model), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
+            training.items = model.items;
         }
         let is_best = metric.zip(best.as_ref()).is_none_or(|(metric, best)| metric > best.0);
         if let (Some(metric), true) = (metric, is_best) {
@@ -181,7 +183,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
         }
     }
     let items = best.map_or(training.items, |(_, _, items)| items);
-    Ok(Fit { model: Box::new(Als::new(options, items)), epochs })
+    Ok(Fit { model: Box::new(Als { options: options.clone(), items }), epochs })
 }
 
 /// What [`fit`] takes: users' and items' vectors, the latter once more for the loss and, with validation, for the best epoch;
@@ -201,14 +203,11 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
 }
 
 pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
-    Ok(Box::new(Als::new(options, tensors.f32("items", &[n_items, options.factors])?)))
+    let items = tensors.f32("items", &[n_items, options.factors])?;
+    Ok(Box::new(Als { options: options.clone(), items: Fixed::new(items, options.factors) }))
 }
 
 impl Als {
-    fn new(options: &AlsOptions, items: Vec<f32>) -> Self {
-        Self { options: options.clone(), items: Fixed::new(items, options.factors) }
-    }
-
     fn factors(&self) -> usize {
         self.options.factors
     }

@@ -39,6 +39,7 @@ impl Weights {
 }
 
 /// Rows that are fixed while others are solved.
+#[derive(Clone, Default)]
 pub(super) struct Fixed<T> {
     /// `Q` of shape `(m, d)`.
     rows: Vec<T>,
