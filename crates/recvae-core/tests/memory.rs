@@ -143,6 +143,8 @@ fn larger_shapes() {
     };
     let results = compare(&[
         Case("popularity", json!({}), 1000, 30_000_000, 20),
+        Case("als", json!({ "epochs": 2 }), 200_000, 20_000, 30),
+        Case("als", json!({ "epochs": 2, "factors": 1000, "solver": "cholesky" }), 2000, 10_000, 20),
         Case("ease", json!({}), 5000, 6000, 30),
         Case("ease", json!({}), 5000, 12_000, 30),
         Case("ease", json!({ "precision": "f64" }), 5000, 5000, 30),

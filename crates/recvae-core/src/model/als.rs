@@ -31,6 +31,7 @@ use crate::nn::noise::{Purpose, stream};
 use crate::options::{Options, choice, options};
 use crate::random::Philox;
 use crate::real::Real;
+use crate::recommend::BLOCK;
 use crate::scorer::{Scorer, check_scores, check_some};
 use crate::similar::cosines;
 use crate::split::HeldOut;
@@ -165,6 +166,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
         }
         let is_best = metric.zip(best.as_ref()).is_none_or(|(metric, best)| metric > best.0);
         if let (Some(metric), true) = (metric, is_best) {
+            drop(best.take()); // not two of them at once
             best = Some((metric, epoch, training.items.clone()));
         }
         epochs.push(Progress {
@@ -186,18 +188,21 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     Ok(Fit { model: Box::new(Als { options: options.clone(), items }), epochs })
 }
 
-/// What [`fit`] takes: users' and items' vectors, the latter once more for the loss and, with validation, for the best epoch;
-/// the transposed data; Gram matrices of the factors, and for each thread a block of rows or a matrix to be solved.
+/// What [`fit`] takes: users' and items' vectors, with validation the latter once more for the best epoch, and the scores of a
+/// block of users; the transposed data; Gram matrices of the factors, and for each thread a block of rows or a matrix to be
+/// solved.
 pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
-    let copies = if shape.validation { 4.0 } else { 2.0 };
+    let copies = if shape.validation { 2.0 } else { 1.0 };
+    let scores = if shape.validation { BLOCK as f64 * (items + factors) } else { 0.0 };
     let threads = shape.threads as f64 * (solve::ROOM as f64 + factors) * factors;
     let parts = [
         ("the vectors of users", 4.0 * users * factors),
         ("the vectors of items", 4.0 * copies * items * factors),
         ("the transposed data", 4.0 * interactions + 8.0 * items),
-        ("matrices of factors x factors", 4.0 * (3.0 * factors * factors + threads)),
+        ("the scores of a block of validation users", 4.0 * scores),
+        ("matrices of factors x factors", 4.0 * (4.0 * factors * factors + threads)),
     ];
     MemoryEstimate::new(4.0 * (items + factors) * factors, &parts, "fewer factors")
 }
