@@ -227,6 +227,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    *
    * - `ease`: the score is B[id][other], what having `id` adds to the score of the other: the list that a user with nothing
    *   but `id` gets. It is not symmetric.
+   * - `als`: the score is the cosine of the two items' vectors, from -1 to 1.
    * - `mult-vae`, `recvae`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
    * - `popularity` knows nothing of the kind and refuses.
    *
@@ -240,7 +241,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
 
   /**
    * The latent vectors of histories, off the event loop: the means of their posteriors, row by row, so that history h has
-   * the numbers from `h * latentDim` on. `mult-vae` and `recvae` have them.
+   * the numbers from `h * latentDim` on, for `mult-vae` and `recvae`; for `als` the users' vectors, `factors` numbers each.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` by a model that has none.
    */
@@ -251,7 +252,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
 
   /**
    * Of some users, given by their histories, those most like a user of this history, off the event loop: by the cosine of
-   * what {@link Model.embed} gives. `mult-vae` and `recvae` can tell. All candidates are embedded in each call; keep the
+   * what {@link Model.embed} gives. `als`, `mult-vae` and `recvae` can tell. All candidates are embedded in each call; keep the
    * vectors of `embed` where the same ones are asked often.
    *
    * @param k - How many; default and range are those of {@link SimilarOptions.k}.
@@ -272,6 +273,8 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    * Which items of a history speak for an item, off the event loop.
    *
    * - `ease`: the contribution of an item is B[its id][item]; those of all items of the history sum to the score.
+   * - `als`: it is h_its . A^-1 h_item, with h the items' vectors and A the matrix of the user's equations; they sum to the
+   *   score too.
    * - `mult-vae`, `recvae`: it is what the score loses when the item is left out of the history. They do not sum to the
    *   score. For n items this takes n + 1 passes through the encoder.
    * - `popularity`: there are no reasons; the score is the number of training users that had the item.
@@ -339,8 +342,13 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     const { info, ...smaller } = options;
     const text = info === undefined ? undefined : infoText(info);
     const asked = Object.values(smaller).some((value) => value !== undefined);
-    const saved = asked ? (await this.compact(smaller)).native : this.native;
-    return guardAsync(() => saved.save(path, text));
+    if (!asked) return guardAsync(() => this.native.save(path, text));
+    const saved = await this.compact(smaller);
+    try {
+      await guardAsync(() => saved.native.save(path, text));
+    } finally {
+      saved.dispose(); // nobody else has it
+    }
   }
 
   /**

@@ -81,6 +81,16 @@ options! {
 }
 
 impl AlsOptions {
+    /// A square matrix of factors belongs to every model, and a small file must not ask for a large one: beyond 64 MiB it is
+    /// at most 16 times as large as the items' vectors.
+    fn check(&self, n_items: usize) -> Result<()> {
+        let most = n_items.saturating_mul(16).max(4096);
+        if self.factors > most {
+            return Err(Error::invalid_argument("factors", self.factors, format!("up to {most} for {n_items} items")));
+        }
+        Ok(())
+    }
+
     fn weights(&self) -> Weights {
         Weights { alpha0: self.alpha0, lambda: self.lambda, nu: self.nu }
     }
@@ -147,6 +157,7 @@ impl<'a, T: Real> Training<'a, T> {
 }
 
 pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
+    options.check(train.n_cols())?;
     let start = Instant::now();
     let mut training = Training::<f32>::new(options, train);
     let mut epochs: Vec<Progress> = vec![];
@@ -208,6 +219,7 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
 }
 
 pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    options.check(n_items)?;
     let items = tensors.f32("items", &[n_items, options.factors])?;
     Ok(Box::new(Als { options: options.clone(), items: Fixed::new(items, options.factors) }))
 }

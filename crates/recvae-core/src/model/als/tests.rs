@@ -134,3 +134,21 @@ fn a_cancelled_fit_ends() {
         assert_eq!(error.code(), "CANCELLED");
     }
 }
+
+#[test]
+fn a_few_items_with_a_vast_square_matrix_are_refused() {
+    struct Unread;
+    impl TensorSource for Unread {
+        fn f32(&self, _: &str, _: &[usize]) -> Result<Vec<f32>> {
+            panic!("read before it was checked")
+        }
+        fn f64(&self, _: &str, _: &[usize]) -> Result<Vec<f64>> {
+            panic!("read before it was checked")
+        }
+    }
+    let options = AlsOptions { factors: 65536, ..AlsOptions::default() };
+    let text = "factors is 65536; allowed: up to 4096 for 17 items";
+    assert_eq!(fit(&options, &data(), None, &FitRun::default()).err().unwrap().to_string(), text);
+    assert_eq!(load(&options, 17, &Unread).err().unwrap().to_string(), text);
+    options.check(4096).unwrap();
+}
