@@ -14,6 +14,7 @@ import { addSimilar } from './cli/similar.js';
 import { addSplit } from './cli/split.js';
 import { addSynth } from './cli/synth.js';
 import { addTrain } from './cli/train.js';
+import { addTune } from './cli/tune.js';
 import { toRecvaeError } from './errors.js';
 import { removeAll } from './files.js';
 
@@ -36,7 +37,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
     );
   const serving = [addRecommend, addSimilar, addExplain];
   const files = [addCompact, addInspect];
-  const jobs = [addCompare, addTrain, addEvaluate, ...serving, ...files, addSplit, addSynth, addModels];
+  const jobs = [addCompare, addTune, addTrain, addEvaluate, ...serving, ...files, addSplit, addSynth, addModels];
   for (const add of jobs) add(program);
   return program;
 }
