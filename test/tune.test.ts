@@ -93,9 +93,7 @@ describe('grid', () => {
       expect(evaluation!.metrics[name]!.mean).toBe(mean);
     }
     expect(report.atTheEdge).toEqual({ factors: 'highest', lambda: 'lowest' });
-    expect(report.verdict).toContain(
-      'The best factors (6) is the highest of those tried: a better one may lie beyond.',
-    );
+    expect(report.verdict).toContain('The best factors, 6, is the highest of those tried; better ones may lie beyond.');
     expect(report.verdict).toMatch(
       /^Use als with factors 6, lambda 0\.003: 0\.\d{4} of ndcg@100 on the validation users/,
     );
@@ -380,7 +378,7 @@ describe('the journal', () => {
       sent = true;
       process.kill(child.pid!, 'SIGINT');
     };
-    const job = ['tune', 'recvae', 'likes.csv', ...flags, '--journal', 'job.journal'];
+    const job = ['tune', 'recvae', 'likes.csv', ...flags, ...small, '--journal', 'job.journal'];
     const { code, stderr } = await recvae(folder, job, interrupt);
     expect({ code, stderr }).toEqual({
       code: 130,
@@ -567,6 +565,7 @@ describe('the command line', () => {
       [['recvae', '--search', 'best'], /search is 'best'; allowed: grid, random, halving/],
       [['popularity'], /popularity has no option left to search/],
       [['ease', '--journal', ''], /journal is ''/],
+      [['ease', '--journal', 'x', '--out', './x'], /--journal is 'x', as is --out; allowed: another file/],
     ] as const) {
       const [model, ...flags] = args;
       const { code, stderr } = await recvae(folder, ['tune', model, 'likes.csv', ...flags]);
@@ -580,6 +579,22 @@ describe('the command line', () => {
     expect(readdirSync(folder)).toEqual(['likes.csv']);
     const none = await recvae(folder, ['tune', 'ease', 'likes.csv', '--validation', '0']);
     expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('(validation, --validation)') });
+  });
+
+  test('compare --tune', async () => {
+    const folder = temporaryFolder();
+    writePlanted(folder);
+    const job = ['compare', 'likes.csv', '--models', 'ease', '--tune', '--budget', '2', '--json', '-'];
+    const { code, stdout, stderr } = await recvae(folder, job);
+    expect(code).toBe(0);
+    const searches = JSON.parse(stdout).models.map(({ search }: { search: unknown[] }) => search.length);
+    expect(searches).toEqual([0, 2, 2]);
+    expect(stderr.match(/^\[2\/3\] ease tried /gm)).toHaveLength(2);
+    const alone = await recvae(folder, ['compare', 'likes.csv', '--budget', '2']);
+    expect(alone).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('budget is 2; allowed: none without tune'),
+    });
   });
 
   test('RecVAE without gamma says which one is taken, and how to find a better one', async () => {

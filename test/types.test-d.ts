@@ -12,6 +12,8 @@ import {
   type ModelName,
   type RecommendationColumns,
   type SimilarItem,
+  type Tuning,
+  tune,
   writeSynth,
 } from '../dist/index.js';
 
@@ -74,6 +76,18 @@ test('a checkpoint has a path', () => {
   fit('recvae', data, {}, { checkpoint: { everyEpochs: 5 } });
   // @ts-expect-error -- everyEpochs
   fit('recvae', data, {}, { checkpoint: { path: 'training.checkpoint', every: 5 } });
+});
+
+test('a search space has options of the model', () => {
+  tune('ease', data, { over: { lambda: [1, 10], precision: ['f32'] } });
+  tune('recvae', data, { search: 'random', over: { gamma: { from: 0.001, to: 0.01 } }, options: { epochs: 5 } });
+  expectTypeOf(tune('als', data)).resolves.toEqualTypeOf<Tuning<'als'>>();
+  // @ts-expect-error -- ease has no gamma
+  tune('ease', data, { over: { gamma: [1] } });
+  // @ts-expect-error -- numbers
+  tune('ease', data, { over: { lambda: ['1'] } });
+  // @ts-expect-error -- grid, random or halving
+  tune('ease', data, { search: 'bayes' });
 });
 
 test('names are literal types', () => {

@@ -39,7 +39,7 @@ export interface TrialResult<T = Json> {
   stopped?: 'hopeless';
   /** Why there is no model: the arithmetic failed. */
   failed?: string;
-  /** What {@link TrialRun.judge} gave. */
+  /** What else was found out about the model. */
   judged?: T;
 }
 

@@ -11,7 +11,7 @@ import type { TrialResult } from './trials.js';
 /** A trial in a {@link TuneReport}. */
 export interface TunedTrial {
   /** Values of the options that were searched. */
-  options: Point;
+  options: Record<string, Json>;
   /** The metric on the validation users: that of its best epoch so far; `null` if it failed. */
   validation: number | null;
   /** Epochs trained; 0 for closed forms. */
@@ -38,10 +38,10 @@ export interface TuneReport {
   metric: string;
   /** Users in each part that count in metrics; training users all do. */
   users: { train: number; validation: number; test: number };
-  /** All trials, the best first. */
+  /** All trials, the best first; those that failed come last. */
   trials: TunedTrial[];
   /** The searched options of the best trial. */
-  best: Point;
+  best: Record<string, Json>;
   /** All options of the model. */
   options: Json;
   /** The metric of the model on the validation users. It was the best of many, so expect less of new users. */
@@ -137,7 +137,7 @@ function verdictOf(
   }
   for (const [name, end] of Object.entries(atTheEdge)) {
     const where = isRange(search.space[name]!) ? `near the ${end} of its range` : `the ${end} of those tried`;
-    sentences.push(`The best ${name} (${show(search.points[best]![name]!)}) is ${where}: a better one may lie beyond.`);
+    sentences.push(`The best ${name}, ${show(search.points[best]![name]!)}, is ${where}; better ones may lie beyond.`);
   }
   return sentences.join(' ');
 }

@@ -34,7 +34,7 @@ export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions
   /**
    * The options that are searched, with the values to try, or for `random` and `halving` a range `{from, to}`, from which numbers
    * are drawn: their logarithms uniformly where both ends are above 0. By default the options that the core names values for
-   * (`search` in {@link ModelOptions}'s texts), unless they are given.
+   * (`recvae tune --help` lists them), unless they are given.
    */
   over?: SearchSpace<K>;
   /** Options that are not searched. */

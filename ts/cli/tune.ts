@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { RecvaeError } from '../errors.js';
 import { type Output, writeAll } from '../files.js';
@@ -70,6 +71,7 @@ export function addTune(program: Command): void {
       journal: flags.journal,
     };
     checkTune(model, options);
+    refuseSame({ '--out': out, '--json': json, '--journal': flags.journal });
     if (out !== undefined) checkWritable(out, '--out');
     if (json !== undefined) checkWritable(json, '--json');
     if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
@@ -113,6 +115,19 @@ export function addTune(program: Command): void {
       reporter.stop();
     }
   });
+}
+
+/** Fails if two files are one. */
+function refuseSame(files: Record<string, string | undefined>): void {
+  const seen = new Map<string, string>();
+  for (const [flag, path] of Object.entries(files)) {
+    if (path === undefined || path === '-') continue;
+    const other = seen.get(resolve(path));
+    if (other !== undefined) {
+      throw new RecvaeError('INVALID_ARGUMENT', `${flag} is '${path}', as is ${other}; allowed: another file`);
+    }
+    seen.set(resolve(path), flag);
+  }
 }
 
 /** What each model is searched over by default, for the help. */
