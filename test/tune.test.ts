@@ -242,11 +242,15 @@ describe('halving', () => {
       { trials: 4, epochs: 17 },
       { trials: 1, epochs: 50 },
     ]);
+    // Never less than a tenth of the epochs, nor than three.
     expect(rungsOf(27, 81).map(({ trials, epochs }) => [trials, epochs])).toEqual([
-      [27, 3],
-      [9, 9],
-      [3, 27],
-      [1, 81],
+      [27, 9],
+      [9, 27],
+      [3, 81],
+    ]);
+    expect(rungsOf(9, 9)).toEqual([
+      { trials: 9, epochs: 3 },
+      { trials: 3, epochs: 9 },
     ]);
     expect(rungsOf(2, 50)).toEqual([{ trials: 2, epochs: 50 }]);
     expect(rungsOf(100, 2)).toEqual([{ trials: 100, epochs: 2 }]);
@@ -275,6 +279,8 @@ describe('halving', () => {
       // 5 trials with 3 epochs, the best one with 9.
       expect(report.trials.map(({ epochs }) => epochs)).toEqual([9, 3, 3, 3, 3]);
       expect([0.001, 0.002]).toContain(report.best.learningRate);
+      expect(report.withinOneStandardError.trials).toBe(1);
+      expect(report.verdict).toContain('The others had fewer epochs, which does not say how flat the optimum is.');
       const winner = epochs.get(over.learningRate.indexOf(report.best.learningRate as number))!;
       const [three, nine] = [3, 9].map((count) => Array.from({ length: count }, (_, at) => at + 1)) as [
         number[],

@@ -6,7 +6,7 @@
  * annealing), and is then the very training that it would have been without a break; elsewhere it is trained anew.
  *
  * Source: K. Jamieson, A. Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter Optimization, AISTATS 2016,
- * arXiv 1502.07943, algorithm 1; with thirds and a fixed number of epochs at the end as in Hyperband (arXiv 1603.06560).
+ * arXiv 1502.07943, algorithm 1; with thirds, and the most epochs at the end, as in Hyperband (arXiv 1603.06560).
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { remove, willRemove } from './files.js';
+import { graceOf } from './hopeless.js';
 import { canonical } from './journal.js';
 import type { Json } from './models.js';
 import { native } from './native.js';
@@ -31,13 +32,16 @@ export interface Rung {
   epochs: number;
 }
 
-/** The stages for a number of trials and the most epochs; the last one has these. */
+/**
+ * The stages for a number of trials and the most epochs; the last one has these. The first one has a tenth of them at least:
+ * in the very first epochs options that make training fast look better than those that make it good.
+ */
 export function rungsOf(trials: number, epochs: number): Rung[] {
-  // Not more stages than leave one trial and one epoch. The half keeps whole powers from falling short by rounding.
-  const stages = Math.floor(Math.log(Math.min(trials, epochs) + 0.5) / Math.log(FACTOR));
+  let stages = 0;
+  while (FACTOR ** (stages + 1) <= trials && epochs / FACTOR ** (stages + 1) >= graceOf(epochs)) stages += 1;
   return Array.from({ length: stages + 1 }, (_, stage) => ({
     trials: Math.floor(trials / FACTOR ** stage),
-    epochs: Math.max(1, Math.round(epochs / FACTOR ** (stages - stage))),
+    epochs: Math.round(epochs / FACTOR ** (stages - stage)),
   }));
 }
 

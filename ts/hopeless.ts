@@ -13,9 +13,14 @@ import type { TrialResult } from './trials.js';
 
 /** Trials that must have come that far before any is stopped. */
 const MIN_TRIALS = 5;
-/** Share of the epochs after which a trial can be stopped, and the least number. */
+/** Share of the epochs that a trial has in any case, and the least number: before, curves say little. */
 const GRACE = 0.1;
 const MIN_EPOCHS = 3;
+
+/** Epochs that every trial has before it is compared with others. */
+export function graceOf(epochs: number): number {
+  return Math.max(MIN_EPOCHS, Math.ceil(GRACE * epochs));
+}
 
 /** Watches over the trials of one list. */
 export class MedianRule {
@@ -46,8 +51,7 @@ export class MedianRule {
 
   /** The first epoch after which the trial is hopeless. */
   #hopelessFrom(at: number, epochs: number, curve: readonly number[]): number | undefined {
-    const first = Math.max(MIN_EPOCHS, Math.ceil(GRACE * epochs));
-    for (let epoch = first; epoch <= curve.length; epoch += 1) {
+    for (let epoch = graceOf(epochs); epoch <= curve.length; epoch += 1) {
       const others = this.#cut
         .slice(0, at)
         .filter(

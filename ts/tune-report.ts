@@ -38,7 +38,7 @@ export interface TuneReport {
   metric: string;
   /** Users in each part that count in metrics; training users all do. */
   users: { train: number; validation: number; test: number };
-  /** All trials, the best first; those that failed come last. */
+  /** All trials, the best first; of halving, those of its last stage before the others. Those that failed come last. */
   trials: TunedTrial[];
   /** The searched options of the best trial. */
   best: Record<string, Json>;
@@ -48,7 +48,10 @@ export interface TuneReport {
   validation: { mean: number; standardError: number | null };
   /** The metrics on the test users, measured once, for this model alone; `null` if there are none. */
   test: Record<string, { mean: number; standardError: number | null }> | null;
-  /** Trials, the best one included, whose validation is at most one standard error below the best; and over which values. */
+  /**
+   * Trials, the best one included, whose validation is at most one standard error below the best; and over which values. Of
+   * halving, only those of its last stage count: the others had fewer epochs.
+   */
   withinOneStandardError: { trials: number; values: Record<string, Json[]> };
   /** Searched options whose best value is the lowest or the highest of those searched. */
   atTheEdge: Record<string, 'lowest' | 'highest'>;
@@ -76,8 +79,11 @@ export function reportOf(
 ): Pick<TuneReport, 'trials' | 'best' | 'validation' | 'test' | 'verdict'> & Summary {
   const { search, results, best, validation, evaluation } = found;
   const summary = summaryOf(found);
+  const order = ranked(results);
   return {
-    trials: ranked(results).map((at) => trialOf(search.points[at]!, results[at]!)),
+    trials: [...order.filter((at) => isWhole(found, at)), ...order.filter((at) => !isWhole(found, at))].map((at) =>
+      trialOf(search.points[at]!, results[at]!),
+    ),
     best: search.points[best]!,
     validation,
     test: evaluation ? meansOf(evaluation) : null,
@@ -97,10 +103,18 @@ function meansOf({ metrics }: Evaluation): NonNullable<TuneReport['test']> {
 
 type Summary = Pick<TuneReport, 'withinOneStandardError' | 'atTheEdge'>;
 
+/** Whether a trial may be compared with the best one: those of the earlier stages of halving had fewer epochs. */
+function isWhole({ search, results, best }: Summed, at: number): boolean {
+  return search.kind !== 'halving' || results[at]!.options.epochs === results[best]!.options.epochs;
+}
+
 /** How flat the optimum is, and whether it lies at an edge. */
-function summaryOf({ search, results, best, validation }: Summed): Summary {
+function summaryOf(found: Summed): Summary {
+  const { search, results, best, validation } = found;
   const bar = validation.mean - (validation.standardError ?? 0);
-  const near = search.points.filter((_, at) => at === best || (results[at]!.validation ?? -1) >= bar);
+  const near = search.points.filter(
+    (_, at) => at === best || (isWhole(found, at) && (results[at]!.validation ?? -1) >= bar),
+  );
   const names = Object.keys(search.space);
   const values = Object.fromEntries(names.map((name) => [name, distinctOf(near.map((point) => point[name]!))]));
   const edges = names.flatMap((name) => {
@@ -117,23 +131,25 @@ function distinctOf(values: Json[]): Json[] {
 }
 
 /** The result in plain words. */
-function verdictOf(
-  { search, results, best, validation }: Summed,
-  { withinOneStandardError, atTheEdge }: Summary,
-): string {
+function verdictOf(found: Summed, { withinOneStandardError, atTheEdge }: Summary): string {
+  const { search, results, best, validation } = found;
   const { trials, values } = withinOneStandardError;
   const point = Object.entries(search.points[best]!).map(([name, value]) => `${name} ${show(value)}`);
   const of = `${validation.mean.toFixed(4)} of ${description.validationMetric} on the validation users`;
   const sentences = [`Use ${search.model} with ${point.join(', ')}: ${of}, the best of ${results.length} trials.`];
-  if (results.length > 1 && validation.standardError !== null) {
+  const whole = results.filter((_, at) => isWhole(found, at)).length;
+  if (whole > 1 && validation.standardError !== null) {
     const error = `one standard error (${validation.standardError.toFixed(4)})`;
     const over = Object.entries(values).map(([name, list]) => `${name} ${extent(list)}`);
-    const flat = trials > results.length / 2 ? 'The optimum is flat: ' : '';
+    const flat = trials > whole / 2 ? 'The optimum is flat: ' : '';
     sentences.push(
       trials === 1
-        ? `The optimum is sharp: no other trial is within ${error} of it.`
+        ? `The optimum is sharp: no other trial${whole < results.length ? ' with as many epochs' : ''} is within ${error} of it.`
         : `${flat}${trials} trials are within ${error} of the best, itself included: ${over.join(', ')}.`,
     );
+  }
+  if (whole === 1 && results.length > 1) {
+    sentences.push('The others had fewer epochs, which does not say how flat the optimum is.');
   }
   for (const [name, end] of Object.entries(atTheEdge)) {
     const where = isRange(search.space[name]!) ? `near the ${end} of its range` : `the ${end} of those tried`;
