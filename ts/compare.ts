@@ -138,8 +138,7 @@ export interface Comparison {
  * The main job: trains popularity, EASE^R, iALS and then the others on the same training users, evaluates them on the same test
  * users, and says with statistics which one to use.
  *
- * EASE^R's `lambda` and iALS's `lambda` and `alpha0` are searched on the validation users unless they are given; with `tune`, what
- * every model has to search is, in the same number of trials. Models are compared in pairs by user with the
+ * EASE^R's `lambda` and iALS's `lambda` and `alpha0` are searched on the validation users unless they are given. Models are compared in pairs by user with the
  * bootstrap, corrected by Holm's method. The winner is the cheapest model, from EASE^R on, that the one with the best mean of
  * the main metric does not beat significantly (corrected p below .05).
  *
