@@ -314,7 +314,14 @@ describe('halving', () => {
 });
 
 describe('the journal', () => {
-  const flags = ['--over', 'learningRate=1e-3,2e-3,3e-3,4e-3,5e-3,6e-3', '--set', 'epochs=200', '--set', 'patience=200'];
+  const flags = [
+    '--over',
+    'learningRate=1e-3,2e-3,3e-3,4e-3,5e-3,6e-3',
+    '--set',
+    'epochs=200',
+    '--set',
+    'patience=200',
+  ];
   const small = Object.entries(SMALL).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
 
   test.each(['grid', 'halving'])('a %s search that is killed goes on to the same result', async (search) => {
