@@ -15,9 +15,9 @@ const SETTINGS = [
   { library: 'irspack', factors: 64, lambda: 0.006, nu: 1 },
   { library: 'irspack', factors: 128, lambda: 0.006, nu: 1 },
   { library: 'irspack', factors: 256, lambda: 0.01, nu: 1 },
-  { library: 'implicit', factors: 64, lambda: 5, nu: 0 },
-  { library: 'implicit', factors: 128, lambda: 5, nu: 0 },
-  { library: 'implicit', factors: 256, lambda: 5, nu: 0 },
+  { library: 'implicit', factors: 64, lambda: 8, nu: 0 },
+  { library: 'implicit', factors: 128, lambda: 8, nu: 0 },
+  { library: 'implicit', factors: 256, lambda: 8, nu: 0 },
 ];
 
 const [python, rounds = '5', folder = '../shared/data/ml-1m-split'] = process.argv.slice(2);
