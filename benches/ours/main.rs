@@ -129,12 +129,15 @@ fn steps(mut options: Options) -> Outcome<Value> {
 fn epochs(mut options: Options) -> Outcome<Value> {
     let kind = options.model()?;
     let (n, warm_up) = (options.number("epochs", 3)?, options.number("warm-up", 1)?);
+    let mut given: Value = serde_json::from_str(&options.text("options").unwrap_or("{}".into()))?;
+    given["epochs"] = json!(n + warm_up);
     let data = matrix(&mut options)?;
     options.end()?;
-    let fit = kind.fit(&json!({ "epochs": n + warm_up }), &data, None, &FitRun::default())?;
+    let fit = kind.fit(&given, &data, None, &FitRun::default())?;
     let ends: Vec<f64> = std::iter::once(0.0).chain(fit.epochs.iter().map(|epoch| epoch.seconds)).collect();
     let seconds: Vec<f64> = ends.windows(2).skip(warm_up).map(|pair| pair[1] - pair[0]).collect();
-    Ok(json!({ "seconds": seconds, "data": shape(&data) }))
+    let loss = fit.epochs.last().and_then(|epoch| epoch.loss);
+    Ok(json!({ "seconds": seconds, "loss": loss, "data": shape(&data) }))
 }
 
 /// One fit of EASE^R, Gram matrix included.

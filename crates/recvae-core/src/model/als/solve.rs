@@ -193,12 +193,7 @@ impl<T: Real> Fixed<T> {
                 let users = x.chunks_exact(self.d).zip(all.chunks_exact(self.d)).enumerate();
                 let losses = users.map(|(row, (x, all))| {
                     let list = lists.row(block * BLOCK + row);
-                    let seen: f64 = list
-                        .iter()
-                        .map(|&item| {
-                            (scalar_product(x, &self.rows[item as usize * self.d..][..self.d]).to_f64() - 1.0).powi(2)
-                        })
-                        .sum();
+                    let seen = squared_errors(&self.rows, list, x);
                     let norm = weights.ridge(list.len(), self.n_rows()) * scalar_product(x, x).to_f64();
                     seen + weights.alpha0 * scalar_product(x, all).to_f64() + norm
                 });
@@ -270,6 +265,58 @@ impl<T: Real> Descent<T> {
     }
 }
 
+/// Runs a loop over rows of `d` numbers by its form for a length that the compiler knows, where it has one: `x` and the sum
+/// then stay in registers from row to row, which makes it two to three times as fast. The bits are the same.
+macro_rules! by_length {
+    ($d:expr, $of_known:ident($($argument:expr),*), $of_any:expr) => {
+        match $d {
+            16 => $of_known::<T, 16>($($argument),*),
+            32 => $of_known::<T, 32>($($argument),*),
+            64 => $of_known::<T, 64>($($argument),*),
+            128 => $of_known::<T, 128>($($argument),*),
+            256 => $of_known::<T, 256>($($argument),*),
+            _ => $of_any,
+        }
+    };
+}
+
+#[inline(always)]
+fn sum_of_known<T: Real, const D: usize>(out: &mut [T], rows: &[T], list: &[u32], x: &[T], constant: T, slope: T) {
+    let (rows, _) = rows.as_chunks::<D>();
+    let (Some(x), Some(out)) = (x.first_chunk::<D>(), out.first_chunk_mut::<D>()) else { return };
+    let (x, mut sum) = (*x, *out);
+    for &item in list {
+        let row = &rows[item as usize];
+        let factor = constant + slope * dot(row, &x);
+        sum.iter_mut().zip(row).for_each(|(sum, &number)| *sum += factor * number);
+    }
+    *out = sum;
+}
+
+#[inline(always)]
+fn sum_of_any<T: Real>(out: &mut [T], rows: &[T], list: &[u32], x: &[T], constant: T, slope: T) {
+    let d = x.len();
+    for &item in list {
+        let row = &rows[item as usize * d..][..d];
+        let factor = constant + slope * dot(row, x);
+        out.iter_mut().zip(row).for_each(|(out, &number)| *out += factor * number);
+    }
+}
+
+#[inline(always)]
+fn errors_of_known<T: Real, const D: usize>(rows: &[T], list: &[u32], x: &[T]) -> f64 {
+    let (rows, _) = rows.as_chunks::<D>();
+    let Some(x) = x.first_chunk::<D>() else { return 0.0 };
+    let x = *x;
+    list.iter().map(|&item| squared_error(dot(&rows[item as usize], &x))).sum()
+}
+
+#[inline(always)]
+fn squared_error<T: Real>(score: T) -> f64 {
+    let error = score.to_f64() - 1.0;
+    error * error
+}
+
 vectorised! {
     /// `residual = -product - ridge x`.
     fn first_residual(residual: &mut [T], x: &[T], product: &[T], ridge: T) {
@@ -280,12 +327,21 @@ vectorised! {
 
     /// `out += sum over the list of (constant + slope q . x) q`.
     fn sum_of_rows(out: &mut [T], rows: &[T], list: &[u32], x: &[T], constant: T, slope: T) {
+        by_length!(
+            x.len(),
+            sum_of_known(out, rows, list, x, constant, slope),
+            sum_of_any(out, rows, list, x, constant, slope)
+        );
+    }
+
+    /// Sum over the list of `(q . x - 1)^2`.
+    fn squared_errors(rows: &[T], list: &[u32], x: &[T]) -> f64 {
         let d = x.len();
-        for &item in list {
-            let row = &rows[item as usize * d..][..d];
-            let factor = constant + slope * dot(row, x);
-            out.iter_mut().zip(row).for_each(|(out, &number)| *out += factor * number);
-        }
+        by_length!(
+            d,
+            errors_of_known(rows, list, x),
+            list.iter().map(|&item| squared_error(dot(&rows[item as usize * d..][..d], x))).sum()
+        )
     }
 
     /// `direction = residual + factor direction`.
@@ -296,5 +352,33 @@ vectorised! {
     /// `a . b`.
     fn scalar_product(a: &[T], b: &[T]) -> T {
         dot(a, b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+
+    /// The loops for known lengths against those for any.
+    #[test]
+    fn known_lengths_give_the_same_bits() {
+        fn check<T: Real>(d: usize) {
+            let mut random = Stream::new(1, d as u64);
+            let mut normals = |n: usize| (0..n).map(|_| T::of(random.normal())).collect::<Vec<T>>();
+            let (rows, x, start) = (normals(50 * d), normals(d), normals(d));
+            let list = [3, 49, 0, 7, 7, 20];
+            let (mut fast, mut plain) = (start.clone(), start);
+            sum_of_rows(&mut fast, &rows, &list, &x, T::of(0.5), T::of(-1.25));
+            sum_of_any(&mut plain, &rows, &list, &x, T::of(0.5), T::of(-1.25));
+            assert!(fast == plain, "{d}");
+            let row = |item: u32| &rows[item as usize * d..][..d];
+            let errors: f64 = list.iter().map(|&item| squared_error(dot(row(item), &x))).sum();
+            assert_eq!(squared_errors(&rows, &list, &x).to_bits(), errors.to_bits(), "{d}");
+        }
+        for d in [1, 16, 17, 32, 64, 100, 128, 256, 300] {
+            check::<f32>(d);
+            check::<f64>(d);
+        }
     }
 }
