@@ -1,4 +1,4 @@
-import { checkInstance, checkObject, checkRun, checkStrings, infoText, invalid, knownKeys } from './check.js';
+import { checkInstance, checkObject, checkRun, checkSeed, checkStrings, infoText, invalid, knownKeys } from './check.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';
@@ -6,7 +6,8 @@ import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
 import { description, native } from './native.js';
 import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
-import { running, stoppable } from './running.js';
+import { type Difference, pairedDifferences } from './paired.js';
+import { stoppable } from './running.js';
 import { searches, train, validate } from './search.js';
 import { Split, split } from './split.js';
 import { decide } from './verdict.js';
@@ -78,21 +79,13 @@ export interface ComparedModel {
 }
 
 /** `a` minus `b` on the same test users. */
-export interface PairedDifference {
+export interface PairedDifference extends Difference {
   /** The later one in the order in which models run. */
   a: ModelName;
   /** The earlier one. */
   b: ModelName;
-  /** What is compared, such as `ndcg@100`. */
+  /** What is compared, such as `ndcg@100`; p-values are corrected over the pairs of it. */
   metric: string;
-  /** Mean of the users' differences. */
-  difference: number;
-  /** 95 % bootstrap interval of the mean, for this pair alone. */
-  interval: [number, number];
-  /** Two-sided bootstrap p-value after Holm's correction over the pairs of this metric. */
-  pValue: number;
-  /** The same before the correction. */
-  pValueUncorrected: number;
 }
 
 /** The result of {@link compare} as plain JSON. */
@@ -145,8 +138,11 @@ export async function compare(input: Split | Interactions, options: CompareOptio
   });
 }
 
-/** The split that a comparison on `input` works with. */
-export async function splitFor(input: Split | Interactions, options: CompareOptions): Promise<Split> {
+/** The split that a comparison or an ablation on `input` works with. */
+export async function splitFor(
+  input: Split | Interactions,
+  options: Pick<CompareOptions, 'seed' | 'split' | 'signal'>,
+): Promise<Split> {
   if (input instanceof Split) return input;
   const seed = options.split?.seed ?? options.seed ?? DEFAULT_SEED;
   return split(input, { ...options.split, seed }, { signal: options.signal });
@@ -163,11 +159,7 @@ export async function compareOn(
   const run = { threads, signal };
   const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
 
-  if (data.test.nScored < 2) {
-    const text = `${data.test.nScored} of ${data.test.nUsers} test users have anything to find; allowed: 2 or more`;
-    throw new RecvaeError('INVALID_DATA', text);
-  }
-
+  checkTestUsers(data);
   const kept = checkAllFit(names, settings, data, options);
 
   const models = new Map<ModelName, Model>();
@@ -227,11 +219,18 @@ export async function compareOn(
   return { report, models, evaluations };
 }
 
+/** Fails if there are not enough users for a paired comparison. */
+export function checkTestUsers({ test }: Split): void {
+  if (test.nScored >= 2) return;
+  const text = `${test.nScored} of ${test.nUsers} test users have anything to find; allowed: 2 or more`;
+  throw new RecvaeError('INVALID_DATA', text);
+}
+
 /** Names of all models. */
 const KNOWN = description.models.map(({ name }) => name as ModelName);
 
 /** The split's; it stands for all of them, so that `seed` in a report repeats the run. */
-const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.default as number;
+export const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.default as number;
 
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
@@ -251,9 +250,7 @@ export function checkCompare(options: CompareOptions): void {
   const { models, seed, threads, info } = options;
   if (models !== undefined) checkStrings(models, 'models');
   order(models);
-  if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed <= 2 ** 53)) {
-    throw invalid('seed', seed, 'a whole number from 0 to 2^53');
-  }
+  if (seed !== undefined) checkSeed(seed, 'seed');
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
   for (const name of KNOWN) guard(() => native.checkFit(name, toJson(complete(name, options)), threads));
@@ -322,24 +319,21 @@ function shortened(models: ComparedModel[]): string {
 async function pairs(
   evaluations: Map<ModelName, Evaluation>,
   seed: number,
-  { threads, signal }: RunOptions,
+  run: RunOptions,
 ): Promise<PairedDifference[]> {
   const all = [...evaluations];
   const result: PairedDifference[] = [];
   const [, first] = all[0]!;
   for (const [metric, { perUser }] of Object.entries(first.metrics)) {
     if (perUser.length < 2) continue;
-    const ofMetric: PairedDifference[] = [];
-    for (const [index, [b, ofB]] of all.entries()) {
-      for (const [a, ofA] of all.slice(index + 1)) {
-        const { difference, low, high, pValue } = await running({ signal }, (run) =>
-          native.pairedBootstrap(ofA.metrics[metric]!.perUser, ofB.metrics[metric]!.perUser, seed, threads, run),
-        );
-        ofMetric.push({ a, b, metric, difference, interval: [low, high], pValue, pValueUncorrected: pValue });
-      }
-    }
-    const corrected = guard(() => native.holm(ofMetric.map(({ pValue }) => pValue)));
-    result.push(...ofMetric.map((pair, at) => ({ ...pair, pValue: corrected[at]! })));
+    const ofMetric = all.flatMap(([b], index) => all.slice(index + 1).map(([a]) => ({ a, b, metric })));
+    const values = (model: ModelName) => evaluations.get(model)!.metrics[metric]!.perUser;
+    const found = await pairedDifferences(
+      ofMetric.map(({ a, b }) => [values(a), values(b)]),
+      seed,
+      run,
+    );
+    result.push(...ofMetric.map((pair, at) => ({ ...pair, ...found[at]! })));
   }
   return result;
 }

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -799,6 +799,8 @@ export { inspect }
 export { knownMemory }
 export { load }
 export { loadEaseCounts }
+export { mean }
+export { meanOfLists }
 export { pairedBootstrap }
 export { panicCalls }
 export { readInteractions }
