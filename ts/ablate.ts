@@ -321,7 +321,18 @@ export function labelOf({ model, changes }: Pick<AblatedModel, 'model' | 'change
 
 /** Finds what is not allowed before hours of training. */
 export function checkAblate(options: AblateOptions): void {
-  const keys = ['all', 'seeds', 'epochs', 'options', 'reference', 'seed', 'split', 'parallel', 'memoryLimit', 'journal'];
+  const keys = [
+    'all',
+    'seeds',
+    'epochs',
+    'options',
+    'reference',
+    'seed',
+    'split',
+    'parallel',
+    'memoryLimit',
+    'journal',
+  ];
   checkRun(options, [...keys, 'threads', 'signal', 'onProgress'], 'options');
   const { all, seeds = SEEDS, seed, parallel, threads } = options;
   if (all !== undefined && typeof all !== 'boolean') throw invalid('all', all, 'true or false');

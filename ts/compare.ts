@@ -1,4 +1,13 @@
-import { checkInstance, checkObject, checkRun, checkSeed, checkStrings, infoText, invalid, knownKeys } from './check.js';
+import {
+  checkInstance,
+  checkObject,
+  checkRun,
+  checkSeed,
+  checkStrings,
+  infoText,
+  invalid,
+  knownKeys,
+} from './check.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';

@@ -417,10 +417,20 @@ export async function fit<K extends ModelName>(
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
   checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint', 'from']);
+  return fitWatched(model, data, options, run);
+}
+
+/** {@link fit} with arguments that have been checked; with `everyEpoch`, its callback is told of every epoch. */
+export async function fitWatched<K extends ModelName>(
+  model: K,
+  data: Split | Interactions,
+  options: ModelOptions[K] | undefined,
+  run: FitRun & { everyEpoch?: boolean },
+): Promise<Model<K>> {
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const { threads, memoryLimit, signal, onProgress, from } = run;
+  const { threads, memoryLimit, signal, onProgress, everyEpoch, from } = run;
   if (from !== undefined) checkInstance(from, 'from', Model);
   const checkpoint = toNative(run.checkpoint);
   let unwritten: unknown;
@@ -444,7 +454,7 @@ export async function fit<K extends ModelName>(
     }
   };
   try {
-    const fitted = await running({ signal, onProgress }, work);
+    const fitted = await running({ signal, onProgress, everyEpoch }, work);
     return Model.wrap<K>(fitted.model, fitted.epochs);
   } catch (thrown) {
     // Whoever aborts counts on the checkpoint: that it could not be written goes before the signal's reason.

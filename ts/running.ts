@@ -6,6 +6,8 @@ import { native } from './native.js';
 /** What the caller of long work gives. */
 export interface Hooks<P> extends Abortable {
   onProgress?: ((progress: P) => unknown) | undefined;
+  /** Whether every epoch of a fit is told, in their order, and not only the latest. */
+  everyEpoch?: boolean | undefined;
 }
 
 /** What the work is given. */
@@ -69,7 +71,12 @@ const PERIOD = 100;
 export function running<P, T>(hooks: Hooks<P>, work: (run: native.NativeRun) => Promise<T>): Promise<T> {
   return stoppable(hooks, async ({ signal, tell }) => {
     const run = new native.NativeRun();
+    if (hooks.everyEpoch) run.keepEpochs();
     const ask = () => {
+      if (hooks.everyEpoch) {
+        for (const epoch of run.takeEpochs()) tell(epoch as P);
+        return;
+      }
       const progress = run.takeProgress();
       if (progress !== null) tell(progress as P);
     };

@@ -105,6 +105,15 @@ export class Split implements Disposable {
   }
 
   /**
+   * Sizes and a hash of all parts with their ids, in one line.
+   *
+   * @internal
+   */
+  fingerprint(): string {
+    return guard(() => this.#native.fingerprint());
+  }
+
+  /**
    * Disposes of the split and of its parts, whose native memory is freed at once, or when the calls in flight that use it
    * have ended. Whatever is asked afterwards throws `INVALID_ARGUMENT`. To dispose again does nothing.
    */

@@ -145,6 +145,10 @@ export declare class NativeRun {
   cancel(): void
   /** The latest progress, or null if there was none since the last call. */
   takeProgress(): NativeProgress | NativeSynthProgress | null
+  /** Keeps every epoch from now on, for [`NativeRun::take_epochs`]. */
+  keepEpochs(): void
+  /** The epochs that ended since the last call, if they are kept. */
+  takeEpochs(): Array<NativeProgress>
 }
 
 /** Training, validation and test users. The parts share its memory, which goes with the last of them. */
@@ -155,6 +159,8 @@ export declare class NativeSplit {
   get validation(): NativeHeldOut
   /** Held-out users for the result. */
   get test(): NativeHeldOut
+  /** Sizes and a hash of all of it, in one line. */
+  fingerprint(): string
   /** Writes the layout of the official scripts. */
   writeOfficial(folder: string): Promise<void>
   /** Lets it go. Its parts have to be disposed of, too. */
@@ -169,6 +175,9 @@ export declare function checkFit(kind: string, options: string, threads?: number
 
 /** Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON. */
 export declare function checkMemory(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number): NativeMemory
+
+/** All options with their values, as JSON, of a model that is given `options`: JSON. Fails as [`fit`] would for them. */
+export declare function completeOptions(kind: string, options: string): string
 
 /** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
 export declare function completeReadOptions(options: string): string
@@ -395,6 +404,9 @@ export declare function readInteractions(path: string, options: string, run: Nat
 
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>
+
+/** The first numbers in [0, 1) of a random search of options. */
+export declare function searchUniforms(seed: number, count: number): Float64Array
 
 /** Splits interactions by users. `options`: JSON. */
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, readInteractions, readOfficial, searchUniforms, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -787,6 +787,7 @@ export { NativeSplit }
 export { arrowPart }
 export { checkFit }
 export { checkMemory }
+export { completeOptions }
 export { completeReadOptions }
 export { countForEase }
 export { dataset }
@@ -805,6 +806,7 @@ export { pairedBootstrap }
 export { panicCalls }
 export { readInteractions }
 export { readOfficial }
+export { searchUniforms }
 export { split }
 export { synth }
 export { writeSynth }

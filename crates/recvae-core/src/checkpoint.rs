@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use xxhash_rust::xxh3::Xxh3;
 
 use crate::course::{Best, Course};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
+use crate::fingerprint::describe;
 use crate::ids::Ids;
 use crate::model::ModelKind;
 use crate::nn::state::State;
@@ -246,22 +246,4 @@ fn from_row([log_likelihood, kl, validation, best, seconds]: Row, epoch: usize, 
     let [log_likelihood, kl, validation] =
         [log_likelihood, kl, validation].map(|value| Some(value).filter(|value| !value.is_nan()));
     Progress { epoch, epochs, log_likelihood, kl, loss: None, validation, best: best != 0.0, seconds }
-}
-
-/// Sizes and a hash of matrices and ids.
-fn describe(matrices: &[&Csr], ids: &[&Ids]) -> String {
-    let mut hash = Xxh3::new();
-    let mut words = vec![];
-    for matrix in matrices {
-        words.push(format!("{} users x {} items with {} interactions", matrix.n_rows(), matrix.n_cols(), matrix.nnz()));
-        hash.update(bytemuck::cast_slice(matrix.indptr()));
-        hash.update(bytemuck::cast_slice(matrix.indices()));
-    }
-    for ids in ids {
-        words.push(format!("{} ids", ids.len()));
-        let (bytes, ends) = ids.as_parts();
-        hash.update(bytes);
-        hash.update(bytemuck::cast_slice(ends));
-    }
-    format!("{}, hash {:032x}", words.join(", "), hash.digest128())
 }

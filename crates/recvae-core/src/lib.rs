@@ -39,6 +39,7 @@ mod read;
 mod synth;
 
 // split
+mod fingerprint;
 mod official;
 mod split;
 
@@ -63,6 +64,7 @@ mod model;
 mod model_file;
 mod nn;
 mod recommender;
+mod search;
 mod similar;
 mod train;
 mod warm_start;
@@ -102,6 +104,7 @@ pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use scorer::Scorer;
+pub use search::search_uniforms;
 pub use similar::SimilarOptions;
 pub use split::{HeldOut, Split, SplitOptions, split};
 pub use statistics::{Paired, RESAMPLES, holm, mean, mean_of_lists, paired_bootstrap, paired_bootstrap_until};

@@ -281,6 +281,12 @@ impl NativeSplit {
         self.held_out(true)
     }
 
+    /// Sizes and a hash of all of it, in one line.
+    #[napi(catch_unwind)]
+    pub fn fingerprint(&self) -> Result<String> {
+        Ok(self.0.get()?.fingerprint())
+    }
+
     /// Writes the layout of the official scripts.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn write_official<'env>(&self, env: &'env Env, folder: String) -> Result<Promise<'env>> {

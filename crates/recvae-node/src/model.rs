@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use napi::Either;
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Uint32Array};
+use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, CompactOptions, Filter, FitRun, LoadOptions, ModelKind, Options, Progress,
@@ -12,7 +12,7 @@ use recvae_core::{
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
-use crate::error::{IntoNode, Result, json};
+use crate::error::{IntoNode, Result, json, whole};
 use crate::lifetime::Held;
 use crate::memory::bytes;
 use crate::run::NativeRun;
@@ -184,6 +184,7 @@ impl From<Lists> for NativeLists {
 
 /// One epoch of training.
 #[napi(object, object_from_js = false)]
+#[derive(Clone)]
 pub struct NativeProgress {
     /// Which epoch ended, from 1.
     pub epoch: u32,
@@ -257,6 +258,19 @@ pub fn check_fit(
     check_threads(threads)?;
     checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())?;
     from.map_or(Ok(()), |from| kind.check_from(&options, from.0.get()?.model()).into_node())
+}
+
+/// All options with their values, as JSON, of a model that is given `options`: JSON. Fails as [`fit`] would for them.
+#[napi(catch_unwind)]
+pub fn complete_options(kind: String, options: String) -> Result<String> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    Ok(kind.complete_options(&json("options", &options)?).into_node()?.to_string())
+}
+
+/// The first numbers in [0, 1) of a random search of options.
+#[napi(catch_unwind)]
+pub fn search_uniforms(seed: f64, count: u32) -> Result<Float64Array> {
+    Ok(recvae_core::search_uniforms(whole("seed", seed)? as u64, count as usize).into())
 }
 
 /// Trains a model, beginning with the parameters of `from` if it is given.

@@ -2,7 +2,7 @@
 //!
 //! The work leaves its latest progress where it is taken from, and calls nobody. So its speed does not depend on the event
 //! loop, nothing piles up while that is busy, no callback can throw into the binding or keep the process alive, and the
-//! last progress is still there when the work has ended.
+//! last progress is still there when the work has ended. Only who asks for every epoch has them kept until they are taken.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +38,7 @@ impl Deref for Flag {
 pub struct NativeRun {
     cancel: Cancel,
     latest: Arc<Mutex<Option<Report>>>,
+    epochs: Arc<Mutex<Option<Vec<NativeProgress>>>>,
 }
 
 #[napi]
@@ -60,6 +61,18 @@ impl NativeRun {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Keeps every epoch from now on, for [`NativeRun::take_epochs`].
+    #[napi(catch_unwind)]
+    pub fn keep_epochs(&self) {
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+    }
+
+    /// The epochs that ended since the last call, if they are kept.
+    #[napi(catch_unwind)]
+    pub fn take_epochs(&self) -> Vec<NativeProgress> {
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// What the work looks at, and keeps.
     pub(crate) fn flag(&self) -> Flag {
         Flag { cancel: self.cancel.clone(), _lasts: cancel_with_thread(&self.cancel) }
@@ -67,7 +80,14 @@ impl NativeRun {
 
     /// Where the work leaves its progress.
     pub(crate) fn reporter(&self) -> impl Fn(Report) + Send + Sync + 'static {
-        let latest = Arc::clone(&self.latest);
-        move |report| *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(report)
+        let (latest, epochs) = (Arc::clone(&self.latest), Arc::clone(&self.epochs));
+        move |report| {
+            if let Either::A(epoch) = &report
+                && let Some(epochs) = &mut *epochs.lock().unwrap_or_else(PoisonError::into_inner)
+            {
+                epochs.push(epoch.clone());
+            }
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+        }
     }
 }
