@@ -53,7 +53,7 @@ export function ablationVerdict(comparisons: ChangeComparison[], models: Ablated
     });
     return texts.length === 0 ? [] : [`${heading}: ${texts.join(', ')}.`];
   });
-  return [...sentences, aboutSeeds(comparisons), ...aboutEpochs(models)].join(' ');
+  return [...sentences, aboutSeeds(comparisons), ...aboutEpochs(models)].join('\n');
 }
 
 /** Intervals and p-values come from the users alone. */

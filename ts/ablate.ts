@@ -136,7 +136,7 @@ export interface AblationReport {
   comparisons: ChangeComparison[];
   /** What that says about each change. */
   findings: { change: string; finding: Finding }[];
-  /** The same in words. */
+  /** The same in words, a line for each finding and for what bears on them. */
   verdict: string;
 }
 
