@@ -318,12 +318,13 @@ describe('the command', () => {
     const first = await recvae(folder, ...args, ...kept, '--json', 'a.json');
     expect(first.code).toBe(0);
     expect(first.stderr).toMatch(/^\[22\/22\] .*, seed \d: 2 epochs, validation 0\.\d{4}, \d+\.\d s$/m);
-    const lines = first.stdout.split('\n');
-    expect(lines[2]).toMatch(
+    const [, results] = first.stdout.split('\n\n');
+    const lines = results!.split('\n');
+    expect(lines[0]).toMatch(
       /^model +composite prior +KL weight per user +alternating training +dense encoder +ndcg@100 +over seeds +epochs$/,
     );
-    expect(lines[3]).toMatch(/^mult-vae +0\.\d{4} ± 0\.\d{4} +0\.\d{4}( to 0\.\d{4})? +2$/);
-    expect(lines[13]).toMatch(/^recvae +✓ +✓ +✓ +✓ +0\.\d{4} ± /);
+    expect(lines[1]).toMatch(/^mult-vae +0\.\d{4} ± 0\.\d{4} +0\.\d{4}( to 0\.\d{4})? +2$/);
+    expect(lines[11]).toMatch(/^recvae +✓ +✓ +✓ +✓ +0\.\d{4} ± /);
     expect(first.stdout).toMatch(
       /^dense encoder +in the whole +[-+]0\.\d{4} +[-+]0\.\d{4} +[-+]0\.\d{4} +p [<=] \.?\d/m,
     );

@@ -143,7 +143,8 @@ function render({ testUsers, seeds, metric, changes, models, comparisons, verdic
     range(seeds, signed),
   ]);
   const lines = [
-    `${testUsers} test users; seeds ${seeds.join(', ')}; mult-vae is the reference, outside the comparisons`,
+    `${testUsers} test users; seeds ${seeds.join(', ')}. recvae with no change keeps its own linear decoder, step size, epochs and`,
+    'patience, and its beta does not grow. mult-vae, with all of that its own way, is for reference, outside the comparisons.',
     '',
     table(['model', ...changes, metric, 'over seeds', 'epochs'], results),
     `What a change brings in ${metric} on the same users, with 95 % interval and p-value after Holm's correction`,
