@@ -1,6 +1,7 @@
 //! Interruptions wherever training looks whether it was cancelled.
 
 use serde_json::json;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::*;
 use crate::cancel::Cancel;
