@@ -276,6 +276,7 @@ describe('wrong use is found before any work', () => {
     ['parallel', { parallel: 0 }, /^parallel is 0; allowed: a whole number, 1 or more/],
     ['threads', { threads: 0 }, /^threads is 0/],
     ['all that is no answer', { all: 'yes' }, /^all is 'yes'; allowed: true or false/],
+    ['a journal that is no path', { journal: 5 }, /^journal is 5; allowed: a string/],
     ['an unknown key', { seedz: [1] }, /'seedz'; allowed: all, seeds/],
   ];
   test.each(cases)('%s', async (_, options, message) => {

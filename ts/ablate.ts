@@ -1,5 +1,5 @@
 import { ablationVerdict, findings, isEstablished } from './ablate-verdict.js';
-import { checkInstance, checkObject, checkRun, checkSeed, invalid } from './check.js';
+import { checkInstance, checkObject, checkRun, checkSeed, checkString, invalid } from './check.js';
 import { checkTestUsers, DEFAULT_SEED, splitFor } from './compare.js';
 import { type ComparisonKind, changesOf, contrastsOf, type Design, designsOf, optionsOf, SWITCHED } from './designs.js';
 import { guard, RecvaeError, toJson } from './errors.js';
@@ -334,7 +334,7 @@ export function checkAblate(options: AblateOptions): void {
     'journal',
   ];
   checkRun(options, [...keys, 'threads', 'signal', 'onProgress'], 'options');
-  const { all, seeds = SEEDS, seed, parallel, threads } = options;
+  const { all, seeds = SEEDS, seed, parallel, threads, journal } = options;
   if (all !== undefined && typeof all !== 'boolean') throw invalid('all', all, 'true or false');
   if (!Array.isArray(seeds) || seeds.length === 0) throw invalid('seeds', seeds, 'a list of at least one seed');
   for (const [at, one] of seeds.entries()) {
@@ -345,6 +345,7 @@ export function checkAblate(options: AblateOptions): void {
   if (parallel !== undefined && !(Number.isInteger(parallel) && parallel >= 1)) {
     throw invalid('parallel', parallel, 'a whole number, 1 or more');
   }
+  if (journal !== undefined) checkString(journal, 'journal');
   refuse(options.options, 'options', SWITCHED, 'an ablation switches it itself');
   refuse(options.options, 'options', ['seed'], 'seeds has them');
   refuse(options.reference, 'reference', ['seed'], 'seeds has them');

@@ -15,6 +15,7 @@ import { addSimilar } from './cli/similar.js';
 import { addSplit } from './cli/split.js';
 import { addSynth } from './cli/synth.js';
 import { addTrain } from './cli/train.js';
+import { addTune } from './cli/tune.js';
 import { toRecvaeError } from './errors.js';
 import { removeAll } from './files.js';
 
@@ -37,7 +38,18 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
     );
   const serving = [addRecommend, addSimilar, addExplain];
   const files = [addCompact, addInspect];
-  const jobs = [addCompare, addAblate, addTrain, addEvaluate, ...serving, ...files, addSplit, addSynth, addModels];
+  const jobs = [
+    addCompare,
+    addTune,
+    addAblate,
+    addTrain,
+    addEvaluate,
+    ...serving,
+    ...files,
+    addSplit,
+    addSynth,
+    addModels,
+  ];
   for (const add of jobs) add(program);
   return program;
 }

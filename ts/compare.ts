@@ -10,6 +10,7 @@ import {
 } from './check.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
+import { checkSearchFits, DEFAULT_TRIALS, type Search } from './find-best.js';
 import { Interactions } from './interactions.js';
 import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
@@ -17,8 +18,9 @@ import { description, native } from './native.js';
 import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
 import { type Difference, pairedDifferences } from './paired.js';
 import { stoppable } from './running.js';
-import { searches, train, validate } from './search.js';
+import { type Step, searches, train, trainTuned, tuned } from './search.js';
 import { Split, split } from './split.js';
+import { validate } from './trials.js';
 import { decide } from './verdict.js';
 
 /** Always compared, and in this order before all others: the floor, and the linear models that neural ones have to beat. */
@@ -50,6 +52,13 @@ export interface CompareOptions extends RunOptions {
   epochs?: number;
   /** Options per model; a `seed` there goes before the one above. Those of models not compared are only checked. */
   options?: { [K in ModelName]?: ModelOptions[K] };
+  /**
+   * Whether every model that has options worth searching is tuned as by `tune`, all with the same number of trials, in place of
+   * the quick search of EASE^R's and iALS's main options: a fair comparison, and a long one. It needs validation users.
+   */
+  tune?: boolean;
+  /** Trials of each model that is tuned, 1 to 10,000; where there are fewer combinations, all of them. By default 12. */
+  budget?: number;
   /** How to split {@link Interactions}; its own `seed` goes before the one above. */
   split?: SplitOptions;
   /** Kept with each model and in its file; anything that JSON can hold. */
@@ -169,7 +178,8 @@ export async function compareOn(
   const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
 
   checkTestUsers(data);
-  const kept = checkAllFit(names, settings, data, options);
+  const searched = new Map(names.map((name) => [name, tunedIf(options, name, settings.get(name)!, data, seed)]));
+  const kept = checkAllFit(names, settings, searched, data, options);
 
   const models = new Map<ModelName, Model>();
   const evaluations = new Map<ModelName, Evaluation>();
@@ -178,15 +188,15 @@ export async function compareOn(
   for (const [index, model] of names.entries()) {
     const step = { model, step: index + 1, steps: names.length };
     const started = performance.now();
-    const { result, peakMemory } = await withPeakMemory(() =>
-      train(model, settings.get(model)!, data, { ...run, info, memoryLimit: left(model) }, (progress) =>
-        onProgress({ ...step, ...progress }),
-      ),
-    );
+    const { result, peakMemory } = await withPeakMemory(() => {
+      const [search, its] = [searched.get(model), { ...run, info, memoryLimit: left(model) }];
+      const onStep = (progress: Step) => onProgress({ ...step, ...progress });
+      return search ? trainTuned(search, data, its, onStep) : train(model, settings.get(model)!, data, its, onStep);
+    });
     const seconds = (performance.now() - started) / 1000;
     const { fitted, search } = result;
     onProgress({ ...step, stage: 'evaluate' });
-    const validation = data.validation.nScored > 0 ? await validate(fitted, data, run) : null;
+    const validation = await validate(fitted, data, run);
     const evaluation = await evaluate(fitted, data.test, run);
     models.set(model, fitted);
     evaluations.set(model, evaluation);
@@ -248,6 +258,8 @@ export function checkCompare(options: CompareOptions): void {
     'seed',
     'epochs',
     'options',
+    'tune',
+    'budget',
     'split',
     'info',
     'threads',
@@ -256,13 +268,33 @@ export function checkCompare(options: CompareOptions): void {
     'onProgress',
   ];
   checkRun(options, keys, 'options');
-  const { models, seed, threads, info } = options;
+  const { models, seed, threads, info, tune, budget } = options;
   if (models !== undefined) checkStrings(models, 'models');
   order(models);
   if (seed !== undefined) checkSeed(seed, 'seed');
+  if (tune !== undefined && typeof tune !== 'boolean') throw invalid('tune', tune, 'true or false');
+  if (budget !== undefined && !(Number.isInteger(budget) && budget >= 1 && budget <= 10_000)) {
+    throw invalid('budget', budget, 'a whole number from 1 to 10000');
+  }
+  if (budget !== undefined && !tune) throw invalid('budget', budget, 'none without tune');
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
   for (const name of KNOWN) guard(() => native.checkFit(name, toJson(complete(name, options)), threads));
+}
+
+/** The search of a model in a tuned comparison, if it is one and the model has anything to tune. */
+function tunedIf(
+  { tune, budget = DEFAULT_TRIALS }: CompareOptions,
+  model: ModelName,
+  options: Record<string, unknown>,
+  data: Split,
+  seed: number,
+): Search | undefined {
+  if (!tune) return undefined;
+  if (data.validation.nScored > 0) return tuned(model, options, budget, seed);
+  const text =
+    'there are no validation users to tune on; allowed: 1 or more, which split makes (validation, --validation)';
+  throw new RecvaeError('INVALID_DATA', text);
 }
 
 /**
@@ -272,6 +304,7 @@ export function checkCompare(options: CompareOptions): void {
 function checkAllFit(
   names: ModelName[],
   settings: Map<ModelName, Record<string, unknown>>,
+  searched: Map<ModelName, Search | undefined>,
   data: Split,
   { threads, memoryLimit }: CompareOptions,
 ): Map<ModelName, number> {
@@ -285,6 +318,11 @@ function checkAllFit(
         native.checkMemory(name, toJson(options), data.train.native, validation, threads, memoryLimit, beside),
       );
     kept.set(name, held);
+    const search = searched.get(name);
+    if (search) {
+      held += checkSearchFits(search, { data, threads, memoryLimit, beside: held });
+      continue;
+    }
     const { model } = check(held);
     if (searches(name, options, data)) check(held + model);
     held += model;

@@ -69,3 +69,17 @@ export type {
 } from './serving.js';
 export { HeldOut, Split, split } from './split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './synth.js';
+export {
+  type Range,
+  type SearchKind,
+  type SearchProgress,
+  type SearchSpace,
+  type Trial,
+  type TrialProgress,
+  type TrialResult,
+  type TunedTrial,
+  type TuneOptions,
+  type TuneReport,
+  type Tuning,
+  tune,
+} from './tune.js';

@@ -1,11 +1,13 @@
 /** Training inside a comparison: the linear models with their main options searched, the others as they are. */
 import type { ComparedModel, CompareProgress } from './compare.js';
 import { RecvaeError } from './errors.js';
-import { evaluate } from './evaluate.js';
-import { type FitRun, fit, type Json, type Model, type Progress, type RunOptions } from './models.js';
+import { findBest, planOf, type Search } from './find-best.js';
+import { type FitRun, fit, type Json, type Model, type Progress } from './models.js';
 import { description } from './native.js';
-import type { MetricName, ModelName, ModelOptions } from './options.generated.js';
+import type { ModelName, ModelOptions } from './options.generated.js';
+import { defaultSpace } from './spaces.js';
 import type { Split } from './split.js';
+import { runTrials } from './trials.js';
 
 /** A trained model and how its options were found. */
 export interface Trained {
@@ -16,7 +18,7 @@ export interface Trained {
 }
 
 /** What happens to the model at work. */
-type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch'>;
+export type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch'>;
 
 /** What is searched, one option after the other, unless it is given: what decides, in models that are trained in seconds. */
 const SEARCHED: { [K in ModelName]?: (keyof ModelOptions[K] & string)[] } = {
@@ -33,6 +35,46 @@ function searched(model: ModelName, options: Record<string, unknown>, data: Spli
 /** Whether {@link train} looks for the best options. */
 export function searches(model: ModelName, options: Record<string, unknown>, data: Split): boolean {
   return searched(model, options, data).length > 0;
+}
+
+/** The search of a tuned comparison: so many trials in the core's lists of values; `undefined` if there is nothing to search. */
+export function tuned(
+  model: ModelName,
+  options: Record<string, unknown>,
+  trials: number,
+  seed: number,
+): Search | undefined {
+  const fixed = options as Record<string, Json>;
+  const space = defaultSpace(model, fixed);
+  if (Object.keys(space).length === 0) return undefined;
+  return { model, fixed, space, ...planOf(model, space, fixed, { trials, seed }), earlyStop: true };
+}
+
+/** Trains the models of a {@link tuned} search, one at a time, and gives the best one. */
+export async function trainTuned(
+  search: Search,
+  data: Split,
+  run: FitRun,
+  onStep: (step: Step) => void,
+): Promise<Trained> {
+  const { threads, memoryLimit, info, signal } = run;
+  const { results, model } = await findBest(search, {
+    data,
+    threads,
+    memoryLimit,
+    info,
+    signal,
+    parallel: 1,
+    onProgress: ({ at, epoch, result }) => {
+      if (epoch) onStep({ stage: 'search', epoch });
+      if (typeof result?.validation !== 'number') return;
+      onStep({ stage: 'search', tried: { options: search.points[at]!, validation: result.validation } });
+    },
+  });
+  const tried = results.flatMap(({ validation }, at) =>
+    validation === null ? [] : [{ options: search.points[at]!, validation }],
+  );
+  return { fitted: model, search: tried };
 }
 
 /** Trains one model, with the best of the options that are searched. */
@@ -105,16 +147,21 @@ class Climb {
   }
 
   async #improves(options: Record<string, Json>): Promise<boolean> {
-    let fitted: Model;
-    try {
-      fitted = await fit(this.#model, this.#data, { ...this.#options, ...options } as never, this.#run);
-    } catch (error) {
+    let fitted: Model | undefined;
+    const trial = { model: this.#model, options: { ...this.#options, ...options } as Record<string, Json> };
+    const take = (model: Model) => {
+      fitted = model;
+    };
+    const { threads, memoryLimit, info, signal } = this.#run;
+    const run = { data: this.#data, parallel: 1, threads, memoryLimit, info, signal, take };
+    const [result] = await runTrials([trial], run);
+    const { validation, failed } = result!;
+    if (fitted === undefined || validation === null) {
       // Too small for f32: other values still can be used.
-      if (!(error instanceof RecvaeError && error.code === 'NUMERICAL')) throw error;
-      this.#failure = error;
+      this.#failure = new RecvaeError('NUMERICAL', failed!);
       return false;
     }
-    const tried = { options, validation: await validate(fitted, this.#data, this.#run) };
+    const tried = { options, validation };
     this.#tried.push(tried);
     this.#onStep({ stage: 'search', tried });
     if (this.#best && tried.validation <= this.#best.validation) {
@@ -125,11 +172,4 @@ class Climb {
     this.#best = { fitted, options, validation: tried.validation };
     return true;
   }
-}
-
-/** The main metric on the validation users. */
-export async function validate(model: Model, data: Split, { threads, signal }: RunOptions): Promise<number> {
-  const metric = description.validationMetric as MetricName;
-  const { metrics } = await evaluate(model, data.validation, { threads, signal, metrics: [metric] });
-  return metrics[metric]!.mean;
 }

@@ -72,9 +72,9 @@ export interface TrialRun<T> extends RunOptions {
   /** Kept with each model. */
   info?: Json | undefined;
   /** Where the training of a trial is kept, for models that have checkpoints. */
-  checkpoint?: ((trial: Trial) => string) | undefined;
-  /** Asked after each epoch, with the metric after each so far: true stops the trial as hopeless. */
-  hopeless?: ((at: number, curve: readonly number[]) => boolean) | undefined;
+  checkpoint?: ((trial: Trial) => string | undefined) | undefined;
+  /** Asked after each epoch, with the metric after each so far and the most epochs: true stops the trial as hopeless. */
+  hopeless?: ((at: number, curve: readonly number[], epochs: number) => boolean) | undefined;
   /** Called with the model while it is in memory; what it gives is kept with the result. */
   judge?: ((model: Model, trial: Trial, run: RunOptions) => Promise<T>) | undefined;
   /** Takes the models, which otherwise are disposed of. */
@@ -179,7 +179,7 @@ async function runTrial<T>(
   const onProgress = (epoch: Progress) => {
     if (epoch.validation !== undefined) curve.push(epoch.validation);
     tell({ at, trial, epoch });
-    if (run.hopeless?.(at, curve)) hopeless.abort();
+    if (run.hopeless?.(at, curve, epoch.epochs)) hopeless.abort();
   };
   const known = { model: trial.model, options: completeOptions(trial) };
   try {
@@ -224,7 +224,7 @@ async function train({ model, options }: Trial, data: Split, run: FitRun, path: 
   try {
     return await fitWatched(model, data, options as never, { ...run, checkpoint, everyEpoch: true });
   } catch (error) {
-    if (!(error instanceof RecvaeError && error.code === 'INVALID_ARGUMENT')) throw error;
+    if (!(error instanceof RecvaeError && /^INVALID_(ARGUMENT|MODEL_FILE)$/.test(error.code))) throw error;
     rmSync(path, { force: true });
     return fitWatched(model, data, options as never, { ...run, checkpoint, everyEpoch: true });
   }

@@ -11,6 +11,7 @@ import {
 } from '../compare.js';
 import { RecvaeError } from '../errors.js';
 import { type Output, writeAll } from '../files.js';
+import { DEFAULT_TRIALS } from '../find-best.js';
 import type { Json } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
@@ -25,6 +26,8 @@ interface Flags extends InputFlags {
   models?: string[];
   epochs?: number;
   set?: Record<string, unknown>;
+  tune?: boolean;
+  budget?: number;
   threads?: number;
   memoryLimit?: number;
   save?: string;
@@ -42,6 +45,8 @@ export function addCompare(program: Command): void {
     .option('--seed <number>', 'seed of the split, the models and the bootstrap', parseNumber)
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
+    .option('--tune', 'search the options of every model, each with as many trials (see: recvae tune)')
+    .option('--budget <trials>', `trials of each model with --tune (default: ${DEFAULT_TRIALS})`, parseNumber)
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
     .option('--json <file>', 'write the result as JSON, to stdout for -');
@@ -53,6 +58,8 @@ export function addCompare(program: Command): void {
       seed: flags.seed,
       epochs: flags.epochs,
       options: byModel(flags.set),
+      tune: flags.tune,
+      budget: flags.budget,
       split: recipe.split,
       threads: flags.threads,
       memoryLimit: flags.memoryLimit,

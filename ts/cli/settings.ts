@@ -8,7 +8,8 @@ export function addSetting(text: string, before: Record<string, unknown> = {}): 
   return { ...before, [text.slice(0, at)]: parse(text.slice(at + 1)) };
 }
 
-function parse(text: string): unknown {
+/** JSON, or a word. */
+export function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

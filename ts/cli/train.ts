@@ -8,6 +8,7 @@ import { description, native } from '../native.js';
 import type { EaseOptions, ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
+import { tellGamma } from './gamma.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
@@ -48,6 +49,7 @@ export function addTrain(program: Command): void {
     const checkpoint = checkpointOf(flags, out);
     guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint)));
     checkWritable(out, '--out');
+    tellGamma(model, input, options);
     if (flags.saveCounts !== undefined) checkWritable(flags.saveCounts, '--save-counts');
     const from = flags.from === undefined ? undefined : await load(flags.from);
     guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint), from?.native));

@@ -1,0 +1,13 @@
+/** RecVAE's gamma is not optional: whoever trains without it is told what is taken, what it means and how to find a better one. */
+import { description } from '../native.js';
+import { message } from './output.js';
+
+/** Says so on stderr if `model` has a gamma that counts and `options` has none. */
+export function tellGamma(model: string, input: string, options: Record<string, unknown>): void {
+  const gamma = description.models.find(({ name }) => name === model)?.options.find(({ name }) => name === 'gamma');
+  if (!gamma || options.gamma !== undefined || options.klWeight === 'constant') return;
+  message(
+    `${model}: gamma is not given; ${JSON.stringify(gamma.default)}, its default, is taken. It is: ${gamma.doc}\n` +
+      `  recvae tune ${model} ${input} --over gamma=${gamma.search.join(',')} finds a better one; --set gamma=... takes it`,
+  );
+}

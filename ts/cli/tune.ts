@@ -1,0 +1,200 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError } from 'commander';
+import { RecvaeError } from '../errors.js';
+import { type Output, writeAll } from '../files.js';
+import { DEFAULT_TRIALS } from '../find-best.js';
+import type { Json } from '../models.js';
+import { description } from '../native.js';
+import type { ModelName } from '../options.generated.js';
+import type { Range } from '../spaces.js';
+import { checkTune, type SearchKind, type SearchProgress, splitToTune, type TuneOptions, tuneOn } from '../tune.js';
+import type { TuneReport } from '../tune-report.js';
+import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import { Interrupted, interruptible } from './interrupt.js';
+import { addMemoryFlag } from './memory.js';
+import { Bar, checkWritable, jsonText, message, print, table, withError } from './output.js';
+import { addSetting, parse } from './settings.js';
+
+interface Flags extends InputFlags {
+  search?: SearchKind;
+  over?: Record<string, Json[] | Range>;
+  set?: Record<string, unknown>;
+  trials?: number;
+  earlyStop: boolean;
+  threads?: number;
+  parallel?: number;
+  memoryLimit?: number;
+  journal?: string;
+  out?: string;
+  json?: string;
+}
+
+/** `recvae tune`: the best options of a model. */
+export function addTune(program: Command): void {
+  const tunable = description.models.filter(({ options }) => options.some(({ search }) => search.length > 0));
+  const command = program
+    .command('tune')
+    .description('search the options of one model on the validation users, and measure the best ones on the test users')
+    .argument('<model>', tunable.map(({ name }) => name).join(', '))
+    .argument('<input>', 'file, folder or data set')
+    .option('--search <kind>', 'grid, random or halving (default: a grid if --trials are enough for it, else random)')
+    .option(
+      '--over <option=values>',
+      'values to try (a,b,c) or a range (a..b), may be repeated (default: see below)',
+      addOver,
+    )
+    .option('--set <option=value>', 'an option that is not searched (see: recvae models); may be repeated', addSetting)
+    .option('--trials <count>', `trials at most (default: ${DEFAULT_TRIALS})`, parseNumber)
+    .option('--seed <number>', 'seed of the split, of random trials and of the model', parseNumber)
+    .option('--no-early-stop', 'train hopeless trials to their end, too')
+    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option('--parallel <count>', 'trials at once, at most (default: as many as threads)', parseNumber)
+    .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
+    .option('--out <file>', 'where the model of the best options goes')
+    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .addHelpText('after', `\nSearched by default:\n${defaults(tunable)}`);
+  addInputFlags(addMemoryFlag(command)).action(async (model: ModelName, input: string, flags: Flags) => {
+    const recipe = recipeOf(flags);
+    const { out, json } = flags;
+    const options: TuneOptions = {
+      search: flags.search,
+      over: flags.over as TuneOptions['over'],
+      options: flags.set as TuneOptions['options'],
+      trials: flags.trials,
+      seed: flags.seed,
+      split: recipe.split,
+      earlyStop: flags.earlyStop,
+      threads: flags.threads,
+      parallel: flags.parallel,
+      memoryLimit: flags.memoryLimit,
+      journal: flags.journal,
+    };
+    checkTune(model, options);
+    if (out !== undefined) checkWritable(out, '--out');
+    if (json !== undefined) checkWritable(json, '--json');
+    if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
+    const reporter = new Reporter();
+    const work = async (signal: AbortSignal) => {
+      const read = await readInput(input, flags, recipe, { signal });
+      const data = await splitToTune(read, { ...options, signal });
+      const info = infoOf(read, recipe, data);
+      const onProgress = (progress: SearchProgress) => reporter.report(progress);
+      return tuneOn(model, data, { ...options, signal, info, onProgress });
+    };
+    try {
+      const { report, model: fitted } = await interruptible(work);
+      reporter.stop();
+      const outputs: Output[] = [];
+      if (out !== undefined) {
+        const metrics = {
+          validation: { [report.metric]: report.validation.mean },
+          ...(report.test && { test: report.test }),
+        };
+        const info = { ...(fitted.info as Record<string, Json>), metrics } as unknown as Json;
+        outputs.push({ path: out, write: (path) => fitted.save(path, { info }) });
+      }
+      if (json !== undefined && json !== '-') {
+        outputs.push({ path: json, write: (path) => writeFileSync(path, jsonText(report), { flag: 'wx' }) });
+      }
+      try {
+        await writeAll(outputs);
+        if (out !== undefined) message(`saved: ${out}`);
+      } finally {
+        // Also after a failure: the result was costly.
+        await print(json === '-' ? jsonText(report) : render(report));
+      }
+    } catch (thrown) {
+      reporter.stop();
+      if (thrown instanceof Interrupted && flags.journal !== undefined && existsSync(flags.journal)) {
+        message(`the trials that ended are kept in ${flags.journal}; the same command goes on from there`);
+      }
+      throw thrown;
+    } finally {
+      reporter.stop();
+    }
+  });
+}
+
+/** What each model is searched over by default, for the help. */
+function defaults(models: typeof description.models): string {
+  const lines = models.map(({ name, options }) => {
+    const searched = options.filter(({ search }) => search.length > 0);
+    return `  ${name}: ${searched.map(({ name, search }) => `${name}=${search.join(',')}`).join(' ')}`;
+  });
+  return lines.join('\n');
+}
+
+/** Adds one `option=a,b,c` or `option=a..b` to those before it. */
+export function addOver(text: string, before: Record<string, Json[] | Range> = {}): Record<string, Json[] | Range> {
+  const at = text.indexOf('=');
+  const name = text.slice(0, Math.max(at, 0));
+  const allowed = 'option=value,value,… or option=from..to';
+  if (name === '' || text.length === at + 1) throw new InvalidArgumentError(`It must be ${allowed}.`);
+  if (Object.hasOwn(before, name)) {
+    throw new RecvaeError(
+      'INVALID_ARGUMENT',
+      `--over is given twice for ${name}; allowed: ${name} once, with all values`,
+    );
+  }
+  return { ...before, [name]: valuesOf(text.slice(at + 1)) };
+}
+
+function valuesOf(text: string): Json[] | Range {
+  const [, from, to] = /^([-+.\deE]+?)\.\.([-+.\deE]+)$/.exec(text) ?? [];
+  if (from !== undefined && to !== undefined) return { from: Number(from), to: Number(to) };
+  try {
+    return JSON.parse(`[${text}]`);
+  } catch {
+    return text.split(',').map((value) => parse(value) as Json);
+  }
+}
+
+/** Trials as lines, and as a bar while they run. */
+class Reporter {
+  readonly #bar = new Bar('{label} [{bar}] {value}/{total} trials {epoch} | {eta_formatted} left');
+
+  report({ at, trial, epoch, result, found, ended, trials }: SearchProgress): void {
+    if (epoch) {
+      const words = `| trial ${at + 1}: epoch ${epoch.epoch}/${epoch.epochs}`;
+      this.#bar.update(ended, trials, { label: trial.model, epoch: words });
+    }
+    if (!result) return;
+    this.#bar.stop();
+    const { validation, seconds, epochs, stopped, failed } = result;
+    const what = validation === null ? `failed: ${failed}` : `validation ${validation.toFixed(4)}`;
+    const after = epochs > 0 ? ` after ${epochs} epochs` : '';
+    const how = `${stopped ? `, ${stopped}` : ''}${found ? ', from the journal' : ` (${seconds.toFixed(1)} s)`}`;
+    message(`[${ended}/${trials}] ${trial.model} ${JSON.stringify(trial.options)}: ${what}${after}${how}`);
+  }
+
+  stop(): void {
+    this.#bar.stop();
+  }
+}
+
+/** The report for people. */
+function render({ model, search, metric, users, trials, space, test, seconds, verdict }: TuneReport): string {
+  const names = Object.keys(space);
+  const rows = trials.map(({ options, validation, epochs, seconds, stopped, failed }) => [
+    validation === null ? '' : validation.toFixed(4),
+    ...names.map((name) => JSON.stringify(options[name])),
+    String(epochs),
+    seconds.toFixed(1),
+    failed === undefined ? (stopped ?? '') : 'failed',
+  ]);
+  const head = [metric, ...names, 'epochs', 'seconds', ''];
+  const lines = [
+    `${model}: ${search}, ${trials.length} trials, ${users.train} training and ${users.validation} validation users, ${seconds.toFixed(1)} s`,
+    '',
+    table(head, rows),
+    verdict,
+    '',
+    test === null
+      ? 'There are no test users: expect less of new users than of those that the options were chosen by.'
+      : `On ${users.test} test users, measured once:\n\n${table(
+          [model, 'test'],
+          Object.entries(test).map(([name, value]) => [name, withError(value)]),
+        )}`.trimEnd(),
+  ];
+  return `${lines.join('\n')}\n`;
+}

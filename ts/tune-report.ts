@@ -1,0 +1,153 @@
+/** What tuning found, as plain JSON and in plain words. */
+import type { Evaluation } from './evaluate.js';
+import type { Search, SearchKind } from './find-best.js';
+import { ranked } from './halving.js';
+import type { Json } from './models.js';
+import { description } from './native.js';
+import type { ModelName } from './options.generated.js';
+import { endOf, isRange, type Point } from './spaces.js';
+import type { TrialResult } from './trials.js';
+
+/** A trial in a {@link TuneReport}. */
+export interface TunedTrial {
+  /** Values of the options that were searched. */
+  options: Point;
+  /** The metric on the validation users: that of its best epoch so far; `null` if it failed. */
+  validation: number | null;
+  /** Epochs trained; 0 for closed forms. */
+  epochs: number;
+  /** Wall-clock seconds. */
+  seconds: number;
+  /** That it was stopped before its end. */
+  stopped?: 'hopeless';
+  /** Why there is no result: the arithmetic failed. */
+  failed?: string;
+}
+
+/** The result of {@link tune} as plain JSON. */
+export interface TuneReport {
+  /** Which model. */
+  model: ModelName;
+  /** How points were chosen. */
+  search: SearchKind;
+  /** What was searched. */
+  space: Record<string, Json>;
+  /** Seed of random combinations. */
+  seed: number;
+  /** What decides: the core's main metric on the validation users. */
+  metric: string;
+  /** Users in each part that count in metrics; training users all do. */
+  users: { train: number; validation: number; test: number };
+  /** All trials, the best first. */
+  trials: TunedTrial[];
+  /** The searched options of the best trial. */
+  best: Point;
+  /** All options of the model. */
+  options: Json;
+  /** The metric of the model on the validation users. It was the best of many, so expect less of new users. */
+  validation: { mean: number; standardError: number | null };
+  /** The metrics on the test users, measured once, for this model alone; `null` if there are none. */
+  test: Record<string, { mean: number; standardError: number | null }> | null;
+  /** Trials, the best one included, whose validation is at most one standard error below the best; and over which values. */
+  withinOneStandardError: { trials: number; values: Record<string, Json[]> };
+  /** Searched options whose best value is the lowest or the highest of those searched. */
+  atTheEdge: Record<string, 'lowest' | 'highest'>;
+  /** Wall-clock seconds of this call; trials that a journal had are not in it. */
+  seconds: number;
+  /** The same in plain words. */
+  verdict: string;
+}
+
+/** What the report is made of. */
+interface Summed {
+  search: Search;
+  results: TrialResult[];
+  /** Position of the best one. */
+  best: number;
+  /** Of the best model on the validation users. */
+  validation: TuneReport['validation'];
+  /** Of the best model on the test users, if there are any. */
+  evaluation: Evaluation | undefined;
+}
+
+/** All of the report that the search and the evaluations say. */
+export function reportOf(
+  found: Summed,
+): Pick<TuneReport, 'trials' | 'best' | 'validation' | 'test' | 'verdict'> & Summary {
+  const { search, results, best, validation, evaluation } = found;
+  const summary = summaryOf(found);
+  return {
+    trials: ranked(results).map((at) => trialOf(search.points[at]!, results[at]!)),
+    best: search.points[best]!,
+    validation,
+    test: evaluation ? meansOf(evaluation) : null,
+    ...summary,
+    verdict: verdictOf(found, summary),
+  };
+}
+
+function trialOf(options: Point, { validation, epochs, seconds, stopped, failed }: TrialResult): TunedTrial {
+  return { options, validation, epochs, seconds, ...(stopped && { stopped }), ...(failed !== undefined && { failed }) };
+}
+
+function meansOf({ metrics }: Evaluation): NonNullable<TuneReport['test']> {
+  const means = Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]);
+  return Object.fromEntries(means);
+}
+
+type Summary = Pick<TuneReport, 'withinOneStandardError' | 'atTheEdge'>;
+
+/** How flat the optimum is, and whether it lies at an edge. */
+function summaryOf({ search, results, best, validation }: Summed): Summary {
+  const bar = validation.mean - (validation.standardError ?? 0);
+  const near = search.points.filter((_, at) => at === best || (results[at]!.validation ?? -1) >= bar);
+  const names = Object.keys(search.space);
+  const values = Object.fromEntries(names.map((name) => [name, distinctOf(near.map((point) => point[name]!))]));
+  const edges = names.flatMap((name) => {
+    const end = endOf(search.space[name]!, search.points[best]![name]!);
+    return end ? [[name, end] as const] : [];
+  });
+  return { withinOneStandardError: { trials: near.length, values }, atTheEdge: Object.fromEntries(edges) };
+}
+
+/** Distinct values, numbers in order. */
+function distinctOf(values: Json[]): Json[] {
+  const all = [...new Map(values.map((value) => [JSON.stringify(value), value])).values()];
+  return all.every((value) => typeof value === 'number') ? all.sort((a, b) => a - b) : all;
+}
+
+/** The result in plain words. */
+function verdictOf(
+  { search, results, best, validation }: Summed,
+  { withinOneStandardError, atTheEdge }: Summary,
+): string {
+  const { trials, values } = withinOneStandardError;
+  const point = Object.entries(search.points[best]!).map(([name, value]) => `${name} ${show(value)}`);
+  const of = `${validation.mean.toFixed(4)} of ${description.validationMetric} on the validation users`;
+  const sentences = [`Use ${search.model} with ${point.join(', ')}: ${of}, the best of ${results.length} trials.`];
+  if (results.length > 1 && validation.standardError !== null) {
+    const error = `one standard error (${validation.standardError.toFixed(4)})`;
+    const over = Object.entries(values).map(([name, list]) => `${name} ${extent(list)}`);
+    const flat = trials > results.length / 2 ? 'The optimum is flat: ' : '';
+    sentences.push(
+      trials === 1
+        ? `The optimum is sharp: no other trial is within ${error} of it.`
+        : `${flat}${trials} trials are within ${error} of the best, itself included: ${over.join(', ')}.`,
+    );
+  }
+  for (const [name, end] of Object.entries(atTheEdge)) {
+    const where = isRange(search.space[name]!) ? `near the ${end} of its range` : `the ${end} of those tried`;
+    sentences.push(`The best ${name} (${show(search.points[best]![name]!)}) is ${where}: a better one may lie beyond.`);
+  }
+  return sentences.join(' ');
+}
+
+function show(value: Json): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Values in words: numbers by their ends. */
+function extent(values: Json[]): string {
+  const numbers = values.length > 1 && values.every((value) => typeof value === 'number');
+  return numbers ? `${values[0]} to ${values.at(-1)}` : values.map(show).join(' or ');
+}

@@ -1,0 +1,216 @@
+/** Searching the options of one model on validation users, and measuring the best ones once on test users. */
+import { checkInstance, checkRun, checkString, infoText, invalid } from './check.js';
+import { guard, RecvaeError, toJson } from './errors.js';
+import { type Evaluation, evaluate } from './evaluate.js';
+import { DEFAULT_TRIALS, findBest, planOf, type Search, type SearchKind, type SearchProgress } from './find-best.js';
+import { epochsOf } from './halving.js';
+import { Interactions } from './interactions.js';
+import { Journal } from './journal.js';
+import type { Json, Model, RunOptions } from './models.js';
+import { description, native } from './native.js';
+import type { MetricName, ModelName, ModelOptions, SplitOptions } from './options.generated.js';
+import { stoppable } from './running.js';
+import { checkSpace, defaultSpace, type SearchSpace } from './spaces.js';
+import { Split, split } from './split.js';
+import { completeOptions, type TrialResult } from './trials.js';
+import { reportOf, type TuneReport } from './tune-report.js';
+
+export type { SearchKind, SearchProgress } from './find-best.js';
+export type { Range, SearchSpace } from './spaces.js';
+export type { Trial, TrialProgress, TrialResult } from './trials.js';
+export type { TunedTrial, TuneReport } from './tune-report.js';
+
+/** How {@link tune} works. */
+export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions {
+  /**
+   * - `grid`: every combination of the values.
+   * - `random`: as many random combinations as `trials` says (Bergstra and Bengio, JMLR 2012), for many options or for ranges.
+   * - `halving`: random combinations that begin with few epochs; the best third of them goes on, and so on (Jamieson and
+   *   Talwalkar, AISTATS 2016). For models with epochs. It costs a fraction, and can miss options that are slow at first.
+   *
+   * By default a grid if it has no more points than `trials`, else random.
+   */
+  search?: SearchKind;
+  /**
+   * The options that are searched, with the values to try, or for `random` and `halving` a range `{from, to}`, from which numbers
+   * are drawn: their logarithms uniformly where both ends are above 0. By default the options that the core names values for
+   * (`search` in {@link ModelOptions}'s texts), unless they are given.
+   */
+  over?: SearchSpace<K>;
+  /** Options that are not searched. */
+  options?: ModelOptions[K];
+  /** Trials at most, 1 to 10,000; of halving, those of the first stage. By default 12. */
+  trials?: number;
+  /** Seed of the split, of random combinations and, where one has a seed, of the model, 0 to 2^53. By default each one's own. */
+  seed?: number;
+  /** How to split {@link Interactions}; its own `seed` goes before the one above. */
+  split?: SplitOptions;
+  /**
+   * Whether `grid` and `random` stop a trial whose best epoch so far is below the median of the trials before it, in their order,
+   * after as many epochs (the median rule of Google Vizier, KDD 2017): after a tenth of the epochs, at least 3, and once five
+   * trials came that far. The result does not depend on how many run at once. By default they do.
+   */
+  earlyStop?: boolean;
+  /** Trials at once, at most; fewer run where memory does not allow that many. By default one for each thread. */
+  parallel?: number;
+  /** Bytes that all trials at once may take beyond the data, with the best model, which is kept. By default what is free. */
+  memoryLimit?: number;
+  /**
+   * A file that keeps the trials that have ended: with it, the same call goes on after a crash, a kill or an abort, to the same
+   * result. One of another job is refused; `trials` may grow for `grid` and `random`. Halving keeps its checkpoints in
+   * `<journal>.checkpoints` meanwhile. The journal stays: remove it when the result is safe. By default there is none.
+   */
+  journal?: string;
+  /** Kept with the model and in its file; anything that JSON can hold. */
+  info?: Json;
+  /** Called after each epoch of a trial and each trial, on the event loop. If it throws, the work stops with that. */
+  onProgress?: (progress: SearchProgress) => void;
+}
+
+/** What {@link tune} found. */
+export interface Tuning<K extends ModelName = ModelName> {
+  /** Plain JSON. */
+  report: TuneReport;
+  /** The model of the best options, trained on the training users. */
+  model: Model<K>;
+  /** Its evaluation on the test users, with the values per user; `undefined` if there are none. */
+  evaluation: Evaluation | undefined;
+}
+
+const KINDS = ['grid', 'random', 'halving'] as const satisfies SearchKind[];
+const MOST_TRIALS = 10_000;
+
+/**
+ * Searches the best options of a model: trains it with different ones on the training users, takes those with the best metric on
+ * the validation users, and evaluates that model once on the test users, which had no part in the choice.
+ *
+ * The same data, options and seed give the same result on a machine, for any number of threads and of trials at once, seconds
+ * excepted.
+ *
+ * @throws {@link RecvaeError} as {@link split}, `fit` and {@link evaluate}; `INVALID_ARGUMENT` before any work for a space that the
+ * core does not allow, and for a journal of another job; `INVALID_DATA` without validation users; `NUMERICAL` if all trials
+ * failed.
+ */
+export async function tune<K extends ModelName>(
+  model: K,
+  input: Split | Interactions,
+  options: TuneOptions<K> = {},
+): Promise<Tuning<K>> {
+  checkInstance(input, 'input', Split, Interactions);
+  checkTune(model, options);
+  return stoppable(options, async ({ signal, tell }) => {
+    const run = { ...options, signal, onProgress: tell };
+    return tuneOn(model, await splitToTune(input, run), run);
+  });
+}
+
+/** The split that {@link tune} works with. */
+export async function splitToTune(input: Split | Interactions, options: TuneOptions): Promise<Split> {
+  if (input instanceof Split) return input;
+  const seed = options.split?.seed ?? options.seed;
+  return split(input, { ...options.split, ...(seed !== undefined && { seed }) }, { signal: options.signal });
+}
+
+/** {@link tune} on a split, with options that have been checked and a callback that does not throw. */
+export async function tuneOn<K extends ModelName>(model: K, data: Split, options: TuneOptions<K>): Promise<Tuning<K>> {
+  const started = performance.now();
+  if (data.validation.nScored === 0) {
+    const text =
+      `${data.validation.nScored} of ${data.validation.nUsers} validation users have anything to find; allowed: 1 or more, ` +
+      'which split makes (validation, --validation): options are not to be chosen on training or test users';
+    throw new RecvaeError('INVALID_DATA', text);
+  }
+  const { threads, signal } = options;
+  const search = searchOf(model, options);
+  using journal = Journal.open<TrialResult>(options.journal, headerOf(search, data, options));
+  const {
+    results,
+    best,
+    model: fitted,
+  } = await findBest(search, { ...options, data, journal, journalPath: options.journal });
+  const metric = description.validationMetric as MetricName;
+  const onValidation = await evaluate(fitted, data.validation, { threads, signal, metrics: [metric] });
+  const evaluation = data.test.nScored > 0 ? await evaluate(fitted, data.test, { threads, signal }) : undefined;
+  const { mean, standardError } = onValidation.metrics[metric]!;
+  const report: TuneReport = {
+    model,
+    search: search.kind,
+    space: search.space as unknown as Record<string, Json>,
+    seed: seedOf(options),
+    metric,
+    users: { train: data.train.nUsers, validation: data.validation.nScored, test: data.test.nScored },
+    options: fitted.options as Json,
+    ...reportOf({ search, results, best, validation: { mean, standardError }, evaluation }),
+    seconds: (performance.now() - started) / 1000,
+  };
+  return { report, model: fitted as unknown as Model<K>, evaluation };
+}
+
+/** Finds what is not allowed before any work. */
+export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>): void {
+  checkString(model, 'model');
+  const own = ['search', 'over', 'options', 'trials', 'seed', 'split', 'earlyStop', 'parallel', 'journal', 'info'];
+  checkRun(options, [...own, 'threads', 'memoryLimit', 'signal', 'onProgress'], 'options');
+  const { search, trials, seed, earlyStop, parallel, journal } = options;
+  guard(() => native.checkFit(model, toJson(options.options), options.threads));
+  if (search !== undefined && !KINDS.includes(search)) throw invalid('search', search, KINDS.join(', '));
+  for (const [name, value] of Object.entries({ trials, parallel })) {
+    if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= MOST_TRIALS)) continue;
+    throw invalid(name, value, `a whole number from 1 to ${MOST_TRIALS}`);
+  }
+  if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed <= 2 ** 53)) {
+    throw invalid('seed', seed, 'a whole number from 0 to 2^53');
+  }
+  if (earlyStop !== undefined && typeof earlyStop !== 'boolean') throw invalid('earlyStop', earlyStop, 'true or false');
+  if (journal !== undefined) checkString(journal, 'journal');
+  infoText(options.info);
+  searchOf(model, options);
+}
+
+/** The search that the options ask for. */
+function searchOf<K extends ModelName>(model: K, options: TuneOptions<K>): Search {
+  const fixed = fixedOf(model, options);
+  const space = options.over === undefined ? defaultSpace(model, fixed) : checkSpace(model, options.over, fixed);
+  if (Object.keys(space).length === 0) {
+    const tunable = description.models.filter(({ options }) => options.some(({ search }) => search.length > 0));
+    const what = options.over === undefined ? 'has no option left to search' : 'is given no option to search';
+    const allowed = `${tunable.map(({ name }) => name).join(', ')}, or over with options of ${model}`;
+    throw new RecvaeError('INVALID_ARGUMENT', `${model} ${what}; allowed: ${allowed}`);
+  }
+  if (options.search === 'halving' && space.epochs !== undefined) {
+    throw invalid('over.epochs', 'searched', 'not with halving, which sets the epochs');
+  }
+  const seed = seedOf(options);
+  const plan = planOf(model, space, fixed, { kind: options.search, trials: options.trials ?? DEFAULT_TRIALS, seed });
+  return { model, fixed, space, ...plan, earlyStop: options.earlyStop ?? true };
+}
+
+function seedOf({ seed }: TuneOptions): number {
+  return seed ?? (description.split.find(({ name }) => name === 'seed')!.default as number);
+}
+
+/** The given options, with the seed where the model has one. */
+function fixedOf(model: ModelName, { options, seed, over }: TuneOptions): Record<string, Json> {
+  const given = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
+  const fixed = Object.fromEntries(given) as Record<string, Json>;
+  const hasSeed = description.models.find(({ name }) => name === model)!.options.some(({ name }) => name === 'seed');
+  if (seed !== undefined && hasSeed && !(over !== undefined && 'seed' in over)) fixed.seed ??= seed;
+  return fixed;
+}
+
+/** What a journal says of the job. */
+function headerOf({ model, fixed, space, kind, points, earlyStop }: Search, data: Split, options: TuneOptions) {
+  const header: Record<string, Json> = {
+    command: 'tune',
+    model,
+    data: data.fingerprint(),
+    metric: description.validationMetric,
+    options: completeOptions({ model, options: fixed }),
+    space: space as unknown as Json,
+    search: kind,
+    earlyStop,
+  };
+  if (kind !== 'grid') header.seed = seedOf(options);
+  if (kind === 'halving') Object.assign(header, { trials: points.length, epochs: epochsOf(model, fixed) });
+  return header;
+}
