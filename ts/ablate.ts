@@ -165,7 +165,8 @@ export interface Ablation {
  *
  * Two things bear on fairness. An epoch of alternating training is `encoderPasses` + `decoderPasses` passes over the users, one
  * of joint training a single pass, and `patience` counts epochs: give enough of both that slow designs get to their best; the
- * verdict tells how many trainings `epochs` ended. And `gamma` and `beta` weight the same term: a badly chosen one speaks for or against the KL weight, not for or against the idea.
+ * verdict tells how many trainings `epochs` ended. And `gamma` and `beta` weight the same term: one that is badly chosen speaks
+ * for or against the KL weight per user where only the number was wrong.
  *
  * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` and `MEMORY` before any
  * work; `INVALID_ARGUMENT` for a journal of other data or in use, `INVALID_DATA` for a file that is no journal, `NUMERICAL` if
