@@ -9,6 +9,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
+  ablate,
   type Columns,
   compare,
   EaseCounts,
@@ -79,6 +80,7 @@ const calls: [string, (run: RunOptions) => Promise<unknown>][] = [
   ['evaluate', async (run) => evaluate(model, (await split(small)).test, run)],
   ['split', (run) => split(small, {}, run)],
   ['compare', (run) => compare(small, { models: [], ...run })],
+  ['ablate', (run) => ablate(small, { seeds: [1], options: SMALL, reference: SMALL, ...run })],
   ['EaseCounts.count', (run) => EaseCounts.count(small, run)],
   ['EaseCounts.update', async (run) => (await EaseCounts.count(small)).update({ add: small, remove: small }, run)],
   ['EaseCounts.fit', async (run) => (await EaseCounts.count(small)).fit({}, run)],

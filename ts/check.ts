@@ -38,6 +38,12 @@ export function checkString(value: unknown, what: string): asserts value is stri
   if (typeof value !== 'string') throw invalid(what, value, 'a string');
 }
 
+/** Fails unless `value` is a seed. */
+export function checkSeed(value: unknown, what: string): asserts value is number {
+  if (Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 2 ** 53) return;
+  throw invalid(what, value, 'a whole number from 0 to 2^53');
+}
+
 /** Fails unless `value` is an array of strings. */
 export function checkStrings(value: unknown, what: string): asserts value is string[] {
   if (!Array.isArray(value)) throw invalid(what, value, 'an array of strings');

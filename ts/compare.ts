@@ -1,4 +1,13 @@
-import { checkInstance, checkObject, checkRun, checkStrings, infoText, invalid, knownKeys } from './check.js';
+import {
+  checkInstance,
+  checkObject,
+  checkRun,
+  checkSeed,
+  checkStrings,
+  infoText,
+  invalid,
+  knownKeys,
+} from './check.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { checkSearchFits, DEFAULT_TRIALS, type Search } from './find-best.js';
@@ -7,7 +16,8 @@ import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
 import { description, native } from './native.js';
 import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
-import { running, stoppable } from './running.js';
+import { type Difference, pairedDifferences } from './paired.js';
+import { stoppable } from './running.js';
 import { type Step, searches, train, trainTuned, tuned } from './search.js';
 import { Split, split } from './split.js';
 import { validate } from './trials.js';
@@ -87,21 +97,13 @@ export interface ComparedModel {
 }
 
 /** `a` minus `b` on the same test users. */
-export interface PairedDifference {
+export interface PairedDifference extends Difference {
   /** The later one in the order in which models run. */
   a: ModelName;
   /** The earlier one. */
   b: ModelName;
-  /** What is compared, such as `ndcg@100`. */
+  /** What is compared, such as `ndcg@100`; p-values are corrected over the pairs of it. */
   metric: string;
-  /** Mean of the users' differences. */
-  difference: number;
-  /** 95 % bootstrap interval of the mean, for this pair alone. */
-  interval: [number, number];
-  /** Two-sided bootstrap p-value after Holm's correction over the pairs of this metric. */
-  pValue: number;
-  /** The same before the correction. */
-  pValueUncorrected: number;
 }
 
 /** The result of {@link compare} as plain JSON. */
@@ -154,8 +156,11 @@ export async function compare(input: Split | Interactions, options: CompareOptio
   });
 }
 
-/** The split that a comparison on `input` works with. */
-export async function splitFor(input: Split | Interactions, options: CompareOptions): Promise<Split> {
+/** The split that a comparison or an ablation on `input` works with. */
+export async function splitFor(
+  input: Split | Interactions,
+  options: Pick<CompareOptions, 'seed' | 'split' | 'signal'>,
+): Promise<Split> {
   if (input instanceof Split) return input;
   const seed = options.split?.seed ?? options.seed ?? DEFAULT_SEED;
   return split(input, { ...options.split, seed }, { signal: options.signal });
@@ -172,11 +177,7 @@ export async function compareOn(
   const run = { threads, signal };
   const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
 
-  if (data.test.nScored < 2) {
-    const text = `${data.test.nScored} of ${data.test.nUsers} test users have anything to find; allowed: 2 or more`;
-    throw new RecvaeError('INVALID_DATA', text);
-  }
-
+  checkTestUsers(data);
   const searched = new Map(names.map((name) => [name, tunedIf(options, name, settings.get(name)!, data, seed)]));
   const kept = checkAllFit(names, settings, searched, data, options);
 
@@ -237,11 +238,18 @@ export async function compareOn(
   return { report, models, evaluations };
 }
 
+/** Fails if there are not enough users for a paired comparison. */
+export function checkTestUsers({ test }: Split): void {
+  if (test.nScored >= 2) return;
+  const text = `${test.nScored} of ${test.nUsers} test users have anything to find; allowed: 2 or more`;
+  throw new RecvaeError('INVALID_DATA', text);
+}
+
 /** Names of all models. */
 const KNOWN = description.models.map(({ name }) => name as ModelName);
 
 /** The split's; it stands for all of them, so that `seed` in a report repeats the run. */
-const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.default as number;
+export const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.default as number;
 
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
@@ -263,9 +271,7 @@ export function checkCompare(options: CompareOptions): void {
   const { models, seed, threads, info, tune, budget } = options;
   if (models !== undefined) checkStrings(models, 'models');
   order(models);
-  if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed <= 2 ** 53)) {
-    throw invalid('seed', seed, 'a whole number from 0 to 2^53');
-  }
+  if (seed !== undefined) checkSeed(seed, 'seed');
   if (tune !== undefined && typeof tune !== 'boolean') throw invalid('tune', tune, 'true or false');
   if (budget !== undefined && !(Number.isInteger(budget) && budget >= 1 && budget <= 10_000)) {
     throw invalid('budget', budget, 'a whole number from 1 to 10000');
@@ -360,24 +366,21 @@ function shortened(models: ComparedModel[]): string {
 async function pairs(
   evaluations: Map<ModelName, Evaluation>,
   seed: number,
-  { threads, signal }: RunOptions,
+  run: RunOptions,
 ): Promise<PairedDifference[]> {
   const all = [...evaluations];
   const result: PairedDifference[] = [];
   const [, first] = all[0]!;
   for (const [metric, { perUser }] of Object.entries(first.metrics)) {
     if (perUser.length < 2) continue;
-    const ofMetric: PairedDifference[] = [];
-    for (const [index, [b, ofB]] of all.entries()) {
-      for (const [a, ofA] of all.slice(index + 1)) {
-        const { difference, low, high, pValue } = await running({ signal }, (run) =>
-          native.pairedBootstrap(ofA.metrics[metric]!.perUser, ofB.metrics[metric]!.perUser, seed, threads, run),
-        );
-        ofMetric.push({ a, b, metric, difference, interval: [low, high], pValue, pValueUncorrected: pValue });
-      }
-    }
-    const corrected = guard(() => native.holm(ofMetric.map(({ pValue }) => pValue)));
-    result.push(...ofMetric.map((pair, at) => ({ ...pair, pValue: corrected[at]! })));
+    const ofMetric = all.flatMap(([b], index) => all.slice(index + 1).map(([a]) => ({ a, b, metric })));
+    const values = (model: ModelName) => evaluations.get(model)!.metrics[metric]!.perUser;
+    const found = await pairedDifferences(
+      ofMetric.map(({ a, b }) => [values(a), values(b)]),
+      seed,
+      run,
+    );
+    result.push(...ofMetric.map((pair, at) => ({ ...pair, ...found[at]! })));
   }
   return result;
 }

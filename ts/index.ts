@@ -12,6 +12,17 @@
  * @packageDocumentation
  */
 
+export {
+  type AblatedModel,
+  type AblateOptions,
+  type AblateProgress,
+  type Ablation,
+  type AblationReport,
+  ablate,
+  type ChangeComparison,
+  type ComparisonKind,
+  type Finding,
+} from './ablate.js';
 export type { Abortable } from './abort.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
@@ -48,6 +59,7 @@ export {
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';
+export type { Difference } from './paired.js';
 export type {
   Explanation,
   HistoryColumns,

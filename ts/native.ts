@@ -21,6 +21,8 @@ export interface OptionDescription {
 /** Names, defaults, ranges and texts, which have their home in the core. */
 export interface Description {
   models: { name: string; doc: string; options: OptionDescription[] }[];
+  /** RecVAE's changes to Mult-VAE, each with the option that makes and unmakes it. */
+  changes: { name: string; option: string; with: string; without: string }[];
   /** Names of the built-in data sets. */
   datasets: string[];
   read: OptionDescription[];

@@ -2,7 +2,7 @@ import type { ComparedModel, ComparisonReport, PairedDifference } from './compar
 import type { ModelName } from './options.generated.js';
 
 /** Chance of a false alarm that is accepted when a costlier model is recommended over a cheaper one. */
-const SIGNIFICANCE = 0.05;
+export const SIGNIFICANCE = 0.05;
 /** The least that is recommended; popularity is only the floor. */
 const FIRST: ModelName = 'ease';
 
@@ -11,7 +11,8 @@ export function formatP(p: number): string {
   return p < 0.001 ? 'p < .001' : `p = ${p.toFixed(3).replace(/^0/, '')}`;
 }
 
-function signed(number: number): string {
+/** A number that always has its sign. */
+export function signed(number: number): string {
   return `${number < 0 ? '-' : '+'}${Math.abs(number).toFixed(4)}`;
 }
 

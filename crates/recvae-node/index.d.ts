@@ -215,6 +215,12 @@ export declare function load(path: string, options: string): Promise<NativeModel
 /** Reads a file of counts. */
 export declare function loadEaseCounts(path: string): Promise<NativeEaseCounts>
 
+/** Mean and standard error of values of users. */
+export declare function mean(values: Float64Array): NativeMean
+
+/** The mean of several lists, place by place. */
+export declare function meanOfLists(lists: Array<Float64Array>): Float64Array
+
 /** Where training is kept. */
 export interface NativeCheckpoint {
   /** The file. */
@@ -301,6 +307,14 @@ export interface NativeLists {
   unknown: Uint32Array
   /** Where each history's part of `unknown` ends. */
   unknownEnds: Uint32Array
+}
+
+/** A mean. */
+export interface NativeMean {
+  /** Of the values. */
+  mean: number
+  /** Of the mean, from two values on. */
+  standardError?: number
 }
 
 /** Bytes. */

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, pairedBootstrap, panicCalls, readInteractions, readOfficial, searchUniforms, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, readInteractions, readOfficial, searchUniforms, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -800,6 +800,8 @@ export { inspect }
 export { knownMemory }
 export { load }
 export { loadEaseCounts }
+export { mean }
+export { meanOfLists }
 export { pairedBootstrap }
 export { panicCalls }
 export { readInteractions }

@@ -92,9 +92,9 @@ pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use memory::{FitShape, MemoryEstimate};
 pub use model::{
-    Als, AlsOptions, AlsSolver, CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind, Model, ModelKind,
-    MultVaeOptions, NamedTensor, Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions, StoredPrecision,
-    StoredTensor, TensorData, TensorSource, TrainingKind,
+    Als, AlsOptions, AlsSolver, CHANGES, Change, CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind,
+    Model, ModelKind, MultVaeOptions, NamedTensor, Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions,
+    StoredPrecision, StoredTensor, TensorData, TensorSource, TrainingKind,
 };
 pub use model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
 pub use official::{is_official, read_official, write_official};
@@ -107,7 +107,7 @@ pub use scorer::Scorer;
 pub use search::search_uniforms;
 pub use similar::SimilarOptions;
 pub use split::{HeldOut, Split, SplitOptions, split};
-pub use statistics::{Paired, RESAMPLES, holm, mean, paired_bootstrap, paired_bootstrap_until};
+pub use statistics::{Paired, RESAMPLES, holm, mean, mean_of_lists, paired_bootstrap, paired_bootstrap_until};
 pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};

@@ -20,6 +20,7 @@ use crate::train::{FitRun, Progress};
 mod als;
 #[cfg(test)]
 mod candle_tests;
+mod changes;
 pub(crate) mod ease;
 #[cfg(test)]
 mod golden_tests;
@@ -30,6 +31,7 @@ pub(crate) mod tensors;
 mod vae;
 
 pub use als::{Als, AlsOptions, AlsSolver};
+pub use changes::{CHANGES, Change};
 pub use ease::{CompactOptions, Ease, EaseOptions, Precision, StoredPrecision};
 pub use mult_vae::MultVaeOptions;
 pub use popularity::{Popularity, PopularityOptions};

@@ -284,7 +284,7 @@ macro_rules! choice {
         impl $name {
             /// The word that stands for it.
             #[must_use]
-            pub fn word(self) -> &'static str {
+            pub const fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
         }

@@ -24,6 +24,26 @@ pub fn mean(values: &[f64]) -> (f64, Option<f64>) {
     (mean, (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt()))
 }
 
+/// The mean of several lists, place by place: from the users' values under several seeds their means over the seeds, of shape
+/// `(n_users,)`. Sums run in the order of the lists.
+///
+/// # Errors
+/// `INVALID_DATA` if there is no list, or the lists differ in length.
+pub fn mean_of_lists(lists: &[&[f64]]) -> Result<Vec<f64>> {
+    let lengths: Vec<usize> = lists.iter().map(|list| list.len()).collect();
+    let Some(&n) = lengths.first().filter(|first| lengths.iter().all(|length| length == *first)) else {
+        return Err(Error::invalid_data(format!(
+            "a mean of lists with {lengths:?} users; allowed: the same users, one list or more"
+        )));
+    };
+    let mut means = vec![0.0; n];
+    for list in lists {
+        means.iter_mut().zip(*list).for_each(|(sum, value)| *sum += value);
+    }
+    means.iter_mut().for_each(|sum| *sum /= lists.len() as f64);
+    Ok(means)
+}
+
 /// What a paired comparison of two models on the same users found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paired {
@@ -122,6 +142,15 @@ mod tests {
         assert_eq!(mean, 4.0);
         assert!((error.unwrap() - 1.779_513_042_005_219).abs() < 1e-12);
         assert_eq!(super::mean(&[3.0]), (3.0, None));
+    }
+
+    #[test]
+    fn means_of_lists_go_place_by_place() {
+        assert_eq!(mean_of_lists(&[&[1.0, 0.0, 0.5], &[0.0, 0.5, 0.5]]).unwrap(), [0.5, 0.25, 0.5]);
+        assert_eq!(mean_of_lists(&[&[0.1, 0.7]]).unwrap(), [0.1, 0.7]);
+        let error = mean_of_lists(&[&[0.1, 0.7], &[0.2]]).unwrap_err().to_string();
+        assert!(error.contains("a mean of lists with [2, 1] users; allowed: the same users"), "{error}");
+        assert!(mean_of_lists(&[]).is_err());
     }
 
     #[test]

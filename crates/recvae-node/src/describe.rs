@@ -2,8 +2,9 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, LoadOptions, Metric, ModelKind, OptionInfo, Options,
-    RESAMPLES, ReadOptions, RecommendOptions, SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
+    CHANGES, Change, CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, LoadOptions, Metric, ModelKind,
+    OptionInfo, Options, RESAMPLES, ReadOptions, RecommendOptions, SimilarOptions, SplitOptions, SynthOptions, Threads,
+    Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -22,6 +23,7 @@ pub fn describe() -> Result<String> {
         .collect();
     let description = json!({
         "models": models,
+        "changes": CHANGES.iter().map(Change::to_json).collect::<Value>(),
         "datasets": DATASETS,
         "read": rows(&ReadOptions::describe()),
         "thresholds": rows(&Thresholds::describe()),

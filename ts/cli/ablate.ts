@@ -1,0 +1,156 @@
+import type { Command } from 'commander';
+import {
+  type AblatedModel,
+  type AblateOptions,
+  type AblateProgress,
+  type AblationReport,
+  ablateOn,
+  checkAblate,
+  labelOf,
+} from '../ablate.js';
+import { KINDS } from '../ablate-verdict.js';
+import { splitFor } from '../compare.js';
+import { description } from '../native.js';
+import { formatP, signed } from '../verdict.js';
+import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf } from './input.js';
+import { interruptible } from './interrupt.js';
+import { addMemoryFlag } from './memory.js';
+import { Bar, checkWritable, jsonText, message, print, table, withError, writeJson } from './output.js';
+import { addSetting } from './settings.js';
+
+interface Flags extends InputFlags {
+  all?: boolean;
+  seeds?: number[];
+  epochs?: number;
+  set?: Record<string, unknown>;
+  threads?: number;
+  parallel?: number;
+  memoryLimit?: number;
+  journal?: string;
+  json?: string;
+}
+
+/** `recvae ablate`: which of RecVAE's changes pay. */
+export function addAblate(program: Command): void {
+  const changes = description.changes.map(({ name }) => name).join(', ');
+  const command = program
+    .command('ablate')
+    .description(`say which of RecVAE's changes to Mult-VAE pay on these data: ${changes}`)
+    .argument('<input>', 'file, folder or data set')
+    .option('--all', 'all combinations, not only none, each alone, each left out and all')
+    .option('--seeds <numbers>', 'comma-separated seeds of the models (default: 1,2,3)', (text) =>
+      text.split(',').map(parseNumber),
+    )
+    .option('--seed <number>', 'seed of the split and the bootstrap', parseNumber)
+    .option('--epochs <count>', 'most epochs of every model', parseNumber)
+    .option(
+      '--set <option=value>',
+      'an option of recvae in all designs, or with mult-vae.option one of the reference; may be repeated',
+      addSetting,
+    )
+    .option('--threads <count>', `threads of all trainings together (default: ${description.threads})`, parseNumber)
+    .option('--parallel <count>', 'trainings at the same time at most (default: one for each thread)', parseNumber)
+    .option('--journal <file>', 'keep each training that has ended; the same command goes on from it')
+    .option('--json <file>', 'write the result as JSON, to stdout for -');
+  addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
+    const { json, all, seeds, seed, epochs, threads, parallel, memoryLimit, journal } = flags;
+    const recipe = recipeOf(flags);
+    const own = bySort(flags.set);
+    const run = { threads, parallel, memoryLimit, journal };
+    const options: AblateOptions = { all, seeds, seed, epochs, ...own, split: recipe.split, ...run };
+    checkAblate(options);
+    if (json !== undefined) checkWritable(json, '--json');
+    const reporter = new Reporter();
+    const work = async (signal: AbortSignal) => {
+      const read = await readInput(input, flags, recipe, { signal });
+      const data = await splitFor(read, { ...options, signal });
+      return ablateOn(data, read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
+    };
+    try {
+      const { report } = await interruptible(work);
+      reporter.stop();
+      if (json !== undefined && json !== '-') await writeJson(json, report);
+      await print(json === '-' ? jsonText(report) : render(report));
+    } finally {
+      reporter.stop();
+    }
+  });
+}
+
+const REFERENCE = 'mult-vae.';
+
+/** Settings of RecVAE, and of the reference where they say so. */
+function bySort(settings: Record<string, unknown> = {}): Pick<AblateOptions, 'options' | 'reference'> {
+  const isReference = ([key]: [string, unknown]) => key.startsWith(REFERENCE);
+  const entries = Object.entries(settings);
+  return {
+    options: Object.fromEntries(entries.filter((entry) => !isReference(entry))),
+    reference: Object.fromEntries(
+      entries.filter(isReference).map(([key, value]) => [key.slice(REFERENCE.length), value]),
+    ),
+  };
+}
+
+/** A line for each training, and a bar with the latest epoch. */
+class Reporter {
+  readonly #bar = new Bar('[{bar}] {value}/{total} trainings | {latest}');
+
+  report({ seed, epoch, ended, done, trainings, ...model }: AblateProgress): void {
+    const label = `${labelOf(model)}, seed ${seed}`;
+    if (epoch) {
+      this.#bar.update(done, trainings, { latest: `${label}, epoch ${epoch.epoch}` });
+      return;
+    }
+    this.#bar.stop();
+    const { validation, epochs, seconds, found } = ended!;
+    const result = validation === null ? '' : `, validation ${validation.toFixed(4)}`;
+    const when = found ? 'from the journal' : `${seconds.toFixed(1)} s`;
+    message(`[${done}/${trainings}] ${label}: ${epochs} epochs${result}, ${when}`);
+  }
+
+  stop(): void {
+    this.#bar.stop();
+  }
+}
+
+/** The least and the greatest of some numbers. */
+function range(numbers: number[], format: (number: number) => string): string {
+  const [least, most] = [Math.min(...numbers), Math.max(...numbers)].map(format);
+  return least === most ? least! : `${least} to ${most}`;
+}
+
+/** The report for people. */
+function render({ testUsers, seeds, metric, changes, models, comparisons, verdict }: AblationReport): string {
+  const ticks = (model: AblatedModel) => changes.map((change) => (model.changes.includes(change) ? '✓' : ''));
+  const results = models.map((row) => [
+    row.model,
+    ...ticks(row),
+    withError(row),
+    range(
+      row.seeds.map(({ mean }) => mean),
+      (mean) => mean.toFixed(4),
+    ),
+    range(
+      row.seeds.map(({ epochs }) => epochs),
+      String,
+    ),
+  ]);
+  const differences = comparisons.map(({ change, kind, difference, interval, pValue, seeds }) => [
+    change,
+    KINDS[kind],
+    ...[difference, ...interval].map(signed),
+    formatP(pValue),
+    range(seeds, signed),
+  ]);
+  const lines = [
+    `${testUsers} test users; seeds ${seeds.join(', ')}. recvae with no change keeps its own linear decoder, step size, epochs and`,
+    'patience, and its beta does not grow. mult-vae, with all of that its own way, is for reference, outside the comparisons.',
+    '',
+    table(['model', ...changes, metric, 'over seeds', 'epochs'], results),
+    `What a change brings in ${metric} on the same users, with 95 % interval and p-value after Holm's correction`,
+    '',
+    table(['change', '', 'difference', 'from', 'to', 'p', 'over seeds'], differences),
+    verdict,
+  ];
+  return `${lines.join('\n')}\n`;
+}

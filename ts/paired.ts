@@ -1,0 +1,34 @@
+/** Differences between models on the same users, with what the core's statistics say to them. */
+import { guard } from './errors.js';
+import type { RunOptions } from './models.js';
+import { native } from './native.js';
+import { running } from './running.js';
+
+/** A mean difference on the same users. */
+export interface Difference {
+  /** Mean of the users' differences. */
+  difference: number;
+  /** 95 % bootstrap interval of the mean, for this pair alone. */
+  interval: [number, number];
+  /** Two-sided bootstrap p-value after Holm's correction over all pairs that were compared together. */
+  pValue: number;
+  /** The same before the correction. */
+  pValueUncorrected: number;
+}
+
+/** Compares each pair of values per user, first minus second, and corrects the p-values over all of them. */
+export async function pairedDifferences(
+  pairs: [Float64Array, Float64Array][],
+  seed: number,
+  { threads, signal }: RunOptions,
+): Promise<Difference[]> {
+  const found: Difference[] = [];
+  for (const [a, b] of pairs) {
+    const { difference, low, high, pValue } = await running({ signal }, (run) =>
+      native.pairedBootstrap(a, b, seed, threads, run),
+    );
+    found.push({ difference, interval: [low, high], pValue, pValueUncorrected: pValue });
+  }
+  const corrected = guard(() => native.holm(found.map(({ pValue }) => pValue)));
+  return found.map((pair, at) => ({ ...pair, pValue: corrected[at]! }));
+}
