@@ -79,9 +79,10 @@ function scoresOf(model: Model, history: string[]): number[] {
 }
 
 describe('the format', () => {
-  test.each(['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as const)('%s, by hand', async (kind) => {
+  test.each(['popularity', 'ease', 'edlae', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const)('%s, by hand', async (kind) => {
     const path = join(temporaryFolder(), 'model');
-    const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : {};
+    const { hiddenDim: _, ...single } = SMALL;
+    const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};
     const model = await fit(kind, planted(), options, { info: { text: 'ä"\n', small: 1e-7 } });
     await model.save(path);
     const { metadata, tensors, checksums } = parse(readFileSync(path));
@@ -96,7 +97,7 @@ describe('the format', () => {
     const shapes = Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]));
     if (kind === 'popularity') {
       expect(f32s(tensors.get('model.scores')!)).toEqual(scoresOf(model, []));
-    } else if (kind === 'ease') {
+    } else if (kind === 'ease' || kind === 'edlae') {
       expect(shapes['model.weights']).toEqual([n, n]);
       const b = f32s(tensors.get('model.weights')!);
       expect(b.slice(3 * n, 4 * n)).toEqual(scoresOf(model, [model.itemIds[3]!]));
@@ -104,9 +105,9 @@ describe('the format', () => {
       expect(shapes).toMatchObject({ 'model.items': [n, 64] });
       expect(Object.keys(shapes)).toHaveLength(3);
     } else {
-      expect(shapes['model.encoder.input.weight']).toEqual([n, 16]);
-      expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'recvae' ? 8 : 16]);
-      expect(Object.keys(shapes)).toHaveLength(2 + (kind === 'recvae' ? 26 : 8));
+      expect(shapes['model.encoder.input.weight']).toEqual([n, kind === 'mult-dae' ? 8 : 16]);
+      expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'mult-vae' ? 16 : 8]);
+      expect(Object.keys(shapes)).toHaveLength(2 + { recvae: 26, 'mult-vae': 8, 'mult-dae': 4 }[kind]);
     }
   });
 
@@ -289,7 +290,7 @@ describe('smaller models', () => {
     expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
     await expect((await fit('popularity', data)).save(path('none'), { topPerItem: 3 })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: "the model to be made smaller is 'popularity'; allowed: ease",
+      message: "the model to be made smaller is 'popularity'; allowed: ease, edlae",
     });
     await expect(model.save(path('none'), { topPerItem: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(model.save(path('none'), { precision: 'f8' as never })).rejects.toMatchObject({
@@ -330,7 +331,7 @@ describe('smaller models', () => {
     const refused = await recvae(folder, 'compact', 'p.st', 'q.st', '--top-per-item', '3');
     expect(refused).toMatchObject({
       code: 2,
-      stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease\n",
+      stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease, edlae\n",
     });
     expect((await recvae(folder, 'compact', 'm.st', 'q.st', '--precision', 'f8')).code).toBe(2);
     expect(readdirSync(folder)).not.toContain('q.st');
