@@ -456,6 +456,6 @@ fn training_that_explodes_names_epoch_batch_and_option() {
         let Err(error) = kind.fit(&options, &x, None, &FitRun::default()) else { panic!("{kind:?} did not explode") };
         assert_eq!(error.code(), "NUMERICAL");
         let text = error.to_string();
-        assert!(text.contains("epoch 1") && text.contains("batch ") && text.contains("learningRate"), "{text}");
+        assert!(text.contains("epoch 1") && text.contains("batch") && text.contains("learningRate"), "{text}");
     }
 }
