@@ -243,17 +243,20 @@ describe('columns', () => {
 });
 
 describe('similar items', () => {
-  test.each(['ease', 'edlae', 'mult-dae', 'mult-vae', 'recvae'] as const)('%s: those of the block come first', (kind) => {
-    const similar = model(kind).similarItems('i1-4', 6);
-    expect(similar).toHaveLength(6);
-    for (const { id } of similar) expect(id).toMatch(/^i1-[^4]$/);
-    const scores = similar.map(({ score }) => score);
-    expect([...scores].sort((a, b) => b - a)).toEqual(scores);
-    expect(model(kind).similarItems('i1-4')).toHaveLength(10);
-    expect(model(kind).similarItems('i1-4', 1000)).toHaveLength(model(kind).itemIds.length - 1);
-    const among = model(kind).similarItems('i1-4', 5, { allow: ['i1-4', 'i1-3', 'i0-0', 'new'], deny: ['i0-0'] });
-    expect(idsOf(among)).toEqual(['i1-3']);
-  });
+  test.each(['ease', 'edlae', 'mult-dae', 'mult-vae', 'recvae'] as const)(
+    '%s: those of the block come first',
+    (kind) => {
+      const similar = model(kind).similarItems('i1-4', 6);
+      expect(similar).toHaveLength(6);
+      for (const { id } of similar) expect(id).toMatch(/^i1-[^4]$/);
+      const scores = similar.map(({ score }) => score);
+      expect([...scores].sort((a, b) => b - a)).toEqual(scores);
+      expect(model(kind).similarItems('i1-4')).toHaveLength(10);
+      expect(model(kind).similarItems('i1-4', 1000)).toHaveLength(model(kind).itemIds.length - 1);
+      const among = model(kind).similarItems('i1-4', 5, { allow: ['i1-4', 'i1-3', 'i0-0', 'new'], deny: ['i0-0'] });
+      expect(idsOf(among)).toEqual(['i1-3']);
+    },
+  );
 
   test('ease: what a user of that one item is given', () => {
     expect(model('ease').similarItems('i1-4', 7)).toEqual(model('ease').recommend(['i1-4'], { k: 7 }).items);

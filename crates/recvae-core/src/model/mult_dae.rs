@@ -41,7 +41,7 @@ options! {
         /// Users per step.
         batch_size: usize = 500, Between(1.0, 1048576.0);
         /// Epochs at most.
-        epochs: usize = 100, Between(1.0, 1000000.0);
+        epochs: usize = 200, Between(1.0, 1000000.0);
         /// Epochs without a better validation NDCG@100 after which training stops.
         patience: usize = 20, AtLeast(1.0);
         /// Seed of weights, order of users and dropout.
