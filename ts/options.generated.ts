@@ -400,7 +400,7 @@ export interface MultDaeOptions {
    * Epochs at most.
    *
    * Allowed: a whole number from 1 to 1000000.
-   * @default 100
+   * @default 200
    */
   epochs?: number;
   /**
