@@ -285,6 +285,8 @@ test('after aborted fits the same data give the same bytes', async () => {
   const folder = temporaryFolder();
   for (const [name, options] of [
     ['ease', {}],
+    ['edlae', {}],
+    ['mult-dae', { epochs: SMALL.epochs }],
     ['mult-vae', SMALL],
     ['recvae', SMALL],
   ] as const) {

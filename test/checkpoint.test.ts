@@ -140,7 +140,7 @@ describe('in TypeScript', () => {
     expect(await refused(path)).toContain('checkpoint is ');
     const ease = fit('ease', await split(planted()), {}, { checkpoint: { path } });
     expect(await failure('INVALID_ARGUMENT', ease)).toContain(
-      'for ease, which is trained too fast to need one; allowed: for mult-vae, recvae',
+      'for ease, which is trained too fast to need one; allowed: for mult-dae, mult-vae, recvae',
     );
     await failure('IO', train('recvae', { checkpoint: { path: join(folder, 'none', 'training.checkpoint') } }));
     expect(readdirSync(folder)).toEqual([]);

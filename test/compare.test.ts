@@ -75,6 +75,28 @@ describe('compare', () => {
     expect(seen.findLast(({ epoch }) => epoch)?.epoch).toEqual(models.get('recvae')!.epochs[1]);
   });
 
+  test('by default all but mult-dae, in the order of the core', async () => {
+    const small = { hiddenDim: 4, latentDim: 2 };
+    const options = { recvae: small, 'mult-vae': small, 'mult-dae': { latentDim: 2 }, ease: { lambda: 5 } };
+    const names = async (models?: ModelName[]) => {
+      const { report } = await compare(planted(), { models, seed: 1, epochs: 1, options });
+      return report;
+    };
+    const report = await names();
+    const usual = ['popularity', 'ease', 'edlae', 'als', 'mult-vae', 'recvae'];
+    expect(report.models.map(({ model }) => model)).toEqual(usual);
+    const asked = await names(['mult-dae', 'edlae']);
+    expect(asked.models.map(({ model }) => model)).toEqual(['popularity', 'ease', 'edlae', 'als', 'mult-dae']);
+    // Of EDLAE both options are searched: lambda with the default rate, and then the rate with the best lambda.
+    const { search, options: best, validation } = report.models[2]!;
+    const tried = search.map(({ options }) => options as { lambda: number; dropoutRate?: number });
+    expect(tried.some(({ dropoutRate }) => dropoutRate === undefined)).toBe(true);
+    expect(new Set(tried.map(({ dropoutRate }) => dropoutRate)).size).toBeGreaterThan(2);
+    expect(new Set(tried.map(({ lambda }) => lambda)).size).toBeGreaterThan(2);
+    expect(validation).toBe(Math.max(...search.map(({ validation }) => validation)));
+    expect(best).toMatchObject(search.find((one) => one.validation === validation)!.options as object);
+  });
+
   test('the same seed gives the same numbers, and a lambda that is given is not searched', async () => {
     const data = await split(planted());
     const run = async () => {

@@ -79,36 +79,40 @@ function scoresOf(model: Model, history: string[]): number[] {
 }
 
 describe('the format', () => {
-  test.each(['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as const)('%s, by hand', async (kind) => {
-    const path = join(temporaryFolder(), 'model');
-    const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : {};
-    const model = await fit(kind, planted(), options, { info: { text: 'ä"\n', small: 1e-7 } });
-    await model.save(path);
-    const { metadata, tensors, checksums } = parse(readFileSync(path));
-    expect([metadata.checksum, metadata.checksumHead]).toEqual(checksums);
-    expect(metadata).toMatchObject({ format: 1, kind, options: model.options, info: { text: 'ä"\n', small: 1e-7 } });
-    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-    expect(metadata.writer).toBe(`recvae ${version}`);
-    const ends = u64s(tensors.get('items.ends')!);
-    const bytes = tensors.get('items.bytes')!.data;
-    expect(ends.map((end, at) => bytes.toString('utf8', ends[at - 1] ?? 0, end))).toEqual(model.itemIds);
-    const n = model.itemIds.length;
-    const shapes = Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]));
-    if (kind === 'popularity') {
-      expect(f32s(tensors.get('model.scores')!)).toEqual(scoresOf(model, []));
-    } else if (kind === 'ease') {
-      expect(shapes['model.weights']).toEqual([n, n]);
-      const b = f32s(tensors.get('model.weights')!);
-      expect(b.slice(3 * n, 4 * n)).toEqual(scoresOf(model, [model.itemIds[3]!]));
-    } else if (kind === 'als') {
-      expect(shapes).toMatchObject({ 'model.items': [n, 64] });
-      expect(Object.keys(shapes)).toHaveLength(3);
-    } else {
-      expect(shapes['model.encoder.input.weight']).toEqual([n, 16]);
-      expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'recvae' ? 8 : 16]);
-      expect(Object.keys(shapes)).toHaveLength(2 + (kind === 'recvae' ? 26 : 8));
-    }
-  });
+  test.each(['popularity', 'ease', 'edlae', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const)(
+    '%s, by hand',
+    async (kind) => {
+      const path = join(temporaryFolder(), 'model');
+      const { hiddenDim: _, ...single } = SMALL;
+      const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};
+      const model = await fit(kind, planted(), options, { info: { text: 'ä"\n', small: 1e-7 } });
+      await model.save(path);
+      const { metadata, tensors, checksums } = parse(readFileSync(path));
+      expect([metadata.checksum, metadata.checksumHead]).toEqual(checksums);
+      expect(metadata).toMatchObject({ format: 1, kind, options: model.options, info: { text: 'ä"\n', small: 1e-7 } });
+      const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+      expect(metadata.writer).toBe(`recvae ${version}`);
+      const ends = u64s(tensors.get('items.ends')!);
+      const bytes = tensors.get('items.bytes')!.data;
+      expect(ends.map((end, at) => bytes.toString('utf8', ends[at - 1] ?? 0, end))).toEqual(model.itemIds);
+      const n = model.itemIds.length;
+      const shapes = Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]));
+      if (kind === 'popularity') {
+        expect(f32s(tensors.get('model.scores')!)).toEqual(scoresOf(model, []));
+      } else if (kind === 'ease' || kind === 'edlae') {
+        expect(shapes['model.weights']).toEqual([n, n]);
+        const b = f32s(tensors.get('model.weights')!);
+        expect(b.slice(3 * n, 4 * n)).toEqual(scoresOf(model, [model.itemIds[3]!]));
+      } else if (kind === 'als') {
+        expect(shapes).toMatchObject({ 'model.items': [n, 64] });
+        expect(Object.keys(shapes)).toHaveLength(3);
+      } else {
+        expect(shapes['model.encoder.input.weight']).toEqual([n, kind === 'mult-dae' ? 8 : 16]);
+        expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'mult-vae' ? 16 : 8]);
+        expect(Object.keys(shapes)).toHaveLength(2 + { recvae: 26, 'mult-vae': 8, 'mult-dae': 4 }[kind]);
+      }
+    },
+  );
 
   test('the hash of the text is XXH3-128', () => {
     // From python-xxhash 3, bytes that count up to 250 again and again.
@@ -289,7 +293,7 @@ describe('smaller models', () => {
     expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
     await expect((await fit('popularity', data)).save(path('none'), { topPerItem: 3 })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: "the model to be made smaller is 'popularity'; allowed: ease",
+      message: "the model to be made smaller is 'popularity'; allowed: ease, edlae",
     });
     await expect(model.save(path('none'), { topPerItem: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(model.save(path('none'), { precision: 'f8' as never })).rejects.toMatchObject({
@@ -330,7 +334,7 @@ describe('smaller models', () => {
     const refused = await recvae(folder, 'compact', 'p.st', 'q.st', '--top-per-item', '3');
     expect(refused).toMatchObject({
       code: 2,
-      stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease\n",
+      stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease, edlae\n",
     });
     expect((await recvae(folder, 'compact', 'm.st', 'q.st', '--precision', 'f8')).code).toBe(2);
     expect(readdirSync(folder)).not.toContain('q.st');

@@ -179,10 +179,15 @@ describe('split', () => {
 
 describe('models', () => {
   const small = { hiddenDim: 8, latentDim: 4, epochs: 1, batchSize: 64 };
+  const { hiddenDim: _, ...single } = small;
   const fitted = async (name: ModelName) =>
-    fit(name, planted(80), (name === 'mult-vae' || name === 'recvae' ? small : {}) as object);
+    fit(
+      name,
+      planted(80),
+      (name === 'mult-vae' || name === 'recvae' ? small : name === 'mult-dae' ? single : {}) as object,
+    );
 
-  test.each(['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as ModelName[])(
+  test.each(['popularity', 'ease', 'edlae', 'als', 'mult-dae', 'mult-vae', 'recvae'] as ModelName[])(
     '%s: lists are as long as asked for, sorted, without what was seen; a saved model gives the same',
     async (name) => {
       const model = await fitted(name);

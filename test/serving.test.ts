@@ -23,16 +23,23 @@ import {
 import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-const KINDS = ['popularity', 'ease', 'als', 'mult-vae', 'recvae'] as const;
+const KINDS = ['popularity', 'ease', 'edlae', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const;
 const SMALL = { hiddenDim: 32, latentDim: 8, epochs: 30, batchSize: 20, learningRate: 0.01 };
 
 const models = new Map<ModelName, Model>();
 const model = (kind: ModelName) => models.get(kind)!;
 beforeAll(async () => {
   for (const kind of KINDS) {
-    const options = { popularity: {}, ease: { lambda: 10 }, als: { factors: 8 }, 'mult-vae': SMALL, recvae: SMALL }[
-      kind
-    ];
+    const { hiddenDim: _, ...single } = SMALL;
+    const options = {
+      popularity: {},
+      ease: { lambda: 10 },
+      edlae: { lambda: 5, dropoutRate: 0.2 },
+      als: { factors: 8 },
+      'mult-dae': single,
+      'mult-vae': SMALL,
+      recvae: SMALL,
+    }[kind];
     models.set(kind, await fit(kind, planted(), options));
   }
 });
@@ -236,17 +243,20 @@ describe('columns', () => {
 });
 
 describe('similar items', () => {
-  test.each(['ease', 'mult-vae', 'recvae'] as const)('%s: those of the block come first', (kind) => {
-    const similar = model(kind).similarItems('i1-4', 6);
-    expect(similar).toHaveLength(6);
-    for (const { id } of similar) expect(id).toMatch(/^i1-[^4]$/);
-    const scores = similar.map(({ score }) => score);
-    expect([...scores].sort((a, b) => b - a)).toEqual(scores);
-    expect(model(kind).similarItems('i1-4')).toHaveLength(10);
-    expect(model(kind).similarItems('i1-4', 1000)).toHaveLength(model(kind).itemIds.length - 1);
-    const among = model(kind).similarItems('i1-4', 5, { allow: ['i1-4', 'i1-3', 'i0-0', 'new'], deny: ['i0-0'] });
-    expect(idsOf(among)).toEqual(['i1-3']);
-  });
+  test.each(['ease', 'edlae', 'mult-dae', 'mult-vae', 'recvae'] as const)(
+    '%s: those of the block come first',
+    (kind) => {
+      const similar = model(kind).similarItems('i1-4', 6);
+      expect(similar).toHaveLength(6);
+      for (const { id } of similar) expect(id).toMatch(/^i1-[^4]$/);
+      const scores = similar.map(({ score }) => score);
+      expect([...scores].sort((a, b) => b - a)).toEqual(scores);
+      expect(model(kind).similarItems('i1-4')).toHaveLength(10);
+      expect(model(kind).similarItems('i1-4', 1000)).toHaveLength(model(kind).itemIds.length - 1);
+      const among = model(kind).similarItems('i1-4', 5, { allow: ['i1-4', 'i1-3', 'i0-0', 'new'], deny: ['i0-0'] });
+      expect(idsOf(among)).toEqual(['i1-3']);
+    },
+  );
 
   test('ease: what a user of that one item is given', () => {
     expect(model('ease').similarItems('i1-4', 7)).toEqual(model('ease').recommend(['i1-4'], { k: 7 }).items);
@@ -255,7 +265,7 @@ describe('similar items', () => {
   test('who cannot tell says who can, and what is wrong is named', async () => {
     const { itemIds } = model('ease');
     expect(await refusal(() => model('popularity').similarItems(itemIds[0]!))).toBe(
-      "the model of similarItems is 'popularity'; allowed: ease, als, mult-vae, recvae",
+      "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae",
     );
     const ease = model('ease');
     expect(await refusal(() => ease.similarItems('nothing'))).toMatch(/^item is 'nothing'; allowed: the id of an item/);
@@ -272,7 +282,7 @@ describe('similar users', () => {
     items: [0, 1, 2, 3, 4].map((item) => `i${n % 4}-${(item * 2 + n) % 10}`),
   }));
 
-  test.each(['als', 'mult-vae', 'recvae'] as const)('%s: those of the group come first', async (kind) => {
+  test.each(['als', 'mult-dae', 'mult-vae', 'recvae'] as const)('%s: those of the group come first', async (kind) => {
     const found = await model(kind).similarUsers([...NEWCOMER, 'nothing'], users, 8, { threads: 1 });
     expect(found.unknown).toEqual(['nothing']);
     expect(found.users).toHaveLength(8);
@@ -292,7 +302,7 @@ describe('similar users', () => {
 
   test('who cannot tell says who can, and what is wrong is named', async () => {
     for (const kind of ['ease', 'popularity'] as const) {
-      const text = (what: string) => `the model of ${what} is '${kind}'; allowed: als, mult-vae, recvae`;
+      const text = (what: string) => `the model of ${what} is '${kind}'; allowed: als, mult-dae, mult-vae, recvae`;
       expect(await refusal(() => model(kind).similarUsers([], users))).toBe(text('similarUsers'));
       expect(await refusal(() => model(kind).embed([[]]))).toBe(text('embed'));
     }
@@ -333,7 +343,7 @@ describe('explanations', () => {
     }
   });
 
-  test.each(['mult-vae', 'recvae'] as const)('%s: contributions are what the score loses', async (kind) => {
+  test.each(['mult-dae', 'mult-vae', 'recvae'] as const)('%s: contributions are what the score loses', async (kind) => {
     const scoreOf = (items: string[]) => model(kind).recommend(items, { allow: ['i2-7'] }).items[0]!.score;
     const { score, reasons } = await model(kind).explain(history, 'i2-7');
     for (const { id, contribution } of reasons) {

@@ -28,6 +28,9 @@ test('a model name determines its options', () => {
   fit('recvae', data, { gamma: 0.005, prior: 'standard' });
   fit('recvae', data, {}, { from: model });
   expectTypeOf(counts.fit({ lambda: 5 })).resolves.toEqualTypeOf<Model<'ease'>>();
+  fit('edlae', data, { lambda: 5, dropoutRate: 0.3 });
+  // @ts-expect-error -- nothing is drawn
+  fit('mult-dae', data, { beta: 0.2 });
   // @ts-expect-error -- gamma belongs to recvae
   fit('ease', data, { gamma: 0.005 });
   // @ts-expect-error -- popularity has no options
@@ -91,5 +94,7 @@ test('a search space has options of the model', () => {
 });
 
 test('names are literal types', () => {
-  expectTypeOf<ModelName>().toEqualTypeOf<'popularity' | 'ease' | 'als' | 'mult-vae' | 'recvae'>();
+  expectTypeOf<ModelName>().toEqualTypeOf<
+    'popularity' | 'ease' | 'edlae' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae'
+  >();
 });

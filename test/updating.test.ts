@@ -186,9 +186,10 @@ describe('counts of EASE^R', () => {
 
 describe('warm start', () => {
   const small = { hiddenDim: 24, latentDim: 8, batchSize: 20, learningRate: 0.01, epochs: 25 };
-  const options = { recvae: small, 'mult-vae': { ...small, annealing: 0 } };
+  const { hiddenDim: _, ...single } = small;
+  const options = { recvae: small, 'mult-vae': { ...small, annealing: 0 }, 'mult-dae': single };
 
-  test.each(['recvae', 'mult-vae'] as const)(
+  test.each(['recvae', 'mult-vae', 'mult-dae'] as const)(
     '%s goes on from a saved model, and learns new users and items',
     async (kind) => {
       const data = await split(users(0, 150), { validation: 40, seed: 3 });

@@ -1,5 +1,5 @@
 /**
- * Recommendations from implicit feedback: EASE^R, Mult-VAE, RecVAE and their floor, popularity, on a Rust core.
+ * Recommendations from implicit feedback: EASE^R, EDLAE, iALS, Mult-DAE, Mult-VAE, RecVAE and their floor, popularity, on a Rust core.
  *
  * @example
  * ```ts

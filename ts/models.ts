@@ -72,13 +72,13 @@ export interface FitRun extends RunOptions {
   /** Kept with the model and in its file; anything that JSON can hold. */
   info?: Json;
   /**
-   * Keeps the training of `recvae` or `mult-vae` in a file, from which it goes on with `resume` after a crash, a kill or an
-   * abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
+   * Keeps the training of `recvae`, `mult-vae` or `mult-dae` in a file, from which it goes on with `resume` after a crash, a
+   * kill or an abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
    * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
    *
    * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data, other
-   * options or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae` and for
-   * `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
+   * options or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae`, for
+   * `mult-dae` and for `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
    * remove it then.
    */
   checkpoint?: Checkpoint;
@@ -88,8 +88,8 @@ export interface FitRun extends RunOptions {
    */
   memoryLimit?: number;
   /**
-   * A trained model of the same kind that RecVAE and Mult-VAE begin with instead of random parameters. Items that both know,
-   * by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
+   * A trained model of the same kind that RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters. Items that both
+   * know, by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
    * `hiddenDim`, `latentDim` and RecVAE's `encoder` must be the model's; `from.options` has them.
    * Mult-VAE's KL weight grows from 0 again, as its `annealing` says. By default none.
    */
@@ -225,10 +225,10 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    * The items most similar to an item, the best first, without itself; synchronous, for about as long as
    * {@link Model.recommend}, autoencoders a few times longer.
    *
-   * - `ease`: the score is B[id][other], what having `id` adds to the score of the other: the list that a user with nothing
+   * - `ease`, `edlae`: the score is B[id][other], what having `id` adds to the score of the other: the list that a user with nothing
    *   but `id` gets. It is not symmetric.
    * - `als`: the score is the cosine of the two items' vectors, from -1 to 1.
-   * - `mult-vae`, `recvae`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
+   * - `mult-dae`, `mult-vae`, `recvae`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
    * - `popularity` knows nothing of the kind and refuses.
    *
    * @param k - How many; default and range are those of {@link SimilarOptions.k}.
@@ -241,7 +241,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
 
   /**
    * The latent vectors of histories, off the event loop: the means of their posteriors, row by row, so that history h has
-   * the numbers from `h * latentDim` on, for `mult-vae` and `recvae`; for `als` the users' vectors, `factors` numbers each.
+   * the numbers from `h * latentDim` on, for `mult-vae` and `recvae`; what the hidden layer gives for `mult-dae`; for `als` the users' vectors, `factors` numbers each.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` by a model that has none.
    */
@@ -252,7 +252,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
 
   /**
    * Of some users, given by their histories, those most like a user of this history, off the event loop: by the cosine of
-   * what {@link Model.embed} gives. `als`, `mult-vae` and `recvae` can tell. All candidates are embedded in each call; keep the
+   * what {@link Model.embed} gives. `als`, `mult-dae`, `mult-vae` and `recvae` can tell. All candidates are embedded in each call; keep the
    * vectors of `embed` where the same ones are asked often.
    *
    * @param k - How many; default and range are those of {@link SimilarOptions.k}.
@@ -272,10 +272,10 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   /**
    * Which items of a history speak for an item, off the event loop.
    *
-   * - `ease`: the contribution of an item is B[its id][item]; those of all items of the history sum to the score.
+   * - `ease`, `edlae`: the contribution of an item is B[its id][item]; those of all items of the history sum to the score.
    * - `als`: it is h_its . A^-1 h_item, with h the items' vectors and A the matrix of the user's equations; they sum to the
    *   score too.
-   * - `mult-vae`, `recvae`: it is what the score loses when the item is left out of the history. They do not sum to the
+   * - `mult-dae`, `mult-vae`, `recvae`: it is what the score loses when the item is left out of the history. They do not sum to the
    *   score. For n items this takes n + 1 passes through the encoder.
    * - `popularity`: there are no reasons; the score is the number of training users that had the item.
    *

@@ -255,6 +255,33 @@ export interface EaseOptions {
 }
 
 /**
+ * Options of `edlae`. EDLAE: EASE^R of histories from which items are dropped at random, in closed form.
+ */
+export interface EdlaeOptions {
+  /**
+   * Weight of the squared norm of B beside what dropout does, in users. Larger for denser data; search it on validation.
+   *
+   * Allowed: a finite number above 0.
+   * @default 500
+   */
+  lambda?: number;
+  /**
+   * Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for others. 0 for EASE^R.
+   *
+   * Allowed: a finite number from 0 to below 1.
+   * @default 0.33
+   */
+  dropoutRate?: number;
+  /**
+   * Floating point type of the factorisation and of the stored matrix.
+   *
+   * Allowed: 'f32' or 'f64'.
+   * @default "f32"
+   */
+  precision?: 'f32' | 'f64';
+}
+
+/**
  * Options of `als`. iALS: matrix factorisation by alternating least squares.
  */
 export interface AlsOptions {
@@ -323,6 +350,68 @@ export interface AlsOptions {
   patience?: number;
   /**
    * Seed of the items' first vectors.
+   *
+   * Allowed: a whole number.
+   * @default 1
+   */
+  seed?: number;
+}
+
+/**
+ * Options of `mult-dae`. Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.
+ */
+export interface MultDaeOptions {
+  /**
+   * Weight of the squared norms of the weights in the loss of a batch, a sum over its users.
+   *
+   * Allowed: a finite number, 0 or more.
+   * @default 0.01
+   */
+  lambda?: number;
+  /**
+   * Width of the hidden layer, which is a user's latent vector.
+   *
+   * Allowed: a whole number from 1 to 65536.
+   * @default 200
+   */
+  latentDim?: number;
+  /**
+   * Share of a history that is dropped from the input in training.
+   *
+   * Allowed: a finite number from 0 to below 1.
+   * @default 0.5
+   */
+  dropoutRate?: number;
+  /**
+   * Adam's step size.
+   *
+   * Allowed: a finite number above 0.
+   * @default 0.001
+   */
+  learningRate?: number;
+  /**
+   * Users per step.
+   *
+   * Allowed: a whole number from 1 to 1048576.
+   * @default 500
+   */
+  batchSize?: number;
+  /**
+   * Epochs at most.
+   *
+   * Allowed: a whole number from 1 to 1000000.
+   * @default 200
+   */
+  epochs?: number;
+  /**
+   * Epochs without a better validation NDCG@100 after which training stops.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 20
+   */
+  patience?: number;
+  /**
+   * Seed of weights, order of users and dropout.
    *
    * Allowed: a whole number.
    * @default 1
@@ -546,8 +635,12 @@ export interface ModelOptions {
   popularity: PopularityOptions;
   /** EASE^R: a linear item-item model in closed form. */
   ease: EaseOptions;
+  /** EDLAE: EASE^R of histories from which items are dropped at random, in closed form. */
+  edlae: EdlaeOptions;
   /** iALS: matrix factorisation by alternating least squares. */
   als: AlsOptions;
+  /** Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling. */
+  'mult-dae': MultDaeOptions;
   /** Mult-VAE: a variational autoencoder with a multinomial likelihood. */
   'mult-vae': MultVaeOptions;
   /** RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder. */

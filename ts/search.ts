@@ -23,6 +23,7 @@ export type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch'>;
 /** What is searched, one option after the other, unless it is given: what decides, in models that are trained in seconds. */
 const SEARCHED: { [K in ModelName]?: (keyof ModelOptions[K] & string)[] } = {
   ease: ['lambda'],
+  edlae: ['lambda', 'dropoutRate'],
   als: ['lambda', 'alpha0'],
 };
 

@@ -8,6 +8,7 @@ import {
   checkCompare,
   compareOn,
   splitFor,
+  USUAL,
 } from '../compare.js';
 import { RecvaeError } from '../errors.js';
 import { type Output, writeAll } from '../files.js';
@@ -36,12 +37,11 @@ interface Flags extends InputFlags {
 
 /** `recvae compare`: the main job. */
 export function addCompare(program: Command): void {
-  const names = description.models.map(({ name }) => name);
   const command = program
     .command('compare')
     .description('train popularity, EASE^R, iALS and then other models, and say with statistics which one to use')
     .argument('<input>', 'file, folder or data set')
-    .option('--models <names>', `comma-separated (default: ${names.join(',')})`, (text) => text.split(','))
+    .option('--models <names>', `comma-separated (default: ${USUAL.join(',')})`, (text) => text.split(','))
     .option('--seed <number>', 'seed of the split, the models and the bootstrap', parseNumber)
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)

@@ -36,7 +36,7 @@ export function addTrain(program: Command): void {
     .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
     .option('--seed <number>', 'seed of the split and of the model', parseNumber)
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .option('--from <file>', 'a saved model of the same kind that recvae and mult-vae begin with')
+    .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae and mult-dae begin with')
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts');
   addCheckpointFlags(command);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cancel::Cancel;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::model::{ModelKind, MultVaeOptions, RecVaeOptions, mult_vae, rec_vae};
+use crate::model::{ModelKind, MultDaeOptions, MultVaeOptions, RecVaeOptions, mult_dae, mult_vae, rec_vae};
 use crate::nn::adam::{AdamStep, Moments};
 use crate::nn::batch::{Batch, SparseInput};
 use crate::nn::encoder::Architecture;
@@ -40,6 +40,11 @@ pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> 
             let options = RecVaeOptions::from_json(options)?;
             noise = Seeded(options.seed);
             (training, plan) = (rec_vae::start(&options, train, &noise, &run)?, options.plan());
+        }
+        ModelKind::MultDae => {
+            let options = MultDaeOptions::from_json(options)?;
+            noise = Seeded(options.seed);
+            (training, plan) = (mult_dae::start(&options, train, &noise, &run)?, options.plan().to_vec());
         }
         ModelKind::MultVae => {
             let options = MultVaeOptions::from_json(options)?;
@@ -215,8 +220,14 @@ impl DenseEncoder {
     #[must_use]
     pub fn new(n_users: usize) -> Self {
         let RecVaeOptions { hidden_dim, latent_dim, seed, .. } = RecVaeOptions::default();
-        let architecture =
-            Architecture { n_items: 1, hidden_dim, latent_dim, dense_encoder: true, hidden_decoder: false };
+        let architecture = Architecture {
+            n_items: 1,
+            hidden_dim,
+            latent_dim,
+            dense_encoder: true,
+            hidden_decoder: false,
+            posterior: true,
+        };
         let network = Network::new(architecture, &mut Init::new(seed, Purpose::Weights, Scheme::Torch));
         Self { network, memory: Memory::default(), n_users }
     }

@@ -139,10 +139,13 @@ mod tests {
     fn every_model_stops_within_a_step() {
         let (train, validation) = (likes(300, 60), held_out(600, 60));
         let small = json!({ "hiddenDim": 8, "latentDim": 4, "batchSize": 100, "epochs": 2 });
-        let fits: [(ModelKind, &Value, usize); 3] = [
+        let latent = json!({ "latentDim": 4, "batchSize": 100, "epochs": 2 });
+        let fits: [(ModelKind, &Value, usize); 5] = [
             // 60 rows of the Gram matrix, three walks of one block each, and some more.
             (ModelKind::Ease, &json!({}), 60 + 3),
+            (ModelKind::Edlae, &json!({}), 60 + 3),
             // 3 batches an epoch, and 3 blocks of validation users.
+            (ModelKind::MultDae, &latent, 2 * (3 + 3)),
             (ModelKind::MultVae, &small, 2 * (3 + 3)),
             // 3 batches in 4 passes, 3 blocks; the first old posterior.
             (ModelKind::RecVae, &small, 2 * (4 * 3 + 3) + 3),

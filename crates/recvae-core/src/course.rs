@@ -66,7 +66,7 @@ impl Course {
             epoch,
             epochs: schedule.epochs,
             log_likelihood: Some(log_likelihood),
-            kl: Some(kl / kl_passes.max(1) as f64),
+            kl: network.architecture.posterior.then(|| kl / kl_passes.max(1) as f64),
             loss: None,
             validation: metric,
             best: is_best,

@@ -174,12 +174,17 @@ impl EaseCounts {
         let shape = FitShape { users: self.n_users(), items: n, interactions, validation: false, threads };
         let estimate = |shape: &FitShape| {
             let [_, items, _] = shape.counts();
-            ease::memory_from_gram(&options, items, ("rows of counts or a panel", 4.0 * items * threads as f64))
+            ease::memory_from_gram(
+                options.precision,
+                items,
+                ("rows of counts or a panel", 4.0 * items * threads as f64),
+            )
         };
         check_fit(ModelKind::Ease.name(), users_of_items, &shape, memory_limit, 0, estimate)?;
+        let (origin, penalty) = (ease::Origin::ease(&options), options.penalty());
         let model: Box<dyn Model> = match options.precision {
-            Precision::F32 => Box::new(Ease::<f32>::from_gram(&options, n, || self.gram(cancel), cancel)?),
-            Precision::F64 => Box::new(Ease::<f64>::from_gram(&options, n, || self.gram(cancel), cancel)?),
+            Precision::F32 => Box::new(Ease::<f32>::from_gram(origin, penalty, n, || self.gram(cancel), cancel)?),
+            Precision::F64 => Box::new(Ease::<f64>::from_gram(origin, penalty, n, || self.gram(cancel), cancel)?),
         };
         Ok(Fit { model, epochs: vec![] })
     }

@@ -2,8 +2,8 @@
 //!
 //! | model | contribution of item j of the history to the score of item i |
 //! | --- | --- |
-//! | EASE^R | `B_ji`, 0 where pruning left none: the score is the sum of the contributions |
-//! | Mult-VAE, RecVAE | what the score loses when j is left out of the history: n + 1 passes through the network for n items. The network is not linear, so the sum means nothing |
+//! | EASE^R, EDLAE | `B_ji`, 0 where pruning left none: the score is the sum of the contributions |
+//! | Mult-DAE, Mult-VAE, RecVAE | what the score loses when j is left out of the history: n + 1 passes through the network for n items. The network is not linear, so the sum means nothing |
 //! | popularity | none: the score is the number of training users of i, whatever the history is |
 //!
 //! For a linear model what the score loses is `B_ji` too, so the contributions of all models answer the same question.

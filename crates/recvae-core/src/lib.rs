@@ -1,4 +1,5 @@
-//! Recommendations from implicit feedback: EASE^R, RecVAE, Mult-VAE and popularity, from raw likes to top-k lists.
+//! Recommendations from implicit feedback: EASE^R, EDLAE, iALS, RecVAE, Mult-VAE, Mult-DAE and
+//! popularity, from raw likes to top-k lists.
 //!
 //! The modules form a pipeline in which each uses only those before it:
 //!
@@ -92,9 +93,9 @@ pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use memory::{FitShape, MemoryEstimate};
 pub use model::{
-    Als, AlsOptions, AlsSolver, CHANGES, Change, CompactOptions, Ease, EaseOptions, EncoderKind, Fit, KlWeightKind,
-    Model, ModelKind, MultVaeOptions, NamedTensor, Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions,
-    StoredPrecision, StoredTensor, TensorData, TensorSource, TrainingKind,
+    Als, AlsOptions, AlsSolver, CHANGES, Change, CompactOptions, Ease, EaseOptions, EdlaeOptions, EncoderKind, Fit,
+    KlWeightKind, Model, ModelKind, MultDaeOptions, MultVaeOptions, NamedTensor, Popularity, PopularityOptions,
+    Precision, PriorKind, RecVaeOptions, StoredPrecision, StoredTensor, TensorData, TensorSource, TrainingKind,
 };
 pub use model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
 pub use official::{is_official, read_official, write_official};

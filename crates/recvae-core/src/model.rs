@@ -22,8 +22,10 @@ mod als;
 mod candle_tests;
 mod changes;
 pub(crate) mod ease;
+mod edlae;
 #[cfg(test)]
 mod golden_tests;
+pub(crate) mod mult_dae;
 pub(crate) mod mult_vae;
 mod popularity;
 pub(crate) mod rec_vae;
@@ -33,6 +35,8 @@ mod vae;
 pub use als::{Als, AlsOptions, AlsSolver};
 pub use changes::{CHANGES, Change};
 pub use ease::{CompactOptions, Ease, EaseOptions, Precision, StoredPrecision};
+pub use edlae::EdlaeOptions;
+pub use mult_dae::MultDaeOptions;
 pub use mult_vae::MultVaeOptions;
 pub use popularity::{Popularity, PopularityOptions};
 pub use rec_vae::{EncoderKind, KlWeightKind, PriorKind, RecVaeOptions, TrainingKind};
@@ -84,7 +88,7 @@ pub trait Model: Scorer + Send {
     /// `INVALID_ARGUMENT` if this model has no smaller form, or none like that.
     fn compact(&self, options: &CompactOptions) -> Result<Box<dyn Model>> {
         let _ = options;
-        Err(Error::invalid_argument("the model to be made smaller", format!("'{}'", self.kind().name()), "ease"))
+        Err(Error::invalid_argument("the model to be made smaller", format!("'{}'", self.kind().name()), "ease, edlae"))
     }
 }
 
@@ -135,7 +139,7 @@ macro_rules! kinds {
             /// Whether its training can be kept in a checkpoint: the models that take long.
             #[must_use]
             pub fn has_checkpoints(self) -> bool {
-                matches!(self, Self::MultVae | Self::RecVae)
+                matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
             }
 
             /// Trains the model on `train` of shape `(n_users, n_items)`; see the model's own text for what it does with
@@ -231,8 +235,12 @@ kinds! {
     Popularity = "popularity", PopularityOptions, popularity;
     /// EASE^R: a linear item-item model in closed form.
     Ease = "ease", EaseOptions, ease;
+    /// EDLAE: EASE^R of histories from which items are dropped at random, in closed form.
+    Edlae = "edlae", EdlaeOptions, edlae;
     /// iALS: matrix factorisation by alternating least squares.
     Als = "als", AlsOptions, als;
+    /// Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.
+    MultDae = "mult-dae", MultDaeOptions, mult_dae;
     /// Mult-VAE: a variational autoencoder with a multinomial likelihood.
     MultVae = "mult-vae", MultVaeOptions, mult_vae;
     /// RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.

@@ -2,8 +2,8 @@
 //!
 //! | model | items i and j | users |
 //! | --- | --- | --- |
-//! | EASE^R | `B_ij`, what having i adds to the score of j: row i of B, as if i were the whole history. Not symmetric: a popular j gets more out of i than the other way round | - |
-//! | Mult-VAE, RecVAE | cosine of the rows of the output layer's weights, `(n_items, width)`, without the bias, which is popularity | cosine of the posteriors' means, `(n_users, latent)` |
+//! | EASE^R, EDLAE | `B_ij`, what having i adds to the score of j: row i of B, as if i were the whole history. Not symmetric: a popular j gets more out of i than the other way round | - |
+//! | Mult-DAE, Mult-VAE, RecVAE | cosine of the rows of the output layer's weights, `(n_items, width)`, without the bias, which is popularity | cosine of the posteriors' means, in Mult-DAE of what the hidden layer gives, `(n_users, latent)` |
 //! | iALS | cosine of the items' vectors | cosine of the users' vectors, folded in |
 //! | popularity | - | - |
 //!
@@ -41,7 +41,7 @@ impl ModelKind {
     /// Whether the model gives users latent vectors.
     #[must_use]
     pub fn has_embedding(self) -> bool {
-        matches!(self, Self::Als | Self::MultVae | Self::RecVae)
+        matches!(self, Self::Als | Self::MultDae | Self::MultVae | Self::RecVae)
     }
 
     /// Fails with the names of the models that can do `what` unless this is one of them.

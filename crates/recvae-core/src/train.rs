@@ -1,8 +1,8 @@
-//! The training loop of RecVAE and Mult-VAE.
+//! The training loop of RecVAE, Mult-VAE and Mult-DAE.
 //!
 //! An epoch is a list of passes over the training users. RecVAE's is: three passes that update the encoder with dropout,
-//! then one that updates the decoder on clean input and, on its way, renews the old posterior; Mult-VAE's is one pass that
-//! updates both.
+//! then one that updates the decoder on clean input and, on its way, renews the old posterior; Mult-VAE's and
+//! Mult-DAE's is one pass that updates both.
 //!
 //! The old posterior is what the encoder as it was after the last encoder pass says about each user's clean history. No
 //! second encoder is kept for it: the decoder pass computes those very numbers for every user, and they are kept as
@@ -38,7 +38,7 @@ pub struct Progress {
     pub epochs: usize,
     /// Of autoencoders, the mean over the epoch's last pass of the multinomial log-likelihood per user, in nats.
     pub log_likelihood: Option<f64>,
-    /// Of autoencoders, the mean over the epoch's encoder passes of the weighted KL term per user, in nats.
+    /// Of variational autoencoders, the mean over the epoch's encoder passes of the weighted KL term per user, in nats.
     pub kl: Option<f64>,
     /// Of iALS, its loss after the epoch per user.
     pub loss: Option<f64>,
@@ -64,7 +64,7 @@ pub struct FitRun<'a> {
     pub checkpoint: Option<Checkpoint<'a>>,
     /// Bytes that it may take beyond the data; `None` for what is free.
     pub memory_limit: Option<u64>,
-    /// What RecVAE and Mult-VAE begin with instead of random parameters.
+    /// What RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters.
     pub from: Option<WarmStart<'a>>,
 }
 
@@ -221,7 +221,7 @@ impl<T: Real> Training<'_, T> {
             return Ok(None);
         };
         let order = noise.order(*passes, train.n_rows());
-        let latent_dim = network.architecture.latent_dim;
+        let latent_dim = if network.architecture.posterior { network.architecture.latent_dim } else { 0 };
         let source = Source { train, noise: *noise, kl_weight: *kl_weight, update, dropout, latent_dim, pass: *passes };
         let mut batches = order.chunks(*batch_size).skip(place.batches as usize).peekable();
         let (mut batch, mut next) = (Batch::default(), Batch::default());
@@ -276,6 +276,7 @@ struct Source<'a, T> {
     kl_weight: KlWeight,
     update: Update,
     dropout: f64,
+    /// Length of the sample that is drawn for a user; 0 without a posterior.
     latent_dim: usize,
     pass: u64,
 }
@@ -287,7 +288,9 @@ impl<'a, T: Real> Source<'a, T> {
         histories.clear();
         histories.extend(users.iter().map(|&user| self.train.row(user)));
         input.drop_out(self.train, users, self.dropout, self.noise, self.pass);
-        draw_noise(&mut sample.noise, users, self.latent_dim, self.noise, self.pass);
+        if self.latent_dim > 0 {
+            draw_noise(&mut sample.noise, users, self.latent_dim, self.noise, self.pass);
+        }
         sample.kl_weights.clear();
         sample.kl_weights.extend(histories.iter().map(|history| self.kl_weight.of::<T>(history.len(), step)));
         sample.prior = Prior::Free;
@@ -354,11 +357,12 @@ impl Training<'_, f32> {
     ) -> Result<Option<f64>> {
         let epoch = course.record.len() + 1;
         let ongoing = &mut course.ongoing;
+        let remedy = if self.network.architecture.posterior { "KL weight (gamma or beta)" } else { "lambda" };
         for &pass in plan.iter().skip(ongoing.passes as usize) {
             let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
                 Error::Numerical(text) => Error::Numerical(format!(
                     "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
-                     larger KL weight (gamma or beta)"
+                     larger {remedy}"
                 )),
                 e => e,
             })?;

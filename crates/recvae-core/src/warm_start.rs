@@ -1,7 +1,7 @@
 //! Training that begins with a trained model instead of random parameters.
 //!
-//! RecVAE and Mult-VAE have a row of parameters for each item in the first and in the last layer, and everything between them
-//! belongs to no item. So a model can go on with other users and with a catalogue that has changed:
+//! RecVAE, Mult-VAE and Mult-DAE have a row of parameters for each item in the first and in the last layer, and everything
+//! between them belongs to no item. So a model can go on with other users and with a catalogue that has changed:
 //!
 //! | of the new data | begins with |
 //! | --- | --- |
@@ -92,6 +92,7 @@ impl ModelKind {
     /// Options in which a model must agree with the one that it begins with; `None` if there is nothing to begin with.
     fn options_of_shape(self) -> Option<&'static [&'static str]> {
         match self {
+            Self::MultDae => Some(&["latentDim"]),
             Self::MultVae => Some(&["hiddenDim", "latentDim"]),
             Self::RecVae => Some(&["hiddenDim", "latentDim", "encoder"]),
             _ => None,
@@ -132,7 +133,7 @@ mod tests {
     use crate::cancel::Cancel;
     use crate::csr::Csr;
     use crate::evaluate::{Metric, evaluate};
-    use crate::model::{MultVaeOptions, RecVaeOptions, mult_vae, rec_vae};
+    use crate::model::{MultDaeOptions, MultVaeOptions, RecVaeOptions, mult_dae, mult_vae, rec_vae};
     use crate::nn::encoder::EncoderMemory;
     use crate::nn::noise::Seeded;
     use crate::options::Options;
@@ -168,8 +169,13 @@ mod tests {
 
     fn options(kind: ModelKind) -> Value {
         let mut options = json!({"hiddenDim": 24, "latentDim": 6, "batchSize": 40, "epochs": 12, "learningRate": 0.01});
-        if kind == ModelKind::MultVae {
-            options["annealing"] = 0.into();
+        match kind {
+            ModelKind::MultDae => {
+                options.as_object_mut().unwrap().remove("hiddenDim");
+                options["epochs"] = 40.into(); // until it hardly changes
+            }
+            ModelKind::MultVae => options["annealing"] = 0.into(),
+            _ => {}
         }
         options
     }
@@ -184,6 +190,9 @@ mod tests {
     fn beginning(kind: ModelKind, train: &Csr, from: Option<&WarmStart<'_>>) -> (Network<f32>, Option<Vec<f32>>) {
         let (noise, run) = (Seeded(1), FitRun { from: from.cloned(), ..FitRun::default() });
         let training = match kind {
+            ModelKind::MultDae => {
+                mult_dae::start(&MultDaeOptions::from_json(&options(kind)).unwrap(), train, &noise, &run).unwrap()
+            }
             ModelKind::MultVae => {
                 mult_vae::start(&MultVaeOptions::from_json(&options(kind)).unwrap(), train, &noise, &run).unwrap()
             }
@@ -199,7 +208,7 @@ mod tests {
         rows
     }
 
-    const KINDS: [ModelKind; 2] = [ModelKind::MultVae, ModelKind::RecVae];
+    const KINDS: [ModelKind; 3] = [ModelKind::MultDae, ModelKind::MultVae, ModelKind::RecVae];
 
     #[test]
     fn on_the_same_data_it_begins_where_the_model_ended() {

@@ -39,7 +39,10 @@ fn bytes_of_an_epoch(kind: ModelKind, n_users: usize) -> u64 {
     let train = Csr::from_rows(&rows, 2000).unwrap();
     let ends = Mutex::new(vec![]);
     let on_progress = |_: &_| ends.lock().unwrap().push(ALLOCATED.load(Ordering::Relaxed));
-    let options = json!({ "epochs": 4, "hiddenDim": 100, "latentDim": 50, "batchSize": 100 });
+    let options = match kind {
+        ModelKind::MultDae => json!({ "epochs": 4, "latentDim": 50, "batchSize": 100 }),
+        _ => json!({ "epochs": 4, "hiddenDim": 100, "latentDim": 50, "batchSize": 100 }),
+    };
     kind.fit(&options, &train, None, &FitRun { on_progress: &on_progress, ..FitRun::default() }).unwrap();
     let ends = ends.into_inner().unwrap();
     ends[3] - ends[2]
@@ -47,7 +50,7 @@ fn bytes_of_an_epoch(kind: ModelKind, n_users: usize) -> u64 {
 
 #[test]
 fn a_step_allocates_next_to_nothing() {
-    for kind in [ModelKind::RecVae, ModelKind::MultVae] {
+    for kind in [ModelKind::RecVae, ModelKind::MultVae, ModelKind::MultDae] {
         let (few, many) = (bytes_of_an_epoch(kind, 500), bytes_of_an_epoch(kind, 2500));
         let passes = if kind == ModelKind::RecVae { 4 } else { 1 };
         // 20 batches more a pass. The smallest matrix of a step, users x latent, has 20,000 bytes, and a step touches dozens;

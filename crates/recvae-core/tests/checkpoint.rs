@@ -275,7 +275,9 @@ fn more_epochs_are_allowed_where_they_change_nothing_before() {
     let straight = |setting: &Setting| setting.option("annealing", json!(0));
     let recvae = Setting::new(ModelKind::RecVae, folder.path());
     let mult_vae = Setting::new(ModelKind::MultVae, folder.path());
-    for setting in [recvae, straight(&mult_vae)] {
+    let mult_dae = Setting::new(ModelKind::MultDae, folder.path());
+    let mult_dae = mult_dae.with(|setting| drop(setting.options.as_object_mut().unwrap().remove("hiddenDim")));
+    for setting in [recvae, mult_dae, straight(&mult_vae)] {
         let longer = setting.option("epochs", json!(9));
         let whole = longer.whole();
         assert_eq!(whole.1.len(), 9);
@@ -325,10 +327,13 @@ fn broken_and_foreign_files_are_refused() {
 fn what_cannot_be_kept_is_refused_before_training() {
     let folder = tempfile::tempdir().unwrap();
     let setting = Setting::new(ModelKind::RecVae, folder.path());
-    for kind in [ModelKind::Ease, ModelKind::Popularity, ModelKind::Als] {
+    for kind in [ModelKind::Ease, ModelKind::Edlae, ModelKind::Popularity, ModelKind::Als] {
         let (code, text) = setting.with(|other| (other.kind, other.options) = (kind, json!({}))).refused();
         assert_eq!(code, "INVALID_ARGUMENT");
-        let end = format!("for {}, which is trained too fast to need one; allowed: for mult-vae, recvae", kind.name());
+        let end = format!(
+            "for {}, which is trained too fast to need one; allowed: for mult-dae, mult-vae, recvae",
+            kind.name()
+        );
         assert!(text.ends_with(&end), "{text}");
     }
     let (_, text) = setting.with(|other| other.every_epochs = 0).refused();

@@ -1,4 +1,4 @@
-//! Pruned EASE^R and EASE^R in half precision keep what every model promises.
+//! Pruned EASE^R and EASE^R in half precision keep what every model promises, and so do those of EDLAE.
 
 #![allow(clippy::unwrap_used)]
 
@@ -229,14 +229,16 @@ fn what_cannot_be_made_smaller_says_so() {
     for &kind in ModelKind::ALL {
         let options = match kind {
             ModelKind::Als => json!({"epochs": 1, "factors": 2}),
+            ModelKind::MultDae => json!({"epochs": 1, "latentDim": 2}),
             ModelKind::MultVae | ModelKind::RecVae => json!({"epochs": 1, "hiddenDim": 4, "latentDim": 2}),
             _ => json!({}),
         };
         let model = kind.fit(&options, &train(), None, &FitRun::default()).unwrap().model;
         let result = model.compact(&CompactOptions::default());
-        assert_eq!(result.is_ok(), kind == ModelKind::Ease);
+        assert_eq!(result.is_ok(), matches!(kind, ModelKind::Ease | ModelKind::Edlae));
         if let Err(error) = result {
-            assert_eq!(error.to_string(), format!("the model to be made smaller is '{}'; allowed: ease", kind.name()));
+            let text = format!("the model to be made smaller is '{}'; allowed: ease, edlae", kind.name());
+            assert_eq!(error.to_string(), text);
         }
     }
     let error = CompactOptions::from_json(&json!({"topPerItem": 0})).unwrap_err();
@@ -260,4 +262,24 @@ fn what_cannot_be_made_smaller_says_so() {
     }
     let ids: Ids = ["a", "b", "c"].into_iter().collect();
     assert!(Recommender::new(model.compact(&CompactOptions::default()).unwrap(), ids, Value::Null).is_ok());
+}
+
+/// What is pruned, rounded, saved and loaded stays EDLAE, with its options, and scores as EASE^R with the same matrix does.
+#[test]
+fn forms_of_edlae_are_those_of_ease_under_their_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    for precision in ["f32", "f64"] {
+        let options = json!({"lambda": 9.0, "dropoutRate": 0.0, "precision": precision});
+        let ease = fit(json!({"lambda": 9, "precision": precision}));
+        let edlae = ModelKind::Edlae.fit(&options, &train(), None, &FitRun::default()).unwrap().model;
+        let edlae = Recommender::new(edlae, ease.items().clone(), Value::Null).unwrap();
+        for form in forms() {
+            compact(&edlae, form.clone()).save(&path).unwrap();
+            let loaded = Recommender::load(&path).unwrap();
+            assert_eq!((loaded.model().kind(), loaded.model().options()), (ModelKind::Edlae, options.clone()));
+            assert_eq!(rows(&loaded), rows(&compact(&ease, form.clone())), "{form}");
+            assert_eq!(compact(&loaded, json!({"topPerItem": 3})).model().kind(), ModelKind::Edlae);
+        }
+    }
 }

@@ -122,7 +122,9 @@ fn small_fits_take_what_is_estimated() {
         Case("popularity", json!({}), 1000, 100_000, 20),
         Case("ease", json!({}), 3000, 2500, 20),
         Case("ease", json!({ "precision": "f64" }), 3000, 1500, 20),
+        Case("edlae", json!({}), 3000, 2500, 20),
         Case("als", json!({ "factors": 100, "epochs": 2 }), 20_000, 20_000, 20),
+        Case("mult-dae", json!({ "latentDim": 100, "batchSize": 200, "epochs": 2 }), 600, 20_000, 20),
         Case("mult-vae", few.clone(), 600, 20_000, 20),
         Case("recvae", few, 600, 20_000, 20),
     ]);
@@ -149,6 +151,7 @@ fn larger_shapes() {
         Case("ease", json!({}), 5000, 12_000, 30),
         Case("ease", json!({ "precision": "f64" }), 5000, 5000, 30),
         Case("ease", json!({}), 400_000, 4000, 50),
+        Case("mult-dae", vae(json!({})), 1000, 20_000, 40),
         Case("mult-vae", vae(json!({})), 1000, 20_000, 40),
         Case("mult-vae", vae(json!({ "batchSize": 4000, "hiddenDim": 100 })), 8000, 5000, 40),
         Case("recvae", vae(json!({})), 1000, 20_000, 40),

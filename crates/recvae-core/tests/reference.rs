@@ -49,6 +49,25 @@ fn ease_meets_the_reference_at_each_lambda() {
     }
 }
 
+#[test]
+fn edlae_meets_the_reference() {
+    let Some((split, reference)) = reference() else { return };
+    for row in reference["edlae"].as_array().unwrap() {
+        let options = json!({ "lambda": row["lambda"], "dropoutRate": row["dropout"] });
+        Threads::new(None).unwrap().install(|| {
+            let model = ModelKind::Edlae.fit(&options, split.train.matrix(), None, &FitRun::default()).unwrap().model;
+            for (part, held_out) in [("validation", &split.validation), ("test", &split.test)] {
+                for values in evaluate(&*model, held_out, &METRICS).unwrap().metrics {
+                    // Recalls of the validation users are not recorded.
+                    let Some(expected) = row[part][values.metric.to_string()].as_f64() else { continue };
+                    let ours = values.mean;
+                    assert!((ours - expected).abs() < 5e-5, "{options} {part} {}: {ours}", values.metric);
+                }
+            }
+        });
+    }
+}
+
 /// iALS starts from random vectors, so its figures are met to what another seed changes (a few thousandths on 500 users).
 #[test]
 fn als_meets_the_reference() {

@@ -114,7 +114,9 @@ fn options(kind: ModelKind) -> Value {
     match kind {
         ModelKind::Popularity => json!({}),
         ModelKind::Ease => json!({"lambda": 5}),
+        ModelKind::Edlae => json!({"lambda": 2, "dropoutRate": 0.2}),
         ModelKind::Als => json!({"factors": 8, "lambda": 0.01}),
+        ModelKind::MultDae => json!({"latentDim": 8, "batchSize": 20, "epochs": 40, "learningRate": 1e-2}),
         _ => json!({"hiddenDim": 32, "latentDim": 8, "batchSize": 20, "epochs": 40, "learningRate": 1e-2}),
     }
 }
@@ -155,11 +157,13 @@ fn ids(items: impl IntoIterator<Item = u32>) -> Vec<String> {
     items.into_iter().map(|item| format!("i{item}")).collect()
 }
 
-/// A product of other shape sums in another order; EASE^R and popularity do not.
+/// A product of other shape sums in another order; EASE^R, EDLAE and popularity do not.
 fn close(kind: ModelKind, a: f32, b: f32) -> bool {
     match kind {
-        ModelKind::Popularity | ModelKind::Ease => a == b,
-        ModelKind::Als | ModelKind::MultVae | ModelKind::RecVae => (a - b).abs() <= 1e-5 * (1.0 + b.abs()),
+        ModelKind::Popularity | ModelKind::Ease | ModelKind::Edlae => a == b,
+        ModelKind::Als | ModelKind::MultDae | ModelKind::MultVae | ModelKind::RecVae => {
+            (a - b).abs() <= 1e-5 * (1.0 + b.abs())
+        }
     }
 }
 
@@ -238,7 +242,8 @@ fn similar_items_share_a_taste() {
         let ten = SimilarOptions { k: 10 };
         if kind == ModelKind::Popularity {
             let error = model.similar_items("i24", &ten, None).unwrap_err();
-            let text = "the model of similarItems is 'popularity'; allowed: ease, als, mult-vae, recvae";
+            let text =
+                "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae";
             assert_eq!((error.code(), error.to_string().as_str()), ("INVALID_ARGUMENT", text));
             continue;
         }
@@ -276,7 +281,7 @@ fn similar_items_of_ease_are_the_list_for_a_history_of_one() {
 
 #[test]
 fn similar_items_of_an_autoencoder_are_cosines_of_decoder_rows() {
-    for kind in [ModelKind::MultVae, ModelKind::RecVae] {
+    for kind in [ModelKind::MultDae, ModelKind::MultVae, ModelKind::RecVae] {
         let model = recommender(kind, &options(kind));
         let tensors = model.model().tensors().unwrap();
         let weight = tensors.iter().find(|tensor| tensor.name == "decoder.output.weight").unwrap();
@@ -305,7 +310,7 @@ fn similar_users_share_a_taste() {
             let error = found.unwrap_err().to_string();
             assert_eq!(
                 error,
-                format!("the model of similarUsers is '{}'; allowed: als, mult-vae, recvae", kind.name())
+                format!("the model of similarUsers is '{}'; allowed: als, mult-dae, mult-vae, recvae", kind.name())
             );
             assert!(model.embed(&others).unwrap_err().to_string().starts_with("the model of embed is"));
             continue;
@@ -393,6 +398,8 @@ fn contributions_are_what_the_score_loses() {
         (ease(), None),
         (ease(), Some(json!({"precision": "f16"}))),
         (ease(), Some(json!({"topPerItem": 50}))),
+        ((ModelKind::Edlae, json!({"lambda": 20, "dropoutRate": 0.3})), None),
+        ((ModelKind::MultDae, json!({"latentDim": 4, "epochs": 2})), None),
         ((ModelKind::MultVae, json!({"hiddenDim": 16, "latentDim": 4, "epochs": 2})), None),
         ((ModelKind::RecVae, json!({"hiddenDim": 16, "latentDim": 4, "epochs": 2})), None),
     ] {

@@ -62,8 +62,11 @@ fn write_seeds() {
     let train = recvae_core::Csr::from_rows([&[0u32, 1][..], &[1, 2], &[0, 1, 2], &[3]], 4).unwrap();
     let ids = || ["a", "b", "ç", "dd"].into_iter().collect();
     for &kind in ModelKind::ALL {
-        let small = matches!(kind, ModelKind::MultVae | ModelKind::RecVae);
-        let options = if small { json!({ "hiddenDim": 3, "latentDim": 2, "epochs": 1 }) } else { json!({}) };
+        let options = match kind {
+            ModelKind::MultDae => json!({ "latentDim": 2, "epochs": 1 }),
+            ModelKind::MultVae | ModelKind::RecVae => json!({ "hiddenDim": 3, "latentDim": 2, "epochs": 1 }),
+            _ => json!({}),
+        };
         let model = kind.fit(&options, &train, None, &FitRun::default()).unwrap().model;
         let model = Recommender::new(model, ids(), Value::Null).unwrap();
         model.save(folder.join(format!("{}.safetensors", kind.name()))).unwrap();

@@ -35,6 +35,9 @@ impl Case {
         let mut options =
             json!({ "hiddenDim": 12, "latentDim": 5, "batchSize": 25, "epochs": 5, "learningRate": 0.02 });
         options.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        if kind == ModelKind::MultDae {
+            options.as_object_mut().unwrap().remove("hiddenDim");
+        }
         let validation = || {
             let pick = |odd| -> Vec<Vec<u32>> {
                 let all = histories(30, 2);
@@ -74,7 +77,7 @@ fn checkpoint(path: &std::path::Path, every_epochs: usize) -> Checkpoint<'static
 
 #[test]
 fn interrupted_anywhere_it_comes_to_the_same_bits() {
-    use ModelKind::{MultVae, RecVae};
+    use ModelKind::{MultDae, MultVae, RecVae};
     let folder = tempfile::tempdir().unwrap();
     let mut random = Stream::new(7, 0);
     let (mut within_pass, mut between_passes, mut between) = (0, 0, 0);
@@ -86,6 +89,8 @@ fn interrupted_anywhere_it_comes_to_the_same_bits() {
         (RecVae, json!({ "encoder": "shallow", "decoderPasses": 2 }), false),
         (RecVae, json!({ "klWeight": "constant", "dropoutRate": 0 }), true),
         (RecVae, json!({ "epochs": 60, "patience": 2, "learningRate": 0.05 }), true),
+        (MultDae, json!({ "lambda": 0.5 }), true),
+        (MultDae, json!({}), false),
         (MultVae, json!({}), true),
         (MultVae, json!({}), false),
         (MultVae, json!({ "epochs": 60, "patience": 2, "annealing": 0, "learningRate": 0.05 }), true),

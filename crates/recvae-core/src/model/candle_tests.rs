@@ -93,8 +93,14 @@ fn loss_and_gradients_agree_with_candle_s() {
     let (targets, normalised) = (dense_rows(&|_| 1.0), dense_rows(&|n| 1.0 / (n as f64).sqrt()));
 
     for (dense_encoder, hidden_decoder) in [(true, false), (false, true)] {
-        let architecture =
-            Architecture { n_items: ITEMS, hidden_dim: HIDDEN, latent_dim: LATENT, dense_encoder, hidden_decoder };
+        let architecture = Architecture {
+            n_items: ITEMS,
+            hidden_dim: HIDDEN,
+            latent_dim: LATENT,
+            dense_encoder,
+            hidden_decoder,
+            posterior: true,
+        };
         let network = Network::<f64>::new(architecture, &mut Init::new(5, Purpose::Weights, Scheme::Torch));
         let prior = match dense_encoder {
             false => Prior::Standard,

@@ -52,33 +52,75 @@ options! {
     }
 }
 
-/// The EASE^R model.
+/// The EASE^R model, and EDLAE's, which differs in how its matrix is found.
 pub struct Ease<T: Pod> {
-    options: EaseOptions,
+    origin: Origin,
     n_items: usize,
     /// B of shape `(n_items, n_items)`, row-major.
     weights: Numbers<T>,
 }
 
+/// Which model a matrix B is, and all its options.
+#[derive(Clone)]
+pub(crate) struct Origin {
+    pub(super) kind: ModelKind,
+    pub(super) options: Value,
+}
+
+impl Origin {
+    pub(crate) fn ease(options: &EaseOptions) -> Self {
+        Self { kind: ModelKind::Ease, options: options.to_json() }
+    }
+
+    /// What errors call it.
+    fn title(&self) -> &'static str {
+        if self.kind == ModelKind::Edlae { "EDLAE" } else { "EASE^R" }
+    }
+}
+
+/// What is added to the diagonal of the Gram matrix, and the type of the numbers: all in which EASE^R and EDLAE differ.
+#[derive(Clone, Copy)]
+pub(crate) struct Penalty {
+    pub(super) lambda: f64,
+    /// Share of each entry of the diagonal that is added to it besides; 0 in EASE^R.
+    pub(super) share: f64,
+    pub(super) precision: Precision,
+}
+
+impl EaseOptions {
+    pub(crate) fn penalty(&self) -> Penalty {
+        Penalty { lambda: self.lambda, share: 0.0, precision: self.precision }
+    }
+}
+
 pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
-    let model: Box<dyn Model> = match options.precision {
-        Precision::F32 => Box::new(Ease::<f32>::fit(options, train, &run.cancel)?),
-        Precision::F64 => Box::new(Ease::<f64>::fit(options, train, &run.cancel)?),
+    fit_penalised(Origin::ease(options), options.penalty(), train, &run.cancel)
+}
+
+/// The model with that penalty.
+pub(super) fn fit_penalised(origin: Origin, penalty: Penalty, train: &Csr, cancel: &Cancel) -> Result<Fit> {
+    let model: Box<dyn Model> = match penalty.precision {
+        Precision::F32 => Box::new(Ease::<f32>::fit(origin, penalty, train, cancel)?),
+        Precision::F64 => Box::new(Ease::<f64>::fit(origin, penalty, train, cancel)?),
     };
     Ok(Fit { model, epochs: vec![] })
 }
 
-/// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed data and
-/// for each thread a place in every history, then the panel of [`invert_positive_definite`].
 pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate {
+    memory_penalised(options.precision, shape)
+}
+
+/// What [`fit_penalised`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed
+/// data and for each thread a place in every history, then the panel of [`invert_positive_definite`].
+pub(super) fn memory_penalised(precision: Precision, shape: &FitShape) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
-    memory_from_gram(options, items, ("the transposed data or a panel", counting))
+    memory_from_gram(precision, items, ("the transposed data or a panel", counting))
 }
 
 /// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there is a panel.
-pub(crate) fn memory_from_gram(options: &EaseOptions, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
-    let (size, ways_out) = match options.precision {
+pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
+    let (size, ways_out) = match precision {
         Precision::F32 => (4.0, ""),
         Precision::F64 => (8.0, "precision 'f32'"),
     };
@@ -90,42 +132,45 @@ pub(crate) fn memory_from_gram(options: &EaseOptions, items: f64, counting: (&'s
 
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
-    fn fit(options: &EaseOptions, train: &Csr, cancel: &Cancel) -> Result<Self> {
-        Self::from_gram(options, train.n_cols(), || gram(train, cancel), cancel)
+    fn fit(origin: Origin, penalty: Penalty, train: &Csr, cancel: &Cancel) -> Result<Self> {
+        Self::from_gram(origin, penalty, train.n_cols(), || gram(train, cancel), cancel)
     }
 
-    /// The model behind a Gram matrix of `n` x `n`, which is asked for once the options are known to be good.
+    /// The model behind a Gram matrix of `n` x `n`, which is asked for once the penalty is known to be good.
     pub(crate) fn from_gram(
-        options: &EaseOptions,
+        origin: Origin,
+        penalty: Penalty,
         n: usize,
         gram: impl FnOnce() -> Result<Numbers<T>>,
         cancel: &Cancel,
     ) -> Result<Self> {
-        if !T::of(options.lambda).finite() {
-            let allowed = format!("a finite number above 0 that {} can hold", options.precision.word());
-            return Err(Error::invalid_argument("lambda", format!("{:?}", options.lambda), allowed));
+        let Penalty { lambda, share, precision } = penalty;
+        if !T::of(lambda).finite() {
+            let allowed = format!("a finite number above 0 that {} can hold", precision.word());
+            return Err(Error::invalid_argument("lambda", format!("{lambda:?}"), allowed));
         }
         let mut weights = gram()?;
         for item in 0..n {
-            weights[item * (n + 1)] += T::of(options.lambda);
+            let count = weights[item * (n + 1)];
+            weights[item * (n + 1)] += count * T::of(share) + T::of(lambda);
         }
         invert_positive_definite(&mut weights, n, cancel).map_err(|error| {
             let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };
-            let way_out = match options.precision {
+            let way_out = match precision {
                 Precision::F32 => "a larger lambda, or precision 'f64'",
                 Precision::F64 => "a larger lambda",
             };
             Error::Numerical(format!(
-                "EASE^R: the Gram matrix plus lambda = {:?} on its diagonal is not positive definite in {} (pivot {pivot} \
+                "{}: the Gram matrix plus lambda = {lambda:?} on its diagonal is not positive definite in {} (pivot {pivot} \
                  of {n}); the way out: {way_out}",
-                options.lambda,
-                options.precision.word(),
+                origin.title(),
+                precision.word(),
             ))
         })?;
         cancel.check()?;
         mirror(&mut weights, n);
         inverse_to_weights(&mut weights, n);
-        Ok(Self { options: options.clone(), n_items: n, weights })
+        Ok(Self { origin, n_items: n, weights })
     }
 }
 
@@ -139,20 +184,30 @@ fn inverse_to_weights<T: Real>(matrix: &mut [T], n: usize) {
 }
 
 pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    load_as(Origin::ease(options), options.precision, n_items, tensors)
+}
+
+/// A model whose fit had that precision.
+pub(super) fn load_as(
+    origin: Origin,
+    precision: Precision,
+    n_items: usize,
+    tensors: &dyn TensorSource,
+) -> Result<Box<dyn Model>> {
     if tensors.find(sparse::ENDS).is_some() {
-        return Ok(Box::new(sparse::SparseEase::load(options, n_items, tensors)?));
+        return Ok(Box::new(sparse::SparseEase::load(origin, n_items, tensors)?));
     }
     // A compact form may have another type than the fit had.
-    let of_fit = if options.precision == Precision::F32 { f32::DTYPE } else { f64::DTYPE };
+    let of_fit = if precision == Precision::F32 { f32::DTYPE } else { f64::DTYPE };
     let dtype = tensors.find("weights").map_or(of_fit, |tensor| tensor.dtype);
-    let (options, shape) = (options.clone(), [n_items, n_items]);
+    let shape = [n_items, n_items];
     fn weights<T: Stored>(tensors: &dyn TensorSource, shape: &[usize]) -> Result<Numbers<T>> {
         numbers(tensors, "weights", shape)
     }
     Ok(match dtype {
-        "F16" => Box::new(half::HalfEase { options, n_items, weights: weights(tensors, &shape)? }),
-        "F64" => Box::new(Ease::<f64> { options, n_items, weights: weights(tensors, &shape)? }),
-        _ => Box::new(Ease::<f32> { options, n_items, weights: weights(tensors, &shape)? }),
+        "F16" => Box::new(half::HalfEase { origin, n_items, weights: weights(tensors, &shape)? }),
+        "F64" => Box::new(Ease::<f64> { origin, n_items, weights: weights(tensors, &shape)? }),
+        _ => Box::new(Ease::<f32> { origin, n_items, weights: weights(tensors, &shape)? }),
     })
 }
 
@@ -182,11 +237,11 @@ macro_rules! model {
 
         impl Model for Ease<$type> {
             fn kind(&self) -> ModelKind {
-                ModelKind::Ease
+                self.origin.kind
             }
 
             fn options(&self) -> Value {
-                self.options.to_json()
+                self.origin.options.clone()
             }
 
             fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
@@ -205,7 +260,7 @@ macro_rules! model {
             }
 
             fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-                compact::compact(&self.options, self.n_items, &self.weights, how)
+                compact::compact(&self.origin, self.n_items, &self.weights, how)
             }
         }
     };
@@ -284,7 +339,8 @@ mod tests {
             let golden = Golden::read(&format!("ease_lambda{lambda}"));
             let x = golden.csr("x");
             let options = EaseOptions { lambda: golden.values("lambda")[0], precision: Precision::F64 };
-            let model = Ease::<f64>::fit(&options, &x, &Cancel::default()).unwrap();
+            let (origin, penalty) = (Origin::ease(&options), options.penalty());
+            let model = Ease::<f64>::fit(origin.clone(), penalty, &x, &Cancel::default()).unwrap();
             close(&model.weights, golden.values("b"), 1e-9);
             assert!((0..x.n_cols()).all(|item| model.weights[item * (x.n_cols() + 1)] == 0.0));
             let mut scores = vec![0f32; x.n_rows() * x.n_cols()];
@@ -299,8 +355,8 @@ mod tests {
                 .collect();
             close(&exact, golden.values("scores"), 1e-9);
             // f32: n * eps * condition number (about 300 / lambda) leaves four digits at the smallest lambda.
-            let model = Ease::<f32>::fit(&EaseOptions { precision: Precision::F32, ..options }, &x, &Cancel::default())
-                .unwrap();
+            let penalty = Penalty { precision: Precision::F32, ..penalty };
+            let model = Ease::<f32>::fit(origin, penalty, &x, &Cancel::default()).unwrap();
             close(&model.weights.iter().map(|&w| w.into()).collect::<Vec<_>>(), golden.values("b"), 1e-4);
         }
     }

@@ -56,6 +56,7 @@ impl MultVaeOptions {
             latent_dim: self.latent_dim,
             dense_encoder: false,
             hidden_decoder: true,
+            posterior: true,
         }
     }
 

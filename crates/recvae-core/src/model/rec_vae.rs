@@ -135,6 +135,7 @@ impl RecVaeOptions {
             latent_dim: self.latent_dim,
             dense_encoder: self.encoder == EncoderKind::Dense,
             hidden_decoder: false,
+            posterior: true,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a trained RecVAE and a trained Mult-VAE have in common: all but the training.
+//! What a trained RecVAE, Mult-VAE and Mult-DAE have in common: all but the training.
 
 use rayon::prelude::*;
 use serde_json::Value;

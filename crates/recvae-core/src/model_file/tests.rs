@@ -8,13 +8,14 @@ use crate::model::{CompactOptions, StoredPrecision, TensorData};
 use crate::recommender::{History, RecommendOptions, Recommender};
 use crate::train::FitRun;
 
-const ALL: [&str; 6] = ["popularity", "ease", "mult-vae", "recvae", "pruned", "half"];
+const ALL: [&str; 8] = ["popularity", "ease", "edlae", "mult-dae", "mult-vae", "recvae", "pruned", "half"];
 
 fn recommender(name: &str) -> Recommender {
     let train = Csr::from_rows([&[0u32, 1][..], &[1, 2], &[0, 1, 2], &[3], &[0, 2, 3]], 4).unwrap();
     let kind: ModelKind = name.parse().unwrap_or(ModelKind::Ease);
     let options = match kind {
         ModelKind::Als => json!({"factors": 2, "epochs": 1}),
+        ModelKind::MultDae => json!({"latentDim": 2, "epochs": 1}),
         ModelKind::MultVae | ModelKind::RecVae => json!({"hiddenDim": 3, "latentDim": 2, "epochs": 1}),
         _ => json!({}),
     };
@@ -138,7 +139,7 @@ fn a_file_is_what_the_text_says() {
             }
         };
         let rows: Vec<Vec<f32>> = match name {
-            "ease" | "half" => f32s("model.weights").chunks(4).map(<[f32]>::to_vec).collect(),
+            "ease" | "edlae" | "half" => f32s("model.weights").chunks(4).map(<[f32]>::to_vec).collect(),
             "pruned" => {
                 let (ends, values, items) =
                     (u64s("model.weights.ends"), f32s("model.weights.values"), tensor("model.weights.items").3);
@@ -275,7 +276,7 @@ fn parameters_stay_in_the_file() {
         let shared = model.tensors().unwrap().iter().filter(|tensor| inside(&tensor.data)).count();
         // Models that give copies of their parameters have them elsewhere; half precision is converted in a pruned B.
         let expected = match name {
-            "ease" | "half" => 1,
+            "ease" | "edlae" | "half" => 1,
             "pruned" => 3,
             _ => 0,
         };
@@ -336,17 +337,18 @@ fn absurd_claims_are_refused_before_anything_is_taken() {
     let started = Instant::now();
     assert!(Recommender::from_bytes(&sealed(&metadata(json!({})), with_weights(&[2, 2]))).is_ok());
     // Options of a network of 68 GB in a file of 400 bytes.
-    for kind in ["recvae", "mult-vae"] {
-        let huge = json!({"hiddenDim": 65536, "latentDim": 65536});
+    for kind in ["recvae", "mult-vae", "mult-dae"] {
+        let dims = |n: usize| match kind {
+            "mult-dae" => json!({"latentDim": n}),
+            _ => json!({"hiddenDim": n, "latentDim": n}),
+        };
+        let huge = dims(65536);
         let text = refusal(&sealed(&metadata(json!({"kind": kind, "options": huge})), with_weights(&[2, 2])));
         assert!(
             text.starts_with("its options need ") && text.ends_with(" bytes of parameters for 2 items, and it has 16"),
             "{text}"
         );
-        let missing = refusal(&sealed(
-            &metadata(json!({"kind": kind, "options": {"hiddenDim": 1, "latentDim": 1}})),
-            with_weights(&[50, 2]),
-        ));
+        let missing = refusal(&sealed(&metadata(json!({"kind": kind, "options": dims(1)})), with_weights(&[50, 2])));
         assert_eq!(missing, "it has no tensor 'model.encoder.input.weight'");
     }
     for (options, text) in [
@@ -463,7 +465,7 @@ fn inspect_says_what_it_can() {
     let found = look(&sealed(&later, with_weights(&[2, 2]))).unwrap();
     assert_eq!((found.kind.as_deref(), found.holds, found.n_items), (Some("svd"), Some(true), Some(2)));
     assert_eq!(found.options, json!({"factors": 64}));
-    let text = "model is 'svd'; allowed: popularity, ease, als, mult-vae, recvae; it was written by recvae 9.0.0, and this is ";
+    let text = "model is 'svd'; allowed: popularity, ease, edlae, als, mult-dae, mult-vae, recvae; it was written by recvae 9.0.0, and this is ";
     assert_eq!(found.problem, Some(format!("{text}{WRITER}")));
 
     let found = look(&sealed(&metadata(json!({"format": 2})), with_weights(&[2, 2]))).unwrap();

@@ -1,4 +1,4 @@
-//! Adam without weight decay, in place.
+//! Adam in place, with the gradient of a penalty on squares where one is asked for.
 //!
 //! Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1, arXiv 1412.6980; rounding
 //! and order of operations as PyTorch's `Adam`.
@@ -19,13 +19,29 @@ const EPSILON: f64 = 1e-8;
 pub(crate) struct AdamStep<T> {
     step_size: T,
     root_bias_correction: T,
+    /// What of each parameter is added to its gradient.
+    pull: T,
 }
 
 impl<T: Real> AdamStep<T> {
     /// Step number `step`, the first one is 1.
     pub(crate) fn new(learning_rate: f64, step: u64) -> Self {
         let power = |beta: f64| 1.0 - beta.powf(step as f64);
-        Self { step_size: T::of(learning_rate / power(BETA_1)), root_bias_correction: T::of(power(BETA_2).sqrt()) }
+        Self {
+            step_size: T::of(learning_rate / power(BETA_1)),
+            root_bias_correction: T::of(power(BETA_2).sqrt()),
+            pull: T::ZERO,
+        }
+    }
+
+    /// The same for parameters whose sum of squares, times `lambda`, is part of the loss.
+    pub(crate) fn with_squares(self, lambda: f64) -> Self {
+        Self { pull: T::of(2.0 * lambda), ..self }
+    }
+
+    /// The same without that.
+    pub(crate) fn without_squares(self) -> Self {
+        Self { pull: T::ZERO, ..self }
     }
 }
 
@@ -35,6 +51,7 @@ vectorised! {
         let (one_minus_1, beta_2, one_minus_2) = (T::of(1.0 - BETA_1), T::of(BETA_2), T::of(1.0 - BETA_2));
         let epsilon = T::of(EPSILON);
         for (((p, &g), m), v) in parameters.iter_mut().zip(gradient).zip(first).zip(second) {
+            let g = g + step.pull * *p;
             *m += (g - *m) * one_minus_1;
             *v = *v * beta_2 + g * g * one_minus_2;
             *p -= step.step_size * *m / (v.root() / step.root_bias_correction + epsilon);

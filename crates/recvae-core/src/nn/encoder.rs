@@ -1,7 +1,8 @@
 //! The encoder: mean and log variance of a user's posterior from the user's history.
 //!
 //! Both encoders start with the sparse input layer, which gives `a_1` of shape `(batch, hidden)`. Mult-VAE's goes on with
-//! tanh and one linear layer to mean and log variance. RecVAE's is dense:
+//! tanh and one linear layer to mean and log variance; Mult-DAE's ends with tanh, which gives the latent vector itself.
+//! RecVAE's is dense:
 //! `h_k = layer_norm(swish(a_k))`, `a_(k+1) = W h_k + b + h_1 + … + h_k`, five layers, then one linear layer to mean and log
 //! variance side by side, `(batch, 2 latent)`.
 //!
@@ -39,6 +40,9 @@ pub(crate) struct Architecture {
     pub(crate) dense_encoder: bool,
     /// Mult-VAE's decoder instead of RecVAE's.
     pub(crate) hidden_decoder: bool,
+    /// Whether the encoder ends with a linear layer to the mean and the log variance of a posterior. Without, as in Mult-DAE,
+    /// the last hidden layer is the latent vector: `latent_dim` is `hidden_dim`, and nothing is drawn.
+    pub(crate) posterior: bool,
 }
 
 impl Architecture {
@@ -48,7 +52,13 @@ impl Architecture {
         let dense = if self.dense_encoder { 4 * (hidden + 1) * hidden + 10 * hidden } else { 0 };
         let decoder = if self.hidden_decoder { (latent + 1) * hidden } else { 0 };
         let width = if self.hidden_decoder { hidden } else { latent };
-        (items + 1) * hidden + dense + 2 * (hidden + 1) * latent + decoder + items * (width + 1)
+        let head = if self.posterior { 2 * (hidden + 1) * latent } else { 0 };
+        (items + 1) * hidden + dense + head + decoder + items * (width + 1)
+    }
+
+    /// Numbers that the encoder gives for a user: mean and log variance side by side, or the latent vector.
+    pub(crate) fn encoded_dim(&self) -> usize {
+        if self.posterior { 2 * self.latent_dim } else { self.latent_dim }
     }
 }
 
@@ -83,7 +93,7 @@ pub(crate) struct EncoderMemory<T> {
     /// What the input layer gave, shape `(users, hidden)`.
     hidden: Vec<T>,
     tiles: Vec<Tile<T>>,
-    /// Mean and log variance, side by side, shape `(users, 2 latent)`.
+    /// Mean and log variance, side by side, shape `(users, 2 latent)`; without a posterior the latent vectors.
     pub(crate) posterior: Vec<T>,
     /// With respect to what the input layer gave.
     pub(super) hidden_gradient: Vec<T>,
@@ -110,7 +120,7 @@ struct Tile<T> {
 
 impl<T: Real> Encoder<T> {
     pub(crate) fn new(architecture: Architecture, init: &mut Init) -> Self {
-        let Architecture { n_items, hidden_dim, latent_dim, dense_encoder, .. } = architecture;
+        let Architecture { n_items, hidden_dim, latent_dim, dense_encoder, posterior, .. } = architecture;
         let input = InputLayer::new(n_items, hidden_dim, init);
         let (mut places, mut values) = (Places::default(), Vec::<T>::new());
         let biases = Start::Biases { inputs: hidden_dim };
@@ -129,7 +139,7 @@ impl<T: Real> Encoder<T> {
             put("fc_logvar.weight", &[latent_dim, hidden_dim], Start::Weights);
             put("fc_mu.bias", &[latent_dim], biases);
             put("fc_logvar.bias", &[latent_dim], biases);
-        } else {
+        } else if posterior {
             put("q1.weight", &[2 * latent_dim, hidden_dim], Start::Weights);
             put("q1.bias", &[2 * latent_dim], biases);
         }
@@ -142,7 +152,7 @@ impl<T: Real> Encoder<T> {
         self.layers.forward(&self.dense, memory);
     }
 
-    /// Mean and log variance, side by side, shape `(users, 2 latent)`.
+    /// What [`Self::forward`] leaves in `posterior` of the memory.
     pub(crate) fn encode(&self, input: &SparseInput<T>) -> Vec<T> {
         let mut memory = EncoderMemory::default();
         self.forward(input, &mut memory);
@@ -181,15 +191,15 @@ impl DenseLayers {
     }
 
     fn forward<T: Real>(&self, dense: &[T], memory: &mut EncoderMemory<T>) {
-        let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
+        let (hidden_dim, encoded_dim) = (self.architecture.hidden_dim, self.architecture.encoded_dim());
         let EncoderMemory { hidden, tiles, posterior, .. } = memory;
         let n = hidden.len() / hidden_dim;
-        posterior.resize(n * 2 * latent_dim, T::ZERO);
+        posterior.resize(n * encoded_dim, T::ZERO);
         tiles.resize_with(n.div_ceil(USERS), Tile::default);
         tiles
             .par_iter_mut()
             .zip(hidden.par_chunks(USERS * hidden_dim))
-            .zip(posterior.par_chunks_mut(USERS * 2 * latent_dim))
+            .zip(posterior.par_chunks_mut(USERS * encoded_dim))
             .for_each(|((tile, hidden), posterior)| self.forward_tile(tile, hidden, dense, posterior));
     }
 
@@ -217,18 +227,22 @@ impl DenseLayers {
             tile.out[0].copy_from_slice(hidden);
             tanh(&mut tile.out[0]);
         }
+        if !self.architecture.posterior {
+            posterior.copy_from_slice(&tile.out[depth - 1]);
+            return;
+        }
         let [weight, bias] = self.head();
         linear(&tile.out[depth - 1], &dense[weight], &dense[bias], posterior);
     }
 
     /// Gradients with respect to the input and to the dense parameters, after [`Self::forward`] of the same batch.
     fn backward<T: Real>(&self, gradient: &[T], dense: &[T], memory: &mut EncoderMemory<T>) {
-        let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
+        let (hidden_dim, encoded_dim) = (self.architecture.hidden_dim, self.architecture.encoded_dim());
         let EncoderMemory { hidden, tiles, hidden_gradient, dense_gradient, .. } = memory;
         hidden_gradient.resize(hidden.len(), T::ZERO);
         tiles
             .par_iter_mut()
-            .zip(gradient.par_chunks(USERS * 2 * latent_dim))
+            .zip(gradient.par_chunks(USERS * encoded_dim))
             .zip(hidden_gradient.par_chunks_mut(USERS * hidden_dim))
             .for_each(|((tile, gradient), out)| self.backward_tile(tile, gradient, dense, out));
         dense_gradient.resize(dense.len(), T::ZERO);
@@ -239,8 +253,12 @@ impl DenseLayers {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
         let Tile { pre, out, norm_gradients, sum, gradient: out_gradient, row } = tile;
         out_gradient.resize(hidden_gradient.len(), T::ZERO);
-        let [head, _] = self.head();
-        linear_backward(gradient, &dense[head], 2 * latent_dim, out_gradient);
+        if self.architecture.posterior {
+            let [head, _] = self.head();
+            linear_backward(gradient, &dense[head], 2 * latent_dim, out_gradient);
+        } else {
+            out_gradient.copy_from_slice(gradient);
+        }
         if !self.architecture.dense_encoder {
             tanh_backward(&out[0], out_gradient);
             hidden_gradient.copy_from_slice(out_gradient);
@@ -282,6 +300,9 @@ impl DenseLayers {
     fn sum_linear_gradients<T: Real>(&self, layer: usize, gradient: &[T], tiles: &[Tile<T>], out: &mut [T]) {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
         let depth = self.depth();
+        if layer == depth && !self.architecture.posterior {
+            return;
+        }
         let outputs = if layer == depth { 2 * latent_dim } else { hidden_dim };
         let (weights, rest) = out.split_at_mut(outputs * hidden_dim);
         let (biases, rest) = rest.split_at_mut(outputs);

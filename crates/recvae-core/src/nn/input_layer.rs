@@ -41,7 +41,7 @@ impl<T: Real> InputLayer<T> {
         });
     }
 
-    /// One Adam step by the gradient of the hidden layer, shape `(batch, width)`.
+    /// One Adam step by the gradient of the hidden layer, shape `(batch, width)`. A penalty on squares is for the weights.
     pub(crate) fn step(
         &mut self,
         batch: &Batch<'_, T>,
@@ -62,7 +62,7 @@ impl<T: Real> InputLayer<T> {
         for_each_gradient(batch, hidden_gradient, self.width, scratch, targets, each);
         let mut sums = scratch.take(self.width);
         column_sums(hidden_gradient, &mut sums);
-        moments.bias.step(step, &mut self.bias, &sums);
+        moments.bias.step(step.without_squares(), &mut self.bias, &sums);
     }
 
     /// The gradients of weight and bias, for tests.

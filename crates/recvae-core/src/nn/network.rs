@@ -1,12 +1,13 @@
-//! The network of RecVAE and Mult-VAE: sparse input layer, dense encoder, Gaussian sample, decoder, multinomial output.
+//! The network of RecVAE, Mult-VAE and Mult-DAE: sparse input layer, dense encoder, Gaussian sample, decoder, multinomial
+//! output.
 //!
 //! With `batch` users, `hidden_dim` and `latent_dim`: history -> input layer -> `(batch, hidden)` -> encoder -> mean and
 //! log variance, `(batch, latent)` each -> sample `z = mean + exp(log variance / 2) * noise` -> decoder -> output layer.
 //!
-//! | part | RecVAE | Mult-VAE |
-//! | --- | --- | --- |
-//! | encoder | 5 layers; each layer's pre-activation is added to the sum of all earlier outputs; swish, layer norm | one tanh layer |
-//! | decoder | linear | one tanh layer, then linear |
+//! | part | RecVAE | Mult-VAE | Mult-DAE |
+//! | --- | --- | --- | --- |
+//! | encoder | 5 layers; each layer's pre-activation is added to the sum of all earlier outputs; swish, layer norm | one tanh layer | tanh of the input layer, which is `z` |
+//! | decoder | linear | one tanh layer, then linear | linear |
 
 use rayon::prelude::*;
 
@@ -79,7 +80,7 @@ pub(crate) struct Memory<T> {
 pub(crate) struct Loss {
     /// Multinomial log-likelihood.
     pub(crate) log_likelihood: f64,
-    /// Weighted KL term; 0 with [`Prior::Free`](super::sample::Prior::Free).
+    /// Weighted KL term; 0 with [`Prior::Free`](super::sample::Prior::Free) and without a posterior.
     pub(crate) kl: f64,
 }
 
@@ -101,7 +102,12 @@ impl<T: Real> Network<T> {
         let Batch { histories, input, sample, .. } = batch;
         let Memory { encoder, z, kl, hidden, output, output_gradient, z_gradient, .. } = memory;
         self.encoder.forward(input, encoder);
-        sample.forward(&encoder.posterior, z, kl);
+        let has_posterior = self.architecture.posterior;
+        if has_posterior {
+            sample.forward(&encoder.posterior, z, kl);
+        } else {
+            z.clone_from(&encoder.posterior);
+        }
         let layer = self.decoder.hidden.as_ref();
         if let Some(layer) = layer {
             layer.forward(z, hidden);
@@ -110,7 +116,8 @@ impl<T: Real> Network<T> {
         let want = Want { hidden_gradient: update.encoder() || layer.is_some(), weight_gradient: update.decoder() };
         self.decoder.output.log_likelihood(output_input, histories, want, output);
         let mean = |values: &[T]| values.iter().map(|value| value.to_f64()).sum::<f64>() / histories.len() as f64;
-        let loss = Loss { log_likelihood: mean(&output.value), kl: mean(kl) };
+        let kl = if has_posterior { mean(kl) } else { 0.0 };
+        let loss = Loss { log_likelihood: mean(&output.value), kl };
         if !want.hidden_gradient {
             return loss;
         }
@@ -122,13 +129,18 @@ impl<T: Real> Network<T> {
         }
         if update.encoder() {
             let z_gradient = if layer.is_some() { z_gradient } else { output_gradient };
-            sample.backward(&encoder.posterior, z_gradient, share, &mut memory.posterior_gradient);
-            self.encoder.backward(&memory.posterior_gradient, encoder);
+            if has_posterior {
+                sample.backward(&encoder.posterior, z_gradient, share, &mut memory.posterior_gradient);
+                self.encoder.backward(&memory.posterior_gradient, encoder);
+            } else {
+                self.encoder.backward(z_gradient, encoder);
+            }
         }
         loss
     }
 
-    /// One Adam step by the gradients that [`Self::backward`] left for the same batch and update.
+    /// One Adam step by the gradients that [`Self::backward`] left for the same batch and update, and by those of the
+    /// optimiser's penalty.
     pub(crate) fn step(
         &mut self,
         batch: &Batch<'_, T>,
@@ -141,7 +153,13 @@ impl<T: Real> Network<T> {
             let step = AdamStep::new(optimiser.learning_rate, optimiser.encoder_steps);
             let EncoderMemory { hidden_gradient, dense_gradient, .. } = &memory.encoder;
             optimiser.encoder.step(step, &mut self.encoder.dense, dense_gradient);
-            self.encoder.input.step(batch, hidden_gradient, &mut optimiser.input, step, &memory.scratch);
+            self.encoder.input.step(
+                batch,
+                hidden_gradient,
+                &mut optimiser.input,
+                step.with_squares(optimiser.lambda),
+                &memory.scratch,
+            );
         }
         if update.decoder() {
             optimiser.decoder_steps += 1;
@@ -149,7 +167,7 @@ impl<T: Real> Network<T> {
             if let Some(layer) = &mut self.decoder.hidden {
                 optimiser.decoder.step(step, &mut layer.dense, &memory.decoder_gradient);
             }
-            let moments = &mut optimiser.output;
+            let (moments, step) = (&mut optimiser.output, step.with_squares(optimiser.lambda));
             self.decoder.output.step(self.output_input(memory), &batch.histories, &memory.output, moments, step);
         }
     }
@@ -167,15 +185,18 @@ impl<T: Real> Network<T> {
         large && small.into_iter().flatten().all(|value| value.finite())
     }
 
-    /// Scores of a block of users: the logits at the mean of the posterior, shape `(users, n_items)`.
+    /// Scores of a block of users: the logits at the mean of the posterior, or at the latent vector, shape `(users, n_items)`.
     pub(crate) fn logits(&self, histories: &[&[u32]], out: &mut [T]) {
         self.decoder.logits(&self.means(histories), out);
     }
 
-    /// Means of the posteriors of a block of users, shape `(users, latent)`.
+    /// Means of the posteriors of a block of users, or their latent vectors, shape `(users, latent)`.
     pub(crate) fn means(&self, histories: &[&[u32]]) -> Vec<T> {
-        let latent = self.architecture.latent_dim;
+        let Architecture { latent_dim: latent, posterior: has_posterior, .. } = self.architecture;
         let posterior = self.encoder.encode(&SparseInput::clean(histories.iter().copied()));
+        if !has_posterior {
+            return posterior;
+        }
         posterior.chunks_exact(2 * latent).flat_map(|row| &row[..latent]).copied().collect()
     }
 
@@ -310,6 +331,8 @@ impl Network<f32> {
 /// Adam's state for all parameters of a network.
 pub(crate) struct Optimiser<T> {
     learning_rate: f64,
+    /// Weight in the loss of the sum of squares of the weights of the two layers that touch items.
+    lambda: f64,
     encoder_steps: u64,
     decoder_steps: u64,
     input: InputMoments<T>,
@@ -322,6 +345,7 @@ impl<T: Real> Optimiser<T> {
     pub(crate) fn new(network: &Network<T>, learning_rate: f64) -> Self {
         Self {
             learning_rate,
+            lambda: 0.0,
             encoder_steps: 0,
             decoder_steps: 0,
             input: InputMoments::zeros(&network.encoder.input),
@@ -329,6 +353,12 @@ impl<T: Real> Optimiser<T> {
             decoder: Moments::zeros(network.decoder.hidden.as_ref().map_or(0, |hidden| hidden.dense.len())),
             output: OutputMoments::zeros(&network.decoder.output),
         }
+    }
+
+    /// The same with a penalty on the squares of all weights, not of biases, of a network that has no dense layers, such as
+    /// Mult-DAE's.
+    pub(crate) fn with_squares(self, lambda: f64) -> Self {
+        Self { lambda, ..self }
     }
 }
 

@@ -226,7 +226,7 @@ impl<T: Real> OutputLayer<T> {
     }
 
     /// One Adam step down the gradient of minus the mean log-likelihood. `found` must come from the same batch with
-    /// `weight_gradient` wanted.
+    /// `weight_gradient` wanted. A penalty on squares is for the weights.
     pub(crate) fn step(
         &mut self,
         hidden: &[T],
@@ -247,7 +247,7 @@ impl<T: Real> OutputLayer<T> {
         let batch = Batch { hidden, histories, found, n_items, width: self.width };
         batch.for_each_gradient(targets, |(((((w, wm), wv), b), bm), bv), weight_gradient, bias_gradient| {
             update(step, w, weight_gradient, wm, wv);
-            update(step, b, bias_gradient, bm, bv);
+            update(step.without_squares(), b, bias_gradient, bm, bv);
         });
     }
 

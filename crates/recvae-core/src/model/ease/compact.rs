@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use super::half::HalfEase;
 use super::sparse::SparseEase;
-use super::{Ease, EaseOptions};
+use super::{Ease, Origin};
 use crate::error::{Error, Result};
 use crate::memory::check_memory;
 use crate::model::Model;
@@ -52,7 +52,7 @@ pub(super) type Entry = (u32, f32);
 
 /// The smaller form of a full matrix B of shape `(n_items, n_items)`.
 pub(super) fn compact<T: Real>(
-    options: &EaseOptions,
+    origin: &Origin,
     n_items: usize,
     weights: &[T],
     how: &CompactOptions,
@@ -62,10 +62,10 @@ where
 {
     if let Some(top) = how.top_per_item {
         let row = |item: usize| weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f64() as f32);
-        return prune(options, n_items, row, top, how.precision == Some(StoredPrecision::F16));
+        return prune(origin, n_items, row, top, how.precision == Some(StoredPrecision::F16));
     }
     let room = |size: usize| check_memory("the smaller model", (size * n_items) as u64 * n_items as u64);
-    let options = options.clone();
+    let origin = origin.clone();
     Ok(match how.precision {
         Some(StoredPrecision::F16) => {
             room(2)?;
@@ -73,20 +73,20 @@ where
             half.par_iter_mut().zip(weights).for_each(|(half, weight)| *half = f16::from_f32(weight.to_f64() as f32));
             match weights.par_iter().zip(&*half).find_first(|(_, half)| !half.is_finite()) {
                 Some((weight, _)) => return Err(too_large(weight.to_f64())),
-                None => Box::new(HalfEase { options, n_items, weights: half }),
+                None => Box::new(HalfEase { origin, n_items, weights: half }),
             }
         }
         Some(StoredPrecision::F32) => {
             room(4)?;
             let mut single = Numbers::<f32>::zeros(weights.len());
             single.par_iter_mut().zip(weights).for_each(|(single, weight)| *single = weight.to_f64() as f32);
-            Box::new(Ease { options, n_items, weights: single })
+            Box::new(Ease { origin, n_items, weights: single })
         }
         None => {
             room(size_of::<T>())?;
             let mut same = Numbers::<T>::zeros(weights.len());
             same.copy_from_slice(weights);
-            Box::new(Ease { options, n_items, weights: same })
+            Box::new(Ease { origin, n_items, weights: same })
         }
     })
 }
@@ -98,7 +98,7 @@ pub(super) fn too_large(weight: f64) -> Error {
 
 /// The pruned form of rows of B.
 pub(super) fn prune<I: Iterator<Item = f32>>(
-    options: &EaseOptions,
+    origin: &Origin,
     n_items: usize,
     row: impl Fn(usize) -> I + Sync,
     top: usize,
@@ -106,7 +106,7 @@ pub(super) fn prune<I: Iterator<Item = f32>>(
 ) -> Result<Box<dyn Model>> {
     check_memory("the pruned model", 16 * (n_items as u64).saturating_mul(top.min(n_items) as u64))?;
     let rows = (0..n_items).into_par_iter().map(|item| largest((0..).zip(row(item)).collect(), top)).collect();
-    Ok(Box::new(SparseEase::new(options, rows, half)?))
+    Ok(Box::new(SparseEase::new(origin.clone(), rows, half)?))
 }
 
 /// The `top` largest entries of a row in magnitude, the first among equals, in order of their items; zeros say nothing.

@@ -6,20 +6,19 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use super::compact::{CompactOptions, StoredPrecision, prune};
-use super::{Ease, EaseOptions, score_one_at};
+use super::{Ease, Origin, score_one_at};
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::memory::check_memory;
 use crate::model::{Model, ModelKind, NamedTensor, TensorData};
 use crate::numbers::Numbers;
-use crate::options::Options;
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores, check_some};
 use crate::vectorised::vectorised;
 
 /// EASE^R in half precision.
 pub(super) struct HalfEase {
-    pub(super) options: EaseOptions,
+    pub(super) origin: Origin,
     pub(super) n_items: usize,
     /// B of shape `(n_items, n_items)`, row-major.
     pub(super) weights: Numbers<f16>,
@@ -98,11 +97,11 @@ fn single(half: u16) -> f32 {
 
 impl Model for HalfEase {
     fn kind(&self) -> ModelKind {
-        ModelKind::Ease
+        self.origin.kind
     }
 
     fn options(&self) -> Value {
-        self.options.to_json()
+        self.origin.options.clone()
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
@@ -121,21 +120,21 @@ impl Model for HalfEase {
     }
 
     fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-        let (options, n_items, n) = (self.options.clone(), self.n_items, self.weights.len());
+        let (origin, n_items, n) = (self.origin.clone(), self.n_items, self.weights.len());
         if let Some(top) = how.top_per_item {
             let row = |item: usize| self.weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f32());
-            return prune(&options, n_items, row, top, how.precision != Some(StoredPrecision::F32));
+            return prune(&origin, n_items, row, top, how.precision != Some(StoredPrecision::F32));
         }
         if how.precision == Some(StoredPrecision::F32) {
             check_memory("the model in f32", 4 * n as u64)?;
             let mut weights = Numbers::<f32>::zeros(n);
             self.weights.convert_to_f32_slice(&mut weights);
-            return Ok(Box::new(Ease { options, n_items, weights }));
+            return Ok(Box::new(Ease { origin, n_items, weights }));
         }
         check_memory("the smaller model", 2 * n as u64)?;
         let mut weights = Numbers::zeros(n);
         weights.copy_from_slice(&self.weights);
-        Ok(Box::new(Self { options, n_items, weights }))
+        Ok(Box::new(Self { origin, n_items, weights }))
     }
 }
 

@@ -10,14 +10,13 @@ use half::slice::HalfFloatSliceExt;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::EaseOptions;
+use super::Origin;
 use super::compact::{CompactOptions, Entry, StoredPrecision, largest, too_large};
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::model::tensors::{Stored, missing, numbers};
 use crate::model::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::numbers::Numbers;
-use crate::options::Options;
 use crate::scorer::{Scorer, check_scores, check_some};
 
 pub(super) const ENDS: &str = "weights.ends";
@@ -26,7 +25,7 @@ const VALUES: &str = "weights.values";
 
 /// Pruned EASE^R.
 pub(super) struct SparseEase {
-    options: EaseOptions,
+    origin: Origin,
     /// Where each row ends in `items` and `values`, shape `(n_items,)`.
     ends: Numbers<u64>,
     /// Columns of the entries, ascending in a row.
@@ -39,7 +38,7 @@ pub(super) struct SparseEase {
 
 impl SparseEase {
     /// From rows, each in order of its items.
-    pub(super) fn new(options: &EaseOptions, rows: Vec<Vec<Entry>>, half: bool) -> Result<Self> {
+    pub(super) fn new(origin: Origin, rows: Vec<Vec<Entry>>, half: bool) -> Result<Self> {
         let n = rows.iter().map(Vec::len).sum();
         let mut ends = Vec::with_capacity(rows.len());
         let (mut items, mut values) = (Vec::with_capacity(n), Vec::with_capacity(n));
@@ -54,10 +53,10 @@ impl SparseEase {
             }
             ends.push(items.len() as u64);
         }
-        Ok(Self { options: options.clone(), ends: ends.into(), items: items.into(), values: values.into(), half })
+        Ok(Self { origin, ends: ends.into(), items: items.into(), values: values.into(), half })
     }
 
-    pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Self> {
+    pub(super) fn load(origin: Origin, n_items: usize, tensors: &dyn TensorSource) -> Result<Self> {
         let ends: Numbers<u64> = numbers(tensors, ENDS, &[n_items])?;
         let bad = |message: String| Error::invalid_data(format!("its pruned weights: {message}"));
         let stored = tensors.find(VALUES).ok_or_else(|| missing(VALUES))?;
@@ -87,7 +86,7 @@ impl SparseEase {
         if start != n as u64 {
             return Err(bad(format!("the last row ends at {start} of {n}")));
         }
-        Ok(Self { options: options.clone(), ends, items, values, half })
+        Ok(Self { origin, ends, items, values, half })
     }
 
     fn rows(&self) -> Rows<'_> {
@@ -170,11 +169,11 @@ impl Scorer for SparseEase {
 
 impl Model for SparseEase {
     fn kind(&self) -> ModelKind {
-        ModelKind::Ease
+        self.origin.kind
     }
 
     fn options(&self) -> Value {
-        self.options.to_json()
+        self.origin.options.clone()
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
@@ -205,6 +204,6 @@ impl Model for SparseEase {
         let rows = self.rows();
         let rows = (0..self.n_items()).map(|row| largest(rows.row(row).collect(), top)).collect();
         let half = how.precision.map_or(self.half, |precision| precision == StoredPrecision::F16);
-        Ok(Box::new(Self::new(&self.options, rows, half)?))
+        Ok(Box::new(Self::new(self.origin.clone(), rows, half)?))
     }
 }

@@ -1,0 +1,120 @@
+//! Mult-DAE: a denoising autoencoder of histories with a multinomial likelihood; Mult-VAE without the sampling.
+//!
+//! Items - latent (tanh) - items, with weights `W_1`, `W_2` of shape `(n_items, latent)` and biases; L2-normalised input with
+//! dropout. The loss of a batch is the mean over its users of `-sum over x of log softmax(logits)`, and
+//! `lambda / batchSize (||W_1||^2 + ||W_2||^2)`. Scores are the logits of the whole history.
+//!
+//! Source: Liang, Krishnan, Hoffman, Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018, section 2.4,
+//! arXiv 1802.05814. As the authors' code: the penalty is on weights and not on biases, its weight is 0.01 for the sum over a
+//! batch of 500 users, whatever the size of the last batch, and it goes through Adam; truncated normal biases. Their Xavier
+//! weights are uniform, ours are normal with the same variance, as Mult-VAE's here.
+
+use super::vae::{self, Vae};
+use super::{Fit, Model, ModelKind, TensorSource};
+use crate::checkpoint::Keeper;
+use crate::course::Schedule;
+use crate::csr::Csr;
+use crate::error::Result;
+use crate::memory::{FitShape, MemoryEstimate};
+use crate::nn::encoder::Architecture;
+use crate::nn::init::{Init, Scheme};
+use crate::nn::network::{Memory, Network, Optimiser, Update};
+use crate::nn::noise::{Purpose, Seeded};
+use crate::options::{Options, options};
+use crate::split::HeldOut;
+use crate::train::{FitRun, KlWeight, Pass, Place, Training};
+
+#[cfg(test)]
+mod tests;
+
+options! {
+    /// Options of Mult-DAE.
+    pub struct MultDaeOptions for "mult-dae" {
+        /// Weight of the squared norms of the weights in the loss of a batch, a sum over its users.
+        lambda: f64 = 0.01, AtLeast(0.0), search = [0.001, 0.01, 0.1, 1.0];
+        /// Width of the hidden layer, which is a user's latent vector.
+        latent_dim: usize = 200, Between(1.0, 65536.0), search = [100, 200, 400];
+        /// Share of a history that is dropped from the input in training.
+        dropout_rate: f64 = 0.5, Below(0.0, 1.0), search = [0.3, 0.5, 0.7];
+        /// Adam's step size.
+        learning_rate: f64 = 1e-3, Above(0.0);
+        /// Users per step.
+        batch_size: usize = 500, Between(1.0, 1048576.0);
+        /// Epochs at most.
+        epochs: usize = 200, Between(1.0, 1000000.0);
+        /// Epochs without a better validation NDCG@100 after which training stops.
+        patience: usize = 20, AtLeast(1.0);
+        /// Seed of weights, order of users and dropout.
+        seed: u64 = 1, Any;
+    }
+}
+
+impl MultDaeOptions {
+    fn architecture(&self, n_items: usize) -> Architecture {
+        Architecture {
+            n_items,
+            hidden_dim: self.latent_dim,
+            latent_dim: self.latent_dim,
+            dense_encoder: false,
+            hidden_decoder: false,
+            posterior: false,
+        }
+    }
+
+    /// The passes of an epoch.
+    pub(crate) fn plan(&self) -> [Pass; 1] {
+        [Pass::Train { update: Update::Both, dropout: self.dropout_rate, renew: false }]
+    }
+}
+
+pub(super) fn fit(
+    options: &MultDaeOptions,
+    train: &Csr,
+    validation: Option<&HeldOut>,
+    run: &FitRun<'_>,
+) -> Result<Fit> {
+    // An epoch does not depend on how many there will be.
+    let keeper = Keeper::open(run, ModelKind::MultDae, &options.to_json(), &["epochs"], train, validation)?;
+    let noise = Seeded(options.seed);
+    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
+    let training = start(options, train, &noise, run)?;
+    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
+    Ok(Fit { model: Box::new(Vae::new(ModelKind::MultDae, options.to_json(), network)), epochs })
+}
+
+/// What [`fit`] takes.
+pub(super) fn memory(options: &MultDaeOptions, shape: &FitShape) -> MemoryEstimate {
+    vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
+}
+
+/// A network that is fresh or begins with another one, ready to be trained.
+pub(crate) fn start<'a>(
+    options: &MultDaeOptions,
+    train: &'a Csr,
+    noise: &'a Seeded,
+    run: &FitRun<'_>,
+) -> Result<Training<'a, f32>> {
+    let architecture = options.architecture(train.n_cols());
+    let mut network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
+    run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
+    let lambda = options.lambda / options.batch_size as f64;
+    Ok(Training {
+        optimiser: Optimiser::new(&network, options.learning_rate).with_squares(lambda),
+        network,
+        train,
+        noise,
+        composite: None,
+        // There is no posterior to weigh.
+        kl_weight: KlWeight::PerInteraction(0.0),
+        batch_size: options.batch_size,
+        passes: 0,
+        steps: 0,
+        place: Place::default(),
+        memory: Memory::default(),
+        cancel: run.cancel.clone(),
+    })
+}
+
+pub(super) fn load(options: &MultDaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    vae::load(ModelKind::MultDae, options.to_json(), options.architecture(n_items), tensors)
+}
