@@ -619,6 +619,41 @@ export interface RecvaeOptions {
    */
   patience?: number;
   /**
+   * Whether item embeddings, the weights of encoder and decoder that belong to items, are now and then replaced by ImplicitSLIM.
+   *
+   * Allowed: true or false.
+   * @default false
+   */
+  implicitSlim?: boolean;
+  /**
+   * Epochs from one replacement to the next: it comes before the passes of epochs slimEvery, 2 slimEvery and so on.
+   *
+   * Allowed: a whole number from 1 to 1000000.
+   * @default 10
+   */
+  slimEvery?: number;
+  /**
+   * Weight of the linear model's squared norm in ImplicitSLIM, as lambda of EASE^R.
+   *
+   * Allowed: a finite number above 0.
+   * @default 500
+   */
+  slimLambda?: number;
+  /**
+   * How close the replaced embeddings stay to those before: less pulls them to 0.
+   *
+   * Allowed: a finite number above 0.
+   * @default 1
+   */
+  slimAlpha?: number;
+  /**
+   * Share of the training users below which an item's own embedding does not count in the replacement. The authors' 1000 users on MovieLens-20M are .0086.
+   *
+   * Allowed: a finite number from 0 to 1.
+   * @default 0.01
+   */
+  slimThreshold?: number;
+  /**
    * Seed of weights, order of users, dropout and samples.
    *
    * Allowed: a whole number.

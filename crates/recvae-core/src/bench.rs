@@ -59,7 +59,7 @@ pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> 
             Pass::Train { update: Update::Encoder, .. } => "encoder",
             Pass::Train { update: Update::Decoder, .. } => "decoder",
             Pass::Train { update: Update::Both, .. } => "both",
-            Pass::Renew => continue,
+            Pass::Renew | Pass::ImplicitSlim { .. } => continue,
         };
         if all.iter().any(|(known, _)| *known == name) {
             continue;

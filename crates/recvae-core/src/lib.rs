@@ -59,6 +59,7 @@ mod ease_counts;
 mod explain;
 mod file_bytes;
 mod filter;
+mod implicit_slim;
 mod linalg;
 mod memory;
 mod model;

@@ -2,7 +2,8 @@
 //!
 //! An epoch is a list of passes over the training users. RecVAE's is: three passes that update the encoder with dropout,
 //! then one that updates the decoder on clean input and, on its way, renews the old posterior; Mult-VAE's and
-//! Mult-DAE's is one pass that updates both.
+//! Mult-DAE's is one pass that updates both. Where RecVAE has ImplicitSLIM, some epochs begin with passes that replace item
+//! embeddings by it.
 //!
 //! The old posterior is what the encoder as it was after the last encoder pass says about each user's clean history. No
 //! second encoder is kept for it: the decoder pass computes those very numbers for every user, and they are kept as
@@ -18,6 +19,7 @@ use crate::course::{Course, Ongoing, Schedule};
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
+use crate::implicit_slim::ImplicitSlim;
 use crate::nn::batch::{Batch, SparseInput, draw_noise};
 use crate::nn::encoder::{Encoder, EncoderMemory};
 use crate::nn::network::{Loss, Memory, Network, Optimiser, Update};
@@ -89,6 +91,32 @@ pub(crate) enum Pass {
     },
     /// The posterior of every user's clean history becomes the old one.
     Renew,
+    /// ImplicitSLIM replaces the embeddings of a layer; Adam's moments, biases and old posteriors stay.
+    ImplicitSlim {
+        /// Epochs: those whose number is a multiple of it.
+        every: usize,
+        /// Of which layer.
+        layer: ItemLayer,
+        /// How.
+        slim: ImplicitSlim,
+    },
+}
+
+impl Pass {
+    /// Whether it is one of that epoch's.
+    fn belongs_to(self, epoch: usize) -> bool {
+        match self {
+            Self::ImplicitSlim { every, .. } => epoch.is_multiple_of(every),
+            _ => true,
+        }
+    }
+}
+
+/// A layer that has a row of weights for each item.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ItemLayer {
+    EncoderInput,
+    DecoderOutput,
 }
 
 /// The weight of a user's KL term.
@@ -214,11 +242,23 @@ impl<T: Real> Training<'_, T> {
             memory,
             cancel,
         } = self;
-        let Pass::Train { update, dropout, renew } = pass else {
-            if let Some(composite) = composite {
-                composite.old.renew(&network.encoder, train, *batch_size, &mut memory.encoder, cancel)?;
+        let (update, dropout, renew) = match pass {
+            Pass::Train { update, dropout, renew } => (update, dropout, renew),
+            Pass::Renew => {
+                if let Some(composite) = composite {
+                    composite.old.renew(&network.encoder, train, *batch_size, &mut memory.encoder, cancel)?;
+                }
+                return Ok(None);
             }
-            return Ok(None);
+            Pass::ImplicitSlim { layer, slim, .. } => {
+                let (input, output) = (&mut network.encoder.input, &mut network.decoder.output);
+                let (weight, width) = match layer {
+                    ItemLayer::EncoderInput => (&mut input.weight, input.width),
+                    ItemLayer::DecoderOutput => (&mut output.weight, output.width),
+                };
+                slim.replace(weight, width, train, cancel)?;
+                return Ok(None);
+            }
         };
         let order = noise.order(*passes, train.n_rows());
         let latent_dim = if network.architecture.posterior { network.architecture.latent_dim } else { 0 };
@@ -359,8 +399,12 @@ impl Training<'_, f32> {
         let ongoing = &mut course.ongoing;
         let remedy = if self.network.architecture.posterior { "KL weight (gamma or beta)" } else { "lambda" };
         for &pass in plan.iter().skip(ongoing.passes as usize) {
+            if !pass.belongs_to(epoch) {
+                ongoing.passes += 1;
+                continue;
+            }
             let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
-                Error::Numerical(text) => Error::Numerical(format!(
+                Error::Numerical(text) if matches!(pass, Pass::Train { .. }) => Error::Numerical(format!(
                     "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
                      larger {remedy}"
                 )),

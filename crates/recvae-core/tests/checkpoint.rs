@@ -170,6 +170,22 @@ fn a_warm_start_goes_on_to_the_same_file() {
 }
 
 #[test]
+fn implicit_slim_goes_on_to_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for from in [None, Some(7)] {
+        let plain = Setting::new(ModelKind::RecVae, folder.path()).with(|setting| setting.from = from);
+        let setting = plain.option("implicitSlim", json!(true)).option("slimEvery", json!(2));
+        let whole = setting.whole();
+        setting.with(|setting| setting.until = 1).cancelled();
+        setting.with(|setting| (setting.until, setting.threads) = (3, 3)).cancelled();
+        assert!(setting.result() == whole, "from {from:?}");
+        std::fs::remove_file(&setting.path).unwrap();
+        let (_, record) = plain.whole();
+        assert!(record[0] == whole.1[0] && record[1] != whole.1[1], "the second epoch is the first that it changes");
+    }
+}
+
+#[test]
 fn another_model_to_begin_with_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for kind in BOTH {

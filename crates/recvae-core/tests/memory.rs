@@ -115,6 +115,14 @@ fn compare(cases: &[Case]) -> Vec<(String, f64, f64)> {
     cases.iter().map(row).collect()
 }
 
+/// With ImplicitSLIM in every epoch.
+fn slim(mut options: Value) -> Value {
+    options["implicitSlim"] = true.into();
+    options["slimEvery"] = 1.into();
+    options["slimThreshold"] = 0.into();
+    options
+}
+
 #[test]
 fn small_fits_take_what_is_estimated() {
     let few = json!({ "hiddenDim": 100, "latentDim": 50, "batchSize": 200, "epochs": 2 });
@@ -126,7 +134,8 @@ fn small_fits_take_what_is_estimated() {
         Case("als", json!({ "factors": 100, "epochs": 2 }), 20_000, 20_000, 20),
         Case("mult-dae", json!({ "latentDim": 100, "batchSize": 200, "epochs": 2 }), 600, 20_000, 20),
         Case("mult-vae", few.clone(), 600, 20_000, 20),
-        Case("recvae", few, 600, 20_000, 20),
+        Case("recvae", few.clone(), 600, 20_000, 20),
+        Case("recvae", slim(few), 600, 20_000, 20),
     ]);
     for (name, estimate, measured) in results {
         // Beside the 15 % that hold for what is large, up to 6 MB for what a process does not share with larger fits: pages of
@@ -155,6 +164,8 @@ fn larger_shapes() {
         Case("mult-vae", vae(json!({})), 1000, 20_000, 40),
         Case("mult-vae", vae(json!({ "batchSize": 4000, "hiddenDim": 100 })), 8000, 5000, 40),
         Case("recvae", vae(json!({})), 1000, 20_000, 40),
+        Case("recvae", slim(vae(json!({}))), 1000, 20_000, 40),
+        Case("recvae", slim(vae(json!({ "hiddenDim": 100, "batchSize": 2000 }))), 100_000, 1000, 40),
         Case("recvae", vae(json!({ "hiddenDim": 100, "batchSize": 2000 })), 100_000, 1000, 40),
         Case(
             "recvae",

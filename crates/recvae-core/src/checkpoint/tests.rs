@@ -87,6 +87,8 @@ fn interrupted_anywhere_it_comes_to_the_same_bits() {
         (RecVae, json!({ "prior": "standard" }), true),
         (RecVae, json!({ "training": "joint" }), true),
         (RecVae, json!({ "encoder": "shallow", "decoderPasses": 2 }), false),
+        (RecVae, json!({ "implicitSlim": true, "slimEvery": 2, "slimLambda": 5 }), true),
+        (RecVae, json!({ "implicitSlim": true, "slimEvery": 1, "slimAlpha": 0.1, "training": "joint" }), false),
         (RecVae, json!({ "klWeight": "constant", "dropoutRate": 0 }), true),
         (RecVae, json!({ "epochs": 60, "patience": 2, "learningRate": 0.05 }), true),
         (MultDae, json!({ "lambda": 0.5 }), true),

@@ -12,6 +12,10 @@
 //!
 //! Scores are the logits at `z = mu(x)`.
 //!
+//! With `implicitSlim`, every `slimEvery` epochs begin with the rows of the encoder's input weights and of the decoder's output
+//! weights replaced by what [`ImplicitSlim`] makes of them. As in its authors' program Adam's moments, biases and all other
+//! parameters stay, and the KL term still sees the posterior that the encoder had before, until it is renewed.
+//!
 //! Source: Shenbin, Alekseev, Tutubalina, Malykh, Nikolenko, "RecVAE: a New Variational Autoencoder for Top-N
 //! Recommendations with Implicit Feedback", WSDM 2020, arXiv 1912.11160. As the authors' code, and unlike the paper's
 //! formula, the prior mixes each latent coordinate by itself. Unlike that code: an empty history is allowed; joint training
@@ -26,6 +30,7 @@ use crate::checkpoint::Keeper;
 use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
+use crate::implicit_slim::{self, ImplicitSlim};
 use crate::memory::{FitShape, MemoryEstimate};
 use crate::nn::encoder::{Architecture, Encoder};
 use crate::nn::init::{Init, Scheme};
@@ -35,7 +40,7 @@ use crate::nn::sample::CompositePrior;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
-use crate::train::{Composite, FitRun, KlWeight, OldPosterior, Pass, Place, Training};
+use crate::train::{Composite, FitRun, ItemLayer, KlWeight, OldPosterior, Pass, Place, Training};
 
 choice! {
     /// What the posterior is pulled to.
@@ -114,6 +119,17 @@ options! {
         epochs: usize = 50, Between(1.0, 1000000.0);
         /// Epochs without a better validation NDCG@100 after which training stops.
         patience: usize = 10, AtLeast(1.0);
+        /// Whether item embeddings, the weights of encoder and decoder that belong to items, are now and then replaced by ImplicitSLIM.
+        implicit_slim: bool = false, Any;
+        /// Epochs from one replacement to the next: it comes before the passes of epochs slimEvery, 2 slimEvery and so on.
+        slim_every: usize = 10, Between(1.0, 1000000.0);
+        /// Weight of the linear model's squared norm in ImplicitSLIM, as lambda of EASE^R.
+        slim_lambda: f64 = 500.0, Above(0.0);
+        /// How close the replaced embeddings stay to those before: less pulls them to 0.
+        slim_alpha: f64 = 1.0, Above(0.0);
+        /// Share of the training users below which an item's own embedding does not count in the replacement. The authors' 1000
+        /// users on MovieLens-20M are .0086.
+        slim_threshold: f64 = 0.01, Between(0.0, 1.0);
         /// Seed of weights, order of users, dropout and samples.
         seed: u64 = 1, Any;
     }
@@ -125,7 +141,36 @@ impl RecVaeOptions {
         if (sum - 1.0).abs() > 1e-6 {
             return Err(Error::invalid_argument("mixtureWeights", format!("{:?}", self.mixture_weights), "a sum of 1"));
         }
+        self.check_slim()
+    }
+
+    /// Options of ImplicitSLIM that would change nothing are a mistake.
+    fn check_slim(&self) -> Result<()> {
+        let default = Self::default();
+        if self.implicit_slim {
+            if self.slim_every > self.epochs {
+                let allowed = format!("at most epochs ({}) where implicitSlim is true", self.epochs);
+                return Err(Error::invalid_argument("slimEvery", self.slim_every, allowed));
+            }
+            return Ok(());
+        }
+        for (name, value, default) in [
+            ("slimEvery", self.slim_every as f64, default.slim_every as f64),
+            ("slimLambda", self.slim_lambda, default.slim_lambda),
+            ("slimAlpha", self.slim_alpha, default.slim_alpha),
+            ("slimThreshold", self.slim_threshold, default.slim_threshold),
+        ] {
+            if value != default {
+                let allowed = format!("{default} where implicitSlim is false, or implicitSlim true");
+                return Err(Error::invalid_argument(name, value, allowed));
+            }
+        }
         Ok(())
+    }
+
+    fn slim(&self) -> Option<ImplicitSlim> {
+        let Self { slim_lambda: lambda, slim_alpha: alpha, slim_threshold: threshold, .. } = *self;
+        self.implicit_slim.then_some(ImplicitSlim { lambda, alpha, threshold })
     }
 
     fn architecture(&self, n_items: usize) -> Architecture {
@@ -141,13 +186,19 @@ impl RecVaeOptions {
 
     /// The passes of an epoch.
     pub(crate) fn plan(&self) -> Vec<Pass> {
-        let dropout = self.dropout_rate;
+        let (dropout, every) = (self.dropout_rate, self.slim_every);
+        let mut plan = vec![];
+        if let Some(slim) = self.slim() {
+            let layers = [ItemLayer::EncoderInput, ItemLayer::DecoderOutput];
+            plan.extend(layers.map(|layer| Pass::ImplicitSlim { every, layer, slim }));
+        }
         if self.training == TrainingKind::Joint {
-            return vec![Pass::Train { update: Update::Both, dropout, renew: false }, Pass::Renew];
+            plan.extend([Pass::Train { update: Update::Both, dropout, renew: false }, Pass::Renew]);
+            return plan;
         }
         let encoder = Pass::Train { update: Update::Encoder, dropout, renew: false };
         let decoder = |renew| Pass::Train { update: Update::Decoder, dropout: 0.0, renew };
-        let mut plan = vec![encoder; self.encoder_passes];
+        plan.extend(vec![encoder; self.encoder_passes]);
         plan.extend((0..self.decoder_passes).map(|pass| decoder(pass == 0)));
         plan
     }
@@ -202,6 +253,9 @@ impl RecVaeOptions {
 pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
     // An epoch does not depend on how many there will be.
     let keeper = Keeper::open(run, ModelKind::RecVae, &options.to_json(), &["epochs"], train, validation)?;
+    if let Some(slim) = options.slim() {
+        slim.check(train)?;
+    }
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
     let training = start(options, train, &noise, run)?;
@@ -212,7 +266,15 @@ pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&Held
 /// What [`fit`] takes.
 pub(super) fn memory(options: &RecVaeOptions, shape: &FitShape) -> MemoryEstimate {
     let posteriors = options.prior == PriorKind::Composite;
-    vae::memory(&options.architecture(shape.items), options.batch_size, posteriors, shape)
+    let estimate = vae::memory(&options.architecture(shape.items), options.batch_size, posteriors, shape);
+    if !options.implicit_slim {
+        return estimate;
+    }
+    // A replacement comes when the scores of the validation users are not there.
+    let scores = estimate.parts.iter().find(|part| part.0 == vae::SCORES).map_or(0, |part| part.1);
+    let slim = implicit_slim::memory(options.hidden_dim.max(options.latent_dim), shape) as u64;
+    let moment = (estimate.fit() - scores).saturating_add(slim);
+    estimate.with_moment("new item embeddings by ImplicitSLIM", moment)
 }
 
 /// A network that is fresh or begins with another one, ready to be trained.

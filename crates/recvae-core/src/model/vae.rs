@@ -15,6 +15,9 @@ use crate::recommend::BLOCK;
 use crate::scorer::Scorer;
 use crate::similar::cosines;
 
+/// The part of [`memory`] that is there between epochs only.
+pub(super) const SCORES: &str = "the scores of a block of validation users";
+
 /// What the training of a network takes, with users of a batch, old posteriors or not.
 pub(super) fn memory(
     architecture: &Architecture,
@@ -49,7 +52,7 @@ pub(super) fn memory(
         ("the old posterior of every user", if posteriors { 2.0 * latent * users } else { 0.0 }),
         ("the logits of a batch", batch * items),
         ("what the layers give for a batch", activations + gradients + 2.0 * users),
-        ("the scores of a block of validation users", scores),
+        (SCORES, scores),
     ];
     let parts = parts.map(|(name, numbers)| (name, 4.0 * numbers));
     MemoryEstimate::new(4.0 * parameters, &parts, "a smaller hiddenDim, latentDim or batchSize")
