@@ -139,9 +139,11 @@ mod tests {
     fn every_model_stops_within_a_step() {
         let (train, validation) = (likes(300, 60), held_out(600, 60));
         let small = json!({ "hiddenDim": 8, "latentDim": 4, "batchSize": 100, "epochs": 2 });
-        let fits: [(ModelKind, &Value, usize); 3] = [
+        let fits: [(ModelKind, &Value, usize); 4] = [
             // 60 rows of the Gram matrix, three walks of one block each, and some more.
             (ModelKind::Ease, &json!({}), 60 + 3),
+            // Twice 60 rows of counts, and 60 equations.
+            (ModelKind::Ease, &json!({ "density": 0.1 }), 3 * 60),
             // 3 batches an epoch, and 3 blocks of validation users.
             (ModelKind::MultVae, &small, 2 * (3 + 3)),
             // 3 batches in 4 passes, 3 blocks; the first old posterior.
