@@ -55,7 +55,7 @@ function* madeUp() {
   }
 }
 
-const peak = () => Number(/^VmHWM: +(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
+const peak = () => Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
 
 /** Fits and evaluates, in a process of its own. */
 async function one({ folder, lambda, density }) {

@@ -161,7 +161,7 @@ fn a_refusal_names_the_largest_density_that_fits() {
     let dense = refusal(json!({}), 8e9);
     assert!(dense.contains("most of it (149.0 GiB) for its matrix of items x items; 7.5 GiB is allowed"), "{dense}");
     assert!(dense.ends_with(&text(0.002)), "{dense}");
-    let sparse = refusal(json!({"density": 0.1}), 8e9);
+    let sparse = refusal(json!({"density": 0.02}), 8e9);
     assert!(sparse.contains("for the chosen pairs of items and their weights;") && sparse.ends_with(&text(0.002)));
     assert!(refusal(json!({}), 1e9).ends_with(&text(0.001)));
     assert!(refusal(json!({"density": 0.001}), 5e8).ends_with(&text(0.0005)));
