@@ -1,8 +1,9 @@
 // What a density below 1 costs EASE^R, and what it saves: prints the tables of the README.
 //
 // node benches/sparse.mjs                       MovieLens-1M (if it lies beside this repository) and debian
-// node benches/sparse.mjs 41k [--no-dense]      made-up data of 41,140 items; the dense model needs 6.4 GiB
+// node benches/sparse.mjs 41k                   made-up data of 41,140 items; the dense model needs 6.4 GiB
 // node benches/sparse.mjs 100k                  made-up data of 100,000 items
+// node benches/sparse.mjs 41k 0.002,0.001       other densities; 1 is the dense model
 //
 // Accuracy on made-up data means nothing but in comparison with another row of the same table.
 import { execFileSync } from 'node:child_process';
@@ -63,13 +64,14 @@ async function one({ folder, lambda, density }) {
   const options = { lambda, density };
   const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
   const estimate = estimateMemory('ease', { users, items, interactions, options });
-  const started = performance.now();
+  const [started, before] = [performance.now(), process.cpuUsage()];
   const model = await fit('ease', data, options);
   const seconds = (performance.now() - started) / 1000;
+  const { user, system } = process.cpuUsage(before);
   const mib = peak();
   const { metrics } = await evaluate(model, data.test, { metrics: [METRIC] });
   const { mean, standardError } = metrics[METRIC];
-  return { users, items, interactions, seconds, mib, model: estimate.model / MIB, fit: estimate.fit / MIB, mean, standardError };
+  return { users, items, interactions, seconds, cpu: (user + system) / 1e6, mib, model: estimate.model / MIB, fit: estimate.fit / MIB, mean, standardError };
 }
 
 function print(name, { lambda }, rows) {
@@ -77,25 +79,25 @@ function print(name, { lambda }, rows) {
   const dense = rows.find(({ density }) => density === 1);
   const n = (number) => number.toLocaleString('en');
   console.log(`\n${name}: ${n(users)} users, ${n(items)} items, ${n(interactions)} interactions, lambda ${lambda}\n`);
-  console.log('| density | weights per item | NDCG@100 | lost | seconds | model MiB | fit MiB (estimate) | peak MiB of the process |');
-  console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
-  for (const { density, seconds, mib, model, fit, mean, standardError } of rows) {
+  console.log('| density | weights per item | NDCG@100 | lost | seconds | CPU seconds | model MiB | fit MiB (estimate) | peak MiB of the process |');
+  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+  for (const { density, seconds, cpu, mib, model, fit, mean, standardError } of rows) {
     const share = density === 1 ? '1 (dense)' : String(density);
     const lost = dense ? (dense.mean - mean).toFixed(4) : '';
     const cells = [share, Math.round(density * items), `${mean.toFixed(4)} ± ${standardError.toFixed(4)}`, lost];
-    cells.push(seconds.toPrecision(2), ...[model, fit, mib].map((number) => number.toFixed(number < 100 ? 1 : 0)));
+    cells.push(...[seconds, cpu].map((time) => Number(time.toPrecision(2))), ...[model, fit, mib].map((number) => number.toFixed(number < 100 ? 1 : 0)));
     console.log(`| ${cells.join(' | ')} |`);
   }
 }
 
-async function measure(name, flags) {
+async function measure(name, densities) {
   const set = SETS[name];
   const made = set.folder ? undefined : mkdtempSync(join(tmpdir(), 'recvae-sparse-'));
   const folder = set.folder ?? join(made, 'split');
   try {
     if (made) await (await split(await set.data(), { seed: 1, validation: 0, test: 0.05 })).write(folder);
     const rows = [];
-    for (const density of set.densities.filter((density) => density < 1 || !flags.includes('--no-dense'))) {
+    for (const density of densities ?? set.densities) {
       const job = JSON.stringify({ folder, lambda: set.lambda, density });
       const found = execFileSync(process.execPath, [fileURLToPath(import.meta.url), '--one', job], { encoding: 'utf8' });
       rows.push({ density, ...JSON.parse(found) });
@@ -116,6 +118,6 @@ if (first === '--one') {
 } else {
   for (const name of first === undefined ? ['ml-1m', 'debian'] : [first]) {
     if (SETS[name].folder && !existsSync(SETS[name].folder)) console.log(`${name}: skipped, ${SETS[name].folder} is not there`);
-    else await measure(name, rest);
+    else await measure(name, rest[0]?.split(',').map(Number));
   }
 }
