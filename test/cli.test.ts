@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
-import { fit, Interactions, writeSynth } from '../dist/index.js';
+import { fit, Interactions, load, writeSynth } from '../dist/index.js';
 import { temporaryFolder, writePlanted } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -43,6 +43,25 @@ function planted(): string {
 }
 
 describe('the jobs', () => {
+  test('EASE^R with weights for a share of the pairs: train, evaluate, inspect, compact', async () => {
+    const folder = planted();
+    const train = ['train', 'ease', 'likes.csv', '--set', 'lambda=20', '--seed', '5', '--test', '40'];
+    const density = [...train, '--set', 'density=0.2', '--out', 'm.st'];
+    expect(await recvae(folder, density)).toMatchObject({ code: 0, stdout: '' });
+    const { stdout } = await recvae(folder, ['evaluate', 'm.st', 'likes.csv', '--json', '-']);
+    const result = JSON.parse(stdout);
+    expect(result).toMatchObject({ model: 'ease', options: { lambda: 20, density: 0.2 } });
+    // Each item has nine others of its own kind, and a fifth of 40 items is 8.
+    expect(result.metrics['ndcg@100'].mean).toBeGreaterThan(0.5);
+    const inspected = JSON.parse((await recvae(folder, ['inspect', 'm.st', '--json', '-'])).stdout);
+    const tensors = inspected.tensors.map(({ name }: { name: string }) => name);
+    expect(tensors).toContain('model.weights.ends');
+    expect(tensors).not.toContain('model.weights');
+    expect((await recvae(folder, ['compact', 'm.st', 's.st', '--top-per-item', '3'])).code).toBe(0);
+    const model = await load(join(folder, 's.st'));
+    expect(model.options).toEqual({ lambda: 20, precision: 'f32', density: 0.2 });
+  });
+
   test('train, evaluate and recommend', async () => {
     const folder = planted();
     const train = ['train', 'ease', 'likes.csv', '--set', 'lambda=20', '--seed', '5', '--test', '40', '--out', 'm.st'];
@@ -299,6 +318,7 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
       /'lamda'; allowed: lambda/,
     ],
     ['a bad value', ['train', 'ease', 'likes.csv', '--set', 'lambda=NaN', '--out', 'o'], 2, /lambda is "NaN"/],
+    ['a zero density', ['train', 'ease', 'likes.csv', '--set', 'density=0', '--out', 'o'], 2, /density is 0; allowed/],
     ['a zero lambda', ['train', 'ease', 'likes.csv', '--set', 'lambda=0', '--out', 'o'], 2, /lambda is 0; allowed/],
     ['half a setting', ['train', 'ease', 'likes.csv', '--set', 'lambda', '--out', 'o'], 2, /--set is 'lambda'/],
     ['a setting of no model', ['compare', 'likes.csv', '--set', 'lambda=5', '--save', 'o'], 2, /model\.option/],

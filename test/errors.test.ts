@@ -101,7 +101,8 @@ describe('options', () => {
     [{ lambda: -1 }, /lambda is -1; allowed/],
     [{ lambda: 0 }, /lambda is 0; allowed/],
     [{ lambda: '5' }, /lambda is "5"; allowed/],
-    [{ lamda: 5 }, /'lamda'; allowed: lambda, precision/],
+    [{ lamda: 5 }, /'lamda'; allowed: lambda, precision, density/],
+    [{ density: 0 }, /density is 0; allowed: a finite number above 0 and up to 1/],
     [{ precision: 'f16' }, /precision is "f16"; allowed: 'f32' or 'f64'/],
   ];
   test.each(fits)('ease with %j', async (options, text) => {

@@ -51,6 +51,9 @@ describe('estimateMemory', () => {
     expect(fit).toBeGreaterThan(model);
     const double = estimateMemory('ease', { ...shape, options: { precision: 'f64' } });
     expect(double.model).toBe(2 * model);
+    const sparse = estimateMemory('ease', { ...shape, options: { density: 0.01 } });
+    expect(sparse.model).toBe(8 * 0.01 * 2000 ** 2 + 8 * 2000);
+    expect(sparse.fit).toBeLessThan(fit);
   });
 
   test('options, validation users and the size of the data count', () => {
@@ -149,6 +152,12 @@ describe('a fit that would take more than memoryLimit', () => {
       expect(message).toMatch(/; .* is (free \(.*\)|allowed by memoryLimit); the way out: at most \d+ items/);
       expect(took).toBeLessThan(1000);
     }
+    // With the density that is named it runs.
+    const { message } = await refusal(() => fit('ease', data, {}, { memoryLimit: 1e9 }));
+    const density = Number(/or density (\S+) \(--set density=\1: weights for that share of/.exec(message)?.[1]);
+    expect(density).toBeGreaterThan(0);
+    const model = await fit('ease', data, { density }, { memoryLimit: 1e9 });
+    expect(model.recommend(['i0', 'i1'], { k: 3 }).items).toHaveLength(3);
     // As part of a comparison, before any work.
     const started: string[] = [];
     const onProgress = ({ model }: { model: string }) => started.push(model);

@@ -252,6 +252,13 @@ export interface EaseOptions {
    * @default "f32"
    */
   precision?: 'f32' | 'f64';
+  /**
+   * Share of the item pairs that may have a weight: the pairs that most often come together. 1 is EASE^R itself, in 4 n_items^2 bytes. Less, for catalogues where that is too much, takes 16 density n_items^2 bytes and a time that grows with items x (density x items)^3: .01 and below. The weights are f32.
+   *
+   * Allowed: a finite number above 0 and up to 1.
+   * @default 1
+   */
+  density?: number;
 }
 
 /**

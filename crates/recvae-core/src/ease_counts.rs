@@ -158,9 +158,12 @@ impl EaseCounts {
     /// in this order. It may take `memory_limit` bytes beyond the counts; without it what is free.
     ///
     /// # Errors
-    /// As [`ModelKind::fit`](crate::ModelKind::fit).
+    /// As [`ModelKind::fit`](crate::ModelKind::fit), and `INVALID_ARGUMENT` for a `density` below 1.
     pub fn fit(&self, options: &Value, memory_limit: Option<u64>, cancel: &Cancel) -> Result<Fit> {
         let options = EaseOptions::from_json(options)?;
+        if options.density < 1.0 {
+            return Err(Error::invalid_argument("density of a fit on counts", options.density, "1"));
+        }
         let n = self.items.len();
         if self.n_users < 2 || n < 2 || (0..n).all(|item| self.counts.diagonal(item) == 0) {
             return Err(Error::invalid_data(format!(

@@ -48,6 +48,8 @@ pub struct MemoryEstimate {
     pub parts: Vec<(&'static str, u64)>,
     /// Options of the model that would make it less, in words; empty if there are none.
     pub(crate) options: &'static str,
+    /// Options of the model by which a fit takes that many bytes, the best first.
+    smaller: Vec<(String, u64)>,
 }
 
 /// What any fit takes: buffers of matrix products, stacks of threads, the program's own pages.
@@ -59,7 +61,12 @@ impl MemoryEstimate {
         let small = [("all else", SMALL)];
         // Numbers beyond all memory saturate.
         let parts = parts.iter().chain(&small).map(|&(name, bytes)| (name, bytes as u64)).collect();
-        Self { model: model as u64, parts, options }
+        Self { model: model as u64, parts, options, smaller: vec![] }
+    }
+
+    /// The same with options by which a fit takes less, in words, and the bytes, the best first.
+    pub(crate) fn with_smaller(self, smaller: Vec<(String, u64)>) -> Self {
+        Self { smaller, ..self }
     }
 
     /// Bytes at the peak of the fit, beyond the data.
@@ -103,7 +110,9 @@ pub(crate) fn check_fit(
     check_limit(&what, &whole, limit, beside, |limit| {
         let fits = |items: usize| estimate(&FitShape { items, ..*shape }).fit().saturating_add(beside) <= limit;
         let fewer = fewer_items(users_of_items(), fits);
-        fewer.into_iter().chain((!whole.options.is_empty()).then(|| whole.options.to_owned())).collect()
+        let smaller = whole.smaller.iter().find(|(_, bytes)| bytes.saturating_add(beside) <= limit);
+        let options = (!whole.options.is_empty()).then(|| whole.options.to_owned());
+        fewer.into_iter().chain(smaller.map(|(option, _)| option.clone())).chain(options).collect()
     })?;
     Ok(whole)
 }

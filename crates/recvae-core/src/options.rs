@@ -125,6 +125,8 @@ pub(crate) enum Range {
     Between(f64, f64),
     /// The lower end belongs to it, the upper one does not.
     Below(f64, f64),
+    /// The upper end belongs to it, the lower one does not.
+    UpTo(f64, f64),
 }
 
 impl Range {
@@ -136,6 +138,7 @@ impl Range {
                 Self::AtLeast(low) => number >= low,
                 Self::Between(low, high) => (low..=high).contains(&number),
                 Self::Below(low, high) => (low..high).contains(&number),
+                Self::UpTo(low, high) => number > low && number <= high,
             }
     }
 
@@ -147,6 +150,7 @@ impl Range {
             Self::AtLeast(low) => format!("{expected}, {low} or more"),
             Self::Between(low, high) => format!("{expected} from {low} to {high}"),
             Self::Below(low, high) => format!("{expected} from {low} to below {high}"),
+            Self::UpTo(low, high) => format!("{expected} above {low} and up to {high}"),
         }
     }
 

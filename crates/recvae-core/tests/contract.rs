@@ -192,7 +192,7 @@ fn bad_options_and_bad_data_are_errors_that_name_them() {
     for (kind, options, text) in [
         (ModelKind::Ease, json!({"lambda": 0}), "lambda is 0; allowed: a finite number above 0"),
         (ModelKind::Ease, json!({"lambda": -1.5}), "lambda is -1.5; allowed: a finite number above 0"),
-        (ModelKind::Ease, json!({"lamda": 3}), "ease option is 'lamda'; allowed: lambda, precision"),
+        (ModelKind::Ease, json!({"lamda": 3}), "ease option is 'lamda'; allowed: lambda, precision, density"),
         (ModelKind::Edlae, json!({"dropoutRate": 1}), "dropoutRate is 1; allowed: a finite number from 0 to below 1"),
         (
             ModelKind::MultDae,

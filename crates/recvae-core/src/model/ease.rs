@@ -1,7 +1,8 @@
 //! EASE^R: scores are `x B`, where `B` minimises `||X - X B||^2 + lambda ||B||^2` with a zero diagonal.
 //!
 //! With `G = X' X` and `P = (G + lambda I)^-1` the minimum is `B_ij = -P_ij / P_jj` off the diagonal: one Gram matrix, one
-//! inverse, nothing random. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`.
+//! inverse, nothing random. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`. With a `density` below 1 most
+//! of B is 0, and no such matrix is held: see `ease/restricted.rs`.
 //!
 //! Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8, arXiv 1905.03375.
 
@@ -26,7 +27,9 @@ use crate::vectorised::{add, multiply, vectorised};
 
 mod compact;
 mod half;
+mod restricted;
 mod sparse;
+mod support;
 
 pub use compact::{CompactOptions, StoredPrecision};
 
@@ -49,6 +52,20 @@ options! {
             search = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
         /// Floating point type of the factorisation and of the stored matrix.
         precision: Precision = Precision::F32, Any;
+        /// Share of the item pairs that may have a weight: the pairs that most often come together. 1 is EASE^R itself, in
+        /// 4 n_items^2 bytes. Less, for catalogues where that is too much, takes 16 density n_items^2 bytes and a time that
+        /// grows with items x (density x items)^3: .01 and below. The weights are f32.
+        density: f64 = 1.0, UpTo(0.0, 1.0);
+    }
+}
+
+impl Precision {
+    /// What helps where a matrix is not positive definite.
+    fn way_out(self) -> &'static str {
+        match self {
+            Self::F32 => "a larger lambda, or precision 'f64'",
+            Self::F64 => "a larger lambda",
+        }
     }
 }
 
@@ -94,6 +111,10 @@ impl EaseOptions {
 }
 
 pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
+    if options.density < 1.0 {
+        let model = restricted::fit(options, train, &run.cancel)?;
+        return Ok(Fit { model, epochs: vec![] });
+    }
     fit_penalised(Origin::ease(options), options.penalty(), train, &run.cancel)
 }
 
@@ -107,7 +128,10 @@ pub(super) fn fit_penalised(origin: Origin, penalty: Penalty, train: &Csr, cance
 }
 
 pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate {
-    memory_penalised(options.precision, shape)
+    if options.density < 1.0 {
+        return restricted::memory(options, shape);
+    }
+    memory_penalised(options.precision, shape).with_smaller(restricted::smaller(options, shape))
 }
 
 /// What [`fit_penalised`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed
@@ -156,10 +180,7 @@ impl<T: Real> Ease<T> {
         }
         invert_positive_definite(&mut weights, n, cancel).map_err(|error| {
             let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };
-            let way_out = match precision {
-                Precision::F32 => "a larger lambda, or precision 'f64'",
-                Precision::F64 => "a larger lambda",
-            };
+            let way_out = precision.way_out();
             Error::Numerical(format!(
                 "{}: the Gram matrix plus lambda = {lambda:?} on its diagonal is not positive definite in {} (pivot {pivot} \
                  of {n}); the way out: {way_out}",
@@ -338,7 +359,8 @@ mod tests {
         for lambda in ["0.5", "10", "200"] {
             let golden = Golden::read(&format!("ease_lambda{lambda}"));
             let x = golden.csr("x");
-            let options = EaseOptions { lambda: golden.values("lambda")[0], precision: Precision::F64 };
+            let options =
+                EaseOptions { lambda: golden.values("lambda")[0], precision: Precision::F64, ..EaseOptions::default() };
             let (origin, penalty) = (Origin::ease(&options), options.penalty());
             let model = Ease::<f64>::fit(origin.clone(), penalty, &x, &Cancel::default()).unwrap();
             close(&model.weights, golden.values("b"), 1e-9);

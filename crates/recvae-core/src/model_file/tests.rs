@@ -355,7 +355,7 @@ fn absurd_claims_are_refused_before_anything_is_taken() {
         (json!({"lambda": 1e308, "precision": "f128"}), "precision is \"f128\"; allowed: 'f32' or 'f64'"),
         (json!({"lambda": -1}), "lambda is -1; allowed: a finite number above 0"),
         (json!({"lambda": [[]]}), "lambda is [[]]; allowed: a finite number above 0"),
-        (json!({"later": 1}), "ease option is 'later'; allowed: lambda, precision"),
+        (json!({"later": 1}), "ease option is 'later'; allowed: lambda, precision, density"),
         (json!([1]), "options of ease is [1]; allowed: an object {name: value}"),
     ] {
         assert_eq!(refusal(&sealed(&metadata(json!({"options": options})), with_weights(&[2, 2]))), text);

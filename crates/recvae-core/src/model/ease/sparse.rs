@@ -1,4 +1,4 @@
-//! EASE^R with a pruned B: the entries of each row that pruning left, one row after the other.
+//! EASE^R with a sparse B: the entries of each row that pruning left or `density` allowed, one row after the other.
 //!
 //! A score is a sum over the items of a history of the entries that their rows have, so a user costs as many additions as
 //! there are entries, not `n_items` for each item of the history.
@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::Origin;
 use super::compact::{CompactOptions, Entry, StoredPrecision, largest, too_large};
 use crate::cancel::Cancel;
+use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::model::tensors::{Stored, missing, numbers};
 use crate::model::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
@@ -23,7 +24,7 @@ pub(super) const ENDS: &str = "weights.ends";
 const ITEMS: &str = "weights.items";
 const VALUES: &str = "weights.values";
 
-/// Pruned EASE^R.
+/// EASE^R of few weights.
 pub(super) struct SparseEase {
     origin: Origin,
     /// Where each row ends in `items` and `values`, shape `(n_items,)`.
@@ -54,6 +55,27 @@ impl SparseEase {
             ends.push(items.len() as u64);
         }
         Ok(Self { origin, ends: ends.into(), items: items.into(), values: values.into(), half })
+    }
+
+    /// From the weights of columns: row `j` of `supports` has the rows of B in which column `j` has one.
+    pub(super) fn from_columns(origin: Origin, supports: &Csr, weights: &[f32]) -> Self {
+        let mut ends: Vec<u64> = supports.column_counts().into_iter().map(u64::from).collect();
+        let mut next = 0;
+        for end in &mut ends {
+            // First where the row begins; it moves to the end as the row fills.
+            next += std::mem::replace(end, next);
+        }
+        let (mut items, mut values) = (Numbers::zeros(weights.len()), Numbers::zeros(weights.len()));
+        let (to_items, to_values) = (&mut items[..], &mut values[..]);
+        let of_columns =
+            (0u32..).zip(supports.rows()).flat_map(|(column, rows)| rows.iter().map(move |&row| (column, row)));
+        for ((column, row), &weight) in of_columns.zip(weights) {
+            let end = &mut ends[row as usize];
+            to_items[*end as usize] = column;
+            to_values[*end as usize] = weight;
+            *end += 1;
+        }
+        Self { origin, ends: ends.into(), items, values, half: false }
     }
 
     pub(super) fn load(origin: Origin, n_items: usize, tensors: &dyn TensorSource) -> Result<Self> {
@@ -112,7 +134,7 @@ impl Rows<'_> {
         start as usize..self.ends[row] as usize
     }
 
-    /// The entry of B, 0 where pruning left none.
+    /// The entry of B, 0 where there is none.
     fn weight(&self, row: u32, item: u32) -> f32 {
         let range = self.range(row as usize);
         let found = self.items[range.clone()].binary_search(&item);

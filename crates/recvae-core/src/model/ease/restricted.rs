@@ -1,0 +1,249 @@
+//! EASE^R for catalogues whose matrix of items x items is too large: B has weights for a share of the pairs, `density`, and
+//! is computed for these exactly.
+//!
+//! Column `j` of B is what the others say about item `j`. In `||X - X B||^2 + lambda ||B||^2` it stands in
+//!
+//! ```text
+//! |x_j - X b_j|^2 + lambda |b_j|^2
+//! ```
+//!
+//! alone, `x_j` being column `j` of X, so columns are independent of each other. Where `b_j` may differ from 0 on the items
+//! `N` only, which [`choose`] gives, `X b_j` is `X_N b` with `b` the numbers there. The gradient of that convex function is
+//! `2 (G_NN + lambda I) b - 2 G_Nj` with `G = X' X`, and it is 0 at
+//!
+//! ```text
+//! b = (G_NN + lambda I)^-1 G_Nj
+//! ```
+//!
+//! So this is the minimum of EASE^R's own loss under that restriction, and EASE^R itself where `N` are all others. `G_NN` is
+//! exact, counted for each item anew from the users of `N`, and positive semidefinite therefore, whatever `N` is: with lambda
+//! there is a Cholesky factor. Nothing is approximated but the choice of `N`, and no matrix of items x items is held.
+//!
+//! For item `j`, counting costs a step for each user of `N` and one for each pair of `N` that a user has, the factor
+//! `|N|^3 / 3` operations.
+//!
+//! Source: Steck, "Markov Random Fields for Collaborative Filtering", NeurIPS 2019, section 3.2, arXiv 1910.09645, where
+//! one factor may serve several items (there `r`; here 0) and X is centred (here it is EASE^R's). Another way there is a
+//! sparse approximate inverse: Spisak et al., "Scalable Approximate NonSymmetric Autoencoder for Collaborative Filtering"
+//! (SANSA), RecSys 2023.
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt;
+use faer::prelude::ReborrowMut;
+use faer::{MatMut, Par};
+use rayon::prelude::*;
+
+use super::sparse::SparseEase;
+use super::support::{BUCKETS_BYTES, bytes_of_thread, choose, most_of_item, pairs};
+use super::{EaseOptions, Origin, Precision};
+use crate::cancel::Cancel;
+use crate::csr::Csr;
+use crate::error::{Error, Result};
+use crate::linalg::stretches_of_work;
+use crate::memory::{FitShape, MemoryEstimate};
+use crate::model::Model;
+use crate::numbers::Numbers;
+use crate::real::Real;
+
+pub(super) fn fit(options: &EaseOptions, train: &Csr, cancel: &Cancel) -> Result<Box<dyn Model>> {
+    let users_of = train.transpose();
+    let supports = choose(train, &users_of, options.density, cancel)?;
+    let weights = match options.precision {
+        Precision::F32 => solve::<f32>(options, &users_of, &supports, cancel)?,
+        Precision::F64 => solve::<f64>(options, &users_of, &supports, cancel)?,
+    };
+    drop(users_of);
+    cancel.check()?;
+    Ok(Box::new(SparseEase::from_columns(Origin::ease(options), &supports, &weights)))
+}
+
+/// What [`fit`] takes: items and weights of the chosen pairs, by the item that is spoken of and then once more by the one
+/// that speaks; the transposed data; for each thread a row of counts with the closeness of its items, then the equations of
+/// an item and the users who are counted into them.
+pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate {
+    let chosen = chosen_bytes(options.density, shape);
+    let beside = [("the chosen pairs of items and their weights", chosen), transposed(shape), beside(options, shape)];
+    MemoryEstimate::new(chosen / 2.0, &beside, "").with_smaller(smaller(options, shape))
+}
+
+fn chosen_bytes(density: f64, shape: &FitShape) -> f64 {
+    let [_, items, _] = shape.counts();
+    16.0 * pairs(density, items) + 16.0 * items
+}
+
+fn transposed(shape: &FitShape) -> (&'static str, f64) {
+    let [_, items, interactions] = shape.counts();
+    ("the transposed data", 4.0 * interactions + 8.0 * items)
+}
+
+fn beside(options: &EaseOptions, shape: &FitShape) -> (&'static str, f64) {
+    let [_, items, _] = shape.counts();
+    let size = if options.precision == Precision::F32 { 4.0 } else { 8.0 };
+    let most = most_of_item(options.density, items) + 1.0;
+    let equations = (4.0 + size) * most * most + 4.0 * (LISTS as f64).max(most * LEAST_USERS as f64);
+    let counting = bytes_of_thread(items);
+    let of_threads = BUCKETS_BYTES + shape.threads as f64 * equations.max(counting);
+    ("the equations of an item for each thread", of_threads)
+}
+
+/// Smaller densities and what a fit takes at each, the largest first: down to one item for each, and none that would take
+/// hours.
+pub(super) fn smaller(options: &EaseOptions, shape: &FitShape) -> Vec<(String, u64)> {
+    const MEAN: f64 = 500.0;
+    let items = shape.items as f64;
+    let steps = (1..).flat_map(|power| [1.0, 0.5, 0.2].map(|step| step * 10f64.powi(-power)));
+    let densities = steps.take_while(|density| density * items >= 1.0);
+    let fitting = densities.filter(|&density| density < options.density && density * items <= MEAN);
+    let of = |density: f64| {
+        let density: f64 = format!("{density:.12}").parse().unwrap_or(density);
+        let options = EaseOptions { density, ..options.clone() };
+        let parts = [("", chosen_bytes(density, shape)), transposed(shape), beside(&options, shape)];
+        let text = format!("density {density} (--set density={density}: weights for that share of the pairs of items)");
+        (text, MemoryEstimate::new(0.0, &parts, "").fit())
+    };
+    fitting.map(of).collect()
+}
+
+/// The weights of `supports`, in its order.
+fn solve<T: Real>(options: &EaseOptions, users_of: &Csr, supports: &Csr, cancel: &Cancel) -> Result<Numbers<f32>> {
+    let cost = |support: &[u32]| {
+        let users: u64 = support.iter().map(|&item| users_of.row(item as usize).len() as u64).sum();
+        1 + 4 * users + (support.len() as u64).pow(3) / 8
+    };
+    let work: Vec<u64> = supports.rows().map(cost).collect();
+    let mut weights = Numbers::zeros(supports.nnz());
+    let mut rest = &mut weights[..];
+    let mut stretches = vec![];
+    for items in stretches_of_work(&work, 16 * rayon::current_num_threads()) {
+        let (of_stretch, others) = rest.split_at_mut(supports.indptr()[items.end] - supports.indptr()[items.start]);
+        rest = others;
+        stretches.push((items, of_stretch));
+    }
+    stretches.into_par_iter().try_for_each(|(items, mut weights)| {
+        let mut equations = Equations::<T>::new(users_of);
+        for item in items {
+            cancel.check()?;
+            let support = supports.row(item);
+            let (of_item, others) = weights.split_at_mut(support.len());
+            weights = others;
+            equations.solve(options, item, support, of_item)?;
+        }
+        Ok::<_, Error>(())
+    })?;
+    Ok(weights)
+}
+
+/// Places for the items of users who are counted together: they stay in the cache.
+const LISTS: usize = 1 << 20;
+/// As many users are counted together at least.
+const LEAST_USERS: usize = 64;
+/// And at most.
+const MOST_USERS: usize = 1 << 14;
+
+/// The equations of one item after the other.
+struct Equations<'a, T> {
+    users_of: &'a Csr,
+    /// The support and at its end the item itself.
+    members: Vec<u32>,
+    /// How many of each member's users are counted already.
+    places: Vec<usize>,
+    /// Which members each user of a block has, with room for all of them, and how many.
+    lists: Vec<u32>,
+    lengths: Vec<u32>,
+    /// Users of the block who have a member.
+    present: Vec<u32>,
+    /// How many users have both of two members, shape `(members, members)`; right of the diagonal alone.
+    counts: Vec<u32>,
+    /// `G_NN + lambda I`, then its factor; column by column for faer, left of the diagonal alone.
+    matrix: Vec<T>,
+    right: Vec<T>,
+}
+
+impl<'a, T: Real> Equations<'a, T> {
+    fn new(users_of: &'a Csr) -> Self {
+        let lengths = vec![0; MOST_USERS.min(users_of.n_cols())];
+        let (members, places, lists, present, counts) = (vec![], vec![], vec![], vec![], vec![]);
+        Self { users_of, members, places, lists, lengths, present, counts, matrix: vec![], right: vec![] }
+    }
+
+    /// `(G_NN + lambda I)^-1 G_Nj` with `N` the support of item `j`.
+    fn solve(&mut self, options: &EaseOptions, item: usize, support: &[u32], weights: &mut [f32]) -> Result<()> {
+        if support.is_empty() {
+            return Ok(());
+        }
+        self.members.clear();
+        self.members.extend(support);
+        self.members.push(item as u32);
+        self.count();
+        let (n, lambda) = (support.len(), T::of(options.lambda));
+        let number = |count: u32| T::of(f64::from(count));
+        self.matrix.resize(self.matrix.len().max(n * n), T::ZERO);
+        self.right.clear();
+        let matrix = &mut self.matrix[..n * n];
+        for (column, (counts, numbers)) in self.counts.chunks_exact(n + 1).zip(matrix.chunks_exact_mut(n)).enumerate() {
+            numbers[column..].iter_mut().zip(&counts[column..n]).for_each(|(to, &count)| *to = number(count));
+            numbers[column] += lambda;
+            self.right.push(number(counts[n]));
+        }
+        let mut matrix = MatMut::from_column_major_slice_mut(matrix, n, n);
+        let params = Default::default();
+        let mut stack = MemBuffer::new(llt::factor::cholesky_in_place_scratch::<T>(n, Par::Seq, params));
+        let stack = MemStack::new(&mut stack);
+        let factor = llt::factor::cholesky_in_place(matrix.rb_mut(), Default::default(), Par::Seq, stack, params);
+        factor.map_err(|llt::factor::LltError::NonPositivePivot { index }| {
+            let word = options.precision.word();
+            Error::Numerical(format!(
+                "EASE^R: the Gram matrix of the {n} items that item {item} is computed from, plus lambda = {:?} on its \
+                 diagonal, is not positive definite in {word} (pivot {index}); the way out: {}",
+                options.lambda,
+                options.precision.way_out(),
+            ))
+        })?;
+        let right = MatMut::from_column_major_slice_mut(&mut self.right, n, 1);
+        llt::solve::solve_in_place(matrix.as_ref(), right, Par::Seq, MemStack::new(&mut []));
+        weights.iter_mut().zip(&self.right).for_each(|(weight, number)| *weight = number.to_f64() as f32);
+        Ok(())
+    }
+
+    /// Counts who has two of the members, a block of users at a time.
+    fn count(&mut self) {
+        let Self { users_of, members, places, lists, lengths, present, counts, .. } = self;
+        let (n, n_users) = (members.len(), users_of.n_cols());
+        let block = (LISTS / n).clamp(LEAST_USERS, MOST_USERS);
+        lists.resize(lists.len().max(n * block.min(n_users)), 0);
+        counts.clear();
+        counts.resize(n * n, 0);
+        places.clear();
+        places.resize(n, 0);
+        for first in (0..n_users).step_by(block) {
+            present.clear();
+            for (at, (&member, place)) in (0u32..).zip(members.iter().zip(places.iter_mut())) {
+                for &user in &users_of.row(member as usize)[*place..] {
+                    let in_block = user as usize - first;
+                    if in_block >= block {
+                        break;
+                    }
+                    let length = &mut lengths[in_block];
+                    if *length == 0 {
+                        present.push(in_block as u32);
+                    }
+                    lists[in_block * n + *length as usize] = at;
+                    *length += 1;
+                    *place += 1;
+                }
+            }
+            for &user in &*present {
+                let length = std::mem::take(&mut lengths[user as usize]) as usize;
+                let mut list = &lists[user as usize * n..][..length];
+                while let [one, rest @ ..] = list {
+                    let counts = &mut counts[*one as usize * n..][..n];
+                    list.iter().for_each(|&other| counts[other as usize] += 1);
+                    list = rest;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
