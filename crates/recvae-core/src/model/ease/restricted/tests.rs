@@ -64,7 +64,7 @@ fn with_all_others_it_is_the_dense_model() {
     let n = x.n_cols();
     let others: Vec<Vec<u32>> = (0..n as u32).map(|j| (0..n as u32).filter(|&i| i != j).collect()).collect();
     let options = EaseOptions { lambda: 20.0, ..EaseOptions::default() };
-    let dense = Ease::<f64>::fit(&options, &x, &Cancel::default()).unwrap();
+    let dense = Ease::<f64>::fit(Origin::ease(&options), options.penalty(), &x, &Cancel::default()).unwrap();
     for (columns, tolerance) in
         [(columns::<f64>(&options, &x, &others), 6e-8), (columns::<f32>(&options, &x, &others), 1e-4)]
     {
