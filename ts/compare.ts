@@ -50,7 +50,7 @@ export interface CompareOptions extends RunOptions {
   /**
    * Which models to compare; `popularity`, `ease` and `als` always are. By default all but `mult-dae`, which has to be asked
    * for: it is `mult-vae` without the sampling, and behind it in their authors' measurements. On the data in this package's
-   * README it is not, so ask for it where an autoencoder is worth the time.
+   * README it is ahead instead, so ask for it where an autoencoder is worth the time.
    */
   models?: ModelName[];
   /** Seed of the split, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
