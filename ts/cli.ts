@@ -2,6 +2,7 @@
 /** The command line: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use, 128 + n by signal n. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addAdvise } from './cli/advise.js';
 import { addCompact } from './cli/compact.js';
 import { addCompare } from './cli/compare.js';
 import { addEvaluate } from './cli/evaluate.js';
@@ -36,7 +37,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
     );
   const serving = [addRecommend, addSimilar, addExplain];
   const files = [addCompact, addInspect];
-  const jobs = [addCompare, addTrain, addEvaluate, ...serving, ...files, addSplit, addSynth, addModels];
+  const jobs = [addAdvise, addCompare, addTrain, addEvaluate, ...serving, ...files, addSplit, addSynth, addModels];
   for (const add of jobs) add(program);
   return program;
 }

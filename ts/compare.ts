@@ -146,7 +146,10 @@ export async function compare(input: Split | Interactions, options: CompareOptio
 }
 
 /** The split that a comparison on `input` works with. */
-export async function splitFor(input: Split | Interactions, options: CompareOptions): Promise<Split> {
+export async function splitFor(
+  input: Split | Interactions,
+  options: Pick<CompareOptions, 'seed' | 'split' | 'signal'>,
+): Promise<Split> {
   if (input instanceof Split) return input;
   const seed = options.split?.seed ?? options.seed ?? DEFAULT_SEED;
   return split(input, { ...options.split, seed }, { signal: options.signal });
@@ -231,7 +234,7 @@ export async function compareOn(
 const KNOWN = description.models.map(({ name }) => name as ModelName);
 
 /** The split's; it stands for all of them, so that `seed` in a report repeats the run. */
-const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.default as number;
+export const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.default as number;
 
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
@@ -287,14 +290,17 @@ function checkAllFit(
 }
 
 /** The models in the order in which they run. */
-function order(asked: readonly string[] = KNOWN): ModelName[] {
+export function order(asked: readonly string[] = KNOWN): ModelName[] {
   const unknown = asked.find((name) => !(KNOWN as string[]).includes(name));
   if (unknown !== undefined) throw invalid('model', unknown, KNOWN.join(', '));
   return [...new Set([...ALWAYS, ...asked])] as ModelName[];
 }
 
 /** The given options of a model; `seed` and `epochs` go to the models that have such an option. */
-function complete(name: ModelName, { options, seed, epochs }: CompareOptions): Record<string, unknown> {
+export function complete(
+  name: ModelName,
+  { options, seed, epochs }: Pick<CompareOptions, 'options' | 'seed' | 'epochs'>,
+): Record<string, unknown> {
   const own: unknown = options?.[name];
   if (own !== undefined) checkObject(own, `options of ${name}`);
   const given: Record<string, unknown> = { ...options?.[name] };
@@ -319,8 +325,8 @@ function shortened(models: ComparedModel[]): string {
 }
 
 /** Every pair, the later model first, on every metric with a value per user. */
-async function pairs(
-  evaluations: Map<ModelName, Evaluation>,
+export async function pairs(
+  evaluations: Map<ModelName, Pick<Evaluation, 'metrics'>>,
   seed: number,
   { threads, signal }: RunOptions,
 ): Promise<PairedDifference[]> {

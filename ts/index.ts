@@ -13,6 +13,8 @@
  */
 
 export type { Abortable } from './abort.js';
+export type { Advice, CostlierModel } from './advice.js';
+export { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, type ModelCost } from './advise.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
 export type { Checkpoint } from './checkpoint.js';
@@ -48,6 +50,8 @@ export {
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';
+export { type Profile, profile, type Spread } from './profile.js';
+export type { GroupResult, SampleResult, TrialModel } from './sample-runs.js';
 export type {
   Explanation,
   HistoryColumns,

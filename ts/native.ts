@@ -20,12 +20,13 @@ export interface OptionDescription {
 
 /** Names, defaults, ranges and texts, which have their home in the core. */
 export interface Description {
-  models: { name: string; doc: string; options: OptionDescription[] }[];
+  models: { name: string; doc: string; timeLaw: string; options: OptionDescription[] }[];
   /** Names of the built-in data sets. */
   datasets: string[];
   read: OptionDescription[];
   thresholds: OptionDescription[];
   split: OptionDescription[];
+  sample: OptionDescription[];
   recommend: OptionDescription[];
   similar: OptionDescription[];
   explain: OptionDescription[];
@@ -33,6 +34,8 @@ export interface Description {
   load: OptionDescription[];
   compact: OptionDescription[];
   checkpoint: OptionDescription[];
+  /** Below how many interactions nothing reliable is known of a user or an item. */
+  few: number;
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

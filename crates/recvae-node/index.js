@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, pairedBootstrap, panicCalls, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, checkFit, checkMemory, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, estimateMemory, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -784,23 +784,30 @@ export { NativeInteractions }
 export { NativeModel }
 export { NativeRun }
 export { NativeSplit }
+export { activityGroups }
 export { arrowPart }
 export { checkFit }
 export { checkMemory }
 export { completeReadOptions }
+export { completeSampleOptions }
 export { countForEase }
 export { dataset }
 export { describe }
 export { estimateMemory }
 export { evaluate }
+export { evaluateByPopularity }
+export { extrapolateSeconds }
 export { fit }
 export { holm }
 export { inspect }
 export { knownMemory }
 export { load }
 export { loadEaseCounts }
+export { mean }
 export { pairedBootstrap }
 export { panicCalls }
+export { popularityGroups }
+export { profile }
 export { readInteractions }
 export { readOfficial }
 export { split }

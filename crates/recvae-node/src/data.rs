@@ -7,7 +7,7 @@ use napi::Env;
 use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{
-    Csr, HeldOut, Ids, Interactions, InteractionsBuilder, Options, ReadOptions, Split, SplitOptions, Thresholds,
+    Csr, HeldOut, Ids, Interactions, InteractionsBuilder, Options, ReadOptions, SampleOptions, Split, SplitOptions, Thresholds,
 };
 use serde_json::{Map, Value};
 
@@ -281,6 +281,14 @@ impl NativeSplit {
         self.held_out(true)
     }
 
+    /// A smaller split for trial runs. `options`: JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
+    pub fn sample<'env>(&self, env: &'env Env, options: String) -> Result<Promise<'env>> {
+        let options = SampleOptions::from_json(&json("options", &options)?).into_node()?;
+        let split = Arc::clone(self.0.get()?);
+        promise_in(env, Some(1.0), move || recvae_core::sample(&split, &options).into_node(), Self::new)
+    }
+
     /// Writes the layout of the official scripts.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn write_official<'env>(&self, env: &'env Env, folder: String) -> Result<Promise<'env>> {
@@ -300,6 +308,12 @@ impl NativeSplit {
 #[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
 pub fn read_official(env: &Env, folder: String) -> Result<Promise<'_>> {
     promise_in(env, Some(1.0), move || recvae_core::read_official(folder).into_node(), NativeSplit::new)
+}
+
+/// The options of a sample with their defaults, as JSON. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn complete_sample_options(options: String) -> Result<String> {
+    Ok(SampleOptions::from_json(&json("options", &options)?).into_node()?.to_json().to_string())
 }
 
 /// Splits interactions by users. `options`: JSON.

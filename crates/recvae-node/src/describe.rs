@@ -2,8 +2,8 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, LoadOptions, Metric, ModelKind, OptionInfo, Options,
-    RESAMPLES, ReadOptions, RecommendOptions, SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
+    CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, FEW, LoadOptions, Metric, ModelKind, OptionInfo, Options,
+    RESAMPLES, ReadOptions, RecommendOptions, SampleOptions, SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,10 @@ fn rows(options: &[OptionInfo]) -> Value {
 pub fn describe() -> Result<String> {
     let models: Value = ModelKind::ALL
         .iter()
-        .map(|kind| json!({ "name": kind.name(), "doc": kind.doc(), "options": rows(&kind.describe_options()) }))
+        .map(|kind| {
+            let options = rows(&kind.describe_options());
+            json!({ "name": kind.name(), "doc": kind.doc(), "timeLaw": kind.time_law(), "options": options })
+        })
         .collect();
     let description = json!({
         "models": models,
@@ -26,6 +29,7 @@ pub fn describe() -> Result<String> {
         "read": rows(&ReadOptions::describe()),
         "thresholds": rows(&Thresholds::describe()),
         "split": rows(&SplitOptions::describe()),
+        "sample": rows(&SampleOptions::describe()),
         "recommend": rows(&RecommendOptions::describe()),
         "similar": rows(&SimilarOptions::describe()),
         "explain": rows(&ExplainOptions::describe()),
@@ -33,6 +37,7 @@ pub fn describe() -> Result<String> {
         "load": rows(&LoadOptions::describe()),
         "compact": rows(&CompactOptions::describe()),
         "checkpoint": rows(&CheckpointOptions::describe()),
+        "few": FEW,
         "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
         "validationMetric": Metric::VALIDATION.to_string(),
         "resamples": RESAMPLES,

@@ -76,6 +76,16 @@ pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate 
     memory_from_gram(options, items, ("the transposed data or a panel", counting))
 }
 
+/// What the seconds of [`fit`] grow with.
+pub(super) const LAW: &str = "items^3 + interactions^2 / users";
+
+/// [`LAW`] as a number: the inverse, and the pairs that the Gram matrix counts, which are no fewer than if every user had as
+/// many items.
+pub(super) fn work(_options: &EaseOptions, shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    items.powi(3) + interactions * interactions / users.max(1.0)
+}
+
 /// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there is a panel.
 pub(crate) fn memory_from_gram(options: &EaseOptions, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
     let (size, ways_out) = match options.precision {
