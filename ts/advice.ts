@@ -1,11 +1,11 @@
 /** The words of {@link advise}: which model, why, what to run next and what to distrust. */
 import type { AdviceReport } from './advise.js';
-import type { PairedDifference } from './compare.js';
+import { ALWAYS, type PairedDifference } from './compare.js';
 import type { Json } from './models.js';
 import { description } from './native.js';
 import type { ModelName } from './options.generated.js';
 import type { GroupResult, SampleResult, TrialModel } from './sample-runs.js';
-import { decide, differenceOf, SIGNIFICANCE, signed } from './verdict.js';
+import { decide, differenceOf, formatP, SIGNIFICANCE, signed } from './verdict.js';
 
 /** What to do. */
 export interface Advice {
@@ -25,7 +25,7 @@ export interface Advice {
   next: string[];
 }
 
-/** A model that trains in epochs, against all cheaper ones. */
+/** A model beyond those that are always compared, against all cheaper ones. */
 export interface CostlierModel {
   /** Which model. */
   model: ModelName;
@@ -33,8 +33,10 @@ export interface CostlierModel {
   gaps: { users: number; against: ModelName; gap: number }[];
   /** Where it is significantly better than every cheaper model: at how many sampled users, and in which group (`all`: everybody). */
   wins: { users: number; group: string; from: number | null; to: number | null }[];
-  /** Groups of the largest sample in which its mean is the best, established or not. */
+  /** Groups of users of the largest sample in which its mean is the best, established or not. */
   ahead: string[];
+  /** Groups of items that it finds significantly better than every cheaper model, in the largest sample. */
+  finds: string[];
   /** Whether its training ended for want of epochs in the largest sample. */
   unfinished: boolean;
 }
@@ -43,6 +45,8 @@ type Facts = Omit<AdviceReport, keyof Advice>;
 
 /** The floor, which is never recommended and no rival. */
 const FLOOR: ModelName = 'popularity';
+/** From which p-value on a difference on users that have chosen options, too, is a close call. */
+const CLOSE = 0.01;
 /** Share of users or items from which on something is worth a warning. */
 const NOTABLE = 0.1;
 /** Share of the catalogue from which on a single user is no usual one. */
@@ -58,7 +62,7 @@ export function adviceOf(facts: Facts, wasSplit: boolean): Advice {
   const { winner, verdict } = decide(candidates, largest.paired, facts.metric);
   const chosen = largest.models.find(({ model }) => model === winner)!;
   const costlier = largest.models
-    .filter(({ epochs, model }) => epochs > 0 && model !== 'als')
+    .filter(({ model }) => !(ALWAYS as string[]).includes(model))
     .map((trial) => againstCheaper(trial, facts));
   return {
     model: winner,
@@ -84,7 +88,7 @@ function searchedOptions({ options, search }: TrialModel): Record<string, Json> 
 const isSure = ({ difference, pValue }: PairedDifference) => difference > 0 && pValue < SIGNIFICANCE;
 
 /** Where a model stands against all that are cheaper. */
-function againstCheaper({ model, unfinished }: TrialModel, { samples, metric }: Facts): CostlierModel {
+function againstCheaper({ model, unfinished }: TrialModel, { samples, popularity, metric }: Facts): CostlierModel {
   const cheaper = samples
     .at(-1)!
     .models.map(({ model }) => model)
@@ -108,26 +112,38 @@ function againstCheaper({ model, unfinished }: TrialModel, { samples, metric }: 
     .at(-1)!
     .activity.filter(leads)
     .map(({ name }) => name);
-  return { model, gaps, wins, ahead, unfinished };
+  const finds = popularity.filter(({ paired }) => paired.length > 0 && beatsAll(paired)).map(({ name }) => name);
+  return { model, gaps, wins, ahead, finds, unfinished };
 }
 
-function costlierWords({ model, gaps, wins, ahead, unfinished }: CostlierModel, { samples }: Facts): string[] {
+function costlierWords(
+  { model, gaps, wins, ahead, finds, unfinished }: CostlierModel,
+  { samples, popularity }: Facts,
+): string[] {
   const largest = samples.at(-1)!;
   const name = ({ users, group, from, to }: CostlierModel['wins'][number]) =>
     group === 'all'
       ? `over all at ${users} sampled users`
       : `at ${users} sampled users among those with ${from} to ${to} items`;
   const measured = `up to ${largest.users} training users`;
-  const start =
-    wins.length > 0
-      ? `${model} starts to win ${wins.map(name).join('; ')}: there it is significantly better than every cheaper model`
-      : `${model} does not win within what was measured (${measured}): it is significantly better than every cheaper model in ` +
-        'no group and at no size';
   const groups = largest.activity
     .filter(({ name }) => ahead.includes(name))
     .map(({ name, from, to }) => `${name} (${from} to ${to} items)`);
-  const lead =
-    wins.length === 0 && groups.length > 0 ? `, though its mean is ahead in the group ${groups.join(' and ')}` : '';
+  const lead = groups.length > 0 ? `, though its mean is ahead of theirs in the group ${groups.join(' and ')}` : '';
+  const start =
+    wins.length > 0
+      ? `${model} starts to win ${wins.map(name).join('; ')}: there it is significantly better than every cheaper model`
+      : `${model} does not win within what was measured (${measured}): over all users and in every group of users some cheaper ` +
+        `model is not significantly worse${lead}`;
+  const found = popularity
+    .filter(({ name }) => finds.includes(name))
+    .map(({ name, from, to, items }) => `${name} (${items} items with ${from} to ${to} of the sampled users)`);
+  const items =
+    found.length > 0
+      ? [
+          `${model} wins at finding items of the ${found.join(' and of the ')}: significantly better than every cheaper model there.`,
+        ]
+      : [];
   const list = gaps.map(({ users, against, gap }) => `${signed(gap)} to ${against} at ${users}`).join(', ');
   const [first, last] = [gaps[0]!.gap, gaps.at(-1)!.gap];
   const trend =
@@ -140,7 +156,12 @@ function costlierWords({ model, gaps, wins, ahead, unfinished }: CostlierModel, 
   const training = unfinished
     ? `${model}'s validation was still rising when its ${trial.epochs} epochs ended (best: ${trial.bestEpoch}), so it is at a disadvantage here`
     : `${model} had epochs enough in the largest sample: it was best after ${trial.bestEpoch} of ${trial.epochs}`;
-  return [`${start}${lead}.`, `By sampled users it is ${list}${trend}.`, `${training}. Its options were not searched.`];
+  return [
+    `${start}.`,
+    ...items,
+    `Over all, ${model} is ${list} sampled users${trend}.`,
+    `${training}. Its options were not searched.`,
+  ];
 }
 
 function duration(seconds: number): string {
@@ -170,7 +191,7 @@ function costWords({ cost, samples }: Facts, winner: ModelName): string[] {
 const percent = (share: number) => `${Number((share * 100).toPrecision(2))} %`;
 
 function distrustWords(facts: Facts, winner: ModelName, wasSplit: boolean): string[] {
-  const { profile, split, sampledItems, samples, metric, seed } = facts;
+  const { profile, split, sampledItems, samples, metric } = facts;
   const { users, models, paired } = samples.at(-1)!;
   const few = description.few;
   const words = [
@@ -191,8 +212,8 @@ function distrustWords(facts: Facts, winner: ModelName, wasSplit: boolean): stri
   words.push(
     "Order in time is ignored: held-out items are drawn at random from all of a user's, older ones too. If you have timestamps and " +
       'tastes or the catalogue change, try the last items as well before you trust a small difference.',
-    `Items without interactions are not known to these models, and ${percent(profile.rareItems)} of the items have fewer than ${few}: ` +
-      'hardly anything is learnt about those. Show new items by other means.',
+    `Items without interactions are not known to these models: show new items by other means. ${percent(profile.rareItems)} of the items ` +
+      `have fewer than ${few} users; hardly anything is learnt about those.`,
   );
   if (!wasSplit && profile.shortUsers > 0) {
     words.push(
@@ -209,32 +230,23 @@ function distrustWords(facts: Facts, winner: ModelName, wasSplit: boolean): stri
   if (profile.fullestUser > FULL) {
     words.push(`One user has ${percent(profile.fullestUser)} of all items: leave robots and test accounts out.`);
   }
-  words.push(...powerWords(models, paired, winner, metric, split.validationUsers, seed));
+  words.push(...powerWords(models, paired, winner, metric, split.validationUsers));
   return words;
 }
 
 /** Whether the validation users are enough for the difference between the winner and the model next to it. */
-function powerWords(
-  models: TrialModel[],
-  paired: PairedDifference[],
-  winner: ModelName,
-  metric: string,
-  n: number,
-  seed: number,
-) {
+function powerWords(models: TrialModel[], paired: PairedDifference[], winner: ModelName, metric: string, n: number) {
   const mean = (trial: TrialModel) => trial.metrics[metric]!.mean;
   const others = models.filter(({ model }) => model !== winner && model !== FLOOR);
   if (others.length === 0) return [];
   const rival = others.reduce((best, other) => (mean(other) > mean(best) ? other : best)).model;
   const { difference, interval, pValue } = differenceOf(paired, winner, rival, metric);
-  const half = (interval[1] - interval[0]) / 2;
-  if (pValue < SIGNIFICANCE || half === 0) return [];
-  const needed = difference === 0 ? Number.POSITIVE_INFINITY : n * (half / difference) ** 2;
-  const more =
-    needed < 1e6 ? `; one of ${signed(difference)} would take about ${Number(needed.toPrecision(2))} of them` : '';
+  const numbers = `${signed(difference)}, 95 % interval ${signed(interval[0])} to ${signed(interval[1])}, ${formatP(pValue)}`;
+  if (pValue < CLOSE) return [];
+  const open = pValue < SIGNIFICANCE ? 'is a close call' : 'is open';
   return [
-    `${n} validation users show differences from about ${half.toFixed(4)} on${more}. Whether ${winner} or ${rival} is better is open ` +
-      `(seed ${seed}); another seed may turn it round.`,
+    `${winner} against ${rival} ${open} (${numbers}): ${n} validation users are few for such a difference, four times as many would halve ` +
+      'the interval. Another seed may turn it round.',
   ];
 }
 

@@ -36,7 +36,10 @@ export interface AdviseOptions extends RunOptions {
   epochs?: number;
   /** Seed of the split, of the samples, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
   seed?: number;
-  /** Options per model; what is given is not searched. */
+  /**
+   * Options per model; what is given is not searched. Where `batchSize` is not given, networks take fewer users per step on a sample,
+   * so that an epoch has as many steps as on all training users, or users enough for 100 a step.
+   */
   options?: { [K in ModelName]?: ModelOptions[K] };
   /** How to split {@link Interactions}; its own `seed` goes before the one above. */
   split?: SplitOptions;
@@ -151,9 +154,9 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
   }
   const samples = await sampled(data, options);
   try {
-    const settings = new Map(
-      order(options.models ?? TRIED).map((name) => [name, complete(name, { ...options, seed })]),
-    );
+    const names = order(options.models ?? TRIED);
+    const settings = (sample: Split) =>
+      new Map(names.map((name) => [name, onSample(name, { ...options, seed }, sample, data)]));
     const trials = { settings, seed, threads, signal, memoryLimit, onProgress };
     const { popularity, refused, ...found } = await runTrials(samples, trials);
     const cost = await costs(data, samples.at(-1)!, found.samples.at(-1)!, options);
@@ -173,6 +176,17 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
     for (const sample of samples) sample.dispose();
     if (data !== input) data.dispose();
   }
+}
+
+/** The options of a model on a sample: {@link complete}, and its `batchSize` if it has one that is not given. */
+function onSample(name: ModelName, options: AdviseOptions, { train }: Split, data: Split): Record<string, unknown> {
+  const given = complete(name, options);
+  const usual = description.models
+    .find((model) => model.name === name)!
+    .options.find(({ name }) => name === 'batchSize');
+  if (usual === undefined || given.batchSize !== undefined) return given;
+  const batchSize = guard(() => native.sampleBatch(usual.default as number, train.nUsers, data.train.nUsers));
+  return { ...given, batchSize };
 }
 
 /** Samples of growing size. */
@@ -223,7 +237,7 @@ async function costs(
       seconds = carry(tried.seconds / Math.max(tried.search.length, 1), measured);
     } else if (rows.some(({ name }) => name === 'epochs') && refusal === null) {
       onProgress({ model, users: sample.train.nUsers, stage: 'time', step: 1, steps: 1 });
-      const timed = await timeOneEpoch(model, settings, sample, { threads, signal });
+      const timed = await timeOneEpoch(model, onSample(model, options, sample, data), sample, { threads, signal });
       seconds = carry(timed.seconds, timed.options as object);
     }
     result.push({ model, fitMemory: fit, modelMemory: kept, refusal, seconds, law: timeLaw });

@@ -12,7 +12,7 @@ import { Split, split } from './split.js';
 import { decide } from './verdict.js';
 
 /** Always compared, and in this order before all others: the floor, and the linear models that neural ones have to beat. */
-const ALWAYS = ['popularity', 'ease', 'als'] as const satisfies ModelName[];
+export const ALWAYS = ['popularity', 'ease', 'als'] as const satisfies ModelName[];
 
 /** What {@link compare} is told while it works. */
 export interface CompareProgress {

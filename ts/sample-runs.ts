@@ -66,7 +66,8 @@ interface Group extends Pick<GroupResult, 'name' | 'from' | 'to' | 'items'> {
 
 /** How trial runs work. */
 export interface Trials extends RunOptions {
-  settings: Map<ModelName, Record<string, unknown>>;
+  /** The models, the cheapest first, with their options on a sample. */
+  settings: (sample: Split) => Map<ModelName, Record<string, unknown>>;
   seed: number;
   memoryLimit?: number | undefined;
   onProgress: (progress: AdviseProgress) => void;
@@ -83,7 +84,7 @@ export interface TrialResults {
 
 /** Trains all models on all samples, the smallest sample first, and compares them. */
 export async function runTrials(samples: Split[], trials: Trials): Promise<TrialResults> {
-  const { settings, signal, threads, seed } = trials;
+  const { signal, threads, seed } = trials;
   const run = { threads, signal };
   const { fitting, refused } = whatFits(samples.at(-1)!, trials);
   const results: Omit<SampleResult, 'activity'>[] = [];
@@ -93,6 +94,7 @@ export async function runTrials(samples: Split[], trials: Trials): Promise<Trial
   for (const [index, sample] of samples.entries()) {
     const evaluations = new Map<ModelName, Evaluation>();
     const models: TrialModel[] = [];
+    const settings = trials.settings(sample);
     const isLargest = index === samples.length - 1;
     const { nUsers: users, nInteractions: interactions } = sample.train;
     for (const [at, model] of fitting.entries()) {
@@ -124,7 +126,7 @@ export async function runTrials(samples: Split[], trials: Trials): Promise<Trial
 function whatFits(sample: Split, { settings, threads, memoryLimit }: Trials) {
   const fitting: ModelName[] = [];
   const refused: TrialResults['refused'] = [];
-  for (const [model, options] of settings) {
+  for (const [model, options] of settings(sample)) {
     const check = (beside: number) =>
       guard(() => native.checkMemory(model, toJson(options), sample.train.native, true, threads, memoryLimit, beside));
     try {
@@ -216,7 +218,7 @@ async function byPopularity(
     groups.length > 0
       ? groups
       : guard(() => native.popularityGroups(train.native)).map((group) => ({ ...group, values: new Map() }));
-  known.forEach(({ values }, at) => values.set(model, found[at]!.perUser));
+  for (const [at, { values }] of known.entries()) values.set(model, found[at]!.perUser);
   return known;
 }
 

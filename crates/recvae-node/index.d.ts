@@ -390,19 +390,33 @@ export interface NativePopularityGroup {
 
 /** The core's figures of data: see `Profile` in `ts/profile.ts`. */
 export interface NativeProfile {
+  /** Number of users. */
   users: number
+  /** Number of items. */
   items: number
+  /** Number of distinct pairs. */
   interactions: number
+  /** Share of all pairs. */
   density: number
+  /** Items per user. */
   perUser: NativeSpread
+  /** Users per item. */
   perItem: NativeSpread
+  /** Of users per item. */
   gini: number
+  /** Share of interactions of the most popular 1 % of items. */
   top1Percent: number
+  /** The same of 20 %. */
   top20Percent: number
+  /** Share of interactions of the 80 % least popular items. */
   tail: number
+  /** Share of items with few users. */
   rareItems: number
+  /** Share of users with few items. */
   shortUsers: number
+  /** Share of users with the items of a user before them. */
   repeatedUsers: number
+  /** Largest share of the items that one user has. */
   fullestUser: number
 }
 
@@ -475,6 +489,9 @@ export declare function readInteractions(path: string, options: string, run: Nat
 
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>
+
+/** Users per step on a sample. */
+export declare function sampleBatch(batch: number, users: number, trainingUsers: number): number
 
 /** Splits interactions by users. `options`: JSON. */
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>

@@ -140,18 +140,22 @@ function renderData({ profile, split }: AdviceReport): string {
 function renderCost({ cost }: AdviceReport): string {
   const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
   const seconds = (value: number | null) => (value === null ? '' : String(Number(value.toPrecision(2))));
-  const rows = cost.map(({ model, fitMemory, modelMemory, refusal, seconds: value, law }) => [
+  const rows = cost.map(({ model, fitMemory, modelMemory, refusal, seconds: value }) => [
     model,
     mebibytes(fitMemory),
     mebibytes(modelMemory),
     refusal === null ? 'yes' : 'no',
     seconds(value),
-    law,
   ]);
-  return (
-    `${table(['model', 'fit MiB', 'model MiB', 'fits', 'seconds', 'seconds grow with'], rows)}\n` +
-    'Seconds of one fit with all its epochs: measured on the samples and extrapolated, good to a factor of 2.'
-  );
+  const laws = [...new Set(cost.map(({ law }) => law))].map((law) => {
+    const models = cost.filter((row) => row.law === law).map(({ model }) => model);
+    return `- ${models.join(', ')}: ${law}`;
+  });
+  return [
+    table(['model', 'fit MiB', 'model MiB', 'fits', 'seconds'], rows),
+    'Seconds of one fit with all its epochs: measured on the samples and extrapolated, good to a factor of 2. They grow with',
+    ...laws,
+  ].join('\n');
 }
 
 function renderTrials({ samples, metric }: AdviceReport): string {
@@ -163,7 +167,7 @@ function renderTrials({ samples, metric }: AdviceReport): string {
     const names = new Set(search.flatMap(({ options }) => Object.keys(options as object)));
     const chosen = [...names].map((name) => `${name} ${(options as Record<string, unknown>)[name]}`).join(', ');
     const training =
-      bestEpoch === null ? '' : `best epoch ${bestEpoch} of ${epochs}${unfinished ? ', still rising' : ''}`;
+      bestEpoch === null ? '' : `best epoch ${bestEpoch} of ${epochs}${unfinished ? ', not finished' : ''}`;
     return [model, seconds.toFixed(1), [chosen, training].filter(Boolean).join('; ')];
   });
   return [

@@ -188,7 +188,9 @@ mod tests {
 
     fn held_out(rows: &[(Vec<u32>, Vec<u32>)], n_items: usize) -> HeldOut {
         let mut users = Ids::new();
-        (0..rows.len()).for_each(|user| drop(users.insert(&user.to_string())));
+        for user in 0..rows.len() {
+            users.insert(&user.to_string());
+        }
         let [input, target] = [0, 1].map(|part| {
             let of = |row: &(Vec<u32>, Vec<u32>)| if part == 0 { row.0.clone() } else { row.1.clone() };
             Csr::from_rows(rows.iter().map(of), n_items).unwrap()

@@ -109,7 +109,7 @@ pub use random::{Philox, Stream};
 pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
-pub use sample::{SampleOptions, sample};
+pub use sample::{SampleOptions, sample, sample_batch};
 pub use scorer::Scorer;
 pub use similar::SimilarOptions;
 pub use split::{HeldOut, Split, SplitOptions, split};

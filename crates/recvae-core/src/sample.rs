@@ -6,6 +6,8 @@
 //! 3. The validation users lose the other items. There are no test users: nothing that is decided on a sample may have seen
 //!    them.
 //!
+//! Networks are trained with fewer users per step on a sample, see [`sample_batch`].
+//!
 //! An item that no sampled user has stays. No model can know it there, and that is part of what little data cost.
 
 use crate::csr::Csr;
@@ -60,6 +62,18 @@ pub fn sample(split: &Split, options: &SampleOptions) -> Result<Split> {
     })
 }
 
+/// Fewer users than this in a step give noise, and are slow.
+const LEAST_BATCH: usize = 100;
+
+/// Users per step on a sample of `users` of all `training_users`, where `batch` is meant for all of them: so many that an epoch has as many
+/// steps as it would have on all, but no fewer than 100 (or `batch`). With `batch` itself a network makes too few steps in its
+/// epochs to show what it can do.
+#[must_use]
+pub fn sample_batch(batch: usize, users: usize, training_users: usize) -> usize {
+    let wanted = batch as f64 * users as f64 / training_users.max(1) as f64;
+    (wanted.round() as usize).clamp(LEAST_BATCH.min(batch), batch)
+}
+
 /// The `n` items with the largest counts, ascending.
 fn popular(counts: &[u32], n: usize) -> Vec<usize> {
     let mut items: Vec<usize> = (0..counts.len()).collect();
@@ -106,6 +120,20 @@ mod tests {
         let all = sample(&whole, &SampleOptions { users: 1 << 20, items: 1 << 20, seed: 1 }).unwrap();
         assert_eq!((all.train, all.validation), (whole.train, whole.validation));
         assert_eq!(all.test.n_users(), 0);
+    }
+
+    #[test]
+    fn an_epoch_of_a_sample_has_as_many_steps() {
+        for (batch, users, all, expected) in [
+            (500, 2000, 5000, 200),
+            (500, 5000, 5000, 500),
+            (500, 9000, 5000, 500),
+            (500, 20, 5000, 100),
+            (32, 20, 5000, 32),
+            (500, 10, 0, 500),
+        ] {
+            assert_eq!(sample_batch(batch, users, all), expected, "{batch} {users} {all}");
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, FEW, LoadOptions, Metric, ModelKind, OptionInfo, Options,
-    RESAMPLES, ReadOptions, RecommendOptions, SampleOptions, SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
+    CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, FEW, LoadOptions, Metric, ModelKind, OptionInfo,
+    Options, RESAMPLES, ReadOptions, RecommendOptions, SampleOptions, SimilarOptions, SplitOptions, SynthOptions,
+    Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
