@@ -11,19 +11,41 @@ const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 /** Small and quick. */
 const QUICK = { seed: 1, users: 200, epochs: 2, options: { recvae: { hiddenDim: 16, latentDim: 4 } } };
 
-/** Pairs of items that go together: each user has four pairs of 60, so there is no taste but the pairs. */
-function pairs(nUsers = 400): Interactions {
+/** A seeded generator of whole numbers below n. */
+function generator(): (n: number) => number {
   let state = 99;
-  const random = (n: number) => {
+  return (n) => {
     state = (state * 1103515245 + 12345) % 2147483648;
     return Math.floor((state / 2147483648) * n);
   };
+}
+
+/** Sparse: pairs of items that go together. Each user has four pairs of 60, so there is no taste but the pairs. */
+function pairs(nUsers = 400): Interactions {
+  const random = generator();
   const [users, items]: [string[], string[]] = [[], []];
   for (let user = 0; user < nUsers; user += 1) {
     const chosen = new Set(Array.from({ length: 4 }, () => random(60)));
     for (const pair of chosen) {
       users.push(`u${user}`, `u${user}`);
       items.push(`i${pair}-a`, `i${pair}-b`);
+    }
+  }
+  return Interactions.fromColumns({ users, items });
+}
+
+/** Dense and of low rank: items on a ring, of which users like many near a point of it, and a few others. */
+function ring(nUsers = 700, nItems = 300): Interactions {
+  const random = generator();
+  const [users, items]: [string[], string[]] = [[], []];
+  for (let user = 0; user < nUsers; user += 1) {
+    const at = random(nItems);
+    for (let item = 0; item < nItems; item += 1) {
+      const distance = Math.min((item - at + nItems) % nItems, (at - item + nItems) % nItems);
+      if (random(1000) < 400 * Math.exp(-((distance / (nItems / 10)) ** 2)) + 5) {
+        users.push(`u${user}`);
+        items.push(`i${item}`);
+      }
     }
   }
   return Interactions.fromColumns({ users, items });
@@ -88,7 +110,12 @@ describe('advise', () => {
     const items = report.popularity.reduce((sum, { items }) => sum + items!, 0);
     expect(items).toBe(data.train.nItems);
     const recvae = report.samples[2]!.models[3]!;
-    expect(recvae).toMatchObject({ epochs: 2, unfinished: true, bestEpoch: 2, options: { hiddenDim: 16, batchSize: 286 } });
+    expect(recvae).toMatchObject({
+      epochs: 2,
+      unfinished: true,
+      bestEpoch: 2,
+      options: { hiddenDim: 16, batchSize: 286 },
+    });
     expect(recvae.curve).toHaveLength(2);
     // Every model has a cost, also the one that was not tried.
     expect(report.cost.map(({ model }) => model)).toEqual(expect.arrayContaining([...tried, 'mult-vae']));
@@ -120,8 +147,16 @@ describe('advise', () => {
   });
 
   test('dense and sparse data are advised differently', async () => {
-    const [dense, sparse] = [await advise(planted(500), QUICK), await advise(pairs(), QUICK)];
-    DENSE_SPARSE
+    const run = { ...QUICK, users: 100, split: { validation: 0.5 } };
+    const [dense, sparse] = [await advise(ring(), run), await advise(pairs(), run)];
+    // Few users and many items: a factorisation needs less to learn the ring than EASE^R's matrix does.
+    expect([dense.model, Object.keys(dense.options)]).toEqual(['als', ['alpha0', 'lambda']]);
+    expect(dense.verdict).toMatch(/^Use als: it is significantly better/);
+    // Both find all pairs: the cheaper one stays.
+    expect([sparse.model, Object.keys(sparse.options)]).toEqual(['ease', ['lambda']]);
+    expect(dense.profile.density).toBeGreaterThan(0.05);
+    expect(sparse.profile.perUser.max).toBe(8);
+    expect(sparse.distrust.join(' ')).toContain('100 of 160 training users were tried');
   });
 
   test('a model without the memory is refused with words, and not advised', async () => {
@@ -176,7 +211,7 @@ describe('recvae advise', () => {
     const small = ['--users', '60', '--epochs', '2', '--set', 'recvae.hiddenDim=16', '--set', 'recvae.latentDim=4'];
     const flags = ['likes.csv', '--seed', '1', '--min-user', '6', ...small, '--json', 'advice.json'];
     const { status, stdout, stderr } = run(folder, ...flags);
-    expect(stderr).toMatch(/\[1\/12\] popularity on 15 users trains\n[^]*recvae on 60 users epoch 2\/2/);
+    expect(stderr).toMatch(/\[1\/12\] popularity on 15 users trains\n[\s\S]*recvae on 60 users epoch 2\/2/);
     expect(status).toBe(0);
     const titles = ['Data', 'Cost on all training users', 'Trial runs', 'Who is served how well', 'Advice'];
     for (const title of titles) expect(stdout).toContain(`${title}\n${'-'.repeat(title.length)}\n`);

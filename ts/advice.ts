@@ -242,7 +242,7 @@ function powerWords(models: TrialModel[], paired: PairedDifference[], winner: Mo
   const rival = others.reduce((best, other) => (mean(other) > mean(best) ? other : best)).model;
   const { difference, interval, pValue } = differenceOf(paired, winner, rival, metric);
   const numbers = `${signed(difference)}, 95 % interval ${signed(interval[0])} to ${signed(interval[1])}, ${formatP(pValue)}`;
-  if (pValue < CLOSE) return [];
+  if (pValue < CLOSE || interval[0] === interval[1]) return []; // equal for everybody: nothing is open
   const open = pValue < SIGNIFICANCE ? 'is a close call' : 'is open';
   return [
     `${winner} against ${rival} ${open} (${numbers}): ${n} validation users are few for such a difference, four times as many would halve ` +
