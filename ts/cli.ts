@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { addAblate } from './cli/ablate.js';
+import { addAdvise } from './cli/advise.js';
 import { addCompact } from './cli/compact.js';
 import { addCompare } from './cli/compare.js';
 import { addEvaluate } from './cli/evaluate.js';
@@ -39,6 +40,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
   const serving = [addRecommend, addSimilar, addExplain];
   const files = [addCompact, addInspect];
   const jobs = [
+    addAdvise,
     addCompare,
     addTune,
     addAblate,

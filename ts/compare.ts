@@ -24,7 +24,7 @@ import { validate } from './trials.js';
 import { decide } from './verdict.js';
 
 /** Always compared: the floor, and the linear models that neural ones have to beat. */
-const ALWAYS: ModelName[] = ['popularity', 'ease', 'als'];
+export const ALWAYS: ModelName[] = ['popularity', 'ease', 'als'];
 
 /** Compared only when asked for. */
 const ASKED_FOR: ModelName[] = ['mult-dae'];
@@ -341,14 +341,17 @@ function checkAllFit(
 export const USUAL = KNOWN.filter((name) => !ASKED_FOR.includes(name));
 
 /** The models in the order in which they run, the core's: the cheapest first. */
-function order(asked: readonly string[] = USUAL): ModelName[] {
+export function order(asked: readonly string[] = USUAL): ModelName[] {
   const unknown = asked.find((name) => !(KNOWN as string[]).includes(name));
   if (unknown !== undefined) throw invalid('model', unknown, KNOWN.join(', '));
   return KNOWN.filter((name) => ALWAYS.includes(name) || asked.includes(name));
 }
 
 /** The given options of a model; `seed` and `epochs` go to the models that have such an option. */
-function complete(name: ModelName, { options, seed, epochs }: CompareOptions): Record<string, unknown> {
+export function complete(
+  name: ModelName,
+  { options, seed, epochs }: Pick<CompareOptions, 'options' | 'seed' | 'epochs'>,
+): Record<string, unknown> {
   const own: unknown = options?.[name];
   if (own !== undefined) checkObject(own, `options of ${name}`);
   const given: Record<string, unknown> = { ...options?.[name] };
@@ -373,8 +376,8 @@ function shortened(models: ComparedModel[]): string {
 }
 
 /** Every pair, the later model first, on every metric with a value per user. */
-async function pairs(
-  evaluations: Map<ModelName, Evaluation>,
+export async function pairs(
+  evaluations: Map<ModelName, Pick<Evaluation, 'metrics'>>,
   seed: number,
   run: RunOptions,
 ): Promise<PairedDifference[]> {

@@ -24,6 +24,8 @@ export {
   type Finding,
 } from './ablate.js';
 export type { Abortable } from './abort.js';
+export type { Advice, CostlierModel } from './advice.js';
+export { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, type ModelCost } from './advise.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
 export type { Checkpoint } from './checkpoint.js';
@@ -60,6 +62,8 @@ export {
 } from './models.js';
 export type * from './options.generated.js';
 export type { Difference } from './paired.js';
+export { type Profile, profile, type Spread } from './profile.js';
+export type { GroupResult, SampleResult, TrialModel } from './sample-runs.js';
 export type {
   Explanation,
   HistoryColumns,

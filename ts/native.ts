@@ -20,7 +20,7 @@ export interface OptionDescription {
 
 /** Names, defaults, ranges and texts, which have their home in the core. */
 export interface Description {
-  models: { name: string; doc: string; options: OptionDescription[] }[];
+  models: { name: string; doc: string; timeLaw: string; options: OptionDescription[] }[];
   /** RecVAE's changes to Mult-VAE, each with the option that makes and unmakes it. */
   changes: { name: string; option: string; with: string; without: string }[];
   /** Names of the built-in data sets. */
@@ -28,6 +28,7 @@ export interface Description {
   read: OptionDescription[];
   thresholds: OptionDescription[];
   split: OptionDescription[];
+  sample: OptionDescription[];
   recommend: OptionDescription[];
   similar: OptionDescription[];
   explain: OptionDescription[];
@@ -35,6 +36,8 @@ export interface Description {
   load: OptionDescription[];
   compact: OptionDescription[];
   checkpoint: OptionDescription[];
+  /** Below how many interactions nothing reliable is known of a user or an item. */
+  few: number;
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

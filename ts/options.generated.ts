@@ -100,6 +100,33 @@ export interface SplitOptions {
 }
 
 /**
+ * How large the sample for trial runs is.
+ */
+export interface SampleOptions {
+  /**
+   * Training users of the largest sample at most.
+   *
+   * Allowed: a whole number, 2 or more.
+   * @default 4000
+   */
+  users?: number;
+  /**
+   * The most popular items that it has at most: time and memory of EASE^R are theirs.
+   *
+   * Allowed: a whole number, 2 or more.
+   * @default 5000
+   */
+  items?: number;
+  /**
+   * Start of the random numbers; the same seed gives the same sample.
+   *
+   * Allowed: a whole number.
+   * @default 0
+   */
+  seed?: number;
+}
+
+/**
  * What to recommend.
  */
 export interface RecommendOptions {

@@ -3,7 +3,7 @@ import { checkInstance, checkRun, checkString } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { Interactions } from './interactions.js';
 import { native } from './native.js';
-import type { SplitOptions } from './options.generated.js';
+import type { SampleOptions, SplitOptions } from './options.generated.js';
 import { running } from './running.js';
 
 /** Users that no model sees in training, each with items that go in and items that have to be found. */
@@ -92,6 +92,18 @@ export class Split implements Disposable {
   static async fromOfficial(folder: string): Promise<Split> {
     checkString(folder, 'folder');
     return new Split(await guardAsync(() => native.readOfficial(folder)));
+  }
+
+  /**
+   * A smaller split for trial runs, off the event loop: some of the training users, drawn by a seed, the most popular items, and
+   * the same validation users with what is left of their items. It has no test users, so that nothing that is decided on it can
+   * have seen them. Samples with as many items ask the same; with the same seed, a smaller one's users are among a larger one's.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
+   */
+  async sample(options?: SampleOptions, { signal }: Abortable = {}): Promise<Split> {
+    checkRun({ signal }, ['signal']);
+    return new Split(await running({ signal }, () => this.#native.sample(toJson(options))));
   }
 
   /**

@@ -3,8 +3,8 @@ import type { ModelName } from './options.generated.js';
 
 /** Chance of a false alarm that is accepted when a costlier model is recommended over a cheaper one. */
 export const SIGNIFICANCE = 0.05;
-/** The least that is recommended; popularity is only the floor. */
-const FIRST: ModelName = 'ease';
+/** Never recommended: popularity is only the floor. */
+export const FLOOR: ModelName = 'popularity';
 
 /** A p-value in words; the bootstrap cannot tell how far below one in 10,000 it is. */
 export function formatP(p: number): string {
@@ -24,7 +24,7 @@ function times(seconds: number, reference: number): string {
 }
 
 /**
- * Which model to use and why: the cheapest one, from EASE^R on, that the best one does not beat significantly. A costlier model
+ * Which model to use and why: the cheapest one above popularity that the best one does not beat significantly. A costlier model
  * has to earn its place against every cheaper one.
  */
 export function decide(
@@ -38,7 +38,7 @@ export function decide(
   const best = models.reduce(better);
   const beaten = (model: ComparedModel) =>
     model !== best && differenceOf(paired, best.model, model.model, metric).pValue < SIGNIFICANCE;
-  const candidates = models.slice(models.findIndex(({ model }) => model === FIRST));
+  const candidates = models.filter(({ model }) => model !== FLOOR);
   const winner = candidates.find((model) => !beaten(model)) ?? best;
   // What it is measured by: the best one if that is another, else the strongest one below it.
   const rival = winner === best ? models.filter((model) => model !== winner).reduce(better) : best;
@@ -58,7 +58,7 @@ export function decide(
 }
 
 /** `a` minus `b`, whichever way round the pair stands. */
-function differenceOf(paired: PairedDifference[], a: ModelName, b: ModelName, metric: string): PairedDifference {
+export function differenceOf(paired: PairedDifference[], a: ModelName, b: ModelName, metric: string): PairedDifference {
   const find = (a: ModelName, b: ModelName) =>
     paired.find((pair) => pair.metric === metric && pair.a === a && pair.b === b);
   const same = find(a, b);

@@ -161,11 +161,16 @@ export declare class NativeSplit {
   get test(): NativeHeldOut
   /** Sizes and a hash of all of it, in one line. */
   fingerprint(): string
+  /** A smaller split for trial runs. `options`: JSON. */
+  sample(options: string): Promise<NativeSplit>
   /** Writes the layout of the official scripts. */
   writeOfficial(folder: string): Promise<void>
   /** Lets it go. Its parts have to be disposed of, too. */
   dispose(): void
 }
+
+/** Divides the held-out users by the length of their input. */
+export declare function activityGroups(heldOut: NativeHeldOut): Array<NativeActivityGroup>
 
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
 export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
@@ -182,6 +187,9 @@ export declare function completeOptions(kind: string, options: string): string
 /** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
 export declare function completeReadOptions(options: string): string
 
+/** The options of a sample with their defaults, as JSON. `options`: JSON. */
+export declare function completeSampleOptions(options: string): string
+
 /** Counts the users of some interactions. */
 export declare function countForEase(interactions: NativeInteractions, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
 
@@ -196,6 +204,15 @@ export declare function estimateMemory(kind: string, options: string, users: num
 
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
+
+/** Evaluates a model on the held-out items of each of the [`popularity_groups`] of the data that it was trained on. */
+export declare function evaluateByPopularity(model: NativeModel, heldOut: NativeHeldOut, train: NativeInteractions, metric: string, threads: number | undefined | null, run: NativeRun): Promise<NativeGroupValues[]>
+
+/**
+ * The seconds of a fit, carried over by the core's law from a measured one of the same kind. `options` and `wanted_options`:
+ * JSON.
+ */
+export declare function extrapolateSeconds(kind: string, seconds: number, options: string, train: NativeInteractions, wantedOptions: string, wantedTrain: NativeInteractions): number
 
 /** Trains a model, beginning with the parameters of `from` if it is given. */
 export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): Promise<NativeFit>
@@ -220,6 +237,20 @@ export declare function mean(values: Float64Array): NativeMean
 
 /** The mean of several lists, place by place. */
 export declare function meanOfLists(lists: Array<Float64Array>): Float64Array
+/** The core's mean of one value or more. */
+export declare function mean(values: Float64Array): NativeMean
+
+/** Held-out users whose inputs are about as long. */
+export interface NativeActivityGroup {
+  /** `few`, `some` or `many`. */
+  name: string
+  /** Shortest input. */
+  from: number
+  /** Longest input. */
+  to: number
+  /** Positions in the `users` of an evaluation. */
+  positions: Uint32Array
+}
 
 /** Where training is kept. */
 export interface NativeCheckpoint {
@@ -259,6 +290,16 @@ export interface NativeFit {
   model: NativeModel
   /** One entry per epoch, none for closed forms. */
   epochs: Array<NativeProgress>
+}
+
+/** A metric on the held-out items of one group. */
+export interface NativeGroupValues {
+  /** Positions, in the `users` of an evaluation, of the users with such an item. */
+  positions: Uint32Array
+  /** One value for each of them. */
+  perUser: Float64Array
+  /** Held-out items of the group, of all users together. */
+  heldOut: number
 }
 
 /** Histories as columns of item indices. */
@@ -314,6 +355,11 @@ export interface NativeMean {
   /** Of the values. */
   mean: number
   /** Of the mean, from two values on. */
+/** Mean and standard error. */
+export interface NativeMean {
+  /** Mean of the values. */
+  mean: number
+  /** Standard error of the mean, where there are two values or more. */
   standardError?: number
 }
 
@@ -349,6 +395,50 @@ export interface NativePaired {
   pValue: number
 }
 
+/** Items that about as many users have. */
+export interface NativePopularityGroup {
+  /** `head`, `middle` or `tail`. */
+  name: string
+  /** Users of the least popular item. */
+  from: number
+  /** Users of the most popular item. */
+  to: number
+  /** Number of items. */
+  items: number
+}
+
+/** The core's figures of data: see `Profile` in `ts/profile.ts`. */
+export interface NativeProfile {
+  /** Number of users. */
+  users: number
+  /** Number of items. */
+  items: number
+  /** Number of distinct pairs. */
+  interactions: number
+  /** Share of all pairs. */
+  density: number
+  /** Items per user. */
+  perUser: NativeSpread
+  /** Users per item. */
+  perItem: NativeSpread
+  /** Of users per item. */
+  gini: number
+  /** Share of interactions of the most popular 1 % of items. */
+  top1Percent: number
+  /** The same of 20 %. */
+  top20Percent: number
+  /** Share of interactions of the 80 % least popular items. */
+  tail: number
+  /** Share of items with few users. */
+  rareItems: number
+  /** Share of users with few items. */
+  shortUsers: number
+  /** Share of users with the items of a user before them. */
+  repeatedUsers: number
+  /** Largest share of the items that one user has. */
+  fullestUser: number
+}
+
 /** One epoch of training. */
 export interface NativeProgress {
   /** Which epoch ended, from 1. */
@@ -379,6 +469,14 @@ export interface NativeScored {
   unknown: Uint32Array
 }
 
+/** Where counts lie. */
+export interface NativeSpread {
+  /** The core's quantiles, ascending. */
+  quantiles: Array<number>
+  /** Their mean. */
+  mean: number
+}
+
 /** How much of a made-up file is written. */
 export interface NativeSynthProgress {
   /** Users written so far, each with all items. */
@@ -399,6 +497,12 @@ export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: 
 /** Where the latest panic with that message began, for those that napi has turned into errors. */
 export declare function panicCalls(message: string): string | null
 
+/** Divides items by their training users. */
+export declare function popularityGroups(train: NativeInteractions): Array<NativePopularityGroup>
+
+/** Counts what there is. */
+export declare function profile(data: NativeInteractions, run: NativeRun): Promise<NativeProfile>
+
 /** Reads a file. `options`: JSON with the reader's options and the thresholds. */
 export declare function readInteractions(path: string, options: string, run: NativeRun): Promise<NativeInteractions>
 
@@ -407,6 +511,8 @@ export declare function readOfficial(folder: string): Promise<NativeSplit>
 
 /** The first numbers in [0, 1) of a random search of options. */
 export declare function searchUniforms(seed: number, count: number): Float64Array
+/** Users per step on a sample. */
+export declare function sampleBatch(batch: number, users: number, trainingUsers: number): number
 
 /** Splits interactions by users. `options`: JSON. */
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>

@@ -774,6 +774,7 @@ if (
 }
 
 const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, readInteractions, readOfficial, searchUniforms, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, checkFit, checkMemory, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, estimateMemory, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -784,16 +785,20 @@ export { NativeInteractions }
 export { NativeModel }
 export { NativeRun }
 export { NativeSplit }
+export { activityGroups }
 export { arrowPart }
 export { checkFit }
 export { checkMemory }
 export { completeOptions }
 export { completeReadOptions }
+export { completeSampleOptions }
 export { countForEase }
 export { dataset }
 export { describe }
 export { estimateMemory }
 export { evaluate }
+export { evaluateByPopularity }
+export { extrapolateSeconds }
 export { fit }
 export { holm }
 export { inspect }
@@ -804,9 +809,12 @@ export { mean }
 export { meanOfLists }
 export { pairedBootstrap }
 export { panicCalls }
+export { popularityGroups }
+export { profile }
 export { readInteractions }
 export { readOfficial }
 export { searchUniforms }
+export { sampleBatch }
 export { split }
 export { synth }
 export { writeSynth }

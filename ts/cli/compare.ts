@@ -110,7 +110,7 @@ export function addCompare(program: Command): void {
 }
 
 /** `{'ease.lambda': 1}` as `{ease: {lambda: 1}}`. */
-function byModel(settings: Record<string, unknown> | undefined): CompareOptions['options'] {
+export function byModel(settings: Record<string, unknown> | undefined): CompareOptions['options'] {
   const result: Record<string, Record<string, unknown>> = {};
   for (const [key, value] of Object.entries(settings ?? {})) {
     const at = key.indexOf('.');

@@ -74,7 +74,7 @@ impl Metric {
     }
 
     /// The value for one user. `hits[r]` says whether the item at rank `r + 1` is held out.
-    fn value(self, hits: &[bool], n_held_out: usize) -> f64 {
+    pub(crate) fn value(self, hits: &[bool], n_held_out: usize) -> f64 {
         let k = self.k();
         let hits = &hits[..k.min(hits.len())];
         let count = || hits.iter().filter(|hit| **hit).count() as f64;

@@ -5,10 +5,11 @@
 //!
 //! - data: [`read_interactions`], [`dataset`], [`Batches`], [`ArrowReader`] and [`InteractionsBuilder`] give
 //!   [`Interactions`], a binary CSR matrix with the original ids of users and items; [`synth()`] makes some up, for
-//!   measuring speed only;
-//! - split: [`split()`] holds users out, [`read_official`] takes a split that others made;
+//!   measuring speed only; [`profile()`] counts what there is;
+//! - split: [`split()`] holds users out, [`read_official`] takes a split that others made, [`sample()`] makes one smaller;
 //! - recommend: [`recommend()`] and [`top_k`] turn scores into lists;
-//! - evaluate: [`evaluate()`] measures lists against held-out items, [`paired_bootstrap`] compares models;
+//! - evaluate: [`evaluate()`] measures lists against held-out items, [`evaluate_by_popularity`] by groups of items,
+//!   [`paired_bootstrap`] compares models;
 //! - train: [`ModelKind::fit`] trains a [`Model`], [`EaseCounts`] take new users into EASE^R without the old ones; a
 //!   [`Recommender`] adds the item ids, is saved and loaded; it is served within a [`Filter`], names similar items and users,
 //!   and explains itself.
@@ -36,17 +37,20 @@ mod arrow;
 mod batches;
 mod datasets;
 mod interactions;
+mod profile;
 mod read;
 mod synth;
 
 // split
 mod fingerprint;
 mod official;
+mod sample;
 mod split;
 
 // recommend, evaluate
 mod candidates;
 mod evaluate;
+mod groups;
 mod recommend;
 mod scorer;
 mod statistics;
@@ -90,6 +94,9 @@ pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use explain::{ExplainOptions, Explanation, Reason};
 pub use filter::Filter;
+pub use groups::{
+    ActivityGroup, GroupValues, PopularityGroup, activity_groups, evaluate_by_popularity, popularity_groups,
+};
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use memory::{FitShape, MemoryEstimate};
@@ -101,10 +108,12 @@ pub use model::{
 pub use model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
 pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
+pub use profile::{FEW, Profile, Spread, profile};
 pub use random::{Philox, Stream};
 pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
+pub use sample::{SampleOptions, sample, sample_batch};
 pub use scorer::Scorer;
 pub use search::search_uniforms;
 pub use similar::SimilarOptions;

@@ -206,6 +206,33 @@ macro_rules! kinds {
                 }
             }
 
+            /// What the seconds of a fit grow with, in words.
+            #[must_use]
+            pub fn time_law(self) -> &'static str {
+                match self { $(Self::$variant => $module::LAW,)+ }
+            }
+
+            /// The seconds of a fit, carried over from a measured one by [`ModelKind::time_law`]; options that have `epochs` say
+            /// how many were trained. An extrapolation on the same machine: it may be wrong by a factor of 2, since caches
+            /// and threads do not follow the law, and more the farther apart the two are.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn extrapolate_seconds(
+                self,
+                seconds: f64,
+                (options, shape): (&Value, &FitShape),
+                (wanted_options, wanted_shape): (&Value, &FitShape),
+            ) -> Result<f64> {
+                match self {
+                    $(Self::$variant => {
+                        let measured = $module::work(&<$options>::from_json(options)?, shape);
+                        let wanted = $module::work(&<$options>::from_json(wanted_options)?, wanted_shape);
+                        Ok(seconds * wanted / measured.max(1.0))
+                    })+
+                }
+            }
+
             /// Rebuilds the model from its options and tensors.
             ///
             /// # Errors
@@ -266,4 +293,39 @@ fn check_train(train: &Csr, validation: Option<&HeldOut>) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn seconds_grow_as_the_law_says() {
+        let shape = |users, items, interactions| FitShape { users, items, interactions, validation: true, threads: 1 };
+        let small = shape(1000, 500, 20_000);
+        let grown = |kind: ModelKind, options: &Value, wanted: &FitShape| {
+            kind.extrapolate_seconds(2.0, (&json!({}), &small), (options, wanted)).unwrap()
+        };
+        for &kind in ModelKind::ALL {
+            assert_eq!(grown(kind, &json!({}), &small), 2.0, "{}", kind.name());
+            // As many users with as many items each: never less than in a line... but for EASE^R, whose items decide.
+            let more = grown(kind, &json!({}), &shape(2000, 500, 40_000));
+            let (least, most) = if kind == ModelKind::Ease { (2.0, 4.0) } else { (2.5, 4.0) };
+            assert!((least..=most).contains(&more), "{}: {more}", kind.name());
+            assert!(!kind.time_law().is_empty());
+        }
+        // 500^3 + 20,000^2 / 1,000 against 1,000^3 + the same.
+        let ease = grown(ModelKind::Ease, &json!({}), &shape(1000, 1000, 20_000));
+        assert!((ease - 2.0 * 1_000_400_000.0 / 125_400_000.0).abs() < 1e-12, "{ease}");
+        // Twice the epochs, twice the time; RecVAE's users count in a line.
+        for (kind, epochs) in [(ModelKind::Als, 32), (ModelKind::MultVae, 200), (ModelKind::RecVae, 100)] {
+            assert_eq!(grown(kind, &json!({ "epochs": epochs }), &small), 4.0, "{}", kind.name());
+        }
+        assert_eq!(grown(ModelKind::RecVae, &json!({}), &shape(3000, 500, 60_000)), 6.0);
+        assert!(
+            ModelKind::Ease.extrapolate_seconds(1.0, (&json!({"lambda": 0}), &small), (&json!({}), &small)).is_err()
+        );
+    }
 }

@@ -7,11 +7,12 @@ use napi::Env;
 use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{
-    Csr, HeldOut, Ids, Interactions, InteractionsBuilder, Options, ReadOptions, Split, SplitOptions, Thresholds,
+    Csr, HeldOut, Ids, Interactions, InteractionsBuilder, Options, ReadOptions, SampleOptions, Split, SplitOptions,
+    Thresholds,
 };
 use serde_json::{Map, Value};
 
-use crate::error::{Error, IntoNode, Result, json};
+use crate::error::{Error, IntoNode, Result, json, whole};
 use crate::lifetime::Held;
 use crate::run::NativeRun;
 use crate::work::{Promise, promise, promise_in};
@@ -287,6 +288,14 @@ impl NativeSplit {
         Ok(self.0.get()?.fingerprint())
     }
 
+    /// A smaller split for trial runs. `options`: JSON.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
+    pub fn sample<'env>(&self, env: &'env Env, options: String) -> Result<Promise<'env>> {
+        let options = SampleOptions::from_json(&json("options", &options)?).into_node()?;
+        let split = Arc::clone(self.0.get()?);
+        promise_in(env, Some(1.0), move || recvae_core::sample(&split, &options).into_node(), Self::new)
+    }
+
     /// Writes the layout of the official scripts.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn write_official<'env>(&self, env: &'env Env, folder: String) -> Result<Promise<'env>> {
@@ -306,6 +315,20 @@ impl NativeSplit {
 #[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
 pub fn read_official(env: &Env, folder: String) -> Result<Promise<'_>> {
     promise_in(env, Some(1.0), move || recvae_core::read_official(folder).into_node(), NativeSplit::new)
+}
+
+/// The options of a sample with their defaults, as JSON. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn complete_sample_options(options: String) -> Result<String> {
+    Ok(SampleOptions::from_json(&json("options", &options)?).into_node()?.to_json().to_string())
+}
+
+/// Users per step on a sample.
+#[napi(catch_unwind)]
+pub fn sample_batch(batch: f64, users: f64, training_users: f64) -> Result<f64> {
+    let [batch, users, all] =
+        [("batchSize", batch), ("users", users), ("training users", training_users)].map(|(name, n)| whole(name, n));
+    Ok(recvae_core::sample_batch(batch?, users?, all?) as f64)
 }
 
 /// Splits interactions by users. `options`: JSON.

@@ -2,9 +2,9 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CHANGES, Change, CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, LoadOptions, Metric, ModelKind,
-    OptionInfo, Options, RESAMPLES, ReadOptions, RecommendOptions, SimilarOptions, SplitOptions, SynthOptions, Threads,
-    Thresholds,
+    CHANGES, Change, CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, FEW, LoadOptions, Metric, ModelKind,
+    OptionInfo, Options, RESAMPLES, ReadOptions, RecommendOptions, SampleOptions, SimilarOptions, SplitOptions,
+    SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,10 @@ fn rows(options: &[OptionInfo]) -> Value {
 pub fn describe() -> Result<String> {
     let models: Value = ModelKind::ALL
         .iter()
-        .map(|kind| json!({ "name": kind.name(), "doc": kind.doc(), "options": rows(&kind.describe_options()) }))
+        .map(|kind| {
+            let options = rows(&kind.describe_options());
+            json!({ "name": kind.name(), "doc": kind.doc(), "timeLaw": kind.time_law(), "options": options })
+        })
         .collect();
     let description = json!({
         "models": models,
@@ -28,6 +31,7 @@ pub fn describe() -> Result<String> {
         "read": rows(&ReadOptions::describe()),
         "thresholds": rows(&Thresholds::describe()),
         "split": rows(&SplitOptions::describe()),
+        "sample": rows(&SampleOptions::describe()),
         "recommend": rows(&RecommendOptions::describe()),
         "similar": rows(&SimilarOptions::describe()),
         "explain": rows(&ExplainOptions::describe()),
@@ -35,6 +39,7 @@ pub fn describe() -> Result<String> {
         "load": rows(&LoadOptions::describe()),
         "compact": rows(&CompactOptions::describe()),
         "checkpoint": rows(&CheckpointOptions::describe()),
+        "few": FEW,
         "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
         "validationMetric": Metric::VALIDATION.to_string(),
         "resamples": RESAMPLES,

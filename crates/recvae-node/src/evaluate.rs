@@ -123,22 +123,6 @@ pub fn holm(p_values: Vec<f64>) -> Result<Vec<f64>> {
     Ok(recvae_core::holm(&p_values))
 }
 
-/// A mean.
-#[napi(object, object_from_js = false)]
-pub struct NativeMean {
-    /// Of the values.
-    pub mean: f64,
-    /// Of the mean, from two values on.
-    pub standard_error: Option<f64>,
-}
-
-/// Mean and standard error of values of users.
-#[napi(catch_unwind)]
-pub fn mean(values: Float64Array) -> Result<NativeMean> {
-    let (mean, standard_error) = recvae_core::mean(&values);
-    Ok(NativeMean { mean, standard_error })
-}
-
 /// The mean of several lists, place by place.
 #[napi(catch_unwind)]
 pub fn mean_of_lists(lists: Vec<Float64Array>) -> Result<Float64Array> {

@@ -1,4 +1,4 @@
-//! How much memory a fit takes.
+//! How much memory a fit takes, and how much time.
 
 use napi_derive::napi;
 use recvae_core::{FitShape, MemoryEstimate, ModelKind, Threads};
@@ -59,6 +59,24 @@ pub fn check_memory(
     let (limit, beside) = (bytes(limit)?, whole("beside", beside)? as u64);
     let options = json("options", &options)?;
     kind.check_memory(&options, train.0.get()?.matrix(), &shape, limit, beside).into_node().map(NativeMemory::from)
+}
+
+/// The seconds of a fit, carried over by the core's law from a measured one of the same kind. `options` and `wanted_options`:
+/// JSON.
+#[napi(catch_unwind)]
+pub fn extrapolate_seconds(
+    kind: String,
+    seconds: f64,
+    options: String,
+    train: &NativeInteractions,
+    wanted_options: String,
+    wanted_train: &NativeInteractions,
+) -> Result<f64> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    let [options, wanted_options] = [json("options", &options)?, json("options", &wanted_options)?];
+    let [shape, wanted_shape] =
+        [train.0.get()?, wanted_train.0.get()?].map(|train| FitShape::of(train.matrix(), true, 1));
+    kind.extrapolate_seconds(seconds, (&options, &shape), (&wanted_options, &wanted_shape)).into_node()
 }
 
 /// A limit in bytes.

@@ -218,6 +218,23 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
     MemoryEstimate::new(4.0 * (items + factors) * factors, &parts, "fewer factors")
 }
 
+/// What the seconds of [`fit`] grow with.
+pub(super) const LAW: &str =
+    "epochs x (interactions x factors + (users + items) x factors^2), with cholesky a factor more";
+
+/// [`LAW`] as a number. Conjugate gradients: a step of a row multiplies with its neighbours' vectors and with one matrix.
+/// Cholesky: a row sums the squares of its neighbours' vectors and factors a matrix. Hu et al., section 4.
+pub(super) fn work(options: &AlsOptions, shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    let factors = options.factors as f64;
+    let step = factors * (interactions + (users + items) * factors);
+    let steps = match options.solver {
+        AlsSolver::Conjugate => options.steps as f64,
+        AlsSolver::Cholesky => factors,
+    };
+    options.epochs as f64 * step * steps
+}
+
 pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
     options.check(n_items)?;
     let items = tensors.f32("items", &[n_items, options.factors])?;

@@ -142,6 +142,21 @@ pub(super) fn memory_penalised(precision: Precision, shape: &FitShape) -> Memory
     memory_from_gram(precision, items, ("the transposed data or a panel", counting))
 }
 
+/// What the seconds of [`fit`] grow with.
+pub(super) const LAW: &str = "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3";
+
+/// [`LAW`] as a number: the inverse, and the pairs that the Gram matrix counts, which are no fewer than if every user had as
+/// many items.
+pub(super) fn work(options: &EaseOptions, shape: &FitShape) -> f64 {
+    if options.density < 1.0 { restricted::work(options, shape) } else { work_of_matrix(shape) }
+}
+
+/// The same for a matrix of all pairs.
+pub(super) fn work_of_matrix(shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    items.powi(3) + interactions * interactions / users.max(1.0)
+}
+
 /// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there is a panel.
 pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
     let (size, ways_out) = match precision {

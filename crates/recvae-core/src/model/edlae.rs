@@ -51,6 +51,13 @@ pub(super) fn memory(options: &EdlaeOptions, shape: &FitShape) -> MemoryEstimate
     ease::memory_penalised(options.precision, shape)
 }
 
+pub(super) const LAW: &str = "items^3 + interactions^2 / users";
+
+/// [`LAW`] as a number: as EASE^R.
+pub(super) fn work(_options: &EdlaeOptions, shape: &FitShape) -> f64 {
+    ease::work_of_matrix(shape)
+}
+
 pub(super) fn load(options: &EdlaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
     ease::load_as(options.origin(), options.precision, n_items, tensors)
 }

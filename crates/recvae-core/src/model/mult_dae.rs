@@ -87,6 +87,13 @@ pub(super) fn memory(options: &MultDaeOptions, shape: &FitShape) -> MemoryEstima
     vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
 }
 
+pub(super) use super::vae::LAW;
+
+/// [`LAW`] as a number.
+pub(super) fn work(options: &MultDaeOptions, shape: &FitShape) -> f64 {
+    vae::work(&options.architecture(shape.items), options.epochs as f64, shape)
+}
+
 /// A network that is fresh or begins with another one, ready to be trained.
 pub(crate) fn start<'a>(
     options: &MultDaeOptions,

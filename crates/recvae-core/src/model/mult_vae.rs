@@ -89,6 +89,14 @@ pub(super) fn memory(options: &MultVaeOptions, shape: &FitShape) -> MemoryEstima
     vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
 }
 
+/// What the seconds of [`fit`] grow with.
+pub(super) use super::vae::LAW;
+
+/// [`LAW`] as a number.
+pub(super) fn work(options: &MultVaeOptions, shape: &FitShape) -> f64 {
+    vae::work(&options.architecture(shape.items), options.epochs as f64, shape)
+}
+
 /// A network that is fresh or begins with another one, ready to be trained.
 pub(crate) fn start<'a>(
     options: &MultVaeOptions,

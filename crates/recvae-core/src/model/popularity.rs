@@ -40,6 +40,14 @@ pub(super) fn memory(_options: &PopularityOptions, shape: &FitShape) -> MemoryEs
     MemoryEstimate::new(4.0 * items, &[("the numbers of users per item", 4.0 * items)], "")
 }
 
+/// What the seconds of [`fit`] grow with.
+pub(super) const LAW: &str = "interactions";
+
+/// [`LAW`] as a number: the interactions are counted.
+pub(super) fn work(_options: &PopularityOptions, shape: &FitShape) -> f64 {
+    shape.counts()[2]
+}
+
 pub(super) fn load(_options: &PopularityOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
     Ok(Box::new(Popularity { scores: tensors.f32("scores", &[n_items])? }))
 }

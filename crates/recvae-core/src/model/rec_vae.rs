@@ -277,6 +277,18 @@ pub(super) fn memory(options: &RecVaeOptions, shape: &FitShape) -> MemoryEstimat
     estimate.with_moment("new item embeddings by ImplicitSLIM", moment)
 }
 
+/// What the seconds of [`fit`] grow with.
+pub(super) use super::vae::LAW;
+
+/// [`LAW`] as a number.
+pub(super) fn work(options: &RecVaeOptions, shape: &FitShape) -> f64 {
+    let passes = match options.training {
+        TrainingKind::Alternating => options.encoder_passes + options.decoder_passes,
+        TrainingKind::Joint => 1,
+    };
+    vae::work(&options.architecture(shape.items), (options.epochs * passes) as f64, shape)
+}
+
 /// A network that is fresh or begins with another one, ready to be trained.
 pub(crate) fn start<'a>(
     options: &RecVaeOptions,

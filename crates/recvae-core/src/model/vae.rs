@@ -58,6 +58,19 @@ pub(super) fn memory(
     MemoryEstimate::new(4.0 * parameters, &parts, "a smaller hiddenDim, latentDim or batchSize")
 }
 
+/// What the seconds of an autoencoder's training grow with.
+pub(super) const LAW: &str =
+    "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)";
+
+/// [`LAW`] as a number: multiplications of `passes` over all users. The first layer sees only a user's own items.
+pub(super) fn work(architecture: &Architecture, passes: f64, shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    let (hidden, latent) = (architecture.hidden_dim as f64, architecture.latent_dim as f64);
+    let width = if architecture.hidden_decoder { hidden } else { latent };
+    let dense = architecture.n_parameters() as f64 - items * (hidden + width + 1.0);
+    passes * (users * (items * width + dense) + interactions * hidden)
+}
+
 /// A trained autoencoder.
 pub(super) struct Vae {
     kind: ModelKind,

@@ -66,6 +66,14 @@ pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate 
     MemoryEstimate::new(chosen / 2.0, &beside, "").with_smaller(smaller(options, shape))
 }
 
+/// What the seconds of [`fit`] grow with: for each item the counting of its support's users and pairs, and its factor, weighed
+/// as in [`solve`], with supports of equal length.
+pub(super) fn work(options: &EaseOptions, shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    let support = pairs(options.density, items) / items.max(1.0);
+    interactions * interactions / users.max(1.0) + 4.0 * support * interactions + items * support.powi(3) / 8.0
+}
+
 fn chosen_bytes(density: f64, shape: &FitShape) -> f64 {
     let [_, items, _] = shape.counts();
     16.0 * pairs(density, items) + 16.0 * items

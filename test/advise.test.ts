@@ -1,0 +1,241 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { type AdviceReport, type AdviseProgress, advise, Interactions, profile, split } from '../dist/index.js';
+import { planted, temporaryFolder, writePlanted } from './planted.js';
+
+const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+
+/** Small and quick. */
+const QUICK = { seed: 1, users: 200, epochs: 2, options: { recvae: { hiddenDim: 16, latentDim: 4 } } };
+
+/** A seeded generator of whole numbers below n. */
+function generator(): (n: number) => number {
+  let state = 99;
+  return (n) => {
+    state = (state * 1103515245 + 12345) % 2147483648;
+    return Math.floor((state / 2147483648) * n);
+  };
+}
+
+/** Sparse: pairs of items that go together. Each user has four pairs of 60, so there is no taste but the pairs. */
+function pairs(nUsers = 400): Interactions {
+  const random = generator();
+  const [users, items]: [string[], string[]] = [[], []];
+  for (let user = 0; user < nUsers; user += 1) {
+    const chosen = new Set(Array.from({ length: 4 }, () => random(60)));
+    for (const pair of chosen) {
+      users.push(`u${user}`, `u${user}`);
+      items.push(`i${pair}-a`, `i${pair}-b`);
+    }
+  }
+  return Interactions.fromColumns({ users, items });
+}
+
+/** Dense and of low rank: items on a ring, of which users like many near a point of it, and a few others. */
+function ring(nUsers = 700, nItems = 300): Interactions {
+  const random = generator();
+  const [users, items]: [string[], string[]] = [[], []];
+  for (let user = 0; user < nUsers; user += 1) {
+    const at = random(nItems);
+    for (let item = 0; item < nItems; item += 1) {
+      const distance = Math.min((item - at + nItems) % nItems, (at - item + nItems) % nItems);
+      if (random(1000) < 400 * Math.exp(-((distance / (nItems / 10)) ** 2)) + 5) {
+        users.push(`u${user}`);
+        items.push(`i${item}`);
+      }
+    }
+  }
+  return Interactions.fromColumns({ users, items });
+}
+
+describe('profile', () => {
+  test('counts what there is, of a split its training users', async () => {
+    const data = Interactions.fromColumns({
+      users: ['a', 'a', 'a', 'b', 'b', 'b', 'c'],
+      items: ['x', 'y', 'z', 'x', 'y', 'z', 'x'],
+    });
+    const found = await profile(data);
+    expect(found).toMatchObject({ users: 3, items: 3, interactions: 7, shortUsers: 1, rareItems: 1, fullestUser: 1 });
+    expect(found.density).toBeCloseTo(7 / 9, 14);
+    expect(found.repeatedUsers).toBeCloseTo(1 / 3, 14);
+    expect(found.perItem).toMatchObject({ min: 2, median: 2, max: 3 });
+    expect(found.perUser.mean).toBeCloseTo(7 / 3, 14);
+    expect(found.gini).toBeCloseTo(2 / 21, 14); // counts 2, 2, 3: (-2 * 2 + 0 * 2 + 2 * 3) / (3 * 7)
+    expect(found.top20Percent + found.tail).toBeCloseTo(1, 14);
+    const parts = await split(planted());
+    expect((await profile(parts)).users).toBe(parts.train.nUsers);
+    await expect(profile('debian' as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(profile(data, { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough');
+  });
+});
+
+describe('sample', () => {
+  test('has the same validation users, the most popular items and no test users', async () => {
+    const data = await split(planted());
+    const [small, large] = [await data.sample({ users: 20, items: 30 }), await data.sample({ users: 60, items: 30 })];
+    expect([small.train.nUsers, small.train.nItems, small.test.nUsers]).toEqual([20, 30, 0]);
+    expect(small.validation.userIds()).toEqual(data.validation.userIds());
+    expect(large.train.userIds()).toEqual(expect.arrayContaining(small.train.userIds()));
+    await expect(data.sample({ users: 1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});
+
+describe('advise', () => {
+  test('reports trial runs on growing samples, by groups, on validation users', async () => {
+    const seen: AdviseProgress[] = [];
+    const data = await split(planted(500), { seed: 1, validation: 0.3 });
+    const report = await advise(data, { ...QUICK, onProgress: (progress) => seen.push(progress) });
+    expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+    expect(report.split).toEqual({
+      trainingUsers: data.train.nUsers,
+      items: data.train.nItems,
+      validationUsers: data.validation.nScored,
+    });
+    expect(report.samples.map(({ users }) => users)).toEqual([50, 100, 200]);
+    const tried = ['popularity', 'ease', 'als', 'recvae'];
+    for (const { models, paired, activity } of report.samples) {
+      expect(models.map(({ model }) => model)).toEqual(tried);
+      expect(paired).toHaveLength(6);
+      // The groups make up all validation users, and their means the mean.
+      expect(activity.reduce((sum, { users }) => sum + users, 0)).toBe(data.validation.nScored);
+      for (const { model, metrics } of models) {
+        const sum = activity.reduce((sum, { users, means }) => sum + users * means[model]!.mean, 0);
+        expect(sum / data.validation.nScored).toBeCloseTo(metrics['ndcg@100']!.mean, 12);
+      }
+      for (const { paired } of activity) expect(paired.map(({ b }) => b)).not.toContain('popularity');
+    }
+    const items = report.popularity.reduce((sum, { items }) => sum + items!, 0);
+    expect(items).toBe(data.train.nItems);
+    const recvae = report.samples[2]!.models[3]!;
+    expect(recvae).toMatchObject({
+      epochs: 2,
+      unfinished: true,
+      bestEpoch: 2,
+      options: { hiddenDim: 16, batchSize: 286 },
+    });
+    expect(recvae.curve).toHaveLength(2);
+    // Every model has a cost, also the one that was not tried.
+    expect(report.cost.map(({ model }) => model)).toEqual(expect.arrayContaining([...tried, 'mult-vae']));
+    for (const { seconds, fitMemory, refusal, law } of report.cost) {
+      expect(seconds).toBeGreaterThan(0);
+      expect(fitMemory).toBeGreaterThan(0);
+      expect([refusal, law.length > 0]).toEqual([null, true]);
+    }
+    expect(report.costlier.map(({ model }) => model)).toEqual(['recvae']);
+    expect(report.costlier[0]!.unfinished).toBe(true);
+    expect(report.reasons.join(' ')).toContain("recvae's validation was still rising when its 2 epochs ended");
+    expect(report.distrust.join(' ')).toContain('Order in time is ignored');
+    expect(report.next[0]).toBe('recvae compare <input> --seed 1 --models ease,als,recvae');
+    expect(new Set(seen.map(({ stage }) => stage))).toEqual(new Set(['search', 'fit', 'time']));
+    expect(seen.filter(({ stage }) => stage !== 'time').at(-1)).toMatchObject({ step: 12, steps: 12, users: 200 });
+  });
+
+  test('the same seed gives the same numbers', async () => {
+    const data = planted();
+    const untimed = ({ samples, popularity }: AdviceReport) => ({
+      popularity,
+      samples: samples.map(({ models, ...rest }) => ({
+        ...rest,
+        models: models.map(({ seconds: _, peakMemory: __, ...model }) => model),
+      })),
+    });
+    const [one, two] = [await advise(data, QUICK), await advise(data, { ...QUICK, threads: 1 })];
+    expect(untimed(one)).toEqual(untimed(two));
+  });
+
+  test('dense and sparse data are advised differently', async () => {
+    const run = { ...QUICK, users: 100, split: { validation: 0.5 } };
+    const [dense, sparse] = [await advise(ring(), run), await advise(pairs(), run)];
+    // Few users and many items: a factorisation needs less to learn the ring than EASE^R's matrix does.
+    expect([dense.model, Object.keys(dense.options)]).toEqual(['als', ['alpha0', 'lambda']]);
+    expect(dense.verdict).toMatch(/^Use als: it is significantly better/);
+    // Both find all pairs: the cheaper one stays.
+    expect([sparse.model, Object.keys(sparse.options)]).toEqual(['ease', ['lambda']]);
+    expect(dense.profile.density).toBeGreaterThan(0.05);
+    expect(sparse.profile.perUser.max).toBe(8);
+    expect(sparse.distrust.join(' ')).toContain('100 of 160 training users were tried');
+  });
+
+  test('a model without the memory is refused with words, and not advised', async () => {
+    const data = await split(planted(), { seed: 1 });
+    const report = await advise(data, { ...QUICK, memoryLimit: 4.9e6 });
+    expect(report.refused.map(({ model }) => model)).toContain('recvae');
+    expect(report.reasons.join(' ')).toContain('recvae was not tried: recvae on');
+    expect(report.samples[0]!.models.map(({ model }) => model)).not.toContain('recvae');
+    await expect(advise(data, { ...QUICK, memoryLimit: 1e6 })).rejects.toMatchObject({ code: 'MEMORY' });
+  });
+
+  test('refuses what is not allowed, before any work', async () => {
+    const data = planted();
+    for (const [options, text] of [
+      [{ users: 1 }, 'users'],
+      [{ items: 0 }, 'items'],
+      [{ epochs: 0 }, 'epochs'],
+      [{ seed: -1 }, 'seed'],
+      [{ models: ['svd'] }, 'svd'],
+      [{ info: 1 }, 'info'],
+    ] as const) {
+      await expect(advise(data, options as never), text).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(text),
+      });
+    }
+    await expect(advise(data, { split: { validation: 0 } })).rejects.toMatchObject({
+      code: 'INVALID_DATA',
+      message: '0 of 0 validation users have anything to find; allowed: 2 or more, of whom models are judged by',
+    });
+  });
+
+  test('stops by its signal and by a callback that throws', async () => {
+    const data = planted();
+    const controller = new AbortController();
+    const onProgress = ({ model }: AdviseProgress) => model === 'als' && controller.abort(new Error('enough'));
+    await expect(advise(data, { ...QUICK, signal: controller.signal, onProgress })).rejects.toThrow('enough');
+    const failing = () => {
+      throw new Error('no more');
+    };
+    await expect(advise(data, { ...QUICK, onProgress: failing })).rejects.toThrow('no more');
+  });
+});
+
+describe('recvae advise', () => {
+  const run = (folder: string, ...flags: string[]) =>
+    spawnSync(process.execPath, [CLI, 'advise', ...flags], { cwd: folder, encoding: 'utf8' });
+
+  test('prints its sections, and all numbers as JSON', () => {
+    const folder = temporaryFolder();
+    writePlanted(folder);
+    const small = ['--users', '60', '--epochs', '2', '--set', 'recvae.hiddenDim=16', '--set', 'recvae.latentDim=4'];
+    const flags = ['likes.csv', '--seed', '1', '--min-user', '6', ...small, '--json', 'advice.json'];
+    const { status, stdout, stderr } = run(folder, ...flags);
+    expect(stderr).toMatch(/\[1\/12\] popularity on 15 users trains\n[\s\S]*recvae on 60 users epoch 2\/2/);
+    expect(status).toBe(0);
+    const titles = ['Data', 'Cost on all training users', 'Trial runs', 'Who is served how well', 'Advice'];
+    for (const title of titles) expect(stdout).toContain(`${title}\n${'-'.repeat(title.length)}\n`);
+    const report = JSON.parse(readFileSync(join(folder, 'advice.json'), 'utf8')) as AdviceReport;
+    expect(report.next[0]).toBe('recvae compare likes.csv --min-user 6 --seed 1 --models ease,als,recvae');
+    expect(stdout).toContain(`  npx ${report.next[0]}`);
+    for (const line of [...report.reasons, ...report.distrust]) expect(stdout).toContain(`- ${line}`);
+    expect(report.samples.map(({ users }) => users)).toEqual([15, 30, 60]);
+  });
+
+  test('refuses bad flags before it reads', () => {
+    const folder = temporaryFolder();
+    for (const [flags, text] of [
+      [['--users', '1'], 'users is 1; allowed'],
+      [['--items', '0.5'], 'items is 0.5; allowed'],
+      [['--models', 'svd'], "model is 'svd'; allowed"],
+      [['--set', 'lambda=1'], "--set is 'lambda'; allowed"],
+      [['--users', 'many'], 'It must be a number'],
+      [['--json', ''], "--json is ''; allowed: a path"],
+    ] as const) {
+      const { status, stderr } = run(folder, 'nothing.csv', ...flags);
+      expect([status, stderr]).toEqual([2, expect.stringContaining(text)]);
+    }
+    expect(run(folder, 'nothing.csv', '--json', 'advice.json').status).toBe(1);
+    expect(existsSync(join(folder, 'advice.json'))).toBe(false);
+  });
+});

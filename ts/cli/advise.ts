@@ -1,0 +1,222 @@
+import type { Command } from 'commander';
+import { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, checkAdvise } from '../advise.js';
+import { description } from '../native.js';
+import type { ModelName } from '../options.generated.js';
+import type { Spread } from '../profile.js';
+import type { GroupResult } from '../sample-runs.js';
+import { formatP } from '../verdict.js';
+import { byModel } from './compare.js';
+import { addFlag, addInputFlags, type InputFlags, parseNumber, readInput, recipeOf, toFlag } from './input.js';
+import { interruptible } from './interrupt.js';
+import { addMemoryFlag } from './memory.js';
+import { checkWritable, EpochBar, message, print, table, withError, writeJson } from './output.js';
+import { addSetting } from './settings.js';
+
+interface Flags extends InputFlags {
+  models?: string[];
+  users?: number;
+  items?: number;
+  epochs?: number;
+  set?: Record<string, unknown>;
+  threads?: number;
+  memoryLimit?: number;
+  json?: string;
+}
+
+/** `recvae advise`: what should be used on these data? */
+export function addAdvise(program: Command): void {
+  const command = program
+    .command('advise')
+    .description(
+      'look at the data, try EASE^R, iALS and RecVAE on samples, and say which model to use and what to distrust',
+    )
+    .argument('<input>', 'file, folder or data set')
+    .option('--models <names>', 'comma-separated, to try besides popularity, ease and als (default: recvae)', (text) =>
+      text.split(','),
+    );
+  // --items, and not --item, which is a column.
+  addFlag(command, description.sample, 'users', 'count');
+  addFlag(command, description.sample, 'items', 'count');
+  command
+    .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
+    .option('--seed <number>', 'seed of the split, the samples, the models and the bootstrap', parseNumber)
+    .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
+    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option('--json <file>', 'write the result as JSON, to stdout for -');
+  addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
+    const recipe = recipeOf(flags);
+    const { json, models, users, items, epochs, seed, threads, memoryLimit } = flags;
+    const options: AdviseOptions = {
+      models: models as ModelName[] | undefined,
+      users,
+      items,
+      epochs,
+      seed,
+      options: byModel(flags.set),
+      split: recipe.split,
+      threads,
+      memoryLimit,
+    };
+    checkAdvise(options);
+    if (json !== undefined) checkWritable(json, '--json');
+    const reporter = new Reporter();
+    try {
+      const report = await interruptible(async (signal) => {
+        const read = await readInput(input, flags, recipe, { signal });
+        return advise(read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
+      });
+      reporter.stop();
+      const named = { ...report, next: report.next.map((step) => step.replace('<input>', inputWords(input, flags))) };
+      if (json !== undefined) await writeJson(json, named);
+      if (json !== '-') await print(render(named));
+    } finally {
+      reporter.stop();
+    }
+  });
+}
+
+/** The input with the flags that it was read and split with, for a shell. */
+function inputWords(input: string, flags: InputFlags): string {
+  const quoted = (word: string) => (/^[\w./:@%+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+  const { seed: _, ...recipe } = { ...recipeOf(flags).read, ...recipeOf(flags).split };
+  const words = Object.entries(recipe).map(([name, value]) => `${toFlag(name)} ${quoted(String(value))}`);
+  return [quoted(input), ...words].join(' ');
+}
+
+/** Progress as lines, and as a bar while epochs run. */
+class Reporter {
+  readonly #bar = new EpochBar();
+
+  report({ model, users, stage, step, steps, tried, epoch }: AdviseProgress): void {
+    const label = `${model} on ${users} users`;
+    if (epoch) {
+      this.#bar.update(label, epoch.epoch, epoch.epochs, epoch.validation);
+      return;
+    }
+    this.#bar.stop();
+    if (stage === 'time') message(`${label}: one epoch for its time`);
+    else if (tried)
+      message(
+        `[${step}/${steps}] ${label} tried ${JSON.stringify(tried.options)}: validation ${tried.validation.toFixed(4)}`,
+      );
+    else if (stage === 'fit') message(`[${step}/${steps}] ${label} trains`);
+  }
+
+  stop(): void {
+    this.#bar.stop();
+  }
+}
+
+const percent = (share: number) => `${(share * 100).toPrecision(3)} %`;
+
+/** The report for people. */
+function render(report: AdviceReport): string {
+  const sections: [string, string][] = [
+    ['Data', renderData(report)],
+    ['Cost on all training users', renderCost(report)],
+    ['Trial runs', renderTrials(report)],
+    ['Who is served how well', renderGroups(report)],
+    ['Advice', renderAdvice(report)],
+  ];
+  return `${sections.map(([title, text]) => `${title}\n${'-'.repeat(title.length)}\n${text.trimEnd()}`).join('\n\n')}\n`;
+}
+
+function renderData({ profile, split }: AdviceReport): string {
+  const { users, items, interactions, density, perUser, perItem, gini, top1Percent, top20Percent, tail } = profile;
+  const { few } = description;
+  const columns: (keyof Spread)[] = ['min', 'p10', 'p25', 'median', 'p75', 'p90', 'p99', 'max', 'mean'];
+  const row = (name: string, spread: Spread) => [name, ...columns.map((key) => String(Number(spread[key].toFixed(1))))];
+  return [
+    `${users} users x ${items} items, ${interactions} interactions, density ${percent(density)}`,
+    `${split.trainingUsers} training users x ${split.items} items, ${split.validationUsers} validation users with something to find`,
+    table(['', ...columns], [row('items per user', perUser), row('users per item', perItem)]),
+    `Popularity: Gini ${gini.toFixed(3)}; the top 1 % of items have ${percent(top1Percent)} of the interactions, the top 20 % ` +
+      `${percent(top20Percent)}, the other 80 % ${percent(tail)}`,
+    `Fewer than ${few}: ${percent(profile.rareItems)} of the items, ${percent(profile.shortUsers)} of the users; ` +
+      `${percent(profile.repeatedUsers)} of the users repeat another one; the fullest user has ${percent(profile.fullestUser)} of the items`,
+  ].join('\n');
+}
+
+function renderCost({ cost }: AdviceReport): string {
+  const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
+  const seconds = (value: number | null) => (value === null ? '' : String(Number(value.toPrecision(2))));
+  const rows = cost.map(({ model, fitMemory, modelMemory, refusal, seconds: value }) => [
+    model,
+    mebibytes(fitMemory),
+    mebibytes(modelMemory),
+    refusal === null ? 'yes' : 'no',
+    seconds(value),
+  ]);
+  const laws = [...new Set(cost.map(({ law }) => law))].map((law) => {
+    const models = cost.filter((row) => row.law === law).map(({ model }) => model);
+    return `- ${models.join(', ')}: ${law}`;
+  });
+  return [
+    table(['model', 'fit MiB', 'model MiB', 'fits', 'seconds'], rows),
+    'Seconds of one fit with all its epochs: measured on the samples and extrapolated, good to a factor of 2. They grow with',
+    ...laws,
+  ].join('\n');
+}
+
+function renderTrials({ samples, metric }: AdviceReport): string {
+  const models = samples[0]!.models.map(({ model }) => model);
+  const means = (index: number) => samples[index]!.models.map(({ metrics }) => withError(metrics[metric]!));
+  const curve = samples.map(({ users, interactions }, at) => [`${users}`, `${interactions}`, ...means(at)]);
+  const largest = samples.at(-1)!;
+  const found = largest.models.map(({ model, search, options, epochs, bestEpoch, unfinished, seconds }) => {
+    const names = new Set(search.flatMap(({ options }) => Object.keys(options as object)));
+    const chosen = [...names].map((name) => `${name} ${(options as Record<string, unknown>)[name]}`).join(', ');
+    const training =
+      bestEpoch === null ? '' : `best epoch ${bestEpoch} of ${epochs}${unfinished ? ', not finished' : ''}`;
+    return [model, seconds.toFixed(1), [chosen, training].filter(Boolean).join('; ')];
+  });
+  return [
+    `${metric} on validation users, by training users in the sample`,
+    table(['users', 'interactions', ...models], curve),
+    table(['model', 'seconds', `largest sample`], found),
+    `Differences in the largest sample, with 95 % interval and p-value after Holm's correction`,
+    differences(largest.paired.filter(({ b }) => b !== 'popularity').map((pair) => ({ group: 'all', ...pair }))),
+  ].join('\n');
+}
+
+function differences(pairs: ({ group: string } & AdviceReport['samples'][number]['paired'][number])[]): string {
+  const rows = pairs.map(({ group, a, b, difference, interval, pValue }) => [
+    group,
+    `${a} - ${b}`,
+    ...[difference, ...interval].map((number) => number.toFixed(4)),
+    formatP(pValue),
+  ]);
+  return table(['group', 'models', 'difference', 'from', 'to', 'p'], rows);
+}
+
+function renderGroups({ samples, popularity, metric }: AdviceReport): string {
+  const { activity, users, models } = samples.at(-1)!;
+  const names = models.map(({ model }) => model);
+  const groups = (found: GroupResult[], unit: string) =>
+    table(
+      [unit, 'from', 'to', 'users', ...(found[0]?.items === undefined ? [] : ['items']), ...names],
+      found.map(({ name, from, to, users, items, means }) => [
+        name,
+        `${from}`,
+        `${to}`,
+        `${users}`,
+        ...(items === undefined ? [] : [`${items}`]),
+        ...names.map((model) => (means[model] ? withError(means[model]) : '')),
+      ]),
+    );
+  const paired = (found: GroupResult[]) =>
+    differences(found.flatMap(({ name, paired }) => paired.map((pair) => ({ group: name, ...pair }))));
+  return [
+    `${metric} on ${users} training users, by items in the input of the validation user`,
+    groups(activity, 'active'),
+    paired(activity),
+    `${metric} of the held-out items of a group alone, by training users of the item in the sample (a third of the interactions each)`,
+    groups(popularity, 'items'),
+    paired(popularity),
+  ].join('\n');
+}
+
+function renderAdvice({ reasons, distrust, next }: AdviceReport): string {
+  const list = (lines: string[]) => lines.map((line) => `- ${line}`).join('\n');
+  return [list(reasons), '', 'Distrust', list(distrust), '', 'Next', ...next.map((step) => `  npx ${step}`)].join('\n');
+}

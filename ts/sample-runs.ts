@@ -1,0 +1,250 @@
+/** Trial runs of {@link advise}: the models on samples of growing size, judged on the validation users, whole and by group. */
+import type { AdviseProgress } from './advise.js';
+import { type ComparedModel, type PairedDifference, pairs } from './compare.js';
+import { guard, RecvaeError, toJson } from './errors.js';
+import { type Evaluation, evaluate } from './evaluate.js';
+import { withPeakMemory } from './memory.js';
+import { fit, type Json, type Model, type RunOptions } from './models.js';
+import { description, native } from './native.js';
+import type { MetricName, ModelName } from './options.generated.js';
+import { running } from './running.js';
+import { searches, train } from './search.js';
+import type { Split } from './split.js';
+
+/** What is judged by. */
+export const METRIC = description.validationMetric as MetricName;
+
+/** A model on a sample; its metrics are those of the validation users. */
+export interface TrialModel extends ComparedModel {
+  /** Validation by epoch, from the first one; empty for closed forms. */
+  curve: number[];
+  /** The epoch with the best validation, from 1; `null` for closed forms. */
+  bestEpoch: number | null;
+  /** Whether training ended with its last epoch and not for want of a better one: with more epochs it may be better. */
+  unfinished: boolean;
+}
+
+/** A group of validation users, or of items, and how well it is served. */
+export interface GroupResult {
+  /** Of users by the length of their input: `few`, `some`, `many`. Of items by their users: `head`, `middle`, `tail`. */
+  name: string;
+  /** Least items of a user of the group's input, or users of one of its items in the sample. */
+  from: number;
+  /** The most. */
+  to: number;
+  /** Validation users that count. */
+  users: number;
+  /** Of a group of items, how many there are. */
+  items?: number;
+  /** The metric by model: mean and standard error. */
+  means: Partial<Record<ModelName, { mean: number; standardError: number | null }>>;
+  /** Pairs of models without popularity. P-values are corrected over all groups of its kind, and all samples. */
+  paired: PairedDifference[];
+}
+
+/** What one sample says. */
+export interface SampleResult {
+  /** Sampled training users. */
+  users: number;
+  /** Their interactions. */
+  interactions: number;
+  /** The models, the cheapest first. */
+  models: TrialModel[];
+  /** Every pair of models on all validation users, corrected over the pairs of this sample. */
+  paired: PairedDifference[];
+  /** Validation users by the length of their input. */
+  activity: GroupResult[];
+}
+
+/** Values by validation user of one model on one group. */
+type Values = Map<ModelName, Float64Array>;
+
+/** A group before its pairs are compared. */
+interface Group extends Pick<GroupResult, 'name' | 'from' | 'to' | 'items'> {
+  values: Values;
+}
+
+/** How trial runs work. */
+export interface Trials extends RunOptions {
+  /** The models, the cheapest first, with their options on a sample. */
+  settings: (sample: Split) => Map<ModelName, Record<string, unknown>>;
+  seed: number;
+  memoryLimit?: number | undefined;
+  onProgress: (progress: AdviseProgress) => void;
+}
+
+/** What trial runs found. */
+export interface TrialResults {
+  samples: SampleResult[];
+  /** Items of the largest sample by how many users have them. */
+  popularity: GroupResult[];
+  /** Models that do not fit into memory even there, with the core's words. */
+  refused: { model: ModelName; why: string }[];
+}
+
+/** Trains all models on all samples, the smallest sample first, and compares them. */
+export async function runTrials(samples: Split[], trials: Trials): Promise<TrialResults> {
+  const { signal, threads, seed } = trials;
+  const run = { threads, signal };
+  const { fitting, refused } = whatFits(samples.at(-1)!, trials);
+  const results: Omit<SampleResult, 'activity'>[] = [];
+  const activity: Group[][] = [];
+  let popularity: Group[] = [];
+  const steps = samples.length * fitting.length;
+  for (const [index, sample] of samples.entries()) {
+    const evaluations = new Map<ModelName, Evaluation>();
+    const models: TrialModel[] = [];
+    const settings = trials.settings(sample);
+    const isLargest = index === samples.length - 1;
+    const { nUsers: users, nInteractions: interactions } = sample.train;
+    for (const [at, model] of fitting.entries()) {
+      const step = { model, users, step: index * fitting.length + at + 1, steps };
+      const { fitted, trial } = await runTrial(model, settings.get(model)!, sample, trials, step);
+      try {
+        const evaluation = await evaluate(fitted, sample.validation, { ...run, metrics: [METRIC] });
+        const { mean, standardError } = evaluation.metrics[METRIC]!;
+        evaluations.set(model, evaluation);
+        models.push({ ...trial, validation: mean, metrics: { [METRIC]: { mean, standardError } } });
+        if (isLargest) popularity = await byPopularity(model, fitted, sample, popularity, run);
+      } finally {
+        fitted.dispose(); // nobody else has it
+      }
+    }
+    activity.push(byActivity(sample, evaluations));
+    results.push({ users, interactions, models, paired: await pairs(evaluations, seed, run) });
+  }
+  const compared = await compareGroups(activity.flat(), seed, run);
+  const groups = activity.map((ofSample) => compared.splice(0, ofSample.length));
+  return {
+    samples: results.map((result, at) => ({ ...result, activity: groups[at]! })),
+    popularity: await compareGroups(popularity, seed, run),
+    refused,
+  };
+}
+
+/** The models that fit into memory on a sample, where a search keeps the best one besides. */
+function whatFits(sample: Split, { settings, threads, memoryLimit }: Trials) {
+  const fitting: ModelName[] = [];
+  const refused: TrialResults['refused'] = [];
+  for (const [model, options] of settings(sample)) {
+    const check = (beside: number) =>
+      guard(() => native.checkMemory(model, toJson(options), sample.train.native, true, threads, memoryLimit, beside));
+    try {
+      const { model: kept } = check(0);
+      if (searches(model, options, sample)) check(kept);
+      fitting.push(model);
+    } catch (error) {
+      if (!(error instanceof RecvaeError && error.code === 'MEMORY')) throw error;
+      refused.push({ model, why: error.message });
+    }
+  }
+  if (fitting.length < 2) throw new RecvaeError('MEMORY', refused.map(({ why }) => why).join('; '));
+  return { fitting, refused };
+}
+
+/** Trains one model, and says all about it but how good it is. */
+async function runTrial(
+  model: ModelName,
+  options: Record<string, unknown>,
+  sample: Split,
+  { threads, signal, memoryLimit, onProgress }: Trials,
+  step: Omit<AdviseProgress, 'stage'>,
+): Promise<{ fitted: Model; trial: Omit<TrialModel, 'validation' | 'metrics'> }> {
+  const started = performance.now();
+  const { result, peakMemory } = await withPeakMemory(() =>
+    train(model, options, sample, { threads, signal, memoryLimit }, (progress) => onProgress({ ...step, ...progress })),
+  );
+  const seconds = (performance.now() - started) / 1000;
+  const { fitted, search } = result;
+  const { epochs } = fitted;
+  return {
+    fitted,
+    trial: {
+      model,
+      options: fitted.options as Json,
+      seconds,
+      peakMemory,
+      epochs: epochs.length,
+      search,
+      curve: epochs.map(({ validation }) => validation!),
+      bestEpoch: epochs.findLast(({ best }) => best)?.epoch ?? null,
+      unfinished: epochs.length > 0 && isUnfinished(fitted),
+    },
+  };
+}
+
+/** Whether no epoch was left, and the best one not so long ago that training would have stopped. */
+function isUnfinished({ epochs, options }: Model): boolean {
+  const { patience = 1 } = options as { patience?: number };
+  const { epoch, epochs: most } = epochs.at(-1)!;
+  const best = epochs.findLast(({ best }) => best)!.epoch;
+  return epoch === most && epoch - best < patience;
+}
+
+/** The seconds of one epoch of a model that is not tried; its metric is not looked at. */
+export async function timeOneEpoch(
+  model: ModelName,
+  options: Record<string, unknown>,
+  sample: Split,
+  run: RunOptions,
+): Promise<{ seconds: number; options: Json }> {
+  const started = performance.now();
+  const fitted = await fit(model, sample, { ...options, epochs: 1 } as never, run);
+  const seconds = (performance.now() - started) / 1000;
+  const result = { seconds, options: fitted.options as Json };
+  fitted.dispose();
+  return result;
+}
+
+function byActivity(sample: Split, evaluations: Map<ModelName, Evaluation>): Group[] {
+  return guard(() => native.activityGroups(sample.validation.native)).map(({ name, from, to, positions }) => {
+    const of = ({ metrics }: Evaluation) => Float64Array.from(positions, (at) => metrics[METRIC]!.perUser[at]!);
+    return { name, from, to, values: new Map([...evaluations].map(([model, found]) => [model, of(found)])) };
+  });
+}
+
+/** `groups`, empty for the first model, with the values of one model more. */
+async function byPopularity(
+  model: ModelName,
+  { native: handle }: Model,
+  { train, validation }: Split,
+  groups: Group[],
+  { threads, signal }: RunOptions,
+): Promise<Group[]> {
+  const found = await running({ signal }, (run) =>
+    native.evaluateByPopularity(handle, validation.native, train.native, METRIC, threads, run),
+  );
+  const known: Group[] =
+    groups.length > 0
+      ? groups
+      : guard(() => native.popularityGroups(train.native)).map((group) => ({ ...group, values: new Map() }));
+  for (const [at, { values }] of known.entries()) values.set(model, found[at]!.perUser);
+  return known;
+}
+
+/** Pairs without popularity on each group that has two users, and Holm's correction over all of them. */
+async function compareGroups(groups: Group[], seed: number, run: RunOptions): Promise<GroupResult[]> {
+  const results: GroupResult[] = [];
+  for (const { values, ...group } of groups) {
+    const users = values.values().next().value!.length;
+    const means = [...values].flatMap(([model, perUser]) => {
+      if (users === 0) return [];
+      const { mean, standardError } = guard(() => native.mean(perUser));
+      return [[model, { mean, standardError: standardError ?? null }] as const];
+    });
+    const models = [...values].filter(([model]) => model !== 'popularity');
+    const paired = await pairs(new Map(models.map(([model, perUser]) => [model, onlyPerUser(perUser)])), seed, run);
+    results.push({ ...group, users, means: Object.fromEntries(means), paired });
+  }
+  const all = results.flatMap(({ paired }) => paired);
+  const corrected = guard(() => native.holm(all.map(({ pValueUncorrected }) => pValueUncorrected)));
+  all.forEach((pair, at) => {
+    pair.pValue = corrected[at]!;
+  });
+  return results;
+}
+
+/** What {@link pairs} needs of an evaluation. */
+function onlyPerUser(perUser: Float64Array): Pick<Evaluation, 'metrics'> {
+  return { metrics: { [METRIC]: { mean: Number.NaN, standardError: null, perUser } } };
+}
