@@ -27,14 +27,23 @@ const split = await Split.fromOfficial(folder);
 
 /** Ours without validation, whose time does not count; its seconds hold the loss, which it tells after every epoch. */
 function timeOurs(options) {
-  const args = { model: 'als', folder, epochs: EPOCHS, 'warm-up': 0, threads: THREADS, options: JSON.stringify(options) };
+  const args = {
+    model: 'als',
+    folder,
+    epochs: EPOCHS,
+    'warm-up': 0,
+    threads: THREADS,
+    options: JSON.stringify(options),
+  };
   const { seconds, loss } = lastJson(run(program, ['epochs', ...flags(args)]));
   return { seconds: seconds.reduce((sum, value) => sum + value, 0) / EPOCHS, loss };
 }
 
 function peer({ library, factors, lambda, nu }) {
   const args = { library, factors, lambda, nu, alpha0: COMMON.alpha0, epochs: EPOCHS, data: join(ROOT, folder) };
-  return lastJson(run(python, [join('benches', 'peers', 'als.py'), ...flags({ ...args, threads: THREADS, json: '-' })]));
+  return lastJson(
+    run(python, [join('benches', 'peers', 'als.py'), ...flags({ ...args, threads: THREADS, json: '-' })]),
+  );
 }
 
 const rows = [];

@@ -5,7 +5,7 @@ import type { Json } from './models.js';
 import { description } from './native.js';
 import type { ModelName } from './options.generated.js';
 import type { GroupResult, SampleResult, TrialModel } from './sample-runs.js';
-import { decide, differenceOf, formatP, SIGNIFICANCE, signed } from './verdict.js';
+import { decide, differenceOf, FLOOR, formatP, SIGNIFICANCE, signed } from './verdict.js';
 
 /** What to do. */
 export interface Advice {

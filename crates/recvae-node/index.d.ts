@@ -232,13 +232,11 @@ export declare function load(path: string, options: string): Promise<NativeModel
 /** Reads a file of counts. */
 export declare function loadEaseCounts(path: string): Promise<NativeEaseCounts>
 
-/** Mean and standard error of values of users. */
+/** The core's mean of one value or more. */
 export declare function mean(values: Float64Array): NativeMean
 
 /** The mean of several lists, place by place. */
 export declare function meanOfLists(lists: Array<Float64Array>): Float64Array
-/** The core's mean of one value or more. */
-export declare function mean(values: Float64Array): NativeMean
 
 /** Held-out users whose inputs are about as long. */
 export interface NativeActivityGroup {
@@ -350,11 +348,6 @@ export interface NativeLists {
   unknownEnds: Uint32Array
 }
 
-/** A mean. */
-export interface NativeMean {
-  /** Of the values. */
-  mean: number
-  /** Of the mean, from two values on. */
 /** Mean and standard error. */
 export interface NativeMean {
   /** Mean of the values. */
@@ -509,10 +502,11 @@ export declare function readInteractions(path: string, options: string, run: Nat
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>
 
-/** The first numbers in [0, 1) of a random search of options. */
-export declare function searchUniforms(seed: number, count: number): Float64Array
 /** Users per step on a sample. */
 export declare function sampleBatch(batch: number, users: number, trainingUsers: number): number
+
+/** The first numbers in [0, 1) of a random search of options. */
+export declare function searchUniforms(seed: number, count: number): Float64Array
 
 /** Splits interactions by users. `options`: JSON. */
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>

@@ -773,8 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, countForEase, dataset, describe, estimateMemory, evaluate, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, readInteractions, readOfficial, searchUniforms, split, synth, writeSynth } = nativeBinding
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, checkFit, checkMemory, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, estimateMemory, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, estimateMemory, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -813,8 +812,8 @@ export { popularityGroups }
 export { profile }
 export { readInteractions }
 export { readOfficial }
-export { searchUniforms }
 export { sampleBatch }
+export { searchUniforms }
 export { split }
 export { synth }
 export { writeSynth }
