@@ -95,10 +95,10 @@ describe('advise', () => {
       validationUsers: data.validation.nScored,
     });
     expect(report.samples.map(({ users }) => users)).toEqual([50, 100, 200]);
-    const tried = ['popularity', 'ease', 'als', 'recvae'];
+    const tried = ['popularity', 'ease', 'edlae', 'als', 'recvae'];
     for (const { models, paired, activity } of report.samples) {
       expect(models.map(({ model }) => model)).toEqual(tried);
-      expect(paired).toHaveLength(6);
+      expect(paired).toHaveLength(10);
       // The groups make up all validation users, and their means the mean.
       expect(activity.reduce((sum, { users }) => sum + users, 0)).toBe(data.validation.nScored);
       for (const { model, metrics } of models) {
@@ -109,7 +109,7 @@ describe('advise', () => {
     }
     const items = report.popularity.reduce((sum, { items }) => sum + items!, 0);
     expect(items).toBe(data.train.nItems);
-    const recvae = report.samples[2]!.models[3]!;
+    const recvae = report.samples[2]!.models[4]!;
     expect(recvae).toMatchObject({
       epochs: 2,
       unfinished: true,
@@ -124,7 +124,7 @@ describe('advise', () => {
       expect(fitMemory).toBeGreaterThan(0);
       expect([refusal, law.length > 0]).toEqual([null, true]);
     }
-    expect(report.costlier.map(({ model }) => model)).toEqual(['recvae']);
+    expect(report.costlier.map(({ model }) => model)).toEqual(['edlae', 'recvae']);
     expect(report.costlier[0]!.unfinished).toBe(true);
     expect(report.reasons.join(' ')).toContain("recvae's validation was still rising when its 2 epochs ended");
     expect(report.distrust.join(' ')).toContain('Order in time is ignored');
@@ -211,7 +211,7 @@ describe('recvae advise', () => {
     const small = ['--users', '60', '--epochs', '2', '--set', 'recvae.hiddenDim=16', '--set', 'recvae.latentDim=4'];
     const flags = ['likes.csv', '--seed', '1', '--min-user', '6', ...small, '--json', 'advice.json'];
     const { status, stdout, stderr } = run(folder, ...flags);
-    expect(stderr).toMatch(/\[1\/12\] popularity on 15 users trains\n[\s\S]*recvae on 60 users epoch 2\/2/);
+    expect(stderr).toMatch(/\[1\/15\] popularity on 15 users trains\n[\s\S]*recvae on 60 users epoch 2\/2/);
     expect(status).toBe(0);
     const titles = ['Data', 'Cost on all training users', 'Trial runs', 'Who is served how well', 'Advice'];
     for (const title of titles) expect(stdout).toContain(`${title}\n${'-'.repeat(title.length)}\n`);

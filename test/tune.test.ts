@@ -367,7 +367,7 @@ describe('the journal', () => {
         'space: {"lambda":{"from":1,"to":100}} there, {"lambda":{"from":1,"to":200}} now',
       ],
       [{ seed: 5 }, 'seed: 0 there, 5 now'],
-      [{ options: { precision: 'f64' as const } }, 'options: {"lambda":500,"precision":"f32"} there'],
+      [{ options: { precision: 'f64' as const } }, 'options: {"density":1,"lambda":500,"precision":"f32"} there'],
     ] as const) {
       await expect(tune('ease', split, { ...run, ...other })).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',

@@ -12,7 +12,7 @@ import { type GroupResult, METRIC, runTrials, type SampleResult, timeOneEpoch } 
 import { Split } from './split.js';
 
 /** Tried besides those that are always compared: what they have to be weighed against. */
-const TRIED: ModelName[] = ['recvae'];
+const TRIED: ModelName[] = ['edlae', 'recvae'];
 /** Sizes of the samples, as shares of the largest one: a learning curve. */
 const SHARES = [0.25, 0.5, 1];
 
@@ -26,7 +26,7 @@ export interface AdviseProgress extends Omit<CompareProgress, 'stage'> {
 
 /** How {@link advise} works. */
 export interface AdviseOptions extends RunOptions {
-  /** Which models to try; `popularity`, `ease` and `als` always are. By default `recvae` besides. */
+  /** Which models to try; `popularity`, `ease` and `als` always are. By default `edlae` and `recvae` besides. */
   models?: ModelName[];
   /** Training users of the largest sample; default and range are those of {@link SampleOptions.users}. */
   users?: SampleOptions['users'];
@@ -98,7 +98,7 @@ export interface AdviceReport extends Advice {
  * RecVAE on samples of the training users, and says what to use, why, what to run next and what to distrust.
  *
  * Samples are judged on the validation users alone; test users stay unseen. Options are searched, models are compared in pairs and
- * the winner is chosen as by {@link compare}: the cheapest model that the best one does not beat significantly, among those that
+ * the winner is chosen as by {@link compare}: the cheapest model that no other one beats significantly, among those that
  * fit into memory on all data. The samples are a quarter, half and all of `users`, the smaller ones part of the larger ones, with the most
  * popular `items`. Groups and figures are those of the core: see `groups.rs` and `profile.rs`.
  *

@@ -148,8 +148,8 @@ export interface Comparison {
  * users, and says with statistics which one to use.
  *
  * EASE^R's `lambda`, EDLAE's `lambda` and `dropoutRate` and iALS's `lambda` and `alpha0` are searched on the validation users
- * unless they are given. Models are compared in pairs by user with the bootstrap, corrected by Holm's method. The winner is the cheapest model, from EASE^R on, that the one with the best mean of
- * the main metric does not beat significantly (corrected p below .05).
+ * unless they are given. Models are compared in pairs by user with the bootstrap, corrected by Holm's method. The winner is the cheapest
+ * model, from EASE^R on, that no other one beats significantly in the main metric (corrected p below .05).
  *
  * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` and `MEMORY` before any
  * work: EASE^R is always compared, so data that it does not fit for cannot be compared.

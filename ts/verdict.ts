@@ -24,8 +24,8 @@ function times(seconds: number, reference: number): string {
 }
 
 /**
- * Which model to use and why: the cheapest one above popularity that the best one does not beat significantly. A costlier model
- * has to earn its place against every cheaper one.
+ * Which model to use and why: the cheapest one above popularity that no other one beats significantly. A costlier model has to
+ * earn its place.
  */
 export function decide(
   models: ComparedModel[],
@@ -36,8 +36,9 @@ export function decide(
   const better = (best: ComparedModel, model: ComparedModel) => (mean(model) > mean(best) ? model : best);
   // Of equals the earlier, cheaper one.
   const best = models.reduce(better);
-  const beaten = (model: ComparedModel) =>
-    model !== best && differenceOf(paired, best.model, model.model, metric).pValue < SIGNIFICANCE;
+  const beats = (other: ComparedModel, model: ComparedModel) =>
+    mean(other) > mean(model) && differenceOf(paired, other.model, model.model, metric).pValue < SIGNIFICANCE;
+  const beaten = (model: ComparedModel) => models.some((other) => beats(other, model));
   const candidates = models.filter(({ model }) => model !== FLOOR);
   const winner = candidates.find((model) => !beaten(model)) ?? best;
   // What it is measured by: the best one if that is another, else the strongest one below it.

@@ -310,17 +310,23 @@ mod tests {
         };
         for &kind in ModelKind::ALL {
             assert_eq!(grown(kind, &json!({}), &small), 2.0, "{}", kind.name());
-            // As many users with as many items each: never less than in a line... but for EASE^R, whose items decide.
+            // As many users with as many items each: never less than in a line, but for EASE^R and EDLAE, whose items decide.
             let more = grown(kind, &json!({}), &shape(2000, 500, 40_000));
-            let (least, most) = if kind == ModelKind::Ease { (2.0, 4.0) } else { (2.5, 4.0) };
+            let by_items = matches!(kind, ModelKind::Ease | ModelKind::Edlae);
+            let (least, most) = if by_items { (2.0, 4.0) } else { (2.5, 4.0) };
             assert!((least..=most).contains(&more), "{}: {more}", kind.name());
             assert!(!kind.time_law().is_empty());
         }
         // 500^3 + 20,000^2 / 1,000 against 1,000^3 + the same.
         let ease = grown(ModelKind::Ease, &json!({}), &shape(1000, 1000, 20_000));
         assert!((ease - 2.0 * 1_000_400_000.0 / 125_400_000.0).abs() < 1e-12, "{ease}");
+        // Where weights are few, ten times as many of an item are many times the time.
+        let sparse = |density: f64| grown(ModelKind::Ease, &json!({ "density": density }), &small);
+        assert!(sparse(0.01) < sparse(0.1) && sparse(0.1) < 2.0, "{} {}", sparse(0.01), sparse(0.1));
         // Twice the epochs, twice the time; RecVAE's users count in a line.
-        for (kind, epochs) in [(ModelKind::Als, 32), (ModelKind::MultVae, 200), (ModelKind::RecVae, 100)] {
+        let twice =
+            [(ModelKind::Als, 32), (ModelKind::MultDae, 400), (ModelKind::MultVae, 200), (ModelKind::RecVae, 100)];
+        for (kind, epochs) in twice {
             assert_eq!(grown(kind, &json!({ "epochs": epochs }), &small), 4.0, "{}", kind.name());
         }
         assert_eq!(grown(ModelKind::RecVae, &json!({}), &shape(3000, 500, 60_000)), 6.0);
