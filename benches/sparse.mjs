@@ -19,7 +19,11 @@ const SMALL = [1, 0.1, 0.05, 0.02, 0.01, 0.005];
 const SETS = {
   'ml-1m': { lambda: 500, densities: SMALL, folder: '../shared/data/ml-1m-split' },
   debian: { lambda: 10, densities: SMALL, data: () => Interactions.dataset('debian') },
-  '41k': { lambda: 50, densities: [0.01, 0.002, 0.001, 0.0005, 1], data: () => Interactions.synth({ like: 'msd', scale: 0.1 }) },
+  '41k': {
+    lambda: 50,
+    densities: [0.01, 0.002, 0.001, 0.0005, 1],
+    data: () => Interactions.synth({ like: 'msd', scale: 0.1 }),
+  },
   '100k': { lambda: 50, densities: [0.002, 0.001, 0.0005], data: () => Interactions.fromHistories(madeUp()) },
 };
 
@@ -71,7 +75,18 @@ async function one({ folder, lambda, density }) {
   const mib = peak();
   const { metrics } = await evaluate(model, data.test, { metrics: [METRIC] });
   const { mean, standardError } = metrics[METRIC];
-  return { users, items, interactions, seconds, cpu: (user + system) / 1e6, mib, model: estimate.model / MIB, fit: estimate.fit / MIB, mean, standardError };
+  return {
+    users,
+    items,
+    interactions,
+    seconds,
+    cpu: (user + system) / 1e6,
+    mib,
+    model: estimate.model / MIB,
+    fit: estimate.fit / MIB,
+    mean,
+    standardError,
+  };
 }
 
 function print(name, { lambda }, rows) {
@@ -79,13 +94,18 @@ function print(name, { lambda }, rows) {
   const dense = rows.find(({ density }) => density === 1);
   const n = (number) => number.toLocaleString('en');
   console.log(`\n${name}: ${n(users)} users, ${n(items)} items, ${n(interactions)} interactions, lambda ${lambda}\n`);
-  console.log('| density | weights per item | NDCG@100 | lost | seconds | CPU seconds | model MiB | fit MiB (estimate) | peak MiB of the process |');
+  console.log(
+    '| density | weights per item | NDCG@100 | lost | seconds | CPU seconds | model MiB | fit MiB (estimate) | peak MiB of the process |',
+  );
   console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
   for (const { density, seconds, cpu, mib, model, fit, mean, standardError } of rows) {
     const share = density === 1 ? '1 (dense)' : String(density);
     const lost = dense ? (dense.mean - mean).toFixed(4) : '';
     const cells = [share, Math.round(density * items), `${mean.toFixed(4)} ± ${standardError.toFixed(4)}`, lost];
-    cells.push(...[seconds, cpu].map((time) => Number(time.toPrecision(2))), ...[model, fit, mib].map((number) => number.toFixed(number < 100 ? 1 : 0)));
+    cells.push(
+      ...[seconds, cpu].map((time) => Number(time.toPrecision(2))),
+      ...[model, fit, mib].map((number) => number.toFixed(number < 100 ? 1 : 0)),
+    );
     console.log(`| ${cells.join(' | ')} |`);
   }
 }
@@ -99,7 +119,9 @@ async function measure(name, densities) {
     const rows = [];
     for (const density of densities ?? set.densities) {
       const job = JSON.stringify({ folder, lambda: set.lambda, density });
-      const found = execFileSync(process.execPath, [fileURLToPath(import.meta.url), '--one', job], { encoding: 'utf8' });
+      const found = execFileSync(process.execPath, [fileURLToPath(import.meta.url), '--one', job], {
+        encoding: 'utf8',
+      });
       rows.push({ density, ...JSON.parse(found) });
       process.stderr.write(`${name}, density ${density}: ${found}`);
     }
@@ -117,7 +139,8 @@ if (first === '--one') {
   process.exitCode = 2;
 } else {
   for (const name of first === undefined ? ['ml-1m', 'debian'] : [first]) {
-    if (SETS[name].folder && !existsSync(SETS[name].folder)) console.log(`${name}: skipped, ${SETS[name].folder} is not there`);
+    if (SETS[name].folder && !existsSync(SETS[name].folder))
+      console.log(`${name}: skipped, ${SETS[name].folder} is not there`);
     else await measure(name, rest[0]?.split(',').map(Number));
   }
 }
