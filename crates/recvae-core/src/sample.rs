@@ -22,7 +22,7 @@ options! {
     /// How large a sample is.
     pub struct SampleOptions for "sample" {
         /// Training users of the largest sample at most.
-        users: usize = 4000, AtLeast(2.0);
+        users: usize = 2000, AtLeast(2.0);
         /// The most popular items that it has at most: time and memory of EASE^R are theirs.
         items: usize = 5000, AtLeast(2.0);
         /// Start of the random numbers; the same seed gives the same sample.
