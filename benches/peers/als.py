@@ -6,6 +6,7 @@ r = k lambda / alpha0 its loss at (sqrt(k) W, sqrt(k) H) is k^2 / alpha0 times o
 is given these, and its vectors are divided by sqrt(k).
 """
 
+import contextlib
 import statistics
 import sys
 import time
@@ -83,7 +84,8 @@ def main():
     arguments = data.ARGUMENTS.parse_args()
     train, _, test = data.load(arguments)
     weights = arguments.alpha0, arguments.lambda_, arguments.nu
-    users, items, seconds = LIBRARIES[arguments.library](train, arguments.factors, *weights, arguments)
+    with contextlib.redirect_stdout(sys.stderr):  # irspack draws a bar
+        users, items, seconds = LIBRARIES[arguments.library](train, arguments.factors, *weights, arguments)
     results = {"seconds": seconds, "loss": float(loss(train, users, items, *weights))}
     if test:
         position = {"done": 0}
