@@ -147,7 +147,7 @@ export interface Comparison {
  * The main job: trains popularity, EASE^R, iALS and the others on the same training users, evaluates them on the same test
  * users, and says with statistics which one to use.
  *
- * EASE^R's `lambda`, EDLAE's `lambda` and `dropoutRate` and iALS's `lambda` and `alpha0` are searched on the validation users
+ * EASE^R's `lambda`, EDLAE's `lambda` and `dropoutRate` and iALS's `lambda`, `alpha0` and `factors` are searched on the validation users
  * unless they are given. Models are compared in pairs by user with the bootstrap, corrected by Holm's method. The winner is the cheapest
  * model, from EASE^R on, that no other one beats significantly in the main metric (corrected p below .05).
  *

@@ -24,7 +24,7 @@ export type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch'>;
 const SEARCHED: { [K in ModelName]?: (keyof ModelOptions[K] & string)[] } = {
   ease: ['lambda'],
   edlae: ['lambda', 'dropoutRate'],
-  als: ['lambda', 'alpha0'],
+  als: ['lambda', 'alpha0', 'factors'],
 };
 
 /** The options that {@link train} looks for. */

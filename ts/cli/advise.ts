@@ -31,8 +31,10 @@ export function addAdvise(program: Command): void {
       'look at the data, try EASE^R, iALS and RecVAE on samples, and say which model to use and what to distrust',
     )
     .argument('<input>', 'file, folder or data set')
-    .option('--models <names>', 'comma-separated, to try besides popularity, ease and als (default: edlae,recvae)', (text) =>
-      text.split(','),
+    .option(
+      '--models <names>',
+      'comma-separated, to try besides popularity, ease and als (default: edlae,recvae)',
+      (text) => text.split(','),
     );
   // --items, and not --item, which is a column.
   addFlag(command, description.sample, 'users', 'count');
