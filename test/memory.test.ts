@@ -172,7 +172,7 @@ test('a comparison counts the models that it keeps', async () => {
   const options = {
     recvae: { hiddenDim: 64, latentDim: 32, epochs: 1 },
     ease: { lambda: 10 },
-    als: { lambda: 0.01, alpha0: 0.1 },
+    als: { lambda: 0.01, alpha0: 0.1, factors: 64 },
   };
   const kept =
     estimateMemory('popularity', shape).model +
@@ -186,6 +186,18 @@ test('a comparison counts the models that it keeps', async () => {
   expect(message).toMatch(/^recvae on .* beside 0\.0 MiB that is held already/);
   expect(started).toEqual([]);
   expect((await compare(data, { ...run, memoryLimit })).models.size).toBe(4);
+});
+
+test('a search leaves out what does not fit', async () => {
+  const data = await split(planted(), { seed: 1 });
+  const shape = { users: data.train.nUsers, items: data.train.nItems, interactions: data.train.nInteractions };
+  const fit = (factors: number) => estimateMemory('als', { ...shape, options: { factors } }).fit;
+  const tried = async (memoryLimit?: number) => {
+    const { report } = await compare(data, { models: [], seed: 1, ...(memoryLimit && { memoryLimit }) });
+    return report.models[2]!.search.map(({ options }) => (options as { factors?: number }).factors);
+  };
+  expect(await tried()).toContain(128);
+  expect(await tried((fit(64) + fit(128)) / 2)).not.toContain(128);
 });
 
 describe('the command line', () => {

@@ -9,6 +9,7 @@ import {
   knownKeys,
 } from './check.js';
 import { guard, RecvaeError, toJson } from './errors.js';
+import { estimateMemory } from './estimate.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { checkSearchFits, DEFAULT_TRIALS, type Search } from './find-best.js';
 import { Interactions } from './interactions.js';
@@ -18,7 +19,7 @@ import { description, native } from './native.js';
 import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
 import { type Difference, pairedDifferences } from './paired.js';
 import { stoppable } from './running.js';
-import { type Step, searches, train, trainTuned, tuned } from './search.js';
+import { largest, type Step, searches, train, trainTuned, tuned } from './search.js';
 import { Split, split } from './split.js';
 import { validate } from './trials.js';
 import { decide } from './verdict.js';
@@ -332,9 +333,15 @@ function checkAllFit(
     }
     const { model } = check(held);
     if (searches(name, options, data)) check(held + model);
-    held += model;
+    held += largestOf(name, options, data);
   }
   return kept;
+}
+
+/** Bytes of the largest model that a search may find. */
+function largestOf(name: ModelName, options: Record<string, unknown>, data: Split): number {
+  const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
+  return estimateMemory(name, { users, items, interactions, options: largest(name, options, data) }).model;
 }
 
 /** The models that are compared unless others are asked for. */

@@ -7,7 +7,7 @@ import { description } from './native.js';
 import type { ModelName, ModelOptions } from './options.generated.js';
 import { defaultSpace } from './spaces.js';
 import type { Split } from './split.js';
-import { runTrials } from './trials.js';
+import { runTrials, type TrialResult } from './trials.js';
 
 /** A trained model and how its options were found. */
 export interface Trained {
@@ -36,6 +36,16 @@ function searched(model: ModelName, options: Record<string, unknown>, data: Spli
 /** Whether {@link train} looks for the best options. */
 export function searches(model: ModelName, options: Record<string, unknown>, data: Split): boolean {
   return searched(model, options, data).length > 0;
+}
+
+/** The options with the highest value of each one that {@link train} looks for: the model that takes most memory. */
+export function largest(model: ModelName, options: Record<string, unknown>, data: Split): Record<string, Json> {
+  const known = description.models.find(({ name }) => name === model)!.options;
+  const highest = searched(model, options, data).map((name) => {
+    const values = known.find((option) => option.name === name)!.search as number[];
+    return [name, Math.max(...values)];
+  });
+  return { ...options, ...Object.fromEntries(highest) };
 }
 
 /** The search of a tuned comparison: so many trials in the core's lists of values; `undefined` if there is nothing to search. */
@@ -155,7 +165,14 @@ class Climb {
     };
     const { threads, memoryLimit, info, signal } = this.#run;
     const run = { data: this.#data, parallel: 1, threads, memoryLimit, info, signal, take };
-    const [result] = await runTrials([trial], run);
+    let result: TrialResult | undefined;
+    try {
+      [result] = await runTrials([trial], run);
+    } catch (error) {
+      // Others need less: a larger model than fits is not the best one here.
+      if (this.#best && error instanceof RecvaeError && error.code === 'MEMORY') return false;
+      throw error;
+    }
     const { validation, failed } = result!;
     if (fitted === undefined || validation === null) {
       // Too small for f32: other values still can be used.
