@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ablationVerdict, findings } from '../dist/ablate-verdict.js';
+import { ablationVerdict, findings } from '../dist/ablate/verdict.js';
 import {
   type AblatedModel,
   type AblateOptions,

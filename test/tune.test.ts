@@ -6,8 +6,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { addOver } from '../dist/cli/tune.js';
-import { rungsOf } from '../dist/halving.js';
-import { MedianRule } from '../dist/hopeless.js';
 import {
   compare,
   estimateMemory,
@@ -23,8 +21,10 @@ import {
   type TuneReport,
   tune,
 } from '../dist/index.js';
-import { drawsOf, endOf } from '../dist/spaces.js';
 import type { TrialResult } from '../dist/trials.js';
+import { rungsOf } from '../dist/tune/halving.js';
+import { MedianRule } from '../dist/tune/hopeless.js';
+import { drawsOf, endOf } from '../dist/tune/spaces.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));

@@ -1,7 +1,15 @@
-import { ablationVerdict, findings, isEstablished } from './ablate-verdict.js';
+import {
+  type ComparisonKind,
+  changesOf,
+  contrastsOf,
+  type Design,
+  designsOf,
+  optionsOf,
+  SWITCHED,
+} from './ablate/designs.js';
+import { ablationVerdict, findings, isEstablished } from './ablate/verdict.js';
 import { checkInstance, checkObject, checkRun, checkSeed, checkString, invalid } from './check.js';
 import { checkTestUsers, DEFAULT_SEED, splitFor } from './compare.js';
-import { type ComparisonKind, changesOf, contrastsOf, type Design, designsOf, optionsOf, SWITCHED } from './designs.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';
@@ -14,7 +22,7 @@ import { stoppable } from './running.js';
 import { Split } from './split.js';
 import { runTrials, type Trial, type TrialResult } from './trials.js';
 
-export type { ComparisonKind } from './designs.js';
+export type { ComparisonKind } from './ablate/designs.js';
 
 /** What {@link ablate} is told while it works. */
 export interface AblateProgress {

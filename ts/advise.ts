@@ -1,4 +1,5 @@
-import { type Advice, adviceOf } from './advice.js';
+import { type Advice, adviceOf } from './advise/advice.js';
+import { type GroupResult, METRIC, runTrials, type SampleResult, timeOneEpoch } from './advise/sample-runs.js';
 import { checkInstance, checkRun } from './check.js';
 import { type CompareProgress, checkCompare, complete, DEFAULT_SEED, order, splitFor } from './compare.js';
 import { guard, RecvaeError, toJson } from './errors.js';
@@ -8,7 +9,6 @@ import { description, native } from './native.js';
 import type { ModelName, ModelOptions, SampleOptions, SplitOptions } from './options.generated.js';
 import { type Profile, profile } from './profile.js';
 import { stoppable } from './running.js';
-import { type GroupResult, METRIC, runTrials, type SampleResult, timeOneEpoch } from './sample-runs.js';
 import { Split } from './split.js';
 
 /** Tried besides those that are always compared: what they have to be weighed against. */

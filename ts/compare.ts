@@ -11,7 +11,6 @@ import {
 import { guard, RecvaeError, toJson } from './errors.js';
 import { estimateMemory } from './estimate.js';
 import { type Evaluation, evaluate } from './evaluate.js';
-import { checkSearchFits, DEFAULT_TRIALS, type Search } from './find-best.js';
 import { Interactions } from './interactions.js';
 import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
@@ -22,6 +21,7 @@ import { stoppable } from './running.js';
 import { largest, type Step, searches, train, trainTuned, tuned } from './search.js';
 import { Split, split } from './split.js';
 import { validate } from './trials.js';
+import { checkSearchFits, DEFAULT_TRIALS, type Search } from './tune/find-best.js';
 import { decide } from './verdict.js';
 
 /** Always compared: the floor, and the linear models that neural ones have to beat. */

@@ -24,7 +24,8 @@ export {
   type Finding,
 } from './ablate.js';
 export type { Abortable } from './abort.js';
-export type { Advice, CostlierModel } from './advice.js';
+export type { Advice, CostlierModel } from './advise/advice.js';
+export type { GroupResult, SampleResult, TrialModel } from './advise/sample-runs.js';
 export { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, type ModelCost } from './advise.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
@@ -63,7 +64,6 @@ export {
 export type * from './options.generated.js';
 export type { Difference } from './paired.js';
 export { type Profile, profile, type Spread } from './profile.js';
-export type { GroupResult, SampleResult, TrialModel } from './sample-runs.js';
 export type {
   Explanation,
   HistoryColumns,

@@ -1,13 +1,13 @@
 /** Training inside a comparison: the linear models with their main options searched, the others as they are. */
 import type { ComparedModel, CompareProgress } from './compare.js';
 import { RecvaeError } from './errors.js';
-import { findBest, planOf, type Search } from './find-best.js';
 import { type FitRun, fit, type Json, type Model, type Progress } from './models.js';
 import { description } from './native.js';
 import type { ModelName, ModelOptions } from './options.generated.js';
-import { defaultSpace } from './spaces.js';
 import type { Split } from './split.js';
 import { runTrials, type TrialResult } from './trials.js';
+import { findBest, planOf, type Search } from './tune/find-best.js';
+import { defaultSpace } from './tune/spaces.js';
 
 /** A trained model and how its options were found. */
 export interface Trained {

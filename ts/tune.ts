@@ -2,23 +2,30 @@
 import { checkInstance, checkRun, checkString, infoText, invalid } from './check.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
-import { DEFAULT_TRIALS, findBest, planOf, type Search, type SearchKind, type SearchProgress } from './find-best.js';
-import { epochsOf } from './halving.js';
 import { Interactions } from './interactions.js';
 import { Journal } from './journal.js';
 import type { Json, Model, RunOptions } from './models.js';
 import { description, native } from './native.js';
 import type { MetricName, ModelName, ModelOptions, SplitOptions } from './options.generated.js';
 import { stoppable } from './running.js';
-import { checkSpace, defaultSpace, type SearchSpace } from './spaces.js';
 import { Split, split } from './split.js';
 import { completeOptions, type TrialResult } from './trials.js';
-import { reportOf, type TuneReport } from './tune-report.js';
+import {
+  DEFAULT_TRIALS,
+  findBest,
+  planOf,
+  type Search,
+  type SearchKind,
+  type SearchProgress,
+} from './tune/find-best.js';
+import { epochsOf } from './tune/halving.js';
+import { reportOf, type TuneReport } from './tune/report.js';
+import { checkSpace, defaultSpace, type SearchSpace } from './tune/spaces.js';
 
-export type { SearchKind, SearchProgress } from './find-best.js';
-export type { Range, SearchSpace } from './spaces.js';
 export type { Trial, TrialProgress, TrialResult } from './trials.js';
-export type { TunedTrial, TuneReport } from './tune-report.js';
+export type { SearchKind, SearchProgress } from './tune/find-best.js';
+export type { TunedTrial, TuneReport } from './tune/report.js';
+export type { Range, SearchSpace } from './tune/spaces.js';
 
 /** How {@link tune} works. */
 export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { KINDS } from '../ablate/verdict.js';
 import {
   type AblatedModel,
   type AblateOptions,
@@ -8,7 +9,6 @@ import {
   checkAblate,
   labelOf,
 } from '../ablate.js';
-import { KINDS } from '../ablate-verdict.js';
 import { splitFor } from '../compare.js';
 import { description } from '../native.js';
 import { formatP, signed } from '../verdict.js';

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
+import type { GroupResult } from '../advise/sample-runs.js';
 import { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, checkAdvise } from '../advise.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import type { Spread } from '../profile.js';
-import type { GroupResult } from '../sample-runs.js';
 import { formatP } from '../verdict.js';
 import { byModel } from './compare.js';
 import { addFlag, addInputFlags, type InputFlags, parseNumber, readInput, recipeOf, toFlag } from './input.js';

@@ -12,14 +12,14 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { guard, RecvaeError, toJson } from './errors.js';
-import { remove, willRemove } from './files.js';
+import { guard, RecvaeError, toJson } from '../errors.js';
+import { remove, willRemove } from '../files.js';
+import { canonical } from '../journal.js';
+import type { Json } from '../models.js';
+import { native } from '../native.js';
+import type { ModelName } from '../options.generated.js';
+import { completeOptions, type Trial, type TrialResult } from '../trials.js';
 import { graceOf } from './hopeless.js';
-import { canonical } from './journal.js';
-import type { Json } from './models.js';
-import { native } from './native.js';
-import type { ModelName } from './options.generated.js';
-import { completeOptions, type Trial, type TrialResult } from './trials.js';
 
 /** What part of the trials stays, and by what the epochs grow. */
 const FACTOR = 3;

@@ -9,7 +9,7 @@
  * Source: D. Golovin et al., Google Vizier: A Service for Black-Box Optimization, KDD 2017, section 3.2; there running averages
  * stand where we have the best so far.
  */
-import type { TrialResult } from './trials.js';
+import type { TrialResult } from '../trials.js';
 
 /** Trials that must have come that far before any is stopped. */
 const MIN_TRIALS = 5;

@@ -1,7 +1,7 @@
 /** What an ablation found, in words. */
-import type { AblatedModel, ChangeComparison, Finding } from './ablate.js';
+import type { AblatedModel, ChangeComparison, Finding } from '../ablate.js';
+import { formatP, SIGNIFICANCE, signed } from '../verdict.js';
 import { CHANGES, type ComparisonKind } from './designs.js';
-import { formatP, SIGNIFICANCE, signed } from './verdict.js';
 
 /** The kinds of comparison in words. */
 export const KINDS: Record<ComparisonKind, string> = { alone: 'alone', last: 'in the whole', main: 'on average' };

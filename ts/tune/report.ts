@@ -1,12 +1,12 @@
 /** What tuning found, as plain JSON and in plain words. */
-import type { Evaluation } from './evaluate.js';
+import type { Evaluation } from '../evaluate.js';
+import type { Json } from '../models.js';
+import { description } from '../native.js';
+import type { ModelName } from '../options.generated.js';
+import type { TrialResult } from '../trials.js';
 import type { Search, SearchKind } from './find-best.js';
 import { ranked } from './halving.js';
-import type { Json } from './models.js';
-import { description } from './native.js';
-import type { ModelName } from './options.generated.js';
 import { endOf, isRange, type Point } from './spaces.js';
-import type { TrialResult } from './trials.js';
 
 /** A trial in a {@link TuneReport}. */
 export interface TunedTrial {

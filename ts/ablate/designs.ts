@@ -1,6 +1,6 @@
 /** The designs of an ablation: which of RecVAE's changes to Mult-VAE a model has, and which designs are compared. */
-import { description } from './native.js';
-import type { RecvaeOptions } from './options.generated.js';
+import { description } from '../native.js';
+import type { RecvaeOptions } from '../options.generated.js';
 
 /** Names of the changes, in the core's order. */
 export const CHANGES: readonly string[] = description.changes.map(({ name }) => name);

@@ -1,15 +1,15 @@
 /** Trial runs of {@link advise}: the models on samples of growing size, judged on the validation users, whole and by group. */
-import type { AdviseProgress } from './advise.js';
-import { type ComparedModel, type PairedDifference, pairs } from './compare.js';
-import { guard, RecvaeError, toJson } from './errors.js';
-import { type Evaluation, evaluate } from './evaluate.js';
-import { withPeakMemory } from './memory.js';
-import { fit, type Json, type Model, type RunOptions } from './models.js';
-import { description, native } from './native.js';
-import type { MetricName, ModelName } from './options.generated.js';
-import { running } from './running.js';
-import { searches, train } from './search.js';
-import type { Split } from './split.js';
+import type { AdviseProgress } from '../advise.js';
+import { type ComparedModel, type PairedDifference, pairs } from '../compare.js';
+import { guard, RecvaeError, toJson } from '../errors.js';
+import { type Evaluation, evaluate } from '../evaluate.js';
+import { withPeakMemory } from '../memory.js';
+import { fit, type Json, type Model, type RunOptions } from '../models.js';
+import { description, native } from '../native.js';
+import type { MetricName, ModelName } from '../options.generated.js';
+import { running } from '../running.js';
+import { searches, train } from '../search.js';
+import type { Split } from '../split.js';
 
 /** What is judged by. */
 export const METRIC = description.validationMetric as MetricName;

@@ -1,12 +1,12 @@
 /** The search for the best options of a model: which trials there are, and which of them wins. */
-import { guard, RecvaeError, toJson } from './errors.js';
+import { guard, RecvaeError, toJson } from '../errors.js';
+import { type FitRun, fitWatched, type Json, type Model } from '../models.js';
+import { native } from '../native.js';
+import type { ModelName } from '../options.generated.js';
+import { runTrials, type Trial, type TrialProgress, type TrialResult, type TrialRun } from '../trials.js';
 import { Checkpoints, epochsOf, ranked, rungsOf } from './halving.js';
 import { MedianRule } from './hopeless.js';
-import { type FitRun, fitWatched, type Json, type Model } from './models.js';
-import { native } from './native.js';
-import type { ModelName } from './options.generated.js';
 import { drawsOf, gridOf, type Point, type Space, sizeOf } from './spaces.js';
-import { runTrials, type Trial, type TrialProgress, type TrialResult, type TrialRun } from './trials.js';
 
 /** How points of a space are chosen. */
 export type SearchKind = 'grid' | 'random' | 'halving';

@@ -1,10 +1,10 @@
 /** What a search of options tries: lists of values and ranges, and the points of a grid or of random draws from them. */
-import { checkObject, invalid, knownKeys } from './check.js';
-import { guard, RecvaeError, toJson } from './errors.js';
-import { canonical } from './journal.js';
-import type { Json } from './models.js';
-import { description, native } from './native.js';
-import type { ModelName, ModelOptions } from './options.generated.js';
+import { checkObject, invalid, knownKeys } from '../check.js';
+import { guard, RecvaeError, toJson } from '../errors.js';
+import { canonical } from '../journal.js';
+import type { Json } from '../models.js';
+import { description, native } from '../native.js';
+import type { ModelName, ModelOptions } from '../options.generated.js';
 
 /** All numbers between two, both included; whole ones where the option is a whole number. */
 export interface Range {

@@ -1,11 +1,11 @@
 /** The words of {@link advise}: which model, why, what to run next and what to distrust. */
-import type { AdviceReport } from './advise.js';
-import { ALWAYS, type PairedDifference } from './compare.js';
-import type { Json } from './models.js';
-import { description } from './native.js';
-import type { ModelName } from './options.generated.js';
+import type { AdviceReport } from '../advise.js';
+import { ALWAYS, type PairedDifference } from '../compare.js';
+import type { Json } from '../models.js';
+import { description } from '../native.js';
+import type { ModelName } from '../options.generated.js';
+import { decide, differenceOf, FLOOR, formatP, SIGNIFICANCE, signed } from '../verdict.js';
 import type { GroupResult, SampleResult, TrialModel } from './sample-runs.js';
-import { decide, differenceOf, FLOOR, formatP, SIGNIFICANCE, signed } from './verdict.js';
 
 /** What to do. */
 export interface Advice {
