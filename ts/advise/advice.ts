@@ -154,11 +154,12 @@ function costlierWords(
   const training = unfinished
     ? `${model}'s validation was still rising when its ${trial.epochs} epochs ended (best: ${trial.bestEpoch}), so it is at a disadvantage here`
     : `${model} had epochs enough in the largest sample: it was best after ${trial.bestEpoch} of ${trial.epochs}`;
+  const options = trial.search.length > 0 ? '' : ' Its options were not searched.';
   return [
     `${start}.`,
     ...items,
     `Over all, ${model} is ${list} sampled users${trend}.`,
-    `${training}. Its options were not searched.`,
+    ...(trial.epochs > 0 ? [`${training}.${options}`] : []),
   ];
 }
 
@@ -254,7 +255,11 @@ function nextSteps(facts: Facts, { model, options, search }: TrialModel, costlie
   const open = costlier.filter((found) => inReach(found, samples.at(-1)!, model, facts.metric));
   const names = ['ease', 'als', ...open.map(({ model }) => model)];
   const steps = [`recvae compare <input> --seed ${seed} --models ${[...new Set(names)].join(',')}`];
-  for (const { model } of open) {
+  // Those that compare does not search.
+  const bare = open.filter(
+    ({ model }) => samples.at(-1)!.models.find((trial) => trial.model === model)!.search.length === 0,
+  );
+  for (const { model } of bare) {
     const gamma = description.models
       .find(({ name }) => name === model)!
       .options.find(({ search }) => search.length > 0);
