@@ -107,7 +107,7 @@ export interface SampleOptions {
    * Training users of the largest sample at most.
    *
    * Allowed: a whole number, 2 or more.
-   * @default 4000
+   * @default 2000
    */
   users?: number;
   /**
