@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
-import { fit, Interactions, load, writeSynth } from '../dist/index.js';
+import { fit, Interactions, load, Split, writeSynth } from '../dist/index.js';
 import { temporaryFolder, writePlanted } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -277,6 +277,40 @@ describe('the jobs', () => {
     expect((await recvae(folder, ['synth', ...flags, '--seed', '1'])).code).toBe(0);
     expect(readFileSync(join(folder, 'again.csv')).equals(file)).toBe(false);
     expect(readdirSync(folder).sort()).toEqual(['again.csv', 'library.csv', 'made-up.csv']);
+  });
+
+  test('train, split, synth and models tell what they did as JSON', async () => {
+    const folder = planted();
+    const json = async (...args: string[]) => {
+      const { code, stdout } = await recvae(folder, [...args, '--json', '-']);
+      expect(code).toBe(0);
+      return JSON.parse(stdout);
+    };
+    const flags = ['--seed', '1', '--set', 'factors=8', '--set', 'epochs=2', '--out', 'als.safetensors'];
+    const trained = await json('train', 'als', 'likes.csv', ...flags);
+    const model = await load(join(folder, 'als.safetensors'));
+    expect(trained).toMatchObject({ model: 'als', items: model.itemIds.length, file: 'als.safetensors' });
+    expect(trained.options).toEqual(model.options);
+    expect(trained.epochs).toHaveLength(2);
+    expect(trained.metrics.validation['ndcg@100']).toBe(
+      Math.max(...trained.epochs.map(({ validation }: { validation: number }) => validation)),
+    );
+    const { users, items, interactions } = await json('split', 'likes.csv', '--seed', '1', '--out', 'split');
+    const data = await Split.fromOfficial(join(folder, 'split'));
+    expect([users.train, users.validation, users.test, items, interactions]).toEqual([
+      data.train.nUsers,
+      data.validation.nUsers,
+      data.test.nUsers,
+      data.train.nItems,
+      data.train.nInteractions,
+    ]);
+    const made = await json('synth', '--like', 'ml-20m', '--scale', '0.01', '--out', 'made.csv');
+    expect(made).toMatchObject({ file: 'made.csv', users: expect.any(Number) });
+    const models = await json('models');
+    expect(models.map(({ name }: { name: string }) => name)).toContain('edlae');
+    // To a file, and nothing but messages elsewhere.
+    const { stdout } = await recvae(folder, ['split', 'likes.csv', '--out', 'other', '--json', 'split.json']);
+    expect([stdout, JSON.parse(readFileSync(join(folder, 'split.json'), 'utf8')).folder]).toEqual(['', 'other']);
   });
 
   test('models and help', async () => {

@@ -1,13 +1,16 @@
 import type { Command } from 'commander';
 import { description } from '../native.js';
-import { print, table } from './output.js';
+import { print, table, writeJson } from './output.js';
 
 /** `recvae models`: what there is and what can be set. */
 export function addModels(program: Command): void {
   program
     .command('models')
     .description('list the models with their options')
-    .action(async () => {
+    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .action(async ({ json }: { json?: string }) => {
+      if (json !== undefined) await writeJson(json, description.models);
+      if (json === '-') return;
       const blocks = description.models.map(({ name, doc, options }) => {
         const rows = options.map((option) => [
           `  ${option.name}`,

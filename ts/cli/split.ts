@@ -3,7 +3,7 @@ import { RecvaeError } from '../errors.js';
 import { description } from '../native.js';
 import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
-import { message } from './output.js';
+import { checkWritable, message, writeJson } from './output.js';
 
 /** `recvae split`: an input in the layout of the official scripts. */
 export function addSplit(program: Command): void {
@@ -13,12 +13,19 @@ export function addSplit(program: Command): void {
     .description('split an input by users and write it in the layout of the official Mult-VAE and RecVAE scripts')
     .argument('<input>', 'file, folder or data set')
     .requiredOption('--out <folder>', 'where the files go: a new or empty folder')
-    .option('--seed <number>', `${doc} (default: ${seed})`, parseNumber);
-  addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string }) => {
+    .option('--seed <number>', `${doc} (default: ${seed})`, parseNumber)
+    .option('--json <file>', 'write the result as JSON, to stdout for -');
+  addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string; json?: string }) => {
+    const { json } = flags;
+    if (json !== undefined) checkWritable(json, '--json');
     if (flags.out === '') throw new RecvaeError('INVALID_ARGUMENT', "--out is ''; allowed: a path");
     const data = await interruptible((signal) => readSplit(input, flags, recipeOf(flags), { signal }));
     await data.write(flags.out);
     const { train, validation, test } = data;
+    if (json !== undefined) {
+      const users = { train: train.nUsers, validation: validation.nUsers, test: test.nUsers };
+      await writeJson(json, { users, items: train.nItems, interactions: train.nInteractions, folder: flags.out });
+    }
     message(
       `${train.nUsers} training, ${validation.nUsers} validation and ${test.nUsers} test users, ${train.nItems} items: ${flags.out}`,
     );

@@ -4,11 +4,12 @@ import type { SynthOptions } from '../options.generated.js';
 import { type SynthProgress, writeSynth } from '../synth.js';
 import { parseNumber, toFlag } from './input.js';
 import { interruptible } from './interrupt.js';
-import { Bar, message } from './output.js';
+import { Bar, checkWritable, message, writeJson } from './output.js';
 
 interface Flags extends SynthOptions {
   out: string;
   threads?: number;
+  json?: string;
 }
 
 /** `recvae synth`: made-up data of the size of the papers' sets. */
@@ -26,7 +27,9 @@ export function addSynth(program: Command): void {
   }
   command
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .action(async ({ out, threads, ...options }: Flags) => {
+    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .action(async ({ out, threads, json, ...options }: Flags) => {
+      if (json !== undefined) checkWritable(json, '--json');
       const bar = new Bar('{value}/{total} users [{bar}] {eta_formatted} left');
       const started = performance.now();
       try {
@@ -37,6 +40,9 @@ export function addSynth(program: Command): void {
         bar.stop();
         const seconds = ((performance.now() - started) / 1000).toFixed(1);
         message(`${nUsers} users x ${nItems} items, ${nInteractions} interactions in ${seconds} s: ${out}`);
+        if (json !== undefined) {
+          await writeJson(json, { users: nUsers, items: nItems, interactions: nInteractions, file: out });
+        }
         message('They are made up, for measuring speed and memory: accuracy on them means nothing.');
       } finally {
         bar.stop();

@@ -12,7 +12,7 @@ import { tellGamma } from './gamma.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
-import { checkWritable, EpochBar, message } from './output.js';
+import { checkWritable, EpochBar, message, writeJson } from './output.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends InputFlags, CheckpointFlags {
@@ -23,6 +23,7 @@ interface Flags extends InputFlags, CheckpointFlags {
   from?: string;
   counts?: string;
   saveCounts?: string;
+  json?: string;
 }
 
 /** `recvae train`: a model from the training users, with early stopping on the validation users. */
@@ -38,7 +39,8 @@ export function addTrain(program: Command): void {
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae and mult-dae begin with')
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
-    .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts');
+    .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
+    .option('--json <file>', 'write the result as JSON, to stdout for -');
   addCheckpointFlags(command);
   addInputFlags(addMemoryFlag(command)).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
@@ -49,6 +51,7 @@ export function addTrain(program: Command): void {
     const checkpoint = checkpointOf(flags, out);
     guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint)));
     checkWritable(out, '--out');
+    if (flags.json !== undefined) checkWritable(flags.json, '--json');
     tellGamma(model, input, options);
     if (flags.saveCounts !== undefined) checkWritable(flags.saveCounts, '--save-counts');
     const from = flags.from === undefined ? undefined : await load(flags.from);
@@ -90,8 +93,12 @@ export function addTrain(program: Command): void {
       if (flags.saveCounts !== undefined) await counts?.save(flags.saveCounts);
       if (checkpoint) rmSync(checkpoint.path, { force: true });
       bar.stop();
-      const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      message(`${model} trained in ${seconds} s, ${fitted.itemIds.length} items: ${out}`);
+      const seconds = (performance.now() - started) / 1000;
+      message(`${model} trained in ${seconds.toFixed(1)} s, ${fitted.itemIds.length} items: ${out}`);
+      if (flags.json !== undefined) {
+        const { epochs, options, itemIds } = fitted;
+        await writeJson(flags.json, { model, options, items: itemIds.length, ...metrics, epochs, seconds, file: out });
+      }
       if (counts) message(`${before?.nUsers ?? 0} users counted before, ${counts.nUsers} now`);
     } catch (thrown) {
       bar.stop();
