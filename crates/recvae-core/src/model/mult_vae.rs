@@ -5,7 +5,8 @@
 //! at the mean of the posterior.
 //!
 //! Source: Liang, Krishnan, Hoffman, Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018, equation 7,
-//! arXiv 1802.05814. As the authors' code: Xavier normal weights, truncated normal biases, no weight decay.
+//! arXiv 1802.05814. As the authors' code: truncated normal biases, no weight decay. Their Xavier weights are uniform, ours
+//! are normal with the same variance.
 
 use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
