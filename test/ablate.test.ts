@@ -1,8 +1,5 @@
-/** Which of RecVAE's changes pay: the designs, the pairing, the words, the journal, the command. */
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ablationVerdict, findings } from '../dist/ablate/verdict.js';
 import {
@@ -17,9 +14,8 @@ import {
   type Split,
   split,
 } from '../dist/index.js';
+import { recvae } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
-
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
 const PRIOR = 'composite prior';
 const WEIGHT = 'KL weight per user';
@@ -292,20 +288,6 @@ describe('wrong use is found before any work', () => {
 });
 
 describe('the command', () => {
-  function recvae(folder: string, ...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-    return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
-      let [stdout, stderr] = ['', ''];
-      child.stdout.on('data', (chunk) => {
-        stdout += chunk;
-      });
-      child.stderr.on('data', (chunk) => {
-        stderr += chunk;
-      });
-      child.on('error', reject);
-      child.on('close', (code) => resolve({ code, stdout, stderr }));
-    });
-  }
   const sets = Object.entries(WIDTHS).flatMap(([key, value]) => [
     ...['--set', `${key}=${value}`],
     ...['--set', `mult-vae.${key}=${value}`],
@@ -316,7 +298,7 @@ describe('the command', () => {
     writePlanted(folder);
     const args = ['ablate', 'likes.csv', '--seeds', '1,2', '--epochs', '2', '--seed', '4', ...sets];
     const kept = ['--journal', 'a.journal'];
-    const first = await recvae(folder, ...args, ...kept, '--json', 'a.json');
+    const first = await recvae(folder, [...args, ...kept, '--json', 'a.json']);
     expect(first.code).toBe(0);
     expect(first.stderr).toMatch(/^\[22\/22\] .*, seed \d: 2 epochs, validation 0\.\d{4}, \d+\.\d s$/m);
     const [, results] = first.stdout.split('\n\n');
@@ -332,7 +314,7 @@ describe('the command', () => {
     expect(first.stdout).toMatch(/20 of 20 trainings were stopped by the number of epochs/);
 
     const report = JSON.parse(readFileSync(join(folder, 'a.json'), 'utf8'));
-    const again = await recvae(folder, ...args, ...kept, '--json', '-');
+    const again = await recvae(folder, [...args, ...kept, '--json', '-']);
     expect(JSON.parse(again.stdout)).toEqual(report);
     expect(again.stderr.match(/from the journal$/gm)).toHaveLength(22);
     const { report: ours } = await ablate(await Interactions.fromFile(join(folder, 'likes.csv')), {
@@ -354,11 +336,11 @@ describe('the command', () => {
       [['--json', ''], /--json is ''/],
     ];
     for (const [flags, message] of cases) {
-      const { code, stdout, stderr } = await recvae(folder, 'ablate', 'likes.csv', ...flags);
+      const { code, stdout, stderr } = await recvae(folder, ['ablate', 'likes.csv', ...flags]);
       expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: expect.stringMatching(message) });
     }
     writeFileSync(join(folder, 'other.txt'), 'not a journal\n');
-    const failed = await recvae(folder, 'ablate', 'likes.csv', '--journal', 'other.txt', '--json', 'a.json');
+    const failed = await recvae(folder, ['ablate', 'likes.csv', '--journal', 'other.txt', '--json', 'a.json']);
     expect(failed).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('other.txt, line 1: not a line of a journal'),

@@ -7,33 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { fit, Interactions, load, Split, writeSynth } from '../dist/index.js';
+import { CLI, recvae } from './command.js';
 import { temporaryFolder, writePlanted } from './planted.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const ML1M = fileURLToPath(new URL('../../shared/data/ml-1m-split', import.meta.url));
-
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-function recvae(folder: string, args: string[], input: string | Buffer = ''): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk) => {
-      stdout += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      stderr += chunk;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-    child.stdin.on('error', () => {}); // it may end before it has read everything
-    child.stdin.end(input);
-  });
-}
 
 /** What stands in the folder that holds the planted data. */
 function planted(): string {
@@ -77,7 +54,7 @@ describe('the jobs', () => {
     expect(table.stdout).toMatch(/^ease +mean +standard error\n+recall@5 +0\.\d{5} +0\.\d{5}\n+ndcg@5 /);
 
     const input = '{"user":"new","items":["i1-0","i1-1","i1-2","xyz"]}\n\n{"user":"empty","items":[]}\n';
-    const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '2'], input);
+    const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '2'], { input });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
     const [first, second, ...rest] = stdout
       .trim()
@@ -479,12 +456,12 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
       [Buffer.from([0x22, 0xff, 0x22]), /^recvae: stdin:2: not UTF-8/],
     ] as const) {
       const input = Buffer.concat([Buffer.from(good), Buffer.from(line), Buffer.from(`\n${good}`)]);
-      const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '1'], input);
+      const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '1'], { input });
       // The line before it is answered, the one after it is not.
       expect({ code, lines: stdout.split('\n').length }).toEqual({ code: 1, lines: 2 });
       expect(stderr).toMatch(text);
     }
-    const { code, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '0'], good);
+    const { code, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '0'], { input: good });
     expect({ code, stderr }).toEqual({ code: 2, stderr: 'recvae: k is 0; allowed: a whole number, 1 or more\n' });
     expect((await recvae(folder, ['recommend', 'm.st', '--history', 'none'])).code).toBe(1);
   });
@@ -494,11 +471,8 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     writeFileSync(join(folder, 'likes.csv'), `user,item\n${'u,1\nu,2\nv,1\nv,2\nw,1\n'}`);
     const model = await fit('ease', await Interactions.fromFile(join(folder, 'likes.csv')), { lambda: 1 });
     await model.save(join(folder, 'm.st'));
-    const { stdout } = await recvae(
-      folder,
-      ['recommend', 'm.st'],
-      '\uFEFF{"user":7,"items":[1]}\r\n{"user":"é","items":[]}',
-    );
+    const input = '\uFEFF{"user":7,"items":[1]}\r\n{"user":"é","items":[]}';
+    const { stdout } = await recvae(folder, ['recommend', 'm.st'], { input });
     const lines = stdout.trim().split('\n');
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ user: '7', items: ['2'] }, { user: 'é' }]);
   });

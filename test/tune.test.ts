@@ -1,9 +1,6 @@
-/** Options are searched on validation users: what is tried, what is stopped, what is found, and how a search goes on. */
-import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { addOver } from '../dist/cli/tune.js';
 import {
@@ -25,9 +22,9 @@ import type { TrialResult } from '../dist/trials.js';
 import { rungsOf } from '../dist/tune/halving.js';
 import { MedianRule } from '../dist/tune/hopeless.js';
 import { drawsOf, endOf } from '../dist/tune/spaces.js';
+import { recvae } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const SMALL = { hiddenDim: 16, latentDim: 8, batchSize: 20 };
 
 async function data(): Promise<Split> {
@@ -44,27 +41,6 @@ async function bytesOf(model: Pick<Model, 'save'>): Promise<Buffer> {
   const path = join(temporaryFolder(), 'model.safetensors');
   await model.save(path, { info: null });
   return readFileSync(path);
-}
-
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-function recvae(folder: string, args: string[], watch = (_child: { pid?: number }, _stderr: string) => {}) {
-  return new Promise<Outcome>((resolve) => {
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
-    let [stdout, stderr] = ['', ''];
-    child.stdout.on('data', (chunk) => {
-      stdout += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      stderr += chunk;
-      watch(child, stderr);
-    });
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
 }
 
 describe('grid', () => {
@@ -337,7 +313,7 @@ describe('the journal', () => {
       killed += 1;
       process.kill(child.pid!, 'SIGKILL');
     };
-    expect((await recvae(folder, kept, kill)).code).toBeNull();
+    expect((await recvae(folder, kept, { watch: kill })).code).toBeNull();
     expect(existsSync(join(folder, 'resumed.json'))).toBe(false);
     const ended = readFileSync(join(folder, 'job.journal'), 'utf8')
       .split('\n')
@@ -392,7 +368,7 @@ describe('the journal', () => {
       process.kill(child.pid!, 'SIGINT');
     };
     const job = ['tune', 'recvae', 'likes.csv', ...flags, ...small, '--journal', 'job.journal'];
-    const { code, stderr } = await recvae(folder, job, interrupt);
+    const { code, stderr } = await recvae(folder, job, { watch: interrupt });
     expect({ code, stderr }).toEqual({
       code: 130,
       stderr: expect.stringContaining('kept in job.journal; the same command goes on from there'),

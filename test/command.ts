@@ -1,0 +1,37 @@
+/** The built binary, as a user meets it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+
+export interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface CommandOptions {
+  /** What is written to stdin. */
+  input?: string | Buffer;
+  /** Called with all of stderr whenever there is more of it. */
+  watch?: (child: ChildProcess, stderr: string) => void;
+}
+
+/** Runs it in a folder to its end. */
+export function recvae(folder: string, args: string[], { input = '', watch }: CommandOptions = {}): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+      watch?.(child, stderr);
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+    child.stdin.on('error', () => {}); // it may end before it has read everything
+    child.stdin.end(input);
+  });
+}
