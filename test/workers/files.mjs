@@ -9,9 +9,12 @@ const data = await Interactions.fromHistories(users.map((user) => ({ user, items
 let [begun, ended] = [0, 0];
 const options = { epochs: 1000, patience: 1000, hiddenDim: 200 };
 async function one() {
+  let heard = false;
   await fit('mult-vae', data, options, {
-    onProgress({ epoch }) {
-      if (epoch === 1) begun += 1;
+    // The first that is told of need not be the first epoch.
+    onProgress() {
+      if (!heard) begun += 1;
+      heard = true;
     },
   });
   ended += 1;
