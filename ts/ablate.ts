@@ -9,7 +9,7 @@ import {
 } from './ablate/designs.js';
 import { ablationVerdict, findings, isEstablished } from './ablate/verdict.js';
 import { checkInstance, checkObject, checkRun, checkSeed, checkString, invalid } from './check.js';
-import { checkTestUsers, DEFAULT_SEED, splitFor } from './compare.js';
+import { checkTestUsers, DEFAULT_SEED, datasetOf, splitFor } from './compare.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';
@@ -238,14 +238,8 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
     return { ...comparison, established: isEstablished(comparison) };
   });
 
-  const {
-    nUsers: users,
-    nItems: items,
-    nInteractions: interactions,
-    density,
-  } = input instanceof Split ? input.train : input;
   const report: AblationReport = {
-    dataset: { users, items, interactions, density },
+    dataset: datasetOf(input),
     testUsers: data.test.nScored,
     seed,
     seeds,

@@ -3,9 +3,10 @@ import { type GroupResult, METRIC, runTrials, type SampleResult, timeOneEpoch } 
 import { checkInstance, checkRun } from './check.js';
 import { type CompareProgress, checkCompare, complete, DEFAULT_SEED, order, splitFor } from './compare.js';
 import { guard, RecvaeError, toJson } from './errors.js';
+import { checkFits, estimateMemory } from './estimate.js';
 import { Interactions } from './interactions.js';
 import type { RunOptions } from './models.js';
-import { description, native } from './native.js';
+import { description, native, optionsOf } from './native.js';
 import type { ModelName, ModelOptions, SampleOptions, SplitOptions } from './options.generated.js';
 import { type Profile, profile } from './profile.js';
 import { stoppable } from './running.js';
@@ -135,7 +136,8 @@ const KEYS = [
   'threads',
   'memoryLimit',
   'signal',
-].concat('onProgress');
+  'onProgress',
+];
 
 /** The core's defaults for what is not given. */
 function completeSample({ users, items, seed = DEFAULT_SEED }: AdviseOptions): Required<SampleOptions> {
@@ -181,9 +183,7 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
 /** The options of a model on a sample: {@link complete}, and its `batchSize` if it has one that is not given. */
 function onSample(name: ModelName, options: AdviseOptions, { train }: Split, data: Split): Record<string, unknown> {
   const given = complete(name, options);
-  const usual = description.models
-    .find((model) => model.name === name)!
-    .options.find(({ name }) => name === 'batchSize');
+  const usual = optionsOf(name).find(({ name }) => name === 'batchSize');
   if (usual === undefined || given.batchSize !== undefined) return given;
   const batchSize = guard(() => native.sampleBatch(usual.default as number, train.nUsers, data.train.nUsers));
   return { ...given, batchSize };
@@ -208,17 +208,13 @@ async function costs(
 ): Promise<ModelCost[]> {
   const { threads, signal, memoryLimit, onProgress = () => {} } = options;
   const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
+  const shape = { users, items, interactions, ...(threads !== undefined && { threads }) };
   const result: ModelCost[] = [];
   for (const { name, timeLaw, options: rows } of description.models) {
     const model = name as ModelName;
     const settings = complete(model, { ...options, epochs: undefined });
-    const shape = [users, items, interactions] as const;
-    const { fit, model: kept } = guard(() =>
-      native.estimateMemory(model, toJson(settings), ...shape, true, threads ?? undefined),
-    );
-    const refusal = refusalOf(() =>
-      native.checkMemory(model, toJson(settings), data.train.native, true, threads, memoryLimit, 0),
-    );
+    const { fit, model: kept } = estimateMemory(model, { ...shape, options: settings });
+    const refusal = refusalOf(() => checkFits(model, settings, data, { threads, memoryLimit }));
     const carry = (seconds: number, measured: object) =>
       guard(() =>
         native.extrapolateSeconds(
@@ -248,7 +244,7 @@ async function costs(
 /** The words of a refusal for want of memory, or `null`. */
 function refusalOf(check: () => unknown): string | null {
   try {
-    guard(check);
+    check();
     return null;
   } catch (error) {
     if (error instanceof RecvaeError && error.code === 'MEMORY') return error.message;

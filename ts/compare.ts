@@ -9,19 +9,19 @@ import {
   knownKeys,
 } from './check.js';
 import { guard, RecvaeError, toJson } from './errors.js';
-import { estimateMemory } from './estimate.js';
+import { checkFits, estimateMemory } from './estimate.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';
 import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
-import { description, native } from './native.js';
+import { description, native, optionsOf } from './native.js';
 import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
 import { type Difference, pairedDifferences } from './paired.js';
 import { stoppable } from './running.js';
 import { largest, type Step, searches, train, trainTuned, tuned } from './search.js';
 import { Split, split } from './split.js';
 import { validate } from './trials.js';
-import { checkSearchFits, DEFAULT_TRIALS, type Search } from './tune/find-best.js';
+import { checkSearchFits, checkTrials, DEFAULT_TRIALS, type Search } from './tune/find-best.js';
 import { decide } from './verdict.js';
 
 /** Always compared: the floor, and the linear models that neural ones have to beat. */
@@ -225,16 +225,10 @@ export async function compareOn(
   }
 
   const paired = await pairs(evaluations, seed, run);
-  const {
-    nUsers: users,
-    nItems: items,
-    nInteractions: interactions,
-    density,
-  } = input instanceof Split ? input.train : input;
   const metric = description.validationMetric;
   const { winner, verdict } = decide(compared, paired, metric);
   const report: ComparisonReport = {
-    dataset: { users, items, interactions, density },
+    dataset: datasetOf(input),
     testUsers: data.test.nScored,
     seed,
     metric,
@@ -244,6 +238,12 @@ export async function compareOn(
     verdict: verdict + shortened(compared),
   };
   return { report, models, evaluations };
+}
+
+/** The data of a report; of a split, its training users. */
+export function datasetOf(input: Split | Interactions): ComparisonReport['dataset'] {
+  const { nUsers, nItems, nInteractions, density } = input instanceof Split ? input.train : input;
+  return { users: nUsers, items: nItems, interactions: nInteractions, density };
 }
 
 /** Fails if there are not enough users for a paired comparison. */
@@ -281,9 +281,7 @@ export function checkCompare(options: CompareOptions): void {
   order(models);
   if (seed !== undefined) checkSeed(seed, 'seed');
   if (tune !== undefined && typeof tune !== 'boolean') throw invalid('tune', tune, 'true or false');
-  if (budget !== undefined && !(Number.isInteger(budget) && budget >= 1 && budget <= 10_000)) {
-    throw invalid('budget', budget, 'a whole number from 1 to 10000');
-  }
+  if (budget !== undefined) checkTrials(budget, 'budget');
   if (budget !== undefined && !tune) throw invalid('budget', budget, 'none without tune');
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
@@ -316,15 +314,11 @@ function checkAllFit(
   data: Split,
   { threads, memoryLimit }: CompareOptions,
 ): Map<ModelName, number> {
-  const validation = data.validation.nScored > 0;
   const kept = new Map<ModelName, number>();
   let held = 0;
   for (const name of names) {
     const options = settings.get(name)!;
-    const check = (beside: number) =>
-      guard(() =>
-        native.checkMemory(name, toJson(options), data.train.native, validation, threads, memoryLimit, beside),
-      );
+    const check = (beside: number) => checkFits(name, options, data, { threads, memoryLimit }, beside);
     kept.set(name, held);
     const search = searched.get(name);
     if (search) {
@@ -362,7 +356,7 @@ export function complete(
   const own: unknown = options?.[name];
   if (own !== undefined) checkObject(own, `options of ${name}`);
   const given: Record<string, unknown> = { ...options?.[name] };
-  const known = description.models.find((model) => model.name === name)!.options.map((option) => option.name);
+  const known = optionsOf(name).map((option) => option.name);
   for (const [key, value] of Object.entries({ seed, epochs })) {
     if (value !== undefined && known.includes(key)) given[key] ??= value;
   }
@@ -373,7 +367,7 @@ export function complete(
 function shortened(models: ComparedModel[]): string {
   const found = models.flatMap(({ model, options }) => {
     const { epochs } = options as { epochs?: number };
-    const row = description.models.find(({ name }) => name === model)!.options.find(({ name }) => name === 'epochs');
+    const row = optionsOf(model).find(({ name }) => name === 'epochs');
     const usual = row?.default as number | undefined;
     return epochs !== undefined && usual !== undefined && epochs < usual
       ? [`${model} at most ${epochs}, not ${usual}`]
@@ -382,7 +376,12 @@ function shortened(models: ComparedModel[]): string {
   return found.length === 0 ? '' : ` Trained for fewer epochs than by default: ${found.join('; ')}.`;
 }
 
-/** Every pair, the later model first, on every metric with a value per user. */
+/** Every pair of models, the later one first. */
+export function pairsOf(models: ModelName[]): { a: ModelName; b: ModelName }[] {
+  return models.flatMap((b, index) => models.slice(index + 1).map((a) => ({ a, b })));
+}
+
+/** {@link pairsOf} the evaluated models on every metric with a value per user. */
 export async function pairs(
   evaluations: Map<ModelName, Pick<Evaluation, 'metrics'>>,
   seed: number,
@@ -393,7 +392,7 @@ export async function pairs(
   const [, first] = all[0]!;
   for (const [metric, { perUser }] of Object.entries(first.metrics)) {
     if (perUser.length < 2) continue;
-    const ofMetric = all.flatMap(([b], index) => all.slice(index + 1).map(([a]) => ({ a, b, metric })));
+    const ofMetric = pairsOf(all.map(([model]) => model)).map((pair) => ({ ...pair, metric }));
     const values = (model: ModelName) => evaluations.get(model)!.metrics[metric]!.perUser;
     const found = await pairedDifferences(
       ofMetric.map(({ a, b }) => [values(a), values(b)]),

@@ -2,6 +2,7 @@ import { checkObject, checkString, invalid, knownKeys } from './check.js';
 import { guard, toJson } from './errors.js';
 import { native } from './native.js';
 import type { ModelName, ModelOptions } from './options.generated.js';
+import type { Split } from './split.js';
 
 /** What decides how much memory a fit takes. */
 export interface FitShape<K extends ModelName = ModelName> {
@@ -57,4 +58,21 @@ export function estimateMemory<K extends ModelName>(model: K, shape: FitShape<K>
   }
   if (typeof validation !== 'boolean') throw invalid('validation', validation, 'true or false');
   return guard(() => native.estimateMemory(model, toJson(options), users, items, interactions, validation, threads));
+}
+
+/**
+ * The bytes that a fit on the training users of a split takes and keeps, with `beside` more held meanwhile.
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT`, and `MEMORY` if that is more than `memoryLimit` allows or is free.
+ */
+export function checkFits(
+  model: ModelName,
+  options: object,
+  { train, validation }: Split,
+  { threads, memoryLimit }: { threads?: number | undefined; memoryLimit?: number | undefined },
+  beside = 0,
+): MemoryEstimate {
+  return guard(() =>
+    native.checkMemory(model, toJson(options), train.native, validation.nScored > 0, threads, memoryLimit, beside),
+  );
 }

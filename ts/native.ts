@@ -49,3 +49,8 @@ export interface Description {
 }
 
 export const description: Description = JSON.parse(describe());
+
+/** The options that a model takes. */
+export function optionsOf(model: string): OptionDescription[] {
+  return description.models.find(({ name }) => name === model)!.options;
+}

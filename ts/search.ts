@@ -2,7 +2,7 @@
 import type { ComparedModel, CompareProgress } from './compare.js';
 import { RecvaeError } from './errors.js';
 import { type FitRun, fit, type Json, type Model, type Progress } from './models.js';
-import { description } from './native.js';
+import { optionsOf } from './native.js';
 import type { ModelName, ModelOptions } from './options.generated.js';
 import type { Split } from './split.js';
 import { runTrials, type TrialResult } from './trials.js';
@@ -40,7 +40,7 @@ export function searches(model: ModelName, options: Record<string, unknown>, dat
 
 /** The options with the highest value of each one that {@link train} looks for: the model that takes most memory. */
 export function largest(model: ModelName, options: Record<string, unknown>, data: Split): Record<string, Json> {
-  const known = description.models.find(({ name }) => name === model)!.options;
+  const known = optionsOf(model);
   const highest = searched(model, options, data).map((name) => {
     const values = known.find((option) => option.name === name)!.search as number[];
     return [name, Math.max(...values)];
@@ -139,9 +139,7 @@ class Climb {
   }
 
   async #climb(name: string, names: string[]): Promise<void> {
-    const { search, default: usual } = description.models
-      .find(({ name }) => name === this.#model)!
-      .options.find((option) => option.name === name)!;
+    const { search, default: usual } = optionsOf(this.#model).find((option) => option.name === name)!;
     const values = search as number[];
     const found = this.#best?.options ?? {};
     const improves = async (at: number) =>

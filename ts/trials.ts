@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs';
 import type { Checkpoint } from './checkpoint.js';
 import { guard, RecvaeError, toJson } from './errors.js';
+import { checkFits } from './estimate.js';
 import { evaluate } from './evaluate.js';
 import { canonical, type Journal } from './journal.js';
 import { type FitRun, fitWatched, type Json, type Model, type Progress, type RunOptions } from './models.js';
@@ -146,9 +147,8 @@ export function shareOf<T>(
   trials: readonly Trial[],
   { data, threads = description.threads, parallel: asked = threads, memoryLimit, beside = 0 }: TrialRun<T>,
 ): { parallel: number; threads: number; memoryLimit: number | undefined } {
-  const validation = data.validation.nScored > 0;
   const check = ({ model, options }: Trial, each: number, held: number) =>
-    guard(() => native.checkMemory(model, toJson(options), data.train.native, validation, each, memoryLimit, held));
+    checkFits(model, options, data, { threads: each, memoryLimit }, held);
   for (let parallel = Math.min(asked, Math.max(trials.length, 1)); ; parallel -= 1) {
     const each = Math.max(Math.floor(threads / parallel), 1);
     try {

@@ -1,16 +1,18 @@
 /** Searching the options of one model on validation users, and measuring the best ones once on test users. */
-import { checkInstance, checkRun, checkString, infoText, invalid } from './check.js';
+import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from './check.js';
+import { DEFAULT_SEED, splitFor } from './compare.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';
 import { Journal } from './journal.js';
 import type { Json, Model, RunOptions } from './models.js';
-import { description, native } from './native.js';
+import { description, native, optionsOf } from './native.js';
 import type { MetricName, ModelName, ModelOptions, SplitOptions } from './options.generated.js';
 import { stoppable } from './running.js';
-import { Split, split } from './split.js';
+import { Split } from './split.js';
 import { completeOptions, type TrialResult } from './trials.js';
 import {
+  checkTrials,
   DEFAULT_TRIALS,
   findBest,
   planOf,
@@ -85,7 +87,6 @@ export interface Tuning<K extends ModelName = ModelName> {
 }
 
 const KINDS = ['grid', 'random', 'halving'] as const satisfies SearchKind[];
-const MOST_TRIALS = 10_000;
 
 /**
  * Searches the best options of a model: trains it with different ones on the training users, takes those with the best metric on
@@ -107,15 +108,8 @@ export async function tune<K extends ModelName>(
   checkTune(model, options);
   return stoppable(options, async ({ signal, tell }) => {
     const run = { ...options, signal, onProgress: tell };
-    return tuneOn(model, await splitToTune(input, run), run);
+    return tuneOn(model, await splitFor(input, run), run);
   });
-}
-
-/** The split that {@link tune} works with. */
-export async function splitToTune(input: Split | Interactions, options: TuneOptions): Promise<Split> {
-  if (input instanceof Split) return input;
-  const seed = options.split?.seed ?? options.seed;
-  return split(input, { ...options.split, ...(seed !== undefined && { seed }) }, { signal: options.signal });
 }
 
 /** {@link tune} on a split, with options that have been checked and a callback that does not throw. */
@@ -143,7 +137,7 @@ export async function tuneOn<K extends ModelName>(model: K, data: Split, options
     model,
     search: search.kind,
     space: search.space as unknown as Record<string, Json>,
-    seed: seedOf(options),
+    seed: options.seed ?? DEFAULT_SEED,
     metric,
     users: { train: data.train.nUsers, validation: data.validation.nScored, test: data.test.nScored },
     options: fitted.options as Json,
@@ -162,12 +156,9 @@ export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>
   guard(() => native.checkFit(model, toJson(options.options), options.threads));
   if (search !== undefined && !KINDS.includes(search)) throw invalid('search', search, KINDS.join(', '));
   for (const [name, value] of Object.entries({ trials, parallel })) {
-    if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= MOST_TRIALS)) continue;
-    throw invalid(name, value, `a whole number from 1 to ${MOST_TRIALS}`);
+    if (value !== undefined) checkTrials(value, name);
   }
-  if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed <= 2 ** 53)) {
-    throw invalid('seed', seed, 'a whole number from 0 to 2^53');
-  }
+  if (seed !== undefined) checkSeed(seed, 'seed');
   if (earlyStop !== undefined && typeof earlyStop !== 'boolean') throw invalid('earlyStop', earlyStop, 'true or false');
   if (journal !== undefined) checkString(journal, 'journal');
   infoText(options.info);
@@ -187,20 +178,16 @@ function searchOf<K extends ModelName>(model: K, options: TuneOptions<K>): Searc
   if (options.search === 'halving' && space.epochs !== undefined) {
     throw invalid('over.epochs', 'searched', 'not with halving, which sets the epochs');
   }
-  const seed = seedOf(options);
+  const seed = options.seed ?? DEFAULT_SEED;
   const plan = planOf(model, space, fixed, { kind: options.search, trials: options.trials ?? DEFAULT_TRIALS, seed });
   return { model, fixed, space, ...plan, earlyStop: options.earlyStop ?? true };
-}
-
-function seedOf({ seed }: TuneOptions): number {
-  return seed ?? (description.split.find(({ name }) => name === 'seed')!.default as number);
 }
 
 /** The given options, with the seed where the model has one. */
 function fixedOf(model: ModelName, { options, seed, over }: TuneOptions): Record<string, Json> {
   const given = Object.entries(options ?? {}).filter(([, value]) => value !== undefined);
   const fixed = Object.fromEntries(given) as Record<string, Json>;
-  const hasSeed = description.models.find(({ name }) => name === model)!.options.some(({ name }) => name === 'seed');
+  const hasSeed = optionsOf(model).some(({ name }) => name === 'seed');
   if (seed !== undefined && hasSeed && !(over !== undefined && 'seed' in over)) fixed.seed ??= seed;
   return fixed;
 }
@@ -217,7 +204,7 @@ function headerOf({ model, fixed, space, kind, points, earlyStop }: Search, data
     search: kind,
     earlyStop,
   };
-  if (kind !== 'grid') header.seed = seedOf(options);
+  if (kind !== 'grid') header.seed = options.seed ?? DEFAULT_SEED;
   if (kind === 'halving') Object.assign(header, { trials: points.length, epochs: epochsOf(model, fixed) });
   return header;
 }

@@ -1,15 +1,18 @@
 /** Trial runs of {@link advise}: the models on samples of growing size, judged on the validation users, whole and by group. */
 import type { AdviseProgress } from '../advise.js';
-import { type ComparedModel, type PairedDifference, pairs } from '../compare.js';
-import { guard, RecvaeError, toJson } from '../errors.js';
+import { type ComparedModel, type PairedDifference, pairs, pairsOf } from '../compare.js';
+import { guard, RecvaeError } from '../errors.js';
+import { checkFits } from '../estimate.js';
 import { type Evaluation, evaluate } from '../evaluate.js';
 import { withPeakMemory } from '../memory.js';
 import { fit, type Json, type Model, type RunOptions } from '../models.js';
 import { description, native } from '../native.js';
 import type { MetricName, ModelName } from '../options.generated.js';
+import { pairedDifferences } from '../paired.js';
 import { running } from '../running.js';
 import { searches, train } from '../search.js';
 import type { Split } from '../split.js';
+import { FLOOR } from '../verdict.js';
 
 /** What is judged by. */
 export const METRIC = description.validationMetric as MetricName;
@@ -123,15 +126,13 @@ export async function runTrials(samples: Split[], trials: Trials): Promise<Trial
 }
 
 /** The models that fit into memory on a sample, where a search keeps the best one besides. */
-function whatFits(sample: Split, { settings, threads, memoryLimit }: Trials) {
+function whatFits(sample: Split, trials: Trials) {
   const fitting: ModelName[] = [];
   const refused: TrialResults['refused'] = [];
-  for (const [model, options] of settings(sample)) {
-    const check = (beside: number) =>
-      guard(() => native.checkMemory(model, toJson(options), sample.train.native, true, threads, memoryLimit, beside));
+  for (const [model, options] of trials.settings(sample)) {
     try {
-      const { model: kept } = check(0);
-      if (searches(model, options, sample)) check(kept);
+      const { model: kept } = checkFits(model, options, sample, trials);
+      if (searches(model, options, sample)) checkFits(model, options, sample, trials, kept);
       fitting.push(model);
     } catch (error) {
       if (!(error instanceof RecvaeError && error.code === 'MEMORY')) throw error;
@@ -222,29 +223,36 @@ async function byPopularity(
   return known;
 }
 
-/** Pairs without popularity on each group that has two users, and Holm's correction over all of them. */
+/** Pairs without popularity on each group that has two users, with Holm's correction over all of them. */
 async function compareGroups(groups: Group[], seed: number, run: RunOptions): Promise<GroupResult[]> {
-  const results: GroupResult[] = [];
-  for (const { values, ...group } of groups) {
-    const users = values.values().next().value!.length;
-    const means = [...values].flatMap(([model, perUser]) => {
-      if (users === 0) return [];
-      const { mean, standardError } = guard(() => native.mean(perUser));
-      return [[model, { mean, standardError: standardError ?? null }] as const];
-    });
-    const models = [...values].filter(([model]) => model !== 'popularity');
-    const paired = await pairs(new Map(models.map(([model, perUser]) => [model, onlyPerUser(perUser)])), seed, run);
-    results.push({ ...group, users, means: Object.fromEntries(means), paired });
-  }
-  const all = results.flatMap(({ paired }) => paired);
-  const corrected = guard(() => native.holm(all.map(({ pValueUncorrected }) => pValueUncorrected)));
-  all.forEach((pair, at) => {
-    pair.pValue = corrected[at]!;
+  const asked = groups.flatMap((group) => {
+    const models = [...group.values.keys()].filter((model) => model !== FLOOR);
+    return sizeOf(group) < 2 ? [] : pairsOf(models).map((pair) => ({ group, ...pair }));
   });
-  return results;
+  const values = asked.map(({ group, a, b }): [Float64Array, Float64Array] => [
+    group.values.get(a)!,
+    group.values.get(b)!,
+  ]);
+  const found = await pairedDifferences(values, seed, run);
+  return groups.map((group) => {
+    const { values, ...known } = group;
+    const paired = asked.flatMap(({ group: its, a, b }, at) =>
+      its === group ? [{ a, b, metric: METRIC, ...found[at]! }] : [],
+    );
+    return { ...known, users: sizeOf(group), means: meansOf(values), paired };
+  });
 }
 
-/** What {@link pairs} needs of an evaluation. */
-function onlyPerUser(perUser: Float64Array): Pick<Evaluation, 'metrics'> {
-  return { metrics: { [METRIC]: { mean: Number.NaN, standardError: null, perUser } } };
+/** Users of a group. */
+function sizeOf({ values }: Group): number {
+  return values.values().next().value!.length;
+}
+
+function meansOf(values: Values): GroupResult['means'] {
+  const means = [...values].flatMap(([model, perUser]) => {
+    if (perUser.length === 0) return [];
+    const { mean, standardError } = guard(() => native.mean(perUser));
+    return [[model, { mean, standardError: standardError ?? null }] as const];
+  });
+  return Object.fromEntries(means);
 }

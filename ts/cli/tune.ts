@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
+import { splitFor } from '../compare.js';
 import { RecvaeError } from '../errors.js';
 import { type Output, writeAll } from '../files.js';
 import type { Json } from '../models.js';
@@ -9,7 +10,7 @@ import type { ModelName } from '../options.generated.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import type { TuneReport } from '../tune/report.js';
 import type { Range } from '../tune/spaces.js';
-import { checkTune, type SearchKind, type SearchProgress, splitToTune, type TuneOptions, tuneOn } from '../tune.js';
+import { checkTune, type SearchKind, type SearchProgress, type TuneOptions, tuneOn } from '../tune.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { Interrupted, interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
@@ -78,7 +79,7 @@ export function addTune(program: Command): void {
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
-      const data = await splitToTune(read, { ...options, signal });
+      const data = await splitFor(read, { ...options, signal });
       const info = infoOf(read, recipe, data);
       const onProgress = (progress: SearchProgress) => reporter.report(progress);
       return tuneOn(model, data, { ...options, signal, info, onProgress });

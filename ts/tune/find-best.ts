@@ -1,7 +1,8 @@
 /** The search for the best options of a model: which trials there are, and which of them wins. */
-import { guard, RecvaeError, toJson } from '../errors.js';
+import { invalid } from '../check.js';
+import { RecvaeError } from '../errors.js';
+import { checkFits } from '../estimate.js';
 import { type FitRun, fitWatched, type Json, type Model } from '../models.js';
-import { native } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { runTrials, type Trial, type TrialProgress, type TrialResult, type TrialRun } from '../trials.js';
 import { Checkpoints, epochsOf, ranked, rungsOf } from './halving.js';
@@ -51,6 +52,13 @@ export interface SearchRun extends Omit<TrialRun<Json>, 'hopeless' | 'judge' | '
 
 /** Trials if nobody says how many: EASE^R's list has as many values. */
 export const DEFAULT_TRIALS = 12;
+const MOST_TRIALS = 10_000;
+
+/** Fails unless `value` is a number of trials. */
+export function checkTrials(value: unknown, what: string): void {
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MOST_TRIALS) return;
+  throw invalid(what, value, `a whole number from 1 to ${MOST_TRIALS}`);
+}
 
 /** The points that a kind of search tries in a space; without a kind, a grid where it is small enough, else random ones. */
 export function planOf(
@@ -78,10 +86,8 @@ function trialsOf({ model, fixed }: Search, points: Point[], epochs?: number): T
  * be that one.
  */
 export function checkSearchFits(search: Search, run: SearchRun): number {
-  const { data, threads, memoryLimit, beside = 0 } = run;
-  const validation = data.validation.nScored > 0;
-  const check = ({ model, options }: Trial, held: number) =>
-    guard(() => native.checkMemory(model, toJson(options), data.train.native, validation, threads, memoryLimit, held));
+  const { data, beside = 0 } = run;
+  const check = ({ model, options }: Trial, held: number) => checkFits(model, options, data, run, held);
   const trials = trialsOf(search, search.points);
   const kept = Math.max(...trials.map((trial) => check(trial, beside).model));
   for (const trial of trials) check(trial, beside + kept);

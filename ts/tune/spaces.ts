@@ -3,7 +3,7 @@ import { checkObject, invalid, knownKeys } from '../check.js';
 import { guard, RecvaeError, toJson } from '../errors.js';
 import { canonical } from '../journal.js';
 import type { Json } from '../models.js';
-import { description, native } from '../native.js';
+import { native, optionsOf } from '../native.js';
 import type { ModelName, ModelOptions } from '../options.generated.js';
 
 /** All numbers between two, both included; whole ones where the option is a whole number. */
@@ -32,7 +32,7 @@ export function isRange(values: readonly Json[] | Range): values is Range {
 
 /** The core's lists of values worth trying, of the options that are not given. */
 export function defaultSpace(model: ModelName, fixed: object): Space {
-  const { options } = description.models.find(({ name }) => name === model)!;
+  const options = optionsOf(model);
   const searched = options.filter(({ name, search }) => search.length > 0 && !isGiven(fixed, name));
   return Object.fromEntries(searched.map(({ name, search }) => [name, search as Json[]]));
 }
@@ -44,7 +44,7 @@ function isGiven(fixed: object, name: string): boolean {
 /** A space whose values the core has accepted, each by itself beside the fixed options. */
 export function checkSpace(model: ModelName, over: unknown, fixed: object): Space {
   checkObject(over, 'over');
-  const names = description.models.find(({ name }) => name === model)!.options.map(({ name }) => name);
+  const names = optionsOf(model).map(({ name }) => name);
   knownKeys(over, names, 'over');
   const space = over as Space;
   for (const [name, values] of Object.entries(space)) {
