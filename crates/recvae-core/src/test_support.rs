@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use safetensors::SafeTensors;
 
 use crate::csr::Csr;
+use crate::real::Real;
 
 /// One file of reference values, all of them f64.
 pub(crate) struct Golden(BTreeMap<String, (Vec<usize>, Vec<f64>)>);
@@ -48,4 +49,13 @@ impl Golden {
             .map(|row| (0u32..).zip(row).filter(|(_, value)| **value != 0.0).map(|(item, _)| item).collect::<Vec<_>>());
         Csr::from_rows(rows, n_cols).unwrap()
     }
+}
+
+/// Whether numbers are those recorded, relative to the largest of them.
+#[track_caller]
+pub(crate) fn close<T: Real>(what: &str, ours: &[T], golden: &[f64], tolerance: f64) {
+    assert_eq!(ours.len(), golden.len(), "{what}");
+    let scale = golden.iter().fold(0f64, |max, value| max.max(value.abs()));
+    let worst = ours.iter().zip(golden).map(|(a, b)| (a.to_f64() - b).abs()).fold(0f64, f64::max);
+    assert!(worst <= tolerance * scale, "{what}: off by {worst} where the largest number is {scale}");
 }

@@ -224,7 +224,32 @@ pub(crate) struct Place {
     total: Loss,
 }
 
-impl<T: Real> Training<'_, T> {
+impl<'a, T: Real> Training<'a, T> {
+    /// Of a network that nothing has happened to yet, with the prior N(0, I).
+    pub(crate) fn new(
+        network: Network<T>,
+        optimiser: Optimiser<T>,
+        train: &'a Csr,
+        noise: &'a dyn Noise<T>,
+        kl_weight: KlWeight,
+        batch_size: usize,
+    ) -> Self {
+        Self {
+            network,
+            optimiser,
+            train,
+            noise,
+            composite: None,
+            kl_weight,
+            batch_size,
+            passes: 0,
+            steps: 0,
+            place: Place::default(),
+            memory: Memory::default(),
+            cancel: Cancel::default(),
+        }
+    }
+
     /// Runs one pass, or what is left of it, and gives back its loss, a mean over its users; `on_step` gets the loss of every
     /// batch, and an error of its interrupts the pass. A loss that is not finite ends it with the number of the batch.
     pub(crate) fn pass(&mut self, pass: Pass, mut on_step: impl FnMut(Loss) -> Result<()>) -> Result<Option<Loss>> {

@@ -51,6 +51,7 @@ pub(super) fn memory(options: &EdlaeOptions, shape: &FitShape) -> MemoryEstimate
     ease::memory_penalised(options.precision, shape)
 }
 
+/// What the seconds of [`fit`] grow with.
 pub(super) const LAW: &str = "items^3 + interactions^2 / users";
 
 /// [`LAW`] as a number: as EASE^R.

@@ -14,7 +14,7 @@ use crate::nn::noise::{Noise, Purpose, Seeded};
 use crate::nn::output_layer::LogLikelihood;
 use crate::nn::sample::{CompositePrior, Prior, Sample};
 use crate::real::Real;
-use crate::test_support::Golden;
+use crate::test_support::{Golden, close};
 use crate::train::{FitRun, Pass};
 
 use super::rec_vae::RecVaeOptions;
@@ -72,14 +72,6 @@ fn old_encoder<T: Real>(golden: &Golden, prefix: &str, n_items: usize) -> Encode
         })
         .unwrap();
     network.encoder
-}
-
-#[track_caller]
-fn close<T: Real>(what: &str, ours: &[T], golden: &[f64], tolerance: f64) {
-    assert_eq!(ours.len(), golden.len(), "{what}");
-    let scale = golden.iter().fold(0f64, |max, value| max.max(value.abs()));
-    let worst = ours.iter().zip(golden).map(|(a, b)| (a.to_f64() - b).abs()).fold(0f64, f64::max);
-    assert!(worst <= tolerance * scale, "{what}: off by {worst} where the largest number is {scale}");
 }
 
 /// The noise of the reference run: pass after pass, each of three steps of ten users.

@@ -18,11 +18,11 @@ use crate::error::Result;
 use crate::memory::{FitShape, MemoryEstimate};
 use crate::nn::encoder::Architecture;
 use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Memory, Network, Optimiser, Update};
+use crate::nn::network::{Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::options::{Options, options};
 use crate::split::HeldOut;
-use crate::train::{FitRun, KlWeight, Pass, Place, Training};
+use crate::train::{FitRun, KlWeight, Pass, Training};
 
 #[cfg(test)]
 mod tests;
@@ -87,6 +87,7 @@ pub(super) fn memory(options: &MultDaeOptions, shape: &FitShape) -> MemoryEstima
     vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
 }
 
+/// What the seconds of [`fit`] grow with.
 pub(super) use super::vae::LAW;
 
 /// [`LAW`] as a number.
@@ -105,21 +106,10 @@ pub(crate) fn start<'a>(
     let mut network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
     run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
     let lambda = options.lambda / options.batch_size as f64;
-    Ok(Training {
-        optimiser: Optimiser::new(&network, options.learning_rate).with_squares(lambda),
-        network,
-        train,
-        noise,
-        composite: None,
-        // There is no posterior to weigh.
-        kl_weight: KlWeight::PerInteraction(0.0),
-        batch_size: options.batch_size,
-        passes: 0,
-        steps: 0,
-        place: Place::default(),
-        memory: Memory::default(),
-        cancel: run.cancel.clone(),
-    })
+    let optimiser = Optimiser::new(&network, options.learning_rate).with_squares(lambda);
+    // There is no posterior to weigh.
+    let training = Training::new(network, optimiser, train, noise, KlWeight::PerInteraction(0.0), options.batch_size);
+    Ok(Training { cancel: run.cancel.clone(), ..training })
 }
 
 pub(super) fn load(options: &MultDaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

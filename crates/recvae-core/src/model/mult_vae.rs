@@ -17,11 +17,11 @@ use crate::error::Result;
 use crate::memory::{FitShape, MemoryEstimate};
 use crate::nn::encoder::Architecture;
 use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Memory, Network, Optimiser, Update};
+use crate::nn::network::{Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::options::{Options, options};
 use crate::split::HeldOut;
-use crate::train::{FitRun, KlWeight, Pass, Place, Training};
+use crate::train::{FitRun, KlWeight, Pass, Training};
 
 options! {
     /// Options of Mult-VAE.
@@ -109,20 +109,10 @@ pub(crate) fn start<'a>(
     let mut network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
     run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
     let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
-    Ok(Training {
-        optimiser: Optimiser::new(&network, options.learning_rate),
-        network,
-        train,
-        noise,
-        composite: None,
-        kl_weight: KlWeight::Annealed { beta: options.beta, steps: (options.annealing * steps as f64) as u64 },
-        batch_size: options.batch_size,
-        passes: 0,
-        steps: 0,
-        place: Place::default(),
-        memory: Memory::default(),
-        cancel: run.cancel.clone(),
-    })
+    let kl_weight = KlWeight::Annealed { beta: options.beta, steps: (options.annealing * steps as f64) as u64 };
+    let optimiser = Optimiser::new(&network, options.learning_rate);
+    let training = Training::new(network, optimiser, train, noise, kl_weight, options.batch_size);
+    Ok(Training { cancel: run.cancel.clone(), ..training })
 }
 
 pub(super) fn load(options: &MultVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

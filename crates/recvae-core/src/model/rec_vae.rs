@@ -40,7 +40,7 @@ use crate::nn::sample::CompositePrior;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::split::HeldOut;
-use crate::train::{Composite, FitRun, ItemLayer, KlWeight, OldPosterior, Pass, Place, Training};
+use crate::train::{Composite, FitRun, ItemLayer, KlWeight, OldPosterior, Pass, Training};
 
 choice! {
     /// What the posterior is pulled to.
@@ -230,23 +230,12 @@ impl RecVaeOptions {
         train: &'a Csr,
         noise: &'a dyn Noise<T>,
     ) -> Training<'a, T> {
-        Training {
-            optimiser: Optimiser::new(&network, self.learning_rate),
-            network,
-            train,
-            noise,
-            composite,
-            kl_weight: match self.kl_weight {
-                KlWeightKind::User => KlWeight::PerInteraction(self.gamma),
-                KlWeightKind::Constant => KlWeight::Annealed { beta: self.beta, steps: 0 },
-            },
-            batch_size: self.batch_size,
-            passes: 0,
-            steps: 0,
-            place: Place::default(),
-            memory,
-            cancel: Cancel::default(),
-        }
+        let kl_weight = match self.kl_weight {
+            KlWeightKind::User => KlWeight::PerInteraction(self.gamma),
+            KlWeightKind::Constant => KlWeight::Annealed { beta: self.beta, steps: 0 },
+        };
+        let optimiser = Optimiser::new(&network, self.learning_rate);
+        Training { composite, memory, ..Training::new(network, optimiser, train, noise, kl_weight, self.batch_size) }
     }
 }
 

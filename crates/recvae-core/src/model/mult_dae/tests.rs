@@ -3,9 +3,9 @@
 
 use super::*;
 use crate::nn::batch::{Batch, SparseInput};
-use crate::nn::network::Parameter;
+use crate::nn::network::{Memory, Parameter};
 use crate::real::Real;
-use crate::test_support::Golden;
+use crate::test_support::{Golden, close};
 
 /// The input of a step after its dropout at one half; `keep` has shape `(users, items)`.
 fn input<T: Real>(x: &Csr, keep: &[f64]) -> SparseInput<T> {
@@ -16,15 +16,6 @@ fn input<T: Real>(x: &Csr, keep: &[f64]) -> SparseInput<T> {
         input.values.push(T::of(2.0 / (history.len() as f64).sqrt()));
     }
     input
-}
-
-/// Relative to the largest number of a tensor.
-#[track_caller]
-fn close<T: Real>(what: &str, ours: &[T], golden: &[f64], tolerance: f64) {
-    assert_eq!(ours.len(), golden.len(), "{what}");
-    let scale = golden.iter().fold(0f64, |max, value| max.max(value.abs()));
-    let worst = ours.iter().zip(golden).map(|(a, b)| (a.to_f64() - b).abs()).fold(0f64, f64::max);
-    assert!(worst <= tolerance * scale, "{what}: off by {worst} where the largest number is {scale}");
 }
 
 fn check_steps<T: Real>(tolerance: f64, tolerance_after: f64) {
