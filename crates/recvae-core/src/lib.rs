@@ -115,7 +115,7 @@ pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use sample::{SampleOptions, sample, sample_batch};
 pub use scorer::Scorer;
-pub use search::search_uniforms;
+pub use search::{Search, search_uniforms};
 pub use similar::SimilarOptions;
 pub use split::{HeldOut, Split, SplitOptions, split};
 pub use statistics::{Paired, RESAMPLES, holm, mean, mean_of_lists, paired_bootstrap, paired_bootstrap_until};

@@ -60,9 +60,9 @@ options! {
         /// Length of the vectors. More is better on large data, and slower.
         factors: usize = 64, Between(1.0, 65536.0), search = [64, 128, 256];
         /// Weight of a pair without interaction, where an interaction has 1 (alpha0). Smaller for sparser data.
-        alpha0: f64 = 0.2, Above(0.0), search = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
+        alpha0: f64 = 0.2, Above(0.0), search = Search::Log { from: 1e-4, to: 0.5 };
         /// Weight of the squared norms. Search it on validation together with alpha0.
-        lambda: f64 = 0.006, Above(0.0), search = [0.0001, 0.0003, 0.001, 0.003, 0.006, 0.01, 0.02, 0.05];
+        lambda: f64 = 0.006, Above(0.0), search = Search::Log { from: 1e-5, to: 0.1 };
         /// How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.
         nu: f64 = 1.0, Between(0.0, 2.0);
         /// Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.

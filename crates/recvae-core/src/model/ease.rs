@@ -48,8 +48,7 @@ options! {
     pub struct EaseOptions for "ease" {
         /// Weight of the squared norm of B, in users: co-occurrences of fewer users than this hardly count. Larger for denser
         /// data; search it on validation.
-        lambda: f64 = 500.0, Above(0.0),
-            search = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
+        lambda: f64 = 500.0, Above(0.0), search = Search::Log { from: 0.5, to: 10000.0 };
         /// Floating point type of the factorisation and of the stored matrix.
         precision: Precision = Precision::F32, Any;
         /// Share of the item pairs that may have a weight: the pairs that most often come together. 1 is EASE^R itself, in

@@ -22,11 +22,10 @@ options! {
     /// Options of EDLAE.
     pub struct EdlaeOptions for "edlae" {
         /// Weight of the squared norm of B beside what dropout does, in users. Larger for denser data; search it on validation.
-        lambda: f64 = 500.0, Above(0.0),
-            search = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
+        lambda: f64 = 500.0, Above(0.0), search = Search::Log { from: 0.5, to: 10000.0 };
         /// Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for
         /// others. 0 for EASE^R.
-        dropout_rate: f64 = 0.33, Below(0.0, 1.0), search = [0.0, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8];
+        dropout_rate: f64 = 0.33, Below(0.0, 1.0), search = Search::Linear { from: 0.05, to: 0.9 };
         /// Floating point type of the factorisation and of the stored matrix.
         precision: Precision = Precision::F32, Any;
     }

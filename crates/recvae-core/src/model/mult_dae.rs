@@ -31,11 +31,11 @@ options! {
     /// Options of Mult-DAE.
     pub struct MultDaeOptions for "mult-dae" {
         /// Weight of the squared norms of the weights in the loss of a batch, a sum over its users.
-        lambda: f64 = 0.01, AtLeast(0.0), search = [0.001, 0.01, 0.1, 1.0];
+        lambda: f64 = 0.01, AtLeast(0.0), search = Search::Log { from: 0.0001, to: 1.0 };
         /// Width of the hidden layer, which is a user's latent vector.
-        latent_dim: usize = 200, Between(1.0, 65536.0), search = [100, 200, 400];
+        latent_dim: usize = 200, Between(1.0, 65536.0);
         /// Share of a history that is dropped from the input in training.
-        dropout_rate: f64 = 0.5, Below(0.0, 1.0), search = [0.3, 0.5, 0.7];
+        dropout_rate: f64 = 0.5, Below(0.0, 1.0);
         /// Adam's step size.
         learning_rate: f64 = 1e-3, Above(0.0);
         /// Users per step.
