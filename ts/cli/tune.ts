@@ -171,7 +171,9 @@ class Reporter {
 
   report({ at, trial, point, epoch, result, found, ended, trials }: SearchProgress): void {
     if (epoch) {
-      const words = `| trial ${at + 1}: epoch ${epoch.epoch}/${epoch.epochs}`;
+      const { fraction } = epoch;
+      const done = fraction === undefined ? `epoch ${epoch.epoch}/${epoch.epochs}` : `${(100 * fraction).toFixed(0)} %`;
+      const words = `| trial ${at + 1}: ${done}`;
       this.#bar.update(ended, trials, { label: trial.model, epoch: words });
     }
     if (!result) return;

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::cancel::Cancel;
+use crate::costs;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
@@ -189,6 +190,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
             validation: metric,
             best: is_best,
             seconds: start.elapsed().as_secs_f64(),
+            fraction: None,
         });
         (run.on_progress)(&epochs[epoch - 1]);
         if best.as_ref().is_some_and(|best| epoch - best.1 >= options.patience) {
@@ -233,6 +235,34 @@ pub(super) fn work(options: &AlsOptions, shape: &FitShape) -> f64 {
         AlsSolver::Cholesky => factors,
     };
     options.epochs as f64 * step * steps
+}
+
+/// Seconds of [`fit`] on one core with all its epochs: per step of a side, and once more to begin with and for the loss, each
+/// number of a neighbour and of the shared matrix; with Cholesky operations of large products.
+pub(super) fn seconds(options: &AlsOptions, shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    let factors = options.factors as f64;
+    let neighbours = 2.0 * interactions * factors;
+    let shared = (users + items) * factors * factors;
+    let epoch = match options.solver {
+        AlsSolver::Conjugate => (options.steps as f64 + 2.0) * (costs::NEIGHBOUR * neighbours + costs::SHARED * shared),
+        // A triangle of squares each, and a third of a cube.
+        AlsSolver::Cholesky => {
+            let operations = neighbours * factors + shared * factors / 3.0;
+            costs::NEIGHBOUR * neighbours + costs::SMALL * costs::operations::<f32>(operations)
+        }
+    };
+    options.epochs as f64 * epoch
+}
+
+/// The most factors, in eights, with which it fits.
+pub(super) fn smaller(
+    options: &AlsOptions,
+    _shape: &FitShape,
+    fits: impl Fn(&AlsOptions) -> bool,
+) -> Option<AlsOptions> {
+    let eights = (1..options.factors.div_ceil(8)).rev();
+    eights.map(|eights| AlsOptions { factors: 8 * eights, ..options.clone() }).find(fits)
 }
 
 pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

@@ -98,6 +98,25 @@ pub(super) fn work(options: &MultVaeOptions, shape: &FitShape) -> f64 {
     vae::work(&options.architecture(shape.items), options.epochs as f64, shape)
 }
 
+/// Seconds of [`fit`] on one core with all its epochs.
+pub(super) fn seconds(options: &MultVaeOptions, shape: &FitShape) -> f64 {
+    vae::seconds(&options.architecture(shape.items), options.epochs as f64, options.batch_size, shape)
+}
+
+/// The largest widths with which it fits.
+pub(super) fn smaller(
+    options: &MultVaeOptions,
+    _shape: &FitShape,
+    fits: impl Fn(&MultVaeOptions) -> bool,
+) -> Option<MultVaeOptions> {
+    let with = |scaled: &dyn Fn(usize) -> usize| MultVaeOptions {
+        hidden_dim: scaled(options.hidden_dim),
+        latent_dim: scaled(options.latent_dim),
+        ..options.clone()
+    };
+    vae::smaller(with, fits)
+}
+
 /// A network that is fresh or begins with another one, ready to be trained.
 pub(crate) fn start<'a>(
     options: &MultVaeOptions,

@@ -27,6 +27,7 @@ use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::cancel::Cancel;
 use crate::checkpoint::Keeper;
+use crate::costs;
 use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
@@ -276,6 +277,31 @@ pub(super) fn work(options: &RecVaeOptions, shape: &FitShape) -> f64 {
         TrainingKind::Joint => 1,
     };
     vae::work(&options.architecture(shape.items), (options.epochs * passes) as f64, shape)
+}
+
+/// Seconds of [`fit`] on one core with all its epochs.
+pub(super) fn seconds(options: &RecVaeOptions, shape: &FitShape) -> f64 {
+    let architecture = options.architecture(shape.items);
+    let seconds =
+        |passes: usize| vae::seconds(&architecture, (options.epochs * passes) as f64, options.batch_size, shape);
+    match options.training {
+        TrainingKind::Alternating => costs::ALTERNATING * seconds(options.encoder_passes + options.decoder_passes),
+        TrainingKind::Joint => seconds(1),
+    }
+}
+
+/// The largest widths with which it fits.
+pub(super) fn smaller(
+    options: &RecVaeOptions,
+    _shape: &FitShape,
+    fits: impl Fn(&RecVaeOptions) -> bool,
+) -> Option<RecVaeOptions> {
+    let with = |scaled: &dyn Fn(usize) -> usize| RecVaeOptions {
+        hidden_dim: scaled(options.hidden_dim),
+        latent_dim: scaled(options.latent_dim),
+        ..options.clone()
+    };
+    vae::smaller(with, fits)
 }
 
 /// A network that is fresh or begins with another one, ready to be trained.
