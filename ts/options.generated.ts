@@ -313,6 +313,13 @@ export interface EdlaeOptions {
    * @default "f32"
    */
   precision?: 'f32' | 'f64';
+  /**
+   * Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells what it saves. The weights are f32 below 1.
+   *
+   * Allowed: a finite number above 0 and up to 1.
+   * @default 1
+   */
+  density?: number;
 }
 
 /**

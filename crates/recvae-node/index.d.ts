@@ -202,6 +202,9 @@ export declare function describe(): string
 /** What a fit on data of that shape would take. `options`: JSON. */
 export declare function estimateMemory(kind: string, options: string, users: number, items: number, interactions: number, validation: boolean, threads?: number | undefined | null): NativeMemory
 
+/** The seconds that a fit on data of that shape would take. `options`: JSON. */
+export declare function estimateSeconds(kind: string, options: string, users: number, items: number, interactions: number, threads?: number | undefined | null): number
+
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
@@ -225,6 +228,9 @@ export declare function inspect(path: string): Promise<string>
 
 /** Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the latter. */
 export declare function knownMemory(): number
+
+/** The options by which a fit fits, as JSON: see `Fitting` in `ts/fitting.ts`. `options`: JSON. */
+export declare function largestThatFits(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number, seconds?: number | undefined | null): string
 
 /** Reads a model file. `options`: JSON. */
 export declare function load(path: string, options: string): Promise<NativeModel>
@@ -432,11 +438,11 @@ export interface NativeProfile {
   fullestUser: number
 }
 
-/** One epoch of training. */
+/** One epoch of training, or how far a closed form is. */
 export interface NativeProgress {
-  /** Which epoch ended, from 1. */
+  /** Which epoch ended, from 1; 0 of a closed form. */
   epoch: number
-  /** How many there will be at most. */
+  /** How many there will be at most; 0 of a closed form. */
   epochs: number
   /** Of autoencoders, the mean log-likelihood per user, in nats. */
   logLikelihood?: number
@@ -450,6 +456,8 @@ export interface NativeProgress {
   best: boolean
   /** Seconds since training began. */
   seconds: number
+  /** Of a closed form, the share of its work that is done, from 0 to 1. */
+  fraction?: number
 }
 
 /** Items, or positions of users, with scores. */

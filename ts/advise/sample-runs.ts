@@ -156,7 +156,7 @@ async function runTrial(
     train(model, options, sample, { threads, signal, memoryLimit }, (progress) => onProgress({ ...step, ...progress })),
   );
   const seconds = (performance.now() - started) / 1000;
-  const { fitted, search } = result;
+  const { fitted, cut: _, spent, ...searched } = result;
   const { epochs } = fitted;
   return {
     fitted,
@@ -166,7 +166,9 @@ async function runTrial(
       seconds,
       peakMemory,
       epochs: epochs.length,
-      search,
+      ...searched,
+      estimatedSeconds: spent,
+      changed: [],
       curve: epochs.map(({ validation }) => validation!),
       bestEpoch: epochs.findLast(({ best }) => best)?.epoch ?? null,
       unfinished: epochs.length > 0 && isUnfinished(fitted),
