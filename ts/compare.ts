@@ -100,6 +100,8 @@ export interface ComparedModel {
   epochs: number;
   /** What a search tried, in that order; empty if nothing was searched. */
   search: { options: Json; validation: number }[];
+  /** Options worth searching that were neither given nor searched: with others the model may be better. */
+  untuned: string[];
   /** Means over the test users with their standard errors. */
   metrics: Record<string, { mean: number; standardError: number | null }>;
 }
@@ -128,7 +130,7 @@ export interface ComparisonReport {
   models: ComparedModel[];
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];
-  /** The model to use. */
+  /** The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the data. */
   winner: ModelName;
   /** Why: by how much, how sure, at what cost. */
   verdict: string;
@@ -149,8 +151,9 @@ export interface Comparison {
  * users, and says with statistics which one to use.
  *
  * EASE^R's `lambda`, EDLAE's `lambda` and `dropoutRate` and iALS's `lambda`, `alpha0` and `factors` are searched on the validation users
- * unless they are given. Models are compared in pairs by user with the bootstrap, corrected by Holm's method. The winner is the cheapest
- * model, from EASE^R on, that no other one beats significantly in the main metric (corrected p below .05).
+ * unless they are given. Models are compared in pairs by user with the bootstrap, corrected by Holm's method. Of the models that
+ * are significantly better than popularity in the main metric (corrected p below .05), the winner is the cheapest one that no other one
+ * beats significantly; where there is none, nothing was found in the data, and the winner is popularity.
  *
  * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` and `MEMORY` before any
  * work: EASE^R is always compared, so data that it does not fit for cannot be compared.
@@ -220,13 +223,14 @@ export async function compareOn(
       validation,
       epochs: fitted.epochs.length,
       search,
+      untuned: [],
       metrics: Object.fromEntries(metrics),
     });
   }
 
   const paired = await pairs(evaluations, seed, run);
   const metric = description.validationMetric;
-  const { winner, verdict } = decide(compared, paired, metric);
+  const { winner, verdict } = decide(compared, paired, metric, { count: data.test.nScored, part: 'test' });
   const report: ComparisonReport = {
     dataset: datasetOf(input),
     testUsers: data.test.nScored,

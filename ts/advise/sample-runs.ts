@@ -167,6 +167,7 @@ async function runTrial(
       peakMemory,
       epochs: epochs.length,
       search,
+      untuned: [],
       curve: epochs.map(({ validation }) => validation!),
       bestEpoch: epochs.findLast(({ best }) => best)?.epoch ?? null,
       unfinished: epochs.length > 0 && isUnfinished(fitted),

@@ -118,7 +118,10 @@ pub use scorer::Scorer;
 pub use search::search_uniforms;
 pub use similar::SimilarOptions;
 pub use split::{HeldOut, Split, SplitOptions, split};
-pub use statistics::{Paired, RESAMPLES, holm, mean, mean_of_lists, paired_bootstrap, paired_bootstrap_until};
+pub use statistics::{
+    POWER, Paired, RESAMPLES, SIGNIFICANCE, detectable_difference, holm, mean, mean_of_lists, paired_bootstrap,
+    paired_bootstrap_until,
+};
 pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};

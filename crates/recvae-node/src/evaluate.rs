@@ -117,6 +117,12 @@ pub fn paired_bootstrap<'env>(
     )
 }
 
+/// The smallest true difference that a comparison on these users would probably establish, beside so many others.
+#[napi(catch_unwind)]
+pub fn detectable_difference(a: Float64Array, b: Float64Array, comparisons: f64) -> Result<f64> {
+    recvae_core::detectable_difference(&a, &b, whole("comparisons", comparisons)? as usize).into_node()
+}
+
 /// Holm's correction, in the order given.
 #[napi(catch_unwind)]
 pub fn holm(p_values: Vec<f64>) -> Result<Vec<f64>> {
