@@ -42,7 +42,7 @@ export interface CompareProgress {
   steps: number;
   /** In a search, the options that were tried last and what validation says to them, from 0 to 1. */
   tried?: { options: Json; validation: number };
-  /** In a fit, and in the fits of a tuned comparison's search, the epoch that ended. */
+  /** In a fit, and in the fits of a tuned comparison's search, the epoch that ended, or how far a closed form is. */
   epoch?: Progress;
 }
 

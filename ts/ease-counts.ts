@@ -1,7 +1,7 @@
 import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { Interactions } from './interactions.js';
-import { type Json, Model, type RunOptions } from './models.js';
+import { type Json, Model, type Progress, type RunOptions } from './models.js';
 import { native } from './native.js';
 import type { EaseOptions } from './options.generated.js';
 import { running } from './running.js';
@@ -30,6 +30,8 @@ export interface LimitedRun extends RunOptions {
 export interface EaseCountsRun extends LimitedRun {
   /** Kept with the model and in its file; anything that JSON can hold. By default `null`. */
   info?: Json;
+  /** Called with {@link Progress.fraction} as the fit gets on, as for {@link fit}. */
+  onProgress?: (progress: Progress) => void;
 }
 
 /**
@@ -115,11 +117,11 @@ export class EaseCounts implements Disposable {
    * `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`.
    */
   async fit(options?: EaseOptions, run: EaseCountsRun = {}): Promise<Model<'ease'>> {
-    checkRun(run, ['threads', 'memoryLimit', 'signal', 'info']);
+    checkRun(run, ['threads', 'memoryLimit', 'signal', 'info', 'onProgress']);
     const info = infoText(run.info);
-    const { threads, memoryLimit, signal } = run;
+    const { threads, memoryLimit, signal, onProgress } = run;
     const work = (run: native.NativeRun) => this.#native.fit(toJson(options), info, threads, memoryLimit, run);
-    const { model } = await running({ signal }, work);
+    const { model } = await running({ signal, onProgress }, work);
     return Model.wrap<'ease'>(model);
   }
 

@@ -4,7 +4,7 @@ import { native } from './native.js';
 import type { ModelName, ModelOptions } from './options.generated.js';
 import type { Split } from './split.js';
 
-/** What decides how much memory a fit takes. */
+/** What decides how much memory and time a fit takes. */
 export interface FitShape<K extends ModelName = ModelName> {
   /** Number of training users, 0 or more. */
   users: number;
@@ -44,10 +44,32 @@ export interface MemoryEstimate {
  * @throws {@link RecvaeError} `INVALID_ARGUMENT`.
  */
 export function estimateMemory<K extends ModelName>(model: K, shape: FitShape<K>): MemoryEstimate {
+  const { users, items, interactions, options, validation = true, threads } = checkShape(model, shape);
+  return guard(() => native.estimateMemory(model, toJson(options), users, items, interactions, validation, threads));
+}
+
+/**
+ * The seconds that {@link fit} takes, known before any work: computed from counted operations and costs that were measured on
+ * cores of a current x86-64 server (`benches/costs.mjs` measures them again). On such a machine it lies within a factor of 2.
+ * Models with epochs are taken to train all that their options allow, and what validation takes is left out.
+ *
+ * @example
+ * ```ts
+ * estimateSeconds('ease', { users: 31_013, items: 23_715, interactions: 287_107, threads: 2 }); // about a minute
+ * ```
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT`.
+ */
+export function estimateSeconds<K extends ModelName>(model: K, shape: FitShape<K>): number {
+  const { users, items, interactions, options, threads } = checkShape(model, shape);
+  return guard(() => native.estimateSeconds(model, toJson(options), users, items, interactions, threads));
+}
+
+function checkShape<K extends ModelName>(model: K, shape: FitShape<K>): FitShape<K> {
   checkString(model, 'model');
   checkObject(shape, 'shape');
   knownKeys(shape, ['users', 'items', 'interactions', 'options', 'validation', 'threads'], 'shape');
-  const { users, items, interactions, options, validation = true, threads } = shape;
+  const { users, items, interactions, validation = true, threads } = shape;
   for (const [name, value] of Object.entries({
     users,
     items,
@@ -57,7 +79,7 @@ export function estimateMemory<K extends ModelName>(model: K, shape: FitShape<K>
     if (typeof value !== 'number') throw invalid(name, value, 'a number');
   }
   if (typeof validation !== 'boolean') throw invalid('validation', validation, 'true or false');
-  return guard(() => native.estimateMemory(model, toJson(options), users, items, interactions, validation, threads));
+  return shape;
 }
 
 /**

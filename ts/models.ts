@@ -34,11 +34,11 @@ import { duplex, openHistories, recommendGroups } from './stream.js';
 /** Anything that JSON can hold. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** One epoch of training. */
+/** One epoch of training; of a closed form, which has none, how far it is. */
 export interface Progress {
-  /** Which epoch ended, from 1. */
+  /** Which epoch ended, from 1; 0 of a closed form. */
   epoch: number;
-  /** How many there will be at most. */
+  /** How many there will be at most; 0 of a closed form. */
   epochs: number;
   /** Of autoencoders, the mean multinomial log-likelihood per user, in nats. */
   logLikelihood?: number;
@@ -52,6 +52,11 @@ export interface Progress {
   best: boolean;
   /** Seconds of training so far; before a checkpoint that was gone on from, those up to the checkpoint. */
   seconds: number;
+  /**
+   * Of a closed form (`popularity`, `ease`, `edlae`), the share of its work that is done, from 0 to 1: it never falls, and is 1
+   * when the model is there. Models with epochs have none.
+   */
+  fraction?: number;
 }
 
 /** How a call runs, as opposed to what it computes. */
@@ -66,7 +71,7 @@ export interface FitRun extends RunOptions {
    * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
    * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
    * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end. By default nobody
-   * is told. Closed forms have no epochs.
+   * is told. Closed forms have no epochs; they tell {@link Progress.fraction} as they get on.
    */
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */

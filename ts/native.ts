@@ -14,8 +14,8 @@ export interface OptionDescription {
   /** The accepted values, in words. */
   allowed: string;
   doc: string;
-  /** Values worth trying on validation. */
-  search: unknown[];
+  /** What is worth trying on validation: values, or a range. `null`: the option is not searched by default. */
+  search: unknown[] | { from: number; to: number; scale: 'log' | 'linear' } | null;
 }
 
 /** Names, defaults, ranges and texts, which have their home in the core. */
@@ -53,6 +53,17 @@ export interface Description {
 }
 
 export const description: Description = JSON.parse(describe());
+
+/** Whether any of a model's options is worth searching. */
+export function isSearchable({ options }: Pick<Description['models'][number], 'options'>): boolean {
+  return options.some(({ search }) => search !== null);
+}
+
+/** What is worth trying of an option, as `--over` takes it. */
+export function searchText({ search }: OptionDescription): string {
+  if (search === null) return '';
+  return Array.isArray(search) ? search.join(',') : `${search.from}..${search.to}`;
+}
 
 /** The options that a model takes. */
 export function optionsOf(model: string): OptionDescription[] {

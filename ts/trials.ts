@@ -20,6 +20,8 @@ export interface Trial {
   model: ModelName;
   /** Its options as they are given to `fit`; what is left out has its default. */
   options: Record<string, Json>;
+  /** How many of the most popular items of the data it is trained and judged on, if not on all. */
+  items?: number;
 }
 
 /** What came of a trial: plain JSON. */
@@ -30,6 +32,10 @@ export interface TrialResult<T = Json> {
   options: Record<string, Json>;
   /** The core's main metric on the validation users; `null` without such users, and of a trial that failed. */
   validation: number | null;
+  /** Its standard error over those users, if it is known. */
+  standardError?: number;
+  /** How many items it was trained and judged on, if not on all. */
+  items?: number;
   /** The metric after each epoch; empty for closed forms. */
   curve: number[];
   /** Epochs trained; 0 for closed forms. */
@@ -91,7 +97,7 @@ export function completeOptions({ model, options }: Trial): Record<string, Json>
 
 /** What a trial is known by in a journal: two of the same key train the same model. */
 export function keyOf(trial: Trial): string {
-  return canonical([trial.model, completeOptions(trial)]);
+  return canonical([trial.model, completeOptions(trial), ...(trial.items === undefined ? [] : [{ items: trial.items }])]);
 }
 
 /**
@@ -181,7 +187,8 @@ async function runTrial<T>(
     tell({ at, trial, epoch });
     if (run.hopeless?.(at, curve, epoch.epochs)) hopeless.abort();
   };
-  const known = { model: trial.model, options: completeOptions(trial) };
+  const { model: kind, items } = trial;
+  const known = { model: kind, options: completeOptions(trial), ...(items !== undefined && { items }) };
   try {
     const model = await train(
       trial,
@@ -195,12 +202,13 @@ async function runTrial<T>(
       } as FitRun,
       run.checkpoint?.(trial),
     );
-    const validation = await validate(model, data, { threads, signal });
+    const { mean: validation, standardError } = (await validate(model, data, { threads, signal })) ?? { mean: null };
     const judged = await run.judge?.(model, trial, { threads, signal });
     const { epochs } = model;
     const result: TrialResult<T> = {
       ...known,
       validation,
+      ...(typeof standardError === 'number' && { standardError }),
       curve: epochs.flatMap(({ validation }) => validation ?? []),
       epochs: epochs.length,
       seconds: seconds(),
@@ -230,10 +238,15 @@ async function train({ model, options }: Trial, data: Split, run: FitRun, path: 
   }
 }
 
-/** The main metric on the validation users; `null` if there are none. */
-export async function validate(model: Model, data: Split, { threads, signal }: RunOptions): Promise<number | null> {
+/** The main metric on the validation users with its standard error; `null` if there are none. */
+export async function validate(
+  model: Model,
+  data: Split,
+  { threads, signal }: RunOptions,
+): Promise<{ mean: number; standardError: number | null } | null> {
   if (data.validation.nScored === 0) return null;
   const metric = description.validationMetric as MetricName;
   const { metrics } = await evaluate(model, data.validation, { threads, signal, metrics: [metric] });
-  return metrics[metric]!.mean;
+  const { mean, standardError } = metrics[metric]!;
+  return { mean, standardError };
 }

@@ -6,7 +6,7 @@ import { type Evaluation, evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';
 import { Journal } from './journal.js';
 import type { Json, Model, RunOptions } from './models.js';
-import { description, native, optionsOf } from './native.js';
+import { description, isSearchable, native, optionsOf } from './native.js';
 import type { MetricName, ModelName, ModelOptions, SplitOptions } from './options.generated.js';
 import { stoppable } from './running.js';
 import { Split } from './split.js';
@@ -22,7 +22,7 @@ import {
 } from './tune/find-best.js';
 import { epochsOf } from './tune/halving.js';
 import { reportOf, type TuneReport } from './tune/report.js';
-import { checkSpace, defaultSpace, type SearchSpace } from './tune/spaces.js';
+import { checkSpace, defaultSpace, type SearchSpace, sizeOf } from './tune/spaces.js';
 
 export type { Trial, TrialProgress, TrialResult } from './trials.js';
 export type { SearchKind, SearchProgress } from './tune/find-best.js';
@@ -32,23 +32,30 @@ export type { Range, SearchSpace } from './tune/spaces.js';
 /** How {@link tune} works. */
 export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions {
   /**
+   * - `adaptive`: first some points over the whole space, then round after round those of which most is expected by what is known so
+   *   far, also beyond the core's ranges, until nothing more is to be gained (see `search/adaptive.ts`). Where a fit is
+   *   costly most trials have fewer epochs or fewer items.
    * - `grid`: every combination of the values.
    * - `random`: as many random combinations as `trials` says (Bergstra and Bengio, JMLR 2012), for many options or for ranges.
    * - `halving`: random combinations that begin with few epochs; the best third of them goes on, and so on (Jamieson and
    *   Talwalkar, AISTATS 2016). For models with epochs. It costs a fraction, and can miss options that are slow at first.
    *
-   * By default a grid if it has no more points than `trials`, else random.
+   * By default a grid if `over` has lists alone and no more points than `trials`, else adaptive.
    */
   search?: SearchKind;
   /**
-   * The options that are searched, with the values to try, or for `random` and `halving` a range `{from, to}`, from which numbers
-   * are drawn: their logarithms uniformly where both ends are above 0. By default the options that the core names values for
-   * (`recvae tune --help` lists them), unless they are given.
+   * The options that are searched, with the values to try, or for all but `grid` a range `{from, to, scale}`: by default their
+   * ratios count where both ends are above 0. By default the options that the core names values or ranges for
+   * (`recvae tune --help` lists them), unless they are given; `adaptive` goes beyond the core's ranges where that is better, and never
+   * beyond those that are given here.
    */
   over?: SearchSpace<K>;
   /** Options that are not searched. */
   options?: ModelOptions[K];
-  /** Trials at most, 1 to 10,000; of halving, those of the first stage. By default 12. */
+  /**
+   * Trials at most, 1 to 10,000; of halving, those of the first stage. By default 12, and of `adaptive` as many as its effort allows:
+   * 60 seconds of a reference machine or six fits, whichever is more, and 32 trials.
+   */
   trials?: number;
   /** Seed of the split, of random combinations and, where one has a seed, of the model, 0 to 2^53. By default each one's own. */
   seed?: number;
@@ -86,7 +93,7 @@ export interface Tuning<K extends ModelName = ModelName> {
   evaluation: Evaluation | undefined;
 }
 
-const KINDS = ['grid', 'random', 'halving'] as const satisfies SearchKind[];
+const KINDS = ['adaptive', 'grid', 'random', 'halving'] as const satisfies SearchKind[];
 
 /**
  * Searches the best options of a model: trains it with different ones on the training users, takes those with the best metric on
@@ -123,12 +130,9 @@ export async function tuneOn<K extends ModelName>(model: K, data: Split, options
   }
   const { threads, signal } = options;
   const search = searchOf(model, options);
-  using journal = Journal.open<TrialResult>(options.journal, headerOf(search, data, options));
-  const {
-    results,
-    best,
-    model: fitted,
-  } = await findBest(search, { ...options, data, journal, journalPath: options.journal });
+  using journal = Journal.open<TrialResult>(options.journal, headerOf(search, data));
+  const found = await findBest(search, { ...options, data, journal, journalPath: options.journal });
+  const { model: fitted } = found;
   const metric = description.validationMetric as MetricName;
   const onValidation = await evaluate(fitted, data.validation, { threads, signal, metrics: [metric] });
   const evaluation = data.test.nScored > 0 ? await evaluate(fitted, data.test, { threads, signal }) : undefined;
@@ -141,7 +145,7 @@ export async function tuneOn<K extends ModelName>(model: K, data: Split, options
     metric,
     users: { train: data.train.nUsers, validation: data.validation.nScored, test: data.test.nScored },
     options: fitted.options as Json,
-    ...reportOf({ search, results, best, validation: { mean, standardError }, evaluation }),
+    ...reportOf({ search, ...found, validation: { mean, standardError }, evaluation }),
     seconds: (performance.now() - started) / 1000,
   };
   return { report, model: fitted as unknown as Model<K>, evaluation };
@@ -170,7 +174,7 @@ function searchOf<K extends ModelName>(model: K, options: TuneOptions<K>): Searc
   const fixed = fixedOf(model, options);
   const space = options.over === undefined ? defaultSpace(model, fixed) : checkSpace(model, options.over, fixed);
   if (Object.keys(space).length === 0) {
-    const tunable = description.models.filter(({ options }) => options.some(({ search }) => search.length > 0));
+    const tunable = description.models.filter(isSearchable);
     const what = options.over === undefined ? 'has no option left to search' : 'is given no option to search';
     const allowed = `${tunable.map(({ name }) => name).join(', ')}, or over with options of ${model}`;
     throw new RecvaeError('INVALID_ARGUMENT', `${model} ${what}; allowed: ${allowed}`);
@@ -179,8 +183,11 @@ function searchOf<K extends ModelName>(model: K, options: TuneOptions<K>): Searc
     throw invalid('over.epochs', 'searched', 'not with halving, which sets the epochs');
   }
   const seed = options.seed ?? DEFAULT_SEED;
-  const plan = planOf(model, space, fixed, { kind: options.search, trials: options.trials ?? DEFAULT_TRIALS, seed });
-  return { model, fixed, space, ...plan, earlyStop: options.earlyStop ?? true };
+  const { over, trials, earlyStop = true } = options;
+  const small = over !== undefined && sizeOf(space) <= (trials ?? DEFAULT_TRIALS);
+  const kind = options.search ?? (small ? 'grid' : 'adaptive');
+  const points = planOf(model, space, fixed, kind, { trials, seed });
+  return { model, fixed, space, kind, points, seed, trials, extends: over === undefined, earlyStop };
 }
 
 /** The given options, with the seed where the model has one. */
@@ -193,7 +200,7 @@ function fixedOf(model: ModelName, { options, seed, over }: TuneOptions): Record
 }
 
 /** What a journal says of the job. */
-function headerOf({ model, fixed, space, kind, points, earlyStop }: Search, data: Split, options: TuneOptions) {
+function headerOf({ model, fixed, space, kind, points, earlyStop, seed }: Search, data: Split) {
   const header: Record<string, Json> = {
     command: 'tune',
     model,
@@ -204,7 +211,7 @@ function headerOf({ model, fixed, space, kind, points, earlyStop }: Search, data
     search: kind,
     earlyStop,
   };
-  if (kind !== 'grid') header.seed = options.seed ?? DEFAULT_SEED;
+  if (kind !== 'grid') header.seed = seed;
   if (kind === 'halving') Object.assign(header, { trials: points.length, epochs: epochsOf(model, fixed) });
   return header;
 }

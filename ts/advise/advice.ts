@@ -2,7 +2,7 @@
 import type { AdviceReport } from '../advise.js';
 import { ALWAYS, type PairedDifference } from '../compare.js';
 import type { Json } from '../models.js';
-import { description, optionsOf } from '../native.js';
+import { description, optionsOf, searchText } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { decide, differenceOf, FLOOR, formatP, SIGNIFICANCE, signed } from '../verdict.js';
 import type { GroupResult, SampleResult, TrialModel } from './sample-runs.js';
@@ -260,8 +260,8 @@ function nextSteps(facts: Facts, { model, options, search }: TrialModel, costlie
     ({ model }) => samples.at(-1)!.models.find((trial) => trial.model === model)!.search.length === 0,
   );
   for (const { model } of bare) {
-    const gamma = optionsOf(model).find(({ search }) => search.length > 0);
-    if (gamma) steps.push(`recvae tune ${model} <input> --seed ${seed} --over ${gamma.name}=${gamma.search.join(',')}`);
+    const gamma = optionsOf(model).find(({ search }) => search !== null);
+    if (gamma) steps.push(`recvae tune ${model} <input> --seed ${seed} --over ${gamma.name}=${searchText(gamma)}`);
   }
   const found = searchedOptions({ options, search } as TrialModel);
   const set = Object.entries(found).map(([name, value]) => `--set ${name}=${whole ? value : '<as compare finds>'} `);

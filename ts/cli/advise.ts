@@ -92,7 +92,7 @@ class Reporter {
   report({ model, users, stage, step, steps, tried, epoch }: AdviseProgress): void {
     const label = `${model} on ${users} users`;
     if (epoch) {
-      this.#bar.update(label, epoch.epoch, epoch.epochs, epoch.validation);
+      this.#bar.update(label, epoch);
       return;
     }
     this.#bar.stop();

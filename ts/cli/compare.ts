@@ -130,7 +130,7 @@ class Reporter {
 
   report({ model, stage, step, steps, tried, epoch }: CompareProgress): void {
     if (epoch) {
-      this.#bar.update(model, epoch.epoch, epoch.epochs, epoch.validation);
+      this.#bar.update(model, epoch);
       return;
     }
     this.#bar.stop();

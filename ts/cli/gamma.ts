@@ -1,5 +1,5 @@
 /** RecVAE's gamma is not optional: whoever trains without it is told what is taken, what it means and how to find a better one. */
-import { description } from '../native.js';
+import { description, searchText } from '../native.js';
 import { message } from './output.js';
 
 /** Says so on stderr if `model` has a gamma that counts and `options` has none. */
@@ -8,6 +8,6 @@ export function tellGamma(model: string, input: string, options: Record<string, 
   if (!gamma || options.gamma !== undefined || options.klWeight === 'constant') return;
   message(
     `${model}: gamma is not given; ${JSON.stringify(gamma.default)}, its default, is taken. It is: ${gamma.doc}\n` +
-      `  recvae tune ${model} ${input} --over gamma=${gamma.search.join(',')} finds a better one; --set gamma=... takes it`,
+      `  recvae tune ${model} ${input} --over gamma=${searchText(gamma)} finds a better one; --set gamma=... takes it`,
   );
 }

@@ -5,6 +5,7 @@ import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import { RecvaeError, toRecvaeError } from '../errors.js';
 import { beside, writeAll } from '../files.js';
+import type { Progress } from '../models.js';
 
 /** Writes a line for people to stderr. */
 export function message(text: string): void {
@@ -148,14 +149,23 @@ export class Bar {
   }
 }
 
-/** Epochs as a bar, and where stderr is no terminal as a line for each tenth of them. Epochs may be left out. */
+/**
+ * Epochs as a bar, and where stderr is no terminal as a line for each tenth of them. Epochs may be left out. What a closed form
+ * has done is a bar of its share, and where stderr is no terminal nothing.
+ */
 export class EpochBar {
   /** The epoch of the last line, and of which model. */
   #last = { label: '', epoch: 0 };
   readonly #bar = new Bar('{label} [{bar}] epoch {value}/{total} {validation} | {eta_formatted} left');
+  readonly #share = new Bar('{label} [{bar}] {percentage} % | {eta_formatted} left');
 
-  /** An epoch ended. */
-  update(label: string, epoch: number, epochs: number, validation: number | undefined): void {
+  /** An epoch ended, or a closed form is so far. */
+  update(label: string, { epoch, epochs, validation, fraction }: Progress): void {
+    if (fraction !== undefined) {
+      this.#share.update(Math.round(1000 * fraction), 1000, { label });
+      if (fraction === 1) this.#share.stop();
+      return;
+    }
     const text = validation === undefined ? '' : `| validation ${validation.toFixed(4)}`;
     this.#bar.update(epoch, epochs, { label, validation: text });
     const tenth = (number: number) => Math.floor((10 * number) / epochs);
@@ -169,5 +179,6 @@ export class EpochBar {
   /** Takes the bar off the screen. */
   stop(): void {
     this.#bar.stop();
+    this.#share.stop();
   }
 }

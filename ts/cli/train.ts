@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { toNative } from '../checkpoint.js';
 import { EaseCounts, type LimitedRun } from '../ease-counts.js';
 import { guard, RecvaeError, toJson } from '../errors.js';
-import { fit, type Json, load } from '../models.js';
+import { fit, type Json, load, type Progress } from '../models.js';
 import { description, native } from '../native.js';
 import type { EaseOptions, ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
@@ -61,6 +61,7 @@ export function addTrain(program: Command): void {
     const bar = new EpochBar();
     let started = 0;
     let counts: EaseCounts | undefined;
+    const onProgress = (progress: Progress) => bar.update(model, progress);
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
       const data = read instanceof Split ? read : await split(read, recipe.split, { signal });
@@ -73,14 +74,14 @@ export function addTrain(program: Command): void {
       };
       if (countsAreUsed(flags)) {
         counts = await count(data, before, run);
-        return counts.fit(options as EaseOptions, { ...run, info });
+        return counts.fit(options as EaseOptions, { ...run, info, onProgress });
       }
       return fit(model as ModelName, data, options as never, {
         ...run,
         ...(checkpoint && { checkpoint }),
         ...(from && { from }),
         info,
-        onProgress: ({ epoch, epochs, validation }) => bar.update(model, epoch, epochs, validation),
+        onProgress,
       });
     };
     try {

@@ -5,7 +5,7 @@ import { splitFor } from '../compare.js';
 import { RecvaeError } from '../errors.js';
 import { type Output, writeAll } from '../files.js';
 import type { Json } from '../models.js';
-import { description } from '../native.js';
+import { description, isSearchable, searchText } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import type { TuneReport } from '../tune/report.js';
@@ -33,20 +33,20 @@ interface Flags extends InputFlags {
 
 /** `recvae tune`: the best options of a model. */
 export function addTune(program: Command): void {
-  const tunable = description.models.filter(({ options }) => options.some(({ search }) => search.length > 0));
+  const tunable = description.models.filter(isSearchable);
   const command = program
     .command('tune')
     .description('search the options of one model on the validation users, and measure the best ones on the test users')
     .argument('<model>', tunable.map(({ name }) => name).join(', '))
     .argument('<input>', 'file, folder or data set')
-    .option('--search <kind>', 'grid, random or halving (default: a grid if --trials are enough for it, else random)')
+    .option('--search <kind>', 'adaptive, grid, random or halving (default: a grid if --over has few values, else adaptive)')
     .option(
       '--over <option=values>',
       'values to try (a,b,c) or a range (a..b), may be repeated (default: see below)',
       addOver,
     )
     .option('--set <option=value>', 'an option that is not searched (see: recvae models); may be repeated', addSetting)
-    .option('--trials <count>', `trials at most (default: ${DEFAULT_TRIALS})`, parseNumber)
+    .option('--trials <count>', `trials at most (default: ${DEFAULT_TRIALS}; of adaptive, as it needs)`, parseNumber)
     .option('--seed <number>', 'seed of the split, of random trials and of the model', parseNumber)
     .option('--no-early-stop', 'train hopeless trials to their end, too')
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
@@ -134,8 +134,8 @@ function refuseSame(files: Record<string, string | undefined>): void {
 /** What each model is searched over by default, for the help. */
 function defaults(models: typeof description.models): string {
   const lines = models.map(({ name, options }) => {
-    const searched = options.filter(({ search }) => search.length > 0);
-    return `  ${name}: ${searched.map(({ name, search }) => `${name}=${search.join(',')}`).join(' ')}`;
+    const searched = options.filter(({ search }) => search !== null);
+    return `  ${name}: ${searched.map((option) => `${option.name}=${searchText(option)}`).join(' ')}`;
   });
   return lines.join('\n');
 }
@@ -169,9 +169,11 @@ function valuesOf(text: string): Json[] | Range {
 class Reporter {
   readonly #bar = new Bar('{label} [{bar}] {value}/{total} trials {epoch} | {eta_formatted} left');
 
-  report({ at, trial, epoch, result, found, ended, trials }: SearchProgress): void {
+  report({ at, trial, point, epoch, result, found, ended, trials }: SearchProgress): void {
     if (epoch) {
-      const words = `| trial ${at + 1}: epoch ${epoch.epoch}/${epoch.epochs}`;
+      const { fraction } = epoch;
+      const done = fraction === undefined ? `epoch ${epoch.epoch}/${epoch.epochs}` : `${(100 * fraction).toFixed(0)} %`;
+      const words = `| trial ${at + 1}: ${done}`;
       this.#bar.update(ended, trials, { label: trial.model, epoch: words });
     }
     if (!result) return;
@@ -180,7 +182,8 @@ class Reporter {
     const what = validation === null ? `failed: ${failed}` : `validation ${validation.toFixed(4)}`;
     const after = epochs > 0 ? ` after ${epochs} epochs` : '';
     const how = `${stopped ? `, ${stopped}` : ''}${found ? ', from the journal' : ` (${seconds.toFixed(1)} s)`}`;
-    message(`[${ended}/${trials}] ${trial.model} ${JSON.stringify(trial.options)}: ${what}${after}${how}`);
+    const on = trial.items === undefined ? '' : ` on ${trial.items} items`;
+    message(`[${ended}/${trials}] ${trial.model} ${JSON.stringify(point)}${on}: ${what}${after}${how}`);
   }
 
   stop(): void {
@@ -191,12 +194,12 @@ class Reporter {
 /** The report for people. */
 function render({ model, search, metric, users, trials, space, test, seconds, verdict }: TuneReport): string {
   const names = Object.keys(space);
-  const rows = trials.map(({ options, validation, epochs, seconds, stopped, failed }) => [
+  const rows = trials.map(({ options, validation, epochs, seconds, stopped, failed, items }) => [
     validation === null ? '' : validation.toFixed(4),
     ...names.map((name) => JSON.stringify(options[name])),
     String(epochs),
     seconds.toFixed(1),
-    failed === undefined ? (stopped ?? '') : 'failed',
+    failed === undefined ? (stopped ?? (items === undefined ? '' : `on ${items} items`)) : 'failed',
   ]);
   const head = [metric, ...names, 'epochs', 'seconds', ''];
   const lines = [

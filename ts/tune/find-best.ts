@@ -4,13 +4,15 @@ import { RecvaeError } from '../errors.js';
 import { checkFits } from '../estimate.js';
 import { type FitRun, fitWatched, type Json, type Model } from '../models.js';
 import type { ModelName } from '../options.generated.js';
+import { type Adapted, adapt } from '../search/run.js';
+import type { Samples } from '../search/samples.js';
 import { runTrials, type Trial, type TrialProgress, type TrialResult, type TrialRun } from '../trials.js';
 import { Checkpoints, epochsOf, ranked, rungsOf } from './halving.js';
 import { MedianRule } from './hopeless.js';
-import { drawsOf, gridOf, type Point, type Space, sizeOf } from './spaces.js';
+import { drawsOf, endOf, gridOf, isRange, type Point, type Range, type Space } from './spaces.js';
 
 /** How points of a space are chosen. */
-export type SearchKind = 'grid' | 'random' | 'halving';
+export type SearchKind = 'adaptive' | 'grid' | 'random' | 'halving';
 
 /** What is searched. */
 export interface Search {
@@ -19,14 +21,22 @@ export interface Search {
   fixed: Record<string, Json>;
   space: Space;
   kind: SearchKind;
-  /** The points of the space that are tried. */
+  /** The points of the space that are tried; none yet of `adaptive`, which finds them on its way. */
   points: Point[];
+  /** Seed of what is drawn. */
+  seed: number;
+  /** Of `adaptive`, how many points are tried; by default as many as its effort allows, see `search/effort.ts`. */
+  trials?: number | undefined;
+  /** Whether `adaptive` may go beyond its ranges. */
+  extends: boolean;
   /** Whether hopeless trials of `grid` and `random` are stopped. */
   earlyStop: boolean;
 }
 
 /** What a search found. */
-export interface Found {
+export interface Found extends Pick<Adapted, 'edges' | 'plateaus' | 'searched'> {
+  /** What was tried. */
+  points: Point[];
   /** What came of each point, as far as it got. */
   results: TrialResult[];
   /** Which of them is the best. */
@@ -37,6 +47,8 @@ export interface Found {
 
 /** What a search is told, with how many trials it has at most. */
 export interface SearchProgress extends TrialProgress {
+  /** What the trial tries: values of the options that are searched. */
+  point: Point;
   /** Trials so far that have ended, and all. */
   ended: number;
   /** See `ended`; of halving, those of all stages. */
@@ -48,9 +60,13 @@ export interface SearchRun extends Omit<TrialRun<Json>, 'hopeless' | 'judge' | '
   onProgress?: (progress: SearchProgress) => unknown;
   /** Path of the journal. */
   journalPath?: string | undefined;
+  /** Samples of the data that other searches use, too. By default the search makes its own. */
+  samples?: Samples | undefined;
+  /** On the clock of `performance`, in milliseconds: when the search has to be done. By default it takes what its effort allows. */
+  deadline?: number | undefined;
 }
 
-/** Trials if nobody says how many: EASE^R's list has as many values. */
+/** Trials of the other kinds if nobody says how many. */
 export const DEFAULT_TRIALS = 12;
 const MOST_TRIALS = 10_000;
 
@@ -60,18 +76,19 @@ export function checkTrials(value: unknown, what: string): void {
   throw invalid(what, value, `a whole number from 1 to ${MOST_TRIALS}`);
 }
 
-/** The points that a kind of search tries in a space; without a kind, a grid where it is small enough, else random ones. */
+/** The points that a kind of search tries in a space; none yet of `adaptive`. */
 export function planOf(
   model: ModelName,
   space: Space,
   fixed: Record<string, Json>,
-  { kind, trials = DEFAULT_TRIALS, seed }: { kind?: SearchKind | undefined; trials?: number | undefined; seed: number },
-): { kind: SearchKind; points: Point[] } {
+  kind: SearchKind,
+  { trials = DEFAULT_TRIALS, seed }: { trials?: number | undefined; seed: number },
+): Point[] {
+  if (kind === 'adaptive') return [];
   if (kind === 'halving') epochsOf(model, fixed);
-  const chosen = kind ?? (sizeOf(space) <= trials ? 'grid' : 'random');
-  if (chosen !== 'grid') return { kind: chosen, points: drawsOf(model, space, fixed, trials, seed) };
+  if (kind !== 'grid') return drawsOf(model, space, fixed, trials, seed);
   const points = gridOf(model, space, fixed);
-  if (points.length <= trials) return { kind: chosen, points };
+  if (points.length <= trials) return points;
   const text = `trials is ${trials}, but the grid has ${points.length} points; allowed: as many, or search random`;
   throw new RecvaeError('INVALID_ARGUMENT', text);
 }
@@ -88,10 +105,23 @@ function trialsOf({ model, fixed }: Search, points: Point[], epochs?: number): T
 export function checkSearchFits(search: Search, run: SearchRun): number {
   const { data, beside = 0 } = run;
   const check = ({ model, options }: Trial, held: number) => checkFits(model, options, data, run, held);
-  const trials = trialsOf(search, search.points);
+  const trials = trialsOf(search, search.kind === 'adaptive' ? endsOf(search.space) : search.points);
   const kept = Math.max(...trials.map((trial) => check(trial, beside).model));
+  if (search.kind === 'adaptive') return kept; // a model that does not fit beside the best one is not tried
   for (const trial of trials) check(trial, beside + kept);
   return kept;
+}
+
+/** The points of the lowest and of the highest values of all options. */
+function endsOf(space: Space): Point[] {
+  const ends = (values: readonly Json[] | Range) => {
+    if (isRange(values)) return [values.from, values.to];
+    const numbers = values.filter((value) => typeof value === 'number');
+    return numbers.length === values.length ? [Math.min(...numbers), Math.max(...numbers)] : [values[0]!, values.at(-1)!];
+  };
+  return [0, 1].map((at) =>
+    Object.fromEntries(Object.entries(space).map(([name, values]) => [name, ends(values)[at]!])),
+  );
 }
 
 /** Runs the trials of a search; the best of them by validation wins, of equals the earlier. */
@@ -100,22 +130,34 @@ export async function findBest(search: Search, run: SearchRun): Promise<Found> {
   const holder = new Holder();
   const shared = { ...run, beside: (run.beside ?? 0) + kept };
   try {
-    const { results, best } =
-      search.kind === 'halving' ? await halve(search, shared, holder) : await tryAll(search, shared, holder);
+    const all = await tried(search, run, shared, holder);
+    const { results, best } = all;
     const found = results[best];
     if (found === undefined || found.validation === null) {
       const last = results.findLast(({ failed }) => failed !== undefined);
       throw new RecvaeError('NUMERICAL', `all trials failed; the last one: ${last?.failed}`);
     }
     const model = holder.release(best) ?? (await again(found, run));
-    return { results, best, model };
+    return { ...all, model };
   } finally {
     holder.dispose();
   }
 }
 
+/** Tries what there is to try; `shared` is a run that leaves room for the best model so far. */
+async function tried(search: Search, run: SearchRun, shared: SearchRun, holder: Holder): Promise<Omit<Found, 'model'>> {
+  if (search.kind === 'adaptive') return adapt(search, run, holder);
+  const found = search.kind === 'halving' ? await halve(search, shared, holder) : await tryAll(search, shared, holder);
+  const best = search.points[found.best]!;
+  const edges = Object.entries(search.space).flatMap(([name, values]) => {
+    const end = endOf(values, best[name]!);
+    return end ? [[name, end] as const] : [];
+  });
+  return { ...found, points: search.points, edges: Object.fromEntries(edges), plateaus: {}, searched: true };
+}
+
 /** Keeps the model of the best trial so far. */
-class Holder {
+export class Holder {
   #held: { at: number; validation: number; model: Model } | undefined;
 
   take(model: Model, at: number, validation: number): void {
@@ -137,6 +179,11 @@ class Holder {
     return model;
   }
 
+  /** Whether there is one. */
+  get holds(): boolean {
+    return this.#held !== undefined;
+  }
+
   dispose(): void {
     this.#held?.model.dispose();
     this.#held = undefined;
@@ -151,7 +198,7 @@ function again({ model, options }: TrialResult, { data, threads, memoryLimit, be
 }
 
 /** Grid and random search. */
-async function tryAll(search: Search, run: SearchRun, holder: Holder): Promise<Omit<Found, 'model'>> {
+async function tryAll(search: Search, run: SearchRun, holder: Holder): Promise<Pick<Found, 'results' | 'best'>> {
   const trials = trialsOf(search, search.points);
   const rule = new MedianRule();
   let ended = 0;
@@ -166,7 +213,8 @@ async function tryAll(search: Search, run: SearchRun, holder: Holder): Promise<O
         ended += 1;
         rule.ended(progress.at, progress.result);
       }
-      return run.onProgress?.({ ...progress, ended, trials: trials.length });
+      const point = search.points[progress.at]!;
+      return run.onProgress?.({ ...progress, point, ended, trials: trials.length });
     },
   });
   const final = search.earlyStop ? results.map((result, at) => rule.cut(at, result)) : results;
@@ -174,7 +222,7 @@ async function tryAll(search: Search, run: SearchRun, holder: Holder): Promise<O
 }
 
 /** Successive halving. */
-async function halve(search: Search, run: SearchRun, holder: Holder): Promise<Omit<Found, 'model'>> {
+async function halve(search: Search, run: SearchRun, holder: Holder): Promise<Pick<Found, 'results' | 'best'>> {
   const checkpoints = Checkpoints.open(search.model, run.journalPath);
   try {
     const found = await climbRungs(search, run, holder, checkpoints);
@@ -191,7 +239,7 @@ async function climbRungs(
   run: SearchRun,
   holder: Holder,
   checkpoints: Checkpoints,
-): Promise<Omit<Found, 'model'>> {
+): Promise<Pick<Found, 'results' | 'best'>> {
   const { model, fixed, points } = search;
   const rungs = rungsOf(points.length, epochsOf(model, fixed));
   const total = rungs.reduce((sum, { trials }) => sum + trials, 0);
@@ -212,7 +260,8 @@ async function climbRungs(
       take: (model, at, { validation }) => (next ? model.dispose() : holder.take(model, names[at]!, validation!)),
       onProgress: (progress) => {
         if (progress.result) ended += 1;
-        return run.onProgress?.({ ...progress, at: names[progress.at]!, ended, trials: total });
+        const at = names[progress.at]!;
+        return run.onProgress?.({ ...progress, at, point: points[at]!, ended, trials: total });
       },
     });
     for (const [index, at] of names.entries()) results[at] = ofRung[index]!;

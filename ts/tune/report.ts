@@ -4,9 +4,9 @@ import type { Json } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import type { TrialResult } from '../trials.js';
-import type { Search, SearchKind } from './find-best.js';
+import type { Found, Search, SearchKind } from './find-best.js';
 import { ranked } from './halving.js';
-import { endOf, isRange, type Point } from './spaces.js';
+import { isRange, type Point } from './spaces.js';
 
 /** A trial in a {@link TuneReport}. */
 export interface TunedTrial {
@@ -22,6 +22,8 @@ export interface TunedTrial {
   stopped?: 'hopeless';
   /** Why there is no result: the arithmetic failed. */
   failed?: string;
+  /** How many of the most popular items it was trained and judged on, if not on all: not to be compared with other trials. */
+  items?: number;
 }
 
 /** The result of {@link tune} as plain JSON. */
@@ -38,7 +40,9 @@ export interface TuneReport {
   metric: string;
   /** Users in each part that count in metrics; training users all do. */
   users: { train: number; validation: number; test: number };
-  /** All trials, the best first; of halving, those of its last stage before the others. Those that failed come last. */
+  /**
+   * All trials, the best first; those with all epochs and on all items before those with fewer. Those that failed come last.
+   */
   trials: TunedTrial[];
   /** The searched options of the best trial. */
   best: Record<string, Json>;
@@ -49,12 +53,14 @@ export interface TuneReport {
   /** The metrics on the test users, measured once, for this model alone; `null` if there are none. */
   test: Record<string, { mean: number; standardError: number | null }> | null;
   /**
-   * Trials, the best one included, whose validation is at most one standard error below the best; and over which values. Of
-   * halving, only those of its last stage count: the others had fewer epochs.
+   * Trials, the best one included, whose validation is at most one standard error below the best; and over which values. Only
+   * those with all epochs and on all items count.
    */
   withinOneStandardError: { trials: number; values: Record<string, Json[]> };
   /** Searched options whose best value is the lowest or the highest of those searched. */
   atTheEdge: Record<string, 'lowest' | 'highest'>;
+  /** Searched options of which half of the range or more, around the best value, makes no difference beyond chance; of `adaptive`. */
+  plateaus: Record<string, { from: number; to: number }>;
   /** Wall-clock seconds of this call; trials that a journal had are not in it. */
   seconds: number;
   /** The same in plain words. */
@@ -62,11 +68,8 @@ export interface TuneReport {
 }
 
 /** What the report is made of. */
-interface Summed {
+interface Summed extends Pick<Found, 'points' | 'results' | 'best' | 'edges' | 'plateaus'> {
   search: Search;
-  results: TrialResult[];
-  /** Position of the best one. */
-  best: number;
   /** Of the best model on the validation users. */
   validation: TuneReport['validation'];
   /** Of the best model on the test users, if there are any. */
@@ -77,14 +80,14 @@ interface Summed {
 export function reportOf(
   found: Summed,
 ): Pick<TuneReport, 'trials' | 'best' | 'validation' | 'test' | 'verdict'> & Summary {
-  const { search, results, best, validation, evaluation } = found;
+  const { points, results, best, validation, evaluation } = found;
   const summary = summaryOf(found);
   const order = ranked(results);
   return {
     trials: [...order.filter((at) => isWhole(found, at)), ...order.filter((at) => !isWhole(found, at))].map((at) =>
-      trialOf(search.points[at]!, results[at]!),
+      trialOf(points[at]!, results[at]!),
     ),
-    best: search.points[best]!,
+    best: points[best]!,
     validation,
     test: evaluation ? meansOf(evaluation) : null,
     ...summary,
@@ -92,8 +95,9 @@ export function reportOf(
   };
 }
 
-function trialOf(options: Point, { validation, epochs, seconds, stopped, failed }: TrialResult): TunedTrial {
-  return { options, validation, epochs, seconds, ...(stopped && { stopped }), ...(failed !== undefined && { failed }) };
+function trialOf(options: Point, { validation, epochs, seconds, stopped, failed, items }: TrialResult): TunedTrial {
+  const how = { ...(stopped && { stopped }), ...(failed !== undefined && { failed }) };
+  return { options, validation, epochs, seconds, ...how, ...(items !== undefined && { items }) };
 }
 
 function meansOf({ metrics }: Evaluation): NonNullable<TuneReport['test']> {
@@ -101,27 +105,24 @@ function meansOf({ metrics }: Evaluation): NonNullable<TuneReport['test']> {
   return Object.fromEntries(means);
 }
 
-type Summary = Pick<TuneReport, 'withinOneStandardError' | 'atTheEdge'>;
+type Summary = Pick<TuneReport, 'withinOneStandardError' | 'atTheEdge' | 'plateaus'>;
 
-/** Whether a trial may be compared with the best one: those of the earlier stages of halving had fewer epochs. */
+/** Whether a trial may be compared with the best one: it had as many epochs at most, and all items. */
 function isWhole({ search, results, best }: Summed, at: number): boolean {
-  return search.kind !== 'halving' || results[at]!.options.epochs === results[best]!.options.epochs;
+  const [it, its] = [results[at]!, results[best]!];
+  return it.items === its.items && (search.space.epochs !== undefined || it.options.epochs === its.options.epochs);
 }
 
 /** How flat the optimum is, and whether it lies at an edge. */
 function summaryOf(found: Summed): Summary {
-  const { search, results, best, validation } = found;
+  const { search, points, results, best, validation, edges, plateaus } = found;
   const bar = validation.mean - (validation.standardError ?? 0);
-  const near = search.points.filter(
+  const near = points.filter(
     (_, at) => at === best || (isWhole(found, at) && (results[at]!.validation ?? -1) >= bar),
   );
   const names = Object.keys(search.space);
   const values = Object.fromEntries(names.map((name) => [name, distinctOf(near.map((point) => point[name]!))]));
-  const edges = names.flatMap((name) => {
-    const end = endOf(search.space[name]!, search.points[best]![name]!);
-    return end ? [[name, end] as const] : [];
-  });
-  return { withinOneStandardError: { trials: near.length, values }, atTheEdge: Object.fromEntries(edges) };
+  return { withinOneStandardError: { trials: near.length, values }, atTheEdge: edges, plateaus };
 }
 
 /** Distinct values, numbers in order. */
@@ -131,10 +132,10 @@ function distinctOf(values: Json[]): Json[] {
 }
 
 /** The result in plain words. */
-function verdictOf(found: Summed, { withinOneStandardError, atTheEdge }: Summary): string {
-  const { search, results, best, validation } = found;
+function verdictOf(found: Summed, { withinOneStandardError, atTheEdge, plateaus }: Summary): string {
+  const { search, points, results, best, validation } = found;
   const { trials, values } = withinOneStandardError;
-  const point = Object.entries(search.points[best]!).map(([name, value]) => `${name} ${show(value)}`);
+  const point = Object.entries(points[best]!).map(([name, value]) => `${name} ${show(value)}`);
   const of = `${validation.mean.toFixed(4)} of ${description.validationMetric} on the validation users`;
   const sentences = [`Use ${search.model} with ${point.join(', ')}: ${of}, the best of ${results.length} trials.`];
   const whole = results.filter((_, at) => isWhole(found, at)).length;
@@ -144,16 +145,20 @@ function verdictOf(found: Summed, { withinOneStandardError, atTheEdge }: Summary
     const flat = trials > whole / 2 ? 'The optimum is flat: ' : '';
     sentences.push(
       trials === 1
-        ? `The optimum is sharp: no other trial${whole < results.length ? ' with as many epochs' : ''} is within ${error} of it.`
+        ? `The optimum is sharp: no other trial${whole < results.length ? ' on all data' : ''} is within ${error} of it.`
         : `${flat}${trials} trials are within ${error} of the best, itself included: ${over.join(', ')}.`,
     );
   }
   if (whole === 1 && results.length > 1) {
-    sentences.push('The others had fewer epochs, which does not say how flat the optimum is.');
+    const less = results.some(({ items }) => items !== undefined) ? 'items' : 'epochs';
+    sentences.push(`The others had fewer ${less}, which does not say how flat the optimum is.`);
   }
   for (const [name, end] of Object.entries(atTheEdge)) {
     const where = isRange(search.space[name]!) ? `near the ${end} of its range` : `the ${end} of those tried`;
-    sentences.push(`The best ${name}, ${show(search.points[best]![name]!)}, is ${where}; better ones may lie beyond.`);
+    sentences.push(`The best ${name}, ${show(points[best]![name]!)}, is ${where}; better ones may lie beyond.`);
+  }
+  for (const [name, { from, to }] of Object.entries(plateaus)) {
+    sentences.push(`From ${from} to ${to}, ${name} makes no difference beyond chance.`);
   }
   return sentences.join(' ');
 }

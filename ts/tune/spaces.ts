@@ -12,6 +12,8 @@ export interface Range {
   from: number;
   /** The highest, above `from`. */
   to: number;
+  /** Whether ratios or differences count. By default `log` where both ends are above 0, else `linear`. */
+  scale?: 'log' | 'linear';
 }
 
 /** For each option that is searched, the values to try or a {@link Range} to draw from. */
@@ -30,11 +32,17 @@ export function isRange(values: readonly Json[] | Range): values is Range {
   return !Array.isArray(values);
 }
 
-/** The core's lists of values worth trying, of the options that are not given. */
+/** From the numbers of a range to those whose differences count, and back. */
+export function scaleOf({ from, scale = from > 0 ? 'log' : 'linear' }: Range) {
+  const same = (number: number) => number;
+  return scale === 'log' ? { there: Math.log, back: Math.exp } : { there: same, back: same };
+}
+
+/** What the core finds worth trying, of the options that are not given. */
 export function defaultSpace(model: ModelName, fixed: object): Space {
   const options = optionsOf(model);
-  const searched = options.filter(({ name, search }) => search.length > 0 && !isGiven(fixed, name));
-  return Object.fromEntries(searched.map(({ name, search }) => [name, search as Json[]]));
+  const searched = options.filter(({ name, search }) => search !== null && !isGiven(fixed, name));
+  return Object.fromEntries(searched.map(({ name, search }) => [name, search as Json[] | Range]));
 }
 
 function isGiven(fixed: object, name: string): boolean {
@@ -60,15 +68,22 @@ export function checkSpace(model: ModelName, over: unknown, fixed: object): Spac
 }
 
 function checkRange(name: string, range: Range): void {
-  knownKeys(range, ['from', 'to'], `over.${name}`);
+  knownKeys(range, ['from', 'to', 'scale'], `over.${name}`);
+  const { scale } = range;
+  if (scale !== undefined && scale !== 'log' && scale !== 'linear') {
+    throw invalid(`over.${name}.scale`, scale, 'log, linear');
+  }
   for (const [end, value] of Object.entries({ from: range.from, to: range.to })) {
     if (!Number.isFinite(value)) throw invalid(`over.${name}.${end}`, value, 'a finite number');
   }
   if (range.from >= range.to) throw invalid(`over.${name}.to`, range.to, `a number above from, ${range.from}`);
+  if (scale === 'log' && range.from <= 0) {
+    throw invalid(`over.${name}.from`, range.from, 'a number above 0, where the scale is log');
+  }
 }
 
 /** Fails as a fit with these options would. */
-function checkPoint(model: ModelName, fixed: object, point: Point): void {
+export function checkPoint(model: ModelName, fixed: object, point: Point): void {
   guard(() => native.checkFit(model, toJson({ ...fixed, ...point })));
 }
 
@@ -100,7 +115,7 @@ const PATIENCE = 100;
 
 /**
  * Random points, no two of them equal; more of the same seed begin with the same ones. Values of a list are equally likely.
- * Numbers of a range are uniform, and their logarithms are where both ends are above 0; they have four significant digits, to
+ * Numbers of a range are uniform on its scale; they have four significant digits, to
  * be typed again. A space of no more points than are asked for gives them all.
  */
 export function drawsOf(model: ModelName, space: Space, fixed: object, count: number, seed: number): Point[] {
@@ -127,16 +142,17 @@ function pick(values: readonly Json[], uniform: number): Json {
 }
 
 /** A number of a range; `uniform` lies in [0, 1). */
-function within({ from, to }: Range, whole: boolean, uniform: number): number {
+function within(range: Range, whole: boolean, uniform: number): number {
+  const { from, to } = range;
   const end = whole ? to + 1 : to;
-  const number =
-    from > 0 ? Math.exp(Math.log(from) + uniform * (Math.log(end) - Math.log(from))) : from + uniform * (end - from);
+  const { there, back } = scaleOf(range);
+  const number = back(there(from) + uniform * (there(end) - there(from)));
   const value = whole ? Math.floor(number) : Number(number.toPrecision(4));
   return Math.min(Math.max(value, from), to);
 }
 
 /** Whether the core takes whole numbers alone: what lies between two of them tells. */
-function onlyWhole(model: ModelName, fixed: object, name: string, { from, to }: Range): boolean {
+export function onlyWhole(model: ModelName, fixed: object, name: string, { from, to }: Range): boolean {
   if (!Number.isInteger(from) || !Number.isInteger(to)) return false;
   try {
     checkPoint(model, fixed, { [name]: from + 0.5 });
@@ -154,8 +170,8 @@ const END = 0.05;
 export function endOf(values: readonly Json[] | Range, value: Json): 'lowest' | 'highest' | undefined {
   if (typeof value !== 'number') return undefined;
   if (isRange(values)) {
-    const scale = values.from > 0 ? Math.log : (number: number) => number;
-    const share = (scale(value) - scale(values.from)) / (scale(values.to) - scale(values.from));
+    const { there } = scaleOf(values);
+    const share = (there(value) - there(values.from)) / (there(values.to) - there(values.from));
     return share < END ? 'lowest' : share > 1 - END ? 'highest' : undefined;
   }
   const numbers = values.filter((value) => typeof value === 'number');

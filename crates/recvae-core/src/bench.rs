@@ -23,6 +23,7 @@ use crate::nn::output_layer::{LogLikelihood, OutputLayer, OutputMoments, Want};
 use crate::nn::sample::{Prior, Sample};
 use crate::nn::scratch::Scratch;
 use crate::options::Options;
+use crate::steps::Steps;
 use crate::train::{FitRun, Pass, Place};
 
 /// Seconds of steps by the name of their pass: `encoder`, `decoder` or `both`.
@@ -103,7 +104,7 @@ pub fn product_seconds(n: usize, times: usize) -> Vec<f64> {
 #[must_use]
 pub fn gram(x: &Csr) -> impl DerefMut<Target = [f32]> {
     // Nobody stops it, and nothing else can fail.
-    crate::linalg::gram(x, &Cancel::default()).unwrap_or_default()
+    crate::linalg::gram(x, &Steps::silent(&Cancel::default())).unwrap_or_default()
 }
 
 /// Overwrites a matrix of `n` rows, filled as by [`gram`], by its inverse.
@@ -111,7 +112,7 @@ pub fn gram(x: &Csr) -> impl DerefMut<Target = [f32]> {
 /// # Errors
 /// `NUMERICAL` if it is not positive definite.
 pub fn invert(matrix: &mut [f32], n: usize) -> Result<()> {
-    let inverted = crate::linalg::invert_positive_definite(matrix, n, &Cancel::default());
+    let inverted = crate::linalg::invert_positive_definite(matrix, n, &Steps::silent(&Cancel::default()));
     inverted.map_err(|error| Error::Numerical(format!("{error:?} of {n}")))
 }
 

@@ -184,7 +184,10 @@ mod tests {
         assert!(n >= 60, "{n} looks at 60 rows");
         let n = stops_at_every_look("update", |cancel| counts.update(Some(&data), Some(&data), None, cancel).map(drop));
         assert!(n >= 60, "{n} looks at 60 rows");
-        let n = stops_at_every_look("fit", |cancel| counts.fit(&json!({}), None, cancel).map(drop));
+        let n = stops_at_every_look("fit", |cancel| {
+            let run = FitRun { cancel: cancel.clone(), ..FitRun::default() };
+            counts.fit(&json!({}), &run).map(drop)
+        });
         assert!(n >= 60 + 3, "{n} looks at 60 rows and three walks");
     }
 

@@ -245,5 +245,5 @@ fn to_row(progress: &Progress) -> Row {
 fn from_row([log_likelihood, kl, validation, best, seconds]: Row, epoch: usize, epochs: usize) -> Progress {
     let [log_likelihood, kl, validation] =
         [log_likelihood, kl, validation].map(|value| Some(value).filter(|value| !value.is_nan()));
-    Progress { epoch, epochs, log_likelihood, kl, loss: None, validation, best: best != 0.0, seconds }
+    Progress { epoch, epochs, log_likelihood, kl, loss: None, validation, best: best != 0.0, seconds, fraction: None }
 }

@@ -71,6 +71,7 @@ impl Course {
             validation: metric,
             best: is_best,
             seconds,
+            fraction: None,
         });
     }
 }

@@ -33,6 +33,8 @@ use crate::model::{Ease, EaseOptions, Fit, Model, ModelKind, Precision, ease};
 use crate::numbers::Numbers;
 use crate::options::Options;
 use crate::real::Real;
+use crate::steps::Steps;
+use crate::train::FitRun;
 use triangle::Triangle;
 
 /// For each pair of items, how many users have both; with the ids of the items.
@@ -155,12 +157,14 @@ impl EaseCounts {
     }
 
     /// Fits EASE^R on the counts: the same bits as [`ModelKind::fit`](crate::ModelKind::fit) on all the users, with the items
-    /// in this order. It may take `memory_limit` bytes beyond the counts; without it what is free.
+    /// in this order, and told of in the same way. Its memory limit is for what it takes beyond the counts.
     ///
     /// # Errors
     /// As [`ModelKind::fit`](crate::ModelKind::fit), and `INVALID_ARGUMENT` for a `density` below 1.
-    pub fn fit(&self, options: &Value, memory_limit: Option<u64>, cancel: &Cancel) -> Result<Fit> {
+    pub fn fit(&self, options: &Value, run: &FitRun<'_>) -> Result<Fit> {
         let options = EaseOptions::from_json(options)?;
+        run.checkpoint.iter().try_for_each(|checkpoint| checkpoint.check(ModelKind::Ease))?;
+        run.from.iter().try_for_each(|from| from.check(ModelKind::Ease, &options.to_json(), self.items.len()))?;
         if options.density < 1.0 {
             return Err(Error::invalid_argument("density of a fit on counts", options.density, "1"));
         }
@@ -183,13 +187,19 @@ impl EaseCounts {
                 ("rows of counts or a panel", 4.0 * items * threads as f64),
             )
         };
-        check_fit(ModelKind::Ease.name(), users_of_items, &shape, memory_limit, 0, estimate)?;
+        check_fit(ModelKind::Ease.name(), users_of_items, &shape, run.memory_limit, 0, estimate)?;
         let (origin, penalty) = (ease::Origin::ease(&options), options.penalty());
         let model: Box<dyn Model> = match options.precision {
-            Precision::F32 => Box::new(Ease::<f32>::from_gram(origin, penalty, n, || self.gram(cancel), cancel)?),
-            Precision::F64 => Box::new(Ease::<f64>::from_gram(origin, penalty, n, || self.gram(cancel), cancel)?),
+            Precision::F32 => Box::new(self.fit_as::<f32>(origin, penalty, run)?),
+            Precision::F64 => Box::new(self.fit_as::<f64>(origin, penalty, run)?),
         };
         Ok(Fit { model, epochs: vec![] })
+    }
+
+    fn fit_as<T: Real>(&self, origin: ease::Origin, penalty: ease::Penalty, run: &FitRun<'_>) -> Result<Ease<T>> {
+        let n = self.items.len();
+        let steps = Steps::of(run, Ease::<T>::work_from_gram(n));
+        Ease::from_gram(origin, penalty, n, || self.gram(steps.cancel()), &steps)
     }
 
     /// As [`gram`](crate::linalg::gram) of all the users.

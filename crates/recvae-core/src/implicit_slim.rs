@@ -36,6 +36,7 @@ use crate::memory::FitShape;
 use crate::nn::matmul::{matmul, matmul_add, par_matmul, rows, rows_mut};
 use crate::numbers::Numbers;
 use crate::real::Real;
+use crate::steps::Steps;
 use crate::vectorised::{add, add_scaled, scale};
 
 #[cfg(test)]
@@ -114,7 +115,7 @@ impl ImplicitSlim {
     /// `(I / alpha + S)^-1 A' A` from `S` and `A' A`, both half filled.
     fn solve<T: Real>(&self, mut system: Vec<f64>, target: &[f64], width: usize, cancel: &Cancel) -> Result<Vec<T>> {
         system.iter_mut().step_by(width + 1).for_each(|entry| *entry += 1.0 / self.alpha);
-        invert_positive_definite(&mut system, width, cancel).map_err(|error| match error {
+        invert_positive_definite(&mut system, width, &Steps::silent(cancel)).map_err(|error| match error {
             NoInverse::Cancelled => Error::Cancelled,
             NoInverse::Pivot(index) => Error::Numerical(format!(
                 "the {width} x {width} system of implicitSlim has no inverse in f64: pivot {index}; likely remedies: a \

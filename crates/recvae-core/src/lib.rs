@@ -58,6 +58,7 @@ mod statistics;
 // train
 mod checkpoint;
 mod columns;
+mod costs;
 mod course;
 mod ease_counts;
 mod explain;
@@ -72,6 +73,8 @@ mod nn;
 mod recommender;
 mod search;
 mod similar;
+mod sizing;
+mod steps;
 mod train;
 mod warm_start;
 
@@ -115,8 +118,9 @@ pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use sample::{SampleOptions, sample, sample_batch};
 pub use scorer::Scorer;
-pub use search::search_uniforms;
+pub use search::{Search, search_uniforms};
 pub use similar::SimilarOptions;
+pub use sizing::{Limits, OptionChange, Sizing};
 pub use split::{HeldOut, Split, SplitOptions, split};
 pub use statistics::{
     POWER, Paired, RESAMPLES, SIGNIFICANCE, detectable_difference, holm, mean, mean_of_lists, paired_bootstrap,

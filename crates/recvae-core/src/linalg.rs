@@ -13,11 +13,12 @@ use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, MatMut, MatRef, Par, unzip, zip};
 use rayon::prelude::*;
 
-use crate::cancel::Cancel;
+use crate::costs;
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::numbers::Numbers;
 use crate::real::Real;
+use crate::steps::Steps;
 use crate::vectorised::vectorised;
 
 /// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries left
@@ -27,12 +28,12 @@ use crate::vectorised::vectorised;
 ///
 /// # Errors
 /// `CANCELLED`, within a row.
-pub(crate) fn gram<T: Real>(x: &Csr, cancel: &Cancel) -> Result<Numbers<T>> {
-    let (n, users_of) = (x.n_cols(), x.transpose());
+pub(crate) fn gram<T: Real>(x: &Csr, steps: &Steps<'_>) -> Result<Numbers<T>> {
+    let (n, users_of, pairs) = (x.n_cols(), x.transpose(), pairs_of_items(x));
     let mut gram = Numbers::zeros(n * n);
     let mut stretches = vec![];
     let mut rest = &mut gram[..];
-    for items in stretches_of_work(&pairs_of_items(x), 4 * rayon::current_num_threads()) {
+    for items in stretches_of_work(&pairs, 4 * rayon::current_num_threads()) {
         let (rows, others) = rest.split_at_mut(items.len() * n);
         rest = others;
         stretches.push((items, rows));
@@ -40,13 +41,14 @@ pub(crate) fn gram<T: Real>(x: &Csr, cancel: &Cancel) -> Result<Numbers<T>> {
     stretches.into_par_iter().for_each(|(items, rows)| {
         let mut counter = GramRows::new(x, &users_of, items.start);
         for (item, row) in items.zip(rows.chunks_exact_mut(n)) {
-            if cancel.is_cancelled() {
+            if steps.cancel().is_cancelled() {
                 return;
             }
             counts_to_numbers(counter.next(item), &mut row[item..]);
+            steps.did(costs::PAIR * pairs[item] as f64);
         }
     });
-    cancel.check()?;
+    steps.check()?;
     Ok(gram)
 }
 
@@ -123,22 +125,26 @@ pub(crate) fn stretches_of_work(work: &[u64], n: usize) -> Vec<Range<usize>> {
 /// matrix there is a panel of `n` x 480 numbers, where LAPACK-like routines that build the inverse beside the factor hold one
 /// or two matrices more.
 ///
-/// Large products and solutions go in steps, and `cancel` is looked at before each: on 20,000 items a step takes a
-/// fraction of a second.
+/// Large products and solutions go in steps: before each it is looked at whether to stop, and after each that it is done is
+/// told. On 20,000 items a step takes a fraction of a second.
 ///
 /// Source of the halving: E. Elmroth, F. Gustavson, I. Jonsson, B. Kagstrom, Recursive Blocked Algorithms and Hybrid Data
 /// Structures for Dense Matrix Library Software, SIAM Review 46(1), 2004.
 ///
 /// # Errors
 /// The index of the first pivot that is not a positive finite number, or that it was stopped.
-pub(crate) fn invert_positive_definite<T: Real>(matrix: &mut [T], n: usize, cancel: &Cancel) -> Result<(), NoInverse> {
+pub(crate) fn invert_positive_definite<T: Real>(
+    matrix: &mut [T],
+    n: usize,
+    steps: &Steps<'_>,
+) -> Result<(), NoInverse> {
     fn lower<T: Real>(matrix: &mut [T], n: usize) -> MatMut<'_, T> {
         MatMut::from_column_major_slice_mut(matrix, n, n)
     }
     let mut panel = vec![T::ZERO; n * BLOCK.min(n)];
-    factor(lower(matrix, n), cancel)?;
-    invert_lower(lower(matrix, n), &mut panel, cancel)?;
-    square_lower(lower(matrix, n), &mut panel, cancel)?;
+    factor(lower(matrix, n), steps)?;
+    invert_lower(lower(matrix, n), &mut panel, steps)?;
+    square_lower(lower(matrix, n), &mut panel, steps)?;
     match (0..n).find(|&index| !matrix[index * (n + 1)].finite()) {
         Some(index) => Err(NoInverse::Pivot(index)),
         None => Ok(()),
@@ -154,8 +160,18 @@ pub(crate) enum NoInverse {
     Cancelled,
 }
 
-fn check(cancel: &Cancel) -> Result<(), NoInverse> {
-    cancel.check().map_err(|_| NoInverse::Cancelled)
+/// What [`invert_positive_definite`] will have told of in the end.
+pub(crate) fn work_of_inverse<T: Real>(n: usize) -> f64 {
+    costs::operations::<T>((n as f64).powi(3))
+}
+
+/// That many floating point operations are done.
+fn did<T: Real>(steps: &Steps<'_>, operations: f64) {
+    steps.did(costs::operations::<T>(operations));
+}
+
+fn check(steps: &Steps<'_>) -> Result<(), NoInverse> {
+    steps.check().map_err(|_| NoInverse::Cancelled)
 }
 
 /// Matrices up to this size are left to faer's own blocking, and as many columns are copied before a product overwrites
@@ -178,14 +194,16 @@ fn add_product<T: Real>(
     a: MatRef<'_, T>,
     b: MatRef<'_, T>,
     alpha: T,
-    cancel: &Cancel,
+    steps: &Steps<'_>,
 ) -> Result<(), NoInverse> {
     let whole = BlockStructure::Rectangular;
     for first in (0..a.ncols()).step_by(INNER) {
-        check(cancel)?;
+        check(steps)?;
         let width = INNER.min(a.ncols() - first);
         let (a, b) = (a.subcols(first, width), b.subrows(first, width));
         triangular::matmul(c.rb_mut(), triangle, Accum::Add, a, whole, b, whole, alpha, Par::rayon(0));
+        let each = if triangle == whole { 2.0 } else { 1.0 };
+        did::<T>(steps, each * width as f64 * c.nrows() as f64 * c.ncols() as f64);
     }
     Ok(())
 }
@@ -195,101 +213,106 @@ fn add_product<T: Real>(
 const TRIANGLE: usize = if cfg!(test) { 192 } else { 1920 };
 
 /// `L^-1 B` over `B` for lower triangular `L`, halved as all else here.
-fn solve_lower<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, cancel: &Cancel) -> Result<(), NoInverse> {
+fn solve_lower<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
     let n = l.nrows();
     if n <= TRIANGLE {
-        check(cancel)?;
-        triangular_solve::solve_lower_triangular_in_place(l, b, Par::rayon(0));
+        check(steps)?;
+        triangular_solve::solve_lower_triangular_in_place(l, b.rb_mut(), Par::rayon(0));
+        did::<T>(steps, (n * n) as f64 * b.ncols() as f64);
         return Ok(());
     }
     let (top, _, side, rest) = l.split_at(half(n), half(n));
     let (mut first, mut second) = b.rb_mut().split_at_row_mut(half(n));
-    solve_lower(top, first.rb_mut(), cancel)?;
-    add_product(second.rb_mut(), BlockStructure::Rectangular, side, first.rb(), -T::ONE, cancel)?;
-    solve_lower(rest, second, cancel)
+    solve_lower(top, first.rb_mut(), steps)?;
+    add_product(second.rb_mut(), BlockStructure::Rectangular, side, first.rb(), -T::ONE, steps)?;
+    solve_lower(rest, second, steps)
 }
 
 /// `L^-T B` over `B` for lower triangular `L`.
-fn solve_lower_transposed<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, cancel: &Cancel) -> Result<(), NoInverse> {
+fn solve_lower_transposed<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
     let n = l.nrows();
     if n <= TRIANGLE {
-        check(cancel)?;
-        triangular_solve::solve_upper_triangular_in_place(l.transpose(), b, Par::rayon(0));
+        check(steps)?;
+        triangular_solve::solve_upper_triangular_in_place(l.transpose(), b.rb_mut(), Par::rayon(0));
+        did::<T>(steps, (n * n) as f64 * b.ncols() as f64);
         return Ok(());
     }
     let (top, _, side, rest) = l.split_at(half(n), half(n));
     let (mut first, mut second) = b.rb_mut().split_at_row_mut(half(n));
-    solve_lower_transposed(rest, second.rb_mut(), cancel)?;
-    add_product(first.rb_mut(), BlockStructure::Rectangular, side.transpose(), second.rb(), -T::ONE, cancel)?;
-    solve_lower_transposed(top, first, cancel)
+    solve_lower_transposed(rest, second.rb_mut(), steps)?;
+    add_product(first.rb_mut(), BlockStructure::Rectangular, side.transpose(), second.rb(), -T::ONE, steps)?;
+    solve_lower_transposed(top, first, steps)
 }
 
 /// Lower triangular `L` with `L L' = A`, over the lower triangle of `A`.
-fn factor<T: Real>(a: MatMut<'_, T>, cancel: &Cancel) -> Result<(), NoInverse> {
+fn factor<T: Real>(a: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
     let (n, par) = (a.nrows(), Par::rayon(0));
     if n <= BLOCK {
-        check(cancel)?;
+        check(steps)?;
         let params = Default::default();
         let mut stack = MemBuffer::new(llt::factor::cholesky_in_place_scratch::<T>(n, par, params));
-        return llt::factor::cholesky_in_place(a, Default::default(), par, MemStack::new(&mut stack), params)
-            .map(drop)
-            .map_err(|llt::factor::LltError::NonPositivePivot { index }| NoInverse::Pivot(index));
+        let factor = llt::factor::cholesky_in_place(a, Default::default(), par, MemStack::new(&mut stack), params);
+        did::<T>(steps, (n as f64).powi(3) / 3.0);
+        return factor.map(drop).map_err(|llt::factor::LltError::NonPositivePivot { index }| NoInverse::Pivot(index));
     }
     let (mut top, _, mut side, mut rest) = a.split_at_mut(half(n), half(n));
-    factor(top.rb_mut(), cancel)?;
-    solve_lower(top.rb(), side.rb_mut().transpose_mut(), cancel)?;
+    factor(top.rb_mut(), steps)?;
+    solve_lower(top.rb(), side.rb_mut().transpose_mut(), steps)?;
     let side = side.rb();
-    add_product(rest.rb_mut(), BlockStructure::TriangularLower, side, side.transpose(), -T::ONE, cancel)?;
-    factor(rest, cancel).map_err(|error| match error {
+    add_product(rest.rb_mut(), BlockStructure::TriangularLower, side, side.transpose(), -T::ONE, steps)?;
+    factor(rest, steps).map_err(|error| match error {
         NoInverse::Pivot(index) => NoInverse::Pivot(half(n) + index),
         NoInverse::Cancelled => error,
     })
 }
 
 /// `L^-1` over the lower triangle of `L`: with halves `[A 0; C D]` it is `[A^-1 0; -D^-1 C A^-1 D^-1]`.
-fn invert_lower<T: Real>(mut l: MatMut<'_, T>, room: &mut [T], cancel: &Cancel) -> Result<(), NoInverse> {
+fn invert_lower<T: Real>(mut l: MatMut<'_, T>, room: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
     let n = l.nrows();
     if n <= BLOCK {
-        check(cancel)?;
+        check(steps)?;
         let mut inverse = MatMut::from_column_major_slice_mut(&mut room[..n * n], n, n);
         triangular_inverse::invert_lower_triangular(inverse.rb_mut(), l.rb(), Par::rayon(0));
         l.copy_from_triangular_lower(inverse.rb());
+        did::<T>(steps, (n as f64).powi(3) / 3.0);
         return Ok(());
     }
     let (top, _, mut side, rest) = l.split_at_mut(half(n), half(n));
-    solve_lower(rest.rb(), side.rb_mut(), cancel)?;
-    solve_lower_transposed(top.rb(), side.rb_mut().transpose_mut(), cancel)?;
+    solve_lower(rest.rb(), side.rb_mut(), steps)?;
+    solve_lower_transposed(top.rb(), side.rb_mut().transpose_mut(), steps)?;
     side.par_col_chunks_mut(64).for_each(|columns| zip!(columns).for_each(|unzip!(entry)| *entry = -*entry));
-    invert_lower(top, room, cancel)?;
-    invert_lower(rest, room, cancel)
+    invert_lower(top, room, steps)?;
+    invert_lower(rest, room, steps)
 }
 
 /// The lower triangle of `X' X` over lower triangular `X`: with halves `[A 0; C D]` it is `A' A + C' C`, `D' C`, `D' D`.
-fn square_lower<T: Real>(x: MatMut<'_, T>, panel: &mut [T], cancel: &Cancel) -> Result<(), NoInverse> {
+fn square_lower<T: Real>(x: MatMut<'_, T>, panel: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
     let (n, par) = (x.nrows(), Par::rayon(0));
     let (lower, upper) = (BlockStructure::TriangularLower, BlockStructure::TriangularUpper);
     let whole = BlockStructure::Rectangular;
     if n <= BLOCK {
-        check(cancel)?;
+        check(steps)?;
         let mut copy = MatMut::from_column_major_slice_mut(&mut panel[..n * n], n, n);
         copy.copy_from_triangular_lower(x.rb());
         let copy = copy.rb();
         triangular::matmul(x, lower, Accum::Replace, copy.transpose(), upper, copy, lower, T::ONE, par);
+        did::<T>(steps, (n as f64).powi(3) / 3.0);
         return Ok(());
     }
     let (mut top, _, mut side, rest) = x.split_at_mut(half(n), half(n));
-    square_lower(top.rb_mut(), panel, cancel)?;
-    add_product(top, lower, side.rb().transpose(), side.rb(), T::ONE, cancel)?;
+    square_lower(top.rb_mut(), panel, steps)?;
+    add_product(top, lower, side.rb().transpose(), side.rb(), T::ONE, steps)?;
     let (n_rows, n_columns) = (side.nrows(), side.ncols());
     for first in (0..n_columns).step_by(BLOCK) {
-        check(cancel)?;
+        check(steps)?;
         let n_columns = BLOCK.min(n_columns - first);
         let columns = side.rb_mut().subcols_mut(first, n_columns);
         let mut copy = MatMut::from_column_major_slice_mut(&mut panel[..n_rows * n_columns], n_rows, n_columns);
         copy.copy_from(columns.rb());
         triangular::matmul(columns, whole, Accum::Replace, rest.rb().transpose(), upper, copy.rb(), whole, T::ONE, par);
+        did::<T>(steps, n_rows as f64 * n_rows as f64 * n_columns as f64);
     }
-    square_lower(rest, panel, cancel)
+    square_lower(rest, panel, steps)
 }
 
 /// Fills the left half of a matrix from its right one, so that it is symmetric: entries left of the diagonal become what
@@ -328,11 +351,15 @@ pub(crate) fn mirror<T: Real>(matrix: &mut [T], n: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::Cancel;
 
     #[test]
     fn gram_counts_pairs() {
         let x = Csr::from_rows([&[0u32, 2][..], &[0, 1, 2], &[1]], 3).unwrap();
-        assert_eq!(gram::<f64>(&x, &Cancel::default()).unwrap()[..], [2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 0.0, 2.0]);
+        assert_eq!(
+            gram::<f64>(&x, &Steps::silent(&Cancel::default())).unwrap()[..],
+            [2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 0.0, 2.0]
+        );
     }
 
     #[test]
@@ -356,9 +383,12 @@ mod tests {
         }
         for threads in [1, 3, 64] {
             assert!(
-                crate::Threads::new(Some(threads))
-                    .unwrap()
-                    .install(|| gram::<f32>(&x, &Cancel::default()).unwrap()[..] == expected),
+                crate::Threads::new(Some(threads)).unwrap().install(|| gram::<f32>(
+                    &x,
+                    &Steps::silent(&Cancel::default())
+                )
+                .unwrap()[..]
+                    == expected),
                 "{threads}"
             );
         }
@@ -375,7 +405,7 @@ mod tests {
                     matrix[i * n + j] = at(i, j);
                 }
             }
-            invert_positive_definite(&mut matrix, n, &Cancel::default()).unwrap();
+            invert_positive_definite(&mut matrix, n, &Steps::silent(&Cancel::default())).unwrap();
             mirror(&mut matrix, n);
             // All pairs of rows and columns of small matrices, some of large ones.
             let some = |i: &usize| n < 500 || i.is_multiple_of(97);
@@ -393,6 +423,7 @@ mod tests {
     fn an_indefinite_matrix_names_its_pivot() {
         let mut matrix = vec![1.0f32, 0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 1.0];
         let never = Cancel::default();
+        let never = Steps::silent(&never);
         assert_eq!(invert_positive_definite(&mut matrix, 3, &never), Err(NoInverse::Pivot(2)));
         let n = 1200;
         let mut matrix = vec![0.0f32; n * n];

@@ -129,13 +129,7 @@ pub(crate) fn check_limit(
     beside: u64,
     ways_out: impl FnOnce(u64) -> Vec<String>,
 ) -> Result<()> {
-    let (limit, source) = match limit {
-        Some(limit) => (limit, "allowed by memoryLimit".to_owned()),
-        None => match free_memory() {
-            Some((free, source)) => (free, format!("free ({source})")),
-            None => (u64::MAX, String::new()),
-        },
-    };
+    let (limit, source) = limit_or_free(limit);
     if estimate.fit().saturating_add(beside) <= limit {
         return check_memory(what, estimate.fit());
     }
@@ -149,6 +143,17 @@ pub(crate) fn check_limit(
         Bytes(limit),
         ways_out.join(", or ")
     )))
+}
+
+/// The limit that holds, and what it is in words: what is free if none is given.
+pub(crate) fn limit_or_free(limit: Option<u64>) -> (u64, String) {
+    match limit {
+        Some(limit) => (limit, "allowed by memoryLimit".to_owned()),
+        None => match free_memory() {
+            Some((free, source)) => (free, format!("free ({source})")),
+            None => (u64::MAX, String::new()),
+        },
+    }
 }
 
 /// How many items would fit, and which `minItem` leaves no more of them; `None` if a fit needs two items and not even they

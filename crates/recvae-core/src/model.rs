@@ -8,12 +8,14 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use crate::cancel::Cancel;
+use crate::costs;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::explain::leave_one_out;
 use crate::memory::{FitShape, MemoryEstimate, check_fit};
 use crate::options::{OptionInfo, Options};
 use crate::scorer::Scorer;
+use crate::sizing::{Limits, Sizing, size};
 use crate::split::HeldOut;
 use crate::train::{FitRun, Progress};
 
@@ -229,6 +231,53 @@ macro_rules! kinds {
                         let measured = $module::work(&<$options>::from_json(options)?, shape);
                         let wanted = $module::work(&<$options>::from_json(wanted_options)?, wanted_shape);
                         Ok(seconds * wanted / measured.max(1.0))
+                    })+
+                }
+            }
+
+            /// The seconds that a fit of that shape takes on cores of a current x86-64 server, as many as `shape` has threads;
+            /// models with epochs are taken to train all of them. It is computed from counted operations and measured costs,
+            /// see `costs.rs`, so that it can be told before any work, and lies within a factor of 2 on such machines. What
+            /// validation takes is left out.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn estimate_seconds(self, options: &Value, shape: &FitShape) -> Result<f64> {
+                let seconds = match self { $(Self::$variant => $module::seconds(&<$options>::from_json(options)?, shape),)+ };
+                Ok(costs::BEGINNING + seconds / shape.threads.max(1) as f64)
+            }
+
+            /// The options by which a fit on `train` keeps `limits`, changed as little as needed: of EASE^R and EDLAE the
+            /// largest `density`, of iALS the most `factors`, of the others the largest widths; or why there are none.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn largest_that_fits(
+                self,
+                options: &Value,
+                train: &Csr,
+                shape: &FitShape,
+                limits: &Limits,
+            ) -> Result<Sizing> {
+                match self {
+                    $(Self::$variant => {
+                        let given = <$options>::from_json(options)?;
+                        let found = size(
+                            limits,
+                            &given,
+                            |options| {
+                                let seconds = self.estimate_seconds(&options.to_json(), shape).unwrap_or(f64::INFINITY);
+                                ($module::memory(options, shape).fit(), seconds)
+                            },
+                            |fits| $module::smaller(&given, shape, fits),
+                        );
+                        match found {
+                            Some(found) => Ok(Sizing::of(options, &given.to_json(), &found.to_json())),
+                            None => {
+                                let checked = self.check_memory(options, train, shape, limits.memory, limits.beside);
+                                Ok(Sizing::refused(self, limits, checked))
+                            }
+                        }
                     })+
                 }
             }

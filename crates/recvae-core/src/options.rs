@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::search::Search;
 
 /// What is known about one option.
 #[derive(Clone, Debug)]
@@ -21,8 +22,8 @@ pub struct OptionInfo {
     pub allowed: String,
     /// What it does.
     pub doc: String,
-    /// Values worth trying when the option is searched on validation; empty: it is not searched by default.
-    pub search: Vec<Value>,
+    /// What is worth trying when the option is searched on validation; `None`: it is not searched by default.
+    pub search: Option<Search>,
 }
 
 impl OptionInfo {
@@ -31,7 +32,7 @@ impl OptionInfo {
     pub fn to_json(&self) -> Value {
         json!({
             "name": self.name, "typescript": self.typescript, "default": self.default,
-            "allowed": self.allowed, "doc": self.doc, "search": self.search,
+            "allowed": self.allowed, "doc": self.doc, "search": self.search.as_ref().map(Search::to_json),
         })
     }
 }
@@ -211,7 +212,7 @@ macro_rules! options {
         pub struct $name:ident for $owner:literal $(, check = $check:path)? {
             $(
                 $(#[doc = $doc:literal])+
-                $field:ident: $type:ty = $default:expr, $range:expr $(, search = [$($search:expr),+])?;
+                $field:ident: $type:ty = $default:expr, $range:expr $(, search = $search:expr)?;
             )*
         }
     ) => {
@@ -230,7 +231,7 @@ macro_rules! options {
         impl $crate::options::Options for $name {
             fn describe() -> Vec<$crate::options::OptionInfo> {
                 #[allow(unused_imports)]
-                use $crate::options::{OptionValue, Range::*};
+                use $crate::{options::{OptionValue, Range::*}, search::Search};
                 #[allow(unused_variables)] // a set without options
                 let defaults = Self::default();
                 vec![$($crate::options::OptionInfo {
@@ -239,7 +240,7 @@ macro_rules! options {
                     default: defaults.$field.to_json(),
                     allowed: $range.describe(&<$type>::expected()),
                     doc: [$($doc),+].map(str::trim).join(" "),
-                    search: vec![$($(serde_json::json!($search)),+)?],
+                    search: [$(Search::from($search))?].into_iter().next(),
                 }),*]
             }
 
@@ -333,7 +334,7 @@ mod tests {
             /// over two lines.
             big_weight: f64 = 2.0, Above(0.0), search = [1.0, 2.0];
             /// A number.
-            count: usize = 3, Between(1.0, 9.0);
+            count: usize = 3, Between(1.0, 9.0), search = Search::Log { from: 1.0, to: 9.0 };
             /// A colour.
             colour: Colour = Colour::Red, Any;
             /// Three of them.
@@ -349,7 +350,11 @@ mod tests {
         let table = Sample::describe();
         assert_eq!(table[0].name, "bigWeight");
         assert_eq!(table[0].doc, "A weight over two lines.");
-        assert_eq!(table[0].search, [json!(1.0), json!(2.0)]);
+        assert_eq!(table[0].search, Some(Search::Values(vec![json!(1.0), json!(2.0)])));
+        assert_eq!(table[1].search, Some(Search::Log { from: 1.0, to: 9.0 }));
+        assert_eq!(table[2].search, None);
+        assert_eq!(table[1].to_json()["search"], json!({"from": 1.0, "to": 9.0, "scale": "log"}));
+        assert_eq!(table[0].to_json()["search"], json!([1.0, 2.0]));
         assert_eq!(table[2].typescript, "'red' | 'blue'");
     }
 

@@ -1,6 +1,56 @@
-//! Random points for a search of options.
+//! What a search of options tries: ranges and lists, and random numbers.
+
+use serde_json::{Value, json};
 
 use crate::random::Stream;
+
+/// What is worth trying of an option. A range reaches where real data lie; the best value of some data may lie beyond it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Search {
+    /// These values.
+    Values(Vec<Value>),
+    /// Numbers from `from` to `to`, both above 0, whose ratio is what counts.
+    Log {
+        /// The lowest.
+        from: f64,
+        /// The highest.
+        to: f64,
+    },
+    /// Numbers from `from` to `to`, whose difference is what counts.
+    Linear {
+        /// The lowest.
+        from: f64,
+        /// The highest.
+        to: f64,
+    },
+}
+
+impl Search {
+    /// A list, or an object of `from`, `to` and `scale`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Values(values) => json!(values),
+            Self::Log { from, to } => json!({ "from": from, "to": to, "scale": "log" }),
+            Self::Linear { from, to } => json!({ "from": from, "to": to, "scale": "linear" }),
+        }
+    }
+
+    /// The values, or both ends of the range.
+    #[must_use]
+    pub fn ends(&self) -> Vec<Value> {
+        match self {
+            Self::Values(values) => values.clone(),
+            Self::Log { from, to } | Self::Linear { from, to } => vec![json!(from), json!(to)],
+        }
+    }
+}
+
+impl<T: Into<Value>, const N: usize> From<[T; N]> for Search {
+    fn from(values: [T; N]) -> Self {
+        Self::Values(values.into_iter().map(Into::into).collect())
+    }
+}
 
 /// Apart from the streams of splits and of training, whose seeds may be the same.
 const SEARCH_STREAM: u64 = u64::from_be_bytes(*b"searches");

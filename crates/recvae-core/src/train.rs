@@ -31,12 +31,12 @@ use crate::real::Real;
 use crate::split::HeldOut;
 use crate::warm_start::WarmStart;
 
-/// One epoch of training, as the progress callback sees it.
+/// One epoch of training, as the progress callback sees it; of a closed form, which has none, how far it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
-    /// Which epoch ended, the first one is 1.
+    /// Which epoch ended, the first one is 1; 0 of a closed form.
     pub epoch: usize,
-    /// How many there will be at most.
+    /// How many there will be at most; 0 of a closed form.
     pub epochs: usize,
     /// Of autoencoders, the mean over the epoch's last pass of the multinomial log-likelihood per user, in nats.
     pub log_likelihood: Option<f64>,
@@ -50,15 +50,18 @@ pub struct Progress {
     pub best: bool,
     /// Seconds of training so far. Of runs that a checkpoint was gone on from, those up to the checkpoint count.
     pub seconds: f64,
+    /// Of a closed form, the share of its work that is done: from 0, told when it begins, to 1, told when the model is there.
+    /// It never falls, and there are some 200 reports at most. `None` for models with epochs.
+    pub fraction: Option<f64>,
 }
 
-/// Called at the end of each epoch, from the thread that trains.
+/// Called at the end of each epoch, from the thread that trains, and as a closed form gets on, from one thread at a time.
 pub type OnProgress<'a> = &'a (dyn Fn(&Progress) + Sync);
 
 /// How a fit runs and what it begins with, as opposed to what it is to find.
 #[derive(Clone)]
 pub struct FitRun<'a> {
-    /// Hears of every epoch.
+    /// Hears of every epoch, or of how far a closed form is.
     pub on_progress: OnProgress<'a>,
     /// Stops it.
     pub cancel: Cancel,

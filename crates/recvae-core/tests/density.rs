@@ -142,7 +142,7 @@ fn shares_that_are_none_and_counts_are_refused() {
     let ids = |n: usize| (0..n).map(|id| id.to_string()).collect::<Ids>();
     let data = Interactions::new(ids(700), ids(N), train()).unwrap();
     let counts = EaseCounts::count(&data, None, &Cancel::default()).unwrap();
-    let error = counts.fit(&json!({"density": 0.5}), None, &Cancel::default()).err().unwrap();
+    let error = counts.fit(&json!({"density": 0.5}), &FitRun::default()).err().unwrap();
     assert_eq!(error.to_string(), "density of a fit on counts is 0.5; allowed: 1");
 }
 

@@ -29,7 +29,7 @@ fn full_fit(all: &Interactions, options: &Value) -> Vec<u8> {
 }
 
 fn fit(counts: &EaseCounts, options: &Value) -> Vec<u8> {
-    file_of(counts.fit(options, None, &Cancel::default()).unwrap(), counts.items())
+    file_of(counts.fit(options, &FitRun::default()).unwrap(), counts.items())
 }
 
 /// Distinct users, each with at least one of up to 24 items: the first ones are had by many, the last by hardly anybody.
@@ -191,11 +191,11 @@ fn counts_with_nothing_to_learn_from_are_refused() {
         (count(&likes(&[("u", &["a", "b"])])).unwrap(), "the counts have 1 users and 2 items"),
         (counts.update(None, Some(&two), None, &Cancel::default()).unwrap(), "the counts have 0 users and 2 items"),
     ] {
-        let error = counts.fit(&json!({}), None, &Cancel::default()).err().unwrap();
+        let error = counts.fit(&json!({}), &FitRun::default()).err().unwrap();
         assert_eq!(error.code(), "INVALID_DATA");
         assert!(error.to_string().starts_with(text), "{error}");
     }
-    let error = counts.fit(&json!({"lambda": 0}), None, &Cancel::default()).err().unwrap();
+    let error = counts.fit(&json!({"lambda": 0}), &FitRun::default()).err().unwrap();
     assert_eq!(error.to_string(), "lambda is 0; allowed: a finite number above 0");
 }
 
@@ -226,7 +226,7 @@ fn altered_cut_and_foreign_files_are_refused() {
         }
     }
     assert!(refused(b"PK\x03\x04 something else").contains("not counts of EASE^R, or truncated"));
-    let model = counts.fit(&json!({}), None, &Cancel::default()).unwrap();
+    let model = counts.fit(&json!({}), &FitRun::default()).unwrap();
     let model = file_of(model, counts.items());
     assert!(refused(&model).ends_with("it holds \"ease\", not counts of EASE^R, which are 'ease-counts'"));
     std::fs::write(&path, &whole).unwrap();

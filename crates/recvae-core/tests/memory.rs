@@ -216,7 +216,9 @@ impl Updates {
         match what {
             "count" => EaseCounts::count(&self.data, limit, &never).map(drop),
             "update" => self.counts.update(Some(&self.data), Some(&self.data), limit, &never).map(drop),
-            "fit on counts" => self.counts.fit(&json!({}), limit, &never).map(drop),
+            "fit on counts" => {
+                self.counts.fit(&json!({}), &FitRun { memory_limit: limit, ..FitRun::default() }).map(drop)
+            }
             _ => {
                 let items: Ids = (0..300).map(|id| id.to_string()).collect();
                 let from = Some(WarmStart::new(&self.large, &items));

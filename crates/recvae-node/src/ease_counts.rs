@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use napi::Env;
+use napi::{Either, Env};
 use napi_derive::napi;
-use recvae_core::{EaseCounts, ModelKind, Recommender};
+use recvae_core::{EaseCounts, FitRun, ModelKind, Progress, Recommender};
 
 use crate::data::{Data, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
@@ -74,12 +74,14 @@ impl NativeEaseCounts {
         // Checked here and not on the other thread, so that a bad option is reported at once.
         let options = ModelKind::Ease.complete_options(&json("options", &options)?).into_node()?;
         let (counts, info, cancel) = (Arc::clone(self.0.get()?), json("info", &info)?, run.flag());
-        let memory_limit = bytes(memory_limit)?;
+        let (memory_limit, report) = (bytes(memory_limit)?, run.reporter());
         promise_in(
             env,
             threads,
             move || {
-                let fit = counts.fit(&options, memory_limit, &cancel).into_node()?;
+                let report = |progress: &Progress| report(Either::A(progress.into()));
+                let run = FitRun { on_progress: &report, cancel: cancel.clone(), memory_limit, ..FitRun::default() };
+                let fit = counts.fit(&options, &run).into_node()?;
                 Recommender::new(fit.model, counts.items().clone(), info).into_node()
             },
             |env, model| NativeFit { model: NativeModel::new(env, model), epochs: vec![] },

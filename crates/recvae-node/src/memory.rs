@@ -1,7 +1,8 @@
 //! How much memory a fit takes, and how much time.
 
 use napi_derive::napi;
-use recvae_core::{FitShape, MemoryEstimate, ModelKind, Threads};
+use recvae_core::{FitShape, Limits, MemoryEstimate, ModelKind, Sizing, Threads};
+use serde_json::{Value, json as value};
 
 use crate::data::NativeInteractions;
 use crate::error::{IntoNode, Result, json, whole};
@@ -33,14 +34,61 @@ pub fn estimate_memory(
     threads: Option<f64>,
 ) -> Result<NativeMemory> {
     let kind: ModelKind = kind.parse().into_node()?;
-    let shape = FitShape {
+    let shape = shape_of([users, items, interactions], validation, threads)?;
+    kind.estimate_memory(&json("options", &options)?, &shape).into_node().map(NativeMemory::from)
+}
+
+/// The seconds that a fit on data of that shape would take. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn estimate_seconds(
+    kind: String,
+    options: String,
+    users: f64,
+    items: f64,
+    interactions: f64,
+    threads: Option<f64>,
+) -> Result<f64> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    let shape = shape_of([users, items, interactions], true, threads)?;
+    kind.estimate_seconds(&json("options", &options)?, &shape).into_node()
+}
+
+/// The options by which a fit fits, as JSON: see `Fitting` in `ts/fitting.ts`. `options`: JSON.
+#[napi(catch_unwind)]
+#[allow(clippy::too_many_arguments)] // one call, made by one function of ts/fitting.ts
+pub fn largest_that_fits(
+    kind: String,
+    options: String,
+    train: &NativeInteractions,
+    validation: bool,
+    threads: Option<f64>,
+    limit: Option<f64>,
+    beside: f64,
+    seconds: Option<f64>,
+) -> Result<String> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    let train = train.0.get()?.matrix();
+    let shape = FitShape::of(train, validation, number_of(threads)?);
+    let limits = Limits { memory: bytes(limit)?, beside: whole("beside", beside)? as u64, seconds };
+    let found = kind.largest_that_fits(&json("options", &options)?, train, &shape, &limits).into_node()?;
+    let found = match found {
+        Sizing::Refused(refusal) => value!({ "refusal": refusal }),
+        Sizing::Fits { options, changed } => {
+            let changed = changed.iter().map(|it| value!({ "name": it.name, "from": it.from, "to": it.to }));
+            value!({ "options": options, "changed": changed.collect::<Vec<Value>>() })
+        }
+    };
+    Ok(found.to_string())
+}
+
+fn shape_of([users, items, interactions]: [f64; 3], validation: bool, threads: Option<f64>) -> Result<FitShape> {
+    Ok(FitShape {
         users: whole("users", users)?,
         items: whole("items", items)?,
         interactions: whole("interactions", interactions)?,
         validation,
         threads: number_of(threads)?,
-    };
-    kind.estimate_memory(&json("options", &options)?, &shape).into_node().map(NativeMemory::from)
+    })
 }
 
 /// Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON.

@@ -182,13 +182,13 @@ impl From<Lists> for NativeLists {
     }
 }
 
-/// One epoch of training.
+/// One epoch of training, or how far a closed form is.
 #[napi(object, object_from_js = false)]
 #[derive(Clone)]
 pub struct NativeProgress {
-    /// Which epoch ended, from 1.
+    /// Which epoch ended, from 1; 0 of a closed form.
     pub epoch: u32,
-    /// How many there will be at most.
+    /// How many there will be at most; 0 of a closed form.
     pub epochs: u32,
     /// Of autoencoders, the mean log-likelihood per user, in nats.
     pub log_likelihood: Option<f64>,
@@ -202,6 +202,8 @@ pub struct NativeProgress {
     pub best: bool,
     /// Seconds since training began.
     pub seconds: f64,
+    /// Of a closed form, the share of its work that is done, from 0 to 1.
+    pub fraction: Option<f64>,
 }
 
 impl From<&Progress> for NativeProgress {
@@ -215,6 +217,7 @@ impl From<&Progress> for NativeProgress {
             validation: progress.validation,
             best: progress.best,
             seconds: progress.seconds,
+            fraction: progress.fraction,
         }
     }
 }

@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::cancel::Cancel;
+use crate::costs;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
@@ -60,9 +61,9 @@ options! {
         /// Length of the vectors. More is better on large data, and slower.
         factors: usize = 64, Between(1.0, 65536.0), search = [64, 128, 256];
         /// Weight of a pair without interaction, where an interaction has 1 (alpha0). Smaller for sparser data.
-        alpha0: f64 = 0.2, Above(0.0), search = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
+        alpha0: f64 = 0.2, Above(0.0), search = Search::Log { from: 1e-4, to: 0.5 };
         /// Weight of the squared norms. Search it on validation together with alpha0.
-        lambda: f64 = 0.006, Above(0.0), search = [0.0001, 0.0003, 0.001, 0.003, 0.006, 0.01, 0.02, 0.05];
+        lambda: f64 = 0.006, Above(0.0), search = Search::Log { from: 1e-5, to: 0.1 };
         /// How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.
         nu: f64 = 1.0, Between(0.0, 2.0);
         /// Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.
@@ -189,6 +190,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
             validation: metric,
             best: is_best,
             seconds: start.elapsed().as_secs_f64(),
+            fraction: None,
         });
         (run.on_progress)(&epochs[epoch - 1]);
         if best.as_ref().is_some_and(|best| epoch - best.1 >= options.patience) {
@@ -233,6 +235,34 @@ pub(super) fn work(options: &AlsOptions, shape: &FitShape) -> f64 {
         AlsSolver::Cholesky => factors,
     };
     options.epochs as f64 * step * steps
+}
+
+/// Seconds of [`fit`] on one core with all its epochs: per step of a side, and once more to begin with and for the loss, each
+/// number of a neighbour and of the shared matrix; with Cholesky operations of large products.
+pub(super) fn seconds(options: &AlsOptions, shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    let factors = options.factors as f64;
+    let neighbours = 2.0 * interactions * factors;
+    let shared = (users + items) * factors * factors;
+    let epoch = match options.solver {
+        AlsSolver::Conjugate => (options.steps as f64 + 2.0) * (costs::NEIGHBOUR * neighbours + costs::SHARED * shared),
+        // A triangle of squares each, and a third of a cube.
+        AlsSolver::Cholesky => {
+            let operations = neighbours * factors + shared * factors / 3.0;
+            costs::NEIGHBOUR * neighbours + costs::SMALL * costs::operations::<f32>(operations)
+        }
+    };
+    options.epochs as f64 * epoch
+}
+
+/// The most factors, in eights, with which it fits.
+pub(super) fn smaller(
+    options: &AlsOptions,
+    _shape: &FitShape,
+    fits: impl Fn(&AlsOptions) -> bool,
+) -> Option<AlsOptions> {
+    let eights = (1..options.factors.div_ceil(8)).rev();
+    eights.map(|eights| AlsOptions { factors: 8 * eights, ..options.clone() }).find(fits)
 }
 
 pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

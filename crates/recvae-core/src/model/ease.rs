@@ -13,21 +13,23 @@ use serde_json::Value;
 use super::tensors::{Stored, numbers};
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::cancel::Cancel;
+use crate::costs;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::linalg::{BLOCK, NoInverse, gram, invert_positive_definite, mirror};
+use crate::linalg::{BLOCK, NoInverse, gram, invert_positive_definite, mirror, pairs_of_items, work_of_inverse};
 use crate::memory::{FitShape, MemoryEstimate};
 use crate::numbers::Numbers;
 use crate::options::{Options, choice, options};
 use crate::real::Real;
 use crate::scorer::{Scorer, check_scores, check_some};
 use crate::split::HeldOut;
+use crate::steps::Steps;
 use crate::train::FitRun;
 use crate::vectorised::{add, multiply, vectorised};
 
 mod compact;
 mod half;
-mod restricted;
+pub(super) mod restricted;
 mod sparse;
 mod support;
 
@@ -48,8 +50,7 @@ options! {
     pub struct EaseOptions for "ease" {
         /// Weight of the squared norm of B, in users: co-occurrences of fewer users than this hardly count. Larger for denser
         /// data; search it on validation.
-        lambda: f64 = 500.0, Above(0.0),
-            search = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
+        lambda: f64 = 500.0, Above(0.0), search = Search::Log { from: 0.5, to: 10000.0 };
         /// Floating point type of the factorisation and of the stored matrix.
         precision: Precision = Precision::F32, Any;
         /// Share of the item pairs that may have a weight: the pairs that most often come together. 1 is EASE^R itself, in
@@ -111,35 +112,39 @@ impl EaseOptions {
 }
 
 pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
-    if options.density < 1.0 {
-        let model = restricted::fit(options, train, &run.cancel)?;
-        return Ok(Fit { model, epochs: vec![] });
-    }
-    fit_penalised(Origin::ease(options), options.penalty(), train, &run.cancel)
+    fit_penalised(Origin::ease(options), options.penalty(), options.density, train, run)
 }
 
-/// The model with that penalty.
-pub(super) fn fit_penalised(origin: Origin, penalty: Penalty, train: &Csr, cancel: &Cancel) -> Result<Fit> {
+/// The model with that penalty and weights for that share of the pairs.
+pub(super) fn fit_penalised(
+    origin: Origin,
+    penalty: Penalty,
+    density: f64,
+    train: &Csr,
+    run: &FitRun<'_>,
+) -> Result<Fit> {
     let model: Box<dyn Model> = match penalty.precision {
-        Precision::F32 => Box::new(Ease::<f32>::fit(origin, penalty, train, cancel)?),
-        Precision::F64 => Box::new(Ease::<f64>::fit(origin, penalty, train, cancel)?),
+        _ if density < 1.0 => Box::new(restricted::fit(origin, penalty, density, train, run)?),
+        Precision::F32 => Box::new(Ease::<f32>::fit(origin, penalty, train, run)?),
+        Precision::F64 => Box::new(Ease::<f64>::fit(origin, penalty, train, run)?),
     };
     Ok(Fit { model, epochs: vec![] })
 }
 
 pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate {
-    if options.density < 1.0 {
-        return restricted::memory(options, shape);
-    }
-    memory_penalised(options.precision, shape).with_smaller(restricted::smaller(options, shape))
+    memory_penalised(options.precision, options.density, shape)
 }
 
 /// What [`fit_penalised`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed
 /// data and for each thread a place in every history, then the panel of [`invert_positive_definite`].
-pub(super) fn memory_penalised(precision: Precision, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory_penalised(precision: Precision, density: f64, shape: &FitShape) -> MemoryEstimate {
+    if density < 1.0 {
+        return restricted::memory(precision, density, shape);
+    }
     let [users, items, interactions] = shape.counts();
     let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
     memory_from_gram(precision, items, ("the transposed data or a panel", counting))
+        .with_smaller(restricted::smaller(precision, density, shape))
 }
 
 /// What the seconds of [`fit`] grow with.
@@ -148,13 +153,45 @@ pub(super) const LAW: &str = "items^3 + interactions^2 / users; of a density bel
 /// [`LAW`] as a number: the inverse, and the pairs that the Gram matrix counts, which are no fewer than if every user had as
 /// many items.
 pub(super) fn work(options: &EaseOptions, shape: &FitShape) -> f64 {
-    if options.density < 1.0 { restricted::work(options, shape) } else { work_of_matrix(shape) }
+    work_penalised(options.density, shape)
 }
 
-/// The same for a matrix of all pairs.
-pub(super) fn work_of_matrix(shape: &FitShape) -> f64 {
+/// The same for any penalty.
+pub(super) fn work_penalised(density: f64, shape: &FitShape) -> f64 {
+    if density < 1.0 {
+        return restricted::work(density, shape);
+    }
     let [users, items, interactions] = shape.counts();
     items.powi(3) + interactions * interactions / users.max(1.0)
+}
+
+/// Seconds of [`fit`] on one core.
+pub(super) fn seconds(options: &EaseOptions, shape: &FitShape) -> f64 {
+    seconds_penalised(options.precision, options.density, shape)
+}
+
+/// The same for any penalty.
+pub(super) fn seconds_penalised(precision: Precision, density: f64, shape: &FitShape) -> f64 {
+    if density < 1.0 {
+        return restricted::seconds(density, shape);
+    }
+    let [users, items, interactions] = shape.counts();
+    let inverse = match precision {
+        Precision::F32 => work_of_inverse::<f32>(shape.items),
+        Precision::F64 => work_of_inverse::<f64>(shape.items),
+    };
+    let pairs = costs::UNEVEN * interactions * interactions / users.max(1.0) / 2.0;
+    costs::PAIR * pairs + costs::ENTRY * items * items + inverse
+}
+
+/// The largest density below that of `options` at which it fits.
+pub(super) fn smaller(
+    options: &EaseOptions,
+    shape: &FitShape,
+    fits: impl Fn(&EaseOptions) -> bool,
+) -> Option<EaseOptions> {
+    let with = |density| EaseOptions { density, ..options.clone() };
+    restricted::densities_below(options.density, shape).map(with).find(fits)
 }
 
 /// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there is a panel.
@@ -171,8 +208,15 @@ pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'st
 
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
-    fn fit(origin: Origin, penalty: Penalty, train: &Csr, cancel: &Cancel) -> Result<Self> {
-        Self::from_gram(origin, penalty, train.n_cols(), || gram(train, cancel), cancel)
+    fn fit(origin: Origin, penalty: Penalty, train: &Csr, run: &FitRun<'_>) -> Result<Self> {
+        let (n, pairs) = (train.n_cols(), pairs_of_items(train).iter().sum::<u64>());
+        let steps = Steps::of(run, costs::PAIR * pairs as f64 + Self::work_from_gram(n));
+        Self::from_gram(origin, penalty, n, || gram(train, &steps), &steps)
+    }
+
+    /// What [`Ease::from_gram`] will have told of in the end, besides the Gram matrix.
+    pub(crate) fn work_from_gram(n: usize) -> f64 {
+        work_of_inverse::<T>(n) + costs::ENTRY * (n * n) as f64
     }
 
     /// The model behind a Gram matrix of `n` x `n`, which is asked for once the penalty is known to be good.
@@ -181,7 +225,7 @@ impl<T: Real> Ease<T> {
         penalty: Penalty,
         n: usize,
         gram: impl FnOnce() -> Result<Numbers<T>>,
-        cancel: &Cancel,
+        steps: &Steps<'_>,
     ) -> Result<Self> {
         let Penalty { lambda, share, precision } = penalty;
         if !T::of(lambda).finite() {
@@ -193,7 +237,7 @@ impl<T: Real> Ease<T> {
             let count = weights[item * (n + 1)];
             weights[item * (n + 1)] += count * T::of(share) + T::of(lambda);
         }
-        invert_positive_definite(&mut weights, n, cancel).map_err(|error| {
+        invert_positive_definite(&mut weights, n, steps).map_err(|error| {
             let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };
             let way_out = precision.way_out();
             Error::Numerical(format!(
@@ -203,9 +247,10 @@ impl<T: Real> Ease<T> {
                 precision.word(),
             ))
         })?;
-        cancel.check()?;
+        steps.check()?;
         mirror(&mut weights, n);
         inverse_to_weights(&mut weights, n);
+        steps.end();
         Ok(Self { origin, n_items: n, weights })
     }
 }
@@ -377,7 +422,7 @@ mod tests {
             let options =
                 EaseOptions { lambda: golden.values("lambda")[0], precision: Precision::F64, ..EaseOptions::default() };
             let (origin, penalty) = (Origin::ease(&options), options.penalty());
-            let model = Ease::<f64>::fit(origin.clone(), penalty, &x, &Cancel::default()).unwrap();
+            let model = Ease::<f64>::fit(origin.clone(), penalty, &x, &FitRun::default()).unwrap();
             close(&model.weights, golden.values("b"), 1e-9);
             assert!((0..x.n_cols()).all(|item| model.weights[item * (x.n_cols() + 1)] == 0.0));
             let mut scores = vec![0f32; x.n_rows() * x.n_cols()];
@@ -393,7 +438,7 @@ mod tests {
             close(&exact, golden.values("scores"), 1e-9);
             // f32: n * eps * condition number (about 300 / lambda) leaves four digits at the smallest lambda.
             let penalty = Penalty { precision: Precision::F32, ..penalty };
-            let model = Ease::<f32>::fit(origin, penalty, &x, &Cancel::default()).unwrap();
+            let model = Ease::<f32>::fit(origin, penalty, &x, &FitRun::default()).unwrap();
             close(&model.weights.iter().map(|&w| w.into()).collect::<Vec<_>>(), golden.values("b"), 1e-4);
         }
     }

@@ -5,7 +5,8 @@
 //! mean of `Z' Z` is `G + p / (1 - p) diag(G)` with `G = X' X`, the minimum is EASE^R's with that beside `lambda`:
 //! `P = (G + lambda I + p / (1 - p) diag(G))^-1`, `B_ij = -P_ij / P_jj` off the diagonal. So an item that many users have is
 //! held back in proportion to them. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`. At rate 0 it is EASE^R,
-//! bit by bit, and the matrix is used, stored and made smaller as EASE^R's.
+//! bit by bit, and the matrix is used, stored and made smaller as EASE^R's. With a `density` below 1 most of B is 0, as in
+//! EASE^R: see `ease/restricted.rs`.
 //!
 //! Source: Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020, its full-rank model.
 
@@ -22,13 +23,15 @@ options! {
     /// Options of EDLAE.
     pub struct EdlaeOptions for "edlae" {
         /// Weight of the squared norm of B beside what dropout does, in users. Larger for denser data; search it on validation.
-        lambda: f64 = 500.0, Above(0.0),
-            search = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
+        lambda: f64 = 500.0, Above(0.0), search = Search::Log { from: 0.5, to: 10000.0 };
         /// Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for
         /// others. 0 for EASE^R.
-        dropout_rate: f64 = 0.33, Below(0.0, 1.0), search = [0.0, 0.1, 0.2, 0.33, 0.5, 0.67, 0.8];
+        dropout_rate: f64 = 0.33, Below(0.0, 1.0), search = Search::Linear { from: 0.05, to: 0.9 };
         /// Floating point type of the factorisation and of the stored matrix.
         precision: Precision = Precision::F32, Any;
+        /// Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells
+        /// what it saves. The weights are f32 below 1.
+        density: f64 = 1.0, UpTo(0.0, 1.0);
     }
 }
 
@@ -43,20 +46,35 @@ impl EdlaeOptions {
 }
 
 pub(super) fn fit(options: &EdlaeOptions, train: &Csr, _validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
-    ease::fit_penalised(options.origin(), options.penalty(), train, &run.cancel)
+    ease::fit_penalised(options.origin(), options.penalty(), options.density, train, run)
 }
 
 /// What [`fit`] takes: as EASE^R.
 pub(super) fn memory(options: &EdlaeOptions, shape: &FitShape) -> MemoryEstimate {
-    ease::memory_penalised(options.precision, shape)
+    ease::memory_penalised(options.precision, options.density, shape)
 }
 
 /// What the seconds of [`fit`] grow with.
-pub(super) const LAW: &str = "items^3 + interactions^2 / users";
+pub(super) use super::ease::LAW;
 
 /// [`LAW`] as a number: as EASE^R.
-pub(super) fn work(_options: &EdlaeOptions, shape: &FitShape) -> f64 {
-    ease::work_of_matrix(shape)
+pub(super) fn work(options: &EdlaeOptions, shape: &FitShape) -> f64 {
+    ease::work_penalised(options.density, shape)
+}
+
+/// Seconds of [`fit`] on one core: as EASE^R.
+pub(super) fn seconds(options: &EdlaeOptions, shape: &FitShape) -> f64 {
+    ease::seconds_penalised(options.precision, options.density, shape)
+}
+
+/// The largest density below that of `options` at which it fits.
+pub(super) fn smaller(
+    options: &EdlaeOptions,
+    shape: &FitShape,
+    fits: impl Fn(&EdlaeOptions) -> bool,
+) -> Option<EdlaeOptions> {
+    let with = |density| EdlaeOptions { density, ..options.clone() };
+    ease::restricted::densities_below(options.density, shape).map(with).find(fits)
 }
 
 pub(super) fn load(options: &EdlaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

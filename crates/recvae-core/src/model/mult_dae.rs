@@ -31,11 +31,11 @@ options! {
     /// Options of Mult-DAE.
     pub struct MultDaeOptions for "mult-dae" {
         /// Weight of the squared norms of the weights in the loss of a batch, a sum over its users.
-        lambda: f64 = 0.01, AtLeast(0.0), search = [0.001, 0.01, 0.1, 1.0];
+        lambda: f64 = 0.01, AtLeast(0.0), search = Search::Log { from: 0.0001, to: 1.0 };
         /// Width of the hidden layer, which is a user's latent vector.
-        latent_dim: usize = 200, Between(1.0, 65536.0), search = [100, 200, 400];
+        latent_dim: usize = 200, Between(1.0, 65536.0);
         /// Share of a history that is dropped from the input in training.
-        dropout_rate: f64 = 0.5, Below(0.0, 1.0), search = [0.3, 0.5, 0.7];
+        dropout_rate: f64 = 0.5, Below(0.0, 1.0);
         /// Adam's step size.
         learning_rate: f64 = 1e-3, Above(0.0);
         /// Users per step.
@@ -93,6 +93,22 @@ pub(super) use super::vae::LAW;
 /// [`LAW`] as a number.
 pub(super) fn work(options: &MultDaeOptions, shape: &FitShape) -> f64 {
     vae::work(&options.architecture(shape.items), options.epochs as f64, shape)
+}
+
+/// Seconds of [`fit`] on one core with all its epochs.
+pub(super) fn seconds(options: &MultDaeOptions, shape: &FitShape) -> f64 {
+    vae::seconds(&options.architecture(shape.items), options.epochs as f64, options.batch_size, shape)
+}
+
+/// The largest widths with which it fits.
+pub(super) fn smaller(
+    options: &MultDaeOptions,
+    _shape: &FitShape,
+    fits: impl Fn(&MultDaeOptions) -> bool,
+) -> Option<MultDaeOptions> {
+    let with =
+        |scaled: &dyn Fn(usize) -> usize| MultDaeOptions { latent_dim: scaled(options.latent_dim), ..options.clone() };
+    vae::smaller(with, fits)
 }
 
 /// A network that is fresh or begins with another one, ready to be trained.

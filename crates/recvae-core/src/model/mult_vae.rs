@@ -27,15 +27,15 @@ options! {
     /// Options of Mult-VAE.
     pub struct MultVaeOptions for "mult-vae" {
         /// Weight of the KL term once it has grown.
-        beta: f64 = 0.2, AtLeast(0.0), search = [0.1, 0.2, 0.3, 0.5, 1.0];
+        beta: f64 = 0.2, AtLeast(0.0), search = Search::Log { from: 0.02, to: 2.0 };
         /// Share of the epochs over which the KL weight grows from 0 to beta.
         annealing: f64 = 0.5, Between(0.0, 1.0);
         /// Width of the hidden layers.
         hidden_dim: usize = 600, Between(1.0, 65536.0);
         /// Length of a user's latent vector.
-        latent_dim: usize = 200, Between(1.0, 65536.0), search = [100, 200, 400];
+        latent_dim: usize = 200, Between(1.0, 65536.0);
         /// Share of a history that is dropped from the encoder's input in training.
-        dropout_rate: f64 = 0.5, Below(0.0, 1.0), search = [0.3, 0.5, 0.7];
+        dropout_rate: f64 = 0.5, Below(0.0, 1.0);
         /// Adam's step size.
         learning_rate: f64 = 1e-3, Above(0.0);
         /// Users per step.
@@ -96,6 +96,25 @@ pub(super) use super::vae::LAW;
 /// [`LAW`] as a number.
 pub(super) fn work(options: &MultVaeOptions, shape: &FitShape) -> f64 {
     vae::work(&options.architecture(shape.items), options.epochs as f64, shape)
+}
+
+/// Seconds of [`fit`] on one core with all its epochs.
+pub(super) fn seconds(options: &MultVaeOptions, shape: &FitShape) -> f64 {
+    vae::seconds(&options.architecture(shape.items), options.epochs as f64, options.batch_size, shape)
+}
+
+/// The largest widths with which it fits.
+pub(super) fn smaller(
+    options: &MultVaeOptions,
+    _shape: &FitShape,
+    fits: impl Fn(&MultVaeOptions) -> bool,
+) -> Option<MultVaeOptions> {
+    let with = |scaled: &dyn Fn(usize) -> usize| MultVaeOptions {
+        hidden_dim: scaled(options.hidden_dim),
+        latent_dim: scaled(options.latent_dim),
+        ..options.clone()
+    };
+    vae::smaller(with, fits)
 }
 
 /// A network that is fresh or begins with another one, ready to be trained.

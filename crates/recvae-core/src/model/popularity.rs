@@ -5,12 +5,14 @@ use serde_json::Value;
 
 use super::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 use crate::cancel::Cancel;
+use crate::costs;
 use crate::csr::Csr;
 use crate::error::Result;
 use crate::memory::{FitShape, MemoryEstimate};
 use crate::options::{Options, options};
 use crate::scorer::{Scorer, check_scores, check_some};
 use crate::split::HeldOut;
+use crate::steps::Steps;
 use crate::train::FitRun;
 
 options! {
@@ -28,9 +30,11 @@ pub(super) fn fit(
     _options: &PopularityOptions,
     train: &Csr,
     _validation: Option<&HeldOut>,
-    _run: &FitRun<'_>,
+    run: &FitRun<'_>,
 ) -> Result<Fit> {
+    let steps = Steps::of(run, 1.0);
     let scores = train.column_counts().into_iter().map(|count| count as f32).collect();
+    steps.end();
     Ok(Fit { model: Box::new(Popularity { scores }), epochs: vec![] })
 }
 
@@ -46,6 +50,20 @@ pub(super) const LAW: &str = "interactions";
 /// [`LAW`] as a number: the interactions are counted.
 pub(super) fn work(_options: &PopularityOptions, shape: &FitShape) -> f64 {
     shape.counts()[2]
+}
+
+/// Seconds of [`fit`] on one core.
+pub(super) fn seconds(options: &PopularityOptions, shape: &FitShape) -> f64 {
+    costs::COUNT * work(options, shape)
+}
+
+/// There is nothing to make smaller.
+pub(super) fn smaller(
+    _options: &PopularityOptions,
+    _shape: &FitShape,
+    _fits: impl Fn(&PopularityOptions) -> bool,
+) -> Option<PopularityOptions> {
+    None
 }
 
 pub(super) fn load(_options: &PopularityOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

@@ -27,6 +27,7 @@ use super::vae::{self, Vae};
 use super::{Fit, Model, ModelKind, TensorSource};
 use crate::cancel::Cancel;
 use crate::checkpoint::Keeper;
+use crate::costs;
 use crate::course::Schedule;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
@@ -86,7 +87,7 @@ options! {
     /// Options of RecVAE.
     pub struct RecVaeOptions for "recvae", check = RecVaeOptions::check {
         /// KL weight per interaction of a user (gamma). The option that matters most: tune it, 0.0035 to 0.01 in the paper.
-        gamma: f64 = 0.005, AtLeast(0.0), search = [0.0025, 0.0035, 0.005, 0.007, 0.01];
+        gamma: f64 = 0.005, AtLeast(0.0), search = Search::Log { from: 0.0005, to: 0.05 };
         /// KL weight of every user where klWeight is 'constant'.
         beta: f64 = 0.2, AtLeast(0.0);
         /// What the KL term is weighted by.
@@ -100,9 +101,9 @@ options! {
         /// Width of the encoder's layers.
         hidden_dim: usize = 600, Between(1.0, 65536.0);
         /// Length of a user's latent vector.
-        latent_dim: usize = 200, Between(1.0, 65536.0), search = [100, 200, 400];
+        latent_dim: usize = 200, Between(1.0, 65536.0);
         /// Share of a history that is dropped from the encoder's input in training.
-        dropout_rate: f64 = 0.5, Below(0.0, 1.0), search = [0.3, 0.5, 0.7];
+        dropout_rate: f64 = 0.5, Below(0.0, 1.0);
         /// Weights of the composite prior's parts: N(0, 1), old posterior, wide normal. Their sum is 1.
         mixture_weights: [f64; 3] = [0.15, 0.75, 0.1], Between(0.0, 1.0);
         /// Logarithm of the variance of the composite prior's wide part.
@@ -276,6 +277,31 @@ pub(super) fn work(options: &RecVaeOptions, shape: &FitShape) -> f64 {
         TrainingKind::Joint => 1,
     };
     vae::work(&options.architecture(shape.items), (options.epochs * passes) as f64, shape)
+}
+
+/// Seconds of [`fit`] on one core with all its epochs.
+pub(super) fn seconds(options: &RecVaeOptions, shape: &FitShape) -> f64 {
+    let architecture = options.architecture(shape.items);
+    let seconds =
+        |passes: usize| vae::seconds(&architecture, (options.epochs * passes) as f64, options.batch_size, shape);
+    match options.training {
+        TrainingKind::Alternating => costs::ALTERNATING * seconds(options.encoder_passes + options.decoder_passes),
+        TrainingKind::Joint => seconds(1),
+    }
+}
+
+/// The largest widths with which it fits.
+pub(super) fn smaller(
+    options: &RecVaeOptions,
+    _shape: &FitShape,
+    fits: impl Fn(&RecVaeOptions) -> bool,
+) -> Option<RecVaeOptions> {
+    let with = |scaled: &dyn Fn(usize) -> usize| RecVaeOptions {
+        hidden_dim: scaled(options.hidden_dim),
+        latent_dim: scaled(options.latent_dim),
+        ..options.clone()
+    };
+    vae::smaller(with, fits)
 }
 
 /// A network that is fresh or begins with another one, ready to be trained.

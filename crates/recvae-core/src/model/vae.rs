@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::tensors::numbers;
 use super::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::costs;
 use crate::error::{Error, Result};
 use crate::memory::{FitShape, MemoryEstimate, check_memory};
 use crate::nn::encoder::Architecture;
@@ -69,6 +70,20 @@ pub(super) fn work(architecture: &Architecture, passes: f64, shape: &FitShape) -
     let width = if architecture.hidden_decoder { hidden } else { latent };
     let dense = architecture.n_parameters() as f64 - items * (hidden + width + 1.0);
     passes * (users * (items * width + dense) + interactions * hidden)
+}
+
+/// Seconds of `passes` over all users on one core, in batches of so many users.
+pub(super) fn seconds(architecture: &Architecture, passes: f64, batch_size: usize, shape: &FitShape) -> f64 {
+    let steps = passes * shape.users.div_ceil(batch_size) as f64;
+    costs::MULTIPLICATION * work(architecture, passes, shape)
+        + costs::PARAMETER * steps * architecture.n_parameters() as f64
+}
+
+/// The largest widths with which it fits, in sixty-fourths of those that are given and no less than a sixteenth. `with` gives the
+/// options with all widths scaled by a function.
+pub(super) fn smaller<O>(with: impl Fn(&dyn Fn(usize) -> usize) -> O, fits: impl Fn(&O) -> bool) -> Option<O> {
+    let shares = (4..64).rev();
+    shares.map(|share| with(&|width: usize| (width * share / 64).max(1))).find(fits)
 }
 
 /// A trained autoencoder.

@@ -19,6 +19,8 @@
 //! exact, counted for each item anew from the users of `N`, and positive semidefinite therefore, whatever `N` is: with lambda
 //! there is a Cholesky factor. Nothing is approximated but the choice of `N`, and no matrix of items x items is held.
 //!
+//! EDLAE's column has `G_NN + p / (1 - p) diag(G_NN) + lambda I` instead, by the same reasoning.
+//!
 //! For item `j`, counting costs a step for each user of `N` and one for each pair of `N` that a user has, the factor
 //! `|N|^3 / 3` operations.
 //!
@@ -34,44 +36,62 @@ use faer::{MatMut, Par};
 use rayon::prelude::*;
 
 use super::sparse::SparseEase;
-use super::support::{BUCKETS_BYTES, bytes_of_thread, choose, most_of_item, pairs};
-use super::{EaseOptions, Origin, Precision};
-use crate::cancel::Cancel;
+use super::support::{BUCKETS_BYTES, bytes_of_thread, choose, most_of_item, pairs, work_of_choice};
+use super::{Origin, Penalty, Precision};
+use crate::costs;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::linalg::stretches_of_work;
 use crate::memory::{FitShape, MemoryEstimate};
-use crate::model::Model;
 use crate::numbers::Numbers;
 use crate::real::Real;
+use crate::steps::Steps;
+use crate::train::FitRun;
 
-pub(super) fn fit(options: &EaseOptions, train: &Csr, cancel: &Cancel) -> Result<Box<dyn Model>> {
+pub(super) fn fit(origin: Origin, penalty: Penalty, density: f64, train: &Csr, run: &FitRun<'_>) -> Result<SparseEase> {
+    let shape = FitShape::of(train, false, 1);
+    let steps = Steps::of(run, work_of_choice(train) + costs::SUPPORT * work_of_items(density, &shape));
     let users_of = train.transpose();
-    let supports = choose(train, &users_of, options.density, cancel)?;
-    let weights = match options.precision {
-        Precision::F32 => solve::<f32>(options, &users_of, &supports, cancel)?,
-        Precision::F64 => solve::<f64>(options, &users_of, &supports, cancel)?,
+    let supports = choose(train, &users_of, density, &steps)?;
+    let weights = match penalty.precision {
+        Precision::F32 => solve::<f32>(&origin, penalty, &users_of, &supports, &steps)?,
+        Precision::F64 => solve::<f64>(&origin, penalty, &users_of, &supports, &steps)?,
     };
     drop(users_of);
-    cancel.check()?;
-    Ok(Box::new(SparseEase::from_columns(Origin::ease(options), &supports, &weights)))
+    steps.check()?;
+    let model = SparseEase::from_columns(origin, &supports, &weights);
+    steps.end();
+    Ok(model)
 }
 
 /// What [`fit`] takes: items and weights of the chosen pairs, by the item that is spoken of and then once more by the one
 /// that speaks; the transposed data; for each thread a row of counts with the closeness of its items, then the equations of
 /// an item and the users who are counted into them.
-pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate {
-    let chosen = chosen_bytes(options.density, shape);
-    let beside = [("the chosen pairs of items and their weights", chosen), transposed(shape), beside(options, shape)];
-    MemoryEstimate::new(chosen / 2.0, &beside, "").with_smaller(smaller(options, shape))
+pub(super) fn memory(precision: Precision, density: f64, shape: &FitShape) -> MemoryEstimate {
+    let chosen = chosen_bytes(density, shape);
+    let chosen_pairs = ("the chosen pairs of items and their weights", chosen);
+    let parts = [chosen_pairs, transposed(shape), beside(precision, density, shape)];
+    MemoryEstimate::new(chosen / 2.0, &parts, "").with_smaller(smaller(precision, density, shape))
 }
 
-/// What the seconds of [`fit`] grow with: for each item the counting of its support's users and pairs, and its factor, weighed
-/// as in [`solve`], with supports of equal length.
-pub(super) fn work(options: &EaseOptions, shape: &FitShape) -> f64 {
-    let [users, items, interactions] = shape.counts();
-    let support = pairs(options.density, items) / items.max(1.0);
-    interactions * interactions / users.max(1.0) + 4.0 * support * interactions + items * support.powi(3) / 8.0
+/// What the seconds of [`fit`] grow with: the counting of pairs, and for each item its equations.
+pub(super) fn work(density: f64, shape: &FitShape) -> f64 {
+    let [users, _, interactions] = shape.counts();
+    interactions * interactions / users.max(1.0) + work_of_items(density, shape)
+}
+
+/// [`work_of_item`] of all items, with supports of equal length.
+fn work_of_items(density: f64, shape: &FitShape) -> f64 {
+    let [_, items, interactions] = shape.counts();
+    let support = pairs(density, items) / items.max(1.0);
+    4.0 * support * interactions + items * support.powi(3) / 8.0
+}
+
+/// Seconds of [`fit`] on one core.
+pub(super) fn seconds(density: f64, shape: &FitShape) -> f64 {
+    let [users, _, interactions] = shape.counts();
+    let pairs = costs::UNEVEN * interactions * interactions / users.max(1.0);
+    2.0 * costs::CLOSE_PAIR * pairs + costs::SUPPORT * work_of_items(density, shape)
 }
 
 fn chosen_bytes(density: f64, shape: &FitShape) -> f64 {
@@ -84,28 +104,35 @@ fn transposed(shape: &FitShape) -> (&'static str, f64) {
     ("the transposed data", 4.0 * interactions + 8.0 * items)
 }
 
-fn beside(options: &EaseOptions, shape: &FitShape) -> (&'static str, f64) {
+fn beside(precision: Precision, density: f64, shape: &FitShape) -> (&'static str, f64) {
     let [_, items, _] = shape.counts();
-    let size = if options.precision == Precision::F32 { 4.0 } else { 8.0 };
-    let most = most_of_item(options.density, items) + 1.0;
+    let size = if precision == Precision::F32 { 4.0 } else { 8.0 };
+    let most = most_of_item(density, items) + 1.0;
     let equations = (4.0 + size) * most * most + 4.0 * (LISTS as f64).max(most * LEAST_USERS as f64);
     let counting = bytes_of_thread(items);
     let of_threads = BUCKETS_BYTES + shape.threads as f64 * equations.max(counting);
     ("the equations of an item for each thread", of_threads)
 }
 
-/// Smaller densities and what a fit takes at each, the largest first: down to one item for each, and none that would take
-/// hours.
-pub(super) fn smaller(options: &EaseOptions, shape: &FitShape) -> Vec<(String, u64)> {
-    const MEAN: f64 = 500.0;
+/// The most others that an item is computed from in the mean where nobody asked for more: none that would take hours.
+const MEAN: f64 = 500.0;
+
+/// Densities of two digits below `density`, the largest first, as in [`smaller`] between one item for each and [`MEAN`].
+pub(in crate::model) fn densities_below(density: f64, shape: &FitShape) -> impl Iterator<Item = f64> {
+    let items = shape.items as f64;
+    let all = (2..).flat_map(|power| (10..100).rev().map(move |digits| digits as f64 / 10f64.powi(power)));
+    all.skip_while(move |&step| step >= density || step * items > MEAN).take_while(move |step| step * items >= 1.0)
+}
+
+/// Smaller densities and what a fit takes at each, the largest first: down to one item for each, and up to [`MEAN`].
+pub(super) fn smaller(precision: Precision, density: f64, shape: &FitShape) -> Vec<(String, u64)> {
     let items = shape.items as f64;
     let steps = (1..).flat_map(|power| [1.0, 0.5, 0.2].map(|step| step * 10f64.powi(-power)));
-    let densities = steps.take_while(|density| density * items >= 1.0);
-    let fitting = densities.filter(|&density| density < options.density && density * items <= MEAN);
+    let densities = steps.take_while(|step| step * items >= 1.0);
+    let fitting = densities.filter(|&step| step < density && step * items <= MEAN);
     let of = |density: f64| {
         let density: f64 = format!("{density:.12}").parse().unwrap_or(density);
-        let options = EaseOptions { density, ..options.clone() };
-        let parts = [("", chosen_bytes(density, shape)), transposed(shape), beside(&options, shape)];
+        let parts = [("", chosen_bytes(density, shape)), transposed(shape), beside(precision, density, shape)];
         let text = format!("density {density} (--set density={density}: weights for that share of the pairs of items)");
         (text, MemoryEstimate::new(0.0, &parts, "").fit())
     };
@@ -113,12 +140,16 @@ pub(super) fn smaller(options: &EaseOptions, shape: &FitShape) -> Vec<(String, u
 }
 
 /// The weights of `supports`, in its order.
-fn solve<T: Real>(options: &EaseOptions, users_of: &Csr, supports: &Csr, cancel: &Cancel) -> Result<Numbers<f32>> {
-    let cost = |support: &[u32]| {
-        let users: u64 = support.iter().map(|&item| users_of.row(item as usize).len() as u64).sum();
-        1 + 4 * users + (support.len() as u64).pow(3) / 8
-    };
-    let work: Vec<u64> = supports.rows().map(cost).collect();
+fn solve<T: Real>(
+    origin: &Origin,
+    penalty: Penalty,
+    users_of: &Csr,
+    supports: &Csr,
+    steps: &Steps<'_>,
+) -> Result<Numbers<f32>> {
+    let work: Vec<u64> = supports.rows().map(|support| work_of_item(support, users_of)).collect();
+    let told = |work: u64| costs::SUPPORT * work as f64;
+    steps.left(told(work.iter().sum()));
     let mut weights = Numbers::zeros(supports.nnz());
     let mut rest = &mut weights[..];
     let mut stretches = vec![];
@@ -130,15 +161,22 @@ fn solve<T: Real>(options: &EaseOptions, users_of: &Csr, supports: &Csr, cancel:
     stretches.into_par_iter().try_for_each(|(items, mut weights)| {
         let mut equations = Equations::<T>::new(users_of);
         for item in items {
-            cancel.check()?;
+            steps.check()?;
             let support = supports.row(item);
             let (of_item, others) = weights.split_at_mut(support.len());
             weights = others;
-            equations.solve(options, item, support, of_item)?;
+            equations.solve(origin, penalty, item, support, of_item)?;
+            steps.did(told(work[item]));
         }
         Ok::<_, Error>(())
     })?;
     Ok(weights)
+}
+
+/// What an item's equations cost: its support's users and their pairs are counted, and there is a factor.
+fn work_of_item(support: &[u32], users_of: &Csr) -> u64 {
+    let users: u64 = support.iter().map(|&item| users_of.row(item as usize).len() as u64).sum();
+    1 + 4 * users + (support.len() as u64).pow(3) / 8
 }
 
 /// Places for the items of users who are counted together: they stay in the cache.
@@ -162,7 +200,7 @@ struct Equations<'a, T> {
     present: Vec<u32>,
     /// How many users have both of two members, shape `(members, members)`; right of the diagonal alone.
     counts: Vec<u32>,
-    /// `G_NN + lambda I`, then its factor; column by column for faer, left of the diagonal alone.
+    /// `G_NN` and the penalty on its diagonal, then its factor; column by column for faer, left of the diagonal alone.
     matrix: Vec<T>,
     right: Vec<T>,
 }
@@ -174,8 +212,15 @@ impl<'a, T: Real> Equations<'a, T> {
         Self { users_of, members, places, lists, lengths, present, counts, matrix: vec![], right: vec![] }
     }
 
-    /// `(G_NN + lambda I)^-1 G_Nj` with `N` the support of item `j`.
-    fn solve(&mut self, options: &EaseOptions, item: usize, support: &[u32], weights: &mut [f32]) -> Result<()> {
+    /// `(G_NN + lambda I)^-1 G_Nj` with `N` the support of item `j`; of EDLAE with the share of the diagonal besides.
+    fn solve(
+        &mut self,
+        origin: &Origin,
+        penalty: Penalty,
+        item: usize,
+        support: &[u32],
+        weights: &mut [f32],
+    ) -> Result<()> {
         if support.is_empty() {
             return Ok(());
         }
@@ -183,14 +228,14 @@ impl<'a, T: Real> Equations<'a, T> {
         self.members.extend(support);
         self.members.push(item as u32);
         self.count();
-        let (n, lambda) = (support.len(), T::of(options.lambda));
+        let (n, lambda, share) = (support.len(), T::of(penalty.lambda), T::of(penalty.share));
         let number = |count: u32| T::of(f64::from(count));
         self.matrix.resize(self.matrix.len().max(n * n), T::ZERO);
         self.right.clear();
         let matrix = &mut self.matrix[..n * n];
         for (column, (counts, numbers)) in self.counts.chunks_exact(n + 1).zip(matrix.chunks_exact_mut(n)).enumerate() {
             numbers[column..].iter_mut().zip(&counts[column..n]).for_each(|(to, &count)| *to = number(count));
-            numbers[column] += lambda;
+            numbers[column] += number(counts[column]) * share + lambda;
             self.right.push(number(counts[n]));
         }
         let mut matrix = MatMut::from_column_major_slice_mut(matrix, n, n);
@@ -199,12 +244,13 @@ impl<'a, T: Real> Equations<'a, T> {
         let stack = MemStack::new(&mut stack);
         let factor = llt::factor::cholesky_in_place(matrix.rb_mut(), Default::default(), Par::Seq, stack, params);
         factor.map_err(|llt::factor::LltError::NonPositivePivot { index }| {
-            let word = options.precision.word();
+            let word = penalty.precision.word();
             Error::Numerical(format!(
-                "EASE^R: the Gram matrix of the {n} items that item {item} is computed from, plus lambda = {:?} on its \
+                "{}: the Gram matrix of the {n} items that item {item} is computed from, plus lambda = {:?} on its \
                  diagonal, is not positive definite in {word} (pivot {index}); the way out: {}",
-                options.lambda,
-                options.precision.way_out(),
+                origin.title(),
+                penalty.lambda,
+                penalty.precision.way_out(),
             ))
         })?;
         let right = MatMut::from_column_major_slice_mut(&mut self.right, n, 1);

@@ -17,10 +17,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use crate::cancel::Cancel;
+use crate::costs;
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::linalg::stretches_of_work;
+use crate::steps::Steps;
 
 /// Users that every item is given beyond its own.
 const MORE_USERS: f64 = 10.0;
@@ -49,12 +50,18 @@ const N_BUCKETS: usize = (1f32.to_bits() >> BUCKET) as usize + 1;
 /// What [`choose`] takes for the numbers of pairs by closeness.
 pub(super) const BUCKETS_BYTES: f64 = (N_BUCKETS * size_of::<AtomicU64>()) as f64;
 
+/// What [`choose`] will have told of in the end.
+pub(super) fn work_of_choice(x: &Csr) -> f64 {
+    let pairs: f64 = x.rows().map(|row| (row.len() as f64).powi(2)).sum();
+    2.0 * costs::CLOSE_PAIR * pairs
+}
+
 /// The other items by which each one is computed: row `j` has the `i` for which `B_ij` may differ from 0. `users_of` is `x`
 /// transposed.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` if `density` is less than one pair, `CANCELLED` within an item.
-pub(super) fn choose(x: &Csr, users_of: &Csr, density: f64, cancel: &Cancel) -> Result<Csr> {
+pub(super) fn choose(x: &Csr, users_of: &Csr, density: f64, steps: &Steps<'_>) -> Result<Csr> {
     let n = x.n_cols();
     let total = pairs(density, n as f64) as u64;
     if total == 0 {
@@ -63,13 +70,13 @@ pub(super) fn choose(x: &Csr, users_of: &Csr, density: f64, cancel: &Cancel) -> 
     }
     let pairs = Pairs::new(x, users_of, most_of_item(density, n as f64) as usize);
     let counted: Vec<AtomicU64> = (0..N_BUCKETS).map(|_| AtomicU64::new(0)).collect();
-    pairs.for_all(cancel, |close| {
+    pairs.for_all(steps, |close| {
         for pair in close.iter() {
             counted[pair.bucket()].fetch_add(1, Ordering::Relaxed);
         }
     })?;
     let (border, room) = border(&counted, total);
-    let mut chosen = pairs.for_all(cancel, |close| {
+    let mut chosen = pairs.for_all(steps, |close| {
         close.sort_unstable_by(Close::order);
         let count = |least| close.partition_point(|pair| pair.bucket() >= least);
         let items = close[..count(border)].iter().map(|pair| pair.item).collect();
@@ -146,6 +153,8 @@ struct Pairs<'a> {
     /// `1 / sqrt(c_i + 10)`.
     scales: Vec<f32>,
     most: usize,
+    /// Pairs of each item's users.
+    work: Vec<u64>,
     /// Items of about as much work.
     stretches: Vec<std::ops::Range<usize>>,
 }
@@ -156,18 +165,20 @@ impl<'a> Pairs<'a> {
         let work: Vec<u64> =
             users_of.rows().map(|users| users.iter().map(|&user| x.row(user as usize).len() as u64).sum()).collect();
         let stretches = stretches_of_work(&work, 16 * rayon::current_num_threads());
-        Self { x, users_of, scales: users_of.rows().map(scale).collect(), most, stretches }
+        Self { x, users_of, scales: users_of.rows().map(scale).collect(), most, work, stretches }
     }
 
     /// What `work` makes of each item's closest others, which come in no order.
-    fn for_all<R: Send>(&self, cancel: &Cancel, work: impl Fn(&mut [Close]) -> R + Sync) -> Result<Vec<R>> {
+    fn for_all<R: Send>(&self, steps: &Steps<'_>, work: impl Fn(&mut [Close]) -> R + Sync) -> Result<Vec<R>> {
         let of_stretch = |items: &std::ops::Range<usize>| {
             let n = self.x.n_cols();
             let (mut counts, mut others, mut close) = (vec![0u32; n], vec![0u32; n], Vec::with_capacity(n));
             let results = items.clone().map(|item| {
-                cancel.check()?;
+                steps.check()?;
                 self.find(item, &mut counts, &mut others, &mut close);
-                Ok(work(&mut close))
+                let result = work(&mut close);
+                steps.did(costs::CLOSE_PAIR * self.work[item] as f64);
+                Ok(result)
             });
             results.collect::<Result<Vec<R>>>()
         };
@@ -207,10 +218,11 @@ impl<'a> Pairs<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::Cancel;
     use crate::random::Stream;
 
     fn chosen(x: &Csr, density: f64) -> Vec<Vec<u32>> {
-        let supports = choose(x, &x.transpose(), density, &Cancel::default()).unwrap();
+        let supports = choose(x, &x.transpose(), density, &Steps::silent(&Cancel::default())).unwrap();
         supports.rows().map(<[u32]>::to_vec).collect()
     }
 
@@ -262,7 +274,7 @@ mod tests {
         let some = chosen(&x, 20.0 / 1600.0);
         assert_eq!(some.iter().map(Vec::len).sum::<usize>(), 20);
         assert_eq!(some[..20].iter().map(Vec::len).sum::<usize>(), 10);
-        let error = choose(&x, &x.transpose(), 1e-4, &Cancel::default()).unwrap_err();
+        let error = choose(&x, &x.transpose(), 1e-4, &Steps::silent(&Cancel::default())).unwrap_err();
         assert_eq!(error.to_string(), "density is 0.0001; allowed: 0.000625 or more for 40 items");
     }
 }

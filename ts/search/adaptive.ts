@@ -1,0 +1,441 @@
+/**
+ * The search for the best point of a space: it is asked for points and told their values, and trains nothing itself.
+ *
+ * It begins with points that it is given and a low-discrepancy sequence over the whole space, then takes rounds of points of which a
+ * {@link Surrogate} expects most improvement for their cost: near the best ones, and where little is known. A best point at an end of
+ * its range extends the range, as far as the option allows. Where all values of a stretch differ by less than chance nothing is
+ * gained by narrowing into it: it is a plateau, and is reported as one. Rounds have a fixed size, so that what is tried does not
+ * depend on how many are tried at once.
+ *
+ * Sources: {@link Surrogate}; batches by "kriging believer": Ginsbourger, Le Riche, Carraro (2010); improvement per cost: Snoek,
+ * Larochelle, Adams, NeurIPS 2012, section 3.2; the sequence: Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences"
+ * (2018), R_d, with a random shift (Cranley, Patterson 1976).
+ */
+import { canonical } from '../journal.js';
+import type { Json } from '../models.js';
+import { endOf, isRange, type Point, type Range, type Space, scaleOf } from '../tune/spaces.js';
+import { expectedImprovement, Surrogate } from './surrogate.js';
+
+/** What is known about a point. */
+export interface Measured {
+  point: Point;
+  /** Larger is better; `null` if it failed. */
+  value: number | null;
+}
+
+/** How a space is searched. */
+export interface Settings {
+  space: Space;
+  /** Tried before all others. */
+  first?: readonly Point[];
+  /** Uniform numbers in [0, 1), one for each option: where the sequence begins. */
+  shift: readonly number[];
+  /** Points at most. */
+  most: number;
+  /** Options that are whole numbers. */
+  whole?: ReadonlySet<string>;
+  /** Whether an option may have a value beyond its range. By default none may. */
+  allows?: (name: string, value: number) => boolean;
+  /** What a point costs, in any unit. By default all cost the same. */
+  cost?: (point: Point) => number;
+  /** Whether the search ends when little is to be gained, or goes on to `most` points. By default it does end. */
+  ends?: boolean;
+  /** What another search has found where values are likely to be alike but for a smooth difference, such as on less data. */
+  before?: AdaptiveSearch;
+}
+
+/** Points of a round after the first one. */
+export const ROUND = 3;
+
+/** Points of the first round for so many options. */
+export function exploring(options: number): number {
+  return 4 + 2 * options;
+}
+
+/** Share of the noise below which an improvement is not worth a round, and so for what is to be expected. */
+const IMPROVED = 0.5;
+const WORTH = 0.25;
+/** How far a range is extended, in units of what it was, and how often at either end. */
+const EXTENSION = 0.25;
+const MOST_EXTENSIONS = 4;
+/** Share of a range in which the best of it tells whether its end is better than its inside. */
+const INSIDE = 0.2;
+/** Share of a range from which on a stretch without differences is a plateau. */
+const WIDE = 0.5;
+/** Candidates over the whole space, and around each of the best points with what radii. */
+const CANDIDATES = 512;
+const NEAR = 64;
+const RADII = [0.15, 0.05];
+const BEST_POINTS = 2;
+
+/** An option that is searched, with numbers for its values: 0 to 1 over the range, or over the list's positions. */
+class Dimension {
+  low = 0;
+  high = 1;
+  readonly name: string;
+  readonly values: readonly Json[] | Range;
+  readonly #whole: boolean;
+  readonly #extensions = { low: 0, high: 0 };
+
+  constructor(name: string, values: readonly Json[] | Range, whole: boolean) {
+    this.name = name;
+    const numbers = Array.isArray(values) && values.every((value) => typeof value === 'number');
+    this.values = numbers ? (values as number[]).toSorted((a, b) => a - b) : values;
+    this.#whole = whole;
+  }
+
+  get isRange(): boolean {
+    return isRange(this.values);
+  }
+
+  /** Of a value of the option. */
+  coordinate(value: Json): number {
+    if (!isRange(this.values)) {
+      const at = this.values.findIndex((other) => canonical(other) === canonical(value));
+      return this.values.length < 2 ? 0 : Math.max(at, 0) / (this.values.length - 1);
+    }
+    const { from, to } = this.values;
+    const { there } = scaleOf(this.values);
+    return (there(value as number) - there(from)) / (there(to) - there(from));
+  }
+
+  /** The value at a coordinate, in three digits. */
+  value(coordinate: number): Json {
+    if (!isRange(this.values)) {
+      return this.values[Math.round(Math.min(Math.max(coordinate, 0), 1) * (this.values.length - 1))]!;
+    }
+    const { from, to } = this.values;
+    const { there, back } = scaleOf(this.values);
+    const value = back(there(from) + coordinate * (there(to) - there(from)));
+    return this.#whole ? Math.round(value) : Number(value.toPrecision(3));
+  }
+
+  /** The coordinate of a uniform number in [0, 1). */
+  draw(uniform: number): number {
+    if (isRange(this.values)) return this.low + uniform * (this.high - this.low);
+    return this.coordinate(this.values[Math.floor(uniform * this.values.length)]!);
+  }
+
+  /** Keeps to the range. */
+  clamp(coordinate: number): number {
+    return Math.min(Math.max(coordinate, this.low), this.high);
+  }
+
+  /** Lengthens the range at an end, by less where the option does not allow that; whether it could be. */
+  extend(end: 'low' | 'high', allows: (name: string, value: number) => boolean): boolean {
+    if (!this.isRange || this.#extensions[end] >= MOST_EXTENSIONS) return false;
+    for (let step = EXTENSION; step >= EXTENSION / 8; step /= 2) {
+      const coordinate = end === 'low' ? this.low - step : this.high + step;
+      const value = this.value(coordinate) as number;
+      if (!Number.isFinite(value) || !allows(this.name, value)) continue;
+      this[end] = coordinate;
+      this.#extensions[end] += 1;
+      return true;
+    }
+    return false;
+  }
+
+  /** The range as it has become, or the list. */
+  get reached(): readonly Json[] | Range {
+    if (!isRange(this.values)) return this.values;
+    return { ...this.values, from: this.value(this.low) as number, to: this.value(this.high) as number };
+  }
+}
+
+/** One search. */
+export class AdaptiveSearch {
+  readonly #dimensions: Dimension[];
+  readonly #settings: Settings;
+  readonly #measured: Measured[] = [];
+  readonly #known = new Set<string>();
+  #asked: Point[] = [];
+  #noise = 0;
+  #drawn = 0;
+  #before = -Infinity;
+  #done = false;
+  #most: number;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#most = settings.most;
+    this.#dimensions = Object.entries(settings.space).map(
+      ([name, values]) => new Dimension(name, values, settings.whole?.has(name) ?? false),
+    );
+    for (const [at, { low, high }] of settings.before?.#dimensions.entries() ?? []) {
+      Object.assign(this.#dimensions[at]!, { low, high });
+    }
+  }
+
+  /** The points to measure next; none when the search has ended. */
+  ask(): Point[] {
+    const room = this.#most - this.#measured.length;
+    if (this.#done || room <= 0) return [];
+    const first = this.#measured.length === 0 || this.#isFlat();
+    const asked = first ? this.#explore(Math.min(this.#exploring(), room)) : this.#improve(Math.min(ROUND, room));
+    if (asked.length === 0) this.#done = true;
+    this.#asked = asked;
+    return asked;
+  }
+
+  /**
+   * What came of the points that were asked for, in their order; there may be fewer if the others were not measured.
+   *
+   * @param noise - Differences below it are chance; above 0.
+   */
+  tell(values: readonly (number | null)[], noise: number): void {
+    this.#before = this.best?.value ?? -Infinity;
+    this.#noise = noise;
+    for (const [at, value] of values.entries()) this.#measured.push({ point: this.#asked[at]!, value });
+    this.#asked = [];
+  }
+
+  /** Allows so many points more. */
+  more(points: number): void {
+    this.#most += points;
+    this.#done = false;
+  }
+
+  /** All that was measured, in that order. */
+  get measured(): readonly Measured[] {
+    return this.#measured;
+  }
+
+  /** The best point so far, of equals the first. */
+  get best(): (Measured & { value: number }) | undefined {
+    let best: Measured | undefined;
+    for (const one of this.#measured) if (one.value !== null && (best?.value ?? -Infinity) < one.value) best = one;
+    return best as (Measured & { value: number }) | undefined;
+  }
+
+  /** The point that is expected to be the best, measured or not, and a number for each option. */
+  get peak(): { point: Point; coordinates: number[] } | undefined {
+    const best = this.best;
+    if (!best) return undefined;
+    const surrogate = this.#surrogate();
+    let coordinates = this.#coordinates(best.point);
+    let mean = surrogate.predict(coordinates).mean;
+    for (let radius = 0.25; radius > 0.005; radius /= 1.5) {
+      for (const uniforms of this.#sequence(NEAR)) {
+        const near = this.#around(coordinates, uniforms, radius);
+        const there = surrogate.predict(near).mean;
+        if (there > mean) [coordinates, mean] = [near, there];
+      }
+    }
+    return { point: this.#point(coordinates), coordinates };
+  }
+
+  /** What is expected at a point; `undefined` before anything was measured. */
+  predict(point: Point): number | undefined {
+    return this.best && this.#surrogate().predict(this.#coordinates(point)).mean;
+  }
+
+  /** The point `share` of the way from another search's peak to this one's, counted from there. */
+  beyond(other: AdaptiveSearch, share: number): Point | undefined {
+    const [from, to] = [other.peak?.coordinates, this.peak?.coordinates];
+    if (!from || !to) return undefined;
+    return this.#point(to.map((here, at) => this.#dimensions[at]!.clamp(from[at]! + share * (here - from[at]!))));
+  }
+
+  /** Options whose best value is the lowest or highest that was searched, where values differ by more than chance. */
+  get edges(): Record<string, 'lowest' | 'highest'> {
+    const best = this.best;
+    if (!best) return {};
+    const found = this.#dimensions.flatMap((dimension) => {
+      const end = endOf(dimension.reached, best.point[dimension.name]!);
+      const flat = dimension.isRange && end !== undefined && !this.#risesTo(dimension, end === 'lowest' ? 'low' : 'high');
+      return end && !flat ? [[dimension.name, end] as const] : [];
+    });
+    return Object.fromEntries(found);
+  }
+
+  /** Ranges of which a half or more around the best value makes no difference beyond chance: where that lies. */
+  get plateaus(): Record<string, { from: number; to: number }> {
+    const best = this.best;
+    if (!best) return {};
+    const surrogate = this.#surrogate();
+    const here = this.#coordinates(best.point);
+    const found = this.#dimensions.flatMap((dimension, at) => {
+      if (!dimension.isRange) return [];
+      const bar = surrogate.predict(here).mean - this.#noise;
+      const reach = (direction: number) => {
+        const step = ((dimension.high - dimension.low) / 40) * direction;
+        let coordinate = here[at]!;
+        while (dimension.clamp(coordinate + step) === coordinate + step) {
+          if (surrogate.predict(here.with(at, coordinate + step)).mean < bar) break;
+          coordinate += step;
+        }
+        return coordinate;
+      };
+      const [low, high] = [reach(-1), reach(1)];
+      if (high - low < WIDE * (dimension.high - dimension.low)) return [];
+      return [[dimension.name, { from: dimension.value(low) as number, to: dimension.value(high) as number }] as const];
+    });
+    return Object.fromEntries(found);
+  }
+
+  /** Whether the best point lies at an end beyond which more could be tried. */
+  get isOpen(): boolean {
+    const best = this.best;
+    return best !== undefined && Object.keys(this.edges).some((name) => isRange(this.#settings.space[name]!));
+  }
+
+  #exploring(): number {
+    return exploring(this.#dimensions.length);
+  }
+
+  /** Whether the first rounds say nothing: then others are tried before anything is concluded from them. */
+  #isFlat(): boolean {
+    const count = this.#measured.length;
+    if (this.#settings.before || count >= 2 * this.#exploring()) return false;
+    const values = this.#measured.flatMap(({ value }) => value ?? []);
+    return values.length === 0 || Math.max(...values) - Math.min(...values) < this.#noise;
+  }
+
+  /** Points that were given, and then those of the sequence; lists of numbers at their lowest, which is the cheapest. */
+  #explore(count: number): Point[] {
+    const given = this.#measured.length === 0 ? (this.#settings.first ?? []) : [];
+    const points: Point[] = [];
+    for (const point of given.slice(0, count)) this.#add(points, point);
+    if (this.#settings.before) return points; // it has explored
+    const another = this.#measured.length > 0;
+    for (let patience = 100 * count; points.length < count && patience > 0; patience -= 1) {
+      const [uniforms] = this.#sequence(1);
+      const coordinates = this.#dimensions.map((dimension, at) => {
+        const lowest = !dimension.isRange && !another && typeof (dimension.values as Json[])[0] === 'number';
+        return lowest ? 0 : dimension.draw(uniforms![at]!);
+      });
+      this.#add(points, this.#point(coordinates));
+    }
+    if (points.length >= count) return points;
+    // A small list: with its other values.
+    for (let patience = 100 * count; points.length < count && patience > 0; patience -= 1) {
+      const [uniforms] = this.#sequence(1);
+      this.#add(points, this.#point(this.#dimensions.map((dimension, at) => dimension.draw(uniforms![at]!))));
+    }
+    return points;
+  }
+
+  /** The points of a round, or none if the search has come to its end. */
+  #improve(count: number): Point[] {
+    const best = this.best;
+    if (!best) return this.#explore(count);
+    const extended = this.#extend();
+    const improved = best.value - this.#before > IMPROVED * this.#noise;
+    const points: Point[] = [];
+    const believed: { coordinates: number[]; mean: number }[] = [];
+    for (let at = 0; at < count; at += 1) {
+      const surrogate = this.#surrogate(believed);
+      const candidate = this.#mostPromising(surrogate, best.value);
+      if (!candidate) break;
+      const { point, coordinates, improvement } = candidate;
+      const ends = this.#settings.ends ?? true;
+      if (at === 0 && ends && !extended && !improved && improvement < WORTH * this.#noise) return [];
+      this.#add(points, point);
+      believed.push({ coordinates, mean: surrogate.predict(coordinates).mean });
+    }
+    return points;
+  }
+
+  #mostPromising(surrogate: Surrogate, best: number) {
+    const cost = this.#settings.cost ?? (() => 1);
+    let found: { point: Point; coordinates: number[]; improvement: number; rate: number } | undefined;
+    for (const point of this.#candidates()) {
+      if (this.#known.has(canonical(point))) continue;
+      const coordinates = this.#coordinates(point);
+      const improvement = expectedImprovement(surrogate.predict(coordinates), best);
+      const rate = improvement / cost(point);
+      if (!found || rate > found.rate) found = { point, coordinates, improvement, rate };
+    }
+    return found;
+  }
+
+  #candidates(): Point[] {
+    const anywhere = this.#sequence(CANDIDATES).map((uniforms) =>
+      this.#dimensions.map((dimension, at) => dimension.draw(uniforms[at]!)),
+    );
+    const best = this.#measured
+      .filter(({ value }) => value !== null)
+      .toSorted((a, b) => b.value! - a.value!)
+      .slice(0, BEST_POINTS);
+    const near = best.flatMap(({ point }) =>
+      RADII.flatMap((radius) =>
+        this.#sequence(NEAR).map((uniforms) => this.#around(this.#coordinates(point), uniforms, radius)),
+      ),
+    );
+    return [...anywhere, ...near].map((coordinates) => this.#point(coordinates));
+  }
+
+  /** A point near another one; of a list any value may be. */
+  #around(centre: readonly number[], uniforms: readonly number[], radius: number): number[] {
+    return this.#dimensions.map((dimension, at) =>
+      dimension.isRange
+        ? dimension.clamp(centre[at]! + (2 * uniforms[at]! - 1) * radius)
+        : dimension.draw(uniforms[at]!),
+    );
+  }
+
+  /** Extends the ranges at whose ends the best point lies; whether there is one. */
+  #extend(): boolean {
+    const ends = Object.entries(this.edges);
+    const extended = ends.filter(([name, end]) => {
+      const dimension = this.#dimensions.find((one) => one.name === name)!;
+      return dimension.extend(end === 'lowest' ? 'low' : 'high', this.#settings.allows ?? (() => false));
+    });
+    return extended.length > 0;
+  }
+
+  /** Whether values are expected to grow towards an end, from some way inside to the best point there. */
+  #risesTo(dimension: Dimension, end: 'low' | 'high'): boolean {
+    const at = this.#dimensions.indexOf(dimension);
+    const here = this.#coordinates(this.best!.point);
+    const inwards = (end === 'low' ? 1 : -1) * INSIDE * (dimension.high - dimension.low);
+    const surrogate = this.#surrogate();
+    return this.best!.value - surrogate.predict(here.with(at, here[at]! + inwards)).mean > this.#noise;
+  }
+
+  #surrogate(believed: readonly { coordinates: number[]; mean: number }[] = []): Surrogate {
+    const worst = Math.min(...this.#measured.flatMap(({ value }) => value ?? []));
+    const points = [
+      ...this.#measured.map(({ point }) => this.#coordinates(point)),
+      ...believed.map(({ coordinates }) => coordinates),
+    ];
+    const values = [...this.#measured.map(({ value }) => value ?? worst), ...believed.map(({ mean }) => mean)];
+    const { before } = this.#settings;
+    const earlier = before?.best && before.#surrogate();
+    const prior = earlier && ((point: readonly number[]) => earlier.predict(point).mean);
+    return new Surrogate(points, values, Math.max(this.#noise, 1e-9), prior);
+  }
+
+  #add(points: Point[], point: Point): void {
+    const key = canonical(point);
+    if (this.#known.has(key)) return;
+    this.#known.add(key);
+    points.push(point);
+  }
+
+  #coordinates(point: Point): number[] {
+    return this.#dimensions.map((dimension) => dimension.coordinate(point[dimension.name]!));
+  }
+
+  #point(coordinates: readonly number[]): Point {
+    return Object.fromEntries(
+      this.#dimensions.map((dimension, at) => [dimension.name, dimension.value(coordinates[at]!)]),
+    );
+  }
+
+  /** The next points of the sequence. */
+  #sequence(count: number): number[][] {
+    const steps = stepsOf(this.#dimensions.length);
+    return Array.from({ length: count }, () => {
+      this.#drawn += 1;
+      return steps.map((step, at) => (this.#settings.shift[at]! + this.#drawn * step) % 1);
+    });
+  }
+}
+
+/** What the coordinates of R_d grow by: powers of the inverse of the root above 1 of x^(d + 1) = x + 1. */
+function stepsOf(dimensions: number): number[] {
+  let root = 2;
+  for (let at = 0; at < 40; at += 1) root = (1 + root) ** (1 / (dimensions + 1));
+  return Array.from({ length: dimensions }, (_, at) => root ** -(at + 1));
+}

@@ -1,0 +1,29 @@
+/**
+ * How much a search may cost: the same rule for every model.
+ *
+ * It may take the larger of {@link LEAST_SECONDS} and {@link FITS} fits of the model with its default options, by the core's estimate
+ * for a reference machine and not by the clock: what is found then depends on nothing but the data, the options and the seed. It
+ * ends earlier when nothing more is to be gained.
+ */
+import { estimateSeconds } from '../estimate.js';
+import type { Split } from '../split.js';
+import type { Trial } from '../trials.js';
+
+/** Seconds of the reference machine that every search may take. */
+export const LEAST_SECONDS = 60;
+/** Fits of its model that every search may take. */
+export const FITS = 6;
+/** Trials of a search at most, where nobody says how many. */
+export const MOST_TRIALS = 32;
+
+/** Seconds of the reference machine that a search may take whose model takes so many. */
+export function allowance(fitSeconds: number): number {
+  return Math.max(LEAST_SECONDS, FITS * fitSeconds);
+}
+
+/** Estimated seconds of a trial on the reference machine, on all items or on fewer: these are popular, and have most interactions. */
+export function secondsOf({ model, options }: Pick<Trial, 'model' | 'options'>, { train }: Split, most?: number): number {
+  const { nUsers: users, nItems, nInteractions: interactions } = train;
+  const items = most ?? nItems;
+  return estimateSeconds(model, { users, items, interactions, options });
+}

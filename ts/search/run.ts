@@ -1,0 +1,409 @@
+/**
+ * Runs an {@link AdaptiveSearch} with trials. Where {@link allowance} is enough for trials on all data, these are tried. Where it is
+ * not, most trials are cheaper ones:
+ *
+ * - Closed forms are searched on the most popular items, at two sizes; what the best options become from one to the other tells what
+ *   they will be on all items, which one fit there confirms, or two where the sizes differ by more than chance.
+ * - Models that are trained in epochs are searched with few of them, and the best trials go on: successive halving.
+ */
+import { guard, RecvaeError } from '../errors.js';
+import { checkFits, estimateMemory } from '../estimate.js';
+import type { Json } from '../models.js';
+import { native } from '../native.js';
+import { completeOptions, runTrials, type Trial, type TrialResult } from '../trials.js';
+import type { Holder, Search, SearchRun } from '../tune/find-best.js';
+import { Checkpoints, ranked } from '../tune/halving.js';
+import { graceOf } from '../tune/hopeless.js';
+import { canonical } from '../journal.js';
+import { checkPoint, isRange, onlyWhole, type Point, sizeOf } from '../tune/spaces.js';
+import { AdaptiveSearch, exploring, type Settings } from './adaptive.js';
+import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
+import { Samples } from './samples.js';
+
+/** What an adaptive search found. */
+export interface Adapted {
+  /** What was tried, in that order; the same point may have been tried on more than one scale. */
+  points: Point[];
+  results: TrialResult[];
+  /** Which of them is the best on all data. */
+  best: number;
+  /** Options whose best value is at an end of what was searched. */
+  edges: Record<string, 'lowest' | 'highest'>;
+  /** Options of which a wide range around the best value makes no difference beyond chance. */
+  plateaus: Record<string, { from: number; to: number }>;
+  /** Whether at least the first round could be tried. */
+  searched: boolean;
+}
+
+/** Share of a standard error below which a difference between options is chance. */
+const NOISE = 0.25;
+/** The same where no error is known. */
+const UNKNOWN_NOISE = 1e-3;
+/** How many times as much as a trial on the largest sample a fit on all items costs, at least. */
+const CHEAPER = 25;
+/** Items of a sample at least, and how much smaller the first one is. */
+const LEAST_ITEMS = 500;
+const SMALLER = 2;
+/** Trials on the smaller and on the larger sample at most, for so many options. */
+const onSmaller = (options: number) => exploring(options) + 6;
+const onLarger = (options: number) => 2 + 2 * options;
+/** By what epochs grow, how many trials begin for one option and for more, and how many of them go on. */
+const FACTOR = 3;
+const beginning = (options: number) => (options === 1 ? 9 : 15);
+const GO_ON = 3;
+/** Points more where the best one of those lies at an end. */
+const MORE = 3;
+
+/** On what a trial is run. */
+interface Scale {
+  epochs?: number;
+  items?: number;
+}
+
+const WHOLE: Scale = {};
+
+/** Searches. The model of the best trial is in the holder, unless the trial was found in a journal. */
+export async function adapt(search: Search, run: SearchRun, holder: Holder): Promise<Adapted> {
+  return new Adapting(search, run, holder).search();
+}
+
+class Adapting {
+  readonly #search: Search;
+  readonly #run: SearchRun;
+  readonly #holder: Holder;
+  readonly #usual: Point | undefined;
+  readonly #options: number;
+  readonly #samples: Samples;
+  readonly #ownSamples: boolean;
+  readonly #allowed: number;
+  readonly #costs: (point: Point) => number;
+  #planned: number;
+  #spent = 0;
+  #waited = 0;
+  #ended = 0;
+  #checkpoints: Checkpoints | undefined;
+  readonly #points: Point[] = [];
+  readonly #results: TrialResult[] = [];
+
+  constructor(search: Search, run: SearchRun, holder: Holder) {
+    this.#search = search;
+    this.#run = run;
+    this.#holder = holder;
+    this.#usual = usualPoint(search);
+    this.#options = Object.keys(search.space).length;
+    this.#samples = run.samples ?? new Samples(run.data);
+    this.#ownSamples = run.samples === undefined;
+    this.#costs = costOf(search, run);
+    const fit = this.#seconds(this.#usual ?? {}, WHOLE);
+    this.#allowed = search.trials === undefined ? allowance(fit) : Infinity;
+    this.#planned = search.trials ?? MOST_TRIALS;
+  }
+
+  async search(): Promise<Adapted> {
+    try {
+      const engine = await this.#chosen();
+      const whole = [...this.#results.keys()].filter((at) => this.#isWhole(at));
+      const best = ranked(this.#results).find((at) => whole.includes(at)) ?? 0;
+      const tried = engine?.measured.length ?? 0;
+      return {
+        points: this.#points,
+        results: this.#results,
+        best,
+        edges: engine?.edges ?? {},
+        plateaus: engine?.plateaus ?? {},
+        searched: tried >= Math.min(exploring(this.#options), sizeOf(this.#search.space)),
+      };
+    } finally {
+      if (this.#ownSamples) this.#samples[Symbol.dispose]();
+    }
+  }
+
+  /** The search on the scale that the allowance is enough for; gives the engine that says most about the options. */
+  async #chosen(): Promise<AdaptiveSearch | undefined> {
+    const { model, fixed, trials } = this.#search;
+    const fit = this.#seconds(this.#usual ?? {}, WHOLE);
+    const wanted = Math.min(sizeOf(this.#search.space), trials ?? exploring(this.#options) + 2 * this.#options + 2);
+    const affordable = (trials === undefined ? this.#allowed : allowance(fit)) >= wanted * fit;
+    if (affordable) return this.#onAll();
+    const { epochs } = completeOptions({ model, options: fixed });
+    if (typeof epochs === 'number') return this.#byEpochs(epochs);
+    const items = this.#sampleSizes();
+    return items ? this.#byItems(...items) : this.#onAll();
+  }
+
+  async #onAll(): Promise<AdaptiveSearch> {
+    const engine = this.#engine({ most: this.#search.trials ?? MOST_TRIALS, cost: this.#costs });
+    await this.#advance(engine, WHOLE, 0);
+    if (this.#results.length === 0) await this.#measure([this.#usualOrFirst()], WHOLE);
+    return engine;
+  }
+
+  async #byItems(small: number, large: number): Promise<AdaptiveSearch> {
+    const { trials } = this.#search;
+    const all = this.#run.data.train.nItems;
+    const fit = this.#seconds(this.#usual ?? {}, WHOLE);
+    const onLarge = trials === undefined ? onLarger(this.#options) : Math.max(Math.floor(trials / 4), 1);
+    const onSmall = trials === undefined ? onSmaller(this.#options) : Math.max(trials - onLarge - 1, 1);
+    this.#planned = onSmall + onLarge + 1;
+    const first = this.#engine({ most: onSmall });
+    await this.#advance(first, { items: small }, fit);
+    const peak = first.peak?.point;
+    const second = this.#engine({ most: onLarge, first: peak ? [peak] : [], before: first });
+    if (peak) await this.#advance(second, { items: large }, fit);
+    const carried = second.beyond(first, 1 + Math.log(all / large) / Math.log(large / small));
+    const found = second.peak?.point ?? peak ?? this.#usualOrFirst();
+    const point = carried ?? found;
+    await this.#measure([point], WHOLE);
+    // What would be lost if options did not go on changing as they did.
+    const [here, there] = [second.predict(found), second.predict(point)];
+    const doubtful = here !== undefined && there !== undefined && here - there > this.#noise();
+    if (doubtful && trials === undefined && this.#affordable([found], WHOLE, 0).length > 0) {
+      await this.#measure([found], WHOLE);
+    }
+    return second.best ? second : first;
+  }
+
+  async #byEpochs(epochs: number): Promise<AdaptiveSearch> {
+    const { model, trials } = this.#search;
+    const scales = [FACTOR ** 2, FACTOR]
+      .map((share) => Math.round(epochs / share))
+      .filter((few) => few >= graceOf(epochs) && few < epochs);
+    this.#checkpoints = Checkpoints.open(model, this.#run.journalPath);
+    try {
+      const engine = await this.#climb(scales, trials ?? beginning(this.#options));
+      this.#checkpoints.remove();
+      return engine;
+    } catch (error) {
+      if (this.#run.journalPath === undefined) this.#checkpoints.remove(); // nobody could go on from them
+      throw error;
+    }
+  }
+
+  async #climb(scales: number[], most: number): Promise<AdaptiveSearch> {
+    const last = this.#seconds(this.#usual ?? {}, WHOLE);
+    const first: Scale = scales.length > 0 ? { epochs: scales[0]! } : WHOLE;
+    const between = scales.slice(1);
+    const reserved = (scales.length > 0 ? last : 0) + (between.length * GO_ON * last) / FACTOR;
+    this.#planned = most + between.length * GO_ON + 1;
+    const engine = this.#engine({ most, ...(scales.length > 0 && { ends: false }) });
+    await this.#advance(engine, first, reserved);
+    if (engine.isOpen && this.#search.trials === undefined) {
+      engine.more(MORE);
+      await this.#advance(engine, first, reserved);
+    }
+    if (scales.length === 0) {
+      if (this.#results.length === 0) await this.#measure([this.#usualOrFirst()], WHOLE);
+      return engine;
+    }
+    let going = this.#bestOf(engine.measured.length, between.length > 0 ? GO_ON : 1);
+    for (const [at, epochs] of between.entries()) {
+      const before = this.#results.length;
+      const names = this.#affordable(going, { epochs }, last);
+      if (names.length === 0) break;
+      await this.#measure(names, { epochs });
+      going = this.#bestOf(this.#results.length - before, at + 1 < between.length ? GO_ON : 1);
+    }
+    await this.#measure(going.length > 0 ? going.slice(0, 1) : [this.#usualOrFirst()], WHOLE);
+    return engine;
+  }
+
+  /** The best points of the last `count` trials. */
+  #bestOf(count: number, most: number): Point[] {
+    const start = this.#results.length - count;
+    return ranked(this.#results.slice(start))
+      .filter((at) => this.#results[start + at]!.validation !== null)
+      .slice(0, most)
+      .map((at) => this.#points[start + at]!);
+  }
+
+  /** Runs an engine's rounds on a scale until it ends or the allowance does, less what is reserved. */
+  async #advance(engine: AdaptiveSearch, scale: Scale, reserved: number): Promise<void> {
+    for (;;) {
+      const asked = engine.ask();
+      const points = this.#affordable(asked, scale, reserved);
+      if (points.length === 0) return;
+      const results = await this.#measure(points, scale);
+      engine.tell(
+        results.map(({ validation }) => validation),
+        this.#noise(),
+      );
+      if (points.length < asked.length) return;
+    }
+  }
+
+  async #measure(points: Point[], scale: Scale): Promise<TrialResult[]> {
+    const start = this.#points.length;
+    const trials = points.map((point) => this.#trial(point, scale));
+    const data = scale.items === undefined ? this.#run.data : await this.#samples.of(scale.items, this.#run);
+    const keeps = scale.items === undefined && scale.epochs === undefined;
+    const begun = performance.now();
+    this.#points.push(...points);
+    const beside = keeps ? this.#roomFor(trials) : (this.#run.beside ?? 0) + this.#held();
+    const results = await runTrials<Json>(trials, {
+      ...this.#run,
+      data,
+      beside,
+      ...(this.#checkpoints && { checkpoint: this.#checkpoints.of }),
+      take: (model, at, { validation }) =>
+        keeps && validation !== null ? this.#holder.take(model, start + at, validation) : model.dispose(),
+      onProgress: (progress) => {
+        if (progress.result) this.#ended += 1;
+        const trials = Math.max(this.#planned, this.#points.length);
+        const { at } = progress;
+        return this.#run.onProgress?.({ ...progress, at: start + at, point: points[at]!, ended: this.#ended, trials });
+      },
+    });
+    this.#results.push(...results);
+    this.#spent += trials.reduce((sum, trial, at) => sum + this.#secondsOf(trial, points[at]!, scale), 0);
+    this.#waited += (performance.now() - begun) / 1000;
+    return results;
+  }
+
+  /** Bytes that are held while these are trained: the best model so far goes where they would not fit beside it. */
+  #roomFor(trials: Trial[]): number {
+    const { beside = 0, data } = this.#run;
+    const held = this.#held();
+    if (held > 0) {
+      try {
+        for (const { model, options } of trials) checkFits(model, options, data, this.#run, beside + held);
+      } catch (error) {
+        if (!(error instanceof RecvaeError && error.code === 'MEMORY')) throw error;
+        this.#holder.dispose();
+        return beside;
+      }
+    }
+    return beside + held;
+  }
+
+  /** Bytes of the best model so far. */
+  #held(): number {
+    if (!this.#holder.holds) return 0;
+    const { model, fixed } = this.#search;
+    const { nUsers: users, nItems: items, nInteractions: interactions } = this.#run.data.train;
+    const sizes = this.#points
+      .filter((_, at) => this.#results[at] && this.#isWhole(at))
+      .map((point) => estimateMemory(model, { users, items, interactions, options: { ...fixed, ...point } }).model);
+    return Math.max(0, ...sizes);
+  }
+
+  #trial(point: Point, { epochs, items }: Scale): Trial {
+    const { model, fixed } = this.#search;
+    const options = { ...fixed, ...point, ...(epochs !== undefined && { epochs }) };
+    if (items === undefined) return { model, options };
+    const { density } = completeOptions({ model, options });
+    // As many neighbours of an item as on all items.
+    const denser = typeof density === 'number' && density < 1;
+    const share = denser ? Math.min((density * this.#run.data.train.nItems) / items, 1) : 1;
+    return { model, options: denser ? { ...options, density: share } : options, items };
+  }
+
+  /** As many of the points as the allowance, and the time that is left, are enough for. */
+  #affordable(points: Point[], scale: Scale, reserved: number): Point[] {
+    const { deadline } = this.#run;
+    let left = this.#allowed - this.#spent - reserved;
+    // By how much the clock goes faster than the estimates.
+    const pace = this.#spent > 0 ? this.#waited / this.#spent : 1;
+    if (deadline !== undefined) left = Math.min(left, (deadline - performance.now()) / 1000 / pace - reserved);
+    const taken: Point[] = [];
+    for (const point of points) {
+      left -= this.#secondsOf(this.#trial(point, scale), point, scale);
+      if (left < 0) break;
+      taken.push(point);
+    }
+    return taken;
+  }
+
+  #seconds(point: Point, scale: Scale): number {
+    return this.#secondsOf(this.#trial(point, scale), point, scale);
+  }
+
+  #secondsOf(trial: Trial, point: Point, { items }: Scale): number {
+    if (items === undefined && trial.options.epochs === this.#search.fixed.epochs) return this.#costs(point);
+    return secondsOf(trial, this.#run.data, items);
+  }
+
+  /** Two sizes of samples, of which the larger one is cheap enough; `undefined` for data that are too small for that. */
+  #sampleSizes(): [number, number] | undefined {
+    const all = this.#run.data.train.nItems;
+    const fit = this.#seconds(this.#usual ?? {}, WHOLE);
+    for (let parts = 2; all / parts / SMALLER >= LEAST_ITEMS; parts += 1) {
+      const items = Math.round(all / parts);
+      const trial = this.#trial(this.#usual ?? {}, { items });
+      if (CHEAPER * secondsOf(trial, this.#run.data, items) <= fit) return [Math.round(items / SMALLER), items];
+    }
+    return undefined;
+  }
+
+  #isWhole(at: number): boolean {
+    const { options, items } = this.#results[at]!;
+    const whole = completeOptions({ model: this.#search.model, options: { ...this.#search.fixed, ...this.#points[at]! } });
+    return items === undefined && canonical(options) === canonical(whole);
+  }
+
+  #noise(): number {
+    const errors = this.#results.flatMap(({ standardError }) => standardError ?? []);
+    const last = errors.at(-1);
+    return last ? NOISE * last : UNKNOWN_NOISE;
+  }
+
+  #usualOrFirst(): Point {
+    return this.#usual ?? this.#engine({ most: 1 }).ask()[0]!;
+  }
+
+  #engine(settings: Pick<Settings, 'most'> & Partial<Settings>): AdaptiveSearch {
+    const { model, fixed, space, seed, extends: may, trials } = this.#search;
+    const names = Object.keys(space);
+    const allows = (name: string, value: number) => {
+      try {
+        checkPoint(model, fixed, { [name]: value });
+        return may;
+      } catch {
+        return false;
+      }
+    };
+    const whole = names.filter((name) => {
+      const values = space[name]!;
+      return isRange(values) && onlyWhole(model, fixed, name, values);
+    });
+    return new AdaptiveSearch({
+      space,
+      first: this.#usual ? [this.#usual] : [],
+      shift: [...guard(() => native.searchUniforms(seed, names.length))],
+      whole: new Set(whole),
+      ends: trials === undefined,
+      allows,
+      ...settings,
+    });
+  }
+}
+
+/** The default options, if they lie in what is searched. */
+function usualPoint({ model, fixed, space }: Search): Point | undefined {
+  const usual = completeOptions({ model, options: fixed });
+  const point = Object.fromEntries(Object.keys(space).map((name) => [name, usual[name] ?? null]));
+  const lies = ([name, values]: [string, Search['space'][string]]) => {
+    const value = point[name];
+    if (!isRange(values)) return values.some((other) => canonical(other) === canonical(value));
+    return typeof value === 'number' && value >= values.from && value <= values.to;
+  };
+  return Object.entries(space).every(lies) ? point : undefined;
+}
+
+/** Seconds of a fit on all data at a point; only options that change them are looked at. */
+function costOf({ model, fixed, space }: Search, { data }: SearchRun): (point: Point) => number {
+  const known = new Map<string, number>();
+  const seconds = (point: Point) => secondsOf({ model, options: { ...fixed, ...point } }, data);
+  const usual = seconds({});
+  const matters = Object.entries(space).filter(([name, values]) => {
+    const ends = isRange(values) ? [values.from, values.to] : values;
+    return ends.some((value) => seconds({ [name]: value }) !== usual);
+  });
+  return (point) => {
+    const costly = Object.fromEntries(
+      matters.flatMap(([name]) => (point[name] === undefined ? [] : [[name, point[name]]])),
+    );
+    const key = canonical(costly);
+    if (!known.has(key)) known.set(key, seconds(costly));
+    return known.get(key)!;
+  };
+}
