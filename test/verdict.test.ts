@@ -160,10 +160,11 @@ test('"not established" can be told from "too few users"', () => {
 });
 
 test('a single model against the floor', () => {
-  const judges = { count: 60, part: 'test' as const };
-  const difference = { difference: 0.01, interval: [-0.01, 0.03] as [number, number], mean: 0.3, detectable: 0.05 };
+  const users = { mean: 0.3, detectable: 0.05, part: 'test' as const, users: 60 };
+  const interval: [number, number] = [-0.01, 0.03];
   const found = (pValue: number, sign = 1) =>
-    floorWords('als', { ...difference, difference: sign * 0.01, pValue, pValueUncorrected: pValue }, judges);
+    floorWords('als', { ...users, difference: sign * 0.01, interval, pValue, pValueUncorrected: pValue });
+  expect(floorWords('als', null)).toBe('');
   expect(found(0.04)).toBe('');
   expect(found(0.2)).toBe(
     'Nothing was found in these data: als does not beat popularity, the floor (0.3000), significantly on the test users (difference ' +

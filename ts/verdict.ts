@@ -1,7 +1,7 @@
 import type { ComparedModel, ComparisonReport, PairedDifference } from './compare.js';
+import type { FloorDifference } from './floor.js';
 import { description } from './native.js';
 import type { ModelName } from './options.generated.js';
-import type { Difference } from './paired.js';
 
 /** Chance of a false alarm that is accepted when a difference is called established; the core's. */
 export const SIGNIFICANCE = description.significance;
@@ -149,7 +149,7 @@ function notEstablished(a: ComparedModel, b: ComparedModel, { paired, metric, ju
 /**
  * A sentence about the smallest difference that so many users show; empty for 0.
  *
- * @param detectable - See {@link Difference}.
+ * @param detectable - That of a {@link PairedDifference}.
  * @param mean - What it is a difference of.
  */
 export function detectableWords(detectable: number, mean: number, { count, part }: Judges): string {
@@ -205,18 +205,13 @@ export function differenceOf(paired: PairedDifference[], a: ModelName, b: ModelN
   return { ...rest, a, b, difference: -difference, interval: [-interval[1], -interval[0]] };
 }
 
-/** A sentence that a model does not beat the floor; empty if it does. */
-export function floorWords(model: ModelName, { difference, pValue, mean, detectable }: FloorDifference, judges: Judges): string {
-  if (difference > 0 && pValue < SIGNIFICANCE) return '';
-  const numbers = `difference ${signed(difference)}, ${formatP(pValue)}`;
+/** A sentence that a model does not beat the floor; empty if it does, or if that is not known. */
+export function floorWords(model: string, found: FloorDifference | null): string {
+  if (found === null || (found.difference > 0 && found.pValue < SIGNIFICANCE)) return '';
+  const { difference, pValue, mean, detectable, part, users: count } = found;
   return (
     `Nothing was found in these data: ${model} does not beat ${FLOOR}, the floor (${mean.toFixed(4)}), significantly on the ` +
-    `${judges.part} users (${numbers}).${difference < 0 ? '' : detectableWords(detectable, mean, judges)}`
+    `${part} users (difference ${signed(difference)}, ${formatP(pValue)}).` +
+    `${difference < 0 ? '' : detectableWords(detectable, mean, { count, part })}`
   );
-}
-
-/** A model minus popularity on the same users. */
-export interface FloorDifference extends Difference {
-  /** Popularity's mean. */
-  mean: number;
 }

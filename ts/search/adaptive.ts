@@ -161,9 +161,9 @@ export class AdaptiveSearch {
     this.#dimensions = Object.entries(settings.space).map(
       ([name, values]) => new Dimension(name, values, settings.whole?.has(name) ?? false),
     );
-    for (const [at, { low, high }] of settings.before?.#dimensions.entries() ?? []) {
-      Object.assign(this.#dimensions[at]!, { low, high });
-    }
+    const { before } = settings;
+    if (before === undefined) return;
+    for (const [at, { low, high }] of before.#dimensions.entries()) Object.assign(this.#dimensions[at]!, { low, high });
   }
 
   /** The points to measure next; none when the search has ended. */

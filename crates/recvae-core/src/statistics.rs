@@ -175,6 +175,27 @@ pub fn detectable_difference(a: &[f64], b: &[f64], comparisons: usize) -> Result
     Ok((student_quantile(inside, freedom) + student_quantile(2.0 * POWER - 1.0, freedom)) * error)
 }
 
+/// What a model's values by user would be on `all` training users, by its values on two samples of them: on a line over the logarithm
+/// of their number, `v2 + (v2 - v1) ln(all / n2) / ln(n2 / n1)`. Learning curves bend down in the end, so a model that gains is
+/// rather put too high. Lists of shape `(n_users,)`; `sizes` are n1 and n2, with n1 < n2 <= all.
+///
+/// # Errors
+/// `INVALID_DATA` if the lists differ in length; `INVALID_ARGUMENT` for other sizes.
+pub fn carried_on(smaller: &[f64], larger: &[f64], sizes: [usize; 2], all: usize) -> Result<Vec<f64>> {
+    let [n1, n2] = sizes;
+    if !(0 < n1 && n1 < n2 && n2 <= all) {
+        let allowed = "two growing numbers of users, the larger one no more than all";
+        return Err(Error::invalid_argument("sizes", format!("{n1}, {n2} of {all}"), allowed));
+    }
+    if smaller.len() != larger.len() {
+        let (first, second) = (smaller.len(), larger.len());
+        let text = format!("a trend of {first} with {second} users; allowed: the same users");
+        return Err(Error::invalid_data(text));
+    }
+    let share = (all as f64 / n2 as f64).ln() / (n2 as f64 / n1 as f64).ln();
+    Ok(smaller.iter().zip(larger).map(|(v1, v2)| v2 + share * (v2 - v1)).collect())
+}
+
 /// The t within which, on either side of 0, Student's distribution with `freedom` degrees of freedom has the share `inside`.
 ///
 /// Source of the series: Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, 26.7.3 and 26.7.4.
@@ -331,6 +352,17 @@ mod tests {
         });
         let share = wrong.count() as f64 / sets as f64;
         assert!((0.02..0.0707).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn a_trend_is_carried_on_by_doublings() {
+        // Each doubling adds as much: from 500 to 1,000 users, and then two doublings more.
+        assert_eq!(carried_on(&[0.25, 0.5], &[0.375, 0.25], [500, 1000], 4000).unwrap(), [0.625, -0.25]);
+        assert_eq!(carried_on(&[0.25, 0.5], &[0.375, 0.25], [500, 1000], 1000).unwrap(), [0.375, 0.25]);
+        for sizes in [[0, 1000], [1000, 1000], [1000, 500], [500, 5000]] {
+            assert_eq!(carried_on(&[0.1], &[0.2], sizes, 4000).unwrap_err().code(), "INVALID_ARGUMENT", "{sizes:?}");
+        }
+        assert_eq!(carried_on(&[0.1], &[0.2, 0.3], [1, 2], 4).unwrap_err().code(), "INVALID_DATA");
     }
 
     #[test]
