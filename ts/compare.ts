@@ -3,26 +3,32 @@ import {
   checkObject,
   checkRun,
   checkSeed,
+  checkString,
   checkStrings,
   infoText,
   invalid,
   knownKeys,
 } from './check.js';
 import { guard, RecvaeError, toJson } from './errors.js';
-import { checkFits, estimateMemory } from './estimate.js';
 import { type Evaluation, evaluate } from './evaluate.js';
+import type { OptionChange } from './fitting.js';
 import { Interactions } from './interactions.js';
+import { Journal, type JournalHeader } from './journal.js';
 import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
 import { description, native, optionsOf } from './native.js';
 import type { ModelName, ModelOptions, SplitOptions } from './options.generated.js';
 import { type Difference, pairedDifferences } from './paired.js';
 import { stoppable } from './running.js';
-import { largest, type Step, searches, train, trainTuned, tuned } from './search.js';
+import { Course } from './search/course.js';
+import { FITS, LEAST_SECONDS, MOST_TRIALS, secondsOf } from './search/effort.js';
+import { Samples } from './search/samples.js';
+import { estimated, type SearchedTrial, type SearchSummary, type Step, sized, type Trained, type TrainRun, train } from './search.js';
 import { Split, split } from './split.js';
-import { validate } from './trials.js';
-import { checkSearchFits, checkTrials, DEFAULT_TRIALS, type Search } from './tune/find-best.js';
-import { decide } from './verdict.js';
+import { completeOptions, type TrialResult, validate } from './trials.js';
+import { checkTrials, DEFAULT_TRIALS } from './tune/find-best.js';
+import type { Space } from './tune/spaces.js';
+import { decide, FLOOR } from './verdict.js';
 
 /** Always compared: the floor, and the linear models that neural ones have to beat. */
 export const ALWAYS: ModelName[] = ['popularity', 'ease', 'als'];
@@ -40,10 +46,16 @@ export interface CompareProgress {
   step: number;
   /** See `step`. */
   steps: number;
-  /** In a search, the options that were tried last and what validation says to them, from 0 to 1. */
-  tried?: { options: Json; validation: number };
+  /** In a search, what was tried last and what validation says to it. */
+  tried?: SearchedTrial;
   /** In a fit, and in the fits of a tuned comparison's search, the epoch that ended, or how far a closed form is. */
   epoch?: Progress;
+  /** Before anything else, what is to be done: for each model the seconds that it may take, for a reference machine. */
+  plan?: { model: ModelName; seconds: number }[];
+  /** Of a comparison, the share of all its work that is done, from 0 to 1, by an estimate. */
+  fraction?: number;
+  /** Of a comparison, the seconds that are left: by an estimate, and by the clock as soon as that tells more. */
+  secondsLeft?: number;
 }
 
 /** How {@link compare} works. */
@@ -61,12 +73,27 @@ export interface CompareOptions extends RunOptions {
   /** Options per model; a `seed` there goes before the one above. Those of models not compared are only checked. */
   options?: { [K in ModelName]?: ModelOptions[K] };
   /**
-   * Whether every model that has options worth searching is tuned as by `tune`, all with the same number of trials, in place of
-   * the quick search of EASE^R's and iALS's main options: a fair comparison, and a long one. It needs validation users.
+   * Whether the options that matter are searched on the validation users, those excepted that are given. By default they are, all
+   * models with the same effort: a search may take the larger of 60 seconds and six fits of its model, by an estimate for a
+   * reference machine, and 32 trials; it ends earlier when nothing more is to be gained. Without it each model has the given options
+   * and its defaults, and the report says of which ones nobody knows whether they are good.
    */
+  search?: boolean;
+  /** Whether every search has the same number of trials instead, whatever they take. It needs validation users. */
   tune?: boolean;
-  /** Trials of each model that is tuned, 1 to 10,000; where there are fewer combinations, all of them. By default 12. */
+  /** Trials of each search with `tune`, 1 to 10,000; where there are fewer combinations, all of them. By default 12. */
   budget?: number;
+  /**
+   * Minutes by the clock that the comparison may take, above 0. What does not fit, trials of a search or whole models, is left out,
+   * the costliest models first, and the report says what; it then depends on the machine. By default as many as it needs.
+   */
+  budgetMinutes?: number;
+  /**
+   * A file that keeps the trials that have ended: with it, the same call goes on after a crash, a kill or an abort, to the same
+   * result, and only the model that is kept of each search is trained once more. One of another job is refused. It stays: remove it
+   * when the result is safe. By default there is none.
+   */
+  journal?: string;
   /** How to split {@link Interactions}; its own `seed` goes before the one above. */
   split?: SplitOptions;
   /** Kept with each model and in its file; anything that JSON can hold. */
@@ -85,25 +112,35 @@ export interface CompareOptions extends RunOptions {
 }
 
 /** One model in a {@link ComparisonReport}. */
-export interface ComparedModel {
+export interface ComparedModel extends SearchSummary {
   /** Which model. */
   model: ModelName;
   /** All options with their values. */
   options: Json;
   /** Wall-clock seconds of search and training together. */
   seconds: number;
+  /** The same as it was estimated before, at most, for a reference machine. */
+  estimatedSeconds: number;
   /** Largest resident set of the process meanwhile, in bytes. */
   peakMemory: number;
   /** The core's main metric on the validation users; `null` if there are none. */
   validation: number | null;
   /** Epochs trained; 0 for closed forms. */
   epochs: number;
-  /** What a search tried, in that order; empty if nothing was searched. */
-  search: { options: Json; validation: number }[];
-  /** Options worth searching that were neither given nor searched: with others the model may be better. */
-  untuned: string[];
+  /** Options that are not what was asked for, or not searched as far, since the model would not fit into memory with them. */
+  changed: OptionChange[];
   /** Means over the test users with their standard errors. */
   metrics: Record<string, { mean: number; standardError: number | null }>;
+}
+
+/** What a comparison did not do. */
+export interface LeftOut {
+  /** Which model. */
+  model: ModelName;
+  /** The model, or trials of its search. */
+  what: 'model' | 'trials';
+  /** Why. */
+  why: string;
 }
 
 /** `a` minus `b` on the same test users. */
@@ -126,8 +163,12 @@ export interface ComparisonReport {
   seed: number;
   /** Metric that decides. */
   metric: string;
+  /** By what rule options were searched, in words. */
+  effort: string;
   /** All models, in the order in which they ran: the cheapest first. */
   models: ComparedModel[];
+  /** What was left out, for want of memory or of `budgetMinutes`. */
+  leftOut: LeftOut[];
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];
   /** The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the data. */
@@ -150,13 +191,14 @@ export interface Comparison {
  * The main job: trains popularity, EASE^R, iALS and the others on the same training users, evaluates them on the same test
  * users, and says with statistics which one to use.
  *
- * EASE^R's `lambda`, EDLAE's `lambda` and `dropoutRate` and iALS's `lambda`, `alpha0` and `factors` are searched on the validation users
- * unless they are given. Models are compared in pairs by user with the bootstrap, corrected by Holm's method. Of the models that
- * are significantly better than popularity in the main metric (corrected p below .05), the winner is the cheapest one that no other one
- * beats significantly; where there is none, nothing was found in the data, and the winner is popularity.
+ * The options that matter most (`recvae tune --help` lists them) are searched on the validation users unless they are given, see
+ * {@link CompareOptions.search}. A model that would not fit into memory is made smaller, see {@link ComparedModel.changed}. Models are
+ * compared in pairs by user with the bootstrap, corrected by Holm's method. Of the models that are significantly better than popularity
+ * in the main metric (corrected p below .05), the winner is the cheapest one that no other one beats significantly; where there is
+ * none, nothing was found in the data, and the winner is popularity.
  *
- * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` and `MEMORY` before any
- * work: EASE^R is always compared, so data that it does not fit for cannot be compared.
+ * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` before any
+ * work, and `MEMORY` if no model but popularity fits, whatever its size.
  */
 export async function compare(input: Split | Interactions, options: CompareOptions = {}): Promise<Comparison> {
   checkInstance(input, 'input', Split, Interactions);
@@ -183,52 +225,56 @@ export async function compareOn(
   input: Split | Interactions,
   options: CompareOptions,
 ): Promise<Comparison> {
-  const names = order(options.models);
-  const { seed = DEFAULT_SEED, threads, signal, memoryLimit, info, onProgress = () => {} } = options;
-  const run = { threads, signal };
-  const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
-
   checkTestUsers(data);
-  const searched = new Map(names.map((name) => [name, tunedIf(options, name, settings.get(name)!, data, seed)]));
-  const kept = checkAllFit(names, settings, searched, data, options);
-
+  checkTunable(data, options);
+  const { seed = DEFAULT_SEED, threads, signal } = options;
+  const { plans, leftOut } = planned(data, { ...options, seed });
   const models = new Map<ModelName, Model>();
   const evaluations = new Map<ModelName, Evaluation>();
   const compared: ComparedModel[] = [];
-  const left = (model: ModelName) => memoryLimit && Math.max(memoryLimit - kept.get(model)!, 0);
-  for (const [index, model] of names.entries()) {
-    const step = { model, step: index + 1, steps: names.length };
-    const started = performance.now();
-    const { result, peakMemory } = await withPeakMemory(() => {
-      const [search, its] = [searched.get(model), { ...run, info, memoryLimit: left(model) }];
-      const onStep = (progress: Step) => onProgress({ ...step, ...progress });
-      return search ? trainTuned(search, data, its, onStep) : train(model, settings.get(model)!, data, its, onStep);
-    });
-    const seconds = (performance.now() - started) / 1000;
-    const { fitted, search } = result;
-    onProgress({ ...step, stage: 'evaluate' });
-    const validation = await validate(fitted, data, run);
-    const evaluation = await evaluate(fitted, data.test, run);
-    models.set(model, fitted);
-    evaluations.set(model, evaluation);
+  using journal = Journal.open<TrialResult>(options.journal, headerOf(plans, data, { ...options, seed }));
+  using samples = new Samples(data);
+  const course = new Course(plans, options);
+  course.tell(0, { stage: 'fit', plan: plans.map(({ model, seconds }) => ({ model, seconds })) });
+  for (const [index, plan] of plans.entries()) {
+    const late = course.tooLate(index);
+    if (late) {
+      leftOut.push({ model: plan.model, what: 'model', why: late });
+      continue;
+    }
+    const run = { threads, seed, journal, samples, deadline: course.deadline(index) };
+    const onStep = (step: Step) => course.tell(index, step);
+    const found = await course.within((signal) => trainPlanned(plan, data, options, { ...run, signal }, onStep));
+    if (!found) {
+      leftOut.push({ model: plan.model, what: 'model', why: 'its training did not end within budgetMinutes' });
+      continue;
+    }
+    const { fitted, cut, spent, ...row } = found;
+    if (cut) leftOut.push({ model: plan.model, what: 'trials', why: `its search ended after ${row.trials} for want of time` });
+    course.tell(index, { stage: 'evaluate', done: 1 });
+    const validation = await validate(fitted, data, { threads, signal });
+    const evaluation = await evaluate(fitted, data.test, { threads, signal });
+    course.ended(index, row.seconds, spent);
+    models.set(plan.model, fitted);
+    evaluations.set(plan.model, evaluation);
     const metrics = Object.entries(evaluation.metrics).map(([name, { mean, standardError }]) => [
       name,
       { mean, standardError },
     ]);
     compared.push({
-      model,
+      model: plan.model,
       options: fitted.options as Json,
-      seconds,
-      peakMemory,
-      validation,
+      ...row,
+      estimatedSeconds: plan.seconds,
+      validation: validation && validation.mean,
       epochs: fitted.epochs.length,
-      search,
-      untuned: [],
+      changed: plan.changed,
       metrics: Object.fromEntries(metrics),
     });
   }
+  if (compared.every(({ model }) => model === FLOOR)) throw nothingLeft(leftOut);
 
-  const paired = await pairs(evaluations, seed, run);
+  const paired = await pairs(evaluations, seed, { threads, signal });
   const metric = description.validationMetric;
   const { winner, verdict } = decide(compared, paired, metric, { count: data.test.nScored, part: 'test' });
   const report: ComparisonReport = {
@@ -236,12 +282,93 @@ export async function compareOn(
     testUsers: data.test.nScored,
     seed,
     metric,
+    effort: effortOf(options),
     models: compared,
+    leftOut,
     paired,
     winner,
     verdict: verdict + shortened(compared),
   };
   return { report, models, evaluations };
+}
+
+/** What a comparison does with a model. */
+interface Plan {
+  model: ModelName;
+  options: Record<string, Json>;
+  /** What is searched. */
+  space: Space;
+  changed: OptionChange[];
+  /** Bytes that the models before it may have. */
+  held: number;
+  /** Estimated seconds of the reference machine, at most. */
+  seconds: number;
+  /** The same of one fit. */
+  fitSeconds: number;
+}
+
+/** The models that fit beside those before them, made smaller where they have to be, and those that do not. */
+function planned(data: Split, options: CompareOptions): { plans: Plan[]; leftOut: LeftOut[] } {
+  const plans: Plan[] = [];
+  const leftOut: LeftOut[] = [];
+  const { threads, memoryLimit, search, tune, budget = DEFAULT_TRIALS } = options;
+  let held = 0;
+  for (const model of order(options.models)) {
+    const fitting = sized(model, complete(model, options), data, { threads, memoryLimit, beside: held });
+    if ('refusal' in fitting) {
+      leftOut.push({ model, what: 'model', why: fitting.refusal });
+      continue;
+    }
+    const { space, changed, bytes } = fitting;
+    const its = fitting.options as Record<string, Json>;
+    const seconds = estimated(model, its, space, data, { search, trials: tune ? budget : undefined });
+    plans.push({ model, options: its, space, changed, held, seconds, fitSeconds: secondsOf({ model, options: its }, data) });
+    held += bytes;
+  }
+  if (plans.every(({ model }) => model === FLOOR)) throw nothingLeft(leftOut);
+  return { plans, leftOut };
+}
+
+/** No model that could be recommended. */
+function nothingLeft(leftOut: LeftOut[]): RecvaeError {
+  const memory = leftOut.find(({ what }) => what === 'model')?.why ?? '';
+  const late = leftOut.some(({ why }) => why.includes('budgetMinutes'));
+  if (!late) return new RecvaeError('MEMORY', memory);
+  return new RecvaeError('INVALID_ARGUMENT', `no model but ${FLOOR} can be trained: ${memory}; allowed: more budgetMinutes`);
+}
+
+/** Trains a model as it is planned, and tells what that took. */
+async function trainPlanned(
+  { model, options, space, held }: Plan,
+  data: Split,
+  { info, memoryLimit, search, tune, budget = DEFAULT_TRIALS, journal: journalPath }: CompareOptions,
+  run: TrainRun,
+  onStep: (step: Step) => void,
+): Promise<Trained & Pick<ComparedModel, 'seconds' | 'peakMemory'>> {
+  const started = performance.now();
+  const { result, peakMemory } = await withPeakMemory(() => {
+    const limits = { info, ...(memoryLimit !== undefined && { memoryLimit, beside: held }) };
+    const its = { ...run, ...limits, journalPath, search, trials: tune ? budget : undefined } as TrainRun;
+    return train(model, options, data, its, onStep, space);
+  });
+  return { ...result, seconds: (performance.now() - started) / 1000, peakMemory };
+}
+
+/** What a journal says of the job. */
+function headerOf(plans: Plan[], data: Split, { seed, search = true, tune = false, budget }: CompareOptions): JournalHeader {
+  const models = plans.map(({ model, options, space }) => [
+    model,
+    { options: completeOptions({ model, options }), space: space as unknown as Json },
+  ]);
+  return {
+    command: 'compare',
+    data: data.fingerprint(),
+    metric: description.validationMetric,
+    models: Object.fromEntries(models),
+    search,
+    tune: tune && (budget ?? DEFAULT_TRIALS),
+    seed: seed!,
+  };
 }
 
 /** The data of a report; of a split, its training users. */
@@ -270,8 +397,11 @@ export function checkCompare(options: CompareOptions): void {
     'seed',
     'epochs',
     'options',
+    'search',
     'tune',
     'budget',
+    'budgetMinutes',
+    'journal',
     'split',
     'info',
     'threads',
@@ -280,11 +410,17 @@ export function checkCompare(options: CompareOptions): void {
     'onProgress',
   ];
   checkRun(options, keys, 'options');
-  const { models, seed, threads, info, tune, budget } = options;
+  const { models, seed, threads, info, search, tune, budget, budgetMinutes, journal } = options;
   if (models !== undefined) checkStrings(models, 'models');
   order(models);
   if (seed !== undefined) checkSeed(seed, 'seed');
   if (tune !== undefined && typeof tune !== 'boolean') throw invalid('tune', tune, 'true or false');
+  if (search !== undefined && typeof search !== 'boolean') throw invalid('search', search, 'true or false');
+  if (search === false && tune) throw invalid('tune', tune, 'false where search is');
+  if (budgetMinutes !== undefined && !(budgetMinutes > 0 && budgetMinutes < Infinity)) {
+    throw invalid('budgetMinutes', budgetMinutes, 'a number above 0');
+  }
+  if (journal !== undefined) checkString(journal, 'journal');
   if (budget !== undefined) checkTrials(budget, 'budget');
   if (budget !== undefined && !tune) throw invalid('budget', budget, 'none without tune');
   infoText(info);
@@ -292,54 +428,12 @@ export function checkCompare(options: CompareOptions): void {
   for (const name of KNOWN) guard(() => native.checkFit(name, toJson(complete(name, options)), threads));
 }
 
-/** The search of a model in a tuned comparison, if it is one and the model has anything to tune. */
-function tunedIf(
-  { tune, budget = DEFAULT_TRIALS }: CompareOptions,
-  model: ModelName,
-  options: Record<string, unknown>,
-  data: Split,
-  seed: number,
-): Search | undefined {
-  if (!tune) return undefined;
-  if (data.validation.nScored > 0) return tuned(model, options, budget, seed);
+/** Fails if options are to be tuned and there is nobody to tune them on. */
+function checkTunable({ validation }: Split, { tune }: CompareOptions): void {
+  if (!tune || validation.nScored > 0) return;
   const text =
     'there are no validation users to tune on; allowed: 1 or more, which split makes (validation, --validation)';
   throw new RecvaeError('INVALID_DATA', text);
-}
-
-/**
- * Fails before any work if a model would not fit beside those that are kept from before it, and tells for each how many bytes
- * these are. A search for `lambda` keeps the best model besides.
- */
-function checkAllFit(
-  names: ModelName[],
-  settings: Map<ModelName, Record<string, unknown>>,
-  searched: Map<ModelName, Search | undefined>,
-  data: Split,
-  { threads, memoryLimit }: CompareOptions,
-): Map<ModelName, number> {
-  const kept = new Map<ModelName, number>();
-  let held = 0;
-  for (const name of names) {
-    const options = settings.get(name)!;
-    const check = (beside: number) => checkFits(name, options, data, { threads, memoryLimit }, beside);
-    kept.set(name, held);
-    const search = searched.get(name);
-    if (search) {
-      held += checkSearchFits(search, { data, threads, memoryLimit, beside: held });
-      continue;
-    }
-    const { model } = check(held);
-    if (searches(name, options, data)) check(held + model);
-    held += largestOf(name, options, data);
-  }
-  return kept;
-}
-
-/** Bytes of the largest model that a search may find. */
-function largestOf(name: ModelName, options: Record<string, unknown>, data: Split): number {
-  const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
-  return estimateMemory(name, { users, items, interactions, options: largest(name, options, data) }).model;
 }
 
 /** The models that are compared unless others are asked for. */
@@ -365,6 +459,17 @@ export function complete(
     if (value !== undefined && known.includes(key)) given[key] ??= value;
   }
   return given;
+}
+
+/** The rule of {@link CompareOptions.search} in words. */
+function effortOf({ search = true, tune = false, budget = DEFAULT_TRIALS, budgetMinutes }: CompareOptions): string {
+  const rule = !search
+    ? 'no options were searched'
+    : tune
+      ? `${budget} trials of each model that has options to search`
+      : `each search up to ${LEAST_SECONDS} s or ${FITS} fits of its model, whichever is more, by an estimate for a reference ` +
+        `machine, and up to ${MOST_TRIALS} trials; earlier if nothing more was to be gained`;
+  return budgetMinutes === undefined ? rule : `${rule}; all within ${budgetMinutes} minutes`;
 }
 
 /** A sentence about models that were given fewer epochs than by default; empty if there are none. */

@@ -59,6 +59,11 @@ export interface Progress {
   fraction?: number;
 }
 
+/** The share of a fit that is done, from 0 to 1, if it takes all its epochs. */
+export function shareOf({ epoch, epochs, fraction }: Progress): number {
+  return fraction ?? epoch / Math.max(epochs, 1);
+}
+
 /** How a call runs, as opposed to what it computes. */
 export interface RunOptions extends Abortable {
   /** Threads to compute with, 1 to 1,024. By default the cores that this process may use, cgroup limits included. */

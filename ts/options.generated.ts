@@ -111,10 +111,9 @@ export interface SampleOptions {
    */
   users?: number;
   /**
-   * The most popular items that it has at most: time and memory of EASE^R are theirs.
+   * The most popular items that it has at most; by default it has all of them, as models differ most in the tail.
    *
    * Allowed: a whole number, 2 or more.
-   * @default 5000
    */
   items?: number;
   /**
@@ -313,6 +312,13 @@ export interface EdlaeOptions {
    * @default "f32"
    */
   precision?: 'f32' | 'f64';
+  /**
+   * Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells what it saves. The weights are f32 below 1.
+   *
+   * Allowed: a finite number above 0 and up to 1.
+   * @default 1
+   */
+  density?: number;
 }
 
 /**

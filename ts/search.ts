@@ -1,91 +1,154 @@
-/** Training inside a comparison: the linear models with their main options searched, the others as they are. */
-import type { ComparedModel, CompareProgress } from './compare.js';
+/** Training inside a comparison: every model with the options that matter searched, all with the same effort. */
+import type { CompareProgress } from './compare.js';
 import { RecvaeError } from './errors.js';
-import { type FitRun, fit, type Json, type Model, type Progress } from './models.js';
-import { optionsOf } from './native.js';
-import type { ModelName, ModelOptions } from './options.generated.js';
+import { checkFits } from './estimate.js';
+import { type OptionChange, largestThatFits } from './fitting.js';
+import { type FitRun, fitWatched, type Json, type Model, type Progress, shareOf } from './models.js';
+import type { ModelName } from './options.generated.js';
+import { allowance, MOST_TRIALS, secondsOf } from './search/effort.js';
 import type { Split } from './split.js';
-import { runTrials, type TrialResult } from './trials.js';
-import { findBest, planOf, type Search } from './tune/find-best.js';
-import { defaultSpace } from './tune/spaces.js';
+import { completeOptions, type TrialResult } from './trials.js';
+import { findBest, type Search, type SearchRun } from './tune/find-best.js';
+import { defaultSpace, isRange, type Point, type Space } from './tune/spaces.js';
+
+/** A trial of a search. */
+export interface SearchedTrial {
+  /** Values of the options that were searched. */
+  options: Json;
+  /** What validation says to them, from 0 to 1. */
+  validation: number;
+  /** How many epochs it was allowed, if fewer than the model is; not to be compared with trials of more. */
+  epochs?: number;
+  /** How many of the most popular items it was trained and judged on, if not on all; not to be compared with trials of more. */
+  items?: number;
+}
+
+/** How the options of a model were found. */
+export interface SearchSummary {
+  /** What a search tried, in that order; empty if nothing was searched. */
+  search: SearchedTrial[];
+  /** Wall-clock seconds of the search, with the fit of the model that is kept; 0 if nothing was searched. */
+  searchSeconds: number;
+  /** Trials that were run, those that failed included. */
+  trials: number;
+  /** Options worth searching that were neither given nor searched, for want of validation users or time, or since nobody wanted it. */
+  untuned: string[];
+  /** Searched options whose best value is at an end of what was searched: better ones may lie beyond. */
+  edges: Record<string, 'lowest' | 'highest'>;
+  /** Searched options of which half of the range or more, around the best value, makes no difference beyond chance: where that lies. */
+  plateaus: Record<string, { from: number; to: number }>;
+}
 
 /** A trained model and how its options were found. */
-export interface Trained {
+export interface Trained extends SearchSummary {
   /** The model. */
   fitted: Model;
-  /** What a search tried, in that order. */
-  search: ComparedModel['search'];
+  /** Whether the search ended for want of time. */
+  cut: boolean;
+  /** Estimated seconds of what was done. */
+  spent: number;
 }
 
 /** What happens to the model at work. */
-export type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch'>;
-
-/** What is searched, one option after the other, unless it is given: what decides, in models that are trained in seconds. */
-const SEARCHED: { [K in ModelName]?: (keyof ModelOptions[K] & string)[] } = {
-  ease: ['lambda'],
-  edlae: ['lambda', 'dropoutRate'],
-  als: ['lambda', 'alpha0', 'factors'],
+export type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch' | 'plan'> & {
+  /** Share of the model's work that is done, by the estimate. */
+  done?: number;
 };
 
-/** The options that {@link train} looks for. */
-function searched(model: ModelName, options: Record<string, unknown>, data: Split): string[] {
-  if (data.validation.nScored === 0) return [];
-  return (SEARCHED[model] ?? []).filter((name) => options[name] === undefined);
+/** How {@link train} works. */
+export interface TrainRun extends Pick<FitRun, 'threads' | 'signal' | 'memoryLimit' | 'info'> {
+  /** Whether options are searched. By default they are. */
+  search?: boolean | undefined;
+  /** Trials of a search; by default as many as its effort allows, see `search/effort.ts`. */
+  trials?: number | undefined;
+  /** Seed of the search. By default 0. */
+  seed?: number | undefined;
+  /** Bytes of `memoryLimit` that are held already. */
+  beside?: number | undefined;
+  journal?: SearchRun['journal'];
+  journalPath?: string | undefined;
+  samples?: SearchRun['samples'];
+  deadline?: number | undefined;
+}
+
+/** What {@link train} searches. */
+function spaceOf(model: ModelName, options: Record<string, unknown>): Space {
+  const space = defaultSpace(model, options);
+  // It has no gamma then.
+  if (options.klWeight === 'constant') delete space.gamma;
+  return space;
+}
+
+/** Options worth searching that are not given. */
+export function worthSearching(model: ModelName, options: Record<string, unknown>): string[] {
+  return Object.keys(spaceOf(model, options));
 }
 
 /** Whether {@link train} looks for the best options. */
 export function searches(model: ModelName, options: Record<string, unknown>, data: Split): boolean {
-  return searched(model, options, data).length > 0;
+  return data.validation.nScored > 0 && worthSearching(model, options).length > 0;
 }
 
-/** The options with the highest value of each one that {@link train} looks for: the model that takes most memory. */
-export function largest(model: ModelName, options: Record<string, unknown>, data: Split): Record<string, Json> {
-  const known = optionsOf(model);
-  const highest = searched(model, options, data).map((name) => {
-    const values = known.find((option) => option.name === name)!.search as number[];
-    return [name, Math.max(...values)];
-  });
-  return { ...options, ...Object.fromEntries(highest) };
+/** Estimated seconds of the reference machine that {@link train} takes at most. */
+export function estimated(
+  model: ModelName,
+  options: Record<string, Json>,
+  space: Space,
+  data: Split,
+  { search, trials }: Pick<TrainRun, 'search' | 'trials'>,
+): number {
+  const fit = secondsOf({ model, options }, data);
+  if (search === false || data.validation.nScored === 0 || Object.keys(space).length === 0) return fit;
+  return trials === undefined ? Math.min(allowance(fit), MOST_TRIALS * fit) : trials * fit;
 }
 
-/** The search of a tuned comparison: so many trials in the core's lists of values; `undefined` if there is nothing to search. */
-export function tuned(
+/** A model as large as fits: with options changed where that is needed, or why there is none. */
+export type Sized =
+  | { options: Record<string, unknown>; space: Space; changed: OptionChange[]; bytes: number }
+  | { refusal: string };
+
+/** Makes a model fit beside what is held: its options, and those of the values to be searched that need more memory than there is. */
+export function sized(
   model: ModelName,
   options: Record<string, unknown>,
-  trials: number,
-  seed: number,
-): Search | undefined {
-  const fixed = options as Record<string, Json>;
-  const space = defaultSpace(model, fixed);
-  if (Object.keys(space).length === 0) return undefined;
-  return { model, fixed, space, ...planOf(model, space, fixed, { trials, seed }), earlyStop: true };
+  data: Split,
+  run: Pick<TrainRun, 'threads' | 'memoryLimit' | 'beside'>,
+): Sized {
+  const fitting = largestThatFits(model, options as never, data, run, run.beside);
+  if ('refusal' in fitting) return fitting;
+  const fits = (point: Point) => {
+    try {
+      return checkFits(model, { ...fitting.options, ...point }, data, run, run.beside).model;
+    } catch (error) {
+      if (error instanceof RecvaeError && error.code === 'MEMORY') return undefined;
+      throw error;
+    }
+  };
+  const changed = [...fitting.changed];
+  const given = { ...fitting.options } as Record<string, unknown>;
+  const space = spaceOf(model, options);
+  for (const [name, values] of Object.entries(space)) {
+    // What was made smaller is as large as it can be.
+    if (changed.some((change) => change.name === name)) delete space[name];
+    else if (!isRange(values)) {
+      const fitting = values.filter((value) => fits({ [name]: value }) !== undefined);
+      if (fitting.length === values.length) continue;
+      changed.push({ name, from: values.at(-1)!, to: fitting.at(-1) ?? null });
+      if (fitting.length > 1) space[name] = fitting;
+      else delete space[name];
+    }
+  }
+  const bytes = Math.max(...corners(space).map((point) => fits(point) ?? 0));
+  return { options: given, space, changed, bytes };
 }
 
-/** Trains the models of a {@link tuned} search, one at a time, and gives the best one. */
-export async function trainTuned(
-  search: Search,
-  data: Split,
-  run: FitRun,
-  onStep: (step: Step) => void,
-): Promise<Trained> {
-  const { threads, memoryLimit, info, signal } = run;
-  const { results, model } = await findBest(search, {
-    data,
-    threads,
-    memoryLimit,
-    info,
-    signal,
-    parallel: 1,
-    onProgress: ({ at, epoch, result }) => {
-      if (epoch) onStep({ stage: 'search', epoch });
-      if (typeof result?.validation !== 'number') return;
-      onStep({ stage: 'search', tried: { options: search.points[at]!, validation: result.validation } });
-    },
-  });
-  const tried = results.flatMap(({ validation }, at) =>
-    validation === null ? [] : [{ options: search.points[at]!, validation }],
-  );
-  return { fitted: model, search: tried };
+/** Points with every combination of the lists' values: ranges do not change what a model takes. */
+function corners(space: Space): Point[] {
+  let points: Point[] = [{}];
+  for (const [name, values] of Object.entries(space)) {
+    if (!isRange(values)) points = points.flatMap((point) => values.map((value) => ({ ...point, [name]: value })));
+  }
+  return points;
 }
 
 /** Trains one model, with the best of the options that are searched. */
@@ -93,99 +156,74 @@ export async function train(
   model: ModelName,
   options: Record<string, unknown>,
   data: Split,
-  run: FitRun,
+  run: TrainRun,
   onStep: (step: Step) => void,
+  space: Space = spaceOf(model, options),
 ): Promise<Trained> {
-  const names = searched(model, options, data);
-  if (names.length > 0) return new Climb(model, options, data, run, onStep).search(names);
-  const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch });
+  const names = Object.keys(space);
+  const wanted = run.search !== false && data.validation.nScored > 0 && names.length > 0;
+  if (wanted) return searched(model, options as Record<string, Json>, space, data, run, onStep);
+  const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch, done: shareOf(epoch) });
   onStep({ stage: 'fit' });
-  return { fitted: await fit(model, data, options as ModelOptions[typeof model], { ...run, onProgress }), search: [] };
+  const { threads, signal, info, memoryLimit, beside = 0 } = run;
+  const limit = memoryLimit && Math.max(memoryLimit - beside, 0);
+  const spent = secondsOf({ model, options: options as Record<string, Json> }, data);
+  const fitted = await fitWatched(model, data, options as never, {
+    ...(threads !== undefined && { threads }),
+    ...(limit !== undefined && { memoryLimit: limit }),
+    signal,
+    info: info ?? null,
+    onProgress,
+  });
+  return { fitted, search: [], searchSeconds: 0, trials: 0, untuned: names, edges: {}, plateaus: {}, cut: false, spent };
 }
 
-/**
- * Climbs along the core's list of values of one option after the other, from the default one (or the middle) as long as
- * validation improves, first up, and down if up is worse. The metric has one peak over each in practice, so this finds the
- * best value of a list without trying all.
- */
-class Climb {
-  readonly #model: ModelName;
-  readonly #options: Record<string, unknown>;
-  readonly #data: Split;
-  readonly #run: FitRun;
-  readonly #onStep: (step: Step) => void;
-  readonly #tried: Trained['search'] = [];
-  #best: { fitted: Model; options: Record<string, Json>; validation: number } | undefined;
-  #failure: unknown;
+async function searched(
+  model: ModelName,
+  fixed: Record<string, Json>,
+  space: Space,
+  data: Split,
+  run: TrainRun,
+  onStep: (step: Step) => void,
+): Promise<Trained> {
+  const started = performance.now();
+  const { seed = 0, trials, search: _, ...rest } = run;
+  const search: Search = { model, fixed, space, kind: 'adaptive', points: [], seed, trials, extends: true, earlyStop: true };
+  const found = await findBest(search, {
+    ...rest,
+    data,
+    parallel: 1,
+    onProgress: ({ point, epoch, result, done }) => {
+      if (epoch) onStep({ stage: 'search', epoch, done });
+      if (typeof result?.validation !== 'number') return;
+      onStep({ stage: 'search', tried: searchedTrial(search, point, result)!, done });
+    },
+  });
+  return {
+    fitted: found.model,
+    search: found.results.flatMap((result, at) => searchedTrial(search, found.points[at]!, result) ?? []),
+    searchSeconds: (performance.now() - started) / 1000,
+    trials: found.results.length,
+    untuned: found.searched ? [] : Object.keys(space),
+    edges: found.edges,
+    plateaus: found.plateaus,
+    cut: found.cut,
+    spent: found.spent,
+  };
+}
 
-  constructor(
-    model: ModelName,
-    options: Record<string, unknown>,
-    data: Split,
-    run: FitRun,
-    onStep: (step: Step) => void,
-  ) {
-    this.#model = model;
-    this.#options = options;
-    this.#data = data;
-    this.#run = run;
-    this.#onStep = onStep;
-  }
-
-  async search(names: string[]): Promise<Trained> {
-    for (const name of names) await this.#climb(name, names);
-    if (!this.#best) throw this.#failure;
-    return { fitted: this.#best.fitted, search: this.#tried };
-  }
-
-  async #climb(name: string, names: string[]): Promise<void> {
-    const { search, default: usual } = optionsOf(this.#model).find((option) => option.name === name)!;
-    const values = search as number[];
-    const found = this.#best?.options ?? {};
-    const improves = async (at: number) =>
-      values[at] !== undefined && (await this.#improves({ ...found, [name]: values[at] }));
-    const known = values.indexOf(usual as number);
-    const start = known >= 0 ? known : Math.floor(values.length / 2);
-    // The options before this one were found with its default.
-    if (name === names[0] || known < 0) await improves(start);
-    for (const direction of [1, -1]) {
-      let at = start + direction;
-      while (await improves(at)) at += direction;
-      if (at !== start + direction) break;
-    }
-  }
-
-  async #improves(options: Record<string, Json>): Promise<boolean> {
-    let fitted: Model | undefined;
-    const trial = { model: this.#model, options: { ...this.#options, ...options } as Record<string, Json> };
-    const take = (model: Model) => {
-      fitted = model;
-    };
-    const { threads, memoryLimit, info, signal } = this.#run;
-    const run = { data: this.#data, parallel: 1, threads, memoryLimit, info, signal, take };
-    let result: TrialResult | undefined;
-    try {
-      [result] = await runTrials([trial], run);
-    } catch (error) {
-      // Others need less: a larger model than fits is not the best one here.
-      if (this.#best && error instanceof RecvaeError && error.code === 'MEMORY') return false;
-      throw error;
-    }
-    const { validation, failed } = result!;
-    if (fitted === undefined || validation === null) {
-      // Too small for f32: other values still can be used.
-      this.#failure = new RecvaeError('NUMERICAL', failed!);
-      return false;
-    }
-    const tried = { options, validation };
-    this.#tried.push(tried);
-    this.#onStep({ stage: 'search', tried });
-    if (this.#best && tried.validation <= this.#best.validation) {
-      fitted.dispose(); // a matrix of items x items
-      return false;
-    }
-    this.#best?.fitted.dispose();
-    this.#best = { fitted, options, validation: tried.validation };
-    return true;
-  }
+function searchedTrial(
+  { model, fixed }: Search,
+  point: Point,
+  { validation, options, items }: TrialResult,
+): SearchedTrial | undefined {
+  if (validation === null) return undefined;
+  const { epochs } = completeOptions({ model, options: { ...fixed, ...point } });
+  const fewer = typeof options.epochs === 'number' && options.epochs !== epochs;
+  return {
+    options: point,
+    validation,
+    ...(fewer && { epochs: options.epochs as number }),
+    ...(items !== undefined && { items }),
+  };
 }

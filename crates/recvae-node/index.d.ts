@@ -175,6 +175,9 @@ export declare function activityGroups(heldOut: NativeHeldOut): Array<NativeActi
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
 export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
 
+/** Values by user as they would be on all training users, by those on two samples. */
+export declare function carriedOn(smaller: Float64Array, larger: Float64Array, smallerUsers: number, largerUsers: number, allUsers: number): Float64Array
+
 /** Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON. */
 export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): void
 
@@ -199,8 +202,14 @@ export declare function dataset(name: string): Promise<NativeInteractions>
 /** Everything that the core says about itself, as JSON: see `Description` in `ts/native.ts`. */
 export declare function describe(): string
 
+/** The smallest true difference that a comparison on these users would probably establish, beside so many others. */
+export declare function detectableDifference(a: Float64Array, b: Float64Array, comparisons: number): number
+
 /** What a fit on data of that shape would take. `options`: JSON. */
 export declare function estimateMemory(kind: string, options: string, users: number, items: number, interactions: number, validation: boolean, threads?: number | undefined | null): NativeMemory
+
+/** The seconds that a fit on data of that shape would take. `options`: JSON. */
+export declare function estimateSeconds(kind: string, options: string, users: number, items: number, interactions: number, threads?: number | undefined | null): number
 
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
@@ -225,6 +234,9 @@ export declare function inspect(path: string): Promise<string>
 
 /** Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the latter. */
 export declare function knownMemory(): number
+
+/** The options by which a fit fits, as JSON: see `Fitting` in `ts/fitting.ts`. `options`: JSON. */
+export declare function largestThatFits(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number, seconds?: number | undefined | null): string
 
 /** Reads a model file. `options`: JSON. */
 export declare function load(path: string, options: string): Promise<NativeModel>
@@ -432,11 +444,11 @@ export interface NativeProfile {
   fullestUser: number
 }
 
-/** One epoch of training. */
+/** One epoch of training, or how far a closed form is. */
 export interface NativeProgress {
-  /** Which epoch ended, from 1. */
+  /** Which epoch ended, from 1; 0 of a closed form. */
   epoch: number
-  /** How many there will be at most. */
+  /** How many there will be at most; 0 of a closed form. */
   epochs: number
   /** Of autoencoders, the mean log-likelihood per user, in nats. */
   logLikelihood?: number
@@ -450,6 +462,8 @@ export interface NativeProgress {
   best: boolean
   /** Seconds since training began. */
   seconds: number
+  /** Of a closed form, the share of its work that is done, from 0 to 1. */
+  fraction?: number
 }
 
 /** Items, or positions of users, with scores. */

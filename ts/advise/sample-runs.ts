@@ -20,7 +20,7 @@ import type { SampleValues } from './trend.js';
 export const METRIC = description.validationMetric as MetricName;
 
 /** A model on a sample; its metrics are those of the validation users. */
-export interface TrialModel extends ComparedModel {
+export interface TrialModel extends Omit<ComparedModel, 'changed' | 'estimatedSeconds'> {
   /** Validation by epoch, from the first one; empty for closed forms. */
   curve: number[];
   /** The epoch with the best validation, from 1; `null` for closed forms. */
@@ -186,7 +186,7 @@ async function runTrial(
     searching.train(options, sample, run, (progress) => onProgress({ ...step, ...progress })),
   );
   const seconds = (performance.now() - started) / 1000;
-  const { fitted, search } = result;
+  const { fitted, ...searched } = result;
   const { epochs } = fitted;
   return {
     fitted,
@@ -196,7 +196,7 @@ async function runTrial(
       seconds,
       peakMemory,
       epochs: epochs.length,
-      search,
+      ...searched,
       untuned: untunedOf(model, options as Record<string, Json>),
       curve: epochs.map(({ validation }) => validation!),
       bestEpoch: epochs.findLast(({ best }) => best)?.epoch ?? null,

@@ -4,6 +4,7 @@ import { type FitRun, fit, type Json, type Model, type Progress } from '../model
 import { native } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { AdaptiveSearch, exploring, ROUND } from '../search/adaptive.js';
+import type { SearchSummary } from '../search.js';
 import type { Split } from '../split.js';
 import { completeOptions, runTrials } from '../trials.js';
 import { Holder } from '../tune/find-best.js';
@@ -25,9 +26,8 @@ export interface Step {
 }
 
 /** A trained model, and what its search tried. */
-export interface Trained {
+export interface Trained extends Omit<SearchSummary, 'untuned'> {
   fitted: Model;
-  search: { options: Json; validation: number }[];
 }
 
 /** The search of one model over all samples. */
@@ -53,7 +53,8 @@ export class SampleSearch {
     if (Object.keys(space).length === 0) {
       onStep({ stage: 'fit' });
       const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch });
-      return { fitted: await fit(this.#model, sample, options as never, { ...run, onProgress }), search: [] };
+      const fitted = await fit(this.#model, sample, options as never, { ...run, onProgress });
+      return { fitted, search: [], searchSeconds: 0, trials: 0, edges: {}, plateaus: {} };
     }
     return this.#search(space, fixed, sample, run, onStep);
   }
@@ -65,6 +66,7 @@ export class SampleSearch {
     run: FitRun,
     onStep: (step: Step) => void,
   ): Promise<Trained> {
+    const started = performance.now();
     const engine = this.#engine(space, fixed);
     const holder = new Holder();
     const search: Trained['search'] = [];
@@ -100,7 +102,9 @@ export class SampleSearch {
       this.#before = engine;
       const fitted = holder.release(best.at);
       if (!fitted) throw new RecvaeError('NUMERICAL', failure);
-      return { fitted, search };
+      const searchSeconds = (performance.now() - started) / 1000;
+      const { edges, plateaus, measured } = engine;
+      return { fitted, search, searchSeconds, trials: measured.length, edges, plateaus };
     } finally {
       holder.dispose();
     }

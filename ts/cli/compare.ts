@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import {
   type CompareOptions,
   type CompareProgress,
+  type ComparedModel,
   type ComparisonReport,
   checkCompare,
   compareOn,
@@ -12,23 +13,28 @@ import {
 } from '../compare.js';
 import { RecvaeError } from '../errors.js';
 import { type Output, writeAll } from '../files.js';
-import type { Json } from '../models.js';
+import type { Json, Progress } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import { formatP } from '../verdict.js';
+import { type SearchedTrial } from '../search.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
+import { refuseSame, tellJournal } from './journal.js';
 import { addMemoryFlag } from './memory.js';
-import { checkWritable, checkWritableFolder, EpochBar, jsonText, message, print, table, withError } from './output.js';
+import { Bar, checkWritable, checkWritableFolder, jsonText, message, print, table, withError } from './output.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends InputFlags {
   models?: string[];
   epochs?: number;
   set?: Record<string, unknown>;
+  search: boolean;
   tune?: boolean;
   budget?: number;
+  budgetMinutes?: number;
+  journal?: string;
   threads?: number;
   memoryLimit?: number;
   save?: string;
@@ -45,8 +51,11 @@ export function addCompare(program: Command): void {
     .option('--seed <number>', 'seed of the split, the models and the bootstrap', parseNumber)
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
-    .option('--tune', 'search the options of every model, each with as many trials (see: recvae tune)')
-    .option('--budget <trials>', `trials of each model with --tune (default: ${DEFAULT_TRIALS})`, parseNumber)
+    .option('--no-search', 'take the given options and the defaults; the result says which are not searched')
+    .option('--tune', 'search with as many trials for every model, whatever they take (see: recvae tune)')
+    .option('--budget <trials>', `trials of each search with --tune (default: ${DEFAULT_TRIALS})`, parseNumber)
+    .option('--budget-minutes <minutes>', 'take so long at most; what does not fit is left out and named', parseNumber)
+    .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
     .option('--json <file>', 'write the result as JSON, to stdout for -');
@@ -58,8 +67,11 @@ export function addCompare(program: Command): void {
       seed: flags.seed,
       epochs: flags.epochs,
       options: byModel(flags.set),
+      search: flags.search,
       tune: flags.tune,
       budget: flags.budget,
+      budgetMinutes: flags.budgetMinutes,
+      journal: flags.journal,
       split: recipe.split,
       threads: flags.threads,
       memoryLimit: flags.memoryLimit,
@@ -69,6 +81,8 @@ export function addCompare(program: Command): void {
     // A file in the folder to save to may have to wait for it.
     const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
     if (json !== undefined && !inside) checkWritable(json, '--json');
+    refuseSame({ '--json': json, '--journal': flags.journal });
+    if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
@@ -103,6 +117,10 @@ export function addCompare(program: Command): void {
         // Also after a failure: the result was costly.
         await print(json === '-' ? jsonText(report) : render(report));
       }
+    } catch (thrown) {
+      reporter.stop();
+      tellJournal(thrown, flags.journal);
+      throw thrown;
     } finally {
       reporter.stop();
     }
@@ -124,32 +142,73 @@ export function byModel(settings: Record<string, unknown> | undefined): CompareO
   return result as CompareOptions['options'];
 }
 
-/** Progress as lines, and as a bar while epochs run. */
+/** Progress as lines and as one bar over all, with the time that is left, from the beginning. */
 class Reporter {
-  readonly #bar = new EpochBar();
+  readonly #bar = new Bar('{label} [{bar}] {percentage} % | {left} left');
+  #last = { model: '', epoch: 0 };
 
-  report({ model, stage, step, steps, tried, epoch }: CompareProgress): void {
-    if (epoch) {
-      this.#bar.update(model, epoch);
-      return;
-    }
-    this.#bar.stop();
-    const what = { search: 'tried', fit: 'trains', evaluate: 'is evaluated' }[stage];
-    const found = tried ? ` ${JSON.stringify(tried.options)}: validation ${tried.validation.toFixed(4)}` : '';
-    message(`[${step}/${steps}] ${model} ${what}${found}`);
+  report({ model, stage, step, steps, tried, epoch, fraction = 0, secondsLeft = 0, plan }: CompareProgress): void {
+    if (plan) message(planned(plan));
+    else if (!epoch) {
+      this.#bar.stop();
+      const what = { search: 'tried', fit: 'trains', evaluate: 'is evaluated' }[stage];
+      message(`[${step}/${steps}] ${model} ${what}${tried ? triedText(tried) : ''}`);
+    } else this.#line(model, stage, epoch);
+    const done = epoch && epoch.epochs > 0 ? `: epoch ${epoch.epoch}/${epoch.epochs}` : '';
+    this.#bar.update(Math.round(1000 * fraction), 1000, { label: `${model}${done}`, left: shortly(secondsLeft) });
   }
 
   stop(): void {
     this.#bar.stop();
   }
+
+  /** Where stderr is no terminal, a line for each tenth of the epochs of the model that is compared. */
+  #line(model: string, stage: CompareProgress['stage'], { epoch, epochs, validation }: Progress): void {
+    if (process.stderr.isTTY || stage !== 'fit' || epochs === 0) return;
+    const tenth = (number: number) => Math.floor((10 * number) / epochs);
+    const last = this.#last.model === model && this.#last.epoch < epoch ? this.#last.epoch : 0;
+    if (last > 0 && tenth(epoch) === tenth(last)) return;
+    this.#last = { model, epoch };
+    message(`${model} epoch ${epoch}/${epochs}${validation === undefined ? '' : ` | validation ${validation.toFixed(4)}`}`);
+  }
+}
+
+function triedText({ options, validation, epochs, items }: SearchedTrial): string {
+  const on = items === undefined ? '' : ` on ${items} items`;
+  const after = epochs === undefined ? '' : ` for ${epochs} epochs`;
+  return ` ${JSON.stringify(options)}${on}${after}: validation ${validation.toFixed(4)}`;
+}
+
+/** How long each model is expected to take. */
+function planned(plan: NonNullable<CompareProgress['plan']>): string {
+  const words = plan.map(({ model, seconds }) => `${model} ${shortly(seconds)}`);
+  const all = plan.reduce((sum, { seconds }) => sum + seconds, 0);
+  return `at most about ${shortly(all)}, on a machine of two cores: ${words.join(', ')}`;
+}
+
+function shortly(seconds: number): string {
+  if (seconds < 100) return `${Math.ceil(seconds)} s`;
+  return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
 function percent(share: number): string {
   return `${(share * 100).toPrecision(3)} %`;
 }
 
+/** What is to be known about a model's options. */
+function searchWords({ model, trials, searchSeconds, untuned, edges, plateaus, changed }: ComparedModel): string[] {
+  const words = [
+    ...(trials > 0 ? [`${trials} trials, ${searchSeconds.toFixed(1)} s`] : []),
+    ...untuned.map((name) => `${name} not searched`),
+    ...Object.entries(edges).map(([name, end]) => `the best ${name} is the ${end} of those searched`),
+    ...Object.entries(plateaus).map(([name, { from, to }]) => `${name} makes no difference from ${from} to ${to}`),
+    ...changed.map(({ name, from, to }) => `${name} ${to} in place of ${from}, which does not fit into memory`),
+  ];
+  return words.length === 0 ? [] : [`  ${model}: ${words.join('; ')}`];
+}
+
 /** The report for people. */
-function render({ dataset, testUsers, metric, models, paired, verdict }: ComparisonReport): string {
+function render({ dataset, testUsers, metric, models, paired, verdict, effort, leftOut }: ComparisonReport): string {
   const { users, items, interactions, density } = dataset;
   const names = Object.keys(models[0]!.metrics);
   const results = models.map(({ model, metrics, seconds, peakMemory }) => [
@@ -172,6 +231,10 @@ function render({ dataset, testUsers, metric, models, paired, verdict }: Compari
     `Difference to ease on the same users, with 95 % interval and p-value after Holm's correction (decides: ${metric})`,
     '',
     table(['metric', 'model', 'difference', 'from', 'to', 'p'], differences),
+    `Options: ${effort}.`,
+    ...models.flatMap(searchWords),
+    ...leftOut.map(({ model, what, why }) => `Left out: ${what === 'model' ? model : `trials of ${model}`}: ${why}.`),
+    '',
     verdict,
   ];
   return `${lines.join('\n')}\n`;

@@ -1,5 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import { splitFor } from '../compare.js';
 import { RecvaeError } from '../errors.js';
@@ -12,7 +11,8 @@ import type { TuneReport } from '../tune/report.js';
 import type { Range } from '../tune/spaces.js';
 import { checkTune, type SearchKind, type SearchProgress, type TuneOptions, tuneOn } from '../tune.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
-import { Interrupted, interruptible } from './interrupt.js';
+import { interruptible } from './interrupt.js';
+import { refuseSame, tellJournal } from './journal.js';
 import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError } from './output.js';
 import { addSetting, parse } from './settings.js';
@@ -108,27 +108,12 @@ export function addTune(program: Command): void {
       }
     } catch (thrown) {
       reporter.stop();
-      if (thrown instanceof Interrupted && flags.journal !== undefined && existsSync(flags.journal)) {
-        message(`the trials that ended are kept in ${flags.journal}; the same command goes on from there`);
-      }
+      tellJournal(thrown, flags.journal);
       throw thrown;
     } finally {
       reporter.stop();
     }
   });
-}
-
-/** Fails if two files are one. */
-function refuseSame(files: Record<string, string | undefined>): void {
-  const seen = new Map<string, string>();
-  for (const [flag, path] of Object.entries(files)) {
-    if (path === undefined || path === '-') continue;
-    const other = seen.get(resolve(path));
-    if (other !== undefined) {
-      throw new RecvaeError('INVALID_ARGUMENT', `${flag} is '${path}', as is ${other}; allowed: another file`);
-    }
-    seen.set(resolve(path), flag);
-  }
 }
 
 /** What each model is searched over by default, for the help. */

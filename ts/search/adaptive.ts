@@ -67,6 +67,8 @@ const CANDIDATES = 512;
 const NEAR = 64;
 const RADII = [0.15, 0.05];
 const BEST_POINTS = 2;
+/** How far apart points are that are about the same. */
+const NEARBY = 0.05;
 
 /** An option that is searched, with numbers for its values: 0 to 1 over the range, or over the list's positions. */
 class Dimension {
@@ -327,9 +329,9 @@ export class AdaptiveSearch {
       const surrogate = this.#surrogate(believed);
       const candidate = this.#mostPromising(surrogate, best.value);
       if (!candidate) break;
-      const { point, coordinates, improvement } = candidate;
+      const { point, coordinates, most } = candidate;
       const ends = this.#settings.ends ?? true;
-      if (at === 0 && ends && !extended && !improved && improvement < WORTH * this.#noise) return [];
+      if (at === 0 && ends && !extended && !improved && most < WORTH * this.#noise) return this.#beside(best.point, count);
       this.#add(points, point);
       believed.push({ coordinates, mean: surrogate.predict(coordinates).mean });
     }
@@ -338,15 +340,41 @@ export class AdaptiveSearch {
 
   #mostPromising(surrogate: Surrogate, best: number) {
     const cost = this.#settings.cost ?? (() => 1);
-    let found: { point: Point; coordinates: number[]; improvement: number; rate: number } | undefined;
+    let found: { point: Point; coordinates: number[]; rate: number } | undefined;
+    let most = 0;
     for (const point of this.#candidates()) {
       if (this.#known.has(canonical(point))) continue;
       const coordinates = this.#coordinates(point);
       const improvement = expectedImprovement(surrogate.predict(coordinates), best);
       const rate = improvement / cost(point);
-      if (!found || rate > found.rate) found = { point, coordinates, improvement, rate };
+      most = Math.max(most, improvement);
+      if (!found || rate > found.rate) found = { point, coordinates, rate };
     }
-    return found;
+    return found && { ...found, most };
+  }
+
+  /** The best point with the next values of lists that were not tried with it: what a search that could end has to try before. */
+  #beside(best: Point, count: number): Point[] {
+    const points: Point[] = [];
+    for (const { name, values } of this.#dimensions) {
+      if (isRange(values)) continue;
+      const at = values.findIndex((value) => canonical(value) === canonical(best[name]));
+      for (const next of [at + 1, at - 1]) {
+        const value = values[next];
+        const tried = this.#measured.some(({ point }) => canonical(point[name]) === canonical(value) && this.#isNear(point, best, name));
+        if (value !== undefined && !tried && points.length < count) this.#add(points, { ...best, [name]: value });
+      }
+    }
+    return points;
+  }
+
+  /** Whether two points are about the same but for one option. */
+  #isNear(a: Point, b: Point, except: string): boolean {
+    return this.#dimensions.every(
+      (dimension) =>
+        dimension.name === except ||
+        Math.abs(dimension.coordinate(a[dimension.name]!) - dimension.coordinate(b[dimension.name]!)) <= NEARBY,
+    );
   }
 
   #candidates(): Point[] {

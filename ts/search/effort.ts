@@ -13,6 +13,8 @@ import type { Trial } from '../trials.js';
 export const LEAST_SECONDS = 60;
 /** Fits of its model that every search may take. */
 export const FITS = 6;
+/** Threads of the reference machine. */
+const REFERENCE_THREADS = 2;
 /** Trials of a search at most, where nobody says how many. */
 export const MOST_TRIALS = 32;
 
@@ -25,5 +27,5 @@ export function allowance(fitSeconds: number): number {
 export function secondsOf({ model, options }: Pick<Trial, 'model' | 'options'>, { train }: Split, most?: number): number {
   const { nUsers: users, nItems, nInteractions: interactions } = train;
   const items = most ?? nItems;
-  return estimateSeconds(model, { users, items, interactions, options });
+  return estimateSeconds(model, { users, items, interactions, options, threads: REFERENCE_THREADS });
 }

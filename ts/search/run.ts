@@ -8,7 +8,7 @@
  */
 import { guard, RecvaeError } from '../errors.js';
 import { checkFits, estimateMemory } from '../estimate.js';
-import type { Json } from '../models.js';
+import { type Json, shareOf } from '../models.js';
 import { native } from '../native.js';
 import { completeOptions, runTrials, type Trial, type TrialResult } from '../trials.js';
 import type { Holder, Search, SearchRun } from '../tune/find-best.js';
@@ -33,6 +33,10 @@ export interface Adapted {
   plateaus: Record<string, { from: number; to: number }>;
   /** Whether at least the first round could be tried. */
   searched: boolean;
+  /** Whether the search ended for want of time. */
+  cut: boolean;
+  /** Estimated seconds of all trials. */
+  spent: number;
 }
 
 /** Share of a standard error below which a difference between options is chance. */
@@ -77,7 +81,10 @@ class Adapting {
   readonly #ownSamples: boolean;
   readonly #allowed: number;
   readonly #costs: (point: Point) => number;
+  /** Trials that are planned at most, and their estimated seconds. */
   #planned: number;
+  #expected: number;
+  #cut = false;
   #spent = 0;
   #waited = 0;
   #ended = 0;
@@ -97,6 +104,7 @@ class Adapting {
     const fit = this.#seconds(this.#usual ?? {}, WHOLE);
     this.#allowed = search.trials === undefined ? allowance(fit) : Infinity;
     this.#planned = search.trials ?? MOST_TRIALS;
+    this.#expected = Math.min(this.#allowed, this.#planned * fit);
   }
 
   async search(): Promise<Adapted> {
@@ -111,7 +119,9 @@ class Adapting {
         best,
         edges: engine?.edges ?? {},
         plateaus: engine?.plateaus ?? {},
-        searched: tried >= Math.min(exploring(this.#options), sizeOf(this.#search.space)),
+        searched: tried >= Math.min(exploring(this.#options), this.#planned, sizeOf(this.#search.space)),
+        cut: this.#cut,
+        spent: this.#spent,
       };
     } finally {
       if (this.#ownSamples) this.#samples[Symbol.dispose]();
@@ -145,6 +155,8 @@ class Adapting {
     const onLarge = trials === undefined ? onLarger(this.#options) : Math.max(Math.floor(trials / 4), 1);
     const onSmall = trials === undefined ? onSmaller(this.#options) : Math.max(trials - onLarge - 1, 1);
     this.#planned = onSmall + onLarge + 1;
+    const seconds = (items: number) => this.#seconds(this.#usual ?? {}, { items });
+    this.#expected = onSmall * seconds(small) + onLarge * seconds(large) + fit;
     const first = this.#engine({ most: onSmall });
     await this.#advance(first, { items: small }, fit);
     const peak = first.peak?.point;
@@ -185,6 +197,7 @@ class Adapting {
     const between = scales.slice(1);
     const reserved = (scales.length > 0 ? last : 0) + (between.length * GO_ON * last) / FACTOR;
     this.#planned = most + between.length * GO_ON + 1;
+    this.#expected = most * this.#seconds(this.#usual ?? {}, first) + reserved;
     const engine = this.#engine({ most, ...(scales.length > 0 && { ends: false }) });
     await this.#advance(engine, first, reserved);
     if (engine.isOpen && this.#search.trials === undefined) {
@@ -237,6 +250,8 @@ class Adapting {
     const data = scale.items === undefined ? this.#run.data : await this.#samples.of(scale.items, this.#run);
     const keeps = scale.items === undefined && scale.epochs === undefined;
     const begun = performance.now();
+    const costs = trials.map((trial, at) => this.#secondsOf(trial, points[at]!, scale));
+    const spent = costs.map(() => 0);
     this.#points.push(...points);
     const beside = keeps ? this.#roomFor(trials) : (this.#run.beside ?? 0) + this.#held();
     const results = await runTrials<Json>(trials, {
@@ -248,13 +263,17 @@ class Adapting {
         keeps && validation !== null ? this.#holder.take(model, start + at, validation) : model.dispose(),
       onProgress: (progress) => {
         if (progress.result) this.#ended += 1;
-        const trials = Math.max(this.#planned, this.#points.length);
+        if (progress.result) spent[progress.at] = costs[progress.at]!;
+        else if (progress.epoch) spent[progress.at] = costs[progress.at]! * shareOf(progress.epoch);
+        const done = (this.#spent + spent.reduce((sum, seconds) => sum + seconds, 0)) / this.#expected;
+        const planned = Math.max(this.#planned, this.#points.length);
         const { at } = progress;
-        return this.#run.onProgress?.({ ...progress, at: start + at, point: points[at]!, ended: this.#ended, trials });
+        const counts = { done: Math.min(done, 1), ended: this.#ended, trials: planned };
+        return this.#run.onProgress?.({ ...progress, at: start + at, point: points[at]!, ...counts });
       },
     });
     this.#results.push(...results);
-    this.#spent += trials.reduce((sum, trial, at) => sum + this.#secondsOf(trial, points[at]!, scale), 0);
+    this.#spent += costs.reduce((sum, seconds) => sum + seconds, 0);
     this.#waited += (performance.now() - begun) / 1000;
     return results;
   }
@@ -300,14 +319,16 @@ class Adapting {
   /** As many of the points as the allowance, and the time that is left, are enough for. */
   #affordable(points: Point[], scale: Scale, reserved: number): Point[] {
     const { deadline } = this.#run;
-    let left = this.#allowed - this.#spent - reserved;
+    const left = this.#allowed - this.#spent - reserved;
     // By how much the clock goes faster than the estimates.
     const pace = this.#spent > 0 ? this.#waited / this.#spent : 1;
-    if (deadline !== undefined) left = Math.min(left, (deadline - performance.now()) / 1000 / pace - reserved);
+    const time = deadline === undefined ? Infinity : (deadline - performance.now()) / 1000 / pace - reserved;
     const taken: Point[] = [];
+    let sum = 0;
     for (const point of points) {
-      left -= this.#secondsOf(this.#trial(point, scale), point, scale);
-      if (left < 0) break;
+      sum += this.#secondsOf(this.#trial(point, scale), point, scale);
+      if (sum > time) this.#cut = true;
+      if (sum > Math.min(left, time)) break;
       taken.push(point);
     }
     return taken;

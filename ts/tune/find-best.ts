@@ -34,7 +34,7 @@ export interface Search {
 }
 
 /** What a search found. */
-export interface Found extends Pick<Adapted, 'edges' | 'plateaus' | 'searched'> {
+export interface Found extends Pick<Adapted, 'edges' | 'plateaus' | 'searched' | 'cut' | 'spent'> {
   /** What was tried. */
   points: Point[];
   /** What came of each point, as far as it got. */
@@ -49,6 +49,8 @@ export interface Found extends Pick<Adapted, 'edges' | 'plateaus' | 'searched'> 
 export interface SearchProgress extends TrialProgress {
   /** What the trial tries: values of the options that are searched. */
   point: Point;
+  /** Share of the search that is done, by estimates. */
+  done: number;
   /** Trials so far that have ended, and all. */
   ended: number;
   /** See `ended`; of halving, those of all stages. */
@@ -153,7 +155,7 @@ async function tried(search: Search, run: SearchRun, shared: SearchRun, holder: 
     const end = endOf(values, best[name]!);
     return end ? [[name, end] as const] : [];
   });
-  return { ...found, points: search.points, edges: Object.fromEntries(edges), plateaus: {}, searched: true };
+  return { ...found, points: search.points, edges: Object.fromEntries(edges), plateaus: {}, searched: true, cut: false, spent: 0 };
 }
 
 /** Keeps the model of the best trial so far. */
@@ -214,7 +216,8 @@ async function tryAll(search: Search, run: SearchRun, holder: Holder): Promise<P
         rule.ended(progress.at, progress.result);
       }
       const point = search.points[progress.at]!;
-      return run.onProgress?.({ ...progress, point, ended, trials: trials.length });
+      const done = ended / trials.length;
+      return run.onProgress?.({ ...progress, point, done, ended, trials: trials.length });
     },
   });
   const final = search.earlyStop ? results.map((result, at) => rule.cut(at, result)) : results;
@@ -261,7 +264,7 @@ async function climbRungs(
       onProgress: (progress) => {
         if (progress.result) ended += 1;
         const at = names[progress.at]!;
-        return run.onProgress?.({ ...progress, at, point: points[at]!, ended, trials: total });
+        return run.onProgress?.({ ...progress, at, point: points[at]!, done: ended / total, ended, trials: total });
       },
     });
     for (const [index, at] of names.entries()) results[at] = ofRung[index]!;
