@@ -40,3 +40,12 @@ export function figure(number) {
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(number))));
   return number.toFixed(Math.min(digits, 6));
 }
+
+/** 95 % interval of a share of `count` cases, by Wilson (1927). */
+export function wilson(hits, count) {
+  const z = 1.959964;
+  const [share, square] = [hits / count, z ** 2 / count];
+  const middle = (share + square / 2) / (1 + square);
+  const half = (z / (1 + square)) * Math.sqrt((share * (1 - share)) / count + square / (4 * count));
+  return [Math.max(0, middle - half), Math.min(1, middle + half)];
+}

@@ -144,6 +144,7 @@ describe('the words', () => {
     interval: [difference - 0.001, difference + 0.001] as [number, number],
     pValue,
     pValueUncorrected: pValue,
+    detectable: 0.003,
     seeds: [difference, agree ? difference : -difference],
     established: pValue < 0.05 && agree,
   });
@@ -170,11 +171,12 @@ describe('the words', () => {
   test('a change pays, costs, depends on the others, or cannot be told', () => {
     expect(findings(comparisons).map(({ finding }) => finding)).toEqual(['pays', 'costs', 'depends', 'open']);
     expect(ablationVerdict(comparisons, [model('mult-vae', true), model('recvae', false)]).split('\n')).toEqual([
-      'Pays here: composite prior (alone +0.0100, p < .001; in the whole between -0.0008 and +0.0012, not established).',
+      'Pays here: composite prior (alone +0.0100, p < .001; in the whole between -0.0008 and +0.0012, not established, where ' +
+        '0.0030 would mostly be seen).',
       'Does not pay, makes it worse: KL weight per user (alone -0.0100, p < .001; in the whole -0.0200, p < .001).',
       'Depends on the other changes: alternating training (alone +0.0100, p < .001; in the whole -0.0100, p < .001).',
       'Cannot be told: dense encoder (alone +0.0100, p < .001, but with both signs over the seeds; ' +
-        'in the whole between -0.0006 and +0.0014, not established).',
+        'in the whole between -0.0006 and +0.0014, not established, where 0.0030 would mostly be seen).',
       'Intervals and p-values hold the chance of who the test users are, not that of training: over 2 seeds a difference ' +
         'varies by up to 0.0200.',
     ]);

@@ -156,8 +156,10 @@ describe('the verdict', () => {
     validation: null,
     epochs: 0,
     search: [],
+    untuned: [],
     metrics: { m: { mean, standardError: 0.01 } },
   });
+  const judges = { count: 100, part: 'test' as const };
   const pair = (a: ModelName, b: ModelName, difference: number, pValue: number) => ({
     a,
     b,
@@ -166,6 +168,7 @@ describe('the verdict', () => {
     interval: [difference - 0.01, difference + 0.01] as [number, number],
     pValue,
     pValueUncorrected: pValue,
+    detectable: 0.02,
   });
 
   test('a significantly better model wins, and the cost is named', () => {
@@ -173,6 +176,7 @@ describe('the verdict', () => {
       [model('ease', 0.4, 2), model('recvae', 0.45, 200)],
       [pair('recvae', 'ease', 0.05, 0.002)],
       'm',
+      judges,
     );
     expect(winner).toBe('recvae');
     expect(verdict).toContain('difference +0.0500, 95 % interval +0.0400 to +0.0600, p = .002');
@@ -184,6 +188,7 @@ describe('the verdict', () => {
       [model('ease', 0.4), model('recvae', 0.41)],
       [pair('recvae', 'ease', 0.01, 0.051)],
       'm',
+      judges,
     );
     expect(winner).toBe('ease');
     expect(verdict).toContain('recvae is ahead, but the difference is not established');
@@ -199,6 +204,7 @@ describe('the verdict', () => {
         pair('recvae', 'ease', -0.1, 0.0001),
       ],
       'm',
+      judges,
     );
     expect(winner).toBe('ease');
     expect(verdict).toContain('0.4000 against 0.3000 of recvae, difference +0.1000, 95 % interval +0.0900 to +0.1100');
@@ -211,9 +217,9 @@ describe('the verdict', () => {
       pair('recvae', 'ease', 0.035, 0.001),
       pair('recvae', 'als', 0.005, overAls),
     ];
-    const tied = decide(models, pairs(0.2), 'm');
+    const tied = decide(models, pairs(0.2), 'm', judges);
     expect(tied.winner).toBe('als');
     expect(tied.verdict).toContain('recvae is ahead, but the difference is not established');
-    expect(decide(models, pairs(0.01), 'm').winner).toBe('recvae');
+    expect(decide(models, pairs(0.01), 'm', judges).winner).toBe('recvae');
   });
 });

@@ -12,6 +12,7 @@ import { checkInstance, checkObject, checkRun, checkSeed, checkString, invalid }
 import { checkTestUsers, DEFAULT_SEED, datasetOf, splitFor } from './compare.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { evaluate } from './evaluate.js';
+import { againstFloor, type FloorDifference } from './floor.js';
 import { Interactions } from './interactions.js';
 import { Journal } from './journal.js';
 import type { Json, Progress, RunOptions } from './models.js';
@@ -21,6 +22,7 @@ import { type Difference, pairedDifferences } from './paired.js';
 import { stoppable } from './running.js';
 import { Split } from './split.js';
 import { runTrials, type Trial, type TrialResult } from './trials.js';
+import { floorWords } from './verdict.js';
 
 export type { ComparisonKind } from './ablate/designs.js';
 
@@ -144,6 +146,8 @@ export interface AblationReport {
   comparisons: ChangeComparison[];
   /** What that says about each change. */
   findings: { change: string; finding: Finding }[];
+  /** The model with the highest mean against popularity, which it has to beat. */
+  floor: FloorDifference | null;
   /** The same in words, a line for each finding and for what bears on them. */
   verdict: string;
 }
@@ -238,6 +242,8 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
     return { ...comparison, established: isEstablished(comparison) };
   });
 
+  const best = models.reduce((best, { mean }, at) => (mean > models[best]!.mean ? at : best), 0);
+  const floor = await againstFloor(perUser[best]!, data, data.test, seed, { threads, signal });
   const report: AblationReport = {
     dataset: datasetOf(input),
     testUsers: data.test.nScored,
@@ -248,7 +254,8 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
     models,
     comparisons,
     findings: findings(comparisons),
-    verdict: ablationVerdict(comparisons, models),
+    floor,
+    verdict: [ablationVerdict(comparisons, models), floorWords(nameWords(models[best]!), floor)].filter(Boolean).join('\n'),
   };
   return { report, perUser };
 }
@@ -260,6 +267,11 @@ const SEEDS = [1, 2, 3];
 
 function nameOf(row: Row): Pick<AblatedModel, 'model' | 'changes'> {
   return row === 'reference' ? { model: 'mult-vae', changes: [] } : { model: 'recvae', changes: changesOf(row) };
+}
+
+/** The best model in words. */
+function nameWords({ model, changes }: AblatedModel): string {
+  return `the best model, ${model}${model === 'recvae' ? ` with ${changes.join(', ') || 'none of its changes'}` : ''},`;
 }
 
 function trialOf(row: Row, seed: number, { epochs, options, reference }: AblateOptions): Trial {

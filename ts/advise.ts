@@ -1,9 +1,11 @@
 import { type Advice, adviceOf } from './advise/advice.js';
-import { type GroupResult, METRIC, runTrials, type SampleResult, timeOneEpoch } from './advise/sample-runs.js';
+import { isNetwork, type Plan, planFor } from './advise/plan.js';
+import { type GroupResult, METRIC, runTrials, type SampleResult, type TrialSample } from './advise/sample-runs.js';
 import { checkInstance, checkRun } from './check.js';
 import { type CompareProgress, checkCompare, complete, DEFAULT_SEED, order, splitFor } from './compare.js';
 import { guard, RecvaeError, toJson } from './errors.js';
-import { checkFits, estimateMemory } from './estimate.js';
+import { checkFits, estimateMemory, estimateSeconds } from './estimate.js';
+import type { OptionChange } from './fitting.js';
 import { Interactions } from './interactions.js';
 import type { RunOptions } from './models.js';
 import { description, native, optionsOf } from './native.js';
@@ -14,13 +16,11 @@ import { Split } from './split.js';
 
 /** Tried besides those that are always compared: what they have to be weighed against. */
 const TRIED: ModelName[] = ['edlae', 'recvae'];
-/** Sizes of the samples, as shares of the largest one: a learning curve. */
-const SHARES = [0.25, 0.5, 1];
 
 /** What {@link advise} is told while it works. */
 export interface AdviseProgress extends Omit<CompareProgress, 'stage'> {
-  /** What happens to the model; `time`: one epoch of it is timed. */
-  stage: CompareProgress['stage'] | 'time';
+  /** What happens to the model. */
+  stage: 'search' | 'fit';
   /** Training users of the sample. */
   users: number;
 }
@@ -29,9 +29,15 @@ export interface AdviseProgress extends Omit<CompareProgress, 'stage'> {
 export interface AdviseOptions extends RunOptions {
   /** Which models to try; `popularity`, `ease` and `als` always are. By default `edlae` and `recvae` besides. */
   models?: ModelName[];
-  /** Training users of the largest sample; default and range are those of {@link SampleOptions.users}. */
+  /**
+   * Training users of the networks' largest sample; linear models go up to all of them where that is cheap enough. Default and range
+   * are those of {@link SampleOptions.users}.
+   */
   users?: SampleOptions['users'];
-  /** The most popular items at most; default and range are those of {@link SampleOptions.items}. */
+  /**
+   * The most popular items at most, by default all: without its tail a catalogue is another problem. Its range is that of
+   * {@link SampleOptions.items}.
+   */
   items?: SampleOptions['items'];
   /** Most epochs of the models that train in epochs. */
   epochs?: number;
@@ -64,10 +70,10 @@ export interface ModelCost {
   /** Why a fit is refused here, in the core's words; `null` if it fits. */
   refusal: string | null;
   /**
-   * Seconds of one fit, with all epochs that its options allow: measured on the largest sample, or on one epoch there, and
-   * carried over by `law`. An extrapolation, good to a factor of about 2. `null` if nothing was measured.
+   * Seconds of one fit, with all epochs that its options allow: measured on the largest sample and carried over by `law`, or, of a model
+   * that was not tried, {@link estimateSeconds}. Good to a factor of about 2.
    */
-  seconds: number | null;
+  seconds: number;
   /** What the seconds grow with. */
   law: string;
 }
@@ -78,8 +84,10 @@ export interface AdviceReport extends Advice {
   profile: Profile;
   /** Training users, and the validation users that count. */
   split: { trainingUsers: number; items: number; validationUsers: number };
-  /** Most popular items that the samples have. */
+  /** Items that the samples have; fewer than all only where `items` said so. */
   sampledItems: number;
+  /** Users of the largest sample on which all models were tried: groups of users and items are told of that one. */
+  sharedUsers: number;
   /** Seed of everything. */
   seed: number;
   /** What is judged by, on validation users. */
@@ -88,20 +96,25 @@ export interface AdviceReport extends Advice {
   cost: ModelCost[];
   /** Trial runs, the smallest sample first. */
   samples: SampleResult[];
-  /** How well items are found in the largest sample, by how many of its users have them. */
+  /** How well items are found in that sample, by how many of its users have them. */
   popularity: GroupResult[];
-  /** Models that were not tried since they do not fit into memory, with the reason. */
+  /** Models that were not tried since they do not fit into memory or take too long, with the reason. */
   refused: { model: ModelName; why: string }[];
+  /** Models that were tried in a smaller form, such as EASE^R with a `density`, as they would have taken too long otherwise. */
+  smaller: { model: ModelName; changed: OptionChange[] }[];
 }
 
 /**
  * Which model should be used on these data, before hours are spent on finding out: looks at the data, tries EASE^R, iALS and
  * RecVAE on samples of the training users, and says what to use, why, what to run next and what to distrust.
  *
- * Samples are judged on the validation users alone; test users stay unseen. Options are searched, models are compared in pairs and
- * the winner is chosen as by {@link compare}: the cheapest model that no other one beats significantly, among those that
- * fit into memory on all data. The samples are a quarter, half and all of `users`, the smaller ones part of the larger ones, with the most
- * popular `items`. Groups and figures are those of the core: see `groups.rs` and `profile.rs`.
+ * Samples have all items, so that a user's items and the tail of the catalogue stay as they are. Linear models go up to all training
+ * users where that takes seconds, networks up to `users` of them; smaller samples are part of larger ones. They are judged on the
+ * validation users alone; test users stay unseen. What a sample says is carried on to all training users by its trend, with an
+ * interval, and no p-value of it is told. The model that leads is advised if no other one may be better there by more than so many
+ * users would show; else the answer is that nobody can tell from this, `model` is `null`, and `next` says which comparison decides.
+ * A network has to be significantly better than the best linear model to lead. Where nothing beats popularity on all training
+ * users, `model` is `popularity`. Groups and figures are those of the core: see `groups.rs` and `profile.rs`.
  *
  * @example
  * ```ts
@@ -154,91 +167,99 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
     const text = `${nScored} of ${nUsers} validation users have anything to find; allowed: 2 or more`;
     throw new RecvaeError('INVALID_DATA', `${text}, of whom models are judged by`);
   }
-  const samples = await sampled(data, options);
+  const made: Split[] = [];
   try {
-    const names = order(options.models ?? TRIED);
-    const settings = (sample: Split) =>
-      new Map(names.map((name) => [name, onSample(name, { ...options, seed }, sample, data)]));
+    const { samples, plan } = await sampled(data, options, made);
+    const settings = (model: ModelName, sample: Split) => onSample(model, { ...options, seed }, sample, data, plan);
     const trials = { settings, seed, threads, signal, memoryLimit, onProgress };
-    const { popularity, refused, ...found } = await runTrials(samples, trials);
-    const cost = await costs(data, samples.at(-1)!, found.samples.at(-1)!, options);
+    const { values, refused, ...found } = await runTrials(samples, trials);
     const facts = {
       profile: looks,
       split: { trainingUsers: data.train.nUsers, items: data.train.nItems, validationUsers: nScored },
-      sampledItems: samples[0]!.train.nItems,
+      sampledItems: samples[0]!.sample.train.nItems,
       seed,
       metric: METRIC as string,
-      cost,
-      samples: found.samples,
-      popularity,
-      refused,
+      cost: costs(data, samples, found.samples, options),
+      ...found,
+      refused: [...plan.refused, ...refused],
+      smaller: [...plan.smaller].map(([model, changed]) => ({ model, changed })),
     };
-    return { ...facts, ...adviceOf(facts, input instanceof Split) };
+    return { ...facts, ...(await adviceOf(facts, values, input instanceof Split, { threads, signal })) };
   } finally {
-    for (const sample of samples) sample.dispose();
+    for (const sample of made) sample.dispose();
     if (data !== input) data.dispose();
   }
 }
 
-/** The options of a model on a sample: {@link complete}, and its `batchSize` if it has one that is not given. */
-function onSample(name: ModelName, options: AdviseOptions, { train }: Split, data: Split): Record<string, unknown> {
-  const given = complete(name, options);
+/**
+ * The options of a model on a sample: {@link complete}, with what makes it small enough, and its `batchSize` if it has one that is
+ * not given.
+ */
+function onSample(
+  name: ModelName,
+  options: AdviseOptions,
+  { train }: Split,
+  data: Split,
+  { smaller }: Plan,
+): Record<string, unknown> {
+  const changed = (smaller.get(name) ?? []).map(({ name, to }) => [name, to]);
+  const given = { ...complete(name, options), ...Object.fromEntries(changed) };
   const usual = optionsOf(name).find(({ name }) => name === 'batchSize');
   if (usual === undefined || given.batchSize !== undefined) return given;
   const batchSize = guard(() => native.sampleBatch(usual.default as number, train.nUsers, data.train.nUsers));
   return { ...given, batchSize };
 }
 
-/** Samples of growing size. */
-async function sampled(data: Split, options: AdviseOptions): Promise<Split[]> {
+/** Samples of growing size, and what is tried on them. What is made is in `made`, to be disposed of. */
+async function sampled(data: Split, options: AdviseOptions, made: Split[]): Promise<{ samples: TrialSample[]; plan: Plan }> {
   const { users, items, seed } = completeSample(options);
-  const most = Math.min(users, data.train.nUsers);
-  const sizes = new Set(SHARES.map((share) => Math.max(Math.round(share * most), 2)));
-  const samples: Split[] = [];
-  for (const users of sizes) samples.push(await data.sample({ users, items, seed }, { signal: options.signal }));
-  return samples;
+  const make = async (users: number) => {
+    const sample = await data.sample({ users, seed, ...(items !== null && { items }) }, { signal: options.signal });
+    made.push(sample);
+    return sample;
+  };
+  const all = await make(Math.max(data.train.nUsers, 2));
+  const names = order(options.models ?? TRIED);
+  const settings = new Map(names.map((name) => [name, complete(name, { ...options, seed })]));
+  const plan = planFor(all, { settings, users, memoryLimit: options.memoryLimit });
+  const samples: TrialSample[] = [];
+  for (const { users, models } of plan.samples) {
+    samples.push({ sample: users === all.train.nUsers ? all : await make(users), models });
+  }
+  return { samples, plan };
 }
 
 /** What each model, tried or not, costs on all training users. */
-async function costs(
-  data: Split,
-  sample: Split,
-  { models }: SampleResult,
-  options: AdviseOptions,
-): Promise<ModelCost[]> {
-  const { threads, signal, memoryLimit, onProgress = () => {} } = options;
+function costs(data: Split, samples: TrialSample[], results: SampleResult[], options: AdviseOptions): ModelCost[] {
+  const { threads, memoryLimit } = options;
   const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
   const shape = { users, items, interactions, ...(threads !== undefined && { threads }) };
-  const result: ModelCost[] = [];
-  for (const { name, timeLaw, options: rows } of description.models) {
+  return description.models.map(({ name, timeLaw }) => {
     const model = name as ModelName;
     const settings = complete(model, { ...options, epochs: undefined });
     const { fit, model: kept } = estimateMemory(model, { ...shape, options: settings });
     const refusal = refusalOf(() => checkFits(model, settings, data, { threads, memoryLimit }));
-    const carry = (seconds: number, measured: object) =>
-      guard(() =>
+    const largest = results.findLast(({ models }) => models.some((trial) => trial.model === model));
+    const trial = largest?.models.find((trial) => trial.model === model);
+    const sample = samples.find(({ sample }) => sample.train.nUsers === largest?.users)?.sample;
+    let seconds = estimateSeconds(model, { ...shape, options: settings });
+    if (trial && sample) {
+      const measured = { ...(trial.options as object), ...(trial.epochs > 0 && { epochs: trial.epochs }) };
+      // A network's steps and a search's trials took all of the time; other options of the latter, so this is their mean.
+      const ofOne = trial.seconds / Math.max(isNetwork(model) ? 1 : trial.search.length, 1);
+      seconds = guard(() =>
         native.extrapolateSeconds(
           model,
-          seconds,
+          ofOne,
           toJson(measured),
           sample.train.native,
           toJson(settings),
           data.train.native,
         ),
       );
-    const tried = models.find((trial) => trial.model === model);
-    let seconds: number | null = null;
-    if (tried) {
-      const measured = { ...(tried.options as object), ...(tried.epochs > 0 && { epochs: tried.epochs }) };
-      seconds = carry(tried.seconds / Math.max(tried.search.length, 1), measured);
-    } else if (rows.some(({ name }) => name === 'epochs') && refusal === null) {
-      onProgress({ model, users: sample.train.nUsers, stage: 'time', step: 1, steps: 1 });
-      const timed = await timeOneEpoch(model, onSample(model, options, sample, data), sample, { threads, signal });
-      seconds = carry(timed.seconds, timed.options as object);
     }
-    result.push({ model, fitMemory: fit, modelMemory: kept, refusal, seconds, law: timeLaw });
-  }
-  return result;
+    return { model, fitMemory: fit, modelMemory: kept, refusal, seconds, law: timeLaw };
+  });
 }
 
 /** The words of a refusal for want of memory, or `null`. */

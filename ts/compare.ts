@@ -171,7 +171,7 @@ export interface ComparisonReport {
   leftOut: LeftOut[];
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];
-  /** The model to use. */
+  /** The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the data. */
   winner: ModelName;
   /** Why: by how much, how sure, at what cost. */
   verdict: string;
@@ -192,8 +192,10 @@ export interface Comparison {
  * users, and says with statistics which one to use.
  *
  * The options that matter most (`recvae tune --help` lists them) are searched on the validation users unless they are given, see
- * {@link CompareOptions.search}. A model that would not fit into memory is made smaller, see {@link ComparedModel.changed}. Models are compared in pairs by user with the bootstrap, corrected by Holm's method. The winner is the cheapest
- * model, from EASE^R on, that no other one beats significantly in the main metric (corrected p below .05).
+ * {@link CompareOptions.search}. A model that would not fit into memory is made smaller, see {@link ComparedModel.changed}. Models are
+ * compared in pairs by user with the bootstrap, corrected by Holm's method. Of the models that are significantly better than popularity
+ * in the main metric (corrected p below .05), the winner is the cheapest one that no other one beats significantly; where there is
+ * none, nothing was found in the data, and the winner is popularity.
  *
  * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` before any
  * work, and `MEMORY` if no model but popularity fits, whatever its size.
@@ -274,7 +276,7 @@ export async function compareOn(
 
   const paired = await pairs(evaluations, seed, { threads, signal });
   const metric = description.validationMetric;
-  const { winner, verdict } = decide(compared, paired, metric);
+  const { winner, verdict } = decide(compared, paired, metric, { count: data.test.nScored, part: 'test' });
   const report: ComparisonReport = {
     dataset: datasetOf(input),
     testUsers: data.test.nScored,

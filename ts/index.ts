@@ -26,6 +26,7 @@ export {
 export type { Abortable } from './abort.js';
 export type { Advice, CostlierModel } from './advise/advice.js';
 export type { GroupResult, SampleResult, TrialModel } from './advise/sample-runs.js';
+export type { Trend } from './advise/trend.js';
 export { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, type ModelCost } from './advise.js';
 export type { Bytes, ColumnNames } from './arrow.js';
 export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
@@ -63,6 +64,7 @@ export {
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';
+export type { FloorDifference } from './floor.js';
 export type { Difference } from './paired.js';
 export { type Profile, profile, type Spread } from './profile.js';
 export type {

@@ -44,6 +44,10 @@ export interface Description {
   validationMetric: string;
   /** Draws of the paired bootstrap. */
   resamples: number;
+  /** Below which corrected p-value a difference counts as established. */
+  significance: number;
+  /** With which chance a detectable difference is established. */
+  power: number;
   /** Default number of threads. */
   threads: number;
 }

@@ -111,10 +111,9 @@ export interface SampleOptions {
    */
   users?: number;
   /**
-   * The most popular items that it has at most: time and memory of EASE^R are theirs.
+   * The most popular items that it has at most; by default it has all of them, as models differ most in the tail.
    *
    * Allowed: a whole number, 2 or more.
-   * @default 5000
    */
   items?: number;
   /**

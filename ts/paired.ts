@@ -14,6 +14,11 @@ export interface Difference {
   pValue: number;
   /** The same before the correction. */
   pValueUncorrected: number;
+  /**
+   * The smallest true difference that so many users, whose differences vary as these do, establish with a chance of 80 %, after the
+   * correction. Where nothing is established and this is large, the users are too few. 0 if all users differ by the same.
+   */
+  detectable: number;
 }
 
 /** Compares each pair of values per user, first minus second, and corrects the p-values over all of them. */
@@ -27,7 +32,8 @@ export async function pairedDifferences(
     const { difference, low, high, pValue } = await running({ signal }, (run) =>
       native.pairedBootstrap(a, b, seed, threads, run),
     );
-    found.push({ difference, interval: [low, high], pValue, pValueUncorrected: pValue });
+    const detectable = guard(() => native.detectableDifference(a, b, pairs.length));
+    found.push({ difference, interval: [low, high], pValue, pValueUncorrected: pValue, detectable });
   }
   const corrected = guard(() => native.holm(found.map(({ pValue }) => pValue)));
   return found.map((pair, at) => ({ ...pair, pValue: corrected[at]! }));

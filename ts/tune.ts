@@ -3,6 +3,7 @@ import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } fr
 import { DEFAULT_SEED, splitFor } from './compare.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
+import { againstFloor } from './floor.js';
 import { Interactions } from './interactions.js';
 import { Journal } from './journal.js';
 import type { Json, Model, RunOptions } from './models.js';
@@ -23,6 +24,7 @@ import {
 import { epochsOf } from './tune/halving.js';
 import { reportOf, type TuneReport } from './tune/report.js';
 import { checkSpace, defaultSpace, type SearchSpace, sizeOf } from './tune/spaces.js';
+import { FLOOR, floorWords } from './verdict.js';
 
 export type { Trial, TrialProgress, TrialResult } from './trials.js';
 export type { SearchKind, SearchProgress } from './tune/find-best.js';
@@ -137,15 +139,22 @@ export async function tuneOn<K extends ModelName>(model: K, data: Split, options
   const onValidation = await evaluate(fitted, data.validation, { threads, signal, metrics: [metric] });
   const evaluation = data.test.nScored > 0 ? await evaluate(fitted, data.test, { threads, signal }) : undefined;
   const { mean, standardError } = onValidation.metrics[metric]!;
+  const seed = options.seed ?? DEFAULT_SEED;
+  const [judged, users] = evaluation && data.test.nScored > 1 ? [evaluation, data.test] : [onValidation, data.validation];
+  const perUser = judged.metrics[metric]!.perUser;
+  const floor = model === FLOOR ? null : await againstFloor(perUser, data, users, seed, { threads, signal });
+  const summed = reportOf({ search, ...found, validation: { mean, standardError }, evaluation });
   const report: TuneReport = {
     model,
     search: search.kind,
     space: search.space as unknown as Record<string, Json>,
-    seed: options.seed ?? DEFAULT_SEED,
+    seed,
     metric,
     users: { train: data.train.nUsers, validation: data.validation.nScored, test: data.test.nScored },
     options: fitted.options as Json,
-    ...reportOf({ search, ...found, validation: { mean, standardError }, evaluation }),
+    ...summed,
+    floor,
+    verdict: [summed.verdict, floorWords(model, floor)].filter(Boolean).join(' '),
     seconds: (performance.now() - started) / 1000,
   };
   return { report, model: fitted as unknown as Model<K>, evaluation };

@@ -175,6 +175,9 @@ export declare function activityGroups(heldOut: NativeHeldOut): Array<NativeActi
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
 export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
 
+/** Values by user as they would be on all training users, by those on two samples. */
+export declare function carriedOn(smaller: Float64Array, larger: Float64Array, smallerUsers: number, largerUsers: number, allUsers: number): Float64Array
+
 /** Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON. */
 export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): void
 
@@ -198,6 +201,9 @@ export declare function dataset(name: string): Promise<NativeInteractions>
 
 /** Everything that the core says about itself, as JSON: see `Description` in `ts/native.ts`. */
 export declare function describe(): string
+
+/** The smallest true difference that a comparison on these users would probably establish, beside so many others. */
+export declare function detectableDifference(a: Float64Array, b: Float64Array, comparisons: number): number
 
 /** What a fit on data of that shape would take. `options`: JSON. */
 export declare function estimateMemory(kind: string, options: string, users: number, items: number, interactions: number, validation: boolean, threads?: number | undefined | null): NativeMemory

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFit, checkMemory, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -786,6 +786,7 @@ export { NativeRun }
 export { NativeSplit }
 export { activityGroups }
 export { arrowPart }
+export { carriedOn }
 export { checkFit }
 export { checkMemory }
 export { completeOptions }
@@ -794,6 +795,7 @@ export { completeSampleOptions }
 export { countForEase }
 export { dataset }
 export { describe }
+export { detectableDifference }
 export { estimateMemory }
 export { estimateSeconds }
 export { evaluate }

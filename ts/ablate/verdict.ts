@@ -36,10 +36,15 @@ export function findings(comparisons: ChangeComparison[]): { change: string; fin
 }
 
 /** One comparison with its p-value, or where that is large with its interval, which says what may still be. */
-function numbers({ kind, difference, interval, pValue, established }: ChangeComparison): string {
+function numbers({ kind, difference, interval, pValue, established, detectable }: ChangeComparison): string {
   const seeds = established ? '' : ', but with both signs over the seeds';
   if (pValue < SIGNIFICANCE) return `${KINDS[kind]} ${signed(difference)}, ${formatP(pValue)}${seeds}`;
-  return `${KINDS[kind]} between ${signed(interval[0])} and ${signed(interval[1])}, not established`;
+  return `${KINDS[kind]} between ${signed(interval[0])} and ${signed(interval[1])}, not established${shown(detectable)}`;
+}
+
+/** Which true difference so many users would probably have shown: that tells "not there" from "too few users". */
+function shown(detectable: number): string {
+  return detectable === 0 ? '' : `, where ${detectable.toFixed(4)} would mostly be seen`;
 }
 
 /** The findings with their numbers, and what these do not say. */

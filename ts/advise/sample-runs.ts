@@ -5,20 +5,22 @@ import { guard, RecvaeError } from '../errors.js';
 import { checkFits } from '../estimate.js';
 import { type Evaluation, evaluate } from '../evaluate.js';
 import { withPeakMemory } from '../memory.js';
-import { fit, type Json, type Model, type RunOptions } from '../models.js';
+import type { Json, Model, RunOptions } from '../models.js';
 import { description, native } from '../native.js';
 import type { MetricName, ModelName } from '../options.generated.js';
 import { pairedDifferences } from '../paired.js';
+import { type Profile, profile } from '../profile.js';
 import { running } from '../running.js';
-import { searches, train } from '../search.js';
 import type { Split } from '../split.js';
 import { FLOOR } from '../verdict.js';
+import { SampleSearch, searchedOf, untunedOf } from './sample-search.js';
+import type { SampleValues } from './trend.js';
 
 /** What is judged by. */
 export const METRIC = description.validationMetric as MetricName;
 
 /** A model on a sample; its metrics are those of the validation users. */
-export interface TrialModel extends ComparedModel {
+export interface TrialModel extends Omit<ComparedModel, 'changed' | 'estimatedSeconds'> {
   /** Validation by epoch, from the first one; empty for closed forms. */
   curve: number[];
   /** The epoch with the best validation, from 1; `null` for closed forms. */
@@ -51,6 +53,8 @@ export interface SampleResult {
   users: number;
   /** Their interactions. */
   interactions: number;
+  /** What these look like, beside {@link AdviceReport.profile}: what a sample keeps and what it does not. */
+  profile: Profile;
   /** The models, the cheapest first. */
   models: TrialModel[];
   /** Every pair of models on all validation users, corrected over the pairs of this sample. */
@@ -67,10 +71,16 @@ interface Group extends Pick<GroupResult, 'name' | 'from' | 'to' | 'items'> {
   values: Values;
 }
 
+/** A sample and the models that are tried on it, the cheapest first. */
+export interface TrialSample {
+  sample: Split;
+  models: ModelName[];
+}
+
 /** How trial runs work. */
 export interface Trials extends RunOptions {
-  /** The models, the cheapest first, with their options on a sample. */
-  settings: (sample: Split) => Map<ModelName, Record<string, unknown>>;
+  /** The options of a model on a sample. */
+  settings: (model: ModelName, sample: Split) => Record<string, unknown>;
   seed: number;
   memoryLimit?: number | undefined;
   onProgress: (progress: AdviseProgress) => void;
@@ -79,84 +89,104 @@ export interface Trials extends RunOptions {
 /** What trial runs found. */
 export interface TrialResults {
   samples: SampleResult[];
-  /** Items of the largest sample by how many users have them. */
+  /** Values by validation user, by sample. */
+  values: SampleValues[];
+  /** Users of the largest sample on which all models were tried. */
+  sharedUsers: number;
+  /** Items of that sample by how many users have them. */
   popularity: GroupResult[];
   /** Models that do not fit into memory even there, with the core's words. */
   refused: { model: ModelName; why: string }[];
 }
 
-/** Trains all models on all samples, the smallest sample first, and compares them. */
-export async function runTrials(samples: Split[], trials: Trials): Promise<TrialResults> {
+/** Trains the models on their samples, the smallest sample first, and compares them. */
+export async function runTrials(planned: TrialSample[], trials: Trials): Promise<TrialResults> {
   const { signal, threads, seed } = trials;
   const run = { threads, signal };
-  const { fitting, refused } = whatFits(samples.at(-1)!, trials);
+  const { samples, refused } = whatFits(planned, trials);
+  const most = Math.max(...samples.map(({ models }) => models.length));
+  const shared = samples.findLast(({ models }) => models.length === most)!;
+  const searches = new Map<ModelName, SampleSearch>();
   const results: Omit<SampleResult, 'activity'>[] = [];
+  const values: SampleValues[] = [];
   const activity: Group[][] = [];
   let popularity: Group[] = [];
-  const steps = samples.length * fitting.length;
-  for (const [index, sample] of samples.entries()) {
+  let step = 0;
+  const steps = samples.reduce((sum, { models }) => sum + models.length, 0);
+  for (const { sample, models: names } of samples) {
     const evaluations = new Map<ModelName, Evaluation>();
     const models: TrialModel[] = [];
-    const settings = trials.settings(sample);
-    const isLargest = index === samples.length - 1;
     const { nUsers: users, nInteractions: interactions } = sample.train;
-    for (const [at, model] of fitting.entries()) {
-      const step = { model, users, step: index * fitting.length + at + 1, steps };
-      const { fitted, trial } = await runTrial(model, settings.get(model)!, sample, trials, step);
+    for (const model of names) {
+      step += 1;
+      const search = searches.get(model) ?? new SampleSearch(model, seed);
+      searches.set(model, search);
+      const { fitted, trial } = await runTrial(model, search, sample, trials, { model, users, step, steps });
       try {
         const evaluation = await evaluate(fitted, sample.validation, { ...run, metrics: [METRIC] });
         const { mean, standardError } = evaluation.metrics[METRIC]!;
         evaluations.set(model, evaluation);
         models.push({ ...trial, validation: mean, metrics: { [METRIC]: { mean, standardError } } });
-        if (isLargest) popularity = await byPopularity(model, fitted, sample, popularity, run);
+        if (sample === shared.sample) popularity = await byPopularity(model, fitted, sample, popularity, run);
       } finally {
         fitted.dispose(); // nobody else has it
       }
     }
     activity.push(byActivity(sample, evaluations));
-    results.push({ users, interactions, models, paired: await pairs(evaluations, seed, run) });
+    values.push({ users, values: new Map([...evaluations].map(([model, { metrics }]) => [model, metrics[METRIC]!.perUser])) });
+    const looks = await profile(sample, { signal });
+    results.push({ users, interactions, profile: looks, models, paired: await pairs(evaluations, seed, run) });
   }
   const compared = await compareGroups(activity.flat(), seed, run);
   const groups = activity.map((ofSample) => compared.splice(0, ofSample.length));
   return {
     samples: results.map((result, at) => ({ ...result, activity: groups[at]! })),
+    values,
+    sharedUsers: shared.sample.train.nUsers,
     popularity: await compareGroups(popularity, seed, run),
     refused,
   };
 }
 
-/** The models that fit into memory on a sample, where a search keeps the best one besides. */
-function whatFits(sample: Split, trials: Trials) {
-  const fitting: ModelName[] = [];
+/** The models that fit into memory on all of their samples, where a search keeps the best one besides. */
+function whatFits(planned: TrialSample[], trials: Trials) {
   const refused: TrialResults['refused'] = [];
-  for (const [model, options] of trials.settings(sample)) {
+  const fits = (model: ModelName, sample: Split): boolean => {
+    const options = trials.settings(model, sample);
     try {
       const { model: kept } = checkFits(model, options, sample, trials);
-      if (searches(model, options, sample)) checkFits(model, options, sample, trials, kept);
-      fitting.push(model);
+      const space = searchedOf(model, options as Record<string, Json>);
+      if (Object.keys(space).length > 0) checkFits(model, options, sample, trials, kept);
+      return true;
     } catch (error) {
       if (!(error instanceof RecvaeError && error.code === 'MEMORY')) throw error;
-      refused.push({ model, why: error.message });
+      if (!refused.some((other) => other.model === model)) refused.push({ model, why: error.message });
+      return false;
     }
-  }
-  if (fitting.length < 2) throw new RecvaeError('MEMORY', refused.map(({ why }) => why).join('; '));
-  return { fitting, refused };
+  };
+  const fitting = planned.map(({ sample, models }) => ({ sample, models: models.filter((model) => fits(model, sample)) }));
+  const samples = fitting.filter(({ models }) => models.length > 1);
+  if (samples.length === 0) throw new RecvaeError('MEMORY', refused.map(({ why }) => why).join('; '));
+  const tried = new Set(samples.flatMap(({ models }) => models));
+  return { samples, refused: refused.filter(({ model }) => !tried.has(model)) };
 }
 
 /** Trains one model, and says all about it but how good it is. */
 async function runTrial(
   model: ModelName,
-  options: Record<string, unknown>,
+  searching: SampleSearch,
   sample: Split,
-  { threads, signal, memoryLimit, onProgress }: Trials,
+  { threads, signal, memoryLimit, onProgress, settings }: Trials,
   step: Omit<AdviseProgress, 'stage'>,
 ): Promise<{ fitted: Model; trial: Omit<TrialModel, 'validation' | 'metrics'> }> {
   const started = performance.now();
+  const options = settings(model, sample);
+  const run = { threads, signal, ...(memoryLimit !== undefined && { memoryLimit }) };
   const { result, peakMemory } = await withPeakMemory(() =>
-    train(model, options, sample, { threads, signal, memoryLimit }, (progress) => onProgress({ ...step, ...progress })),
+    searching.train(options, sample, run, (progress) => onProgress({ ...step, ...progress })),
   );
   const seconds = (performance.now() - started) / 1000;
-  const { fitted, cut: _, spent, ...searched } = result;
+  const { fitted, ...searched } = result;
   const { epochs } = fitted;
   return {
     fitted,
@@ -167,8 +197,7 @@ async function runTrial(
       peakMemory,
       epochs: epochs.length,
       ...searched,
-      estimatedSeconds: spent,
-      changed: [],
+      untuned: untunedOf(model, options as Record<string, Json>),
       curve: epochs.map(({ validation }) => validation!),
       bestEpoch: epochs.findLast(({ best }) => best)?.epoch ?? null,
       unfinished: epochs.length > 0 && isUnfinished(fitted),
@@ -182,21 +211,6 @@ function isUnfinished({ epochs, options }: Model): boolean {
   const { epoch, epochs: most } = epochs.at(-1)!;
   const best = epochs.findLast(({ best }) => best)!.epoch;
   return epoch === most && epoch - best < patience;
-}
-
-/** The seconds of one epoch of a model that is not tried; its metric is not looked at. */
-export async function timeOneEpoch(
-  model: ModelName,
-  options: Record<string, unknown>,
-  sample: Split,
-  run: RunOptions,
-): Promise<{ seconds: number; options: Json }> {
-  const started = performance.now();
-  const fitted = await fit(model, sample, { ...options, epochs: 1 } as never, run);
-  const seconds = (performance.now() - started) / 1000;
-  const result = { seconds, options: fitted.options as Json };
-  fitted.dispose();
-  return result;
 }
 
 function byActivity(sample: Split, evaluations: Map<ModelName, Evaluation>): Group[] {

@@ -96,8 +96,7 @@ class Reporter {
       return;
     }
     this.#bar.stop();
-    if (stage === 'time') message(`${label}: one epoch for its time`);
-    else if (tried)
+    if (tried)
       message(
         `[${step}/${steps}] ${label} tried ${JSON.stringify(tried.options)}: validation ${tried.validation.toFixed(4)}`,
       );
@@ -141,7 +140,7 @@ function renderData({ profile, split }: AdviceReport): string {
 
 function renderCost({ cost }: AdviceReport): string {
   const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
-  const seconds = (value: number | null) => (value === null ? '' : String(Number(value.toPrecision(2))));
+  const seconds = (value: number) => String(Number(value.toPrecision(2)));
   const rows = cost.map(({ model, fitMemory, modelMemory, refusal, seconds: value }) => [
     model,
     mebibytes(fitMemory),
@@ -155,29 +154,46 @@ function renderCost({ cost }: AdviceReport): string {
   });
   return [
     table(['model', 'fit MiB', 'model MiB', 'fits', 'seconds'], rows),
-    'Seconds of one fit with all its epochs: measured on the samples and extrapolated, good to a factor of 2. They grow with',
+    'Seconds of one fit with all its epochs: extrapolated from the samples or estimated, good to a factor of 2. They grow with',
     ...laws,
   ].join('\n');
 }
 
-function renderTrials({ samples, metric }: AdviceReport): string {
-  const models = samples[0]!.models.map(({ model }) => model);
-  const means = (index: number) => samples[index]!.models.map(({ metrics }) => withError(metrics[metric]!));
+function renderTrials({ samples, metric, profile, split }: AdviceReport): string {
+  const order = samples.reduce((most, sample) => (sample.models.length > most.models.length ? sample : most)).models;
+  const models = order.map(({ model }) => model);
+  const means = (index: number) =>
+    models.map((model) => {
+      const trial = samples[index]!.models.find((trial) => trial.model === model);
+      return trial ? withError(trial.metrics[metric]!) : '';
+    });
   const curve = samples.map(({ users, interactions }, at) => [`${users}`, `${interactions}`, ...means(at)]);
-  const largest = samples.at(-1)!;
-  const found = largest.models.map(({ model, search, options, epochs, bestEpoch, unfinished, seconds }) => {
+  const looks = (name: string, { perUser, perItem, tail, items, rareItems }: AdviceReport['profile']) => [
+    name,
+    ...[perUser.median, perUser.mean, perItem.median, perItem.mean].map((value) => String(Number(value.toFixed(1)))),
+    `${items}`,
+    percent(rareItems),
+    percent(tail),
+  ];
+  const found = models.map((model) => {
+    const { users, models } = samples.findLast(({ models }) => models.some((trial) => trial.model === model))!;
+    const { search, options, epochs, bestEpoch, unfinished, seconds, untuned } = models.find((trial) => trial.model === model)!;
     const names = new Set(search.flatMap(({ options }) => Object.keys(options as object)));
     const chosen = [...names].map((name) => `${name} ${(options as Record<string, unknown>)[name]}`).join(', ');
     const training =
       bestEpoch === null ? '' : `best epoch ${bestEpoch} of ${epochs}${unfinished ? ', not finished' : ''}`;
-    return [model, seconds.toFixed(1), [chosen, training].filter(Boolean).join('; ')];
+    const untouched = untuned.length > 0 ? `not tuned: ${untuned.join(', ')}` : '';
+    return [model, `${users}`, seconds.toFixed(1), [chosen, training, untouched].filter(Boolean).join('; ')];
   });
   return [
-    `${metric} on validation users, by training users in the sample`,
+    `${metric} on validation users, by training users in the sample (${split.trainingUsers} are all)`,
     table(['users', 'interactions', ...models], curve),
-    table(['model', 'seconds', `largest sample`], found),
-    `Differences in the largest sample, with 95 % interval and p-value after Holm's correction`,
-    differences(largest.paired.filter(({ b }) => b !== 'popularity').map((pair) => ({ group: 'all', ...pair }))),
+    'What the samples look like beside the data',
+    table(
+      ['users', 'items per user, median', 'mean', 'users per item, median', 'mean', 'items', 'rare items', 'tail'],
+      [...samples.map(({ users, profile }) => looks(`${users}`, profile)), looks('data', profile)],
+    ),
+    table(['model', 'users', 'seconds', 'found there'], found),
   ].join('\n');
 }
 
@@ -191,8 +207,8 @@ function differences(pairs: ({ group: string } & AdviceReport['samples'][number]
   return table(['group', 'models', 'difference', 'from', 'to', 'p'], rows);
 }
 
-function renderGroups({ samples, popularity, metric }: AdviceReport): string {
-  const { activity, users, models } = samples.at(-1)!;
+function renderGroups({ samples, popularity, metric, sharedUsers }: AdviceReport): string {
+  const { activity, users, models } = samples.find(({ users }) => users === sharedUsers)!;
   const names = models.map(({ model }) => model);
   const groups = (found: GroupResult[], unit: string) =>
     table(

@@ -1,5 +1,6 @@
 /** What tuning found, as plain JSON and in plain words. */
 import type { Evaluation } from '../evaluate.js';
+import type { FloorDifference } from '../floor.js';
 import type { Json } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
@@ -52,6 +53,8 @@ export interface TuneReport {
   validation: { mean: number; standardError: number | null };
   /** The metrics on the test users, measured once, for this model alone; `null` if there are none. */
   test: Record<string, { mean: number; standardError: number | null }> | null;
+  /** The model against popularity, which it has to beat; `null` of popularity itself, and where fewer than two users count. */
+  floor: FloorDifference | null;
   /**
    * Trials, the best one included, whose validation is at most one standard error below the best; and over which values. Only
    * those with all epochs and on all items count.

@@ -122,7 +122,10 @@ pub use search::{Search, search_uniforms};
 pub use similar::SimilarOptions;
 pub use sizing::{Limits, OptionChange, Sizing};
 pub use split::{HeldOut, Split, SplitOptions, split};
-pub use statistics::{Paired, RESAMPLES, holm, mean, mean_of_lists, paired_bootstrap, paired_bootstrap_until};
+pub use statistics::{
+    POWER, Paired, RESAMPLES, SIGNIFICANCE, carried_on, detectable_difference, holm, mean, mean_of_lists,
+    paired_bootstrap, paired_bootstrap_until,
+};
 pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};

@@ -1,7 +1,8 @@
 //! A smaller split for trial runs: some of the training users, the most popular items, the same validation users.
 //!
-//! 1. The items are the `items` ones with most training users (of equals the first ones), in their old order. All samples of a
-//!    split with as many items have the same items, and so the same questions are asked of them.
+//! 1. All items are in it. Where `items` says how many, they are those with most training users (of equals the first ones), in their
+//!    old order. All samples of a split with as many items have the same items, and so the same questions are asked of them. A
+//!    sample of the most popular items alone is another problem than the whole: it has no tail, where models differ most.
 //! 2. A seeded permutation of the training users is cut after `users` of them, so a smaller sample is part of a larger one.
 //! 3. The validation users lose the other items. There are no test users: nothing that is decided on a sample may have seen
 //!    them.
@@ -23,8 +24,8 @@ options! {
     pub struct SampleOptions for "sample" {
         /// Training users of the largest sample at most.
         users: usize = 2000, AtLeast(2.0);
-        /// The most popular items that it has at most: time and memory of EASE^R are theirs.
-        items: usize = 5000, AtLeast(2.0);
+        /// The most popular items that it has at most; by default it has all of them, as models differ most in the tail.
+        items: Option<usize> = None, AtLeast(2.0);
         /// Start of the random numbers; the same seed gives the same sample.
         seed: u64 = 0, Any;
     }
@@ -38,9 +39,13 @@ const STREAM: u64 = u64::from_be_bytes(*b"sampling");
 /// # Errors
 /// `INVALID_ARGUMENT` if an option is out of range.
 pub fn sample(split: &Split, options: &SampleOptions) -> Result<Split> {
-    let options = SampleOptions::from_json(&options.to_json())?;
+    let mut given = options.to_json();
+    if let (None, Some(given)) = (options.items, given.as_object_mut()) {
+        given.remove("items");
+    }
+    let options = SampleOptions::from_json(&given)?;
     let train = &split.train;
-    let items = popular(&train.matrix().column_counts(), options.items);
+    let items = popular(&train.matrix().column_counts(), options.items.unwrap_or(usize::MAX));
     let mut users: Vec<usize> = (0..train.n_users()).collect();
     Stream::new(options.seed, STREAM).shuffle(&mut users);
     users.truncate(options.users);
@@ -100,7 +105,7 @@ mod tests {
     fn a_smaller_sample_is_part_of_a_larger_one_and_asks_the_same() {
         let whole = whole();
         let [small, large] =
-            [100, 400].map(|users| sample(&whole, &SampleOptions { users, items: 300, seed: 7 }).unwrap());
+            [100, 400].map(|users| sample(&whole, &SampleOptions { users, items: Some(300), seed: 7 }).unwrap());
         assert_eq!((small.train.n_users(), small.train.n_items(), small.test.n_users()), (100, 300, 0));
         assert_eq!(small.train.items(), large.train.items());
         assert_eq!(small.validation, large.validation);
@@ -108,18 +113,20 @@ mod tests {
         for user in small.train.users().iter() {
             assert_eq!(small.train.history(user), large.train.history(user));
         }
-        let again = sample(&whole, &SampleOptions { users: 100, items: 300, seed: 7 }).unwrap();
+        let again = sample(&whole, &SampleOptions { users: 100, items: Some(300), seed: 7 }).unwrap();
         assert_eq!(small, again);
-        let other = sample(&whole, &SampleOptions { users: 100, items: 300, seed: 8 }).unwrap();
+        let other = sample(&whole, &SampleOptions { users: 100, items: Some(300), seed: 8 }).unwrap();
         assert_ne!(small.train.users(), other.train.users());
     }
 
     #[test]
     fn a_sample_of_everything_is_the_split_without_its_test_users() {
         let whole = whole();
-        let all = sample(&whole, &SampleOptions { users: 1 << 20, items: 1 << 20, seed: 1 }).unwrap();
-        assert_eq!((all.train, all.validation), (whole.train, whole.validation));
-        assert_eq!(all.test.n_users(), 0);
+        for items in [None, Some(1 << 20)] {
+            let all = sample(&whole, &SampleOptions { users: 1 << 20, items, seed: 1 }).unwrap();
+            assert_eq!((all.train, all.validation), (whole.train.clone(), whole.validation.clone()));
+            assert_eq!(all.test.n_users(), 0);
+        }
     }
 
     #[test]
@@ -140,5 +147,6 @@ mod tests {
     fn the_items_are_the_most_popular_ones() {
         assert_eq!(popular(&[3, 9, 3, 1, 9], 3), [0, 1, 4]);
         assert!(sample(&whole(), &SampleOptions { users: 1, ..SampleOptions::default() }).is_err());
+        assert!(sample(&whole(), &SampleOptions { items: Some(1), ..SampleOptions::default() }).is_err());
     }
 }

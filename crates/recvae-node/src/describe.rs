@@ -3,8 +3,8 @@
 use napi_derive::napi;
 use recvae_core::{
     CHANGES, Change, CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, FEW, LoadOptions, Metric, ModelKind,
-    OptionInfo, Options, RESAMPLES, ReadOptions, RecommendOptions, SampleOptions, SimilarOptions, SplitOptions,
-    SynthOptions, Threads, Thresholds,
+    OptionInfo, Options, POWER, RESAMPLES, ReadOptions, RecommendOptions, SIGNIFICANCE, SampleOptions, SimilarOptions,
+    SplitOptions, SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -43,6 +43,8 @@ pub fn describe() -> Result<String> {
         "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
         "validationMetric": Metric::VALIDATION.to_string(),
         "resamples": RESAMPLES,
+        "significance": SIGNIFICANCE,
+        "power": POWER,
         "threads": Threads::available(),
     });
     Ok(description.to_string())

@@ -117,6 +117,26 @@ pub fn paired_bootstrap<'env>(
     )
 }
 
+/// The smallest true difference that a comparison on these users would probably establish, beside so many others.
+#[napi(catch_unwind)]
+pub fn detectable_difference(a: Float64Array, b: Float64Array, comparisons: f64) -> Result<f64> {
+    recvae_core::detectable_difference(&a, &b, whole("comparisons", comparisons)? as usize).into_node()
+}
+
+/// Values by user as they would be on all training users, by those on two samples.
+#[napi(catch_unwind)]
+pub fn carried_on(
+    smaller: Float64Array,
+    larger: Float64Array,
+    smaller_users: f64,
+    larger_users: f64,
+    all_users: f64,
+) -> Result<Float64Array> {
+    let sizes = [whole("sizes", smaller_users)?, whole("sizes", larger_users)?];
+    let all = whole("users", all_users)?;
+    Ok(recvae_core::carried_on(&smaller, &larger, sizes, all).into_node()?.into())
+}
+
 /// Holm's correction, in the order given.
 #[napi(catch_unwind)]
 pub fn holm(p_values: Vec<f64>) -> Result<Vec<f64>> {
