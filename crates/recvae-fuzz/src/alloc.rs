@@ -1,10 +1,33 @@
 //! An allocator that says no to what no small input needs.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::ptr::null_mut;
 
-/// Bytes of the largest allocation. An input has 8 KiB; readers take blocks of 256 KiB, and gzip makes up to a thousand of one.
+/// Bytes of the largest allocation. An input has 8 KiB, or 256 of Arrow; readers take blocks of 256 KiB, and gzip makes up to a thousand of one.
 pub const LARGEST: usize = 64 << 20;
+
+thread_local! {
+    /// Bytes that this thread has taken and not given back, and the most since [`peak_of`] began.
+    static TAKEN: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+/// What `work` gives, and how many bytes its thread held at most beyond what it held before. 0 without [`Bounded`].
+pub(crate) fn peak_of<R>(work: impl FnOnce() -> R) -> (R, usize) {
+    let before = TAKEN.get();
+    MOST.set(before);
+    let result = work();
+    (result, MOST.get().saturating_sub(before).unsigned_abs())
+}
+
+fn count(bytes: isize) {
+    // Not where a thread ends: then nobody asks any more.
+    let _ = TAKEN.try_with(|taken| {
+        taken.set(taken.get() + bytes);
+        MOST.set(MOST.get().max(taken.get()));
+    });
+}
 
 /// The system's allocator without large allocations: code that asks before it takes gets an error, all other code ends the
 /// process, which is a failure.
@@ -17,6 +40,7 @@ unsafe impl GlobalAlloc for Bounded {
         if layout.size() > LARGEST {
             return null_mut();
         }
+        count(layout.size() as isize);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
@@ -25,6 +49,7 @@ unsafe impl GlobalAlloc for Bounded {
         if layout.size() > LARGEST {
             return null_mut();
         }
+        count(layout.size() as isize);
         // SAFETY: as the caller promises.
         unsafe { System.alloc_zeroed(layout) }
     }
@@ -33,11 +58,13 @@ unsafe impl GlobalAlloc for Bounded {
         if new_size > LARGEST {
             return null_mut();
         }
+        count(new_size as isize - layout.size() as isize);
         // SAFETY: as the caller promises.
         unsafe { System.realloc(pointer, layout, new_size) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(pointer, layout) }
     }

@@ -2,7 +2,7 @@
 //!
 //! A [`Target`] takes any bytes, hands them to a decoder through the public functions of the core, and panics if what comes
 //! back is not as promised: data that hold together, or an error of the right kind. Panics of the core, allocations that go
-//! beyond [`LARGEST`] and inputs that take seconds are failures too.
+//! beyond [`LARGEST`] and inputs that take seconds are failures too; so is an Arrow stream that takes memory out of proportion.
 //!
 //! Inputs are mutated from seeds in `seeds/` and `test/fixtures/`, by changes that know the format ([`mutate`]): numbers in
 //! text and words in bytes become the ones at which arithmetic breaks, tokens come from the format's own vocabulary, and
@@ -13,6 +13,7 @@
 //! the compiler in the core, both on stable Rust, and runs millions: there, mutants that reach new code become seeds.
 
 mod alloc;
+pub mod arrow;
 mod model;
 mod mutate;
 mod official;
@@ -22,5 +23,7 @@ pub use alloc::{Bounded, LARGEST};
 pub use mutate::{Random, mutate};
 pub use targets::{ALL, Target};
 
-/// The longest input: decoders read in blocks, and what is longer finds nothing that this does not.
+/// The longest input of most targets: decoders read in blocks, and what is longer finds nothing that this does not.
 pub const LONGEST: usize = 8192;
+/// The longest Arrow stream: what it costs may grow faster than it does, which shows only when it is long.
+pub const LONGEST_ARROW: usize = 256 << 10;

@@ -1,6 +1,8 @@
 //! Changes that decoders stumble over.
 
+use crate::arrow::hostile;
 use crate::model::repaired;
+use crate::LONGEST_ARROW;
 use crate::targets::{Format, Target};
 
 /// Sebastiano Vigna's splitmix64: small, and fast enough not to count.
@@ -144,6 +146,7 @@ pub fn mutate(target: &Target, input: &mut Vec<u8>, other: &[u8], random: &mut R
         match target.format {
             Format::Text => change(input, other, &TEXT, random),
             Format::Json => change(input, other, &JSON, random),
+            Format::Arrow if random.below(32) == 0 => *input = hostile(random.below(LONGEST_ARROW), random),
             Format::Arrow if random.below(8) == 0 => change_messages(input, random),
             Format::Arrow => change_words(input, other, random),
             Format::Model if random.below(2) == 0 => change(input, other, &JSON, random),
@@ -154,7 +157,7 @@ pub fn mutate(target: &Target, input: &mut Vec<u8>, other: &[u8], random: &mut R
     if target.format == Format::Model && random.below(4) > 0 {
         *input = repaired(input);
     }
-    input.truncate(crate::LONGEST);
+    input.truncate(target.longest());
 }
 
 /// A change of text with numbers and tokens in it.
@@ -233,7 +236,7 @@ fn change_words(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     input[at..at + size].copy_from_slice(&new.to_le_bytes()[..size]);
 }
 
-/// Doubles, drops or moves a message of an Arrow stream.
+/// Repeats, drops or moves a message of an Arrow stream.
 fn change_messages(input: &mut Vec<u8>, random: &mut Random) {
     let mut starts: Vec<usize> =
         (0..input.len().saturating_sub(3)).filter(|&at| input[at..at + 4] == [0xff; 4]).collect();
@@ -247,7 +250,10 @@ fn change_messages(input: &mut Vec<u8>, random: &mut Random) {
     let to = *random.pick(&starts);
     match random.below(3) {
         0 => drop(input.drain(start..end)),
-        1 => drop(input.splice(to..to, message)),
+        1 => {
+            let times = (1 << random.below(12)).min(1 + LONGEST_ARROW / message.len());
+            input.splice(to..to, message.repeat(times));
+        }
         _ if to <= start => {
             input.drain(start..end);
             input.splice(to..to, message);

@@ -13,7 +13,9 @@ use recvae_core::{
 use std::io::Write;
 use tempfile::TempDir;
 
+use crate::alloc::peak_of;
 use crate::official::with_folder;
+use crate::{LONGEST, LONGEST_ARROW};
 
 /// What inputs are made of, for the mutations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,12 @@ impl Target {
     /// If the decoder does not keep its promises, or panics itself.
     pub fn run(&self, input: &[u8]) {
         (self.run)(input);
+    }
+
+    /// Bytes of the longest input.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        if self.format == Format::Arrow { LONGEST_ARROW } else { LONGEST }
     }
 
     /// Inputs to begin with.
@@ -184,6 +192,10 @@ fn model(input: &[u8]) {
     }
 }
 
+/// Bytes that reading may hold for each one that came: a row of two bytes, indices into dictionaries of numbers, makes a pair of
+/// indices in a vector that doubles as it grows, and a place in a matrix; an id of four digits one byte, with a place in a table.
+const MEMORY_OF_ARROW: usize = 64;
+
 fn arrow(input: &[u8]) {
     // The size of the pieces comes from the input, so that the same input does the same.
     let size = 1 + usize::from(*input.last().unwrap_or(&0)) * 16;
@@ -196,7 +208,8 @@ fn arrow(input: &[u8]) {
         }
         reader.finish()
     };
-    let result = read();
+    let (result, peak) = peak_of(read);
+    assert!(peak <= MEMORY_OF_ARROW * input.len() + (1 << 20), "{peak} bytes for a stream of {}", input.len());
     if let Ok(data) = &result {
         // What was read can be written and read again.
         let mut again = ArrowReader::new(ReadOptions::default(), Thresholds::default()).expect("no options");

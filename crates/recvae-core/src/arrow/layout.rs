@@ -22,6 +22,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// Whether values are texts, whose bytes are part of a body.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::LargeText | Self::TextView)
+    }
+
     /// How many buffers such a column has, and whether a batch says how many more.
     pub(super) fn buffers(self) -> (usize, bool) {
         match self {
@@ -47,8 +52,14 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// `buffers`: validity and values, then bytes of texts. What is wrong, if something is.
-    pub(super) fn new(kind: Kind, len: usize, n_nulls: i64, buffers: &[Range<usize>]) -> Result<Self, &'static str> {
+    /// `buffers` of `body`: validity and values, then bytes of texts. What is wrong, if something is.
+    pub(super) fn new(
+        kind: Kind,
+        len: usize,
+        n_nulls: i64,
+        buffers: &[Range<usize>],
+        body: &[u8],
+    ) -> Result<Self, &'static str> {
         let [validity, values, texts @ ..] = buffers else { return Err("a column lacks buffers") };
         let needed = match kind {
             _ if len == 0 => Some(0),
@@ -67,7 +78,23 @@ impl Layout {
         if matches!(kind, Kind::Text | Kind::LargeText) && texts.len() != 1 {
             return Err("a column of text lacks its bytes");
         }
-        Ok(Self { kind, len, validity: validity.clone(), values: values.clone(), texts: texts.to_vec() })
+        let layout = Self { kind, len, validity: validity.clone(), values: values.clone(), texts: texts.to_vec() };
+        if !layout.offsets_ascend(body) {
+            return Err("the offsets of its texts do not ascend");
+        }
+        Ok(layout)
+    }
+
+    /// Whether each text of a column with offsets begins where the one before it ends, as the format says, null or not: then
+    /// all of them together are no longer than their buffer.
+    fn offsets_ascend(&self, body: &[u8]) -> bool {
+        let bytes = &body[self.values.clone()];
+        match self.kind {
+            _ if self.len == 0 => true,
+            Kind::Text => bytes.as_chunks::<4>().0[..=self.len].is_sorted_by_key(|&bytes| i32::from_le_bytes(bytes)),
+            Kind::LargeText => bytes.as_chunks::<8>().0[..=self.len].is_sorted_by_key(|&bytes| i64::from_le_bytes(bytes)),
+            Kind::TextView | Kind::Int { .. } | Kind::Float { .. } => true,
+        }
     }
 
     fn is_null(&self, body: &[u8], row: usize) -> bool {
@@ -156,11 +183,6 @@ impl Layout {
         let start = usize::try_from(part(12)?).ok()?;
         body[buffer.clone()].get(start..start.checked_add(len)?)
     }
-
-    /// Whether texts may share their bytes, so that they can be longer together than what came.
-    pub(super) fn shares_bytes(&self) -> bool {
-        self.kind == Kind::TextView
-    }
 }
 
 /// The nodes and buffers of a batch of rows or of a dictionary.
@@ -219,8 +241,8 @@ impl Parts {
         Ok(Self { n_rows, nodes, places, buffers })
     }
 
-    pub(super) fn layout(&self, node: usize, kind: Kind) -> Result<Layout, &'static str> {
+    pub(super) fn layout(&self, node: usize, kind: Kind, body: &[u8]) -> Result<Layout, &'static str> {
         let (len, n_nulls) = self.nodes[node];
-        Layout::new(kind, len, n_nulls, &self.buffers[self.places[node].clone()])
+        Layout::new(kind, len, n_nulls, &self.buffers[self.places[node].clone()], body)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::flat::Table;
-use super::layout::{Layout, Parts};
+use super::layout::{Kind, Layout, Parts};
 use super::schema::{Column, Schema};
 use super::{MARKER, header};
 use crate::batches::RowFilter;
@@ -17,6 +17,33 @@ use crate::read::{ReadOptions, check};
 struct Segment {
     body: Vec<u8>,
     layout: Layout,
+}
+
+/// The segments of a dictionary, one after the other.
+#[derive(Debug, Default)]
+struct Dictionary {
+    segments: Vec<Segment>,
+    /// How many entries there are up to the end of each segment.
+    ends: Vec<usize>,
+}
+
+impl Dictionary {
+    /// Takes another segment, in place of all others unless it is a delta. `None` if there are too many entries.
+    fn push(&mut self, segment: Segment, is_delta: bool) -> Option<()> {
+        if !is_delta {
+            *self = Self::default();
+        }
+        self.ends.push(self.ends.last().unwrap_or(&0).checked_add(segment.layout.len)?);
+        self.segments.push(segment);
+        Some(())
+    }
+
+    /// The segment that holds an entry, and the entry's place in it.
+    fn find(&self, entry: usize) -> Option<(&Segment, usize)> {
+        let at = self.ends.partition_point(|&end| end <= entry);
+        let segment = self.segments.get(at)?;
+        Some((segment, entry - (self.ends[at] - segment.layout.len)))
+    }
 }
 
 /// How far the bytes at hand go.
@@ -39,7 +66,10 @@ pub struct ArrowReader {
     /// The beginning of a message whose end has not come.
     held: Vec<u8>,
     schema: Option<Schema>,
-    dictionaries: BTreeMap<i64, Vec<Segment>>,
+    dictionaries: BTreeMap<i64, Dictionary>,
+    /// How many bytes the users' ids and the items' may still have where they are text. Views may share their bytes, so that
+    /// texts could be far longer together than what came: all new ones of a stream have no more bytes than came for them.
+    room: [usize; 2],
     n_messages: u64,
     n_rows: u64,
     ended: bool,
@@ -63,6 +93,7 @@ impl ArrowReader {
             held: Vec::new(),
             schema: None,
             dictionaries: BTreeMap::new(),
+            room: [0; 2],
             n_messages: 0,
             n_rows: 0,
             ended: false,
@@ -166,22 +197,23 @@ impl ArrowReader {
         let schema = self.schema.as_ref().ok_or_else(|| self.malformed("it comes before the schema"))?;
         let id = table.i64(0).ok_or_else(broken)?;
         let is_delta = table.u8(2).ok_or_else(broken)? != 0;
-        let is_ours = |column: &&Column| column.dictionary.is_some_and(|(own, _)| own == id);
-        let Some(Column { kind, .. }) = [&schema.user, &schema.item].into_iter().find(is_ours) else {
+        let columns = [&schema.user, &schema.item];
+        let is_ours = columns.map(|column| column.dictionary.is_some_and(|(own, _)| own == id));
+        let Some(column) = is_ours.iter().position(|&ours| ours) else {
             return Ok(()); // of a column that is not wanted
         };
-        let kind = *kind;
+        let kind = columns[column].kind;
         let batch = table.table(1).flatten().ok_or_else(broken)?;
         let nodes = [kind.buffers()];
         let layout = Parts::read(&batch, body.len(), &nodes)
-            .and_then(|parts| parts.layout(0, kind))
+            .and_then(|parts| parts.layout(0, kind, body))
             .map_err(|what| self.malformed(what))?;
-        let segments = self.dictionaries.entry(id).or_default();
-        if !is_delta {
-            segments.clear();
+        for (room, _) in self.room.iter_mut().zip(is_ours).filter(|(_, ours)| *ours) {
+            *room = room.saturating_add(body.len());
         }
-        segments.push(Segment { body: body.to_vec(), layout });
-        Ok(())
+        let segment = Segment { body: body.to_vec(), layout };
+        let taken = self.dictionaries.entry(id).or_default().push(segment, is_delta);
+        taken.ok_or_else(|| self.malformed("its dictionary has too many entries"))
     }
 
     fn rows(&mut self, table: &Table<'_>, body: &[u8]) -> Result<()> {
@@ -189,7 +221,7 @@ impl ArrowReader {
         let parts = Parts::read(table, body.len(), &schema.nodes).map_err(|what| self.malformed(what))?;
         let open = |column: &Column| {
             let kind = column.dictionary.map_or(column.kind, |(_, index)| index);
-            let layout = parts.layout(column.node, kind).map_err(|what| self.malformed(what))?;
+            let layout = parts.layout(column.node, kind, body).map_err(|what| self.malformed(what))?;
             if layout.len as u64 != parts.n_rows {
                 return Err(self.malformed("a column has another number of rows than the batch"));
             }
@@ -199,13 +231,13 @@ impl ArrowReader {
         let values = schema.value.as_ref().map(open).transpose()?;
         let source = |column: &Column, layout: Layout, name: String| Source {
             name,
-            dictionary: column.dictionary.map(|(id, _)| self.dictionaries.get(&id).map_or(&[][..], Vec::as_slice)),
+            dictionary: column.dictionary.map(|(id, _)| self.dictionaries.get(&id)),
             layout,
         };
         let users = source(&schema.user, users, self.options.user.clone());
         let items = source(&schema.item, items, self.options.item.clone());
-        // Texts that share bytes could be far longer together than what came: more new ones than bytes are refused.
-        let mut budget = [&users, &items].map(|source| source.room(body.len()));
+        let mut room = self.room.map(|room| room.saturating_add(body.len()));
+        let is_text = [schema.user.kind, schema.item.kind].map(Kind::is_text);
         let (mut user_digits, mut item_digits) = (String::new(), String::new());
         for row in 0..users.layout.len {
             let bad = |name: &str, what: &str| {
@@ -223,14 +255,15 @@ impl ArrowReader {
             self.builder.push(user, item);
             let after = self.builder.n_ids();
             for (side, id) in [user, item].into_iter().enumerate() {
-                if after[side] > before[side] {
-                    let Some(left) = budget[side].checked_sub(id.len()) else {
+                if is_text[side] && after[side] > before[side] {
+                    let Some(left) = room[side].checked_sub(id.len()) else {
                         return Err(self.malformed("its texts overlap"));
                     };
-                    budget[side] = left;
+                    room[side] = left;
                 }
             }
         }
+        self.room = room;
         self.n_rows += users.layout.len as u64;
         Ok(())
     }
@@ -239,33 +272,19 @@ impl ArrowReader {
 /// A column of ids in a batch.
 struct Source<'a> {
     name: String,
-    dictionary: Option<&'a [Segment]>,
+    /// The dictionary that it points into, if it does; the inner `None` if none has come.
+    dictionary: Option<Option<&'a Dictionary>>,
     layout: Layout,
 }
 
 impl Source<'_> {
     fn id<'a>(&'a self, body: &'a [u8], row: usize, digits: &'a mut String) -> Result<&'a str, String> {
-        let Some(segments) = self.dictionary else { return self.layout.id(body, row, digits) };
+        let Some(dictionary) = self.dictionary else { return self.layout.id(body, row, digits) };
         let index = self.layout.whole(body, row).ok_or("null; allowed: an id")?;
-        let mut rest = usize::try_from(index).ok();
-        for Segment { body, layout } in segments {
-            match rest {
-                Some(at) if at < layout.len => return layout.id(body, at, digits),
-                _ => rest = rest.map(|at| at - layout.len),
-            }
-        }
-        Err(format!("number {index} of a dictionary that has fewer entries"))
-    }
-
-    /// Bytes that new ids of a batch may have together.
-    fn room(&self, body_len: usize) -> usize {
-        match self.dictionary {
-            None if self.layout.shares_bytes() => body_len,
-            Some(segments) if segments.iter().any(|segment| segment.layout.shares_bytes()) => {
-                segments.iter().map(|segment| segment.body.len()).sum()
-            }
-            _ => usize::MAX,
-        }
+        let found = usize::try_from(index).ok().and_then(|entry| dictionary?.find(entry));
+        let (Segment { body, layout }, at) =
+            found.ok_or_else(|| format!("number {index} of a dictionary that has fewer entries"))?;
+        layout.id(body, at, digits)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use recvae_fuzz::{ALL, Bounded, LONGEST, Random, Target, mutate};
+use recvae_fuzz::{ALL, Bounded, Random, Target, mutate};
 
 #[global_allocator]
 static ALLOCATOR: Bounded = Bounded;
@@ -26,7 +26,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut input = data[..size].to_vec();
     let other = &SEEDS[random.below(SEEDS.len())];
     mutate(&TARGET, &mut input, other, &mut random);
-    let size = input.len().min(max_size).min(LONGEST);
+    let size = input.len().min(max_size).min(TARGET.longest());
     data[..size].copy_from_slice(&input[..size]);
     size
 });
