@@ -80,7 +80,8 @@ impl NativeEaseCounts {
             threads,
             move || {
                 let fit = counts.fit(&options, memory_limit, &cancel).into_node()?;
-                Recommender::new(fit.model, counts.items().clone(), info).into_node()
+                let model = Recommender::new(fit.model, counts.items().clone(), info).into_node()?;
+                Ok(model.with_record(counts.record().clone()))
             },
             |env, model| NativeFit { model: NativeModel::new(env, model), epochs: vec![] },
         )
