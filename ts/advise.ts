@@ -5,6 +5,7 @@ import { type CompareProgress, checkCompare, complete, DEFAULT_SEED, order, spli
 import { guard, RecvaeError, toJson } from './errors.js';
 import { checkFits, estimateMemory } from './estimate.js';
 import { Interactions } from './interactions.js';
+import { allLeftOut, type LeftOut } from './left-out.js';
 import type { RunOptions } from './models.js';
 import { description, native, optionsOf } from './native.js';
 import type { ModelName, ModelOptions, SampleOptions, SplitOptions } from './options.generated.js';
@@ -76,6 +77,8 @@ export interface ModelCost {
 export interface AdviceReport extends Advice {
   /** What the data look like; of a split, its training users. */
   profile: Profile;
+  /** What of the input is not in the split or does not count, and why. */
+  leftOut: LeftOut[];
   /** Training users, and the validation users that count. */
   split: { trainingUsers: number; items: number; validationUsers: number };
   /** Most popular items that the samples have. */
@@ -164,6 +167,7 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
     const cost = await costs(data, samples.at(-1)!, found.samples.at(-1)!, options);
     const facts = {
       profile: looks,
+      leftOut: allLeftOut(input, data),
       split: { trainingUsers: data.train.nUsers, items: data.train.nItems, validationUsers: nScored },
       sampledItems: samples[0]!.train.nItems,
       seed,

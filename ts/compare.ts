@@ -12,6 +12,7 @@ import { guard, RecvaeError, toJson } from './errors.js';
 import { checkFits, estimateMemory } from './estimate.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { Interactions } from './interactions.js';
+import { allLeftOut, type LeftOut } from './left-out.js';
 import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
 import { description, native, optionsOf } from './native.js';
@@ -116,8 +117,14 @@ export interface PairedDifference extends Difference {
 
 /** The result of {@link compare} as plain JSON. */
 export interface ComparisonReport {
-  /** The data that was compared on; of a split, its training users. */
+  /** The data that was compared on: the users of all parts of the split, and the items of the training users. */
   dataset: { users: number; items: number; interactions: number; density: number };
+  /** What of the input is not in it or does not count, and why. */
+  leftOut: LeftOut[];
+  /** What speaks against the metrics, as in {@link Evaluation.warnings}; empty if nothing does. */
+  warnings: string[];
+  /** Users that all models were trained on. */
+  trainingUsers: number;
   /** Test users that count in the metrics. */
   testUsers: number;
   /** Seed of the bootstrap, and of the split and the models where `options` had none of their own. */
@@ -228,7 +235,10 @@ export async function compareOn(
   const metric = description.validationMetric;
   const { winner, verdict } = decide(compared, paired, metric);
   const report: ComparisonReport = {
-    dataset: datasetOf(input),
+    dataset: datasetOf(data),
+    leftOut: allLeftOut(input, data),
+    warnings: warningsOf(evaluations.values()),
+    trainingUsers: data.train.nUsers,
     testUsers: data.test.nScored,
     seed,
     metric,
@@ -240,10 +250,18 @@ export async function compareOn(
   return { report, models, evaluations };
 }
 
-/** The data of a report; of a split, its training users. */
-export function datasetOf(input: Split | Interactions): ComparisonReport['dataset'] {
-  const { nUsers, nItems, nInteractions, density } = input instanceof Split ? input.train : input;
-  return { users: nUsers, items: nItems, interactions: nInteractions, density };
+/** The data of a report: all parts of a split together. */
+export function datasetOf({ train, validation, test }: Split): ComparisonReport['dataset'] {
+  const parts = [train, validation, test];
+  const users = parts.reduce((sum, { nUsers }) => sum + nUsers, 0);
+  const interactions = parts.reduce((sum, { nInteractions }) => sum + nInteractions, 0);
+  const items = train.nItems;
+  return { users, items, interactions, density: interactions / (users * items) };
+}
+
+/** What is said against any of some evaluations, each thing once. */
+export function warningsOf(evaluations: Iterable<Pick<Evaluation, 'warnings'>>): string[] {
+  return [...new Set([...evaluations].flatMap(({ warnings }) => warnings))];
 }
 
 /** Fails if there are not enough users for a paired comparison. */

@@ -48,6 +48,7 @@ export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
 export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
+export type { LeftOut } from './left-out.js';
 export {
   type FitRun,
   fit,

@@ -69,6 +69,7 @@ export interface SplitOptions {
    * @default 5
    */
   minUserItems?: number;
+  shortUsers?: 'train' | 'drop';
   /**
    * Validation users: a share of all users if below 1 (rounded to the nearest count), else a whole number of them; 0 for none.
    *

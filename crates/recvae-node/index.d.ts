@@ -68,6 +68,7 @@ export declare class NativeFilter {
 /** Held-out users. */
 export declare class NativeHeldOut {
   /** Number of users, those with nothing to score included. */
+  get nInteractions(): number
   get nUsers(): number
   /** Number of users with something to score. */
   get nScored(): number
@@ -94,6 +95,7 @@ export declare class NativeInteractions {
   /** Share of all pairs that interacted. */
   get density(): number
   /** Ids of the users, in row order. */
+  leftOut(): string
   userIds(): Array<string>
   /** Ids of the items, in column order. */
   itemIds(): Array<string>
@@ -118,7 +120,7 @@ export declare class NativeModel {
   /** Recommends for many histories. `options`: JSON. */
   recommendBatch(histories: Array<Array<string>>, options: string, filter: NativeFilter | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
   /** Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. */
-  save(path: string, info?: string | undefined | null): Promise<void>
+  save(path: string, info: string | undefined | null, record: boolean): Promise<void>
   /** A smaller model. `options`: JSON. */
   compact(options: string, threads?: number | undefined | null): Promise<NativeModel>
   /** Lets the model go, once the calls that use it have ended. */
@@ -160,6 +162,7 @@ export declare class NativeSplit {
   /** Held-out users for the result. */
   get test(): NativeHeldOut
   /** Sizes and a hash of all of it, in one line. */
+  leftOut(): string
   fingerprint(): string
   /** A smaller split for trial runs. `options`: JSON. */
   sample(options: string): Promise<NativeSplit>
@@ -267,6 +270,10 @@ export interface NativeEvaluation {
   /** Held-out users with nothing to find. */
   skipped: number
   /** Held-out items and inputs that the model does not know. */
+  sameTrainingUsers?: boolean
+  trainedUsers?: number
+  trainedHistories?: number
+  warnings: Array<string>
   unknown: number
 }
 

@@ -17,7 +17,16 @@ import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import { formatP } from '../verdict.js';
-import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import {
+  addInputFlags,
+  addRecordFlag,
+  type InputFlags,
+  infoOf,
+  parseNumber,
+  readInput,
+  recipeOf,
+  tellLeftOut,
+} from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { checkWritable, checkWritableFolder, EpochBar, jsonText, message, print, table, withError } from './output.js';
@@ -33,6 +42,7 @@ interface Flags extends InputFlags {
   memoryLimit?: number;
   save?: string;
   json?: string;
+  trainingRecord: boolean;
 }
 
 /** `recvae compare`: the main job. */
@@ -50,7 +60,7 @@ export function addCompare(program: Command): void {
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
     .option('--json <file>', 'write the result as JSON, to stdout for -');
-  addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
+  addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (input: string, flags: Flags) => {
     const { save, json } = flags;
     const recipe = recipeOf(flags);
     const options: CompareOptions = {
@@ -73,6 +83,7 @@ export function addCompare(program: Command): void {
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
       const data = await splitFor(read, { ...options, signal });
+      tellLeftOut(read, data);
       return compareOn(data, read, {
         ...options,
         signal,
@@ -91,7 +102,7 @@ export function addCompare(program: Command): void {
         const info = { ...(model.info as Record<string, Json>), metrics: { test: metrics } } as unknown as Json;
         outputs.push({
           path: join(save, `${report.winner}.safetensors`),
-          write: (path) => model.save(path, { info }),
+          write: (path) => model.save(path, { info, trainingRecord: flags.trainingRecord }),
         });
         outputs.push({ path: join(save, 'comparison.json'), write: toText });
       }
@@ -101,6 +112,7 @@ export function addCompare(program: Command): void {
         if (save !== undefined) message(`saved: ${outputs[0]!.path}`);
       } finally {
         // Also after a failure: the result was costly.
+        for (const warning of report.warnings) message(`warning: ${warning}`);
         await print(json === '-' ? jsonText(report) : render(report));
       }
     } finally {
@@ -149,7 +161,7 @@ function percent(share: number): string {
 }
 
 /** The report for people. */
-function render({ dataset, testUsers, metric, models, paired, verdict }: ComparisonReport): string {
+function render({ dataset, trainingUsers, testUsers, metric, models, paired, verdict }: ComparisonReport): string {
   const { users, items, interactions, density } = dataset;
   const names = Object.keys(models[0]!.metrics);
   const results = models.map(({ model, metrics, seconds, peakMemory }) => [
@@ -166,7 +178,7 @@ function render({ dataset, testUsers, metric, models, paired, verdict }: Compari
       return [metric, b === 'ease' ? a : b, ...[sign * difference, from, to].map((n) => n.toFixed(4)), formatP(pValue)];
     });
   const lines = [
-    `${users} users x ${items} items, ${interactions} interactions, density ${percent(density)}; ${testUsers} test users`,
+    `${users} users x ${items} items, ${interactions} interactions, density ${percent(density)}; ${trainingUsers} training and ${testUsers} test users`,
     '',
     table(['model', ...names, 'seconds', 'peak MiB'], results),
     `Difference to ease on the same users, with 95 % interval and p-value after Holm's correction (decides: ${metric})`,
