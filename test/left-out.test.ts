@@ -1,8 +1,9 @@
 /** Who is not held out is trained on, and what is left out is said: by the library, and by every command in text and JSON. */
+import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { compare, Interactions, type LeftOut, split, tune } from '../dist/index.js';
+import { compare, fit, Interactions, type LeftOut, split, tune } from '../dist/index.js';
 import { recvae } from './command.js';
 import { plantedColumns, temporaryFolder } from './planted.js';
 
@@ -174,6 +175,16 @@ describe('the command line', () => {
     expect(JSON.parse(stdout)).toMatchObject({ sameTrainingUsers: true, trainedUsers: 0, warnings: [] });
     expect(stderr).toContain('shortUsers is drop');
     expect(stderr).not.toContain('warning');
+    // Files of before short users were trained on: their recipe does not name them, and they have no record.
+    const { train } = await split(Interactions.fromColumns(withShortUsers()), { shortUsers: 'drop', test: 8 });
+    const sha256 = createHash('sha256').update(train.userIds().sort().join('\n')).digest('hex');
+    const info = {
+      input: { read: {}, split: { test: 8 } },
+      trainingUsers: { count: train.nUsers, sha256 },
+    };
+    await (await fit('popularity', train)).save(join(folder, 'old.st'), { info, trainingRecord: false });
+    const old = await recvae(folder, ['evaluate', 'old.st', 'shop.csv', '--json', '-']);
+    expect(JSON.parse(old.stdout)).toMatchObject({ sameTrainingUsers: true, trainedUsers: null, warnings: [] });
   });
 
   test('a lower minimum holds users out who have something to find', async () => {

@@ -262,7 +262,8 @@ mod tests {
 
     /// Users `from` to below `to`, each with a set of items of its own.
     fn users(from: usize, to: usize, name: &str) -> Interactions {
-        let items = |user: usize| (0..8).map(move |at| format!("i{}", (user * (at + 3) + at * at) % 97));
+        let items =
+            |user: usize| (0..10).map(move |at| format!("i{}", xxh3_64(format!("{user} {at}").as_bytes()) % 60));
         let histories = (from..to).map(|user| (format!("{name}{user}"), items(user)));
         Interactions::from_histories(histories, &Thresholds::default()).unwrap()
     }
