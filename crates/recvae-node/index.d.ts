@@ -68,8 +68,9 @@ export declare class NativeFilter {
 /** Held-out users. */
 export declare class NativeHeldOut {
   /** Number of users, those with nothing to score included. */
-  get nInteractions(): number
   get nUsers(): number
+  /** Number of interactions, input and target together. */
+  get nInteractions(): number
   /** Number of users with something to score. */
   get nScored(): number
   /** Ids of the users, in row order. */
@@ -94,8 +95,9 @@ export declare class NativeInteractions {
   get nInteractions(): number
   /** Share of all pairs that interacted. */
   get density(): number
-  /** Ids of the users, in row order. */
+  /** What was left out of the rows, as JSON: a list of `LeftOut`, see `ts/left-out.ts`. */
   leftOut(): string
+  /** Ids of the users, in row order. */
   userIds(): Array<string>
   /** Ids of the items, in column order. */
   itemIds(): Array<string>
@@ -119,7 +121,10 @@ export declare class NativeModel {
   recommend(history: Array<string>, options: string, filter?: NativeFilter | undefined | null): NativeLists
   /** Recommends for many histories. `options`: JSON. */
   recommendBatch(histories: Array<Array<string>>, options: string, filter: NativeFilter | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
-  /** Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. */
+  /**
+   * Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`: whether
+   * the file says whom the model was trained on.
+   */
   save(path: string, info: string | undefined | null, record: boolean): Promise<void>
   /** A smaller model. `options`: JSON. */
   compact(options: string, threads?: number | undefined | null): Promise<NativeModel>
@@ -161,8 +166,9 @@ export declare class NativeSplit {
   get validation(): NativeHeldOut
   /** Held-out users for the result. */
   get test(): NativeHeldOut
-  /** Sizes and a hash of all of it, in one line. */
+  /** What of the data is in none of the parts, as JSON: a list of `LeftOut`, see `ts/left-out.ts`. */
   leftOut(): string
+  /** Sizes and a hash of all of it, in one line. */
   fingerprint(): string
   /** A smaller split for trial runs. `options`: JSON. */
   sample(options: string): Promise<NativeSplit>
@@ -270,11 +276,15 @@ export interface NativeEvaluation {
   /** Held-out users with nothing to find. */
   skipped: number
   /** Held-out items and inputs that the model does not know. */
-  sameTrainingUsers?: boolean
-  trainedUsers?: number
-  trainedHistories?: number
-  warnings: Array<string>
   unknown: number
+  /** Whether the model was trained on the training users of the split, if that is known. */
+  sameTrainingUsers?: boolean
+  /** How many of the evaluated users it was trained on, if that is known. */
+  trainedUsers?: number
+  /** How many of the others have the items of a training user, if that is known. */
+  trainedHistories?: number
+  /** What speaks against the result. */
+  warnings: Array<string>
 }
 
 /** Why a score is what it is. */
