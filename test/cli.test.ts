@@ -98,13 +98,16 @@ describe('the jobs', () => {
     const evaluated = async (...args: string[]) => {
       const { code, stdout, stderr } = await recvae(folder, ['evaluate', ...args, '--json', '-']);
       expect(code).toBe(0);
-      return [JSON.parse(stdout).sameTrainingUsers, stderr.includes('may have been among the training users')];
+      const { sameTrainingUsers, users, trainedUsers, warnings } = JSON.parse(stdout);
+      const told = `warning: the model was trained on ${trainedUsers} of the ${users} users`;
+      expect(warnings.length).toBe(trainedUsers > 0 ? 1 : 0);
+      return [sameTrainingUsers, stderr.includes(told)];
     };
     expect(await evaluated('m.st', 'likes.csv')).toEqual([true, false]);
     expect(await evaluated('m.st', 'likes.csv', '--seed', '9')).toEqual([false, true]);
     const model = await fit('popularity', await Interactions.fromFile(join(folder, 'likes.csv')));
     await model.save(join(folder, 'library.st'));
-    expect(await evaluated('library.st', 'likes.csv')).toEqual([null, false]);
+    expect(await evaluated('library.st', 'likes.csv')).toEqual([false, true]);
     await recvae(folder, ['compare', 'likes.csv', '--models', 'ease', '--seed', '4', '--save', 'out']);
     expect(await evaluated('out/ease.safetensors', 'likes.csv')).toEqual([true, false]);
     await recvae(folder, ['split', 'likes.csv', '--out', 'official']);

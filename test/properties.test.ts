@@ -126,7 +126,8 @@ describe('split', () => {
     validation: fc.oneof(fc.double({ min: 0, max: 0.3, noNaN: true }), fc.integer({ min: 1, max: 30 })),
     test: fc.oneof(fc.double({ min: 0, max: 0.3, noNaN: true }), fc.integer({ min: 1, max: 30 })),
     heldOut: fc.double({ min: 0.05, max: 0.95, noNaN: true }),
-    minUserItems: fc.integer({ min: 0, max: 9 }),
+    minUserItems: fc.integer({ min: 0, max: 12 }),
+    shortUsers: fc.constantFrom('train' as const, 'drop' as const),
     seed: fc.integer({ min: 0, max: 2 ** 31 }),
   });
 
@@ -135,6 +136,7 @@ describe('split', () => {
     await fc.assert(
       fc.asyncProperty(shares, async (options) => {
         const eligible = data.userIds().filter((user) => data.history(user)!.length >= options.minUserItems);
+        const others = options.shortUsers === 'drop' ? 0 : data.nUsers - eligible.length;
         const size = (share: number) => Math.round(share < 1 ? share * eligible.length : share);
         const sizes = [size(options.validation), size(options.test)] as const;
         const zero = (['validation', 'test'] as const).some((part, at) => options[part] > 0 && sizes[at] === 0);
@@ -143,12 +145,18 @@ describe('split', () => {
           parts = await split(data, options);
         } catch (error) {
           expect((error as RecvaeError).code).toBe('INVALID_DATA');
-          expect(zero || sizes[0] + sizes[1] >= eligible.length).toBe(true);
+          const left = eligible.length - sizes[0] - sizes[1];
+          expect(zero || left < 0 || left + others === 0).toBe(true);
           return;
         }
         expect([parts.validation.nUsers, parts.test.nUsers]).toEqual(sizes);
         const users = [parts.train, parts.validation, parts.test].flatMap((part) => part.userIds());
-        expect(users.sort()).toEqual([...eligible].sort());
+        expect(users.sort()).toEqual((options.shortUsers === 'drop' ? [...eligible] : data.userIds()).sort());
+        const dropped = parts.leftOut.find(({ reason }) => reason === 'shortUsers')?.users ?? 0;
+        expect(users.length + dropped).toBe(data.nUsers);
+        for (const part of [parts.validation, parts.test]) {
+          for (const user of part.userIds()) expect(eligible).toContain(user);
+        }
         const known = new Set(parts.train.itemIds());
         for (const user of parts.train.userIds()) expect(parts.train.history(user)).toEqual(data.history(user));
         for (const part of [parts.validation, parts.test]) {
@@ -163,7 +171,8 @@ describe('split', () => {
                 .sort(),
             );
             const n = input.length + target.length;
-            expect(target.length).toBe(n < 5 ? 0 : Math.floor(options.heldOut * n));
+            const least = Math.min(options.minUserItems, 5);
+            expect(target.length).toBe(n < least ? 0 : Math.floor(options.heldOut * n));
           }
         }
         const again = await split(data, options);

@@ -15,6 +15,7 @@ import { evaluate } from './evaluate.js';
 import { againstFloor, type FloorDifference } from './floor.js';
 import { Interactions } from './interactions.js';
 import { Journal } from './journal.js';
+import { allLeftOut, type LeftOut } from './left-out.js';
 import type { Json, Progress, RunOptions } from './models.js';
 import { description, native } from './native.js';
 import type { MetricName, MultVaeOptions, RecvaeOptions, SplitOptions } from './options.generated.js';
@@ -128,8 +129,10 @@ export type Finding = 'pays' | 'costs' | 'depends' | 'open';
 
 /** The result of {@link ablate} as plain JSON. */
 export interface AblationReport {
-  /** The data; of a split, its training users. */
+  /** The data: the users of all parts of the split, and the items of the training users. */
   dataset: { users: number; items: number; interactions: number; density: number };
+  /** What of the input is not in it or does not count, and why. */
+  leftOut: LeftOut[];
   /** Test users that count. */
   testUsers: number;
   /** Seed of the bootstrap, and of the split where it had none of its own. */
@@ -245,7 +248,8 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
   const best = models.reduce((best, { mean }, at) => (mean > models[best]!.mean ? at : best), 0);
   const floor = await againstFloor(perUser[best]!, data, data.test, seed, { threads, signal });
   const report: AblationReport = {
-    dataset: datasetOf(input),
+    dataset: datasetOf(data),
+    leftOut: allLeftOut(input, data),
     testUsers: data.test.nScored,
     seed,
     seeds,

@@ -7,6 +7,7 @@ import { guard, RecvaeError, toJson } from './errors.js';
 import { checkFits, estimateMemory, estimateSeconds } from './estimate.js';
 import type { OptionChange } from './fitting.js';
 import { Interactions } from './interactions.js';
+import { allLeftOut, type LeftOut } from './left-out.js';
 import type { RunOptions } from './models.js';
 import { description, native, optionsOf } from './native.js';
 import type { ModelName, ModelOptions, SampleOptions, SplitOptions } from './options.generated.js';
@@ -82,6 +83,8 @@ export interface ModelCost {
 export interface AdviceReport extends Advice {
   /** What the data look like; of a split, its training users. */
   profile: Profile;
+  /** What of the input is not in the split or does not count, and why. */
+  leftOut: LeftOut[];
   /** Training users, and the validation users that count. */
   split: { trainingUsers: number; items: number; validationUsers: number };
   /** Items that the samples have; fewer than all only where `items` said so. */
@@ -175,6 +178,7 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
     const { values, refused, ...found } = await runTrials(samples, trials);
     const facts = {
       profile: looks,
+      leftOut: allLeftOut(input, data),
       split: { trainingUsers: data.train.nUsers, items: data.train.nItems, validationUsers: nScored },
       sampledItems: samples[0]!.sample.train.nItems,
       seed,

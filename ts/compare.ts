@@ -14,6 +14,7 @@ import { type Evaluation, evaluate } from './evaluate.js';
 import type { OptionChange } from './fitting.js';
 import { Interactions } from './interactions.js';
 import { Journal, type JournalHeader } from './journal.js';
+import { allLeftOut, type LeftOut } from './left-out.js';
 import { withPeakMemory } from './memory.js';
 import type { Json, Model, Progress, RunOptions } from './models.js';
 import { description, native, optionsOf } from './native.js';
@@ -134,7 +135,7 @@ export interface ComparedModel extends SearchSummary {
 }
 
 /** What a comparison did not do. */
-export interface LeftOut {
+export interface Skipped {
   /** Which model. */
   model: ModelName;
   /** The model, or trials of its search. */
@@ -155,8 +156,14 @@ export interface PairedDifference extends Difference {
 
 /** The result of {@link compare} as plain JSON. */
 export interface ComparisonReport {
-  /** The data that was compared on; of a split, its training users. */
+  /** The data that was compared on: the users of all parts of the split, and the items of the training users. */
   dataset: { users: number; items: number; interactions: number; density: number };
+  /** What of the input is not in it or does not count, and why. */
+  leftOut: LeftOut[];
+  /** What speaks against the metrics, as in {@link Evaluation.warnings}; empty if nothing does. */
+  warnings: string[];
+  /** Users that all models were trained on. */
+  trainingUsers: number;
   /** Test users that count in the metrics. */
   testUsers: number;
   /** Seed of the bootstrap, and of the split and the models where `options` had none of their own. */
@@ -168,7 +175,7 @@ export interface ComparisonReport {
   /** All models, in the order in which they ran: the cheapest first. */
   models: ComparedModel[];
   /** What was left out, for want of memory or of `budgetMinutes`. */
-  leftOut: LeftOut[];
+  skipped: Skipped[];
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];
   /** The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the data. */
@@ -228,7 +235,7 @@ export async function compareOn(
   checkTestUsers(data);
   checkTunable(data, options);
   const { seed = DEFAULT_SEED, threads, signal } = options;
-  const { plans, leftOut } = planned(data, { ...options, seed });
+  const { plans, skipped } = planned(data, { ...options, seed });
   const models = new Map<ModelName, Model>();
   const evaluations = new Map<ModelName, Evaluation>();
   const compared: ComparedModel[] = [];
@@ -239,18 +246,18 @@ export async function compareOn(
   for (const [index, plan] of plans.entries()) {
     const late = course.tooLate(index);
     if (late) {
-      leftOut.push({ model: plan.model, what: 'model', why: late });
+      skipped.push({ model: plan.model, what: 'model', why: late });
       continue;
     }
     const run = { threads, seed, journal, samples, deadline: course.deadline(index) };
     const onStep = (step: Step) => course.tell(index, step);
     const found = await course.within((signal) => trainPlanned(plan, data, options, { ...run, signal }, onStep));
     if (!found) {
-      leftOut.push({ model: plan.model, what: 'model', why: 'its training did not end within budgetMinutes' });
+      skipped.push({ model: plan.model, what: 'model', why: 'its training did not end within budgetMinutes' });
       continue;
     }
     const { fitted, cut, spent, ...row } = found;
-    if (cut) leftOut.push({ model: plan.model, what: 'trials', why: `its search ended after ${row.trials} for want of time` });
+    if (cut) skipped.push({ model: plan.model, what: 'trials', why: `its search ended after ${row.trials} for want of time` });
     course.tell(index, { stage: 'evaluate', done: 1 });
     const validation = await validate(fitted, data, { threads, signal });
     const evaluation = await evaluate(fitted, data.test, { threads, signal });
@@ -272,19 +279,22 @@ export async function compareOn(
       metrics: Object.fromEntries(metrics),
     });
   }
-  if (compared.every(({ model }) => model === FLOOR)) throw nothingLeft(leftOut);
+  if (compared.every(({ model }) => model === FLOOR)) throw nothingLeft(skipped);
 
   const paired = await pairs(evaluations, seed, { threads, signal });
   const metric = description.validationMetric;
   const { winner, verdict } = decide(compared, paired, metric, { count: data.test.nScored, part: 'test' });
   const report: ComparisonReport = {
-    dataset: datasetOf(input),
+    dataset: datasetOf(data),
+    leftOut: allLeftOut(input, data),
+    warnings: warningsOf(evaluations.values()),
+    trainingUsers: data.train.nUsers,
     testUsers: data.test.nScored,
     seed,
     metric,
     effort: effortOf(options),
     models: compared,
-    leftOut,
+    skipped,
     paired,
     winner,
     verdict: verdict + shortened(compared),
@@ -308,15 +318,15 @@ interface Plan {
 }
 
 /** The models that fit beside those before them, made smaller where they have to be, and those that do not. */
-function planned(data: Split, options: CompareOptions): { plans: Plan[]; leftOut: LeftOut[] } {
+function planned(data: Split, options: CompareOptions): { plans: Plan[]; skipped: Skipped[] } {
   const plans: Plan[] = [];
-  const leftOut: LeftOut[] = [];
+  const skipped: Skipped[] = [];
   const { threads, memoryLimit, search, tune, budget = DEFAULT_TRIALS } = options;
   let held = 0;
   for (const model of order(options.models)) {
     const fitting = sized(model, complete(model, options), data, { threads, memoryLimit, beside: held });
     if ('refusal' in fitting) {
-      leftOut.push({ model, what: 'model', why: fitting.refusal });
+      skipped.push({ model, what: 'model', why: fitting.refusal });
       continue;
     }
     const { space, changed, bytes } = fitting;
@@ -325,14 +335,14 @@ function planned(data: Split, options: CompareOptions): { plans: Plan[]; leftOut
     plans.push({ model, options: its, space, changed, held, seconds, fitSeconds: secondsOf({ model, options: its }, data) });
     held += bytes;
   }
-  if (plans.every(({ model }) => model === FLOOR)) throw nothingLeft(leftOut);
-  return { plans, leftOut };
+  if (plans.every(({ model }) => model === FLOOR)) throw nothingLeft(skipped);
+  return { plans, skipped };
 }
 
 /** No model that could be recommended. */
-function nothingLeft(leftOut: LeftOut[]): RecvaeError {
-  const memory = leftOut.find(({ what }) => what === 'model')?.why ?? '';
-  const late = leftOut.some(({ why }) => why.includes('budgetMinutes'));
+function nothingLeft(skipped: Skipped[]): RecvaeError {
+  const memory = skipped.find(({ what }) => what === 'model')?.why ?? '';
+  const late = skipped.some(({ why }) => why.includes('budgetMinutes'));
   if (!late) return new RecvaeError('MEMORY', memory);
   return new RecvaeError('INVALID_ARGUMENT', `no model but ${FLOOR} can be trained: ${memory}; allowed: more budgetMinutes`);
 }
@@ -371,10 +381,18 @@ function headerOf(plans: Plan[], data: Split, { seed, search = true, tune = fals
   };
 }
 
-/** The data of a report; of a split, its training users. */
-export function datasetOf(input: Split | Interactions): ComparisonReport['dataset'] {
-  const { nUsers, nItems, nInteractions, density } = input instanceof Split ? input.train : input;
-  return { users: nUsers, items: nItems, interactions: nInteractions, density };
+/** The data of a report: all parts of a split together. */
+export function datasetOf({ train, validation, test }: Split): ComparisonReport['dataset'] {
+  const parts = [train, validation, test];
+  const users = parts.reduce((sum, { nUsers }) => sum + nUsers, 0);
+  const interactions = parts.reduce((sum, { nInteractions }) => sum + nInteractions, 0);
+  const items = train.nItems;
+  return { users, items, interactions, density: interactions / (users * items) };
+}
+
+/** What is said against any of some evaluations, each thing once. */
+export function warningsOf(evaluations: Iterable<Pick<Evaluation, 'warnings'>>): string[] {
+  return [...new Set([...evaluations].flatMap(({ warnings }) => warnings))];
 }
 
 /** Fails if there are not enough users for a paired comparison. */

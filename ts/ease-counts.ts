@@ -90,8 +90,8 @@ export class EaseCounts implements Disposable {
 
   /**
    * The counts without the users of `remove` and with those of `add`, off the event loop. A user who comes back with more
-   * items belongs in both, first with the old items and then with all of them: added alone, the user would count as two. Who
-   * was counted is not kept, so to add somebody twice cannot be noticed.
+   * items belongs in both, first with the old items and then with all of them: added alone, the user would count as two. Of
+   * who was counted only hashes are kept, for the evaluation of the models, so to add somebody twice is not noticed.
    *
    * @throws {@link RecvaeError} `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the counts
    * tell, or if there would be more than 4,294,967,295 users; `MEMORY` before any work if it could take more memory than

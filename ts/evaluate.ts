@@ -31,6 +31,20 @@ export interface Evaluation {
   skipped: number;
   /** Held-out items, input and target together, that the model does not know and that were ignored. */
   unknown: number;
+  /**
+   * Whether the model was trained on exactly the training users of this split, by their ids; `null` if that is not known: the
+   * model's file is an older one, or was saved without a record of its training users.
+   */
+  sameTrainingUsers: boolean | null;
+  /** How many of the evaluated users the model was trained on, by their ids: above 0 the metrics are too good. `null` if not known. */
+  trainedUsers: number | null;
+  /**
+   * How many of the others have exactly the items of a training user. Some do by chance; where they are more, they may be the
+   * same users under other ids, and {@link Evaluation.warnings} say so. `null` if not known.
+   */
+  trainedHistories: number | null;
+  /** What speaks against the metrics, in sentences: that the model had seen the users, or that nobody knows. Empty if nothing does. */
+  warnings: string[];
 }
 
 /**
@@ -44,12 +58,18 @@ export async function evaluate(model: Model, heldOut: HeldOut, options: Evaluate
   checkRun(options, ['metrics', 'threads', 'signal'], 'options');
   if (options.metrics !== undefined) checkStrings(options.metrics, 'metrics');
   const { threads, signal } = options;
-  const { metrics, ...rest } = await running({ signal }, (run) =>
+  const { metrics, sameTrainingUsers, trainedUsers, trainedHistories, ...rest } = await running({ signal }, (run) =>
     native.evaluate(model.native, heldOut.native, options.metrics, threads, run),
   );
   const named = metrics.map(({ name, mean, standardError, perUser }) => [
     name,
     { mean, standardError: standardError ?? null, perUser },
   ]);
-  return { metrics: Object.fromEntries(named), ...rest };
+  return {
+    metrics: Object.fromEntries(named),
+    ...rest,
+    sameTrainingUsers: sameTrainingUsers ?? null,
+    trainedUsers: trainedUsers ?? null,
+    trainedHistories: trainedHistories ?? null,
+  };
 }

@@ -50,6 +50,7 @@ export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } 
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
 export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
+export type { LeftOut } from './left-out.js';
 export {
   type FitRun,
   fit,

@@ -4,6 +4,7 @@ import { type Batch, type BatchOptions, collect } from './batches.js';
 import { checkObject, checkRun, checkString, checkStrings, idsOf, invalid, knownKeys } from './check.js';
 import { type DuckDBOptions, readDuckDB } from './duckdb.js';
 import { guard, guardAsync, toJson } from './errors.js';
+import { type LeftOut, leftOutOf } from './left-out.js';
 import type { RunOptions } from './models.js';
 import { native } from './native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from './options.generated.js';
@@ -37,7 +38,7 @@ export interface ColumnOptions extends Thresholds {
  * Who interacted with what: a binary matrix of shape (`nUsers`, `nItems`), sparse, in native memory.
  *
  * Ids are strings. Users and items are numbered in order of first appearance. Duplicates collapse, and thresholds hold for
- * what is left.
+ * what is left. {@link Interactions.leftOut} says what went.
  *
  * They belong to the thread that made them: a `Worker` reads its own.
  */
@@ -213,6 +214,11 @@ export class Interactions implements Disposable {
   /** Share of all (user, item) pairs that interacted, from 0 to 1. */
   get density(): number {
     return guard(() => this.native.density);
+  }
+
+  /** What was left out of the rows that they were made from, and why; empty if nothing was. */
+  get leftOut(): LeftOut[] {
+    return leftOutOf(this.native);
   }
 
   /** Ids of the users in row order; a new array of length `nUsers` at each call. */

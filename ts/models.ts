@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Abortable } from './abort.js';
-import { checkInstance, checkRun, checkString, idsOf, infoText, knownKeys } from './check.js';
+import { checkInstance, checkRun, checkString, idsOf, infoText, invalid, knownKeys } from './check.js';
 import { type Checkpoint, toNative } from './checkpoint.js';
 import { guard, guardAsync, toJson, toRecvaeError } from './errors.js';
 import { Filter, type FilterOptions, forCore, prepared, type ServeOptions } from './filter.js';
@@ -110,6 +110,12 @@ export interface FitRun extends RunOptions {
 export interface SaveOptions extends CompactOptions {
   /** Kept in the file instead of {@link Model.info}; anything that JSON can hold. */
   info?: Json;
+  /**
+   * Whether the file has the hashes of the training users, 16 bytes for each, by which {@link evaluate} tells whether it is
+   * given users that were trained on. Who guesses the id of a user can find out by them whether the user is there: a model that
+   * others get may be saved without. By default it has them.
+   */
+  trainingRecord?: boolean;
 }
 
 /** What a model recommends for one history. */
@@ -348,14 +354,15 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
     checkString(path, 'path');
-    knownKeys(options, ['info', ...description.compact.map(({ name }) => name)], 'options');
-    const { info, ...smaller } = options;
+    knownKeys(options, ['info', 'trainingRecord', ...description.compact.map(({ name }) => name)], 'options');
+    const { info, trainingRecord = true, ...smaller } = options;
+    if (typeof trainingRecord !== 'boolean') throw invalid('trainingRecord', trainingRecord, 'true or false');
     const text = info === undefined ? undefined : infoText(info);
     const asked = Object.values(smaller).some((value) => value !== undefined);
-    if (!asked) return guardAsync(() => this.native.save(path, text));
+    if (!asked) return guardAsync(() => this.native.save(path, text, trainingRecord));
     const saved = await this.compact(smaller);
     try {
-      await guardAsync(() => saved.native.save(path, text));
+      await guardAsync(() => saved.native.save(path, text, trainingRecord));
     } finally {
       saved.dispose(); // nobody else has it
     }

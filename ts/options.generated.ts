@@ -63,14 +63,21 @@ export interface Thresholds {
  */
 export interface SplitOptions {
   /**
-   * Users with fewer items are left out.
+   * Users with fewer items are never held out; shortUsers says what becomes of them.
    *
    * Allowed: a whole number, 0 or more.
    * @default 5
    */
   minUserItems?: number;
   /**
-   * Validation users: a share of all users if below 1 (rounded to the nearest count), else a whole number of them; 0 for none.
+   * What becomes of users with fewer items than minUserItems: they are trained on, or dropped as in the protocol of the Mult-VAE paper.
+   *
+   * Allowed: 'train' or 'drop'.
+   * @default "train"
+   */
+  shortUsers?: 'train' | 'drop';
+  /**
+   * Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none.
    *
    * Allowed: a finite number, 0 or more.
    * @default 0.1

@@ -2,6 +2,7 @@ import type { Abortable } from './abort.js';
 import { checkInstance, checkRun, checkString } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
 import { Interactions } from './interactions.js';
+import { type LeftOut, leftOutOf } from './left-out.js';
 import { native } from './native.js';
 import type { SampleOptions, SplitOptions } from './options.generated.js';
 import { running } from './running.js';
@@ -28,6 +29,11 @@ export class HeldOut implements Disposable {
   /** Number of users with something to find: those that count in metrics. */
   get nScored(): number {
     return guard(() => this.native.nScored);
+  }
+
+  /** Number of interactions, input and target together. */
+  get nInteractions(): number {
+    return guard(() => this.native.nInteractions);
   }
 
   /** Ids of the users in row order; length `nUsers`. */
@@ -94,6 +100,11 @@ export class Split implements Disposable {
     return new Split(await guardAsync(() => native.readOfficial(folder)));
   }
 
+  /** What of the data is in none of the parts or does not count, and why; empty if there is nothing of the kind. */
+  get leftOut(): LeftOut[] {
+    return leftOutOf(this.#native);
+  }
+
   /**
    * A smaller split for trial runs, off the event loop: some of the training users, drawn by a seed, the most popular items, and
    * the same validation users with what is left of their items. It has no test users, so that nothing that is decided on it can
@@ -142,7 +153,9 @@ export class Split implements Disposable {
 
 /**
  * Splits by users (strong generalisation, the protocol of the Mult-VAE paper): validation and test users are held out whole,
- * and a share of each one's items has to be found from the others. The same seed gives the same split.
+ * and a share of each one's items has to be found from the others. The same seed gives the same split. Users with fewer than
+ * `minUserItems` items are never held out: they are trained on, or with `shortUsers: 'drop'` left out as in that paper.
+ * {@link Split.leftOut} says what is in none of the parts.
  *
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there are too few users.
  */

@@ -1,11 +1,12 @@
 /** Searching the options of one model on validation users, and measuring the best ones once on test users. */
 import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from './check.js';
-import { DEFAULT_SEED, splitFor } from './compare.js';
+import { DEFAULT_SEED, splitFor, warningsOf } from './compare.js';
 import { guard, RecvaeError, toJson } from './errors.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { againstFloor } from './floor.js';
 import { Interactions } from './interactions.js';
 import { Journal } from './journal.js';
+import { allLeftOut } from './left-out.js';
 import type { Json, Model, RunOptions } from './models.js';
 import { description, isSearchable, native, optionsOf } from './native.js';
 import type { MetricName, ModelName, ModelOptions, SplitOptions } from './options.generated.js';
@@ -117,12 +118,17 @@ export async function tune<K extends ModelName>(
   checkTune(model, options);
   return stoppable(options, async ({ signal, tell }) => {
     const run = { ...options, signal, onProgress: tell };
-    return tuneOn(model, await splitFor(input, run), run);
+    return tuneOn(model, await splitFor(input, run), input, run);
   });
 }
 
-/** {@link tune} on a split, with options that have been checked and a callback that does not throw. */
-export async function tuneOn<K extends ModelName>(model: K, data: Split, options: TuneOptions<K>): Promise<Tuning<K>> {
+/** {@link tune} on `data`, the split of `input`, with options that have been checked and a callback that does not throw. */
+export async function tuneOn<K extends ModelName>(
+  model: K,
+  data: Split,
+  input: Split | Interactions,
+  options: TuneOptions<K>,
+): Promise<Tuning<K>> {
   const started = performance.now();
   if (data.validation.nScored === 0) {
     const text =
@@ -151,6 +157,8 @@ export async function tuneOn<K extends ModelName>(model: K, data: Split, options
     seed,
     metric,
     users: { train: data.train.nUsers, validation: data.validation.nScored, test: data.test.nScored },
+    leftOut: allLeftOut(input, data),
+    warnings: warningsOf([onValidation, ...(evaluation ? [evaluation] : [])]),
     options: fitted.options as Json,
     ...summed,
     floor,

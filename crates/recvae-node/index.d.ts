@@ -69,6 +69,8 @@ export declare class NativeFilter {
 export declare class NativeHeldOut {
   /** Number of users, those with nothing to score included. */
   get nUsers(): number
+  /** Number of interactions, input and target together. */
+  get nInteractions(): number
   /** Number of users with something to score. */
   get nScored(): number
   /** Ids of the users, in row order. */
@@ -93,6 +95,8 @@ export declare class NativeInteractions {
   get nInteractions(): number
   /** Share of all pairs that interacted. */
   get density(): number
+  /** What was left out of the rows, as JSON: a list of `LeftOut`, see `ts/left-out.ts`. */
+  leftOut(): string
   /** Ids of the users, in row order. */
   userIds(): Array<string>
   /** Ids of the items, in column order. */
@@ -117,8 +121,11 @@ export declare class NativeModel {
   recommend(history: Array<string>, options: string, filter?: NativeFilter | undefined | null): NativeLists
   /** Recommends for many histories. `options`: JSON. */
   recommendBatch(histories: Array<Array<string>>, options: string, filter: NativeFilter | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
-  /** Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. */
-  save(path: string, info?: string | undefined | null): Promise<void>
+  /**
+   * Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`: whether
+   * the file says whom the model was trained on.
+   */
+  save(path: string, info: string | undefined | null, record: boolean): Promise<void>
   /** A smaller model. `options`: JSON. */
   compact(options: string, threads?: number | undefined | null): Promise<NativeModel>
   /** Lets the model go, once the calls that use it have ended. */
@@ -159,6 +166,8 @@ export declare class NativeSplit {
   get validation(): NativeHeldOut
   /** Held-out users for the result. */
   get test(): NativeHeldOut
+  /** What of the data is in none of the parts, as JSON: a list of `LeftOut`, see `ts/left-out.ts`. */
+  leftOut(): string
   /** Sizes and a hash of all of it, in one line. */
   fingerprint(): string
   /** A smaller split for trial runs. `options`: JSON. */
@@ -280,6 +289,14 @@ export interface NativeEvaluation {
   skipped: number
   /** Held-out items and inputs that the model does not know. */
   unknown: number
+  /** Whether the model was trained on the training users of the split, if that is known. */
+  sameTrainingUsers?: boolean
+  /** How many of the evaluated users it was trained on, if that is known. */
+  trainedUsers?: number
+  /** How many of the others have the items of a training user, if that is known. */
+  trainedHistories?: number
+  /** What speaks against the result. */
+  warnings: Array<string>
 }
 
 /** Why a score is what it is. */

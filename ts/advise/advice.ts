@@ -338,8 +338,8 @@ function distrustWords(facts: Facts, leader: ModelName, trends: Trend[], wasSpli
   );
   if (!wasSplit && profile.shortUsers > 0) {
     words.push(
-      `${percent(profile.shortUsers)} of the users have fewer than ${few} items and took no part` +
-        `${profile.shortUsers > NOTABLE ? ': what is found here may not hold for them' : ''}.`,
+      `${percent(profile.shortUsers)} of the users have fewer than ${few} items: nobody was asked about those` +
+        `${profile.shortUsers > NOTABLE ? ', so what is found here may not hold for them' : ''}.`,
     );
   }
   if (profile.repeatedUsers > NOTABLE) {

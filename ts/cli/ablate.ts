@@ -12,7 +12,7 @@ import {
 import { splitFor } from '../compare.js';
 import { description } from '../native.js';
 import { formatP, signed } from '../verdict.js';
-import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf, tellLeftOut } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError, writeJson } from './output.js';
@@ -64,6 +64,7 @@ export function addAblate(program: Command): void {
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
       const data = await splitFor(read, { ...options, signal });
+      tellLeftOut(read, data);
       return ablateOn(data, read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
     };
     try {

@@ -69,6 +69,7 @@ export function addAdvise(program: Command): void {
       });
       reporter.stop();
       const named = { ...report, next: report.next.map((step) => step.replace('<input>', inputWords(input, flags))) };
+      for (const { text } of report.leftOut) message(text);
       if (json !== undefined) await writeJson(json, named);
       if (json !== '-') await print(render(named));
     } finally {
@@ -81,7 +82,8 @@ export function addAdvise(program: Command): void {
 function inputWords(input: string, flags: InputFlags): string {
   const quoted = (word: string) => (/^[\w./:@%+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
   const { seed: _, ...recipe } = { ...recipeOf(flags).read, ...recipeOf(flags).split };
-  const words = Object.entries(recipe).map(([name, value]) => `${toFlag(name)} ${quoted(String(value))}`);
+  const flag = (name: string) => (name === 'heldOut' ? '--held-out-share' : toFlag(name));
+  const words = Object.entries(recipe).map(([name, value]) => `${flag(name)} ${quoted(String(value))}`);
   return [quoted(input), ...words].join(' ');
 }
 

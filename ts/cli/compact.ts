@@ -1,22 +1,33 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { RecvaeError } from '../errors.js';
-import { evaluate, type MetricValues } from '../evaluate.js';
+import { type Evaluation, evaluate, type MetricValues } from '../evaluate.js';
+import type { LeftOut } from '../left-out.js';
 import { type Json, load, type Model } from '../models.js';
 import { description, native } from '../native.js';
 import type { CompactOptions, MetricName } from '../options.generated.js';
 import { running } from '../running.js';
 import type { HeldOut } from '../split.js';
-import { addFlag, addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
+import {
+  addFlag,
+  addInputFlags,
+  addRecordFlag,
+  type InputFlags,
+  parseNumber,
+  readSplit,
+  recipeIn,
+  recipeOf,
+} from './input.js';
 import { size } from './inspect.js';
 import { checkWritable, message, print, table, withError, writeJson } from './output.js';
-import { sameTrainingUsers } from './users.js';
+import { type Trained, tellTrained } from './users.js';
 
 interface Flags extends InputFlags, CompactOptions {
   heldOut?: string;
   on: string;
   json?: string;
   threads?: number;
+  trainingRecord: boolean;
 }
 
 /** A metric of both models on the same users, and the mean of the users' differences with its 95 % interval. */
@@ -43,7 +54,7 @@ export function addCompact(program: Command): void {
     .option('--seed <number>', 'seed of the split', parseNumber)
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--json <file>', 'write the result as JSON, to stdout for -');
-  addInputFlags(command).action(async (file: string, out: string, flags: Flags) => {
+  addInputFlags(addRecordFlag(command)).action(async (file: string, out: string, flags: Flags) => {
     const { topPerItem, precision, heldOut, on, json, threads } = flags;
     if (on !== 'test' && on !== 'validation') {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
@@ -53,20 +64,24 @@ export function addCompact(program: Command): void {
     const model = await load(file);
     const smaller = await model.compact({ topPerItem, precision }, { threads });
     let loss: Loss | undefined;
+    let measured: (Trained & { leftOut: LeftOut[] }) | undefined;
     if (heldOut !== undefined) {
-      const data = await readSplit(heldOut, flags, recipeOf(flags, recipeIn(model.info)));
-      if (sameTrainingUsers(model.info, data) === false) {
-        message('warning: this is not the split of the training: these users may have been among the training users');
-      }
-      loss = await measure([model, smaller], data[on], metric as MetricName, threads);
+      const { data, leftOut } = await readSplit(heldOut, flags, recipeOf(flags, recipeIn(model.info)));
+      const { evaluation, ...found } = await measure([model, smaller], data[on], metric as MetricName, threads);
+      loss = found;
+      measured = { leftOut, ...tellTrained(model.info, data, evaluation) };
     }
     const compacted = { topPerItem, precision, ...(loss && { on, metric, ...loss }) };
-    await smaller.save(out, { info: { ...asObject(model.info), compacted } as unknown as Json });
+    await smaller.save(out, {
+      info: { ...asObject(model.info), compacted } as unknown as Json,
+      trainingRecord: flags.trainingRecord,
+    });
     const bytes = [file, out].map((path) => statSync(path).size) as [number, number];
     const result = {
       model: model.kind,
       options: model.options,
       ...compacted,
+      ...measured,
       bytes: { before: bytes[0], after: bytes[1] },
     };
     if (json !== undefined) await writeJson(json, result);
@@ -93,17 +108,21 @@ export function addCompact(program: Command): void {
 }
 
 /** What the second model loses on users that neither has seen. */
-async function measure(models: Model[], users: HeldOut, metric: MetricName, threads?: number): Promise<Loss> {
-  const found = [];
-  for (const model of models)
-    found.push((await evaluate(model, users, { metrics: [metric], threads })).metrics[metric]!);
-  const [before, after] = found as [MetricValues, MetricValues];
+async function measure(
+  models: Model[],
+  users: HeldOut,
+  metric: MetricName,
+  threads?: number,
+): Promise<Loss & { evaluation: Evaluation }> {
+  const found: Evaluation[] = [];
+  for (const model of models) found.push(await evaluate(model, users, { metrics: [metric], threads }));
+  const [before, after] = found.map(({ metrics }) => metrics[metric]!) as [MetricValues, MetricValues];
   const seed = description.split.find(({ name }) => name === 'seed')!.default as number;
   const { difference, low, high } = await running({}, (run) =>
     native.pairedBootstrap(after.perUser, before.perUser, seed, threads, run),
   );
   const mean = ({ mean, standardError }: MetricValues) => ({ mean, standardError });
-  return { before: mean(before), after: mean(after), difference, interval: [low, high] };
+  return { before: mean(before), after: mean(after), difference, interval: [low, high], evaluation: found[0]! };
 }
 
 function signed(difference: number, interval: [number, number]): string {

@@ -19,7 +19,16 @@ import type { ModelName } from '../options.generated.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import { formatP } from '../verdict.js';
 import { type SearchedTrial } from '../search.js';
-import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import {
+  addInputFlags,
+  addRecordFlag,
+  type InputFlags,
+  infoOf,
+  parseNumber,
+  readInput,
+  recipeOf,
+  tellLeftOut,
+} from './input.js';
 import { interruptible } from './interrupt.js';
 import { refuseSame, tellJournal } from './journal.js';
 import { addMemoryFlag } from './memory.js';
@@ -39,6 +48,7 @@ interface Flags extends InputFlags {
   memoryLimit?: number;
   save?: string;
   json?: string;
+  trainingRecord: boolean;
 }
 
 /** `recvae compare`: the main job. */
@@ -59,7 +69,7 @@ export function addCompare(program: Command): void {
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
     .option('--json <file>', 'write the result as JSON, to stdout for -');
-  addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
+  addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (input: string, flags: Flags) => {
     const { save, json } = flags;
     const recipe = recipeOf(flags);
     const options: CompareOptions = {
@@ -87,6 +97,7 @@ export function addCompare(program: Command): void {
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
       const data = await splitFor(read, { ...options, signal });
+      tellLeftOut(read, data);
       return compareOn(data, read, {
         ...options,
         signal,
@@ -105,7 +116,7 @@ export function addCompare(program: Command): void {
         const info = { ...(model.info as Record<string, Json>), metrics: { test: metrics } } as unknown as Json;
         outputs.push({
           path: join(save, `${report.winner}.safetensors`),
-          write: (path) => model.save(path, { info }),
+          write: (path) => model.save(path, { info, trainingRecord: flags.trainingRecord }),
         });
         outputs.push({ path: join(save, 'comparison.json'), write: toText });
       }
@@ -115,6 +126,7 @@ export function addCompare(program: Command): void {
         if (save !== undefined) message(`saved: ${outputs[0]!.path}`);
       } finally {
         // Also after a failure: the result was costly.
+        for (const warning of report.warnings) message(`warning: ${warning}`);
         await print(json === '-' ? jsonText(report) : render(report));
       }
     } catch (thrown) {
@@ -208,7 +220,8 @@ function searchWords({ model, trials, searchSeconds, untuned, edges, plateaus, c
 }
 
 /** The report for people. */
-function render({ dataset, testUsers, metric, models, paired, verdict, effort, leftOut }: ComparisonReport): string {
+function render(report: ComparisonReport): string {
+  const { dataset, trainingUsers, testUsers, metric, models, paired, verdict, effort, skipped } = report;
   const { users, items, interactions, density } = dataset;
   const names = Object.keys(models[0]!.metrics);
   const results = models.map(({ model, metrics, seconds, peakMemory }) => [
@@ -225,7 +238,7 @@ function render({ dataset, testUsers, metric, models, paired, verdict, effort, l
       return [metric, b === 'ease' ? a : b, ...[sign * difference, from, to].map((n) => n.toFixed(4)), formatP(pValue)];
     });
   const lines = [
-    `${users} users x ${items} items, ${interactions} interactions, density ${percent(density)}; ${testUsers} test users`,
+    `${users} users x ${items} items, ${interactions} interactions, density ${percent(density)}; ${trainingUsers} training and ${testUsers} test users`,
     '',
     table(['model', ...names, 'seconds', 'peak MiB'], results),
     `Difference to ease on the same users, with 95 % interval and p-value after Holm's correction (decides: ${metric})`,
@@ -233,7 +246,7 @@ function render({ dataset, testUsers, metric, models, paired, verdict, effort, l
     table(['metric', 'model', 'difference', 'from', 'to', 'p'], differences),
     `Options: ${effort}.`,
     ...models.flatMap(searchWords),
-    ...leftOut.map(({ model, what, why }) => `Left out: ${what === 'model' ? model : `trials of ${model}`}: ${why}.`),
+    ...skipped.map(({ model, what, why }) => `Left out: ${what === 'model' ? model : `trials of ${model}`}: ${why}.`),
     '',
     verdict,
   ];

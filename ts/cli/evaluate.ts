@@ -7,7 +7,7 @@ import type { MetricName } from '../options.generated.js';
 import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
-import { sameTrainingUsers } from './users.js';
+import { tellTrained } from './users.js';
 
 interface Flags extends InputFlags {
   on: string;
@@ -38,18 +38,13 @@ export function addEvaluate(program: Command): void {
     if (flags.json !== undefined) checkWritable(flags.json, '--json');
     const model = await load(file);
     const work = async (signal: AbortSignal) => {
-      const data = await readSplit(input, flags, recipeOf(flags, recipeIn(model.info)), { signal });
-      const same = sameTrainingUsers(model.info, data);
-      if (same === false) {
-        message(
-          'warning: this is not the split of the training: these held-out users may have been among the training users, ' +
-            'and then the metrics are too good',
-        );
-      }
+      const recipe = recipeOf(flags, recipeIn(model.info));
+      const { data, leftOut } = await readSplit(input, flags, recipe, { signal });
       const metrics = flags.metrics as MetricName[] | undefined;
-      return { same, ...(await evaluate(model, data[on], { metrics, threads: flags.threads, signal })) };
+      const evaluation = await evaluate(model, data[on], { metrics, threads: flags.threads, signal });
+      return { leftOut, ...evaluation, trained: tellTrained(model.info, data, evaluation) };
     };
-    const { same, metrics, users, skipped, unknown } = await interruptible(work);
+    const { leftOut, trained, metrics, users, skipped, unknown } = await interruptible(work);
     if (unknown > 0) message(`${unknown} held-out interactions are with items that the model does not know`);
     const result = {
       model: model.kind,
@@ -58,7 +53,8 @@ export function addEvaluate(program: Command): void {
       users: users.length,
       skipped,
       unknown,
-      sameTrainingUsers: same,
+      leftOut,
+      ...trained,
       metrics: Object.fromEntries(
         Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]),
       ),

@@ -4,10 +4,12 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { Abortable } from '../abort.js';
 import { RecvaeError } from '../errors.js';
 import { Interactions } from '../interactions.js';
+import { allLeftOut, type LeftOut } from '../left-out.js';
 import type { Json } from '../models.js';
 import { description, type OptionDescription } from '../native.js';
 import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../options.generated.js';
 import { Split, split } from '../split.js';
+import { message } from './output.js';
 import { trainingUsers } from './users.js';
 
 /** What the flags of {@link addInputFlags} are parsed into. */
@@ -16,6 +18,9 @@ export interface InputFlags extends ReadOptions, Thresholds {
   seed?: number;
   validation?: number;
   test?: number;
+  minUserItems?: number;
+  shortUsers?: SplitOptions['shortUsers'];
+  heldOutShare?: number;
 }
 
 /** How an input was read and split: what a model file keeps as `input`, so that `evaluate` makes the same split again. */
@@ -61,19 +66,39 @@ export function addInputFlags(command: Command): Command {
   addFlag(command, thresholds, 'minItem', 'count');
   addFlag(command, splitting, 'validation', 'users');
   addFlag(command, splitting, 'test', 'users');
+  addFlag(command, splitting, 'minUserItems', 'count');
+  addFlag(command, splitting, 'shortUsers', 'train|drop');
+  const { doc, default: share } = splitting.find(({ name }) => name === 'heldOut')!;
+  command.option('--held-out-share <share>', `${doc} (default: ${share})`, parseNumber);
   return command;
 }
 
-/** What a model file keeps: how the input was read and split, unless it was split already, and what and who was trained on. */
-export function infoOf(input: Split | Interactions, recipe: InputRecipe, data: Split): Json {
-  const how = input instanceof Split ? {} : { input: recipe };
-  const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
-  return { ...how, data: { users, items, interactions }, trainingUsers: trainingUsers(data) } as unknown as Json;
+/** The flag of every command that saves a model. */
+export function addRecordFlag(command: Command): Command {
+  return command.option(
+    '--no-training-record',
+    'save no hashes of the training users (16 bytes each), by which evaluate knows them again and whoever guesses an id',
+  );
 }
 
-/** The recipe in a model's info, if there is one. */
+/** What a model file keeps: how the input was read and split, unless it was split already, and what and who was trained on. */
+export function infoOf(input: Split | Interactions, recipe: InputRecipe, data: Split): { [key: string]: Json } {
+  const how = input instanceof Split ? {} : { input: { ...recipe, split: { ...SHORT_USERS, ...recipe.split } } };
+  const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
+  return { ...how, data: { users, items, interactions }, trainingUsers: trainingUsers(data) } as unknown as {
+    [key: string]: Json;
+  };
+}
+
+/** What becomes of short users unless it is said. A recipe says it, so that one that does not is known to be an older one. */
+const SHORT_USERS = {
+  shortUsers: description.split.find(({ name }) => name === 'shortUsers')!.default as SplitOptions['shortUsers'],
+};
+
+/** The recipe in a model's info, if there is one. Those of earlier versions do not say that they dropped short users. */
 export function recipeIn(info: Json): InputRecipe | undefined {
-  return (info as { input?: InputRecipe } | null)?.input;
+  const recipe = (info as { input?: InputRecipe } | null)?.input;
+  return recipe && { ...recipe, split: { shortUsers: 'drop', ...recipe.split } };
 }
 
 /** Only what was given. */
@@ -84,14 +109,15 @@ function pick<K extends keyof InputFlags>(flags: InputFlags, names: readonly K[]
 }
 
 const READ = ['format', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem', 'sql'] as const;
-const SPLIT = ['validation', 'test'] as const;
+const SPLIT = ['validation', 'test', 'minUserItems', 'shortUsers'] as const;
 
 /** The flags as recipe; what they leave open, `before` fills in. */
 export function recipeOf(flags: InputFlags, before?: InputRecipe): InputRecipe {
   const seed = flags.seed === undefined ? {} : { seed: flags.seed };
+  const heldOut = flags.heldOutShare === undefined ? {} : { heldOut: flags.heldOutShare };
   return {
     read: { ...before?.read, ...pick(flags, READ) },
-    split: { ...before?.split, ...pick(flags, SPLIT), ...seed },
+    split: { ...before?.split, ...pick(flags, SPLIT), ...heldOut, ...seed },
   };
 }
 
@@ -118,7 +144,7 @@ export async function readInput(
     return Interactions.dataset(input as DatasetName);
   }
   if (isFolder(input)) {
-    refuse(flags, [...READ, ...SPLIT], 'a folder that is split already');
+    refuse(flags, [...READ, ...SPLIT, 'heldOutShare'], 'a folder that is split already');
     return Split.fromOfficial(input);
   }
   const { sql, format, ...read } = recipe.read;
@@ -128,13 +154,21 @@ export async function readInput(
   return Interactions.fromDuckDB({ database: input, sql, ...read }, run);
 }
 
-/** Reads and, unless it is a split already, splits `<input>`. */
+/** Reads and, unless it is a split already, splits `<input>`; and tells what was left out. */
 export async function readSplit(
   input: string,
   flags: InputFlags,
   recipe: InputRecipe,
   run: Abortable = {},
-): Promise<Split> {
-  const data = await readInput(input, flags, recipe, run);
-  return data instanceof Split ? data : split(data, recipe.split, run);
+): Promise<{ data: Split; leftOut: LeftOut[] }> {
+  const read = await readInput(input, flags, recipe, run);
+  const data = read instanceof Split ? read : await split(read, recipe.split, run);
+  return { data, leftOut: tellLeftOut(read, data) };
+}
+
+/** Tells what was left out on the way from an input to its split, a line for each thing. */
+export function tellLeftOut(input: Split | Interactions, data: Split): LeftOut[] {
+  const leftOut = allLeftOut(input, data);
+  for (const { text } of leftOut) message(text);
+  return leftOut;
 }

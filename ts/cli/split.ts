@@ -19,12 +19,18 @@ export function addSplit(program: Command): void {
     const { json } = flags;
     if (json !== undefined) checkWritable(json, '--json');
     if (flags.out === '') throw new RecvaeError('INVALID_ARGUMENT', "--out is ''; allowed: a path");
-    const data = await interruptible((signal) => readSplit(input, flags, recipeOf(flags), { signal }));
+    const { data, leftOut } = await interruptible((signal) => readSplit(input, flags, recipeOf(flags), { signal }));
     await data.write(flags.out);
     const { train, validation, test } = data;
     if (json !== undefined) {
       const users = { train: train.nUsers, validation: validation.nUsers, test: test.nUsers };
-      await writeJson(json, { users, items: train.nItems, interactions: train.nInteractions, folder: flags.out });
+      await writeJson(json, {
+        users,
+        items: train.nItems,
+        interactions: train.nInteractions,
+        leftOut,
+        folder: flags.out,
+      });
     }
     message(
       `${train.nUsers} training, ${validation.nUsers} validation and ${test.nUsers} test users, ${train.nItems} items: ${flags.out}`,

@@ -4,12 +4,22 @@ import { toNative } from '../checkpoint.js';
 import { EaseCounts, type LimitedRun } from '../ease-counts.js';
 import { guard, RecvaeError, toJson } from '../errors.js';
 import { fit, type Json, load, type Progress } from '../models.js';
+import type { LeftOut } from '../left-out.js';
 import { description, native } from '../native.js';
 import type { EaseOptions, ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { tellGamma } from './gamma.js';
-import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import {
+  addInputFlags,
+  addRecordFlag,
+  type InputFlags,
+  infoOf,
+  parseNumber,
+  readInput,
+  recipeOf,
+  tellLeftOut,
+} from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message, writeJson } from './output.js';
@@ -24,6 +34,7 @@ interface Flags extends InputFlags, CheckpointFlags {
   counts?: string;
   saveCounts?: string;
   json?: string;
+  trainingRecord: boolean;
 }
 
 /** `recvae train`: a model from the training users, with early stopping on the validation users. */
@@ -42,7 +53,7 @@ export function addTrain(program: Command): void {
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
     .option('--json <file>', 'write the result as JSON, to stdout for -');
   addCheckpointFlags(command);
-  addInputFlags(addMemoryFlag(command)).action(async (model: string, input: string, flags: Flags) => {
+  addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
     const known = description.models.find(({ name }) => name === model)?.options ?? [];
     if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
@@ -62,18 +73,25 @@ export function addTrain(program: Command): void {
     let started = 0;
     let counts: EaseCounts | undefined;
     const onProgress = (progress: Progress) => bar.update(model, progress);
+    let leftOut: LeftOut[] = [];
+    let trained = 0;
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
       const data = read instanceof Split ? read : await split(read, recipe.split, { signal });
+      leftOut = tellLeftOut(read, data);
       started = performance.now();
       const info = infoOf(read, recipe, data);
+      // The model has the earlier users besides; its record knows them, where the counts do.
+      if (before !== undefined) delete info.trainingUsers;
       const run = {
         signal,
         ...(threads === undefined ? {} : { threads }),
         ...(flags.memoryLimit === undefined ? {} : { memoryLimit: flags.memoryLimit }),
       };
+      trained = data.train.nUsers;
       if (countsAreUsed(flags)) {
         counts = await count(data, before, run);
+        trained = counts.nUsers;
         return counts.fit(options as EaseOptions, { ...run, info, onProgress });
       }
       return fit(model as ModelName, data, options as never, {
@@ -89,16 +107,18 @@ export function addTrain(program: Command): void {
       const best = fitted.epochs.findLast(({ best }) => best)?.validation;
       const metrics: Record<string, Json> =
         best === undefined ? {} : { metrics: { validation: { [description.validationMetric]: best } } };
-      await fitted.save(out, { info: { ...(fitted.info as Record<string, Json>), ...metrics } });
+      const { trainingRecord } = flags;
+      await fitted.save(out, { info: { ...(fitted.info as Record<string, Json>), ...metrics }, trainingRecord });
       // After the model: a job that dies between the two can run again on the old counts.
       if (flags.saveCounts !== undefined) await counts?.save(flags.saveCounts);
       if (checkpoint) rmSync(checkpoint.path, { force: true });
       bar.stop();
       const seconds = (performance.now() - started) / 1000;
-      message(`${model} trained in ${seconds.toFixed(1)} s, ${fitted.itemIds.length} items: ${out}`);
+      message(`${model} trained in ${seconds.toFixed(1)} s, ${trained} users, ${fitted.itemIds.length} items: ${out}`);
       if (flags.json !== undefined) {
         const { epochs, options, itemIds } = fitted;
-        await writeJson(flags.json, { model, options, items: itemIds.length, ...metrics, epochs, seconds, file: out });
+        const result = { model, options, users: trained, items: itemIds.length, leftOut, ...metrics, epochs, seconds };
+        await writeJson(flags.json, { ...result, file: out });
       }
       if (counts) message(`${before?.nUsers ?? 0} users counted before, ${counts.nUsers} now`);
     } catch (thrown) {

@@ -10,7 +10,16 @@ import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import type { TuneReport } from '../tune/report.js';
 import type { Range } from '../tune/spaces.js';
 import { checkTune, type SearchKind, type SearchProgress, type TuneOptions, tuneOn } from '../tune.js';
-import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import {
+  addInputFlags,
+  addRecordFlag,
+  type InputFlags,
+  infoOf,
+  parseNumber,
+  readInput,
+  recipeOf,
+  tellLeftOut,
+} from './input.js';
 import { interruptible } from './interrupt.js';
 import { refuseSame, tellJournal } from './journal.js';
 import { addMemoryFlag } from './memory.js';
@@ -29,6 +38,7 @@ interface Flags extends InputFlags {
   journal?: string;
   out?: string;
   json?: string;
+  trainingRecord: boolean;
 }
 
 /** `recvae tune`: the best options of a model. */
@@ -55,7 +65,7 @@ export function addTune(program: Command): void {
     .option('--out <file>', 'where the model of the best options goes')
     .option('--json <file>', 'write the result as JSON, to stdout for -')
     .addHelpText('after', `\nSearched by default:\n${defaults(tunable)}`);
-  addInputFlags(addMemoryFlag(command)).action(async (model: ModelName, input: string, flags: Flags) => {
+  addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: ModelName, input: string, flags: Flags) => {
     const recipe = recipeOf(flags);
     const { out, json } = flags;
     const options: TuneOptions = {
@@ -80,9 +90,10 @@ export function addTune(program: Command): void {
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
       const data = await splitFor(read, { ...options, signal });
+      tellLeftOut(read, data);
       const info = infoOf(read, recipe, data);
       const onProgress = (progress: SearchProgress) => reporter.report(progress);
-      return tuneOn(model, data, { ...options, signal, info, onProgress });
+      return tuneOn(model, data, read, { ...options, signal, info, onProgress });
     };
     try {
       const { report, model: fitted } = await interruptible(work);
@@ -94,7 +105,7 @@ export function addTune(program: Command): void {
           ...(report.test && { test: report.test }),
         };
         const info = { ...(fitted.info as Record<string, Json>), metrics } as unknown as Json;
-        outputs.push({ path: out, write: (path) => fitted.save(path, { info }) });
+        outputs.push({ path: out, write: (path) => fitted.save(path, { info, trainingRecord: flags.trainingRecord }) });
       }
       if (json !== undefined && json !== '-') {
         outputs.push({ path: json, write: (path) => writeFileSync(path, jsonText(report), { flag: 'wx' }) });
@@ -104,6 +115,7 @@ export function addTune(program: Command): void {
         if (out !== undefined) message(`saved: ${out}`);
       } finally {
         // Also after a failure: the result was costly.
+        for (const warning of report.warnings) message(`warning: ${warning}`);
         await print(json === '-' ? jsonText(report) : render(report));
       }
     } catch (thrown) {

@@ -1,6 +1,7 @@
 /** What tuning found, as plain JSON and in plain words. */
 import type { Evaluation } from '../evaluate.js';
 import type { FloorDifference } from '../floor.js';
+import type { LeftOut } from '../left-out.js';
 import type { Json } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
@@ -41,6 +42,10 @@ export interface TuneReport {
   metric: string;
   /** Users in each part that count in metrics; training users all do. */
   users: { train: number; validation: number; test: number };
+  /** What of the input is not in the split or does not count, and why. */
+  leftOut: LeftOut[];
+  /** What speaks against the metrics, as in {@link Evaluation.warnings}; empty if nothing does. */
+  warnings: string[];
   /**
    * All trials, the best first; those with all epochs and on all items before those with fewer. Those that failed come last.
    */

@@ -25,9 +25,17 @@ options! {
 impl RowFilter {
     /// Whether a row with that value and time counts.
     pub(crate) fn passes(&self, value: Option<f64>, time: Option<f64>) -> bool {
-        let below = |number: Option<f64>, bound: Option<f64>| matches!((number, bound), (Some(n), Some(b)) if n < b);
-        !below(value, self.min_value) && !below(time, self.since) && (self.until.is_none() || below(time, self.until))
+        !self.is_low(value) && !below(time, self.since) && (self.until.is_none() || below(time, self.until))
     }
+
+    /// Whether a row does not count for its value.
+    fn is_low(&self, value: Option<f64>) -> bool {
+        below(value, self.min_value)
+    }
+}
+
+fn below(number: Option<f64>, bound: Option<f64>) -> bool {
+    matches!((number, bound), (Some(number), Some(bound)) if number < bound)
 }
 
 /// A column of ids.
@@ -146,6 +154,8 @@ impl Batches {
             let (value, time) = (number_in("values", batch.values)?, number_in("timestamps", batch.timestamps)?);
             if self.filter.passes(value, time) {
                 self.builder.push(user, item);
+            } else if self.filter.is_low(value) {
+                self.builder.skip_below();
             } else {
                 self.builder.skip();
             }

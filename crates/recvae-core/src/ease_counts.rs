@@ -8,8 +8,9 @@
 //!   order in which [`Interactions`] number items when the old rows are read before the new ones.
 //! - A user who comes back with more items is taken away with the old history and added with the new one. Added alone, the
 //!   user would count as two.
-//! - Who is in the counts is not kept. To add somebody twice cannot be noticed; to take somebody away who was never there is,
-//!   where a count would fall below 0 or above that of one of its items.
+//! - Of who is in the counts hashes are kept, for the models that are fitted on them ([`TrainingRecord`]); users are not told
+//!   apart by them here. To add somebody twice is not noticed; to take somebody away who was never there is, where a count
+//!   would fall below 0 or above that of one of its items.
 //! - An item that nobody has any more keeps its place, with counts of 0.
 //!
 //! Counts are u32: exact for 4,294,967,295 users, where f32 is for 16,777,216, at the same four bytes.
@@ -35,6 +36,7 @@ use crate::options::Options;
 use crate::real::Real;
 use crate::steps::Steps;
 use crate::train::FitRun;
+use crate::training_record::TrainingRecord;
 use triangle::Triangle;
 
 /// For each pair of items, how many users have both; with the ids of the items.
@@ -43,6 +45,7 @@ pub struct EaseCounts {
     items: Ids,
     n_users: u32,
     counts: Triangle,
+    record: TrainingRecord,
 }
 
 /// Users who are added or taken away.
@@ -86,6 +89,9 @@ impl EaseCounts {
         check_limit(&what, &self.memory_of_update(&items, add, remove), memory_limit, 0, |_| {
             vec!["fewer items (minItem)".to_owned()]
         })?;
+        let record =
+            remove.map_or_else(|| self.record.clone(), |remove| self.record.minus(&TrainingRecord::of(remove)));
+        let record = add.map_or_else(|| record.clone(), |add| record.plus(&TrainingRecord::of(add)));
         let part = |data: Option<&Interactions>, index: &[u32]| data.map(|data| Part::new(data, index, n)).transpose();
         let (add, remove) = (part(add, &added)?, part(remove, &removed)?);
         let n_users = self.n_users_after(add.as_ref(), remove.as_ref())?;
@@ -104,7 +110,7 @@ impl EaseCounts {
         let stretches = stretches.into_iter().collect::<Result<_>>()?;
         cancel.check()?;
         let counts = Triangle::join(stretches);
-        Ok(Self { items, n_users, counts })
+        Ok(Self { items, n_users, counts, record })
     }
 
     /// What [`Self::update`] to counts of `items` takes at most: those counts and the stretches that they are joined from, which
@@ -231,10 +237,16 @@ impl EaseCounts {
         self.n_users as usize
     }
 
+    /// Who was counted.
+    #[must_use]
+    pub fn record(&self) -> &TrainingRecord {
+        &self.record
+    }
+
     /// How many bytes of memory they hold.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.items.bytes() + self.counts.bytes()
+        self.items.bytes() + self.counts.bytes() + self.record.as_bytes().len()
     }
 
     /// Writes a file, whole or not at all; see `ease_counts/file.rs` for its layout. The same counts give the same bytes.

@@ -11,6 +11,7 @@
 use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::{Ids, MOST_IDS};
+use crate::left_out::{LeftOut, counted};
 use crate::options::options;
 
 options! {
@@ -23,13 +24,22 @@ options! {
     }
 }
 
-/// Interactions of shape `(n_users, n_items)` with the ids of both sides.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Interactions of shape `(n_users, n_items)` with the ids of both sides. They are equal if these are, whatever was left out.
+#[derive(Clone, Debug)]
 pub struct Interactions {
     users: Ids,
     items: Ids,
     matrix: Csr,
+    left_out: Vec<LeftOut>,
 }
+
+impl PartialEq for Interactions {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.users, &self.items, &self.matrix) == (&other.users, &other.items, &other.matrix)
+    }
+}
+
+impl Eq for Interactions {}
 
 impl Interactions {
     /// Puts a matrix and its ids together.
@@ -46,7 +56,13 @@ impl Interactions {
                 matrix.n_cols()
             )));
         }
-        Ok(Self { users, items, matrix })
+        Ok(Self { users, items, matrix, left_out: vec![] })
+    }
+
+    /// What was left out of the rows that these were made from.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
     }
 
     /// Original ids of the users, in row order.
@@ -113,7 +129,7 @@ impl Interactions {
         builder.finish(thresholds)
     }
 
-    /// Builds from the items of each user. A user may come more than once; one without items leaves no trace.
+    /// Builds from the items of each user. A user may come more than once; a history without items is left out.
     ///
     /// # Errors
     /// `INVALID_DATA` if an id is empty or nothing is left.
@@ -123,6 +139,7 @@ impl Interactions {
     ) -> Result<Self> {
         let mut builder = InteractionsBuilder::new();
         for (row, (user, items)) in histories.into_iter().enumerate() {
+            let before = builder.n_rows();
             for (at, item) in items.into_iter().enumerate() {
                 let (user, item) = (user.as_ref(), item.as_ref());
                 if user.is_empty() {
@@ -132,6 +149,9 @@ impl Interactions {
                     return Err(Error::invalid_data(format!("item {at} of user '{user}' is empty; allowed: an id")));
                 }
                 builder.push(user, item);
+            }
+            if builder.n_rows() == before {
+                builder.push_empty();
             }
         }
         builder.finish(thresholds)
@@ -190,7 +210,23 @@ impl Interactions {
             )));
         }
         let matrix = select_columns(&self.matrix.select_rows(&users), &items)?;
-        Self::new(self.users.select(users), self.items.select(items), matrix)
+        let lost = [self.n_users() - users.len(), self.n_items() - items.len(), self.n_interactions() - matrix.nnz()];
+        let [n_users, n_items, interactions] = lost.map(|n| n as u64);
+        let lost = LeftOut {
+            reason: "thresholds",
+            users: n_users,
+            items: n_items,
+            interactions,
+            text: format!(
+                "{} are left out by minUser {} and minItem {}",
+                counted(&[(n_users, "user"), (n_items, "item"), (interactions, "interaction")]),
+                thresholds.min_user,
+                thresholds.min_item
+            ),
+            ..LeftOut::default()
+        };
+        let left_out = self.left_out.into_iter().chain([lost]).collect();
+        Ok(Self { left_out, ..Self::new(self.users.select(users), self.items.select(items), matrix)? })
     }
 }
 
@@ -205,8 +241,10 @@ pub struct InteractionsBuilder {
     /// How many users and how many items there may be, and whether there were more.
     most: usize,
     is_full: bool,
+    n_pushed: u64,
     n_below: u64,
     n_skipped: u64,
+    n_empty: u64,
 }
 
 impl Default for InteractionsBuilder {
@@ -229,8 +267,10 @@ impl InteractionsBuilder {
             crowded: MANY_PAIRS,
             most: MOST_IDS,
             is_full: false,
+            n_pushed: 0,
             n_below: 0,
             n_skipped: 0,
+            n_empty: 0,
         }
     }
 
@@ -242,6 +282,7 @@ impl InteractionsBuilder {
             return;
         };
         let pair = (user, item);
+        self.n_pushed += 1;
         if self.pairs.len() == self.crowded {
             self.collapse();
         }
@@ -257,7 +298,12 @@ impl InteractionsBuilder {
         }
     }
 
-    /// Counts a row that was left out for another reason than its value, so that an empty result can be explained.
+    /// Counts a history without items, which leaves no other trace.
+    pub fn push_empty(&mut self) {
+        self.n_empty += 1;
+    }
+
+    /// Counts a row that was left out for its time.
     pub(crate) fn skip(&mut self) {
         self.n_skipped += 1;
     }
@@ -272,10 +318,10 @@ impl InteractionsBuilder {
         [self.users.len(), self.items.len()]
     }
 
-    /// Number of interactions so far, those that were left out included, duplicates possibly too.
+    /// Number of interactions so far, those that were left out and duplicates included.
     #[must_use]
     pub fn n_rows(&self) -> u64 {
-        self.pairs.len() as u64 + self.n_below + self.n_skipped
+        self.n_pushed + self.n_below + self.n_skipped
     }
 
     /// Drops duplicates, so that a log that repeats itself needs no more memory than twice its distinct pairs.
@@ -291,7 +337,7 @@ impl InteractionsBuilder {
     /// `INVALID_DATA` if nothing is left; the message says whether nothing was added, every value was too low or the
     /// thresholds removed all. Likewise if there were 2^32 - 1 users or items or more.
     pub fn finish(self, thresholds: &Thresholds) -> Result<Interactions> {
-        let Self { users, items, pairs, most, is_full, n_below, n_skipped, .. } = self;
+        let Self { users, items, pairs, most, is_full, n_pushed, n_below, n_skipped, n_empty, .. } = self;
         if is_full {
             let message =
                 format!("there are more than {most} different users or items; allowed: at most that many of each");
@@ -306,7 +352,14 @@ impl InteractionsBuilder {
         }
         let matrix = Csr::from_pairs(users.len(), items.len(), &pairs);
         drop(pairs);
-        Interactions { users, items, matrix }.with_thresholds(thresholds)
+        let left_out = [
+            LeftOut::rows("minValue", n_below, "a value below minValue"),
+            LeftOut::rows("time", n_skipped, "a time outside since and until"),
+            LeftOut::rows("duplicates", n_pushed - matrix.nnz() as u64, "repeating an interaction"),
+            LeftOut::rows("emptyHistories", n_empty, "being a user without items"),
+        ];
+        let left_out = left_out.into_iter().flatten().collect();
+        Interactions { users, items, matrix, left_out }.with_thresholds(thresholds)
     }
 }
 

@@ -37,6 +37,7 @@ mod arrow;
 mod batches;
 mod datasets;
 mod interactions;
+mod left_out;
 mod profile;
 mod read;
 mod synth;
@@ -46,6 +47,7 @@ mod fingerprint;
 mod official;
 mod sample;
 mod split;
+mod training_record;
 
 // recommend, evaluate
 mod candidates;
@@ -102,6 +104,7 @@ pub use groups::{
 };
 pub use ids::Ids;
 pub use interactions::{Interactions, InteractionsBuilder, Thresholds};
+pub use left_out::LeftOut;
 pub use memory::{FitShape, MemoryEstimate};
 pub use model::{
     Als, AlsOptions, AlsSolver, CHANGES, Change, CompactOptions, Ease, EaseOptions, EdlaeOptions, EncoderKind, Fit,
@@ -121,7 +124,7 @@ pub use scorer::Scorer;
 pub use search::{Search, search_uniforms};
 pub use similar::SimilarOptions;
 pub use sizing::{Limits, OptionChange, Sizing};
-pub use split::{HeldOut, Split, SplitOptions, split};
+pub use split::{HeldOut, ShortUsers, Split, SplitOptions, split};
 pub use statistics::{
     POWER, Paired, RESAMPLES, SIGNIFICANCE, carried_on, detectable_difference, holm, mean, mean_of_lists,
     paired_bootstrap, paired_bootstrap_until,
@@ -129,4 +132,5 @@ pub use statistics::{
 pub use synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};
+pub use training_record::{Leak, TrainingRecord};
 pub use warm_start::WarmStart;

@@ -16,6 +16,7 @@ use crate::ids::Ids;
 use crate::model::{Model, ModelKind, NamedTensor, StoredTensor, TensorSource, tensors};
 use crate::numbers::{Numbers, SharedBytes};
 use crate::options::options;
+use crate::training_record::{ROW, TrainingRecord};
 use crate::whole_file::write_whole;
 
 mod header;
@@ -29,6 +30,9 @@ pub(crate) const METADATA_KEY: &str = "recvae";
 const MODEL_PREFIX: &str = "model.";
 const ID_BYTES: &str = "items.bytes";
 const ID_ENDS: &str = "items.ends";
+/// Hashes of the training users, and the key of the metadata that goes with them.
+const RECORD: &str = "training.users";
+const RECORD_KEY: &str = "training";
 
 /// Who writes: in the metadata, and in errors about what a later version wrote.
 const WRITER: &str = concat!("recvae ", env!("CARGO_PKG_VERSION"));
@@ -101,14 +105,20 @@ pub(crate) fn own_name(name: &str) -> String {
     format!("{MODEL_PREFIX}{name}")
 }
 
-/// Writes a model with the ids of its items.
-pub(crate) fn save(path: &Path, model: &dyn Model, items: &Ids, info: &Value) -> Result<()> {
+/// Writes a model with the ids of its items and the record of its training users.
+pub(crate) fn save(path: &Path, model: &dyn Model, items: &Ids, info: &Value, record: &TrainingRecord) -> Result<()> {
     let metadata = json!({ "info": info, "kind": model.kind().name(), "options": model.options() });
-    write_own(path, metadata, items, &model.tensors()?)
+    write_own(path, metadata, items, &model.tensors()?, record)
 }
 
 /// Writes what knows items by index: the ids of the items and its own tensors, and metadata, an object that says what it is.
-pub(crate) fn write_own(path: &Path, mut metadata: Value, items: &Ids, own: &[NamedTensor<'_>]) -> Result<()> {
+pub(crate) fn write_own(
+    path: &Path,
+    mut metadata: Value,
+    items: &Ids,
+    own: &[NamedTensor<'_>],
+    record: &TrainingRecord,
+) -> Result<()> {
     let (id_bytes, id_ends) = items.as_parts();
     let ends: Vec<u64> = id_ends.iter().map(|&end| end as u64).collect();
     let mut all = vec![
@@ -121,6 +131,11 @@ pub(crate) fn write_own(path: &Path, mut metadata: Value, items: &Ids, own: &[Na
         shape: tensor.shape.clone(),
         bytes: tensor.data.bytes().into(),
     }));
+    if record.is_whole() || record.n_users() > 0 {
+        let shape = vec![record.n_users(), ROW];
+        all.push(Out { name: RECORD.into(), dtype: "U8", shape, bytes: record.as_bytes().into() });
+        metadata[RECORD_KEY] = json!({ "whole": record.is_whole() });
+    }
     metadata["format"] = FORMAT.into();
     metadata["writer"] = WRITER.into();
     write(path, &metadata.to_string(), all)
@@ -155,8 +170,8 @@ fn header_for(metadata: &str, tensors: &mut [Out<'_>]) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// What a file holds: the model, the ids of its items, what its writer wanted to keep.
-pub(crate) type Loaded = (Box<dyn Model>, Ids, Value);
+/// What a file holds: the model, the ids of its items, what its writer wanted to keep, the record of the training users.
+pub(crate) type Loaded = (Box<dyn Model>, Ids, Value, TrainingRecord);
 
 /// Reads a file that [`save`] wrote.
 pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded> {
@@ -261,6 +276,15 @@ impl<'p> ModelFile<'p> {
         Err(self.bad(format!("it was altered: its checksum is \"{found}\" and its content has \"{computed}\"")))
     }
 
+    /// The record of the training users.
+    pub(crate) fn record(&self) -> Result<TrainingRecord> {
+        let Some(tensor) = self.entry(RECORD) else { return Ok(TrainingRecord::unknown()) };
+        let shape = [tensor.shape.first().copied().unwrap_or_default(), ROW];
+        let bytes = tensor.numbers(&shape).map_err(|e| self.bad(e.to_string()))?;
+        let is_whole = self.metadata[RECORD_KEY]["whole"].as_bool().unwrap_or(false);
+        TrainingRecord::from_bytes(bytes, is_whole).map_err(|message| self.bad(message))
+    }
+
     /// The model, its ids, its info.
     fn model(&self) -> Result<Loaded> {
         let items = self.ids()?;
@@ -273,7 +297,7 @@ impl<'p> ModelFile<'p> {
             e @ Error::InvalidModelFile { .. } => e,
             e => self.bad(format!("{e}{}", self.written_by())),
         })?;
-        Ok((model, items, self.metadata["info"].clone()))
+        Ok((model, items, self.metadata["info"].clone(), self.record()?))
     }
 
     fn entry(&self, name: &str) -> Option<StoredTensor<'_>> {

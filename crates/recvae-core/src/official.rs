@@ -28,8 +28,9 @@ use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::interactions::Interactions;
+use crate::left_out::LeftOut;
 use crate::read::{LONGEST_ID, bad, columns, csv_reader, line_of, next_record};
-use crate::split::{HeldOut, Split};
+use crate::split::{HeldOut, Split, not_scored};
 
 const ITEMS: &str = "unique_sid.txt";
 const USERS: &str = "unique_uid.txt";
@@ -143,11 +144,13 @@ pub fn read_official(dir: impl AsRef<Path>) -> Result<Split> {
             other => other,
         })
     };
-    Ok(Split {
-        train: Interactions::new(name(&(0..n_train)), items.clone(), matrix(&train, &(0..n_train)))?,
-        validation: part(VALIDATION, validation, validation_uids)?,
-        test: part(TEST, test, test_uids)?,
-    })
+    let n_rows = [&train].into_iter().chain(&validation).chain(&test).map(Vec::len).sum::<usize>();
+    let train = Interactions::new(name(&(0..n_train)), items.clone(), matrix(&train, &(0..n_train)))?;
+    let (validation, test) = (part(VALIDATION, validation, validation_uids)?, part(TEST, test, test_uids)?);
+    let n_kept = train.n_interactions() + validation.n_interactions() + test.n_interactions();
+    let repeated = LeftOut::rows("duplicates", (n_rows - n_kept) as u64, "repeating an interaction");
+    let left_out = repeated.into_iter().chain(not_scored([&validation, &test], "")).collect();
+    Ok(Split { train, validation, test, left_out })
 }
 
 /// Writes a split as a new folder: whole, or not at all.
@@ -165,7 +168,7 @@ pub fn write_official(split: &Split, dir: impl AsRef<Path>) -> Result<()> {
             return refused("a new or empty folder");
         }
     }
-    let Split { train, validation, test } = split;
+    let Split { train, validation, test, left_out: _ } = split;
     for part in [validation, test] {
         if part.n_items() != train.n_items() {
             return Err(Error::invalid_data(format!(

@@ -14,6 +14,7 @@ use crate::model_file::{self, LoadOptions};
 use crate::options::options;
 use crate::recommend::{Scored, recommend};
 use crate::split::HeldOut;
+use crate::training_record::TrainingRecord;
 
 options! {
     /// What to recommend.
@@ -30,6 +31,7 @@ pub struct Recommender {
     model: Box<dyn Model>,
     items: Ids,
     info: Value,
+    record: TrainingRecord,
     /// Shared with the filters that this model makes, and with nothing else.
     identity: Arc<()>,
 }
@@ -44,7 +46,8 @@ pub struct History {
 }
 
 impl Recommender {
-    /// Puts a model and the ids of its items together. `info` is any JSON that should stay with the model.
+    /// Puts a model and the ids of its items together. `info` is any JSON that should stay with the model. Whom it was trained on
+    /// is unknown unless [`Recommender::with_record`] says it.
     ///
     /// # Errors
     /// `INVALID_DATA` if there are not as many ids as items.
@@ -52,7 +55,13 @@ impl Recommender {
         if model.n_items() != items.len() {
             return Err(Error::invalid_data(format!("{} ids for a model of {} items", items.len(), model.n_items())));
         }
-        Ok(Self { model, items, info, identity: Arc::default() })
+        Ok(Self { model, items, info, record: TrainingRecord::unknown(), identity: Arc::default() })
+    }
+
+    /// The same with a record of whom it was trained on.
+    #[must_use]
+    pub fn with_record(self, record: TrainingRecord) -> Self {
+        Self { record, ..self }
     }
 
     /// Reads a model file as by default; see `model_file.rs` for its layout.
@@ -68,8 +77,8 @@ impl Recommender {
     /// # Errors
     /// As [`Recommender::load`]; `INVALID_DATA` if there is no memory to read it into.
     pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
-        let (model, items, info) = model_file::load(path.as_ref(), options)?;
-        Self::new(model, items, info)
+        let (model, items, info, record) = model_file::load(path.as_ref(), options)?;
+        Ok(Self::new(model, items, info)?.with_record(record))
     }
 
     /// The model in the bytes of a model file, which are copied and verified.
@@ -77,8 +86,8 @@ impl Recommender {
     /// # Errors
     /// `INVALID_MODEL_FILE` if they are truncated, altered or foreign.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (model, items, info) = model_file::read(Path::new("(bytes)"), bytes.into(), Some(true))?;
-        Self::new(model, items, info)
+        let (model, items, info, record) = model_file::read(Path::new("(bytes)"), bytes.into(), Some(true))?;
+        Ok(Self::new(model, items, info)?.with_record(record))
     }
 
     /// Writes a model file, whole or not at all.
@@ -94,7 +103,15 @@ impl Recommender {
     /// # Errors
     /// `IO` if it cannot be written, `INVALID_ARGUMENT` if `info` is too large.
     pub fn save_with_info(&self, path: impl AsRef<Path>, info: &Value) -> Result<()> {
-        model_file::save(path.as_ref(), &*self.model, &self.items, info)
+        model_file::save(path.as_ref(), &*self.model, &self.items, info, &self.record)
+    }
+
+    /// The same without the record of whom it was trained on, for a file that others get.
+    ///
+    /// # Errors
+    /// As [`Recommender::save_with_info`].
+    pub fn save_without_record(&self, path: impl AsRef<Path>, info: &Value) -> Result<()> {
+        model_file::save(path.as_ref(), &*self.model, &self.items, info, &TrainingRecord::unknown())
     }
 
     /// A smaller model that recommends nearly the same. Only EASE^R has one.
@@ -102,7 +119,8 @@ impl Recommender {
     /// # Errors
     /// `INVALID_ARGUMENT` for another model, or if its weights do not fit the precision.
     pub fn compact(&self, options: &CompactOptions) -> Result<Self> {
-        Self::new(self.model.compact(options)?, self.items.clone(), self.info.clone())
+        let compact = Self::new(self.model.compact(options)?, self.items.clone(), self.info.clone())?;
+        Ok(compact.with_record(self.record.clone()))
     }
 
     /// The model.
@@ -123,15 +141,21 @@ impl Recommender {
         &self.info
     }
 
+    /// Whom it was trained on.
+    #[must_use]
+    pub fn record(&self) -> &TrainingRecord {
+        &self.record
+    }
+
     /// What tells it from other models.
     pub(crate) fn identity(&self) -> &Arc<()> {
         &self.identity
     }
 
-    /// How many bytes of memory it holds: parameters and ids.
+    /// How many bytes of memory it holds: parameters, ids and the record of its training users.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.model.bytes() + self.items.bytes()
+        self.model.bytes() + self.items.bytes() + self.record.as_bytes().len()
     }
 
     /// Translates a history of ids.

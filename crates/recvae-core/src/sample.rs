@@ -15,9 +15,10 @@ use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::interactions::{Interactions, select_columns};
+use crate::left_out::{LeftOut, counted};
 use crate::options::{Options, options};
 use crate::random::Stream;
-use crate::split::{HeldOut, Split};
+use crate::split::{HeldOut, Split, not_scored};
 
 options! {
     /// How large a sample is.
@@ -51,19 +52,29 @@ pub fn sample(split: &Split, options: &SampleOptions) -> Result<Split> {
     users.truncate(options.users);
     users.sort_unstable();
     let select = |matrix: &Csr| select_columns(matrix, &items);
-    let validation = &split.validation;
+    let validation = HeldOut::new(
+        split.validation.users().clone(),
+        select(split.validation.input())?,
+        select(split.validation.target())?,
+    )?;
+    let test = HeldOut::new(Ids::new(), empty(items.len())?, empty(items.len())?)?;
+    let lost = [train.n_users() - users.len(), train.n_items() - items.len()].map(|n| n as u64);
+    let left_out = (lost != [0, 0]).then(|| LeftOut {
+        reason: "sample",
+        users: lost[0],
+        items: lost[1],
+        text: format!("the sample is without {}", counted(&[(lost[0], "training user"), (lost[1], "item")])),
+        ..LeftOut::default()
+    });
     Ok(Split {
         train: Interactions::new(
             train.users().select(users.iter().copied()),
             train.items().select(items.iter().copied()),
             select(&train.matrix().select_rows(&users))?,
         )?,
-        validation: HeldOut::new(
-            validation.users().clone(),
-            select(validation.input())?,
-            select(validation.target())?,
-        )?,
-        test: HeldOut::new(Ids::new(), empty(items.len())?, empty(items.len())?)?,
+        left_out: left_out.into_iter().chain(not_scored([&validation, &test], "")).collect(),
+        validation,
+        test,
     })
 }
 

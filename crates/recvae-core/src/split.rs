@@ -1,7 +1,8 @@
 //! Strong generalisation: whole users are held out, and a model that never saw them is asked for them.
 //!
-//! 1. Users with fewer than `min_user_items` items are left out.
-//! 2. A seeded permutation of the users gives, from its start, the training, the validation and the test users.
+//! 1. Users with fewer than `min_user_items` items are not held out. They are trained on, or dropped: see [`ShortUsers`].
+//! 2. A seeded permutation of the other users gives, from its start, the training, the validation and the test users. Who is
+//!    held out does not depend on what becomes of the short users.
 //! 3. The items are those of the training users; the held-out users lose the rest.
 //! 4. Of a held-out user's n known items, int(held_out * n) random ones are the target, which is scored; the others are
 //!    the input, from which a model has to guess the target.
@@ -9,11 +10,14 @@
 //! Order is kept: within each part users, and all items, stand as in the original.
 //!
 //! Edge cases of step 4, none of which loses a row:
-//! - Fewer than 5 known items (a constant of the protocol): everything is input, nothing is scored, the user does not
-//!   count in metrics.
+//! - Fewer than 5 known items (a constant of the protocol), or than `min_user_items` where that is less: everything is
+//!   input, nothing is scored, the user does not count in metrics.
 //! - int(held_out * n) is 0, as for 5 items at 0.1: likewise.
 //! - No known item at all: input and target are empty. A model answers as for a user without history; the user does
 //!   not count in metrics.
+//!
+//! The protocol drops the short users ([`ShortUsers::Drop`]). That suits a measurement, but not a model that is to serve: the
+//! items that only they have would be unknown to it.
 //!
 //! Source: D. Liang, R. G. Krishnan, M. D. Hoffman, T. Jebara, Variational Autoencoders for Collaborative Filtering,
 //! WWW 2018, arXiv 1802.05814, section 4.1 and the authors' preprocessing. There, users with fewer than 5 known items
@@ -23,16 +27,30 @@ use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::interactions::{Interactions, select_columns};
-use crate::options::{Options, options};
+use crate::left_out::{LeftOut, are, counted};
+use crate::options::{Options, choice, options};
 use crate::random::Stream;
+
+choice! {
+    /// What becomes of users who have too few items to be held out.
+    pub enum ShortUsers {
+        /// They are training users like others.
+        Train = "train",
+        /// They are left out altogether, as in the protocol of the Mult-VAE paper.
+        Drop = "drop",
+    }
+}
 
 options! {
     /// How users are split.
     pub struct SplitOptions for "split", check = check {
-        /// Users with fewer items are left out.
+        /// Users with fewer items are never held out; shortUsers says what becomes of them.
         min_user_items: usize = 5, AtLeast(0.0);
-        /// Validation users: a share of all users if below 1 (rounded to the nearest count), else a whole number of
-        /// them; 0 for none.
+        /// What becomes of users with fewer items than minUserItems: they are trained on, or dropped as in the protocol of the
+        /// Mult-VAE paper.
+        short_users: ShortUsers = ShortUsers::Train, Any;
+        /// Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole
+        /// number of them; 0 for none.
         validation: f64 = 0.1, AtLeast(0.0);
         /// Test users, written as validation users are.
         test: f64 = 0.1, AtLeast(0.0);
@@ -55,8 +73,15 @@ fn check(options: &SplitOptions) -> Result<()> {
     Ok(())
 }
 
-/// With fewer known items than this, nothing of a held-out user is scored.
+/// With fewer known items than this, nothing of a held-out user is scored, unless users with fewer are held out on purpose.
 const MIN_KNOWN_ITEMS: usize = 5;
+
+impl SplitOptions {
+    /// With fewer known items than this, nothing of a held-out user is scored.
+    fn min_known_items(&self) -> usize {
+        MIN_KNOWN_ITEMS.min(self.min_user_items)
+    }
+}
 
 /// Stream of the permutation of users.
 const USER_STREAM: u64 = u64::from_be_bytes(*b"splitusr");
@@ -127,6 +152,12 @@ impl HeldOut {
         self.input.n_cols()
     }
 
+    /// Number of their interactions, input and target together.
+    #[must_use]
+    pub fn n_interactions(&self) -> usize {
+        self.input.nnz() + self.target.nnz()
+    }
+
     /// How many bytes of memory they hold, ids included.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -140,8 +171,8 @@ impl HeldOut {
     }
 }
 
-/// The three parts; all have the items of the training part as columns.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The three parts; all have the items of the training part as columns. Splits are equal if their parts are.
+#[derive(Clone, Debug)]
 pub struct Split {
     /// What models are trained on.
     pub train: Interactions,
@@ -149,7 +180,17 @@ pub struct Split {
     pub validation: HeldOut,
     /// Held-out users for the result.
     pub test: HeldOut,
+    /// What of the data is in none of the parts, or does not count.
+    pub left_out: Vec<LeftOut>,
 }
+
+impl PartialEq for Split {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.train, &self.validation, &self.test) == (&other.train, &other.validation, &other.test)
+    }
+}
+
+impl Eq for Split {}
 
 impl Split {
     /// How many bytes of memory the parts hold, ids included.
@@ -167,35 +208,103 @@ impl Split {
 pub fn split(data: &Interactions, options: &SplitOptions) -> Result<Split> {
     // Options that were not read from JSON have not been checked yet.
     let options = SplitOptions::from_json(&options.to_json())?;
-    let mut users: Vec<usize> =
-        (0..data.n_users()).filter(|&user| data.matrix().row(user).len() >= options.min_user_items).collect();
-    let [n_train, n_validation] = part_sizes(&options, users.len(), data.n_users())?;
+    let has_enough = |&user: &usize| data.matrix().row(user).len() >= options.min_user_items;
+    let (mut users, short): (Vec<usize>, Vec<usize>) = (0..data.n_users()).partition(has_enough);
+    let trains_short = options.short_users == ShortUsers::Train;
+    let [n_train, n_validation] =
+        part_sizes(&options, users.len(), data.n_users(), if trains_short { short.len() } else { 0 })?;
 
     Stream::new(options.seed, USER_STREAM).shuffle(&mut users);
     let (train, rest) = users.split_at_mut(n_train);
     let (validation, test) = rest.split_at_mut(n_validation);
-    for part in [&mut *train, &mut *validation, &mut *test] {
+    let mut train = train.to_vec();
+    train.extend(short.iter().filter(|_| trains_short));
+    for part in [&mut train[..], &mut *validation, &mut *test] {
         part.sort_unstable();
     }
 
-    let matrix = data.matrix().select_rows(train);
+    let matrix = data.matrix().select_rows(&train);
     let items: Vec<usize> = (0..).zip(matrix.column_counts()).filter(|&(_, n)| n > 0).map(|(item, _)| item).collect();
     if items.is_empty() {
         return Err(Error::invalid_data("the training users have no items; allowed: at least one"));
     }
-    Ok(Split {
-        train: Interactions::new(
-            data.users().select(train.iter().copied()),
-            data.items().select(items.iter().copied()),
-            select_columns(&matrix, &items)?,
-        )?,
-        validation: hold_out(data, validation, &items, &options)?,
-        test: hold_out(data, test, &items, &options)?,
+    let train = Interactions::new(
+        data.users().select(train),
+        data.items().select(items.iter().copied()),
+        select_columns(&matrix, &items)?,
+    )?;
+    let (validation, test) = (hold_out(data, validation, &items, &options)?, hold_out(data, test, &items, &options)?);
+    let left_out = left_out(data, &short, [&validation, &test], &options, items.len());
+    Ok(Split { train, validation, test, left_out })
+}
+
+/// What of the data is not in a split with `n_items` items.
+fn left_out(
+    data: &Interactions,
+    short: &[usize],
+    held_out: [&HeldOut; 2],
+    options: &SplitOptions,
+    n_items: usize,
+) -> Vec<LeftOut> {
+    let SplitOptions { min_user_items, held_out: share, .. } = options;
+    let users = short.len() as u64;
+    let items_of =
+        |users: &mut dyn Iterator<Item = usize>| users.map(|user| data.matrix().row(user).len()).sum::<usize>();
+    let short = match options.short_users {
+        _ if users == 0 => None,
+        ShortUsers::Drop => {
+            let interactions = items_of(&mut short.iter().copied()) as u64;
+            let (who, with) = (are(&[(users, "user")]), counted(&[(interactions, "interaction")]));
+            let text = format!(
+                "{who} left out, with {with}, for having fewer than {min_user_items} items (minUserItems; shortUsers is drop)"
+            );
+            Some(LeftOut { reason: "shortUsers", users, interactions, text, ..LeftOut::default() })
+        }
+        ShortUsers::Train if held_out.iter().all(|part| part.n_users() == 0) => None,
+        ShortUsers::Train => {
+            let who = are(&[(users, "user")]);
+            let text = format!(
+                "{who} trained on but never held out, for having fewer than {min_user_items} items (minUserItems)"
+            );
+            Some(LeftOut { reason: "neverHeldOut", users, text, ..LeftOut::default() })
+        }
+    };
+    let items = (data.n_items() - n_items) as u64;
+    let had = held_out.iter().flat_map(|part| part.users().iter()).filter_map(|id| data.users().find(id));
+    let known: usize = held_out.iter().map(|part| part.n_interactions()).sum();
+    let interactions = (items_of(&mut had.map(|user| user as usize)) - known) as u64;
+    let with = match interactions {
+        0 => String::new(),
+        n => format!(", with {} of held-out users,", counted(&[(n, "interaction")])),
+    };
+    let unknown = (items > 0).then(|| LeftOut {
+        reason: "noTrainingUser",
+        items,
+        interactions,
+        text: format!("{} left out{with} for having no training user", are(&[(items, "item")])),
+        ..LeftOut::default()
+    });
+    let least = options.min_known_items();
+    let why = format!(": fewer than {least} known items, or so few that a share of {share} (heldOut) is less than one");
+    short.into_iter().chain(unknown).chain(not_scored(held_out, &why)).collect()
+}
+
+/// Validation and test users with nothing to find; `why` ends the sentence.
+pub(crate) fn not_scored(held_out: [&HeldOut; 2], why: &str) -> Option<LeftOut> {
+    let [validation, test] = held_out.map(|part| (part.n_users() - part.n_scored()) as u64);
+    let who = are(&[(validation, "validation user"), (test, "test user")]);
+    let text = format!("{who} not scored for having nothing to find{why}");
+    (validation + test > 0).then(|| LeftOut {
+        reason: "notScored",
+        users: validation + test,
+        text,
+        ..LeftOut::default()
     })
 }
 
-/// The numbers of training and of validation users.
-fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize) -> Result<[usize; 2]> {
+/// The numbers of training and of validation users among the `n_users` that have enough items, of `n_before` in all; `n_short`
+/// of the others are trained on.
+fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize, n_short: usize) -> Result<[usize; 2]> {
     let counted =
         || format!("{n_users} of {n_before} users have at least {} items (minUserItems)", options.min_user_items);
     let mut sizes = [0; 2];
@@ -212,7 +321,7 @@ fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize) -> Result
     }
     let [validation, test] = sizes;
     match validation.checked_add(test).and_then(|held_out| n_users.checked_sub(held_out)) {
-        Some(train) if train > 0 => Ok([train, validation]),
+        Some(train) if train + n_short > 0 => Ok([train, validation]),
         _ => Err(Error::invalid_data(format!(
             "{}; {validation} for validation and {test} for test leave none to train on; allowed: at least one",
             counted()
@@ -228,7 +337,7 @@ fn hold_out(data: &Interactions, users: &[usize], items: &[usize], options: &Spl
         // A stream per user: the draw does not depend on who else is held out.
         let mut stream = Stream::new(options.seed, ITEM_STREAM + user as u64);
         let mut is_target = vec![false; items.len()];
-        for at in stream.sample(items.len(), n_targets(items.len(), options.held_out)) {
+        for at in stream.sample(items.len(), n_targets(items.len(), options)) {
             is_target[at] = true;
         }
         let pick = |wanted| -> Vec<u32> {
@@ -244,8 +353,8 @@ fn hold_out(data: &Interactions, users: &[usize], items: &[usize], options: &Spl
     )
 }
 
-fn n_targets(n_known: usize, held_out: f64) -> usize {
-    if n_known < MIN_KNOWN_ITEMS { 0 } else { (held_out * n_known as f64) as usize }
+fn n_targets(n_known: usize, options: &SplitOptions) -> usize {
+    if n_known < options.min_known_items() { 0 } else { (options.held_out * n_known as f64) as usize }
 }
 
 #[cfg(test)]
@@ -254,17 +363,24 @@ mod tests {
 
     #[test]
     fn targets_are_counted_as_in_the_protocol() {
-        for (n_known, held_out, expected) in [
-            (0, 0.2, 0),
-            (4, 0.9, 0),
-            (5, 0.1, 0),
-            (5, 0.2, 1),
-            (9, 0.2, 1),
-            (15, 0.2, 3),
-            (5, 0.999, 4),
-            (100, 0.29, 28),
+        for (n_known, held_out, min_user_items, expected) in [
+            (0, 0.2, 5, 0),
+            (4, 0.9, 5, 0),
+            (4, 0.9, 10, 0),
+            (5, 0.1, 5, 0),
+            (5, 0.2, 5, 1),
+            (9, 0.2, 5, 1),
+            (15, 0.2, 5, 3),
+            (5, 0.999, 5, 4),
+            (100, 0.29, 5, 28),
+            // Users with fewer items are held out on purpose.
+            (2, 0.5, 2, 1),
+            (2, 0.5, 3, 0),
+            (1, 0.999, 0, 0),
+            (0, 0.999, 0, 0),
         ] {
-            assert_eq!(n_targets(n_known, held_out), expected, "{n_known} at {held_out}");
+            let options = SplitOptions { held_out, min_user_items, ..SplitOptions::default() };
+            assert_eq!(n_targets(n_known, &options), expected, "{n_known} at {held_out}, {min_user_items}");
         }
     }
 }

@@ -43,6 +43,44 @@ fn ids_keep_the_order_of_first_appearance_and_duplicates_collapse() {
 }
 
 #[test]
+fn what_is_left_out_is_counted_and_said() {
+    let mut builder = InteractionsBuilder::new();
+    for (user, item, value) in [
+        ("a", "x", 5.0),
+        ("a", "x", 4.0), // repeats
+        ("a", "y", 3.0), // too low
+        ("b", "x", 4.0),
+        ("b", "y", 4.0),
+        ("b", "y", 5.0), // repeats
+        ("c", "z", 4.0), // falls: z has one user, and then c has no item
+        ("d", "z", 1.0), // too low
+    ] {
+        builder.push_value(user, item, value, Some(4.0));
+    }
+    builder.push_empty();
+    let data = builder.finish(&thresholds(1, 2)).unwrap();
+    let found: Vec<_> = data
+        .left_out()
+        .iter()
+        .map(|it| (it.reason, it.rows, it.users, it.items, it.interactions, &it.text[..]))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("minValue", 2, 0, 0, 0, "2 rows are left out for a value below minValue"),
+            ("duplicates", 2, 0, 0, 0, "2 rows are left out for repeating an interaction"),
+            ("emptyHistories", 1, 0, 0, 0, "1 row is left out for being a user without items"),
+            ("thresholds", 0, 1, 2, 2, "1 user, 2 items and 2 interactions are left out by minUser 1 and minItem 2"),
+        ]
+    );
+    let untouched = build(&[("a", "x"), ("b", "x")], &thresholds(1, 2)).unwrap();
+    assert!(untouched.left_out().is_empty());
+    // What was left out does not make data others.
+    let again = build(&[("a", "x"), ("b", "x"), ("b", "x")], &thresholds(1, 2)).unwrap();
+    assert_eq!((again.left_out().len(), &again), (1, &untouched));
+}
+
+#[test]
 fn thresholds_hold_for_what_is_left() {
     // "u3" falls for want of items; then "i3" has one user left and falls; then "u2" has one item left and falls; ...
     let rows = [("u1", "i1"), ("u1", "i2"), ("u2", "i2"), ("u2", "i3"), ("u3", "i3")];

@@ -160,19 +160,20 @@ fn what_does_not_fit_is_not_written() {
         let none = Csr::from_pairs(users.len(), n_items, &[]);
         HeldOut::new(users, none.clone(), none).unwrap()
     };
+    let split = |train, validation, test| Split { train, validation, test, left_out: vec![] };
     let train = |item: &str| Interactions::from_histories([("t", [item])], &Thresholds::default()).unwrap();
     let folder = TempDir::new().unwrap();
     for (parts, text) in [
         (
-            Split { train: train("a\nb"), validation: held_out(ids("v", 1), 1), test: held_out(ids("w", 1), 1) },
+            split(train("a\nb"), held_out(ids("v", 1), 1), held_out(ids("w", 1), 1)),
             "id \"a\\nb\" does not fit into a line of",
         ),
         (
-            Split { train: train("a"), validation: held_out(ids("v", 1), 1), test: held_out(ids("v", 1), 1) },
+            split(train("a"), held_out(ids("v", 1), 1), held_out(ids("v", 1), 1)),
             "a user belongs to two parts of the split",
         ),
         (
-            Split { train: train("a"), validation: held_out(ids("v", 1), 2), test: held_out(ids("w", 1), 1) },
+            split(train("a"), held_out(ids("v", 1), 2), held_out(ids("w", 1), 1)),
             "a held-out part has 2 items and the training part 1",
         ),
     ] {
@@ -231,6 +232,7 @@ proptest! {
             train: Interactions::new(ids("t ", sizes[0]), ids("é,\"", 6), matrix(0, true)).unwrap(),
             validation: held_out(1, "v"),
             test: held_out(2, "w"),
+            left_out: vec![],
         };
         let folder = TempDir::new().unwrap();
         write_official(&parts, folder.path()).unwrap();

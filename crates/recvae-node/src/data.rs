@@ -7,8 +7,8 @@ use napi::Env;
 use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{
-    Csr, HeldOut, Ids, Interactions, InteractionsBuilder, Options, ReadOptions, SampleOptions, Split, SplitOptions,
-    Thresholds,
+    Csr, HeldOut, Ids, Interactions, InteractionsBuilder, LeftOut, Options, ReadOptions, SampleOptions, Split,
+    SplitOptions, Thresholds,
 };
 use serde_json::{Map, Value};
 
@@ -89,6 +89,12 @@ impl NativeInteractions {
         Ok(self.0.get()?.density())
     }
 
+    /// What was left out of the rows, as JSON: a list of `LeftOut`, see `ts/left-out.ts`.
+    #[napi(catch_unwind)]
+    pub fn left_out(&self) -> Result<String> {
+        Ok(left_out(self.0.get()?.left_out()))
+    }
+
     /// Ids of the users, in row order.
     #[napi(catch_unwind)]
     pub fn user_ids(&self) -> Result<Vec<&str>> {
@@ -162,6 +168,9 @@ impl NativeBuilder {
     /// Adds the items of a user.
     #[napi(catch_unwind)]
     pub fn push(&mut self, user: String, items: Vec<String>) -> Result<()> {
+        if items.is_empty() {
+            self.0.push_empty();
+        }
         for item in &items {
             if user.is_empty() || item.is_empty() {
                 return Err(Error::new("INVALID_DATA", "an id is empty; allowed: a string of one character or more"));
@@ -192,7 +201,12 @@ impl Part {
     }
 
     pub(crate) fn items(&self) -> &Ids {
-        self.split.train.items()
+        self.train().items()
+    }
+
+    /// The training users of the same split.
+    pub(crate) fn train(&self) -> &Interactions {
+        &self.split.train
     }
 
     fn ids(&self, matrix: &Csr, user: &str) -> Option<Vec<&str>> {
@@ -211,6 +225,12 @@ impl NativeHeldOut {
     #[napi(getter, catch_unwind)]
     pub fn n_users(&self) -> Result<f64> {
         Ok(self.0.get()?.users().n_users() as f64)
+    }
+
+    /// Number of interactions, input and target together.
+    #[napi(getter, catch_unwind)]
+    pub fn n_interactions(&self) -> Result<f64> {
+        Ok(self.0.get()?.users().n_interactions() as f64)
     }
 
     /// Number of users with something to score.
@@ -282,6 +302,12 @@ impl NativeSplit {
         self.held_out(true)
     }
 
+    /// What of the data is in none of the parts, as JSON: a list of `LeftOut`, see `ts/left-out.ts`.
+    #[napi(catch_unwind)]
+    pub fn left_out(&self) -> Result<String> {
+        Ok(left_out(&self.0.get()?.left_out))
+    }
+
     /// Sizes and a hash of all of it, in one line.
     #[napi(catch_unwind)]
     pub fn fingerprint(&self) -> Result<String> {
@@ -337,6 +363,10 @@ pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: S
     let options = SplitOptions::from_json(&json("options", &options)?).into_node()?;
     let data = interactions.0.get()?.clone();
     promise_in(env, Some(1.0), move || recvae_core::split(&data, &options).into_node(), NativeSplit::new)
+}
+
+fn left_out(left_out: &[LeftOut]) -> String {
+    left_out.iter().map(LeftOut::to_json).collect::<Value>().to_string()
 }
 
 /// The thresholds among `options`, and what else there is.

@@ -82,7 +82,8 @@ impl NativeEaseCounts {
                 let report = |progress: &Progress| report(Either::A(progress.into()));
                 let run = FitRun { on_progress: &report, cancel: cancel.clone(), memory_limit, ..FitRun::default() };
                 let fit = counts.fit(&options, &run).into_node()?;
-                Recommender::new(fit.model, counts.items().clone(), info).into_node()
+                let model = Recommender::new(fit.model, counts.items().clone(), info).into_node()?;
+                Ok(model.with_record(counts.record().clone()))
             },
             |env, model| NativeFit { model: NativeModel::new(env, model), epochs: vec![] },
         )

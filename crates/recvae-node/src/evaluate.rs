@@ -37,6 +37,14 @@ pub struct NativeEvaluation {
     pub skipped: u32,
     /// Held-out items and inputs that the model does not know.
     pub unknown: f64,
+    /// Whether the model was trained on the training users of the split, if that is known.
+    pub same_training_users: Option<bool>,
+    /// How many of the evaluated users it was trained on, if that is known.
+    pub trained_users: Option<u32>,
+    /// How many of the others have the items of a training user, if that is known.
+    pub trained_histories: Option<u32>,
+    /// What speaks against the result.
+    pub warnings: Vec<String>,
 }
 
 /// Evaluates a model on held-out users. Without `metrics`, the core's default ones.
@@ -58,11 +66,12 @@ pub fn evaluate<'env>(
         env,
         threads,
         move || {
-            let (held_out, unknown) = model.translate(held_out.users(), held_out.items()).into_node()?;
-            let evaluation = recvae_core::evaluate(&cancel.watch(model.model()), &held_out, &metrics).into_node()?;
-            Ok((evaluation, unknown))
+            let (translated, unknown) = model.translate(held_out.users(), held_out.items()).into_node()?;
+            let evaluation = recvae_core::evaluate(&cancel.watch(model.model()), &translated, &metrics).into_node()?;
+            let leak = model.record().leak(held_out.train(), held_out.users(), held_out.items(), &evaluation.users);
+            Ok((evaluation, unknown, leak))
         },
-        |(evaluation, unknown)| NativeEvaluation {
+        |(evaluation, unknown, leak)| NativeEvaluation {
             metrics: evaluation
                 .metrics
                 .into_iter()
@@ -76,6 +85,10 @@ pub fn evaluate<'env>(
             users: evaluation.users.into_iter().map(|user| user as u32).collect::<Vec<_>>().into(),
             skipped: evaluation.skipped as u32,
             unknown: unknown as f64,
+            same_training_users: leak.same_training_users,
+            trained_users: leak.users.map(|n| n as u32),
+            trained_histories: leak.histories.map(|n| n as u32),
+            warnings: leak.warnings,
         },
     )
 }

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, CompactOptions, Filter, FitRun, LoadOptions, ModelKind, Options, Progress,
-    RecommendOptions, Recommender, Scored, WarmStart, ends,
+    RecommendOptions, Recommender, Scored, TrainingRecord, WarmStart, ends,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
@@ -101,15 +101,27 @@ impl NativeModel {
         promise(env, threads, work, NativeLists::from)
     }
 
-    /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own.
+    /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`: whether
+    /// the file says whom the model was trained on.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-    pub fn save<'env>(&self, env: &'env Env, path: String, info: Option<String>) -> Result<Promise<'env>> {
+    pub fn save<'env>(
+        &self,
+        env: &'env Env,
+        path: String,
+        info: Option<String>,
+        record: bool,
+    ) -> Result<Promise<'env>> {
         let model = Arc::clone(self.0.get()?);
         let info = info.map(|info| json("info", &info)).transpose()?;
         promise(
             env,
             Some(1.0),
-            move || model.save_with_info(path, info.as_ref().unwrap_or(model.info())).into_node(),
+            move || {
+                let info = info.as_ref().unwrap_or(model.info());
+                let saved =
+                    if record { model.save_with_info(path, info) } else { model.save_without_record(path, info) };
+                saved.into_node()
+            },
             |()| (),
         )
     }
@@ -309,11 +321,13 @@ pub fn fit<'env>(
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
             let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
-            let from = from.as_ref().map(|from| WarmStart::new(from, train.items()));
-            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint, memory_limit, from };
+            let warm = from.as_ref().map(|from| WarmStart::new(from, train.items()));
+            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint, memory_limit, from: warm };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
-            Ok((model, fit.epochs))
+            let record = TrainingRecord::of(&train);
+            let record = from.as_ref().map_or_else(|| record.clone(), |from| from.record().and(&record));
+            Ok((model.with_record(record), fit.epochs))
         },
         |env, (model, epochs)| NativeFit {
             model: NativeModel::new(env, model),

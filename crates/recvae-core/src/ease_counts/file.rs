@@ -7,6 +7,8 @@
 //! | --- | --- | --- | --- |
 //! | `model.counts.numbers` | U32 | `[numbers]` | the rows of the triangle, one after the other; see `triangle.rs` |
 //! | `model.counts.ends` | U64 | `[n]` | where each row ends in `model.counts.numbers` |
+//!
+//! and, as a model file, `training.users` with the key `training`: who was counted, for models that are fitted on the counts.
 
 use std::path::Path;
 
@@ -35,7 +37,7 @@ pub(super) fn save(path: &Path, counts: &EaseCounts) -> Result<()> {
         list(NUMBERS, numbers.len(), TensorData::U32(numbers.into())),
         list(ENDS, ends.len(), TensorData::U64(ends.into())),
     ];
-    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own)
+    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own, &counts.record)
 }
 
 pub(super) fn load(path: &Path) -> Result<EaseCounts> {
@@ -61,5 +63,5 @@ pub(super) fn read(path: &Path, bytes: FileBytes) -> Result<EaseCounts> {
     }
     check_memory(&format!("counts of the pairs of {} items", items.len()), 4 * numbers.len() as u64)?;
     let counts = Triangle::from_parts(numbers.to_vec(), ends, n_users).map_err(|message| file.bad(message))?;
-    Ok(EaseCounts { items, n_users, counts })
+    Ok(EaseCounts { items, n_users, counts, record: file.record()? })
 }

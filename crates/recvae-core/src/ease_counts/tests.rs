@@ -69,7 +69,7 @@ fn forged(alter: impl FnOnce(&mut Value, &mut Vec<Tensor>)) -> Vec<u8> {
     let mut metadata: Value = serde_json::from_str(&header.metadata().as_ref().unwrap()[METADATA_KEY]).unwrap();
     let views = SafeTensors::deserialize(&bytes).unwrap();
     let dtype = |name: &str| match name {
-        "items.bytes" => "U8",
+        "items.bytes" | "training.users" => "U8",
         "model.counts.numbers" => "U32",
         _ => "U64",
     };

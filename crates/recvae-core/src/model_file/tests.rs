@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::csr::Csr;
+use crate::interactions::{Interactions, Thresholds};
 use crate::model::{CompactOptions, StoredPrecision, TensorData};
 use crate::recommender::{History, RecommendOptions, Recommender};
 use crate::train::FitRun;
@@ -483,4 +484,65 @@ fn too_large_an_info_is_refused_before_a_file_is_there() {
     assert_eq!(error.code(), "INVALID_ARGUMENT");
     assert!(error.to_string().ends_with("allowed: a header of at most 100000000 bytes"), "{error}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// Whom a model was trained on stays with it through every way that it takes, unless it is to be left out.
+#[test]
+fn the_record_of_the_training_users_is_kept_or_stripped() {
+    let train = Interactions::from_histories([("u", ["a", "b"]), ("v", ["b", "ç"])], &Thresholds::default()).unwrap();
+    let record = TrainingRecord::of(&train);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let model = recommender("ease").with_record(record.clone());
+    model.save(&path).unwrap();
+    let file = std::fs::read(&path).unwrap();
+    let loaded = Recommender::load(&path).unwrap();
+    assert_eq!(*loaded.record(), record);
+    assert_eq!(*loaded.compact(&CompactOptions { top_per_item: Some(2), precision: None }).unwrap().record(), record);
+    loaded.save(&path).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), file);
+
+    // As the text of the format says: by name, type and shape, and by hand.
+    let header = Header::parse(&file).unwrap();
+    let entry = header.tensors.iter().find(|entry| entry.name == "training.users").unwrap();
+    assert_eq!((&entry.dtype[..], &entry.shape[..]), ("U8", &[2, 16][..]));
+    let hash = |text: &str| xxhash_rust::xxh3::xxh3_64(text.as_bytes());
+    let row = |id, items: [&str; 2]| {
+        [hash(id).to_be_bytes(), hash(items[0]).wrapping_add(hash(items[1])).to_be_bytes()].concat()
+    };
+    let mut rows = [row("u", ["a", "b"]), row("v", ["b", "ç"])];
+    rows.sort();
+    assert_eq!(file[entry.range.clone()], rows.concat());
+    assert!(header.metadata[METADATA_KEY].contains(r#""training":{"whole":true}"#));
+
+    loaded.save_without_record(&path, loaded.info()).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), bytes("ease"));
+    assert_eq!(*Recommender::load(&path).unwrap().record(), TrainingRecord::unknown());
+
+    // A part of the users, as after a warm start from a model without a record.
+    recommender("ease").with_record(TrainingRecord::unknown().and(&record)).save(&path).unwrap();
+    let part = Recommender::load(&path).unwrap();
+    assert!(!part.record().is_whole() && part.record().n_users() == 2);
+}
+
+#[test]
+fn a_record_that_claims_what_is_not_so_is_refused() {
+    let metadata = json!({"info": null, "kind": "popularity", "options": {}, "format": 1, "training": {"whole": true}});
+    let with = |dtype, shape: Vec<usize>, record: Vec<u8>| {
+        sealed(
+            &metadata,
+            vec![
+                (ID_BYTES, "U8", vec![2], b"ab".to_vec()),
+                (ID_ENDS, "U64", vec![2], [1u64, 2].iter().flat_map(|end| end.to_le_bytes()).collect()),
+                ("model.scores", "F32", vec![2], vec![0; 8]),
+                (RECORD, dtype, shape, record),
+            ],
+        )
+    };
+    let rows = |first: u8, second: u8| [[first; ROW], [second; ROW]].concat();
+    assert!(Recommender::from_bytes(&with("U8", vec![2, 16], rows(1, 2))).unwrap().record().is_whole());
+    assert_eq!(refusal(&with("U8", vec![2, 16], rows(2, 1))), "its record of training users is out of order");
+    for (dtype, shape) in [("U8", vec![32]), ("U8", vec![4, 8]), ("U64", vec![2, 2]), ("U8", vec![2, 16, 1])] {
+        assert!(refusal(&with(dtype, shape, rows(1, 2))).starts_with("tensor 'training.users' is "));
+    }
 }
