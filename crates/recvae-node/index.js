@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, estimateMemory, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, checkFiles, checkFit, checkMemory, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, estimateMemory, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -786,6 +786,7 @@ export { NativeRun }
 export { NativeSplit }
 export { activityGroups }
 export { arrowPart }
+export { checkFiles }
 export { checkFit }
 export { checkMemory }
 export { completeOptions }

@@ -100,12 +100,12 @@ fn check_escape(options: &ReadOptions, format: Format) -> Result<()> {
     Err(Error::invalid_argument("escape", escape, format!("only for csv (the format is {})", format.word())))
 }
 
-/// An id longer than this is taken for an accident, such as a quote that nobody closed.
-pub(crate) const LONGEST_ID: usize = 1 << 16;
+/// An id of more bytes than this is taken for an accident, such as a quote that nobody closed.
+pub const LONGEST_ID: usize = 1 << 16;
 
-/// A longer row or line is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
+/// A row or line of more bytes is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
 /// of gzip.
-pub(crate) const LONGEST_ROW: u64 = 1 << 20;
+pub const LONGEST_ROW: u64 = 1 << 20;
 
 /// The start of a name or a value, for messages.
 pub(crate) fn start_of(bytes: &[u8]) -> String {
@@ -166,11 +166,29 @@ pub fn read_files_until(
     for (path, format) in paths.iter().zip(formats) {
         let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
         let input = Watched { input: file, cancel };
-        let read = read_into(path, input, format, options, paths.len() > 1, &mut builder);
+        let read = read_into(path, input, format, options, paths.len() > 1, Some(&mut builder));
         cancel.check()?;
         read?;
     }
     finish(builder, (paths.len() == 1).then(|| &*paths[0]), thresholds)
+}
+
+/// Looks at every row of files as [`read_files_until`] does, and at no id and no value: for files that another reader, which
+/// may guess, is to read.
+///
+/// # Errors
+/// As [`read_files_until`], and `INVALID_DATA` where a column or a key has a name twice.
+pub fn check_files_until(paths: &[PathBuf], options: &ReadOptions, cancel: &Cancel) -> Result<()> {
+    check(options)?;
+    for path in paths {
+        let format = options.format.map_or_else(|| format_of(path), Ok)?;
+        check_escape(options, format)?;
+        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let checked = read_into(path, Watched { input: file, cancel }, format, options, paths.len() > 1, None);
+        cancel.check()?;
+        checked?;
+    }
+    Ok(())
 }
 
 /// A file that refuses to be read on when the work is stopped.
@@ -195,18 +213,18 @@ pub(crate) fn read(
     thresholds: &Thresholds,
 ) -> Result<Interactions> {
     let mut builder = InteractionsBuilder::new();
-    read_into(path, input, format, options, false, &mut builder)?;
+    read_into(path, input, format, options, false, Some(&mut builder))?;
     finish(builder, Some(path), thresholds)
 }
 
-/// Adds the rows of a byte stream. `may_be_empty`: also without a header.
+/// Adds the rows of a byte stream, or looks at them where there is no builder. `may_be_empty`: also without a header.
 fn read_into(
     path: &Path,
     input: impl Read,
     format: Format,
     options: &ReadOptions,
     may_be_empty: bool,
-    builder: &mut InteractionsBuilder,
+    builder: Option<&mut InteractionsBuilder>,
 ) -> Result<()> {
     let mut input = BufReader::with_capacity(BUFFER, input);
     let fail = |error| read_error(path, None, error);
@@ -237,16 +255,25 @@ fn parse(
     mut input: impl BufRead,
     format: Format,
     options: &ReadOptions,
-    builder: &mut InteractionsBuilder,
+    builder: Option<&mut InteractionsBuilder>,
 ) -> Result<()> {
     // Spreadsheets put a byte order mark in front, which is no part of the first name.
     if starts_with(&mut input, "\u{feff}".as_bytes()).map_err(|e| read_error(path, None, e))? {
         input.consume(3);
     }
-    match format {
-        Format::Csv => delimited::parse(path, input, Dialect::csv(options.escape), options, builder),
-        Format::Tsv => delimited::parse(path, input, Dialect::tsv(), options, builder),
-        Format::Ndjson => ndjson::parse(path, input, options, builder),
+    let dialect = match format {
+        Format::Csv => Dialect::csv(options.escape),
+        Format::Tsv => Dialect::tsv(),
+        Format::Ndjson => {
+            return match builder {
+                Some(builder) => ndjson::parse(path, input, options, builder),
+                None => ndjson::check(path, input),
+            };
+        }
+    };
+    match builder {
+        Some(builder) => delimited::parse(path, input, dialect, options, builder),
+        None => delimited::check(path, input, dialect),
     }
 }
 

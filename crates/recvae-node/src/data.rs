@@ -138,6 +138,19 @@ pub fn read_interactions<'env>(
     )
 }
 
+/// Looks at all rows of files of which something else is to read the ids. `options`: JSON with the reader's options.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn check_files<'env>(
+    env: &'env Env,
+    paths: Vec<String>,
+    options: String,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
+    let (options, cancel) = (ReadOptions::from_json(&json("options", &options)?).into_node()?, run.flag());
+    let paths: Vec<PathBuf> = paths.into_iter().map(PathBuf::from).collect();
+    promise(env, Some(1.0), move || recvae_core::check_files_until(&paths, &options, &cancel).into_node(), |()| ())
+}
+
 /// The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does.
 #[napi(catch_unwind)]
 pub fn complete_read_options(options: String) -> Result<String> {

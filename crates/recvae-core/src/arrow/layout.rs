@@ -137,6 +137,7 @@ impl Layout {
         match number {
             None => Err("null; allowed: a number".into()),
             Some(number) if number.is_nan() => Err("NaN; allowed: a number".into()),
+            Some(number) if number.is_infinite() => Err(format!("{number}; allowed: a finite number")),
             Some(number) => Ok(number),
         }
     }

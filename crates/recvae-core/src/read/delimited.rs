@@ -52,6 +52,21 @@ pub(super) fn parse(
     Ok(())
 }
 
+/// Looks at all rows.
+pub(super) fn check(path: &Path, input: impl Read, dialect: Dialect) -> Result<()> {
+    let mut rows = Rows::new(path, input, dialect);
+    if rows.next()? {
+        for column in 1..rows.len() {
+            if (0..column).any(|other| rows.field(other) == rows.field(column)) {
+                let message = format!("column '{}' occurs twice; allowed: once", start_of(rows.field(column)));
+                return Err(rows.bad(Some(column), message));
+            }
+        }
+    }
+    while rows.next()? {}
+    Ok(())
+}
+
 /// Reads the header and finds each `(option, column name)` in it. The option is the one that renames the column; empty if
 /// there is none.
 pub(crate) fn columns<R: Read>(path: &Path, rows: &mut Rows<R>, names: &[(&str, &str)]) -> Result<Vec<usize>> {

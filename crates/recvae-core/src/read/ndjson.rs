@@ -1,5 +1,6 @@
 //! NDJSON: one JSON object per line, blank lines aside. Keys that are not asked for are skipped without being stored.
 
+use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::io::{BufRead, Read};
 use std::path::Path;
@@ -20,6 +21,43 @@ pub(super) fn parse(
 ) -> Result<()> {
     let mut row =
         Row { options, user: String::new(), item: String::new(), value: None, found: [false; 3], is_long: [false; 2] };
+    for_each_line(path, &mut input, |line, text| {
+        row.read(text).map_err(|error| not_understood(path, line, text, &error))?;
+        for column in [0, 1] {
+            if row.is_long[column] {
+                row.read_digits(text, column).map_err(|what| bad(path, Some(line), None, what))?;
+            }
+        }
+        for (found, (option, key)) in row.found.iter().zip(row.keys()) {
+            if let (false, Some(key)) = (found, key) {
+                return Err(missing(path, line, text, option, key));
+            }
+        }
+        let user = id(path, || (Some(line), 1), &options.user, row.user.as_bytes())?;
+        let item = id(path, || (Some(line), 1), &options.item, row.item.as_bytes())?;
+        match row.value {
+            Some(value) => builder.push_value(user, item, value, options.min_value),
+            None => builder.push(user, item),
+        }
+        Ok(())
+    })
+}
+
+/// Looks at all rows.
+pub(super) fn check(path: &Path, mut input: impl BufRead) -> Result<()> {
+    for_each_line(path, &mut input, |line, text| {
+        let mut parser = serde_json::Deserializer::from_slice(text);
+        let looked = parser.deserialize_map(Keys(HashSet::new())).and_then(|()| parser.end());
+        looked.map_err(|error| not_understood(path, line, text, &error))
+    })
+}
+
+/// Calls `take` with the number and the text of each line that is not blank.
+fn for_each_line(
+    path: &Path,
+    input: &mut impl BufRead,
+    mut take: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
     let (mut text, mut line) = (Vec::new(), 0);
     loop {
         text.clear();
@@ -37,25 +75,8 @@ pub(super) fn parse(
             return Err(bad(path, Some(line), None, message));
         }
         let text = text.trim_ascii_end();
-        if text.is_empty() {
-            continue;
-        }
-        row.read(text).map_err(|error| not_understood(path, line, text, &error))?;
-        for column in [0, 1] {
-            if row.is_long[column] {
-                row.read_digits(text, column).map_err(|what| bad(path, Some(line), None, what))?;
-            }
-        }
-        for (found, (option, key)) in row.found.iter().zip(row.keys()) {
-            if let (false, Some(key)) = (found, key) {
-                return Err(missing(path, line, text, option, key));
-            }
-        }
-        let user = id(path, || (Some(line), 1), &options.user, row.user.as_bytes())?;
-        let item = id(path, || (Some(line), 1), &options.item, row.item.as_bytes())?;
-        match row.value {
-            Some(value) => builder.push_value(user, item, value, options.min_value),
-            None => builder.push(user, item),
+        if !text.is_empty() {
+            take(line, text)?;
         }
     }
 }
@@ -116,7 +137,7 @@ impl Row<'_> {
         };
         let id = if column == 0 { &mut self.user } else { &mut self.item };
         id.clear();
-        id.push_str(digits);
+        id.push_str(if digits == "-0" { "0" } else { digits });
         Ok(())
     }
 }
@@ -171,6 +192,27 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
                 0 => map.next_value_seed(Id(&self.options.user, &mut self.user, &mut self.is_long[0]))?,
                 1 => map.next_value_seed(Id(&self.options.item, &mut self.item, &mut self.is_long[1]))?,
                 _ => self.value = Some(map.next_value_seed(Number(self.options.value.as_deref().unwrap_or_default()))?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys of a line, each of which may come once.
+struct Keys(HashSet<String>);
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            map.next_value::<IgnoredAny>()?;
+            if let Some(key) = self.0.replace(key) {
+                return Err(A::Error::custom(format!("key '{}' occurs twice", start_of(key.as_bytes()))));
             }
         }
         Ok(())
@@ -240,8 +282,8 @@ impl Visitor<'_> for Id<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, id: f64) -> Result<(), E> {
-        // From 2^63 on, in either direction, whole numbers come as doubles.
-        if id.abs() < 9_223_372_036_854_775_808.0 {
+        // From 2^63 on, in either direction, whole numbers come as doubles, and so does -0.
+        if id != 0.0 && id.abs() < 9_223_372_036_854_775_808.0 {
             return Err(E::invalid_type(Unexpected::Float(id), &self));
         }
         *self.2 = true;
