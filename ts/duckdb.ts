@@ -12,19 +12,29 @@ import { type Batch, collect } from './batches.js';
 import { checkObject, checkString, checkStrings, invalid } from './check.js';
 import { guard, RecvaeError, toJson, toRecvaeError } from './errors.js';
 import { remove, willRemove } from './files.js';
-import { native } from './native.js';
+import { description, native } from './native.js';
+import type { ReadOptions } from './options.generated.js';
+import { running } from './running.js';
+import { checkNames, type Files, findFiles, type Names, quoteName, scanAll, scanColumns } from './sources.js';
+
+export { quoteText } from './sources.js';
 
 /** Where rows come from, by DuckDB. At least one of `source` and `sql` must be given. */
 export interface DuckDBOptions extends ColumnNames {
   /**
-   * Files, as paths or globs such as `likes/*.parquet`: Parquet, CSV, TSV, JSON or NDJSON by their names, the latter four
-   * plain or with `.gz` or `.zst`. Ids in CSV and TSV are text as it stands there.
+   * Files, as paths or globs such as `likes/*.parquet`, or a folder of parts as Spark writes it: Parquet, CSV, TSV, JSON or
+   * NDJSON by their names, the latter four plain or with `.gz` or `.zst`. Without `sql`, CSV, TSV and NDJSON are read as by
+   * {@link Interactions.fromFile}, not by DuckDB (those with `.zst` and remote ones are): ids are text as it stands there.
+   * Columns of several Parquet files are matched by name; if ids are whole numbers in one and text in another, they are text.
    */
   source?: string | string[];
+  /** As for {@link Interactions.fromFile}: how quotes are escaped in CSV. */
+  escape?: NonNullable<ReadOptions['escape']>;
   /**
-   * A query whose result has the columns. It sees `source` under the name `input`, with types as DuckDB finds them. Without
-   * ORDER BY, DuckDB may hand out the rows of joins and aggregates in another order each time, and users and items are
-   * numbered in that order.
+   * A query whose result has the columns. It sees `source` under the name `input`, with types as DuckDB finds them, except
+   * that columns with the names `user` and `item` (or as these options say) are text as it stands there, and so are strings in
+   * JSON. Files of text that are not well-formed are refused first. Without ORDER BY, DuckDB may hand out the rows of joins
+   * and aggregates in another order each time, and users and items are numbered in that order.
    */
   sql?: string;
   /** A DuckDB database file, which is opened for reading only. Without it, a database in memory. */
@@ -47,48 +57,14 @@ export async function loadDuckDB(what: string): Promise<DuckDB> {
   }
 }
 
-/** A name in SQL. */
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** A text in SQL. */
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
-/** The table function that reads files of these names. */
-function scan(files: string[], allText: boolean): string {
-  const kinds = new Set(files.map(kindOf));
-  if (kinds.size !== 1) throw invalid('source', files.join(', '), 'files of one kind');
-  const [kind] = kinds;
-  const list = `[${files.map(quoteText).join(', ')}]`;
-  return kind === 'csv' && allText ? `read_csv(${list}, all_varchar = true)` : `read_${kind}(${list})`;
-}
-
-function kindOf(file: string): 'parquet' | 'csv' | 'json' {
-  const [, extension] = /\.([a-z]+)(?:\.gz|\.zst)?$/i.exec(file) ?? [];
-  switch (extension?.toLowerCase()) {
-    case 'parquet':
-      return 'parquet';
-    case 'csv':
-    case 'tsv':
-      return 'csv';
-    case 'json':
-    case 'ndjson':
-    case 'jsonl':
-      return 'json';
-  }
-  throw invalid(
-    'source',
-    file,
-    'names in .parquet, .csv, .tsv, .json, .ndjson or .jsonl (the latter five also with .gz or .zst)',
-  );
-}
+/** What DuckDB says about its own options, which nobody gave, and about queries, which nobody wrote. */
+const NOISE = /\n+(?:Possible (?:fixes|solutions?):|Possible Solution|See also http|You can adjust this setting|Try setting 'auto_detect'|The search space used was:|LINE \d+:)[^]*$/;
 
 /** What was thrown as an error of this package. DuckDB's complaints name their kind in front. */
 export function toError(thrown: unknown): RecvaeError {
   if (thrown instanceof RecvaeError || !(thrown instanceof Error)) return toRecvaeError(thrown);
+  // DOMException is what a signal throws.
+  if (thrown instanceof DOMException) return toRecvaeError(thrown);
   const code =
     /^(?:Failed to extract statements: )?(?:Parser|Binder|Catalog|Invalid Configuration) Error|options were not recognized/.test(
       thrown.message,
@@ -96,8 +72,24 @@ export function toError(thrown: unknown): RecvaeError {
       ? 'INVALID_ARGUMENT'
       : /^IO Error/.test(thrown.message)
         ? 'IO'
-        : 'INVALID_DATA';
-  return new RecvaeError(code, `DuckDB: ${thrown.message}`, { cause: thrown });
+        : /^Out of Memory Error/.test(thrown.message)
+          ? 'MEMORY'
+          : 'INVALID_DATA';
+  // Files of DuckDB's own mean nothing to anybody.
+  const text = thrown.message.replace(NOISE, '').replace(/\S*recvae-duckdb-[\w./-]*/g, 'the temporary folder');
+  return new RecvaeError(code, `DuckDB: ${text}${wayOut(thrown.message)}`, { cause: thrown });
+}
+
+/** What can be done about an error. */
+function wayOut(message: string): string {
+  if (/database file with version number|newer version of DuckDB/.test(message)) {
+    const attach = "ATTACH 'copy.duckdb' AS copy (STORAGE_VERSION 'v1.5.0'); COPY FROM DATABASE the_old_name TO copy";
+    return `; the way out: let the DuckDB that wrote it write a copy that older ones read: ${attach}`;
+  }
+  if (/^Out of Memory Error/.test(message)) {
+    return "; the way out: more with the option settings, { memory_limit: '8GB' }, or fewer { threads: '1' }, or more room in TMPDIR";
+  }
+  return '';
 }
 
 /** An open database. */
@@ -137,19 +129,33 @@ export interface Rows {
   chunks: AsyncGenerator<DuckDBDataChunk>;
 }
 
-/** What a query selects from: the files; or the query, which sees them as `input` from here on. */
-export async function relation(
+/** The files of a source, if there is one. */
+export async function filesOf(connection: DuckDBConnection, { source }: DuckDBOptions): Promise<Files | undefined> {
+  return source === undefined ? undefined : findFiles(connection, typeof source === 'string' ? [source] : source);
+}
+
+/** Fails if escapes are given for what has none. */
+export function checkEscape(files: Files | undefined, { escape }: Names): void {
+  if (escape === 'quote' || files?.kind === 'csv') return;
+  throw invalid('escape', escape, `only for csv (${files ? `the format is ${files.kind}` : 'there is no source'})`);
+}
+
+/** What a query sees as `input` from here on. Malformed text, in which DuckDB is not strict enough, is refused before. */
+export async function createInput(
   connection: DuckDBConnection,
-  { source, sql }: Pick<DuckDBOptions, 'source' | 'sql'>,
-): Promise<string> {
-  const files = typeof source === 'string' ? [source] : source;
-  if (sql === undefined) return scan(files!, true);
-  if (files) await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${scan(files, false)}`);
-  return subquery(sql);
+  files: Files,
+  names: Names,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (files.isOurs) {
+    const { escape } = names;
+    await running({ signal }, (run) => native.checkFiles(files.paths, toJson({ escape }), run));
+  }
+  await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${await scanAll(connection, files, names)}`);
 }
 
 /** A query as part of another one. */
-function subquery(sql: string): string {
+export function subquery(sql: string): string {
   return `(${sql.replace(/[;\s]+$/, '')}\n)`;
 }
 
@@ -191,7 +197,7 @@ export function checkSource({ source, sql, database, settings }: DuckDBOptions):
   if (source === undefined && sql === undefined) throw invalid('source', source, 'a file or a glob, or sql instead');
   if (source !== undefined && typeof source !== 'string') checkStrings(source, 'source');
   if (source?.length === 0) throw invalid('source', source, 'at least one file');
-  if (source !== undefined) scan(typeof source === 'string' ? [source] : source, true);
+  if (source !== undefined) checkNames(typeof source === 'string' ? [source] : source);
   if (sql !== undefined) checkString(sql, 'sql');
   if (database !== undefined) checkString(database, 'database');
   if (settings !== undefined) checkObject(settings, 'settings');
@@ -203,8 +209,10 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   const { source, sql, database, settings, ...rest } = options;
   checkSource(options);
   if ('format' in rest) throw invalid('a key of options', 'format', 'none: the names of files say it');
-  const { user, item, value } = JSON.parse(guard(() => native.completeReadOptions(toJson(rest))));
-  const { user: _, item: __, value: ___, ...kept } = rest;
+  const names: Names = JSON.parse(guard(() => native.completeReadOptions(toJson(rest))));
+  const { user, item } = names;
+  const value = names.value ?? null;
+  const { user: _, item: __, value: ___, escape: ____, ...kept } = rest;
   const { connection, duckdb, close } = await openDuckDB('fromDuckDB', { database, settings });
   // An interrupt that comes between two queries is lost: it is repeated until all has ended.
   let interrupting: NodeJS.Timeout | undefined;
@@ -213,11 +221,22 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   });
   try {
     signal.throwIfAborted();
-    const number = value === null ? [] : [`CAST(${quoteName(value)} AS DOUBLE) AS ${quoteName(value)}`];
-    const select = [quoteName(user), quoteName(item), ...number].join(', ');
-    const from = await relation(connection, { source, sql });
+    const files = await filesOf(connection, options);
+    checkEscape(files, names);
+    if (files?.isOurs && sql === undefined) {
+      return await running({ signal }, (run) => native.readInteractions(files.paths, toJson(rest), run));
+    }
+    let query = sql;
+    if (files && query !== undefined) await createInput(connection, files, names, signal);
+    if (query === undefined) {
+      const scan = await scanColumns(connection, files!, names);
+      await checkCase(connection, scan.from, [user, item, ...(value === null ? [] : [value])]);
+      const ids = [user, item].map((name) => `${scan.id(name)} AS ${quoteName(name)}`);
+      const number = value === null ? [] : [`${scan.value(value)} AS ${quoteName(value)}`];
+      query = `SELECT ${[...ids, ...number].join(', ')} FROM ${scan.from}`;
+    }
     // A query runs as it is: it may be several statements.
-    const rows = await stream(connection, sql ?? `SELECT ${select} FROM ${from}`);
+    const rows = await stream(connection, query);
     return await collect(batches(rows, duckdb, { user, item, value }, signal), kept);
   } catch (thrown) {
     throw toError(thrown);
@@ -225,6 +244,16 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
     release();
     clearInterval(interrupting);
     close();
+  }
+}
+
+/** Fails for names that DuckDB, which does not look at capitals, would take for those of other columns. */
+export async function checkCase(connection: DuckDBConnection, from: string, names: string[]): Promise<void> {
+  const result = await connection.run(`SELECT * FROM ${from} LIMIT 0`);
+  const there = result.columnNames();
+  for (const name of names) {
+    const others = there.filter((other) => other.toLowerCase() === name.toLowerCase());
+    if (others.length > 0 && !others.includes(name)) columnOf(result, name);
   }
 }
 
@@ -264,8 +293,9 @@ export function checkType(
   { names, text }: typeof ID_TYPES | typeof NUMBER_TYPES,
   types: DuckDB['DuckDBTypeId'],
 ): void {
-  if (names.some((name) => types[name] === type.typeId)) return;
-  const message = `column '${name}' has the type ${type}; allowed: ${text} (or a CAST in sql)`;
+  // JSON is text for DuckDB, with quotes around strings.
+  if (type.alias !== 'JSON' && names.some((name) => types[name] === type.typeId)) return;
+  const message = `column '${name}' has the type ${type.alias ?? type}; allowed: ${text} (or a CAST in sql)`;
   throw new RecvaeError('INVALID_DATA', message);
 }
 
@@ -289,14 +319,14 @@ async function* batches(
   const bad = (name: string, at: number, value: string, allowed: string) =>
     new RecvaeError('INVALID_DATA', `${name} in row ${row + at} is ${value}; allowed: ${allowed}`);
   const idsOf = ({ name, type }: { name: string; type: number }, column: DuckDBValue[]) => {
-    const wrong = column.findIndex((id) => id === null || id === '');
-    if (wrong >= 0) throw bad(name, wrong, column[wrong] === null ? 'null' : 'empty', 'an id');
+    const wrong = column.findIndex((id) => id === null || id === '' || isTooLong(id));
+    if (wrong >= 0) throw bad(name, wrong, ...wrongId(column[wrong]!));
     return small.includes(type) ? Float64Array.from(column as number[]) : column.map(String);
   };
   const numbersOf = (name: string, column: DuckDBValue[]) => {
     const numbers = Float64Array.from(column, numberOf);
-    const wrong = numbers.findIndex(Number.isNaN);
-    if (wrong >= 0) throw bad(name, wrong, column[wrong] === null ? 'null' : 'NaN', 'a number');
+    const wrong = numbers.findIndex((number) => !Number.isFinite(number));
+    if (wrong >= 0) throw bad(name, wrong, column[wrong] === null ? 'null' : String(numbers[wrong]), 'a finite number');
     return numbers;
   };
   for await (const chunk of chunks) {
@@ -308,6 +338,23 @@ async function* batches(
     };
     row += chunk.rowCount;
   }
+}
+
+function isTooLong(id: DuckDBValue): boolean {
+  // Three bytes of UTF-8 are the most that a unit of UTF-16 takes.
+  const { longestId } = description;
+  return typeof id === 'string' && 3 * id.length > longestId && Buffer.byteLength(id) > longestId;
+}
+
+/** What a value is that is no id, and what is allowed. */
+export function wrongId(id: DuckDBValue): [string, string] {
+  if (typeof id !== 'string' || id === '') return [id === null ? 'null' : 'empty', 'an id'];
+  return [`${Buffer.byteLength(id)} bytes long`, `an id of at most ${description.longestId} bytes`];
+}
+
+/** Whether a text is an id. */
+export function isId(id: DuckDBValue): id is string {
+  return typeof id === 'string' && id !== '' && !isTooLong(id);
 }
 
 /** NaN for null. Decimals bring their own way to a double. */

@@ -2,46 +2,67 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import type { DuckDBListValue, DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from '@duckdb/node-api';
 import { checkString, invalid, knownKeys } from './check.js';
 import {
+  checkCase,
+  checkEscape,
   checkSource,
   checkType,
+  createInput,
   type DuckDBOptions,
+  filesOf,
   ID_TYPES,
+  isId,
   openDuckDB,
-  quoteName,
   quoteText,
   type Rows,
-  relation,
   stream,
+  subquery,
   toError,
+  wrongId,
 } from './duckdb.js';
 import { guard, RecvaeError, toJson, toRecvaeError } from './errors.js';
 import { writeAll } from './files.js';
 import type { History } from './interactions.js';
 import type { UserRecommendation } from './models.js';
 import { native } from './native.js';
+import { running } from './running.js';
+import { type Files, listsIn, type Names, quoteName, scanColumns } from './sources.js';
 
 /** Where histories come from: as for {@link Interactions.fromDuckDB}, without what decides which rows count. */
-export type HistoryOptions = Pick<DuckDBOptions, 'source' | 'sql' | 'database' | 'settings' | 'user' | 'item'>;
+export type HistoryOptions = Pick<
+  DuckDBOptions,
+  'source' | 'sql' | 'database' | 'settings' | 'user' | 'item' | 'escape'
+>;
 
 /**
  * Reads histories by way of DuckDB, one at a time. If the column of items holds lists, each row is a history, in the order
  * of the rows. Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the
- * disk if they are many. Ids may be null in no row. `sql` must be one statement.
+ * disk if they are many; CSV, TSV and NDJSON without `sql` are read into memory first, as by {@link Interactions.fromFile}. Ids may be null in no row. `sql` must be one statement.
  *
  * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for.
  */
 export async function* readHistories(options: HistoryOptions): AsyncGenerator<History> {
-  knownKeys(options, ['source', 'sql', 'database', 'settings', 'user', 'item'], 'options');
+  knownKeys(options, ['source', 'sql', 'database', 'settings', 'user', 'item', 'escape'], 'options');
   checkSource(options);
   const { source, sql, database, settings, ...names } = options;
-  const { user, item } = JSON.parse(guard(() => native.completeReadOptions(toJson(names))));
+  const complete: Names = JSON.parse(guard(() => native.completeReadOptions(toJson(names))));
+  const { user, item } = complete;
   const { connection, duckdb, close } = await openDuckDB('readHistories', { database, settings });
   try {
-    const from = await relation(connection, { source, sql });
-    const select = `SELECT ${quoteName(user)}, ${quoteName(item)} FROM ${from}`;
+    const files = await filesOf(connection, { source });
+    checkEscape(files, complete);
+    if (files && sql === undefined && (await isRead(connection, files, item))) {
+      yield* sorted(await running({}, (run) => native.readInteractions(files.paths, toJson(names), run)));
+      return;
+    }
+    let from = sql === undefined ? '' : subquery(sql);
+    let id = quoteName;
+    if (files && sql !== undefined) await createInput(connection, files, complete);
+    else if (files) ({ from, id } = await scanColumns(connection, files, complete));
+    await checkCase(connection, from, [user, item]);
+    const select = `SELECT ${[user, item].map((name) => `${id(name)} AS ${quoteName(name)}`).join(', ')} FROM ${from}`;
     const shape = await connection.run(`${select} LIMIT 0`);
     const items = shape.columnType(1);
     const isList = items instanceof duckdb.DuckDBListType;
@@ -56,6 +77,19 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Hi
   } finally {
     close();
   }
+}
+
+/** Whether the core reads the files: all but lines of JSON with lists of items. */
+async function isRead(connection: DuckDBConnection, files: Files, item: string): Promise<boolean> {
+  if (!files.isOurs || files.kind !== 'ndjson') return files.isOurs;
+  // What DuckDB does not understand, the core refuses, and it knows the line.
+  return !(await listsIn(connection, files).catch(() => new Set())).has(item);
+}
+
+/** The users of a matrix in the order of their ids, as DuckDB sorts text: by the bytes of UTF-8. */
+function* sorted(data: native.NativeInteractions): Generator<History> {
+  const inOrder = (ids: string[]) => ids.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  for (const user of inOrder(data.userIds())) yield { user, items: inOrder(data.history(user) ?? []) };
 }
 
 /** Rows with the items of a user each. */
@@ -92,9 +126,9 @@ async function* grouped({ chunks }: Rows): AsyncGenerator<History> {
 }
 
 function idOf(name: string, id: DuckDBValue, row: number): string {
-  if (typeof id === 'string' && id !== '') return id;
-  const what = id === null ? 'null' : 'empty';
-  throw new RecvaeError('INVALID_DATA', `${name} in row ${row} (after sorting, if any) is ${what}; allowed: an id`);
+  if (isId(id)) return id;
+  const [what, allowed] = wrongId(id);
+  throw new RecvaeError('INVALID_DATA', `${name} in row ${row} (after sorting, if any) is ${what}; allowed: ${allowed}`);
 }
 
 /** A result as a line of NDJSON. */

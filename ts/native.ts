@@ -38,6 +38,10 @@ export interface Description {
   checkpoint: OptionDescription[];
   /** Below how many interactions nothing reliable is known of a user or an item. */
   few: number;
+  /** Bytes that an id may have. */
+  longestId: number;
+  /** Bytes that a row or a line of a file may have. */
+  longestRow: number;
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

@@ -11,6 +11,13 @@ export interface ReadOptions {
    */
   format?: 'csv' | 'tsv' | 'ndjson';
   /**
+   * How a quote inside a quoted field of CSV is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.
+   *
+   * Allowed: 'quote' or 'backslash'.
+   * @default "quote"
+   */
+  escape?: 'quote' | 'backslash';
+  /**
    * Column (or JSON key) of the user ids.
    *
    * Allowed: a string.

@@ -186,6 +186,8 @@ export declare function arrowPart(interactions: NativeInteractions, part: number
 
 /** Values by user as they would be on all training users, by those on two samples. */
 export declare function carriedOn(smaller: Float64Array, larger: Float64Array, smallerUsers: number, largerUsers: number, allUsers: number): Float64Array
+/** Looks at all rows of files of which something else is to read the ids. `options`: JSON with the reader's options. */
+export declare function checkFiles(paths: Array<string>, options: string, run: NativeRun): Promise<void>
 
 /** Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON. */
 export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): void
@@ -527,8 +529,8 @@ export declare function popularityGroups(train: NativeInteractions): Array<Nativ
 /** Counts what there is. */
 export declare function profile(data: NativeInteractions, run: NativeRun): Promise<NativeProfile>
 
-/** Reads a file. `options`: JSON with the reader's options and the thresholds. */
-export declare function readInteractions(path: string, options: string, run: NativeRun): Promise<NativeInteractions>
+/** Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options and the thresholds. */
+export declare function readInteractions(paths: string | Array<string>, options: string, run: NativeRun): Promise<NativeInteractions>
 
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>

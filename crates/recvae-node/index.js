@@ -787,6 +787,7 @@ export { NativeSplit }
 export { activityGroups }
 export { arrowPart }
 export { carriedOn }
+export { checkFiles }
 export { checkFit }
 export { checkMemory }
 export { completeOptions }

@@ -8,6 +8,7 @@ import { allLeftOut, type LeftOut } from '../left-out.js';
 import type { Json } from '../models.js';
 import { description, type OptionDescription } from '../native.js';
 import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../options.generated.js';
+import { isTable } from '../sources.js';
 import { Split, split } from '../split.js';
 import { message } from './output.js';
 import { trainingUsers } from './users.js';
@@ -54,6 +55,7 @@ export function toFlag(name: string): string {
 export function addInputFlags(command: Command): Command {
   const { read, thresholds, split: splitting } = description;
   addFlag(command, read, 'format', 'csv|tsv|ndjson');
+  addFlag(command, read, 'escape', 'quote|backslash');
   addFlag(command, read, 'user', 'column');
   addFlag(command, read, 'item', 'column');
   addFlag(command, read, 'value', 'column');
@@ -108,7 +110,7 @@ function pick<K extends keyof InputFlags>(flags: InputFlags, names: readonly K[]
   ) as Pick<InputFlags, K>;
 }
 
-const READ = ['format', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem', 'sql'] as const;
+const READ = ['format', 'escape', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem', 'sql'] as const;
 const SPLIT = ['validation', 'test', 'minUserItems', 'shortUsers'] as const;
 
 /** The flags as recipe; what they leave open, `before` fills in. */
@@ -143,12 +145,12 @@ export async function readInput(
     refuse(flags, READ, 'a built-in data set');
     return Interactions.dataset(input as DatasetName);
   }
-  if (isFolder(input)) {
+  if (isFolder(input) && !isTable(input)) {
     refuse(flags, [...READ, ...SPLIT, 'heldOutShare'], 'a folder that is split already');
     return Split.fromOfficial(input);
   }
   const { sql, format, ...read } = recipe.read;
-  if (sql === undefined && !/\.parquet$/i.test(input)) return Interactions.fromFile(input, { ...read, format }, run);
+  if (sql === undefined && !isFolder(input) && !/\.parquet$/i.test(input)) return Interactions.fromFile(input, { ...read, format }, run);
   refuse({ format }, ['format'], 'what DuckDB reads');
   if (!/\.(?:duckdb|db)$/i.test(input)) return Interactions.fromDuckDB({ source: input, sql, ...read }, run);
   return Interactions.fromDuckDB({ database: input, sql, ...read }, run);

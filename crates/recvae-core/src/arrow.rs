@@ -37,6 +37,7 @@ mod types {
     pub(super) const FLOATING_POINT: u8 = 3;
     pub(super) const BINARY: u8 = 4;
     pub(super) const UTF8: u8 = 5;
+    pub(super) const DECIMAL: u8 = 7;
     pub(super) const LIST: u8 = 12;
     pub(super) const STRUCT: u8 = 13;
     pub(super) const UNION: u8 = 14;

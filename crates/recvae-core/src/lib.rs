@@ -116,7 +116,10 @@ pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
 pub use profile::{FEW, Profile, Spread, profile};
 pub use random::{Philox, Stream};
-pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
+pub use read::{
+    Escape, Format, LONGEST_ID, LONGEST_ROW, ReadOptions, check_files_until, read_files_until, read_interactions,
+    read_interactions_until,
+};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use sample::{SampleOptions, sample, sample_batch};

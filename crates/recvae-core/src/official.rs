@@ -21,7 +21,6 @@ use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::Path;
 
-use csv::ByteRecord;
 use serde_json::{Value, json};
 
 use crate::csr::Csr;
@@ -29,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::ids::Ids;
 use crate::interactions::Interactions;
 use crate::left_out::LeftOut;
-use crate::read::{LONGEST_ID, bad, columns, csv_reader, line_of, next_record};
+use crate::read::{Dialect, Escape, LONGEST_ID, Rows, bad, columns};
 use crate::split::{HeldOut, Split, not_scored};
 
 const ITEMS: &str = "unique_sid.txt";
@@ -248,20 +247,20 @@ fn read_ids(path: &Path) -> Result<Ids> {
 /// The pairs of a file, after a check of both indices.
 fn read_pairs(path: &Path, uids: Range<u64>, n_items: usize) -> Result<Pairs> {
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-    let mut reader = csv_reader(file, b',');
+    let mut rows = Rows::new(path, file, Dialect::csv(Escape::Quote));
     let names = ["uid", "sid"];
-    let columns = columns(path, &mut reader, &names.map(|name| ("", name)))?;
+    let columns = columns(path, &mut rows, &names.map(|name| ("", name)))?;
     let ranges = [uids, 0..n_items as u64];
-    let (mut pairs, mut record) = (Pairs::new(), ByteRecord::new());
-    while next_record(path, &mut reader, &mut record)? {
+    let mut pairs = Pairs::new();
+    while rows.next()? {
         let mut pair = [0; 2];
         for side in [0, 1] {
-            let (field, range) = (&record[columns[side]], &ranges[side]);
+            let (field, range) = (rows.field(columns[side]), &ranges[side]);
             let number = std::str::from_utf8(field).ok().and_then(|field| field.parse::<u32>().ok());
             pair[side] = number.filter(|&number| range.contains(&u64::from(number))).ok_or_else(|| {
                 let got = String::from_utf8_lossy(&field[..field.len().min(80)]);
                 let message = format!("{} is '{got}'; allowed: {} to below {}", names[side], range.start, range.end);
-                bad(path, line_of(&reader, record.position()), Some(columns[side] as u64 + 1), message)
+                rows.bad(Some(columns[side]), message)
             })?;
         }
         pairs.push((pair[0], pair[1]));

@@ -6,14 +6,16 @@
 
 mod delimited;
 mod ndjson;
+mod rows;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
-pub(crate) use delimited::{columns, line_of, next_record, reader as csv_reader};
+pub(crate) use delimited::columns;
+pub(crate) use rows::{Dialect, Rows};
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
@@ -23,12 +25,22 @@ use crate::options::{choice, options};
 choice! {
     /// How the rows of a file are written.
     pub enum Format {
-        /// Comma-separated with a header line, quoted as in RFC 4180.
+        /// Comma-separated with a header line, quoted as in RFC 4180; what that does not allow is an error.
         Csv = "csv",
         /// Tab-separated with a header line; a quote is a character like any other (IANA text/tab-separated-values).
         Tsv = "tsv",
         /// One JSON object per line; ids are strings or whole numbers.
         Ndjson = "ndjson",
+    }
+}
+
+choice! {
+    /// How a quote inside a quoted field of CSV is written.
+    pub enum Escape {
+        /// Twice, as in RFC 4180.
+        Quote = "quote",
+        /// Behind a backslash, as Spark and others do; two backslashes are one, and before other characters one is itself.
+        Backslash = "backslash",
     }
 }
 
@@ -49,6 +61,8 @@ options! {
         /// The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` behind it or
         /// not. Whether the file is compressed is seen from its first bytes, never from its name.
         format: Option<Format> = None, Any;
+        /// How a quote inside a quoted field of CSV is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.
+        escape: Escape = Escape::Quote, Any;
         /// Column (or JSON key) of the user ids.
         user: String = "user".into(), Any;
         /// Column (or JSON key) of the item ids.
@@ -63,6 +77,9 @@ options! {
 /// The options do not contradict each other.
 pub(crate) fn check(options: &ReadOptions) -> Result<()> {
     check_min_value(options.min_value, options.value.is_some(), "the option value, which names its column")?;
+    if let Some(format) = options.format {
+        check_escape(options, format)?;
+    }
     let value = options.value.as_deref();
     if options.user == options.item {
         return Err(Error::invalid_argument("item", format!("'{}'", options.item), "a column other than user"));
@@ -74,12 +91,21 @@ pub(crate) fn check(options: &ReadOptions) -> Result<()> {
     Ok(())
 }
 
-/// An id longer than this is taken for an accident, such as a quote that nobody closed.
-pub(crate) const LONGEST_ID: usize = 1 << 16;
+/// Escapes are for the one format that has quotes.
+fn check_escape(options: &ReadOptions, format: Format) -> Result<()> {
+    if options.escape == Escape::Quote || format == Format::Csv {
+        return Ok(());
+    }
+    let escape = format!("'{}'", options.escape.word());
+    Err(Error::invalid_argument("escape", escape, format!("only for csv (the format is {})", format.word())))
+}
 
-/// A longer row or line is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
+/// An id of more bytes than this is taken for an accident, such as a quote that nobody closed.
+pub const LONGEST_ID: usize = 1 << 16;
+
+/// A row or line of more bytes is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
 /// of gzip.
-pub(crate) const LONGEST_ROW: u64 = 1 << 20;
+pub const LONGEST_ROW: u64 = 1 << 20;
 
 /// The start of a name or a value, for messages.
 pub(crate) fn start_of(bytes: &[u8]) -> String {
@@ -113,16 +139,56 @@ pub fn read_interactions_until(
     thresholds: &Thresholds,
     cancel: &Cancel,
 ) -> Result<Interactions> {
-    let path = path.as_ref();
+    read_files_until(&[path.as_ref().to_owned()], options, thresholds, cancel)
+}
+
+/// The same of several files, as if their rows stood in one: those of the first file come first. Each has a header of its
+/// own where the format has one; an empty file among several, as programs that write in parts leave them, has no rows.
+///
+/// # Errors
+/// As [`read_interactions_until`], and `INVALID_ARGUMENT` if there is no file.
+pub fn read_files_until(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    thresholds: &Thresholds,
+    cancel: &Cancel,
+) -> Result<Interactions> {
     check(options)?;
-    let format = match options.format {
-        Some(format) => format,
-        None => format_of(path)?,
-    };
-    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-    let interactions = read(path, Watched { input: file, cancel }, format, options, thresholds);
-    cancel.check()?;
-    interactions
+    let formats = paths.iter().map(|path| {
+        let format = options.format.map_or_else(|| format_of(path), Ok)?;
+        check_escape(options, format).map(|()| format)
+    });
+    let formats: Vec<Format> = formats.collect::<Result<_>>()?;
+    if paths.is_empty() {
+        return Err(Error::invalid_argument("files", "none", "one or more"));
+    }
+    let mut builder = InteractionsBuilder::new();
+    for (path, format) in paths.iter().zip(formats) {
+        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let input = Watched { input: file, cancel };
+        let read = read_into(path, input, format, options, paths.len() > 1, Some(&mut builder));
+        cancel.check()?;
+        read?;
+    }
+    finish(builder, (paths.len() == 1).then(|| &*paths[0]), thresholds)
+}
+
+/// Looks at every row of files as [`read_files_until`] does, and at no id and no value: for files that another reader, which
+/// may guess, is to read.
+///
+/// # Errors
+/// As [`read_files_until`], and `INVALID_DATA` where a column or a key has a name twice.
+pub fn check_files_until(paths: &[PathBuf], options: &ReadOptions, cancel: &Cancel) -> Result<()> {
+    check(options)?;
+    for path in paths {
+        let format = options.format.map_or_else(|| format_of(path), Ok)?;
+        check_escape(options, format)?;
+        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let checked = read_into(path, Watched { input: file, cancel }, format, options, paths.len() > 1, None);
+        cancel.check()?;
+        checked?;
+    }
+    Ok(())
 }
 
 /// A file that refuses to be read on when the work is stopped.
@@ -146,18 +212,40 @@ pub(crate) fn read(
     options: &ReadOptions,
     thresholds: &Thresholds,
 ) -> Result<Interactions> {
-    let mut input = BufReader::with_capacity(BUFFER, input);
     let mut builder = InteractionsBuilder::new();
-    if starts_with(&mut input, &[0x1f, 0x8b]).map_err(|e| read_error(path, None, e))? {
-        parse(path, BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)), format, options, &mut builder)?;
-    } else {
-        parse(path, input, format, options, &mut builder)?;
+    read_into(path, input, format, options, false, Some(&mut builder))?;
+    finish(builder, Some(path), thresholds)
+}
+
+/// Adds the rows of a byte stream, or looks at them where there is no builder. `may_be_empty`: also without a header.
+fn read_into(
+    path: &Path,
+    input: impl Read,
+    format: Format,
+    options: &ReadOptions,
+    may_be_empty: bool,
+    builder: Option<&mut InteractionsBuilder>,
+) -> Result<()> {
+    let mut input = BufReader::with_capacity(BUFFER, input);
+    let fail = |error| read_error(path, None, error);
+    if may_be_empty && input.fill_buf().map_err(fail)?.is_empty() {
+        return Ok(());
     }
+    if starts_with(&mut input, &[0x1f, 0x8b]).map_err(fail)? {
+        parse(path, BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)), format, options, builder)
+    } else {
+        parse(path, input, format, options, builder)
+    }
+}
+
+/// Makes the matrix. `path` is what errors call the input, if it has one name.
+fn finish(builder: InteractionsBuilder, path: Option<&Path>, thresholds: &Thresholds) -> Result<Interactions> {
+    let fail = |message: String| Error::InvalidData { path: path.map(Path::to_owned), line: None, column: None, message };
     if builder.n_rows() == 0 {
-        return Err(bad(path, None, None, "there are no rows; allowed: one per interaction"));
+        return Err(fail("there are no rows; allowed: one per interaction".into()));
     }
     builder.finish(thresholds).map_err(|error| match error {
-        Error::InvalidData { message, .. } => bad(path, None, None, message),
+        Error::InvalidData { message, .. } => fail(message),
         other => other,
     })
 }
@@ -167,16 +255,25 @@ fn parse(
     mut input: impl BufRead,
     format: Format,
     options: &ReadOptions,
-    builder: &mut InteractionsBuilder,
+    builder: Option<&mut InteractionsBuilder>,
 ) -> Result<()> {
     // Spreadsheets put a byte order mark in front, which is no part of the first name.
     if starts_with(&mut input, "\u{feff}".as_bytes()).map_err(|e| read_error(path, None, e))? {
         input.consume(3);
     }
-    match format {
-        Format::Csv => delimited::parse(path, input, b',', options, builder),
-        Format::Tsv => delimited::parse(path, input, b'\t', options, builder),
-        Format::Ndjson => ndjson::parse(path, input, options, builder),
+    let dialect = match format {
+        Format::Csv => Dialect::csv(options.escape),
+        Format::Tsv => Dialect::tsv(),
+        Format::Ndjson => {
+            return match builder {
+                Some(builder) => ndjson::parse(path, input, options, builder),
+                None => ndjson::check(path, input),
+            };
+        }
+    };
+    match builder {
+        Some(builder) => delimited::parse(path, input, dialect, options, builder),
+        None => delimited::check(path, input, dialect),
     }
 }
 

@@ -6,7 +6,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use recvae_core::{Format, Interactions, ReadOptions, Result, Thresholds, dataset, debian, read_interactions};
+use recvae_core::{
+    Cancel, Escape, Format, Interactions, ReadOptions, Result, Thresholds, check_files_until, dataset, debian,
+    read_files_until, read_interactions,
+};
 use tempfile::TempDir;
 
 fn file(name: &str, content: &[u8]) -> (TempDir, PathBuf) {
@@ -69,6 +72,20 @@ fn whole_numbers_are_ids_in_json() {
         &ReadOptions::default(),
     );
     assert_eq!(data.unwrap().history("1").unwrap(), ["-2", "18446744073709551615"]);
+    // Of any size: neighbours are two ids.
+    let text = r#"{"more":{"user":[3,"}",{"item":4}]},"it\u0065m":18446744073709551616 ,"user":-9223372036854775809}
+{"item":"user","user":18446744073709551617}
+{"a\"b":"item","item" : 123456789012345678901234567890,"user":18446744073709551617}"#;
+    let data = read("a.ndjson", text, &ReadOptions::default()).unwrap();
+    assert_eq!(data.history("-9223372036854775809").unwrap(), ["18446744073709551616"]);
+    assert_eq!(data.history("18446744073709551617").unwrap(), ["user", "123456789012345678901234567890"]);
+    let data = read("a.ndjson", r#"{"user":1,"item":-0}"#, &ReadOptions::default()).unwrap();
+    assert_eq!(data.history("1").unwrap(), ["0"]);
+    for number in ["0.0", "0e1", "1e19", "-1e300", "18446744073709551616.5"] {
+        let error = read("a.ndjson", format!("{{\"user\":1,\"item\":{number}}}"), &ReadOptions::default());
+        let error = error.unwrap_err().to_string();
+        assert!(error.ends_with(&format!("item is {number}; allowed: a string or a whole number")), "{error}");
+    }
 }
 
 #[test]
@@ -114,7 +131,7 @@ fn bad_tables_are_refused_with_file_line_and_column() {
         ("user,item\n1,2\n1,2,3\n", &plain, "a.csv:3: the row has 3 fields; allowed: 2, as in the header"),
         ("user,item,more\n1,2,\"1\n\"\n1\n", &plain, "a.csv:4: the row has 1 field; allowed: 3, as in the header"),
         (
-            "user,item\n1,2\n1,\"2\n1,3\n",
+            "user,item\n1,2\n1,\"2\n1,3\"\n",
             &plain,
             "a.csv:3:2: an id runs over the end of the line, from '2'; is a quote left open?",
         ),
@@ -132,16 +149,6 @@ fn bad_tables_are_refused_with_file_line_and_column() {
         refusal("a.csv", b"user,item\n1,2\n1,\xff2\n", &plain, "INVALID_DATA"),
         "a.csv:3:2: item is '\u{fffd}2'; allowed: UTF-8"
     );
-    let open = format!("user,item\n1,2\n\"1,2\n{}", "1,2\n".repeat(50_000));
-    assert_eq!(
-        refusal("a.csv", open.as_bytes(), &plain, "INVALID_DATA"),
-        "a.csv:3: the row has 1 field; allowed: 2, as in the header"
-    );
-    let open = format!("user,item\n1,2\n1,\"2\n{}", "1,2\n".repeat(50_000));
-    assert_eq!(
-        refusal("a.csv", open.as_bytes(), &plain, "INVALID_DATA"),
-        "a.csv:3:2: an id runs over the end of the line, from '2'; is a quote left open?"
-    );
     let (_folder, path) = file("a.csv", b"user,item\n1,2\n");
     let few = Thresholds { min_user: 3, min_item: 0 };
     let error = read_interactions(&path, &plain, &few).unwrap_err();
@@ -153,6 +160,138 @@ fn bad_tables_are_refused_with_file_line_and_column() {
         ),
         "{error}"
     );
+}
+
+/// What stands behind `a quote is opened here, and`.
+const ALLOWED: &str = "; allowed: a closing quote at the end of the field, and quotes inside it doubled (RFC 4180), or the \
+                       option escape: backslash";
+const INSIDE: &str = "there is a quote inside a field that does not begin with one; allowed: a field in quotes, with quotes \
+                      inside it doubled (RFC 4180)";
+
+#[test]
+fn a_quote_out_of_place_is_refused_where_it_was_opened_in_any_column() {
+    let plain = ReadOptions::default();
+    let opened = |at: &str, what: &str| format!("a.csv:{at}: a quote is opened here, and {what}{ALLOWED}");
+    let (ends, follows) = ("the input ends", "text follows a closing quote");
+    let many = "1,2,t\n".repeat(50_000);
+    for (content, text) in [
+        ("user,item,title\n1,2,\"open\n1,3,t\n".to_owned(), opened("2:3", ends)),
+        ("user,item\n1,\"2".to_owned(), opened("2:2", ends)),
+        ("user,item\n1,\"2\"\"".to_owned(), opened("2:2", ends)),
+        ("user,\"item\n1,2\n".to_owned(), opened("1:2", ends)),
+        ("user,item,title\n1,2,\"a\"b\n".to_owned(), opened("2:3", follows)),
+        ("user,item,title\n1,2,\"a\" \n".to_owned(), opened("2:3", follows)),
+        // The quote that was left open meets the next one, lines below.
+        ("user,item,title\n1,2,t\n\n1,2,\"open\n1,3,t\n1,4,\"closed\"\n".to_owned(), opened("4:3", follows)),
+        ("user,item\n\"abc,2\nu2,i2\nu3,\"def\nghi\"".to_owned(), opened("2:1", follows)),
+        ("user,item,title\n1,2,\"two\nlines\"\n1,2,\"a\"b\n".to_owned(), opened("4:3", follows)),
+        (r#"user,item,title
+1,2,"a \" b"
+"#.to_owned(), opened("2:3", follows)),
+        ("user,item,title\n1,2,5\" disk\n".to_owned(), format!("a.csv:2:3: {INSIDE}")),
+        ("user,item,title\n1,2, \"t\"\n".to_owned(), format!("a.csv:2:3: {INSIDE}")),
+        (format!("user,item,title\n1,2,t\n1,2,\"open\n{many}"), opened("3:3", ends)),
+        (
+            format!("user,item,title\n1,2,t\n1,2,\"open\n{}", "1,2,t\n".repeat(200_000)),
+            opened("3:3", "the row is longer than 1048576 bytes"),
+        ),
+    ] {
+        assert_eq!(refusal("a.csv", content.as_bytes(), &plain, "INVALID_DATA"), text);
+        let crlf = content.replace('\n', "\r\n");
+        assert_eq!(refusal("a.csv", crlf.as_bytes(), &plain, "INVALID_DATA"), text, "with CRLF");
+        let text = text.replacen("a.csv", "a.csv.gz", 1);
+        assert_eq!(refusal("a.csv.gz", &gzip(content.as_bytes()), &plain, "INVALID_DATA"), text);
+    }
+    // In TSV a quote is text.
+    let data = read("a.tsv", "user\titem\ttitle\n\"1\t2\"3\t5\" disk\n1\t2\t\"open\n", &plain).unwrap();
+    assert_eq!(data.history("\"1").unwrap(), ["2\"3"]);
+    assert_eq!(data.n_users(), 2);
+}
+
+#[test]
+fn backslashes_escape_quotes_if_asked_for() {
+    let escape = ReadOptions { escape: Escape::Backslash, ..ReadOptions::default() };
+    let text = r#"user,item,title
+"a\"b",x\y,"say \"no\"
+twice"
+"\\","c:\dir",""
+"#;
+    let data = read("a.csv", text, &escape).unwrap();
+    assert_eq!(data.users().iter().collect::<Vec<_>>(), ["a\"b", "\\"]);
+    assert_eq!(data.items().iter().collect::<Vec<_>>(), ["x\\y", "c:\\dir"]);
+    let allowed = "; allowed: a closing quote at the end of the field, and quotes inside it behind a backslash";
+    for (content, what) in [
+        ("user,item\n1,\"2\"\"3\"\n", "text follows a closing quote"),
+        ("user,item\n1,\"2\\\"\n", "the input ends"),
+        ("user,item\n1,\"2\\", "the input ends"),
+    ] {
+        let text = format!("a.csv:2:2: a quote is opened here, and {what}{allowed}");
+        assert_eq!(refusal("a.csv", content.as_bytes(), &escape, "INVALID_DATA"), text);
+    }
+    // Without it, a backslash is text.
+    let data = read("a.csv", "user,item\n\"a\\\",b\\\n", &ReadOptions::default()).unwrap();
+    assert_eq!(data.history("a\\").unwrap(), ["b\\"]);
+    for name in ["a.tsv", "a.ndjson"] {
+        let error = read(name, "", &escape).unwrap_err();
+        let format = name.rsplit_once('.').unwrap().1;
+        let text = format!("escape is 'backslash'; allowed: only for csv (the format is {format})");
+        assert_eq!((error.code(), error.to_string()), ("INVALID_ARGUMENT", text));
+    }
+}
+
+#[test]
+fn several_files_are_read_as_one() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let read = |paths: &[PathBuf]| {
+        read_files_until(paths, &ReadOptions::default(), &Thresholds::default(), &Cancel::default())
+    };
+    let parts = [
+        write("1.csv", "user,item\na,x\n"),
+        write("2.csv", ""),
+        write("3.csv", "item,user\n"),
+        write("4.csv", "item,user\nx,b\n\"y,\"\"z\",a\n"),
+    ];
+    assert_eq!(read(&parts).unwrap(), expected());
+    for (paths, text) in [
+        (&[write("5.csv", "user,item\na,\n")][..], "5.csv:2:2: item is empty; allowed: an id"),
+        (&[parts[0].clone(), write("6.csv", "user,item\na,\"")], "6.csv:2:2: a quote is opened here, and the input ends"),
+        (&parts[1..2], "2.csv: the file is empty; allowed: a header line and rows"),
+        (&parts[1..3], "there are no rows; allowed: one per interaction"),
+        (&[], "files is none; allowed: one or more"),
+        (&[parts[0].clone(), folder.path().join("gone.csv")], "cannot read"),
+    ] {
+        let error = read(paths).unwrap_err().to_string();
+        let error = error.replace(&format!("{}/", folder.path().display()), "");
+        assert!(error.starts_with(text), "{error}");
+    }
+}
+
+#[test]
+fn a_look_at_all_rows_finds_what_is_malformed_in_any_column() {
+    for (name, content, text) in [
+        ("a.csv", "title,id\n,1\n\"a\"\"\n\",2\n", ""),
+        ("a.csv", "", ""),
+        ("a.csv", "title,id\n1,2\n,\"2\n", "a.csv:3:2: a quote is opened here, and the input ends"),
+        ("a.csv", "title,id\n1,2,3\n", "a.csv:2: the row has 3 fields; allowed: 2, as in the header"),
+        ("a.csv", "id,title,id\n", "a.csv:1:3: column 'id' occurs twice; allowed: once"),
+        ("a.tsv", "title\tid\n\"\t1\n", ""),
+        ("a.ndjson", "{\"a\":[1,\"\"]}\n\n{}\n", ""),
+        ("a.ndjson", "{}\n{\"a\":1,}\n", "a.ndjson:2:8: trailing comma"),
+        ("a.ndjson", "{\"a\":NaN}\n", "a.ndjson:1:6: expected value"),
+        ("a.ndjson", "{\"a\":1,\"\\u0061\":2}\n", "a.ndjson:1:17: key 'a' occurs twice"),
+        ("a.ndjson", "[1]\n", "a.ndjson:1:1: invalid type: sequence, expected a JSON object"),
+    ] {
+        let (folder, path) = file(name, content.as_bytes());
+        let checked = check_files_until(&[path], &ReadOptions::default(), &Cancel::default());
+        let error = checked.map_or_else(|error| error.to_string(), |()| String::new());
+        let error = error.replace(&format!("{}/", folder.path().display()), "");
+        assert!(error.starts_with(text) && error.is_empty() == text.is_empty(), "{error}");
+    }
 }
 
 #[test]
@@ -274,6 +413,10 @@ fn quoted(field: &str, always: bool) -> String {
     }
 }
 
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_owned()).unwrap()
+}
+
 proptest! {
     #[test]
     fn written_rows_are_read_back(
@@ -308,6 +451,24 @@ proptest! {
         prop_assert_eq!(read("a.ndjson", pack(json), &ReadOptions::default()).unwrap(), all);
     }
 
+    /// Any text that has no quote out of place is read as the crate `csv` does, which refuses nothing.
+    #[test]
+    fn well_formed_rows_are_read_as_another_parser_does(text in "([ui]{0,2},\"([ui,\n\r]|\"\"){0,3}\",[ui]{1,2}(\n|\r\n|\r|\n\n)){0,12}") {
+        let text = format!("title,more,user\n{text}");
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let rows: Vec<_> = reader.byte_records().map(|row| row.unwrap()).collect();
+        let options = ReadOptions { item: "more".into(), ..ReadOptions::default() };
+        let wanted: Vec<_> = rows.iter().map(|row| (text_of(&row[2]), text_of(&row[1]))).collect();
+        let is_id = |id: &String| !id.is_empty() && !id.contains('\n');
+        match read("a.csv", &text, &options) {
+            Ok(data) => {
+                let (users, items): (Vec<_>, Vec<_>) = wanted.into_iter().unzip();
+                prop_assert_eq!(data, Interactions::from_columns(&users, &items, None, None, &Thresholds::default()).unwrap());
+            }
+            Err(_) => prop_assert!(wanted.is_empty() || !wanted.iter().all(|(_, item)| is_id(item))),
+        }
+    }
+
     /// Whatever the bytes are, the answer is a result or an error.
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), gz in any::<bool>(), text in "[ui,\"\n\r\\{}:1]{0,60}") {
@@ -328,13 +489,18 @@ fn a_row_without_end_is_refused_before_it_fills_the_memory() {
     let long = format!("user,item\na,x\nb,{}", "y".repeat(2 << 20));
     for (name, content) in [("a.csv", long.clone().into_bytes()), ("a.csv.gz", gzip(long.as_bytes()))] {
         let error = text(read(name, content, &plain));
-        let expected = format!("{name}:3: the row is longer than 1048576 bytes; allowed: less (is a quote left open?)");
+        let expected = format!("{name}:3: the row is longer than 1048576 bytes; allowed: less");
         assert!(error.ends_with(&expected), "{error}");
     }
     // A gigabyte out of a megabyte: it ends after the first few blocks.
     let bomb = gzip(&[b"user,item\n", &vec![b'x'; 1 << 27][..]].concat());
     assert!(text(read("a.csv.gz", bomb, &plain)).contains("the row is longer"));
     assert!(text(read("a.csv", vec![b','; 3 << 20], &plain)).contains("the row is longer"));
+    // A row of as many bytes as are allowed, and of one more.
+    for (length, is_ok) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        let row = format!("a,x,{}", "t".repeat(length - 4));
+        assert_eq!(read("a.csv", format!("user,item,title\n{row}\n"), &plain).is_ok(), is_ok);
+    }
     // Many rows of a megabyte together are none of that.
     let rows: String = (0..40_000).map(|row| format!("user {row},{}\n", "item".repeat(8))).collect();
     assert_eq!(read("a.csv", format!("user,item\n{rows}"), &plain).unwrap().n_users(), 40_000);

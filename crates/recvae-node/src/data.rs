@@ -1,10 +1,11 @@
 //! Interactions and splits.
 
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use napi::Env;
-use napi::bindgen_prelude::Float64Array;
+use napi::bindgen_prelude::{Either, Float64Array};
 use napi_derive::napi;
 use recvae_core::{
     Csr, HeldOut, Ids, Interactions, InteractionsBuilder, LeftOut, Options, ReadOptions, SampleOptions, Split,
@@ -121,22 +122,39 @@ impl NativeInteractions {
     }
 }
 
-/// Reads a file. `options`: JSON with the reader's options and the thresholds.
+/// Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options and the thresholds.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn read_interactions<'env>(
     env: &'env Env,
-    path: String,
+    paths: Either<String, Vec<String>>,
     options: String,
     run: &NativeRun,
 ) -> Result<Promise<'env>> {
     let (options, thresholds) = take_thresholds(json("options", &options)?)?;
     let (options, cancel) = (ReadOptions::from_json(&options.into()).into_node()?, run.flag());
+    let paths = match paths {
+        Either::A(path) => vec![path.into()],
+        Either::B(paths) => paths.into_iter().map(PathBuf::from).collect(),
+    };
     promise_in(
         env,
         Some(1.0),
-        move || recvae_core::read_interactions_until(path, &options, &thresholds, &cancel).into_node(),
+        move || recvae_core::read_files_until(&paths, &options, &thresholds, &cancel).into_node(),
         NativeInteractions::new,
     )
+}
+
+/// Looks at all rows of files of which something else is to read the ids. `options`: JSON with the reader's options.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn check_files<'env>(
+    env: &'env Env,
+    paths: Vec<String>,
+    options: String,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
+    let (options, cancel) = (ReadOptions::from_json(&json("options", &options)?).into_node()?, run.flag());
+    let paths: Vec<PathBuf> = paths.into_iter().map(PathBuf::from).collect();
+    promise(env, Some(1.0), move || recvae_core::check_files_until(&paths, &options, &cancel).into_node(), |()| ())
 }
 
 /// The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does.

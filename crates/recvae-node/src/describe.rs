@@ -2,7 +2,7 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CHANGES, Change, CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, FEW, LoadOptions, Metric, ModelKind,
+    CHANGES, Change, CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, FEW, LONGEST_ID, LONGEST_ROW, LoadOptions, Metric, ModelKind,
     OptionInfo, Options, POWER, RESAMPLES, ReadOptions, RecommendOptions, SIGNIFICANCE, SampleOptions, SimilarOptions,
     SplitOptions, SynthOptions, Threads, Thresholds,
 };
@@ -40,6 +40,8 @@ pub fn describe() -> Result<String> {
         "compact": rows(&CompactOptions::describe()),
         "checkpoint": rows(&CheckpointOptions::describe()),
         "few": FEW,
+        "longestId": LONGEST_ID,
+        "longestRow": LONGEST_ROW,
         "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
         "validationMetric": Metric::VALIDATION.to_string(),
         "resamples": RESAMPLES,

@@ -17,8 +17,10 @@ pub(super) enum Kind {
     TextView,
     /// Whole numbers of that many bytes.
     Int { bytes: usize, signed: bool },
-    /// Floating point numbers of 4 or 8 bytes.
+    /// Floating point numbers of 2, 4 or 8 bytes.
     Float { bytes: usize },
+    /// Whole numbers of 4, 8, 16 or 32 bytes that stand for themselves over 10 to the power of `scale`.
+    Decimal { bytes: usize, scale: i32 },
 }
 
 impl Kind {
@@ -32,7 +34,7 @@ impl Kind {
         match self {
             Self::Text | Self::LargeText => (3, false),
             Self::TextView => (2, true),
-            Self::Int { .. } | Self::Float { .. } => (2, false),
+            Self::Int { .. } | Self::Float { .. } | Self::Decimal { .. } => (2, false),
         }
     }
 }
@@ -66,7 +68,7 @@ impl Layout {
             Kind::Text => len.checked_add(1).and_then(|n| n.checked_mul(4)),
             Kind::LargeText => len.checked_add(1).and_then(|n| n.checked_mul(8)),
             Kind::TextView => len.checked_mul(16),
-            Kind::Int { bytes, .. } | Kind::Float { bytes } => len.checked_mul(bytes),
+            Kind::Int { bytes, .. } | Kind::Float { bytes } | Kind::Decimal { bytes, .. } => len.checked_mul(bytes),
         };
         if needed.is_none_or(|needed| values.len() < needed) {
             return Err("a column has more rows than values");
@@ -127,17 +129,42 @@ impl Layout {
         })
     }
 
+    /// The whole number of a decimal.
+    fn unscaled(&self, body: &[u8], row: usize, bytes: usize) -> Result<i128, String> {
+        Ok(match bytes {
+            4 => i32::from_le_bytes(self.bytes(body, row)).into(),
+            8 => i64::from_le_bytes(self.bytes(body, row)).into(),
+            16 => i128::from_le_bytes(self.bytes(body, row)),
+            _ => {
+                let halves = self.bytes::<32>(body, row);
+                let [low, high] = [0, 1].map(|half| {
+                    let mut bytes = [0; 16];
+                    bytes.copy_from_slice(&halves[16 * half..][..16]);
+                    i128::from_le_bytes(bytes)
+                });
+                // The upper half only repeats the sign.
+                if high != low >> 127 {
+                    return Err("a decimal of more than 38 digits; allowed: up to 38".into());
+                }
+                low
+            }
+        })
+    }
+
     /// A number, or what is wrong with it.
     pub(super) fn number(&self, body: &[u8], row: usize) -> Result<f64, String> {
         let number = match self.kind {
             _ if self.is_null(body, row) => None,
+            Kind::Float { bytes: 2 } => Some(half::f16::from_le_bytes(self.bytes(body, row)).into()),
             Kind::Float { bytes: 4 } => Some(f32::from_le_bytes(self.bytes(body, row)).into()),
             Kind::Float { .. } => Some(f64::from_le_bytes(self.bytes(body, row))),
+            Kind::Decimal { bytes, scale } => Some(decimal(self.unscaled(body, row, bytes)?, scale)),
             _ => self.whole(body, row).map(|number| number as f64),
         };
         match number {
             None => Err("null; allowed: a number".into()),
             Some(number) if number.is_nan() => Err("NaN; allowed: a number".into()),
+            Some(number) if number.is_infinite() => Err(format!("{number}; allowed: a finite number")),
             Some(number) => Ok(number),
         }
     }
@@ -183,6 +210,15 @@ impl Layout {
         let start = usize::try_from(part(12)?).ok()?;
         body[buffer.clone()].get(start..start.checked_add(len)?)
     }
+}
+
+/// The double next to a decimal.
+fn decimal(unscaled: i128, scale: i32) -> f64 {
+    // Where both are exact, their quotient is rounded once; elsewhere text is the way that rounds once.
+    if unscaled.unsigned_abs() <= 1 << 53 && (0..=15).contains(&scale) {
+        return unscaled as f64 / 10u64.pow(scale.unsigned_abs()) as f64;
+    }
+    format!("{unscaled}e{}", -i64::from(scale)).parse().unwrap_or(f64::NAN)
 }
 
 /// The nodes and buffers of a batch of rows or of a dictionary.

@@ -10,7 +10,7 @@ use super::{MARKER, header};
 use crate::batches::RowFilter;
 use crate::error::{Error, Result};
 use crate::interactions::{Interactions, InteractionsBuilder, Thresholds};
-use crate::read::{ReadOptions, check};
+use crate::read::{Escape, ReadOptions, check};
 
 /// Texts or numbers that indices point to: the body of a message and where they lie in it.
 #[derive(Debug)]
@@ -82,6 +82,10 @@ impl ArrowReader {
     /// `INVALID_ARGUMENT` if the options contradict each other or give a format.
     pub fn new(options: ReadOptions, thresholds: Thresholds) -> Result<Self> {
         check(&options)?;
+        if options.escape != Escape::Quote {
+            let escape = format!("'{}'", options.escape.word());
+            return Err(Error::invalid_argument("escape", escape, "none for an Arrow stream"));
+        }
         if let Some(format) = options.format {
             return Err(Error::invalid_argument("format", format!("'{}'", format.word()), "none for an Arrow stream"));
         }

@@ -53,7 +53,10 @@ impl Schema {
                     return Err(refuse("is there twice"));
                 }
                 let kind = kind_of(&field).ok_or(None)?;
-                let allowed = if place == 2 { "numbers" } else { "text or whole numbers, with a dictionary or not" };
+                let allowed = match place {
+                    2 => "int, float and decimal, without a dictionary",
+                    _ => "text or whole numbers, with a dictionary or not",
+                };
                 let dictionary = match field.table(4).ok_or(None)? {
                     Some(encoding) => {
                         let index =
@@ -63,7 +66,7 @@ impl Schema {
                     None => None,
                 };
                 let fits = match kind {
-                    Some(Kind::Float { .. }) => place == 2 && dictionary.is_none(),
+                    Some(Kind::Float { .. } | Kind::Decimal { .. }) => place == 2 && dictionary.is_none(),
                     Some(Kind::Int { .. }) => place != 2 || dictionary.is_none(),
                     Some(_) => place != 2,
                     None => false,
@@ -72,7 +75,10 @@ impl Schema {
                 let found_type = types::NAMES.get(number).copied().unwrap_or("unknown");
                 match kind.filter(|_| fits) {
                     Some(kind) => found[place] = Some(Column { kind, dictionary, node }),
-                    None => return Err(refuse(&format!("has the type {found_type}; allowed: {allowed}"))),
+                    None => {
+                        let encoded = if dictionary.is_some() { " in a dictionary" } else { "" };
+                        return Err(refuse(&format!("has the type {found_type}{encoded}; allowed: {allowed}")));
+                    }
                 }
             }
             names.push(format!("'{}'", name.chars().take(80).collect::<String>()));
@@ -129,10 +135,20 @@ fn kind_of(field: &Table<'_>) -> Option<Option<Kind>> {
         (types::UTF8_VIEW, _) => Some(Kind::TextView),
         (types::INT, Some(table)) => int_of(&table),
         (types::FLOATING_POINT, Some(table)) => match table.i16(0, 0)? {
+            0 => Some(Kind::Float { bytes: 2 }),
             1 => Some(Kind::Float { bytes: 4 }),
             2 => Some(Kind::Float { bytes: 8 }),
             _ => None,
         },
+        (types::DECIMAL, Some(table)) => {
+            // 128 bits are the default: older writers do not say it.
+            let bits = match table.i32(2)? {
+                0 => 128,
+                bits => bits,
+            };
+            let scale = table.i32(1)?;
+            [32, 64, 128, 256].contains(&bits).then_some(Kind::Decimal { bytes: bits as usize / 8, scale })
+        }
         _ => None,
     })
 }

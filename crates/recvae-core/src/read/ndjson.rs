@@ -1,10 +1,11 @@
 //! NDJSON: one JSON object per line, blank lines aside. Keys that are not asked for are skipped without being stored.
 
+use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::io::{BufRead, Read};
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde_json::Value;
 
 use super::{LONGEST_ROW, ReadOptions, bad, id, read_error, start_of};
@@ -18,7 +19,45 @@ pub(super) fn parse(
     options: &ReadOptions,
     builder: &mut InteractionsBuilder,
 ) -> Result<()> {
-    let mut row = Row { options, user: String::new(), item: String::new(), value: None, found: [false; 3] };
+    let mut row =
+        Row { options, user: String::new(), item: String::new(), value: None, found: [false; 3], is_long: [false; 2] };
+    for_each_line(path, &mut input, |line, text| {
+        row.read(text).map_err(|error| not_understood(path, line, text, &error))?;
+        for column in [0, 1] {
+            if row.is_long[column] {
+                row.read_digits(text, column).map_err(|what| bad(path, Some(line), None, what))?;
+            }
+        }
+        for (found, (option, key)) in row.found.iter().zip(row.keys()) {
+            if let (false, Some(key)) = (found, key) {
+                return Err(missing(path, line, text, option, key));
+            }
+        }
+        let user = id(path, || (Some(line), 1), &options.user, row.user.as_bytes())?;
+        let item = id(path, || (Some(line), 1), &options.item, row.item.as_bytes())?;
+        match row.value {
+            Some(value) => builder.push_value(user, item, value, options.min_value),
+            None => builder.push(user, item),
+        }
+        Ok(())
+    })
+}
+
+/// Looks at all rows.
+pub(super) fn check(path: &Path, mut input: impl BufRead) -> Result<()> {
+    for_each_line(path, &mut input, |line, text| {
+        let mut parser = serde_json::Deserializer::from_slice(text);
+        let looked = parser.deserialize_map(Keys(HashSet::new())).and_then(|()| parser.end());
+        looked.map_err(|error| not_understood(path, line, text, &error))
+    })
+}
+
+/// Calls `take` with the number and the text of each line that is not blank.
+fn for_each_line(
+    path: &Path,
+    input: &mut impl BufRead,
+    mut take: impl FnMut(u64, &[u8]) -> Result<()>,
+) -> Result<()> {
     let (mut text, mut line) = (Vec::new(), 0);
     loop {
         text.clear();
@@ -36,20 +75,8 @@ pub(super) fn parse(
             return Err(bad(path, Some(line), None, message));
         }
         let text = text.trim_ascii_end();
-        if text.is_empty() {
-            continue;
-        }
-        row.read(text).map_err(|error| not_understood(path, line, text, &error))?;
-        for (found, (option, key)) in row.found.iter().zip(row.keys()) {
-            if let (false, Some(key)) = (found, key) {
-                return Err(missing(path, line, text, option, key));
-            }
-        }
-        let user = id(path, || (Some(line), 1), &options.user, row.user.as_bytes())?;
-        let item = id(path, || (Some(line), 1), &options.item, row.item.as_bytes())?;
-        match row.value {
-            Some(value) => builder.push_value(user, item, value, options.min_value),
-            None => builder.push(user, item),
+        if !text.is_empty() {
+            take(line, text)?;
         }
     }
 }
@@ -81,6 +108,8 @@ struct Row<'a> {
     item: String,
     value: Option<f64>,
     found: [bool; 3],
+    /// Whether the user or the item is a number of more digits than the parser keeps.
+    is_long: [bool; 2],
 }
 
 impl Row<'_> {
@@ -91,11 +120,53 @@ impl Row<'_> {
     }
 
     fn read(&mut self, text: &[u8]) -> serde_json::Result<()> {
-        self.found = [false; 3];
+        (self.found, self.is_long) = ([false; 3], [false; 2]);
         let mut parser = serde_json::Deserializer::from_slice(text);
         parser.deserialize_map(&mut *self)?;
         parser.end()
     }
+
+    /// Takes the digits of a long whole number from the text; or says what stands there.
+    fn read_digits(&mut self, text: &[u8], column: usize) -> Result<(), String> {
+        let name = self.keys()[column].1.unwrap_or_default();
+        let number = value_of(text, name).unwrap_or_default();
+        let digits = number.strip_prefix(b"-").unwrap_or(number);
+        let digits = std::str::from_utf8(number).ok().filter(|_| digits.iter().all(u8::is_ascii_digit));
+        let Some(digits) = digits else {
+            return Err(format!("{name} is {}; allowed: a string or a whole number", start_of(number)));
+        };
+        let id = if column == 0 { &mut self.user } else { &mut self.item };
+        id.clear();
+        id.push_str(if digits == "-0" { "0" } else { digits });
+        Ok(())
+    }
+}
+
+/// The text of the number under a key of a line that was parsed already.
+fn value_of<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    let (mut at, mut depth, mut last) = (0, 0, None);
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b'"' => {
+                let start = at;
+                at += 1;
+                while *text.get(at)? != b'"' {
+                    at += 1 + usize::from(text[at] == b'\\');
+                }
+                last = (depth == 1).then_some(&text[start..=at]);
+            }
+            b':' if last.take().is_some_and(|name| serde_json::from_slice::<String>(name).is_ok_and(|name| name == key)) => {
+                let rest = text[at + 1..].trim_ascii_start();
+                let end = rest.iter().position(|byte| matches!(byte, b',' | b'}') || byte.is_ascii_whitespace());
+                return rest.get(..end?);
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 impl<'de> Visitor<'de> for &mut Row<'_> {
@@ -118,9 +189,30 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
                 )));
             }
             match column {
-                0 => map.next_value_seed(Id(&self.options.user, &mut self.user))?,
-                1 => map.next_value_seed(Id(&self.options.item, &mut self.item))?,
+                0 => map.next_value_seed(Id(&self.options.user, &mut self.user, &mut self.is_long[0]))?,
+                1 => map.next_value_seed(Id(&self.options.item, &mut self.item, &mut self.is_long[1]))?,
                 _ => self.value = Some(map.next_value_seed(Number(self.options.value.as_deref().unwrap_or_default()))?),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The keys of a line, each of which may come once.
+struct Keys(HashSet<String>);
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            map.next_value::<IgnoredAny>()?;
+            if let Some(key) = self.0.replace(key) {
+                return Err(A::Error::custom(format!("key '{}' occurs twice", start_of(key.as_bytes()))));
             }
         }
         Ok(())
@@ -150,8 +242,8 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
-/// An id that is written into the string.
-struct Id<'a>(&'a str, &'a mut String);
+/// An id that is written into the string, unless it is a number whose digits the parser did not keep.
+struct Id<'a>(&'a str, &'a mut String, &'a mut bool);
 
 impl Id<'_> {
     fn set<E: serde::de::Error>(self, id: impl fmt::Display) -> Result<(), E> {
@@ -187,6 +279,15 @@ impl Visitor<'_> for Id<'_> {
 
     fn visit_i64<E: serde::de::Error>(self, id: i64) -> Result<(), E> {
         self.set(id)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, id: f64) -> Result<(), E> {
+        // From 2^63 on, in either direction, whole numbers come as doubles, and so does -0.
+        if id != 0.0 && id.abs() < 9_223_372_036_854_775_808.0 {
+            return Err(E::invalid_type(Unexpected::Float(id), &self));
+        }
+        *self.2 = true;
+        Ok(())
     }
 }
 
