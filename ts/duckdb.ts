@@ -15,7 +15,7 @@ import { remove, willRemove } from './files.js';
 import { description, native } from './native.js';
 import type { ReadOptions } from './options.generated.js';
 import { running } from './running.js';
-import { checkNames, type Files, findFiles, type Names, quoteName, scanAll, scanColumns } from './sources.js';
+import { checkNames, type Files, findFiles, type Names, ownFiles, quoteName, scanAll, scanColumns } from './sources.js';
 
 export { quoteText } from './sources.js';
 
@@ -129,6 +129,14 @@ export interface Rows {
   chunks: AsyncGenerator<DuckDBDataChunk>;
 }
 
+/** The files, if they can be read without opening a database, which takes longer than to read small ones. */
+export async function ownFilesOf(what: string, options: DuckDBOptions): Promise<Files | undefined> {
+  const { source, sql, database, settings } = options;
+  await loadDuckDB(what);
+  if (source === undefined || (sql ?? database ?? settings) !== undefined) return undefined;
+  return ownFiles(typeof source === 'string' ? [source] : source);
+}
+
 /** The files of a source, if there is one. */
 export async function filesOf(connection: DuckDBConnection, { source }: DuckDBOptions): Promise<Files | undefined> {
   return source === undefined ? undefined : findFiles(connection, typeof source === 'string' ? [source] : source);
@@ -213,6 +221,8 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   const { user, item } = names;
   const value = names.value ?? null;
   const { user: _, item: __, value: ___, escape: ____, ...kept } = rest;
+  const own = await ownFilesOf('fromDuckDB', options);
+  if (own) return running({ signal }, (run) => native.readInteractions(own.paths, toJson(rest), run));
   const { connection, duckdb, close } = await openDuckDB('fromDuckDB', { database, settings });
   // An interrupt that comes between two queries is lost: it is repeated until all has ended.
   let interrupting: NodeJS.Timeout | undefined;

@@ -15,6 +15,7 @@ import {
   ID_TYPES,
   isId,
   openDuckDB,
+  ownFilesOf,
   quoteText,
   type Rows,
   stream,
@@ -49,6 +50,11 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Hi
   const { source, sql, database, settings, ...names } = options;
   const complete: Names = JSON.parse(guard(() => native.completeReadOptions(toJson(names))));
   const { user, item } = complete;
+  const own = await ownFilesOf('readHistories', options);
+  if (own && own.kind !== 'ndjson') {
+    yield* sorted(await running({}, (run) => native.readInteractions(own.paths, toJson(names), run)));
+    return;
+  }
   const { connection, duckdb, close } = await openDuckDB('readHistories', { database, settings });
   try {
     const files = await filesOf(connection, { source });

@@ -95,25 +95,38 @@ export function checkNames(source: string[]): void {
   if (files.length > 0) oneKind(files, 'source');
 }
 
+/** The files behind a path; `undefined` if none has that name. */
+function filesAt(path: string): string[] | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat?.isDirectory()) return stat && [path];
+  const parts = partsOf(path);
+  if (parts.length === 0) throw new RecvaeError('INVALID_DATA', `${path}: there is no file in this folder`);
+  return parts;
+}
+
+/** The files, if DuckDB is not needed to find and to read them. */
+export function ownFiles(source: string[]): Files | undefined {
+  const found = source.map(filesAt);
+  if (found.includes(undefined)) return undefined;
+  const files = filesOf(source, found.flat() as string[], true);
+  return files.isOurs ? files : undefined;
+}
+
 /** The files that are there: of folders their parts, of globs what they match. */
 export async function findFiles(connection: DuckDBConnection, source: string[]): Promise<Files> {
   const paths: string[] = [];
   let areHere = true;
   for (const path of source) {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat?.isDirectory()) {
-      const parts = partsOf(path);
-      if (parts.length === 0) throw new RecvaeError('INVALID_DATA', `${path}: there is no file in this folder`);
-      paths.push(...parts);
-    } else if (stat) {
-      paths.push(path);
-    } else {
-      const matches = /[*?[]/.test(path) && !path.includes('://') ? await matchesOf(connection, path) : [];
-      // What is not here may be elsewhere; if it is not, DuckDB says so.
-      if (matches.length === 0) areHere = false;
-      paths.push(...(matches.length > 0 ? matches : [path]));
-    }
+    const isGlob = /[*?[]/.test(path) && !path.includes('://');
+    const found = filesAt(path) ?? (isGlob ? await matchesOf(connection, path) : []);
+    // What is not here may be elsewhere; if it is not, DuckDB says so.
+    if (found.length === 0) areHere = false;
+    paths.push(...(found.length > 0 ? found : [path]));
   }
+  return filesOf(source, paths, areHere);
+}
+
+function filesOf(source: string[], paths: string[], areHere: boolean): Files {
   const kind = oneKind(paths, source.length === 1 && isFolder(source[0]!) ? `a file in ${source[0]}` : 'source');
   const isText = kind === 'csv' || kind === 'tsv' || kind === 'ndjson';
   return { kind, paths, isOurs: isText && areHere && !paths.some((path) => /\.zst$/i.test(path)) };
@@ -145,7 +158,7 @@ export async function scanColumns(
       return { ...plain, from: parquet(files, 'hive_types_autocast = false') };
     case 'csv':
     case 'tsv':
-      return { ...plain, from: delimited(files, escape, 'all_varchar = true') };
+      return { ...plain, id: oneLine, from: delimited(files, escape, 'all_varchar = true') };
   }
   const lists = await listsIn(connection, files);
   const types = [user, item, value ?? user].map((name) => [name, lists.has(name) ? 'JSON[]' : 'JSON'] as const);
@@ -170,8 +183,11 @@ export async function scanAll(connection: DuckDBConnection, files: Files, { user
     case 'csv':
     case 'tsv': {
       const there = await namesOf(delimited(files, escape, 'all_varchar = true'));
-      const texts = ids.filter((id) => there.includes(id)).map((id) => `${quoteText(id)}: 'VARCHAR'`);
-      return delimited(files, escape, texts.length > 0 ? `types = {${texts.join(', ')}}` : '');
+      const texts = ids.filter((id) => there.includes(id));
+      if (texts.length === 0) return delimited(files, escape, '');
+      const types = texts.map((id) => `${quoteText(id)}: 'VARCHAR'`).join(', ');
+      const replaced = texts.map((id) => `${oneLine(id)} AS ${quoteName(id)}`).join(', ');
+      return `(SELECT * REPLACE (${replaced}) FROM ${delimited(files, escape, `types = {${types}}`)})`;
     }
   }
   const types = await typesIn(connection, files);
@@ -207,6 +223,13 @@ function delimited({ kind, paths }: Files, escape: Names['escape'], types: strin
     ...(types === '' ? [] : [types]),
   ];
   return `read_csv(${listOf(paths)}, ${options.join(', ')})`;
+}
+
+/** An id of a table, which ends where its line ends. */
+function oneLine(name: string): string {
+  const column = quoteName(name);
+  const wrong = quoteText(`${name} runs over the end of a line; allowed: an id within a line`);
+  return `CASE WHEN contains(${column}, chr(10)) THEN error(${wrong}) ELSE ${column} END`;
 }
 
 function json({ kind, paths }: Files, types: Map<string, string>): string {

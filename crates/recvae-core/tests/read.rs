@@ -283,7 +283,7 @@ fn a_look_at_all_rows_finds_what_is_malformed_in_any_column() {
         ("a.ndjson", "{\"a\":[1,\"\"]}\n\n{}\n", ""),
         ("a.ndjson", "{}\n{\"a\":1,}\n", "a.ndjson:2:8: trailing comma"),
         ("a.ndjson", "{\"a\":NaN}\n", "a.ndjson:1:6: expected value"),
-        ("a.ndjson", "{\"a\":1,\"\\u0061\":2}\n", "a.ndjson:1:17: key 'a' occurs twice"),
+        ("a.ndjson", "{\"a\":1,\"\\u0061\":2}\n", "a.ndjson:1:18: key 'a' occurs twice"),
         ("a.ndjson", "[1]\n", "a.ndjson:1:1: invalid type: sequence, expected a JSON object"),
     ] {
         let (folder, path) = file(name, content.as_bytes());
