@@ -76,6 +76,8 @@ describe('sample', () => {
   test('has the same validation users, the most popular items and no test users', async () => {
     const data = await split(planted());
     const [small, large] = [await data.sample({ users: 20, items: 30 }), await data.sample({ users: 60, items: 30 })];
+    const all = await data.sample({ users: 60 });
+    expect(all.train.itemIds()).toEqual(data.train.itemIds());
     expect([small.train.nUsers, small.train.nItems, small.test.nUsers]).toEqual([20, 30, 0]);
     expect(small.validation.userIds()).toEqual(data.validation.userIds());
     expect(large.train.userIds()).toEqual(expect.arrayContaining(small.train.userIds()));
@@ -94,11 +96,15 @@ describe('advise', () => {
       items: data.train.nItems,
       validationUsers: data.validation.nScored,
     });
-    expect(report.samples.map(({ users }) => users)).toEqual([50, 100, 200]);
+    // Networks on `users` and half of them, linear models on all training users besides.
+    const all = data.train.nUsers;
+    expect(report.samples.map(({ users }) => users)).toEqual([100, 200, all]);
+    expect(report.sharedUsers).toBe(200);
     const tried = ['popularity', 'ease', 'edlae', 'als', 'recvae'];
-    for (const { models, paired, activity } of report.samples) {
-      expect(models.map(({ model }) => model)).toEqual(tried);
-      expect(paired).toHaveLength(10);
+    for (const { users, models, paired, activity, profile } of report.samples) {
+      expect(models.map(({ model }) => model)).toEqual(users === all ? tried.slice(0, 4) : tried);
+      expect(paired).toHaveLength(users === all ? 6 : 10);
+      expect([profile.users, profile.items]).toEqual([users, data.train.nItems]);
       // The groups make up all validation users, and their means the mean.
       expect(activity.reduce((sum, { users }) => sum + users, 0)).toBe(data.validation.nScored);
       for (const { model, metrics } of models) {
@@ -109,13 +115,16 @@ describe('advise', () => {
     }
     const items = report.popularity.reduce((sum, { items }) => sum + items!, 0);
     expect(items).toBe(data.train.nItems);
-    const recvae = report.samples[2]!.models[4]!;
+    const recvae = report.samples[1]!.models[4]!;
     expect(recvae).toMatchObject({
       epochs: 2,
       unfinished: true,
       bestEpoch: 2,
-      options: { hiddenDim: 16, batchSize: 333 },
+      untuned: expect.arrayContaining(['gamma']),
+      options: { hiddenDim: 16, batchSize: Math.round((500 * 200) / all) },
     });
+    expect(report.samples[2]!.models[1]).toMatchObject({ model: 'ease', untuned: [] });
+    expect(report.samples[2]!.models[1]!.search.length).toBeGreaterThan(0);
     expect(recvae.curve).toHaveLength(2);
     // Every model has a cost, also the one that was not tried.
     expect(report.cost.map(({ model }) => model)).toEqual(expect.arrayContaining([...tried, 'mult-vae']));
@@ -126,11 +135,24 @@ describe('advise', () => {
     }
     expect(report.costlier.map(({ model }) => model)).toEqual(['edlae', 'recvae']);
     expect(report.costlier[1]!.unfinished).toBe(true);
+    // What was measured on all training users stands as it is, and what was not is carried on to them, with an interval.
+    const trends = new Map(report.trends.map((trend) => [trend.model, trend]));
+    expect([...trends.keys(), report.leader].sort()).toEqual(['als', 'ease', 'edlae', 'recvae']);
+    for (const { model, against, gaps, measured, expected, interval } of report.trends) {
+      expect([against, measured]).toEqual([report.leader, model !== 'recvae']);
+      expect(gaps.map(({ users }) => users)).toEqual(measured ? [100, 200, all] : [100, 200]);
+      const [before, last] = gaps.slice(-2).map(({ gap }) => gap) as [number, number];
+      const line = measured ? last : last + (last - before) * Math.log2(all / 200);
+      expect(expected).toBeCloseTo(line, 10);
+      expect(interval![0]).toBeLessThanOrEqual(expected!);
+      expect(interval![1]).toBeGreaterThanOrEqual(expected!);
+    }
+    expect(report.reasons.join(' ')).toContain('It was not tuned (');
     expect(report.reasons.join(' ')).toContain("recvae's validation was still rising when its 2 epochs ended");
     expect(report.distrust.join(' ')).toContain('Order in time is ignored');
-    expect(report.next[0]).toBe('recvae compare <input> --seed 1 --models ease,als,edlae,recvae');
-    expect(new Set(seen.map(({ stage }) => stage))).toEqual(new Set(['search', 'fit', 'time']));
-    expect(seen.filter(({ stage }) => stage !== 'time').at(-1)).toMatchObject({ step: 15, steps: 15, users: 200 });
+    expect(report.next[0]).toMatch(/^recvae compare <input> --seed 1 --models ease,als,.*recvae/);
+    expect(new Set(seen.map(({ stage }) => stage))).toEqual(new Set(['search', 'fit']));
+    expect(seen.at(-1)).toMatchObject({ step: 14, steps: 14, users: all });
   });
 
   test('the same seed gives the same numbers', async () => {
@@ -139,24 +161,41 @@ describe('advise', () => {
       popularity,
       samples: samples.map(({ models, ...rest }) => ({
         ...rest,
-        models: models.map(({ seconds: _, peakMemory: __, ...model }) => model),
+        models: models.map(({ seconds: _, peakMemory: __, searchSeconds: ___, ...model }) => model),
       })),
     });
     const [one, two] = [await advise(data, QUICK), await advise(data, { ...QUICK, threads: 1 })];
     expect(untimed(one)).toEqual(untimed(two));
   });
 
-  test('dense and sparse data are advised differently', async () => {
-    const run = { ...QUICK, users: 100, split: { validation: 0.5 } };
+  test('all models on all training users: what leads is advised, and no trend is needed', async () => {
+    const run = { ...QUICK, users: 1000, models: [], split: { validation: 0.5 } };
     const [dense, sparse] = [await advise(ring(), run), await advise(pairs(), run)];
+    for (const { samples, split, trends, open } of [dense, sparse]) {
+      expect(samples.map(({ users }) => users)).toEqual([split.trainingUsers]);
+      expect([trends.every(({ measured }) => measured), open]).toEqual([true, []]);
+    }
     // Few users and many items: a factorisation needs less to learn the ring than EASE^R's matrix does.
-    expect([dense.model, Object.keys(dense.options)]).toEqual(['als', ['alpha0', 'factors', 'lambda']]);
-    expect(dense.verdict).toMatch(/^Use als: it is significantly better/);
-    // Both find all pairs: the cheaper one stays.
-    expect([sparse.model, Object.keys(sparse.options)]).toEqual(['ease', ['lambda']]);
+    expect([dense.model, Object.keys(dense.options).sort()]).toEqual(['als', ['alpha0', 'factors', 'lambda']]);
+    expect(dense.verdict).toMatch(/^Use als: it leads on all \d+ training users \(ndcg@100 .* to ease, the next one; 95 % interval \+/);
+    // Both find all pairs.
+    expect(sparse.model).toBe(sparse.leader);
     expect(dense.profile.density).toBeGreaterThan(0.05);
     expect(sparse.profile.perUser.max).toBe(8);
-    expect(sparse.distrust.join(' ')).toContain('100 of 160 training users were tried');
+    expect(dense.next.at(-1)).toMatch(/^recvae train als <input> --seed 1 --set .*--out als.safetensors$/);
+  });
+
+  test('data without taste: nothing beats popularity, and that is the advice', async () => {
+    const random = generator();
+    const [users, items]: [string[], string[]] = [[], []];
+    for (let user = 0; user < 300; user += 1) {
+      const chosen = new Set(Array.from({ length: 10 }, () => Math.floor((random(1000) * random(1000)) / 16_000)));
+      for (const item of chosen) users.push(`u${user}`) && items.push(`i${item}`);
+    }
+    const report = await advise(Interactions.fromColumns({ users, items }), { ...QUICK, models: [] });
+    expect([report.model, report.open, report.options]).toEqual(['popularity', [], {}]);
+    expect(report.verdict).toContain('Use popularity: nothing was found in these data, as no model beats popularity, the floor,');
+    expect(report.verdict).not.toMatch(/cheaper|stays/);
   });
 
   test('a model without the memory is refused with words, and not advised', async () => {
@@ -212,22 +251,23 @@ describe('recvae advise', () => {
     const small = ['--users', '60', '--epochs', '2', '--set', 'recvae.hiddenDim=16', '--set', 'recvae.latentDim=4'];
     const flags = ['likes.csv', '--seed', '1', '--min-user', '6', ...small, '--json', 'advice.json'];
     const { status, stdout, stderr } = run(folder, ...flags);
-    expect(stderr).toMatch(/\[1\/15\] popularity on 15 users trains\n[\s\S]*recvae on 60 users epoch 2\/2/);
+    expect(stderr).toMatch(/\[1\/14\] popularity on 30 users trains\n[\s\S]*recvae on 60 users epoch 2\/2/);
     expect(status).toBe(0);
     const titles = ['Data', 'Cost on all training users', 'Trial runs', 'Who is served how well', 'Advice'];
     for (const title of titles) expect(stdout).toContain(`${title}\n${'-'.repeat(title.length)}\n`);
     const report = JSON.parse(readFileSync(join(folder, 'advice.json'), 'utf8')) as AdviceReport;
-    expect(report.next[0]).toBe('recvae compare likes.csv --min-user 6 --seed 1 --models ease,als,edlae,recvae');
+    expect(report.next[0]).toMatch(/^recvae compare likes.csv --min-user 6 --seed 1 --models ease,als,.*recvae/);
     expect(stdout).toContain(`  npx ${report.next[0]}`);
     for (const line of [...report.reasons, ...report.distrust]) expect(stdout).toContain(`- ${line}`);
-    expect(report.samples.map(({ users }) => users)).toEqual([15, 30, 60]);
+    expect(report.samples.map(({ users }) => users)).toEqual([30, 60, report.split.trainingUsers]);
+    expect(stdout).toContain('What the samples look like beside the data');
   });
 
   test('refuses bad flags before it reads', () => {
     const folder = temporaryFolder();
     for (const [flags, text] of [
       [['--users', '1'], 'users is 1; allowed'],
-      [['--items', '0.5'], 'items is 0.5; allowed'],
+      [['--items', '1.5'], 'items is 1.5; allowed'],
       [['--models', 'svd'], "model is 'svd'; allowed"],
       [['--set', 'lambda=1'], "--set is 'lambda'; allowed"],
       [['--users', 'many'], 'It must be a number'],

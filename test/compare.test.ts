@@ -87,10 +87,10 @@ describe('compare', () => {
     expect(report.models.map(({ model }) => model)).toEqual(usual);
     const asked = await names(['mult-dae', 'edlae']);
     expect(asked.models.map(({ model }) => model)).toEqual(['popularity', 'ease', 'edlae', 'als', 'mult-dae']);
-    // Of EDLAE both options are searched: lambda with the default rate, and then the rate with the best lambda.
+    // Of EDLAE both options are searched together, from the defaults on.
     const { search, options: best, validation } = report.models[2]!;
-    const tried = search.map(({ options }) => options as { lambda: number; dropoutRate?: number });
-    expect(tried.some(({ dropoutRate }) => dropoutRate === undefined)).toBe(true);
+    const tried = search.map(({ options }) => options as { lambda: number; dropoutRate: number });
+    expect(tried[0]).toEqual({ lambda: 500, dropoutRate: 0.33 });
     expect(new Set(tried.map(({ dropoutRate }) => dropoutRate)).size).toBeGreaterThan(2);
     expect(new Set(tried.map(({ lambda }) => lambda)).size).toBeGreaterThan(2);
     expect(validation).toBe(Math.max(...search.map(({ validation }) => validation)));
@@ -108,6 +108,7 @@ describe('compare', () => {
     };
     const first = await run();
     expect(first.models[1]).toMatchObject({ options: { lambda: 20 }, search: [] });
+    expect(first.models[2]!.search.length).toBeGreaterThan(9);
     expect(await run()).toEqual(first);
   });
 });
@@ -125,6 +126,11 @@ describe('wrong use is found before any work', () => {
     ['threads', { threads: 0 }, /threads is 0/],
     ['an unknown key', { option: {} }, /'option'; allowed: models/],
     ['info that is no JSON', { info: 1n }, /info is not JSON/],
+    ['a search that is not one', { search: 'no' }, /search is 'no'; allowed: true or false/],
+    ['tuning without a search', { search: false, tune: true }, /tune is true; allowed: false where search is/],
+    ['no time at all', { budgetMinutes: 0 }, /budgetMinutes is 0; allowed: a number above 0/],
+    ['time that is no number', { budgetMinutes: Number.NaN }, /budgetMinutes is NaN; allowed: a number above 0/],
+    ['a journal without a name', { journal: 5 }, /journal is 5; allowed: a string/],
   ];
   test.each(cases)('%s', async (_, options, message) => {
     // The data cannot be split, which would be found next.
@@ -156,7 +162,13 @@ describe('the verdict', () => {
     validation: null,
     epochs: 0,
     search: [],
+    searchSeconds: 0,
+    estimatedSeconds: seconds,
+    trials: 0,
     untuned: [],
+    edges: {},
+    plateaus: {},
+    changed: [],
     metrics: { m: { mean, standardError: 0.01 } },
   });
   const judges = { count: 100, part: 'test' as const };

@@ -158,11 +158,18 @@ describe('a fit that would take more than memoryLimit', () => {
     expect(density).toBeGreaterThan(0);
     const model = await fit('ease', data, { density }, { memoryLimit: 1e9 });
     expect(model.recommend(['i0', 'i1'], { k: 3 }).items).toHaveLength(3);
-    // As part of a comparison, before any work.
-    const started: string[] = [];
-    const onProgress = ({ model }: { model: string }) => started.push(model);
-    await refusal(async () => compare(await split(data, { seed: 1 }), { models: [], onProgress }));
-    expect(started).toEqual([]);
+    // A comparison takes the largest density by itself, and says so.
+    const { report } = await compare(await split(data, { seed: 1 }), {
+      models: [],
+      search: false,
+      options: { als: { factors: 8, epochs: 1 } },
+      memoryLimit: 1e9,
+    });
+    const ease = report.models.find(({ model }) => model === 'ease')!;
+    const [change] = ease.changed;
+    expect(change).toMatchObject({ name: 'density', from: 1, to: (ease.options as { density: number }).density });
+    expect(change!.to).toBeGreaterThan(0);
+    expect(change!.to).toBeLessThan(0.01);
   });
 });
 
@@ -180,12 +187,23 @@ test('a comparison counts the models that it keeps', async () => {
     estimateMemory('als', shape).model;
   const memoryLimit = estimateMemory('recvae', { ...shape, options: options.recvae }).fit + kept;
   const run = { models: ['recvae'] as ModelName[], options, seed: 1 };
-  const started: string[] = [];
-  const onProgress = ({ model }: { model: string }) => started.push(model);
-  const { message } = await refusal(() => compare(data, { ...run, memoryLimit: memoryLimit - 1, onProgress }));
-  expect(message).toMatch(/^recvae on .* beside 0\.0 MiB that is held already/);
-  expect(started).toEqual([]);
-  expect((await compare(data, { ...run, memoryLimit })).models.size).toBe(4);
+  const changes = async (memoryLimit: number) => {
+    const { report } = await compare(data, { ...run, search: false, memoryLimit });
+    expect(report.leftOut).toEqual([]);
+    return report.models.map(({ changed }) => changed.map(({ name }) => name));
+  };
+  expect(await changes(memoryLimit)).toEqual([[], [], [], []]);
+  // One byte less, and the network is made smaller.
+  expect(await changes(memoryLimit - 1)).toEqual([[], [], [], [expect.stringMatching(/^(hidden|latent)Dim$/)]]);
+  // What fits at no size is left out, and if that is everything, it is an error.
+  const { report } = await compare(data, {
+    ...run,
+    search: false,
+    memoryLimit: kept + estimateMemory('ease', shape).fit,
+  });
+  expect(report.models.map(({ model }) => model)).toContain('ease');
+  const { message } = await refusal(() => compare(data, { ...run, memoryLimit: 1 }));
+  expect(message).toMatch(/is allowed by memoryLimit/);
 });
 
 test('a search leaves out what does not fit', async () => {
@@ -205,17 +223,12 @@ describe('the command line', () => {
     const folder = temporaryFolder();
     const rows = [...manyItems()].flatMap(({ user, items }) => items.map((item) => `${user},${item}\n`));
     writeFileSync(join(folder, 'many.csv'), `user,item\n${rows.join('')}`);
-    for (const args of [
-      ['train', 'ease', 'many.csv', '--out', 'ease.safetensors'],
-      ['compare', 'many.csv', '--models', 'ease', '--save', 'best'],
-    ]) {
-      const { code, stderr } = await run(args, folder);
-      expect(stderr).toMatch(
-        /^recvae: ease on .* the way out: at most \d+ items .*--min-item \d+|^recvae: ease on .* GiB/m,
-      );
-      expect(code).toBe(1);
-      expect(readdirSync(folder)).toEqual(['many.csv']);
-    }
+    const { code, stderr } = await run(['train', 'ease', 'many.csv', '--out', 'ease.safetensors'], folder);
+    expect(stderr).toMatch(
+      /^recvae: ease on .* the way out: at most \d+ items .*--min-item \d+|^recvae: ease on .* GiB/m,
+    );
+    expect(code).toBe(1);
+    expect(readdirSync(folder)).toEqual(['many.csv']);
   });
 
   test('--memory-limit', async () => {

@@ -76,8 +76,10 @@ describe('grid', () => {
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
   });
 
-  test("by default over the core's values, of which a flat optimum has several", async () => {
-    const { report } = await tune('ease', await data());
+  test('of a flat optimum names all values', async () => {
+    const over = { lambda: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] };
+    const { report } = await tune('ease', await data(), { over });
+    expect(report).toMatchObject({ search: 'grid', plateaus: {} });
     expect(report.trials).toHaveLength(12);
     const { trials, values } = report.withinOneStandardError;
     const bar = report.validation.mean - report.validation.standardError!;
@@ -353,7 +355,7 @@ describe('the journal', () => {
     const elsewhere = tune('ease', planted(), { ...run, seed: 1 });
     await expect(elsewhere).rejects.toThrow(/data: "180 training .* there, "160 training .* now/);
     const found: boolean[] = [];
-    const onProgress = ({ found: was }: SearchProgress) => found.push(was ?? false);
+    const onProgress = ({ found: was, result }: SearchProgress) => result && found.push(was ?? false);
     await tune('ease', split, { ...run, trials: 4, onProgress });
     expect(found.sort()).toEqual([false, false, true, true]);
   });
@@ -440,8 +442,23 @@ describe('wrong use is found before any work', () => {
       /mixtureWeights is \[0\.5, 0\.5, 0\.5\]; allowed: a sum of 1/,
     ],
     ['recvae', { over: { epochs: [5] }, search: 'halving' }, /over\.epochs is 'searched'; allowed: not with halving/],
-    ['recvae', { search: 'bayes' }, /search is 'bayes'; allowed: grid, random, halving/],
-    ['recvae', { search: 'grid' }, /trials is 12, but the grid has 45 points; allowed/],
+    ['recvae', { search: 'bayes' }, /search is 'bayes'; allowed: adaptive, grid, random, halving/],
+    ['recvae', { search: 'grid' }, /over\.gamma is '0\.0005\.\.0\.05'; allowed: a list of values in a grid/],
+    [
+      'als',
+      { search: 'grid', over: { factors: [1, 2, 3, 4], lambda: [1, 2, 3, 4] } },
+      /trials is 12, but the grid has 16 points; allowed/,
+    ],
+    [
+      'ease',
+      { over: { lambda: { from: 1, to: 5, scale: 'cubic' } } },
+      /over\.lambda\.scale is 'cubic'; allowed: log, linear/,
+    ],
+    [
+      'edlae',
+      { over: { dropoutRate: { from: 0, to: 0.5, scale: 'log' } } },
+      /over\.dropoutRate\.from is 0; allowed: a number above 0/,
+    ],
     ['recvae', { trials: 0 }, /trials is 0; allowed: a whole number from 1 to 10000/],
     ['recvae', { parallel: 1.5 }, /parallel is 1\.5/],
     ['recvae', { seed: -1 }, /seed is -1/],
@@ -476,8 +493,9 @@ describe('a tuned comparison', () => {
       ...run,
       onProgress: ({ model, stage, tried }) => tried && stages.push(`${model} ${stage}`),
     });
-    for (const { model, search, validation, options } of report.models) {
+    for (const { model, search, trials, validation, options } of report.models) {
       expect(search).toHaveLength(model === 'popularity' ? 0 : 3);
+      expect(trials).toBe(search.length);
       if (search.length === 0) continue;
       const best = search.reduce((best, tried) => (tried.validation > best.validation ? tried : best));
       expect(options).toMatchObject(best.options as object);
@@ -552,7 +570,7 @@ describe('the command line', () => {
       [['ease', '--over', 'lambda=-1'], /lambda is -1; allowed/],
       [['ease', '--over', 'lambda'], /It must be option=value,value/],
       [['ease', '--trials', '0'], /trials is 0/],
-      [['recvae', '--search', 'best'], /search is 'best'; allowed: grid, random, halving/],
+      [['recvae', '--search', 'best'], /search is 'best'; allowed: adaptive, grid, random, halving/],
       [['popularity'], /popularity has no option left to search/],
       [['ease', '--journal', ''], /journal is ''/],
       [['ease', '--journal', 'x', '--out', './x'], /--journal is 'x', as is --out; allowed: another file/],
@@ -608,7 +626,7 @@ describe('the command line', () => {
     expect(stderr).toMatch(
       /^recvae: gamma is not given; 0\.005, its default, is taken\. It is: KL weight per interaction/m,
     );
-    expect(stderr).toContain('recvae tune recvae likes.csv --over gamma=0.0025,');
+    expect(stderr).toContain('recvae tune recvae likes.csv --over gamma=0.0005..0.05 finds');
     expect(await said('recvae', '--set', 'gamma=.004')).toBe(false);
     expect(await said('recvae', '--set', 'klWeight=constant')).toBe(false);
     expect(await said('mult-vae')).toBe(false);

@@ -65,7 +65,7 @@ test('a model has to beat popularity to be recommended at all', () => {
   expect(winner(means, [], ['ease'])).toBe('edlae');
   expect(winner(means, [], ['ease', 'edlae', 'als'])).toBe('recvae');
   // The one that beats all others has a spread that hides it from popularity.
-  expect(winner(means, [['als', 'ease', 0.01], ['als', 'edlae', 0.01], ['als', 'recvae', 0.01]], ['als'])).toBe('edlae');
+  expect(winner(means, [['als', 'ease', 0.01], ['als', 'edlae', 0.01], ['recvae', 'als', 0.01]], ['als'])).toBe('edlae');
 });
 
 test('where no model beats popularity nothing was found, and popularity is used', () => {

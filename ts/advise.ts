@@ -4,7 +4,7 @@ import { type GroupResult, METRIC, runTrials, type SampleResult, type TrialSampl
 import { checkInstance, checkRun } from './check.js';
 import { type CompareProgress, checkCompare, complete, DEFAULT_SEED, order, splitFor } from './compare.js';
 import { guard, RecvaeError, toJson } from './errors.js';
-import { checkFits, estimateMemory, estimateSeconds } from './estimate.js';
+import { checkFits, estimateMemory, estimateSeconds, refusalOf } from './estimate.js';
 import type { OptionChange } from './fitting.js';
 import { Interactions } from './interactions.js';
 import { allLeftOut, type LeftOut } from './left-out.js';
@@ -264,15 +264,4 @@ function costs(data: Split, samples: TrialSample[], results: SampleResult[], opt
     }
     return { model, fitMemory: fit, modelMemory: kept, refusal, seconds, law: timeLaw };
   });
-}
-
-/** The words of a refusal for want of memory, or `null`. */
-function refusalOf(check: () => unknown): string | null {
-  try {
-    check();
-    return null;
-  } catch (error) {
-    if (error instanceof RecvaeError && error.code === 'MEMORY') return error.message;
-    throw error;
-  }
 }

@@ -24,7 +24,16 @@ import { stoppable } from './running.js';
 import { Course } from './search/course.js';
 import { FITS, LEAST_SECONDS, MOST_TRIALS, secondsOf } from './search/effort.js';
 import { Samples } from './search/samples.js';
-import { estimated, type SearchedTrial, type SearchSummary, type Step, sized, type Trained, type TrainRun, train } from './search.js';
+import {
+  estimated,
+  type SearchedTrial,
+  type SearchSummary,
+  type Step,
+  sized,
+  type Trained,
+  type TrainRun,
+  train,
+} from './search.js';
 import { Split, split } from './split.js';
 import { completeOptions, type TrialResult, validate } from './trials.js';
 import { checkTrials, DEFAULT_TRIALS } from './tune/find-best.js';
@@ -257,7 +266,8 @@ export async function compareOn(
       continue;
     }
     const { fitted, cut, spent, ...row } = found;
-    if (cut) skipped.push({ model: plan.model, what: 'trials', why: `its search ended after ${row.trials} for want of time` });
+    if (cut)
+      skipped.push({ model: plan.model, what: 'trials', why: `its search ended after ${row.trials} for want of time` });
     course.tell(index, { stage: 'evaluate', done: 1 });
     const validation = await validate(fitted, data, { threads, signal });
     const evaluation = await evaluate(fitted, data.test, { threads, signal });
@@ -273,7 +283,7 @@ export async function compareOn(
       options: fitted.options as Json,
       ...row,
       estimatedSeconds: plan.seconds,
-      validation: validation && validation.mean,
+      validation: validation?.mean ?? null,
       epochs: fitted.epochs.length,
       changed: plan.changed,
       metrics: Object.fromEntries(metrics),
@@ -332,7 +342,15 @@ function planned(data: Split, options: CompareOptions): { plans: Plan[]; skipped
     const { space, changed, bytes } = fitting;
     const its = fitting.options as Record<string, Json>;
     const seconds = estimated(model, its, space, data, { search, trials: tune ? budget : undefined });
-    plans.push({ model, options: its, space, changed, held, seconds, fitSeconds: secondsOf({ model, options: its }, data) });
+    plans.push({
+      model,
+      options: its,
+      space,
+      changed,
+      held,
+      seconds,
+      fitSeconds: secondsOf({ model, options: its }, data),
+    });
     held += bytes;
   }
   if (plans.every(({ model }) => model === FLOOR)) throw nothingLeft(skipped);
@@ -344,7 +362,10 @@ function nothingLeft(skipped: Skipped[]): RecvaeError {
   const memory = skipped.find(({ what }) => what === 'model')?.why ?? '';
   const late = skipped.some(({ why }) => why.includes('budgetMinutes'));
   if (!late) return new RecvaeError('MEMORY', memory);
-  return new RecvaeError('INVALID_ARGUMENT', `no model but ${FLOOR} can be trained: ${memory}; allowed: more budgetMinutes`);
+  return new RecvaeError(
+    'INVALID_ARGUMENT',
+    `no model but ${FLOOR} can be trained: ${memory}; allowed: more budgetMinutes`,
+  );
 }
 
 /** Trains a model as it is planned, and tells what that took. */
@@ -365,7 +386,11 @@ async function trainPlanned(
 }
 
 /** What a journal says of the job. */
-function headerOf(plans: Plan[], data: Split, { seed, search = true, tune = false, budget }: CompareOptions): JournalHeader {
+function headerOf(
+  plans: Plan[],
+  data: Split,
+  { seed, search = true, tune = false, budget }: CompareOptions,
+): JournalHeader {
   const models = plans.map(({ model, options, space }) => [
     model,
     { options: completeOptions({ model, options }), space: space as unknown as Json },

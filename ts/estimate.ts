@@ -1,5 +1,5 @@
 import { checkObject, checkString, invalid, knownKeys } from './check.js';
-import { guard, toJson } from './errors.js';
+import { guard, RecvaeError, toJson } from './errors.js';
 import { native } from './native.js';
 import type { ModelName, ModelOptions } from './options.generated.js';
 import type { Split } from './split.js';
@@ -97,4 +97,15 @@ export function checkFits(
   return guard(() =>
     native.checkMemory(model, toJson(options), train.native, validation.nScored > 0, threads, memoryLimit, beside),
   );
+}
+
+/** The words of a refusal for want of memory, or `null`. */
+export function refusalOf(check: () => unknown): string | null {
+  try {
+    check();
+    return null;
+  } catch (error) {
+    if (error instanceof RecvaeError && error.code === 'MEMORY') return error.message;
+    throw error;
+  }
 }

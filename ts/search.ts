@@ -2,7 +2,7 @@
 import type { CompareProgress } from './compare.js';
 import { RecvaeError } from './errors.js';
 import { checkFits } from './estimate.js';
-import { type OptionChange, largestThatFits } from './fitting.js';
+import { largestThatFits, type OptionChange } from './fitting.js';
 import { type FitRun, fitWatched, type Json, type Model, type Progress, shareOf } from './models.js';
 import type { ModelName } from './options.generated.js';
 import { allowance, MOST_TRIALS, secondsOf } from './search/effort.js';
@@ -102,6 +102,9 @@ export function estimated(
   return trials === undefined ? Math.min(allowance(fit), MOST_TRIALS * fit) : trials * fit;
 }
 
+/** Estimated seconds of a fit of a model that had to be made smaller, at most. */
+const MOST_SECONDS = 900;
+
 /** A model as large as fits: with options changed where that is needed, or why there is none. */
 export type Sized =
   | { options: Record<string, unknown>; space: Space; changed: OptionChange[]; bytes: number }
@@ -114,8 +117,13 @@ export function sized(
   data: Split,
   run: Pick<TrainRun, 'threads' | 'memoryLimit' | 'beside'>,
 ): Sized {
-  const fitting = largestThatFits(model, options as never, data, run, run.beside);
-  if ('refusal' in fitting) return fitting;
+  const asFits = largestThatFits(model, options as never, data, run, run.beside);
+  if ('refusal' in asFits) return asFits;
+  // What fills the memory is not worth any time.
+  const limited = { ...run, seconds: MOST_SECONDS };
+  const inTime =
+    asFits.changed.length > 0 ? largestThatFits(model, options as never, data, limited, run.beside) : asFits;
+  const fitting = 'refusal' in inTime ? asFits : inTime;
   const fits = (point: Point) => {
     try {
       return checkFits(model, { ...fitting.options, ...point }, data, run, run.beside).model;
@@ -175,7 +183,17 @@ export async function train(
     info: info ?? null,
     onProgress,
   });
-  return { fitted, search: [], searchSeconds: 0, trials: 0, untuned: names, edges: {}, plateaus: {}, cut: false, spent };
+  return {
+    fitted,
+    search: [],
+    searchSeconds: 0,
+    trials: 0,
+    untuned: names,
+    edges: {},
+    plateaus: {},
+    cut: false,
+    spent,
+  };
 }
 
 async function searched(
@@ -188,7 +206,17 @@ async function searched(
 ): Promise<Trained> {
   const started = performance.now();
   const { seed = 0, trials, search: _, ...rest } = run;
-  const search: Search = { model, fixed, space, kind: 'adaptive', points: [], seed, trials, extends: true, earlyStop: true };
+  const search: Search = {
+    model,
+    fixed,
+    space,
+    kind: 'adaptive',
+    points: [],
+    seed,
+    trials,
+    extends: true,
+    earlyStop: true,
+  };
   const found = await findBest(search, {
     ...rest,
     data,

@@ -97,7 +97,11 @@ export function completeOptions({ model, options }: Trial): Record<string, Json>
 
 /** What a trial is known by in a journal: two of the same key train the same model. */
 export function keyOf(trial: Trial): string {
-  return canonical([trial.model, completeOptions(trial), ...(trial.items === undefined ? [] : [{ items: trial.items }])]);
+  return canonical([
+    trial.model,
+    completeOptions(trial),
+    ...(trial.items === undefined ? [] : [{ items: trial.items }]),
+  ]);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The search of {@link advise}: a model's options on growing samples, where each larger one goes on from what the smaller one told. */
 import { guard, RecvaeError } from '../errors.js';
+import { checkFits, refusalOf } from '../estimate.js';
 import { type FitRun, fit, type Json, type Model, type Progress } from '../models.js';
 import { native } from '../native.js';
 import type { ModelName } from '../options.generated.js';
@@ -74,18 +75,26 @@ export class SampleSearch {
     try {
       for (let [points, start] = [engine.ask(), 0]; points.length > 0; points = engine.ask()) {
         const first = start;
-        const trials = points.map((point) => ({ model: this.#model, options: { ...fixed, ...point } }));
         const { threads, signal, memoryLimit } = run;
+        const places = [...points.keys()].filter((at) => {
+          const reason = refusalOf(() => checkFits(this.#model, { ...fixed, ...points[at] }, sample, run));
+          failure = reason ?? failure;
+          return reason === null;
+        });
+        const trials = places.map((at) => ({ model: this.#model, options: { ...fixed, ...points[at]! } }));
         const results = await runTrials(trials, {
           threads,
           signal,
           memoryLimit,
           data: sample,
           parallel: 1,
-          take: (model, at, { validation }) => holder.take(model, first + at, validation ?? -Infinity),
+          take: (model, at, { validation }) => holder.take(model, first + places[at]!, validation ?? -Infinity),
         });
-        for (const [at, { validation, failed }] of results.entries()) {
+        const values: (number | null)[] = points.map(() => null);
+        for (const [index, { validation, failed }] of results.entries()) {
+          const at = places[index]!;
           failure = failed ?? failure;
+          values[at] = validation;
           if (validation === null) continue;
           const tried = { options: points[at]! as Json, validation };
           search.push(tried);
@@ -94,10 +103,7 @@ export class SampleSearch {
         }
         start += points.length;
         const noise = NOISE * (results.findLast(({ standardError }) => standardError)?.standardError ?? 0);
-        engine.tell(
-          results.map(({ validation }) => validation),
-          noise || UNKNOWN_NOISE,
-        );
+        engine.tell(values, noise || UNKNOWN_NOISE);
       }
       this.#before = engine;
       const fitted = holder.release(best.at);

@@ -2,9 +2,9 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
+  type ComparedModel,
   type CompareOptions,
   type CompareProgress,
-  type ComparedModel,
   type ComparisonReport,
   checkCompare,
   compareOn,
@@ -16,9 +16,9 @@ import { type Output, writeAll } from '../files.js';
 import type { Json, Progress } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
+import type { SearchedTrial } from '../search.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import { formatP } from '../verdict.js';
-import { type SearchedTrial } from '../search.js';
 import {
   addInputFlags,
   addRecordFlag,
@@ -181,7 +181,9 @@ class Reporter {
     const last = this.#last.model === model && this.#last.epoch < epoch ? this.#last.epoch : 0;
     if (last > 0 && tenth(epoch) === tenth(last)) return;
     this.#last = { model, epoch };
-    message(`${model} epoch ${epoch}/${epochs}${validation === undefined ? '' : ` | validation ${validation.toFixed(4)}`}`);
+    message(
+      `${model} epoch ${epoch}/${epochs}${validation === undefined ? '' : ` | validation ${validation.toFixed(4)}`}`,
+    );
   }
 }
 

@@ -49,7 +49,10 @@ export function addTune(program: Command): void {
     .description('search the options of one model on the validation users, and measure the best ones on the test users')
     .argument('<model>', tunable.map(({ name }) => name).join(', '))
     .argument('<input>', 'file, folder or data set')
-    .option('--search <kind>', 'adaptive, grid, random or halving (default: a grid if --over has few values, else adaptive)')
+    .option(
+      '--search <kind>',
+      'adaptive, grid, random or halving (default: a grid if --over has few values, else adaptive)',
+    )
     .option(
       '--over <option=values>',
       'values to try (a,b,c) or a range (a..b), may be repeated (default: see below)',

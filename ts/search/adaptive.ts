@@ -244,7 +244,8 @@ export class AdaptiveSearch {
     if (!best) return {};
     const found = this.#dimensions.flatMap((dimension) => {
       const end = endOf(dimension.reached, best.point[dimension.name]!);
-      const flat = dimension.isRange && end !== undefined && !this.#risesTo(dimension, end === 'lowest' ? 'low' : 'high');
+      const flat =
+        dimension.isRange && end !== undefined && !this.#risesTo(dimension, end === 'lowest' ? 'low' : 'high');
       return end && !flat ? [[dimension.name, end] as const] : [];
     });
     return Object.fromEntries(found);
@@ -331,7 +332,8 @@ export class AdaptiveSearch {
       if (!candidate) break;
       const { point, coordinates, most } = candidate;
       const ends = this.#settings.ends ?? true;
-      if (at === 0 && ends && !extended && !improved && most < WORTH * this.#noise) return this.#beside(best.point, count);
+      if (at === 0 && ends && !extended && !improved && most < WORTH * this.#noise)
+        return this.#beside(best.point, count);
       this.#add(points, point);
       believed.push({ coordinates, mean: surrogate.predict(coordinates).mean });
     }
@@ -361,7 +363,9 @@ export class AdaptiveSearch {
       const at = values.findIndex((value) => canonical(value) === canonical(best[name]));
       for (const next of [at + 1, at - 1]) {
         const value = values[next];
-        const tried = this.#measured.some(({ point }) => canonical(point[name]) === canonical(value) && this.#isNear(point, best, name));
+        const tried = this.#measured.some(
+          ({ point }) => canonical(point[name]) === canonical(value) && this.#isNear(point, best, name),
+        );
         if (value !== undefined && !tried && points.length < count) this.#add(points, { ...best, [name]: value });
       }
     }

@@ -1,6 +1,7 @@
 /** The course of a comparison: how far it is, when it will end, and what still can be done in the minutes that it may take. */
-import { RecvaeError } from '../errors.js';
+
 import type { CompareOptions, CompareProgress } from '../compare.js';
+import { RecvaeError } from '../errors.js';
 import type { ModelName } from '../options.generated.js';
 import type { Step } from '../search.js';
 
@@ -81,7 +82,14 @@ export class Course {
     const estimate = (all - now) * this.#pace;
     const secondsLeft = fraction > TELLING ? Math.min((elapsed * (1 - fraction)) / fraction, 10 * estimate) : estimate;
     const { model } = this.#tasks[index]!;
-    const progress: CompareProgress = { model, step: index + 1, steps: this.#tasks.length, ...step, fraction, secondsLeft };
+    const progress: CompareProgress = {
+      model,
+      step: index + 1,
+      steps: this.#tasks.length,
+      ...step,
+      fraction,
+      secondsLeft,
+    };
     this.#options.onProgress?.(progress);
   }
 

@@ -24,7 +24,11 @@ export function allowance(fitSeconds: number): number {
 }
 
 /** Estimated seconds of a trial on the reference machine, on all items or on fewer: these are popular, and have most interactions. */
-export function secondsOf({ model, options }: Pick<Trial, 'model' | 'options'>, { train }: Split, most?: number): number {
+export function secondsOf(
+  { model, options }: Pick<Trial, 'model' | 'options'>,
+  { train }: Split,
+  most?: number,
+): number {
   const { nUsers: users, nItems, nInteractions: interactions } = train;
   const items = most ?? nItems;
   return estimateSeconds(model, { users, items, interactions, options, threads: REFERENCE_THREADS });

@@ -8,13 +8,13 @@
  */
 import { guard, RecvaeError } from '../errors.js';
 import { checkFits, estimateMemory } from '../estimate.js';
+import { canonical } from '../journal.js';
 import { type Json, shareOf } from '../models.js';
 import { native } from '../native.js';
 import { completeOptions, runTrials, type Trial, type TrialResult } from '../trials.js';
 import type { Holder, Search, SearchRun } from '../tune/find-best.js';
 import { Checkpoints, ranked } from '../tune/halving.js';
 import { graceOf } from '../tune/hopeless.js';
-import { canonical } from '../journal.js';
 import { checkPoint, isRange, onlyWhole, type Point, sizeOf } from '../tune/spaces.js';
 import { AdaptiveSearch, exploring, type Settings } from './adaptive.js';
 import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
@@ -357,7 +357,10 @@ class Adapting {
 
   #isWhole(at: number): boolean {
     const { options, items } = this.#results[at]!;
-    const whole = completeOptions({ model: this.#search.model, options: { ...this.#search.fixed, ...this.#points[at]! } });
+    const whole = completeOptions({
+      model: this.#search.model,
+      options: { ...this.#search.fixed, ...this.#points[at]! },
+    });
     return items === undefined && canonical(options) === canonical(whole);
   }
 

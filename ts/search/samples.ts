@@ -14,7 +14,8 @@ export class Samples implements Disposable {
 
   /** The sample of so many items. */
   of(items: number, run: Abortable): Promise<Split> {
-    const made = this.#made.get(items) ?? this.#data.sample({ users: Math.max(this.#data.train.nUsers, 2), items }, run);
+    const made =
+      this.#made.get(items) ?? this.#data.sample({ users: Math.max(this.#data.train.nUsers, 2), items }, run);
     this.#made.set(items, made);
     return made;
   }

@@ -119,7 +119,9 @@ function endsOf(space: Space): Point[] {
   const ends = (values: readonly Json[] | Range) => {
     if (isRange(values)) return [values.from, values.to];
     const numbers = values.filter((value) => typeof value === 'number');
-    return numbers.length === values.length ? [Math.min(...numbers), Math.max(...numbers)] : [values[0]!, values.at(-1)!];
+    return numbers.length === values.length
+      ? [Math.min(...numbers), Math.max(...numbers)]
+      : [values[0]!, values.at(-1)!];
   };
   return [0, 1].map((at) =>
     Object.fromEntries(Object.entries(space).map(([name, values]) => [name, ends(values)[at]!])),
@@ -155,7 +157,15 @@ async function tried(search: Search, run: SearchRun, shared: SearchRun, holder: 
     const end = endOf(values, best[name]!);
     return end ? [[name, end] as const] : [];
   });
-  return { ...found, points: search.points, edges: Object.fromEntries(edges), plateaus: {}, searched: true, cut: false, spent: 0 };
+  return {
+    ...found,
+    points: search.points,
+    edges: Object.fromEntries(edges),
+    plateaus: {},
+    searched: true,
+    cut: false,
+    spent: 0,
+  };
 }
 
 /** Keeps the model of the best trial so far. */

@@ -125,9 +125,7 @@ function isWhole({ search, results, best }: Summed, at: number): boolean {
 function summaryOf(found: Summed): Summary {
   const { search, points, results, best, validation, edges, plateaus } = found;
   const bar = validation.mean - (validation.standardError ?? 0);
-  const near = points.filter(
-    (_, at) => at === best || (isWhole(found, at) && (results[at]!.validation ?? -1) >= bar),
-  );
+  const near = points.filter((_, at) => at === best || (isWhole(found, at) && (results[at]!.validation ?? -1) >= bar));
   const names = Object.keys(search.space);
   const values = Object.fromEntries(names.map((name) => [name, distinctOf(near.map((point) => point[name]!))]));
   return { withinOneStandardError: { trials: near.length, values }, atTheEdge: edges, plateaus };

@@ -1,0 +1,369 @@
+/** The adaptive search: on functions whose best point is known, and in comparisons. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import {
+  type CompareOptions,
+  type CompareProgress,
+  type ComparisonReport,
+  compare,
+  fit,
+  type ModelName,
+  type Split,
+  split,
+  tune,
+} from '../dist/index.js';
+import { AdaptiveSearch, exploring, ROUND, type Settings } from '../dist/search/adaptive.js';
+import { Course } from '../dist/search/course.js';
+import { allowance, FITS, LEAST_SECONDS, MOST_TRIALS } from '../dist/search/effort.js';
+import { expectedImprovement, Surrogate } from '../dist/search/surrogate.js';
+import type { Point } from '../dist/tune/spaces.js';
+import { recvae } from './command.js';
+import { planted, temporaryFolder, writePlanted } from './planted.js';
+
+const SHIFTS = [
+  [0.1, 0.7, 0.4],
+  [0.55, 0.2, 0.9],
+  [0.9, 0.33, 0.05],
+];
+const NOISE = 0.0025;
+const log = (value: unknown) => Math.log10(value as number);
+
+/** Searches until the end. */
+function run(
+  settings: Partial<Settings> & Pick<Settings, 'space'>,
+  value: (point: Point) => number | null,
+  noise = NOISE,
+) {
+  const search = new AdaptiveSearch({ shift: SHIFTS[0]!, most: 32, allows: () => true, ...settings });
+  const rounds: number[] = [];
+  for (let points = search.ask(); points.length > 0; points = search.ask()) {
+    rounds.push(points.length);
+    search.tell(points.map(value), noise);
+  }
+  return { search, rounds };
+}
+
+const LAMBDA = { lambda: { from: 0.5, to: 10_000 } };
+const peakAt =
+  (where: number) =>
+  ({ lambda }: Point) =>
+    0.4 - 0.02 * (log(lambda) - where) ** 2;
+
+describe.each(SHIFTS)('the engine, from %d', (...shift) => {
+  test('finds a peak inside in few trials', () => {
+    const { search, rounds } = run({ space: LAMBDA, first: [{ lambda: 500 }], shift }, peakAt(1.3));
+    expect(search.measured[0]!.point).toEqual({ lambda: 500 });
+    expect(rounds[0]).toBe(exploring(1));
+    expect(search.measured.length).toBeLessThanOrEqual(exploring(1) + 2 * ROUND);
+    expect(search.best!.value).toBeGreaterThan(0.4 - NOISE / 4);
+    expect(Math.abs(log(search.peak!.point.lambda) - 1.3)).toBeLessThan(0.1);
+    expect(search).toMatchObject({ edges: {}, plateaus: {} });
+  });
+
+  test('extends a range at whose end the best point lies, as far as the option allows', () => {
+    const { search } = run({ space: LAMBDA, shift }, peakAt(5));
+    expect(Math.abs(log(search.best!.point.lambda) - 5)).toBeLessThan(0.3);
+    expect(search.edges).toEqual({});
+    const allows = (_: string, lambda: number) => lambda <= 12_000;
+    const { search: bounded } = run({ space: LAMBDA, shift, allows }, peakAt(5));
+    expect(bounded.measured.every(({ point }) => (point.lambda as number) <= 12_000)).toBe(true);
+    expect(bounded.edges).toEqual({ lambda: 'highest' });
+    const { search: fixed } = run({ space: LAMBDA, shift, allows: () => false }, peakAt(5));
+    expect(Math.max(...fixed.measured.map(({ point }) => point.lambda as number))).toBe(10_000);
+    expect(fixed.edges).toEqual({ lambda: 'highest' });
+  });
+
+  test('sees a plateau as one', () => {
+    const { search, rounds } = run({ space: LAMBDA, shift }, () => 0.4);
+    expect(rounds).toEqual([exploring(1), exploring(1)]);
+    expect(search.edges).toEqual({});
+    const { from, to } = search.plateaus.lambda!;
+    expect(log(to) - log(from)).toBeGreaterThan(3.5);
+  });
+
+  test('finds a narrow peak beside a plateau on which the first point lies, and the best of a list', () => {
+    // As iALS has it on sparse data: nothing moves around the defaults.
+    const space = { lambda: { from: 1e-5, to: 0.1 }, alpha0: { from: 1e-4, to: 0.5 }, factors: [64, 128, 256] };
+    const value = ({ lambda, alpha0, factors }: Point) => {
+      const peak = Math.exp(-(((log(lambda) + 4.1) / 0.9) ** 2) - ((log(alpha0) + 1.65) / 0.7) ** 2);
+      return 0.055 + peak * (0.078 + (factors === 128 ? 0.004 : 0));
+    };
+    const first = [{ lambda: 0.006, alpha0: 0.2, factors: 64 }];
+    const cost = ({ factors }: Point) => (factors as number) / 64;
+    const { search } = run({ space, first, shift, cost }, value, 0.0007);
+    expect(search.measured.slice(0, exploring(3)).every(({ point }) => point.factors === 64)).toBe(true);
+    expect(search.best!.point.factors).toBe(128);
+    expect(search.best!.value).toBeGreaterThan(0.137 - 0.0015);
+    expect(search.edges).toEqual({});
+  });
+
+  test('climbs a ridge', () => {
+    const space = { lambda: { from: 1e-5, to: 0.1 }, alpha0: { from: 1e-4, to: 0.5 } };
+    const value = ({ lambda, alpha0 }: Point) =>
+      0.4 - 0.03 * (log(lambda) - log(alpha0) + 1.5) ** 2 - 0.005 * (log(alpha0) + 0.8) ** 2;
+    const { search } = run({ space, shift }, value);
+    expect(search.best!.value).toBeGreaterThan(0.4 - NOISE / 2);
+  });
+
+  test('goes round points that fail', () => {
+    const value = (point: Point) => ((point.lambda as number) < 20 ? null : peakAt(1.6)(point));
+    const { search } = run({ space: LAMBDA, first: [{ lambda: 1 }], shift }, value);
+    expect(search.measured[0]!.value).toBeNull();
+    expect(search.best!.value).toBeGreaterThan(0.4 - NOISE);
+    const { search: none, rounds } = run({ space: LAMBDA, shift }, () => null);
+    expect(none.best).toBeUndefined();
+    expect(none).toMatchObject({ edges: {}, plateaus: {} });
+    expect(rounds.reduce((sum, points) => sum + points, 0)).toBeLessThanOrEqual(32);
+  });
+});
+
+describe('the engine', () => {
+  test('asks for the same whenever it is told the same, and not twice for a point', () => {
+    const points = () =>
+      run({ space: { ...LAMBDA, factors: [1, 2] } }, peakAt(2)).search.measured.map(({ point }) =>
+        JSON.stringify(point),
+      );
+    expect(points()).toEqual(points());
+    expect(new Set(points()).size).toBe(points().length);
+  });
+
+  test('takes whole numbers, words and small spaces', () => {
+    const { search } = run({ space: { n: { from: 1, to: 3 } }, whole: new Set(['n']), allows: () => false }, () => 0.5);
+    expect(search.measured.map(({ point }) => point.n).sort()).toEqual([1, 2, 3]);
+    const solvers = run({ space: { solver: ['a', 'b'] } }, ({ solver }) => (solver === 'b' ? 1 : 0)).search;
+    expect(solvers.best!.point).toEqual({ solver: 'b' });
+    expect(solvers.edges).toEqual({});
+  });
+
+  test('goes on where another search has ended', () => {
+    const { search: before } = run({ space: LAMBDA }, peakAt(1));
+    const { search, rounds } = run({ space: LAMBDA, before, first: [before.peak!.point], most: 6 }, peakAt(1.4));
+    expect(rounds[0]).toBe(1);
+    expect(Math.abs(log(search.peak!.point.lambda) - 1.4)).toBeLessThan(0.12);
+    // The step from one to the other, once more.
+    expect(Math.abs(log(search.beyond(before, 2)!.lambda) - 1.8)).toBeLessThan(0.25);
+  });
+
+  test('of points that were not all measured, goes on', () => {
+    const search = new AdaptiveSearch({ space: LAMBDA, shift: [0.3], most: 10 });
+    const [first] = search.ask();
+    search.tell([0.3], NOISE);
+    expect(search.measured).toEqual([{ point: first, value: 0.3 }]);
+  });
+});
+
+test('the surrogate goes through what was measured, and knows less the farther away', () => {
+  const points = [[0.1], [0.4], [0.5], [0.9]];
+  const values = points.map(([x]) => Math.sin(3 * x!));
+  const surrogate = new Surrogate(points, values, 1e-6);
+  for (const [at, point] of points.entries()) {
+    const { mean, deviation } = surrogate.predict(point);
+    expect(mean).toBeCloseTo(values[at]!, 1);
+    expect(deviation).toBeLessThan(surrogate.predict([0.7]).deviation);
+  }
+  expect(surrogate.predict([0.45]).mean).toBeCloseTo(Math.sin(1.35), 1);
+  // With what was expected before, only the difference is learnt.
+  const shifted = new Surrogate([[0.2]], [5.5], 1e-6, ([x]) => 5 + x!);
+  expect(shifted.predict([0.2]).mean).toBeCloseTo(5.5, 3);
+  expect(shifted.predict([0.8]).mean).toBeCloseTo(6.1, 3);
+});
+
+test('expected improvement', () => {
+  // By hand: no doubt, an even chance (deviation / sqrt(2 pi)), and hopeless.
+  expect(expectedImprovement({ mean: 3, deviation: 0 }, 2)).toBe(1);
+  expect(expectedImprovement({ mean: 1, deviation: 0 }, 2)).toBe(0);
+  expect(expectedImprovement({ mean: 2, deviation: 1 }, 2)).toBeCloseTo(0.39894228, 7);
+  expect(expectedImprovement({ mean: 0, deviation: 0.1 }, 2)).toBeCloseTo(0, 9);
+});
+
+test('one rule for all: 60 seconds of a reference machine or six fits', () => {
+  expect([LEAST_SECONDS, FITS]).toEqual([60, 6]);
+  expect([allowance(0.1), allowance(10), allowance(100)]).toEqual([60, 60, 600]);
+});
+
+const SMALL = { hiddenDim: 16, latentDim: 4, batchSize: 50 };
+const data = async (): Promise<Split> => split(planted(300), { seed: 1, validation: 0.2, test: 0.2 });
+
+describe('a comparison', () => {
+  test('searches what is not given, with the same effort for all, and says so', { timeout: 60_000 }, async () => {
+    const options = { recvae: { ...SMALL, epochs: 5 }, 'mult-dae': { latentDim: 4, epochs: 5, lambda: 0.01 } };
+    const seen: CompareProgress[] = [];
+    const { report } = await compare(await data(), {
+      models: ['recvae', 'mult-dae', 'edlae'],
+      seed: 1,
+      options,
+      onProgress: (progress) => seen.push(progress),
+    });
+    const searched = report.models.map(({ model, search }) => [
+      model,
+      Object.keys((search[0]?.options ?? {}) as object),
+    ]);
+    expect(Object.fromEntries(searched)).toEqual({
+      popularity: [],
+      ease: ['lambda'],
+      edlae: ['lambda', 'dropoutRate'],
+      als: ['factors', 'alpha0', 'lambda'],
+      'mult-dae': [],
+      recvae: ['gamma'],
+    });
+    for (const row of report.models) {
+      expect(row).toMatchObject({ untuned: [], changed: [], trials: row.search.length });
+      expect(row.trials).toBeLessThanOrEqual(MOST_TRIALS);
+      expect(row.searchSeconds > 0).toBe(row.trials > 0);
+      expect(row.searchSeconds).toBeLessThanOrEqual(row.seconds);
+      if (row.trials === 0) continue;
+      const best = row.search.reduce((best, tried) => (tried.validation > best.validation ? tried : best));
+      expect(row.options).toMatchObject(best.options as object);
+      expect(row.validation).toBe(best.validation);
+    }
+    expect(report.effort).toMatch(/^each search up to 60 s or 6 fits of its model/);
+    expect(report.leftOut).toEqual([]);
+    // What is to be done is told before anything, and how far it is at every step.
+    expect(seen[0]!.plan!.map(({ model }) => model)).toEqual(report.models.map(({ model }) => model));
+    const fractions = seen.map(({ fraction }) => fraction!);
+    expect(fractions.every((fraction) => fraction >= 0 && fraction <= 1)).toBe(true);
+    expect(seen.every(({ secondsLeft }) => secondsLeft! >= 0)).toBe(true);
+    expect(fractions.at(-1)).toBeCloseTo(1, 9);
+  });
+
+  test('without a search takes what is given, and names what nobody looked for', async () => {
+    const options = {
+      ease: { lambda: 20 },
+      als: { factors: 8 },
+      recvae: { ...SMALL, epochs: 1, klWeight: 'constant' },
+    };
+    const run = {
+      models: ['recvae', 'mult-vae'],
+      options: { ...options, 'mult-vae': { ...SMALL, epochs: 1 } },
+      seed: 1,
+    };
+    const { report } = await compare(await data(), { ...run, search: false } as CompareOptions);
+    expect(Object.fromEntries(report.models.map(({ model, untuned }) => [model, untuned]))).toEqual({
+      popularity: [],
+      ease: [],
+      als: ['alpha0', 'lambda'],
+      'mult-vae': ['beta'],
+      recvae: [], // which has no gamma with a constant weight
+    });
+    expect(
+      report.models.every(({ search, trials, searchSeconds }) => search.length + trials + searchSeconds === 0),
+    ).toBe(true);
+    expect(report.effort).toBe('no options were searched');
+  });
+
+  test('without validation users searches nothing, and says so', async () => {
+    const { report } = await compare(await split(planted(), { seed: 1, validation: 0 }), { models: [], seed: 1 });
+    expect(report.models.map(({ untuned }) => untuned)).toEqual([[], ['lambda'], ['factors', 'alpha0', 'lambda']]);
+  });
+
+  test('with few minutes leaves out the costliest, and says what', { timeout: 60_000 }, async () => {
+    const split = await data();
+    const epochs = 1_000_000;
+    const options = { recvae: { ...SMALL, epochs, patience: epochs } };
+    const { report } = await compare(split, { models: ['recvae'], options, seed: 1, budgetMinutes: 0.1 });
+    expect(report.models.map(({ model }) => model)).toContain('ease');
+    expect(report.leftOut).toContainEqual({
+      model: 'recvae',
+      what: 'model',
+      why: expect.stringMatching(/^one fit takes about .* minutes, and .* of budgetMinutes \(0\.1\) are left$/),
+    });
+    expect(report.effort).toContain('all within 0.1 minutes');
+    const none = compare(split, { models: [], seed: 1, budgetMinutes: 1e-9 });
+    await expect(none).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: /no model but popularity/ as never });
+  });
+
+  test('a journal that is killed goes on to the same result', { timeout: 120_000 }, async () => {
+    const folder = temporaryFolder();
+    writePlanted(folder);
+    const small = Object.entries({ ...SMALL, epochs: 200, patience: 200 }).flatMap(([name, value]) => [
+      '--set',
+      `recvae.${name}=${value}`,
+    ]);
+    const job = [
+      'compare',
+      'likes.csv',
+      '--models',
+      'recvae',
+      '--seed',
+      '1',
+      '--set',
+      'als.factors=8',
+      ...small,
+      '--json',
+    ];
+    const straight = await recvae(folder, [...job, 'straight.json']);
+    expect(straight.code).toBe(0);
+    let killed = false;
+    const kill = (child: { pid?: number }, stderr: string) => {
+      if (killed || !/recvae tried/.test(stderr)) return;
+      killed = true;
+      process.kill(child.pid!, 'SIGKILL');
+    };
+    const kept = [...job, 'resumed.json', '--journal', 'job.journal'];
+    expect((await recvae(folder, kept, { watch: kill })).code).toBeNull();
+    const ended = readFileSync(join(folder, 'job.journal'), 'utf8').split('\n').length - 2;
+    expect(ended).toBeGreaterThan(10);
+    const resumed = await recvae(folder, kept);
+    expect(resumed.code).toBe(0);
+    const read = (name: string): ComparisonReport => JSON.parse(readFileSync(join(folder, name), 'utf8'));
+    const lasting = ({ models, ...rest }: ComparisonReport) => ({
+      ...rest,
+      verdict: rest.verdict.replace(/; training took .*? of \w+/, ''),
+      models: models.map(({ seconds: _, searchSeconds: __, peakMemory: ___, ...row }) => row),
+    });
+    expect(lasting(read('resumed.json'))).toEqual(lasting(read('straight.json')));
+    const other = await recvae(folder, [...job, 'other.json', '--journal', 'job.journal', '--no-search']);
+    expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining('search: true there, false now') });
+    expect(existsSync(join(folder, 'other.json'))).toBe(false);
+  });
+});
+
+test('tune searches in the same way, the same for any number of trials at once', { timeout: 60_000 }, async () => {
+  const split = await data();
+  const find = async (parallel: number) => {
+    const { report } = await tune('edlae', split, { seed: 1, parallel, threads: 2 });
+    return { ...report, seconds: 0, trials: report.trials.map((trial) => ({ ...trial, seconds: 0 })) };
+  };
+  const one = await find(1);
+  expect(one.search).toBe('adaptive');
+  expect(one.trials.length).toBeLessThanOrEqual(MOST_TRIALS);
+  expect(await find(3)).toEqual(one);
+  const { report } = await compare(split, { models: ['edlae'], seed: 1, options: { ease: { lambda: 1 } } });
+  expect(report.models[2]!.options).toEqual(one.options);
+});
+
+describe('the course of a comparison', () => {
+  const tasks = [
+    { model: 'popularity' as ModelName, seconds: 0, fitSeconds: 0 },
+    { model: 'ease' as ModelName, seconds: 300, fitSeconds: 100 },
+    { model: 'als' as ModelName, seconds: 100, fitSeconds: 10 },
+  ];
+
+  test('knows what is left before anything is done', () => {
+    const told: CompareProgress[] = [];
+    const course = new Course(tasks, { onProgress: (progress) => told.push(progress) });
+    course.tell(0, { stage: 'fit' });
+    course.ended(0, 0, 0);
+    course.tell(1, { stage: 'search', done: 0.5 });
+    expect(told[0]).toMatchObject({ model: 'popularity', step: 1, steps: 3, fraction: 0, secondsLeft: 400 });
+    expect(told[1]).toMatchObject({ model: 'ease', fraction: 0.375 });
+    expect(course.deadline(1)).toBeUndefined();
+    expect(course.tooLate(1)).toBeUndefined();
+  });
+
+  test('shares the time by what models need, and leaves out what has none', async () => {
+    const course = new Course(tasks, { budgetMinutes: 2 });
+    expect(course.tooLate(1)).toBeUndefined();
+    // Three quarters of two minutes would be less than a fit and a half.
+    expect((course.deadline(1)! - performance.now()) / 1000).toBeCloseTo(120, 0);
+    expect(new Course(tasks, { budgetMinutes: 1 }).tooLate(1)).toMatch(
+      /^one fit takes about 1\.7 minutes, and 1\.0 of/,
+    );
+    const soon = new Course(tasks, { budgetMinutes: 1e-4 });
+    const never = (signal: AbortSignal | undefined) =>
+      new Promise<number>((_, reject) => signal!.addEventListener('abort', () => reject(signal!.reason)));
+    expect(await soon.within(never)).toBeUndefined();
+    await expect(soon.within(() => Promise.reject(new Error('mine')))).rejects.toThrow('mine');
+  });
+});
