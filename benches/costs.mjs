@@ -16,7 +16,7 @@ const FITS = [
   ['ease', { density: 0.01 }, 'SUPPORT'],
   ['ease', { density: 0.001 }, 'CLOSE_PAIR'],
   ['als', { factors: 16, epochs: 2 }, 'NEIGHBOUR'],
-  ['als', { factors: 64, epochs: 2 }, 'NEIGHBOUR, SHARED'],
+  ['als', { factors: 64, epochs: 2 }, 'NUMBER, SHARED'],
   ['als', { factors: 256, epochs: 1 }, 'SHARED'],
   ['als', { factors: 64, epochs: 1, solver: 'cholesky' }, 'SMALL'],
   ['mult-dae', { epochs: 1 }, 'MULTIPLICATION'],
