@@ -75,7 +75,7 @@ describe('what is refused leaves nothing behind', () => {
     ['more than the whole', { scale: 1.1 }, /^scale is 1\.1; allowed/],
     ['no number', { scale: Number.NaN }, /^scale is "NaN"; allowed/],
     ['a negative seed', { seed: -1 }, /^seed is -1; allowed: a whole number/],
-    ['an unknown set', { like: 'ml-1m' }, /^like is "ml-1m"; allowed: 'ml-20m' or 'netflix' or 'msd'$/],
+    ['an unknown set', { like: 'ml-1m' }, /^like is "ml-1m"; allowed: 'ml-20m' or 'netflix' or 'msd' or 'million'$/],
     ['an unknown option', { sead: 1 }, /'sead'; allowed: like, scale, seed/],
   ];
   test.each(refused)('%s', async (_, options, message) => {

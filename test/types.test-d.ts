@@ -48,7 +48,7 @@ test('misspelt names are errors', () => {
   evaluate(model, heldOut, { metrics: ['ndgc@10'] });
   // @ts-expect-error -- filterSeen
   model.recommend([], { filterseen: true });
-  // @ts-expect-error -- ml-20m, netflix or msd
+  // @ts-expect-error -- ml-20m, netflix, msd or million
   Interactions.synth({ like: 'ml-1m' });
   // @ts-expect-error -- add
   counts.update({ ad: data });

@@ -192,10 +192,10 @@ export interface SynthOptions {
   /**
    * The set whose numbers of users, items and interactions are taken.
    *
-   * Allowed: 'ml-20m' or 'netflix' or 'msd'.
+   * Allowed: 'ml-20m' or 'netflix' or 'msd' or 'million'.
    * @default "ml-20m"
    */
-  like?: 'ml-20m' | 'netflix' | 'msd';
+  like?: 'ml-20m' | 'netflix' | 'msd' | 'million';
   /**
    * Factor for users and interactions; the items stay.
    *

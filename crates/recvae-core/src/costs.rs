@@ -15,28 +15,30 @@ pub(crate) const UNEVEN: f64 = 2.5;
 /// The same pair, counted into a row with all items, of which the closest ones are then found; twice in a fit.
 pub(crate) const CLOSE_PAIR: f64 = 2.0e-9;
 /// A floating point operation of large products of f32.
-const OPERATION: f64 = 9.0e-12;
+const OPERATION: f64 = 1.15e-11;
 /// An entry of a dense matrix, from the zeroed page to the finished weight.
 pub(crate) const ENTRY: f64 = 4.0e-9;
 /// A unit of `work_of_item` in `model/ease/restricted.rs`.
-pub(crate) const SUPPORT: f64 = 2.0e-10;
+pub(crate) const SUPPORT: f64 = 3.0e-10;
 
-/// A number of a neighbour's vector in a step of iALS, which is read from anywhere in memory.
-pub(crate) const NEIGHBOUR: f64 = 1.5e-10;
+/// A neighbour in a step of a row of iALS, whose vector lies anywhere in memory.
+pub(crate) const NEIGHBOUR: f64 = 6.0e-9;
+/// A number of that vector.
+pub(crate) const NUMBER: f64 = 1.8e-10;
 /// A number of the matrix that all rows of iALS share, in a step of a row.
-pub(crate) const SHARED: f64 = 5.0e-11;
+pub(crate) const SHARED: f64 = 6.0e-11;
 /// How many times as long as in large products an operation takes in products and factors of a few hundred numbers.
-pub(crate) const SMALL: f64 = 3.0;
+pub(crate) const SMALL: f64 = 4.5;
 /// A multiplication of a network's forward pass, with all that comes of it: the ways back and the losses.
-pub(crate) const MULTIPLICATION: f64 = 1.0e-10;
+pub(crate) const MULTIPLICATION: f64 = 1.1e-10;
 /// The same where alternating training leaves one side of the network as it is.
 pub(crate) const ALTERNATING: f64 = 0.6;
 /// A parameter in a step of Adam.
 pub(crate) const PARAMETER: f64 = 2.0e-9;
 /// An interaction that popularity counts.
 pub(crate) const COUNT: f64 = 2.0e-9;
-/// What any fit takes.
-pub(crate) const BEGINNING: f64 = 2.0e-3;
+/// What any fit takes, on any number of cores.
+pub(crate) const BEGINNING: f64 = 0.02;
 
 /// Seconds of so many operations of large products of numbers of type `T`, of which there are half as many of twice the size
 /// in a register.

@@ -10,8 +10,10 @@
 //! | `ml-20m` | 136,677 | 20,720 | 9,990,682 |
 //! | `netflix` | 463,435 | 17,769 | 56,880,037 |
 //! | `msd` | 571,355 | 41,140 | 33,633,450 |
+//! | `million` | 1,000,000 | 200,000 | 20,000,000 |
 //!
-//! The sizes are exact, pairs are distinct, every user has at least 5 items and every item at least one user. `scale`,
+//! `million` is no set of a paper but a shop: more items than a matrix of items x items fits for, half of them with some ten
+//! users. The sizes are exact, pairs are distinct, every user has at least 5 items and every item at least one user. `scale`,
 //! from 0.01 to 1, multiplies users and interactions (rounded to the nearest number) and leaves the items: what training
 //! costs per epoch grows with users and interactions, what a batch, a list or EASE^R's matrix costs depends on the items,
 //! so a scaled set is a shorter run of the same work. Interactions per user stay what they are; those per item shrink.
@@ -53,6 +55,8 @@ choice! {
         Netflix = "netflix",
         /// The Million Song Dataset's listeners.
         Msd = "msd",
+        /// No set of a paper: a million users of 200,000 items, most of which few have.
+        Million = "million",
     }
 }
 
@@ -75,6 +79,7 @@ impl SynthOptions {
                 Like::Ml20m => ([136_677, 20_720, 9_990_682], [1.2, 1.8, 150.0]),
                 Like::Netflix => ([463_435, 17_769, 56_880_037], [1.2, 1.9, 300.0]),
                 Like::Msd => ([571_355, 41_140, 33_633_450], [0.9, 1.2, 500.0]),
+                Like::Million => ([1_000_000, 200_000, 20_000_000], [1.0, 1.2, 100.0]),
             };
         let scaled = |n: usize| (n as f64 * self.scale).round() as usize;
         Shape {

@@ -76,6 +76,58 @@ fn no_pair_beyond_the_share_and_the_gradient_is_0_on_those_that_there_are() {
     }
 }
 
+fn fit_edlae(options: Value) -> Recommender {
+    let model = ModelKind::Edlae.fit(&options, &train(), None, &FitRun::default()).unwrap().model;
+    Recommender::new(model, (0..N).map(|item| format!("item {item}")).collect(), Value::Null).unwrap()
+}
+
+#[test]
+fn of_edlae_the_gradient_of_its_own_loss_is_0() {
+    let (gram, rate) = (gram(), 0.4);
+    for density in [0.01, 0.1, 0.4] {
+        let b = rows(&fit_edlae(json!({"lambda": LAMBDA, "dropoutRate": rate, "density": density})));
+        assert!(
+            b.iter().flatten().filter(|&&weight| weight != 0.0).count() as f64 > 0.9 * density * (N * N) as f64 - 1.0
+        );
+        for j in 0..N {
+            for i in (0..N).filter(|&i| b[i][j] != 0.0) {
+                let product: f64 = (0..N).map(|k| gram[i][k] * f64::from(b[k][j])).sum();
+                let penalty = LAMBDA + rate / (1.0 - rate) * gram[i][i];
+                let gradient = product + penalty * f64::from(b[i][j]) - gram[i][j];
+                // As for EASE^R above.
+                assert!(gradient.abs() < 2e-3, "{density}: {gradient} at {i}, {j}");
+            }
+        }
+    }
+}
+
+#[test]
+fn edlae_with_nearly_all_pairs_is_the_dense_one_and_without_dropout_it_is_ease() {
+    // All pairs that any user has; item 50, which nobody has, has weights of 0 in the dense model too.
+    let options = |density: f64| json!({"lambda": LAMBDA, "precision": "f64", "density": density});
+    let (dense, sparse) = (rows(&fit_edlae(options(1.0))), rows(&fit_edlae(options(0.9999))));
+    for (dense, sparse) in dense.iter().flatten().zip(sparse.iter().flatten()) {
+        // Weights leave in f32, and are below 1.
+        assert!((dense - sparse).abs() < 1e-6, "{dense} and {sparse}");
+    }
+    let options = json!({"lambda": LAMBDA, "density": 0.1});
+    let mut edlae = options.clone();
+    edlae["dropoutRate"] = 0.into();
+    assert!(rows(&fit_edlae(edlae)) == rows(&fit(options)));
+}
+
+#[test]
+fn a_file_brings_edlae_of_few_pairs_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    let options = json!({"lambda": LAMBDA, "dropoutRate": 0.3, "precision": "f32", "density": 0.1});
+    let model = fit_edlae(options.clone());
+    model.save(&path).unwrap();
+    let again = Recommender::load_with(&path, &LoadOptions::default()).unwrap();
+    assert_eq!((again.model().kind(), again.model().options()), (ModelKind::Edlae, options));
+    assert!(rows(&again) == rows(&model));
+}
+
 #[test]
 fn the_more_pairs_the_lower_the_loss() {
     let gram = gram();

@@ -132,6 +132,7 @@ fn small_fits_take_what_is_estimated() {
         Case("ease", json!({ "precision": "f64" }), 3000, 1500, 20),
         Case("edlae", json!({}), 3000, 2500, 20),
         Case("ease", json!({ "density": 0.01 }), 20_000, 10_000, 40),
+        Case("edlae", json!({ "density": 0.01 }), 20_000, 10_000, 40),
         Case("als", json!({ "factors": 100, "epochs": 2 }), 20_000, 20_000, 20),
         Case("mult-dae", json!({ "latentDim": 100, "batchSize": 200, "epochs": 2 }), 600, 20_000, 20),
         Case("mult-vae", few.clone(), 600, 20_000, 20),

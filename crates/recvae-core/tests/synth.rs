@@ -36,6 +36,18 @@ fn sizes_are_exact_and_popularity_is_uneven() {
 }
 
 #[test]
+fn a_million_users_have_a_long_tail() {
+    // A tenth of the users, and the items of all: a tenth of the pairs is there for every item to have a user.
+    let data = synth(&SynthOptions { like: Like::Million, scale: 0.1, seed: 1 }).unwrap();
+    assert_eq!([data.n_users(), data.n_items(), data.n_interactions()], [100_000, 200_000, 2_000_000]);
+    let mut counts = data.matrix().column_counts();
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    assert!(counts[199_999] >= 1 && (2..8).contains(&counts[100_000]), "{}", counts[100_000]);
+    let top = f64::from(counts[..2_000].iter().sum::<u32>()) / 2e6;
+    assert!((0.2..0.6).contains(&top), "{top}");
+}
+
+#[test]
 fn the_seed_alone_decides() {
     let data = synth(&small(Like::Ml20m, 1)).unwrap();
     assert_ne!(data, synth(&small(Like::Ml20m, 2)).unwrap());
@@ -101,5 +113,5 @@ fn wrong_wishes_are_refused_and_leave_no_file() {
     }
     assert!(fs::read_dir(folder.path()).unwrap().next().is_none());
     let error = SynthOptions::from_json(&json!({"like": "ml-1m"})).unwrap_err().to_string();
-    assert_eq!(error, "like is \"ml-1m\"; allowed: 'ml-20m' or 'netflix' or 'msd'");
+    assert_eq!(error, "like is \"ml-1m\"; allowed: 'ml-20m' or 'netflix' or 'msd' or 'million'");
 }

@@ -237,19 +237,20 @@ pub(super) fn work(options: &AlsOptions, shape: &FitShape) -> f64 {
     options.epochs as f64 * step * steps
 }
 
-/// Seconds of [`fit`] on one core with all its epochs: per step of a side, and once more to begin with and for the loss, each
-/// number of a neighbour and of the shared matrix; with Cholesky operations of large products.
+/// Seconds of [`fit`] on one core with all its epochs: in each step of a side, as many to begin with and for the loss, all
+/// neighbours and the shared matrix; with Cholesky the operations of its products.
 pub(super) fn seconds(options: &AlsOptions, shape: &FitShape) -> f64 {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
-    let neighbours = 2.0 * interactions * factors;
+    // Of both sides.
+    let neighbours = 2.0 * interactions * (costs::NEIGHBOUR + costs::NUMBER * factors);
     let shared = (users + items) * factors * factors;
     let epoch = match options.solver {
-        AlsSolver::Conjugate => (options.steps as f64 + 2.0) * (costs::NEIGHBOUR * neighbours + costs::SHARED * shared),
+        AlsSolver::Conjugate => (options.steps as f64 + 2.0) * (neighbours + costs::SHARED * shared),
         // A triangle of squares each, and a third of a cube.
         AlsSolver::Cholesky => {
-            let operations = neighbours * factors + shared * factors / 3.0;
-            costs::NEIGHBOUR * neighbours + costs::SMALL * costs::operations::<f32>(operations)
+            let operations = 2.0 * interactions * factors * factors + shared * factors / 3.0;
+            neighbours + costs::SMALL * costs::operations::<f32>(operations)
         }
     };
     options.epochs as f64 * epoch

@@ -50,7 +50,7 @@ use crate::train::FitRun;
 
 pub(super) fn fit(origin: Origin, penalty: Penalty, density: f64, train: &Csr, run: &FitRun<'_>) -> Result<SparseEase> {
     let shape = FitShape::of(train, false, 1);
-    let steps = Steps::of(run, work_of_choice(train) + costs::SUPPORT * work_of_items(density, &shape));
+    let steps = Steps::of(run, work_of_choice(train) + seconds_of_items(density, &shape));
     let users_of = train.transpose();
     let supports = choose(train, &users_of, density, &steps)?;
     let weights = match penalty.precision {
@@ -76,22 +76,32 @@ pub(super) fn memory(precision: Precision, density: f64, shape: &FitShape) -> Me
 
 /// What the seconds of [`fit`] grow with: the counting of pairs, and for each item its equations.
 pub(super) fn work(density: f64, shape: &FitShape) -> f64 {
-    let [users, _, interactions] = shape.counts();
-    interactions * interactions / users.max(1.0) + work_of_items(density, shape)
-}
-
-/// [`work_of_item`] of all items, with supports of equal length.
-fn work_of_items(density: f64, shape: &FitShape) -> f64 {
-    let [_, items, interactions] = shape.counts();
+    let [users, items, interactions] = shape.counts();
     let support = pairs(density, items) / items.max(1.0);
-    4.0 * support * interactions + items * support.powi(3) / 8.0
+    interactions * interactions / users.max(1.0) + 4.0 * support * interactions + items * support.powi(3) / 8.0
 }
 
 /// Seconds of [`fit`] on one core.
 pub(super) fn seconds(density: f64, shape: &FitShape) -> f64 {
     let [users, _, interactions] = shape.counts();
     let pairs = costs::UNEVEN * interactions * interactions / users.max(1.0);
-    2.0 * costs::CLOSE_PAIR * pairs + costs::SUPPORT * work_of_items(density, shape)
+    2.0 * costs::CLOSE_PAIR * pairs + seconds_of_items(density, shape)
+}
+
+/// Those of the items' equations, as far as the shape tells. Real supports are uneven: some items have as many as they may and
+/// the others hardly any; what is close to many is popular, with `POPULAR` times the mean of users, up to `HEAD` of all
+/// interactions; and where data are sparse, an item has no more others than its users have had, `DISTINCT` of them apart.
+fn seconds_of_items(density: f64, shape: &FitShape) -> f64 {
+    const POPULAR: f64 = 5.0;
+    const HEAD: f64 = 0.6;
+    const DISTINCT: f64 = 0.75;
+    let [users, items, interactions] = shape.counts().map(|count| count.max(1.0));
+    let others = DISTINCT * interactions * interactions / users / items;
+    let mean = (pairs(density, items) / items).min(others);
+    let most = most_of_item(density, items).min(others).max(1.0);
+    let of_users = (POPULAR * most * interactions / items).min(HEAD * interactions);
+    let work = most.powi(3) / 8.0 + 4.0 * of_users + 2.0 * of_users * of_users / users;
+    costs::SUPPORT * items * (mean / most).min(1.0) * work
 }
 
 fn chosen_bytes(density: f64, shape: &FitShape) -> f64 {
