@@ -29,6 +29,7 @@ use crate::ids::Ids;
 use crate::interactions::Interactions;
 use crate::linalg::{GramRows, counts_to_numbers, pairs_of_items, stretches_of_work};
 use crate::memory::{FitShape, MemoryEstimate, check_fit, check_limit};
+use crate::model::ease::residual::{Vectors, in_pieces};
 use crate::model::{Ease, EaseOptions, Fit, Model, ModelKind, Precision, ease};
 use crate::numbers::Numbers;
 use crate::options::Options;
@@ -186,8 +187,12 @@ impl EaseCounts {
         check_fit(ModelKind::Ease.name(), users_of_items, &shape, memory_limit, 0, estimate)?;
         let (origin, penalty) = (ease::Origin::ease(&options), options.penalty());
         let model: Box<dyn Model> = match options.precision {
-            Precision::F32 => Box::new(Ease::<f32>::from_gram(origin, penalty, n, || self.gram(cancel), cancel)?),
-            Precision::F64 => Box::new(Ease::<f64>::from_gram(origin, penalty, n, || self.gram(cancel), cancel)?),
+            Precision::F32 => {
+                Box::new(Ease::<f32>::from_gram(origin, penalty, n, || self.gram(cancel), |v| self.products(v), cancel)?)
+            }
+            Precision::F64 => {
+                Box::new(Ease::<f64>::from_gram(origin, penalty, n, || self.gram(cancel), |v| self.products(v), cancel)?)
+            }
         };
         Ok(Fit { model, epochs: vec![] })
     }
@@ -207,6 +212,26 @@ impl EaseCounts {
             },
         )?;
         Ok(gram)
+    }
+
+    /// The Gram matrix times vectors.
+    fn products(&self, vectors: &Vectors) -> Vectors {
+        let n = self.items.len();
+        in_pieces(n, n, |items, sums| {
+            let mut row = vec![0; n];
+            for item in items {
+                let counts = &mut row[item..];
+                self.counts.read(item, counts);
+                for (sums, vector) in sums.iter_mut().zip(vectors) {
+                    let mut sum = f64::from(counts[0]) * vector[item];
+                    for ((&count, &number), other) in counts.iter().zip(&vector[item..]).zip(&mut sums[item..]).skip(1) {
+                        sum += f64::from(count) * number;
+                        *other += f64::from(count) * vector[item];
+                    }
+                    sums[item] += sum;
+                }
+            }
+        })
     }
 
     /// The ids of the items, in order of their indices.
