@@ -39,7 +39,7 @@ function parse(file: Buffer): { metadata: Record<string, unknown>; tensors: Map<
   expect(n % 8).toBe(0);
   const { __metadata__, ...entries } = JSON.parse(file.toString('utf8', 8, 8 + n));
   const tensors = new Map<string, Tensor>();
-  const sizes: Record<string, number> = { U8: 1, F16: 2, F32: 4, U32: 4, F64: 8, U64: 8 };
+  const sizes: Record<string, number> = { U8: 1, F16: 2, F32: 4, U32: 4, F64: 8, I64: 8 };
   let end = 0;
   for (const [name, { dtype, shape, data_offsets }] of Object.entries<Entry>(entries)) {
     expect(data_offsets[0]).toBe(end);

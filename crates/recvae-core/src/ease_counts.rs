@@ -30,6 +30,7 @@ use crate::ids::Ids;
 use crate::interactions::Interactions;
 use crate::linalg::{GramRows, counts_to_numbers, pairs_of_items, stretches_of_work};
 use crate::memory::{FitShape, MemoryEstimate, check_fit, check_limit};
+use crate::model::ease::residual::{Vectors, in_pieces};
 use crate::model::{Ease, EaseOptions, Fit, Model, ModelKind, Precision, ease};
 use crate::numbers::Numbers;
 use crate::options::Options;
@@ -205,7 +206,7 @@ impl EaseCounts {
     fn fit_as<T: Real>(&self, origin: ease::Origin, penalty: ease::Penalty, run: &FitRun<'_>) -> Result<Ease<T>> {
         let n = self.items.len();
         let steps = Steps::of(run, Ease::<T>::work_from_gram(n));
-        Ease::from_gram(origin, penalty, n, || self.gram(steps.cancel()), &steps)
+        Ease::from_gram(origin, penalty, n, || self.gram(steps.cancel()), |vectors| self.products(vectors), &steps)
     }
 
     /// As [`gram`](crate::linalg::gram) of all the users.
@@ -223,6 +224,26 @@ impl EaseCounts {
             },
         )?;
         Ok(gram)
+    }
+
+    /// The Gram matrix times vectors.
+    fn products(&self, vectors: &Vectors) -> Vectors {
+        let n = self.items.len();
+        in_pieces(n, n, |items, sums| {
+            let mut row = vec![0; n];
+            for item in items {
+                let counts = &mut row[item..];
+                self.counts.read(item, counts);
+                for (sums, vector) in sums.iter_mut().zip(vectors) {
+                    let mut sum = f64::from(counts[0]) * vector[item];
+                    for ((&count, &number), other) in counts.iter().zip(&vector[item..]).zip(&mut sums[item..]).skip(1) {
+                        sum += f64::from(count) * number;
+                        *other += f64::from(count) * vector[item];
+                    }
+                    sums[item] += sum;
+                }
+            }
+        })
     }
 
     /// The ids of the items, in order of their indices.

@@ -33,8 +33,10 @@ use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::linalg::{NoInverse, invert_positive_definite, mirror};
 use crate::memory::FitShape;
+use crate::model::ease::residual::TOLERANCE;
 use crate::nn::matmul::{matmul, matmul_add, par_matmul, rows, rows_mut};
 use crate::numbers::Numbers;
+use crate::random::Stream;
 use crate::real::Real;
 use crate::steps::Steps;
 use crate::vectorised::{add, add_scaled, scale};
@@ -114,21 +116,43 @@ impl ImplicitSlim {
 
     /// `(I / alpha + S)^-1 A' A` from `S` and `A' A`, both half filled.
     fn solve<T: Real>(&self, mut system: Vec<f64>, target: &[f64], width: usize, cancel: &Cancel) -> Result<Vec<T>> {
+        let numerical = |what: String| {
+            Error::Numerical(format!(
+                "the {width} x {width} system of implicitSlim has no inverse in f64: {what}; likely remedies: a smaller \
+                 slimAlpha or a larger slimLambda"
+            ))
+        };
         system.iter_mut().step_by(width + 1).for_each(|entry| *entry += 1.0 / self.alpha);
+        let mut before = system.clone();
         invert_positive_definite(&mut system, width, &Steps::silent(cancel)).map_err(|error| match error {
             NoInverse::Cancelled => Error::Cancelled,
-            NoInverse::Pivot(index) => Error::Numerical(format!(
-                "the {width} x {width} system of implicitSlim has no inverse in f64: pivot {index}; likely remedies: a \
-                 smaller slimAlpha or a larger slimLambda"
-            )),
+            NoInverse::Pivot(index) => numerical(format!("pivot {index}")),
         })?;
+        mirror(&mut before, width);
         mirror(&mut system, width);
         let mut target = target.to_vec();
         mirror(&mut target, width);
         let mut map = vec![0.0; width * width];
         par_matmul(rows_mut(&mut map, width), rows(&system, width), rows(&target, width));
+        // A factorisation may succeed where rounding decides what its result is: see `model/ease/residual.rs`.
+        let mut random = Stream::new(1, 0);
+        let vector: Vec<f64> = (0..width).map(|_| random.normal()).collect();
+        let solved = product(&map, &vector);
+        let residual: Vec<f64> =
+            product(&target, &vector).iter().zip(product(&before, &solved)).map(|(right, left)| right - left).collect();
+        let largest = |numbers: &[f64]| numbers.iter().fold(0.0, |most: f64, number| most.max(number.abs()));
+        let (correction, result) = (largest(&product(&system, &residual)), largest(&solved));
+        if !(correction <= TOLERANCE * result) {
+            return Err(numerical(format!("its result is off by {:.0} %", 100.0 * correction / result)));
+        }
         Ok(map.into_iter().map(T::of).collect())
     }
+}
+
+/// A square matrix times a vector.
+fn product(matrix: &[f64], vector: &[f64]) -> Vec<f64> {
+    let row = |row: &[f64]| row.iter().zip(vector).map(|(a, b)| a * b).sum();
+    matrix.chunks_exact(vector.len()).map(row).collect()
 }
 
 /// `V := diag(own) V + diag(out) X' X diag(inner) V` for values `V` of shape `(n_items, width)`, with `scales` inner, own and
@@ -214,7 +238,7 @@ pub(crate) fn memory(width: usize, shape: &FitShape) -> f64 {
     let values = 4.0 * (items * width + users * width.min(COLUMNS as f64));
     // The transposed data with the places of its rows; what is known of each item.
     let data = 4.0 * interactions + 16.0 * items + 17.0 * items;
-    // Of f64: S and its inverse, A' A twice, their product, which f32 follows, and a step of items.
-    let square = (8.0 * 4.0 + 4.0) * width * width + 8.0 * STEP as f64 * width;
+    // Of f64: S twice and its inverse, A' A twice, their product, which f32 follows, and a step of items.
+    let square = (8.0 * 5.0 + 4.0) * width * width + 8.0 * STEP as f64 * width;
     values + data + square
 }

@@ -123,7 +123,12 @@ pub(crate) fn write_own(
     let ends: Vec<u64> = id_ends.iter().map(|&end| end as u64).collect();
     let mut all = vec![
         Out { name: ID_BYTES.into(), dtype: "U8", shape: vec![id_bytes.len()], bytes: id_bytes.into() },
-        Out { name: ID_ENDS.into(), dtype: "U64", shape: vec![ends.len()], bytes: bytemuck::cast_slice(&ends).into() },
+        Out {
+            name: ID_ENDS.into(),
+            dtype: <u64 as tensors::Stored>::DTYPE,
+            shape: vec![ends.len()],
+            bytes: bytemuck::cast_slice(&ends).into(),
+        },
     ];
     all.extend(own.iter().map(|tensor| Out {
         name: own_name(&tensor.name),

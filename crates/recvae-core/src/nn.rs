@@ -24,6 +24,7 @@ pub(crate) mod network;
 pub(crate) mod noise;
 pub(crate) mod output_layer;
 mod parameters;
+pub(crate) mod products;
 pub(crate) mod sample;
 pub(crate) mod scratch;
 pub(crate) mod state;

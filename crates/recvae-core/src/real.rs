@@ -1,5 +1,6 @@
 //! The two floating point types that the arithmetic is written for: f32 for use, f64 to be checked against references.
 
+use std::sync::OnceLock;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 
 /// f32 or f64.
@@ -26,8 +27,14 @@ pub(crate) trait Real:
     fn no_number(self) -> bool;
     fn to_f64(self) -> f64;
     fn root(self) -> Self;
-    /// Natural logarithm of a positive number; branch-free in f32, with a relative error below 2e-7 (absolute near 1).
+    /// Natural logarithm. The f32 form is branch-free, and right for 0 (minus infinity), below 0 and for NaN (NaN) and for
+    /// normal numbers: the relative error is below 2e-7 where the logarithm is below -1 or above 1, the absolute one between.
+    /// What is subnormal gives -88.1 to -87.3, infinity 88.8.
     fn log(self) -> Self;
+    /// `self * factor + summand`, rounded once.
+    fn times_plus(self, factor: Self, summand: Self) -> Self;
+    /// Whether one row's products have the bits that they have among others; see `nn/products.rs`.
+    fn row_is_as_in_group() -> &'static OnceLock<bool>;
     /// The larger of two numbers, neither of them NaN.
     fn larger(self, other: Self) -> Self;
     /// e to the power of `self`; the f32 form is branch-free so that loops over it use vector instructions. Relative
@@ -63,6 +70,14 @@ macro_rules! real {
             #[inline(always)]
             fn log(self) -> Self {
                 $log(self)
+            }
+            #[inline(always)]
+            fn times_plus(self, factor: Self, summand: Self) -> Self {
+                self.mul_add(factor, summand)
+            }
+            fn row_is_as_in_group() -> &'static OnceLock<bool> {
+                static KNOWN: OnceLock<bool> = OnceLock::new();
+                &KNOWN
             }
             #[inline(always)]
             fn larger(self, other: Self) -> Self {
@@ -159,5 +174,15 @@ mod tests {
         assert_eq!(Real::log(1f32), 0.0);
         assert_eq!(Real::log(0f32), f32::NEG_INFINITY);
         assert!(Real::log(-1f32).is_nan() && Real::log(f32::NAN).is_nan());
+        // The ends of the normal numbers, and what lies beyond.
+        for x in [f32::MIN_POSITIVE, f32::MAX] {
+            let exact = f64::from(x).ln();
+            assert!((f64::from(Real::log(x)) - exact).abs() < 2e-7 * exact.abs(), "{x}");
+        }
+        for bits in [1, 2, 3, 0x400, 0x3f_ffff, 0x40_0000, 0x7f_ffff] {
+            let result = Real::log(f32::from_bits(bits));
+            assert!((-88.1..=-87.3).contains(&result), "{bits}: {result}");
+        }
+        assert!((88.7..88.8).contains(&Real::log(f32::INFINITY)));
     }
 }

@@ -10,14 +10,14 @@ pub trait Scorer: Sync {
 
     /// Scores every item for a block of users, seen ones included: `scores` has shape `(histories.len(), n_items)`, row
     /// by row. A history is a strictly ascending list of item indices and may be empty. A higher score is a better
-    /// recommendation; scores of different models have no common scale.
+    /// recommendation; scores of different models have no common scale. A user's scores are a function of the history, to the
+    /// bit: who else is in the block, and where, changes nothing. They may differ from one processor to another.
     ///
     /// # Errors
     /// `INTERNAL` if a shape does not fit: a bug in the caller.
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()>;
 
-    /// Scores some items only: `scores` has shape `(histories.len(), items.len())`. Rounding may differ from that of
-    /// [`Scorer::score`]. A model that need not compute all scores for that has its own way; this one does.
+    /// Scores some items only, with the bits of [`Scorer::score`]: `scores` has shape `(histories.len(), items.len())`. A model that need not compute all scores for that has its own way; this one does.
     ///
     /// # Errors
     /// As [`Scorer::score`].

@@ -6,7 +6,7 @@
 //! | tensor | type | shape | what it holds |
 //! | --- | --- | --- | --- |
 //! | `model.counts.numbers` | U32 | `[numbers]` | the rows of the triangle, one after the other; see `triangle.rs` |
-//! | `model.counts.ends` | U64 | `[n]` | where each row ends in `model.counts.numbers` |
+//! | `model.counts.ends` | I64 (the first files: U64) | `[n]` | where each row ends in `model.counts.numbers` |
 //!
 //! and, as a model file, `training.users` with the key `training`: who was counted, for models that are fitted on the counts.
 

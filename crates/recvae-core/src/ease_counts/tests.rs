@@ -71,7 +71,7 @@ fn forged(alter: impl FnOnce(&mut Value, &mut Vec<Tensor>)) -> Vec<u8> {
     let dtype = |name: &str| match name {
         "items.bytes" | "training.users" => "U8",
         "model.counts.numbers" => "U32",
-        _ => "U64",
+        _ => "I64",
     };
     let mut tensors: Vec<Tensor> = views
         .iter()

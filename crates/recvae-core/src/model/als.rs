@@ -27,8 +27,8 @@ use crate::csr::Csr;
 use crate::error::{Error, Result};
 use crate::evaluate::{Metric, evaluate};
 use crate::memory::{FitShape, MemoryEstimate};
-use crate::nn::matmul::{par_matmul, rows, rows_mut};
 use crate::nn::noise::{Purpose, stream};
+use crate::nn::products::par_products;
 use crate::options::{Options, choice, options};
 use crate::random::Philox;
 use crate::real::Real;
@@ -293,17 +293,15 @@ impl Scorer for Als {
     fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
         check_scores(histories, self.n_items(), scores)?;
         let users = self.fold_in(histories)?;
-        let (n_items, factors) = (self.n_items(), self.factors());
-        par_matmul(rows_mut(scores, n_items), rows(&users, factors), rows(self.items.rows(), factors).transpose());
+        par_products(&users, self.items.rows(), self.factors(), scores);
         Ok(())
     }
 
     fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
         check_some(histories, items, self.n_items(), scores)?;
         let users = self.fold_in(histories)?;
-        for (user, scores) in users.chunks_exact(self.factors()).zip(scores.chunks_exact_mut(items.len().max(1))) {
-            scores.iter_mut().zip(items).for_each(|(score, &item)| *score = dot(user, self.items.row(item)));
-        }
+        let rows: Vec<f32> = items.iter().flat_map(|&item| self.items.row(item)).copied().collect();
+        par_products(&users, &rows, self.factors(), scores);
         Ok(())
     }
 }

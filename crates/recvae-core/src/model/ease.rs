@@ -29,11 +29,13 @@ use crate::vectorised::{add, multiply, vectorised};
 
 mod compact;
 mod half;
+pub(crate) mod residual;
 pub(super) mod restricted;
 mod sparse;
 mod support;
 
 pub use compact::{CompactOptions, StoredPrecision};
+use residual::{TOLERANCE, Vectors, error_of_scores};
 
 choice! {
     /// Floating point type of the factorisation and of the stored matrix.
@@ -206,12 +208,27 @@ pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'st
     MemoryEstimate::new(matrix, &[("its matrix of items x items", matrix), (name, counting.max(inverting))], ways_out)
 }
 
+/// The largest lambda: weights are about counts over lambda, and scores are f32, whose normal numbers begin at 1.2e-38.
+const LARGEST: f64 = 1e37;
+/// The same of a matrix of f32: in the inverse stand counts over the square of lambda.
+const LARGEST_OF_F32: f64 = 1e18;
+
+/// Refuses a lambda for which weights would be 0, or have lost their digits.
+fn check_largest(lambda: f64, largest: f64) -> Result<()> {
+    if lambda <= largest {
+        return Ok(());
+    }
+    let allowed = format!("a number above 0 up to {largest:e}, beyond which the weights vanish in that precision");
+    Err(Error::invalid_argument("lambda", format!("{lambda:?}"), allowed))
+}
+
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
     fn fit(origin: Origin, penalty: Penalty, train: &Csr, run: &FitRun<'_>) -> Result<Self> {
         let (n, pairs) = (train.n_cols(), pairs_of_items(train).iter().sum::<u64>());
         let steps = Steps::of(run, costs::PAIR * pairs as f64 + Self::work_from_gram(n));
-        Self::from_gram(origin, penalty, n, || gram(train, &steps), &steps)
+        let products = |vectors: &Vectors| residual::gram_products(train, vectors);
+        Self::from_gram(origin, penalty, n, || gram(train, &steps), products, &steps)
     }
 
     /// What [`Ease::from_gram`] will have told of in the end, besides the Gram matrix.
@@ -219,22 +236,23 @@ impl<T: Real> Ease<T> {
         work_of_inverse::<T>(n) + costs::ENTRY * (n * n) as f64
     }
 
-    /// The model behind a Gram matrix of `n` x `n`, which is asked for once the penalty is known to be good.
+    /// The model behind a Gram matrix of `n` x `n`, which is asked for once the penalty is known to be good; `products`
+    /// multiplies by it when it is no more.
     pub(crate) fn from_gram(
         origin: Origin,
         penalty: Penalty,
         n: usize,
         gram: impl FnOnce() -> Result<Numbers<T>>,
+        products: impl FnOnce(&Vectors) -> Vectors,
         steps: &Steps<'_>,
     ) -> Result<Self> {
         let Penalty { lambda, share, precision } = penalty;
-        if !T::of(lambda).finite() {
-            let allowed = format!("a finite number above 0 that {} can hold", precision.word());
-            return Err(Error::invalid_argument("lambda", format!("{lambda:?}"), allowed));
-        }
+        check_largest(lambda, if precision == Precision::F32 { LARGEST_OF_F32 } else { LARGEST })?;
         let mut weights = gram()?;
-        for item in 0..n {
+        let mut penalties = vec![0.0; n];
+        for (item, penalty) in penalties.iter_mut().enumerate() {
             let count = weights[item * (n + 1)];
+            *penalty = count.to_f64() * share + lambda;
             weights[item * (n + 1)] += count * T::of(share) + T::of(lambda);
         }
         invert_positive_definite(&mut weights, n, steps).map_err(|error| {
@@ -249,6 +267,19 @@ impl<T: Real> Ease<T> {
         })?;
         steps.check()?;
         mirror(&mut weights, n);
+        let error = error_of_scores(&weights, &penalties, products);
+        if error.is_nan() || error > TOLERANCE {
+            return Err(Error::Numerical(format!(
+                "{}: with lambda = {lambda:?} scores are off by {:.0} % in {}, since the Gram matrix plus lambda on its diagonal \
+                 is too close to a singular one; allowed: {:.0} %; the way out: {}",
+                origin.title(),
+                100.0 * error,
+                precision.word(),
+                100.0 * TOLERANCE,
+                precision.way_out(),
+            )));
+        }
+        steps.check()?;
         inverse_to_weights(&mut weights, n);
         steps.end();
         Ok(Self { origin, n_items: n, weights })

@@ -100,7 +100,7 @@ impl StoredTensor<'_> {
     /// `INVALID_DATA` if they have another type, or another shape than this one.
     pub(crate) fn numbers<T: Stored>(self, shape: &[usize]) -> Result<Numbers<T>> {
         let Self { name, dtype, shape: found, bytes, range } = self;
-        if dtype != T::DTYPE || found != shape {
+        if dtype != T::DTYPE && Some(dtype) != T::ALSO_READ || found != shape {
             let allowed = T::DTYPE;
             let message = format!("tensor '{name}' is {dtype} {found:?}; allowed: {allowed} {shape:?}");
             return Err(Error::invalid_data(message));
@@ -112,6 +112,8 @@ impl StoredTensor<'_> {
 /// Numbers that stand in model files.
 pub(crate) trait Stored: Pod {
     const DTYPE: &'static str;
+    /// Another type that the first files have for it.
+    const ALSO_READ: Option<&'static str> = None;
 
     /// What a source that has no file gives.
     fn made(_source: &dyn TensorSource, name: &str, _shape: &[usize]) -> Result<Vec<Self>> {
@@ -147,8 +149,10 @@ impl Stored for u32 {
     const DTYPE: &'static str = "U32";
 }
 
+/// Places: as I64, which every reader of safetensors knows. No file has as many numbers as would need the sign.
 impl Stored for u64 {
-    const DTYPE: &'static str = "U64";
+    const DTYPE: &'static str = "I64";
+    const ALSO_READ: Option<&'static str> = Some("U64");
 }
 
 /// The numbers of that name and shape, without a copy where they lie in a file.

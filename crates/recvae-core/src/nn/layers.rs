@@ -3,13 +3,13 @@
 //! Matrices are row-major slices with one row per user. Weights have shape `(outputs, inputs)`.
 
 use super::matmul::{matmul, rows, rows_mut};
+use super::products::products;
 use crate::real::Real;
 use crate::vectorised::{add_to_rows, dot, sum_of, vectorised};
 
-/// `out = x W' + b`.
+/// `out = x W' + b`, each row from its own row of `x` alone.
 pub(super) fn linear<T: Real>(x: &[T], weight: &[T], bias: &[T], out: &mut [T]) {
-    let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
-    matmul(rows_mut(out, outputs), rows(x, inputs), rows(weight, inputs).transpose());
+    products(x, weight, weight.len() / bias.len(), out);
     add_to_rows(out, bias);
 }
 

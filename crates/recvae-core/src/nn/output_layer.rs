@@ -20,7 +20,8 @@ use rayon::prelude::*;
 use super::adam::{AdamStep, Moments, update};
 use super::init::Init;
 use super::input_layer::sum_of_rows;
-use super::matmul::{matmul, matmul_add, par_matmul, rows, rows_mut};
+use super::matmul::{matmul, matmul_add, rows, rows_mut};
+use super::products::par_products;
 use super::scratch::Scratch;
 use super::state::State;
 use crate::numbers::Numbers;
@@ -264,13 +265,14 @@ impl<T: Real> OutputLayer<T> {
         (weight, bias)
     }
 
-    /// All logits of a block of users, shape `(users, n_items)`.
+    /// All logits of a block of users, shape `(users, n_items)`; each row from the user's hidden row alone, as in
+    /// [`Self::logits_of`].
     pub(crate) fn logits(&self, hidden: &[T], out: &mut [T]) {
         let (width, n_items) = (self.width, self.n_items());
         if n_items == 0 {
             return;
         }
-        par_matmul(rows_mut(out, n_items), rows(hidden, width), rows(&self.weight, width).transpose());
+        par_products(hidden, &self.weight, width, out);
         out.par_chunks_mut(n_items).for_each(|out| add(out, &self.bias));
     }
 
@@ -282,7 +284,7 @@ impl<T: Real> OutputLayer<T> {
         let row = |item: u32| &self.weight[item as usize * self.width..][..self.width];
         let weight: Vec<T> = items.iter().flat_map(|&item| row(item)).copied().collect();
         let bias: Vec<T> = items.iter().map(|&item| self.bias[item as usize]).collect();
-        par_matmul(rows_mut(out, items.len()), rows(hidden, self.width), rows(&weight, self.width).transpose());
+        par_products(hidden, &weight, self.width, out);
         out.par_chunks_mut(items.len()).for_each(|out| add(out, &bias));
     }
 }

@@ -1,0 +1,247 @@
+//! Products of rows by rows, `x W'`, in which what a row gives does not depend on the rows beside it, to the bit.
+//!
+//! Scores of a user are a function of the history, whoever is scored along with the user. The products of a matrix library are
+//! not: it takes other kernels for one row, for one column and for small products, which add up in another order. Larger
+//! products add up in order, number by number with one rounding each, in stretches of the depth. So
+//!
+//! - one row has a kernel of its own here, which does the same. Whether it has the library's bits is tried once in a process, on
+//!   a small product; where it has not (on processors without a fused multiplication, say), a row gets company of zeros;
+//! - what is too small for the library's large products is filled up with rows, or a second column, of zeros;
+//! - stretches are cut here, so that they do not depend on the shape;
+//! - no block of columns is a single one.
+
+use faer::prelude::ReborrowMut;
+use faer::{Accum, Par};
+use rayon::prelude::*;
+
+use super::matmul::{rows, rows_mut};
+use crate::real::Real;
+use crate::vectorised::vectorised;
+
+/// Rows of `x` and rows of `W` of one task: large enough that packing them is cheap beside multiplying, small enough for
+/// several threads.
+const TILE: (usize, usize) = (256, 160);
+/// Numbers of a stretch of the depth at most: no more than the library takes in one.
+const DEPTH: usize = 512;
+/// The library has other kernels for products of no more multiplications than this.
+const SMALL: usize = 4096;
+
+/// `out = x W'` on all threads of the pool, for `x` of shape `(n, d)`, `W` of `(m, d)` and `out` of `(n, m)`.
+pub(crate) fn par_products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
+    let m = weight.len() / d;
+    if m == 0 {
+        return;
+    }
+    let columns = columns_of_tiles(m);
+    out.par_chunks_mut(TILE.0 * m).zip(x.par_chunks(TILE.0 * d)).for_each(|(out, x)| {
+        let mut rest = rows_mut(out, m);
+        let mut tiles = vec![];
+        for columns in &columns {
+            let (tile, others) = rest.split_at_col_mut(columns.len());
+            tiles.push((tile, &weight[columns.start * d..columns.end * d]));
+            rest = others;
+        }
+        tiles.into_par_iter().for_each(|(out, weight)| tile(x, weight, d, out));
+    });
+}
+
+/// The same on this thread.
+pub(super) fn products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
+    tile(x, weight, d, rows_mut(out, weight.len() / d));
+}
+
+/// The columns of `out` in tiles, none of which is a single one unless there is only one.
+fn columns_of_tiles(m: usize) -> Vec<std::ops::Range<usize>> {
+    let mut tiles = vec![];
+    let mut first = 0;
+    while first < m {
+        let end = if m - first <= TILE.1 + 1 { m } else { first + TILE.1 };
+        tiles.push(first..end);
+        first = end;
+    }
+    tiles
+}
+
+fn tile<T: Real>(x: &[T], weight: &[T], d: usize, mut out: faer::MatMut<'_, T>) {
+    let (n, m, depth) = (x.len() / d, weight.len() / d, depth_of(d));
+    if n == 0 || m == 0 {
+        return;
+    }
+    if n == 1
+        && d > 1
+        && let Some(out) = out.rb_mut().row_mut(0).try_as_row_major_mut()
+        && row_is_as_in_group::<T>()
+    {
+        row_products(x, weight, depth, out.as_slice_mut());
+        return;
+    }
+    // The last stretch is the shortest.
+    let shortest = d - (d - 1) / depth * depth;
+    if n > 1 && m > 1 && n * m * shortest > SMALL {
+        multiply(x, weight, d, out);
+        return;
+    }
+    let more_columns = m.max(2);
+    let more_rows = n.max(2).max(SMALL / (more_columns * shortest) + 1);
+    let filled = |rows: &[T], n: usize| {
+        let mut filled = rows.to_vec();
+        filled.resize(n * d, T::ZERO);
+        filled
+    };
+    let (x, weight) = (filled(x, more_rows), filled(weight, more_columns));
+    let mut all = vec![T::ZERO; more_rows * more_columns];
+    multiply(&x, &weight, d, rows_mut(&mut all, more_columns));
+    out.copy_from(rows(&all, more_columns).submatrix(0, 0, n, m));
+}
+
+/// How the depth is cut: into equal stretches, so that none is a single number unless the depth is 1.
+fn depth_of(d: usize) -> usize {
+    d.div_ceil(d.div_ceil(DEPTH))
+}
+
+/// By the library, stretch by stretch.
+fn multiply<T: Real>(x: &[T], weight: &[T], d: usize, mut out: faer::MatMut<'_, T>) {
+    let depth = depth_of(d);
+    let mut accum = Accum::Replace;
+    for first in (0..d).step_by(depth) {
+        let n = depth.min(d - first);
+        let (x, weight) = (rows(x, d).subcols(first, n), rows(weight, d).subcols(first, n));
+        faer::linalg::matmul::matmul(out.rb_mut(), accum, x, weight.transpose(), T::ONE, Par::Seq);
+        accum = Accum::Add;
+    }
+}
+
+/// Whether [`row_products`] has the bits of [`multiply`].
+fn row_is_as_in_group<T: Real>() -> bool {
+    *T::row_is_as_in_group().get_or_init(|| {
+        [(3, 43), (16, 19), (64, 30), (700, 11)].into_iter().all(|(d, m)| {
+            // Numbers without a pattern; enough rows for the products to be large.
+            let number = |at: usize| T::of((at * at % 1013) as f64 / 507.0 - 1.0);
+            let n = SMALL / (m * 3) + 1;
+            let (x, weight): (Vec<T>, Vec<T>) = ((1..=n * d).map(number).collect(), (7..7 + m * d).map(number).collect());
+            let (mut all, mut one) = (vec![T::ZERO; n * m], vec![T::ZERO; m]);
+            multiply(&x, &weight, d, rows_mut(&mut all, m));
+            x.chunks_exact(d).zip(all.chunks_exact(m)).all(|(x, all)| {
+                row_products(x, &weight, depth_of(d), &mut one);
+                all == one
+            })
+        })
+    })
+}
+
+/// The products of eight rows of `W` with a stretch of `x`. Blocks of eight by eight numbers are turned over, so that the eight
+/// sums are one vector.
+#[inline(always)]
+fn eight_products<T: Real>(x: &[T], weight: &[T], d: usize, first: usize) -> [T; 8] {
+    let rows: [&[T]; 8] = std::array::from_fn(|row| &weight[row * d + first..][..x.len()]);
+    let (blocks, rest) = x.as_chunks::<8>();
+    let blocks_of_rows = rows.map(|row| row.as_chunks::<8>().0);
+    let mut sums = [T::ZERO; 8];
+    for (block, x) in blocks.iter().enumerate() {
+        let mut turned = [[T::ZERO; 8]; 8];
+        for (row, blocks) in blocks_of_rows.iter().enumerate() {
+            let numbers = &blocks[block];
+            for (turned, &number) in turned.iter_mut().zip(numbers) {
+                turned[row] = number;
+            }
+        }
+        for (&x, turned) in x.iter().zip(&turned) {
+            for (sum, &number) in sums.iter_mut().zip(turned) {
+                *sum = x.times_plus(number, *sum);
+            }
+        }
+    }
+    for (at, &x) in (8 * blocks.len()..).zip(rest) {
+        for (sum, row) in sums.iter_mut().zip(&rows) {
+            *sum = x.times_plus(row[at], *sum);
+        }
+    }
+    sums
+}
+
+vectorised! {
+    /// `out = x W'` for one row `x`, in stretches of `depth`.
+    fn row_products(x: &[T], weight: &[T], depth: usize, out: &mut [T]) {
+        let d = x.len();
+        for (out, weight) in out.chunks_mut(8).zip(weight.chunks(8 * d)) {
+            for (number, x) in x.chunks(depth).enumerate() {
+                let first = number * depth;
+                let mut sums = [T::ZERO; 8];
+                if out.len() == 8 {
+                    sums = eight_products(x, weight, d, first);
+                } else {
+                    for (sum, row) in sums.iter_mut().zip(weight.chunks_exact(d)) {
+                        *sum = x.iter().zip(&row[first..]).fold(T::ZERO, |sum, (&x, &number)| x.times_plus(number, sum));
+                    }
+                }
+                for (out, sum) in out.iter_mut().zip(sums) {
+                    *out = if number == 0 { sum } else { *out + sum };
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Stream;
+
+    #[test]
+    fn no_tile_is_a_single_column() {
+        for m in 1..1000 {
+            let tiles = columns_of_tiles(m);
+            assert!(m == 1 || tiles.iter().all(|tile| (2..=TILE.1 + 1).contains(&tile.len())), "{m}");
+            assert_eq!(tiles.into_iter().flatten().collect::<Vec<_>>(), (0..m).collect::<Vec<_>>());
+        }
+    }
+
+    /// Around every number at which the library or this module takes another way.
+    #[test]
+    fn a_row_s_products_are_the_same_in_any_company_and_of_any_columns() {
+        fn check<T: Real>() {
+            let mut random = Stream::new(3, 0);
+            for d in [1, 2, 3, 7, 8, 16, 17, 64, 200, 511, 512, 513, 600, 1025] {
+                for m in [1, 2, 3, 9, 40, 159, 160, 161, 162, 321] {
+                    let n = 1 + random.below(9) as usize + 256 * random.below(20).is_multiple_of(19) as usize;
+                    let mut numbers = |n: usize| (0..n).map(|_| T::of(random.normal())).collect::<Vec<T>>();
+                    let (x, weight) = (numbers(n * d), numbers(m * d));
+                    let bits = |numbers: &[T]| numbers.iter().map(|number| number.to_f64().to_bits()).collect::<Vec<_>>();
+                    let mut all = vec![T::ZERO; n * m];
+                    par_products(&x, &weight, d, &mut all);
+                    let mut here = vec![T::ZERO; n * m];
+                    products(&x, &weight, d, &mut here);
+                    assert!(bits(&all) == bits(&here), "{n} x {m} x {d}");
+                    for row in [0, n / 2, n - 1] {
+                        let (x, all) = (&x[row * d..][..d], &all[row * m..][..m]);
+                        let exact = |column: usize| -> f64 {
+                            let pairs = x.iter().zip(&weight[column * d..][..d]);
+                            pairs.map(|(a, b)| a.to_f64() * b.to_f64()).sum()
+                        };
+                        // d products near 1, each sum rounded: far below d epsilon, and the sum is about the root of d.
+                        let tolerance = if size_of::<T>() == 4 { 1.2e-7 } else { 2.3e-16 } * d as f64 + 1e-30;
+                        assert!((all[m - 1].to_f64() - exact(m - 1)).abs() <= 2.0 * tolerance, "{n} x {m} x {d}");
+                        for company in [1, 2, 5] {
+                            let mut together = vec![T::ZERO; company * m];
+                            par_products(&x.repeat(company), &weight, d, &mut together);
+                            assert!(together.chunks(m).all(|row| bits(row) == bits(all)), "{company} x {m} x {d}");
+                        }
+                        let mut one = [T::ZERO];
+                        par_products(x, &weight[m / 2 * d..][..d], d, &mut one);
+                        assert!(bits(&one) == bits(&all[m / 2..][..1]), "column {} of {n} x {m} x {d}", m / 2);
+                    }
+                }
+            }
+        }
+        check::<f32>();
+        check::<f64>();
+    }
+
+    /// Where the kernel for one row is not the library's, rows get company, and single users cost more: worth to be known.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_kernel_for_one_row_has_the_library_s_bits_where_multiplications_are_fused() {
+        let fused = std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma");
+        assert_eq!((row_is_as_in_group::<f32>(), row_is_as_in_group::<f64>()), (fused, fused));
+    }
+}
