@@ -96,6 +96,8 @@ describe('the format', () => {
       const bytes = tensors.get('items.bytes')!.data;
       expect(ends.map((end, at) => bytes.toString('utf8', ends[at - 1] ?? 0, end))).toEqual(model.itemIds);
       const n = model.itemIds.length;
+      expect(metadata.training).toEqual({ whole: true });
+      expect(tensors.get('training.users')).toMatchObject({ type: 'U8', shape: [planted().nUsers, 16] });
       const shapes = Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]));
       if (kind === 'popularity') {
         expect(f32s(tensors.get('model.scores')!)).toEqual(scoresOf(model, []));
@@ -105,11 +107,11 @@ describe('the format', () => {
         expect(b.slice(3 * n, 4 * n)).toEqual(scoresOf(model, [model.itemIds[3]!]));
       } else if (kind === 'als') {
         expect(shapes).toMatchObject({ 'model.items': [n, 64] });
-        expect(Object.keys(shapes)).toHaveLength(3);
+        expect(Object.keys(shapes)).toHaveLength(4);
       } else {
         expect(shapes['model.encoder.input.weight']).toEqual([n, kind === 'mult-dae' ? 8 : 16]);
         expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'mult-vae' ? 16 : 8]);
-        expect(Object.keys(shapes)).toHaveLength(2 + { recvae: 26, 'mult-vae': 8, 'mult-dae': 4 }[kind]);
+        expect(Object.keys(shapes)).toHaveLength(3 + { recvae: 26, 'mult-vae': 8, 'mult-dae': 4 }[kind]);
       }
     },
   );
@@ -142,7 +144,7 @@ describe('opening', () => {
     const path = join(temporaryFolder(), 'model');
     await (await fit('ease', planted(), { lambda: 10 })).save(path);
     const file = readFileSync(path);
-    file[file.length - 1000]! ^= 1; // ids are the last tensor, and take fewer than 200 bytes
+    file[file.length - 5000]! ^= 1; // the last tensors are ids, below 200 bytes, and 16 bytes for each of 200 users
     writeFileSync(path, file);
     await expect(load(path)).rejects.toMatchObject({ code: 'INVALID_MODEL_FILE' });
     await expect(load(path, { mmap: false })).rejects.toMatchObject({ code: 'INVALID_MODEL_FILE' });
@@ -211,6 +213,7 @@ describe('inspect', () => {
       'model.weights.items',
       'model.weights.values',
       'items.bytes',
+      'training.users',
     ]);
     expect(model.info).toEqual({ a: 1 });
     await expect(inspect(join(path, 'none'))).rejects.toMatchObject({ code: 'IO' });

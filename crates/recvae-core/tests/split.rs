@@ -268,7 +268,7 @@ proptest! {
         prop_assert!(ids(parts.validation.users()).is_subset(&long) && ids(parts.test.users()).is_subset(&long));
         let parts_users = [parts.train.users(), parts.validation.users(), parts.test.users()];
         prop_assert_eq!(parts_users.iter().map(|users| users.len()).sum::<usize>(), eligible.len());
-        prop_assert_eq!(parts_users.into_iter().flat_map(ids).collect::<BTreeSet<_>>(), eligible);
+        prop_assert_eq!(parts_users.into_iter().flat_map(ids).collect::<BTreeSet<_>>(), eligible.clone());
 
         // Items: those of the training users, all of them, in the old order.
         let train = &parts.train;
