@@ -79,7 +79,7 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Hi
     if (isList) yield* listed(await stream(connection, texts));
     else yield* grouped(await stream(connection, `${texts} ORDER BY 1, 2`));
   } catch (thrown) {
-    throw toError(thrown);
+    throw toError(thrown, sql !== undefined);
   } finally {
     close();
   }

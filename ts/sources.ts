@@ -16,7 +16,7 @@ type Kind = 'parquet' | 'csv' | 'tsv' | 'ndjson' | 'json';
 export interface Files {
   kind: Kind;
   paths: string[];
-  /** Whether the core can read them: text files that are here, plain or gzipped. */
+  /** Whether the core can read them: text files that are here. */
   isOurs: boolean;
 }
 
@@ -129,7 +129,7 @@ export async function findFiles(connection: DuckDBConnection, source: string[]):
 function filesOf(source: string[], paths: string[], areHere: boolean): Files {
   const kind = oneKind(paths, source.length === 1 && isFolder(source[0]!) ? `a file in ${source[0]}` : 'source');
   const isText = kind === 'csv' || kind === 'tsv' || kind === 'ndjson';
-  return { kind, paths, isOurs: isText && areHere && !paths.some((path) => /\.zst$/i.test(path)) };
+  return { kind, paths, isOurs: isText && areHere };
 }
 
 async function matchesOf(connection: DuckDBConnection, glob: string): Promise<string[]> {
