@@ -228,14 +228,20 @@ describe('text is what stands there', () => {
       ['bands.csv', `user,item\n${bands}\n`],
       ['late.csv', `user,item\n${late}\n`],
       ['ids.csv', `user,item\n007,2024-01-01\n7,${uuid}\n1e3,true\n'a',NULL\n`],
-      ['ids.ndjson', `{"user":"${uuid}","item":"2024-01-01"}\n{"user":18446744073709551616,"item":"'a'"}\n{"user":7,"item":"007"}\n`],
+      [
+        'ids.ndjson',
+        `{"user":"${uuid}","item":"2024-01-01"}\n{"user":18446744073709551616,"item":"'a'"}\n{"user":7,"item":"007"}\n`,
+      ],
     ] as const) {
       const source = write(name, text);
       const expected = await Interactions.fromFile(source);
       same(await Interactions.fromDuckDB({ source }), expected);
       expect(ids(await Interactions.fromDuckDB({ source, sql: query })), name).toEqual(ids(expected));
     }
-    const array = write('ids.json', `[{"user": "${uuid}", "item": 18446744073709551616},\n {"user": 7, "item": "2024-01-01"}]`);
+    const array = write(
+      'ids.json',
+      `[{"user": "${uuid}", "item": 18446744073709551616},\n {"user": 7, "item": "2024-01-01"}]`,
+    );
     for (const sql of [undefined, query]) {
       const data = await Interactions.fromDuckDB({ source: array, sql });
       expect(ids(data)).toEqual([
@@ -246,11 +252,16 @@ describe('text is what stands there', () => {
     for (const id of ['1.5', '1e3', 'true', '{}']) {
       const source = write('bad.json', `[{"user":${id},"item":"a"},{"user":"b","item":"a"}]`);
       for (const sql of [undefined, query]) {
-        expect(await failure('INVALID_DATA', { source, sql })).toMatch(/user is .*; allowed: a string or a whole number$/);
+        expect(await failure('INVALID_DATA', { source, sql })).toMatch(
+          /user is .*; allowed: a string or a whole number$/,
+        );
       }
     }
     // A query that gives ids another name still has them as they are.
-    const renamed = write('renamed.ndjson', `{"who":"${uuid}","item":"a"}\n{"who":"2024-01-01","item":"a"}\n{"who":7,"item":"a"}\n`);
+    const renamed = write(
+      'renamed.ndjson',
+      `{"who":"${uuid}","item":"a"}\n{"who":"2024-01-01","item":"a"}\n{"who":7,"item":"a"}\n`,
+    );
     const data = await Interactions.fromDuckDB({ source: renamed, sql: 'SELECT who AS "user", item FROM input' });
     expect(data.userIds()).toEqual([uuid, '2024-01-01', '7']);
     expect(await failure('INVALID_DATA', { sql: `SELECT '"a"'::JSON AS "user", 1 AS item` })).toMatch(
@@ -267,7 +278,11 @@ describe('text is what stands there', () => {
       ['a.csv', 'user,item,title\na,x,"open\nb,y,z\n', /a\.csv:2:3: a quote is opened here, and the input ends/],
       ['a.csv', 'user,item\na,"x\ny"\n', /runs over the end of (the|a) line/],
       ['a.ndjson', '{"user":1,"item":2,"more":NaN}\n', /a\.ndjson:1:\d+: expected value/],
-      ['a.ndjson', `{"user":1,"item":2,"more":"${'x'.repeat(1 << 20)}"}\n`, /a\.ndjson:1: the line is longer than 1048576 bytes/],
+      [
+        'a.ndjson',
+        `{"user":1,"item":2,"more":"${'x'.repeat(1 << 20)}"}\n`,
+        /a\.ndjson:1: the line is longer than 1048576 bytes/,
+      ],
     ] as const) {
       const source = join(folder, name);
       writeFileSync(source, text);
@@ -299,7 +314,10 @@ describe('text is what stands there', () => {
       ['likes.ndjson.zst', 'FORMAT json'],
     ] as const) {
       const source = join(folder, name);
-      await duckdb(':memory:', `COPY (FROM '${join(folder, 'part-*.parquet')}') TO '${source}' (${format}, COMPRESSION zstd)`);
+      await duckdb(
+        ':memory:',
+        `COPY (FROM '${join(folder, 'part-*.parquet')}') TO '${source}' (${format}, COMPRESSION zstd)`,
+      );
       same(await Interactions.fromFile(source), planted());
       same(await Interactions.fromDuckDB({ source }), planted());
     }
@@ -324,7 +342,9 @@ describe('text is what stands there', () => {
     for (const other of ['7.0::DOUBLE', 'true', "DATE '2024-01-01'"]) {
       await likes('4.parquet', other);
       for (const sql of [undefined, 'SELECT "user", item FROM input']) {
-        expect(await failure('INVALID_DATA', { source, sql }), other).toMatch(/^column 'user' has several types in the files: /);
+        expect(await failure('INVALID_DATA', { source, sql }), other).toMatch(
+          /^column 'user' has several types in the files: /,
+        );
       }
     }
   });
@@ -379,7 +399,9 @@ describe('text is what stands there', () => {
     const empty = join(folder, 'empty.parquet');
     mkdirSync(empty);
     writeFileSync(join(empty, '_SUCCESS'), '');
-    expect(await failure('INVALID_DATA', { source: empty })).toMatch(/empty\.parquet: there is no file in this folder$/);
+    expect(await failure('INVALID_DATA', { source: empty })).toMatch(
+      /empty\.parquet: there is no file in this folder$/,
+    );
   });
 
   test('what DuckDB says names no file and no setting of its own', async () => {
@@ -391,13 +413,25 @@ describe('text is what stands there', () => {
         /\(STORAGE_VERSION 'v1\.5\.0'\)/,
       ],
       [
-        "Out of Memory Error: failed to offload data block of size 96.0 KiB.\n\nPossible solutions:\n* Reducing the number of threads (SET threads=X)\n\nSee also https://duckdb.org/docs",
+        'Out of Memory Error: failed to offload data block of size 96.0 KiB.\n\nPossible solutions:\n* Reducing the number of threads (SET threads=X)\n\nSee also https://duckdb.org/docs',
         'MEMORY',
         /96\.0 KiB\.; the way out: more with the option settings, \{ memory_limit: '8GB' \}/,
       ],
-      [`IO Error: Could not write file "${spill}/duckdb_temp_storage-0.tmp": No space left`, 'IO', /"the temporary folder": No space left$/],
-      ['Invalid Input Error: CSV Error on Line: 2\nPossible fixes:\n* Disable the parser\'s strict mode (strict_mode=false)', 'INVALID_DATA', /Line: 2$/],
-      ['Binder Error: Referenced column "x" not found\n\nLINE 1: SELECT "x" FROM t\n ^', 'INVALID_ARGUMENT', /not found$/],
+      [
+        `IO Error: Could not write file "${spill}/duckdb_temp_storage-0.tmp": No space left`,
+        'IO',
+        /"the temporary folder": No space left$/,
+      ],
+      [
+        "Invalid Input Error: CSV Error on Line: 2\nPossible fixes:\n* Disable the parser's strict mode (strict_mode=false)",
+        'INVALID_DATA',
+        /Line: 2$/,
+      ],
+      [
+        'Binder Error: Referenced column "x" not found\n\nLINE 1: SELECT "x" FROM t\n ^',
+        'INVALID_ARGUMENT',
+        /not found$/,
+      ],
     ] as const) {
       const error = toError(new Error(thrown));
       expect(error.code).toBe(code);

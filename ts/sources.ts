@@ -155,7 +155,8 @@ export async function scanColumns(
   switch (files.kind) {
     case 'parquet':
       await refuseDrift(connection, files, [user, item]);
-      return { ...plain, from: parquet(files, 'hive_types_autocast = false') };
+      // Names of folders (user=007/) are text, too.
+      return { ...plain, from: parquet(files, ', hive_types_autocast = false') };
     case 'csv':
     case 'tsv':
       return { ...plain, id: oneLine, from: delimited(files, escape, 'all_varchar = true') };
@@ -173,13 +174,17 @@ export async function scanColumns(
  * Files as a query sees them: with types as DuckDB finds them, but the dialect as it is, columns with the names of the ids as
  * text, and strings of JSON as strings.
  */
-export async function scanAll(connection: DuckDBConnection, files: Files, { user, item, escape }: Names): Promise<string> {
+export async function scanAll(
+  connection: DuckDBConnection,
+  files: Files,
+  { user, item, escape }: Names,
+): Promise<string> {
   const ids = [user, item];
   const namesOf = async (from: string) => (await connection.run(`SELECT * FROM ${from} LIMIT 0`)).columnNames();
   switch (files.kind) {
     case 'parquet':
       await refuseDrift(connection, files, ids);
-      return parquet(files, 'hive_partitioning = true');
+      return parquet(files, '');
     case 'csv':
     case 'tsv': {
       const there = await namesOf(delimited(files, escape, 'all_varchar = true'));
@@ -207,9 +212,8 @@ function listOf(paths: string[]): string {
 }
 
 function parquet({ paths }: Files, options: string): string {
-  const partitioned = options === '' ? '' : `, ${options}`;
   // By default the types of the first file are forced on all: '007' becomes 7.
-  return `read_parquet(${listOf(paths)}, union_by_name = true${partitioned})`;
+  return `read_parquet(${listOf(paths)}, union_by_name = true${options})`;
 }
 
 function delimited({ kind, paths }: Files, escape: Names['escape'], types: string): string {
