@@ -49,7 +49,8 @@ describe('fromArrow', () => {
   });
 
   test('values and thresholds decide which rows count', async () => {
-    for (const name of ['utf8', 'beside']) {
+    const decimals = [32, 64, 128, 256].map((bits) => `decimal${bits}`);
+    for (const name of ['utf8', 'beside', 'half', ...decimals]) {
       const data = await Interactions.fromArrow(fixture(`${name}.arrows`), { value: 'rating', minValue: 4 });
       expect(rowsOf(data)).toEqual(rows(USERS).filter((row) => !['u1 y', 'u2 y'].includes(row)));
     }
@@ -112,6 +113,24 @@ describe('fromArrow', () => {
       /^column 'item' of .* has the type utf8; allowed: numbers$/,
       { value: 'item', item: 'rating' },
     ],
+    [
+      'a value in a dictionary',
+      'encoded-values.arrows',
+      /^column 'rating' of .* has the type float in a dictionary; allowed: numbers without a dictionary$/,
+      { value: 'rating' },
+    ],
+    [
+      'a decimal of too many digits',
+      'long-decimal.arrows',
+      /^rating in row 0 of .* is a decimal of more than 38 digits; allowed: up to 38$/,
+      { value: 'rating' },
+    ],
+    [
+      'an infinite value',
+      'infinite.arrows',
+      /^rating in row 0 of .* is inf; allowed: a finite number$/,
+      { value: 'rating' },
+    ],
     ['a missing column', 'utf8.arrows', /no column 'movie'; there are: 'user', 'item', 'rating'$/, { item: 'movie' }],
     [
       'compressed buffers',
@@ -138,6 +157,7 @@ describe('fromArrow', () => {
       [null, {}, 'bytes is null; allowed'],
       [['abc'], {}, "a piece of bytes is 'abc'; allowed: a Uint8Array"],
       [[], { format: 'csv' }, "format is 'csv'; allowed: none for an Arrow stream"],
+      [[], { escape: 'backslash' }, "escape is 'backslash'; allowed: none for an Arrow stream"],
       [[], { user: 'item' }, "item is 'item'; allowed: a column other than user"],
       [[], { minValue: 1 }, 'minValue is 1; allowed: only with the option value'],
       [[], { users: 'u' }, "'users'; allowed"],

@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
-import { type DuckDBOptions, Interactions, RecvaeError, type RecvaeErrorCode } from '../dist/index.js';
+import { toError } from '../dist/duckdb.js';
+import { type DuckDBOptions, Interactions, RecvaeError, type RecvaeErrorCode, readHistories } from '../dist/index.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const CLI = join(ROOT, 'dist', 'cli.js');
 
 /** Runs statements in a database of a file, or in memory. */
 async function duckdb(path: string, ...statements: string[]): Promise<void> {
@@ -205,5 +207,239 @@ describe('fromDuckDB', () => {
     expect(execFileSync(process.execPath, ['script.mjs'], { cwd: folder, encoding: 'utf8' })).toBe(
       '1\nINVALID_ARGUMENT fromDuckDB needs the package @duckdb/node-api, which is not installed; the way out: npm install @duckdb/node-api\n',
     );
+  });
+});
+
+describe('text is what stands there', () => {
+  const ids = (data: Interactions) => [data.userIds(), data.itemIds()];
+
+  test('apostrophes, late quotes, and what looks like a date or a UUID', async () => {
+    const folder = temporaryFolder();
+    const write = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    };
+    const query = 'SELECT "user", item FROM input';
+    const band = (n: number) => (n === 100 ? "'t Hooft" : n === 400 ? "Guns 'n'" : `band ${n % 50}`);
+    const bands = Array.from({ length: 1000 }, (_, n) => `u${n % 97},${band(n)}`).join('\n');
+    const late = `${Array.from({ length: 30_000 }, (_, n) => `u${n},x`).join('\n')}\n"q, x",z`;
+    const uuid = '550E8400-E29B-41D4-A716-446655440000';
+    for (const [name, text] of [
+      ['bands.csv', `user,item\n${bands}\n`],
+      ['late.csv', `user,item\n${late}\n`],
+      ['ids.csv', `user,item\n007,2024-01-01\n7,${uuid}\n1e3,true\n'a',NULL\n`],
+      [
+        'ids.ndjson',
+        `{"user":"${uuid}","item":"2024-01-01"}\n{"user":18446744073709551616,"item":"'a'"}\n{"user":7,"item":"007"}\n`,
+      ],
+    ] as const) {
+      const source = write(name, text);
+      const expected = await Interactions.fromFile(source);
+      same(await Interactions.fromDuckDB({ source }), expected);
+      expect(ids(await Interactions.fromDuckDB({ source, sql: query })), name).toEqual(ids(expected));
+    }
+    const array = write(
+      'ids.json',
+      `[{"user": "${uuid}", "item": 18446744073709551616},\n {"user": 7, "item": "2024-01-01"}]`,
+    );
+    for (const sql of [undefined, query]) {
+      const data = await Interactions.fromDuckDB({ source: array, sql });
+      expect(ids(data)).toEqual([
+        [uuid, '7'],
+        ['18446744073709551616', '2024-01-01'],
+      ]);
+    }
+    for (const id of ['1.5', '1e3', 'true', '{}']) {
+      const source = write('bad.json', `[{"user":${id},"item":"a"},{"user":"b","item":"a"}]`);
+      for (const sql of [undefined, query]) {
+        expect(await failure('INVALID_DATA', { source, sql })).toMatch(
+          /user is .*; allowed: a string or a whole number$/,
+        );
+      }
+    }
+    // A query that gives ids another name still has them as they are.
+    const renamed = write(
+      'renamed.ndjson',
+      `{"who":"${uuid}","item":"a"}\n{"who":"2024-01-01","item":"a"}\n{"who":7,"item":"a"}\n`,
+    );
+    const data = await Interactions.fromDuckDB({ source: renamed, sql: 'SELECT who AS "user", item FROM input' });
+    expect(data.userIds()).toEqual([uuid, '2024-01-01', '7']);
+    expect(await failure('INVALID_DATA', { sql: `SELECT '"a"'::JSON AS "user", 1 AS item` })).toMatch(
+      /^column 'user' has the type JSON; allowed: text/,
+    );
+  });
+
+  test('malformed text is refused before a query sees it, with the line', async () => {
+    const folder = temporaryFolder();
+    const sql = 'SELECT "user", item FROM input';
+    for (const [name, text, error] of [
+      ['a.csv', 'user,item,title\na,x,5" disk\n', /a\.csv:2:3: there is a quote inside a field/],
+      ['a.csv', 'user,item,title\na,x,t\nb,y, "t"\n', /a\.csv:3:3: there is a quote inside a field/],
+      ['a.csv', 'user,item,title\na,x,"open\nb,y,z\n', /a\.csv:2:3: a quote is opened here, and the input ends/],
+      ['a.csv', 'user,item\na,"x\ny"\n', /runs over the end of (the|a) line/],
+      ['a.ndjson', '{"user":1,"item":2,"more":NaN}\n', /a\.ndjson:1:\d+: expected value/],
+      [
+        'a.ndjson',
+        `{"user":1,"item":2,"more":"${'x'.repeat(1 << 20)}"}\n`,
+        /a\.ndjson:1: the line is longer than 1048576 bytes/,
+      ],
+    ] as const) {
+      const source = join(folder, name);
+      writeFileSync(source, text);
+      for (const options of [{ source }, { source, sql }]) {
+        if (name === 'a.ndjson' && !('sql' in options) && text.includes('NaN')) continue; // the core skips it unread
+        expect(await failure('INVALID_DATA', options)).toMatch(error);
+      }
+    }
+    const source = join(folder, 'spark.csv');
+    writeFileSync(source, 'user,item\n"say \\"a\\"","x\\\\y"\n');
+    for (const options of [{ source }, { source, sql }]) {
+      const data = await Interactions.fromDuckDB({ ...options, escape: 'backslash' });
+      expect(ids(data)).toEqual([['say "a"'], ['x\\y']]);
+    }
+    expect(await failure('INVALID_ARGUMENT', { sql: 'SELECT 1', escape: 'backslash' })).toMatch(
+      /^escape is 'backslash'; allowed: only for csv/,
+    );
+    const tsv = join(folder, 'a.tsv');
+    writeFileSync(tsv, 'user\titem\na\tb\n');
+    for (const more of [{}, { sql }]) {
+      expect(await failure('INVALID_ARGUMENT', { source: tsv, escape: 'backslash', ...more })).toMatch(/only for csv/);
+    }
+  });
+
+  test('files compressed by zstd are read by the core, as DuckDB wrote them', async () => {
+    const folder = await made();
+    for (const [name, format] of [
+      ['likes.csv.zst', 'FORMAT csv'],
+      ['likes.ndjson.zst', 'FORMAT json'],
+    ] as const) {
+      const source = join(folder, name);
+      await duckdb(
+        ':memory:',
+        `COPY (FROM '${join(folder, 'part-*.parquet')}') TO '${source}' (${format}, COMPRESSION zstd)`,
+      );
+      same(await Interactions.fromFile(source), planted());
+      same(await Interactions.fromDuckDB({ source }), planted());
+    }
+  });
+
+  test('ids of Parquet files with drifting types are text, or refused', async () => {
+    const folder = temporaryFolder();
+    const likes = async (name: string, user: string, item = "'x'") =>
+      duckdb(':memory:', `COPY (SELECT ${user} AS "user", ${item} AS item) TO '${join(folder, name)}'`);
+    await likes('1.parquet', '7');
+    await likes('2.parquet', "'007'");
+    await likes('3.parquet', '7::UBIGINT', "'y'");
+    const source = join(folder, '*.parquet');
+    for (const sql of [undefined, 'SELECT "user", item FROM input']) {
+      const data = await Interactions.fromDuckDB({ source, sql });
+      expect(data.userIds().sort()).toEqual(['007', '7']);
+      expect(data.history('7')!.sort()).toEqual(['x', 'y']);
+    }
+    const users: string[] = [];
+    for await (const { user } of readHistories({ source })) users.push(user);
+    expect(users).toEqual(['007', '7']);
+    for (const other of ['7.0::DOUBLE', 'true', "DATE '2024-01-01'"]) {
+      await likes('4.parquet', other);
+      for (const sql of [undefined, 'SELECT "user", item FROM input']) {
+        expect(await failure('INVALID_DATA', { source, sql }), other).toMatch(
+          /^column 'user' has several types in the files: /,
+        );
+      }
+    }
+  });
+
+  test('a name means the column with these capitals, or none', async () => {
+    const folder = temporaryFolder();
+    const source = join(folder, 'both.csv');
+    writeFileSync(source, 'user,User,item\nu0,Xu0,i0\n');
+    expect((await Interactions.fromDuckDB({ source, user: 'User' })).userIds()).toEqual(['Xu0']);
+    for await (const { user } of readHistories({ source, user: 'User' })) expect(user).toBe('Xu0');
+    const one = join(folder, 'one.parquet');
+    await duckdb(':memory:', `COPY (SELECT 'u0' AS "user", 'i0' AS item) TO '${one}'`);
+    const text = "the rows have no column 'User'; there are: 'user', 'item'";
+    for (const options of [{ source: one }, { sql: `FROM '${one}'` }]) {
+      expect(await failure('INVALID_DATA', { ...options, user: 'User' })).toBe(text);
+      await expect(readHistories({ ...options, user: 'User' }).next()).rejects.toThrow(text);
+    }
+  });
+
+  test('folders of parts, as Spark writes them', async () => {
+    const folder = await made();
+    const rows = `FROM '${join(folder, 'part-*.parquet')}'`;
+    for (const [name, extension, format] of [
+      ['spark.parquet', 'parquet', 'FORMAT parquet'],
+      ['spark.csv', 'csv', 'FORMAT csv, HEADER true'],
+      ['no-name', 'csv.gz', 'FORMAT csv, COMPRESSION gzip'],
+    ] as const) {
+      const into = join(folder, name);
+      mkdirSync(join(into, 'day=1'), { recursive: true });
+      const write = (where: string, path: string) =>
+        duckdb(':memory:', `COPY (SELECT * FROM (${rows}) ${where}) TO '${join(into, path)}' (${format})`);
+      await write('LIMIT 1000', `part-0.${extension}`);
+      await write('LIMIT 0', `part-1.${extension}`);
+      await write('OFFSET 1000', `part-2.${extension}`);
+      writeFileSync(join(into, '_SUCCESS'), '');
+      writeFileSync(join(into, '_metadata.csv'), 'nonsense');
+      writeFileSync(join(into, `.part-0.${extension}.crc`), 'crc');
+      const data = await Interactions.fromDuckDB({ source: into });
+      same(data, planted());
+      let users = 0;
+      for await (const { user, items } of readHistories({ source: into })) {
+        users += 1;
+        expect([...items]).toEqual(planted().history(user)!.sort());
+      }
+      expect(users).toBe(data.nUsers);
+      const model = join(folder, `${name}.safetensors`);
+      execFileSync(process.execPath, [CLI, 'train', 'ease', into, '--out', model, '--validation', '0', '--test', '0'], {
+        stdio: 'pipe',
+      });
+      expect(existsSync(model)).toBe(true);
+    }
+    const empty = join(folder, 'empty.parquet');
+    mkdirSync(empty);
+    writeFileSync(join(empty, '_SUCCESS'), '');
+    expect(await failure('INVALID_DATA', { source: empty })).toMatch(
+      /empty\.parquet: there is no file in this folder$/,
+    );
+  });
+
+  test('what DuckDB says names no file and no setting of its own', async () => {
+    const spill = '/tmp/recvae-duckdb-0c6f5d2e-1f7d-4c49-9a51-7e0c5b7f3d11';
+    for (const [thrown, code, text] of [
+      [
+        'IO Error: Trying to read a database file with version number 69, but we can only read versions between 64 and 68.\nThe database file was created with a newer version of DuckDB.\n\nNewer DuckDB version might',
+        'IO',
+        /\(STORAGE_VERSION 'v1\.5\.0'\)/,
+      ],
+      [
+        'Out of Memory Error: failed to offload data block of size 96.0 KiB.\n\nPossible solutions:\n* Reducing the number of threads (SET threads=X)\n\nSee also https://duckdb.org/docs',
+        'MEMORY',
+        /96\.0 KiB\.; the way out: more with the option settings, \{ memory_limit: '8GB' \}/,
+      ],
+      [
+        `IO Error: Could not write file "${spill}/duckdb_temp_storage-0.tmp": No space left`,
+        'IO',
+        /"the temporary folder": No space left$/,
+      ],
+      [
+        "Invalid Input Error: CSV Error on Line: 2\nPossible fixes:\n* Disable the parser's strict mode (strict_mode=false)",
+        'INVALID_DATA',
+        /Line: 2$/,
+      ],
+      [
+        'Binder Error: Referenced column "x" not found\n\nLINE 1: SELECT "x" FROM t\n ^',
+        'INVALID_ARGUMENT',
+        /not found$/,
+      ],
+    ] as const) {
+      const error = toError(new Error(thrown));
+      expect(error.code).toBe(code);
+      expect(error.message).toMatch(text);
+      expect(error.message).not.toMatch(/recvae-duckdb|strict_mode|SET threads|LINE 1/);
+    }
+    const sql = 'SELECT hash(range)::VARCHAR AS "user", range::VARCHAR AS item FROM range(3000000) ORDER BY ALL';
+    const settings = { memory_limit: '20MB', max_temp_directory_size: '1MB', threads: '1' };
+    expect(await failure('MEMORY', { sql, settings })).toMatch(/^DuckDB: Out of Memory Error: .*; the way out: /s);
   });
 });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type DuckDBOptions, Interactions, RecvaeError, type ReadOptions, readHistories } from '../dist/index.js';
+import { type DuckDBOptions, Interactions, type ReadOptions, RecvaeError, readHistories } from '../dist/index.js';
 import { temporaryFolder } from './planted.js';
 
 const FILES = Number(process.env.READERS_FILES ?? 30);
@@ -17,8 +17,14 @@ type Escape = NonNullable<ReadOptions['escape']>;
 
 /** Ids that some reader takes for something else. */
 const id = fc.oneof(
-  { weight: 3, arbitrary: fc.constantFrom('a', 'b', '7', '007', '7.0', '1e3', '-0', '18446744073709551616', 'é', '🦀') },
-  { weight: 3, arbitrary: fc.constantFrom("'", "'a", "a'", "'a'", '"', '"a', 'a"b', '""', 'a,b', 'a\tb', 'a;b', 'a|b', '#a') },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom('a', 'b', '7', '007', '7.0', '1e3', '-0', '18446744073709551616', 'é', '🦀'),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom("'", "'a", "a'", "'a'", '"', '"a', 'a"b', '""', 'a,b', 'a\tb', 'a;b', 'a|b', '#a'),
+  },
   {
     weight: 3,
     arbitrary: fc.constantFrom(
@@ -86,12 +92,10 @@ const csv: fc.Arbitrary<File> = fc
     return { name: 'a.csv', text: [header, ...lines].join(end) + (last ? end : ''), escape };
   });
 
-const tsv: fc.Arbitrary<File> = fc
-  .record({ rows, end, last: fc.boolean() })
-  .map(({ rows, end, last }) => {
-    const lines = rows.map((row) => row.map((text) => (n(text) ? text : text.replace(/[\t\r\n]/g, '_'))).join('\t'));
-    return { name: 'a.tsv', text: ['user\titem\ttitle', ...lines].join(end) + (last ? end : ''), escape: 'quote' };
-  });
+const tsv: fc.Arbitrary<File> = fc.record({ rows, end, last: fc.boolean() }).map(({ rows, end, last }) => {
+  const lines = rows.map((row) => row.map((text) => (n(text) ? text : text.replace(/[\t\r\n]/g, '_'))).join('\t'));
+  return { name: 'a.tsv', text: ['user\titem\ttitle', ...lines].join(end) + (last ? end : ''), escape: 'quote' };
+});
 
 /** One in some texts stays as it is, with tabs and line ends. */
 function n(text: string): boolean {
@@ -110,7 +114,12 @@ const ndjson: fc.Arbitrary<File> = fc
     rows: fc.array(fc.tuple(jsonId, jsonId, jsonValue), { minLength: 1, maxLength: 5 }),
     strings: fc.boolean(),
     end: fc.constantFrom('\n', '\r\n', '\n\n'),
-    keys: fc.constantFrom(['user', 'item', 'title'], ['item', 'user', 'title'], ['user', 'item', 'User'], ['user', 'item', 'user']),
+    keys: fc.constantFrom(
+      ['user', 'item', 'title'],
+      ['item', 'user', 'title'],
+      ['user', 'item', 'User'],
+      ['user', 'item', 'user'],
+    ),
   })
   .map(({ rows, strings, end, keys }) => {
     // Most files have one wrong value in many rows only if all rows can be wrong: half of them are of strings.
@@ -173,7 +182,8 @@ describe('the readers of a format agree', () => {
           if (counts.files % 10 !== 0 && FILES > 1000 && way.includes('histories')) continue;
           const theirs = await result(read);
           // In SQL, names that differ in capitals are one: the other column is an error there, never its values.
-          if (theirs instanceof RecvaeError && text.includes('"User"') && theirs.message.includes("no column 'user'")) continue;
+          if (theirs instanceof RecvaeError && text.includes('"User"') && theirs.message.includes("no column 'user'"))
+            continue;
           const note = `${way}: ${ours instanceof RecvaeError ? ours.message : ''} / ${theirs instanceof RecvaeError ? theirs.message : ''}`;
           if (ours instanceof RecvaeError) expect(theirs, note).toBeInstanceOf(RecvaeError);
           else expect(theirs, note).toEqual(ours);

@@ -24,7 +24,7 @@ export interface DuckDBOptions extends ColumnNames {
   /**
    * Files, as paths or globs such as `likes/*.parquet`, or a folder of parts as Spark writes it: Parquet, CSV, TSV, JSON or
    * NDJSON by their names, the latter four plain or with `.gz` or `.zst`. Without `sql`, CSV, TSV and NDJSON are read as by
-   * {@link Interactions.fromFile}, not by DuckDB (those with `.zst` and remote ones are): ids are text as it stands there.
+   * {@link Interactions.fromFile}, not by DuckDB (remote ones are): ids are text as it stands there.
    * Columns of several Parquet files are matched by name; if ids are whole numbers in one and text in another, they are text.
    */
   source?: string | string[];
@@ -57,11 +57,14 @@ export async function loadDuckDB(what: string): Promise<DuckDB> {
   }
 }
 
-/** What DuckDB says about its own options, which nobody gave, and about queries, which nobody wrote. */
-const NOISE = /\n+(?:Possible (?:fixes|solutions?):|Possible Solution|See also http|You can adjust this setting|Try setting 'auto_detect'|The search space used was:|LINE \d+:)[^]*$/;
+/** What DuckDB says about its own options, which nobody gave. */
+const ADVICE =
+  /\n+(?:Possible (?:fixes|[Ss]olutions?):|See also http|You can adjust this setting|Try setting 'auto_detect'|The search space)[^]*$/;
+/** The query, to which DuckDB points: of use to whoever wrote it. */
+const QUERY = /\n+LINE \d+:[^]*$/;
 
 /** What was thrown as an error of this package. DuckDB's complaints name their kind in front. */
-export function toError(thrown: unknown): RecvaeError {
+export function toError(thrown: unknown, isOwnQuery = false): RecvaeError {
   if (thrown instanceof RecvaeError || !(thrown instanceof Error)) return toRecvaeError(thrown);
   // DOMException is what a signal throws.
   if (thrown instanceof DOMException) return toRecvaeError(thrown);
@@ -76,7 +79,8 @@ export function toError(thrown: unknown): RecvaeError {
           ? 'MEMORY'
           : 'INVALID_DATA';
   // Files of DuckDB's own mean nothing to anybody.
-  const text = thrown.message.replace(NOISE, '').replace(/\S*recvae-duckdb-[\w./-]*/g, 'the temporary folder');
+  const message = isOwnQuery ? thrown.message : thrown.message.replace(QUERY, '');
+  const text = message.replace(ADVICE, '').replace(/\S*recvae-duckdb-[\w./-]*/g, 'the temporary folder');
   return new RecvaeError(code, `DuckDB: ${text}${wayOut(thrown.message)}`, { cause: thrown });
 }
 
@@ -249,7 +253,7 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
     const rows = await stream(connection, query);
     return await collect(batches(rows, duckdb, { user, item, value }, signal), kept);
   } catch (thrown) {
-    throw toError(thrown);
+    throw toError(thrown, sql !== undefined);
   } finally {
     release();
     clearInterval(interrupting);

@@ -79,7 +79,7 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Hi
     if (isList) yield* listed(await stream(connection, texts));
     else yield* grouped(await stream(connection, `${texts} ORDER BY 1, 2`));
   } catch (thrown) {
-    throw toError(thrown);
+    throw toError(thrown, sql !== undefined);
   } finally {
     close();
   }
@@ -134,7 +134,10 @@ async function* grouped({ chunks }: Rows): AsyncGenerator<History> {
 function idOf(name: string, id: DuckDBValue, row: number): string {
   if (isId(id)) return id;
   const [what, allowed] = wrongId(id);
-  throw new RecvaeError('INVALID_DATA', `${name} in row ${row} (after sorting, if any) is ${what}; allowed: ${allowed}`);
+  throw new RecvaeError(
+    'INVALID_DATA',
+    `${name} in row ${row} (after sorting, if any) is ${what}; allowed: ${allowed}`,
+  );
 }
 
 /** A result as a line of NDJSON. */

@@ -56,7 +56,8 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Reads CSV, TSV or NDJSON, plain or gzip, one interaction per row, streamed.
+   * Reads CSV, TSV or NDJSON, plain or compressed by gzip or zstd, one interaction per row, streamed. CSV is RFC 4180: text
+   * that it does not allow, such as a quote left open in any column, is an error with the line where the quote was opened.
    *
    * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
    */

@@ -16,7 +16,7 @@ type Kind = 'parquet' | 'csv' | 'tsv' | 'ndjson' | 'json';
 export interface Files {
   kind: Kind;
   paths: string[];
-  /** Whether the core can read them: text files that are here, plain or gzipped. */
+  /** Whether the core can read them: text files that are here. */
   isOurs: boolean;
 }
 
@@ -129,7 +129,7 @@ export async function findFiles(connection: DuckDBConnection, source: string[]):
 function filesOf(source: string[], paths: string[], areHere: boolean): Files {
   const kind = oneKind(paths, source.length === 1 && isFolder(source[0]!) ? `a file in ${source[0]}` : 'source');
   const isText = kind === 'csv' || kind === 'tsv' || kind === 'ndjson';
-  return { kind, paths, isOurs: isText && areHere && !paths.some((path) => /\.zst$/i.test(path)) };
+  return { kind, paths, isOurs: isText && areHere };
 }
 
 async function matchesOf(connection: DuckDBConnection, glob: string): Promise<string[]> {
@@ -155,7 +155,8 @@ export async function scanColumns(
   switch (files.kind) {
     case 'parquet':
       await refuseDrift(connection, files, [user, item]);
-      return { ...plain, from: parquet(files, 'hive_types_autocast = false') };
+      // Names of folders (user=007/) are text, too.
+      return { ...plain, from: parquet(files, ', hive_types_autocast = false') };
     case 'csv':
     case 'tsv':
       return { ...plain, id: oneLine, from: delimited(files, escape, 'all_varchar = true') };
@@ -173,13 +174,17 @@ export async function scanColumns(
  * Files as a query sees them: with types as DuckDB finds them, but the dialect as it is, columns with the names of the ids as
  * text, and strings of JSON as strings.
  */
-export async function scanAll(connection: DuckDBConnection, files: Files, { user, item, escape }: Names): Promise<string> {
+export async function scanAll(
+  connection: DuckDBConnection,
+  files: Files,
+  { user, item, escape }: Names,
+): Promise<string> {
   const ids = [user, item];
   const namesOf = async (from: string) => (await connection.run(`SELECT * FROM ${from} LIMIT 0`)).columnNames();
   switch (files.kind) {
     case 'parquet':
       await refuseDrift(connection, files, ids);
-      return parquet(files, 'hive_partitioning = true');
+      return parquet(files, '');
     case 'csv':
     case 'tsv': {
       const there = await namesOf(delimited(files, escape, 'all_varchar = true'));
@@ -207,9 +212,8 @@ function listOf(paths: string[]): string {
 }
 
 function parquet({ paths }: Files, options: string): string {
-  const partitioned = options === '' ? '' : `, ${options}`;
   // By default the types of the first file are forced on all: '007' becomes 7.
-  return `read_parquet(${listOf(paths)}, union_by_name = true${partitioned})`;
+  return `read_parquet(${listOf(paths)}, union_by_name = true${options})`;
 }
 
 function delimited({ kind, paths }: Files, escape: Names['escape'], types: string): string {

@@ -150,7 +150,8 @@ export async function readInput(
     return Split.fromOfficial(input);
   }
   const { sql, format, ...read } = recipe.read;
-  if (sql === undefined && !isFolder(input) && !/\.parquet$/i.test(input)) return Interactions.fromFile(input, { ...read, format }, run);
+  if (sql === undefined && !isFolder(input) && !/\.parquet$/i.test(input))
+    return Interactions.fromFile(input, { ...read, format }, run);
   refuse({ format }, ['format'], 'what DuckDB reads');
   if (!/\.(?:duckdb|db)$/i.test(input)) return Interactions.fromDuckDB({ source: input, sql, ...read }, run);
   return Interactions.fromDuckDB({ database: input, sql, ...read }, run);

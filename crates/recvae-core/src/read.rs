@@ -1,4 +1,4 @@
-//! Interactions out of a file: CSV, TSV or NDJSON, plain or compressed by gzip.
+//! Interactions out of a file: CSV, TSV or NDJSON, plain or compressed by gzip or Zstandard.
 //!
 //! One row is one interaction: a user id, an item id and, where asked for, a value. Rows are streamed, so memory is
 //! bounded by the result. Each format is a function from a byte stream to calls of an [`InteractionsBuilder`], which
@@ -7,6 +7,7 @@
 mod delimited;
 mod ndjson;
 mod rows;
+mod zstd;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -58,8 +59,8 @@ impl std::str::FromStr for Format {
 options! {
     /// What to read out of a file.
     pub struct ReadOptions for "read", check = check {
-        /// The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` behind it or
-        /// not. Whether the file is compressed is seen from its first bytes, never from its name.
+        /// The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind
+        /// it or not. Whether the file is compressed is seen from its first bytes, never from its name.
         format: Option<Format> = None, Any;
         /// How a quote inside a quoted field of CSV is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.
         escape: Escape = Escape::Quote, Any;
@@ -233,6 +234,8 @@ fn read_into(
     }
     if starts_with(&mut input, &[0x1f, 0x8b]).map_err(fail)? {
         parse(path, BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)), format, options, builder)
+    } else if starts_with(&mut input, &zstd::MAGIC).map_err(fail)? {
+        parse(path, BufReader::with_capacity(BUFFER, zstd::Zstd::new(input)), format, options, builder)
     } else {
         parse(path, input, format, options, builder)
     }
@@ -240,7 +243,8 @@ fn read_into(
 
 /// Makes the matrix. `path` is what errors call the input, if it has one name.
 fn finish(builder: InteractionsBuilder, path: Option<&Path>, thresholds: &Thresholds) -> Result<Interactions> {
-    let fail = |message: String| Error::InvalidData { path: path.map(Path::to_owned), line: None, column: None, message };
+    let fail =
+        |message: String| Error::InvalidData { path: path.map(Path::to_owned), line: None, column: None, message };
     if builder.n_rows() == 0 {
         return Err(fail("there are no rows; allowed: one per interaction".into()));
     }
@@ -285,7 +289,7 @@ fn starts_with(input: &mut impl BufRead, start: &[u8]) -> io::Result<bool> {
 
 fn format_of(path: &Path) -> Result<Format> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
     match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("csv") => Ok(Format::Csv),
         Some("tsv") => Ok(Format::Tsv),
@@ -293,7 +297,7 @@ fn format_of(path: &Path) -> Result<Format> {
         _ => Err(Error::invalid_argument(
             "format",
             format!("not clear from the name '{}'", path.display()),
-            "a name in .csv, .tsv, .ndjson or .jsonl (or these with .gz), or the option format: csv, tsv or ndjson",
+            "a name in .csv, .tsv, .ndjson or .jsonl (or these with .gz or .zst), or the option format: csv, tsv or ndjson",
         )),
     }
 }
@@ -308,7 +312,9 @@ pub(crate) fn read_error(path: &Path, line: Option<u64>, source: io::Error) -> E
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     match source.kind() {
         InvalidData | InvalidInput | UnexpectedEof => {
-            bad(path, line, None, format!("the gzip stream is broken or cut off: {source}"))
+            let text = source.to_string();
+            let (compression, what) = text.split_once("zstd: ").map_or(("gzip", &*text), |(_, what)| ("zstd", what));
+            bad(path, line, None, format!("the {compression} stream is broken or cut off: {what}"))
         }
         _ => Error::io("read", path, source),
     }

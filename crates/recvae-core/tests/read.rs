@@ -185,9 +185,13 @@ fn a_quote_out_of_place_is_refused_where_it_was_opened_in_any_column() {
         ("user,item,title\n1,2,t\n\n1,2,\"open\n1,3,t\n1,4,\"closed\"\n".to_owned(), opened("4:3", follows)),
         ("user,item\n\"abc,2\nu2,i2\nu3,\"def\nghi\"".to_owned(), opened("2:1", follows)),
         ("user,item,title\n1,2,\"two\nlines\"\n1,2,\"a\"b\n".to_owned(), opened("4:3", follows)),
-        (r#"user,item,title
+        (
+            r#"user,item,title
 1,2,"a \" b"
-"#.to_owned(), opened("2:3", follows)),
+"#
+            .to_owned(),
+            opened("2:3", follows),
+        ),
         ("user,item,title\n1,2,5\" disk\n".to_owned(), format!("a.csv:2:3: {INSIDE}")),
         ("user,item,title\n1,2, \"t\"\n".to_owned(), format!("a.csv:2:3: {INSIDE}")),
         (format!("user,item,title\n1,2,t\n1,2,\"open\n{many}"), opened("3:3", ends)),
@@ -259,7 +263,10 @@ fn several_files_are_read_as_one() {
     assert_eq!(read(&parts).unwrap(), expected());
     for (paths, text) in [
         (&[write("5.csv", "user,item\na,\n")][..], "5.csv:2:2: item is empty; allowed: an id"),
-        (&[parts[0].clone(), write("6.csv", "user,item\na,\"")], "6.csv:2:2: a quote is opened here, and the input ends"),
+        (
+            &[parts[0].clone(), write("6.csv", "user,item\na,\"")],
+            "6.csv:2:2: a quote is opened here, and the input ends",
+        ),
         (&parts[1..2], "2.csv: the file is empty; allowed: a header line and rows"),
         (&parts[1..3], "there are no rows; allowed: one per interaction"),
         (&[], "files is none; allowed: one or more"),
@@ -348,6 +355,29 @@ fn bad_json_is_refused_with_file_line_and_column() {
     );
 }
 
+/// A frame of one raw block, as RFC 8878 has it.
+fn zstd_frame(content: &[u8]) -> Vec<u8> {
+    let n = content.len() as u32;
+    // Magic, a header with the size of the content in 4 bytes, and the header of the last block.
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0xa0][..], &n.to_le_bytes(), &((n << 3) | 1).to_le_bytes()[..3], content].concat()
+}
+
+#[test]
+fn zstandard_is_read_frame_by_frame() {
+    let csv = b"item,user\nx,a\nx,b\n\"y,\"\"z\",a\n";
+    let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
+    let frames = [zstd_frame(&csv[..15]), skipped, zstd_frame(&csv[15..])].concat();
+    let plain = ReadOptions::default();
+    // Seen from the content, whatever the name is.
+    for name in ["a.csv.zst", "a.csv"] {
+        assert_eq!(read(name, &frames, &plain).unwrap(), expected());
+    }
+    for broken in [&frames[..frames.len() - 3], &frames[..7], &[&frames[..], b"garbage"].concat()] {
+        let error = refusal("a.csv.zst", broken, &plain, "INVALID_DATA");
+        assert!(error.contains("the zstd stream is broken or cut off"), "{error}");
+    }
+}
+
 #[test]
 fn files_that_cannot_be_read_are_refused() {
     let plain = ReadOptions::default();
@@ -388,7 +418,7 @@ fn contradicting_options_are_refused() {
             "a.txt.gz",
             &plain,
             "format is not clear from the name 'a.txt.gz'; allowed: a name in .csv, .tsv, .ndjson or .jsonl (or these \
-             with .gz), or the option format: csv, tsv or ndjson",
+             with .gz or .zst), or the option format: csv, tsv or ndjson",
         ),
     ] {
         assert_eq!(read_interactions(name, options, &Thresholds::default()).unwrap_err().to_string(), text);

@@ -282,3 +282,24 @@ impl Parts {
         Layout::new(kind, len, n_nulls, &self.buffers[self.places[node].clone()], body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn a_decimal_is_the_double_next_to_it() {
+        // What Rust reads out of the same digits, whose parser rounds once.
+        for (unscaled, scale, number) in [
+            (450, 2, 4.5),
+            (-1, 1, -0.1),
+            (3, -2, 300.0),
+            (123_456_789_012_345_678_901_234_567_890, 29, 1.234_567_890_123_456_8),
+            (9_007_199_254_740_993, 0, 9_007_199_254_740_992.0),
+            (1, 40, 1e-40),
+            (i128::MIN, 0, -1.701_411_834_604_692_3e38),
+        ] {
+            assert_eq!(decimal(unscaled, scale).to_bits(), f64::to_bits(number), "{unscaled} {scale}");
+        }
+    }
+}

@@ -54,7 +54,8 @@ impl Schema {
                 }
                 let kind = kind_of(&field).ok_or(None)?;
                 let allowed = match place {
-                    2 => "int, float and decimal, without a dictionary",
+                    2 if kind.is_some() && field.table(4).ok_or(None)?.is_some() => "numbers without a dictionary",
+                    2 => "numbers",
                     _ => "text or whole numbers, with a dictionary or not",
                 };
                 let dictionary = match field.table(4).ok_or(None)? {
@@ -76,7 +77,7 @@ impl Schema {
                 match kind.filter(|_| fits) {
                     Some(kind) => found[place] = Some(Column { kind, dictionary, node }),
                     None => {
-                        let encoded = if dictionary.is_some() { " in a dictionary" } else { "" };
+                        let encoded = if dictionary.is_some() && place == 2 { " in a dictionary" } else { "" };
                         return Err(refuse(&format!("has the type {found_type}{encoded}; allowed: {allowed}")));
                     }
                 }

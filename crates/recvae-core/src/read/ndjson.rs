@@ -53,11 +53,7 @@ pub(super) fn check(path: &Path, mut input: impl BufRead) -> Result<()> {
 }
 
 /// Calls `take` with the number and the text of each line that is not blank.
-fn for_each_line(
-    path: &Path,
-    input: &mut impl BufRead,
-    mut take: impl FnMut(u64, &[u8]) -> Result<()>,
-) -> Result<()> {
+fn for_each_line(path: &Path, input: &mut impl BufRead, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
     let (mut text, mut line) = (Vec::new(), 0);
     loop {
         text.clear();
@@ -157,7 +153,10 @@ fn value_of<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {
                 }
                 last = (depth == 1).then_some(&text[start..=at]);
             }
-            b':' if last.take().is_some_and(|name| serde_json::from_slice::<String>(name).is_ok_and(|name| name == key)) => {
+            b':' if last
+                .take()
+                .is_some_and(|name| serde_json::from_slice::<String>(name).is_ok_and(|name| name == key)) =>
+            {
                 let rest = text[at + 1..].trim_ascii_start();
                 let end = rest.iter().position(|byte| matches!(byte, b',' | b'}') || byte.is_ascii_whitespace());
                 return rest.get(..end?);
