@@ -58,7 +58,9 @@ function against({ models, paired, metric }, advised) {
   const mean = ({ metrics }) => metrics[metric].mean;
   const best = models.reduce((best, row) => (mean(row) > mean(best) ? row : best)).model;
   if (best === advised) return { best };
-  const pair = paired.find(({ a, b, metric: its }) => its === metric && [a, b].includes(best) && [a, b].includes(advised));
+  const pair = paired.find(
+    ({ a, b, metric: its }) => its === metric && [a, b].includes(best) && [a, b].includes(advised),
+  );
   if (!pair) return { best, missing: true };
   const sign = pair.a === advised ? 1 : -1;
   const interval = sign === 1 ? pair.interval : [-pair.interval[1], -pair.interval[0]];
@@ -82,7 +84,9 @@ for (const set of flags.sets.split(',')) {
     const worse = given.model !== null && pValue < SIGNIFICANCE && difference < 0;
     if (worse) count.worse += 1;
     const numbers =
-      difference === undefined ? ['', ''] : [`${difference.toFixed(4)} (${interval.map((end) => end.toFixed(4)).join(' to ')})`, pValue.toFixed(3)];
+      difference === undefined
+        ? ['', '']
+        : [`${difference.toFixed(4)} (${interval.map((end) => end.toFixed(4)).join(' to ')})`, pValue.toFixed(3)];
     const remark = worse ? 'significantly worse' : missing ? 'not compared' : '';
     console.log(
       `| ${[set, seed, given.model ?? 'cannot tell', given.leader, minutes(given.wallSeconds), best ?? '', ...numbers, remark].join(' | ')} |`,

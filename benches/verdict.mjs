@@ -83,7 +83,14 @@ function withTaste(random) {
 }
 
 const compared = (data, seed) =>
-  compare(data, { models: ['edlae'], tune: true, budget: 6, seed, threads: 1, split: { seed, validation: 0.2, test: 0.3 } });
+  compare(data, {
+    models: ['edlae'],
+    tune: true,
+    budget: 6,
+    seed,
+    threads: 1,
+    split: { seed, validation: 0.2, test: 0.3 },
+  });
 
 async function taste() {
   const wrong = [];

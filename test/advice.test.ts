@@ -20,25 +20,39 @@ function noise(salt: number): Float64Array {
 /** Facts of samples with such means; `changes` go over them. */
 async function facts(curves: Partial<Record<ModelName, Record<number, number>>>, all: number, changes = {}) {
   const base = noise(0);
-  const sizes = [...new Set(Object.values(curves).flatMap((curve) => Object.keys(curve).map(Number)))].sort((a, b) => a - b);
+  const sizes = [...new Set(Object.values(curves).flatMap((curve) => Object.keys(curve).map(Number)))].sort(
+    (a, b) => a - b,
+  );
   const values = sizes.map((users) => ({
     users,
     values: new Map(
       Object.entries(curves).flatMap(([model, curve], at) => {
         const mean = curve[users];
         const own = noise(100 * at + users);
-        return mean === undefined ? [] : [[model as ModelName, base.map((value, user) => mean + 0.2 * value + 0.05 * own[user]!)]];
+        return mean === undefined
+          ? []
+          : [[model as ModelName, base.map((value, user) => mean + 0.2 * value + 0.05 * own[user]!)]];
       }),
     ),
   }));
   const samples = [];
   for (const { users, values: ofSample } of values) {
-    const evaluations = new Map([...ofSample].map(([model, perUser]) => [model, { metrics: { [METRIC]: { perUser } } }]));
+    const evaluations = new Map(
+      [...ofSample].map(([model, perUser]) => [model, { metrics: { [METRIC]: { perUser } } }]),
+    );
     const models = [...ofSample].map(([model, perUser]) => {
       const mean = perUser.reduce((sum, value) => sum + value, 0) / USERS;
       const metrics = { [METRIC]: { mean, standardError: 0.01 } };
       const network = model === 'recvae';
-      return { model, metrics, options: {}, search: [], untuned: network ? ['gamma'] : [], epochs: 0, unfinished: false };
+      return {
+        model,
+        metrics,
+        options: {},
+        search: [],
+        untuned: network ? ['gamma'] : [],
+        epochs: 0,
+        unfinished: false,
+      };
     });
     samples.push({ users, models, paired: await pairs(evaluations as never, 1, {}), activity: [] });
   }
@@ -72,7 +86,9 @@ test('what leads on all training users is advised, with a network that stays beh
     8000,
   );
   expect([found.model, found.leader, found.open]).toEqual(['als', 'als', []]);
-  expect(found.verdict).toMatch(/^Use als: it leads on all 8000 training users \(ndcg@100 0\.42\d\d, \+0\.0[12]\d\d to ease, the next one; 95 %/);
+  expect(found.verdict).toMatch(
+    /^Use als: it leads on all 8000 training users \(ndcg@100 0\.42\d\d, \+0\.0[12]\d\d to ease, the next one; 95 %/,
+  );
   const recvae = found.trends.find(({ model }) => model === 'recvae')!;
   expect([recvae.measured, recvae.gaps.length]).toEqual([false, 2]);
   expect(found.reasons.join(' ')).toContain('on a line over the logarithm of their number that makes -0.0');
@@ -91,8 +107,13 @@ test('a trend that may cross is left to compare', async () => {
     8000,
   );
   expect([found.model, found.leader, found.options]).toEqual([null, 'ease', {}]);
-  expect(found.verdict).toMatch(/^I cannot tell; run compare: ease leads as far as was measured, but recvae may be better than ease on all/);
-  expect(found.next).toEqual(['recvae compare <input> --seed 1 --models ease,als,recvae', 'recvae tune recvae <input> --seed 1']);
+  expect(found.verdict).toMatch(
+    /^I cannot tell; run compare: ease leads as far as was measured, but recvae may be better than ease on all/,
+  );
+  expect(found.next).toEqual([
+    'recvae compare <input> --seed 1 --models ease,als,recvae',
+    'recvae tune recvae <input> --seed 1',
+  ]);
 });
 
 test('samples of a part: a small gap is left open, a large one is not', async () => {
@@ -103,7 +124,9 @@ test('samples of a part: a small gap is left open, a large one is not', async ()
   });
   const small = await facts(curves(0.3805), 64_000);
   expect(small.model).toBe(null);
-  expect(small.open).toEqual([expect.stringMatching(/may be better than \w+ on all training users: its trend goes to/)]);
+  expect(small.open).toEqual([
+    expect.stringMatching(/may be better than \w+ on all training users: its trend goes to/),
+  ]);
   const large = await facts(curves(0.45), 64_000);
   expect(large.model).toBe('als');
   expect(large.verdict).toContain('Use als: it leads on 2000 of 64000 training users');
@@ -117,28 +140,46 @@ test('one sample of a part, a model in a smaller form, or one that was not tried
   expect(one.open).toContain('one sample says nothing of how ease goes on to all training users');
   const close = { ...two, als: { 2000: 0.3805 } };
   const smaller = [{ model: 'ease', changed: [{ name: 'density', from: 1, to: 0.01 }] }];
-  expect((await facts(close, 2000, { smaller })).open.join()).toContain('ease was tried in a smaller form, and may be as good as als');
+  expect((await facts(close, 2000, { smaller })).open.join()).toContain(
+    'ease was tried in a smaller form, and may be as good as als',
+  );
   expect((await facts(two, 2000, { smaller })).model).toBe('als');
   const why = 'recvae takes about 9 minutes even on 250 of the training users';
   const untried = { refused: [{ model: 'recvae', why }] };
-  const cost = (refusal: string | null) => ['popularity', 'ease', 'als', 'recvae'].map((model) => ({ model, seconds: 1, refusal: model === 'recvae' ? refusal : null }));
+  const cost = (refusal: string | null) =>
+    ['popularity', 'ease', 'als', 'recvae'].map((model) => ({
+      model,
+      seconds: 1,
+      refusal: model === 'recvae' ? refusal : null,
+    }));
   expect((await facts(two, 2000, { ...untried, cost: cost(null) })).open).toEqual([`recvae was not tried (${why})`]);
   // What does not fit on all data is out of the question.
   expect((await facts(two, 2000, { ...untried, cost: cost('too large') })).model).toBe('als');
 });
 
 test('a network has to be significantly better than the best linear model', async () => {
-  const curves = (recvae: number) => ({ popularity: { 500: 0.2 }, ease: { 500: 0.38 }, als: { 500: 0.37 }, recvae: { 500: recvae } });
+  const curves = (recvae: number) => ({
+    popularity: { 500: 0.2 },
+    ease: { 500: 0.38 },
+    als: { 500: 0.37 },
+    recvae: { 500: recvae },
+  });
   expect((await facts(curves(0.4), 500)).model).toBe('recvae');
   const near = await facts(curves(0.3803), 500);
   expect(near.model).toBe('ease');
 });
 
 test('nothing beats popularity: the advice on all users, an open question on a part of them', async () => {
-  const curves = { popularity: { 1000: 0.4, 2000: 0.4 }, ease: { 1000: 0.38, 2000: 0.39 }, als: { 1000: 0.37, 2000: 0.38 } };
+  const curves = {
+    popularity: { 1000: 0.4, 2000: 0.4 },
+    ease: { 1000: 0.38, 2000: 0.39 },
+    als: { 1000: 0.37, 2000: 0.38 },
+  };
   const whole = await facts(curves, 2000);
   expect(whole.model).toBe('popularity');
-  expect(whole.verdict).toMatch(/^Use popularity: nothing was found in these data, as no model beats popularity, the floor, significantly on all 2000/);
+  expect(whole.verdict).toMatch(
+    /^Use popularity: nothing was found in these data, as no model beats popularity, the floor, significantly on all 2000/,
+  );
   const part = await facts(curves, 64_000);
   expect(part.model).toBe(null);
   expect(part.verdict).toContain('no model beats popularity, the floor, significantly on 2000 of 64000 training users');

@@ -177,7 +177,9 @@ describe('advise', () => {
     }
     // Few users and many items: a factorisation needs less to learn the ring than EASE^R's matrix does.
     expect([dense.model, Object.keys(dense.options).sort()]).toEqual(['als', ['alpha0', 'factors', 'lambda']]);
-    expect(dense.verdict).toMatch(/^Use als: it leads on all \d+ training users \(ndcg@100 .* to ease, the next one; 95 % interval \+/);
+    expect(dense.verdict).toMatch(
+      /^Use als: it leads on all \d+ training users \(ndcg@100 .* to ease, the next one; 95 % interval \+/,
+    );
     // Both find all pairs.
     expect(sparse.model).toBe(sparse.leader);
     expect(dense.profile.density).toBeGreaterThan(0.05);
@@ -194,7 +196,9 @@ describe('advise', () => {
     }
     const report = await advise(Interactions.fromColumns({ users, items }), { ...QUICK, models: [] });
     expect([report.model, report.open, report.options]).toEqual(['popularity', [], {}]);
-    expect(report.verdict).toContain('Use popularity: nothing was found in these data, as no model beats popularity, the floor,');
+    expect(report.verdict).toContain(
+      'Use popularity: nothing was found in these data, as no model beats popularity, the floor,',
+    );
     expect(report.verdict).not.toMatch(/cheaper|stays/);
   });
 

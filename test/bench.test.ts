@@ -93,7 +93,8 @@ describe('arithmetic', () => {
     expect(growthExponent(points)).toBeCloseTo(2.9, 10);
     expect(growthExponent(points.slice(0, 1))).toBeUndefined();
     // scipy.stats.binomtest(7, 200).proportion_ci(method='wilson')
-    for (const [at, end] of [0.0170555420085672, 0.07047061152229074].entries()) expect(wilson(7, 200)[at]).toBeCloseTo(end, 7);
+    for (const [at, end] of [0.0170555420085672, 0.07047061152229074].entries())
+      expect(wilson(7, 200)[at]).toBeCloseTo(end, 7);
     expect(wilson(0, 200)).toEqual([0, expect.closeTo(0.018845326377266575, 7)]);
     expect(fitOf(20, points)).toBeCloseTo(0.3 * 20 ** 2.9, 6);
   });

@@ -65,7 +65,17 @@ test('a model has to beat popularity to be recommended at all', () => {
   expect(winner(means, [], ['ease'])).toBe('edlae');
   expect(winner(means, [], ['ease', 'edlae', 'als'])).toBe('recvae');
   // The one that beats all others has a spread that hides it from popularity.
-  expect(winner(means, [['als', 'ease', 0.01], ['als', 'edlae', 0.01], ['recvae', 'als', 0.01]], ['als'])).toBe('edlae');
+  expect(
+    winner(
+      means,
+      [
+        ['als', 'ease', 0.01],
+        ['als', 'edlae', 0.01],
+        ['recvae', 'als', 0.01],
+      ],
+      ['als'],
+    ),
+  ).toBe('edlae');
 });
 
 test('where no model beats popularity nothing was found, and popularity is used', () => {
@@ -78,11 +88,17 @@ test('where no model beats popularity nothing was found, and popularity is used'
   );
   const ahead = decided({ popularity: 0.4, ease: 0.41, als: 0.42 }, []);
   expect(ahead.winner).toBe('popularity');
-  expect(ahead.verdict).toContain('the best other one, als, is ahead, but that is not established (ndcg@100 0.4200 against');
-  expect(ahead.verdict).toContain('The 500 test users show a true difference with a chance of 80 % from 0.0140 (3.3 % of the figure) on');
+  expect(ahead.verdict).toContain(
+    'the best other one, als, is ahead, but that is not established (ndcg@100 0.4200 against',
+  );
+  expect(ahead.verdict).toContain(
+    'The 500 test users show a true difference with a chance of 80 % from 0.0140 (3.3 % of the figure) on',
+  );
   const same = decided({ popularity: 1, ease: 1 }, [['ease', 'popularity', 1]], { detectable: 0 });
   expect(same.winner).toBe('popularity');
-  expect(same.verdict).toContain('the best other one, ease, is equal to it (ndcg@100 1.0000 against 1.0000 of popularity');
+  expect(same.verdict).toContain(
+    'the best other one, ease, is equal to it (ndcg@100 1.0000 against 1.0000 of popularity',
+  );
   for (const { verdict } of [behind, ahead, same]) expect(verdict).not.toMatch(/cheaper|stays|Search and training/);
   expect(same.verdict).not.toMatch(/ahead|too few|show a true/);
 });
@@ -130,7 +146,9 @@ test('a model that was not tuned is named so, over and under', () => {
   ];
   const above = decided(means, over, { untuned: { recvae: ['gamma'] } });
   expect(above.verdict).toContain('it is significantly better than recvae, not tuned (gamma not searched) (ndcg@100');
-  expect(above.verdict).toContain('Not tuned: recvae (gamma not searched); where one of them is behind, that may be for its options.');
+  expect(above.verdict).toContain(
+    'Not tuned: recvae (gamma not searched); where one of them is behind, that may be for its options.',
+  );
   const best = decided({ popularity: 0.2, ease: 0.42, recvae: 0.45 }, [['recvae', 'popularity', 0.001], ...over], {
     untuned: { recvae: ['gamma', 'beta'], ease: ['lambda'] },
   });

@@ -259,7 +259,9 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
     comparisons,
     findings: findings(comparisons),
     floor,
-    verdict: [ablationVerdict(comparisons, models), floorWords(nameWords(models[best]!), floor)].filter(Boolean).join('\n'),
+    verdict: [ablationVerdict(comparisons, models), floorWords(nameWords(models[best]!), floor)]
+      .filter(Boolean)
+      .join('\n'),
   };
   return { report, perUser };
 }

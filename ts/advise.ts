@@ -215,7 +215,11 @@ function onSample(
 }
 
 /** Samples of growing size, and what is tried on them. What is made is in `made`, to be disposed of. */
-async function sampled(data: Split, options: AdviseOptions, made: Split[]): Promise<{ samples: TrialSample[]; plan: Plan }> {
+async function sampled(
+  data: Split,
+  options: AdviseOptions,
+  made: Split[],
+): Promise<{ samples: TrialSample[]; plan: Plan }> {
   const { users, items, seed } = completeSample(options);
   const make = async (users: number) => {
     const sample = await data.sample({ users, seed, ...(items !== null && { items }) }, { signal: options.signal });

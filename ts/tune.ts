@@ -146,7 +146,8 @@ export async function tuneOn<K extends ModelName>(
   const evaluation = data.test.nScored > 0 ? await evaluate(fitted, data.test, { threads, signal }) : undefined;
   const { mean, standardError } = onValidation.metrics[metric]!;
   const seed = options.seed ?? DEFAULT_SEED;
-  const [judged, users] = evaluation && data.test.nScored > 1 ? [evaluation, data.test] : [onValidation, data.validation];
+  const [judged, users] =
+    evaluation && data.test.nScored > 1 ? [evaluation, data.test] : [onValidation, data.validation];
   const perUser = judged.metrics[metric]!.perUser;
   const floor = model === FLOOR ? null : await againstFloor(perUser, data, users, seed, { threads, signal });
   const summed = reportOf({ search, ...found, validation: { mean, standardError }, evaluation });

@@ -49,19 +49,13 @@ type Decision = Pick<ComparisonReport, 'winner' | 'verdict'>;
  * which they are given, that no other one beats significantly: a costlier model has to earn its place. Where no model beats the
  * floor nothing was found in the data, and popularity is the answer.
  */
-export function decide(
-  models: ComparedModel[],
-  paired: PairedDifference[],
-  metric: string,
-  judges: Judges,
-): Decision {
+export function decide(models: ComparedModel[], paired: PairedDifference[], metric: string, judges: Judges): Decision {
   const found: Case = { models, paired, metric, judges };
   const beats = (other: ComparedModel, model: ComparedModel) => isBetter(other, model, found);
   const floor = models.find(({ model }) => model === FLOOR);
   const candidates = models.filter((model) => model !== floor && (!floor || beats(model, floor)));
   if (candidates.length === 0 && floor) return nothingFound(floor, found);
-  const winner =
-    candidates.find((model) => !models.some((other) => beats(other, model))) ?? best(candidates, metric);
+  const winner = candidates.find((model) => !models.some((other) => beats(other, model))) ?? best(candidates, metric);
   const words = [reason(winner, found), cost(winner, rivalOf(winner, found)), notTuned(found)];
   return { winner: winner.model, verdict: `Use ${winner.model}: ${words.filter(Boolean).join('')}` };
 }
@@ -96,8 +90,10 @@ function reason(winner: ComparedModel, found: Case): string {
   const rival = rivalOf(winner, found);
   const numbers = `(${numbersOf(winner, rival, found)})`;
   const unclear = notEstablished(winner, rival, found);
-  if (isBetter(winner, rival, found)) return `it is significantly better than ${named(rival)} ${numbers}.${selfTuned(winner)}`;
-  if (isEqual(winner, rival, found)) return `it and ${named(rival)} are equal here ${numbers}, so ${stays(winner, rival)}.`;
+  if (isBetter(winner, rival, found))
+    return `it is significantly better than ${named(rival)} ${numbers}.${selfTuned(winner)}`;
+  if (isEqual(winner, rival, found))
+    return `it and ${named(rival)} are equal here ${numbers}, so ${stays(winner, rival)}.`;
   return meanOf(winner, found.metric) > meanOf(rival, found.metric)
     ? `it is ahead of ${named(rival)}, but the difference is not established ${numbers}.${unclear}`
     : `${named(rival)} is ahead, but the difference is not established ${numbers}, so ${stays(winner, rival)}.${unclear}`;

@@ -57,7 +57,12 @@ const NOTABLE = 0.1;
 const FULL = 0.5;
 
 /** Makes up the advice; `values` are those of the validation users, by sample. */
-export async function adviceOf(facts: Facts, values: SampleValues[], wasSplit: boolean, run: RunOptions): Promise<Advice> {
+export async function adviceOf(
+  facts: Facts,
+  values: SampleValues[],
+  wasSplit: boolean,
+  run: RunOptions,
+): Promise<Advice> {
   const leader = leaderOf(facts);
   const all = facts.split.trainingUsers;
   const compared = values.map(({ users, values }) => ({
@@ -143,7 +148,8 @@ function beatsFloor(model: ModelName, { samples, metric }: Facts): boolean {
 function nothingWords(leader: ModelName, { samples, metric, split }: Facts): string {
   const { users, models, paired } = samples.at(-1)!;
   const mean = (model: ModelName) => meanOf(models.find((trial) => trial.model === model)!, metric);
-  const where = users === split.trainingUsers ? `all ${users} training users` : `${users} of ${split.trainingUsers} training users`;
+  const where =
+    users === split.trainingUsers ? `all ${users} training users` : `${users} of ${split.trainingUsers} training users`;
   if (leader === FLOOR) return `no model but ${FLOOR} was tried on ${where}`;
   const { difference, interval, detectable } = differenceOf(paired, leader, FLOOR, metric);
   const judges = { count: split.validationUsers, part: 'validation' as const };
@@ -163,24 +169,34 @@ function openWords(leader: ModelName, trends: Trend[], facts: Facts): string[] {
   const changed = smaller.map(({ model }) => model as ModelName);
   const trended = trends.flatMap(({ model, expected, interval, detectable, measured }) => {
     if (!fits(model)) return [];
-    if (expected === null || interval === null) return [`one sample says nothing of how ${model} goes on to all training users`];
+    if (expected === null || interval === null)
+      return [`one sample says nothing of how ${model} goes on to all training users`];
     const range = `${signed(interval[0])} to ${signed(interval[1])}`;
-    if (changed.includes(model) && interval[1] > 0) return [`${model} was tried in a smaller form, and may be as good as ${leader} (${range})`];
+    if (changed.includes(model) && interval[1] > 0)
+      return [`${model} was tried in a smaller form, and may be as good as ${leader} (${range})`];
     if (interval[1] <= detectable) return [];
     return measured
       ? [`${model}, a costlier model, may be better than ${leader} (${range}), which is not established`]
-      : [`${model} may be better than ${leader} on all training users: its trend goes to ${signed(expected)} there (${range})`];
+      : [
+          `${model} may be better than ${leader} on all training users: its trend goes to ${signed(expected)} there (${range})`,
+        ];
   });
-  return [...(changed.includes(leader) && facts.samples.at(-1)!.models.length < 2 ? [`only ${leader} was tried`] : []), ...trended, ...untried];
+  return [
+    ...(changed.includes(leader) && facts.samples.at(-1)!.models.length < 2 ? [`only ${leader} was tried`] : []),
+    ...trended,
+    ...untried,
+  ];
 }
 
 /** The answer in a sentence. */
 function verdictOf(model: ModelName | null, leader: ModelName, open: string[], trends: Trend[], facts: Facts): string {
-  if (model === null) return `I cannot tell; run compare: ${leader} leads as far as was measured, but ${open.join('; ')}.`;
+  if (model === null)
+    return `I cannot tell; run compare: ${leader} leads as far as was measured, but ${open.join('; ')}.`;
   if (model === FLOOR) return `Use ${FLOOR}: nothing was found in these data, as ${nothingWords(leader, facts)}.`;
   const { sample, trial } = lastOf(model, facts);
   const { metric, split } = facts;
-  const where = sample.users === split.trainingUsers ? `all ${sample.users}` : `${sample.users} of ${split.trainingUsers}`;
+  const where =
+    sample.users === split.trainingUsers ? `all ${sample.users}` : `${sample.users} of ${split.trainingUsers}`;
   const start = `Use ${model}: it leads on ${where} training users (${metric} ${meanOf(trial, metric).toFixed(4)}`;
   const next = trends
     .filter(({ gaps }) => gaps.at(-1)!.users === sample.users)
@@ -362,7 +378,9 @@ function powerWords(facts: Facts, leader: ModelName, trends: Trend[]): string[] 
   const { model, detectable } = near.reduce((best, trend) => (gapOf(trend) > gapOf(best) ? trend : best));
   const mean = meanOf(lastOf(leader, facts).trial, facts.metric);
   const judges = { count: facts.split.validationUsers, part: 'validation' as const };
-  return [`${leader} against ${model} is open.${detectableWords(detectable, mean, judges)} Another seed may turn it round.`];
+  return [
+    `${leader} against ${model} is open.${detectableWords(detectable, mean, judges)} Another seed may turn it round.`,
+  ];
 }
 
 function nextSteps(facts: Facts, model: ModelName | null, leader: ModelName, trends: Trend[]): string[] {
@@ -389,4 +407,3 @@ function nextSteps(facts: Facts, model: ModelName | null, leader: ModelName, tre
   steps.push(`recvae train ${model} <input> --seed ${seed} ${set.join('')}--out ${model}.safetensors`);
   return steps;
 }
-

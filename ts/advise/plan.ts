@@ -63,7 +63,11 @@ export function planFor(data: Split, planning: Planning): Plan {
   for (const [model, options] of planning.settings) {
     if (isNetwork(model)) {
       const most = Math.min(planning.users, all);
-      const users = halved(most, Math.min(LEAST_USERS, most), (users) => seconds(model, options, data, users) <= NETWORK_SECONDS);
+      const users = halved(
+        most,
+        Math.min(LEAST_USERS, most),
+        (users) => seconds(model, options, data, users) <= NETWORK_SECONDS,
+      );
       if (users === undefined) refused.push({ model, why: tooLong(model, options, data, Math.min(LEAST_USERS, most)) });
       else sizes.set(model, [half(users), users]);
       continue;

@@ -133,7 +133,10 @@ export async function runTrials(planned: TrialSample[], trials: Trials): Promise
       }
     }
     activity.push(byActivity(sample, evaluations));
-    values.push({ users, values: new Map([...evaluations].map(([model, { metrics }]) => [model, metrics[METRIC]!.perUser])) });
+    values.push({
+      users,
+      values: new Map([...evaluations].map(([model, { metrics }]) => [model, metrics[METRIC]!.perUser])),
+    });
     const looks = await profile(sample, { signal });
     results.push({ users, interactions, profile: looks, models, paired: await pairs(evaluations, seed, run) });
   }
@@ -164,7 +167,10 @@ function whatFits(planned: TrialSample[], trials: Trials) {
       return false;
     }
   };
-  const fitting = planned.map(({ sample, models }) => ({ sample, models: models.filter((model) => fits(model, sample)) }));
+  const fitting = planned.map(({ sample, models }) => ({
+    sample,
+    models: models.filter((model) => fits(model, sample)),
+  }));
   const samples = fitting.filter(({ models }) => models.length > 1);
   if (samples.length === 0) throw new RecvaeError('MEMORY', refused.map(({ why }) => why).join('; '));
   const tried = new Set(samples.flatMap(({ models }) => models));

@@ -1,6 +1,7 @@
 /** Where models stand on all training users: as measured there, or as the trend over samples says. */
-import type { RunOptions } from '../models.js';
+
 import { guard } from '../errors.js';
+import type { RunOptions } from '../models.js';
 import { native } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { pairedDifferences } from '../paired.js';
@@ -51,7 +52,10 @@ export async function trendsAgainst(
   for (const [at, model] of models.entries()) {
     const its = common[at]!;
     const measured = its.at(-1)!.users === all;
-    const gaps = its.map(({ users, values }) => ({ users, gap: meanOf(values.get(model)!) - meanOf(values.get(leader)!) }));
+    const gaps = its.map(({ users, values }) => ({
+      users,
+      gap: meanOf(values.get(model)!) - meanOf(values.get(leader)!),
+    }));
     const carried = measured || its.length > 1 ? [carriedOn(model, its, all), carriedOn(leader, its, all)] : undefined;
     const [expected] = carried ? await pairedDifferences([carried as [Float64Array, Float64Array]], seed, run) : [];
     trends.push({

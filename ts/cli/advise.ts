@@ -179,7 +179,9 @@ function renderTrials({ samples, metric, profile, split }: AdviceReport): string
   ];
   const found = models.map((model) => {
     const { users, models } = samples.findLast(({ models }) => models.some((trial) => trial.model === model))!;
-    const { search, options, epochs, bestEpoch, unfinished, seconds, untuned } = models.find((trial) => trial.model === model)!;
+    const { search, options, epochs, bestEpoch, unfinished, seconds, untuned } = models.find(
+      (trial) => trial.model === model,
+    )!;
     const names = new Set(search.flatMap(({ options }) => Object.keys(options as object)));
     const chosen = [...names].map((name) => `${name} ${(options as Record<string, unknown>)[name]}`).join(', ');
     const training =
