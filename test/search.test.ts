@@ -347,10 +347,10 @@ describe('where fits are costly', () => {
   }, async () => {
     // Users of a block of the catalogue each, on items of their own kind.
     const [users, items]: [string[], string[]] = [[], []];
-    for (let user = 0; user < 600; user += 1) {
+    for (let user = 0; user < 800; user += 1) {
       for (let at = 0; at < 12; at += 1) {
         users.push(`u${user}`);
-        items.push(`i${(user % 50) * 26 + ((at * (3 + 2 * (user % 4)) + user) % 26)}`);
+        items.push(`i${(user % 100) * 26 + ((at * (3 + 2 * (user % 4)) + user) % 26)}`);
       }
     }
     const many = await split(Interactions.fromColumns({ users, items }), { seed: 1 });
@@ -370,7 +370,11 @@ describe('where fits are costly', () => {
       });
     const found = await find(9 * fitSeconds);
     const sizes = [...new Set(found.results.map(({ items }) => items))];
-    expect(sizes).toEqual([Math.round(Math.round(nItems / 3) / 2), Math.round(nItems / 3), undefined]);
+    const [small, large] = sizes as [number, number];
+    expect(sizes).toHaveLength(3);
+    expect(sizes[2]).toBeUndefined();
+    expect(small).toBe(Math.round(large / 2));
+    expect(large).toBeLessThan(nItems / 2);
     const { length } = found.results.filter(({ items }) => items === undefined);
     expect(length).toBeLessThanOrEqual(2);
     expect(found.results[found.best]!.items).toBeUndefined();
