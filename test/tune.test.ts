@@ -353,7 +353,7 @@ describe('the journal', () => {
     const elsewhere = tune('ease', planted(), { ...run, seed: 1 });
     await expect(elsewhere).rejects.toThrow(/data: "180 training .* there, "160 training .* now/);
     const found: boolean[] = [];
-    const onProgress = ({ found: was }: SearchProgress) => found.push(was ?? false);
+    const onProgress = ({ found: was, result }: SearchProgress) => result && found.push(was ?? false);
     await tune('ease', split, { ...run, trials: 4, onProgress });
     expect(found.sort()).toEqual([false, false, true, true]);
   });
