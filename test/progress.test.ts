@@ -19,7 +19,7 @@ async function some(): Promise<Interactions> {
   const data = await Interactions.synth({ like: 'ml-20m', scale: 0.01, seed: 3 });
   const users = data.userIds();
   return Interactions.fromHistories(
-    users.map((user) => ({ user, items: data.history(user).filter((id) => Number(id.slice(1)) % 8 === 0) })),
+    users.map((user) => ({ user, items: data.history(user)!.filter((id) => Number(id.slice(1)) % 8 === 0) })),
   );
 }
 
@@ -98,7 +98,9 @@ describe('largestThatFits', () => {
 
   test('says why nothing fits, and refuses what is no option', async () => {
     const [data, found] = await sized('popularity', {}, 1000);
-    expect(found).toEqual({ refusal: expect.stringMatching(/^popularity on \d+ users x \d+ items, .*; the way out: /) });
+    expect(found).toEqual({
+      refusal: expect.stringMatching(/^popularity on \d+ users x \d+ items, .*; the way out: /),
+    });
     const wrong = () => largestThatFits('als', { factor: 1 } as never, data);
     expect(wrong).toThrow(/^als option is 'factor'; allowed: factors,/);
   });

@@ -170,7 +170,7 @@ describe('counts of EASE^R', () => {
       [
         () => counts.fit({}, { epochs: 1 } as never),
         'INVALID_ARGUMENT',
-        "a key of run is 'epochs'; allowed: threads, memoryLimit, signal, info",
+        "a key of run is 'epochs'; allowed: threads, memoryLimit, signal, info, onProgress",
       ],
       [
         () => EaseCounts.count([] as never),

@@ -1,8 +1,9 @@
 //! What the parts of a fit cost, in seconds of one core, by which the time of a fit is told before it begins.
 //!
-//! The constants were measured on two cores of a current x86-64 server with AVX2 (an Intel Xeon with 2.1 GHz and more, 2026), by
-//! `node benches/costs.mjs`, which prints for each of them a fit that it decides, and by what it would have to be multiplied. On
-//! such a machine estimates lie within a factor of 2; elsewhere their ratios hold better than the seconds.
+//! The constants were measured in 2026 on a virtual server of two cores of an Intel Xeon with AVX-512, as seconds of the processor,
+//! while other programs kept it busy: by `node benches/costs.mjs`, which prints for each of them a fit that it decides, and by what
+//! it would have to be multiplied. On such a machine estimates should lie within a factor of 2; elsewhere their ratios hold better
+//! than the seconds.
 //!
 //! Threads share the work evenly, where there are as many cores.
 

@@ -77,7 +77,11 @@ fn no_pair_beyond_the_share_and_the_gradient_is_0_on_those_that_there_are() {
 }
 
 fn fit_edlae(options: Value) -> Recommender {
-    let model = ModelKind::Edlae.fit(&options, &train(), None, &FitRun::default()).unwrap().model;
+    fit_edlae_on(options, &train())
+}
+
+fn fit_edlae_on(options: Value, train: &Csr) -> Recommender {
+    let model = ModelKind::Edlae.fit(&options, train, None, &FitRun::default()).unwrap().model;
     Recommender::new(model, (0..N).map(|item| format!("item {item}")).collect(), Value::Null).unwrap()
 }
 
@@ -103,9 +107,14 @@ fn of_edlae_the_gradient_of_its_own_loss_is_0() {
 
 #[test]
 fn edlae_with_nearly_all_pairs_is_the_dense_one_and_without_dropout_it_is_ease() {
-    // All pairs that any user has; item 50, which nobody has, has weights of 0 in the dense model too.
-    let options = |density: f64| json!({"lambda": LAMBDA, "precision": "f64", "density": density});
-    let (dense, sparse) = (rows(&fit_edlae(options(1.0))), rows(&fit_edlae(options(0.9999))));
+    // Every user has half of the items, so that each pair has users: one that nobody has gets no weight.
+    let mut random = Stream::new(5, 0);
+    let halves = (0..400).map(|_| (0..N as u32).filter(|_| random.below(2) == 0).collect::<Vec<_>>());
+    let train = Csr::from_rows(halves.collect::<Vec<_>>(), N).unwrap();
+    let b =
+        |density: f64| rows(&fit_edlae_on(json!({"lambda": LAMBDA, "precision": "f64", "density": density}), &train));
+    let (dense, sparse) = (b(1.0), b(0.9999));
+    assert!(sparse.iter().flatten().filter(|&&weight| weight != 0.0).count() == N * (N - 1));
     for (dense, sparse) in dense.iter().flatten().zip(sparse.iter().flatten()) {
         // Weights leave in f32, and are below 1.
         assert!((dense - sparse).abs() < 1e-6, "{dense} and {sparse}");

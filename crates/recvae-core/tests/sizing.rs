@@ -60,7 +60,7 @@ fn the_options_that_it_gives_fit_and_the_next_ones_do_not() {
     let cases: [(ModelKind, Value, &[&str]); 6] = [
         (ModelKind::Ease, json!({"lambda": 20}), &["density"]),
         (ModelKind::Edlae, json!({"dropoutRate": 0.5}), &["density"]),
-        (ModelKind::Als, json!({"factors": 100, "epochs": 1}), &["factors"]),
+        (ModelKind::Als, json!({"factors": 400, "epochs": 1}), &["factors"]),
         (ModelKind::MultDae, json!({"latentDim": 128, "epochs": 1}), &["latentDim"]),
         (ModelKind::MultVae, json!({"hiddenDim": 256, "latentDim": 128, "epochs": 1}), &["hiddenDim", "latentDim"]),
         (ModelKind::RecVae, json!({"hiddenDim": 256, "latentDim": 128, "epochs": 1}), &["hiddenDim", "latentDim"]),
@@ -68,9 +68,9 @@ fn the_options_that_it_gives_fit_and_the_next_ones_do_not() {
     for (kind, given, names) in cases {
         let whole = bytes(kind, &given, &shape);
         // Beside what does not depend on the options.
-        let least = 8 << 20;
+        let least = 4 << 20;
         let limit = least + (whole - least) * 2 / 3;
-        let beside = 1 << 20;
+        let beside = 1 << 10;
         let limits = Limits { memory: Some(limit), beside, seconds: None };
         let (options, changed) = sized(kind, &given, &limits);
         let changes: Vec<&str> = changed.iter().map(|change| &change.name[..]).collect();
