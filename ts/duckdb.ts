@@ -11,7 +11,7 @@ import type { ColumnNames } from './arrow.js';
 import { type Batch, collect } from './batches.js';
 import { checkObject, checkString, checkStrings, invalid } from './check.js';
 import { guard, RecvaeError, toJson, toRecvaeError } from './errors.js';
-import { remove, willRemove } from './files.js';
+import { checkRegular, remove, willRemove } from './files.js';
 import { native } from './native.js';
 
 /** Where rows come from, by DuckDB. At least one of `source` and `sql` must be given. */
@@ -113,6 +113,7 @@ export async function openDuckDB(
   what: string,
   { database, settings }: Pick<DuckDBOptions, 'database' | 'settings'>,
 ): Promise<Session> {
+  if (database !== undefined) checkRegular(database);
   const duckdb = await loadDuckDB(what);
   const spill = join(tmpdir(), `recvae-duckdb-${randomUUID()}`);
   const access: Record<string, string> = database === undefined ? {} : { access_mode: 'READ_ONLY' };
@@ -143,6 +144,8 @@ export async function relation(
   { source, sql }: Pick<DuckDBOptions, 'source' | 'sql'>,
 ): Promise<string> {
   const files = typeof source === 'string' ? [source] : source;
+  // Parquet begins at its end; rows of the others may come out of a pipe.
+  for (const file of files ?? []) if (kindOf(file) === 'parquet') checkRegular(file);
   if (sql === undefined) return scan(files!, true);
   if (files) await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${scan(files, false)}`);
   return subquery(sql);

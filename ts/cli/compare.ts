@@ -17,6 +17,7 @@ import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import { formatP } from '../verdict.js';
+import { filesBehind, refuseSame } from './distinct.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
@@ -65,6 +66,11 @@ export function addCompare(program: Command): void {
       memoryLimit: flags.memoryLimit,
     };
     checkCompare(options);
+    const saved = ['comparison.json', ...description.models.map(({ name }) => `${name}.safetensors`)];
+    refuseSame({
+      inputs: { '<input>': filesBehind(input) },
+      outputs: { '--save': save, 'a file of --save': save && saved.map((name) => join(save, name)), '--json': json },
+    });
     if (save !== undefined) checkWritableFolder(save, '--save');
     // A file in the folder to save to may have to wait for it.
     const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
@@ -83,7 +89,7 @@ export function addCompare(program: Command): void {
     try {
       const { report, models } = await interruptible(work);
       reporter.stop();
-      const toText = (path: string) => writeFileSync(path, jsonText(report), { flag: 'wx' });
+      const toText = (path: string) => writeFileSync(path, jsonText(report));
       const outputs: Output[] = [];
       if (save !== undefined) {
         const model = models.get(report.winner)!;

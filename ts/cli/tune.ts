@@ -1,5 +1,4 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { splitFor } from '../compare.js';
 import { RecvaeError } from '../errors.js';
@@ -11,6 +10,7 @@ import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import type { TuneReport } from '../tune/report.js';
 import type { Range } from '../tune/spaces.js';
 import { checkTune, type SearchKind, type SearchProgress, type TuneOptions, tuneOn } from '../tune.js';
+import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { Interrupted, interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
@@ -72,7 +72,10 @@ export function addTune(program: Command): void {
       journal: flags.journal,
     };
     checkTune(model, options);
-    refuseSame({ '--out': out, '--json': json, '--journal': flags.journal });
+    refuseSame({
+      inputs: { '<input>': filesBehind(input) },
+      outputs: { '--out': out, '--json': json, ...journalFiles(flags.journal) },
+    });
     if (out !== undefined) checkWritable(out, '--out');
     if (json !== undefined) checkWritable(json, '--json');
     if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
@@ -97,7 +100,7 @@ export function addTune(program: Command): void {
         outputs.push({ path: out, write: (path) => fitted.save(path, { info }) });
       }
       if (json !== undefined && json !== '-') {
-        outputs.push({ path: json, write: (path) => writeFileSync(path, jsonText(report), { flag: 'wx' }) });
+        outputs.push({ path: json, write: (path) => writeFileSync(path, jsonText(report)) });
       }
       try {
         await writeAll(outputs);
@@ -116,19 +119,6 @@ export function addTune(program: Command): void {
       reporter.stop();
     }
   });
-}
-
-/** Fails if two files are one. */
-function refuseSame(files: Record<string, string | undefined>): void {
-  const seen = new Map<string, string>();
-  for (const [flag, path] of Object.entries(files)) {
-    if (path === undefined || path === '-') continue;
-    const other = seen.get(resolve(path));
-    if (other !== undefined) {
-      throw new RecvaeError('INVALID_ARGUMENT', `${flag} is '${path}', as is ${other}; allowed: another file`);
-    }
-    seen.set(resolve(path), flag);
-  }
 }
 
 /** What each model is searched over by default, for the help. */
