@@ -144,8 +144,8 @@ export async function relation(
   { source, sql }: Pick<DuckDBOptions, 'source' | 'sql'>,
 ): Promise<string> {
   const files = typeof source === 'string' ? [source] : source;
-  // Parquet begins at its end; rows of the others may come out of a pipe.
-  for (const file of files ?? []) if (kindOf(file) === 'parquet') checkRegular(file);
+  // DuckDB looks at files more than once, and waits for ever where a pipe has nothing left.
+  for (const file of files ?? []) checkRegular(file);
   if (sql === undefined) return scan(files!, true);
   if (files) await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${scan(files, false)}`);
   return subquery(sql);

@@ -29,7 +29,9 @@ interface File {
  */
 export function refuseSame({ inputs = {}, outputs, updates = [] }: Files): void {
   const read = filesOf(inputs, 0);
-  const written = filesOf({ stdout: '-', ...outputs }, 1);
+  // Results go to stdout whatever the flags say.
+  const files = Object.entries(outputs).filter(([, path]) => path !== '-');
+  const written = filesOf({ stdout: '-', ...Object.fromEntries(files) }, 1);
   for (const [at, output] of written.entries()) {
     const mayUpdate = (input: File) => updates.some(([from, to]) => from === input.flag && to === output.flag);
     const other = [...read.filter((input) => !mayUpdate(input)), ...written.slice(0, at)].find(
