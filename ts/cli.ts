@@ -1,84 +1,38 @@
 #!/usr/bin/env node
-/** The command line: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use, 128 + n by signal n. */
+/** The command line, which can say what it is also where there is no compiled binding for the platform. */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
-import { addAblate } from './cli/ablate.js';
-import { addAdvise } from './cli/advise.js';
-import { addCompact } from './cli/compact.js';
-import { addCompare } from './cli/compare.js';
-import { addEvaluate } from './cli/evaluate.js';
-import { addExplain } from './cli/explain.js';
-import { addInspect } from './cli/inspect.js';
-import { Interrupted } from './cli/interrupt.js';
-import { addModels } from './cli/models.js';
-import { addRecommend } from './cli/recommend.js';
-import { addSimilar } from './cli/similar.js';
-import { addSplit } from './cli/split.js';
-import { addSynth } from './cli/synth.js';
-import { addTrain } from './cli/train.js';
-import { addTune } from './cli/tune.js';
-import { toRecvaeError } from './errors.js';
-import { removeAll } from './files.js';
 
-const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+/** The commands, for a help that cannot ask them. */
+const COMMANDS = [
+  ...['advise', 'compare', 'tune', 'ablate', 'train', 'evaluate', 'recommend', 'similar', 'explain'],
+  ...['compact', 'inspect', 'split', 'synth', 'models'],
+];
 
-function createProgram(): Command {
-  const program = new Command('recvae')
-    .description(description)
-    .version(version)
-    .exitOverride()
-    .showHelpAfterError('(--help shows what is allowed)')
-    .addHelpText(
-      'after',
-      `
-<input> is a file (CSV, TSV or NDJSON, plain or gzip), a folder in the layout of the official Mult-VAE and RecVAE
-scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian). With the package
-@duckdb/node-api it is also a Parquet file or a quoted glob ('likes/*.parquet'), and with --sql a DuckDB database.
-
-Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,
+/** What is left without a binding: the version, the names of the commands, and why there is no more. Gives the exit code. */
+function withoutBinary(reason: string): number {
+  const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  const [word] = process.argv.slice(2);
+  process.stderr.write(`recvae: ${reason}\n`);
+  if (word === '-V' || word === '--version') process.stdout.write(`${version}\n`);
+  else if (word === '-h' || word === '--help' || word === 'help') {
+    process.stdout.write(
+      `Usage: recvae [options] [command]\n\n${description}\n\nCommands: ${COMMANDS.join(', ')}.\n` +
+        'They, and recvae <command> --help, need a binary for this platform.\n',
     );
-  const serving = [addRecommend, addSimilar, addExplain];
-  const files = [addCompact, addInspect];
-  const jobs = [
-    addAdvise,
-    addCompare,
-    addTune,
-    addAblate,
-    addTrain,
-    addEvaluate,
-    ...serving,
-    ...files,
-    addSplit,
-    addSynth,
-    addModels,
-  ];
-  for (const add of jobs) add(program);
-  return program;
+  } else return 1;
+  return 0;
 }
 
+/** Runs the command. */
 async function main(): Promise<number> {
   try {
-    await createProgram().parseAsync();
-    return 0;
+    const { run } = await import('./cli/program.js');
+    return await run();
   } catch (thrown) {
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2; // commander has printed it
-    if (thrown instanceof Interrupted) {
-      process.stderr.write(`recvae: ${thrown.message}\n`);
-      removeAll();
-      process.exit(thrown.exitCode); // an input that is still open would keep the process alive
-    }
-    const error = toRecvaeError(thrown);
-    process.stderr.write(`recvae: ${error.message}\n`);
-    return error.code === 'INVALID_ARGUMENT' ? 2 : 1;
+    const { code, message } = thrown as NodeJS.ErrnoException;
+    if (code === 'ERR_RECVAE_NO_BINARY') return withoutBinary(message);
+    throw thrown;
   }
 }
 
-// A reader that has seen enough (`recvae … | head`) is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
-});
-// One that does not want the messages still wants the result.
-process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') process.exit(1);
-});
 process.exitCode = await main();

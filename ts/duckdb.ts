@@ -11,7 +11,7 @@ import type { ColumnNames } from './arrow.js';
 import { type Batch, collect } from './batches.js';
 import { checkObject, checkString, checkStrings, invalid } from './check.js';
 import { guard, RecvaeError, toJson, toRecvaeError } from './errors.js';
-import { remove, willRemove } from './files.js';
+import { checkRegular, remove, willRemove } from './files.js';
 import { description, native } from './native.js';
 import type { ReadOptions } from './options.generated.js';
 import { running } from './running.js';
@@ -109,6 +109,7 @@ export async function openDuckDB(
   what: string,
   { database, settings }: Pick<DuckDBOptions, 'database' | 'settings'>,
 ): Promise<Session> {
+  if (database !== undefined) checkRegular(database);
   const duckdb = await loadDuckDB(what);
   const spill = join(tmpdir(), `recvae-duckdb-${randomUUID()}`);
   const access: Record<string, string> = database === undefined ? {} : { access_mode: 'READ_ONLY' };

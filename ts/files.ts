@@ -1,13 +1,14 @@
 /** Output files that appear whole or not at all. */
-import { randomUUID } from 'node:crypto';
-import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { RecvaeError, toRecvaeError } from './errors.js';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
+import { guard, guardAsync, RecvaeError, toRecvaeError } from './errors.js';
+import { native } from './native.js';
 
 /** What would stay behind if the process ended now. */
 const temporary = new Set<string>();
 
-/** Tells of a temporary file or folder, which {@link remove} or {@link removeAll} removes. */
+/** Tells of a temporary file or folder, which {@link remove} or the end of the process removes. */
 export function willRemove(path: string): void {
   temporary.add(path);
 }
@@ -18,14 +19,19 @@ export function remove(path: string): void {
   temporary.delete(path);
 }
 
-/** Removes all of them: for a process that is told to end. */
-export function removeAll(): void {
-  for (const path of temporary) remove(path);
+// However the process ends, short of a kill: the core knows of the files that it writes.
+if (isMainThread) {
+  process.on('exit', () => {
+    for (const path of temporary) remove(path);
+    native.removeUnfinished();
+  });
 }
 
-/** A name for a temporary file in the folder of `path`. */
-export function beside(path: string): string {
-  return join(dirname(path), `.recvae-${basename(path)}-${randomUUID()}`);
+/** Fails at once for what is neither a file nor a folder: opening a pipe waits until somebody writes to it. */
+export function checkRegular(path: string): void {
+  const there = guard(() => statSync(path, { throwIfNoEntry: false }));
+  if (there === undefined || there.isFile() || there.isDirectory()) return;
+  throw new RecvaeError('IO', `cannot read ${path}: it is not a regular file`);
 }
 
 /** A file to be: its path, and what writes it to the path that it is given. */
@@ -50,31 +56,31 @@ async function named(path: string, name: string, write: () => Promise<void> | vo
 
 /**
  * Writes files, all of them or none: under other names first, so that what can fail fails before the first one is there.
- * Folders that they need are made.
+ * Folders that they need are made; a link is followed, and a file that is replaced keeps its permissions. `write` finds an empty
+ * file at the path that it is given.
  */
 export async function writeAll(outputs: Output[]): Promise<void> {
   const created: string[] = [];
-  const temporaries: string[] = [];
+  const files: native.NativeOutput[] = [];
   try {
     for (const { path, write } of outputs) {
       const folder = mkdirSync(dirname(path), { recursive: true });
       if (folder !== undefined) created.push(folder);
-      const name = beside(path);
-      temporaries.push(name);
-      willRemove(name);
-      await named(path, name, () => write(name));
-      if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-        throw new RecvaeError('IO', `cannot write ${path}: it is a folder`);
-      }
+      const file = guard(() => new native.NativeOutput(path));
+      files.push(file);
+      const { temporary } = file;
+      await named(path, temporary, () => write(temporary));
+      await guardAsync(() => file.flush());
     }
   } catch (error) {
-    for (const path of [...temporaries, ...created]) remove(path);
+    for (const file of files) file.discard();
+    for (const path of created) remove(path);
     throw error;
   }
   // From here on nothing is taken back: what has its name stays.
   try {
-    for (const [at, { path }] of outputs.entries()) renameSync(temporaries[at]!, path);
+    for (const file of files) guard(() => file.finish());
   } finally {
-    for (const path of temporaries) remove(path);
+    for (const file of files) file.discard();
   }
 }

@@ -207,7 +207,7 @@ export function writerFor(path: string): Write {
 const PIECE = 1 << 16;
 
 async function writeLines(path: string, results: AsyncIterable<UserRecommendation>): Promise<void> {
-  const file = createWriteStream(path, { flags: 'wx' });
+  const file = createWriteStream(path);
   const done = finished(file);
   done.catch(() => {}); // it is looked at below
   try {
@@ -266,7 +266,7 @@ async function writeParquet(
     await call(async () => {
       append();
       appender.closeSync();
-      await connection.run(`COPY results TO ${quoteText(path)} (FORMAT parquet)`);
+      await connection.run(`COPY results TO ${quoteText(path)} (FORMAT parquet, USE_TMP_FILE false)`);
     });
   } finally {
     close();

@@ -9,15 +9,13 @@ import {
   openSync,
   readFileSync,
   realpathSync,
-  rmSync,
-  writeFileSync,
+  statSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
 import { checkString, invalid } from './check.js';
 import { guard, RecvaeError } from './errors.js';
-import { remove, willRemove } from './files.js';
 import type { Json } from './models.js';
+import { native } from './native.js';
 
 /** Version of the file and of what its records mean. */
 const FORMAT = 1;
@@ -48,8 +46,8 @@ export class Journal<R = Json> implements Disposable {
 
   /**
    * Opens the journal of a job, or begins one; without a path it is kept in memory alone. A last line that is cut off, by a
-   * kill in the middle of writing, is dropped. One process at a time may use a file: `<path>.lock` says which, and one of a
-   * process that is gone counts for nothing. (Two processes that find such a one in the same instant may both go on.)
+   * kill in the middle of writing, is dropped. One at a time may use a file, also of two workers of one process: a lock of the
+   * operating system on `<path>.lock`, which says whose it is, ends with who took it.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a journal of another job, with what is there and what is asked for, and
    * for one that another process uses; `INVALID_DATA` for a file that is no journal; `IO`.
@@ -59,18 +57,18 @@ export class Journal<R = Json> implements Disposable {
     checkString(path, 'journal');
     if (path === '') throw invalid('journal', path, 'a path');
     return guard(() => {
-      const release = lock(path);
+      if (statSync(path, { throwIfNoEntry: false })?.isFile() === false) {
+        throw new RecvaeError('IO', `cannot write ${path}: it is there and is not a regular file`);
+      }
+      const file = openSync(path, 'a+');
+      let release = () => {};
       try {
-        const file = openSync(path, 'a+');
-        try {
-          const journal = new Journal<R>(file, release);
-          journal.#read(path, { format: FORMAT, ...header });
-          return journal;
-        } catch (error) {
-          closeSync(file);
-          throw error;
-        }
+        release = lock(path);
+        const journal = new Journal<R>(file, release);
+        journal.#read(path, { format: FORMAT, ...header });
+        return journal;
       } catch (error) {
+        closeSync(file);
         release();
         throw error;
       }
@@ -144,49 +142,21 @@ function refuseOther(path: string, there: JournalHeader, now: JournalHeader): vo
   throw new RecvaeError('INVALID_ARGUMENT', `${text}; allowed: one of the same job, or a path where nothing is`);
 }
 
-/** Locks that this process holds. */
-const held = new Set<string>();
+/** Locks that this thread holds: one that the garbage collector found would be let go. */
+const held = new Set<native.NativeLock>();
 
-/** Takes the lock of a journal; what is given back releases it. */
+/** Takes the lock of a journal that is there, by whatever name; what is given back releases it. */
 function lock(path: string): () => void {
-  const file = join(realpathSync(dirname(path)), `${basename(path)}.lock`);
-  for (;;) {
-    try {
-      writeFileSync(file, `${process.pid}\n`, { flag: 'wx' });
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    }
-    const owner = ownerOf(file);
-    if (held.has(file) || (owner !== process.pid && isAlive(owner))) {
-      const text = `journal is '${path}', which process ${owner} uses (${file})`;
-      throw new RecvaeError('INVALID_ARGUMENT', `${text}; allowed: one that no other process uses`);
-    }
-    rmSync(file, { force: true });
+  const file = `${realpathSync(path)}.lock`;
+  const lock = native.NativeLock.tryTake(file);
+  if (!lock.held) {
+    const who = lock.owner === null ? 'another process' : `process ${lock.owner}`;
+    const text = `journal is '${path}', which ${who} uses (${file})`;
+    throw new RecvaeError('INVALID_ARGUMENT', `${text}; allowed: one that nobody else uses`);
   }
-  held.add(file);
-  willRemove(file);
+  held.add(lock);
   return () => {
-    held.delete(file);
-    remove(file);
+    held.delete(lock);
+    lock.release();
   };
-}
-
-/** The process in a lock; NaN if it is gone or not written yet. */
-function ownerOf(file: string): number {
-  try {
-    return Number.parseInt(readFileSync(file, 'utf8'), 10);
-  } catch {
-    return Number.NaN;
-  }
-}
-
-function isAlive(process_: number): boolean {
-  if (Number.isNaN(process_)) return false;
-  try {
-    process.kill(process_, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'; // another user's
-  }
 }

@@ -1,7 +1,10 @@
 /** The largest memory of the process during a piece of work. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
-/** Bytes of the line `VmHWM`, the largest resident set since the last reset; undefined where there is no such file. */
+/** Milliseconds between two looks at the resident set. */
+const INTERVAL = 5;
+
+/** Bytes of the line `VmHWM`, the largest resident set that the process ever had; undefined where there is no such file. */
 function highWaterMark(): number | undefined {
   try {
     const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
@@ -12,25 +15,26 @@ function highWaterMark(): number | undefined {
 }
 
 /**
- * Runs `work` and tells the peak resident set of the process meanwhile, in bytes; what was resident before counts too.
- * Linux keeps the peak itself; elsewhere it is sampled, so that short peaks can be missed.
+ * Runs `work` and tells the peak resident set of the process meanwhile, in bytes; what was resident before counts too, and so
+ * does what other work of the process takes at the same time.
+ *
+ * The resident set is looked at every few milliseconds, so that shorter peaks can be missed; on Linux not where the process was
+ * never as large before, which the system itself writes down. That mark is read and not set back: it is the whole process's, and
+ * measurements may overlap.
  */
 export async function withPeakMemory<T>(work: () => Promise<T>): Promise<{ result: T; peakMemory: number }> {
-  let sampled = process.memoryUsage.rss();
+  const before = highWaterMark();
+  let peak = process.memoryUsage.rss();
   const sample = () => {
-    sampled = Math.max(sampled, process.memoryUsage.rss());
+    peak = Math.max(peak, process.memoryUsage.rss());
   };
-  let resets = true;
-  try {
-    writeFileSync('/proc/self/clear_refs', '5');
-  } catch {
-    resets = false;
-  }
-  const timer = setInterval(sample, 20).unref();
+  const timer = setInterval(sample, INTERVAL).unref();
   try {
     const result = await work();
     sample();
-    return { result, peakMemory: (resets && highWaterMark()) || sampled };
+    const after = highWaterMark();
+    const grown = before !== undefined && after !== undefined && after > before;
+    return { result, peakMemory: grown ? Math.max(after, peak) : peak };
   } finally {
     clearInterval(timer);
   }

@@ -1,6 +1,7 @@
 /**
  * The only import of the compiled binding, and what the core says about itself. Nothing of it is public.
  */
+import './binary.js'; // before the loader: its words are better
 import { describe } from '../crates/recvae-node/index.js';
 
 export * as native from '../crates/recvae-node/index.js';
@@ -25,6 +26,8 @@ export interface Description {
   changes: { name: string; option: string; with: string; without: string }[];
   /** Names of the built-in data sets. */
   datasets: string[];
+  /** Names of the files of a split in the official layout. */
+  officialFiles: string[];
   read: OptionDescription[];
   thresholds: OptionDescription[];
   split: OptionDescription[];

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { invalid } from './check.js';
 import { RecvaeError } from './errors.js';
+import { checkRegular } from './files.js';
 import { description } from './native.js';
 import type { ReadOptions } from './options.generated.js';
 
@@ -123,6 +124,8 @@ export async function findFiles(connection: DuckDBConnection, source: string[]):
     if (found.length === 0) areHere = false;
     paths.push(...(found.length > 0 ? found : [path]));
   }
+  // DuckDB looks at files more than once, and waits for ever where a pipe has nothing left.
+  for (const path of paths) checkRegular(path);
   return filesOf(source, paths, areHere);
 }
 

@@ -107,6 +107,18 @@ export declare class NativeInteractions {
   dispose(): void
 }
 
+/** A lock, or who has it. It ends when the thread ends that took it. */
+export declare class NativeLock {
+  /** Takes the lock of that path unless somebody has it. */
+  static tryTake(path: string): NativeLock
+  /** Whether it is taken here. */
+  get held(): boolean
+  /** The process that has it instead, where it can be known. */
+  get owner(): number | null
+  /** Lets it go. */
+  release(): void
+}
+
 /** A trained model with the ids of its items. */
 export declare class NativeModel {
   /** Name of the model. */
@@ -142,6 +154,20 @@ export declare class NativeModel {
   embed(ids: Array<Array<string>>, threads: number | undefined | null, run: NativeRun): Promise<Float32Array>
   /** Explains the score of an item. `options`: JSON. */
   explain(history: Array<string>, item: string, options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeExplanation>
+}
+
+/** A file on its way, until it is finished or discarded. */
+export declare class NativeOutput {
+  /** Makes an empty file beside that path. */
+  constructor(path: string)
+  /** Where it is to be written. */
+  get temporary(): string
+  /** Flushes it to the disk. */
+  flush(): Promise<void>
+  /** Gives it its name. */
+  finish(): void
+  /** Removes it, unless it is finished. */
+  discard(): void
 }
 
 /** One piece of long work. */
@@ -194,6 +220,12 @@ export declare function checkFit(kind: string, options: string, threads?: number
 
 /** Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON. */
 export declare function checkMemory(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number): NativeMemory
+
+/** Fails if a split could not be written as that folder. */
+export declare function checkNewFolder(path: string): void
+
+/** Fails if a file could not be written at that path. */
+export declare function checkWritable(path: string): void
 
 /** All options with their values, as JSON, of a model that is given `options`: JSON. Fails as [`fit`] would for them. */
 export declare function completeOptions(kind: string, options: string): string
@@ -534,6 +566,9 @@ export declare function readInteractions(paths: string | Array<string>, options:
 
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>
+
+/** Removes what is not whole, for a process that ends now. */
+export declare function removeUnfinished(): void
 
 /** Users per step on a sample. */
 export declare function sampleBatch(batch: number, users: number, trainingUsers: number): number

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFit, checkMemory, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, removeUnfinished, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -781,7 +781,9 @@ export { NativeEaseCounts }
 export { NativeFilter }
 export { NativeHeldOut }
 export { NativeInteractions }
+export { NativeLock }
 export { NativeModel }
+export { NativeOutput }
 export { NativeRun }
 export { NativeSplit }
 export { activityGroups }
@@ -790,6 +792,8 @@ export { carriedOn }
 export { checkFiles }
 export { checkFit }
 export { checkMemory }
+export { checkNewFolder }
+export { checkWritable }
 export { completeOptions }
 export { completeReadOptions }
 export { completeSampleOptions }
@@ -817,6 +821,7 @@ export { popularityGroups }
 export { profile }
 export { readInteractions }
 export { readOfficial }
+export { removeUnfinished }
 export { sampleBatch }
 export { searchUniforms }
 export { split }

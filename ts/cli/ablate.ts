@@ -12,6 +12,7 @@ import {
 import { splitFor } from '../compare.js';
 import { description } from '../native.js';
 import { formatP, signed } from '../verdict.js';
+import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf, tellLeftOut } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
@@ -59,6 +60,11 @@ export function addAblate(program: Command): void {
     const run = { threads, parallel, memoryLimit, journal };
     const options: AblateOptions = { all, seeds, seed, epochs, ...own, split: recipe.split, ...run };
     checkAblate(options);
+    refuseSame({
+      inputs: { '<input>': filesBehind(input) },
+      outputs: { '--json': json, ...journalFiles(journal) },
+    });
+    if (journal !== undefined) checkWritable(journal, '--journal');
     if (json !== undefined) checkWritable(json, '--json');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {

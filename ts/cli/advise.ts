@@ -6,10 +6,11 @@ import type { ModelName } from '../options.generated.js';
 import type { Spread } from '../profile.js';
 import { formatP } from '../verdict.js';
 import { byModel } from './compare.js';
+import { filesBehind, refuseSame } from './distinct.js';
 import { addFlag, addInputFlags, type InputFlags, parseNumber, readInput, recipeOf, toFlag } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
-import { checkWritable, EpochBar, message, print, table, withError, writeJson } from './output.js';
+import { checkWritable, EpochBar, message, print, shellWord, table, withError, writeJson } from './output.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends InputFlags {
@@ -60,6 +61,7 @@ export function addAdvise(program: Command): void {
       memoryLimit,
     };
     checkAdvise(options);
+    refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json } });
     if (json !== undefined) checkWritable(json, '--json');
     const reporter = new Reporter();
     try {
@@ -80,11 +82,10 @@ export function addAdvise(program: Command): void {
 
 /** The input with the flags that it was read and split with, for a shell. */
 function inputWords(input: string, flags: InputFlags): string {
-  const quoted = (word: string) => (/^[\w./:@%+,=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
   const { seed: _, ...recipe } = { ...recipeOf(flags).read, ...recipeOf(flags).split };
   const flag = (name: string) => (name === 'heldOut' ? '--held-out-share' : toFlag(name));
-  const words = Object.entries(recipe).map(([name, value]) => `${flag(name)} ${quoted(String(value))}`);
-  return [quoted(input), ...words].join(' ');
+  const words = Object.entries(recipe).map(([name, value]) => `${flag(name)} ${shellWord(String(value))}`);
+  return [shellWord(input), ...words].join(' ');
 }
 
 /** Progress as lines, and as a bar while epochs run. */

@@ -1,13 +1,13 @@
 /** `--checkpoint`, `--every` and `--resume`: training that goes on after Ctrl-C, a crash or a kill. */
 import { existsSync } from 'node:fs';
-import { basename, dirname, resolve } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
 import type { Checkpoint } from '../checkpoint.js';
 import { RecvaeError, toRecvaeError } from '../errors.js';
 import { description } from '../native.js';
 import { parseNumber } from './input.js';
 import { Interrupted } from './interrupt.js';
-import { message } from './output.js';
+import { message, shellWord } from './output.js';
 
 /** What the flags of {@link addCheckpointFlags} are parsed into. */
 export interface CheckpointFlags {
@@ -27,14 +27,11 @@ export function addCheckpointFlags(command: Command): Command {
 }
 
 /** The checkpoint that the flags ask for, if any. */
-export function checkpointOf({ checkpoint, every, resume }: CheckpointFlags, out: string): Checkpoint | undefined {
+export function checkpointOf({ checkpoint, every, resume }: CheckpointFlags): Checkpoint | undefined {
   if (checkpoint === undefined) {
     const alone = resume ? '--resume' : every !== undefined ? '--every' : undefined;
     if (alone !== undefined) throw new RecvaeError('INVALID_ARGUMENT', `${alone} has no meaning without --checkpoint`);
     return undefined;
-  }
-  if (resolve(checkpoint) === resolve(out)) {
-    throw new RecvaeError('INVALID_ARGUMENT', `--checkpoint is '${checkpoint}', as is --out; allowed: another file`);
   }
   return {
     path: checkpoint,
@@ -53,16 +50,11 @@ export function tellHowToGoOn(thrown: unknown, { path, resume }: Checkpoint): vo
   }
   const [script, first, ...rest] = process.argv.slice(1) as [string, string, ...string[]];
   const words = [...programOf(script), first, ...(resume ? [] : ['--resume']), ...rest];
-  message(`the training is kept in ${path}; this goes on with it:\n  ${words.map(quoted).join(' ')}`);
+  message(`the training is kept in ${path}; this goes on with it:\n  ${words.map(shellWord).join(' ')}`);
 }
 
 /** How this script is called. */
 function programOf(script: string): string[] {
   if (basename(script) !== 'recvae') return ['node', script];
   return basename(dirname(script)) === '.bin' ? ['npx', 'recvae'] : ['recvae'];
-}
-
-/** A word as a shell takes it. */
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -8,6 +8,7 @@ import { description, native } from '../native.js';
 import type { CompactOptions, MetricName } from '../options.generated.js';
 import { running } from '../running.js';
 import type { HeldOut } from '../split.js';
+import { filesBehind, refuseSame } from './distinct.js';
 import {
   addFlag,
   addInputFlags,
@@ -59,6 +60,10 @@ export function addCompact(program: Command): void {
     if (on !== 'test' && on !== 'validation') {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
     }
+    refuseSame({
+      inputs: { '<model-file>': file, '--held-out': filesBehind(heldOut) },
+      outputs: { '<out>': out, '--json': json },
+    });
     checkWritable(out, '<out>');
     if (json !== undefined) checkWritable(json, '--json');
     const model = await load(file);

@@ -19,6 +19,7 @@ import type { ModelName } from '../options.generated.js';
 import type { SearchedTrial } from '../search.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import { formatP } from '../verdict.js';
+import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import {
   addInputFlags,
   addRecordFlag,
@@ -30,7 +31,7 @@ import {
   tellLeftOut,
 } from './input.js';
 import { interruptible } from './interrupt.js';
-import { refuseSame, tellJournal } from './journal.js';
+import { tellJournal } from './journal.js';
 import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, checkWritableFolder, jsonText, message, print, table, withError } from './output.js';
 import { addSetting } from './settings.js';
@@ -87,11 +88,20 @@ export function addCompare(program: Command): void {
       memoryLimit: flags.memoryLimit,
     };
     checkCompare(options);
+    const saved = ['comparison.json', ...description.models.map(({ name }) => `${name}.safetensors`)];
+    refuseSame({
+      inputs: { '<input>': filesBehind(input) },
+      outputs: {
+        '--save': save,
+        'a file of --save': save && saved.map((name) => join(save, name)),
+        '--json': json,
+        ...journalFiles(flags.journal),
+      },
+    });
     if (save !== undefined) checkWritableFolder(save, '--save');
     // A file in the folder to save to may have to wait for it.
     const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
     if (json !== undefined && !inside) checkWritable(json, '--json');
-    refuseSame({ '--json': json, '--journal': flags.journal });
     if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
@@ -108,7 +118,7 @@ export function addCompare(program: Command): void {
     try {
       const { report, models } = await interruptible(work);
       reporter.stop();
-      const toText = (path: string) => writeFileSync(path, jsonText(report), { flag: 'wx' });
+      const toText = (path: string) => writeFileSync(path, jsonText(report));
       const outputs: Output[] = [];
       if (save !== undefined) {
         const model = models.get(report.winner)!;

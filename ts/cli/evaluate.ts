@@ -4,6 +4,7 @@ import { evaluate } from '../evaluate.js';
 import { load } from '../models.js';
 import { description } from '../native.js';
 import type { MetricName } from '../options.generated.js';
+import { filesBehind, refuseSame } from './distinct.js';
 import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
@@ -35,6 +36,7 @@ export function addEvaluate(program: Command): void {
     if (on !== 'test' && on !== 'validation') {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
     }
+    refuseSame({ inputs: { '<model-file>': file, '<input>': filesBehind(input) }, outputs: { '--json': flags.json } });
     if (flags.json !== undefined) checkWritable(flags.json, '--json');
     const model = await load(file);
     const work = async (signal: AbortSignal) => {
@@ -59,7 +61,7 @@ export function addEvaluate(program: Command): void {
         Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]),
       ),
     };
-    if (flags.json) await writeJson(flags.json, result);
+    if (flags.json !== undefined) await writeJson(flags.json, result);
     if (flags.json === '-') return;
     const rows = Object.entries(result.metrics).map(([name, { mean, standardError }]) => [
       name,

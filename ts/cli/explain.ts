@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { load } from '../models.js';
 import { description } from '../native.js';
+import { fileIn, refuseSame } from './distinct.js';
 import { IDS, readIds } from './ids.js';
 import { parseNumber } from './input.js';
 import { interruptible } from './interrupt.js';
-import { message, print, table, writeJson } from './output.js';
+import { checkWritable, message, print, table, writeJson } from './output.js';
 
 interface Flags {
   history: string;
@@ -27,6 +28,8 @@ export function addExplain(program: Command): void {
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--json <file>', 'write the result as JSON, to stdout for -')
     .action(async (file: string, { history, item, k, threads, json }: Flags) => {
+      refuseSame({ inputs: { '<model-file>': file, '--history': fileIn(history) }, outputs: { '--json': json } });
+      if (json !== undefined) checkWritable(json, '--json');
       const ids = readIds(history, '--history');
       const model = await load(file);
       const explanation = await interruptible((signal) => model.explain(ids, item, { k }, { threads, signal }));

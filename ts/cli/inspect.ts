@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { RecvaeError } from '../errors.js';
 import { type Inspection, inspect } from '../inspect.js';
+import { refuseSame } from './distinct.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
 /** `recvae inspect`: what a model file holds, and whether it is sound. */
@@ -11,6 +12,7 @@ export function addInspect(program: Command): void {
     .argument('<model-file>', 'what train, compare or compact has saved')
     .option('--json <file>', 'write the result as JSON, to stdout for -')
     .action(async (file: string, { json }: { json?: string }) => {
+      refuseSame({ inputs: { '<model-file>': file }, outputs: { '--json': json } });
       if (json !== undefined) checkWritable(json, '--json');
       const found = await inspect(file);
       if (json !== undefined) await writeJson(json, found);

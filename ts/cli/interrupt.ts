@@ -1,7 +1,7 @@
 /** Ctrl-C and its kin: the first signal stops the work, which then cleans up; a second one ends the process at once. */
 import { constants } from 'node:os';
-import { removeAll } from '../files.js';
-import { SIGNALS } from './output.js';
+import { unlessAborted } from '../abort.js';
+import { message, SIGNALS } from './output.js';
 
 /** Why a command stops: the process was sent a signal. */
 export class Interrupted extends Error {
@@ -14,6 +14,21 @@ export class Interrupted extends Error {
   }
 }
 
+/** How many pieces of work listen to signals themselves. */
+let working = 0;
+
+/** Lets signals end the process also where no work stops at them, as an end that cleans up. */
+export function endOnSignals(): void {
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      if (working > 0) return;
+      const { message: why, exitCode } = new Interrupted(signal);
+      message(`recvae: ${why}`);
+      process.exit(exitCode);
+    });
+  }
+}
+
 /**
  * Runs work that stops when the process is sent a signal. That throws {@link Interrupted} also where the work was done
  * before it looked, so that a shell does not go on with the next command.
@@ -22,18 +37,22 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
   const controller = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     const interrupted = new Interrupted(signal);
-    if (controller.signal.aborted) {
-      removeAll();
-      process.exit(interrupted.exitCode);
-    }
+    if (controller.signal.aborted) process.exit(interrupted.exitCode);
     controller.abort(interrupted);
   };
   for (const signal of SIGNALS) process.on(signal, onSignal);
+  working += 1;
   try {
     const result = await work(controller.signal);
     controller.signal.throwIfAborted();
     return result;
   } finally {
+    working -= 1;
     for (const signal of SIGNALS) process.off(signal, onSignal);
   }
+}
+
+/** Waits for what nothing stops, such as writing a file. A signal throws {@link Interrupted} at once: the process has to end. */
+export function leavable<T>(work: () => Promise<T>): Promise<T> {
+  return interruptible((signal) => unlessAborted(signal, work()));
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { description } from '../native.js';
-import { print, table, writeJson } from './output.js';
+import { refuseSame } from './distinct.js';
+import { checkWritable, print, table, writeJson } from './output.js';
 
 /** `recvae models`: what there is and what can be set. */
 export function addModels(program: Command): void {
@@ -9,6 +10,8 @@ export function addModels(program: Command): void {
     .description('list the models with their options')
     .option('--json <file>', 'write the result as JSON, to stdout for -')
     .action(async ({ json }: { json?: string }) => {
+      refuseSame({ outputs: { '--json': json } });
+      if (json !== undefined) checkWritable(json, '--json');
       if (json !== undefined) await writeJson(json, description.models);
       if (json === '-') return;
       const blocks = description.models.map(({ name, doc, options }) => {

@@ -1,20 +1,74 @@
 /** Results on stdout or in files, messages on stderr. */
-import { closeSync, mkdirSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { fstatSync, mkdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { isatty } from 'node:tty';
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
-import { RecvaeError, toRecvaeError } from '../errors.js';
-import { beside, writeAll } from '../files.js';
+import { guard, RecvaeError, toRecvaeError } from '../errors.js';
+import { writeAll } from '../files.js';
 import type { Progress } from '../models.js';
+import { native } from '../native.js';
 
-/** Writes a line for people to stderr. */
-export function message(text: string): void {
-  process.stderr.write(`${text}\n`);
+/**
+ * What a terminal obeys instead of showing it, or what makes text look like other text: the control characters C0, DEL and C1,
+ * separators of lines, and marks and overrides of the direction of writing.
+ */
+const OBEYED = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
+/** The same but for the ends of lines. */
+const OBEYED_IN_LINES = new RegExp(`(?!\n)${OBEYED.source}`, 'gu');
+
+const NAMED: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** As JSON writes it. */
+function spelt(character: string): string {
+  return NAMED[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
-/** Writes a result to stdout and waits until it has left. */
-export function print(text: string): Promise<void> {
-  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
+/** Text from anywhere, such as an id or a path, as one line that a terminal shows and does not obey. */
+export function escaped(text: string): string {
+  return text.replace(OBEYED, spelt);
+}
+
+/** A message as a terminal may have it. Whatever is in it, only its first line begins at the margin, as messages do. */
+export function shown(text: string): string {
+  return text.replace(OBEYED_IN_LINES, spelt).replace(/\n(?=\S)/g, '\n  ');
+}
+
+/** Writes a message for people to stderr. */
+export function message(text: string): void {
+  process.stderr.write(`${shown(text)}\n`);
+}
+
+/** Writes a result to stdout and waits until it has left. In JSON too, whose escapes mean the same as the characters. */
+export async function print(text: string): Promise<void> {
+  const safe = text.replace(OBEYED_IN_LINES, spelt);
+  if (isFile()) writeOut(safe);
+  else await new Promise<void>((resolve) => process.stdout.write(safe, () => resolve()));
+}
+
+/** Writes to stdout, to a file all of it: Node takes for success that a full disk had room for a part. */
+export function writeOut(text: string): void {
+  if (!isFile()) {
+    process.stdout.write(text);
+    return;
+  }
+  const bytes = Buffer.from(text);
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
+  } catch (thrown) {
+    throw cannotPrint(thrown);
+  }
+}
+
+/** Whether stdout is a file, or a device that is no terminal. */
+function isFile(): boolean {
+  const stdout = fstatSync(1);
+  return stdout.isFile() || (stdout.isCharacterDevice() && !isatty(1));
+}
+
+/** The error of an output that nobody could take. */
+export function cannotPrint(thrown: unknown): RecvaeError {
+  return new RecvaeError('IO', `cannot write to stdout: ${(thrown as Error).message}`, { cause: thrown });
 }
 
 /**
@@ -23,38 +77,24 @@ export function print(text: string): Promise<void> {
  */
 export function checkWritable(path: string, flag: string): void {
   if (path === '') throw new RecvaeError('INVALID_ARGUMENT', `${flag} is ''; allowed: a path`);
-  if (path === '-') return;
-  attempt(path, () => {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-      throw Object.assign(new Error(`it is a folder`), { syscall: 'open' });
-    }
-    const trial = beside(path);
-    closeSync(openSync(trial, 'wx'));
-    rmSync(trial);
-  });
+  if (path !== '-') guard(() => native.checkWritable(path));
 }
 
 /** The same for files in a folder that need not be there yet, and is not there afterwards. */
 export function checkWritableFolder(path: string, flag: string): void {
   if (path === '') throw new RecvaeError('INVALID_ARGUMENT', `${flag} is ''; allowed: a path`);
-  attempt(path, () => {
+  const trial = join(path, 'trial');
+  try {
     const created = mkdirSync(path, { recursive: true });
     try {
-      const trial = beside(join(path, 'trial'));
-      closeSync(openSync(trial, 'wx'));
-      rmSync(trial);
+      native.checkWritable(trial);
     } finally {
       if (created !== undefined) rmSync(created, { recursive: true, force: true });
     }
-  });
-}
-
-function attempt(path: string, work: () => void): void {
-  try {
-    work();
   } catch (thrown) {
-    const { message, code } = toRecvaeError(thrown);
-    throw toRecvaeError(Object.assign(new Error(`cannot write ${path}: ${message}`), { code, syscall: 'open' }));
+    const { message } = toRecvaeError(thrown);
+    const reason = message.replace(`cannot write ${trial}: `, '');
+    throw new RecvaeError('IO', `cannot write ${path}: ${reason}`, { cause: thrown });
   }
 }
 
@@ -67,7 +107,7 @@ export function jsonText(value: unknown): string {
 export async function writeJson(path: string, value: unknown): Promise<void> {
   const text = jsonText(value);
   if (path === '-') return print(text);
-  await writeAll([{ path, write: (temporary) => writeFileSync(temporary, text, { flag: 'wx' }) }]);
+  await writeAll([{ path, write: (temporary) => writeFileSync(temporary, text) }]);
 }
 
 /** Rows in columns; numbers stand to the right. */
@@ -91,14 +131,23 @@ export function table(head: string[], rows: string[][]): string {
   );
   const isNumber = (column: number) => rows.every((row) => /^[-+.\d]|^$/.test(row[column] ?? ''));
   const result = new Table({
-    head,
+    head: head.map(escaped),
     colAligns: head.map((_, column) => (column > 0 && isNumber(column) ? 'right' : 'left')),
     chars: { ...chars, middle: '  ' },
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
   });
-  result.push(...rows);
+  result.push(...rows.map((row) => row.map(escaped)));
   const lines = result.toString().split('\n');
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
+}
+
+/** A word as a shell takes it, also one of characters that a terminal would obey. */
+export function shellWord(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  const text = escaped(word);
+  // Escapes are understood between $' and ', where backslashes need one, too.
+  if (text !== word) return `$'${escaped(word.replace(/[\\']/g, '\\$&'))}'`;
+  return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** A mean with its standard error. */
@@ -135,10 +184,10 @@ export class Bar {
         clearOnComplete: true,
         gracefulExit: false, // it would swallow the signal
       });
-      for (const signal of SIGNALS) process.once(signal, this.#onSignal);
+      for (const signal of SIGNALS) process.prependOnceListener(signal, this.#onSignal);
       this.#bar.start(total, 0, words);
     }
-    this.#bar.update(value, words);
+    this.#bar.update(value, Object.fromEntries(Object.entries(words).map(([name, word]) => [name, escaped(word)])));
   }
 
   /** Takes the bar off the screen. */

@@ -8,6 +8,7 @@ import type { History } from '../interactions.js';
 import { load, type UserRecommendation } from '../models.js';
 import { description } from '../native.js';
 import { openHistories, type Row, recommendGroups } from '../stream.js';
+import { fileIn, filesBehind, refuseSame } from './distinct.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { parseNumber } from './input.js';
 import { interruptible } from './interrupt.js';
@@ -56,6 +57,16 @@ have one row per item: user, rank, item, score. Parquet needs the package @duckd
 }
 
 async function run(file: string, flags: Flags, signal: AbortSignal): Promise<void> {
+  const { history, allow, deny, out } = flags;
+  refuseSame({
+    inputs: {
+      '<model-file>': file,
+      '--history': filesBehind(history),
+      '--allow': fileIn(allow),
+      '--deny': fileIn(deny),
+    },
+    outputs: { '--out': out },
+  });
   if (flags.out !== undefined) {
     checkWritable(flags.out, '--out');
     writerFor(flags.out);

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { load } from '../models.js';
 import { description } from '../native.js';
+import { fileIn, refuseSame } from './distinct.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { parseNumber } from './input.js';
-import { print, table, writeJson } from './output.js';
+import { checkWritable, print, table, writeJson } from './output.js';
 
 interface Flags extends FilterFlags {
   k?: number;
@@ -21,11 +22,15 @@ export function addSimilar(program: Command): void {
     .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
     .option('--json <file>', 'write the result as JSON, to stdout for -');
   addFilterFlags(command).action(async (file: string, item: string, flags: Flags) => {
+    const { allow, deny, json } = flags;
+    const inputs = { '<model-file>': file, '--allow': fileIn(allow), '--deny': fileIn(deny) };
+    refuseSame({ inputs, outputs: { '--json': json } });
+    if (json !== undefined) checkWritable(json, '--json');
     const filter = filterIn(flags);
     const model = await load(file);
     const items = model.similarItems(item, flags.k, filter);
-    if (flags.json !== undefined) await writeJson(flags.json, { item, items });
-    if (flags.json === '-') return;
+    if (json !== undefined) await writeJson(json, { item, items });
+    if (json === '-') return;
     await print(
       table(
         ['item', 'score'],

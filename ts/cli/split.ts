@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
-import { RecvaeError } from '../errors.js';
-import { description } from '../native.js';
+import { guard, RecvaeError } from '../errors.js';
+import { description, native } from '../native.js';
+import { filesBehind, refuseSame } from './distinct.js';
 import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeOf } from './input.js';
-import { interruptible } from './interrupt.js';
-import { checkWritable, message, writeJson } from './output.js';
+import { interruptible, leavable } from './interrupt.js';
+import { checkWritable, checkWritableFolder, message, writeJson } from './output.js';
 
 /** `recvae split`: an input in the layout of the official scripts. */
 export function addSplit(program: Command): void {
@@ -16,11 +17,14 @@ export function addSplit(program: Command): void {
     .option('--seed <number>', `${doc} (default: ${seed})`, parseNumber)
     .option('--json <file>', 'write the result as JSON, to stdout for -');
   addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string; json?: string }) => {
-    const { json } = flags;
+    const { json, out } = flags;
+    refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--out': out, '--json': json } });
     if (json !== undefined) checkWritable(json, '--json');
-    if (flags.out === '') throw new RecvaeError('INVALID_ARGUMENT', "--out is ''; allowed: a path");
+    if (out === '') throw new RecvaeError('INVALID_ARGUMENT', "--out is ''; allowed: a path");
+    guard(() => native.checkNewFolder(out));
+    checkWritableFolder(out, '--out');
     const { data, leftOut } = await interruptible((signal) => readSplit(input, flags, recipeOf(flags), { signal }));
-    await data.write(flags.out);
+    await leavable(() => data.write(out));
     const { train, validation, test } = data;
     if (json !== undefined) {
       const users = { train: train.nUsers, validation: validation.nUsers, test: test.nUsers };

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { description } from '../native.js';
 import type { SynthOptions } from '../options.generated.js';
 import { type SynthProgress, writeSynth } from '../synth.js';
+import { refuseSame } from './distinct.js';
 import { parseNumber, toFlag } from './input.js';
 import { interruptible } from './interrupt.js';
 import { Bar, checkWritable, message, writeJson } from './output.js';
@@ -29,6 +30,7 @@ export function addSynth(program: Command): void {
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
     .option('--json <file>', 'write the result as JSON, to stdout for -')
     .action(async ({ out, threads, json, ...options }: Flags) => {
+      refuseSame({ outputs: { '--out': out, '--json': json } });
       if (json !== undefined) checkWritable(json, '--json');
       const bar = new Bar('{value}/{total} users [{bar}] {eta_formatted} left');
       const started = performance.now();

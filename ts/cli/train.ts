@@ -9,6 +9,7 @@ import { description, native } from '../native.js';
 import type { EaseOptions, ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
+import { filesBehind, refuseSame } from './distinct.js';
 import { tellGamma } from './gamma.js';
 import {
   addInputFlags,
@@ -20,7 +21,7 @@ import {
   recipeOf,
   tellLeftOut,
 } from './input.js';
-import { interruptible } from './interrupt.js';
+import { interruptible, leavable } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message, writeJson } from './output.js';
 import { addSetting } from './settings.js';
@@ -59,7 +60,20 @@ export function addTrain(program: Command): void {
     if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
     refuseCounts(model, flags);
     const { threads, out } = flags;
-    const checkpoint = checkpointOf(flags, out);
+    const checkpoint = checkpointOf(flags);
+    refuseSame({
+      inputs: { '<input>': filesBehind(input), '--from': flags.from, '--counts': flags.counts },
+      outputs: {
+        '--out': out,
+        '--checkpoint': flags.checkpoint,
+        '--save-counts': flags.saveCounts,
+        '--json': flags.json,
+      },
+      updates: [
+        ['--from', '--out'],
+        ['--counts', '--save-counts'],
+      ],
+    });
     guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint)));
     checkWritable(out, '--out');
     if (flags.json !== undefined) checkWritable(flags.json, '--json');
@@ -108,9 +122,11 @@ export function addTrain(program: Command): void {
       const metrics: Record<string, Json> =
         best === undefined ? {} : { metrics: { validation: { [description.validationMetric]: best } } };
       const { trainingRecord } = flags;
-      await fitted.save(out, { info: { ...(fitted.info as Record<string, Json>), ...metrics }, trainingRecord });
+      const info = { ...(fitted.info as Record<string, Json>), ...metrics };
+      await leavable(() => fitted.save(out, { info, trainingRecord }));
       // After the model: a job that dies between the two can run again on the old counts.
-      if (flags.saveCounts !== undefined) await counts?.save(flags.saveCounts);
+      const { saveCounts } = flags;
+      if (saveCounts !== undefined) await leavable(async () => counts?.save(saveCounts));
       if (checkpoint) rmSync(checkpoint.path, { force: true });
       bar.stop();
       const seconds = (performance.now() - started) / 1000;
@@ -135,11 +151,8 @@ function countsAreUsed({ counts, saveCounts }: Flags): boolean {
   return counts !== undefined || saveCounts !== undefined;
 }
 
-/** Counts are EASE^R's, and want a file of their own. */
+/** Counts are EASE^R's. */
 function refuseCounts(model: string, flags: Flags): void {
-  if (flags.saveCounts === flags.out) {
-    throw new RecvaeError('INVALID_ARGUMENT', `--save-counts is '${flags.out}', as is --out; allowed: another file`);
-  }
   if (model === 'ease' || !countsAreUsed(flags)) return;
   const flag = flags.counts === undefined ? '--save-counts' : '--counts';
   throw new RecvaeError('INVALID_ARGUMENT', `${flag} has no meaning for ${model}, only for ease`);

@@ -10,6 +10,7 @@ import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import type { TuneReport } from '../tune/report.js';
 import type { Range } from '../tune/spaces.js';
 import { checkTune, type SearchKind, type SearchProgress, type TuneOptions, tuneOn } from '../tune.js';
+import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import {
   addInputFlags,
   addRecordFlag,
@@ -21,7 +22,7 @@ import {
   tellLeftOut,
 } from './input.js';
 import { interruptible } from './interrupt.js';
-import { refuseSame, tellJournal } from './journal.js';
+import { tellJournal } from './journal.js';
 import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError } from './output.js';
 import { addSetting, parse } from './settings.js';
@@ -85,7 +86,10 @@ export function addTune(program: Command): void {
       journal: flags.journal,
     };
     checkTune(model, options);
-    refuseSame({ '--out': out, '--json': json, '--journal': flags.journal });
+    refuseSame({
+      inputs: { '<input>': filesBehind(input) },
+      outputs: { '--out': out, '--json': json, ...journalFiles(flags.journal) },
+    });
     if (out !== undefined) checkWritable(out, '--out');
     if (json !== undefined) checkWritable(json, '--json');
     if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
@@ -111,7 +115,7 @@ export function addTune(program: Command): void {
         outputs.push({ path: out, write: (path) => fitted.save(path, { info, trainingRecord: flags.trainingRecord }) });
       }
       if (json !== undefined && json !== '-') {
-        outputs.push({ path: json, write: (path) => writeFileSync(path, jsonText(report), { flag: 'wx' }) });
+        outputs.push({ path: json, write: (path) => writeFileSync(path, jsonText(report)) });
       }
       try {
         await writeAll(outputs);

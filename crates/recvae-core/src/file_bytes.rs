@@ -1,6 +1,5 @@
 //! The bytes of a whole file: mapped, so that pages come in as they are needed and processes share them, or read into memory.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use memmap2::Mmap;
 use crate::error::{Error, Result};
 use crate::memory::check_memory;
 use crate::numbers::Numbers;
+use crate::regular_file::open_regular;
 
 /// All bytes of a file. They begin at an address that any number may begin at.
 pub(crate) enum FileBytes {
@@ -27,11 +27,8 @@ impl FileBytes {
     /// `IO` if it cannot be read or is not a regular file, `MEMORY` if the memory to read it into is not there.
     pub(crate) fn open(path: &Path, map: bool) -> Result<Self> {
         let refused = |e: io::Error| Error::io("read", path, e);
-        let mut file = File::open(path).map_err(refused)?;
+        let mut file = open_regular(path).map_err(refused)?;
         let data = file.metadata().map_err(refused)?;
-        if !data.is_file() {
-            return Err(refused(io::Error::other("it is not a regular file")));
-        }
         // An empty file cannot be mapped.
         if map && data.len() > 0 {
             #[allow(unsafe_code)]
@@ -88,13 +85,16 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
     #[test]
     fn what_is_no_regular_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        for path in [folder.path(), Path::new("/dev/zero")] {
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for path in [folder.path(), Path::new("/dev/zero"), &pipe] {
             for map in [true, false] {
                 let Err(error) = FileBytes::open(path, map) else { panic!("opened") };
-                assert_eq!(error.code(), "IO");
+                assert_eq!(error.to_string(), format!("cannot read {}: it is not a regular file", path.display()));
             }
         }
         assert_eq!(FileBytes::open(Path::new("none"), true).err().map(|error| error.code()), Some("IO"));

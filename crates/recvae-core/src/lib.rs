@@ -22,12 +22,14 @@ mod cancel;
 mod csr;
 mod ends;
 mod error;
+mod file_lock;
 mod free_memory;
 mod ids;
 mod numbers;
 mod options;
 mod random;
 mod real;
+mod regular_file;
 mod threads;
 mod vectorised;
 mod whole_file;
@@ -98,6 +100,7 @@ pub use ends::ends;
 pub use error::{Error, Result};
 pub use evaluate::{Evaluation, Metric, MetricValues, evaluate};
 pub use explain::{ExplainOptions, Explanation, Reason};
+pub use file_lock::{FileLock, Locking};
 pub use filter::Filter;
 pub use groups::{
     ActivityGroup, GroupValues, PopularityGroup, activity_groups, evaluate_by_popularity, popularity_groups,
@@ -112,7 +115,7 @@ pub use model::{
     Precision, PriorKind, RecVaeOptions, StoredPrecision, StoredTensor, TensorData, TensorSource, TrainingKind,
 };
 pub use model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
-pub use official::{is_official, read_official, write_official};
+pub use official::{OFFICIAL_FILES, check_new_folder, is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
 pub use profile::{FEW, Profile, Spread, profile};
 pub use random::{Philox, Stream};
@@ -137,3 +140,4 @@ pub use threads::Threads;
 pub use train::{FitRun, OnProgress, Progress};
 pub use training_record::{Leak, TrainingRecord};
 pub use warm_start::WarmStart;
+pub use whole_file::{WholeFile, check_writable, remove_unfinished};

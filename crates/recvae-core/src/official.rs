@@ -19,7 +19,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,9 @@ use crate::ids::Ids;
 use crate::interactions::Interactions;
 use crate::left_out::LeftOut;
 use crate::read::{Dialect, Escape, LONGEST_ID, Rows, bad, columns};
+use crate::regular_file::{open_regular, read_regular};
 use crate::split::{HeldOut, Split, not_scored};
+use crate::whole_file::{Temporary, folder_of, sync_folder};
 
 const ITEMS: &str = "unique_sid.txt";
 const USERS: &str = "unique_uid.txt";
@@ -37,6 +39,9 @@ const SIZES: &str = "split.json";
 const TRAIN: &str = "train.csv";
 const VALIDATION: [&str; 2] = ["validation_tr.csv", "validation_te.csv"];
 const TEST: [&str; 2] = ["test_tr.csv", "test_te.csv"];
+
+/// Names of the files of a split.
+pub const OFFICIAL_FILES: [&str; 8] = [ITEMS, USERS, SIZES, TRAIN, VALIDATION[0], VALIDATION[1], TEST[0], TEST[1]];
 
 /// Pairs of user and item index.
 type Pairs = Vec<(u32, u32)>;
@@ -159,14 +164,7 @@ pub fn read_official(dir: impl AsRef<Path>) -> Result<Split> {
 /// belongs to two parts, or the parts differ in their number of items. `IO` if the operating system refuses.
 pub fn write_official(split: &Split, dir: impl AsRef<Path>) -> Result<()> {
     let dir = dir.as_ref();
-    let refused = |allowed: &str| Err(Error::invalid_argument("folder", format!("'{}'", dir.display()), allowed));
-    let exists = fs::symlink_metadata(dir).is_ok();
-    if exists {
-        let empty = fs::read_dir(dir).map(|mut entries| entries.next().is_none());
-        if !empty.unwrap_or(false) {
-            return refused("a new or empty folder");
-        }
-    }
+    let target = new_folder(dir)?;
     let Split { train, validation, test, left_out: _ } = split;
     for part in [validation, test] {
         if part.n_items() != train.n_items() {
@@ -183,46 +181,58 @@ pub fn write_official(split: &Split, dir: impl AsRef<Path>) -> Result<()> {
         return Err(Error::invalid_data("a user belongs to two parts of the split; allowed: one"));
     }
 
-    // An empty parent stands for the current folder.
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = folder_of(&target);
+    fs::create_dir_all(parent).map_err(|e| Error::io("create", parent, e))?;
+    let temporary = Temporary::beside(&target, |path| fs::create_dir(path)).map_err(|e| Error::io("write", dir, e))?;
+    let to = Destination { temporary: temporary.path(), dir };
+    let sizes = json!({"train": train.n_users(), "validation": validation.n_users(), "test": test.n_users()});
+    to.write_lines(SIZES, [sizes.to_string()])?;
+    to.write_ids(ITEMS, train.items())?;
+    to.write_ids(USERS, &users)?;
+    to.write_pairs(TRAIN, train.matrix(), 0)?;
+    let first_test = train.n_users() + validation.n_users();
+    for (names, part, first) in [(VALIDATION, validation, train.n_users()), (TEST, test, first_test)] {
+        to.write_pairs(names[0], part.input(), first)?;
+        to.write_pairs(names[1], part.target(), first)?;
+    }
+    sync_folder(temporary.path());
+    if target.exists() {
+        // Not every system renames onto a folder, be it empty.
+        fs::remove_dir(&target).map_err(|e| Error::io("replace", dir, e))?;
+    }
+    temporary.rename(&target).map_err(|e| Error::io("create", dir, e))
+}
+
+/// Fails as [`write_official`] would for that folder whatever the split, so that long work is not done in vain.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` if `dir` exists and is not an empty folder.
+pub fn check_new_folder(dir: impl AsRef<Path>) -> Result<()> {
+    new_folder(dir.as_ref()).map(drop)
+}
+
+/// Where a new folder goes: a link to an empty one is followed, and stays.
+fn new_folder(dir: &Path) -> Result<PathBuf> {
+    let refused = |allowed: &str| Err(Error::invalid_argument("folder", format!("'{}'", dir.display()), allowed));
+    let exists = fs::symlink_metadata(dir).is_ok();
+    if exists {
+        let empty = fs::read_dir(dir).map(|mut entries| entries.next().is_none());
+        if !empty.unwrap_or(false) {
+            return refused("a new or empty folder");
+        }
+    }
     if dir.file_name().is_none() {
         return refused("a path that ends in the name of a folder");
     }
-    fs::create_dir_all(parent).map_err(|e| Error::io("create", parent, e))?;
-    let temporary = new_folder(parent).map_err(|e| Error::io("write", parent, e))?;
-    let into = temporary.path();
-    let sizes = json!({"train": train.n_users(), "validation": validation.n_users(), "test": test.n_users()});
-    write_lines(&into.join(SIZES), [sizes.to_string()])?;
-    write_ids(&into.join(ITEMS), train.items())?;
-    write_ids(&into.join(USERS), &users)?;
-    write_pairs(&into.join(TRAIN), train.matrix(), 0)?;
-    let first_test = train.n_users() + validation.n_users();
-    for (names, part, first) in [(VALIDATION, validation, train.n_users()), (TEST, test, first_test)] {
-        write_pairs(&into.join(names[0]), part.input(), first)?;
-        write_pairs(&into.join(names[1]), part.target(), first)?;
+    if !exists {
+        return Ok(dir.to_owned());
     }
-    if exists {
-        // Not every system renames onto a folder, be it empty.
-        fs::remove_dir(dir).map_err(|e| Error::io("replace", dir, e))?;
-    }
-    fs::rename(into, dir).map_err(|e| Error::io("create", dir, e))?;
-    // Nothing is left at the temporary path to be removed.
-    let _ = temporary.keep();
-    Ok(())
-}
-
-/// A folder beside the target, on the same file system, with the permissions of any new folder.
-fn new_folder(parent: &Path) -> std::io::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".split-");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-    builder.tempdir_in(parent)
+    fs::canonicalize(dir).map_err(|e| Error::io("write", dir, e))
 }
 
 /// One id per line.
 fn read_ids(path: &Path) -> Result<Ids> {
-    let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let bytes = read_regular(path).map_err(|e| Error::io("read", path, e))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
@@ -246,7 +256,7 @@ fn read_ids(path: &Path) -> Result<Ids> {
 
 /// The pairs of a file, after a check of both indices.
 fn read_pairs(path: &Path, uids: Range<u64>, n_items: usize) -> Result<Pairs> {
-    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+    let file = open_regular(path).map_err(|e| Error::io("read", path, e))?;
     let mut rows = Rows::new(path, file, Dialect::csv(Escape::Quote));
     let names = ["uid", "sid"];
     let columns = columns(path, &mut rows, &names.map(|name| ("", name)))?;
@@ -270,7 +280,7 @@ fn read_pairs(path: &Path, uids: Range<u64>, n_items: usize) -> Result<Pairs> {
 
 /// Numbers of training, validation and test users.
 fn read_sizes(path: &Path) -> Result<[u64; 3]> {
-    let bytes = fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let bytes = read_regular(path).map_err(|e| Error::io("read", path, e))?;
     let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let size = |name: &str| value[name].as_u64().filter(|&size| size < 1 << 30);
     match [size("train"), size("validation"), size("test")] {
@@ -279,29 +289,36 @@ fn read_sizes(path: &Path) -> Result<[u64; 3]> {
     }
 }
 
-fn write_ids(path: &Path, ids: &Ids) -> Result<()> {
-    if let Some(id) = ids.iter().find(|id| id.is_empty() || id.contains(['\n', '\r'])) {
-        let message =
-            format!("id {id:?} does not fit into a line of {}; allowed: ids without line breaks", path.display());
-        return Err(Error::invalid_data(message));
-    }
-    write_lines(path, ids.iter())
+/// The folder that is written, under its temporary name and under the one that it will have, which errors name.
+struct Destination<'a> {
+    temporary: &'a Path,
+    dir: &'a Path,
 }
 
-fn write_pairs(path: &Path, matrix: &Csr, first_uid: usize) -> Result<()> {
-    let rows = matrix.rows().enumerate();
-    let pairs = rows.flat_map(|(row, items)| items.iter().map(move |sid| format!("{},{sid}", first_uid + row)));
-    write_lines(path, ["uid,sid".to_owned()].into_iter().chain(pairs))
-}
-
-fn write_lines<S: AsRef<str>>(path: &Path, lines: impl IntoIterator<Item = S>) -> Result<()> {
-    let write = || {
-        let mut file = BufWriter::with_capacity(1 << 18, File::create(path)?);
-        for line in lines {
-            file.write_all(line.as_ref().as_bytes())?;
-            file.write_all(b"\n")?;
+impl Destination<'_> {
+    fn write_ids(&self, name: &str, ids: &Ids) -> Result<()> {
+        if let Some(id) = ids.iter().find(|id| id.is_empty() || id.contains(['\n', '\r'])) {
+            let message = format!("id {id:?} does not fit into a line of {name}; allowed: ids without line breaks");
+            return Err(Error::invalid_data(message));
         }
-        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
-    };
-    write().map_err(|e| Error::io("write", path, e))
+        self.write_lines(name, ids.iter())
+    }
+
+    fn write_pairs(&self, name: &str, matrix: &Csr, first_uid: usize) -> Result<()> {
+        let rows = matrix.rows().enumerate();
+        let pairs = rows.flat_map(|(row, items)| items.iter().map(move |sid| format!("{},{sid}", first_uid + row)));
+        self.write_lines(name, ["uid,sid".to_owned()].into_iter().chain(pairs))
+    }
+
+    fn write_lines<S: AsRef<str>>(&self, name: &str, lines: impl IntoIterator<Item = S>) -> Result<()> {
+        let write = || {
+            let mut file = BufWriter::with_capacity(1 << 18, File::create(self.temporary.join(name))?);
+            for line in lines {
+                file.write_all(line.as_ref().as_bytes())?;
+                file.write_all(b"\n")?;
+            }
+            file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+        };
+        write().map_err(|e| Error::io("write", self.dir.join(name), e))
+    }
 }

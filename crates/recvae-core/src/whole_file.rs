@@ -1,28 +1,162 @@
-//! An output file appears whole or not at all.
+//! An output file appears whole or not at all: it is written under another name beside its place, flushed to the disk, and
+//! renamed. Whatever ends the process on its way, short of a kill, can remove what is unfinished.
 
-use std::ffi::{OsStr, OsString};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-
-use tempfile::NamedTempFile;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// Lets `write` fill a temporary file beside `path`, flushes it to the disk and renames it to `path`. If anything fails
-/// the temporary file is removed and what stood at `path` before is untouched. A link is followed; what is there and is not
-/// a regular file (a device, a pipe, a folder) is refused; a file that is replaced keeps its permissions.
+/// What would stay behind if the process ended now.
+struct Unfinished {
+    paths: BTreeSet<PathBuf>,
+    /// Nothing is begun any more.
+    ending: bool,
+}
+
+static UNFINISHED: Mutex<Unfinished> = Mutex::new(Unfinished { paths: BTreeSet::new(), ending: false });
+
+fn unfinished() -> MutexGuard<'static, Unfinished> {
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes all outputs that are not whole and all files of locks, for a process that ends now: later outputs are refused.
+pub fn remove_unfinished() {
+    let mut unfinished = unfinished();
+    unfinished.ending = true;
+    for path in &std::mem::take(&mut unfinished.paths) {
+        remove(path);
+    }
+}
+
+fn remove(path: &Path) {
+    // A folder is no file, and the other way round: one of both does nothing.
+    if fs::remove_file(path).is_err() {
+        let _ = fs::remove_dir_all(path);
+    }
+}
+
+/// A file or a folder that goes when it is dropped, or when the process ends.
+pub(crate) struct Temporary(PathBuf);
+
+impl Temporary {
+    /// Lets `make` make one in the folder of `target`, under a name like that of `target`.
+    pub(crate) fn beside(target: &Path, make: impl FnMut(&Path) -> io::Result<()>) -> io::Result<Self> {
+        let prefix = prefix_of(target);
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix).rand_bytes(RANDOM).disable_cleanup(true);
+        // Made and written down as one step, which an end of the process comes before or after.
+        let mut unfinished = unfinished();
+        if unfinished.ending {
+            return Err(io::Error::other("the process is ending"));
+        }
+        let made = builder.make_in(folder_of(target), make)?;
+        let path = made.path().to_owned();
+        unfinished.paths.insert(path.clone());
+        Ok(Self(path))
+    }
+
+    /// Takes over a file that is there.
+    pub(crate) fn of(path: PathBuf) -> Self {
+        unfinished().paths.insert(path.clone());
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Gives it its name, on the disk where the system can say so.
+    pub(crate) fn rename(self, to: &Path) -> io::Result<()> {
+        fs::rename(&self.0, to)?;
+        sync_folder(folder_of(to));
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        remove(&self.0); // after a renaming nothing is there
+        unfinished().paths.remove(&self.0);
+    }
+}
+
+/// Flushes the names in a folder to the disk. Not every system and file system can; what is renamed is there all the same.
+pub(crate) fn sync_folder(folder: &Path) {
+    if cfg!(unix)
+        && let Ok(folder) = File::open(folder)
+    {
+        let _ = folder.sync_all();
+    }
+}
+
+/// An output file on its way: dropped before it is finished, it leaves nothing behind, and what stood at its path stays. A
+/// link is followed, and stays; a file that is replaced keeps its permissions.
+pub struct WholeFile {
+    /// As who asked for it calls it.
+    path: PathBuf,
+    target: PathBuf,
+    permissions: Option<fs::Permissions>,
+    temporary: Temporary,
+}
+
+impl WholeFile {
+    /// Makes an empty file beside `path`.
+    ///
+    /// # Errors
+    /// `IO` if none can be written there, or if there is something that is not a regular file: a folder, a device, a pipe.
+    pub fn begin(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let refused = |e: io::Error| Error::io("write", path, e);
+        let (target, permissions) = destination(path).map_err(refused)?;
+        let temporary = new_file_beside(&target).map_err(refused)?;
+        Ok(Self { path: path.to_owned(), target, permissions, temporary })
+    }
+
+    /// Where the file is until it is finished. Who writes may also put another file there.
+    #[must_use]
+    pub fn temporary(&self) -> &Path {
+        self.temporary.path()
+    }
+
+    /// Flushes what was written to the disk.
+    ///
+    /// # Errors
+    /// `IO`.
+    pub fn flush(&self) -> Result<()> {
+        let flush = || {
+            let written = File::options().write(true).open(self.temporary())?;
+            if let Some(permissions) = &self.permissions {
+                written.set_permissions(permissions.clone())?;
+            }
+            written.sync_all()
+        };
+        flush().map_err(|e| Error::io("write", &self.path, e))
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// `IO`.
+    pub fn finish(self) -> Result<()> {
+        self.temporary.rename(&self.target).map_err(|e| Error::io("write", &self.path, e))
+    }
+}
+
+/// Lets `write` fill a [`WholeFile`]. If anything fails the temporary file is removed and what stood at `path` before is
+/// untouched.
 pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    write_as(path, |_| PREFIX.into(), write)
+    let file = WholeFile::begin(path)?;
+    write(file.temporary())?;
+    file.flush()?;
+    file.finish()
 }
 
-/// As [`write_whole`], with a temporary file that [`remove_leftovers`] knows: for a file that is written again and again by a
-/// process that may be killed.
-pub(crate) fn rewrite_whole(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    write_as(path, prefix_of, write)
-}
-
-/// Removes the temporary files of [`rewrite_whole`] that killed processes left beside `path`, as far as it can.
+/// Removes the temporary files that killed processes left beside `path`, as far as it can: for a path that one process at a
+/// time writes to.
 pub(crate) fn remove_leftovers(path: &Path) {
     let Ok((target, _)) = destination(path) else { return };
     let prefix = prefix_of(&target);
@@ -36,67 +170,58 @@ pub(crate) fn remove_leftovers(path: &Path) {
     }
 }
 
-/// Fails as [`write_whole`] would at that path, so that long work is not done in vain. Nothing is left behind.
-pub(crate) fn check_writable(path: &Path) -> Result<()> {
-    let refused = |e: io::Error| Error::io("write", path, e);
-    let (target, _) = destination(path).map_err(refused)?;
-    beside(&target, &prefix_of(&target)).map(drop).map_err(refused)
+/// Fails as [`WholeFile::begin`] would at that path, so that long work is not done in vain. Nothing is left behind.
+///
+/// # Errors
+/// `IO`.
+pub fn check_writable(path: impl AsRef<Path>) -> Result<()> {
+    WholeFile::begin(path).map(drop)
 }
 
 const PREFIX: &str = ".recvae-";
 /// Random characters of a temporary file's name.
 const RANDOM: usize = 6;
+/// Bytes of a name that its temporary file's name begins with: what is common, 255, has to be enough for both.
+const NAME: usize = 200;
 
 fn prefix_of(target: &Path) -> OsString {
     let mut prefix = OsString::from(PREFIX);
-    prefix.push(target.file_name().unwrap_or_default());
+    let name = target.file_name().unwrap_or_default();
+    if name.len() <= NAME {
+        prefix.push(name);
+    } else {
+        let name = name.to_string_lossy();
+        let end = (0..=NAME).rev().find(|&end| name.is_char_boundary(end)).unwrap_or_default();
+        prefix.push(&name[..end]);
+    }
     prefix.push("-");
     prefix
 }
 
-fn folder_of(target: &Path) -> &Path {
+/// The folder that a path lies in.
+pub(crate) fn folder_of(target: &Path) -> &Path {
     match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
 }
 
-/// A temporary file in the folder of `target`.
-fn beside(target: &Path, prefix: &OsStr) -> io::Result<NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(prefix).rand_bytes(RANDOM);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666)); // the umask applies, as for any new file
-    builder.tempfile_in(folder_of(target))
-}
-
-fn write_as(
-    path: &Path,
-    prefix: impl FnOnce(&Path) -> OsString,
-    write: impl FnOnce(&Path) -> Result<()>,
-) -> Result<()> {
-    let refused = |e: io::Error| Error::io("write", path, e);
-    let (target, permissions) = destination(path).map_err(refused)?;
-    let file = beside(&target, &prefix(&target)).map_err(refused)?;
-    let permissions = permissions.map_or_else(|| file.as_file().metadata().map(|data| data.permissions()), Ok);
-    write(file.path())?;
-    // Opened again: `write` may have put another file in its place.
-    let written = File::options().write(true).open(file.path()).map_err(refused)?;
-    permissions.and_then(|permissions| written.set_permissions(permissions)).map_err(refused)?;
-    written.sync_all().map_err(refused)?;
-    file.persist(&target).map_err(|e| refused(e.error))?;
-    Ok(())
+fn new_file_beside(target: &Path) -> io::Result<Temporary> {
+    Temporary::beside(target, |path| File::options().write(true).create_new(true).open(path).map(drop))
 }
 
 /// Where a path leads, and the permissions of the file that is there.
 fn destination(path: &Path) -> io::Result<(PathBuf, Option<fs::Permissions>)> {
     match fs::metadata(path) {
         Ok(data) if data.is_file() => Ok((fs::canonicalize(path)?, Some(data.permissions()))),
+        Ok(data) if data.is_dir() => Err(io::Error::other("it is a folder")),
         Ok(_) => Err(io::Error::other("it is there and is not a regular file")),
-        // A link to what is not there yet would be replaced by the file: refused, like any path that cannot be looked at.
-        Err(e) if e.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
-            Ok((path.to_owned(), None))
-        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => match fs::symlink_metadata(path) {
+            Err(_) if path.file_name().is_some() => Ok((path.to_owned(), None)),
+            // The file would replace the link.
+            Ok(_) => Err(io::Error::other("it is a link to what is not there")),
+            Err(e) => Err(e),
+        },
         Err(e) => Err(e),
     }
 }
@@ -131,12 +256,34 @@ mod tests {
     }
 
     #[test]
+    fn names_may_be_as_long_as_the_file_system_lets_them() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["x".repeat(255), "é".repeat(127)] {
+            let path = folder.path().join(name);
+            write(&path, "whole").unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
     fn what_is_no_regular_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        for path in [Path::new("/dev/null"), folder.path()] {
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        for (path, why) in [
+            (Path::new("/dev/null"), "it is there and is not a regular file"),
+            (&pipe, "it is there and is not a regular file"),
+            (folder.path(), "it is a folder"),
+        ] {
             let error = write(path, "text").unwrap_err().to_string();
-            assert!(error.ends_with("it is there and is not a regular file"), "{error}");
+            assert_eq!(error, format!("cannot write {}: {why}", path.display()));
         }
+        fs::remove_file(pipe).unwrap();
+        let nowhere = folder.path().join("none").join("file");
+        let error = write(&nowhere, "text").unwrap_err().to_string();
+        // The name of the temporary file is nobody's business.
+        assert_eq!(error, format!("cannot write {}: No such file or directory (os error 2)", nowhere.display()));
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
     }
 
@@ -156,7 +303,7 @@ mod tests {
             remove_leftovers(&path);
             assert_eq!(file.exists(), stays, "{name}");
         }
-        rewrite_whole(&path, |temporary| {
+        write_whole(&path, |temporary| {
             let name = temporary.file_name().unwrap().to_owned();
             fs::copy(temporary, folder.path().join("..").join(&name))
                 .map(drop)

@@ -11,6 +11,7 @@ pub mod describe;
 pub mod ease_counts;
 mod error;
 pub mod evaluate;
+pub mod files;
 pub mod groups;
 pub mod lifetime;
 pub mod memory;

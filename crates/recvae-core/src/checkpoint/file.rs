@@ -14,7 +14,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::{Error, Result};
 use crate::nn::state::{State, Values};
-use crate::whole_file::rewrite_whole;
+use crate::regular_file::open_regular;
+use crate::whole_file::write_whole;
 
 const METADATA_KEY: &str = "recvae-checkpoint";
 const CHECKSUM: usize = size_of::<u128>();
@@ -25,7 +26,7 @@ const LENGTH: usize = size_of::<u64>();
 pub(super) fn write(path: &Path, metadata: &str, state: State<'_>) -> Result<()> {
     let mut arrays = state.into_arrays();
     let header = header(metadata, &mut arrays);
-    rewrite_whole(path, |temporary| {
+    write_whole(path, |temporary| {
         let mut write = || {
             let (mut file, mut hash) = (File::create(temporary)?, Xxh3::new());
             let mut put = |bytes: &[u8]| {
@@ -74,7 +75,7 @@ impl Found {
     /// Opens a file and reads all of it once; `None` if there is none.
     pub(super) fn open(path: &Path) -> Result<Option<Self>> {
         let refused = |e| Error::io("read", path, e);
-        let mut file = match File::open(path) {
+        let mut file = match open_regular(path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(refused(e)),
