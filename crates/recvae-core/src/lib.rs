@@ -110,7 +110,7 @@ pub use official::{is_official, read_official, write_official};
 pub use options::{OptionInfo, Options};
 pub use profile::{FEW, Profile, Spread, profile};
 pub use random::{Philox, Stream};
-pub use read::{Format, ReadOptions, read_interactions, read_interactions_until};
+pub use read::{Format, HistoryLine, HistoryLines, ReadOptions, read_interactions, read_interactions_until};
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
 pub use sample::{SampleOptions, sample, sample_batch};

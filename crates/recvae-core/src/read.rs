@@ -5,6 +5,7 @@
 //! knows nothing of files; the formats know nothing of compression.
 
 mod delimited;
+mod histories;
 mod ndjson;
 
 use std::fs::File;
@@ -14,9 +15,11 @@ use std::path::Path;
 use flate2::bufread::MultiGzDecoder;
 
 pub(crate) use delimited::{columns, line_of, next_record, reader as csv_reader};
+pub use histories::{HistoryLine, HistoryLines};
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+pub(crate) use crate::ids::LONGEST_ID;
 use crate::interactions::{Interactions, InteractionsBuilder, Thresholds, check_min_value};
 use crate::options::{choice, options};
 
@@ -53,7 +56,8 @@ options! {
         user: String = "user".into(), Any;
         /// Column (or JSON key) of the item ids.
         item: String = "item".into(), Any;
-        /// Column (or JSON key) of a number, such as a rating, that every row must have.
+        /// Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue:
+        /// every row counts alike.
         value: Option<String> = None, Any;
         /// Rows whose value is lower are left out as if they were not there. Only with value.
         min_value: Option<f64> = None, Any;
@@ -73,9 +77,6 @@ pub(crate) fn check(options: &ReadOptions) -> Result<()> {
     }
     Ok(())
 }
-
-/// An id longer than this is taken for an accident, such as a quote that nobody closed.
-pub(crate) const LONGEST_ID: usize = 1 << 16;
 
 /// A longer row or line is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
 /// of gzip.

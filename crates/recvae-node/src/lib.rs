@@ -12,6 +12,7 @@ pub mod ease_counts;
 mod error;
 pub mod evaluate;
 pub mod groups;
+pub mod histories;
 pub mod lifetime;
 pub mod memory;
 pub mod model;

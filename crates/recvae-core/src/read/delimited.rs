@@ -81,7 +81,7 @@ pub(crate) fn columns<R: Read>(
         if more > 0 { format!("{list} and {more} more") } else { list }
     };
     let find = |&(option, name): &(&str, &str)| {
-        let hint = |text| if option.is_empty() { String::new() } else { format!("{text} --{option}") };
+        let hint = |text| if option.is_empty() { String::new() } else { format!("{text} the option {option}") };
         let mut columns = (0..header.len()).filter(|&column| &header[column] == name.as_bytes());
         match (columns.next(), columns.next()) {
             (Some(column), None) => Ok(column),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 use std::io::{BufRead, Read};
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
 use serde_json::Value;
 
 use super::{LONGEST_ROW, ReadOptions, bad, id, read_error, start_of};
@@ -32,8 +32,7 @@ pub(super) fn parse(
             return Ok(());
         }
         if length as u64 > LONGEST_ROW {
-            let message = format!("the line is longer than {LONGEST_ROW} bytes; allowed: one JSON object per line");
-            return Err(bad(path, Some(line), None, message));
+            return Err(too_long(path, line));
         }
         let text = text.trim_ascii_end();
         if text.is_empty() {
@@ -42,7 +41,7 @@ pub(super) fn parse(
         row.read(text).map_err(|error| not_understood(path, line, text, &error))?;
         for (found, (option, key)) in row.found.iter().zip(row.keys()) {
             if let (false, Some(key)) = (found, key) {
-                return Err(missing(path, line, text, option, key));
+                return Err(missing(path, line, text, key, &format!("name it by the option {option}")));
             }
         }
         let user = id(path, || (Some(line), 1), &options.user, row.user.as_bytes())?;
@@ -54,7 +53,14 @@ pub(super) fn parse(
     }
 }
 
-fn not_understood(path: &Path, line: u64, text: &[u8], error: &serde_json::Error) -> Error {
+/// A line that would fill the memory.
+pub(super) fn too_long(path: &Path, line: u64) -> Error {
+    let message = format!("the line is longer than {LONGEST_ROW} bytes; allowed: one JSON object per line");
+    bad(path, Some(line), None, message)
+}
+
+/// A line that is no JSON, or not the JSON that it should be.
+pub(super) fn not_understood(path: &Path, line: u64, text: &[u8], error: &serde_json::Error) -> Error {
     // serde_json counts lines within what it was given, which is always one line.
     let reason = error.to_string();
     let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason);
@@ -63,7 +69,8 @@ fn not_understood(path: &Path, line: u64, text: &[u8], error: &serde_json::Error
     bad(path, Some(line), Some(error.column().max(1) as u64), message)
 }
 
-fn missing(path: &Path, line: u64, text: &[u8], option: &str, key: &str) -> Error {
+/// An object that lacks a key. `help` says what can be done.
+pub(super) fn missing(path: &Path, line: u64, text: &[u8], key: &str, help: &str) -> Error {
     let found = match serde_json::from_slice(text) {
         Ok(Value::Object(object)) => {
             object.keys().take(20).map(|key| format!("'{}'", start_of(key.as_bytes()))).collect::<Vec<_>>().join(", ")
@@ -71,7 +78,7 @@ fn missing(path: &Path, line: u64, text: &[u8], option: &str, key: &str) -> Erro
         _ => String::new(),
     };
     let found = if found.is_empty() { "no keys".to_owned() } else { found };
-    bad(path, Some(line), None, format!("there is no key '{key}' among {found}; name it by --{option}"))
+    bad(path, Some(line), None, format!("there is no key '{key}' among {found}; {help}"))
 }
 
 /// What one line says. The strings keep their memory from line to line.
@@ -127,10 +134,10 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
     }
 }
 
-/// Which of the three columns a key is, if any.
-struct Key<'a>([Option<&'a str>; 3]);
+/// Which of the columns a key is, if any.
+pub(super) struct Key<'a, const N: usize>(pub(super) [Option<&'a str>; N]);
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de, const N: usize> DeserializeSeed<'de> for Key<'_, N> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -138,7 +145,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl<const N: usize> Visitor<'_> for Key<'_, N> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,8 +157,8 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
-/// An id that is written into the string.
-struct Id<'a>(&'a str, &'a mut String);
+/// An id, of the column of that name, that is written into the string.
+pub(super) struct Id<'a>(pub(super) &'a str, pub(super) &'a mut String);
 
 impl Id<'_> {
     fn set<E: serde::de::Error>(self, id: impl fmt::Display) -> Result<(), E> {
@@ -188,7 +195,25 @@ impl Visitor<'_> for Id<'_> {
     fn visit_i64<E: serde::de::Error>(self, id: i64) -> Result<(), E> {
         self.set(id)
     }
+
+    fn visit_f64<E: serde::de::Error>(self, id: f64) -> Result<(), E> {
+        // serde_json reads `-0` as the double -0.0, and whole numbers that do not fit into 64 bits as doubles without their
+        // last digits.
+        if id == 0.0 && id.is_sign_negative() {
+            return self.set(0);
+        }
+        if id.abs() >= MOST_EXACT {
+            return Err(E::custom(format!(
+                "a number beyond 64 bits as {}; allowed: a string or a whole number of at most 64 bits",
+                self.0
+            )));
+        }
+        Err(E::invalid_type(Unexpected::Float(id), &self))
+    }
 }
+
+/// 2^63: what is read as a double and lies below it was written with a point or an exponent.
+const MOST_EXACT: f64 = 9_223_372_036_854_775_808.0;
 
 /// A number.
 struct Number<'a>(&'a str);
