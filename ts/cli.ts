@@ -8,6 +8,7 @@ import { addCompact } from './cli/compact.js';
 import { addCompare } from './cli/compare.js';
 import { addEvaluate } from './cli/evaluate.js';
 import { addExplain } from './cli/explain.js';
+import { inFlags } from './cli/input.js';
 import { addInspect } from './cli/inspect.js';
 import { Interrupted } from './cli/interrupt.js';
 import { addModels } from './cli/models.js';
@@ -68,7 +69,7 @@ async function main(): Promise<number> {
       process.exit(thrown.exitCode); // an input that is still open would keep the process alive
     }
     const error = toRecvaeError(thrown);
-    process.stderr.write(`recvae: ${error.message}\n`);
+    process.stderr.write(`recvae: ${inFlags(error.message)}\n`);
     return error.code === 'INVALID_ARGUMENT' ? 2 : 1;
   }
 }

@@ -23,34 +23,47 @@ import type { History } from './interactions.js';
 import type { UserRecommendation } from './models.js';
 import { native } from './native.js';
 
-/** Where histories come from: as for {@link Interactions.fromDuckDB}, without what decides which rows count. */
-export type HistoryOptions = Pick<DuckDBOptions, 'source' | 'sql' | 'database' | 'settings' | 'user' | 'item'>;
+/** Where histories come from, and which rows count: as for {@link Interactions.fromDuckDB}, without its thresholds. */
+export type HistoryOptions = Pick<DuckDBOptions, (typeof KEYS)[number]>;
+
+const KEYS = ['source', 'sql', 'database', 'settings', 'user', 'item', 'value', 'minValue'] as const;
 
 /**
  * Reads histories by way of DuckDB, one at a time. If the column of items holds lists, each row is a history, in the order
  * of the rows. Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the
  * disk if they are many. Ids may be null in no row. `sql` must be one statement.
  *
- * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for.
+ * Give the `value` and the `minValue` that the model was trained with: otherwise rows count here that were no likes there.
+ * Rows below are left out as if they were not there, and so is a user without any other; `value` alone changes nothing.
+ * Lists have no values.
+ *
+ * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for; `INVALID_ARGUMENT` for
+ * `value` with lists.
  */
 export async function* readHistories(options: HistoryOptions): AsyncGenerator<History> {
-  knownKeys(options, ['source', 'sql', 'database', 'settings', 'user', 'item'], 'options');
+  knownKeys(options, KEYS, 'options');
   checkSource(options);
   const { source, sql, database, settings, ...names } = options;
-  const { user, item } = JSON.parse(guard(() => native.completeReadOptions(toJson(names))));
+  const { user, item, value, minValue } = JSON.parse(guard(() => native.completeReadOptions(toJson(names))));
   const { connection, duckdb, close } = await openDuckDB('readHistories', { database, settings });
   try {
     const from = await relation(connection, { source, sql });
-    const select = `SELECT ${quoteName(user)}, ${quoteName(item)} FROM ${from}`;
+    const columns = [user, item, ...(value === null ? [] : [value])].map(quoteName);
+    const select = `SELECT ${columns.join(', ')} FROM ${from}`;
     const shape = await connection.run(`${select} LIMIT 0`);
     const items = shape.columnType(1);
     const isList = items instanceof duckdb.DuckDBListType;
     checkType(user, shape.columnType(0), ID_TYPES, duckdb.DuckDBTypeId);
     checkType(item, isList ? items.valueType : items, ID_TYPES, duckdb.DuckDBTypeId);
-    const text = (column: string, type: string) => `CAST(${quoteName(column)} AS ${type})`;
-    const texts = `SELECT ${text(user, 'VARCHAR')}, ${text(item, isList ? 'VARCHAR[]' : 'VARCHAR')} FROM (${select})`;
-    if (isList) yield* listed(await stream(connection, texts));
-    else yield* grouped(await stream(connection, `${texts} ORDER BY 1, 2`));
+    if (isList && value !== null) {
+      throw invalid('value', value, `none for the lists in column '${item}', whose items have no values`);
+    }
+    const cast = (column: string, type: string) => `CAST(${quoteName(column)} AS ${type})`;
+    const casts = [cast(user, 'VARCHAR'), cast(item, isList ? 'VARCHAR[]' : 'VARCHAR')];
+    if (value !== null) casts.push(cast(value, 'DOUBLE'));
+    const rows = `SELECT ${casts.join(', ')} FROM (${select})`;
+    if (isList) yield* listed(await stream(connection, rows));
+    else yield* grouped(await stream(connection, `${rows} ORDER BY 1, 2`), value, minValue);
   } catch (thrown) {
     throw toError(thrown);
   } finally {
@@ -71,15 +84,18 @@ async function* listed({ chunks }: Rows): AsyncGenerator<History> {
   }
 }
 
-/** Rows with one item each; those of a user follow each other. */
-async function* grouped({ chunks }: Rows): AsyncGenerator<History> {
+/** Rows with one item each; those of a user follow each other. With a column of values, those below the lowest do not count. */
+async function* grouped({ chunks }: Rows, value: string | null, minValue: number | null): AsyncGenerator<History> {
   let row = 0;
   let history: { user: string; items: string[] } | undefined;
   for await (const chunk of chunks) {
     const [users, items] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
+    const values = value === null ? undefined : chunk.getColumnValues(2);
     for (const [at, name] of users.entries()) {
       const [user, item] = [idOf('user', name, row), idOf('item', items[at]!, row)];
+      const number = values && numberOf(value!, values[at]!, row);
       row += 1;
+      if (number !== undefined && minValue !== null && number < minValue) continue;
       if (history?.user === user) {
         history.items.push(item);
         continue;
@@ -93,8 +109,17 @@ async function* grouped({ chunks }: Rows): AsyncGenerator<History> {
 
 function idOf(name: string, id: DuckDBValue, row: number): string {
   if (typeof id === 'string' && id !== '') return id;
-  const what = id === null ? 'null' : 'empty';
-  throw new RecvaeError('INVALID_DATA', `${name} in row ${row} (after sorting, if any) is ${what}; allowed: an id`);
+  throw bad(name, row, id === null ? 'null' : 'empty', 'an id');
+}
+
+function numberOf(name: string, value: DuckDBValue, row: number): number {
+  if (typeof value === 'number' && !Number.isNaN(value)) return value;
+  throw bad(name, row, String(value), 'a number');
+}
+
+function bad(name: string, row: number, what: string, allowed: string): RecvaeError {
+  const place = `${name} in row ${row} (after sorting, if any)`;
+  return new RecvaeError('INVALID_DATA', `${place} is ${what}; allowed: ${allowed}`);
 }
 
 /** A result as a line of NDJSON. */

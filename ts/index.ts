@@ -28,7 +28,7 @@ export type { Advice, CostlierModel } from './advise/advice.js';
 export type { GroupResult, SampleResult, TrialModel } from './advise/sample-runs.js';
 export { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, type ModelCost } from './advise.js';
 export type { Bytes, ColumnNames } from './arrow.js';
-export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
+export type { Batch, BatchOptions, NumberColumn } from './batches.js';
 export type { Checkpoint } from './checkpoint.js';
 export type {
   ComparedModel,
@@ -46,6 +46,7 @@ export { estimateMemory, type FitShape, type MemoryEstimate } from './estimate.j
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
 export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
+export type { Id, IdColumn, IntegerArray } from './ids.js';
 export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export {

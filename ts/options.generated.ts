@@ -25,7 +25,7 @@ export interface ReadOptions {
    */
   item?: string;
   /**
-   * Column (or JSON key) of a number, such as a rating, that every row must have.
+   * Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue: every row counts alike.
    *
    * Allowed: a string.
    */

@@ -773,13 +773,14 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, estimateMemory, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistoryLines, NativeInteractions, NativeModel, NativeRun, NativeSplit, activityGroups, arrowPart, checkFit, checkMemory, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, estimateMemory, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
 export { NativeEaseCounts }
 export { NativeFilter }
 export { NativeHeldOut }
+export { NativeHistoryLines }
 export { NativeInteractions }
 export { NativeModel }
 export { NativeRun }

@@ -7,7 +7,16 @@ import { description, native } from '../native.js';
 import type { CompactOptions, MetricName } from '../options.generated.js';
 import { running } from '../running.js';
 import type { HeldOut } from '../split.js';
-import { addFlag, addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
+import {
+  addFlag,
+  addInputFlags,
+  type InputFlags,
+  ignoredValues,
+  parseNumber,
+  readSplit,
+  recipeIn,
+  recipeOf,
+} from './input.js';
 import { size } from './inspect.js';
 import { checkWritable, message, print, table, withError, writeJson } from './output.js';
 import { sameTrainingUsers } from './users.js';
@@ -52,9 +61,10 @@ export function addCompact(program: Command): void {
     if (json !== undefined) checkWritable(json, '--json');
     const model = await load(file);
     const smaller = await model.compact({ topPerItem, precision }, { threads });
+    const recipe = recipeOf(flags, recipeIn(model.info));
     let loss: Loss | undefined;
     if (heldOut !== undefined) {
-      const data = await readSplit(heldOut, flags, recipeOf(flags, recipeIn(model.info)));
+      const data = await readSplit(heldOut, flags, recipe);
       if (sameTrainingUsers(model.info, data) === false) {
         message('warning: this is not the split of the training: these users may have been among the training users');
       }
@@ -68,6 +78,7 @@ export function addCompact(program: Command): void {
       options: model.options,
       ...compacted,
       bytes: { before: bytes[0], after: bytes[1] },
+      ...(heldOut !== undefined && ignoredValues(recipe)),
     };
     if (json !== undefined) await writeJson(json, result);
     if (json === '-') return;

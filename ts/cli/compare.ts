@@ -17,7 +17,7 @@ import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import { formatP } from '../verdict.js';
-import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, ignoredValues, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { checkWritable, checkWritableFolder, EpochBar, jsonText, message, print, table, withError } from './output.js';
@@ -81,7 +81,8 @@ export function addCompare(program: Command): void {
       });
     };
     try {
-      const { report, models } = await interruptible(work);
+      const { report: compared, models } = await interruptible(work);
+      const report = { ...compared, ...ignoredValues(recipe) };
       reporter.stop();
       const toText = (path: string) => writeFileSync(path, jsonText(report), { flag: 'wx' });
       const outputs: Output[] = [];

@@ -4,7 +4,7 @@ import { evaluate } from '../evaluate.js';
 import { load } from '../models.js';
 import { description } from '../native.js';
 import type { MetricName } from '../options.generated.js';
-import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, ignoredValues, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
 import { sameTrainingUsers } from './users.js';
@@ -37,8 +37,9 @@ export function addEvaluate(program: Command): void {
     }
     if (flags.json !== undefined) checkWritable(flags.json, '--json');
     const model = await load(file);
+    const recipe = recipeOf(flags, recipeIn(model.info));
     const work = async (signal: AbortSignal) => {
-      const data = await readSplit(input, flags, recipeOf(flags, recipeIn(model.info)), { signal });
+      const data = await readSplit(input, flags, recipe, { signal });
       const same = sameTrainingUsers(model.info, data);
       if (same === false) {
         message(
@@ -62,6 +63,7 @@ export function addEvaluate(program: Command): void {
       metrics: Object.fromEntries(
         Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]),
       ),
+      ...ignoredValues(recipe),
     };
     if (flags.json) await writeJson(flags.json, result);
     if (flags.json === '-') return;

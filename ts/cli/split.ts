@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { RecvaeError } from '../errors.js';
 import { description } from '../native.js';
-import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, ignoredValues, parseNumber, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, writeJson } from './output.js';
 
@@ -24,7 +24,8 @@ export function addSplit(program: Command): void {
     const { train, validation, test } = data;
     if (json !== undefined) {
       const users = { train: train.nUsers, validation: validation.nUsers, test: test.nUsers };
-      await writeJson(json, { users, items: train.nItems, interactions: train.nInteractions, folder: flags.out });
+      const [items, interactions] = [train.nItems, train.nInteractions];
+      await writeJson(json, { users, items, interactions, folder: flags.out, ...ignoredValues(recipeOf(flags)) });
     }
     message(
       `${train.nUsers} training, ${validation.nUsers} validation and ${test.nUsers} test users, ${train.nItems} items: ${flags.out}`,

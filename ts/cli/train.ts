@@ -9,7 +9,7 @@ import type { EaseOptions, ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { tellGamma } from './gamma.js';
-import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, ignoredValues, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message, writeJson } from './output.js';
@@ -97,7 +97,8 @@ export function addTrain(program: Command): void {
       message(`${model} trained in ${seconds.toFixed(1)} s, ${fitted.itemIds.length} items: ${out}`);
       if (flags.json !== undefined) {
         const { epochs, options, itemIds } = fitted;
-        await writeJson(flags.json, { model, options, items: itemIds.length, ...metrics, epochs, seconds, file: out });
+        const trained = { model, options, items: itemIds.length, ...metrics, epochs, seconds, file: out };
+        await writeJson(flags.json, { ...trained, ...ignoredValues(recipe) });
       }
       if (counts) message(`${before?.nUsers ?? 0} users counted before, ${counts.nUsers} now`);
     } catch (thrown) {

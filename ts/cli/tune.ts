@@ -11,7 +11,7 @@ import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import type { TuneReport } from '../tune/report.js';
 import type { Range } from '../tune/spaces.js';
 import { checkTune, type SearchKind, type SearchProgress, type TuneOptions, tuneOn } from '../tune.js';
-import { addInputFlags, type InputFlags, infoOf, parseNumber, readInput, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, ignoredValues, infoOf, parseNumber, readInput, recipeOf } from './input.js';
 import { Interrupted, interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError } from './output.js';
@@ -85,7 +85,8 @@ export function addTune(program: Command): void {
       return tuneOn(model, data, { ...options, signal, info, onProgress });
     };
     try {
-      const { report, model: fitted } = await interruptible(work);
+      const { report: tuned, model: fitted } = await interruptible(work);
+      const report = { ...tuned, ...ignoredValues(recipe) };
       reporter.stop();
       const outputs: Output[] = [];
       if (out !== undefined) {
