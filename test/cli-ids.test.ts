@@ -59,7 +59,7 @@ describe('ids', () => {
     const folder = temporaryFolder();
     const users = Array.from({ length: 40 }, (_, row) => Math.floor(row / 4));
     const names = ['@angular/core', 'rxjs', 'tslib', '@types/node', 'zone.js'];
-    const items = users.map((user, row) => names[(user + row) % 5]!);
+    const items = users.map((user, row) => names[(2 * user + (row % 4)) % 5]!);
     const model = await fit('ease', Interactions.fromColumns({ users, items }), { lambda: 1 });
     await model.save(join(folder, 'm.st'));
     writeFileSync(join(folder, 'ids.txt'), '@angular/core\nrxjs\n');

@@ -28,6 +28,14 @@ export type HistoryOptions = Pick<DuckDBOptions, (typeof KEYS)[number]>;
 
 const KEYS = ['source', 'sql', 'database', 'settings', 'user', 'item', 'value', 'minValue'] as const;
 
+/** A history that was read: the texts of its ids. */
+export interface ReadHistory extends History {
+  /** Id of the user. */
+  user: string;
+  /** Ids of the user's items, in the order in which they were read. */
+  items: string[];
+}
+
 /**
  * Reads histories by way of DuckDB, one at a time. If the column of items holds lists, each row is a history, in the order
  * of the rows. Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the
@@ -40,7 +48,7 @@ const KEYS = ['source', 'sql', 'database', 'settings', 'user', 'item', 'value', 
  * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for; `INVALID_ARGUMENT` for
  * `value` with lists.
  */
-export async function* readHistories(options: HistoryOptions): AsyncGenerator<History> {
+export async function* readHistories(options: HistoryOptions): AsyncGenerator<ReadHistory> {
   knownKeys(options, KEYS, 'options');
   checkSource(options);
   const { source, sql, database, settings, ...names } = options;
@@ -72,7 +80,7 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Hi
 }
 
 /** Rows with the items of a user each. */
-async function* listed({ chunks }: Rows): AsyncGenerator<History> {
+async function* listed({ chunks }: Rows): AsyncGenerator<ReadHistory> {
   let row = 0;
   for await (const chunk of chunks) {
     const [users, lists] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
@@ -85,9 +93,9 @@ async function* listed({ chunks }: Rows): AsyncGenerator<History> {
 }
 
 /** Rows with one item each; those of a user follow each other. With a column of values, those below the lowest do not count. */
-async function* grouped({ chunks }: Rows, value: string | null, minValue: number | null): AsyncGenerator<History> {
+async function* grouped({ chunks }: Rows, value: string | null, minValue: number | null): AsyncGenerator<ReadHistory> {
   let row = 0;
-  let history: { user: string; items: string[] } | undefined;
+  let history: ReadHistory | undefined;
   for await (const chunk of chunks) {
     const [users, items] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
     const values = value === null ? undefined : chunk.getColumnValues(2);

@@ -45,7 +45,7 @@ export { RecvaeError, type RecvaeErrorCode } from './errors.js';
 export { estimateMemory, type FitShape, type MemoryEstimate } from './estimate.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
-export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
+export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './histories.js';
 export type { Id, IdColumn, IntegerArray } from './ids.js';
 export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';

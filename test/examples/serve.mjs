@@ -12,7 +12,7 @@ const k = { type: 'integer', minimum: 1, maximum: 1000 };
 
 export function createServer(model) {
   // Ids are text or whole numbers, which stand for their digits. Nothing else is made into one: Ajv would turn true into 'true'.
-  const server = fastify({ ajv: { customOptions: { coerceTypes: false } } });
+  const server = fastify({ ajv: { customOptions: { coerceTypes: false, allowUnionTypes: true } } });
   server.setErrorHandler((error, _, reply) => {
     // INVALID_DATA: an id with half of a character, which JSON can hold.
     const codes = ['INVALID_ARGUMENT', 'INVALID_DATA'];

@@ -150,6 +150,7 @@ impl Range {
     /// The range in words, behind the type's own.
     pub(crate) fn describe(self, expected: &str) -> String {
         match self {
+            Self::Any if expected == WHOLE => format!("{expected} from 0 to 2^53"),
             Self::Any => expected.to_owned(),
             Self::Above(low) => format!("{expected} above {low}"),
             Self::AtLeast(low) => format!("{expected}, {low} or more"),
@@ -346,6 +347,8 @@ mod tests {
             count: usize = 3, Between(1.0, 9.0);
             /// Another one.
             size: usize = 3, AtLeast(1.0);
+            /// Where random numbers begin.
+            seed: u64 = 0, Any;
             /// A colour.
             colour: Colour = Colour::Red, Any;
             /// Three of them.
@@ -362,13 +365,16 @@ mod tests {
         assert_eq!(table[0].name, "bigWeight");
         assert_eq!(table[0].doc, "A weight over two lines.");
         assert_eq!(table[0].search, [json!(1.0), json!(2.0)]);
-        assert_eq!(table[3].typescript, "'red' | 'blue'");
+        assert_eq!(table[4].typescript, "'red' | 'blue'");
     }
 
     #[test]
     fn errors_name_key_value_and_range() {
         for (given, text) in [
-            (json!({"bigweight": 1}), "sample option is 'bigweight'; allowed: bigWeight, count, size, colour, parts"),
+            (
+                json!({"bigweight": 1}),
+                "sample option is 'bigweight'; allowed: bigWeight, count, size, seed, colour, parts",
+            ),
             (json!({"bigWeight": 0}), "bigWeight is 0; allowed: a finite number above 0"),
             (json!({"bigWeight": "1"}), "bigWeight is \"1\"; allowed: a finite number above 0"),
             (json!({"bigWeight": null}), "bigWeight is null; allowed: a finite number above 0"),
@@ -379,6 +385,8 @@ mod tests {
                 json!({"size": 9_007_199_254_740_994u64}),
                 "size is 9007199254740994; allowed: a whole number, 1 or more, at most 2^53",
             ),
+            (json!({"seed": -1}), "seed is -1; allowed: a whole number from 0 to 2^53"),
+            (json!({"seed": 1e300}), "seed is 1e300; allowed: a whole number from 0 to 2^53"),
             (json!({"parts": [1, 2]}), "parts is [1,2]; allowed: three finite numbers, 0 or more"),
             (json!({"parts": [1, 2, -1]}), "parts is [1,2,-1]; allowed: three finite numbers, 0 or more"),
             (json!([]), "options of sample is []; allowed: an object {name: value}"),

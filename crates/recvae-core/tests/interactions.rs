@@ -108,11 +108,7 @@ fn bad_rows_are_named() {
             "INVALID_DATA",
             "the user id of history 0 is empty; allowed: an id",
         ),
-        (
-            columns(&["a", "a"], &["x", &long]),
-            "INVALID_DATA",
-            "items[1] is 65537 bytes long; allowed: at most 65536",
-        ),
+        (columns(&["a", "a"], &["x", &long]), "INVALID_DATA", "items[1] is 65537 bytes long; allowed: at most 65536"),
         (
             Interactions::from_histories([("a", ["x"]), (&long, ["x"])], &none),
             "INVALID_DATA",
