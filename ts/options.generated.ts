@@ -93,7 +93,7 @@ export interface SplitOptions {
   /**
    * Start of the random numbers; the same seed gives the same split.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
   seed?: number;
@@ -120,7 +120,7 @@ export interface SampleOptions {
   /**
    * Start of the random numbers; the same seed gives the same sample.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
   seed?: number;
@@ -193,7 +193,7 @@ export interface SynthOptions {
   /**
    * Start of the random numbers; the same seed gives the same data.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
   seed?: number;
@@ -385,7 +385,7 @@ export interface AlsOptions {
   /**
    * Seed of the items' first vectors.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
   seed?: number;
@@ -447,7 +447,7 @@ export interface MultDaeOptions {
   /**
    * Seed of weights, order of users and dropout.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
   seed?: number;
@@ -523,7 +523,7 @@ export interface MultVaeOptions {
   /**
    * Seed of weights, order of users, dropout and samples.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
   seed?: number;
@@ -690,7 +690,7 @@ export interface RecvaeOptions {
   /**
    * Seed of weights, order of users, dropout and samples.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
   seed?: number;
