@@ -235,7 +235,7 @@ describe('columns', () => {
     for (const [columns, text] of cases) {
       expect(await refusal(() => model('ease').recommendColumns(columns as HistoryColumns))).toBe(text);
     }
-    const ids = [['a'], ['b', 3]] as string[][];
+    const ids = [['a'], ['b', 3.5]];
     expect(await refusal(() => model('ease').recommendColumns(ids))).toBe(
       'histories[1][1] is 3.5; allowed: a string or a whole number',
     );
