@@ -450,13 +450,16 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     await recvae(folder, ['train', 'popularity', 'likes.csv', '--out', 'm.st']);
     const good = '{"user":"u","items":[]}\n';
     for (const [line, text] of [
-      ['{"user":', /^recvae: stdin:2: not JSON/],
-      ['[]', /^recvae: stdin:2: "user" is not a string/],
-      ['3', /^recvae: stdin:2: not an object/],
-      ['{"user":"u"}', /^recvae: stdin:2: "items" is not a list of strings/],
-      ['{"user":"u","items":[1.5]}', /^recvae: stdin:2: "items" is not a list of strings/],
-      ['{"user":"u","items":[9007199254740993]}', /^recvae: stdin:2: "items" is not a list of strings/],
-      [Buffer.from([0x22, 0xff, 0x22]), /^recvae: stdin:2: not UTF-8/],
+      ['{"user":', /^recvae: stdin:2:8: EOF while parsing a value, .*; allowed: {"user":"u1","items":\["a","b"\]}\n$/],
+      ['[]', /^recvae: stdin:2:1: invalid type: sequence, expected a JSON object/],
+      ['3', /^recvae: stdin:2:1: invalid type: integer `3`, expected a JSON object/],
+      ['{"user":"u"}', /^recvae: stdin:2: there is no key 'items' among 'user'; allowed: {"user"/],
+      ['{"user":"u","items":[1.5]}', /^recvae: stdin:2:24: invalid type: floating point `1.5`, expected a string or a/],
+      [
+        '{"user":"u","items":[18446744073709551616]}',
+        /^recvae: stdin:2:\d+: a number beyond 64 bits as items; allowed: /,
+      ],
+      [Buffer.from('{"user":"\xff","items":[]}', 'latin1'), /^recvae: stdin:2:\d+: invalid unicode code point/],
     ] as const) {
       const input = Buffer.concat([Buffer.from(good), Buffer.from(line), Buffer.from(`\n${good}`)]);
       const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '1'], { input });
@@ -466,7 +469,13 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     }
     const { code, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '0'], { input: good });
     expect({ code, stderr }).toEqual({ code: 2, stderr: 'recvae: k is 0; allowed: a whole number, 1 or more\n' });
-    expect((await recvae(folder, ['recommend', 'm.st', '--history', 'none'])).code).toBe(1);
+    expect(await recvae(folder, ['recommend', 'm.st', '--history', 'none'])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: "recvae: cannot read none: ENOENT: no such file or directory, open 'none'\n",
+    });
+    const ofFolder = await recvae(folder, ['recommend', 'm.st', '--history', '.']);
+    expect(ofFolder).toMatchObject({ code: 1, stderr: expect.stringMatching(/^recvae: cannot read \.: EISDIR/) });
   });
 
   test('ids may be whole numbers, and a byte order mark is no character', async () => {

@@ -130,7 +130,7 @@ describe('options', () => {
       expect(await failure('INVALID_ARGUMENT', () => fit('ease', planted(), {}, { threads }))).toMatch(/^threads is /);
     }
     await failure('INVALID_ARGUMENT', () => load(3 as unknown as string));
-    await failure('INVALID_ARGUMENT', () => model.recommend([3 as unknown as string]));
+    await failure('INVALID_ARGUMENT', () => model.recommend([3.5]));
     await failure('INVALID_ARGUMENT', () => Interactions.fromHistories([{ user: 'u', items: 'abc' }]));
   });
 });
@@ -179,7 +179,7 @@ describe('arguments that TypeScript would have refused are named', () => {
       ['interactions is undefined', () => split(untyped(undefined))],
       ['interactions is an object', () => split(untyped(data))],
       ['history is null', () => model.recommend(untyped(null))],
-      ['history\\[0\\] is 3', () => model.recommend(untyped([3]))],
+      ['history\\[0\\] is 3\\.5', () => model.recommend([3.5])],
       ['histories\\[1\\]\\[0\\] is null', () => model.recommendBatch(untyped([[], [null]]))],
       ['model is null', () => recommend(untyped(null), [])],
       ['model is an object', () => evaluate(untyped({}), data.test)],
@@ -194,18 +194,18 @@ describe('arguments that TypeScript would have refused are named', () => {
       ['options is not JSON', () => fit('ease', data, untyped({ lambda: circular }))],
       ['input is undefined', () => compare(untyped(undefined))],
       ['histories is null', () => Interactions.fromHistories(untyped(null))],
-      ['a history is null', () => Interactions.fromHistories(untyped([null]))],
-      ['user is 3', () => Interactions.fromHistories(untyped([{ user: 3, items: [] }]))],
-      ['items of user .u. is undefined', () => Interactions.fromHistories(untyped([{ user: 'u' }]))],
+      ['history 0 is null', () => Interactions.fromHistories(untyped([null]))],
+      ['user of history 0 is 3\\.5', () => Interactions.fromHistories([{ user: 3.5, items: [] }])],
+      ['items of history 0 is undefined', () => Interactions.fromHistories(untyped([{ user: 'u' }]))],
       ['columns is undefined', () => Interactions.fromColumns(untyped(undefined))],
       ['users is undefined', () => Interactions.fromColumns(untyped({ items: [] }))],
-      ['items\\[0\\] is 3', () => Interactions.fromColumns(untyped({ users: ['u'], items: [3] }))],
+      ['items\\[0\\] is 3\\.5', () => Interactions.fromColumns({ users: ['u'], items: [3.5] })],
       ['values is null', () => Interactions.fromColumns(untyped({ users: [], items: [], values: null }))],
       ['path is undefined', () => Interactions.fromFile(untyped(undefined))],
       ['path is 3', () => load(untyped(3))],
       ['path is undefined', () => model.save(untyped(undefined))],
       ['folder is undefined', () => data.write(untyped(undefined))],
-      ['user is 3', () => data.test.input(untyped(3))],
+      ['user is 3\\.5', () => data.test.input(3.5)],
     ] as const) {
       expect(await failure('INVALID_ARGUMENT', call), text).toMatch(new RegExp(`^${text}; allowed: `));
     }

@@ -31,7 +31,10 @@ test('the service answers as the model does, and says what is wrong with a reque
     expect(await post('/recommend', { items: NEWCOMER, k: 3 })).toEqual([200, model.recommend(NEWCOMER, { k: 3 })]);
     const histories = [NEWCOMER, [], ['nothing']];
     expect(await post('/recommend-many', { histories })).toEqual([200, await model.recommendBatch(histories)]);
-    for (const payload of [{}, { items: 'abc' }, { items: [1] }, { items: [], k: 0 }, { items: [], k: '3' }]) {
+    // A whole number is an id as everywhere; what no id can be is refused, and not made into one.
+    expect(await post('/recommend', { items: [5], k: 3 })).toEqual([200, model.recommend(['5'], { k: 3 })]);
+    const bad = [[1.5], [true], [null], [2 ** 53], ['\ud800']].map((items) => ({ items }));
+    for (const payload of [{}, { items: 'abc' }, { items: [], k: 0 }, { items: [], k: '3' }, ...bad]) {
       const [status, { error }] = await post('/recommend', payload);
       expect([status, typeof error]).toEqual([400, 'string']);
     }

@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type Columns, Interactions } from '../dist/index.js';
+import { Interactions } from '../dist/index.js';
 
 export const GROUPS = 4;
 export const BLOCK = 10;
 
 /** Users u0, u1, … with items i<group>-<number>. */
-export function plantedColumns(nUsers = 200): Columns & { users: string[]; items: string[] } {
+export function plantedColumns(nUsers = 200): { users: string[]; items: string[] } {
   let state = 12345;
   const random = () => {
     state = (state * 1103515245 + 12345) % 2147483648;

@@ -146,8 +146,8 @@ describe('filters', () => {
   test('bad lists are named', async () => {
     const ease = model('ease');
     const cases: [object, string][] = [
-      [{ allow: ['a', 3] }, 'allow[1] is 3; allowed: a string'],
-      [{ deny: ['a', null] }, 'deny[1] is null; allowed: a string'],
+      [{ allow: ['a', 3.5] }, 'allow[1] is 3.5; allowed: a string or a whole number'],
+      [{ deny: ['a', null] }, 'deny[1] is null; allowed: a string or a whole number'],
       [{ allow: 'abc' }, "allow is 'abc'; allowed: a list of ids"],
       [{ deny: null }, 'deny is null; allowed: a list of ids'],
       [{ filter: {} }, 'filter is an object; allowed: an instance of Filter'],
@@ -235,8 +235,10 @@ describe('columns', () => {
     for (const [columns, text] of cases) {
       expect(await refusal(() => model('ease').recommendColumns(columns as HistoryColumns))).toBe(text);
     }
-    const ids = [['a'], ['b', 3]] as string[][];
-    expect(await refusal(() => model('ease').recommendColumns(ids))).toBe('histories[1][1] is 3; allowed: a string');
+    const ids = [['a'], ['b', 3.5]];
+    expect(await refusal(() => model('ease').recommendColumns(ids))).toBe(
+      'histories[1][1] is 3.5; allowed: a string or a whole number',
+    );
     expect(await refusal(() => model('ease').recommendColumns([], { k: 0 }))).toMatch(/^k is 0; allowed/);
     expect(await refusal(() => model('ease').recommendColumns(null as never))).toMatch(/^histories is null; allowed/);
   });
@@ -269,7 +271,7 @@ describe('similar items', () => {
     );
     const ease = model('ease');
     expect(await refusal(() => ease.similarItems('nothing'))).toMatch(/^item is 'nothing'; allowed: the id of an item/);
-    expect(await refusal(() => ease.similarItems(3 as never))).toBe('id is 3; allowed: a string');
+    expect(await refusal(() => ease.similarItems(3.5))).toBe('id is 3.5; allowed: a string or a whole number');
     expect(await refusal(() => ease.similarItems('i1-4', 0))).toBe('k is 0; allowed: a whole number, 1 or more');
     expect(await refusal(() => ease.similarItems('i1-4', '5' as never))).toMatch(/^k is "5"; allowed/);
     expect(await refusal(() => ease.similarItems('i1-4', 5, { k: 3 } as object))).toMatch(/^a key of options is 'k'/);
@@ -309,8 +311,10 @@ describe('similar users', () => {
     const bad = (candidates: unknown, k?: number) =>
       refusal(() => model('recvae').similarUsers([], candidates as typeof users, k));
     expect(await bad([users[0], 'x'])).toBe("users[1] is 'x'; allowed: an object");
-    expect(await bad([{ user: 3, items: [] }])).toBe('users[0].user is 3; allowed: a string');
-    expect(await bad([{ user: 'u', items: ['a', 3] }])).toBe('users[0].items[1] is 3; allowed: a string');
+    expect(await bad([{ user: 3.5, items: [] }])).toBe('users[0].user is 3.5; allowed: a string or a whole number');
+    expect(await bad([{ user: 'u', items: ['a', 3.5] }])).toBe(
+      'users[0].items[1] is 3.5; allowed: a string or a whole number',
+    );
     expect(await bad('users')).toBe("users is 'users'; allowed: a list of {user, items}");
     expect(await bad(users, 0.5)).toMatch(/^k is 0.5; allowed/);
   });
@@ -354,8 +358,8 @@ describe('explanations', () => {
   test('what is wrong is named', async () => {
     const bad = (...args: unknown[]) => refusal(() => model('ease').explain(...(args as [string[], string])));
     expect(await bad([], 'nothing')).toMatch(/^item is 'nothing'; allowed: the id of an item that the model knows/);
-    expect(await bad([3], 'i2-7')).toBe('history[0] is 3; allowed: a string');
-    expect(await bad([], undefined)).toBe('item is undefined; allowed: a string');
+    expect(await bad([3.5], 'i2-7')).toBe('history[0] is 3.5; allowed: a string or a whole number');
+    expect(await bad([], undefined)).toBe('item is undefined; allowed: a string or a whole number');
     expect(await bad([], 'i2-7', { k: 0 })).toBe('k is 0; allowed: a whole number, 1 or more');
     expect(await bad([], 'i2-7', { n: 1 })).toBe("explain option is 'n'; allowed: k");
     expect(await bad([], 'i2-7', {}, { thread: 1 })).toMatch(/^a key of run is 'thread'/);
@@ -523,10 +527,10 @@ describe('on the command line', () => {
 
     for (const [args, code, text] of [
       [['similar', 'm.st', 'nothing'], 2, "item is 'nothing'"],
-      [['similar', 'm.st', 'i1-4', '--allow', '@none'], 1, 'none'],
+      [['similar', 'm.st', 'i1-4', '--allow', '@none'], 1, "--allow is '@none': cannot read none: ENOENT"],
       [['explain', 'm.st', '--item', 'i1-4'], 2, '--history'],
       [['explain', 'm.st', '--history', 'a', '--item', 'nothing'], 2, "item is 'nothing'"],
-      [['recommend', 'm.st', '--deny', '@none'], 1, 'none'],
+      [['recommend', 'm.st', '--deny', '@none'], 1, 'if the id itself begins with @, write @@none'],
     ] as const) {
       const outcome = recvae(folder, [...args]);
       expect([outcome.code, outcome.stdout]).toEqual([code, '']);

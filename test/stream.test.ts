@@ -106,9 +106,9 @@ describe('recommendStream', () => {
     expect([results.length, failing.closed]).toEqual([1500, 1]);
     for (const [bad, text] of [
       [null, 'history 1500 is null; allowed: an object'],
-      [{ items: [] }, 'user of history 1500 is undefined; allowed: a string'],
+      [{ items: [] }, 'user of history 1500 is undefined; allowed: a string or a whole number'],
       [{ user: 'u', items: 'abc' }, "items of history 1500 is 'abc'; allowed: a list of ids"],
-      [{ user: 'u', items: ['a', 3] }, 'items of history 1500[1] is 3; allowed: a string'],
+      [{ user: 'u', items: ['a', 3.5] }, 'items[1] of history 1500 is 3.5; allowed: a string or a whole number'],
     ] as const) {
       const source = new Source(9999, (n) => (n === 1500 ? (bad ?? 0) : undefined));
       const before: UserRecommendation[] = [];
@@ -153,8 +153,8 @@ describe('recommendTransform', () => {
     });
     const drain = () => new Writable({ objectMode: true, write: (_, __, done) => done() });
     await expect(pipeline(gone, model.recommendTransform(), drain())).rejects.toThrow('gone');
-    const bad = new Source(5000, (n) => (n === 3000 ? { user: 3 } : undefined));
-    await expect(pipeline(bad, model.recommendTransform(), drain())).rejects.toThrow('user of history 3000 is 3');
+    const bad = new Source(5000, (n) => (n === 3000 ? { user: 3.5 } : undefined));
+    await expect(pipeline(bad, model.recommendTransform(), drain())).rejects.toThrow('user of history 3000 is 3.5');
     expect([gone.closed, bad.closed]).toEqual([1, 1]);
   });
 

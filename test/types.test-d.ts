@@ -63,8 +63,9 @@ test('lists are those of a filter, results keep their shapes', () => {
   model.recommend([], { denied: ['a'] });
   // @ts-expect-error -- a Filter comes from model.filter
   model.recommend([], { filter: new Filter() });
-  // @ts-expect-error -- ids are strings
-  model.filter({ allow: [1] });
+  model.filter({ allow: [1, 2n, 'a'], deny: Int32Array.of(1) });
+  // @ts-expect-error -- ids are text or whole numbers
+  model.filter({ allow: [true] });
   // @ts-expect-error -- similarItems takes what a filter takes
   model.similarItems('a', 5, { k: 3 });
   expectTypeOf(model.similarItems('a', 5)).toEqualTypeOf<SimilarItem[]>();

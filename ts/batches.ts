@@ -2,25 +2,9 @@
 import { untilAborted } from './abort.js';
 import { checkObject, invalid, knownKeys } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
+import { type IdColumn, idColumn, isColumn } from './ids.js';
 import { native } from './native.js';
 import type { Thresholds } from './options.generated.js';
-
-/** Typed arrays of whole numbers; those of doubles must hold whole numbers below 2^53. */
-export type IntegerArray =
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | BigUint64Array;
-
-/** A column of ids: strings, or whole numbers, which stand for their decimal digits. */
-export type IdColumn = readonly (string | number | bigint)[] | IntegerArray;
 
 /** A column of numbers. 64-bit integers become doubles. */
 export type NumberColumn = ArrayLike<number> | BigInt64Array | BigUint64Array;
@@ -31,7 +15,7 @@ export interface Batch {
   users: IdColumn;
   /** Item ids, as many. */
   items: IdColumn;
-  /** Numbers such as ratings, as many. */
+  /** Numbers such as ratings, as many. They change nothing without `minValue`: every row counts alike. */
   values?: NumberColumn;
   /** Times in any unit that all batches share, as many. */
   timestamps?: NumberColumn;
@@ -47,11 +31,12 @@ export interface BatchOptions extends Thresholds {
   until?: number;
 }
 
-/** Takes batches one at a time, and asks for the next one when the last one is taken. */
+/** Takes batches one at a time, and asks for the next one when the last one is taken. Tells when one has values. */
 export async function collect(
   batches: Iterable<Batch> | AsyncIterable<Batch>,
   options: BatchOptions | undefined,
   signal?: AbortSignal,
+  onValues?: () => void,
 ): Promise<native.NativeInteractions> {
   const iterable = batches as Partial<Iterable<Batch> & AsyncIterable<Batch>> | null | undefined;
   if (typeof batches === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
@@ -64,43 +49,28 @@ export async function collect(
     checkObject(batch, what);
     knownKeys(batch, ['users', 'items', 'values', 'timestamps'], what);
     const { users, items, values, timestamps } = batch;
+    const of = ` of ${what}`;
     const columns = [
-      idColumn(users, 'users', what),
-      idColumn(items, 'items', what),
-      numberColumn(values, 'values', what),
-      numberColumn(timestamps, 'timestamps', what),
+      idColumn(users, 'users', of),
+      idColumn(items, 'items', of),
+      numberColumn(values, 'values', of),
+      numberColumn(timestamps, 'timestamps', of),
     ] as const;
+    if (values !== undefined) onValues?.();
     guard(() => collected.push(...columns));
     number += 1;
   }
   return guardAsync(() => collected.finish());
 }
 
-/** Arrays and typed arrays, but no views of bytes without a type. */
-function isColumn(column: unknown): column is unknown[] | IntegerArray {
-  return Array.isArray(column) || (ArrayBuffer.isView(column) && !(column instanceof DataView));
-}
-
-function idColumn(column: IdColumn, name: string, batch: string): native.NativeIds {
-  if (column instanceof BigInt64Array) return { signed: column };
-  if (column instanceof BigUint64Array) return { unsigned: column };
-  if (column instanceof Float64Array) return { doubles: column };
-  if (!isColumn(column)) throw invalid(`${name} of ${batch}`, column, 'an array of ids or a typed array');
-  if (!Array.isArray(column)) return { doubles: Float64Array.from(column as Int32Array) };
-  return { text: column.map((id, row) => idText(id, `${name}[${row}] of ${batch}`)) };
-}
-
-function idText(id: unknown, what: string): string {
-  if (typeof id === 'string') return id;
-  if (typeof id === 'bigint' || Number.isSafeInteger(id)) return String(id);
-  throw invalid(what, id, 'a string or a whole number');
-}
-
-function numberColumn(column: NumberColumn | undefined, name: string, batch: string): Float64Array | undefined {
+/** A column of numbers for the core. What is no number is an error, never 0; that NaN is none, the core says. */
+export function numberColumn(column: NumberColumn | undefined, name: string, of = ''): Float64Array | undefined {
   if (column === undefined || column instanceof Float64Array) return column;
-  if (!isColumn(column)) throw invalid(`${name} of ${batch}`, column, 'an array of numbers');
-  if (!Array.isArray(column)) return Float64Array.from(column as ArrayLike<number>, Number);
-  const wrong = column.findIndex((number) => typeof number !== 'number' && typeof number !== 'bigint');
-  if (wrong >= 0) throw invalid(`${name}[${wrong}] of ${batch}`, column[wrong], 'a number');
-  return Float64Array.from(column, Number);
+  const isList = typeof column === 'object' && column !== null && typeof column.length === 'number';
+  if (!isList) throw invalid(`${name}${of}`, column, 'an array of numbers');
+  if (isColumn(column) && !Array.isArray(column)) return Float64Array.from(column as ArrayLike<number>, Number);
+  const list: unknown[] = Array.from(column as ArrayLike<number>);
+  const wrong = list.findIndex((number) => typeof number !== 'number' && typeof number !== 'bigint');
+  if (wrong >= 0) throw invalid(`${name}[${wrong}]${of}`, list[wrong], 'a number');
+  return Float64Array.from(list, Number);
 }

@@ -3,6 +3,7 @@ import { RecvaeError } from './errors.js';
 
 function show(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
@@ -56,13 +57,6 @@ export function listOf<T>(value: Iterable<T>, what: string, allowed: string): T[
   const iterable = typeof value === 'object' && value !== null && typeof value[Symbol.iterator] === 'function';
   if (!iterable) throw invalid(what, value, allowed);
   return [...value];
-}
-
-/** The ids of a history. */
-export function idsOf(history: Iterable<string>, what: string): string[] {
-  const ids = listOf(history, what, 'a list of ids');
-  checkStrings(ids, what);
-  return ids;
 }
 
 /** Fails for a key of `run` that is not allowed, and for `threads`, `memoryLimit`, `signal` and `onProgress` of another type. */

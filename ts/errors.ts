@@ -80,12 +80,16 @@ export async function guardAsync<T>(call: () => Promise<T>): Promise<T> {
 
 /**
  * Options as the JSON text that the core checks. `undefined` takes the default. JSON would write NaN and infinities as
- * `null`; as words they reach the core's message.
+ * `null`, and has no bigints; as words they reach the core's message.
  */
 export function toJson(options: object | undefined): string {
   try {
     const text = JSON.stringify(options ?? {}, (_, value) =>
-      (typeof value === 'number' && !Number.isFinite(value)) || typeof value === 'bigint' ? String(value) : value,
+      typeof value === 'bigint'
+        ? `${value}n`
+        : typeof value === 'number' && !Number.isFinite(value)
+          ? `${value}`
+          : value,
     );
     if (text !== undefined) return text;
   } catch {

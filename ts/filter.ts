@@ -1,6 +1,7 @@
 /** Allow and deny lists, for one call or prepared once. */
-import { checkInstance, idsOf, knownKeys } from './check.js';
+import { checkInstance, knownKeys } from './check.js';
 import { guard, toJson } from './errors.js';
+import { type Id, idsOf } from './ids.js';
 import { description, type native, type OptionDescription } from './native.js';
 import type { RecommendOptions } from './options.generated.js';
 
@@ -10,9 +11,9 @@ export interface FilterOptions {
    * The only items that may come; an empty list lets none come. Ids that the model does not know are ignored, ids may come
    * more than once. Without it every item may come.
    */
-  allow?: Iterable<string>;
+  allow?: Iterable<Id>;
   /** Items that must not come, also those in `allow`. Ids that the model does not know are ignored. Without it none. */
-  deny?: Iterable<string>;
+  deny?: Iterable<Id>;
   /** What {@link Model.filter} of the same model has prepared; one of another model is refused. Without it none. */
   filter?: Filter;
 }

@@ -31,25 +31,39 @@ import { native } from './native.js';
 import { running } from './running.js';
 import { type Files, listsIn, type Names, quoteName, scanColumns } from './sources.js';
 
-/** Where histories come from: as for {@link Interactions.fromDuckDB}, without what decides which rows count. */
-export type HistoryOptions = Pick<
-  DuckDBOptions,
-  'source' | 'sql' | 'database' | 'settings' | 'user' | 'item' | 'escape'
->;
+/** Where histories come from, and which rows count: as for {@link Interactions.fromDuckDB}, without its thresholds. */
+export type HistoryOptions = Pick<DuckDBOptions, (typeof KEYS)[number]>;
+
+const KEYS = ['source', 'sql', 'database', 'settings', 'user', 'item', 'value', 'minValue', 'escape'] as const;
+
+/** A history that was read: the texts of its ids. */
+export interface ReadHistory extends History {
+  /** Id of the user. */
+  user: string;
+  /** Ids of the user's items, in the order in which they were read. */
+  items: string[];
+}
 
 /**
  * Reads histories by way of DuckDB, one at a time. If the column of items holds lists, each row is a history, in the order
  * of the rows. Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the
  * disk if they are many; CSV, TSV and NDJSON without `sql` are read into memory first, as by {@link Interactions.fromFile}. Ids may be null in no row. `sql` must be one statement.
  *
- * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for.
+ * Give the `value` and the `minValue` that the model was trained with: otherwise rows count here that were no likes there.
+ * Rows below are left out as if they were not there, and so is a user without any other; `value` alone changes nothing.
+ * Lists have no values.
+ *
+ * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for; `INVALID_ARGUMENT` for
+ * `value` with lists.
  */
-export async function* readHistories(options: HistoryOptions): AsyncGenerator<History> {
-  knownKeys(options, ['source', 'sql', 'database', 'settings', 'user', 'item', 'escape'], 'options');
+export async function* readHistories(options: HistoryOptions): AsyncGenerator<ReadHistory> {
+  knownKeys(options, KEYS, 'options');
   checkSource(options);
   const { source, sql, database, settings, ...names } = options;
-  const complete: Names = JSON.parse(guard(() => native.completeReadOptions(toJson(names))));
-  const { user, item } = complete;
+  const complete: Names & { minValue: number | null } = JSON.parse(
+    guard(() => native.completeReadOptions(toJson(names))),
+  );
+  const { user, item, value = null, minValue } = complete;
   const own = await ownFilesOf('readHistories', options);
   if (own && own.kind !== 'ndjson') {
     yield* sorted(await running({}, (run) => native.readInteractions(own.paths, toJson(names), run)));
@@ -64,20 +78,27 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Hi
       return;
     }
     let from = sql === undefined ? '' : subquery(sql);
-    let id = quoteName;
+    let [id, number] = [quoteName, quoteName];
     if (files && sql !== undefined) await createInput(connection, files, complete);
-    else if (files) ({ from, id } = await scanColumns(connection, files, complete));
-    await checkCase(connection, from, [user, item]);
-    const select = `SELECT ${[user, item].map((name) => `${id(name)} AS ${quoteName(name)}`).join(', ')} FROM ${from}`;
+    else if (files) ({ from, id, value: number } = await scanColumns(connection, files, complete));
+    await checkCase(connection, from, [user, item, ...(value === null ? [] : [value])]);
+    const columns = [user, item].map((name) => `${id(name)} AS ${quoteName(name)}`);
+    if (value !== null) columns.push(`${number(value)} AS ${quoteName(value)}`);
+    const select = `SELECT ${columns.join(', ')} FROM ${from}`;
     const shape = await connection.run(`${select} LIMIT 0`);
     const items = shape.columnType(1);
     const isList = items instanceof duckdb.DuckDBListType;
     checkType(user, shape.columnType(0), ID_TYPES, duckdb.DuckDBTypeId);
     checkType(item, isList ? items.valueType : items, ID_TYPES, duckdb.DuckDBTypeId);
-    const text = (column: string, type: string) => `CAST(${quoteName(column)} AS ${type})`;
-    const texts = `SELECT ${text(user, 'VARCHAR')}, ${text(item, isList ? 'VARCHAR[]' : 'VARCHAR')} FROM (${select})`;
-    if (isList) yield* listed(await stream(connection, texts));
-    else yield* grouped(await stream(connection, `${texts} ORDER BY 1, 2`));
+    if (isList && value !== null) {
+      throw invalid('value', value, `none for the lists in column '${item}', whose items have no values`);
+    }
+    const cast = (column: string, type: string) => `CAST(${quoteName(column)} AS ${type})`;
+    const casts = [cast(user, 'VARCHAR'), cast(item, isList ? 'VARCHAR[]' : 'VARCHAR')];
+    if (value !== null) casts.push(cast(value, 'DOUBLE'));
+    const rows = `SELECT ${casts.join(', ')} FROM (${select})`;
+    if (isList) yield* listed(await stream(connection, rows));
+    else yield* grouped(await stream(connection, `${rows} ORDER BY 1, 2`), value, minValue);
   } catch (thrown) {
     throw toError(thrown, sql !== undefined);
   } finally {
@@ -93,13 +114,13 @@ async function isRead(connection: DuckDBConnection, files: Files, item: string):
 }
 
 /** The users of a matrix in the order of their ids, as DuckDB sorts text: by the bytes of UTF-8. */
-function* sorted(data: native.NativeInteractions): Generator<History> {
+function* sorted(data: native.NativeInteractions): Generator<ReadHistory> {
   const inOrder = (ids: string[]) => ids.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   for (const user of inOrder(data.userIds())) yield { user, items: inOrder(data.history(user) ?? []) };
 }
 
 /** Rows with the items of a user each. */
-async function* listed({ chunks }: Rows): AsyncGenerator<History> {
+async function* listed({ chunks }: Rows): AsyncGenerator<ReadHistory> {
   let row = 0;
   for await (const chunk of chunks) {
     const [users, lists] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
@@ -111,15 +132,18 @@ async function* listed({ chunks }: Rows): AsyncGenerator<History> {
   }
 }
 
-/** Rows with one item each; those of a user follow each other. */
-async function* grouped({ chunks }: Rows): AsyncGenerator<History> {
+/** Rows with one item each; those of a user follow each other. With a column of values, those below the lowest do not count. */
+async function* grouped({ chunks }: Rows, value: string | null, minValue: number | null): AsyncGenerator<ReadHistory> {
   let row = 0;
-  let history: { user: string; items: string[] } | undefined;
+  let history: ReadHistory | undefined;
   for await (const chunk of chunks) {
     const [users, items] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
+    const values = value === null ? undefined : chunk.getColumnValues(2);
     for (const [at, name] of users.entries()) {
       const [user, item] = [idOf('user', name, row), idOf('item', items[at]!, row)];
+      const number = values && numberOf(value!, values[at]!, row);
       row += 1;
+      if (number !== undefined && minValue !== null && number < minValue) continue;
       if (history?.user === user) {
         history.items.push(item);
         continue;
@@ -134,10 +158,17 @@ async function* grouped({ chunks }: Rows): AsyncGenerator<History> {
 function idOf(name: string, id: DuckDBValue, row: number): string {
   if (isId(id)) return id;
   const [what, allowed] = wrongId(id);
-  throw new RecvaeError(
-    'INVALID_DATA',
-    `${name} in row ${row} (after sorting, if any) is ${what}; allowed: ${allowed}`,
-  );
+  throw bad(name, row, what, allowed);
+}
+
+function numberOf(name: string, value: DuckDBValue, row: number): number {
+  if (typeof value === 'number' && !Number.isNaN(value)) return value;
+  throw bad(name, row, String(value), 'a number');
+}
+
+function bad(name: string, row: number, what: string, allowed: string): RecvaeError {
+  const place = `${name} in row ${row} (after sorting, if any)`;
+  return new RecvaeError('INVALID_DATA', `${place} is ${what}; allowed: ${allowed}`);
 }
 
 /** A result as a line of NDJSON. */

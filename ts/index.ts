@@ -29,7 +29,7 @@ export type { GroupResult, SampleResult, TrialModel } from './advise/sample-runs
 export type { Trend } from './advise/trend.js';
 export { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, type ModelCost } from './advise.js';
 export type { Bytes, ColumnNames } from './arrow.js';
-export type { Batch, BatchOptions, IdColumn, IntegerArray, NumberColumn } from './batches.js';
+export type { Batch, BatchOptions, NumberColumn } from './batches.js';
 export type { Checkpoint } from './checkpoint.js';
 export type {
   ComparedModel,
@@ -47,7 +47,8 @@ export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } f
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
 export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './fitting.js';
-export { type HistoryOptions, readHistories, writeRecommendations } from './histories.js';
+export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './histories.js';
+export type { Id, IdColumn, IntegerArray } from './ids.js';
 export { type Inspection, inspect } from './inspect.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
 export type { LeftOut } from './left-out.js';

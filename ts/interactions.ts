@@ -1,9 +1,10 @@
 import { type Abortable, untilAborted } from './abort.js';
 import { arrowParts, type Bytes, type ColumnNames, readArrow } from './arrow.js';
-import { type Batch, type BatchOptions, collect } from './batches.js';
-import { checkObject, checkRun, checkString, checkStrings, idsOf, invalid, knownKeys } from './check.js';
+import { type Batch, type BatchOptions, collect, type NumberColumn, numberColumn } from './batches.js';
+import { checkObject, checkRun, checkString, invalid, knownKeys } from './check.js';
 import { type DuckDBOptions, readDuckDB } from './duckdb.js';
 import { guard, guardAsync, toJson } from './errors.js';
+import { type Id, type IdColumn, idColumn, idOf, idsOf } from './ids.js';
 import { type LeftOut, leftOutOf } from './left-out.js';
 import type { RunOptions } from './models.js';
 import { native } from './native.js';
@@ -13,19 +14,19 @@ import { running, stoppable } from './running.js';
 /** The user and the items of one history. */
 export interface History {
   /** Id of the user. */
-  user: string;
+  user: Id;
   /** Ids of the user's items; duplicates collapse. */
-  items: Iterable<string>;
+  items: Iterable<Id>;
 }
 
 /** Parallel columns: `users[i]` interacted with `items[i]`. */
 export interface Columns {
   /** User ids. */
-  users: string[];
+  users: IdColumn;
   /** Item ids, as many. */
-  items: string[];
-  /** Numbers such as ratings, as many. */
-  values?: ArrayLike<number>;
+  items: IdColumn;
+  /** Numbers such as ratings, as many. They change nothing without `minValue`: every row counts alike. */
+  values?: NumberColumn;
 }
 
 /** What {@link Interactions.fromColumns} takes beside the columns. */
@@ -37,17 +38,24 @@ export interface ColumnOptions extends Thresholds {
 /**
  * Who interacted with what: a binary matrix of shape (`nUsers`, `nItems`), sparse, in native memory.
  *
- * Ids are strings. Users and items are numbered in order of first appearance. Duplicates collapse, and thresholds hold for
- * what is left. {@link Interactions.leftOut} says what went.
+ * Ids are text of at most 64 KiB, or whole numbers, which stand for their decimal digits ({@link Id}). Users and items are
+ * numbered in order of first appearance. Duplicates collapse, and thresholds hold for what is left.
+ * {@link Interactions.leftOut} says what went.
  *
  * They belong to the thread that made them: a `Worker` reads its own.
  */
 export class Interactions implements Disposable {
   /** @internal */
   readonly native: native.NativeInteractions;
+  /**
+   * Whether there were values that changed nothing, because no `minValue` was given: a row of -1 counts as one of 5 does.
+   * False for what did not come out of rows, such as a part of a split.
+   */
+  readonly valuesIgnored: boolean;
 
-  private constructor(handle: native.NativeInteractions) {
+  private constructor(handle: native.NativeInteractions, valuesIgnored = false) {
     this.native = handle;
+    this.valuesIgnored = valuesIgnored;
   }
 
   /** @internal */
@@ -68,33 +76,33 @@ export class Interactions implements Disposable {
   ): Promise<Interactions> {
     checkString(path, 'path');
     checkRun({ signal }, ['signal']);
-    return new Interactions(await running({ signal }, (run) => native.readInteractions(path, toJson(options), run)));
+    const read = (run: native.NativeRun) => native.readInteractions(path, toJson(options), run);
+    return new Interactions(await running({ signal }, read), ignoresValues(options));
   }
 
   /**
    * Builds from parallel columns of equal length, while the caller waits.
    *
-   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if lengths differ, `INVALID_DATA` if an id is empty, a value is NaN or
-   * nothing is left.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if lengths differ, or an id or a value is of another type (also `null` and
+   * `''` as a value), `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, a value is NaN or
+   * nothing is left. The message has the row, counted from 0.
    */
   static fromColumns(columns: Columns, options?: ColumnOptions): Interactions {
     checkObject(columns, 'columns');
     knownKeys(columns, ['users', 'items', 'values'], 'columns');
     const { users, items, values } = columns;
-    checkStrings(users, 'users');
-    checkStrings(items, 'items');
-    if (values !== undefined && typeof (values as ArrayLike<number> | null)?.length !== 'number') {
-      throw invalid('values', values, 'an array of numbers');
-    }
-    const numbers = values && (values instanceof Float64Array ? values : Float64Array.from(values, Number));
-    return new Interactions(guard(() => native.NativeInteractions.fromColumns(users, items, numbers, toJson(options))));
+    const ids = [idColumn(users, 'users'), idColumn(items, 'items')] as const;
+    const numbers = numberColumn(values, 'values');
+    const handle = guard(() => native.NativeInteractions.fromColumns(...ids, numbers, toJson(options)));
+    return new Interactions(handle, values !== undefined && options?.minValue === undefined);
   }
 
   /**
    * Builds from any iterable of histories, also an asynchronous one such as a database cursor. A user may come more than
    * once.
    *
-   * @throws {@link RecvaeError} `INVALID_DATA` if an id is empty or nothing is left. What the iterable throws, it throws.
+   * @throws {@link RecvaeError} `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, or nothing
+   * is left; with the history, counted from 0. What the iterable throws, it throws.
    */
   static async fromHistories(
     histories: Iterable<History> | AsyncIterable<History>,
@@ -107,12 +115,14 @@ export class Interactions implements Disposable {
     if (typeof histories === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
       throw invalid('histories', histories, 'an iterable of {user, items}');
     }
+    let number = 0;
     for await (const history of untilAborted(signal, histories)) {
-      checkObject(history, 'a history');
-      const { user, items } = history;
-      checkString(user, 'user');
-      const ids = idsOf(items, `items of user '${user}'`);
+      const what = `history ${number}`;
+      checkObject(history, what);
+      const user = idOf(history.user, `user of ${what}`);
+      const ids = idsOf(history.items, 'items', ` of ${what}`);
       guard(() => builder.push(user, ids));
+      number += 1;
     }
     return new Interactions(guard(() => builder.finish(toJson(options))));
   }
@@ -131,7 +141,12 @@ export class Interactions implements Disposable {
     { signal }: Abortable = {},
   ): Promise<Interactions> {
     checkRun({ signal }, ['signal']);
-    return new Interactions(await stoppable({ signal }, ({ signal }) => collect(batches, options, signal)));
+    let hasValues = false;
+    const onValues = () => {
+      hasValues = true;
+    };
+    const handle = await stoppable({ signal }, ({ signal }) => collect(batches, options, signal, onValues));
+    return new Interactions(handle, hasValues && options?.minValue === undefined);
   }
 
   /**
@@ -145,7 +160,8 @@ export class Interactions implements Disposable {
    */
   static async fromArrow(bytes: Bytes, options?: ColumnNames, { signal }: Abortable = {}): Promise<Interactions> {
     checkRun({ signal }, ['signal']);
-    return new Interactions(await stoppable({ signal }, ({ signal }) => readArrow(bytes, options, signal)));
+    const handle = await stoppable({ signal }, ({ signal }) => readArrow(bytes, options, signal));
+    return new Interactions(handle, ignoresValues(options));
   }
 
   /**
@@ -165,7 +181,8 @@ export class Interactions implements Disposable {
    */
   static async fromDuckDB(options: DuckDBOptions, { signal }: Abortable = {}): Promise<Interactions> {
     checkRun({ signal }, ['signal']);
-    return new Interactions(await stoppable({ signal }, ({ signal }) => readDuckDB(options, signal)));
+    const handle = await stoppable({ signal }, ({ signal }) => readDuckDB(options, signal));
+    return new Interactions(handle, ignoresValues(options));
   }
 
   /**
@@ -233,9 +250,9 @@ export class Interactions implements Disposable {
   }
 
   /** The items of a user in column order; `undefined` if the user is not known. */
-  history(user: string): string[] | undefined {
-    checkString(user, 'user');
-    return guard(() => this.native.history(user)) ?? undefined;
+  history(user: Id): string[] | undefined {
+    const id = idOf(user, 'user');
+    return guard(() => this.native.history(id)) ?? undefined;
   }
   /**
    * These interactions as an Arrow IPC stream: columns `user` and `item`, text in dictionaries, one row per interaction, in
@@ -266,4 +283,9 @@ export class Interactions implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** Whether such options name values, and no lowest one. */
+function ignoresValues(options: ReadOptions | undefined): boolean {
+  return options?.value !== undefined && options.minValue === undefined;
 }

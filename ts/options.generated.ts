@@ -32,7 +32,7 @@ export interface ReadOptions {
    */
   item?: string;
   /**
-   * Column (or JSON key) of a number, such as a rating, that every row must have.
+   * Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue: every row counts alike.
    *
    * Allowed: a string.
    */
@@ -107,7 +107,7 @@ export interface SplitOptions {
   /**
    * Start of the random numbers; the same seed gives the same split.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
   seed?: number;
@@ -133,7 +133,7 @@ export interface SampleOptions {
   /**
    * Start of the random numbers; the same seed gives the same sample.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
   seed?: number;
@@ -206,7 +206,7 @@ export interface SynthOptions {
   /**
    * Start of the random numbers; the same seed gives the same data.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
   seed?: number;
@@ -405,7 +405,7 @@ export interface AlsOptions {
   /**
    * Seed of the items' first vectors.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
   seed?: number;
@@ -467,7 +467,7 @@ export interface MultDaeOptions {
   /**
    * Seed of weights, order of users and dropout.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
   seed?: number;
@@ -543,7 +543,7 @@ export interface MultVaeOptions {
   /**
    * Seed of weights, order of users, dropout and samples.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
   seed?: number;
@@ -710,7 +710,7 @@ export interface RecvaeOptions {
   /**
    * Seed of weights, order of users, dropout and samples.
    *
-   * Allowed: a whole number.
+   * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
   seed?: number;

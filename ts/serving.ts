@@ -1,7 +1,8 @@
 /** Results as columns, similar items and users, explanations: the work behind the methods of `Model`. */
-import { checkInstance, checkObject, checkString, idsOf, knownKeys, listOf } from './check.js';
+import { checkInstance, checkObject, knownKeys, listOf } from './check.js';
 import { guard, toJson } from './errors.js';
 import { type FilterOptions, filterOf, forCore, type ServeOptions } from './filter.js';
+import { type Id, idOf, idsOf } from './ids.js';
 import type { History } from './interactions.js';
 import type { Model, RunOptions } from './models.js';
 import type { native } from './native.js';
@@ -69,20 +70,20 @@ export interface Explanation {
 /** What of a model these functions use. */
 type Served = Pick<Model, 'native' | 'itemIds'>;
 
-/** The histories of a batch, whose ids are known to be strings. */
-export function historiesOf(histories: Iterable<Iterable<string>>): string[][] {
+/** The histories of a batch, as the texts of their ids. */
+export function historiesOf(histories: Iterable<Iterable<Id>>): string[][] {
   return listOf(histories, 'histories', 'a list of histories').map((history, at) => idsOf(history, `histories[${at}]`));
 }
 
 /** Behind {@link Model.recommendColumns}. */
 export async function recommendColumns(
   model: Served,
-  histories: Iterable<Iterable<string>> | HistoryColumns,
+  histories: Iterable<Iterable<Id>> | HistoryColumns,
   options: ServeOptions | undefined,
   { threads, signal }: RunOptions,
 ): Promise<RecommendationColumns> {
   const columns = columnsOf(histories);
-  const ids = columns ? [] : historiesOf(histories as Iterable<Iterable<string>>);
+  const ids = columns ? [] : historiesOf(histories as Iterable<Iterable<Id>>);
   const [core, filter] = forCore(model.native, options);
   const work = (run: native.NativeRun) => model.native.recommendColumns(ids, columns, core, filter, threads, run);
   const lists = await running({ signal }, work);
@@ -90,7 +91,7 @@ export async function recommendColumns(
 }
 
 /** The columns, if these are such. */
-function columnsOf(histories: Iterable<Iterable<string>> | HistoryColumns): HistoryColumns | undefined {
+function columnsOf(histories: Iterable<Iterable<Id>> | HistoryColumns): HistoryColumns | undefined {
   if (typeof histories !== 'object' || histories === null || Symbol.iterator in histories) return undefined;
   knownKeys(histories, ['items', 'offsets'], 'histories');
   for (const name of ['items', 'offsets'] as const) {
@@ -102,21 +103,21 @@ function columnsOf(histories: Iterable<Iterable<string>> | HistoryColumns): Hist
 /** Behind {@link Model.similarItems}. */
 export function similarItems(
   model: Served,
-  id: string,
+  id: Id,
   k: number | undefined,
   options: FilterOptions | undefined,
 ): SimilarItem[] {
-  checkString(id, 'id');
+  const own = idOf(id, 'id');
   knownKeys(options, ['allow', 'deny', 'filter'], 'options');
   const filter = filterOf(model.native, options);
-  const { items, scores } = guard(() => model.native.similarItems(id, toJson({ k }), filter?.native));
+  const { items, scores } = guard(() => model.native.similarItems(own, toJson({ k }), filter?.native));
   return Array.from(items, (item, at) => ({ id: model.itemIds[item]!, score: scores[at]! }));
 }
 
 /** Behind {@link Model.embed}. */
 export async function embed(
   model: Served,
-  histories: Iterable<Iterable<string>>,
+  histories: Iterable<Iterable<Id>>,
   { threads, signal }: RunOptions,
 ): Promise<Float32Array> {
   const ids = historiesOf(histories);
@@ -126,7 +127,7 @@ export async function embed(
 /** Behind {@link Model.similarUsers}. */
 export async function similarUsers(
   model: Served,
-  history: Iterable<string>,
+  history: Iterable<Id>,
   users: Iterable<History>,
   k: number | undefined,
   { threads, signal }: RunOptions,
@@ -135,8 +136,7 @@ export async function similarUsers(
   const names: string[] = [];
   const histories = listOf(users, 'users', 'a list of {user, items}').map((each, at) => {
     checkObject(each, `users[${at}]`);
-    checkString(each.user, `users[${at}].user`);
-    names.push(each.user);
+    names.push(idOf(each.user, `users[${at}].user`));
     return idsOf(each.items, `users[${at}].items`);
   });
   const work = (run: native.NativeRun) => model.native.similarUsers(own, histories, toJson({ k }), threads, run);
@@ -150,17 +150,17 @@ export async function similarUsers(
 /** Behind {@link Model.explain}. */
 export async function explain(
   model: Served,
-  history: Iterable<string>,
-  item: string,
+  history: Iterable<Id>,
+  item: Id,
   options: ExplainOptions | undefined,
   { threads, signal }: RunOptions,
 ): Promise<Explanation> {
   const own = idsOf(history, 'history');
-  checkString(item, 'item');
-  const work = (run: native.NativeRun) => model.native.explain(own, item, toJson(options), threads, run);
+  const id = idOf(item, 'item');
+  const work = (run: native.NativeRun) => model.native.explain(own, id, toJson(options), threads, run);
   const { score, items, contributions, unknown } = await running({ signal }, work);
   return {
-    item,
+    item: id,
     score,
     reasons: Array.from(items, (index, at) => ({ id: model.itemIds[index]!, contribution: contributions[at]! })),
     unknown: Array.from(unknown, (at) => own[at]!),

@@ -1,6 +1,7 @@
 import type { Abortable } from './abort.js';
 import { checkInstance, checkRun, checkString } from './check.js';
 import { guard, guardAsync, toJson } from './errors.js';
+import { type Id, idOf } from './ids.js';
 import { Interactions } from './interactions.js';
 import { type LeftOut, leftOutOf } from './left-out.js';
 import { native } from './native.js';
@@ -42,15 +43,15 @@ export class HeldOut implements Disposable {
   }
 
   /** The items of a user that a model is shown; `undefined` if the user is not held out here. */
-  input(user: string): string[] | undefined {
-    checkString(user, 'user');
-    return guard(() => this.native.input(user)) ?? undefined;
+  input(user: Id): string[] | undefined {
+    const id = idOf(user, 'user');
+    return guard(() => this.native.input(id)) ?? undefined;
   }
 
   /** The items of a user that a model has to find; `undefined` if the user is not held out here. */
-  target(user: string): string[] | undefined {
-    checkString(user, 'user');
-    return guard(() => this.native.target(user)) ?? undefined;
+  target(user: Id): string[] | undefined {
+    const id = idOf(user, 'user');
+    return guard(() => this.native.target(id)) ?? undefined;
   }
 
   /**

@@ -2,15 +2,16 @@
 import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { onAbort, unlessAborted } from './abort.js';
-import { checkObject, checkString, idsOf, invalid } from './check.js';
+import { checkObject, invalid } from './check.js';
 import type { ServeOptions } from './filter.js';
+import { idOf, idsOf } from './ids.js';
 import type { History } from './interactions.js';
 import type { Model, RunOptions, UserRecommendation } from './models.js';
 
 /** Histories that are scored together. */
 const BATCH = 1024;
 
-/** A history whose ids are known to be strings. */
+/** A history with the texts of its ids. */
 export interface Row {
   user: string;
   items: string[];
@@ -106,10 +107,10 @@ class Gatherer {
   #check(history: History): Row {
     const what = `history ${this.#number}`;
     checkObject(history, what);
-    checkString(history.user, `user of ${what}`);
-    const items = idsOf(history.items, `items of ${what}`);
+    const user = idOf(history.user, `user of ${what}`);
+    const items = idsOf(history.items, 'items', ` of ${what}`);
     this.#number += 1;
-    return { user: history.user, items };
+    return { user, items };
   }
 
   /** Lets the source clean up, without waiting for an answer that may never come. */

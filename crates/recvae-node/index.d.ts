@@ -83,10 +83,22 @@ export declare class NativeHeldOut {
   dispose(): void
 }
 
+/** Reads histories that come in pieces. A bad line is told by `check`, so that the histories before it can be taken. */
+export declare class NativeHistoryLines {
+  /** Waits for the first bytes of what errors call `name`. */
+  constructor(name: string)
+  /** The histories in the lines that these bytes end. */
+  push(bytes: Uint8Array): Array<NativeHistory>
+  /** The history in a last line that no line feed ends. Nothing can be read afterwards. */
+  finish(): Array<NativeHistory>
+  /** Fails if the last bytes had a bad line. */
+  check(): void
+}
+
 /** Users x items. */
 export declare class NativeInteractions {
   /** Builds from parallel columns. `options`: JSON with `minValue` and the thresholds. */
-  static fromColumns(users: Array<string>, items: Array<string>, values: Float64Array | undefined | null, options: string): NativeInteractions
+  static fromColumns(users: NativeIds, items: NativeIds, values: Float64Array | undefined | null, options: string): NativeInteractions
   /** Number of users. */
   get nUsers(): number
   /** Number of items. */
@@ -361,6 +373,14 @@ export interface NativeGroupValues {
   perUser: Float64Array
   /** Held-out items of the group, of all users together. */
   heldOut: number
+}
+
+/** The ids of a history. */
+export interface NativeHistory {
+  /** Id of the user. */
+  user: string
+  /** Ids of the items. */
+  items: Array<string>
 }
 
 /** Histories as columns of item indices. */

@@ -773,13 +773,14 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, removeUnfinished, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistoryLines, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFiles, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, removeUnfinished, sampleBatch, searchUniforms, split, synth, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
 export { NativeEaseCounts }
 export { NativeFilter }
 export { NativeHeldOut }
+export { NativeHistoryLines }
 export { NativeInteractions }
 export { NativeLock }
 export { NativeModel }

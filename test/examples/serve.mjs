@@ -7,14 +7,16 @@
 import fastify from 'fastify';
 import { load, RecvaeError } from '../../dist/index.js';
 
-const ids = { type: 'array', items: { type: 'string' }, maxItems: 10_000 };
+const ids = { type: 'array', items: { type: ['string', 'integer'] }, maxItems: 10_000 };
 const k = { type: 'integer', minimum: 1, maximum: 1000 };
 
 export function createServer(model) {
-  // Ids are strings: a number is the caller's mistake, not something to convert.
-  const server = fastify({ ajv: { customOptions: { coerceTypes: false } } });
+  // Ids are text or whole numbers, which stand for their digits. Nothing else is made into one: Ajv would turn true into 'true'.
+  const server = fastify({ ajv: { customOptions: { coerceTypes: false, allowUnionTypes: true } } });
   server.setErrorHandler((error, _, reply) => {
-    const theirs = error.validation || (error instanceof RecvaeError && error.code === 'INVALID_ARGUMENT');
+    // INVALID_DATA: an id with half of a character, which JSON can hold.
+    const codes = ['INVALID_ARGUMENT', 'INVALID_DATA'];
+    const theirs = error.validation || (error instanceof RecvaeError && codes.includes(error.code));
     reply.code(theirs ? 400 : (error.statusCode ?? 500)).send({ error: error.message });
   });
   server.get('/health', async () => ({ model: model.kind, items: model.itemIds.length }));

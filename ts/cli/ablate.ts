@@ -13,7 +13,15 @@ import { splitFor } from '../compare.js';
 import { description } from '../native.js';
 import { formatP, signed } from '../verdict.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
-import { addInputFlags, type InputFlags, parseNumber, readInput, recipeOf, tellLeftOut } from './input.js';
+import {
+  addInputFlags,
+  type InputFlags,
+  ignoredValues,
+  parseNumber,
+  readInput,
+  recipeOf,
+  tellLeftOut,
+} from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError, writeJson } from './output.js';
@@ -74,7 +82,7 @@ export function addAblate(program: Command): void {
       return ablateOn(data, read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
     };
     try {
-      const { report } = await interruptible(work);
+      const report = { ...(await interruptible(work)).report, ...ignoredValues(recipe) };
       reporter.stop();
       if (json !== undefined && json !== '-') await writeJson(json, report);
       await print(json === '-' ? jsonText(report) : render(report));

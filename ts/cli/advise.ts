@@ -7,7 +7,16 @@ import type { Spread } from '../profile.js';
 import { formatP } from '../verdict.js';
 import { byModel } from './compare.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { addFlag, addInputFlags, type InputFlags, parseNumber, readInput, recipeOf, toFlag } from './input.js';
+import {
+  addFlag,
+  addInputFlags,
+  type InputFlags,
+  ignoredValues,
+  parseNumber,
+  readInput,
+  recipeOf,
+  toFlag,
+} from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message, print, shellWord, table, withError, writeJson } from './output.js';
@@ -70,7 +79,8 @@ export function addAdvise(program: Command): void {
         return advise(read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
       });
       reporter.stop();
-      const named = { ...report, next: report.next.map((step) => step.replace('<input>', inputWords(input, flags))) };
+      const next = report.next.map((step) => step.replace('<input>', inputWords(input, flags)));
+      const named = { ...report, next, ...ignoredValues(recipe) };
       for (const { text } of report.leftOut) message(text);
       if (json !== undefined) await writeJson(json, named);
       if (json !== '-') await print(render(named));

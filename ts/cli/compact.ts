@@ -14,6 +14,7 @@ import {
   addInputFlags,
   addRecordFlag,
   type InputFlags,
+  ignoredValues,
   parseNumber,
   readSplit,
   recipeIn,
@@ -68,10 +69,11 @@ export function addCompact(program: Command): void {
     if (json !== undefined) checkWritable(json, '--json');
     const model = await load(file);
     const smaller = await model.compact({ topPerItem, precision }, { threads });
+    const recipe = recipeOf(flags, recipeIn(model.info));
     let loss: Loss | undefined;
     let measured: (Trained & { leftOut: LeftOut[] }) | undefined;
     if (heldOut !== undefined) {
-      const { data, leftOut } = await readSplit(heldOut, flags, recipeOf(flags, recipeIn(model.info)));
+      const { data, leftOut } = await readSplit(heldOut, flags, recipe);
       const { evaluation, ...found } = await measure([model, smaller], data[on], metric as MetricName, threads);
       loss = found;
       measured = { leftOut, ...tellTrained(model.info, data, evaluation) };
@@ -88,6 +90,7 @@ export function addCompact(program: Command): void {
       ...compacted,
       ...measured,
       bytes: { before: bytes[0], after: bytes[1] },
+      ...(heldOut !== undefined && ignoredValues(recipe)),
     };
     if (json !== undefined) await writeJson(json, result);
     if (json === '-') return;

@@ -24,6 +24,7 @@ import {
   addInputFlags,
   addRecordFlag,
   type InputFlags,
+  ignoredValues,
   infoOf,
   parseNumber,
   readInput,
@@ -116,7 +117,8 @@ export function addCompare(program: Command): void {
       });
     };
     try {
-      const { report, models } = await interruptible(work);
+      const { report: compared, models } = await interruptible(work);
+      const report = { ...compared, ...ignoredValues(recipe) };
       reporter.stop();
       const toText = (path: string) => writeFileSync(path, jsonText(report));
       const outputs: Output[] = [];

@@ -5,7 +5,7 @@ import { load } from '../models.js';
 import { description } from '../native.js';
 import type { MetricName } from '../options.generated.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, ignoredValues, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
 import { tellTrained } from './users.js';
@@ -39,8 +39,8 @@ export function addEvaluate(program: Command): void {
     refuseSame({ inputs: { '<model-file>': file, '<input>': filesBehind(input) }, outputs: { '--json': flags.json } });
     if (flags.json !== undefined) checkWritable(flags.json, '--json');
     const model = await load(file);
+    const recipe = recipeOf(flags, recipeIn(model.info));
     const work = async (signal: AbortSignal) => {
-      const recipe = recipeOf(flags, recipeIn(model.info));
       const { data, leftOut } = await readSplit(input, flags, recipe, { signal });
       const metrics = flags.metrics as MetricName[] | undefined;
       const evaluation = await evaluate(model, data[on], { metrics, threads: flags.threads, signal });
@@ -60,6 +60,7 @@ export function addEvaluate(program: Command): void {
       metrics: Object.fromEntries(
         Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]),
       ),
+      ...ignoredValues(recipe),
     };
     if (flags.json !== undefined) await writeJson(flags.json, result);
     if (flags.json === '-') return;

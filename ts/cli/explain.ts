@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { load } from '../models.js';
 import { description } from '../native.js';
 import { fileIn, refuseSame } from './distinct.js';
-import { IDS, readIds } from './ids.js';
+import { IDS, IDS_HELP, readIds } from './ids.js';
 import { parseNumber } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
@@ -22,7 +22,7 @@ export function addExplain(program: Command): void {
     .command('explain')
     .description('say which items of a history speak for an item, and how much')
     .argument('<model-file>', 'what train or compare has saved')
-    .requiredOption(`--history ${IDS}`, 'items of the user: comma-separated, or a file with one per line')
+    .requiredOption(`--history ${IDS}`, `items of the user: ${IDS_HELP}`)
     .requiredOption('--item <id>', 'the item that is explained')
     .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
     .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)

@@ -13,10 +13,13 @@ export interface FilterFlags {
 /** How a flag with ids is written. */
 export const IDS = '<ids|@file>';
 
+/** What that means, for the help. */
+export const IDS_HELP = 'comma-separated (@@a,b if the first one is @a), or a file with one per line';
+
 /** The flags of every command that names items. */
 export function addFilterFlags(command: Command): Command {
   return command
-    .option(`--allow ${IDS}`, 'the only items that may come: comma-separated, or a file with one per line')
+    .option(`--allow ${IDS}`, `the only items that may come: ${IDS_HELP}`)
     .option(`--deny ${IDS}`, 'items that must not come, also allowed ones');
 }
 
@@ -28,16 +31,26 @@ export function filterIn({ allow, deny }: FilterFlags): FilterOptions {
   };
 }
 
-/** The ids of `a,b,c` or `@file`; empty ones, such as an empty last line, do not count. */
+/**
+ * The ids of `a,b,c` or `@file`; empty ones, such as an empty last line, do not count. A list whose first id begins with @,
+ * as scoped packages of npm and names in social networks do, has another @ in front.
+ */
 export function readIds(text: string, flag: string): string[] {
-  if (!text.startsWith('@')) return text.split(',').filter((id) => id !== '');
+  const ids = (list: string, separator: RegExp) => list.split(separator).filter((id) => id !== '');
+  if (text.startsWith('@@')) return ids(text.slice(1), /,/);
+  if (!text.startsWith('@')) return ids(text, /,/);
   const path = text.slice(1);
+  let bytes: Buffer;
   try {
-    const lines = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)).split(/\r?\n/);
-    return lines.filter((id) => id !== '');
+    bytes = readFileSync(path);
   } catch (thrown) {
-    if (thrown instanceof TypeError)
-      throw new RecvaeError('INVALID_DATA', `${path}: not UTF-8; allowed for ${flag}: text`);
-    throw toRecvaeError(thrown);
+    const { code, message } = toRecvaeError(thrown);
+    const help = `@ before the first id names a file with one id per line; if the id itself begins with @, write @${text}`;
+    throw new RecvaeError(code, `${flag} is '${text}': cannot read ${path}: ${message}; ${help}`, { cause: thrown });
+  }
+  try {
+    return ids(new TextDecoder('utf-8', { fatal: true }).decode(bytes), /\r?\n/);
+  } catch {
+    throw new RecvaeError('INVALID_DATA', `${path}: not UTF-8; allowed for ${flag}: text`);
   }
 }

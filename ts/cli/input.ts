@@ -103,6 +103,27 @@ export function recipeIn(info: Json): InputRecipe | undefined {
   return recipe && { ...recipe, split: { shortUsers: 'drop', ...recipe.split } };
 }
 
+/** For the JSON of a command: that values were named that changed nothing. */
+export function ignoredValues({ read }: InputRecipe): { valuesIgnored?: true } {
+  return read.value !== undefined && read.minValue === undefined ? { valuesIgnored: true } : {};
+}
+
+/** The same for people. */
+export function tellIgnoredValues(recipe: InputRecipe): void {
+  if (!ignoredValues(recipe).valuesIgnored) return;
+  const { value } = recipe.read;
+  message(
+    `warning: --value ${value} changes nothing without --min-value: every row counts alike, whatever its ${value} is`,
+  );
+}
+
+/** A message of the core in the words of the command line: its options are flags here. */
+export function inFlags(text: string): string {
+  const options = [...description.read, ...description.thresholds].map(({ name }) => name).join('|');
+  const named = text.replace(new RegExp(`\\bthe option (${options})\\b`, 'g'), (_, name) => toFlag(name));
+  return named.replace(/^(minValue|minUser|minItem) (?=is )/, (_, name) => `${toFlag(name)} `);
+}
+
 /** Only what was given. */
 function pick<K extends keyof InputFlags>(flags: InputFlags, names: readonly K[]): Pick<InputFlags, K> {
   return Object.fromEntries(
@@ -149,6 +170,7 @@ export async function readInput(
     refuse(flags, [...READ, ...SPLIT, 'heldOutShare'], 'a folder that is split already');
     return Split.fromOfficial(input);
   }
+  tellIgnoredValues(recipe);
   const { sql, format, ...read } = recipe.read;
   if (sql === undefined && !isFolder(input) && !/\.parquet$/i.test(input))
     return Interactions.fromFile(input, { ...read, format }, run);

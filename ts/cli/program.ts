@@ -8,6 +8,7 @@ import { addCompact } from './compact.js';
 import { addCompare } from './compare.js';
 import { addEvaluate } from './evaluate.js';
 import { addExplain } from './explain.js';
+import { inFlags } from './input.js';
 import { addInspect } from './inspect.js';
 import { endOnSignals, Interrupted } from './interrupt.js';
 import { addModels } from './models.js';
@@ -79,7 +80,7 @@ export async function run(): Promise<number> {
       process.exit(thrown.exitCode); // an input that is still open would keep the process alive
     }
     const error = toRecvaeError(thrown);
-    message(`recvae: ${error.message}`);
+    message(`recvae: ${inFlags(error.message)}`);
     return error.code === 'INVALID_ARGUMENT' ? 2 : 1;
   }
 }

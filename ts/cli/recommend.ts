@@ -1,16 +1,17 @@
-import { createReadStream } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { unlessAborted } from '../abort.js';
-import { RecvaeError } from '../errors.js';
+import { guard, RecvaeError, toRecvaeError } from '../errors.js';
 import type { ServeOptions } from '../filter.js';
 import { lineOf, readHistories, writeRecommendations, writerFor } from '../histories.js';
 import type { History } from '../interactions.js';
-import { load, type UserRecommendation } from '../models.js';
-import { description } from '../native.js';
-import { openHistories, type Row, recommendGroups } from '../stream.js';
+import { type Json, load, type UserRecommendation } from '../models.js';
+import { description, native } from '../native.js';
+import { openHistories, recommendGroups } from '../stream.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
-import { parseNumber } from './input.js';
+import { type InputRecipe, parseNumber, recipeIn, tellIgnoredValues, toFlag } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print } from './output.js';
 
@@ -18,6 +19,9 @@ interface Flags extends FilterFlags {
   history: string;
   user?: string;
   item?: string;
+  value?: string | false;
+  minValue?: number;
+  sql?: string | false;
   k?: number;
   includeSeen?: boolean;
   threads?: number;
@@ -34,11 +38,27 @@ export function addRecommend(program: Command): void {
     .command('recommend')
     .description('recommend items for histories, one JSON object per line: {"user":"u1","items":["a","b"]}')
     .argument('<model-file>', 'what train or compare has saved')
-    .option('--history <file>', 'histories; - is stdin; a Parquet file or a quoted glob of them', '-');
-  for (const name of ['user', 'item']) {
-    const { doc, default: column } = description.read.find((option) => option.name === name)!;
-    command.option(`--${name} <column>`, `of Parquet: ${doc} (default: ${JSON.stringify(column)})`);
-  }
+    .option(
+      '--history <file>',
+      'histories as NDJSON; - is stdin; or a table: Parquet, CSV, TSV, a quoted glob of them',
+      '-',
+    );
+  const ofTable = (name: string) => {
+    const { doc, default: value } = description.read.find((option) => option.name === name)!;
+    const otherwise = value === null ? '' : `, else ${JSON.stringify(value)}`;
+    return `of a table: ${doc} (default: the training's${otherwise})`;
+  };
+  command
+    .option('--user <column>', ofTable('user'))
+    .option('--item <column>', ofTable('item'))
+    .option('--value <column>', ofTable('value'))
+    .option('--no-value', 'of a table: every row counts, whatever the training did')
+    .option('--min-value <number>', ofTable('minValue'), parseNumber)
+    .option(
+      '--sql <query>',
+      "of a table: a DuckDB query for the rows, which sees it as input (default: the training's)",
+    )
+    .option('--no-sql', "of a table: without the training's query");
   addFilterFlags(command)
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
@@ -50,8 +70,9 @@ export function addRecommend(program: Command): void {
 Ids may be whole numbers too. Results are written while the input is read, line by line in its order: a line that
 cannot be understood ends the command with exit code 1, after the results of the lines before it.
 
-A Parquet history has one row per interaction, or per user with a list of items in the column --item. Parquet results
-have one row per item: user, rank, item, score. Parquet needs the package @duckdb/node-api.`,
+A table of histories has one row per interaction, or per user with a list of items in the column --item. It is read as
+the training read its data: the same columns, and rows with a value below --min-value do not count. Parquet results have
+one row per item: user, rank, item, score. Tables and Parquet need the package @duckdb/node-api.`,
     )
     .action((file: string, flags: Flags) => interruptible((signal) => run(file, flags, signal)));
 }
@@ -72,25 +93,103 @@ async function run(file: string, flags: Flags, signal: AbortSignal): Promise<voi
     writerFor(flags.out);
   }
   const lists = filterIn(flags);
-  const histories = open(flags);
+  const histories = await open(flags, signal);
   const model = await load(file);
   const filter = model.filter(lists);
   if (filter.unknown.length > 0) message(`${filter.unknown.length} ids of the lists are not known to the model`);
   const options: ServeOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined, filter };
   const run = { threads: flags.threads, signal };
   await model.recommendBatch([], options, run); // finds a bad option before it waits for input
-  const groups = recommendGroups(model, openHistories(histories), options, run);
+  const groups = recommendGroups(model, openHistories(histories(model.info)), options, run);
   if (flags.out !== undefined) return intoFile(flags.out, groups);
   for await (const group of groups) await unlessAborted(signal, print(group.map(lineOf).join('')));
 }
 
-/** The histories that the flags name. */
-function open({ history, user, item }: Flags): AsyncIterable<History> {
-  if (/\.parquet$/i.test(history)) return readHistories({ source: history, user, item });
-  for (const [flag, value] of Object.entries({ user, item })) {
-    if (value !== undefined) throw new RecvaeError('INVALID_ARGUMENT', `--${flag} has no meaning for NDJSON`);
+/** What is known of the histories before there is a model: how to read them with it. */
+type Opened = (info: Json) => AsyncIterable<History>;
+
+/** Opens the histories that the flags name. A file that is not there is found before the model is loaded. */
+async function open(flags: Flags, signal: AbortSignal): Promise<Opened> {
+  const { history } = flags;
+  if (TABLE.test(history)) {
+    if (flags.value === false && flags.minValue !== undefined) {
+      throw new RecvaeError('INVALID_ARGUMENT', '--min-value has no meaning with --no-value');
+    }
+    return (info) => tableOf(flags, recipeIn(info)?.read ?? {});
   }
-  return history === '-' ? rowsOf(process.stdin, 'stdin') : rowsOf(createReadStream(history), history);
+  for (const name of ['user', 'item', 'value', 'minValue', 'sql'] as const) {
+    if (flags[name] === undefined || flags[name] === false) continue;
+    throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(name)} has no meaning for NDJSON`);
+  }
+  if (history === '-') return opened(process.stdin, 'stdin');
+  const file = await unlessAborted(
+    signal,
+    openFile(history).catch((thrown) => {
+      throw unreadable(history, thrown);
+    }),
+  );
+  return opened(file.createReadStream(), history);
+}
+
+/** Names of what DuckDB reads; the rest is NDJSON. */
+const TABLE = /\.(?:parquet|(?:csv|tsv)(?:\.gz|\.zst)?|duckdb|db)$/i;
+
+function opened(stream: Readable, name: string): Opened {
+  stream.on('error', () => {}); // it may fail while nobody reads; whoever reads then is told
+  return () => linesOf(stream, name);
+}
+
+function unreadable(name: string, thrown: unknown): RecvaeError {
+  return new RecvaeError('IO', `cannot read ${name}: ${(thrown as Error).message}`, { cause: thrown });
+}
+
+/** The histories in lines of JSON, by the core's parser. What comes before a bad line is handed out. */
+async function* linesOf(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<History> {
+  const lines = new native.NativeHistoryLines(name);
+  try {
+    for await (const piece of stream) {
+      yield* guard(() => lines.push(piece));
+      guard(() => lines.check());
+    }
+  } catch (thrown) {
+    throw thrown instanceof RecvaeError ? thrown : unreadable(name, thrown);
+  }
+  yield* guard(() => lines.finish());
+  guard(() => lines.check());
+}
+
+/**
+ * The histories in a table. It is read as the data were for the training, where the flags say nothing else: a row that was
+ * no like there is none here.
+ */
+async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): AsyncGenerator<History> {
+  const { history } = flags;
+  const user = flags.user ?? trained.user;
+  const item = flags.item ?? trained.item;
+  const sql = flags.sql === false ? undefined : (flags.sql ?? trained.sql);
+  const minValue = flags.value === false ? undefined : (flags.minValue ?? trained.minValue);
+  const own = flags.value === false ? undefined : flags.value;
+  const value = own ?? (minValue === undefined || flags.value === false ? undefined : trained.value);
+  if (own !== undefined && minValue === undefined) tellIgnoredValues({ read: { value: own }, split: {} });
+  const ways: string[] = [];
+  if (value !== undefined && own === undefined) {
+    ways.push(`rows with ${value} below ${minValue} do not count (--no-value: every row does)`);
+  }
+  if (sql !== undefined && flags.sql === undefined) ways.push("rows are those of the training's --sql (--no-sql: all)");
+  for (const way of ways) message(`as in the training, ${way}`);
+  for (const name of ['user', 'item'] as const) {
+    if (flags[name] === undefined && trained[name] !== undefined) {
+      ways.push(`${name}s are in the column ${trained[name]} (--${name} names another)`);
+    }
+  }
+  const source = /\.(?:duckdb|db)$/i.test(history) ? { database: history } : { source: history };
+  try {
+    yield* readHistories({ ...source, user, item, sql, value, minValue });
+  } catch (thrown) {
+    const { code, message } = toRecvaeError(thrown);
+    if (code === 'IO' || ways.length === 0) throw thrown;
+    throw new RecvaeError(code, `${history}: ${message}; as in the training, ${ways.join(', ')}`, { cause: thrown });
+  }
 }
 
 /** Writes the file, and tells of the progress. */
@@ -109,68 +208,4 @@ async function intoFile(out: string, groups: AsyncIterable<UserRecommendation[]>
   }
   const users = await writeRecommendations(out, told());
   message(`${users} users in ${seconds().toFixed(1)} s: ${out}`);
-}
-
-/** The rows in lines of JSON. */
-async function* rowsOf(stream: AsyncIterable<Buffer | string>, name: string): AsyncGenerator<Row> {
-  let number = 0;
-  for await (const lines of linesOf(stream)) {
-    for (const line of lines) {
-      number += 1;
-      const row = parse(line, number, `${name}:${number}`);
-      if (row) yield row;
-    }
-  }
-}
-
-/** The lines that end in a piece of the stream, piece by piece, as bytes. */
-async function* linesOf(stream: AsyncIterable<Buffer | string>): AsyncGenerator<Buffer[]> {
-  const open: Buffer[] = [];
-  for await (const piece of stream) {
-    const bytes = Buffer.from(piece as Buffer);
-    const lines: Buffer[] = [];
-    let start = 0;
-    for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
-      lines.push(Buffer.concat([...open.splice(0), bytes.subarray(start, end)]));
-      start = end + 1;
-    }
-    if (start < bytes.length) open.push(bytes.subarray(start));
-    yield lines;
-  }
-  if (open.length > 0) yield [Buffer.concat(open)];
-}
-
-const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** The row of a line; undefined for an empty one. */
-function parse(bytes: Buffer, number: number, place: string): Row | undefined {
-  const bad = (what: string) =>
-    new RecvaeError('INVALID_DATA', `${place}: ${what}; allowed: {"user":"u1","items":["a","b"]}`);
-  let line: string;
-  try {
-    line = UTF8.decode(bytes);
-  } catch {
-    throw bad('not UTF-8');
-  }
-  if (number === 1 && line.startsWith('\uFEFF')) line = line.slice(1);
-  if (line.trim() === '') return undefined;
-  let row: unknown;
-  try {
-    row = JSON.parse(line);
-  } catch (error) {
-    throw bad(`not JSON (${(error as Error).message})`);
-  }
-  if (typeof row !== 'object' || row === null) throw bad('not an object');
-  const { user, items } = row as Record<string, unknown>;
-  const name = toId(user);
-  if (name === undefined) throw bad('"user" is not a string');
-  const ids = Array.isArray(items) ? items.map(toId) : [undefined];
-  if (!ids.every((id) => id !== undefined)) throw bad('"items" is not a list of strings');
-  return { user: name, items: ids };
-}
-
-/** An id as in NDJSON files: whole numbers stand for their digits. Above 2^53, JSON.parse has lost some. */
-function toId(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  return Number.isSafeInteger(value) ? String(value) : undefined;
 }

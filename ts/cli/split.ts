@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { guard, RecvaeError } from '../errors.js';
 import { description, native } from '../native.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { addInputFlags, type InputFlags, parseNumber, readSplit, recipeOf } from './input.js';
+import { addInputFlags, type InputFlags, ignoredValues, parseNumber, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
 import { checkWritable, checkWritableFolder, message, writeJson } from './output.js';
 
@@ -28,13 +28,9 @@ export function addSplit(program: Command): void {
     const { train, validation, test } = data;
     if (json !== undefined) {
       const users = { train: train.nUsers, validation: validation.nUsers, test: test.nUsers };
-      await writeJson(json, {
-        users,
-        items: train.nItems,
-        interactions: train.nInteractions,
-        leftOut,
-        folder: flags.out,
-      });
+      const [items, interactions] = [train.nItems, train.nInteractions];
+      const result = { users, items, interactions, leftOut, folder: flags.out };
+      await writeJson(json, { ...result, ...ignoredValues(recipeOf(flags)) });
     }
     message(
       `${train.nUsers} training, ${validation.nUsers} validation and ${test.nUsers} test users, ${train.nItems} items: ${flags.out}`,

@@ -15,6 +15,7 @@ import {
   addInputFlags,
   addRecordFlag,
   type InputFlags,
+  ignoredValues,
   infoOf,
   parseNumber,
   readInput,
@@ -134,7 +135,7 @@ export function addTrain(program: Command): void {
       if (flags.json !== undefined) {
         const { epochs, options, itemIds } = fitted;
         const result = { model, options, users: trained, items: itemIds.length, leftOut, ...metrics, epochs, seconds };
-        await writeJson(flags.json, { ...result, file: out });
+        await writeJson(flags.json, { ...result, file: out, ...ignoredValues(recipe) });
       }
       if (counts) message(`${before?.nUsers ?? 0} users counted before, ${counts.nUsers} now`);
     } catch (thrown) {

@@ -15,6 +15,7 @@ import {
   addInputFlags,
   addRecordFlag,
   type InputFlags,
+  ignoredValues,
   infoOf,
   parseNumber,
   readInput,
@@ -103,7 +104,8 @@ export function addTune(program: Command): void {
       return tuneOn(model, data, read, { ...options, signal, info, onProgress });
     };
     try {
-      const { report, model: fitted } = await interruptible(work);
+      const { report: tuned, model: fitted } = await interruptible(work);
+      const report = { ...tuned, ...ignoredValues(recipe) };
       reporter.stop();
       const outputs: Output[] = [];
       if (out !== undefined) {

@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use crate::error::{Error, Result};
+use crate::ids::check_id;
 use crate::interactions::{Interactions, InteractionsBuilder, Thresholds};
 use crate::options::options;
 
@@ -41,7 +42,7 @@ fn below(number: Option<f64>, bound: Option<f64>) -> bool {
 /// A column of ids.
 #[derive(Clone, Copy, Debug)]
 pub enum IdColumn<'a> {
-    /// Text, which must not be empty.
+    /// Text, which must not be empty or longer than 64 KiB.
     Text(&'a [String]),
     /// Whole numbers up to 2^53 in either direction, beyond which doubles lose digits.
     Doubles(&'a [f64]),
@@ -65,8 +66,7 @@ impl IdColumn<'_> {
     fn get<'a>(&'a self, row: usize, digits: &'a mut String) -> Result<&'a str, String> {
         digits.clear();
         let written = match *self {
-            Self::Text(ids) if ids[row].is_empty() => return Err("empty; allowed: an id".into()),
-            Self::Text(ids) => return Ok(&ids[row]),
+            Self::Text(ids) => return check_id(&ids[row]),
             Self::Doubles(ids) => match ids[row] {
                 // 2^53 - 1: from 2^53 on, two numbers may have become one.
                 id if id.fract() == 0.0 && id.abs() <= 9_007_199_254_740_991.0 => write!(digits, "{}", id as i64),
@@ -109,21 +109,27 @@ impl Batches {
         Self { builder: InteractionsBuilder::new(), filter, thresholds, n_batches: 0 }
     }
 
-    /// Adds the rows of a batch that pass the filter.
+    /// Adds the rows of a batch that pass the filter. Without `min_value`, values change nothing.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if columns differ in length or one is missing that the filter looks at. `INVALID_DATA` if an id
-    /// is empty or not a whole number, or a value or timestamp is NaN. Rows before the bad one stay added.
+    /// is empty, longer than 64 KiB or not a whole number, or a value or timestamp is NaN. Rows before the bad one stay added.
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<()> {
-        let (number, n_rows) = (self.n_batches, batch.users.len());
+        let number = self.n_batches;
         self.n_batches += 1;
+        self.push_called(batch, &format!(" of batch {number}"), &format!(", which batch {number} lacks"))
+    }
+
+    /// The same with what messages say of the batch, which is nothing where there is only one.
+    fn push_called(&mut self, batch: &Batch<'_>, of: &str, lacks: &str) -> Result<()> {
+        let n_rows = batch.users.len();
         for (name, len) in [
             ("items", batch.items.len()),
             ("values", batch.values.map_or(n_rows, <[f64]>::len)),
             ("timestamps", batch.timestamps.map_or(n_rows, <[f64]>::len)),
         ] {
             if len != n_rows {
-                let name = format!("number of {name} of batch {number}");
+                let name = format!("number of {name}{of}");
                 return Err(Error::invalid_argument(name, len, format!("as many as there are users, {n_rows}")));
             }
         }
@@ -134,17 +140,12 @@ impl Batches {
             ("until", until, "timestamps", batch.timestamps),
         ] {
             if let (Some(bound), None) = (bound, column) {
-                return Err(Error::invalid_argument(
-                    option,
-                    bound,
-                    format!("only with {name}, which batch {number} lacks"),
-                ));
+                return Err(Error::invalid_argument(option, bound, format!("only with {name}{lacks}")));
             }
         }
         let (mut user_digits, mut item_digits) = (String::new(), String::new());
         for row in 0..n_rows {
-            let bad =
-                |name: &str, what: &str| Error::invalid_data(format!("{name}[{row}] of batch {number} is {what}"));
+            let bad = |name: &str, what: &str| Error::invalid_data(format!("{name}[{row}]{of} is {what}"));
             let number_in = |name: &str, column: Option<&[f64]>| match column.map(|column| column[row]) {
                 Some(number) if number.is_nan() => Err(bad(name, "NaN; allowed: a number")),
                 number => Ok(number),
@@ -172,6 +173,18 @@ impl Batches {
     }
 }
 
+impl Interactions {
+    /// Builds from columns of one length, as [`Interactions::from_columns`] does, with ids in any of their forms.
+    ///
+    /// # Errors
+    /// As [`Batches::push`] and [`Batches::finish`].
+    pub fn from_batch(batch: &Batch<'_>, filter: RowFilter, thresholds: Thresholds) -> Result<Self> {
+        let mut batches = Batches::new(filter, thresholds);
+        batches.push_called(batch, "", "")?;
+        batches.finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +203,14 @@ mod tests {
         batches.push(&batch).unwrap();
         let error = batches.push(&Batch { users: IdColumn::Doubles(&[0.0, 0.5, f64::NAN, 1e300]), ..batch });
         let text = "users[1] of batch 1 is 0.5; allowed: a whole number below 2^53 (or text, or 64-bit integers)";
+        assert_eq!(error.unwrap_err().to_string(), text);
+        let long = ["x".repeat((1 << 16) + 1)];
+        let column = IdColumn::Text(&long);
+        let error = batches.push(&Batch { users: column, items: column, values: None, timestamps: None });
+        assert_eq!(error.unwrap_err().to_string(), "minValue is 4; allowed: only with values, which batch 2 lacks");
+        let batch = Batch { users: column, items: column, ..batch };
+        let error = batches.push(&Batch { values: Some(&[4.0]), timestamps: Some(&[10.0]), ..batch });
+        let text = "users[0] of batch 3 is 65537 bytes long; allowed: at most 65536";
         assert_eq!(error.unwrap_err().to_string(), text);
         // What came before the bad row stays, and what the bounds leave out is not known.
         let data = batches.finish().unwrap();

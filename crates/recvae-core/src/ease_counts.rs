@@ -236,7 +236,8 @@ impl EaseCounts {
                 self.counts.read(item, counts);
                 for (sums, vector) in sums.iter_mut().zip(vectors) {
                     let mut sum = f64::from(counts[0]) * vector[item];
-                    for ((&count, &number), other) in counts.iter().zip(&vector[item..]).zip(&mut sums[item..]).skip(1) {
+                    for ((&count, &number), other) in counts.iter().zip(&vector[item..]).zip(&mut sums[item..]).skip(1)
+                    {
                         sum += f64::from(count) * number;
                         *other += f64::from(count) * vector[item];
                     }

@@ -11,6 +11,19 @@ use crate::error::{Error, Result};
 /// How many ids a list may have: every index is a `u32`, and so is their number, with one value left over.
 pub(crate) const MOST_IDS: usize = u32::MAX as usize - 1;
 
+/// An id longer than this, in bytes, is taken for an accident, such as a quote that nobody closed. No way in takes one, so
+/// that whatever is written can be read again.
+pub const LONGEST_ID: usize = 1 << 16;
+
+/// The id of a row, or what is wrong with it.
+pub(crate) fn check_id(id: &str) -> Result<&str, String> {
+    match id.len() {
+        0 => Err("empty; allowed: an id".into()),
+        bytes if bytes > LONGEST_ID => Err(format!("{bytes} bytes long; allowed: at most {LONGEST_ID}")),
+        _ => Ok(id),
+    }
+}
+
 /// A list of distinct strings, found by index and by content.
 #[derive(Clone, Default)]
 pub struct Ids {

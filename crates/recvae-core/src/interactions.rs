@@ -10,7 +10,7 @@
 
 use crate::csr::Csr;
 use crate::error::{Error, Result};
-use crate::ids::{Ids, MOST_IDS};
+use crate::ids::{Ids, MOST_IDS, check_id};
 use crate::left_out::{LeftOut, counted};
 use crate::options::options;
 
@@ -91,11 +91,12 @@ impl Interactions {
 
     /// Builds from one entry per interaction: `users[i]` interacted with `items[i]`, at the value `values[i]`.
     ///
-    /// With `min_value`, entries whose value is lower are left out as if they were not there.
+    /// With `min_value`, entries whose value is lower are left out as if they were not there. Without it values change
+    /// nothing.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if the lengths differ, or `min_value` is NaN or comes without `values`. `INVALID_DATA` if an
-    /// id is empty or a value NaN (the message has its index), or if nothing is left.
+    /// id is empty or longer than 64 KiB or a value NaN (the message has its index), or if nothing is left.
     pub fn from_columns<U: AsRef<str>, I: AsRef<str>>(
         users: &[U],
         items: &[I],
@@ -114,9 +115,7 @@ impl Interactions {
         for (row, (user, item)) in users.iter().zip(items).enumerate() {
             let (user, item) = (user.as_ref(), item.as_ref());
             for (name, id) in [("users", user), ("items", item)] {
-                if id.is_empty() {
-                    return Err(Error::invalid_data(format!("{name}[{row}] is empty; allowed: an id")));
-                }
+                check_id(id).map_err(|what| Error::invalid_data(format!("{name}[{row}] is {what}")))?;
             }
             match values {
                 Some(values) if values[row].is_nan() => {
@@ -132,27 +131,14 @@ impl Interactions {
     /// Builds from the items of each user. A user may come more than once; a history without items is left out.
     ///
     /// # Errors
-    /// `INVALID_DATA` if an id is empty or nothing is left.
+    /// `INVALID_DATA` if an id is empty or longer than 64 KiB, or nothing is left.
     pub fn from_histories<U: AsRef<str>, I: AsRef<str>>(
         histories: impl IntoIterator<Item = (U, impl IntoIterator<Item = I>)>,
         thresholds: &Thresholds,
     ) -> Result<Self> {
         let mut builder = InteractionsBuilder::new();
         for (row, (user, items)) in histories.into_iter().enumerate() {
-            let before = builder.n_rows();
-            for (at, item) in items.into_iter().enumerate() {
-                let (user, item) = (user.as_ref(), item.as_ref());
-                if user.is_empty() {
-                    return Err(Error::invalid_data(format!("the user id of history {row} is empty; allowed: an id")));
-                }
-                if item.is_empty() {
-                    return Err(Error::invalid_data(format!("item {at} of user '{user}' is empty; allowed: an id")));
-                }
-                builder.push(user, item);
-            }
-            if builder.n_rows() == before {
-                builder.push_empty();
-            }
+            builder.push_history(row, user.as_ref(), items)?;
         }
         builder.finish(thresholds)
     }
@@ -287,6 +273,28 @@ impl InteractionsBuilder {
             self.collapse();
         }
         self.pairs.push(pair);
+    }
+
+    /// Adds the items of a user. `row` is the number of the history, for messages.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if an id is empty or longer than 64 KiB. The items before the bad one stay added.
+    pub fn push_history<I: AsRef<str>>(
+        &mut self,
+        row: usize,
+        user: &str,
+        items: impl IntoIterator<Item = I>,
+    ) -> Result<()> {
+        let before = self.n_rows();
+        for (at, item) in items.into_iter().enumerate() {
+            let bad_user = |what| Error::invalid_data(format!("the user id of history {row} is {what}"));
+            let bad_item = |what| Error::invalid_data(format!("item {at} of user '{user}' is {what}"));
+            self.push(check_id(user).map_err(bad_user)?, check_id(item.as_ref()).map_err(bad_item)?);
+        }
+        if self.n_rows() == before {
+            self.push_empty();
+        }
+        Ok(())
     }
 
     /// Adds an interaction unless its value is below `min_value`; then its ids stay unknown.

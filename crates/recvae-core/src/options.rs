@@ -52,6 +52,9 @@ pub trait Options: Default + Clone + Send + Sync {
     fn to_json(&self) -> Value;
 }
 
+/// What a whole number is called.
+const WHOLE: &str = "a whole number";
+
 /// A type that an option can have.
 pub(crate) trait OptionValue: Sized {
     fn typescript() -> String;
@@ -61,7 +64,7 @@ pub(crate) trait OptionValue: Sized {
 }
 
 macro_rules! option_value {
-    ($type:ty, $typescript:literal, $expected:literal, $parse:expr) => {
+    ($type:ty, $typescript:literal, $expected:expr, $parse:expr) => {
         impl OptionValue for $type {
             fn typescript() -> String {
                 $typescript.into()
@@ -81,8 +84,8 @@ macro_rules! option_value {
 
 option_value!(f64, "number", "a finite number", Value::as_f64);
 option_value!(bool, "boolean", "true or false", Value::as_bool);
-option_value!(u64, "number", "a whole number", whole);
-option_value!(usize, "number", "a whole number", |value| whole(value).and_then(|n| n.try_into().ok()));
+option_value!(u64, "number", WHOLE, whole);
+option_value!(usize, "number", WHOLE, |value| whole(value).and_then(|n| n.try_into().ok()));
 option_value!(String, "string", "a string", |value: &Value| value.as_str().map(str::to_owned));
 option_value!([f64; 3], "[number, number, number]", "three finite numbers", |value: &Value| {
     let numbers: Option<Vec<f64>> = value.as_array()?.iter().map(Value::as_f64).collect();
@@ -105,12 +108,14 @@ impl<T: OptionValue> OptionValue for Option<T> {
     }
 }
 
-/// A non-negative whole number, also when JSON wrote it as `5.0`, up to 2^53 where doubles stop being exact.
+/// 2^53, where doubles stop being exact.
+const MOST_WHOLE: u64 = 1 << 53;
+
+/// A non-negative whole number, also when JSON wrote it as `5.0`, up to 2^53.
 fn whole(value: &Value) -> Option<u64> {
-    let limit = 1u64 << 53;
     match value.as_u64() {
-        Some(n) => Some(n).filter(|&n| n <= limit),
-        None => value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=limit as f64).contains(n)).map(|n| n as u64),
+        Some(n) => Some(n).filter(|&n| n <= MOST_WHOLE),
+        None => value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..=MOST_WHOLE as f64).contains(n)).map(|n| n as u64),
     }
 }
 
@@ -146,6 +151,7 @@ impl Range {
     /// The range in words, behind the type's own.
     pub(crate) fn describe(self, expected: &str) -> String {
         match self {
+            Self::Any if expected == WHOLE => format!("{expected} from 0 to 2^53"),
             Self::Any => expected.to_owned(),
             Self::Above(low) => format!("{expected} above {low}"),
             Self::AtLeast(low) => format!("{expected}, {low} or more"),
@@ -168,9 +174,14 @@ impl Range {
 /// Reads one option out of `given`.
 pub(crate) fn read<T: OptionValue>(given: &Map<String, Value>, name: &str, default: T, range: Range) -> Result<T> {
     let Some(value) = given.get(name) else { return Ok(default) };
-    T::from_json(value)
-        .filter(|_| range.holds_for(value))
-        .ok_or_else(|| Error::invalid_argument(name, value, range.describe(&T::expected())))
+    T::from_json(value).filter(|_| range.holds_for(value)).ok_or_else(|| {
+        let (expected, number) = (T::expected(), value.as_f64());
+        let allowed = range.describe(&expected);
+        // A number that is whole, but too large, is told the limit that goes without saying elsewhere.
+        let is_too_large = expected == WHOLE && number.is_some_and(|n| n.fract() == 0.0 && n > MOST_WHOLE as f64);
+        let limit = if is_too_large && !allowed.contains(" to ") { ", at most 2^53" } else { "" };
+        Error::invalid_argument(name, value, allowed + limit)
+    })
 }
 
 /// The object behind `value`, once every key is known to be in `known`.
@@ -335,6 +346,10 @@ mod tests {
             big_weight: f64 = 2.0, Above(0.0), search = [1.0, 2.0];
             /// A number.
             count: usize = 3, Between(1.0, 9.0), search = Search::Log { from: 1.0, to: 9.0 };
+            /// Another one.
+            size: usize = 3, AtLeast(1.0);
+            /// Where random numbers begin.
+            seed: u64 = 0, Any;
             /// A colour.
             colour: Colour = Colour::Red, Any;
             /// Three of them.
@@ -352,22 +367,31 @@ mod tests {
         assert_eq!(table[0].doc, "A weight over two lines.");
         assert_eq!(table[0].search, Some(Search::Values(vec![json!(1.0), json!(2.0)])));
         assert_eq!(table[1].search, Some(Search::Log { from: 1.0, to: 9.0 }));
-        assert_eq!(table[2].search, None);
+        assert_eq!(table[4].search, None);
         assert_eq!(table[1].to_json()["search"], json!({"from": 1.0, "to": 9.0, "scale": "log"}));
         assert_eq!(table[0].to_json()["search"], json!([1.0, 2.0]));
-        assert_eq!(table[2].typescript, "'red' | 'blue'");
+        assert_eq!(table[4].typescript, "'red' | 'blue'");
     }
 
     #[test]
     fn errors_name_key_value_and_range() {
         for (given, text) in [
-            (json!({"bigweight": 1}), "sample option is 'bigweight'; allowed: bigWeight, count, colour, parts"),
+            (
+                json!({"bigweight": 1}),
+                "sample option is 'bigweight'; allowed: bigWeight, count, size, seed, colour, parts",
+            ),
             (json!({"bigWeight": 0}), "bigWeight is 0; allowed: a finite number above 0"),
             (json!({"bigWeight": "1"}), "bigWeight is \"1\"; allowed: a finite number above 0"),
             (json!({"bigWeight": null}), "bigWeight is null; allowed: a finite number above 0"),
             (json!({"count": 1.5}), "count is 1.5; allowed: a whole number from 1 to 9"),
             (json!({"count": 10}), "count is 10; allowed: a whole number from 1 to 9"),
             (json!({"colour": "green"}), "colour is \"green\"; allowed: 'red' or 'blue'"),
+            (
+                json!({"size": 9_007_199_254_740_994u64}),
+                "size is 9007199254740994; allowed: a whole number, 1 or more, at most 2^53",
+            ),
+            (json!({"seed": -1}), "seed is -1; allowed: a whole number from 0 to 2^53"),
+            (json!({"seed": 1e300}), "seed is 1e300; allowed: a whole number from 0 to 2^53"),
             (json!({"parts": [1, 2]}), "parts is [1,2]; allowed: three finite numbers, 0 or more"),
             (json!({"parts": [1, 2, -1]}), "parts is [1,2,-1]; allowed: three finite numbers, 0 or more"),
             (json!([]), "options of sample is []; allowed: an object {name: value}"),

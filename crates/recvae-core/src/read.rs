@@ -5,6 +5,7 @@
 //! knows nothing of files; the formats know nothing of compression.
 
 mod delimited;
+mod histories;
 mod ndjson;
 mod rows;
 mod zstd;
@@ -16,10 +17,12 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 
 pub(crate) use delimited::columns;
+pub use histories::{HistoryLine, HistoryLines};
 pub(crate) use rows::{Dialect, Rows};
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+pub use crate::ids::LONGEST_ID;
 use crate::interactions::{Interactions, InteractionsBuilder, Thresholds, check_min_value};
 use crate::options::{choice, options};
 
@@ -68,7 +71,8 @@ options! {
         user: String = "user".into(), Any;
         /// Column (or JSON key) of the item ids.
         item: String = "item".into(), Any;
-        /// Column (or JSON key) of a number, such as a rating, that every row must have.
+        /// Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue:
+        /// every row counts alike.
         value: Option<String> = None, Any;
         /// Rows whose value is lower are left out as if they were not there. Only with value.
         min_value: Option<f64> = None, Any;
@@ -100,9 +104,6 @@ fn check_escape(options: &ReadOptions, format: Format) -> Result<()> {
     let escape = format!("'{}'", options.escape.word());
     Err(Error::invalid_argument("escape", escape, format!("only for csv (the format is {})", format.word())))
 }
-
-/// An id of more bytes than this is taken for an accident, such as a quote that nobody closed.
-pub const LONGEST_ID: usize = 1 << 16;
 
 /// A row or line of more bytes is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
 /// of gzip.

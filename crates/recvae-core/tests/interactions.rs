@@ -129,6 +129,7 @@ fn values_below_the_minimum_leave_no_trace() {
 #[test]
 fn bad_rows_are_named() {
     let none = Thresholds::default();
+    let long = "x".repeat((1 << 16) + 1);
     let columns = |users: &[&str], items: &[&str]| Interactions::from_columns(users, items, None, None, &none);
     for (result, code, text) in [
         (columns(&[], &[]), "INVALID_DATA", "no interactions: the input is empty"),
@@ -144,6 +145,17 @@ fn bad_rows_are_named() {
             Interactions::from_histories([("", ["x"])], &none),
             "INVALID_DATA",
             "the user id of history 0 is empty; allowed: an id",
+        ),
+        (columns(&["a", "a"], &["x", &long]), "INVALID_DATA", "items[1] is 65537 bytes long; allowed: at most 65536"),
+        (
+            Interactions::from_histories([("a", ["x"]), (&long, ["x"])], &none),
+            "INVALID_DATA",
+            "the user id of history 1 is 65537 bytes long; allowed: at most 65536",
+        ),
+        (
+            Interactions::from_histories([("a", ["x", &long])], &none),
+            "INVALID_DATA",
+            "item 1 of user 'a' is 65537 bytes long; allowed: at most 65536",
         ),
     ] {
         assert_eq!(message(result, code), text);

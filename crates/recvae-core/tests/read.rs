@@ -122,10 +122,26 @@ fn bad_tables_are_refused_with_file_line_and_column() {
         ("", &plain, "a.csv: the file is empty; allowed: a header line and rows"),
         ("\n\r\n", &plain, "a.csv: the file is empty; allowed: a header line and rows"),
         ("user,item\n", &plain, "a.csv: there are no rows; allowed: one per interaction"),
-        ("uid,item\n1,2\n", &plain, "a.csv:1: there is no column 'user' among 'uid', 'item'; name it by --user"),
-        ("user,sid\n1,2\n", &plain, "a.csv:1: there is no column 'item' among 'user', 'sid'; name it by --item"),
-        ("user,item\n1,2\n", &value, "a.csv:1: there is no column 'rating' among 'user', 'item'; name it by --value"),
-        ("user,user,item\n", &plain, "a.csv:1:2: column 'user' occurs twice; allowed: once, or another one by --user"),
+        (
+            "uid,item\n1,2\n",
+            &plain,
+            "a.csv:1: there is no column 'user' among 'uid', 'item'; name it by the option user",
+        ),
+        (
+            "user,sid\n1,2\n",
+            &plain,
+            "a.csv:1: there is no column 'item' among 'user', 'sid'; name it by the option item",
+        ),
+        (
+            "user,item\n1,2\n",
+            &value,
+            "a.csv:1: there is no column 'rating' among 'user', 'item'; name it by the option value",
+        ),
+        (
+            "user,user,item\n",
+            &plain,
+            "a.csv:1:2: column 'user' occurs twice; allowed: once, or another one by the option user",
+        ),
         ("user,item\n1,2\n\n,3\n", &plain, "a.csv:4:1: user is empty; allowed: an id"),
         ("user,item\n1,2\n1,\"\"\n", &plain, "a.csv:3:2: item is empty; allowed: an id"),
         ("user,item\n1,2\n1,2,3\n", &plain, "a.csv:3: the row has 3 fields; allowed: 2, as in the header"),
@@ -321,15 +337,23 @@ fn bad_json_is_refused_with_file_line_and_column() {
         ("user,item", "a.jsonl:2:1: expected value, in: user,item"),
         (r#"{"user":1"#, r#"a.jsonl:2:9: EOF while parsing an object, in: {"user":1"#),
         (r#"{"user":1,"item":2}{}"#, r#"a.jsonl:2:20: trailing characters, in: {"user":1,"item":2}{}"#),
-        (r#"{"uid":1,"item":2}"#, "a.jsonl:2: there is no key 'user' among 'item', 'uid'; name it by --user"),
-        ("{}", "a.jsonl:2: there is no key 'user' among no keys; name it by --user"),
-        (r#"{"user":1,"item":2}"#, "a.jsonl:2: there is no key 'rating' among 'item', 'user'; name it by --value"),
+        (r#"{"uid":1,"item":2}"#, "a.jsonl:2: there is no key 'user' among 'item', 'uid'; name it by the option user"),
+        ("{}", "a.jsonl:2: there is no key 'user' among no keys; name it by the option user"),
+        (
+            r#"{"user":1,"item":2}"#,
+            "a.jsonl:2: there is no key 'rating' among 'item', 'user'; name it by the option value",
+        ),
         (r#"{"user":1,"user":2}"#, r#"a.jsonl:2:16: key 'user' occurs twice, in: {"user":1,"user":2}"#),
         (r#"{"user":"","item":2,"rating":1}"#, "a.jsonl:2:1: user is empty; allowed: an id"),
         (
             r#"{"user":1.5,"item":2}"#,
             "a.jsonl:2:11: invalid type: floating point `1.5`, expected a string or a whole number as user, \
              in: {\"user\":1.5,\"item\":2}",
+        ),
+        (
+            r#"{"user":1,"item":18446744073709551616}"#,
+            "a.jsonl:2:37: a number beyond 64 bits as item; allowed: a string or a whole number of at most 64 bits, \
+             in: {\"user\":1,\"item\":18446744073709551616}",
         ),
         (
             r#"{"user":1,"item":null}"#,

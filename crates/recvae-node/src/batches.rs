@@ -23,7 +23,7 @@ pub struct NativeIds {
 }
 
 impl NativeIds {
-    fn column(&self) -> IdColumn<'_> {
+    pub(crate) fn column(&self) -> IdColumn<'_> {
         match self {
             Self { doubles: Some(ids), .. } => IdColumn::Doubles(ids),
             Self { signed: Some(ids), .. } => IdColumn::Signed(ids),

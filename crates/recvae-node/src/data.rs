@@ -8,11 +8,12 @@ use napi::Env;
 use napi::bindgen_prelude::{Either, Float64Array};
 use napi_derive::napi;
 use recvae_core::{
-    Csr, HeldOut, Ids, Interactions, InteractionsBuilder, LeftOut, Options, ReadOptions, SampleOptions, Split,
-    SplitOptions, Thresholds,
+    Batch, Csr, HeldOut, Ids, Interactions, InteractionsBuilder, LeftOut, Options, ReadOptions, RowFilter,
+    SampleOptions, Split, SplitOptions, Thresholds,
 };
 use serde_json::{Map, Value};
 
+use crate::batches::NativeIds;
 use crate::error::{Error, IntoNode, Result, json, whole};
 use crate::lifetime::Held;
 use crate::run::NativeRun;
@@ -53,15 +54,17 @@ impl NativeInteractions {
     #[napi(factory, catch_unwind)]
     pub fn from_columns(
         env: &Env,
-        users: Vec<String>,
-        items: Vec<String>,
+        users: NativeIds,
+        items: NativeIds,
         values: Option<Float64Array>,
         options: String,
     ) -> Result<Self> {
         let (mut rest, thresholds) = take_thresholds(json("options", &options)?)?;
         let min_value = rest.remove("minValue").map(|value| number("minValue", &value)).transpose()?;
         refuse_others(&rest, &["minValue"])?;
-        Interactions::from_columns(&users, &items, values.as_deref(), min_value, &thresholds)
+        let batch = Batch { users: users.column(), items: items.column(), values: values.as_deref(), timestamps: None };
+        let filter = RowFilter { min_value, since: None, until: None };
+        Interactions::from_batch(&batch, filter, thresholds)
             .into_node()
             .map(|interactions| Self::new(env, interactions))
     }
@@ -173,29 +176,22 @@ pub fn dataset(env: &Env, name: String) -> Result<Promise<'_>> {
 /// Collects the histories that a JavaScript iterable hands out.
 #[napi]
 #[derive(Default)]
-pub struct NativeBuilder(InteractionsBuilder);
+pub struct NativeBuilder(InteractionsBuilder, usize);
 
 #[napi]
 impl NativeBuilder {
     /// Starts without interactions.
     #[napi(constructor, catch_unwind)]
     pub fn new() -> Result<Self> {
-        Ok(Self(InteractionsBuilder::new()))
+        Ok(Self::default())
     }
 
     /// Adds the items of a user.
     #[napi(catch_unwind)]
     pub fn push(&mut self, user: String, items: Vec<String>) -> Result<()> {
-        if items.is_empty() {
-            self.0.push_empty();
-        }
-        for item in &items {
-            if user.is_empty() || item.is_empty() {
-                return Err(Error::new("INVALID_DATA", "an id is empty; allowed: a string of one character or more"));
-            }
-            self.0.push(&user, item);
-        }
-        Ok(())
+        let row = self.1;
+        self.1 += 1;
+        self.0.push_history(row, &user, items).into_node()
     }
 
     /// Makes the matrix and leaves the builder empty. `options`: JSON with the thresholds.

@@ -3,8 +3,8 @@
 use napi_derive::napi;
 use recvae_core::{
     CHANGES, Change, CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, FEW, LONGEST_ID, LONGEST_ROW,
-    LoadOptions, Metric, ModelKind, OFFICIAL_FILES, OptionInfo, Options, POWER, RESAMPLES, ReadOptions, RecommendOptions,
-    SIGNIFICANCE, SampleOptions, SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
+    LoadOptions, Metric, ModelKind, OFFICIAL_FILES, OptionInfo, Options, POWER, RESAMPLES, ReadOptions,
+    RecommendOptions, SIGNIFICANCE, SampleOptions, SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
 

@@ -39,6 +39,6 @@ pub(crate) fn whole(name: &str, number: f64) -> Result<usize> {
     if number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&number) {
         return Ok(number as usize);
     }
-    let error = recvae_core::Error::invalid_argument(name, number, "a whole number, 0 or more");
+    let error = recvae_core::Error::invalid_argument(name, number, "a whole number from 0 to 2^53");
     Err(Error::new(error.code(), error.to_string()))
 }

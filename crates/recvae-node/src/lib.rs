@@ -13,6 +13,7 @@ mod error;
 pub mod evaluate;
 pub mod files;
 pub mod groups;
+pub mod histories;
 pub mod lifetime;
 pub mod memory;
 pub mod model;

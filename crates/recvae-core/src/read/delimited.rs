@@ -80,7 +80,7 @@ pub(crate) fn columns<R: Read>(path: &Path, rows: &mut Rows<R>, names: &[(&str, 
         if more > 0 { format!("{list} and {more} more") } else { list }
     };
     let find = |&(option, name): &(&str, &str)| {
-        let hint = |text| if option.is_empty() { String::new() } else { format!("{text} --{option}") };
+        let hint = |text| if option.is_empty() { String::new() } else { format!("{text} the option {option}") };
         let mut columns = (0..rows.len()).filter(|&column| rows.field(column) == name.as_bytes());
         match (columns.next(), columns.next()) {
             (Some(column), None) => Ok(column),

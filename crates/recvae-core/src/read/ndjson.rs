@@ -30,7 +30,7 @@ pub(super) fn parse(
         }
         for (found, (option, key)) in row.found.iter().zip(row.keys()) {
             if let (false, Some(key)) = (found, key) {
-                return Err(missing(path, line, text, option, key));
+                return Err(missing(path, line, text, key, &format!("name it by the option {option}")));
             }
         }
         let user = id(path, || (Some(line), 1), &options.user, row.user.as_bytes())?;
@@ -67,8 +67,7 @@ fn for_each_line(path: &Path, input: &mut impl BufRead, mut take: impl FnMut(u64
             return Ok(());
         }
         if length as u64 > LONGEST_ROW {
-            let message = format!("the line is longer than {LONGEST_ROW} bytes; allowed: one JSON object per line");
-            return Err(bad(path, Some(line), None, message));
+            return Err(too_long(path, line));
         }
         let text = text.trim_ascii_end();
         if !text.is_empty() {
@@ -77,7 +76,14 @@ fn for_each_line(path: &Path, input: &mut impl BufRead, mut take: impl FnMut(u64
     }
 }
 
-fn not_understood(path: &Path, line: u64, text: &[u8], error: &serde_json::Error) -> Error {
+/// A line that would fill the memory.
+pub(super) fn too_long(path: &Path, line: u64) -> Error {
+    let message = format!("the line is longer than {LONGEST_ROW} bytes; allowed: one JSON object per line");
+    bad(path, Some(line), None, message)
+}
+
+/// A line that is no JSON, or not the JSON that it should be.
+pub(super) fn not_understood(path: &Path, line: u64, text: &[u8], error: &serde_json::Error) -> Error {
     // serde_json counts lines within what it was given, which is always one line.
     let reason = error.to_string();
     let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason);
@@ -86,7 +92,8 @@ fn not_understood(path: &Path, line: u64, text: &[u8], error: &serde_json::Error
     bad(path, Some(line), Some(error.column().max(1) as u64), message)
 }
 
-fn missing(path: &Path, line: u64, text: &[u8], option: &str, key: &str) -> Error {
+/// An object that lacks a key. `help` says what can be done.
+pub(super) fn missing(path: &Path, line: u64, text: &[u8], key: &str, help: &str) -> Error {
     let found = match serde_json::from_slice(text) {
         Ok(Value::Object(object)) => {
             object.keys().take(20).map(|key| format!("'{}'", start_of(key.as_bytes()))).collect::<Vec<_>>().join(", ")
@@ -94,7 +101,7 @@ fn missing(path: &Path, line: u64, text: &[u8], option: &str, key: &str) -> Erro
         _ => String::new(),
     };
     let found = if found.is_empty() { "no keys".to_owned() } else { found };
-    bad(path, Some(line), None, format!("there is no key '{key}' among {found}; name it by --{option}"))
+    bad(path, Some(line), None, format!("there is no key '{key}' among {found}; {help}"))
 }
 
 /// What one line says. The strings keep their memory from line to line.
@@ -188,8 +195,8 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
                 )));
             }
             match column {
-                0 => map.next_value_seed(Id(&self.options.user, &mut self.user, &mut self.is_long[0]))?,
-                1 => map.next_value_seed(Id(&self.options.item, &mut self.item, &mut self.is_long[1]))?,
+                0 => map.next_value_seed(Id(&self.options.user, &mut self.user, Some(&mut self.is_long[0])))?,
+                1 => map.next_value_seed(Id(&self.options.item, &mut self.item, Some(&mut self.is_long[1])))?,
                 _ => self.value = Some(map.next_value_seed(Number(self.options.value.as_deref().unwrap_or_default()))?),
             }
         }
@@ -218,10 +225,10 @@ impl<'de> Visitor<'de> for Keys {
     }
 }
 
-/// Which of the three columns a key is, if any.
-struct Key<'a>([Option<&'a str>; 3]);
+/// Which of the columns a key is, if any.
+pub(super) struct Key<'a, const N: usize>(pub(super) [Option<&'a str>; N]);
 
-impl<'de> DeserializeSeed<'de> for Key<'_> {
+impl<'de, const N: usize> DeserializeSeed<'de> for Key<'_, N> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -229,7 +236,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_> {
     }
 }
 
-impl Visitor<'_> for Key<'_> {
+impl<const N: usize> Visitor<'_> for Key<'_, N> {
     type Value = Option<usize>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -241,8 +248,9 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
-/// An id that is written into the string, unless it is a number whose digits the parser did not keep.
-struct Id<'a>(&'a str, &'a mut String, &'a mut bool);
+/// An id, of the column of that name, that is written into the string. A number of more digits than the parser keeps sets the
+/// flag instead, or is refused where there is none.
+pub(super) struct Id<'a>(pub(super) &'a str, pub(super) &'a mut String, pub(super) Option<&'a mut bool>);
 
 impl Id<'_> {
     fn set<E: serde::de::Error>(self, id: impl fmt::Display) -> Result<(), E> {
@@ -281,14 +289,25 @@ impl Visitor<'_> for Id<'_> {
     }
 
     fn visit_f64<E: serde::de::Error>(self, id: f64) -> Result<(), E> {
-        // From 2^63 on, in either direction, whole numbers come as doubles, and so does -0.
-        if id != 0.0 && id.abs() < 9_223_372_036_854_775_808.0 {
-            return Err(E::invalid_type(Unexpected::Float(id), &self));
+        // From 2^63 on, in either direction, whole numbers come as doubles without their last digits, and so does -0.
+        let is_whole = id.abs() >= MOST_EXACT || (id == 0.0 && id.is_sign_negative());
+        match (is_whole, self.2) {
+            (true, Some(is_long)) => {
+                *is_long = true;
+                Ok(())
+            }
+            (true, None) if id == 0.0 => Id(self.0, self.1, None).set(0),
+            (true, None) => Err(E::custom(format!(
+                "a number beyond 64 bits as {}; allowed: a string or a whole number of at most 64 bits",
+                self.0
+            ))),
+            (false, is_long) => Err(E::invalid_type(Unexpected::Float(id), &Id(self.0, self.1, is_long))),
         }
-        *self.2 = true;
-        Ok(())
     }
 }
+
+/// 2^63: what is read as a double and lies below it was written with a point or an exponent.
+const MOST_EXACT: f64 = 9_223_372_036_854_775_808.0;
 
 /// A number.
 struct Number<'a>(&'a str);

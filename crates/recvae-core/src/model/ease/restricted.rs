@@ -309,7 +309,10 @@ impl<'a, T: Real> Equations<'a, T> {
             let right = MatMut::from_column_major_slice_mut(&mut self.right, n, 1);
             llt::solve::solve_in_place(factor, right, Par::Seq, MemStack::new(&mut []));
             let largest = |numbers: &mut dyn Iterator<Item = f64>| {
-                numbers.fold(0.0, |most: f64, number| if number.is_nan() || number.abs() > most { number.abs() } else { most })
+                numbers.fold(
+                    0.0,
+                    |most: f64, number| if number.is_nan() || number.abs() > most { number.abs() } else { most },
+                )
             };
             let weight = largest(&mut weights.iter().map(|&weight| f64::from(weight)));
             let correction = largest(&mut self.right.iter().map(|number| number.to_f64()));

@@ -1,0 +1,272 @@
+/** Ids, values and histories on the command line. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { describe, expect, test } from 'vitest';
+import { fit, Interactions, load } from '../dist/index.js';
+import { CLI, recvae } from './command.js';
+import { temporaryFolder, writePlanted } from './planted.js';
+
+/** A folder with a model of the planted data, which are there too. */
+async function plantedModel(): Promise<string> {
+  const folder = temporaryFolder();
+  const likes = await Interactions.fromFile(writePlanted(folder));
+  await (await fit('ease', likes, { lambda: 10 })).save(join(folder, 'm.st'));
+  return folder;
+}
+
+async function duckdb(statement: string): Promise<void> {
+  const instance = await DuckDBInstance.create();
+  const connection = await instance.connect();
+  await connection.run(statement);
+  connection.closeSync();
+  instance.closeSync();
+}
+
+const answers = (stdout: string) =>
+  stdout
+    .trimEnd()
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+
+describe('ids', () => {
+  test('above 2^53 are read in a history as the training reads them', async () => {
+    const folder = temporaryFolder();
+    const id = (n: number) => 76561197960287000n + BigInt(n);
+    const lines = Array.from({ length: 60 }, (_, row) => {
+      const user = Math.floor(row / 3);
+      return `{"user":${id(500 + user)},"item":${id((user + (row % 3)) % 8)}}\n`;
+    });
+    writeFileSync(join(folder, 'games.ndjson'), lines.join(''));
+    const likes = await Interactions.fromFile(join(folder, 'games.ndjson'));
+    const model = await fit('ease', likes, { lambda: 1 });
+    await model.save(join(folder, 'm.st'));
+    const input = `{"user":${id(930)},"items":[${id(1)},${id(2)}]}\n{"user":18446744073709551615,"items":[-0]}\n`;
+    const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '2'], { input });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { items } = model.recommend([id(1), id(2)], { k: 2 });
+    expect(answers(stdout)).toMatchObject([
+      { user: '76561197960287930', items: items.map(({ id }) => id) },
+      { user: '18446744073709551615', unknown: ['0'] },
+    ]);
+    expect(answers(stdout)[0]).not.toHaveProperty('unknown');
+  });
+
+  test('that begin with @ are ids, and the message says how they are written', async () => {
+    const folder = temporaryFolder();
+    const users = Array.from({ length: 40 }, (_, row) => Math.floor(row / 4));
+    const names = ['@angular/core', 'rxjs', 'tslib', '@types/node', 'zone.js'];
+    const items = users.map((user, row) => names[(2 * user + (row % 4)) % 5]!);
+    const model = await fit('ease', Interactions.fromColumns({ users, items }), { lambda: 1 });
+    await model.save(join(folder, 'm.st'));
+    writeFileSync(join(folder, 'ids.txt'), '@angular/core\nrxjs\n');
+    const explain = (history: string) =>
+      recvae(folder, ['explain', 'm.st', '--history', history, '--item', 'tslib', '--json', '-']);
+    const expected = await model.explain(['@angular/core', 'rxjs'], 'tslib');
+    for (const history of ['@@angular/core,rxjs', 'rxjs,@angular/core', '@ids.txt']) {
+      const { stdout, stderr } = await explain(history);
+      expect([JSON.parse(stdout).score, stderr], history).toEqual([expected.score, '']);
+    }
+    const input = '{"user":"a","items":["rxjs"]}\n';
+    const denied = await recvae(folder, ['recommend', 'm.st', '--deny', '@@angular/core,@types/node'], { input });
+    expect(answers(denied.stdout)[0].items.sort()).toEqual(['tslib', 'zone.js']);
+    expect(await explain('@angular/core,rxjs')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        "recvae: --history is '@angular/core,rxjs': cannot read angular/core,rxjs: ENOENT: no such file or directory, open " +
+        "'angular/core,rxjs'; @ before the first id names a file with one id per line; if the id itself begins with @, " +
+        'write @@angular/core,rxjs\n',
+    });
+  });
+});
+
+describe('histories', () => {
+  test('a file that is not there is told in one line, before the model is loaded', async () => {
+    const folder = temporaryFolder();
+    const outcome = await recvae(folder, ['recommend', 'no-model.st', '--history', 'missing.ndjson']);
+    expect(outcome).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: "recvae: cannot read missing.ndjson: ENOENT: no such file or directory, open 'missing.ndjson'\n",
+    });
+  });
+
+  test('a line that does not end is refused before it fills the memory', { timeout: 30_000 }, async () => {
+    const folder = await plantedModel();
+    const child = spawn(process.execPath, [CLI, 'recommend', 'm.st', '-k', '1'], { cwd: folder });
+    let [stdout, stderr, written, ended] = ['', '', 0, false];
+    child.stdout.on('data', (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk;
+    });
+    child.stdin.on('error', () => {}); // it ends before it has read everything
+    const closed = once(child, 'close').then(([code]) => {
+      ended = true;
+      return code;
+    });
+    child.stdin.write('{"user":"u","items":[]}\n{"user":"');
+    const piece = Buffer.alloc(1 << 16, 'x');
+    while (!ended) {
+      written += piece.length;
+      if (!child.stdin.write(piece)) await Promise.race([once(child.stdin, 'drain').catch(() => {}), closed]);
+    }
+    expect([await closed, answers(stdout).length]).toEqual([1, 1]);
+    expect(stderr).toBe('recvae: stdin:2: the line is longer than 1048576 bytes; allowed: one JSON object per line\n');
+    // What lies in pipes and buffers beyond the limit of a line.
+    expect(written).toBeLessThan(8 << 20);
+  });
+});
+
+describe('the reading rule of the training', () => {
+  /** What `recommend` says of the users, by their names. */
+  const lists = (stdout: string) => new Map(answers(stdout).map(({ user, items }) => [user, items]));
+
+  test('holds for the histories of a table, and can be told otherwise', { timeout: 120_000 }, async () => {
+    const folder = temporaryFolder();
+    // Users rate a block of 12 items: eight of them 5, and four 1, which are no likes.
+    const rows = Array.from({ length: 60 * 12 }, (_, row) => {
+      const [user, n] = [Math.floor(row / 12), row % 12];
+      return { user: `u${user}`, item: `i${user % 3}-${(n + user) % 14}`, rating: n < 8 ? 5 : 1 };
+    });
+    const csv = `who,item,rating\n${rows.map(({ user, item, rating }) => `${user},${item},${rating}\n`).join('')}`;
+    writeFileSync(join(folder, 'likes.csv'), csv);
+    const train = ['train', 'ease', 'likes.csv', '--user', 'who', '--value', 'rating', '--min-value', '4'];
+    const trained = await recvae(folder, [...train, '--set', 'lambda=1', '--out', 'm.st']);
+    expect(trained.code, trained.stderr).toBe(0);
+    const at = (name: string) => join(folder, name);
+    await duckdb(`COPY (FROM read_csv('${at('likes.csv')}')) TO '${at('likes.parquet')}'`);
+    const other = 'SELECT who AS customer, item, 6 - rating AS dislike FROM';
+    await duckdb(`COPY (${other} read_csv('${at('likes.csv')}')) TO '${at('other.parquet')}'`);
+    await duckdb(`COPY (SELECT who, item FROM read_csv('${at('likes.csv')}')) TO '${at('bare.parquet')}'`);
+    const list = 'SELECT who, list(item) AS item, 5 AS rating FROM';
+    await duckdb(`COPY (${list} read_csv('${at('likes.csv')}') GROUP BY who) TO '${at('lists.parquet')}'`);
+
+    const model = await load(at('m.st'));
+    const wanted = (isLike: (rating: number) => boolean) => {
+      const histories = new Map<string, string[]>();
+      for (const { user, item, rating } of rows) {
+        if (isLike(rating)) histories.set(user, [...(histories.get(user) ?? []), item]);
+      }
+      return new Map(
+        [...histories].map(([user, items]) => [user, model.recommend(items, { k: 3 }).items.map(({ id }) => id)]),
+      );
+    };
+    const [likes, all] = [wanted((rating) => rating >= 4), wanted(() => true)];
+    expect(likes).not.toEqual(all);
+    const recommend = (...flags: string[]) => recvae(folder, ['recommend', 'm.st', '-k', '3', '--history', ...flags]);
+    const rule = 'as in the training, rows with rating below 4 do not count (--no-value: every row does)\n';
+    // Side by side: what takes the time is starting Node and DuckDB.
+    const right = [
+      [['likes.parquet'], likes, rule],
+      [['likes.csv'], likes, rule],
+      [['likes.parquet', '--no-value'], all, ''],
+      [['lists.parquet', '--no-value'], all, ''],
+      [['likes.parquet', '--min-value', '1'], all, rule.replace('4', '1')],
+      [['other.parquet', '--user', 'customer', '--value', 'dislike'], wanted((rating) => 6 - rating >= 4), ''],
+      [['likes.csv', '--sql', "FROM input WHERE rating = '1'", '--no-value'], wanted((rating) => rating === 1), ''],
+    ] as const;
+    const check = async ([flags, expected, stderr]: (typeof right)[number]) => {
+      const outcome = await recommend(...flags);
+      expect([outcome.code, outcome.stderr], flags.join(' ')).toEqual([0, stderr]);
+      expect(lists(outcome.stdout), flags.join(' ')).toEqual(expected);
+    };
+    await Promise.all(right.map(check));
+    const wrong = [
+      [['bare.parquet'], undefined, '--no-value'],
+      [['lists.parquet'], 2, "value is 'rating'; allowed: none for the lists in column 'item'"],
+      [['other.parquet', '--no-value'], undefined, 'users are in the column who (--user names another)'],
+      [['likes.csv', '--no-value', '--min-value', '3'], 2, '--min-value has no meaning with --no-value'],
+      [['-', '--value', 'rating'], 2, '--value has no meaning for NDJSON'],
+    ] as const;
+    const refuse = async ([flags, code, text]: (typeof wrong)[number]) => {
+      const outcome = await recommend(...flags);
+      expect([outcome.stdout, outcome.stderr], flags.join(' ')).toEqual(['', expect.stringContaining(text)]);
+      expect(outcome.code, outcome.stderr).toBe(code ?? outcome.code);
+    };
+    await Promise.all(wrong.map(refuse));
+  });
+
+  test('the query of the training is asked of the histories, too', { timeout: 60_000 }, async () => {
+    const folder = temporaryFolder();
+    const csv = readFileSync(writePlanted(folder), 'utf8').trimEnd().split('\n');
+    // Every user has seen everything, and likes some of it.
+    writeFileSync(join(folder, 'seen.csv'), csv.map((row, at) => `${row},${at ? at % 2 : 'liked'}\n`).join(''));
+    await duckdb(`COPY (FROM read_csv('${join(folder, 'seen.csv')}')) TO '${join(folder, 'seen.parquet')}'`);
+    const sql = 'SELECT "user" AS u, item FROM input WHERE liked = 1';
+    const train = ['train', 'ease', 'seen.parquet', '--sql', sql, '--user', 'u', '--set', 'lambda=1', '--out', 'm.st'];
+    expect((await recvae(folder, train)).code).toBe(0);
+    const recommend = (...flags: string[]) => recvae(folder, ['recommend', 'm.st', '--history', ...flags]);
+    const [own, none] = [
+      await recommend('seen.parquet'),
+      await recommend('seen.parquet', '--no-sql', '--user', 'user'),
+    ];
+    expect(own.stderr).toBe("as in the training, rows are those of the training's --sql (--no-sql: all)\n");
+    expect([own.code, none.code, none.stderr]).toEqual([0, 0, '']);
+    expect(own.stdout).not.toBe(none.stdout);
+    expect((await recommend('seen.parquet', '--sql', sql)).stdout).toBe(own.stdout);
+    cpSync(join(folder, 'likes.csv'), join(folder, 'bare.csv'));
+    const { stdout, stderr } = await recommend('bare.csv');
+    expect([stdout, stderr]).toEqual([
+      '',
+      expect.stringMatching(/^.*\n?recvae: bare\.csv: DuckDB: .*liked.*--no-sql: all/s),
+    ]);
+  });
+});
+
+describe('values', () => {
+  test('without a lowest one change nothing, and that is said', { timeout: 60_000 }, async () => {
+    const folder = temporaryFolder();
+    const rows = readFileSync(writePlanted(folder), 'utf8').trimEnd().split('\n');
+    writeFileSync(
+      join(folder, 'rated.csv'),
+      rows.map((row, at) => `${row},${at ? 1 - 2 * (at % 2) : 'rating'}\n`).join(''),
+    );
+    const warning = 'warning: --value rating changes nothing without --min-value: every row counts alike';
+    const run = async (...args: string[]) => {
+      const { code, stdout, stderr } = await recvae(folder, [...args, '--json', '-']);
+      expect(code, stderr).toBe(0);
+      return [stderr.includes(warning), JSON.parse(stdout).valuesIgnored];
+    };
+    const train = ['train', 'popularity', 'rated.csv', '--out', 'm.st'];
+    expect(await run(...train)).toEqual([false, undefined]);
+    expect(await run(...train, '--value', 'rating', '--min-value', '1')).toEqual([false, undefined]);
+    expect(await run(...train, '--value', 'rating')).toEqual([true, true]);
+    // The model's recipe says it again.
+    expect(await run('evaluate', 'm.st', 'rated.csv')).toEqual([true, true]);
+    expect(await run('split', 'rated.csv', '--value', 'rating', '--out', 'split')).toEqual([true, true]);
+    const compare = ['compare', 'rated.csv', '--models', 'ease', '--set', 'ease.lambda=1'];
+    expect(await run(...compare, '--value', 'rating')).toEqual([true, true]);
+    expect(await run('tune', 'ease', 'rated.csv', '--over', 'lambda=1,2', '--value', 'rating')).toEqual([true, true]);
+  });
+
+  test('messages name flags here, and options in the library', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'a.csv'), 'uid,item\n1,2\n');
+    writeFileSync(join(folder, 'a.ndjson'), '{"user":1,"item":2}\n');
+    for (const [args, cli, options, library] of [
+      [['a.csv'], "a.csv:1: there is no column 'user' among 'uid', 'item'; name it by --user", {}, 'the option user'],
+      [
+        ['a.ndjson', '--item', 'sku'],
+        "a.ndjson:1: there is no key 'sku' among 'item', 'user'; name it by --item",
+        { item: 'sku' },
+        'the option item',
+      ],
+      [
+        ['a.csv', '--min-value', '4'],
+        '--min-value is 4; allowed: only with --value, which names its column',
+        { minValue: 4 },
+        'minValue is 4; allowed: only with the option value',
+      ],
+    ] as const) {
+      const { code, stderr } = await recvae(folder, ['train', 'popularity', ...args, '--out', 'm.st']);
+      expect([code === 0, stderr]).toEqual([false, `recvae: ${cli}\n`]);
+      await expect(Interactions.fromFile(join(folder, args[0]), options)).rejects.toThrow(library);
+    }
+  });
+});
