@@ -86,6 +86,9 @@ function kindOf(file: string): 'parquet' | 'csv' | 'json' {
   );
 }
 
+/** What DuckDB spills to: nobody knows it by its name, which is left out of errors. The folder around it can be chosen. */
+const SPILL = /[/\\]recvae-duckdb-[\da-f-]{36}[^\s"']*/g;
+
 /** What was thrown as an error of this package. DuckDB's complaints name their kind in front. */
 export function toError(thrown: unknown): RecvaeError {
   if (thrown instanceof RecvaeError || !(thrown instanceof Error)) return toRecvaeError(thrown);
@@ -94,10 +97,10 @@ export function toError(thrown: unknown): RecvaeError {
       thrown.message,
     )
       ? 'INVALID_ARGUMENT'
-      : /^IO Error/.test(thrown.message)
+      : /^IO Error|Failed to create directory/.test(thrown.message)
         ? 'IO'
         : 'INVALID_DATA';
-  return new RecvaeError(code, `DuckDB: ${thrown.message}`, { cause: thrown });
+  return new RecvaeError(code, `DuckDB: ${thrown.message.replace(SPILL, '')}`, { cause: thrown });
 }
 
 /** An open database. */
