@@ -513,6 +513,19 @@ describe('messages', () => {
   });
 });
 
+test.skipIf(!UNIX)('DuckDB names the folder that it cannot spill to, and not what it would make there', () => {
+  const folder = temporaryFolder();
+  const script = `
+    import { Interactions } from '${DIST}index.js';
+    const sql = 'SELECT range AS user, range % 100 AS item FROM range(3000000) ORDER BY hash(range)';
+    await Interactions.fromDuckDB({ sql, settings: { memory_limit: '30MB' } }).catch(({ code, message }) => console.log(code, message));`;
+  const env = { ...process.env, TMPDIR: join(folder, 'none') };
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', env });
+  expect(stdout).toMatch(/^IO DuckDB: /);
+  expect(stdout).toContain(`"${folder}/none"`);
+  expect(stdout).not.toContain('recvae-duckdb-');
+});
+
 describe('the lock of a journal', () => {
   test('excludes another worker of the same process, and ends with the worker', async () => {
     const path = join(temporaryFolder(), 'job.journal');

@@ -73,7 +73,7 @@ export function toError(thrown: unknown, isOwnQuery = false): RecvaeError {
       thrown.message,
     )
       ? 'INVALID_ARGUMENT'
-      : /^IO Error/.test(thrown.message)
+      : /^IO Error|Failed to create directory/.test(thrown.message)
         ? 'IO'
         : /^Out of Memory Error/.test(thrown.message)
           ? 'MEMORY'
