@@ -59,9 +59,9 @@ const rows = fc.array(fc.tuple(id, id, id), { minLength: 1, maxLength: 12 });
 const end = fc.constantFrom('\n', '\n', '\r\n');
 
 /** A field as RFC 4180 has it, or as it comes. */
-function field(text: string, how: 'always' | 'needed' | 'raw', escape: Escape): string {
+function field(text: string, how: 'always' | 'needed' | 'raw', escapes: Escape): string {
   if (how === 'raw' || (how === 'needed' && !/[",\r\n]/.test(text))) return text;
-  const escaped = escape === 'quote' ? text.replaceAll('"', '""') : text.replace(/["\\]/g, '\\$&');
+  const escaped = escapes === 'quote' ? text.replaceAll('"', '""') : text.replace(/["\\]/g, '\\$&');
   return `"${escaped}"`;
 }
 
@@ -86,10 +86,10 @@ const csv: fc.Arbitrary<File> = fc
     header: fc.constantFrom('user,item,title', 'title,"user",item', 'item,title,user'),
     last: fc.boolean(),
   })
-  .map(({ rows, end, hows, escape, header, last }) => {
+  .map(({ rows, end, hows, escape: escapes, header, last }) => {
     let n = 0;
-    const lines = rows.map((row) => row.map((text) => field(text, hows[n++ % hows.length]!, escape)).join(','));
-    return { name: 'a.csv', text: [header, ...lines].join(end) + (last ? end : ''), escape };
+    const lines = rows.map((row) => row.map((text) => field(text, hows[n++ % hows.length]!, escapes)).join(','));
+    return { name: 'a.csv', text: [header, ...lines].join(end) + (last ? end : ''), escape: escapes };
   });
 
 const tsv: fc.Arbitrary<File> = fc.record({ rows, end, last: fc.boolean() }).map(({ rows, end, last }) => {
@@ -162,16 +162,16 @@ describe('the readers of a format agree', () => {
       const folder = temporaryFolder();
       const sql = 'SELECT "user", item FROM input';
       const counts = { files: 0, refused: 0 };
-      const property = fc.asyncProperty(file, fc.boolean(), fc.boolean(), async ({ name, text, escape }, bom, gz) => {
+      const property = fc.asyncProperty(file, fc.boolean(), fc.boolean(), async ({ name, text, escape: escapes }, bom, gz) => {
         const source = join(folder, gz ? `${name}.gz` : name);
         const bytes = Buffer.from(`${bom ? '\uFEFF' : ''}${text}`);
         writeFileSync(source, gz ? gzipSync(bytes) : bytes);
-        const ours = await result(async () => contents(await Interactions.fromFile(source, { escape })));
+        const ours = await result(async () => contents(await Interactions.fromFile(source, { escape: escapes })));
         const ways = {
-          source: () => Interactions.fromDuckDB({ source, escape }).then(contents),
-          query: () => Interactions.fromDuckDB({ source, sql, escape }).then(contents),
-          histories: () => historiesOf({ source, escape }),
-          'histories of a query': () => historiesOf({ source, sql, escape }),
+          source: () => Interactions.fromDuckDB({ source, escape: escapes }).then(contents),
+          query: () => Interactions.fromDuckDB({ source, sql, escape: escapes }).then(contents),
+          histories: () => historiesOf({ source, escape: escapes }),
+          'histories of a query': () => historiesOf({ source, sql, escape: escapes }),
         };
         counts.files += 1;
         if (ours instanceof RecvaeError) counts.refused += 1;

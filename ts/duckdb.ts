@@ -148,9 +148,9 @@ export async function filesOf(connection: DuckDBConnection, { source }: DuckDBOp
 }
 
 /** Fails if escapes are given for what has none. */
-export function checkEscape(files: Files | undefined, { escape }: Names): void {
-  if (escape === 'quote' || files?.kind === 'csv') return;
-  throw invalid('escape', escape, `only for csv (${files ? `the format is ${files.kind}` : 'there is no source'})`);
+export function checkEscape(files: Files | undefined, { escape: escapes }: Names): void {
+  if (escapes === 'quote' || files?.kind === 'csv') return;
+  throw invalid('escape', escapes, `only for csv (${files ? `the format is ${files.kind}` : 'there is no source'})`);
 }
 
 /** What a query sees as `input` from here on. Malformed text, in which DuckDB is not strict enough, is refused before. */
@@ -161,8 +161,8 @@ export async function createInput(
   signal?: AbortSignal,
 ): Promise<void> {
   if (files.isOurs) {
-    const { escape } = names;
-    await running({ signal }, (run) => native.checkFiles(files.paths, toJson({ escape }), run));
+
+    await running({ signal }, (run) => native.checkFiles(files.paths, toJson({ escape: names.escape }), run));
   }
   await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${await scanAll(connection, files, names)}`);
 }

@@ -152,7 +152,7 @@ export interface Scan {
 export async function scanColumns(
   connection: DuckDBConnection,
   files: Files,
-  { user, item, value, escape }: Names,
+  { user, item, value, escape: escapes }: Names,
 ): Promise<Scan> {
   const plain = { id: quoteName, value: (name: string) => `CAST(${quoteName(name)} AS DOUBLE)` };
   switch (files.kind) {
@@ -162,7 +162,7 @@ export async function scanColumns(
       return { ...plain, from: parquet(files, ', hive_types_autocast = false') };
     case 'csv':
     case 'tsv':
-      return { ...plain, id: oneLine, from: delimited(files, escape, 'all_varchar = true') };
+      return { ...plain, id: oneLine, from: delimited(files, escapes, 'all_varchar = true') };
   }
   const lists = await listsIn(connection, files);
   const types = [user, item, value ?? user].map((name) => [name, lists.has(name) ? 'JSON[]' : 'JSON'] as const);
@@ -180,7 +180,7 @@ export async function scanColumns(
 export async function scanAll(
   connection: DuckDBConnection,
   files: Files,
-  { user, item, escape }: Names,
+  { user, item, escape: escapes }: Names,
 ): Promise<string> {
   const ids = [user, item];
   const namesOf = async (from: string) => (await connection.run(`SELECT * FROM ${from} LIMIT 0`)).columnNames();
@@ -190,12 +190,12 @@ export async function scanAll(
       return parquet(files, '');
     case 'csv':
     case 'tsv': {
-      const there = await namesOf(delimited(files, escape, 'all_varchar = true'));
+      const there = await namesOf(delimited(files, escapes, 'all_varchar = true'));
       const texts = ids.filter((id) => there.includes(id));
-      if (texts.length === 0) return delimited(files, escape, '');
+      if (texts.length === 0) return delimited(files, escapes, '');
       const types = texts.map((id) => `${quoteText(id)}: 'VARCHAR'`).join(', ');
       const replaced = texts.map((id) => `${oneLine(id)} AS ${quoteName(id)}`).join(', ');
-      return `(SELECT * REPLACE (${replaced}) FROM ${delimited(files, escape, `types = {${types}}`)})`;
+      return `(SELECT * REPLACE (${replaced}) FROM ${delimited(files, escapes, `types = {${types}}`)})`;
     }
   }
   const types = await typesIn(connection, files);
@@ -219,8 +219,8 @@ function parquet({ paths }: Files, options: string): string {
   return `read_parquet(${listOf(paths)}, union_by_name = true${options})`;
 }
 
-function delimited({ kind, paths }: Files, escape: Names['escape'], types: string): string {
-  const quotes = kind === 'tsv' ? ['', ''] : ['"', escape === 'backslash' ? '\\' : '"'];
+function delimited({ kind, paths }: Files, escapes: Names['escape'], types: string): string {
+  const quotes = kind === 'tsv' ? ['', ''] : ['"', escapes === 'backslash' ? '\\' : '"'];
   const options = [
     `delim = ${quoteText(kind === 'tsv' ? '\t' : ',')}`,
     `quote = ${quoteText(quotes[0]!)}`,

@@ -23,7 +23,7 @@ pub(super) fn parse(
     let (user, item, value) = (columns[0], columns[1], columns.get(2));
     while rows.next()? {
         for column in [user, item] {
-            if rows.has_lines(column) {
+            if rows.field(column).contains(&b'\n') {
                 let start = rows.field(column).split(|&byte| byte == b'\n' || byte == b'\r').next().unwrap_or_default();
                 let start = String::from_utf8_lossy(&start[..start.len().min(40)]);
                 let message = format!("an id runs over the end of the line, from '{start}'; is a quote left open?");

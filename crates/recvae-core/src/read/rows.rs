@@ -54,8 +54,6 @@ pub(crate) struct Rows<R> {
     next_line: u64,
     /// Where the quote was opened in which the reading is: line and column.
     opened: Option<(u64, u64)>,
-    /// Whether the row has quotes, without which it has one line.
-    is_quoted: bool,
     /// How many fields the first row has, and so all.
     width: Option<usize>,
 }
@@ -75,7 +73,6 @@ impl<R: Read> Rows<R> {
             line: 1,
             next_line: 1,
             opened: None,
-            is_quoted: false,
             width: None,
         }
     }
@@ -93,9 +90,7 @@ impl<R: Read> Rows<R> {
         if self.byte(0)?.is_none() {
             return Ok(false);
         }
-        let plain_end = self.plain_end()?;
-        self.is_quoted = plain_end.is_none();
-        let end = match plain_end {
+        let end = match self.plain_end()? {
             Some(end) => end,
             None => self.quoted_row()?,
         };
@@ -126,11 +121,6 @@ impl<R: Read> Rows<R> {
     /// The line on which the row begins.
     pub(crate) fn line(&self) -> u64 {
         self.line
-    }
-
-    /// Whether a field of the row runs over the end of a line.
-    pub(crate) fn has_lines(&self, column: usize) -> bool {
-        self.is_quoted && self.field(column).contains(&b'\n')
     }
 
     /// An error of the row, or of a column of it, counted from 0.
