@@ -183,4 +183,8 @@ test('nothing beats popularity: the advice on all users, an open question on a p
   const part = await facts(curves, 64_000);
   expect(part.model).toBe(null);
   expect(part.verdict).toContain('no model beats popularity, the floor, significantly on 2000 of 64000 training users');
+  // A network that was tried on fewer users finds something.
+  const found = await facts({ ...curves, recvae: { 1000: 0.45 } }, 2000);
+  expect(found.model).toBe(null);
+  expect(found.open[1]).toBe('recvae beats it on 1000 of 2000 training users');
 });
