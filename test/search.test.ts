@@ -7,7 +7,10 @@ import {
   type CompareProgress,
   type ComparisonReport,
   compare,
+  estimateSeconds,
   fit,
+  Interactions,
+  type Model,
   type ModelName,
   type Split,
   split,
@@ -17,6 +20,7 @@ import { AdaptiveSearch, exploring, ROUND, type Settings } from '../dist/search/
 import { Course } from '../dist/search/course.js';
 import { allowance, FITS, LEAST_SECONDS, MOST_TRIALS } from '../dist/search/effort.js';
 import { expectedImprovement, Surrogate } from '../dist/search/surrogate.js';
+import { findBest, type Search } from '../dist/tune/find-best.js';
 import type { Point } from '../dist/tune/spaces.js';
 import { recvae } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
@@ -331,6 +335,89 @@ test('tune searches in the same way, the same for any number of trials at once',
   expect(await find(3)).toEqual(one);
   const { report } = await compare(split, { models: ['edlae'], seed: 1, options: { ease: { lambda: 1 } } });
   expect(report.models[2]!.options).toEqual(one.options);
+});
+
+describe('where fits are costly', () => {
+  const search = (model: ModelName, fixed: Search['fixed'], space: Search['space']): Search => ({
+    ...{ model, fixed, space, kind: 'adaptive', points: [], seed: 1, extends: true, earlyStop: true },
+  });
+
+  test('closed forms are searched on the most popular items, and confirmed by one fit or two', {
+    timeout: 60_000,
+  }, async () => {
+    // Users of a block of the catalogue each, on items of their own kind.
+    const [users, items]: [string[], string[]] = [[], []];
+    for (let user = 0; user < 800; user += 1) {
+      for (let at = 0; at < 12; at += 1) {
+        users.push(`u${user}`);
+        items.push(`i${(user % 100) * 26 + ((at * (3 + 2 * (user % 4)) + user) % 26)}`);
+      }
+    }
+    const many = await split(Interactions.fromColumns({ users, items }), { seed: 1 });
+    const { nUsers, nItems, nInteractions } = many.train;
+    const fitSeconds = estimateSeconds('ease', {
+      users: nUsers,
+      items: nItems,
+      interactions: nInteractions,
+      threads: 2,
+    });
+    const lambda = { from: 0.5, to: 10_000, scale: 'log' } as const;
+    const told: number[] = [];
+    const find = (allowed: number) =>
+      findBest(search('ease', {}, { lambda }), {
+        ...{ data: many, parallel: 1, allowed },
+        onProgress: ({ done }) => told.push(done),
+      });
+    const found = await find(9 * fitSeconds);
+    const sizes = [...new Set(found.results.map(({ items }) => items))];
+    const [small, large] = sizes as [number, number];
+    expect(sizes).toHaveLength(3);
+    expect(sizes[2]).toBeUndefined();
+    expect(small).toBe(Math.round(large / 2));
+    expect(large).toBeLessThan(nItems / 2);
+    const { length } = found.results.filter(({ items }) => items === undefined);
+    expect(length).toBeLessThanOrEqual(2);
+    expect(found.results[found.best]!.items).toBeUndefined();
+    expect(found.model.options).toMatchObject(found.points[found.best]!);
+    expect(found).toMatchObject({ searched: true, cut: false });
+    expect(told.every((done) => done >= 0 && done <= 1)).toBe(true);
+    // Where nothing is affordable there is one fit, with the defaults, which says so.
+    const none = await find(1e-9);
+    expect(none).toMatchObject({ searched: false, best: 0, points: [{ lambda: 500 }] });
+    for (const { model } of [found, none]) model.dispose();
+  });
+
+  test('models with epochs are searched with few of them, and the best goes on', { timeout: 60_000 }, async () => {
+    const split_ = await data();
+    const fixed = { hiddenDim: 8, latentDim: 4, batchSize: 50, epochs: 27, patience: 27, seed: 1 };
+    const gamma = { from: 5e-4, to: 0.05, scale: 'log' } as const;
+    const { nUsers, nItems, nInteractions } = split_.train;
+    const shape = { users: nUsers, items: nItems, interactions: nInteractions, threads: 2 };
+    // Less than trials with all epochs take.
+    const allowed = 9 * estimateSeconds('recvae', { ...shape, options: fixed });
+    const found = await findBest(search('recvae', fixed, { gamma }), { data: split_, parallel: 1, allowed });
+    const epochs = found.results.map(({ options }) => options.epochs as number);
+    const count = (many: number) => epochs.filter((one) => one === many).length;
+    expect(count(3)).toBeGreaterThanOrEqual(6);
+    expect(count(9)).toBe(3);
+    expect(count(27)).toBe(1);
+    expect(epochs[found.best]).toBe(27);
+    expect(found).toMatchObject({ searched: true, cut: false });
+    // What goes on are the best of those before.
+    const values = (many: number) => found.results.filter(({ options }) => options.epochs === many);
+    const ranking = values(3).toSorted((a, b) => b.validation! - a.validation!);
+    expect(new Set(values(9).map(({ options }) => options.gamma))).toEqual(
+      new Set(ranking.slice(0, 3).map(({ options }) => options.gamma)),
+    );
+    // From its checkpoint, to the bytes of a training without a break.
+    const straight = await fit('recvae', split_, { ...fixed, gamma: found.points[found.best]!.gamma as number });
+    const bytes = async (model: Model) => {
+      const path = join(temporaryFolder(), 'model.safetensors');
+      await model.save(path, { info: null });
+      return readFileSync(path);
+    };
+    expect(await bytes(found.model)).toEqual(await bytes(straight));
+  });
 });
 
 describe('the course of a comparison', () => {

@@ -62,6 +62,10 @@ const MOST_EXTENSIONS = 4;
 const INSIDE = 0.2;
 /** Share of a range from which on a stretch without differences is a plateau. */
 const WIDE = 0.5;
+/** How far the points of a star are from its centre, in units of a range. */
+const STEP = 0.12;
+/** After how many rounds the other values of lists are tried with the best point. */
+const EARLY = 1;
 /** Candidates over the whole space, and around each of the best points with what radii. */
 const CANDIDATES = 512;
 const NEAR = 64;
@@ -155,6 +159,8 @@ export class AdaptiveSearch {
   #drawn = 0;
   #before = -Infinity;
   #done = false;
+  #improvements = 0;
+  #fitted: { count: number; surrogate: Surrogate } | undefined;
   #most: number;
 
   constructor(settings: Settings) {
@@ -224,6 +230,16 @@ export class AdaptiveSearch {
       }
     }
     return { point: this.#point(coordinates), coordinates };
+  }
+
+  /** The peak, and points a step from it to either side of each option: what shows whether it is one elsewhere, too. */
+  get star(): Point[] {
+    const centre = this.peak?.coordinates;
+    if (!centre) return [];
+    const steps = this.#dimensions.flatMap((dimension, at) =>
+      [-STEP, STEP].map((step) => centre.with(at, dimension.clamp(centre[at]! + step))),
+    );
+    return [centre, ...steps].map((coordinates) => this.#point(coordinates));
   }
 
   /** What is expected at a point; `undefined` before anything was measured. */
@@ -324,6 +340,13 @@ export class AdaptiveSearch {
     if (!best) return this.#explore(count);
     const extended = this.#extend();
     const improved = best.value - this.#before > IMPROVED * this.#noise;
+    // What differs in nothing but an untried value of a list is tried early: no surrogate knows what that brings.
+    if (this.#improvements === EARLY) {
+      this.#improvements += 1;
+      const beside = this.#beside(best.point, count);
+      if (beside.length > 0) return beside;
+    }
+    this.#improvements += 1;
     const points: Point[] = [];
     const believed: { coordinates: number[]; mean: number }[] = [];
     for (let at = 0; at < count; at += 1) {
@@ -425,7 +448,16 @@ export class AdaptiveSearch {
     return this.best!.value - surrogate.predict(here.with(at, here[at]! + inwards)).mean > this.#noise;
   }
 
+  /** The surrogate of what was measured, and of what is believed besides. */
   #surrogate(believed: readonly { coordinates: number[]; mean: number }[] = []): Surrogate {
+    const count = this.#measured.length;
+    if (believed.length === 0 && this.#fitted?.count === count) return this.#fitted.surrogate;
+    const surrogate = this.#fit(believed);
+    if (believed.length === 0) this.#fitted = { count, surrogate };
+    return surrogate;
+  }
+
+  #fit(believed: readonly { coordinates: number[]; mean: number }[]): Surrogate {
     const worst = Math.min(...this.#measured.flatMap(({ value }) => value ?? []));
     const points = [
       ...this.#measured.map(({ point }) => this.#coordinates(point)),

@@ -64,7 +64,7 @@ export class Course {
   async within<T>(work: (signal: AbortSignal | undefined) => Promise<T>): Promise<T | undefined> {
     const { signal } = this.#options;
     if (this.#end === undefined) return work(signal);
-    const late = AbortSignal.timeout(Math.min(Math.max(this.#end - performance.now(), 0), LONGEST));
+    const late = AbortSignal.timeout(Math.ceil(Math.min(Math.max(this.#end - performance.now(), 0), LONGEST)));
     try {
       return await work(signal ? AbortSignal.any([signal, late]) : late);
     } catch (error) {

@@ -12,7 +12,7 @@ import { canonical } from '../journal.js';
 import { type Json, shareOf } from '../models.js';
 import { native } from '../native.js';
 import { completeOptions, runTrials, type Trial, type TrialResult } from '../trials.js';
-import type { Holder, Search, SearchRun } from '../tune/find-best.js';
+import { endsOf, type Holder, type Search, type SearchRun } from '../tune/find-best.js';
 import { Checkpoints, ranked } from '../tune/halving.js';
 import { graceOf } from '../tune/hopeless.js';
 import { checkPoint, isRange, onlyWhole, type Point, sizeOf } from '../tune/spaces.js';
@@ -46,11 +46,11 @@ const UNKNOWN_NOISE = 1e-3;
 /** How many times as much as a trial on the largest sample a fit on all items costs, at least. */
 const CHEAPER = 25;
 /** Items of a sample at least, and how much smaller the first one is. */
-const LEAST_ITEMS = 500;
+const LEAST_ITEMS = 200;
 const SMALLER = 2;
 /** Trials on the smaller and on the larger sample at most, for so many options. */
 const onSmaller = (options: number) => exploring(options) + 6;
-const onLarger = (options: number) => 2 + 2 * options;
+const onLarger = (options: number) => 3 + 2 * options;
 /** By what epochs grow, how many trials begin for one option and for more, and how many of them go on. */
 const FACTOR = 3;
 const beginning = (options: number) => (options === 1 ? 9 : 15);
@@ -102,9 +102,13 @@ class Adapting {
     this.#ownSamples = run.samples === undefined;
     this.#costs = costOf(search, run);
     const fit = this.#seconds(this.#usual ?? {}, WHOLE);
-    this.#allowed = search.trials === undefined ? allowance(fit) : Infinity;
+    const allowed = run.allowed ?? allowance(fit);
+    this.#allowed = search.trials === undefined ? allowed : Infinity;
     this.#planned = search.trials ?? MOST_TRIALS;
-    this.#expected = Math.min(this.#allowed, this.#planned * fit);
+    // The first round is at the lowest values of lists, and later ones are not.
+    const first = Math.min(exploring(this.#options), this.#planned);
+    const highest = Math.max(fit, ...endsOf(search.space).map((point) => this.#costs(point)));
+    this.#expected = Math.min(this.#allowed, first * fit + (this.#planned - first) * highest);
   }
 
   async search(): Promise<Adapted> {
@@ -133,7 +137,7 @@ class Adapting {
     const { model, fixed, trials } = this.#search;
     const fit = this.#seconds(this.#usual ?? {}, WHOLE);
     const wanted = Math.min(sizeOf(this.#search.space), trials ?? exploring(this.#options) + 2 * this.#options + 2);
-    const affordable = (trials === undefined ? this.#allowed : allowance(fit)) >= wanted * fit;
+    const affordable = (this.#run.allowed ?? allowance(fit)) >= wanted * fit;
     if (affordable) return this.#onAll();
     const { epochs } = completeOptions({ model, options: fixed });
     if (typeof epochs === 'number') return this.#byEpochs(epochs);
@@ -160,7 +164,7 @@ class Adapting {
     const first = this.#engine({ most: onSmall });
     await this.#advance(first, { items: small }, fit);
     const peak = first.peak?.point;
-    const second = this.#engine({ most: onLarge, first: peak ? [peak] : [], before: first });
+    const second = this.#engine({ most: onLarge, first: first.star, before: first });
     if (peak) await this.#advance(second, { items: large }, fit);
     const carried = second.beyond(first, 1 + Math.log(all / large) / Math.log(large / small));
     const found = second.peak?.point ?? peak ?? this.#usualOrFirst();
@@ -195,7 +199,8 @@ class Adapting {
     const last = this.#seconds(this.#usual ?? {}, WHOLE);
     const first: Scale = scales.length > 0 ? { epochs: scales[0]! } : WHOLE;
     const between = scales.slice(1);
-    const reserved = (scales.length > 0 ? last : 0) + (between.length * GO_ON * last) / FACTOR;
+    const seconds = (epochs: number) => this.#seconds(this.#usual ?? {}, { epochs });
+    const reserved = (scales.length > 0 ? last : 0) + between.reduce((sum, few) => sum + GO_ON * seconds(few), 0);
     this.#planned = most + between.length * GO_ON + 1;
     this.#expected = most * this.#seconds(this.#usual ?? {}, first) + reserved;
     const engine = this.#engine({ most, ...(scales.length > 0 && { ends: false }) });

@@ -64,6 +64,8 @@ export interface SearchRun extends Omit<TrialRun<Json>, 'hopeless' | 'judge' | '
   journalPath?: string | undefined;
   /** Samples of the data that other searches use, too. By default the search makes its own. */
   samples?: Samples | undefined;
+  /** Estimated seconds that an adaptive search may take. By default what is allowed to all, see `search/effort.ts`. */
+  allowed?: number | undefined;
   /** On the clock of `performance`, in milliseconds: when the search has to be done. By default it takes what its effort allows. */
   deadline?: number | undefined;
 }
@@ -115,7 +117,7 @@ export function checkSearchFits(search: Search, run: SearchRun): number {
 }
 
 /** The points of the lowest and of the highest values of all options. */
-function endsOf(space: Space): Point[] {
+export function endsOf(space: Space): Point[] {
   const ends = (values: readonly Json[] | Range) => {
     if (isRange(values)) return [values.from, values.to];
     const numbers = values.filter((value) => typeof value === 'number');
