@@ -71,7 +71,7 @@ export async function adviceOf(
   }));
   const trends = await trendsAgainst(leader, compared, all, facts.seed, run);
   const nothing = !beatsFloor(leader, facts);
-  const open = nothing ? (isWhole(facts) ? [] : [nothingWords(leader, facts)]) : openWords(leader, trends, facts);
+  const open = nothing ? nothingOpen(leader, facts) : openWords(leader, trends, facts);
   const model = open.length > 0 ? null : nothing ? FLOOR : leader;
   const costlier = modelsOf(facts)
     .filter((model) => !(ALWAYS as string[]).includes(model))
@@ -144,6 +144,19 @@ function beatsFloor(model: ModelName, { samples, metric }: Facts): boolean {
   return !models.some((trial) => trial.model === FLOOR) || isSure(differenceOf(paired, model, FLOOR, metric));
 }
 
+/** Why something may yet be found where the leader does not beat popularity. */
+function nothingOpen(leader: ModelName, facts: Facts): string[] {
+  const others = modelsOf(facts).filter((model) => {
+    const { sample } = lastOf(model, facts);
+    const floor = sample.models.some((trial) => trial.model === FLOOR) && model !== FLOOR;
+    return floor && isSure(differenceOf(sample.paired, model, FLOOR, facts.metric));
+  });
+  const beats = others.map(
+    (model) => `${model} beats it on ${lastOf(model, facts).sample.users} of ${facts.split.trainingUsers} training users`,
+  );
+  return isWhole(facts) && others.length === 0 ? [] : [nothingWords(leader, facts), ...beats];
+}
+
 /** A sentence about a leader that does not beat popularity. */
 function nothingWords(leader: ModelName, { samples, metric, split }: Facts): string {
   const { users, models, paired } = samples.at(-1)!;
@@ -181,11 +194,7 @@ function openWords(leader: ModelName, trends: Trend[], facts: Facts): string[] {
           `${model} may be better than ${leader} on all training users: its trend goes to ${signed(expected)} there (${range})`,
         ];
   });
-  return [
-    ...(changed.includes(leader) && facts.samples.at(-1)!.models.length < 2 ? [`only ${leader} was tried`] : []),
-    ...trended,
-    ...untried,
-  ];
+  return [...trended, ...untried];
 }
 
 /** The answer in a sentence. */
