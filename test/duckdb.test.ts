@@ -420,7 +420,7 @@ describe('text is what stands there', () => {
       [
         `IO Error: Could not write file "${spill}/duckdb_temp_storage-0.tmp": No space left`,
         'IO',
-        /"the temporary folder": No space left$/,
+        /"\/tmp": No space left$/,
       ],
       [
         "Invalid Input Error: CSV Error on Line: 2\nPossible fixes:\n* Disable the parser's strict mode (strict_mode=false)",

@@ -63,6 +63,9 @@ const ADVICE =
 /** The query, to which DuckDB points: of use to whoever wrote it. */
 const QUERY = /\n+LINE \d+:[^]*$/;
 
+/** What DuckDB spills to: nobody knows it by its name, which is left out of errors. The folder around it can be chosen. */
+const SPILL = /[/\\]recvae-duckdb-[\da-f-]{36}[^\s"']*/g;
+
 /** What was thrown as an error of this package. DuckDB's complaints name their kind in front. */
 export function toError(thrown: unknown, isOwnQuery = false): RecvaeError {
   if (thrown instanceof RecvaeError || !(thrown instanceof Error)) return toRecvaeError(thrown);
@@ -80,7 +83,7 @@ export function toError(thrown: unknown, isOwnQuery = false): RecvaeError {
           : 'INVALID_DATA';
   // Files of DuckDB's own mean nothing to anybody.
   const message = isOwnQuery ? thrown.message : thrown.message.replace(QUERY, '');
-  const text = message.replace(ADVICE, '').replace(/\S*recvae-duckdb-[\w./-]*/g, 'the temporary folder');
+  const text = message.replace(ADVICE, '').replace(SPILL, '');
   return new RecvaeError(code, `DuckDB: ${text}${wayOut(thrown.message)}`, { cause: thrown });
 }
 
