@@ -97,7 +97,7 @@ impl Layout {
             Kind::LargeText => {
                 bytes.as_chunks::<8>().0[..=self.len].is_sorted_by_key(|&bytes| i64::from_le_bytes(bytes))
             }
-            Kind::TextView | Kind::Int { .. } | Kind::Float { .. } => true,
+            Kind::TextView | Kind::Int { .. } | Kind::Float { .. } | Kind::Decimal { .. } => true,
         }
     }
 
