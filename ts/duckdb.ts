@@ -80,7 +80,7 @@ export function toError(thrown: unknown, isOwnQuery = false): RecvaeError {
           : 'INVALID_DATA';
   // Files of DuckDB's own mean nothing to anybody.
   const message = isOwnQuery ? thrown.message : thrown.message.replace(QUERY, '');
-  const text = message.replace(ADVICE, '').replace(/\S*recvae-duckdb-[\w./-]*/g, 'the temporary folder');
+  const text = message.replace(ADVICE, '').replace(/["']?[^\s"']*recvae-duckdb-[\w./-]*["']?/g, 'the temporary folder');
   return new RecvaeError(code, `DuckDB: ${text}${wayOut(thrown.message)}`, { cause: thrown });
 }
 
