@@ -439,8 +439,8 @@ describe('text is what stands there', { timeout: 60_000 }, () => {
       expect(error.message).toMatch(text);
       expect(error.message).not.toMatch(/recvae-duckdb|strict_mode|SET threads|LINE 1/);
     }
-    const sql = 'SELECT hash(range)::VARCHAR AS "user", range::VARCHAR AS item FROM range(3000000) ORDER BY ALL';
-    const settings = { memory_limit: '20MB', max_temp_directory_size: '1MB', threads: '1' };
+    const sql = 'SELECT hash(range)::VARCHAR AS "user", range::VARCHAR AS item FROM range(1000000) ORDER BY ALL';
+    const settings = { memory_limit: '10MB', max_temp_directory_size: '1MB', threads: '1' };
     expect(await failure('MEMORY', { sql, settings })).toMatch(/^DuckDB: Out of Memory Error: .*; the way out: /s);
   });
 });

@@ -59,7 +59,7 @@ export async function loadDuckDB(what: string): Promise<DuckDB> {
 
 /** What DuckDB says about its own options, which nobody gave. */
 const ADVICE =
-  /\n+(?:Possible (?:fixes|[Ss]olutions?):|See also http|You can adjust this setting|Try setting 'auto_detect'|The search space)[^]*$/;
+  /\n+(?:Possible (?:fixes|[Ss]olutions?):|See also http|You can adjust this setting|Newer DuckDB version might|Try setting 'auto_detect'|The search space)[^]*$/;
 /** The query, to which DuckDB points: of use to whoever wrote it. */
 const QUERY = /\n+LINE \d+:[^]*$/;
 
