@@ -210,7 +210,8 @@ describe('fromDuckDB', () => {
   });
 });
 
-describe('text is what stands there', () => {
+// Many databases are opened here, and programs started.
+describe('text is what stands there', { timeout: 60_000 }, () => {
   const ids = (data: Interactions) => [data.userIds(), data.itemIds()];
 
   test('apostrophes, late quotes, and what looks like a date or a UUID', async () => {
@@ -438,8 +439,8 @@ describe('text is what stands there', () => {
       expect(error.message).toMatch(text);
       expect(error.message).not.toMatch(/recvae-duckdb|strict_mode|SET threads|LINE 1/);
     }
-    const sql = 'SELECT hash(range)::VARCHAR AS "user", range::VARCHAR AS item FROM range(3000000) ORDER BY ALL';
-    const settings = { memory_limit: '20MB', max_temp_directory_size: '1MB', threads: '1' };
+    const sql = 'SELECT hash(range)::VARCHAR AS "user", range::VARCHAR AS item FROM range(1000000) ORDER BY ALL';
+    const settings = { memory_limit: '10MB', max_temp_directory_size: '1MB', threads: '1' };
     expect(await failure('MEMORY', { sql, settings })).toMatch(/^DuckDB: Out of Memory Error: .*; the way out: /s);
   });
 });

@@ -162,33 +162,38 @@ describe('the readers of a format agree', () => {
       const folder = temporaryFolder();
       const sql = 'SELECT "user", item FROM input';
       const counts = { files: 0, refused: 0 };
-      const property = fc.asyncProperty(file, fc.boolean(), fc.boolean(), async ({ name, text, escape: escapes }, bom, gz) => {
-        const source = join(folder, gz ? `${name}.gz` : name);
-        const bytes = Buffer.from(`${bom ? '\uFEFF' : ''}${text}`);
-        writeFileSync(source, gz ? gzipSync(bytes) : bytes);
-        const ours = await result(async () => contents(await Interactions.fromFile(source, { escape: escapes })));
-        const ways = {
-          source: () => Interactions.fromDuckDB({ source, escape: escapes }).then(contents),
-          query: () => Interactions.fromDuckDB({ source, sql, escape: escapes }).then(contents),
-          histories: () => historiesOf({ source, escape: escapes }),
-          'histories of a query': () => historiesOf({ source, sql, escape: escapes }),
-        };
-        counts.files += 1;
-        if (ours instanceof RecvaeError) counts.refused += 1;
-        for (const [way, read] of Object.entries(ways)) {
-          // DuckDB's own reader of JSON refuses a byte order mark, and says so.
-          if (bom && name === 'a.ndjson' && way !== 'source') continue;
-          // Opening a database takes longest: of many files every tenth is read by all ways.
-          if (counts.files % 10 !== 0 && FILES > 1000 && way.includes('histories')) continue;
-          const theirs = await result(read);
-          // In SQL, names that differ in capitals are one: the other column is an error there, never its values.
-          if (theirs instanceof RecvaeError && text.includes('"User"') && theirs.message.includes("no column 'user'"))
-            continue;
-          const note = `${way}: ${ours instanceof RecvaeError ? ours.message : ''} / ${theirs instanceof RecvaeError ? theirs.message : ''}`;
-          if (ours instanceof RecvaeError) expect(theirs, note).toBeInstanceOf(RecvaeError);
-          else expect(theirs, note).toEqual(ours);
-        }
-      });
+      const property = fc.asyncProperty(
+        file,
+        fc.boolean(),
+        fc.boolean(),
+        async ({ name, text, escape: escapes }, bom, gz) => {
+          const source = join(folder, gz ? `${name}.gz` : name);
+          const bytes = Buffer.from(`${bom ? '\uFEFF' : ''}${text}`);
+          writeFileSync(source, gz ? gzipSync(bytes) : bytes);
+          const ours = await result(async () => contents(await Interactions.fromFile(source, { escape: escapes })));
+          const ways = {
+            source: () => Interactions.fromDuckDB({ source, escape: escapes }).then(contents),
+            query: () => Interactions.fromDuckDB({ source, sql, escape: escapes }).then(contents),
+            histories: () => historiesOf({ source, escape: escapes }),
+            'histories of a query': () => historiesOf({ source, sql, escape: escapes }),
+          };
+          counts.files += 1;
+          if (ours instanceof RecvaeError) counts.refused += 1;
+          for (const [way, read] of Object.entries(ways)) {
+            // DuckDB's own reader of JSON refuses a byte order mark, and says so.
+            if (bom && name === 'a.ndjson' && way !== 'source') continue;
+            // Opening a database takes longest: of many files every tenth is read by all ways.
+            if (counts.files % 10 !== 0 && FILES > 1000 && way.includes('histories')) continue;
+            const theirs = await result(read);
+            // In SQL, names that differ in capitals are one: the other column is an error there, never its values.
+            if (theirs instanceof RecvaeError && text.includes('"User"') && theirs.message.includes("no column 'user'"))
+              continue;
+            const note = `${way}: ${ours instanceof RecvaeError ? ours.message : ''} / ${theirs instanceof RecvaeError ? theirs.message : ''}`;
+            if (ours instanceof RecvaeError) expect(theirs, note).toBeInstanceOf(RecvaeError);
+            else expect(theirs, note).toEqual(ours);
+          }
+        },
+      );
       await fc.assert(property, { numRuns: FILES });
       if (process.env.READERS_FILES) console.info(JSON.stringify(counts));
     },

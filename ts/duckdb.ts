@@ -59,9 +59,9 @@ export async function loadDuckDB(what: string): Promise<DuckDB> {
 
 /** What DuckDB says about its own options, which nobody gave. */
 const ADVICE =
-  /\n+(?:Possible (?:fixes|[Ss]olutions?):|See also http|You can adjust this setting|Try setting 'auto_detect'|The search space)[^]*$/;
+  /\n+(?:Possible (?:fixes|[Ss]olutions?):|See also http|You can adjust this setting|Newer DuckDB version might|Try setting 'auto_detect'|The search space)[\s\S]*$/;
 /** The query, to which DuckDB points: of use to whoever wrote it. */
-const QUERY = /\n+LINE \d+:[^]*$/;
+const QUERY = /\n+LINE \d+:[\s\S]*$/;
 
 /** What DuckDB spills to: nobody knows it by its name, which is left out of errors. The folder around it can be chosen. */
 const SPILL = /[/\\]recvae-duckdb-[\da-f-]{36}[^\s"']*/g;
@@ -164,7 +164,6 @@ export async function createInput(
   signal?: AbortSignal,
 ): Promise<void> {
   if (files.isOurs) {
-
     await running({ signal }, (run) => native.checkFiles(files.paths, toJson({ escape: names.escape }), run));
   }
   await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${await scanAll(connection, files, names)}`);

@@ -5,7 +5,7 @@
  */
 export interface ReadOptions {
   /**
-   * The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` behind it or not. Whether the file is compressed is seen from its first bytes, never from its name.
+   * The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind it or not. Whether the file is compressed is seen from its first bytes, never from its name.
    *
    * Allowed: 'csv' or 'tsv' or 'ndjson'.
    */
