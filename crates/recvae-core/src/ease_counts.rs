@@ -187,12 +187,22 @@ impl EaseCounts {
         check_fit(ModelKind::Ease.name(), users_of_items, &shape, memory_limit, 0, estimate)?;
         let (origin, penalty) = (ease::Origin::ease(&options), options.penalty());
         let model: Box<dyn Model> = match options.precision {
-            Precision::F32 => {
-                Box::new(Ease::<f32>::from_gram(origin, penalty, n, || self.gram(cancel), |v| self.products(v), cancel)?)
-            }
-            Precision::F64 => {
-                Box::new(Ease::<f64>::from_gram(origin, penalty, n, || self.gram(cancel), |v| self.products(v), cancel)?)
-            }
+            Precision::F32 => Box::new(Ease::<f32>::from_gram(
+                origin,
+                penalty,
+                n,
+                || self.gram(cancel),
+                |v| self.products(v),
+                cancel,
+            )?),
+            Precision::F64 => Box::new(Ease::<f64>::from_gram(
+                origin,
+                penalty,
+                n,
+                || self.gram(cancel),
+                |v| self.products(v),
+                cancel,
+            )?),
         };
         Ok(Fit { model, epochs: vec![] })
     }
@@ -224,7 +234,8 @@ impl EaseCounts {
                 self.counts.read(item, counts);
                 for (sums, vector) in sums.iter_mut().zip(vectors) {
                     let mut sum = f64::from(counts[0]) * vector[item];
-                    for ((&count, &number), other) in counts.iter().zip(&vector[item..]).zip(&mut sums[item..]).skip(1) {
+                    for ((&count, &number), other) in counts.iter().zip(&vector[item..]).zip(&mut sums[item..]).skip(1)
+                    {
                         sum += f64::from(count) * number;
                         *other += f64::from(count) * vector[item];
                     }

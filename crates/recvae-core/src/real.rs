@@ -1,7 +1,7 @@
 //! The two floating point types that the arithmetic is written for: f32 for use, f64 to be checked against references.
 
-use std::sync::OnceLock;
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
+use std::sync::OnceLock;
 
 /// f32 or f64.
 pub(crate) trait Real:

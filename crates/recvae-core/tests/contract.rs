@@ -60,7 +60,11 @@ fn the_rest_of_a_taste_comes_first() {
                 let users = two_tastes(200, 0).column_counts();
                 let mut expected: Vec<u32> = (0..40).filter(|item| !history.contains(item)).collect();
                 expected.sort_by_key(|&item| std::cmp::Reverse(users[item as usize]));
-                assert_eq!(lists[0].iter().map(|scored| scored.item).collect::<Vec<_>>(), expected[..10], "{history:?}");
+                assert_eq!(
+                    lists[0].iter().map(|scored| scored.item).collect::<Vec<_>>(),
+                    expected[..10],
+                    "{history:?}"
+                );
             } else {
                 assert_eq!(right, 10, "{kind:?}: {:?} for {history:?}", lists[0]);
             }

@@ -28,7 +28,8 @@ fn table(bytes: &mut Vec<u8>, fields: &[Field]) -> usize {
     }
     bytes.extend((vtable_len as u16).to_le_bytes());
     bytes.extend((4 + 8 * fields.len() as u16).to_le_bytes());
-    let offset = |(number, field): (usize, &Field)| if matches!(field, Field::Absent) { 0 } else { 4 + 8 * number as u16 };
+    let offset =
+        |(number, field): (usize, &Field)| if matches!(field, Field::Absent) { 0 } else { 4 + 8 * number as u16 };
     bytes.extend(fields.iter().enumerate().flat_map(|field| offset(field).to_le_bytes()));
     let at = bytes.len();
     bytes.extend((vtable_len as i32).to_le_bytes());
@@ -164,7 +165,8 @@ impl Stream {
 
     /// The entries of a dictionary, in place of those before or behind them.
     pub fn dictionary(&mut self, id: i64, entries: Column, is_delta: bool) {
-        let header = vec![Field::I64(id), Field::Table(batch(std::slice::from_ref(&entries))), Field::U8(u8::from(is_delta))];
+        let header =
+            vec![Field::I64(id), Field::Table(batch(std::slice::from_ref(&entries))), Field::U8(u8::from(is_delta))];
         self.message(2, header, &[entries]);
     }
 
@@ -182,9 +184,13 @@ impl Stream {
     }
 
     fn message(&mut self, kind: u8, header: Vec<Field>, columns: &[Column]) {
-        let body: Vec<u8> = columns.iter().flat_map(|column| &column.buffers).flat_map(|buffer| padded(buffer)).collect();
+        let body: Vec<u8> =
+            columns.iter().flat_map(|column| &column.buffers).flat_map(|buffer| padded(buffer)).collect();
         let mut metadata = vec![0; 4];
-        let root = table(&mut metadata, &[Field::I16(4), Field::U8(kind), Field::Table(header), Field::I64(body.len() as i64)]);
+        let root = table(
+            &mut metadata,
+            &[Field::I16(4), Field::U8(kind), Field::Table(header), Field::I64(body.len() as i64)],
+        );
         metadata[..4].copy_from_slice(&(root as u32).to_le_bytes());
         let metadata = padded(&metadata);
         self.0.extend([0xff; 4]);
@@ -236,7 +242,8 @@ pub(crate) fn hostile(size: usize, random: &mut Random) -> Vec<u8> {
         // Offsets that go up and down, of a dictionary or of a column.
         0 => {
             let encoded = random.below(2) == 0;
-            let offset = |at: usize| if at.is_multiple_of(2) { at.min(text.len()) } else { text.len().min(at + longest) };
+            let offset =
+                |at: usize| if at.is_multiple_of(2) { at.min(text.len()) } else { text.len().min(at + longest) };
             let offsets: Vec<i32> = (0..=n).map(|at| offset(at) as i32).collect();
             stream = Stream::new([(Kind::Text, encoded), (Kind::Number, false)]);
             if encoded {

@@ -1,8 +1,8 @@
 //! Changes that decoders stumble over.
 
+use crate::LONGEST_ARROW;
 use crate::arrow::hostile;
 use crate::model::repaired;
-use crate::LONGEST_ARROW;
 use crate::targets::{Format, Target};
 
 /// Sebastiano Vigna's splitmix64: small, and fast enough not to count.

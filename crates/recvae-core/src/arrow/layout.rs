@@ -92,7 +92,9 @@ impl Layout {
         match self.kind {
             _ if self.len == 0 => true,
             Kind::Text => bytes.as_chunks::<4>().0[..=self.len].is_sorted_by_key(|&bytes| i32::from_le_bytes(bytes)),
-            Kind::LargeText => bytes.as_chunks::<8>().0[..=self.len].is_sorted_by_key(|&bytes| i64::from_le_bytes(bytes)),
+            Kind::LargeText => {
+                bytes.as_chunks::<8>().0[..=self.len].is_sorted_by_key(|&bytes| i64::from_le_bytes(bytes))
+            }
             Kind::TextView | Kind::Int { .. } | Kind::Float { .. } => true,
         }
     }

@@ -118,7 +118,8 @@ fn row_is_as_in_group<T: Real>() -> bool {
             // Numbers without a pattern; enough rows for the products to be large.
             let number = |at: usize| T::of((at * at % 1013) as f64 / 507.0 - 1.0);
             let n = SMALL / (m * 3) + 1;
-            let (x, weight): (Vec<T>, Vec<T>) = ((1..=n * d).map(number).collect(), (7..7 + m * d).map(number).collect());
+            let (x, weight): (Vec<T>, Vec<T>) =
+                ((1..=n * d).map(number).collect(), (7..7 + m * d).map(number).collect());
             let (mut all, mut one) = (vec![T::ZERO; n * m], vec![T::ZERO; m]);
             multiply(&x, &weight, d, rows_mut(&mut all, m));
             x.chunks_exact(d).zip(all.chunks_exact(m)).all(|(x, all)| {
@@ -206,7 +207,8 @@ mod tests {
                     let n = 1 + random.below(9) as usize + 256 * random.below(20).is_multiple_of(19) as usize;
                     let mut numbers = |n: usize| (0..n).map(|_| T::of(random.normal())).collect::<Vec<T>>();
                     let (x, weight) = (numbers(n * d), numbers(m * d));
-                    let bits = |numbers: &[T]| numbers.iter().map(|number| number.to_f64().to_bits()).collect::<Vec<_>>();
+                    let bits =
+                        |numbers: &[T]| numbers.iter().map(|number| number.to_f64().to_bits()).collect::<Vec<_>>();
                     let mut all = vec![T::ZERO; n * m];
                     par_products(&x, &weight, d, &mut all);
                     let mut here = vec![T::ZERO; n * m];

@@ -61,7 +61,8 @@ pub(crate) fn error_of_scores<T: Real>(
         numbers.map(|((x, product), (solved, penalty))| x - product - penalty * solved).collect()
     });
     let corrections = off_diagonal(inverse, n, &residuals);
-    let largest = |numbers: &mut dyn Iterator<Item = f64>| numbers.fold(0.0, |most: f64, number| larger(most, number.abs()));
+    let largest =
+        |numbers: &mut dyn Iterator<Item = f64>| numbers.fold(0.0, |most: f64, number| larger(most, number.abs()));
     let error_of = |user: usize| {
         let scores = largest(&mut others[user].iter().zip(&own).map(|(others, own)| others / own));
         let x = largest(&mut users[user].iter().copied());
