@@ -234,6 +234,8 @@ impl<'a, T: Real> Equations<'a, T> {
     /// numbers, which see every direction. That of the weights does not see the one in which twins differ, since both have the
     /// same users in common with the item. Takes a few times `n^2` products, where the factor took `n^3 / 6`.
     fn error(&mut self, lambda: f64, weights: &[f32]) -> f64 {
+        /// Up to here the factor is right enough in every direction for the error of the weights to be seen.
+        const UNSEEN: f64 = 0.3;
         let n = weights.len();
         let right = self.counts.chunks_exact(n + 1).take(n).map(|counts| f64::from(counts[n])).collect();
         let weights: Vec<f64> = weights.iter().map(|&weight| weight.into()).collect();
@@ -243,7 +245,7 @@ impl<'a, T: Real> Equations<'a, T> {
         self.substitute(&right);
         let solved: Vec<f64> = self.right.iter().map(|number| number.to_f64()).collect();
         let of_random = self.correction(lambda, &solved, right);
-        if of_weights.is_nan() || of_weights > of_random { of_weights } else { of_random }
+        if of_random.is_nan() || of_random > UNSEEN { of_random } else { of_weights }
     }
 
     /// What a step of iterative refinement would add to a solution, as a share of its largest number: the residual is computed in
