@@ -233,19 +233,31 @@ impl<'a, T: Real> Equations<'a, T> {
     /// How far what the factor solves is off, as a share of the largest number: the weights, and the solution for random
     /// numbers, which see every direction. That of the weights does not see the one in which twins differ, since both have the
     /// same users in common with the item. Takes a few times `n^2` products, where the factor took `n^3 / 6`.
-    fn error(&mut self, lambda: f64, weights: &[f32]) -> f64 {
-        /// Up to here the factor is right enough in every direction for the error of the weights to be seen.
+    /// Where the factor is good enough, weights that are off are refined.
+    fn error(&mut self, lambda: f64, weights: &mut [f32]) -> f64 {
+        /// Up to here the factor is right enough in every direction for the error of the weights to be seen, and to shrink.
         const UNSEEN: f64 = 0.3;
+        const STEPS: usize = 4;
         let n = weights.len();
-        let right = self.counts.chunks_exact(n + 1).take(n).map(|counts| f64::from(counts[n])).collect();
-        let weights: Vec<f64> = weights.iter().map(|&weight| weight.into()).collect();
-        let of_weights = self.correction(lambda, &weights, right);
         let mut random = Stream::new(1, 0);
-        let right: Vec<f64> = (0..n).map(|_| random.normal()).collect();
-        self.substitute(&right);
+        let probe: Vec<f64> = (0..n).map(|_| random.normal()).collect();
+        self.substitute(&probe);
         let solved: Vec<f64> = self.right.iter().map(|number| number.to_f64()).collect();
-        let of_random = self.correction(lambda, &solved, right);
-        if of_random.is_nan() || of_random > UNSEEN { of_random } else { of_weights }
+        let of_random = self.correction(lambda, &solved, probe);
+        if of_random.is_nan() || of_random > UNSEEN {
+            return of_random;
+        }
+        let right: Vec<f64> = self.counts.chunks_exact(n + 1).take(n).map(|counts| f64::from(counts[n])).collect();
+        for step in 0.. {
+            let numbers: Vec<f64> = weights.iter().map(|&weight| weight.into()).collect();
+            let error = self.correction(lambda, &numbers, right.clone());
+            if error.is_nan() || error <= TOLERANCE || step == STEPS {
+                return error;
+            }
+            let corrected = weights.iter_mut().zip(numbers).zip(&self.right);
+            corrected.for_each(|((weight, number), correction)| *weight = (number + correction.to_f64()) as f32);
+        }
+        f64::NAN
     }
 
     /// What a step of iterative refinement would add to a solution, as a share of its largest number: the residual is computed in
