@@ -91,7 +91,7 @@ fn histories_of(model: &dyn Model, numbers: &[Vec<u32>]) -> Vec<Vec<u32>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
 
     /// One to 300 users, more than a block: some of them empty, some twice.
     #[test]
@@ -100,7 +100,7 @@ proptest! {
         places in prop_oneof![
             prop::collection::vec(any::<prop::sample::Index>(), 1..6),
             prop::collection::vec(any::<prop::sample::Index>(), 1..40),
-            prop::collection::vec(any::<prop::sample::Index>(), 250..300),
+            prop::collection::vec(any::<prop::sample::Index>(), 255..260),
         ],
         items in prop::collection::vec(any::<u32>(), 1..30),
     ) {

@@ -71,7 +71,9 @@ fn f32_gives_the_weights_of_f64_or_says_that_it_cannot() {
     let mut refused = 0;
     for lambda in [1e-30, 1e-6, 1e-4, 1e-3, 0.01, 0.1, 1.0, 100.0] {
         let mut fits: Vec<(String, Result<Box<dyn Model>>, Result<Box<dyn Model>>)> = vec![];
-        for (name, kind, options) in ways() {
+        // Of a density, whose pairs are counted anew for each item, fewer.
+        let few = [1e-30, 1e-4, 0.01, 1.0].contains(&lambda);
+        for (name, kind, options) in ways().into_iter().filter(|(name, ..)| few || *name != "restricted") {
             let of = |precision: &str| {
                 // The weights of a density are stored in f32, whatever they were computed in.
                 fit(kind, &with(&options, json!({ "lambda": lambda, "precision": precision })), &x)
@@ -98,15 +100,15 @@ fn f32_gives_the_weights_of_f64_or_says_that_it_cannot() {
                     refused += 1;
                 }
                 Ok(single) => {
+                    assert!(lambda > 1e-10, "{what}");
                     // Scores of random users may be off by 1 %; one item's by somewhat more.
                     assert_close(&*single, &*double.unwrap(), 0.03, &what);
-                    assert!(lambda > 1e-10, "{what}");
                 }
             }
         }
     }
     // At 1e-3 and below f32 has lost lambda beside counts of 12,000, in each of the four ways.
-    assert!(refused >= 4 * 4, "{refused}");
+    assert!(refused >= 4 * 4 - 2, "{refused}");
 }
 
 #[test]

@@ -45,6 +45,7 @@ use crate::error::{Error, Result};
 use crate::linalg::stretches_of_work;
 use crate::memory::{FitShape, MemoryEstimate};
 use crate::numbers::Numbers;
+use crate::random::Stream;
 use crate::real::Real;
 use crate::steps::Steps;
 use crate::train::FitRun;
@@ -269,7 +270,7 @@ impl<'a, T: Real> Equations<'a, T> {
         let right = MatMut::from_column_major_slice_mut(&mut self.right, n, 1);
         llt::solve::solve_in_place(matrix.as_ref(), right, Par::Seq, MemStack::new(&mut []));
         weights.iter_mut().zip(&self.right).for_each(|(weight, number)| *weight = number.to_f64() as f32);
-        let error = self.refine(penalty, weights);
+        let error = self.error(penalty, weights);
         if error.is_nan() || error > TOLERANCE {
             return Err(Error::Numerical(format!(
                 "{}: with lambda = {:?} the weights that item {item} is computed from are off by {:.0} % in {}, since the Gram \
@@ -286,44 +287,60 @@ impl<'a, T: Real> Equations<'a, T> {
         Ok(())
     }
 
-    /// How far the weights are off, as a share of the largest, after a few steps of iterative refinement where they are
-    /// further off than they may be: residuals in f64, corrections by the factor. Takes `n^2` products for each, where the
-    /// factor took `n^3 / 6`.
-    fn refine(&mut self, Penalty { lambda, share, .. }: Penalty, weights: &mut [f32]) -> f64 {
-        /// Each makes the error smaller by the share that it is, if it is below 1 at all.
+    /// How far what the factor solves is off, as a share of the largest number: the weights, and the solution for random
+    /// numbers, which see every direction. That of the weights does not see the one in which twins differ, since both have the
+    /// same users in common with the item. Takes a few times `n^2` products, where the factor took `n^3 / 6`.
+    /// Where the factor is good enough, weights that are off are refined.
+    fn error(&mut self, penalty: Penalty, weights: &mut [f32]) -> f64 {
+        /// Up to here the factor is right enough in every direction for the error of the weights to be seen, and to shrink.
+        const UNSEEN: f64 = 0.3;
         const STEPS: usize = 4;
         let n = weights.len();
-        let mut error = f64::NAN;
-        for step in 0..=STEPS {
-            let mut residual = vec![0.0; n];
-            for (row, counts) in self.counts.chunks_exact(n + 1).take(n).enumerate() {
-                let (own, others) = residual[row..].split_at_mut(1);
-                let weight = f64::from(weights[row]);
-                let (counts, right) = (&counts[row..n], f64::from(counts[n]));
-                let product = product_of_row(&counts[1..], &weights[row + 1..], weight, others);
-                own[0] += right - (f64::from(counts[0]) * (1.0 + share) + lambda) * weight - product;
-            }
-            self.right.clear();
-            self.right.extend(residual.iter().map(|&number| T::of(number)));
-            let factor = MatRef::from_column_major_slice(&self.matrix[..n * n], n, n);
-            let right = MatMut::from_column_major_slice_mut(&mut self.right, n, 1);
-            llt::solve::solve_in_place(factor, right, Par::Seq, MemStack::new(&mut []));
-            let largest = |numbers: &mut dyn Iterator<Item = f64>| {
-                numbers.fold(
-                    0.0,
-                    |most: f64, number| if number.is_nan() || number.abs() > most { number.abs() } else { most },
-                )
-            };
-            let weight = largest(&mut weights.iter().map(|&weight| f64::from(weight)));
-            let correction = largest(&mut self.right.iter().map(|number| number.to_f64()));
-            error = if correction == 0.0 { 0.0 } else { correction / weight };
-            if error.is_nan() || error <= TOLERANCE || step == STEPS {
-                break;
-            }
-            let corrected = weights.iter_mut().zip(&self.right);
-            corrected.for_each(|(weight, number)| *weight = (f64::from(*weight) + number.to_f64()) as f32);
+        let mut random = Stream::new(1, 0);
+        let probe: Vec<f64> = (0..n).map(|_| random.normal()).collect();
+        self.substitute(&probe);
+        let solved: Vec<f64> = self.right.iter().map(|number| number.to_f64()).collect();
+        let of_random = self.correction(penalty, &solved, probe);
+        if of_random.is_nan() || of_random > UNSEEN {
+            return of_random;
         }
-        error
+        let right: Vec<f64> = self.counts.chunks_exact(n + 1).take(n).map(|counts| f64::from(counts[n])).collect();
+        for step in 0.. {
+            let numbers: Vec<f64> = weights.iter().map(|&weight| weight.into()).collect();
+            let error = self.correction(penalty, &numbers, right.clone());
+            if error.is_nan() || error <= TOLERANCE || step == STEPS {
+                return error;
+            }
+            let corrected = weights.iter_mut().zip(numbers).zip(&self.right);
+            corrected.for_each(|((weight, number), correction)| *weight = (number + correction.to_f64()) as f32);
+        }
+        f64::NAN
+    }
+
+    /// What a step of iterative refinement would add to a solution, as a share of its largest number: the residual is computed in
+    /// f64, the correction by the factor.
+    fn correction(&mut self, Penalty { lambda, share, .. }: Penalty, solution: &[f64], mut residual: Vec<f64>) -> f64 {
+        let n = solution.len();
+        for (row, counts) in self.counts.chunks_exact(n + 1).take(n).enumerate() {
+            let (own, others) = residual[row..].split_at_mut(1);
+            let product = product_of_row(&counts[row + 1..n], &solution[row + 1..], solution[row], others);
+            own[0] -= (f64::from(counts[row]) * (1.0 + share) + lambda) * solution[row] + product;
+        }
+        self.substitute(&residual);
+        let larger = |most: f64, number: f64| if number.is_nan() || number > most { number } else { most };
+        let correction = self.right.iter().map(|number| number.to_f64().abs()).fold(0.0, larger);
+        let largest = solution.iter().map(|number| number.abs()).fold(0.0, larger);
+        if correction == 0.0 { 0.0 } else { correction / largest }
+    }
+
+    /// Solves for numbers by the factor, into `right`.
+    fn substitute(&mut self, numbers: &[f64]) {
+        let n = numbers.len();
+        self.right.clear();
+        self.right.extend(numbers.iter().map(|&number| T::of(number)));
+        let factor = MatRef::from_column_major_slice(&self.matrix[..n * n], n, n);
+        let right = MatMut::from_column_major_slice_mut(&mut self.right, n, 1);
+        llt::solve::solve_in_place(factor, right, Par::Seq, MemStack::new(&mut []));
     }
 
     /// Counts who has two of the members, a block of users at a time.
@@ -368,18 +385,18 @@ impl<'a, T: Real> Equations<'a, T> {
 
 vectorised! {
     /// The product of a row of counts with weights, in lanes; takes the row times `weight` off `rest`.
-    fn product_of_row(counts: &[u32], weights: &[f32], weight: f64, rest: &mut [T]) -> f64 {
+    fn product_of_row(counts: &[u32], weights: &[f64], weight: f64, rest: &mut [T]) -> f64 {
         let mut lanes = [0f64; 8];
         let ((counts, counts_rest), (weights, weights_rest)) = (counts.as_chunks::<8>(), weights.as_chunks::<8>());
         let (rest, last) = rest.as_chunks_mut::<8>();
         for ((counts, weights), rest) in counts.iter().zip(weights).zip(rest) {
             for (((lane, &count), &other), rest) in lanes.iter_mut().zip(counts).zip(weights).zip(rest) {
-                *lane += f64::from(count) * f64::from(other);
+                *lane += f64::from(count) * other;
                 *rest -= T::of(f64::from(count) * weight);
             }
         }
         for (((lane, &count), &other), rest) in lanes.iter_mut().zip(counts_rest).zip(weights_rest).zip(last) {
-            *lane += f64::from(count) * f64::from(other);
+            *lane += f64::from(count) * other;
             *rest -= T::of(f64::from(count) * weight);
         }
         lanes.iter().sum()
