@@ -391,7 +391,7 @@ mod tests {
                 "size is 9007199254740994; allowed: a whole number, 1 or more, at most 2^53",
             ),
             (json!({"seed": -1}), "seed is -1; allowed: a whole number from 0 to 2^53"),
-            (json!({"seed": 1e300}), "seed is 1e300; allowed: a whole number from 0 to 2^53"),
+            (json!({"seed": 1e300}), "seed is 1e+300; allowed: a whole number from 0 to 2^53"),
             (json!({"parts": [1, 2]}), "parts is [1,2]; allowed: three finite numbers, 0 or more"),
             (json!({"parts": [1, 2, -1]}), "parts is [1,2,-1]; allowed: three finite numbers, 0 or more"),
             (json!([]), "options of sample is []; allowed: an object {name: value}"),

@@ -146,14 +146,18 @@ fn bad_rows_are_named() {
             "INVALID_DATA",
             "the user id of history 0 is empty; allowed: an id",
         ),
-        (columns(&["a", "a"], &["x", &long]), "INVALID_DATA", "items[1] is 65537 bytes long; allowed: at most 65536"),
         (
-            Interactions::from_histories([("a", ["x"]), (&long, ["x"])], &none),
+            columns(&["a", "a"], &["x", long.as_str()]),
+            "INVALID_DATA",
+            "items[1] is 65537 bytes long; allowed: at most 65536",
+        ),
+        (
+            Interactions::from_histories([("a", ["x"]), (long.as_str(), ["x"])], &none),
             "INVALID_DATA",
             "the user id of history 1 is 65537 bytes long; allowed: at most 65536",
         ),
         (
-            Interactions::from_histories([("a", ["x", &long])], &none),
+            Interactions::from_histories([("a", ["x", long.as_str()])], &none),
             "INVALID_DATA",
             "item 1 of user 'a' is 65537 bytes long; allowed: at most 65536",
         ),
