@@ -1,0 +1,153 @@
+/** What reaches a terminal: never what it would obey; and a line where there is no binary for the platform. */
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { shellWord } from '../dist/cli/output.js';
+import { fit, Interactions } from '../dist/index.js';
+import { recvae } from './command.js';
+import { temporaryFolder } from './planted.js';
+
+describe('what a terminal would obey', () => {
+  // Sets the title, C1's control sequence introducer, DEL, an override of the direction, a separator of lines, a bell.
+  const NASTY = '\u001b]0;title\u0007\u009b2J\u007f\u202eevil\u2028x';
+  const SHOWN = '\\u001b]0;title\\u0007\\u009b2J\\u007f\\u202eevil\\u2028x';
+  const raw = /(?!\n)[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+
+  test('is shown in messages: of headers, of files, of paths, of arguments', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'likes.csv'), `user,it${NASTY}\nu1,a\n`);
+    writeFileSync(join(folder, 'bad.csv'), `user,item,rating\nu1,a,${NASTY}\n`);
+    writeFileSync(join(folder, 'model.st'), `{"${NASTY}`);
+    mkdirSync(join(folder, NASTY));
+    const runs: [args: string[], code: number][] = [
+      [['train', 'ease', 'likes.csv', '--out', 'o'], 1],
+      [['train', 'ease', 'bad.csv', '--value', 'rating', '--min-value', '1', '--out', 'o'], 1],
+      [['train', 'ease', `${NASTY}/no.csv`, '--out', 'o'], 1],
+      [['train', 'ease', 'likes.csv', '--item', NASTY, '--out', 'o'], 1],
+      [['train', NASTY, 'likes.csv', '--out', 'o'], 2],
+      [['inspect', `${NASTY}/no`], 1],
+      [['models', NASTY], 2],
+      [[NASTY], 2],
+      [[`--${NASTY}`], 2],
+    ];
+    for (const [args, code] of runs) {
+      const outcome = await recvae(folder, args);
+      expect([args, outcome.code]).toEqual([args, code]);
+      expect(outcome.stderr).not.toMatch(raw);
+      if (!args.includes('models')) expect(outcome.stderr).toContain('\\u001b]0;title\\u0007\\u009b2J');
+      expect(outcome.stdout).toBe('');
+    }
+  });
+
+  test('is shown in tables and sentences, and stays itself in JSON', async () => {
+    const folder = temporaryFolder();
+    const lines = `${NASTY}\nrecvae: all is well`;
+    const items = [NASTY, lines, 'a', 'b'];
+    const users = Array.from({ length: 40 }, (_, n) => `u${n % 10}`);
+    const data = Interactions.fromColumns({ users, items: users.map((_, n) => items[Math.floor(n / 10)]!) });
+    const nasty = await fit('ease', data, { lambda: 1 });
+    await nasty.save(join(folder, 'm.st'), { info: { [NASTY]: NASTY } });
+    const runs = [
+      ['similar', 'm.st', 'a'],
+      ['explain', 'm.st', '--history', `a,b,${NASTY}`, '--item', lines],
+      ['explain', 'm.st', '--history', `a,b,x${NASTY}`, '--item', NASTY],
+      ['inspect', 'm.st'],
+      ['similar', 'm.st', `no ${lines}`],
+    ];
+    for (const args of runs) {
+      const { stdout, stderr } = await recvae(folder, args);
+      const text = stdout + stderr;
+      expect(text, args[0]).not.toMatch(raw);
+      expect(text).toContain(SHOWN);
+      expect(text).not.toMatch(/^recvae: all is well/m);
+    }
+    const { stdout } = await recvae(folder, ['similar', 'm.st', 'a', '--json', '-']);
+    const ids = (text: string) =>
+      JSON.parse(text)
+        .items.map(({ id }: { id: string }) => id)
+        .sort();
+    expect(ids(stdout)).toEqual([NASTY, lines, 'b'].sort());
+    await recvae(folder, ['similar', 'm.st', 'a', '--json', 's.json']);
+    expect(ids(readFileSync(join(folder, 's.json'), 'utf8'))).toEqual(ids(stdout));
+    const input = `${JSON.stringify({ user: NASTY, items: ['a'] })}\n`;
+    const recommended = await recvae(folder, ['recommend', 'm.st'], { input });
+    expect(recommended.stdout).not.toMatch(raw);
+    expect(JSON.parse(recommended.stdout)).toMatchObject({ user: NASTY, items: expect.arrayContaining([lines]) });
+  });
+
+  test('does not get out of the words of a command to type', () => {
+    for (const word of ['plain', 'two words', "it's", `${NASTY}'"\\ $HOME`, 'a\nb', '\t']) {
+      expect(shellWord(word)).not.toMatch(raw);
+      const { stdout, status } = spawnSync('bash', ['-c', `printf %s ${shellWord(word)}`], {
+        encoding: 'utf8',
+        env: { ...process.env, LC_ALL: 'C.UTF-8' },
+      });
+      if (status === 0) expect(stdout).toBe(word);
+    }
+  });
+});
+
+describe('without a binary for the platform', () => {
+  /** A copy of the package that lacks it. */
+  function copy(): string {
+    const folder = temporaryFolder();
+    const root = fileURLToPath(new URL('..', import.meta.url));
+    cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
+    mkdirSync(join(folder, 'crates', 'recvae-node'), { recursive: true });
+    copyFileSync(join(root, 'crates/recvae-node/index.js'), join(folder, 'crates/recvae-node/index.js'));
+    copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
+    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+    return folder;
+  }
+  const run = (folder: string, ...args: string[]) =>
+    spawnSync(process.execPath, [join(folder, 'dist', 'cli.js'), ...args], { encoding: 'utf8' });
+  const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+  test('one line says for which there is one and how to build one; version and help are there', async () => {
+    const folder = copy();
+    const line = new RegExp(
+      `^recvae: recvae has no binary for ${process.platform}-${process.arch}[^;\\n]*; there are binaries for: no platform; to build one, [^\\n]+\\n$`,
+    );
+    for (const flag of ['--version', '-V']) {
+      const { status, stdout, stderr } = run(folder, flag);
+      expect({ status, stdout, stderr }).toEqual({
+        status: 0,
+        stdout: `${version}\n`,
+        stderr: expect.stringMatching(line),
+      });
+    }
+    const help = run(folder, '--help');
+    expect(help).toMatchObject({ status: 0, stderr: expect.stringMatching(line) });
+    expect(help.stdout).toContain(description);
+    // The names of the commands are those that there are.
+    const whole = await recvae(folder, ['--help']);
+    const names = [...whole.stdout.split('Commands:')[1]!.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name!);
+    expect(/Commands: (.*)\.\n/.exec(help.stdout)![1]!.split(', ')).toEqual(names.filter((name) => name !== 'help'));
+    for (const args of [['train', 'ease', 'likes.csv', '--out', 'o'], ['models'], []]) {
+      const { status, stdout, stderr } = run(folder, ...args);
+      expect({ status, stdout, stderr }).toEqual({ status: 1, stdout: '', stderr: expect.stringMatching(line) });
+    }
+    const script = `import('${join(folder, 'dist', 'index.js')}').catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`;
+    const library = JSON.parse(spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout);
+    expect(library).toEqual({
+      code: 'ERR_RECVAE_NO_BINARY',
+      message: expect.stringMatching(/^recvae has no binary for /),
+    });
+  });
+
+  test('another platform’s is named, and why one cannot be loaded is told', () => {
+    const folder = copy();
+    const binary = (platform: string) =>
+      writeFileSync(join(folder, 'crates/recvae-node', `recvae.${platform}.node`), 'no program');
+    binary('aix-ppc64');
+    expect(run(folder, 'models').stderr).toMatch(/there are binaries for: aix-ppc64; to build one/);
+    binary(`${process.platform}-${process.arch}-gnu`);
+    const { status, stderr } = run(folder, 'models');
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^recvae: recvae has no binary for [^;\n]+ that can be loaded: [^\n]+; there are binaries for: aix-ppc64, [^\n]+\n$/,
+    );
+  });
+});
