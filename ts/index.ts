@@ -36,6 +36,7 @@ export type {
   CompareProgress,
   Comparison,
   ComparisonReport,
+  LeftOut,
   PairedDifference,
 } from './compare.js';
 export { compare } from './compare.js';
@@ -65,6 +66,7 @@ export {
 export type * from './options.generated.js';
 export type { Difference } from './paired.js';
 export { type Profile, profile, type Spread } from './profile.js';
+export type { SearchedTrial, SearchSummary } from './search.js';
 export type {
   Explanation,
   HistoryColumns,
