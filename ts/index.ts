@@ -37,6 +37,7 @@ export type {
   CompareProgress,
   Comparison,
   ComparisonReport,
+  LeftOut,
   PairedDifference,
 } from './compare.js';
 export { compare } from './compare.js';
@@ -69,6 +70,7 @@ export type * from './options.generated.js';
 export type { FloorDifference } from './floor.js';
 export type { Difference } from './paired.js';
 export { type Profile, profile, type Spread } from './profile.js';
+export type { SearchedTrial, SearchSummary } from './search.js';
 export type {
   Explanation,
   HistoryColumns,
