@@ -11,7 +11,7 @@ describe('compare', () => {
       models: ['recvae'],
       seed: 3,
       epochs: 2,
-      options: { recvae: { hiddenDim: 16, latentDim: 4 } },
+      options: { recvae: { hiddenDim: 16, latentDim: 4, gamma: 0.005 } },
       split: { test: 0.3 },
       onProgress: (progress) => seen.push(progress),
     });
