@@ -47,6 +47,9 @@ describe('the designs', () => {
     const { nUsers: users, nItems: items, nInteractions: interactions, density } = data.train;
     expect(report.dataset).toEqual({ users, items, interactions, density });
     expect(report).toMatchObject({ seed: 5, seeds: [1, 2], metric: 'ndcg@100', testUsers: data.test.nScored });
+    const best = report.models.reduce((best, row) => (row.mean > best.mean ? row : best));
+    expect(report.floor).toMatchObject({ part: 'test', users: data.test.nScored });
+    expect(report.floor!.mean + report.floor!.difference).toBeCloseTo(best.mean, 12);
     const [reference, ...designs] = report.models;
     expect(reference).toMatchObject({ model: 'mult-vae', changes: [], options: { ...WIDTHS, epochs: 2 } });
     expect(designs.map(({ changes }) => changes)).toEqual([

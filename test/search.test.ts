@@ -313,7 +313,7 @@ describe('a comparison', () => {
     const read = (name: string): ComparisonReport => JSON.parse(readFileSync(join(folder, name), 'utf8'));
     const lasting = ({ models, ...rest }: ComparisonReport) => ({
       ...rest,
-      verdict: rest.verdict.replace(/; training took .*? of \w+/, ''),
+      verdict: rest.verdict.replace(/ Search and training took .*? of \w+\./, ''),
       models: models.map(({ seconds: _, searchSeconds: __, peakMemory: ___, ...row }) => row),
     });
     expect(lasting(read('resumed.json'))).toEqual(lasting(read('straight.json')));

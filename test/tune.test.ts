@@ -8,6 +8,7 @@ import {
   estimateMemory,
   evaluate,
   fit,
+  Interactions,
   load,
   type Model,
   type ModelName,
@@ -42,6 +43,26 @@ async function bytesOf(model: Pick<Model, 'save'>): Promise<Buffer> {
   await model.save(path, { info: null });
   return readFileSync(path);
 }
+
+describe('the floor', () => {
+  test('is told beside the model, and in words where the model does not beat it', async () => {
+    const { report } = await tune('ease', await data(), { over: { lambda: [10, 100] } });
+    expect(report.floor).toMatchObject({ part: 'test', users: report.users.test });
+    expect(report.floor!.difference).toBeCloseTo(report.test!['ndcg@100']!.mean - report.floor!.mean, 12);
+    expect(report.floor!.pValue).toBeLessThan(0.05);
+    expect(report.verdict).not.toContain('Nothing was found');
+    // All users alike: nothing to learn but what is popular.
+    const alike = Array.from({ length: 60 }, (_, user) => ({
+      user: `u${user}`,
+      items: ['a', 'b', 'c', 'd', 'e', 'f'],
+    }));
+    const same = await tune('ease', await Interactions.fromHistories(alike), { over: { lambda: [10, 100] } });
+    expect(same.report.floor).toMatchObject({ difference: 0, pValue: 1, detectable: 0 });
+    expect(same.report.verdict).toMatch(
+      /Nothing was found in these data: ease does not beat popularity, the floor \(1\.0000\), significantly on the test users/,
+    );
+  });
+});
 
 describe('grid', () => {
   test('finds the planted best, as a fit and an evaluation of each one do', async () => {

@@ -152,7 +152,8 @@ function nothingOpen(leader: ModelName, facts: Facts): string[] {
     return floor && isSure(differenceOf(sample.paired, model, FLOOR, facts.metric));
   });
   const beats = others.map(
-    (model) => `${model} beats it on ${lastOf(model, facts).sample.users} of ${facts.split.trainingUsers} training users`,
+    (model) =>
+      `${model} beats it on ${lastOf(model, facts).sample.users} of ${facts.split.trainingUsers} training users`,
   );
   return isWhole(facts) && others.length === 0 ? [] : [nothingWords(leader, facts), ...beats];
 }
