@@ -222,7 +222,7 @@ describe('a comparison', () => {
       expect(row.validation).toBe(best.validation);
     }
     expect(report.effort).toMatch(/^each search up to 60 s or 6 fits of its model/);
-    expect(report.leftOut).toEqual([]);
+    expect(report.skipped).toEqual([]);
     // What is to be done is told before anything, and how far it is at every step.
     expect(seen[0]!.plan!.map(({ model }) => model)).toEqual(report.models.map(({ model }) => model));
     const fractions = seen.map(({ fraction }) => fraction!);
@@ -267,7 +267,7 @@ describe('a comparison', () => {
     const options = { recvae: { ...SMALL, epochs, patience: epochs } };
     const { report } = await compare(split, { models: ['recvae'], options, seed: 1, budgetMinutes: 0.1 });
     expect(report.models.map(({ model }) => model)).toContain('ease');
-    expect(report.leftOut).toContainEqual({
+    expect(report.skipped).toContainEqual({
       model: 'recvae',
       what: 'model',
       why: expect.stringMatching(/^one fit takes about .* minutes, and .* of budgetMinutes \(0\.1\) are left$/),

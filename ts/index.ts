@@ -37,8 +37,8 @@ export type {
   CompareProgress,
   Comparison,
   ComparisonReport,
-  LeftOut,
   PairedDifference,
+  Skipped,
 } from './compare.js';
 export { compare } from './compare.js';
 export type { DuckDBOptions } from './duckdb.js';
@@ -48,6 +48,7 @@ export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } f
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
 export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './fitting.js';
+export type { FloorDifference } from './floor.js';
 export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './histories.js';
 export type { Id, IdColumn, IntegerArray } from './ids.js';
 export { type Inspection, inspect } from './inspect.js';
@@ -67,7 +68,6 @@ export {
   type UserRecommendation,
 } from './models.js';
 export type * from './options.generated.js';
-export type { FloorDifference } from './floor.js';
 export type { Difference } from './paired.js';
 export { type Profile, profile, type Spread } from './profile.js';
 export type { SearchedTrial, SearchSummary } from './search.js';

@@ -224,6 +224,7 @@ export declare function arrowPart(interactions: NativeInteractions, part: number
 
 /** Values by user as they would be on all training users, by those on two samples. */
 export declare function carriedOn(smaller: Float64Array, larger: Float64Array, smallerUsers: number, largerUsers: number, allUsers: number): Float64Array
+
 /** Looks at all rows of files of which something else is to read the ids. `options`: JSON with the reader's options. */
 export declare function checkFiles(paths: Array<string>, options: string, run: NativeRun): Promise<void>
 
