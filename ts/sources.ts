@@ -124,12 +124,12 @@ export async function findFiles(connection: DuckDBConnection, source: string[]):
     if (found.length === 0) areHere = false;
     paths.push(...(found.length > 0 ? found : [path]));
   }
-  // DuckDB looks at files more than once, and waits for ever where a pipe has nothing left.
-  for (const path of paths) checkRegular(path);
   return filesOf(source, paths, areHere);
 }
 
 function filesOf(source: string[], paths: string[], areHere: boolean): Files {
+  // Files are looked at more than once, and whoever reads a pipe with nothing left waits for ever.
+  for (const path of paths) checkRegular(path);
   const kind = oneKind(paths, source.length === 1 && isFolder(source[0]!) ? `a file in ${source[0]}` : 'source');
   const isText = kind === 'csv' || kind === 'tsv' || kind === 'ndjson';
   return { kind, paths, isOurs: isText && areHere };

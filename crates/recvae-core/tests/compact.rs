@@ -270,7 +270,7 @@ fn forms_of_edlae_are_those_of_ease_under_their_own_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model");
     for precision in ["f32", "f64"] {
-        let options = json!({"lambda": 9.0, "dropoutRate": 0.0, "precision": precision});
+        let options = json!({"lambda": 9.0, "dropoutRate": 0.0, "precision": precision, "density": 1.0});
         let ease = fit(json!({"lambda": 9, "precision": precision}));
         let edlae = ModelKind::Edlae.fit(&options, &train(), None, &FitRun::default()).unwrap().model;
         let edlae = Recommender::new(edlae, ease.items().clone(), Value::Null).unwrap();

@@ -82,7 +82,7 @@ fn f32_gives_the_weights_of_f64_or_says_that_it_cannot() {
         }
         let of = |precision: &str| {
             let options = json!({ "lambda": lambda, "precision": precision });
-            counts.fit(&options, None, &Cancel::default()).map(|fit| fit.model)
+            counts.fit(&options, &FitRun::default()).map(|fit| fit.model)
         };
         fits.push((format!("counts, {lambda}"), of("f32"), of("f64")));
         for (what, single, double) in fits {

@@ -200,7 +200,7 @@ fn the_shared_split_is_read() {
     for name in ["train.csv", "validation_tr.csv", "validation_te.csv", "test_tr.csv", "test_te.csv", "unique_sid.txt"]
     {
         let lines = |folder: &Path| fs::read_to_string(folder.join(name)).unwrap().lines().map(str::to_owned).collect();
-        let (mut ours, mut theirs): (Vec<_>, Vec<_>) = (lines(&target), lines(&shared.join("data/ml-1m-split")));
+        let (mut ours, mut theirs): (Vec<_>, Vec<_>) = (lines(&target), lines(&shared().join("data/ml-1m-split")));
         ours[1..].sort();
         theirs[1..].sort();
         assert!(ours == theirs, "{name} differs");

@@ -180,7 +180,7 @@ fn everything_that_is_lost_is_counted() {
     };
     assert_eq!(n(&parts) + 12, data.n_interactions());
 
-    let options = recvae_core::SampleOptions { users: 10, items: 4, seed: 0 };
+    let options = recvae_core::SampleOptions { users: 10, items: Some(4), seed: 0 };
     let smaller = sample(&parts, &options).unwrap();
     assert_eq!(reasons(&smaller.left_out), [("sample", 7, 68, 0), ("notScored", 1, 0, 0)]);
     assert_eq!(smaller.left_out[0].text, "the sample is without 7 training users and 68 items");

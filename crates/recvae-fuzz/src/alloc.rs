@@ -11,6 +11,19 @@ thread_local! {
     /// Bytes that this thread has taken and not given back, and the most since [`peak_of`] began.
     static TAKEN: Cell<isize> = const { Cell::new(0) };
     static MOST: Cell<isize> = const { Cell::new(0) };
+    static UNBOUNDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `work` gives, whose thread may take as much at once as it wants.
+pub(crate) fn unbounded<R>(work: impl FnOnce() -> R) -> R {
+    UNBOUNDED.set(true);
+    let result = work();
+    UNBOUNDED.set(false);
+    result
+}
+
+fn is_refused(size: usize) -> bool {
+    size > LARGEST && !UNBOUNDED.try_with(Cell::get).unwrap_or(false)
 }
 
 /// What `work` gives, and how many bytes its thread held at most beyond what it held before. 0 without [`Bounded`].
@@ -37,7 +50,7 @@ pub struct Bounded;
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Bounded {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() > LARGEST {
+        if is_refused(layout.size()) {
             return null_mut();
         }
         count(layout.size() as isize);
@@ -46,7 +59,7 @@ unsafe impl GlobalAlloc for Bounded {
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        if layout.size() > LARGEST {
+        if is_refused(layout.size()) {
             return null_mut();
         }
         count(layout.size() as isize);
@@ -55,7 +68,7 @@ unsafe impl GlobalAlloc for Bounded {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if new_size > LARGEST {
+        if is_refused(new_size) {
             return null_mut();
         }
         count(new_size as isize - layout.size() as isize);

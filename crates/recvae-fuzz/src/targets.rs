@@ -7,13 +7,14 @@ use std::sync::LazyLock;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use recvae_core::{
-    ArrowReader, Csr, Error, Interactions, ReadOptions, RecommendOptions, Recommender, Result, Threads, Thresholds,
-    read_interactions, read_official,
+    ArrowReader, Csr, Error, FitRun, Interactions, ModelKind, ReadOptions, RecommendOptions, Recommender, Result,
+    Threads, Thresholds, read_interactions, read_official,
 };
+use serde_json::json;
 use std::io::Write;
 use tempfile::TempDir;
 
-use crate::alloc::peak_of;
+use crate::alloc::{peak_of, unbounded};
 use crate::official::with_folder;
 use crate::{LONGEST, LONGEST_ARROW};
 
@@ -173,7 +174,12 @@ fn official(input: &[u8]) {
 }
 
 fn model(input: &[u8]) {
-    static ONE: LazyLock<Threads> = LazyLock::new(|| Threads::new(Some(1)).expect("there is a thread"));
+    // The library of products takes its room, twice the last cache and hardly ever touched, once on each thread.
+    static ONE: LazyLock<Threads> = LazyLock::new(|| {
+        let one = Threads::new(Some(1)).expect("there is a thread");
+        one.install(|| unbounded(multiply));
+        one
+    });
     match Recommender::from_bytes(input) {
         Ok(model) => ONE.install(|| {
             let n_items = model.items().len();
@@ -190,6 +196,14 @@ fn model(input: &[u8]) {
         Err(Error::InvalidModelFile { message, .. }) => assert!(!message.is_empty()),
         Err(other) => panic!("{}: {other}", other.code()),
     }
+}
+
+/// A network's scores, which are products.
+fn multiply() {
+    let train = Csr::from_rows([&[0u32, 1][..], &[1, 2]], 3).expect("it is a matrix");
+    let options = json!({ "hiddenDim": 3, "latentDim": 2, "epochs": 1 });
+    let fit = ModelKind::MultVae.fit(&options, &train, None, &FitRun::default()).expect("it is a network");
+    fit.model.score(&[&[0]], &mut [0.0; 3]).expect("it has scores");
 }
 
 /// Bytes that reading may hold for each one that came: a row of two bytes, indices into dictionaries of numbers, makes a pair of

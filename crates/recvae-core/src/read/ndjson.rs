@@ -290,13 +290,14 @@ impl Visitor<'_> for Id<'_> {
 
     fn visit_f64<E: serde::de::Error>(self, id: f64) -> Result<(), E> {
         // From 2^63 on, in either direction, whole numbers come as doubles without their last digits, and so does -0.
-        let is_whole = id.abs() >= MOST_EXACT || (id == 0.0 && id.is_sign_negative());
+        let is_whole = id.abs() >= MOST_EXACT || id == 0.0;
         match (is_whole, self.2) {
             (true, Some(is_long)) => {
                 *is_long = true;
                 Ok(())
             }
-            (true, None) if id == 0.0 => Id(self.0, self.1, None).set(0),
+            (true, None) if id == 0.0 && id.is_sign_negative() => Id(self.0, self.1, None).set(0),
+            (true, None) if id == 0.0 => Err(E::invalid_type(Unexpected::Float(id), &Id(self.0, self.1, None))),
             (true, None) => Err(E::custom(format!(
                 "a number beyond 64 bits as {}; allowed: a string or a whole number of at most 64 bits",
                 self.0

@@ -154,6 +154,7 @@ mod tests {
     use super::*;
     use crate::cancel::Cancel;
     use crate::linalg::{gram, invert_positive_definite, mirror};
+    use crate::steps::Steps;
 
     fn twins(n_users: usize, n_items: usize) -> Csr {
         let mut random = Stream::new(9, 0);
@@ -168,11 +169,11 @@ mod tests {
     /// The inverse of `G + diag(penalties)`, with another matrix's in its place where `spoil` changes it.
     fn error<T: Real>(x: &Csr, penalties: &[f64], spoil: impl Fn(&mut [T])) -> f64 {
         let n = x.n_cols();
-        let mut matrix = gram::<T>(x, &Cancel::default()).unwrap();
+        let mut matrix = gram::<T>(x, &Steps::silent(&Cancel::default())).unwrap();
         for (item, &penalty) in penalties.iter().enumerate() {
             matrix[item * (n + 1)] += T::of(penalty);
         }
-        invert_positive_definite(&mut matrix, n, &Cancel::default()).unwrap();
+        invert_positive_definite(&mut matrix, n, &Steps::silent(&Cancel::default())).unwrap();
         mirror(&mut matrix, n);
         spoil(&mut matrix);
         error_of_scores(&matrix, penalties, |vectors| gram_products(x, vectors))
@@ -181,7 +182,7 @@ mod tests {
     #[test]
     fn the_products_are_those_of_the_matrices() {
         let x = twins(50, 21);
-        let matrix = gram::<f64>(&x, &Cancel::default()).unwrap();
+        let matrix = gram::<f64>(&x, &Steps::silent(&Cancel::default())).unwrap();
         let at = |i: usize, j: usize| matrix[i.min(j) * 21 + i.max(j)];
         let full: Vec<f64> = (0..21 * 21).map(|place| at(place / 21, place % 21)).collect();
         let vectors: Vectors = std::array::from_fn(|user| (0..21).map(|item| ((user + 2) * item % 7) as f64).collect());
