@@ -44,8 +44,10 @@ describe('the designs', () => {
     const { report, perUser } = await ablate(data, { ...SMALL, seed: 5 });
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
     expect(report.changes).toEqual(CHANGES);
-    const { nUsers: users, nItems: items, nInteractions: interactions, density } = data.train;
-    expect(report.dataset).toEqual({ users, items, interactions, density });
+    const parts = [data.train, data.validation, data.test];
+    const sum = (of: 'nUsers' | 'nInteractions') => parts.reduce((total, part) => total + part[of], 0);
+    const [users, items, interactions] = [sum('nUsers'), data.train.nItems, sum('nInteractions')];
+    expect(report.dataset).toEqual({ users, items, interactions, density: interactions / (users * items) });
     expect(report).toMatchObject({ seed: 5, seeds: [1, 2], metric: 'ndcg@100', testUsers: data.test.nScored });
     const best = report.models.reduce((best, row) => (row.mean > best.mean ? row : best));
     expect(report.floor).toMatchObject({ part: 'test', users: data.test.nScored });

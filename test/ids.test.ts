@@ -167,11 +167,14 @@ describe('ids', () => {
       ['items[1] of batch 0 is', () => Interactions.fromBatches([{ users: ['u', 'v'], items: ['x', long] }])],
       ["item 1 of user 'v' is", () => Interactions.fromHistories([{ user: 'v', items: ['x', long] }])],
       ['the user id of history 0 is', () => Interactions.fromHistories([{ user: long, items: ['x'] }])],
-      ['items[1] of batch 0 is', () => Interactions.fromDuckDB({ sql })],
     ] as const) {
       const expected = ['INVALID_DATA', `${text} 65538 bytes long; allowed: at most 65536`];
       expect(await failure(call), text).toEqual(expected);
     }
+    expect(await failure(() => Interactions.fromDuckDB({ sql }))).toEqual([
+      'INVALID_DATA',
+      'item in row 1 is 65538 bytes long; allowed: an id of at most 65536 bytes',
+    ]);
   });
 });
 

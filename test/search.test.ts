@@ -345,12 +345,12 @@ describe('where fits are costly', () => {
   test('closed forms are searched on the most popular items, and confirmed by one fit or two', {
     timeout: 60_000,
   }, async () => {
-    // Users of a block of the catalogue each, on items of their own kind.
+    // Few items have most of the interactions, and most items few.
     const [users, items]: [string[], string[]] = [[], []];
-    for (let user = 0; user < 800; user += 1) {
+    for (let user = 0; user < 2000; user += 1) {
       for (let at = 0; at < 12; at += 1) {
         users.push(`u${user}`);
-        items.push(`i${(user % 100) * 26 + ((at * (3 + 2 * (user % 4)) + user) % 26)}`);
+        items.push(`i${Math.floor(7000 * (((user * 7919 + at * 104729) % 10007) / 10007) ** 3)}`);
       }
     }
     const many = await split(Interactions.fromColumns({ users, items }), { seed: 1 });
@@ -368,7 +368,7 @@ describe('where fits are costly', () => {
         ...{ data: many, parallel: 1, allowed },
         onProgress: ({ done }) => told.push(done),
       });
-    const found = await find(9 * fitSeconds);
+    const found = await find(5 * fitSeconds);
     const sizes = [...new Set(found.results.map(({ items }) => items))];
     const [small, large] = sizes as [number, number];
     expect(sizes).toHaveLength(3);
@@ -380,6 +380,7 @@ describe('where fits are costly', () => {
     expect(found.results[found.best]!.items).toBeUndefined();
     expect(found.model.options).toMatchObject(found.points[found.best]!);
     expect(found).toMatchObject({ searched: true, cut: false });
+    for (const { validation } of found.results) expect(validation).not.toBeNull();
     expect(told.every((done) => done >= 0 && done <= 1)).toBe(true);
     // Where nothing is affordable there is one fit, with the defaults, which says so.
     const none = await find(1e-9);
@@ -393,13 +394,13 @@ describe('where fits are costly', () => {
     const gamma = { from: 5e-4, to: 0.05, scale: 'log' } as const;
     const { nUsers, nItems, nInteractions } = split_.train;
     const shape = { users: nUsers, items: nItems, interactions: nInteractions, threads: 2 };
-    // Less than trials with all epochs take.
-    const allowed = 9 * estimateSeconds('recvae', { ...shape, options: fixed });
+    // Less than a first round with all epochs takes, and what follows it, as long as any fit takes some time to begin.
+    const allowed = 9.9 * estimateSeconds('recvae', { ...shape, options: fixed });
     const found = await findBest(search('recvae', fixed, { gamma }), { data: split_, parallel: 1, allowed });
     const epochs = found.results.map(({ options }) => options.epochs as number);
     const count = (many: number) => epochs.filter((one) => one === many).length;
-    expect(count(3)).toBeGreaterThanOrEqual(6);
     expect(count(9)).toBe(3);
+    expect(count(3)).toBeGreaterThan(count(9));
     expect(count(27)).toBe(1);
     expect(epochs[found.best]).toBe(27);
     expect(found).toMatchObject({ searched: true, cut: false });

@@ -48,6 +48,8 @@ const CHEAPER = 25;
 /** Items of a sample at least, and how much smaller the first one is. */
 const LEAST_ITEMS = 200;
 const SMALLER = 2;
+/** Share of the validation users who have to have something to find on a sample. */
+const LEAST_SCORED = 0.2;
 /** Trials on the smaller and on the larger sample at most, for so many options. */
 const onSmaller = (options: number) => exploring(options) + 6;
 const onLarger = (options: number) => 3 + 2 * options;
@@ -116,7 +118,7 @@ class Adapting {
       const engine = await this.#chosen();
       const whole = [...this.#results.keys()].filter((at) => this.#isWhole(at));
       const best = ranked(this.#results).find((at) => whole.includes(at)) ?? 0;
-      const tried = engine?.measured.length ?? 0;
+      const tried = this.#results.filter(({ validation }) => validation !== null).length;
       return {
         points: this.#points,
         results: this.#results,
@@ -142,7 +144,7 @@ class Adapting {
     const { epochs } = completeOptions({ model, options: fixed });
     if (typeof epochs === 'number') return this.#byEpochs(epochs);
     const items = this.#sampleSizes();
-    return items ? this.#byItems(...items) : this.#onAll();
+    return items && (await this.#canTell(items[0])) ? this.#byItems(...items) : this.#onAll();
   }
 
   async #onAll(): Promise<AdaptiveSearch> {
@@ -358,6 +360,12 @@ class Adapting {
       if (CHEAPER * secondsOf(trial, this.#run.data, items) <= fit) return [Math.round(items / SMALLER), items];
     }
     return undefined;
+  }
+
+  /** Whether enough of the validation users have anything to find on a sample of so many items. */
+  async #canTell(items: number): Promise<boolean> {
+    const { validation } = await this.#samples.of(items, this.#run);
+    return validation.nScored >= LEAST_SCORED * this.#run.data.validation.nScored;
   }
 
   #isWhole(at: number): boolean {
