@@ -1,8 +1,6 @@
 //! Tells the tests whether the shared reference data are there, so that those which need them are reported as ignored where
 //! they are not. The library does not depend on it.
 
-#![expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
-
 use std::path::{Path, PathBuf};
 
 fn main() {

@@ -140,9 +140,11 @@ impl ImplicitSlim {
         let solved = product(&map, &vector);
         let residual: Vec<f64> =
             product(&target, &vector).iter().zip(product(&before, &solved)).map(|(right, left)| right - left).collect();
-        let largest = |numbers: &[f64]| numbers.iter().fold(0.0, |most: f64, number| most.max(number.abs()));
+        // What is no number is larger than any.
+        let larger = |most: f64, number: f64| if number.is_nan() || number > most { number } else { most };
+        let largest = |numbers: &[f64]| numbers.iter().map(|number| number.abs()).fold(0.0, larger);
         let (correction, result) = (largest(&product(&system, &residual)), largest(&solved));
-        if !(correction <= TOLERANCE * result) {
+        if correction.is_nan() || correction > TOLERANCE * result {
             return Err(numerical(format!("its result is off by {:.0} %", 100.0 * correction / result)));
         }
         Ok(map.into_iter().map(T::of).collect())

@@ -75,7 +75,7 @@ impl TrainingRecord {
     /// What a file has; or what is wrong with it.
     pub(crate) fn from_bytes(bytes: Numbers<u8>, is_whole: bool) -> Result<Self, String> {
         let record = Self { bytes: Arc::new(bytes), is_whole };
-        if record.bytes.len() % ROW != 0 || !record.rows().is_sorted() {
+        if !record.bytes.len().is_multiple_of(ROW) || !record.rows().is_sorted() {
             return Err("its record of training users is out of order".into());
         }
         Ok(record)

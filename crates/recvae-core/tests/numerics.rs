@@ -70,7 +70,7 @@ fn f32_gives_the_weights_of_f64_or_says_that_it_cannot() {
     let counts = EaseCounts::count(&interactions(&x), None, &Cancel::default()).unwrap();
     let mut refused = 0;
     for lambda in [1e-30, 1e-6, 1e-4, 1e-3, 0.01, 0.1, 1.0, 100.0] {
-        let mut fits: Vec<(String, Result<Box<dyn Model>>, Result<Box<dyn Model>>)> = vec![];
+        let mut fits: Vec<(String, [Result<Box<dyn Model>>; 2])> = vec![];
         // Of a density, whose pairs are counted anew for each item, fewer.
         let few = [1e-30, 1e-4, 0.01, 1.0].contains(&lambda);
         for (name, kind, options) in ways().into_iter().filter(|(name, ..)| few || *name != "restricted") {
@@ -78,14 +78,14 @@ fn f32_gives_the_weights_of_f64_or_says_that_it_cannot() {
                 // The weights of a density are stored in f32, whatever they were computed in.
                 fit(kind, &with(&options, json!({ "lambda": lambda, "precision": precision })), &x)
             };
-            fits.push((format!("{name}, {lambda}"), of("f32"), of("f64")));
+            fits.push((format!("{name}, {lambda}"), [of("f32"), of("f64")]));
         }
         let of = |precision: &str| {
             let options = json!({ "lambda": lambda, "precision": precision });
             counts.fit(&options, &FitRun::default()).map(|fit| fit.model)
         };
-        fits.push((format!("counts, {lambda}"), of("f32"), of("f64")));
-        for (what, single, double) in fits {
+        fits.push((format!("counts, {lambda}"), [of("f32"), of("f64")]));
+        for (what, [single, double]) in fits {
             match &double {
                 // 1e4 of users in the matrix, of which f64 keeps 1e-12.
                 Err(error) => assert!(error.code() == "NUMERICAL" && lambda < 1e-10, "{what}: {error}"),

@@ -23,7 +23,7 @@ enum Field {
 fn table(bytes: &mut Vec<u8>, fields: &[Field]) -> usize {
     // Each field takes 8 bytes, so that all are aligned: the vtable, then the distance to it, which ends at a multiple of 8.
     let vtable_len = 4 + 2 * fields.len();
-    while (bytes.len() + vtable_len + 4) % 8 != 0 {
+    while !(bytes.len() + vtable_len + 4).is_multiple_of(8) {
         bytes.push(0);
     }
     bytes.extend((vtable_len as u16).to_le_bytes());
