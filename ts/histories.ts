@@ -32,9 +32,15 @@ import { running } from './running.js';
 import { type Files, listsIn, type Names, quoteName, scanColumns } from './sources.js';
 
 /** Where histories come from, and which rows count: as for {@link Interactions.fromDuckDB}, without its thresholds. */
-export type HistoryOptions = Pick<DuckDBOptions, (typeof KEYS)[number]>;
+export type HistoryOptions = Pick<
+  DuckDBOptions,
+  'source' | 'sql' | 'database' | 'settings' | 'user' | 'item' | 'value' | 'minValue' | 'escape'
+>;
 
-const KEYS = ['source', 'sql', 'database', 'settings', 'user', 'item', 'value', 'minValue', 'escape'] as const;
+const KEYS = Object.keys({
+  ...{ source: true, sql: true, database: true, settings: true },
+  ...{ user: true, item: true, value: true, minValue: true, escape: true },
+} satisfies Record<keyof HistoryOptions, true>);
 
 /** A history that was read: the texts of its ids. */
 export interface ReadHistory extends History {

@@ -30,7 +30,7 @@ import { FLOOR, floorWords } from './verdict.js';
 export type { Trial, TrialProgress, TrialResult } from './trials.js';
 export type { SearchKind, SearchProgress } from './tune/find-best.js';
 export type { TunedTrial, TuneReport } from './tune/report.js';
-export type { Range, SearchSpace } from './tune/spaces.js';
+export type { Point, Range, SearchSpace } from './tune/spaces.js';
 
 /** How {@link tune} works. */
 export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions {

@@ -64,13 +64,15 @@ fn with(options: &Value, more: Value) -> Value {
     options
 }
 
+type Fitted = Result<Box<dyn Model>>;
+
 #[test]
 fn f32_gives_the_weights_of_f64_or_says_that_it_cannot() {
     let x = twins();
     let counts = EaseCounts::count(&interactions(&x), None, &Cancel::default()).unwrap();
     let mut refused = 0;
     for lambda in [1e-30, 1e-6, 1e-4, 1e-3, 0.01, 0.1, 1.0, 100.0] {
-        let mut fits: Vec<(String, [Result<Box<dyn Model>>; 2])> = vec![];
+        let mut fits: Vec<(String, [Fitted; 2])> = vec![];
         // Of a density, whose pairs are counted anew for each item, fewer.
         let few = [1e-30, 1e-4, 0.01, 1.0].contains(&lambda);
         for (name, kind, options) in ways().into_iter().filter(|(name, ..)| few || *name != "restricted") {
