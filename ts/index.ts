@@ -82,7 +82,6 @@ export { HeldOut, Split, split } from './split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './synth.js';
 export {
   type Point,
-  type Point,
   type Range,
   type SearchKind,
   type SearchProgress,
