@@ -6,13 +6,16 @@ import { Interactions, load } from '../dist/index.js';
 
 /** Enough to see where each model stands, within a few minutes on 2 cores. */
 const EPOCHS = '10';
+const MINUTES = '3';
 const FOLDER = 'quickstart';
 
 console.log(
-  `A quick look: the neural models train at most ${EPOCHS} epochs. Leave out --epochs for a fair comparison.\n`,
+  `A quick look: models train at most ${EPOCHS} epochs, and what does not fit into ${MINUTES} minutes is left out. ` +
+    'Leave out --epochs and --budget-minutes for a fair comparison.\n',
 );
-console.log(`$ npx recvae compare debian --seed 1 --epochs ${EPOCHS} --save ${FOLDER}\n`);
-const compare = ['dist/cli.js', 'compare', 'debian', '--seed', '1', '--epochs', EPOCHS, '--save', FOLDER];
+const flags = ['--seed', '1', '--epochs', EPOCHS, '--budget-minutes', MINUTES, '--save', FOLDER];
+console.log(`$ npx recvae compare debian ${flags.join(' ')}\n`);
+const compare = ['dist/cli.js', 'compare', 'debian', ...flags];
 const { status } = spawnSync(process.execPath, compare, { stdio: 'inherit' });
 if (status !== 0) process.exit(status ?? 1);
 
