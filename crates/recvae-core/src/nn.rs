@@ -15,6 +15,7 @@
 pub(crate) mod adam;
 pub(crate) mod batch;
 pub(crate) mod decoder;
+mod eights;
 pub(crate) mod encoder;
 pub(crate) mod init;
 pub(crate) mod input_layer;

@@ -130,54 +130,88 @@ fn row_is_as_in_group<T: Real>() -> bool {
     })
 }
 
-/// The products of eight rows of `W` with a stretch of `x`. Blocks of eight by eight numbers are turned over, so that the eight
-/// sums are one vector.
+/// The products of eight rows of `W` with a stretch of `x`.
 #[inline(always)]
-fn eight_products<T: Real>(x: &[T], weight: &[T], d: usize, first: usize) -> [T; 8] {
-    let rows: [&[T]; 8] = std::array::from_fn(|row| &weight[row * d + first..][..x.len()]);
-    let (blocks, rest) = x.as_chunks::<8>();
-    let blocks_of_rows = rows.map(|row| row.as_chunks::<8>().0);
+fn eight_products<T: Real>(x: &[T], rows: &[&[T]; 8]) -> [T; 8] {
     let mut sums = [T::ZERO; 8];
-    for (block, x) in blocks.iter().enumerate() {
-        let mut turned = [[T::ZERO; 8]; 8];
-        for (row, blocks) in blocks_of_rows.iter().enumerate() {
-            let numbers = &blocks[block];
-            for (turned, &number) in turned.iter_mut().zip(numbers) {
-                turned[row] = number;
-            }
-        }
-        for (&x, turned) in x.iter().zip(&turned) {
-            for (sum, &number) in sums.iter_mut().zip(turned) {
-                *sum = x.times_plus(number, *sum);
-            }
-        }
-    }
-    for (at, &x) in (8 * blocks.len()..).zip(rest) {
-        for (sum, row) in sums.iter_mut().zip(&rows) {
+    for (at, &x) in x.iter().enumerate() {
+        for (sum, row) in sums.iter_mut().zip(rows) {
             *sum = x.times_plus(row[at], *sum);
         }
     }
     sums
 }
 
+/// Eights of rows that are multiplied side by side.
+const SIDE_BY_SIDE: usize = 4;
+
+/// The same of `EIGHTS` times eight rows.
+#[inline(always)]
+fn products_of_eights<T: Real, const EIGHTS: usize>(
+    x: &[T],
+    weight: &[T],
+    d: usize,
+    first: usize,
+    fast: bool,
+) -> [[T; 8]; EIGHTS] {
+    #[cfg(target_arch = "x86_64")]
+    if fast
+        && let (Ok(x), Ok(weight)) = (bytemuck::try_cast_slice::<T, f32>(x), bytemuck::try_cast_slice::<T, f32>(weight))
+    {
+        // SAFETY: whoever asks for it has looked for AVX2 and FMA.
+        #[allow(unsafe_code)]
+        let sums = unsafe { super::eights::products_of_eights::<EIGHTS>(x, weight, d, first) };
+        return sums.map(|sums| sums.map(|sum| T::of(sum.into())));
+    }
+    let row = |number: usize| &weight[number * d + first..][..x.len()];
+    std::array::from_fn(|eight| eight_products(x, &std::array::from_fn(|number| row(8 * eight + number))))
+}
+
+/// Writes sums of the first stretch, and adds those of later ones.
+#[inline(always)]
+fn put<T: Real>(out: &mut [T], sums: &[T], is_first: bool) {
+    for (out, &sum) in out.iter_mut().zip(sums) {
+        *out = if is_first { sum } else { *out + sum };
+    }
+}
+
+/// Whether the processor has what the fast kernel needs.
+fn has_fast() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return crate::vectorised::level() != crate::vectorised::Level::Baseline;
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+fn row_products<T: Real>(x: &[T], weight: &[T], depth: usize, out: &mut [T]) {
+    row_products_by(x, weight, depth, out, size_of::<T>() == size_of::<f32>() && has_fast());
+}
+
 vectorised! {
     /// `out = x W'` for one row `x`, in stretches of `depth`.
-    fn row_products(x: &[T], weight: &[T], depth: usize, out: &mut [T]) {
+    fn row_products_by(x: &[T], weight: &[T], depth: usize, out: &mut [T], fast: bool) {
+        const MANY: usize = 8 * SIDE_BY_SIDE;
         let d = x.len();
-        for (out, weight) in out.chunks_mut(8).zip(weight.chunks(8 * d)) {
+        let (many, few) = out.as_chunks_mut::<MANY>();
+        let (weights, weight) = weight.split_at(many.len() * MANY * d);
+        for (out, weight) in many.iter_mut().zip(weights.chunks_exact(MANY * d)) {
+            for (number, x) in x.chunks(depth).enumerate() {
+                let sums = products_of_eights::<T, SIDE_BY_SIDE>(x, weight, d, number * depth, fast);
+                put(out, sums.as_flattened(), number == 0);
+            }
+        }
+        for (out, weight) in few.chunks_mut(8).zip(weight.chunks(8 * d)) {
             for (number, x) in x.chunks(depth).enumerate() {
                 let first = number * depth;
                 let mut sums = [T::ZERO; 8];
                 if out.len() == 8 {
-                    sums = eight_products(x, weight, d, first);
+                    [sums] = products_of_eights::<T, 1>(x, weight, d, first, fast);
                 } else {
                     for (sum, row) in sums.iter_mut().zip(weight.chunks_exact(d)) {
                         *sum = x.iter().zip(&row[first..]).fold(T::ZERO, |sum, (&x, &number)| x.times_plus(number, sum));
                     }
                 }
-                for (out, sum) in out.iter_mut().zip(sums) {
-                    *out = if number == 0 { sum } else { *out + sum };
-                }
+                put(out, &sums, number == 0);
             }
         }
     }
@@ -237,6 +271,27 @@ mod tests {
         }
         check::<f32>();
         check::<f64>();
+    }
+
+    /// Across the edges of eights, fours and stretches.
+    #[test]
+    fn the_fast_kernel_has_the_bits_of_its_safe_twin() {
+        if !has_fast() {
+            return; // there is none here
+        }
+        let mut random = Stream::new(4, 0);
+        for d in [1, 3, 4, 5, 8, 13, 64, 300, 513, 1025] {
+            for m in [1, 7, 8, 9, 31, 32, 33, 40, 63, 64, 71] {
+                let mut numbers = |n: usize| (0..n).map(|_| random.normal() as f32).collect::<Vec<_>>();
+                let (x, weight) = (numbers(d), numbers(m * d));
+                let [fast, safe] = [true, false].map(|fast| {
+                    let mut out = vec![0f32; m];
+                    row_products_by(&x, &weight, depth_of(d), &mut out, fast);
+                    out.into_iter().map(f32::to_bits).collect::<Vec<_>>()
+                });
+                assert_eq!(fast, safe, "{m} x {d}");
+            }
+        }
     }
 
     /// Where the kernel for one row is not the library's, rows get company, and single users cost more: worth to be known.
