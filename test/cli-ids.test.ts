@@ -167,7 +167,7 @@ describe('the reading rule of the training', () => {
       [['likes.csv'], likes, rule],
       [['likes.parquet', '--no-value'], all, ''],
       [['lists.parquet', '--no-value'], all, ''],
-      [['likes.parquet', '--min-value', '1'], all, rule.replace('4', '1')],
+      [['likes.parquet', '--min-value', '1'], all, rule.replace('as in the training, ', '').replace('4', '1')],
       [['other.parquet', '--user', 'customer', '--value', 'dislike'], wanted((rating) => 6 - rating >= 4), ''],
       [['likes.csv', '--sql', "FROM input WHERE rating = '1'", '--no-value'], wanted((rating) => rating === 1), ''],
     ] as const;

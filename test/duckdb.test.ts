@@ -160,7 +160,11 @@ describe('fromDuckDB', () => {
       ['INVALID_ARGUMENT', { source, users: 'u' }, /'users'; allowed/],
       ['INVALID_ARGUMENT', { source, minUser: -1 }, /^minUser is -1/],
       ['INVALID_ARGUMENT', { source, minValue: 4 }, /^minValue is 4; allowed: only with the option value/],
-      ['INVALID_ARGUMENT', { source, item: 'movie' }, /^DuckDB: Binder Error: .*movie/],
+      [
+        'INVALID_DATA',
+        { source, item: 'movie' },
+        /^the rows have no column 'movie'; there are: 'user', 'item', 'rating'$/,
+      ],
       ['INVALID_ARGUMENT', { sql: 'SELEC 1' }, /^DuckDB: .*Parser Error/],
       ['INVALID_ARGUMENT', { sql: 'FROM likes' }, /^DuckDB: Catalog Error/],
       ['INVALID_ARGUMENT', { source, settings: { memry: '1' } }, /memry/],
@@ -212,6 +216,15 @@ describe('fromDuckDB', () => {
 
 // Many databases are opened here, and programs started.
 describe('text is what stands there', { timeout: 60_000 }, () => {
+  test('a header with blanks, which DuckDB cuts off, is refused where it reads', async () => {
+    const source = join(temporaryFolder(), 'blanks.csv');
+    writeFileSync(source, 'user ,user,item\nwrong,right,x\n');
+    expect((await Interactions.fromDuckDB({ source })).userIds()).toEqual(['right']);
+    expect(await failure('INVALID_DATA', { source, sql: 'FROM input' })).toBe(
+      `${source}:1: the column 'user ' has blanks around its name; allowed: none with sql`,
+    );
+  });
+
   const ids = (data: Interactions) => [data.userIds(), data.itemIds()];
 
   test('apostrophes, late quotes, and what looks like a date or a UUID', async () => {

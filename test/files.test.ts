@@ -96,6 +96,7 @@ describe('an output that is an input or another output', () => {
       'compare likes.csv --save new --json new/comparison.json',
       "--json is 'new/comparison.json', as is a file of --save",
     ],
+    ['split likes.csv --out new --json new/train.csv', "--json is 'new/train.csv', as is a file of --out"],
     ['tune ease likes.csv --out likes.csv', "--out is 'likes.csv', as is <input>"],
     ['tune ease likes.csv --journal j --json j.lock', "the lock of --journal is 'j.lock', as is --json"],
     ['ablate likes.csv --journal likes.csv', "--journal is 'likes.csv', as is <input>"],
@@ -286,6 +287,16 @@ describe.skipIf(!UNIX)('a pipe', () => {
     }
   });
 
+  test('that nobody writes into does not keep a command that was stopped', async () => {
+    const folder = await inputs();
+    expect((await recvae(folder, ['train', 'ease', 'likes.csv', '--out', 'model.st'])).code).toBe(0);
+    pipe(folder, 'histories');
+    const child = spawn(process.execPath, [CLI, 'recommend', 'model.st', '--history', 'histories'], { cwd: folder });
+    await setTimeout(1500);
+    child.kill('SIGINT');
+    expect(await once(child, 'close')).toEqual([130, null]);
+  });
+
   test('is read where rows come in one after the other', async () => {
     const folder = await inputs();
     const train = ['train', 'ease', 'likes.csv', '--set', 'lambda=10', '--out', 'whole.st'];
@@ -421,15 +432,19 @@ describe('the end of a process that saves', () => {
         const users = Array.from({ length: 30_000 }, (_, row) => 'u' + row % 200);
         const items = users.map((_, row) => 'i' + (row * 7919) % 1500);
         const model = await fit('ease', Interactions.fromColumns({ users, items }), { lambda: 1 });
-        for (;;) {
-          model.save('model').catch(() => {});
-          while (!readdirSync('.').some((name) => name.startsWith('.recvae-'))) await new Promise(setImmediate);
-          console.log('saving');
-          ${end};
-        }`;
+        // A save may be over before anybody looks.
+        let isSaving = false;
+        while (!readdirSync('.').some((name) => name.startsWith('.recvae-'))) {
+          if (!isSaving) model.save('model').then(() => { isSaving = false; });
+          isSaving = true;
+          await new Promise(setImmediate);
+        }
+        console.log('saving');
+        ${end};`;
       const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
         cwd: folder,
         encoding: 'utf8',
+        timeout: 60_000,
       });
       expect(child.stdout).toBe('saving\n');
       expect(child.status).not.toBe(0);

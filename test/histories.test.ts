@@ -95,9 +95,15 @@ describe('readHistories', () => {
     expect(await failure('INVALID_DATA', () => collect(rows("('a', 1e0)")))).toMatch(
       /^column 'item' has the type DOUBLE/,
     );
-    expect(await failure('INVALID_ARGUMENT', () => collect({ sql: 'SELECT 1 AS "user"' }))).toMatch(
-      /Binder Error.*item/s,
+    expect(await failure('INVALID_DATA', () => collect({ sql: 'SELECT 1 AS "user"' }))).toBe(
+      "the rows have no column 'item'; there are: 'user'",
     );
+    // A collation that takes two users for one does not make them take turns.
+    const nocase = `SELECT u COLLATE nocase AS "user", i AS item FROM (VALUES ('a', 'x'), ('A', 'y'), ('a', 'z'), ('A', 'w')) t(u, i)`;
+    expect(await collect({ sql: nocase })).toEqual([
+      ['A', ['w', 'y']],
+      ['a', ['x', 'z']],
+    ]);
     expect(await failure('INVALID_ARGUMENT', () => collect({ sql, minUser: 2 } as object))).toMatch(
       /'minUser'; allowed/,
     );

@@ -116,6 +116,8 @@ describe('grid', () => {
     const { report } = await tune('mult-vae', await data(), { over, options });
     expect(report.best).toEqual({ learningRate: 0.001 });
     expect(report.trials[1]).toMatchObject({ validation: null, failed: expect.stringMatching(/./) });
+    expect(report.verdict).toMatch(/the best of 1 trial\. 1 more failed, the last one so: the loss is not finite/);
+    expect(report.verdict).not.toMatch(/optimum/);
     const all = tune('mult-vae', await data(), { over: { learningRate: [1e30] }, options });
     await expect(all).rejects.toMatchObject({
       code: 'NUMERICAL',

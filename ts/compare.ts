@@ -183,7 +183,7 @@ export interface ComparisonReport {
   effort: string;
   /** All models, in the order in which they ran: the cheapest first. */
   models: ComparedModel[];
-  /** What was left out, for want of memory or of `budgetMinutes`. */
+  /** What was left out, for want of memory or of `budgetMinutes`, or since its arithmetic failed. */
   skipped: Skipped[];
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];
@@ -248,6 +248,7 @@ export async function compareOn(
   const models = new Map<ModelName, Model>();
   const evaluations = new Map<ModelName, Evaluation>();
   const compared: ComparedModel[] = [];
+  let failure: RecvaeError | undefined;
   using journal = Journal.open<TrialResult>(options.journal, headerOf(plans, data, { ...options, seed }));
   using samples = new Samples(data);
   const course = new Course(plans, options);
@@ -260,7 +261,15 @@ export async function compareOn(
     }
     const run = { threads, seed, journal, samples, deadline: course.deadline(index) };
     const onStep = (step: Step) => course.tell(index, step);
-    const found = await course.within((signal) => trainPlanned(plan, data, options, { ...run, signal }, onStep));
+    const found = await course
+      .within((signal) => trainPlanned(plan, data, options, { ...run, signal }, onStep))
+      .catch((thrown) => failedOf(thrown));
+    if (found instanceof RecvaeError) {
+      // The others can be compared without it.
+      skipped.push({ model: plan.model, what: 'model', why: found.message });
+      failure ??= found;
+      continue;
+    }
     if (!found) {
       skipped.push({ model: plan.model, what: 'model', why: 'its training did not end within budgetMinutes' });
       continue;
@@ -289,7 +298,7 @@ export async function compareOn(
       metrics: Object.fromEntries(metrics),
     });
   }
-  if (compared.every(({ model }) => model === FLOOR)) throw nothingLeft(skipped);
+  if (compared.every(({ model }) => model === FLOOR)) throw failure ?? nothingLeft(skipped);
 
   const paired = await pairs(evaluations, seed, { threads, signal });
   const metric = description.validationMetric;
@@ -355,6 +364,12 @@ function planned(data: Split, options: CompareOptions): { plans: Plan[]; skipped
   }
   if (plans.every(({ model }) => model === FLOOR)) throw nothingLeft(skipped);
   return { plans, skipped };
+}
+
+/** What arithmetic failed with; anything else is thrown on. */
+function failedOf(thrown: unknown): RecvaeError {
+  if (thrown instanceof RecvaeError && thrown.code === 'NUMERICAL') return thrown;
+  throw thrown;
 }
 
 /** No model that could be recommended. */

@@ -264,13 +264,12 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   }
 }
 
-/** Fails for names that DuckDB, which does not look at capitals, would take for those of other columns. */
+/** Fails for names that no column has. DuckDB itself, which does not look at capitals, would take other columns. */
 export async function checkCase(connection: DuckDBConnection, from: string, names: string[]): Promise<void> {
   const result = await connection.run(`SELECT * FROM ${from} LIMIT 0`);
   const there = result.columnNames();
   for (const name of names) {
-    const others = there.filter((other) => other.toLowerCase() === name.toLowerCase());
-    if (others.length > 0 && !others.includes(name)) columnOf(result, name);
+    if (!there.includes(name)) columnOf(result, name);
   }
 }
 

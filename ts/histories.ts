@@ -104,7 +104,12 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
     if (value !== null) casts.push(cast(value, 'DOUBLE'));
     const rows = `SELECT ${casts.join(', ')} FROM (${select})`;
     if (isList) yield* listed(await stream(connection, rows));
-    else yield* grouped(await stream(connection, `${rows} ORDER BY 1, 2`), value, minValue);
+    else {
+      // By bytes: a collation may take two users for one, and then they would take turns.
+      const [names, by] = [['u', 'i', ...(value === null ? [] : ['v'])].join(', '), 'encode(u), encode(i)'];
+      const ordered = `SELECT * FROM (${rows}) AS histories(${names}) ORDER BY ${by}`;
+      yield* grouped(await stream(connection, ordered), value, minValue);
+    }
   } catch (thrown) {
     throw toError(thrown, sql !== undefined);
   } finally {
@@ -159,6 +164,7 @@ async function* grouped({ chunks }: Rows, value: string | null, minValue: number
     }
   }
   if (history) yield history;
+  else if (row > 0) throw new RecvaeError('INVALID_DATA', `the values of all ${row} rows lie below minValue`);
 }
 
 function idOf(name: string, id: DuckDBValue, row: number): string {
@@ -168,8 +174,8 @@ function idOf(name: string, id: DuckDBValue, row: number): string {
 }
 
 function numberOf(name: string, value: DuckDBValue, row: number): number {
-  if (typeof value === 'number' && !Number.isNaN(value)) return value;
-  throw bad(name, row, String(value), 'a number');
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  throw bad(name, row, String(value), 'a finite number');
 }
 
 function bad(name: string, row: number, what: string, allowed: string): RecvaeError {

@@ -190,6 +190,7 @@ export async function scanAll(
       return parquet(files, '');
     case 'csv':
     case 'tsv': {
+      await refuseBlanks(connection, files, escapes);
       const there = await namesOf(delimited(files, escapes, 'all_varchar = true'));
       const texts = ids.filter((id) => there.includes(id));
       if (texts.length === 0) return delimited(files, escapes, '');
@@ -230,6 +231,21 @@ function delimited({ kind, paths }: Files, escapes: Names['escape'], types: stri
     ...(types === '' ? [] : [types]),
   ];
   return `read_csv(${listOf(paths)}, ${options.join(', ')})`;
+}
+
+/** Fails for headers in which DuckDB, which cuts off the blanks around a name, would find a column under another name than there. */
+async function refuseBlanks(connection: DuckDBConnection, files: Files, escapes: Names['escape']): Promise<void> {
+  for (const path of files.paths) {
+    const rows = delimited({ ...files, paths: [path] }, escapes, 'all_varchar = true').replace(
+      'header = true',
+      'header = false',
+    );
+    const [header] = (await connection.runAndReadAll(`SELECT * FROM ${rows} LIMIT 1`)).getRows();
+    const name = header?.map(String).find((name) => name !== name.trim());
+    if (name === undefined) continue;
+    const text = `${path}:1: the column '${name}' has blanks around its name; allowed: none with sql`;
+    throw new RecvaeError('INVALID_DATA', text);
+  }
 }
 
 /** An id of a table, which ends where its line ends. */

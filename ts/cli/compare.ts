@@ -25,6 +25,7 @@ import {
   addRecordFlag,
   type InputFlags,
   ignoredValues,
+  inFlags,
   infoOf,
   parseNumber,
   readInput,
@@ -260,7 +261,9 @@ function render(report: ComparisonReport): string {
     table(['metric', 'model', 'difference', 'from', 'to', 'p'], differences),
     `Options: ${effort}.`,
     ...models.flatMap(searchWords),
-    ...skipped.map(({ model, what, why }) => `Left out: ${what === 'model' ? model : `trials of ${model}`}: ${why}.`),
+    ...skipped.map(
+      ({ model, what, why }) => `Left out: ${what === 'model' ? model : `trials of ${model}`}: ${inFlags(why)}.`,
+    ),
     '',
     verdict,
   ];

@@ -1,5 +1,5 @@
 /** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Abortable } from '../abort.js';
 import { RecvaeError } from '../errors.js';
@@ -121,7 +121,10 @@ export function tellIgnoredValues(recipe: InputRecipe): void {
 export function inFlags(text: string): string {
   const options = [...description.read, ...description.thresholds].map(({ name }) => name).join('|');
   const named = text.replace(new RegExp(`\\bthe option (${options})\\b`, 'g'), (_, name) => toFlag(name));
-  return named.replace(/^(minValue|minUser|minItem) (?=is )/, (_, name) => `${toFlag(name)} `);
+  const flagged = named.replace(/\bof budgetMinutes\b|\bwithin budgetMinutes\b|\bmore budgetMinutes\b/g, (text) =>
+    text.replace('budgetMinutes', toFlag('budgetMinutes')),
+  );
+  return flagged.replace(/^(minValue|minUser|minItem) (?=is )/, (_, name) => `${toFlag(name)} `);
 }
 
 /** Only what was given. */
@@ -172,8 +175,9 @@ export async function readInput(
   }
   tellIgnoredValues(recipe);
   const { sql, format, ...read } = recipe.read;
-  if (sql === undefined && !isFolder(input) && !/\.parquet$/i.test(input))
-    return Interactions.fromFile(input, { ...read, format }, run);
+  const isPattern = /[*?[]/.test(input) && !existsSync(input);
+  const byDuckDB = isFolder(input) || isPattern || /\.parquet$/i.test(input);
+  if (sql === undefined && !byDuckDB) return Interactions.fromFile(input, { ...read, format }, run);
   refuse({ format }, ['format'], 'what DuckDB reads');
   if (!/\.(?:duckdb|db)$/i.test(input)) return Interactions.fromDuckDB({ source: input, sql, ...read }, run);
   return Interactions.fromDuckDB({ database: input, sql, ...read }, run);

@@ -1,4 +1,6 @@
+import { constants, openSync, statSync } from 'node:fs';
 import { open as openFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import { unlessAborted } from '../abort.js';
@@ -8,6 +10,8 @@ import { lineOf, readHistories, writeRecommendations, writerFor } from '../histo
 import type { History } from '../interactions.js';
 import { type Json, load, type UserRecommendation } from '../models.js';
 import { description, native } from '../native.js';
+import type { ReadOptions } from '../options.generated.js';
+import { isTable } from '../sources.js';
 import { openHistories, recommendGroups } from '../stream.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
@@ -22,6 +26,7 @@ interface Flags extends FilterFlags {
   value?: string | false;
   minValue?: number;
   sql?: string | false;
+  escape?: NonNullable<ReadOptions['escape']>;
   k?: number;
   includeSeen?: boolean;
   threads?: number;
@@ -58,7 +63,8 @@ export function addRecommend(program: Command): void {
       '--sql <query>',
       "of a table: a DuckDB query for the rows, which sees it as input (default: the training's)",
     )
-    .option('--no-sql', "of a table: without the training's query");
+    .option('--no-sql', "of a table: without the training's query")
+    .option('--escape <how>', ofTable('escape'));
   addFilterFlags(command)
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
@@ -111,17 +117,19 @@ type Opened = (info: Json) => AsyncIterable<History>;
 /** Opens the histories that the flags name. A file that is not there is found before the model is loaded. */
 async function open(flags: Flags, signal: AbortSignal): Promise<Opened> {
   const { history } = flags;
-  if (TABLE.test(history)) {
+  if (isTabular(history)) {
     if (flags.value === false && flags.minValue !== undefined) {
       throw new RecvaeError('INVALID_ARGUMENT', '--min-value has no meaning with --no-value');
     }
     return (info) => tableOf(flags, recipeIn(info)?.read ?? {});
   }
-  for (const name of ['user', 'item', 'value', 'minValue', 'sql'] as const) {
+  for (const name of ['user', 'item', 'value', 'minValue', 'sql', 'escape'] as const) {
     if (flags[name] === undefined || flags[name] === false) continue;
     throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(name)} has no meaning for NDJSON`);
   }
   if (history === '-') return opened(process.stdin, 'stdin');
+  const pipe = pipeAt(history);
+  if (pipe) return opened(pipe, history);
   const file = await unlessAborted(
     signal,
     openFile(history).catch((thrown) => {
@@ -132,7 +140,32 @@ async function open(flags: Flags, signal: AbortSignal): Promise<Opened> {
 }
 
 /** Names of what DuckDB reads; the rest is NDJSON. */
-const TABLE = /\.(?:parquet|(?:csv|tsv)(?:\.gz|\.zst)?|duckdb|db)$/i;
+const TABLE = /\.(?:parquet|(?:csv|tsv)(?:\.gz|\.zst)?|duckdb|db)\/*$/i;
+
+const CSV = /\.csv(?:\.gz|\.zst)?\/*$/i;
+
+/** Whether histories are rows of a table. */
+function isTabular(history: string): boolean {
+  const isFolder = statSync(history, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return TABLE.test(history) || (isFolder && isTable(history));
+}
+
+/**
+ * A named pipe, if that is what is there. It is opened without waiting for somebody who writes: a thread that waits in the operating
+ * system cannot be stopped, and Node waits for it when it ends.
+ */
+function pipeAt(path: string): Readable | undefined {
+  try {
+    if (!statSync(path, { throwIfNoEntry: false })?.isFIFO()) return undefined;
+    return new Socket({
+      fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
+      readable: true,
+      writable: false,
+    });
+  } catch (thrown) {
+    throw unreadable(path, thrown);
+  }
+}
 
 function opened(stream: Readable, name: string): Opened {
   stream.on('error', () => {}); // it may fail while nobody reads; whoever reads then is told
@@ -173,7 +206,9 @@ async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): As
   if (own !== undefined && minValue === undefined) tellIgnoredValues({ read: { value: own }, split: {} });
   const ways: string[] = [];
   if (value !== undefined && own === undefined) {
-    ways.push(`rows with ${value} below ${minValue} do not count (--no-value: every row does)`);
+    const way = `rows with ${value} below ${minValue} do not count (--no-value: every row does)`;
+    if (flags.minValue === undefined) ways.push(way);
+    else message(way);
   }
   if (sql !== undefined && flags.sql === undefined) ways.push("rows are those of the training's --sql (--no-sql: all)");
   for (const way of ways) message(`as in the training, ${way}`);
@@ -182,9 +217,11 @@ async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): As
       ways.push(`${name}s are in the column ${trained[name]} (--${name} names another)`);
     }
   }
+  const how = flags.escape ?? (CSV.test(history) ? trained.escape : undefined);
+  const escaping = how === undefined ? {} : { escape: how };
   const source = /\.(?:duckdb|db)$/i.test(history) ? { database: history } : { source: history };
   try {
-    yield* readHistories({ ...source, user, item, sql, value, minValue });
+    yield* readHistories({ ...source, user, item, sql, value, minValue, ...escaping });
   } catch (thrown) {
     const { code, message } = toRecvaeError(thrown);
     if (code === 'IO' || ways.length === 0) throw thrown;

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { guard, RecvaeError } from '../errors.js';
 import { description, native } from '../native.js';
@@ -18,7 +19,11 @@ export function addSplit(program: Command): void {
     .option('--json <file>', 'write the result as JSON, to stdout for -');
   addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string; json?: string }) => {
     const { json, out } = flags;
-    refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--out': out, '--json': json } });
+    const files = description.officialFiles.map((name) => join(out, name));
+    refuseSame({
+      inputs: { '<input>': filesBehind(input) },
+      outputs: { '--out': out, 'a file of --out': out === '' ? undefined : files, '--json': json },
+    });
     if (json !== undefined) checkWritable(json, '--json');
     if (out === '') throw new RecvaeError('INVALID_ARGUMENT', "--out is ''; allowed: a path");
     guard(() => native.checkNewFolder(out));

@@ -143,20 +143,27 @@ function verdictOf(found: Summed, { withinOneStandardError, atTheEdge, plateaus 
   const { trials, values } = withinOneStandardError;
   const point = Object.entries(points[best]!).map(([name, value]) => `${name} ${show(value)}`);
   const of = `${validation.mean.toFixed(4)} of ${description.validationMetric} on the validation users`;
-  const sentences = [`Use ${search.model} with ${point.join(', ')}: ${of}, the best of ${results.length} trials.`];
-  const whole = results.filter((_, at) => isWhole(found, at)).length;
+  const ended = results.filter(({ validation }) => validation !== null);
+  const failed = results.findLast(({ failed }) => failed !== undefined)?.failed;
+  const sentences = [
+    `Use ${search.model} with ${point.join(', ')}: ${of}, the best of ${ended.length} trial${ended.length === 1 ? '' : 's'}.`,
+  ];
+  if (failed !== undefined) {
+    sentences.push(`${results.length - ended.length} more failed, the last one so: ${failed}.`);
+  }
+  const whole = results.filter(({ validation }, at) => validation !== null && isWhole(found, at)).length;
   if (whole > 1 && validation.standardError !== null) {
     const error = `one standard error (${validation.standardError.toFixed(4)})`;
     const over = Object.entries(values).map(([name, list]) => `${name} ${extent(list)}`);
     const flat = trials > whole / 2 ? 'The optimum is flat: ' : '';
     sentences.push(
       trials === 1
-        ? `The optimum is sharp: no other trial${whole < results.length ? ' on all data' : ''} is within ${error} of it.`
+        ? `The optimum is sharp: no other trial${whole < ended.length ? ' on all data' : ''} is within ${error} of it.`
         : `${flat}${trials} trials are within ${error} of the best, itself included: ${over.join(', ')}.`,
     );
   }
-  if (whole === 1 && results.length > 1) {
-    const less = results.some(({ items }) => items !== undefined) ? 'items' : 'epochs';
+  if (whole === 1 && ended.length > 1) {
+    const less = ended.some(({ items }) => items !== undefined) ? 'items' : 'epochs';
     sentences.push(`The others had fewer ${less}, which does not say how flat the optimum is.`);
   }
   for (const [name, end] of Object.entries(atTheEdge)) {
