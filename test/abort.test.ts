@@ -1,9 +1,9 @@
 /** Stopping long work: by a signal, at any time, for its own reason; and by a progress callback that fails. */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { getEventListeners, once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -74,6 +74,12 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
   throw new Error('it was not rejected');
 }
 
+/** What becomes of a promise. */
+async function settled(promise: Promise<unknown>): Promise<PromiseSettledResult<unknown>> {
+  const [outcome] = await Promise.allSettled([promise]);
+  return outcome as PromiseSettledResult<unknown>;
+}
+
 /** Every call that takes a signal, as short as it can be. */
 const calls: [string, (run: RunOptions) => Promise<unknown>][] = [
   ['fit', (run) => fit('ease', small, {}, run)],
@@ -133,22 +139,32 @@ describe.each(calls)('%s', (_, call) => {
 });
 
 describe('an abort in the middle', () => {
-  /** Settles an aborted call while the same call, started at the same time with as many threads, still works. */
+  /**
+   * Settles an aborted call while the same call, started at the same time with as many threads, still works. How long a
+   * call takes is known from the one before only, and a busy machine may make that one slow: then the abort comes too
+   * late, and it is tried again.
+   */
   async function stopsEarly(call: (run: RunOptions) => Promise<unknown>): Promise<void> {
-    const started = performance.now();
-    await call({});
-    const alone = performance.now() - started;
-    const controller = new AbortController();
-    const order: string[] = [];
-    const stopped = rejection(call({ signal: controller.signal })).finally(() => order.push('stopped'));
-    const whole = call({}).finally(() => order.push('whole'));
-    await setTimeout(alone / 3);
-    const reason = { why: 'enough' };
-    controller.abort(reason);
-    expect(await stopped).toBe(reason);
-    await whole;
-    expect(order).toEqual(['stopped', 'whole']);
-    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+    for (let attempt = 1; ; attempt += 1) {
+      const started = performance.now();
+      await call({});
+      const alone = performance.now() - started;
+      const controller = new AbortController();
+      const order: string[] = [];
+      const stopped = settled(call({ signal: controller.signal })).finally(() => order.push('stopped'));
+      const whole = call({}).finally(() => order.push('whole'));
+      await setTimeout(alone / 3);
+      const reason = { why: 'enough' };
+      controller.abort(reason);
+      const outcome = await stopped;
+      await whole;
+      expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+      const early = outcome.status === 'rejected' && order[0] === 'stopped';
+      if (!early && attempt < 10) continue;
+      expect(outcome).toEqual({ status: 'rejected', reason });
+      expect(order).toEqual(['stopped', 'whole']);
+      return;
+    }
   }
 
   test.each(LONG_MODELS)('of a fit of %s', (name) => stopsEarly((run) => longFit(name, run)));
@@ -176,13 +192,14 @@ describe('an abort in the middle', () => {
   });
 
   test('of writeSynth, which leaves no file', async () => {
-    const folder = temporaryFolder();
-    let n = 0;
+    const [whole, stopped] = ['whole.csv', 'stopped.csv'].map((name) => join(temporaryFolder(), name));
     await stopsEarly((run) => {
-      n += 1;
-      return writeSynth(join(folder, `${n}.csv`), { scale: 0.2 }, { threads: 1, ...run });
+      const path = run.signal === undefined ? whole : stopped;
+      rmSync(path, { force: true });
+      return writeSynth(path, { scale: 0.2 }, { threads: 1, ...run });
     });
-    expect(readdirSync(folder).sort()).toEqual(['1.csv', '3.csv']);
+    expect(existsSync(whole)).toBe(true);
+    expect(readdirSync(dirname(stopped))).toEqual([]);
   });
 
   test('of a file that is read', async () => {
