@@ -7,24 +7,26 @@ use std::time::Instant;
 use faer::Par;
 use serde_json::Value;
 
-use crate::cancel::Cancel;
-use crate::csr::Csr;
-use crate::error::{Error, Result};
-use crate::model::{ModelKind, MultDaeOptions, MultVaeOptions, RecVaeOptions, mult_dae, mult_vae, rec_vae};
+use crate::base::cancel::Cancel;
+use crate::base::error::{Error, Result};
+use crate::base::options::Options;
+use crate::base::steps::Steps;
+use crate::math::csr::Csr;
+use crate::math::matmul::{rows, rows_mut};
+use crate::model::ModelKind;
+use crate::models::{MultDaeOptions, MultVaeOptions, RecVaeOptions, mult_dae, mult_vae, rec_vae};
 use crate::nn::adam::{AdamStep, Moments};
 use crate::nn::batch::{Batch, SparseInput};
 use crate::nn::encoder::Architecture;
 use crate::nn::init::{Init, Scheme};
 use crate::nn::input_layer::{InputLayer, InputMoments};
-use crate::nn::matmul::{rows, rows_mut};
+use crate::nn::latent::{Prior, Sample};
 use crate::nn::network::{Memory, Network, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::nn::output_layer::{LogLikelihood, OutputLayer, OutputMoments, Want};
-use crate::nn::sample::{Prior, Sample};
 use crate::nn::scratch::Scratch;
-use crate::options::Options;
-use crate::steps::Steps;
-use crate::train::{FitRun, Pass, Place};
+use crate::train::run::FitRun;
+use crate::train::training::{Pass, Place};
 
 /// Seconds of steps by the name of their pass: `encoder`, `decoder` or `both`.
 pub type StepSeconds = Vec<(&'static str, Vec<f64>)>;
@@ -104,7 +106,7 @@ pub fn product_seconds(n: usize, times: usize) -> Vec<f64> {
 #[must_use]
 pub fn gram(x: &Csr) -> impl DerefMut<Target = [f32]> {
     // Nobody stops it, and nothing else can fail.
-    crate::linalg::gram(x, &Steps::silent(&Cancel::default())).unwrap_or_default()
+    crate::math::linalg::gram(x, &Steps::silent(&Cancel::default())).unwrap_or_default()
 }
 
 /// Overwrites a matrix of `n` rows, filled as by [`gram`], by its inverse.
@@ -112,7 +114,7 @@ pub fn gram(x: &Csr) -> impl DerefMut<Target = [f32]> {
 /// # Errors
 /// `NUMERICAL` if it is not positive definite.
 pub fn invert(matrix: &mut [f32], n: usize) -> Result<()> {
-    let inverted = crate::linalg::invert_positive_definite(matrix, n, &Steps::silent(&Cancel::default()));
+    let inverted = crate::math::linalg::invert_positive_definite(matrix, n, &Steps::silent(&Cancel::default()));
     inverted.map_err(|error| Error::Numerical(format!("{error:?} of {n}")))
 }
 

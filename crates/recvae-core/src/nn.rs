@@ -1,7 +1,7 @@
 //! What the neural models are made of.
 //!
 //! The two layers that touch items ([`input_layer`], [`output_layer`]) work on sparse rows and hold nearly all parameters;
-//! their gradients go straight into Adam and are never stored. What lies between them ([`encoder`], [`sample`],
+//! their gradients go straight into Adam and are never stored. What lies between them ([`encoder`], [`latent`],
 //! [`decoder`]) is small and dense. The network is a chain, so each part has its own backward and [`network`] calls them in
 //! turn; the tests compare all of it with recorded values, with finite differences and with candle's automatic gradients.
 //!
@@ -14,18 +14,23 @@
 
 pub(crate) mod adam;
 pub(crate) mod batch;
+#[cfg(feature = "candle")]
+pub(crate) mod candle;
 pub(crate) mod decoder;
 mod eights;
 pub(crate) mod encoder;
+pub(crate) mod engine;
+pub(crate) mod fused;
 pub(crate) mod init;
 pub(crate) mod input_layer;
+pub(crate) mod latent;
 mod layers;
-pub(crate) mod matmul;
 pub(crate) mod network;
 pub(crate) mod noise;
+pub(crate) mod old_posterior;
 pub(crate) mod output_layer;
 mod parameters;
 pub(crate) mod products;
-pub(crate) mod sample;
+
 pub(crate) mod scratch;
 pub(crate) mod state;

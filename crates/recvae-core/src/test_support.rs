@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use safetensors::SafeTensors;
 
-use crate::csr::Csr;
-use crate::real::Real;
+use crate::math::csr::Csr;
+use crate::math::real::Real;
 
 /// One file of reference values, all of them f64.
 pub(crate) struct Golden(BTreeMap<String, (Vec<usize>, Vec<f64>)>);

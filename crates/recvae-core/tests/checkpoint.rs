@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, Csr, Error, Fit, FitRun, HeldOut, Ids, ModelKind, Progress, Recommender,
-    Result, Threads, WarmStart,
+    Result, Threads,
 };
 use serde_json::{Value, json};
 
@@ -102,7 +102,7 @@ impl Setting {
             on_progress: &on_progress,
             cancel: cancel.clone(),
             checkpoint: Some(checkpoint),
-            from: begin.as_ref().map(|model| WarmStart::new(model, &items)),
+            from: begin.as_ref().map(|model| model.warm_start(&items)),
             ..FitRun::default()
         };
         let held_out = self.validated.then(validation);

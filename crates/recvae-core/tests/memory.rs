@@ -8,7 +8,7 @@ use std::process::Command;
 
 use recvae_core::{
     Cancel, Csr, EaseCounts, Error, FitRun, FitShape, HeldOut, Ids, Interactions, ModelKind, Recommender, Stream,
-    Threads, WarmStart,
+    Threads,
 };
 use serde_json::{Value, json};
 
@@ -222,7 +222,7 @@ impl Updates {
             }
             _ => {
                 let items: Ids = (0..300).map(|id| id.to_string()).collect();
-                let from = Some(WarmStart::new(&self.large, &items));
+                let from = Some(self.large.warm_start(&items));
                 let run = FitRun { memory_limit: limit, from, ..FitRun::default() };
                 ModelKind::RecVae.fit(&Self::options(), &self.few, None, &run).map(drop)
             }

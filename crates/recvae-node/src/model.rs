@@ -8,7 +8,7 @@ use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, CompactOptions, Filter, FitRun, LoadOptions, ModelKind, Options, Progress,
-    RecommendOptions, Recommender, Scored, TrainingRecord, WarmStart, ends,
+    RecommendOptions, Recommender, Scored, TrainingRecord, ends,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
@@ -321,7 +321,7 @@ pub fn fit<'env>(
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());
             let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
-            let warm = from.as_ref().map(|from| WarmStart::new(from, train.items()));
+            let warm = from.as_ref().map(|from| from.warm_start(train.items()));
             let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint, memory_limit, from: warm };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;

@@ -6,8 +6,8 @@ use std::ops::Range;
 use bytemuck::Pod;
 use half::f16;
 
-use crate::error::{Error, Result};
-use crate::numbers::{Numbers, SharedBytes};
+use crate::base::error::{Error, Result};
+use crate::base::numbers::{Numbers, SharedBytes};
 
 /// A parameter as it stands in a model file.
 pub struct NamedTensor<'a> {

@@ -6,13 +6,13 @@
 use rayon::prelude::*;
 
 use super::state::State;
-use crate::numbers::Numbers;
-use crate::real::Real;
-use crate::vectorised::vectorised;
+use crate::base::numbers::Numbers;
+use crate::math::real::Real;
+use crate::math::vectorised::vectorised;
 
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
-const EPSILON: f64 = 1e-8;
+pub(super) const BETA_1: f64 = 0.9;
+pub(super) const BETA_2: f64 = 0.999;
+pub(super) const EPSILON: f64 = 1e-8;
 
 /// The numbers that one step shares over all parameters.
 #[derive(Clone, Copy)]

@@ -2,13 +2,15 @@
 
 use rayon::prelude::*;
 
+use super::latent::Sample;
 use super::noise::Noise;
-use super::sample::Sample;
-use crate::csr::Csr;
-use crate::real::Real;
+use crate::math::csr::Csr;
+use crate::math::real::Real;
 
 /// Users of one step with their noise. Made to be filled again and again.
 pub(crate) struct Batch<'a, T> {
+    /// Which users of the training they are.
+    pub(crate) users: Vec<usize>,
     /// What is to be reconstructed.
     pub(crate) histories: Vec<&'a [u32]>,
     pub(crate) input: SparseInput<T>,
@@ -20,7 +22,13 @@ pub(crate) struct Batch<'a, T> {
 
 impl<T: Real> Default for Batch<'_, T> {
     fn default() -> Self {
-        Self { histories: vec![], input: SparseInput::default(), by_item: ByItem::default(), sample: Sample::default() }
+        Self {
+            users: vec![],
+            histories: vec![],
+            input: SparseInput::default(),
+            by_item: ByItem::default(),
+            sample: Sample::default(),
+        }
     }
 }
 

@@ -7,10 +7,10 @@ use rayon::prelude::*;
 use super::encoder::Architecture;
 use super::init::Init;
 use super::layers::{linear, linear_backward, tanh, tanh_backward};
-use super::matmul::{column_sums, par_matmul, rows, rows_mut};
 use super::output_layer::OutputLayer;
 use super::parameters::{Places, Start};
-use crate::real::Real;
+use crate::math::matmul::{column_sums, par_matmul, rows, rows_mut};
+use crate::math::real::Real;
 
 /// Users of a tile.
 const USERS: usize = 128;

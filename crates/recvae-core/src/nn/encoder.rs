@@ -19,12 +19,12 @@ use super::input_layer::InputLayer;
 use super::layers::{
     LayerNorm, linear, linear_backward, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward,
 };
-use super::matmul::{matmul, matmul_add, rows, rows_mut};
 use super::parameters::{Places, Start};
-use crate::real::Real;
-use crate::vectorised::{add, add_rows};
+use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
+use crate::math::real::Real;
+use crate::math::vectorised::{add, add_rows};
 
-const LAYER_NORM_EPSILON: f64 = 0.1;
+pub(super) const LAYER_NORM_EPSILON: f64 = 0.1;
 /// Users of a tile.
 const USERS: usize = 128;
 /// Rows of a weight matrix whose gradient is one task.

@@ -1,9 +1,9 @@
 //! Initial weights, each tensor from a stream of its own.
 
 use super::noise::{Purpose, stream};
-use crate::numbers::Numbers;
-use crate::random::Philox;
-use crate::real::Real;
+use crate::base::numbers::Numbers;
+use crate::base::random::Philox;
+use crate::math::real::Real;
 
 /// Draws the tensors of a network one after the other.
 pub(crate) struct Init {

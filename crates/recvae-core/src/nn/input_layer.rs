@@ -8,12 +8,12 @@ use rayon::prelude::*;
 use super::adam::{AdamStep, Moments, update};
 use super::batch::{Batch, SparseInput};
 use super::init::Init;
-use super::matmul::column_sums;
 use super::scratch::Scratch;
 use super::state::State;
-use crate::numbers::Numbers;
-use crate::real::Real;
-use crate::vectorised::{add, scale, vectorised};
+use crate::base::numbers::Numbers;
+use crate::math::matmul::column_sums;
+use crate::math::real::Real;
+use crate::math::vectorised::{add, scale, vectorised};
 
 /// Items whose rows one task updates.
 const ITEMS: usize = 64;

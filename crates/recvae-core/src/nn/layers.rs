@@ -2,10 +2,10 @@
 //!
 //! Matrices are row-major slices with one row per user. Weights have shape `(outputs, inputs)`.
 
-use super::matmul::{matmul, rows, rows_mut};
 use super::products::products;
-use crate::real::Real;
-use crate::vectorised::{add_to_rows, dot, sum_of, vectorised};
+use crate::math::matmul::{matmul, rows, rows_mut};
+use crate::math::real::Real;
+use crate::math::vectorised::{add_to_rows, dot, sum_of, vectorised};
 
 /// `out = x W' + b`, each row from its own row of `x` alone.
 pub(super) fn linear<T: Real>(x: &[T], weight: &[T], bias: &[T], out: &mut [T]) {
@@ -108,7 +108,7 @@ vectorised! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Stream;
+    use crate::base::random::Stream;
 
     #[test]
     fn rows_are_normalised() {

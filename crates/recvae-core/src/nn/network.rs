@@ -21,10 +21,10 @@ use super::output_layer::{LogLikelihood, OutputMoments, Want};
 use super::parameters::Places;
 use super::scratch::Scratch;
 use super::state::State;
-use crate::error::Result;
-use crate::numbers::Numbers;
-use crate::real::Real;
-use crate::scorer::{Scorer, check_scores, check_some};
+use crate::base::error::{Error, Result};
+use crate::base::numbers::Numbers;
+use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::math::real::Real;
 
 pub(crate) struct Network<T> {
     pub(crate) architecture: Architecture,
@@ -75,12 +75,19 @@ pub(crate) struct Memory<T> {
     scratch: Scratch<T>,
 }
 
+impl<T: Default> Memory<T> {
+    /// One that goes on with what an encoder left.
+    pub(super) fn with_encoder(encoder: EncoderMemory<T>) -> Self {
+        Self { encoder, ..Self::default() }
+    }
+}
+
 /// Loss of a batch, means over its users.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Loss {
     /// Multinomial log-likelihood.
     pub(crate) log_likelihood: f64,
-    /// Weighted KL term; 0 with [`Prior::Free`](super::sample::Prior::Free) and without a posterior.
+    /// Weighted KL term; 0 with [`Prior::Free`](super::latent::Prior::Free) and without a posterior.
     pub(crate) kl: f64,
 }
 
@@ -255,6 +262,14 @@ impl<T: Real> Network<T> {
         Ok(())
     }
 
+    /// Takes every parameter from a list that has them all.
+    pub(super) fn take(&mut self, mut parameters: Vec<Parameter<T>>) -> Result<()> {
+        self.import(|name, _| match parameters.iter_mut().find(|parameter| parameter.name == name) {
+            Some(parameter) => Ok(std::mem::take(&mut parameter.values)),
+            None => Err(Error::Internal(format!("no parameter '{name}'"))),
+        })
+    }
+
     /// Overwrites every parameter by what `read` has under its name in a network of the same widths and `items_there` items.
     /// Of those that have a row for each item, the rows of items that `index_there` does not know stay.
     pub(crate) fn adopt<'v>(
@@ -353,6 +368,12 @@ impl<T: Real> Optimiser<T> {
             decoder: Moments::zeros(network.decoder.hidden.as_ref().map_or(0, |hidden| hidden.dense.len())),
             output: OutputMoments::zeros(&network.decoder.output),
         }
+    }
+
+    /// The learning rate, and the weight of the sum of squares.
+    #[cfg(feature = "candle")]
+    pub(super) fn settings(&self) -> (f64, f64) {
+        (self.learning_rate, self.lambda)
     }
 
     /// The same with a penalty on the squares of all weights, not of biases, of a network that has no dense layers, such as

@@ -3,8 +3,8 @@
 //! Every number is a function of seed, purpose, pass and user, so it is the same whatever the batch, the thread or the
 //! order of asking. The golden tests put recorded numbers in its place.
 
-use crate::random::{Philox, Stream};
-use crate::real::Real;
+use crate::base::random::{Philox, Stream};
+use crate::math::real::Real;
 
 /// The random choices of a training run. `pass` counts the passes over the users since training began.
 pub(crate) trait Noise<T>: Sync {

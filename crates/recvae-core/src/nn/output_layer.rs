@@ -20,13 +20,13 @@ use rayon::prelude::*;
 use super::adam::{AdamStep, Moments, update};
 use super::init::Init;
 use super::input_layer::sum_of_rows;
-use super::matmul::{matmul, matmul_add, rows, rows_mut};
 use super::products::par_products;
 use super::scratch::Scratch;
 use super::state::State;
-use crate::numbers::Numbers;
-use crate::real::Real;
-use crate::vectorised::{add, add_scaled, scale, sum_of, vectorised};
+use crate::base::numbers::Numbers;
+use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
+use crate::math::real::Real;
+use crate::math::vectorised::{add, add_scaled, scale, sum_of, vectorised};
 
 /// Users of a tile.
 const USERS: usize = 256;

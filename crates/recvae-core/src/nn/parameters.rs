@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::init::Init;
-use crate::real::Real;
+use crate::math::real::Real;
 
 /// Where each tensor stands in the flat vector.
 #[derive(Clone, Debug, Default)]

@@ -14,9 +14,9 @@ use faer::prelude::ReborrowMut;
 use faer::{Accum, Par};
 use rayon::prelude::*;
 
-use super::matmul::{rows, rows_mut};
-use crate::real::Real;
-use crate::vectorised::vectorised;
+use crate::math::matmul::{rows, rows_mut};
+use crate::math::real::Real;
+use crate::math::vectorised::vectorised;
 
 /// Rows of `x` and rows of `W` of one task: large enough that packing them is cheap beside multiplying, small enough for
 /// several threads.
@@ -178,7 +178,7 @@ fn put<T: Real>(out: &mut [T], sums: &[T], is_first: bool) {
 /// Whether the processor has what the fast kernel needs.
 fn has_fast() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return crate::vectorised::level() != crate::vectorised::Level::Baseline;
+    return crate::math::vectorised::level() != crate::math::vectorised::Level::Baseline;
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
@@ -220,7 +220,7 @@ vectorised! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Stream;
+    use crate::base::random::Stream;
 
     #[test]
     fn no_tile_is_a_single_column() {

@@ -1,0 +1,18 @@
+//! What everything else stands on: errors, options, random numbers, files, memory, cancelling. It knows nothing of recommendations.
+
+pub(crate) mod atomic_file;
+pub(crate) mod cancel;
+pub(crate) mod error;
+pub(crate) mod file_bytes;
+pub(crate) mod file_lock;
+pub(crate) mod free_memory;
+pub(crate) mod list_ends;
+pub(crate) mod memory;
+pub(crate) mod numbers;
+pub(crate) mod options;
+pub(crate) mod progress;
+pub(crate) mod random;
+pub(crate) mod regular_file;
+pub(crate) mod search_space;
+pub(crate) mod steps;
+pub(crate) mod threads;

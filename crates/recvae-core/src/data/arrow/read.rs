@@ -1,0 +1,319 @@
+//! An Arrow stream in pieces of any size, to interactions.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::flat::Table;
+use super::layout::{Kind, Layout, Parts};
+use super::schema::{Column, Schema};
+use super::{MARKER, header};
+use crate::base::error::{Error, Result};
+use crate::data::batches::RowFilter;
+use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
+use crate::data::read::{Escape, ReadOptions, check};
+
+/// Texts or numbers that indices point to: the body of a message and where they lie in it.
+#[derive(Debug)]
+struct Segment {
+    body: Vec<u8>,
+    layout: Layout,
+}
+
+/// The segments of a dictionary, one after the other.
+#[derive(Debug, Default)]
+struct Dictionary {
+    segments: Vec<Segment>,
+    /// How many entries there are up to the end of each segment.
+    ends: Vec<usize>,
+}
+
+impl Dictionary {
+    /// Takes another segment, in place of all others unless it is a delta. `None` if there are too many entries.
+    fn push(&mut self, segment: Segment, is_delta: bool) -> Option<()> {
+        if !is_delta {
+            *self = Self::default();
+        }
+        self.ends.push(self.ends.last().unwrap_or(&0).checked_add(segment.layout.len)?);
+        self.segments.push(segment);
+        Some(())
+    }
+
+    /// The segment that holds an entry, and the entry's place in it.
+    fn find(&self, entry: usize) -> Option<(&Segment, usize)> {
+        let at = self.ends.partition_point(|&end| end <= entry);
+        let segment = self.segments.get(at)?;
+        Some((segment, entry - (self.ends[at] - segment.layout.len)))
+    }
+}
+
+/// How far the bytes at hand go.
+enum Frame {
+    /// They must be that many before more is known.
+    Short(usize),
+    /// A message.
+    Whole { metadata: Range<usize>, body: Range<usize> },
+    /// The end of the stream, of that many bytes.
+    End(usize),
+}
+
+/// Reads a stream that comes in pieces. Memory: the interactions, their dictionaries, and one message.
+#[derive(Debug)]
+pub struct ArrowReader {
+    options: ReadOptions,
+    filter: RowFilter,
+    thresholds: Thresholds,
+    builder: InteractionsBuilder,
+    /// The beginning of a message whose end has not come.
+    held: Vec<u8>,
+    schema: Option<Schema>,
+    dictionaries: BTreeMap<i64, Dictionary>,
+    /// How many bytes the users' ids and the items' may still have where they are text. Views may share their bytes, so that
+    /// texts could be far longer together than what came: all new ones of a stream have no more bytes than came for them.
+    room: [usize; 2],
+    n_messages: u64,
+    n_rows: u64,
+    ended: bool,
+}
+
+impl ArrowReader {
+    /// Waits for the first bytes. `options` name the columns; ids may be text or whole numbers.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if the options contradict each other or give a format.
+    pub fn new(options: ReadOptions, thresholds: Thresholds) -> Result<Self> {
+        check(&options)?;
+        if options.escape != Escape::Quote {
+            let escape = format!("'{}'", options.escape.word());
+            return Err(Error::invalid_argument("escape", escape, "none for an Arrow stream"));
+        }
+        if let Some(format) = options.format {
+            return Err(Error::invalid_argument("format", format!("'{}'", format.word()), "none for an Arrow stream"));
+        }
+        Ok(Self {
+            filter: RowFilter { min_value: options.min_value, since: None, until: None },
+            options,
+            thresholds,
+            builder: InteractionsBuilder::new(),
+            held: Vec::new(),
+            schema: None,
+            dictionaries: BTreeMap::new(),
+            room: [0; 2],
+            n_messages: 0,
+            n_rows: 0,
+            ended: false,
+        })
+    }
+
+    /// Takes the next bytes of the stream.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if they are no Arrow stream, a column is missing or of a type that is not read, an id is null, empty or
+    /// not UTF-8, or a value null or NaN. Rows are counted from 0 over the whole stream.
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            if self.ended {
+                return Err(self.malformed("there are bytes behind its end"));
+            }
+            let source = if self.held.is_empty() { bytes } else { &self.held };
+            match frame(source).map_err(|what| self.malformed(what))? {
+                Frame::Short(needed) => {
+                    let (taken, rest) = bytes.split_at(bytes.len().min(needed - self.held.len()));
+                    self.held.extend_from_slice(taken);
+                    bytes = rest;
+                    // What was held may be whole now; then nothing is left to wait for.
+                    if bytes.is_empty() {
+                        self.take_held()?;
+                    }
+                }
+                Frame::Whole { metadata, body } if self.held.is_empty() => {
+                    self.message(&bytes[metadata], &bytes[body.clone()])?;
+                    bytes = &bytes[body.end..];
+                }
+                Frame::End(len) if self.held.is_empty() => {
+                    self.ended = true;
+                    bytes = &bytes[len..];
+                }
+                _ => self.take_held()?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Handles what is held if it is whole.
+    fn take_held(&mut self) -> Result<()> {
+        match frame(&self.held).map_err(|what| self.malformed(what))? {
+            Frame::Short(_) => return Ok(()),
+            Frame::End(_) => self.ended = true,
+            Frame::Whole { metadata, body } => {
+                let held = std::mem::take(&mut self.held);
+                self.message(&held[metadata], &held[body])?;
+                self.held = held;
+            }
+        }
+        self.held.clear();
+        Ok(())
+    }
+
+    /// Makes the matrix and applies the thresholds.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if the stream was cut off, nothing is left, or there were 2^32 - 1 users or items or more.
+    pub fn finish(self) -> Result<Interactions> {
+        if !self.held.is_empty() {
+            return Err(self.malformed("it is cut off"));
+        }
+        if self.schema.is_none() {
+            return Err(self.malformed("it has no schema"));
+        }
+        self.builder.finish(&self.thresholds)
+    }
+
+    fn malformed(&self, what: &str) -> Error {
+        Error::invalid_data(format!("the Arrow stream is broken at message {}: {what}", self.n_messages))
+    }
+
+    fn message(&mut self, metadata: &[u8], body: &[u8]) -> Result<()> {
+        let broken = || self.malformed("its metadata point outside of themselves");
+        let message = Table::root(metadata).ok_or_else(broken)?;
+        let (version, kind) = (message.i16(0, 0).ok_or_else(broken)?, message.u8(1).ok_or_else(broken)?);
+        if !(3..=4).contains(&version) {
+            return Err(self.malformed(&format!("its version is {}; allowed: 4 and 5", i32::from(version) + 1)));
+        }
+        let table = message.table(2).flatten().ok_or_else(broken)?;
+        match kind {
+            header::SCHEMA if self.schema.is_none() => {
+                self.schema =
+                    Some(Schema::read(&self.options, version, &table, metadata.len()).map_err(|e| match e {
+                        Some(error) => error,
+                        None => broken(),
+                    })?);
+            }
+            header::DICTIONARY_BATCH => self.dictionary(&table, body)?,
+            header::RECORD_BATCH => self.rows(&table, body)?,
+            _ => return Err(self.malformed("it is neither the schema nor a dictionary nor rows")),
+        }
+        self.n_messages += 1;
+        Ok(())
+    }
+
+    fn dictionary(&mut self, table: &Table<'_>, body: &[u8]) -> Result<()> {
+        let broken = || self.malformed("its metadata point outside of themselves");
+        let schema = self.schema.as_ref().ok_or_else(|| self.malformed("it comes before the schema"))?;
+        let id = table.i64(0).ok_or_else(broken)?;
+        let is_delta = table.u8(2).ok_or_else(broken)? != 0;
+        let columns = [&schema.user, &schema.item];
+        let is_ours = columns.map(|column| column.dictionary.is_some_and(|(own, _)| own == id));
+        let Some(column) = is_ours.iter().position(|&ours| ours) else {
+            return Ok(()); // of a column that is not wanted
+        };
+        let kind = columns[column].kind;
+        let batch = table.table(1).flatten().ok_or_else(broken)?;
+        let nodes = [kind.buffers()];
+        let layout = Parts::read(&batch, body.len(), &nodes)
+            .and_then(|parts| parts.layout(0, kind, body))
+            .map_err(|what| self.malformed(what))?;
+        for (room, _) in self.room.iter_mut().zip(is_ours).filter(|(_, ours)| *ours) {
+            *room = room.saturating_add(body.len());
+        }
+        let segment = Segment { body: body.to_vec(), layout };
+        let taken = self.dictionaries.entry(id).or_default().push(segment, is_delta);
+        taken.ok_or_else(|| self.malformed("its dictionary has too many entries"))
+    }
+
+    fn rows(&mut self, table: &Table<'_>, body: &[u8]) -> Result<()> {
+        let schema = self.schema.as_ref().ok_or_else(|| self.malformed("it comes before the schema"))?;
+        let parts = Parts::read(table, body.len(), &schema.nodes).map_err(|what| self.malformed(what))?;
+        let open = |column: &Column| {
+            let kind = column.dictionary.map_or(column.kind, |(_, index)| index);
+            let layout = parts.layout(column.node, kind, body).map_err(|what| self.malformed(what))?;
+            if layout.len as u64 != parts.n_rows {
+                return Err(self.malformed("a column has another number of rows than the batch"));
+            }
+            Ok(layout)
+        };
+        let (users, items) = (open(&schema.user)?, open(&schema.item)?);
+        let values = schema.value.as_ref().map(open).transpose()?;
+        let source = |column: &Column, layout: Layout, name: String| Source {
+            name,
+            dictionary: column.dictionary.map(|(id, _)| self.dictionaries.get(&id)),
+            layout,
+        };
+        let users = source(&schema.user, users, self.options.user.clone());
+        let items = source(&schema.item, items, self.options.item.clone());
+        let mut room = self.room.map(|room| room.saturating_add(body.len()));
+        let is_text = [schema.user.kind, schema.item.kind].map(Kind::is_text);
+        let (mut user_digits, mut item_digits) = (String::new(), String::new());
+        for row in 0..users.layout.len {
+            let bad = |name: &str, what: &str| {
+                Error::invalid_data(format!("{name} in row {} of the Arrow stream is {what}", self.n_rows + row as u64))
+            };
+            let user = users.id(body, row, &mut user_digits).map_err(|what| bad(&users.name, &what))?;
+            let item = items.id(body, row, &mut item_digits).map_err(|what| bad(&items.name, &what))?;
+            let value = values.as_ref().map(|layout| layout.number(body, row)).transpose();
+            let value = value.map_err(|what| bad(self.options.value.as_deref().unwrap_or_default(), &what))?;
+            if !self.filter.passes(value, None) {
+                self.builder.skip_below();
+                continue;
+            }
+            let before = self.builder.n_ids();
+            self.builder.push(user, item);
+            let after = self.builder.n_ids();
+            for (side, id) in [user, item].into_iter().enumerate() {
+                if is_text[side] && after[side] > before[side] {
+                    let Some(left) = room[side].checked_sub(id.len()) else {
+                        return Err(self.malformed("its texts overlap"));
+                    };
+                    room[side] = left;
+                }
+            }
+        }
+        self.room = room;
+        self.n_rows += users.layout.len as u64;
+        Ok(())
+    }
+}
+
+/// A column of ids in a batch.
+struct Source<'a> {
+    name: String,
+    /// The dictionary that it points into, if it does; the inner `None` if none has come.
+    dictionary: Option<Option<&'a Dictionary>>,
+    layout: Layout,
+}
+
+impl Source<'_> {
+    fn id<'a>(&'a self, body: &'a [u8], row: usize, digits: &'a mut String) -> Result<&'a str, String> {
+        let Some(dictionary) = self.dictionary else { return self.layout.id(body, row, digits) };
+        let index = self.layout.whole(body, row).ok_or("null; allowed: an id")?;
+        let found = usize::try_from(index).ok().and_then(|entry| dictionary?.find(entry));
+        let (Segment { body, layout }, at) =
+            found.ok_or_else(|| format!("number {index} of a dictionary that has fewer entries"))?;
+        layout.id(body, at, digits)
+    }
+}
+
+/// How far a message goes that starts here; what is wrong if none does.
+fn frame(bytes: &[u8]) -> Result<Frame, &'static str> {
+    let Some((start, rest)) = bytes.split_first_chunk::<4>() else { return Ok(Frame::Short(4)) };
+    if *start != MARKER {
+        return Err(match bytes.starts_with(b"ARRO") {
+            true => {
+                "it is an Arrow file; allowed: the streaming format (pyarrow.ipc.new_stream, tableToIPC(…, 'stream'))"
+            }
+            false => "no message starts here; allowed: the Arrow IPC streaming format",
+        });
+    }
+    let Some(len) = rest.first_chunk::<4>() else { return Ok(Frame::Short(8)) };
+    let len = u32::from_le_bytes(*len) as usize;
+    if len == 0 {
+        return Ok(Frame::End(8));
+    }
+    let metadata = 8..8 + len;
+    let Some(table) = bytes.get(metadata.clone()) else { return Ok(Frame::Short(metadata.end)) };
+    let body = Table::root(table).and_then(|message| message.i64(3)).and_then(|len| usize::try_from(len).ok());
+    let end = body.and_then(|len| metadata.end.checked_add(len)).ok_or("the length of its body makes no sense")?;
+    Ok(match bytes.len() < end {
+        true => Frame::Short(end),
+        false => Frame::Whole { body: metadata.end..end, metadata },
+    })
+}

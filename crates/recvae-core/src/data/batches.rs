@@ -1,0 +1,220 @@
+//! Interactions in batches of columns, the form in which databases, queues and files hand out rows.
+//!
+//! A batch has one user id and one item id per row, as text or as whole numbers, which stand for their decimal digits; and,
+//! where they are known, a value and a timestamp per row. Batches are taken one at a time and none is kept: memory is that
+//! of the matrix under construction. A failure names the column, the row and the batch, both counted from 0.
+
+use std::fmt::Write;
+
+use crate::base::error::{Error, Result};
+use crate::base::options::options;
+use crate::data::ids::check_id;
+use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
+
+options! {
+    /// Which rows count. The others are left out as if they were not there.
+    pub struct RowFilter for "rows" {
+        /// Rows with a lower value are left out. Every batch must have values then.
+        min_value: Option<f64> = None, Any;
+        /// Rows before this time are left out, in the unit of the timestamps. Every batch must have timestamps then.
+        since: Option<f64> = None, Any;
+        /// Rows at this time or later are left out, in the unit of the timestamps. Every batch must have timestamps then.
+        until: Option<f64> = None, Any;
+    }
+}
+
+impl RowFilter {
+    /// Whether a row with that value and time counts.
+    pub(crate) fn passes(&self, value: Option<f64>, time: Option<f64>) -> bool {
+        !self.is_low(value) && !below(time, self.since) && (self.until.is_none() || below(time, self.until))
+    }
+
+    /// Whether a row does not count for its value.
+    fn is_low(&self, value: Option<f64>) -> bool {
+        below(value, self.min_value)
+    }
+}
+
+fn below(number: Option<f64>, bound: Option<f64>) -> bool {
+    matches!((number, bound), (Some(number), Some(bound)) if number < bound)
+}
+
+/// A column of ids.
+#[derive(Clone, Copy, Debug)]
+pub enum IdColumn<'a> {
+    /// Text, which must not be empty or longer than 64 KiB.
+    Text(&'a [String]),
+    /// Whole numbers up to 2^53 in either direction, beyond which doubles lose digits.
+    Doubles(&'a [f64]),
+    /// Signed whole numbers.
+    Signed(&'a [i64]),
+    /// Unsigned whole numbers.
+    Unsigned(&'a [u64]),
+}
+
+impl IdColumn<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(ids) => ids.len(),
+            Self::Doubles(ids) => ids.len(),
+            Self::Signed(ids) => ids.len(),
+            Self::Unsigned(ids) => ids.len(),
+        }
+    }
+
+    /// The id in a row, written to `digits` if it is a number; or what is wrong with it.
+    fn get<'a>(&'a self, row: usize, digits: &'a mut String) -> Result<&'a str, String> {
+        digits.clear();
+        let written = match *self {
+            Self::Text(ids) => return check_id(&ids[row]),
+            Self::Doubles(ids) => match ids[row] {
+                // 2^53 - 1: from 2^53 on, two numbers may have become one.
+                id if id.fract() == 0.0 && id.abs() <= 9_007_199_254_740_991.0 => write!(digits, "{}", id as i64),
+                id => return Err(format!("{id}; allowed: a whole number below 2^53 (or text, or 64-bit integers)")),
+            },
+            Self::Signed(ids) => write!(digits, "{}", ids[row]),
+            Self::Unsigned(ids) => write!(digits, "{}", ids[row]),
+        };
+        debug_assert!(written.is_ok(), "a String takes everything");
+        Ok(digits)
+    }
+}
+
+/// Rows as columns of one length.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Who.
+    pub users: IdColumn<'a>,
+    /// What.
+    pub items: IdColumn<'a>,
+    /// A number per row, such as a rating.
+    pub values: Option<&'a [f64]>,
+    /// When, in any unit that all batches share.
+    pub timestamps: Option<&'a [f64]>,
+}
+
+/// Collects batches, in memory proportional to what is kept.
+#[derive(Clone, Debug)]
+pub struct Batches {
+    builder: InteractionsBuilder,
+    filter: RowFilter,
+    thresholds: Thresholds,
+    n_batches: usize,
+}
+
+impl Batches {
+    /// Starts without interactions.
+    #[must_use]
+    pub fn new(filter: RowFilter, thresholds: Thresholds) -> Self {
+        Self { builder: InteractionsBuilder::new(), filter, thresholds, n_batches: 0 }
+    }
+
+    /// Adds the rows of a batch that pass the filter. Without `min_value`, values change nothing.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if columns differ in length or one is missing that the filter looks at. `INVALID_DATA` if an id
+    /// is empty, longer than 64 KiB or not a whole number, or a value or timestamp is NaN. Rows before the bad one stay added.
+    pub fn push(&mut self, batch: &Batch<'_>) -> Result<()> {
+        let number = self.n_batches;
+        self.n_batches += 1;
+        self.push_called(batch, &format!(" of batch {number}"), &format!(", which batch {number} lacks"))
+    }
+
+    /// The same with what messages say of the batch, which is nothing where there is only one.
+    fn push_called(&mut self, batch: &Batch<'_>, of: &str, lacks: &str) -> Result<()> {
+        let n_rows = batch.users.len();
+        for (name, len) in [
+            ("items", batch.items.len()),
+            ("values", batch.values.map_or(n_rows, <[f64]>::len)),
+            ("timestamps", batch.timestamps.map_or(n_rows, <[f64]>::len)),
+        ] {
+            if len != n_rows {
+                let name = format!("number of {name}{of}");
+                return Err(Error::invalid_argument(name, len, format!("as many as there are users, {n_rows}")));
+            }
+        }
+        let RowFilter { min_value, since, until } = self.filter;
+        for (option, bound, name, column) in [
+            ("minValue", min_value, "values", batch.values),
+            ("since", since, "timestamps", batch.timestamps),
+            ("until", until, "timestamps", batch.timestamps),
+        ] {
+            if let (Some(bound), None) = (bound, column) {
+                return Err(Error::invalid_argument(option, bound, format!("only with {name}{lacks}")));
+            }
+        }
+        let (mut user_digits, mut item_digits) = (String::new(), String::new());
+        for row in 0..n_rows {
+            let bad = |name: &str, what: &str| Error::invalid_data(format!("{name}[{row}]{of} is {what}"));
+            let number_in = |name: &str, column: Option<&[f64]>| match column.map(|column| column[row]) {
+                Some(number) if number.is_nan() => Err(bad(name, "NaN; allowed: a number")),
+                number => Ok(number),
+            };
+            let user = batch.users.get(row, &mut user_digits).map_err(|what| bad("users", &what))?;
+            let item = batch.items.get(row, &mut item_digits).map_err(|what| bad("items", &what))?;
+            let (value, time) = (number_in("values", batch.values)?, number_in("timestamps", batch.timestamps)?);
+            if self.filter.passes(value, time) {
+                self.builder.push(user, item);
+            } else if self.filter.is_low(value) {
+                self.builder.skip_below();
+            } else {
+                self.builder.skip();
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the matrix and applies the thresholds.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if nothing is left or there were 2^32 - 1 users or items or more; the message says why.
+    pub fn finish(self) -> Result<Interactions> {
+        self.builder.finish(&self.thresholds)
+    }
+}
+
+impl Interactions {
+    /// Builds from columns of one length, as [`Interactions::from_columns`] does, with ids in any of their forms.
+    ///
+    /// # Errors
+    /// As [`Batches::push`] and [`Batches::finish`].
+    pub fn from_batch(batch: &Batch<'_>, filter: RowFilter, thresholds: Thresholds) -> Result<Self> {
+        let mut batches = Batches::new(filter, thresholds);
+        batches.push_called(batch, "", "")?;
+        batches.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_hold_at_their_ends_and_the_first_bad_row_is_named() {
+        let filter = RowFilter { min_value: Some(4.0), since: Some(10.0), until: Some(20.0) };
+        let mut batches = Batches::new(filter, Thresholds::default());
+        let (users, values) = ([1.0, 2.0, 3.0, 4.0], [4.0, 3.9, 5.0, 4.0]);
+        let batch = Batch {
+            users: IdColumn::Doubles(&users),
+            items: IdColumn::Signed(&[-1, -2, -3, -4]),
+            values: Some(&values),
+            timestamps: Some(&[10.0, 10.0, 20.0, 19.0]),
+        };
+        batches.push(&batch).unwrap();
+        let error = batches.push(&Batch { users: IdColumn::Doubles(&[0.0, 0.5, f64::NAN, 1e300]), ..batch });
+        let text = "users[1] of batch 1 is 0.5; allowed: a whole number below 2^53 (or text, or 64-bit integers)";
+        assert_eq!(error.unwrap_err().to_string(), text);
+        let long = ["x".repeat((1 << 16) + 1)];
+        let column = IdColumn::Text(&long);
+        let error = batches.push(&Batch { users: column, items: column, values: None, timestamps: None });
+        assert_eq!(error.unwrap_err().to_string(), "minValue is 4; allowed: only with values, which batch 2 lacks");
+        let batch = Batch { users: column, items: column, ..batch };
+        let error = batches.push(&Batch { values: Some(&[4.0]), timestamps: Some(&[10.0]), ..batch });
+        let text = "users[0] of batch 3 is 65537 bytes long; allowed: at most 65536";
+        assert_eq!(error.unwrap_err().to_string(), text);
+        // What came before the bad row stays, and what the bounds leave out is not known.
+        let data = batches.finish().unwrap();
+        assert_eq!(data.users().iter().collect::<Vec<_>>(), ["1", "4", "0"]);
+        assert_eq!(data.items().iter().collect::<Vec<_>>(), ["-1", "-4"]);
+    }
+}

@@ -1,0 +1,460 @@
+//! Who interacted with what: a binary matrix of users x items with the original ids of both.
+//!
+//! Users and items are numbered in order of first appearance, so the same rows in the same order give the same indices
+//! on every machine. Duplicates collapse. Thresholds ([`Thresholds`]) hold for what is left, not for what was read: they are
+//! applied again and again until nothing changes. This fixed point is unique, and it is reached in time proportional to
+//! the interactions by taking users and items away one at a time, as for the k-core of a graph.
+//!
+//! Source of the peeling: V. Batagelj, M. Zaversnik, An O(m) Algorithm for Cores Decomposition of Networks, 2003,
+//! arXiv cs/0310049.
+
+use crate::base::error::{Error, Result};
+use crate::base::options::options;
+use crate::data::ids::{Ids, MOST_IDS, check_id};
+use crate::data::left_out::{LeftOut, counted};
+use crate::math::csr::Csr;
+
+options! {
+    /// How many interactions a user and an item must have to stay.
+    pub struct Thresholds for "thresholds" {
+        /// Users with fewer distinct items are left out; one without any always is.
+        min_user: usize = 1, AtLeast(0.0);
+        /// Items with fewer distinct users are left out; one without any always is.
+        min_item: usize = 1, AtLeast(0.0);
+    }
+}
+
+/// Interactions of shape `(n_users, n_items)` with the ids of both sides. They are equal if these are, whatever was left out.
+#[derive(Clone, Debug)]
+pub struct Interactions {
+    users: Ids,
+    items: Ids,
+    matrix: Csr,
+    left_out: Vec<LeftOut>,
+}
+
+impl PartialEq for Interactions {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.users, &self.items, &self.matrix) == (&other.users, &other.items, &other.matrix)
+    }
+}
+
+impl Eq for Interactions {}
+
+impl Interactions {
+    /// Puts a matrix and its ids together.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if the number of ids is not the number of rows or columns.
+    pub fn new(users: Ids, items: Ids, matrix: Csr) -> Result<Self> {
+        if users.len() != matrix.n_rows() || items.len() != matrix.n_cols() {
+            return Err(Error::invalid_data(format!(
+                "{} user ids and {} item ids for a matrix of {} x {}",
+                users.len(),
+                items.len(),
+                matrix.n_rows(),
+                matrix.n_cols()
+            )));
+        }
+        Ok(Self { users, items, matrix, left_out: vec![] })
+    }
+
+    /// What was left out of the rows that these were made from.
+    #[must_use]
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// Original ids of the users, in row order.
+    #[must_use]
+    pub fn users(&self) -> &Ids {
+        &self.users
+    }
+
+    /// Original ids of the items, in column order.
+    #[must_use]
+    pub fn items(&self) -> &Ids {
+        &self.items
+    }
+
+    /// The binary matrix of shape `(n_users, n_items)`.
+    #[must_use]
+    pub fn matrix(&self) -> &Csr {
+        &self.matrix
+    }
+
+    /// How many bytes of memory they hold, ids included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.users.bytes() + self.items.bytes() + self.matrix.bytes()
+    }
+
+    /// Builds from one entry per interaction: `users[i]` interacted with `items[i]`, at the value `values[i]`.
+    ///
+    /// With `min_value`, entries whose value is lower are left out as if they were not there. Without it values change
+    /// nothing.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if the lengths differ, or `min_value` is NaN or comes without `values`. `INVALID_DATA` if an
+    /// id is empty or longer than 64 KiB or a value NaN (the message has its index), or if nothing is left.
+    pub fn from_columns<U: AsRef<str>, I: AsRef<str>>(
+        users: &[U],
+        items: &[I],
+        values: Option<&[f64]>,
+        min_value: Option<f64>,
+        thresholds: &Thresholds,
+    ) -> Result<Self> {
+        let equal = |name, n: usize| match n == users.len() {
+            true => Ok(()),
+            false => Err(Error::invalid_argument(name, n, format!("as many as there are users, {}", users.len()))),
+        };
+        equal("number of items", items.len())?;
+        equal("number of values", values.map_or(users.len(), <[f64]>::len))?;
+        check_min_value(min_value, values.is_some(), "values")?;
+        let mut builder = InteractionsBuilder::new();
+        for (row, (user, item)) in users.iter().zip(items).enumerate() {
+            let (user, item) = (user.as_ref(), item.as_ref());
+            for (name, id) in [("users", user), ("items", item)] {
+                check_id(id).map_err(|what| Error::invalid_data(format!("{name}[{row}] is {what}")))?;
+            }
+            match values {
+                Some(values) if values[row].is_nan() => {
+                    return Err(Error::invalid_data(format!("values[{row}] is NaN; allowed: a number")));
+                }
+                Some(values) => builder.push_value(user, item, values[row], min_value),
+                None => builder.push(user, item),
+            }
+        }
+        builder.finish(thresholds)
+    }
+
+    /// Builds from the items of each user. A user may come more than once; a history without items is left out.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if an id is empty or longer than 64 KiB, or nothing is left.
+    pub fn from_histories<U: AsRef<str>, I: AsRef<str>>(
+        histories: impl IntoIterator<Item = (U, impl IntoIterator<Item = I>)>,
+        thresholds: &Thresholds,
+    ) -> Result<Self> {
+        let mut builder = InteractionsBuilder::new();
+        for (row, (user, items)) in histories.into_iter().enumerate() {
+            builder.push_history(row, user.as_ref(), items)?;
+        }
+        builder.finish(thresholds)
+    }
+
+    /// Number of users.
+    #[must_use]
+    pub fn n_users(&self) -> usize {
+        self.matrix.n_rows()
+    }
+
+    /// Number of items.
+    #[must_use]
+    pub fn n_items(&self) -> usize {
+        self.matrix.n_cols()
+    }
+
+    /// Number of distinct (user, item) pairs.
+    #[must_use]
+    pub fn n_interactions(&self) -> usize {
+        self.matrix.nnz()
+    }
+
+    /// Share of all (user, item) pairs that interacted, from 0 to 1.
+    #[must_use]
+    pub fn density(&self) -> f64 {
+        let pairs = self.n_users() as f64 * self.n_items() as f64;
+        if pairs == 0.0 { 0.0 } else { self.n_interactions() as f64 / pairs }
+    }
+
+    /// The item ids of a user, in column order; `None` if the user is not known.
+    #[must_use]
+    pub fn history(&self, user_id: &str) -> Option<Vec<&str>> {
+        let user = self.users.find(user_id)? as usize;
+        Some(self.matrix.row(user).iter().map(|&item| self.items.get(item as usize)).collect())
+    }
+
+    /// What is left when the thresholds hold for every user and item; the survivors keep their order.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if nothing is left.
+    pub fn with_thresholds(self, thresholds: &Thresholds) -> Result<Self> {
+        let (users, items) = peel(&self.matrix, thresholds);
+        if users.len() == self.n_users() && items.len() == self.n_items() {
+            return Ok(self);
+        }
+        if users.is_empty() {
+            return Err(Error::invalid_data(format!(
+                "no interactions left: minUser {} and minItem {} remove all {} interactions of {} users and {} items; \
+                 allowed: lower thresholds",
+                thresholds.min_user,
+                thresholds.min_item,
+                self.n_interactions(),
+                self.n_users(),
+                self.n_items()
+            )));
+        }
+        let matrix = select_columns(&self.matrix.select_rows(&users), &items)?;
+        let lost = [self.n_users() - users.len(), self.n_items() - items.len(), self.n_interactions() - matrix.nnz()];
+        let [n_users, n_items, interactions] = lost.map(|n| n as u64);
+        let lost = LeftOut {
+            reason: "thresholds",
+            users: n_users,
+            items: n_items,
+            interactions,
+            text: format!(
+                "{} are left out by minUser {} and minItem {}",
+                counted(&[(n_users, "user"), (n_items, "item"), (interactions, "interaction")]),
+                thresholds.min_user,
+                thresholds.min_item
+            ),
+            ..LeftOut::default()
+        };
+        let left_out = self.left_out.into_iter().chain([lost]).collect();
+        Ok(Self { left_out, ..Self::new(self.users.select(users), self.items.select(items), matrix)? })
+    }
+}
+
+/// Collects interactions one at a time, in memory proportional to what is kept.
+#[derive(Clone, Debug)]
+pub struct InteractionsBuilder {
+    users: Ids,
+    items: Ids,
+    pairs: Vec<(u32, u32)>,
+    /// The number of pairs at which duplicates are looked for again.
+    crowded: usize,
+    /// How many users and how many items there may be, and whether there were more.
+    most: usize,
+    is_full: bool,
+    n_pushed: u64,
+    n_below: u64,
+    n_skipped: u64,
+    n_empty: u64,
+}
+
+impl Default for InteractionsBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Below this many pairs (128 MiB), duplicates wait for the end.
+const MANY_PAIRS: usize = 1 << 24;
+
+impl InteractionsBuilder {
+    /// Starts without interactions.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            users: Ids::new(),
+            items: Ids::new(),
+            pairs: vec![],
+            crowded: MANY_PAIRS,
+            most: MOST_IDS,
+            is_full: false,
+            n_pushed: 0,
+            n_below: 0,
+            n_skipped: 0,
+            n_empty: 0,
+        }
+    }
+
+    /// Adds an interaction. If it has one user or item more than there may be, it is left out, and [`Self::finish`] will fail.
+    pub fn push(&mut self, user: &str, item: &str) {
+        let (user, item) = (self.users.insert_within(user, self.most), self.items.insert_within(item, self.most));
+        let (Some(user), Some(item)) = (user, item) else {
+            self.is_full = true;
+            return;
+        };
+        let pair = (user, item);
+        self.n_pushed += 1;
+        if self.pairs.len() == self.crowded {
+            self.collapse();
+        }
+        self.pairs.push(pair);
+    }
+
+    /// Adds the items of a user. `row` is the number of the history, for messages.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if an id is empty or longer than 64 KiB. The items before the bad one stay added.
+    pub fn push_history<I: AsRef<str>>(
+        &mut self,
+        row: usize,
+        user: &str,
+        items: impl IntoIterator<Item = I>,
+    ) -> Result<()> {
+        let before = self.n_rows();
+        for (at, item) in items.into_iter().enumerate() {
+            let bad_user = |what| Error::invalid_data(format!("the user id of history {row} is {what}"));
+            let bad_item = |what| Error::invalid_data(format!("item {at} of user '{user}' is {what}"));
+            self.push(check_id(user).map_err(bad_user)?, check_id(item.as_ref()).map_err(bad_item)?);
+        }
+        if self.n_rows() == before {
+            self.push_empty();
+        }
+        Ok(())
+    }
+
+    /// Adds an interaction unless its value is below `min_value`; then its ids stay unknown.
+    pub fn push_value(&mut self, user: &str, item: &str, value: f64, min_value: Option<f64>) {
+        if min_value.is_some_and(|min_value| value < min_value) {
+            self.n_below += 1;
+        } else {
+            self.push(user, item);
+        }
+    }
+
+    /// Counts a history without items, which leaves no other trace.
+    pub fn push_empty(&mut self) {
+        self.n_empty += 1;
+    }
+
+    /// Counts a row that was left out for its time.
+    pub(crate) fn skip(&mut self) {
+        self.n_skipped += 1;
+    }
+
+    /// Counts a row whose value was too low.
+    pub(crate) fn skip_below(&mut self) {
+        self.n_below += 1;
+    }
+
+    /// Number of users and items so far.
+    pub(crate) fn n_ids(&self) -> [usize; 2] {
+        [self.users.len(), self.items.len()]
+    }
+
+    /// Number of interactions so far, those that were left out and duplicates included.
+    #[must_use]
+    pub fn n_rows(&self) -> u64 {
+        self.n_pushed + self.n_below + self.n_skipped
+    }
+
+    /// Drops duplicates, so that a log that repeats itself needs no more memory than twice its distinct pairs.
+    fn collapse(&mut self) {
+        self.pairs.sort_unstable();
+        self.pairs.dedup();
+        self.crowded = MANY_PAIRS.max(2 * self.pairs.len());
+    }
+
+    /// Makes the matrix and applies the thresholds.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if nothing is left; the message says whether nothing was added, every value was too low or the
+    /// thresholds removed all. Likewise if there were 2^32 - 1 users or items or more.
+    pub fn finish(self, thresholds: &Thresholds) -> Result<Interactions> {
+        let Self { users, items, pairs, most, is_full, n_pushed, n_below, n_skipped, n_empty, .. } = self;
+        if is_full {
+            let message =
+                format!("there are more than {most} different users or items; allowed: at most that many of each");
+            return Err(Error::invalid_data(message));
+        }
+        if pairs.is_empty() {
+            return Err(Error::invalid_data(match (n_below, n_skipped) {
+                (0, 0) => "no interactions: the input is empty".to_owned(),
+                (n, 0) => format!("no interactions left: the values of all {n} rows lie below minValue"),
+                (n, m) => format!("no interactions left: all {} rows lie outside minValue, since and until", n + m),
+            }));
+        }
+        let matrix = Csr::from_pairs(users.len(), items.len(), &pairs);
+        drop(pairs);
+        let left_out = [
+            LeftOut::rows("minValue", n_below, "a value below minValue"),
+            LeftOut::rows("time", n_skipped, "a time outside since and until"),
+            LeftOut::rows("duplicates", n_pushed - matrix.nnz() as u64, "repeating an interaction"),
+            LeftOut::rows("emptyHistories", n_empty, "being a user without items"),
+        ];
+        let left_out = left_out.into_iter().flatten().collect();
+        Interactions { users, items, matrix, left_out }.with_thresholds(thresholds)
+    }
+}
+
+/// `min_value` is a number and has values to look at.
+pub(crate) fn check_min_value(min_value: Option<f64>, has_values: bool, values: &str) -> Result<()> {
+    match min_value {
+        Some(min) if min.is_nan() => Err(Error::invalid_argument("minValue", min, "a number")),
+        Some(min) if !has_values => Err(Error::invalid_argument("minValue", min, format!("only with {values}"))),
+        _ => Ok(()),
+    }
+}
+
+/// The given columns, ascending, which take the numbers from 0 on.
+pub(crate) fn select_columns(matrix: &Csr, columns: &[usize]) -> Result<Csr> {
+    let mut new = vec![u32::MAX; matrix.n_cols()];
+    for (index, &column) in (0..).zip(columns) {
+        new[column] = index;
+    }
+    let (mut indptr, mut indices) = (vec![0], Vec::with_capacity(matrix.nnz()));
+    for row in matrix.rows() {
+        indices.extend(row.iter().map(|&column| new[column as usize]).filter(|&index| index != u32::MAX));
+        indptr.push(indices.len());
+    }
+    Csr::new(indptr, indices, columns.len())
+}
+
+/// The rows and columns that survive the thresholds, ascending.
+fn peel(matrix: &Csr, thresholds: &Thresholds) -> (Vec<usize>, Vec<usize>) {
+    let limits = [thresholds.min_user.max(1), thresholds.min_item.max(1)];
+    let mut degrees =
+        [matrix.rows().map(<[u32]>::len).collect(), matrix.column_counts().iter().map(|&n| n as usize).collect()];
+    // Users are side 0, items side 1. Whoever falls below its limit is pushed once: its degree passes the limit once.
+    let mut fallen: Vec<(usize, usize)> = Vec::new();
+    for side in [0, 1] {
+        let degrees: &Vec<usize> = &degrees[side];
+        fallen.extend((0..degrees.len()).filter(|&node| degrees[node] < limits[side]).map(|node| (side, node)));
+    }
+    if !fallen.is_empty() {
+        let neighbours = [matrix, &matrix.transpose()];
+        while let Some((side, node)) = fallen.pop() {
+            let other = 1 - side;
+            for &neighbour in neighbours[side].row(node) {
+                let degree = &mut degrees[other][neighbour as usize];
+                // A neighbour that fell before may count down further (never below 0: one step per edge).
+                *degree -= 1;
+                if *degree + 1 == limits[other] {
+                    fallen.push((other, neighbour as usize));
+                }
+            }
+        }
+    }
+    let survivors =
+        |side: usize| (0..degrees[side].len()).filter(|&node| degrees[side][node] >= limits[side]).collect();
+    (survivors(0), survivors(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_ids_than_can_be_numbered_are_an_error() {
+        // The same with a limit that a test can reach.
+        let read = |rows: &[[&str; 2]]| {
+            let mut builder = InteractionsBuilder { most: 2, ..InteractionsBuilder::new() };
+            rows.iter().for_each(|[user, item]| builder.push(user, item));
+            builder.finish(&Thresholds::default())
+        };
+        assert_eq!(read(&[["a", "x"], ["b", "y"], ["a", "y"], ["b", "x"]]).unwrap().n_interactions(), 4);
+        let text = "there are more than 2 different users or items; allowed: at most that many of each";
+        for rows in [[["a", "x"], ["b", "x"], ["c", "x"]], [["a", "x"], ["a", "y"], ["a", "z"]]] {
+            assert_eq!(read(&rows).unwrap_err().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_log_that_repeats_itself_stays_small() {
+        let mut builder = InteractionsBuilder { crowded: 8, ..InteractionsBuilder::new() };
+        for _ in 0..3 {
+            for (user, item) in [("b", "y"), ("a", "x"), ("b", "x")] {
+                builder.push(user, item);
+            }
+        }
+        assert_eq!(builder.pairs.len(), 4);
+        assert_eq!(builder.crowded, MANY_PAIRS);
+        let data = builder.finish(&Thresholds::default()).unwrap();
+        assert_eq!(data.users().get(0), "b");
+        assert_eq!(data.matrix().indices(), [0, 1, 1]);
+    }
+}

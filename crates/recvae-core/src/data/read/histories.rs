@@ -1,0 +1,272 @@
+//! Histories as NDJSON that comes in pieces: one `{"user": "u1", "items": ["a", "b"]}` per line, blank lines aside.
+//!
+//! Ids, numbers and limits are those of interactions in NDJSON, whose parser this is. Keys beside the two are skipped.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::ndjson::{Id, Key, missing, not_understood, too_long};
+use super::{LONGEST_ROW, id};
+use crate::base::error::{Error, Result};
+
+/// A history as a line has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryLine {
+    /// Id of the user.
+    pub user: String,
+    /// Ids of the items, in the order of the line.
+    pub items: Vec<String>,
+}
+
+/// Reads histories in memory of one line and one piece.
+#[derive(Clone, Debug)]
+pub struct HistoryLines {
+    path: PathBuf,
+    /// The beginning of a line whose end has not come.
+    held: Vec<u8>,
+    /// Number of lines before it.
+    lines: u64,
+}
+
+/// What a line should be, for messages.
+const EXAMPLE: &str = r#"allowed: {"user":"u1","items":["a","b"]}"#;
+
+impl HistoryLines {
+    /// Waits for the first bytes of what errors call `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), held: Vec::new(), lines: 0 }
+    }
+
+    /// Takes the next bytes, and appends the histories in the lines that they end.
+    ///
+    /// # Errors
+    /// `INVALID_DATA`, with the line, if it is not such a JSON object, an id is empty or longer than 64 KiB, or the line is
+    /// longer than 1 MiB. The histories before it are appended. Nothing can be read afterwards.
+    pub fn push(&mut self, bytes: &[u8], histories: &mut Vec<HistoryLine>) -> Result<()> {
+        for part in bytes.split_inclusive(|&byte| byte == b'\n') {
+            if (self.held.len() + part.len()) as u64 > LONGEST_ROW {
+                return Err(too_long(&self.path, self.lines + 1));
+            }
+            if !part.ends_with(b"\n") {
+                self.held.extend_from_slice(part);
+            } else if self.held.is_empty() {
+                self.line(part, histories)?;
+            } else {
+                let mut line = std::mem::take(&mut self.held);
+                line.extend_from_slice(part);
+                self.line(&line, histories)?;
+                line.clear();
+                self.held = line;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a last line that no line feed ends.
+    ///
+    /// # Errors
+    /// As [`HistoryLines::push`].
+    pub fn finish(mut self, histories: &mut Vec<HistoryLine>) -> Result<()> {
+        let line = std::mem::take(&mut self.held);
+        self.line(&line, histories)
+    }
+
+    fn line(&mut self, text: &[u8], histories: &mut Vec<HistoryLine>) -> Result<()> {
+        self.lines += 1;
+        let line = self.lines;
+        // A byte order mark is no character of the first line.
+        let mark = if line == 1 { "\u{feff}".as_bytes() } else { b"" };
+        let text = text.strip_prefix(mark).unwrap_or(text).trim_ascii_end();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut row = Row::default();
+        row.read(text).map_err(|error| match not_understood(&self.path, line, text, &error) {
+            Error::InvalidData { path, line, column, message } => {
+                Error::InvalidData { path, line, column, message: format!("{message}; {EXAMPLE}") }
+            }
+            other => other,
+        })?;
+        if let Some((_, key)) = row.found.iter().zip(KEYS).find(|(found, _)| !**found) {
+            return Err(missing(&self.path, line, text, key, EXAMPLE));
+        }
+        let HistoryLine { user, items } = &row.history;
+        let at = || (Some(line), 1);
+        id(&self.path, at, "user", user.as_bytes())?;
+        for (place, item) in items.iter().enumerate() {
+            id(&self.path, at, &format!("items[{place}]"), item.as_bytes())?;
+        }
+        histories.push(row.history);
+        Ok(())
+    }
+}
+
+const KEYS: [&str; 2] = ["user", "items"];
+
+/// What one line says.
+#[derive(Default)]
+struct Row {
+    history: HistoryLine,
+    found: [bool; 2],
+}
+
+impl Row {
+    fn read(&mut self, text: &[u8]) -> serde_json::Result<()> {
+        let mut parser = serde_json::Deserializer::from_slice(text);
+        parser.deserialize_map(&mut *self)?;
+        parser.end()
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Row {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(column) = map.next_key_seed(Key(KEYS.map(Some)))? {
+            let Some(column) = column else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            if std::mem::replace(&mut self.found[column], true) {
+                return Err(A::Error::custom(format!("key '{}' occurs twice", KEYS[column])));
+            }
+            match column {
+                0 => map.next_value_seed(Id(KEYS[0], &mut self.history.user, None))?,
+                _ => map.next_value_seed(IdList(KEYS[1], &mut self.history.items))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list of ids, under that key, that are appended.
+struct IdList<'a>(&'a str, &'a mut Vec<String>);
+
+impl<'de> DeserializeSeed<'de> for IdList<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for IdList<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of ids as {}", self.0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let mut id = String::new();
+        while list.next_element_seed(Id(self.0, &mut id, None))?.is_some() {
+            self.1.push(std::mem::take(&mut id));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes before the first bad line, and what is wrong with that; the bytes come in pieces of a length.
+    fn read(bytes: &[u8], piece: usize) -> (Vec<HistoryLine>, Option<String>) {
+        let (mut lines, mut histories) = (HistoryLines::new("h"), Vec::new());
+        let pieces = bytes.chunks(piece).try_for_each(|piece| lines.push(piece, &mut histories));
+        let result = pieces.and_then(|()| lines.finish(&mut histories));
+        (histories, result.err().map(|error| error.to_string()))
+    }
+
+    #[test]
+    fn pieces_of_any_length_give_the_same_histories() {
+        let text = "\u{feff}{\"user\":18446744073709551615,\"items\":[76561197960287930,\"é\",-9223372036854775808,-0]}\r\n \t\n\
+                    {\"at\":{\"user\":[]},\"items\":[],\"user\":\"\\u00fc\"}\n{\"user\":\"last\",\"items\":[\"a\",\"a\"]}";
+        let history = |user: &str, items: &[&str]| HistoryLine {
+            user: user.into(),
+            items: items.iter().map(|&item| item.into()).collect(),
+        };
+        let expected = vec![
+            history("18446744073709551615", &["76561197960287930", "é", "-9223372036854775808", "0"]),
+            history("ü", &[]),
+            history("last", &["a", "a"]),
+        ];
+        for piece in 1..=text.len() {
+            assert_eq!(read(text.as_bytes(), piece), (expected.clone(), None), "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_bad_line_is_named_after_the_histories_before_it() {
+        let long = "x".repeat((1 << 16) + 1);
+        for (line, text) in [
+            (
+                r#"{"user":"#,
+                "h:2:8: EOF while parsing a value, in: {\"user\":; allowed: {\"user\":\"u1\",\"items\":[\"a\",\"b\"]}",
+            ),
+            ("[]", "h:2:1: invalid type: sequence, expected a JSON object, in: []"),
+            ("3", "h:2:1: invalid type: integer `3`, expected a JSON object, in: 3"),
+            (r#"{"user":"u"}"#, "h:2: there is no key 'items' among 'user'; allowed: {\"user\":"),
+            (r#"{"items":[]}"#, "h:2: there is no key 'user' among 'items'; allowed: {\"user\":"),
+            (
+                r#"{"user":"u","items":"ab"}"#,
+                "h:2:24: invalid type: string \"ab\", expected a list of ids as items, in",
+            ),
+            (
+                r#"{"user":"u","items":[1.5]}"#,
+                "h:2:24: invalid type: floating point `1.5`, expected a string or a whole ",
+            ),
+            (
+                r#"{"user":"u","items":[null]}"#,
+                "h:2:25: invalid type: null, expected a string or a whole number as items",
+            ),
+            (
+                r#"{"user":"u","items":[18446744073709551616]}"#,
+                "h:2:41: a number beyond 64 bits as items; allowed: a string or a whole number of at most 64 bits, in:",
+            ),
+            (r#"{"user":"u","user":"v","items":[]}"#, "h:2:18: key 'user' occurs twice"),
+            (r#"{"user":"","items":[]}"#, "h:2:1: user is empty; allowed: an id"),
+            (r#"{"user":"u","items":["a",""]}"#, "h:2:1: items[1] is empty; allowed: an id"),
+            (&format!(r#"{{"user":"u","items":["{long}"]}}"#), "h:2:1: items[0] has 65537 bytes; allowed: at most"),
+            (r#"{"user":"\ud800","items":[]}"#, "h:2:"),
+        ] {
+            for piece in [7, 1 << 20] {
+                let good = "{\"user\":\"u\",\"items\":[\"a\"]}\n";
+                let (histories, error) = read(format!("{good}{line}\n{good}").as_bytes(), piece);
+                assert_eq!(histories.len(), 1, "{line}");
+                let error = error.unwrap();
+                assert!(error.starts_with(text), "{error}");
+            }
+        }
+        let (_, error) = read(b"{\"user\":\"\xff\",\"items\":[]}", 5);
+        assert!(error.unwrap().starts_with("h:1:"));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_refused_before_it_is_held() {
+        let mut lines = HistoryLines::new("h");
+        let (piece, mut pushed) = ([b'x'; 1 << 12], 0u64);
+        let error = loop {
+            match lines.push(&piece, &mut vec![]) {
+                Ok(()) => pushed += piece.len() as u64,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.to_string(), "h:1: the line is longer than 1048576 bytes; allowed: one JSON object per line");
+        assert_eq!((pushed, lines.held.len() as u64), (LONGEST_ROW, LONGEST_ROW));
+        // The longest line that is allowed, with its line feed.
+        let start = "{\"user\":\"u\",\"items\":[]";
+        for (spaces, is_good) in
+            [(LONGEST_ROW as usize - start.len() - 2, true), (LONGEST_ROW as usize - start.len() - 1, false)]
+        {
+            let text = format!("{start}{}}}\n", " ".repeat(spaces));
+            assert_eq!(read(text.as_bytes(), 1 << 16).1.is_none(), is_good);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Matrices and numbers: sparse rows, products, factorisations, statistics.
+
+pub(crate) mod cosine;
+pub(crate) mod costs;
+pub(crate) mod csr;
+pub(crate) mod linalg;
+pub(crate) mod matmul;
+pub(crate) mod real;
+pub(crate) mod residual;
+pub(crate) mod statistics;
+pub(crate) mod vectorised;

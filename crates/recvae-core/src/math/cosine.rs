@@ -1,0 +1,41 @@
+//! Cosines of vectors.
+
+use rayon::prelude::*;
+
+use crate::math::real::Real;
+use crate::math::vectorised::{dot, vectorised};
+
+/// How much the direction of `vector` is that of each of the others: the cosine, 0 where one of the two is zero.
+pub(crate) fn cosines<'a>(vector: &[f32], others: impl IndexedParallelIterator<Item = &'a [f32]>, out: &mut [f32]) {
+    let scale = over_norm(1.0, vector);
+    let unit: Vec<f32> = vector.iter().map(|&value| value * scale).collect();
+    out.par_iter_mut().zip(others).for_each(|(out, other)| *out = over_norm(product(&unit, other), other));
+}
+
+/// A number divided by the length of a vector.
+fn over_norm(number: f32, vector: &[f32]) -> f32 {
+    let norm = product(vector, vector).sqrt();
+    if norm > 0.0 { number / norm } else { 0.0 }
+}
+
+vectorised! {
+    /// Scalar product.
+    fn product(a: &[T], b: &[T]) -> T {
+        dot(a, b)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cosines_of_known_angles() {
+        let others: [&[f32]; 5] = [&[6.0, 8.0], &[-3.0, -4.0], &[4.0, -3.0], &[0.0, 0.0], &[0.0, 2.0]];
+        let mut out = [9.0; 5];
+        cosines(&[3.0, 4.0], others.into_par_iter(), &mut out);
+        assert!(out.iter().zip([1.0, -1.0, 0.0, 0.0, 0.8]).all(|(ours, right)| (ours - right).abs() < 1e-6), "{out:?}");
+        cosines(&[0.0, 0.0], others.into_par_iter(), &mut out);
+        assert_eq!(out, [0.0; 5]);
+    }
+}

@@ -1,0 +1,446 @@
+//! Dense linear algebra over items: the Gram matrix of a CSR matrix and the inverse of a positive definite one.
+//!
+//! Square matrices are `Vec`s of `n * n` numbers. A symmetric one keeps row `i` from column `i` on, which is the upper
+//! triangle row by row and, for faer's column-major kernels, the lower triangle column by column.
+
+use std::ops::Range;
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::linalg::{triangular_inverse, triangular_solve};
+use faer::prelude::{Reborrow, ReborrowMut};
+use faer::{Accum, MatMut, MatRef, Par, unzip, zip};
+use rayon::prelude::*;
+
+use crate::base::error::Result;
+use crate::base::numbers::Numbers;
+use crate::base::steps::Steps;
+use crate::math::costs;
+use crate::math::csr::Csr;
+use crate::math::real::Real;
+use crate::math::vectorised::vectorised;
+
+/// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries left
+/// of the diagonal are 0. Counts are exact in f32 up to 2^24 users; above, each is the exact one rounded once.
+///
+/// Items are cut into stretches of equal work, however unequal their popularity; see [`GramRows`] for a stretch.
+///
+/// # Errors
+/// `CANCELLED`, within a row.
+pub(crate) fn gram<T: Real>(x: &Csr, steps: &Steps<'_>) -> Result<Numbers<T>> {
+    let (n, users_of, pairs) = (x.n_cols(), x.transpose(), pairs_of_items(x));
+    let mut gram = Numbers::zeros(n * n);
+    let mut stretches = vec![];
+    let mut rest = &mut gram[..];
+    for items in stretches_of_work(&pairs, 4 * rayon::current_num_threads()) {
+        let (rows, others) = rest.split_at_mut(items.len() * n);
+        rest = others;
+        stretches.push((items, rows));
+    }
+    stretches.into_par_iter().for_each(|(items, rows)| {
+        let mut counter = GramRows::new(x, &users_of, items.start);
+        for (item, row) in items.zip(rows.chunks_exact_mut(n)) {
+            if steps.cancel().is_cancelled() {
+                return;
+            }
+            counts_to_numbers(counter.next(item), &mut row[item..]);
+            steps.did(costs::PAIR * pairs[item] as f64);
+        }
+    });
+    steps.check()?;
+    Ok(gram)
+}
+
+/// Counts the rows of a Gram matrix, those of a stretch of items in ascending order.
+///
+/// The histories of an item's users are counted into one row, which stays in the cache. A place in each user's history,
+/// which only moves on, tells where the items begin that are still to be counted.
+pub(crate) struct GramRows<'a> {
+    x: &'a Csr,
+    users_of: &'a Csr,
+    places: Vec<u32>,
+    counts: Vec<u32>,
+}
+
+impl<'a> GramRows<'a> {
+    /// The rows from item `first` on; `users_of` is `x` transposed.
+    pub(crate) fn new(x: &'a Csr, users_of: &'a Csr, first: usize) -> Self {
+        let place = |row: &[u32]| row.partition_point(|&item| (item as usize) < first);
+        Self { x, users_of, places: x.rows().map(|row| place(row) as u32).collect(), counts: vec![0; x.n_cols()] }
+    }
+
+    /// How many users have both `item`, which comes after the one asked for before, and each item from `item` on.
+    pub(crate) fn next(&mut self, item: usize) -> &[u32] {
+        let Self { x, users_of, places, counts } = self;
+        counts[item..].fill(0);
+        for &user in users_of.row(item) {
+            let place = &mut places[user as usize];
+            for &other in &x.row(user as usize)[*place as usize..] {
+                counts[other as usize] += 1;
+            }
+            *place += 1;
+        }
+        &counts[item..]
+    }
+}
+
+vectorised! {
+    /// Counts as numbers of the type that is computed with.
+    pub(crate) fn counts_to_numbers(counts: &[u32], numbers: &mut [T]) {
+        numbers.iter_mut().zip(counts).for_each(|(number, &count)| *number = T::of(f64::from(count)));
+    }
+}
+
+/// How many entries of [`gram`] each item's row is counted in: its users' items from itself on.
+pub(crate) fn pairs_of_items(x: &Csr) -> Vec<u64> {
+    let mut pairs = vec![0u64; x.n_cols()];
+    for row in x.rows() {
+        for (&item, pairs_of_user) in row.iter().zip((1..=row.len() as u64).rev()) {
+            pairs[item as usize] += pairs_of_user;
+        }
+    }
+    pairs
+}
+
+/// Cuts items with the given work into at most `n` stretches of about as much each.
+pub(crate) fn stretches_of_work(work: &[u64], n: usize) -> Vec<Range<usize>> {
+    let share = work.iter().sum::<u64>() / n as u64 + 1;
+    let (mut stretches, mut start, mut sum) = (vec![], 0, 0);
+    for (item, of_item) in work.iter().enumerate() {
+        sum += of_item;
+        if sum >= share || item + 1 == work.len() {
+            stretches.push(start..item + 1);
+            (start, sum) = (item + 1, 0);
+        }
+    }
+    stretches
+}
+
+/// Overwrites a symmetric positive definite matrix by its inverse, both in the half-filled form of this module; entries
+/// left of the diagonal stay as they are.
+///
+/// Three walks over the matrix in place, `n^3 / 3` floating point operations each: the Cholesky factor `L`, its inverse,
+/// `L^-T L^-1`. Each halves the matrix again and again, so that nearly all of it is products of large blocks. Beyond the
+/// matrix there is a panel of `n` x 480 numbers, where LAPACK-like routines that build the inverse beside the factor hold one
+/// or two matrices more.
+///
+/// Large products and solutions go in steps: before each it is looked at whether to stop, and after each that it is done is
+/// told. On 20,000 items a step takes a fraction of a second.
+///
+/// Source of the halving: E. Elmroth, F. Gustavson, I. Jonsson, B. Kagstrom, Recursive Blocked Algorithms and Hybrid Data
+/// Structures for Dense Matrix Library Software, SIAM Review 46(1), 2004.
+///
+/// # Errors
+/// The index of the first pivot that is not a positive finite number, or that it was stopped.
+pub(crate) fn invert_positive_definite<T: Real>(
+    matrix: &mut [T],
+    n: usize,
+    steps: &Steps<'_>,
+) -> Result<(), NoInverse> {
+    fn lower<T: Real>(matrix: &mut [T], n: usize) -> MatMut<'_, T> {
+        MatMut::from_column_major_slice_mut(matrix, n, n)
+    }
+    let mut panel = vec![T::ZERO; n * BLOCK.min(n)];
+    factor(lower(matrix, n), steps)?;
+    invert_lower(lower(matrix, n), &mut panel, steps)?;
+    square_lower(lower(matrix, n), &mut panel, steps)?;
+    match (0..n).find(|&index| !matrix[index * (n + 1)].finite()) {
+        Some(index) => Err(NoInverse::Pivot(index)),
+        None => Ok(()),
+    }
+}
+
+/// Why there is no inverse.
+#[derive(Debug, PartialEq)]
+pub(crate) enum NoInverse {
+    /// The index of a pivot that is not a positive finite number.
+    Pivot(usize),
+    /// It was stopped.
+    Cancelled,
+}
+
+/// What [`invert_positive_definite`] will have told of in the end.
+pub(crate) fn work_of_inverse<T: Real>(n: usize) -> f64 {
+    costs::operations::<T>((n as f64).powi(3))
+}
+
+/// That many floating point operations are done.
+fn did<T: Real>(steps: &Steps<'_>, operations: f64) {
+    steps.did(costs::operations::<T>(operations));
+}
+
+fn check(steps: &Steps<'_>) -> Result<(), NoInverse> {
+    steps.check().map_err(|_| NoInverse::Cancelled)
+}
+
+/// Matrices up to this size are left to faer's own blocking, and as many columns are copied before a product overwrites
+/// them.
+pub(crate) const BLOCK: usize = 480;
+
+/// Where a larger matrix is halved: a multiple of the rows of the widest kernels.
+fn half(n: usize) -> usize {
+    (n / 2).next_multiple_of(96)
+}
+
+/// Columns of the first factor of a product that are taken in one step: several times what the kernels take at once, so
+/// that steps cost nothing. Few in tests, for small matrices to take several steps.
+const INNER: usize = if cfg!(test) { 96 } else { 1024 };
+
+/// `C += alpha A B` in steps along the inner dimension; of the lower triangle of `C` alone if `triangle` says so.
+fn add_product<T: Real>(
+    mut c: MatMut<'_, T>,
+    triangle: BlockStructure,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    alpha: T,
+    steps: &Steps<'_>,
+) -> Result<(), NoInverse> {
+    let whole = BlockStructure::Rectangular;
+    for first in (0..a.ncols()).step_by(INNER) {
+        check(steps)?;
+        let width = INNER.min(a.ncols() - first);
+        let (a, b) = (a.subcols(first, width), b.subrows(first, width));
+        triangular::matmul(c.rb_mut(), triangle, Accum::Add, a, whole, b, whole, alpha, Par::rayon(0));
+        let each = if triangle == whole { 2.0 } else { 1.0 };
+        did::<T>(steps, each * width as f64 * c.nrows() as f64 * c.ncols() as f64);
+    }
+    Ok(())
+}
+
+/// Triangles up to this size are left to faer, with all right-hand sides in one step. Small in tests, for small ones to be
+/// halved.
+const TRIANGLE: usize = if cfg!(test) { 192 } else { 1920 };
+
+/// `L^-1 B` over `B` for lower triangular `L`, halved as all else here.
+fn solve_lower<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
+    let n = l.nrows();
+    if n <= TRIANGLE {
+        check(steps)?;
+        triangular_solve::solve_lower_triangular_in_place(l, b.rb_mut(), Par::rayon(0));
+        did::<T>(steps, (n * n) as f64 * b.ncols() as f64);
+        return Ok(());
+    }
+    let (top, _, side, rest) = l.split_at(half(n), half(n));
+    let (mut first, mut second) = b.rb_mut().split_at_row_mut(half(n));
+    solve_lower(top, first.rb_mut(), steps)?;
+    add_product(second.rb_mut(), BlockStructure::Rectangular, side, first.rb(), -T::ONE, steps)?;
+    solve_lower(rest, second, steps)
+}
+
+/// `L^-T B` over `B` for lower triangular `L`.
+fn solve_lower_transposed<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
+    let n = l.nrows();
+    if n <= TRIANGLE {
+        check(steps)?;
+        triangular_solve::solve_upper_triangular_in_place(l.transpose(), b.rb_mut(), Par::rayon(0));
+        did::<T>(steps, (n * n) as f64 * b.ncols() as f64);
+        return Ok(());
+    }
+    let (top, _, side, rest) = l.split_at(half(n), half(n));
+    let (mut first, mut second) = b.rb_mut().split_at_row_mut(half(n));
+    solve_lower_transposed(rest, second.rb_mut(), steps)?;
+    add_product(first.rb_mut(), BlockStructure::Rectangular, side.transpose(), second.rb(), -T::ONE, steps)?;
+    solve_lower_transposed(top, first, steps)
+}
+
+/// Lower triangular `L` with `L L' = A`, over the lower triangle of `A`.
+fn factor<T: Real>(a: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
+    let (n, par) = (a.nrows(), Par::rayon(0));
+    if n <= BLOCK {
+        check(steps)?;
+        let params = Default::default();
+        let mut stack = MemBuffer::new(llt::factor::cholesky_in_place_scratch::<T>(n, par, params));
+        let factor = llt::factor::cholesky_in_place(a, Default::default(), par, MemStack::new(&mut stack), params);
+        did::<T>(steps, (n as f64).powi(3) / 3.0);
+        return factor.map(drop).map_err(|llt::factor::LltError::NonPositivePivot { index }| NoInverse::Pivot(index));
+    }
+    let (mut top, _, mut side, mut rest) = a.split_at_mut(half(n), half(n));
+    factor(top.rb_mut(), steps)?;
+    solve_lower(top.rb(), side.rb_mut().transpose_mut(), steps)?;
+    let side = side.rb();
+    add_product(rest.rb_mut(), BlockStructure::TriangularLower, side, side.transpose(), -T::ONE, steps)?;
+    factor(rest, steps).map_err(|error| match error {
+        NoInverse::Pivot(index) => NoInverse::Pivot(half(n) + index),
+        NoInverse::Cancelled => error,
+    })
+}
+
+/// `L^-1` over the lower triangle of `L`: with halves `[A 0; C D]` it is `[A^-1 0; -D^-1 C A^-1 D^-1]`.
+fn invert_lower<T: Real>(mut l: MatMut<'_, T>, room: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
+    let n = l.nrows();
+    if n <= BLOCK {
+        check(steps)?;
+        let mut inverse = MatMut::from_column_major_slice_mut(&mut room[..n * n], n, n);
+        triangular_inverse::invert_lower_triangular(inverse.rb_mut(), l.rb(), Par::rayon(0));
+        l.copy_from_triangular_lower(inverse.rb());
+        did::<T>(steps, (n as f64).powi(3) / 3.0);
+        return Ok(());
+    }
+    let (top, _, mut side, rest) = l.split_at_mut(half(n), half(n));
+    solve_lower(rest.rb(), side.rb_mut(), steps)?;
+    solve_lower_transposed(top.rb(), side.rb_mut().transpose_mut(), steps)?;
+    side.par_col_chunks_mut(64).for_each(|columns| zip!(columns).for_each(|unzip!(entry)| *entry = -*entry));
+    invert_lower(top, room, steps)?;
+    invert_lower(rest, room, steps)
+}
+
+/// The lower triangle of `X' X` over lower triangular `X`: with halves `[A 0; C D]` it is `A' A + C' C`, `D' C`, `D' D`.
+fn square_lower<T: Real>(x: MatMut<'_, T>, panel: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
+    let (n, par) = (x.nrows(), Par::rayon(0));
+    let (lower, upper) = (BlockStructure::TriangularLower, BlockStructure::TriangularUpper);
+    let whole = BlockStructure::Rectangular;
+    if n <= BLOCK {
+        check(steps)?;
+        let mut copy = MatMut::from_column_major_slice_mut(&mut panel[..n * n], n, n);
+        copy.copy_from_triangular_lower(x.rb());
+        let copy = copy.rb();
+        triangular::matmul(x, lower, Accum::Replace, copy.transpose(), upper, copy, lower, T::ONE, par);
+        did::<T>(steps, (n as f64).powi(3) / 3.0);
+        return Ok(());
+    }
+    let (mut top, _, mut side, rest) = x.split_at_mut(half(n), half(n));
+    square_lower(top.rb_mut(), panel, steps)?;
+    add_product(top, lower, side.rb().transpose(), side.rb(), T::ONE, steps)?;
+    let (n_rows, n_columns) = (side.nrows(), side.ncols());
+    for first in (0..n_columns).step_by(BLOCK) {
+        check(steps)?;
+        let n_columns = BLOCK.min(n_columns - first);
+        let columns = side.rb_mut().subcols_mut(first, n_columns);
+        let mut copy = MatMut::from_column_major_slice_mut(&mut panel[..n_rows * n_columns], n_rows, n_columns);
+        copy.copy_from(columns.rb());
+        triangular::matmul(columns, whole, Accum::Replace, rest.rb().transpose(), upper, copy.rb(), whole, T::ONE, par);
+        did::<T>(steps, n_rows as f64 * n_rows as f64 * n_columns as f64);
+    }
+    square_lower(rest, panel, steps)
+}
+
+/// Fills the left half of a matrix from its right one, so that it is symmetric: entries left of the diagonal become what
+/// stands across.
+pub(crate) fn mirror<T: Real>(matrix: &mut [T], n: usize) {
+    /// Of the rows from number `first` on.
+    fn mirror_rows<T: Real>(rows: &mut [T], first: usize, n: usize) {
+        const SQUARE: usize = 64;
+        let n_rows = rows.len() / n;
+        if n_rows <= SQUARE {
+            for i in 1..n_rows {
+                for j in 0..i {
+                    rows[i * n + first + j] = rows[j * n + first + i];
+                }
+            }
+            return;
+        }
+        let above = (n_rows / 2).next_multiple_of(SQUARE);
+        let (top, bottom) = rows.split_at_mut(above * n);
+        // In squares, so that the rows that have to be read across stay in the cache.
+        bottom.par_chunks_mut(SQUARE * n).enumerate().for_each(|(chunk, rows)| {
+            let first_row = first + above + chunk * SQUARE;
+            for square in (0..above).step_by(SQUARE) {
+                for (i, row) in (first_row..).zip(rows.chunks_exact_mut(n)) {
+                    for j in square..(square + SQUARE).min(above) {
+                        row[first + j] = top[j * n + i];
+                    }
+                }
+            }
+        });
+        rayon::join(|| mirror_rows(top, first, n), || mirror_rows(bottom, first + above, n));
+    }
+    mirror_rows(matrix, 0, n);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::cancel::Cancel;
+
+    #[test]
+    fn gram_counts_pairs() {
+        let x = Csr::from_rows([&[0u32, 2][..], &[0, 1, 2], &[1]], 3).unwrap();
+        assert_eq!(
+            gram::<f64>(&x, &Steps::silent(&Cancel::default())).unwrap()[..],
+            [2.0, 1.0, 2.0, 0.0, 2.0, 1.0, 0.0, 0.0, 2.0]
+        );
+    }
+
+    #[test]
+    fn gram_is_the_product_for_any_number_of_threads() {
+        let mut random = crate::base::random::Stream::new(5, 0);
+        // Popularity falls steeply; some items have no user, and some users no item.
+        let rows: Vec<Vec<u32>> = (0..300u64)
+            .map(|user| {
+                (0..90u64)
+                    .filter(|item| user % 7 != 0 && random.below(item * item / 40 + 2) == 0)
+                    .map(|i| i as u32)
+                    .collect()
+            })
+            .collect();
+        let x = Csr::from_rows(&rows, 95).unwrap();
+        let mut expected = vec![0f32; 95 * 95];
+        for row in &rows {
+            for (at, &a) in row.iter().enumerate() {
+                row[at..].iter().for_each(|&b| expected[a as usize * 95 + b as usize] += 1.0);
+            }
+        }
+        for threads in [1, 3, 64] {
+            assert!(
+                crate::Threads::new(Some(threads)).unwrap().install(|| gram::<f32>(
+                    &x,
+                    &Steps::silent(&Cancel::default())
+                )
+                .unwrap()[..]
+                    == expected),
+                "{threads}"
+            );
+        }
+    }
+
+    #[test]
+    fn inverse_times_matrix_is_the_identity() {
+        // Sizes around faer's block sizes, and one that is halved twice; tolerance eps * 64 * n as the matrices have condition numbers below 64.
+        for n in [1usize, 2, 17, 64, 200, 401, 1301] {
+            let at = |i: usize, j: usize| if i == j { 4.0 } else { 1.0 / (1 + i.abs_diff(j)).pow(2) as f64 };
+            let mut matrix = vec![0.0; n * n];
+            for i in 0..n {
+                for j in i..n {
+                    matrix[i * n + j] = at(i, j);
+                }
+            }
+            invert_positive_definite(&mut matrix, n, &Steps::silent(&Cancel::default())).unwrap();
+            mirror(&mut matrix, n);
+            // All pairs of rows and columns of small matrices, some of large ones.
+            let some = |i: &usize| n < 500 || i.is_multiple_of(97);
+            for i in (0..n).filter(some) {
+                for j in (0..n).filter(some) {
+                    let sum: f64 = (0..n).map(|k| at(i, k) * matrix[j * n + k]).sum();
+                    let expected = f64::from(u8::from(i == j));
+                    assert!((sum - expected).abs() < f64::EPSILON * 64.0 * n as f64, "{n}: {i}, {j}: {sum}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_indefinite_matrix_names_its_pivot() {
+        let mut matrix = vec![1.0f32, 0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 1.0];
+        let never = Cancel::default();
+        let never = Steps::silent(&never);
+        assert_eq!(invert_positive_definite(&mut matrix, 3, &never), Err(NoInverse::Pivot(2)));
+        let n = 1200;
+        let mut matrix = vec![0.0f32; n * n];
+        (0..n).for_each(|index| matrix[index * (n + 1)] = if index == 1000 { -1.0 } else { 1.0 });
+        assert_eq!(invert_positive_definite(&mut matrix, n, &never), Err(NoInverse::Pivot(1000)));
+    }
+
+    #[test]
+    fn mirroring_makes_it_symmetric() {
+        for n in [1usize, 2, 63, 65, 130, 300] {
+            let mut matrix: Vec<f32> = (0..n * n).map(|at| if at % n >= at / n { at as f32 } else { -1.0 }).collect();
+            let half = matrix.clone();
+            mirror(&mut matrix, n);
+            for (at, &entry) in matrix.iter().enumerate() {
+                let (i, j) = (at / n, at % n);
+                assert_eq!(entry, half[i.min(j) * n + i.max(j)], "{n}: {i}, {j}");
+            }
+        }
+    }
+}

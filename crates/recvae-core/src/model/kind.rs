@@ -1,0 +1,87 @@
+//! The names of the models, and what can be said of one without its options.
+
+use std::str::FromStr;
+
+use crate::base::error::{Error, Result};
+
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
+        /// The models of this crate.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ModelKind { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl ModelKind {
+            /// All of them, the cheapest first.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name in JSON, TypeScript and on the command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// One sentence about the model.
+            #[must_use]
+            pub fn doc(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Every user gets the items that most users have.
+    Popularity = "popularity";
+    /// EASE^R: a linear item-item model in closed form.
+    Ease = "ease";
+    /// EDLAE: EASE^R of histories from which items are dropped at random, in closed form.
+    Edlae = "edlae";
+    /// iALS: matrix factorisation by alternating least squares.
+    Als = "als";
+    /// Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.
+    MultDae = "mult-dae";
+    /// Mult-VAE: a variational autoencoder with a multinomial likelihood.
+    MultVae = "mult-vae";
+    /// RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.
+    RecVae = "recvae";
+}
+
+impl ModelKind {
+    /// Whether its training can be kept in a checkpoint: the models that take long.
+    #[must_use]
+    pub fn has_checkpoints(self) -> bool {
+        matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
+    }
+
+    /// Whether the model knows how alike items are.
+    #[must_use]
+    pub fn has_similar_items(self) -> bool {
+        self != Self::Popularity
+    }
+
+    /// Whether the model gives users latent vectors.
+    #[must_use]
+    pub fn has_embedding(self) -> bool {
+        matches!(self, Self::Als | Self::MultDae | Self::MultVae | Self::RecVae)
+    }
+
+    /// Fails with the names of the models that can do `what` unless this is one of them.
+    pub(crate) fn check(self, what: &str, can: impl Fn(Self) -> bool) -> Result<()> {
+        if can(self) {
+            return Ok(());
+        }
+        let able: Vec<_> = Self::ALL.iter().filter(|&&kind| can(kind)).map(|kind| kind.name()).collect();
+        Err(Error::invalid_argument(format!("the model of {what}"), format!("'{}'", self.name()), able.join(", ")))
+    }
+}
+
+impl FromStr for ModelKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name).ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|kind| kind.name()).collect();
+            Error::invalid_argument("model", format!("'{name}'"), names.join(", "))
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! The models: options, fit, scores and estimates of each in a file of its own, and the registry that knows them all.
+
+mod als;
+#[cfg(all(test, feature = "candle"))]
+mod candle_tests;
+mod changes;
+pub(crate) mod ease;
+mod edlae;
+#[cfg(test)]
+mod golden_tests;
+pub(crate) mod mult_dae;
+pub(crate) mod mult_vae;
+mod popularity;
+pub(crate) mod rec_vae;
+mod registry;
+mod sizing;
+mod vae;
+
+pub use als::{Als, AlsOptions, AlsSolver};
+pub use changes::{CHANGES, Change};
+pub use ease::{Ease, EaseOptions, Precision};
+pub use edlae::EdlaeOptions;
+pub use mult_dae::MultDaeOptions;
+pub use mult_vae::MultVaeOptions;
+pub use popularity::{Popularity, PopularityOptions};
+pub use rec_vae::{EncoderKind, KlWeightKind, PriorKind, RecVaeOptions, TrainingKind};
+pub use sizing::{Limits, OptionChange, Sizing};

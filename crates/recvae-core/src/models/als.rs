@@ -1,0 +1,341 @@
+//! iALS: matrix factorisation for implicit feedback by alternating least squares.
+//!
+//! Users have vectors `w_u`, items `h_i`, both of length `factors`; a score is `w_u . h_i`. The loss is
+//!
+//! ```text
+//! sum over interactions (w_u . h_i - 1)^2  +  alpha0 sum over all pairs (w_u . h_i)^2
+//!   + lambda ( sum_u (n_u + alpha0 n_items)^nu |w_u|^2  +  sum_i (n_i + alpha0 n_users)^nu |h_i|^2 )
+//! ```
+//!
+//! with `n_u` and `n_i` the numbers of interactions. With one side fixed the other one is a least squares problem per row,
+//! see [`solve`]. An epoch solves all users, then all items. The model keeps the items' vectors only: a user, known or new,
+//! is folded in by solving for `w_u` from the history, to the end.
+//!
+//! Source: Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; this form of the loss,
+//! the exponent `nu` and the advice on all options: Rendle, Krichene, Zhang, Koren, "Revisiting the Performance of iALS on
+//! Item Recommendation Benchmarks", RecSys 2022, equations 2 to 6, arXiv 2110.14037.
+
+use std::time::Instant;
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::base::cancel::Cancel;
+use crate::base::error::{Error, Result};
+use crate::base::memory::MemoryEstimate;
+use crate::base::options::{Options, choice, options};
+use crate::base::progress::Progress;
+use crate::base::random::Philox;
+use crate::evaluate::metrics::{Metric, evaluate};
+use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::top_k::BLOCK;
+use crate::math::cosine::cosines;
+use crate::math::costs;
+use crate::math::csr::Csr;
+use crate::math::real::Real;
+use crate::math::vectorised::dot;
+use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::nn::noise::{Purpose, stream};
+use crate::nn::products::par_products;
+use crate::split::strong::HeldOut;
+use crate::train::fit_shape::FitShape;
+use crate::train::run::FitRun;
+
+mod solve;
+#[cfg(test)]
+mod tests;
+
+use solve::{Fixed, Weights};
+
+choice! {
+    /// How a row's least squares problem is solved in training.
+    pub enum AlsSolver {
+        /// A few steps of conjugate gradients from where the row stood: time grows with `factors^2`.
+        Conjugate = "conjugate",
+        /// Exactly, by Cholesky: time grows with `factors^3` a row and `factors^2` an interaction.
+        Cholesky = "cholesky",
+    }
+}
+
+options! {
+    /// Options of iALS.
+    pub struct AlsOptions for "als" {
+        /// Length of the vectors. More is better on large data, and slower.
+        factors: usize = 64, Between(1.0, 65536.0), search = [64, 128, 256, 512];
+        /// Weight of a pair without interaction, where an interaction has 1 (alpha0). Smaller for sparser data.
+        alpha0: f64 = 0.2, Above(0.0), search = Search::Log { from: 1e-4, to: 0.5 };
+        /// Weight of the squared norms. Search it on validation together with alpha0.
+        lambda: f64 = 0.006, Above(0.0), search = Search::Log { from: 1e-5, to: 0.1 };
+        /// How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.
+        nu: f64 = 1.0, Between(0.0, 2.0);
+        /// Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.
+        init_scale: f64 = 0.1, Above(0.0);
+        /// How a row is solved in training.
+        solver: AlsSolver = AlsSolver::Conjugate, Any;
+        /// Steps of conjugate gradients a row and epoch.
+        steps: usize = 3, Between(1.0, 1000.0);
+        /// Epochs at most.
+        epochs: usize = 16, Between(1.0, 1000000.0);
+        /// Epochs without a better validation NDCG@100 after which training stops.
+        patience: usize = 5, AtLeast(1.0);
+        /// Seed of the items' first vectors.
+        seed: u64 = 1, Any;
+    }
+}
+
+impl AlsOptions {
+    /// A square matrix of factors belongs to every model, and a small file must not ask for a large one: beyond 64 MiB it is
+    /// at most 16 times as large as the items' vectors.
+    fn check(&self, n_items: usize) -> Result<()> {
+        let most = n_items.saturating_mul(16).max(4096);
+        if self.factors > most {
+            return Err(Error::invalid_argument("factors", self.factors, format!("up to {most} for {n_items} items")));
+        }
+        Ok(())
+    }
+
+    fn weights(&self) -> Weights {
+        Weights { alpha0: self.alpha0, lambda: self.lambda, nu: self.nu }
+    }
+}
+
+/// The iALS model.
+pub struct Als {
+    options: AlsOptions,
+    items: Fixed<f32>,
+}
+
+/// Both sides in training.
+struct Training<'a, T> {
+    options: &'a AlsOptions,
+    /// Histories of users and audiences of items.
+    train: &'a Csr,
+    audiences: Csr,
+    users: Vec<T>,
+    items: Fixed<T>,
+}
+
+impl<'a, T: Real> Training<'a, T> {
+    fn new(options: &'a AlsOptions, train: &'a Csr) -> Self {
+        let random = Philox::new(options.seed, stream(Purpose::Weights, 0));
+        let deviation = options.init_scale / (options.factors as f64).sqrt();
+        let numbers = (0u64..).flat_map(|pair| random.normals(pair));
+        let items = numbers.take(train.n_cols() * options.factors).map(|number| T::of(number * deviation)).collect();
+        let items = Fixed::new(items, options.factors);
+        let users = vec![T::ZERO; train.n_rows() * options.factors];
+        Self { options, train, audiences: train.transpose(), users, items }
+    }
+
+    /// Solves all users, then all items.
+    fn epoch(&mut self, run: &FitRun<'_>) -> Result<()> {
+        let Self { options, train, audiences, users, items } = self;
+        let weights = options.weights();
+        let solve = |rows: &mut Vec<T>, known: &Fixed<T>, lists: &Csr| match options.solver {
+            AlsSolver::Conjugate => known.improve(weights, lists, options.steps, rows, &run.cancel),
+            AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
+        };
+        solve(users, items, train)?;
+        let known = Fixed::new(std::mem::take(users), options.factors);
+        let mut rows = std::mem::take(items).into_rows();
+        solve(&mut rows, &known, audiences)?;
+        *users = known.into_rows();
+        // Its Gram matrix serves the loss, validation and the next epoch.
+        *items = Fixed::new(rows, options.factors);
+        Ok(())
+    }
+
+    /// The loss of the module's text, per user.
+    fn loss(&self) -> f64 {
+        let weights = self.options.weights();
+        let of_users = self.items.loss(weights, self.train, &self.users);
+        let norms = self.audiences.rows().zip(self.items.rows().chunks_exact(self.options.factors));
+        let of_items: f64 = norms
+            .map(|(audience, row)| {
+                let square: f64 = row.iter().map(|number| number.to_f64().powi(2)).sum();
+                weights.ridge(audience.len(), self.train.n_rows()) * square
+            })
+            .sum();
+        (of_users + of_items) / self.train.n_rows() as f64
+    }
+}
+
+pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
+    options.check(train.n_cols())?;
+    let start = Instant::now();
+    let mut training = Training::<f32>::new(options, train);
+    let mut epochs: Vec<Progress> = vec![];
+    let mut best: Option<(f64, usize, Fixed<f32>)> = None;
+    for epoch in 1..=options.epochs {
+        training.epoch(run)?;
+        let loss = training.loss();
+        if !loss.is_finite() {
+            let remedy = "likely remedies: a larger lambda or alpha0";
+            return Err(Error::Numerical(format!("the loss is not finite in epoch {epoch}: {loss}; {remedy}")));
+        }
+        let mut metric = None;
+        if let Some(held_out) = validation {
+            let model = Als { options: options.clone(), items: std::mem::take(&mut training.items) };
+            metric = evaluate(&run.cancel.watch(&model), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
+            training.items = model.items;
+        }
+        let is_best = metric.zip(best.as_ref()).is_none_or(|(metric, best)| metric > best.0);
+        if let (Some(metric), true) = (metric, is_best) {
+            drop(best.take()); // not two of them at once
+            best = Some((metric, epoch, training.items.clone()));
+        }
+        epochs.push(Progress {
+            epoch,
+            epochs: options.epochs,
+            log_likelihood: None,
+            kl: None,
+            loss: Some(loss),
+            validation: metric,
+            best: is_best,
+            seconds: start.elapsed().as_secs_f64(),
+            fraction: None,
+        });
+        (run.on_progress)(&epochs[epoch - 1]);
+        if best.as_ref().is_some_and(|best| epoch - best.1 >= options.patience) {
+            break;
+        }
+    }
+    let items = best.map_or(training.items, |(_, _, items)| items);
+    Ok(Fit { model: Box::new(Als { options: options.clone(), items }), epochs })
+}
+
+/// What [`fit`] takes: users' and items' vectors, with validation the latter once more for the best epoch, and the scores of a
+/// block of users; the transposed data; Gram matrices of the factors, and for each thread a block of rows or a matrix to be
+/// solved.
+pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
+    let [users, items, interactions] = shape.counts();
+    let factors = options.factors as f64;
+    let copies = if shape.validation { 2.0 } else { 1.0 };
+    let scores = if shape.validation { BLOCK as f64 * (items + factors) } else { 0.0 };
+    let threads = shape.threads as f64 * (solve::ROOM as f64 + factors) * factors;
+    let parts = [
+        ("the vectors of users", 4.0 * users * factors),
+        ("the vectors of items", 4.0 * copies * items * factors),
+        ("the transposed data", 4.0 * interactions + 8.0 * items),
+        ("the scores of a block of validation users", 4.0 * scores),
+        ("matrices of factors x factors", 4.0 * (4.0 * factors * factors + threads)),
+    ];
+    MemoryEstimate::new(4.0 * (items + factors) * factors, &parts, "fewer factors")
+}
+
+/// What the seconds of [`fit`] grow with.
+pub(super) const LAW: &str =
+    "epochs x (interactions x factors + (users + items) x factors^2), with cholesky a factor more";
+
+/// [`LAW`] as a number. Conjugate gradients: a step of a row multiplies with its neighbours' vectors and with one matrix.
+/// Cholesky: a row sums the squares of its neighbours' vectors and factors a matrix. Hu et al., section 4.
+pub(super) fn work(options: &AlsOptions, shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    let factors = options.factors as f64;
+    let step = factors * (interactions + (users + items) * factors);
+    let steps = match options.solver {
+        AlsSolver::Conjugate => options.steps as f64,
+        AlsSolver::Cholesky => factors,
+    };
+    options.epochs as f64 * step * steps
+}
+
+/// Seconds of [`fit`] on one core with all its epochs: in each step of a side, as many to begin with and for the loss, all
+/// neighbours and the shared matrix; with Cholesky the operations of its products.
+pub(super) fn seconds(options: &AlsOptions, shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    let factors = options.factors as f64;
+    // Of both sides.
+    let neighbours = 2.0 * interactions * (costs::NEIGHBOUR + costs::NUMBER * factors);
+    let shared = (users + items) * factors * factors;
+    let epoch = match options.solver {
+        AlsSolver::Conjugate => (options.steps as f64 + 2.0) * (neighbours + costs::SHARED * shared),
+        // A triangle of squares each, and a third of a cube.
+        AlsSolver::Cholesky => {
+            let operations = 2.0 * interactions * factors * factors + shared * factors / 3.0;
+            neighbours + costs::SMALL * costs::operations::<f32>(operations)
+        }
+    };
+    options.epochs as f64 * epoch
+}
+
+/// The most factors, in eights, with which it fits.
+pub(super) fn smaller(
+    options: &AlsOptions,
+    _shape: &FitShape,
+    fits: impl Fn(&AlsOptions) -> bool,
+) -> Option<AlsOptions> {
+    let eights = (1..options.factors.div_ceil(8)).rev();
+    eights.map(|eights| AlsOptions { factors: 8 * eights, ..options.clone() }).find(fits)
+}
+
+pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    options.check(n_items)?;
+    let items = tensors.f32("items", &[n_items, options.factors])?;
+    Ok(Box::new(Als { options: options.clone(), items: Fixed::new(items, options.factors) }))
+}
+
+impl Als {
+    fn factors(&self) -> usize {
+        self.options.factors
+    }
+
+    /// The vectors of users by their histories, shape `(histories.len(), factors)`.
+    fn fold_in(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+        let mut users = vec![0f32; histories.len() * self.factors()];
+        self.items.solve_lists(self.options.weights(), histories, &mut users)?;
+        Ok(users)
+    }
+}
+
+impl Scorer for Als {
+    fn n_items(&self) -> usize {
+        self.items.rows().len() / self.factors()
+    }
+
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+        check_scores(histories, self.n_items(), scores)?;
+        let users = self.fold_in(histories)?;
+        par_products(&users, self.items.rows(), self.factors(), scores);
+        Ok(())
+    }
+
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        check_some(histories, items, self.n_items(), scores)?;
+        let users = self.fold_in(histories)?;
+        let rows: Vec<f32> = items.iter().flat_map(|&item| self.items.row(item)).copied().collect();
+        par_products(&users, &rows, self.factors(), scores);
+        Ok(())
+    }
+}
+
+impl Model for Als {
+    fn kind(&self) -> ModelKind {
+        ModelKind::Als
+    }
+
+    fn options(&self) -> Value {
+        self.options.to_json()
+    }
+
+    fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
+        let shape = vec![self.n_items(), self.factors()];
+        Ok(vec![NamedTensor { name: "items".into(), shape, data: TensorData::F32(self.items.rows().into()) }])
+    }
+
+    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+        cosines(self.items.row(item), items.par_iter().map(|&other| self.items.row(other)), out);
+        Ok(())
+    }
+
+    fn embed(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+        self.fold_in(histories)
+    }
+
+    /// Exact, as in Hu et al., section 5: with `A` the matrix of the user's equations the score of `i` is
+    /// `h_i' A^-1 sum of h_j`, so item `j` contributes `h_j . A^-1 h_i`.
+    fn contributions(&self, history: &[u32], item: u32, cancel: &Cancel) -> Result<Vec<f64>> {
+        cancel.check()?;
+        let spread = self.items.spread(self.options.weights(), history, self.items.row(item))?;
+        Ok(history.iter().map(|&from| dot(&spread, self.items.row(from)).into()).collect())
+    }
+}

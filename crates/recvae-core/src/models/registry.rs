@@ -1,0 +1,259 @@
+//! Where a kind of model with options in JSON becomes a fit, an estimate, a loaded model: one line a model.
+
+use serde_json::Value;
+
+use super::{
+    AlsOptions, EaseOptions, EdlaeOptions, MultDaeOptions, MultVaeOptions, PopularityOptions, RecVaeOptions, als, ease,
+    edlae, mult_dae, mult_vae, popularity, rec_vae,
+};
+use crate::base::error::{Error, Result};
+use crate::base::memory::MemoryEstimate;
+use crate::base::options::{OptionInfo, Options};
+use crate::math::costs;
+use crate::math::csr::Csr;
+use crate::model::{Fit, Model, ModelKind, TensorSource};
+use crate::models::sizing::{Limits, Sizing, size};
+use crate::split::strong::HeldOut;
+use crate::train::fit_shape::{FitShape, check_fit};
+use crate::train::run::FitRun;
+
+/// Sends each kind to its own options and functions.
+macro_rules! dispatch {
+    ($($variant:ident: $options:ty, $module:ident;)+) => {
+        impl ModelKind {
+            /// The options it takes.
+            #[must_use]
+            pub fn describe_options(self) -> Vec<OptionInfo> {
+                match self { $(Self::$variant => <$options>::describe(),)+ }
+            }
+
+            /// All options with their values, defaults where `options` has none.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` as [`Options::from_json`].
+            pub fn complete_options(self, options: &Value) -> Result<Value> {
+                match self { $(Self::$variant => <$options>::from_json(options).map(|options| options.to_json()),)+ }
+            }
+
+            /// Trains the model on `train` of shape `(n_users, n_items)`; see the model's own text for what it does with
+            /// `validation`.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options and for a warm start that does not fit them, `INVALID_DATA` if there is nothing
+            /// to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` if it would take more than `run` allows or is
+            /// free, `CANCELLED` if `run` was.
+            pub fn fit(
+                self,
+                options: &Value,
+                train: &Csr,
+                validation: Option<&HeldOut>,
+                run: &FitRun<'_>,
+            ) -> Result<Fit> {
+                if let Some(checkpoint) = &run.checkpoint {
+                    checkpoint.check(self)?;
+                }
+                match self {
+                    $(Self::$variant => {
+                        let options = <$options>::from_json(options)?;
+                        check_train(train, validation)?;
+                        run.from.iter().try_for_each(|from| from.check(self, &options.to_json(), train.n_cols()))?;
+                        let shape = FitShape::of(train, validation.is_some(), rayon::current_num_threads());
+                        let estimate = |shape: &FitShape| {
+                            let estimate = $module::memory(&options, shape);
+                            run.from.iter().fold(estimate, |estimate, from| from.add_memory(estimate))
+                        };
+                        check_fit(self.name(), || train.column_counts(), &shape, run.memory_limit, 0, estimate)?;
+                        $module::fit(&options, train, validation, run)
+                    })+
+                }
+            }
+
+            /// How much memory a fit of that shape takes. What allocators and threads keep for themselves comes to 15 % at
+            /// most beyond 100 MB.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn estimate_memory(self, options: &Value, shape: &FitShape) -> Result<MemoryEstimate> {
+                match self { $(Self::$variant => Ok($module::memory(&<$options>::from_json(options)?, shape)),)+ }
+            }
+
+            /// Fails as a fit on `train` would that may take `limit` bytes beyond the data, or what is free; `beside` more are
+            /// held meanwhile by something else. Gives back the estimate.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options, `MEMORY` with the figures and the way out.
+            pub fn check_memory(
+                self,
+                options: &Value,
+                train: &Csr,
+                shape: &FitShape,
+                limit: Option<u64>,
+                beside: u64,
+            ) -> Result<MemoryEstimate> {
+                match self {
+                    $(Self::$variant => {
+                        let options = <$options>::from_json(options)?;
+                        let estimate = |shape: &FitShape| $module::memory(&options, shape);
+                        check_fit(self.name(), || train.column_counts(), shape, limit, beside, estimate)
+                    })+
+                }
+            }
+
+            /// What the seconds of a fit grow with, in words.
+            #[must_use]
+            pub fn time_law(self) -> &'static str {
+                match self { $(Self::$variant => $module::LAW,)+ }
+            }
+
+            /// The seconds of a fit, carried over from a measured one by [`ModelKind::time_law`]; options that have `epochs` say
+            /// how many were trained. An extrapolation on the same machine: it may be wrong by a factor of 2, since caches
+            /// and threads do not follow the law, and more the farther apart the two are.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn extrapolate_seconds(
+                self,
+                seconds: f64,
+                (options, shape): (&Value, &FitShape),
+                (wanted_options, wanted_shape): (&Value, &FitShape),
+            ) -> Result<f64> {
+                match self {
+                    $(Self::$variant => {
+                        let measured = $module::work(&<$options>::from_json(options)?, shape);
+                        let wanted = $module::work(&<$options>::from_json(wanted_options)?, wanted_shape);
+                        Ok(seconds * wanted / measured.max(1.0))
+                    })+
+                }
+            }
+
+            /// The seconds that a fit of that shape takes on cores of a current x86-64 server, as many as `shape` has threads;
+            /// models with epochs are taken to train all of them. It is computed from counted operations and measured costs,
+            /// see `costs.rs`, so that it can be told before any work, and lies within a factor of 2 on such machines. What
+            /// validation takes is left out.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn estimate_seconds(self, options: &Value, shape: &FitShape) -> Result<f64> {
+                let seconds = match self { $(Self::$variant => $module::seconds(&<$options>::from_json(options)?, shape),)+ };
+                Ok(costs::BEGINNING + seconds / shape.threads.max(1) as f64)
+            }
+
+            /// The options by which a fit on `train` keeps `limits`, changed as little as needed: of EASE^R and EDLAE the
+            /// largest `density`, of iALS the most `factors`, of the others the largest widths; or why there are none.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn largest_that_fits(
+                self,
+                options: &Value,
+                train: &Csr,
+                shape: &FitShape,
+                limits: &Limits,
+            ) -> Result<Sizing> {
+                match self {
+                    $(Self::$variant => {
+                        let given = <$options>::from_json(options)?;
+                        let found = size(
+                            limits,
+                            &given,
+                            |options| {
+                                let seconds = self.estimate_seconds(&options.to_json(), shape).unwrap_or(f64::INFINITY);
+                                ($module::memory(options, shape).fit(), seconds)
+                            },
+                            |fits| $module::smaller(&given, shape, fits),
+                        );
+                        match found {
+                            Some(found) => Ok(Sizing::of(options, &given.to_json(), &found.to_json())),
+                            None => {
+                                let checked = self.check_memory(options, train, shape, limits.memory, limits.beside);
+                                Ok(Sizing::refused(self, limits, checked))
+                            }
+                        }
+                    })+
+                }
+            }
+
+            /// Rebuilds the model from its options and tensors.
+            ///
+            /// # Errors
+            /// `INVALID_MODEL_FILE` if a tensor is missing or does not fit.
+            pub fn load(self, options: &Value, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+                match self {
+                    $(Self::$variant => $module::load(&<$options>::from_json(options)?, n_items, tensors),)+
+                }
+            }
+        }
+    };
+}
+
+dispatch! {
+    Popularity: PopularityOptions, popularity;
+    Ease: EaseOptions, ease;
+    Edlae: EdlaeOptions, edlae;
+    Als: AlsOptions, als;
+    MultDae: MultDaeOptions, mult_dae;
+    MultVae: MultVaeOptions, mult_vae;
+    RecVae: RecVaeOptions, rec_vae;
+}
+
+/// What every fit asks of its data.
+fn check_train(train: &Csr, validation: Option<&HeldOut>) -> Result<()> {
+    if train.n_rows() < 2 || train.n_cols() < 2 || train.nnz() == 0 {
+        return Err(Error::invalid_data(format!(
+            "training data have {} users, {} items and {} interactions; allowed: at least 2 users, 2 items and 1 \
+             interaction",
+            train.n_rows(),
+            train.n_cols(),
+            train.nnz()
+        )));
+    }
+    if let Some(held_out) = validation.filter(|held_out| held_out.n_items() != train.n_cols()) {
+        return Err(Error::invalid_data(format!(
+            "validation data have {} items; allowed: the {} of the training data",
+            held_out.n_items(),
+            train.n_cols()
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn seconds_grow_as_the_law_says() {
+        let shape = |users, items, interactions| FitShape { users, items, interactions, validation: true, threads: 1 };
+        let small = shape(1000, 500, 20_000);
+        let grown = |kind: ModelKind, options: &Value, wanted: &FitShape| {
+            kind.extrapolate_seconds(2.0, (&json!({}), &small), (options, wanted)).unwrap()
+        };
+        for &kind in ModelKind::ALL {
+            assert_eq!(grown(kind, &json!({}), &small), 2.0, "{}", kind.name());
+            // As many users with as many items each: never less than in a line, but for EASE^R and EDLAE, whose items decide.
+            let more = grown(kind, &json!({}), &shape(2000, 500, 40_000));
+            let by_items = matches!(kind, ModelKind::Ease | ModelKind::Edlae);
+            let (least, most) = if by_items { (2.0, 4.0) } else { (2.5, 4.0) };
+            assert!((least..=most).contains(&more), "{}: {more}", kind.name());
+            assert!(!kind.time_law().is_empty());
+        }
+        // 500^3 + 20,000^2 / 1,000 against 1,000^3 + the same.
+        let ease = grown(ModelKind::Ease, &json!({}), &shape(1000, 1000, 20_000));
+        assert!((ease - 2.0 * 1_000_400_000.0 / 125_400_000.0).abs() < 1e-12, "{ease}");
+        // Where weights are few, ten times as many of an item are many times the time.
+        let sparse = |density: f64| grown(ModelKind::Ease, &json!({ "density": density }), &small);
+        assert!(sparse(0.01) < sparse(0.1) && sparse(0.1) < 2.0, "{} {}", sparse(0.01), sparse(0.1));
+        // Twice the epochs, twice the time; RecVAE's users count in a line.
+        let twice =
+            [(ModelKind::Als, 32), (ModelKind::MultDae, 400), (ModelKind::MultVae, 200), (ModelKind::RecVae, 100)];
+        for (kind, epochs) in twice {
+            assert_eq!(grown(kind, &json!({ "epochs": epochs }), &small), 4.0, "{}", kind.name());
+        }
+        assert_eq!(grown(ModelKind::RecVae, &json!({}), &shape(3000, 500, 60_000)), 6.0);
+        assert!(
+            ModelKind::Ease.extrapolate_seconds(1.0, (&json!({"lambda": 0}), &small), (&json!({}), &small)).is_err()
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! What a trained RecVAE, Mult-VAE and Mult-DAE have in common: all but the training.
+
+use rayon::prelude::*;
+use serde_json::Value;
+
+use crate::base::error::{Error, Result};
+use crate::base::memory::{MemoryEstimate, check_memory};
+use crate::evaluate::scorer::Scorer;
+use crate::evaluate::top_k::BLOCK;
+use crate::math::cosine::cosines;
+use crate::math::costs;
+use crate::model::tensors::numbers;
+use crate::model::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::nn::encoder::Architecture;
+use crate::nn::init::Init;
+use crate::nn::network::{Network, Parameter};
+use crate::nn::output_layer::n_groups;
+use crate::train::fit_shape::FitShape;
+
+/// The part of [`memory`] that is there between epochs only.
+pub(super) const SCORES: &str = "the scores of a block of validation users";
+
+/// What the training of a network takes, with users of a batch, old posteriors or not.
+pub(super) fn memory(
+    architecture: &Architecture,
+    batch_size: usize,
+    posteriors: bool,
+    shape: &FitShape,
+) -> MemoryEstimate {
+    let [users, items, interactions] = shape.counts();
+    let &Architecture { hidden_dim, latent_dim, dense_encoder, hidden_decoder, .. } = architecture;
+    let (hidden, latent) = (hidden_dim as f64, latent_dim as f64);
+    let parameters = architecture.n_parameters() as f64;
+    // Two moments each; and the best ones so far.
+    let copies = if shape.validation { 4.0 } else { 3.0 };
+    let batch = users.min(batch_size as f64);
+    let width = if hidden_decoder { hidden } else { latent };
+    // Of a user in a step, by layers: what the encoder's gave, its gradients, the ways in and out of it; the posterior, the
+    // sample and their gradients; the output layer's groups, its gradient twice; the decoder's hidden layer.
+    let encoder = if dense_encoder { 14.0 } else { 5.0 } * hidden;
+    let sample = 6.0 * latent;
+    let output = (n_groups(shape.items) as f64 + 2.0) * width;
+    let decoder = if hidden_decoder { hidden } else { 0.0 };
+    // The batch and the next one: noise and old posteriors, what dropout leaves of the histories, by user and by item.
+    let input = 2.0 * (latent * if posteriors { 3.0 } else { 1.0 } + 2.0 * interactions / users.max(1.0));
+    let activations = batch * (encoder + sample + output + decoder + input) + 4.0 * items;
+    // Of the dense parameters, and the order of the users.
+    let gradients = parameters - items * (hidden + width + 1.0);
+    // Scores of the validation users of a block, and what their layers give.
+    let block = BLOCK as f64 * (items + (encoder + sample + decoder));
+    let scores = if shape.validation { block } else { 0.0 };
+    let parts = [
+        ("the parameters, Adam's moments and the best parameters so far", copies * parameters),
+        ("the old posterior of every user", if posteriors { 2.0 * latent * users } else { 0.0 }),
+        ("the logits of a batch", batch * items),
+        ("what the layers give for a batch", activations + gradients + 2.0 * users),
+        (SCORES, scores),
+    ];
+    let parts = parts.map(|(name, numbers)| (name, 4.0 * numbers));
+    MemoryEstimate::new(4.0 * parameters, &parts, "a smaller hiddenDim, latentDim or batchSize")
+}
+
+/// What the seconds of an autoencoder's training grow with.
+pub(super) const LAW: &str =
+    "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)";
+
+/// [`LAW`] as a number: multiplications of `passes` over all users. The first layer sees only a user's own items.
+pub(super) fn work(architecture: &Architecture, passes: f64, shape: &FitShape) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    let (hidden, latent) = (architecture.hidden_dim as f64, architecture.latent_dim as f64);
+    let width = if architecture.hidden_decoder { hidden } else { latent };
+    let dense = architecture.n_parameters() as f64 - items * (hidden + width + 1.0);
+    passes * (users * (items * width + dense) + interactions * hidden)
+}
+
+/// Seconds of `passes` over all users on one core, in batches of so many users.
+pub(super) fn seconds(architecture: &Architecture, passes: f64, batch_size: usize, shape: &FitShape) -> f64 {
+    let steps = passes * shape.users.div_ceil(batch_size) as f64;
+    costs::MULTIPLICATION * work(architecture, passes, shape)
+        + costs::PARAMETER * steps * architecture.n_parameters() as f64
+}
+
+/// The largest widths with which it fits, in sixty-fourths of those that are given and no less than a sixteenth. `with` gives the
+/// options with all widths scaled by a function.
+pub(super) fn smaller<O>(with: impl Fn(&dyn Fn(usize) -> usize) -> O, fits: impl Fn(&O) -> bool) -> Option<O> {
+    let shares = (4..64).rev();
+    shares.map(|share| with(&|width: usize| (width * share / 64).max(1))).find(fits)
+}
+
+/// A trained autoencoder.
+pub(super) struct Vae {
+    kind: ModelKind,
+    options: Value,
+    network: Network<f32>,
+}
+
+impl Vae {
+    pub(super) fn new(kind: ModelKind, options: Value, network: Network<f32>) -> Self {
+        Self { kind, options, network }
+    }
+}
+
+pub(super) fn load(
+    kind: ModelKind,
+    options: Value,
+    architecture: Architecture,
+    tensors: &dyn TensorSource,
+) -> Result<Box<dyn Model>> {
+    let needed = 4 * architecture.n_parameters();
+    // Before the network is there: options can claim any size, and the file has only so much.
+    if let Some(found) = tensors.n_bytes().filter(|&found| found < needed) {
+        let message = format!(
+            "its options need {needed} bytes of parameters for {} items, and it has {found}",
+            architecture.n_items
+        );
+        return Err(Error::invalid_data(message));
+    }
+    check_memory("the model", needed)?;
+    let mut network = Network::new(architecture, &mut Init::zeros());
+    network.import(|name, shape| numbers::<f32>(tensors, name, shape))?;
+    Ok(Box::new(Vae::new(kind, options, network)))
+}
+
+impl Scorer for Vae {
+    fn n_items(&self) -> usize {
+        self.network.n_items()
+    }
+
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+        self.network.score(histories, scores)
+    }
+
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+        self.network.score_some(histories, items, scores)
+    }
+}
+
+impl Model for Vae {
+    fn kind(&self) -> ModelKind {
+        self.kind
+    }
+
+    fn options(&self) -> Value {
+        self.options.clone()
+    }
+
+    fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
+        let tensor = |Parameter { name, shape, values }: Parameter<f32>| NamedTensor {
+            name,
+            shape,
+            data: TensorData::F32(values.into()),
+        };
+        Ok(self.network.export().into_iter().map(tensor).collect())
+    }
+
+    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+        let output = &self.network.decoder.output;
+        let weight = &output.weight[..];
+        let row = |item: u32| &weight[item as usize * output.width..][..output.width];
+        cosines(row(item), items.par_iter().map(|&other| row(other)), out);
+        Ok(())
+    }
+
+    fn embed(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+        Ok(histories.chunks(BLOCK).flat_map(|histories| self.network.means(histories)).collect())
+    }
+
+    /// Without the copies that [`Self::tensors`] makes.
+    fn bytes(&self) -> usize {
+        size_of::<f32>() * self.network.architecture.n_parameters() as usize
+    }
+}

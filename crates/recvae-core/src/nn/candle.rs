@@ -1,0 +1,503 @@
+//! The engine of candle tensors: one code path for every device that candle has, gradients by candle itself.
+//!
+//! The network is that of [`Fused`], from the same parameters and with the same draws of dropout and noise, so that
+//! results differ by rounding alone. What is sparse stays so: the input layer gathers the rows of a batch's items and sums them by
+//! user, and no dense batch is made. Gradients of the two layers that touch items are dense, as candle makes them, and Adam
+//! walks over them; that and the temporary tensors of every operation are the price: on a processor [`Fused`] is several times as fast and
+//! takes a third of the memory.
+//!
+//! candle 0.11.1 gives no gradient, and no error, for `LayerNorm` with a bias, `softmax_last_dim`, rounding and casts to whole
+//! numbers; what is used here is built of operations that have one, and the tests compare every parameter's.
+//!
+//! Sources: those of [`Encoder`](super::encoder::Encoder), [`Prior`] and [`adam`](super::adam).
+
+use std::marker::PhantomData;
+
+use candle_core::{DType, Device, Tensor, Var, WithDType};
+
+use super::adam::{BETA_1, BETA_2, EPSILON};
+use super::batch::{Batch, SparseInput};
+use super::encoder::{Architecture, LAYER_NORM_EPSILON};
+use super::engine::{Engine, ItemLayer, KeptEngine};
+use super::fused::Fused;
+use super::init::Init;
+use super::latent::{CompositePrior, Prior};
+use super::network::{Loss, Network, Parameter, Update};
+use super::state::State;
+use crate::base::cancel::Cancel;
+use crate::base::error::{Error, Result};
+use crate::base::numbers::Numbers;
+use crate::evaluate::scorer::{Scorer, check_scores};
+use crate::math::csr::Csr;
+use crate::math::real::Real;
+
+/// What candle gives back.
+type Candle<T> = candle_core::Result<T>;
+
+/// Turns candle's errors into ours; nobody outside knows candle's type.
+trait IntoCore<T> {
+    fn core(self) -> Result<T>;
+}
+
+impl<T> IntoCore<T> for Candle<T> {
+    fn core(self) -> Result<T> {
+        self.map_err(|error| Error::Internal(format!("candle: {error}")))
+    }
+}
+
+/// A parameter with its moments, and room for copies of the three on the host.
+struct Trained<T> {
+    name: String,
+    shape: Vec<usize>,
+    value: Var,
+    first: Tensor,
+    second: Tensor,
+    host: [Vec<T>; 3],
+}
+
+impl<T> Trained<T> {
+    fn is_encoder(&self) -> bool {
+        self.name.starts_with("encoder.")
+    }
+
+    /// Whether its squares are penalised: the weights that belong to items.
+    fn is_item_weight(&self) -> bool {
+        [ItemLayer::EncoderInput, ItemLayer::DecoderOutput].iter().any(|layer| layer.weight() == self.name)
+    }
+}
+
+/// Parameters, moments and old posteriors on a device.
+pub(crate) struct CandleEngine<T> {
+    architecture: Architecture,
+    device: Device,
+    parameters: Vec<Trained<T>>,
+    learning_rate: f64,
+    lambda: f64,
+    encoder_steps: u64,
+    decoder_steps: u64,
+    /// Shape `(n_users, 2 latent)`.
+    old: Option<Tensor>,
+    old_host: Vec<T>,
+    real: PhantomData<T>,
+}
+
+/// Which parameters a loss is differentiated by.
+struct View<'a, T> {
+    engine: &'a CandleEngine<T>,
+    update: Option<Update>,
+}
+
+impl<T: Real + WithDType> CandleEngine<T> {
+    /// What the engine of the processor begins with, on a device.
+    pub(crate) fn new(fused: Fused<T>, device: Device) -> Result<Self> {
+        let Fused { network, optimiser, old, .. } = fused;
+        let (learning_rate, lambda) = optimiser.settings();
+        drop(optimiser);
+        let tensor = |values: Vec<T>, shape: &[usize]| Tensor::from_vec(values, shape, &device);
+        let trained = |Parameter { name, shape, values }| -> Candle<Trained<T>> {
+            let value = Var::from_tensor(&tensor(values, &shape)?)?;
+            let zeros = || Tensor::zeros(&shape[..], T::DTYPE, &device);
+            let (first, second) = (zeros()?, zeros()?);
+            Ok(Trained { name, shape, value, first, second, host: Default::default() })
+        };
+        let parameters = network.export().into_iter().map(trained).collect::<Candle<_>>().core()?;
+        let architecture = network.architecture;
+        drop(network);
+        let width = 2 * architecture.latent_dim;
+        let old = old.map(|mut old| {
+            let rows = old.rows_mut();
+            Tensor::from_slice(rows, (rows.len() / width, width), &device)
+        });
+        Ok(Self {
+            architecture,
+            parameters,
+            learning_rate,
+            lambda,
+            encoder_steps: 0,
+            decoder_steps: 0,
+            old: old.transpose().core()?,
+            old_host: vec![],
+            real: PhantomData,
+            device,
+        })
+    }
+
+    fn find(&self, name: &str) -> Result<&Trained<T>> {
+        let found = self.parameters.iter().find(|parameter| parameter.name == name);
+        found.ok_or_else(|| Error::Internal(format!("no parameter '{name}'")))
+    }
+
+    fn tensor(&self, values: &[T], shape: &[usize]) -> Candle<Tensor> {
+        Tensor::from_slice(values, shape, &self.device)
+    }
+
+    /// Indices of users, items or places.
+    fn indices<N: WithDType>(&self, values: Vec<N>) -> Candle<Tensor> {
+        let n = values.len();
+        Tensor::from_vec(values, n, &self.device)
+    }
+
+    /// Nothing is differentiated.
+    fn view(&self, update: Option<Update>) -> View<'_, T> {
+        View { engine: self, update }
+    }
+
+    /// Of clean histories, what the encoder gives: shape `(histories.len(), encoded)`.
+    fn encode(&self, histories: &[&[u32]]) -> Candle<Tensor> {
+        self.view(None).encode(&SparseInput::clean(histories.iter().copied()))
+    }
+
+    /// One step of Adam on a parameter; rounding and order of operations as in [`super::adam`].
+    fn adam(&self, parameter: &Trained<T>, gradient: &Tensor, step: u64) -> Candle<[Tensor; 3]> {
+        let power = |beta: f64| 1.0 - beta.powf(step as f64);
+        let value = parameter.value.as_detached_tensor();
+        let pull = if parameter.is_item_weight() { 2.0 * self.lambda } else { 0.0 };
+        let gradient = if pull > 0.0 { (gradient + (&value * pull)?)? } else { gradient.clone() };
+        let first = (&parameter.first + ((&gradient - &parameter.first)? * (1.0 - BETA_1))?)?;
+        let second = ((&parameter.second * BETA_2)? + (gradient.sqr()? * (1.0 - BETA_2))?)?;
+        let root = ((second.sqrt()? / power(BETA_2).sqrt())? + EPSILON)?;
+        let value = (value - ((&first * (self.learning_rate / power(BETA_1)))? / root)?)?;
+        Ok([value, first, second])
+    }
+
+    fn step_by(&mut self, loss: &Tensor, update: Update) -> Candle<()> {
+        let gradients = loss.backward()?;
+        self.encoder_steps += u64::from(update.encoder());
+        self.decoder_steps += u64::from(update.decoder());
+        for at in 0..self.parameters.len() {
+            let parameter = &self.parameters[at];
+            let (reached, step) = match parameter.is_encoder() {
+                true => (update.encoder(), self.encoder_steps),
+                false => (update.decoder(), self.decoder_steps),
+            };
+            if !reached {
+                continue;
+            }
+            let Some(gradient) = gradients.get(&parameter.value) else {
+                candle_core::bail!("no gradient of '{}'", parameter.name)
+            };
+            let [value, first, second] = self.adam(parameter, &gradient.detach(), step)?;
+            let parameter = &mut self.parameters[at];
+            parameter.value.set(&value.detach())?;
+            (parameter.first, parameter.second) = (first.detach(), second.detach());
+        }
+        Ok(())
+    }
+
+    /// Overwrites the old posteriors of some users.
+    fn put(&self, users: &[usize], posterior: &Tensor) -> Candle<()> {
+        let Some(old) = &self.old else { return Ok(()) };
+        let places = self.indices(users.iter().map(|&user| user as u32).collect())?;
+        let places = places.unsqueeze(1)?.broadcast_as(posterior.shape())?.contiguous()?;
+        old.scatter_set(&places, posterior, 0)
+    }
+}
+
+impl<T: Real + WithDType> View<'_, T> {
+    /// A parameter, as a variable if the step updates it.
+    fn get(&self, name: &str) -> Candle<Tensor> {
+        let parameter = self.engine.find(name).map_err(candle_core::Error::wrap)?;
+        let updated = self.update.is_some_and(|update| match parameter.is_encoder() {
+            true => update.encoder(),
+            false => update.decoder(),
+        });
+        Ok(if updated { parameter.value.as_tensor().clone() } else { parameter.value.as_detached_tensor() })
+    }
+
+    fn linear(&self, x: &Tensor, layer: &str) -> Candle<Tensor> {
+        let (weight, bias) = (self.get(&format!("{layer}.weight"))?, self.get(&format!("{layer}.bias"))?);
+        x.matmul(&weight.t()?)?.broadcast_add(&bias)
+    }
+
+    fn swish_layer_norm(&self, a: &Tensor, layer: usize) -> Candle<Tensor> {
+        let s = (a * (a.neg()?.exp()? + 1.0)?.recip()?)?;
+        let s = s.broadcast_sub(&s.mean_keepdim(1)?)?;
+        let normal = s.broadcast_div(&(s.sqr()?.mean_keepdim(1)? + LAYER_NORM_EPSILON)?.sqrt()?)?;
+        let get = |part| self.get(&format!("encoder.ln{layer}.{part}"));
+        normal.broadcast_mul(&get("weight")?)?.broadcast_add(&get("bias")?)
+    }
+
+    /// The input layer: the rows of each user's items, summed and scaled, shape `(users, hidden)`.
+    fn hidden(&self, input: &SparseInput<T>) -> Candle<Tensor> {
+        let (engine, n) = (self.engine, input.n_rows());
+        let weight = self.get(ItemLayer::EncoderInput.weight())?;
+        let zeros = Tensor::zeros((n, engine.architecture.hidden_dim), T::DTYPE, &engine.device)?;
+        let sums = if input.indices.is_empty() {
+            // The gradient of the weights is there, and 0.
+            (zeros + (weight.narrow(0, 0, 1)? * 0.0)?.sum_all()?.broadcast_as((n, engine.architecture.hidden_dim))?)?
+        } else {
+            let items = engine.indices(input.indices.clone())?;
+            let users = (0..n).flat_map(|user| std::iter::repeat_n(user as u32, input.row(user).len())).collect();
+            zeros.index_add(&engine.indices(users)?, &weight.index_select(&items, 0)?, 0)?
+        };
+        let scales = engine.tensor(&input.values, &[n, 1])?;
+        sums.broadcast_mul(&scales)?.broadcast_add(&self.get("encoder.input.bias")?)
+    }
+
+    /// Mean and log variance side by side, or the latent vectors.
+    fn encode(&self, input: &SparseInput<T>) -> Candle<Tensor> {
+        let hidden = self.hidden(input)?;
+        let Architecture { dense_encoder, posterior, .. } = self.engine.architecture;
+        if !dense_encoder {
+            let hidden = hidden.tanh()?;
+            return if posterior { self.linear(&hidden, "encoder.q1") } else { Ok(hidden) };
+        }
+        let mut outputs = vec![self.swish_layer_norm(&hidden, 1)?];
+        for layer in 2..=5 {
+            let mut a = self.linear(&outputs[layer - 2], &format!("encoder.fc{layer}"))?;
+            for earlier in &outputs {
+                a = (a + earlier)?;
+            }
+            outputs.push(self.swish_layer_norm(&a, layer)?);
+        }
+        Tensor::cat(&[self.linear(&outputs[4], "encoder.fc_mu")?, self.linear(&outputs[4], "encoder.fc_logvar")?], 1)
+    }
+
+    /// Logits of latent vectors, shape `(users, n_items)`.
+    fn logits(&self, z: &Tensor) -> Candle<Tensor> {
+        if self.engine.architecture.hidden_decoder {
+            return self.linear(&self.linear(z, "decoder.p0")?.tanh()?, "decoder.output");
+        }
+        self.linear(z, "decoder.output")
+    }
+
+    /// Multinomial log-likelihood of each user's history, shape `(users,)`.
+    fn log_likelihood(&self, z: &Tensor, histories: &[&[u32]]) -> Candle<Tensor> {
+        let (engine, n_items) = (self.engine, self.engine.architecture.n_items);
+        let logits = self.logits(z)?;
+        let counts: Vec<T> = histories.iter().map(|history| T::of(history.len() as f64)).collect();
+        let rest = (logits.log_sum_exp(1)? * engine.tensor(&counts, &[histories.len()])?)?.neg()?;
+        let places = |user: usize| histories[user].iter().map(move |&item| (user * n_items + item as usize) as i64);
+        let places: Vec<i64> = (0..histories.len()).flat_map(places).collect();
+        if places.is_empty() {
+            return Ok(rest);
+        }
+        let users = (0..histories.len()).flat_map(|user| std::iter::repeat_n(user as u32, histories[user].len()));
+        let own = logits.flatten_all()?.index_select(&engine.indices(places)?, 0)?;
+        rest.index_add(&engine.indices(users.collect::<Vec<u32>>())?, &own, 0)
+    }
+
+    /// The unweighted KL term of each user, shape `(users,)`; see [`Prior`].
+    fn kl(&self, batch: &Batch<'_, T>, [mean, log_variance, z]: [&Tensor; 3]) -> Candle<Option<Tensor>> {
+        match batch.sample.prior {
+            Prior::Free => Ok(None),
+            Prior::Standard => {
+                let terms = ((mean.sqr()? + log_variance.exp()?)? - log_variance)?;
+                ((terms - 1.0)? * 0.5)?.sum(1).map(Some)
+            }
+            Prior::Composite(CompositePrior { mixture_weights: [standard, old, wide], wide_log_variance }) => {
+                let Some(rows) = &self.engine.old else {
+                    candle_core::bail!("a composite prior without old posteriors")
+                };
+                let users = self.engine.indices(batch.users.iter().map(|&user| user as u32).collect())?;
+                let there = rows.index_select(&users, 0)?;
+                let latent = self.engine.architecture.latent_dim;
+                let zero = Tensor::zeros_like(mean)?;
+                // A part of weight 0 is not there: its logarithm has no gradient that is a number.
+                let parts = [
+                    (standard, zero.clone(), zero.clone()),
+                    (old, there.narrow(1, 0, latent)?, there.narrow(1, latent, latent)?),
+                    (wide, zero.clone(), (&zero + wide_log_variance)?),
+                ];
+                let parts = parts.into_iter().filter(|(weight, ..)| *weight > 0.0);
+                let parts =
+                    parts.map(|(weight, mean, log_variance)| log_normal(z, &mean, &log_variance)? + weight.ln());
+                let prior = Tensor::stack(&parts.collect::<Candle<Vec<_>>>()?, 2)?.log_sum_exp(2)?;
+                (log_normal(z, mean, log_variance)? - prior)?.sum(1).map(Some)
+            }
+        }
+    }
+
+    /// The loss of a batch as a tensor and in parts, and the posteriors.
+    fn loss(&self, batch: &Batch<'_, T>) -> Candle<(Tensor, Loss, Tensor)> {
+        let (engine, n) = (self.engine, batch.histories.len());
+        let Architecture { latent_dim: latent, posterior, .. } = engine.architecture;
+        let encoded = self.encode(&batch.input)?;
+        let (z, kl) = if posterior {
+            let (mean, log_variance) = (encoded.narrow(1, 0, latent)?, encoded.narrow(1, latent, latent)?);
+            let noise = engine.tensor(&batch.sample.noise, &[n, latent])?;
+            let z = (&mean + ((&log_variance * 0.5)?.exp()? * noise)?)?;
+            let kl = self.kl(batch, [&mean, &log_variance, &z])?;
+            (z, kl)
+        } else {
+            (encoded.clone(), None)
+        };
+        let weights = engine.tensor(&batch.sample.kl_weights, &[n])?;
+        let kl = kl.map(|kl| (kl * weights)?.mean_all()).transpose()?;
+        let log_likelihood = self.log_likelihood(&z, &batch.histories)?.mean_all()?;
+
+        let parts = Loss { log_likelihood: number(&log_likelihood)?, kl: kl.as_ref().map_or(Ok(0.0), number)? };
+        let loss = match kl {
+            Some(kl) => (kl - log_likelihood)?,
+            None => log_likelihood.neg()?,
+        };
+        Ok((loss, parts, encoded))
+    }
+}
+
+/// The log density of a normal of one coordinate.
+fn log_normal(z: &Tensor, mean: &Tensor, log_variance: &Tensor) -> Candle<Tensor> {
+    ((z - mean)?.sqr()? / log_variance.exp()?)?.add(log_variance)?.affine(-0.5, -0.5 * std::f64::consts::TAU.ln())
+}
+
+fn number(tensor: &Tensor) -> Candle<f64> {
+    tensor.to_dtype(DType::F64)?.to_scalar()
+}
+
+fn to_host<T: WithDType>(tensor: &Tensor) -> Candle<Vec<T>> {
+    tensor.flatten_all()?.to_vec1()
+}
+
+impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
+    fn architecture(&self) -> Architecture {
+        self.architecture
+    }
+
+    fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Loss> {
+        let (loss, parts, posterior) = self.view(Some(update)).loss(batch).core()?;
+        if parts.is_finite() {
+            self.step_by(&loss, update).core()?;
+            if renew {
+                self.put(&batch.users, &posterior.detach()).core()?;
+            }
+        }
+        Ok(parts)
+    }
+
+    fn renew(&mut self, train: &Csr, batch_size: usize, cancel: &Cancel) -> Result<()> {
+        if self.old.is_none() {
+            return Ok(());
+        }
+        let users: Vec<usize> = (0..train.n_rows()).collect();
+        for users in users.chunks(batch_size) {
+            cancel.check()?;
+            let histories: Vec<&[u32]> = users.iter().map(|&user| train.row(user)).collect();
+            self.encode(&histories).and_then(|posterior| self.put(users, &posterior)).core()?;
+        }
+        Ok(())
+    }
+
+    fn replace_items(
+        &mut self,
+        layer: ItemLayer,
+        replace: &mut dyn FnMut(&mut Numbers<T>, usize) -> Result<()>,
+    ) -> Result<()> {
+        let parameter = self.find(layer.weight())?;
+        let mut weight = Numbers::from(to_host::<T>(parameter.value.as_tensor()).core()?);
+        replace(&mut weight, parameter.shape[1])?;
+        self.tensor(&weight, &parameter.shape).and_then(|weight| parameter.value.set(&weight)).core()
+    }
+
+    fn is_finite(&self) -> Result<bool> {
+        for parameter in &self.parameters {
+            // 0 times what is no finite number is none either.
+            let zeros = parameter.value.as_detached_tensor() * 0.0;
+            if zeros.and_then(|zeros| number(&zeros.sum_all()?)).core()?.is_nan() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn export(&self) -> Result<Vec<Parameter<T>>> {
+        let copy = |parameter: &Trained<T>| {
+            let values = to_host(parameter.value.as_tensor()).core()?;
+            Ok(Parameter { name: parameter.name.clone(), shape: parameter.shape.clone(), values })
+        };
+        self.parameters.iter().map(copy).collect()
+    }
+
+    fn into_network(self, parameters: Option<Vec<Parameter<T>>>) -> Result<Network<T>> {
+        let parameters = parameters.map_or_else(|| self.export(), Ok)?;
+        let mut network = Network::new(self.architecture, &mut Init::zeros());
+        drop(self);
+        network.take(parameters)?;
+        Ok(network)
+    }
+}
+
+impl KeptEngine for CandleEngine<f32> {
+    fn name(&self) -> &'static str {
+        "candle"
+    }
+
+    fn state<'a>(&'a mut self, state: &mut State<'a>) {
+        state.add("adam.encoder.steps", &mut self.encoder_steps);
+        state.add("adam.decoder.steps", &mut self.decoder_steps);
+        for Trained { name, shape, host, .. } in &mut self.parameters {
+            let n = shape.iter().product();
+            for (values, what) in host.iter_mut().zip(["", ".first", ".second"]) {
+                values.resize(n, 0.0);
+                let name = if what.is_empty() { name.clone() } else { format!("adam.{name}{what}") };
+                state.add(name, &mut values[..]);
+            }
+        }
+        if let Some(old) = &self.old {
+            self.old_host.resize(old.elem_count(), 0.0);
+            state.add("old_posterior", &mut self.old_host[..]);
+        }
+    }
+
+    fn to_host(&mut self) -> Result<()> {
+        for Trained { value, first, second, host, .. } in &mut self.parameters {
+            *host = [to_host(value.as_tensor()).core()?, to_host(first).core()?, to_host(second).core()?];
+        }
+        if let Some(old) = &self.old {
+            self.old_host = to_host(old).core()?;
+        }
+        Ok(())
+    }
+
+    fn take_host(&mut self) -> Result<()> {
+        for Trained { shape, value, first, second, host, .. } in &mut self.parameters {
+            let tensor = |values: &mut Vec<f32>| Tensor::from_vec(std::mem::take(values), &shape[..], &self.device);
+            let [own, one, two] = host;
+            tensor(own).and_then(|own| value.set(&own)).core()?;
+            (*first, *second) = (tensor(one).core()?, tensor(two).core()?);
+        }
+        if let Some(old) = &mut self.old {
+            *old = Tensor::from_vec(std::mem::take(&mut self.old_host), old.shape().clone(), &self.device).core()?;
+        }
+        Ok(())
+    }
+}
+
+impl Scorer for CandleEngine<f32> {
+    fn n_items(&self) -> usize {
+        self.architecture.n_items
+    }
+
+    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+        check_scores(histories, self.architecture.n_items, scores)?;
+        let Architecture { posterior, latent_dim, .. } = self.architecture;
+        let logits = || {
+            let encoded = self.encode(histories)?;
+            let means = if posterior { encoded.narrow(1, 0, latent_dim)? } else { encoded };
+            to_host(&self.view(None).logits(&means)?)
+        };
+        scores.copy_from_slice(&logits().core()?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+impl<T: Real + WithDType> CandleEngine<T> {
+    /// The loss of a batch and the gradient of every parameter that the update reaches, by its name.
+    pub(crate) fn gradients(
+        &self,
+        batch: &Batch<'_, T>,
+        update: Update,
+    ) -> Result<(Loss, std::collections::BTreeMap<String, Vec<T>>)> {
+        let (loss, parts, _) = self.view(Some(update)).loss(batch).core()?;
+        let gradients = loss.backward().core()?;
+        let reached = self.parameters.iter().filter(|parameter| match parameter.is_encoder() {
+            true => update.encoder(),
+            false => update.decoder(),
+        });
+        let gradient = |parameter: &Trained<T>| match gradients.get(&parameter.value) {
+            Some(gradient) => Ok((parameter.name.clone(), to_host(gradient).core()?)),
+            None => Err(Error::Internal(format!("no gradient of '{}'", parameter.name))),
+        };
+        Ok((parts, reached.map(gradient).collect::<Result<_>>()?))
+    }
+}

@@ -1,0 +1,82 @@
+//! The seam between a training and the arithmetic that carries it out.
+//!
+//! A training decides which users are in a batch, what dropout leaves of their histories, what noise is drawn and which
+//! parameters a step updates. An engine has the parameters, Adam's moments and the old posteriors, on whatever device, and
+//! makes steps. The seam lies at the step and not at the tensor operation, so that an engine can let gradients flow into Adam
+//! without storing them, as [`Fused`](super::fused::Fused) does.
+
+use super::batch::Batch;
+use super::encoder::Architecture;
+use super::network::{Loss, Network, Parameter, Update};
+use super::state::State;
+use crate::base::cancel::Cancel;
+use crate::base::error::Result;
+use crate::base::numbers::Numbers;
+use crate::evaluate::scorer::Scorer;
+use crate::math::csr::Csr;
+use crate::math::real::Real;
+
+/// A layer that has a row of weights for each item.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ItemLayer {
+    EncoderInput,
+    DecoderOutput,
+}
+
+impl ItemLayer {
+    /// The name of its weights, shape `(n_items, width)`.
+    pub(crate) fn weight(self) -> &'static str {
+        match self {
+            Self::EncoderInput => "encoder.input.weight",
+            Self::DecoderOutput => "decoder.output.weight",
+        }
+    }
+}
+
+/// Parameters in training, with all that a step changes.
+pub(crate) trait Engine<T: Real>: Send {
+    /// Sizes and parts of the network.
+    fn architecture(&self) -> Architecture;
+
+    /// One step of Adam on the batch's loss, and that loss; one that is not finite changes nothing. With `renew` the
+    /// posteriors that the step computes become the old ones of the batch's users.
+    fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Loss>;
+
+    /// The posterior of every user's clean history becomes the old one, if there are old ones.
+    fn renew(&mut self, train: &Csr, batch_size: usize, cancel: &Cancel) -> Result<()>;
+
+    /// Lets `replace` overwrite the weights of a layer, shape `(n_items, width)`; Adam's moments stay.
+    fn replace_items(
+        &mut self,
+        layer: ItemLayer,
+        replace: &mut dyn FnMut(&mut Numbers<T>, usize) -> Result<()>,
+    ) -> Result<()>;
+
+    /// Whether every parameter is a finite number.
+    fn is_finite(&self) -> Result<bool>;
+
+    /// A copy of every parameter, in a fixed order.
+    fn export(&self) -> Result<Vec<Parameter<T>>>;
+
+    /// The network as it is, or with other parameters.
+    fn into_network(self, parameters: Option<Vec<Parameter<T>>>) -> Result<Network<T>>;
+}
+
+/// An engine whose training can be kept in a checkpoint, and whose network is evaluated between epochs.
+pub(crate) trait KeptEngine: Engine<f32> + Scorer {
+    /// What it is called in checkpoints; a training goes on with the same engine only, since bits differ.
+    fn name(&self) -> &'static str;
+
+    /// Everything that training goes on from, as arrays of the host.
+    fn state<'a>(&'a mut self, state: &mut State<'a>);
+
+    /// Brings the arrays of [`KeptEngine::state`] up to date, where they are not where the engine computes.
+    fn to_host(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Goes on from those arrays.
+    fn take_host(&mut self) -> Result<()> {
+        Ok(())
+    }
+}

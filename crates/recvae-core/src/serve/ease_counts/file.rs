@@ -1,0 +1,67 @@
+//! Counts in a file, of the layout of a model file: see `model_file/format.md`.
+//!
+//! Its metadata are `checksum`, `checksumHead`, `format` and `writer` as there, `kind` (`ease-counts`) and `users` (how many).
+//! Beside the ids of the items it has these tensors:
+//!
+//! | tensor | type | shape | what it holds |
+//! | --- | --- | --- | --- |
+//! | `model.counts.numbers` | U32 | `[numbers]` | the rows of the triangle, one after the other; see `triangle.rs` |
+//! | `model.counts.ends` | I64 (the first files: U64) | `[n]` | where each row ends in `model.counts.numbers` |
+//!
+//! and, as a model file, `training.users` with the key `training`: who was counted, for models that are fitted on the counts.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::EaseCounts;
+use super::triangle::Triangle;
+use crate::base::error::{Error, Result};
+use crate::base::file_bytes::FileBytes;
+use crate::base::memory::check_memory;
+use crate::model::{NamedTensor, TensorData};
+use crate::serve::model_file::{ModelFile, own_name, write_own};
+
+const KIND: &str = "ease-counts";
+const NUMBERS: &str = "counts.numbers";
+const ENDS: &str = "counts.ends";
+
+pub(super) fn save(path: &Path, counts: &EaseCounts) -> Result<()> {
+    if counts.items.is_empty() {
+        return Err(Error::invalid_data("the counts have 0 items; allowed in a file: at least 1"));
+    }
+    let (numbers, ends) = counts.counts.as_parts();
+    let ends: Vec<u64> = ends.iter().map(|&end| end as u64).collect();
+    let list = |name: &str, n, data| NamedTensor { name: name.to_owned(), shape: vec![n], data };
+    let own = [
+        list(NUMBERS, numbers.len(), TensorData::U32(numbers.into())),
+        list(ENDS, ends.len(), TensorData::U64(ends.into())),
+    ];
+    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own, &counts.record)
+}
+
+pub(super) fn load(path: &Path) -> Result<EaseCounts> {
+    read(path, FileBytes::open(path, cfg!(not(windows)))?)
+}
+
+/// The same of the bytes of a file; the path is for errors alone.
+pub(super) fn read(path: &Path, bytes: FileBytes) -> Result<EaseCounts> {
+    let file = ModelFile::open(path, bytes, "counts of EASE^R")?;
+    let (kind, users) = (&file.metadata["kind"], &file.metadata["users"]);
+    if kind != KIND {
+        return Err(file.bad(format!("it holds {kind}, not counts of EASE^R, which are '{KIND}'")));
+    }
+    file.check_format()?;
+    // Always, whatever the size: every number is read anyway.
+    file.check_all()?;
+    let items = file.ids()?;
+    let n_users = users.as_u64().and_then(|n| u32::try_from(n).ok());
+    let n_users = n_users.ok_or_else(|| file.bad(format!("it has {users} users; allowed: a whole number")))?;
+    let (numbers, ends) = (file.list::<u32>(&own_name(NUMBERS))?, file.places(&own_name(ENDS))?);
+    if ends.len() != items.len() {
+        return Err(file.bad(format!("it has {} rows of counts for {} items", ends.len(), items.len())));
+    }
+    check_memory(&format!("counts of the pairs of {} items", items.len()), 4 * numbers.len() as u64)?;
+    let counts = Triangle::from_parts(numbers.to_vec(), ends, n_users).map_err(|message| file.bad(message))?;
+    Ok(EaseCounts { items, n_users, counts, record: file.record()? })
+}

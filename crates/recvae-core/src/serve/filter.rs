@@ -1,0 +1,105 @@
+//! Allow and deny lists of original ids, prepared once for a model and used in any number of calls.
+
+use std::sync::Arc;
+
+use crate::base::cancel::Cancel;
+use crate::base::error::{Error, Result};
+use crate::evaluate::candidates::{Candidates, recommend_among};
+use crate::evaluate::top_k::Scored;
+use crate::serve::recommender::{History, RecommendOptions, Recommender};
+
+/// Which items of one model may be recommended.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    candidates: Candidates,
+    unknown_allow: Vec<usize>,
+    unknown_deny: Vec<usize>,
+    /// The identity of the model that made it.
+    model: Arc<()>,
+}
+
+impl Filter {
+    /// How many items may be recommended.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// Whether none may.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.candidates.is_empty()
+    }
+
+    /// Positions in the allow list, ascending, of ids that the model does not know. They were ignored.
+    #[must_use]
+    pub fn unknown_allow(&self) -> &[usize] {
+        &self.unknown_allow
+    }
+
+    /// The same of the deny list.
+    #[must_use]
+    pub fn unknown_deny(&self) -> &[usize] {
+        &self.unknown_deny
+    }
+}
+
+impl Recommender {
+    /// A filter that lets items pass that are in `allow`, if there is such a list, that are not in `deny`, and that pass
+    /// `within`, if there is one. An empty `allow` lets nothing pass. Ids may come more than once; those that the model does
+    /// not know are ignored.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if `within` is a filter of another model.
+    pub fn filter<S: AsRef<str>>(&self, allow: Option<&[S]>, deny: &[S], within: Option<&Filter>) -> Result<Filter> {
+        let within = within.map(|filter| self.candidates(filter)).transpose()?;
+        let allow = allow.map(|ids| self.history(ids));
+        let deny = self.history(deny);
+        let (allow, unknown_allow) = match allow {
+            Some(History { items, unknown }) => (Some(items), unknown),
+            None => (None, vec![]),
+        };
+        let candidates = match within {
+            Some(candidates) => candidates.narrow(allow, deny.items),
+            None => Candidates::all(self.items().len()).narrow(allow, deny.items),
+        };
+        Ok(Filter { candidates, unknown_allow, unknown_deny: deny.unknown, model: Arc::clone(self.identity()) })
+    }
+
+    /// The best items that pass the filter, for each history; see [`recommend_among`].
+    ///
+    /// # Errors
+    /// As [`recommend_among`], and `INVALID_ARGUMENT` for a filter of another model, even one with the same items.
+    pub fn recommend_within(
+        &self,
+        histories: &[History],
+        options: &RecommendOptions,
+        filter: &Filter,
+    ) -> Result<Vec<Vec<Scored>>> {
+        self.recommend_within_until(histories, options, filter, &Cancel::default())
+    }
+
+    /// The same unless it is stopped, within a block of users.
+    ///
+    /// # Errors
+    /// As [`Recommender::recommend_within`], and `CANCELLED`.
+    pub fn recommend_within_until(
+        &self,
+        histories: &[History],
+        options: &RecommendOptions,
+        filter: &Filter,
+        cancel: &Cancel,
+    ) -> Result<Vec<Vec<Scored>>> {
+        let candidates = self.candidates(filter)?;
+        let histories: Vec<&[u32]> = histories.iter().map(|history| &history.items[..]).collect();
+        recommend_among(&cancel.watch(self.model()), &histories, options.k, options.filter_seen, candidates)
+    }
+
+    /// What passes the filter, once it is known to be one of this model.
+    pub(crate) fn candidates<'a>(&self, filter: &'a Filter) -> Result<&'a Candidates> {
+        if Arc::ptr_eq(&filter.model, self.identity()) {
+            return Ok(&filter.candidates);
+        }
+        Err(Error::invalid_argument("filter", "one of another model", "a filter that this model made"))
+    }
+}

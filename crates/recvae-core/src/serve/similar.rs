@@ -1,0 +1,107 @@
+//! What is alike: items by the model's weights, users by where the model puts them.
+//!
+//! | model | items i and j | users |
+//! | --- | --- | --- |
+//! | EASE^R, EDLAE | `B_ij`, what having i adds to the score of j: row i of B, as if i were the whole history. Not symmetric: a popular j gets more out of i than the other way round | - |
+//! | Mult-DAE, Mult-VAE, RecVAE | cosine of the rows of the output layer's weights, `(n_items, width)`, without the bias, which is popularity | cosine of the posteriors' means, in Mult-DAE of what the hidden layer gives, `(n_users, latent)` |
+//! | iALS | cosine of the items' vectors | cosine of the users' vectors, folded in |
+//! | popularity | - | - |
+//!
+//! A row of B is what item-to-item models in general answer with: the list for a history of one item. A column holds what
+//! speaks for an item, which is what [`Recommender::explain`](crate::Recommender::explain) is for.
+
+use rayon::prelude::*;
+
+use crate::base::cancel::Cancel;
+use crate::base::error::{Error, Result};
+use crate::base::options::options;
+use crate::evaluate::candidates::{Candidates, best_of};
+use crate::evaluate::top_k::{BLOCK, Scored};
+use crate::math::cosine::cosines;
+use crate::model::ModelKind;
+use crate::serve::filter::Filter;
+use crate::serve::recommender::{History, Recommender};
+
+options! {
+    /// How many similar items or users.
+    pub struct SimilarOptions for "similar" {
+        /// How many; fewer come where there are fewer.
+        k: usize = 10, AtLeast(1.0);
+    }
+}
+
+impl Recommender {
+    /// The items most similar to the one of that id, which is not among them, of those that pass `filter`, if there is one.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for an id or a model that cannot be asked, and for a filter of another model.
+    pub fn similar_items(&self, id: &str, options: &SimilarOptions, filter: Option<&Filter>) -> Result<Vec<Scored>> {
+        self.model().kind().check("similarItems", ModelKind::has_similar_items)?;
+        let item = self.item(id)?;
+        let others = match filter {
+            Some(filter) => self.candidates(filter)?.list_without(item),
+            None => Candidates::all(self.items().len()).list_without(item),
+        };
+        let mut scores = vec![0.0; others.len()];
+        self.model().similarities(item, &others, &mut scores)?;
+        best_of(&others, &scores, &[], options.k)
+    }
+
+    /// Where the model puts each history: the mean of its posterior, shape `(histories.len(), latent)`.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a model without embedding.
+    pub fn embed(&self, histories: &[History]) -> Result<Vec<f32>> {
+        self.embed_until(histories, &Cancel::default())
+    }
+
+    /// The same unless it is stopped, within a block of histories.
+    ///
+    /// # Errors
+    /// As [`Recommender::embed`], and `CANCELLED`.
+    pub fn embed_until(&self, histories: &[History], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.model().kind().check("embed", ModelKind::has_embedding)?;
+        let mut vectors = vec![];
+        for block in histories.chunks(BLOCK) {
+            cancel.check()?;
+            let block: Vec<&[u32]> = block.iter().map(|history| &history.items[..]).collect();
+            vectors.extend(self.model().embed(&block)?);
+        }
+        Ok(vectors)
+    }
+
+    /// Of the `users`, given by their histories, those that are most like a user of that `history`: their positions, as
+    /// `item`, with cosines from -1 to 1, the most similar first.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for a model without embedding.
+    pub fn similar_users(&self, history: &History, users: &[History], options: &SimilarOptions) -> Result<Vec<Scored>> {
+        self.similar_users_until(history, users, options, &Cancel::default())
+    }
+
+    /// The same unless it is stopped, within a block of users.
+    ///
+    /// # Errors
+    /// As [`Recommender::similar_users`], and `CANCELLED`.
+    pub fn similar_users_until(
+        &self,
+        history: &History,
+        users: &[History],
+        options: &SimilarOptions,
+        cancel: &Cancel,
+    ) -> Result<Vec<Scored>> {
+        self.model().kind().check("similarUsers", ModelKind::has_embedding)?;
+        let user = self.embed_until(std::slice::from_ref(history), cancel)?;
+        let vectors = self.embed_until(users, cancel)?;
+        cancel.check()?;
+        let mut scores = vec![0.0; users.len()];
+        cosines(&user, vectors.par_chunks(user.len()), &mut scores);
+        best_of(&(0..users.len() as u32).collect::<Vec<_>>(), &scores, &[], options.k)
+    }
+
+    /// The index of an item that has to be known.
+    pub(crate) fn item(&self, id: &str) -> Result<u32> {
+        let unknown = || Error::invalid_argument("item", format!("'{id}'"), "the id of an item that the model knows");
+        self.items().find(id).ok_or_else(unknown)
+    }
+}

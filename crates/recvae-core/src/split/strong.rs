@@ -1,0 +1,386 @@
+//! Strong generalisation: whole users are held out, and a model that never saw them is asked for them.
+//!
+//! 1. Users with fewer than `min_user_items` items are not held out. They are trained on, or dropped: see [`ShortUsers`].
+//! 2. A seeded permutation of the other users gives, from its start, the training, the validation and the test users. Who is
+//!    held out does not depend on what becomes of the short users.
+//! 3. The items are those of the training users; the held-out users lose the rest.
+//! 4. Of a held-out user's n known items, int(held_out * n) random ones are the target, which is scored; the others are
+//!    the input, from which a model has to guess the target.
+//!
+//! Order is kept: within each part users, and all items, stand as in the original.
+//!
+//! Edge cases of step 4, none of which loses a row:
+//! - Fewer than 5 known items (a constant of the protocol), or than `min_user_items` where that is less: everything is
+//!   input, nothing is scored, the user does not count in metrics.
+//! - int(held_out * n) is 0, as for 5 items at 0.1: likewise.
+//! - No known item at all: input and target are empty. A model answers as for a user without history; the user does
+//!   not count in metrics.
+//!
+//! The protocol drops the short users ([`ShortUsers::Drop`]). That suits a measurement, but not a model that is to serve: the
+//! items that only they have would be unknown to it.
+//!
+//! Source: D. Liang, R. G. Krishnan, M. D. Hoffman, T. Jebara, Variational Autoencoders for Collaborative Filtering,
+//! WWW 2018, arXiv 1802.05814, section 4.1 and the authors' preprocessing. There, users with fewer than 5 known items
+//! end up in the input file only, too. Their draws come from numpy; ours from Philox, so the parts differ.
+
+use crate::base::error::{Error, Result};
+use crate::base::options::{Options, choice, options};
+use crate::base::random::Stream;
+use crate::data::ids::Ids;
+use crate::data::interactions::{Interactions, select_columns};
+use crate::data::left_out::{LeftOut, are, counted};
+use crate::math::csr::Csr;
+
+choice! {
+    /// What becomes of users who have too few items to be held out.
+    pub enum ShortUsers {
+        /// They are training users like others.
+        Train = "train",
+        /// They are left out altogether, as in the protocol of the Mult-VAE paper.
+        Drop = "drop",
+    }
+}
+
+options! {
+    /// How users are split.
+    pub struct SplitOptions for "split", check = check {
+        /// Users with fewer items are never held out; shortUsers says what becomes of them.
+        min_user_items: usize = 5, AtLeast(0.0);
+        /// What becomes of users with fewer items than minUserItems: they are trained on, or dropped as in the protocol of the
+        /// Mult-VAE paper.
+        short_users: ShortUsers = ShortUsers::Train, Any;
+        /// Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole
+        /// number of them; 0 for none.
+        validation: f64 = 0.1, AtLeast(0.0);
+        /// Test users, written as validation users are.
+        test: f64 = 0.1, AtLeast(0.0);
+        /// Share of a held-out user's items that is scored, above 0 and below 1.
+        held_out: f64 = 0.2, Below(0.0, 1.0);
+        /// Start of the random numbers; the same seed gives the same split.
+        seed: u64 = 0, Any;
+    }
+}
+
+fn check(options: &SplitOptions) -> Result<()> {
+    for (name, value) in [("validation", options.validation), ("test", options.test)] {
+        if value >= 1.0 && value.fract() != 0.0 {
+            return Err(Error::invalid_argument(name, value, "a share below 1, or a whole number of users"));
+        }
+    }
+    if options.held_out == 0.0 {
+        return Err(Error::invalid_argument("heldOut", 0, "a number above 0 and below 1"));
+    }
+    Ok(())
+}
+
+/// With fewer known items than this, nothing of a held-out user is scored, unless users with fewer are held out on purpose.
+const MIN_KNOWN_ITEMS: usize = 5;
+
+impl SplitOptions {
+    /// With fewer known items than this, nothing of a held-out user is scored.
+    fn min_known_items(&self) -> usize {
+        MIN_KNOWN_ITEMS.min(self.min_user_items)
+    }
+}
+
+/// Stream of the permutation of users.
+const USER_STREAM: u64 = u64::from_be_bytes(*b"splitusr");
+/// Stream of a user's items, once the user's index is added.
+const ITEM_STREAM: u64 = u64::from_be_bytes(*b"sitm\0\0\0\0");
+
+/// Users that no model saw in training, with what goes in and what has to come out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldOut {
+    users: Ids,
+    input: Csr,
+    target: Csr,
+}
+
+impl HeldOut {
+    /// Puts the ids of the rows, the input and the target together, both of shape `(n_users, n_items)`.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if the shapes differ, or a user has the same item in both.
+    pub fn new(users: Ids, input: Csr, target: Csr) -> Result<Self> {
+        let shape = |matrix: &Csr| (matrix.n_rows(), matrix.n_cols());
+        if shape(&input) != shape(&target) || users.len() != input.n_rows() {
+            return Err(Error::invalid_data(format!(
+                "{} user ids, an input of shape {:?} and a target of shape {:?}; allowed: one row per user in both",
+                users.len(),
+                shape(&input),
+                shape(&target)
+            )));
+        }
+        for (row, (input, target)) in input.rows().zip(target.rows()).enumerate() {
+            if let Some(item) = target.iter().find(|item| input.binary_search(item).is_ok()) {
+                return Err(Error::invalid_data(format!(
+                    "held-out user '{}' has item {item} in the input and in the target; allowed: in one of them",
+                    users.get(row)
+                )));
+            }
+        }
+        Ok(Self { users, input, target })
+    }
+
+    /// Original ids of the users, in row order.
+    #[must_use]
+    pub fn users(&self) -> &Ids {
+        &self.users
+    }
+
+    /// What a model is shown: shape `(n_users, n_items)`.
+    #[must_use]
+    pub fn input(&self) -> &Csr {
+        &self.input
+    }
+
+    /// What the model's answer is compared with: shape `(n_users, n_items)`, disjoint from the input.
+    #[must_use]
+    pub fn target(&self) -> &Csr {
+        &self.target
+    }
+
+    /// Number of users, those without a target included.
+    #[must_use]
+    pub fn n_users(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Number of items.
+    #[must_use]
+    pub fn n_items(&self) -> usize {
+        self.input.n_cols()
+    }
+
+    /// Number of their interactions, input and target together.
+    #[must_use]
+    pub fn n_interactions(&self) -> usize {
+        self.input.nnz() + self.target.nnz()
+    }
+
+    /// How many bytes of memory they hold, ids included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.users.bytes() + self.input.bytes() + self.target.bytes()
+    }
+
+    /// Number of users with a target, which are the ones that count in metrics.
+    #[must_use]
+    pub fn n_scored(&self) -> usize {
+        self.target.rows().filter(|items| !items.is_empty()).count()
+    }
+}
+
+/// The three parts; all have the items of the training part as columns. Splits are equal if their parts are.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// What models are trained on.
+    pub train: Interactions,
+    /// Held-out users for choosing options.
+    pub validation: HeldOut,
+    /// Held-out users for the result.
+    pub test: HeldOut,
+    /// What of the data is in none of the parts, or does not count.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl PartialEq for Split {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.train, &self.validation, &self.test) == (&other.train, &other.validation, &other.test)
+    }
+}
+
+impl Eq for Split {}
+
+impl Split {
+    /// How many bytes of memory the parts hold, ids included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.train.bytes() + self.validation.bytes() + self.test.bytes()
+    }
+}
+
+/// Splits interactions by users. The steps and the edge cases are in the text of the module.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` if an option is out of range. `INVALID_DATA` if there are too few users: none to train on, or none
+/// in a part that was asked for as a share.
+pub fn split(data: &Interactions, options: &SplitOptions) -> Result<Split> {
+    // Options that were not read from JSON have not been checked yet.
+    let options = SplitOptions::from_json(&options.to_json())?;
+    let has_enough = |&user: &usize| data.matrix().row(user).len() >= options.min_user_items;
+    let (mut users, short): (Vec<usize>, Vec<usize>) = (0..data.n_users()).partition(has_enough);
+    let trains_short = options.short_users == ShortUsers::Train;
+    let [n_train, n_validation] =
+        part_sizes(&options, users.len(), data.n_users(), if trains_short { short.len() } else { 0 })?;
+
+    Stream::new(options.seed, USER_STREAM).shuffle(&mut users);
+    let (train, rest) = users.split_at_mut(n_train);
+    let (validation, test) = rest.split_at_mut(n_validation);
+    let mut train = train.to_vec();
+    train.extend(short.iter().filter(|_| trains_short));
+    for part in [&mut train[..], &mut *validation, &mut *test] {
+        part.sort_unstable();
+    }
+
+    let matrix = data.matrix().select_rows(&train);
+    let items: Vec<usize> = (0..).zip(matrix.column_counts()).filter(|&(_, n)| n > 0).map(|(item, _)| item).collect();
+    if items.is_empty() {
+        return Err(Error::invalid_data("the training users have no items; allowed: at least one"));
+    }
+    let train = Interactions::new(
+        data.users().select(train),
+        data.items().select(items.iter().copied()),
+        select_columns(&matrix, &items)?,
+    )?;
+    let (validation, test) = (hold_out(data, validation, &items, &options)?, hold_out(data, test, &items, &options)?);
+    let left_out = left_out(data, &short, [&validation, &test], &options, items.len());
+    Ok(Split { train, validation, test, left_out })
+}
+
+/// What of the data is not in a split with `n_items` items.
+fn left_out(
+    data: &Interactions,
+    short: &[usize],
+    held_out: [&HeldOut; 2],
+    options: &SplitOptions,
+    n_items: usize,
+) -> Vec<LeftOut> {
+    let SplitOptions { min_user_items, held_out: share, .. } = options;
+    let users = short.len() as u64;
+    let items_of =
+        |users: &mut dyn Iterator<Item = usize>| users.map(|user| data.matrix().row(user).len()).sum::<usize>();
+    let short = match options.short_users {
+        _ if users == 0 => None,
+        ShortUsers::Drop => {
+            let interactions = items_of(&mut short.iter().copied()) as u64;
+            let (who, with) = (are(&[(users, "user")]), counted(&[(interactions, "interaction")]));
+            let text = format!(
+                "{who} left out, with {with}, for having fewer than {min_user_items} items (minUserItems; shortUsers is drop)"
+            );
+            Some(LeftOut { reason: "shortUsers", users, interactions, text, ..LeftOut::default() })
+        }
+        ShortUsers::Train if held_out.iter().all(|part| part.n_users() == 0) => None,
+        ShortUsers::Train => {
+            let who = are(&[(users, "user")]);
+            let text = format!(
+                "{who} trained on but never held out, for having fewer than {min_user_items} items (minUserItems)"
+            );
+            Some(LeftOut { reason: "neverHeldOut", users, text, ..LeftOut::default() })
+        }
+    };
+    let items = (data.n_items() - n_items) as u64;
+    let had = held_out.iter().flat_map(|part| part.users().iter()).filter_map(|id| data.users().find(id));
+    let known: usize = held_out.iter().map(|part| part.n_interactions()).sum();
+    let interactions = (items_of(&mut had.map(|user| user as usize)) - known) as u64;
+    let with = match interactions {
+        0 => String::new(),
+        n => format!(", with {} of held-out users,", counted(&[(n, "interaction")])),
+    };
+    let unknown = (items > 0).then(|| LeftOut {
+        reason: "noTrainingUser",
+        items,
+        interactions,
+        text: format!("{} left out{with} for having no training user", are(&[(items, "item")])),
+        ..LeftOut::default()
+    });
+    let least = options.min_known_items();
+    let why = format!(": fewer than {least} known items, or so few that a share of {share} (heldOut) is less than one");
+    short.into_iter().chain(unknown).chain(not_scored(held_out, &why)).collect()
+}
+
+/// Validation and test users with nothing to find; `why` ends the sentence.
+pub(crate) fn not_scored(held_out: [&HeldOut; 2], why: &str) -> Option<LeftOut> {
+    let [validation, test] = held_out.map(|part| (part.n_users() - part.n_scored()) as u64);
+    let who = are(&[(validation, "validation user"), (test, "test user")]);
+    let text = format!("{who} not scored for having nothing to find{why}");
+    (validation + test > 0).then(|| LeftOut {
+        reason: "notScored",
+        users: validation + test,
+        text,
+        ..LeftOut::default()
+    })
+}
+
+/// The numbers of training and of validation users among the `n_users` that have enough items, of `n_before` in all; `n_short`
+/// of the others are trained on.
+fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize, n_short: usize) -> Result<[usize; 2]> {
+    let counted =
+        || format!("{n_users} of {n_before} users have at least {} items (minUserItems)", options.min_user_items);
+    let mut sizes = [0; 2];
+    for (size, (name, value)) in sizes.iter_mut().zip([("validation", options.validation), ("test", options.test)]) {
+        let count = if value < 1.0 { value * n_users as f64 } else { value };
+        // The conversion saturates, so an absurd count is still too many users below.
+        *size = count.round() as usize;
+        if value > 0.0 && *size == 0 {
+            return Err(Error::invalid_data(format!(
+                "{}, and {name} = {value} of them rounds to no user; allowed: at least one {name} user, or {name} = 0 for none",
+                counted()
+            )));
+        }
+    }
+    let [validation, test] = sizes;
+    match validation.checked_add(test).and_then(|held_out| n_users.checked_sub(held_out)) {
+        Some(train) if train + n_short > 0 => Ok([train, validation]),
+        _ => Err(Error::invalid_data(format!(
+            "{}; {validation} for validation and {test} for test leave none to train on; allowed: at least one",
+            counted()
+        ))),
+    }
+}
+
+/// The known items of each user, divided.
+fn hold_out(data: &Interactions, users: &[usize], items: &[usize], options: &SplitOptions) -> Result<HeldOut> {
+    let known = select_columns(&data.matrix().select_rows(users), items)?;
+    let (mut inputs, mut targets) = (Vec::with_capacity(users.len()), Vec::with_capacity(users.len()));
+    for (&user, items) in users.iter().zip(known.rows()) {
+        // A stream per user: the draw does not depend on who else is held out.
+        let mut stream = Stream::new(options.seed, ITEM_STREAM + user as u64);
+        let mut is_target = vec![false; items.len()];
+        for at in stream.sample(items.len(), n_targets(items.len(), options)) {
+            is_target[at] = true;
+        }
+        let pick = |wanted| -> Vec<u32> {
+            items.iter().zip(&is_target).filter(|&(_, &is)| is == wanted).map(|(&item, _)| item).collect()
+        };
+        inputs.push(pick(false));
+        targets.push(pick(true));
+    }
+    HeldOut::new(
+        data.users().select(users.iter().copied()),
+        Csr::from_rows(inputs, items.len())?,
+        Csr::from_rows(targets, items.len())?,
+    )
+}
+
+fn n_targets(n_known: usize, options: &SplitOptions) -> usize {
+    if n_known < options.min_known_items() { 0 } else { (options.held_out * n_known as f64) as usize }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_counted_as_in_the_protocol() {
+        for (n_known, held_out, min_user_items, expected) in [
+            (0, 0.2, 5, 0),
+            (4, 0.9, 5, 0),
+            (4, 0.9, 10, 0),
+            (5, 0.1, 5, 0),
+            (5, 0.2, 5, 1),
+            (9, 0.2, 5, 1),
+            (15, 0.2, 5, 3),
+            (5, 0.999, 5, 4),
+            (100, 0.29, 5, 28),
+            // Users with fewer items are held out on purpose.
+            (2, 0.5, 2, 1),
+            (2, 0.5, 3, 0),
+            (1, 0.999, 0, 0),
+            (0, 0.999, 0, 0),
+        ] {
+            let options = SplitOptions { held_out, min_user_items, ..SplitOptions::default() };
+            assert_eq!(n_targets(n_known, &options), expected, "{n_known} at {held_out}, {min_user_items}");
+        }
+    }
+}

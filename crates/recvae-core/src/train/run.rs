@@ -1,0 +1,35 @@
+//! How a fit runs and what it begins with, as opposed to what it is to find.
+
+use crate::base::cancel::Cancel;
+use crate::base::progress::OnProgress;
+use crate::base::steps::Steps;
+use crate::train::checkpoint::Checkpoint;
+use crate::train::warm_start::WarmStart;
+
+/// How a fit runs and what it begins with, as opposed to what it is to find.
+#[derive(Clone)]
+pub struct FitRun<'a> {
+    /// Hears of every epoch, or of how far a closed form is.
+    pub on_progress: OnProgress<'a>,
+    /// Stops it.
+    pub cancel: Cancel,
+    /// Where training is kept on its way, so that it can go on after the process has ended. Models without epochs refuse it.
+    pub checkpoint: Option<Checkpoint<'a>>,
+    /// Bytes that it may take beyond the data; `None` for what is free.
+    pub memory_limit: Option<u64>,
+    /// What RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters.
+    pub from: Option<WarmStart<'a>>,
+}
+
+impl Default for FitRun<'_> {
+    fn default() -> Self {
+        Self { on_progress: &|_| {}, cancel: Cancel::default(), checkpoint: None, memory_limit: None, from: None }
+    }
+}
+
+impl FitRun<'_> {
+    /// The steps of a closed form, all of which is `work`; that it has begun is told at once.
+    pub(crate) fn steps(&self, work: f64) -> Steps<'_> {
+        Steps::told(self.on_progress, &self.cancel, work)
+    }
+}

@@ -1,0 +1,337 @@
+//! The training loop of RecVAE, Mult-VAE and Mult-DAE.
+//!
+//! An epoch is a list of passes over the training users. RecVAE's is: three passes that update the encoder with dropout,
+//! then one that updates the decoder on clean input and, on its way, renews the old posterior; Mult-VAE's and
+//! Mult-DAE's is one pass that updates both. Where RecVAE has ImplicitSLIM, some epochs begin with passes that replace item
+//! embeddings by it.
+//!
+//! The old posterior is what the encoder as it was after the last encoder pass says about each user's clean history. No
+//! second encoder is kept for it: the decoder pass computes those very numbers for every user, and they are kept as
+//! `(n_users, 2 x latent)`. Only for the first epoch a second, randomly initialised encoder is asked once, as in the
+//! official code; a warm start has an encoder of an earlier time, and that one is asked.
+
+use std::time::Instant;
+
+use crate::base::cancel::Cancel;
+use crate::base::error::{Error, Result};
+use crate::base::progress::Progress;
+use crate::evaluate::metrics::{Metric, evaluate};
+use crate::math::csr::Csr;
+use crate::math::real::Real;
+use crate::nn::batch::{Batch, draw_noise};
+use crate::nn::engine::{Engine, ItemLayer, KeptEngine};
+use crate::nn::latent::{CompositePrior, Prior};
+use crate::nn::network::{Loss, Network, Parameter, Update};
+use crate::nn::noise::Noise;
+use crate::nn::state::State;
+use crate::split::strong::HeldOut;
+use crate::train::course::{Course, Ongoing, Schedule};
+use crate::train::implicit_slim::ImplicitSlim;
+use crate::train::keeper::{Keeper, Resumable};
+use crate::train::run::FitRun;
+
+/// What happens in an epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pass {
+    /// Steps on batches of shuffled users.
+    Train {
+        /// Which parameters are updated.
+        update: Update,
+        /// Share of the input that is dropped.
+        dropout: f64,
+        /// Whether the posteriors that this pass computes become the old ones. Sound only if the pass leaves the encoder
+        /// alone and drops nothing.
+        renew: bool,
+    },
+    /// The posterior of every user's clean history becomes the old one.
+    Renew,
+    /// ImplicitSLIM replaces the embeddings of a layer; Adam's moments, biases and old posteriors stay.
+    ImplicitSlim {
+        /// Epochs: those whose number is a multiple of it.
+        every: usize,
+        /// Of which layer.
+        layer: ItemLayer,
+        /// How.
+        slim: ImplicitSlim,
+    },
+}
+
+impl Pass {
+    /// Whether it is one of that epoch's.
+    fn belongs_to(self, epoch: usize) -> bool {
+        match self {
+            Self::ImplicitSlim { every, .. } => epoch.is_multiple_of(every),
+            _ => true,
+        }
+    }
+}
+
+/// The weight of a user's KL term.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KlWeight {
+    /// gamma times the number of the user's interactions.
+    PerInteraction(f64),
+    /// The same for every user, growing in a line from 0 over the first steps.
+    Annealed { beta: f64, steps: u64 },
+}
+
+impl KlWeight {
+    fn of<T: Real>(self, n_interactions: usize, step: u64) -> T {
+        T::of(match self {
+            Self::PerInteraction(gamma) => gamma * n_interactions as f64,
+            Self::Annealed { beta, steps } if step < steps => beta * step as f64 / steps as f64,
+            Self::Annealed { beta, .. } => beta,
+        })
+    }
+}
+
+/// A network in training: an engine, and what it is fed with.
+pub(crate) struct Training<'a, T, E> {
+    pub(crate) engine: E,
+    pub(crate) train: &'a Csr,
+    pub(crate) noise: &'a dyn Noise<T>,
+    /// `None` for N(0, I).
+    pub(crate) prior: Option<CompositePrior>,
+    pub(crate) kl_weight: KlWeight,
+    pub(crate) batch_size: usize,
+    /// Passes and steps since training began.
+    pub(crate) passes: u64,
+    pub(crate) steps: u64,
+    /// How far the pass at work has come.
+    pub(crate) place: Place,
+    /// Stops it within a batch.
+    pub(crate) cancel: Cancel,
+}
+
+/// Batches of a pass that are done, and their part of its loss.
+#[derive(Default)]
+pub(crate) struct Place {
+    batches: u64,
+    total: Loss,
+}
+
+impl<'a, T: Real, E: Engine<T>> Training<'a, T, E> {
+    /// Of an engine that nothing has happened to yet, with the prior N(0, I).
+    pub(crate) fn new(
+        engine: E,
+        train: &'a Csr,
+        noise: &'a dyn Noise<T>,
+        kl_weight: KlWeight,
+        batch_size: usize,
+    ) -> Self {
+        Self {
+            engine,
+            train,
+            noise,
+            prior: None,
+            kl_weight,
+            batch_size,
+            passes: 0,
+            steps: 0,
+            place: Place::default(),
+            cancel: Cancel::default(),
+        }
+    }
+
+    /// Runs one pass, or what is left of it, and gives back its loss, a mean over its users; `on_step` gets the loss of every
+    /// batch, and an error of its interrupts the pass. A loss that is not finite ends it with the number of the batch.
+    pub(crate) fn pass(&mut self, pass: Pass, mut on_step: impl FnMut(Loss) -> Result<()>) -> Result<Option<Loss>> {
+        let Self { engine, train, noise, prior, kl_weight, batch_size, passes, steps, place, cancel } = self;
+        let (update, dropout, renew) = match pass {
+            Pass::Train { update, dropout, renew } => (update, dropout, renew),
+            Pass::Renew => {
+                engine.renew(train, *batch_size, cancel)?;
+                return Ok(None);
+            }
+            Pass::ImplicitSlim { layer, slim, .. } => {
+                engine.replace_items(layer, &mut |weight, width| slim.replace(weight, width, train, cancel))?;
+                return Ok(None);
+            }
+        };
+        let order = noise.order(*passes, train.n_rows());
+        let architecture = engine.architecture();
+        let latent_dim = if architecture.posterior { architecture.latent_dim } else { 0 };
+        let (kl_weight, prior) = (*kl_weight, *prior);
+        let source = Source { train, noise: *noise, prior, kl_weight, update, dropout, latent_dim, pass: *passes };
+        let mut batches = order.chunks(*batch_size).skip(place.batches as usize).peekable();
+        let (mut batch, mut next) = (Batch::default(), Batch::default());
+        if let Some(users) = batches.peek() {
+            source.fill(&mut batch, users, *steps);
+        }
+        while let Some(users) = batches.next() {
+            cancel.check()?;
+            // The next batch is prepared while this one computes.
+            let prepare = || {
+                if let Some(users) = batches.peek() {
+                    source.fill(&mut next, users, *steps + 1);
+                }
+            };
+            let (loss, ()) = rayon::join(|| engine.step(&mut batch, update, renew), prepare);
+            let loss = loss?;
+            std::mem::swap(&mut batch, &mut next);
+            let Loss { log_likelihood, kl } = loss;
+            if !loss.is_finite() {
+                let number = place.batches + 1;
+                let text = format!("batch {number}: log-likelihood {log_likelihood}, KL term {kl}");
+                return Err(Error::Numerical(text));
+            }
+            *steps += 1;
+            let share = users.len() as f64 / train.n_rows() as f64;
+            place.total.log_likelihood += share * log_likelihood;
+            place.total.kl += share * kl;
+            place.batches += 1;
+            on_step(loss)?;
+        }
+        if !engine.is_finite()? {
+            return Err(Error::Numerical("last batch: a parameter after it is not finite".into()));
+        }
+        *passes += 1;
+        Ok(Some(std::mem::take(place).total))
+    }
+}
+
+/// What the batches of a pass are made from.
+struct Source<'a, T> {
+    train: &'a Csr,
+    noise: &'a dyn Noise<T>,
+    prior: Option<CompositePrior>,
+    kl_weight: KlWeight,
+    update: Update,
+    dropout: f64,
+    /// Length of the sample that is drawn for a user; 0 without a posterior.
+    latent_dim: usize,
+    pass: u64,
+}
+
+impl<'a, T: Real> Source<'a, T> {
+    /// Turns a batch into that of `users`, to be taken as step number `step`.
+    fn fill(&self, batch: &mut Batch<'a, T>, users: &[usize], step: u64) {
+        let Batch { users: of, histories, input, by_item, sample } = batch;
+        users.clone_into(of);
+        histories.clear();
+        histories.extend(users.iter().map(|&user| self.train.row(user)));
+        input.drop_out(self.train, users, self.dropout, self.noise, self.pass);
+        if self.latent_dim > 0 {
+            draw_noise(&mut sample.noise, users, self.latent_dim, self.noise, self.pass);
+        }
+        sample.kl_weights.clear();
+        sample.kl_weights.extend(histories.iter().map(|history| self.kl_weight.of::<T>(history.len(), step)));
+        sample.prior = Prior::Free;
+        if self.update.encoder() {
+            by_item.refill(input, self.train.n_cols());
+            sample.prior = self.prior.map_or(Prior::Standard, Prior::Composite);
+        }
+    }
+}
+
+impl<E: KeptEngine> Training<'_, f32, E> {
+    /// Trains until the epochs or the patience are used up, and gives back the network as it was at its best on
+    /// `validation` (at the end, without validation) with the record of all epochs. `keeper` has what was done before, and
+    /// keeps what is done now.
+    pub(crate) fn run(
+        mut self,
+        plan: &[Pass],
+        schedule: Schedule,
+        validation: Option<&HeldOut>,
+        run: &FitRun<'_>,
+        mut keeper: Option<Keeper>,
+    ) -> Result<(Network<f32>, Vec<Progress>)> {
+        let start = Instant::now();
+        let mut course = Course::default();
+        if let Some(keeper) = &mut keeper {
+            keeper.restore(&mut self, &mut course, schedule.epochs)?;
+        }
+        let before = course.ongoing.seconds;
+        while !course.is_over(schedule) {
+            let ended = self.epoch(plan, validation, run, &mut course);
+            course.ongoing.seconds = before + start.elapsed().as_secs_f64();
+            if let (Err(Error::Cancelled), Some(keeper)) = (&ended, &mut keeper) {
+                keeper.save(&mut self, &mut course)?;
+            }
+            course.end_epoch(ended?, &self.engine, schedule)?;
+            if let Some(keeper) = &mut keeper
+                && (keeper.is_due(course.record.len()) || course.is_over(schedule))
+            {
+                keeper.save(&mut self, &mut course)?;
+            }
+            (run.on_progress)(&course.record[course.record.len() - 1]);
+        }
+        let Course { record, best, .. } = course;
+        let best = best.filter(|best| best.epoch < record.len() as u64);
+        Ok((self.engine.into_network(best.map(|best| best.parameters))?, record))
+    }
+
+    /// What is left of an epoch; its validation metric.
+    fn epoch(
+        &mut self,
+        plan: &[Pass],
+        validation: Option<&HeldOut>,
+        run: &FitRun<'_>,
+        course: &mut Course,
+    ) -> Result<Option<f64>> {
+        let epoch = course.record.len() + 1;
+        let ongoing = &mut course.ongoing;
+        let remedy = if self.engine.architecture().posterior { "KL weight (gamma or beta)" } else { "lambda" };
+        for &pass in plan.iter().skip(ongoing.passes as usize) {
+            if !pass.belongs_to(epoch) {
+                ongoing.passes += 1;
+                continue;
+            }
+            let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
+                Error::Numerical(text) if matches!(pass, Pass::Train { .. }) => Error::Numerical(format!(
+                    "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
+                     larger {remedy}"
+                )),
+                e => e,
+            })?;
+            ongoing.passes += 1;
+            if let (Some(loss), Pass::Train { update, .. }) = (loss, pass) {
+                ongoing.log_likelihood = loss.log_likelihood;
+                if update != Update::Decoder {
+                    ongoing.kl += loss.kl;
+                    ongoing.kl_passes += 1;
+                }
+            }
+        }
+        let Some(held_out) = validation else { return Ok(None) };
+        Ok(evaluate(&run.cancel.watch(&self.engine), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION))
+    }
+}
+
+impl<E: KeptEngine> Resumable for Training<'_, f32, E> {
+    fn engine(&self) -> &'static str {
+        self.engine.name()
+    }
+
+    fn to_host(&mut self) -> Result<()> {
+        self.engine.to_host()
+    }
+
+    fn take_host(&mut self) -> Result<()> {
+        self.engine.take_host()
+    }
+
+    fn done(&self, course: &Course) -> [u64; 3] {
+        [course.record.len() as u64, course.ongoing.passes, self.place.batches]
+    }
+
+    fn state<'a>(&'a mut self, ongoing: &'a mut Ongoing) -> State<'a> {
+        let mut state = State::default();
+        self.engine.state(&mut state);
+        state.add("passes", &mut self.passes);
+        state.add("steps", &mut self.steps);
+        state.add("pass.batches", &mut self.place.batches);
+        state.add("pass.log_likelihood", &mut self.place.total.log_likelihood);
+        state.add("pass.kl", &mut self.place.total.kl);
+        state.add("epoch.passes", &mut ongoing.passes);
+        state.add("epoch.log_likelihood", &mut ongoing.log_likelihood);
+        state.add("epoch.kl", &mut ongoing.kl);
+        state.add("epoch.kl_passes", &mut ongoing.kl_passes);
+        state.add("seconds", &mut ongoing.seconds);
+        state
+    }
+
+    fn export(&self) -> Result<Vec<Parameter<f32>>> {
+        self.engine.export()
+    }
+}
