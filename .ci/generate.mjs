@@ -37,6 +37,7 @@ const {
   load,
   compact,
   checkpoint,
+  compute,
   metrics,
 } = description;
 const metricNames = [...new Set(metrics.map((metric) => metric.split('@')[0]))];
@@ -54,6 +55,7 @@ const lines = [
   ...type('LoadOptions', 'How a model file is opened.', load),
   ...type('CompactOptions', 'How a model is made smaller.', compact),
   ...type('CheckpointOptions', 'How a checkpoint is kept.', checkpoint),
+  ...type('ComputeOptions', 'What computes a training of `recvae`, `mult-vae` or `mult-dae`.', compute),
   ...models.flatMap(({ name, doc, options }) =>
     type(`${pascal(name)}Options`, `Options of \`${name}\`. ${doc}`, options),
   ),

@@ -9,6 +9,7 @@ import { type History, Interactions } from './interactions.js';
 import { description, native } from './native.js';
 import type {
   CompactOptions,
+  ComputeOptions,
   ExplainOptions,
   LoadOptions,
   ModelName,
@@ -58,6 +59,10 @@ export interface Progress {
    * when the model is there. Models with epochs have none.
    */
   fraction?: number;
+  /** Of `recvae`, `mult-vae` and `mult-dae`, the engine that trains. */
+  engine?: NonNullable<ComputeOptions['engine']>;
+  /** Of the same, the device on which it computes. */
+  device?: string;
 }
 
 /** The share of a fit that is done, from 0 to 1, if it takes all its epochs. */
@@ -72,7 +77,7 @@ export interface RunOptions extends Abortable {
 }
 
 /** How {@link fit} runs. */
-export interface FitRun extends RunOptions {
+export interface FitRun extends RunOptions, ComputeOptions {
   /**
    * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
    * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
@@ -430,7 +435,7 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint', 'from']);
+  checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint', 'from', 'engine', 'device']);
   return fitWatched(model, data, options, run);
 }
 
@@ -447,19 +452,15 @@ export async function fitWatched<K extends ModelName>(
   const { threads, memoryLimit, signal, onProgress, everyEpoch, from } = run;
   if (from !== undefined) checkInstance(from, 'from', Model);
   const checkpoint = toNative(run.checkpoint);
+  const compute = toJson({ engine: run.engine, device: run.device });
   let unwritten: unknown;
   const work = async (run: native.NativeRun) => {
     try {
       return await native.fit(
-        model,
-        toJson(options),
+        { kind: model, options: toJson(options), info, compute, threads, memoryLimit, checkpoint },
         train.native,
         validation?.native,
-        info,
-        threads,
-        memoryLimit,
         run,
-        checkpoint,
         from?.native,
       );
     } catch (thrown) {

@@ -38,6 +38,7 @@ export interface Description {
   synth: OptionDescription[];
   load: OptionDescription[];
   compact: OptionDescription[];
+  compute: OptionDescription[];
   checkpoint: OptionDescription[];
   /** Below how many interactions nothing reliable is known of a user or an item. */
   few: number;

@@ -4,14 +4,15 @@ import { toNative } from '../checkpoint.js';
 import { EaseCounts, type LimitedRun } from '../ease-counts.js';
 import { guard, RecvaeError, toJson } from '../errors.js';
 import type { LeftOut } from '../left-out.js';
-import { fit, type Json, load, type Progress } from '../models.js';
+import { fit, type Json, load, type Model, type Progress } from '../models.js';
 import { description, native } from '../native.js';
-import type { EaseOptions, ModelName } from '../options.generated.js';
+import type { ComputeOptions, EaseOptions, ModelName } from '../options.generated.js';
 import { Split, split } from '../split.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { tellGamma } from './gamma.js';
 import {
+  addFlag,
   addInputFlags,
   addRecordFlag,
   type InputFlags,
@@ -37,6 +38,8 @@ interface Flags extends InputFlags, CheckpointFlags {
   saveCounts?: string;
   json?: string;
   trainingRecord: boolean;
+  engine?: NonNullable<ComputeOptions['engine']>;
+  device?: string;
 }
 
 /** `recvae train`: a model from the training users, with early stopping on the validation users. */
@@ -54,6 +57,8 @@ export function addTrain(program: Command): void {
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
     .option('--json <file>', 'write the result as JSON, to stdout for -');
+  addFlag(command, description.compute, 'engine', 'fused|candle');
+  addFlag(command, description.compute, 'device', 'cpu|cuda|cuda:N|auto');
   addCheckpointFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
@@ -75,13 +80,19 @@ export function addTrain(program: Command): void {
         ['--counts', '--save-counts'],
       ],
     });
-    guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint)));
+    const { engine, device } = flags;
+    const compute = { ...(engine !== undefined && { engine }), ...(device !== undefined && { device }) };
+    const check = (from?: Model) =>
+      guard(() =>
+        native.checkFit(model, toJson(options), threads, toNative(checkpoint), from?.native, toJson(compute)),
+      );
+    check();
     checkWritable(out, '--out');
     if (flags.json !== undefined) checkWritable(flags.json, '--json');
     tellGamma(model, input, options);
     if (flags.saveCounts !== undefined) checkWritable(flags.saveCounts, '--save-counts');
     const from = flags.from === undefined ? undefined : await load(flags.from);
-    guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint), from?.native));
+    check(from);
     const before = flags.counts === undefined ? undefined : await EaseCounts.load(flags.counts);
     const recipe = recipeOf(flags);
     const bar = new EpochBar();
@@ -111,6 +122,7 @@ export function addTrain(program: Command): void {
       }
       return fit(model as ModelName, data, options as never, {
         ...run,
+        ...compute,
         ...(checkpoint && { checkpoint }),
         ...(from && { from }),
         info,

@@ -48,6 +48,7 @@ mod test_support;
 
 pub use base::atomic_file::{WholeFile, check_writable, remove_unfinished};
 pub use base::cancel::Cancel;
+pub use base::compute::{Compute, ComputeOptions, Device, EngineKind};
 pub use base::error::{Error, Result};
 pub use base::file_lock::{FileLock, Locking};
 pub use base::list_ends::ends;

@@ -2,8 +2,8 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CHANGES, Change, CheckpointOptions, CompactOptions, DATASETS, ExplainOptions, FEW, LONGEST_ID, LONGEST_ROW,
-    LoadOptions, Metric, ModelKind, OFFICIAL_FILES, OptionInfo, Options, POWER, RESAMPLES, ReadOptions,
+    CHANGES, Change, CheckpointOptions, CompactOptions, ComputeOptions, DATASETS, ExplainOptions, FEW, LONGEST_ID,
+    LONGEST_ROW, LoadOptions, Metric, ModelKind, OFFICIAL_FILES, OptionInfo, Options, POWER, RESAMPLES, ReadOptions,
     RecommendOptions, SIGNIFICANCE, SampleOptions, SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
@@ -40,6 +40,7 @@ pub fn describe() -> Result<String> {
         "load": rows(&LoadOptions::describe()),
         "compact": rows(&CompactOptions::describe()),
         "checkpoint": rows(&CheckpointOptions::describe()),
+        "compute": rows(&ComputeOptions::describe()),
         "few": FEW,
         "longestId": LONGEST_ID,
         "longestRow": LONGEST_ROW,

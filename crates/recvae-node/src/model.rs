@@ -7,8 +7,8 @@ use napi::Env;
 use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
-    Cancel, Checkpoint, CheckpointOptions, CompactOptions, Filter, FitRun, LoadOptions, ModelKind, Options, Progress,
-    RecommendOptions, Recommender, Scored, TrainingRecord, ends,
+    Cancel, Checkpoint, CheckpointOptions, CompactOptions, Compute, ComputeOptions, Filter, FitRun, LoadOptions,
+    ModelKind, Options, Progress, RecommendOptions, Recommender, Scored, TrainingRecord, ends,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
@@ -216,6 +216,11 @@ pub struct NativeProgress {
     pub seconds: f64,
     /// Of a closed form, the share of its work that is done, from 0 to 1.
     pub fraction: Option<f64>,
+    /// Of autoencoders, the engine at work.
+    #[napi(ts_type = "'fused' | 'candle'")]
+    pub engine: Option<String>,
+    /// Of autoencoders, where it computes.
+    pub device: Option<String>,
 }
 
 impl From<&Progress> for NativeProgress {
@@ -230,6 +235,8 @@ impl From<&Progress> for NativeProgress {
             best: progress.best,
             seconds: progress.seconds,
             fraction: progress.fraction,
+            engine: progress.compute.map(|compute| compute.engine.word().to_owned()),
+            device: progress.compute.map(|compute| compute.device.to_string()),
         }
     }
 }
@@ -267,10 +274,12 @@ pub fn check_fit(
     threads: Option<f64>,
     checkpoint: Option<NativeCheckpoint>,
     from: Option<&NativeModel>,
+    compute: Option<String>,
 ) -> Result<()> {
     let kind: ModelKind = kind.parse().into_node()?;
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     check_threads(threads)?;
+    compute.map_or(Ok(()), |text| kind.check_compute(compute_of(&text)?).into_node())?;
     checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())?;
     from.map_or(Ok(()), |from| kind.check_from(&options, from.0.get()?.model()).into_node())
 }
@@ -288,25 +297,47 @@ pub fn search_uniforms(seed: f64, count: u32) -> Result<Float64Array> {
     Ok(recvae_core::search_uniforms(whole("seed", seed)? as u64, count as usize).into())
 }
 
+/// The engine and the device in JSON.
+fn compute_of(text: &str) -> Result<Compute> {
+    let options = ComputeOptions::from_json(&json("engine and device", text)?).into_node()?;
+    Compute::new(&options).into_node()
+}
+
+/// What is to be trained, and how.
+#[napi(object, object_to_js = false)]
+pub struct NativeTraining {
+    /// Name of the model.
+    pub kind: String,
+    /// Its options, as JSON.
+    pub options: String,
+    /// What is kept with the model, as JSON.
+    pub info: String,
+    /// Engine and device, as JSON.
+    pub compute: String,
+    /// Threads that compute; all cores by default.
+    pub threads: Option<f64>,
+    /// Bytes beyond the data; what is free by default.
+    pub memory_limit: Option<f64>,
+    /// Where training is kept on its way.
+    pub checkpoint: Option<NativeCheckpoint>,
+}
+
 /// Trains a model, beginning with the parameters of `from` if it is given.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeFit>")]
-#[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models.ts
 pub fn fit<'env>(
     env: &'env Env,
-    kind: String,
-    options: String,
+    training: NativeTraining,
     train: &NativeInteractions,
     validation: Option<&NativeHeldOut>,
-    info: String,
-    threads: Option<f64>,
-    memory_limit: Option<f64>,
     run: &NativeRun,
-    checkpoint: Option<NativeCheckpoint>,
     from: Option<&NativeModel>,
 ) -> Result<Promise<'env>> {
+    let NativeTraining { kind, options, info, compute, threads, memory_limit, checkpoint } = training;
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
+    let compute = compute_of(&compute)?;
+    kind.check_compute(compute).into_node()?;
     let from = from.map(|from| from.0.get().map(Arc::clone)).transpose()?;
     from.as_ref().map_or(Ok(()), |from| kind.check_from(&options, from.model())).into_node()?;
     let (info, memory_limit) = (json("info", &info)?, bytes(memory_limit)?);
@@ -322,7 +353,8 @@ pub fn fit<'env>(
             let validation = validation.as_ref().map(|part| part.users());
             let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
             let warm = from.as_ref().map(|from| from.warm_start(train.items()));
-            let run = FitRun { on_progress: &report, cancel: cancel.clone(), checkpoint, memory_limit, from: warm };
+            let cancel = cancel.clone();
+            let run = FitRun { on_progress: &report, cancel, checkpoint, memory_limit, compute, from: warm };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             let record = TrainingRecord::of(&train);

@@ -1,5 +1,7 @@
 //! What is told of a fit on its way.
 
+use crate::base::compute::Compute;
+
 /// One epoch of training, as the progress callback sees it; of a closed form, which has none, how far it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
@@ -22,6 +24,8 @@ pub struct Progress {
     /// Of a closed form, the share of its work that is done: from 0, told when it begins, to 1, told when the model is there.
     /// It never falls, and there are some 200 reports at most. `None` for models with epochs.
     pub fraction: Option<f64>,
+    /// Of RecVAE, Mult-VAE and Mult-DAE, the engine at work, and where.
+    pub compute: Option<Compute>,
 }
 
 /// Called at the end of each epoch, from the thread that trains, and as a closed form gets on, from one thread at a time.

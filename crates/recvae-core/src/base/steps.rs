@@ -111,6 +111,7 @@ impl Told<'_> {
             best: false,
             seconds: self.start.elapsed().as_secs_f64(),
             fraction: Some(fraction),
+            compute: None,
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::base::compute::{Compute, EngineKind};
 use crate::base::error::{Error, Result};
 
 macro_rules! kinds {
@@ -51,6 +52,25 @@ impl ModelKind {
     #[must_use]
     pub fn has_checkpoints(self) -> bool {
         matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
+    }
+
+    /// Whether its training is a matter of an engine; the other models are computed by the processor as they are.
+    #[must_use]
+    pub fn has_engines(self) -> bool {
+        self.has_checkpoints()
+    }
+
+    /// Fails unless it can be trained like that.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for an engine of networks where the model is none.
+    pub fn check_compute(self, compute: Compute) -> Result<()> {
+        if self.has_engines() || compute.engine == EngineKind::Fused {
+            return Ok(());
+        }
+        let able: Vec<_> = Self::ALL.iter().filter(|kind| kind.has_engines()).map(|kind| kind.name()).collect();
+        let got = format!("'{}' for {}", compute.engine.word(), self.name());
+        Err(Error::invalid_argument("engine", got, format!("for {}", able.join(", "))))
     }
 
     /// Whether the model knows how alike items are.

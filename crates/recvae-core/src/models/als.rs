@@ -193,6 +193,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
             best: is_best,
             seconds: start.elapsed().as_secs_f64(),
             fraction: None,
+            compute: None,
         });
         (run.on_progress)(&epochs[epoch - 1]);
         if best.as_ref().is_some_and(|best| epoch - best.1 >= options.patience) {

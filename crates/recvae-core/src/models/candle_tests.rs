@@ -1,157 +1,252 @@
-//! The whole network against a second implementation: plain candle tensors and candle's automatic gradients, in f64, at
-//! sizes that cross every seam between tiles, groups and blocks.
+//! The two engines against each other, in f64, at sizes that cross every seam between tiles, groups and blocks: loss, gradients of
+//! every parameter, steps, and whole trainings.
 
-use candle_core::{DType, Device, Tensor, Var};
-
+use crate::base::compute::{Compute, Device, EngineKind};
 use crate::base::random::Stream;
 use crate::math::csr::Csr;
 use crate::nn::batch::{Batch, SparseInput};
-use crate::nn::encoder::Architecture;
+use crate::nn::candle::CandleEngine;
+use crate::nn::encoder::{Architecture, EncoderMemory};
+use crate::nn::engine::Engine;
+use crate::nn::fused::Fused;
 use crate::nn::init::{Init, Scheme};
 use crate::nn::latent::{CompositePrior, Prior, Sample};
-use crate::nn::network::{Memory, Network, Parameter, Update};
+use crate::nn::network::{Memory, Network, Optimiser, Update};
 use crate::nn::noise::Purpose;
-
-type Candle<T> = candle_core::Result<T>;
+use crate::nn::old_posterior::OldPosterior;
 
 const USERS: usize = 300;
 const ITEMS: usize = 2300;
 const HIDDEN: usize = 150;
 const LATENT: usize = 12;
 
-fn tensor(values: Vec<f64>, shape: &[usize]) -> Tensor {
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+fn rows(users: usize, items: usize) -> Csr {
+    let mut random = Stream::new(12, 0);
+    let rows: Vec<Vec<u32>> =
+        (0..users).map(|_| (0..items as u32).filter(|_| random.below(40) == 0).collect()).collect();
+    Csr::from_rows(&rows, items).unwrap()
 }
 
-/// A network's parameters as candle variables.
-struct Variables(Vec<(String, Var)>);
-
-impl Variables {
-    fn of(network: &Network<f64>) -> Self {
-        let var = |Parameter { name, shape, values }| (name, Var::from_tensor(&tensor(values, &shape)).unwrap());
-        Self(network.export().into_iter().map(var).collect())
-    }
-
-    fn get(&self, name: &str) -> &Tensor {
-        self.0.iter().find(|(other, _)| other == name).unwrap_or_else(|| panic!("{name}")).1.as_tensor()
-    }
-
-    fn linear(&self, x: &Tensor, layer: &str) -> Candle<Tensor> {
-        let (weight, bias) = (self.get(&format!("{layer}.weight")), self.get(&format!("{layer}.bias")));
-        x.matmul(&weight.t()?)?.broadcast_add(bias)
-    }
-
-    fn swish_layer_norm(&self, a: &Tensor, layer: usize) -> Candle<Tensor> {
-        let s = (a * (a.neg()?.exp()? + 1.0)?.recip()?)?;
-        let s = s.broadcast_sub(&s.mean_keepdim(1)?)?;
-        let normal = s.broadcast_div(&(s.sqr()?.mean_keepdim(1)? + 0.1)?.sqrt()?)?;
-        let get = |part| self.get(&format!("encoder.ln{layer}.{part}"));
-        normal.broadcast_mul(get("weight"))?.broadcast_add(get("bias"))
-    }
-
-    /// Mean and log variance of dense input rows.
-    fn encode(&self, x: &Tensor, dense: bool) -> Candle<(Tensor, Tensor)> {
-        let hidden = x.matmul(self.get("encoder.input.weight"))?.broadcast_add(self.get("encoder.input.bias"))?;
-        if !dense {
-            let both = self.linear(&hidden.tanh()?, "encoder.q1")?;
-            return Ok((both.narrow(1, 0, LATENT)?, both.narrow(1, LATENT, LATENT)?));
-        }
-        let mut outputs = vec![self.swish_layer_norm(&hidden, 1)?];
-        for layer in 2..=5 {
-            let mut a = self.linear(&outputs[layer - 2], &format!("encoder.fc{layer}"))?;
-            for earlier in &outputs {
-                a = (a + earlier)?;
-            }
-            outputs.push(self.swish_layer_norm(&a, layer)?);
-        }
-        Ok((self.linear(&outputs[4], "encoder.fc_mu")?, self.linear(&outputs[4], "encoder.fc_logvar")?))
-    }
+fn normals(n: usize) -> Vec<f64> {
+    let mut random = Stream::new(11, 0);
+    (0..n).map(|_| random.normal()).collect()
 }
 
-fn log_normal(z: &Tensor, mean: &Tensor, log_variance: &Tensor) -> Candle<Tensor> {
-    ((z - mean)?.sqr()? / log_variance.exp()?)?.add(log_variance)?.affine(-0.5, -0.5 * std::f64::consts::TAU.ln())
+/// Both engines at the same beginning, with the same batch: all users, dropout at its work.
+fn at_start(x: &Csr, architecture: Architecture, prior: Prior) -> (Fused<f64>, CandleEngine<f64>, Batch<'_, f64>) {
+    let Architecture { n_items, latent_dim, .. } = architecture;
+    let n = x.n_rows();
+    let engine = || {
+        let network = Network::<f64>::new(architecture, &mut Init::new(5, Purpose::Weights, Scheme::Torch));
+        let optimiser = Optimiser::new(&network, 1e-3).with_squares(if architecture.posterior { 0.0 } else { 1e-3 });
+        let old = prior.is_composite().then(|| {
+            let never = crate::base::cancel::Cancel::default();
+            OldPosterior::of(&network.encoder, x, latent_dim, 64, &mut EncoderMemory::default(), &never).unwrap()
+        });
+        let old = old.map(|mut old| {
+            old.rows_mut().copy_from_slice(&normals(n * 2 * latent_dim));
+            old
+        });
+        Fused::new(network, optimiser, old, EncoderMemory::default())
+    };
+    let kl_weights: Vec<f64> = x.rows().map(|history| 0.01 * history.len() as f64).collect();
+    let sample = Sample { noise: normals(n * latent_dim), kl_weights, prior, old: normals(n * 2 * latent_dim) };
+    let mut batch = Batch {
+        users: (0..n).collect(),
+        histories: x.rows().collect(),
+        input: SparseInput::default(),
+        sample,
+        ..Batch::default()
+    };
+    batch.input.drop_out(x, &batch.users, 0.4, &crate::nn::noise::Seeded(3), 0);
+    batch.by_item.refill(&batch.input, n_items);
+    (engine(), CandleEngine::new(engine(), Device::Cpu).unwrap(), batch)
+}
+
+/// Every architecture with its priors.
+fn designs(n_items: usize, hidden_dim: usize, latent_dim: usize) -> Vec<(Architecture, Prior)> {
+    let composite = |weights| Prior::Composite(CompositePrior { mixture_weights: weights, wide_log_variance: 10.0 });
+    let architecture = |dense_encoder, hidden_decoder, posterior| Architecture {
+        n_items,
+        hidden_dim: if posterior { hidden_dim } else { latent_dim },
+        latent_dim,
+        dense_encoder,
+        hidden_decoder,
+        posterior,
+    };
+    vec![
+        (architecture(true, false, true), composite([0.15, 0.75, 0.1])),
+        (architecture(true, false, true), composite([0.0, 1.0, 0.0])),
+        (architecture(false, true, true), Prior::Standard),
+        (architecture(false, false, true), composite([0.2, 0.5, 0.3])),
+        (architecture(false, false, false), Prior::Standard),
+    ]
+}
+
+/// The largest difference, of the largest number.
+fn distance(ours: &[f64], theirs: &[f64]) -> f64 {
+    assert_eq!(ours.len(), theirs.len());
+    let scale = theirs.iter().fold(0f64, |max, value| max.max(value.abs()));
+    ours.iter().zip(theirs).map(|(a, b)| (a - b).abs()).fold(0f64, f64::max) / scale.max(f64::MIN_POSITIVE)
 }
 
 #[test]
-fn loss_and_gradients_agree_with_candle_s() {
-    let mut random = Stream::new(11, 0);
-    let mut numbers = |n: usize| -> Vec<f64> { (0..n).map(|_| random.normal()).collect() };
-    let (noise, old) = (numbers(USERS * LATENT), numbers(USERS * 2 * LATENT));
-    let mut random = Stream::new(12, 0);
-    let rows: Vec<Vec<u32>> =
-        (0..USERS).map(|_| (0..ITEMS as u32).filter(|_| random.below(40) == 0).collect()).collect();
-    let x = Csr::from_rows(&rows, ITEMS).unwrap();
-    let histories: Vec<&[u32]> = x.rows().collect();
-    let kl_weights: Vec<f64> = histories.iter().map(|history| 0.01 * history.len() as f64).collect();
-    let dense_rows = |value: &dyn Fn(usize) -> f64| {
-        let mut dense = vec![0.0; USERS * ITEMS];
-        for (user, history) in histories.iter().enumerate() {
-            history.iter().for_each(|&item| dense[user * ITEMS + item as usize] = value(history.len()));
-        }
-        tensor(dense, &[USERS, ITEMS])
-    };
-    let (targets, normalised) = (dense_rows(&|_| 1.0), dense_rows(&|n| 1.0 / (n as f64).sqrt()));
-
-    for (dense_encoder, hidden_decoder) in [(true, false), (false, true)] {
-        let architecture = Architecture {
-            n_items: ITEMS,
-            hidden_dim: HIDDEN,
-            latent_dim: LATENT,
-            dense_encoder,
-            hidden_decoder,
-            posterior: true,
-        };
-        let network = Network::<f64>::new(architecture, &mut Init::new(5, Purpose::Weights, Scheme::Torch));
-        let prior = match dense_encoder {
-            false => Prior::Standard,
-            true => Prior::Composite(CompositePrior { mixture_weights: [0.15, 0.75, 0.1], wide_log_variance: 10.0 }),
-        };
-        let sample = Sample { noise: noise.clone(), kl_weights: kl_weights.clone(), prior, old: old.clone() };
-        let input = SparseInput::clean(x.rows());
-        let mut batch = Batch { histories: histories.clone(), input, sample, ..Batch::default() };
-        batch.by_item.refill(&batch.input, ITEMS);
-        let mut memory = Memory::default();
-        let backward = network.backward(&batch, Update::Both, &mut memory);
-        let ours = network.gradients(&batch, Update::Both, &memory);
-
-        let variables = Variables::of(&network);
-        let loss = || -> Candle<Tensor> {
-            let (mean, log_variance) = variables.encode(&normalised, dense_encoder)?;
-            let noise = tensor(noise.clone(), &[USERS, LATENT]);
-            let z = (&mean + ((&log_variance * 0.5)?.exp()? * noise)?)?;
-            let hidden = if hidden_decoder { variables.linear(&z, "decoder.p0")?.tanh()? } else { z.clone() };
-            let logits = variables.linear(&hidden, "decoder.output")?;
-            let log_sum = logits.log_sum_exp(1)?.unsqueeze(1)?;
-            let likelihood = (logits.broadcast_sub(&log_sum)? * &targets)?.sum(1)?;
-            let kl = if dense_encoder {
-                let old = tensor(old.clone(), &[USERS, 2 * LATENT]);
-                let zero = Tensor::zeros_like(&mean)?;
-                let parts = [
-                    (log_normal(&z, &zero, &zero)?, 0.15),
-                    (log_normal(&z, &old.narrow(1, 0, LATENT)?, &old.narrow(1, LATENT, LATENT)?)?, 0.75),
-                    (log_normal(&z, &zero, &(&zero + 10.0)?)?, 0.1),
-                ];
-                let parts: Candle<Vec<Tensor>> = parts.into_iter().map(|(p, w): (Tensor, f64)| p + w.ln()).collect();
-                let prior = Tensor::stack(&parts?, 2)?.log_sum_exp(2)?;
-                (log_normal(&z, &mean, &log_variance)? - prior)?.sum(1)?
-            } else {
-                let terms = ((mean.sqr()? + log_variance.exp()?)? - &log_variance)?;
-                ((terms - 1.0)? * 0.5)?.sum(1)?
-            };
-            let kl = (kl * tensor(kl_weights.clone(), &[USERS]))?;
-            (kl - likelihood)?.mean_all()
-        };
-        let loss = loss().unwrap();
-        let theirs = loss.to_dtype(DType::F64).unwrap().to_scalar::<f64>().unwrap();
-        // Both are f64 sums of up to 2,300 terms in different orders.
-        assert!((backward.kl - backward.log_likelihood - theirs).abs() < 1e-11 * theirs.abs());
-        let gradients = loss.backward().unwrap();
-        assert_eq!(ours.len(), variables.0.len());
-        for (name, var) in &variables.0 {
-            let theirs: Vec<f64> = gradients.get(var).unwrap().flatten_all().unwrap().to_vec1().unwrap();
-            let scale = theirs.iter().fold(0f64, |max, value| max.max(value.abs()));
-            let worst = ours[name].iter().zip(&theirs).map(|(a, b)| (a - b).abs()).fold(0f64, f64::max);
-            assert!(scale > 0.0 && worst < 1e-10 * scale, "{name}: off by {worst} of {scale}");
+fn loss_and_gradients_of_both_engines_agree() {
+    let x = rows(USERS, ITEMS);
+    for (architecture, prior) in designs(ITEMS, HIDDEN, LATENT) {
+        let (fused, candle, batch) = at_start(&x, architecture, prior);
+        for update in [Update::Encoder, Update::Decoder, Update::Both] {
+            let mut memory = Memory::default();
+            let ours = fused.network.backward(&batch, update, &mut memory);
+            let gradients = fused.network.gradients(&batch, update, &memory);
+            let (theirs, other) = candle.gradients(&batch, update).unwrap();
+            // Both are f64 sums of up to 2,300 terms in different orders.
+            let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-11 * theirs.log_likelihood.abs(), "{a} and {b}");
+            near(ours.log_likelihood, theirs.log_likelihood);
+            near(ours.kl, theirs.kl);
+            assert_eq!(gradients.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
+            for (name, gradient) in &gradients {
+                assert!(other[name].iter().any(|&value| value != 0.0), "{name}");
+                let off = distance(gradient, &other[name]);
+                assert!(off < 1e-10, "{name} by {update:?}: off by {off}");
+            }
         }
     }
+}
+
+#[test]
+fn steps_of_both_engines_agree() {
+    let x = rows(70, 230);
+    for (architecture, prior) in designs(230, 20, 6) {
+        let (mut fused, mut candle, mut batch) = at_start(&x, architecture, prior);
+        for (update, renew) in
+            [(Update::Both, false), (Update::Encoder, false), (Update::Decoder, true), (Update::Both, false)]
+        {
+            batch.sample.prior = if update == Update::Decoder { Prior::Free } else { prior };
+            let ours = fused.step(&mut batch, update, renew).unwrap();
+            let theirs = candle.step(&mut batch, update, renew).unwrap();
+            // Each step starts where the one before ended.
+            assert!((ours.log_likelihood - theirs.log_likelihood).abs() < 1e-8 * theirs.log_likelihood.abs());
+            assert!((ours.kl - theirs.kl).abs() < 1e-8 * theirs.log_likelihood.abs());
+        }
+        for (ours, theirs) in fused.export().unwrap().iter().zip(candle.export().unwrap()) {
+            assert_eq!((&ours.name, &ours.shape), (&theirs.name, &theirs.shape));
+            // Adam divides by the root of the second moment: where a gradient is nearly 0, rounding decides a part of the step.
+            let off = distance(&ours.values, &theirs.values);
+            assert!(off < 1e-7, "{}: off by {off}", ours.name);
+        }
+    }
+}
+
+#[test]
+fn a_batch_of_empty_histories_and_a_single_user_are_no_exception() {
+    for x in [Csr::from_rows([&[][..], &[]], 9).unwrap(), Csr::from_rows([&[0u32, 8][..]], 9).unwrap()] {
+        for (architecture, prior) in designs(9, 4, 3) {
+            let (mut fused, mut candle, mut batch) = at_start(&x, architecture, prior);
+            let ours = fused.step(&mut batch, Update::Both, true).unwrap();
+            let theirs = candle.step(&mut batch, Update::Both, true).unwrap();
+            assert!((ours.log_likelihood - theirs.log_likelihood).abs() < 1e-12 && (ours.kl - theirs.kl).abs() < 1e-12);
+            assert!(candle.is_finite().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_loss_that_is_not_finite_changes_nothing() {
+    let x = rows(20, 60);
+    let (architecture, prior) = designs(60, 5, 3)[0];
+    let (_, mut candle, mut batch) = at_start(&x, architecture, prior);
+    let values =
+        |engine: &CandleEngine<f64>| engine.export().unwrap().into_iter().map(|p| p.values).collect::<Vec<_>>();
+    let before = values(&candle);
+    batch.sample.noise[0] = f64::INFINITY;
+    assert!(!candle.step(&mut batch, Update::Both, true).unwrap().is_finite());
+    assert_eq!(values(&candle), before);
+    candle
+        .replace_items(crate::nn::engine::ItemLayer::DecoderOutput, &mut |weight, width| {
+            assert_eq!((width, weight.len()), (3, 180));
+            weight[7] = f64::NAN;
+            Ok(())
+        })
+        .unwrap();
+    assert!(!candle.is_finite().unwrap());
+}
+
+/// Whole trainings, with validation, checkpoints and ImplicitSLIM, by both engines in f32.
+#[test]
+fn trainings_of_both_engines_end_alike() {
+    use crate::evaluate::metrics::{Metric, evaluate};
+    use crate::model::ModelKind;
+    use crate::train::run::FitRun;
+    use serde_json::json;
+    let x = Csr::from_rows(
+        (0..120u32).map(|user| {
+            (0..20u32)
+                .filter(move |item| (item * 7 + user * 3) % 10 < 7)
+                .map(move |item| (user % 2) * 20 + item)
+                .collect::<Vec<_>>()
+        }),
+        40,
+    )
+    .unwrap();
+    let held_out = {
+        let part = |target: bool| {
+            let rows = x.rows().map(|row| {
+                row.iter()
+                    .copied()
+                    .enumerate()
+                    .filter(|(at, _)| (at % 4 == 0) == target)
+                    .map(|(_, item)| item)
+                    .collect::<Vec<_>>()
+            });
+            Csr::from_rows(rows, 40).unwrap()
+        };
+        crate::split::strong::HeldOut::new((0..120).map(|user| user.to_string()).collect(), part(false), part(true))
+            .unwrap()
+    };
+    for (kind, options) in [
+        (ModelKind::MultDae, json!({"latentDim": 6, "batchSize": 50, "epochs": 6, "learningRate": 0.01})),
+        (
+            ModelKind::MultVae,
+            json!({"hiddenDim": 20, "latentDim": 6, "batchSize": 50, "epochs": 6, "learningRate": 0.01}),
+        ),
+        (
+            ModelKind::RecVae,
+            json!({"hiddenDim": 20, "latentDim": 6, "batchSize": 50, "epochs": 4, "learningRate": 0.01}),
+        ),
+        (
+            ModelKind::RecVae,
+            json!({"hiddenDim": 20, "latentDim": 6, "batchSize": 50, "epochs": 4, "learningRate": 0.01, "implicitSlim": true, "slimEvery": 2, "slimLambda": 5}),
+        ),
+        (
+            ModelKind::RecVae,
+            json!({"hiddenDim": 20, "latentDim": 6, "batchSize": 50, "epochs": 4, "learningRate": 0.01, "training": "joint", "encoder": "shallow"}),
+        ),
+    ] {
+        let by = |engine| {
+            let run = FitRun { compute: Compute { engine, device: Device::Cpu }, ..FitRun::default() };
+            kind.fit(&options, &x, Some(&held_out), &run).unwrap()
+        };
+        let (fused, candle) = (by(EngineKind::Fused), by(EngineKind::Candle));
+        assert_eq!(candle.epochs[0].compute.unwrap().engine, EngineKind::Candle);
+        assert_eq!(fused.epochs.len(), candle.epochs.len());
+        for (ours, theirs) in fused.epochs.iter().zip(&candle.epochs) {
+            let (ours, theirs) = (ours.log_likelihood.unwrap(), theirs.log_likelihood.unwrap());
+            // f32: Adam's first steps go in the direction of rounding errors where gradients are nearly 0.
+            assert!((ours - theirs).abs() < 2e-3 * theirs.abs(), "{kind:?}: {ours} and {theirs}");
+        }
+        let metric = |fit: &crate::model::Fit| {
+            evaluate(&*fit.model, &held_out, &[Metric::VALIDATION]).unwrap().mean(Metric::VALIDATION).unwrap()
+        };
+        assert!(
+            (metric(&fused) - metric(&candle)).abs() < 0.02,
+            "{kind:?}: {} and {}",
+            metric(&fused),
+            metric(&candle)
+        );
+    }
+    // What is no network has no engine but the processor.
+    let run = FitRun { compute: Compute { engine: EngineKind::Candle, device: Device::Cpu }, ..FitRun::default() };
+    let error = ModelKind::Ease.fit(&json!({}), &x, None, &run).err().unwrap().to_string();
+    assert_eq!(error, "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae");
 }

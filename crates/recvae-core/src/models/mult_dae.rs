@@ -81,7 +81,7 @@ pub(super) fn fit(
     let noise = Seeded(options.seed);
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
     let training = start(options, train, &noise, run)?;
-    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
+    let (network, epochs) = vae::train(training, &options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultDae, options.to_json(), network)), epochs })
 }
 

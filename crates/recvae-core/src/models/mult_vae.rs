@@ -84,7 +84,7 @@ pub(super) fn fit(
     let warm_up = (options.annealing * options.epochs as f64) as usize;
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
     let training = start(options, train, &noise, run)?;
-    let (network, epochs) = training.run(&options.plan(), schedule, validation, run, keeper)?;
+    let (network, epochs) = vae::train(training, &options.plan(), schedule, validation, run, keeper)?;
     Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
 }
 

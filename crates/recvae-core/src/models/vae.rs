@@ -3,19 +3,50 @@
 use rayon::prelude::*;
 use serde_json::Value;
 
+use crate::base::compute::{Compute, EngineKind};
 use crate::base::error::{Error, Result};
 use crate::base::memory::{MemoryEstimate, check_memory};
+use crate::base::progress::Progress;
 use crate::evaluate::scorer::Scorer;
 use crate::evaluate::top_k::BLOCK;
 use crate::math::cosine::cosines;
 use crate::math::costs;
 use crate::model::tensors::numbers;
 use crate::model::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
+#[cfg(feature = "candle")]
+use crate::nn::candle::CandleEngine;
 use crate::nn::encoder::Architecture;
+use crate::nn::fused::Fused;
 use crate::nn::init::Init;
 use crate::nn::network::{Network, Parameter};
 use crate::nn::output_layer::n_groups;
+use crate::split::strong::HeldOut;
+use crate::train::course::Schedule;
 use crate::train::fit_shape::FitShape;
+use crate::train::keeper::Keeper;
+use crate::train::run::FitRun;
+use crate::train::training::{Pass, Training};
+
+/// Trains by the engine that the run asks for.
+pub(super) fn train(
+    training: Training<'_, f32, Fused<f32>>,
+    plan: &[Pass],
+    schedule: Schedule,
+    validation: Option<&HeldOut>,
+    run: &FitRun<'_>,
+    keeper: Option<Keeper>,
+) -> Result<(Network<f32>, Vec<Progress>)> {
+    match run.compute {
+        Compute { engine: EngineKind::Fused, .. } => training.run(plan, schedule, validation, run, keeper),
+        #[cfg(feature = "candle")]
+        Compute { engine: EngineKind::Candle, device } => {
+            let training = training.on(|fused| CandleEngine::new(fused, device))?;
+            training.run(plan, schedule, validation, run, keeper)
+        }
+        #[cfg(not(feature = "candle"))]
+        Compute { engine: EngineKind::Candle, .. } => Err(Error::Internal("this build is without candle".into())),
+    }
+}
 
 /// The part of [`memory`] that is there between epochs only.
 pub(super) const SCORES: &str = "the scores of a block of validation users";

@@ -25,6 +25,7 @@ use super::latent::{CompositePrior, Prior};
 use super::network::{Loss, Network, Parameter, Update};
 use super::state::State;
 use crate::base::cancel::Cancel;
+use crate::base::compute::{self, Compute, EngineKind};
 use crate::base::error::{Error, Result};
 use crate::base::numbers::Numbers;
 use crate::evaluate::scorer::{Scorer, check_scores};
@@ -69,6 +70,7 @@ impl<T> Trained<T> {
 /// Parameters, moments and old posteriors on a device.
 pub(crate) struct CandleEngine<T> {
     architecture: Architecture,
+    place: compute::Device,
     device: Device,
     parameters: Vec<Trained<T>>,
     learning_rate: f64,
@@ -89,7 +91,9 @@ struct View<'a, T> {
 
 impl<T: Real + WithDType> CandleEngine<T> {
     /// What the engine of the processor begins with, on a device.
-    pub(crate) fn new(fused: Fused<T>, device: Device) -> Result<Self> {
+    pub(crate) fn new(fused: Fused<T>, place: compute::Device) -> Result<Self> {
+        let compute::Device::Cpu = place;
+        let device = Device::Cpu;
         let Fused { network, optimiser, old, .. } = fused;
         let (learning_rate, lambda) = optimiser.settings();
         drop(optimiser);
@@ -109,6 +113,7 @@ impl<T: Real + WithDType> CandleEngine<T> {
             Tensor::from_slice(rows, (rows.len() / width, width), &device)
         });
         Ok(Self {
+            place,
             architecture,
             parameters,
             learning_rate,
@@ -349,6 +354,10 @@ fn to_host<T: WithDType>(tensor: &Tensor) -> Candle<Vec<T>> {
 }
 
 impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
+    fn compute(&self) -> Compute {
+        Compute { engine: EngineKind::Candle, device: self.place }
+    }
+
     fn architecture(&self) -> Architecture {
         self.architecture
     }
@@ -417,10 +426,6 @@ impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
 }
 
 impl KeptEngine for CandleEngine<f32> {
-    fn name(&self) -> &'static str {
-        "candle"
-    }
-
     fn state<'a>(&'a mut self, state: &mut State<'a>) {
         state.add("adam.encoder.steps", &mut self.encoder_steps);
         state.add("adam.decoder.steps", &mut self.decoder_steps);

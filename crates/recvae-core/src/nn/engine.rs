@@ -10,6 +10,7 @@ use super::encoder::Architecture;
 use super::network::{Loss, Network, Parameter, Update};
 use super::state::State;
 use crate::base::cancel::Cancel;
+use crate::base::compute::Compute;
 use crate::base::error::Result;
 use crate::base::numbers::Numbers;
 use crate::evaluate::scorer::Scorer;
@@ -35,6 +36,9 @@ impl ItemLayer {
 
 /// Parameters in training, with all that a step changes.
 pub(crate) trait Engine<T: Real>: Send {
+    /// Which engine it is, and where it computes.
+    fn compute(&self) -> Compute;
+
     /// Sizes and parts of the network.
     fn architecture(&self) -> Architecture;
 
@@ -64,9 +68,6 @@ pub(crate) trait Engine<T: Real>: Send {
 
 /// An engine whose training can be kept in a checkpoint, and whose network is evaluated between epochs.
 pub(crate) trait KeptEngine: Engine<f32> + Scorer {
-    /// What it is called in checkpoints; a training goes on with the same engine only, since bits differ.
-    fn name(&self) -> &'static str;
-
     /// Everything that training goes on from, as arrays of the host.
     fn state<'a>(&'a mut self, state: &mut State<'a>);
 

@@ -7,6 +7,7 @@ use super::network::{Loss, Memory, Network, Optimiser, Parameter, Update};
 use super::old_posterior::OldPosterior;
 use super::state::State;
 use crate::base::cancel::Cancel;
+use crate::base::compute::{Compute, Device, EngineKind};
 use crate::base::error::Result;
 use crate::base::numbers::Numbers;
 use crate::evaluate::scorer::Scorer;
@@ -35,6 +36,10 @@ impl<T: Real> Fused<T> {
 }
 
 impl<T: Real> Engine<T> for Fused<T> {
+    fn compute(&self) -> Compute {
+        Compute { engine: EngineKind::Fused, device: Device::Cpu }
+    }
+
     fn architecture(&self) -> Architecture {
         self.network.architecture
     }
@@ -87,10 +92,6 @@ impl<T: Real> Engine<T> for Fused<T> {
 }
 
 impl KeptEngine for Fused<f32> {
-    fn name(&self) -> &'static str {
-        "fused"
-    }
-
     fn state<'a>(&'a mut self, state: &mut State<'a>) {
         self.network.state(state);
         self.optimiser.state(state);

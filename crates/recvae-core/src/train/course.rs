@@ -79,6 +79,7 @@ impl Course {
             best: is_best,
             seconds,
             fraction: None,
+            compute: Some(engine.compute()),
         });
         Ok(())
     }

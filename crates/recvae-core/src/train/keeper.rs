@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::base::atomic_file::remove_leftovers;
+use crate::base::compute::{Compute, EngineKind};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
 use crate::math::csr::Csr;
@@ -32,8 +33,8 @@ const FORMAT: u64 = 1;
 
 /// A training that can be kept.
 pub(crate) trait Resumable {
-    /// Which engine it runs on; bits differ from one to another.
-    fn engine(&self) -> &'static str;
+    /// Which engine it runs on, and where.
+    fn compute(&self) -> Compute;
 
     /// Brings what [`Resumable::state`] names up to date.
     fn to_host(&mut self) -> Result<()>;
@@ -50,6 +51,9 @@ pub(crate) trait Resumable {
     /// A copy of every parameter.
     fn export(&self) -> Result<Vec<Parameter<f32>>>;
 }
+
+/// What an engine other than the processor's own is called among the words of a training.
+const ENGINE: &str = "engine";
 
 /// What a training is, in words: two trainings of the same words are one and the same.
 type Identity = BTreeMap<String, String>;
@@ -93,6 +97,10 @@ impl Keeper {
             identity.insert("ids of the training users".into(), describe(&[], &[users]));
             identity.insert("ids of the items".into(), describe(&[], &[items]));
         }
+        // Bits differ from one engine to another.
+        if run.compute.engine != EngineKind::Fused {
+            identity.insert(ENGINE.into(), run.compute.engine.word().into());
+        }
         if let Some(from) = &run.from {
             identity.insert("from".into(), from.describe()?);
         }
@@ -111,7 +119,9 @@ impl Keeper {
         let there: Identity = serde_json::from_value(metadata["training"].clone())
             .map_err(|e| found.bad(format!("its metadata cannot be understood ({e})")))?;
         let labels: BTreeSet<_> = self.identity.keys().chain(there.keys()).collect();
-        let text = |identity: &Identity, label| identity.get(label).map_or("none", String::as_str).to_owned();
+        let absent = |label: &str| if label == ENGINE { EngineKind::Fused.word() } else { "none" };
+        let text =
+            |identity: &Identity, label: &str| identity.get(label).map_or(absent(label), String::as_str).to_owned();
         let differences: Vec<_> = labels
             .into_iter()
             .filter(|&label| self.identity.get(label) != there.get(label))
@@ -142,7 +152,9 @@ impl Keeper {
         let Course { best, ongoing, .. } = course;
         found.read(add_history(training.state(ongoing), best.as_mut(), &mut rows))?;
         training.take_host()?;
-        course.record = (1..).zip(rows).map(|(epoch, row)| from_row(row, epoch, epochs)).collect();
+        let compute = training.compute();
+        let progress = |(epoch, row)| Progress { compute: Some(compute), ..from_row(row, epoch, epochs) };
+        course.record = (1..).zip(rows).map(progress).collect();
         let [ended, passes, batches] = training.done(course);
         let begun = ended + u64::from(passes > 0 || batches > 0);
         if (epochs as u64) < begun {
@@ -210,5 +222,16 @@ fn to_row(progress: &Progress) -> Row {
 fn from_row([log_likelihood, kl, validation, best, seconds]: Row, epoch: usize, epochs: usize) -> Progress {
     let [log_likelihood, kl, validation] =
         [log_likelihood, kl, validation].map(|value| Some(value).filter(|value| !value.is_nan()));
-    Progress { epoch, epochs, log_likelihood, kl, loss: None, validation, best: best != 0.0, seconds, fraction: None }
+    Progress {
+        epoch,
+        epochs,
+        log_likelihood,
+        kl,
+        loss: None,
+        validation,
+        best: best != 0.0,
+        seconds,
+        fraction: None,
+        compute: None,
+    }
 }

@@ -1,6 +1,8 @@
 //! How a fit runs and what it begins with, as opposed to what it is to find.
 
 use crate::base::cancel::Cancel;
+use crate::base::compute::{Compute, EngineKind};
+use crate::base::memory::MemoryEstimate;
 use crate::base::progress::OnProgress;
 use crate::base::steps::Steps;
 use crate::train::checkpoint::Checkpoint;
@@ -17,17 +19,41 @@ pub struct FitRun<'a> {
     pub checkpoint: Option<Checkpoint<'a>>,
     /// Bytes that it may take beyond the data; `None` for what is free.
     pub memory_limit: Option<u64>,
+    /// Which engine trains RecVAE, Mult-VAE and Mult-DAE, and where.
+    pub compute: Compute,
     /// What RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters.
     pub from: Option<WarmStart<'a>>,
 }
 
 impl Default for FitRun<'_> {
     fn default() -> Self {
-        Self { on_progress: &|_| {}, cancel: Cancel::default(), checkpoint: None, memory_limit: None, from: None }
+        Self {
+            on_progress: &|_| {},
+            cancel: Cancel::default(),
+            checkpoint: None,
+            memory_limit: None,
+            compute: Compute::default(),
+            from: None,
+        }
     }
 }
 
+/// How many times as much memory as the processor's own engine candle's takes: gradients, moments and temporary tensors of all
+/// operations are held at once. Measured, see `tests/memory.rs`.
+const CANDLE: u64 = 3;
+
 impl FitRun<'_> {
+    /// The estimate of a fit by the engine that is asked for, from that of the processor's own.
+    pub(crate) fn with_engine(&self, estimate: MemoryEstimate) -> MemoryEstimate {
+        match self.compute.engine {
+            EngineKind::Fused => estimate,
+            EngineKind::Candle => {
+                let all = estimate.fit().saturating_mul(CANDLE);
+                estimate.with_moment("temporary tensors of candle", all)
+            }
+        }
+    }
+
     /// The steps of a closed form, all of which is `work`; that it has begun is told at once.
     pub(crate) fn steps(&self, work: f64) -> Steps<'_> {
         Steps::told(self.on_progress, &self.cancel, work)

@@ -13,6 +13,7 @@
 use std::time::Instant;
 
 use crate::base::cancel::Cancel;
+use crate::base::compute::Compute;
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
 use crate::evaluate::metrics::{Metric, evaluate};
@@ -131,6 +132,13 @@ impl<'a, T: Real, E: Engine<T>> Training<'a, T, E> {
             place: Place::default(),
             cancel: Cancel::default(),
         }
+    }
+
+    /// The same on another engine, made of this one.
+    pub(crate) fn on<F>(self, engine: impl FnOnce(E) -> Result<F>) -> Result<Training<'a, T, F>> {
+        let Self { train, noise, prior, kl_weight, batch_size, passes, steps, place, cancel, .. } = self;
+        let engine = engine(self.engine)?;
+        Ok(Training { engine, train, noise, prior, kl_weight, batch_size, passes, steps, place, cancel })
     }
 
     /// Runs one pass, or what is left of it, and gives back its loss, a mean over its users; `on_step` gets the loss of every
@@ -299,8 +307,8 @@ impl<E: KeptEngine> Training<'_, f32, E> {
 }
 
 impl<E: KeptEngine> Resumable for Training<'_, f32, E> {
-    fn engine(&self) -> &'static str {
-        self.engine.name()
+    fn compute(&self) -> Compute {
+        self.engine.compute()
     }
 
     fn to_host(&mut self) -> Result<()> {
