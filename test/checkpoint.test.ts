@@ -1,6 +1,6 @@
 /** Training that is interrupted goes on to the same bytes: aborted, by Ctrl-C, and killed. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -189,13 +189,25 @@ describe('on the command line', () => {
     const many = [...FLAGS, '--set', 'epochs=1000'];
     const args = ['train', 'recvae', 'likes.csv', ...many, '--checkpoint', 'the checkpoint'];
     const path = join(folder, 'the checkpoint');
-    const { code, stderr } = await recvae(folder, [...args, '--out', 'm.st'], (kill) => {
-      const timer = setInterval(() => {
-        if (!existsSync(path)) return;
-        clearInterval(timer);
-        kill(signal);
-      }, 1);
-    });
+    const interrupted = async () => {
+      let timer: NodeJS.Timeout | undefined;
+      const outcome = await recvae(folder, [...args, '--out', 'm.st'], (kill) => {
+        timer = setInterval(() => {
+          if (!existsSync(path)) return;
+          clearInterval(timer);
+          kill(signal);
+        }, 1);
+      });
+      clearInterval(timer);
+      return outcome;
+    };
+    // It may be done before it is seen that it is at work: it is started again then.
+    let outcome = await interrupted();
+    for (let attempt = 1; outcome.code === 0 && attempt < 10; attempt += 1) {
+      rmSync(join(folder, 'm.st'));
+      outcome = await interrupted();
+    }
+    const { code, stderr } = outcome;
     expect({ code, stderr }).toMatchObject({ code: exitCode });
     expect(statSync(path).size).toBeGreaterThan(0);
     const command = /this goes on with it:\n {2}node \S+cli.js (.*)$/m.exec(stderr)![1]!;
@@ -236,5 +248,5 @@ describe('on the command line', () => {
     expect(result).toMatchObject({ kills: 10, same: true, left: 0 });
     expect(result.epoch + result.write).toBeGreaterThan(5);
     expect(readdirSync(folder)).toEqual(['likes.csv']);
-  }, 120_000);
+  });
 });
