@@ -10,6 +10,8 @@ import { planted, temporaryFolder, writePlanted } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const MIB = 2 ** 20;
+/** What a fit takes grows with its threads, which are as many as the machine has cores by default. */
+const threads = 2;
 
 /** The error of a call that needs too much memory. */
 async function refusal(call: () => Promise<unknown>): Promise<{ message: string }> {
@@ -30,6 +32,18 @@ function* manyItems(count = 1_000_000): Generator<{ user: string; items: string[
       items: Array.from({ length: 1000 }, (_, at) => `i${(user * 1000 + at) % count}`),
     };
   }
+}
+
+/** 100 users each of whom has 60 of some 3,000 items. */
+function sparse(): Interactions {
+  const [users, items]: [string[], string[]] = [[], []];
+  for (let user = 0; user < 100; user += 1) {
+    for (let at = 0; at < 60; at += 1) {
+      users.push(`u${user}`);
+      items.push(`i${(user * 37 + at * (1 + (user % 3)) * 11) % 3000}`);
+    }
+  }
+  return Interactions.fromColumns({ users, items });
 }
 
 function run(args: string[], cwd: string): Promise<{ code: number | null; stderr: string }> {
@@ -162,18 +176,23 @@ describe('a fit that would take more than memoryLimit', () => {
     );
     expect(allowed.message).toMatch(/; .* is allowed by memoryLimit; the way out: at most \d+ items/);
     expect(told).toEqual([]);
-    // With the density that is named it runs.
-    const { message } = await refusal(() => fit('ease', data, {}, { memoryLimit: 1e9 }));
+  });
+
+  test('runs with the density that is named', async () => {
+    const data = sparse();
+    const run = { memoryLimit: 20 * MIB, threads };
+    const { message } = await refusal(() => fit('ease', data, {}, run));
     const density = Number(/or density (\S+) \(--set density=\1: weights for that share of/.exec(message)?.[1]);
     expect(density).toBeGreaterThan(0);
-    const model = await fit('ease', data, { density }, { memoryLimit: 1e9 });
-    expect(model.recommend(['i0', 'i1'], { k: 3 }).items).toHaveLength(3);
+    const model = await fit('ease', data, { density }, run);
+    expect(model.recommend(data.history('u0')!, { k: 3 }).items).toHaveLength(3);
   });
 });
 
 test('a comparison counts the models that it keeps', async () => {
   const data = await split(planted(), { seed: 1 });
-  const shape = { users: data.train.nUsers, items: data.train.nItems, interactions: data.train.nInteractions };
+  const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
+  const shape = { users, items, interactions, threads };
   const options = {
     recvae: { hiddenDim: 64, latentDim: 32, epochs: 1 },
     ease: { lambda: 10 },
@@ -184,7 +203,7 @@ test('a comparison counts the models that it keeps', async () => {
     estimateMemory('ease', shape).model +
     estimateMemory('als', shape).model;
   const memoryLimit = estimateMemory('recvae', { ...shape, options: options.recvae }).fit + kept;
-  const run = { models: ['recvae'] as ModelName[], options, seed: 1 };
+  const run = { models: ['recvae'] as ModelName[], options, seed: 1, threads };
   const changes = async (memoryLimit: number) => {
     const { report } = await compare(data, { ...run, search: false, memoryLimit });
     expect(report.skipped).toEqual([]);
@@ -205,17 +224,10 @@ test('a comparison counts the models that it keeps', async () => {
 });
 
 test('a comparison takes the largest density of EASE^R that fits, and says so', async () => {
-  const [users, items]: [string[], string[]] = [[], []];
-  for (let user = 0; user < 100; user += 1) {
-    for (let at = 0; at < 60; at += 1) {
-      users.push(`u${user}`);
-      items.push(`i${(user * 37 + at * (1 + (user % 3)) * 11) % 3000}`);
-    }
-  }
-  const data = await split(Interactions.fromColumns({ users, items }), { seed: 1 });
+  const data = await split(sparse(), { seed: 1 });
   const memoryLimit = 20 * MIB;
-  await refusal(() => fit('ease', data, {}, { memoryLimit }));
-  const { report } = await compare(data, { models: [], search: false, seed: 1, memoryLimit });
+  await refusal(() => fit('ease', data, {}, { memoryLimit, threads }));
+  const { report } = await compare(data, { models: [], search: false, seed: 1, memoryLimit, threads });
   const ease = report.models.find(({ model }) => model === 'ease')!;
   const { density } = ease.options as { density: number };
   expect(ease.changed).toEqual([{ name: 'density', from: 1, to: density }]);
@@ -225,10 +237,11 @@ test('a comparison takes the largest density of EASE^R that fits, and says so', 
 
 test('a search leaves out what does not fit', async () => {
   const data = await split(planted(), { seed: 1 });
-  const shape = { users: data.train.nUsers, items: data.train.nItems, interactions: data.train.nInteractions };
+  const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
+  const shape = { users, items, interactions, threads };
   const fit = (factors: number) => estimateMemory('als', { ...shape, options: { factors } }).fit;
   const tried = async (memoryLimit?: number) => {
-    const { report } = await compare(data, { models: [], seed: 1, ...(memoryLimit && { memoryLimit }) });
+    const { report } = await compare(data, { models: [], seed: 1, threads, ...(memoryLimit && { memoryLimit }) });
     return report.models[2]!.search.map(({ options }) => (options as { factors?: number }).factors);
   };
   expect(await tried()).toContain(128);
