@@ -245,7 +245,7 @@ describe('on the command line', () => {
   test('kill -9 at any moment loses nothing', async () => {
     const folder = temporaryFolder();
     writePlanted(folder);
-    const many = ['--set', 'epochs=3000', '--set', 'patience=3000'];
+    const many = ['--set', 'epochs=1000', '--set', 'patience=1000'];
     const args = ['recvae', 'likes.csv', ...FLAGS, ...many];
     const result = await killAndResume({ folder, args, kills: 10, seed: 1 });
     expect(result).toMatchObject({ kills: 10, same: true, left: 0 });
