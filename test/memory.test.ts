@@ -56,7 +56,7 @@ function run(args: string[], cwd: string): Promise<{ code: number | null; stderr
 }
 
 describe('estimateMemory', () => {
-  const shape = { users: 10_000, items: 2000, interactions: 300_000 };
+  const shape = { users: 10_000, items: 2000, interactions: 300_000, threads };
 
   test('EASE^R is its matrix', () => {
     const { fit, model } = estimateMemory('ease', shape);
