@@ -17,6 +17,75 @@
 //! - serve: a [`Recommender`] adds the item ids, is saved and loaded; it is served within a [`Filter`], names similar items and
 //!   users, and explains itself; [`EaseCounts`] take new users into EASE^R without the old ones.
 //!
+//! # Train and recommend
+//!
+//! ```
+//! use recvae_core::{EaseOptions, FitRun, RecommendOptions, Recommender, debian};
+//!
+//! # fn main() -> recvae_core::Result<()> {
+//! let data = debian()?; // or read_interactions("likes.csv", …)
+//! let fit = EaseOptions { lambda: 300.0, density: 0.05, ..EaseOptions::default() }.fit_all(&data, &FitRun::default())?;
+//! let model = Recommender::of(fit, &data)?;
+//! // Whoever was never seen is served like any other.
+//! let history = model.history(["libcurl3-gnutls", "dpkg", "no such package"]);
+//! let lists = model.recommend(&[history], &RecommendOptions { k: 5, ..RecommendOptions::default() })?;
+//! for scored in &lists[0] {
+//!     println!("{} {}", model.items().get(scored.item as usize), scored.score);
+//! }
+//! assert_eq!(lists[0].len(), 5);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Compare two models on users that neither saw
+//!
+//! ```
+//! use recvae_core::{
+//!     AlsOptions, FitRun, Interactions, Metric, PopularityOptions, SplitOptions, Thresholds, evaluate, split,
+//! };
+//!
+//! # fn main() -> recvae_core::Result<()> {
+//! # let (users, items): (Vec<_>, Vec<_>) = (0..400u32).flat_map(|user| {
+//! #     (0..12u32).map(move |n| (format!("u{user}"), format!("i{}", (user % 4) * 15 + (user / 4 * 7 + n * 4) % 15)))
+//! # }).unzip();
+//! let data = Interactions::from_columns(&users, &items, None, None, &Thresholds::default())?;
+//! let parts = split(&data, &SplitOptions { seed: 1, ..SplitOptions::default() })?;
+//! let run = FitRun { on_progress: &|progress| println!("{:?}", progress.validation), ..FitRun::default() };
+//! let als = AlsOptions { factors: 16, ..AlsOptions::default() }.fit(&parts, &run)?;
+//! let popularity = PopularityOptions::default().fit(&parts, &FitRun::default())?;
+//! let metric: Metric = "ndcg@10".parse()?;
+//! let of = |fit: &recvae_core::Fit| evaluate(&*fit.model, &parts.test, &[metric]);
+//! let (als, popularity) = (of(&als)?, of(&popularity)?);
+//! assert!(als.mean(metric) > popularity.mean(metric));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Save, load and serve
+//!
+//! ```
+//! use recvae_core::{
+//!     Compute, Device, EngineKind, FitRun, Interactions, RecVaeOptions, RecommendOptions, Recommender, Thresholds,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("model.safetensors");
+//! let users = ["ann", "ann", "bob", "bob", "cem", "cem"];
+//! let items = ["tea", "cup", "tea", "pot", "cup", "pot"];
+//! let data = Interactions::from_columns(&users, &items, None, None, &Thresholds::default())?;
+//! let options = RecVaeOptions { hidden_dim: 8, latent_dim: 4, epochs: 2, ..RecVaeOptions::default() };
+//! // The processor's own engine is the default; candle's gives the same numbers but for rounding.
+//! let run = FitRun { compute: Compute { engine: EngineKind::Fused, device: Device::Cpu }, ..FitRun::default() };
+//! Recommender::of(options.fit_all(&data, &run)?, &data)?.save(&path)?;
+//!
+//! let model = Recommender::load(&path)?;
+//! let lists = model.recommend(&[model.history(["tea"])], &RecommendOptions::default())?;
+//! assert_eq!(lists[0].len(), 2); // what the history has is left out
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Nothing here prints or starts threads of its own: work is split over the rayon pool that a call runs in, see
 //! [`Threads`]. For the same seed, data and machine every result has the same bits for any number of threads.
 

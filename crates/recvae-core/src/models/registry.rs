@@ -9,17 +9,46 @@ use super::{
 use crate::base::error::{Error, Result};
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{OptionInfo, Options};
+use crate::data::interactions::Interactions;
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::model::{Fit, Model, ModelKind, TensorSource};
 use crate::models::sizing::{Limits, Sizing, size};
-use crate::split::strong::HeldOut;
+use crate::split::strong::{HeldOut, Split};
 use crate::train::fit_shape::{FitShape, check_fit};
 use crate::train::run::FitRun;
 
 /// Sends each kind to its own options and functions.
 macro_rules! dispatch {
     ($($variant:ident: $options:ty, $module:ident;)+) => {
+        $(impl $options {
+            /// Trains the model on the training users of a split. Where there are validation users, they choose the best epoch of a
+            /// model that has epochs.
+            ///
+            /// # Errors
+            /// As [`ModelKind::fit`].
+            pub fn fit(&self, split: &Split, run: &FitRun<'_>) -> Result<Fit> {
+                let validation = (split.validation.n_scored() > 0).then_some(&split.validation);
+                ModelKind::$variant.fit(&self.to_json(), split.train.matrix(), validation, run)
+            }
+
+            /// Trains the model on all users; nobody chooses an epoch.
+            ///
+            /// # Errors
+            /// As [`ModelKind::fit`].
+            pub fn fit_all(&self, data: &Interactions, run: &FitRun<'_>) -> Result<Fit> {
+                ModelKind::$variant.fit(&self.to_json(), data.matrix(), None, run)
+            }
+
+            /// How much memory a fit of that shape takes.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn estimate_memory(&self, shape: &FitShape) -> Result<MemoryEstimate> {
+                ModelKind::$variant.estimate_memory(&self.to_json(), shape)
+            }
+        })+
+
         impl ModelKind {
             /// The options it takes.
             #[must_use]

@@ -42,7 +42,11 @@ trait IntoCore<T> {
 
 impl<T> IntoCore<T> for Candle<T> {
     fn core(self) -> Result<T> {
-        self.map_err(|error| Error::Internal(format!("candle: {error}")))
+        self.map_err(|error| {
+            // A backtrace may follow.
+            let text = error.to_string();
+            Error::Internal(format!("candle: {}", text.lines().next().unwrap_or_default()))
+        })
     }
 }
 
@@ -165,7 +169,9 @@ impl<T: Real + WithDType> CandleEngine<T> {
         Ok([value, first, second])
     }
 
-    fn step_by(&mut self, loss: &Tensor, update: Update) -> Candle<()> {
+    /// A step of all parameters that the update reaches. Those of the input layer are not in the loss of a batch without items:
+    /// their gradient is 0 then, and momentum moves them all the same.
+    fn step_by(&mut self, loss: &Tensor, update: Update, has_items: bool) -> Candle<()> {
         let gradients = loss.backward()?;
         self.encoder_steps += u64::from(update.encoder());
         self.decoder_steps += u64::from(update.decoder());
@@ -178,10 +184,14 @@ impl<T: Real + WithDType> CandleEngine<T> {
             if !reached {
                 continue;
             }
-            let Some(gradient) = gradients.get(&parameter.value) else {
-                candle_core::bail!("no gradient of '{}'", parameter.name)
+            let gradient = match gradients.get(&parameter.value) {
+                Some(gradient) => gradient.detach(),
+                None if !has_items && parameter.name == ItemLayer::EncoderInput.weight() => {
+                    parameter.first.zeros_like()?
+                }
+                None => candle_core::bail!("no gradient of '{}'", parameter.name),
             };
-            let [value, first, second] = self.adam(parameter, &gradient.detach(), step)?;
+            let [value, first, second] = self.adam(parameter, &gradient, step)?;
             let parameter = &mut self.parameters[at];
             parameter.value.set(&value.detach())?;
             (parameter.first, parameter.second) = (first.detach(), second.detach());
@@ -228,8 +238,7 @@ impl<T: Real + WithDType> View<'_, T> {
         let weight = self.get(ItemLayer::EncoderInput.weight())?;
         let zeros = Tensor::zeros((n, engine.architecture.hidden_dim), T::DTYPE, &engine.device)?;
         let sums = if input.indices.is_empty() {
-            // The gradient of the weights is there, and 0.
-            (zeros + (weight.narrow(0, 0, 1)? * 0.0)?.sum_all()?.broadcast_as((n, engine.architecture.hidden_dim))?)?
+            zeros
         } else {
             let items = engine.indices(input.indices.clone())?;
             let users = (0..n).flat_map(|user| std::iter::repeat_n(user as u32, input.row(user).len())).collect();
@@ -365,7 +374,7 @@ impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
     fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Loss> {
         let (loss, parts, posterior) = self.view(Some(update)).loss(batch).core()?;
         if parts.is_finite() {
-            self.step_by(&loss, update).core()?;
+            self.step_by(&loss, update, !batch.input.indices.is_empty()).core()?;
             if renew {
                 self.put(&batch.users, &posterior.detach()).core()?;
             }

@@ -9,9 +9,10 @@ use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::ids::Ids;
+use crate::data::interactions::Interactions;
 use crate::evaluate::top_k::{Scored, recommend};
 use crate::math::csr::Csr;
-use crate::model::{CompactOptions, Model};
+use crate::model::{CompactOptions, Fit, Model};
 use crate::serve::model_file::{self, LoadOptions};
 use crate::split::strong::HeldOut;
 use crate::split::training_record::TrainingRecord;
@@ -57,6 +58,15 @@ impl Recommender {
             return Err(Error::invalid_data(format!("{} ids for a model of {} items", items.len(), model.n_items())));
         }
         Ok(Self { model, items, info, record: TrainingRecord::unknown(), identity: Arc::default() })
+    }
+
+    /// What a fit on the interactions of `train` gave, with the ids of their items and the record of their users.
+    ///
+    /// # Errors
+    /// As [`Recommender::new`].
+    pub fn of(fit: Fit, train: &Interactions) -> Result<Self> {
+        let model = Self::new(fit.model, train.items().clone(), Value::Null)?;
+        Ok(model.with_record(TrainingRecord::of(train)))
     }
 
     /// The same with a record of whom it was trained on.
