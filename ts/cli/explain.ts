@@ -30,7 +30,7 @@ export function addExplain(program: Command): void {
     .action(async (file: string, { history, item, k, threads, json }: Flags) => {
       refuseSame({ inputs: { '<model-file>': file, '--history': fileIn(history) }, outputs: { '--json': json } });
       if (json !== undefined) checkWritable(json, '--json');
-      const ids = readIds(history, '--history');
+      const ids = await interruptible((signal) => readIds(history, '--history', signal));
       const model = await load(file);
       const explanation = await interruptible((signal) => model.explain(ids, item, { k }, { threads, signal }));
       const { score, reasons, unknown } = explanation;

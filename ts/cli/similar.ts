@@ -4,6 +4,7 @@ import { description } from '../native.js';
 import { fileIn, refuseSame } from './distinct.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { parseNumber } from './input.js';
+import { interruptible } from './interrupt.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
 interface Flags extends FilterFlags {
@@ -26,7 +27,7 @@ export function addSimilar(program: Command): void {
     const inputs = { '<model-file>': file, '--allow': fileIn(allow), '--deny': fileIn(deny) };
     refuseSame({ inputs, outputs: { '--json': json } });
     if (json !== undefined) checkWritable(json, '--json');
-    const filter = filterIn(flags);
+    const filter = await interruptible((signal) => filterIn(flags, signal));
     const model = await load(file);
     const items = model.similarItems(item, flags.k, filter);
     if (json !== undefined) await writeJson(json, { item, items });

@@ -120,8 +120,8 @@ pub use options::{OptionInfo, Options};
 pub use profile::{FEW, Profile, Spread, profile};
 pub use random::{Philox, Stream};
 pub use read::{
-    Escape, Format, HistoryLine, HistoryLines, LONGEST_ID, LONGEST_ROW, ReadOptions, check_files_until,
-    read_files_until, read_interactions, read_interactions_until,
+    Escape, Format, HistoryLine, HistoryLines, HistoryReader, LONGEST_ID, LONGEST_ROW, ReadOptions, check_files_until,
+    read_files_until, read_interactions, read_interactions_until, without_marks_until,
 };
 pub use recommend::{Scored, recommend, top_k};
 pub use recommender::{History, RecommendOptions, Recommender};
