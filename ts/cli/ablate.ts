@@ -9,19 +9,10 @@ import {
   checkAblate,
   labelOf,
 } from '../ablate.js';
-import { splitFor } from '../compare.js';
 import { description } from '../native.js';
 import { formatP, signed } from '../verdict.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
-import {
-  addInputFlags,
-  type InputFlags,
-  ignoredValues,
-  parseNumber,
-  readInput,
-  recipeOf,
-  tellLeftOut,
-} from './input.js';
+import { addInputFlags, type InputFlags, ignoredValues, parseNumber, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError, writeJson } from './output.js';
@@ -76,9 +67,7 @@ export function addAblate(program: Command): void {
     if (json !== undefined) checkWritable(json, '--json');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
-      const read = await readInput(input, flags, recipe, { signal });
-      const data = await splitFor(read, { ...options, signal });
-      tellLeftOut(read, data);
+      const { read, data } = await readSplit(input, flags, recipe, { signal });
       return ablateOn(data, read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
     };
     try {

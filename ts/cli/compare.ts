@@ -8,7 +8,6 @@ import {
   type ComparisonReport,
   checkCompare,
   compareOn,
-  splitFor,
   USUAL,
 } from '../compare.js';
 import { RecvaeError } from '../errors.js';
@@ -20,17 +19,15 @@ import type { SearchedTrial } from '../search.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import { formatP } from '../verdict.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
+import { inFlags } from './flags.js';
 import {
   addInputFlags,
   addRecordFlag,
   type InputFlags,
   ignoredValues,
-  inFlags,
-  infoOf,
   parseNumber,
-  readInput,
+  readSplit,
   recipeOf,
-  tellLeftOut,
 } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
@@ -107,13 +104,11 @@ export function addCompare(program: Command): void {
     if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
-      const read = await readInput(input, flags, recipe, { signal });
-      const data = await splitFor(read, { ...options, signal });
-      tellLeftOut(read, data);
+      const { read, data, info } = await readSplit(input, flags, recipe, { signal });
       return compareOn(data, read, {
         ...options,
         signal,
-        info: infoOf(read, recipe, data),
+        info: info(),
         onProgress: (progress) => reporter.report(progress),
       });
     };

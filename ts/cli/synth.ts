@@ -3,7 +3,8 @@ import { description } from '../native.js';
 import type { SynthOptions } from '../options.generated.js';
 import { type SynthProgress, writeSynth } from '../synth.js';
 import { refuseSame } from './distinct.js';
-import { parseNumber, toFlag } from './input.js';
+import { toFlag } from './flags.js';
+import { parseNumber } from './input.js';
 import { interruptible } from './interrupt.js';
 import { Bar, checkWritable, message, writeJson } from './output.js';
 

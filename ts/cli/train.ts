@@ -7,7 +7,7 @@ import type { LeftOut } from '../left-out.js';
 import { fit, type Json, load, type Progress } from '../models.js';
 import { description, native } from '../native.js';
 import type { EaseOptions, ModelName } from '../options.generated.js';
-import { Split, split } from '../split.js';
+import type { Split } from '../split.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { tellGamma } from './gamma.js';
@@ -16,11 +16,9 @@ import {
   addRecordFlag,
   type InputFlags,
   ignoredValues,
-  infoOf,
   parseNumber,
-  readInput,
+  readSplit,
   recipeOf,
-  tellLeftOut,
 } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
@@ -91,11 +89,11 @@ export function addTrain(program: Command): void {
     let leftOut: LeftOut[] = [];
     let trained = 0;
     const work = async (signal: AbortSignal) => {
-      const read = await readInput(input, flags, recipe, { signal });
-      const data = read instanceof Split ? read : await split(read, recipe.split, { signal });
-      leftOut = tellLeftOut(read, data);
+      const prepared = await readSplit(input, flags, recipe, { signal });
+      const { data } = prepared;
+      leftOut = prepared.leftOut;
       started = performance.now();
-      const info = infoOf(read, recipe, data);
+      const info = prepared.info();
       // The model has the earlier users besides; its record knows them, where the counts do.
       if (before !== undefined) delete info.trainingUsers;
       const run = {

@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import { splitFor } from '../compare.js';
 import { RecvaeError } from '../errors.js';
 import { type Output, writeAll } from '../files.js';
 import type { Json } from '../models.js';
@@ -16,11 +15,9 @@ import {
   addRecordFlag,
   type InputFlags,
   ignoredValues,
-  infoOf,
   parseNumber,
-  readInput,
+  readSplit,
   recipeOf,
-  tellLeftOut,
 } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
@@ -96,12 +93,9 @@ export function addTune(program: Command): void {
     if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
-      const read = await readInput(input, flags, recipe, { signal });
-      const data = await splitFor(read, { ...options, signal });
-      tellLeftOut(read, data);
-      const info = infoOf(read, recipe, data);
+      const { read, data, info } = await readSplit(input, flags, recipe, { signal });
       const onProgress = (progress: SearchProgress) => reporter.report(progress);
-      return tuneOn(model, data, read, { ...options, signal, info, onProgress });
+      return tuneOn(model, data, read, { ...options, signal, info: info(), onProgress });
     };
     try {
       const { report: tuned, model: fitted } = await interruptible(work);

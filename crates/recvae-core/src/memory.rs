@@ -173,9 +173,7 @@ fn fewer_items(mut users_of_items: Vec<u32>, fits: impl Fn(usize) -> bool) -> Op
     let left = users_of_items.iter().filter(|&&count| u64::from(count) >= min_item).count();
     Some(match left {
         0 | 1 => format!("at most {fitting} items"),
-        _ => format!(
-            "at most {fitting} items (minItem {min_item}, --min-item {min_item}: {left} items have that many of these users)"
-        ),
+        _ => format!("at most {fitting} items (minItem {min_item}: {left} items have that many of these users)"),
     })
 }
 
@@ -200,8 +198,14 @@ pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = self.0 as f64 / 2f64.powi(20);
-        if mib < 1024.0 { write!(f, "{mib:.1} MiB") } else { write!(f, "{:.1} GiB", mib / 1024.0) }
+        let bytes = self.0 as f64;
+        match self.0 {
+            1 => write!(f, "1 byte"),
+            0..0x400 => write!(f, "{bytes} bytes"),
+            0x400..0x10_0000 => write!(f, "{:.1} KiB", bytes / 2f64.powi(10)),
+            0x10_0000..0x4000_0000 => write!(f, "{:.1} MiB", bytes / 2f64.powi(20)),
+            0x4000_0000.. => write!(f, "{:.1} GiB", bytes / 2f64.powi(30)),
+        }
     }
 }
 
@@ -218,6 +222,13 @@ mod tests {
     }
 
     #[test]
+    fn a_number_of_bytes_is_never_rounded_to_none() {
+        let shown = [0, 1, 1000, 1023, 1024, 60_000, 1 << 20, 3 << 29].map(|bytes| Bytes(bytes).to_string());
+        let expected = ["0 bytes", "1 byte", "1000 bytes", "1023 bytes", "1.0 KiB", "58.6 KiB", "1.0 MiB", "1.5 GiB"];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
     fn a_refusal_says_how_many_items_fit_and_how_to_get_there() {
         // Item i has 10 - i users.
         let rows: Vec<Vec<u32>> = (0..10).map(|user| (0..10 - user).collect()).collect();
@@ -231,12 +242,12 @@ mod tests {
         };
         assert_eq!(check(104, 0).unwrap().fit(), 104 << 20);
         let text = "it on 10 users x 10 items, 55 interactions, needs 104.0 MiB of memory, most of it (100.0 MiB) for \
-                    squares; 103.0 MiB is allowed by memoryLimit; the way out: at most 9 items (minItem 2, --min-item 2: \
+                    squares; 103.0 MiB is allowed by memoryLimit; the way out: at most 9 items (minItem 2: \
                     9 items have that many of these users), or less of it, or more memory";
         assert_eq!(check(103, 0).unwrap_err().to_string(), text);
         let error = check(103, 50).unwrap_err().to_string();
         assert!(error.contains("104.0 MiB of memory, beside 50.0 MiB that is held already, most"), "{error}");
-        assert!(error.contains("at most 7 items (minItem 4, --min-item 4: 7 items"), "{error}");
+        assert!(error.contains("at most 7 items (minItem 4: 7 items"), "{error}");
         let error = check(7, 0).unwrap_err().to_string();
         assert!(error.ends_with("the way out: less of it, or more memory"), "{error}");
     }
