@@ -103,7 +103,7 @@ export function estimated(
 }
 
 /** Estimated seconds of a fit of a model that had to be made smaller, at most. */
-const MOST_SECONDS = 900;
+const MOST_SECONDS = 200;
 
 /** A model as large as fits: with options changed where that is needed, or why there is none. */
 export type Sized =

@@ -71,8 +71,9 @@ const CANDIDATES = 512;
 const NEAR = 64;
 const RADII = [0.15, 0.05];
 const BEST_POINTS = 2;
-/** How far apart points are that are about the same. */
+/** How far apart points are that are about the same, and so close that measuring another one tells nothing. */
 const NEARBY = 0.05;
+const SAME = 0.02;
 
 /** An option that is searched, with numbers for its values: 0 to 1 over the range, or over the list's positions. */
 class Dimension {
@@ -351,7 +352,7 @@ export class AdaptiveSearch {
     const believed: { coordinates: number[]; mean: number }[] = [];
     for (let at = 0; at < count; at += 1) {
       const surrogate = this.#surrogate(believed);
-      const candidate = this.#mostPromising(surrogate, best.value);
+      const candidate = this.#mostPromising(surrogate, best.value, points);
       if (!candidate) break;
       const { point, coordinates, most } = candidate;
       const ends = this.#settings.ends ?? true;
@@ -363,12 +364,14 @@ export class AdaptiveSearch {
     return points;
   }
 
-  #mostPromising(surrogate: Surrogate, best: number) {
+  /** The point of which most improvement is expected for its cost; none that is a measured or a `taken` one again. */
+  #mostPromising(surrogate: Surrogate, best: number, taken: readonly Point[]) {
+    const there = [...this.#measured.map(({ point }) => point), ...taken];
     const cost = this.#settings.cost ?? (() => 1);
     let found: { point: Point; coordinates: number[]; rate: number } | undefined;
     let most = 0;
     for (const point of this.#candidates()) {
-      if (this.#known.has(canonical(point))) continue;
+      if (this.#known.has(canonical(point)) || there.some((other) => this.#isNear(point, other, SAME))) continue;
       const coordinates = this.#coordinates(point);
       const improvement = expectedImprovement(surrogate.predict(coordinates), best);
       const rate = improvement / cost(point);
@@ -387,7 +390,7 @@ export class AdaptiveSearch {
       for (const next of [at + 1, at - 1]) {
         const value = values[next];
         const tried = this.#measured.some(
-          ({ point }) => canonical(point[name]) === canonical(value) && this.#isNear(point, best, name),
+          ({ point }) => canonical(point[name]) === canonical(value) && this.#isNear(point, best, NEARBY, name),
         );
         if (value !== undefined && !tried && points.length < count) this.#add(points, { ...best, [name]: value });
       }
@@ -395,12 +398,12 @@ export class AdaptiveSearch {
     return points;
   }
 
-  /** Whether two points are about the same but for one option. */
-  #isNear(a: Point, b: Point, except: string): boolean {
+  /** Whether no option, but perhaps for one, differs by more than a share of its range. */
+  #isNear(a: Point, b: Point, most: number, except?: string): boolean {
     return this.#dimensions.every(
       (dimension) =>
         dimension.name === except ||
-        Math.abs(dimension.coordinate(a[dimension.name]!) - dimension.coordinate(b[dimension.name]!)) <= NEARBY,
+        Math.abs(dimension.coordinate(a[dimension.name]!) - dimension.coordinate(b[dimension.name]!)) <= most,
     );
   }
 

@@ -59,7 +59,7 @@ options! {
     /// Options of iALS.
     pub struct AlsOptions for "als" {
         /// Length of the vectors. More is better on large data, and slower.
-        factors: usize = 64, Between(1.0, 65536.0), search = [64, 128, 256];
+        factors: usize = 64, Between(1.0, 65536.0), search = [64, 128, 256, 512];
         /// Weight of a pair without interaction, where an interaction has 1 (alpha0). Smaller for sparser data.
         alpha0: f64 = 0.2, Above(0.0), search = Search::Log { from: 1e-4, to: 0.5 };
         /// Weight of the squared norms. Search it on validation together with alpha0.
