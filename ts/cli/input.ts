@@ -1,6 +1,6 @@
 /** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
 import { existsSync, statSync } from 'node:fs';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Abortable } from '../abort.js';
 import { invalid } from '../check.js';
 import { RecvaeError } from '../errors.js';
@@ -11,7 +11,7 @@ import { description, type OptionDescription } from '../native.js';
 import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../options.generated.js';
 import { isDatabase, isTable, kindOf, NAMES } from '../sources.js';
 import { Split, split } from '../split.js';
-import { inFlags, toFlag } from './flags.js';
+import { inFlags, parseNumber, toFlag } from './flags.js';
 import { message } from './output.js';
 import { trainingUsers } from './users.js';
 
@@ -30,13 +30,6 @@ export interface InputFlags extends ReadOptions, Thresholds {
 export interface InputRecipe {
   read: ReadOptions & Thresholds & { sql?: string };
   split: SplitOptions;
-}
-
-/** A number on the command line. */
-export function parseNumber(text: string): number {
-  const number = Number(text);
-  if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('It must be a number.');
-  return number;
 }
 
 /** Adds a flag for an option of the core, with the core's text and default. */

@@ -11,9 +11,9 @@ import type { ReadOptions } from '../options.generated.js';
 import { isDatabase, isTable, kindOf } from '../sources.js';
 import { openHistories, recommendGroups } from '../stream.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
-import { toFlag } from './flags.js';
+import { MODEL_FILE, parseNumber, THREADS_FLAG, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
-import { type InputRecipe, parseNumber, queryOf, recipeIn, tellIgnoredValues } from './input.js';
+import { type InputRecipe, queryOf, recipeIn, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print } from './output.js';
 
@@ -40,7 +40,7 @@ export function addRecommend(program: Command): void {
   const command = program
     .command('recommend')
     .description('recommend items for histories, one JSON object per line: {"user":"u1","items":["a","b"]}')
-    .argument('<model-file>', 'what train or compare has saved')
+    .argument(...MODEL_FILE)
     .option(
       '--history <file>',
       'histories as NDJSON, plain, gzip or zstd; - is stdin; or a table: Parquet, CSV, TSV, a quoted glob of them',
@@ -66,7 +66,7 @@ export function addRecommend(program: Command): void {
   addFilterFlags(command)
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option(...THREADS_FLAG)
     .option('--out <file>', 'write to a file in .ndjson, .jsonl or .parquet, which appears when it is whole')
     .addHelpText(
       'after',

@@ -10,16 +10,9 @@ import type { EaseOptions, ModelName } from '../options.generated.js';
 import type { Split } from '../split.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { filesBehind, refuseSame } from './distinct.js';
+import { INPUT, JSON_FLAG, parseNumber, THREADS_FLAG } from './flags.js';
 import { tellGamma } from './gamma.js';
-import {
-  addInputFlags,
-  addRecordFlag,
-  type InputFlags,
-  ignoredValues,
-  parseNumber,
-  readSplit,
-  recipeOf,
-} from './input.js';
+import { addInputFlags, addRecordFlag, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message, writeJson } from './output.js';
@@ -43,15 +36,15 @@ export function addTrain(program: Command): void {
     .command('train')
     .description('train one model on the training users of an input and save it')
     .argument('<model>', description.models.map(({ name }) => name).join(', '))
-    .argument('<input>', 'file, folder or data set')
+    .argument(...INPUT)
     .requiredOption('--out <file>', 'where the model goes')
     .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
     .option('--seed <number>', 'seed of the split and of the model', parseNumber)
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option(...THREADS_FLAG)
     .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae and mult-dae begin with')
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .option(...JSON_FLAG);
   addCheckpointFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
