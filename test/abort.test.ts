@@ -1,7 +1,7 @@
 /** Stopping long work: by a signal, at any time, for its own reason; and by a progress callback that fails. */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { getEventListeners, once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -456,8 +456,60 @@ describe('on the command line', () => {
         stderr: 'recvae: stopped by SIGINT\n',
       });
       await input!.close();
-      expect(await stopped(folder, evaluate, ['SIGTERM', 'SIGTERM'], reading)).toEqual({ code: 143, stderr: '' });
+      // Also while it waits for what does not come.
+      expect(await stopped(folder, evaluate, ['SIGTERM'], reading)).toEqual({
+        code: 143,
+        stderr: 'recvae: stopped by SIGTERM\n',
+      });
       await input!.close();
+    },
+  );
+
+  /** Waits until a command has opened a file; where that cannot be seen, long enough. */
+  const opened = (path: string) => async (child: ChildProcessWithoutNullStreams) => {
+    const descriptors = `/proc/${child.pid}/fd`;
+    if (!existsSync(descriptors)) return setTimeout(5000);
+    const isIt = (name: string) => {
+      try {
+        return readlinkSync(join(descriptors, name)) === path;
+      } catch {
+        return false;
+      }
+    };
+    while (!readdirSync(descriptors).some(isIt)) await setTimeout(10);
+  };
+
+  test.skipIf(process.platform === 'win32')(
+    'commands stop while nobody writes into a pipe that they read',
+    async () => {
+      const folder = temporaryFolder();
+      await model.save(join(folder, 'm.st'));
+      const pipe = join(folder, 'pipe');
+      execFileSync('mkfifo', [pipe]);
+      const csv = ['pipe', '--format', 'csv'];
+      for (const args of [
+        ['train', 'ease', ...csv, '--out', 'o.st'],
+        ['compare', ...csv],
+        ['tune', 'ease', ...csv],
+        ['ablate', ...csv],
+        ['advise', ...csv],
+        ['evaluate', 'm.st', ...csv],
+        ['split', ...csv, '--out', 'parts'],
+        ['compact', 'm.st', 'o.st', '--held-out', ...csv],
+        ['recommend', 'm.st', '--history', 'pipe'],
+        ['recommend', 'm.st', '--deny', '@pipe'],
+        ['similar', 'm.st', 'i0-0', '--allow', '@pipe'],
+        ['explain', 'm.st', '--history', '@pipe', '--item', 'i0-0'],
+      ]) {
+        const { code, stderr } = await stopped(folder, args, ['SIGINT'], opened(pipe));
+        expect({ args, code, stderr }).toEqual({ args, code: 130, stderr: 'recvae: stopped by SIGINT\n' });
+      }
+      expect(readdirSync(folder).sort()).toEqual(['m.st', 'pipe']);
+      const controller = new AbortController();
+      const reading = Interactions.fromFile(pipe, { format: 'csv' }, { signal: controller.signal });
+      await setTimeout(50);
+      controller.abort(new Error('enough'));
+      await expect(reading).rejects.toThrow('enough');
     },
   );
 });

@@ -128,7 +128,7 @@ describe('fromArrow', () => {
     [
       'an infinite value',
       'infinite.arrows',
-      /^rating in row 0 of .* is inf; allowed: a finite number$/,
+      /^rating in row 0 of .* is Infinity; allowed: a finite number$/,
       { value: 'rating' },
     ],
     ['a missing column', 'utf8.arrows', /no column 'movie'; there are: 'user', 'item', 'rating'$/, { item: 'movie' }],

@@ -137,7 +137,15 @@ describe('fromBatches', () => {
       [{ ...good, items: ['x'] }, 'INVALID_ARGUMENT', 'number of items of batch 1 is 1; allowed: as many as'],
       [{ ...good, values: [1] }, 'INVALID_ARGUMENT', 'number of values of batch 1 is 1; allowed: as many as'],
       [{ ...good, values: [1, null] }, 'INVALID_ARGUMENT', 'values[1] of batch 1 is null; allowed: a number'],
-      [{ ...good, values: [1, Number.NaN] }, 'INVALID_DATA', 'values[1] of batch 1 is NaN; allowed: a number'],
+      [{ ...good, values: [1, Number.NaN] }, 'INVALID_DATA', 'values[1] of batch 1 is NaN; allowed: a finite number'],
+      ...([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].flatMap((value) => [
+        [{ ...good, values: [1, value] }, 'INVALID_DATA', `values[1] of batch 1 is ${value}; allowed: a finite number`],
+        [
+          { ...good, timestamps: [value, 1] },
+          'INVALID_DATA',
+          `timestamps[0] of batch 1 is ${value}; allowed: a finite number`,
+        ],
+      ]) as typeof cases),
       [
         { ...good, timestamps: new Date() },
         'INVALID_ARGUMENT',

@@ -1,8 +1,9 @@
 /** Ids, values and histories on the command line. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { fit, Interactions, load } from '../dist/index.js';
@@ -91,7 +92,93 @@ describe('histories', () => {
     expect(outcome).toEqual({
       code: 1,
       stdout: '',
-      stderr: "recvae: cannot read missing.ndjson: ENOENT: no such file or directory, open 'missing.ndjson'\n",
+      stderr: 'recvae: cannot read missing.ndjson: No such file or directory (os error 2)\n',
+    });
+  });
+
+  test('ids of any number of digits are those of the training', async () => {
+    const folder = temporaryFolder();
+    const id = (n: number) => `1844674407370955161${n}00000`;
+    const likes = Array.from({ length: 40 }, (_, row) => {
+      return `{"user":${id(Math.floor(row / 4))},"item":-${id((Math.floor(row / 4) + (row % 4)) % 7)}}\n`;
+    });
+    writeFileSync(join(folder, 'likes.ndjson'), likes.join(''));
+    const model = await fit('ease', await Interactions.fromFile(join(folder, 'likes.ndjson')), { lambda: 1 });
+    await model.save(join(folder, 'm.st'));
+    const input = `{"items":["-${id(1)}",-${id(2)} , -7],"user":${id(9)}}\n`;
+    const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '2'], { input });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { items } = model.recommend([`-${id(1)}`, `-${id(2)}`], { k: 2 });
+    const expected = [{ user: id(9), items: items.map(({ id }) => id), unknown: ['-7'] }];
+    expect(answers(stdout)).toMatchObject(expected);
+  });
+
+  test('may be compressed, in files and on stdin, and are bounded all the same', async () => {
+    const folder = await plantedModel();
+    const lines = Array.from({ length: 3000 }, (_, n) => `{"user":"u${n}","items":["i${n % 4}-0","i${n % 4}-1"]}\n`);
+    writeFileSync(join(folder, 'h.ndjson'), lines.join(''));
+    const { stdout: plain } = await recvae(folder, ['recommend', 'm.st', '-k', '2', '--history', 'h.ndjson']);
+    expect(answers(plain)).toHaveLength(3000);
+    await duckdb(
+      `COPY (SELECT "user", items FROM read_json('${join(folder, 'h.ndjson')}', format = 'newline_delimited'))
+        TO '${join(folder, 'h.zst')}' (FORMAT json, COMPRESSION zstd)`,
+    );
+    // Two members, as gzip writes when it appends.
+    const gzip = Buffer.concat([gzipSync(lines.slice(0, 2000).join('')), gzipSync(lines.slice(2000).join(''))]);
+    writeFileSync(join(folder, 'h.ndjson.gz'), gzip);
+    for (const name of ['h.ndjson.gz', 'h.zst']) {
+      const history = await recvae(folder, ['recommend', 'm.st', '-k', '2', '--history', name]);
+      expect(history).toEqual({ code: 0, stdout: plain, stderr: '' });
+      const input = readFileSync(join(folder, name));
+      expect(await recvae(folder, ['recommend', 'm.st', '-k', '2'], { input })).toEqual(history);
+    }
+    // What is cut off is told after what came before it.
+    const cut = await recvae(folder, ['recommend', 'm.st', '-k', '2'], { input: gzip.subarray(0, gzip.length - 9) });
+    expect(cut.stderr).toMatch(/^recvae: stdin: the gzip stream is broken or cut off: .*\n$/);
+    expect([cut.code, answers(cut.stdout).length > 2000]).toEqual([1, true]);
+    const bomb = gzipSync(Buffer.alloc(64 << 20, 'x'));
+    const refused = await recvae(folder, ['recommend', 'm.st'], { input: bomb });
+    expect(refused).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'recvae: stdin:1: the line is longer than 1048576 bytes; allowed: one JSON object per line\n',
+    });
+  });
+
+  test('a stdin that cannot be read is told', async () => {
+    const folder = await plantedModel();
+    const stdin = openSync(folder, 'r');
+    const child = spawnSync(process.execPath, [CLI, 'recommend', 'm.st'], {
+      cwd: folder,
+      encoding: 'utf8',
+      stdio: [stdin, 'pipe', 'pipe'],
+    });
+    closeSync(stdin);
+    expect(child).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: 'recvae: cannot read stdin: Is a directory (os error 21)\n',
+    });
+  });
+
+  test('of JSON are lines, or a table where a column is named; of a database they need a query', async () => {
+    const folder = await plantedModel();
+    writeFileSync(join(folder, 'lines.json'), '{"user":"a","items":["i1-0","i1-1"]}\n');
+    writeFileSync(join(folder, 'table.json'), '[{"user":"a","items":["i1-0","i1-1"]}]\n');
+    const recommend = ['recommend', 'm.st', '-k', '2', '--history'];
+    const expected = await recvae(folder, [...recommend, 'lines.json']);
+    expect(expected.code).toBe(0);
+    expect(await recvae(folder, [...recommend, 'table.json', '--item', 'items'])).toEqual(expected);
+    expect(await recvae(folder, [...recommend, 'likes.duckdb'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr:
+        "recvae: --history is 'likes.duckdb'; allowed: a DuckDB database only with --sql, the query for its rows\n",
+    });
+    expect(await recvae(folder, [...recommend, 'lines.json', '--out', 'x.csv'])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: "recvae: --out is 'x.csv'; allowed: a name in .ndjson, .jsonl or .parquet\n",
     });
   });
 
@@ -267,6 +354,68 @@ describe('values', () => {
       const { code, stderr } = await recvae(folder, ['train', 'popularity', ...args, '--out', 'm.st']);
       expect([code === 0, stderr]).toEqual([false, `recvae: ${cli}\n`]);
       await expect(Interactions.fromFile(join(folder, args[0]), options)).rejects.toThrow(library);
+    }
+  });
+
+  test('names of options become flags, and what users wrote stays', async () => {
+    const folder = temporaryFolder();
+    const rows = Array.from({ length: 60 }, (_, row) => `u${row % 12},minItem${row % 5}\n`).join('');
+    writeFileSync(join(folder, 'minItem x.csv'), `user,item\n${rows}`);
+    writeFileSync(join(folder, 'bad.csv'), 'minUser,item\n1,2\n');
+    writeFileSync(join(folder, 'bad.ndjson'), '{minItem: 3}\n');
+    const train = (...args: string[]) => ['train', 'ease', ...args, '--out', 'm.st'];
+    for (const [args, text] of [
+      [train('minItem x.csv', '--memory-limit', '1000'), /; 1000 bytes is allowed by --memory-limit; the way out: /],
+      [train('minItem x.csv', '--min-user', '99'), /: --min-user 99 and --min-item 1 remove all 60 interactions of /],
+      [train('minItem x.csv', '--validation', '-1'), /^recvae: --validation is -1; allowed: /],
+      [train('minItem x.csv', '--held-out-share', '2'), /^recvae: --held-out-share is 2; allowed: /],
+      [
+        train('minItem x.csv', '--validation', '0.001'),
+        / users have at least 5 items \(--min-user-items\), and --validation = 0\.001 of them rounds to no user; allowed: /,
+      ],
+      [train('bad.csv'), /^recvae: bad\.csv:1: there is no column 'user' among 'minUser', 'item'; name it by --user\n/],
+      [train('bad.ndjson'), /^recvae: bad\.ndjson:1:2: key must be a string, in: \{minItem: 3\}\n/],
+      [train('minItem y.csv'), /^recvae: cannot read minItem y\.csv: /],
+      [['similar', 'm.st', 'minItem7'], /^recvae: item is 'minItem7'; allowed: /],
+    ] as const) {
+      if (args[0] === 'similar') expect((await recvae(folder, train('minItem x.csv'))).code).toBe(0);
+      const { code, stderr } = await recvae(folder, [...args]);
+      expect([code === 0, stderr]).toEqual([false, expect.stringMatching(text)]);
+    }
+    writeFileSync(join(folder, 'short.csv'), `user,item\n${rows}u99,minItem0\n`);
+    const kept = await recvae(folder, train('short.csv', '--min-user-items', '2'));
+    expect(kept.stderr).toMatch(
+      /^1 user is trained on but never held out, .* fewer than 2 items \(--min-user-items\)\n/,
+    );
+    const none = ['--validation', '0', '--test', '0', '--short-users', 'drop', '--min-user-items', '6'];
+    expect((await recvae(folder, train('short.csv', ...none))).stderr).toMatch(
+      / \(--short-users = drop\), so that .*, by a lower --min-user-items or by --short-users = train\n$/,
+    );
+  });
+
+  test('what <input> may be is said by what it is not', async () => {
+    const folder = temporaryFolder();
+    const rows = ['ax', 'ay', 'bx', 'bz'].map(([user, item]) => ({ user, item }));
+    writeFileSync(join(folder, 'likes.json'), JSON.stringify(rows));
+    writeFileSync(join(folder, 'lines.json'), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const none = ['--validation', '0', '--test', '0'];
+    for (const args of [['likes.json'], ['lines.json', '--format', 'ndjson'], ['lines.json']]) {
+      const { code, stderr } = await recvae(folder, ['train', 'ease', ...args, ...none, '--out', 'm.st']);
+      expect([code, stderr]).toEqual([0, expect.stringMatching(/2 users, 3 items/)]);
+    }
+    for (const [input, text] of [
+      ['likes.duckdb', /^recvae: <input> is 'likes\.duckdb'; allowed: a DuckDB database only with --sql, the query/],
+      [
+        'likes.parquet.gz',
+        /^recvae: <input> is 'likes\.parquet\.gz'; allowed: names in \.parquet, \.csv, .*data sets debian/,
+      ],
+      [
+        'debain',
+        /^recvae: <input> is 'debain'; allowed: names in .*, others with --format, folders, and the data sets debian/,
+      ],
+    ] as const) {
+      const { code, stderr } = await recvae(folder, ['split', input, '--out', 'o']);
+      expect([code, stderr]).toEqual([2, expect.stringMatching(text)]);
     }
   });
 });

@@ -363,7 +363,7 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['no such model', ['recommend', 'nothing.st'], 1, /cannot read nothing\.st/],
     ['a foreign model', ['evaluate', 'likes.csv', 'likes.csv', '--json', 'o'], 1, /likes\.csv: not a recvae model/],
     ['a flag for files on a data set', ['compare', 'debian', '--user', 'u', '--save', 'o'], 2, /--user has no meaning/],
-    ['an --out of another kind', ['recommend', 'm.st', '--out', 'o.csv'], 2, /path is 'o\.csv'; allowed: a name in/],
+    ['an --out of another kind', ['recommend', 'm.st', '--out', 'o.csv'], 2, /--out is 'o\.csv'; allowed: a name in/],
     ['an empty --out of recommend', ['recommend', 'm.st', '--out', ''], 2, /--out is ''/],
     ['a column of NDJSON', ['recommend', 'm.st', '--user', 'who'], 2, /--user has no meaning for NDJSON/],
     ['SQL on a data set', ['compare', 'debian', '--sql', 'FROM x', '--save', 'o'], 2, /--sql has no meaning/],
@@ -455,10 +455,7 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
       ['3', /^recvae: stdin:2:1: invalid type: integer `3`, expected a JSON object/],
       ['{"user":"u"}', /^recvae: stdin:2: there is no key 'items' among 'user'; allowed: {"user"/],
       ['{"user":"u","items":[1.5]}', /^recvae: stdin:2:24: invalid type: floating point `1.5`, expected a string or a/],
-      [
-        '{"user":"u","items":[18446744073709551616]}',
-        /^recvae: stdin:2:\d+: a number beyond 64 bits as items; allowed: /,
-      ],
+      ['{"user":"u","items":[1e30]}', /^recvae: stdin:2: items is 1e30; allowed: a string or a whole number\n$/],
       [Buffer.from('{"user":"\xff","items":[]}', 'latin1'), /^recvae: stdin:2:\d+: invalid unicode code point/],
     ] as const) {
       const input = Buffer.concat([Buffer.from(good), Buffer.from(line), Buffer.from(`\n${good}`)]);
@@ -468,14 +465,17 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
       expect(stderr).toMatch(text);
     }
     const { code, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '0'], { input: good });
-    expect({ code, stderr }).toEqual({ code: 2, stderr: 'recvae: k is 0; allowed: a whole number, 1 or more\n' });
+    expect({ code, stderr }).toEqual({ code: 2, stderr: 'recvae: -k is 0; allowed: a whole number, 1 or more\n' });
     expect(await recvae(folder, ['recommend', 'm.st', '--history', 'none'])).toEqual({
       code: 1,
       stdout: '',
-      stderr: "recvae: cannot read none: ENOENT: no such file or directory, open 'none'\n",
+      stderr: 'recvae: cannot read none: No such file or directory (os error 2)\n',
     });
     const ofFolder = await recvae(folder, ['recommend', 'm.st', '--history', '.']);
-    expect(ofFolder).toMatchObject({ code: 1, stderr: expect.stringMatching(/^recvae: cannot read \.: EISDIR/) });
+    expect(ofFolder).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^recvae: cannot read \.: Is a directory/),
+    });
   });
 
   test('ids may be whole numbers, and a byte order mark is no character', async () => {

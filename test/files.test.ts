@@ -655,6 +655,10 @@ test.skipIf(!UNIX)('DuckDB is given no pipe', async () => {
     const refused = `cannot read ${source}: it is not a regular file`;
     await expect(readHistories({ source }).next()).rejects.toThrow(refused);
     await expect(Interactions.fromDuckDB({ source })).rejects.toThrow(refused);
-    await expect(Interactions.fromDuckDB({ database: source, sql: 'SELECT 1' })).rejects.toThrow(refused);
   }
+  const database = join(folder, 'h.duckdb');
+  execFileSync('mkfifo', [database]);
+  await expect(Interactions.fromDuckDB({ database, sql: 'SELECT 1' })).rejects.toThrow(
+    `cannot read ${database}: it is not a regular file`,
+  );
 });

@@ -1,11 +1,13 @@
 /** Histories out of Parquet and SQL, and recommendations into files that are whole or not there. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   fit,
   type HistoryOptions,
+  Interactions,
   type Model,
   RecvaeError,
   type RecvaeErrorCode,
@@ -69,6 +71,61 @@ describe('readHistories', () => {
     expect(await collect({ source: long, sql, user: 'who' })).toEqual(
       sorted.filter(([user]) => ['u1', 'u2'].includes(user)),
     );
+  });
+
+  test('what a query says of values and where it fails', async () => {
+    const columns = `'a' AS "user", 'b' AS item`;
+    for (const value of ["'5'", 'true', "DATE '2024-01-01'"]) {
+      const options = { sql: `SELECT ${columns}, ${value} AS rating`, value: 'rating', minValue: 4 };
+      const text = /^column 'rating' has the type \w+; allowed: numbers \(or a CAST in sql\)$/;
+      expect(await failure('INVALID_DATA', () => collect(options))).toMatch(text);
+      expect(await failure('INVALID_DATA', () => Interactions.fromDuckDB(options))).toMatch(text);
+    }
+    // DuckDB points at the caller's query, and at none of ours.
+    const wrong = await failure('INVALID_ARGUMENT', () => collect({ sql: `SELECT ${columns}\nFROM nowhere` }));
+    expect(wrong).toMatch(/\n\nLINE 2: FROM nowhere\n {13}\^$/);
+    const failing = { sql: `SELECT CAST('x' AS INTEGER) AS "user", 'b' AS item` };
+    expect(await failure('INVALID_DATA', () => collect(failing))).toMatch(/^DuckDB: Conversion Error: [^\n]*$/);
+    for (const sql of ['', ' ;\n', '-- none', '/* none */;']) {
+      const text = `sql is '${sql}'; allowed: a query`;
+      expect(await failure('INVALID_ARGUMENT', () => collect({ sql }))).toBe(text);
+      expect(await failure('INVALID_ARGUMENT', () => Interactions.fromDuckDB({ sql }))).toBe(text);
+    }
+    const rows = { database: 'likes.csv', sql: 'FROM likes' };
+    expect(await failure('INVALID_ARGUMENT', () => collect(rows))).toBe(
+      "database is 'likes.csv'; allowed: a database file that DuckDB wrote; files of rows go under source",
+    );
+    expect(await failure('INVALID_ARGUMENT', () => collect({ database: 'likes.duckdb' }))).toBe(
+      'sql is undefined; allowed: a query for the rows of the database',
+    );
+    expect(await failure('INVALID_ARGUMENT', () => collect({ source: 'likes.duckdb' }))).toMatch(
+      /^source is 'likes\.duckdb'; allowed: names in .*; a database goes under database, beside sql$/,
+    );
+  });
+
+  test('a byte order mark is no character of NDJSON, also behind a query', async () => {
+    const folder = temporaryFolder();
+    const marked = (name: string, text: string) => {
+      const path = join(folder, name);
+      const bytes = Buffer.from(`\ufeff${text}`);
+      writeFileSync(path, name.endsWith('.gz') ? gzipSync(bytes) : bytes);
+      return path;
+    };
+    const rows = '{"user":"a","item":1}\n{"user":"b","item":18446744073709551616}\n';
+    for (const source of [marked('rows.ndjson', rows), marked('rows.jsonl.gz', rows)]) {
+      const expected = [
+        ['a', ['1']],
+        ['b', ['18446744073709551616']],
+      ];
+      expect(await collect({ source })).toEqual(expected);
+      expect(await collect({ source, sql: 'FROM input' })).toEqual(expected);
+      const data = await Interactions.fromDuckDB({ source, sql: 'FROM input' });
+      expect(data.itemIds()).toEqual(['1', '18446744073709551616']);
+    }
+    const source = marked('lists.ndjson', '{"user":"a","items":["x","y"]}\n');
+    expect(await collect({ source, item: 'items' })).toEqual([['a', ['x', 'y']]]);
+    const missing = await failure('INVALID_DATA', () => collect({ source, sql: 'FROM input', item: 'none' }));
+    expect(missing).toBe("the rows have no column 'none'; there are: 'user', 'items'");
   });
 
   test('numbers, empty lists and errors', async () => {

@@ -1,4 +1,6 @@
 /** One rule for ids and values, by whatever way they come in. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   type Batch,
@@ -11,6 +13,7 @@ import {
   readHistories,
   split,
 } from '../dist/index.js';
+import { temporaryFolder } from './planted.js';
 
 /** Users u have the items u, u + 1, … u + 4 (mod 9), all whole numbers. */
 const users = Array.from({ length: 30 * 5 }, (_, row) => Math.floor(row / 5));
@@ -200,6 +203,22 @@ describe('values', () => {
           `values[1] of batch 0 ${message}`,
         ]);
       }
+    }
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      const columns = { users: ['a', 'b'], items: ['x', 'y'], values: [1, value] };
+      const message = (place: string) => ['INVALID_DATA', `${place} is ${value}; allowed: a finite number`];
+      expect(await failure(() => Interactions.fromColumns(columns))).toEqual(message('values[1]'));
+      expect(await failure(() => Interactions.fromBatches([columns]))).toEqual(message('values[1] of batch 0'));
+      const sql = `SELECT 'a' AS "user", 'b' AS item, CAST('${value}' AS DOUBLE) AS rating`;
+      expect(await failure(() => Interactions.fromDuckDB({ sql, value: 'rating' }))).toEqual(
+        message('rating in row 0'),
+      );
+      const file = join(temporaryFolder(), 'a.csv');
+      writeFileSync(file, `user,item,rating\na,b,${value}\n`);
+      expect(await failure(() => Interactions.fromFile(file, { value: 'rating' }))).toEqual([
+        'INVALID_DATA',
+        `${file}:2:3: rating is '${value}'; allowed: a finite number`,
+      ]);
     }
     const values = BigInt64Array.of(4n, 3n);
     expect(Interactions.fromColumns({ users: [1, 2], items: [1, 2], values }, { minValue: 4 }).nUsers).toBe(1);

@@ -161,10 +161,12 @@ describe('the command line', () => {
     const reasons = leftOut.map(({ reason }: LeftOut) => reason);
     expect(reasons.slice(0, 3)).toEqual(['duplicates', 'shortUsers', 'noTrainingUser']);
     expect(outcome.stderr).toContain('rows are left out for repeating an interaction\n');
+    // For people with the words of the command line, and in JSON with those of the library.
+    const [options, flagged] = ['minUserItems; shortUsers', '--min-user-items; --short-users'];
     expect(outcome.stderr).toContain(
-      '60 users are left out, with 120 interactions, for having fewer than 4 items (minUserItems; shortUsers is drop)\n',
+      `60 users are left out, with 120 interactions, for having fewer than 4 items (${flagged} is drop)\n`,
     );
-    for (const { text } of leftOut) expect(outcome.stderr.split(text).length).toBe(2);
+    for (const { text } of leftOut) expect(outcome.stderr.split(text.replace(options, flagged)).length).toBe(2);
   });
 
   test('what a model was trained on is what evaluate asks, also of earlier files', async () => {
@@ -173,7 +175,7 @@ describe('the command line', () => {
     await recvae(folder, ['train', 'popularity', 'shop.csv', '--short-users', 'drop', '--test', '8', '--out', 'm.st']);
     const { stdout, stderr } = await recvae(folder, ['evaluate', 'm.st', 'shop.csv', '--json', '-']);
     expect(JSON.parse(stdout)).toMatchObject({ sameTrainingUsers: true, trainedUsers: 0, warnings: [] });
-    expect(stderr).toContain('shortUsers is drop');
+    expect(stderr).toContain('--short-users is drop');
     expect(stderr).not.toContain('warning');
     // Files of before short users were trained on: their recipe does not name them, and they have no record.
     const { train } = await split(Interactions.fromColumns(withShortUsers()), { shortUsers: 'drop', test: 8 });

@@ -116,7 +116,7 @@ describe('a fit that would take more than memoryLimit', () => {
       const { message } = await refusal(() => fit(model, data, {}, { memoryLimit: limit - 1 }));
       expect(message).toMatch(
         new RegExp(
-          `^${model} on 200 users x 40 items, \\d+ interactions, needs .* MiB is allowed by memoryLimit; the way out`,
+          `^${model} on 200 users x 40 items, \\d+ interactions, needs .* [KM]iB is allowed by memoryLimit; the way out`,
         ),
       );
       const few = { 'mult-dae': { latentDim: 4, epochs: 1 }, 'mult-vae': { hiddenDim: 8, latentDim: 4, epochs: 1 } };
@@ -149,7 +149,7 @@ describe('a fit that would take more than memoryLimit', () => {
     const { message } = await refusal(() =>
       fit('ease', Interactions.fromColumns({ users, items }), {}, { memoryLimit }),
     );
-    const [, fitting, minItem, left] = /at most (\d+) items \(minItem (\d+), --min-item \2: (\d+) items/.exec(message)!;
+    const [, fitting, minItem, left] = /at most (\d+) items \(minItem (\d+): (\d+) items/.exec(message)!;
     const fewer = Interactions.fromColumns({ users, items }, { minItem: Number(minItem) });
     expect(fewer.nItems).toBe(Number(left));
     expect(fewer.nItems).toBeLessThanOrEqual(Number(fitting));
@@ -266,7 +266,7 @@ describe('the command line', () => {
     writePlanted(folder);
     const train = ['train', 'ease', 'likes.csv', '--out', 'ease.safetensors', '--memory-limit'];
     const refused = await run([...train, '100kB'], folder);
-    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/0\.1 MiB is allowed by memoryLimit/) });
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/97\.7 KiB is allowed by --memory-limit/) });
     expect((await run([...train, '100 bytes'], folder)).code).toBe(2);
     expect((await run([...train, '1GB'], folder)).code).toBe(0);
   });

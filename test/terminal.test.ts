@@ -108,7 +108,7 @@ describe('without a binary for the platform', () => {
   test('one line says for which there is one and how to build one; version and help are there', async () => {
     const folder = copy();
     const line = new RegExp(
-      `^recvae: recvae has no binary for ${process.platform}-${process.arch}[^;\\n]*; there are binaries for: no platform; to build one, [^\\n]+\\n$`,
+      `^recvae: recvae has no binary for ${process.platform}-${process.arch}[^;\\n]*; none was built; to build one, [^\\n]+\\n$`,
     );
     for (const flag of ['--version', '-V']) {
       const { status, stdout, stderr } = run(folder, flag);

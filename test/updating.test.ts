@@ -122,7 +122,7 @@ describe('counts of EASE^R', () => {
       validation: false,
     });
     const counting =
-      /^counting the pairs of 40 items needs 4\.\d MiB of memory, .*; 0\.0 MiB is allowed by memoryLimit; /;
+      /^counting the pairs of 40 items needs 4\.\d MiB of memory, .*; 1000 bytes is allowed by memoryLimit; /;
     const fitting =
       /^ease on 50 users x 40 items, \d+ interactions, needs 4\.\d MiB of memory, .* allowed by memoryLimit; /;
     for (const [call, message] of [

@@ -61,8 +61,9 @@ function check(): void {
   }
   if (isElsewhere()) return;
   const why = reason === undefined ? '' : ` that can be loaded: ${String((reason as Error).message).split('\n')[0]}`;
+  const others = there.length > 0 ? `there are binaries for: ${there.join(', ')}` : 'none was built';
   const message =
-    `recvae has no binary for ${here()}${why}; there are binaries for: ${there.join(', ') || 'no platform'}; ` +
+    `recvae has no binary for ${here()}${why}; ${others}; ` +
     `to build one, with Rust: npm run setup in a clone of the repository`;
   throw Object.assign(new Error(message, { cause: reason }), { code: NO_BINARY });
 }

@@ -15,7 +15,17 @@ import { checkRegular, remove, willRemove } from './files.js';
 import { description, native } from './native.js';
 import type { ReadOptions } from './options.generated.js';
 import { running } from './running.js';
-import { checkNames, type Files, findFiles, type Names, ownFiles, quoteName, scanAll, scanColumns } from './sources.js';
+import {
+  checkNames,
+  type Files,
+  findFiles,
+  kindOf,
+  type Names,
+  ownFiles,
+  quoteName,
+  scanAll,
+  scanColumns,
+} from './sources.js';
 
 export { quoteText } from './sources.js';
 
@@ -60,13 +70,19 @@ export async function loadDuckDB(what: string): Promise<DuckDB> {
 /** What DuckDB says about its own options, which nobody gave. */
 const ADVICE =
   /\n+(?:Possible (?:fixes|[Ss]olutions?):|See also http|You can adjust this setting|Newer DuckDB version might|Try setting 'auto_detect'|The search space)[\s\S]*$/;
-/** The query, to which DuckDB points: of use to whoever wrote it. */
+/** The place in the query, to which DuckDB points: of use to whoever wrote that query, and to nobody where it is one of ours. */
 const QUERY = /\n+LINE \d+:[\s\S]*$/;
 
 /** What DuckDB spills to: nobody knows it by its name, which is left out of errors. The folder around it can be chosen. */
 const SPILL = /[/\\]recvae-duckdb-[\da-f-]{36}[^\s"']*/g;
 
-/** What was thrown as an error of this package. DuckDB's complaints name their kind in front. */
+/** Files that DuckDB reads in place of others, by their paths. */
+const copies = new Map<string, string>();
+
+/**
+ * What was thrown as an error of this package. DuckDB's complaints name their kind in front. `isOwnQuery`: what failed was a
+ * query of the caller's, as it was given.
+ */
 export function toError(thrown: unknown, isOwnQuery = false): RecvaeError {
   if (thrown instanceof RecvaeError || !(thrown instanceof Error)) return toRecvaeError(thrown);
   // DOMException is what a signal throws.
@@ -83,7 +99,9 @@ export function toError(thrown: unknown, isOwnQuery = false): RecvaeError {
           : 'INVALID_DATA';
   // Files of DuckDB's own mean nothing to anybody.
   const message = isOwnQuery ? thrown.message : thrown.message.replace(QUERY, '');
-  const text = message.replace(ADVICE, '').replace(SPILL, '');
+  let text = message.replace(ADVICE, '');
+  for (const [copy, path] of copies) text = text.replaceAll(copy, path);
+  text = text.replace(SPILL, '');
   return new RecvaeError(code, `DuckDB: ${text}${wayOut(thrown.message)}`, { cause: thrown });
 }
 
@@ -103,6 +121,8 @@ function wayOut(message: string): string {
 export interface Session {
   connection: DuckDBConnection;
   duckdb: DuckDB;
+  /** For what is needed as long as it is open. */
+  folder: string;
   /** Closes it, and removes what it spilled. */
   close: () => void;
 }
@@ -123,9 +143,10 @@ export async function openDuckDB(
     const close = () => {
       connection.closeSync();
       instance.closeSync();
+      for (const copy of copies.keys()) if (copy.startsWith(spill)) copies.delete(copy);
       remove(spill);
     };
-    return { connection, duckdb, close };
+    return { connection, duckdb, folder: join(spill, 'files'), close };
   } catch (thrown) {
     throw toError(thrown);
   }
@@ -156,22 +177,37 @@ export function checkEscape(files: Files | undefined, { escape: escapes }: Names
   throw invalid('escape', escapes, `only for csv (${files ? `the format is ${files.kind}` : 'there is no source'})`);
 }
 
+/** Files as DuckDB can read them: it takes the byte order mark of NDJSON, which is none to the core, for a broken line. */
+export async function unmarked(files: Files, { folder }: Session, signal?: AbortSignal): Promise<Files> {
+  if (!files.isOurs || files.kind !== 'ndjson') return files;
+  const paths = await running({ signal }, (run) => native.withoutMarks(files.paths, folder, run));
+  for (const [at, path] of paths.entries()) if (path !== files.paths[at]) copies.set(path, files.paths[at]!);
+  return { ...files, paths };
+}
+
 /** What a query sees as `input` from here on. Malformed text, in which DuckDB is not strict enough, is refused before. */
-export async function createInput(
-  connection: DuckDBConnection,
-  files: Files,
-  names: Names,
-  signal?: AbortSignal,
-): Promise<void> {
+export async function createInput(session: Session, files: Files, names: Names, signal?: AbortSignal): Promise<void> {
   if (files.isOurs) {
     await running({ signal }, (run) => native.checkFiles(files.paths, toJson({ escape: names.escape }), run));
   }
-  await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${await scanAll(connection, files, names)}`);
+  const { connection } = session;
+  const from = await scanAll(connection, await unmarked(files, session, signal), names);
+  await connection.run(`CREATE TEMP VIEW input AS SELECT * FROM ${from}`);
 }
 
 /** A query as part of another one. */
 export function subquery(sql: string): string {
   return `(${sql.replace(/[;\s]+$/, '')}\n)`;
+}
+
+/** Fails, with its place in the query, for what DuckDB does not understand in a query that is going to be a part of another one. */
+export async function checkQuery(connection: DuckDBConnection, sql: string): Promise<void> {
+  try {
+    const prepared = await connection.prepare(sql);
+    prepared.destroySync();
+  } catch (thrown) {
+    throw toError(thrown, true);
+  }
 }
 
 /** Runs a query. */
@@ -209,13 +245,26 @@ async function* chunksOf(
 
 /** Fails unless there is a source or a query, and both make sense. */
 export function checkSource({ source, sql, database, settings }: DuckDBOptions): void {
-  if (source === undefined && sql === undefined) throw invalid('source', source, 'a file or a glob, or sql instead');
+  if (database !== undefined) checkDatabase(database);
+  if (sql !== undefined) checkString(sql, 'sql');
+  // Without comments and what ends statements.
+  if (sql?.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|[;\s]/g, '') === '') throw invalid('sql', sql, 'a query');
+  if (source === undefined && sql === undefined) {
+    if (database !== undefined) throw invalid('sql', sql, 'a query for the rows of the database');
+    throw invalid('source', source, 'a file or a glob, or sql instead');
+  }
   if (source !== undefined && typeof source !== 'string') checkStrings(source, 'source');
   if (source?.length === 0) throw invalid('source', source, 'at least one file');
   if (source !== undefined) checkNames(typeof source === 'string' ? [source] : source);
-  if (sql !== undefined) checkString(sql, 'sql');
-  if (database !== undefined) checkString(database, 'database');
   if (settings !== undefined) checkObject(settings, 'settings');
+}
+
+/** Fails for a name that is no database's. */
+function checkDatabase(database: unknown): void {
+  checkString(database, 'database');
+  const allowed = 'a database file that DuckDB wrote';
+  if (database === '') throw invalid('database', database, allowed);
+  if (kindOf(database) !== undefined) throw invalid('database', database, `${allowed}; files of rows go under source`);
 }
 
 /** Builds the matrix from rows that DuckDB finds. */
@@ -230,7 +279,8 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   const { user: _, item: __, value: ___, escape: ____, ...kept } = rest;
   const own = await ownFilesOf('fromDuckDB', options);
   if (own) return running({ signal }, (run) => native.readInteractions(own.paths, toJson(rest), run));
-  const { connection, duckdb, close } = await openDuckDB('fromDuckDB', { database, settings });
+  const session = await openDuckDB('fromDuckDB', { database, settings });
+  const { connection, duckdb, close } = session;
   // An interrupt that comes between two queries is lost: it is repeated until all has ended.
   let interrupting: NodeJS.Timeout | undefined;
   const release = onAbort(signal, () => {
@@ -244,7 +294,7 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
       return await running({ signal }, (run) => native.readInteractions(files.paths, toJson(rest), run));
     }
     let query = sql;
-    if (files && query !== undefined) await createInput(connection, files, names, signal);
+    if (files && query !== undefined) await createInput(session, files, names, signal);
     if (query === undefined) {
       const scan = await scanColumns(connection, files!, names);
       await checkCase(connection, scan.from, [user, item, ...(value === null ? [] : [value])]);
@@ -253,10 +303,12 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
       query = `SELECT ${[...ids, ...number].join(', ')} FROM ${scan.from}`;
     }
     // A query runs as it is: it may be several statements.
-    const rows = await stream(connection, query);
+    const rows = await stream(connection, query).catch((thrown) => {
+      throw toError(thrown, sql !== undefined);
+    });
     return await collect(batches(rows, duckdb, { user, item, value }, signal), kept);
   } catch (thrown) {
-    throw toError(thrown, sql !== undefined);
+    throw toError(thrown);
   } finally {
     release();
     clearInterval(interrupting);
@@ -300,7 +352,8 @@ export const ID_TYPES = {
   text: 'text, whole numbers, enums and UUIDs',
 } as const;
 
-const NUMBER_TYPES = { names: [...WHOLE, 'UHUGEINT', 'FLOAT', 'DOUBLE', 'DECIMAL'], text: 'numbers' } as const;
+/** Types of values. */
+export const NUMBER_TYPES = { names: [...WHOLE, 'UHUGEINT', 'FLOAT', 'DOUBLE', 'DECIMAL'], text: 'numbers' } as const;
 
 /** Fails for a column of another type. */
 export function checkType(

@@ -44,8 +44,8 @@ export interface MemoryEstimate {
  * @throws {@link RecvaeError} `INVALID_ARGUMENT`.
  */
 export function estimateMemory<K extends ModelName>(model: K, shape: FitShape<K>): MemoryEstimate {
-  const { users, items, interactions, options, validation = true, threads } = checkShape(model, shape);
-  return guard(() => native.estimateMemory(model, toJson(options), users, items, interactions, validation, threads));
+  const { options, ...numbers } = checkShape(model, shape);
+  return guard(() => native.estimateMemory(model, toJson(options), numbers));
 }
 
 /**
@@ -61,11 +61,11 @@ export function estimateMemory<K extends ModelName>(model: K, shape: FitShape<K>
  * @throws {@link RecvaeError} `INVALID_ARGUMENT`.
  */
 export function estimateSeconds<K extends ModelName>(model: K, shape: FitShape<K>): number {
-  const { users, items, interactions, options, threads } = checkShape(model, shape);
-  return guard(() => native.estimateSeconds(model, toJson(options), users, items, interactions, threads));
+  const { options, ...numbers } = checkShape(model, shape);
+  return guard(() => native.estimateSeconds(model, toJson(options), { ...numbers, validation: true }));
 }
 
-function checkShape<K extends ModelName>(model: K, shape: FitShape<K>): FitShape<K> {
+function checkShape<K extends ModelName>(model: K, shape: FitShape<K>): FitShape<K> & { validation: boolean } {
   checkString(model, 'model');
   checkObject(shape, 'shape');
   knownKeys(shape, ['users', 'items', 'interactions', 'options', 'validation', 'threads'], 'shape');
@@ -79,7 +79,7 @@ function checkShape<K extends ModelName>(model: K, shape: FitShape<K>): FitShape
     if (typeof value !== 'number') throw invalid(name, value, 'a number');
   }
   if (typeof validation !== 'boolean') throw invalid('validation', validation, 'true or false');
-  return shape;
+  return { ...shape, validation };
 }
 
 /**

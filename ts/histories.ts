@@ -7,6 +7,7 @@ import { checkString, invalid, knownKeys } from './check.js';
 import {
   checkCase,
   checkEscape,
+  checkQuery,
   checkSource,
   checkType,
   createInput,
@@ -14,6 +15,7 @@ import {
   filesOf,
   ID_TYPES,
   isId,
+  NUMBER_TYPES,
   openDuckDB,
   ownFilesOf,
   quoteText,
@@ -21,6 +23,7 @@ import {
   stream,
   subquery,
   toError,
+  unmarked,
   wrongId,
 } from './duckdb.js';
 import { guard, RecvaeError, toJson, toRecvaeError } from './errors.js';
@@ -75,18 +78,21 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
     yield* sorted(await running({}, (run) => native.readInteractions(own.paths, toJson(names), run)));
     return;
   }
-  const { connection, duckdb, close } = await openDuckDB('readHistories', { database, settings });
+  const session = await openDuckDB('readHistories', { database, settings });
+  const { connection, duckdb, close } = session;
   try {
     const files = await filesOf(connection, { source });
     checkEscape(files, complete);
-    if (files && sql === undefined && (await isRead(connection, files, item))) {
+    const readable = files && sql === undefined ? await unmarked(files, session) : undefined;
+    if (files && readable && (await isRead(connection, readable, item))) {
       yield* sorted(await running({}, (run) => native.readInteractions(files.paths, toJson(names), run)));
       return;
     }
     let from = sql === undefined ? '' : subquery(sql);
     let [id, number] = [quoteName, quoteName];
-    if (files && sql !== undefined) await createInput(connection, files, complete);
-    else if (files) ({ from, id, value: number } = await scanColumns(connection, files, complete));
+    if (files && sql !== undefined) await createInput(session, files, complete);
+    if (sql !== undefined) await checkQuery(connection, sql);
+    if (readable) ({ from, id, value: number } = await scanColumns(connection, readable, complete));
     await checkCase(connection, from, [user, item, ...(value === null ? [] : [value])]);
     const columns = [user, item].map((name) => `${id(name)} AS ${quoteName(name)}`);
     if (value !== null) columns.push(`${number(value)} AS ${quoteName(value)}`);
@@ -99,6 +105,7 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
     if (isList && value !== null) {
       throw invalid('value', value, `none for the lists in column '${item}', whose items have no values`);
     }
+    if (value !== null) checkType(value, shape.columnType(2), NUMBER_TYPES, duckdb.DuckDBTypeId);
     const cast = (column: string, type: string) => `CAST(${quoteName(column)} AS ${type})`;
     const casts = [cast(user, 'VARCHAR'), cast(item, isList ? 'VARCHAR[]' : 'VARCHAR')];
     if (value !== null) casts.push(cast(value, 'DOUBLE'));
@@ -111,7 +118,7 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
       yield* grouped(await stream(connection, ordered), value, minValue);
     }
   } catch (thrown) {
-    throw toError(thrown, sql !== undefined);
+    throw toError(thrown);
   } finally {
     close();
   }
@@ -239,11 +246,11 @@ type Write = (
 ) => Promise<void>;
 
 /** What writes files of that name. */
-export function writerFor(path: string): Write {
-  checkString(path, 'path');
+export function writerFor(path: string, what = 'path'): Write {
+  checkString(path, what);
   if (/\.(?:ndjson|jsonl)$/i.test(path)) return writeLines;
   if (/\.parquet$/i.test(path)) return writeParquet;
-  throw invalid('path', path, 'a name in .ndjson, .jsonl or .parquet');
+  throw invalid(what, path, 'a name in .ndjson, .jsonl or .parquet');
 }
 
 /** Characters that are written at once. */
@@ -253,6 +260,8 @@ async function writeLines(path: string, results: AsyncIterable<UserRecommendatio
   const file = createWriteStream(path);
   const done = finished(file);
   done.catch(() => {}); // it is looked at below
+  // Opening makes the file anew, also where it was removed meanwhile, because somebody stopped the work.
+  await once(file, 'open');
   try {
     let text = '';
     for await (const result of results) {

@@ -84,7 +84,7 @@ export class Interactions implements Disposable {
    * Builds from parallel columns of equal length, while the caller waits.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` if lengths differ, or an id or a value is of another type (also `null` and
-   * `''` as a value), `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, a value is NaN or
+   * `''` as a value), `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, a value is not finite or
    * nothing is left. The message has the row, counted from 0.
    */
   static fromColumns(columns: Columns, options?: ColumnOptions): Interactions {

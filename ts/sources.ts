@@ -39,32 +39,38 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-function kindOf(file: string): Kind | undefined {
-  const [, extension] = /\.([a-z]+)(?:\.gz|\.zst)?\/*$/i.exec(file) ?? [];
-  switch (extension?.toLowerCase()) {
-    case 'parquet':
-      return 'parquet';
-    case 'csv':
-      return 'csv';
-    case 'tsv':
-      return 'tsv';
-    case 'json':
-      return 'json';
-    case 'ndjson':
-    case 'jsonl':
-      return 'ndjson';
-  }
-  return undefined;
+/** What files hold, by the ends of their names. */
+const KINDS: ReadonlyMap<string, Kind> = new Map([
+  ['parquet', 'parquet'],
+  ['csv', 'csv'],
+  ['tsv', 'tsv'],
+  ['json', 'json'],
+  ['ndjson', 'ndjson'],
+  ['jsonl', 'ndjson'],
+]);
+
+/** What a file or a folder of parts holds, as its name says. Parquet is compressed within, and never as a whole. */
+export function kindOf(path: string): Kind | undefined {
+  const [, ending, compressed] = /\.([a-z]+)(\.gz|\.zst)?\/*$/i.exec(path) ?? [];
+  const kind = KINDS.get(ending?.toLowerCase() ?? '');
+  return kind === 'parquet' && compressed !== undefined ? undefined : kind;
 }
 
-const ALLOWED = 'names in .parquet, .csv, .tsv, .json, .ndjson or .jsonl (the latter five also with .gz or .zst)';
+/** Whether a name is that of a DuckDB database. */
+export function isDatabase(path: string): boolean {
+  return /\.(?:duckdb|db)$/i.test(path);
+}
+
+/** Names that say what is in a file. */
+export const NAMES = 'names in .parquet, .csv, .tsv, .json, .ndjson or .jsonl (the latter five also with .gz or .zst)';
 
 /** The kind of all these files. */
 function oneKind(files: string[], what: string): Kind {
   const kinds = new Set(
     files.map((file) => {
       const kind = kindOf(file);
-      if (kind === undefined) throw invalid(what, file, ALLOWED);
+      const also = isDatabase(file) ? '; a database goes under database, beside sql' : '';
+      if (kind === undefined) throw invalid(what, file, `${NAMES}${also}`);
       return kind;
     }),
   );

@@ -83,16 +83,12 @@ export declare class NativeHeldOut {
   dispose(): void
 }
 
-/** Reads histories that come in pieces. A bad line is told by `check`, so that the histories before it can be taken. */
-export declare class NativeHistoryLines {
-  /** Waits for the first bytes of what errors call `name`. */
-  constructor(name: string)
-  /** The histories in the lines that these bytes end. */
-  push(bytes: Uint8Array): Array<NativeHistory>
-  /** The history in a last line that no line feed ends. Nothing can be read afterwards. */
-  finish(): Array<NativeHistory>
-  /** Fails if the last bytes had a bad line. */
-  check(): void
+/** Reads histories, until its run is stopped. */
+export declare class NativeHistories {
+  /** Opens a file or a pipe; standard input without a path. */
+  constructor(path: string | undefined | null, run: NativeRun)
+  /** The histories that come next, as soon as there is one; none at the end. */
+  next(): Promise<Array<NativeHistory>>
 }
 
 /** Users x items. */
@@ -262,10 +258,10 @@ export declare function describe(): string
 export declare function detectableDifference(a: Float64Array, b: Float64Array, comparisons: number): number
 
 /** What a fit on data of that shape would take. `options`: JSON. */
-export declare function estimateMemory(kind: string, options: string, users: number, items: number, interactions: number, validation: boolean, threads?: number | undefined | null): NativeMemory
+export declare function estimateMemory(kind: string, options: string, shape: NativeShape): NativeMemory
 
 /** The seconds that a fit on data of that shape would take. `options`: JSON. */
-export declare function estimateSeconds(kind: string, options: string, users: number, items: number, interactions: number, threads?: number | undefined | null): number
+export declare function estimateSeconds(kind: string, options: string, shape: NativeShape): number
 
 /** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
@@ -548,6 +544,20 @@ export interface NativeScored {
   unknown: Uint32Array
 }
 
+/** What decides how much a fit takes. */
+export interface NativeShape {
+  /** Number of training users. */
+  users: number
+  /** Number of items. */
+  items: number
+  /** Number of pairs of the training users. */
+  interactions: number
+  /** Whether there are validation users. */
+  validation: boolean
+  /** Threads to compute with. */
+  threads?: number
+}
+
 /** Where counts lie. */
 export interface NativeSpread {
   /** The core's quantiles, ascending. */
@@ -602,6 +612,9 @@ export declare function split(interactions: NativeInteractions, options: string)
 
 /** Makes up interactions, for measuring speed and memory only. `options`: JSON. */
 export declare function synth(options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeInteractions>
+
+/** The same files without byte order marks: those that have one are copied into the folder. */
+export declare function withoutMarks(paths: Array<string>, folder: string, run: NativeRun): Promise<Array<string>>
 
 /** Writes made-up interactions to a file, whole or not at all. `options`: JSON. */
 export declare function writeSynth(options: string, path: string, threads: number | undefined | null, run: NativeRun): Promise<NativeSynthProgress>

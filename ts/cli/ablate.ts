@@ -9,19 +9,11 @@ import {
   checkAblate,
   labelOf,
 } from '../ablate.js';
-import { splitFor } from '../compare.js';
 import { description } from '../native.js';
 import { formatP, signed } from '../verdict.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
-import {
-  addInputFlags,
-  type InputFlags,
-  ignoredValues,
-  parseNumber,
-  readInput,
-  recipeOf,
-  tellLeftOut,
-} from './input.js';
+import { INPUT, JSON_FLAG, parseNumber } from './flags.js';
+import { addInputFlags, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError, writeJson } from './output.js';
@@ -45,7 +37,7 @@ export function addAblate(program: Command): void {
   const command = program
     .command('ablate')
     .description(`say which of RecVAE's changes to Mult-VAE pay on these data: ${changes}`)
-    .argument('<input>', 'file, folder or data set')
+    .argument(...INPUT)
     .option('--all', 'all combinations, not only none, each alone, each left out and all')
     .option('--seeds <numbers>', 'comma-separated seeds of the models (default: 1,2,3)', (text) =>
       text.split(',').map(parseNumber),
@@ -60,7 +52,7 @@ export function addAblate(program: Command): void {
     .option('--threads <count>', `threads of all trainings together (default: ${description.threads})`, parseNumber)
     .option('--parallel <count>', 'trainings at the same time at most (default: one for each thread)', parseNumber)
     .option('--journal <file>', 'keep each training that has ended; the same command goes on from it')
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .option(...JSON_FLAG);
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const { json, all, seeds, seed, epochs, threads, parallel, memoryLimit, journal } = flags;
     const recipe = recipeOf(flags);
@@ -76,9 +68,7 @@ export function addAblate(program: Command): void {
     if (json !== undefined) checkWritable(json, '--json');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
-      const read = await readInput(input, flags, recipe, { signal });
-      const data = await splitFor(read, { ...options, signal });
-      tellLeftOut(read, data);
+      const { read, data } = await readSplit(input, flags, recipe, { signal });
       return ablateOn(data, read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
     };
     try {

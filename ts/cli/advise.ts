@@ -7,16 +7,8 @@ import type { Spread } from '../profile.js';
 import { formatP } from '../verdict.js';
 import { byModel } from './compare.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import {
-  addFlag,
-  addInputFlags,
-  type InputFlags,
-  ignoredValues,
-  parseNumber,
-  readInput,
-  recipeOf,
-  toFlag,
-} from './input.js';
+import { INPUT, inFlags, JSON_FLAG, parseNumber, THREADS_FLAG, toFlag } from './flags.js';
+import { addFlag, addInputFlags, type InputFlags, ignoredValues, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message, print, shellWord, table, withError, writeJson } from './output.js';
@@ -40,7 +32,7 @@ export function addAdvise(program: Command): void {
     .description(
       'look at the data, try EASE^R, iALS and RecVAE on samples, and say which model to use and what to distrust',
     )
-    .argument('<input>', 'file, folder or data set')
+    .argument(...INPUT)
     .option(
       '--models <names>',
       'comma-separated, to try besides popularity, ease and als (default: edlae,recvae)',
@@ -53,8 +45,8 @@ export function addAdvise(program: Command): void {
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
     .option('--seed <number>', 'seed of the split, the samples, the models and the bootstrap', parseNumber)
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .option(...THREADS_FLAG)
+    .option(...JSON_FLAG);
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const recipe = recipeOf(flags);
     const { json, models, users, items, epochs, seed, threads, memoryLimit } = flags;
@@ -81,7 +73,7 @@ export function addAdvise(program: Command): void {
       reporter.stop();
       const next = report.next.map((step) => step.replace('<input>', inputWords(input, flags)));
       const named = { ...report, next, ...ignoredValues(recipe) };
-      for (const { text } of report.leftOut) message(text);
+      for (const { text } of report.leftOut) message(inFlags(text));
       if (json !== undefined) await writeJson(json, named);
       if (json !== '-') await print(render(named));
     } finally {
@@ -93,8 +85,7 @@ export function addAdvise(program: Command): void {
 /** The input with the flags that it was read and split with, for a shell. */
 function inputWords(input: string, flags: InputFlags): string {
   const { seed: _, ...recipe } = { ...recipeOf(flags).read, ...recipeOf(flags).split };
-  const flag = (name: string) => (name === 'heldOut' ? '--held-out-share' : toFlag(name));
-  const words = Object.entries(recipe).map(([name, value]) => `${flag(name)} ${shellWord(String(value))}`);
+  const words = Object.entries(recipe).map(([name, value]) => `${toFlag(name)} ${shellWord(String(value))}`);
   return [shellWord(input), ...words].join(' ');
 }
 

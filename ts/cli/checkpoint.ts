@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import type { Checkpoint } from '../checkpoint.js';
 import { RecvaeError, toRecvaeError } from '../errors.js';
 import { description } from '../native.js';
-import { parseNumber } from './input.js';
+import { parseNumber } from './flags.js';
 import { Interrupted } from './interrupt.js';
 import { message, shellWord } from './output.js';
 

@@ -9,13 +9,13 @@ import type { CompactOptions, MetricName } from '../options.generated.js';
 import { running } from '../running.js';
 import type { HeldOut } from '../split.js';
 import { filesBehind, refuseSame } from './distinct.js';
+import { JSON_FLAG, MODEL_FILE, parseNumber, THREADS_FLAG } from './flags.js';
 import {
   addFlag,
   addInputFlags,
   addRecordFlag,
   type InputFlags,
   ignoredValues,
-  parseNumber,
   readSplit,
   recipeIn,
   recipeOf,
@@ -46,7 +46,7 @@ export function addCompact(program: Command): void {
   const command = program
     .command('compact')
     .description('save an EASE^R model smaller, and measure what that costs')
-    .argument('<model-file>', 'what train or compare has saved')
+    .argument(...MODEL_FILE)
     .argument('<out>', 'where the smaller model goes');
   addFlag(command, description.compact, 'topPerItem', 'count');
   addFlag(command, description.compact, 'precision', 'f16|f32');
@@ -54,8 +54,8 @@ export function addCompact(program: Command): void {
     .option('--held-out <input>', `measure ${metric} of both on the held-out users of a file, folder or data set`)
     .option('--on <part>', 'held-out users: test or validation', 'test')
     .option('--seed <number>', 'seed of the split', parseNumber)
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .option(...THREADS_FLAG)
+    .option(...JSON_FLAG);
   addInputFlags(addRecordFlag(command)).action(async (file: string, out: string, flags: Flags) => {
     const { topPerItem, precision, heldOut, on, json, threads } = flags;
     if (on !== 'test' && on !== 'validation') {

@@ -1,4 +1,4 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
@@ -8,11 +8,10 @@ import {
   type ComparisonReport,
   checkCompare,
   compareOn,
-  splitFor,
   USUAL,
 } from '../compare.js';
 import { RecvaeError } from '../errors.js';
-import { type Output, writeAll } from '../files.js';
+import type { Output } from '../files.js';
 import type { Json, Progress } from '../models.js';
 import { description } from '../native.js';
 import type { ModelName } from '../options.generated.js';
@@ -20,22 +19,12 @@ import type { SearchedTrial } from '../search.js';
 import { DEFAULT_TRIALS } from '../tune/find-best.js';
 import { formatP } from '../verdict.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
-import {
-  addInputFlags,
-  addRecordFlag,
-  type InputFlags,
-  ignoredValues,
-  inFlags,
-  infoOf,
-  parseNumber,
-  readInput,
-  recipeOf,
-  tellLeftOut,
-} from './input.js';
+import { INPUT, inFlags, JSON_FLAG, parseNumber, THREADS_FLAG } from './flags.js';
+import { addInputFlags, addRecordFlag, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { addMemoryFlag } from './memory.js';
-import { Bar, checkWritable, checkWritableFolder, jsonText, message, print, table, withError } from './output.js';
+import { Bar, checkWritable, checkWritableFolder, deliver, message, table, withError, writing } from './output.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends InputFlags {
@@ -59,7 +48,7 @@ export function addCompare(program: Command): void {
   const command = program
     .command('compare')
     .description('train popularity, EASE^R, iALS and then other models, and say with statistics which one to use')
-    .argument('<input>', 'file, folder or data set')
+    .argument(...INPUT)
     .option('--models <names>', `comma-separated (default: ${USUAL.join(',')})`, (text) => text.split(','))
     .option('--seed <number>', 'seed of the split, the models and the bootstrap', parseNumber)
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
@@ -69,9 +58,9 @@ export function addCompare(program: Command): void {
     .option('--budget <trials>', `trials of each search with --tune (default: ${DEFAULT_TRIALS})`, parseNumber)
     .option('--budget-minutes <minutes>', 'take so long at most; what does not fit is left out and named', parseNumber)
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option(...THREADS_FLAG)
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .option(...JSON_FLAG);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (input: string, flags: Flags) => {
     const { save, json } = flags;
     const recipe = recipeOf(flags);
@@ -107,13 +96,11 @@ export function addCompare(program: Command): void {
     if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
-      const read = await readInput(input, flags, recipe, { signal });
-      const data = await splitFor(read, { ...options, signal });
-      tellLeftOut(read, data);
+      const { read, data, info } = await readSplit(input, flags, recipe, { signal });
       return compareOn(data, read, {
         ...options,
         signal,
-        info: infoOf(read, recipe, data),
+        info: info(),
         onProgress: (progress) => reporter.report(progress),
       });
     };
@@ -121,7 +108,6 @@ export function addCompare(program: Command): void {
       const { report: compared, models } = await interruptible(work);
       const report = { ...compared, ...ignoredValues(recipe) };
       reporter.stop();
-      const toText = (path: string) => writeFileSync(path, jsonText(report));
       const outputs: Output[] = [];
       if (save !== undefined) {
         const model = models.get(report.winner)!;
@@ -131,17 +117,9 @@ export function addCompare(program: Command): void {
           path: join(save, `${report.winner}.safetensors`),
           write: (path) => model.save(path, { info, trainingRecord: flags.trainingRecord }),
         });
-        outputs.push({ path: join(save, 'comparison.json'), write: toText });
+        outputs.push({ path: join(save, 'comparison.json'), write: writing(report) });
       }
-      if (json !== undefined && json !== '-') outputs.push({ path: json, write: toText });
-      try {
-        await writeAll(outputs);
-        if (save !== undefined) message(`saved: ${outputs[0]!.path}`);
-      } finally {
-        // Also after a failure: the result was costly.
-        for (const warning of report.warnings) message(`warning: ${warning}`);
-        await print(json === '-' ? jsonText(report) : render(report));
-      }
+      await deliver(report, render(report), outputs, json);
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);

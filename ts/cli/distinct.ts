@@ -3,6 +3,7 @@ import { type BigIntStats, fstatSync, readdirSync, readlinkSync, realpathSync, s
 import { basename, dirname, join, resolve } from 'node:path';
 import { RecvaeError } from '../errors.js';
 import { description } from '../native.js';
+import { isTable, kindOf } from '../sources.js';
 
 /** Paths by the flag or the argument that names them; `-` is stdin or stdout. */
 export type Named = Record<string, string | readonly string[] | undefined>;
@@ -49,8 +50,10 @@ export function refuseSame({ inputs = {}, outputs, updates = [] }: Files): void 
 export function filesBehind(input: string | undefined): string[] {
   if (input === undefined || description.datasets.includes(input)) return [];
   if (statOf(input)?.isDirectory()) {
-    const parquet = entries(input).filter((name) => /\.parquet$/i.test(name));
-    return [input, ...[...description.officialFiles, ...parquet].map((name) => join(input, name))];
+    // A folder of a split has files of text that are no part of it.
+    const isPart = (kind: string | undefined) => (isTable(input) ? kind !== undefined : kind === 'parquet');
+    const parts = entries(input).filter((name) => isPart(kindOf(name)));
+    return [input, ...[...description.officialFiles, ...parts].map((name) => join(input, name))];
   }
   return /[*?[]/.test(input) ? [input, ...expand(input)] : [input];
 }

@@ -5,7 +5,8 @@ import { load } from '../models.js';
 import { description } from '../native.js';
 import type { MetricName } from '../options.generated.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { addInputFlags, type InputFlags, ignoredValues, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
+import { JSON_FLAG, MODEL_FILE, parseNumber, THREADS_FLAG } from './flags.js';
+import { addInputFlags, type InputFlags, ignoredValues, readSplit, recipeIn, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
 import { tellTrained } from './users.js';
@@ -22,15 +23,15 @@ export function addEvaluate(program: Command): void {
   const command = program
     .command('evaluate')
     .description('evaluate a saved model on the test users of an input')
-    .argument('<model-file>', 'what train or compare has saved')
+    .argument(...MODEL_FILE)
     .argument('<input>', 'file, folder or data set; without flags it is read and split as for the training')
     .option('--on <part>', 'held-out users: test or validation', 'test')
     .option('--metrics <names>', `comma-separated (default: ${description.metrics.join(',')})`, (text) =>
       text.split(','),
     )
     .option('--seed <number>', 'seed of the split', parseNumber)
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .option(...THREADS_FLAG)
+    .option(...JSON_FLAG);
   addInputFlags(command).action(async (file: string, input: string, flags: Flags) => {
     const { on } = flags;
     if (on !== 'test' && on !== 'validation') {

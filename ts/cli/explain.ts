@@ -2,8 +2,8 @@ import type { Command } from 'commander';
 import { load } from '../models.js';
 import { description } from '../native.js';
 import { fileIn, refuseSame } from './distinct.js';
+import { JSON_FLAG, MODEL_FILE, parseNumber, THREADS_FLAG } from './flags.js';
 import { IDS, IDS_HELP, readIds } from './ids.js';
-import { parseNumber } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
 
@@ -21,16 +21,16 @@ export function addExplain(program: Command): void {
   program
     .command('explain')
     .description('say which items of a history speak for an item, and how much')
-    .argument('<model-file>', 'what train or compare has saved')
+    .argument(...MODEL_FILE)
     .requiredOption(`--history ${IDS}`, `items of the user: ${IDS_HELP}`)
     .requiredOption('--item <id>', 'the item that is explained')
     .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .option(...THREADS_FLAG)
+    .option(...JSON_FLAG)
     .action(async (file: string, { history, item, k, threads, json }: Flags) => {
       refuseSame({ inputs: { '<model-file>': file, '--history': fileIn(history) }, outputs: { '--json': json } });
       if (json !== undefined) checkWritable(json, '--json');
-      const ids = readIds(history, '--history');
+      const ids = await interruptible((signal) => readIds(history, '--history', signal));
       const model = await load(file);
       const explanation = await interruptible((signal) => model.explain(ids, item, { k }, { threads, signal }));
       const { score, reasons, unknown } = explanation;

@@ -1,6 +1,9 @@
 /** Ids on the command line: comma-separated, or in a file. */
-import { readFileSync } from 'node:fs';
+import { constants, openSync, readFileSync, statSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
+import { unlessAborted } from '../abort.js';
 import { RecvaeError, toRecvaeError } from '../errors.js';
 import type { FilterOptions } from '../filter.js';
 
@@ -24,10 +27,10 @@ export function addFilterFlags(command: Command): Command {
 }
 
 /** The lists that the flags name. */
-export function filterIn({ allow, deny }: FilterFlags): FilterOptions {
+export async function filterIn({ allow, deny }: FilterFlags, signal: AbortSignal): Promise<FilterOptions> {
   return {
-    allow: allow === undefined ? undefined : readIds(allow, '--allow'),
-    deny: deny === undefined ? undefined : readIds(deny, '--deny'),
+    allow: allow === undefined ? undefined : await readIds(allow, '--allow', signal),
+    deny: deny === undefined ? undefined : await readIds(deny, '--deny', signal),
   };
 }
 
@@ -35,15 +38,16 @@ export function filterIn({ allow, deny }: FilterFlags): FilterOptions {
  * The ids of `a,b,c` or `@file`; empty ones, such as an empty last line, do not count. A list whose first id begins with @,
  * as scoped packages of npm and names in social networks do, has another @ in front.
  */
-export function readIds(text: string, flag: string): string[] {
+export async function readIds(text: string, flag: string, signal: AbortSignal): Promise<string[]> {
   const ids = (list: string, separator: RegExp) => list.split(separator).filter((id) => id !== '');
   if (text.startsWith('@@')) return ids(text.slice(1), /,/);
   if (!text.startsWith('@')) return ids(text, /,/);
   const path = text.slice(1);
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = await bytesOf(path, signal);
   } catch (thrown) {
+    signal.throwIfAborted();
     const { code, message } = toRecvaeError(thrown);
     const help = `@ before the first id names a file with one id per line; if the id itself begins with @, write @${text}`;
     throw new RecvaeError(code, `${flag} is '${text}': cannot read ${path}: ${message}; ${help}`, { cause: thrown });
@@ -52,5 +56,20 @@ export function readIds(text: string, flag: string): string[] {
     return ids(new TextDecoder('utf-8', { fatal: true }).decode(bytes), /\r?\n/);
   } catch {
     throw new RecvaeError('INVALID_DATA', `${path}: not UTF-8; allowed for ${flag}: text`);
+  }
+}
+
+/**
+ * All that is in a file. A named pipe is opened without waiting for somebody who writes: a thread that waits in the operating system
+ * cannot be stopped, and Node waits for it when it ends.
+ */
+async function bytesOf(path: string, signal: AbortSignal): Promise<Buffer> {
+  if (!statSync(path, { throwIfNoEntry: false })?.isFIFO()) return readFileSync(path);
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const pipe = new Socket({ fd, readable: true, writable: false });
+  try {
+    return await unlessAborted(signal, buffer(pipe));
+  } finally {
+    pipe.destroy();
   }
 }

@@ -1,15 +1,17 @@
 /** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
 import { existsSync, statSync } from 'node:fs';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { Abortable } from '../abort.js';
+import { invalid } from '../check.js';
 import { RecvaeError } from '../errors.js';
 import { Interactions } from '../interactions.js';
 import { allLeftOut, type LeftOut } from '../left-out.js';
 import type { Json } from '../models.js';
 import { description, type OptionDescription } from '../native.js';
 import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../options.generated.js';
-import { isTable } from '../sources.js';
+import { isDatabase, isTable, kindOf, NAMES } from '../sources.js';
 import { Split, split } from '../split.js';
+import { inFlags, parseNumber, toFlag } from './flags.js';
 import { message } from './output.js';
 import { trainingUsers } from './users.js';
 
@@ -30,13 +32,6 @@ export interface InputRecipe {
   split: SplitOptions;
 }
 
-/** A number on the command line. */
-export function parseNumber(text: string): number {
-  const number = Number(text);
-  if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('It must be a number.');
-  return number;
-}
-
 /** Adds a flag for an option of the core, with the core's text and default. */
 export function addFlag(command: Command, options: OptionDescription[], name: string, argument: string): void {
   const { doc, default: value, typescript } = options.find((option) => option.name === name)!;
@@ -44,11 +39,6 @@ export function addFlag(command: Command, options: OptionDescription[], name: st
   const flag = `${toFlag(name)} <${argument}>`;
   if (typescript === 'number') command.option(flag, text, parseNumber);
   else command.option(flag, text);
-}
-
-/** `minValue` as `--min-value`. */
-export function toFlag(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** The flags of every command with an `<input>`. */
@@ -84,7 +74,7 @@ export function addRecordFlag(command: Command): Command {
 }
 
 /** What a model file keeps: how the input was read and split, unless it was split already, and what and who was trained on. */
-export function infoOf(input: Split | Interactions, recipe: InputRecipe, data: Split): { [key: string]: Json } {
+function infoOf(input: Split | Interactions, recipe: InputRecipe, data: Split): { [key: string]: Json } {
   const how = input instanceof Split ? {} : { input: { ...recipe, split: { ...SHORT_USERS, ...recipe.split } } };
   const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
   return { ...how, data: { users, items, interactions }, trainingUsers: trainingUsers(data) } as unknown as {
@@ -115,16 +105,6 @@ export function tellIgnoredValues(recipe: InputRecipe): void {
   message(
     `warning: --value ${value} changes nothing without --min-value: every row counts alike, whatever its ${value} is`,
   );
-}
-
-/** A message of the core in the words of the command line: its options are flags here. */
-export function inFlags(text: string): string {
-  const options = [...description.read, ...description.thresholds].map(({ name }) => name).join('|');
-  const named = text.replace(new RegExp(`\\bthe option (${options})\\b`, 'g'), (_, name) => toFlag(name));
-  const flagged = named.replace(/\bof budgetMinutes\b|\bwithin budgetMinutes\b|\bmore budgetMinutes\b/g, (text) =>
-    text.replace('budgetMinutes', toFlag('budgetMinutes')),
-  );
-  return flagged.replace(/^(minValue|minUser|minItem) (?=is )/, (_, name) => `${toFlag(name)} `);
 }
 
 /** Only what was given. */
@@ -175,12 +155,38 @@ export async function readInput(
   }
   tellIgnoredValues(recipe);
   const { sql, format, ...read } = recipe.read;
+  if (isDatabase(input)) {
+    refuse({ format }, ['format'], 'what DuckDB reads');
+    return Interactions.fromDuckDB({ database: input, sql: queryOf(input, sql, '<input>'), ...read }, run);
+  }
   const isPattern = /[*?[]/.test(input) && !existsSync(input);
-  const byDuckDB = isFolder(input) || isPattern || /\.parquet$/i.test(input);
-  if (sql === undefined && !byDuckDB) return Interactions.fromFile(input, { ...read, format }, run);
-  refuse({ format }, ['format'], 'what DuckDB reads');
-  if (!/\.(?:duckdb|db)$/i.test(input)) return Interactions.fromDuckDB({ source: input, sql, ...read }, run);
-  return Interactions.fromDuckDB({ database: input, sql, ...read }, run);
+  const kind = kindOf(input);
+  // Lines of JSON, too, may be in a file of that name.
+  const isJson = kind === 'json' && format === undefined;
+  if (sql !== undefined || isFolder(input) || isPattern || kind === 'parquet' || isJson) {
+    refuse({ format }, ['format'], 'what DuckDB reads');
+    return Interactions.fromDuckDB({ source: input, sql, ...read }, run);
+  }
+  if (kind === undefined && format === undefined) {
+    const sets = description.datasets.join(', ');
+    throw invalid('<input>', input, `${NAMES}, others with --format, folders, and the data sets ${sets}`);
+  }
+  return Interactions.fromFile(input, { ...read, format }, run);
+}
+
+/** The query for a database, which has no rows of its own. */
+export function queryOf(database: string, sql: string | undefined, what: string): string {
+  if (sql !== undefined) return sql;
+  throw invalid(what, database, 'a DuckDB database only with --sql, the query for its rows');
+}
+
+/** An input as it was read, and its split. */
+export interface Prepared {
+  read: Split | Interactions;
+  data: Split;
+  /** What a model that is trained on it keeps. */
+  info: () => { [key: string]: Json };
+  leftOut: LeftOut[];
 }
 
 /** Reads and, unless it is a split already, splits `<input>`; and tells what was left out. */
@@ -189,15 +195,15 @@ export async function readSplit(
   flags: InputFlags,
   recipe: InputRecipe,
   run: Abortable = {},
-): Promise<{ data: Split; leftOut: LeftOut[] }> {
+): Promise<Prepared> {
   const read = await readInput(input, flags, recipe, run);
   const data = read instanceof Split ? read : await split(read, recipe.split, run);
-  return { data, leftOut: tellLeftOut(read, data) };
+  return { read, data, info: () => infoOf(read, recipe, data), leftOut: tellLeftOut(read, data) };
 }
 
 /** Tells what was left out on the way from an input to its split, a line for each thing. */
-export function tellLeftOut(input: Split | Interactions, data: Split): LeftOut[] {
+function tellLeftOut(input: Split | Interactions, data: Split): LeftOut[] {
   const leftOut = allLeftOut(input, data);
-  for (const { text } of leftOut) message(text);
+  for (const { text } of leftOut) message(inFlags(text));
   return leftOut;
 }

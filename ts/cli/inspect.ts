@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { RecvaeError } from '../errors.js';
 import { type Inspection, inspect } from '../inspect.js';
 import { refuseSame } from './distinct.js';
+import { JSON_FLAG } from './flags.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
 /** `recvae inspect`: what a model file holds, and whether it is sound. */
@@ -10,7 +11,7 @@ export function addInspect(program: Command): void {
     .command('inspect')
     .description('say what a model file holds, and verify all of it: exit code 1 if it cannot be loaded')
     .argument('<model-file>', 'what train, compare or compact has saved')
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .option(...JSON_FLAG)
     .action(async (file: string, { json }: { json?: string }) => {
       refuseSame({ inputs: { '<model-file>': file }, outputs: { '--json': json } });
       if (json !== undefined) checkWritable(json, '--json');

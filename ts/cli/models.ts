@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { description } from '../native.js';
 import { refuseSame } from './distinct.js';
+import { JSON_FLAG } from './flags.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
 /** `recvae models`: what there is and what can be set. */
@@ -8,7 +9,7 @@ export function addModels(program: Command): void {
   program
     .command('models')
     .description('list the models with their options')
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .option(...JSON_FLAG)
     .action(async ({ json }: { json?: string }) => {
       refuseSame({ outputs: { '--json': json } });
       if (json !== undefined) checkWritable(json, '--json');

@@ -5,7 +5,7 @@ import { isatty } from 'node:tty';
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
 import { guard, RecvaeError, toRecvaeError } from '../errors.js';
-import { writeAll } from '../files.js';
+import { type Output, writeAll } from '../files.js';
 import type { Progress } from '../models.js';
 import { native } from '../native.js';
 
@@ -103,11 +103,35 @@ export function jsonText(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
+/** What writes JSON to a file. */
+export function writing(value: unknown): (path: string) => void {
+  return (path) => writeFileSync(path, jsonText(value));
+}
+
 /** Writes JSON to a file, whole or not at all, or to stdout for `-`. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
-  const text = jsonText(value);
-  if (path === '-') return print(text);
-  await writeAll([{ path, write: (temporary) => writeFileSync(temporary, text) }]);
+  if (path === '-') return print(jsonText(value));
+  await writeAll([{ path, write: writing(value) }]);
+}
+
+/**
+ * Writes the files of a search, the first of which is the model that it found, if any, and `json`; and then tells and prints
+ * the result, also where writing failed: it was costly.
+ */
+export async function deliver(
+  report: { warnings: string[] },
+  text: string,
+  models: Output[],
+  json: string | undefined,
+): Promise<void> {
+  const isFile = json !== undefined && json !== '-';
+  try {
+    await writeAll(isFile ? [...models, { path: json, write: writing(report) }] : models);
+    if (models[0]) message(`saved: ${models[0].path}`);
+  } finally {
+    for (const warning of report.warnings) message(`warning: ${warning}`);
+    await print(json === '-' ? jsonText(report) : text);
+  }
 }
 
 /** Rows in columns; numbers stand to the right. */

@@ -8,7 +8,7 @@ import { addCompact } from './compact.js';
 import { addCompare } from './compare.js';
 import { addEvaluate } from './evaluate.js';
 import { addExplain } from './explain.js';
-import { inFlags } from './input.js';
+import { inFlags, speakOf } from './flags.js';
 import { addInspect } from './inspect.js';
 import { endOnSignals, Interrupted } from './interrupt.js';
 import { addModels } from './models.js';
@@ -28,13 +28,15 @@ function createProgram(): Command {
     .version(version)
     .exitOverride()
     .configureOutput({ writeOut, writeErr: (text) => process.stderr.write(shown(text)) })
+    .hook('preAction', (_, command) => speakOf(command))
     .showHelpAfterError('(--help shows what is allowed)')
     .addHelpText(
       'after',
       `
-<input> is a file (CSV, TSV or NDJSON, plain or gzip), a folder in the layout of the official Mult-VAE and RecVAE
+<input> is a file (CSV, TSV or NDJSON, plain, gzip or zstd), a folder in the layout of the official Mult-VAE and RecVAE
 scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian). With the package
-@duckdb/node-api it is also a Parquet file or a quoted glob ('likes/*.parquet'), and with --sql a DuckDB database.
+@duckdb/node-api it is also a file of Parquet or JSON or a quoted glob ('likes/*.parquet'), and with --sql a DuckDB
+database.
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,
     );

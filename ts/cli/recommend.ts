@@ -1,21 +1,19 @@
-import { constants, openSync, statSync } from 'node:fs';
-import { open as openFile } from 'node:fs/promises';
-import { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
+import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { unlessAborted } from '../abort.js';
-import { guard, RecvaeError, toRecvaeError } from '../errors.js';
-import type { ServeOptions } from '../filter.js';
+import { onAbort, unlessAborted } from '../abort.js';
+import { guard, guardAsync, RecvaeError, toRecvaeError } from '../errors.js';
+import type { FilterOptions, ServeOptions } from '../filter.js';
 import { lineOf, readHistories, writeRecommendations, writerFor } from '../histories.js';
 import type { History } from '../interactions.js';
 import { type Json, load, type UserRecommendation } from '../models.js';
 import { description, native } from '../native.js';
 import type { ReadOptions } from '../options.generated.js';
-import { isTable } from '../sources.js';
+import { isDatabase, isTable, kindOf } from '../sources.js';
 import { openHistories, recommendGroups } from '../stream.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
+import { MODEL_FILE, parseNumber, THREADS_FLAG, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
-import { type InputRecipe, parseNumber, recipeIn, tellIgnoredValues, toFlag } from './input.js';
+import { type InputRecipe, queryOf, recipeIn, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print } from './output.js';
 
@@ -42,10 +40,10 @@ export function addRecommend(program: Command): void {
   const command = program
     .command('recommend')
     .description('recommend items for histories, one JSON object per line: {"user":"u1","items":["a","b"]}')
-    .argument('<model-file>', 'what train or compare has saved')
+    .argument(...MODEL_FILE)
     .option(
       '--history <file>',
-      'histories as NDJSON; - is stdin; or a table: Parquet, CSV, TSV, a quoted glob of them',
+      'histories as NDJSON, plain, gzip or zstd; - is stdin; or a table: Parquet, CSV, TSV, a quoted glob of them',
       '-',
     );
   const ofTable = (name: string) => {
@@ -68,7 +66,7 @@ export function addRecommend(program: Command): void {
   addFilterFlags(command)
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option(...THREADS_FLAG)
     .option('--out <file>', 'write to a file in .ndjson, .jsonl or .parquet, which appears when it is whole')
     .addHelpText(
       'after',
@@ -96,10 +94,26 @@ async function run(file: string, flags: Flags, signal: AbortSignal): Promise<voi
   });
   if (flags.out !== undefined) {
     checkWritable(flags.out, '--out');
-    writerFor(flags.out);
+    writerFor(flags.out, '--out');
   }
-  const lists = filterIn(flags);
-  const histories = await open(flags, signal);
+  const lists = await filterIn(flags, signal);
+  // However it ends, nobody goes on reading.
+  const ended = new AbortController();
+  try {
+    await recommendFor(file, flags, lists, open(flags, AbortSignal.any([signal, ended.signal])), signal);
+  } finally {
+    ended.abort();
+  }
+}
+
+/** Recommends for the histories. */
+async function recommendFor(
+  file: string,
+  flags: Flags,
+  lists: FilterOptions,
+  histories: Opened,
+  signal: AbortSignal,
+): Promise<void> {
   const model = await load(file);
   const filter = model.filter(lists);
   if (filter.unknown.length > 0) message(`${filter.unknown.length} ids of the lists are not known to the model`);
@@ -115,80 +129,51 @@ async function run(file: string, flags: Flags, signal: AbortSignal): Promise<voi
 type Opened = (info: Json) => AsyncIterable<History>;
 
 /** Opens the histories that the flags name. A file that is not there is found before the model is loaded. */
-async function open(flags: Flags, signal: AbortSignal): Promise<Opened> {
+function open(flags: Flags, signal: AbortSignal): Opened {
   const { history } = flags;
-  if (isTabular(history)) {
+  if (isTabular(flags)) {
     if (flags.value === false && flags.minValue !== undefined) {
       throw new RecvaeError('INVALID_ARGUMENT', '--min-value has no meaning with --no-value');
     }
     return (info) => tableOf(flags, recipeIn(info)?.read ?? {});
   }
-  for (const name of ['user', 'item', 'value', 'minValue', 'sql', 'escape'] as const) {
-    if (flags[name] === undefined || flags[name] === false) continue;
-    throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(name)} has no meaning for NDJSON`);
+  const [ofTable] = tableFlags(flags);
+  if (ofTable !== undefined) {
+    throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(ofTable)} has no meaning for NDJSON`);
   }
-  if (history === '-') return opened(process.stdin, 'stdin');
-  const pipe = pipeAt(history);
-  if (pipe) return opened(pipe, history);
-  const file = await unlessAborted(
-    signal,
-    openFile(history).catch((thrown) => {
-      throw unreadable(history, thrown);
-    }),
-  );
-  return opened(file.createReadStream(), history);
+  const run = new native.NativeRun();
+  onAbort(signal, () => run.cancel());
+  const lines = guard(() => new native.NativeHistories(history === '-' ? undefined : history, run));
+  return () => historiesOf(lines, signal);
 }
 
-/** Names of what DuckDB reads; the rest is NDJSON. */
-const TABLE = /\.(?:parquet|(?:csv|tsv)(?:\.gz|\.zst)?|duckdb|db)\/*$/i;
+/** The flags that were given and say how to read a table. */
+function tableFlags(flags: Flags) {
+  const names = ['user', 'item', 'value', 'minValue', 'sql', 'escape'] as const;
+  return names.filter((name) => flags[name] !== undefined && flags[name] !== false);
+}
 
-const CSV = /\.csv(?:\.gz|\.zst)?\/*$/i;
-
-/** Whether histories are rows of a table. */
-function isTabular(history: string): boolean {
+/** Whether histories are rows of a table, and not lines of NDJSON. */
+function isTabular(flags: Flags): boolean {
+  const { history } = flags;
+  const kind = kindOf(history);
+  // JSON may be either: whoever names columns means a table.
+  if (kind === 'json' && tableFlags(flags).length > 0) return true;
   const isFolder = statSync(history, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  return TABLE.test(history) || (isFolder && isTable(history));
+  return isDatabase(history) || ['parquet', 'csv', 'tsv'].includes(kind ?? '') || (isFolder && isTable(history));
 }
 
-/**
- * A named pipe, if that is what is there. It is opened without waiting for somebody who writes: a thread that waits in the operating
- * system cannot be stopped, and Node waits for it when it ends.
- */
-function pipeAt(path: string): Readable | undefined {
-  try {
-    if (!statSync(path, { throwIfNoEntry: false })?.isFIFO()) return undefined;
-    return new Socket({
-      fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK),
-      readable: true,
-      writable: false,
-    });
-  } catch (thrown) {
-    throw unreadable(path, thrown);
-  }
-}
-
-function opened(stream: Readable, name: string): Opened {
-  stream.on('error', () => {}); // it may fail while nobody reads; whoever reads then is told
-  return () => linesOf(stream, name);
-}
-
-function unreadable(name: string, thrown: unknown): RecvaeError {
-  return new RecvaeError('IO', `cannot read ${name}: ${(thrown as Error).message}`, { cause: thrown });
-}
-
-/** The histories in lines of JSON, by the core's parser. What comes before a bad line is handed out. */
-async function* linesOf(stream: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<History> {
-  const lines = new native.NativeHistoryLines(name);
-  try {
-    for await (const piece of stream) {
-      yield* guard(() => lines.push(piece));
-      guard(() => lines.check());
+/** The histories in lines of JSON. What comes before a bad line is handed out. */
+async function* historiesOf(lines: native.NativeHistories, signal: AbortSignal): AsyncGenerator<History> {
+  const next = async () => {
+    try {
+      return await guardAsync(() => lines.next());
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw thrown;
     }
-  } catch (thrown) {
-    throw thrown instanceof RecvaeError ? thrown : unreadable(name, thrown);
-  }
-  yield* guard(() => lines.finish());
-  guard(() => lines.check());
+  };
+  for (let histories = await next(); histories.length > 0; histories = await next()) yield* histories;
 }
 
 /**
@@ -217,15 +202,18 @@ async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): As
       ways.push(`${name}s are in the column ${trained[name]} (--${name} names another)`);
     }
   }
-  const how = flags.escape ?? (CSV.test(history) ? trained.escape : undefined);
+  const how = flags.escape ?? (kindOf(history) === 'csv' ? trained.escape : undefined);
   const escaping = how === undefined ? {} : { escape: how };
-  const source = /\.(?:duckdb|db)$/i.test(history) ? { database: history } : { source: history };
+  const from = isDatabase(history)
+    ? { database: history, sql: queryOf(history, sql, '--history') }
+    : { source: history, sql };
   try {
-    yield* readHistories({ ...source, user, item, sql, value, minValue, ...escaping });
+    yield* readHistories({ ...from, user, item, value, minValue, ...escaping });
   } catch (thrown) {
     const { code, message } = toRecvaeError(thrown);
     if (code === 'IO' || ways.length === 0) throw thrown;
-    throw new RecvaeError(code, `${history}: ${message}; as in the training, ${ways.join(', ')}`, { cause: thrown });
+    const place = message.startsWith(`${history}:`) ? '' : `${history}: `;
+    throw new RecvaeError(code, `${place}${message}; as in the training, ${ways.join(', ')}`, { cause: thrown });
   }
 }
 

@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { load } from '../models.js';
 import { description } from '../native.js';
 import { fileIn, refuseSame } from './distinct.js';
+import { JSON_FLAG, MODEL_FILE, parseNumber } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
-import { parseNumber } from './input.js';
+import { interruptible } from './interrupt.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
 interface Flags extends FilterFlags {
@@ -17,16 +18,16 @@ export function addSimilar(program: Command): void {
   const command = program
     .command('similar')
     .description('name the items most similar to one: by the weights of EASE^R, by the decoder of an autoencoder')
-    .argument('<model-file>', 'what train or compare has saved')
+    .argument(...MODEL_FILE)
     .argument('<item>', 'id of the item')
     .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .option(...JSON_FLAG);
   addFilterFlags(command).action(async (file: string, item: string, flags: Flags) => {
     const { allow, deny, json } = flags;
     const inputs = { '<model-file>': file, '--allow': fileIn(allow), '--deny': fileIn(deny) };
     refuseSame({ inputs, outputs: { '--json': json } });
     if (json !== undefined) checkWritable(json, '--json');
-    const filter = filterIn(flags);
+    const filter = await interruptible((signal) => filterIn(flags, signal));
     const model = await load(file);
     const items = model.similarItems(item, flags.k, filter);
     if (json !== undefined) await writeJson(json, { item, items });

@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { guard, RecvaeError } from '../errors.js';
 import { description, native } from '../native.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { addInputFlags, type InputFlags, ignoredValues, parseNumber, readSplit, recipeOf } from './input.js';
+import { INPUT, JSON_FLAG, parseNumber } from './flags.js';
+import { addInputFlags, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
 import { checkWritable, checkWritableFolder, message, writeJson } from './output.js';
 
@@ -13,10 +14,10 @@ export function addSplit(program: Command): void {
   const command = program
     .command('split')
     .description('split an input by users and write it in the layout of the official Mult-VAE and RecVAE scripts')
-    .argument('<input>', 'file, folder or data set')
+    .argument(...INPUT)
     .requiredOption('--out <folder>', 'where the files go: a new or empty folder')
     .option('--seed <number>', `${doc} (default: ${seed})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .option(...JSON_FLAG);
   addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string; json?: string }) => {
     const { json, out } = flags;
     const files = description.officialFiles.map((name) => join(out, name));

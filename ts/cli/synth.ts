@@ -3,7 +3,7 @@ import { description } from '../native.js';
 import type { SynthOptions } from '../options.generated.js';
 import { type SynthProgress, writeSynth } from '../synth.js';
 import { refuseSame } from './distinct.js';
-import { parseNumber, toFlag } from './input.js';
+import { JSON_FLAG, parseNumber, THREADS_FLAG, toFlag } from './flags.js';
 import { interruptible } from './interrupt.js';
 import { Bar, checkWritable, message, writeJson } from './output.js';
 
@@ -27,8 +27,8 @@ export function addSynth(program: Command): void {
     else command.option(`${toFlag(name)} <name>`, text);
   }
   command
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .option(...THREADS_FLAG)
+    .option(...JSON_FLAG)
     .action(async ({ out, threads, json, ...options }: Flags) => {
       refuseSame({ outputs: { '--out': out, '--json': json } });
       if (json !== undefined) checkWritable(json, '--json');

@@ -7,22 +7,12 @@ import type { LeftOut } from '../left-out.js';
 import { fit, type Json, load, type Model, type Progress } from '../models.js';
 import { description, native } from '../native.js';
 import type { ComputeOptions, EaseOptions, ModelName } from '../options.generated.js';
-import { Split, split } from '../split.js';
+import type { Split } from '../split.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { filesBehind, refuseSame } from './distinct.js';
+import { INPUT, JSON_FLAG, parseNumber, THREADS_FLAG } from './flags.js';
 import { tellGamma } from './gamma.js';
-import {
-  addFlag,
-  addInputFlags,
-  addRecordFlag,
-  type InputFlags,
-  ignoredValues,
-  infoOf,
-  parseNumber,
-  readInput,
-  recipeOf,
-  tellLeftOut,
-} from './input.js';
+import { addFlag, addInputFlags, addRecordFlag, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
 import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message, writeJson } from './output.js';
@@ -48,15 +38,15 @@ export function addTrain(program: Command): void {
     .command('train')
     .description('train one model on the training users of an input and save it')
     .argument('<model>', description.models.map(({ name }) => name).join(', '))
-    .argument('<input>', 'file, folder or data set')
+    .argument(...INPUT)
     .requiredOption('--out <file>', 'where the model goes')
     .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
     .option('--seed <number>', 'seed of the split and of the model', parseNumber)
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option(...THREADS_FLAG)
     .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae and mult-dae begin with')
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .option(...JSON_FLAG);
   addFlag(command, description.compute, 'engine', 'fused|candle');
   addFlag(command, description.compute, 'device', 'cpu|cuda|cuda:N|auto');
   addCheckpointFlags(command);
@@ -102,11 +92,11 @@ export function addTrain(program: Command): void {
     let leftOut: LeftOut[] = [];
     let trained = 0;
     const work = async (signal: AbortSignal) => {
-      const read = await readInput(input, flags, recipe, { signal });
-      const data = read instanceof Split ? read : await split(read, recipe.split, { signal });
-      leftOut = tellLeftOut(read, data);
+      const prepared = await readSplit(input, flags, recipe, { signal });
+      const { data } = prepared;
+      leftOut = prepared.leftOut;
       started = performance.now();
-      const info = infoOf(read, recipe, data);
+      const info = prepared.info();
       // The model has the earlier users besides; its record knows them, where the counts do.
       if (before !== undefined) delete info.trainingUsers;
       const run = {

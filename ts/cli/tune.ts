@@ -1,8 +1,6 @@
-import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import { splitFor } from '../compare.js';
 import { RecvaeError } from '../errors.js';
-import { type Output, writeAll } from '../files.js';
+import type { Output } from '../files.js';
 import type { Json } from '../models.js';
 import { description, isSearchable, searchText } from '../native.js';
 import type { ModelName } from '../options.generated.js';
@@ -11,21 +9,12 @@ import type { TuneReport } from '../tune/report.js';
 import type { Range } from '../tune/spaces.js';
 import { checkTune, type SearchKind, type SearchProgress, type TuneOptions, tuneOn } from '../tune.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
-import {
-  addInputFlags,
-  addRecordFlag,
-  type InputFlags,
-  ignoredValues,
-  infoOf,
-  parseNumber,
-  readInput,
-  recipeOf,
-  tellLeftOut,
-} from './input.js';
+import { INPUT, JSON_FLAG, parseNumber, THREADS_FLAG } from './flags.js';
+import { addInputFlags, addRecordFlag, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { addMemoryFlag } from './memory.js';
-import { Bar, checkWritable, jsonText, message, print, table, withError } from './output.js';
+import { Bar, checkWritable, deliver, message, table, withError } from './output.js';
 import { addSetting, parse } from './settings.js';
 
 interface Flags extends InputFlags {
@@ -50,7 +39,7 @@ export function addTune(program: Command): void {
     .command('tune')
     .description('search the options of one model on the validation users, and measure the best ones on the test users')
     .argument('<model>', tunable.map(({ name }) => name).join(', '))
-    .argument('<input>', 'file, folder or data set')
+    .argument(...INPUT)
     .option(
       '--search <kind>',
       'adaptive, grid, random or halving (default: a grid if --over has few values, else adaptive)',
@@ -64,11 +53,11 @@ export function addTune(program: Command): void {
     .option('--trials <count>', `trials at most (default: ${DEFAULT_TRIALS}; of adaptive, as it needs)`, parseNumber)
     .option('--seed <number>', 'seed of the split, of random trials and of the model', parseNumber)
     .option('--no-early-stop', 'train hopeless trials to their end, too')
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .option(...THREADS_FLAG)
     .option('--parallel <count>', 'trials at once, at most (default: as many as threads)', parseNumber)
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
     .option('--out <file>', 'where the model of the best options goes')
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .option(...JSON_FLAG)
     .addHelpText('after', `\nSearched by default:\n${defaults(tunable)}`);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: ModelName, input: string, flags: Flags) => {
     const recipe = recipeOf(flags);
@@ -96,12 +85,9 @@ export function addTune(program: Command): void {
     if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
-      const read = await readInput(input, flags, recipe, { signal });
-      const data = await splitFor(read, { ...options, signal });
-      tellLeftOut(read, data);
-      const info = infoOf(read, recipe, data);
+      const { read, data, info } = await readSplit(input, flags, recipe, { signal });
       const onProgress = (progress: SearchProgress) => reporter.report(progress);
-      return tuneOn(model, data, read, { ...options, signal, info, onProgress });
+      return tuneOn(model, data, read, { ...options, signal, info: info(), onProgress });
     };
     try {
       const { report: tuned, model: fitted } = await interruptible(work);
@@ -116,17 +102,7 @@ export function addTune(program: Command): void {
         const info = { ...(fitted.info as Record<string, Json>), metrics } as unknown as Json;
         outputs.push({ path: out, write: (path) => fitted.save(path, { info, trainingRecord: flags.trainingRecord }) });
       }
-      if (json !== undefined && json !== '-') {
-        outputs.push({ path: json, write: (path) => writeFileSync(path, jsonText(report)) });
-      }
-      try {
-        await writeAll(outputs);
-        if (out !== undefined) message(`saved: ${out}`);
-      } finally {
-        // Also after a failure: the result was costly.
-        for (const warning of report.warnings) message(`warning: ${warning}`);
-        await print(json === '-' ? jsonText(report) : render(report));
-      }
+      await deliver(report, render(report), outputs, json);
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);

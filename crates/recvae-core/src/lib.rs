@@ -135,8 +135,8 @@ pub use data::interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use data::left_out::LeftOut;
 pub use data::profile::{FEW, Profile, Spread, profile};
 pub use data::read::{
-    Escape, Format, HistoryLine, HistoryLines, LONGEST_ID, LONGEST_ROW, ReadOptions, check_files_until,
-    read_files_until, read_interactions, read_interactions_until,
+    Escape, Format, HistoryLine, HistoryLines, HistoryReader, LONGEST_ID, LONGEST_ROW, ReadOptions, check_files_until,
+    read_files_until, read_interactions, read_interactions_until, without_marks_until,
 };
 pub use data::synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use evaluate::candidates::{Candidates, recommend_among};

@@ -102,7 +102,7 @@ fn values_below_the_minimum_leave_no_trace() {
     let (users, items) = (["a", "b", "a"], ["x", "y", "z"]);
     let none = Thresholds::default();
     let columns = |values: Option<&[f64]>, min| Interactions::from_columns(&users, &items, values, min, &none);
-    let data = columns(Some(&[4.0, 3.9, f64::INFINITY]), Some(4.0)).unwrap();
+    let data = columns(Some(&[4.0, 3.9, f64::MAX]), Some(4.0)).unwrap();
     assert_eq!(data.users().iter().collect::<Vec<_>>(), ["a"]);
     assert_eq!(data.items().iter().collect::<Vec<_>>(), ["x", "z"]);
     assert_eq!(columns(Some(&[4.0, 3.9, 5.0]), None).unwrap().n_interactions(), 3);
@@ -115,7 +115,17 @@ fn values_below_the_minimum_leave_no_trace() {
             "INVALID_ARGUMENT",
             "number of values is 2; allowed: as many as there are users, 3",
         ),
-        (columns(Some(&[1.0, f64::NAN, 1.0]), None), "INVALID_DATA", "values[1] is NaN; allowed: a number"),
+        (columns(Some(&[1.0, f64::NAN, 1.0]), None), "INVALID_DATA", "values[1] is NaN; allowed: a finite number"),
+        (
+            columns(Some(&[1.0, 1.0, f64::INFINITY]), Some(0.0)),
+            "INVALID_DATA",
+            "values[2] is Infinity; allowed: a finite number",
+        ),
+        (
+            columns(Some(&[f64::NEG_INFINITY, 1.0, 1.0]), Some(0.0)),
+            "INVALID_DATA",
+            "values[0] is -Infinity; allowed: a finite number",
+        ),
         (
             columns(Some(&[1.0; 3]), Some(2.0)),
             "INVALID_DATA",

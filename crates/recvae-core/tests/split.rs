@@ -70,7 +70,7 @@ fn too_few_users_are_refused_with_figures() {
         (
             block(1, 1),
             0.1,
-            "0 of 1 users have at least 5 items (minUserItems), and validation = 0.1 of them rounds to no user; allowed: at least one validation user, or validation = 0 for none",
+            "0 of 1 users have at least 5 items (minUserItems), and validation = 0.1 of them rounds to no user; allowed: at least one validation user, or validation = 0 for none, or a lower minUserItems",
         ),
         (
             block(4, 9),
@@ -97,8 +97,13 @@ fn too_few_users_are_refused_with_figures() {
     let dropped = SplitOptions { short_users: ShortUsers::Drop, ..none.clone() };
     assert_eq!(
         message(split(&block(1, 1), &dropped), "INVALID_DATA"),
-        "0 of 1 users have at least 5 items (minUserItems); 0 for validation and 0 for test leave none to train on; \
-         allowed: at least one"
+        "0 of 1 users have at least 5 items (minUserItems), and the others are left out (shortUsers = drop), so that none is \
+         there to train on; allowed: at least one, by a lower minUserItems or by shortUsers = train"
+    );
+    let any = SplitOptions { min_user_items: 0, test: 9.0, ..SplitOptions::default() };
+    assert_eq!(
+        message(split(&block(10, 9), &any), "INVALID_DATA"),
+        "there are 10 users; 1 for validation and 9 for test leave none to train on; allowed: at least one"
     );
     assert_eq!(split(&block(1, 5), &dropped).unwrap().train.n_users(), 1);
     assert_eq!(split(&block(1, 1), &none).unwrap().train.n_users(), 1);

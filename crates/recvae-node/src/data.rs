@@ -137,7 +137,7 @@ pub fn read_interactions<'env>(
     let (options, cancel) = (ReadOptions::from_json(&options.into()).into_node()?, run.flag());
     let paths = match paths {
         Either::A(path) => vec![path.into()],
-        Either::B(paths) => paths.into_iter().map(PathBuf::from).collect(),
+        Either::B(paths) => paths_of(paths),
     };
     promise_in(
         env,
@@ -156,8 +156,29 @@ pub fn check_files<'env>(
     run: &NativeRun,
 ) -> Result<Promise<'env>> {
     let (options, cancel) = (ReadOptions::from_json(&json("options", &options)?).into_node()?, run.flag());
-    let paths: Vec<PathBuf> = paths.into_iter().map(PathBuf::from).collect();
+    let paths = paths_of(paths);
     promise(env, Some(1.0), move || recvae_core::check_files_until(&paths, &options, &cancel).into_node(), |()| ())
+}
+
+/// The same files without byte order marks: those that have one are copied into the folder.
+#[napi(catch_unwind, ts_return_type = "Promise<Array<string>>")]
+pub fn without_marks<'env>(
+    env: &'env Env,
+    paths: Vec<String>,
+    folder: String,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
+    let (paths, cancel) = (paths_of(paths), run.flag());
+    promise(
+        env,
+        Some(1.0),
+        move || recvae_core::without_marks_until(&paths, folder.as_ref(), &cancel).into_node(),
+        |paths| paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+    )
+}
+
+fn paths_of(paths: Vec<String>) -> Vec<PathBuf> {
+    paths.into_iter().map(PathBuf::from).collect()
 }
 
 /// The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does.

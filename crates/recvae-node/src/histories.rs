@@ -1,10 +1,15 @@
 //! Histories out of NDJSON.
 
-use napi::bindgen_prelude::Uint8ArraySlice;
-use napi_derive::napi;
-use recvae_core::{HistoryLine, HistoryLines};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::error::{Error, IntoNode, Result};
+use napi::Env;
+use napi_derive::napi;
+use recvae_core::{HistoryLine, HistoryReader};
+
+use crate::error::{IntoNode, Result};
+use crate::run::{Flag, NativeRun};
+use crate::work::{Promise, promise};
 
 /// The ids of a history.
 #[napi(object, object_from_js = false)]
@@ -15,45 +20,33 @@ pub struct NativeHistory {
     pub items: Vec<String>,
 }
 
-/// Reads histories that come in pieces. A bad line is told by `check`, so that the histories before it can be taken.
+/// Reads histories, until its run is stopped.
 #[napi]
-pub struct NativeHistoryLines {
-    lines: Option<HistoryLines>,
-    failed: Option<Error>,
-}
+pub struct NativeHistories(Arc<Mutex<(HistoryReader, Flag)>>);
 
 #[napi]
-impl NativeHistoryLines {
-    /// Waits for the first bytes of what errors call `name`.
+impl NativeHistories {
+    /// Opens a file or a pipe; standard input without a path.
     #[napi(constructor, catch_unwind)]
-    pub fn new(name: String) -> Self {
-        Self { lines: Some(HistoryLines::new(name)), failed: None }
+    pub fn new(path: Option<String>, run: &NativeRun) -> Result<Self> {
+        let cancel = run.flag();
+        let reader = match path {
+            Some(path) => HistoryReader::open(Path::new(&path), &cancel),
+            None => HistoryReader::stdin(&cancel),
+        };
+        reader.into_node().map(|reader| Self(Arc::new(Mutex::new((reader, cancel)))))
     }
 
-    /// The histories in the lines that these bytes end.
-    #[napi(catch_unwind)]
-    pub fn push(&mut self, bytes: Uint8ArraySlice<'_>) -> Vec<NativeHistory> {
-        let mut histories = Vec::new();
-        if let Some(lines) = &mut self.lines {
-            self.failed = lines.push(&bytes, &mut histories).into_node().err();
-        }
-        histories.into_iter().map(NativeHistory::from).collect()
-    }
-
-    /// The history in a last line that no line feed ends. Nothing can be read afterwards.
-    #[napi(catch_unwind)]
-    pub fn finish(&mut self) -> Vec<NativeHistory> {
-        let mut histories = Vec::new();
-        if let Some(lines) = self.lines.take() {
-            self.failed = lines.finish(&mut histories).into_node().err();
-        }
-        histories.into_iter().map(NativeHistory::from).collect()
-    }
-
-    /// Fails if the last bytes had a bad line.
-    #[napi(catch_unwind)]
-    pub fn check(&mut self) -> Result<()> {
-        self.failed.take().map_or(Ok(()), Err)
+    /// The histories that come next, as soon as there is one; none at the end.
+    #[napi(catch_unwind, ts_return_type = "Promise<Array<NativeHistory>>")]
+    pub fn next<'env>(&self, env: &'env Env) -> Result<Promise<'env>> {
+        let reader = Arc::clone(&self.0);
+        promise(
+            env,
+            Some(1.0),
+            move || reader.lock().unwrap_or_else(PoisonError::into_inner).0.next_histories().into_node(),
+            |histories: Vec<HistoryLine>| histories.into_iter().map(NativeHistory::from).collect::<Vec<_>>(),
+        )
     }
 }
 

@@ -22,35 +22,45 @@ impl From<MemoryEstimate> for NativeMemory {
     }
 }
 
+/// What decides how much a fit takes.
+#[napi(object, object_to_js = false)]
+pub struct NativeShape {
+    /// Number of training users.
+    pub users: f64,
+    /// Number of items.
+    pub items: f64,
+    /// Number of pairs of the training users.
+    pub interactions: f64,
+    /// Whether there are validation users.
+    pub validation: bool,
+    /// Threads to compute with.
+    pub threads: Option<f64>,
+}
+
+impl NativeShape {
+    fn read(&self) -> Result<FitShape> {
+        Ok(FitShape {
+            users: whole("users", self.users)?,
+            items: whole("items", self.items)?,
+            interactions: whole("interactions", self.interactions)?,
+            validation: self.validation,
+            threads: number_of(self.threads)?,
+        })
+    }
+}
+
 /// What a fit on data of that shape would take. `options`: JSON.
 #[napi(catch_unwind)]
-pub fn estimate_memory(
-    kind: String,
-    options: String,
-    users: f64,
-    items: f64,
-    interactions: f64,
-    validation: bool,
-    threads: Option<f64>,
-) -> Result<NativeMemory> {
+pub fn estimate_memory(kind: String, options: String, shape: NativeShape) -> Result<NativeMemory> {
     let kind: ModelKind = kind.parse().into_node()?;
-    let shape = shape_of([users, items, interactions], validation, threads)?;
-    kind.estimate_memory(&json("options", &options)?, &shape).into_node().map(NativeMemory::from)
+    kind.estimate_memory(&json("options", &options)?, &shape.read()?).into_node().map(NativeMemory::from)
 }
 
 /// The seconds that a fit on data of that shape would take. `options`: JSON.
 #[napi(catch_unwind)]
-pub fn estimate_seconds(
-    kind: String,
-    options: String,
-    users: f64,
-    items: f64,
-    interactions: f64,
-    threads: Option<f64>,
-) -> Result<f64> {
+pub fn estimate_seconds(kind: String, options: String, shape: NativeShape) -> Result<f64> {
     let kind: ModelKind = kind.parse().into_node()?;
-    let shape = shape_of([users, items, interactions], true, threads)?;
-    kind.estimate_seconds(&json("options", &options)?, &shape).into_node()
+    kind.estimate_seconds(&json("options", &options)?, &shape.read()?).into_node()
 }
 
 /// The options by which a fit fits, as JSON: see `Fitting` in `ts/fitting.ts`. `options`: JSON.
@@ -79,16 +89,6 @@ pub fn largest_that_fits(
         }
     };
     Ok(found.to_string())
-}
-
-fn shape_of([users, items, interactions]: [f64; 3], validation: bool, threads: Option<f64>) -> Result<FitShape> {
-    Ok(FitShape {
-        users: whole("users", users)?,
-        items: whole("items", items)?,
-        interactions: whole("interactions", interactions)?,
-        validation,
-        threads: number_of(threads)?,
-    })
 }
 
 /// Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON.

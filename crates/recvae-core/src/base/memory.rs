@@ -119,8 +119,14 @@ pub(crate) struct Bytes(pub(crate) u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mib = self.0 as f64 / 2f64.powi(20);
-        if mib < 1024.0 { write!(f, "{mib:.1} MiB") } else { write!(f, "{:.1} GiB", mib / 1024.0) }
+        let bytes = self.0 as f64;
+        match self.0 {
+            1 => write!(f, "1 byte"),
+            0..0x400 => write!(f, "{bytes} bytes"),
+            0x400..0x10_0000 => write!(f, "{:.1} KiB", bytes / 2f64.powi(10)),
+            0x10_0000..0x4000_0000 => write!(f, "{:.1} MiB", bytes / 2f64.powi(20)),
+            0x4000_0000.. => write!(f, "{:.1} GiB", bytes / 2f64.powi(30)),
+        }
     }
 }
 
@@ -134,6 +140,13 @@ mod tests {
         let error = check_memory("EASE^R on 9000000 items", u64::MAX).unwrap_err();
         assert_eq!(error.code(), "MEMORY");
         assert!(error.to_string().starts_with("EASE^R on 9000000 items needs 17179869184.0 GiB"), "{error}");
+    }
+
+    #[test]
+    fn a_number_of_bytes_is_never_rounded_to_none() {
+        let shown = [0, 1, 1000, 1023, 1024, 60_000, 1 << 20, 3 << 29].map(|bytes| Bytes(bytes).to_string());
+        let expected = ["0 bytes", "1 byte", "1000 bytes", "1023 bytes", "1.0 KiB", "58.6 KiB", "1.0 MiB", "1.5 GiB"];
+        assert_eq!(shown, expected);
     }
 
     #[test]

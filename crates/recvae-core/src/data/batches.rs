@@ -9,7 +9,7 @@ use std::fmt::Write;
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::ids::check_id;
-use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
+use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds, check_value};
 
 options! {
     /// Which rows count. The others are left out as if they were not there.
@@ -113,7 +113,7 @@ impl Batches {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if columns differ in length or one is missing that the filter looks at. `INVALID_DATA` if an id
-    /// is empty, longer than 64 KiB or not a whole number, or a value or timestamp is NaN. Rows before the bad one stay added.
+    /// is empty, longer than 64 KiB or not a whole number, or a value or timestamp is not finite. Rows before the bad one stay added.
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<()> {
         let number = self.n_batches;
         self.n_batches += 1;
@@ -146,9 +146,8 @@ impl Batches {
         let (mut user_digits, mut item_digits) = (String::new(), String::new());
         for row in 0..n_rows {
             let bad = |name: &str, what: &str| Error::invalid_data(format!("{name}[{row}]{of} is {what}"));
-            let number_in = |name: &str, column: Option<&[f64]>| match column.map(|column| column[row]) {
-                Some(number) if number.is_nan() => Err(bad(name, "NaN; allowed: a number")),
-                number => Ok(number),
+            let number_in = |name: &str, column: Option<&[f64]>| {
+                column.map(|column| check_value(column[row]).map_err(|what| bad(name, &what))).transpose()
             };
             let user = batch.users.get(row, &mut user_digits).map_err(|what| bad("users", &what))?;
             let item = batch.items.get(row, &mut item_digits).map_err(|what| bad("items", &what))?;

@@ -96,7 +96,7 @@ impl Interactions {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if the lengths differ, or `min_value` is NaN or comes without `values`. `INVALID_DATA` if an
-    /// id is empty or longer than 64 KiB or a value NaN (the message has its index), or if nothing is left.
+    /// id is empty or longer than 64 KiB or a value not finite (the message has its index), or if nothing is left.
     pub fn from_columns<U: AsRef<str>, I: AsRef<str>>(
         users: &[U],
         items: &[I],
@@ -118,10 +118,10 @@ impl Interactions {
                 check_id(id).map_err(|what| Error::invalid_data(format!("{name}[{row}] is {what}")))?;
             }
             match values {
-                Some(values) if values[row].is_nan() => {
-                    return Err(Error::invalid_data(format!("values[{row}] is NaN; allowed: a number")));
+                Some(values) => {
+                    let bad = |what| Error::invalid_data(format!("values[{row}] is {what}"));
+                    builder.push_value(user, item, check_value(values[row]).map_err(bad)?, min_value);
                 }
-                Some(values) => builder.push_value(user, item, values[row], min_value),
                 None => builder.push(user, item),
             }
         }
@@ -368,6 +368,16 @@ impl InteractionsBuilder {
         ];
         let left_out = left_out.into_iter().flatten().collect();
         Interactions { users, items, matrix, left_out }.with_thresholds(thresholds)
+    }
+}
+
+/// The number as a value or a time of a row, or what is wrong with it.
+pub(crate) fn check_value(number: f64) -> Result<f64, String> {
+    match number {
+        _ if number.is_finite() => Ok(number),
+        f64::INFINITY => Err("Infinity; allowed: a finite number".into()),
+        f64::NEG_INFINITY => Err("-Infinity; allowed: a finite number".into()),
+        _ => Err("NaN; allowed: a finite number".into()),
     }
 }
 

@@ -6,18 +6,18 @@
 
 mod delimited;
 mod histories;
+mod input;
 mod ndjson;
 mod rows;
 mod zstd;
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::{self, File};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-
 pub(crate) use delimited::columns;
-pub use histories::{HistoryLine, HistoryLines};
+pub use histories::{HistoryLine, HistoryLines, HistoryReader};
+use input::{Input, begins_with_mark, decoded, unmarked};
 pub(crate) use rows::{Dialect, Rows};
 
 use crate::base::cancel::Cancel;
@@ -166,8 +166,7 @@ pub fn read_files_until(
     }
     let mut builder = InteractionsBuilder::new();
     for (path, format) in paths.iter().zip(formats) {
-        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-        let input = Watched { input: file, cancel };
+        let input = Input::open(path, cancel).map_err(|e| Error::io("read", path, e))?;
         let read = read_into(path, input, format, options, paths.len() > 1, Some(&mut builder));
         cancel.check()?;
         read?;
@@ -185,31 +184,39 @@ pub fn check_files_until(paths: &[PathBuf], options: &ReadOptions, cancel: &Canc
     for path in paths {
         let format = options.format.map_or_else(|| format_of(path), Ok)?;
         check_escape(options, format)?;
-        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-        let checked = read_into(path, Watched { input: file, cancel }, format, options, paths.len() > 1, None);
+        let input = Input::open(path, cancel).map_err(|e| Error::io("read", path, e))?;
+        let checked = read_into(path, input, format, options, paths.len() > 1, None);
         cancel.check()?;
         checked?;
     }
     Ok(())
 }
 
-/// A file that refuses to be read on when the work is stopped.
-struct Watched<'a> {
-    input: File,
-    cancel: &'a Cancel,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.cancel.check().map_err(io::Error::other)?;
-        self.input.read(buffer)
-    }
+/// The same files for a reader that knows no byte order mark: those that begin with one are copied into the folder, as plain
+/// text and without it.
+///
+/// # Errors
+/// `IO` if a file cannot be read or the copy be written, `INVALID_DATA` if what is compressed is broken, and `CANCELLED`.
+pub fn without_marks_until(paths: &[PathBuf], folder: &Path, cancel: &Cancel) -> Result<Vec<PathBuf>> {
+    let without_mark = |(number, path): (usize, &PathBuf)| {
+        let fail = |error| cancel.check().err().unwrap_or_else(|| read_error(path, None, error));
+        let mut input = decoded(Input::open(path, cancel).map_err(fail)?).map_err(fail)?;
+        if !begins_with_mark(&mut input).map_err(fail)? {
+            return Ok(path.clone());
+        }
+        let copy = folder.join(format!("{number}.ndjson"));
+        let written = fs::create_dir_all(folder).and_then(|()| File::create(&copy));
+        let mut written = written.map_err(|source| Error::io("write", &copy, source))?;
+        io::copy(&mut input, &mut written).map_err(fail)?;
+        Ok(copy)
+    };
+    paths.iter().enumerate().map(without_mark).collect()
 }
 
 /// Reads from any byte stream; `path` is what errors call it.
 pub(crate) fn read(
     path: &Path,
-    input: impl Read,
+    input: impl Read + Send,
     format: Format,
     options: &ReadOptions,
     thresholds: &Thresholds,
@@ -222,50 +229,18 @@ pub(crate) fn read(
 /// Adds the rows of a byte stream, or looks at them where there is no builder. `may_be_empty`: also without a header.
 fn read_into(
     path: &Path,
-    input: impl Read,
+    input: impl Read + Send,
     format: Format,
     options: &ReadOptions,
     may_be_empty: bool,
     builder: Option<&mut InteractionsBuilder>,
 ) -> Result<()> {
-    let mut input = BufReader::with_capacity(BUFFER, input);
     let fail = |error| read_error(path, None, error);
+    let mut input = decoded(input).map_err(fail)?;
     if may_be_empty && input.fill_buf().map_err(fail)?.is_empty() {
         return Ok(());
     }
-    if starts_with(&mut input, &[0x1f, 0x8b]).map_err(fail)? {
-        parse(path, BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)), format, options, builder)
-    } else if starts_with(&mut input, &zstd::MAGIC).map_err(fail)? {
-        parse(path, BufReader::with_capacity(BUFFER, zstd::Zstd::new(input)), format, options, builder)
-    } else {
-        parse(path, input, format, options, builder)
-    }
-}
-
-/// Makes the matrix. `path` is what errors call the input, if it has one name.
-fn finish(builder: InteractionsBuilder, path: Option<&Path>, thresholds: &Thresholds) -> Result<Interactions> {
-    let fail =
-        |message: String| Error::InvalidData { path: path.map(Path::to_owned), line: None, column: None, message };
-    if builder.n_rows() == 0 {
-        return Err(fail("there are no rows; allowed: one per interaction".into()));
-    }
-    builder.finish(thresholds).map_err(|error| match error {
-        Error::InvalidData { message, .. } => fail(message),
-        other => other,
-    })
-}
-
-fn parse(
-    path: &Path,
-    mut input: impl BufRead,
-    format: Format,
-    options: &ReadOptions,
-    builder: Option<&mut InteractionsBuilder>,
-) -> Result<()> {
-    // Spreadsheets put a byte order mark in front, which is no part of the first name.
-    if starts_with(&mut input, "\u{feff}".as_bytes()).map_err(|e| read_error(path, None, e))? {
-        input.consume(3);
-    }
+    let input = unmarked(input).map_err(fail)?;
     let dialect = match format {
         Format::Csv => Dialect::csv(options.escape),
         Format::Tsv => Dialect::tsv(),
@@ -282,10 +257,17 @@ fn parse(
     }
 }
 
-/// Whether the next bytes are these; nothing is consumed. A source that hands out its first bytes one by one would be
-/// misread, but neither files nor gzip streams do.
-fn starts_with(input: &mut impl BufRead, start: &[u8]) -> io::Result<bool> {
-    Ok(input.fill_buf()?.starts_with(start))
+/// Makes the matrix. `path` is what errors call the input, if it has one name.
+fn finish(builder: InteractionsBuilder, path: Option<&Path>, thresholds: &Thresholds) -> Result<Interactions> {
+    let fail =
+        |message: String| Error::InvalidData { path: path.map(Path::to_owned), line: None, column: None, message };
+    if builder.n_rows() == 0 {
+        return Err(fail("there are no rows; allowed: one per interaction".into()));
+    }
+    builder.finish(thresholds).map_err(|error| match error {
+        Error::InvalidData { message, .. } => fail(message),
+        other => other,
+    })
 }
 
 fn format_of(path: &Path) -> Result<Format> {
@@ -330,7 +312,7 @@ fn id<'a>(path: &Path, at: impl Fn() -> (Option<u64>, u64), name: &str, field: &
     match std::str::from_utf8(field) {
         Ok("") => fail(format!("{name} is empty; allowed: an id")),
         Ok(id) if id.len() > LONGEST_ID => {
-            fail(format!("{name} has {} bytes; allowed: at most {LONGEST_ID} (is a quote left open?)", id.len()))
+            fail(format!("{name} has {} bytes; allowed: at most {LONGEST_ID}", id.len()))
         }
         Ok(id) => Ok(id),
         Err(_) => {

@@ -305,8 +305,11 @@ pub(crate) fn not_scored(held_out: [&HeldOut; 2], why: &str) -> Option<LeftOut> 
 /// The numbers of training and of validation users among the `n_users` that have enough items, of `n_before` in all; `n_short`
 /// of the others are trained on.
 fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize, n_short: usize) -> Result<[usize; 2]> {
-    let counted =
-        || format!("{n_users} of {n_before} users have at least {} items (minUserItems)", options.min_user_items);
+    let counted = || match options.min_user_items {
+        0 | 1 => format!("there are {n_before} users"),
+        least => format!("{n_users} of {n_before} users have at least {least} items (minUserItems)"),
+    };
+    let fewer = if n_users < n_before { ", or a lower minUserItems" } else { "" };
     let mut sizes = [0; 2];
     for (size, (name, value)) in sizes.iter_mut().zip([("validation", options.validation), ("test", options.test)]) {
         let count = if value < 1.0 { value * n_users as f64 } else { value };
@@ -314,7 +317,8 @@ fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize, n_short: 
         *size = count.round() as usize;
         if value > 0.0 && *size == 0 {
             return Err(Error::invalid_data(format!(
-                "{}, and {name} = {value} of them rounds to no user; allowed: at least one {name} user, or {name} = 0 for none",
+                "{}, and {name} = {value} of them rounds to no user; allowed: at least one {name} user, or {name} = 0 for \
+                 none{fewer}",
                 counted()
             )));
         }
@@ -322,8 +326,14 @@ fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize, n_short: 
     let [validation, test] = sizes;
     match validation.checked_add(test).and_then(|held_out| n_users.checked_sub(held_out)) {
         Some(train) if train + n_short > 0 => Ok([train, validation]),
+        // Nobody is held out, and nobody is left nevertheless.
+        _ if validation == 0 && test == 0 => Err(Error::invalid_data(format!(
+            "{}, and the others are left out (shortUsers = drop), so that none is there to train on; allowed: at least one, \
+             by a lower minUserItems or by shortUsers = train",
+            counted()
+        ))),
         _ => Err(Error::invalid_data(format!(
-            "{}; {validation} for validation and {test} for test leave none to train on; allowed: at least one",
+            "{}; {validation} for validation and {test} for test leave none to train on; allowed: at least one{fewer}",
             counted()
         ))),
     }

@@ -79,9 +79,7 @@ fn fewer_items(mut users_of_items: Vec<u32>, fits: impl Fn(usize) -> bool) -> Op
     let left = users_of_items.iter().filter(|&&count| u64::from(count) >= min_item).count();
     Some(match left {
         0 | 1 => format!("at most {fitting} items"),
-        _ => format!(
-            "at most {fitting} items (minItem {min_item}, --min-item {min_item}: {left} items have that many of these users)"
-        ),
+        _ => format!("at most {fitting} items (minItem {min_item}: {left} items have that many of these users)"),
     })
 }
 
@@ -103,12 +101,12 @@ mod tests {
         };
         assert_eq!(check(104, 0).unwrap().fit(), 104 << 20);
         let text = "it on 10 users x 10 items, 55 interactions, needs 104.0 MiB of memory, most of it (100.0 MiB) for \
-                    squares; 103.0 MiB is allowed by memoryLimit; the way out: at most 9 items (minItem 2, --min-item 2: \
+                    squares; 103.0 MiB is allowed by memoryLimit; the way out: at most 9 items (minItem 2: \
                     9 items have that many of these users), or less of it, or more memory";
         assert_eq!(check(103, 0).unwrap_err().to_string(), text);
         let error = check(103, 50).unwrap_err().to_string();
         assert!(error.contains("104.0 MiB of memory, beside 50.0 MiB that is held already, most"), "{error}");
-        assert!(error.contains("at most 7 items (minItem 4, --min-item 4: 7 items"), "{error}");
+        assert!(error.contains("at most 7 items (minItem 4: 7 items"), "{error}");
         let error = check(7, 0).unwrap_err().to_string();
         assert!(error.ends_with("the way out: less of it, or more memory"), "{error}");
     }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use super::flat::Table;
+use crate::data::interactions::check_value;
 use crate::data::read::LONGEST_ID;
 
 /// What a column holds, as far as it is read here.
@@ -165,9 +166,7 @@ impl Layout {
         };
         match number {
             None => Err("null; allowed: a number".into()),
-            Some(number) if number.is_nan() => Err("NaN; allowed: a number".into()),
-            Some(number) if number.is_infinite() => Err(format!("{number}; allowed: a finite number")),
-            Some(number) => Ok(number),
+            Some(number) => check_value(number),
         }
     }
 

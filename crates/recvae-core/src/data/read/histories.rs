@@ -3,12 +3,15 @@
 //! Ids, numbers and limits are those of interactions in NDJSON, whose parser this is. Keys beside the two are skipped.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io::{BufRead, Read};
+use std::path::{Path, PathBuf};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::ndjson::{Id, Key, missing, not_understood, too_long};
-use super::{LONGEST_ROW, id};
+use super::input::{Input, MARK, decoded};
+use super::ndjson::{Id, Key, exact_id, missing, not_understood, token, too_long, value_of};
+use super::{LONGEST_ROW, bad, id, read_error};
+use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 
 /// A history as a line has it.
@@ -77,7 +80,7 @@ impl HistoryLines {
         self.lines += 1;
         let line = self.lines;
         // A byte order mark is no character of the first line.
-        let mark = if line == 1 { "\u{feff}".as_bytes() } else { b"" };
+        let mark = if line == 1 { MARK } else { b"" };
         let text = text.strip_prefix(mark).unwrap_or(text).trim_ascii_end();
         if text.is_empty() {
             return Ok(());
@@ -89,6 +92,7 @@ impl HistoryLines {
             }
             other => other,
         })?;
+        row.read_digits(text).map_err(|what| bad(&self.path, Some(line), None, what))?;
         if let Some((_, key)) = row.found.iter().zip(KEYS).find(|(found, _)| !**found) {
             return Err(missing(&self.path, line, text, key, EXAMPLE));
         }
@@ -103,6 +107,95 @@ impl HistoryLines {
     }
 }
 
+/// Bytes that are parsed at once.
+const PIECE: usize = 1 << 16;
+
+/// Reads histories out of a file, a pipe or standard input, plain or compressed as by [`super::read_interactions`], in memory
+/// of one line and one piece.
+pub struct HistoryReader {
+    /// None at the end.
+    lines: Option<HistoryLines>,
+    input: Source,
+    /// What is wrong behind the histories that were handed out.
+    failed: Option<Error>,
+    cancel: Cancel,
+}
+
+/// Nothing is read before somebody asks: the first bytes, which say how they are compressed, may take long to come.
+enum Source {
+    Opened(Input),
+    Decoded(Box<dyn BufRead + Send>),
+    Ended,
+}
+
+impl HistoryReader {
+    /// Opens what is at the path, and waits for nobody who writes to it.
+    ///
+    /// # Errors
+    /// `IO` if it cannot be opened.
+    pub fn open(path: &Path, cancel: &Cancel) -> Result<Self> {
+        let input = Input::open(path, cancel).map_err(|source| Error::io("read", path, source))?;
+        Ok(Self::new(path, input, cancel))
+    }
+
+    /// Reads standard input, from where it is.
+    ///
+    /// # Errors
+    /// `IO` if there is none.
+    pub fn stdin(cancel: &Cancel) -> Result<Self> {
+        let path = Path::new("stdin");
+        let input = Input::stdin(cancel).map_err(|source| Error::io("read", path, source))?;
+        Ok(Self::new(path, input, cancel))
+    }
+
+    fn new(path: &Path, input: Input, cancel: &Cancel) -> Self {
+        let (lines, input) = (Some(HistoryLines::new(path)), Source::Opened(input));
+        Self { lines, input, failed: None, cancel: cancel.clone() }
+    }
+
+    /// The histories that come next, as soon as there is one; none at the end.
+    ///
+    /// # Errors
+    /// As [`HistoryLines::push`], after the histories before; `IO` if reading fails, `INVALID_DATA` if what is compressed is
+    /// broken or cut off, `CANCELLED` if it was stopped. Nothing can be read afterwards.
+    pub fn next_histories(&mut self) -> Result<Vec<HistoryLine>> {
+        let mut histories = Vec::new();
+        let mut piece = vec![0; PIECE];
+        while let (true, None, Some(lines)) = (histories.is_empty(), &self.failed, &mut self.lines) {
+            let read = match self.input.read(&mut piece) {
+                Ok(0) => self.lines.take().map_or(Ok(()), |lines| lines.finish(&mut histories)),
+                Ok(n) => lines.push(&piece[..n], &mut histories),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(()),
+                Err(error) => Err(self.cancel.check().err().unwrap_or_else(|| read_error(&lines.path, None, error))),
+            };
+            self.failed = read.err();
+        }
+        match self.failed.take() {
+            Some(error) if histories.is_empty() => {
+                self.lines = None;
+                Err(error)
+            }
+            failed => {
+                self.failed = failed;
+                Ok(histories)
+            }
+        }
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        *self = match std::mem::replace(self, Self::Ended) {
+            Self::Opened(input) => Self::Decoded(decoded(input)?),
+            other => other,
+        };
+        match self {
+            Self::Decoded(input) => input.read(buffer),
+            Self::Opened(_) | Self::Ended => Ok(0),
+        }
+    }
+}
+
 const KEYS: [&str; 2] = ["user", "items"];
 
 /// What one line says.
@@ -110,6 +203,8 @@ const KEYS: [&str; 2] = ["user", "items"];
 struct Row {
     history: HistoryLine,
     found: [bool; 2],
+    /// Whether the user or an item is a number of more digits than the parser keeps.
+    is_long: [bool; 2],
 }
 
 impl Row {
@@ -117,6 +212,24 @@ impl Row {
         let mut parser = serde_json::Deserializer::from_slice(text);
         parser.deserialize_map(&mut *self)?;
         parser.end()
+    }
+
+    /// Takes the digits of long whole numbers from the text; or says what stands there.
+    fn read_digits(&mut self, text: &[u8]) -> Result<(), String> {
+        let [user, items] = KEYS;
+        if self.is_long[0] {
+            self.history.user = exact_id(user, token(value_of(text, user)).0)?;
+        }
+        if self.is_long[1] {
+            let mut rest = value_of(text, items);
+            for item in &mut self.history.items {
+                let start = rest.iter().position(|byte| !b"[,".contains(byte) && !byte.is_ascii_whitespace());
+                let (id, behind) = token(&rest[start.unwrap_or(rest.len())..]);
+                *item = exact_id(items, id)?;
+                rest = behind;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -137,16 +250,16 @@ impl<'de> Visitor<'de> for &mut Row {
                 return Err(A::Error::custom(format!("key '{}' occurs twice", KEYS[column])));
             }
             match column {
-                0 => map.next_value_seed(Id(KEYS[0], &mut self.history.user, None))?,
-                _ => map.next_value_seed(IdList(KEYS[1], &mut self.history.items))?,
+                0 => map.next_value_seed(Id(KEYS[0], &mut self.history.user, &mut self.is_long[0]))?,
+                _ => map.next_value_seed(IdList(KEYS[1], &mut self.history.items, &mut self.is_long[1]))?,
             }
         }
         Ok(())
     }
 }
 
-/// A list of ids, under that key, that are appended.
-struct IdList<'a>(&'a str, &'a mut Vec<String>);
+/// A list of ids, under that key, that are appended; one of more digits than the parser keeps sets the flag.
+struct IdList<'a>(&'a str, &'a mut Vec<String>, &'a mut bool);
 
 impl<'de> DeserializeSeed<'de> for IdList<'_> {
     type Value = ();
@@ -165,7 +278,7 @@ impl<'de> Visitor<'de> for IdList<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let mut id = String::new();
-        while list.next_element_seed(Id(self.0, &mut id, None))?.is_some() {
+        while list.next_element_seed(Id(self.0, &mut id, self.2))?.is_some() {
             self.1.push(std::mem::take(&mut id));
         }
         Ok(())
@@ -187,7 +300,8 @@ mod tests {
     #[test]
     fn pieces_of_any_length_give_the_same_histories() {
         let text = "\u{feff}{\"user\":18446744073709551615,\"items\":[76561197960287930,\"é\",-9223372036854775808,-0]}\r\n \t\n\
-                    {\"at\":{\"user\":[]},\"items\":[],\"user\":\"\\u00fc\"}\n{\"user\":\"last\",\"items\":[\"a\",\"a\"]}";
+                    {\"at\":{\"user\":[]},\"items\":[],\"user\":\"\\u00fc\"}\n{\"user\":\"last\",\"items\":[\"a\",\"a\"]}\n\
+                    {\"x\":[1],\"items\" : [ \"\\\"],\" ,-18446744073709551616 ,7, 1234567890123456789012345],\"user\":99999999999999999999}";
         let history = |user: &str, items: &[&str]| HistoryLine {
             user: user.into(),
             items: items.iter().map(|&item| item.into()).collect(),
@@ -196,6 +310,7 @@ mod tests {
             history("18446744073709551615", &["76561197960287930", "é", "-9223372036854775808", "0"]),
             history("ü", &[]),
             history("last", &["a", "a"]),
+            history("99999999999999999999", &["\"],", "-18446744073709551616", "7", "1234567890123456789012345"]),
         ];
         for piece in 1..=text.len() {
             assert_eq!(read(text.as_bytes(), piece), (expected.clone(), None), "{piece}");
@@ -226,10 +341,8 @@ mod tests {
                 r#"{"user":"u","items":[null]}"#,
                 "h:2:25: invalid type: null, expected a string or a whole number as items",
             ),
-            (
-                r#"{"user":"u","items":[18446744073709551616]}"#,
-                "h:2:41: a number beyond 64 bits as items; allowed: a string or a whole number of at most 64 bits, in:",
-            ),
+            (r#"{"user":"u","items":["a", 1e300]}"#, "h:2: items is 1e300; allowed: a string or a whole number"),
+            (r#"{"user":0.0,"items":[]}"#, "h:2: user is 0.0; allowed: a string or a whole number"),
             (r#"{"user":"u","user":"v","items":[]}"#, "h:2:18: key 'user' occurs twice"),
             (r#"{"user":"","items":[]}"#, "h:2:1: user is empty; allowed: an id"),
             (r#"{"user":"u","items":["a",""]}"#, "h:2:1: items[1] is empty; allowed: an id"),

@@ -23,11 +23,7 @@ pub(super) fn parse(
         Row { options, user: String::new(), item: String::new(), value: None, found: [false; 3], is_long: [false; 2] };
     for_each_line(path, &mut input, |line, text| {
         row.read(text).map_err(|error| not_understood(path, line, text, &error))?;
-        for column in [0, 1] {
-            if row.is_long[column] {
-                row.read_digits(text, column).map_err(|what| bad(path, Some(line), None, what))?;
-            }
-        }
+        row.read_digits(text).map_err(|what| bad(path, Some(line), None, what))?;
         for (found, (option, key)) in row.found.iter().zip(row.keys()) {
             if let (false, Some(key)) = (found, key) {
                 return Err(missing(path, line, text, key, &format!("name it by the option {option}")));
@@ -129,50 +125,68 @@ impl Row<'_> {
         parser.end()
     }
 
-    /// Takes the digits of a long whole number from the text; or says what stands there.
-    fn read_digits(&mut self, text: &[u8], column: usize) -> Result<(), String> {
-        let name = self.keys()[column].1.unwrap_or_default();
-        let number = value_of(text, name).unwrap_or_default();
-        let digits = number.strip_prefix(b"-").unwrap_or(number);
-        let digits = std::str::from_utf8(number).ok().filter(|_| digits.iter().all(u8::is_ascii_digit));
-        let Some(digits) = digits else {
-            return Err(format!("{name} is {}; allowed: a string or a whole number", start_of(number)));
-        };
-        let id = if column == 0 { &mut self.user } else { &mut self.item };
-        id.clear();
-        id.push_str(if digits == "-0" { "0" } else { digits });
+    /// Takes the digits of long whole numbers from the text; or says what stands there.
+    fn read_digits(&mut self, text: &[u8]) -> Result<(), String> {
+        let ids = [(&self.options.user, &mut self.user), (&self.options.item, &mut self.item)];
+        for ((name, id), is_long) in ids.into_iter().zip(self.is_long) {
+            if is_long {
+                *id = exact_id(name, token(value_of(text, name)).0)?;
+            }
+        }
         Ok(())
     }
 }
 
-/// The text of the number under a key of a line that was parsed already.
-fn value_of<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {
+/// The rest of a line, which was parsed already, from the value under a key on.
+pub(super) fn value_of<'a>(text: &'a [u8], key: &str) -> &'a [u8] {
     let (mut at, mut depth, mut last) = (0, 0, None);
     while let Some(&byte) = text.get(at) {
         match byte {
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth -= 1,
             b'"' => {
-                let start = at;
-                at += 1;
-                while *text.get(at)? != b'"' {
-                    at += 1 + usize::from(text[at] == b'\\');
-                }
-                last = (depth == 1).then_some(&text[start..=at]);
+                let (string, _) = token(&text[at..]);
+                at += string.len() - 1;
+                last = (depth == 1).then_some(string);
             }
             b':' if last
                 .take()
                 .is_some_and(|name| serde_json::from_slice::<String>(name).is_ok_and(|name| name == key)) =>
             {
-                let rest = text[at + 1..].trim_ascii_start();
-                let end = rest.iter().position(|byte| matches!(byte, b',' | b'}') || byte.is_ascii_whitespace());
-                return rest.get(..end?);
+                return text[at + 1..].trim_ascii_start();
             }
             _ => {}
         }
         at += 1;
     }
-    None
+    &[]
+}
+
+/// The string or the number that a text begins with, as it stands there, and what comes behind it.
+pub(super) fn token(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut at = usize::from(text.starts_with(b"\""));
+    let is_string = at == 1;
+    while let Some(&byte) = text.get(at) {
+        let is_end = if is_string { byte == b'"' } else { b",]}".contains(&byte) || byte.is_ascii_whitespace() };
+        if is_end {
+            break;
+        }
+        at += 1 + usize::from(is_string && byte == b'\\');
+    }
+    text.split_at((at + usize::from(is_string)).min(text.len()))
+}
+
+/// The id that a string or a number is, of the column of that name; or what is wrong with it.
+pub(super) fn exact_id(name: &str, token: &[u8]) -> Result<String, String> {
+    if token.starts_with(b"\"") {
+        return serde_json::from_slice(token).map_err(|error| error.to_string());
+    }
+    let digits = token.strip_prefix(b"-").unwrap_or(token);
+    match std::str::from_utf8(token) {
+        Ok("-0") => Ok("0".to_owned()),
+        Ok(number) if digits.iter().all(u8::is_ascii_digit) => Ok(number.to_owned()),
+        _ => Err(format!("{name} is {}; allowed: a string or a whole number", start_of(token))),
+    }
 }
 
 impl<'de> Visitor<'de> for &mut Row<'_> {
@@ -195,8 +209,8 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
                 )));
             }
             match column {
-                0 => map.next_value_seed(Id(&self.options.user, &mut self.user, Some(&mut self.is_long[0])))?,
-                1 => map.next_value_seed(Id(&self.options.item, &mut self.item, Some(&mut self.is_long[1])))?,
+                0 => map.next_value_seed(Id(&self.options.user, &mut self.user, &mut self.is_long[0]))?,
+                1 => map.next_value_seed(Id(&self.options.item, &mut self.item, &mut self.is_long[1]))?,
                 _ => self.value = Some(map.next_value_seed(Number(self.options.value.as_deref().unwrap_or_default()))?),
             }
         }
@@ -249,8 +263,8 @@ impl<const N: usize> Visitor<'_> for Key<'_, N> {
 }
 
 /// An id, of the column of that name, that is written into the string. A number of more digits than the parser keeps sets the
-/// flag instead, or is refused where there is none.
-pub(super) struct Id<'a>(pub(super) &'a str, pub(super) &'a mut String, pub(super) Option<&'a mut bool>);
+/// flag instead: its text has to be looked up with [`value_of`].
+pub(super) struct Id<'a>(pub(super) &'a str, pub(super) &'a mut String, pub(super) &'a mut bool);
 
 impl Id<'_> {
     fn set<E: serde::de::Error>(self, id: impl fmt::Display) -> Result<(), E> {
@@ -290,20 +304,11 @@ impl Visitor<'_> for Id<'_> {
 
     fn visit_f64<E: serde::de::Error>(self, id: f64) -> Result<(), E> {
         // From 2^63 on, in either direction, whole numbers come as doubles without their last digits, and so does -0.
-        let is_whole = id.abs() >= MOST_EXACT || id == 0.0;
-        match (is_whole, self.2) {
-            (true, Some(is_long)) => {
-                *is_long = true;
-                Ok(())
-            }
-            (true, None) if id == 0.0 && id.is_sign_negative() => Id(self.0, self.1, None).set(0),
-            (true, None) if id == 0.0 => Err(E::invalid_type(Unexpected::Float(id), &Id(self.0, self.1, None))),
-            (true, None) => Err(E::custom(format!(
-                "a number beyond 64 bits as {}; allowed: a string or a whole number of at most 64 bits",
-                self.0
-            ))),
-            (false, is_long) => Err(E::invalid_type(Unexpected::Float(id), &Id(self.0, self.1, is_long))),
+        if id.abs() >= MOST_EXACT || id == 0.0 {
+            *self.2 = true;
+            return Ok(());
         }
+        Err(E::invalid_type(Unexpected::Float(id), &self))
     }
 }
 

@@ -1,0 +1,217 @@
+//! Bytes of a file, a pipe or a terminal, plain or compressed, until somebody stops the reading.
+//!
+//! A thread that waits within the operating system cannot be told to stop, and a named pipe makes its reader wait as early
+//! as it is opened, until somebody writes. So what may wait is opened without waiting, and is asked again and again
+//! whether there is something to read.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::{BUFFER, zstd};
+use crate::base::cancel::Cancel;
+
+/// Starts gzip.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// A byte order mark.
+pub(super) const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// An open file that refuses to be read on when the work is stopped.
+pub(super) struct Input {
+    file: File,
+    cancel: Cancel,
+    /// Whether the file has to be asked before the next read, which may wait otherwise.
+    asks: bool,
+    /// Whether it has to be asked before every read, because it was opened elsewhere, where it may wait.
+    always_asks: bool,
+}
+
+impl Input {
+    /// Opens what is at the path, without waiting for somebody who writes.
+    pub(super) fn open(path: &Path, cancel: &Cancel) -> io::Result<Self> {
+        let file = system::open(path)?;
+        let asks = may_wait(&file)?;
+        Ok(Self { file, cancel: cancel.clone(), asks, always_asks: false })
+    }
+
+    /// Standard input.
+    pub(super) fn stdin(cancel: &Cancel) -> io::Result<Self> {
+        let file = system::stdin()?;
+        let asks = may_wait(&file)?;
+        Ok(Self { file, cancel: cancel.clone(), asks, always_asks: asks })
+    }
+}
+
+fn may_wait(file: &File) -> io::Result<bool> {
+    let kind = file.metadata()?.file_type();
+    Ok(!kind.is_file() && !kind.is_dir())
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.cancel.check().map_err(io::Error::other)?;
+            // Reading from a named pipe that nobody has opened for writing yet gives the same as from one that everybody has
+            // closed. Asking tells the two apart.
+            if self.asks && !system::has_something(&self.file)? {
+                continue;
+            }
+            let result = self.file.read(buffer);
+            let would_wait = matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock);
+            self.asks = self.always_asks || would_wait;
+            if !would_wait {
+                return result;
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    use std::path::Path;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::fs::OFlags;
+    use rustix::io::Errno;
+
+    /// How long an answer is awaited, and so how long a reader takes to notice that it was stopped.
+    const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+
+    pub(super) fn open(path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits() as i32).open(path)
+    }
+
+    pub(super) fn stdin() -> io::Result<File> {
+        Ok(io::stdin().as_fd().try_clone_to_owned()?.into())
+    }
+
+    /// Whether there are bytes, or the end of them, within a moment.
+    pub(super) fn has_something(file: &File) -> io::Result<bool> {
+        match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&PATIENCE)) {
+            Err(Errno::INTR) => Ok(false),
+            answered => Ok(answered? > 0),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod system {
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn open(path: &Path) -> io::Result<File> {
+        File::open(path)
+    }
+
+    #[cfg(windows)]
+    pub(super) fn stdin() -> io::Result<File> {
+        use std::os::windows::io::AsHandle;
+        Ok(io::stdin().as_handle().try_clone_to_owned()?.into())
+    }
+
+    #[cfg(not(windows))]
+    pub(super) fn stdin() -> io::Result<File> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Pipes cannot be asked here: whoever reads waits.
+    pub(super) fn has_something(_: &File) -> io::Result<bool> {
+        Ok(true)
+    }
+}
+
+/// The bytes that were compressed, or those that are there. What they are is seen from the first ones.
+pub(super) fn decoded<'a>(input: impl Read + Send + 'a) -> io::Result<Box<dyn BufRead + Send + 'a>> {
+    let mut input = BufReader::with_capacity(BUFFER, input);
+    let first = first_bytes(&mut input, &[&GZIP, &zstd::MAGIC])?;
+    let (is_gzip, is_zstd) = (first == GZIP, first == zstd::MAGIC);
+    let input = Cursor::new(first).chain(input);
+    Ok(if is_gzip {
+        Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(input)))
+    } else if is_zstd {
+        Box::new(BufReader::with_capacity(BUFFER, zstd::Zstd::new(input)))
+    } else {
+        Box::new(input)
+    })
+}
+
+/// The same bytes without the byte order mark that spreadsheets put in front.
+pub(super) fn unmarked(mut input: impl BufRead) -> io::Result<impl BufRead> {
+    let first = first_bytes(&mut input, &[MARK])?;
+    Ok(Cursor::new(if first == MARK { vec![] } else { first }).chain(input))
+}
+
+/// Whether a byte order mark comes next, which is taken then. Of what is none, the first bytes may be taken, too.
+pub(super) fn begins_with_mark(input: &mut impl Read) -> io::Result<bool> {
+    Ok(first_bytes(input, &[MARK])? == MARK)
+}
+
+/// Takes bytes for as long as they may become one of the beginnings: a pipe may hand them out one by one.
+fn first_bytes(input: &mut impl Read, beginnings: &[&[u8]]) -> io::Result<Vec<u8>> {
+    let mut first = Vec::new();
+    while beginnings.iter().any(|beginning| beginning.len() > first.len() && beginning.starts_with(&first)) {
+        let mut byte = [0];
+        match input.read(&mut byte) {
+            Ok(0) => break,
+            Ok(_) => first.push(byte[0]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    /// Hands out one byte at a time.
+    struct Slow<'a>(&'a [u8]);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = self.0.len().min(buffer.len()).min(1);
+            self.0.read(&mut buffer[..n])
+        }
+    }
+
+    #[test]
+    fn the_first_bytes_say_what_they_are_however_they_come() {
+        let gzip = |text: &[u8]| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(text).unwrap();
+            encoder.finish().unwrap()
+        };
+        let zstd = |text: &[u8]| ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest);
+        let text: &[u8] = b"user,item\nu,i\n";
+        let plain: [&[u8]; 6] = [text, b"", &[0x1f], &[0x28, 0xb5], &[0x28, 0xb5, 0x2f, 0x1f], &[0x1f, 0x1f]];
+        for (bytes, expected) in
+            [(gzip(text), text), (zstd(text), text)].into_iter().chain(plain.map(|bytes| (bytes.to_vec(), bytes)))
+        {
+            for slow in [false, true] {
+                let input: Box<dyn Read + Send> = if slow { Box::new(Slow(&bytes)) } else { Box::new(&bytes[..]) };
+                let mut read = Vec::new();
+                decoded(input).unwrap().read_to_end(&mut read).unwrap();
+                assert_eq!(read, expected, "{bytes:?}");
+                let (mut marked, mut unmarked_bytes) = (MARK.to_vec(), Vec::new());
+                marked.extend_from_slice(&read);
+                let input: Box<dyn Read> = if slow { Box::new(Slow(&marked)) } else { Box::new(&marked[..]) };
+                unmarked(BufReader::new(input)).unwrap().read_to_end(&mut unmarked_bytes).unwrap();
+                assert_eq!(unmarked_bytes, read);
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/** Flags that several commands have, and messages of the library in the words of the command line, where its options are flags. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { description } from '../native.js';
+
+/** A number on the command line. */
+export function parseNumber(text: string): number {
+  const number = Number(text);
+  if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('It must be a number.');
+  return number;
+}
+
+/** What most commands read. */
+export const INPUT = ['<input>', 'file, folder or data set'] as const;
+/** What commands that ask a model read. */
+export const MODEL_FILE = ['<model-file>', 'what train or compare has saved'] as const;
+/** Where the result goes as data. */
+export const JSON_FLAG = ['--json <file>', 'write the result as JSON, to stdout for -'] as const;
+/** With how many threads a command computes. */
+export const THREADS_FLAG = ['--threads <count>', `threads (default: ${description.threads})`, parseNumber] as const;
+
+/** The options of the library that a flag names otherwise. */
+const OTHERWISE: Record<string, string> = { heldOut: 'heldOutShare', everyEpochs: 'every' };
+
+/** The flags of the command that runs, by the options of the library for which they stand. */
+let flags: ReadonlyMap<string, string> = new Map();
+
+/** Lets messages name the flags of that command from here on. */
+export function speakOf(command: Command): void {
+  // Of --sql and --no-sql, which are one option, the first gives it a value.
+  const options = [...command.options].sort((a, b) => Number(b.negate) - Number(a.negate));
+  const own = new Map(options.map((option) => [option.attributeName(), option.long ?? option.short!]));
+  for (const [name, attribute] of Object.entries(OTHERWISE)) {
+    if (own.has(attribute)) own.set(name, toFlag(name));
+  }
+  flags = own;
+}
+
+/** `minValue` as `--min-value`. */
+export function toFlag(name: string): string {
+  return `--${(OTHERWISE[name] ?? name).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/**
+ * A message of the library with flags for its options. What users wrote stays as it is: whatever stands between quotes, the
+ * beginning of a line that could not be read, and words of the command line.
+ */
+export function inFlags(text: string): string {
+  const names = [...flags.keys()];
+  const long = names.filter((name) => /[A-Z]/.test(name));
+  if (names.length === 0) return text;
+  const theirs = process.argv.slice(2).filter((word) => long.some((name) => word.includes(name)));
+  const kept = [/(?<!\w)'.*'|(?<!\w)".*"|, in: .*/.source, ...theirs.map((word) => word.replace(/[^\w\s]/g, '\\$&'))];
+  const pieces = text.split(new RegExp(`(${kept.join('|')})`, 's'));
+  // A word such as `user` is an option only where it is called one, or where a message begins with it.
+  const called = new RegExp(`(\\bthe option )(${names.join('|')})\\b(: )?`, 'g');
+  const first = new RegExp(`^(${names.join('|')})(?= is )`);
+  const given = new RegExp(`(?<![\\w./-])(${names.join('|')})(?= = )`, 'g');
+  const alone = new RegExp(`(?<![\\w./\\\\@:-])(${long.join('|') || '(?!)'})(?![\\w/\\\\@-]|[.:]\\w)`, 'g');
+  const flagOf = (name: string) => flags.get(name)!;
+  return pieces
+    .map((piece, at) => {
+      if (at % 2 === 1) return piece;
+      const begun = at === 0 ? piece.replace(first, flagOf) : piece;
+      return begun
+        .replace(called, (_, __, name, colon) => flagOf(name) + (colon ? ' ' : ''))
+        .replace(given, flagOf)
+        .replace(alone, flagOf);
+    })
+    .join('');
+}
