@@ -1,5 +1,5 @@
 // How far estimateSeconds is from what fits take: prints for each fit the seconds of a core, the estimate, and the constant of
-// crates/recvae-core/src/costs.rs that decides it, with what it would have to be multiplied by.
+// crates/recvae-core/src/math/costs.rs that decides it, with what it would have to be multiplied by.
 //
 // node benches/costs.mjs                      debian and a share of made-up MovieLens-20M
 // node benches/costs.mjs FILE|FOLDER [...]    these data instead: interactions, or an official split

@@ -50,11 +50,11 @@ export function build() {
 function cache() {
   const core = join(ROOT, 'crates', 'recvae-core', 'src');
   const sources = [
-    'synth.rs',
-    'random.rs',
-    ...readdirSync(join(core, 'synth'))
+    join('data', 'synth.rs'),
+    join('base', 'random.rs'),
+    ...readdirSync(join(core, 'data', 'synth'))
       .sort()
-      .map((name) => join('synth', name)),
+      .map((name) => join('data', 'synth', name)),
   ];
   const recipe = createHash('sha256');
   for (const name of sources) recipe.update(readFileSync(join(core, name)));

@@ -33,7 +33,7 @@ interface Entry {
   data_offsets: [number, number];
 }
 
-/** Follows `crates/recvae-core/src/model_file/format.md` and nothing else. */
+/** Follows `crates/recvae-core/src/serve/model_file/format.md` and nothing else. */
 function parse(file: Buffer): { metadata: Record<string, unknown>; tensors: Map<string, Tensor>; checksums: string[] } {
   const n = Number(file.readBigUInt64LE(0));
   expect(n % 8).toBe(0);

@@ -347,7 +347,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
 
   /**
    * Writes the model to one safetensors file, whole or not at all. {@link load} reads it, and so can other programs: the
-   * format is described byte by byte in `crates/recvae-core/src/model_file/format.md`. A model that serves from the file that
+   * format is described byte by byte in `crates/recvae-core/src/serve/model_file/format.md`. A model that serves from the file that
    * is replaced goes on as before.
    *
    * With `topPerItem` or `precision` the smaller model goes into the file, see {@link Model.compact}.

@@ -1,6 +1,6 @@
 """iALS by irspack and by implicit, and the loss of what they find.
 
-The loss is that of crates/recvae-core/src/model/als.rs, per user, in float64. irspack minimises that very loss. implicit
+The loss is that of crates/recvae-core/src/models/als.rs, per user, in float64. irspack minimises that very loss. implicit
 weighs an interaction with c and every other pair with 1, and adds r (|W|^2 + |H|^2). With k = 1 + alpha0, c = k / alpha0 and
 r = k lambda / alpha0 its loss at (sqrt(k) W, sqrt(k) H) is k^2 / alpha0 times ours at (W, H) with nu = 0, up to a constant: so it
 is given these, and its vectors are divided by sqrt(k).

@@ -5,9 +5,10 @@
 //! [`decoder`]) is small and dense. The network is a chain, so each part has its own backward and [`network`] calls them in
 //! turn; the tests compare all of it with recorded values, with finite differences and with candle's automatic gradients.
 //!
-//! Why candle is only there: its backward adds every gradient to a tensor of zeros, and element-wise operations on more than
-//! 65,536 numbers run in a spinning thread pool of candle's own, whatever number of threads the caller allows; that took 45 %
-//! of the processor time of a training step.
+//! A training runs on an [`engine`]: [`fused`] is all of the above, [`candle`](engine) the same network of candle tensors. On a
+//! processor candle is slower by far: its backward adds every gradient to a tensor of zeros, and element-wise operations on more
+//! than 65,536 numbers run in a spinning thread pool of candle's own (its size is CANDLE_NUM_THREADS or RAYON_NUM_THREADS when the
+//! process begins, else all cores), whatever number of threads the caller allows.
 //!
 //! Everything here splits its work into pieces whose size does not depend on the number of threads, and adds pieces up in
 //! a fixed order: any number of threads gives the same bits.

@@ -11,7 +11,7 @@
 //!
 //! A metric of a group of items takes the held-out items of other groups for irrelevant: with `hits` the held-out items of the
 //! group among the first k of the whole list, and `n` the number of the user's held-out items of that group, it is the
-//! formula of `evaluate.rs`. The list is what the user sees: items of all groups compete for its places. Users without a
+//! formula of `metrics.rs`. The list is what the user sees: items of all groups compete for its places. Users without a
 //! held-out item of the group do not count. The numerators of `ndcg@k` and `recall-all@k` of the groups sum to those
 //! over all items.
 

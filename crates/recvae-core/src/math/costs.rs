@@ -19,7 +19,7 @@ pub(crate) const CLOSE_PAIR: f64 = 2.0e-9;
 const OPERATION: f64 = 1.15e-11;
 /// An entry of a dense matrix, from the zeroed page to the finished weight.
 pub(crate) const ENTRY: f64 = 4.0e-9;
-/// A unit of `work_of_item` in `model/ease/restricted.rs`.
+/// A unit of `work_of_item` in `models/ease/restricted.rs`.
 pub(crate) const SUPPORT: f64 = 3.0e-10;
 
 /// A neighbour in a step of a row of iALS, whose vector lies anywhere in memory.

@@ -134,7 +134,7 @@ impl ImplicitSlim {
         mirror(&mut target, width);
         let mut map = vec![0.0; width * width];
         par_matmul(rows_mut(&mut map, width), rows(&system, width), rows(&target, width));
-        // A factorisation may succeed where rounding decides what its result is: see `model/ease/residual.rs`.
+        // A factorisation may succeed where rounding decides what its result is: see `math/residual.rs`.
         let mut random = Stream::new(1, 0);
         let vector: Vec<f64> = (0..width).map(|_| random.normal()).collect();
         let solved = product(&map, &vector);
