@@ -2,7 +2,16 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { evaluate, type FitRun, fit, type ModelName, type ModelOptions, type Progress, Split, split } from '../dist/index.js';
+import {
+  evaluate,
+  type FitRun,
+  fit,
+  type ModelName,
+  type ModelOptions,
+  type Progress,
+  type Split,
+  split,
+} from '../dist/index.js';
 import { recvae } from './command.js';
 import { NEWCOMER, planted, temporaryFolder, writePlanted } from './planted.js';
 
@@ -68,10 +77,20 @@ describe.each(NETWORKS)('%s', (name, options) => {
 
 describe('what is refused', () => {
   const cases: [string, ModelName, FitRun, string][] = [
-    ['an engine', 'recvae', { engine: 'torch' as never }, 'engine is "torch"; allowed: fused or candle'],
+    ['an engine', 'recvae', { engine: 'torch' as never }, `engine is "torch"; allowed: 'fused' or 'candle'`],
     ['a device', 'recvae', { device: 'gpu' }, "device is 'gpu'; allowed: cpu, cuda, cuda:N or auto"],
-    ['CUDA in a build without', 'recvae', { device: 'cuda:1' }, "device is 'cuda:1'; allowed: cpu or auto: this build has no CUDA"],
-    ['an engine of networks', 'ease', { engine: 'candle' }, "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae"],
+    [
+      'CUDA in a build without',
+      'recvae',
+      { device: 'cuda:1' },
+      "device is 'cuda:1'; allowed: cpu or auto: this build has no CUDA",
+    ],
+    [
+      'an engine of networks',
+      'ease',
+      { engine: 'candle' },
+      "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae",
+    ],
   ];
   test.each(cases)('%s', async (_, model, run, message) => {
     await expect(fit(model, data, {}, run)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message });
@@ -82,7 +101,8 @@ test('the command line takes both flags, and refuses before it reads data', asyn
   const folder = temporaryFolder();
   writePlanted(folder);
   const set = ['--set', 'hiddenDim=8', '--set', 'latentDim=4', '--set', 'epochs=2'];
-  const train = (...flags: string[]) => recvae(folder, ['train', 'recvae', 'likes.csv', '--out', 'm.st', ...set, ...flags]);
+  const train = (...flags: string[]) =>
+    recvae(folder, ['train', 'recvae', 'likes.csv', '--out', 'm.st', ...set, ...flags]);
   const trained = await train('--engine', 'candle', '--device', 'auto', '--json', '-');
   expect(trained.code).toBe(0);
   expect(JSON.parse(trained.stdout).epochs[0]).toMatchObject({ engine: 'candle', device: 'cpu' });

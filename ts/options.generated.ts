@@ -270,6 +270,26 @@ export interface CheckpointOptions {
 }
 
 /**
+ * What computes a training of `recvae`, `mult-vae` or `mult-dae`.
+ */
+export interface ComputeOptions {
+  /**
+   * Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients.
+   *
+   * Allowed: 'fused' or 'candle'.
+   * @default "fused"
+   */
+  engine?: 'fused' | 'candle';
+  /**
+   * Where: cpu, cuda, cuda:N for one of several, or auto for the best that is there.
+   *
+   * Allowed: a string.
+   * @default "cpu"
+   */
+  device?: string;
+}
+
+/**
  * Options of `popularity`. Every user gets the items that most users have.
  */
 export type PopularityOptions = Record<string, never>;

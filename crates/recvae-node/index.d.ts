@@ -225,7 +225,7 @@ export declare function carriedOn(smaller: Float64Array, larger: Float64Array, s
 export declare function checkFiles(paths: Array<string>, options: string, run: NativeRun): Promise<void>
 
 /** Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON. */
-export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): void
+export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null, compute?: string | undefined | null): void
 
 /** Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON. */
 export declare function checkMemory(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number): NativeMemory
@@ -276,7 +276,7 @@ export declare function evaluateByPopularity(model: NativeModel, heldOut: Native
 export declare function extrapolateSeconds(kind: string, seconds: number, options: string, train: NativeInteractions, wantedOptions: string, wantedTrain: NativeInteractions): number
 
 /** Trains a model, beginning with the parameters of `from` if it is given. */
-export declare function fit(kind: string, options: string, train: NativeInteractions, validation: NativeHeldOut | undefined | null, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null): Promise<NativeFit>
+export declare function fit(training: NativeTraining, train: NativeInteractions, validation: NativeHeldOut | undefined | null, run: NativeRun, from?: NativeModel | undefined | null): Promise<NativeFit>
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
@@ -532,6 +532,10 @@ export interface NativeProgress {
   seconds: number
   /** Of a closed form, the share of its work that is done, from 0 to 1. */
   fraction?: number
+  /** Of autoencoders, the engine at work. */
+  engine?: 'fused' | 'candle'
+  /** Of autoencoders, where it computes. */
+  device?: string
 }
 
 /** Items, or positions of users, with scores. */
@@ -578,6 +582,24 @@ export interface NativeSynthProgress {
   interactions: number
   /** How many there will be. */
   nInteractions: number
+}
+
+/** What is to be trained, and how. */
+export interface NativeTraining {
+  /** Name of the model. */
+  kind: string
+  /** Its options, as JSON. */
+  options: string
+  /** What is kept with the model, as JSON. */
+  info: string
+  /** Engine and device, as JSON. */
+  compute: string
+  /** Threads that compute; all cores by default. */
+  threads?: number
+  /** Bytes beyond the data; what is free by default. */
+  memoryLimit?: number
+  /** Where training is kept on its way. */
+  checkpoint?: NativeCheckpoint
 }
 
 /** Compares two models by their values on the same users. */
