@@ -1,7 +1,7 @@
 /** Which model `compare` and `advise` say to use, and in what words, by made-up means and p-values. */
 import { expect, test } from 'vitest';
-import type { ComparedModel, PairedDifference } from '../dist/compare.js';
-import { decide, floorWords, formatP } from '../dist/verdict.js';
+import { decide, floorWords, formatP } from '../dist/decide/compare/verdict.js';
+import type { ComparedModel, PairedDifference } from '../dist/decide/compare.js';
 
 const METRIC = 'ndcg@100';
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { KINDS } from '../ablate/verdict.js';
+import { KINDS } from '../decide/ablate/verdict.js';
 import {
   type AblatedModel,
   type AblateOptions,
@@ -8,10 +8,11 @@ import {
   ablateOn,
   checkAblate,
   labelOf,
-} from '../ablate.js';
-import { splitFor } from '../compare.js';
-import { description } from '../native.js';
-import { formatP, signed } from '../verdict.js';
+} from '../decide/ablate.js';
+import { formatP, signed } from '../decide/compare/verdict.js';
+import { splitFor } from '../decide/compare.js';
+import { description } from '../runtime/native.js';
+import { addMemoryFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import {
   addInputFlags,
@@ -23,7 +24,6 @@ import {
   tellLeftOut,
 } from './input.js';
 import { interruptible } from './interrupt.js';
-import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError, writeJson } from './output.js';
 import { addSetting } from './settings.js';
 

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import type { GroupResult } from '../advise/sample-runs.js';
-import { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, checkAdvise } from '../advise.js';
-import { description } from '../native.js';
-import type { ModelName } from '../options.generated.js';
-import type { Spread } from '../profile.js';
-import { formatP } from '../verdict.js';
+import type { Spread } from '../data/profile.js';
+import type { GroupResult } from '../decide/advise/sample-runs.js';
+import { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, checkAdvise } from '../decide/advise.js';
+import { formatP } from '../decide/compare/verdict.js';
+import { description } from '../runtime/native.js';
+import type { ModelName } from '../runtime/options.generated.js';
+import { addMemoryFlag } from './common-flags.js';
 import { byModel } from './compare.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import {
@@ -18,7 +19,6 @@ import {
   toFlag,
 } from './input.js';
 import { interruptible } from './interrupt.js';
-import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message, print, shellWord, table, withError, writeJson } from './output.js';
 import { addSetting } from './settings.js';
 

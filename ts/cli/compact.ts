@@ -1,13 +1,13 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { RecvaeError } from '../errors.js';
-import { type Evaluation, evaluate, type MetricValues } from '../evaluate.js';
-import type { LeftOut } from '../left-out.js';
-import { type Json, load, type Model } from '../models.js';
-import { description, native } from '../native.js';
-import type { CompactOptions, MetricName } from '../options.generated.js';
-import { running } from '../running.js';
-import type { HeldOut } from '../split.js';
+import type { LeftOut } from '../data/left-out.js';
+import type { HeldOut } from '../data/split.js';
+import { type Evaluation, evaluate, type MetricValues } from '../models/evaluate.js';
+import { type Json, load, type Model } from '../models/model.js';
+import { RecvaeError } from '../runtime/errors.js';
+import { description, native } from '../runtime/native.js';
+import type { CompactOptions, MetricName } from '../runtime/options.generated.js';
+import { running } from '../runtime/running.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import {
   addFlag,

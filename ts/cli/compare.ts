@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { formatP } from '../decide/compare/verdict.js';
 import {
   type ComparedModel,
   type CompareOptions,
@@ -10,15 +11,15 @@ import {
   compareOn,
   splitFor,
   USUAL,
-} from '../compare.js';
-import { RecvaeError } from '../errors.js';
-import { type Output, writeAll } from '../files.js';
-import type { Json, Progress } from '../models.js';
-import { description } from '../native.js';
-import type { ModelName } from '../options.generated.js';
-import type { SearchedTrial } from '../search.js';
-import { DEFAULT_TRIALS } from '../tune/find-best.js';
-import { formatP } from '../verdict.js';
+} from '../decide/compare.js';
+import type { Json, Progress } from '../models/model.js';
+import { RecvaeError } from '../runtime/errors.js';
+import { type Output, writeAll } from '../runtime/files.js';
+import { description } from '../runtime/native.js';
+import type { ModelName } from '../runtime/options.generated.js';
+import { DEFAULT_TRIALS } from '../search/find-best.js';
+import type { SearchedTrial } from '../search/train.js';
+import { addMemoryFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import {
   addInputFlags,
@@ -34,7 +35,6 @@ import {
 } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
-import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, checkWritableFolder, jsonText, message, print, table, withError } from './output.js';
 import { addSetting } from './settings.js';
 

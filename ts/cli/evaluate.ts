@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { RecvaeError } from '../errors.js';
-import { evaluate } from '../evaluate.js';
-import { load } from '../models.js';
-import { description } from '../native.js';
-import type { MetricName } from '../options.generated.js';
+import { evaluate } from '../models/evaluate.js';
+import { load } from '../models/model.js';
+import { RecvaeError } from '../runtime/errors.js';
+import { description } from '../runtime/native.js';
+import type { MetricName } from '../runtime/options.generated.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { addInputFlags, type InputFlags, ignoredValues, parseNumber, readSplit, recipeIn, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { load } from '../models.js';
-import { description } from '../native.js';
+import { load } from '../models/model.js';
+import { description } from '../runtime/native.js';
 import { fileIn, refuseSame } from './distinct.js';
 import { IDS, IDS_HELP, readIds } from './ids.js';
 import { parseNumber } from './input.js';

@@ -1,8 +1,8 @@
 /** Ids on the command line: comma-separated, or in a file. */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { RecvaeError, toRecvaeError } from '../errors.js';
-import type { FilterOptions } from '../filter.js';
+import type { FilterOptions } from '../models/filter.js';
+import { RecvaeError, toRecvaeError } from '../runtime/errors.js';
 
 /** What {@link addFilterFlags} are parsed into. */
 export interface FilterFlags {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { RecvaeError } from '../errors.js';
-import { type Inspection, inspect } from '../inspect.js';
+import { type Inspection, inspect } from '../models/inspect.js';
+import { RecvaeError } from '../runtime/errors.js';
 import { refuseSame } from './distinct.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { description } from '../native.js';
+import { description } from '../runtime/native.js';
 import { refuseSame } from './distinct.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 

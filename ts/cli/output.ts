@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
-import { guard, RecvaeError, toRecvaeError } from '../errors.js';
-import { writeAll } from '../files.js';
-import type { Progress } from '../models.js';
-import { native } from '../native.js';
+import type { Progress } from '../models/model.js';
+import { guard, RecvaeError, toRecvaeError } from '../runtime/errors.js';
+import { writeAll } from '../runtime/files.js';
+import { native } from '../runtime/native.js';
 
 /**
  * What a terminal obeys instead of showing it, or what makes text look like other text: the control characters C0, DEL and C1,

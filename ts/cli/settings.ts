@@ -1,5 +1,5 @@
 /** `--set key=value`. */
-import { RecvaeError } from '../errors.js';
+import { RecvaeError } from '../runtime/errors.js';
 
 /** Adds one `key=value` to those before it; the value is JSON where it can be read as such, and a word otherwise. */
 export function addSetting(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { guard, RecvaeError } from '../errors.js';
-import { description, native } from '../native.js';
+import { guard, RecvaeError } from '../runtime/errors.js';
+import { description, native } from '../runtime/native.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { addInputFlags, type InputFlags, ignoredValues, parseNumber, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';

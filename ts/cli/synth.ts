@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { description } from '../native.js';
-import type { SynthOptions } from '../options.generated.js';
-import { type SynthProgress, writeSynth } from '../synth.js';
+import { type SynthProgress, writeSynth } from '../data/synth.js';
+import { description } from '../runtime/native.js';
+import type { SynthOptions } from '../runtime/options.generated.js';
 import { refuseSame } from './distinct.js';
 import { parseNumber, toFlag } from './input.js';
 import { interruptible } from './interrupt.js';

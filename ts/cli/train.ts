@@ -1,14 +1,15 @@
 import { rmSync } from 'node:fs';
 import type { Command } from 'commander';
-import { toNative } from '../checkpoint.js';
-import { EaseCounts, type LimitedRun } from '../ease-counts.js';
-import { guard, RecvaeError, toJson } from '../errors.js';
-import type { LeftOut } from '../left-out.js';
-import { fit, type Json, load, type Progress } from '../models.js';
-import { description, native } from '../native.js';
-import type { EaseOptions, ModelName } from '../options.generated.js';
-import { Split, split } from '../split.js';
+import type { LeftOut } from '../data/left-out.js';
+import { Split, split } from '../data/split.js';
+import { toNative } from '../models/checkpoint.js';
+import { EaseCounts, type LimitedRun } from '../models/ease-counts.js';
+import { fit, type Json, load, type Progress } from '../models/model.js';
+import { guard, RecvaeError, toJson } from '../runtime/errors.js';
+import { description, native } from '../runtime/native.js';
+import type { EaseOptions, ModelName } from '../runtime/options.generated.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
+import { addMemoryFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { tellGamma } from './gamma.js';
 import {
@@ -23,7 +24,6 @@ import {
   tellLeftOut,
 } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
-import { addMemoryFlag } from './memory.js';
 import { checkWritable, EpochBar, message, writeJson } from './output.js';
 import { addSetting } from './settings.js';
 

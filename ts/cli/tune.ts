@@ -1,15 +1,17 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import { splitFor } from '../compare.js';
-import { RecvaeError } from '../errors.js';
-import { type Output, writeAll } from '../files.js';
-import type { Json } from '../models.js';
-import { description, isSearchable, searchText } from '../native.js';
-import type { ModelName } from '../options.generated.js';
-import { DEFAULT_TRIALS } from '../tune/find-best.js';
-import type { TuneReport } from '../tune/report.js';
-import type { Range } from '../tune/spaces.js';
-import { checkTune, type SearchKind, type SearchProgress, type TuneOptions, tuneOn } from '../tune.js';
+import { splitFor } from '../decide/compare.js';
+import type { TuneReport } from '../decide/tune/report.js';
+import { checkTune, type TuneOptions, tuneOn } from '../decide/tune.js';
+import { type SearchKind, type SearchProgress } from '../search/find-best.js';
+import type { Json } from '../models/model.js';
+import { RecvaeError } from '../runtime/errors.js';
+import { type Output, writeAll } from '../runtime/files.js';
+import { description, isSearchable, searchText } from '../runtime/native.js';
+import type { ModelName } from '../runtime/options.generated.js';
+import { DEFAULT_TRIALS } from '../search/find-best.js';
+import type { Range } from '../search/spaces.js';
+import { addMemoryFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import {
   addInputFlags,
@@ -24,7 +26,6 @@ import {
 } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
-import { addMemoryFlag } from './memory.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError } from './output.js';
 import { addSetting, parse } from './settings.js';
 

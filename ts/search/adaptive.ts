@@ -11,9 +11,10 @@
  * Larochelle, Adams, NeurIPS 2012, section 3.2; the sequence: Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences"
  * (2018), R_d, with a random shift (Cranley, Patterson 1976).
  */
-import { canonical } from '../journal.js';
-import type { Json } from '../models.js';
-import { endOf, isRange, type Point, type Range, type Space, scaleOf } from '../tune/spaces.js';
+
+import type { Json } from '../models/model.js';
+import { canonical } from './journal.js';
+import { endOf, isRange, type Point, type Range, type Space, scaleOf } from './spaces.js';
 import { expectedImprovement, Surrogate } from './surrogate.js';
 
 /** What is known about a point. */

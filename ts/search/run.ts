@@ -6,19 +6,20 @@
  *   they will be on all items, which one fit there confirms, or two where the sizes differ by more than chance.
  * - Models that are trained in epochs are searched with few of them, and the best trials go on: successive halving.
  */
-import { guard, RecvaeError } from '../errors.js';
-import { checkFits, estimateMemory } from '../estimate.js';
-import { canonical } from '../journal.js';
-import { type Json, shareOf } from '../models.js';
-import { native } from '../native.js';
-import { completeOptions, runTrials, type Trial, type TrialResult } from '../trials.js';
-import { endsOf, type Holder, type Search, type SearchRun } from '../tune/find-best.js';
-import { Checkpoints, ranked } from '../tune/halving.js';
-import { graceOf } from '../tune/hopeless.js';
-import { checkPoint, isRange, onlyWhole, type Point, sizeOf } from '../tune/spaces.js';
+
+import { checkFits, estimateMemory } from '../models/estimate.js';
+import { type Json, shareOf } from '../models/model.js';
+import { guard, RecvaeError } from '../runtime/errors.js';
+import { native } from '../runtime/native.js';
 import { AdaptiveSearch, exploring, type Settings } from './adaptive.js';
 import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
+import { endsOf, type Holder, type Search, type SearchRun } from './find-best.js';
+import { Checkpoints, ranked } from './halving.js';
+import { graceOf } from './hopeless.js';
+import { canonical } from './journal.js';
 import { Samples } from './samples.js';
+import { checkPoint, isRange, onlyWhole, type Point, sizeOf } from './spaces.js';
+import { completeOptions, runTrials, type Trial, type TrialResult } from './trials.js';
 
 /** What an adaptive search found. */
 export interface Adapted {
