@@ -192,7 +192,10 @@ describe('an abort in the middle', () => {
   });
 
   test('of writeSynth, which leaves no file', async () => {
-    const [whole, stopped] = ['whole.csv', 'stopped.csv'].map((name) => join(temporaryFolder(), name));
+    const [whole, stopped] = ['whole.csv', 'stopped.csv'].map((name) => join(temporaryFolder(), name)) as [
+      string,
+      string,
+    ];
     await stopsEarly((run) => {
       const path = run.signal === undefined ? whole : stopped;
       rmSync(path, { force: true });

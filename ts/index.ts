@@ -21,8 +21,17 @@ export type { LeftOut } from './data/left-out.js';
 export { type Profile, profile, type Spread } from './data/profile.js';
 export { HeldOut, Split, split } from './data/split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './data/synth.js';
-export { type AblatedModel, type AblateOptions, type AblateProgress, type Ablation, type AblationReport, ablate, type ChangeComparison, type Finding } from './decide/ablate.js';
-export { type ComparisonKind } from './decide/ablate/designs.js';
+export type { ComparisonKind } from './decide/ablate/designs.js';
+export {
+  type AblatedModel,
+  type AblateOptions,
+  type AblateProgress,
+  type Ablation,
+  type AblationReport,
+  ablate,
+  type ChangeComparison,
+  type Finding,
+} from './decide/ablate.js';
 export type { Advice, CostlierModel } from './decide/advise/advice.js';
 export type { GroupResult, SampleResult, TrialModel } from './decide/advise/sample-runs.js';
 export type { Trend } from './decide/advise/trend.js';
@@ -39,40 +48,34 @@ export type {
 export { compare } from './decide/compare.js';
 export type { FloorDifference } from './decide/floor.js';
 export type { Difference } from './decide/paired.js';
-export { type Point, type Range, type SearchSpace } from './search/spaces.js';
-export { type SearchKind, type SearchProgress } from './search/find-best.js';
-export { type Trial, type TrialProgress, type TrialResult } from './search/trials.js';
-export { type TunedTrial, type TuneReport } from './decide/tune/report.js';
+export type { TunedTrial, TuneReport } from './decide/tune/report.js';
 export { type TuneOptions, type Tuning, tune } from './decide/tune.js';
 export type { Checkpoint } from './models/checkpoint.js';
 export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './models/ease-counts.js';
 export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } from './models/estimate.js';
 export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './models/evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './models/filter.js';
+export { type FitRun, fit } from './models/fit.js';
 export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './models/fitting.js';
 export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './models/histories.js';
 export { type Inspection, inspect } from './models/inspect.js';
-export {
-  type FitRun,
-  fit,
-  type Json,
-  load,
-  Model,
-  type Progress,
-  type Recommendation,
-  type RunOptions,
-  recommend,
-  type SaveOptions,
-  type UserRecommendation,
-} from './models/model.js';
+export { load, Model, recommend, type SaveOptions } from './models/model.js';
+export type { Progress } from './models/progress.js';
 export type {
   Explanation,
   HistoryColumns,
+  Recommendation,
   RecommendationColumns,
   SimilarItem,
   SimilarUsers,
+  UserRecommendation,
 } from './models/serving.js';
 export type { Abortable } from './runtime/abort.js';
 export { RecvaeError, type RecvaeErrorCode } from './runtime/errors.js';
+export type { Json } from './runtime/json.js';
 export type * from './runtime/options.generated.js';
+export type { RunOptions } from './runtime/running.js';
+export type { SearchKind, SearchProgress } from './search/find-best.js';
+export type { Point, Range, SearchSpace } from './search/spaces.js';
 export type { SearchedTrial, SearchSummary } from './search/train.js';
+export type { Trial, TrialProgress, TrialResult } from './search/trials.js';

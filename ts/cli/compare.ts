@@ -12,9 +12,10 @@ import {
   splitFor,
   USUAL,
 } from '../decide/compare.js';
-import type { Json, Progress } from '../models/model.js';
+import type { Progress } from '../models/progress.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { type Output, writeAll } from '../runtime/files.js';
+import type { Json } from '../runtime/json.js';
 import { description } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
-import type { Progress } from '../models/model.js';
+import type { Progress } from '../models/progress.js';
 import { guard, RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
 import { native } from '../runtime/native.js';

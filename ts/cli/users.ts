@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { Split } from '../data/split.js';
 import type { Evaluation } from '../models/evaluate.js';
-import type { Json } from '../models/model.js';
+import type { Json } from '../runtime/json.js';
 import { message } from './output.js';
 
 /** How many training users there were, and the SHA-256 of their sorted ids, joined by line feeds. */

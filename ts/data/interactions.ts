@@ -1,10 +1,9 @@
-import type { RunOptions } from '../models/model.js';
 import { type Abortable, untilAborted } from '../runtime/abort.js';
 import { checkObject, checkRun, checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from '../runtime/options.generated.js';
-import { running, stoppable } from '../runtime/running.js';
+import { type RunOptions, running, stoppable } from '../runtime/running.js';
 import { arrowParts, type Bytes, type ColumnNames, readArrow } from './arrow.js';
 import { type Batch, type BatchOptions, collect, type NumberColumn, numberColumn } from './batches.js';
 import { type DuckDBOptions, readDuckDB } from './duckdb.js';

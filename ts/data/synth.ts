@@ -1,9 +1,8 @@
-import type { RunOptions } from '../models/model.js';
 import { checkRun, checkString } from '../runtime/check.js';
 import { toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { SynthOptions } from '../runtime/options.generated.js';
-import { running } from '../runtime/running.js';
+import { type RunOptions, running } from '../runtime/running.js';
 
 /** How much of a made-up file is written, and at the end what it holds. */
 export interface SynthProgress {

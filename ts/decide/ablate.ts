@@ -2,12 +2,13 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut, type LeftOut } from '../data/left-out.js';
 import { Split } from '../data/split.js';
 import { evaluate } from '../models/evaluate.js';
-import type { Json, Progress, RunOptions } from '../models/model.js';
+import type { Progress } from '../models/progress.js';
 import { checkInstance, checkObject, checkRun, checkSeed, checkString, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type { MetricName, MultVaeOptions, RecvaeOptions, SplitOptions } from '../runtime/options.generated.js';
-import { stoppable } from '../runtime/running.js';
+import { type RunOptions, stoppable } from '../runtime/running.js';
 import { Journal } from '../search/journal.js';
 import { runTrials, type Trial, type TrialResult } from '../search/trials.js';
 import {

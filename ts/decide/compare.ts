@@ -3,7 +3,8 @@ import { allLeftOut, type LeftOut } from '../data/left-out.js';
 import { Split, split } from '../data/split.js';
 import { type Evaluation, evaluate } from '../models/evaluate.js';
 import type { OptionChange } from '../models/fitting.js';
-import type { Json, Model, Progress, RunOptions } from '../models/model.js';
+import type { Model } from '../models/model.js';
+import type { Progress } from '../models/progress.js';
 import {
   checkInstance,
   checkObject,
@@ -16,10 +17,11 @@ import {
   knownKeys,
 } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { description, native, optionsOf } from '../runtime/native.js';
 import type { ModelName, ModelOptions, SplitOptions } from '../runtime/options.generated.js';
 import { withPeakMemory } from '../runtime/peak-memory.js';
-import { stoppable } from '../runtime/running.js';
+import { type RunOptions, stoppable } from '../runtime/running.js';
 import { FITS, LEAST_SECONDS, MOST_TRIALS, secondsOf } from '../search/effort.js';
 import { checkTrials, DEFAULT_TRIALS } from '../search/find-best.js';
 import { Journal, type JournalHeader } from '../search/journal.js';

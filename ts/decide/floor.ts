@@ -1,10 +1,10 @@
 /** Popularity, the floor, beside a model that was trained without a comparison. */
-
 import type { HeldOut, Split } from '../data/split.js';
 import { evaluate } from '../models/evaluate.js';
-import { fit, type RunOptions } from '../models/model.js';
+import { fit } from '../models/fit.js';
 import { description } from '../runtime/native.js';
 import type { MetricName } from '../runtime/options.generated.js';
+import type { RunOptions } from '../runtime/running.js';
 import { FLOOR } from './compare/verdict.js';
 import { type Difference, pairedDifferences } from './paired.js';
 

@@ -1,9 +1,7 @@
 /** Differences between models on the same users, with what the core's statistics say to them. */
-
-import type { RunOptions } from '../models/model.js';
 import { guard } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
-import { running } from '../runtime/running.js';
+import { type RunOptions, running } from '../runtime/running.js';
 
 /** A mean difference on the same users. */
 export interface Difference {

@@ -1,15 +1,15 @@
 /** Searching the options of one model on validation users, and measuring the best ones once on test users. */
-
 import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { Split } from '../data/split.js';
 import { type Evaluation, evaluate } from '../models/evaluate.js';
-import type { Json, Model, RunOptions } from '../models/model.js';
+import type { Model } from '../models/model.js';
 import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { description, isSearchable, native, optionsOf } from '../runtime/native.js';
 import type { MetricName, ModelName, ModelOptions, SplitOptions } from '../runtime/options.generated.js';
-import { stoppable } from '../runtime/running.js';
+import { type RunOptions, stoppable } from '../runtime/running.js';
 import {
   checkTrials,
   DEFAULT_TRIALS,

@@ -2,10 +2,12 @@ import { Interactions } from '../data/interactions.js';
 import { Split } from '../data/split.js';
 import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import type { EaseOptions } from '../runtime/options.generated.js';
-import { running } from '../runtime/running.js';
-import { type Json, Model, type Progress, type RunOptions } from './model.js';
+import { type RunOptions, running } from '../runtime/running.js';
+import { Model } from './model.js';
+import type { Progress } from './progress.js';
 
 /** Users that {@link EaseCounts.update} adds and takes away; of a {@link Split}, its training users. At least one of both. */
 export interface EaseCountsChange {

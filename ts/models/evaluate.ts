@@ -2,8 +2,8 @@ import { HeldOut } from '../data/split.js';
 import { checkInstance, checkRun, checkStrings } from '../runtime/check.js';
 import { native } from '../runtime/native.js';
 import type { MetricName } from '../runtime/options.generated.js';
-import { running } from '../runtime/running.js';
-import { Model, type RunOptions } from './model.js';
+import { type RunOptions, running } from '../runtime/running.js';
+import { Model } from './model.js';
 
 /** How {@link evaluate} runs. */
 export interface EvaluateOptions extends RunOptions {

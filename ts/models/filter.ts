@@ -1,5 +1,4 @@
 /** Allow and deny lists, for one call or prepared once. */
-
 import { type Id, idsOf } from '../data/ids.js';
 import { checkInstance, knownKeys } from '../runtime/check.js';
 import { guard, toJson } from '../runtime/errors.js';

@@ -1,5 +1,4 @@
 /** The largest model that fits into memory and time. */
-
 import type { Split } from '../data/split.js';
 import { guard, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';

@@ -3,16 +3,32 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from '@duckdb/node-api';
-import { checkCase, checkEscape, checkSource, checkType, createInput, type DuckDBOptions, filesOf, ID_TYPES, isId, openDuckDB, ownFilesOf, type Rows, stream, subquery, toError, wrongId } from '../data/duckdb.js';
-import { quoteText } from '../data/sources.js';
+import {
+  checkCase,
+  checkEscape,
+  checkSource,
+  checkType,
+  createInput,
+  type DuckDBOptions,
+  filesOf,
+  ID_TYPES,
+  isId,
+  openDuckDB,
+  ownFilesOf,
+  type Rows,
+  stream,
+  subquery,
+  toError,
+  wrongId,
+} from '../data/duckdb.js';
 import type { History } from '../data/interactions.js';
-import { type Files, listsIn, type Names, quoteName, scanColumns } from '../data/sources.js';
+import { type Files, listsIn, type Names, quoteName, quoteText, scanColumns } from '../data/sources.js';
 import { checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
 import { native } from '../runtime/native.js';
 import { running } from '../runtime/running.js';
-import type { UserRecommendation } from './model.js';
+import type { UserRecommendation } from './serving.js';
 
 /** Where histories come from, and which rows count: as for {@link Interactions.fromDuckDB}, without its thresholds. */
 export type HistoryOptions = Pick<

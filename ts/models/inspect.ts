@@ -1,7 +1,7 @@
 import { checkString } from '../runtime/check.js';
 import { guardAsync } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
-import type { Json } from './model.js';
 
 /** What a model file holds. */
 export interface Inspection {

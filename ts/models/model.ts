@@ -1,10 +1,9 @@
 import type { Duplex } from 'node:stream';
 import { type Id, idsOf } from '../data/ids.js';
-import { type History, Interactions } from '../data/interactions.js';
-import { Split } from '../data/split.js';
-import type { Abortable } from '../runtime/abort.js';
+import type { History } from '../data/interactions.js';
 import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from '../runtime/check.js';
-import { guard, guardAsync, toJson, toRecvaeError } from '../runtime/errors.js';
+import { guard, guardAsync, toJson } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type {
   CompactOptions,
@@ -14,98 +13,25 @@ import type {
   ModelOptions,
   SimilarOptions,
 } from '../runtime/options.generated.js';
-import { running } from '../runtime/running.js';
-import { type Checkpoint, toNative } from './checkpoint.js';
+import { type RunOptions, running } from '../runtime/running.js';
 import { Filter, type FilterOptions, forCore, prepared, type ServeOptions } from './filter.js';
+import type { Progress } from './progress.js';
 import {
   type Explanation,
   embed,
   explain,
   type HistoryColumns,
   historiesOf,
+  type Recommendation,
   type RecommendationColumns,
   recommendColumns,
   type SimilarItem,
   type SimilarUsers,
   similarItems,
   similarUsers,
+  type UserRecommendation,
 } from './serving.js';
 import { duplex, openHistories, recommendGroups } from './stream.js';
-
-/** Anything that JSON can hold. */
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-
-/** One epoch of training; of a closed form, which has none, how far it is. */
-export interface Progress {
-  /** Which epoch ended, from 1; 0 of a closed form. */
-  epoch: number;
-  /** How many there will be at most; 0 of a closed form. */
-  epochs: number;
-  /** Of autoencoders, the mean multinomial log-likelihood per user, in nats. */
-  logLikelihood?: number;
-  /** Of autoencoders, the mean weighted KL term per user, in nats. */
-  kl?: number;
-  /** Of iALS, its loss per user. */
-  loss?: number;
-  /** The validation metric, from 0 to 1, where there are validation users. */
-  validation?: number;
-  /** Whether it is the best epoch so far. */
-  best: boolean;
-  /** Seconds of training so far; before a checkpoint that was gone on from, those up to the checkpoint. */
-  seconds: number;
-  /**
-   * Of a closed form (`popularity`, `ease`, `edlae`), the share of its work that is done, from 0 to 1: it never falls, and is 1
-   * when the model is there. Models with epochs have none.
-   */
-  fraction?: number;
-}
-
-/** The share of a fit that is done, from 0 to 1, if it takes all its epochs. */
-export function shareOf({ epoch, epochs, fraction }: Progress): number {
-  return fraction ?? epoch / Math.max(epochs, 1);
-}
-
-/** How a call runs, as opposed to what it computes. */
-export interface RunOptions extends Abortable {
-  /** Threads to compute with, 1 to 1,024. By default the cores that this process may use, cgroup limits included. */
-  threads?: number;
-}
-
-/** How {@link fit} runs. */
-export interface FitRun extends RunOptions {
-  /**
-   * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
-   * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
-   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end. By default nobody
-   * is told. Closed forms have no epochs; they tell {@link Progress.fraction} as they get on.
-   */
-  onProgress?: (progress: Progress) => void;
-  /** Kept with the model and in its file; anything that JSON can hold. */
-  info?: Json;
-  /**
-   * Keeps the training of `recvae`, `mult-vae` or `mult-dae` in a file, from which it goes on with `resume` after a crash, a
-   * kill or an abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
-   * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
-   *
-   * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data, other
-   * options or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae`, for
-   * `mult-dae` and for `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
-   * remove it then.
-   */
-  checkpoint?: Checkpoint;
-  /**
-   * Bytes that the fit may take beyond the data, 0 or more; a fit that would take more is refused at once. By default what is
-   * free: on Linux what can be had without swapping, less where a control group has less left.
-   */
-  memoryLimit?: number;
-  /**
-   * A trained model of the same kind that RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters. Items that both
-   * know, by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
-   * `hiddenDim`, `latentDim` and RecVAE's `encoder` must be the model's; `from.options` has them.
-   * Mult-VAE's KL weight grows from 0 again, as its `annealing` says. By default none.
-   */
-  from?: Model;
-}
 
 /** What {@link Model.save} puts into the file. */
 export interface SaveOptions extends CompactOptions {
@@ -117,20 +43,6 @@ export interface SaveOptions extends CompactOptions {
    * others get may be saved without. By default it has them.
    */
   trainingRecord?: boolean;
-}
-
-/** What a model recommends for one history. */
-export interface Recommendation {
-  /** The best items first. Scores of different models have no common scale. */
-  items: { id: string; score: number }[];
-  /** Ids of the history that the model does not know; they were ignored. */
-  unknown: string[];
-}
-
-/** What a model recommends for one history of a stream. */
-export interface UserRecommendation extends Recommendation {
-  /** Id of the user, as it came with the history; a whole number as its digits. */
-  user: string;
 }
 
 /**
@@ -403,76 +315,6 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
         unknown: Array.from(unknown.subarray(unknownStart, unknownEnds[user]), (at) => history[at]!),
       };
     });
-  }
-}
-
-/**
- * Trains a model, off the event loop, from random parameters or {@link FitRun.from | from those of another model}. On a
- * {@link Split}, its training users are learnt from and its validation users choose the best epoch; on {@link Interactions},
- * all users are learnt from and nothing is chosen.
- *
- * The same data, options (with their seed) and machine give the same model for any number of threads. Until the promise is
- * settled it keeps the process alive.
- *
- * @param model - Name of the model; it determines the options.
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, and for a `from` of
- * another kind, of another shape or without a common item; `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if
- * the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`, see
- * {@link estimateMemory}. For a checkpoint: `INVALID_ARGUMENT` if it is of another training, or there and not to be gone on
- * from, `INVALID_MODEL_FILE` if it is truncated, altered or of another program, `IO` if it cannot be written, also where the
- * fit was aborted.
- */
-export async function fit<K extends ModelName>(
-  model: K,
-  data: Split | Interactions,
-  options?: ModelOptions[K],
-  run: FitRun = {},
-): Promise<Model<K>> {
-  checkString(model, 'model');
-  checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint', 'from']);
-  return fitWatched(model, data, options, run);
-}
-
-/** {@link fit} with arguments that have been checked; with `everyEpoch`, its callback is told of every epoch. */
-export async function fitWatched<K extends ModelName>(
-  model: K,
-  data: Split | Interactions,
-  options: ModelOptions[K] | undefined,
-  run: FitRun & { everyEpoch?: boolean },
-): Promise<Model<K>> {
-  const [train, validation] =
-    data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
-  const info = infoText(run.info);
-  const { threads, memoryLimit, signal, onProgress, everyEpoch, from } = run;
-  if (from !== undefined) checkInstance(from, 'from', Model);
-  const checkpoint = toNative(run.checkpoint);
-  let unwritten: unknown;
-  const work = async (run: native.NativeRun) => {
-    try {
-      return await native.fit(
-        model,
-        toJson(options),
-        train.native,
-        validation?.native,
-        info,
-        threads,
-        memoryLimit,
-        run,
-        checkpoint,
-        from?.native,
-      );
-    } catch (thrown) {
-      if ((thrown as { code?: unknown }).code === 'IO') unwritten = thrown;
-      throw thrown;
-    }
-  };
-  try {
-    const fitted = await running({ signal, onProgress, everyEpoch }, work);
-    return Model.wrap<K>(fitted.model, fitted.epochs);
-  } catch (thrown) {
-    // Whoever aborts counts on the checkpoint: that it could not be written goes before the signal's reason.
-    throw unwritten === undefined ? thrown : toRecvaeError(unwritten);
   }
 }
 

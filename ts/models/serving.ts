@@ -1,14 +1,27 @@
 /** Results as columns, similar items and users, explanations: the work behind the methods of `Model`. */
-
 import { type Id, idOf, idsOf } from '../data/ids.js';
 import type { History } from '../data/interactions.js';
 import { checkInstance, checkObject, knownKeys, listOf } from '../runtime/check.js';
 import { guard, toJson } from '../runtime/errors.js';
 import type { native } from '../runtime/native.js';
 import type { ExplainOptions } from '../runtime/options.generated.js';
-import { running } from '../runtime/running.js';
+import { type RunOptions, running } from '../runtime/running.js';
 import { type FilterOptions, filterOf, forCore, type ServeOptions } from './filter.js';
-import type { Model, RunOptions } from './model.js';
+import type { Model } from './model.js';
+
+/** What a model recommends for one history. */
+export interface Recommendation {
+  /** The best items first. Scores of different models have no common scale. */
+  items: { id: string; score: number }[];
+  /** Ids of the history that the model does not know; they were ignored. */
+  unknown: string[];
+}
+
+/** What a model recommends for one history of a stream. */
+export interface UserRecommendation extends Recommendation {
+  /** Id of the user, as it came with the history; a whole number as its digits. */
+  user: string;
+}
 
 /** Histories as columns of item indices, which are positions in {@link Model.itemIds}. */
 export interface HistoryColumns {
@@ -69,7 +82,10 @@ export interface Explanation {
 }
 
 /** What of a model these functions use. */
-type Served = Pick<Model, 'native' | 'itemIds'>;
+interface Served {
+  native: native.NativeModel;
+  itemIds: readonly string[];
+}
 
 /** The histories of a batch, as the texts of their ids. */
 export function historiesOf(histories: Iterable<Iterable<Id>>): string[][] {

@@ -5,11 +5,17 @@ import { idOf, idsOf } from '../data/ids.js';
 import type { History } from '../data/interactions.js';
 import { onAbort, unlessAborted } from '../runtime/abort.js';
 import { checkObject, invalid } from '../runtime/check.js';
+import type { RunOptions } from '../runtime/running.js';
 import type { ServeOptions } from './filter.js';
-import type { Model, RunOptions, UserRecommendation } from './model.js';
+import type { Recommendation, UserRecommendation } from './serving.js';
 
 /** Histories that are scored together. */
 const BATCH = 1024;
+
+/** What recommends for a batch of histories. */
+interface Recommender {
+  recommendBatch: (histories: string[][], options?: ServeOptions, run?: RunOptions) => Promise<Recommendation[]>;
+}
 
 /** A history with the texts of its ids. */
 export interface Row {
@@ -34,7 +40,7 @@ export function openHistories(histories: Iterable<History> | AsyncIterable<Histo
  * histories before it.
  */
 export async function* recommendGroups(
-  model: Pick<Model, 'recommendBatch'>,
+  model: Recommender,
   source: Source,
   options: ServeOptions | undefined,
   run: RunOptions,

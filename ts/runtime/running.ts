@@ -3,6 +3,12 @@ import { type Abortable, onAbort, unlessAborted } from './abort.js';
 import { guardAsync } from './errors.js';
 import { native } from './native.js';
 
+/** How a call runs, as opposed to what it computes. */
+export interface RunOptions extends Abortable {
+  /** Threads to compute with, 1 to 1,024. By default the cores that this process may use, cgroup limits included. */
+  threads?: number;
+}
+
 /** What the caller of long work gives. */
 export interface Hooks<P> extends Abortable {
   onProgress?: ((progress: P) => unknown) | undefined;

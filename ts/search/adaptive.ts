@@ -11,8 +11,7 @@
  * Larochelle, Adams, NeurIPS 2012, section 3.2; the sequence: Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences"
  * (2018), R_d, with a random shift (Cranley, Patterson 1976).
  */
-
-import type { Json } from '../models/model.js';
+import type { Json } from '../runtime/json.js';
 import { canonical } from './journal.js';
 import { endOf, isRange, type Point, type Range, type Space, scaleOf } from './spaces.js';
 import { expectedImprovement, Surrogate } from './surrogate.js';

@@ -5,7 +5,6 @@
  * for a reference machine and not by the clock: what is found then depends on nothing but the data, the options and the seed. It
  * ends earlier when nothing more is to be gained.
  */
-
 import type { Split } from '../data/split.js';
 import { estimateSeconds } from '../models/estimate.js';
 import type { Trial } from './trials.js';

@@ -1,9 +1,10 @@
 /** The search for the best options of a model: which trials there are, and which of them wins. */
-
 import { checkFits } from '../models/estimate.js';
-import { type FitRun, fitWatched, type Json, type Model } from '../models/model.js';
+import { type FitRun, fitWatched } from '../models/fit.js';
+import type { Model } from '../models/model.js';
 import { invalid } from '../runtime/check.js';
 import { RecvaeError } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { type Adapted, adapt } from '../search/run.js';
 import type { Samples } from '../search/samples.js';

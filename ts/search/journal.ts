@@ -12,9 +12,9 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import type { Json } from '../models/model.js';
 import { checkString, invalid } from '../runtime/check.js';
 import { guard, RecvaeError } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 
 /** Version of the file and of what its records mean. */

@@ -6,10 +6,10 @@
  *   they will be on all items, which one fit there confirms, or two where the sizes differ by more than chance.
  * - Models that are trained in epochs are searched with few of them, and the best trials go on: successive halving.
  */
-
 import { checkFits, estimateMemory } from '../models/estimate.js';
-import { type Json, shareOf } from '../models/model.js';
+import { shareDone } from '../models/progress.js';
 import { guard, RecvaeError } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import { AdaptiveSearch, exploring, type Settings } from './adaptive.js';
 import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
@@ -272,7 +272,7 @@ class Adapting {
       onProgress: (progress) => {
         if (progress.result) this.#ended += 1;
         if (progress.result) spent[progress.at] = costs[progress.at]!;
-        else if (progress.epoch) spent[progress.at] = costs[progress.at]! * shareOf(progress.epoch);
+        else if (progress.epoch) spent[progress.at] = costs[progress.at]! * shareDone(progress.epoch);
         const done = (this.#spent + spent.reduce((sum, seconds) => sum + seconds, 0)) / this.#expected;
         const planned = Math.max(this.#planned, this.#points.length);
         const { at } = progress;

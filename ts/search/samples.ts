@@ -1,5 +1,4 @@
 /** Smaller splits on which models are tried, each made once for all searches of a comparison. */
-
 import type { Split } from '../data/split.js';
 import type { Abortable } from '../runtime/abort.js';
 

@@ -1,8 +1,7 @@
 /** What a search of options tries: lists of values and ranges, and the points of a grid or of random draws from them. */
-
-import type { Json } from '../models/model.js';
 import { checkObject, invalid, knownKeys } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { native, optionsOf } from '../runtime/native.js';
 import type { ModelName, ModelOptions } from '../runtime/options.generated.js';
 import { canonical } from './journal.js';

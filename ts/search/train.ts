@@ -1,11 +1,13 @@
 /** Training inside a comparison: every model with the options that matter searched, all with the same effort. */
-
 import type { Split } from '../data/split.js';
 import type { CompareProgress } from '../decide/compare.js';
 import { checkFits } from '../models/estimate.js';
+import { type FitRun, fitWatched } from '../models/fit.js';
 import { largestThatFits, type OptionChange } from '../models/fitting.js';
-import { type FitRun, fitWatched, type Json, type Model, type Progress, shareOf } from '../models/model.js';
+import type { Model } from '../models/model.js';
+import { type Progress, shareDone } from '../models/progress.js';
 import { RecvaeError } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
 import { findBest, type Search, type SearchRun } from './find-best.js';
@@ -172,7 +174,7 @@ export async function train(
   const names = Object.keys(space);
   const wanted = run.search !== false && data.validation.nScored > 0 && names.length > 0;
   if (wanted) return searched(model, options as Record<string, Json>, space, data, run, onStep);
-  const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch, done: shareOf(epoch) });
+  const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch, done: shareDone(epoch) });
   onStep({ stage: 'fit' });
   const { threads, signal, info, memoryLimit, beside = 0 } = run;
   const limit = memoryLimit && Math.max(memoryLimit - beside, 0);

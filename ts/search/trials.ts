@@ -7,11 +7,14 @@ import type { Split } from '../data/split.js';
 import type { Checkpoint } from '../models/checkpoint.js';
 import { checkFits } from '../models/estimate.js';
 import { evaluate } from '../models/evaluate.js';
-import { type FitRun, fitWatched, type Json, type Model, type Progress, type RunOptions } from '../models/model.js';
+import { type FitRun, fitWatched } from '../models/fit.js';
+import type { Model } from '../models/model.js';
+import type { Progress } from '../models/progress.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type { MetricName, ModelName } from '../runtime/options.generated.js';
-import { stoppable } from '../runtime/running.js';
+import { type RunOptions, stoppable } from '../runtime/running.js';
 import { canonical, type Journal } from './journal.js';
 
 /** What is trained. */

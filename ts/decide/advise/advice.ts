@@ -1,8 +1,8 @@
 /** The words of {@link advise}: which model, why, what to run next and what to distrust. */
-
-import type { Json, RunOptions } from '../../models/model.js';
+import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
+import type { RunOptions } from '../../runtime/running.js';
 import type { AdviceReport } from '../advise.js';
 import { detectableWords, differenceOf, FLOOR, SIGNIFICANCE, signed } from '../compare/verdict.js';
 import { ALWAYS, type PairedDifference } from '../compare.js';

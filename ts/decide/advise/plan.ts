@@ -7,7 +7,6 @@
  * Networks get the largest sample on which they are cheap enough, and half of it. What is cheap is judged by the core's estimate for a
  * reference machine and not by the clock, so that the advice depends on nothing but the data, the options and the seed.
  */
-
 import type { Split } from '../../data/split.js';
 import { estimateSeconds } from '../../models/estimate.js';
 import { largestThatFits, type OptionChange } from '../../models/fitting.js';

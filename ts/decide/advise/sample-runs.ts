@@ -1,15 +1,15 @@
 /** Trial runs of {@link advise}: the models on samples of growing size, judged on the validation users, whole and by group. */
-
 import { type Profile, profile } from '../../data/profile.js';
 import type { Split } from '../../data/split.js';
 import { checkFits } from '../../models/estimate.js';
 import { type Evaluation, evaluate } from '../../models/evaluate.js';
-import type { Json, Model, RunOptions } from '../../models/model.js';
+import type { Model } from '../../models/model.js';
 import { guard, RecvaeError } from '../../runtime/errors.js';
+import type { Json } from '../../runtime/json.js';
 import { description, native } from '../../runtime/native.js';
 import type { MetricName, ModelName } from '../../runtime/options.generated.js';
 import { withPeakMemory } from '../../runtime/peak-memory.js';
-import { running } from '../../runtime/running.js';
+import { type RunOptions, running } from '../../runtime/running.js';
 import type { AdviseProgress } from '../advise.js';
 import { FLOOR } from '../compare/verdict.js';
 import { type ComparedModel, type PairedDifference, pairs, pairsOf } from '../compare.js';

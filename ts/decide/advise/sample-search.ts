@@ -1,9 +1,11 @@
 /** The search of {@link advise}: a model's options on growing samples, where each larger one goes on from what the smaller one told. */
-
 import type { Split } from '../../data/split.js';
 import { checkFits, refusalOf } from '../../models/estimate.js';
-import { type FitRun, fit, type Json, type Model, type Progress } from '../../models/model.js';
+import { type FitRun, fit } from '../../models/fit.js';
+import type { Model } from '../../models/model.js';
+import type { Progress } from '../../models/progress.js';
 import { guard, RecvaeError } from '../../runtime/errors.js';
+import type { Json } from '../../runtime/json.js';
 import { native } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import { AdaptiveSearch, exploring, ROUND } from '../../search/adaptive.js';

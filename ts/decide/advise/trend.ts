@@ -1,9 +1,8 @@
 /** Where models stand on all training users: as measured there, or as the trend over samples says. */
-
-import type { RunOptions } from '../../models/model.js';
 import { guard } from '../../runtime/errors.js';
 import { native } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
+import type { RunOptions } from '../../runtime/running.js';
 import { pairedDifferences } from '../paired.js';
 
 /** A model against the one that leads. */

@@ -1,5 +1,4 @@
 /** The course of a comparison: how far it is, when it will end, and what still can be done in the minutes that it may take. */
-
 import { RecvaeError } from '../../runtime/errors.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { Step } from '../../search/train.js';

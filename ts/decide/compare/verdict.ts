@@ -1,7 +1,7 @@
 import { description } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
-import type { FloorDifference } from '../floor.js';
 import type { ComparedModel, ComparisonReport, PairedDifference } from '../compare.js';
+import type { FloorDifference } from '../floor.js';
 
 /** Chance of a false alarm that is accepted when a difference is called established; the core's. */
 export const SIGNIFICANCE = description.significance;

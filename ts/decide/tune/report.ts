@@ -1,8 +1,7 @@
 /** What tuning found, as plain JSON and in plain words. */
-
 import type { LeftOut } from '../../data/left-out.js';
 import type { Evaluation } from '../../models/evaluate.js';
-import type { Json } from '../../models/model.js';
+import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { Found, Search, SearchKind } from '../../search/find-best.js';
