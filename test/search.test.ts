@@ -19,7 +19,8 @@ import {
 } from '../dist/index.js';
 import { AdaptiveSearch, exploring, ROUND, type Settings } from '../dist/search/adaptive.js';
 import { allowance, FITS, LEAST_SECONDS, MOST_TRIALS } from '../dist/search/effort.js';
-import { findBest, type Search } from '../dist/search/find-best.js';
+import { findBest } from '../dist/search/find-best.js';
+import type { Search } from '../dist/search/search.js';
 import type { Point } from '../dist/search/spaces.js';
 import { expectedImprovement, Surrogate } from '../dist/search/surrogate.js';
 import { recvae } from './command.js';

@@ -75,7 +75,7 @@ export { RecvaeError, type RecvaeErrorCode } from './runtime/errors.js';
 export type { Json } from './runtime/json.js';
 export type * from './runtime/options.generated.js';
 export type { RunOptions } from './runtime/running.js';
-export type { SearchKind, SearchProgress } from './search/find-best.js';
+export type { SearchKind, SearchProgress } from './search/search.js';
 export type { Point, Range, SearchSpace } from './search/spaces.js';
 export type { SearchedTrial, SearchSummary } from './search/train.js';
 export type { Trial, TrialProgress, TrialResult } from './search/trials.js';

@@ -10,17 +10,10 @@ import type { Json } from '../runtime/json.js';
 import { description, isSearchable, native, optionsOf } from '../runtime/native.js';
 import type { MetricName, ModelName, ModelOptions, SplitOptions } from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
-import {
-  checkTrials,
-  DEFAULT_TRIALS,
-  findBest,
-  planOf,
-  type Search,
-  type SearchKind,
-  type SearchProgress,
-} from '../search/find-best.js';
+import { checkTrials, DEFAULT_TRIALS, findBest, planOf } from '../search/find-best.js';
 import { epochsOf } from '../search/halving.js';
 import { Journal } from '../search/journal.js';
+import type { Search, SearchKind, SearchProgress } from '../search/search.js';
 import { checkSpace, defaultSpace, type SearchSpace, sizeOf } from '../search/spaces.js';
 import { completeOptions, type TrialResult } from '../search/trials.js';
 import { FLOOR, floorWords } from './compare/verdict.js';
@@ -28,7 +21,7 @@ import { DEFAULT_SEED, splitFor, warningsOf } from './compare.js';
 import { againstFloor } from './floor.js';
 import { reportOf, type TuneReport } from './tune/report.js';
 
-export type { SearchKind, SearchProgress } from '../search/find-best.js';
+export type { SearchKind, SearchProgress } from '../search/search.js';
 export type { Point, Range, SearchSpace } from '../search/spaces.js';
 export type { Trial, TrialProgress, TrialResult } from '../search/trials.js';
 export type { TunedTrial, TuneReport } from './tune/report.js';

@@ -75,6 +75,15 @@ const BEST_POINTS = 2;
 const NEARBY = 0.05;
 const SAME = 0.02;
 
+/** Share of a standard error below which a difference between options is chance, and what stands for it where none is known. */
+const NOISE = 0.25;
+const UNKNOWN_NOISE = 1e-3;
+
+/** By how much values may differ by chance whose standard error is that. */
+export function noiseOf(standardError: number | undefined): number {
+  return standardError ? NOISE * standardError : UNKNOWN_NOISE;
+}
+
 /** An option that is searched, with numbers for its values: 0 to 1 over the range, or over the list's positions. */
 class Dimension {
   low = 0;

@@ -7,33 +7,12 @@ import { RecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { type Adapted, adapt } from '../search/run.js';
-import type { Samples } from '../search/samples.js';
 import { Checkpoints, epochsOf, ranked, rungsOf } from './halving.js';
+import { Holder } from './holder.js';
 import { MedianRule } from './hopeless.js';
-import { drawsOf, endOf, gridOf, isRange, type Point, type Range, type Space } from './spaces.js';
-import { runTrials, type Trial, type TrialProgress, type TrialResult, type TrialRun } from './trials.js';
-
-/** How points of a space are chosen. */
-export type SearchKind = 'adaptive' | 'grid' | 'random' | 'halving';
-
-/** What is searched. */
-export interface Search {
-  model: ModelName;
-  /** Options that stay as they are. */
-  fixed: Record<string, Json>;
-  space: Space;
-  kind: SearchKind;
-  /** The points of the space that are tried; none yet of `adaptive`, which finds them on its way. */
-  points: Point[];
-  /** Seed of what is drawn. */
-  seed: number;
-  /** Of `adaptive`, how many points are tried; by default as many as its effort allows, see `search/effort.ts`. */
-  trials?: number | undefined;
-  /** Whether `adaptive` may go beyond its ranges. */
-  extends: boolean;
-  /** Whether hopeless trials of `grid` and `random` are stopped. */
-  earlyStop: boolean;
-}
+import type { Search, SearchKind, SearchRun } from './search.js';
+import { drawsOf, endOf, endsOf, gridOf, type Point, type Space } from './spaces.js';
+import { runTrials, type Trial, type TrialResult } from './trials.js';
 
 /** What a search found. */
 export interface Found extends Pick<Adapted, 'edges' | 'plateaus' | 'searched' | 'cut' | 'spent'> {
@@ -45,31 +24,6 @@ export interface Found extends Pick<Adapted, 'edges' | 'plateaus' | 'searched' |
   best: number;
   /** The model of the best one. */
   model: Model;
-}
-
-/** What a search is told, with how many trials it has at most. */
-export interface SearchProgress extends TrialProgress {
-  /** What the trial tries: values of the options that are searched. */
-  point: Point;
-  /** Share of the search that is done, by estimates. */
-  done: number;
-  /** Trials so far that have ended, and all. */
-  ended: number;
-  /** See `ended`; of halving, those of all stages. */
-  trials: number;
-}
-
-/** How a search runs; `beside` is what is held besides its own models. */
-export interface SearchRun extends Omit<TrialRun<Json>, 'hopeless' | 'judge' | 'take' | 'onProgress' | 'checkpoint'> {
-  onProgress?: (progress: SearchProgress) => unknown;
-  /** Path of the journal. */
-  journalPath?: string | undefined;
-  /** Samples of the data that other searches use, too. By default the search makes its own. */
-  samples?: Samples | undefined;
-  /** Estimated seconds that an adaptive search may take. By default what is allowed to all, see `search/effort.ts`. */
-  allowed?: number | undefined;
-  /** On the clock of `performance`, in milliseconds: when the search has to be done. By default it takes what its effort allows. */
-  deadline?: number | undefined;
 }
 
 /** Trials of the other kinds if nobody says how many. */
@@ -118,20 +72,6 @@ export function checkSearchFits(search: Search, run: SearchRun): number {
   return kept;
 }
 
-/** The points of the lowest and of the highest values of all options. */
-export function endsOf(space: Space): Point[] {
-  const ends = (values: readonly Json[] | Range) => {
-    if (isRange(values)) return [values.from, values.to];
-    const numbers = values.filter((value) => typeof value === 'number');
-    return numbers.length === values.length
-      ? [Math.min(...numbers), Math.max(...numbers)]
-      : [values[0]!, values.at(-1)!];
-  };
-  return [0, 1].map((at) =>
-    Object.fromEntries(Object.entries(space).map(([name, values]) => [name, ends(values)[at]!])),
-  );
-}
-
 /** Runs the trials of a search; the best of them by validation wins, of equals the earlier. */
 export async function findBest(search: Search, run: SearchRun): Promise<Found> {
   const kept = checkSearchFits(search, run);
@@ -170,40 +110,6 @@ async function tried(search: Search, run: SearchRun, shared: SearchRun, holder: 
     cut: false,
     spent: 0,
   };
-}
-
-/** Keeps the model of the best trial so far. */
-export class Holder {
-  #held: { at: number; validation: number; model: Model } | undefined;
-
-  take(model: Model, at: number, validation: number): void {
-    const better =
-      !this.#held || validation > this.#held.validation || (validation === this.#held.validation && at < this.#held.at);
-    if (better) {
-      this.dispose();
-      this.#held = { at, validation, model };
-    } else {
-      model.dispose();
-    }
-  }
-
-  /** The model of that trial, if it is the one that is held. */
-  release(at: number): Model | undefined {
-    if (this.#held?.at !== at) return undefined;
-    const { model } = this.#held;
-    this.#held = undefined;
-    return model;
-  }
-
-  /** Whether there is one. */
-  get holds(): boolean {
-    return this.#held !== undefined;
-  }
-
-  dispose(): void {
-    this.#held?.model.dispose();
-    this.#held = undefined;
-  }
 }
 
 /** The model of a trial whose model is gone; it has the same bytes. */

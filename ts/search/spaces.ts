@@ -87,9 +87,33 @@ export function checkPoint(model: ModelName, fixed: object, point: Point): void 
   guard(() => native.checkFit(model, toJson({ ...fixed, ...point })));
 }
 
+/** Whether the core takes such options. */
+export function isAllowed(model: ModelName, fixed: object, point: Point): boolean {
+  try {
+    checkPoint(model, fixed, point);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** How many points a space has; infinitely many with a range. */
 export function sizeOf(space: Space): number {
   return Object.values(space).reduce((size, values) => size * (isRange(values) ? Infinity : values.length), 1);
+}
+
+/** The points of the lowest and of the highest values of all options. */
+export function endsOf(space: Space): Point[] {
+  const ends = (values: readonly Json[] | Range) => {
+    if (isRange(values)) return [values.from, values.to];
+    const numbers = values.filter((value) => typeof value === 'number');
+    return numbers.length === values.length
+      ? [Math.min(...numbers), Math.max(...numbers)]
+      : [values[0]!, values.at(-1)!];
+  };
+  return [0, 1].map((at) =>
+    Object.fromEntries(Object.entries(space).map(([name, values]) => [name, ends(values)[at]!])),
+  );
 }
 
 /** Every combination; the last option changes fastest. */
@@ -161,6 +185,14 @@ export function onlyWhole(model: ModelName, fixed: object, name: string, { from,
     if (error instanceof RecvaeError && error.code === 'INVALID_ARGUMENT') return true;
     throw error;
   }
+}
+
+/** The options that are searched over a range of which the core takes whole numbers alone. */
+export function wholeOf(model: ModelName, fixed: object, space: Space): Set<string> {
+  const found = Object.entries(space).filter(
+    ([name, values]) => isRange(values) && onlyWhole(model, fixed, name, values),
+  );
+  return new Set(found.map(([name]) => name));
 }
 
 /** Share of a range, on its scale, that counts as its end. */

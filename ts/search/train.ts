@@ -1,6 +1,5 @@
 /** Training inside a comparison: every model with the options that matter searched, all with the same effort. */
 import type { Split } from '../data/split.js';
-import type { CompareProgress } from '../decide/compare.js';
 import { checkFits } from '../models/estimate.js';
 import { type FitRun, fitWatched } from '../models/fit.js';
 import { largestThatFits, type OptionChange } from '../models/fitting.js';
@@ -10,7 +9,8 @@ import { RecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
-import { findBest, type Search, type SearchRun } from './find-best.js';
+import { findBest } from './find-best.js';
+import type { Search, SearchRun } from './search.js';
 import { defaultSpace, isRange, type Point, type Space } from './spaces.js';
 import { completeOptions, type TrialResult } from './trials.js';
 
@@ -53,10 +53,15 @@ export interface Trained extends SearchSummary {
 }
 
 /** What happens to the model at work. */
-export type Step = Pick<CompareProgress, 'stage' | 'tried' | 'epoch' | 'plan'> & {
+export interface Step {
+  stage: 'search' | 'fit';
+  /** In a search, what was tried last and what validation says to it. */
+  tried?: SearchedTrial;
+  /** The epoch that ended, or how far a closed form is. */
+  epoch?: Progress;
   /** Share of the model's work that is done, by the estimate. */
   done?: number;
-};
+}
 
 /** How {@link train} works. */
 export interface TrainRun extends Pick<FitRun, 'threads' | 'signal' | 'memoryLimit' | 'info'> {

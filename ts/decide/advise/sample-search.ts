@@ -2,37 +2,24 @@
 import type { Split } from '../../data/split.js';
 import { checkFits, refusalOf } from '../../models/estimate.js';
 import { type FitRun, fit } from '../../models/fit.js';
-import type { Model } from '../../models/model.js';
 import type { Progress } from '../../models/progress.js';
 import { guard, RecvaeError } from '../../runtime/errors.js';
 import type { Json } from '../../runtime/json.js';
 import { native } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
-import { AdaptiveSearch, exploring, ROUND } from '../../search/adaptive.js';
-import { Holder } from '../../search/find-best.js';
-import { checkPoint, defaultSpace, isRange, onlyWhole, type Point, type Space } from '../../search/spaces.js';
-import type { SearchSummary } from '../../search/train.js';
+import { AdaptiveSearch, exploring, noiseOf, ROUND } from '../../search/adaptive.js';
+import { Holder } from '../../search/holder.js';
+import { defaultSpace, isAllowed, isRange, type Point, type Space, wholeOf } from '../../search/spaces.js';
+import type { Step, Trained } from '../../search/train.js';
 import { completeOptions, runTrials } from '../../search/trials.js';
 import { isNetwork } from './plan.js';
 
-/** Share of a standard error below which a difference between options is chance, and what stands for it where none is known. */
-const NOISE = 0.25;
-const UNKNOWN_NOISE = 1e-3;
 /** Trials on the first sample for so many options, and on each larger one. */
 const onFirst = (options: number) => exploring(options) + 2 * ROUND;
 const onLarger = (options: number) => 2 + 2 * options;
 
-/** What happens to a model at work. */
-export interface Step {
-  stage: 'search' | 'fit';
-  tried?: { options: Json; validation: number };
-  epoch?: Progress;
-}
-
 /** A trained model, and what its search tried. */
-export interface Trained extends Omit<SearchSummary, 'untuned'> {
-  fitted: Model;
-}
+export type Sampled = Omit<Trained, 'untuned' | 'cut' | 'spent'>;
 
 /** The search of one model over all samples. */
 export class SampleSearch {
@@ -51,7 +38,7 @@ export class SampleSearch {
     sample: Split,
     run: FitRun,
     onStep: (step: Step) => void,
-  ): Promise<Trained> {
+  ): Promise<Sampled> {
     const fixed = options as Record<string, Json>;
     const space = searchedOf(this.#model, fixed);
     if (Object.keys(space).length === 0) {
@@ -69,11 +56,11 @@ export class SampleSearch {
     sample: Split,
     run: FitRun,
     onStep: (step: Step) => void,
-  ): Promise<Trained> {
+  ): Promise<Sampled> {
     const started = performance.now();
     const engine = this.#engine(space, fixed);
     const holder = new Holder();
-    const search: Trained['search'] = [];
+    const search: Sampled['search'] = [];
     let [best, failure] = [{ at: -1, validation: -Infinity }, 'nothing was tried'];
     try {
       for (let [points, start] = [engine.ask(), 0]; points.length > 0; points = engine.ask()) {
@@ -105,8 +92,7 @@ export class SampleSearch {
           if (validation > best.validation) best = { at: first + at, validation };
         }
         start += points.length;
-        const noise = NOISE * (results.findLast(({ standardError }) => standardError)?.standardError ?? 0);
-        engine.tell(values, noise || UNKNOWN_NOISE);
+        engine.tell(values, noiseOf(results.findLast(({ standardError }) => standardError)?.standardError));
       }
       this.#before = engine;
       const fitted = holder.release(best.at);
@@ -122,26 +108,14 @@ export class SampleSearch {
   #engine(space: Space, fixed: Record<string, Json>): AdaptiveSearch {
     const model = this.#model;
     const names = Object.keys(space);
-    const whole = names.filter((name) => {
-      const values = space[name]!;
-      return isRange(values) && onlyWhole(model, fixed, name, values);
-    });
-    const allows = (name: string, value: number) => {
-      try {
-        checkPoint(model, fixed, { [name]: value });
-        return true;
-      } catch {
-        return false;
-      }
-    };
     const before = this.#before?.best ? this.#before : undefined;
     return new AdaptiveSearch({
       space,
       first: before ? pointsOf(before) : [usualPoint(model, fixed, space)],
       shift: [...guard(() => native.searchUniforms(this.#seed, names.length))],
       most: before ? onLarger(names.length) : onFirst(names.length),
-      whole: new Set(whole),
-      allows,
+      whole: wholeOf(model, fixed, space),
+      allows: (name, value) => isAllowed(model, fixed, { [name]: value }),
       ...(before && { before }),
     });
   }

@@ -13,6 +13,9 @@ interface Task {
   fitSeconds: number;
 }
 
+/** What happens to the model at work. */
+type CourseStep = Omit<Step, 'stage'> & Pick<CompareProgress, 'stage' | 'plan'>;
+
 /** Share of the work from which on the clock tells more of the rest than the estimates. */
 const TELLING = 0.03;
 /** What the first, tiny fits may say about the machine at most. */
@@ -73,7 +76,7 @@ export class Course {
   }
 
   /** Tells how far a model is. */
-  tell(index: number, { done = 0, ...step }: Step): void {
+  tell(index: number, { done = 0, ...step }: CourseStep): void {
     const all = this.#tasks.reduce((sum, { seconds }) => sum + seconds, 0);
     const now = this.#done + this.#tasks[index]!.seconds * Math.min(done, 1);
     const fraction = Math.min(now / Math.max(all, 1e-9), 1);
