@@ -11,9 +11,9 @@
 // - tests: the share of p-values below .05 where the users' differences are drawn with mean 0, by number of users and kind.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { decide, SIGNIFICANCE } from '../dist/decide/compare/verdict.js';
-import { pairs } from '../dist/decide/compare.js';
-import { pairedDifferences } from '../dist/decide/paired.js';
+import { decide } from '../dist/decide/compare/verdict.js';
+import { pairedDifferences, SIGNIFICANCE } from '../dist/decide/paired.js';
+import { pairs } from '../dist/decide/pairs.js';
 import { compare, Interactions } from '../dist/index.js';
 import { wilson } from './statistics.mjs';
 

@@ -22,32 +22,27 @@ export { type Profile, profile, type Spread } from './data/profile.js';
 export { HeldOut, Split, split } from './data/split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './data/synth.js';
 export type { ComparisonKind } from './decide/ablate/designs.js';
-export {
-  type AblatedModel,
-  type AblateOptions,
-  type AblateProgress,
-  type Ablation,
-  type AblationReport,
-  ablate,
-  type ChangeComparison,
-  type Finding,
-} from './decide/ablate.js';
-export type { Advice, CostlierModel } from './decide/advise/advice.js';
-export type { GroupResult, SampleResult, TrialModel } from './decide/advise/sample-runs.js';
-export type { Trend } from './decide/advise/trend.js';
-export { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, type ModelCost } from './decide/advise.js';
+export type { AblatedModel, AblationReport, ChangeComparison, Finding } from './decide/ablate/report.js';
+export { type AblateOptions, type AblateProgress, type Ablation, ablate } from './decide/ablate.js';
 export type {
-  ComparedModel,
-  CompareOptions,
-  CompareProgress,
-  Comparison,
-  ComparisonReport,
-  PairedDifference,
-  Skipped,
-} from './decide/compare.js';
+  Advice,
+  AdviceReport,
+  AdviseProgress,
+  CostlierModel,
+  GroupResult,
+  ModelCost,
+  SampleResult,
+  TrialModel,
+} from './decide/advise/report.js';
+export type { Trend } from './decide/advise/trend.js';
+export { type AdviseOptions, advise } from './decide/advise.js';
+export type { CompareOptions } from './decide/compare/options.js';
+export type { ComparedModel, CompareProgress, ComparisonReport, Skipped } from './decide/compare/report.js';
+export type { Comparison } from './decide/compare.js';
 export { compare } from './decide/compare.js';
 export type { FloorDifference } from './decide/floor.js';
 export type { Difference } from './decide/paired.js';
+export type { PairedDifference } from './decide/pairs.js';
 export type { TunedTrial, TuneReport } from './decide/tune/report.js';
 export { type TuneOptions, type Tuning, tune } from './decide/tune.js';
 export type { Checkpoint } from './models/checkpoint.js';

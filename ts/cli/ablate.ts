@@ -1,16 +1,9 @@
 import type { Command } from 'commander';
+import { type AblatedModel, type AblationReport, labelOf } from '../decide/ablate/report.js';
 import { KINDS } from '../decide/ablate/verdict.js';
-import {
-  type AblatedModel,
-  type AblateOptions,
-  type AblateProgress,
-  type AblationReport,
-  ablateOn,
-  checkAblate,
-  labelOf,
-} from '../decide/ablate.js';
-import { formatP, signed } from '../decide/compare/verdict.js';
-import { splitFor } from '../decide/compare.js';
+import { type AblateOptions, type AblateProgress, ablateOn, checkAblate } from '../decide/ablate.js';
+import { splitFor } from '../decide/dataset.js';
+import { formatP, signed } from '../decide/wording.js';
 import { description } from '../runtime/native.js';
 import { addMemoryFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';

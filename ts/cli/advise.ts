@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Spread } from '../data/profile.js';
-import type { GroupResult } from '../decide/advise/sample-runs.js';
-import { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, checkAdvise } from '../decide/advise.js';
-import { formatP } from '../decide/compare/verdict.js';
+import type { AdviceReport, AdviseProgress, GroupResult } from '../decide/advise/report.js';
+import { type AdviseOptions, advise, checkAdvise } from '../decide/advise.js';
+import { formatP } from '../decide/wording.js';
 import { description } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { addMemoryFlag } from './common-flags.js';

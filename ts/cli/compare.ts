@@ -1,17 +1,11 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { formatP } from '../decide/compare/verdict.js';
-import {
-  type ComparedModel,
-  type CompareOptions,
-  type CompareProgress,
-  type ComparisonReport,
-  checkCompare,
-  compareOn,
-  splitFor,
-  USUAL,
-} from '../decide/compare.js';
+import { type CompareOptions, checkCompare, USUAL } from '../decide/compare/options.js';
+import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide/compare/report.js';
+import { compareOn } from '../decide/compare.js';
+import { splitFor } from '../decide/dataset.js';
+import { formatP } from '../decide/wording.js';
 import type { Progress } from '../models/progress.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { type Output, writeAll } from '../runtime/files.js';

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import { splitFor } from '../decide/compare.js';
+import { splitFor } from '../decide/dataset.js';
 import type { TuneReport } from '../decide/tune/report.js';
 import { checkTune, type TuneOptions, tuneOn } from '../decide/tune.js';
 import { RecvaeError } from '../runtime/errors.js';

@@ -1,30 +1,21 @@
 import { Interactions } from '../data/interactions.js';
-import { allLeftOut, type LeftOut } from '../data/left-out.js';
+import { allLeftOut } from '../data/left-out.js';
 import { Split } from '../data/split.js';
 import { evaluate } from '../models/evaluate.js';
 import type { Progress } from '../models/progress.js';
 import { checkInstance, checkObject, checkRun, checkSeed, checkString, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type { MetricName, MultVaeOptions, RecvaeOptions, SplitOptions } from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
 import { Journal } from '../search/journal.js';
 import { runTrials, type Trial, type TrialResult } from '../search/trials.js';
-import {
-  type ComparisonKind,
-  changesOf,
-  contrastsOf,
-  type Design,
-  designsOf,
-  optionsOf,
-  SWITCHED,
-} from './ablate/designs.js';
+import { changesOf, contrastsOf, type Design, designsOf, optionsOf, SWITCHED } from './ablate/designs.js';
+import { type AblatedModel, type AblationReport, type ChangeComparison, labelOf } from './ablate/report.js';
 import { ablationVerdict, findings, isEstablished } from './ablate/verdict.js';
-import { floorWords } from './compare/verdict.js';
-import { checkTestUsers, DEFAULT_SEED, datasetOf, splitFor } from './compare.js';
-import { againstFloor, type FloorDifference } from './floor.js';
-import { type Difference, pairedDifferences } from './paired.js';
+import { checkTestUsers, DEFAULT_SEED, datasetOf, splitFor } from './dataset.js';
+import { againstFloor, floorWords } from './floor.js';
+import { pairedDifferences } from './paired.js';
 
 export type { ComparisonKind } from './ablate/designs.js';
 
@@ -76,84 +67,6 @@ export interface AblateOptions extends RunOptions {
    * back a promise that is rejected, the work stops, and the promise is rejected with what was thrown.
    */
   onProgress?: (progress: AblateProgress) => void;
-}
-
-/** One model of an {@link AblationReport}: RecVAE with some of its changes, or the reference. */
-export interface AblatedModel {
-  /** `mult-vae` is the reference. */
-  model: 'recvae' | 'mult-vae';
-  /** Names of RecVAE's changes that it has; of the reference none. */
-  changes: string[];
-  /** All options with their values, but the seed. */
-  options: { [key: string]: Json };
-  /** Mean over the test users of each one's mean over the seeds. */
-  mean: number;
-  /** Its standard error, which comes from the users alone. */
-  standardError: number | null;
-  /** Seed by seed. */
-  seeds: {
-    seed: number;
-    /** Mean over the test users. */
-    mean: number;
-    /** Mean over the validation users; `null` if there are none. */
-    validation: number | null;
-    /** Epochs trained. */
-    epochs: number;
-    /** Whether the number of epochs stopped it, not `patience`: it may not be at its best. */
-    atLimit: boolean;
-    /** Wall-clock seconds, of the run that trained it. */
-    seconds: number;
-  }[];
-}
-
-/** What a change brings: the mean difference with it minus without it, on the same test users, p-values corrected over all. */
-export interface ChangeComparison extends Difference {
-  /** Name of the change. */
-  change: string;
-  /** Against what. */
-  kind: ComparisonKind;
-  /** The same difference under each seed, in the order of {@link AblationReport.seeds}. */
-  seeds: number[];
-  /** Corrected p below .05 and the same sign under every seed. */
-  established: boolean;
-}
-
-/**
- * What is known about a change.
- *
- * - `pays`: it is established to be better in a comparison, and in none to be worse.
- * - `costs`: the other way round.
- * - `depends`: better in one and worse in another.
- * - `open`: nothing is established.
- */
-export type Finding = 'pays' | 'costs' | 'depends' | 'open';
-
-/** The result of {@link ablate} as plain JSON. */
-export interface AblationReport {
-  /** The data: the users of all parts of the split, and the items of the training users. */
-  dataset: { users: number; items: number; interactions: number; density: number };
-  /** What of the input is not in it or does not count, and why. */
-  leftOut: LeftOut[];
-  /** Test users that count. */
-  testUsers: number;
-  /** Seed of the bootstrap, and of the split where it had none of its own. */
-  seed: number;
-  /** Seeds of the models. */
-  seeds: number[];
-  /** What is measured. */
-  metric: string;
-  /** Names of RecVAE's changes. */
-  changes: string[];
-  /** The reference, and then the designs by number of changes. */
-  models: AblatedModel[];
-  /** What each change brings, kind by kind. */
-  comparisons: ChangeComparison[];
-  /** What that says about each change. */
-  findings: { change: string; finding: Finding }[];
-  /** The model with the highest mean against popularity, which it has to beat. */
-  floor: FloorDifference | null;
-  /** The same in words, a line for each finding and for what bears on them. */
-  verdict: string;
 }
 
 /** What {@link ablate} found. */
@@ -333,12 +246,6 @@ async function train(
     throw new RecvaeError('NUMERICAL', `${labelOf(nameOf(row))}, seed ${seed}: ${failed}`);
   }
   return new Map(rows.map((row) => [row, results.filter((_, at) => runs[at]!.row === row)]));
-}
-
-/** A model in words. */
-export function labelOf({ model, changes }: Pick<AblatedModel, 'model' | 'changes'>): string {
-  if (model === 'mult-vae') return model;
-  return `${model} with ${changes.length === 0 ? 'no change' : changes.join(', ')}`;
 }
 
 /** Finds what is not allowed before hours of training. */

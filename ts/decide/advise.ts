@@ -1,29 +1,22 @@
 import { Interactions } from '../data/interactions.js';
-import { allLeftOut, type LeftOut } from '../data/left-out.js';
-import { type Profile, profile } from '../data/profile.js';
+import { allLeftOut } from '../data/left-out.js';
+import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
 import { checkFits, estimateMemory, estimateSeconds, refusalOf } from '../models/estimate.js';
-import type { OptionChange } from '../models/fitting.js';
 import { checkInstance, checkRun } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import { description, native, optionsOf } from '../runtime/native.js';
 import type { ModelName, ModelOptions, SampleOptions, SplitOptions } from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
-import { type Advice, adviceOf } from './advise/advice.js';
+import { adviceOf } from './advise/advice.js';
 import { isNetwork, type Plan, planFor } from './advise/plan.js';
-import { type GroupResult, METRIC, runTrials, type SampleResult, type TrialSample } from './advise/sample-runs.js';
-import { type CompareProgress, checkCompare, complete, DEFAULT_SEED, order, splitFor } from './compare.js';
+import type { AdviceReport, AdviseProgress, ModelCost, SampleResult } from './advise/report.js';
+import { METRIC, runTrials, type TrialSample } from './advise/sample-runs.js';
+import { checkCompare, complete, order } from './compare/options.js';
+import { DEFAULT_SEED, splitFor } from './dataset.js';
 
 /** Tried besides those that are always compared: what they have to be weighed against. */
 const TRIED: ModelName[] = ['edlae', 'recvae'];
-
-/** What {@link advise} is told while it works. */
-export interface AdviseProgress extends Omit<CompareProgress, 'stage'> {
-  /** What happens to the model. */
-  stage: 'search' | 'fit';
-  /** Training users of the sample. */
-  users: number;
-}
 
 /** How {@link advise} works. */
 export interface AdviseOptions extends RunOptions {
@@ -57,53 +50,6 @@ export interface AdviseOptions extends RunOptions {
    * gives back a promise that is rejected, the work stops, and the promise is rejected with what was thrown.
    */
   onProgress?: (progress: AdviseProgress) => void;
-}
-
-/** What a model costs on all training users. */
-export interface ModelCost {
-  /** Which model. */
-  model: ModelName;
-  /** Bytes at the peak of a fit, beyond the data. */
-  fitMemory: number;
-  /** Bytes of the finished model. */
-  modelMemory: number;
-  /** Why a fit is refused here, in the core's words; `null` if it fits. */
-  refusal: string | null;
-  /**
-   * Seconds of one fit, with all epochs that its options allow: measured on the largest sample and carried over by `law`, or, of a model
-   * that was not tried, {@link estimateSeconds}. Good to a factor of about 2.
-   */
-  seconds: number;
-  /** What the seconds grow with. */
-  law: string;
-}
-
-/** The result of {@link advise} as plain JSON. */
-export interface AdviceReport extends Advice {
-  /** What the data look like; of a split, its training users. */
-  profile: Profile;
-  /** What of the input is not in the split or does not count, and why. */
-  leftOut: LeftOut[];
-  /** Training users, and the validation users that count. */
-  split: { trainingUsers: number; items: number; validationUsers: number };
-  /** Items that the samples have; fewer than all only where `items` said so. */
-  sampledItems: number;
-  /** Users of the largest sample on which all models were tried: groups of users and items are told of that one. */
-  sharedUsers: number;
-  /** Seed of everything. */
-  seed: number;
-  /** What is judged by, on validation users. */
-  metric: string;
-  /** Every model, the cheapest first. */
-  cost: ModelCost[];
-  /** Trial runs, the smallest sample first. */
-  samples: SampleResult[];
-  /** How well items are found in that sample, by how many of its users have them. */
-  popularity: GroupResult[];
-  /** Models that were not tried since they do not fit into memory or take too long, with the reason. */
-  refused: { model: ModelName; why: string }[];
-  /** Models that were tried in a smaller form, such as EASE^R with a `density`, as they would have taken too long otherwise. */
-  smaller: { model: ModelName; changed: OptionChange[] }[];
 }
 
 /**

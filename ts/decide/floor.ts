@@ -3,10 +3,13 @@ import type { HeldOut, Split } from '../data/split.js';
 import { evaluate } from '../models/evaluate.js';
 import { fit } from '../models/fit.js';
 import { description } from '../runtime/native.js';
-import type { MetricName } from '../runtime/options.generated.js';
+import type { MetricName, ModelName } from '../runtime/options.generated.js';
 import type { RunOptions } from '../runtime/running.js';
-import { FLOOR } from './compare/verdict.js';
-import { type Difference, pairedDifferences } from './paired.js';
+import { type Difference, pairedDifferences, SIGNIFICANCE } from './paired.js';
+import { detectableWords, formatP, signed } from './wording.js';
+
+/** What every model has to beat. It is recommended only where none does. */
+export const FLOOR: ModelName = 'popularity';
 
 /** A model minus popularity on the same users. */
 export interface FloorDifference extends Difference {
@@ -42,4 +45,15 @@ export async function againstFloor(
   } finally {
     floor.dispose(); // nobody else has it
   }
+}
+
+/** A sentence that a model does not beat the floor; empty if it does, or if that is not known. */
+export function floorWords(model: string, found: FloorDifference | null): string {
+  if (found === null || (found.difference > 0 && found.pValue < SIGNIFICANCE)) return '';
+  const { difference, pValue, mean, detectable, part, users: count } = found;
+  return (
+    `Nothing was found in these data: ${model} does not beat ${FLOOR}, the floor (${mean.toFixed(4)}), significantly on the ` +
+    `${part} users (difference ${signed(difference)}, ${formatP(pValue)}).` +
+    `${difference < 0 ? '' : detectableWords(detectable, mean, { count, part })}`
+  );
 }

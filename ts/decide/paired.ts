@@ -1,7 +1,10 @@
 /** Differences between models on the same users, with what the core's statistics say to them. */
 import { guard } from '../runtime/errors.js';
-import { native } from '../runtime/native.js';
+import { description, native } from '../runtime/native.js';
 import { type RunOptions, running } from '../runtime/running.js';
+
+/** Chance of a false alarm that is accepted when a difference is called established; the core's. */
+export const SIGNIFICANCE = description.significance;
 
 /** A mean difference on the same users. */
 export interface Difference {

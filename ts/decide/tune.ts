@@ -2,7 +2,7 @@
 import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { Split } from '../data/split.js';
-import { type Evaluation, evaluate } from '../models/evaluate.js';
+import { type Evaluation, evaluate, warningsOf } from '../models/evaluate.js';
 import type { Model } from '../models/model.js';
 import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
@@ -16,9 +16,8 @@ import { Journal } from '../search/journal.js';
 import type { Search, SearchKind, SearchProgress } from '../search/search.js';
 import { checkSpace, defaultSpace, type SearchSpace, sizeOf } from '../search/spaces.js';
 import { completeOptions, type TrialResult } from '../search/trials.js';
-import { FLOOR, floorWords } from './compare/verdict.js';
-import { DEFAULT_SEED, splitFor, warningsOf } from './compare.js';
-import { againstFloor } from './floor.js';
+import { DEFAULT_SEED, splitFor } from './dataset.js';
+import { againstFloor, FLOOR, floorWords } from './floor.js';
 import { reportOf, type TuneReport } from './tune/report.js';
 
 export type { SearchKind, SearchProgress } from '../search/search.js';

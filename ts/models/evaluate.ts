@@ -73,3 +73,8 @@ export async function evaluate(model: Model, heldOut: HeldOut, options: Evaluate
     trainedHistories: trainedHistories ?? null,
   };
 }
+
+/** What is said against any of some evaluations, each thing once. */
+export function warningsOf(evaluations: Iterable<Pick<Evaluation, 'warnings'>>): string[] {
+  return [...new Set([...evaluations].flatMap(({ warnings }) => warnings))];
+}

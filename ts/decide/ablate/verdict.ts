@@ -1,7 +1,8 @@
 /** What an ablation found, in words. */
-import type { AblatedModel, ChangeComparison, Finding } from '../ablate.js';
-import { formatP, SIGNIFICANCE, signed } from '../compare/verdict.js';
+import { SIGNIFICANCE } from '../paired.js';
+import { formatP, signed } from '../wording.js';
 import { CHANGES, type ComparisonKind } from './designs.js';
+import type { AblatedModel, ChangeComparison, Finding } from './report.js';
 
 /** The kinds of comparison in words. */
 export const KINDS: Record<ComparisonKind, string> = { alone: 'alone', last: 'in the whole', main: 'on average' };

@@ -3,52 +3,14 @@ import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { RunOptions } from '../../runtime/running.js';
-import type { AdviceReport } from '../advise.js';
-import { detectableWords, differenceOf, FLOOR, SIGNIFICANCE, signed } from '../compare/verdict.js';
-import { ALWAYS, type PairedDifference } from '../compare.js';
+import { ALWAYS } from '../compare/options.js';
+import { FLOOR } from '../floor.js';
+import { SIGNIFICANCE } from '../paired.js';
+import { differenceOf, type PairedDifference } from '../pairs.js';
+import { detectableWords, signed } from '../wording.js';
 import { isNetwork } from './plan.js';
-import type { GroupResult, SampleResult, TrialModel } from './sample-runs.js';
+import type { Advice, AdviceReport, CostlierModel, GroupResult, SampleResult, TrialModel } from './report.js';
 import { type SampleValues, type Trend, trendsAgainst } from './trend.js';
-
-/** What to do. */
-export interface Advice {
-  /** The model to use; `null` where nobody can tell from the samples, and {@link compare} has to decide. `popularity`: see `verdict`. */
-  model: ModelName | null;
-  /** The model that leads as far as was measured, sure or not. */
-  leader: ModelName;
-  /** Those of the advised model's options that were searched, with the values that were best on its largest sample. */
-  options: Record<string, Json>;
-  /** The answer in a sentence: the model and by how much it leads, or why nobody can tell. */
-  verdict: string;
-  /** Why nobody can tell; empty if a model is advised. */
-  open: string[];
-  /** Where the other models but popularity stand against the leader on all training users, measured or by their trend. */
-  trends: Trend[];
-  /** Where each costlier model starts to win against all cheaper ones, or that it does not within what was measured. */
-  costlier: CostlierModel[];
-  /** The same and all other reasons in words. */
-  reasons: string[];
-  /** What these figures do not show. */
-  distrust: string[];
-  /** Commands to run next, with `<input>` for the data. */
-  next: string[];
-}
-
-/** A model beyond those that are always compared, against all cheaper ones. */
-export interface CostlierModel {
-  /** Which model. */
-  model: ModelName;
-  /** By sample: its mean minus that of the best cheaper model. */
-  gaps: { users: number; against: ModelName; gap: number }[];
-  /** Where it is significantly better than every cheaper model: at how many sampled users, and in which group (`all`: everybody). */
-  wins: { users: number; group: string; from: number | null; to: number | null }[];
-  /** Groups of users of its largest sample in which its mean is the best, established or not. */
-  ahead: string[];
-  /** Groups of items that it finds significantly better than every cheaper model, in the largest sample of all models. */
-  finds: string[];
-  /** Whether its training ended for want of epochs in its largest sample. */
-  unfinished: boolean;
-}
 
 type Facts = Omit<AdviceReport, keyof Advice>;
 

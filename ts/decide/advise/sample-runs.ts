@@ -1,5 +1,5 @@
 /** Trial runs of {@link advise}: the models on samples of growing size, judged on the validation users, whole and by group. */
-import { type Profile, profile } from '../../data/profile.js';
+import { profile } from '../../data/profile.js';
 import type { Split } from '../../data/split.js';
 import { checkFits } from '../../models/estimate.js';
 import { type Evaluation, evaluate } from '../../models/evaluate.js';
@@ -10,59 +10,15 @@ import { description, native } from '../../runtime/native.js';
 import type { MetricName, ModelName } from '../../runtime/options.generated.js';
 import { withPeakMemory } from '../../runtime/peak-memory.js';
 import { type RunOptions, running } from '../../runtime/running.js';
-import type { AdviseProgress } from '../advise.js';
-import { FLOOR } from '../compare/verdict.js';
-import { type ComparedModel, type PairedDifference, pairs, pairsOf } from '../compare.js';
+import { FLOOR } from '../floor.js';
 import { pairedDifferences } from '../paired.js';
+import { pairs, pairsOf } from '../pairs.js';
+import type { AdviseProgress, GroupResult, SampleResult, TrialModel } from './report.js';
 import { SampleSearch, searchedOf, untunedOf } from './sample-search.js';
 import type { SampleValues } from './trend.js';
 
 /** What is judged by. */
 export const METRIC = description.validationMetric as MetricName;
-
-/** A model on a sample; its metrics are those of the validation users. */
-export interface TrialModel extends Omit<ComparedModel, 'changed' | 'estimatedSeconds'> {
-  /** Validation by epoch, from the first one; empty for closed forms. */
-  curve: number[];
-  /** The epoch with the best validation, from 1; `null` for closed forms. */
-  bestEpoch: number | null;
-  /** Whether training ended with its last epoch and not for want of a better one: with more epochs it may be better. */
-  unfinished: boolean;
-}
-
-/** A group of validation users, or of items, and how well it is served. */
-export interface GroupResult {
-  /** Of users by the length of their input: `few`, `some`, `many`. Of items by their users: `head`, `middle`, `tail`. */
-  name: string;
-  /** Least items of a user of the group's input, or users of one of its items in the sample. */
-  from: number;
-  /** The most. */
-  to: number;
-  /** Validation users that count. */
-  users: number;
-  /** Of a group of items, how many there are. */
-  items?: number;
-  /** The metric by model: mean and standard error. */
-  means: Partial<Record<ModelName, { mean: number; standardError: number | null }>>;
-  /** Pairs of models without popularity. P-values are corrected over all groups of its kind, and all samples. */
-  paired: PairedDifference[];
-}
-
-/** What one sample says. */
-export interface SampleResult {
-  /** Sampled training users. */
-  users: number;
-  /** Their interactions. */
-  interactions: number;
-  /** What these look like, beside {@link AdviceReport.profile}: what a sample keeps and what it does not. */
-  profile: Profile;
-  /** The models, the cheapest first. */
-  models: TrialModel[];
-  /** Every pair of models on all validation users, corrected over the pairs of this sample. */
-  paired: PairedDifference[];
-  /** Validation users by the length of their input. */
-  activity: GroupResult[];
-}
 
 /** Values by validation user of one model on one group. */
 type Values = Map<ModelName, Float64Array>;

@@ -2,7 +2,8 @@
 import { RecvaeError } from '../../runtime/errors.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { Step } from '../../search/train.js';
-import type { CompareOptions, CompareProgress } from '../compare.js';
+import type { CompareOptions } from './options.js';
+import type { CompareProgress } from './report.js';
 
 /** What is to be done, in estimated seconds of the reference machine. */
 interface Task {

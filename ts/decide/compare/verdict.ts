@@ -1,37 +1,12 @@
-import { description } from '../../runtime/native.js';
-import type { ModelName } from '../../runtime/options.generated.js';
-import type { ComparedModel, ComparisonReport, PairedDifference } from '../compare.js';
-import type { FloorDifference } from '../floor.js';
-
-/** Chance of a false alarm that is accepted when a difference is called established; the core's. */
-export const SIGNIFICANCE = description.significance;
-/** What every model has to beat. It is recommended only where none does. */
-export const FLOOR: ModelName = 'popularity';
+import { FLOOR } from '../floor.js';
+import { SIGNIFICANCE } from '../paired.js';
+import { differenceOf, type PairedDifference } from '../pairs.js';
+import { detectableWords, formatP, type Judges, signed } from '../wording.js';
+import type { ComparedModel, ComparisonReport } from './report.js';
 
 /** Seconds of one run vary with what else the machine does: below this ratio, or this difference, nothing is said of them. */
 const COST_RATIO = 1.5;
 const COST_SECONDS = 1;
-/** Share of a figure from which on a difference that just can be seen is a large one: then the users are too few. */
-const COARSE = 0.1;
-
-/** A p-value in words; the bootstrap cannot tell how far below one in 10,000 it is. */
-export function formatP(p: number): string {
-  return p < 0.001 ? 'p < .001' : `p = ${p.toFixed(3).replace(/^0/, '')}`;
-}
-
-/** A number that always has its sign. */
-export function signed(number: number): string {
-  return `${number < 0 ? '-' : '+'}${Math.abs(number).toFixed(4)}`;
-}
-
-/** Users whom models were judged by. */
-export interface Judges {
-  /** How many of them count. */
-  count: number;
-  /** Which part of the data they are. */
-  part: 'test' | 'validation';
-}
-
 /** What a verdict rests on. */
 interface Case {
   models: ComparedModel[];
@@ -142,21 +117,6 @@ function notEstablished(a: ComparedModel, b: ComparedModel, { paired, metric, ju
   return detectableWords(detectable, Math.max(meanOf(a, metric), meanOf(b, metric)), judges);
 }
 
-/**
- * A sentence about the smallest difference that so many users show; empty for 0.
- *
- * @param detectable - That of a {@link PairedDifference}.
- * @param mean - What it is a difference of.
- */
-export function detectableWords(detectable: number, mean: number, { count, part }: Judges): string {
-  if (detectable === 0) return '';
-  const share = mean > 0 ? ` (${Number(((100 * detectable) / mean).toPrecision(2))} % of the figure)` : '';
-  const power = `with a chance of ${Math.round(description.power * 100)} %`;
-  return detectable > COARSE * mean
-    ? ` The ${count} ${part} users are too few to tell: they show a true difference ${power} only from ${detectable.toFixed(4)}${share} on.`
-    : ` The ${count} ${part} users show a true difference ${power} from ${detectable.toFixed(4)}${share} on, so it is smaller or was missed by chance.`;
-}
-
 /** Whether a model took less time by more than runs differ. */
 function isCheaper(model: ComparedModel, other: ComparedModel): boolean {
   return other.seconds - model.seconds >= COST_SECONDS && other.seconds >= COST_RATIO * model.seconds;
@@ -189,25 +149,4 @@ function notTuned({ models }: Case): string {
   if (found.length === 0) return '';
   const names = found.map((model) => `${model.model} (${searchedNot(model)})`).join(', ');
   return ` Not tuned: ${names}; where one of them is behind, that may be for its options.`;
-}
-
-/** `a` minus `b`, whichever way round the pair stands. */
-export function differenceOf(paired: PairedDifference[], a: ModelName, b: ModelName, metric: string): PairedDifference {
-  const find = (a: ModelName, b: ModelName) =>
-    paired.find((pair) => pair.metric === metric && pair.a === a && pair.b === b);
-  const same = find(a, b);
-  if (same) return same;
-  const { difference, interval, ...rest } = find(b, a)!;
-  return { ...rest, a, b, difference: -difference, interval: [-interval[1], -interval[0]] };
-}
-
-/** A sentence that a model does not beat the floor; empty if it does, or if that is not known. */
-export function floorWords(model: string, found: FloorDifference | null): string {
-  if (found === null || (found.difference > 0 && found.pValue < SIGNIFICANCE)) return '';
-  const { difference, pValue, mean, detectable, part, users: count } = found;
-  return (
-    `Nothing was found in these data: ${model} does not beat ${FLOOR}, the floor (${mean.toFixed(4)}), significantly on the ` +
-    `${part} users (difference ${signed(difference)}, ${formatP(pValue)}).` +
-    `${difference < 0 ? '' : detectableWords(detectable, mean, { count, part })}`
-  );
 }
