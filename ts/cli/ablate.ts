@@ -5,31 +5,19 @@ import { type AblateOptions, type AblateProgress, ablateOn, checkAblate } from '
 import { splitFor } from '../decide/dataset.js';
 import { formatP, signed } from '../decide/wording.js';
 import { description } from '../runtime/native.js';
-import { addMemoryFlag } from './common-flags.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
-import {
-  addInputFlags,
-  type InputFlags,
-  ignoredValues,
-  parseNumber,
-  readInput,
-  recipeOf,
-  tellLeftOut,
-} from './input.js';
+import { addInputFlags, ignoredValues, parseNumber, readInput, recipeOf, tellLeftOut } from './input.js';
 import { interruptible } from './interrupt.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError, writeJson } from './output.js';
 import { addSetting } from './settings.js';
 
-interface Flags extends InputFlags {
+interface Flags extends JobFlags {
   all?: boolean;
   seeds?: number[];
   epochs?: number;
-  set?: Record<string, unknown>;
-  threads?: number;
   parallel?: number;
-  memoryLimit?: number;
   journal?: string;
-  json?: string;
 }
 
 /** `recvae ablate`: which of RecVAE's changes pay. */
@@ -43,17 +31,17 @@ export function addAblate(program: Command): void {
     .option('--seeds <numbers>', 'comma-separated seeds of the models (default: 1,2,3)', (text) =>
       text.split(',').map(parseNumber),
     )
-    .option('--seed <number>', 'seed of the split and the bootstrap', parseNumber)
+    .addOption(seedFlag('seed of the split and the bootstrap'))
     .option('--epochs <count>', 'most epochs of every model', parseNumber)
     .option(
       '--set <option=value>',
       'an option of recvae in all designs, or with mult-vae.option one of the reference; may be repeated',
       addSetting,
     )
-    .option('--threads <count>', `threads of all trainings together (default: ${description.threads})`, parseNumber)
+    .addOption(threadsFlag(' of all trainings together'))
     .option('--parallel <count>', 'trainings at the same time at most (default: one for each thread)', parseNumber)
     .option('--journal <file>', 'keep each training that has ended; the same command goes on from it')
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .addOption(jsonFlag());
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const { json, all, seeds, seed, epochs, threads, parallel, memoryLimit, journal } = flags;
     const recipe = recipeOf(flags);
@@ -65,8 +53,8 @@ export function addAblate(program: Command): void {
       inputs: { '<input>': filesBehind(input) },
       outputs: { '--json': json, ...journalFiles(journal) },
     });
-    if (journal !== undefined) checkWritable(journal, '--journal');
-    if (json !== undefined) checkWritable(json, '--json');
+    checkWritable(journal, '--journal');
+    checkWritable(json, '--json');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });

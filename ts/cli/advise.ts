@@ -2,10 +2,10 @@ import type { Command } from 'commander';
 import type { Spread } from '../data/profile.js';
 import type { AdviceReport, AdviseProgress, GroupResult } from '../decide/advise/report.js';
 import { type AdviseOptions, advise, checkAdvise } from '../decide/advise.js';
-import { formatP } from '../decide/wording.js';
+import { formatP, percent, rough } from '../decide/wording.js';
 import { description } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
-import { addMemoryFlag } from './common-flags.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { byModel } from './compare.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import {
@@ -22,15 +22,11 @@ import { interruptible } from './interrupt.js';
 import { checkWritable, EpochBar, message, print, shellWord, table, withError, writeJson } from './output.js';
 import { addSetting } from './settings.js';
 
-interface Flags extends InputFlags {
+interface Flags extends JobFlags {
   models?: string[];
   users?: number;
   items?: number;
   epochs?: number;
-  set?: Record<string, unknown>;
-  threads?: number;
-  memoryLimit?: number;
-  json?: string;
 }
 
 /** `recvae advise`: what should be used on these data? */
@@ -51,10 +47,10 @@ export function addAdvise(program: Command): void {
   addFlag(command, description.sample, 'items', 'count');
   command
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
-    .option('--seed <number>', 'seed of the split, the samples, the models and the bootstrap', parseNumber)
+    .addOption(seedFlag('seed of the split, the samples, the models and the bootstrap'))
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .addOption(threadsFlag())
+    .addOption(jsonFlag());
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const recipe = recipeOf(flags);
     const { json, models, users, items, epochs, seed, threads, memoryLimit } = flags;
@@ -71,7 +67,7 @@ export function addAdvise(program: Command): void {
     };
     checkAdvise(options);
     refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json } });
-    if (json !== undefined) checkWritable(json, '--json');
+    checkWritable(json, '--json');
     const reporter = new Reporter();
     try {
       const report = await interruptible(async (signal) => {
@@ -121,8 +117,6 @@ class Reporter {
   }
 }
 
-const percent = (share: number) => `${(share * 100).toPrecision(3)} %`;
-
 /** The report for people. */
 function render(report: AdviceReport): string {
   const sections: [string, string][] = [
@@ -153,13 +147,12 @@ function renderData({ profile, split }: AdviceReport): string {
 
 function renderCost({ cost }: AdviceReport): string {
   const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
-  const seconds = (value: number) => String(Number(value.toPrecision(2)));
   const rows = cost.map(({ model, fitMemory, modelMemory, refusal, seconds: value }) => [
     model,
     mebibytes(fitMemory),
     mebibytes(modelMemory),
     refusal === null ? 'yes' : 'no',
-    seconds(value),
+    String(rough(value)),
   ]);
   const laws = [...new Set(cost.map(({ law }) => law))].map((law) => {
     const models = cost.filter((row) => row.law === law).map(({ model }) => model);

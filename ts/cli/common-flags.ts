@@ -1,5 +1,30 @@
-/** `--memory-limit 8GB`. */
-import { type Command, InvalidArgumentError } from 'commander';
+/** Flags that mean the same in many commands. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { description } from '../runtime/native.js';
+import { type InputFlags, parseNumber } from './input.js';
+
+/** What the flags of a job on an input are parsed into. */
+export interface JobFlags extends InputFlags {
+  set?: Record<string, unknown>;
+  threads?: number;
+  memoryLimit?: number;
+  json?: string;
+}
+
+/** `--threads 4`. */
+export function threadsFlag(of = ''): Option {
+  return new Option('--threads <count>', `threads${of} (default: ${description.threads})`).argParser(parseNumber);
+}
+
+/** `--seed 1`. */
+export function seedFlag(text: string): Option {
+  return new Option('--seed <number>', text).argParser(parseNumber);
+}
+
+/** `--json result.json`. */
+export function jsonFlag(): Option {
+  return new Option('--json <file>', 'write the result as JSON, to stdout for -');
+}
 
 const UNITS: Record<string, number> = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
 const BINARY: Record<string, number> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -14,7 +39,7 @@ export function parseBytes(text: string): number {
   return Math.floor(Number(number) * factor);
 }
 
-/** Adds the flag. */
+/** Adds `--memory-limit 8GB`. */
 export function addMemoryFlag(command: Command): Command {
   return command.option(
     '--memory-limit <bytes>',

@@ -5,7 +5,7 @@ import { type CompareOptions, checkCompare, USUAL } from '../decide/compare/opti
 import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide/compare/report.js';
 import { compareOn } from '../decide/compare.js';
 import { splitFor } from '../decide/dataset.js';
-import { formatP } from '../decide/wording.js';
+import { formatP, percent } from '../decide/wording.js';
 import type { Progress } from '../models/progress.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { type Output, writeAll } from '../runtime/files.js';
@@ -14,12 +14,11 @@ import { description } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';
 import type { SearchedTrial } from '../search/train.js';
-import { addMemoryFlag } from './common-flags.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import {
   addInputFlags,
   addRecordFlag,
-  type InputFlags,
   ignoredValues,
   inFlags,
   infoOf,
@@ -33,19 +32,15 @@ import { tellJournal } from './journal.js';
 import { Bar, checkWritable, checkWritableFolder, jsonText, message, print, table, withError } from './output.js';
 import { addSetting } from './settings.js';
 
-interface Flags extends InputFlags {
+interface Flags extends JobFlags {
   models?: string[];
   epochs?: number;
-  set?: Record<string, unknown>;
   search: boolean;
   tune?: boolean;
   budget?: number;
   budgetMinutes?: number;
   journal?: string;
-  threads?: number;
-  memoryLimit?: number;
   save?: string;
-  json?: string;
   trainingRecord: boolean;
 }
 
@@ -56,7 +51,7 @@ export function addCompare(program: Command): void {
     .description('train popularity, EASE^R, iALS and then other models, and say with statistics which one to use')
     .argument('<input>', 'file, folder or data set')
     .option('--models <names>', `comma-separated (default: ${USUAL.join(',')})`, (text) => text.split(','))
-    .option('--seed <number>', 'seed of the split, the models and the bootstrap', parseNumber)
+    .addOption(seedFlag('seed of the split, the models and the bootstrap'))
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
     .option('--no-search', 'take the given options and the defaults; the result says which are not searched')
@@ -64,9 +59,9 @@ export function addCompare(program: Command): void {
     .option('--budget <trials>', `trials of each search with --tune (default: ${DEFAULT_TRIALS})`, parseNumber)
     .option('--budget-minutes <minutes>', 'take so long at most; what does not fit is left out and named', parseNumber)
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .addOption(threadsFlag())
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .addOption(jsonFlag());
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (input: string, flags: Flags) => {
     const { save, json } = flags;
     const recipe = recipeOf(flags);
@@ -99,7 +94,7 @@ export function addCompare(program: Command): void {
     // A file in the folder to save to may have to wait for it.
     const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
     if (json !== undefined && !inside) checkWritable(json, '--json');
-    if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
+    checkWritable(flags.journal, '--journal');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
@@ -211,10 +206,6 @@ function planned(plan: NonNullable<CompareProgress['plan']>): string {
 function shortly(seconds: number): string {
   if (seconds < 100) return `${Math.ceil(seconds)} s`;
   return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toPrecision(3)} %`;
 }
 
 /** What is to be known about a model's options. */

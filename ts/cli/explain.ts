@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { load } from '../models/model.js';
 import { description } from '../runtime/native.js';
+import { jsonFlag, threadsFlag } from './common-flags.js';
 import { fileIn, refuseSame } from './distinct.js';
 import { IDS, IDS_HELP, readIds } from './ids.js';
 import { parseNumber } from './input.js';
@@ -25,11 +26,11 @@ export function addExplain(program: Command): void {
     .requiredOption(`--history ${IDS}`, `items of the user: ${IDS_HELP}`)
     .requiredOption('--item <id>', 'the item that is explained')
     .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .addOption(threadsFlag())
+    .addOption(jsonFlag())
     .action(async (file: string, { history, item, k, threads, json }: Flags) => {
       refuseSame({ inputs: { '<model-file>': file, '--history': fileIn(history) }, outputs: { '--json': json } });
-      if (json !== undefined) checkWritable(json, '--json');
+      checkWritable(json, '--json');
       const ids = readIds(history, '--history');
       const model = await load(file);
       const explanation = await interruptible((signal) => model.explain(ids, item, { k }, { threads, signal }));

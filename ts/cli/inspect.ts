@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type Inspection, inspect } from '../models/inspect.js';
 import { RecvaeError } from '../runtime/errors.js';
+import { jsonFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
@@ -10,10 +11,10 @@ export function addInspect(program: Command): void {
     .command('inspect')
     .description('say what a model file holds, and verify all of it: exit code 1 if it cannot be loaded')
     .argument('<model-file>', 'what train, compare or compact has saved')
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .addOption(jsonFlag())
     .action(async (file: string, { json }: { json?: string }) => {
       refuseSame({ inputs: { '<model-file>': file }, outputs: { '--json': json } });
-      if (json !== undefined) checkWritable(json, '--json');
+      checkWritable(json, '--json');
       const found = await inspect(file);
       if (json !== undefined) await writeJson(json, found);
       if (json !== '-') await print(render(found));

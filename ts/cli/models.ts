@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { description } from '../runtime/native.js';
+import { jsonFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
@@ -8,10 +9,10 @@ export function addModels(program: Command): void {
   program
     .command('models')
     .description('list the models with their options')
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .addOption(jsonFlag())
     .action(async ({ json }: { json?: string }) => {
       refuseSame({ outputs: { '--json': json } });
-      if (json !== undefined) checkWritable(json, '--json');
+      checkWritable(json, '--json');
       if (json !== undefined) await writeJson(json, description.models);
       if (json === '-') return;
       const blocks = description.models.map(({ name, doc, options }) => {

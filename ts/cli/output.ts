@@ -72,12 +72,12 @@ export function cannotPrint(thrown: unknown): RecvaeError {
 }
 
 /**
- * Fails if a file could not be written at `path`, so that long work is not done in vain. Nothing is left behind.
+ * Fails if a file that is asked for could not be written at `path`, so that long work is not done in vain. Nothing is left behind.
  * Permissions are tried, not read: read-only file systems and quotas count.
  */
-export function checkWritable(path: string, flag: string): void {
+export function checkWritable(path: string | undefined, flag: string): void {
   if (path === '') throw new RecvaeError('INVALID_ARGUMENT', `${flag} is ''; allowed: a path`);
-  if (path !== '-') guard(() => native.checkWritable(path));
+  if (path !== undefined && path !== '-') guard(() => native.checkWritable(path));
 }
 
 /** The same for files in a folder that need not be there yet, and is not there afterwards. */

@@ -15,6 +15,7 @@ import { guard, RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type { ReadOptions } from '../runtime/options.generated.js';
+import { threadsFlag } from './common-flags.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { type InputRecipe, parseNumber, recipeIn, tellIgnoredValues, toFlag } from './input.js';
@@ -70,7 +71,7 @@ export function addRecommend(program: Command): void {
   addFilterFlags(command)
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .addOption(threadsFlag())
     .option('--out <file>', 'write to a file in .ndjson, .jsonl or .parquet, which appears when it is whole')
     .addHelpText(
       'after',

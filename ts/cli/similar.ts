@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { load } from '../models/model.js';
 import { description } from '../runtime/native.js';
+import { jsonFlag } from './common-flags.js';
 import { fileIn, refuseSame } from './distinct.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { parseNumber } from './input.js';
@@ -20,12 +21,12 @@ export function addSimilar(program: Command): void {
     .argument('<model-file>', 'what train or compare has saved')
     .argument('<item>', 'id of the item')
     .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .addOption(jsonFlag());
   addFilterFlags(command).action(async (file: string, item: string, flags: Flags) => {
     const { allow, deny, json } = flags;
     const inputs = { '<model-file>': file, '--allow': fileIn(allow), '--deny': fileIn(deny) };
     refuseSame({ inputs, outputs: { '--json': json } });
-    if (json !== undefined) checkWritable(json, '--json');
+    checkWritable(json, '--json');
     const filter = filterIn(flags);
     const model = await load(file);
     const items = model.similarItems(item, flags.k, filter);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type SynthProgress, writeSynth } from '../data/synth.js';
 import { description } from '../runtime/native.js';
 import type { SynthOptions } from '../runtime/options.generated.js';
+import { jsonFlag, threadsFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
 import { parseNumber, toFlag } from './input.js';
 import { interruptible } from './interrupt.js';
@@ -27,11 +28,11 @@ export function addSynth(program: Command): void {
     else command.option(`${toFlag(name)} <name>`, text);
   }
   command
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .addOption(threadsFlag())
+    .addOption(jsonFlag())
     .action(async ({ out, threads, json, ...options }: Flags) => {
       refuseSame({ outputs: { '--out': out, '--json': json } });
-      if (json !== undefined) checkWritable(json, '--json');
+      checkWritable(json, '--json');
       const bar = new Bar('{value}/{total} users [{bar}] {eta_formatted} left');
       const started = performance.now();
       try {

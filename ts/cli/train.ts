@@ -12,33 +12,19 @@ import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type { EaseOptions, ModelName } from '../runtime/options.generated.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
-import { addMemoryFlag } from './common-flags.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { tellGamma } from './gamma.js';
-import {
-  addInputFlags,
-  addRecordFlag,
-  type InputFlags,
-  ignoredValues,
-  infoOf,
-  parseNumber,
-  readInput,
-  recipeOf,
-  tellLeftOut,
-} from './input.js';
+import { addInputFlags, addRecordFlag, ignoredValues, infoOf, readInput, recipeOf, tellLeftOut } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
 import { checkWritable, EpochBar, message, writeJson } from './output.js';
 import { addSetting } from './settings.js';
 
-interface Flags extends InputFlags, CheckpointFlags {
+interface Flags extends JobFlags, CheckpointFlags {
   out: string;
-  set?: Record<string, unknown>;
-  threads?: number;
-  memoryLimit?: number;
   from?: string;
   counts?: string;
   saveCounts?: string;
-  json?: string;
   trainingRecord: boolean;
 }
 
@@ -51,12 +37,12 @@ export function addTrain(program: Command): void {
     .argument('<input>', 'file, folder or data set')
     .requiredOption('--out <file>', 'where the model goes')
     .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
-    .option('--seed <number>', 'seed of the split and of the model', parseNumber)
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .addOption(seedFlag('seed of the split and of the model'))
+    .addOption(threadsFlag())
     .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae and mult-dae begin with')
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
-    .option('--json <file>', 'write the result as JSON, to stdout for -');
+    .addOption(jsonFlag());
   addCheckpointFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
@@ -80,9 +66,9 @@ export function addTrain(program: Command): void {
     });
     guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint)));
     checkWritable(out, '--out');
-    if (flags.json !== undefined) checkWritable(flags.json, '--json');
+    checkWritable(flags.json, '--json');
     tellGamma(model, input, options);
-    if (flags.saveCounts !== undefined) checkWritable(flags.saveCounts, '--save-counts');
+    checkWritable(flags.saveCounts, '--save-counts');
     const from = flags.from === undefined ? undefined : await load(flags.from);
     guard(() => native.checkFit(model, toJson(options), threads, toNative(checkpoint), from?.native));
     const before = flags.counts === undefined ? undefined : await EaseCounts.load(flags.counts);

@@ -11,12 +11,11 @@ import type { ModelName } from '../runtime/options.generated.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';
 import type { SearchKind, SearchProgress } from '../search/search.js';
 import type { Range } from '../search/spaces.js';
-import { addMemoryFlag } from './common-flags.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import {
   addInputFlags,
   addRecordFlag,
-  type InputFlags,
   ignoredValues,
   infoOf,
   parseNumber,
@@ -29,18 +28,14 @@ import { tellJournal } from './journal.js';
 import { Bar, checkWritable, jsonText, message, print, table, withError } from './output.js';
 import { addSetting, parse } from './settings.js';
 
-interface Flags extends InputFlags {
+interface Flags extends JobFlags {
   search?: SearchKind;
   over?: Record<string, Json[] | Range>;
-  set?: Record<string, unknown>;
   trials?: number;
   earlyStop: boolean;
-  threads?: number;
   parallel?: number;
-  memoryLimit?: number;
   journal?: string;
   out?: string;
-  json?: string;
   trainingRecord: boolean;
 }
 
@@ -63,13 +58,13 @@ export function addTune(program: Command): void {
     )
     .option('--set <option=value>', 'an option that is not searched (see: recvae models); may be repeated', addSetting)
     .option('--trials <count>', `trials at most (default: ${DEFAULT_TRIALS}; of adaptive, as it needs)`, parseNumber)
-    .option('--seed <number>', 'seed of the split, of random trials and of the model', parseNumber)
+    .addOption(seedFlag('seed of the split, of random trials and of the model'))
     .option('--no-early-stop', 'train hopeless trials to their end, too')
-    .option('--threads <count>', `threads (default: ${description.threads})`, parseNumber)
+    .addOption(threadsFlag())
     .option('--parallel <count>', 'trials at once, at most (default: as many as threads)', parseNumber)
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
     .option('--out <file>', 'where the model of the best options goes')
-    .option('--json <file>', 'write the result as JSON, to stdout for -')
+    .addOption(jsonFlag())
     .addHelpText('after', `\nSearched by default:\n${defaults(tunable)}`);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: ModelName, input: string, flags: Flags) => {
     const recipe = recipeOf(flags);
@@ -92,9 +87,9 @@ export function addTune(program: Command): void {
       inputs: { '<input>': filesBehind(input) },
       outputs: { '--out': out, '--json': json, ...journalFiles(flags.journal) },
     });
-    if (out !== undefined) checkWritable(out, '--out');
-    if (json !== undefined) checkWritable(json, '--json');
-    if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
+    checkWritable(out, '--out');
+    checkWritable(json, '--json');
+    checkWritable(flags.journal, '--journal');
     const reporter = new Reporter();
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });

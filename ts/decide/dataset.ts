@@ -3,8 +3,7 @@ import type { Interactions } from '../data/interactions.js';
 import { Split, split } from '../data/split.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { description } from '../runtime/native.js';
-import type { CompareOptions } from './compare/options.js';
-import type { ComparisonReport } from './compare/report.js';
+import type { SplitOptions } from '../runtime/options.generated.js';
 
 /** The split's; it stands for all of them, so that `seed` in a report repeats the run. */
 export const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.default as number;
@@ -12,7 +11,7 @@ export const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed'
 /** The split that a comparison or an ablation on `input` works with. */
 export async function splitFor(
   input: Split | Interactions,
-  options: Pick<CompareOptions, 'seed' | 'split' | 'signal'>,
+  options: { seed?: number | undefined; split?: SplitOptions | undefined; signal?: AbortSignal | undefined },
 ): Promise<Split> {
   if (input instanceof Split) return input;
   const seed = options.split?.seed ?? options.seed ?? DEFAULT_SEED;
@@ -27,7 +26,7 @@ export function checkTestUsers({ test }: Split): void {
 }
 
 /** The data of a report: all parts of a split together. */
-export function datasetOf({ train, validation, test }: Split): ComparisonReport['dataset'] {
+export function datasetOf({ train, validation, test }: Split) {
   const parts = [train, validation, test];
   const users = parts.reduce((sum, { nUsers }) => sum + nUsers, 0);
   const interactions = parts.reduce((sum, { nInteractions }) => sum + nInteractions, 0);

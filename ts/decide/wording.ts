@@ -40,7 +40,7 @@ export interface Judges {
  */
 export function detectableWords(detectable: number, mean: number, { count, part }: Judges): string {
   if (detectable === 0) return '';
-  const share = mean > 0 ? ` (${Number(((100 * detectable) / mean).toPrecision(2))} % of the figure)` : '';
+  const share = mean > 0 ? ` (${rough((100 * detectable) / mean)} % of the figure)` : '';
   const power = `with a chance of ${Math.round(description.power * 100)} %`;
   return detectable > COARSE * mean
     ? ` The ${count} ${part} users are too few to tell: they show a true difference ${power} only from ${detectable.toFixed(4)}${share} on.`

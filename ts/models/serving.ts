@@ -7,7 +7,6 @@ import type { native } from '../runtime/native.js';
 import type { ExplainOptions } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
 import { type FilterOptions, filterOf, forCore, type ServeOptions } from './filter.js';
-import type { Model } from './model.js';
 
 /** What a model recommends for one history. */
 export interface Recommendation {

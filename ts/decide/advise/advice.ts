@@ -7,7 +7,7 @@ import { ALWAYS } from '../compare/options.js';
 import { FLOOR } from '../floor.js';
 import { SIGNIFICANCE } from '../paired.js';
 import { differenceOf, type PairedDifference } from '../pairs.js';
-import { detectableWords, signed } from '../wording.js';
+import { detectableWords, rough, signed } from '../wording.js';
 import { isNetwork } from './plan.js';
 import type { Advice, AdviceReport, CostlierModel, GroupResult, SampleResult, TrialModel } from './report.js';
 import { type SampleValues, type Trend, trendsAgainst } from './trend.js';
@@ -270,9 +270,9 @@ function costlierWords({ model, wins, ahead, finds, unfinished }: CostlierModel,
 
 function duration(seconds: number): string {
   if (seconds < 1) return 'less than a second';
-  if (seconds < 120) return `about ${Number(seconds.toPrecision(2))} s`;
-  if (seconds < 7200) return `about ${Number((seconds / 60).toPrecision(2))} minutes`;
-  return `about ${Number((seconds / 3600).toPrecision(2))} hours`;
+  if (seconds < 120) return `about ${rough(seconds)} s`;
+  if (seconds < 7200) return `about ${rough(seconds / 60)} minutes`;
+  return `about ${rough(seconds / 3600)} hours`;
 }
 
 function memoryWords({ cost, refused, smaller }: Facts): string[] {
@@ -280,7 +280,7 @@ function memoryWords({ cost, refused, smaller }: Facts): string[] {
     refusal === null ? [] : [`${model} does not fit on all training users: ${refusal}.`],
   );
   const changed = smaller.map(({ model, changed }) => {
-    const words = changed.map(({ name, to }) => `${name} ${Number(Number(to).toPrecision(2))}`).join(', ');
+    const words = changed.map(({ name, to }) => `${name} ${rough(Number(to))}`).join(', ');
     return `${model} was tried with ${words}, as it would have taken too long otherwise; whole it may be a little better.`;
   });
   return [...all, ...changed, ...refused.map(({ model, why }) => `${model} was not tried: ${why}.`)];
@@ -296,7 +296,7 @@ function costWords(facts: Facts): string[] {
   ];
 }
 
-const percent = (share: number) => `${Number((share * 100).toPrecision(2))} %`;
+const roughly = (share: number) => `${rough(share * 100)} %`;
 
 function distrustWords(facts: Facts, leader: ModelName, trends: Trend[], wasSplit: boolean): string[] {
   const { profile, split, sampledItems } = facts;
@@ -322,23 +322,23 @@ function distrustWords(facts: Facts, leader: ModelName, trends: Trend[], wasSpli
   words.push(
     "Order in time is ignored: held-out items are drawn at random from all of a user's, older ones too. If you have timestamps and " +
       'tastes or the catalogue change, try the last items as well before you trust a small difference.',
-    `Items without interactions are not known to these models: show new items by other means. ${percent(profile.rareItems)} of the items ` +
+    `Items without interactions are not known to these models: show new items by other means. ${roughly(profile.rareItems)} of the items ` +
       `have fewer than ${few} users; hardly anything is learnt about those.`,
   );
   if (!wasSplit && profile.shortUsers > 0) {
     words.push(
-      `${percent(profile.shortUsers)} of the users have fewer than ${few} items: nobody was asked about those` +
+      `${roughly(profile.shortUsers)} of the users have fewer than ${few} items: nobody was asked about those` +
         `${profile.shortUsers > NOTABLE ? ', so what is found here may not hold for them' : ''}.`,
     );
   }
   if (profile.repeatedUsers > NOTABLE) {
     words.push(
-      `${percent(profile.repeatedUsers)} of the users have exactly the items of another one: are they duplicates? Held-out users then have ` +
+      `${roughly(profile.repeatedUsers)} of the users have exactly the items of another one: are they duplicates? Held-out users then have ` +
         'a twin in training, which makes every figure too good.',
     );
   }
   if (profile.fullestUser > FULL) {
-    words.push(`One user has ${percent(profile.fullestUser)} of all items: leave robots and test accounts out.`);
+    words.push(`One user has ${roughly(profile.fullestUser)} of all items: leave robots and test accounts out.`);
   }
   words.push(...powerWords(facts, leader, trends));
   return words;

@@ -12,6 +12,7 @@ import { estimateSeconds } from '../../models/estimate.js';
 import { largestThatFits, type OptionChange } from '../../models/fitting.js';
 import { optionsOf } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
+import { rough } from '../wording.js';
 
 /** Seconds of the reference machine for one fit of a linear model, of which some twenty are made, and for one of a network. */
 const LINEAR_SECONDS = 3;
@@ -106,7 +107,7 @@ function seconds(model: ModelName, options: Record<string, unknown>, { train }: 
 }
 
 function tooLong(model: ModelName, options: Record<string, unknown>, data: Split, users: number): string {
-  const minutes = Number((seconds(model, options, data, users) / 60).toPrecision(2));
+  const minutes = rough(seconds(model, options, data, users) / 60);
   return `${model} takes about ${minutes} minutes even on ${users} of the training users, too long for a first look`;
 }
 

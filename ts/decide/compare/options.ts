@@ -1,5 +1,4 @@
 /** What is compared, and how. */
-
 import {
   checkObject,
   checkRun,

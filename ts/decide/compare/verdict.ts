@@ -1,7 +1,7 @@
 import { FLOOR } from '../floor.js';
 import { SIGNIFICANCE } from '../paired.js';
 import { differenceOf, type PairedDifference } from '../pairs.js';
-import { detectableWords, formatP, type Judges, signed } from '../wording.js';
+import { detectableWords, formatP, type Judges, rough, signed } from '../wording.js';
 import type { ComparedModel, ComparisonReport } from './report.js';
 
 /** Seconds of one run vary with what else the machine does: below this ratio, or this difference, nothing is said of them. */
@@ -126,8 +126,7 @@ function isCheaper(model: ComparedModel, other: ComparedModel): boolean {
 function cost(winner: ComparedModel, rival: ComparedModel): string {
   if (!isCheaper(winner, rival) && !isCheaper(rival, winner)) return '';
   const ratio = winner.seconds / Math.max(rival.seconds, 1e-3);
-  const short = (number: number) => Number(number.toPrecision(2));
-  const times = ratio > 1 ? `${short(ratio)} times the time` : `${short(ratio * 100)} % of the time`;
+  const times = ratio > 1 ? `${rough(ratio)} times the time` : `${rough(ratio * 100)} % of the time`;
   return ` Search and training took ${times} of ${rival.model}.`;
 }
 
