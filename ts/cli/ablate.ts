@@ -9,7 +9,8 @@ import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from '.
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { addInputFlags, ignoredValues, parseNumber, readInput, recipeOf, tellLeftOut } from './input.js';
 import { interruptible } from './interrupt.js';
-import { Bar, checkWritable, jsonText, message, print, table, withError, writeJson } from './output.js';
+import { checkWritable, jsonText, print, table, withError, writeJson } from './output.js';
+import { Bar, Reporter } from './progress.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -55,7 +56,7 @@ export function addAblate(program: Command): void {
     });
     checkWritable(journal, '--journal');
     checkWritable(json, '--json');
-    const reporter = new Reporter();
+    const reporter = new TrainingReporter();
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
       const data = await splitFor(read, { ...options, signal });
@@ -88,24 +89,21 @@ function bySort(settings: Record<string, unknown> = {}): Pick<AblateOptions, 'op
 }
 
 /** A line for each training, and a bar with the latest epoch. */
-class Reporter {
-  readonly #bar = new Bar('[{bar}] {value}/{total} trainings | {latest}');
+class TrainingReporter extends Reporter<AblateProgress> {
+  constructor() {
+    super(new Bar('[{bar}] {value}/{total} trainings | {latest}'));
+  }
 
   report({ seed, epoch, ended, done, trainings, ...model }: AblateProgress): void {
     const label = `${labelOf(model)}, seed ${seed}`;
     if (epoch) {
-      this.#bar.update(done, trainings, { latest: `${label}, epoch ${epoch.epoch}` });
+      this.bar.update(done, trainings, { latest: `${label}, epoch ${epoch.epoch}` });
       return;
     }
-    this.#bar.stop();
     const { validation, epochs, seconds, found } = ended!;
     const result = validation === null ? '' : `, validation ${validation.toFixed(4)}`;
     const when = found ? 'from the journal' : `${seconds.toFixed(1)} s`;
-    message(`[${done}/${trainings}] ${label}: ${epochs} epochs${result}, ${when}`);
-  }
-
-  stop(): void {
-    this.#bar.stop();
+    this.tell(`[${done}/${trainings}] ${label}: ${epochs} epochs${result}, ${when}`);
   }
 }
 

@@ -19,7 +19,8 @@ import {
   toFlag,
 } from './input.js';
 import { interruptible } from './interrupt.js';
-import { checkWritable, EpochBar, message, print, shellWord, table, withError, writeJson } from './output.js';
+import { checkWritable, message, print, shellWord, table, withError, writeJson } from './output.js';
+import { EpochBar, Reporter } from './progress.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -68,7 +69,7 @@ export function addAdvise(program: Command): void {
     checkAdvise(options);
     refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json } });
     checkWritable(json, '--json');
-    const reporter = new Reporter();
+    const reporter = new SampleReporter();
     try {
       const report = await interruptible(async (signal) => {
         const read = await readInput(input, flags, recipe, { signal });
@@ -95,25 +96,22 @@ function inputWords(input: string, flags: InputFlags): string {
 }
 
 /** Progress as lines, and as a bar while epochs run. */
-class Reporter {
-  readonly #bar = new EpochBar();
+class SampleReporter extends Reporter<AdviseProgress, EpochBar> {
+  constructor() {
+    super(new EpochBar());
+  }
 
   report({ model, users, stage, step, steps, tried, epoch }: AdviseProgress): void {
     const label = `${model} on ${users} users`;
     if (epoch) {
-      this.#bar.update(label, epoch);
+      this.bar.update(label, epoch);
       return;
     }
-    this.#bar.stop();
     if (tried)
-      message(
+      this.tell(
         `[${step}/${steps}] ${label} tried ${JSON.stringify(tried.options)}: validation ${tried.validation.toFixed(4)}`,
       );
-    else if (stage === 'fit') message(`[${step}/${steps}] ${label} trains`);
-  }
-
-  stop(): void {
-    this.#bar.stop();
+    else if (stage === 'fit') this.tell(`[${step}/${steps}] ${label} trains`);
   }
 }
 

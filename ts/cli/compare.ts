@@ -6,7 +6,6 @@ import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide
 import { compareOn } from '../decide/compare.js';
 import { splitFor } from '../decide/dataset.js';
 import { formatP, percent } from '../decide/wording.js';
-import type { Progress } from '../models/progress.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { type Output, writeAll } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
@@ -29,7 +28,8 @@ import {
 } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
-import { Bar, checkWritable, checkWritableFolder, jsonText, message, print, table, withError } from './output.js';
+import { checkWritable, checkWritableFolder, jsonText, message, print, table, withError } from './output.js';
+import { Bar, EpochLines, Reporter } from './progress.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -95,7 +95,7 @@ export function addCompare(program: Command): void {
     const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
     if (json !== undefined && !inside) checkWritable(json, '--json');
     checkWritable(flags.journal, '--journal');
-    const reporter = new Reporter();
+    const reporter = new ModelReporter();
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
       const data = await splitFor(read, { ...options, signal });
@@ -158,35 +158,21 @@ export function byModel(settings: Record<string, unknown> | undefined): CompareO
 }
 
 /** Progress as lines and as one bar over all, with the time that is left, from the beginning. */
-class Reporter {
-  readonly #bar = new Bar('{label} [{bar}] {percentage} % | {left} left');
-  #last = { model: '', epoch: 0 };
+class ModelReporter extends Reporter<CompareProgress> {
+  readonly #lines = new EpochLines();
+
+  constructor() {
+    super(new Bar('{label} [{bar}] {percentage} % | {left} left'));
+  }
 
   report({ model, stage, step, steps, tried, epoch, fraction = 0, secondsLeft = 0, plan }: CompareProgress): void {
     if (plan) message(planned(plan));
     else if (!epoch) {
-      this.#bar.stop();
       const what = { search: 'tried', fit: 'trains', evaluate: 'is evaluated' }[stage];
-      message(`[${step}/${steps}] ${model} ${what}${tried ? triedText(tried) : ''}`);
-    } else this.#line(model, stage, epoch);
+      this.tell(`[${step}/${steps}] ${model} ${what}${tried ? triedText(tried) : ''}`);
+    } else if (stage === 'fit') this.#lines.tell(model, epoch);
     const done = epoch && epoch.epochs > 0 ? `: epoch ${epoch.epoch}/${epoch.epochs}` : '';
-    this.#bar.update(Math.round(1000 * fraction), 1000, { label: `${model}${done}`, left: shortly(secondsLeft) });
-  }
-
-  stop(): void {
-    this.#bar.stop();
-  }
-
-  /** Where stderr is no terminal, a line for each tenth of the epochs of the model that is compared. */
-  #line(model: string, stage: CompareProgress['stage'], { epoch, epochs, validation }: Progress): void {
-    if (process.stderr.isTTY || stage !== 'fit' || epochs === 0) return;
-    const tenth = (number: number) => Math.floor((10 * number) / epochs);
-    const last = this.#last.model === model && this.#last.epoch < epoch ? this.#last.epoch : 0;
-    if (last > 0 && tenth(epoch) === tenth(last)) return;
-    this.#last = { model, epoch };
-    message(
-      `${model} epoch ${epoch}/${epochs}${validation === undefined ? '' : ` | validation ${validation.toFixed(4)}`}`,
-    );
+    this.bar.update(Math.round(1000 * fraction), 1000, { label: `${model}${done}`, left: shortly(secondsLeft) });
   }
 }
 

@@ -6,7 +6,8 @@ import { jsonFlag, threadsFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
 import { parseNumber, toFlag } from './input.js';
 import { interruptible } from './interrupt.js';
-import { Bar, checkWritable, message, writeJson } from './output.js';
+import { checkWritable, message, writeJson } from './output.js';
+import { Bar } from './progress.js';
 
 interface Flags extends SynthOptions {
   out: string;

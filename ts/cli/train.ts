@@ -17,7 +17,8 @@ import { filesBehind, refuseSame } from './distinct.js';
 import { tellGamma } from './gamma.js';
 import { addInputFlags, addRecordFlag, ignoredValues, infoOf, readInput, recipeOf, tellLeftOut } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
-import { checkWritable, EpochBar, message, writeJson } from './output.js';
+import { checkWritable, message, writeJson } from './output.js';
+import { EpochBar } from './progress.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags, CheckpointFlags {

@@ -25,7 +25,8 @@ import {
 } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
-import { Bar, checkWritable, jsonText, message, print, table, withError } from './output.js';
+import { checkWritable, jsonText, message, print, table, withError } from './output.js';
+import { Bar, Reporter } from './progress.js';
 import { addSetting, parse } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -90,7 +91,7 @@ export function addTune(program: Command): void {
     checkWritable(out, '--out');
     checkWritable(json, '--json');
     checkWritable(flags.journal, '--journal');
-    const reporter = new Reporter();
+    const reporter = new TrialReporter();
     const work = async (signal: AbortSignal) => {
       const read = await readInput(input, flags, recipe, { signal });
       const data = await splitFor(read, { ...options, signal });
@@ -168,28 +169,25 @@ function valuesOf(text: string): Json[] | Range {
 }
 
 /** Trials as lines, and as a bar while they run. */
-class Reporter {
-  readonly #bar = new Bar('{label} [{bar}] {value}/{total} trials {epoch} | {eta_formatted} left');
+class TrialReporter extends Reporter<SearchProgress> {
+  constructor() {
+    super(new Bar('{label} [{bar}] {value}/{total} trials {epoch} | {eta_formatted} left'));
+  }
 
   report({ at, trial, point, epoch, result, found, ended, trials }: SearchProgress): void {
     if (epoch) {
       const { fraction } = epoch;
       const done = fraction === undefined ? `epoch ${epoch.epoch}/${epoch.epochs}` : `${(100 * fraction).toFixed(0)} %`;
       const words = `| trial ${at + 1}: ${done}`;
-      this.#bar.update(ended, trials, { label: trial.model, epoch: words });
+      this.bar.update(ended, trials, { label: trial.model, epoch: words });
     }
     if (!result) return;
-    this.#bar.stop();
     const { validation, seconds, epochs, stopped, failed } = result;
     const what = validation === null ? `failed: ${failed}` : `validation ${validation.toFixed(4)}`;
     const after = epochs > 0 ? ` after ${epochs} epochs` : '';
     const how = `${stopped ? `, ${stopped}` : ''}${found ? ', from the journal' : ` (${seconds.toFixed(1)} s)`}`;
     const on = trial.items === undefined ? '' : ` on ${trial.items} items`;
-    message(`[${ended}/${trials}] ${trial.model} ${JSON.stringify(point)}${on}: ${what}${after}${how}`);
-  }
-
-  stop(): void {
-    this.#bar.stop();
+    this.tell(`[${ended}/${trials}] ${trial.model} ${JSON.stringify(point)}${on}: ${what}${after}${how}`);
   }
 }
 

@@ -21,6 +21,11 @@ export interface Batch {
   timestamps?: NumberColumn;
 }
 
+const KEYS = Object.keys({ users: true, items: true, values: true, timestamps: true } satisfies Record<
+  keyof Batch,
+  true
+>);
+
 /** What {@link Interactions.fromBatches} takes beside the batches. Rows that are left out leave no trace of their ids. */
 export interface BatchOptions extends Thresholds {
   /** Rows with a lower value are left out. Every batch must have `values` then. */
@@ -47,7 +52,7 @@ export async function collect(
   for await (const batch of untilAborted(signal, batches)) {
     const what = `batch ${number}`;
     checkObject(batch, what);
-    knownKeys(batch, ['users', 'items', 'values', 'timestamps'], what);
+    knownKeys(batch, KEYS, what);
     const { users, items, values, timestamps } = batch;
     const of = ` of ${what}`;
     const columns = [

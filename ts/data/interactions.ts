@@ -3,7 +3,7 @@ import { checkObject, checkRun, checkString, invalid, knownKeys } from '../runti
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from '../runtime/options.generated.js';
-import { type RunOptions, running, stoppable } from '../runtime/running.js';
+import { RUN_KEYS, type RunOptions, running, stoppable } from '../runtime/running.js';
 import { arrowParts, type Bytes, type ColumnNames, readArrow } from './arrow.js';
 import { type Batch, type BatchOptions, collect, type NumberColumn, numberColumn } from './batches.js';
 import { type DuckDBOptions, readDuckDB } from './duckdb.js';
@@ -27,6 +27,8 @@ export interface Columns {
   /** Numbers such as ratings, as many. They change nothing without `minValue`: every row counts alike. */
   values?: NumberColumn;
 }
+
+const COLUMN_KEYS = Object.keys({ users: true, items: true, values: true } satisfies Record<keyof Columns, true>);
 
 /** What {@link Interactions.fromColumns} takes beside the columns. */
 export interface ColumnOptions extends Thresholds {
@@ -88,7 +90,7 @@ export class Interactions implements Disposable {
    */
   static fromColumns(columns: Columns, options?: ColumnOptions): Interactions {
     checkObject(columns, 'columns');
-    knownKeys(columns, ['users', 'items', 'values'], 'columns');
+    knownKeys(columns, COLUMN_KEYS, 'columns');
     const { users, items, values } = columns;
     const ids = [idColumn(users, 'users'), idColumn(items, 'items')] as const;
     const numbers = numberColumn(values, 'values');
@@ -208,7 +210,7 @@ export class Interactions implements Disposable {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
    */
   static async synth(options?: SynthOptions, run: RunOptions = {}): Promise<Interactions> {
-    checkRun(run, ['threads', 'signal']);
+    checkRun(run, RUN_KEYS);
     const { threads, signal } = run;
     return new Interactions(await running({ signal }, (run) => native.synth(toJson(options), threads, run)));
   }

@@ -28,6 +28,12 @@ export interface SynthRun extends RunOptions {
   onProgress?: (progress: SynthProgress) => void;
 }
 
+const KEYS = Object.keys({
+  threads: true,
+  signal: true,
+  onProgress: true,
+} satisfies Record<keyof SynthRun, true>);
+
 /**
  * Writes made-up interactions, as many as in a set of the papers or a share of them, to a CSV file with the columns `user`
  * and `item`: whole or not at all, off the event loop, in memory that does not grow with their number. For measuring speed
@@ -45,7 +51,7 @@ export interface SynthRun extends RunOptions {
  */
 export async function writeSynth(path: string, options?: SynthOptions, run: SynthRun = {}): Promise<SynthProgress> {
   checkString(path, 'path');
-  checkRun(run, ['threads', 'signal', 'onProgress']);
+  checkRun(run, KEYS);
   const { threads, signal, onProgress } = run;
   return running({ signal, onProgress }, (run) => native.writeSynth(toJson(options), path, threads, run));
 }

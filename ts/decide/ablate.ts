@@ -248,21 +248,25 @@ async function train(
   return new Map(rows.map((row) => [row, results.filter((_, at) => runs[at]!.row === row)]));
 }
 
+const KEYS = Object.keys({
+  all: true,
+  seeds: true,
+  epochs: true,
+  options: true,
+  reference: true,
+  seed: true,
+  split: true,
+  parallel: true,
+  memoryLimit: true,
+  journal: true,
+  threads: true,
+  signal: true,
+  onProgress: true,
+} satisfies Record<keyof AblateOptions, true>);
+
 /** Finds what is not allowed before hours of training. */
 export function checkAblate(options: AblateOptions): void {
-  const keys = [
-    'all',
-    'seeds',
-    'epochs',
-    'options',
-    'reference',
-    'seed',
-    'split',
-    'parallel',
-    'memoryLimit',
-    'journal',
-  ];
-  checkRun(options, [...keys, 'threads', 'signal', 'onProgress'], 'options');
+  checkRun(options, KEYS, 'options');
   const { all, seeds = SEEDS, seed, parallel, threads, journal } = options;
   if (all !== undefined && typeof all !== 'boolean') throw invalid('all', all, 'true or false');
   if (!Array.isArray(seeds) || seeds.length === 0) throw invalid('seeds', seeds, 'a list of at least one seed');

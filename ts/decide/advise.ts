@@ -11,7 +11,7 @@ import { type RunOptions, stoppable } from '../runtime/running.js';
 import { adviceOf } from './advise/advice.js';
 import { isNetwork, type Plan, planFor } from './advise/plan.js';
 import type { AdviceReport, AdviseProgress, ModelCost, SampleResult } from './advise/report.js';
-import { METRIC, runTrials, type TrialSample } from './advise/sample-runs.js';
+import { METRIC, type TrialSample, trySamples } from './advise/sample-runs.js';
 import { checkCompare, complete, order } from './compare/options.js';
 import { DEFAULT_SEED, splitFor } from './dataset.js';
 
@@ -86,19 +86,19 @@ export function checkAdvise(options: AdviseOptions): void {
   completeSample(options);
 }
 
-const KEYS = [
-  'models',
-  'users',
-  'items',
-  'epochs',
-  'seed',
-  'options',
-  'split',
-  'threads',
-  'memoryLimit',
-  'signal',
-  'onProgress',
-];
+const KEYS = Object.keys({
+  models: true,
+  users: true,
+  items: true,
+  epochs: true,
+  seed: true,
+  options: true,
+  split: true,
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  onProgress: true,
+} satisfies Record<keyof AdviseOptions, true>);
 
 /** The core's defaults for what is not given. */
 function completeSample({ users, items, seed = DEFAULT_SEED }: AdviseOptions): Required<SampleOptions> {
@@ -120,7 +120,7 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
     const { samples, plan } = await sampled(data, options, made);
     const settings = (model: ModelName, sample: Split) => onSample(model, { ...options, seed }, sample, data, plan);
     const trials = { settings, seed, threads, signal, memoryLimit, onProgress };
-    const { values, refused, ...found } = await runTrials(samples, trials);
+    const { values, refused, ...found } = await trySamples(samples, trials);
     const facts = {
       profile: looks,
       leftOut: allLeftOut(input, data),

@@ -162,11 +162,27 @@ export async function tuneOn<K extends ModelName>(
   return { report, model: fitted as unknown as Model<K>, evaluation };
 }
 
+const KEYS = Object.keys({
+  search: true,
+  over: true,
+  options: true,
+  trials: true,
+  seed: true,
+  split: true,
+  earlyStop: true,
+  parallel: true,
+  journal: true,
+  info: true,
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  onProgress: true,
+} satisfies Record<keyof TuneOptions, true>);
+
 /** Finds what is not allowed before any work. */
 export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>): void {
   checkString(model, 'model');
-  const own = ['search', 'over', 'options', 'trials', 'seed', 'split', 'earlyStop', 'parallel', 'journal', 'info'];
-  checkRun(options, [...own, 'threads', 'memoryLimit', 'signal', 'onProgress'], 'options');
+  checkRun(options, KEYS, 'options');
   const { search, trials, seed, earlyStop, parallel, journal } = options;
   guard(() => native.checkFit(model, toJson(options.options), options.threads));
   if (search !== undefined && !KINDS.includes(search)) throw invalid('search', search, KINDS.join(', '));

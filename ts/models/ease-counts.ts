@@ -36,6 +36,19 @@ export interface EaseCountsRun extends LimitedRun {
   onProgress?: (progress: Progress) => void;
 }
 
+const CHANGE_KEYS = Object.keys({ add: true, remove: true } satisfies Record<keyof EaseCountsChange, true>);
+const RUN_KEYS = Object.keys({ threads: true, memoryLimit: true, signal: true } satisfies Record<
+  keyof LimitedRun,
+  true
+>);
+const FIT_KEYS = Object.keys({
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  info: true,
+  onProgress: true,
+} satisfies Record<keyof EaseCountsRun, true>);
+
 /**
  * All that EASE^R keeps of its users: for each pair of items, how many users have both. With it, a nightly job takes the users
  * of the day into the model without reading the old data again; what comes out has the same bits as {@link fit} on all users.
@@ -73,7 +86,7 @@ export class EaseCounts implements Disposable {
    * @throws {@link RecvaeError} `MEMORY` before any work if it could take more memory than `run.memoryLimit`.
    */
   static async count(data: Interactions | Split, run: LimitedRun = {}): Promise<EaseCounts> {
-    checkRun(run, ['threads', 'memoryLimit', 'signal']);
+    checkRun(run, RUN_KEYS);
     const { native: users } = trainingPart(data, 'data');
     const { threads, memoryLimit, signal } = run;
     return new EaseCounts(await running({ signal }, (run) => native.countForEase(users, threads, memoryLimit, run)));
@@ -100,8 +113,8 @@ export class EaseCounts implements Disposable {
    * `run.memoryLimit`.
    */
   async update(change: EaseCountsChange, run: LimitedRun = {}): Promise<EaseCounts> {
-    knownKeys(change, ['add', 'remove'], 'change');
-    checkRun(run, ['threads', 'memoryLimit', 'signal']);
+    knownKeys(change, CHANGE_KEYS, 'change');
+    checkRun(run, RUN_KEYS);
     const { add, remove } = change ?? {};
     if (add === undefined && remove === undefined) throw invalid('change', change, 'add, remove or both');
     const [added, removed] = [add && trainingPart(add, 'add'), remove && trainingPart(remove, 'remove')];
@@ -119,7 +132,7 @@ export class EaseCounts implements Disposable {
    * `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`.
    */
   async fit(options?: EaseOptions, run: EaseCountsRun = {}): Promise<Model<'ease'>> {
-    checkRun(run, ['threads', 'memoryLimit', 'signal', 'info', 'onProgress']);
+    checkRun(run, FIT_KEYS);
     const info = infoText(run.info);
     const { threads, memoryLimit, signal, onProgress } = run;
     const work = (run: native.NativeRun) => this.#native.fit(toJson(options), info, threads, memoryLimit, run);

@@ -65,10 +65,19 @@ export function estimateSeconds<K extends ModelName>(model: K, shape: FitShape<K
   return guard(() => native.estimateSeconds(model, toJson(options), users, items, interactions, threads));
 }
 
+const KEYS = Object.keys({
+  users: true,
+  items: true,
+  interactions: true,
+  options: true,
+  validation: true,
+  threads: true,
+} satisfies Record<keyof FitShape, true>);
+
 function checkShape<K extends ModelName>(model: K, shape: FitShape<K>): FitShape<K> {
   checkString(model, 'model');
   checkObject(shape, 'shape');
-  knownKeys(shape, ['users', 'items', 'interactions', 'options', 'validation', 'threads'], 'shape');
+  knownKeys(shape, KEYS, 'shape');
   const { users, items, interactions, validation = true, threads } = shape;
   for (const [name, value] of Object.entries({
     users,

@@ -47,6 +47,12 @@ export interface Evaluation {
   warnings: string[];
 }
 
+const KEYS = Object.keys({
+  metrics: true,
+  threads: true,
+  signal: true,
+} satisfies Record<keyof EvaluateOptions, true>);
+
 /**
  * Asks a model for the held-out items of users, off the event loop. Seen items never count and never fill a list.
  *
@@ -55,7 +61,7 @@ export interface Evaluation {
 export async function evaluate(model: Model, heldOut: HeldOut, options: EvaluateOptions = {}): Promise<Evaluation> {
   checkInstance(model, 'model', Model);
   checkInstance(heldOut, 'heldOut', HeldOut);
-  checkRun(options, ['metrics', 'threads', 'signal'], 'options');
+  checkRun(options, KEYS, 'options');
   if (options.metrics !== undefined) checkStrings(options.metrics, 'metrics');
   const { threads, signal } = options;
   const { metrics, sameTrainingUsers, trainedUsers, trainedHistories, ...rest } = await running({ signal }, (run) =>

@@ -41,7 +41,7 @@ export class Filter {
 
   /** @internal */
   static make(model: native.NativeModel, options: FilterOptions): Filter {
-    knownKeys(options, KEYS, 'options');
+    knownKeys(options, FILTER_KEYS, 'options');
     const allow = options.allow === undefined ? undefined : idsOf(options.allow, 'allow');
     const deny = options.deny === undefined ? [] : idsOf(options.deny, 'deny');
     if (options.filter !== undefined) checkInstance(options.filter, 'filter', Filter);
@@ -60,7 +60,11 @@ export class Filter {
   }
 }
 
-const KEYS = ['allow', 'deny', 'filter'] as const;
+/** The keys of {@link FilterOptions}. */
+export const FILTER_KEYS = Object.keys({ allow: true, deny: true, filter: true } satisfies Record<
+  keyof FilterOptions,
+  true
+>);
 
 /** The filter that such options ask for, if they do. */
 export function filterOf(model: native.NativeModel, options: FilterOptions | undefined): Filter | undefined {
@@ -88,5 +92,5 @@ export function forCore(
 
 /** Fails for a key that is neither the core's nor one of a filter. */
 function check(options: object | undefined, core: OptionDescription[]): void {
-  knownKeys(options, [...core.map(({ name }) => name), ...KEYS], 'options');
+  knownKeys(options, [...core.map(({ name }) => name), ...FILTER_KEYS], 'options');
 }

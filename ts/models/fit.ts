@@ -47,6 +47,16 @@ export interface FitRun extends RunOptions {
   from?: Model;
 }
 
+const KEYS = Object.keys({
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  onProgress: true,
+  info: true,
+  checkpoint: true,
+  from: true,
+} satisfies Record<keyof FitRun, true>);
+
 /**
  * Trains a model, off the event loop, from random parameters or {@link FitRun.from | from those of another model}. On a
  * {@link Split}, its training users are learnt from and its validation users choose the best epoch; on {@link Interactions},
@@ -71,7 +81,7 @@ export async function fit<K extends ModelName>(
 ): Promise<Model<K>> {
   checkString(model, 'model');
   checkInstance(data, 'data', Split, Interactions);
-  checkRun(run, ['threads', 'memoryLimit', 'signal', 'onProgress', 'info', 'checkpoint', 'from']);
+  checkRun(run, KEYS);
   return fitWatched(model, data, options, run);
 }
 

@@ -13,7 +13,7 @@ import type {
   ModelOptions,
   SimilarOptions,
 } from '../runtime/options.generated.js';
-import { type RunOptions, running } from '../runtime/running.js';
+import { RUN_KEYS, type RunOptions, running } from '../runtime/running.js';
 import { Filter, type FilterOptions, forCore, prepared, type ServeOptions } from './filter.js';
 import type { Progress } from './progress.js';
 import {
@@ -112,7 +112,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     options?: ServeOptions,
     run: RunOptions = {},
   ): Promise<Recommendation[]> {
-    checkRun(run, ['threads', 'signal']);
+    checkRun(run, RUN_KEYS);
     const ids = historiesOf(histories);
     const [core, filter] = forCore(this.native, options);
     const { threads, signal } = run;
@@ -133,7 +133,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     options?: ServeOptions,
     run: RunOptions = {},
   ): Promise<RecommendationColumns> {
-    checkRun(run, ['threads', 'signal']);
+    checkRun(run, RUN_KEYS);
     return recommendColumns(this, histories, options, run);
   }
 
@@ -176,7 +176,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` by a model that has none.
    */
   async embed(histories: Iterable<Iterable<Id>>, run: RunOptions = {}): Promise<Float32Array> {
-    checkRun(run, ['threads', 'signal']);
+    checkRun(run, RUN_KEYS);
     return embed(this, histories, run);
   }
 
@@ -195,7 +195,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     k?: SimilarOptions['k'],
     run: RunOptions = {},
   ): Promise<SimilarUsers> {
-    checkRun(run, ['threads', 'signal']);
+    checkRun(run, RUN_KEYS);
     return similarUsers(this, history, users, k, run);
   }
 
@@ -214,7 +214,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an item that the model does not know, or an option.
    */
   async explain(history: Iterable<Id>, item: Id, options?: ExplainOptions, run: RunOptions = {}): Promise<Explanation> {
-    checkRun(run, ['threads', 'signal']);
+    checkRun(run, RUN_KEYS);
     return explain(this, history, item, options, run);
   }
 
@@ -233,7 +233,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     options?: ServeOptions,
     run: RunOptions = {},
   ): AsyncGenerator<UserRecommendation> {
-    checkRun(run, ['threads', 'signal']);
+    checkRun(run, RUN_KEYS);
     const once = prepared(this.native, options);
     this.recommend([], once); // a bad option is found before there are histories
     const groups = recommendGroups(this, openHistories(histories), once, run);

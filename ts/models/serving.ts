@@ -6,7 +6,7 @@ import { guard, toJson } from '../runtime/errors.js';
 import type { native } from '../runtime/native.js';
 import type { ExplainOptions } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
-import { type FilterOptions, filterOf, forCore, type ServeOptions } from './filter.js';
+import { FILTER_KEYS, type FilterOptions, filterOf, forCore, type ServeOptions } from './filter.js';
 
 /** What a model recommends for one history. */
 export interface Recommendation {
@@ -106,13 +106,14 @@ export async function recommendColumns(
   return { ...lists, itemIds: model.itemIds };
 }
 
+const HISTORY_KEYS = Object.keys({ items: true, offsets: true } satisfies Record<keyof HistoryColumns, true>);
+
 /** The columns, if these are such. */
 function columnsOf(histories: Iterable<Iterable<Id>> | HistoryColumns): HistoryColumns | undefined {
   if (typeof histories !== 'object' || histories === null || Symbol.iterator in histories) return undefined;
-  knownKeys(histories, ['items', 'offsets'], 'histories');
-  for (const name of ['items', 'offsets'] as const) {
-    checkInstance(histories[name], `histories.${name}`, Uint32Array);
-  }
+  knownKeys(histories, HISTORY_KEYS, 'histories');
+  for (const name of HISTORY_KEYS)
+    checkInstance(histories[name as keyof HistoryColumns], `histories.${name}`, Uint32Array);
   return { items: histories.items, offsets: histories.offsets };
 }
 
@@ -124,7 +125,7 @@ export function similarItems(
   options: FilterOptions | undefined,
 ): SimilarItem[] {
   const own = idOf(id, 'id');
-  knownKeys(options, ['allow', 'deny', 'filter'], 'options');
+  knownKeys(options, FILTER_KEYS, 'options');
   const filter = filterOf(model.native, options);
   const { items, scores } = guard(() => model.native.similarItems(own, toJson({ k }), filter?.native));
   return Array.from(items, (item, at) => ({ id: model.itemIds[item]!, score: scores[at]! }));

@@ -9,6 +9,9 @@ export interface RunOptions extends Abortable {
   threads?: number;
 }
 
+/** The keys of {@link RunOptions}. */
+export const RUN_KEYS = Object.keys({ threads: true, signal: true } satisfies Record<keyof RunOptions, true>);
+
 /** What the caller of long work gives. */
 export interface Hooks<P> extends Abortable {
   onProgress?: ((progress: P) => unknown) | undefined;

@@ -16,6 +16,8 @@ export interface Range {
   scale?: 'log' | 'linear';
 }
 
+const RANGE_KEYS = Object.keys({ from: true, to: true, scale: true } satisfies Record<keyof Range, true>);
+
 /** For each option that is searched, the values to try or a {@link Range} to draw from. */
 export type SearchSpace<K extends ModelName = ModelName> = {
   [O in keyof ModelOptions[K]]?: readonly Exclude<ModelOptions[K][O], undefined>[] | Range;
@@ -68,7 +70,7 @@ export function checkSpace(model: ModelName, over: unknown, fixed: object): Spac
 }
 
 function checkRange(name: string, range: Range): void {
-  knownKeys(range, ['from', 'to', 'scale'], `over.${name}`);
+  knownKeys(range, RANGE_KEYS, `over.${name}`);
   const { scale } = range;
   if (scale !== undefined && scale !== 'log' && scale !== 'linear') {
     throw invalid(`over.${name}.scale`, scale, 'log, linear');

@@ -57,7 +57,7 @@ export interface TrialResults {
 }
 
 /** Trains the models on their samples, the smallest sample first, and compares them. */
-export async function runTrials(planned: TrialSample[], trials: Trials): Promise<TrialResults> {
+export async function trySamples(planned: TrialSample[], trials: Trials): Promise<TrialResults> {
   const { signal, threads, seed } = trials;
   const run = { threads, signal };
   const { samples, refused } = whatFits(planned, trials);
@@ -78,7 +78,7 @@ export async function runTrials(planned: TrialSample[], trials: Trials): Promise
       step += 1;
       const search = searches.get(model) ?? new SampleSearch(model, seed);
       searches.set(model, search);
-      const { fitted, trial } = await runTrial(model, search, sample, trials, { model, users, step, steps });
+      const { fitted, trial } = await trainOn(model, search, sample, trials, { model, users, step, steps });
       try {
         const evaluation = await evaluate(fitted, sample.validation, { ...run, metrics: [METRIC] });
         const { mean, standardError } = evaluation.metrics[METRIC]!;
@@ -135,7 +135,7 @@ function whatFits(planned: TrialSample[], trials: Trials) {
 }
 
 /** Trains one model, and says all about it but how good it is. */
-async function runTrial(
+async function trainOn(
   model: ModelName,
   searching: SampleSearch,
   sample: Split,

@@ -79,26 +79,27 @@ export interface CompareOptions extends RunOptions {
   onProgress?: (progress: CompareProgress) => void;
 }
 
+const KEYS = Object.keys({
+  models: true,
+  seed: true,
+  epochs: true,
+  options: true,
+  search: true,
+  tune: true,
+  budget: true,
+  budgetMinutes: true,
+  journal: true,
+  split: true,
+  info: true,
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  onProgress: true,
+} satisfies Record<keyof CompareOptions, true>);
+
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
-  const keys = [
-    'models',
-    'seed',
-    'epochs',
-    'options',
-    'search',
-    'tune',
-    'budget',
-    'budgetMinutes',
-    'journal',
-    'split',
-    'info',
-    'threads',
-    'memoryLimit',
-    'signal',
-    'onProgress',
-  ];
-  checkRun(options, keys, 'options');
+  checkRun(options, KEYS, 'options');
   const { models, seed, threads, info, search, tune, budget, budgetMinutes, journal } = options;
   if (models !== undefined) checkStrings(models, 'models');
   order(models);
