@@ -6,7 +6,6 @@ import { formatP, percent, rough } from '../decide/wording.js';
 import { description } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
-import { byModel } from './compare.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import {
   addFlag,
@@ -21,7 +20,7 @@ import {
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, shellWord, table, withError, writeJson } from './output.js';
 import { EpochBar, Reporter } from './progress.js';
-import { addSetting } from './settings.js';
+import { addSetting, byModel } from './settings.js';
 
 interface Flags extends JobFlags {
   models?: string[];

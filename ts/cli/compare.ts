@@ -6,8 +6,7 @@ import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide
 import { compareOn } from '../decide/compare.js';
 import { splitFor } from '../decide/dataset.js';
 import { formatP, percent } from '../decide/wording.js';
-import { RecvaeError } from '../runtime/errors.js';
-import { type Output, writeAll } from '../runtime/files.js';
+import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
 import { description } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
@@ -28,9 +27,9 @@ import {
 } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
-import { checkWritable, checkWritableFolder, jsonText, message, print, table, withError } from './output.js';
+import { checkWritable, checkWritableFolder, jsonText, message, table, withError, writeResult } from './output.js';
 import { Bar, EpochLines, Reporter } from './progress.js';
-import { addSetting } from './settings.js';
+import { addSetting, byModel } from './settings.js';
 
 interface Flags extends JobFlags {
   models?: string[];
@@ -123,15 +122,7 @@ export function addCompare(program: Command): void {
         });
         outputs.push({ path: join(save, 'comparison.json'), write: toText });
       }
-      if (json !== undefined && json !== '-') outputs.push({ path: json, write: toText });
-      try {
-        await writeAll(outputs);
-        if (save !== undefined) message(`saved: ${outputs[0]!.path}`);
-      } finally {
-        // Also after a failure: the result was costly.
-        for (const warning of report.warnings) message(`warning: ${warning}`);
-        await print(json === '-' ? jsonText(report) : render(report));
-      }
+      await writeResult(report, outputs, json, render);
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);
@@ -140,21 +131,6 @@ export function addCompare(program: Command): void {
       reporter.stop();
     }
   });
-}
-
-/** `{'ease.lambda': 1}` as `{ease: {lambda: 1}}`. */
-export function byModel(settings: Record<string, unknown> | undefined): CompareOptions['options'] {
-  const result: Record<string, Record<string, unknown>> = {};
-  for (const [key, value] of Object.entries(settings ?? {})) {
-    const at = key.indexOf('.');
-    const model = key.slice(0, Math.max(at, 0));
-    if (!description.models.some(({ name }) => name === model)) {
-      const names = description.models.map(({ name }) => name).join(', ');
-      throw new RecvaeError('INVALID_ARGUMENT', `--set is '${key}'; allowed: model.option with one of ${names}`);
-    }
-    result[model] = { ...result[model], [key.slice(at + 1)]: value };
-  }
-  return result as CompareOptions['options'];
 }
 
 /** Progress as lines and as one bar over all, with the time that is left, from the beginning. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isatty } from 'node:tty';
 import Table from 'cli-table3';
 import { guard, RecvaeError, toRecvaeError } from '../runtime/errors.js';
-import { writeAll } from '../runtime/files.js';
+import { type Output, writeAll } from '../runtime/files.js';
 import { native } from '../runtime/native.js';
 
 /**
@@ -106,6 +106,24 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
   const text = jsonText(value);
   if (path === '-') return print(text);
   await writeAll([{ path, write: (temporary) => writeFileSync(temporary, text) }]);
+}
+
+/** Writes what came of a costly job: files, of which the first is told, and the report, to stdout also where a file cannot be written. */
+export async function writeResult<R extends { warnings: string[] }>(
+  report: R,
+  files: Output[],
+  json: string | undefined,
+  render: (report: R) => string,
+): Promise<void> {
+  const toText = (path: string) => writeFileSync(path, jsonText(report));
+  const outputs = json === undefined || json === '-' ? files : [...files, { path: json, write: toText }];
+  try {
+    await writeAll(outputs);
+    if (files.length > 0) message(`saved: ${files[0]!.path}`);
+  } finally {
+    for (const warning of report.warnings) message(`warning: ${warning}`);
+    await print(json === '-' ? jsonText(report) : render(report));
+  }
 }
 
 /** Rows in columns; numbers stand to the right. */

@@ -1,10 +1,9 @@
-import { writeFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import { splitFor } from '../decide/dataset.js';
 import type { TuneReport } from '../decide/tune/report.js';
 import { checkTune, type TuneOptions, tuneOn } from '../decide/tune.js';
 import { RecvaeError } from '../runtime/errors.js';
-import { type Output, writeAll } from '../runtime/files.js';
+import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
 import { description, isSearchable, searchText } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
@@ -25,7 +24,7 @@ import {
 } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
-import { checkWritable, jsonText, message, print, table, withError } from './output.js';
+import { checkWritable, table, withError, writeResult } from './output.js';
 import { Bar, Reporter } from './progress.js';
 import { addSetting, parse } from './settings.js';
 
@@ -113,17 +112,7 @@ export function addTune(program: Command): void {
         const info = { ...(fitted.info as Record<string, Json>), metrics } as unknown as Json;
         outputs.push({ path: out, write: (path) => fitted.save(path, { info, trainingRecord: flags.trainingRecord }) });
       }
-      if (json !== undefined && json !== '-') {
-        outputs.push({ path: json, write: (path) => writeFileSync(path, jsonText(report)) });
-      }
-      try {
-        await writeAll(outputs);
-        if (out !== undefined) message(`saved: ${out}`);
-      } finally {
-        // Also after a failure: the result was costly.
-        for (const warning of report.warnings) message(`warning: ${warning}`);
-        await print(json === '-' ? jsonText(report) : render(report));
-      }
+      await writeResult(report, outputs, json, render);
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);
