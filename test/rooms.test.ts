@@ -4,7 +4,7 @@ import { dirname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
-import { temporaryFolder } from './planted.ts';
+import { temporaryFolder } from './planted.js';
 
 /** The rooms in their order. `index.ts` uses all but the last, which does not use it. */
 const ROOMS = ['runtime', 'data', 'models', 'search', 'decide', 'index', 'cli'];
