@@ -38,7 +38,7 @@ const suites = {
     // What test/panics.test.ts needs; here, so that no test waits for a compiler.
     await tee(process.execPath, [join('.ci', 'panics.mjs')]);
     const args = ['run', '--dir', 'test', '--typecheck', '--typecheck.tsconfig', 'test/tsconfig.json'];
-    const report = ['--reporter=default', '--reporter=json', `--outputFile=${vitestReport}`, '--testTimeout=120000'];
+    const report = ['--reporter=default', '--reporter=json', `--outputFile=${vitestReport}`];
     const { code } = await tee(process.execPath, [join('node_modules', 'vitest', 'vitest.mjs'), ...args, ...report]);
     const { numPassedTests, numFailedTests, numTotalTests } = JSON.parse(readFileSync(vitestReport, 'utf8'));
     if (numTotalTests === 0) return { code: 1, passed: 0, failed: 0 };

@@ -205,7 +205,7 @@ describe('advise', () => {
   test('a model without the memory is refused with words, and not advised', async () => {
     const data = await split(planted(), { seed: 1 });
     // RecVAE with its usual widths has millions of parameters.
-    const report = await advise(data, { ...QUICK, options: {}, memoryLimit: 4.9e6 });
+    const report = await advise(data, { ...QUICK, options: {}, memoryLimit: 4.9e6, threads: 2 });
     expect(report.refused.map(({ model }) => model)).toContain('recvae');
     expect(report.reasons.join(' ')).toContain('recvae was not tried: recvae on');
     expect(report.samples[0]!.models.map(({ model }) => model)).not.toContain('recvae');

@@ -95,7 +95,7 @@ describe('histories', () => {
     });
   });
 
-  test('a line that does not end is refused before it fills the memory', { timeout: 30_000 }, async () => {
+  test('a line that does not end is refused before it fills the memory', async () => {
     const folder = await plantedModel();
     const child = spawn(process.execPath, [CLI, 'recommend', 'm.st', '-k', '1'], { cwd: folder });
     let [stdout, stderr, written, ended] = ['', '', 0, false];
@@ -127,7 +127,7 @@ describe('the reading rule of the training', () => {
   /** What `recommend` says of the users, by their names. */
   const lists = (stdout: string) => new Map(answers(stdout).map(({ user, items }) => [user, items]));
 
-  test('holds for the histories of a table, and can be told otherwise', { timeout: 120_000 }, async () => {
+  test('holds for the histories of a table, and can be told otherwise', async () => {
     const folder = temporaryFolder();
     // Users rate a block of 12 items: eight of them 5, and four 1, which are no likes.
     const rows = Array.from({ length: 60 * 12 }, (_, row) => {
@@ -192,7 +192,7 @@ describe('the reading rule of the training', () => {
     await Promise.all(wrong.map(refuse));
   });
 
-  test('the query of the training is asked of the histories, too', { timeout: 60_000 }, async () => {
+  test('the query of the training is asked of the histories, too', async () => {
     const folder = temporaryFolder();
     const csv = readFileSync(writePlanted(folder), 'utf8').trimEnd().split('\n');
     // Every user has seen everything, and likes some of it.
@@ -220,7 +220,7 @@ describe('the reading rule of the training', () => {
 });
 
 describe('values', () => {
-  test('without a lowest one change nothing, and that is said', { timeout: 60_000 }, async () => {
+  test('without a lowest one change nothing, and that is said', async () => {
     const folder = temporaryFolder();
     const rows = readFileSync(writePlanted(folder), 'utf8').trimEnd().split('\n');
     writeFileSync(

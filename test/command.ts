@@ -1,5 +1,7 @@
 /** The built binary, as a user meets it. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -34,4 +36,28 @@ export function recvae(folder: string, args: string[], { input = '', watch }: Co
     child.stdin.on('error', () => {}); // it may end before it has read everything
     child.stdin.end(input);
   });
+}
+
+/**
+ * Runs it in a folder and sends it a signal once its stderr says something. A fast one may be done before the signal comes: then
+ * its results are removed, and it is tried again.
+ */
+export async function whileItRuns(
+  args: string[],
+  said: RegExp,
+  signal: NodeJS.Signals,
+  folder: string,
+  results: string[],
+): Promise<Outcome> {
+  for (let attempt = 1; ; attempt += 1) {
+    let sent = false;
+    const watch = (child: ChildProcess, stderr: string) => {
+      if (sent || !said.test(stderr)) return;
+      sent = true;
+      child.kill(signal);
+    };
+    const outcome = await recvae(folder, args, { watch });
+    if (!sent || outcome.code !== 0 || attempt === 10) return outcome;
+    for (const name of results) rmSync(join(folder, name), { force: true });
+  }
 }

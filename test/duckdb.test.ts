@@ -215,7 +215,7 @@ describe('fromDuckDB', () => {
 });
 
 // Many databases are opened here, and programs started.
-describe('text is what stands there', { timeout: 60_000 }, () => {
+describe('text is what stands there', () => {
   test('a header with blanks, which DuckDB cuts off, is refused where it reads', async () => {
     const source = join(temporaryFolder(), 'blanks.csv');
     writeFileSync(source, 'user ,user,item\nwrong,right,x\n');

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -117,7 +118,7 @@ describe('an output that is an input or another output', () => {
       await Promise.all(some);
     }
     expect(contents(folder)).toEqual(before);
-  }, 120_000);
+  });
 
   test.skipIf(!UNIX)('is found where stdin and stdout are files', async () => {
     const folder = await inputs();
@@ -232,7 +233,7 @@ describe('--json is looked at before the work', () => {
       await Promise.all(some);
     }
     expect(readdirSync(folder)).toEqual([]);
-  }, 120_000);
+  });
 });
 
 describe.skipIf(!UNIX)('a pipe', () => {
@@ -291,10 +292,17 @@ describe.skipIf(!UNIX)('a pipe', () => {
     const folder = await inputs();
     expect((await recvae(folder, ['train', 'ease', 'likes.csv', '--out', 'model.st'])).code).toBe(0);
     pipe(folder, 'histories');
-    const child = spawn(process.execPath, [CLI, 'recommend', 'model.st', '--history', 'histories'], { cwd: folder });
-    await setTimeout(1500);
-    child.kill('SIGINT');
-    expect(await once(child, 'close')).toEqual([130, null]);
+    // How long it takes until it waits for the pipe is the machine's business: while it starts, the signal just ends it.
+    for (let milliseconds = 1500; ; milliseconds *= 2) {
+      const child = spawn(process.execPath, [CLI, 'recommend', 'model.st', '--history', 'histories'], { cwd: folder });
+      const closed = once(child, 'close');
+      await setTimeout(milliseconds);
+      child.kill('SIGINT');
+      const [code, signal] = await closed;
+      if (signal === 'SIGINT' && milliseconds < 60_000) continue;
+      expect([code, signal]).toEqual([130, null]);
+      break;
+    }
   });
 
   test('is read where rows come in one after the other', async () => {
@@ -372,7 +380,7 @@ describe.skipIf(!existsSync('/dev/full'))('a full disk behind stdout', () => {
       });
       await Promise.all(some);
     }
-  }, 120_000);
+  });
 
   test('that has room for a part is full all the same', ({ skip }) => {
     const folder = temporaryFolder();
@@ -393,20 +401,19 @@ describe.skipIf(!existsSync('/dev/full'))('a full disk behind stdout', () => {
 });
 
 describe('the end of a process that saves', () => {
-  /** Waits until a file of a name is being written. */
+  /** Waits until a file of a name is being written, or is there. */
   async function written(folder: string, name: string): Promise<void> {
     const isLarge = (file: string) => (statSync(join(folder, file), { throwIfNoEntry: false })?.size ?? 0) > 1 << 16;
-    while (!readdirSync(folder).some((file) => file.startsWith(`.recvae-${name}`) && isLarge(file)))
-      await setTimeout(1);
+    const is = (file: string) => file === name || (file.startsWith(`.recvae-${name}`) && isLarge(file));
+    while (!readdirSync(folder).some(is)) await setTimeout(1);
   }
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    '%s leaves nothing',
-    async (signal) => {
-      const folder = temporaryFolder();
-      await writeSynth(join(folder, 'likes.csv'), { scale: 0.01 });
-      const flags = ['hiddenDim=600', 'latentDim=2', 'epochs=1', 'batchSize=1500'].flatMap((set) => ['--set', set]);
-      const args = ['train', 'mult-vae', 'likes.csv', '--validation', '0', '--test', '0', ...flags, '--out', 'm.st'];
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s leaves nothing', async (signal) => {
+    const folder = temporaryFolder();
+    await writeSynth(join(folder, 'likes.csv'), { scale: 0.01 });
+    const flags = ['hiddenDim=600', 'latentDim=2', 'epochs=1', 'batchSize=1500'].flatMap((set) => ['--set', set]);
+    const args = ['train', 'mult-vae', 'likes.csv', '--validation', '0', '--test', '0', ...flags, '--out', 'm.st'];
+    for (let attempt = 1; ; attempt += 1) {
       const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
       let stderr = '';
       child.stderr.on('data', (chunk) => {
@@ -416,12 +423,17 @@ describe('the end of a process that saves', () => {
       await written(folder, 'm.st');
       child.kill(signal);
       const [code] = await closed;
+      // The model may be there before the signal is.
+      if (existsSync(join(folder, 'm.st')) && attempt < 20) {
+        rmSync(join(folder, 'm.st'));
+        continue;
+      }
       expect(code).toBe({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[signal]);
       expect(stderr).toMatch(new RegExp(`^recvae: stopped by ${signal}$`, 'm'));
       expect(readdirSync(folder)).toEqual(['likes.csv']);
-    },
-    60_000,
-  );
+      break;
+    }
+  });
 
   test('process.exit and an error that nobody catches leave nothing', async () => {
     for (const end of ['process.exit(7)', 'throw new Error("nobody catches it")']) {
@@ -444,7 +456,7 @@ describe('the end of a process that saves', () => {
       const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
         cwd: folder,
         encoding: 'utf8',
-        timeout: 60_000,
+        timeout: 300_000,
       });
       expect(child.stdout).toBe('saving\n');
       expect(child.status).not.toBe(0);
@@ -503,7 +515,7 @@ describe.skipIf(!UNIX)('a link at the place of an output', () => {
       code: 1,
       stderr: 'recvae: cannot write lost: it is a link to what is not there\n',
     });
-  }, 120_000);
+  });
 });
 
 describe('messages', () => {
@@ -530,7 +542,7 @@ test.skipIf(!UNIX)('DuckDB names the folder that it cannot spill to, and not wha
   const script = `
     import { Interactions } from '${DIST}index.js';
     const sql = 'SELECT range AS user, range % 100 AS item FROM range(3000000) ORDER BY hash(range)';
-    await Interactions.fromDuckDB({ sql, settings: { memory_limit: '30MB' } }).catch(({ code, message }) => console.log(code, message));`;
+    await Interactions.fromDuckDB({ sql, settings: { memory_limit: '30MB', threads: '2' } }).catch(({ code, message }) => console.log(code, message));`;
   const env = { ...process.env, TMPDIR: join(folder, 'none') };
   const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', env });
   expect(stdout).toMatch(/^IO DuckDB: /);
@@ -611,7 +623,7 @@ describe.skipIf(process.platform !== 'linux')('the peak of memory', () => {
         second = await withPeakMemory(() => sleep(10)); // it must not set back what the first one has seen
       });
       console.log(JSON.stringify([before, first.peakMemory, second.peakMemory].map((bytes) => bytes / MIB)));`);
-    expect(first).toBeGreaterThan(before + 290);
+    expect(first).toBeGreaterThan(before + 200);
     expect(second).toBeLessThan(before + 150);
   });
 
@@ -619,11 +631,14 @@ describe.skipIf(process.platform !== 'linux')('the peak of memory', () => {
     const marks = peakOf(`
       import { readFileSync } from 'node:fs';
       const mark = () => Number(/VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]);
+      const small = process.memoryUsage.rss();
       fill(200);
       const before = mark();
+      await given(small + 100 * MIB);
       await withPeakMemory(() => sleep(10));
       console.log(JSON.stringify([before, mark()]));`);
-    expect(marks[1]).toBeGreaterThanOrEqual(marks[0]);
+    // In kB. The kernel's counts are no exact ones, by some MB on a machine of many cores; set back, 100 MB would be gone.
+    expect(marks[1]).toBeGreaterThan(marks[0] - 50_000);
   });
 
   test('is never less than what is there', async () => {

@@ -183,10 +183,8 @@ describe('opening', () => {
       const size = Buffer.alloc(8);
       size.writeBigUInt64LE(length ?? BigInt(header.length));
       writeFileSync(path, Buffer.concat([size, Buffer.from(header), Buffer.alloc(8)]));
-      const started = performance.now();
       await expect(load(path)).rejects.toMatchObject({ code: 'INVALID_MODEL_FILE' });
       await expect(inspect(path)).rejects.toMatchObject({ code: 'INVALID_MODEL_FILE' });
-      expect(performance.now() - started).toBeLessThan(5000);
     }
   });
 });

@@ -23,7 +23,7 @@ import { rungsOf } from '../dist/search/halving.js';
 import { MedianRule } from '../dist/search/hopeless.js';
 import { drawsOf, endOf } from '../dist/search/spaces.js';
 import type { TrialResult } from '../dist/search/trials.js';
-import { recvae } from './command.js';
+import { recvae, whileItRuns } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
 const SMALL = { hiddenDim: 16, latentDim: 8, batchSize: 20 };
@@ -332,13 +332,9 @@ describe('the journal', () => {
     const straight = await recvae(folder, [...job, 'straight.json', '--out', 'straight.st']);
     expect(straight.code).toBe(0);
     const kept = [...job, 'resumed.json', '--out', 'resumed.st', '--journal', 'job.journal'];
-    let killed = 0;
-    const kill = (child: { pid?: number }, stderr: string) => {
-      if (killed > 0 || !/^\[2\//m.test(stderr)) return;
-      killed += 1;
-      process.kill(child.pid!, 'SIGKILL');
-    };
-    expect((await recvae(folder, kept, { watch: kill })).code).toBeNull();
+    const results = ['resumed.json', 'resumed.st', 'job.journal'];
+    const killed = await whileItRuns(kept, /^\[2\//m, 'SIGKILL', folder, results);
+    expect(killed.code).toBeNull();
     expect(existsSync(join(folder, 'resumed.json'))).toBe(false);
     const ended = readFileSync(join(folder, 'job.journal'), 'utf8')
       .split('\n')
@@ -386,14 +382,8 @@ describe('the journal', () => {
   test('Ctrl-C tells of it', async () => {
     const folder = temporaryFolder();
     writePlanted(folder);
-    let sent = false;
-    const interrupt = (child: { pid?: number }, stderr: string) => {
-      if (sent || !/^\[1\//m.test(stderr)) return;
-      sent = true;
-      process.kill(child.pid!, 'SIGINT');
-    };
     const job = ['tune', 'recvae', 'likes.csv', ...flags, ...small, '--journal', 'job.journal'];
-    const { code, stderr } = await recvae(folder, job, { watch: interrupt });
+    const { code, stderr } = await whileItRuns(job, /^\[1\//m, 'SIGINT', folder, ['job.journal']);
     expect({ code, stderr }).toEqual({
       code: 130,
       stderr: expect.stringContaining('kept in job.journal; the same command goes on from there'),

@@ -58,7 +58,7 @@ describe('worker threads', () => {
       expect(await model.recommendBatch([NEWCOMER])).toEqual([expected]);
     }
     // The fits of a million epochs have been told to stop.
-    if (process.platform === 'linux') await expect.poll(threads, { timeout: 60_000, interval: 100 }).toEqual([]);
+    if (process.platform === 'linux') await expect.poll(threads, { timeout: 300_000, interval: 100 }).toEqual([]);
   });
 });
 

@@ -59,7 +59,8 @@ const MOMENTS = ['start', 'epoch', 'write', 'interrupt'];
 
 /**
  * Trains with `args` to the end, uninterrupted and interrupted at moments that take turns until there were `kills` kills, and
- * compares the two models. Gives back how often what happened.
+ * compares the two models. Gives back how often what happened. A run that is done before it is stopped is started again, from
+ * nothing: there is no telling how fast a machine is.
  *
  * @param {{ folder: string, args: string[], kills: number, seed: number, every?: number, log?: (text: string) => void }} of
  */
@@ -75,6 +76,7 @@ export async function killAndResume({ folder, args, kills, seed, every = 1, log 
   const counts = { kills: 0, start: 0, epoch: 0, write: 0, interrupt: 0, withoutCheckpoint: 0, leftovers: 0 };
   /** Milliseconds from one writing to the next, as far as they are known. */
   let period = 50;
+  let done = 0;
   for (let round = 0; counts.kills < kills; round += 1) {
     const moment = MOMENTS[round % MOMENTS.length];
     const flags = ['--checkpoint', name, '--every', `${every}`, '--resume', '--threads', `${1 + (round % 2)}`];
@@ -98,7 +100,13 @@ export async function killAndResume({ folder, args, kills, seed, every = 1, log 
     }
     child.kill(moment === 'interrupt' ? 'SIGINT' : 'SIGKILL');
     const { code, signal, stderr } = await outcome.done;
-    assert.notEqual(code, 0, `done after ${counts.kills} of ${kills} kills: more epochs are needed`);
+    if (code === 0) {
+      done += 1;
+      assert(done <= 10 * kills, `done after ${counts.kills} of ${kills} kills: more epochs are needed`);
+      rmSync(join(folder, resumed));
+      round -= 1;
+      continue;
+    }
     if (moment === 'interrupt') {
       assert.equal(code, 130, stderr);
       assert.match(stderr, /this goes on with it:\n {2}node \S+cli.js train .*--resume/);

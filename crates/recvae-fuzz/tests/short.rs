@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 #[global_allocator]
 static ALLOCATOR: Bounded = Bounded;
 
-/// A small input that takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A small input that takes longer, twice, hangs: one takes milliseconds, and the machine may stall once.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[test]
 fn mutants_are_read_or_refused() {
@@ -30,7 +30,11 @@ fn mutants_are_read_or_refused() {
             let result = catch_unwind(AssertUnwindSafe(|| target.run(&input)));
             let text = String::from_utf8_lossy(&input);
             assert!(result.is_ok(), "{} at run {run}: {input:?} ({text})", target.name);
-            assert!(start.elapsed() < PATIENCE, "{} at run {run} takes {:?}: {text}", target.name, start.elapsed());
+            if start.elapsed() > PATIENCE {
+                let again = Instant::now();
+                target.run(&input);
+                assert!(again.elapsed() < PATIENCE, "{} at run {run} takes {:?}: {text}", target.name, again.elapsed());
+            }
         }
         println!("{}: {:.0} inputs a second", target.name, runs as f64 / started.elapsed().as_secs_f64());
     }

@@ -1,7 +1,5 @@
 //! Files against the text of the format, altered files, and files that claim what is not so.
 
-use std::time::{Duration, Instant};
-
 use super::*;
 use crate::csr::Csr;
 use crate::interactions::{Interactions, Thresholds};
@@ -365,7 +363,6 @@ fn with_weights(shape: &[usize]) -> Vec<(&'static str, &'static str, Vec<usize>,
 
 #[test]
 fn absurd_claims_are_refused_before_anything_is_taken() {
-    let started = Instant::now();
     assert!(Recommender::from_bytes(&sealed(&metadata(json!({})), with_weights(&[2, 2]))).is_ok());
     // Options of a network of 68 GB in a file of 400 bytes.
     for kind in ["recvae", "mult-vae", "mult-dae"] {
@@ -407,7 +404,6 @@ fn absurd_claims_are_refused_before_anything_is_taken() {
             format!("its format version is {format}; allowed: 1; it was written by recvae 9.0.0, and this is {WRITER}")
         );
     }
-    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

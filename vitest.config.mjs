@@ -1,0 +1,4 @@
+// Time limits end what hangs, on the slowest machine too: no test may ask how long something takes, benches/ does that.
+const LIMIT = 600_000;
+
+export default { test: { testTimeout: LIMIT, hookTimeout: LIMIT, teardownTimeout: LIMIT } };
