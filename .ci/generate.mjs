@@ -1,4 +1,4 @@
-// Writes ts/options.generated.ts, or prints it with --print: the types of all options with the defaults, ranges and texts that the core has.
+// Writes ts/runtime/options.generated.ts, or prints it with --print: the types of all options with the defaults, ranges and texts that the core has.
 import { writeFileSync } from 'node:fs';
 import { describe } from '../crates/recvae-node/index.js';
 
@@ -78,4 +78,4 @@ const lines = [
   '',
 ];
 if (process.argv.includes('--print')) process.stdout.write(lines.join('\n'));
-else writeFileSync(new URL('../ts/options.generated.ts', import.meta.url), lines.join('\n'));
+else writeFileSync(new URL('../ts/runtime/options.generated.ts', import.meta.url), lines.join('\n'));

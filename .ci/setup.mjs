@@ -46,7 +46,11 @@ function step(name, inputs, outputs, work) {
   writeFileSync(stamp, hash(inputs()));
 }
 
-const generated = [join(BINDING, 'index.js'), join(BINDING, 'index.d.ts'), join('ts', 'options.generated.ts')];
+const generated = [
+  join(BINDING, 'index.js'),
+  join(BINDING, 'index.d.ts'),
+  join('ts', 'runtime', 'options.generated.ts'),
+];
 const rust = () => [
   ...[...files('crates')].filter(
     (path) => !path.endsWith('.node') && !path.includes(join('recvae-core', 'tests')) && !path.includes('recvae-fuzz'),

@@ -8,8 +8,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { SIGNIFICANCE } from '../dist/decide/paired.js';
 import { advise, compare, Interactions, Split } from '../dist/index.js';
-import { SIGNIFICANCE } from '../dist/verdict.js';
 
 const SHARED = fileURLToPath(new URL('../../shared/data', import.meta.url));
 const READ = {

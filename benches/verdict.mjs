@@ -11,10 +11,10 @@
 // - tests: the share of p-values below .05 where the users' differences are drawn with mean 0, by number of users and kind.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { pairs } from '../dist/compare.js';
+import { decide } from '../dist/decide/compare/verdict.js';
+import { pairedDifferences, SIGNIFICANCE } from '../dist/decide/paired.js';
+import { pairs } from '../dist/decide/pairs.js';
 import { compare, Interactions } from '../dist/index.js';
-import { pairedDifferences } from '../dist/paired.js';
-import { decide, SIGNIFICANCE } from '../dist/verdict.js';
 import { wilson } from './statistics.mjs';
 
 const { values: flags } = parseArgs({

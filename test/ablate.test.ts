@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { ablationVerdict, findings } from '../dist/ablate/verdict.js';
+import { ablationVerdict, findings } from '../dist/decide/ablate/verdict.js';
 import {
   type AblatedModel,
   type AblateOptions,

@@ -1,7 +1,7 @@
 /** What `advise` says of made-up samples: which model, or why nobody can tell. */
 import { expect, test } from 'vitest';
-import { adviceOf } from '../dist/advise/advice.js';
-import { pairs } from '../dist/compare.js';
+import { adviceOf } from '../dist/decide/advise/advice.js';
+import { pairs } from '../dist/decide/pairs.js';
 import type { AdviceReport, ModelName } from '../dist/index.js';
 
 const METRIC = 'ndcg@100';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { decide } from '../dist/decide/compare/verdict.js';
 import { type CompareProgress, compare, Interactions, type ModelName, split } from '../dist/index.js';
-import { decide } from '../dist/verdict.js';
 import { NEWCOMER, planted } from './planted.js';
 
 describe('compare', () => {

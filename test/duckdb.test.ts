@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
-import { toError } from '../dist/duckdb.js';
+import { toError } from '../dist/data/duckdb.js';
 import { type DuckDBOptions, Interactions, RecvaeError, type RecvaeErrorCode, readHistories } from '../dist/index.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 

@@ -32,8 +32,8 @@ import {
   writeRecommendations,
   writeSynth,
 } from '../dist/index.js';
-import { Journal } from '../dist/journal.js';
-import { withPeakMemory } from '../dist/memory.js';
+import { withPeakMemory } from '../dist/runtime/peak-memory.js';
+import { Journal } from '../dist/search/journal.js';
 import { CLI, type Outcome, recvae } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
@@ -555,7 +555,7 @@ describe('the lock of a journal', () => {
     const path = join(temporaryFolder(), 'job.journal');
     const script = `
       const { parentPort } = require('node:worker_threads');
-      import('${DIST}journal.js').then(({ Journal }) => {
+      import('${DIST}search/journal.js').then(({ Journal }) => {
         try {
           const journal = Journal.open(${JSON.stringify(path)}, { command: 'test' });
           parentPort.postMessage('open');
@@ -599,7 +599,7 @@ describe('the lock of a journal', () => {
 
 describe.skipIf(process.platform !== 'linux')('the peak of memory', () => {
   const peakOf = (body: string) => {
-    const script = `import { withPeakMemory } from '${DIST}memory.js';
+    const script = `import { withPeakMemory } from '${DIST}runtime/peak-memory.js';
       const MIB = 2 ** 20;
       const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
       // Beyond what malloc keeps: given back when it is freed.

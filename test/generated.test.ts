@@ -4,15 +4,15 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { fit } from '../dist/index.js';
-import { description } from '../dist/native.js';
+import { description } from '../dist/runtime/native.js';
 import { planted } from './planted.js';
 
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
-describe('ts/options.generated.ts', () => {
+describe('ts/runtime/options.generated.ts', () => {
   test('is what .ci/generate.mjs writes', () => {
     const print = execFileSync(process.execPath, [path('.ci/generate.mjs'), '--print'], { encoding: 'utf8' });
-    expect(readFileSync(path('ts/options.generated.ts'), 'utf8')).toBe(print);
+    expect(readFileSync(path('ts/runtime/options.generated.ts'), 'utf8')).toBe(print);
   });
 
   test.each(description.models.map(({ name }) => name))('%s: the defaults are those a model has', async (name) => {

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { EaseCounts, evaluate, fit, Interactions, load, type Model, RecvaeError, split } from '../dist/index.js';
-import { native } from '../dist/native.js';
+import { native } from '../dist/runtime/native.js';
 import { NEWCOMER, planted, temporaryFolder } from './planted.js';
 
 /** Matches the error of a call that came too late. */

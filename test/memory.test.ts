@@ -4,7 +4,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { parseBytes } from '../dist/cli/memory.js';
+import { parseBytes } from '../dist/cli/common-flags.js';
 import { compare, estimateMemory, fit, Interactions, type ModelName, RecvaeError, split } from '../dist/index.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 

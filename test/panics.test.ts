@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { native } from '../dist/native.js';
+import { native } from '../dist/runtime/native.js';
 import { temporaryFolder } from './planted.js';
 
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));

@@ -15,7 +15,7 @@ import {
   type Split,
   split,
 } from '../dist/index.js';
-import { description } from '../dist/native.js';
+import { description } from '../dist/runtime/native.js';
 import { planted, temporaryFolder } from './planted.js';
 
 /** Ids of all kinds, few enough to meet again. */

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { Course } from '../dist/decide/compare/course.js';
 import {
   type CompareOptions,
   type CompareProgress,
@@ -17,11 +18,11 @@ import {
   tune,
 } from '../dist/index.js';
 import { AdaptiveSearch, exploring, ROUND, type Settings } from '../dist/search/adaptive.js';
-import { Course } from '../dist/search/course.js';
 import { allowance, FITS, LEAST_SECONDS, MOST_TRIALS } from '../dist/search/effort.js';
+import { findBest } from '../dist/search/find-best.js';
+import type { Search } from '../dist/search/search.js';
+import type { Point } from '../dist/search/spaces.js';
 import { expectedImprovement, Surrogate } from '../dist/search/surrogate.js';
-import { findBest, type Search } from '../dist/tune/find-best.js';
-import type { Point } from '../dist/tune/spaces.js';
 import { recvae, whileItRuns } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 

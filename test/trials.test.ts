@@ -4,8 +4,8 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { estimateMemory, fit, type Model, type Split, split } from '../dist/index.js';
-import { Journal } from '../dist/journal.js';
-import { keyOf, runTrials, shareOf, type Trial, type TrialProgress, type TrialResult } from '../dist/trials.js';
+import { Journal } from '../dist/search/journal.js';
+import { keyOf, runTrials, shareOf, type Trial, type TrialProgress, type TrialResult } from '../dist/search/trials.js';
 import { planted, temporaryFolder } from './planted.js';
 
 const HEADER = { command: 'test', data: 'some' };
@@ -97,7 +97,7 @@ describe('the journal', () => {
 
   test('the lock of a process that was killed counts for nothing', async () => {
     const path = join(temporaryFolder(), 'job.journal');
-    const script = `import { Journal } from ${JSON.stringify(new URL('../dist/journal.js', import.meta.url).href)};
+    const script = `import { Journal } from ${JSON.stringify(new URL('../dist/search/journal.js', import.meta.url).href)};
       Journal.open(${JSON.stringify(path)}, ${JSON.stringify(HEADER)}).add('a', 1);
       console.log('ready'); setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script]);

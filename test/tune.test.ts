@@ -19,10 +19,10 @@ import {
   type TuneReport,
   tune,
 } from '../dist/index.js';
-import type { TrialResult } from '../dist/trials.js';
-import { rungsOf } from '../dist/tune/halving.js';
-import { MedianRule } from '../dist/tune/hopeless.js';
-import { drawsOf, endOf } from '../dist/tune/spaces.js';
+import { rungsOf } from '../dist/search/halving.js';
+import { MedianRule } from '../dist/search/hopeless.js';
+import { drawsOf, endOf } from '../dist/search/spaces.js';
+import type { TrialResult } from '../dist/search/trials.js';
 import { recvae, whileItRuns } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 

@@ -1,7 +1,10 @@
 /** Which model `compare` and `advise` say to use, and in what words, by made-up means and p-values. */
 import { expect, test } from 'vitest';
-import type { ComparedModel, PairedDifference } from '../dist/compare.js';
-import { decide, floorWords, formatP } from '../dist/verdict.js';
+import type { ComparedModel } from '../dist/decide/compare/report.js';
+import { decide } from '../dist/decide/compare/verdict.js';
+import { floorWords } from '../dist/decide/floor.js';
+import type { PairedDifference } from '../dist/decide/pairs.js';
+import { formatP } from '../dist/decide/wording.js';
 
 const METRIC = 'ndcg@100';
 

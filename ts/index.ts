@@ -12,86 +12,65 @@
  * @packageDocumentation
  */
 
-export {
-  type AblatedModel,
-  type AblateOptions,
-  type AblateProgress,
-  type Ablation,
-  type AblationReport,
-  ablate,
-  type ChangeComparison,
-  type ComparisonKind,
-  type Finding,
-} from './ablate.js';
-export type { Abortable } from './abort.js';
-export type { Advice, CostlierModel } from './advise/advice.js';
-export type { GroupResult, SampleResult, TrialModel } from './advise/sample-runs.js';
-export type { Trend } from './advise/trend.js';
-export { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, type ModelCost } from './advise.js';
-export type { Bytes, ColumnNames } from './arrow.js';
-export type { Batch, BatchOptions, NumberColumn } from './batches.js';
-export type { Checkpoint } from './checkpoint.js';
+export type { Bytes, ColumnNames } from './data/arrow.js';
+export type { Batch, BatchOptions, NumberColumn } from './data/batches.js';
+export type { DuckDBOptions } from './data/duckdb.js';
+export type { Id, IdColumn, IntegerArray } from './data/ids.js';
+export { type ColumnOptions, type Columns, type History, Interactions } from './data/interactions.js';
+export type { LeftOut } from './data/left-out.js';
+export { type Profile, profile, type Spread } from './data/profile.js';
+export { HeldOut, Split, split } from './data/split.js';
+export { type SynthProgress, type SynthRun, writeSynth } from './data/synth.js';
+export type { ComparisonKind } from './decide/ablate/designs.js';
+export type { AblatedModel, AblationReport, ChangeComparison, Finding } from './decide/ablate/report.js';
+export { type AblateOptions, type AblateProgress, type Ablation, ablate } from './decide/ablate.js';
 export type {
-  ComparedModel,
-  CompareOptions,
-  CompareProgress,
-  Comparison,
-  ComparisonReport,
-  PairedDifference,
-  Skipped,
-} from './compare.js';
-export { compare } from './compare.js';
-export type { DuckDBOptions } from './duckdb.js';
-export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './ease-counts.js';
-export { RecvaeError, type RecvaeErrorCode } from './errors.js';
-export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } from './estimate.js';
-export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './evaluate.js';
-export { Filter, type FilterOptions, type ServeOptions } from './filter.js';
-export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './fitting.js';
-export type { FloorDifference } from './floor.js';
-export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './histories.js';
-export type { Id, IdColumn, IntegerArray } from './ids.js';
-export { type Inspection, inspect } from './inspect.js';
-export { type ColumnOptions, type Columns, type History, Interactions } from './interactions.js';
-export type { LeftOut } from './left-out.js';
-export {
-  type FitRun,
-  fit,
-  type Json,
-  load,
-  Model,
-  type Progress,
-  type Recommendation,
-  type RunOptions,
-  recommend,
-  type SaveOptions,
-  type UserRecommendation,
-} from './models.js';
-export type * from './options.generated.js';
-export type { Difference } from './paired.js';
-export { type Profile, profile, type Spread } from './profile.js';
-export type { SearchedTrial, SearchSummary } from './search.js';
+  Advice,
+  AdviceReport,
+  AdviseProgress,
+  CostlierModel,
+  GroupResult,
+  ModelCost,
+  SampleResult,
+  TrialModel,
+} from './decide/advise/report.js';
+export type { Trend } from './decide/advise/trend.js';
+export { type AdviseOptions, advise } from './decide/advise.js';
+export type { CompareOptions } from './decide/compare/options.js';
+export type { ComparedModel, CompareProgress, ComparisonReport, Skipped } from './decide/compare/report.js';
+export type { Comparison } from './decide/compare.js';
+export { compare } from './decide/compare.js';
+export type { FloorDifference } from './decide/floor.js';
+export type { Difference } from './decide/paired.js';
+export type { PairedDifference } from './decide/pairs.js';
+export type { TunedTrial, TuneReport } from './decide/tune/report.js';
+export { type TuneOptions, type Tuning, tune } from './decide/tune.js';
+export type { Checkpoint } from './models/checkpoint.js';
+export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './models/ease-counts.js';
+export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } from './models/estimate.js';
+export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './models/evaluate.js';
+export { Filter, type FilterOptions, type ServeOptions } from './models/filter.js';
+export { type FitRun, fit } from './models/fit.js';
+export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './models/fitting.js';
+export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './models/histories.js';
+export { type Inspection, inspect } from './models/inspect.js';
+export { load, Model, recommend, type SaveOptions } from './models/model.js';
+export type { Progress } from './models/progress.js';
 export type {
   Explanation,
   HistoryColumns,
+  Recommendation,
   RecommendationColumns,
   SimilarItem,
   SimilarUsers,
-} from './serving.js';
-export { HeldOut, Split, split } from './split.js';
-export { type SynthProgress, type SynthRun, writeSynth } from './synth.js';
-export {
-  type Point,
-  type Range,
-  type SearchKind,
-  type SearchProgress,
-  type SearchSpace,
-  type Trial,
-  type TrialProgress,
-  type TrialResult,
-  type TunedTrial,
-  type TuneOptions,
-  type TuneReport,
-  type Tuning,
-  tune,
-} from './tune.js';
+  UserRecommendation,
+} from './models/serving.js';
+export type { Abortable } from './runtime/abort.js';
+export { RecvaeError, type RecvaeErrorCode } from './runtime/errors.js';
+export type { Json } from './runtime/json.js';
+export type * from './runtime/options.generated.js';
+export type { RunOptions } from './runtime/running.js';
+export type { SearchKind, SearchProgress } from './search/search.js';
+export type { Point, Range, SearchSpace } from './search/spaces.js';
+export type { SearchedTrial, SearchSummary } from './search/train.js';
+export type { Trial, TrialProgress, TrialResult } from './search/trials.js';

@@ -103,7 +103,7 @@ export declare class NativeInteractions {
   get nInteractions(): number
   /** Share of all pairs that interacted. */
   get density(): number
-  /** What was left out of the rows, as JSON: a list of `LeftOut`, see `ts/left-out.ts`. */
+  /** What was left out of the rows, as JSON: a list of `LeftOut`, see `ts/data/left-out.ts`. */
   leftOut(): string
   /** Ids of the users, in row order. */
   userIds(): Array<string>
@@ -200,7 +200,7 @@ export declare class NativeSplit {
   get validation(): NativeHeldOut
   /** Held-out users for the result. */
   get test(): NativeHeldOut
-  /** What of the data is in none of the parts, as JSON: a list of `LeftOut`, see `ts/left-out.ts`. */
+  /** What of the data is in none of the parts, as JSON: a list of `LeftOut`, see `ts/data/left-out.ts`. */
   leftOut(): string
   /** Sizes and a hash of all of it, in one line. */
   fingerprint(): string
@@ -251,7 +251,7 @@ export declare function countForEase(interactions: NativeInteractions, threads: 
 /** A built-in data set. */
 export declare function dataset(name: string): Promise<NativeInteractions>
 
-/** Everything that the core says about itself, as JSON: see `Description` in `ts/native.ts`. */
+/** Everything that the core says about itself, as JSON: see `Description` in `ts/runtime/native.ts`. */
 export declare function describe(): string
 
 /** The smallest true difference that a comparison on these users would probably establish, beside so many others. */
@@ -281,13 +281,13 @@ export declare function fit(training: NativeTraining, train: NativeInteractions,
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
 
-/** What a model file holds, as JSON: see `Inspection` in `ts/inspect.ts`. */
+/** What a model file holds, as JSON: see `Inspection` in `ts/models/inspect.ts`. */
 export declare function inspect(path: string): Promise<string>
 
 /** Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the latter. */
 export declare function knownMemory(): number
 
-/** The options by which a fit fits, as JSON: see `Fitting` in `ts/fitting.ts`. `options`: JSON. */
+/** The options by which a fit fits, as JSON: see `Fitting` in `ts/models/fitting.ts`. `options`: JSON. */
 export declare function largestThatFits(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number, seconds?: number | undefined | null): string
 
 /** Reads a model file. `options`: JSON. */
@@ -480,7 +480,7 @@ export interface NativePopularityGroup {
   items: number
 }
 
-/** The core's figures of data: see `Profile` in `ts/profile.ts`. */
+/** The core's figures of data: see `Profile` in `ts/data/profile.ts`. */
 export interface NativeProfile {
   /** Number of users. */
   users: number

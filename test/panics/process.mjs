@@ -5,8 +5,8 @@
 import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { guard, guardAsync } from '../../dist/errors.js';
 import { fit, Interactions, RecvaeError } from '../../dist/index.js';
+import { guard, guardAsync } from '../../dist/runtime/errors.js';
 
 const folder = process.argv[2];
 const native = createRequire(import.meta.url)(process.env.NAPI_RS_NATIVE_LIBRARY_PATH);

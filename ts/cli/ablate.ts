@@ -1,34 +1,24 @@
 import type { Command } from 'commander';
-import { KINDS } from '../ablate/verdict.js';
-import {
-  type AblatedModel,
-  type AblateOptions,
-  type AblateProgress,
-  type AblationReport,
-  ablateOn,
-  checkAblate,
-  labelOf,
-} from '../ablate.js';
-import { description } from '../native.js';
-import { formatP, signed } from '../verdict.js';
+import { type AblatedModel, type AblationReport, labelOf } from '../decide/ablate/report.js';
+import { KINDS } from '../decide/ablate/verdict.js';
+import { type AblateOptions, type AblateProgress, ablateOn, checkAblate } from '../decide/ablate.js';
+import { formatP, signed } from '../decide/wording.js';
+import { description } from '../runtime/native.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
-import { INPUT, JSON_FLAG, parseNumber } from './flags.js';
-import { addInputFlags, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
+import { INPUT, parseNumber } from './flags.js';
+import { addInputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
-import { addMemoryFlag } from './memory.js';
-import { Bar, checkWritable, jsonText, message, print, table, withError, writeJson } from './output.js';
+import { checkWritable, jsonText, print, table, withError, writeJson } from './output.js';
+import { Bar, Reporter } from './progress.js';
 import { addSetting } from './settings.js';
 
-interface Flags extends InputFlags {
+interface Flags extends JobFlags {
   all?: boolean;
   seeds?: number[];
   epochs?: number;
-  set?: Record<string, unknown>;
-  threads?: number;
   parallel?: number;
-  memoryLimit?: number;
   journal?: string;
-  json?: string;
 }
 
 /** `recvae ablate`: which of RecVAE's changes pay. */
@@ -42,17 +32,17 @@ export function addAblate(program: Command): void {
     .option('--seeds <numbers>', 'comma-separated seeds of the models (default: 1,2,3)', (text) =>
       text.split(',').map(parseNumber),
     )
-    .option('--seed <number>', 'seed of the split and the bootstrap', parseNumber)
+    .addOption(seedFlag('seed of the split and the bootstrap'))
     .option('--epochs <count>', 'most epochs of every model', parseNumber)
     .option(
       '--set <option=value>',
       'an option of recvae in all designs, or with mult-vae.option one of the reference; may be repeated',
       addSetting,
     )
-    .option('--threads <count>', `threads of all trainings together (default: ${description.threads})`, parseNumber)
+    .addOption(threadsFlag(' of all trainings together'))
     .option('--parallel <count>', 'trainings at the same time at most (default: one for each thread)', parseNumber)
     .option('--journal <file>', 'keep each training that has ended; the same command goes on from it')
-    .option(...JSON_FLAG);
+    .addOption(jsonFlag());
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const { json, all, seeds, seed, epochs, threads, parallel, memoryLimit, journal } = flags;
     const recipe = recipeOf(flags);
@@ -64,9 +54,9 @@ export function addAblate(program: Command): void {
       inputs: { '<input>': filesBehind(input) },
       outputs: { '--json': json, ...journalFiles(journal) },
     });
-    if (journal !== undefined) checkWritable(journal, '--journal');
-    if (json !== undefined) checkWritable(json, '--json');
-    const reporter = new Reporter();
+    checkWritable(journal, '--journal');
+    checkWritable(json, '--json');
+    const reporter = new TrainingReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data } = await readSplit(input, flags, recipe, { signal });
       return ablateOn(data, read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
@@ -97,24 +87,21 @@ function bySort(settings: Record<string, unknown> = {}): Pick<AblateOptions, 'op
 }
 
 /** A line for each training, and a bar with the latest epoch. */
-class Reporter {
-  readonly #bar = new Bar('[{bar}] {value}/{total} trainings | {latest}');
+class TrainingReporter extends Reporter<AblateProgress> {
+  constructor() {
+    super(new Bar('[{bar}] {value}/{total} trainings | {latest}'));
+  }
 
   report({ seed, epoch, ended, done, trainings, ...model }: AblateProgress): void {
     const label = `${labelOf(model)}, seed ${seed}`;
     if (epoch) {
-      this.#bar.update(done, trainings, { latest: `${label}, epoch ${epoch.epoch}` });
+      this.bar.update(done, trainings, { latest: `${label}, epoch ${epoch.epoch}` });
       return;
     }
-    this.#bar.stop();
     const { validation, epochs, seconds, found } = ended!;
     const result = validation === null ? '' : `, validation ${validation.toFixed(4)}`;
     const when = found ? 'from the journal' : `${seconds.toFixed(1)} s`;
-    message(`[${done}/${trainings}] ${label}: ${epochs} epochs${result}, ${when}`);
-  }
-
-  stop(): void {
-    this.#bar.stop();
+    this.tell(`[${done}/${trainings}] ${label}: ${epochs} epochs${result}, ${when}`);
   }
 }
 

@@ -1,28 +1,24 @@
 import type { Command } from 'commander';
-import type { GroupResult } from '../advise/sample-runs.js';
-import { type AdviceReport, type AdviseOptions, type AdviseProgress, advise, checkAdvise } from '../advise.js';
-import { description } from '../native.js';
-import type { ModelName } from '../options.generated.js';
-import type { Spread } from '../profile.js';
-import { formatP } from '../verdict.js';
-import { byModel } from './compare.js';
+import type { Spread } from '../data/profile.js';
+import type { AdviceReport, AdviseProgress, GroupResult } from '../decide/advise/report.js';
+import { type AdviseOptions, advise, checkAdvise } from '../decide/advise.js';
+import { formatP, percent, rough } from '../decide/wording.js';
+import { description } from '../runtime/native.js';
+import type { ModelName } from '../runtime/options.generated.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { INPUT, inFlags, JSON_FLAG, parseNumber, THREADS_FLAG, toFlag } from './flags.js';
+import { INPUT, inFlags, parseNumber, toFlag } from './flags.js';
 import { addFlag, addInputFlags, type InputFlags, ignoredValues, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
-import { addMemoryFlag } from './memory.js';
-import { checkWritable, EpochBar, message, print, shellWord, table, withError, writeJson } from './output.js';
-import { addSetting } from './settings.js';
+import { checkWritable, message, print, shellWord, table, withError, writeJson } from './output.js';
+import { EpochBar, Reporter } from './progress.js';
+import { addSetting, byModel } from './settings.js';
 
-interface Flags extends InputFlags {
+interface Flags extends JobFlags {
   models?: string[];
   users?: number;
   items?: number;
   epochs?: number;
-  set?: Record<string, unknown>;
-  threads?: number;
-  memoryLimit?: number;
-  json?: string;
 }
 
 /** `recvae advise`: what should be used on these data? */
@@ -43,10 +39,10 @@ export function addAdvise(program: Command): void {
   addFlag(command, description.sample, 'items', 'count');
   command
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
-    .option('--seed <number>', 'seed of the split, the samples, the models and the bootstrap', parseNumber)
+    .addOption(seedFlag('seed of the split, the samples, the models and the bootstrap'))
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
-    .option(...THREADS_FLAG)
-    .option(...JSON_FLAG);
+    .addOption(threadsFlag())
+    .addOption(jsonFlag());
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const recipe = recipeOf(flags);
     const { json, models, users, items, epochs, seed, threads, memoryLimit } = flags;
@@ -63,8 +59,8 @@ export function addAdvise(program: Command): void {
     };
     checkAdvise(options);
     refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json } });
-    if (json !== undefined) checkWritable(json, '--json');
-    const reporter = new Reporter();
+    checkWritable(json, '--json');
+    const reporter = new SampleReporter();
     try {
       const report = await interruptible(async (signal) => {
         const read = await readInput(input, flags, recipe, { signal });
@@ -90,29 +86,24 @@ function inputWords(input: string, flags: InputFlags): string {
 }
 
 /** Progress as lines, and as a bar while epochs run. */
-class Reporter {
-  readonly #bar = new EpochBar();
+class SampleReporter extends Reporter<AdviseProgress, EpochBar> {
+  constructor() {
+    super(new EpochBar());
+  }
 
   report({ model, users, stage, step, steps, tried, epoch }: AdviseProgress): void {
     const label = `${model} on ${users} users`;
     if (epoch) {
-      this.#bar.update(label, epoch);
+      this.bar.update(label, epoch);
       return;
     }
-    this.#bar.stop();
     if (tried)
-      message(
+      this.tell(
         `[${step}/${steps}] ${label} tried ${JSON.stringify(tried.options)}: validation ${tried.validation.toFixed(4)}`,
       );
-    else if (stage === 'fit') message(`[${step}/${steps}] ${label} trains`);
-  }
-
-  stop(): void {
-    this.#bar.stop();
+    else if (stage === 'fit') this.tell(`[${step}/${steps}] ${label} trains`);
   }
 }
-
-const percent = (share: number) => `${(share * 100).toPrecision(3)} %`;
 
 /** The report for people. */
 function render(report: AdviceReport): string {
@@ -144,13 +135,12 @@ function renderData({ profile, split }: AdviceReport): string {
 
 function renderCost({ cost }: AdviceReport): string {
   const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
-  const seconds = (value: number) => String(Number(value.toPrecision(2)));
   const rows = cost.map(({ model, fitMemory, modelMemory, refusal, seconds: value }) => [
     model,
     mebibytes(fitMemory),
     mebibytes(modelMemory),
     refusal === null ? 'yes' : 'no',
-    seconds(value),
+    String(rough(value)),
   ]);
   const laws = [...new Set(cost.map(({ law }) => law))].map((law) => {
     const models = cost.filter((row) => row.law === law).map(({ model }) => model);

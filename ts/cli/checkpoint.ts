@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
-import type { Checkpoint } from '../checkpoint.js';
-import { RecvaeError, toRecvaeError } from '../errors.js';
-import { description } from '../native.js';
+import type { Checkpoint } from '../models/checkpoint.js';
+import { RecvaeError, toRecvaeError } from '../runtime/errors.js';
+import { description } from '../runtime/native.js';
 import { parseNumber } from './flags.js';
 import { Interrupted } from './interrupt.js';
 import { message, shellWord } from './output.js';

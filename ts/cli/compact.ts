@@ -1,15 +1,19 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { RecvaeError } from '../errors.js';
-import { type Evaluation, evaluate, type MetricValues } from '../evaluate.js';
-import type { LeftOut } from '../left-out.js';
-import { type Json, load, type Model } from '../models.js';
-import { description, native } from '../native.js';
-import type { CompactOptions, MetricName } from '../options.generated.js';
-import { running } from '../running.js';
-import type { HeldOut } from '../split.js';
+import type { LeftOut } from '../data/left-out.js';
+import type { HeldOut } from '../data/split.js';
+import { DEFAULT_SEED } from '../decide/dataset.js';
+import { signed } from '../decide/wording.js';
+import { type Evaluation, evaluate, type MetricValues } from '../models/evaluate.js';
+import { load, type Model } from '../models/model.js';
+import { RecvaeError } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
+import { description, native } from '../runtime/native.js';
+import type { CompactOptions, MetricName } from '../runtime/options.generated.js';
+import { running } from '../runtime/running.js';
+import { jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { JSON_FLAG, MODEL_FILE, parseNumber, THREADS_FLAG } from './flags.js';
+import { MODEL_FILE } from './flags.js';
 import {
   addFlag,
   addInputFlags,
@@ -53,9 +57,9 @@ export function addCompact(program: Command): void {
   command
     .option('--held-out <input>', `measure ${metric} of both on the held-out users of a file, folder or data set`)
     .option('--on <part>', 'held-out users: test or validation', 'test')
-    .option('--seed <number>', 'seed of the split', parseNumber)
-    .option(...THREADS_FLAG)
-    .option(...JSON_FLAG);
+    .addOption(seedFlag('seed of the split'))
+    .addOption(threadsFlag())
+    .addOption(jsonFlag());
   addInputFlags(addRecordFlag(command)).action(async (file: string, out: string, flags: Flags) => {
     const { topPerItem, precision, heldOut, on, json, threads } = flags;
     if (on !== 'test' && on !== 'validation') {
@@ -66,7 +70,7 @@ export function addCompact(program: Command): void {
       outputs: { '<out>': out, '--json': json },
     });
     checkWritable(out, '<out>');
-    if (json !== undefined) checkWritable(json, '--json');
+    checkWritable(json, '--json');
     const model = await load(file);
     const smaller = await model.compact({ topPerItem, precision }, { threads });
     const recipe = recipeOf(flags, recipeIn(model.info));
@@ -97,11 +101,7 @@ export function addCompact(program: Command): void {
     const rows = [
       ['before', size(bytes[0]), loss ? withError(loss.before) : ''],
       ['after', size(bytes[1]), loss ? withError(loss.after) : ''],
-      [
-        'difference',
-        `${((bytes[1] / bytes[0] - 1) * 100).toFixed(1)} %`,
-        loss ? signed(loss.difference, loss.interval) : '',
-      ],
+      ['difference', `${((bytes[1] / bytes[0] - 1) * 100).toFixed(1)} %`, loss ? rangeOf(loss) : ''],
     ];
     await print(
       loss
@@ -125,17 +125,14 @@ async function measure(
   const found: Evaluation[] = [];
   for (const model of models) found.push(await evaluate(model, users, { metrics: [metric], threads }));
   const [before, after] = found.map(({ metrics }) => metrics[metric]!) as [MetricValues, MetricValues];
-  const seed = description.split.find(({ name }) => name === 'seed')!.default as number;
   const { difference, low, high } = await running({}, (run) =>
-    native.pairedBootstrap(after.perUser, before.perUser, seed, threads, run),
+    native.pairedBootstrap(after.perUser, before.perUser, DEFAULT_SEED, threads, run),
   );
   const mean = ({ mean, standardError }: MetricValues) => ({ mean, standardError });
   return { before: mean(before), after: mean(after), difference, interval: [low, high], evaluation: found[0]! };
 }
-
-function signed(difference: number, interval: [number, number]): string {
-  const [middle, low, high] = [difference, ...interval].map((n) => (n < 0 ? n.toFixed(4) : `+${n.toFixed(4)}`));
-  return `${middle} (${low} to ${high})`;
+function rangeOf({ difference, interval: [low, high] }: Loss): string {
+  return `${signed(difference)} (${signed(low)} to ${signed(high)})`;
 }
 
 /** The info as an object that another key can be added to. */

@@ -1,45 +1,35 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import {
-  type ComparedModel,
-  type CompareOptions,
-  type CompareProgress,
-  type ComparisonReport,
-  checkCompare,
-  compareOn,
-  USUAL,
-} from '../compare.js';
-import { RecvaeError } from '../errors.js';
-import type { Output } from '../files.js';
-import type { Json, Progress } from '../models.js';
-import { description } from '../native.js';
-import type { ModelName } from '../options.generated.js';
-import type { SearchedTrial } from '../search.js';
-import { DEFAULT_TRIALS } from '../tune/find-best.js';
-import { formatP } from '../verdict.js';
+import { type CompareOptions, checkCompare, USUAL } from '../decide/compare/options.js';
+import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide/compare/report.js';
+import { compareOn } from '../decide/compare.js';
+import { formatP, percent } from '../decide/wording.js';
+import type { Output } from '../runtime/files.js';
+import type { Json } from '../runtime/json.js';
+import { description } from '../runtime/native.js';
+import type { ModelName } from '../runtime/options.generated.js';
+import { DEFAULT_TRIALS } from '../search/find-best.js';
+import type { SearchedTrial } from '../search/train.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
-import { INPUT, inFlags, JSON_FLAG, parseNumber, THREADS_FLAG } from './flags.js';
-import { addInputFlags, addRecordFlag, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
+import { INPUT, inFlags, parseNumber } from './flags.js';
+import { addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
-import { addMemoryFlag } from './memory.js';
-import { Bar, checkWritable, checkWritableFolder, deliver, message, table, withError, writing } from './output.js';
-import { addSetting } from './settings.js';
+import { checkWritable, checkWritableFolder, message, table, withError, writeResult, writing } from './output.js';
+import { Bar, EpochLines, Reporter } from './progress.js';
+import { addSetting, byModel } from './settings.js';
 
-interface Flags extends InputFlags {
+interface Flags extends JobFlags {
   models?: string[];
   epochs?: number;
-  set?: Record<string, unknown>;
   search: boolean;
   tune?: boolean;
   budget?: number;
   budgetMinutes?: number;
   journal?: string;
-  threads?: number;
-  memoryLimit?: number;
   save?: string;
-  json?: string;
   trainingRecord: boolean;
 }
 
@@ -50,7 +40,7 @@ export function addCompare(program: Command): void {
     .description('train popularity, EASE^R, iALS and then other models, and say with statistics which one to use')
     .argument(...INPUT)
     .option('--models <names>', `comma-separated (default: ${USUAL.join(',')})`, (text) => text.split(','))
-    .option('--seed <number>', 'seed of the split, the models and the bootstrap', parseNumber)
+    .addOption(seedFlag('seed of the split, the models and the bootstrap'))
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
     .option('--no-search', 'take the given options and the defaults; the result says which are not searched')
@@ -58,9 +48,9 @@ export function addCompare(program: Command): void {
     .option('--budget <trials>', `trials of each search with --tune (default: ${DEFAULT_TRIALS})`, parseNumber)
     .option('--budget-minutes <minutes>', 'take so long at most; what does not fit is left out and named', parseNumber)
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
-    .option(...THREADS_FLAG)
+    .addOption(threadsFlag())
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
-    .option(...JSON_FLAG);
+    .addOption(jsonFlag());
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (input: string, flags: Flags) => {
     const { save, json } = flags;
     const recipe = recipeOf(flags);
@@ -93,8 +83,8 @@ export function addCompare(program: Command): void {
     // A file in the folder to save to may have to wait for it.
     const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
     if (json !== undefined && !inside) checkWritable(json, '--json');
-    if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
-    const reporter = new Reporter();
+    checkWritable(flags.journal, '--journal');
+    const reporter = new ModelReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data, info } = await readSplit(input, flags, recipe, { signal });
       return compareOn(data, read, {
@@ -119,7 +109,7 @@ export function addCompare(program: Command): void {
         });
         outputs.push({ path: join(save, 'comparison.json'), write: writing(report) });
       }
-      await deliver(report, render(report), outputs, json);
+      await writeResult(report, outputs, json, render);
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);
@@ -130,51 +120,22 @@ export function addCompare(program: Command): void {
   });
 }
 
-/** `{'ease.lambda': 1}` as `{ease: {lambda: 1}}`. */
-export function byModel(settings: Record<string, unknown> | undefined): CompareOptions['options'] {
-  const result: Record<string, Record<string, unknown>> = {};
-  for (const [key, value] of Object.entries(settings ?? {})) {
-    const at = key.indexOf('.');
-    const model = key.slice(0, Math.max(at, 0));
-    if (!description.models.some(({ name }) => name === model)) {
-      const names = description.models.map(({ name }) => name).join(', ');
-      throw new RecvaeError('INVALID_ARGUMENT', `--set is '${key}'; allowed: model.option with one of ${names}`);
-    }
-    result[model] = { ...result[model], [key.slice(at + 1)]: value };
-  }
-  return result as CompareOptions['options'];
-}
-
 /** Progress as lines and as one bar over all, with the time that is left, from the beginning. */
-class Reporter {
-  readonly #bar = new Bar('{label} [{bar}] {percentage} % | {left} left');
-  #last = { model: '', epoch: 0 };
+class ModelReporter extends Reporter<CompareProgress> {
+  readonly #lines = new EpochLines();
+
+  constructor() {
+    super(new Bar('{label} [{bar}] {percentage} % | {left} left'));
+  }
 
   report({ model, stage, step, steps, tried, epoch, fraction = 0, secondsLeft = 0, plan }: CompareProgress): void {
     if (plan) message(planned(plan));
     else if (!epoch) {
-      this.#bar.stop();
       const what = { search: 'tried', fit: 'trains', evaluate: 'is evaluated' }[stage];
-      message(`[${step}/${steps}] ${model} ${what}${tried ? triedText(tried) : ''}`);
-    } else this.#line(model, stage, epoch);
+      this.tell(`[${step}/${steps}] ${model} ${what}${tried ? triedText(tried) : ''}`);
+    } else if (stage === 'fit') this.#lines.tell(model, epoch);
     const done = epoch && epoch.epochs > 0 ? `: epoch ${epoch.epoch}/${epoch.epochs}` : '';
-    this.#bar.update(Math.round(1000 * fraction), 1000, { label: `${model}${done}`, left: shortly(secondsLeft) });
-  }
-
-  stop(): void {
-    this.#bar.stop();
-  }
-
-  /** Where stderr is no terminal, a line for each tenth of the epochs of the model that is compared. */
-  #line(model: string, stage: CompareProgress['stage'], { epoch, epochs, validation }: Progress): void {
-    if (process.stderr.isTTY || stage !== 'fit' || epochs === 0) return;
-    const tenth = (number: number) => Math.floor((10 * number) / epochs);
-    const last = this.#last.model === model && this.#last.epoch < epoch ? this.#last.epoch : 0;
-    if (last > 0 && tenth(epoch) === tenth(last)) return;
-    this.#last = { model, epoch };
-    message(
-      `${model} epoch ${epoch}/${epochs}${validation === undefined ? '' : ` | validation ${validation.toFixed(4)}`}`,
-    );
+    this.bar.update(Math.round(1000 * fraction), 1000, { label: `${model}${done}`, left: shortly(secondsLeft) });
   }
 }
 
@@ -194,10 +155,6 @@ function planned(plan: NonNullable<CompareProgress['plan']>): string {
 function shortly(seconds: number): string {
   if (seconds < 100) return `${Math.ceil(seconds)} s`;
   return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toPrecision(3)} %`;
 }
 
 /** What is to be known about a model's options. */

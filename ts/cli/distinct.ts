@@ -1,9 +1,10 @@
 /** Files that a command reads and files that it writes: none may be another one, by whatever name. */
+
 import { type BigIntStats, fstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { RecvaeError } from '../errors.js';
-import { description } from '../native.js';
-import { isTable, kindOf } from '../sources.js';
+import { isTable, kindOf } from '../data/sources.js';
+import { RecvaeError } from '../runtime/errors.js';
+import { description } from '../runtime/native.js';
 
 /** Paths by the flag or the argument that names them; `-` is stdin or stdout. */
 export type Named = Record<string, string | readonly string[] | undefined>;

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
-import { RecvaeError } from '../errors.js';
-import { evaluate } from '../evaluate.js';
-import { load } from '../models.js';
-import { description } from '../native.js';
-import type { MetricName } from '../options.generated.js';
+import { evaluate } from '../models/evaluate.js';
+import { load } from '../models/model.js';
+import { RecvaeError } from '../runtime/errors.js';
+import { description } from '../runtime/native.js';
+import type { MetricName } from '../runtime/options.generated.js';
+import { jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { JSON_FLAG, MODEL_FILE, parseNumber, THREADS_FLAG } from './flags.js';
+import { MODEL_FILE } from './flags.js';
 import { addInputFlags, type InputFlags, ignoredValues, readSplit, recipeIn, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
@@ -29,16 +30,16 @@ export function addEvaluate(program: Command): void {
     .option('--metrics <names>', `comma-separated (default: ${description.metrics.join(',')})`, (text) =>
       text.split(','),
     )
-    .option('--seed <number>', 'seed of the split', parseNumber)
-    .option(...THREADS_FLAG)
-    .option(...JSON_FLAG);
+    .addOption(seedFlag('seed of the split'))
+    .addOption(threadsFlag())
+    .addOption(jsonFlag());
   addInputFlags(command).action(async (file: string, input: string, flags: Flags) => {
     const { on } = flags;
     if (on !== 'test' && on !== 'validation') {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
     }
     refuseSame({ inputs: { '<model-file>': file, '<input>': filesBehind(input) }, outputs: { '--json': flags.json } });
-    if (flags.json !== undefined) checkWritable(flags.json, '--json');
+    checkWritable(flags.json, '--json');
     const model = await load(file);
     const recipe = recipeOf(flags, recipeIn(model.info));
     const work = async (signal: AbortSignal) => {

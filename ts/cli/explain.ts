@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { load } from '../models.js';
-import { description } from '../native.js';
+import { load } from '../models/model.js';
+import { description } from '../runtime/native.js';
+import { jsonFlag, threadsFlag } from './common-flags.js';
 import { fileIn, refuseSame } from './distinct.js';
-import { JSON_FLAG, MODEL_FILE, parseNumber, THREADS_FLAG } from './flags.js';
+import { MODEL_FILE, parseNumber } from './flags.js';
 import { IDS, IDS_HELP, readIds } from './ids.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
@@ -25,11 +26,11 @@ export function addExplain(program: Command): void {
     .requiredOption(`--history ${IDS}`, `items of the user: ${IDS_HELP}`)
     .requiredOption('--item <id>', 'the item that is explained')
     .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
-    .option(...THREADS_FLAG)
-    .option(...JSON_FLAG)
+    .addOption(threadsFlag())
+    .addOption(jsonFlag())
     .action(async (file: string, { history, item, k, threads, json }: Flags) => {
       refuseSame({ inputs: { '<model-file>': file, '--history': fileIn(history) }, outputs: { '--json': json } });
-      if (json !== undefined) checkWritable(json, '--json');
+      checkWritable(json, '--json');
       const ids = await interruptible((signal) => readIds(history, '--history', signal));
       const model = await load(file);
       const explanation = await interruptible((signal) => model.explain(ids, item, { k }, { threads, signal }));

@@ -1,6 +1,5 @@
 /** Flags that several commands have, and messages of the library in the words of the command line, where its options are flags. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { description } from '../native.js';
 
 /** A number on the command line. */
 export function parseNumber(text: string): number {
@@ -13,10 +12,6 @@ export function parseNumber(text: string): number {
 export const INPUT = ['<input>', 'file, folder or data set'] as const;
 /** What commands that ask a model read. */
 export const MODEL_FILE = ['<model-file>', 'what train or compare has saved'] as const;
-/** Where the result goes as data. */
-export const JSON_FLAG = ['--json <file>', 'write the result as JSON, to stdout for -'] as const;
-/** With how many threads a command computes. */
-export const THREADS_FLAG = ['--threads <count>', `threads (default: ${description.threads})`, parseNumber] as const;
 
 /** The options of the library that a flag names otherwise. */
 const OTHERWISE: Record<string, string> = { heldOut: 'heldOutShare', everyEpochs: 'every' };

@@ -1,5 +1,5 @@
 /** RecVAE's gamma is not optional: whoever trains without it is told what is taken, what it means and how to find a better one. */
-import { description, searchText } from '../native.js';
+import { description, searchText } from '../runtime/native.js';
 import { message } from './output.js';
 
 /** Says so on stderr if `model` has a gamma that counts and `options` has none. */

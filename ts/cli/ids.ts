@@ -1,11 +1,12 @@
 /** Ids on the command line: comma-separated, or in a file. */
+
 import { constants, openSync, readFileSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { unlessAborted } from '../abort.js';
-import { RecvaeError, toRecvaeError } from '../errors.js';
-import type { FilterOptions } from '../filter.js';
+import type { FilterOptions } from '../models/filter.js';
+import { unlessAborted } from '../runtime/abort.js';
+import { RecvaeError, toRecvaeError } from '../runtime/errors.js';
 
 /** What {@link addFilterFlags} are parsed into. */
 export interface FilterFlags {

@@ -1,16 +1,17 @@
 /** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
+
 import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { Abortable } from '../abort.js';
-import { invalid } from '../check.js';
-import { RecvaeError } from '../errors.js';
-import { Interactions } from '../interactions.js';
-import { allLeftOut, type LeftOut } from '../left-out.js';
-import type { Json } from '../models.js';
-import { description, type OptionDescription } from '../native.js';
-import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../options.generated.js';
-import { isDatabase, isTable, kindOf, NAMES } from '../sources.js';
-import { Split, split } from '../split.js';
+import { Interactions } from '../data/interactions.js';
+import { allLeftOut, type LeftOut } from '../data/left-out.js';
+import { isDatabase, isTable, kindOf, NAMES } from '../data/sources.js';
+import { Split, split } from '../data/split.js';
+import type { Abortable } from '../runtime/abort.js';
+import { invalid } from '../runtime/check.js';
+import { RecvaeError } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
+import { description, type OptionDescription } from '../runtime/native.js';
+import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../runtime/options.generated.js';
 import { inFlags, parseNumber, toFlag } from './flags.js';
 import { message } from './output.js';
 import { trainingUsers } from './users.js';

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { RecvaeError } from '../errors.js';
-import { type Inspection, inspect } from '../inspect.js';
+import { type Inspection, inspect } from '../models/inspect.js';
+import { RecvaeError } from '../runtime/errors.js';
+import { jsonFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
-import { JSON_FLAG } from './flags.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
 /** `recvae inspect`: what a model file holds, and whether it is sound. */
@@ -11,10 +11,10 @@ export function addInspect(program: Command): void {
     .command('inspect')
     .description('say what a model file holds, and verify all of it: exit code 1 if it cannot be loaded')
     .argument('<model-file>', 'what train, compare or compact has saved')
-    .option(...JSON_FLAG)
+    .addOption(jsonFlag())
     .action(async (file: string, { json }: { json?: string }) => {
       refuseSame({ inputs: { '<model-file>': file }, outputs: { '--json': json } });
-      if (json !== undefined) checkWritable(json, '--json');
+      checkWritable(json, '--json');
       const found = await inspect(file);
       if (json !== undefined) await writeJson(json, found);
       if (json !== '-') await print(render(found));

@@ -1,6 +1,6 @@
 /** Ctrl-C and its kin: the first signal stops the work, which then cleans up; a second one ends the process at once. */
 import { constants } from 'node:os';
-import { unlessAborted } from '../abort.js';
+import { unlessAborted } from '../runtime/abort.js';
 import { message, SIGNALS } from './output.js';
 
 /** Why a command stops: the process was sent a signal. */

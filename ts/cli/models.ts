@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { description } from '../native.js';
+import { description } from '../runtime/native.js';
+import { jsonFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
-import { JSON_FLAG } from './flags.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
 /** `recvae models`: what there is and what can be set. */
@@ -9,10 +9,10 @@ export function addModels(program: Command): void {
   program
     .command('models')
     .description('list the models with their options')
-    .option(...JSON_FLAG)
+    .addOption(jsonFlag())
     .action(async ({ json }: { json?: string }) => {
       refuseSame({ outputs: { '--json': json } });
-      if (json !== undefined) checkWritable(json, '--json');
+      checkWritable(json, '--json');
       if (json !== undefined) await writeJson(json, description.models);
       if (json === '-') return;
       const blocks = description.models.map(({ name, doc, options }) => {

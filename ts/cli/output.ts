@@ -2,12 +2,10 @@
 import { fstatSync, mkdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { isatty } from 'node:tty';
-import { SingleBar } from 'cli-progress';
 import Table from 'cli-table3';
-import { guard, RecvaeError, toRecvaeError } from '../errors.js';
-import { type Output, writeAll } from '../files.js';
-import type { Progress } from '../models.js';
-import { native } from '../native.js';
+import { guard, RecvaeError, toRecvaeError } from '../runtime/errors.js';
+import { type Output, writeAll } from '../runtime/files.js';
+import { native } from '../runtime/native.js';
 
 /**
  * What a terminal obeys instead of showing it, or what makes text look like other text: the control characters C0, DEL and C1,
@@ -72,12 +70,12 @@ export function cannotPrint(thrown: unknown): RecvaeError {
 }
 
 /**
- * Fails if a file could not be written at `path`, so that long work is not done in vain. Nothing is left behind.
+ * Fails if a file that is asked for could not be written at `path`, so that long work is not done in vain. Nothing is left behind.
  * Permissions are tried, not read: read-only file systems and quotas count.
  */
-export function checkWritable(path: string, flag: string): void {
+export function checkWritable(path: string | undefined, flag: string): void {
   if (path === '') throw new RecvaeError('INVALID_ARGUMENT', `${flag} is ''; allowed: a path`);
-  if (path !== '-') guard(() => native.checkWritable(path));
+  if (path !== undefined && path !== '-') guard(() => native.checkWritable(path));
 }
 
 /** The same for files in a folder that need not be there yet, and is not there afterwards. */
@@ -114,23 +112,20 @@ export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeAll([{ path, write: writing(value) }]);
 }
 
-/**
- * Writes the files of a search, the first of which is the model that it found, if any, and `json`; and then tells and prints
- * the result, also where writing failed: it was costly.
- */
-export async function deliver(
-  report: { warnings: string[] },
-  text: string,
-  models: Output[],
+/** Writes what came of a costly job: files, of which the first is told, and the report, to stdout also where a file cannot be written. */
+export async function writeResult<R extends { warnings: string[] }>(
+  report: R,
+  files: Output[],
   json: string | undefined,
+  render: (report: R) => string,
 ): Promise<void> {
-  const isFile = json !== undefined && json !== '-';
+  const outputs = json === undefined || json === '-' ? files : [...files, { path: json, write: writing(report) }];
   try {
-    await writeAll(isFile ? [...models, { path: json, write: writing(report) }] : models);
-    if (models[0]) message(`saved: ${models[0].path}`);
+    await writeAll(outputs);
+    if (files.length > 0) message(`saved: ${files[0]!.path}`);
   } finally {
     for (const warning of report.warnings) message(`warning: ${warning}`);
-    await print(json === '-' ? jsonText(report) : text);
+    await print(json === '-' ? jsonText(report) : render(report));
   }
 }
 
@@ -181,77 +176,3 @@ export function withError({ mean, standardError }: { mean: number; standardError
 
 /** What ends a process that does not listen. */
 export const SIGNALS: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-
-/** A bar with an estimate of the time left, where stderr is a terminal; nothing elsewhere. */
-export class Bar {
-  #bar: SingleBar | undefined;
-  readonly #format: string;
-  /** Gives the terminal its cursor and its line wrap back; where nobody else listens, the signal ends the process as ever. */
-  readonly #onSignal = (signal: NodeJS.Signals) => {
-    this.stop();
-    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
-  };
-
-  /** @param format - cli-progress's; words of its own are given to `update`. */
-  constructor(format: string) {
-    this.#format = format;
-  }
-
-  /** `value` of `total` is done. */
-  update(value: number, total: number, words: Record<string, string> = {}): void {
-    if (!process.stderr.isTTY) return;
-    if (!this.#bar) {
-      this.#bar = new SingleBar({
-        format: this.#format,
-        stream: process.stderr,
-        hideCursor: true,
-        clearOnComplete: true,
-        gracefulExit: false, // it would swallow the signal
-      });
-      for (const signal of SIGNALS) process.prependOnceListener(signal, this.#onSignal);
-      this.#bar.start(total, 0, words);
-    }
-    this.#bar.update(value, Object.fromEntries(Object.entries(words).map(([name, word]) => [name, escaped(word)])));
-  }
-
-  /** Takes the bar off the screen. */
-  stop(): void {
-    this.#bar?.stop();
-    this.#bar = undefined;
-    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
-  }
-}
-
-/**
- * Epochs as a bar, and where stderr is no terminal as a line for each tenth of them. Epochs may be left out. What a closed form
- * has done is a bar of its share, and where stderr is no terminal nothing.
- */
-export class EpochBar {
-  /** The epoch of the last line, and of which model. */
-  #last = { label: '', epoch: 0 };
-  readonly #bar = new Bar('{label} [{bar}] epoch {value}/{total} {validation} | {eta_formatted} left');
-  readonly #share = new Bar('{label} [{bar}] {percentage} % | {eta_formatted} left');
-
-  /** An epoch ended, or a closed form is so far. */
-  update(label: string, { epoch, epochs, validation, fraction }: Progress): void {
-    if (fraction !== undefined) {
-      this.#share.update(Math.round(1000 * fraction), 1000, { label });
-      if (fraction === 1) this.#share.stop();
-      return;
-    }
-    const text = validation === undefined ? '' : `| validation ${validation.toFixed(4)}`;
-    this.#bar.update(epoch, epochs, { label, validation: text });
-    const tenth = (number: number) => Math.floor((10 * number) / epochs);
-    const last = this.#last.label === label && this.#last.epoch < epoch ? this.#last.epoch : 0;
-    if (!process.stderr.isTTY && (last === 0 || tenth(epoch) > tenth(last))) {
-      this.#last = { label, epoch };
-      message(`${label} epoch ${epoch}/${epochs}${text && ` ${text}`}`);
-    }
-  }
-
-  /** Takes the bar off the screen. */
-  stop(): void {
-    this.#bar.stop();
-    this.#share.stop();
-  }
-}

@@ -1,7 +1,7 @@
 /** All commands: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use, 128 + n by signal n. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { toRecvaeError } from '../errors.js';
+import { toRecvaeError } from '../runtime/errors.js';
 import { addAblate } from './ablate.js';
 import { addAdvise } from './advise.js';
 import { addCompact } from './compact.js';

@@ -1,17 +1,20 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { onAbort, unlessAborted } from '../abort.js';
-import { guard, guardAsync, RecvaeError, toRecvaeError } from '../errors.js';
-import type { FilterOptions, ServeOptions } from '../filter.js';
-import { lineOf, readHistories, writeRecommendations, writerFor } from '../histories.js';
-import type { History } from '../interactions.js';
-import { type Json, load, type UserRecommendation } from '../models.js';
-import { description, native } from '../native.js';
-import type { ReadOptions } from '../options.generated.js';
-import { isDatabase, isTable, kindOf } from '../sources.js';
-import { openHistories, recommendGroups } from '../stream.js';
+import type { History } from '../data/interactions.js';
+import { isDatabase, isTable, kindOf } from '../data/sources.js';
+import type { FilterOptions, ServeOptions } from '../models/filter.js';
+import { lineOf, readHistories, writeRecommendations, writerFor } from '../models/histories.js';
+import { load } from '../models/model.js';
+import type { UserRecommendation } from '../models/serving.js';
+import { openHistories, recommendGroups } from '../models/stream.js';
+import { onAbort, unlessAborted } from '../runtime/abort.js';
+import { guard, guardAsync, RecvaeError, toRecvaeError } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
+import { description, native } from '../runtime/native.js';
+import type { ReadOptions } from '../runtime/options.generated.js';
+import { threadsFlag } from './common-flags.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
-import { MODEL_FILE, parseNumber, THREADS_FLAG, toFlag } from './flags.js';
+import { MODEL_FILE, parseNumber, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { type InputRecipe, queryOf, recipeIn, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
@@ -66,7 +69,7 @@ export function addRecommend(program: Command): void {
   addFilterFlags(command)
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
-    .option(...THREADS_FLAG)
+    .addOption(threadsFlag())
     .option('--out <file>', 'write to a file in .ndjson, .jsonl or .parquet, which appears when it is whole')
     .addHelpText(
       'after',

@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
-import { load } from '../models.js';
-import { description } from '../native.js';
+import { load } from '../models/model.js';
+import { description } from '../runtime/native.js';
+import { jsonFlag } from './common-flags.js';
 import { fileIn, refuseSame } from './distinct.js';
-import { JSON_FLAG, MODEL_FILE, parseNumber } from './flags.js';
+import { MODEL_FILE, parseNumber } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, print, table, writeJson } from './output.js';
@@ -21,12 +22,12 @@ export function addSimilar(program: Command): void {
     .argument(...MODEL_FILE)
     .argument('<item>', 'id of the item')
     .option('-k <count>', `${doc} (default: ${k})`, parseNumber)
-    .option(...JSON_FLAG);
+    .addOption(jsonFlag());
   addFilterFlags(command).action(async (file: string, item: string, flags: Flags) => {
     const { allow, deny, json } = flags;
     const inputs = { '<model-file>': file, '--allow': fileIn(allow), '--deny': fileIn(deny) };
     refuseSame({ inputs, outputs: { '--json': json } });
-    if (json !== undefined) checkWritable(json, '--json');
+    checkWritable(json, '--json');
     const filter = await interruptible((signal) => filterIn(flags, signal));
     const model = await load(file);
     const items = model.similarItems(item, flags.k, filter);

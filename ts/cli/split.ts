@@ -1,9 +1,10 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { guard, RecvaeError } from '../errors.js';
-import { description, native } from '../native.js';
+import { guard, RecvaeError } from '../runtime/errors.js';
+import { description, native } from '../runtime/native.js';
+import { jsonFlag, seedFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { INPUT, JSON_FLAG, parseNumber } from './flags.js';
+import { INPUT } from './flags.js';
 import { addInputFlags, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
 import { checkWritable, checkWritableFolder, message, writeJson } from './output.js';
@@ -16,8 +17,8 @@ export function addSplit(program: Command): void {
     .description('split an input by users and write it in the layout of the official Mult-VAE and RecVAE scripts')
     .argument(...INPUT)
     .requiredOption('--out <folder>', 'where the files go: a new or empty folder')
-    .option('--seed <number>', `${doc} (default: ${seed})`, parseNumber)
-    .option(...JSON_FLAG);
+    .addOption(seedFlag(`${doc} (default: ${seed})`))
+    .addOption(jsonFlag());
   addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string; json?: string }) => {
     const { json, out } = flags;
     const files = description.officialFiles.map((name) => join(out, name));
@@ -25,7 +26,7 @@ export function addSplit(program: Command): void {
       inputs: { '<input>': filesBehind(input) },
       outputs: { '--out': out, 'a file of --out': out === '' ? undefined : files, '--json': json },
     });
-    if (json !== undefined) checkWritable(json, '--json');
+    checkWritable(json, '--json');
     if (out === '') throw new RecvaeError('INVALID_ARGUMENT', "--out is ''; allowed: a path");
     guard(() => native.checkNewFolder(out));
     checkWritableFolder(out, '--out');

@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
-import { description } from '../native.js';
-import type { SynthOptions } from '../options.generated.js';
-import { type SynthProgress, writeSynth } from '../synth.js';
+import { type SynthProgress, writeSynth } from '../data/synth.js';
+import { description } from '../runtime/native.js';
+import type { SynthOptions } from '../runtime/options.generated.js';
+import { jsonFlag, threadsFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
-import { JSON_FLAG, parseNumber, THREADS_FLAG, toFlag } from './flags.js';
+import { parseNumber, toFlag } from './flags.js';
 import { interruptible } from './interrupt.js';
-import { Bar, checkWritable, message, writeJson } from './output.js';
+import { checkWritable, message, writeJson } from './output.js';
+import { Bar } from './progress.js';
 
 interface Flags extends SynthOptions {
   out: string;
@@ -27,11 +29,11 @@ export function addSynth(program: Command): void {
     else command.option(`${toFlag(name)} <name>`, text);
   }
   command
-    .option(...THREADS_FLAG)
-    .option(...JSON_FLAG)
+    .addOption(threadsFlag())
+    .addOption(jsonFlag())
     .action(async ({ out, threads, json, ...options }: Flags) => {
       refuseSame({ outputs: { '--out': out, '--json': json } });
-      if (json !== undefined) checkWritable(json, '--json');
+      checkWritable(json, '--json');
       const bar = new Bar('{value}/{total} users [{bar}] {eta_formatted} left');
       const started = performance.now();
       try {

@@ -1,32 +1,32 @@
 import { rmSync } from 'node:fs';
 import type { Command } from 'commander';
-import { toNative } from '../checkpoint.js';
-import { EaseCounts, type LimitedRun } from '../ease-counts.js';
-import { guard, RecvaeError, toJson } from '../errors.js';
-import type { LeftOut } from '../left-out.js';
-import { fit, type Json, load, type Model, type Progress } from '../models.js';
-import { description, native } from '../native.js';
-import type { ComputeOptions, EaseOptions, ModelName } from '../options.generated.js';
-import type { Split } from '../split.js';
+import type { LeftOut } from '../data/left-out.js';
+import type { Split } from '../data/split.js';
+import { toNative } from '../models/checkpoint.js';
+import { EaseCounts, type LimitedRun } from '../models/ease-counts.js';
+import { fit } from '../models/fit.js';
+import { load, type Model } from '../models/model.js';
+import type { Progress } from '../models/progress.js';
+import { guard, RecvaeError, toJson } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
+import { description, native } from '../runtime/native.js';
+import type { ComputeOptions, EaseOptions, ModelName } from '../runtime/options.generated.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { INPUT, JSON_FLAG, parseNumber, THREADS_FLAG } from './flags.js';
+import { INPUT } from './flags.js';
 import { tellGamma } from './gamma.js';
-import { addFlag, addInputFlags, addRecordFlag, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
+import { addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
-import { addMemoryFlag } from './memory.js';
-import { checkWritable, EpochBar, message, writeJson } from './output.js';
+import { checkWritable, message, writeJson } from './output.js';
+import { EpochBar } from './progress.js';
 import { addSetting } from './settings.js';
 
-interface Flags extends InputFlags, CheckpointFlags {
+interface Flags extends JobFlags, CheckpointFlags {
   out: string;
-  set?: Record<string, unknown>;
-  threads?: number;
-  memoryLimit?: number;
   from?: string;
   counts?: string;
   saveCounts?: string;
-  json?: string;
   trainingRecord: boolean;
   engine?: NonNullable<ComputeOptions['engine']>;
   device?: string;
@@ -41,14 +41,12 @@ export function addTrain(program: Command): void {
     .argument(...INPUT)
     .requiredOption('--out <file>', 'where the model goes')
     .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
-    .option('--seed <number>', 'seed of the split and of the model', parseNumber)
-    .option(...THREADS_FLAG)
+    .addOption(seedFlag('seed of the split and of the model'))
+    .addOption(threadsFlag())
     .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae and mult-dae begin with')
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
-    .option(...JSON_FLAG);
-  addFlag(command, description.compute, 'engine', 'fused|candle');
-  addFlag(command, description.compute, 'device', 'cpu|cuda|cuda:N|auto');
+    .addOption(jsonFlag());
   addCheckpointFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
@@ -78,9 +76,9 @@ export function addTrain(program: Command): void {
       );
     check();
     checkWritable(out, '--out');
-    if (flags.json !== undefined) checkWritable(flags.json, '--json');
+    checkWritable(flags.json, '--json');
     tellGamma(model, input, options);
-    if (flags.saveCounts !== undefined) checkWritable(flags.saveCounts, '--save-counts');
+    checkWritable(flags.saveCounts, '--save-counts');
     const from = flags.from === undefined ? undefined : await load(flags.from);
     check(from);
     const before = flags.counts === undefined ? undefined : await EaseCounts.load(flags.counts);

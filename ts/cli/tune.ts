@@ -1,34 +1,32 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { RecvaeError } from '../errors.js';
-import type { Output } from '../files.js';
-import type { Json } from '../models.js';
-import { description, isSearchable, searchText } from '../native.js';
-import type { ModelName } from '../options.generated.js';
-import { DEFAULT_TRIALS } from '../tune/find-best.js';
-import type { TuneReport } from '../tune/report.js';
-import type { Range } from '../tune/spaces.js';
-import { checkTune, type SearchKind, type SearchProgress, type TuneOptions, tuneOn } from '../tune.js';
+import type { TuneReport } from '../decide/tune/report.js';
+import { checkTune, type TuneOptions, tuneOn } from '../decide/tune.js';
+import { RecvaeError } from '../runtime/errors.js';
+import type { Output } from '../runtime/files.js';
+import type { Json } from '../runtime/json.js';
+import { description, isSearchable, searchText } from '../runtime/native.js';
+import type { ModelName } from '../runtime/options.generated.js';
+import { DEFAULT_TRIALS } from '../search/find-best.js';
+import type { SearchKind, SearchProgress } from '../search/search.js';
+import type { Range } from '../search/spaces.js';
+import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
-import { INPUT, JSON_FLAG, parseNumber, THREADS_FLAG } from './flags.js';
-import { addInputFlags, addRecordFlag, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
+import { INPUT, parseNumber } from './flags.js';
+import { addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
-import { addMemoryFlag } from './memory.js';
-import { Bar, checkWritable, deliver, message, table, withError } from './output.js';
+import { checkWritable, table, withError, writeResult } from './output.js';
+import { Bar, Reporter } from './progress.js';
 import { addSetting, parse } from './settings.js';
 
-interface Flags extends InputFlags {
+interface Flags extends JobFlags {
   search?: SearchKind;
   over?: Record<string, Json[] | Range>;
-  set?: Record<string, unknown>;
   trials?: number;
   earlyStop: boolean;
-  threads?: number;
   parallel?: number;
-  memoryLimit?: number;
   journal?: string;
   out?: string;
-  json?: string;
   trainingRecord: boolean;
 }
 
@@ -51,13 +49,13 @@ export function addTune(program: Command): void {
     )
     .option('--set <option=value>', 'an option that is not searched (see: recvae models); may be repeated', addSetting)
     .option('--trials <count>', `trials at most (default: ${DEFAULT_TRIALS}; of adaptive, as it needs)`, parseNumber)
-    .option('--seed <number>', 'seed of the split, of random trials and of the model', parseNumber)
+    .addOption(seedFlag('seed of the split, of random trials and of the model'))
     .option('--no-early-stop', 'train hopeless trials to their end, too')
-    .option(...THREADS_FLAG)
+    .addOption(threadsFlag())
     .option('--parallel <count>', 'trials at once, at most (default: as many as threads)', parseNumber)
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
     .option('--out <file>', 'where the model of the best options goes')
-    .option(...JSON_FLAG)
+    .addOption(jsonFlag())
     .addHelpText('after', `\nSearched by default:\n${defaults(tunable)}`);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: ModelName, input: string, flags: Flags) => {
     const recipe = recipeOf(flags);
@@ -80,10 +78,10 @@ export function addTune(program: Command): void {
       inputs: { '<input>': filesBehind(input) },
       outputs: { '--out': out, '--json': json, ...journalFiles(flags.journal) },
     });
-    if (out !== undefined) checkWritable(out, '--out');
-    if (json !== undefined) checkWritable(json, '--json');
-    if (flags.journal !== undefined) checkWritable(flags.journal, '--journal');
-    const reporter = new Reporter();
+    checkWritable(out, '--out');
+    checkWritable(json, '--json');
+    checkWritable(flags.journal, '--journal');
+    const reporter = new TrialReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data, info } = await readSplit(input, flags, recipe, { signal });
       const onProgress = (progress: SearchProgress) => reporter.report(progress);
@@ -102,7 +100,7 @@ export function addTune(program: Command): void {
         const info = { ...(fitted.info as Record<string, Json>), metrics } as unknown as Json;
         outputs.push({ path: out, write: (path) => fitted.save(path, { info, trainingRecord: flags.trainingRecord }) });
       }
-      await deliver(report, render(report), outputs, json);
+      await writeResult(report, outputs, json, render);
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);
@@ -148,28 +146,25 @@ function valuesOf(text: string): Json[] | Range {
 }
 
 /** Trials as lines, and as a bar while they run. */
-class Reporter {
-  readonly #bar = new Bar('{label} [{bar}] {value}/{total} trials {epoch} | {eta_formatted} left');
+class TrialReporter extends Reporter<SearchProgress> {
+  constructor() {
+    super(new Bar('{label} [{bar}] {value}/{total} trials {epoch} | {eta_formatted} left'));
+  }
 
   report({ at, trial, point, epoch, result, found, ended, trials }: SearchProgress): void {
     if (epoch) {
       const { fraction } = epoch;
       const done = fraction === undefined ? `epoch ${epoch.epoch}/${epoch.epochs}` : `${(100 * fraction).toFixed(0)} %`;
       const words = `| trial ${at + 1}: ${done}`;
-      this.#bar.update(ended, trials, { label: trial.model, epoch: words });
+      this.bar.update(ended, trials, { label: trial.model, epoch: words });
     }
     if (!result) return;
-    this.#bar.stop();
     const { validation, seconds, epochs, stopped, failed } = result;
     const what = validation === null ? `failed: ${failed}` : `validation ${validation.toFixed(4)}`;
     const after = epochs > 0 ? ` after ${epochs} epochs` : '';
     const how = `${stopped ? `, ${stopped}` : ''}${found ? ', from the journal' : ` (${seconds.toFixed(1)} s)`}`;
     const on = trial.items === undefined ? '' : ` on ${trial.items} items`;
-    message(`[${ended}/${trials}] ${trial.model} ${JSON.stringify(point)}${on}: ${what}${after}${how}`);
-  }
-
-  stop(): void {
-    this.#bar.stop();
+    this.tell(`[${ended}/${trials}] ${trial.model} ${JSON.stringify(point)}${on}: ${what}${after}${how}`);
   }
 }
 

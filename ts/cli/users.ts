@@ -3,9 +3,9 @@
  * was not saved, and in files of earlier versions.
  */
 import { createHash } from 'node:crypto';
-import type { Evaluation } from '../evaluate.js';
-import type { Json } from '../models.js';
-import type { Split } from '../split.js';
+import type { Split } from '../data/split.js';
+import type { Evaluation } from '../models/evaluate.js';
+import type { Json } from '../runtime/json.js';
 import { message } from './output.js';
 
 /** How many training users there were, and the SHA-256 of their sorted ids, joined by line feeds. */

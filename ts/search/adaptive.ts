@@ -11,9 +11,9 @@
  * Larochelle, Adams, NeurIPS 2012, section 3.2; the sequence: Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences"
  * (2018), R_d, with a random shift (Cranley, Patterson 1976).
  */
-import { canonical } from '../journal.js';
-import type { Json } from '../models.js';
-import { endOf, isRange, type Point, type Range, type Space, scaleOf } from '../tune/spaces.js';
+import type { Json } from '../runtime/json.js';
+import { canonical } from './journal.js';
+import { endOf, isRange, type Point, type Range, type Space, scaleOf } from './spaces.js';
 import { expectedImprovement, Surrogate } from './surrogate.js';
 
 /** What is known about a point. */
@@ -74,6 +74,15 @@ const BEST_POINTS = 2;
 /** How far apart points are that are about the same, and so close that measuring another one tells nothing. */
 const NEARBY = 0.05;
 const SAME = 0.02;
+
+/** Share of a standard error below which a difference between options is chance, and what stands for it where none is known. */
+const NOISE = 0.25;
+const UNKNOWN_NOISE = 1e-3;
+
+/** By how much values may differ by chance whose standard error is that. */
+export function noiseOf(standardError: number | undefined): number {
+  return standardError ? NOISE * standardError : UNKNOWN_NOISE;
+}
 
 /** An option that is searched, with numbers for its values: 0 to 1 over the range, or over the list's positions. */
 class Dimension {

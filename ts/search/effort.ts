@@ -5,9 +5,9 @@
  * for a reference machine and not by the clock: what is found then depends on nothing but the data, the options and the seed. It
  * ends earlier when nothing more is to be gained.
  */
-import { estimateSeconds } from '../estimate.js';
-import type { Split } from '../split.js';
-import type { Trial } from '../trials.js';
+import type { Split } from '../data/split.js';
+import { estimateSeconds } from '../models/estimate.js';
+import type { Trial } from './trials.js';
 
 /** Seconds of the reference machine that every search may take. */
 export const LEAST_SECONDS = 60;

@@ -6,19 +6,21 @@
  *   they will be on all items, which one fit there confirms, or two where the sizes differ by more than chance.
  * - Models that are trained in epochs are searched with few of them, and the best trials go on: successive halving.
  */
-import { guard, RecvaeError } from '../errors.js';
-import { checkFits, estimateMemory } from '../estimate.js';
-import { canonical } from '../journal.js';
-import { type Json, shareOf } from '../models.js';
-import { native } from '../native.js';
-import { completeOptions, runTrials, type Trial, type TrialResult } from '../trials.js';
-import { endsOf, type Holder, type Search, type SearchRun } from '../tune/find-best.js';
-import { Checkpoints, ranked } from '../tune/halving.js';
-import { graceOf } from '../tune/hopeless.js';
-import { checkPoint, isRange, onlyWhole, type Point, sizeOf } from '../tune/spaces.js';
-import { AdaptiveSearch, exploring, type Settings } from './adaptive.js';
+import { checkFits, estimateMemory } from '../models/estimate.js';
+import { shareDone } from '../models/progress.js';
+import { guard, RecvaeError } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
+import { native } from '../runtime/native.js';
+import { AdaptiveSearch, exploring, noiseOf, type Settings } from './adaptive.js';
 import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
+import { Checkpoints, ranked } from './halving.js';
+import type { Holder } from './holder.js';
+import { graceOf } from './hopeless.js';
+import { canonical } from './journal.js';
 import { Samples } from './samples.js';
+import type { Search, SearchRun } from './search.js';
+import { endsOf, isAllowed, isRange, type Point, sizeOf, wholeOf } from './spaces.js';
+import { completeOptions, runTrials, type Trial, type TrialResult } from './trials.js';
 
 /** What an adaptive search found. */
 export interface Adapted {
@@ -39,10 +41,6 @@ export interface Adapted {
   spent: number;
 }
 
-/** Share of a standard error below which a difference between options is chance. */
-const NOISE = 0.25;
-/** The same where no error is known. */
-const UNKNOWN_NOISE = 1e-3;
 /** How many times as much as a trial on the largest sample a fit on all items costs, at least. */
 const CHEAPER = 25;
 /** Items of a sample at least, and how much smaller the first one is. */
@@ -271,7 +269,7 @@ class Adapting {
       onProgress: (progress) => {
         if (progress.result) this.#ended += 1;
         if (progress.result) spent[progress.at] = costs[progress.at]!;
-        else if (progress.epoch) spent[progress.at] = costs[progress.at]! * shareOf(progress.epoch);
+        else if (progress.epoch) spent[progress.at] = costs[progress.at]! * shareDone(progress.epoch);
         const done = (this.#spent + spent.reduce((sum, seconds) => sum + seconds, 0)) / this.#expected;
         const planned = Math.max(this.#planned, this.#points.length);
         const { at } = progress;
@@ -379,8 +377,7 @@ class Adapting {
 
   #noise(): number {
     const errors = this.#results.flatMap(({ standardError }) => standardError ?? []);
-    const last = errors.at(-1);
-    return last ? NOISE * last : UNKNOWN_NOISE;
+    return noiseOf(errors.at(-1));
   }
 
   #usualOrFirst(): Point {
@@ -389,26 +386,13 @@ class Adapting {
 
   #engine(settings: Pick<Settings, 'most'> & Partial<Settings>): AdaptiveSearch {
     const { model, fixed, space, seed, extends: may, trials } = this.#search;
-    const names = Object.keys(space);
-    const allows = (name: string, value: number) => {
-      try {
-        checkPoint(model, fixed, { [name]: value });
-        return may;
-      } catch {
-        return false;
-      }
-    };
-    const whole = names.filter((name) => {
-      const values = space[name]!;
-      return isRange(values) && onlyWhole(model, fixed, name, values);
-    });
     return new AdaptiveSearch({
       space,
       first: this.#usual ? [this.#usual] : [],
-      shift: [...guard(() => native.searchUniforms(seed, names.length))],
-      whole: new Set(whole),
+      shift: [...guard(() => native.searchUniforms(seed, this.#options))],
+      whole: wholeOf(model, fixed, space),
       ends: trials === undefined,
-      allows,
+      allows: (name, value) => may && isAllowed(model, fixed, { [name]: value }),
       ...settings,
     });
   }

@@ -1,6 +1,6 @@
 /** Smaller splits on which models are tried, each made once for all searches of a comparison. */
-import type { Abortable } from '../abort.js';
-import type { Split } from '../split.js';
+import type { Split } from '../data/split.js';
+import type { Abortable } from '../runtime/abort.js';
 
 /** Samples of a split with all of its users and its most popular items. */
 export class Samples implements Disposable {

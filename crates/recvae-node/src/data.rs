@@ -93,7 +93,7 @@ impl NativeInteractions {
         Ok(self.0.get()?.density())
     }
 
-    /// What was left out of the rows, as JSON: a list of `LeftOut`, see `ts/left-out.ts`.
+    /// What was left out of the rows, as JSON: a list of `LeftOut`, see `ts/data/left-out.ts`.
     #[napi(catch_unwind)]
     pub fn left_out(&self) -> Result<String> {
         Ok(left_out(self.0.get()?.left_out()))
@@ -337,7 +337,7 @@ impl NativeSplit {
         self.held_out(true)
     }
 
-    /// What of the data is in none of the parts, as JSON: a list of `LeftOut`, see `ts/left-out.ts`.
+    /// What of the data is in none of the parts, as JSON: a list of `LeftOut`, see `ts/data/left-out.ts`.
     #[napi(catch_unwind)]
     pub fn left_out(&self) -> Result<String> {
         Ok(left_out(&self.0.get()?.left_out))

@@ -14,7 +14,7 @@ fn rows(options: &[OptionInfo]) -> Value {
     options.iter().map(OptionInfo::to_json).collect()
 }
 
-/// Everything that the core says about itself, as JSON: see `Description` in `ts/native.ts`.
+/// Everything that the core says about itself, as JSON: see `Description` in `ts/runtime/native.ts`.
 #[napi(catch_unwind)]
 pub fn describe() -> Result<String> {
     let models: Value = ModelKind::ALL

@@ -28,7 +28,7 @@ impl From<Spread> for NativeSpread {
     }
 }
 
-/// The core's figures of data: see `Profile` in `ts/profile.ts`.
+/// The core's figures of data: see `Profile` in `ts/data/profile.ts`.
 #[napi(object, object_from_js = false)]
 pub struct NativeProfile {
     /// Number of users.

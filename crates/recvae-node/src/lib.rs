@@ -1,7 +1,7 @@
 //! The bridge between `recvae-core` and Node: it converts values, moves long work off the event loop and keeps a panic
 //! from taking the process down. It computes nothing and knows no default; both belong to the core.
 //!
-//! What is exported here is internal to the package: `ts/native.ts` is its only user. Modules are public for the lints
+//! What is exported here is internal to the package: `ts/runtime/native.ts` is its only user. Modules are public for the lints
 //! only: in a library for Node, what `#[napi]` marks is reached from outside.
 
 pub mod arrow;

@@ -63,9 +63,9 @@ pub fn estimate_seconds(kind: String, options: String, shape: NativeShape) -> Re
     kind.estimate_seconds(&json("options", &options)?, &shape.read()?).into_node()
 }
 
-/// The options by which a fit fits, as JSON: see `Fitting` in `ts/fitting.ts`. `options`: JSON.
+/// The options by which a fit fits, as JSON: see `Fitting` in `ts/models/fitting.ts`. `options`: JSON.
 #[napi(catch_unwind)]
-#[allow(clippy::too_many_arguments)] // one call, made by one function of ts/fitting.ts
+#[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models/fitting.ts
 pub fn largest_that_fits(
     kind: String,
     options: String,

@@ -149,7 +149,7 @@ pub fn load(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
     promise_in(env, Some(1.0), move || Recommender::load_with(path, &options).into_node(), NativeModel::new)
 }
 
-/// What a model file holds, as JSON: see `Inspection` in `ts/inspect.ts`.
+/// What a model file holds, as JSON: see `Inspection` in `ts/models/inspect.ts`.
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
 pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
     promise(env, Some(1.0), move || recvae_core::inspect(path).into_node(), |found| found.to_json().to_string())

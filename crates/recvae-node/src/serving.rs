@@ -105,7 +105,7 @@ impl NativeModel {
 
     /// Recommends for many histories, given as ids or as columns. `options`: JSON.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeListColumns>")]
-    #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/serving.ts
+    #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models/serving.ts
     pub fn recommend_columns<'env>(
         &self,
         env: &'env Env,

@@ -1,0 +1,51 @@
+/** Flags that mean the same in many commands. */
+
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { description } from '../runtime/native.js';
+import { parseNumber } from './flags.js';
+import type { InputFlags } from './input.js';
+
+/** What the flags of a job on an input are parsed into. */
+export interface JobFlags extends InputFlags {
+  set?: Record<string, unknown>;
+  threads?: number;
+  memoryLimit?: number;
+  json?: string;
+}
+
+/** `--threads 4`. */
+export function threadsFlag(of = ''): Option {
+  return new Option('--threads <count>', `threads${of} (default: ${description.threads})`).argParser(parseNumber);
+}
+
+/** `--seed 1`. */
+export function seedFlag(text: string): Option {
+  return new Option('--seed <number>', text).argParser(parseNumber);
+}
+
+/** `--json result.json`. */
+export function jsonFlag(): Option {
+  return new Option('--json <file>', 'write the result as JSON, to stdout for -');
+}
+
+const UNITS: Record<string, number> = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };
+const BINARY: Record<string, number> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** A number of bytes on the command line: `8GB` (10^9 each), `8GiB` (2^30 each), `8000000000`. */
+export function parseBytes(text: string): number {
+  const [, number, unit, binary] = /^(\d+(?:\.\d+)?) ?([KMGT]?)(i?)B?$/i.exec(text.trim()) ?? [];
+  const factor = (binary ? BINARY : UNITS)[unit?.toUpperCase() ?? 'none'];
+  if (number === undefined || factor === undefined) {
+    throw new InvalidArgumentError('It must be a number of bytes, such as 8GB, 500MiB or 8000000000.');
+  }
+  return Math.floor(Number(number) * factor);
+}
+
+/** Adds `--memory-limit 8GB`. */
+export function addMemoryFlag(command: Command): Command {
+  return command.option(
+    '--memory-limit <bytes>',
+    'refuse at once what would take more memory beyond the data, such as 8GB or 8GiB (default: what is free)',
+    parseBytes,
+  );
+}

@@ -1,0 +1,54 @@
+/** Arrow IPC streams as bytes, in and out; the core reads and writes them. */
+import { setImmediate } from 'node:timers/promises';
+import { untilAborted } from '../runtime/abort.js';
+import { invalid } from '../runtime/check.js';
+import { guard, guardAsync, toJson } from '../runtime/errors.js';
+import { native } from '../runtime/native.js';
+import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
+
+/** Which columns hold what, and what stays: what {@link Interactions.fromArrow} takes beside the bytes. */
+export interface ColumnNames extends Omit<ReadOptions, 'format' | 'escape'>, Thresholds {}
+
+/** Bytes in one piece or in many, such as a Node `Readable` or the body of a response. */
+export type Bytes = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+/** Bytes that are read before the event loop gets its turn. */
+const PIECE = 1 << 20;
+
+async function* piecesOf(bytes: Bytes): AsyncGenerator<Uint8Array> {
+  if (!(bytes instanceof Uint8Array)) {
+    yield* bytes;
+    return;
+  }
+  for (let start = 0; start < bytes.length; start += PIECE) {
+    yield bytes.subarray(start, start + PIECE);
+    await setImmediate();
+  }
+}
+
+/** Takes a stream one piece at a time. */
+export async function readArrow(
+  bytes: Bytes,
+  options: ColumnNames | undefined,
+  signal: AbortSignal,
+): Promise<native.NativeInteractions> {
+  const iterable = bytes as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined;
+  if (typeof bytes === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
+    throw invalid('bytes', bytes, 'a Uint8Array or an iterable of them');
+  }
+  const reader = guard(() => new native.NativeArrowReader(toJson(options)));
+  for await (const piece of untilAborted(signal, piecesOf(bytes))) {
+    if (!(piece instanceof Uint8Array)) throw invalid('a piece of bytes', piece, 'a Uint8Array');
+    guard(() => reader.push(piece));
+  }
+  return guardAsync(() => reader.finish());
+}
+
+/** The parts of a stream, made as they are asked for. */
+export function* arrowParts(interactions: native.NativeInteractions): Generator<Uint8Array> {
+  for (let number = 0; ; number += 1) {
+    const part = guard(() => native.arrowPart(interactions, number));
+    if (part === null) return;
+    yield part;
+  }
+}

@@ -1,0 +1,292 @@
+import { type Abortable, untilAborted } from '../runtime/abort.js';
+import { checkObject, checkRun, checkString, invalid, knownKeys } from '../runtime/check.js';
+import { guard, guardAsync, toJson } from '../runtime/errors.js';
+import { native } from '../runtime/native.js';
+import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from '../runtime/options.generated.js';
+import { RUN_KEYS, type RunOptions, running, stoppable } from '../runtime/running.js';
+import { arrowParts, type Bytes, type ColumnNames, readArrow } from './arrow.js';
+import { type Batch, type BatchOptions, collect, type NumberColumn, numberColumn } from './batches.js';
+import { type DuckDBOptions, readDuckDB } from './duckdb.js';
+import { type Id, type IdColumn, idColumn, idOf, idsOf } from './ids.js';
+import { type LeftOut, leftOutOf } from './left-out.js';
+
+/** The user and the items of one history. */
+export interface History {
+  /** Id of the user. */
+  user: Id;
+  /** Ids of the user's items; duplicates collapse. */
+  items: Iterable<Id>;
+}
+
+/** Parallel columns: `users[i]` interacted with `items[i]`. */
+export interface Columns {
+  /** User ids. */
+  users: IdColumn;
+  /** Item ids, as many. */
+  items: IdColumn;
+  /** Numbers such as ratings, as many. They change nothing without `minValue`: every row counts alike. */
+  values?: NumberColumn;
+}
+
+const COLUMN_KEYS = Object.keys({ users: true, items: true, values: true } satisfies Record<keyof Columns, true>);
+
+/** What {@link Interactions.fromColumns} takes beside the columns. */
+export interface ColumnOptions extends Thresholds {
+  /** Entries with a lower value are left out as if they were not there. Needs `values`. */
+  minValue?: number;
+}
+
+/**
+ * Who interacted with what: a binary matrix of shape (`nUsers`, `nItems`), sparse, in native memory.
+ *
+ * Ids are text of at most 64 KiB, or whole numbers, which stand for their decimal digits ({@link Id}). Users and items are
+ * numbered in order of first appearance. Duplicates collapse, and thresholds hold for what is left.
+ * {@link Interactions.leftOut} says what went.
+ *
+ * They belong to the thread that made them: a `Worker` reads its own.
+ */
+export class Interactions implements Disposable {
+  /** @internal */
+  readonly native: native.NativeInteractions;
+  /**
+   * Whether there were values that changed nothing, because no `minValue` was given: a row of -1 counts as one of 5 does.
+   * False for what did not come out of rows, such as a part of a split.
+   */
+  readonly valuesIgnored: boolean;
+
+  private constructor(handle: native.NativeInteractions, valuesIgnored = false) {
+    this.native = handle;
+    this.valuesIgnored = valuesIgnored;
+  }
+
+  /** @internal */
+  static wrap(handle: native.NativeInteractions): Interactions {
+    return new Interactions(handle);
+  }
+
+  /**
+   * Reads CSV, TSV or NDJSON, plain or compressed by gzip or zstd, one interaction per row, streamed. CSV is RFC 4180: text
+   * that it does not allow, such as a quote left open in any column, is an error with the line where the quote was opened.
+   *
+   * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
+   */
+  static async fromFile(
+    path: string,
+    options?: ReadOptions & Thresholds,
+    { signal }: Abortable = {},
+  ): Promise<Interactions> {
+    checkString(path, 'path');
+    checkRun({ signal }, ['signal']);
+    const read = (run: native.NativeRun) => native.readInteractions(path, toJson(options), run);
+    return new Interactions(await running({ signal }, read), ignoresValues(options));
+  }
+
+  /**
+   * Builds from parallel columns of equal length, while the caller waits.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if lengths differ, or an id or a value is of another type (also `null` and
+   * `''` as a value), `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, a value is not finite or
+   * nothing is left. The message has the row, counted from 0.
+   */
+  static fromColumns(columns: Columns, options?: ColumnOptions): Interactions {
+    checkObject(columns, 'columns');
+    knownKeys(columns, COLUMN_KEYS, 'columns');
+    const { users, items, values } = columns;
+    const ids = [idColumn(users, 'users'), idColumn(items, 'items')] as const;
+    const numbers = numberColumn(values, 'values');
+    const handle = guard(() => native.NativeInteractions.fromColumns(...ids, numbers, toJson(options)));
+    return new Interactions(handle, values !== undefined && options?.minValue === undefined);
+  }
+
+  /**
+   * Builds from any iterable of histories, also an asynchronous one such as a database cursor. A user may come more than
+   * once.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, or nothing
+   * is left; with the history, counted from 0. What the iterable throws, it throws.
+   */
+  static async fromHistories(
+    histories: Iterable<History> | AsyncIterable<History>,
+    options?: Thresholds,
+    { signal }: Abortable = {},
+  ): Promise<Interactions> {
+    checkRun({ signal }, ['signal']);
+    const builder = new native.NativeBuilder();
+    const iterable = histories as Partial<Iterable<History> & AsyncIterable<History>> | null | undefined;
+    if (typeof histories === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
+      throw invalid('histories', histories, 'an iterable of {user, items}');
+    }
+    let number = 0;
+    for await (const history of untilAborted(signal, histories)) {
+      const what = `history ${number}`;
+      checkObject(history, what);
+      const user = idOf(history.user, `user of ${what}`);
+      const ids = idsOf(history.items, 'items', ` of ${what}`);
+      guard(() => builder.push(user, ids));
+      number += 1;
+    }
+    return new Interactions(guard(() => builder.finish(toJson(options))));
+  }
+
+  /**
+   * Builds from any iterable of batches of columns, such as a database cursor or a consumer of a queue. The next batch is
+   * asked for when the last one is taken, so memory is that of the matrix under construction. If a batch is refused, the
+   * iterable is closed (its `return` is called), and so it is after an abort, also while it does not answer.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with column, row and batch, counted from 0. What the
+   * iterable throws, it throws.
+   */
+  static async fromBatches(
+    batches: Iterable<Batch> | AsyncIterable<Batch>,
+    options?: BatchOptions,
+    { signal }: Abortable = {},
+  ): Promise<Interactions> {
+    checkRun({ signal }, ['signal']);
+    let hasValues = false;
+    const onValues = () => {
+      hasValues = true;
+    };
+    const handle = await stoppable({ signal }, ({ signal }) => collect(batches, options, signal, onValues));
+    return new Interactions(handle, hasValues && options?.minValue === undefined);
+  }
+
+  /**
+   * Reads an Arrow IPC stream (not a file), uncompressed, in one piece or in many. Ids are text or whole numbers, with or
+   * without a dictionary; other columns may have any type. Memory is that of the matrix under construction, the dictionaries
+   * and one message.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` if the bytes are no such stream, a column is missing or of another type, or an
+   * id or a value is null; with the row, counted from 0. `INVALID_ARGUMENT` for an option. What the iterable throws, it
+   * throws.
+   */
+  static async fromArrow(bytes: Bytes, options?: ColumnNames, { signal }: Abortable = {}): Promise<Interactions> {
+    checkRun({ signal }, ['signal']);
+    const handle = await stoppable({ signal }, ({ signal }) => readArrow(bytes, options, signal));
+    return new Interactions(handle, ignoresValues(options));
+  }
+
+  /**
+   * Reads Parquet, CSV or JSON files, globs of them, a DuckDB database or the result of a query, by way of DuckDB: the
+   * package `@duckdb/node-api`, which has to be installed beside this one, and is loaded at the first call. Rows are streamed.
+   * Ids are text, whole numbers, enums or UUIDs.
+   *
+   * @example
+   * ```ts
+   * await Interactions.fromDuckDB({ source: 'ratings/*.parquet', value: 'rating', minValue: 4 });
+   * await Interactions.fromDuckDB({ database: 'shop.duckdb', sql: 'SELECT customer AS user, sku AS item FROM orders' });
+   * ```
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if DuckDB is not installed or does not understand the query, for an option,
+   * or for names of files that say no format; `IO` if a file cannot be read; `INVALID_DATA` if a column is missing or of
+   * another type, or an id or a value is null, with the row, counted from 0.
+   */
+  static async fromDuckDB(options: DuckDBOptions, { signal }: Abortable = {}): Promise<Interactions> {
+    checkRun({ signal }, ['signal']);
+    const handle = await stoppable({ signal }, ({ signal }) => readDuckDB(options, signal));
+    return new Interactions(handle, ignoresValues(options));
+  }
+
+  /**
+   * A data set that comes with the package. `debian`: which dependency do Debian packages declare; 11,663 source packages
+   * ("users") x 4,456 dependencies ("items").
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name.
+   */
+  static async dataset(name: DatasetName): Promise<Interactions> {
+    checkString(name, 'name');
+    return new Interactions(await guardAsync(() => native.dataset(name)));
+  }
+
+  /**
+   * Makes up data in memory, as large as a set of the papers or a share of it, off the event loop. For measuring speed and
+   * memory.
+   *
+   * **Accuracy on such data means nothing.** They follow a recipe, not real users: report no metric on them, and choose no
+   * model and no option by them.
+   *
+   * The same options (with their seed) give the same data for any number of threads. They are what reading the file that
+   * {@link writeSynth} writes gives.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
+   */
+  static async synth(options?: SynthOptions, run: RunOptions = {}): Promise<Interactions> {
+    checkRun(run, RUN_KEYS);
+    const { threads, signal } = run;
+    return new Interactions(await running({ signal }, (run) => native.synth(toJson(options), threads, run)));
+  }
+
+  /** Number of users. */
+  get nUsers(): number {
+    return guard(() => this.native.nUsers);
+  }
+
+  /** Number of items. */
+  get nItems(): number {
+    return guard(() => this.native.nItems);
+  }
+
+  /** Number of distinct (user, item) pairs. */
+  get nInteractions(): number {
+    return guard(() => this.native.nInteractions);
+  }
+
+  /** Share of all (user, item) pairs that interacted, from 0 to 1. */
+  get density(): number {
+    return guard(() => this.native.density);
+  }
+
+  /** What was left out of the rows that they were made from, and why; empty if nothing was. */
+  get leftOut(): LeftOut[] {
+    return leftOutOf(this.native);
+  }
+
+  /** Ids of the users in row order; a new array of length `nUsers` at each call. */
+  userIds(): string[] {
+    return guard(() => this.native.userIds());
+  }
+
+  /** Ids of the items in column order; a new array of length `nItems` at each call. */
+  itemIds(): string[] {
+    return guard(() => this.native.itemIds());
+  }
+
+  /** The items of a user in column order; `undefined` if the user is not known. */
+  history(user: Id): string[] | undefined {
+    const id = idOf(user, 'user');
+    return guard(() => this.native.history(id)) ?? undefined;
+  }
+  /**
+   * These interactions as an Arrow IPC stream: columns `user` and `item`, text in dictionaries, one row per interaction, in
+   * row order. {@link Interactions.fromArrow} brings them back with users in the same order and items in that of first
+   * appearance.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` with 2^31 users or items or more.
+   */
+  toArrow(): Uint8Array {
+    return Buffer.concat([...this.toArrowStream()]);
+  }
+
+  /** The same in pieces, each made when it is asked for: schema and ids, then 65,536 rows at a time. */
+  toArrowStream(): Generator<Uint8Array> {
+    return arrowParts(this.native);
+  }
+
+  /**
+   * Frees the native memory at once, or when the calls in flight that use it have ended; that of a part of a {@link Split}
+   * goes with the last of the parts. Whatever is asked afterwards throws `INVALID_ARGUMENT`, "interactions is disposed". To
+   * dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.native.dispose());
+  }
+
+  /** {@link Interactions.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Whether such options name values, and no lowest one. */
+function ignoresValues(options: ReadOptions | undefined): boolean {
+  return options?.value !== undefined && options.minValue === undefined;
+}

@@ -1,0 +1,171 @@
+import type { Abortable } from '../runtime/abort.js';
+import { checkInstance, checkRun, checkString } from '../runtime/check.js';
+import { guard, guardAsync, toJson } from '../runtime/errors.js';
+import { native } from '../runtime/native.js';
+import type { SampleOptions, SplitOptions } from '../runtime/options.generated.js';
+import { running } from '../runtime/running.js';
+import { type Id, idOf } from './ids.js';
+import { Interactions } from './interactions.js';
+import { type LeftOut, leftOutOf } from './left-out.js';
+
+/** Users that no model sees in training, each with items that go in and items that have to be found. */
+export class HeldOut implements Disposable {
+  /** @internal */
+  readonly native: native.NativeHeldOut;
+
+  private constructor(handle: native.NativeHeldOut) {
+    this.native = handle;
+  }
+
+  /** @internal */
+  static wrap(handle: native.NativeHeldOut): HeldOut {
+    return new HeldOut(handle);
+  }
+
+  /** Number of users, those with nothing to find included. */
+  get nUsers(): number {
+    return guard(() => this.native.nUsers);
+  }
+
+  /** Number of users with something to find: those that count in metrics. */
+  get nScored(): number {
+    return guard(() => this.native.nScored);
+  }
+
+  /** Number of interactions, input and target together. */
+  get nInteractions(): number {
+    return guard(() => this.native.nInteractions);
+  }
+
+  /** Ids of the users in row order; length `nUsers`. */
+  userIds(): string[] {
+    return guard(() => this.native.userIds());
+  }
+
+  /** The items of a user that a model is shown; `undefined` if the user is not held out here. */
+  input(user: Id): string[] | undefined {
+    const id = idOf(user, 'user');
+    return guard(() => this.native.input(id)) ?? undefined;
+  }
+
+  /** The items of a user that a model has to find; `undefined` if the user is not held out here. */
+  target(user: Id): string[] | undefined {
+    const id = idOf(user, 'user');
+    return guard(() => this.native.target(id)) ?? undefined;
+  }
+
+  /**
+   * Lets the users go: their memory is freed with that of the last part of the split. Whatever is asked afterwards throws
+   * `INVALID_ARGUMENT`, "heldOut is disposed". To dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.native.dispose());
+  }
+
+  /** {@link HeldOut.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Training, validation and test users. All have the items of the training users. */
+export class Split implements Disposable {
+  /** What models are trained on. */
+  readonly train: Interactions;
+  /** Held-out users for choosing options and the best epoch. */
+  readonly validation: HeldOut;
+  /** Held-out users for the result. */
+  readonly test: HeldOut;
+  readonly #native: native.NativeSplit;
+
+  private constructor(handle: native.NativeSplit) {
+    this.#native = handle;
+    this.train = Interactions.wrap(handle.train);
+    this.validation = HeldOut.wrap(handle.validation);
+    this.test = HeldOut.wrap(handle.test);
+  }
+
+  /** @internal */
+  static wrap(handle: native.NativeSplit): Split {
+    return new Split(handle);
+  }
+
+  /**
+   * Reads a split in the layout of the official Mult-VAE and RecVAE scripts: `unique_sid.txt`, `train.csv`,
+   * `validation_tr.csv`, `validation_te.csv`, `test_tr.csv`, `test_te.csv`.
+   *
+   * @throws {@link RecvaeError} `IO`, or `INVALID_DATA` with file and line.
+   */
+  static async fromOfficial(folder: string): Promise<Split> {
+    checkString(folder, 'folder');
+    return new Split(await guardAsync(() => native.readOfficial(folder)));
+  }
+
+  /** What of the data is in none of the parts or does not count, and why; empty if there is nothing of the kind. */
+  get leftOut(): LeftOut[] {
+    return leftOutOf(this.#native);
+  }
+
+  /**
+   * A smaller split for trial runs, off the event loop: some of the training users, drawn by a seed, the most popular items, and
+   * the same validation users with what is left of their items. It has no test users, so that nothing that is decided on it can
+   * have seen them. Samples with as many items ask the same; with the same seed, a smaller one's users are among a larger one's.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
+   */
+  async sample(options?: SampleOptions, { signal }: Abortable = {}): Promise<Split> {
+    checkRun({ signal }, ['signal']);
+    return new Split(await running({ signal }, () => this.#native.sample(toJson(options))));
+  }
+
+  /**
+   * Writes the split in that layout.
+   *
+   * @throws {@link RecvaeError} `IO`.
+   */
+  async write(folder: string): Promise<void> {
+    checkString(folder, 'folder');
+    return guardAsync(() => this.#native.writeOfficial(folder));
+  }
+
+  /**
+   * Sizes and a hash of all parts with their ids, in one line.
+   *
+   * @internal
+   */
+  fingerprint(): string {
+    return guard(() => this.#native.fingerprint());
+  }
+
+  /**
+   * Disposes of the split and of its parts, whose native memory is freed at once, or when the calls in flight that use it
+   * have ended. Whatever is asked afterwards throws `INVALID_ARGUMENT`. To dispose again does nothing.
+   */
+  dispose(): void {
+    for (const part of [this.train, this.validation, this.test]) part.dispose();
+    guard(() => this.#native.dispose());
+  }
+
+  /** {@link Split.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/**
+ * Splits by users (strong generalisation, the protocol of the Mult-VAE paper): validation and test users are held out whole,
+ * and a share of each one's items has to be found from the others. The same seed gives the same split. Users with fewer than
+ * `minUserItems` items are never held out: they are trained on, or with `shortUsers: 'drop'` left out as in that paper.
+ * {@link Split.leftOut} says what is in none of the parts.
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there are too few users.
+ */
+export async function split(
+  interactions: Interactions,
+  options?: SplitOptions,
+  { signal }: Abortable = {},
+): Promise<Split> {
+  checkInstance(interactions, 'interactions', Interactions);
+  checkRun({ signal }, ['signal']);
+  return Split.wrap(await running({ signal }, () => native.split(interactions.native, toJson(options))));
+}

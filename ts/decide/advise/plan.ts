@@ -1,0 +1,117 @@
+/**
+ * What {@link advise} tries on which samples, within a few minutes.
+ *
+ * All samples have all items (unless fewer are asked for) and users drawn at random, so what a user has, and how long the tail of
+ * the catalogue is, stays as it is; what shrinks is how many users an item has, and the trend over growing samples tells what that does.
+ * Linear models go up to all training users where that is cheap enough, and then their part of it is a comparison and no sample.
+ * Networks get the largest sample on which they are cheap enough, and half of it. What is cheap is judged by the core's estimate for a
+ * reference machine and not by the clock, so that the advice depends on nothing but the data, the options and the seed.
+ */
+import type { Split } from '../../data/split.js';
+import { estimateSeconds } from '../../models/estimate.js';
+import { largestThatFits, type OptionChange } from '../../models/fitting.js';
+import { optionsOf } from '../../runtime/native.js';
+import type { ModelName } from '../../runtime/options.generated.js';
+import { rough } from '../wording.js';
+
+/** Seconds of the reference machine for one fit of a linear model, of which some twenty are made, and for one of a network. */
+const LINEAR_SECONDS = 3;
+const NETWORK_SECONDS = 60;
+/** Threads of the reference machine. */
+const THREADS = 2;
+/** Users of a sample from which on something can be learnt at all. */
+const LEAST_USERS = 250;
+
+/** A sample and what is tried on it. */
+export interface PlannedSample {
+  /** Training users. */
+  users: number;
+  /** The models, the cheapest first. */
+  models: ModelName[];
+}
+
+/** What is tried. */
+export interface Plan {
+  /** The smallest first. */
+  samples: PlannedSample[];
+  /** Models that are not tried, with the reason. */
+  refused: { model: ModelName; why: string }[];
+  /** Options of models that are tried in a smaller form, as they would take too long otherwise. */
+  smaller: Map<ModelName, OptionChange[]>;
+}
+
+/** How it is planned. */
+export interface Planning {
+  /** The models, the cheapest first, with the options that are given. */
+  settings: Map<ModelName, Record<string, unknown>>;
+  /** Training users of the networks' largest sample at most. */
+  users: number;
+  memoryLimit?: number | undefined;
+}
+
+/** Whether a model is trained by steps over batches of users, which takes its time. */
+export function isNetwork(model: ModelName): boolean {
+  return optionsOf(model).some(({ name }) => name === 'batchSize');
+}
+
+/** Plans the samples of `data`, which has the items that all samples are to have. */
+export function planFor(data: Split, planning: Planning): Plan {
+  const all = data.train.nUsers;
+  const refused: Plan['refused'] = [];
+  const smaller: Plan['smaller'] = new Map();
+  const sizes = new Map<ModelName, number[]>();
+  const linear: ModelName[] = [];
+  for (const [model, options] of planning.settings) {
+    if (isNetwork(model)) {
+      const most = Math.min(planning.users, all);
+      const users = halved(
+        most,
+        Math.min(LEAST_USERS, most),
+        (users) => seconds(model, options, data, users) <= NETWORK_SECONDS,
+      );
+      if (users === undefined) refused.push({ model, why: tooLong(model, options, data, Math.min(LEAST_USERS, most)) });
+      else sizes.set(model, [half(users), users]);
+      continue;
+    }
+    const fits = largestThatFits(model, options, data, { ...planning, threads: THREADS, seconds: LINEAR_SECONDS });
+    if ('options' in fits && fits.changed.length > 0 && fits.changed.every(({ name }) => name === 'density')) {
+      smaller.set(model, fits.changed);
+    }
+    linear.push(model);
+  }
+  const isCheap = (users: number) =>
+    linear.every((model) => smaller.has(model) || isClosed(model) || seconds(model, {}, data, users) <= LINEAR_SECONDS);
+  const most = halved(all, 2, isCheap) ?? 2;
+  const warm = [...new Set([...sizes.values()].flat())].filter((users) => users <= most);
+  for (const model of linear) sizes.set(model, [...warm, ...(most < all ? [half(most)] : []), most]);
+  return { samples: bySize(sizes, [...planning.settings.keys()]), refused, smaller };
+}
+
+/** Whether the time of a model is that of its items, whatever the number of users. */
+function isClosed(model: ModelName): boolean {
+  return optionsOf(model).every(({ name }) => name !== 'epochs');
+}
+
+const half = (users: number) => Math.max(Math.round(users / 2), 2);
+
+/** The first of `most`, half of it and so on that is good and not below `least`. */
+function halved(most: number, least: number, isGood: (users: number) => boolean): number | undefined {
+  for (let users = most; users >= least; users = Math.floor(users / 2)) if (isGood(users)) return users;
+  return undefined;
+}
+
+/** Of one fit on so many of the training users. */
+function seconds(model: ModelName, options: Record<string, unknown>, { train }: Split, users: number): number {
+  const interactions = Math.round((train.nInteractions * users) / Math.max(train.nUsers, 1));
+  return estimateSeconds(model, { users, items: train.nItems, interactions, options, threads: THREADS });
+}
+
+function tooLong(model: ModelName, options: Record<string, unknown>, data: Split, users: number): string {
+  const minutes = rough(seconds(model, options, data, users) / 60);
+  return `${model} takes about ${minutes} minutes even on ${users} of the training users, too long for a first look`;
+}
+
+function bySize(sizes: Map<ModelName, number[]>, order: ModelName[]): PlannedSample[] {
+  const all = [...new Set([...sizes.values()].flat())].sort((a, b) => a - b);
+  return all.map((users) => ({ users, models: order.filter((model) => sizes.get(model)?.includes(users)) }));
+}

@@ -1,0 +1,144 @@
+/** What is compared, and how. */
+import {
+  checkObject,
+  checkRun,
+  checkSeed,
+  checkString,
+  checkStrings,
+  infoText,
+  invalid,
+  knownKeys,
+} from '../../runtime/check.js';
+import { guard, toJson } from '../../runtime/errors.js';
+import type { Json } from '../../runtime/json.js';
+import { description, native, optionsOf } from '../../runtime/native.js';
+import type { ModelName, ModelOptions, SplitOptions } from '../../runtime/options.generated.js';
+import type { RunOptions } from '../../runtime/running.js';
+import { checkTrials } from '../../search/find-best.js';
+import type { CompareProgress } from './report.js';
+
+/** Always compared: the floor, and the linear models that neural ones have to beat. */
+export const ALWAYS: ModelName[] = ['popularity', 'ease', 'als'];
+
+/** Compared only when asked for. */
+const ASKED_FOR: ModelName[] = ['mult-dae'];
+
+/** Names of all models. */
+const KNOWN = description.models.map(({ name }) => name as ModelName);
+
+/** How {@link compare} works. */
+export interface CompareOptions extends RunOptions {
+  /**
+   * Which models to compare; `popularity`, `ease` and `als` always are. By default all but `mult-dae`, which has to be asked
+   * for: it is `mult-vae` without the sampling, and behind it in their authors' measurements. On the data in this package's
+   * README it is ahead instead, so ask for it where an autoencoder is worth the time.
+   */
+  models?: ModelName[];
+  /** Seed of the split, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
+  seed?: number;
+  /** Most epochs of the models that train in epochs. */
+  epochs?: number;
+  /** Options per model; a `seed` there goes before the one above. Those of models not compared are only checked. */
+  options?: { [K in ModelName]?: ModelOptions[K] };
+  /**
+   * Whether the options that matter are searched on the validation users, those excepted that are given. By default they are, all
+   * models with the same effort: a search may take the larger of 60 seconds and six fits of its model, by an estimate for a
+   * reference machine, and 32 trials; it ends earlier when nothing more is to be gained. Without it each model has the given options
+   * and its defaults, and the report says of which ones nobody knows whether they are good.
+   */
+  search?: boolean;
+  /** Whether every search has the same number of trials instead, whatever they take. It needs validation users. */
+  tune?: boolean;
+  /** Trials of each search with `tune`, 1 to 10,000; where there are fewer combinations, all of them. By default 12. */
+  budget?: number;
+  /**
+   * Minutes by the clock that the comparison may take, above 0. What does not fit, trials of a search or whole models, is left out,
+   * the costliest models first, and the report says what; it then depends on the machine. By default as many as it needs.
+   */
+  budgetMinutes?: number;
+  /**
+   * A file that keeps the trials that have ended: with it, the same call goes on after a crash, a kill or an abort, to the same
+   * result, and only the model that is kept of each search is trained once more. One of another job is refused. It stays: remove it
+   * when the result is safe. By default there is none.
+   */
+  journal?: string;
+  /** How to split {@link Interactions}; its own `seed` goes before the one above. */
+  split?: SplitOptions;
+  /** Kept with each model and in its file; anything that JSON can hold. */
+  info?: Json;
+  /**
+   * Bytes that the comparison may take beyond the data, 0 or more. It keeps every model; one that would not fit beside those
+   * before it is refused before any work. By default what is free, see {@link FitRun}.
+   */
+  memoryLimit?: number;
+  /**
+   * Called after each step, and in fits with the latest epoch, at most ten times a second and with the last one in any case;
+   * on the event loop. It does not keep the process alive. If it throws, or gives back a promise that is rejected, the work
+   * stops, and the promise is rejected with what was thrown.
+   */
+  onProgress?: (progress: CompareProgress) => void;
+}
+
+const KEYS = Object.keys({
+  models: true,
+  seed: true,
+  epochs: true,
+  options: true,
+  search: true,
+  tune: true,
+  budget: true,
+  budgetMinutes: true,
+  journal: true,
+  split: true,
+  info: true,
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  onProgress: true,
+} satisfies Record<keyof CompareOptions, true>);
+
+/** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
+export function checkCompare(options: CompareOptions): void {
+  checkRun(options, KEYS, 'options');
+  const { models, seed, threads, info, search, tune, budget, budgetMinutes, journal } = options;
+  if (models !== undefined) checkStrings(models, 'models');
+  order(models);
+  if (seed !== undefined) checkSeed(seed, 'seed');
+  if (tune !== undefined && typeof tune !== 'boolean') throw invalid('tune', tune, 'true or false');
+  if (search !== undefined && typeof search !== 'boolean') throw invalid('search', search, 'true or false');
+  if (search === false && tune) throw invalid('tune', tune, 'false where search is');
+  if (budgetMinutes !== undefined && !(budgetMinutes > 0 && budgetMinutes < Infinity)) {
+    throw invalid('budgetMinutes', budgetMinutes, 'a number above 0');
+  }
+  if (journal !== undefined) checkString(journal, 'journal');
+  if (budget !== undefined) checkTrials(budget, 'budget');
+  if (budget !== undefined && !tune) throw invalid('budget', budget, 'none without tune');
+  infoText(info);
+  knownKeys(options.options, KNOWN, 'options.options');
+  for (const name of KNOWN) guard(() => native.checkFit(name, toJson(complete(name, options)), threads));
+}
+
+/** The models that are compared unless others are asked for. */
+export const USUAL = KNOWN.filter((name) => !ASKED_FOR.includes(name));
+
+/** The models in the order in which they run, the core's: the cheapest first. */
+export function order(asked: readonly string[] = USUAL): ModelName[] {
+  const unknown = asked.find((name) => !(KNOWN as string[]).includes(name));
+  if (unknown !== undefined) throw invalid('model', unknown, KNOWN.join(', '));
+  return KNOWN.filter((name) => ALWAYS.includes(name) || asked.includes(name));
+}
+
+/** The given options of a model; `seed` and `epochs` go to the models that have such an option. */
+export function complete(
+  name: ModelName,
+  { options, seed, epochs }: Pick<CompareOptions, 'options' | 'seed' | 'epochs'>,
+): Record<string, unknown> {
+  const own: unknown = options?.[name];
+  if (own !== undefined) checkObject(own, `options of ${name}`);
+  const given: Record<string, unknown> = { ...options?.[name] };
+  const known = optionsOf(name).map((option) => option.name);
+  for (const [key, value] of Object.entries({ seed, epochs })) {
+    if (value !== undefined && known.includes(key)) given[key] ??= value;
+  }
+  return given;
+}

@@ -1,0 +1,92 @@
+/** What a comparison tells: while it works, and in the end. */
+import type { LeftOut } from '../../data/left-out.js';
+import type { OptionChange } from '../../models/fitting.js';
+import type { Progress } from '../../models/progress.js';
+import type { Json } from '../../runtime/json.js';
+import type { ModelName } from '../../runtime/options.generated.js';
+import type { SearchedTrial, SearchSummary } from '../../search/train.js';
+import type { PairedDifference } from '../pairs.js';
+
+/** What {@link compare} is told while it works. */
+export interface CompareProgress {
+  /** The model at work. */
+  model: ModelName;
+  /** What happens to it. */
+  stage: 'search' | 'fit' | 'evaluate';
+  /** Which model it is, from 1, and how many there are. */
+  step: number;
+  /** See `step`. */
+  steps: number;
+  /** In a search, what was tried last and what validation says to it. */
+  tried?: SearchedTrial;
+  /** In a fit, and in the fits of a tuned comparison's search, the epoch that ended, or how far a closed form is. */
+  epoch?: Progress;
+  /** Before anything else, what is to be done: for each model the seconds that it may take, for a reference machine. */
+  plan?: { model: ModelName; seconds: number }[];
+  /** Of a comparison, the share of all its work that is done, from 0 to 1, by an estimate. */
+  fraction?: number;
+  /** Of a comparison, the seconds that are left: by an estimate, and by the clock as soon as that tells more. */
+  secondsLeft?: number;
+}
+
+/** One model in a {@link ComparisonReport}. */
+export interface ComparedModel extends SearchSummary {
+  /** Which model. */
+  model: ModelName;
+  /** All options with their values. */
+  options: Json;
+  /** Wall-clock seconds of search and training together. */
+  seconds: number;
+  /** The same as it was estimated before, at most, for a reference machine. */
+  estimatedSeconds: number;
+  /** Largest resident set of the process meanwhile, in bytes. */
+  peakMemory: number;
+  /** The core's main metric on the validation users; `null` if there are none. */
+  validation: number | null;
+  /** Epochs trained; 0 for closed forms. */
+  epochs: number;
+  /** Options that are not what was asked for, or not searched as far, since the model would not fit into memory with them. */
+  changed: OptionChange[];
+  /** Means over the test users with their standard errors. */
+  metrics: Record<string, { mean: number; standardError: number | null }>;
+}
+
+/** What a comparison did not do. */
+export interface Skipped {
+  /** Which model. */
+  model: ModelName;
+  /** The model, or trials of its search. */
+  what: 'model' | 'trials';
+  /** Why. */
+  why: string;
+}
+
+/** The result of {@link compare} as plain JSON. */
+export interface ComparisonReport {
+  /** The data that was compared on: the users of all parts of the split, and the items of the training users. */
+  dataset: { users: number; items: number; interactions: number; density: number };
+  /** What of the input is not in it or does not count, and why. */
+  leftOut: LeftOut[];
+  /** What speaks against the metrics, as in {@link Evaluation.warnings}; empty if nothing does. */
+  warnings: string[];
+  /** Users that all models were trained on. */
+  trainingUsers: number;
+  /** Test users that count in the metrics. */
+  testUsers: number;
+  /** Seed of the bootstrap, and of the split and the models where `options` had none of their own. */
+  seed: number;
+  /** Metric that decides. */
+  metric: string;
+  /** By what rule options were searched, in words. */
+  effort: string;
+  /** All models, in the order in which they ran: the cheapest first. */
+  models: ComparedModel[];
+  /** What was left out, for want of memory or of `budgetMinutes`, or since its arithmetic failed. */
+  skipped: Skipped[];
+  /** Every pair on every metric that has a value per user. */
+  paired: PairedDifference[];
+  /** The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the data. */
+  winner: ModelName;
+  /** Why: by how much, how sure, at what cost. */
+  verdict: string;
+}

@@ -1,0 +1,171 @@
+import { Interactions } from '../data/interactions.js';
+import { Split } from '../data/split.js';
+import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from '../runtime/check.js';
+import { guard, guardAsync, toJson } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
+import { native } from '../runtime/native.js';
+import type { EaseOptions } from '../runtime/options.generated.js';
+import { type RunOptions, running } from '../runtime/running.js';
+import { Model } from './model.js';
+import type { Progress } from './progress.js';
+
+/** Users that {@link EaseCounts.update} adds and takes away; of a {@link Split}, its training users. At least one of both. */
+export interface EaseCountsChange {
+  /** Users who are new, or who come back with all the items that they have now. By default none. */
+  add?: Interactions | Split;
+  /**
+   * Users who leave, or who come back: each with exactly the items that they were counted with. By default none.
+   */
+  remove?: Interactions | Split;
+}
+
+/** How counting and {@link EaseCounts.update} run. */
+export interface LimitedRun extends RunOptions {
+  /**
+   * Bytes that it may take beyond the data and the counts that are there, 0 or more; what could take more is refused at once.
+   * By default what is free, as for {@link fit}.
+   */
+  memoryLimit?: number;
+}
+
+/** How {@link EaseCounts.fit} runs. */
+export interface EaseCountsRun extends LimitedRun {
+  /** Kept with the model and in its file; anything that JSON can hold. By default `null`. */
+  info?: Json;
+  /** Called with {@link Progress.fraction} as the fit gets on, as for {@link fit}. */
+  onProgress?: (progress: Progress) => void;
+}
+
+const CHANGE_KEYS = Object.keys({ add: true, remove: true } satisfies Record<keyof EaseCountsChange, true>);
+const RUN_KEYS = Object.keys({ threads: true, memoryLimit: true, signal: true } satisfies Record<
+  keyof LimitedRun,
+  true
+>);
+const FIT_KEYS = Object.keys({
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  info: true,
+  onProgress: true,
+} satisfies Record<keyof EaseCountsRun, true>);
+
+/**
+ * All that EASE^R keeps of its users: for each pair of items, how many users have both. With it, a nightly job takes the users
+ * of the day into the model without reading the old data again; what comes out has the same bits as {@link fit} on all users.
+ *
+ * Items keep their order, and those that are new follow in the order of the new data: the order in which
+ * {@link Interactions} number their items when the old rows are read before the new ones. Counts never change; an update gives
+ * new ones. They are whole numbers, exact for up to 4,294,967,295 users.
+ *
+ * They belong to the thread that made them: another `Worker` calls {@link EaseCounts.load} for itself.
+ *
+ * @example
+ * ```ts
+ * const yesterday = await EaseCounts.load('yesterday.counts');
+ * const today = await yesterday.update({ add: await Interactions.fromFile('new-users.csv') });
+ * await (await today.fit({ lambda: 500 })).save('ease.safetensors');
+ * await today.save('today.counts');
+ * ```
+ */
+export class EaseCounts implements Disposable {
+  /** Number of users. */
+  readonly nUsers: number;
+  /** Ids of the items. */
+  readonly itemIds: readonly string[];
+  readonly #native: native.NativeEaseCounts;
+
+  private constructor(handle: native.NativeEaseCounts) {
+    this.#native = handle;
+    this.nUsers = guard(() => handle.nUsers);
+    this.itemIds = guard(() => handle.itemIds());
+  }
+
+  /**
+   * Counts the users of `data` (of a {@link Split}, its training users), off the event loop.
+   *
+   * @throws {@link RecvaeError} `MEMORY` before any work if it could take more memory than `run.memoryLimit`.
+   */
+  static async count(data: Interactions | Split, run: LimitedRun = {}): Promise<EaseCounts> {
+    checkRun(run, RUN_KEYS);
+    const { native: users } = trainingPart(data, 'data');
+    const { threads, memoryLimit, signal } = run;
+    return new EaseCounts(await running({ signal }, (run) => native.countForEase(users, threads, memoryLimit, run)));
+  }
+
+  /**
+   * Reads a file that {@link EaseCounts.save} wrote.
+   *
+   * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered or holds something else;
+   * `MEMORY` if there is none to read it into.
+   */
+  static async load(path: string): Promise<EaseCounts> {
+    checkString(path, 'path');
+    return new EaseCounts(await guardAsync(() => native.loadEaseCounts(path)));
+  }
+
+  /**
+   * The counts without the users of `remove` and with those of `add`, off the event loop. A user who comes back with more
+   * items belongs in both, first with the old items and then with all of them: added alone, the user would count as two. Of
+   * who was counted only hashes are kept, for the evaluation of the models, so to add somebody twice is not noticed.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the counts
+   * tell, or if there would be more than 4,294,967,295 users; `MEMORY` before any work if it could take more memory than
+   * `run.memoryLimit`.
+   */
+  async update(change: EaseCountsChange, run: LimitedRun = {}): Promise<EaseCounts> {
+    knownKeys(change, CHANGE_KEYS, 'change');
+    checkRun(run, RUN_KEYS);
+    const { add, remove } = change ?? {};
+    if (add === undefined && remove === undefined) throw invalid('change', change, 'add, remove or both');
+    const [added, removed] = [add && trainingPart(add, 'add'), remove && trainingPart(remove, 'remove')];
+    const { threads, memoryLimit, signal } = run;
+    const work = (run: native.NativeRun) =>
+      this.#native.update(added?.native, removed?.native, threads, memoryLimit, run);
+    return new EaseCounts(await running({ signal }, work));
+  }
+
+  /**
+   * Fits EASE^R on the counts, off the event loop: the model that {@link fit} gives for all users that were counted, with the
+   * items in this order, bit by bit.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there is nothing to learn from,
+   * `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`.
+   */
+  async fit(options?: EaseOptions, run: EaseCountsRun = {}): Promise<Model<'ease'>> {
+    checkRun(run, FIT_KEYS);
+    const info = infoText(run.info);
+    const { threads, memoryLimit, signal, onProgress } = run;
+    const work = (run: native.NativeRun) => this.#native.fit(toJson(options), info, threads, memoryLimit, run);
+    const { model } = await running({ signal, onProgress }, work);
+    return Model.wrap<'ease'>(model);
+  }
+
+  /**
+   * Writes the counts with the ids of the items to one file, whole or not at all. It has about half the size of an f32
+   * model of EASE^R at most, and 8 bytes for each pair of items that any user has where that is less.
+   *
+   * @throws {@link RecvaeError} `IO`.
+   */
+  async save(path: string): Promise<void> {
+    checkString(path, 'path');
+    return guardAsync(() => this.#native.save(path));
+  }
+
+  /**
+   * Frees the native memory at once, or when the calls in flight that use it have ended. Number of users and item ids can
+   * still be read; what needs the counts throws `INVALID_ARGUMENT`, "counts is disposed". To dispose again does nothing.
+   */
+  dispose(): void {
+    guard(() => this.#native.dispose());
+  }
+
+  /** {@link EaseCounts.dispose}, for `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+function trainingPart(data: Interactions | Split, what: string): Interactions {
+  checkInstance(data, what, Split, Interactions);
+  return data instanceof Split ? data.train : data;
+}

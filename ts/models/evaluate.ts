@@ -1,0 +1,86 @@
+import { HeldOut } from '../data/split.js';
+import { checkInstance, checkRun, checkStrings } from '../runtime/check.js';
+import { native } from '../runtime/native.js';
+import type { MetricName } from '../runtime/options.generated.js';
+import { type RunOptions, running } from '../runtime/running.js';
+import { Model } from './model.js';
+
+/** How {@link evaluate} runs. */
+export interface EvaluateOptions extends RunOptions {
+  /** Metrics with their list lengths, such as `ndcg@100`. By default those of the VAE papers and three more. */
+  metrics?: MetricName[];
+}
+
+/** One metric over all evaluated users. */
+export interface MetricValues {
+  /** Mean over the users, from 0 to 1; of `coverage@k` the one value. */
+  mean: number;
+  /** Standard error of the mean; `null` for `coverage@k` and for a single user. */
+  standardError: number | null;
+  /** One value per evaluated user; empty for `coverage@k`. */
+  perUser: Float64Array;
+}
+
+/** What {@link evaluate} found. */
+export interface Evaluation {
+  /** Per metric, in the order asked for. */
+  metrics: Record<string, MetricValues>;
+  /** Positions of the evaluated users in {@link HeldOut.userIds}: what `perUser` is in the order of. */
+  users: Uint32Array;
+  /** Held-out users with nothing to find, who do not count. */
+  skipped: number;
+  /** Held-out items, input and target together, that the model does not know and that were ignored. */
+  unknown: number;
+  /**
+   * Whether the model was trained on exactly the training users of this split, by their ids; `null` if that is not known: the
+   * model's file is an older one, or was saved without a record of its training users.
+   */
+  sameTrainingUsers: boolean | null;
+  /** How many of the evaluated users the model was trained on, by their ids: above 0 the metrics are too good. `null` if not known. */
+  trainedUsers: number | null;
+  /**
+   * How many of the others have exactly the items of a training user. Some do by chance; where they are more, they may be the
+   * same users under other ids, and {@link Evaluation.warnings} say so. `null` if not known.
+   */
+  trainedHistories: number | null;
+  /** What speaks against the metrics, in sentences: that the model had seen the users, or that nobody knows. Empty if nothing does. */
+  warnings: string[];
+}
+
+const KEYS = Object.keys({
+  metrics: true,
+  threads: true,
+  signal: true,
+} satisfies Record<keyof EvaluateOptions, true>);
+
+/**
+ * Asks a model for the held-out items of users, off the event loop. Seen items never count and never fill a list.
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a metric, `INVALID_DATA` if no user has anything to find.
+ */
+export async function evaluate(model: Model, heldOut: HeldOut, options: EvaluateOptions = {}): Promise<Evaluation> {
+  checkInstance(model, 'model', Model);
+  checkInstance(heldOut, 'heldOut', HeldOut);
+  checkRun(options, KEYS, 'options');
+  if (options.metrics !== undefined) checkStrings(options.metrics, 'metrics');
+  const { threads, signal } = options;
+  const { metrics, sameTrainingUsers, trainedUsers, trainedHistories, ...rest } = await running({ signal }, (run) =>
+    native.evaluate(model.native, heldOut.native, options.metrics, threads, run),
+  );
+  const named = metrics.map(({ name, mean, standardError, perUser }) => [
+    name,
+    { mean, standardError: standardError ?? null, perUser },
+  ]);
+  return {
+    metrics: Object.fromEntries(named),
+    ...rest,
+    sameTrainingUsers: sameTrainingUsers ?? null,
+    trainedUsers: trainedUsers ?? null,
+    trainedHistories: trainedHistories ?? null,
+  };
+}
+
+/** What is said against any of some evaluations, each thing once. */
+export function warningsOf(evaluations: Iterable<Pick<Evaluation, 'warnings'>>): string[] {
+  return [...new Set([...evaluations].flatMap(({ warnings }) => warnings))];
+}

@@ -1,0 +1,126 @@
+/** Training of one model. */
+import { Interactions } from '../data/interactions.js';
+import { Split } from '../data/split.js';
+import { checkInstance, checkRun, checkString, infoText } from '../runtime/check.js';
+import { toJson, toRecvaeError } from '../runtime/errors.js';
+import type { Json } from '../runtime/json.js';
+import { native } from '../runtime/native.js';
+import type { ComputeOptions, ModelName, ModelOptions } from '../runtime/options.generated.js';
+import { type RunOptions, running } from '../runtime/running.js';
+import { type Checkpoint, toNative } from './checkpoint.js';
+import { Model } from './model.js';
+import type { Progress } from './progress.js';
+
+/** How {@link fit} runs. */
+export interface FitRun extends RunOptions, ComputeOptions {
+  /**
+   * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
+   * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
+   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end. By default nobody
+   * is told. Closed forms have no epochs; they tell {@link Progress.fraction} as they get on.
+   */
+  onProgress?: (progress: Progress) => void;
+  /** Kept with the model and in its file; anything that JSON can hold. */
+  info?: Json;
+  /**
+   * Keeps the training of `recvae`, `mult-vae` or `mult-dae` in a file, from which it goes on with `resume` after a crash, a
+   * kill or an abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
+   * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
+   *
+   * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data, other
+   * options or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae`, for
+   * `mult-dae` and for `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
+   * remove it then.
+   */
+  checkpoint?: Checkpoint;
+  /**
+   * Bytes that the fit may take beyond the data, 0 or more; a fit that would take more is refused at once. By default what is
+   * free: on Linux what can be had without swapping, less where a control group has less left.
+   */
+  memoryLimit?: number;
+  /**
+   * A trained model of the same kind that RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters. Items that both
+   * know, by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
+   * `hiddenDim`, `latentDim` and RecVAE's `encoder` must be the model's; `from.options` has them.
+   * Mult-VAE's KL weight grows from 0 again, as its `annealing` says. By default none.
+   */
+  from?: Model;
+}
+
+const KEYS = Object.keys({
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  onProgress: true,
+  info: true,
+  checkpoint: true,
+  from: true,
+  engine: true,
+  device: true,
+} satisfies Record<keyof FitRun, true>);
+
+/**
+ * Trains a model, off the event loop, from random parameters or {@link FitRun.from | from those of another model}. On a
+ * {@link Split}, its training users are learnt from and its validation users choose the best epoch; on {@link Interactions},
+ * all users are learnt from and nothing is chosen.
+ *
+ * The same data, options (with their seed) and machine give the same model for any number of threads. Until the promise is
+ * settled it keeps the process alive.
+ *
+ * @param model - Name of the model; it determines the options.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, and for a `from` of
+ * another kind, of another shape or without a common item; `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if
+ * the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`, see
+ * {@link estimateMemory}. For a checkpoint: `INVALID_ARGUMENT` if it is of another training, or there and not to be gone on
+ * from, `INVALID_MODEL_FILE` if it is truncated, altered or of another program, `IO` if it cannot be written, also where the
+ * fit was aborted.
+ */
+export async function fit<K extends ModelName>(
+  model: K,
+  data: Split | Interactions,
+  options?: ModelOptions[K],
+  run: FitRun = {},
+): Promise<Model<K>> {
+  checkString(model, 'model');
+  checkInstance(data, 'data', Split, Interactions);
+  checkRun(run, KEYS);
+  return fitWatched(model, data, options, run);
+}
+
+/** {@link fit} with arguments that have been checked; with `everyEpoch`, its callback is told of every epoch. */
+export async function fitWatched<K extends ModelName>(
+  model: K,
+  data: Split | Interactions,
+  options: ModelOptions[K] | undefined,
+  run: FitRun & { everyEpoch?: boolean },
+): Promise<Model<K>> {
+  const [train, validation] =
+    data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
+  const info = infoText(run.info);
+  const { threads, memoryLimit, signal, onProgress, everyEpoch, from } = run;
+  if (from !== undefined) checkInstance(from, 'from', Model);
+  const checkpoint = toNative(run.checkpoint);
+  const compute = toJson({ engine: run.engine, device: run.device });
+  let unwritten: unknown;
+  const work = async (run: native.NativeRun) => {
+    try {
+      return await native.fit(
+        { kind: model, options: toJson(options), info, compute, threads, memoryLimit, checkpoint },
+        train.native,
+        validation?.native,
+        run,
+        from?.native,
+      );
+    } catch (thrown) {
+      if ((thrown as { code?: unknown }).code === 'IO') unwritten = thrown;
+      throw thrown;
+    }
+  };
+  try {
+    const fitted = await running({ signal, onProgress, everyEpoch }, work);
+    return Model.wrap<K>(fitted.model, fitted.epochs);
+  } catch (thrown) {
+    // Whoever aborts counts on the checkpoint: that it could not be written goes before the signal's reason.
+    throw unwritten === undefined ? thrown : toRecvaeError(unwritten);
+  }
+}

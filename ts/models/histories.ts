@@ -1,0 +1,325 @@
+/** Histories out of Parquet, CSV, JSON and SQL, and recommendations into files. */
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from '@duckdb/node-api';
+import {
+  checkCase,
+  checkEscape,
+  checkQuery,
+  checkSource,
+  checkType,
+  createInput,
+  type DuckDBOptions,
+  filesOf,
+  ID_TYPES,
+  isId,
+  NUMBER_TYPES,
+  openDuckDB,
+  ownFilesOf,
+  type Rows,
+  stream,
+  subquery,
+  toError,
+  unmarked,
+  wrongId,
+} from '../data/duckdb.js';
+import type { History } from '../data/interactions.js';
+import { type Files, listsIn, type Names, quoteName, quoteText, scanColumns } from '../data/sources.js';
+import { checkString, invalid, knownKeys } from '../runtime/check.js';
+import { guard, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
+import { writeAll } from '../runtime/files.js';
+import { native } from '../runtime/native.js';
+import { running } from '../runtime/running.js';
+import type { UserRecommendation } from './serving.js';
+
+/** Where histories come from, and which rows count: as for {@link Interactions.fromDuckDB}, without its thresholds. */
+export type HistoryOptions = Pick<
+  DuckDBOptions,
+  'source' | 'sql' | 'database' | 'settings' | 'user' | 'item' | 'value' | 'minValue' | 'escape'
+>;
+
+const KEYS = Object.keys({
+  ...{ source: true, sql: true, database: true, settings: true },
+  ...{ user: true, item: true, value: true, minValue: true, escape: true },
+} satisfies Record<keyof HistoryOptions, true>);
+
+/** A history that was read: the texts of its ids. */
+export interface ReadHistory extends History {
+  /** Id of the user. */
+  user: string;
+  /** Ids of the user's items, in the order in which they were read. */
+  items: string[];
+}
+
+/**
+ * Reads histories by way of DuckDB, one at a time. If the column of items holds lists, each row is a history, in the order
+ * of the rows. Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the
+ * disk if they are many; CSV, TSV and NDJSON without `sql` are read into memory first, as by {@link Interactions.fromFile}. Ids may be null in no row. `sql` must be one statement.
+ *
+ * Give the `value` and the `minValue` that the model was trained with: otherwise rows count here that were no likes there.
+ * Rows below are left out as if they were not there, and so is a user without any other; `value` alone changes nothing.
+ * Lists have no values.
+ *
+ * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for; `INVALID_ARGUMENT` for
+ * `value` with lists.
+ */
+export async function* readHistories(options: HistoryOptions): AsyncGenerator<ReadHistory> {
+  knownKeys(options, KEYS, 'options');
+  checkSource(options);
+  const { source, sql, database, settings, ...names } = options;
+  const complete: Names & { minValue: number | null } = JSON.parse(
+    guard(() => native.completeReadOptions(toJson(names))),
+  );
+  const { user, item, value = null, minValue } = complete;
+  const own = await ownFilesOf('readHistories', options);
+  if (own && own.kind !== 'ndjson') {
+    yield* sorted(await running({}, (run) => native.readInteractions(own.paths, toJson(names), run)));
+    return;
+  }
+  const session = await openDuckDB('readHistories', { database, settings });
+  const { connection, duckdb, close } = session;
+  try {
+    const files = await filesOf(connection, { source });
+    checkEscape(files, complete);
+    const readable = files && sql === undefined ? await unmarked(files, session) : undefined;
+    if (files && readable && (await isRead(connection, readable, item))) {
+      yield* sorted(await running({}, (run) => native.readInteractions(files.paths, toJson(names), run)));
+      return;
+    }
+    let from = sql === undefined ? '' : subquery(sql);
+    let [id, number] = [quoteName, quoteName];
+    if (files && sql !== undefined) await createInput(session, files, complete);
+    if (sql !== undefined) await checkQuery(connection, sql);
+    if (readable) ({ from, id, value: number } = await scanColumns(connection, readable, complete));
+    await checkCase(connection, from, [user, item, ...(value === null ? [] : [value])]);
+    const columns = [user, item].map((name) => `${id(name)} AS ${quoteName(name)}`);
+    if (value !== null) columns.push(`${number(value)} AS ${quoteName(value)}`);
+    const select = `SELECT ${columns.join(', ')} FROM ${from}`;
+    const shape = await connection.run(`${select} LIMIT 0`);
+    const items = shape.columnType(1);
+    const isList = items instanceof duckdb.DuckDBListType;
+    checkType(user, shape.columnType(0), ID_TYPES, duckdb.DuckDBTypeId);
+    checkType(item, isList ? items.valueType : items, ID_TYPES, duckdb.DuckDBTypeId);
+    if (isList && value !== null) {
+      throw invalid('value', value, `none for the lists in column '${item}', whose items have no values`);
+    }
+    if (value !== null) checkType(value, shape.columnType(2), NUMBER_TYPES, duckdb.DuckDBTypeId);
+    const cast = (column: string, type: string) => `CAST(${quoteName(column)} AS ${type})`;
+    const casts = [cast(user, 'VARCHAR'), cast(item, isList ? 'VARCHAR[]' : 'VARCHAR')];
+    if (value !== null) casts.push(cast(value, 'DOUBLE'));
+    const rows = `SELECT ${casts.join(', ')} FROM (${select})`;
+    if (isList) yield* listed(await stream(connection, rows));
+    else {
+      // By bytes: a collation may take two users for one, and then they would take turns.
+      const [names, by] = [['u', 'i', ...(value === null ? [] : ['v'])].join(', '), 'encode(u), encode(i)'];
+      const ordered = `SELECT * FROM (${rows}) AS histories(${names}) ORDER BY ${by}`;
+      yield* grouped(await stream(connection, ordered), value, minValue);
+    }
+  } catch (thrown) {
+    throw toError(thrown);
+  } finally {
+    close();
+  }
+}
+
+/** Whether the core reads the files: all but lines of JSON with lists of items. */
+async function isRead(connection: DuckDBConnection, files: Files, item: string): Promise<boolean> {
+  if (!files.isOurs || files.kind !== 'ndjson') return files.isOurs;
+  // What DuckDB does not understand, the core refuses, and it knows the line.
+  return !(await listsIn(connection, files).catch(() => new Set())).has(item);
+}
+
+/** The users of a matrix in the order of their ids, as DuckDB sorts text: by the bytes of UTF-8. */
+function* sorted(data: native.NativeInteractions): Generator<ReadHistory> {
+  const inOrder = (ids: string[]) => ids.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  for (const user of inOrder(data.userIds())) yield { user, items: inOrder(data.history(user) ?? []) };
+}
+
+/** Rows with the items of a user each. */
+async function* listed({ chunks }: Rows): AsyncGenerator<ReadHistory> {
+  let row = 0;
+  for await (const chunk of chunks) {
+    const [users, lists] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
+    for (const [at, list] of lists.entries()) {
+      const items = (list as DuckDBListValue | null)?.items;
+      yield { user: idOf('user', users[at]!, row), items: (items ?? [null]).map((id) => idOf('item', id, row)) };
+      row += 1;
+    }
+  }
+}
+
+/** Rows with one item each; those of a user follow each other. With a column of values, those below the lowest do not count. */
+async function* grouped({ chunks }: Rows, value: string | null, minValue: number | null): AsyncGenerator<ReadHistory> {
+  let row = 0;
+  let history: ReadHistory | undefined;
+  for await (const chunk of chunks) {
+    const [users, items] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
+    const values = value === null ? undefined : chunk.getColumnValues(2);
+    for (const [at, name] of users.entries()) {
+      const [user, item] = [idOf('user', name, row), idOf('item', items[at]!, row)];
+      const number = values && numberOf(value!, values[at]!, row);
+      row += 1;
+      if (number !== undefined && minValue !== null && number < minValue) continue;
+      if (history?.user === user) {
+        history.items.push(item);
+        continue;
+      }
+      if (history) yield history;
+      history = { user, items: [item] };
+    }
+  }
+  if (history) yield history;
+  else if (row > 0) throw new RecvaeError('INVALID_DATA', `the values of all ${row} rows lie below minValue`);
+}
+
+function idOf(name: string, id: DuckDBValue, row: number): string {
+  if (isId(id)) return id;
+  const [what, allowed] = wrongId(id);
+  throw bad(name, row, what, allowed);
+}
+
+function numberOf(name: string, value: DuckDBValue, row: number): number {
+  if (typeof value === 'number' && Number.isFinite(value)) return value;
+  throw bad(name, row, String(value), 'a finite number');
+}
+
+function bad(name: string, row: number, what: string, allowed: string): RecvaeError {
+  const place = `${name} in row ${row} (after sorting, if any)`;
+  return new RecvaeError('INVALID_DATA', `${place} is ${what}; allowed: ${allowed}`);
+}
+
+/** A result as a line of NDJSON. */
+export function lineOf({ user, items, unknown }: UserRecommendation): string {
+  return `${JSON.stringify({
+    user,
+    items: items.map(({ id }) => id),
+    scores: items.map(({ score }) => score),
+    ...(unknown.length > 0 && { unknown }),
+  })}\n`;
+}
+
+/**
+ * Writes recommendations to a file, in bounded memory. The file appears when it is whole: it is written beside its place under
+ * another name, which is removed after a failure.
+ *
+ * `.ndjson` and `.jsonl`: one `{"user", "items", "scores", "unknown"}` per line, `unknown` only where there are such.
+ * `.parquet`, by way of DuckDB: one row per item with the columns `user`, `rank` (from 1), `item` and `score`; rows wait in
+ * DuckDB, on the disk where they are many (`settings.memory_limit`).
+ *
+ * @returns How many users there were.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name or without DuckDB, `IO` if the file cannot be written. What
+ * the iterable throws, it throws.
+ */
+export async function writeRecommendations(
+  path: string,
+  recommendations: AsyncIterable<UserRecommendation>,
+  settings: Record<string, string> = {},
+): Promise<number> {
+  const write = writerFor(path);
+  let users = 0;
+  let thrown: { error: unknown } | undefined;
+  async function* counted() {
+    try {
+      for await (const result of recommendations) {
+        yield result;
+        users += 1;
+      }
+    } catch (error) {
+      thrown = { error };
+      throw error;
+    }
+  }
+  try {
+    await writeAll([{ path, write: (temporary) => write(temporary, counted(), settings) }]);
+  } catch (error) {
+    throw thrown?.error === error ? error : toRecvaeError(error);
+  }
+  return users;
+}
+
+type Write = (
+  path: string,
+  results: AsyncIterable<UserRecommendation>,
+  settings: Record<string, string>,
+) => Promise<void>;
+
+/** What writes files of that name. */
+export function writerFor(path: string, what = 'path'): Write {
+  checkString(path, what);
+  if (/\.(?:ndjson|jsonl)$/i.test(path)) return writeLines;
+  if (/\.parquet$/i.test(path)) return writeParquet;
+  throw invalid(what, path, 'a name in .ndjson, .jsonl or .parquet');
+}
+
+/** Characters that are written at once. */
+const PIECE = 1 << 16;
+
+async function writeLines(path: string, results: AsyncIterable<UserRecommendation>): Promise<void> {
+  const file = createWriteStream(path);
+  const done = finished(file);
+  done.catch(() => {}); // it is looked at below
+  // Opening makes the file anew, also where it was removed meanwhile, because somebody stopped the work.
+  await once(file, 'open');
+  try {
+    let text = '';
+    for await (const result of results) {
+      text += lineOf(result);
+      if (text.length < PIECE) continue;
+      // A full disk ends the file while it is waited for.
+      if (!file.write(text)) await Promise.race([once(file, 'drain'), done]);
+      text = '';
+    }
+    file.end(text);
+    await done;
+  } finally {
+    file.destroy();
+  }
+}
+
+/** DuckDB's own limit is most of the machine. */
+const MEMORY = '512MB';
+
+async function writeParquet(
+  path: string,
+  results: AsyncIterable<UserRecommendation>,
+  settings: Record<string, string>,
+): Promise<void> {
+  const { connection, duckdb, close } = await openDuckDB('Parquet', {
+    settings: { memory_limit: MEMORY, ...settings },
+  });
+  const { DuckDBDataChunk, VARCHAR, INTEGER, FLOAT } = duckdb;
+  const call = async <T>(work: () => Promise<T> | T) => {
+    try {
+      return await work();
+    } catch (thrown) {
+      throw toError(thrown);
+    }
+  };
+  try {
+    await call(() => connection.run('CREATE TABLE results ("user" VARCHAR, rank INTEGER, item VARCHAR, score FLOAT)'));
+    const appender = await connection.createAppender('results');
+    const size = duckdb.DuckDBVector.standardSize();
+    let columns: [string[], number[], string[], number[]] = [[], [], [], []];
+    const append = () => {
+      const chunk = DuckDBDataChunk.create([VARCHAR, INTEGER, VARCHAR, FLOAT], columns[0].length);
+      chunk.setColumns(columns);
+      appender.appendDataChunk(chunk);
+      columns = [[], [], [], []];
+    };
+    for await (const { user, items } of results) {
+      for (const [at, { id, score }] of items.entries()) {
+        const row = [user, at + 1, id, score] as const;
+        for (const [column, value] of row.entries()) (columns[column] as unknown[]).push(value);
+        if (columns[0].length === size) await call(append);
+      }
+    }
+    await call(async () => {
+      append();
+      appender.closeSync();
+      await connection.run(`COPY results TO ${quoteText(path)} (FORMAT parquet, USE_TMP_FILE false)`);
+    });
+  } finally {
+    close();
+  }
+}

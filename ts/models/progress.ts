@@ -1,0 +1,35 @@
+import type { ComputeOptions } from '../runtime/options.generated.js';
+
+/** One epoch of training; of a closed form, which has none, how far it is. */
+export interface Progress {
+  /** Which epoch ended, from 1; 0 of a closed form. */
+  epoch: number;
+  /** How many there will be at most; 0 of a closed form. */
+  epochs: number;
+  /** Of autoencoders, the mean multinomial log-likelihood per user, in nats. */
+  logLikelihood?: number;
+  /** Of autoencoders, the mean weighted KL term per user, in nats. */
+  kl?: number;
+  /** Of iALS, its loss per user. */
+  loss?: number;
+  /** The validation metric, from 0 to 1, where there are validation users. */
+  validation?: number;
+  /** Whether it is the best epoch so far. */
+  best: boolean;
+  /** Seconds of training so far; before a checkpoint that was gone on from, those up to the checkpoint. */
+  seconds: number;
+  /**
+   * Of a closed form (`popularity`, `ease`, `edlae`), the share of its work that is done, from 0 to 1: it never falls, and is 1
+   * when the model is there. Models with epochs have none.
+   */
+  fraction?: number;
+  /** Of `recvae`, `mult-vae` and `mult-dae`, the engine that trains. */
+  engine?: NonNullable<ComputeOptions['engine']>;
+  /** Of the same, the device on which it computes. */
+  device?: string;
+}
+
+/** The share of a fit that is done, from 0 to 1, if it takes all its epochs. */
+export function shareDone({ epoch, epochs, fraction }: Progress): number {
+  return fraction ?? epoch / Math.max(epochs, 1);
+}
