@@ -1,6 +1,8 @@
 //! The sources are rooms with one direction: a file uses files of its own room and of rooms above it in `lib.rs`, and files of
 //! a room form no circle. Tests may use everything.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! The two engines against each other, in f64, at sizes that cross every seam between tiles, groups and blocks: loss, gradients of
 //! every parameter, steps, and whole trainings.
 
+#![allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
+
 use crate::base::compute::{Compute, Device, EngineKind};
 use crate::base::random::Stream;
 use crate::math::csr::Csr;
