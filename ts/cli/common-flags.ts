@@ -1,5 +1,4 @@
 /** Flags that mean the same in many commands. */
-
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { description } from '../runtime/native.js';
 import { parseNumber } from './flags.js';

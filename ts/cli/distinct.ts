@@ -1,5 +1,4 @@
 /** Files that a command reads and files that it writes: none may be another one, by whatever name. */
-
 import { type BigIntStats, fstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { isTable, kindOf } from '../data/sources.js';

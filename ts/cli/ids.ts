@@ -1,5 +1,4 @@
 /** Ids on the command line: comma-separated, or in a file. */
-
 import { constants, openSync, readFileSync, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { buffer } from 'node:stream/consumers';

@@ -1,5 +1,4 @@
 /** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
-
 import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { Interactions } from '../data/interactions.js';

@@ -16,7 +16,7 @@ import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from '.
 import { filesBehind, refuseSame } from './distinct.js';
 import { INPUT } from './flags.js';
 import { tellGamma } from './gamma.js';
-import { addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
+import { addFlag, addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
 import { checkWritable, message, writeJson } from './output.js';
 import { EpochBar } from './progress.js';
@@ -47,6 +47,8 @@ export function addTrain(program: Command): void {
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
     .addOption(jsonFlag());
+  addFlag(command, description.compute, 'engine', 'fused|candle');
+  addFlag(command, description.compute, 'device', 'cpu|cuda|cuda:N|auto');
   addCheckpointFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };

@@ -2,12 +2,10 @@
  * Parquet, CSV, JSON, globs and SQL by way of DuckDB, which is loaded when it is first asked for. Rows stream out of it in
  * chunks and into the matrix; nothing else is kept here.
  */
-
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBType, DuckDBValue } from '@duckdb/node-api';
-import { kindOf } from '../data/sources.js';
 import { onAbort } from '../runtime/abort.js';
 import { checkObject, checkString, checkStrings, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
@@ -17,7 +15,17 @@ import type { ReadOptions } from '../runtime/options.generated.js';
 import { running } from '../runtime/running.js';
 import type { ColumnNames } from './arrow.js';
 import { type Batch, collect } from './batches.js';
-import { checkNames, type Files, findFiles, type Names, ownFiles, quoteName, scanAll, scanColumns } from './sources.js';
+import {
+  checkNames,
+  type Files,
+  findFiles,
+  kindOf,
+  type Names,
+  ownFiles,
+  quoteName,
+  scanAll,
+  scanColumns,
+} from './sources.js';
 
 export { quoteText } from './sources.js';
 
