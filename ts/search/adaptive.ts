@@ -73,7 +73,7 @@ const RADII = [0.15, 0.05];
 const BEST_POINTS = 2;
 /** How far apart points are that are about the same, and so close that measuring another one tells nothing. */
 const NEARBY = 0.05;
-const SAME = 0.02;
+const SAME = 0.005;
 
 /** Share of a standard error below which a difference between options is chance, and what stands for it where none is known. */
 const NOISE = 0.25;
@@ -380,7 +380,8 @@ export class AdaptiveSearch {
     let found: { point: Point; coordinates: number[]; rate: number } | undefined;
     let most = 0;
     for (const point of this.#candidates()) {
-      if (this.#known.has(canonical(point)) || there.some((other) => this.#isNear(point, other, SAME))) continue;
+      const known = this.#known.has(canonical(point));
+      if (known || (!this.#isAtEnd(point) && there.some((other) => this.#isNear(point, other, SAME)))) continue;
       const coordinates = this.#coordinates(point);
       const improvement = expectedImprovement(surrogate.predict(coordinates), best);
       const rate = improvement / cost(point);
@@ -405,6 +406,14 @@ export class AdaptiveSearch {
       }
     }
     return points;
+  }
+
+  /** Whether an option has the lowest or highest value of its range: what lies next to it does not tell of an edge. */
+  #isAtEnd(point: Point): boolean {
+    return this.#dimensions.some((dimension) => {
+      const here = dimension.coordinate(point[dimension.name]!);
+      return dimension.isRange && (here <= dimension.low || here >= dimension.high);
+    });
   }
 
   /** Whether no option, but perhaps for one, differs by more than a share of its range. */
