@@ -77,6 +77,8 @@ export function addTrain(program: Command): void {
         native.checkFit(model, toJson(options), threads, toNative(checkpoint), from?.native, toJson(compute)),
       );
     check();
+    // candle asks once, when it first computes.
+    if (engine === 'candle' && threads !== undefined) process.env.CANDLE_NUM_THREADS ??= String(threads);
     checkWritable(out, '--out');
     checkWritable(flags.json, '--json');
     tellGamma(model, input, options);

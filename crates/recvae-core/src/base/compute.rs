@@ -53,7 +53,8 @@ impl FromStr for Device {
 options! {
     /// How a training of RecVAE, Mult-VAE or Mult-DAE is computed. It changes speed, memory and rounding, not what is computed.
     pub struct ComputeOptions for "compute" {
-        /// Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients.
+        /// Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads
+        /// of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores.
         engine: EngineKind = EngineKind::Fused, Any;
         /// Where: cpu, cuda, cuda:N for one of several, or auto for the best that is there.
         device: String = "cpu".into(), Any;

@@ -39,7 +39,7 @@ impl Default for FitRun<'_> {
 }
 
 /// How many times as much memory as the processor's own engine candle's takes: gradients, moments and temporary tensors of all
-/// operations are held at once. Measured, see `tests/memory.rs`.
+/// operations are held at once (`benches/engines.mjs` measures both).
 const CANDLE: u64 = 3;
 
 impl FitRun<'_> {
