@@ -232,7 +232,7 @@ describe('on the command line', () => {
       ['recvae', ['--resume'], '--resume has no meaning without --checkpoint'],
       ['recvae', ['--every', '2'], '--every has no meaning without --checkpoint'],
       ['recvae', ['--checkpoint', './m.st'], "--checkpoint is './m.st', as is --out"],
-      ['recvae', ['--checkpoint', 'c', '--every', '0'], 'everyEpochs is 0; allowed: a whole number, 1 or more'],
+      ['recvae', ['--checkpoint', 'c', '--every', '0'], '--every is 0; allowed: a whole number, 1 or more'],
       ['recvae', ['--checkpoint', 'there'], "checkpoint is 'there', which is there already"],
       ['ease', ['--checkpoint', 'c'], "checkpoint is 'c' for ease, which is trained too fast to need one"],
     ];

@@ -52,7 +52,7 @@ describe('a process that panics', () => {
     ['bomb', `a panic without a message${place('panic_test')}`, 'rayon_core'],
     ['finish', `where the result is finished${place('panic_test')}`, 'napi_resolve_deferred'],
     ['conversion', `where the result is converted${place('panic_test')}`, 'Unmakeable'],
-    ['progress', `where progress is reported${place('panic_test')}`, 'recvae_core::synth'],
+    ['progress', `where progress is reported${place('panic_test')}`, 'recvae_core::data::synth'],
   ])('%s', (name, message, call) => {
     const line = lines.get(name)!;
     expect(line).toMatchObject({ ok: false, known: true, code: 'INTERNAL' });
