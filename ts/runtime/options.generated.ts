@@ -274,7 +274,7 @@ export interface CheckpointOptions {
  */
 export interface ComputeOptions {
   /**
-   * Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients.
+   * Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores.
    *
    * Allowed: 'fused' or 'candle'.
    * @default "fused"
