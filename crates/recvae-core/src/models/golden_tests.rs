@@ -12,14 +12,33 @@ use crate::nn::encoder::{Architecture, Encoder, EncoderMemory};
 use crate::nn::engine::Engine;
 use crate::nn::init::{Init, Scheme};
 use crate::nn::latent::{CompositePrior, Prior, Sample};
-use crate::nn::network::{Memory, Network, Parameter, Update};
+use crate::nn::network::{Loss, Memory, Network, Parameter, Update};
 use crate::nn::noise::{Noise, Purpose, Seeded};
 use crate::nn::output_layer::LogLikelihood;
 use crate::test_support::{Golden, close};
 use crate::train::run::FitRun;
-use crate::train::training::Pass;
+use crate::train::training::{Pass, Training};
+#[cfg(feature = "candle")]
+use crate::{
+    base::compute::Device,
+    nn::{candle::CandleEngine, fused::Fused, network::Optimiser, old_posterior::OldPosterior},
+};
 
 use super::rec_vae::RecVaeOptions;
+
+/// The engines that the recorded values are for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Fused,
+    #[cfg(feature = "candle")]
+    Candle,
+}
+
+const ENGINES: &[By] = &[
+    By::Fused,
+    #[cfg(feature = "candle")]
+    By::Candle,
+];
 
 const HIDDEN: usize = 16;
 const LATENT: usize = 8;
@@ -123,14 +142,52 @@ fn step_input<T: Real>(golden: &Golden, x: &Csr) -> SparseInput<T> {
     input
 }
 
+/// Loss parts and the gradient of every parameter that the update reaches.
+fn differentiate<T: Number>(
+    network: &Network<T>,
+    batch: &mut Batch<'_, T>,
+    update: Update,
+    by: By,
+) -> (Loss, BTreeMap<String, Vec<T>>) {
+    match by {
+        By::Fused => {
+            let mut memory = Memory::default();
+            let loss = network.backward(batch, update, &mut memory);
+            (loss, network.gradients(batch, update, &memory))
+        }
+        #[cfg(feature = "candle")]
+        By::Candle => {
+            let mut copy = Network::<T>::new(network.architecture, &mut Init::zeros());
+            let mut parameters: BTreeMap<_, _> = network.export().into_iter().map(|p| (p.name, p.values)).collect();
+            copy.import(|name, _| Ok(parameters.remove(name).unwrap())).unwrap();
+            let optimiser = Optimiser::new(&copy, 1e-3);
+            // The users of the batch are all users, in their order.
+            batch.users = (0..batch.histories.len()).collect();
+            let (old, latent) = (batch.sample.old.clone(), network.architecture.latent_dim);
+            let old = (!old.is_empty()).then(|| OldPosterior::from_rows(old, latent));
+            let fused = Fused::new(copy, optimiser, old, EncoderMemory::default());
+            CandleEngine::new(fused, Device::Cpu).unwrap().gradients(batch, update).unwrap()
+        }
+    }
+}
+
+/// Numbers that both engines take.
+#[cfg(feature = "candle")]
+trait Number: Real + candle_core::WithDType {}
+#[cfg(feature = "candle")]
+impl<T: Real + candle_core::WithDType> Number for T {}
+#[cfg(not(feature = "candle"))]
+trait Number: Real {}
+#[cfg(not(feature = "candle"))]
+impl<T: Real> Number for T {}
+
 /// Loss parts, gradients and scores of a `_step` file, gradients for each way to update.
-fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
+fn check_step<T: Number>(file: &str, recvae: bool, tolerance: f64, by: By) {
     let golden = Golden::read(file);
     let x = golden.csr("x");
     let network = network::<T>(&golden, "param.", x.n_cols(), recvae);
     let mut batch = Batch { histories: x.rows().collect(), input: step_input(&golden, &x), ..Batch::default() };
     batch.by_item.refill(&batch.input, x.n_cols());
-    let mut memory = Memory::default();
     for update in [Update::Encoder, Update::Decoder, Update::Both] {
         let (kl_weights, prior, old) = if recvae {
             let old = old_encoder::<T>(&golden, "param.encoder_old.", x.n_cols());
@@ -146,7 +203,7 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
         let noise = golden.values("eps").iter().map(|&number| T::of(number)).collect();
         let prior = if update == Update::Decoder { Prior::Free } else { prior };
         batch.sample = Sample { noise, kl_weights, prior, old };
-        let backward = network.backward(&batch, update, &mut memory);
+        let (backward, gradients) = differentiate(&network, &mut batch, update, by);
         let scale = golden.values("loss")[0].abs();
         let near = |ours: f64, golden: f64| assert!((ours - golden).abs() <= tolerance * scale, "{ours}: {golden}");
         near(backward.log_likelihood, if recvae { golden.values("mll")[0] } else { -golden.values("nll")[0] });
@@ -155,7 +212,6 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
             near(backward.kl, kl);
             near(backward.kl - backward.log_likelihood, golden.values("loss")[0]);
         }
-        let gradients = network.gradients(&batch, update, &memory);
         let reached = network.export().into_iter().map(|parameter| parameter.name).filter(|name| match update {
             Update::Encoder => name.starts_with("encoder."),
             Update::Decoder => name.starts_with("decoder."),
@@ -182,15 +238,17 @@ fn check_step<T: Real>(file: &str, recvae: bool, tolerance: f64) {
 #[test]
 fn one_step_matches_the_reference() {
     for (file, recvae) in [("recvae_step", true), ("multvae_step", false)] {
-        check_step::<f64>(file, recvae, 1e-9);
-        // f32: eps 6e-8 over chains of about ten layers with sums of up to 40 terms.
-        check_step::<f32>(file, recvae, 2e-5);
+        for &by in ENGINES {
+            check_step::<f64>(file, recvae, 1e-9, by);
+            // f32: eps 6e-8 over chains of about ten layers with sums of up to 40 terms.
+            check_step::<f32>(file, recvae, 2e-5, by);
+        }
     }
 }
 
 /// How far the two epochs of the reference run are from those of a plan: the largest difference of a parameter, relative
 /// to the largest parameter of its tensor, and of a loss part, relative to the loss.
-fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learning_rate: f64) -> f64 {
+fn distance_from_run<T: Number>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learning_rate: f64, by: By) -> f64 {
     let golden = Golden::read("recvae_run");
     let x = golden.csr("x");
     let noise = Recorded { golden: &golden, mask_of_pass };
@@ -206,7 +264,16 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
     let network = network(&golden, "init.", x.n_cols(), true);
     let mut memory = EncoderMemory::default();
     let old = options.old_posterior(old, &x, &mut memory, &Cancel::default()).unwrap();
-    let mut training = options.training(network, old, memory, &x, &noise);
+    let training = options.training(network, old, memory, &x, &noise);
+    match by {
+        By::Fused => distance(&golden, training, plan),
+        #[cfg(feature = "candle")]
+        By::Candle => distance(&golden, training.on(|fused| CandleEngine::new(fused, Device::Cpu)).unwrap(), plan),
+    }
+}
+
+/// How far the epochs of a training are from the recorded ones.
+fn distance<T: Real, E: Engine<T>>(golden: &Golden, mut training: Training<'_, T, E>, plan: &[Pass]) -> f64 {
     let mut worst = 0f64;
     let mut step = 0;
     for epoch in ["epoch0.", "epoch1."] {
@@ -225,7 +292,7 @@ fn distance_from_run<T: Real>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learn
                 .unwrap();
         }
         for Parameter { name, values: ours, .. } in &training.engine.export().unwrap() {
-            let theirs = golden_parameter(&golden, epoch, name, true);
+            let theirs = golden_parameter(golden, epoch, name, true);
             let scale = theirs.iter().fold(0f64, |max, value| max.max(value.abs()));
             for (a, b) in ours.iter().zip(&theirs) {
                 worst = worst.max((a.to_f64() - b).abs() / scale);
@@ -250,20 +317,24 @@ const LEARNING_RATE: f64 = 5e-4;
 fn two_epochs_match_the_reference() {
     let plan = RecVaeOptions::default().plan();
     let same = |pass| pass;
-    let distance = distance_from_run::<f64>(&plan, same, LEARNING_RATE);
-    assert!(distance < 1e-6, "{distance}");
-    // Adam divides by the root of the second moment: in its first steps a gradient near zero takes a full step in the
-    // direction of its rounding error, so f32 can only be as close as a few steps of 5e-4.
-    let distance = distance_from_run::<f32>(&plan, same, LEARNING_RATE);
-    assert!(distance < 5e-3, "{distance}");
+    for &by in ENGINES {
+        let distance = distance_from_run::<f64>(&plan, same, LEARNING_RATE, by);
+        assert!(distance < 1e-6, "{by:?}: {distance}");
+        // Adam divides by the root of the second moment: in its first steps a gradient near zero takes a full step in the
+        // direction of its rounding error, so f32 can only be as close as a few steps of 5e-4.
+        let distance = distance_from_run::<f32>(&plan, same, LEARNING_RATE, by);
+        assert!(distance < 5e-3, "{by:?}: {distance}");
+    }
 }
 
 #[test]
 fn renewing_in_the_decoder_pass_is_renewing_before_it() {
     let encoder = encoder_pass();
     let plan = [encoder, encoder, encoder, Pass::Renew, decoder_pass(0.0, false)];
-    let distance = distance_from_run::<f64>(&plan, |pass| pass, LEARNING_RATE);
-    assert!(distance < 1e-6, "{distance}");
+    for &by in ENGINES {
+        let distance = distance_from_run::<f64>(&plan, |pass| pass, LEARNING_RATE, by);
+        assert!(distance < 1e-6, "{by:?}: {distance}");
+    }
 }
 
 #[test]
@@ -286,8 +357,10 @@ fn a_broken_loop_does_not_match() {
         ("decoder first", vec![decoder, encoder, encoder, encoder], same, 5e-4),
         ("another learning rate", vec![encoder, encoder, encoder, decoder], same, 6e-4),
     ] {
-        let distance = distance_from_run::<f64>(&plan, mask, rate);
-        assert!(distance > 1e-4, "{what}: {distance}");
+        for &by in ENGINES {
+            let distance = distance_from_run::<f64>(&plan, mask, rate, by);
+            assert!(distance > 1e-4, "{what}, {by:?}: {distance}");
+        }
     }
 }
 

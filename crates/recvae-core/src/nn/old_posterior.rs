@@ -56,6 +56,12 @@ impl<T: Real> OldPosterior<T> {
         }
     }
 
+    /// Those rows.
+    #[cfg(test)]
+    pub(crate) fn from_rows(rows: Vec<T>, latent_dim: usize) -> Self {
+        Self { rows: rows.into(), width: 2 * latent_dim }
+    }
+
     /// Every row, in the order of the users.
     pub(crate) fn rows_mut(&mut self) -> &mut [T] {
         &mut self.rows
