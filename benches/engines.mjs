@@ -35,7 +35,7 @@ const threads = flags.threads && Number(flags.threads);
 async function measured(engine) {
   const isFolder = existsSync(input) && statSync(input).isDirectory();
   const read = () => (existsSync(input) ? Interactions.fromFile(input) : Interactions.dataset(input));
-  const data = isFolder ? Split.fromOfficial(input) : await split(await read(), { seed });
+  const data = isFolder ? await Split.fromOfficial(input) : await split(await read(), { seed });
   const [clock, cpu] = [performance.now(), process.cpuUsage()];
   const model = await fit(flags.model, data, options, { engine, ...(threads && { threads }) });
   const { user, system } = process.cpuUsage(cpu);
