@@ -11,8 +11,6 @@
 //!
 //! Sources: those of [`Encoder`](super::encoder::Encoder), [`Prior`] and [`adam`](super::adam).
 
-use std::marker::PhantomData;
-
 use candle_core::{DType, Device, Tensor, Var, WithDType};
 
 use super::adam::{BETA_1, BETA_2, EPSILON};
@@ -84,7 +82,6 @@ pub(crate) struct CandleEngine<T> {
     /// Shape `(n_users, 2 latent)`.
     old: Option<Tensor>,
     old_host: Vec<T>,
-    real: PhantomData<T>,
 }
 
 /// Which parameters a loss is differentiated by.
@@ -126,7 +123,6 @@ impl<T: Real + WithDType> CandleEngine<T> {
             decoder_steps: 0,
             old: old.transpose().core()?,
             old_host: vec![],
-            real: PhantomData,
             device,
         })
     }
