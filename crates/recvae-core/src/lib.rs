@@ -110,6 +110,9 @@ mod models;
 
 mod serve;
 
+/// Scores and embeddings are matrices of this version of ndarray.
+pub use ndarray;
+
 #[cfg(feature = "bench")]
 pub mod bench;
 #[cfg(test)]

@@ -181,7 +181,7 @@ impl NativeModel {
     ) -> Result<Promise<'env>> {
         let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
         let work = move || model.embed_until(&histories(&model, &ids), &cancel).into_node();
-        promise(env, threads, work, Float32Array::from)
+        promise(env, threads, work, |vectors| Float32Array::from(vectors.into_iter().collect::<Vec<_>>()))
     }
 
     /// Explains the score of an item. `options`: JSON.

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use ndarray::ArrayViewMut2;
+
 use crate::base::error::{Error, Result};
 use crate::evaluate::scorer::Scorer;
 use crate::evaluate::top_k::{Scored, check_k, first_nan, for_each_user, no_number, select, top_k};
@@ -149,7 +151,7 @@ impl Scorer for Few<'_> {
         self.items.len()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.model.score_some(histories, self.items, scores)
     }
 }

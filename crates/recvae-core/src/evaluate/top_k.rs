@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use crate::base::error::{Error, Result};
+use crate::base::matrix::view2_mut;
 use crate::base::numbers::Numbers;
 use crate::evaluate::scorer::Scorer;
 use crate::math::real::Real;
@@ -147,7 +148,7 @@ pub(crate) fn for_each_user<R: Send>(
     let mut results = Vec::with_capacity(histories.len());
     for (block, histories) in histories.chunks(BLOCK).enumerate() {
         let scores = &mut scores[..histories.len() * n_items];
-        model.score(histories, scores)?;
+        model.score(histories, view2_mut(scores, (histories.len(), n_items)))?;
         let rows: Result<Vec<R>> =
             scores.par_chunks(n_items).enumerate().map(|(row, scores)| each(block * BLOCK + row, scores)).collect();
         results.extend(rows?);

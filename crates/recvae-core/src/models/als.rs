@@ -17,24 +17,26 @@
 
 use std::time::Instant;
 
+use ndarray::{Array2, ArrayViewMut2};
 use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::{row_major, row_major_mut};
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, choice, options};
 use crate::base::progress::Progress;
 use crate::base::random::Philox;
 use crate::evaluate::metrics::{Metric, evaluate};
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, checked, checked_some};
 use crate::evaluate::top_k::BLOCK;
 use crate::math::cosine::cosines;
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 use crate::math::vectorised::dot;
-use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::nn::noise::{Purpose, stream};
 use crate::nn::products::par_products;
 use crate::split::strong::HeldOut;
@@ -281,9 +283,9 @@ impl Als {
     }
 
     /// The vectors of users by their histories, shape `(histories.len(), factors)`.
-    fn fold_in(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
-        let mut users = vec![0f32; histories.len() * self.factors()];
-        self.items.solve_lists(self.options.weights(), histories, &mut users)?;
+    fn fold_in(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
+        let mut users = Array2::zeros((histories.len(), self.factors()));
+        self.items.solve_lists(self.options.weights(), histories, row_major_mut(users.view_mut()))?;
         Ok(users)
     }
 }
@@ -293,18 +295,18 @@ impl Scorer for Als {
         self.items.rows().len() / self.factors()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.n_items(), scores)?;
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked(histories, self.n_items(), scores)?;
         let users = self.fold_in(histories)?;
-        par_products(&users, self.items.rows(), self.factors(), scores);
+        par_products(row_major(users.view()), self.items.rows(), self.factors(), scores);
         Ok(())
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        check_some(histories, items, self.n_items(), scores)?;
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked_some(histories, items, self.n_items(), scores)?;
         let users = self.fold_in(histories)?;
         let rows: Vec<f32> = items.iter().flat_map(|&item| self.items.row(item)).copied().collect();
-        par_products(&users, &rows, self.factors(), scores);
+        par_products(row_major(users.view()), &rows, self.factors(), scores);
         Ok(())
     }
 }
@@ -319,16 +321,14 @@ impl Model for Als {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        let shape = vec![self.n_items(), self.factors()];
-        Ok(vec![NamedTensor { name: "items".into(), shape, data: TensorData::F32(self.items.rows().into()) }])
+        Ok(vec![NamedTensor::new("items", &[self.n_items(), self.factors()], self.items.rows())])
     }
 
-    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
-        cosines(self.items.row(item), items.par_iter().map(|&other| self.items.row(other)), out);
-        Ok(())
+    fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
+        Ok(cosines(self.items.row(item), items.par_iter().map(|&other| self.items.row(other))))
     }
 
-    fn embed(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+    fn embed(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
         self.fold_in(histories)
     }
 

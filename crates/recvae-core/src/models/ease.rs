@@ -7,16 +7,18 @@
 //! Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8, arXiv 1905.03375.
 
 use bytemuck::Pod;
+use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::view2_mut;
 use crate::base::memory::MemoryEstimate;
 use crate::base::numbers::Numbers;
 use crate::base::options::{Options, choice, options};
 use crate::base::steps::Steps;
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::linalg::{BLOCK, NoInverse, gram, invert_positive_definite, mirror, pairs_of_items, work_of_inverse};
@@ -24,7 +26,7 @@ use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
 use crate::math::vectorised::{add, multiply, vectorised};
 use crate::model::tensors::{Stored, numbers};
-use crate::model::{CompactOptions, Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::model::{CompactOptions, Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::split::strong::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
@@ -322,22 +324,22 @@ pub(super) fn load_as(
 }
 
 macro_rules! model {
-    ($type:ty, $variant:ident) => {
+    ($type:ty) => {
         impl Scorer for Ease<$type> {
             fn n_items(&self) -> usize {
                 self.n_items
             }
 
-            fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-                check_scores(histories, self.n_items, scores)?;
+            fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+                let scores = checked(histories, self.n_items, scores)?;
                 scores.par_chunks_mut(self.n_items).zip(histories).for_each(|(scores, history)| {
                     score_one(&self.weights, history, scores);
                 });
                 Ok(())
             }
 
-            fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-                check_some(histories, items, self.n_items, scores)?;
+            fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+                let scores = checked_some(histories, items, self.n_items, scores)?;
                 scores.par_chunks_mut(items.len().max(1)).zip(histories).for_each(|(scores, history)| {
                     score_one_at(&self.weights, |weight| weight, self.n_items, history, items, scores);
                 });
@@ -355,16 +357,15 @@ macro_rules! model {
             }
 
             fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-                let data = TensorData::$variant((&self.weights[..]).into());
-                Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
+                Ok(vec![NamedTensor::new("weights", &[self.n_items; 2], &self.weights[..])])
             }
 
-            fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
-                self.score_some(&[&[item]], items, out)
+            fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
+                scores_of_one(self, item, items)
             }
 
             fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
-                check_some(&[history], &[item], self.n_items, &[0.0])?;
+                check_items(history.iter().chain([&item]), self.n_items)?;
                 let weight = |&from: &u32| self.weights[from as usize * self.n_items + item as usize];
                 Ok(history.iter().map(|from| weight(from).to_f64()).collect())
             }
@@ -375,8 +376,15 @@ macro_rules! model {
         }
     };
 }
-model!(f32, F32);
-model!(f64, F64);
+model!(f32);
+model!(f64);
+
+/// A part of the row of B that belongs to an item: the scores that it alone gives to `items`.
+fn scores_of_one(model: &impl Scorer, item: u32, items: &[u32]) -> Result<Vec<f32>> {
+    let mut scores = vec![0.0; items.len()];
+    model.score_some(&[&[item]], items, view2_mut(&mut scores, (1, items.len())))?;
+    Ok(scores)
+}
 
 /// The sum of the rows of B that belong to a history, in pieces that stay in the first-level cache.
 fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
@@ -454,8 +462,7 @@ mod tests {
             let model = Ease::<f64>::fit(origin.clone(), penalty, &x, &FitRun::default()).unwrap();
             close(&model.weights, golden.values("b"), 1e-9);
             assert!((0..x.n_cols()).all(|item| model.weights[item * (x.n_cols() + 1)] == 0.0));
-            let mut scores = vec![0f32; x.n_rows() * x.n_cols()];
-            model.score(&x.rows().collect::<Vec<_>>(), &mut scores).unwrap();
+            let scores = model.scores(&x.rows().collect::<Vec<_>>()).unwrap();
             // Scores leave the model in f32.
             close(&scores.iter().map(|&s| s.into()).collect::<Vec<_>>(), golden.values("scores"), 1e-7);
             let exact: Vec<f64> = x

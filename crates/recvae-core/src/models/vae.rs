@@ -1,5 +1,6 @@
 //! What a trained RecVAE, Mult-VAE and Mult-DAE have in common: all but the training.
 
+use ndarray::{Array2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::evaluate::top_k::BLOCK;
 use crate::math::cosine::cosines;
 use crate::math::costs;
 use crate::model::tensors::numbers;
-use crate::model::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::model::{Model, ModelKind, NamedTensor, TensorSource};
 #[cfg(feature = "candle")]
 use crate::nn::candle::CandleEngine;
 use crate::nn::encoder::Architecture;
@@ -157,11 +158,11 @@ impl Scorer for Vae {
         self.network.n_items()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.network.score(histories, scores)
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.network.score_some(histories, items, scores)
     }
 }
@@ -176,24 +177,22 @@ impl Model for Vae {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        let tensor = |Parameter { name, shape, values }: Parameter<f32>| NamedTensor {
-            name,
-            shape,
-            data: TensorData::F32(values.into()),
-        };
+        let tensor = |Parameter { name, shape, values }: Parameter<f32>| NamedTensor::new(name, &shape, values);
         Ok(self.network.export().into_iter().map(tensor).collect())
     }
 
-    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+    fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
         let output = &self.network.decoder.output;
         let weight = &output.weight[..];
         let row = |item: u32| &weight[item as usize * output.width..][..output.width];
-        cosines(row(item), items.par_iter().map(|&other| row(other)), out);
-        Ok(())
+        Ok(cosines(row(item), items.par_iter().map(|&other| row(other))))
     }
 
-    fn embed(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
-        Ok(histories.chunks(BLOCK).flat_map(|histories| self.network.means(histories)).collect())
+    fn embed(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
+        let mut means = Array2::zeros((histories.len(), self.network.architecture.latent_dim));
+        let blocks = histories.chunks(BLOCK).zip(means.axis_chunks_iter_mut(Axis(0), BLOCK));
+        blocks.for_each(|(histories, mut means)| means.assign(&self.network.means(histories)));
+        Ok(means)
     }
 
     /// Without the copies that [`Self::tensors`] makes.

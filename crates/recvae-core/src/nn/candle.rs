@@ -12,6 +12,7 @@
 //! Sources: those of [`Encoder`](super::encoder::Encoder), [`Prior`] and [`adam`](super::adam).
 
 use candle_core::{DType, Device, Tensor, Var, WithDType};
+use ndarray::ArrayViewMut2;
 
 use super::adam::{BETA_1, BETA_2, EPSILON};
 use super::batch::{Batch, SparseInput};
@@ -26,7 +27,7 @@ use crate::base::cancel::Cancel;
 use crate::base::compute::{self, Compute, EngineKind};
 use crate::base::error::{Error, Result};
 use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::{Scorer, check_scores};
+use crate::evaluate::scorer::{Scorer, checked};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 
@@ -477,8 +478,8 @@ impl Scorer for CandleEngine<f32> {
         self.architecture.n_items
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.architecture.n_items, scores)?;
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked(histories, self.architecture.n_items, scores)?;
         let Architecture { posterior, latent_dim, .. } = self.architecture;
         let logits = || {
             let encoded = self.encode(histories)?;

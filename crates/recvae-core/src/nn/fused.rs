@@ -1,5 +1,7 @@
 //! The engine of the processor: forward and backward by hand, gradients straight into Adam, and one pool of threads.
 
+use ndarray::ArrayViewMut2;
+
 use super::batch::Batch;
 use super::encoder::{Architecture, EncoderMemory};
 use super::engine::{Engine, ItemLayer, KeptEngine};
@@ -106,11 +108,11 @@ impl Scorer for Fused<f32> {
         self.network.n_items()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.network.score(histories, scores)
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.network.score_some(histories, items, scores)
     }
 }

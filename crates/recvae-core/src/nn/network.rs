@@ -9,6 +9,7 @@
 //! | encoder | 5 layers; each layer's pre-activation is added to the sum of all earlier outputs; swish, layer norm | one tanh layer | tanh of the input layer, which is `z` |
 //! | decoder | linear | one tanh layer, then linear | linear |
 
+use ndarray::{Array2, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments};
@@ -22,8 +23,9 @@ use super::parameters::Places;
 use super::scratch::Scratch;
 use super::state::State;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::{row_major, view2};
 use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, checked, checked_some};
 use crate::math::real::Real;
 
 pub(crate) struct Network<T> {
@@ -194,17 +196,14 @@ impl<T: Real> Network<T> {
 
     /// Scores of a block of users: the logits at the mean of the posterior, or at the latent vector, shape `(users, n_items)`.
     pub(crate) fn logits(&self, histories: &[&[u32]], out: &mut [T]) {
-        self.decoder.logits(&self.means(histories), out);
+        self.decoder.logits(row_major(self.means(histories).view()), out);
     }
 
     /// Means of the posteriors of a block of users, or their latent vectors, shape `(users, latent)`.
-    pub(crate) fn means(&self, histories: &[&[u32]]) -> Vec<T> {
-        let Architecture { latent_dim: latent, posterior: has_posterior, .. } = self.architecture;
-        let posterior = self.encoder.encode(&SparseInput::clean(histories.iter().copied()));
-        if !has_posterior {
-            return posterior;
-        }
-        posterior.chunks_exact(2 * latent).flat_map(|row| &row[..latent]).copied().collect()
+    pub(crate) fn means(&self, histories: &[&[u32]]) -> Array2<T> {
+        let encoded = self.encoder.encode(&SparseInput::clean(histories.iter().copied()));
+        let encoded = view2(&encoded, (histories.len(), self.architecture.encoded_dim()));
+        encoded.slice(s![.., ..self.architecture.latent_dim]).to_owned()
     }
 
     /// The flat parameters with their places.
@@ -315,15 +314,15 @@ impl Scorer for Network<f32> {
         self.architecture.n_items
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.n_items(), scores)?;
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked(histories, self.n_items(), scores)?;
         self.logits(histories, scores);
         Ok(())
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        check_some(histories, items, self.n_items(), scores)?;
-        self.decoder.logits_of(&self.means(histories), items, scores);
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked_some(histories, items, self.n_items(), scores)?;
+        self.decoder.logits_of(row_major(self.means(histories).view()), items, scores);
         Ok(())
     }
 }

@@ -120,7 +120,8 @@ fn folding_in_is_the_users_half_of_an_exact_epoch() {
     training.epoch(&FitRun::default()).unwrap();
     let model = Als { options: options.clone(), items: training.items.clone() };
     training.epoch(&FitRun::default()).unwrap();
-    assert_eq!(model.fold_in(&train.rows().collect::<Vec<_>>()).unwrap(), training.users);
+    let users = model.fold_in(&train.rows().collect::<Vec<_>>()).unwrap();
+    assert_eq!(users.into_raw_vec_and_offset().0, training.users);
     assert!(training.users[30 * FACTORS..].iter().all(|&number| number == 0.0));
 }
 

@@ -2,19 +2,20 @@
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 use serde_json::Value;
 
 use super::compact::prune;
-use super::{Ease, Origin, score_one_at};
+use super::{Ease, Origin, score_one_at, scores_of_one};
 use crate::base::cancel::Cancel;
 use crate::base::error::Result;
 use crate::base::memory::check_memory;
 use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
-use crate::model::{CompactOptions, Model, ModelKind, NamedTensor, StoredPrecision, TensorData};
+use crate::model::{CompactOptions, Model, ModelKind, NamedTensor, StoredPrecision};
 
 /// EASE^R in half precision.
 pub(super) struct HalfEase {
@@ -29,8 +30,8 @@ impl Scorer for HalfEase {
         self.n_items
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.n_items, scores)?;
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked(histories, self.n_items, scores)?;
         scores.par_chunks_mut(self.n_items).zip(histories).for_each(|(scores, history)| {
             score_one(&self.weights, history, scores);
         });
@@ -38,8 +39,8 @@ impl Scorer for HalfEase {
     }
 
     /// Bit by bit what [`HalfEase::score`] gives: the numbers are added in the same order.
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        check_some(histories, items, self.n_items, scores)?;
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked_some(histories, items, self.n_items, scores)?;
         scores.par_chunks_mut(items.len().max(1)).zip(histories).for_each(|(scores, history)| {
             score_one_at(&self.weights, f16::to_f32, self.n_items, history, items, scores);
         });
@@ -105,16 +106,15 @@ impl Model for HalfEase {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        let data = TensorData::F16((&self.weights[..]).into());
-        Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
+        Ok(vec![NamedTensor::new("weights", &[self.n_items; 2], &self.weights[..])])
     }
 
-    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
-        self.score_some(&[&[item]], items, out)
+    fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
+        scores_of_one(self, item, items)
     }
 
     fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
-        check_some(&[history], &[item], self.n_items, &[0.0])?;
+        check_items(history.iter().chain([&item]), self.n_items)?;
         let weight = |&from: &u32| self.weights[from as usize * self.n_items + item as usize];
         Ok(history.iter().map(|from| weight(from).to_f64()).collect())
     }

@@ -159,7 +159,8 @@ fn recvae_trains_with_it() {
         options.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         let fit = || ModelKind::RecVae.fit(&options, &x, None, &FitRun::default()).unwrap();
         let Fit { model, epochs } = Threads::new(Some(threads)).unwrap().install(fit);
-        let bytes: Vec<_> = model.tensors().unwrap().iter().map(|tensor| tensor.data.bytes().to_vec()).collect();
+        let bytes: Vec<_> =
+            model.tensors().unwrap().iter().map(|tensor| tensor.data.bytes().unwrap().to_vec()).collect();
         let likelihoods: Vec<_> = epochs.iter().map(|progress| progress.log_likelihood.unwrap()).collect();
         (bytes, likelihoods)
     };
