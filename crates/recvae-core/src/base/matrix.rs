@@ -3,7 +3,7 @@
 //! What crosses a module as a matrix carries its shape along. Memory stays with whoever had it; inside of loops over tiles,
 //! rows are slices again.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 
 /// A matrix over numbers that lie row by row.
 ///
@@ -23,6 +23,16 @@ pub(crate) fn view2<T>(numbers: &[T], shape: (usize, usize)) -> ArrayView2<'_, T
 pub(crate) fn view2_mut<T>(numbers: &mut [T], shape: (usize, usize)) -> ArrayViewMut2<'_, T> {
     check(numbers.len(), shape);
     ArrayViewMut2::from_shape(shape, numbers).expect("they are as many")
+}
+
+/// A matrix of numbers that lie row by row, which keeps them: for small ones.
+///
+/// # Panics
+/// As [`view2`].
+#[track_caller]
+pub(crate) fn array2<T>(numbers: Vec<T>, shape: (usize, usize)) -> Array2<T> {
+    check(numbers.len(), shape);
+    Array2::from_shape_vec(shape, numbers).expect("they are as many")
 }
 
 #[track_caller]

@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
-use crate::base::matrix::{row_major, row_major_mut};
+use crate::base::matrix::{row_major, view2, view2_mut};
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, choice, options};
 use crate::base::progress::Progress;
@@ -132,9 +132,12 @@ impl<'a, T: Real> Training<'a, T> {
     fn epoch(&mut self, run: &FitRun<'_>) -> Result<()> {
         let Self { options, train, audiences, users, items } = self;
         let weights = options.weights();
-        let solve = |rows: &mut Vec<T>, known: &Fixed<T>, lists: &Csr| match options.solver {
-            AlsSolver::Conjugate => known.improve(weights, lists, options.steps, rows, &run.cancel),
-            AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
+        let solve = |rows: &mut [T], known: &Fixed<T>, lists: &Csr| {
+            let rows = view2_mut(rows, (lists.n_rows(), options.factors));
+            match options.solver {
+                AlsSolver::Conjugate => known.improve(weights, lists, options.steps, rows, &run.cancel),
+                AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
+            }
         };
         solve(users, items, train)?;
         let known = Fixed::new(std::mem::take(users), options.factors);
@@ -149,8 +152,10 @@ impl<'a, T: Real> Training<'a, T> {
     /// The loss of the module's text, per user.
     fn loss(&self) -> f64 {
         let weights = self.options.weights();
-        let of_users = self.items.loss(weights, self.train, &self.users);
-        let norms = self.audiences.rows().zip(self.items.rows().chunks_exact(self.options.factors));
+        let of_users =
+            self.items.loss(weights, self.train, view2(&self.users, (self.train.n_rows(), self.options.factors)));
+        let items = self.items.rows();
+        let norms = self.audiences.rows().zip(items.rows());
         let of_items: f64 = norms
             .map(|(audience, row)| {
                 let square: f64 = row.iter().map(|number| number.to_f64().powi(2)).sum();
@@ -285,28 +290,28 @@ impl Als {
     /// The vectors of users by their histories, shape `(histories.len(), factors)`.
     fn fold_in(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
         let mut users = Array2::zeros((histories.len(), self.factors()));
-        self.items.solve_lists(self.options.weights(), histories, row_major_mut(users.view_mut()))?;
+        self.items.solve_lists(self.options.weights(), histories, users.view_mut())?;
         Ok(users)
     }
 }
 
 impl Scorer for Als {
     fn n_items(&self) -> usize {
-        self.items.rows().len() / self.factors()
+        self.items.rows().nrows()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
-        let scores = checked(histories, self.n_items(), scores)?;
+    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        checked(histories, self.n_items(), scores.view_mut())?;
         let users = self.fold_in(histories)?;
-        par_products(row_major(users.view()), self.items.rows(), self.factors(), scores);
+        par_products(users.view(), self.items.rows(), scores);
         Ok(())
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
-        let scores = checked_some(histories, items, self.n_items(), scores)?;
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        checked_some(histories, items, self.n_items(), scores.view_mut())?;
         let users = self.fold_in(histories)?;
         let rows: Vec<f32> = items.iter().flat_map(|&item| self.items.row(item)).copied().collect();
-        par_products(row_major(users.view()), &rows, self.factors(), scores);
+        par_products(users.view(), view2(&rows, (items.len(), self.factors())), scores);
         Ok(())
     }
 }
@@ -321,7 +326,7 @@ impl Model for Als {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        Ok(vec![NamedTensor::new("items", &[self.n_items(), self.factors()], self.items.rows())])
+        Ok(vec![NamedTensor::new("items", &[self.n_items(), self.factors()], row_major(self.items.rows()))])
     }
 
     fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {

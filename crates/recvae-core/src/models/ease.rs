@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
-use crate::base::matrix::view2_mut;
+use crate::base::matrix::{row_major_mut, view2_mut};
 use crate::base::memory::MemoryEstimate;
 use crate::base::numbers::Numbers;
 use crate::base::options::{Options, choice, options};
@@ -249,13 +249,14 @@ impl<T: Real> Ease<T> {
         let Penalty { lambda, share, precision } = penalty;
         check_largest(lambda, if precision == Precision::F32 { LARGEST_OF_F32 } else { LARGEST })?;
         let mut weights = gram()?;
+        let mut matrix = weights.view2_mut((n, n));
         let mut penalties = vec![0.0; n];
-        for (item, penalty) in penalties.iter_mut().enumerate() {
-            let count = weights[item * (n + 1)];
+        for (penalty, entry) in penalties.iter_mut().zip(matrix.diag_mut()) {
+            let count = *entry;
             *penalty = count.to_f64() * share + lambda;
-            weights[item * (n + 1)] += count * T::of(share) + T::of(lambda);
+            *entry += count * T::of(share) + T::of(lambda);
         }
-        invert_positive_definite(&mut weights, n, steps).map_err(|error| {
+        invert_positive_definite(matrix.view_mut(), steps).map_err(|error| {
             let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };
             let way_out = precision.way_out();
             Error::Numerical(format!(
@@ -266,8 +267,8 @@ impl<T: Real> Ease<T> {
             ))
         })?;
         steps.check()?;
-        mirror(&mut weights, n);
-        let error = error_of_scores(&weights, &penalties, products);
+        mirror(matrix.view_mut());
+        let error = error_of_scores(matrix.view(), &penalties, products);
         if error.is_nan() || error > TOLERANCE {
             return Err(Error::Numerical(format!(
                 "{}: with lambda = {lambda:?} scores are off by {:.0} % in {}, since the Gram matrix plus lambda on its diagonal \
@@ -280,16 +281,16 @@ impl<T: Real> Ease<T> {
             )));
         }
         steps.check()?;
-        inverse_to_weights(&mut weights, n);
+        inverse_to_weights(matrix);
         steps.end();
         Ok(Self { origin, n_items: n, weights })
     }
 }
 
 /// `B_ij = -P_ij / P_jj` with a zero diagonal over `P`.
-fn inverse_to_weights<T: Real>(matrix: &mut [T], n: usize) {
-    let scale: Vec<T> = (0..n).map(|j| -T::ONE / matrix[j * (n + 1)]).collect();
-    matrix.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
+fn inverse_to_weights<T: Real>(matrix: ArrayViewMut2<'_, T>) {
+    let scale: Vec<T> = matrix.diag().iter().map(|&entry| -T::ONE / entry).collect();
+    row_major_mut(matrix).par_chunks_mut(scale.len()).enumerate().for_each(|(i, row)| {
         multiply(row, &scale);
         row[i] = T::ZERO;
     });
@@ -371,7 +372,7 @@ macro_rules! model {
             }
 
             fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-                compact::compact(&self.origin, self.n_items, &self.weights, how)
+                compact::compact(&self.origin, self.weights.view2((self.n_items, self.n_items)), how)
             }
         }
     };

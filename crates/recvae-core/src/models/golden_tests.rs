@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use ndarray::Array2;
+
 use crate::base::cancel::Cancel;
+use crate::base::matrix::{row_major, view2, view2_mut};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 use crate::nn::batch::{Batch, SparseInput};
@@ -158,7 +161,8 @@ fn differentiate<T: Number>(
         #[cfg(feature = "candle")]
         By::Candle => {
             let mut copy = Network::<T>::new(network.architecture, &mut Init::zeros());
-            let mut parameters: BTreeMap<_, _> = network.export().into_iter().map(|p| (p.name, p.values)).collect();
+            let mut parameters: BTreeMap<_, _> =
+                network.export().into_iter().map(|p| (p.name, p.values.into_raw_vec_and_offset().0)).collect();
             copy.import(|name, _| Ok(parameters.remove(name).unwrap())).unwrap();
             let optimiser = Optimiser::new(&copy, 1e-3);
             // The users of the batch are all users, in their order.
@@ -224,9 +228,9 @@ fn check_step<T: Number>(file: &str, recvae: bool, tolerance: f64, by: By) {
         }
         assert_eq!(gradients.len(), n);
     }
-    let mut scores = vec![T::ZERO; x.n_rows() * x.n_cols()];
-    network.logits(&x.rows().collect::<Vec<_>>(), &mut scores);
-    close("scores", &scores, golden.values("eval.scores"), tolerance);
+    let mut scores = Array2::default((x.n_rows(), x.n_cols()));
+    network.logits(&x.rows().collect::<Vec<_>>(), scores.view_mut());
+    close("scores", row_major(scores.view()), golden.values("eval.scores"), tolerance);
     if recvae {
         let posterior = network.encoder.encode(&SparseInput::clean(x.rows()));
         let part = |part: usize| posterior.chunks(LATENT).skip(part).step_by(2).flatten().copied().collect::<Vec<T>>();
@@ -291,7 +295,7 @@ fn distance<T: Real, E: Engine<T>>(golden: &Golden, mut training: Training<'_, T
                 })
                 .unwrap();
         }
-        for Parameter { name, values: ours, .. } in &training.engine.export().unwrap() {
+        for Parameter { name, values: ours } in &training.engine.export().unwrap() {
             let theirs = golden_parameter(golden, epoch, name, true);
             let scale = theirs.iter().fold(0f64, |max, value| max.max(value.abs()));
             for (a, b) in ours.iter().zip(&theirs) {
@@ -401,7 +405,7 @@ fn gradients_agree_with_differences() {
             };
             let (_, gradients) = backward(&network);
             let parameters: BTreeMap<String, Vec<f64>> =
-                network.export().into_iter().map(|parameter| (parameter.name, parameter.values)).collect();
+                network.export().into_iter().map(|p| (p.name, p.values.into_raw_vec_and_offset().0)).collect();
             assert!(gradients.keys().eq(parameters.keys()));
             for (name, gradient) in &gradients {
                 assert!(gradient.iter().any(|g| *g != 0.0), "{name} has a zero gradient");
@@ -471,7 +475,7 @@ fn blocked_likelihood_agrees_with_the_plain_formula() {
     layer.log_likelihood(&hidden, &histories, only_value, &mut again);
     close("value alone", &again.value, &found.value, 1e-12);
     let mut logits = vec![0.0; n_users * n_items];
-    layer.logits(&hidden, &mut logits);
+    layer.logits(view2(&hidden, (n_users, width)), view2_mut(&mut logits, (n_users, n_items)));
     let sum: f64 = histories[1].iter().map(|&i| logits[n_items + i as usize]).sum();
     let log_sum = logits[n_items..2 * n_items].iter().map(|l| l.exp()).sum::<f64>().ln();
     assert!((found.value[1] - (sum - histories[1].len() as f64 * log_sum)).abs() < 1e-9 * found.value[1].abs());

@@ -13,7 +13,7 @@ use crate::evaluate::top_k::BLOCK;
 use crate::math::cosine::cosines;
 use crate::math::costs;
 use crate::model::tensors::numbers;
-use crate::model::{Model, ModelKind, NamedTensor, TensorSource};
+use crate::model::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
 #[cfg(feature = "candle")]
 use crate::nn::candle::CandleEngine;
 use crate::nn::encoder::Architecture;
@@ -177,7 +177,7 @@ impl Model for Vae {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        let tensor = |Parameter { name, shape, values }: Parameter<f32>| NamedTensor::new(name, &shape, values);
+        let tensor = |Parameter { name, values }| NamedTensor { name, data: TensorData::F32(values.into()) };
         Ok(self.network.export().into_iter().map(tensor).collect())
     }
 

@@ -11,7 +11,7 @@ use super::state::State;
 use crate::base::cancel::Cancel;
 use crate::base::compute::{Compute, Device, EngineKind};
 use crate::base::error::Result;
-use crate::base::numbers::Numbers;
+use crate::base::matrix::{row_major_mut, view2};
 use crate::evaluate::scorer::Scorer;
 use crate::math::csr::Csr;
 use crate::math::real::Real;
@@ -55,7 +55,8 @@ impl<T: Real> Engine<T> for Fused<T> {
         if loss.is_finite() {
             network.step(batch, update, memory, optimiser);
             if let (true, Some(old)) = (renew, old) {
-                old.put(&batch.users, &memory.encoder.posterior);
+                let shape = (batch.users.len(), network.architecture.encoded_dim());
+                old.put(&batch.users, view2(&memory.encoder.posterior, shape));
             }
         }
         Ok(loss)
@@ -69,12 +70,13 @@ impl<T: Real> Engine<T> for Fused<T> {
     fn replace_items(
         &mut self,
         layer: ItemLayer,
-        replace: &mut dyn FnMut(&mut Numbers<T>, usize) -> Result<()>,
+        replace: &mut dyn FnMut(ArrayViewMut2<'_, T>) -> Result<()>,
     ) -> Result<()> {
+        let n_items = self.network.architecture.n_items;
         let (input, output) = (&mut self.network.encoder.input, &mut self.network.decoder.output);
         match layer {
-            ItemLayer::EncoderInput => replace(&mut input.weight, input.width),
-            ItemLayer::DecoderOutput => replace(&mut output.weight, output.width),
+            ItemLayer::EncoderInput => replace(input.weight.view2_mut((n_items, input.width))),
+            ItemLayer::DecoderOutput => replace(output.weight.view2_mut((n_items, output.width))),
         }
     }
 
@@ -98,7 +100,7 @@ impl KeptEngine for Fused<f32> {
         self.network.state(state);
         self.optimiser.state(state);
         if let Some(old) = &mut self.old {
-            state.add("old_posterior", old.rows_mut());
+            state.add("old_posterior", row_major_mut(old.rows_mut()));
         }
     }
 }

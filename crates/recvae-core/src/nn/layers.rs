@@ -2,8 +2,10 @@
 //!
 //! Matrices are row-major slices with one row per user. Weights have shape `(outputs, inputs)`.
 
+use ndarray::{ArrayView2, ArrayViewMut2};
+
 use super::products::products;
-use crate::math::matmul::{matmul, rows, rows_mut};
+use crate::math::matmul::{matmul, to_faer, to_faer_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add_to_rows, dot, sum_of, vectorised};
 
@@ -14,9 +16,12 @@ pub(super) fn linear<T: Real>(x: &[T], weight: &[T], bias: &[T], out: &mut [T]) 
 }
 
 /// The gradient of [`linear`] with respect to `x`.
-pub(super) fn linear_backward<T: Real>(gradient: &[T], weight: &[T], outputs: usize, x_gradient: &mut [T]) {
-    let inputs = weight.len() / outputs;
-    matmul(rows_mut(x_gradient, inputs), rows(gradient, outputs), rows(weight, inputs));
+pub(super) fn linear_backward<T: Real>(
+    gradient: ArrayView2<'_, T>,
+    weight: ArrayView2<'_, T>,
+    x_gradient: ArrayViewMut2<'_, T>,
+) {
+    matmul(to_faer_mut(x_gradient), to_faer(gradient), to_faer(weight));
 }
 
 #[inline(always)]

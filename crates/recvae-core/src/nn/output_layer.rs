@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments, update};
@@ -23,6 +24,7 @@ use super::input_layer::sum_of_rows;
 use super::products::par_products;
 use super::scratch::Scratch;
 use super::state::State;
+use crate::base::matrix::{row_major_mut, view2};
 use crate::base::numbers::Numbers;
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::real::Real;
@@ -267,25 +269,25 @@ impl<T: Real> OutputLayer<T> {
 
     /// All logits of a block of users, shape `(users, n_items)`; each row from the user's hidden row alone, as in
     /// [`Self::logits_of`].
-    pub(crate) fn logits(&self, hidden: &[T], out: &mut [T]) {
-        let (width, n_items) = (self.width, self.n_items());
+    pub(crate) fn logits(&self, hidden: ArrayView2<'_, T>, mut out: ArrayViewMut2<'_, T>) {
+        let n_items = self.n_items();
         if n_items == 0 {
             return;
         }
-        par_products(hidden, &self.weight, width, out);
-        out.par_chunks_mut(n_items).for_each(|out| add(out, &self.bias));
+        par_products(hidden, self.weight.view2((n_items, self.width)), out.view_mut());
+        row_major_mut(out).par_chunks_mut(n_items).for_each(|out| add(out, &self.bias));
     }
 
     /// The logits of some items, shape `(users, items)`.
-    pub(crate) fn logits_of(&self, hidden: &[T], items: &[u32], out: &mut [T]) {
+    pub(crate) fn logits_of(&self, hidden: ArrayView2<'_, T>, items: &[u32], mut out: ArrayViewMut2<'_, T>) {
         if items.is_empty() {
             return;
         }
         let row = |item: u32| &self.weight[item as usize * self.width..][..self.width];
         let weight: Vec<T> = items.iter().flat_map(|&item| row(item)).copied().collect();
         let bias: Vec<T> = items.iter().map(|&item| self.bias[item as usize]).collect();
-        par_products(hidden, &weight, self.width, out);
-        out.par_chunks_mut(items.len()).for_each(|out| add(out, &bias));
+        par_products(hidden, view2(&weight, (items.len(), self.width)), out.view_mut());
+        row_major_mut(out).par_chunks_mut(items.len()).for_each(|out| add(out, &bias));
     }
 }
 

@@ -12,8 +12,10 @@
 
 use faer::prelude::ReborrowMut;
 use faer::{Accum, Par};
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
+use crate::base::matrix::{row_major, row_major_mut};
 use crate::math::matmul::{rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
@@ -27,11 +29,13 @@ const DEPTH: usize = 512;
 const SMALL: usize = 4096;
 
 /// `out = x W'` on all threads of the pool, for `x` of shape `(n, d)`, `W` of `(m, d)` and `out` of `(n, m)`.
-pub(crate) fn par_products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
-    let m = weight.len() / d;
+pub(crate) fn par_products<T: Real>(x: ArrayView2<'_, T>, weight: ArrayView2<'_, T>, out: ArrayViewMut2<'_, T>) {
+    let (m, d) = weight.dim();
+    assert!(x.ncols() == d && out.dim() == (x.nrows(), m), "{:?} by {m} x {d} to {:?}", x.dim(), out.dim());
     if m == 0 {
         return;
     }
+    let (x, weight, out) = (row_major(x), row_major(weight), row_major_mut(out));
     let columns = columns_of_tiles(m);
     out.par_chunks_mut(TILE.0 * m).zip(x.par_chunks(TILE.0 * d)).for_each(|(out, x)| {
         let mut rest = rows_mut(out, m);
@@ -220,7 +224,13 @@ vectorised! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::matrix::{view2, view2_mut};
     use crate::base::random::Stream;
+
+    fn all_products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
+        let (n, m) = (x.len() / d, weight.len() / d);
+        par_products(view2(x, (n, d)), view2(weight, (m, d)), view2_mut(out, (n, m)));
+    }
 
     #[test]
     fn no_tile_is_a_single_column() {
@@ -244,7 +254,7 @@ mod tests {
                     let bits =
                         |numbers: &[T]| numbers.iter().map(|number| number.to_f64().to_bits()).collect::<Vec<_>>();
                     let mut all = vec![T::ZERO; n * m];
-                    par_products(&x, &weight, d, &mut all);
+                    all_products(&x, &weight, d, &mut all);
                     let mut here = vec![T::ZERO; n * m];
                     products(&x, &weight, d, &mut here);
                     assert!(bits(&all) == bits(&here), "{n} x {m} x {d}");
@@ -259,11 +269,11 @@ mod tests {
                         assert!((all[m - 1].to_f64() - exact(m - 1)).abs() <= 2.0 * tolerance, "{n} x {m} x {d}");
                         for company in [1, 2, 5] {
                             let mut together = vec![T::ZERO; company * m];
-                            par_products(&x.repeat(company), &weight, d, &mut together);
+                            all_products(&x.repeat(company), &weight, d, &mut together);
                             assert!(together.chunks(m).all(|row| bits(row) == bits(all)), "{company} x {m} x {d}");
                         }
                         let mut one = [T::ZERO];
-                        par_products(x, &weight[m / 2 * d..][..d], d, &mut one);
+                        all_products(x, &weight[m / 2 * d..][..d], d, &mut one);
                         assert!(bits(&one) == bits(&all[m / 2..][..1]), "column {} of {n} x {m} x {d}", m / 2);
                     }
                 }

@@ -203,7 +203,7 @@ fn add_history<'a>(mut state: State<'a>, best: Option<&'a mut Best>, rows: &'a m
         state.add("best.metric", metric);
         state.add("best.epoch", epoch);
         for parameter in parameters {
-            state.add(format!("best.{}", parameter.name), &mut parameter.values[..]);
+            state.add(format!("best.{}", parameter.name), parameter.values_mut());
         }
     }
     state.add("record", rows.as_flattened_mut());

@@ -152,7 +152,7 @@ impl<'a, T: Real, E: Engine<T>> Training<'a, T, E> {
                 return Ok(None);
             }
             Pass::ImplicitSlim { layer, slim, .. } => {
-                engine.replace_items(layer, &mut |weight, width| slim.replace(weight, width, train, cancel))?;
+                engine.replace_items(layer, &mut |weight| slim.replace(weight, train, cancel))?;
                 return Ok(None);
             }
         };

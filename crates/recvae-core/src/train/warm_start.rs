@@ -265,14 +265,15 @@ mod tests {
                 let TensorData::F32(values) = &theirs.data else { panic!("not f32") };
                 let values = values.as_slice().unwrap();
                 if theirs.data.shape()[0] != N_ITEMS {
-                    assert_eq!(ours.values, values, "{kind:?}: {}", ours.name);
+                    assert_eq!(ours.values.as_slice().unwrap(), values, "{kind:?}: {}", ours.name);
                     continue;
                 }
                 let width = values.len() / N_ITEMS;
                 let row = |values: &[f32], at: usize| values[at * width..][..width].to_vec();
+                let (ours_values, fresh_values) = (ours.values.as_slice().unwrap(), fresh.values.as_slice().unwrap());
                 for (at, &name) in names.iter().enumerate() {
-                    let expected = if name < N_ITEMS { row(values, name) } else { row(&fresh.values, at) };
-                    assert_eq!(row(&ours.values, at), expected, "{kind:?}: {} of item {name}", ours.name);
+                    let expected = if name < N_ITEMS { row(values, name) } else { row(fresh_values, at) };
+                    assert_eq!(row(ours_values, at), expected, "{kind:?}: {} of item {name}", ours.name);
                 }
             }
             // The same scores for the same history, whatever the order; sums of rows in another order round otherwise.

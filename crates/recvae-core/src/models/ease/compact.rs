@@ -13,12 +13,14 @@
 //! | MovieLens-1M | .3718, .3630 | .4023, .4032 | .4130, .4102 | .4192, .4162 | .4236 |
 //! | its validation users | .3694, .3670 | .3994, .4013 | .4073, .4090 | .4143, .4135 | .4228 |
 
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
 use super::half::HalfEase;
 use super::sparse::SparseEase;
 use super::{Ease, Origin};
 use crate::base::error::{Error, Result};
+use crate::base::matrix::row_major;
 use crate::base::memory::check_memory;
 use crate::base::numbers::Numbers;
 use crate::math::real::Real;
@@ -31,13 +33,14 @@ pub(super) type Entry = (u32, f32);
 /// The smaller form of a full matrix B of shape `(n_items, n_items)`.
 pub(super) fn compact<T: Real>(
     origin: &Origin,
-    n_items: usize,
-    weights: &[T],
+    weights: ArrayView2<'_, T>,
     how: &CompactOptions,
 ) -> Result<Box<dyn Model>>
 where
     Ease<T>: Model + 'static,
 {
+    let n_items = weights.nrows();
+    let weights = row_major(weights);
     if let Some(top) = how.top_per_item {
         let row = |item: usize| weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f64() as f32);
         return prune(origin, n_items, row, top, how.precision == Some(StoredPrecision::F16));
