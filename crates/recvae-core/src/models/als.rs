@@ -40,6 +40,7 @@ use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::nn::noise::{Purpose, stream};
 use crate::nn::products::par_products;
 use crate::split::strong::HeldOut;
+use crate::train::course::{Course, Schedule};
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 
@@ -169,13 +170,14 @@ impl<'a, T: Real> Training<'a, T> {
 pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
     options.check(train.n_cols())?;
     let start = Instant::now();
+    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
     let mut training = Training::<f32>::new(options, train);
-    let mut epochs: Vec<Progress> = vec![];
-    let mut best: Option<(f64, usize, Fixed<f32>)> = None;
-    for epoch in 1..=options.epochs {
+    let mut course = Course::<Fixed<f32>>::default();
+    while !course.is_over(schedule) {
         training.epoch(run)?;
         let loss = training.loss();
         if !loss.is_finite() {
+            let epoch = course.record.len() + 1;
             let remedy = "likely remedies: a larger lambda or alpha0";
             return Err(Error::Numerical(format!("the loss is not finite in epoch {epoch}: {loss}; {remedy}")));
         }
@@ -185,29 +187,12 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
             metric = evaluate(&run.cancel.watch(&model), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
             training.items = model.items;
         }
-        let is_best = metric.zip(best.as_ref()).is_none_or(|(metric, best)| metric > best.0);
-        if let (Some(metric), true) = (metric, is_best) {
-            drop(best.take()); // not two of them at once
-            best = Some((metric, epoch, training.items.clone()));
-        }
-        epochs.push(Progress {
-            epoch,
-            epochs: options.epochs,
-            log_likelihood: None,
-            kl: None,
-            loss: Some(loss),
-            validation: metric,
-            best: is_best,
-            seconds: start.elapsed().as_secs_f64(),
-            fraction: None,
-            compute: None,
-        });
-        (run.on_progress)(&epochs[epoch - 1]);
-        if best.as_ref().is_some_and(|best| epoch - best.1 >= options.patience) {
-            break;
-        }
+        let told = Progress { loss: Some(loss), seconds: start.elapsed().as_secs_f64(), ..Progress::default() };
+        course.end_epoch(metric, told, schedule, || Ok(training.items.clone()))?;
+        (run.on_progress)(&course.record[course.record.len() - 1]);
     }
-    let items = best.map_or(training.items, |(_, _, items)| items);
+    let Course { record: epochs, best, .. } = course;
+    let items = best.map_or(training.items, |best| best.parameters);
     Ok(Fit { model: Box::new(Als { options: options.clone(), items }), epochs })
 }
 

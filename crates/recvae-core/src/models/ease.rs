@@ -6,6 +6,7 @@
 //!
 //! Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8, arXiv 1905.03375.
 
+use ::half::f16;
 use bytemuck::Pod;
 use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
@@ -72,7 +73,7 @@ impl Precision {
     }
 }
 
-/// The EASE^R model, and EDLAE's, which differs in how its matrix is found.
+/// The EASE^R model, and EDLAE's, which differs in how its matrix is found. A compact one may be in half precision.
 pub struct Ease<T: Pod> {
     origin: Origin,
     n_items: usize,
@@ -318,14 +319,16 @@ pub(super) fn load_as(
         numbers(tensors, "weights", shape)
     }
     Ok(match dtype {
-        "F16" => Box::new(half::HalfEase { origin, n_items, weights: weights(tensors, &shape)? }),
+        "F16" => Box::new(Ease::<f16> { origin, n_items, weights: weights(tensors, &shape)? }),
         "F64" => Box::new(Ease::<f64> { origin, n_items, weights: weights(tensors, &shape)? }),
         _ => Box::new(Ease::<f32> { origin, n_items, weights: weights(tensors, &shape)? }),
     })
 }
 
+/// A matrix B as a model. `score_one` gives all scores of a history, `number` turns a stored weight into one to compute with,
+/// and `compact` makes the smaller model.
 macro_rules! model {
-    ($type:ty) => {
+    ($type:ty, $score_one:path, $number:expr, $compact:path) => {
         impl Scorer for Ease<$type> {
             fn n_items(&self) -> usize {
                 self.n_items
@@ -334,15 +337,16 @@ macro_rules! model {
             fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
                 let scores = checked(histories, self.n_items, scores)?;
                 scores.par_chunks_mut(self.n_items).zip(histories).for_each(|(scores, history)| {
-                    score_one(&self.weights, history, scores);
+                    $score_one(&self.weights, history, scores);
                 });
                 Ok(())
             }
 
+            /// Bit by bit what `score` gives: the numbers are added in the same order.
             fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
                 let scores = checked_some(histories, items, self.n_items, scores)?;
                 scores.par_chunks_mut(items.len().max(1)).zip(histories).for_each(|(scores, history)| {
-                    score_one_at(&self.weights, |weight| weight, self.n_items, history, items, scores);
+                    score_one_at(&self.weights, $number, self.n_items, history, items, scores);
                 });
                 Ok(())
             }
@@ -367,18 +371,19 @@ macro_rules! model {
 
             fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
                 check_items(history.iter().chain([&item]), self.n_items)?;
-                let weight = |&from: &u32| self.weights[from as usize * self.n_items + item as usize];
-                Ok(history.iter().map(|from| weight(from).to_f64()).collect())
+                let weights = self.weights.view2((self.n_items, self.n_items));
+                Ok(history.iter().map(|&from| weights[(from as usize, item as usize)].to_f64()).collect())
             }
 
             fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-                compact::compact(&self.origin, self.weights.view2((self.n_items, self.n_items)), how)
+                $compact(&self.origin, self.weights.view2((self.n_items, self.n_items)), how)
             }
         }
     };
 }
-model!(f32);
-model!(f64);
+model!(f16, half::score_one, f16::to_f32, half::compact);
+model!(f32, score_one, |weight| weight, compact::compact);
+model!(f64, score_one, |weight| weight, compact::compact);
 
 /// A part of the row of B that belongs to an item: the scores that it alone gives to `items`.
 fn scores_of_one(model: &impl Scorer, item: u32, items: &[u32]) -> Result<Vec<f32>> {

@@ -433,6 +433,10 @@ impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
 }
 
 impl KeptEngine for CandleEngine<f32> {
+    fn scorer(&self) -> &dyn Scorer {
+        self
+    }
+
     fn state<'a>(&'a mut self, state: &mut State<'a>) {
         state.add("adam.encoder.steps", &mut self.encoder_steps);
         state.add("adam.decoder.steps", &mut self.decoder_steps);

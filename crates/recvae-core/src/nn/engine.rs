@@ -68,7 +68,10 @@ pub(crate) trait Engine<T: Real>: Send {
 }
 
 /// An engine whose training can be kept in a checkpoint, and whose network is evaluated between epochs.
-pub(crate) trait KeptEngine: Engine<f32> + Scorer {
+pub(crate) trait KeptEngine: Engine<f32> {
+    /// The network as it is, to be evaluated.
+    fn scorer(&self) -> &dyn Scorer;
+
     /// Everything that training goes on from, as arrays of the host.
     fn state<'a>(&'a mut self, state: &mut State<'a>);
 

@@ -96,25 +96,15 @@ impl<T: Real> Engine<T> for Fused<T> {
 }
 
 impl KeptEngine for Fused<f32> {
+    fn scorer(&self) -> &dyn Scorer {
+        &self.network
+    }
+
     fn state<'a>(&'a mut self, state: &mut State<'a>) {
         self.network.state(state);
         self.optimiser.state(state);
         if let Some(old) = &mut self.old {
             state.add("old_posterior", row_major_mut(old.rows_mut()));
         }
-    }
-}
-
-impl Scorer for Fused<f32> {
-    fn n_items(&self) -> usize {
-        self.network.n_items()
-    }
-
-    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
-        self.network.score(histories, scores)
-    }
-
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
-        self.network.score_some(histories, items, scores)
     }
 }

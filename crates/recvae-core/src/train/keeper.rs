@@ -198,7 +198,11 @@ fn metadata(found: &Found) -> Result<Value> {
 }
 
 /// Adds the record and the best parameters.
-fn add_history<'a>(mut state: State<'a>, best: Option<&'a mut Best>, rows: &'a mut [Row]) -> State<'a> {
+fn add_history<'a>(
+    mut state: State<'a>,
+    best: Option<&'a mut Best<Vec<Parameter<f32>>>>,
+    rows: &'a mut [Row],
+) -> State<'a> {
     if let Some(Best { metric, epoch, parameters }) = best {
         state.add("best.metric", metric);
         state.add("best.epoch", epoch);

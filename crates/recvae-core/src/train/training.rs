@@ -232,6 +232,21 @@ impl<'a, T: Real> Source<'a, T> {
     }
 }
 
+impl Ongoing {
+    /// What there is to tell of the epoch that ends here; the next one begins.
+    fn end(&mut self, engine: &impl Engine<f32>) -> Progress {
+        let seconds = self.seconds;
+        let Self { log_likelihood, kl, kl_passes, .. } = std::mem::replace(self, Self { seconds, ..Self::default() });
+        Progress {
+            log_likelihood: Some(log_likelihood),
+            kl: engine.architecture().posterior.then(|| kl / kl_passes.max(1) as f64),
+            seconds,
+            compute: Some(engine.compute()),
+            ..Progress::default()
+        }
+    }
+}
+
 impl<E: KeptEngine> Training<'_, f32, E> {
     /// Trains until the epochs or the patience are used up, and gives back the network as it was at its best on
     /// `validation` (at the end, without validation) with the record of all epochs. `keeper` has what was done before, and
@@ -256,7 +271,9 @@ impl<E: KeptEngine> Training<'_, f32, E> {
             if let (Err(Error::Cancelled), Some(keeper)) = (&ended, &mut keeper) {
                 keeper.save(&mut self, &mut course)?;
             }
-            course.end_epoch(ended?, &self.engine, schedule)?;
+            let metric = ended?;
+            let told = course.ongoing.end(&self.engine);
+            course.end_epoch(metric, told, schedule, || self.engine.export())?;
             if let Some(keeper) = &mut keeper
                 && (keeper.is_due(course.record.len()) || course.is_over(schedule))
             {
@@ -302,7 +319,7 @@ impl<E: KeptEngine> Training<'_, f32, E> {
             }
         }
         let Some(held_out) = validation else { return Ok(None) };
-        Ok(evaluate(&run.cancel.watch(&self.engine), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION))
+        Ok(evaluate(&run.cancel.watch(self.engine.scorer()), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION))
     }
 }
 

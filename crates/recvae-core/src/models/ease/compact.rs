@@ -16,7 +16,6 @@
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-use super::half::HalfEase;
 use super::sparse::SparseEase;
 use super::{Ease, Origin};
 use crate::base::error::{Error, Result};
@@ -54,7 +53,7 @@ where
             half.par_iter_mut().zip(weights).for_each(|(half, weight)| *half = f16::from_f32(weight.to_f64() as f32));
             match weights.par_iter().zip(&*half).find_first(|(_, half)| !half.is_finite()) {
                 Some((weight, _)) => return Err(too_large(weight.to_f64())),
-                None => Box::new(HalfEase { origin, n_items, weights: half }),
+                None => Box::new(Ease { origin, n_items, weights: half }),
             }
         }
         Some(StoredPrecision::F32) => {

@@ -7,7 +7,8 @@ use super::*;
 use crate::base::matrix::row_major;
 use crate::math::real::Real;
 use crate::nn::batch::{Batch, SparseInput};
-use crate::nn::network::{Memory, Parameter};
+use crate::nn::init::Init;
+use crate::nn::network::{Memory, Network, Optimiser, Parameter};
 use crate::test_support::{Golden, close};
 
 /// The input of a step after its dropout at one half; `keep` has shape `(users, items)`.
