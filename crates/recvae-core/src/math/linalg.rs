@@ -90,7 +90,7 @@ impl<'a> GramRows<'a> {
 vectorised! {
     /// Counts as numbers of the type that is computed with.
     pub(crate) fn counts_to_numbers(counts: &[u32], numbers: &mut [T]) {
-        numbers.iter_mut().zip(counts).for_each(|(number, &count)| *number = T::of(f64::from(count)));
+        numbers.iter_mut().zip(counts).for_each(|(number, &count)| *number = T::from_f64(f64::from(count)));
     }
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn invert_positive_definite<T: Real>(
     factor(lower(matrix, n), steps)?;
     invert_lower(lower(matrix, n), &mut panel, steps)?;
     square_lower(lower(matrix, n), &mut panel, steps)?;
-    match (0..n).find(|&index| !matrix[index * (n + 1)].finite()) {
+    match (0..n).find(|&index| !matrix[index * (n + 1)].is_finite()) {
         Some(index) => Err(NoInverse::Pivot(index)),
         None => Ok(()),
     }
@@ -270,11 +270,11 @@ fn factor<T: Real>(a: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse>
 }
 
 /// `L^-1` over the lower triangle of `L`: with halves `[A 0; C D]` it is `[A^-1 0; -D^-1 C A^-1 D^-1]`.
-fn invert_lower<T: Real>(mut l: MatMut<'_, T>, room: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
+fn invert_lower<T: Real>(mut l: MatMut<'_, T>, panel: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
     let n = l.nrows();
     if n <= BLOCK {
         check(steps)?;
-        let mut inverse = MatMut::from_column_major_slice_mut(&mut room[..n * n], n, n);
+        let mut inverse = MatMut::from_column_major_slice_mut(&mut panel[..n * n], n, n);
         triangular_inverse::invert_lower_triangular(inverse.rb_mut(), l.rb(), Par::rayon(0));
         l.copy_from_triangular_lower(inverse.rb());
         did::<T>(steps, (n as f64).powi(3) / 3.0);
@@ -284,8 +284,8 @@ fn invert_lower<T: Real>(mut l: MatMut<'_, T>, room: &mut [T], steps: &Steps<'_>
     solve_lower(rest.rb(), side.rb_mut(), steps)?;
     solve_lower_transposed(top.rb(), side.rb_mut().transpose_mut(), steps)?;
     side.par_col_chunks_mut(64).for_each(|columns| zip!(columns).for_each(|unzip!(entry)| *entry = -*entry));
-    invert_lower(top, room, steps)?;
-    invert_lower(rest, room, steps)
+    invert_lower(top, panel, steps)?;
+    invert_lower(rest, panel, steps)
 }
 
 /// The lower triangle of `X' X` over lower triangular `X`: with halves `[A 0; C D]` it is `A' A + C' C`, `D' C`, `D' D`.

@@ -63,19 +63,20 @@ pub(crate) fn error_of_scores<T: Real>(
         numbers.map(|((x, product), (solved, penalty))| x - product - penalty * solved).collect()
     });
     let corrections = off_diagonal(inverse, &residuals);
-    let largest =
-        |numbers: &mut dyn Iterator<Item = f64>| numbers.fold(0.0, |most: f64, number| larger(most, number.abs()));
+    let largest = |numbers: &mut dyn Iterator<Item = f64>| {
+        numbers.fold(0.0, |most: f64, number| nan_or_larger(most, number.abs()))
+    };
     let error_of = |user: usize| {
         let scores = largest(&mut others[user].iter().zip(&own).map(|(others, own)| others / own));
         let x = largest(&mut users[user].iter().copied());
         let errors = corrections[user].iter().zip(&residuals[user]).zip(&own);
         largest(&mut errors.map(|((others, r), own)| others / own + r)) / scores.max(LEAST * x)
     };
-    (0..USERS).map(error_of).fold(0.0, larger)
+    (0..USERS).map(error_of).fold(0.0, nan_or_larger)
 }
 
 /// The larger of two numbers, and no number if one of them is none.
-fn larger(a: f64, b: f64) -> f64 {
+fn nan_or_larger(a: f64, b: f64) -> f64 {
     if a.is_nan() || a > b { a } else { b }
 }
 
@@ -175,7 +176,7 @@ mod tests {
         let n = x.n_cols();
         let mut matrix = gram::<T>(x, &Steps::silent(&Cancel::default())).unwrap();
         let mut view = matrix.view2_mut((n, n));
-        view.diag_mut().iter_mut().zip(penalties).for_each(|(entry, &penalty)| *entry += T::of(penalty));
+        view.diag_mut().iter_mut().zip(penalties).for_each(|(entry, &penalty)| *entry += T::from_f64(penalty));
         invert_positive_definite(view.view_mut(), &Steps::silent(&Cancel::default())).unwrap();
         mirror(view);
         spoil(&mut matrix);

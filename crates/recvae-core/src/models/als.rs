@@ -40,7 +40,7 @@ use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::nn::noise::{Purpose, stream};
 use crate::nn::products::par_products;
 use crate::split::strong::HeldOut;
-use crate::train::course::{Course, Schedule};
+use crate::train::epoch_log::{EpochLog, Schedule};
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 
@@ -123,7 +123,8 @@ impl<'a, T: Real> Training<'a, T> {
         let random = Philox::new(options.seed, stream(Purpose::Weights, 0));
         let deviation = options.init_scale / (options.factors as f64).sqrt();
         let numbers = (0u64..).flat_map(|pair| random.normals(pair));
-        let items = numbers.take(train.n_cols() * options.factors).map(|number| T::of(number * deviation)).collect();
+        let items =
+            numbers.take(train.n_cols() * options.factors).map(|number| T::from_f64(number * deviation)).collect();
         let items = Fixed::new(items, options.factors);
         let users = vec![T::ZERO; train.n_rows() * options.factors];
         Self { options, train, audiences: train.transpose(), users, items }
@@ -172,12 +173,12 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     let start = Instant::now();
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
     let mut training = Training::<f32>::new(options, train);
-    let mut course = Course::<Fixed<f32>>::default();
-    while !course.is_over(schedule) {
+    let mut log = EpochLog::<Fixed<f32>>::default();
+    while !log.is_over(schedule) {
         training.epoch(run)?;
         let loss = training.loss();
         if !loss.is_finite() {
-            let epoch = course.record.len() + 1;
+            let epoch = log.record.len() + 1;
             let remedy = "likely remedies: a larger lambda or alpha0";
             return Err(Error::Numerical(format!("the loss is not finite in epoch {epoch}: {loss}; {remedy}")));
         }
@@ -188,10 +189,10 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
             training.items = model.items;
         }
         let told = Progress { loss: Some(loss), seconds: start.elapsed().as_secs_f64(), ..Progress::default() };
-        course.end_epoch(metric, told, schedule, || Ok(training.items.clone()))?;
-        (run.on_progress)(&course.record[course.record.len() - 1]);
+        log.end_epoch(metric, told, schedule, || Ok(training.items.clone()))?;
+        (run.on_progress)(&log.record[log.record.len() - 1]);
     }
-    let Course { record: epochs, best, .. } = course;
+    let EpochLog { record: epochs, best, .. } = log;
     let items = best.map_or(training.items, |best| best.parameters);
     Ok(Fit { model: Box::new(Als { options: options.clone(), items }), epochs })
 }
@@ -204,7 +205,7 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
     let factors = options.factors as f64;
     let copies = if shape.validation { 2.0 } else { 1.0 };
     let scores = if shape.validation { BLOCK as f64 * (items + factors) } else { 0.0 };
-    let threads = shape.threads as f64 * (solve::ROOM as f64 + factors) * factors;
+    let threads = shape.threads as f64 * (solve::GATHERED as f64 + factors) * factors;
     let parts = [
         ("the vectors of users", 4.0 * users * factors),
         ("the vectors of items", 4.0 * copies * items * factors),

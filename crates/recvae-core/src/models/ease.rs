@@ -255,7 +255,7 @@ impl<T: Real> Ease<T> {
         for (penalty, entry) in penalties.iter_mut().zip(matrix.diag_mut()) {
             let count = *entry;
             *penalty = count.to_f64() * share + lambda;
-            *entry += count * T::of(share) + T::of(lambda);
+            *entry += count * T::from_f64(share) + T::from_f64(lambda);
         }
         invert_positive_definite(matrix.view_mut(), steps).map_err(|error| {
             let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };

@@ -76,7 +76,9 @@ fn golden_parameter(golden: &Golden, prefix: &str, name: &str, recvae: bool) -> 
 fn network<T: Real>(golden: &Golden, prefix: &str, n_items: usize, recvae: bool) -> Network<T> {
     let mut network = Network::<T>::new(architecture(n_items, recvae), &mut Init::zeros());
     network
-        .import(|name, _| Ok(golden_parameter(golden, prefix, name, recvae).into_iter().map(T::of).collect::<Vec<_>>()))
+        .import(|name, _| {
+            Ok(golden_parameter(golden, prefix, name, recvae).into_iter().map(T::from_f64).collect::<Vec<_>>())
+        })
         .unwrap();
     network
 }
@@ -91,7 +93,7 @@ fn old_encoder<T: Real>(golden: &Golden, prefix: &str, n_items: usize) -> Encode
                 None => vec![0.0; shape.iter().product()],
             }
             .into_iter()
-            .map(T::of)
+            .map(T::from_f64)
             .collect::<Vec<_>>())
         })
         .unwrap();
@@ -129,7 +131,7 @@ impl<T: Real> Noise<T> for Recorded<'_> {
     fn normal(&self, pass: u64, user: usize, out: &mut [T]) {
         let (step, row) = self.step_and_row(pass, user);
         let recorded = &self.golden.values("eps")[(step * 10 + row) * LATENT..][..LATENT];
-        out.iter_mut().zip(recorded).for_each(|(out, &number)| *out = T::of(number));
+        out.iter_mut().zip(recorded).for_each(|(out, &number)| *out = T::from_f64(number));
     }
 }
 
@@ -140,7 +142,7 @@ fn step_input<T: Real>(golden: &Golden, x: &Csr) -> SparseInput<T> {
     for (user, history) in x.rows().enumerate() {
         input.indices.extend(history.iter().filter(|&&item| keep[user * x.n_cols() + item as usize] != 0.0));
         input.ends.push(input.indices.len());
-        input.values.push(T::of(2.0 / (history.len() as f64).sqrt()));
+        input.values.push(T::from_f64(2.0 / (history.len() as f64).sqrt()));
     }
     input
 }
@@ -199,12 +201,12 @@ fn check_step<T: Number>(file: &str, recvae: bool, tolerance: f64, by: By) {
                 mixture_weights: RecVaeOptions::default().mixture_weights,
                 wide_log_variance: RecVaeOptions::default().wide_log_variance,
             };
-            let weights = x.rows().map(|row| T::of(GAMMA * row.len() as f64)).collect();
+            let weights = x.rows().map(|row| Real::from_f64(GAMMA * row.len() as f64)).collect();
             (weights, Prior::Composite(composite), old.encode(&SparseInput::clean(x.rows())))
         } else {
-            (vec![T::of(golden.values("beta")[0]); x.n_rows()], Prior::Standard, vec![])
+            (vec![<T as Real>::from_f64(golden.values("beta")[0]); x.n_rows()], Prior::Standard, vec![])
         };
-        let noise = golden.values("eps").iter().map(|&number| T::of(number)).collect();
+        let noise = golden.values("eps").iter().map(|&number| Real::from_f64(number)).collect();
         let prior = if update == Update::Decoder { Prior::Free } else { prior };
         batch.sample = Sample { noise, kl_weights, prior, old };
         let (backward, gradients) = differentiate(&network, &mut batch, update, by);

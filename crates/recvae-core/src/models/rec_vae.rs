@@ -41,7 +41,7 @@ use crate::nn::network::{Network, Optimiser, Update};
 use crate::nn::noise::{Noise, Purpose, Seeded};
 use crate::nn::old_posterior::OldPosterior;
 use crate::split::strong::HeldOut;
-use crate::train::course::Schedule;
+use crate::train::epoch_log::Schedule;
 use crate::train::fit_shape::FitShape;
 use crate::train::implicit_slim::{self, ImplicitSlim};
 use crate::train::run::FitRun;

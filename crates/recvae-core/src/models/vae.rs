@@ -24,7 +24,7 @@ use crate::nn::network::{Network, Optimiser, Parameter};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::nn::output_layer::n_groups;
 use crate::split::strong::HeldOut;
-use crate::train::course::Schedule;
+use crate::train::epoch_log::Schedule;
 use crate::train::fit_shape::FitShape;
 use crate::train::keeper::Keeper;
 use crate::train::run::FitRun;

@@ -277,7 +277,7 @@ impl<T: Real + WithDType> View<'_, T> {
     fn log_likelihood(&self, z: &Tensor, histories: &[&[u32]]) -> Candle<Tensor> {
         let (engine, n_items) = (self.engine, self.engine.architecture.n_items);
         let logits = self.logits(z)?;
-        let counts: Vec<T> = histories.iter().map(|history| T::of(history.len() as f64)).collect();
+        let counts: Vec<T> = histories.iter().map(|history| Real::from_f64(history.len() as f64)).collect();
         let rest = (logits.log_sum_exp(1)? * engine.tensor(&counts, &[histories.len()])?)?.neg()?;
         let places = |user: usize| histories[user].iter().map(move |&item| (user * n_items + item as usize) as i64);
         let places: Vec<i64> = (0..histories.len()).flat_map(places).collect();

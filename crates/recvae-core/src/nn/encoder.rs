@@ -179,7 +179,7 @@ impl DenseLayers {
 
     fn norm<'a, T: Real>(&self, layer: usize, dense: &'a [T]) -> LayerNorm<'a, T> {
         let [weight, bias] = NORM[layer].map(|name| &dense[self.places.place(name)]);
-        LayerNorm { weight, bias, epsilon: T::of(LAYER_NORM_EPSILON) }
+        LayerNorm { weight, bias, epsilon: T::from_f64(LAYER_NORM_EPSILON) }
     }
 
     /// The last linear layer: `(2 latent, hidden)` weights and `(2 latent,)` biases.

@@ -26,14 +26,14 @@ pub(super) fn linear_backward<T: Real>(
 
 #[inline(always)]
 fn sigmoid<T: Real>(a: T) -> T {
-    T::ONE / (T::ONE + (-a).e_to())
+    T::ONE / (T::ONE + (-a).exp())
 }
 
 /// Fills `out` by the swish of a row, `a / (1 + e^-a)`, brought to mean 0 and variance 1, and gives back
 /// `1 / sqrt(variance + epsilon)`.
 #[inline(always)]
 fn normalise<T: Real>(a: &[T], out: &mut [T], epsilon: T) -> T {
-    let n = T::of(a.len() as f64);
+    let n = T::from_f64(a.len() as f64);
     for (out, &a) in out.iter_mut().zip(a) {
         *out = a * sigmoid(a);
     }
@@ -41,7 +41,7 @@ fn normalise<T: Real>(a: &[T], out: &mut [T], epsilon: T) -> T {
     for out in &mut *out {
         *out -= mean;
     }
-    let scale = T::ONE / (sum_of(out, |s| s * s) / n + epsilon).root();
+    let scale = T::ONE / (sum_of(out, |s| s * s) / n + epsilon).sqrt();
     for out in out {
         *out *= scale;
     }
@@ -60,7 +60,7 @@ vectorised! {
     /// Replaces each number by its hyperbolic tangent.
     pub(super) fn tanh(values: &mut [T]) {
         for value in values {
-            *value = T::ONE - T::of(2.0) / ((*value + *value).e_to() + T::ONE);
+            *value = T::ONE - T::from_f64(2.0) / ((*value + *value).exp() + T::ONE);
         }
     }
 
@@ -91,7 +91,7 @@ vectorised! {
         normal: &mut [T],
     ) {
         let width = norm.weight.len();
-        let n = T::of(width as f64);
+        let n = T::from_f64(width as f64);
         for (a, gradient) in a.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
             let scale = normalise(a, normal, norm.epsilon);
             for ((bias, weight), (&normal, &g)) in

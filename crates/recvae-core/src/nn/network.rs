@@ -145,7 +145,7 @@ impl<T: Real> Network<T> {
         if !want.hidden_gradient {
             return loss;
         }
-        let share = T::of(1.0 / histories.len() as f64);
+        let share = T::from_f64(1.0 / histories.len() as f64);
         output_gradient.clear();
         output_gradient.extend(output.hidden_gradient.iter().map(|&slope| -(slope * share)));
         if let Some(layer) = layer {
@@ -204,9 +204,10 @@ impl<T: Real> Network<T> {
     /// Whether every parameter is a finite number.
     pub(crate) fn is_finite(&self) -> bool {
         let (input, output) = (&self.encoder.input, &self.decoder.output);
-        let large = [&input.weight, &output.weight].into_iter().all(|all| all.par_iter().all(|value| value.finite()));
+        let large =
+            [&input.weight, &output.weight].into_iter().all(|all| all.par_iter().all(|value| value.is_finite()));
         let small = [&input.bias, &output.bias].into_iter().chain(self.flat().map(|(.., values)| values));
-        large && small.into_iter().flatten().all(|value| value.finite())
+        large && small.into_iter().flatten().all(|value| value.is_finite())
     }
 
     /// Scores of a block of users: the logits at the mean of the posterior, or at the latent vector, shape `(users, n_items)`.

@@ -154,7 +154,7 @@ impl<T: Real> OutputLayer<T> {
     ) {
         let (width, users) = (self.width, histories.len());
         for (sums, start) in
-            [(&mut tile.maximum, T::of(f64::NEG_INFINITY)), (&mut tile.sum, T::ZERO), (&mut tile.own, T::ZERO)]
+            [(&mut tile.maximum, T::from_f64(f64::NEG_INFINITY)), (&mut tile.sum, T::ZERO), (&mut tile.own, T::ZERO)]
         {
             sums.clear();
             sums.resize(users, start);
@@ -175,7 +175,7 @@ impl<T: Real> OutputLayer<T> {
                 let maximum = add_and_maximum(logits, bias, tile.maximum[user]);
                 let own = between(histories[user], first, first + n);
                 tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
-                let rescale = (tile.maximum[user] - maximum).e_to();
+                let rescale = (tile.maximum[user] - maximum).exp();
                 tile.maximum[user] = maximum;
                 let sum = match &mut other {
                     _ if !hidden_gradient => sum_of_exponentials(logits, maximum),
@@ -204,14 +204,14 @@ impl<T: Real> OutputLayer<T> {
             let groups = &out.tiles[user / USERS * n_groups..][..n_groups];
             let user_in_tile = user % USERS;
             let maximum =
-                groups.iter().fold(T::of(f64::NEG_INFINITY), |max, tile| max.larger(tile.maximum[user_in_tile]));
+                groups.iter().fold(T::from_f64(f64::NEG_INFINITY), |max, tile| max.max(tile.maximum[user_in_tile]));
             let (mut sum, mut own) = (T::ZERO, T::ZERO);
             for tile in groups {
-                sum += tile.sum[user_in_tile] * (tile.maximum[user_in_tile] - maximum).e_to();
+                sum += tile.sum[user_in_tile] * (tile.maximum[user_in_tile] - maximum).exp();
                 own += tile.own[user_in_tile];
             }
-            out.log_sum[user] = maximum + sum.log();
-            out.value[user] = own - T::of(history.len() as f64) * out.log_sum[user];
+            out.log_sum[user] = maximum + sum.ln();
+            out.value[user] = own - T::from_f64(history.len() as f64) * out.log_sum[user];
         }
         if !want.hidden_gradient {
             return;
@@ -220,9 +220,9 @@ impl<T: Real> OutputLayer<T> {
         out.hidden_gradient.par_chunks_mut(width).enumerate().for_each(|(user, gradient)| {
             gradient.fill(T::ZERO);
             sum_of_rows(&self.weight, histories[user], gradient);
-            let n = T::of(histories[user].len() as f64);
+            let n = T::from_f64(histories[user].len() as f64);
             for tile in &tiles[user / USERS * n_groups..][..n_groups] {
-                let share = n * (tile.maximum[user % USERS] - log_sum[user]).e_to();
+                let share = n * (tile.maximum[user % USERS] - log_sum[user]).exp();
                 add_scaled(gradient, &tile.weighted[user % USERS * width..][..width], -share);
             }
         });
@@ -308,7 +308,7 @@ impl<T: Real> Batch<'_, T> {
         each: impl Fn(C, &[T], &[T]) + Sync,
     ) {
         let Self { hidden, histories, found, n_items, width } = *self;
-        let share_of_user = T::of(1.0 / histories.len() as f64);
+        let share_of_user = T::from_f64(1.0 / histories.len() as f64);
         let buffer = || found.scratch.take((USERS + width + 1) * ITEMS);
         targets.enumerate().for_each_init(buffer, |buffer, (block, target)| {
             let (gradient, sums) = buffer.split_at_mut(USERS * ITEMS);
@@ -328,7 +328,7 @@ impl<T: Real> Batch<'_, T> {
                 }
                 let users = gradient.chunks_exact_mut(n).zip(logits.chunks_exact(n));
                 for ((user, history), (gradient, logits)) in (tile * USERS..).zip(histories).zip(users) {
-                    let share = share_of_user * T::of(history.len() as f64);
+                    let share = share_of_user * T::from_f64(history.len() as f64);
                     softmax(logits, found.log_sum[user], share, gradient);
                     for &item in between(history, first, first + n) {
                         gradient[item as usize - first] -= share_of_user;
@@ -356,15 +356,15 @@ vectorised! {
         for (logits, bias) in logits.chunks_mut(16).zip(bias.chunks(16)) {
             for ((lane, logit), &bias) in lanes.iter_mut().zip(logits).zip(bias) {
                 *logit += bias;
-                *lane = lane.larger(*logit);
+                *lane = lane.max(*logit);
             }
         }
-        lanes.iter().fold(maximum, |maximum, &lane| maximum.larger(lane))
+        lanes.iter().fold(maximum, |maximum, &lane| maximum.max(lane))
     }
 
     /// Sum of the exponentials of the logits less their maximum.
     fn sum_of_exponentials(logits: &[T], maximum: T) -> T {
-        sum_of(logits, |logit| (logit - maximum).e_to())
+        sum_of(logits, |logit| (logit - maximum).exp())
     }
 
     /// Fills `out` by the exponentials of the logits less their maximum, and gives back their sum.
@@ -372,7 +372,7 @@ vectorised! {
         let mut lanes = [T::ZERO; 16];
         for (logits, out) in logits.chunks(16).zip(out.chunks_mut(16)) {
             for ((lane, &logit), out) in lanes.iter_mut().zip(logits).zip(out) {
-                *out = (logit - maximum).e_to();
+                *out = (logit - maximum).exp();
                 *lane += *out;
             }
         }
@@ -384,7 +384,7 @@ vectorised! {
         let mut lanes = [T::ZERO; 16];
         for logits in logits.chunks_mut(16) {
             for (lane, logit) in lanes.iter_mut().zip(logits) {
-                *logit = (*logit - maximum).e_to();
+                *logit = (*logit - maximum).exp();
                 *lane += *logit;
             }
         }
@@ -394,7 +394,7 @@ vectorised! {
     /// `out = share * exp(logits - log_sum)`.
     fn softmax(logits: &[T], log_sum: T, share: T, out: &mut [T]) {
         for (out, &logit) in out.iter_mut().zip(logits) {
-            *out = share * (logit - log_sum).e_to();
+            *out = share * (logit - log_sum).exp();
         }
     }
 }

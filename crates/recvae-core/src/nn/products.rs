@@ -120,7 +120,7 @@ fn row_is_as_in_group<T: Real>() -> bool {
     *T::row_is_as_in_group().get_or_init(|| {
         [(3, 43), (16, 19), (64, 30), (700, 11)].into_iter().all(|(d, m)| {
             // Numbers without a pattern; enough rows for the products to be large.
-            let number = |at: usize| T::of((at * at % 1013) as f64 / 507.0 - 1.0);
+            let number = |at: usize| T::from_f64((at * at % 1013) as f64 / 507.0 - 1.0);
             let n = SMALL / (m * 3) + 1;
             let (x, weight): (Vec<T>, Vec<T>) =
                 ((1..=n * d).map(number).collect(), (7..7 + m * d).map(number).collect());
@@ -165,7 +165,7 @@ fn products_of_eights<T: Real, const EIGHTS: usize>(
         // SAFETY: whoever asks for it has looked for AVX2 and FMA.
         #[allow(unsafe_code)]
         let sums = unsafe { super::eights::products_of_eights::<EIGHTS>(x, weight, d, first) };
-        return sums.map(|sums| sums.map(|sum| T::of(sum.into())));
+        return sums.map(|sums| sums.map(|sum| T::from_f64(sum.into())));
     }
     let row = |number: usize| &weight[number * d + first..][..x.len()];
     std::array::from_fn(|eight| eight_products(x, &std::array::from_fn(|number| row(8 * eight + number))))
@@ -249,7 +249,7 @@ mod tests {
             for d in [1, 2, 3, 7, 8, 16, 17, 64, 200, 511, 512, 513, 600, 1025] {
                 for m in [1, 2, 3, 9, 40, 159, 160, 161, 162, 321] {
                     let n = 1 + random.below(9) as usize + 256 * random.below(20).is_multiple_of(19) as usize;
-                    let mut numbers = |n: usize| (0..n).map(|_| T::of(random.normal())).collect::<Vec<T>>();
+                    let mut numbers = |n: usize| (0..n).map(|_| T::from_f64(random.normal())).collect::<Vec<T>>();
                     let (x, weight) = (numbers(n * d), numbers(m * d));
                     let bits =
                         |numbers: &[T]| numbers.iter().map(|number| number.to_f64().to_bits()).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! The course of a training, apart from the network: what has happened, where it stands and when it ends.
+//! The epochs of a training, apart from its parameters: which have ended, which was the best, and when it is over.
 
 use crate::base::error::Result;
 use crate::base::progress::Progress;
@@ -23,7 +23,7 @@ pub(crate) struct Best<P> {
 
 /// What has happened in the training of parameters `P`, those of a network unless said otherwise, and where it stands.
 #[derive(Default)]
-pub(crate) struct Course<P = Vec<Parameter<f32>>> {
+pub(crate) struct EpochLog<P = Vec<Parameter<f32>>> {
     pub(crate) record: Vec<Progress>,
     pub(crate) best: Option<Best<P>>,
     pub(crate) ongoing: Ongoing,
@@ -41,7 +41,7 @@ pub(crate) struct Ongoing {
     pub(crate) seconds: f64,
 }
 
-impl<P> Course<P> {
+impl<P> EpochLog<P> {
     /// Whether the epochs or the patience are used up.
     pub(crate) fn is_over(&self, schedule: Schedule) -> bool {
         let epoch = self.record.len();
@@ -50,7 +50,7 @@ impl<P> Course<P> {
     }
 
     /// Takes an epoch into the record, and a copy of its parameters if they are the best ones. `told`: the losses, the seconds
-    /// and the engine of the epoch; all else follows from the course.
+    /// and the engine of the epoch; all else follows from the log.
     pub(crate) fn end_epoch(
         &mut self,
         metric: Option<f64>,

@@ -70,7 +70,7 @@ impl ImplicitSlim {
     pub(crate) fn replace<T: Real>(&self, mut weight: ArrayViewMut2<'_, T>, x: &Csr, cancel: &Cancel) -> Result<()> {
         let counts = x.column_counts();
         let kept = self.kept(&counts, x.n_rows())?;
-        let number = |value: f64| T::of(value);
+        let number = |value: f64| T::from_f64(value);
         let shrink: Vec<T> = counts.iter().map(|&n| number(1.0 / (f64::from(n) + self.lambda))).collect();
         let own: Vec<T> = counts.iter().map(|&n| number(self.lambda / (f64::from(n) + self.lambda))).collect();
         let ones = vec![T::ONE; counts.len()];
@@ -144,7 +144,7 @@ impl ImplicitSlim {
         if correction.is_nan() || correction > TOLERANCE * result {
             return Err(numerical(format!("its result is off by {:.0} %", 100.0 * correction / result)));
         }
-        Ok(map.mapv(T::of))
+        Ok(map.mapv(T::from_f64))
     }
 }
 

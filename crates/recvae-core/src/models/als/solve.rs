@@ -50,10 +50,8 @@ pub(super) struct Fixed<T> {
     d: usize,
 }
 
-/// Rows that are gathered for a product of dense matrices.
-const GATHERED: usize = 256;
-/// Rows of numbers that a thread needs at most, beside a square matrix.
-pub(super) const ROOM: usize = GATHERED;
+/// Rows that are gathered for a product of dense matrices: what a thread needs at most, beside a square matrix.
+pub(super) const GATHERED: usize = 256;
 
 /// Rows that go through the conjugate gradients together: enough for a product of dense matrices, few enough for their
 /// four arrays to stay in the cache.
@@ -84,12 +82,12 @@ impl<T: Real> Fixed<T> {
     }
 
     fn ridge(&self, weights: Weights, list: &[u32]) -> T {
-        T::of(weights.ridge(list.len(), self.n_rows()))
+        T::from_f64(weights.ridge(list.len(), self.n_rows()))
     }
 
     /// `alpha0 G`.
     fn scaled_gram(&self, weights: Weights) -> Array2<T> {
-        let alpha0 = T::of(weights.alpha0);
+        let alpha0 = T::from_f64(weights.alpha0);
         self.gram.mapv(|number| alpha0 * number)
     }
 
@@ -125,17 +123,17 @@ impl<T: Real> Fixed<T> {
         cancel: &Cancel,
     ) -> Result<()> {
         let gram = self.scaled_gram(weights);
-        row_major_mut(solved).par_chunks_mut(self.d).enumerate().try_for_each_init(Vec::new, |room, (row, x)| {
+        row_major_mut(solved).par_chunks_mut(self.d).enumerate().try_for_each_init(Vec::new, |scratch, (row, x)| {
             cancel.check()?;
-            self.solve_one(gram.view(), self.ridge(weights, lists.row(row)), lists.row(row), x, room)
+            self.solve_one(gram.view(), self.ridge(weights, lists.row(row)), lists.row(row), x, scratch)
         })
     }
 
     /// Solves a list or a few exactly.
     pub(super) fn solve_lists(&self, weights: Weights, lists: &[&[u32]], solved: ArrayViewMut2<'_, T>) -> Result<()> {
         let gram = self.scaled_gram(weights);
-        row_major_mut(solved).par_chunks_mut(self.d).zip(lists).try_for_each_init(Vec::new, |room, (x, list)| {
-            self.solve_one(gram.view(), self.ridge(weights, list), list, x, room)
+        row_major_mut(solved).par_chunks_mut(self.d).zip(lists).try_for_each_init(Vec::new, |scratch, (x, list)| {
+            self.solve_one(gram.view(), self.ridge(weights, list), list, x, scratch)
         })
     }
 
@@ -149,18 +147,25 @@ impl<T: Real> Fixed<T> {
         Ok(x)
     }
 
-    /// By Cholesky, on this thread. `room` is used again from row to row.
-    fn solve_one(&self, gram: ArrayView2<'_, T>, ridge: T, list: &[u32], x: &mut [T], room: &mut Vec<T>) -> Result<()> {
-        self.factor(gram, ridge, list, x, room)?;
-        self.substitute(room, x);
+    /// By Cholesky, on this thread. `scratch` is used again from row to row.
+    fn solve_one(
+        &self,
+        gram: ArrayView2<'_, T>,
+        ridge: T,
+        list: &[u32],
+        x: &mut [T],
+        scratch: &mut Vec<T>,
+    ) -> Result<()> {
+        self.factor(gram, ridge, list, x, scratch)?;
+        self.substitute(scratch, x);
         Ok(())
     }
 
-    /// Leaves the Cholesky factor of a list's equations in `room` and their right side in `x`.
-    fn factor(&self, gram: ArrayView2<'_, T>, ridge: T, list: &[u32], x: &mut [T], room: &mut Vec<T>) -> Result<()> {
+    /// Leaves the Cholesky factor of a list's equations in `scratch` and their right side in `x`.
+    fn factor(&self, gram: ArrayView2<'_, T>, ridge: T, list: &[u32], x: &mut [T], scratch: &mut Vec<T>) -> Result<()> {
         let d = self.d;
-        room.resize(d * d + GATHERED * d, T::ZERO);
-        let (matrix, gathered) = room.split_at_mut(d * d);
+        scratch.resize(d * d + GATHERED * d, T::ZERO);
+        let (matrix, gathered) = scratch.split_at_mut(d * d);
         matrix.copy_from_slice(row_major(gram));
         matrix.iter_mut().step_by(d + 1).for_each(|entry| *entry += ridge);
         x.fill(T::ZERO);
@@ -186,9 +191,9 @@ impl<T: Real> Fixed<T> {
         Ok(())
     }
 
-    /// Solves for `x` in its place by the factor in `room`.
-    fn substitute(&self, room: &[T], x: &mut [T]) {
-        let factor = MatRef::from_column_major_slice(&room[..self.d * self.d], self.d, self.d);
+    /// Solves for `x` in its place by the factor in `scratch`.
+    fn substitute(&self, scratch: &[T], x: &mut [T]) {
+        let factor = MatRef::from_column_major_slice(&scratch[..self.d * self.d], self.d, self.d);
         let x = MatMut::from_column_major_slice_mut(x, self.d, 1);
         llt::solve::solve_in_place(factor, x, Par::Seq, MemStack::new(&mut []));
     }
@@ -383,12 +388,12 @@ mod tests {
     fn known_lengths_give_the_same_bits() {
         fn check<T: Real>(d: usize) {
             let mut random = Stream::new(1, d as u64);
-            let mut normals = |n: usize| (0..n).map(|_| T::of(random.normal())).collect::<Vec<T>>();
+            let mut normals = |n: usize| (0..n).map(|_| T::from_f64(random.normal())).collect::<Vec<T>>();
             let (rows, x, start) = (normals(50 * d), normals(d), normals(d));
             let list = [3, 49, 0, 7, 7, 20];
             let (mut fast, mut plain) = (start.clone(), start);
-            sum_of_rows(&mut fast, &rows, &list, &x, T::of(0.5), T::of(-1.25));
-            sum_of_any(&mut plain, &rows, &list, &x, T::of(0.5), T::of(-1.25));
+            sum_of_rows(&mut fast, &rows, &list, &x, T::from_f64(0.5), T::from_f64(-1.25));
+            sum_of_any(&mut plain, &rows, &list, &x, T::from_f64(0.5), T::from_f64(-1.25));
             assert!(fast == plain, "{d}");
             let row = |item: u32| &rows[item as usize * d..][..d];
             let errors: f64 = list.iter().map(|&item| squared_error(dot(row(item), &x))).sum();

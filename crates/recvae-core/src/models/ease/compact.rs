@@ -44,11 +44,11 @@ where
         let row = |item: usize| weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f64() as f32);
         return prune(origin, n_items, row, top, how.precision == Some(StoredPrecision::F16));
     }
-    let room = |size: usize| check_memory("the smaller model", (size * n_items) as u64 * n_items as u64);
+    let check_size = |size: usize| check_memory("the smaller model", (size * n_items) as u64 * n_items as u64);
     let origin = origin.clone();
     Ok(match how.precision {
         Some(StoredPrecision::F16) => {
-            room(2)?;
+            check_size(2)?;
             let mut half = Numbers::<f16>::zeros(weights.len());
             half.par_iter_mut().zip(weights).for_each(|(half, weight)| *half = f16::from_f32(weight.to_f64() as f32));
             match weights.par_iter().zip(&*half).find_first(|(_, half)| !half.is_finite()) {
@@ -57,13 +57,13 @@ where
             }
         }
         Some(StoredPrecision::F32) => {
-            room(4)?;
+            check_size(4)?;
             let mut single = Numbers::<f32>::zeros(weights.len());
             single.par_iter_mut().zip(weights).for_each(|(single, weight)| *single = weight.to_f64() as f32);
             Box::new(Ease { origin, n_items, weights: single })
         }
         None => {
-            room(size_of::<T>())?;
+            check_size(size_of::<T>())?;
             let mut same = Numbers::<T>::zeros(weights.len());
             same.copy_from_slice(weights);
             Box::new(Ease { origin, n_items, weights: same })

@@ -44,7 +44,7 @@ vectorised! {
 
 #[inline(always)]
 fn widened<T: Real>(half: f16) -> T {
-    T::of(single(half.to_bits()).into())
+    T::from_f64(single(half.to_bits()).into())
 }
 
 /// The number of half precision with these bits, without a branch, so that loops over it use vector instructions. Its exponent
@@ -56,8 +56,8 @@ fn single(half: u16) -> f32 {
     let bits = u32::from(half & 0x7fff) << 13;
     let subnormal = (f32::from_bits(bits + SMALLEST) - f32::from_bits(SMALLEST)).to_bits();
     let normal = bits + ((127 - 15) << 23);
-    let no_number = bits + ((255 - 31) << 23); // or infinite
-    let magnitude = if bits & EXPONENT == EXPONENT { no_number } else { normal };
+    let nan_or_infinite = bits + ((255 - 31) << 23); // or infinite
+    let magnitude = if bits & EXPONENT == EXPONENT { nan_or_infinite } else { normal };
     let magnitude = if bits & EXPONENT == 0 { subnormal } else { magnitude };
     f32::from_bits(magnitude | u32::from(half & 0x8000) << 16)
 }

@@ -181,8 +181,8 @@ impl Scorer for SparseEase {
             });
             return Ok(());
         }
-        let room = || vec![0.0; n_items];
-        users.for_each_init(room, |all, (scores, history)| {
+        let buffer = || vec![0.0; n_items];
+        users.for_each_init(buffer, |all, (scores, history)| {
             rows.score(history, all);
             scores.iter_mut().zip(items).for_each(|(score, &item)| *score = all[item as usize]);
         });

@@ -17,7 +17,7 @@ fn input<T: Real>(x: &Csr, keep: &[f64]) -> SparseInput<T> {
     for (history, keep) in x.rows().zip(keep.chunks(x.n_cols())) {
         input.indices.extend(history.iter().filter(|&&item| keep[item as usize] != 0.0));
         input.ends.push(input.indices.len());
-        input.values.push(T::of(2.0 / (history.len() as f64).sqrt()));
+        input.values.push(T::from_f64(2.0 / (history.len() as f64).sqrt()));
     }
     input
 }
@@ -28,7 +28,7 @@ fn check_steps<T: Real>(tolerance: f64, tolerance_after: f64) {
     let latent_dim = golden.shape("param.encoder.input.weight")[1];
     let architecture = MultDaeOptions { latent_dim, ..MultDaeOptions::default() }.architecture(x.n_cols());
     let mut network = Network::<T>::new(architecture, &mut Init::zeros());
-    let read = |name: &str| golden.values(&format!("param.{name}")).iter().map(|&v| T::of(v)).collect::<Vec<_>>();
+    let read = |name: &str| golden.values(&format!("param.{name}")).iter().map(|&v| T::from_f64(v)).collect::<Vec<_>>();
     network.import(|name, _| Ok(read(name))).unwrap();
     let mut scores = Array2::default((x.n_rows(), x.n_cols()));
     network.logits(&x.rows().collect::<Vec<_>>(), scores.view_mut());

@@ -17,7 +17,7 @@ fn replaced<T: Real>(golden: &Golden, case: &str) -> Vec<f64> {
     let slim = ImplicitSlim { lambda, alpha, threshold: golden.values("threshold")[0] };
     let width = golden.shape("w")[1];
     let x = golden.csr("x");
-    let mut weight: Vec<T> = golden.values("w").iter().map(|&value| T::of(value)).collect();
+    let mut weight: Vec<T> = golden.values("w").iter().map(|&value| T::from_f64(value)).collect();
     slim.replace(view2_mut(&mut weight, (x.n_cols(), width)), &x, &Cancel::default()).unwrap();
     weight.iter().map(|value| value.to_f64()).collect()
 }
