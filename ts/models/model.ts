@@ -116,7 +116,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     const ids = historiesOf(histories);
     const [core, filter] = forCore(this.native, options);
     const { threads, signal } = run;
-    const work = (run: native.NativeRun) => this.native.recommendBatch(ids, core, filter, threads, run);
+    const work = (run: native.NativeRun) => this.native.recommendColumns(ids, undefined, core, filter, threads, run);
     return this.#named(await running({ signal }, work), ids);
   }
 
@@ -303,16 +303,16 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     this.dispose();
   }
 
-  #named(lists: native.NativeLists, histories: string[][]): Recommendation[] {
-    const { items, scores, ends, unknown, unknownEnds } = lists;
+  #named(lists: native.NativeListColumns, histories: string[][]): Recommendation[] {
+    const { items, scores, offsets, unknown, unknownOffsets } = lists;
     return histories.map((history, user) => {
-      const [start, unknownStart] = user === 0 ? [0, 0] : [ends[user - 1]!, unknownEnds[user - 1]!];
+      const start = offsets[user]!;
       return {
-        items: Array.from(items.subarray(start, ends[user]), (item, at) => ({
+        items: Array.from(items.subarray(start, offsets[user + 1]), (item, at) => ({
           id: this.itemIds[item]!,
           score: scores[start + at]!,
         })),
-        unknown: Array.from(unknown.subarray(unknownStart, unknownEnds[user]), (at) => history[at]!),
+        unknown: Array.from(unknown.subarray(unknownOffsets[user], unknownOffsets[user + 1]), (at) => history[at]!),
       };
     });
   }

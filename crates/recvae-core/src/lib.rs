@@ -110,6 +110,9 @@ mod models;
 
 mod serve;
 
+/// Scores and embeddings are matrices of this version of ndarray.
+pub use ndarray;
+
 #[cfg(feature = "bench")]
 pub mod bench;
 #[cfg(test)]
@@ -120,7 +123,6 @@ pub use base::cancel::Cancel;
 pub use base::compute::{Compute, ComputeOptions, Device, EngineKind};
 pub use base::error::{Error, Result};
 pub use base::file_lock::{FileLock, Locking};
-pub use base::list_ends::ends;
 pub use base::memory::MemoryEstimate;
 pub use base::options::{OptionInfo, Options};
 pub use base::progress::{OnProgress, Progress};

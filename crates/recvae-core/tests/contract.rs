@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use recvae_core::ndarray::Array2;
 use recvae_core::{
     Csr, FitRun, HeldOut, Ids, Metric, Model, ModelKind, Progress, Recommender, Result, Search, Threads, evaluate,
     recommend,
@@ -81,16 +82,15 @@ fn a_batch_is_its_users_one_by_one() {
     histories[5] = &[];
     for &kind in ModelKind::ALL {
         let model = fit(kind);
-        let mut together = vec![0f32; histories.len() * 40];
-        model.score(&histories, &mut together).unwrap();
-        let mut alone = vec![0f32; 40];
-        for (history, together) in histories.iter().zip(together.chunks(40)) {
-            model.score(&[history], &mut alone).unwrap();
-            assert_eq!(alone, together, "{kind:?}");
+        let mut together = model.scores(&histories).unwrap();
+        let mut alone = Array2::zeros((1, 40));
+        for (history, together) in histories.iter().zip(together.rows()) {
+            model.score(&[history], alone.view_mut()).unwrap();
+            assert_eq!(alone.row(0), together, "{kind:?}");
             assert!(alone.iter().all(|score| score.is_finite()));
         }
-        assert!(model.score(&[&[40]], &mut alone).is_err(), "{kind:?} takes an item it does not have");
-        assert!(model.score(&[&[1]], &mut together).is_err(), "{kind:?} takes too many scores");
+        assert!(model.score(&[&[40]], alone.view_mut()).is_err(), "{kind:?} takes an item it does not have");
+        assert!(model.score(&[&[1]], together.view_mut()).is_err(), "{kind:?} takes too many scores");
     }
 }
 

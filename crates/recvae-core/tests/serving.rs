@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use recvae_core::ndarray::{ArrayView1, ArrayViewMut2, Axis};
 use recvae_core::{
     Cancel, Candidates, CompactOptions, Csr, ExplainOptions, FitRun, History, ModelKind, Options, RecommendOptions,
     Recommender, Result, Scored, Scorer, SimilarOptions, recommend_among,
@@ -19,9 +20,9 @@ impl Scorer for Table {
     }
 
     /// Histories tell users apart by their length.
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        for (history, scores) in histories.iter().zip(scores.chunks_mut(self.n_items())) {
-            scores.copy_from_slice(&self.0[history.len() % self.0.len()]);
+    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        for (history, mut scores) in histories.iter().zip(scores.rows_mut()) {
+            scores.assign(&ArrayView1::from(&self.0[history.len() % self.0.len()]));
         }
         Ok(())
     }
@@ -287,8 +288,7 @@ fn similar_items_of_an_autoencoder_are_cosines_of_decoder_rows() {
         let weight = tensors.iter().find(|tensor| tensor.name == "decoder.output.weight").unwrap();
         let recvae_core::TensorData::F32(values) = &weight.data else { panic!("not f32") };
         let row = |item: u32| -> Vec<f64> {
-            let width = weight.shape[1];
-            values[item as usize * width..][..width].iter().map(|&value| value.into()).collect()
+            values.index_axis(Axis(0), item as usize).iter().map(|&value| value.into()).collect()
         };
         let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
         for Scored { item, score } in model.similar_items("i7", &SimilarOptions { k: 60 }, None).unwrap() {
@@ -325,11 +325,12 @@ fn similar_users_share_a_taste() {
         let best = model.similar_users(&user, &with_itself, &SimilarOptions::default()).unwrap()[0];
         assert!(best.item == 1 && (best.score - 1.0).abs() < 1e-5);
         assert!(model.similar_users(&user, &[], &SimilarOptions::default()).unwrap().is_empty());
+        assert_eq!(model.embed(&[]).unwrap().dim(), (0, 8));
         // Vectors come in the order of the histories, more than one block of them.
         let vectors = model.embed(&others).unwrap();
-        assert_eq!(vectors.len(), 600 * 8);
+        assert_eq!(vectors.dim(), (600, 8));
         let last = model.embed(&others[599..]).unwrap();
-        assert!(vectors[599 * 8..].iter().zip(&last).all(|(a, b)| (a - b).abs() < 1e-5));
+        assert!(vectors.row(599).iter().zip(&last).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 }
 
@@ -410,11 +411,7 @@ fn contributions_are_what_the_score_loses() {
         let history: Vec<u32> = (0..n_items).filter(|item| item % 4 != 1).collect();
         let contributions = model.contributions(&history, 9, &Cancel::default()).unwrap();
         assert_eq!(contributions.len(), history.len());
-        let score = |history: &[u32]| {
-            let mut scores = vec![0.0; n_items as usize];
-            model.score(&[history], &mut scores).unwrap();
-            f64::from(scores[9])
-        };
+        let score = |history: &[u32]| f64::from(model.scores(&[history]).unwrap()[(0, 9)]);
         let whole = score(&history);
         for at in [0, 1, 254, 255, 256, 299] {
             let mut shorter = history.clone();

@@ -262,7 +262,7 @@ mod tests {
         for &kind in ModelKind::ALL {
             let model = recommender(kind);
             let tensors = model.model().tensors().unwrap();
-            let numbers: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+            let numbers: usize = tensors.iter().map(|tensor| tensor.data.shape().iter().product::<usize>()).sum();
             assert_eq!(model.bytes(), 4 * numbers + model.items().bytes(), "{kind:?}");
         }
         let ids: Ids = (0..1000).map(|id| format!("{id:04}")).collect();
