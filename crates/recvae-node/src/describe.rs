@@ -17,7 +17,7 @@ fn rows(options: &[OptionInfo]) -> Value {
 /// Everything that the core says about itself, as JSON: see `Description` in `ts/runtime/native.ts`.
 #[napi(catch_unwind)]
 pub fn describe() -> Result<String> {
-    let models: Value = ModelKind::ALL
+    let models: Value = ModelKind::TRAINED
         .iter()
         .map(|kind| {
             let options = rows(&kind.describe_options());
