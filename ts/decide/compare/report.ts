@@ -6,6 +6,7 @@ import type { Json } from '../../runtime/json.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { SearchedTrial, SearchSummary } from '../../search/train.js';
 import type { PairedDifference } from '../pairs.js';
+import type { BlendReport } from './blend.js';
 
 /** What {@link compare} is told while it works. */
 export interface CompareProgress {
@@ -35,7 +36,7 @@ export interface ComparedModel extends SearchSummary {
   model: ModelName;
   /** All options with their values. */
   options: Json;
-  /** Wall-clock seconds of search and training together. */
+  /** Wall-clock seconds of search and training together; of a blend, its own and those of the parts that it keeps. */
   seconds: number;
   /** The same as it was estimated before, at most, for a reference machine. */
   estimatedSeconds: number;
@@ -83,6 +84,8 @@ export interface ComparisonReport {
   models: ComparedModel[];
   /** What was left out, for want of memory or of `budgetMinutes`, or since its arithmetic failed. */
   skipped: Skipped[];
+  /** What there is to say of a blend, if one was compared. */
+  blend?: BlendReport;
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];
   /** The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the data. */

@@ -76,6 +76,12 @@ impl Recommender {
         Self { record, ..self }
     }
 
+    /// The same with another `info`.
+    #[must_use]
+    pub fn with_info(self, info: Value) -> Self {
+        Self { info, ..self }
+    }
+
     /// Reads a model file as by default; see `model_file.rs` for its layout.
     ///
     /// # Errors
