@@ -37,7 +37,16 @@ export type {
 export type { Trend } from './decide/advise/trend.js';
 export { type AdviseOptions, advise } from './decide/advise.js';
 export type { CompareOptions } from './decide/compare/options.js';
-export type { ComparedModel, CompareProgress, ComparisonReport, Skipped } from './decide/compare/report.js';
+export type {
+  BlendCost,
+  BlendDifference,
+  BlendGroup,
+  BlendReport,
+  ComparedModel,
+  CompareProgress,
+  ComparisonReport,
+  Skipped,
+} from './decide/compare/report.js';
 export type { Comparison } from './decide/compare.js';
 export { compare } from './decide/compare.js';
 export type { FloorDifference } from './decide/floor.js';

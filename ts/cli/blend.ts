@@ -1,5 +1,5 @@
 /** A blend in words. */
-import type { BlendReport } from '../decide/compare/blend.js';
+import type { BlendReport } from '../decide/compare/report.js';
 import { formatP } from '../decide/wording.js';
 import type { BlendRecord } from '../models/blend-record.js';
 import { size } from './inspect.js';

@@ -17,59 +17,10 @@ import { type RunOptions, running } from '../../runtime/running.js';
 import { secondsOf } from '../../search/effort.js';
 import { validate } from '../../search/trials.js';
 import { FLOOR } from '../floor.js';
-import { type Difference, pairedDifferences } from '../paired.js';
+import { pairedDifferences } from '../paired.js';
 import type { Course } from './course.js';
 import { BLEND, type CompareOptions, complete } from './options.js';
-import type { ComparedModel, Skipped } from './report.js';
-
-/** The blend minus one of its parts, or a model that it could have had. */
-export interface BlendDifference extends Difference {
-  /** The part. */
-  part: ModelName;
-  /** Whether the blend has kept it. */
-  kept: boolean;
-  /** Users of this difference. */
-  users: number;
-}
-
-/** A group of test users or of held-out items, with the differences on it. */
-export interface BlendGroup {
-  /** Of users by the length of their input, or of items by their training users. */
-  by: 'activity' | 'popularity';
-  /** `few`, `some`, `many`; `head`, `middle`, `tail`. */
-  name: string;
-  /** Least items of a user's input, or training users of an item. */
-  from: number;
-  /** Most of them. */
-  to: number;
-  /** Differences to each model, p-values corrected over all groups and models. */
-  differences: BlendDifference[];
-}
-
-/** What a model takes. */
-export interface BlendCost {
-  model: ModelName;
-  /** Wall-clock seconds of search and training; of the blend, its own and those of its parts. */
-  seconds: number;
-  /** Memory that the model holds, with ids. */
-  bytes: number;
-  /** Median microseconds of a request: the 100 best items for the history of a test user, one after the other on this machine. */
-  microseconds: number;
-}
-
-/** What there is to say of a blend. */
-export interface BlendReport {
-  /** Scale, parts with weights, gate, what was dropped and what was tried. */
-  found: Omit<BlendRecord, 'warnings'>;
-  /** What speaks against the weights. */
-  warnings: string[];
-  /** Differences in the main metric to each model that it was made of, p-values corrected over these. */
-  differences: BlendDifference[];
-  /** The same by groups. */
-  groups: BlendGroup[];
-  /** What each one takes. */
-  cost: BlendCost[];
-}
+import type { BlendDifference, BlendGroup, BlendReport, ComparedModel, Skipped } from './report.js';
 
 /** What a comparison has by then. */
 interface State {
