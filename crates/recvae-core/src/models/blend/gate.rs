@@ -155,7 +155,7 @@ impl Gate {
             let found = all(&value[name], name, SHARED + 1)?;
             Ok(std::array::from_fn(|at| found[at]))
         };
-        let deviations = four("deviations")?;
+        let (means, deviations) = (four("means")?, four("deviations")?);
         if let Some(wrong) = deviations.iter().find(|&&deviation| deviation <= 0.0) {
             return Err(Error::invalid_data(format!("a deviation of its gate is {wrong}; allowed: above 0")));
         }
@@ -177,7 +177,7 @@ impl Gate {
         if recovery.abs() > STEEPEST {
             return Err(too_steep(recovery));
         }
-        Ok(Self { means: four("means")?, deviations, slopes: slopes.collect::<Result<_>>()?, recovery })
+        Ok(Self { means, deviations, slopes: slopes.collect::<Result<_>>()?, recovery })
     }
 }
 
