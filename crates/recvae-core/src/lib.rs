@@ -157,9 +157,9 @@ pub use model::{
     CompactOptions, Fit, Model, ModelKind, NamedTensor, StoredPrecision, StoredTensor, TensorData, TensorSource,
 };
 pub use models::{
-    Als, AlsOptions, AlsSolver, CHANGES, Change, Ease, EaseOptions, EdlaeOptions, EncoderKind, KlWeightKind, Limits,
-    MultDaeOptions, MultVaeOptions, OptionChange, Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions,
-    Sizing, TrainingKind,
+    Als, AlsOptions, AlsSolver, BlendOptions, CHANGES, Change, Ease, EaseOptions, EdlaeOptions, EncoderKind,
+    KlWeightKind, Limits, MultDaeOptions, MultVaeOptions, OptionChange, Popularity, PopularityOptions, Precision,
+    PriorKind, RecVaeOptions, Scale, Sizing, TrainingKind,
 };
 pub use serve::columns::{ListColumns, offsets};
 pub use serve::ease_counts::EaseCounts;

@@ -46,7 +46,7 @@ fn subjects() -> &'static [Subject] {
         let half = CompactOptions { top_per_item: None, precision: Some(StoredPrecision::F16) };
         let pruned = CompactOptions { top_per_item: Some(7), precision: None };
         for train in [&large, &small] {
-            for &kind in ModelKind::ALL {
+            for &kind in ModelKind::TRAINED {
                 let (options, compact): (Value, &[CompactOptions]) = match kind {
                     ModelKind::Popularity => (json!({}), &[]),
                     ModelKind::Ease | ModelKind::Edlae => (json!({ "lambda": 20 }), &[half.clone(), pruned.clone()]),
@@ -55,6 +55,7 @@ fn subjects() -> &'static [Subject] {
                     ModelKind::MultVae | ModelKind::RecVae => {
                         (json!({ "hiddenDim": 9, "latentDim": 1, "epochs": 1 }), &[])
                     }
+                    ModelKind::Blend => panic!("it is not trained"),
                 };
                 add(kind, options, train, compact);
             }

@@ -5,8 +5,9 @@
 use proptest::prelude::*;
 use recvae_core::ndarray::{ArrayView1, ArrayViewMut2, Axis};
 use recvae_core::{
-    Cancel, Candidates, CompactOptions, Csr, ExplainOptions, FitRun, History, ModelKind, Options, RecommendOptions,
-    Recommender, Result, Scored, Scorer, SimilarOptions, recommend_among,
+    BlendOptions, Cancel, Candidates, CompactOptions, Csr, ExplainOptions, FitRun, History, Interactions, ModelKind,
+    Options, RecommendOptions, Recommender, Result, Scored, Scorer, SimilarOptions, SplitOptions, Thresholds,
+    recommend_among, split,
 };
 use serde_json::{Value, json};
 
@@ -149,9 +150,22 @@ fn forms_of_ease() -> Vec<(String, Recommender)> {
 fn all() -> impl Iterator<Item = (ModelKind, Recommender)> {
     // Of three entries a row, most similarities would be zero.
     let forms = forms_of_ease().into_iter().filter(|(form, _)| !form.ends_with(r#""topPerItem":3}"#));
-    let others = ModelKind::ALL.iter().filter(|&&kind| kind != ModelKind::Ease);
+    let others = ModelKind::TRAINED.iter().filter(|&&kind| kind != ModelKind::Ease);
     let others = others.map(|&kind| (kind, recommender(kind, &options(kind))));
-    others.chain(forms.map(|(_, model)| (ModelKind::Ease, model)))
+    let blends = ["z-score", "rank"].map(|scale| (ModelKind::Blend, blend(scale)));
+    others.chain(forms.map(|(_, model)| (ModelKind::Ease, model))).chain(blends)
+}
+
+/// Three models together, each in equal shares.
+fn blend(scale: &str) -> Recommender {
+    let kinds = [ModelKind::Ease, ModelKind::Als, ModelKind::RecVae];
+    let parts = kinds.map(|kind| recommender(kind, &options(kind)));
+    let options = BlendOptions::from_json(&json!({ "weights": [0.4, 0.3, 0.3], "scale": scale })).unwrap();
+    let rows = train();
+    let histories = rows.rows().enumerate().map(|(user, row)| (format!("u{user}"), ids(row.iter().copied())));
+    let data = Interactions::from_histories(histories, &Thresholds::default()).unwrap();
+    let split = split(&data, &SplitOptions::default()).unwrap();
+    options.blend(&parts.each_ref(), &split, &FitRun::default()).unwrap()
 }
 
 fn ids(items: impl IntoIterator<Item = u32>) -> Vec<String> {
@@ -162,7 +176,7 @@ fn ids(items: impl IntoIterator<Item = u32>) -> Vec<String> {
 fn close(kind: ModelKind, a: f32, b: f32) -> bool {
     match kind {
         ModelKind::Popularity | ModelKind::Ease | ModelKind::Edlae => a == b,
-        ModelKind::Als | ModelKind::MultDae | ModelKind::MultVae | ModelKind::RecVae => {
+        ModelKind::Als | ModelKind::MultDae | ModelKind::MultVae | ModelKind::RecVae | ModelKind::Blend => {
             (a - b).abs() <= 1e-5 * (1.0 + b.abs())
         }
     }
@@ -243,8 +257,7 @@ fn similar_items_share_a_taste() {
         let ten = SimilarOptions { k: 10 };
         if kind == ModelKind::Popularity {
             let error = model.similar_items("i24", &ten, None).unwrap_err();
-            let text =
-                "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae";
+            let text = "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae, blend";
             assert_eq!((error.code(), error.to_string().as_str()), ("INVALID_ARGUMENT", text));
             continue;
         }

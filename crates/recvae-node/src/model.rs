@@ -44,6 +44,12 @@ impl NativeModel {
         Ok(self.0.get()?.model().options().to_string())
     }
 
+    /// How many bytes of memory it holds.
+    #[napi(getter, catch_unwind)]
+    pub fn bytes(&self) -> Result<f64> {
+        Ok(self.0.get()?.bytes() as f64)
+    }
+
     /// What was kept with the model, as JSON.
     #[napi(catch_unwind)]
     pub fn info(&self) -> Result<String> {

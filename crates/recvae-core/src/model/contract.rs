@@ -3,6 +3,8 @@
 //! A model knows items by index only and users by their histories only; ids belong to [`crate::Recommender`]. Scores of a
 //! user are a function of the history, so a user who was never seen is scored like any other.
 
+use std::sync::Arc;
+
 use ndarray::Array2;
 use serde_json::Value;
 
@@ -48,6 +50,11 @@ pub trait Model: Scorer + Send {
     /// As [`Scorer::score_some`], and `CANCELLED`.
     fn contributions(&self, history: &[u32], item: u32, cancel: &Cancel) -> Result<Vec<f64>> {
         leave_one_out(self, history, item, cancel)
+    }
+
+    /// The models of which it is made; empty for all but a blend.
+    fn parts(&self) -> Vec<Arc<dyn Model>> {
+        vec![]
     }
 
     /// How many bytes of memory its parameters hold.
