@@ -22,21 +22,23 @@
 
 use std::sync::Arc;
 
+use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::view2_mut;
 use crate::base::memory::MemoryEstimate;
 use crate::base::numbers::Numbers;
 use crate::base::options::options;
 use crate::evaluate::leave_one_out::leave_one_out;
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::evaluate::top_k::BLOCK;
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::model::tensors::numbers;
-use crate::model::{Fit, Model, ModelKind, NamedTensor, StoredTensor, TensorData, TensorSource};
+use crate::model::{Fit, Model, ModelKind, NamedTensor, StoredTensor, TensorSource};
 use crate::split::strong::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
@@ -204,7 +206,7 @@ impl Blend {
     fn scores_of_parts(&self, histories: &[&[u32]]) -> Result<Vec<Numbers<f32>>> {
         let one = |part: &Arc<dyn Model>| {
             let mut scores = Numbers::zeros(histories.len() * self.n_items);
-            part.score(histories, &mut scores)?;
+            part.score(histories, scores.view2_mut((histories.len(), self.n_items)))?;
             Ok(scores)
         };
         self.parts.iter().map(one).collect()
@@ -237,11 +239,11 @@ impl Scorer for Blend {
         self.n_items
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.n_items, scores)?;
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         if let [only] = &self.parts[..] {
             return only.score(histories, scores);
         }
+        let scores = checked(histories, self.n_items, scores)?;
         let of_parts = self.scores_of_parts(histories)?;
         scores.par_chunks_mut(self.n_items).zip(histories).enumerate().for_each(|(user, (out, history))| {
             self.add_up(history, &self.rows(&of_parts, user), out);
@@ -250,15 +252,15 @@ impl Scorer for Blend {
     }
 
     /// All items are scored: mean and deviation are over all of them.
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        check_some(histories, items, self.n_items, scores)?;
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         if let [only] = &self.parts[..] {
             return only.score_some(histories, items, scores);
         }
+        let scores = checked_some(histories, items, self.n_items, scores)?;
         let mut all = Numbers::<f32>::zeros(BLOCK.min(histories.len()) * self.n_items);
         for (block, histories) in histories.chunks(BLOCK).enumerate() {
             let all = &mut all[..histories.len() * self.n_items];
-            self.score(histories, all)?;
+            self.score(histories, view2_mut(all, (histories.len(), self.n_items)))?;
             for (user, row) in all.chunks(self.n_items).enumerate() {
                 let out = &mut scores[(block * BLOCK + user) * items.len()..][..items.len()];
                 out.iter_mut().zip(items).for_each(|(out, &item)| *out = row[item as usize]);
@@ -289,15 +291,14 @@ impl Model for Blend {
             all.extend(own);
         }
         if self.record.gate.is_some() {
-            let data = TensorData::F32((&self.popularity[..]).into());
-            all.push(NamedTensor { name: POPULARITY.into(), shape: vec![self.n_items], data });
+            all.push(NamedTensor::new(POPULARITY, &[self.n_items], &self.popularity[..]));
         }
         Ok(all)
     }
 
     /// # Errors
     /// `INVALID_ARGUMENT` if no part knows how alike items are.
-    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+    fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
         let able = self.parts.iter().zip(self.record.weights()).filter(|(part, _)| part.kind().has_similar_items());
         let able: Vec<_> = able.collect();
         if able.is_empty() {
@@ -308,17 +309,15 @@ impl Model for Blend {
         let everything: Vec<u32> = (0..self.n_items as u32).collect();
         let sum: f64 = able.iter().map(|(_, weight)| weight).sum();
         let mut all = vec![0f32; self.n_items];
-        let mut own = vec![0f32; self.n_items];
         for (part, weight) in able {
-            part.similarities(item, &everything, &mut own)?;
+            let own = part.similarities(item, &everything)?;
             add_z_scores(&mut all, &own, Spread::of(&own, &[item]), weight / sum);
         }
-        out.iter_mut().zip(items).for_each(|(out, &item)| *out = all[item as usize]);
-        Ok(())
+        Ok(items.iter().map(|&item| all[item as usize]).collect())
     }
 
     fn contributions(&self, history: &[u32], item: u32, cancel: &Cancel) -> Result<Vec<f64>> {
-        check_some(&[history], &[item], self.n_items, &[0.0])?;
+        check_items(history.iter().chain([&item]), self.n_items)?;
         if let [only] = &self.parts[..] {
             return only.contributions(history, item, cancel);
         }

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::gate::features;
 use super::scale::{Scale, Spread, add_z_scores, ranks};
 use crate::base::error::Result;
+use crate::base::matrix::view2_mut;
 use crate::base::random::Stream;
 use crate::base::steps::Steps;
 use crate::evaluate::metrics::Metric;
@@ -98,7 +99,7 @@ pub(super) fn keep(
         let histories: Vec<&[u32]> = block.iter().map(|&user| input.row(user)).collect();
         for (part, scores) in parts.iter().zip(&mut scores) {
             steps.check()?;
-            part.score(&histories, &mut scores[..block.len() * n_items])?;
+            part.score(&histories, view2_mut(&mut scores[..block.len() * n_items], (block.len(), n_items)))?;
         }
         let kept: Vec<User> = block
             .par_iter()

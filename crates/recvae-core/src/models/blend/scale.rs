@@ -85,7 +85,7 @@ vectorised! {
     /// `out += (values - mean) * factor`.
     fn add_away(out: &mut [T], values: &[T], mean: f64, factor: f64) {
         for (out, value) in out.iter_mut().zip(values) {
-            *out += T::of((value.to_f64() - mean) * factor);
+            *out += T::from_f64((value.to_f64() - mean) * factor);
         }
     }
 }

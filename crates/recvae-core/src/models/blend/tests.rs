@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ndarray::{Array2, ArrayViewMut2};
 use serde_json::{Value, json};
 
 use super::gate::Gate;
@@ -14,7 +15,7 @@ use crate::base::numbers::Numbers;
 use crate::base::random::Stream;
 use crate::data::ids::Ids;
 use crate::evaluate::metrics::{Metric, evaluate};
-use crate::evaluate::scorer::{Scorer, check_scores};
+use crate::evaluate::scorer::{Scorer, checked};
 use crate::evaluate::top_k::recommend;
 use crate::math::csr::Csr;
 use crate::math::statistics::{SIGNIFICANCE, mean, paired_bootstrap};
@@ -65,9 +66,7 @@ fn golden_blend(golden: &Golden, scale: Scale, gate: bool) -> Blend {
 }
 
 fn row(blend: &dyn Scorer, history: &[u32]) -> Vec<f32> {
-    let mut scores = vec![0.0; blend.n_items()];
-    blend.score(&[history], &mut scores).unwrap();
-    scores
+    blend.scores(&[history]).unwrap().into_iter().collect()
 }
 
 /// `test/fixtures/reference/blend.py` computed them in f64. Ours are sums of f32: the scores of the parts are rounded to 6e-8 of a
@@ -91,13 +90,11 @@ fn matches_a_plain_program() {
         }
     }
     let others: Vec<u32> = (0..48).filter(|&item| item != 12).collect();
-    let mut ours = vec![0f32; others.len()];
-    z_scores.similarities(12, &others, &mut ours).unwrap();
+    let ours = z_scores.similarities(12, &others).unwrap();
     let similar: Vec<f64> = others.iter().map(|&item| golden.values("similar")[item as usize]).collect();
     close("similar", &ours, &similar, TOLERANCE);
     // The numbers of a filter do not change the numbers.
-    let mut some = vec![0f32; 2];
-    z_scores.similarities(12, &[3, 40], &mut some).unwrap();
+    let some = z_scores.similarities(12, &[3, 40]).unwrap();
     assert_eq!(some, [ours[3], ours[39]]);
 }
 
@@ -129,8 +126,8 @@ impl Scorer for MadeUp {
         N_ITEMS
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, N_ITEMS, scores)?;
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked(histories, N_ITEMS, scores)?;
         for (history, out) in histories.iter().zip(scores.chunks_mut(N_ITEMS)) {
             let user = u64::from(history[0]) + 100 * u64::from(history[1] - 100);
             let signal = MadeUp::signal(self.seed, user);
@@ -310,16 +307,15 @@ fn some_scores_are_those_of_all_and_a_batch_is_its_users() {
     let histories: Vec<&[u32]> = histories.iter().map(Vec::as_slice).collect();
     for (scale, gate) in [(Scale::ZScore, false), (Scale::Rank, false), (Scale::ZScore, true)] {
         let blend = golden_blend(&golden, scale, gate);
-        let mut all = vec![0f32; histories.len() * 48];
-        blend.score(&histories, &mut all).unwrap();
+        let all = blend.scores(&histories).unwrap();
         let items = [40u32, 3, 3, 17];
-        let mut some = vec![0f32; histories.len() * 4];
-        blend.score_some(&histories, &items, &mut some).unwrap();
+        let mut some = Array2::zeros((histories.len(), 4));
+        blend.score_some(&histories, &items, some.view_mut()).unwrap();
         for (user, history) in histories.iter().enumerate() {
-            let own = &all[user * 48..][..48];
+            let own = all.row(user).to_vec();
             assert!(own.iter().all(|score| score.is_finite()));
             assert_eq!(row(&blend, history), own);
-            assert_eq!(items.map(|item| own[item as usize]), some[4 * user..][..4]);
+            assert_eq!(items.map(|item| own[item as usize]), some.row(user).to_vec()[..]);
         }
         let lists = recommend(&blend, &histories, 48, true).unwrap();
         assert!(lists.iter().zip(&histories).all(|(list, history)| list.len() == 48 - history.len()));
