@@ -1,5 +1,5 @@
 // What a request through a blend of EASE^R and RecVAE takes beside its parts, and the sizes of the files, at the catalogue of ML-20M:
-//   node benches/blend.mjs [items] [users]
+//   node benches/blend.mjs [scale of the users, .01 to 1]
 // Data are made up, so accuracy means nothing here and weights are given. Requests go round the three models, so that a busy machine
 // slows all of them alike; what counts is the median of the ratios.
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fit, Interactions, split, writeSynth } from '../dist/index.js';
 
-const [items = 20_720, users = 4000] = process.argv.slice(2).map(Number);
+const [scale = 0.1] = process.argv.slice(2).map(Number);
 const folder = mkdtempSync(join(tmpdir(), 'recvae-blend-'));
 try {
   const path = join(folder, 'likes.csv');
-  await writeSynth(path, { users, items, interactions: users * 72, seed: 1 });
+  await writeSynth(path, { like: 'ml-20m', scale, seed: 1 });
   const data = await split(await Interactions.fromFile(path), { seed: 1 });
   const ease = await fit('ease', data);
   const recvae = await fit('recvae', data, { epochs: 1 });

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistories, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFiles, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, removeUnfinished, sampleBatch, searchUniforms, split, synth, withoutMarks, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistories, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativeParts, NativeRun, NativeSplit, activityGroups, arrowPart, blend, carriedOn, checkFiles, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, removeUnfinished, sampleBatch, searchUniforms, split, synth, withoutMarks, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -785,10 +785,12 @@ export { NativeInteractions }
 export { NativeLock }
 export { NativeModel }
 export { NativeOutput }
+export { NativeParts }
 export { NativeRun }
 export { NativeSplit }
 export { activityGroups }
 export { arrowPart }
+export { blend }
 export { carriedOn }
 export { checkFiles }
 export { checkFit }

@@ -191,6 +191,7 @@ fn learnt(options: &BlendOptions, parts: &[Arc<dyn Model>], validation: &HeldOut
 
 /// 200 sets in which the second part is noise: the blend must not look better than the good part on users that it was not fitted to.
 #[test]
+#[allow(clippy::print_stdout)] // the figures that the project quotes
 fn noise_is_not_rewarded() {
     let (mut established, mut kept, mut losses, mut goods) = (0, 0, vec![], vec![]);
     for seed in 0..200 {
