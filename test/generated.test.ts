@@ -10,14 +10,13 @@ import { planted } from './planted.js';
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
 describe('generated files', () => {
-  test.each([
-    'ts/runtime/options.generated.ts',
-    'ts/runtime/description.generated.ts',
-    'crates/recvae-node/index.cjs',
-  ])('%s is what .ci/generate.mjs writes', (name) => {
-    const print = execFileSync(process.execPath, [path('.ci/generate.mjs'), '--print', name], { encoding: 'utf8' });
-    expect(readFileSync(path(name), 'utf8')).toBe(print);
-  });
+  test.each(['ts/runtime/options.generated.ts', 'ts/runtime/description.generated.ts', 'crates/recvae-node/index.cjs'])(
+    '%s is what .ci/generate.mjs writes',
+    (name) => {
+      const print = execFileSync(process.execPath, [path('.ci/generate.mjs'), '--print', name], { encoding: 'utf8' });
+      expect(readFileSync(path(name), 'utf8')).toBe(print);
+    },
+  );
 
   test('the binding exports what its types say', () => {
     const types = readFileSync(path('crates/recvae-node/index.d.cts'), 'utf8');

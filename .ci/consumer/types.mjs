@@ -30,8 +30,19 @@ const RESOLUTIONS = {
 };
 
 const STRICT = {
-  ...{ noEmit: true, strict: true, skipLibCheck: false, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true },
-  ...{ noImplicitOverride: true, noPropertyAccessFromIndexSignature: true, noFallthroughCasesInSwitch: true, target: 'es2022' },
+  ...{
+    noEmit: true,
+    strict: true,
+    skipLibCheck: false,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+  },
+  ...{
+    noImplicitOverride: true,
+    noPropertyAccessFromIndexSignature: true,
+    noFallthroughCasesInSwitch: true,
+    target: 'es2022',
+  },
 };
 
 /** What else a project has types of. */
@@ -51,7 +62,8 @@ function project(folder, name, tarball, nodeTypes) {
   mkdirSync(join(modules, 'recvae'), { recursive: true });
   execFileSync('tar', ['-xzf', tarball, '-C', join(modules, 'recvae'), '--strip-components=1']);
   if (nodeTypes !== undefined) {
-    for (const types of ['@types/node', 'undici-types']) cpSync(join(nodeTypes, types), join(modules, types), { recursive: true });
+    for (const types of ['@types/node', 'undici-types'])
+      cpSync(join(nodeTypes, types), join(modules, types), { recursive: true });
   }
   writeFileSync(join(app, 'package.json'), '{ "type": "module" }');
   cpSync(source, join(app, 'app.ts'));
@@ -94,10 +106,20 @@ export async function checkTypes({ tarball, compiler, nodeTypes, resolutions = R
       }
     }
     // A wrong name is told with the right ones.
-    const wrong = "import { fit, type Interactions } from 'recvae';\nexport const bad = (data: Interactions) => fit('eese', data);\n";
+    const wrong =
+      "import { fit, type Interactions } from 'recvae';\nexport const bad = (data: Interactions) => fit('eese', data);\n";
     writeFileSync(join(bare, 'app.ts'), wrong);
-    const said = await compile(compiler, bare, { module: 'nodenext', moduleResolution: 'nodenext' }, SURROUNDINGS.neither);
-    tell('a wrong name', 'lists the names', /"popularity" \| "ease" \| .*"recvae"/.test(said) ? '' : said || 'it compiles');
+    const said = await compile(
+      compiler,
+      bare,
+      { module: 'nodenext', moduleResolution: 'nodenext' },
+      SURROUNDINGS.neither,
+    );
+    tell(
+      'a wrong name',
+      'lists the names',
+      /"popularity" \| "ease" \| .*"recvae"/.test(said) ? '' : said || 'it compiles',
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -132,7 +154,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const tarballs = await pack({ binaries: '.', out: join('target', 'consumer-packages'), only: [] });
   const tarball = tarballs.at(-1).path;
   const names = Object.keys(SURROUNDINGS);
-  console.log(`| TypeScript | resolution | ${names.join(' | ')} |\n| --- | --- | ${names.map(() => '---').join(' | ')} |`);
+  console.log(
+    `| TypeScript | resolution | ${names.join(' | ')} |\n| --- | --- | ${names.map(() => '---').join(' | ')} |`,
+  );
   const failures = [];
   for (const [version, { typescript, node }] of Object.entries(VERSIONS)) {
     const compiler = join(tools, 'node_modules', `typescript-${version}`, 'bin', 'tsc');
@@ -144,8 +168,11 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     await checkTypes({ tarball, compiler, nodeTypes: join(tools, `node-${node}`, 'node_modules'), tell });
     const wrong = cells.get('a wrong name');
     cells.delete('a wrong name');
-    for (const [resolution, results] of cells) console.log(`| ${typescript} | ${resolution} | ${results.join(' | ')} |`);
-    console.log(`| ${typescript} | a wrong name is told with the right ones | ${wrong[0] === 'compiles' ? 'yes' : 'no'} | | | |`);
+    for (const [resolution, results] of cells)
+      console.log(`| ${typescript} | ${resolution} | ${results.join(' | ')} |`);
+    console.log(
+      `| ${typescript} | a wrong name is told with the right ones | ${wrong[0] === 'compiles' ? 'yes' : 'no'} | | | |`,
+    );
   }
   for (const failure of failures) console.error(`\n${failure}`);
   process.exitCode = failures.length > 0 ? 1 : 0;

@@ -22,7 +22,17 @@ const cli = join('node_modules', '@napi-rs', 'cli', 'dist', 'cli.js');
 const files = ['--manifest-path', join('crates', 'recvae-node', 'Cargo.toml'), '--package-json-path', 'package.json'];
 // A folder of its own: other flags would have everything compiled anew for the next test.
 const folders = ['--output-dir', values.out, '--target-dir', join('target', 'release-build')];
-const args = ['build', '--platform', '--release', '--no-js', '--target', platform.rust, ...platform.build, ...files, ...folders];
+const args = [
+  'build',
+  '--platform',
+  '--release',
+  '--no-js',
+  '--target',
+  platform.rust,
+  ...platform.build,
+  ...files,
+  ...folders,
+];
 const env = { ...process.env, CARGO_PROFILE_RELEASE_STRIP: 'symbols' };
 execFileSync(process.execPath, [cli, ...args], { stdio: 'inherit', env });
 console.log(join(values.out, fileOf(name)));

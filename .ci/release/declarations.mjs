@@ -37,9 +37,14 @@ declare global {
 
 /** The declarations behind `entry`, a compiled index.d.ts. Fails if they import anything but Node's streams. */
 export async function declarations(entry) {
-  const bundle = await rollup({ input: entry, plugins: [dts({ respectExternal: false })], external: [/^node:/], onwarn(warning) {
-    throw new Error(warning.message);
-  } });
+  const bundle = await rollup({
+    input: entry,
+    plugins: [dts({ respectExternal: false })],
+    external: [/^node:/],
+    onwarn(warning) {
+      throw new Error(warning.message);
+    },
+  });
   const { output } = await bundle.generate({ format: 'es' });
   await bundle.close();
   const text = orUndefined(output[0].code);

@@ -10,7 +10,17 @@ const cargo = (...args) => execFileSync('cargo', args, { cwd: root, encoding: 'u
 
 /** Licences that ask for no more than a notice. */
 const ALLOWED = new Set([
-  ...['MIT', 'MIT-0', 'Apache-2.0', 'Apache-2.0 WITH LLVM-exception', 'BSD-2-Clause', 'BSD-3-Clause', '0BSD', 'ISC', 'Zlib'],
+  ...[
+    'MIT',
+    'MIT-0',
+    'Apache-2.0',
+    'Apache-2.0 WITH LLVM-exception',
+    'BSD-2-Clause',
+    'BSD-3-Clause',
+    '0BSD',
+    'ISC',
+    'Zlib',
+  ],
   ...['Unicode-3.0', 'BSL-1.0', 'CC0-1.0', 'Unlicense'],
 ]);
 
@@ -40,7 +50,20 @@ function textsOf(folder) {
 /** The crates that are linked for a target: neither build scripts, nor macros, nor tests. */
 function linked(target) {
   const edges = 'normal,no-proc-macro';
-  const tree = cargo('tree', '--locked', '-p', 'recvae-node', '-e', edges, '--target', target, '--prefix', 'none', '-f', '{p}');
+  const tree = cargo(
+    'tree',
+    '--locked',
+    '-p',
+    'recvae-node',
+    '-e',
+    edges,
+    '--target',
+    target,
+    '--prefix',
+    'none',
+    '-f',
+    '{p}',
+  );
   const names = new Set([...tree.matchAll(/^(\S+) v(\S+)/gm)].map(([, name, version]) => `${name} ${version}`));
   const { packages } = JSON.parse(cargo('metadata', '--locked', '--format-version', '1', '--filter-platform', target));
   const found = packages.filter(({ name, version, source }) => source && names.has(`${name} ${version}`));

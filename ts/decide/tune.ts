@@ -135,8 +135,9 @@ export async function tuneOn<K extends ModelName>(
   const found = await findBest(search, { ...options, data, journal, journalPath: options.journal });
   const { model: fitted } = found;
   const metric = description.validationMetric as MetricName;
-  const onValidation = await evaluate(fitted, data.validation, { threads, signal, metrics: [metric] });
-  const evaluation = data.test.nScored > 0 ? await evaluate(fitted, data.test, { threads, signal }) : undefined;
+  const onValidation: Evaluation = await evaluate(fitted, data.validation, { threads, signal, metrics: [metric] });
+  const onTest = () => evaluate(fitted, data.test, { threads, signal });
+  const evaluation: Evaluation | undefined = data.test.nScored > 0 ? await onTest() : undefined;
   const { mean, standardError } = onValidation.metrics[metric]!;
   const seed = options.seed ?? DEFAULT_SEED;
   const [judged, users] =

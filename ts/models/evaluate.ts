@@ -78,7 +78,10 @@ export async function evaluate<M extends MetricName = DefaultMetricName>(
   const { threads, signal } = options;
   const work = (run: native.NativeRun) =>
     native.evaluate(model.native, heldOut.native, options.metrics?.slice(), threads, run);
-  const { metrics, users, sameTrainingUsers, trainedUsers, trainedHistories, ...rest } = await running({ signal }, work);
+  const { metrics, users, sameTrainingUsers, trainedUsers, trainedHistories, ...rest } = await running(
+    { signal },
+    work,
+  );
   const named = metrics.map(({ name, mean, standardError, perUser }) => [
     name,
     { mean, standardError: standardError ?? null, perUser: column(perUser) },
