@@ -13,7 +13,7 @@ import { temporaryFolder } from './planted.js';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BINDING = join(ROOT, 'crates', 'recvae-node');
 const BINARY = join(BINDING, fileOf(here()));
-const { version, description } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 
 /** A copy of the package that lacks a binary; `packages` are those of platforms, by name, with the files that they have. */
 function copy(packages: Record<string, (folder: string) => void> = {}): string {
@@ -51,16 +51,15 @@ const LINE = new RegExp(
 );
 
 describe('without a binary for the platform', () => {
-  const folder = copy();
-
   test.each(['--version', '-V'])('%s is there, and one line says what is missing', (flag) => {
-    const { status, stdout, stderr } = run(folder, [flag]);
+    const { status, stdout, stderr } = run(copy(), [flag]);
     expect({ status, stdout }).toEqual({ status: 0, stdout: `${version}\n` });
     expect(stderr).toMatch(LINE);
     expect(stderr).toContain(`@recvae/${here()} is not installed`);
   });
 
   test('all help is there, word by word', async () => {
+    const folder = copy();
     const threads = (text: string) => text.replace(/\(default: \d+\)/g, '(default: number)');
     const commands = createProgram().commands.map((command) => command.name());
     expect(commands.length).toBeGreaterThan(10);
@@ -70,10 +69,10 @@ describe('without a binary for the platform', () => {
       expect(stderr).toMatch(LINE);
       expect(threads(stdout)).toBe(threads((await recvae(folder, args)).stdout));
     }
-    expect(run(folder, ['--help']).stdout).toContain(description);
   });
 
   test('commands fail with the line alone', () => {
+    const folder = copy();
     for (const args of [['train', 'ease', 'likes.csv', '--out', 'o'], ['models']]) {
       const { status, stdout, stderr } = run(folder, args);
       expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
@@ -82,7 +81,7 @@ describe('without a binary for the platform', () => {
   });
 
   test('the library throws it when it is imported', () => {
-    const index = JSON.stringify(join(folder, 'dist', 'index.js'));
+    const index = JSON.stringify(join(copy(), 'dist', 'index.js'));
     const script = `import(${index}).catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`;
     const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
     const { code, message } = JSON.parse(stdout);

@@ -141,6 +141,19 @@ export const HOSTS = {
       expectAnswer(await runAlone(app, 'out', 'main.cjs'));
     },
   },
+  'esbuild, in one file, ES module': {
+    packages: { esbuild: '0.28.2' },
+    write: 'the same with `--format=esm` and a `--banner:js` that makes a `require`',
+    async run(app) {
+      const flags = [
+        ...['--bundle', '--platform=node', '--format=esm', '--loader:.node=copy', '--external:@duckdb/node-api'],
+        ...['--outdir=out', '--out-extension:.js=.mjs'],
+        "--banner:js=import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+      ];
+      execFileSync(bin(app, 'esbuild', 'bin', 'esbuild'), ['main.mjs', ...flags], { cwd: app, stdio: 'pipe' });
+      expectAnswer(await runAlone(app, 'out', 'main.mjs'));
+    },
+  },
   rollup: {
     packages: { rollup: '4.68.8' },
     write: "`external: ['recvae']`",

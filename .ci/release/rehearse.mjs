@@ -108,11 +108,11 @@ function rows(registry, folder) {
       ...{ manager: name, runtime: `Node ${NODES[node]}` },
       path: dirname(nodeOf(node)),
       install: [[nodeOf(node), program, ...install]],
-      program: run === undefined ? [nodeOf(node)] : [nodeOf(node), program, ...run, 'node'],
+      program: run === undefined ? [nodeOf(node)] : [nodeOf(node), program, 'node'],
       recvae:
         run === undefined
           ? [nodeOf(node), join('node_modules', 'recvae', 'dist', 'cli.js')]
-          : [nodeOf(node), program, ...run, 'recvae'],
+          : [nodeOf(node), program, 'run', 'recvae'],
     }));
   const yarn = tool('@yarnpkg', 'cli-dist', 'bin', 'yarn.js');
   const yarnSettings = (linker) => ({
@@ -139,7 +139,7 @@ function rows(registry, folder) {
       ...row,
       files: yarnSettings('node-modules'),
     })),
-    ...manager('yarn, PnP', yarn, ['add', 'recvae'], ['run']).map((row) => ({ ...row, files: yarnSettings('pnp') })),
+    ...manager('yarn, PnP', yarn, ['add', 'recvae'], true).map((row) => ({ ...row, files: yarnSettings('pnp') })),
     {
       ...{ manager: 'Bun', runtime: `Bun ${TOOLS.bun}`, path: dirname(bun()) },
       files: { ...npmrc, 'bunfig.toml': `[install]\nregistry = "${registry}"\n` },

@@ -74,7 +74,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
   // A field that is a function, so that nobody can send a copy without parameters to another thread: what cannot be cloned is
   // told by its text.
   readonly toJSON = () => {
-    // A model cannot be cloned: it belongs to the thread that made it, and another one calls load() for itself.
+    // A model stays in its thread: load() it in the other one.
     const { kind, options, info } = this;
     return { kind, options, info, nItems: this.itemIds.length };
   };

@@ -53,7 +53,8 @@ const CODES: ReadonlySet<string> = new Set<RecvaeErrorCode>([
 export function toRecvaeError(thrown: unknown): RecvaeError {
   if (thrown instanceof RecvaeError) return thrown;
   if (!isError(thrown)) return new RecvaeError('INTERNAL', `internal error: ${String(thrown)}`);
-  const { code, syscall } = thrown as NodeJS.ErrnoException;
+  const { code: mark, syscall } = thrown as NodeJS.ErrnoException;
+  const code = typeof mark === 'string' ? mark : undefined; // of a DOMException it is a number
   const known = code !== undefined && CODES.has(code);
   if (known) return new RecvaeError(code as RecvaeErrorCode, thrown.message, { cause: thrown });
   if (syscall !== undefined) return new RecvaeError('IO', thrown.message, { cause: thrown });

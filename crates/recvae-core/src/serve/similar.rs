@@ -65,7 +65,8 @@ impl Recommender {
         for block in histories.chunks(BLOCK) {
             cancel.check()?;
             let block: Vec<&[u32]> = block.iter().map(|history| &history.items[..]).collect();
-            vectors.extend(self.model().embed(&block)?);
+            // A zero has no sign outside.
+            vectors.extend(self.model().embed(&block)?.into_iter().map(|value| value + 0.0));
         }
         Ok(vectors)
     }
