@@ -47,6 +47,8 @@ function installTools() {
   execFileSync('npm', args, { cwd: TOOLBOX, stdio: 'inherit' });
 }
 
+/** The oldest first. */
+const versions = Object.keys(NODES).sort((a, b) => a - b);
 const nodeOf = (name) => tool(`node-${name}`, 'bin', 'node');
 const bun = () => tool('@oven', 'bun-linux-x64', 'bin', 'bun');
 const deno = () => tool('@deno', 'linux-x64-glibc', 'deno');
@@ -95,7 +97,7 @@ import { fit, Interactions } from 'recvae';
 const users = ['u', 'u', 'v', 'v', 'w'], items = ['a', 'b', 'a', 'b', 'a'];
 const model = await fit('ease', Interactions.fromColumns({ users, items }), { lambda: 1 });
 await model.save('ease.safetensors');
-const same = process.versions.deno ? true : createRequire(import.meta.url)('recvae').fit === fit;
+const same = createRequire(import.meta.url)('recvae').fit === fit;
 console.log(model.recommend(['a'], { k: 1 }).items[0].id, same);
 `;
 const PROMISED = 'b true';
@@ -104,7 +106,7 @@ const HISTORY = '{"user":"x","items":["b"]}\n';
 /** A way to install and to run: npm on Node 22, and so on. \`env\` is what all programs of a row run with. */
 function rows(registry, folder) {
   const manager = (name, program, install, run) =>
-    Object.keys(NODES).map((node) => ({
+    versions.map((node) => ({
       ...{ manager: name, runtime: `Node ${NODES[node]}` },
       path: dirname(nodeOf(node)),
       install: [[nodeOf(node), program, ...install]],
