@@ -31,7 +31,8 @@ function type(name, doc, options) {
 }
 
 const {
-  models,
+  models: trained,
+  blend,
   datasets,
   read,
   thresholds,
@@ -48,6 +49,7 @@ const {
   metrics,
 } = description;
 const union = (names) => names.map((name) => `'${name}'`).join(' | ');
+const models = [...trained, blend];
 const metricNames = [...new Set(metrics.map((metric) => metric.split('@')[0]))];
 const types = [
   '// Generated from the core by .ci/generate.mjs: do not edit.',

@@ -149,7 +149,7 @@ describe('options', () => {
   test('a wrong name of a model is told with the right ones', async () => {
     const error = await fit('eese' as 'ease', planted()).catch((thrown: RecvaeError) => thrown);
     expect(error).toBeInstanceOf(RecvaeError);
-    expect((error as RecvaeError).message).toMatch(/'eese'.*popularity, ease, edlae, als, mult-dae, mult-vae, recvae/);
+    expect((error as RecvaeError).message).toMatch(/'eese'.*popularity, ease, edlae, als, mult-dae, mult-vae, recvae/s);
   });
 });
 

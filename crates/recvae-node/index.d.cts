@@ -130,9 +130,7 @@ export declare class NativeModel {
   /** The ids of the items, in order of their indices. */
   itemIds(): Array<string>
   /** Recommends for one history. `options`: JSON. */
-  recommend(history: Array<string>, options: string, filter?: NativeFilter | undefined | null): NativeLists
-  /** Recommends for many histories. `options`: JSON. */
-  recommendBatch(histories: Array<Array<string>>, options: string, filter: NativeFilter | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
+  recommend(history: Array<string>, options: string, filter?: NativeFilter | undefined | null): NativeListColumns
   /**
    * Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`: whether
    * the file says whom the model was trained on.
@@ -404,20 +402,6 @@ export interface NativeListColumns {
   unknown: Uint32Array
   /** Where each history's part of `unknown` begins, and the length of it. */
   unknownOffsets: Uint32Array
-}
-
-/** Recommendations for a number of histories, one after the other. */
-export interface NativeLists {
-  /** Indices of the recommended items, best first. */
-  items: Uint32Array
-  /** Their scores. */
-  scores: Float32Array
-  /** Where each history's list ends in `items`. */
-  ends: Uint32Array
-  /** Positions, in its history, of each id that the model does not know. */
-  unknown: Uint32Array
-  /** Where each history's part of `unknown` ends. */
-  unknownEnds: Uint32Array
 }
 
 /** Mean and standard error. */

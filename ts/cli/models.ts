@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { description } from '../runtime/native.js';
+import { allModels } from '../runtime/native.js';
 import { jsonFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
 import { checkWritable, print, table, writeJson } from './output.js';
@@ -13,9 +13,9 @@ export function addModels(program: Command): void {
     .action(async ({ json }: { json?: string }) => {
       refuseSame({ outputs: { '--json': json } });
       checkWritable(json, '--json');
-      if (json !== undefined) await writeJson(json, description.models);
+      if (json !== undefined) await writeJson(json, allModels);
       if (json === '-') return;
-      const blocks = description.models.map(({ name, doc, options }) => {
+      const blocks = allModels.map(({ name, doc, options }) => {
         const rows = options.map((option) => [
           `  ${option.name}`,
           JSON.stringify(option.default),

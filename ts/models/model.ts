@@ -10,10 +10,10 @@ import type {
   ExplainOptions,
   LoadOptions,
   ModelName,
-  ModelOptions,
   SimilarOptions,
 } from '../runtime/options.generated.js';
 import { RUN_KEYS, type RunOptions, running } from '../runtime/running.js';
+import type { ModelSettings } from './blend-record.js';
 import { Filter, type FilterOptions, forCore, prepared, type ServeOptions } from './filter.js';
 import type { Progress } from './progress.js';
 import type { Recommender } from './recommender.js';
@@ -33,9 +33,6 @@ import {
   type UserRecommendation,
 } from './serving.js';
 import { duplex, openHistories, recommendGroups } from './stream.js';
-
-/** Options with all their values: none is left to a default. */
-export type Complete<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
 
 /** A model of any kind; {@link Model.kind} tells which one, and so which options it has. */
 export type AnyModel = { [K in ModelName]: Model<K> }[ModelName];
@@ -61,7 +58,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
   /** Which model it is. */
   readonly kind: K;
   /** All its options with their values. */
-  readonly options: Complete<ModelOptions[K]>;
+  readonly options: ModelSettings<K>;
   /** What was given to {@link fit} to be kept; `null` if nothing. */
   readonly info: Json;
   /** Ids of the items that it knows. */
@@ -131,7 +128,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
     const ids = historiesOf(histories);
     const [core, filter] = forCore(this.native, options);
     const { threads, signal } = run;
-    const work = (run: native.NativeRun) => this.native.recommendBatch(ids, core, filter, threads, run);
+    const work = (run: native.NativeRun) => this.native.recommendColumns(ids, undefined, core, filter, threads, run);
     return this.#named(await running({ signal }, work), ids);
   }
 
@@ -174,7 +171,8 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    *   but `id` gets. It is not symmetric.
    * - `als`: the score is the cosine of the two items' vectors, from -1 to 1.
    * - `mult-dae`, `mult-vae`, `recvae`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
-   * - `popularity` knows nothing of the kind and refuses.
+   * - `blend`: the similarities of its parts as z-scores over all other items, added with their weights.
+   * - `popularity` knows nothing of the kind and refuses, and so does a blend of nothing else.
    *
    * @param k - How many; default and range are those of {@link SimilarOptions.k}.
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an id that the model does not know, for `k`, for a filter of another
@@ -222,6 +220,8 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    *   score too.
    * - `mult-dae`, `mult-vae`, `recvae`: it is what the score loses when the item is left out of the history. They do not sum to the
    *   score. For n items this takes n + 1 passes through the encoder.
+   * - `blend` of z-scores: it is the sum, over the parts, of weight x contribution / standard deviation of the part's scores for the
+   *   user. Of ranks: what the score loses when the item is left out.
    * - `popularity`: there are no reasons; the score is the number of training users that had the item.
    *
    * The item may be one of the history.
@@ -318,16 +318,16 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
     this.dispose();
   }
 
-  #named(lists: native.NativeLists, histories: string[][]): Recommendation[] {
-    const { items, scores, ends, unknown, unknownEnds } = lists;
+  #named(lists: native.NativeListColumns, histories: string[][]): Recommendation[] {
+    const { items, scores, offsets, unknown, unknownOffsets } = lists;
     return histories.map((history, user) => {
-      const [start, unknownStart] = user === 0 ? [0, 0] : [ends[user - 1]!, unknownEnds[user - 1]!];
+      const start = offsets[user]!;
       return {
-        items: Array.from(items.subarray(start, ends[user]), (item, at) => ({
+        items: Array.from(items.subarray(start, offsets[user + 1]), (item, at) => ({
           id: this.itemIds[item]!,
           score: scores[start + at]!,
         })),
-        unknown: Array.from(unknown.subarray(unknownStart, unknownEnds[user]), (at) => history[at]!),
+        unknown: Array.from(unknown.subarray(unknownOffsets[user], unknownOffsets[user + 1]), (at) => history[at]!),
       };
     });
   }

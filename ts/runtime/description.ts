@@ -13,9 +13,19 @@ export interface OptionDescription {
   search: unknown[] | { from: number; to: number; scale: 'log' | 'linear' } | null;
 }
 
+/** What the core says of a model. */
+export interface ModelDescription {
+  name: string;
+  doc: string;
+  timeLaw: string;
+  options: OptionDescription[];
+}
+
 /** Names, defaults, ranges and texts, which have their home in the core. */
 export interface Description {
-  models: { name: string; doc: string; timeLaw: string; options: OptionDescription[] }[];
+  models: ModelDescription[];
+  /** The model that is made of trained ones. */
+  blend: ModelDescription;
   /** RecVAE's changes to Mult-VAE, each with the option that makes and unmakes it. */
   changes: { name: string; option: string; with: string; without: string }[];
   /** Names of the built-in data sets. */

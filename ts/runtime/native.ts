@@ -3,10 +3,10 @@ import { availableParallelism } from 'node:os';
 import { describe } from '../../crates/recvae-node/index.cjs';
 import { problem } from '../../crates/recvae-node/loader.cjs';
 import { DESCRIPTION } from './description.generated.js';
-import type { Description, OptionDescription } from './description.js';
+import type { Description, ModelDescription, OptionDescription } from './description.js';
 
 export * as native from '../../crates/recvae-node/index.cjs';
-export type { Description, OptionDescription } from './description.js';
+export type { Description, ModelDescription, OptionDescription } from './description.js';
 
 /** Why the core cannot be called: what platform this is, which ones are supported, and how to build it. */
 export const noBinary = problem;
@@ -16,8 +16,11 @@ export const description: Description = problem
   ? { ...DESCRIPTION, threads: availableParallelism() }
   : JSON.parse(describe());
 
+/** What is trained and what is made of that. */
+export const allModels: readonly ModelDescription[] = [...description.models, description.blend];
+
 /** Whether any of a model's options is worth searching. */
-export function isSearchable({ options }: Pick<Description['models'][number], 'options'>): boolean {
+export function isSearchable({ options }: Pick<ModelDescription, 'options'>): boolean {
   return options.some(({ search }) => search !== null);
 }
 
@@ -29,5 +32,5 @@ export function searchText({ search }: OptionDescription): string {
 
 /** The options that a model takes. */
 export function optionsOf(model: string): OptionDescription[] {
-  return description.models.find(({ name }) => name === model)!.options;
+  return allModels.find(({ name }) => name === model)!.options;
 }

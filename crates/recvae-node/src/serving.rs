@@ -125,19 +125,9 @@ impl NativeModel {
                 Some((items, offsets)) => model.histories_of(items, offsets).into_node()?,
                 None => histories(&model, &ids),
             };
-            let lists = best(&model, &histories, &options, filter.as_deref(), &cancel)?;
-            let lists = ListColumns::new(&lists).into_node()?;
-            let unknown: Vec<usize> = histories.iter().flat_map(|history| &history.unknown).copied().collect();
-            let ends = offsets(histories.iter().map(|history| history.unknown.len())).into_node()?;
-            Ok((lists, unknown, ends))
+            Lists::new(&model, &histories, &options, filter.as_deref(), &cancel)
         };
-        promise(env, threads, work, |(lists, unknown, ends)| NativeListColumns {
-            items: lists.items.into(),
-            scores: lists.scores.into(),
-            offsets: lists.offsets.into(),
-            unknown: positions(&unknown),
-            unknown_offsets: ends.into(),
-        })
+        promise(env, threads, work, NativeListColumns::from)
     }
 
     /// The items most similar to one. `options`: JSON.
@@ -181,7 +171,7 @@ impl NativeModel {
     ) -> Result<Promise<'env>> {
         let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
         let work = move || model.embed_until(&histories(&model, &ids), &cancel).into_node();
-        promise(env, threads, work, Float32Array::from)
+        promise(env, threads, work, |vectors| Float32Array::from(vectors.into_iter().collect::<Vec<_>>()))
     }
 
     /// Explains the score of an item. `options`: JSON.
@@ -211,19 +201,44 @@ impl NativeModel {
     }
 }
 
-/// The best items for each history, of those that pass the filter if there is one.
-pub(crate) fn best(
-    model: &Recommender,
-    histories: &[History],
-    options: &RecommendOptions,
-    filter: Option<&Filter>,
-    cancel: &Cancel,
-) -> Result<Vec<Vec<Scored>>> {
-    let lists = match filter {
-        Some(filter) => model.recommend_within_until(histories, options, filter, cancel),
-        None => model.recommend_until(histories, options, cancel),
-    };
-    lists.into_node()
+/// [`NativeListColumns`] on their way to JavaScript.
+pub(crate) struct Lists {
+    lists: ListColumns,
+    unknown: Vec<usize>,
+    unknown_offsets: Vec<u32>,
+}
+
+impl Lists {
+    /// The best items for each history, of those that pass the filter if there is one.
+    pub(crate) fn new(
+        model: &Recommender,
+        histories: &[History],
+        options: &RecommendOptions,
+        filter: Option<&Filter>,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let lists = match filter {
+            Some(filter) => model.recommend_within_until(histories, options, filter, cancel),
+            None => model.recommend_until(histories, options, cancel),
+        };
+        Ok(Self {
+            lists: ListColumns::new(&lists.into_node()?).into_node()?,
+            unknown: histories.iter().flat_map(|history| &history.unknown).copied().collect(),
+            unknown_offsets: offsets(histories.iter().map(|history| history.unknown.len())).into_node()?,
+        })
+    }
+}
+
+impl From<Lists> for NativeListColumns {
+    fn from(Lists { lists: ListColumns { items, scores, offsets }, unknown, unknown_offsets }: Lists) -> Self {
+        Self {
+            items: items.into(),
+            scores: scores.into(),
+            offsets: offsets.into(),
+            unknown: positions(&unknown),
+            unknown_offsets: unknown_offsets.into(),
+        }
+    }
 }
 
 fn histories(model: &Recommender, ids: &[Vec<String>]) -> Vec<History> {
@@ -238,6 +253,7 @@ fn scored(found: &[Scored], unknown: &[usize]) -> NativeScored {
     }
 }
 
+/// A history is an array of JavaScript, which has fewer than 2^32 elements.
 fn positions(positions: &[usize]) -> Uint32Array {
     positions.iter().map(|&at| at as u32).collect::<Vec<_>>().into()
 }

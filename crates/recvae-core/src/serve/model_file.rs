@@ -130,12 +130,10 @@ pub(crate) fn write_own(
             bytes: bytemuck::cast_slice(&ends).into(),
         },
     ];
-    all.extend(own.iter().map(|tensor| Out {
-        name: own_name(&tensor.name),
-        dtype: tensor.data.dtype(),
-        shape: tensor.shape.clone(),
-        bytes: tensor.data.bytes().into(),
-    }));
+    for NamedTensor { name, data } in own {
+        let (dtype, shape) = (data.dtype(), data.shape().to_vec());
+        all.push(Out { name: own_name(name), dtype, shape, bytes: data.bytes()?.into() });
+    }
     if record.is_whole() || record.n_users() > 0 {
         let shape = vec![record.n_users(), ROW];
         all.push(Out { name: RECORD.into(), dtype: "U8", shape, bytes: record.as_bytes().into() });
