@@ -3,6 +3,45 @@
 import type { Description } from './description.js';
 
 export const DESCRIPTION: Omit<Description, 'threads'> = {
+  "blend": {
+    "doc": "Blend: several trained models together, with weights that are learnt on the validation users.",
+    "name": "blend",
+    "options": [
+      {
+        "allowed": "a list of finite numbers from 0 to 1",
+        "default": null,
+        "doc": "Weights of the parts, in their order, which sum to 1. By default they are learnt, and parts that are not worth it are dropped. With them nothing is learnt: the scale is z-score unless given, and there is no gate.",
+        "name": "weights",
+        "search": null,
+        "typescript": "number[]"
+      },
+      {
+        "allowed": "'z-score' or 'rank'",
+        "default": null,
+        "doc": "How the parts' scores are made comparable. By default z-scores, unless ranks are better on the validation users by more than chance.",
+        "name": "scale",
+        "search": null,
+        "typescript": "'z-score' | 'rank'"
+      },
+      {
+        "allowed": "true or false",
+        "default": true,
+        "doc": "Whether weights that depend on the history are tried; they are kept only if they beat constant weights, by more than chance, on validation users that they were not fitted to.",
+        "name": "gate",
+        "search": null,
+        "typescript": "boolean"
+      },
+      {
+        "allowed": "a whole number from 0 to 2^53",
+        "default": 0,
+        "doc": "Start of the random numbers: the order of the validation users and, of four parts or more, where the search begins.",
+        "name": "seed",
+        "search": null,
+        "typescript": "number"
+      }
+    ],
+    "timeLaw": "validation users x items x parts, with what the parts take for a user"
+  },
   "changes": [
     {
       "name": "composite prior",
