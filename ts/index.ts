@@ -12,6 +12,8 @@
  * @packageDocumentation
  */
 
+import './runtime/binary.js';
+
 export type { Bytes, ColumnNames } from './data/arrow.js';
 export type { Batch, BatchOptions, NumberColumn } from './data/batches.js';
 export type { DuckDBOptions } from './data/duckdb.js';
@@ -55,18 +57,19 @@ export type { PairedDifference } from './decide/pairs.js';
 export type { TunedTrial, TuneReport } from './decide/tune/report.js';
 export { type TuneOptions, type Tuning, tune } from './decide/tune.js';
 export type { BlendParts, BlendRun } from './models/blend.js';
-export type { BlendPart, BlendRecord, DroppedPart, ModelSettings } from './models/blend-record.js';
+export type { BlendPart, BlendRecord, Complete, DroppedPart, ModelSettings } from './models/blend-record.js';
 export type { Checkpoint } from './models/checkpoint.js';
 export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './models/ease-counts.js';
 export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } from './models/estimate.js';
-export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './models/evaluate.js';
+export { type Column, type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './models/evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './models/filter.js';
 export { type FitRun, fit } from './models/fit.js';
 export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './models/fitting.js';
 export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './models/histories.js';
 export { type Inspection, inspect } from './models/inspect.js';
-export { load, Model, recommend, type SaveOptions } from './models/model.js';
+export { type AnyModel, load, Model, recommend, type SaveOptions } from './models/model.js';
 export type { Progress } from './models/progress.js';
+export type { Recommender } from './models/recommender.js';
 export type {
   Explanation,
   HistoryColumns,
@@ -78,7 +81,7 @@ export type {
 } from './models/serving.js';
 export type { Abortable } from './runtime/abort.js';
 export { RecvaeError, type RecvaeErrorCode } from './runtime/errors.js';
-export type { Json } from './runtime/json.js';
+export type { Json, JsonLike } from './runtime/json.js';
 export type * from './runtime/options.generated.js';
 export type { RunOptions } from './runtime/running.js';
 export type { SearchKind, SearchProgress } from './search/search.js';

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { toRecvaeError } from '../runtime/errors.js';
+import { noBinary } from '../runtime/native.js';
 import { addAblate } from './ablate.js';
 import { addAdvise } from './advise.js';
 import { addCompact } from './compact.js';
@@ -28,7 +29,10 @@ export function createProgram(): Command {
     .version(version)
     .exitOverride()
     .configureOutput({ writeOut, writeErr: (text) => process.stderr.write(shown(text)) })
-    .hook('preAction', (_, command) => speakOf(command))
+    .hook('preAction', (_, command) => {
+      if (noBinary) throw noBinary; // help and the version do without
+      speakOf(command);
+    })
     .showHelpAfterError('(--help shows what is allowed)')
     .addHelpText(
       'after',
@@ -72,10 +76,12 @@ export async function run(): Promise<number> {
   process.stderr.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') process.exit(1);
   });
+  if (noBinary) message(`recvae: ${noBinary.message}`);
   try {
     await createProgram().parseAsync();
     return 0;
   } catch (thrown) {
+    if (noBinary && thrown === noBinary) return 1; // told
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2; // commander has printed it
     if (thrown instanceof Interrupted) {
       message(`recvae: ${thrown.message}`);

@@ -1,5 +1,6 @@
 /** Arrow IPC streams as bytes, in and out; the core reads and writes them. */
 import { setImmediate } from 'node:timers/promises';
+import { types } from 'node:util';
 import { untilAborted } from '../runtime/abort.js';
 import { invalid } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
@@ -16,7 +17,7 @@ export type Bytes = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array
 const PIECE = 1 << 20;
 
 async function* piecesOf(bytes: Bytes): AsyncGenerator<Uint8Array> {
-  if (!(bytes instanceof Uint8Array)) {
+  if (!types.isUint8Array(bytes)) {
     yield* bytes;
     return;
   }
@@ -38,7 +39,7 @@ export async function readArrow(
   }
   const reader = guard(() => new native.NativeArrowReader(toJson(options)));
   for await (const piece of untilAborted(signal, piecesOf(bytes))) {
-    if (!(piece instanceof Uint8Array)) throw invalid('a piece of bytes', piece, 'a Uint8Array');
+    if (!types.isUint8Array(piece)) throw invalid('a piece of bytes', piece, 'a Uint8Array');
     guard(() => reader.push(piece));
   }
   return guardAsync(() => reader.finish());

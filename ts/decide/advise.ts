@@ -21,7 +21,7 @@ const TRIED: ModelName[] = ['edlae', 'recvae'];
 /** How {@link advise} works. */
 export interface AdviseOptions extends RunOptions {
   /** Which models to try; `popularity`, `ease` and `als` always are. By default `edlae` and `recvae` besides. */
-  models?: ModelName[];
+  models?: readonly ModelName[];
   /**
    * Training users of the networks' largest sample; linear models go up to all of them where that is cheap enough. Default and range
    * are those of {@link SampleOptions.users}.

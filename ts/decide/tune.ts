@@ -6,7 +6,7 @@ import { type Evaluation, evaluate, warningsOf } from '../models/evaluate.js';
 import type { Model } from '../models/model.js';
 import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
+import type { Json, JsonLike } from '../runtime/json.js';
 import { description, isSearchable, native, optionsOf } from '../runtime/native.js';
 import type { MetricName, ModelName, ModelOptions, SplitOptions } from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
@@ -74,7 +74,7 @@ export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions
    */
   journal?: string;
   /** Kept with the model and in its file; anything that JSON can hold. */
-  info?: Json;
+  info?: JsonLike;
   /** Called after each epoch of a trial and each trial, on the event loop. If it throws, the work stops with that. */
   onProgress?: (progress: SearchProgress) => void;
 }
@@ -135,8 +135,9 @@ export async function tuneOn<K extends ModelName>(
   const found = await findBest(search, { ...options, data, journal, journalPath: options.journal });
   const { model: fitted } = found;
   const metric = description.validationMetric as MetricName;
-  const onValidation = await evaluate(fitted, data.validation, { threads, signal, metrics: [metric] });
-  const evaluation = data.test.nScored > 0 ? await evaluate(fitted, data.test, { threads, signal }) : undefined;
+  const onValidation: Evaluation = await evaluate(fitted, data.validation, { threads, signal, metrics: [metric] });
+  const onTest = () => evaluate(fitted, data.test, { threads, signal });
+  const evaluation: Evaluation | undefined = data.test.nScored > 0 ? await onTest() : undefined;
   const { mean, standardError } = onValidation.metrics[metric]!;
   const seed = options.seed ?? DEFAULT_SEED;
   const [judged, users] =

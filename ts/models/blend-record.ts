@@ -51,5 +51,8 @@ export interface BlendRecord {
   seed: number;
 }
 
+/** Options with all their values: none is left to a default. */
+export type Complete<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
+
 /** All options of a model with their values; those of a blend say what it is made of. */
-export type ModelSettings<K extends ModelName> = K extends 'blend' ? BlendRecord : Required<ModelOptions[K]>;
+export type ModelSettings<K extends ModelName> = K extends 'blend' ? BlendRecord : Complete<ModelOptions[K]>;

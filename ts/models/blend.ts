@@ -2,7 +2,7 @@
 import { Split } from '../data/split.js';
 import { checkInstance, checkObject, checkRun, infoText, invalid, listOf } from '../runtime/check.js';
 import { guard, toJson } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
+import type { JsonLike } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import type { BlendOptions } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
@@ -23,7 +23,7 @@ export interface BlendRun extends RunOptions {
   /** Called with how far it is, as that of {@link FitRun}. */
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
-  info?: Json;
+  info?: JsonLike;
   /** Bytes that it may take beyond the data and the parts, 0 or more. By default what is free. */
   memoryLimit?: number;
 }

@@ -3,7 +3,7 @@ import { Interactions } from '../data/interactions.js';
 import { Split } from '../data/split.js';
 import { checkInstance, checkRun, checkString, infoText } from '../runtime/check.js';
 import { toJson, toRecvaeError } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
+import type { JsonLike } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import type { ComputeOptions, ModelName, ModelOptions } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
@@ -22,7 +22,7 @@ export interface FitRun extends RunOptions, ComputeOptions {
    */
   onProgress?: (progress: Progress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
-  info?: Json;
+  info?: JsonLike;
   /**
    * Keeps the training of `recvae`, `mult-vae` or `mult-dae` in a file, from which it goes on with `resume` after a crash, a
    * kill or an abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any

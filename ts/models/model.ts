@@ -3,7 +3,7 @@ import { type Id, idsOf } from '../data/ids.js';
 import type { History } from '../data/interactions.js';
 import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
+import type { Json, JsonLike } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type {
   CompactOptions,
@@ -16,6 +16,7 @@ import { RUN_KEYS, type RunOptions, running } from '../runtime/running.js';
 import type { ModelSettings } from './blend-record.js';
 import { Filter, type FilterOptions, forCore, prepared, type ServeOptions } from './filter.js';
 import type { Progress } from './progress.js';
+import type { Recommender } from './recommender.js';
 import {
   type Explanation,
   embed,
@@ -33,10 +34,13 @@ import {
 } from './serving.js';
 import { duplex, openHistories, recommendGroups } from './stream.js';
 
+/** A model of any kind; {@link Model.kind} tells which one, and so which options it has. */
+export type AnyModel = { [K in ModelName]: Model<K> }[ModelName];
+
 /** What {@link Model.save} puts into the file. */
 export interface SaveOptions extends CompactOptions {
   /** Kept in the file instead of {@link Model.info}; anything that JSON can hold. */
-  info?: Json;
+  info?: JsonLike;
   /**
    * Whether the file has the hashes of the training users, 16 bytes for each, by which {@link evaluate} tells whether it is
    * given users that were trained on. Who guesses the id of a user can find out by them whether the user is there: a model that
@@ -50,7 +54,7 @@ export interface SaveOptions extends CompactOptions {
  *
  * It belongs to the thread that made it: another `Worker` calls {@link load} for itself.
  */
-export class Model<K extends ModelName = ModelName> implements Disposable {
+export class Model<K extends ModelName = ModelName> implements Recommender, Disposable {
   /** Which model it is. */
   readonly kind: K;
   /** All its options with their values. */
@@ -63,6 +67,14 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   readonly epochs: readonly Progress[];
   /** @internal */
   readonly native: native.NativeModel;
+  /** What of it `JSON.stringify` writes: what it is, not its parameters, which {@link Model.save} writes. */
+  // A field that is a function, so that nobody can send a copy without parameters to another thread: what cannot be cloned is
+  // told by its text.
+  readonly toJSON = () => {
+    // A model stays in its thread: load() it in the other one.
+    const { kind, options, info } = this;
+    return { kind, options, info, nItems: this.itemIds.length };
+  };
 
   private constructor(handle: native.NativeModel, epochs: readonly Progress[]) {
     this.native = handle;
@@ -331,10 +343,15 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
  *
  * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that
  * this one does not know; `INVALID_DATA` if there is no memory to read it into.
+ * @example
+ * ```ts
+ * const model = await load('shop.safetensors');
+ * if (model.kind === 'ease') console.log(model.options.lambda); // the kind says which options there are
+ * ```
  */
-export async function load(path: string, options?: LoadOptions): Promise<Model> {
+export async function load(path: string, options?: LoadOptions): Promise<AnyModel> {
   checkString(path, 'path');
-  return Model.wrap<ModelName>(await guardAsync(() => native.load(path, toJson(options))));
+  return Model.wrap(await guardAsync(() => native.load(path, toJson(options)))) as AnyModel;
 }
 
 /** {@link Model.recommend} as a function. */

@@ -1,7 +1,8 @@
 /** Results as columns, similar items and users, explanations: the work behind the methods of `Model`. */
+import { types } from 'node:util';
 import { type Id, idOf, idsOf } from '../data/ids.js';
 import type { History } from '../data/interactions.js';
-import { checkInstance, checkObject, knownKeys, listOf } from '../runtime/check.js';
+import { checkObject, invalid, knownKeys, listOf } from '../runtime/check.js';
 import { guard, toJson } from '../runtime/errors.js';
 import type { native } from '../runtime/native.js';
 import type { ExplainOptions } from '../runtime/options.generated.js';
@@ -112,8 +113,10 @@ const HISTORY_KEYS = Object.keys({ items: true, offsets: true } satisfies Record
 function columnsOf(histories: Iterable<Iterable<Id>> | HistoryColumns): HistoryColumns | undefined {
   if (typeof histories !== 'object' || histories === null || Symbol.iterator in histories) return undefined;
   knownKeys(histories, HISTORY_KEYS, 'histories');
-  for (const name of HISTORY_KEYS)
-    checkInstance(histories[name as keyof HistoryColumns], `histories.${name}`, Uint32Array);
+  for (const name of HISTORY_KEYS) {
+    const column = histories[name as keyof HistoryColumns];
+    if (!types.isUint32Array(column)) throw invalid(`histories.${name}`, column, 'an instance of Uint32Array');
+  }
   return { items: histories.items, offsets: histories.offsets };
 }
 

@@ -14,6 +14,12 @@ fn rows(options: &[OptionInfo]) -> Value {
     options.iter().map(OptionInfo::to_json).collect()
 }
 
+/// The version of this package, by which the loader refuses the binary of another one.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// Everything that the core says about itself, as JSON: see `Description` in `ts/runtime/native.ts`.
 #[napi(catch_unwind)]
 pub fn describe() -> Result<String> {

@@ -175,7 +175,7 @@ function verdictOf(model: ModelName | null, leader: ModelName, open: string[], t
     .filter(({ gaps }) => gaps.at(-1)!.users === sample.users)
     .reduce<Trend | undefined>((best, trend) => (!best || gapOf(trend) > gapOf(best) ? trend : best), undefined);
   if (!next) return `${start}), and no other one was tried there.`;
-  const [low, high] = [-next.interval![1], -next.interval![0]];
+  const [low, high] = [0 - next.interval![1], 0 - next.interval![0]];
   const sure = next.interval![1] < 0 ? '' : ', which is not established: either will do';
   const numbers = `, ${signed(-gapOf(next))} to ${next.model}, the next one`;
   const carried = next.measured

@@ -10,7 +10,7 @@ import {
   knownKeys,
 } from '../../runtime/check.js';
 import { guard, toJson } from '../../runtime/errors.js';
-import type { Json } from '../../runtime/json.js';
+import type { JsonLike } from '../../runtime/json.js';
 import { allModels, description, native, optionsOf } from '../../runtime/native.js';
 import type { ModelName, ModelOptions, SplitOptions } from '../../runtime/options.generated.js';
 import type { RunOptions } from '../../runtime/running.js';
@@ -41,7 +41,7 @@ export interface CompareOptions extends RunOptions {
    * With `blend` the comparison ends with the blend of all trained models but `popularity`, which the validation users make; it has to
    * be asked for. Nothing is trained for it, and it is counted with what its parts cost.
    */
-  models?: ModelName[];
+  models?: readonly ModelName[];
   /** Seed of the split, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
   seed?: number;
   /** Most epochs of the models that train in epochs. */
@@ -73,7 +73,7 @@ export interface CompareOptions extends RunOptions {
   /** How to split {@link Interactions}; its own `seed` goes before the one above. */
   split?: SplitOptions;
   /** Kept with each model and in its file; anything that JSON can hold. */
-  info?: Json;
+  info?: JsonLike;
   /**
    * Bytes that the comparison may take beyond the data, 0 or more. It keeps every model; one that would not fit beside those
    * before it is refused before any work. By default what is free, see {@link FitRun}.

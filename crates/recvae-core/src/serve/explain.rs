@@ -69,11 +69,12 @@ impl Recommender {
         cancel.check()?;
         model.score_some(&[history], &[item], score.view_mut())?;
         let contributions = model.contributions(history, item, cancel)?;
-        let mut reasons: Vec<Reason> =
-            history.iter().zip(contributions).map(|(&item, contribution)| Reason { item, contribution }).collect();
+        // A zero is written without a sign, also where a product had one.
+        let reason = |(&item, contribution): (&u32, f64)| Reason { item, contribution: contribution + 0.0 };
+        let mut reasons: Vec<Reason> = history.iter().zip(contributions).map(reason).collect();
         // Stable: items come in ascending order.
         reasons.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
         reasons.truncate(options.k);
-        Ok(Explanation { item, score: score[(0, 0)], reasons })
+        Ok(Explanation { item, score: score[(0, 0)] + 0.0, reasons })
     }
 }

@@ -66,7 +66,9 @@ impl Recommender {
         for block in histories.chunks(BLOCK) {
             cancel.check()?;
             let block: Vec<&[u32]> = block.iter().map(|history| &history.items[..]).collect();
-            let same_width = vectors.append(Axis(0), self.model().embed(&block)?.view());
+            // A zero has no sign outside.
+            let block = self.model().embed(&block)?.mapv_into(|value| value + 0.0);
+            let same_width = vectors.append(Axis(0), block.view());
             same_width.map_err(|error| Error::Internal(format!("vectors of a block: {error}")))?;
         }
         Ok(vectors)
