@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistories, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFiles, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, removeUnfinished, sampleBatch, searchUniforms, split, synth, withoutMarks, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistories, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativePipe, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFiles, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, firstLine, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, readStdin, removeUnfinished, sampleBatch, searchUniforms, split, synth, withoutMarks, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -785,6 +785,7 @@ export { NativeInteractions }
 export { NativeLock }
 export { NativeModel }
 export { NativeOutput }
+export { NativePipe }
 export { NativeRun }
 export { NativeSplit }
 export { activityGroups }
@@ -807,6 +808,7 @@ export { estimateSeconds }
 export { evaluate }
 export { evaluateByPopularity }
 export { extrapolateSeconds }
+export { firstLine }
 export { fit }
 export { holm }
 export { inspect }
@@ -822,6 +824,7 @@ export { popularityGroups }
 export { profile }
 export { readInteractions }
 export { readOfficial }
+export { readStdin }
 export { removeUnfinished }
 export { sampleBatch }
 export { searchUniforms }

@@ -14,6 +14,7 @@ import { endOnSignals, Interrupted } from './interrupt.js';
 import { addModels } from './models.js';
 import { cannotPrint, message, shown, writeOut } from './output.js';
 import { addRecommend } from './recommend.js';
+import { addServe } from './serve.js';
 import { addSimilar } from './similar.js';
 import { addSplit } from './split.js';
 import { addSynth } from './synth.js';
@@ -40,7 +41,7 @@ database.
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,
     );
-  const serving = [addRecommend, addSimilar, addExplain];
+  const serving = [addRecommend, addSimilar, addExplain, addServe];
   const files = [addCompact, addInspect];
   const jobs = [
     addAdvise,

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use napi::Either;
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
+use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, CompactOptions, Compute, ComputeOptions, Filter, FitRun, LoadOptions,
-    ModelKind, Options, Progress, RecommendOptions, Recommender, Scored, TrainingRecord, ends,
+    ModelKind, Options, Progress, RecommendOptions, Recommender, Served, TrainingRecord, ends,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
@@ -16,7 +16,7 @@ use crate::error::{IntoNode, Result, json, whole};
 use crate::lifetime::Held;
 use crate::memory::bytes;
 use crate::run::NativeRun;
-use crate::serving::{NativeFilter, best};
+use crate::serving::{NativeFilter, NativeIdLists, best, filters, flags};
 use crate::work::{Promise, check_threads, now, promise, promise_in};
 
 /// A trained model with the ids of its items.
@@ -43,6 +43,8 @@ pub struct NativeLists {
     pub unknown: Uint32Array,
     /// Where each history's part of `unknown` ends.
     pub unknown_ends: Uint32Array,
+    /// 1 for each history with items in its list that are there for their popularity.
+    pub fallback_used: Uint8Array,
 }
 
 #[napi]
@@ -65,6 +67,12 @@ impl NativeModel {
         Ok(self.0.get()?.info().to_string())
     }
 
+    /// Whether it knows how many training users have each item.
+    #[napi(getter, catch_unwind)]
+    pub fn has_counts(&self) -> Result<bool> {
+        Ok(self.0.get()?.counts().is_some())
+    }
+
     /// The ids of the items, in order of their indices.
     #[napi(catch_unwind)]
     pub fn item_ids(&self) -> Result<Vec<&str>> {
@@ -81,23 +89,25 @@ impl NativeModel {
     ) -> Result<NativeLists> {
         let (model, options) = (self.0.get()?, recommend_options(&options)?);
         let filter = filter.map(|filter| &*filter.0);
-        now(|| lists(model, &[history], &options, filter, &Cancel::default())).map(NativeLists::from)
+        now(|| lists(model, &[history], &options, filter, &[], &Cancel::default())).map(NativeLists::from)
     }
 
-    /// Recommends for many histories. `options`: JSON.
+    /// Recommends for many histories. `options`: JSON. `own`: lists of each history's own, or none at all.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeLists>")]
+    #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models/model.ts
     pub fn recommend_batch<'env>(
         &self,
         env: &'env Env,
         histories: Vec<Vec<String>>,
         options: String,
         filter: Option<&NativeFilter>,
+        own: Vec<NativeIdLists>,
         threads: Option<f64>,
         run: &NativeRun,
     ) -> Result<Promise<'env>> {
         let (model, options, cancel) = (Arc::clone(self.0.get()?), recommend_options(&options)?, run.flag());
         let filter = filter.map(|filter| Arc::clone(&filter.0));
-        let work = move || lists(&model, &histories, &options, filter.as_deref(), &cancel);
+        let work = move || lists(&model, &histories, &options, filter.as_deref(), &own, &cancel);
         promise(env, threads, work, NativeLists::from)
     }
 
@@ -156,7 +166,7 @@ pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
 }
 
 struct Lists {
-    lists: Vec<Vec<Scored>>,
+    lists: Vec<Served>,
     ends: Vec<u32>,
     unknown: Vec<Vec<usize>>,
     unknown_ends: Vec<u32>,
@@ -171,12 +181,14 @@ fn lists(
     histories: &[Vec<String>],
     options: &RecommendOptions,
     filter: Option<&Filter>,
+    own: &[NativeIdLists],
     cancel: &Cancel,
 ) -> Result<Lists> {
     let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
-    let lists = best(model, &histories, options, filter, cancel)?;
+    let filters = filters(model, own, filter)?;
+    let lists = best(model, &histories, options, filter, filters.as_deref(), cancel)?;
     let unknown: Vec<_> = histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect();
-    let list_ends = ends(lists.iter().map(Vec::len)).into_node()?;
+    let list_ends = ends(lists.iter().map(|served| served.items.len())).into_node()?;
     let unknown_ends = ends(unknown.iter().map(Vec::len)).into_node()?;
     Ok(Lists { lists, ends: list_ends, unknown, unknown_ends })
 }
@@ -184,8 +196,9 @@ fn lists(
 impl From<Lists> for NativeLists {
     fn from(Lists { lists, ends, unknown, unknown_ends }: Lists) -> Self {
         Self {
-            items: lists.iter().flatten().map(|scored| scored.item).collect::<Vec<_>>().into(),
-            scores: lists.iter().flatten().map(|scored| scored.score).collect::<Vec<_>>().into(),
+            items: lists.iter().flat_map(|served| &served.items).map(|scored| scored.item).collect::<Vec<_>>().into(),
+            scores: lists.iter().flat_map(|served| &served.items).map(|scored| scored.score).collect::<Vec<_>>().into(),
+            fallback_used: flags(&lists),
             ends: ends.into(),
             // A history is an array of JavaScript, which has fewer than 2^32 elements.
             unknown: unknown.iter().flatten().map(|&at| at as u32).collect::<Vec<_>>().into(),
@@ -344,7 +357,7 @@ pub fn fit<'env>(
     let checkpoint = checkpoint.map(NativeCheckpoint::read).transpose()?;
     let train = train.0.get()?.clone();
     let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
-    let (report, cancel) = (run.reporter(), run.flag());
+    let (report, step, cancel) = (run.reporter(), run.stepper(), run.flag());
     promise_in(
         env,
         threads,
@@ -354,12 +367,14 @@ pub fn fit<'env>(
             let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
             let warm = from.as_ref().map(|from| from.warm_start(train.items()));
             let cancel = cancel.clone();
-            let run = FitRun { on_progress: &report, cancel, checkpoint, memory_limit, compute, from: warm };
+            let run =
+                FitRun { on_progress: &report, on_step: &step, cancel, checkpoint, memory_limit, compute, from: warm };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             let record = TrainingRecord::of(&train);
             let record = from.as_ref().map_or_else(|| record.clone(), |from| from.record().and(&record));
-            Ok((model.with_record(record), fit.epochs))
+            let model = model.with_record(record).with_counts(train.matrix().column_counts()).into_node()?;
+            Ok((model, fit.epochs))
         },
         |env, (model, epochs)| NativeFit {
             model: NativeModel::new(env, model),

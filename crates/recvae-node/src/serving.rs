@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
+use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
     Cancel, ExplainOptions, Explanation, Filter, History, ListColumns, Options, RecommendOptions, Recommender, Scored,
-    SimilarOptions, offsets,
+    Served, SimilarOptions, Within, offsets,
 };
 
 use crate::error::{IntoNode, Result, json};
@@ -40,6 +40,15 @@ impl NativeFilter {
     }
 }
 
+/// The lists of ids of one history.
+#[napi(object, object_to_js = false)]
+pub struct NativeIdLists {
+    /// The only items that may come; without it all.
+    pub allow: Option<Vec<String>>,
+    /// Items that must not come.
+    pub deny: Vec<String>,
+}
+
 /// Histories as columns of item indices.
 #[napi(object, object_to_js = false)]
 pub struct NativeHistoryColumns {
@@ -62,6 +71,8 @@ pub struct NativeListColumns {
     pub unknown: Uint32Array,
     /// Where each history's part of `unknown` begins, and the length of it.
     pub unknown_offsets: Uint32Array,
+    /// 1 for each history with items in its list that are there for their popularity.
+    pub fallback_used: Uint8Array,
 }
 
 /// Items, or positions of users, with scores.
@@ -125,18 +136,21 @@ impl NativeModel {
                 Some((items, offsets)) => model.histories_of(items, offsets).into_node()?,
                 None => histories(&model, &ids),
             };
-            let lists = best(&model, &histories, &options, filter.as_deref(), &cancel)?;
+            let served = best(&model, &histories, &options, filter.as_deref(), None, &cancel)?;
+            let used: Vec<u8> = served.iter().map(|served| served.fallback_used.into()).collect();
+            let lists: Vec<_> = served.into_iter().map(|served| served.items).collect();
             let lists = ListColumns::new(&lists).into_node()?;
             let unknown: Vec<usize> = histories.iter().flat_map(|history| &history.unknown).copied().collect();
             let ends = offsets(histories.iter().map(|history| history.unknown.len())).into_node()?;
-            Ok((lists, unknown, ends))
+            Ok((lists, unknown, ends, used))
         };
-        promise(env, threads, work, |(lists, unknown, ends)| NativeListColumns {
+        promise(env, threads, work, |(lists, unknown, ends, used)| NativeListColumns {
             items: lists.items.into(),
             scores: lists.scores.into(),
             offsets: lists.offsets.into(),
             unknown: positions(&unknown),
             unknown_offsets: ends.into(),
+            fallback_used: used.into(),
         })
     }
 
@@ -211,19 +225,39 @@ impl NativeModel {
     }
 }
 
-/// The best items for each history, of those that pass the filter if there is one.
+/// A filter for each history, within the common one; none if the histories have no lists of their own.
+pub(crate) fn filters(
+    model: &Recommender,
+    own: &[NativeIdLists],
+    within: Option<&Filter>,
+) -> Result<Option<Vec<Filter>>> {
+    if own.is_empty() {
+        return Ok(None);
+    }
+    let filter = |lists: &NativeIdLists| model.filter(lists.allow.as_deref(), &lists.deny, within);
+    own.iter().map(filter).collect::<recvae_core::Result<_>>().map(Some).into_node()
+}
+
+/// 1 for each list in which popularity had a part.
+pub(crate) fn flags(served: &[Served]) -> Uint8Array {
+    served.iter().map(|served| served.fallback_used.into()).collect::<Vec<u8>>().into()
+}
+
+/// The best items for each history, of those that pass the filter if there is one, or that of the history.
 pub(crate) fn best(
     model: &Recommender,
     histories: &[History],
     options: &RecommendOptions,
     filter: Option<&Filter>,
+    each: Option<&[Filter]>,
     cancel: &Cancel,
-) -> Result<Vec<Vec<Scored>>> {
-    let lists = match filter {
-        Some(filter) => model.recommend_within_until(histories, options, filter, cancel),
-        None => model.recommend_until(histories, options, cancel),
+) -> Result<Vec<Served>> {
+    let within = match (each, filter) {
+        (Some(filters), _) => Within::Each(filters),
+        (None, Some(filter)) => Within::One(filter),
+        (None, None) => Within::All,
     };
-    lists.into_node()
+    model.serve(histories, options, within, cancel).into_node()
 }
 
 fn histories(model: &Recommender, ids: &[Vec<String>]) -> Vec<History> {

@@ -24,7 +24,7 @@ use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, choice, options};
-use crate::base::progress::Progress;
+use crate::base::progress::{Progress, StepProgress};
 use crate::base::random::Philox;
 use crate::evaluate::metrics::{Metric, evaluate};
 use crate::evaluate::scorer::{Scorer, check_scores, check_some};
@@ -127,7 +127,10 @@ impl<'a, T: Real> Training<'a, T> {
     }
 
     /// Solves all users, then all items.
-    fn epoch(&mut self, run: &FitRun<'_>) -> Result<()> {
+    fn epoch(&mut self, epoch: usize, run: &FitRun<'_>) -> Result<()> {
+        let epochs = self.options.epochs;
+        let tell = |fraction| (run.on_step)(StepProgress { epoch, epochs, fraction });
+        tell(0.0);
         let Self { options, train, audiences, users, items } = self;
         let weights = options.weights();
         let solve = |rows: &mut Vec<T>, known: &Fixed<T>, lists: &Csr| match options.solver {
@@ -135,6 +138,7 @@ impl<'a, T: Real> Training<'a, T> {
             AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
         };
         solve(users, items, train)?;
+        tell(0.5);
         let known = Fixed::new(std::mem::take(users), options.factors);
         let mut rows = std::mem::take(items).into_rows();
         solve(&mut rows, &known, audiences)?;
@@ -166,7 +170,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     let mut epochs: Vec<Progress> = vec![];
     let mut best: Option<(f64, usize, Fixed<f32>)> = None;
     for epoch in 1..=options.epochs {
-        training.epoch(run)?;
+        training.epoch(epoch, run)?;
         let loss = training.loss();
         if !loss.is_finite() {
             let remedy = "likely remedies: a larger lambda or alpha0";

@@ -37,7 +37,7 @@ pub(super) fn save(path: &Path, counts: &EaseCounts) -> Result<()> {
         list(NUMBERS, numbers.len(), TensorData::U32(numbers.into())),
         list(ENDS, ends.len(), TensorData::U64(ends.into())),
     ];
-    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own, &counts.record)
+    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own, &counts.record, None)
 }
 
 pub(super) fn load(path: &Path) -> Result<EaseCounts> {
