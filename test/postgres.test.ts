@@ -118,7 +118,6 @@ describe.skipIf(bin === undefined)('PostgreSQL', () => {
     const other = await server.connect();
     const controller = new AbortController();
     const slow = other.query(new QueryStream('SELECT pg_sleep(3600), 1 AS user, 2 AS item'));
-    const closed = once(slow, 'close').catch(() => {});
     const reading = Interactions.fromRows(slow, {}, { signal: controller.signal });
     const reason = new Error('enough');
     controller.abort(reason);
@@ -128,7 +127,6 @@ describe.skipIf(bin === undefined)('PostgreSQL', () => {
     await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE $1', [
       'SELECT pg_sleep%',
     ]);
-    await closed;
-    await other.end().catch(() => {});
+    other.end().catch(() => {}); // it has ended
   });
 });

@@ -50,6 +50,9 @@ export interface RecommendServer {
   close(): Promise<void>;
 }
 
+/** Milliseconds between two looks, while the server closes, for connections without a request. */
+const IDLE = 50;
+
 type Fastify = Pick<typeof import('fastify'), 'fastify'>;
 
 /** Loads Fastify. */
@@ -83,10 +86,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
  *
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, and if Fastify is not installed.
  */
-export async function createServer<P>(
-  holder: ModelHolder<P>,
-  options: ServerOptions = {},
-): Promise<RecommendServer> {
+export async function createServer<P>(holder: ModelHolder<P>, options: ServerOptions = {}): Promise<RecommendServer> {
   checkInstance(holder, 'holder', ModelHolder);
   const { apiKey, limits } = checked(options);
   const { fastify } = await loadFastify();
@@ -97,11 +97,13 @@ export async function createServer<P>(
     // Ids are text or whole numbers. Nothing else is made into one, and a key that would be ignored is refused.
     ajv: { customOptions: { coerceTypes: false, allowUnionTypes: true, removeAdditional: false } },
   }) as unknown as FastifyInstance;
+  server.removeContentTypeParser('text/plain');
   const metrics = new Metrics();
   let isClosing = false;
   refuseStrangers(server, apiKey, metrics);
   const limit = limitWork(server, limits.maxConcurrent, metrics);
   measure(server, metrics);
+  server.addHook('onSend', async (_, reply) => void (isClosing && reply.header('connection', 'close')));
   answerErrors(server);
 
   const routes = routesOf(limits);
@@ -140,7 +142,13 @@ export async function createServer<P>(
     reloadFailed: () => metrics.reloads.add(1, { result: 'failed' }),
     close: async () => {
       isClosing = true;
-      await server.close();
+      // Connections that are kept for more requests would keep the server.
+      const idle = setInterval(() => server.server.closeIdleConnections(), IDLE);
+      try {
+        await server.close();
+      } finally {
+        clearInterval(idle);
+      }
     },
   };
 }
