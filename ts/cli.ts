@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 /** The commands, for a help that cannot ask them. */
 const COMMANDS = [
   ...['advise', 'compare', 'tune', 'ablate', 'train', 'evaluate', 'recommend', 'similar', 'explain', 'serve'],
-  ...['compact', 'inspect', 'split', 'synth', 'models'],
+  ...['compact', 'inspect', 'split', 'synth', 'models', 'completion'],
 ];
 
 /** What is left without a binding: the version, the names of the commands, and why there is no more. Gives the exit code. */

@@ -121,18 +121,21 @@ export function checkWritableFolder(path: string, flag: string): void {
   }
 }
 
-/** Text of a file of JSON. */
-export function jsonText(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+/** The version of what commands write as JSON, which docs/schemas describes: it grows when a key goes or means something else. */
+export const JSON_VERSION = 1;
+
+/** Text of a file of JSON: the keys of a result behind the version. */
+export function jsonText(result: object): string {
+  return `${JSON.stringify({ version: JSON_VERSION, ...result }, null, 2)}\n`;
 }
 
 /** What writes JSON to a file. */
-export function writing(value: unknown): (path: string) => void {
+export function writing(value: object): (path: string) => void {
   return (path) => writeFileSync(path, jsonText(value));
 }
 
 /** Writes JSON to a file, whole or not at all, or to stdout for `-`. */
-export async function writeJson(path: string, value: unknown): Promise<void> {
+export async function writeJson(path: string, value: object): Promise<void> {
   if (path === '-') return print(jsonText(value));
   await writeAll([{ path, write: writing(value) }]);
 }

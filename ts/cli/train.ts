@@ -6,7 +6,7 @@ import { toNative } from '../models/checkpoint.js';
 import { EaseCounts, type LimitedRun } from '../models/ease-counts.js';
 import { fit } from '../models/fit.js';
 import { load, type Model } from '../models/model.js';
-import type { Progress } from '../models/progress.js';
+import type { Progress, StepProgress } from '../models/progress.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
@@ -14,7 +14,7 @@ import type { ComputeOptions, EaseOptions, ModelName } from '../runtime/options.
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { INPUT } from './flags.js';
+import { INPUT, parseNumber } from './flags.js';
 import { tellGamma } from './gamma.js';
 import { addFlag, addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
@@ -23,6 +23,7 @@ import { EpochBar } from './progress.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags, CheckpointFlags {
+  epochs?: number;
   out: string;
   from?: string;
   counts?: string;
@@ -41,6 +42,7 @@ export function addTrain(program: Command): void {
     .argument(...INPUT)
     .requiredOption('--out <file>', 'where the model goes')
     .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
+    .option('--epochs <count>', 'most epochs, of a model that trains in epochs: --set epochs in short', parseNumber)
     .addOption(seedFlag('seed of the split and of the model'))
     .addOption(threadsFlag())
     .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae and mult-dae begin with')
@@ -54,6 +56,20 @@ export function addTrain(program: Command): void {
     const options: Record<string, unknown> = { ...flags.set };
     const known = description.models.find(({ name }) => name === model)?.options ?? [];
     if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
+    if (flags.epochs !== undefined) {
+      const { epochs } = flags;
+      const isModel = description.models.some(({ name }) => name === model);
+      if (isModel && !known.some(({ name }) => name === 'epochs')) {
+        throw new RecvaeError('INVALID_ARGUMENT', `--epochs has no meaning for ${model}, which has no epochs`);
+      }
+      if (options.epochs !== undefined && options.epochs !== epochs) {
+        throw new RecvaeError(
+          'INVALID_ARGUMENT',
+          `--epochs is ${epochs} and --set epochs is ${options.epochs}; allowed: one of them`,
+        );
+      }
+      options.epochs = epochs;
+    }
     refuseCounts(model, flags);
     const { threads, out } = flags;
     const checkpoint = checkpointOf(flags);
@@ -91,6 +107,7 @@ export function addTrain(program: Command): void {
     let started = 0;
     let counts: EaseCounts | undefined;
     const onProgress = (progress: Progress) => bar.update(model, progress);
+    const onStep = (step: StepProgress) => bar.step(model, step);
     let leftOut: LeftOut[] = [];
     let trained = 0;
     const work = async (signal: AbortSignal) => {
@@ -107,6 +124,7 @@ export function addTrain(program: Command): void {
         ...(flags.memoryLimit === undefined ? {} : { memoryLimit: flags.memoryLimit }),
       };
       trained = data.train.nUsers;
+      bar.begin(model);
       if (countsAreUsed(flags)) {
         counts = await count(data, before, run);
         trained = counts.nUsers;
@@ -119,6 +137,7 @@ export function addTrain(program: Command): void {
         ...(from && { from }),
         info,
         onProgress,
+        onStep,
       });
     };
     try {

@@ -209,7 +209,9 @@ export class ModelHolder<P = undefined> implements Disposable {
       const mark = markOf(this.path);
       // A file that is gone for a moment is being replaced.
       if (mark === undefined || mark === this.#mark || this.#loading !== undefined) return;
-      this.reload().catch((thrown) => this.#options.onError?.(toRecvaeError(thrown)));
+      this.reload().catch((thrown) => {
+        if (!this.#disposed) this.#options.onError?.(toRecvaeError(thrown));
+      });
     };
     const timer = setInterval(look, milliseconds);
     timer.unref();
