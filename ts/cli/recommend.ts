@@ -14,7 +14,7 @@ import { description, native } from '../runtime/native.js';
 import type { ReadOptions, RecommendOptions } from '../runtime/options.generated.js';
 import { threadsFlag } from './common-flags.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
-import { MODEL_FILE, parseNumber, toFlag } from './flags.js';
+import { docInFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { type InputRecipe, queryOf, recipeIn, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
@@ -54,7 +54,7 @@ export function addRecommend(program: Command): void {
   const ofTable = (name: string) => {
     const { doc, default: value } = description.read.find((option) => option.name === name)!;
     const otherwise = value === null ? '' : `, else ${JSON.stringify(value)}`;
-    return `of a table: ${doc} (default: the training's${otherwise})`;
+    return `of a table: ${docInFlags(doc, new Set(['minValue']))} (default: the training's${otherwise})`;
   };
   command
     .option('--user <column>', ofTable('user'))
