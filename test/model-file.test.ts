@@ -101,7 +101,9 @@ describe('the format', () => {
       const counts = tensors.get('items.users')!;
       expect([counts.type, counts.shape]).toEqual(['U32', [n]]);
       const popular = new Map(model.recommend([], { k: n }).items.map(({ id, score }) => [id, score]));
-      expect(numbers(counts, 4, (at) => counts.data.readUInt32LE(at))).toEqual(model.itemIds.map((id) => popular.get(id)));
+      expect(numbers(counts, 4, (at) => counts.data.readUInt32LE(at))).toEqual(
+        model.itemIds.map((id) => popular.get(id)),
+      );
       const shapes = Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]));
       if (kind === 'popularity') {
         expect(f32s(tensors.get('model.scores')!)).toEqual(scoresOf(model, []));

@@ -88,7 +88,7 @@ export function running<P, T>(hooks: Hooks<P>, work: (run: native.NativeRun) => 
     if (hooks.everyEpoch) run.keepEpochs();
     const { onStep } = hooks;
     const ask = () => {
-      // Taken first: a step that is older than the latest epoch says nothing.
+      // Taken first: a step that is older than an epoch that is told says nothing.
       const step = onStep === undefined ? null : run.takeStep();
       let last = 0;
       const told = (progress: unknown) => {
@@ -96,7 +96,7 @@ export function running<P, T>(hooks: Hooks<P>, work: (run: native.NativeRun) => 
         tell(progress as P);
       };
       if (hooks.everyEpoch) for (const epoch of run.takeEpochs()) told(epoch);
-      else {
+      else if (hooks.onProgress !== undefined) {
         const progress = run.takeProgress();
         if (progress !== null) told(progress);
       }
