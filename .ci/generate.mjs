@@ -24,7 +24,8 @@ function type(name, doc, options) {
 }
 
 const {
-  models,
+  models: trained,
+  blend,
   datasets,
   read,
   thresholds,
@@ -40,6 +41,7 @@ const {
   compute,
   metrics,
 } = description;
+const models = [...trained, blend];
 const metricNames = [...new Set(metrics.map((metric) => metric.split('@')[0]))];
 const lines = [
   '// Generated from the core by .ci/generate.mjs: do not edit.',

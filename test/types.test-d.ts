@@ -96,6 +96,6 @@ test('a search space has options of the model', () => {
 
 test('names are literal types', () => {
   expectTypeOf<ModelName>().toEqualTypeOf<
-    'popularity' | 'ease' | 'edlae' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae'
+    'popularity' | 'ease' | 'edlae' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae' | 'blend'
   >();
 });

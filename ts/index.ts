@@ -1,5 +1,5 @@
 /**
- * Recommendations from implicit feedback: EASE^R, EDLAE, iALS, Mult-DAE, Mult-VAE, RecVAE and their floor, popularity, on a Rust core.
+ * Recommendations from implicit feedback: EASE^R, EDLAE, iALS, Mult-DAE, Mult-VAE, RecVAE, their floor, popularity, and blends of them, on a Rust core.
  *
  * @example
  * ```ts
@@ -38,7 +38,16 @@ export type {
 export type { Trend } from './decide/advise/trend.js';
 export { type AdviseOptions, advise } from './decide/advise.js';
 export type { CompareOptions } from './decide/compare/options.js';
-export type { ComparedModel, CompareProgress, ComparisonReport, Skipped } from './decide/compare/report.js';
+export type {
+  BlendCost,
+  BlendDifference,
+  BlendGroup,
+  BlendReport,
+  ComparedModel,
+  CompareProgress,
+  ComparisonReport,
+  Skipped,
+} from './decide/compare/report.js';
 export type { Comparison } from './decide/compare.js';
 export { compare } from './decide/compare.js';
 export type { FloorDifference } from './decide/floor.js';
@@ -46,6 +55,8 @@ export type { Difference } from './decide/paired.js';
 export type { PairedDifference } from './decide/pairs.js';
 export type { TunedTrial, TuneReport } from './decide/tune/report.js';
 export { type TuneOptions, type Tuning, tune } from './decide/tune.js';
+export type { BlendParts, BlendRun } from './models/blend.js';
+export type { BlendPart, BlendRecord, DroppedPart, ModelSettings } from './models/blend-record.js';
 export type { Checkpoint } from './models/checkpoint.js';
 export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './models/ease-counts.js';
 export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } from './models/estimate.js';

@@ -7,10 +7,11 @@ import { compareOn } from '../decide/compare.js';
 import { formatP, percent } from '../decide/wording.js';
 import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
-import { description } from '../runtime/native.js';
+import { allModels } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';
 import type { SearchedTrial } from '../search/train.js';
+import { blendLines } from './blend.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber } from './flags.js';
@@ -69,7 +70,7 @@ export function addCompare(program: Command): void {
       memoryLimit: flags.memoryLimit,
     };
     checkCompare(options);
-    const saved = ['comparison.json', ...description.models.map(({ name }) => `${name}.safetensors`)];
+    const saved = ['comparison.json', ...allModels.map(({ name }) => `${name}.safetensors`)];
     refuseSame({
       inputs: { '<input>': filesBehind(input) },
       outputs: {
@@ -189,6 +190,7 @@ function render(report: ComparisonReport): string {
     `Difference to ease on the same users, with 95 % interval and p-value after Holm's correction (decides: ${metric})`,
     '',
     table(['metric', 'model', 'difference', 'from', 'to', 'p'], differences),
+    ...(report.blend ? blendLines(report.blend, metric) : []),
     `Options: ${effort}.`,
     ...models.flatMap(searchWords),
     ...skipped.map(

@@ -1,6 +1,6 @@
 /** `recvae completion`: scripts by which shells complete commands, flags and the words that flags and arguments take. */
 import { Argument, type Command, type Option } from 'commander';
-import { description } from '../runtime/native.js';
+import { allModels, description } from '../runtime/native.js';
 import { print } from './output.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -36,7 +36,7 @@ function completed(command: Command, common: readonly Option[]): Completed {
   const help = { names: ['--help', '-h'], what: 'show help', takesValue: false, words: [] };
   const [first] = command.registeredArguments;
   const isModel = first?.name() === 'model';
-  const models = isModel ? description.models.map(({ name }) => name) : [];
+  const models = isModel ? allModels.map(({ name }) => name) : [];
   const sets = first?.name() === 'input' ? description.datasets : [];
   return {
     name: command.name(),

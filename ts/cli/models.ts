@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { invalid } from '../runtime/check.js';
-import { description } from '../runtime/native.js';
+import { allModels } from '../runtime/native.js';
 import { jsonFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
 import { checkWritable, print, table, writeJson } from './output.js';
@@ -10,12 +10,12 @@ export function addModels(program: Command): void {
   program
     .command('models')
     .description('list the models with their options, or one of them')
-    .argument('[model]', description.models.map(({ name }) => name).join(', '))
+    .argument('[model]', allModels.map(({ name }) => name).join(', '))
     .addOption(jsonFlag())
     .action(async (name: string | undefined, { json }: { json?: string }) => {
-      const names = description.models.map(({ name }) => name);
+      const names = allModels.map(({ name }) => name);
       if (name !== undefined && !names.includes(name)) throw invalid('<model>', name, names.join(', '));
-      const models = description.models.filter((model) => name === undefined || model.name === name);
+      const models = allModels.filter((model) => name === undefined || model.name === name);
       refuseSame({ outputs: { '--json': json } });
       checkWritable(json, '--json');
       if (json !== undefined) await writeJson(json, { models });

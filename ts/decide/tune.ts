@@ -182,6 +182,8 @@ const KEYS = Object.keys({
 /** Finds what is not allowed before any work. */
 export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>): void {
   checkString(model, 'model');
+  if (model === 'blend')
+    throw invalid('model', model, 'a model that is trained: a blend finds its weights when it is made');
   checkRun(options, KEYS, 'options');
   const { search, trials, seed, earlyStop, parallel, journal } = options;
   guard(() => native.checkFit(model, toJson(options.options), options.threads));

@@ -80,6 +80,12 @@ export async function evaluate(model: Model, heldOut: HeldOut, options: Evaluate
   };
 }
 
+/** Means with their standard errors, without the values per user. */
+export function meansOf({ metrics }: Pick<Evaluation, 'metrics'>): Record<string, Omit<MetricValues, 'perUser'>> {
+  const means = Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]);
+  return Object.fromEntries(means);
+}
+
 /** What is said against any of some evaluations, each thing once. */
 export function warningsOf(evaluations: Iterable<Pick<Evaluation, 'warnings'>>): string[] {
   return [...new Set([...evaluations].flatMap(({ warnings }) => warnings))];

@@ -7,6 +7,7 @@ import type { Json } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import type { ComputeOptions, ModelName, ModelOptions } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
+import { type BlendParts, type BlendRun, fitBlend } from './blend.js';
 import { type Checkpoint, toNative } from './checkpoint.js';
 import { Model } from './model.js';
 import type { Progress, StepProgress } from './progress.js';
@@ -85,12 +86,42 @@ export async function fit<K extends ModelName>(
   model: K,
   data: Split | Interactions,
   options?: ModelOptions[K],
-  run: FitRun = {},
+  run?: FitRun,
+): Promise<Model<K>>;
+/**
+ * Makes a blend of trained models: their scores, made comparable for each user, are added with convex weights. Weights, scale,
+ * which parts are worth it and whether weights depend on the history are learnt from NDCG@100 on the validation users of the split,
+ * and nothing is trained. A part is dropped if the others lose no more than chance without it. What was found is in
+ * `options` of the blend, see {@link BlendRecord}. It asks each of its parts for every request, and costs their sum.
+ *
+ * A checkpoint has no meaning for it: its parts are its checkpoints.
+ *
+ * @example
+ * ```ts
+ * const parts = [await fit('ease', data), await fit('recvae', data)];
+ * const blend = await fit('blend', data, { parts });
+ * console.log(blend.options.parts, blend.options.dropped);
+ * await blend.save('blend.safetensors'); // one file that holds the parts
+ * ```
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for fewer than two or more than eight different models, for models of other items
+ * (the first difference is named), and for an option; `INVALID_DATA` if there are fewer than two validation users with something to
+ * find; `NUMERICAL`, `MEMORY`.
+ */
+export async function fit(model: 'blend', data: Split, options: BlendParts, run?: BlendRun): Promise<Model<'blend'>>;
+export async function fit<K extends ModelName>(
+  model: K,
+  data: Split | Interactions,
+  options?: ModelOptions[K] | BlendParts,
+  run: FitRun & BlendRun = {},
 ): Promise<Model<K>> {
   checkString(model, 'model');
+  // Whoever has the type has the model.
+  if (model === 'blend')
+    return fitBlend(data, options as BlendParts, run) as Promise<Model<never>> as Promise<Model<K>>;
   checkInstance(data, 'data', Split, Interactions);
   checkRun(run, KEYS);
-  return fitWatched(model, data, options, run);
+  return fitWatched(model, data, options as ModelOptions[K], run);
 }
 
 /** {@link fit} with arguments that have been checked; with `everyEpoch`, its callback is told of every epoch. */

@@ -10,10 +10,10 @@ import type {
   ExplainOptions,
   LoadOptions,
   ModelName,
-  ModelOptions,
   SimilarOptions,
 } from '../runtime/options.generated.js';
 import { RUN_KEYS, type RunOptions, running } from '../runtime/running.js';
+import type { ModelSettings } from './blend-record.js';
 import { Filter, type FilterOptions, forCore, prepared, type ServeOptions } from './filter.js';
 import type { Progress } from './progress.js';
 import {
@@ -56,7 +56,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   /** Which model it is. */
   readonly kind: K;
   /** All its options with their values. */
-  readonly options: Required<ModelOptions[K]>;
+  readonly options: ModelSettings<K>;
   /** What was given to {@link fit} to be kept; `null` if nothing. */
   readonly info: Json;
   /** Ids of the items that it knows. */
@@ -125,7 +125,8 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     const { ids, own } = requestsOf(histories);
     const [core, filter] = forCore(this.native, options);
     const { threads, signal } = run;
-    const work = (run: native.NativeRun) => this.native.recommendBatch(ids, core, filter, own, threads, run);
+    const work = (run: native.NativeRun) =>
+      this.native.recommendColumns(ids, undefined, core, filter, own, threads, run);
     return this.#named(await running({ signal }, work), ids);
   }
 
@@ -168,7 +169,8 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    *   but `id` gets. It is not symmetric.
    * - `als`: the score is the cosine of the two items' vectors, from -1 to 1.
    * - `mult-dae`, `mult-vae`, `recvae`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
-   * - `popularity` knows nothing of the kind and refuses.
+   * - `blend`: the similarities of its parts as z-scores over all other items, added with their weights.
+   * - `popularity` knows nothing of the kind and refuses, and so does a blend of nothing else.
    *
    * @param k - How many; default and range are those of {@link SimilarOptions.k}.
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an id that the model does not know, for `k`, for a filter of another
@@ -216,6 +218,8 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    *   score too.
    * - `mult-dae`, `mult-vae`, `recvae`: it is what the score loses when the item is left out of the history. They do not sum to the
    *   score. For n items this takes n + 1 passes through the encoder.
+   * - `blend` of z-scores: it is the sum, over the parts, of weight x contribution / standard deviation of the part's scores for the
+   *   user. Of ranks: what the score loses when the item is left out.
    * - `popularity`: there are no reasons; the score is the number of training users that had the item.
    *
    * The item may be one of the history.
@@ -312,16 +316,16 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     this.dispose();
   }
 
-  #named(lists: native.NativeLists, histories: string[][]): Recommendation[] {
-    const { items, scores, ends, unknown, unknownEnds, fallbackUsed } = lists;
+  #named(lists: native.NativeListColumns, histories: string[][]): Recommendation[] {
+    const { items, scores, offsets, unknown, unknownOffsets, fallbackUsed } = lists;
     return histories.map((history, user) => {
-      const [start, unknownStart] = user === 0 ? [0, 0] : [ends[user - 1]!, unknownEnds[user - 1]!];
+      const start = offsets[user]!;
       return {
-        items: Array.from(items.subarray(start, ends[user]), (item, at) => ({
+        items: Array.from(items.subarray(start, offsets[user + 1]), (item, at) => ({
           id: this.itemIds[item]!,
           score: scores[start + at]!,
         })),
-        unknown: Array.from(unknown.subarray(unknownStart, unknownEnds[user]), (at) => history[at]!),
+        unknown: Array.from(unknown.subarray(unknownOffsets[user], unknownOffsets[user + 1]), (at) => history[at]!),
         fallbackUsed: fallbackUsed[user] === 1,
       };
     });

@@ -149,7 +149,7 @@ export async function recommendColumns(
   const columns = columnsOf(histories);
   const ids = columns ? [] : historiesOf(histories as Iterable<Iterable<Id>>);
   const [core, filter] = forCore(model.native, options);
-  const work = (run: native.NativeRun) => model.native.recommendColumns(ids, columns, core, filter, threads, run);
+  const work = (run: native.NativeRun) => model.native.recommendColumns(ids, columns, core, filter, [], threads, run);
   const lists = await running({ signal }, work);
   return { ...lists, itemIds: model.itemIds };
 }

@@ -19,9 +19,19 @@ export interface OptionDescription {
   search: unknown[] | { from: number; to: number; scale: 'log' | 'linear' } | null;
 }
 
+/** What the core says of a model. */
+export interface ModelDescription {
+  name: string;
+  doc: string;
+  timeLaw: string;
+  options: OptionDescription[];
+}
+
 /** Names, defaults, ranges and texts, which have their home in the core. */
 export interface Description {
-  models: { name: string; doc: string; timeLaw: string; options: OptionDescription[] }[];
+  models: ModelDescription[];
+  /** The model that is made of trained ones. */
+  blend: ModelDescription;
   /** RecVAE's changes to Mult-VAE, each with the option that makes and unmakes it. */
   changes: { name: string; option: string; with: string; without: string }[];
   /** Names of the built-in data sets. */
@@ -62,8 +72,11 @@ export interface Description {
 
 export const description: Description = JSON.parse(describe());
 
+/** What is trained and what is made of that. */
+export const allModels: readonly ModelDescription[] = [...description.models, description.blend];
+
 /** Whether any of a model's options is worth searching. */
-export function isSearchable({ options }: Pick<Description['models'][number], 'options'>): boolean {
+export function isSearchable({ options }: Pick<ModelDescription, 'options'>): boolean {
   return options.some(({ search }) => search !== null);
 }
 
@@ -75,5 +88,5 @@ export function searchText({ search }: OptionDescription): string {
 
 /** The options that a model takes. */
 export function optionsOf(model: string): OptionDescription[] {
-  return description.models.find(({ name }) => name === model)!.options;
+  return allModels.find(({ name }) => name === model)!.options;
 }

@@ -110,6 +110,9 @@ mod models;
 
 mod serve;
 
+/// Scores and embeddings are matrices of this version of ndarray.
+pub use ndarray;
+
 #[cfg(feature = "bench")]
 pub mod bench;
 #[cfg(test)]
@@ -120,7 +123,6 @@ pub use base::cancel::Cancel;
 pub use base::compute::{Compute, ComputeOptions, Device, EngineKind};
 pub use base::error::{Error, Result};
 pub use base::file_lock::{FileLock, Locking};
-pub use base::list_ends::ends;
 pub use base::memory::MemoryEstimate;
 pub use base::options::{OptionInfo, Options};
 pub use base::progress::{OnProgress, OnStep, Progress, StepProgress};
@@ -156,9 +158,9 @@ pub use model::{
     CompactOptions, Fit, Model, ModelKind, NamedTensor, StoredPrecision, StoredTensor, TensorData, TensorSource,
 };
 pub use models::{
-    Als, AlsOptions, AlsSolver, CHANGES, Change, Ease, EaseOptions, EdlaeOptions, EncoderKind, KlWeightKind, Limits,
-    MultDaeOptions, MultVaeOptions, OptionChange, Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions,
-    Sizing, TrainingKind,
+    Als, AlsOptions, AlsSolver, BlendOptions, CHANGES, Change, Ease, EaseOptions, EdlaeOptions, EncoderKind,
+    KlWeightKind, Limits, MultDaeOptions, MultVaeOptions, OptionChange, Popularity, PopularityOptions, Precision,
+    PriorKind, RecVaeOptions, Scale, Sizing, TrainingKind,
 };
 pub use serve::columns::{ListColumns, offsets};
 pub use serve::ease_counts::EaseCounts;

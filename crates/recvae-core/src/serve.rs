@@ -1,5 +1,6 @@
 //! A trained model with the ids of its items: lists, filters, reasons, files.
 
+pub(crate) mod blend;
 pub(crate) mod columns;
 pub(crate) mod ease_counts;
 pub(crate) mod explain;

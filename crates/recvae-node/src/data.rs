@@ -324,7 +324,7 @@ impl NativeHeldOut {
 
 /// Training, validation and test users. The parts share its memory, which goes with the last of them.
 #[napi]
-pub struct NativeSplit(Held<Arc<Split>>);
+pub struct NativeSplit(pub(crate) Held<Arc<Split>>);
 
 impl NativeSplit {
     fn new(env: &Env, split: Split) -> Self {

@@ -6,6 +6,7 @@
 
 pub mod arrow;
 pub mod batches;
+pub mod blend;
 pub mod data;
 pub mod describe;
 pub mod ease_counts;

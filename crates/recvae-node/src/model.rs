@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use napi::Either;
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{
-    Cancel, Checkpoint, CheckpointOptions, CompactOptions, Compute, ComputeOptions, Filter, FitRun, LoadOptions,
-    ModelKind, Options, Progress, RecommendOptions, Recommender, Served, TrainingRecord, ends,
+    Cancel, Checkpoint, CheckpointOptions, CompactOptions, Compute, ComputeOptions, FitRun, LoadOptions, ModelKind,
+    Options, Progress, RecommendOptions, Recommender, TrainingRecord,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
@@ -16,7 +16,7 @@ use crate::error::{IntoNode, Result, json, whole};
 use crate::lifetime::Held;
 use crate::memory::bytes;
 use crate::run::NativeRun;
-use crate::serving::{NativeFilter, NativeIdLists, best, filters, flags};
+use crate::serving::{Lists, NativeFilter, NativeListColumns};
 use crate::work::{Promise, check_threads, now, promise, promise_in};
 
 /// A trained model with the ids of its items.
@@ -28,23 +28,6 @@ impl NativeModel {
         let bytes = model.bytes();
         Self(Held::new(env, "model", Arc::new(model), bytes))
     }
-}
-
-/// Recommendations for a number of histories, one after the other.
-#[napi(object, object_from_js = false)]
-pub struct NativeLists {
-    /// Indices of the recommended items, best first.
-    pub items: Uint32Array,
-    /// Their scores.
-    pub scores: Float32Array,
-    /// Where each history's list ends in `items`.
-    pub ends: Uint32Array,
-    /// Positions, in its history, of each id that the model does not know.
-    pub unknown: Uint32Array,
-    /// Where each history's part of `unknown` ends.
-    pub unknown_ends: Uint32Array,
-    /// 1 for each history with items in its list that are there for their popularity.
-    pub fallback_used: Uint8Array,
 }
 
 #[napi]
@@ -59,6 +42,12 @@ impl NativeModel {
     #[napi(catch_unwind)]
     pub fn options(&self) -> Result<String> {
         Ok(self.0.get()?.model().options().to_string())
+    }
+
+    /// How many bytes of memory it holds.
+    #[napi(getter, catch_unwind)]
+    pub fn bytes(&self) -> Result<f64> {
+        Ok(self.0.get()?.bytes() as f64)
     }
 
     /// What was kept with the model, as JSON.
@@ -86,29 +75,11 @@ impl NativeModel {
         history: Vec<String>,
         options: String,
         filter: Option<&NativeFilter>,
-    ) -> Result<NativeLists> {
+    ) -> Result<NativeListColumns> {
         let (model, options) = (self.0.get()?, recommend_options(&options)?);
         let filter = filter.map(|filter| &*filter.0);
-        now(|| lists(model, &[history], &options, filter, &[], &Cancel::default())).map(NativeLists::from)
-    }
-
-    /// Recommends for many histories. `options`: JSON. `own`: lists of each history's own, or none at all.
-    #[napi(catch_unwind, ts_return_type = "Promise<NativeLists>")]
-    #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models/model.ts
-    pub fn recommend_batch<'env>(
-        &self,
-        env: &'env Env,
-        histories: Vec<Vec<String>>,
-        options: String,
-        filter: Option<&NativeFilter>,
-        own: Vec<NativeIdLists>,
-        threads: Option<f64>,
-        run: &NativeRun,
-    ) -> Result<Promise<'env>> {
-        let (model, options, cancel) = (Arc::clone(self.0.get()?), recommend_options(&options)?, run.flag());
-        let filter = filter.map(|filter| Arc::clone(&filter.0));
-        let work = move || lists(&model, &histories, &options, filter.as_deref(), &own, &cancel);
-        promise(env, threads, work, NativeLists::from)
+        let lists = || Lists::new(model, &[model.history(&history)], &options, filter, &[], &Cancel::default());
+        now(lists).map(NativeListColumns::from)
     }
 
     /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`: whether
@@ -165,46 +136,8 @@ pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
     promise(env, Some(1.0), move || recvae_core::inspect(path).into_node(), |found| found.to_json().to_string())
 }
 
-struct Lists {
-    lists: Vec<Served>,
-    ends: Vec<u32>,
-    unknown: Vec<Vec<usize>>,
-    unknown_ends: Vec<u32>,
-}
-
 pub(crate) fn recommend_options(options: &str) -> Result<RecommendOptions> {
     RecommendOptions::from_json(&json("options", options)?).into_node()
-}
-
-fn lists(
-    model: &Recommender,
-    histories: &[Vec<String>],
-    options: &RecommendOptions,
-    filter: Option<&Filter>,
-    own: &[NativeIdLists],
-    cancel: &Cancel,
-) -> Result<Lists> {
-    let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
-    let filters = filters(model, own, filter)?;
-    let lists = best(model, &histories, options, filter, filters.as_deref(), cancel)?;
-    let unknown: Vec<_> = histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect();
-    let list_ends = ends(lists.iter().map(|served| served.items.len())).into_node()?;
-    let unknown_ends = ends(unknown.iter().map(Vec::len)).into_node()?;
-    Ok(Lists { lists, ends: list_ends, unknown, unknown_ends })
-}
-
-impl From<Lists> for NativeLists {
-    fn from(Lists { lists, ends, unknown, unknown_ends }: Lists) -> Self {
-        Self {
-            items: lists.iter().flat_map(|served| &served.items).map(|scored| scored.item).collect::<Vec<_>>().into(),
-            scores: lists.iter().flat_map(|served| &served.items).map(|scored| scored.score).collect::<Vec<_>>().into(),
-            fallback_used: flags(&lists),
-            ends: ends.into(),
-            // A history is an array of JavaScript, which has fewer than 2^32 elements.
-            unknown: unknown.iter().flatten().map(|&at| at as u32).collect::<Vec<_>>().into(),
-            unknown_ends: unknown_ends.into(),
-        }
-    }
 }
 
 /// One epoch of training, or how far a closed form is.

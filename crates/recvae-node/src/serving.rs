@@ -114,7 +114,8 @@ impl NativeModel {
         Ok(NativeFilter(Arc::new(filter)))
     }
 
-    /// Recommends for many histories, given as ids or as columns. `options`: JSON.
+    /// Recommends for many histories, given as ids or as columns. `options`: JSON. `own`: lists of each history's own, or none
+    /// at all.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeListColumns>")]
     #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models/serving.ts
     pub fn recommend_columns<'env>(
@@ -124,6 +125,7 @@ impl NativeModel {
         columns: Option<NativeHistoryColumns>,
         options: String,
         filter: Option<&NativeFilter>,
+        own: Vec<NativeIdLists>,
         threads: Option<f64>,
         run: &NativeRun,
     ) -> Result<Promise<'env>> {
@@ -136,22 +138,9 @@ impl NativeModel {
                 Some((items, offsets)) => model.histories_of(items, offsets).into_node()?,
                 None => histories(&model, &ids),
             };
-            let served = best(&model, &histories, &options, filter.as_deref(), None, &cancel)?;
-            let used: Vec<u8> = served.iter().map(|served| served.fallback_used.into()).collect();
-            let lists: Vec<_> = served.into_iter().map(|served| served.items).collect();
-            let lists = ListColumns::new(&lists).into_node()?;
-            let unknown: Vec<usize> = histories.iter().flat_map(|history| &history.unknown).copied().collect();
-            let ends = offsets(histories.iter().map(|history| history.unknown.len())).into_node()?;
-            Ok((lists, unknown, ends, used))
+            Lists::new(&model, &histories, &options, filter.as_deref(), &own, &cancel)
         };
-        promise(env, threads, work, |(lists, unknown, ends, used)| NativeListColumns {
-            items: lists.items.into(),
-            scores: lists.scores.into(),
-            offsets: lists.offsets.into(),
-            unknown: positions(&unknown),
-            unknown_offsets: ends.into(),
-            fallback_used: used.into(),
-        })
+        promise(env, threads, work, NativeListColumns::from)
     }
 
     /// The items most similar to one. `options`: JSON.
@@ -195,7 +184,7 @@ impl NativeModel {
     ) -> Result<Promise<'env>> {
         let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
         let work = move || model.embed_until(&histories(&model, &ids), &cancel).into_node();
-        promise(env, threads, work, Float32Array::from)
+        promise(env, threads, work, |vectors| Float32Array::from(vectors.into_iter().collect::<Vec<_>>()))
     }
 
     /// Explains the score of an item. `options`: JSON.
@@ -226,11 +215,7 @@ impl NativeModel {
 }
 
 /// A filter for each history, within the common one; none if the histories have no lists of their own.
-pub(crate) fn filters(
-    model: &Recommender,
-    own: &[NativeIdLists],
-    within: Option<&Filter>,
-) -> Result<Option<Vec<Filter>>> {
+fn filters(model: &Recommender, own: &[NativeIdLists], within: Option<&Filter>) -> Result<Option<Vec<Filter>>> {
     if own.is_empty() {
         return Ok(None);
     }
@@ -238,26 +223,54 @@ pub(crate) fn filters(
     own.iter().map(filter).collect::<recvae_core::Result<_>>().map(Some).into_node()
 }
 
-/// 1 for each list in which popularity had a part.
-pub(crate) fn flags(served: &[Served]) -> Uint8Array {
-    served.iter().map(|served| served.fallback_used.into()).collect::<Vec<u8>>().into()
+/// [`NativeListColumns`] on their way to JavaScript.
+pub(crate) struct Lists {
+    lists: ListColumns,
+    unknown: Vec<usize>,
+    unknown_offsets: Vec<u32>,
+    fallback_used: Vec<u8>,
 }
 
-/// The best items for each history, of those that pass the filter if there is one, or that of the history.
-pub(crate) fn best(
-    model: &Recommender,
-    histories: &[History],
-    options: &RecommendOptions,
-    filter: Option<&Filter>,
-    each: Option<&[Filter]>,
-    cancel: &Cancel,
-) -> Result<Vec<Served>> {
-    let within = match (each, filter) {
-        (Some(filters), _) => Within::Each(filters),
-        (None, Some(filter)) => Within::One(filter),
-        (None, None) => Within::All,
-    };
-    model.serve(histories, options, within, cancel).into_node()
+impl Lists {
+    /// The best items for each history, of those that pass the filter if there is one and its own lists.
+    pub(crate) fn new(
+        model: &Recommender,
+        histories: &[History],
+        options: &RecommendOptions,
+        filter: Option<&Filter>,
+        own: &[NativeIdLists],
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let each = filters(model, own, filter)?;
+        let within = match (&each, filter) {
+            (Some(filters), _) => Within::Each(filters),
+            (None, Some(filter)) => Within::One(filter),
+            (None, None) => Within::All,
+        };
+        let served = model.serve(histories, options, within, cancel).into_node()?;
+        let fallback_used = served.iter().map(|served| served.fallback_used.into()).collect();
+        let lists: Vec<Vec<Scored>> = served.into_iter().map(|served| served.items).collect();
+        Ok(Self {
+            lists: ListColumns::new(&lists).into_node()?,
+            unknown: histories.iter().flat_map(|history| &history.unknown).copied().collect(),
+            unknown_offsets: offsets(histories.iter().map(|history| history.unknown.len())).into_node()?,
+            fallback_used,
+        })
+    }
+}
+
+impl From<Lists> for NativeListColumns {
+    fn from(lists: Lists) -> Self {
+        let Lists { lists: ListColumns { items, scores, offsets }, unknown, unknown_offsets, fallback_used } = lists;
+        Self {
+            items: items.into(),
+            scores: scores.into(),
+            offsets: offsets.into(),
+            unknown: positions(&unknown),
+            unknown_offsets: unknown_offsets.into(),
+            fallback_used: fallback_used.into(),
+        }
+    }
 }
 
 fn histories(model: &Recommender, ids: &[Vec<String>]) -> Vec<History> {
@@ -272,6 +285,7 @@ fn scored(found: &[Scored], unknown: &[usize]) -> NativeScored {
     }
 }
 
+/// A history is an array of JavaScript, which has fewer than 2^32 elements.
 fn positions(positions: &[usize]) -> Uint32Array {
     positions.iter().map(|&at| at as u32).collect::<Vec<_>>().into()
 }

@@ -3,7 +3,7 @@
 use crate::base::compute::Compute;
 
 /// One epoch of training, as the progress callback sees it; of a closed form, which has none, how far it is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Which epoch ended, the first one is 1; 0 of a closed form.
     pub epoch: usize,

@@ -5,9 +5,11 @@
 
 use std::borrow::Cow;
 
+use ndarray::ArrayViewMut2;
+
 use crate::base::error::{Error, Result};
 use crate::evaluate::scorer::Scorer;
-use crate::evaluate::top_k::{Scored, check_k, first_nan, for_each_user, no_number, select, top_k};
+use crate::evaluate::top_k::{Scored, check_k, first_nan, for_each_user, not_a_number, select, top_k};
 
 /// Below one item in so many, the fewer of two kinds are listed: a cache line holds 16 scores, so picking single ones out of
 /// a row reads no more memory than walking along it.
@@ -159,7 +161,7 @@ pub(crate) fn recommend_each(
 /// are ascending.
 pub(crate) fn best_of(items: &[u32], scores: &[f32], seen: &[u32], k: usize) -> Result<Vec<Scored>> {
     if let Some(at) = first_nan(scores) {
-        return Err(no_number(items[at]));
+        return Err(not_a_number(items[at]));
     }
     let seen: Vec<u32> =
         seen.iter().filter_map(|item| items.binary_search(item).ok()).map(|position| position as u32).collect();
@@ -178,7 +180,7 @@ impl Scorer for Few<'_> {
         self.items.len()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.model.score_some(histories, self.items, scores)
     }
 }

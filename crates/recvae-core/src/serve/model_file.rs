@@ -140,12 +140,10 @@ pub(crate) fn write_own(
             bytes: bytemuck::cast_slice(&ends).into(),
         },
     ];
-    all.extend(own.iter().map(|tensor| Out {
-        name: own_name(&tensor.name),
-        dtype: tensor.data.dtype(),
-        shape: tensor.shape.clone(),
-        bytes: tensor.data.bytes().into(),
-    }));
+    for NamedTensor { name, data } in own {
+        let (dtype, shape) = (data.dtype(), data.shape().to_vec());
+        all.push(Out { name: own_name(name), dtype, shape, bytes: data.bytes()?.into() });
+    }
     if let Some(counts) = counts {
         let (dtype, bytes) = (<u32 as tensors::Stored>::DTYPE, bytemuck::cast_slice(counts).into());
         all.push(Out { name: COUNTS.into(), dtype, shape: vec![counts.len()], bytes });

@@ -200,6 +200,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::base::matrix::view2_mut;
     use crate::math::csr::Csr;
     use crate::model::{CompactOptions, ModelKind};
     use crate::train::run::FitRun;
@@ -247,7 +248,7 @@ mod tests {
         let model = recommender(ModelKind::Ease);
         let model = model.compact(&CompactOptions { top_per_item: Some(1), precision: None }).unwrap();
         let mut scores = [0.0; 6];
-        model.model().score(&[&[0]], &mut scores).unwrap();
+        model.model().score(&[&[0]], view2_mut(&mut scores, (1, 6))).unwrap();
         assert!(scores[1] > 0.0 && scores[3..] == [0.0; 3], "{scores:?}");
         let options = RecommendOptions { k: 4, ..RecommendOptions::default() };
         let served = serve(&model, &["a"], &options, Within::All);

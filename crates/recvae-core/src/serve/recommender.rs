@@ -36,7 +36,8 @@ options! {
 
 /// A trained model with the ids of its items. It needs no training data.
 pub struct Recommender {
-    model: Box<dyn Model>,
+    /// Shared with the blends that are made of it.
+    model: Arc<dyn Model>,
     items: Ids,
     info: Value,
     record: TrainingRecord,
@@ -65,7 +66,14 @@ impl Recommender {
         if model.n_items() != items.len() {
             return Err(Error::invalid_data(format!("{} ids for a model of {} items", items.len(), model.n_items())));
         }
-        Ok(Self { model, items, info, record: TrainingRecord::unknown(), popular: None, identity: Arc::default() })
+        Ok(Self {
+            model: model.into(),
+            items,
+            info,
+            record: TrainingRecord::unknown(),
+            popular: None,
+            identity: Arc::default(),
+        })
     }
 
     /// What a fit on the interactions of `train` gave, with the ids of their items and the record of their users.
@@ -93,6 +101,12 @@ impl Recommender {
     #[must_use]
     pub fn with_record(self, record: TrainingRecord) -> Self {
         Self { record, ..self }
+    }
+
+    /// The same with another `info`.
+    #[must_use]
+    pub fn with_info(self, info: Value) -> Self {
+        Self { info, ..self }
     }
 
     /// Reads a model file as by default; see `model_file.rs` for its layout.
@@ -164,6 +178,11 @@ impl Recommender {
     #[must_use]
     pub fn model(&self) -> &dyn Model {
         &*self.model
+    }
+
+    /// The model, to be a part of another one.
+    pub(crate) fn shared(&self) -> &Arc<dyn Model> {
+        &self.model
     }
 
     /// The ids of the items, in order of their indices.
@@ -301,10 +320,10 @@ mod tests {
 
     #[test]
     fn bytes_are_those_of_the_parameters_and_of_the_ids() {
-        for &kind in ModelKind::ALL {
+        for &kind in ModelKind::TRAINED {
             let model = recommender(kind);
             let tensors = model.model().tensors().unwrap();
-            let numbers: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+            let numbers: usize = tensors.iter().map(|tensor| tensor.data.shape().iter().product::<usize>()).sum();
             assert_eq!(model.bytes(), 4 * numbers + model.items().bytes(), "{kind:?}");
         }
         let ids: Ids = (0..1000).map(|id| format!("{id:04}")).collect();
@@ -329,7 +348,7 @@ mod tests {
     #[test]
     fn a_file_brings_back_the_same_scores_and_the_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
-        for &kind in ModelKind::ALL {
+        for &kind in ModelKind::TRAINED {
             let before = recommender(kind);
             let (first, second) = (folder.path().join("first"), folder.path().join("second"));
             before.save(&first).unwrap();

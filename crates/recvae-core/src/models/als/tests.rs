@@ -1,6 +1,7 @@
 //! iALS in double precision against its formulas written out over all pairs.
 
 use super::*;
+use crate::base::matrix::row_major;
 use crate::base::random::Stream;
 
 const FACTORS: usize = 6;
@@ -53,7 +54,7 @@ fn the_reported_loss_is_the_formula_s() {
     let (train, options) = (data(), options(AlsSolver::Cholesky));
     let mut training = Training::<f64>::new(&options, &train);
     training.epoch(1, &FitRun::default()).unwrap();
-    let expected = loss(&options, &train, &training.users, training.items.rows());
+    let expected = loss(&options, &train, &training.users, row_major(training.items.rows()));
     assert!((training.loss() - expected).abs() < 1e-12 * expected, "{} and {expected}", training.loss());
 }
 
@@ -63,7 +64,7 @@ fn an_exact_epoch_ends_at_the_minimum_over_the_items() {
     let (train, options) = (data(), options(AlsSolver::Cholesky));
     let mut training = Training::<f64>::new(&options, &train);
     training.epoch(1, &FitRun::default()).unwrap();
-    let (users, items) = (&training.users, training.items.rows());
+    let (users, items) = (&training.users, row_major(training.items.rows()));
     let step = 1e-5;
     let slope = |at: usize, from: &[f64]| {
         let mut moved = from.to_vec();
@@ -120,7 +121,8 @@ fn folding_in_is_the_users_half_of_an_exact_epoch() {
     training.epoch(1, &FitRun::default()).unwrap();
     let model = Als { options: options.clone(), items: training.items.clone() };
     training.epoch(1, &FitRun::default()).unwrap();
-    assert_eq!(model.fold_in(&train.rows().collect::<Vec<_>>()).unwrap(), training.users);
+    let users = model.fold_in(&train.rows().collect::<Vec<_>>()).unwrap();
+    assert_eq!(users.into_raw_vec_and_offset().0, training.users);
     assert!(training.users[30 * FACTORS..].iter().all(|&number| number == 0.0));
 }
 
