@@ -21,6 +21,7 @@ export type { Id, IdColumn, IntegerArray } from './data/ids.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './data/interactions.js';
 export type { LeftOut } from './data/left-out.js';
 export { type Profile, profile, type Spread } from './data/profile.js';
+export type { Column, Row, RowCursor, RowOptions, Rows } from './data/rows.js';
 export { HeldOut, Split, split } from './data/split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './data/synth.js';
 export type { ComparisonKind } from './decide/ablate/designs.js';
@@ -68,16 +69,18 @@ export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } 
 export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './models/histories.js';
 export { type Inspection, inspect } from './models/inspect.js';
 export { type AnyModel, load, Model, recommend, type SaveOptions } from './models/model.js';
-export type { Progress } from './models/progress.js';
+export type { Progress, StepProgress } from './models/progress.js';
 export type { Recommender } from './models/recommender.js';
 export type {
   Explanation,
   HistoryColumns,
+  HistoryRequest,
   Recommendation,
   RecommendationColumns,
   SimilarItem,
   SimilarUsers,
   UserRecommendation,
+  UserRequest,
 } from './models/serving.js';
 export type { Abortable } from './runtime/abort.js';
 export { RecvaeError, type RecvaeErrorCode } from './runtime/errors.js';
@@ -88,3 +91,5 @@ export type { SearchKind, SearchProgress } from './search/search.js';
 export type { Point, Range, SearchSpace } from './search/spaces.js';
 export type { SearchedTrial, SearchSummary } from './search/train.js';
 export type { Trial, TrialProgress, TrialResult } from './search/trials.js';
+export { type Held, type HolderOptions, type Lease, ModelHolder } from './serve/holder.js';
+export { createServer, type RecommendServer, type ServerOptions } from './serve/server.js';

@@ -19,7 +19,7 @@ import { addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { checkWritable, checkWritableFolder, message, table, withError, writeResult, writing } from './output.js';
-import { Bar, EpochLines, Reporter } from './progress.js';
+import { Bar, EpochLines, Reporter, shortly } from './progress.js';
 import { addSetting, byModel } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -151,11 +151,6 @@ function planned(plan: NonNullable<CompareProgress['plan']>): string {
   const words = plan.map(({ model, seconds }) => `${model} ${shortly(seconds)}`);
   const all = plan.reduce((sum, { seconds }) => sum + seconds, 0);
   return `at most about ${shortly(all)}, on a machine of two cores: ${words.join(', ')}`;
-}
-
-function shortly(seconds: number): string {
-  if (seconds < 100) return `${Math.ceil(seconds)} s`;
-  return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
 
 /** What is to be known about a model's options. */

@@ -7,7 +7,7 @@ import { toNative } from '../models/checkpoint.js';
 import { EaseCounts, type LimitedRun } from '../models/ease-counts.js';
 import { fit } from '../models/fit.js';
 import { load, type Model } from '../models/model.js';
-import type { Progress } from '../models/progress.js';
+import type { Progress, StepProgress } from '../models/progress.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { allModels, description, native } from '../runtime/native.js';
@@ -16,7 +16,7 @@ import { blendWords } from './blend.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { INPUT } from './flags.js';
+import { INPUT, parseNumber } from './flags.js';
 import { tellGamma } from './gamma.js';
 import { addFlag, addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
@@ -25,6 +25,7 @@ import { EpochBar } from './progress.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags, CheckpointFlags {
+  epochs?: number;
   out: string;
   parts?: string[];
   from?: string;
@@ -44,6 +45,7 @@ export function addTrain(program: Command): void {
     .argument(...INPUT)
     .requiredOption('--out <file>', 'where the model goes')
     .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
+    .option('--epochs <count>', 'most epochs, of a model that trains in epochs: --set epochs in short', parseNumber)
     .addOption(seedFlag('seed of the split and of the model'))
     .addOption(threadsFlag())
     .option('--parts <files>', 'blend: saved models of this split, comma-separated, to be used together', (text) =>
@@ -60,6 +62,20 @@ export function addTrain(program: Command): void {
     const options: Record<string, unknown> = { ...flags.set };
     const known = allModels.find(({ name }) => name === model)?.options ?? [];
     if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
+    if (flags.epochs !== undefined) {
+      const { epochs } = flags;
+      const isModel = allModels.some(({ name }) => name === model);
+      if (isModel && !known.some(({ name }) => name === 'epochs')) {
+        throw new RecvaeError('INVALID_ARGUMENT', `--epochs has no meaning for ${model}, which has no epochs`);
+      }
+      if (options.epochs !== undefined && options.epochs !== epochs) {
+        throw new RecvaeError(
+          'INVALID_ARGUMENT',
+          `--epochs is ${epochs} and --set epochs is ${options.epochs}; allowed: one of them`,
+        );
+      }
+      options.epochs = epochs;
+    }
     refuseCounts(model, flags);
     refuseParts(model, flags);
     const { threads, out } = flags;
@@ -104,6 +120,7 @@ export function addTrain(program: Command): void {
     let started = 0;
     let counts: EaseCounts | undefined;
     const onProgress = (progress: Progress) => bar.update(model, progress);
+    const onStep = (step: StepProgress) => bar.step(model, step);
     let leftOut: LeftOut[] = [];
     let trained = 0;
     const work = async (signal: AbortSignal) => {
@@ -120,6 +137,7 @@ export function addTrain(program: Command): void {
         ...(flags.memoryLimit === undefined ? {} : { memoryLimit: flags.memoryLimit }),
       };
       trained = data.train.nUsers;
+      bar.begin(model);
       if (countsAreUsed(flags)) {
         counts = await count(data, before, run);
         trained = counts.nUsers;
@@ -133,6 +151,7 @@ export function addTrain(program: Command): void {
         ...(from && { from }),
         info,
         onProgress,
+        onStep,
       });
     };
     try {

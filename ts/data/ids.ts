@@ -30,7 +30,7 @@ export type IdColumn = readonly Id[] | IntegerArray;
 const ALLOWED = 'a string or a whole number';
 
 /** The text of an id; undefined if it is none. */
-function textOf(id: unknown): string | undefined {
+export function textOf(id: unknown): string | undefined {
   if (typeof id === 'string') return id.isWellFormed() ? id : undefined;
   return typeof id === 'bigint' || Number.isSafeInteger(id) ? String(id) : undefined;
 }

@@ -10,7 +10,7 @@ import { type RunOptions, running } from '../runtime/running.js';
 import { type BlendParts, type BlendRun, fitBlend } from './blend.js';
 import { type Checkpoint, toNative } from './checkpoint.js';
 import { Model } from './model.js';
-import type { Progress } from './progress.js';
+import type { Progress, StepProgress } from './progress.js';
 
 /** How {@link fit} runs. */
 export interface FitRun extends RunOptions, ComputeOptions {
@@ -21,6 +21,11 @@ export interface FitRun extends RunOptions, ComputeOptions {
    * is told. Closed forms have no epochs; they tell {@link Progress.fraction} as they get on.
    */
   onProgress?: (progress: Progress) => void;
+  /**
+   * Called with how far the epoch at work is, at most ten times a second, also before the first epoch ends; otherwise as
+   * `onProgress`. Closed forms have no epochs.
+   */
+  onStep?: (step: StepProgress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
   info?: JsonLike;
   /**
@@ -53,6 +58,7 @@ const KEYS = Object.keys({
   memoryLimit: true,
   signal: true,
   onProgress: true,
+  onStep: true,
   info: true,
   checkpoint: true,
   from: true,
@@ -128,7 +134,7 @@ export async function fitWatched<K extends ModelName>(
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const { threads, memoryLimit, signal, onProgress, everyEpoch, from } = run;
+  const { threads, memoryLimit, signal, onProgress, onStep, everyEpoch, from } = run;
   if (from !== undefined) checkInstance(from, 'from', Model);
   const checkpoint = toNative(run.checkpoint);
   const compute = toJson({ engine: run.engine, device: run.device });
@@ -148,7 +154,7 @@ export async function fitWatched<K extends ModelName>(
     }
   };
   try {
-    const fitted = await running({ signal, onProgress, everyEpoch }, work);
+    const fitted = await running({ signal, onProgress, onStep, everyEpoch }, work);
     return Model.wrap<K>(fitted.model, fitted.epochs);
   } catch (thrown) {
     // Whoever aborts counts on the checkpoint: that it could not be written goes before the signal's reason.

@@ -22,15 +22,17 @@ import {
   embed,
   explain,
   type HistoryColumns,
-  historiesOf,
+  type HistoryRequest,
   type Recommendation,
   type RecommendationColumns,
   recommendColumns,
+  requestsOf,
   type SimilarItem,
   type SimilarUsers,
   similarItems,
   similarUsers,
   type UserRecommendation,
+  type UserRequest,
 } from './serving.js';
 import { duplex, openHistories, recommendGroups } from './stream.js';
 
@@ -65,6 +67,11 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
   readonly itemIds: readonly string[];
   /** The record of the training: one entry per epoch, none for closed forms and loaded models. */
   readonly epochs: readonly Progress[];
+  /**
+   * What comes by default where the model knows nothing, see {@link RecommendOptions.fallback}: `'none'` for a model whose file
+   * does not say how many users have an item, as those of earlier versions, else `'popularity'`.
+   */
+  readonly fallback: 'popularity' | 'none';
   /** @internal */
   readonly native: native.NativeModel;
   /** What of it `JSON.stringify` writes: what it is, not its parameters, which {@link Model.save} writes. */
@@ -82,6 +89,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
     this.options = JSON.parse(guard(() => handle.options()));
     this.info = JSON.parse(guard(() => handle.info()));
     this.itemIds = guard(() => handle.itemIds());
+    this.fallback = guard(() => handle.hasCounts) ? 'popularity' : 'none';
     this.epochs = epochs;
   }
 
@@ -113,22 +121,24 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
   }
 
   /**
-   * Recommends for many histories, off the event loop. One result per history, in their order. What stays on the event loop is
+   * Recommends for many histories, off the event loop. One result per history, in their order. A history may have lists of its
+   * own, `{ items, allow, deny }`, such as what its user has in the basket. What stays on the event loop is
    * taking the ids and making the results into objects: some hundred milliseconds each for 10,000 users with 50 items who are
    * given 100. {@link Model.recommendColumns} spares the objects, and with histories in columns the ids too.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, or a filter of another model.
    */
   async recommendBatch(
-    histories: Iterable<Iterable<Id>>,
+    histories: Iterable<Iterable<Id> | HistoryRequest>,
     options?: ServeOptions,
     run: RunOptions = {},
   ): Promise<Recommendation[]> {
     checkRun(run, RUN_KEYS);
-    const ids = historiesOf(histories);
+    const { ids, own } = requestsOf(histories);
     const [core, filter] = forCore(this.native, options);
     const { threads, signal } = run;
-    const work = (run: native.NativeRun) => this.native.recommendColumns(ids, undefined, core, filter, threads, run);
+    const work = (run: native.NativeRun) =>
+      this.native.recommendColumns(ids, undefined, core, filter, own, threads, run);
     return this.#named(await running({ signal }, work), ids);
   }
 
@@ -236,7 +246,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
   /**
    * Recommends for a stream of histories of any length, off the event loop and in bounded memory: up to 1,024 histories are
    * scored together, and while the results of one such group are taken the next one is gathered and scored, not more. Results
-   * keep the order of the histories, and what has arrived is answered before more is waited for. A loop that is left closes
+   * keep the order of the histories, which may have `allow` and `deny` lists of their own, and what has arrived is answered before more is waited for. A loop that is left closes
    * the stream of histories (its `return` is called).
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, and for a history that is not `{user, items}`, after the
@@ -244,7 +254,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    * rejected with the signal's reason, also while the stream of histories does not answer.
    */
   recommendStream(
-    histories: Iterable<History> | AsyncIterable<History>,
+    histories: Iterable<UserRequest> | AsyncIterable<UserRequest>,
     options?: ServeOptions,
     run: RunOptions = {},
   ): AsyncGenerator<UserRecommendation> {
@@ -319,7 +329,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
   }
 
   #named(lists: native.NativeListColumns, histories: string[][]): Recommendation[] {
-    const { items, scores, offsets, unknown, unknownOffsets } = lists;
+    const { items, scores, offsets, unknown, unknownOffsets, fallbackUsed } = lists;
     return histories.map((history, user) => {
       const start = offsets[user]!;
       return {
@@ -328,6 +338,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
           score: scores[start + at]!,
         })),
         unknown: Array.from(unknown.subarray(unknownOffsets[user], unknownOffsets[user + 1]), (at) => history[at]!),
+        fallbackUsed: fallbackUsed[user] === 1,
       };
     });
   }

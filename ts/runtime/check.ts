@@ -80,13 +80,13 @@ export function listOf<T>(value: Iterable<T>, what: string, allowed: string): T[
 /** Fails for a key of `run` that is not allowed, and for `threads`, `memoryLimit`, `signal` and `onProgress` of another type. */
 export function checkRun(run: object | undefined, allowed: readonly string[], what = 'run'): void {
   knownKeys(run, allowed, what);
-  const { threads, memoryLimit, signal, onProgress } = (run ?? {}) as Record<string, unknown>;
+  const { threads, memoryLimit, signal, onProgress, onStep } = (run ?? {}) as Record<string, unknown>;
   for (const [name, value] of Object.entries({ threads, memoryLimit })) {
     if (value !== undefined && typeof value !== 'number') throw invalid(name, value, 'a number');
   }
   if (signal !== undefined) checkSignal(signal);
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw invalid('onProgress', onProgress, 'a function');
+  for (const [name, value] of Object.entries({ onProgress, onStep })) {
+    if (value !== undefined && typeof value !== 'function') throw invalid(name, value, 'a function');
   }
 }
 

@@ -156,7 +156,13 @@ export interface RecommendOptions {
    * Allowed: true or false.
    * @default true
    */
-  filterSeen?: boolean | undefined;
+  filterSeen?: boolean;
+  /**
+   * What a user gets of whom the model knows nothing: `popularity`, the items that most training users have, for a history without a known item, and in place of items whose score is exactly 0; or `none`, what the model gives. By default `popularity`; `none` where the model's file does not say how many users have an item, as those of earlier versions.
+   *
+   * Allowed: 'popularity' or 'none'.
+   */
+  fallback?: 'popularity' | 'none';
 }
 
 /**

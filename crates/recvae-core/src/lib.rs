@@ -125,7 +125,7 @@ pub use base::error::{Error, Result};
 pub use base::file_lock::{FileLock, Locking};
 pub use base::memory::MemoryEstimate;
 pub use base::options::{OptionInfo, Options};
-pub use base::progress::{OnProgress, Progress};
+pub use base::progress::{OnProgress, OnStep, Progress, StepProgress};
 pub use base::random::{Philox, Stream};
 pub use base::search_space::{Search, search_uniforms};
 pub use base::threads::Threads;
@@ -138,7 +138,8 @@ pub use data::left_out::LeftOut;
 pub use data::profile::{FEW, Profile, Spread, profile};
 pub use data::read::{
     Escape, Format, HistoryLine, HistoryLines, HistoryReader, LONGEST_ID, LONGEST_ROW, ReadOptions, check_files_until,
-    read_files_until, read_interactions, read_interactions_until, without_marks_until,
+    first_line_until, read_files_until, read_interactions, read_interactions_until, read_stdin_until,
+    read_stream_until, without_marks_until,
 };
 pub use data::synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use evaluate::candidates::{Candidates, recommend_among};
@@ -166,6 +167,7 @@ pub use serve::ease_counts::EaseCounts;
 pub use serve::explain::{ExplainOptions, Explanation, Reason};
 pub use serve::filter::Filter;
 pub use serve::model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
+pub use serve::popular::{Fallback, Served, Within};
 pub use serve::recommender::{History, RecommendOptions, Recommender};
 pub use serve::similar::SimilarOptions;
 pub use split::official::{OFFICIAL_FILES, check_new_folder, is_official, read_official, write_official};

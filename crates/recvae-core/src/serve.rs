@@ -6,5 +6,6 @@ pub(crate) mod ease_counts;
 pub(crate) mod explain;
 pub(crate) mod filter;
 pub(crate) mod model_file;
+pub(crate) mod popular;
 pub(crate) mod recommender;
 pub(crate) mod similar;

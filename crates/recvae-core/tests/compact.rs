@@ -156,7 +156,13 @@ fn filters_give_what_a_full_sort_of_the_scores_gives() {
         for allow in &lists {
             let filter = model.filter(Some(&ids(allow)), &ids(&[13, 14]), None).unwrap();
             for (k, filter_seen) in [(3, true), (N, true), (N, false)] {
-                let found = model.recommend_within(&histories, &RecommendOptions { k, filter_seen }, &filter).unwrap();
+                let found = model
+                    .recommend_within(
+                        &histories,
+                        &RecommendOptions { k, filter_seen, ..RecommendOptions::default() },
+                        &filter,
+                    )
+                    .unwrap();
                 for (history, found) in histories.iter().zip(found) {
                     let scores = scores(model.model(), &history.items);
                     let mut expected: Vec<u32> = allow.clone();

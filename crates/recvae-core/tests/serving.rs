@@ -186,7 +186,7 @@ fn close(kind: ModelKind, a: f32, b: f32) -> bool {
 fn a_filter_changes_no_score_and_leaves_exactly_k() {
     for (kind, model) in all() {
         let histories = [model.history(ids([1, 4, 9, 13, 17])), model.history(ids([])), model.history(ids([21, 22]))];
-        let everything = RecommendOptions { k: N_ITEMS, filter_seen: false };
+        let everything = RecommendOptions { k: N_ITEMS, filter_seen: false, ..RecommendOptions::default() };
         let unfiltered = model.recommend(&histories, &everything).unwrap();
         for (allow, deny) in [
             (Some(ids([2])), ids([])),          // few
@@ -202,7 +202,7 @@ fn a_filter_changes_no_score_and_leaves_exactly_k() {
                 allow.as_ref().is_none_or(|allow| allow.contains(&id)) && !deny.contains(&id)
             };
             for (k, filter_seen) in [(1, true), (3, false), (N_ITEMS, true), (N_ITEMS, false)] {
-                let options = RecommendOptions { k, filter_seen };
+                let options = RecommendOptions { k, filter_seen, ..RecommendOptions::default() };
                 let lists = model.recommend_within(&histories, &options, &filter).unwrap();
                 for ((history, list), unfiltered) in histories.iter().zip(&lists).zip(&unfiltered) {
                     let counts = |item: u32| passes(item) && !(filter_seen && history.items.contains(&item));
@@ -287,7 +287,7 @@ fn similar_items_of_ease_are_the_list_for_a_history_of_one() {
         for item in 0..N_ITEMS {
             let id = format!("i{item}");
             let history = model.history([&id]);
-            let list = model.recommend(&[history], &RecommendOptions { k: 60, filter_seen: true }).unwrap();
+            let list = model.recommend(&[history], &RecommendOptions { k: 60, ..RecommendOptions::default() }).unwrap();
             assert_eq!(model.similar_items(&id, &SimilarOptions { k: 60 }, None).unwrap(), list[0], "{form}");
         }
     }
@@ -379,7 +379,7 @@ fn explanations_of_als_sum_to_the_score() {
 fn explanations_have_one_shape_and_name_items_of_the_taste() {
     for (kind, model) in all() {
         let history = model.history(["i21", "i24", "nothing", "i29", "i50", "i2", "i33"]);
-        let everything = RecommendOptions { k: N_ITEMS, filter_seen: false };
+        let everything = RecommendOptions { k: N_ITEMS, filter_seen: false, ..RecommendOptions::default() };
         let scores = &model.recommend(std::slice::from_ref(&history), &everything).unwrap()[0];
         for item in [27, 24, 3] {
             let explanation = model.explain(&history, &format!("i{item}"), &ExplainOptions { k: 4 }).unwrap();

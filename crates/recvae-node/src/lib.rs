@@ -21,6 +21,7 @@ pub mod model;
 #[cfg(feature = "panic-test")]
 pub mod panic_test;
 pub mod panics;
+pub mod pipe;
 pub mod run;
 pub mod serving;
 pub mod synth;

@@ -56,6 +56,12 @@ impl NativeModel {
         Ok(self.0.get()?.info().to_string())
     }
 
+    /// Whether it knows how many training users have each item.
+    #[napi(getter, catch_unwind)]
+    pub fn has_counts(&self) -> Result<bool> {
+        Ok(self.0.get()?.counts().is_some())
+    }
+
     /// The ids of the items, in order of their indices.
     #[napi(catch_unwind)]
     pub fn item_ids(&self) -> Result<Vec<&str>> {
@@ -72,7 +78,7 @@ impl NativeModel {
     ) -> Result<NativeListColumns> {
         let (model, options) = (self.0.get()?, recommend_options(&options)?);
         let filter = filter.map(|filter| &*filter.0);
-        let lists = || Lists::new(model, &[model.history(&history)], &options, filter, &Cancel::default());
+        let lists = || Lists::new(model, &[model.history(&history)], &options, filter, &[], &Cancel::default());
         now(lists).map(NativeListColumns::from)
     }
 
@@ -284,7 +290,7 @@ pub fn fit<'env>(
     let checkpoint = checkpoint.map(NativeCheckpoint::read).transpose()?;
     let train = train.0.get()?.clone();
     let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
-    let (report, cancel) = (run.reporter(), run.flag());
+    let (report, step, cancel) = (run.reporter(), run.stepper(), run.flag());
     promise_in(
         env,
         threads,
@@ -294,12 +300,14 @@ pub fn fit<'env>(
             let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
             let warm = from.as_ref().map(|from| from.warm_start(train.items()));
             let cancel = cancel.clone();
-            let run = FitRun { on_progress: &report, cancel, checkpoint, memory_limit, compute, from: warm };
+            let run =
+                FitRun { on_progress: &report, on_step: &step, cancel, checkpoint, memory_limit, compute, from: warm };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             let record = TrainingRecord::of(&train);
             let record = from.as_ref().map_or_else(|| record.clone(), |from| from.record().and(&record));
-            Ok((model.with_record(record), fit.epochs))
+            let model = model.with_record(record).with_counts(train.matrix().column_counts()).into_node()?;
+            Ok((model, fit.epochs))
         },
         |env, (model, epochs)| NativeFit {
             model: NativeModel::new(env, model),

@@ -28,5 +28,19 @@ pub struct Progress {
     pub compute: Option<Compute>,
 }
 
+/// How far the epoch at work is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepProgress {
+    /// Its number, from 1.
+    pub epoch: usize,
+    /// How many there will be at most.
+    pub epochs: usize,
+    /// The share of its steps that is done, from 0, told when it begins, to below 1; its end is told as an epoch.
+    pub fraction: f64,
+}
+
+/// Called as an epoch begins and after each of its steps, from the thread that trains; seldom enough to be ignored beside a step.
+pub type OnStep<'a> = &'a (dyn Fn(StepProgress) + Sync);
+
 /// Called at the end of each epoch, from the thread that trains, and as a closed form gets on, from one thread at a time.
 pub type OnProgress<'a> = &'a (dyn Fn(&Progress) + Sync);

@@ -26,7 +26,7 @@ use crate::base::error::{Error, Result};
 use crate::base::matrix::{row_major, view2, view2_mut};
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, choice, options};
-use crate::base::progress::Progress;
+use crate::base::progress::{Progress, StepProgress};
 use crate::base::random::Philox;
 use crate::evaluate::metrics::{Metric, evaluate};
 use crate::evaluate::scorer::{Scorer, checked, checked_some};
@@ -131,7 +131,10 @@ impl<'a, T: Real> Training<'a, T> {
     }
 
     /// Solves all users, then all items.
-    fn epoch(&mut self, run: &FitRun<'_>) -> Result<()> {
+    fn epoch(&mut self, epoch: usize, run: &FitRun<'_>) -> Result<()> {
+        let epochs = self.options.epochs;
+        let tell = |fraction| (run.on_step)(StepProgress { epoch, epochs, fraction });
+        tell(0.0);
         let Self { options, train, audiences, users, items } = self;
         let weights = options.weights();
         let solve = |rows: &mut [T], known: &Fixed<T>, lists: &Csr| {
@@ -142,6 +145,7 @@ impl<'a, T: Real> Training<'a, T> {
             }
         };
         solve(users, items, train)?;
+        tell(0.5);
         let known = Fixed::new(std::mem::take(users), options.factors);
         let mut rows = std::mem::take(items).into_rows();
         solve(&mut rows, &known, audiences)?;
@@ -175,7 +179,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     let mut training = Training::<f32>::new(options, train);
     let mut log = EpochLog::<Fixed<f32>>::default();
     while !log.is_over(schedule) {
-        training.epoch(run)?;
+        training.epoch(log.record.len() + 1, run)?;
         let loss = training.loss();
         if !loss.is_finite() {
             let epoch = log.record.len() + 1;

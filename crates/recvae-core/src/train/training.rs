@@ -15,7 +15,7 @@ use std::time::Instant;
 use crate::base::cancel::Cancel;
 use crate::base::compute::Compute;
 use crate::base::error::{Error, Result};
-use crate::base::progress::Progress;
+use crate::base::progress::{Progress, StepProgress};
 use crate::evaluate::metrics::{Metric, evaluate};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
@@ -266,7 +266,7 @@ impl<E: KeptEngine> Training<'_, f32, E> {
         }
         let before = log.ongoing.seconds;
         while !log.is_over(schedule) {
-            let ended = self.epoch(plan, validation, run, &mut log);
+            let ended = self.epoch(plan, schedule.epochs, validation, run, &mut log);
             log.ongoing.seconds = before + start.elapsed().as_secs_f64();
             if let (Err(Error::Cancelled), Some(keeper)) = (&ended, &mut keeper) {
                 keeper.save(&mut self, &mut log)?;
@@ -290,11 +290,21 @@ impl<E: KeptEngine> Training<'_, f32, E> {
     fn epoch(
         &mut self,
         plan: &[Pass],
+        epochs: usize,
         validation: Option<&HeldOut>,
         run: &FitRun<'_>,
         log: &mut EpochLog,
     ) -> Result<Option<f64>> {
         let epoch = log.record.len() + 1;
+        let batches = self.train.n_rows().div_ceil(self.batch_size);
+        let steps_in = |plan: &[Pass]| batches * plan.iter().filter(|pass| matches!(pass, Pass::Train { .. })).count();
+        let all = steps_in(plan).max(1) as f64;
+        let tell = |steps: usize| {
+            let fraction = (steps as f64 / all).min(1.0 - f64::EPSILON);
+            (run.on_step)(StepProgress { epoch, epochs, fraction });
+        };
+        let mut steps = steps_in(&plan[..log.ongoing.passes as usize]) + self.place.batches as usize;
+        tell(steps);
         let ongoing = &mut log.ongoing;
         let remedy = if self.engine.architecture().posterior { "KL weight (gamma or beta)" } else { "lambda" };
         for &pass in plan.iter().skip(ongoing.passes as usize) {
@@ -302,7 +312,12 @@ impl<E: KeptEngine> Training<'_, f32, E> {
                 ongoing.passes += 1;
                 continue;
             }
-            let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
+            let on_step = |_| {
+                steps += 1;
+                tell(steps);
+                Ok(())
+            };
+            let loss = self.pass(pass, on_step).map_err(|e| match e {
                 Error::Numerical(text) if matches!(pass, Pass::Train { .. }) => Error::Numerical(format!(
                     "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
                      larger {remedy}"

@@ -33,7 +33,7 @@ pub(super) fn save(path: &Path, counts: &EaseCounts) -> Result<()> {
     let (numbers, ends) = counts.counts.as_parts();
     let ends: Vec<u64> = ends.iter().map(|&end| end as u64).collect();
     let own = [NamedTensor::new(NUMBERS, &[numbers.len()], numbers), NamedTensor::new(ENDS, &[ends.len()], &ends[..])];
-    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own, &counts.record)
+    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own, &counts.record, None)
 }
 
 pub(super) fn load(path: &Path) -> Result<EaseCounts> {
