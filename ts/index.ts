@@ -37,12 +37,17 @@ export type {
 export type { Trend } from './decide/advise/trend.js';
 export { type AdviseOptions, advise } from './decide/advise.js';
 export type { CompareOptions } from './decide/compare/options.js';
+export type { ComparedGroup } from './decide/compare/outcomes.js';
 export type { ComparedModel, CompareProgress, ComparisonReport, Skipped } from './decide/compare/report.js';
 export type { Comparison } from './decide/compare.js';
 export { compare } from './decide/compare.js';
+export type { Curve } from './decide/curve.js';
+export type { ExampleUser } from './decide/examples.js';
 export type { FloorDifference } from './decide/floor.js';
 export type { Difference } from './decide/paired.js';
 export type { PairedDifference } from './decide/pairs.js';
+export type { RequestSeconds } from './decide/requests.js';
+export type { RunFacts } from './decide/run.js';
 export type { TunedTrial, TuneReport } from './decide/tune/report.js';
 export { type TuneOptions, type Tuning, tune } from './decide/tune.js';
 export type { Checkpoint } from './models/checkpoint.js';
