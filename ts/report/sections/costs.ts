@@ -1,0 +1,65 @@
+/** What models reach against what they cost. */
+import { type ScatterPoint, scatter } from '../charts/scatter.js';
+import { figureOf, type Panel } from '../figure.js';
+import { bytesText, isNumber, metricText, secondsText } from '../format.js';
+import { html, type Markup } from '../html.js';
+import { numberCell } from '../table.js';
+
+/** A model with its costs; what is not known is left out. */
+export interface Costs {
+  model: string;
+  colour: number;
+  chosen: boolean;
+  mean: number | null | undefined;
+  standardError: number | null | undefined;
+  seconds?: number | undefined;
+  memory?: number | undefined;
+  request?: number | undefined;
+}
+
+/** A cost. */
+interface Cost {
+  key: 'seconds' | 'memory' | 'request';
+  title: string;
+  axis: string;
+  show: (value: number) => string;
+}
+
+/** The figure, with a chart for each cost that is known of two models. */
+export function costsFigure(models: readonly Costs[], metric: string, memoryWords: string): Markup {
+  const costs: Cost[] = [
+    { key: 'seconds', title: 'Search and training', axis: 'time', show: secondsText },
+    { key: 'memory', title: memoryWords, axis: 'bytes', show: bytesText },
+    { key: 'request', title: 'Time of one request, median', axis: 'time', show: secondsText },
+  ];
+  const panels: Panel[] = costs.flatMap(({ key, title, axis, show }) => {
+    const points: ScatterPoint[] = models.flatMap((one) => {
+      const x = one[key];
+      if (!isNumber(x) || !isNumber(one.mean)) return [];
+      const { model: label, colour, chosen, mean: y } = one;
+      return [{ label, colour, chosen, x, y, error: one.standardError ?? 0 }];
+    });
+    if (points.length < 2) return [];
+    const words = points.map(({ label, x, y }) => `${label}: ${metricText(y)} for ${show(x)}`).join('; ');
+    return [{ title, words, chart: scatter(points, { x: axis, y: metric, xText: show }) }];
+  });
+  if (panels.length === 0) return html``;
+  return figureOf({
+    title: 'What accuracy costs',
+    caption: `${metric} with one standard error, against costs of which equal ratios are equally far apart. Up and to the left is better; the ringed model is the winner.`,
+    panels,
+    table: {
+      caption: 'Accuracy and costs',
+      columns: [
+        { name: 'model' },
+        { name: metric, numeric: true },
+        ...costs.map(({ title: name }) => ({ name, numeric: true })),
+      ],
+      rows: models.map((one) => [
+        { show: one.model },
+        numberCell(metricText(one.mean), one.mean),
+        ...costs.map(({ key, show }) => numberCell(isNumber(one[key]) ? show(one[key]) : '–', one[key])),
+      ]),
+    },
+  });
+}

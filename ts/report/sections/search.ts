@@ -1,0 +1,125 @@
+/** What a search tried. */
+import { bars } from '../charts/bars.js';
+import { optionCurve, parallel, type TriedPoint } from '../charts/trials.js';
+import { figureOf, type Panel } from '../figure.js';
+import { isNumber, metricText, shareText, valueText } from '../format.js';
+import { html, type Markup } from '../html.js';
+import { numberCell } from '../table.js';
+import { importances, LEAST_TRIALS } from './importance.js';
+
+/** A search of the options of one model. */
+export interface Tried {
+  model: string;
+  metric: string;
+  trials: { options: Record<string, unknown>; validation: number; less: string; seconds?: number }[];
+  edges: Record<string, string>;
+  plateaus: Record<string, { from: number; to: number }>;
+}
+
+/** Charts of a search; nothing without trials. */
+export function searchFigures({ model, metric, trials, edges, plateaus }: Tried): Markup {
+  const options = [...new Set(trials.flatMap(({ options }) => Object.keys(options)))].filter((name) =>
+    trials.every(({ options }) => name in options),
+  );
+  if (trials.length === 0 || options.length === 0) return html``;
+  const whole = trials.filter(({ less }) => less === '');
+  const best = (whole.length > 0 ? whole : trials).reduce((best, trial) =>
+    trial.validation > best.validation ? trial : best,
+  );
+  const points: TriedPoint[] = trials.map(({ options, validation, less }) => ({
+    options,
+    validation,
+    whole: less === '',
+    best: false,
+  }));
+  points[trials.indexOf(best)]!.best = true;
+  const bestWords = options.map((name) => `${name} ${valueText(best.options[name])}`).join(', ');
+  const table = {
+    caption: `Trials of ${model}`,
+    columns: [
+      { name: 'trial' },
+      ...options.map((name) => ({ name, numeric: true })),
+      { name: `validation ${metric}`, numeric: true },
+      { name: 'on less' },
+    ],
+    rows: trials.map(({ options: its, validation, less }, at) => [
+      { show: String(at + 1) },
+      ...options.map((name) => numberCell(valueText(its[name]), isNumber(its[name]) ? its[name] : null)),
+      numberCell(metricText(validation), validation),
+      { show: less },
+    ]),
+  };
+  const notes = options.flatMap((name) => {
+    const plateau = plateaus[name];
+    return [
+      ...(edges[name] ? [`The best ${name} is the ${edges[name]} of those searched; better ones may lie beyond.`] : []),
+      ...(plateau
+        ? [
+            `From ${valueText(plateau.from)} to ${valueText(plateau.to)} (shaded), ${name} makes no difference beyond chance.`,
+          ]
+        : []),
+    ];
+  });
+  const less =
+    whole.length < trials.length
+      ? ' Hollow points had fewer epochs or items and are not to be compared with the others.'
+      : '';
+  const panels: Panel[] = options.map((option) => ({
+    title: option,
+    words: `Validation ${metric} of ${trials.length} trials of ${model} by ${option}; the best one is ${metricText(best.validation)} at ${option} ${valueText(best.options[option])}`,
+    chart: optionCurve(points, option, metric, plateaus[option]),
+  }));
+  const curves = figureOf({
+    title: `${model}: what was tried`,
+    caption: `${trials.length} trials on the validation users. The large point is the best one: ${bestWords}, ${metricText(best.validation)}.${less} ${notes.join(' ')}`,
+    panels,
+    table,
+  });
+  return html`${curves}${options.length > 1 ? together(points, options, model, metric, bestWords, table) : null}${importanceFigure(points, options, model, metric)}`;
+}
+
+type TrialTable = Parameters<typeof figureOf>[0]['table'];
+
+function together(
+  points: TriedPoint[],
+  options: string[],
+  model: string,
+  metric: string,
+  bestWords: string,
+  table: TrialTable,
+): Markup {
+  const all = points.filter(({ whole }) => whole);
+  const shown = all.length > 1 ? all : points;
+  return figureOf({
+    title: `${model}: the options together`,
+    caption: 'Each line is a trial. Coloured lines are the best quarter; the thick one is the best trial.',
+    panels: [
+      {
+        words: `Parallel coordinates of ${shown.length} trials of ${model} over ${options.join(', ')} and ${metric}; the best one has ${bestWords}`,
+        chart: parallel(shown, options, metric),
+      },
+    ],
+    table,
+  });
+}
+
+function importanceFigure(points: TriedPoint[], options: string[], model: string, metric: string): Markup {
+  const whole = points.filter(({ whole }) => whole);
+  const found = importances(whole, options);
+  if (found.length === 0) return html``;
+  return figureOf({
+    title: `${model}: which option matters`,
+    caption: `Share of the variance of validation between trials whose value is low, middle or high, corrected for chance (epsilon squared), from ${whole.length} trials. An adaptive search tries more where it is good, so this tells of the region that was searched.`,
+    panels: [
+      {
+        words: found.map(({ label, share }) => `${label}: ${shareText(share)} of the variance of ${metric}`).join('; '),
+        chart: bars(found),
+      },
+    ],
+    table: {
+      caption: `Importance of the options of ${model}, of at least ${LEAST_TRIALS} trials`,
+      columns: [{ name: 'option' }, { name: 'share', numeric: true }],
+      rows: found.map(({ label, share }) => [{ show: label }, numberCell(shareText(share), share)]),
+    },
+  });
+}
