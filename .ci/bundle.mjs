@@ -14,7 +14,11 @@ const bundle = await rolldown({
   resolve: { alias: { canvas: join(process.cwd(), 'node_modules', 'linkedom', 'commonjs', 'canvas-shim.cjs') } },
   treeshake: true,
 });
-const { output } = await bundle.generate({ format: 'esm', minify: true, comments: { legal: true, jsdoc: false, annotation: false } });
+const { output } = await bundle.generate({
+  format: 'esm',
+  minify: true,
+  comments: { legal: true, jsdoc: false, annotation: false },
+});
 await bundle.close();
 const [{ code, moduleIds }, ...others] = output;
 if (others.length > 0) throw new Error(`expected one file, got ${output.length}`);
@@ -32,7 +36,10 @@ const folders = [...new Set(moduleIds.map(packageOf))].filter((folder) => folder
 const licences = folders.map((folder) => {
   const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   const file = readdirSync(folder).find((name) => /^licen[cs]e/i.test(name));
-  const text = file === undefined ? `Licence: ${license}; the package holds no text of it.` : readFileSync(join(folder, file), 'utf8').trim();
+  const text =
+    file === undefined
+      ? `Licence: ${license}; the package holds no text of it.`
+      : readFileSync(join(folder, file), 'utf8').trim();
   return `${name} ${version}\n\n${text}\n`;
 });
 writeFileSync(FILE, code);

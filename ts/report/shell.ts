@@ -43,7 +43,7 @@ nav ul { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .25r
 a { color: var(--accent); }
 .kind { color: var(--soft); font-size: .9rem; margin: 0 0 .25rem; }
 .first { font-size: 1.15rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 180px), 1fr)); gap: 12px; margin: 1.25rem 0; padding: 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(148px, 1fr)); gap: 12px; margin: 1.25rem 0; padding: 0; }
 .tiles div { background: var(--panel); border-radius: 8px; padding: 10px 14px; }
 .tiles dt { color: var(--soft); font-size: .85rem; }
 .tiles dd { margin: 0; font-size: 1.25rem; font-weight: 650; font-variant-numeric: tabular-nums; }
@@ -58,17 +58,21 @@ figcaption { color: var(--soft); font-size: .92rem; margin: 0 0 .75rem; max-widt
 .narrow { display: none; }
 @media screen and (max-width: 800px) { .wide { display: none; } .narrow { display: block; } h1 { font-size: 1.6rem; } }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .3em 0 .1em; vertical-align: -1px; }
-.scroll { overflow-x: auto; margin: 0 0 .75rem; max-width: 100%; }
+.scroll { overflow-x: auto; margin: 0 0 .75rem; max-width: 100%;
+  background: linear-gradient(to left, var(--paper) 30%, transparent) right / 40px 100% local no-repeat,
+    linear-gradient(to left, var(--line), transparent) right / 12px 100% scroll no-repeat; }
 .scroll:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 caption { text-align: left; color: var(--soft); font-size: .85rem; padding: 0 0 6px; position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; white-space: nowrap; }
-th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+th, td { padding: 5px 8px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { border-bottom: 2px solid var(--line); white-space: nowrap; vertical-align: bottom; }
 .number { text-align: right; white-space: nowrap; }
-tbody th { font-weight: 600; position: sticky; left: 0; background: var(--paper); }
+td small { display: block; color: var(--soft); font-size: .82em; line-height: 1.2; }
+h4 small { display: block; color: var(--soft); font-weight: 400; }
+tbody th { font-weight: 600; min-width: 6.2em; position: sticky; left: 0; background: var(--paper); }
 tr.chosen > * { background: var(--band); }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 4px 0; margin: 0; cursor: pointer; }
-th button::after { content: ' ↕'; color: var(--soft); }
+th button::after { content: ' ↕'; color: var(--soft); font-size: .8em; }
 th[aria-sort='ascending'] button::after { content: ' ↑'; color: inherit; }
 th[aria-sort='descending'] button::after { content: ' ↓'; color: inherit; }
 details { margin: .5rem 0 0; }
@@ -77,7 +81,7 @@ summary { cursor: pointer; color: var(--accent); font-size: .9rem; padding: 4px 
 .user > p { max-width: none; font-size: .9rem; }
 .chip { display: inline-block; background: var(--panel); border-radius: 4px; padding: 0 6px; margin: 0 4px 4px 0; max-width: 100%; }
 .chip.hit { background: var(--band); font-weight: 650; }
-.lists { display: grid; grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)); gap: 12px 16px; }
+.lists { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 12px 16px; }
 .lists div { min-width: 0; }
 .lists ol { margin: 0; padding-left: 1.7em; font-size: .85rem; line-height: 1.45; }
 .lists li.hit { font-weight: 700; color: var(--accent); }

@@ -1,4 +1,5 @@
 /** Tables, whose columns can be sorted where that helps. */
+import { isNumber, type Maybe, metricText, NONE } from './format.js';
 import { html, type Markup, type Part } from './html.js';
 
 /** A cell: what it shows, and what it is sorted by if that is not its text. */
@@ -32,6 +33,14 @@ export interface Table {
 /** A cell of a number. */
 export function numberCell(show: string, by: number | null | undefined): Cell {
   return { show, by: by ?? null };
+}
+
+/** A cell of a mean, with its standard error below it. */
+export function meanCell(value: { mean: Maybe; standardError: Maybe } | undefined): Cell {
+  if (!value) return numberCell(NONE, null);
+  const { mean, standardError } = value;
+  const error = isNumber(standardError) ? html` <small>± ${metricText(standardError)}</small>` : null;
+  return { show: html`${metricText(mean)}${error}`, by: mean ?? null };
 }
 
 /** A table that scrolls in its own box where it is too wide. */

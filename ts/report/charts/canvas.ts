@@ -50,13 +50,26 @@ export interface Axis {
   ticks: number[];
 }
 
+/** What numbers are of, which says which of them are round. */
+export type Unit = 'number' | 'bytes' | 'seconds';
+
+interface AxisOptions {
+  log?: boolean;
+  most?: number;
+  margin?: number;
+  unit?: Unit;
+}
+
 const STEPS = [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]];
 
 /**
  * An axis for numbers, with so many ticks at most; `log` only holds where all are above 0. Its ends lie `margin` beyond the numbers,
  * as a share of the extent.
  */
-export function axisOf(numbers: number[], { log = false, most = 6, margin = 0.06 } = {}): Axis {
+export function axisOf(
+  numbers: number[],
+  { log = false, most = 6, margin = 0.06, unit = 'number' }: AxisOptions = {},
+): Axis {
   const isLog = log && numbers.every((number) => number > 0);
   const to = isLog ? Math.log10 : (value: number) => value;
   const from = isLog ? (value: number) => 10 ** value : (value: number) => value;
@@ -68,13 +81,14 @@ export function axisOf(numbers: number[], { log = false, most = 6, margin = 0.06
   }
   const beyond = (high - low) * margin;
   const domain: [number, number] = [from(low - beyond), from(high + beyond)];
-  return { type: isLog ? 'log' : 'linear', domain, ticks: isLog ? logTicks(domain, most) : linearTicks(domain, most) };
+  if (isLog) return { type: 'log', domain, ticks: ticksOf(domain, most, unit) };
+  return { type: 'linear', domain, ticks: linearTicks(domain, most) };
 }
 
 function linearTicks([low, high]: [number, number], most: number): number[] {
   const rough = (high - low) / Math.max(most, 1);
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((step) => step >= rough)!;
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough)!;
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
   return Array.from({ length: Math.max(last - first + 1, 0) }, (_, at) =>
@@ -95,9 +109,23 @@ function logTicks([low, high]: [number, number], most: number): number[] {
   return ticks.filter((_, at) => at % every === 0);
 }
 
+/** Round durations: powers of ten up to a minute, then minutes and hours. */
+const DURATIONS = [...Array.from({ length: 8 }, (_, at) => 10 ** (at - 6)), 60, 600, 3600, 36_000, 360_000];
+/** Round sizes: powers of two. */
+const SIZES = Array.from({ length: 61 }, (_, at) => 2 ** at);
+
+/** Round numbers of a logarithmic axis, `most` at most. */
+function ticksOf(domain: [number, number], most: number, unit: Unit): number[] {
+  if (unit === 'number') return logTicks(domain, most);
+  const within = (unit === 'bytes' ? SIZES : DURATIONS).filter((tick) => tick >= domain[0] && tick <= domain[1]);
+  const every = Math.ceil(within.length / most);
+  const ticks = within.filter((_, at) => at % every === 0);
+  return ticks.length > 1 ? ticks : logTicks(domain, most);
+}
+
 /** A horizontal axis with faint lines, labels below and a name at its end. */
 export function horizontal(axis: Axis, name: string, format: (value: number) => string): Markish[] {
-  const own = { ticks: axis.ticks, tickFormat: format };
+  const own = { ticks: axis.ticks, text: format };
   return [
     ruleX(axis.ticks, { stroke: FAINT }),
     axisX({ ...own, label: name, labelAnchor: 'center', tickSize: 0, fill: SOFT, labelArrow: 'none' }),
@@ -106,11 +134,16 @@ export function horizontal(axis: Axis, name: string, format: (value: number) => 
 
 /** A vertical one. */
 export function vertical(axis: Axis, name: string, format: (value: number) => string): Markish[] {
-  const own = { ticks: axis.ticks, tickFormat: format };
+  const own = { ticks: axis.ticks, text: format };
   return [
     ruleY(axis.ticks, { stroke: FAINT }),
     axisY({ ...own, label: name, labelAnchor: 'top', tickSize: 0, fill: SOFT, labelArrow: 'none' }),
   ];
+}
+
+/** Room for a line of text at each of such places, where no line of the axis runs through it. */
+export function bands(places: number[]): Markish[] {
+  return [ruleY(places, { stroke: 'var(--paper)', strokeWidth: 18, insetLeft: -12, insetRight: -12 } as never)];
 }
 
 /** Places for labels that want to be at such values, at least `gap` apart, as near as they can be to where they belong. */

@@ -2,7 +2,7 @@
 import { signed } from '../../decide/wording.js';
 import { shortNumber } from '../format.js';
 import { dot, link, ruleX, text } from '../library.js';
-import { ACCENT, axisOf, type Chart, draw, horizontal, INK, label, SOFT } from './canvas.js';
+import { ACCENT, axisOf, bands, type Chart, draw, horizontal, INK, label, SOFT } from './canvas.js';
 
 /** A difference. */
 export interface ForestRow {
@@ -38,6 +38,7 @@ export function forest(rows: ForestRow[], name: string): Chart {
       marks: [
         ...horizontal(axis, name, shortNumber),
         ruleX([0], { stroke: INK, strokeWidth: 1.5 }),
+        ...bands(places.map(({ y }) => y + 0.22)),
         link(places, {
           x1: ({ interval }: ForestRow) => interval[0],
           x2: ({ interval }: ForestRow) => interval[1],
@@ -60,16 +61,12 @@ export function forest(rows: ForestRow[], name: string): Chart {
           y: ({ y }: { y: number }) => y + 0.22,
           frameAnchor: 'left',
           fill: INK,
-          stroke: 'var(--paper)',
-          strokeWidth: 4,
         }),
         text(places, {
           text: ({ difference, note }: ForestRow) => `${signed(difference)}${note === '' ? '' : `, ${note}`}`,
           y: ({ y }: { y: number }) => y + 0.22,
           frameAnchor: 'right',
           fill: SOFT,
-          stroke: 'var(--paper)',
-          strokeWidth: 4,
         }),
       ],
     });

@@ -1,19 +1,7 @@
 /** Lines with names at their ends: validation by epoch, a metric by the number of users. */
 import { countText, shortNumber } from '../format.js';
 import { dot, line, link, text } from '../library.js';
-import {
-  axisOf,
-  type Chart,
-  colour,
-  draw,
-  FAINT,
-  horizontal,
-  INK,
-  label,
-  spread,
-  vertical,
-  widthOf,
-} from './canvas.js';
+import { axisOf, type Chart, colour, draw, horizontal, INK, label, SOFT, spread, vertical, widthOf } from './canvas.js';
 
 /** A line. */
 export interface Line {
@@ -109,8 +97,9 @@ export function lines(all: Line[], { x, y, log = false, height = 300 }: LineAxes
           y1: 'y',
           x2: right_,
           y2: (_, at: number) => places[at]!,
-          stroke: FAINT,
-          strokeWidth: 1.5,
+          stroke: SOFT,
+          strokeWidth: 1,
+          strokeDasharray: '1 3',
         }),
         text(names, {
           text: (name: string) => name,

@@ -1,7 +1,7 @@
 /** Means with their standard errors, one below the other. */
 import { metricText, shortNumber } from '../format.js';
 import { dot, link, text } from '../library.js';
-import { axisOf, type Chart, colour, draw, horizontal, INK, label, SOFT } from './canvas.js';
+import { axisOf, bands, type Chart, colour, draw, horizontal, INK, label, SOFT } from './canvas.js';
 
 /** A mean. */
 export interface MeanRow {
@@ -24,7 +24,7 @@ export function means(rows: MeanRow[], name: string): Chart {
     const places = rows.map((row, at) => ({ ...row, y: -at - 0.18 }));
     const dots = places.flatMap(({ points, y }) => points.map((x) => ({ x, y })));
     const shade = ({ colour: at }: MeanRow) => colour(at);
-    const above = { y: ({ y }: { y: number }) => y + 0.4, stroke: 'var(--paper)', strokeWidth: 4 };
+    const above = { y: ({ y }: { y: number }) => y + 0.4 };
     return draw({
       width,
       height: ROW * rows.length + 46,
@@ -36,6 +36,7 @@ export function means(rows: MeanRow[], name: string): Chart {
       y: { domain: [-rows.length + 0.5, 0.5], axis: null },
       marks: [
         ...horizontal(axis, name, shortNumber),
+        ...bands(places.map(({ y }) => y + 0.4)),
         link(places, {
           x1: ({ mean, error }: MeanRow) => mean - error,
           x2: ({ mean, error }: MeanRow) => mean + error,

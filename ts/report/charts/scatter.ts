@@ -5,11 +5,12 @@ import {
   type Chart,
   colour,
   draw,
-  FAINT,
   horizontal,
   INK,
   label,
+  SOFT,
   spread,
+  type Unit,
   vertical,
   widthOf,
 } from './canvas.js';
@@ -32,21 +33,22 @@ export interface ScatterAxes {
   x: string;
   y: string;
   xText: (value: number) => string;
+  unit: Unit;
 }
 
 /** A scatter plot whose names stand in a column of their own, each with a line to its point. */
-export function scatter(points: ScatterPoint[], { x, y, xText }: ScatterAxes): Chart {
+export function scatter(points: ScatterPoint[], { x, y, xText, unit }: ScatterAxes): Chart {
   return (width) => {
     const [top, bottom, left, height] = [24, 38, 44, 260];
     const names = points.map((point) => label(point.label, 14));
     const right = 14 + Math.max(...names.map(widthOf));
     const xAxis = axisOf(
       points.map(({ x }) => x),
-      { log: true, most: 3, margin: 0.08 },
+      { log: true, most: 3, margin: 0.08, unit },
     );
     const yAxis = axisOf(
       points.flatMap(({ y, error }) => [y - error, y + error]),
-      { most: 5 },
+      { most: 7 },
     );
     const [low, high] = yAxis.domain;
     const gap = ((high - low) * 15) / (height - top - bottom);
@@ -69,7 +71,15 @@ export function scatter(points: ScatterPoint[], { x, y, xText }: ScatterAxes): C
       marks: [
         ...horizontal(xAxis, x, xText),
         ...vertical(yAxis, y, (value) => value.toFixed(yAxis.ticks.some((tick) => (tick * 100) % 1 > 1e-6) ? 3 : 2)),
-        link(named, { x1: 'x', y1: 'y', x2: xAxis.domain[1], y2: 'place', stroke: FAINT, strokeWidth: 1.5 }),
+        link(named, {
+          x1: 'x',
+          y1: 'y',
+          x2: xAxis.domain[1],
+          y2: 'place',
+          stroke: SOFT,
+          strokeWidth: 1,
+          strokeDasharray: '1 3',
+        }),
         link(named, {
           x1: 'x',
           x2: 'x',

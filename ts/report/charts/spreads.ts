@@ -2,7 +2,7 @@
 import type { Spread } from '../../data/profile.js';
 import { countText } from '../format.js';
 import { dot, link, text } from '../library.js';
-import { ACCENT, axisOf, type Chart, draw, horizontal, INK, label, SOFT } from './canvas.js';
+import { ACCENT, axisOf, bands, type Chart, draw, horizontal, INK, label, SOFT } from './canvas.js';
 
 const ROW = 46;
 
@@ -27,6 +27,7 @@ export function spreads(rows: { label: string; spread: Spread }[], name: string)
       y: { domain: [-rows.length + 0.5, 0.5], axis: null },
       marks: [
         ...horizontal(axis, name, countText),
+        ...bands(places.map(({ y }) => y + 0.38)),
         span('min', 'max', SOFT, 1.5),
         span('p10', 'p90', ACCENT, 3),
         span('p25', 'p75', ACCENT, 9),
@@ -37,8 +38,6 @@ export function spreads(rows: { label: string; spread: Spread }[], name: string)
           y: ({ y }: { y: number }) => y + 0.38,
           frameAnchor: 'left',
           fill: INK,
-          stroke: 'var(--paper)',
-          strokeWidth: 4,
         }),
       ],
     });

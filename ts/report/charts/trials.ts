@@ -24,9 +24,6 @@ export interface TriedPoint {
   best: boolean;
 }
 
-/** Ratio of the largest to the smallest value from which on an axis has ratios. */
-const WIDE_RANGE = 20;
-
 /** An option's values as numbers on an axis: numbers as they are, others by their place in the list of all. */
 interface Scale {
   axis: Axis;
@@ -34,10 +31,9 @@ interface Scale {
   text: (value: number) => string;
 }
 
-function scaleOf(values: unknown[], most: number): Scale {
+function scaleOf(values: unknown[], most: number, log: boolean): Scale {
   if (values.every(isNumber)) {
-    const [low, high] = [Math.min(...values), Math.max(...values)];
-    const axis = axisOf(values, { log: low > 0 && high / low >= WIDE_RANGE, most, margin: 0.05 });
+    const axis = axisOf(values, { log, most, margin: 0.05 });
     return { axis, of: (value) => value as number, text: shortNumber };
   }
   const texts = [...new Set(values.map(valueText))];
@@ -50,7 +46,7 @@ export function optionCurve(
   trials: TriedPoint[],
   option: string,
   metric: string,
-  plateau: { from: number; to: number } | undefined,
+  { log, plateau }: { log: boolean; plateau: { from: number; to: number } | undefined },
 ): Chart {
   return (width) => {
     const {
@@ -60,6 +56,7 @@ export function optionCurve(
     } = scaleOf(
       trials.map(({ options }) => options[option]),
       5,
+      log,
     );
     const yAxis = axisOf(
       trials.map(({ validation }) => validation),
@@ -109,11 +106,11 @@ export function optionCurve(
 }
 
 /** A line a trial over an axis for each option, with validation at the end. */
-export function parallel(trials: TriedPoint[], options: string[], metric: string): Chart {
+export function parallel(trials: TriedPoint[], options: { name: string; log: boolean }[], metric: string): Chart {
   return (width) => {
-    const axes = [...options.map((name) => ({ name, of: (trial: TriedPoint) => trial.options[name] }))];
-    const all = [...axes, { name: metric, of: ({ validation }: TriedPoint) => validation as unknown }];
-    const scales = all.map(({ of }) => scaleOf(trials.map(of), 5));
+    const axes = options.map(({ name, log }) => ({ name, log, of: (trial: TriedPoint) => trial.options[name] }));
+    const all = [...axes, { name: metric, log: false, of: ({ validation }: TriedPoint) => validation as unknown }];
+    const scales = all.map(({ of, log }) => scaleOf(trials.map(of), 5, log));
     const share = (at: number, trial: TriedPoint) => {
       const { axis, of } = scales[at]!;
       const to = axis.type === 'log' ? Math.log : (value: number) => value;

@@ -1,19 +1,19 @@
 /** The page of an ablation. */
+import type { ComparisonKind } from '../../decide/ablate/designs.js';
 import { labelOf } from '../../decide/ablate/report.js';
-import { KINDS } from '../../decide/ablate/verdict.js';
 import { SIGNIFICANCE } from '../../decide/paired.js';
 import { signed } from '../../decide/wording.js';
 import { lines } from '../charts/lines.js';
 import { type MeanRow, means } from '../charts/means.js';
 import { figureOf, type Panel } from '../figure.js';
-import { countText, isNumber, listText, meanText, metricText, secondsText, shareText, valueText } from '../format.js';
+import { countText, isNumber, listText, metricText, secondsText, shareText, valueText } from '../format.js';
 import { html, type Markup } from '../html.js';
 import type { ReadAblation } from '../read.js';
 import { dataSection } from '../sections/data.js';
 import { differencesFigure } from '../sections/differences.js';
 import { runSection } from '../sections/run.js';
 import type { Page } from '../shell.js';
-import { type Column, numberCell, tableOf } from '../table.js';
+import { type Column, meanCell, numberCell, tableOf } from '../table.js';
 import { facts, type Tile, tiles, verdictOf } from '../words.js';
 
 /** All of the page. */
@@ -55,18 +55,29 @@ function figuresOf({ findings }: ReadAblation): Tile[] {
   return findings.map(({ change, finding }) => ({ name: change, value: words[finding] ?? finding }));
 }
 
+/** Against what changes are compared. */
+const KIND_WORDS: Record<ComparisonKind, string> = {
+  alone: 'Alone: the change beside none, against none',
+  last: 'In the whole: all changes, against all but this one',
+  main: 'On average: all models with the change, against all without it',
+};
+
 function differences({ comparisons, metric, seeds }: ReadAblation): Markup {
   const kinds = [...new Set(comparisons.map(({ kind }) => kind))];
   return html`${kinds.map((kind) =>
     differencesFigure(
-      KINDS[kind] ?? kind,
+      KIND_WORDS[kind],
       `${metric} with the change minus without it, on the same test users, mean over ${seeds.length} seeds, with the 95 % bootstrap interval and the p-value after Holm's correction over all comparisons. Colour: established, that is p below ${SIGNIFICANCE} and the same sign under every seed.`,
-      metric,
-      comparisons
-        .filter((one) => one.kind === kind)
-        .map(({ change, established, difference, interval, pValue, detectable }) => {
-          return { label: change, difference, interval, pValue, detectable, clear: established };
-        }),
+      [
+        {
+          metric,
+          rows: comparisons
+            .filter((one) => one.kind === kind)
+            .map(({ change, established, difference, interval, pValue, detectable }) => {
+              return { label: change, difference, interval, pValue, detectable, clear: established };
+            }),
+        },
+      ],
     ),
   )}`;
 }
@@ -126,7 +137,7 @@ function modelsTable({ models, changes, metric }: ReadAblation): Markup {
     return [
       { show: model.model },
       ...changes.map((change) => ({ show: model.changes.includes(change) ? '✓' : '' })),
-      numberCell(meanText(model), model.mean),
+      meanCell(model),
       numberCell(countText(epochs), epochs),
       numberCell(`${limited} of ${model.seeds.length}`, limited),
       numberCell(secondsText(seconds), seconds),
@@ -188,8 +199,7 @@ function againstFloor({ floor, metric }: ReadAblation): Markup {
   return differencesFigure(
     'The best model minus popularity',
     `On ${countText(users)} test users, of whom popularity, the floor, has ${metricText(mean)}; the difference is ${signed(difference)}.`,
-    metric,
-    [{ label, difference, interval, pValue, detectable, clear: pValue < SIGNIFICANCE }],
+    [{ metric, rows: [{ label, difference, interval, pValue, detectable, clear: pValue < SIGNIFICANCE }] }],
   );
 }
 

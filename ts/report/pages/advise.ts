@@ -26,7 +26,10 @@ export function advicePage(report: ReadAdvice): Page {
     title: model === null ? `The samples cannot tell; ${leader} leads` : `Use ${model}`,
     lead: html`${verdictOf(report.verdict)}${tiles(figuresOf(report))}`,
     sections: [
-      { title: 'Why', body: bullets([...(open ?? []), ...(reasons ?? [])]) },
+      {
+        title: 'Why',
+        body: bullets([...(open ?? []), ...(reasons ?? [])].filter((reason) => reason !== report.verdict)),
+      },
       { title: 'What to distrust', body: bullets(distrust ?? []) },
       { title: 'What to run next', body: (next ?? []).map((command) => html`<pre>${command}</pre>`) },
       { title: 'By the number of users', body: html`${bySize(report)}${trends(report)}` },
@@ -70,7 +73,7 @@ function figuresOf(report: ReadAdvice): Tile[] {
       : []),
     ...(its
       ? [
-          { name: 'one fit on all of them', value: secondsText(its.seconds), below: 'good to a factor of 2' },
+          { name: 'one fit on all training users', value: secondsText(its.seconds), below: 'good to a factor of 2' },
           { name: 'memory of a fit', value: bytesText(its.fitMemory) },
           { name: 'size of the model', value: bytesText(its.modelMemory) },
         ]
@@ -126,8 +129,7 @@ function trends({ trends, leader, metric, split }: ReadAdvice): Markup {
   return differencesFigure(
     `On all ${countText(split?.trainingUsers)} training users`,
     `Each model minus ${leader}, which leads, with a 95 % interval that is not corrected: measured there, or carried on by the trend over the samples. Colour: the interval is without 0.`,
-    metric,
-    known,
+    [{ metric, rows: known }],
   );
 }
 
@@ -167,10 +169,10 @@ function cost(report: ReadAdvice): Markup {
       return `${model} was tried in a smaller form: ${words.join(', ')}`;
     }),
   );
-  return html`${costsFigure(points, metric, 'Size of the model in memory')}${table}${refused}${smaller}`;
+  return html`${costsFigure(points, metric, 'One fit on all training users', 'Size of the model in memory')}${table}${refused}${smaller}`;
 }
 
-function groups({ samples, sharedUsers, popularity, metric }: ReadAdvice): Markup {
+function groups({ samples, sharedUsers, popularity, metric, leader }: ReadAdvice): Markup {
   const shared = samples.find(({ users }) => users === sharedUsers);
   const names = (shared?.models ?? []).map(({ model }) => model as string);
   const note = (groups: readonly GroupResult[]) => {
@@ -183,8 +185,8 @@ function groups({ samples, sharedUsers, popularity, metric }: ReadAdvice): Marku
   };
   const activity = shared?.activity ?? [];
   const title = `sample of ${countText(sharedUsers)} training users`;
-  return html`${meansTable(`${metric} by how much is known of a user, ${title}`, activity as never, names)}${note(activity)}
-${meansTable(`${metric} by how popular the items are, ${title}`, (popularity ?? []) as never, names)}${note(popularity ?? [])}`;
+  return html`${meansTable(`${metric} by how much is known of a user, ${title}`, activity as never, names, leader)}${note(activity)}
+${meansTable(`${metric} by how popular the items are, ${title}`, (popularity ?? []) as never, names, leader)}${note(popularity ?? [])}`;
 }
 
 function training(report: ReadAdvice): Markup {

@@ -2,7 +2,7 @@
 import { SIGNIFICANCE } from '../../decide/paired.js';
 import { differenceOf, type PairedDifference } from '../../decide/pairs.js';
 import { formatP, signed } from '../../decide/wording.js';
-import { bytesText, countText, isNumber, meanText, metricText, secondsText, shareText, valueText } from '../format.js';
+import { bytesText, countText, isNumber, metricText, secondsText, shareText, valueText } from '../format.js';
 import { html, type Markup } from '../html.js';
 import type { ReadComparison, ReadModel } from '../read.js';
 import { costsFigure } from '../sections/costs.js';
@@ -14,7 +14,7 @@ import { meansTable, outcomesFigure } from '../sections/groups.js';
 import { runSection } from '../sections/run.js';
 import { searchFigures } from '../sections/search.js';
 import type { Page, Section } from '../shell.js';
-import { type Column, numberCell, tableOf } from '../table.js';
+import { type Column, meanCell, numberCell, tableOf } from '../table.js';
 import { bullets, type Tile, tiles, verdictOf, warnings } from '../words.js';
 
 /** All of the page. */
@@ -87,30 +87,34 @@ function leadOf(report: ReadComparison): Markup {
 function modelsTable(report: ReadComparison): Markup {
   const { models, winner, metric, testUsers } = report;
   const names = [...new Set(models.flatMap(({ metrics }) => Object.keys(metrics)))];
-  const ordered = [...names.filter((name) => name === metric), ...names.filter((name) => name !== metric)];
   const has = (key: 'modelMemory' | 'requestSeconds') => models.some((model) => model[key] !== undefined);
+  const others = names.filter((name) => name !== metric);
+  const meanColumn = (name: string) => ({
+    name,
+    numeric: true,
+    hint: 'mean over the test users, with its standard error',
+  });
   const columns: Column[] = [
     { name: 'model' },
-    ...ordered.map((name) => ({ name, numeric: true, hint: 'mean over the test users, with its standard error' })),
+    meanColumn(metric),
     { name: 'validation', numeric: true, hint: `${metric} on the validation users` },
     { name: 'time', numeric: true, hint: 'search and training together' },
-    ...(has('modelMemory') ? [{ name: 'model size', numeric: true }] : []),
-    { name: 'peak', numeric: true, hint: 'largest resident set of the process meanwhile, with all models before it' },
+    ...(has('modelMemory') ? [{ name: 'size', numeric: true, hint: 'bytes of the model in memory' }] : []),
     ...(has('requestSeconds') ? [{ name: 'request', numeric: true, hint: 'median time of one request' }] : []),
+    { name: 'peak', numeric: true, hint: 'largest resident set of the process meanwhile, with all models before it' },
+    ...others.map(meanColumn),
   ];
   const rows = models.map((model) => [
     { show: model.model },
-    ...ordered.map((name) => {
-      const found = model.metrics[name];
-      return numberCell(found ? meanText(found) : '–', found?.mean);
-    }),
+    meanCell(model.metrics[metric]),
     numberCell(metricText(model.validation), model.validation),
     numberCell(secondsText(model.seconds), model.seconds),
     ...(has('modelMemory') ? [numberCell(bytesText(model.modelMemory), model.modelMemory)] : []),
-    numberCell(bytesText(model.peakMemory), model.peakMemory),
     ...(has('requestSeconds')
       ? [numberCell(secondsText(model.requestSeconds?.median), model.requestSeconds?.median)]
       : []),
+    numberCell(bytesText(model.peakMemory), model.peakMemory),
+    ...others.map((name) => meanCell(model.metrics[name])),
   ]);
   const chosen = models.findIndex(({ model }) => model === winner);
   return html`<p>Means over the same ${countText(testUsers)} test users, with standard errors. ${metric} decides.</p>
@@ -128,11 +132,12 @@ function differences(report: ReadComparison): Markup {
       return [{ label: model, difference, interval, pValue, detectable, clear: pValue < SIGNIFICANCE }];
     });
   const others = [...new Set(paired.map(({ metric }) => metric))].filter((name) => name !== metric);
-  const rows = others.flatMap((name) => against(name).map((row) => ({ ...row, label: `${row.label}, ${name}` })));
   const caption = (what: string) =>
     `Each model minus ${winner} in ${what} on the same test users, with the 95 % bootstrap interval and the p-value after Holm's correction. Left of 0 ${winner} is better. Colour: corrected p below ${SIGNIFICANCE}.`;
-  return html`${differencesFigure(`${metric}, which decides`, caption(metric), metric, against(metric))}
-${differencesFigure('The other metrics', caption('the other metrics'), 'each metric', rows)}`;
+  const main = [{ metric, rows: against(metric) }];
+  const rest = others.map((name) => ({ metric: name, rows: against(name) }));
+  return html`${differencesFigure(`${metric}, which decides`, caption(metric), main)}
+${differencesFigure('The other metrics', caption('the other metrics'), rest)}`;
 }
 
 function costs(report: ReadComparison): Markup {
@@ -147,7 +152,12 @@ function costs(report: ReadComparison): Markup {
     memory: isKnown ? one.modelMemory : one.peakMemory,
     request: one.requestSeconds?.median,
   }));
-  return costsFigure(rows, metric, isKnown ? 'Size of the model in memory' : 'Largest memory of the process');
+  return costsFigure(
+    rows,
+    metric,
+    'Search and training',
+    isKnown ? 'Size of the model in memory' : 'Largest memory of the process',
+  );
 }
 
 function groups({ groups, winner, metric, models }: ReadComparison): Markup {
@@ -155,9 +165,9 @@ function groups({ groups, winner, metric, models }: ReadComparison): Markup {
   const names = models.map(({ model }) => model);
   const { activity, popularity } = groups;
   return html`${outcomesFigure('By how much is known of a user', activity, winner, metric)}
-${meansTable(`${metric} by how much is known of a user`, activity as never, names)}
+${meansTable(`${metric} by how much is known of a user`, activity as never, names, winner)}
 ${outcomesFigure('By how popular the items are', popularity, winner, metric)}
-${meansTable(`${metric} by how popular the items are`, popularity as never, names)}`;
+${meansTable(`${metric} by how popular the items are`, popularity as never, names, winner)}`;
 }
 
 function curves(report: ReadComparison): Markup {

@@ -133,7 +133,6 @@ function againstFloor({ model, metric, floor }: ReadTuning): Markup {
   return differencesFigure(
     `${model} minus popularity`,
     `On ${countText(users)} ${part} users, of whom popularity, the floor, has ${metricText(mean)}: difference ${signed(difference)}, ${formatP(pValue)}.`,
-    metric,
-    [{ label: `${model} minus popularity`, difference, interval, pValue, detectable, clear }],
+    [{ metric, rows: [{ label: `${model} minus popularity`, difference, interval, pValue, detectable, clear }] }],
   );
 }

@@ -1,4 +1,6 @@
 /** What models reach against what they cost. */
+
+import type { Unit } from '../charts/canvas.js';
 import { type ScatterPoint, scatter } from '../charts/scatter.js';
 import { figureOf, type Panel } from '../figure.js';
 import { bytesText, isNumber, metricText, secondsText } from '../format.js';
@@ -23,16 +25,17 @@ interface Cost {
   title: string;
   axis: string;
   show: (value: number) => string;
+  unit: Unit;
 }
 
 /** The figure, with a chart for each cost that is known of two models. */
-export function costsFigure(models: readonly Costs[], metric: string, memoryWords: string): Markup {
+export function costsFigure(models: readonly Costs[], metric: string, timeWords: string, memoryWords: string): Markup {
   const costs: Cost[] = [
-    { key: 'seconds', title: 'Search and training', axis: 'time', show: secondsText },
-    { key: 'memory', title: memoryWords, axis: 'bytes', show: bytesText },
-    { key: 'request', title: 'Time of one request, median', axis: 'time', show: secondsText },
+    { key: 'seconds', title: timeWords, axis: 'time', show: secondsText, unit: 'seconds' },
+    { key: 'memory', title: memoryWords, axis: 'bytes', show: bytesText, unit: 'bytes' },
+    { key: 'request', title: 'Time of one request, median', axis: 'time', show: secondsText, unit: 'seconds' },
   ];
-  const panels: Panel[] = costs.flatMap(({ key, title, axis, show }) => {
+  const panels: Panel[] = costs.flatMap(({ key, title, axis, show, unit }) => {
     const points: ScatterPoint[] = models.flatMap((one) => {
       const x = one[key];
       if (!isNumber(x) || !isNumber(one.mean)) return [];
@@ -41,12 +44,12 @@ export function costsFigure(models: readonly Costs[], metric: string, memoryWord
     });
     if (points.length < 2) return [];
     const words = points.map(({ label, x, y }) => `${label}: ${metricText(y)} for ${show(x)}`).join('; ');
-    return [{ title, words, chart: scatter(points, { x: axis, y: metric, xText: show }) }];
+    return [{ title, words, chart: scatter(points, { x: axis, y: metric, xText: show, unit }) }];
   });
   if (panels.length === 0) return html``;
   return figureOf({
     title: 'What accuracy costs',
-    caption: `${metric} with one standard error, against costs of which equal ratios are equally far apart. Up and to the left is better; the ringed model is the winner.`,
+    caption: `${metric} with one standard error, against costs of which equal ratios are equally far apart. Up and to the left is better; the model with the ring is the one that is named above.`,
     panels,
     table: {
       caption: 'Accuracy and costs',

@@ -24,7 +24,7 @@ function cardOf({ user, group, input, inputItems, target, targetItems, lists }: 
 <div class="lists">${lists.map(({ model, items }) => {
     const hits = items.filter(({ hit }) => hit).length;
     const entries = items.map(({ id, hit }) => html`<li${hit ? html` class="hit"` : null}>${id}</li>`);
-    return html`<div><h4>${model}, ${hits} of ${items.length}</h4><ol>${entries}</ol></div>`;
+    return html`<div><h4>${model} <small>${hits} found</small></h4><ol>${entries}</ol></div>`;
   })}</div></article>
 `;
 }

@@ -2,9 +2,10 @@
 import type { ComparedGroup } from '../../decide/compare/outcomes.js';
 import { outcomes } from '../charts/outcomes.js';
 import { figureOf, type Panel } from '../figure.js';
-import { countText, meanText, shareText } from '../format.js';
+import { countText, shareText } from '../format.js';
 import { html, type Markup } from '../html.js';
-import { numberCell, type Table, tableOf } from '../table.js';
+import { meanCell, numberCell, type Table, tableOf } from '../table.js';
+import { bullets } from '../words.js';
 
 /** Means by model and group. */
 export interface ShownGroup extends Pick<ComparedGroup, 'name' | 'from' | 'to' | 'users' | 'items'> {
@@ -62,19 +63,23 @@ export function outcomesFigure(
 }
 
 /** The means of each model by group. */
-export function meansTable(caption: string, groups: readonly ShownGroup[], models: readonly string[]): Markup {
+export function meansTable(
+  caption: string,
+  groups: readonly ShownGroup[],
+  models: readonly string[],
+  chosen: string,
+): Markup {
   const known = groups.filter(({ users }) => users > 0);
   if (known.length === 0) return html``;
   const table: Table = {
     caption,
-    columns: [{ name: 'group' }, ...models.map((name) => ({ name, numeric: true }))],
-    rows: known.map((group) => [
-      { show: groupWords(group) },
-      ...models.map((model) => {
-        const found = group.means[model];
-        return numberCell(found ? meanText(found) : '–', found?.mean);
-      }),
-    ]),
+    columns: [
+      { name: 'model' },
+      ...known.map((group) => ({ name: group.name, numeric: true, hint: groupWords(group) })),
+    ],
+    rows: models.map((model) => [{ show: model }, ...known.map(({ means }) => meanCell(means[model]))]),
+    chosen: models.indexOf(chosen),
+    sortable: true,
   };
-  return html`<h3>${caption}</h3>${tableOf(table)}`;
+  return html`<h3>${caption}</h3>${bullets(known.map(groupWords))}${tableOf(table)}`;
 }

@@ -1,4 +1,5 @@
 /** What a search tried. */
+import { description } from '../../runtime/native.js';
 import { bars } from '../charts/bars.js';
 import { optionCurve, parallel, type TriedPoint } from '../charts/trials.js';
 import { figureOf, type Panel } from '../figure.js';
@@ -14,6 +15,19 @@ export interface Tried {
   trials: { options: Record<string, unknown>; validation: number; less: string; seconds?: number }[];
   edges: Record<string, string>;
   plateaus: Record<string, { from: number; to: number }>;
+}
+
+/** Ratio of the largest to the smallest value from which on ratios count where the core does not say. */
+const WIDE_RANGE = 8;
+
+/** Whether ratios of an option's values count and not their differences: as its search has it, else by how far they lie apart. */
+function isByRatio(model: string, option: string, trials: readonly TriedPoint[]): boolean {
+  const rows = description.models.find(({ name }) => name === model)?.options;
+  const search = rows?.find(({ name }) => name === option)?.search;
+  if (search && !Array.isArray(search)) return search.scale === 'log';
+  const values = trials.map(({ options }) => options[option]).filter(isNumber);
+  const least = Math.min(...values);
+  return least > 0 && Math.max(...values) / least >= WIDE_RANGE;
 }
 
 /** Charts of a search; nothing without trials. */
@@ -67,7 +81,7 @@ export function searchFigures({ model, metric, trials, edges, plateaus }: Tried)
   const panels: Panel[] = options.map((option) => ({
     title: option,
     words: `Validation ${metric} of ${trials.length} trials of ${model} by ${option}; the best one is ${metricText(best.validation)} at ${option} ${valueText(best.options[option])}`,
-    chart: optionCurve(points, option, metric, plateaus[option]),
+    chart: optionCurve(points, option, metric, { log: isByRatio(model, option, points), plateau: plateaus[option] }),
   }));
   const curves = figureOf({
     title: `${model}: what was tried`,
@@ -96,7 +110,11 @@ function together(
     panels: [
       {
         words: `Parallel coordinates of ${shown.length} trials of ${model} over ${options.join(', ')} and ${metric}; the best one has ${bestWords}`,
-        chart: parallel(shown, options, metric),
+        chart: parallel(
+          shown,
+          options.map((name) => ({ name, log: isByRatio(model, name, points) })),
+          metric,
+        ),
       },
     ],
     table,
