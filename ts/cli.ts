@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 
 /** The commands, for a help that cannot ask them. */
 const COMMANDS = [
-  ...['advise', 'compare', 'tune', 'ablate', 'train', 'evaluate', 'recommend', 'similar', 'explain'],
+  ...['advise', 'compare', 'tune', 'ablate', 'report', 'train', 'evaluate', 'recommend', 'similar', 'explain'],
   ...['compact', 'inspect', 'split', 'synth', 'models'],
 ];
 

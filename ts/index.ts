@@ -70,6 +70,7 @@ export type {
   SimilarUsers,
   UserRecommendation,
 } from './models/serving.js';
+export { reportPage } from './report/report.js';
 export type { Abortable } from './runtime/abort.js';
 export { RecvaeError, type RecvaeErrorCode } from './runtime/errors.js';
 export type { Json } from './runtime/json.js';

@@ -19,6 +19,7 @@ import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { checkWritable, checkWritableFolder, message, table, withError, writeResult, writing } from './output.js';
 import { Bar, EpochLines, Reporter } from './progress.js';
+import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -31,6 +32,7 @@ interface Flags extends JobFlags {
   journal?: string;
   save?: string;
   trainingRecord: boolean;
+  examples: boolean;
 }
 
 /** `recvae compare`: the main job. */
@@ -50,9 +52,11 @@ export function addCompare(program: Command): void {
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
     .addOption(threadsFlag())
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
-    .addOption(jsonFlag());
+    .addOption(jsonFlag())
+    .addOption(reportFlag())
+    .addOption(examplesFlag());
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (input: string, flags: Flags) => {
-    const { save, json } = flags;
+    const { save, json, report: page } = flags;
     const recipe = recipeOf(flags);
     const options: CompareOptions = {
       models: flags.models as ModelName[] | undefined,
@@ -64,6 +68,7 @@ export function addCompare(program: Command): void {
       budget: flags.budget,
       budgetMinutes: flags.budgetMinutes,
       journal: flags.journal,
+      examples: flags.examples,
       split: recipe.split,
       threads: flags.threads,
       memoryLimit: flags.memoryLimit,
@@ -76,13 +81,16 @@ export function addCompare(program: Command): void {
         '--save': save,
         'a file of --save': save && saved.map((name) => join(save, name)),
         '--json': json,
+        '--report': page,
         ...journalFiles(flags.journal),
       },
     });
     if (save !== undefined) checkWritableFolder(save, '--save');
     // A file in the folder to save to may have to wait for it.
-    const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
-    if (json !== undefined && !inside) checkWritable(json, '--json');
+    const waits = (path: string | undefined) =>
+      save !== undefined && path && resolve(dirname(path)) === resolve(save) && !existsSync(path);
+    if (json !== undefined && !waits(json)) checkWritable(json, '--json');
+    if (page !== undefined && !waits(page)) checkPage(page);
     checkWritable(flags.journal, '--journal');
     const reporter = new ModelReporter();
     const work = async (signal: AbortSignal) => {
@@ -96,7 +104,7 @@ export function addCompare(program: Command): void {
     };
     try {
       const { report: compared, models } = await interruptible(work);
-      const report = { ...compared, ...ignoredValues(recipe) };
+      const report = withCommand({ ...compared, ...ignoredValues(recipe) });
       reporter.stop();
       const outputs: Output[] = [];
       if (save !== undefined) {
@@ -109,7 +117,7 @@ export function addCompare(program: Command): void {
         });
         outputs.push({ path: join(save, 'comparison.json'), write: writing(report) });
       }
-      await writeResult(report, outputs, json, render);
+      await writeResult(report, [...outputs, ...pageOutput(page, report)], json, render);
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);

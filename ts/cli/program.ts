@@ -14,6 +14,7 @@ import { endOnSignals, Interrupted } from './interrupt.js';
 import { addModels } from './models.js';
 import { cannotPrint, message, shown, writeOut } from './output.js';
 import { addRecommend } from './recommend.js';
+import { addReport } from './report.js';
 import { addSimilar } from './similar.js';
 import { addSplit } from './split.js';
 import { addSynth } from './synth.js';
@@ -47,6 +48,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
     addCompare,
     addTune,
     addAblate,
+    addReport,
     addTrain,
     addEvaluate,
     ...serving,

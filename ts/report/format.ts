@@ -1,4 +1,5 @@
 /** Numbers as people read them. A number that a report lacks is a dash. */
+import { formatP, signed } from '../decide/wording.js';
 
 export const NONE = '–';
 
@@ -20,6 +21,16 @@ export function meanText({ mean, standardError }: { mean: Maybe; standardError: 
   return isNumber(standardError) ? `${metricText(mean)} ± ${metricText(standardError)}` : metricText(mean);
 }
 
+/** A p-value in words. */
+export function pText(p: Maybe): string {
+  return isNumber(p) ? formatP(p) : NONE;
+}
+
+/** A difference, with its sign. */
+export function signedText(value: Maybe): string {
+  return isNumber(value) ? signed(value) : NONE;
+}
+
 /** A whole number, in groups of three digits. */
 export function countText(value: Maybe): string {
   return isNumber(value) ? value.toLocaleString('en-US', { maximumFractionDigits: 1 }) : NONE;
@@ -35,16 +46,16 @@ export function shortNumber(value: number): string {
 
 /** A share from 0 to 1 in percent. */
 export function shareText(share: Maybe): string {
-  return isNumber(share) ? `${shortNumber(share * 100)} %` : NONE;
+  return isNumber(share) ? `${shortNumber(share * 100)}\u00a0%` : NONE;
 }
 
 /** A duration, from microseconds to hours. */
 export function secondsText(seconds: Maybe): string {
   if (!isNumber(seconds)) return NONE;
-  if (seconds < 1e-3) return `${shortNumber(seconds * 1e6)} µs`;
-  if (seconds < 1) return `${shortNumber(seconds * 1e3)} ms`;
-  if (seconds < 100) return `${shortNumber(seconds)} s`;
-  return seconds < 6000 ? `${shortNumber(seconds / 60)} min` : `${shortNumber(seconds / 3600)} h`;
+  if (seconds < 1e-3) return `${shortNumber(seconds * 1e6)}\u00a0µs`;
+  if (seconds < 1) return `${shortNumber(seconds * 1e3)}\u00a0ms`;
+  if (seconds < 100) return `${shortNumber(seconds)}\u00a0s`;
+  return seconds < 6000 ? `${shortNumber(seconds / 60)}\u00a0min` : `${shortNumber(seconds / 3600)}\u00a0h`;
 }
 
 /** A number of bytes. */
@@ -56,7 +67,7 @@ export function bytesText(bytes: Maybe): string {
     value /= 1024;
     unit += 1;
   }
-  return `${shortNumber(value)} ${units[unit]}`;
+  return `${shortNumber(value)}\u00a0${units[unit]}`;
 }
 
 /** `several` words: with commas and an "and". */

@@ -20,7 +20,7 @@ export interface Page {
 
 const STYLE = `
 :root { color-scheme: light; --paper: #fff; --ink: #1b1f24; --soft: #59636e; --line: #d8dee4; --panel: #f5f7f9; --accent: #0b6bcb;
-  --win: #2a78b5; --tie: #d5dae0; --loss: #c2571a; --on-win: #fff; --on-loss: #fff; --band: #e3eefb; --warn: #fff4d6; --warn-line: #b98900;
+  --win: #226a9f; --tie: #d5dae0; --loss: #ad4a12; --on-win: #fff; --on-loss: #fff; --band: #e3eefb; --warn: #fff4d6; --warn-line: #b98900;
   --c0: #6e7781; --c1: #0b6bcb; --c2: #b5560b; --c3: #1a7f4b; --c4: #9a3fb5; --c5: #c0304a; --c6: #0f7f8c; --c7: #7a6400; }
 @media screen and (prefers-color-scheme: dark) {
   :root { color-scheme: dark; --paper: #14181d; --ink: #e8ecf0; --soft: #a3aeb9; --line: #343c45; --panel: #1d232a; --accent: #5cabff;
@@ -52,7 +52,7 @@ a { color: var(--accent); }
 figure { margin: 0 0 2.25rem; }
 figcaption { color: var(--soft); font-size: .92rem; margin: 0 0 .75rem; max-width: 75ch; }
 .panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 20px 24px; }
-.panel { min-width: 0; }
+.panel { min-width: 0; display: flex; flex-direction: column; justify-content: flex-end; }
 .plot { display: block; max-width: 100%; height: auto; overflow: visible; }
 .plot text { white-space: pre; paint-order: stroke; }
 .narrow { display: none; }
@@ -72,9 +72,9 @@ h4 small { display: block; color: var(--soft); font-weight: 400; }
 tbody th { font-weight: 600; min-width: 6.2em; position: sticky; left: 0; background: var(--paper); }
 tr.chosen > * { background: var(--band); }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0; padding: 4px 0; margin: 0; cursor: pointer; }
-th button::after { content: ' ↕'; color: var(--soft); font-size: .8em; }
-th[aria-sort='ascending'] button::after { content: ' ↑'; color: inherit; }
-th[aria-sort='descending'] button::after { content: ' ↓'; color: inherit; }
+th button::after { content: ' ↕' / ''; color: var(--soft); font-size: .8em; }
+th[aria-sort='ascending'] button::after { content: ' ↑' / ''; color: inherit; }
+th[aria-sort='descending'] button::after { content: ' ↓' / ''; color: inherit; }
 details { margin: .5rem 0 0; }
 summary { cursor: pointer; color: var(--accent); font-size: .9rem; padding: 4px 0; }
 .user { border: 1px solid var(--line); border-radius: 8px; padding: 14px; margin: 0 0 16px; }
@@ -97,7 +97,9 @@ dl.facts dd { margin: 0; min-width: 0; }
   details:not([open]) { display: none; }
   figure, .user, .panel, tr, .tiles { break-inside: avoid; }
   h2, h3, h4, figcaption { break-after: avoid; }
-  .scroll { overflow: visible; }
+  .tiles { grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); gap: 8px; }
+  .tiles dd { font-size: 1.05rem; }
+  .scroll { overflow: visible; background: none; }
   table { font-size: 7.5pt; width: 100%; }
   th, td { padding: 2px 4px; }
   thead th, .number { white-space: normal; }

@@ -20,7 +20,7 @@ export const ACCENT = 'var(--accent)';
 
 const { document } = parseHTML('<html></html>');
 
-/** Draws marks. Numbers in attributes are rounded: a hundredth of a pixel is not seen. */
+/** Draws marks. Numbers in attributes are rounded: a hundredth of a pixel is not seen. No character is left that would be obeyed. */
 export function draw(options: PlotOptions): string {
   const svg = plot({
     ...options,
@@ -30,7 +30,7 @@ export function draw(options: PlotOptions): string {
     style: { fontSize: '12px' },
   });
   svg.querySelector('style')?.remove(); // the page has it once
-  const text = svg.outerHTML.replace(/<[^>]*>/g, (tag: string) =>
+  const text = escaped(svg.outerHTML).replace(/<[^>]*>/g, (tag: string) =>
     tag.replace(/-?\d+\.\d{3,}(?:e-\d+)?/g, (number: string) => String(Number(Number(number).toFixed(2)))),
   );
   // What is inside has no name of its own: the figure has one.
@@ -60,22 +60,28 @@ interface AxisOptions {
   unit?: Unit;
 }
 
+/** Share of a number below which others that differ by less from it are drawn as equal. */
+const LEAST_EXTENT = 1e-9;
+
+/** Below, a number has no place among ratios. */
+const LEAST_RATIO = 1e-12;
+
 const STEPS = [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]];
 
 /**
- * An axis for numbers, with so many ticks at most; `log` only holds where all are above 0. Its ends lie `margin` beyond the numbers,
+ * An axis for numbers, with so many ticks at most; `log` only holds where all are above 0 by enough. Its ends lie `margin` beyond the numbers,
  * as a share of the extent.
  */
 export function axisOf(
   numbers: number[],
   { log = false, most = 6, margin = 0.06, unit = 'number' }: AxisOptions = {},
 ): Axis {
-  const isLog = log && numbers.every((number) => number > 0);
+  const isLog = log && numbers.every((number) => number >= LEAST_RATIO);
   const to = isLog ? Math.log10 : (value: number) => value;
   const from = isLog ? (value: number) => 10 ** value : (value: number) => value;
   const values = numbers.map(to);
   let [low, high] = [Math.min(...values), Math.max(...values)];
-  if (!(high > low)) {
+  if (!(high - low > LEAST_EXTENT * Math.max(Math.abs(low), Math.abs(high), 1))) {
     const half = isLog ? 0.5 : Math.max(Math.abs(low) * 0.1, 1e-3);
     [low, high] = [low - half, high + half];
   }

@@ -2,11 +2,10 @@
 import type { ComparisonKind } from '../../decide/ablate/designs.js';
 import { labelOf } from '../../decide/ablate/report.js';
 import { SIGNIFICANCE } from '../../decide/paired.js';
-import { signed } from '../../decide/wording.js';
 import { lines } from '../charts/lines.js';
 import { type MeanRow, means } from '../charts/means.js';
 import { figureOf, type Panel } from '../figure.js';
-import { countText, isNumber, listText, metricText, secondsText, shareText, valueText } from '../format.js';
+import { countText, isNumber, listText, metricText, secondsText, shareText, signedText, valueText } from '../format.js';
 import { html, type Markup } from '../html.js';
 import type { ReadAblation } from '../read.js';
 import { dataSection } from '../sections/data.js';
@@ -66,7 +65,7 @@ function differences({ comparisons, metric, seeds }: ReadAblation): Markup {
   const kinds = [...new Set(comparisons.map(({ kind }) => kind))];
   return html`${kinds.map((kind) =>
     differencesFigure(
-      KIND_WORDS[kind],
+      KIND_WORDS[kind] ?? kind,
       `${metric} with the change minus without it, on the same test users, mean over ${seeds.length} seeds, with the 95 % bootstrap interval and the p-value after Holm's correction over all comparisons. Colour: established, that is p below ${SIGNIFICANCE} and the same sign under every seed.`,
       [
         {
@@ -157,7 +156,9 @@ function curves({ models, metric }: ReadAblation): Markup {
   const panels: Panel[] = known.map(({ label, seeds }) => ({
     title: label,
     words: `Validation by epoch of ${label}: ${seeds
-      .map(({ seed, curve, bestEpoch }) => `seed ${seed}, ${curve!.length} epochs, best in epoch ${bestEpoch}`)
+      .map(
+        ({ seed, curve, bestEpoch }) => `seed ${seed}, ${curve!.length} epochs, best in epoch ${countText(bestEpoch)}`,
+      )
       .join('; ')}`,
     chart: lines(
       seeds.map(({ seed, curve, bestEpoch }, at) => ({
@@ -198,8 +199,13 @@ function againstFloor({ floor, metric }: ReadAblation): Markup {
   const label = 'the model with the highest mean minus popularity';
   return differencesFigure(
     'The best model minus popularity',
-    `On ${countText(users)} test users, of whom popularity, the floor, has ${metricText(mean)}; the difference is ${signed(difference)}.`,
-    [{ metric, rows: [{ label, difference, interval, pValue, detectable, clear: pValue < SIGNIFICANCE }] }],
+    `On ${countText(users)} test users, of whom popularity, the floor, has ${metricText(mean)}; the difference is ${signedText(difference)}.`,
+    [
+      {
+        metric,
+        rows: [{ label, difference, interval, pValue, detectable, clear: isNumber(pValue) && pValue < SIGNIFICANCE }],
+      },
+    ],
   );
 }
 

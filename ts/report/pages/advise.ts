@@ -1,10 +1,9 @@
 /** The page of an advice. */
 import type { GroupResult, TrialModel } from '../../decide/advise/report.js';
 import { SIGNIFICANCE } from '../../decide/paired.js';
-import { signed } from '../../decide/wording.js';
 import { lines } from '../charts/lines.js';
 import { figureOf } from '../figure.js';
-import { bytesText, countText, isNumber, meanText, secondsText, valueText } from '../format.js';
+import { bytesText, countText, isNumber, meanText, secondsText, signedText, valueText } from '../format.js';
 import { html, type Markup } from '../html.js';
 import type { ReadAdvice } from '../read.js';
 import { costsFigure } from '../sections/costs.js';
@@ -178,8 +177,8 @@ function groups({ samples, sharedUsers, popularity, metric, leader }: ReadAdvice
   const note = (groups: readonly GroupResult[]) => {
     const clear = groups.flatMap(({ name, paired }) =>
       paired
-        .filter(({ pValue }) => pValue < SIGNIFICANCE)
-        .map(({ a, b, difference }) => `${name}: ${a} minus ${b} is ${signed(difference)}, established`),
+        .filter(({ pValue }) => isNumber(pValue) && pValue < SIGNIFICANCE)
+        .map(({ a, b, difference }) => `${name}: ${a} minus ${b} is ${signedText(difference)}, established`),
     );
     return bullets(clear);
   };

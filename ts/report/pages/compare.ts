@@ -1,8 +1,17 @@
 /** The page of a comparison. */
 import { SIGNIFICANCE } from '../../decide/paired.js';
 import { differenceOf, type PairedDifference } from '../../decide/pairs.js';
-import { formatP, signed } from '../../decide/wording.js';
-import { bytesText, countText, isNumber, metricText, secondsText, shareText, valueText } from '../format.js';
+import {
+  bytesText,
+  countText,
+  isNumber,
+  metricText,
+  pText,
+  secondsText,
+  shareText,
+  signedText,
+  valueText,
+} from '../format.js';
 import { html, type Markup } from '../html.js';
 import type { ReadComparison, ReadModel } from '../read.js';
 import { costsFigure } from '../sections/costs.js';
@@ -69,8 +78,8 @@ function leadOf(report: ReadComparison): Markup {
     const [low, high] = pair.interval;
     figures.push({
       name: `against ${rival.model}, the best other one`,
-      value: signed(pair.difference),
-      below: `${signed(low)} to ${signed(high)}, ${formatP(pair.pValue)}`,
+      value: signedText(pair.difference),
+      below: `${signedText(low)} to ${signedText(high)}, ${pText(pair.pValue)}`,
     });
   }
   if (its) {
@@ -129,7 +138,9 @@ function differences(report: ReadComparison): Markup {
       const pair = pairOf(report, model, winner, metric);
       if (!pair) return [];
       const { difference, interval, pValue, detectable } = pair;
-      return [{ label: model, difference, interval, pValue, detectable, clear: pValue < SIGNIFICANCE }];
+      return [
+        { label: model, difference, interval, pValue, detectable, clear: isNumber(pValue) && pValue < SIGNIFICANCE },
+      ];
     });
   const others = [...new Set(paired.map(({ metric }) => metric))].filter((name) => name !== metric);
   const caption = (what: string) =>

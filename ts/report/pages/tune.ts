@@ -1,7 +1,16 @@
 /** The page of a search. */
 import { SIGNIFICANCE } from '../../decide/paired.js';
-import { formatP, signed } from '../../decide/wording.js';
-import { countText, isNumber, meanText, metricText, NONE, secondsText, valueText } from '../format.js';
+import {
+  countText,
+  isNumber,
+  meanText,
+  metricText,
+  NONE,
+  pText,
+  secondsText,
+  signedText,
+  valueText,
+} from '../format.js';
 import { html, type Markup } from '../html.js';
 import type { ReadTuning } from '../read.js';
 import { curvesFigure } from '../sections/curves.js';
@@ -129,10 +138,10 @@ ${facts(Object.entries(test).map(([name, value]) => [name, meanText(value)] as c
 function againstFloor({ model, metric, floor }: ReadTuning): Markup {
   if (!floor) return html``;
   const { difference, interval, pValue, detectable, mean, part, users } = floor;
-  const clear = pValue < SIGNIFICANCE;
+  const clear = isNumber(pValue) && pValue < SIGNIFICANCE;
   return differencesFigure(
     `${model} minus popularity`,
-    `On ${countText(users)} ${part} users, of whom popularity, the floor, has ${metricText(mean)}: difference ${signed(difference)}, ${formatP(pValue)}.`,
+    `On ${countText(users)} ${part} users, of whom popularity, the floor, has ${metricText(mean)}: difference ${signedText(difference)}, ${pText(pValue)}.`,
     [{ metric, rows: [{ label: `${model} minus popularity`, difference, interval, pValue, detectable, clear }] }],
   );
 }

@@ -31,7 +31,8 @@ function isByRatio(model: string, option: string, trials: readonly TriedPoint[])
 }
 
 /** Charts of a search; nothing without trials. */
-export function searchFigures({ model, metric, trials, edges, plateaus }: Tried): Markup {
+export function searchFigures({ model, metric, trials: all, edges, plateaus }: Tried): Markup {
+  const trials = all.filter(({ validation }) => isNumber(validation));
   const options = [...new Set(trials.flatMap(({ options }) => Object.keys(options)))].filter((name) =>
     trials.every(({ options }) => name in options),
   );
