@@ -103,11 +103,12 @@ step(
 );
 step(
   'library',
-  () => [...files('ts'), 'tsconfig.json', 'package-lock.json', generated[1]],
-  () => [join('dist', 'index.js'), join('dist', 'cli.js')],
+  () => [...files('ts'), 'tsconfig.json', 'package-lock.json', generated[1], join('.ci', 'bundle.mjs')],
+  () => [join('dist', 'index.js'), join('dist', 'cli.js'), join('dist', 'report', 'licences.txt')],
   () => {
     rmSync('dist', { recursive: true, force: true });
     run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc')]);
+    run(process.execPath, [join('.ci', 'bundle.mjs')]);
     chmodSync(join('dist', 'cli.js'), 0o755);
   },
 );

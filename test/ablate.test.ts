@@ -163,7 +163,9 @@ describe('the words', () => {
     row(TRAINING, 'last', -0.01, 0.0001),
     row(ENCODER, 'last', 0.0004, 0.3),
   ];
-  const seeds = (atLimit: boolean) => [{ seed: 1, mean: 0, validation: 0, epochs: 9, atLimit, seconds: 1 }];
+  const seeds = (atLimit: boolean) => [
+    { seed: 1, mean: 0, validation: 0, epochs: 9, atLimit, seconds: 1, curve: [], bestEpoch: null },
+  ];
   const model = (name: AblatedModel['model'], atLimit: boolean): AblatedModel => ({
     model: name,
     changes: [],

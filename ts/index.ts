@@ -40,6 +40,7 @@ export type {
 export type { Trend } from './decide/advise/trend.js';
 export { type AdviseOptions, advise } from './decide/advise.js';
 export type { CompareOptions } from './decide/compare/options.js';
+export type { ComparedGroup } from './decide/compare/outcomes.js';
 export type {
   BlendCost,
   BlendDifference,
@@ -52,9 +53,13 @@ export type {
 } from './decide/compare/report.js';
 export type { Comparison } from './decide/compare.js';
 export { compare } from './decide/compare.js';
+export type { Curve } from './decide/curve.js';
+export type { ExampleUser } from './decide/examples.js';
 export type { FloorDifference } from './decide/floor.js';
 export type { Difference } from './decide/paired.js';
 export type { PairedDifference } from './decide/pairs.js';
+export type { RequestSeconds } from './decide/requests.js';
+export type { RunFacts } from './decide/run.js';
 export type { TunedTrial, TuneReport } from './decide/tune/report.js';
 export { type TuneOptions, type Tuning, tune } from './decide/tune.js';
 export type { BlendParts, BlendRun } from './models/blend.js';
@@ -82,6 +87,7 @@ export type {
   UserRecommendation,
   UserRequest,
 } from './models/serving.js';
+export { reportPage } from './report/report.js';
 export type { Abortable } from './runtime/abort.js';
 export { RecvaeError, type RecvaeErrorCode } from './runtime/errors.js';
 export type { Json, JsonLike } from './runtime/json.js';

@@ -9,8 +9,9 @@ import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
 import { addInputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
-import { checkWritable, jsonText, print, table, withError, writeJson } from './output.js';
+import { checkWritable, jsonText, print, table, withError } from './output.js';
 import { Bar, Reporter } from './progress.js';
+import { checkPage, reportFlag, withCommand, writeReport } from './report.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -42,9 +43,10 @@ export function addAblate(program: Command): void {
     .addOption(threadsFlag(' of all trainings together'))
     .option('--parallel <count>', 'trainings at the same time at most (default: one for each thread)', parseNumber)
     .option('--journal <file>', 'keep each training that has ended; the same command goes on from it')
-    .addOption(jsonFlag());
+    .addOption(jsonFlag())
+    .addOption(reportFlag());
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
-    const { json, all, seeds, seed, epochs, threads, parallel, memoryLimit, journal } = flags;
+    const { json, all, seeds, seed, epochs, threads, parallel, memoryLimit, journal, report: page } = flags;
     const recipe = recipeOf(flags);
     const own = bySort(flags.set);
     const run = { threads, parallel, memoryLimit, journal };
@@ -52,19 +54,20 @@ export function addAblate(program: Command): void {
     checkAblate(options);
     refuseSame({
       inputs: { '<input>': filesBehind(input) },
-      outputs: { '--json': json, ...journalFiles(journal) },
+      outputs: { '--json': json, '--report': page, ...journalFiles(journal) },
     });
     checkWritable(journal, '--journal');
     checkWritable(json, '--json');
+    checkPage(page);
     const reporter = new TrainingReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data } = await readSplit(input, flags, recipe, { signal });
       return ablateOn(data, read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
     };
     try {
-      const report = { ...(await interruptible(work)).report, ...ignoredValues(recipe) };
+      const report = withCommand({ ...(await interruptible(work)).report, ...ignoredValues(recipe) });
       reporter.stop();
-      if (json !== undefined && json !== '-') await writeJson(json, report);
+      await writeReport(report, json, page);
       await print(json === '-' ? jsonText(report) : render(report));
     } finally {
       reporter.stop();

@@ -10,8 +10,9 @@ import { filesBehind, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber, toFlag } from './flags.js';
 import { addFlag, addInputFlags, type InputFlags, ignoredValues, readInput, recipeOf } from './input.js';
 import { interruptible } from './interrupt.js';
-import { checkWritable, message, print, shellWord, table, withError, writeJson } from './output.js';
+import { checkWritable, jsonText, message, print, shellWord, table, withError } from './output.js';
 import { EpochBar, Reporter } from './progress.js';
+import { checkPage, reportFlag, withCommand, writeReport } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -42,10 +43,11 @@ export function addAdvise(program: Command): void {
     .addOption(seedFlag('seed of the split, the samples, the models and the bootstrap'))
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
     .addOption(threadsFlag())
-    .addOption(jsonFlag());
+    .addOption(jsonFlag())
+    .addOption(reportFlag());
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const recipe = recipeOf(flags);
-    const { json, models, users, items, epochs, seed, threads, memoryLimit } = flags;
+    const { json, models, users, items, epochs, seed, threads, memoryLimit, report: page } = flags;
     const options: AdviseOptions = {
       models: models as ModelName[] | undefined,
       users,
@@ -58,8 +60,9 @@ export function addAdvise(program: Command): void {
       memoryLimit,
     };
     checkAdvise(options);
-    refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json } });
+    refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json, '--report': page } });
     checkWritable(json, '--json');
+    checkPage(page);
     const reporter = new SampleReporter();
     try {
       const report = await interruptible(async (signal) => {
@@ -68,10 +71,10 @@ export function addAdvise(program: Command): void {
       });
       reporter.stop();
       const next = report.next.map((step) => step.replace('<input>', inputWords(input, flags)));
-      const named = { ...report, next, ...ignoredValues(recipe) };
+      const named = withCommand({ ...report, next, ...ignoredValues(recipe) });
       for (const { text } of report.leftOut) message(inFlags(text));
-      if (json !== undefined) await writeJson(json, named);
-      if (json !== '-') await print(render(named));
+      await writeReport(named, json, page);
+      await print(json === '-' ? jsonText(named) : render(named));
     } finally {
       reporter.stop();
     }

@@ -10,6 +10,7 @@ export interface JobFlags extends InputFlags {
   threads?: number;
   memoryLimit?: number;
   json?: string;
+  report?: string;
 }
 
 /** `--threads 4`. */

@@ -20,6 +20,7 @@ import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { checkWritable, checkWritableFolder, message, table, withError, writeResult, writing } from './output.js';
 import { Bar, EpochLines, Reporter, shortly } from './progress.js';
+import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -32,6 +33,7 @@ interface Flags extends JobFlags {
   journal?: string;
   save?: string;
   trainingRecord: boolean;
+  examples: boolean;
 }
 
 /** `recvae compare`: the main job. */
@@ -51,9 +53,11 @@ export function addCompare(program: Command): void {
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
     .addOption(threadsFlag())
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
-    .addOption(jsonFlag());
+    .addOption(jsonFlag())
+    .addOption(reportFlag())
+    .addOption(examplesFlag());
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (input: string, flags: Flags) => {
-    const { save, json } = flags;
+    const { save, json, report: page } = flags;
     const recipe = recipeOf(flags);
     const options: CompareOptions = {
       models: flags.models as ModelName[] | undefined,
@@ -65,6 +69,7 @@ export function addCompare(program: Command): void {
       budget: flags.budget,
       budgetMinutes: flags.budgetMinutes,
       journal: flags.journal,
+      examples: flags.examples,
       split: recipe.split,
       threads: flags.threads,
       memoryLimit: flags.memoryLimit,
@@ -77,13 +82,16 @@ export function addCompare(program: Command): void {
         '--save': save,
         'a file of --save': save && saved.map((name) => join(save, name)),
         '--json': json,
+        '--report': page,
         ...journalFiles(flags.journal),
       },
     });
     if (save !== undefined) checkWritableFolder(save, '--save');
     // A file in the folder to save to may have to wait for it.
-    const inside = save !== undefined && json && resolve(dirname(json)) === resolve(save) && !existsSync(json);
-    if (json !== undefined && !inside) checkWritable(json, '--json');
+    const waits = (path: string | undefined) =>
+      save !== undefined && path && resolve(dirname(path)) === resolve(save) && !existsSync(path);
+    if (json !== undefined && !waits(json)) checkWritable(json, '--json');
+    if (page !== undefined && !waits(page)) checkPage(page);
     checkWritable(flags.journal, '--journal');
     const reporter = new ModelReporter();
     const work = async (signal: AbortSignal) => {
@@ -97,7 +105,7 @@ export function addCompare(program: Command): void {
     };
     try {
       const { report: compared, models } = await interruptible(work);
-      const report = { ...compared, ...ignoredValues(recipe) };
+      const report = withCommand({ ...compared, ...ignoredValues(recipe) });
       reporter.stop();
       const outputs: Output[] = [];
       if (save !== undefined) {
@@ -110,7 +118,7 @@ export function addCompare(program: Command): void {
         });
         outputs.push({ path: join(save, 'comparison.json'), write: writing(report) });
       }
-      await writeResult(report, outputs, json, render);
+      await writeResult(report, [...outputs, ...pageOutput(page, report)], json, render);
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);

@@ -6,30 +6,13 @@ import Table from 'cli-table3';
 import { guard, RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import { type Output, writeAll } from '../runtime/files.js';
 import { native } from '../runtime/native.js';
+import { escaped, escapedInLines } from '../runtime/text.js';
 
-/**
- * What a terminal obeys instead of showing it, or what makes text look like other text: the control characters C0, DEL and C1,
- * separators of lines, and marks and overrides of the direction of writing.
- */
-const OBEYED = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
-/** The same but for the ends of lines. */
-const OBEYED_IN_LINES = new RegExp(`(?!\n)${OBEYED.source}`, 'gu');
-
-const NAMED: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-
-/** As JSON writes it. */
-function spelt(character: string): string {
-  return NAMED[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-}
-
-/** Text from anywhere, such as an id or a path, as one line that a terminal shows and does not obey. */
-export function escaped(text: string): string {
-  return text.replace(OBEYED, spelt);
-}
+export { escaped, shellWord } from '../runtime/text.js';
 
 /** A message as a terminal may have it. Whatever is in it, only its first line begins at the margin, as messages do. */
 export function shown(text: string): string {
-  return text.replace(OBEYED_IN_LINES, spelt).replace(/\n(?=\S)/g, '\n  ');
+  return escapedInLines(text).replace(/\n(?=\S)/g, '\n  ');
 }
 
 /** How messages are written to stderr: `--quiet` and `--log json`. */
@@ -64,7 +47,7 @@ export function hasBar(): boolean {
 
 /** Writes a result to stdout and waits until it has left. In JSON too, whose escapes mean the same as the characters. */
 export async function print(text: string): Promise<void> {
-  const safe = text.replace(OBEYED_IN_LINES, spelt);
+  const safe = escapedInLines(text);
   if (isFile()) writeOut(safe);
   else await new Promise<void>((resolve) => process.stdout.write(safe, () => resolve()));
 }
@@ -186,15 +169,6 @@ export function table(head: string[], rows: string[][]): string {
   result.push(...rows.map((row) => row.map(escaped)));
   const lines = result.toString().split('\n');
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
-}
-
-/** A word as a shell takes it, also one of characters that a terminal would obey. */
-export function shellWord(word: string): string {
-  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  const text = escaped(word);
-  // Escapes are understood between $' and ', where backslashes need one, too.
-  if (text !== word) return `$'${escaped(word.replace(/[\\']/g, '\\$&'))}'`;
-  return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** A mean with its standard error. */

@@ -17,6 +17,7 @@ import { endOnSignals, Interrupted } from './interrupt.js';
 import { addModels } from './models.js';
 import { cannotPrint, logging, message, shown, writeOut } from './output.js';
 import { addRecommend } from './recommend.js';
+import { addReport } from './report.js';
 import { addServe } from './serve.js';
 import { addSimilar } from './similar.js';
 import { addSplit } from './split.js';
@@ -62,6 +63,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
     addCompare,
     addTune,
     addAblate,
+    addReport,
     addTrain,
     addEvaluate,
     ...serving,

@@ -17,6 +17,7 @@ import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { checkWritable, table, withError, writeResult } from './output.js';
 import { Bar, Reporter, TimeLeft } from './progress.js';
+import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, parse } from './settings.js';
 
 interface Flags extends JobFlags {
@@ -28,6 +29,7 @@ interface Flags extends JobFlags {
   journal?: string;
   out?: string;
   trainingRecord: boolean;
+  examples: boolean;
 }
 
 /** `recvae tune`: the best options of a model. */
@@ -56,10 +58,12 @@ export function addTune(program: Command): void {
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
     .option('--out <file>', 'where the model of the best options goes')
     .addOption(jsonFlag())
+    .addOption(reportFlag())
+    .addOption(examplesFlag())
     .addHelpText('after', `\nSearched by default:\n${defaults(tunable)}`);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: ModelName, input: string, flags: Flags) => {
     const recipe = recipeOf(flags);
-    const { out, json } = flags;
+    const { out, json, report: page } = flags;
     const options: TuneOptions = {
       search: flags.search,
       over: flags.over as TuneOptions['over'],
@@ -72,14 +76,16 @@ export function addTune(program: Command): void {
       parallel: flags.parallel,
       memoryLimit: flags.memoryLimit,
       journal: flags.journal,
+      examples: flags.examples,
     };
     checkTune(model, options);
     refuseSame({
       inputs: { '<input>': filesBehind(input) },
-      outputs: { '--out': out, '--json': json, ...journalFiles(flags.journal) },
+      outputs: { '--out': out, '--json': json, '--report': page, ...journalFiles(flags.journal) },
     });
     checkWritable(out, '--out');
     checkWritable(json, '--json');
+    checkPage(page);
     checkWritable(flags.journal, '--journal');
     const reporter = new TrialReporter();
     const work = async (signal: AbortSignal) => {
@@ -89,7 +95,7 @@ export function addTune(program: Command): void {
     };
     try {
       const { report: tuned, model: fitted } = await interruptible(work);
-      const report = { ...tuned, ...ignoredValues(recipe) };
+      const report = withCommand({ ...tuned, ...ignoredValues(recipe) });
       reporter.stop();
       const outputs: Output[] = [];
       if (out !== undefined) {
@@ -100,7 +106,7 @@ export function addTune(program: Command): void {
         const info = { ...(fitted.info as Record<string, Json>), metrics } as unknown as Json;
         outputs.push({ path: out, write: (path) => fitted.save(path, { info, trainingRecord: flags.trainingRecord }) });
       }
-      await writeResult(report, outputs, json, render);
+      await writeResult(report, [...outputs, ...pageOutput(page, report)], json, render);
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);

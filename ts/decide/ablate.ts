@@ -1,5 +1,6 @@
 import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
+import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
 import { evaluate } from '../models/evaluate.js';
 import type { Progress } from '../models/progress.js';
@@ -13,9 +14,11 @@ import { runTrials, type Trial, type TrialResult } from '../search/trials.js';
 import { changesOf, contrastsOf, type Design, designsOf, optionsOf, SWITCHED } from './ablate/designs.js';
 import { type AblatedModel, type AblationReport, type ChangeComparison, labelOf } from './ablate/report.js';
 import { ablationVerdict, findings, isEstablished } from './ablate/verdict.js';
+import { curveIn } from './curve.js';
 import { checkTestUsers, DEFAULT_SEED, datasetOf, splitFor } from './dataset.js';
 import { againstFloor, floorWords } from './floor.js';
 import { pairedDifferences } from './paired.js';
+import { startRun } from './run.js';
 
 export type { ComparisonKind } from './ablate/designs.js';
 
@@ -113,6 +116,7 @@ export async function ablate(input: Split | Interactions, options: AblateOptions
 /** {@link ablate} on `data`, the split of `input`, with options that have been checked and a callback that does not throw. */
 export async function ablateOn(data: Split, input: Split | Interactions, options: AblateOptions): Promise<Ablation> {
   const { all = false, seeds = SEEDS, seed = DEFAULT_SEED, threads, signal } = options;
+  const run = startRun(threads);
   checkTestUsers(data);
   const rows: Row[] = ['reference', ...designsOf(all)];
   const results = await train(rows, seeds, data, options);
@@ -136,7 +140,8 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
       options: shared,
       mean: overall,
       standardError: standardError ?? null,
-      seeds: ended.map(({ options, validation, epochs, seconds }, at) => ({
+      seeds: ended.map(({ options, validation, epochs, seconds, curve }, at) => ({
+        ...curveIn(curve),
         seed: seeds[at]!,
         mean: mean(values([row], at)).mean,
         validation,
@@ -164,6 +169,7 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
   const report: AblationReport = {
     dataset: datasetOf(data),
     leftOut: allLeftOut(input, data),
+    profile: await profile(data, { signal }),
     testUsers: data.test.nScored,
     seed,
     seeds: [...seeds],
@@ -173,6 +179,7 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
     comparisons,
     findings: findings(comparisons),
     floor,
+    run: run(),
     verdict: [ablationVerdict(comparisons, models), floorWords(nameWords(models[best]!), floor)]
       .filter(Boolean)
       .join('\n'),

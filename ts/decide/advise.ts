@@ -14,6 +14,7 @@ import type { AdviceReport, AdviseProgress, ModelCost, SampleResult } from './ad
 import { METRIC, type TrialSample, trySamples } from './advise/sample-runs.js';
 import { BLEND, checkCompare, complete, order } from './compare/options.js';
 import { DEFAULT_SEED, splitFor } from './dataset.js';
+import { startRun } from './run.js';
 
 /** Tried besides those that are always compared: what they have to be weighed against. */
 const TRIED: ModelName[] = ['edlae', 'recvae'];
@@ -119,6 +120,7 @@ function completeSample({ users, items, seed = DEFAULT_SEED }: AdviseOptions): R
 /** {@link advise} with options that have been checked and a callback that does not throw. */
 async function adviseOn(input: Split | Interactions, options: AdviseOptions): Promise<AdviceReport> {
   const { seed = DEFAULT_SEED, threads, signal, memoryLimit, onProgress = () => {} } = options;
+  const run = startRun(threads);
   const looks = await profile(input, { signal });
   const data = await splitFor(input, options);
   const { nScored, nUsers } = data.validation;
@@ -144,7 +146,8 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
       refused: [...plan.refused, ...refused],
       smaller: [...plan.smaller].map(([model, changed]) => ({ model, changed })),
     };
-    return { ...facts, ...(await adviceOf(facts, values, input instanceof Split, { threads, signal })) };
+    const advice = await adviceOf(facts, values, input instanceof Split, { threads, signal });
+    return { ...facts, ...advice, run: run() };
   } finally {
     for (const sample of made) sample.dispose();
     if (data !== input) data.dispose();

@@ -1,6 +1,8 @@
 import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
+import { profile } from '../data/profile.js';
 import { Split, split } from '../data/split.js';
+import { estimateMemory } from '../models/estimate.js';
 import { type Evaluation, evaluate, meansOf, warningsOf } from '../models/evaluate.js';
 import type { OptionChange } from '../models/fitting.js';
 import type { Model } from '../models/model.js';
@@ -21,11 +23,17 @@ import { completeOptions, type TrialResult, validate } from '../search/trials.js
 import { addBlend, blendTask, byCost } from './compare/blend.js';
 import { Course } from './compare/course.js';
 import { BLEND, type CompareOptions, checkCompare, complete, order } from './compare/options.js';
+import { comparedGroups } from './compare/outcomes.js';
 import type { ComparedModel, ComparisonReport, Skipped } from './compare/report.js';
 import { decide } from './compare/verdict.js';
+import { curveOf } from './curve.js';
 import { checkTestUsers, DEFAULT_SEED, datasetOf, splitFor } from './dataset.js';
+import { examplesOf } from './examples.js';
 import { FLOOR } from './floor.js';
+import { byActivity, byPopularity, type Group } from './groups.js';
 import { pairs } from './pairs.js';
+import { timeRequests } from './requests.js';
+import { startRun } from './run.js';
 
 /** What {@link compare} found. */
 export interface Comparison {
@@ -67,11 +75,13 @@ export async function compareOn(
 ): Promise<Comparison> {
   checkTestUsers(data);
   checkTunable(data, options);
-  const { seed = DEFAULT_SEED, threads, signal } = options;
+  const { seed = DEFAULT_SEED, threads, signal, examples = true } = options;
+  const run = startRun(threads);
   const { plans, skipped } = planned(data, { ...options, seed });
   const models = new Map<ModelName, Model>();
   const evaluations = new Map<ModelName, Evaluation>();
   const compared: ComparedModel[] = [];
+  let popularity: Group[] = [];
   let failure: RecvaeError | undefined;
   using journal = Journal.open<TrialResult>(options.journal, headerOf(plans, data, { ...options, seed }));
   using samples = new Samples(data);
@@ -85,10 +95,10 @@ export async function compareOn(
       skipped.push({ model: plan.model, what: 'model', why: late });
       continue;
     }
-    const run = { threads, seed, journal, samples, deadline: course.deadline(index) };
+    const training = { threads, seed, journal, samples, deadline: course.deadline(index) };
     const onStep = (step: Step) => course.tell(index, step);
     const found = await course
-      .within((signal) => trainPlanned(plan, data, options, { ...run, signal }, onStep))
+      .within((signal) => trainPlanned(plan, data, options, { ...training, signal }, onStep))
       .catch((thrown) => failedOf(thrown));
     if (found instanceof RecvaeError) {
       // The others can be compared without it.
@@ -106,6 +116,7 @@ export async function compareOn(
     course.tell(index, { stage: 'evaluate', done: 1 });
     const validation = await validate(fitted, data, { threads, signal });
     const evaluation = await evaluate(fitted, data.test, { threads, signal });
+    popularity = await byPopularity(plan.model, fitted, data.test, data.train, popularity, { threads, signal });
     course.ended(index, row.seconds, spent);
     models.set(plan.model, fitted);
     evaluations.set(plan.model, evaluation);
@@ -116,6 +127,9 @@ export async function compareOn(
       estimatedSeconds: plan.seconds,
       validation: validation?.mean ?? null,
       epochs: fitted.epochs.length,
+      ...curveOf(fitted.epochs),
+      ...memoryOf(fitted, data, threads),
+      requestSeconds: await timeRequests(fitted, data.test, { signal }),
       changed: plan.changed,
       metrics: meansOf(evaluation),
     });
@@ -132,6 +146,7 @@ export async function compareOn(
     dataset: datasetOf(data),
     leftOut: allLeftOut(input, data),
     warnings: [...warningsOf(evaluations.values()), ...(blend?.warnings ?? [])],
+    profile: await profile(data, { signal }),
     trainingUsers: data.train.nUsers,
     testUsers: data.test.nScored,
     seed,
@@ -141,6 +156,12 @@ export async function compareOn(
     skipped,
     ...(blend && { blend }),
     paired,
+    groups: {
+      activity: comparedGroups(byActivity(data.test, evaluations), winner),
+      popularity: comparedGroups(popularity, winner),
+    },
+    examples: examples ? examplesOf(models, data.test, evaluations.get(winner)!.users) : [],
+    run: run(),
     winner,
     verdict: verdict + shortened(compared),
   };
@@ -190,6 +211,18 @@ function planned(data: Split, options: CompareOptions): { plans: Plan[]; skipped
   }
   if (plans.every(({ model }) => model === FLOOR)) throw nothingLeft(skipped);
   return { plans, skipped };
+}
+
+/** Bytes of a model and of its fit. */
+function memoryOf(
+  { kind, options }: Model,
+  { train, validation }: Split,
+  threads: number | undefined,
+): Pick<ComparedModel, 'fitMemory' | 'modelMemory'> {
+  const { nUsers: users, nItems: items, nInteractions: interactions } = train;
+  const shape = { users, items, interactions, validation: validation.nScored > 0 };
+  const { fit, model } = estimateMemory(kind, { ...shape, ...(threads !== undefined && { threads }), options });
+  return { fitMemory: fit, modelMemory: model };
 }
 
 /** What arithmetic failed with; anything else is thrown on. */

@@ -1,6 +1,7 @@
 /** Searching the options of one model on validation users, and measuring the best ones once on test users. */
 import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
+import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
 import { type Evaluation, evaluate, warningsOf } from '../models/evaluate.js';
 import type { Model } from '../models/model.js';
@@ -16,8 +17,12 @@ import { Journal } from '../search/journal.js';
 import type { Search, SearchKind, SearchProgress } from '../search/search.js';
 import { checkSpace, defaultSpace, type SearchSpace, sizeOf } from '../search/spaces.js';
 import { completeOptions, type TrialResult } from '../search/trials.js';
+import { curveOf } from './curve.js';
 import { DEFAULT_SEED, splitFor } from './dataset.js';
+import { examplesOf } from './examples.js';
 import { againstFloor, FLOOR, floorWords } from './floor.js';
+import { timeRequests } from './requests.js';
+import { startRun } from './run.js';
 import { reportOf, type TuneReport } from './tune/report.js';
 
 export type { SearchKind, SearchProgress } from '../search/search.js';
@@ -73,6 +78,8 @@ export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions
    * `<journal>.checkpoints` meanwhile. The journal stays: remove it when the result is safe. By default there is none.
    */
   journal?: string;
+  /** Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it has. */
+  examples?: boolean;
   /** Kept with the model and in its file; anything that JSON can hold. */
   info?: JsonLike;
   /** Called after each epoch of a trial and each trial, on the event loop. If it throws, the work stops with that. */
@@ -123,13 +130,14 @@ export async function tuneOn<K extends ModelName>(
   options: TuneOptions<K>,
 ): Promise<Tuning<K>> {
   const started = performance.now();
+  const run = startRun(options.threads);
   if (data.validation.nScored === 0) {
     const text =
       `${data.validation.nScored} of ${data.validation.nUsers} validation users have anything to find; allowed: 1 or more, ` +
       'which split makes (validation, --validation): options are not to be chosen on training or test users';
     throw new RecvaeError('INVALID_DATA', text);
   }
-  const { threads, signal } = options;
+  const { threads, signal, examples = true } = options;
   const search = searchOf(model, options);
   using journal = Journal.open<TrialResult>(options.journal, headerOf(search, data));
   const found = await findBest(search, { ...options, data, journal, journalPath: options.journal });
@@ -156,6 +164,11 @@ export async function tuneOn<K extends ModelName>(
     warnings: warningsOf([onValidation, ...(evaluation ? [evaluation] : [])]),
     options: fitted.options as Json,
     ...summed,
+    ...curveOf(fitted.epochs),
+    profile: await profile(data, { signal }),
+    requestSeconds: await timeRequests(fitted, data.validation, { signal }),
+    examples: evaluation && examples ? examplesOf(new Map([[model, fitted]]), data.test, evaluation.users) : [],
+    run: run(),
     floor,
     verdict: [summed.verdict, floorWords(model, floor)].filter(Boolean).join(' '),
     seconds: (performance.now() - started) / 1000,
@@ -173,6 +186,7 @@ const KEYS = Object.keys({
   earlyStop: true,
   parallel: true,
   journal: true,
+  examples: true,
   info: true,
   threads: true,
   memoryLimit: true,
@@ -186,7 +200,7 @@ export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>
   if (model === 'blend')
     throw invalid('model', model, 'a model that is trained: a blend finds its weights when it is made');
   checkRun(options, KEYS, 'options');
-  const { search, trials, seed, earlyStop, parallel, journal } = options;
+  const { search, trials, seed, earlyStop, parallel, journal, examples } = options;
   guard(() => native.checkFit(model, toJson(options.options), options.threads));
   if (search !== undefined && !KINDS.includes(search)) throw invalid('search', search, KINDS.join(', '));
   for (const [name, value] of Object.entries({ trials, parallel })) {
@@ -194,6 +208,7 @@ export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>
   }
   if (seed !== undefined) checkSeed(seed, 'seed');
   if (earlyStop !== undefined && typeof earlyStop !== 'boolean') throw invalid('earlyStop', earlyStop, 'true or false');
+  if (examples !== undefined && typeof examples !== 'boolean') throw invalid('examples', examples, 'true or false');
   if (journal !== undefined) checkString(journal, 'journal');
   infoText(options.info);
   searchOf(model, options);

@@ -1,8 +1,11 @@
 /** What an ablation tells in the end. */
 import type { LeftOut } from '../../data/left-out.js';
+import type { Profile } from '../../data/profile.js';
 import type { Json } from '../../runtime/json.js';
+import type { Curve } from '../curve.js';
 import type { FloorDifference } from '../floor.js';
 import type { Difference } from '../paired.js';
+import type { RunFacts } from '../run.js';
 import type { ComparisonKind } from './designs.js';
 
 /** One model of an {@link AblationReport}: RecVAE with some of its changes, or the reference. */
@@ -18,7 +21,7 @@ export interface AblatedModel {
   /** Its standard error, which comes from the users alone. */
   standardError: number | null;
   /** Seed by seed. */
-  seeds: {
+  seeds: (Curve & {
     seed: number;
     /** Mean over the test users. */
     mean: number;
@@ -30,7 +33,7 @@ export interface AblatedModel {
     atLimit: boolean;
     /** Wall-clock seconds, of the run that trained it. */
     seconds: number;
-  }[];
+  })[];
 }
 
 /** What a change brings: the mean difference with it minus without it, on the same test users, p-values corrected over all. */
@@ -61,6 +64,8 @@ export interface AblationReport {
   dataset: { users: number; items: number; interactions: number; density: number };
   /** What of the input is not in it or does not count, and why. */
   leftOut: LeftOut[];
+  /** What the training users look like. */
+  profile: Profile;
   /** Test users that count. */
   testUsers: number;
   /** Seed of the bootstrap, and of the split where it had none of its own. */
@@ -79,6 +84,8 @@ export interface AblationReport {
   findings: { change: string; finding: Finding }[];
   /** The model with the highest mean against popularity, which it has to beat. */
   floor: FloorDifference | null;
+  /** How and where this came about. */
+  run: RunFacts;
   /** The same in words, a line for each finding and for what bears on them. */
   verdict: string;
 }

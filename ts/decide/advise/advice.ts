@@ -12,7 +12,7 @@ import { isNetwork } from './plan.js';
 import type { Advice, AdviceReport, CostlierModel, GroupResult, SampleResult, TrialModel } from './report.js';
 import { type SampleValues, type Trend, trendsAgainst } from './trend.js';
 
-type Facts = Omit<AdviceReport, keyof Advice>;
+type Facts = Omit<AdviceReport, keyof Advice | 'run'>;
 
 /** Share of users or items from which on something is worth a warning. */
 const NOTABLE = 0.1;

@@ -6,6 +6,7 @@ import type { Json } from '../../runtime/json.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { ComparedModel, CompareProgress } from '../compare/report.js';
 import type { PairedDifference } from '../pairs.js';
+import type { RunFacts } from '../run.js';
 import type { Trend } from './trend.js';
 
 /** What {@link advise} is told while it works. */
@@ -16,12 +17,11 @@ export interface AdviseProgress extends Omit<CompareProgress, 'stage'> {
   users: number;
 }
 
+/** What only a comparison tells of a model. */
+type ComparedOnly = 'changed' | 'estimatedSeconds' | 'fitMemory' | 'modelMemory' | 'requestSeconds';
+
 /** A model on a sample; its metrics are those of the validation users. */
-export interface TrialModel extends Omit<ComparedModel, 'changed' | 'estimatedSeconds'> {
-  /** Validation by epoch, from the first one; empty for closed forms. */
-  curve: number[];
-  /** The epoch with the best validation, from 1; `null` for closed forms. */
-  bestEpoch: number | null;
+export interface TrialModel extends Omit<ComparedModel, ComparedOnly> {
   /** Whether training ended with its last epoch and not for want of a better one: with more epochs it may be better. */
   unfinished: boolean;
 }
@@ -103,6 +103,8 @@ export interface AdviceReport extends Advice {
   popularity: GroupResult[];
   /** Models that were not tried since they do not fit into memory or take too long, with the reason. */
   refused: { model: ModelName; why: string }[];
+  /** How and where this came about. */
+  run: RunFacts;
   /** Models that were tried in a smaller form, such as EASE^R with a `density`, as they would have taken too long otherwise. */
   smaller: { model: ModelName; changed: OptionChange[] }[];
 }

@@ -4,13 +4,15 @@ import type { Split } from '../../data/split.js';
 import { checkFits } from '../../models/estimate.js';
 import { type Evaluation, evaluate } from '../../models/evaluate.js';
 import type { Model } from '../../models/model.js';
-import { guard, RecvaeError } from '../../runtime/errors.js';
+import { RecvaeError } from '../../runtime/errors.js';
 import type { Json } from '../../runtime/json.js';
-import { description, native } from '../../runtime/native.js';
+import { description } from '../../runtime/native.js';
 import type { MetricName, ModelName } from '../../runtime/options.generated.js';
 import { withPeakMemory } from '../../runtime/peak-memory.js';
-import { type RunOptions, running } from '../../runtime/running.js';
+import type { RunOptions } from '../../runtime/running.js';
+import { curveOf } from '../curve.js';
 import { FLOOR } from '../floor.js';
+import { byActivity, byPopularity, type Group, meansOf, sizeOf } from '../groups.js';
 import { pairedDifferences } from '../paired.js';
 import { pairs, pairsOf } from '../pairs.js';
 import type { AdviseProgress, GroupResult, SampleResult, TrialModel } from './report.js';
@@ -19,14 +21,6 @@ import type { SampleValues } from './trend.js';
 
 /** What is judged by. */
 export const METRIC = description.validationMetric as MetricName;
-
-/** Values by validation user of one model on one group. */
-type Values = Map<ModelName, Float64Array>;
-
-/** A group before its pairs are compared. */
-interface Group extends Pick<GroupResult, 'name' | 'from' | 'to' | 'items'> {
-  values: Values;
-}
 
 /** A sample and the models that are tried on it, the cheapest first. */
 export interface TrialSample {
@@ -84,12 +78,13 @@ export async function trySamples(planned: TrialSample[], trials: Trials): Promis
         const { mean, standardError } = evaluation.metrics[METRIC]!;
         evaluations.set(model, evaluation);
         models.push({ ...trial, validation: mean, metrics: { [METRIC]: { mean, standardError } } });
-        if (sample === shared.sample) popularity = await byPopularity(model, fitted, sample, popularity, run);
+        if (sample === shared.sample)
+          popularity = await byPopularity(model, fitted, sample.validation, sample.train, popularity, run);
       } finally {
         fitted.dispose(); // nobody else has it
       }
     }
-    activity.push(byActivity(sample, evaluations));
+    activity.push(byActivity(sample.validation, evaluations));
     values.push({
       users,
       values: new Map([...evaluations].map(([model, { metrics }]) => [model, metrics[METRIC]!.perUser])),
@@ -161,8 +156,7 @@ async function trainOn(
       epochs: epochs.length,
       ...searched,
       untuned: untunedOf(model, options as Record<string, Json>),
-      curve: epochs.map(({ validation }) => validation!),
-      bestEpoch: epochs.findLast(({ best }) => best)?.epoch ?? null,
+      ...curveOf(epochs),
       unfinished: epochs.length > 0 && isUnfinished(fitted),
     },
   };
@@ -174,32 +168,6 @@ function isUnfinished({ epochs, options }: Model): boolean {
   const { epoch, epochs: most } = epochs.at(-1)!;
   const best = epochs.findLast(({ best }) => best)!.epoch;
   return epoch === most && epoch - best < patience;
-}
-
-function byActivity(sample: Split, evaluations: Map<ModelName, Evaluation>): Group[] {
-  return guard(() => native.activityGroups(sample.validation.native)).map(({ name, from, to, positions }) => {
-    const of = ({ metrics }: Evaluation) => Float64Array.from(positions, (at) => metrics[METRIC]!.perUser[at]!);
-    return { name, from, to, values: new Map([...evaluations].map(([model, found]) => [model, of(found)])) };
-  });
-}
-
-/** `groups`, empty for the first model, with the values of one model more. */
-async function byPopularity(
-  model: ModelName,
-  { native: handle }: Model,
-  { train, validation }: Split,
-  groups: Group[],
-  { threads, signal }: RunOptions,
-): Promise<Group[]> {
-  const found = await running({ signal }, (run) =>
-    native.evaluateByPopularity(handle, validation.native, train.native, METRIC, threads, run),
-  );
-  const known: Group[] =
-    groups.length > 0
-      ? groups
-      : guard(() => native.popularityGroups(train.native)).map((group) => ({ ...group, values: new Map() }));
-  for (const [at, { values }] of known.entries()) values.set(model, found[at]!.perUser);
-  return known;
 }
 
 /** Pairs without popularity on each group that has two users, with Holm's correction over all of them. */
@@ -220,18 +188,4 @@ async function compareGroups(groups: Group[], seed: number, run: RunOptions): Pr
     );
     return { ...known, users: sizeOf(group), means: meansOf(values), paired };
   });
-}
-
-/** Users of a group. */
-function sizeOf({ values }: Group): number {
-  return values.values().next().value!.length;
-}
-
-function meansOf(values: Values): GroupResult['means'] {
-  const means = [...values].flatMap(([model, perUser]) => {
-    if (perUser.length === 0) return [];
-    const { mean, standardError } = guard(() => native.mean(perUser));
-    return [[model, { mean, standardError: standardError ?? null }] as const];
-  });
-  return Object.fromEntries(means);
 }

@@ -72,6 +72,8 @@ export interface CompareOptions extends RunOptions {
   journal?: string;
   /** How to split {@link Interactions}; its own `seed` goes before the one above. */
   split?: SplitOptions;
+  /** Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it has. */
+  examples?: boolean;
   /** Kept with each model and in its file; anything that JSON can hold. */
   info?: JsonLike;
   /**
@@ -98,6 +100,7 @@ const KEYS = Object.keys({
   budgetMinutes: true,
   journal: true,
   split: true,
+  examples: true,
   info: true,
   threads: true,
   memoryLimit: true,
@@ -108,12 +111,13 @@ const KEYS = Object.keys({
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
   checkRun(options, KEYS, 'options');
-  const { models, seed, threads, info, search, tune, budget, budgetMinutes, journal } = options;
+  const { models, seed, threads, info, search, tune, budget, budgetMinutes, journal, examples } = options;
   if (models !== undefined) checkStrings(models, 'models');
   order(models);
   if (seed !== undefined) checkSeed(seed, 'seed');
   if (tune !== undefined && typeof tune !== 'boolean') throw invalid('tune', tune, 'true or false');
   if (search !== undefined && typeof search !== 'boolean') throw invalid('search', search, 'true or false');
+  if (examples !== undefined && typeof examples !== 'boolean') throw invalid('examples', examples, 'true or false');
   if (search === false && tune) throw invalid('tune', tune, 'false where search is');
   if (budgetMinutes !== undefined && !(budgetMinutes > 0 && budgetMinutes < Infinity)) {
     throw invalid('budgetMinutes', budgetMinutes, 'a number above 0');

@@ -1,13 +1,19 @@
 /** What a comparison tells: while it works, and in the end. */
 import type { LeftOut } from '../../data/left-out.js';
+import type { Profile } from '../../data/profile.js';
 import type { BlendRecord } from '../../models/blend-record.js';
 import type { OptionChange } from '../../models/fitting.js';
 import type { Progress } from '../../models/progress.js';
 import type { Json } from '../../runtime/json.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { SearchedTrial, SearchSummary } from '../../search/train.js';
+import type { Curve } from '../curve.js';
+import type { ExampleUser } from '../examples.js';
 import type { Difference } from '../paired.js';
 import type { PairedDifference } from '../pairs.js';
+import type { RequestSeconds } from '../requests.js';
+import type { RunFacts } from '../run.js';
+import type { ComparedGroup } from './outcomes.js';
 
 /** What {@link compare} is told while it works. */
 export interface CompareProgress {
@@ -32,7 +38,7 @@ export interface CompareProgress {
 }
 
 /** One model in a {@link ComparisonReport}. */
-export interface ComparedModel extends SearchSummary {
+export interface ComparedModel extends SearchSummary, Curve {
   /** Which model. */
   model: ModelName;
   /** All options with their values. */
@@ -43,6 +49,12 @@ export interface ComparedModel extends SearchSummary {
   estimatedSeconds: number;
   /** Largest resident set of the process meanwhile, in bytes. */
   peakMemory: number;
+  /** Bytes at the peak of a fit, beyond the data, by the core's estimate. */
+  fitMemory: number;
+  /** Bytes of the finished model, by the same. */
+  modelMemory: number;
+  /** How long a request takes. */
+  requestSeconds: RequestSeconds;
   /** The core's main metric on the validation users; `null` if there are none. */
   validation: number | null;
   /** Epochs trained; 0 for closed forms. */
@@ -120,6 +132,8 @@ export interface ComparisonReport {
   leftOut: LeftOut[];
   /** What speaks against the metrics, as in {@link Evaluation.warnings}; empty if nothing does. */
   warnings: string[];
+  /** What the training users look like. */
+  profile: Profile;
   /** Users that all models were trained on. */
   trainingUsers: number;
   /** Test users that count in the metrics. */
@@ -138,6 +152,15 @@ export interface ComparisonReport {
   blend?: BlendReport;
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];
+  /**
+   * The main metric in groups, of test users by the length of their input (`activity`) and of items by their training users
+   * (`popularity`). A mean of a group has no p-value here: {@link ComparisonReport.paired} is what decides.
+   */
+  groups: { activity: ComparedGroup[]; popularity: ComparedGroup[] };
+  /** A test user of each group by activity, with what each model lists; empty with `examples: false`. */
+  examples: ExampleUser[];
+  /** How and where this came about. */
+  run: RunFacts;
   /** The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the data. */
   winner: ModelName;
   /** Why: by how much, how sure, at what cost. */

@@ -1,5 +1,6 @@
 /** What tuning found, as plain JSON and in plain words. */
 import type { LeftOut } from '../../data/left-out.js';
+import type { Profile } from '../../data/profile.js';
 import type { Evaluation } from '../../models/evaluate.js';
 import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
@@ -9,7 +10,11 @@ import { ranked } from '../../search/halving.js';
 import type { Search, SearchKind } from '../../search/search.js';
 import { isRange, type Point } from '../../search/spaces.js';
 import type { TrialResult } from '../../search/trials.js';
+import type { Curve } from '../curve.js';
+import type { ExampleUser } from '../examples.js';
 import type { FloorDifference } from '../floor.js';
+import type { RequestSeconds } from '../requests.js';
+import type { RunFacts } from '../run.js';
 
 /** A trial in a {@link TuneReport}. */
 export interface TunedTrial {
@@ -19,6 +24,8 @@ export interface TunedTrial {
   validation: number | null;
   /** Epochs trained; 0 for closed forms. */
   epochs: number;
+  /** How many epochs it was allowed, if fewer than the best one: not to be compared with trials of more. */
+  epochLimit?: number;
   /** Wall-clock seconds. */
   seconds: number;
   /** That it was stopped before its end. */
@@ -30,7 +37,7 @@ export interface TunedTrial {
 }
 
 /** The result of {@link tune} as plain JSON. */
-export interface TuneReport {
+export interface TuneReport extends Curve {
   /** Which model. */
   model: ModelName;
   /** How points were chosen. */
@@ -70,6 +77,14 @@ export interface TuneReport {
   atTheEdge: Record<string, 'lowest' | 'highest'>;
   /** Searched options of which half of the range or more, around the best value, makes no difference beyond chance; of `adaptive`. */
   plateaus: Record<string, { from: number; to: number }>;
+  /** What the training users look like. */
+  profile: Profile;
+  /** How long a request of the model takes. */
+  requestSeconds: RequestSeconds;
+  /** A test user of each group by activity, with what the model lists; empty without test users and with `examples: false`. */
+  examples: ExampleUser[];
+  /** How and where this came about. */
+  run: RunFacts;
   /** Wall-clock seconds of this call; trials that a journal had are not in it. */
   seconds: number;
   /** The same in plain words. */
@@ -94,7 +109,7 @@ export function reportOf(
   const order = ranked(results);
   return {
     trials: [...order.filter((at) => isWhole(found, at)), ...order.filter((at) => !isWhole(found, at))].map((at) =>
-      trialOf(points[at]!, results[at]!),
+      trialOf(points[at]!, results[at]!, limitOf(found, at)),
     ),
     best: points[best]!,
     validation,
@@ -104,9 +119,21 @@ export function reportOf(
   };
 }
 
-function trialOf(options: Point, { validation, epochs, seconds, stopped, failed, items }: TrialResult): TunedTrial {
+/** Epochs that a trial was allowed, if they were fewer than those of the best one and not searched. */
+function limitOf({ search, results, best }: Summed, at: number): number | undefined {
+  const [its, most] = [results[at]!.options.epochs, results[best]!.options.epochs];
+  const isFewer = typeof its === 'number' && typeof most === 'number' && its < most;
+  return isFewer && search.space.epochs === undefined ? its : undefined;
+}
+
+function trialOf(
+  options: Point,
+  { validation, epochs, seconds, stopped, failed, items }: TrialResult,
+  epochLimit: number | undefined,
+): TunedTrial {
   const how = { ...(stopped && { stopped }), ...(failed !== undefined && { failed }) };
-  return { options, validation, epochs, seconds, ...how, ...(items !== undefined && { items }) };
+  const limit = epochLimit === undefined ? {} : { epochLimit };
+  return { options, validation, epochs, ...limit, seconds, ...how, ...(items !== undefined && { items }) };
 }
 
 function meansOf({ metrics }: Evaluation): NonNullable<TuneReport['test']> {
