@@ -71,7 +71,7 @@ fn a_file_holds_the_parts_and_brings_back_every_bit() {
         let loaded = Recommender::load_with(&path, &LoadOptions { mmap, verify: None }).unwrap();
         let histories = [loaded.history(["item 3", "item 9"]), History::default()];
         for filter_seen in [true, false] {
-            let options = RecommendOptions { k: 120, filter_seen };
+            let options = RecommendOptions { k: 120, filter_seen, fallback: None };
             assert_eq!(loaded.recommend(&histories, &options).unwrap(), blend.recommend(&histories, &options).unwrap());
         }
         assert_eq!((loaded.model().options(), loaded.record()), (blend.model().options(), blend.record()));
