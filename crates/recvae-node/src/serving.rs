@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array}
 use napi_derive::napi;
 use recvae_core::{
     Cancel, ExplainOptions, Explanation, Filter, History, ListColumns, Options, RecommendOptions, Recommender, Scored,
-    Served, SimilarOptions, Within, offsets,
+    SimilarOptions, Within, offsets,
 };
 
 use crate::error::{IntoNode, Result, json};
