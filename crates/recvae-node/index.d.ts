@@ -133,6 +133,8 @@ export declare class NativeModel {
   get kind(): string
   /** All options with their values, as JSON. */
   options(): string
+  /** How many bytes of memory it holds. */
+  get bytes(): number
   /** What was kept with the model, as JSON. */
   info(): string
   /** Whether it knows how many training users have each item. */
@@ -179,6 +181,14 @@ export declare class NativeOutput {
   finish(): void
   /** Removes it, unless it is finished. */
   discard(): void
+}
+
+/** The parts of a blend, in order. */
+export declare class NativeParts {
+  /** Starts without parts. */
+  constructor()
+  /** Adds a model. It may be disposed of while it is a part. */
+  add(model: NativeModel): void
 }
 
 /** The way from JavaScript to a reader; one piece waits in it at most. */
@@ -234,6 +244,9 @@ export declare function activityGroups(heldOut: NativeHeldOut): Array<NativeActi
 
 /** A part of interactions as an Arrow stream, from 0; null behind the last one. */
 export declare function arrowPart(interactions: NativeInteractions, part: number): Uint8Array | null
+
+/** Makes a blend by the validation users of a split. `options`: JSON. `info` is kept with it: JSON. */
+export declare function blend(parts: NativeParts, data: NativeSplit, options: string, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeModel>
 
 /** Values by user as they would be on all training users, by those on two samples. */
 export declare function carriedOn(smaller: Float64Array, larger: Float64Array, smallerUsers: number, largerUsers: number, allUsers: number): Float64Array

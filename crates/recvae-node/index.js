@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistories, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativePipe, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFiles, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, firstLine, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, readStdin, removeUnfinished, sampleBatch, searchUniforms, split, synth, withoutMarks, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistories, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativeParts, NativePipe, NativeRun, NativeSplit, activityGroups, arrowPart, blend, carriedOn, checkFiles, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, firstLine, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, readStdin, removeUnfinished, sampleBatch, searchUniforms, split, synth, withoutMarks, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -785,11 +785,13 @@ export { NativeInteractions }
 export { NativeLock }
 export { NativeModel }
 export { NativeOutput }
+export { NativeParts }
 export { NativePipe }
 export { NativeRun }
 export { NativeSplit }
 export { activityGroups }
 export { arrowPart }
+export { blend }
 export { carriedOn }
 export { checkFiles }
 export { checkFit }
