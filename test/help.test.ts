@@ -201,9 +201,11 @@ describe('completion', () => {
     const { code, stdout: script } = await recvae(folder, ['completion', 'bash']);
     expect(code).toBe(0);
     writeFileSync(join(folder, 'script'), script);
+    // Names of files complete, too: here are none.
+    mkdirSync(join(folder, 'empty'));
     const complete = (...words: string[]) => {
-      const line = `source ./script; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _recvae; printf '%s\\n' "\${COMPREPLY[@]}"`;
-      const { status, stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: folder, encoding: 'utf8' });
+      const line = `source ../script; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _recvae; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const { status, stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: join(folder, 'empty'), encoding: 'utf8' });
       expect([status, stderr]).toEqual([0, '']);
       return stdout.split('\n').filter(Boolean).sort();
     };

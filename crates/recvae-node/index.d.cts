@@ -15,8 +15,8 @@ export declare class NativeArrowReader {
 export declare class NativeBatches {
   /** Starts without interactions. `options`: JSON with the filter of rows and the thresholds. */
   constructor(options: string)
-  /** Adds a batch. */
-  push(users: NativeIds, items: NativeIds, values?: Float64Array | undefined | null, timestamps?: Float64Array | undefined | null): void
+  /** Adds a batch; or, with `first_row`, rows without batches, of which the first one has that number. */
+  push(users: NativeIds, items: NativeIds, values?: Float64Array | undefined | null, timestamps?: Float64Array | undefined | null, firstRow?: number | undefined | null): void
   /** Makes the matrix. Nothing can be added afterwards. */
   finish(): Promise<NativeInteractions>
 }
@@ -129,6 +129,8 @@ export declare class NativeModel {
   get bytes(): number
   /** What was kept with the model, as JSON. */
   info(): string
+  /** Whether it knows how many training users have each item. */
+  get hasCounts(): boolean
   /** The ids of the items, in order of their indices. */
   itemIds(): Array<string>
   /** Recommends for one history. `options`: JSON. */
@@ -144,8 +146,11 @@ export declare class NativeModel {
   dispose(): void
   /** Prepares a filter. Without `allow`, every item may pass. */
   filter(allow: Array<string> | undefined | null, deny: Array<string>, within?: NativeFilter | undefined | null): NativeFilter
-  /** Recommends for many histories, given as ids or as columns. `options`: JSON. */
-  recommendColumns(ids: Array<Array<string>>, columns: NativeHistoryColumns | undefined | null, options: string, filter: NativeFilter | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeListColumns>
+  /**
+   * Recommends for many histories, given as ids or as columns. `options`: JSON. `own`: lists of each history's own, or none
+   * at all.
+   */
+  recommendColumns(ids: Array<Array<string>>, columns: NativeHistoryColumns | undefined | null, options: string, filter: NativeFilter | undefined | null, own: Array<NativeIdLists>, threads: number | undefined | null, run: NativeRun): Promise<NativeListColumns>
   /** The items most similar to one. `options`: JSON. */
   similarItems(item: string, options: string, filter?: NativeFilter | undefined | null): NativeScored
   /** The users, given by their histories, most similar to one. `options`: JSON. */
@@ -178,6 +183,18 @@ export declare class NativeParts {
   add(model: NativeModel): void
 }
 
+/** The way from JavaScript to a reader; one piece waits in it at most. */
+export declare class NativePipe {
+  /** With nothing in it. */
+  constructor()
+  /** Reads interactions until the end. `name`: what errors call it. `options`: as for [`crate::data::read_interactions`]. */
+  read(name: string, options: string, run: NativeRun): Promise<NativeInteractions>
+  /** Hands bytes over, as soon as there is room for them. False if nobody reads any more. */
+  push(bytes: Uint8Array): Promise<boolean>
+  /** There are no more bytes. */
+  end(): void
+}
+
 /** One piece of long work. */
 export declare class NativeRun {
   /** For one call. */
@@ -186,6 +203,8 @@ export declare class NativeRun {
   cancel(): void
   /** The latest progress, or null if there was none since the last call. */
   takeProgress(): NativeProgress | NativeSynthProgress | null
+  /** How far the epoch at work is, or null if nothing was done since the last call. */
+  takeStep(): NativeStep | null
   /** Keeps every epoch from now on, for [`NativeRun::take_epochs`]. */
   keepEpochs(): void
   /** The epochs that ended since the last call, if they are kept. */
@@ -277,6 +296,9 @@ export declare function evaluateByPopularity(model: NativeModel, heldOut: Native
  * JSON.
  */
 export declare function extrapolateSeconds(kind: string, seconds: number, options: string, train: NativeInteractions, wantedOptions: string, wantedTrain: NativeInteractions): number
+
+/** The first line of a text file that is not blank, or null. */
+export declare function firstLine(path: string, run: NativeRun): Promise<string | null>
 
 /** Trains a model, beginning with the parameters of `from` if it is given. */
 export declare function fit(training: NativeTraining, train: NativeInteractions, validation: NativeHeldOut | undefined | null, run: NativeRun, from?: NativeModel | undefined | null): Promise<NativeFit>
@@ -391,6 +413,14 @@ export interface NativeHistoryColumns {
   offsets: Uint32Array
 }
 
+/** The lists of ids of one history. */
+export interface NativeIdLists {
+  /** The only items that may come; without it all. */
+  allow?: Array<string>
+  /** Items that must not come. */
+  deny: Array<string>
+}
+
 /** A column of ids in one of its forms. */
 export interface NativeIds {
   /** As text. */
@@ -415,6 +445,8 @@ export interface NativeListColumns {
   unknown: Uint32Array
   /** Where each history's part of `unknown` begins, and the length of it. */
   unknownOffsets: Uint32Array
+  /** 1 for each history with items in its list that are there for their popularity. */
+  fallbackUsed: Uint8Array
 }
 
 /** Mean and standard error. */
@@ -559,6 +591,16 @@ export interface NativeSpread {
   mean: number
 }
 
+/** How far the epoch at work is. */
+export interface NativeStep {
+  /** Its number, from 1. */
+  epoch: number
+  /** How many there will be at most. */
+  epochs: number
+  /** The share of its steps that is done, from 0 to below 1. */
+  fraction: number
+}
+
 /** How much of a made-up file is written. */
 export interface NativeSynthProgress {
   /** Users written so far, each with all items. */
@@ -608,6 +650,9 @@ export declare function readInteractions(paths: string | Array<string>, options:
 
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>
+
+/** Reads standard input. `options`: as for [`read_interactions`]. */
+export declare function readStdin(options: string, run: NativeRun): Promise<NativeInteractions>
 
 /** Removes what is not whole, for a process that ends now. */
 export declare function removeUnfinished(): void

@@ -807,6 +807,38 @@ export interface BlendOptions {
 }
 
 /**
+ * Options of `blend`. Blend: several trained models together, with weights that are learnt on the validation users.
+ */
+export interface BlendOptions {
+  /**
+   * Weights of the parts, in their order, which sum to 1. By default they are learnt, and parts that are not worth it are dropped. With them nothing is learnt: the scale is z-score unless given, and there is no gate.
+   *
+   * Allowed: a list of finite numbers from 0 to 1.
+   */
+  weights?: number[];
+  /**
+   * How the parts' scores are made comparable. By default z-scores, unless ranks are better on the validation users by more than chance.
+   *
+   * Allowed: 'z-score' or 'rank'.
+   */
+  scale?: 'z-score' | 'rank';
+  /**
+   * Whether weights that depend on the history are tried; they are kept only if they beat constant weights, by more than chance, on validation users that they were not fitted to.
+   *
+   * Allowed: true or false.
+   * @default true
+   */
+  gate?: boolean;
+  /**
+   * Start of the random numbers: the order of the validation users and, of four parts or more, where the search begins.
+   *
+   * Allowed: a whole number from 0 to 2^53.
+   * @default 0
+   */
+  seed?: number;
+}
+
+/**
  * The options of each model, by its name.
  */
 export interface ModelOptions {
