@@ -1,8 +1,15 @@
-// Writes ts/runtime/options.generated.ts, or prints it with --print: the types of all options with the defaults, ranges and texts that the core has.
+// Writes what follows from the compiled core, or prints one of the files with --print <its path>:
+// - ts/runtime/options.generated.ts: the types of all options with the defaults, ranges and texts that the core has;
+// - ts/runtime/description.generated.ts: the same as data, for a help that has to do without a binary;
+// - crates/recvae-node/index.cjs: the names that the binding exports, which importers see before they run it.
 import { writeFileSync } from 'node:fs';
-import { describe } from '../crates/recvae-node/index.js';
+import { createRequire } from 'node:module';
 
-const description = JSON.parse(describe());
+const { binding, problem } = createRequire(import.meta.url)('../crates/recvae-node/loader.cjs');
+if (problem) throw problem;
+
+// How many threads there are is this machine's matter.
+const { threads: _, ...description } = JSON.parse(binding.describe());
 
 const pascal = (name) => name.replace(/(^|-)(.)/g, (_, __, letter) => letter.toUpperCase());
 const comment = (indent, lines) => [
@@ -14,7 +21,7 @@ const comment = (indent, lines) => [
 function property(option) {
   const { name, doc, allowed, default: value, typescript } = option;
   const tags = value === null ? [] : [`@default ${JSON.stringify(value)}`];
-  return [...comment('  ', [doc, '', `Allowed: ${allowed}.`, ...tags]), `  ${name}?: ${typescript};`];
+  return [...comment('  ', [doc, '', `Allowed: ${allowed}.`, ...tags]), `  ${name}?: ${typescript} | undefined;`];
 }
 
 function type(name, doc, options) {
@@ -24,7 +31,8 @@ function type(name, doc, options) {
 }
 
 const {
-  models,
+  models: trained,
+  blend,
   datasets,
   read,
   thresholds,
@@ -40,8 +48,10 @@ const {
   compute,
   metrics,
 } = description;
+const union = (names) => names.map((name) => `'${name}'`).join(' | ');
+const models = [...trained, blend];
 const metricNames = [...new Set(metrics.map((metric) => metric.split('@')[0]))];
-const lines = [
+const types = [
   '// Generated from the core by .ci/generate.mjs: do not edit.',
   '',
   ...type('ReadOptions', 'What to read out of a file.', read),
@@ -67,15 +77,51 @@ const lines = [
   ]),
   '}',
   '',
-  '/** Name of a model. */',
-  'export type ModelName = keyof ModelOptions;',
+  ...comment('', ['Name of a model.']),
+  '// Taken out of an object, it has no name of its own: messages of a compiler then list the models.',
+  `export type ModelName = { name: ${union(models.map(({ name }) => name))} }['name'];`,
   '',
   '/** Name of a built-in data set. */',
-  `export type DatasetName = ${datasets.map((name) => `'${name}'`).join(' | ')};`,
+  `export type DatasetName = ${union(datasets)};`,
   '',
   '/** Name of a metric with the length of the list that it looks at. */',
   `export type MetricName = ${metricNames.map((name) => `\`${name}@\${number}\``).join(' | ')};`,
   '',
+  '/** The metrics that are measured where none are asked for. */',
+  `export type DefaultMetricName = ${union(metrics)};`,
+  '',
 ];
-if (process.argv.includes('--print')) process.stdout.write(lines.join('\n'));
-else writeFileSync(new URL('../ts/runtime/options.generated.ts', import.meta.url), lines.join('\n'));
+
+const data = [
+  '// Generated from the core by .ci/generate.mjs: do not edit.',
+  '',
+  "import type { Description } from './description.js';",
+  '',
+  `export const DESCRIPTION: Omit<Description, 'threads'> = ${JSON.stringify(description, null, 2)};`,
+  '',
+];
+
+// The form by which importers know the names without running it: an object that is made elsewhere would have none.
+const names = [
+  '// Generated from the binding by .ci/generate.mjs: do not edit.',
+  "'use strict';",
+  "const { binding } = require('./loader.cjs');",
+  ...Object.keys(binding)
+    .filter((name) => /^\w+$/.test(name))
+    .sort()
+    .map((name) => `module.exports.${name} = binding.${name};`),
+  '',
+];
+
+const files = {
+  'ts/runtime/options.generated.ts': types,
+  'ts/runtime/description.generated.ts': data,
+  'crates/recvae-node/index.cjs': names,
+};
+const printed = process.argv.indexOf('--print');
+if (printed >= 0) process.stdout.write(files[process.argv[printed + 1]].join('\n'));
+else {
+  for (const [path, lines] of Object.entries(files)) {
+    writeFileSync(new URL(`../${path}`, import.meta.url), lines.join('\n'));
+  }
+}

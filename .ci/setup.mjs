@@ -47,9 +47,10 @@ function step(name, inputs, outputs, work) {
 }
 
 const generated = [
-  join(BINDING, 'index.js'),
-  join(BINDING, 'index.d.ts'),
+  join(BINDING, 'index.cjs'),
+  join(BINDING, 'index.d.cts'),
   join('ts', 'runtime', 'options.generated.ts'),
+  join('ts', 'runtime', 'description.generated.ts'),
 ];
 const rust = () => [
   ...[...files('crates')].filter(
@@ -87,7 +88,10 @@ step(
         'build',
         '--platform',
         '--release',
-        '--esm',
+        // The loader is ours.
+        '--no-js',
+        '--dts',
+        'index.d.cts',
         ...files,
       ],
       {

@@ -111,7 +111,7 @@ test('a trend that may cross is left to compare', async () => {
     /^I cannot tell; run compare: ease leads as far as was measured, but recvae may be better than ease on all/,
   );
   expect(found.next).toEqual([
-    'recvae compare <input> --seed 1 --models ease,als,recvae',
+    'recvae compare <input> --seed 1 --models ease,als,recvae,blend',
     'recvae tune recvae <input> --seed 1',
   ]);
 });

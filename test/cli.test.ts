@@ -46,7 +46,7 @@ describe('the jobs', () => {
 
     const evaluated = await recvae(folder, ['evaluate', 'm.st', 'likes.csv', '--json', '-']);
     const result = JSON.parse(evaluated.stdout);
-    expect(result).toMatchObject({ model: 'ease', options: { lambda: 20 }, on: 'test', unknown: 0 });
+    expect(result).toMatchObject({ model: 'ease', options: { lambda: 20 }, on: 'test', unknownInteractions: 0 });
     // The split is the one of the training: 40 test users, none of which the model has seen.
     expect(result.users + result.skipped).toBe(40);
     expect(result.metrics['ndcg@100'].mean).toBeGreaterThan(0.5);
@@ -286,11 +286,11 @@ describe('the jobs', () => {
     ]);
     const made = await json('synth', '--like', 'ml-20m', '--scale', '0.01', '--out', 'made.csv');
     expect(made).toMatchObject({ file: 'made.csv', users: expect.any(Number) });
-    const models = await json('models');
+    const { models } = await json('models');
     expect(models.map(({ name }: { name: string }) => name)).toContain('edlae');
     // To a file, and nothing but messages elsewhere.
     const { stdout } = await recvae(folder, ['split', 'likes.csv', '--out', 'other', '--json', 'split.json']);
-    expect([stdout, JSON.parse(readFileSync(join(folder, 'split.json'), 'utf8')).folder]).toEqual(['', 'other']);
+    expect([stdout, JSON.parse(readFileSync(join(folder, 'split.json'), 'utf8')).file]).toEqual(['', 'other']);
   });
 
   test('models and help', async () => {

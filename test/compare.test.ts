@@ -48,7 +48,7 @@ describe('compare', () => {
     ]);
     expect(new Set(report.paired.map(({ metric }) => metric))).toContain('recall@20');
     for (const { a, b, difference, interval, pValue, pValueUncorrected } of pairs) {
-      const [ofA, ofB] = [a, b].map((name) => evaluations.get(name)!.metrics['ndcg@100']!.perUser) as [
+      const [ofA, ofB] = [a, b].map((name) => evaluations.get(name)!.metrics['ndcg@100']!.perUser) as unknown as [
         Float64Array,
         Float64Array,
       ];

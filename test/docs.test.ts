@@ -16,7 +16,7 @@ const textOf = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 /** What stands between fences of a language, with the line that it begins at. */
 function blocks(path: string, language: string): { at: string; code: string; given: string }[] {
   const text = textOf(path);
-  const fence = new RegExp(`(?:^<!-- given: (.*) -->\\n)?^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms');
+  const fence = new RegExp(`(?:^<!-- given: ([^\n]*) -->\\n)?^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms');
   return [...text.matchAll(fence)].map(({ 1: given, 2: code, index }) => ({
     at: `${path}:${text.slice(0, index).split('\n').length}`,
     code: code!,

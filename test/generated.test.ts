@@ -9,10 +9,23 @@ import { planted } from './planted.js';
 
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 
-describe('ts/runtime/options.generated.ts', () => {
-  test('is what .ci/generate.mjs writes', () => {
-    const print = execFileSync(process.execPath, [path('.ci/generate.mjs'), '--print'], { encoding: 'utf8' });
-    expect(readFileSync(path('ts/runtime/options.generated.ts'), 'utf8')).toBe(print);
+describe('generated files', () => {
+  test.each(['ts/runtime/options.generated.ts', 'ts/runtime/description.generated.ts', 'crates/recvae-node/index.cjs'])(
+    '%s is what .ci/generate.mjs writes',
+    (name) => {
+      const print = execFileSync(process.execPath, [path('.ci/generate.mjs'), '--print', name], { encoding: 'utf8' });
+      expect(readFileSync(path(name), 'utf8')).toBe(print);
+    },
+  );
+
+  test('the binding exports what its types say', () => {
+    const types = readFileSync(path('crates/recvae-node/index.d.cts'), 'utf8');
+    const declared = [...types.matchAll(/^export declare (?:function|class|const) (\w+)/gm)].map(([, name]) => name!);
+    const exported = [
+      ...readFileSync(path('crates/recvae-node/index.cjs'), 'utf8').matchAll(/^module\.exports\.(\w+) = /gm),
+    ].map(([, name]) => name!);
+    expect(exported.length).toBeGreaterThan(20);
+    expect(exported.sort()).toEqual(declared.filter((name) => !name.startsWith('__')).sort());
   });
 
   test.each(description.models.map(({ name }) => name))('%s: the defaults are those a model has', async (name) => {

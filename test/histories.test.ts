@@ -218,8 +218,8 @@ describe('writeRecommendations', () => {
     }
     expect(readdirSync(folder).sort()).toEqual(['out.ndjson', 'out.parquet']);
     expect(readFileSync(join(folder, 'out.parquet'), 'utf8')).toBe('precious');
-    expect(await failure('INVALID_ARGUMENT', () => writeRecommendations('out.csv', recommend(1)))).toMatch(
-      /^path is 'out\.csv'; allowed: a name in \.ndjson, \.jsonl or \.parquet$/,
+    expect(await failure('INVALID_ARGUMENT', () => writeRecommendations('out.xml', recommend(1)))).toMatch(
+      /^path is 'out\.xml'; allowed: a name in \.ndjson, \.jsonl or \.csv \(these also with \.gz\) or \.parquet$/,
     );
     for (const name of ['x.ndjson', 'x.parquet']) {
       await failure('IO', () => writeRecommendations(join('/proc', name), recommend(1)));

@@ -98,6 +98,12 @@ describe('the format', () => {
       const n = model.itemIds.length;
       expect(metadata.training).toEqual({ whole: true });
       expect(tensors.get('training.users')).toMatchObject({ type: 'U8', shape: [planted().nUsers, 16] });
+      const counts = tensors.get('items.users')!;
+      expect([counts.type, counts.shape]).toEqual(['U32', [n]]);
+      const popular = new Map(model.recommend([], { k: n }).items.map(({ id, score }) => [id, score]));
+      expect(numbers(counts, 4, (at) => counts.data.readUInt32LE(at))).toEqual(
+        model.itemIds.map((id) => popular.get(id)),
+      );
       const shapes = Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]));
       if (kind === 'popularity') {
         expect(f32s(tensors.get('model.scores')!)).toEqual(scoresOf(model, []));
@@ -107,11 +113,11 @@ describe('the format', () => {
         expect(b.slice(3 * n, 4 * n)).toEqual(scoresOf(model, [model.itemIds[3]!]));
       } else if (kind === 'als') {
         expect(shapes).toMatchObject({ 'model.items': [n, 64] });
-        expect(Object.keys(shapes)).toHaveLength(4);
+        expect(Object.keys(shapes)).toHaveLength(5);
       } else {
         expect(shapes['model.encoder.input.weight']).toEqual([n, kind === 'mult-dae' ? 8 : 16]);
         expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'mult-vae' ? 16 : 8]);
-        expect(Object.keys(shapes)).toHaveLength(3 + { recvae: 26, 'mult-vae': 8, 'mult-dae': 4 }[kind]);
+        expect(Object.keys(shapes)).toHaveLength(4 + { recvae: 26, 'mult-vae': 8, 'mult-dae': 4 }[kind]);
       }
     },
   );
@@ -208,6 +214,7 @@ describe('inspect', () => {
     expect(found.tensors.map(({ name }) => name)).toEqual([
       'items.ends',
       'model.weights.ends',
+      'items.users',
       'model.weights.items',
       'model.weights.values',
       'items.bytes',
@@ -239,7 +246,8 @@ describe('inspect', () => {
     expect(stdout).toMatch(/^metrics +\{"validation":\{"ndcg@100":0\.\d+\}\}$/m);
     expect(stdout).toMatch(/^model\.encoder\.input\.weight +F32 +40 x 16 +2560$/m);
     const json = await recvae(folder, 'inspect', 'm.st', '--json', '-');
-    expect(JSON.parse(json.stdout)).toEqual(await inspect(join(folder, 'm.st')));
+    const { kind, nItems, ...rest } = await inspect(join(folder, 'm.st'));
+    expect(JSON.parse(json.stdout)).toEqual({ version: 1, model: kind, items: nItems, ...rest, file: 'm.st' });
 
     await recvae(folder, 'compare', 'likes.csv', '--models', 'ease', '--save', 'best');
     const kept = (await inspect(join(folder, 'best', 'ease.safetensors'))).info as { metrics: { test: unknown } };
@@ -254,7 +262,7 @@ describe('inspect', () => {
     expect(altered.code).toBe(1);
     expect(altered.stdout).toContain('does not hold: the file was altered');
     expect(altered.stderr).toMatch(/^recvae: altered\.st: it was altered: its checksum is /);
-    expect(JSON.parse(readFileSync(join(folder, 'out.json'), 'utf8'))).toMatchObject({ kind: 'recvae', holds: false });
+    expect(JSON.parse(readFileSync(join(folder, 'out.json'), 'utf8'))).toMatchObject({ model: 'recvae', holds: false });
     expect(await recvae(folder, 'inspect', 'likes.csv')).toMatchObject({ code: 1, stdout: '' });
     expect((await recvae(folder, 'inspect', 'none.st')).code).toBe(1);
   });

@@ -2,8 +2,8 @@
  * A panic of the native part is an error with the place and the calls in its message, and the process lives on. The add-on
  * under test is the shipped one with functions that panic on purpose; .ci/panics.mjs builds it.
  */
-import { execFile, execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -27,7 +27,7 @@ describe('a process that panics', () => {
   let stderr: string;
 
   test('lives, prints nothing and serves on', async () => {
-    const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addOn };
+    const env = { ...process.env, RECVAE_BINARY: addOn };
     const args = [path('test/panics/process.mjs'), temporaryFolder()];
     const result = await promisify(execFile)(process.execPath, args, { env });
     stderr = result.stderr;
@@ -73,10 +73,26 @@ describe('a process that panics', () => {
   });
 });
 
+// As it is published: without names of calls, which then are left out; the place is there all the same.
+test('without symbols the message says where', async ({ skip }) => {
+  const stripped = join(temporaryFolder(), 'recvae.node');
+  copyFileSync(addOn, stripped);
+  if (spawnSync('strip', ['--strip-unneeded', stripped]).status !== 0) skip('there is no strip');
+  const env = { ...process.env, RECVAE_BINARY: stripped };
+  const args = [path('test/panics/process.mjs'), temporaryFolder()];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env });
+  const messages = stdout.split('\n').flatMap((line) => (line ? (JSON.parse(line).message ?? []) : []));
+  expect(messages.length).toBeGreaterThan(5);
+  for (const message of messages) {
+    expect(message).toMatch(/^internal error: .*, at \S+\.rs:\d+:\d+/);
+    expect(message).not.toContain('unknown>');
+  }
+});
+
 // What the README says cannot be caught.
 test.each(['overflowStack', 'exhaustMemory'])('%s ends the process', async (name) => {
-  const script = `require(process.env.NAPI_RS_NATIVE_LIBRARY_PATH).${name}().then(console.log, console.log)`;
-  const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addOn };
+  const script = `require(process.env.RECVAE_BINARY).${name}().then(console.log, console.log)`;
+  const env = { ...process.env, RECVAE_BINARY: addOn };
   const failure = await promisify(execFile)(process.execPath, ['-e', script], { env }).catch((error) => error);
   expect(failure.stdout).toBe('');
   expect(['SIGSEGV', 'SIGABRT', 'SIGBUS']).toContain(failure.signal);

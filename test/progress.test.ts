@@ -11,6 +11,7 @@ import {
   type Progress,
   RecvaeError,
   type Split,
+  type StepProgress,
   split,
 } from '../dist/index.js';
 
@@ -67,6 +68,52 @@ describe('onProgress of a closed form', () => {
     const controller = new AbortController();
     const abort = () => controller.abort('late');
     await expect(fit('ease', data, options, { onProgress: abort, signal: controller.signal })).rejects.toBe('late');
+  });
+});
+
+describe('onStep', () => {
+  test.each([
+    ['recvae', { epochs: 2, batchSize: 7, hiddenDim: 8, latentDim: 4, gamma: 0.01 }],
+    ['als', { epochs: 2, factors: 4 }],
+  ] as [ModelName, object][])(
+    'of %s tells how far the epoch at work is, also before the first one ends',
+    async (model, options) => {
+      const seen: StepProgress[] = [];
+      await fit(model, await some(), options, { onStep: (step) => seen.push(step) });
+      expect(seen.length).toBeGreaterThan(0);
+      for (const { epoch, epochs, fraction } of seen) {
+        expect(epochs).toBe(2);
+        expect([1, 2]).toContain(epoch);
+        expect(fraction).toBeGreaterThanOrEqual(0);
+        expect(fraction).toBeLessThan(1);
+      }
+      const done = seen.map(({ epoch, fraction }) => epoch + fraction);
+      expect(done).toEqual([...done].sort((a, b) => a - b));
+    },
+  );
+
+  test('is told nothing of an epoch that was told, and stops the fit when it throws', async () => {
+    const told: string[] = [];
+    await fit(
+      'als',
+      await some(),
+      { epochs: 3, factors: 4 },
+      {
+        onProgress: ({ epoch }) => told.push(`epoch ${epoch}`),
+        onStep: ({ epoch }) => {
+          expect(told).not.toContain(`epoch ${epoch}`);
+        },
+      },
+    );
+    expect(told.at(-1)).toBe('epoch 3');
+    const thrown = new RangeError('enough');
+    const onStep = () => {
+      throw thrown;
+    };
+    await expect(fit('als', await some(), { epochs: 3, factors: 4 }, { onStep })).rejects.toBe(thrown);
+    await expect(fit('ease', await some(), {}, { onStep: 1 as never })).rejects.toThrow(
+      'onStep is 1; allowed: a function',
+    );
   });
 });
 

@@ -160,7 +160,7 @@ describe('filters', () => {
     }
     const misspelt = { alow: [] } as object;
     expect(await refusal(() => ease.recommend([], misspelt))).toBe(
-      "a key of options is 'alow'; allowed: k, filterSeen, allow, deny, filter",
+      "a key of options is 'alow'; allowed: k, filterSeen, fallback, allow, deny, filter",
     );
     expect(await refusal(() => ease.filter({ k: 3 } as object))).toBe(
       "a key of options is 'k'; allowed: allow, deny, filter",
@@ -176,7 +176,7 @@ describe('columns', () => {
     for (const options of [undefined, { k: 3 }, { k: 1000, filterSeen: false, filter }, { allow: [] }]) {
       const objects = await model(kind).recommendBatch(histories, options);
       const columns = await model(kind).recommendColumns(histories, options, { threads: 2 });
-      const { items, scores, offsets, unknown, unknownOffsets, itemIds } = columns;
+      const { items, scores, offsets, unknown, unknownOffsets, fallbackUsed, itemIds } = columns;
       expect([items, scores, offsets].map((column) => column.constructor)).toEqual([
         Uint32Array,
         Float32Array,
@@ -189,6 +189,7 @@ describe('columns', () => {
           score: scores[offsets[at]! + entry],
         })),
         unknown: Array.from(unknown.subarray(unknownOffsets[at], unknownOffsets[at + 1]), (place) => history[place]),
+        fallbackUsed: fallbackUsed[at] === 1,
       }));
       expect(read).toEqual(objects);
     }
@@ -430,7 +431,8 @@ describe('smaller models', () => {
       expect(small.recommend(NEWCOMER, { k: 1000, deny: few }).items).toEqual(
         whole.filter(({ id }) => !few.includes(id)),
       );
-      expect(small.similarItems('i1-4', 1000)).toEqual(small.recommend(['i1-4'], { k: 1000 }).items);
+      const plain = small.recommend(['i1-4'], { k: 1000, fallback: 'none' });
+      expect(small.similarItems('i1-4', 1000)).toEqual(plain.items);
       for (const { id, score } of whole) {
         const explanation = await small.explain(NEWCOMER, id);
         expect(explanation.score).toBe(score);
@@ -494,13 +496,14 @@ describe('on the command line', () => {
     const similar = recvae(folder, ['similar', 'm.st', 'i1-4', '-k', '3', '--deny', 'i1-5', '--json', '-']);
     expect(similar).toMatchObject({ code: 0, stderr: '' });
     const items = ease.similarItems('i1-4', 3, { deny: ['i1-5'] });
-    expect(JSON.parse(similar.stdout)).toEqual({ item: 'i1-4', items });
+    expect(JSON.parse(similar.stdout)).toEqual({ version: 1, model: 'ease', item: 'i1-4', items });
     const table = recvae(folder, ['similar', 'm.st', 'i1-4', '-k', '1']);
     expect(table.stdout).toMatch(/^item +score\n+i1-\d +0\.\d{5}\n/);
 
     const flags = ['--history', `${NEWCOMER.join(',')},what`, '--item', 'i2-7'];
     const explained = recvae(folder, ['explain', 'm.st', ...flags, '--json', '-']);
-    expect(JSON.parse(explained.stdout)).toEqual(await ease.explain([...NEWCOMER, 'what'], 'i2-7'));
+    const reasons = await ease.explain([...NEWCOMER, 'what'], 'i2-7');
+    expect(JSON.parse(explained.stdout)).toEqual({ version: 1, model: 'ease', ...reasons });
     expect(explained).toMatchObject({ code: 0, stderr: '1 items of the history are not known to the model\n' });
     const told = recvae(folder, ['explain', 'm.st', ...flags, '-k', '2']);
     expect(told.stdout).toMatch(/^item +contribution\n+i2-\d +0\.\d{5}\ni2-\d +0\.\d{5}\n$/);

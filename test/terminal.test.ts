@@ -1,8 +1,7 @@
-/** What reaches a terminal: never what it would obey; and a line where there is no binary for the platform. */
+/** What reaches a terminal: never what it would obey. */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { shellWord } from '../dist/cli/output.js';
 import { fit, Interactions } from '../dist/index.js';
@@ -86,68 +85,5 @@ describe('what a terminal would obey', () => {
       });
       if (status === 0) expect(stdout).toBe(word);
     }
-  });
-});
-
-describe('without a binary for the platform', () => {
-  /** A copy of the package that lacks it. */
-  function copy(): string {
-    const folder = temporaryFolder();
-    const root = fileURLToPath(new URL('..', import.meta.url));
-    cpSync(join(root, 'dist'), join(folder, 'dist'), { recursive: true });
-    mkdirSync(join(folder, 'crates', 'recvae-node'), { recursive: true });
-    copyFileSync(join(root, 'crates/recvae-node/index.js'), join(folder, 'crates/recvae-node/index.js'));
-    copyFileSync(join(root, 'package.json'), join(folder, 'package.json'));
-    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
-    return folder;
-  }
-  const run = (folder: string, ...args: string[]) =>
-    spawnSync(process.execPath, [join(folder, 'dist', 'cli.js'), ...args], { encoding: 'utf8' });
-  const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-
-  test('one line says for which there is one and how to build one; version and help are there', async () => {
-    const folder = copy();
-    const line = new RegExp(
-      `^recvae: recvae has no binary for ${process.platform}-${process.arch}[^;\\n]*; none was built; to build one, [^\\n]+\\n$`,
-    );
-    for (const flag of ['--version', '-V']) {
-      const { status, stdout, stderr } = run(folder, flag);
-      expect({ status, stdout, stderr }).toEqual({
-        status: 0,
-        stdout: `${version}\n`,
-        stderr: expect.stringMatching(line),
-      });
-    }
-    const help = run(folder, '--help');
-    expect(help).toMatchObject({ status: 0, stderr: expect.stringMatching(line) });
-    expect(help.stdout).toContain(description);
-    // The names of the commands are those that there are.
-    const whole = await recvae(folder, ['--help']);
-    const names = [...whole.stdout.split('Commands:')[1]!.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name!);
-    expect(/Commands: (.*)\.\n/.exec(help.stdout)![1]!.split(', ')).toEqual(names.filter((name) => name !== 'help'));
-    for (const args of [['train', 'ease', 'likes.csv', '--out', 'o'], ['models'], []]) {
-      const { status, stdout, stderr } = run(folder, ...args);
-      expect({ status, stdout, stderr }).toEqual({ status: 1, stdout: '', stderr: expect.stringMatching(line) });
-    }
-    const script = `import('${join(folder, 'dist', 'index.js')}').catch(({ code, message }) => console.log(JSON.stringify({ code, message })))`;
-    const library = JSON.parse(spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' }).stdout);
-    expect(library).toEqual({
-      code: 'ERR_RECVAE_NO_BINARY',
-      message: expect.stringMatching(/^recvae has no binary for /),
-    });
-  });
-
-  test('another platform’s is named, and why one cannot be loaded is told', () => {
-    const folder = copy();
-    const binary = (platform: string) =>
-      writeFileSync(join(folder, 'crates/recvae-node', `recvae.${platform}.node`), 'no program');
-    binary('aix-ppc64');
-    expect(run(folder, 'models').stderr).toMatch(/there are binaries for: aix-ppc64; to build one/);
-    binary(`${process.platform}-${process.arch}-gnu`);
-    const { status, stderr } = run(folder, 'models');
-    expect(status).toBe(1);
-    expect(stderr).toMatch(
-      /^recvae: recvae has no binary for [^;\n]+ that can be loaded: [^\n]+; there are binaries for: aix-ppc64, [^\n]+\n$/,
-    );
   });
 });

@@ -1,16 +1,21 @@
 import { expectTypeOf, test } from 'vitest';
 import {
+  type AnyModel,
+  type DefaultMetricName,
   type EaseCounts,
   type EaseOptions,
+  type Evaluation,
   type Explanation,
   evaluate,
   Filter,
   fit,
   type HeldOut,
   Interactions,
+  load,
   type Model,
   type ModelName,
   type RecommendationColumns,
+  type Recommender,
   type SimilarItem,
   type Tuning,
   tune,
@@ -94,8 +99,26 @@ test('a search space has options of the model', () => {
   tune('ease', data, { search: 'bayes' });
 });
 
+test('the kind of a loaded model says which options it has', async () => {
+  const loaded = await load('model.safetensors');
+  expectTypeOf(loaded).toEqualTypeOf<AnyModel>();
+  expectTypeOf(loaded.kind).toEqualTypeOf<ModelName>();
+  if (loaded.kind === 'ease') expectTypeOf(loaded.options.lambda).toEqualTypeOf<number>();
+  // @ts-expect-error -- which model is it?
+  loaded.options.lambda;
+  expectTypeOf(loaded).toExtend<Model>();
+  expectTypeOf(loaded).toExtend<Recommender>();
+});
+
+test('metrics are typed by their names', () => {
+  expectTypeOf(evaluate(model, heldOut)).resolves.toEqualTypeOf<Evaluation<DefaultMetricName>>();
+  const asked = evaluate(model, heldOut, { metrics: ['ndcg@7', 'coverage@3'] });
+  expectTypeOf(asked).resolves.toEqualTypeOf<Evaluation<'ndcg@7' | 'coverage@3'>>();
+  expectTypeOf<Evaluation<'ndcg@7'>>().toExtend<Evaluation>();
+});
+
 test('names are literal types', () => {
   expectTypeOf<ModelName>().toEqualTypeOf<
-    'popularity' | 'ease' | 'edlae' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae'
+    'popularity' | 'ease' | 'edlae' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae' | 'blend'
   >();
 });

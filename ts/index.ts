@@ -1,5 +1,5 @@
 /**
- * Recommendations from implicit feedback: EASE^R, EDLAE, iALS, Mult-DAE, Mult-VAE, RecVAE and their floor, popularity, on a Rust core.
+ * Recommendations from implicit feedback: EASE^R, EDLAE, iALS, Mult-DAE, Mult-VAE, RecVAE, their floor, popularity, and blends of them, on a Rust core.
  *
  * @example
  * ```ts
@@ -12,6 +12,8 @@
  * @packageDocumentation
  */
 
+import './runtime/binary.js';
+
 export type { Bytes, ColumnNames } from './data/arrow.js';
 export type { Batch, BatchOptions, NumberColumn } from './data/batches.js';
 export type { DuckDBOptions } from './data/duckdb.js';
@@ -19,6 +21,7 @@ export type { Id, IdColumn, IntegerArray } from './data/ids.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './data/interactions.js';
 export type { LeftOut } from './data/left-out.js';
 export { type Profile, profile, type Spread } from './data/profile.js';
+export type { Column, Row, RowCursor, RowOptions, Rows } from './data/rows.js';
 export { HeldOut, Split, split } from './data/split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './data/synth.js';
 export type { ComparisonKind } from './decide/ablate/designs.js';
@@ -38,7 +41,16 @@ export type { Trend } from './decide/advise/trend.js';
 export { type AdviseOptions, advise } from './decide/advise.js';
 export type { CompareOptions } from './decide/compare/options.js';
 export type { ComparedGroup } from './decide/compare/outcomes.js';
-export type { ComparedModel, CompareProgress, ComparisonReport, Skipped } from './decide/compare/report.js';
+export type {
+  BlendCost,
+  BlendDifference,
+  BlendGroup,
+  BlendReport,
+  ComparedModel,
+  CompareProgress,
+  ComparisonReport,
+  Skipped,
+} from './decide/compare/report.js';
 export type { Comparison } from './decide/compare.js';
 export { compare } from './decide/compare.js';
 export type { Curve } from './decide/curve.js';
@@ -50,33 +62,40 @@ export type { RequestSeconds } from './decide/requests.js';
 export type { RunFacts } from './decide/run.js';
 export type { TunedTrial, TuneReport } from './decide/tune/report.js';
 export { type TuneOptions, type Tuning, tune } from './decide/tune.js';
+export type { BlendParts, BlendRun } from './models/blend.js';
+export type { BlendPart, BlendRecord, Complete, DroppedPart, ModelSettings } from './models/blend-record.js';
 export type { Checkpoint } from './models/checkpoint.js';
 export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './models/ease-counts.js';
 export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } from './models/estimate.js';
-export { type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './models/evaluate.js';
+export { type Column, type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './models/evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './models/filter.js';
 export { type FitRun, fit } from './models/fit.js';
 export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './models/fitting.js';
 export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './models/histories.js';
 export { type Inspection, inspect } from './models/inspect.js';
-export { load, Model, recommend, type SaveOptions } from './models/model.js';
-export type { Progress } from './models/progress.js';
+export { type AnyModel, load, Model, recommend, type SaveOptions } from './models/model.js';
+export type { Progress, StepProgress } from './models/progress.js';
+export type { Recommender } from './models/recommender.js';
 export type {
   Explanation,
   HistoryColumns,
+  HistoryRequest,
   Recommendation,
   RecommendationColumns,
   SimilarItem,
   SimilarUsers,
   UserRecommendation,
+  UserRequest,
 } from './models/serving.js';
 export { reportPage } from './report/report.js';
 export type { Abortable } from './runtime/abort.js';
 export { RecvaeError, type RecvaeErrorCode } from './runtime/errors.js';
-export type { Json } from './runtime/json.js';
+export type { Json, JsonLike } from './runtime/json.js';
 export type * from './runtime/options.generated.js';
 export type { RunOptions } from './runtime/running.js';
 export type { SearchKind, SearchProgress } from './search/search.js';
 export type { Point, Range, SearchSpace } from './search/spaces.js';
 export type { SearchedTrial, SearchSummary } from './search/train.js';
 export type { Trial, TrialProgress, TrialResult } from './search/trials.js';
+export { type Held, type HolderOptions, type Lease, ModelHolder } from './serve/holder.js';
+export { createServer, type RecommendServer, type ServerOptions } from './serve/server.js';

@@ -1,4 +1,4 @@
-// A process that panics wherever it can, told by its parent which add-on to load (NAPI_RS_NATIVE_LIBRARY_PATH). One line of
+// A process that panics wherever it can, told by its parent which add-on to load (RECVAE_BINARY). One line of
 // JSON per panic; the last one says that everything still works.
 //
 //   node test/panics/process.mjs FOLDER
@@ -9,7 +9,7 @@ import { fit, Interactions, RecvaeError } from '../../dist/index.js';
 import { guard, guardAsync } from '../../dist/runtime/errors.js';
 
 const folder = process.argv[2];
-const native = createRequire(import.meta.url)(process.env.NAPI_RS_NATIVE_LIBRARY_PATH);
+const native = createRequire(import.meta.url)(process.env.RECVAE_BINARY);
 const show = (line) => console.log(JSON.stringify(line));
 
 const sync = (call) => async () => guard(call);

@@ -18,10 +18,12 @@ export function threadsFlag(of = ''): Option {
   return new Option('--threads <count>', `threads${of} (default: ${description.threads})`).argParser(parseNumber);
 }
 
-/** `--seed 1`. */
-export function seedFlag(text: string): Option {
-  return new Option('--seed <number>', text).argParser(parseNumber);
+/** `--seed 1`. `otherwise`: what holds without it, where that is not the default of the split, which is that of all. */
+export function seedFlag(text: string, otherwise = `${SEED}`): Option {
+  return new Option('--seed <number>', `${text} (default: ${otherwise})`).argParser(parseNumber);
 }
+
+const SEED = description.split.find(({ name }) => name === 'seed')!.default;
 
 /** `--json result.json`. */
 export function jsonFlag(): Option {

@@ -23,6 +23,7 @@ import {
   readSplit,
   recipeIn,
   recipeOf,
+  TRAININGS_SEED,
 } from './input.js';
 import { size } from './inspect.js';
 import { checkWritable, message, print, table, withError, writeJson } from './output.js';
@@ -57,10 +58,10 @@ export function addCompact(program: Command): void {
   command
     .option('--held-out <input>', `measure ${metric} of both on the held-out users of a file, folder or data set`)
     .option('--on <part>', 'held-out users: test or validation', 'test')
-    .addOption(seedFlag('seed of the split'))
+    .addOption(seedFlag('seed of the split', TRAININGS_SEED))
     .addOption(threadsFlag())
     .addOption(jsonFlag());
-  addInputFlags(addRecordFlag(command)).action(async (file: string, out: string, flags: Flags) => {
+  addInputFlags(addRecordFlag(command), true).action(async (file: string, out: string, flags: Flags) => {
     const { topPerItem, precision, heldOut, on, json, threads } = flags;
     if (on !== 'test' && on !== 'validation') {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
@@ -94,6 +95,7 @@ export function addCompact(program: Command): void {
       ...compacted,
       ...measured,
       bytes: { before: bytes[0], after: bytes[1] },
+      file: out,
       ...(heldOut !== undefined && ignoredValues(recipe)),
     };
     if (json !== undefined) await writeJson(json, result);

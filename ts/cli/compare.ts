@@ -7,10 +7,11 @@ import { compareOn } from '../decide/compare.js';
 import { formatP, percent } from '../decide/wording.js';
 import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
-import { description } from '../runtime/native.js';
+import { allModels } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';
 import type { SearchedTrial } from '../search/train.js';
+import { blendLines } from './blend.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber } from './flags.js';
@@ -18,7 +19,7 @@ import { addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { checkWritable, checkWritableFolder, message, table, withError, writeResult, writing } from './output.js';
-import { Bar, EpochLines, Reporter } from './progress.js';
+import { Bar, EpochLines, Reporter, shortly } from './progress.js';
 import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
@@ -74,7 +75,7 @@ export function addCompare(program: Command): void {
       memoryLimit: flags.memoryLimit,
     };
     checkCompare(options);
-    const saved = ['comparison.json', ...description.models.map(({ name }) => `${name}.safetensors`)];
+    const saved = ['comparison.json', ...allModels.map(({ name }) => `${name}.safetensors`)];
     refuseSame({
       inputs: { '<input>': filesBehind(input) },
       outputs: {
@@ -160,11 +161,6 @@ function planned(plan: NonNullable<CompareProgress['plan']>): string {
   return `at most about ${shortly(all)}, on a machine of two cores: ${words.join(', ')}`;
 }
 
-function shortly(seconds: number): string {
-  if (seconds < 100) return `${Math.ceil(seconds)} s`;
-  return seconds < 6000 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}
-
 /** What is to be known about a model's options. */
 function searchWords({ model, trials, searchSeconds, untuned, edges, plateaus, changed }: ComparedModel): string[] {
   const words = [
@@ -202,6 +198,7 @@ function render(report: ComparisonReport): string {
     `Difference to ease on the same users, with 95 % interval and p-value after Holm's correction (decides: ${metric})`,
     '',
     table(['metric', 'model', 'difference', 'from', 'to', 'p'], differences),
+    ...(report.blend ? blendLines(report.blend, metric) : []),
     `Options: ${effort}.`,
     ...models.flatMap(searchWords),
     ...skipped.map(

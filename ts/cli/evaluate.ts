@@ -7,7 +7,15 @@ import type { MetricName } from '../runtime/options.generated.js';
 import { jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { MODEL_FILE } from './flags.js';
-import { addInputFlags, type InputFlags, ignoredValues, readSplit, recipeIn, recipeOf } from './input.js';
+import {
+  addInputFlags,
+  type InputFlags,
+  ignoredValues,
+  readSplit,
+  recipeIn,
+  recipeOf,
+  TRAININGS_SEED,
+} from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print, table, writeJson } from './output.js';
 import { tellTrained } from './users.js';
@@ -30,10 +38,10 @@ export function addEvaluate(program: Command): void {
     .option('--metrics <names>', `comma-separated (default: ${description.metrics.join(',')})`, (text) =>
       text.split(','),
     )
-    .addOption(seedFlag('seed of the split'))
+    .addOption(seedFlag('seed of the split', TRAININGS_SEED))
     .addOption(threadsFlag())
     .addOption(jsonFlag());
-  addInputFlags(command).action(async (file: string, input: string, flags: Flags) => {
+  addInputFlags(command, true).action(async (file: string, input: string, flags: Flags) => {
     const { on } = flags;
     if (on !== 'test' && on !== 'validation') {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
@@ -56,7 +64,7 @@ export function addEvaluate(program: Command): void {
       on,
       users: users.length,
       skipped,
-      unknown,
+      unknownInteractions: unknown,
       leftOut,
       ...trained,
       metrics: Object.fromEntries(

@@ -36,7 +36,7 @@ export function addExplain(program: Command): void {
       const explanation = await interruptible((signal) => model.explain(ids, item, { k }, { threads, signal }));
       const { score, reasons, unknown } = explanation;
       if (unknown.length > 0) message(`${unknown.length} items of the history are not known to the model`);
-      if (json !== undefined) await writeJson(json, explanation);
+      if (json !== undefined) await writeJson(json, { model: model.kind, ...explanation });
       if (json === '-') return;
       const rows = reasons.map(({ id, contribution }) => [id, contribution.toFixed(5)]);
       await print(table(['item', 'contribution'], rows));

@@ -8,6 +8,25 @@ export function parseNumber(text: string): number {
   return number;
 }
 
+/** Where commander says what a value must be. */
+const INVALID = /^option '(?:-\w, )?(-{1,2}[\w-]+)[^']*' argument '(.*)' is invalid\. It must be (.*)\.$/s;
+const NO_CHOICE =
+  /^(?:option '(?:-\w, )?(-{1,2}[\w-]+)[^']*' argument|command-argument value) '(.*)' is invalid(?: for argument '(.*)')?\. Allowed choices are (.*)\.$/s;
+
+/** A message of commander in the words of all others: what was wrong, the value, what is allowed. */
+export function ofCommander(text: string): string {
+  const plain = text.trim().replace(/^error: /, '');
+  const [, flag, value, allowed] = INVALID.exec(plain) ?? [];
+  if (flag !== undefined) return `${flag} is '${value}'; allowed: ${allowed}`;
+  const [, named, chosen, argument, choices] = NO_CHOICE.exec(plain) ?? [];
+  if (choices !== undefined) return `${named ?? `<${argument}>`} is '${chosen}'; allowed: ${choices}`;
+  return plain
+    .replace(/^missing required argument '(.*)'$/, '<$1> is missing')
+    .replace(/^required option '(?:-\w, )?(-{1,2}[\w-]+).*' not specified$/, '$1 is missing')
+    .replace(/^option '(?:-\w, )?(-{1,2}[\w-]+).*' argument missing$/, '$1 has no value')
+    .replaceAll('\n', ' ');
+}
+
 /** What most commands read. */
 export const INPUT = ['<input>', 'file, folder or data set'] as const;
 /** What commands that ask a model read. */
@@ -28,6 +47,11 @@ export function speakOf(command: Command): void {
     if (own.has(attribute)) own.set(name, toFlag(name));
   }
   flags = own;
+}
+
+/** The text of an option for the help of a command, with flags for the other options that it names. */
+export function docInFlags(doc: string, names: ReadonlySet<string>): string {
+  return doc.replace(/(?<![\w.])[a-z]+[A-Z]\w*/g, (name) => (names.has(name) ? toFlag(name) : name));
 }
 
 /** `minValue` as `--min-value`. */

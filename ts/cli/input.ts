@@ -11,7 +11,7 @@ import { RecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { description, type OptionDescription } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../runtime/options.generated.js';
-import { inFlags, parseNumber, toFlag } from './flags.js';
+import { docInFlags, inFlags, parseNumber, toFlag } from './flags.js';
 import { message } from './output.js';
 import { trainingUsers } from './users.js';
 
@@ -33,35 +33,62 @@ export interface InputRecipe {
 }
 
 /** Adds a flag for an option of the core, with the core's text and default. */
-export function addFlag(command: Command, options: OptionDescription[], name: string, argument: string): void {
+export function addFlag(
+  command: Command,
+  options: OptionDescription[],
+  name: string,
+  argument: string,
+  ofModel = false,
+): void {
   const { doc, default: value, typescript } = options.find((option) => option.name === name)!;
-  const text = value === null ? doc : `${doc} (default: ${JSON.stringify(value)})`;
+  const text = `${docInFlags(doc, NAMES_OF_FLAGS)}${defaultText(value === null ? undefined : JSON.stringify(value), ofModel)}`;
   const flag = `${toFlag(name)} <${argument}>`;
   if (typescript === 'number') command.option(flag, text, parseNumber);
   else command.option(flag, text);
 }
 
-/** The flags of every command with an `<input>`. */
-export function addInputFlags(command: Command): Command {
+/** Options of the core that are flags. */
+const NAMES_OF_FLAGS = new Set(
+  [description.read, description.thresholds, description.split, description.sample, description.compact].flatMap(
+    (rows) => rows.map(({ name }) => name),
+  ),
+);
+
+/** What holds without a flag; where a model has a recipe, that goes first. */
+function defaultText(value: string | undefined, ofModel: boolean): string {
+  const parts = [...(ofModel ? [TRAININGS] : []), ...(value === undefined ? [] : [ofModel ? `else ${value}` : value])];
+  return parts.length === 0 ? '' : ` (default: ${parts.join(', ')})`;
+}
+
+/** What holds without a flag where a model is at hand that says how it was trained. */
+export const TRAININGS = "the training's";
+
+/** The same for the seed of a split. */
+export const TRAININGS_SEED = `${TRAININGS}, else ${description.split.find(({ name }) => name === 'seed')!.default}`;
+
+/** The flags of every command with an `<input>`. `ofModel`: of one that reads it as a model was trained. */
+export function addInputFlags(command: Command, ofModel = false): Command {
+  const add = (options: OptionDescription[], name: string, argument: string) =>
+    addFlag(command, options, name, argument, ofModel);
   const { read, thresholds, split: splitting } = description;
-  addFlag(command, read, 'format', 'csv|tsv|ndjson');
-  addFlag(command, read, 'escape', 'quote|backslash');
-  addFlag(command, read, 'user', 'column');
-  addFlag(command, read, 'item', 'column');
-  addFlag(command, read, 'value', 'column');
-  addFlag(command, read, 'minValue', 'number');
+  add(read, 'format', 'csv|tsv|ndjson');
+  add(read, 'escape', 'quote|backslash');
+  add(read, 'user', 'column');
+  add(read, 'item', 'column');
+  add(read, 'value', 'column');
+  add(read, 'minValue', 'number');
   command.option(
     '--sql <query>',
-    'a DuckDB query for the rows: of a database file (.duckdb, .db), or of files, which it sees as input',
+    `a DuckDB query for the rows: of a database file (.duckdb, .db), or of files, which it sees as input${defaultText(undefined, ofModel)}`,
   );
-  addFlag(command, thresholds, 'minUser', 'count');
-  addFlag(command, thresholds, 'minItem', 'count');
-  addFlag(command, splitting, 'validation', 'users');
-  addFlag(command, splitting, 'test', 'users');
-  addFlag(command, splitting, 'minUserItems', 'count');
-  addFlag(command, splitting, 'shortUsers', 'train|drop');
+  add(thresholds, 'minUser', 'count');
+  add(thresholds, 'minItem', 'count');
+  add(splitting, 'validation', 'users');
+  add(splitting, 'test', 'users');
+  add(splitting, 'minUserItems', 'count');
+  add(splitting, 'shortUsers', 'train|drop');
   const { doc, default: share } = splitting.find(({ name }) => name === 'heldOut')!;
-  command.option('--held-out-share <share>', `${doc} (default: ${share})`, parseNumber);
+  command.option('--held-out-share <share>', `${doc}${defaultText(String(share), ofModel)}`, parseNumber);
   return command;
 }
 
@@ -155,6 +182,12 @@ export async function readInput(
   }
   tellIgnoredValues(recipe);
   const { sql, format, ...read } = recipe.read;
+  if (input === '-') {
+    refuse({ sql }, ['sql'], 'standard input');
+    if (format === undefined)
+      throw invalid('<input>', input, 'standard input only with --format, which says what it is');
+    return Interactions.fromFile('-', { ...read, format }, run);
+  }
   if (isDatabase(input)) {
     refuse({ format }, ['format'], 'what DuckDB reads');
     return Interactions.fromDuckDB({ database: input, sql: queryOf(input, sql, '<input>'), ...read }, run);

@@ -16,7 +16,10 @@ export function addInspect(program: Command): void {
       refuseSame({ inputs: { '<model-file>': file }, outputs: { '--json': json } });
       checkWritable(json, '--json');
       const found = await inspect(file);
-      if (json !== undefined) await writeJson(json, found);
+      if (json !== undefined) {
+        const { kind, nItems, ...rest } = found;
+        await writeJson(json, { model: kind, items: nItems, ...rest, file });
+      }
       if (json !== '-') await print(render(found));
       if (found.problem !== null) throw new RecvaeError('INVALID_MODEL_FILE', `${file}: ${found.problem}`);
     });

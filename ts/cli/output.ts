@@ -15,9 +15,34 @@ export function shown(text: string): string {
   return escapedInLines(text).replace(/\n(?=\S)/g, '\n  ');
 }
 
-/** Writes a message for people to stderr. */
-export function message(text: string): void {
-  process.stderr.write(`${shown(text)}\n`);
+/** How messages are written to stderr: `--quiet` and `--log json`. */
+export const logging: { quiet: boolean; format: 'text' | 'json' } = { quiet: false, format: 'text' };
+
+/** How grave a message is, as its beginning says. */
+function levelOf(text: string): 'error' | 'warn' | 'info' {
+  if (text.startsWith('recvae: ')) return 'error';
+  return text.startsWith('warning: ') ? 'warn' : 'info';
+}
+
+/**
+ * Writes a message for people to stderr, or with `--log json` as a line of JSON with `time`, `level`, `message` and `fields` for
+ * programs. `--quiet` leaves out what is neither a warning nor an error.
+ */
+export function message(text: string, fields: Record<string, unknown> = {}): void {
+  const level = levelOf(text);
+  if (logging.quiet && level === 'info') return;
+  if (logging.format === 'text') {
+    process.stderr.write(`${shown(text)}\n`);
+    return;
+  }
+  const time = new Date().toISOString();
+  const line = { time, level, message: text.replace(/^(?:recvae|warning): /, ''), ...fields };
+  process.stderr.write(`${JSON.stringify(line).replace(OBEYED_IN_LINES, spelt)}\n`);
+}
+
+/** Whether there is somebody to show a bar to. */
+export function hasBar(): boolean {
+  return process.stderr.isTTY === true && !logging.quiet && logging.format === 'text';
 }
 
 /** Writes a result to stdout and waits until it has left. In JSON too, whose escapes mean the same as the characters. */
@@ -79,18 +104,21 @@ export function checkWritableFolder(path: string, flag: string): void {
   }
 }
 
-/** Text of a file of JSON. */
-export function jsonText(value: unknown): string {
-  return `${JSON.stringify(value, null, 2)}\n`;
+/** The version of what commands write as JSON, which docs/schemas describes: it grows when a key goes or means something else. */
+export const JSON_VERSION = 1;
+
+/** Text of a file of JSON: the keys of a result behind the version. */
+export function jsonText(result: object): string {
+  return `${JSON.stringify({ version: JSON_VERSION, ...result }, null, 2)}\n`;
 }
 
 /** What writes JSON to a file. */
-export function writing(value: unknown): (path: string) => void {
+export function writing(value: object): (path: string) => void {
   return (path) => writeFileSync(path, jsonText(value));
 }
 
 /** Writes JSON to a file, whole or not at all, or to stdout for `-`. */
-export async function writeJson(path: string, value: unknown): Promise<void> {
+export async function writeJson(path: string, value: object): Promise<void> {
   if (path === '-') return print(jsonText(value));
   await writeAll([{ path, write: writing(value) }]);
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { History } from '../data/interactions.js';
 import { isDatabase, isTable, kindOf } from '../data/sources.js';
 import type { FilterOptions, ServeOptions } from '../models/filter.js';
-import { lineOf, readHistories, writeRecommendations, writerFor } from '../models/histories.js';
+import { lineOf, parsed, readHistories, writeRecommendations, writerFor } from '../models/histories.js';
 import { load } from '../models/model.js';
 import type { UserRecommendation } from '../models/serving.js';
 import { openHistories, recommendGroups } from '../models/stream.js';
@@ -11,10 +11,10 @@ import { onAbort, unlessAborted } from '../runtime/abort.js';
 import { guard, guardAsync, RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
-import type { ReadOptions } from '../runtime/options.generated.js';
+import type { ReadOptions, RecommendOptions } from '../runtime/options.generated.js';
 import { threadsFlag } from './common-flags.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
-import { MODEL_FILE, parseNumber, toFlag } from './flags.js';
+import { docInFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { type InputRecipe, queryOf, recipeIn, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
@@ -30,6 +30,7 @@ interface Flags extends FilterFlags {
   escape?: NonNullable<ReadOptions['escape']>;
   k?: number;
   includeSeen?: boolean;
+  fallback?: NonNullable<RecommendOptions['fallback']>;
   threads?: number;
   out?: string;
 }
@@ -46,13 +47,14 @@ export function addRecommend(program: Command): void {
     .argument(...MODEL_FILE)
     .option(
       '--history <file>',
-      'histories as NDJSON, plain, gzip or zstd; - is stdin; or a table: Parquet, CSV, TSV, a quoted glob of them',
+      'lines of NDJSON with histories or with rows of a table, plain, gzip or zstd; - is stdin, with histories; or another table: ' +
+        'CSV or TSV, plain, gzip or zstd, Parquet, a quoted glob of them',
       '-',
     );
   const ofTable = (name: string) => {
     const { doc, default: value } = description.read.find((option) => option.name === name)!;
     const otherwise = value === null ? '' : `, else ${JSON.stringify(value)}`;
-    return `of a table: ${doc} (default: the training's${otherwise})`;
+    return `of a table: ${docInFlags(doc, new Set(['minValue']))} (default: the training's${otherwise})`;
   };
   command
     .option('--user <column>', ofTable('user'))
@@ -69,8 +71,12 @@ export function addRecommend(program: Command): void {
   addFilterFlags(command)
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
+    .option('--fallback <how>', docOfFallback())
     .addOption(threadsFlag())
-    .option('--out <file>', 'write to a file in .ndjson, .jsonl or .parquet, which appears when it is whole')
+    .option(
+      '--out <file>',
+      'write to a file in .ndjson, .jsonl, .csv (these also with .gz) or .parquet, which appears when it is whole',
+    )
     .addHelpText(
       'after',
       `
@@ -78,10 +84,16 @@ Ids may be whole numbers too. Results are written while the input is read, line 
 cannot be understood ends the command with exit code 1, after the results of the lines before it.
 
 A table of histories has one row per interaction, or per user with a list of items in the column --item. It is read as
-the training read its data: the same columns, and rows with a value below --min-value do not count. Parquet results have
-one row per item: user, rank, item, score. Tables and Parquet need the package @duckdb/node-api.`,
+the training read its data: the same columns, and rows with a value below --min-value do not count. Lines of NDJSON are such
+rows where the first one has no "items". CSV and Parquet results have one row per item: user, rank, item, score. Parquet, --sql
+and databases need the package @duckdb/node-api.`,
     )
     .action((file: string, flags: Flags) => interruptible((signal) => run(file, flags, signal)));
+}
+
+/** What the fallback is, and what holds without the flag. */
+function docOfFallback(): string {
+  return description.recommend.find(({ name }) => name === 'fallback')!.doc;
 }
 
 async function run(file: string, flags: Flags, signal: AbortSignal): Promise<void> {
@@ -120,7 +132,14 @@ async function recommendFor(
   const model = await load(file);
   const filter = model.filter(lists);
   if (filter.unknown.length > 0) message(`${filter.unknown.length} ids of the lists are not known to the model`);
-  const options: ServeOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined, filter };
+  const { fallback } = flags;
+  if (model.fallback === 'none' && fallback === undefined) {
+    message(
+      `warning: ${file} does not say how many users have an item, as files of earlier versions: users without a known item get ` +
+        'no popular items (--fallback none takes that; training anew changes it)',
+    );
+  }
+  const options: ServeOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined, fallback, filter };
   const run = { threads: flags.threads, signal };
   await model.recommendBatch([], options, run); // finds a bad option before it waits for input
   const groups = recommendGroups(model, openHistories(histories(model.info)), options, run);
@@ -141,13 +160,20 @@ function open(flags: Flags, signal: AbortSignal): Opened {
     return (info) => tableOf(flags, recipeIn(info)?.read ?? {});
   }
   const [ofTable] = tableFlags(flags);
-  if (ofTable !== undefined) {
-    throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(ofTable)} has no meaning for NDJSON`);
+  const isFile = kindOf(history) === 'ndjson' && (statSync(history, { throwIfNoEntry: false })?.isFile() ?? false);
+  if (ofTable !== undefined && !isFile) {
+    throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(ofTable)} has no meaning for lines with histories`);
   }
   const run = new native.NativeRun();
   onAbort(signal, () => run.cancel());
   const lines = guard(() => new native.NativeHistories(history === '-' ? undefined : history, run));
-  return () => historiesOf(lines, signal);
+  return async function* (info) {
+    const line = isFile ? await guardAsync(() => native.firstLine(history, run)) : null;
+    const first = line === null ? undefined : parsed(line);
+    if (first !== undefined && !Object.hasOwn(first, 'items')) yield* tableOf(flags, recipeIn(info)?.read ?? {});
+    else if (ofTable === undefined) yield* historiesOf(lines, signal);
+    else throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(ofTable)} has no meaning for lines with histories`);
+  };
 }
 
 /** The flags that were given and say how to read a table. */

@@ -1,7 +1,7 @@
 /** `--set key=value`. */
 import type { CompareOptions } from '../decide/compare/options.js';
 import { RecvaeError } from '../runtime/errors.js';
-import { description } from '../runtime/native.js';
+import { allModels } from '../runtime/native.js';
 
 /** Adds one `key=value` to those before it; the value is JSON where it can be read as such, and a word otherwise. */
 export function addSetting(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
@@ -26,8 +26,8 @@ export function byModel(settings: Record<string, unknown> | undefined): CompareO
   for (const [key, value] of Object.entries(settings ?? {})) {
     const at = key.indexOf('.');
     const model = key.slice(0, Math.max(at, 0));
-    if (!description.models.some(({ name }) => name === model)) {
-      const names = description.models.map(({ name }) => name).join(', ');
+    if (!allModels.some(({ name }) => name === model)) {
+      const names = allModels.map(({ name }) => name).join(', ');
       throw new RecvaeError('INVALID_ARGUMENT', `--set is '${key}'; allowed: model.option with one of ${names}`);
     }
     result[model] = { ...result[model], [key.slice(at + 1)]: value };

@@ -31,7 +31,7 @@ export function addSimilar(program: Command): void {
     const filter = await interruptible((signal) => filterIn(flags, signal));
     const model = await load(file);
     const items = model.similarItems(item, flags.k, filter);
-    if (json !== undefined) await writeJson(json, { item, items });
+    if (json !== undefined) await writeJson(json, { model: model.kind, item, items });
     if (json === '-') return;
     await print(
       table(

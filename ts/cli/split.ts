@@ -11,13 +11,13 @@ import { checkWritable, checkWritableFolder, message, writeJson } from './output
 
 /** `recvae split`: an input in the layout of the official scripts. */
 export function addSplit(program: Command): void {
-  const { doc, default: seed } = description.split.find(({ name }) => name === 'seed')!;
+  const { doc } = description.split.find(({ name }) => name === 'seed')!;
   const command = program
     .command('split')
     .description('split an input by users and write it in the layout of the official Mult-VAE and RecVAE scripts')
     .argument(...INPUT)
     .requiredOption('--out <folder>', 'where the files go: a new or empty folder')
-    .addOption(seedFlag(`${doc} (default: ${seed})`))
+    .addOption(seedFlag(doc))
     .addOption(jsonFlag());
   addInputFlags(command).action(async (input: string, flags: InputFlags & { out: string; json?: string }) => {
     const { json, out } = flags;
@@ -36,7 +36,7 @@ export function addSplit(program: Command): void {
     if (json !== undefined) {
       const users = { train: train.nUsers, validation: validation.nUsers, test: test.nUsers };
       const [items, interactions] = [train.nItems, train.nInteractions];
-      const result = { users, items, interactions, leftOut, folder: flags.out };
+      const result = { users, items, interactions, leftOut, file: flags.out };
       await writeJson(json, { ...result, ...ignoredValues(recipeOf(flags)) });
     }
     message(

@@ -7,7 +7,7 @@ import { refuseSame } from './distinct.js';
 import { parseNumber, toFlag } from './flags.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, writeJson } from './output.js';
-import { Bar } from './progress.js';
+import { Bar, TimeLeft } from './progress.js';
 
 interface Flags extends SynthOptions {
   out: string;
@@ -34,10 +34,12 @@ export function addSynth(program: Command): void {
     .action(async ({ out, threads, json, ...options }: Flags) => {
       refuseSame({ outputs: { '--out': out, '--json': json } });
       checkWritable(json, '--json');
-      const bar = new Bar('{value}/{total} users [{bar}] {eta_formatted} left');
+      const bar = new Bar('{value}/{total} users [{bar}] {left} left');
       const started = performance.now();
       try {
-        const onProgress = ({ users, nUsers }: SynthProgress) => bar.update(users, nUsers);
+        const left = new TimeLeft();
+        const onProgress = ({ users, nUsers }: SynthProgress) =>
+          bar.update(users, nUsers, { left: left.tell(users / nUsers) });
         const { nUsers, nItems, nInteractions } = await interruptible((signal) =>
           writeSynth(out, options, { threads, signal, onProgress }),
         );

@@ -2,19 +2,21 @@ import { rmSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { LeftOut } from '../data/left-out.js';
 import type { Split } from '../data/split.js';
+import type { BlendRecord } from '../models/blend-record.js';
 import { toNative } from '../models/checkpoint.js';
 import { EaseCounts, type LimitedRun } from '../models/ease-counts.js';
 import { fit } from '../models/fit.js';
 import { load, type Model } from '../models/model.js';
-import type { Progress } from '../models/progress.js';
+import type { Progress, StepProgress } from '../models/progress.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
-import { description, native } from '../runtime/native.js';
+import { allModels, description, native } from '../runtime/native.js';
 import type { ComputeOptions, EaseOptions, ModelName } from '../runtime/options.generated.js';
+import { blendWords } from './blend.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { INPUT } from './flags.js';
+import { INPUT, parseNumber } from './flags.js';
 import { tellGamma } from './gamma.js';
 import { addFlag, addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
 import { interruptible, leavable } from './interrupt.js';
@@ -23,7 +25,9 @@ import { EpochBar } from './progress.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags, CheckpointFlags {
+  epochs?: number;
   out: string;
+  parts?: string[];
   from?: string;
   counts?: string;
   saveCounts?: string;
@@ -37,12 +41,16 @@ export function addTrain(program: Command): void {
   const command = program
     .command('train')
     .description('train one model on the training users of an input and save it')
-    .argument('<model>', description.models.map(({ name }) => name).join(', '))
+    .argument('<model>', allModels.map(({ name }) => name).join(', '))
     .argument(...INPUT)
     .requiredOption('--out <file>', 'where the model goes')
     .option('--set <option=value>', 'an option of the model (see: recvae models); may be repeated', addSetting)
+    .option('--epochs <count>', 'most epochs, of a model that trains in epochs: --set epochs in short', parseNumber)
     .addOption(seedFlag('seed of the split and of the model'))
     .addOption(threadsFlag())
+    .option('--parts <files>', 'blend: saved models of this split, comma-separated, to be used together', (text) =>
+      text.split(','),
+    )
     .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae and mult-dae begin with')
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
@@ -52,13 +60,33 @@ export function addTrain(program: Command): void {
   addCheckpointFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
-    const known = description.models.find(({ name }) => name === model)?.options ?? [];
+    const known = allModels.find(({ name }) => name === model)?.options ?? [];
     if (flags.seed !== undefined && known.some(({ name }) => name === 'seed')) options.seed ??= flags.seed;
+    if (flags.epochs !== undefined) {
+      const { epochs } = flags;
+      const isModel = allModels.some(({ name }) => name === model);
+      if (isModel && !known.some(({ name }) => name === 'epochs')) {
+        throw new RecvaeError('INVALID_ARGUMENT', `--epochs has no meaning for ${model}, which has no epochs`);
+      }
+      if (options.epochs !== undefined && options.epochs !== epochs) {
+        throw new RecvaeError(
+          'INVALID_ARGUMENT',
+          `--epochs is ${epochs} and --set epochs is ${options.epochs}; allowed: one of them`,
+        );
+      }
+      options.epochs = epochs;
+    }
     refuseCounts(model, flags);
+    refuseParts(model, flags);
     const { threads, out } = flags;
     const checkpoint = checkpointOf(flags);
     refuseSame({
-      inputs: { '<input>': filesBehind(input), '--from': flags.from, '--counts': flags.counts },
+      inputs: {
+        '<input>': filesBehind(input),
+        '--parts': flags.parts,
+        '--from': flags.from,
+        '--counts': flags.counts,
+      },
       outputs: {
         '--out': out,
         '--checkpoint': flags.checkpoint,
@@ -85,12 +113,14 @@ export function addTrain(program: Command): void {
     checkWritable(flags.saveCounts, '--save-counts');
     const from = flags.from === undefined ? undefined : await load(flags.from);
     check(from);
+    const parts = await Promise.all((flags.parts ?? []).map((path) => load(path)));
     const before = flags.counts === undefined ? undefined : await EaseCounts.load(flags.counts);
     const recipe = recipeOf(flags);
     const bar = new EpochBar();
     let started = 0;
     let counts: EaseCounts | undefined;
     const onProgress = (progress: Progress) => bar.update(model, progress);
+    const onStep = (step: StepProgress) => bar.step(model, step);
     let leftOut: LeftOut[] = [];
     let trained = 0;
     const work = async (signal: AbortSignal) => {
@@ -107,11 +137,13 @@ export function addTrain(program: Command): void {
         ...(flags.memoryLimit === undefined ? {} : { memoryLimit: flags.memoryLimit }),
       };
       trained = data.train.nUsers;
+      bar.begin(model);
       if (countsAreUsed(flags)) {
         counts = await count(data, before, run);
         trained = counts.nUsers;
         return counts.fit(options as EaseOptions, { ...run, info, onProgress });
       }
+      if (model === 'blend') return fit(model, data, { ...options, parts }, { ...run, info, onProgress });
       return fit(model as ModelName, data, options as never, {
         ...run,
         ...compute,
@@ -119,11 +151,13 @@ export function addTrain(program: Command): void {
         ...(from && { from }),
         info,
         onProgress,
+        onStep,
       });
     };
     try {
       const fitted = await interruptible(work);
-      const best = fitted.epochs.findLast(({ best }) => best)?.validation;
+      const blended = fitted.kind === 'blend' ? (fitted.options as BlendRecord) : undefined;
+      const best = blended?.validation ?? fitted.epochs.findLast(({ best }) => best)?.validation;
       const metrics: Record<string, Json> =
         best === undefined ? {} : { metrics: { validation: { [description.validationMetric]: best } } };
       const { trainingRecord } = flags;
@@ -135,7 +169,10 @@ export function addTrain(program: Command): void {
       if (checkpoint) rmSync(checkpoint.path, { force: true });
       bar.stop();
       const seconds = (performance.now() - started) / 1000;
-      message(`${model} trained in ${seconds.toFixed(1)} s, ${trained} users, ${fitted.itemIds.length} items: ${out}`);
+      message(
+        `${model} ${blended ? 'made' : 'trained'} in ${seconds.toFixed(1)} s, ${trained} users, ${fitted.itemIds.length} items: ${out}`,
+      );
+      for (const line of blended ? [...blended.warnings, ...blendWords(blended)] : []) message(line);
       if (flags.json !== undefined) {
         const { epochs, options, itemIds } = fitted;
         const result = { model, options, users: trained, items: itemIds.length, leftOut, ...metrics, epochs, seconds };
@@ -161,6 +198,16 @@ function refuseCounts(model: string, flags: Flags): void {
   if (model === 'ease' || !countsAreUsed(flags)) return;
   const flag = flags.counts === undefined ? '--save-counts' : '--counts';
   throw new RecvaeError('INVALID_ARGUMENT', `${flag} has no meaning for ${model}, only for ease`);
+}
+
+/** Parts are a blend's, which has nothing else. */
+function refuseParts(model: string, { parts }: Flags): void {
+  if ((model === 'blend') === (parts !== undefined)) return;
+  const text =
+    model === 'blend'
+      ? 'blend is given no --parts; allowed: saved models'
+      : `--parts has no meaning for ${model}, only for blend`;
+  throw new RecvaeError('INVALID_ARGUMENT', text);
 }
 
 function count(data: Split, before: EaseCounts | undefined, run: LimitedRun): Promise<EaseCounts> {

@@ -16,7 +16,7 @@ import { addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { checkWritable, table, withError, writeResult } from './output.js';
-import { Bar, Reporter } from './progress.js';
+import { Bar, Reporter, TimeLeft } from './progress.js';
 import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, parse } from './settings.js';
 
@@ -153,8 +153,10 @@ function valuesOf(text: string): Json[] | Range {
 
 /** Trials as lines, and as a bar while they run. */
 class TrialReporter extends Reporter<SearchProgress> {
+  readonly #left = new TimeLeft();
+
   constructor() {
-    super(new Bar('{label} [{bar}] {value}/{total} trials {epoch} | {eta_formatted} left'));
+    super(new Bar('{label} [{bar}] {value}/{total} trials {epoch} | {left} left'));
   }
 
   report({ at, trial, point, epoch, result, found, ended, trials }: SearchProgress): void {
@@ -162,7 +164,9 @@ class TrialReporter extends Reporter<SearchProgress> {
       const { fraction } = epoch;
       const done = fraction === undefined ? `epoch ${epoch.epoch}/${epoch.epochs}` : `${(100 * fraction).toFixed(0)} %`;
       const words = `| trial ${at + 1}: ${done}`;
-      this.bar.update(ended, trials, { label: trial.model, epoch: words });
+      const share = (ended + (fraction ?? epoch.epoch / epoch.epochs)) / trials;
+      const left = this.#left.tell(Math.min(share, 1));
+      this.bar.update(ended, trials, { label: trial.model, epoch: words, left });
     }
     if (!result) return;
     const { validation, seconds, epochs, stopped, failed } = result;

@@ -1,5 +1,6 @@
 /** Arrow IPC streams as bytes, in and out; the core reads and writes them. */
 import { setImmediate } from 'node:timers/promises';
+import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { untilAborted } from '../runtime/abort.js';
 import { invalid } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
@@ -10,18 +11,19 @@ import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
 export interface ColumnNames extends Omit<ReadOptions, 'format' | 'escape'>, Thresholds {}
 
 /** Bytes in one piece or in many, such as a Node `Readable` or the body of a response. */
-export type Bytes = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+export type Bytes = Uint8Array | ArrayBuffer | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /** Bytes that are read before the event loop gets its turn. */
 const PIECE = 1 << 20;
 
 async function* piecesOf(bytes: Bytes): AsyncGenerator<Uint8Array> {
-  if (!(bytes instanceof Uint8Array)) {
-    yield* bytes;
+  const whole = isAnyArrayBuffer(bytes) ? new Uint8Array(bytes) : bytes;
+  if (!isUint8Array(whole)) {
+    yield* whole;
     return;
   }
-  for (let start = 0; start < bytes.length; start += PIECE) {
-    yield bytes.subarray(start, start + PIECE);
+  for (let start = 0; start < whole.length; start += PIECE) {
+    yield whole.subarray(start, start + PIECE);
     await setImmediate();
   }
 }
@@ -33,12 +35,13 @@ export async function readArrow(
   signal: AbortSignal,
 ): Promise<native.NativeInteractions> {
   const iterable = bytes as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined;
-  if (typeof bytes === 'string' || !(iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator])) {
-    throw invalid('bytes', bytes, 'a Uint8Array or an iterable of them');
+  const isIterable = iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator];
+  if (typeof bytes === 'string' || !(isAnyArrayBuffer(bytes) || isIterable)) {
+    throw invalid('bytes', bytes, 'a Uint8Array, an ArrayBuffer or an iterable of Uint8Arrays');
   }
   const reader = guard(() => new native.NativeArrowReader(toJson(options)));
   for await (const piece of untilAborted(signal, piecesOf(bytes))) {
-    if (!(piece instanceof Uint8Array)) throw invalid('a piece of bytes', piece, 'a Uint8Array');
+    if (!isUint8Array(piece)) throw invalid('a piece of bytes', piece, 'a Uint8Array');
     guard(() => reader.push(piece));
   }
   return guardAsync(() => reader.finish());

@@ -1,4 +1,5 @@
 /** Batches of columns on their way into the core. */
+import { types } from 'node:util';
 import { untilAborted } from '../runtime/abort.js';
 import { checkObject, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
@@ -70,7 +71,7 @@ export async function collect(
 
 /** A column of numbers for the core. What is no number is an error, never 0; that NaN is none, the core says. */
 export function numberColumn(column: NumberColumn | undefined, name: string, of = ''): Float64Array | undefined {
-  if (column === undefined || column instanceof Float64Array) return column;
+  if (column === undefined || types.isFloat64Array(column)) return column;
   const isList = typeof column === 'object' && column !== null && typeof column.length === 'number';
   if (!isList) throw invalid(`${name}${of}`, column, 'an array of numbers');
   if (isColumn(column) && !Array.isArray(column)) return Float64Array.from(column as ArrayLike<number>, Number);

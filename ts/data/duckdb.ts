@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { types } from 'node:util';
 import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBType, DuckDBValue } from '@duckdb/node-api';
 import { onAbort } from '../runtime/abort.js';
 import { checkObject, checkString, checkStrings, invalid } from '../runtime/check.js';
@@ -37,7 +38,7 @@ export interface DuckDBOptions extends ColumnNames {
    * {@link Interactions.fromFile}, not by DuckDB (remote ones are): ids are text as it stands there.
    * Columns of several Parquet files are matched by name; if ids are whole numbers in one and text in another, they are text.
    */
-  source?: string | string[];
+  source?: string | readonly string[];
   /** As for {@link Interactions.fromFile}: how quotes are escaped in CSV. */
   escape?: NonNullable<ReadOptions['escape']>;
   /**
@@ -61,7 +62,7 @@ export async function loadDuckDB(what: string): Promise<DuckDB> {
     return await import('@duckdb/node-api');
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const why = code === 'ERR_MODULE_NOT_FOUND' ? 'is not installed' : `cannot be loaded (${message})`;
+    const why = code?.endsWith('MODULE_NOT_FOUND') ? 'is not installed' : `cannot be loaded (${message})`;
     const text = `${what} needs the package @duckdb/node-api, which ${why}; the way out: npm install @duckdb/node-api`;
     throw new RecvaeError('INVALID_ARGUMENT', text, { cause });
   }
@@ -84,9 +85,8 @@ const copies = new Map<string, string>();
  * query of the caller's, as it was given.
  */
 export function toError(thrown: unknown, isOwnQuery = false): RecvaeError {
-  if (thrown instanceof RecvaeError || !(thrown instanceof Error)) return toRecvaeError(thrown);
-  // DOMException is what a signal throws.
-  if (thrown instanceof DOMException) return toRecvaeError(thrown);
+  // DOMException is what a signal throws; it is no native error.
+  if (thrown instanceof RecvaeError || !types.isNativeError(thrown)) return toRecvaeError(thrown);
   const code =
     /^(?:Failed to extract statements: )?(?:Parser|Binder|Catalog|Invalid Configuration) Error|options were not recognized/.test(
       thrown.message,
@@ -238,7 +238,7 @@ async function* chunksOf(
     // The reason is lost. Looking at every value meets it again, in little memory, where the query fits into another one.
     const look = `SELECT max(hash(COLUMNS(*))) FROM ${subquery(query)}`;
     const reason = await connection.run(look).catch((thrown: Error) => thrown);
-    if (reason instanceof Error && !reason.message.includes('Parser Error')) throw reason;
+    if (types.isNativeError(reason) && !reason.message.includes('Parser Error')) throw reason;
     throw new RecvaeError('INVALID_DATA', `DuckDB failed after about ${rows} rows, and does not say why`);
   }
 }

@@ -1,4 +1,5 @@
 /** Ids on their way into the core: one rule for every way in. */
+import { types } from 'node:util';
 import { invalid, listOf } from '../runtime/check.js';
 import { RecvaeError } from '../runtime/errors.js';
 import type { native } from '../runtime/native.js';
@@ -29,7 +30,7 @@ export type IdColumn = readonly Id[] | IntegerArray;
 const ALLOWED = 'a string or a whole number';
 
 /** The text of an id; undefined if it is none. */
-function textOf(id: unknown): string | undefined {
+export function textOf(id: unknown): string | undefined {
   if (typeof id === 'string') return id.isWellFormed() ? id : undefined;
   return typeof id === 'bigint' || Number.isSafeInteger(id) ? String(id) : undefined;
 }
@@ -62,9 +63,9 @@ export function idsOf(ids: Iterable<Id>, name: string, of = ''): string[] {
 
 /** A column for the core. */
 export function idColumn(column: IdColumn, name: string, of = ''): native.NativeIds {
-  if (column instanceof BigInt64Array) return { signed: column };
-  if (column instanceof BigUint64Array) return { unsigned: column };
-  if (column instanceof Float64Array) return { doubles: column };
+  if (types.isBigInt64Array(column)) return { signed: column };
+  if (types.isBigUint64Array(column)) return { unsigned: column };
+  if (types.isFloat64Array(column)) return { doubles: column };
   if (!isColumn(column)) throw invalid(`${name}${of}`, column, 'an array of ids or a typed array');
   if (Array.isArray(column)) return { text: idsOf(column, name, of) };
   checkExact(column, name, of);
@@ -73,7 +74,7 @@ export function idColumn(column: IdColumn, name: string, of = ''): native.Native
 
 /** Arrays and typed arrays, but no views of bytes without a type. */
 export function isColumn(column: unknown): column is unknown[] | IntegerArray {
-  return Array.isArray(column) || (ArrayBuffer.isView(column) && !(column instanceof DataView));
+  return Array.isArray(column) || types.isTypedArray(column);
 }
 
 /** Bits of the whole numbers that short floats keep apart. Node 20 has no Float16Array yet. */

@@ -9,6 +9,8 @@ import { type Batch, type BatchOptions, collect, type NumberColumn, numberColumn
 import { type DuckDBOptions, readDuckDB } from './duckdb.js';
 import { type Id, type IdColumn, idColumn, idOf, idsOf } from './ids.js';
 import { type LeftOut, leftOutOf } from './left-out.js';
+import { collectRows, type RowOptions, type Rows } from './rows.js';
+import { readText } from './text.js';
 
 /** The user and the items of one history. */
 export interface History {
@@ -68,17 +70,19 @@ export class Interactions implements Disposable {
    * Reads CSV, TSV or NDJSON, plain or compressed by gzip or zstd, one interaction per row, streamed. CSV is RFC 4180: text
    * that it does not allow, such as a quote left open in any column, is an error with the line where the quote was opened.
    *
+   * @param source - A path, a `file:` URL, `'-'` for standard input, or a stream: any iterable of bytes or text, such as a Node
+   * `Readable` or the body of a response, which is closed if it is refused. The last two have no name and need `options.format`.
+   *
    * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
    */
   static async fromFile(
-    path: string,
+    source: string | URL | Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
     options?: ReadOptions & Thresholds,
     { signal }: Abortable = {},
   ): Promise<Interactions> {
-    checkString(path, 'path');
     checkRun({ signal }, ['signal']);
-    const read = (run: native.NativeRun) => native.readInteractions(path, toJson(options), run);
-    return new Interactions(await running({ signal }, read), ignoresValues(options));
+    const handle = await readText(source, toJson(options), signal);
+    return new Interactions(handle, ignoresValues(options));
   }
 
   /**
@@ -148,6 +152,27 @@ export class Interactions implements Disposable {
     };
     const handle = await stoppable({ signal }, ({ signal }) => collect(batches, options, signal, onValues));
     return new Interactions(handle, hasValues && options?.minValue === undefined);
+  }
+
+  /**
+   * Builds from rows as drivers of databases and queues hand them out: any iterable of objects or arrays, also an asynchronous
+   * one such as a stream, or a cursor with `read` and `close`. Rows are gathered into columns, 4,096 at a time, so memory is that
+   * of the matrix under construction. The source is closed at the end, after an abort, also while it does not answer, and after
+   * a row that is refused: an iterator's `return` is called, a stream destroyed, a cursor closed.
+   *
+   * @example
+   * ```ts
+   * const rows = client.query(new QueryStream('SELECT customer, sku, stars, at FROM reviews')); // pg-query-stream
+   * await Interactions.fromRows(rows, { user: 'customer', item: 'sku', value: 'stars', minValue: 4 });
+   * ```
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with the column and the row, counted from 0. What the source
+   * throws, it throws.
+   */
+  static async fromRows(rows: Rows, options?: RowOptions, { signal }: Abortable = {}): Promise<Interactions> {
+    checkRun({ signal }, ['signal']);
+    const handle = await stoppable({ signal }, ({ signal }) => collectRows(rows, options, signal));
+    return new Interactions(handle, options?.value !== undefined && options.minValue === undefined);
   }
 
   /**

@@ -97,7 +97,7 @@ export function isTable(folder: string): boolean {
 }
 
 /** Fails unless the names say one kind. */
-export function checkNames(source: string[]): void {
+export function checkNames(source: readonly string[]): void {
   const files = source.filter((path) => kindOf(path) !== undefined || !isFolder(path));
   if (files.length > 0) oneKind(files, 'source');
 }
@@ -112,7 +112,7 @@ function filesAt(path: string): string[] | undefined {
 }
 
 /** The files, if DuckDB is not needed to find and to read them. */
-export function ownFiles(source: string[]): Files | undefined {
+export function ownFiles(source: readonly string[]): Files | undefined {
   const found = source.map(filesAt);
   if (found.includes(undefined)) return undefined;
   const files = filesOf(source, found.flat() as string[], true);
@@ -120,7 +120,7 @@ export function ownFiles(source: string[]): Files | undefined {
 }
 
 /** The files that are there: of folders their parts, of globs what they match. */
-export async function findFiles(connection: DuckDBConnection, source: string[]): Promise<Files> {
+export async function findFiles(connection: DuckDBConnection, source: readonly string[]): Promise<Files> {
   const paths: string[] = [];
   let areHere = true;
   for (const path of source) {
@@ -133,7 +133,7 @@ export async function findFiles(connection: DuckDBConnection, source: string[]):
   return filesOf(source, paths, areHere);
 }
 
-function filesOf(source: string[], paths: string[], areHere: boolean): Files {
+function filesOf(source: readonly string[], paths: string[], areHere: boolean): Files {
   // Files are looked at more than once, and whoever reads a pipe with nothing left waits for ever.
   for (const path of paths) checkRegular(path);
   const kind = oneKind(paths, source.length === 1 && isFolder(source[0]!) ? `a file in ${source[0]}` : 'source');

@@ -76,10 +76,11 @@ export class Split implements Disposable {
   readonly validation: HeldOut;
   /** Held-out users for the result. */
   readonly test: HeldOut;
-  readonly #native: native.NativeSplit;
+  /** @internal */
+  readonly native: native.NativeSplit;
 
   private constructor(handle: native.NativeSplit) {
-    this.#native = handle;
+    this.native = handle;
     this.train = Interactions.wrap(handle.train);
     this.validation = HeldOut.wrap(handle.validation);
     this.test = HeldOut.wrap(handle.test);
@@ -103,7 +104,7 @@ export class Split implements Disposable {
 
   /** What of the data is in none of the parts or does not count, and why; empty if there is nothing of the kind. */
   get leftOut(): LeftOut[] {
-    return leftOutOf(this.#native);
+    return leftOutOf(this.native);
   }
 
   /**
@@ -115,7 +116,7 @@ export class Split implements Disposable {
    */
   async sample(options?: SampleOptions, { signal }: Abortable = {}): Promise<Split> {
     checkRun({ signal }, ['signal']);
-    return new Split(await running({ signal }, () => this.#native.sample(toJson(options))));
+    return new Split(await running({ signal }, () => this.native.sample(toJson(options))));
   }
 
   /**
@@ -125,7 +126,7 @@ export class Split implements Disposable {
    */
   async write(folder: string): Promise<void> {
     checkString(folder, 'folder');
-    return guardAsync(() => this.#native.writeOfficial(folder));
+    return guardAsync(() => this.native.writeOfficial(folder));
   }
 
   /**
@@ -134,7 +135,7 @@ export class Split implements Disposable {
    * @internal
    */
   fingerprint(): string {
-    return guard(() => this.#native.fingerprint());
+    return guard(() => this.native.fingerprint());
   }
 
   /**
@@ -143,7 +144,7 @@ export class Split implements Disposable {
    */
   dispose(): void {
     for (const part of [this.train, this.validation, this.test]) part.dispose();
-    guard(() => this.#native.dispose());
+    guard(() => this.native.dispose());
   }
 
   /** {@link Split.dispose}, for `using`. */

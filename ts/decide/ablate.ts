@@ -45,7 +45,7 @@ export interface AblateOptions extends RunOptions {
   /** Whether all sixteen designs are trained instead of ten; only then there are main effects. By default not. */
   all?: boolean;
   /** Seeds of the models, each 0 to 2^53 and once. By default 1, 2 and 3. */
-  seeds?: number[];
+  seeds?: readonly number[];
   /** Most epochs of every model; `epochs` in {@link AblateOptions.options} and {@link AblateOptions.reference} goes before it. */
   epochs?: number;
   /** Options of RecVAE that all designs share; not those that make its changes, nor `seed`. */
@@ -172,7 +172,7 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
     profile: await profile(data, { signal }),
     testUsers: data.test.nScored,
     seed,
-    seeds,
+    seeds: [...seeds],
     metric: description.validationMetric,
     changes: description.changes.map(({ name }) => name),
     models,
@@ -215,7 +215,7 @@ interface Judged {
 /** Trains every row under every seed, and gives the results by row in the order of the seeds. */
 async function train(
   rows: Row[],
-  seeds: number[],
+  seeds: readonly number[],
   data: Split,
   options: AblateOptions,
 ): Promise<Map<Row, TrialResult<Judged>[]>> {

@@ -3,7 +3,7 @@ import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
 import { checkFits, estimateMemory, estimateSeconds, refusalOf } from '../models/estimate.js';
-import { checkInstance, checkRun } from '../runtime/check.js';
+import { checkInstance, checkRun, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import { description, native, optionsOf } from '../runtime/native.js';
 import type { ModelName, ModelOptions, SampleOptions, SplitOptions } from '../runtime/options.generated.js';
@@ -12,7 +12,7 @@ import { adviceOf } from './advise/advice.js';
 import { isNetwork, type Plan, planFor } from './advise/plan.js';
 import type { AdviceReport, AdviseProgress, ModelCost, SampleResult } from './advise/report.js';
 import { METRIC, type TrialSample, trySamples } from './advise/sample-runs.js';
-import { checkCompare, complete, order } from './compare/options.js';
+import { BLEND, checkCompare, complete, order } from './compare/options.js';
 import { DEFAULT_SEED, splitFor } from './dataset.js';
 import { startRun } from './run.js';
 
@@ -22,7 +22,7 @@ const TRIED: ModelName[] = ['edlae', 'recvae'];
 /** How {@link advise} works. */
 export interface AdviseOptions extends RunOptions {
   /** Which models to try; `popularity`, `ease` and `als` always are. By default `edlae` and `recvae` besides. */
-  models?: ModelName[];
+  models?: readonly ModelName[];
   /**
    * Training users of the networks' largest sample; linear models go up to all of them where that is cheap enough. Default and range
    * are those of {@link SampleOptions.users}.
@@ -84,6 +84,7 @@ export function checkAdvise(options: AdviseOptions): void {
   checkRun(options, KEYS, 'options');
   const { users, items, onProgress, ...compared } = options;
   checkCompare(compared);
+  checkTried(options);
   completeSample(options);
 }
 
@@ -100,6 +101,16 @@ const KEYS = Object.keys({
   signal: true,
   onProgress: true,
 } satisfies Record<keyof AdviseOptions, true>);
+
+/** Fails for what cannot be tried on samples. */
+function checkTried({ models }: AdviseOptions): void {
+  if (!models?.includes(BLEND)) return;
+  throw invalid(
+    'model',
+    BLEND,
+    'models that are trained; the comparison that advise names next has the blend where it may help',
+  );
+}
 
 /** The core's defaults for what is not given. */
 function completeSample({ users, items, seed = DEFAULT_SEED }: AdviseOptions): Required<SampleOptions> {

@@ -3,7 +3,7 @@ import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split, split } from '../data/split.js';
 import { estimateMemory } from '../models/estimate.js';
-import { type Evaluation, evaluate, warningsOf } from '../models/evaluate.js';
+import { type Evaluation, evaluate, meansOf, warningsOf } from '../models/evaluate.js';
 import type { OptionChange } from '../models/fitting.js';
 import type { Model } from '../models/model.js';
 import { checkInstance } from '../runtime/check.js';
@@ -20,8 +20,9 @@ import { Samples } from '../search/samples.js';
 import type { Space } from '../search/spaces.js';
 import { estimated, type Step, sized, type Trained, type TrainRun, train } from '../search/train.js';
 import { completeOptions, type TrialResult, validate } from '../search/trials.js';
+import { addBlend, blendTask, byCost } from './compare/blend.js';
 import { Course } from './compare/course.js';
-import { type CompareOptions, checkCompare, complete, order } from './compare/options.js';
+import { BLEND, type CompareOptions, checkCompare, complete, order } from './compare/options.js';
 import { comparedGroups } from './compare/outcomes.js';
 import type { ComparedModel, ComparisonReport, Skipped } from './compare/report.js';
 import { decide } from './compare/verdict.js';
@@ -84,8 +85,10 @@ export async function compareOn(
   let failure: RecvaeError | undefined;
   using journal = Journal.open<TrialResult>(options.journal, headerOf(plans, data, { ...options, seed }));
   using samples = new Samples(data);
-  const course = new Course(plans, options);
-  course.tell(0, { stage: 'fit', plan: plans.map(({ model, seconds }) => ({ model, seconds })) });
+  const blends = options.models?.includes(BLEND) ?? false;
+  const tasks = blends ? [...plans, blendTask(data)] : plans;
+  const course = new Course(tasks, options);
+  course.tell(0, { stage: 'fit', plan: tasks.map(({ model, seconds }) => ({ model, seconds })) });
   for (const [index, plan] of plans.entries()) {
     const late = course.tooLate(index);
     if (late) {
@@ -117,10 +120,6 @@ export async function compareOn(
     course.ended(index, row.seconds, spent);
     models.set(plan.model, fitted);
     evaluations.set(plan.model, evaluation);
-    const metrics = Object.entries(evaluation.metrics).map(([name, { mean, standardError }]) => [
-      name,
-      { mean, standardError },
-    ]);
     compared.push({
       model: plan.model,
       options: fitted.options as Json,
@@ -132,18 +131,21 @@ export async function compareOn(
       ...memoryOf(fitted, data, threads),
       requestSeconds: await timeRequests(fitted, data.test, { signal }),
       changed: plan.changed,
-      metrics: Object.fromEntries(metrics),
+      metrics: meansOf(evaluation),
     });
   }
+  const blend = blends
+    ? await addBlend({ data, models, evaluations, compared, skipped }, course, plans.length, { ...options, seed })
+    : undefined;
   if (compared.every(({ model }) => model === FLOOR)) throw failure ?? nothingLeft(skipped);
 
   const paired = await pairs(evaluations, seed, { threads, signal });
   const metric = description.validationMetric;
-  const { winner, verdict } = decide(compared, paired, metric, { count: data.test.nScored, part: 'test' });
+  const { winner, verdict } = decide(byCost(compared), paired, metric, { count: data.test.nScored, part: 'test' });
   const report: ComparisonReport = {
     dataset: datasetOf(data),
     leftOut: allLeftOut(input, data),
-    warnings: warningsOf(evaluations.values()),
+    warnings: [...warningsOf(evaluations.values()), ...(blend?.warnings ?? [])],
     profile: await profile(data, { signal }),
     trainingUsers: data.train.nUsers,
     testUsers: data.test.nScored,
@@ -152,6 +154,7 @@ export async function compareOn(
     effort: effortOf(options),
     models: compared,
     skipped,
+    ...(blend && { blend }),
     paired,
     groups: {
       activity: comparedGroups(byActivity(data.test, evaluations), winner),

@@ -49,5 +49,6 @@ export function differenceOf(paired: PairedDifference[], a: ModelName, b: ModelN
   const same = find(a, b);
   if (same) return same;
   const { difference, interval, ...rest } = find(b, a)!;
-  return { ...rest, a, b, difference: -difference, interval: [-interval[1], -interval[0]] };
+  // 0 - 0 is 0; -0 would be written as such.
+  return { ...rest, a, b, difference: 0 - difference, interval: [0 - interval[1], 0 - interval[0]] };
 }

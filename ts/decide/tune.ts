@@ -7,7 +7,7 @@ import { type Evaluation, evaluate, warningsOf } from '../models/evaluate.js';
 import type { Model } from '../models/model.js';
 import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
+import type { Json, JsonLike } from '../runtime/json.js';
 import { description, isSearchable, native, optionsOf } from '../runtime/native.js';
 import type { MetricName, ModelName, ModelOptions, SplitOptions } from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
@@ -81,7 +81,7 @@ export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions
   /** Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it has. */
   examples?: boolean;
   /** Kept with the model and in its file; anything that JSON can hold. */
-  info?: Json;
+  info?: JsonLike;
   /** Called after each epoch of a trial and each trial, on the event loop. If it throws, the work stops with that. */
   onProgress?: (progress: SearchProgress) => void;
 }
@@ -143,8 +143,9 @@ export async function tuneOn<K extends ModelName>(
   const found = await findBest(search, { ...options, data, journal, journalPath: options.journal });
   const { model: fitted } = found;
   const metric = description.validationMetric as MetricName;
-  const onValidation = await evaluate(fitted, data.validation, { threads, signal, metrics: [metric] });
-  const evaluation = data.test.nScored > 0 ? await evaluate(fitted, data.test, { threads, signal }) : undefined;
+  const onValidation: Evaluation = await evaluate(fitted, data.validation, { threads, signal, metrics: [metric] });
+  const onTest = () => evaluate(fitted, data.test, { threads, signal });
+  const evaluation: Evaluation | undefined = data.test.nScored > 0 ? await onTest() : undefined;
   const { mean, standardError } = onValidation.metrics[metric]!;
   const seed = options.seed ?? DEFAULT_SEED;
   const [judged, users] =
@@ -196,6 +197,8 @@ const KEYS = Object.keys({
 /** Finds what is not allowed before any work. */
 export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>): void {
   checkString(model, 'model');
+  if (model === 'blend')
+    throw invalid('model', model, 'a model that is trained: a blend finds its weights when it is made');
   checkRun(options, KEYS, 'options');
   const { search, trials, seed, earlyStop, parallel, journal, examples } = options;
   guard(() => native.checkFit(model, toJson(options.options), options.threads));

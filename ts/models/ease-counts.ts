@@ -2,7 +2,7 @@ import { Interactions } from '../data/interactions.js';
 import { Split } from '../data/split.js';
 import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
+import type { JsonLike } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import type { EaseOptions } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
@@ -31,7 +31,7 @@ export interface LimitedRun extends RunOptions {
 /** How {@link EaseCounts.fit} runs. */
 export interface EaseCountsRun extends LimitedRun {
   /** Kept with the model and in its file; anything that JSON can hold. By default `null`. */
-  info?: Json;
+  info?: JsonLike;
   /** Called with {@link Progress.fraction} as the fit gets on, as for {@link fit}. */
   onProgress?: (progress: Progress) => void;
 }

@@ -1,14 +1,22 @@
 import { HeldOut } from '../data/split.js';
 import { checkInstance, checkRun, checkStrings } from '../runtime/check.js';
 import { native } from '../runtime/native.js';
-import type { MetricName } from '../runtime/options.generated.js';
+import type { DefaultMetricName, MetricName } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
 import { Model } from './model.js';
 
 /** How {@link evaluate} runs. */
-export interface EvaluateOptions extends RunOptions {
+export interface EvaluateOptions<M extends MetricName = MetricName> extends RunOptions {
   /** Metrics with their list lengths, such as `ndcg@100`. By default those of the VAE papers and three more. */
-  metrics?: MetricName[];
+  metrics?: readonly M[];
+}
+
+/** A typed array that `JSON.stringify` writes as an array; without that it writes an object with a key for each position. */
+export type Column<T extends Float64Array | Uint32Array> = T & { toJSON(): number[] };
+
+function column<T extends Float64Array | Uint32Array>(values: T): Column<T> {
+  // Not enumerable: nothing else than JSON sees it.
+  return Object.defineProperty(values, 'toJSON', { value: () => Array.from(values) }) as Column<T>;
 }
 
 /** One metric over all evaluated users. */
@@ -17,16 +25,16 @@ export interface MetricValues {
   mean: number;
   /** Standard error of the mean; `null` for `coverage@k` and for a single user. */
   standardError: number | null;
-  /** One value per evaluated user; empty for `coverage@k`. */
-  perUser: Float64Array;
+  /** One value per evaluated user; empty for `coverage@k`. JSON has it as an array. */
+  perUser: Column<Float64Array>;
 }
 
-/** What {@link evaluate} found. */
-export interface Evaluation {
+/** What {@link evaluate} found; `M` are the names of the metrics. */
+export interface Evaluation<M extends string = string> {
   /** Per metric, in the order asked for. */
-  metrics: Record<string, MetricValues>;
-  /** Positions of the evaluated users in {@link HeldOut.userIds}: what `perUser` is in the order of. */
-  users: Uint32Array;
+  metrics: Record<M, MetricValues>;
+  /** Positions of the evaluated users in {@link HeldOut.userIds}: what `perUser` is in the order of. JSON has it as an array. */
+  users: Column<Uint32Array>;
   /** Held-out users with nothing to find, who do not count. */
   skipped: number;
   /** Held-out items, input and target together, that the model does not know and that were ignored. */
@@ -58,26 +66,40 @@ const KEYS = Object.keys({
  *
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a metric, `INVALID_DATA` if no user has anything to find.
  */
-export async function evaluate(model: Model, heldOut: HeldOut, options: EvaluateOptions = {}): Promise<Evaluation> {
+export async function evaluate<M extends MetricName = DefaultMetricName>(
+  model: Model,
+  heldOut: HeldOut,
+  options: EvaluateOptions<M> = {},
+): Promise<Evaluation<M>> {
   checkInstance(model, 'model', Model);
   checkInstance(heldOut, 'heldOut', HeldOut);
   checkRun(options, KEYS, 'options');
   if (options.metrics !== undefined) checkStrings(options.metrics, 'metrics');
   const { threads, signal } = options;
-  const { metrics, sameTrainingUsers, trainedUsers, trainedHistories, ...rest } = await running({ signal }, (run) =>
-    native.evaluate(model.native, heldOut.native, options.metrics, threads, run),
+  const work = (run: native.NativeRun) =>
+    native.evaluate(model.native, heldOut.native, options.metrics?.slice(), threads, run);
+  const { metrics, users, sameTrainingUsers, trainedUsers, trainedHistories, ...rest } = await running(
+    { signal },
+    work,
   );
   const named = metrics.map(({ name, mean, standardError, perUser }) => [
     name,
-    { mean, standardError: standardError ?? null, perUser },
+    { mean, standardError: standardError ?? null, perUser: column(perUser) },
   ]);
   return {
     metrics: Object.fromEntries(named),
+    users: column(users),
     ...rest,
     sameTrainingUsers: sameTrainingUsers ?? null,
     trainedUsers: trainedUsers ?? null,
     trainedHistories: trainedHistories ?? null,
   };
+}
+
+/** Means with their standard errors, without the values per user. */
+export function meansOf({ metrics }: Pick<Evaluation, 'metrics'>): Record<string, Omit<MetricValues, 'perUser'>> {
+  const means = Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]);
+  return Object.fromEntries(means);
 }
 
 /** What is said against any of some evaluations, each thing once. */

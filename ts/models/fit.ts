@@ -3,13 +3,14 @@ import { Interactions } from '../data/interactions.js';
 import { Split } from '../data/split.js';
 import { checkInstance, checkRun, checkString, infoText } from '../runtime/check.js';
 import { toJson, toRecvaeError } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
+import type { JsonLike } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import type { ComputeOptions, ModelName, ModelOptions } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
+import { type BlendParts, type BlendRun, fitBlend } from './blend.js';
 import { type Checkpoint, toNative } from './checkpoint.js';
 import { Model } from './model.js';
-import type { Progress } from './progress.js';
+import type { Progress, StepProgress } from './progress.js';
 
 /** How {@link fit} runs. */
 export interface FitRun extends RunOptions, ComputeOptions {
@@ -20,8 +21,13 @@ export interface FitRun extends RunOptions, ComputeOptions {
    * is told. Closed forms have no epochs; they tell {@link Progress.fraction} as they get on.
    */
   onProgress?: (progress: Progress) => void;
+  /**
+   * Called with how far the epoch at work is, at most ten times a second, also before the first epoch ends; otherwise as
+   * `onProgress`. Closed forms have no epochs.
+   */
+  onStep?: (step: StepProgress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
-  info?: Json;
+  info?: JsonLike;
   /**
    * Keeps the training of `recvae`, `mult-vae` or `mult-dae` in a file, from which it goes on with `resume` after a crash, a
    * kill or an abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
@@ -52,6 +58,7 @@ const KEYS = Object.keys({
   memoryLimit: true,
   signal: true,
   onProgress: true,
+  onStep: true,
   info: true,
   checkpoint: true,
   from: true,
@@ -79,12 +86,42 @@ export async function fit<K extends ModelName>(
   model: K,
   data: Split | Interactions,
   options?: ModelOptions[K],
-  run: FitRun = {},
+  run?: FitRun,
+): Promise<Model<K>>;
+/**
+ * Makes a blend of trained models: their scores, made comparable for each user, are added with convex weights. Weights, scale,
+ * which parts are worth it and whether weights depend on the history are learnt from NDCG@100 on the validation users of the split,
+ * and nothing is trained. A part is dropped if the others lose no more than chance without it. What was found is in
+ * `options` of the blend, see {@link BlendRecord}. It asks each of its parts for every request, and costs their sum.
+ *
+ * A checkpoint has no meaning for it: its parts are its checkpoints.
+ *
+ * @example
+ * ```ts
+ * const parts = [await fit('ease', data), await fit('recvae', data)];
+ * const blend = await fit('blend', data, { parts });
+ * console.log(blend.options.parts, blend.options.dropped);
+ * await blend.save('blend.safetensors'); // one file that holds the parts
+ * ```
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for fewer than two or more than eight different models, for models of other items
+ * (the first difference is named), and for an option; `INVALID_DATA` if there are fewer than two validation users with something to
+ * find; `NUMERICAL`, `MEMORY`.
+ */
+export async function fit(model: 'blend', data: Split, options: BlendParts, run?: BlendRun): Promise<Model<'blend'>>;
+export async function fit<K extends ModelName>(
+  model: K,
+  data: Split | Interactions,
+  options?: ModelOptions[K] | BlendParts,
+  run: FitRun & BlendRun = {},
 ): Promise<Model<K>> {
   checkString(model, 'model');
+  // Whoever has the type has the model.
+  if (model === 'blend')
+    return fitBlend(data, options as BlendParts, run) as Promise<Model<never>> as Promise<Model<K>>;
   checkInstance(data, 'data', Split, Interactions);
   checkRun(run, KEYS);
-  return fitWatched(model, data, options, run);
+  return fitWatched(model, data, options as ModelOptions[K], run);
 }
 
 /** {@link fit} with arguments that have been checked; with `everyEpoch`, its callback is told of every epoch. */
@@ -97,7 +134,7 @@ export async function fitWatched<K extends ModelName>(
   const [train, validation] =
     data instanceof Split ? [data.train, data.validation.nScored > 0 ? data.validation : undefined] : [data];
   const info = infoText(run.info);
-  const { threads, memoryLimit, signal, onProgress, everyEpoch, from } = run;
+  const { threads, memoryLimit, signal, onProgress, onStep, everyEpoch, from } = run;
   if (from !== undefined) checkInstance(from, 'from', Model);
   const checkpoint = toNative(run.checkpoint);
   const compute = toJson({ engine: run.engine, device: run.device });
@@ -117,7 +154,7 @@ export async function fitWatched<K extends ModelName>(
     }
   };
   try {
-    const fitted = await running({ signal, onProgress, everyEpoch }, work);
+    const fitted = await running({ signal, onProgress, onStep, everyEpoch }, work);
     return Model.wrap<K>(fitted.model, fitted.epochs);
   } catch (thrown) {
     // Whoever aborts counts on the checkpoint: that it could not be written goes before the signal's reason.

@@ -1,7 +1,7 @@
 /** Histories out of Parquet, CSV, JSON and SQL, and recommendations into files. */
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
 import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from '@duckdb/node-api';
 import {
   checkCase,
@@ -16,7 +16,6 @@ import {
   isId,
   NUMBER_TYPES,
   openDuckDB,
-  ownFilesOf,
   type Rows,
   stream,
   subquery,
@@ -25,9 +24,9 @@ import {
   wrongId,
 } from '../data/duckdb.js';
 import type { History } from '../data/interactions.js';
-import { type Files, listsIn, type Names, quoteName, quoteText, scanColumns } from '../data/sources.js';
+import { type Files, listsIn, type Names, ownFiles, quoteName, quoteText, scanColumns } from '../data/sources.js';
 import { checkString, invalid, knownKeys } from '../runtime/check.js';
-import { guard, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
+import { guard, guardAsync, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
 import { native } from '../runtime/native.js';
 import { running } from '../runtime/running.js';
@@ -53,9 +52,11 @@ export interface ReadHistory extends History {
 }
 
 /**
- * Reads histories by way of DuckDB, one at a time. If the column of items holds lists, each row is a history, in the order
- * of the rows. Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the
- * disk if they are many; CSV, TSV and NDJSON without `sql` are read into memory first, as by {@link Interactions.fromFile}. Ids may be null in no row. `sql` must be one statement.
+ * Reads histories, one at a time. If the column of items holds lists, each row is a history, in the order of the rows.
+ * Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the disk if they are
+ * many; CSV, TSV and NDJSON without `sql`, plain, gzip or zstd, are read into memory first, as by {@link Interactions.fromFile}.
+ * Those need no DuckDB, unless lines of NDJSON hold lists under other keys than `user` and `items`; all else does. Ids may be null
+ * in no row. `sql` must be one statement.
  *
  * Give the `value` and the `minValue` that the model was trained with: otherwise rows count here that were no likes there.
  * Rows below are left out as if they were not there, and so is a user without any other; `value` alone changes nothing.
@@ -72,9 +73,15 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
     guard(() => native.completeReadOptions(toJson(names))),
   );
   const { user, item, value = null, minValue } = complete;
-  const own = await ownFilesOf('readHistories', options);
-  if (own && own.kind !== 'ndjson') {
+  const isPlain = source !== undefined && (sql ?? database ?? settings) === undefined;
+  const own = isPlain ? ownFiles(typeof source === 'string' ? [source] : source) : undefined;
+  const isLists = own?.kind === 'ndjson' && (await areLists(own.paths, item));
+  if (own && !isLists) {
     yield* sorted(await running({}, (run) => native.readInteractions(own.paths, toJson(names), run)));
+    return;
+  }
+  if (own && value === null && user === 'user' && item === 'items') {
+    for (const path of own.paths) yield* linesOf(path);
     return;
   }
   const session = await openDuckDB('readHistories', { database, settings });
@@ -120,6 +127,35 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
     throw toError(thrown);
   } finally {
     close();
+  }
+}
+
+/** Whether lines of JSON hold lists of items, as the first one of the first file that is not blank says. */
+async function areLists(paths: string[], item: string): Promise<boolean> {
+  for (const path of paths) {
+    const line = await running({}, (run) => native.firstLine(path, run));
+    if (line !== null) return Array.isArray(parsed(line)?.[item]);
+  }
+  return false;
+}
+
+/** The object in a line of JSON, if it is one. */
+export function parsed(line: string): Record<string, unknown> | undefined {
+  try {
+    const value = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined; // who reads it says what is wrong
+  }
+}
+
+/** The histories in lines of `{"user", "items"}`. */
+async function* linesOf(path: string): AsyncGenerator<ReadHistory> {
+  const lines = guard(() => new native.NativeHistories(path, new native.NativeRun()));
+  for (;;) {
+    const histories = await guardAsync(() => lines.next());
+    if (histories.length === 0) return;
+    yield* histories;
   }
 }
 
@@ -190,12 +226,13 @@ function bad(name: string, row: number, what: string, allowed: string): RecvaeEr
 }
 
 /** A result as a line of NDJSON. */
-export function lineOf({ user, items, unknown }: UserRecommendation): string {
+export function lineOf({ user, items, unknown, fallbackUsed }: UserRecommendation): string {
   return `${JSON.stringify({
     user,
     items: items.map(({ id }) => id),
     scores: items.map(({ score }) => score),
     ...(unknown.length > 0 && { unknown }),
+    ...(fallbackUsed && { fallbackUsed }),
   })}\n`;
 }
 
@@ -203,9 +240,12 @@ export function lineOf({ user, items, unknown }: UserRecommendation): string {
  * Writes recommendations to a file, in bounded memory. The file appears when it is whole: it is written beside its place under
  * another name, which is removed after a failure.
  *
- * `.ndjson` and `.jsonl`: one `{"user", "items", "scores", "unknown"}` per line, `unknown` only where there are such.
- * `.parquet`, by way of DuckDB: one row per item with the columns `user`, `rank` (from 1), `item` and `score`; rows wait in
- * DuckDB, on the disk where they are many (`settings.memory_limit`).
+ * - `.ndjson` and `.jsonl`: one `{"user", "items", "scores", "unknown", "fallbackUsed"}` per line, the last two only where there
+ *   are unknown ids and where popularity had a part.
+ * - `.csv`: one row per item with the columns `user`, `rank` (from 1), `item` and `score`, quoted as in RFC 4180.
+ * - Both with `.gz` behind it: compressed by gzip.
+ * - `.parquet`, by way of DuckDB: the rows of CSV, which wait in DuckDB, on the disk where they are many
+ *   (`settings.memory_limit`).
  *
  * @returns How many users there were.
  * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name or without DuckDB, `IO` if the file cannot be written. What
@@ -233,7 +273,8 @@ export async function writeRecommendations(
   try {
     await writeAll([{ path, write: (temporary) => write(temporary, counted(), settings) }]);
   } catch (error) {
-    throw thrown?.error === error ? error : toRecvaeError(error);
+    if (thrown !== undefined) throw thrown.error;
+    throw toRecvaeError(error);
   }
   return users;
 }
@@ -247,34 +288,51 @@ type Write = (
 /** What writes files of that name. */
 export function writerFor(path: string, what = 'path'): Write {
   checkString(path, what);
-  if (/\.(?:ndjson|jsonl)$/i.test(path)) return writeLines;
+  const [, kind, compressed] = /\.(ndjson|jsonl|csv)(\.gz)?$/i.exec(path) ?? [];
+  if (kind !== undefined) {
+    const [head, textOf] = kind.toLowerCase() === 'csv' ? [CSV_HEAD, rowsOf] : ['', lineOf];
+    return (path, results) => writeText(path, textsOf(results, head, textOf), compressed !== undefined);
+  }
   if (/\.parquet$/i.test(path)) return writeParquet;
-  throw invalid(what, path, 'a name in .ndjson, .jsonl or .parquet');
+  throw invalid(what, path, 'a name in .ndjson, .jsonl or .csv (these also with .gz) or .parquet');
 }
 
 /** Characters that are written at once. */
 const PIECE = 1 << 16;
 
-async function writeLines(path: string, results: AsyncIterable<UserRecommendation>): Promise<void> {
-  const file = createWriteStream(path);
-  const done = finished(file);
-  done.catch(() => {}); // it is looked at below
-  // Opening makes the file anew, also where it was removed meanwhile, because somebody stopped the work.
-  await once(file, 'open');
-  try {
-    let text = '';
-    for await (const result of results) {
-      text += lineOf(result);
-      if (text.length < PIECE) continue;
-      // A full disk ends the file while it is waited for.
-      if (!file.write(text)) await Promise.race([once(file, 'drain'), done]);
-      text = '';
-    }
-    file.end(text);
-    await done;
-  } finally {
-    file.destroy();
+const CSV_HEAD = 'user,rank,item,score\n';
+
+/** A result as rows of CSV. */
+function rowsOf({ user, items }: UserRecommendation): string {
+  return items.map(({ id, score }, at) => `${field(user)},${at + 1},${field(id)},${score}\n`).join('');
+}
+
+/** A field of CSV. */
+function field(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** The text of results in pieces that are worth writing. */
+async function* textsOf(
+  results: AsyncIterable<UserRecommendation>,
+  head: string,
+  textOf: (result: UserRecommendation) => string,
+): AsyncGenerator<string> {
+  let text = head;
+  for await (const result of results) {
+    text += textOf(result);
+    if (text.length < PIECE) continue;
+    yield text;
+    text = '';
   }
+  yield text;
+}
+
+/** Writes text to a file, at the pace at which the file takes it. */
+async function writeText(path: string, texts: AsyncIterable<string>, compressed: boolean): Promise<void> {
+  const file = createWriteStream(path);
+  if (compressed) await pipeline(texts, createGzip(), file);
+  else await pipeline(texts, file);
 }
 
 /** DuckDB's own limit is most of the machine. */

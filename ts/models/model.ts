@@ -3,40 +3,46 @@ import { type Id, idsOf } from '../data/ids.js';
 import type { History } from '../data/interactions.js';
 import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
+import type { Json, JsonLike } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type {
   CompactOptions,
   ExplainOptions,
   LoadOptions,
   ModelName,
-  ModelOptions,
   SimilarOptions,
 } from '../runtime/options.generated.js';
 import { RUN_KEYS, type RunOptions, running } from '../runtime/running.js';
+import type { ModelSettings } from './blend-record.js';
 import { Filter, type FilterOptions, forCore, prepared, type ServeOptions } from './filter.js';
 import type { Progress } from './progress.js';
+import type { Recommender } from './recommender.js';
 import {
   type Explanation,
   embed,
   explain,
   type HistoryColumns,
-  historiesOf,
+  type HistoryRequest,
   type Recommendation,
   type RecommendationColumns,
   recommendColumns,
+  requestsOf,
   type SimilarItem,
   type SimilarUsers,
   similarItems,
   similarUsers,
   type UserRecommendation,
+  type UserRequest,
 } from './serving.js';
 import { duplex, openHistories, recommendGroups } from './stream.js';
+
+/** A model of any kind; {@link Model.kind} tells which one, and so which options it has. */
+export type AnyModel = { [K in ModelName]: Model<K> }[ModelName];
 
 /** What {@link Model.save} puts into the file. */
 export interface SaveOptions extends CompactOptions {
   /** Kept in the file instead of {@link Model.info}; anything that JSON can hold. */
-  info?: Json;
+  info?: JsonLike;
   /**
    * Whether the file has the hashes of the training users, 16 bytes for each, by which {@link evaluate} tells whether it is
    * given users that were trained on. Who guesses the id of a user can find out by them whether the user is there: a model that
@@ -50,19 +56,32 @@ export interface SaveOptions extends CompactOptions {
  *
  * It belongs to the thread that made it: another `Worker` calls {@link load} for itself.
  */
-export class Model<K extends ModelName = ModelName> implements Disposable {
+export class Model<K extends ModelName = ModelName> implements Recommender, Disposable {
   /** Which model it is. */
   readonly kind: K;
   /** All its options with their values. */
-  readonly options: Required<ModelOptions[K]>;
+  readonly options: ModelSettings<K>;
   /** What was given to {@link fit} to be kept; `null` if nothing. */
   readonly info: Json;
   /** Ids of the items that it knows. */
   readonly itemIds: readonly string[];
   /** The record of the training: one entry per epoch, none for closed forms and loaded models. */
   readonly epochs: readonly Progress[];
+  /**
+   * What comes by default where the model knows nothing, see {@link RecommendOptions.fallback}: `'none'` for a model whose file
+   * does not say how many users have an item, as those of earlier versions, else `'popularity'`.
+   */
+  readonly fallback: 'popularity' | 'none';
   /** @internal */
   readonly native: native.NativeModel;
+  /** What of it `JSON.stringify` writes: what it is, not its parameters, which {@link Model.save} writes. */
+  // A field that is a function, so that nobody can send a copy without parameters to another thread: what cannot be cloned is
+  // told by its text.
+  readonly toJSON = () => {
+    // A model stays in its thread: load() it in the other one.
+    const { kind, options, info } = this;
+    return { kind, options, info, nItems: this.itemIds.length };
+  };
 
   private constructor(handle: native.NativeModel, epochs: readonly Progress[]) {
     this.native = handle;
@@ -70,6 +89,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     this.options = JSON.parse(guard(() => handle.options()));
     this.info = JSON.parse(guard(() => handle.info()));
     this.itemIds = guard(() => handle.itemIds());
+    this.fallback = guard(() => handle.hasCounts) ? 'popularity' : 'none';
     this.epochs = epochs;
   }
 
@@ -101,22 +121,24 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   }
 
   /**
-   * Recommends for many histories, off the event loop. One result per history, in their order. What stays on the event loop is
+   * Recommends for many histories, off the event loop. One result per history, in their order. A history may have lists of its
+   * own, `{ items, allow, deny }`, such as what its user has in the basket. What stays on the event loop is
    * taking the ids and making the results into objects: some hundred milliseconds each for 10,000 users with 50 items who are
    * given 100. {@link Model.recommendColumns} spares the objects, and with histories in columns the ids too.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, or a filter of another model.
    */
   async recommendBatch(
-    histories: Iterable<Iterable<Id>>,
+    histories: Iterable<Iterable<Id> | HistoryRequest>,
     options?: ServeOptions,
     run: RunOptions = {},
   ): Promise<Recommendation[]> {
     checkRun(run, RUN_KEYS);
-    const ids = historiesOf(histories);
+    const { ids, own } = requestsOf(histories);
     const [core, filter] = forCore(this.native, options);
     const { threads, signal } = run;
-    const work = (run: native.NativeRun) => this.native.recommendBatch(ids, core, filter, threads, run);
+    const work = (run: native.NativeRun) =>
+      this.native.recommendColumns(ids, undefined, core, filter, own, threads, run);
     return this.#named(await running({ signal }, work), ids);
   }
 
@@ -159,7 +181,8 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    *   but `id` gets. It is not symmetric.
    * - `als`: the score is the cosine of the two items' vectors, from -1 to 1.
    * - `mult-dae`, `mult-vae`, `recvae`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
-   * - `popularity` knows nothing of the kind and refuses.
+   * - `blend`: the similarities of its parts as z-scores over all other items, added with their weights.
+   * - `popularity` knows nothing of the kind and refuses, and so does a blend of nothing else.
    *
    * @param k - How many; default and range are those of {@link SimilarOptions.k}.
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an id that the model does not know, for `k`, for a filter of another
@@ -207,6 +230,8 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    *   score too.
    * - `mult-dae`, `mult-vae`, `recvae`: it is what the score loses when the item is left out of the history. They do not sum to the
    *   score. For n items this takes n + 1 passes through the encoder.
+   * - `blend` of z-scores: it is the sum, over the parts, of weight x contribution / standard deviation of the part's scores for the
+   *   user. Of ranks: what the score loses when the item is left out.
    * - `popularity`: there are no reasons; the score is the number of training users that had the item.
    *
    * The item may be one of the history.
@@ -221,7 +246,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
   /**
    * Recommends for a stream of histories of any length, off the event loop and in bounded memory: up to 1,024 histories are
    * scored together, and while the results of one such group are taken the next one is gathered and scored, not more. Results
-   * keep the order of the histories, and what has arrived is answered before more is waited for. A loop that is left closes
+   * keep the order of the histories, which may have `allow` and `deny` lists of their own, and what has arrived is answered before more is waited for. A loop that is left closes
    * the stream of histories (its `return` is called).
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, and for a history that is not `{user, items}`, after the
@@ -229,7 +254,7 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
    * rejected with the signal's reason, also while the stream of histories does not answer.
    */
   recommendStream(
-    histories: Iterable<History> | AsyncIterable<History>,
+    histories: Iterable<UserRequest> | AsyncIterable<UserRequest>,
     options?: ServeOptions,
     run: RunOptions = {},
   ): AsyncGenerator<UserRecommendation> {
@@ -303,16 +328,17 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
     this.dispose();
   }
 
-  #named(lists: native.NativeLists, histories: string[][]): Recommendation[] {
-    const { items, scores, ends, unknown, unknownEnds } = lists;
+  #named(lists: native.NativeListColumns, histories: string[][]): Recommendation[] {
+    const { items, scores, offsets, unknown, unknownOffsets, fallbackUsed } = lists;
     return histories.map((history, user) => {
-      const [start, unknownStart] = user === 0 ? [0, 0] : [ends[user - 1]!, unknownEnds[user - 1]!];
+      const start = offsets[user]!;
       return {
-        items: Array.from(items.subarray(start, ends[user]), (item, at) => ({
+        items: Array.from(items.subarray(start, offsets[user + 1]), (item, at) => ({
           id: this.itemIds[item]!,
           score: scores[start + at]!,
         })),
-        unknown: Array.from(unknown.subarray(unknownStart, unknownEnds[user]), (at) => history[at]!),
+        unknown: Array.from(unknown.subarray(unknownOffsets[user], unknownOffsets[user + 1]), (at) => history[at]!),
+        fallbackUsed: fallbackUsed[user] === 1,
       };
     });
   }
@@ -328,10 +354,15 @@ export class Model<K extends ModelName = ModelName> implements Disposable {
  *
  * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that
  * this one does not know; `INVALID_DATA` if there is no memory to read it into.
+ * @example
+ * ```ts
+ * const model = await load('shop.safetensors');
+ * if (model.kind === 'ease') console.log(model.options.lambda); // the kind says which options there are
+ * ```
  */
-export async function load(path: string, options?: LoadOptions): Promise<Model> {
+export async function load(path: string, options?: LoadOptions): Promise<AnyModel> {
   checkString(path, 'path');
-  return Model.wrap<ModelName>(await guardAsync(() => native.load(path, toJson(options))));
+  return Model.wrap(await guardAsync(() => native.load(path, toJson(options)))) as AnyModel;
 }
 
 /** {@link Model.recommend} as a function. */

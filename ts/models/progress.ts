@@ -33,3 +33,13 @@ export interface Progress {
 export function shareDone({ epoch, epochs, fraction }: Progress): number {
   return fraction ?? epoch / Math.max(epochs, 1);
 }
+
+/** How far the epoch at work is. */
+export interface StepProgress {
+  /** Its number, from 1. */
+  epoch: number;
+  /** How many there will be at most. */
+  epochs: number;
+  /** The share of its steps that is done, from 0 to below 1; its end is told as {@link Progress}. */
+  fraction: number;
+}

@@ -1,7 +1,8 @@
 /** Results as columns, similar items and users, explanations: the work behind the methods of `Model`. */
+import { types } from 'node:util';
 import { type Id, idOf, idsOf } from '../data/ids.js';
 import type { History } from '../data/interactions.js';
-import { checkInstance, checkObject, knownKeys, listOf } from '../runtime/check.js';
+import { checkObject, invalid, knownKeys, listOf } from '../runtime/check.js';
 import { guard, toJson } from '../runtime/errors.js';
 import type { native } from '../runtime/native.js';
 import type { ExplainOptions } from '../runtime/options.generated.js';
@@ -14,7 +15,25 @@ export interface Recommendation {
   items: { id: string; score: number }[];
   /** Ids of the history that the model does not know; they were ignored. */
   unknown: string[];
+  /**
+   * Whether items are there for their popularity, because the model knows nothing of the user: all of them, with the number of
+   * their training users as score, for a history without a known item; otherwise those whose score is exactly 0.
+   */
+  fallbackUsed: boolean;
 }
+
+/** A history with lists of its own, which hold beside those of the call: an item has to pass both. */
+export interface HistoryRequest {
+  /** Ids of the items. */
+  items: Iterable<Id>;
+  /** The only items that may come for this history. Ids that the model does not know are ignored. By default all. */
+  allow?: Iterable<Id>;
+  /** Items that must not come for this history, also those in `allow`. By default none. */
+  deny?: Iterable<Id>;
+}
+
+/** The same with its user, for a stream. */
+export interface UserRequest extends History, Pick<HistoryRequest, 'allow' | 'deny'> {}
 
 /** What a model recommends for one history of a stream. */
 export interface UserRecommendation extends Recommendation {
@@ -45,6 +64,8 @@ export interface RecommendationColumns {
   unknown: Uint32Array;
   /** Where each history's part of `unknown` begins; length: histories + 1. */
   unknownOffsets: Uint32Array;
+  /** 1 for each history with items that are there for their popularity, see {@link Recommendation.fallbackUsed}; else 0. */
+  fallbackUsed: Uint8Array;
   /** The ids of the model's items: {@link Model.itemIds} itself. */
   itemIds: readonly string[];
 }
@@ -91,6 +112,34 @@ export function historiesOf(histories: Iterable<Iterable<Id>>): string[][] {
   return listOf(histories, 'histories', 'a list of histories').map((history, at) => idsOf(history, `histories[${at}]`));
 }
 
+const REQUEST_KEYS = Object.keys({ items: true, allow: true, deny: true } satisfies Record<keyof HistoryRequest, true>);
+
+/** The histories of a batch, some of which may have lists of their own: their texts, and the lists, none if no history has any. */
+export function requestsOf(histories: Iterable<Iterable<Id> | HistoryRequest>): {
+  ids: string[][];
+  own: native.NativeIdLists[];
+} {
+  const given = listOf(histories, 'histories', 'a list of histories');
+  const isRequest = (history: unknown): history is HistoryRequest =>
+    typeof history === 'object' && history !== null && !(Symbol.iterator in history);
+  const texts = (ids: Iterable<Id> | undefined, what: string) => (ids === undefined ? undefined : idsOf(ids, what));
+  const ids: string[][] = [];
+  const own: native.NativeIdLists[] = [];
+  for (const [at, history] of given.entries()) {
+    const what = `histories[${at}]`;
+    if (isRequest(history)) {
+      knownKeys(history, REQUEST_KEYS, what);
+      ids.push(idsOf(history.items, `${what}.items`));
+      own.push({ allow: texts(history.allow, `${what}.allow`), deny: texts(history.deny, `${what}.deny`) ?? [] });
+    } else {
+      ids.push(idsOf(history, what));
+      own.push({ deny: [] });
+    }
+  }
+  const hasOwn = own.some(({ allow, deny }) => allow !== undefined || deny.length > 0);
+  return { ids, own: hasOwn ? own : [] };
+}
+
 /** Behind {@link Model.recommendColumns}. */
 export async function recommendColumns(
   model: Served,
@@ -101,7 +150,7 @@ export async function recommendColumns(
   const columns = columnsOf(histories);
   const ids = columns ? [] : historiesOf(histories as Iterable<Iterable<Id>>);
   const [core, filter] = forCore(model.native, options);
-  const work = (run: native.NativeRun) => model.native.recommendColumns(ids, columns, core, filter, threads, run);
+  const work = (run: native.NativeRun) => model.native.recommendColumns(ids, columns, core, filter, [], threads, run);
   const lists = await running({ signal }, work);
   return { ...lists, itemIds: model.itemIds };
 }
@@ -112,8 +161,10 @@ const HISTORY_KEYS = Object.keys({ items: true, offsets: true } satisfies Record
 function columnsOf(histories: Iterable<Iterable<Id>> | HistoryColumns): HistoryColumns | undefined {
   if (typeof histories !== 'object' || histories === null || Symbol.iterator in histories) return undefined;
   knownKeys(histories, HISTORY_KEYS, 'histories');
-  for (const name of HISTORY_KEYS)
-    checkInstance(histories[name as keyof HistoryColumns], `histories.${name}`, Uint32Array);
+  for (const name of HISTORY_KEYS) {
+    const column = histories[name as keyof HistoryColumns];
+    if (!types.isUint32Array(column)) throw invalid(`histories.${name}`, column, 'an instance of Uint32Array');
+  }
   return { items: histories.items, offsets: histories.offsets };
 }
 

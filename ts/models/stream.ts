@@ -2,33 +2,34 @@
 import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { idOf, idsOf } from '../data/ids.js';
-import type { History } from '../data/interactions.js';
 import { onAbort, unlessAborted } from '../runtime/abort.js';
 import { checkObject, invalid } from '../runtime/check.js';
 import type { RunOptions } from '../runtime/running.js';
 import type { ServeOptions } from './filter.js';
-import type { Recommendation, UserRecommendation } from './serving.js';
+import type { HistoryRequest, Recommendation, UserRecommendation, UserRequest } from './serving.js';
 
 /** Histories that are scored together. */
 const BATCH = 1024;
 
 /** What recommends for a batch of histories. */
 interface Recommender {
-  recommendBatch: (histories: string[][], options?: ServeOptions, run?: RunOptions) => Promise<Recommendation[]>;
+  recommendBatch: (histories: HistoryRequest[], options?: ServeOptions, run?: RunOptions) => Promise<Recommendation[]>;
 }
 
 /** A history with the texts of its ids. */
 export interface Row {
   user: string;
   items: string[];
+  allow?: string[];
+  deny?: string[];
 }
 
 /** What is asked of a source of histories, one at a time. */
-type Source = Iterator<History> | AsyncIterator<History>;
+type Source = Iterator<UserRequest> | AsyncIterator<UserRequest>;
 
 /** The iterator of histories. */
-export function openHistories(histories: Iterable<History> | AsyncIterable<History>): Source {
-  const iterable = histories as Partial<Iterable<History> & AsyncIterable<History>> | null | undefined;
+export function openHistories(histories: Iterable<UserRequest> | AsyncIterable<UserRequest>): Source {
+  const iterable = histories as Partial<Iterable<UserRequest> & AsyncIterable<UserRequest>> | null | undefined;
   const open = typeof histories === 'object' && (iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator]);
   if (!open) throw invalid('histories', histories, 'an iterable of {user, items}');
   return (open as () => Source).call(histories);
@@ -51,7 +52,7 @@ export async function* recommendGroups(
     const rows = await gatherer.group();
     if (rows.length === 0) return undefined;
     const results = model.recommendBatch(
-      rows.map(({ items }) => items),
+      rows.map(({ user: _, ...request }) => request),
       options,
       run,
     );
@@ -78,7 +79,7 @@ export async function* recommendGroups(
 class Gatherer {
   readonly #source: Source;
   /** The answer that is awaited. */
-  #next: Promise<IteratorResult<History>> | undefined;
+  #next: Promise<IteratorResult<UserRequest>> | undefined;
   #failed: { error: unknown } | undefined;
   #ended = false;
   #number = 0;
@@ -110,13 +111,17 @@ class Gatherer {
     return rows;
   }
 
-  #check(history: History): Row {
+  #check(history: UserRequest): Row {
     const what = `history ${this.#number}`;
     checkObject(history, what);
     const user = idOf(history.user, `user of ${what}`);
     const items = idsOf(history.items, 'items', ` of ${what}`);
+    const row: Row = { user, items };
+    for (const name of ['allow', 'deny'] as const) {
+      if (history[name] !== undefined) row[name] = idsOf(history[name], name, ` of ${what}`);
+    }
     this.#number += 1;
-    return { user, items };
+    return row;
   }
 
   /** Lets the source clean up, without waiting for an answer that may never come. */
@@ -142,16 +147,16 @@ async function comesSoon(promise: Promise<unknown>): Promise<boolean> {
 }
 
 /** What is written to a stream, as a source of one history at a time: a write is done when its history is taken. */
-class Written implements AsyncIterableIterator<History> {
-  #offered: { history: History; done: () => void } | undefined;
-  #taker: ((result: IteratorResult<History>) => void) | undefined;
+class Written implements AsyncIterableIterator<UserRequest> {
+  #offered: { history: UserRequest; done: () => void } | undefined;
+  #taker: ((result: IteratorResult<UserRequest>) => void) | undefined;
   #ended = false;
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  next(): Promise<IteratorResult<History>> {
+  next(): Promise<IteratorResult<UserRequest>> {
     const offered = this.#offered;
     this.#offered = undefined;
     offered?.done();
@@ -162,12 +167,12 @@ class Written implements AsyncIterableIterator<History> {
     });
   }
 
-  return(): Promise<IteratorResult<History>> {
+  return(): Promise<IteratorResult<UserRequest>> {
     this.end();
     return this.next();
   }
 
-  offer(history: History, done: () => void): void {
+  offer(history: UserRequest, done: () => void): void {
     const taker = this.#taker;
     this.#taker = undefined;
     if (!taker) {
@@ -186,14 +191,14 @@ class Written implements AsyncIterableIterator<History> {
 
 /** A stream of histories to one of results. */
 export function duplex(
-  recommend: (histories: AsyncIterable<History>) => AsyncGenerator<UserRecommendation>,
+  recommend: (histories: AsyncIterable<UserRequest>) => AsyncGenerator<UserRecommendation>,
   signal: AbortSignal | undefined,
 ): Duplex {
   const written = new Written();
   const results = recommend(written);
   const stream = new Duplex({
     objectMode: true,
-    write: (history: History, _, done) => written.offer(history, done),
+    write: (history: UserRequest, _, done) => written.offer(history, done),
     final(done) {
       written.end();
       done();

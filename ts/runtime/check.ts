@@ -28,10 +28,28 @@ export function knownKeys(object: unknown, allowed: readonly string[], what: str
   }
 }
 
+const CLONED = '; a copy that postMessage() or structuredClone() made is none: native memory belongs to one thread';
+
+/** Whether that is what is left of one of our objects: its own fields, without its class. */
+function isClone(value: unknown): boolean {
+  const { native } = (value ?? {}) as { native?: unknown };
+  return typeof native === 'object' && native !== null && Object.keys(native).length === 0;
+}
+
 /** Fails unless `value` is an instance of one of the classes. */
 export function checkInstance(value: unknown, what: string, ...classes: { name: string; prototype: object }[]): void {
   const isOne = classes.some(({ prototype }) => Object.prototype.isPrototypeOf.call(prototype, value as object));
-  if (!isOne) throw invalid(what, value, `an instance of ${classes.map(({ name }) => name).join(' or ')}`);
+  if (isOne) return;
+  const error = invalid(what, value, `an instance of ${classes.map(({ name }) => name).join(' or ')}`);
+  throw isClone(value) ? new RecvaeError(error.code, `${error.message}${CLONED}`) : error;
+}
+
+/** Fails unless `value` can be listened to as an AbortSignal: every realm has a class of its own, so its members decide. */
+export function checkSignal(value: unknown): asserts value is AbortSignal {
+  const { aborted, addEventListener, removeEventListener } = (value ?? {}) as Partial<AbortSignal>;
+  const isOne =
+    typeof aborted === 'boolean' && typeof addEventListener === 'function' && typeof removeEventListener === 'function';
+  if (!isOne) throw invalid('signal', value, 'an instance of AbortSignal');
 }
 
 /** Fails unless `value` is a string. */
@@ -62,13 +80,13 @@ export function listOf<T>(value: Iterable<T>, what: string, allowed: string): T[
 /** Fails for a key of `run` that is not allowed, and for `threads`, `memoryLimit`, `signal` and `onProgress` of another type. */
 export function checkRun(run: object | undefined, allowed: readonly string[], what = 'run'): void {
   knownKeys(run, allowed, what);
-  const { threads, memoryLimit, signal, onProgress } = (run ?? {}) as Record<string, unknown>;
+  const { threads, memoryLimit, signal, onProgress, onStep } = (run ?? {}) as Record<string, unknown>;
   for (const [name, value] of Object.entries({ threads, memoryLimit })) {
     if (value !== undefined && typeof value !== 'number') throw invalid(name, value, 'a number');
   }
-  if (signal !== undefined) checkInstance(signal, 'signal', AbortSignal);
-  if (onProgress !== undefined && typeof onProgress !== 'function') {
-    throw invalid('onProgress', onProgress, 'a function');
+  if (signal !== undefined) checkSignal(signal);
+  for (const [name, value] of Object.entries({ onProgress, onStep })) {
+    if (value !== undefined && typeof value !== 'function') throw invalid(name, value, 'a function');
   }
 }
 

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { native } from './native.js';
 
 /**
@@ -33,6 +34,11 @@ export class RecvaeError extends Error {
   }
 }
 
+/** Whether something is an error, of any realm; a DOMException, such as a signal's reason, is one. */
+function isError(thrown: unknown): thrown is Error {
+  return types.isNativeError(thrown) || Object.prototype.toString.call(thrown) === '[object DOMException]';
+}
+
 const CODES: ReadonlySet<string> = new Set<RecvaeErrorCode>([
   'INVALID_ARGUMENT',
   'INVALID_DATA',
@@ -46,8 +52,9 @@ const CODES: ReadonlySet<string> = new Set<RecvaeErrorCode>([
 /** Anything that was thrown, as a {@link RecvaeError}: the core's codes, napi's conversion failures, Node's file errors. */
 export function toRecvaeError(thrown: unknown): RecvaeError {
   if (thrown instanceof RecvaeError) return thrown;
-  if (!(thrown instanceof Error)) return new RecvaeError('INTERNAL', `internal error: ${String(thrown)}`);
-  const { code, syscall } = thrown as NodeJS.ErrnoException;
+  if (!isError(thrown)) return new RecvaeError('INTERNAL', `internal error: ${String(thrown)}`);
+  const { code: mark, syscall } = thrown as NodeJS.ErrnoException;
+  const code = typeof mark === 'string' ? mark : undefined; // of a DOMException it is a number
   const known = code !== undefined && CODES.has(code);
   if (known) return new RecvaeError(code as RecvaeErrorCode, thrown.message, { cause: thrown });
   if (syscall !== undefined) return new RecvaeError('IO', thrown.message, { cause: thrown });

@@ -3,7 +3,7 @@ import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { guard, guardAsync, RecvaeError, toRecvaeError } from './errors.js';
-import { native } from './native.js';
+import { native, noBinary } from './native.js';
 
 /** What would stay behind if the process ended now. */
 const temporary = new Set<string>();
@@ -20,7 +20,7 @@ export function remove(path: string): void {
 }
 
 // However the process ends, short of a kill: the core knows of the files that it writes.
-if (isMainThread) {
+if (isMainThread && !noBinary) {
   process.on('exit', () => {
     for (const path of temporary) remove(path);
     native.removeUnfinished();

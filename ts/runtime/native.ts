@@ -1,69 +1,26 @@
-/**
- * The only import of the compiled binding, and what the core says about itself. Nothing of it is public.
- */
-import './binary.js'; // before the loader: its words are better
-import { describe } from '../../crates/recvae-node/index.js';
+/** The compiled core, and what it says about itself. Nothing of it is public. */
+import { availableParallelism } from 'node:os';
+import { describe } from '../../crates/recvae-node/index.cjs';
+import { problem } from '../../crates/recvae-node/loader.cjs';
+import { DESCRIPTION } from './description.generated.js';
+import type { Description, ModelDescription, OptionDescription } from './description.js';
 
-export * as native from '../../crates/recvae-node/index.js';
+export * as native from '../../crates/recvae-node/index.cjs';
+export type { Description, ModelDescription, OptionDescription } from './description.js';
 
-/** A row of the core's table of options. */
-export interface OptionDescription {
-  name: string;
-  /** Its TypeScript type. */
-  typescript: string;
-  default: unknown;
-  /** The accepted values, in words. */
-  allowed: string;
-  doc: string;
-  /** What is worth trying on validation: values, or a range. `null`: the option is not searched by default. */
-  search: unknown[] | { from: number; to: number; scale: 'log' | 'linear' } | null;
-}
+/** Why the core cannot be called: what platform this is, which ones are supported, and how to build it. */
+export const noBinary = problem;
 
-/** Names, defaults, ranges and texts, which have their home in the core. */
-export interface Description {
-  models: { name: string; doc: string; timeLaw: string; options: OptionDescription[] }[];
-  /** RecVAE's changes to Mult-VAE, each with the option that makes and unmakes it. */
-  changes: { name: string; option: string; with: string; without: string }[];
-  /** Names of the built-in data sets. */
-  datasets: string[];
-  /** Names of the files of a split in the official layout. */
-  officialFiles: string[];
-  read: OptionDescription[];
-  thresholds: OptionDescription[];
-  split: OptionDescription[];
-  sample: OptionDescription[];
-  recommend: OptionDescription[];
-  similar: OptionDescription[];
-  explain: OptionDescription[];
-  synth: OptionDescription[];
-  load: OptionDescription[];
-  compact: OptionDescription[];
-  compute: OptionDescription[];
-  checkpoint: OptionDescription[];
-  /** Below how many interactions nothing reliable is known of a user or an item. */
-  few: number;
-  /** Bytes that an id may have. */
-  longestId: number;
-  /** Bytes that a row or a line of a file may have. */
-  longestRow: number;
-  /** Default metrics. */
-  metrics: string[];
-  /** What models are chosen by. */
-  validationMetric: string;
-  /** Draws of the paired bootstrap. */
-  resamples: number;
-  /** Below which corrected p-value a difference counts as established. */
-  significance: number;
-  /** With which chance a detectable difference is established. */
-  power: number;
-  /** Default number of threads. */
-  threads: number;
-}
+/** Without a binary it is what the core said when this package was made, so that help can do without one. */
+export const description: Description = problem
+  ? { ...DESCRIPTION, threads: availableParallelism() }
+  : JSON.parse(describe());
 
-export const description: Description = JSON.parse(describe());
+/** What is trained and what is made of that. */
+export const allModels: readonly ModelDescription[] = [...description.models, description.blend];
 
 /** Whether any of a model's options is worth searching. */
-export function isSearchable({ options }: Pick<Description['models'][number], 'options'>): boolean {
+export function isSearchable({ options }: Pick<ModelDescription, 'options'>): boolean {
   return options.some(({ search }) => search !== null);
 }
 
@@ -75,5 +32,5 @@ export function searchText({ search }: OptionDescription): string {
 
 /** The options that a model takes. */
 export function optionsOf(model: string): OptionDescription[] {
-  return description.models.find(({ name }) => name === model)!.options;
+  return allModels.find(({ name }) => name === model)!.options;
 }

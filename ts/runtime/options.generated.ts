@@ -9,40 +9,40 @@ export interface ReadOptions {
    *
    * Allowed: 'csv' or 'tsv' or 'ndjson'.
    */
-  format?: 'csv' | 'tsv' | 'ndjson';
+  format?: 'csv' | 'tsv' | 'ndjson' | undefined;
   /**
    * How a quote inside a quoted field of CSV is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.
    *
    * Allowed: 'quote' or 'backslash'.
    * @default "quote"
    */
-  escape?: 'quote' | 'backslash';
+  escape?: 'quote' | 'backslash' | undefined;
   /**
    * Column (or JSON key) of the user ids.
    *
    * Allowed: a string.
    * @default "user"
    */
-  user?: string;
+  user?: string | undefined;
   /**
    * Column (or JSON key) of the item ids.
    *
    * Allowed: a string.
    * @default "item"
    */
-  item?: string;
+  item?: string | undefined;
   /**
    * Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue: every row counts alike.
    *
    * Allowed: a string.
    */
-  value?: string;
+  value?: string | undefined;
   /**
    * Rows whose value is lower are left out as if they were not there. Only with value.
    *
    * Allowed: a finite number.
    */
-  minValue?: number;
+  minValue?: number | undefined;
 }
 
 /**
@@ -55,14 +55,14 @@ export interface Thresholds {
    * Allowed: a whole number, 0 or more.
    * @default 1
    */
-  minUser?: number;
+  minUser?: number | undefined;
   /**
    * Items with fewer distinct users are left out; one without any always is.
    *
    * Allowed: a whole number, 0 or more.
    * @default 1
    */
-  minItem?: number;
+  minItem?: number | undefined;
 }
 
 /**
@@ -75,42 +75,42 @@ export interface SplitOptions {
    * Allowed: a whole number, 0 or more.
    * @default 5
    */
-  minUserItems?: number;
+  minUserItems?: number | undefined;
   /**
    * What becomes of users with fewer items than minUserItems: they are trained on, or dropped as in the protocol of the Mult-VAE paper.
    *
    * Allowed: 'train' or 'drop'.
    * @default "train"
    */
-  shortUsers?: 'train' | 'drop';
+  shortUsers?: 'train' | 'drop' | undefined;
   /**
    * Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none.
    *
    * Allowed: a finite number, 0 or more.
    * @default 0.1
    */
-  validation?: number;
+  validation?: number | undefined;
   /**
    * Test users, written as validation users are.
    *
    * Allowed: a finite number, 0 or more.
    * @default 0.1
    */
-  test?: number;
+  test?: number | undefined;
   /**
    * Share of a held-out user's items that is scored, above 0 and below 1.
    *
    * Allowed: a finite number from 0 to below 1.
    * @default 0.2
    */
-  heldOut?: number;
+  heldOut?: number | undefined;
   /**
    * Start of the random numbers; the same seed gives the same split.
    *
    * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /**
@@ -123,20 +123,20 @@ export interface SampleOptions {
    * Allowed: a whole number, 2 or more.
    * @default 2000
    */
-  users?: number;
+  users?: number | undefined;
   /**
    * The most popular items that it has at most; by default it has all of them, as models differ most in the tail.
    *
    * Allowed: a whole number, 2 or more.
    */
-  items?: number;
+  items?: number | undefined;
   /**
    * Start of the random numbers; the same seed gives the same sample.
    *
    * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /**
@@ -149,7 +149,7 @@ export interface RecommendOptions {
    * Allowed: a whole number, 1 or more.
    * @default 10
    */
-  k?: number;
+  k?: number | undefined;
   /**
    * Whether the items of the history are left out.
    *
@@ -157,6 +157,12 @@ export interface RecommendOptions {
    * @default true
    */
   filterSeen?: boolean;
+  /**
+   * What a user gets of whom the model knows nothing: `popularity`, the items that most training users have, for a history without a known item, and in place of items whose score is exactly 0; or `none`, what the model gives. By default `popularity`; `none` where the model's file does not say how many users have an item, as those of earlier versions.
+   *
+   * Allowed: 'popularity' or 'none'.
+   */
+  fallback?: 'popularity' | 'none';
 }
 
 /**
@@ -169,7 +175,7 @@ export interface SimilarOptions {
    * Allowed: a whole number, 1 or more.
    * @default 10
    */
-  k?: number;
+  k?: number | undefined;
 }
 
 /**
@@ -182,7 +188,7 @@ export interface ExplainOptions {
    * Allowed: a whole number, 1 or more.
    * @default 10
    */
-  k?: number;
+  k?: number | undefined;
 }
 
 /**
@@ -195,21 +201,21 @@ export interface SynthOptions {
    * Allowed: 'ml-20m' or 'netflix' or 'msd' or 'million'.
    * @default "ml-20m"
    */
-  like?: 'ml-20m' | 'netflix' | 'msd' | 'million';
+  like?: 'ml-20m' | 'netflix' | 'msd' | 'million' | undefined;
   /**
    * Factor for users and interactions; the items stay.
    *
    * Allowed: a finite number from 0.01 to 1.
    * @default 1
    */
-  scale?: number;
+  scale?: number | undefined;
   /**
    * Start of the random numbers; the same seed gives the same data.
    *
    * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /**
@@ -222,13 +228,13 @@ export interface LoadOptions {
    * Allowed: true or false.
    * @default true
    */
-  mmap?: boolean;
+  mmap?: boolean | undefined;
   /**
    * Whether the checksum of all bytes is compared, which reads the whole file. By default not of mapped files above 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
    *
    * Allowed: true or false.
    */
-  verify?: boolean;
+  verify?: boolean | undefined;
 }
 
 /**
@@ -240,13 +246,13 @@ export interface CompactOptions {
    *
    * Allowed: a whole number, 1 or more.
    */
-  topPerItem?: number;
+  topPerItem?: number | undefined;
   /**
    * Floating point type of the weights. By default they keep theirs; an f64 matrix that is pruned becomes f32.
    *
    * Allowed: 'f16' or 'f32'.
    */
-  precision?: 'f16' | 'f32';
+  precision?: 'f16' | 'f32' | undefined;
 }
 
 /**
@@ -259,14 +265,14 @@ export interface CheckpointOptions {
    * Allowed: a whole number, 1 or more.
    * @default 1
    */
-  everyEpochs?: number;
+  everyEpochs?: number | undefined;
   /**
    * Whether training goes on from the checkpoint that is there; it must be one of the same model, options and data. Where none is, training begins at its beginning. Without it, a file that is there is refused.
    *
    * Allowed: true or false.
    * @default false
    */
-  resume?: boolean;
+  resume?: boolean | undefined;
 }
 
 /**
@@ -279,14 +285,14 @@ export interface ComputeOptions {
    * Allowed: 'fused' or 'candle'.
    * @default "fused"
    */
-  engine?: 'fused' | 'candle';
+  engine?: 'fused' | 'candle' | undefined;
   /**
    * Where: cpu, cuda, cuda:N for one of several, or auto for the best that is there.
    *
    * Allowed: a string.
    * @default "cpu"
    */
-  device?: string;
+  device?: string | undefined;
 }
 
 /**
@@ -304,21 +310,21 @@ export interface EaseOptions {
    * Allowed: a finite number above 0.
    * @default 500
    */
-  lambda?: number;
+  lambda?: number | undefined;
   /**
    * Floating point type of the factorisation and of the stored matrix.
    *
    * Allowed: 'f32' or 'f64'.
    * @default "f32"
    */
-  precision?: 'f32' | 'f64';
+  precision?: 'f32' | 'f64' | undefined;
   /**
    * Share of the item pairs that may have a weight: the pairs that most often come together. 1 is EASE^R itself, in 4 n_items^2 bytes. Less, for catalogues where that is too much, takes 16 density n_items^2 bytes and a time that grows with items x (density x items)^3: .01 and below. The weights are f32.
    *
    * Allowed: a finite number above 0 and up to 1.
    * @default 1
    */
-  density?: number;
+  density?: number | undefined;
 }
 
 /**
@@ -331,28 +337,28 @@ export interface EdlaeOptions {
    * Allowed: a finite number above 0.
    * @default 500
    */
-  lambda?: number;
+  lambda?: number | undefined;
   /**
    * Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for others. 0 for EASE^R.
    *
    * Allowed: a finite number from 0 to below 1.
    * @default 0.33
    */
-  dropoutRate?: number;
+  dropoutRate?: number | undefined;
   /**
    * Floating point type of the factorisation and of the stored matrix.
    *
    * Allowed: 'f32' or 'f64'.
    * @default "f32"
    */
-  precision?: 'f32' | 'f64';
+  precision?: 'f32' | 'f64' | undefined;
   /**
    * Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells what it saves. The weights are f32 below 1.
    *
    * Allowed: a finite number above 0 and up to 1.
    * @default 1
    */
-  density?: number;
+  density?: number | undefined;
 }
 
 /**
@@ -365,70 +371,70 @@ export interface AlsOptions {
    * Allowed: a whole number from 1 to 65536.
    * @default 64
    */
-  factors?: number;
+  factors?: number | undefined;
   /**
    * Weight of a pair without interaction, where an interaction has 1 (alpha0). Smaller for sparser data.
    *
    * Allowed: a finite number above 0.
    * @default 0.2
    */
-  alpha0?: number;
+  alpha0?: number | undefined;
   /**
    * Weight of the squared norms. Search it on validation together with alpha0.
    *
    * Allowed: a finite number above 0.
    * @default 0.006
    */
-  lambda?: number;
+  lambda?: number | undefined;
   /**
    * How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.
    *
    * Allowed: a finite number from 0 to 2.
    * @default 1
    */
-  nu?: number;
+  nu?: number | undefined;
   /**
    * Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.
    *
    * Allowed: a finite number above 0.
    * @default 0.1
    */
-  initScale?: number;
+  initScale?: number | undefined;
   /**
    * How a row is solved in training.
    *
    * Allowed: 'conjugate' or 'cholesky'.
    * @default "conjugate"
    */
-  solver?: 'conjugate' | 'cholesky';
+  solver?: 'conjugate' | 'cholesky' | undefined;
   /**
    * Steps of conjugate gradients a row and epoch.
    *
    * Allowed: a whole number from 1 to 1000.
    * @default 3
    */
-  steps?: number;
+  steps?: number | undefined;
   /**
    * Epochs at most.
    *
    * Allowed: a whole number from 1 to 1000000.
    * @default 16
    */
-  epochs?: number;
+  epochs?: number | undefined;
   /**
    * Epochs without a better validation NDCG@100 after which training stops.
    *
    * Allowed: a whole number, 1 or more.
    * @default 5
    */
-  patience?: number;
+  patience?: number | undefined;
   /**
    * Seed of the items' first vectors.
    *
    * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /**
@@ -441,56 +447,56 @@ export interface MultDaeOptions {
    * Allowed: a finite number, 0 or more.
    * @default 0.01
    */
-  lambda?: number;
+  lambda?: number | undefined;
   /**
    * Width of the hidden layer, which is a user's latent vector.
    *
    * Allowed: a whole number from 1 to 65536.
    * @default 200
    */
-  latentDim?: number;
+  latentDim?: number | undefined;
   /**
    * Share of a history that is dropped from the input in training.
    *
    * Allowed: a finite number from 0 to below 1.
    * @default 0.5
    */
-  dropoutRate?: number;
+  dropoutRate?: number | undefined;
   /**
    * Adam's step size.
    *
    * Allowed: a finite number above 0.
    * @default 0.001
    */
-  learningRate?: number;
+  learningRate?: number | undefined;
   /**
    * Users per step.
    *
    * Allowed: a whole number from 1 to 1048576.
    * @default 500
    */
-  batchSize?: number;
+  batchSize?: number | undefined;
   /**
    * Epochs at most.
    *
    * Allowed: a whole number from 1 to 1000000.
    * @default 200
    */
-  epochs?: number;
+  epochs?: number | undefined;
   /**
    * Epochs without a better validation NDCG@100 after which training stops.
    *
    * Allowed: a whole number, 1 or more.
    * @default 20
    */
-  patience?: number;
+  patience?: number | undefined;
   /**
    * Seed of weights, order of users and dropout.
    *
    * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /**
@@ -503,70 +509,70 @@ export interface MultVaeOptions {
    * Allowed: a finite number, 0 or more.
    * @default 0.2
    */
-  beta?: number;
+  beta?: number | undefined;
   /**
    * Share of the epochs over which the KL weight grows from 0 to beta.
    *
    * Allowed: a finite number from 0 to 1.
    * @default 0.5
    */
-  annealing?: number;
+  annealing?: number | undefined;
   /**
    * Width of the hidden layers.
    *
    * Allowed: a whole number from 1 to 65536.
    * @default 600
    */
-  hiddenDim?: number;
+  hiddenDim?: number | undefined;
   /**
    * Length of a user's latent vector.
    *
    * Allowed: a whole number from 1 to 65536.
    * @default 200
    */
-  latentDim?: number;
+  latentDim?: number | undefined;
   /**
    * Share of a history that is dropped from the encoder's input in training.
    *
    * Allowed: a finite number from 0 to below 1.
    * @default 0.5
    */
-  dropoutRate?: number;
+  dropoutRate?: number | undefined;
   /**
    * Adam's step size.
    *
    * Allowed: a finite number above 0.
    * @default 0.001
    */
-  learningRate?: number;
+  learningRate?: number | undefined;
   /**
    * Users per step.
    *
    * Allowed: a whole number from 1 to 1048576.
    * @default 500
    */
-  batchSize?: number;
+  batchSize?: number | undefined;
   /**
    * Epochs at most.
    *
    * Allowed: a whole number from 1 to 1000000.
    * @default 100
    */
-  epochs?: number;
+  epochs?: number | undefined;
   /**
    * Epochs without a better validation NDCG@100 after which training stops; counted once beta has grown.
    *
    * Allowed: a whole number, 1 or more.
    * @default 50
    */
-  patience?: number;
+  patience?: number | undefined;
   /**
    * Seed of weights, order of users, dropout and samples.
    *
    * Allowed: a whole number from 0 to 2^53.
    * @default 1
    */
-  seed?: number;
+  seed?: number | undefined;
 }
 
 /**
@@ -579,159 +585,223 @@ export interface RecvaeOptions {
    * Allowed: a finite number, 0 or more.
    * @default 0.005
    */
-  gamma?: number;
+  gamma?: number | undefined;
   /**
    * KL weight of every user where klWeight is 'constant'.
    *
    * Allowed: a finite number, 0 or more.
    * @default 0.2
    */
-  beta?: number;
+  beta?: number | undefined;
   /**
    * What the KL term is weighted by.
    *
    * Allowed: 'user' or 'constant'.
    * @default "user"
    */
-  klWeight?: 'user' | 'constant';
+  klWeight?: 'user' | 'constant' | undefined;
   /**
    * What the posterior is pulled to.
    *
    * Allowed: 'composite' or 'standard'.
    * @default "composite"
    */
-  prior?: 'composite' | 'standard';
+  prior?: 'composite' | 'standard' | undefined;
   /**
    * Alternating or joint training.
    *
    * Allowed: 'alternating' or 'joint'.
    * @default "alternating"
    */
-  training?: 'alternating' | 'joint';
+  training?: 'alternating' | 'joint' | undefined;
   /**
    * RecVAE's dense encoder or Mult-VAE's.
    *
    * Allowed: 'dense' or 'shallow'.
    * @default "dense"
    */
-  encoder?: 'dense' | 'shallow';
+  encoder?: 'dense' | 'shallow' | undefined;
   /**
    * Width of the encoder's layers.
    *
    * Allowed: a whole number from 1 to 65536.
    * @default 600
    */
-  hiddenDim?: number;
+  hiddenDim?: number | undefined;
   /**
    * Length of a user's latent vector.
    *
    * Allowed: a whole number from 1 to 65536.
    * @default 200
    */
-  latentDim?: number;
+  latentDim?: number | undefined;
   /**
    * Share of a history that is dropped from the encoder's input in training.
    *
    * Allowed: a finite number from 0 to below 1.
    * @default 0.5
    */
-  dropoutRate?: number;
+  dropoutRate?: number | undefined;
   /**
    * Weights of the composite prior's parts: N(0, 1), old posterior, wide normal. Their sum is 1.
    *
    * Allowed: three finite numbers from 0 to 1.
    * @default [0.15,0.75,0.1]
    */
-  mixtureWeights?: [number, number, number];
+  mixtureWeights?: [number, number, number] | undefined;
   /**
    * Logarithm of the variance of the composite prior's wide part.
    *
    * Allowed: a finite number from -20 to 20.
    * @default 10
    */
-  wideLogVariance?: number;
+  wideLogVariance?: number | undefined;
   /**
    * Adam's step size, for encoder and decoder alike.
    *
    * Allowed: a finite number above 0.
    * @default 0.0005
    */
-  learningRate?: number;
+  learningRate?: number | undefined;
   /**
    * Users per step.
    *
    * Allowed: a whole number from 1 to 1048576.
    * @default 500
    */
-  batchSize?: number;
+  batchSize?: number | undefined;
   /**
    * Encoder passes over all users per epoch of alternating training.
    *
    * Allowed: a whole number from 1 to 1000.
    * @default 3
    */
-  encoderPasses?: number;
+  encoderPasses?: number | undefined;
   /**
    * Decoder passes over all users per epoch of alternating training.
    *
    * Allowed: a whole number from 1 to 1000.
    * @default 1
    */
-  decoderPasses?: number;
+  decoderPasses?: number | undefined;
   /**
    * Epochs at most.
    *
    * Allowed: a whole number from 1 to 1000000.
    * @default 50
    */
-  epochs?: number;
+  epochs?: number | undefined;
   /**
    * Epochs without a better validation NDCG@100 after which training stops.
    *
    * Allowed: a whole number, 1 or more.
    * @default 10
    */
-  patience?: number;
+  patience?: number | undefined;
   /**
    * Whether item embeddings, the weights of encoder and decoder that belong to items, are now and then replaced by ImplicitSLIM.
    *
    * Allowed: true or false.
    * @default false
    */
-  implicitSlim?: boolean;
+  implicitSlim?: boolean | undefined;
   /**
    * Epochs from one replacement to the next: it comes before the passes of epochs slimEvery, 2 slimEvery and so on.
    *
    * Allowed: a whole number from 1 to 1000000.
    * @default 10
    */
-  slimEvery?: number;
+  slimEvery?: number | undefined;
   /**
    * Weight of the linear model's squared norm in ImplicitSLIM, as lambda of EASE^R.
    *
    * Allowed: a finite number above 0.
    * @default 500
    */
-  slimLambda?: number;
+  slimLambda?: number | undefined;
   /**
    * How close the replaced embeddings stay to those before: less pulls them to 0.
    *
    * Allowed: a finite number above 0.
    * @default 1
    */
-  slimAlpha?: number;
+  slimAlpha?: number | undefined;
   /**
    * Share of the training users below which an item's own embedding does not count in the replacement. The authors' 1000 users on MovieLens-20M are .0086.
    *
    * Allowed: a finite number from 0 to 1.
    * @default 0.01
    */
-  slimThreshold?: number;
+  slimThreshold?: number | undefined;
   /**
    * Seed of weights, order of users, dropout and samples.
    *
    * Allowed: a whole number from 0 to 2^53.
    * @default 1
+   */
+  seed?: number | undefined;
+}
+
+/**
+ * Options of `blend`. Blend: several trained models together, with weights that are learnt on the validation users.
+ */
+export interface BlendOptions {
+  /**
+   * Weights of the parts, in their order, which sum to 1. By default they are learnt, and parts that are not worth it are dropped. With them nothing is learnt: the scale is z-score unless given, and there is no gate.
+   *
+   * Allowed: a list of finite numbers from 0 to 1.
+   */
+  weights?: number[] | undefined;
+  /**
+   * How the parts' scores are made comparable. By default z-scores, unless ranks are better on the validation users by more than chance.
+   *
+   * Allowed: 'z-score' or 'rank'.
+   */
+  scale?: 'z-score' | 'rank' | undefined;
+  /**
+   * Whether weights that depend on the history are tried; they are kept only if they beat constant weights, by more than chance, on validation users that they were not fitted to.
+   *
+   * Allowed: true or false.
+   * @default true
+   */
+  gate?: boolean | undefined;
+  /**
+   * Start of the random numbers: the order of the validation users and, of four parts or more, where the search begins.
+   *
+   * Allowed: a whole number from 0 to 2^53.
+   * @default 0
+   */
+  seed?: number | undefined;
+}
+
+/**
+ * Options of `blend`. Blend: several trained models together, with weights that are learnt on the validation users.
+ */
+export interface BlendOptions {
+  /**
+   * Weights of the parts, in their order, which sum to 1. By default they are learnt, and parts that are not worth it are dropped. With them nothing is learnt: the scale is z-score unless given, and there is no gate.
+   *
+   * Allowed: a list of finite numbers from 0 to 1.
+   */
+  weights?: number[];
+  /**
+   * How the parts' scores are made comparable. By default z-scores, unless ranks are better on the validation users by more than chance.
+   *
+   * Allowed: 'z-score' or 'rank'.
+   */
+  scale?: 'z-score' | 'rank';
+  /**
+   * Whether weights that depend on the history are tried; they are kept only if they beat constant weights, by more than chance, on validation users that they were not fitted to.
+   *
+   * Allowed: true or false.
+   * @default true
+   */
+  gate?: boolean;
+  /**
+   * Start of the random numbers: the order of the validation users and, of four parts or more, where the search begins.
+   *
+   * Allowed: a whole number from 0 to 2^53.
+   * @default 0
    */
   seed?: number;
 }
@@ -754,13 +824,21 @@ export interface ModelOptions {
   'mult-vae': MultVaeOptions;
   /** RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder. */
   recvae: RecvaeOptions;
+  /** Blend: several trained models together, with weights that are learnt on the validation users. */
+  blend: BlendOptions;
 }
 
-/** Name of a model. */
-export type ModelName = keyof ModelOptions;
+/**
+ * Name of a model.
+ */
+// Taken out of an object, it has no name of its own: messages of a compiler then list the models.
+export type ModelName = { name: 'popularity' | 'ease' | 'edlae' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae' | 'blend' }['name'];
 
 /** Name of a built-in data set. */
 export type DatasetName = 'debian';
 
 /** Name of a metric with the length of the list that it looks at. */
 export type MetricName = `ndcg@${number}` | `recall@${number}` | `recall-all@${number}` | `hit-rate@${number}` | `coverage@${number}`;
+
+/** The metrics that are measured where none are asked for. */
+export type DefaultMetricName = 'ndcg@100' | 'recall@20' | 'recall@50' | 'recall-all@20' | 'hit-rate@20' | 'coverage@100';

@@ -15,6 +15,8 @@ export const RUN_KEYS = Object.keys({ threads: true, signal: true } satisfies Re
 /** What the caller of long work gives. */
 export interface Hooks<P> extends Abortable {
   onProgress?: ((progress: P) => unknown) | undefined;
+  /** Called with how far the epoch at work is. */
+  onStep?: ((step: native.NativeStep) => unknown) | undefined;
   /** Whether every epoch of a fit is told, in their order, and not only the latest. */
   everyEpoch?: boolean | undefined;
 }
@@ -25,6 +27,8 @@ export interface Control<P> {
   signal: AbortSignal;
   /** Calls the callback, if there is one. */
   tell: (progress: P) => void;
+  /** Calls another one, whose failure stops the work too. */
+  call: (callback: () => unknown) => void;
 }
 
 /**
@@ -44,10 +48,10 @@ export async function stoppable<P, T>(
     controller.abort();
   };
   const waiting = new Set<Promise<unknown>>();
-  const tell = (progress: P) => {
+  const call = (callback: () => unknown) => {
     if (stopped) return;
     try {
-      const answer = onProgress?.(progress) as PromiseLike<unknown> | undefined;
+      const answer = callback() as PromiseLike<unknown> | undefined;
       if (typeof answer?.then !== 'function') return;
       const done = Promise.resolve(answer).catch(stop);
       waiting.add(done);
@@ -56,9 +60,10 @@ export async function stoppable<P, T>(
       stop(thrown);
     }
   };
+  const tell = (progress: P) => call(() => onProgress?.(progress));
   const release = signal && onAbort(signal, () => stop(signal.reason));
   try {
-    const result = await work({ signal: controller.signal, tell });
+    const result = await work({ signal: controller.signal, tell, call });
     await unlessAborted(controller.signal, Promise.all(waiting));
     if (!stopped) return result;
   } catch (thrown) {
@@ -78,22 +83,31 @@ const PERIOD = 100;
  * the promise of the work does.
  */
 export function running<P, T>(hooks: Hooks<P>, work: (run: native.NativeRun) => Promise<T>): Promise<T> {
-  return stoppable(hooks, async ({ signal, tell }) => {
+  return stoppable(hooks, async ({ signal, tell, call }) => {
     const run = new native.NativeRun();
     if (hooks.everyEpoch) run.keepEpochs();
+    const { onStep } = hooks;
     const ask = () => {
-      if (hooks.everyEpoch) {
-        for (const epoch of run.takeEpochs()) tell(epoch as P);
-        return;
+      // Taken first: a step that is older than an epoch that is told says nothing.
+      const step = onStep === undefined ? null : run.takeStep();
+      let last = 0;
+      const told = (progress: unknown) => {
+        last = (progress as { epoch?: number }).epoch ?? 0;
+        tell(progress as P);
+      };
+      if (hooks.everyEpoch) for (const epoch of run.takeEpochs()) told(epoch);
+      else if (hooks.onProgress !== undefined) {
+        const progress = run.takeProgress();
+        if (progress !== null) told(progress);
       }
-      const progress = run.takeProgress();
-      if (progress !== null) tell(progress as P);
+      if (step !== null && step.epoch > last) call(() => onStep?.(step));
     };
     signal.addEventListener('abort', () => run.cancel(), { once: true });
-    const timer = hooks.onProgress && setInterval(ask, PERIOD).unref();
+    const isTold = hooks.onProgress !== undefined || onStep !== undefined;
+    const timer = isTold ? setInterval(ask, PERIOD).unref() : undefined;
     try {
       const result = await guardAsync(() => work(run));
-      if (hooks.onProgress) ask();
+      if (isTold) ask();
       return result;
     } finally {
       clearInterval(timer);

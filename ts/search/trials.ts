@@ -11,7 +11,7 @@ import { type FitRun, fitWatched } from '../models/fit.js';
 import type { Model } from '../models/model.js';
 import type { Progress } from '../models/progress.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
-import type { Json } from '../runtime/json.js';
+import type { Json, JsonLike } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type { MetricName, ModelName } from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
@@ -80,7 +80,7 @@ export interface TrialRun<T> extends RunOptions {
   /** Where ended trials are kept, and looked for first. */
   journal?: Journal<TrialResult<T>> | undefined;
   /** Kept with each model. */
-  info?: Json | undefined;
+  info?: JsonLike | undefined;
   /** Where the training of a trial is kept, for models that have checkpoints. */
   checkpoint?: ((trial: Trial) => string | undefined) | undefined;
   /** Asked after each epoch, with the metric after each so far and the most epochs: true stops the trial as hopeless. */

@@ -7,7 +7,7 @@ pub(crate) mod error;
 pub(crate) mod file_bytes;
 pub(crate) mod file_lock;
 pub(crate) mod free_memory;
-pub(crate) mod list_ends;
+pub(crate) mod matrix;
 pub(crate) mod memory;
 pub(crate) mod numbers;
 pub(crate) mod options;

@@ -5,6 +5,7 @@ use std::ops::DerefMut;
 use std::time::Instant;
 
 use faer::Par;
+use ndarray::ArrayViewMut2;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
@@ -109,12 +110,13 @@ pub fn gram(x: &Csr) -> impl DerefMut<Target = [f32]> {
     crate::math::linalg::gram(x, &Steps::silent(&Cancel::default())).unwrap_or_default()
 }
 
-/// Overwrites a matrix of `n` rows, filled as by [`gram`], by its inverse.
+/// Overwrites a matrix, filled as by [`gram`], by its inverse.
 ///
 /// # Errors
 /// `NUMERICAL` if it is not positive definite.
-pub fn invert(matrix: &mut [f32], n: usize) -> Result<()> {
-    let inverted = crate::math::linalg::invert_positive_definite(matrix, n, &Steps::silent(&Cancel::default()));
+pub fn invert(matrix: ArrayViewMut2<'_, f32>) -> Result<()> {
+    let n = matrix.nrows();
+    let inverted = crate::math::linalg::invert_positive_definite(matrix, &Steps::silent(&Cancel::default()));
     inverted.map_err(|error| Error::Numerical(format!("{error:?} of {n}")))
 }
 

@@ -110,6 +110,9 @@ mod models;
 
 mod serve;
 
+/// Scores and embeddings are matrices of this version of ndarray.
+pub use ndarray;
+
 #[cfg(feature = "bench")]
 pub mod bench;
 #[cfg(test)]
@@ -120,10 +123,9 @@ pub use base::cancel::Cancel;
 pub use base::compute::{Compute, ComputeOptions, Device, EngineKind};
 pub use base::error::{Error, Result};
 pub use base::file_lock::{FileLock, Locking};
-pub use base::list_ends::ends;
 pub use base::memory::MemoryEstimate;
 pub use base::options::{OptionInfo, Options};
-pub use base::progress::{OnProgress, Progress};
+pub use base::progress::{OnProgress, OnStep, Progress, StepProgress};
 pub use base::random::{Philox, Stream};
 pub use base::search_space::{Search, search_uniforms};
 pub use base::threads::Threads;
@@ -136,7 +138,8 @@ pub use data::left_out::LeftOut;
 pub use data::profile::{FEW, Profile, Spread, profile};
 pub use data::read::{
     Escape, Format, HistoryLine, HistoryLines, HistoryReader, LONGEST_ID, LONGEST_ROW, ReadOptions, check_files_until,
-    read_files_until, read_interactions, read_interactions_until, without_marks_until,
+    first_line_until, read_files_until, read_interactions, read_interactions_until, read_stdin_until,
+    read_stream_until, without_marks_until,
 };
 pub use data::synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use evaluate::candidates::{Candidates, recommend_among};
@@ -155,15 +158,16 @@ pub use model::{
     CompactOptions, Fit, Model, ModelKind, NamedTensor, StoredPrecision, StoredTensor, TensorData, TensorSource,
 };
 pub use models::{
-    Als, AlsOptions, AlsSolver, CHANGES, Change, Ease, EaseOptions, EdlaeOptions, EncoderKind, KlWeightKind, Limits,
-    MultDaeOptions, MultVaeOptions, OptionChange, Popularity, PopularityOptions, Precision, PriorKind, RecVaeOptions,
-    Sizing, TrainingKind,
+    Als, AlsOptions, AlsSolver, BlendOptions, CHANGES, Change, Ease, EaseOptions, EdlaeOptions, EncoderKind,
+    KlWeightKind, Limits, MultDaeOptions, MultVaeOptions, OptionChange, Popularity, PopularityOptions, Precision,
+    PriorKind, RecVaeOptions, Scale, Sizing, TrainingKind,
 };
 pub use serve::columns::{ListColumns, offsets};
 pub use serve::ease_counts::EaseCounts;
 pub use serve::explain::{ExplainOptions, Explanation, Reason};
 pub use serve::filter::Filter;
 pub use serve::model_file::{InspectedTensor, Inspection, LoadOptions, inspect};
+pub use serve::popular::{Fallback, Served, Within};
 pub use serve::recommender::{History, RecommendOptions, Recommender};
 pub use serve::similar::SimilarOptions;
 pub use split::official::{OFFICIAL_FILES, check_new_folder, is_official, read_official, write_official};

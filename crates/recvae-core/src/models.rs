@@ -1,6 +1,7 @@
 //! The models: options, fit, scores and estimates of each in a file of its own, and the registry that knows them all.
 
 mod als;
+pub(crate) mod blend;
 #[cfg(all(test, feature = "candle"))]
 mod candle_tests;
 mod changes;
@@ -17,6 +18,7 @@ mod sizing;
 mod vae;
 
 pub use als::{Als, AlsOptions, AlsSolver};
+pub use blend::{BlendOptions, Scale};
 pub use changes::{CHANGES, Change};
 pub use ease::{Ease, EaseOptions, Precision};
 pub use edlae::EdlaeOptions;

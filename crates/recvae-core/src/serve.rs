@@ -1,9 +1,11 @@
 //! A trained model with the ids of its items: lists, filters, reasons, files.
 
+pub(crate) mod blend;
 pub(crate) mod columns;
 pub(crate) mod ease_counts;
 pub(crate) mod explain;
 pub(crate) mod filter;
 pub(crate) mod model_file;
+pub(crate) mod popular;
 pub(crate) mod recommender;
 pub(crate) mod similar;

@@ -40,6 +40,11 @@ impl Golden {
         &self.0.get(name).unwrap_or_else(|| panic!("no tensor {name}")).1
     }
 
+    /// The positions of the ones in a 0/1 row.
+    pub(crate) fn csr_row(&self, name: &str) -> Vec<u32> {
+        (0u32..).zip(self.values(name)).filter(|(_, value)| **value != 0.0).map(|(item, _)| item).collect()
+    }
+
     /// A dense 0/1 matrix as CSR.
     pub(crate) fn csr(&self, name: &str) -> Csr {
         let n_cols = self.shape(name)[1];

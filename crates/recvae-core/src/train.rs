@@ -1,7 +1,7 @@
 //! How a training runs: its loop, its record, its checkpoints, its beginning.
 
 pub(crate) mod checkpoint;
-pub(crate) mod course;
+pub(crate) mod epoch_log;
 pub(crate) mod fit_shape;
 pub(crate) mod implicit_slim;
 pub(crate) mod keeper;

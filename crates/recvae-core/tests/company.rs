@@ -5,6 +5,7 @@
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
+use recvae_core::ndarray::Array2;
 use recvae_core::{
     CompactOptions, Csr, FitRun, HeldOut, Metric, Model, ModelKind, Options, RecommendOptions, Recommender,
     SimilarOptions, StoredPrecision, Stream, evaluate,
@@ -45,7 +46,7 @@ fn subjects() -> &'static [Subject] {
         let half = CompactOptions { top_per_item: None, precision: Some(StoredPrecision::F16) };
         let pruned = CompactOptions { top_per_item: Some(7), precision: None };
         for train in [&large, &small] {
-            for &kind in ModelKind::ALL {
+            for &kind in ModelKind::TRAINED {
                 let (options, compact): (Value, &[CompactOptions]) = match kind {
                     ModelKind::Popularity => (json!({}), &[]),
                     ModelKind::Ease | ModelKind::Edlae => (json!({ "lambda": 20 }), &[half.clone(), pruned.clone()]),
@@ -54,6 +55,7 @@ fn subjects() -> &'static [Subject] {
                     ModelKind::MultVae | ModelKind::RecVae => {
                         (json!({ "hiddenDim": 9, "latentDim": 1, "epochs": 1 }), &[])
                     }
+                    ModelKind::Blend => panic!("it is not trained"),
                 };
                 add(kind, options, train, compact);
             }
@@ -69,14 +71,12 @@ fn subjects() -> &'static [Subject] {
     })
 }
 
-fn bits(numbers: &[f32]) -> Vec<u32> {
-    numbers.iter().map(|number| number.to_bits()).collect()
+fn bits<'n>(numbers: impl IntoIterator<Item = &'n f32>) -> Vec<u32> {
+    numbers.into_iter().map(|number| number.to_bits()).collect()
 }
 
 fn alone(model: &dyn Model, history: &[u32]) -> Vec<f32> {
-    let mut scores = vec![0.0; model.n_items()];
-    model.score(&[history], &mut scores).unwrap();
-    scores
+    model.scores(&[history]).unwrap().into_iter().collect()
 }
 
 /// Histories of a model's items out of any numbers.
@@ -111,24 +111,22 @@ proptest! {
             let expected: Vec<Vec<f32>> = histories.iter().map(|history| alone(model, history)).collect();
             let group: Vec<usize> = places.iter().map(|place| place.index(histories.len())).collect();
             let of_group: Vec<&[u32]> = group.iter().map(|&user| &histories[user][..]).collect();
-            let mut scores = vec![0.0; group.len() * n];
-            model.score(&of_group, &mut scores).unwrap();
-            for (scores, &user) in scores.chunks(n).zip(&group) {
+            let scores = model.scores(&of_group).unwrap();
+            for (scores, &user) in scores.rows().into_iter().zip(&group) {
                 prop_assert!(bits(scores) == bits(&expected[user]), "{name}: {:?} among {}", histories[user], group.len());
             }
             let items: Vec<u32> = items.iter().map(|item| item % n as u32).collect();
             for items in [&items[..], &items[..1]] {
-                let mut some = vec![0.0; group.len() * items.len()];
-                model.score_some(&of_group, items, &mut some).unwrap();
-                for (scores, &user) in some.chunks(items.len()).zip(&group) {
+                let mut some = Array2::zeros((group.len(), items.len()));
+                model.score_some(&of_group, items, some.view_mut()).unwrap();
+                for (scores, &user) in some.rows().into_iter().zip(&group) {
                     let expected: Vec<f32> = items.iter().map(|&item| expected[user][item as usize]).collect();
                     prop_assert!(bits(scores) == bits(&expected), "{name}: some of {:?} among {}", histories[user], group.len());
                 }
             }
             if model.kind().has_embedding() {
                 let together = model.embed(&of_group).unwrap();
-                let latent = together.len() / group.len();
-                for (vector, &user) in together.chunks(latent).zip(&group) {
+                for (vector, &user) in together.rows().into_iter().zip(&group) {
                     prop_assert!(bits(vector) == bits(&model.embed(&[&histories[user]]).unwrap()), "{name}");
                 }
             }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use recvae_core::ndarray::Array2;
 use recvae_core::{
     Csr, FitRun, HeldOut, Ids, Metric, Model, ModelKind, Progress, Recommender, Result, Search, Threads, evaluate,
     recommend,
@@ -30,6 +31,7 @@ fn options(kind: ModelKind) -> Value {
         ModelKind::RecVae => {
             json!({"hiddenDim": 32, "latentDim": 8, "batchSize": 50, "epochs": 25, "learningRate": 2e-3})
         }
+        ModelKind::Blend => json!({"weights": [0.5, 0.5]}),
     }
 }
 
@@ -51,7 +53,7 @@ fn validation() -> HeldOut {
 
 #[test]
 fn the_rest_of_a_taste_comes_first() {
-    for &kind in ModelKind::ALL {
+    for &kind in ModelKind::TRAINED {
         let model = fit(kind);
         for (history, half) in [(vec![1u32, 4, 9, 13], 0..20), (vec![21, 24, 29, 33], 20..40)] {
             let lists = recommend(&*model, &[&history], 10, true).unwrap();
@@ -79,24 +81,23 @@ fn a_batch_is_its_users_one_by_one() {
     let users = two_tastes(300, 500);
     let mut histories: Vec<&[u32]> = users.rows().collect();
     histories[5] = &[];
-    for &kind in ModelKind::ALL {
+    for &kind in ModelKind::TRAINED {
         let model = fit(kind);
-        let mut together = vec![0f32; histories.len() * 40];
-        model.score(&histories, &mut together).unwrap();
-        let mut alone = vec![0f32; 40];
-        for (history, together) in histories.iter().zip(together.chunks(40)) {
-            model.score(&[history], &mut alone).unwrap();
-            assert_eq!(alone, together, "{kind:?}");
+        let mut together = model.scores(&histories).unwrap();
+        let mut alone = Array2::zeros((1, 40));
+        for (history, together) in histories.iter().zip(together.rows()) {
+            model.score(&[history], alone.view_mut()).unwrap();
+            assert_eq!(alone.row(0), together, "{kind:?}");
             assert!(alone.iter().all(|score| score.is_finite()));
         }
-        assert!(model.score(&[&[40]], &mut alone).is_err(), "{kind:?} takes an item it does not have");
-        assert!(model.score(&[&[1]], &mut together).is_err(), "{kind:?} takes too many scores");
+        assert!(model.score(&[&[40]], alone.view_mut()).is_err(), "{kind:?} takes an item it does not have");
+        assert!(model.score(&[&[1]], together.view_mut()).is_err(), "{kind:?} takes too many scores");
     }
 }
 
 #[test]
 fn asking_for_more_than_there_is_gives_all_of_it() {
-    for &kind in ModelKind::ALL {
+    for &kind in ModelKind::TRAINED {
         let model = fit(kind);
         let lists = recommend(&*model, &[&[3, 5], &[]], 100, true).unwrap();
         assert_eq!((lists[0].len(), lists[1].len()), (38, 40), "{kind:?}");
@@ -124,7 +125,7 @@ fn same_seed_same_bytes_another_seed_others() {
             Ok((std::fs::read(path).unwrap(), seeded))
         })
     };
-    for &kind in ModelKind::ALL {
+    for &kind in ModelKind::TRAINED {
         let (first, seeded) = bytes(kind, 1, 1).unwrap();
         assert!(first == bytes(kind, 1, 2).unwrap().0, "{kind:?}");
         assert_eq!(first == bytes(kind, 2, 1).unwrap().0, !seeded, "{kind:?}");
@@ -226,7 +227,7 @@ fn bad_options_and_bad_data_are_errors_that_name_them() {
     let indefinite = error(ModelKind::Ease, json!({"lambda": 1e-30}), &singular, None);
     assert_eq!(indefinite.code(), "NUMERICAL");
     assert!(indefinite.to_string().contains(error_text) && indefinite.to_string().contains("precision 'f64'"));
-    for &kind in ModelKind::ALL {
+    for &kind in ModelKind::TRAINED {
         for (rows, n_items) in [(vec![vec![0u32, 1]], 2), (vec![vec![0], vec![0]], 1), (vec![vec![], vec![]], 2)] {
             let tiny = Csr::from_rows(rows, n_items).unwrap();
             assert_eq!(error(kind, options(kind), &tiny, None).code(), "INVALID_DATA", "{kind:?}");
@@ -237,13 +238,13 @@ fn bad_options_and_bad_data_are_errors_that_name_them() {
     }
     assert_eq!(
         "itemknn".parse::<ModelKind>().unwrap_err().to_string(),
-        "model is 'itemknn'; allowed: popularity, ease, edlae, als, mult-dae, mult-vae, recvae"
+        "model is 'itemknn'; allowed: popularity, ease, edlae, als, mult-dae, mult-vae, recvae, blend"
     );
 }
 
 #[test]
 fn every_default_lies_in_its_range() {
-    for &kind in ModelKind::ALL {
+    for &kind in ModelKind::TRAINED {
         let defaults: serde_json::Map<String, Value> =
             kind.describe_options().into_iter().map(|option| (option.name, option.default)).collect();
         let complete = kind.complete_options(&Value::Object(defaults.clone())).unwrap();

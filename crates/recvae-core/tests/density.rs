@@ -28,11 +28,7 @@ fn fit(options: Value) -> Recommender {
 
 /// B, row by row: the scores of histories of one item.
 fn rows(model: &Recommender) -> Vec<Vec<f32>> {
-    let row = |item: u32| {
-        let mut scores = vec![0f32; N];
-        model.model().score(&[&[item]], &mut scores).unwrap();
-        scores
-    };
+    let row = |item: u32| model.model().scores(&[&[item]]).unwrap().into_iter().collect();
     (0..N as u32).map(row).collect()
 }
 
@@ -233,9 +229,8 @@ fn a_refusal_names_the_largest_density_that_fits() {
     assert!(!refusal(json!({}), 1e6).contains("density"));
     let run = FitRun { memory_limit: Some(needed), ..FitRun::default() };
     let model = ModelKind::Ease.fit(&json!({"density": 0.001}), &train, None, &run).unwrap().model;
-    let mut scores = vec![0f32; 200_000];
-    model.score(&[&[300]], &mut scores).unwrap();
-    assert!(scores[301] > 0.0 && scores.iter().filter(|&&score| score != 0.0).count() == 1);
+    let scores = model.scores(&[&[300]]).unwrap();
+    assert!(scores[(0, 301)] > 0.0 && scores.iter().filter(|&&score| score != 0.0).count() == 1);
 }
 
 fn rayon_threads() -> usize {

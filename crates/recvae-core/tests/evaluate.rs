@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use recvae_core::ndarray::{ArrayView1, ArrayViewMut2};
 use recvae_core::{Csr, Evaluation, HeldOut, Ids, Metric, Result, Scorer, evaluate};
 
 /// The same scores for every user.
@@ -13,9 +14,9 @@ impl Scorer for Fixed {
         self.0.len()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        assert_eq!(scores.len(), histories.len() * self.0.len());
-        scores.chunks_mut(self.0.len()).for_each(|row| row.copy_from_slice(&self.0));
+    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        assert_eq!(scores.dim(), (histories.len(), self.0.len()));
+        scores.assign(&ArrayView1::from(&self.0));
         Ok(())
     }
 }

@@ -33,9 +33,7 @@ fn fit(kind: ModelKind, options: &Value, x: &Csr) -> Result<Box<dyn Model>> {
 }
 
 fn scores(model: &dyn Model, item: u32) -> Vec<f32> {
-    let mut scores = vec![0.0; model.n_items()];
-    model.score(&[&[item]], &mut scores).unwrap();
-    scores
+    model.scores(&[&[item]]).unwrap().into_iter().collect()
 }
 
 /// Whether all weights are those of the other model, to a share of the largest.

@@ -4,7 +4,9 @@
 
 use std::sync::Mutex;
 
-use recvae_core::{Cancel, Csr, EaseCounts, Error, Fit, FitRun, Ids, Interactions, ModelKind, Progress, Recommender};
+use recvae_core::{
+    Cancel, Csr, EaseCounts, Error, Fit, FitRun, Ids, Interactions, ModelKind, Progress, Recommender, StepProgress,
+};
 use recvae_core::{Result, Stream, Threads};
 use serde_json::{Value, json};
 
@@ -47,6 +49,36 @@ fn closed_forms() -> Vec<(String, usize, Work)> {
         of(ModelKind::Edlae, json!({"density": 0.01}), 100),
         ("counts".to_owned(), 10, Box::new(move |run| counts.fit(&json!({}), run))),
     ]
+}
+
+#[test]
+fn steps_are_told_from_the_beginning_of_each_epoch_on() {
+    let batches = 600usize.div_ceil(50);
+    for (kind, options, steps) in [
+        // Three passes over the users for the encoder and one for the decoder.
+        (
+            ModelKind::RecVae,
+            json!({"hiddenDim": 4, "latentDim": 2, "epochs": 2, "batchSize": 50, "gamma": 0.01}),
+            4 * batches,
+        ),
+        (ModelKind::MultVae, json!({"hiddenDim": 4, "latentDim": 2, "epochs": 2, "batchSize": 50}), batches),
+        (ModelKind::Als, json!({"factors": 2, "epochs": 2}), 1),
+    ] {
+        let told = Mutex::new(vec![]);
+        let on_step = |step: StepProgress| told.lock().unwrap().push(step);
+        kind.fit(&options, &train(), None, &FitRun { on_step: &on_step, ..FitRun::default() }).unwrap();
+        let told = told.into_inner().unwrap();
+        for epoch in [1, 2] {
+            let fractions: Vec<f64> =
+                told.iter().filter(|step| step.epoch == epoch).map(|step| step.fraction).collect();
+            assert_eq!((fractions[0], fractions.len()), (0.0, 1 + steps), "{kind:?}");
+            assert!(
+                fractions.is_sorted() && fractions.iter().all(|&fraction| fraction < 1.0),
+                "{kind:?}: {fractions:?}"
+            );
+        }
+        assert!(told.iter().all(|step| step.epochs == 2), "{kind:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use recvae_core::ndarray::ArrayViewMut2;
 use recvae_core::{
     Csr, FitRun, HeldOut, Ids, Metric, ModelKind, Result, Scorer, Split, Threads, debian, evaluate, read_official,
 };
@@ -161,8 +162,8 @@ impl Scorer for Nudged<'_> {
         self.counts.len()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        for row in scores.chunks_mut(self.counts.len()).take(histories.len()) {
+    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        for mut row in scores.rows_mut().into_iter().take(histories.len()) {
             let user = self.user.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             row.iter_mut().zip(self.counts).for_each(|(score, &count)| *score = count as f32);
             self.held_out.target().row(user).iter().for_each(|&item| row[item as usize] += self.by);

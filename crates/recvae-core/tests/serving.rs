@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
+use recvae_core::ndarray::{ArrayView1, ArrayViewMut2, Axis};
 use recvae_core::{
-    Cancel, Candidates, CompactOptions, Csr, ExplainOptions, FitRun, History, ModelKind, Options, RecommendOptions,
-    Recommender, Result, Scored, Scorer, SimilarOptions, recommend_among,
+    BlendOptions, Cancel, Candidates, CompactOptions, Csr, ExplainOptions, FitRun, History, Interactions, ModelKind,
+    Options, RecommendOptions, Recommender, Result, Scored, Scorer, SimilarOptions, SplitOptions, Thresholds,
+    recommend_among, split,
 };
 use serde_json::{Value, json};
 
@@ -19,9 +21,9 @@ impl Scorer for Table {
     }
 
     /// Histories tell users apart by their length.
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        for (history, scores) in histories.iter().zip(scores.chunks_mut(self.n_items())) {
-            scores.copy_from_slice(&self.0[history.len() % self.0.len()]);
+    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        for (history, mut scores) in histories.iter().zip(scores.rows_mut()) {
+            scores.assign(&ArrayView1::from(&self.0[history.len() % self.0.len()]));
         }
         Ok(())
     }
@@ -148,9 +150,22 @@ fn forms_of_ease() -> Vec<(String, Recommender)> {
 fn all() -> impl Iterator<Item = (ModelKind, Recommender)> {
     // Of three entries a row, most similarities would be zero.
     let forms = forms_of_ease().into_iter().filter(|(form, _)| !form.ends_with(r#""topPerItem":3}"#));
-    let others = ModelKind::ALL.iter().filter(|&&kind| kind != ModelKind::Ease);
+    let others = ModelKind::TRAINED.iter().filter(|&&kind| kind != ModelKind::Ease);
     let others = others.map(|&kind| (kind, recommender(kind, &options(kind))));
-    others.chain(forms.map(|(_, model)| (ModelKind::Ease, model)))
+    let blends = ["z-score", "rank"].map(|scale| (ModelKind::Blend, blend(scale)));
+    others.chain(forms.map(|(_, model)| (ModelKind::Ease, model))).chain(blends)
+}
+
+/// Three models together, each in equal shares.
+fn blend(scale: &str) -> Recommender {
+    let kinds = [ModelKind::Ease, ModelKind::Als, ModelKind::RecVae];
+    let parts = kinds.map(|kind| recommender(kind, &options(kind)));
+    let options = BlendOptions::from_json(&json!({ "weights": [0.4, 0.3, 0.3], "scale": scale })).unwrap();
+    let rows = train();
+    let histories = rows.rows().enumerate().map(|(user, row)| (format!("u{user}"), ids(row.iter().copied())));
+    let data = Interactions::from_histories(histories, &Thresholds::default()).unwrap();
+    let split = split(&data, &SplitOptions::default()).unwrap();
+    options.blend(&parts.each_ref(), &split, &FitRun::default()).unwrap()
 }
 
 fn ids(items: impl IntoIterator<Item = u32>) -> Vec<String> {
@@ -161,7 +176,7 @@ fn ids(items: impl IntoIterator<Item = u32>) -> Vec<String> {
 fn close(kind: ModelKind, a: f32, b: f32) -> bool {
     match kind {
         ModelKind::Popularity | ModelKind::Ease | ModelKind::Edlae => a == b,
-        ModelKind::Als | ModelKind::MultDae | ModelKind::MultVae | ModelKind::RecVae => {
+        ModelKind::Als | ModelKind::MultDae | ModelKind::MultVae | ModelKind::RecVae | ModelKind::Blend => {
             (a - b).abs() <= 1e-5 * (1.0 + b.abs())
         }
     }
@@ -171,7 +186,7 @@ fn close(kind: ModelKind, a: f32, b: f32) -> bool {
 fn a_filter_changes_no_score_and_leaves_exactly_k() {
     for (kind, model) in all() {
         let histories = [model.history(ids([1, 4, 9, 13, 17])), model.history(ids([])), model.history(ids([21, 22]))];
-        let everything = RecommendOptions { k: N_ITEMS, filter_seen: false };
+        let everything = RecommendOptions { k: N_ITEMS, filter_seen: false, ..RecommendOptions::default() };
         let unfiltered = model.recommend(&histories, &everything).unwrap();
         for (allow, deny) in [
             (Some(ids([2])), ids([])),          // few
@@ -187,7 +202,7 @@ fn a_filter_changes_no_score_and_leaves_exactly_k() {
                 allow.as_ref().is_none_or(|allow| allow.contains(&id)) && !deny.contains(&id)
             };
             for (k, filter_seen) in [(1, true), (3, false), (N_ITEMS, true), (N_ITEMS, false)] {
-                let options = RecommendOptions { k, filter_seen };
+                let options = RecommendOptions { k, filter_seen, ..RecommendOptions::default() };
                 let lists = model.recommend_within(&histories, &options, &filter).unwrap();
                 for ((history, list), unfiltered) in histories.iter().zip(&lists).zip(&unfiltered) {
                     let counts = |item: u32| passes(item) && !(filter_seen && history.items.contains(&item));
@@ -242,8 +257,7 @@ fn similar_items_share_a_taste() {
         let ten = SimilarOptions { k: 10 };
         if kind == ModelKind::Popularity {
             let error = model.similar_items("i24", &ten, None).unwrap_err();
-            let text =
-                "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae";
+            let text = "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae, blend";
             assert_eq!((error.code(), error.to_string().as_str()), ("INVALID_ARGUMENT", text));
             continue;
         }
@@ -273,7 +287,7 @@ fn similar_items_of_ease_are_the_list_for_a_history_of_one() {
         for item in 0..N_ITEMS {
             let id = format!("i{item}");
             let history = model.history([&id]);
-            let list = model.recommend(&[history], &RecommendOptions { k: 60, filter_seen: true }).unwrap();
+            let list = model.recommend(&[history], &RecommendOptions { k: 60, ..RecommendOptions::default() }).unwrap();
             assert_eq!(model.similar_items(&id, &SimilarOptions { k: 60 }, None).unwrap(), list[0], "{form}");
         }
     }
@@ -287,8 +301,7 @@ fn similar_items_of_an_autoencoder_are_cosines_of_decoder_rows() {
         let weight = tensors.iter().find(|tensor| tensor.name == "decoder.output.weight").unwrap();
         let recvae_core::TensorData::F32(values) = &weight.data else { panic!("not f32") };
         let row = |item: u32| -> Vec<f64> {
-            let width = weight.shape[1];
-            values[item as usize * width..][..width].iter().map(|&value| value.into()).collect()
+            values.index_axis(Axis(0), item as usize).iter().map(|&value| value.into()).collect()
         };
         let dot = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
         for Scored { item, score } in model.similar_items("i7", &SimilarOptions { k: 60 }, None).unwrap() {
@@ -325,11 +338,12 @@ fn similar_users_share_a_taste() {
         let best = model.similar_users(&user, &with_itself, &SimilarOptions::default()).unwrap()[0];
         assert!(best.item == 1 && (best.score - 1.0).abs() < 1e-5);
         assert!(model.similar_users(&user, &[], &SimilarOptions::default()).unwrap().is_empty());
+        assert_eq!(model.embed(&[]).unwrap().dim(), (0, 8));
         // Vectors come in the order of the histories, more than one block of them.
         let vectors = model.embed(&others).unwrap();
-        assert_eq!(vectors.len(), 600 * 8);
+        assert_eq!(vectors.dim(), (600, 8));
         let last = model.embed(&others[599..]).unwrap();
-        assert!(vectors[599 * 8..].iter().zip(&last).all(|(a, b)| (a - b).abs() < 1e-5));
+        assert!(vectors.row(599).iter().zip(&last).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 }
 
@@ -365,7 +379,7 @@ fn explanations_of_als_sum_to_the_score() {
 fn explanations_have_one_shape_and_name_items_of_the_taste() {
     for (kind, model) in all() {
         let history = model.history(["i21", "i24", "nothing", "i29", "i50", "i2", "i33"]);
-        let everything = RecommendOptions { k: N_ITEMS, filter_seen: false };
+        let everything = RecommendOptions { k: N_ITEMS, filter_seen: false, ..RecommendOptions::default() };
         let scores = &model.recommend(std::slice::from_ref(&history), &everything).unwrap()[0];
         for item in [27, 24, 3] {
             let explanation = model.explain(&history, &format!("i{item}"), &ExplainOptions { k: 4 }).unwrap();
@@ -410,11 +424,7 @@ fn contributions_are_what_the_score_loses() {
         let history: Vec<u32> = (0..n_items).filter(|item| item % 4 != 1).collect();
         let contributions = model.contributions(&history, 9, &Cancel::default()).unwrap();
         assert_eq!(contributions.len(), history.len());
-        let score = |history: &[u32]| {
-            let mut scores = vec![0.0; n_items as usize];
-            model.score(&[history], &mut scores).unwrap();
-            f64::from(scores[9])
-        };
+        let score = |history: &[u32]| f64::from(model.scores(&[history]).unwrap()[(0, 9)]);
         let whole = score(&history);
         for at in [0, 1, 254, 255, 256, 299] {
             let mut shorter = history.clone();

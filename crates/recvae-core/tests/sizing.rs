@@ -45,7 +45,7 @@ fn memory(bytes: u64) -> Limits {
 
 #[test]
 fn what_fits_stays_as_it_is() {
-    for &kind in ModelKind::ALL {
+    for &kind in ModelKind::TRAINED {
         let needed = bytes(kind, &json!({}), &shape(&train()));
         assert_eq!(sized(kind, &json!({}), &memory(needed)), (json!({}), vec![]), "{}", kind.name());
         let beside = Limits { memory: Some(needed + 7), beside: 7, seconds: Some(1e9) };
@@ -134,7 +134,7 @@ fn where_nothing_fits_it_says_why() {
         Sizing::Refused(text) => text,
         Sizing::Fits { options, .. } => panic!("{options}"),
     };
-    for &kind in ModelKind::ALL {
+    for &kind in ModelKind::TRAINED {
         let text = refusal(kind, &memory(1000));
         assert!(text.starts_with(&format!("{} on 500 users x 2000 items, ", kind.name())), "{text}");
         assert!(text.contains("is allowed by memoryLimit; the way out: "), "{text}");

@@ -203,7 +203,7 @@ fn multiply() {
     let train = Csr::from_rows([&[0u32, 1][..], &[1, 2]], 3).expect("it is a matrix");
     let options = json!({ "hiddenDim": 3, "latentDim": 2, "epochs": 1 });
     let fit = ModelKind::MultVae.fit(&options, &train, None, &FitRun::default()).expect("it is a network");
-    fit.model.score(&[&[0]], &mut [0.0; 3]).expect("it has scores");
+    fit.model.scores(&[&[0]]).expect("it has scores");
 }
 
 /// Bytes that reading may hold for each one that came: a row of two bytes, indices into dictionaries of numbers, makes a pair of

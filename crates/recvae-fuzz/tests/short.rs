@@ -65,7 +65,7 @@ fn write_seeds() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/model");
     let train = recvae_core::Csr::from_rows([&[0u32, 1][..], &[1, 2], &[0, 1, 2], &[3]], 4).unwrap();
     let ids = || ["a", "b", "ç", "dd"].into_iter().collect();
-    for &kind in ModelKind::ALL {
+    for &kind in ModelKind::TRAINED {
         let options = match kind {
             ModelKind::MultDae => json!({ "latentDim": 2, "epochs": 1 }),
             ModelKind::MultVae | ModelKind::RecVae => json!({ "hiddenDim": 3, "latentDim": 2, "epochs": 1 }),

@@ -6,7 +6,7 @@ use napi_derive::napi;
 use recvae_core::{Batch, Batches, IdColumn, Options, RowFilter};
 
 use crate::data::{NativeInteractions, take_thresholds};
-use crate::error::{Error, IntoNode, Result, json};
+use crate::error::{Error, IntoNode, Result, json, whole};
 use crate::work::{Promise, promise_in};
 
 /// A column of ids in one of its forms.
@@ -47,7 +47,7 @@ impl NativeBatches {
         Ok(Self(Some(Batches::new(filter, thresholds))))
     }
 
-    /// Adds a batch.
+    /// Adds a batch; or, with `first_row`, rows without batches, of which the first one has that number.
     #[napi(catch_unwind)]
     pub fn push(
         &mut self,
@@ -55,6 +55,7 @@ impl NativeBatches {
         items: NativeIds,
         values: Option<Float64Array>,
         timestamps: Option<Float64Array>,
+        first_row: Option<f64>,
     ) -> Result<()> {
         let Self(Some(batches)) = self else { return Err(finished()) };
         let batch = Batch {
@@ -63,7 +64,10 @@ impl NativeBatches {
             values: values.as_deref(),
             timestamps: timestamps.as_deref(),
         };
-        batches.push(&batch).into_node()
+        match first_row {
+            Some(first) => batches.push_rows(&batch, whole("first row", first)? as u64).into_node(),
+            None => batches.push(&batch).into_node(),
+        }
     }
 
     /// Makes the matrix. Nothing can be added afterwards.

@@ -147,6 +147,26 @@ pub fn read_interactions<'env>(
     )
 }
 
+/// Reads standard input. `options`: as for [`read_interactions`].
+#[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
+pub fn read_stdin<'env>(env: &'env Env, options: String, run: &NativeRun) -> Result<Promise<'env>> {
+    let (options, thresholds) = take_thresholds(json("options", &options)?)?;
+    let (options, cancel) = (ReadOptions::from_json(&options.into()).into_node()?, run.flag());
+    promise_in(
+        env,
+        Some(1.0),
+        move || recvae_core::read_stdin_until(&options, &thresholds, &cancel).into_node(),
+        NativeInteractions::new,
+    )
+}
+
+/// The first line of a text file that is not blank, or null.
+#[napi(catch_unwind, ts_return_type = "Promise<string | null>")]
+pub fn first_line<'env>(env: &'env Env, path: String, run: &NativeRun) -> Result<Promise<'env>> {
+    let (path, cancel) = (PathBuf::from(path), run.flag());
+    promise(env, Some(1.0), move || recvae_core::first_line_until(&path, &cancel).into_node(), |line| line)
+}
+
 /// Looks at all rows of files of which something else is to read the ids. `options`: JSON with the reader's options.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn check_files<'env>(
@@ -304,7 +324,7 @@ impl NativeHeldOut {
 
 /// Training, validation and test users. The parts share its memory, which goes with the last of them.
 #[napi]
-pub struct NativeSplit(Held<Arc<Split>>);
+pub struct NativeSplit(pub(crate) Held<Arc<Split>>);
 
 impl NativeSplit {
     fn new(env: &Env, split: Split) -> Self {

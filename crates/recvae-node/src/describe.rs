@@ -14,18 +14,22 @@ fn rows(options: &[OptionInfo]) -> Value {
     options.iter().map(OptionInfo::to_json).collect()
 }
 
+/// The version of this package, by which the loader refuses the binary of another one.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
 /// Everything that the core says about itself, as JSON: see `Description` in `ts/runtime/native.ts`.
 #[napi(catch_unwind)]
 pub fn describe() -> Result<String> {
-    let models: Value = ModelKind::ALL
-        .iter()
-        .map(|kind| {
-            let options = rows(&kind.describe_options());
-            json!({ "name": kind.name(), "doc": kind.doc(), "timeLaw": kind.time_law(), "options": options })
-        })
-        .collect();
+    let about = |kind: &ModelKind| {
+        let options = rows(&kind.describe_options());
+        json!({ "name": kind.name(), "doc": kind.doc(), "timeLaw": kind.time_law(), "options": options })
+    };
     let description = json!({
-        "models": models,
+        "models": ModelKind::TRAINED.iter().map(about).collect::<Value>(),
+        "blend": about(&ModelKind::Blend),
         "changes": CHANGES.iter().map(Change::to_json).collect::<Value>(),
         "datasets": DATASETS,
         "officialFiles": OFFICIAL_FILES,

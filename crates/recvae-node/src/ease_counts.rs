@@ -83,7 +83,7 @@ impl NativeEaseCounts {
                 let run = FitRun { on_progress: &report, cancel: cancel.clone(), memory_limit, ..FitRun::default() };
                 let fit = counts.fit(&options, &run).into_node()?;
                 let model = Recommender::new(fit.model, counts.items().clone(), info).into_node()?;
-                Ok(model.with_record(counts.record().clone()))
+                model.with_record(counts.record().clone()).with_counts(counts.users_per_item()).into_node()
             },
             |env, model| NativeFit { model: NativeModel::new(env, model), epochs: vec![] },
         )

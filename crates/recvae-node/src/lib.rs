@@ -6,6 +6,7 @@
 
 pub mod arrow;
 pub mod batches;
+pub mod blend;
 pub mod data;
 pub mod describe;
 pub mod ease_counts;
@@ -20,6 +21,7 @@ pub mod model;
 #[cfg(feature = "panic-test")]
 pub mod panic_test;
 pub mod panics;
+pub mod pipe;
 pub mod run;
 pub mod serving;
 pub mod synth;

@@ -13,12 +13,12 @@ use crate::error::{Error, IntoNode, Result};
 
 /// Values that share memory, such as a split and its parts, share one of these. The memory counts until the last of them
 /// is gone.
-struct Told {
+struct ExternalMemory {
     env: Env,
     bytes: i64,
 }
 
-impl Told {
+impl ExternalMemory {
     fn new(env: &Env, bytes: usize) -> Rc<Self> {
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         // V8 only hurries for it: a refusal, as of an environment that is being torn down, changes nothing.
@@ -27,7 +27,7 @@ impl Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for ExternalMemory {
     fn drop(&mut self) {
         // On the environment's own thread, which an `Rc` never leaves, and before its end, when all its objects go.
         let _ = self.env.adjust_external_memory(-self.bytes);
@@ -37,19 +37,19 @@ impl Drop for Told {
 /// A value of the core, until it is disposed of. Work that has begun with a clone of the value ends with it.
 pub(crate) struct Held<T> {
     what: &'static str,
-    value: Option<(T, Rc<Told>)>,
+    value: Option<(T, Rc<ExternalMemory>)>,
 }
 
 impl<T> Held<T> {
     /// Holds a value of that many bytes. `what` is its name in messages.
     pub(crate) fn new(env: &Env, what: &'static str, value: T, bytes: usize) -> Self {
-        Self { what, value: Some((value, Told::new(env, bytes))) }
+        Self { what, value: Some((value, ExternalMemory::new(env, bytes))) }
     }
 
     /// Holds another view of the same memory.
     pub(crate) fn part<U>(&self, what: &'static str, part: impl FnOnce(&T) -> U) -> Result<Held<U>> {
         self.get()?;
-        Ok(Held { what, value: self.value.as_ref().map(|(value, told)| (part(value), Rc::clone(told))) })
+        Ok(Held { what, value: self.value.as_ref().map(|(value, memory)| (part(value), Rc::clone(memory))) })
     }
 
     /// The value. Fails with `INVALID_ARGUMENT` once it is disposed of.

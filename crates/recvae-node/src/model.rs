@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use napi::Either;
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
+use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{
-    Cancel, Checkpoint, CheckpointOptions, CompactOptions, Compute, ComputeOptions, Filter, FitRun, LoadOptions,
-    ModelKind, Options, Progress, RecommendOptions, Recommender, Scored, TrainingRecord, ends,
+    Cancel, Checkpoint, CheckpointOptions, CompactOptions, Compute, ComputeOptions, FitRun, LoadOptions, ModelKind,
+    Options, Progress, RecommendOptions, Recommender, TrainingRecord,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
@@ -16,7 +16,7 @@ use crate::error::{IntoNode, Result, json, whole};
 use crate::lifetime::Held;
 use crate::memory::bytes;
 use crate::run::NativeRun;
-use crate::serving::{NativeFilter, best};
+use crate::serving::{Lists, NativeFilter, NativeListColumns};
 use crate::work::{Promise, check_threads, now, promise, promise_in};
 
 /// A trained model with the ids of its items.
@@ -28,21 +28,6 @@ impl NativeModel {
         let bytes = model.bytes();
         Self(Held::new(env, "model", Arc::new(model), bytes))
     }
-}
-
-/// Recommendations for a number of histories, one after the other.
-#[napi(object, object_from_js = false)]
-pub struct NativeLists {
-    /// Indices of the recommended items, best first.
-    pub items: Uint32Array,
-    /// Their scores.
-    pub scores: Float32Array,
-    /// Where each history's list ends in `items`.
-    pub ends: Uint32Array,
-    /// Positions, in its history, of each id that the model does not know.
-    pub unknown: Uint32Array,
-    /// Where each history's part of `unknown` ends.
-    pub unknown_ends: Uint32Array,
 }
 
 #[napi]
@@ -59,10 +44,22 @@ impl NativeModel {
         Ok(self.0.get()?.model().options().to_string())
     }
 
+    /// How many bytes of memory it holds.
+    #[napi(getter, catch_unwind)]
+    pub fn bytes(&self) -> Result<f64> {
+        Ok(self.0.get()?.bytes() as f64)
+    }
+
     /// What was kept with the model, as JSON.
     #[napi(catch_unwind)]
     pub fn info(&self) -> Result<String> {
         Ok(self.0.get()?.info().to_string())
+    }
+
+    /// Whether it knows how many training users have each item.
+    #[napi(getter, catch_unwind)]
+    pub fn has_counts(&self) -> Result<bool> {
+        Ok(self.0.get()?.counts().is_some())
     }
 
     /// The ids of the items, in order of their indices.
@@ -78,27 +75,11 @@ impl NativeModel {
         history: Vec<String>,
         options: String,
         filter: Option<&NativeFilter>,
-    ) -> Result<NativeLists> {
+    ) -> Result<NativeListColumns> {
         let (model, options) = (self.0.get()?, recommend_options(&options)?);
         let filter = filter.map(|filter| &*filter.0);
-        now(|| lists(model, &[history], &options, filter, &Cancel::default())).map(NativeLists::from)
-    }
-
-    /// Recommends for many histories. `options`: JSON.
-    #[napi(catch_unwind, ts_return_type = "Promise<NativeLists>")]
-    pub fn recommend_batch<'env>(
-        &self,
-        env: &'env Env,
-        histories: Vec<Vec<String>>,
-        options: String,
-        filter: Option<&NativeFilter>,
-        threads: Option<f64>,
-        run: &NativeRun,
-    ) -> Result<Promise<'env>> {
-        let (model, options, cancel) = (Arc::clone(self.0.get()?), recommend_options(&options)?, run.flag());
-        let filter = filter.map(|filter| Arc::clone(&filter.0));
-        let work = move || lists(&model, &histories, &options, filter.as_deref(), &cancel);
-        promise(env, threads, work, NativeLists::from)
+        let lists = || Lists::new(model, &[model.history(&history)], &options, filter, &[], &Cancel::default());
+        now(lists).map(NativeListColumns::from)
     }
 
     /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`: whether
@@ -155,43 +136,8 @@ pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
     promise(env, Some(1.0), move || recvae_core::inspect(path).into_node(), |found| found.to_json().to_string())
 }
 
-struct Lists {
-    lists: Vec<Vec<Scored>>,
-    ends: Vec<u32>,
-    unknown: Vec<Vec<usize>>,
-    unknown_ends: Vec<u32>,
-}
-
 pub(crate) fn recommend_options(options: &str) -> Result<RecommendOptions> {
     RecommendOptions::from_json(&json("options", options)?).into_node()
-}
-
-fn lists(
-    model: &Recommender,
-    histories: &[Vec<String>],
-    options: &RecommendOptions,
-    filter: Option<&Filter>,
-    cancel: &Cancel,
-) -> Result<Lists> {
-    let mut histories: Vec<_> = histories.iter().map(|ids| model.history(ids)).collect();
-    let lists = best(model, &histories, options, filter, cancel)?;
-    let unknown: Vec<_> = histories.iter_mut().map(|history| std::mem::take(&mut history.unknown)).collect();
-    let list_ends = ends(lists.iter().map(Vec::len)).into_node()?;
-    let unknown_ends = ends(unknown.iter().map(Vec::len)).into_node()?;
-    Ok(Lists { lists, ends: list_ends, unknown, unknown_ends })
-}
-
-impl From<Lists> for NativeLists {
-    fn from(Lists { lists, ends, unknown, unknown_ends }: Lists) -> Self {
-        Self {
-            items: lists.iter().flatten().map(|scored| scored.item).collect::<Vec<_>>().into(),
-            scores: lists.iter().flatten().map(|scored| scored.score).collect::<Vec<_>>().into(),
-            ends: ends.into(),
-            // A history is an array of JavaScript, which has fewer than 2^32 elements.
-            unknown: unknown.iter().flatten().map(|&at| at as u32).collect::<Vec<_>>().into(),
-            unknown_ends: unknown_ends.into(),
-        }
-    }
 }
 
 /// One epoch of training, or how far a closed form is.
@@ -344,7 +290,7 @@ pub fn fit<'env>(
     let checkpoint = checkpoint.map(NativeCheckpoint::read).transpose()?;
     let train = train.0.get()?.clone();
     let validation = validation.map(|held_out| held_out.0.get().map(Arc::clone)).transpose()?;
-    let (report, cancel) = (run.reporter(), run.flag());
+    let (report, step, cancel) = (run.reporter(), run.stepper(), run.flag());
     promise_in(
         env,
         threads,
@@ -354,12 +300,14 @@ pub fn fit<'env>(
             let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
             let warm = from.as_ref().map(|from| from.warm_start(train.items()));
             let cancel = cancel.clone();
-            let run = FitRun { on_progress: &report, cancel, checkpoint, memory_limit, compute, from: warm };
+            let run =
+                FitRun { on_progress: &report, on_step: &step, cancel, checkpoint, memory_limit, compute, from: warm };
             let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
             let record = TrainingRecord::of(&train);
             let record = from.as_ref().map_or_else(|| record.clone(), |from| from.record().and(&record));
-            Ok((model.with_record(record), fit.epochs))
+            let model = model.with_record(record).with_counts(train.matrix().column_counts()).into_node()?;
+            Ok((model, fit.epochs))
         },
         |env, (model, epochs)| NativeFit {
             model: NativeModel::new(env, model),

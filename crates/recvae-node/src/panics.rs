@@ -113,7 +113,7 @@ fn is_machinery(name: &str) -> bool {
         || name.contains("recvae_node::panics::")
 }
 
-/// The outermost ones are Node's, in C++, or the start of a thread.
+/// The outermost ones are Node's, in C++, or the start of a thread. What is published has no names of calls.
 fn is_ours(name: &str) -> bool {
-    !name.starts_with("_Z") && !name.contains("__rust_begin_short_backtrace")
+    name != "<unknown>" && !name.starts_with("_Z") && !name.contains("__rust_begin_short_backtrace")
 }

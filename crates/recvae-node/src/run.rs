@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::Either;
 use napi_derive::napi;
-use recvae_core::Cancel;
+use recvae_core::{Cancel, StepProgress};
 
 use crate::lifetime::cancel_with_thread;
 use crate::model::NativeProgress;
@@ -32,6 +32,17 @@ impl Deref for Flag {
     }
 }
 
+/// How far the epoch at work is.
+#[napi(object, object_from_js = false)]
+pub struct NativeStep {
+    /// Its number, from 1.
+    pub epoch: u32,
+    /// How many there will be at most.
+    pub epochs: u32,
+    /// The share of its steps that is done, from 0 to below 1.
+    pub fraction: f64,
+}
+
 /// One piece of long work.
 #[napi]
 #[derive(Default)]
@@ -39,6 +50,7 @@ pub struct NativeRun {
     cancel: Cancel,
     latest: Arc<Mutex<Option<Report>>>,
     epochs: Arc<Mutex<Option<Vec<NativeProgress>>>>,
+    step: Arc<Mutex<Option<StepProgress>>>,
 }
 
 #[napi]
@@ -61,6 +73,17 @@ impl NativeRun {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// How far the epoch at work is, or null if nothing was done since the last call.
+    #[napi(catch_unwind)]
+    pub fn take_step(&self) -> Option<NativeStep> {
+        let step = self.step.lock().unwrap_or_else(PoisonError::into_inner).take();
+        step.map(|StepProgress { epoch, epochs, fraction }| NativeStep {
+            epoch: epoch as u32,
+            epochs: epochs as u32,
+            fraction,
+        })
+    }
+
     /// Keeps every epoch from now on, for [`NativeRun::take_epochs`].
     #[napi(catch_unwind)]
     pub fn keep_epochs(&self) {
@@ -76,6 +99,12 @@ impl NativeRun {
     /// What the work looks at, and keeps.
     pub(crate) fn flag(&self) -> Flag {
         Flag { cancel: self.cancel.clone(), _lasts: cancel_with_thread(&self.cancel) }
+    }
+
+    /// Where the work leaves how far its epoch is.
+    pub(crate) fn stepper(&self) -> impl Fn(StepProgress) + Send + Sync + 'static {
+        let latest = Arc::clone(&self.step);
+        move |step| *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(step)
     }
 
     /// Where the work leaves its progress.

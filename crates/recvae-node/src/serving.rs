@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Float64Array, Uint32Array};
+use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array};
 use napi_derive::napi;
 use recvae_core::{
     Cancel, ExplainOptions, Explanation, Filter, History, ListColumns, Options, RecommendOptions, Recommender, Scored,
-    SimilarOptions, offsets,
+    Served, SimilarOptions, Within, offsets,
 };
 
 use crate::error::{IntoNode, Result, json};
@@ -40,6 +40,15 @@ impl NativeFilter {
     }
 }
 
+/// The lists of ids of one history.
+#[napi(object, object_to_js = false)]
+pub struct NativeIdLists {
+    /// The only items that may come; without it all.
+    pub allow: Option<Vec<String>>,
+    /// Items that must not come.
+    pub deny: Vec<String>,
+}
+
 /// Histories as columns of item indices.
 #[napi(object, object_to_js = false)]
 pub struct NativeHistoryColumns {
@@ -62,6 +71,8 @@ pub struct NativeListColumns {
     pub unknown: Uint32Array,
     /// Where each history's part of `unknown` begins, and the length of it.
     pub unknown_offsets: Uint32Array,
+    /// 1 for each history with items in its list that are there for their popularity.
+    pub fallback_used: Uint8Array,
 }
 
 /// Items, or positions of users, with scores.
@@ -103,7 +114,8 @@ impl NativeModel {
         Ok(NativeFilter(Arc::new(filter)))
     }
 
-    /// Recommends for many histories, given as ids or as columns. `options`: JSON.
+    /// Recommends for many histories, given as ids or as columns. `options`: JSON. `own`: lists of each history's own, or none
+    /// at all.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeListColumns>")]
     #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models/serving.ts
     pub fn recommend_columns<'env>(
@@ -113,6 +125,7 @@ impl NativeModel {
         columns: Option<NativeHistoryColumns>,
         options: String,
         filter: Option<&NativeFilter>,
+        own: Vec<NativeIdLists>,
         threads: Option<f64>,
         run: &NativeRun,
     ) -> Result<Promise<'env>> {
@@ -125,19 +138,9 @@ impl NativeModel {
                 Some((items, offsets)) => model.histories_of(items, offsets).into_node()?,
                 None => histories(&model, &ids),
             };
-            let lists = best(&model, &histories, &options, filter.as_deref(), &cancel)?;
-            let lists = ListColumns::new(&lists).into_node()?;
-            let unknown: Vec<usize> = histories.iter().flat_map(|history| &history.unknown).copied().collect();
-            let ends = offsets(histories.iter().map(|history| history.unknown.len())).into_node()?;
-            Ok((lists, unknown, ends))
+            Lists::new(&model, &histories, &options, filter.as_deref(), &own, &cancel)
         };
-        promise(env, threads, work, |(lists, unknown, ends)| NativeListColumns {
-            items: lists.items.into(),
-            scores: lists.scores.into(),
-            offsets: lists.offsets.into(),
-            unknown: positions(&unknown),
-            unknown_offsets: ends.into(),
-        })
+        promise(env, threads, work, NativeListColumns::from)
     }
 
     /// The items most similar to one. `options`: JSON.
@@ -181,7 +184,7 @@ impl NativeModel {
     ) -> Result<Promise<'env>> {
         let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
         let work = move || model.embed_until(&histories(&model, &ids), &cancel).into_node();
-        promise(env, threads, work, Float32Array::from)
+        promise(env, threads, work, |vectors| Float32Array::from(vectors.into_iter().collect::<Vec<_>>()))
     }
 
     /// Explains the score of an item. `options`: JSON.
@@ -211,19 +214,63 @@ impl NativeModel {
     }
 }
 
-/// The best items for each history, of those that pass the filter if there is one.
-pub(crate) fn best(
-    model: &Recommender,
-    histories: &[History],
-    options: &RecommendOptions,
-    filter: Option<&Filter>,
-    cancel: &Cancel,
-) -> Result<Vec<Vec<Scored>>> {
-    let lists = match filter {
-        Some(filter) => model.recommend_within_until(histories, options, filter, cancel),
-        None => model.recommend_until(histories, options, cancel),
-    };
-    lists.into_node()
+/// A filter for each history, within the common one; none if the histories have no lists of their own.
+fn filters(model: &Recommender, own: &[NativeIdLists], within: Option<&Filter>) -> Result<Option<Vec<Filter>>> {
+    if own.is_empty() {
+        return Ok(None);
+    }
+    let filter = |lists: &NativeIdLists| model.filter(lists.allow.as_deref(), &lists.deny, within);
+    own.iter().map(filter).collect::<recvae_core::Result<_>>().map(Some).into_node()
+}
+
+/// [`NativeListColumns`] on their way to JavaScript.
+pub(crate) struct Lists {
+    lists: ListColumns,
+    unknown: Vec<usize>,
+    unknown_offsets: Vec<u32>,
+    fallback_used: Vec<u8>,
+}
+
+impl Lists {
+    /// The best items for each history, of those that pass the filter if there is one and its own lists.
+    pub(crate) fn new(
+        model: &Recommender,
+        histories: &[History],
+        options: &RecommendOptions,
+        filter: Option<&Filter>,
+        own: &[NativeIdLists],
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let each = filters(model, own, filter)?;
+        let within = match (&each, filter) {
+            (Some(filters), _) => Within::Each(filters),
+            (None, Some(filter)) => Within::One(filter),
+            (None, None) => Within::All,
+        };
+        let served = model.serve(histories, options, within, cancel).into_node()?;
+        let fallback_used = served.iter().map(|served| served.fallback_used.into()).collect();
+        let lists: Vec<Vec<Scored>> = served.into_iter().map(|served| served.items).collect();
+        Ok(Self {
+            lists: ListColumns::new(&lists).into_node()?,
+            unknown: histories.iter().flat_map(|history| &history.unknown).copied().collect(),
+            unknown_offsets: offsets(histories.iter().map(|history| history.unknown.len())).into_node()?,
+            fallback_used,
+        })
+    }
+}
+
+impl From<Lists> for NativeListColumns {
+    fn from(lists: Lists) -> Self {
+        let Lists { lists: ListColumns { items, scores, offsets }, unknown, unknown_offsets, fallback_used } = lists;
+        Self {
+            items: items.into(),
+            scores: scores.into(),
+            offsets: offsets.into(),
+            unknown: positions(&unknown),
+            unknown_offsets: unknown_offsets.into(),
+            fallback_used: fallback_used.into(),
+        }
+    }
 }
 
 fn histories(model: &Recommender, ids: &[Vec<String>]) -> Vec<History> {
@@ -238,6 +285,7 @@ fn scored(found: &[Scored], unknown: &[usize]) -> NativeScored {
     }
 }
 
+/// A history is an array of JavaScript, which has fewer than 2^32 elements.
 fn positions(positions: &[usize]) -> Uint32Array {
     positions.iter().map(|&at| at as u32).collect::<Vec<_>>().into()
 }

@@ -3,7 +3,7 @@ import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { RunOptions } from '../../runtime/running.js';
-import { ALWAYS } from '../compare/options.js';
+import { ALWAYS, BLEND } from '../compare/options.js';
 import { FLOOR } from '../floor.js';
 import { SIGNIFICANCE } from '../paired.js';
 import { differenceOf, type PairedDifference } from '../pairs.js';
@@ -175,7 +175,7 @@ function verdictOf(model: ModelName | null, leader: ModelName, open: string[], t
     .filter(({ gaps }) => gaps.at(-1)!.users === sample.users)
     .reduce<Trend | undefined>((best, trend) => (!best || gapOf(trend) > gapOf(best) ? trend : best), undefined);
   if (!next) return `${start}), and no other one was tried there.`;
-  const [low, high] = [-next.interval![1], -next.interval![0]];
+  const [low, high] = [0 - next.interval![1], 0 - next.interval![0]];
   const sure = next.interval![1] < 0 ? '' : ', which is not established: either will do';
   const numbers = `, ${signed(-gapOf(next))} to ${next.model}, the next one`;
   const carried = next.measured
@@ -351,9 +351,18 @@ function powerWords(facts: Facts, leader: ModelName, trends: Trend[]): string[] 
   const { model, detectable } = near.reduce((best, trend) => (gapOf(trend) > gapOf(best) ? trend : best));
   const mean = meanOf(lastOf(leader, facts).trial, facts.metric);
   const judges = { count: facts.split.validationUsers, part: 'validation' as const };
+  const together = blends(facts, leader, trends)
+    ? ` Whichever is ahead, the two may err on different users: the comparison below tries them together (${BLEND}).`
+    : '';
   return [
-    `${leader} against ${model} is open.${detectableWords(detectable, mean, judges)} Another seed may turn it round.`,
+    `${leader} against ${model} is open.${detectableWords(detectable, mean, judges)} Another seed may turn it round.${together}`,
   ];
+}
+
+/** Whether there are two models that may be about as good, so that they may be better together; a sample cannot tell by how much. */
+function blends({ cost }: Facts, leader: ModelName, trends: Trend[]): boolean {
+  const fits = (name: ModelName) => name !== FLOOR && cost.find((row) => row.model === name)!.refusal === null;
+  return fits(leader) && trends.some(({ model, interval }) => fits(model) && interval !== null && interval[1] > 0);
 }
 
 function nextSteps(facts: Facts, model: ModelName | null, leader: ModelName, trends: Trend[]): string[] {
@@ -365,7 +374,7 @@ function nextSteps(facts: Facts, model: ModelName | null, leader: ModelName, tre
   const asked = new Set([leader, ...near, ...unfinished, ...refused.map(({ model }) => model)]);
   const names = description.models.map(({ name }) => name as ModelName).filter((name) => asked.has(name) && fits(name));
   const steps = [
-    `recvae compare <input> --seed ${seed} --models ${[...new Set(['ease', 'als', ...names])].filter((name) => name !== FLOOR).join(',')}`,
+    `recvae compare <input> --seed ${seed} --models ${[...new Set(['ease', 'als', ...names])].filter((name) => name !== FLOOR).join(',')}${blends(facts, leader, trends) ? `,${BLEND}` : ''}`,
   ];
   for (const name of names) {
     const trial = modelsOf(facts).includes(name) ? lastOf(name, facts).trial : undefined;

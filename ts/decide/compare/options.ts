@@ -10,8 +10,8 @@ import {
   knownKeys,
 } from '../../runtime/check.js';
 import { guard, toJson } from '../../runtime/errors.js';
-import type { Json } from '../../runtime/json.js';
-import { description, native, optionsOf } from '../../runtime/native.js';
+import type { JsonLike } from '../../runtime/json.js';
+import { allModels, description, native, optionsOf } from '../../runtime/native.js';
 import type { ModelName, ModelOptions, SplitOptions } from '../../runtime/options.generated.js';
 import type { RunOptions } from '../../runtime/running.js';
 import { checkTrials } from '../../search/find-best.js';
@@ -23,8 +23,13 @@ export const ALWAYS: ModelName[] = ['popularity', 'ease', 'als'];
 /** Compared only when asked for. */
 const ASKED_FOR: ModelName[] = ['mult-dae'];
 
+/** What comes last: the trained models together. */
+export const BLEND = description.blend.name as 'blend';
+
+/** Names of the models that are trained. */
+const TRAINED = description.models.map(({ name }) => name as ModelName);
 /** Names of all models. */
-const KNOWN = description.models.map(({ name }) => name as ModelName);
+const KNOWN = allModels.map(({ name }) => name as ModelName);
 
 /** How {@link compare} works. */
 export interface CompareOptions extends RunOptions {
@@ -32,8 +37,11 @@ export interface CompareOptions extends RunOptions {
    * Which models to compare; `popularity`, `ease` and `als` always are. By default all but `mult-dae`, which has to be asked
    * for: it is `mult-vae` without the sampling, and behind it in their authors' measurements. On the data in this package's
    * README it is ahead instead, so ask for it where an autoencoder is worth the time.
+   *
+   * With `blend` the comparison ends with the blend of all trained models but `popularity`, which the validation users make; it has to
+   * be asked for. Nothing is trained for it, and it is counted with what its parts cost.
    */
-  models?: ModelName[];
+  models?: readonly ModelName[];
   /** Seed of the split, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
   seed?: number;
   /** Most epochs of the models that train in epochs. */
@@ -67,7 +75,7 @@ export interface CompareOptions extends RunOptions {
   /** Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it has. */
   examples?: boolean;
   /** Kept with each model and in its file; anything that JSON can hold. */
-  info?: Json;
+  info?: JsonLike;
   /**
    * Bytes that the comparison may take beyond the data, 0 or more. It keeps every model; one that would not fit beside those
    * before it is refused before any work. By default what is free, see {@link FitRun}.
@@ -123,13 +131,13 @@ export function checkCompare(options: CompareOptions): void {
 }
 
 /** The models that are compared unless others are asked for. */
-export const USUAL = KNOWN.filter((name) => !ASKED_FOR.includes(name));
+export const USUAL = TRAINED.filter((name) => !ASKED_FOR.includes(name));
 
-/** The models in the order in which they run, the core's: the cheapest first. */
+/** The trained models in the order in which they run, the core's: the cheapest first. */
 export function order(asked: readonly string[] = USUAL): ModelName[] {
   const unknown = asked.find((name) => !(KNOWN as string[]).includes(name));
   if (unknown !== undefined) throw invalid('model', unknown, KNOWN.join(', '));
-  return KNOWN.filter((name) => ALWAYS.includes(name) || asked.includes(name));
+  return TRAINED.filter((name) => ALWAYS.includes(name) || asked.includes(name));
 }
 
 /** The given options of a model; `seed` and `epochs` go to the models that have such an option. */

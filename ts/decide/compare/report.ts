@@ -1,6 +1,7 @@
 /** What a comparison tells: while it works, and in the end. */
 import type { LeftOut } from '../../data/left-out.js';
 import type { Profile } from '../../data/profile.js';
+import type { BlendRecord } from '../../models/blend-record.js';
 import type { OptionChange } from '../../models/fitting.js';
 import type { Progress } from '../../models/progress.js';
 import type { Json } from '../../runtime/json.js';
@@ -8,6 +9,7 @@ import type { ModelName } from '../../runtime/options.generated.js';
 import type { SearchedTrial, SearchSummary } from '../../search/train.js';
 import type { Curve } from '../curve.js';
 import type { ExampleUser } from '../examples.js';
+import type { Difference } from '../paired.js';
 import type { PairedDifference } from '../pairs.js';
 import type { RequestSeconds } from '../requests.js';
 import type { RunFacts } from '../run.js';
@@ -41,7 +43,7 @@ export interface ComparedModel extends SearchSummary, Curve {
   model: ModelName;
   /** All options with their values. */
   options: Json;
-  /** Wall-clock seconds of search and training together. */
+  /** Wall-clock seconds of search and training together; of a blend, its own and those of the parts that it keeps. */
   seconds: number;
   /** The same as it was estimated before, at most, for a reference machine. */
   estimatedSeconds: number;
@@ -73,6 +75,55 @@ export interface Skipped {
   why: string;
 }
 
+/** The blend minus one of its parts, or a model that it could have had. */
+export interface BlendDifference extends Difference {
+  /** The part. */
+  part: ModelName;
+  /** Whether the blend has kept it. */
+  kept: boolean;
+  /** Users of this difference. */
+  users: number;
+}
+
+/** A group of test users or of held-out items, with the differences on it. */
+export interface BlendGroup {
+  /** Of users by the length of their input, or of items by their training users. */
+  by: 'activity' | 'popularity';
+  /** `few`, `some`, `many`; `head`, `middle`, `tail`. */
+  name: string;
+  /** Least items of a user's input, or training users of an item. */
+  from: number;
+  /** Most of them. */
+  to: number;
+  /** Differences to each model, p-values corrected over all groups and models. */
+  differences: BlendDifference[];
+}
+
+/** What a model takes. */
+export interface BlendCost {
+  model: ModelName;
+  /** Wall-clock seconds of search and training; of the blend, its own and those of its parts. */
+  seconds: number;
+  /** Memory that the model holds, with ids. */
+  bytes: number;
+  /** Median microseconds of a request: the 100 best items for the history of a test user, one after the other on this machine. */
+  microseconds: number;
+}
+
+/** What there is to say of a blend. */
+export interface BlendReport {
+  /** Scale, parts with weights, gate, what was dropped and what was tried. */
+  found: Omit<BlendRecord, 'warnings'>;
+  /** What speaks against the weights. */
+  warnings: string[];
+  /** Differences in the main metric to each model that it was made of, p-values corrected over these. */
+  differences: BlendDifference[];
+  /** The same by groups. */
+  groups: BlendGroup[];
+  /** What each one takes. */
+  cost: BlendCost[];
+}
+
 /** The result of {@link compare} as plain JSON. */
 export interface ComparisonReport {
   /** The data that was compared on: the users of all parts of the split, and the items of the training users. */
@@ -97,6 +148,8 @@ export interface ComparisonReport {
   models: ComparedModel[];
   /** What was left out, for want of memory or of `budgetMinutes`, or since its arithmetic failed. */
   skipped: Skipped[];
+  /** What there is to say of a blend, if one was compared. */
+  blend?: BlendReport;
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];
   /**

@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 use bytemuck::Pod;
 use memmap2::MmapMut;
+use ndarray::{ArrayView2, ArrayViewMut2};
+
+use super::matrix::{view2, view2_mut};
 
 /// An array of fixed length.
 pub(crate) enum Numbers<T> {
@@ -67,6 +70,24 @@ impl<T: Pod> Numbers<T> {
         let mut copy = Self::zeros(part.len() / size_of::<T>());
         bytemuck::cast_slice_mut(&mut copy).copy_from_slice(part);
         copy
+    }
+
+    /// The numbers as a matrix, row by row.
+    ///
+    /// # Panics
+    /// If they are not as many as the shape says.
+    #[track_caller]
+    pub(crate) fn view2(&self, shape: (usize, usize)) -> ArrayView2<'_, T> {
+        view2(self, shape)
+    }
+
+    /// The same, to be written.
+    ///
+    /// # Panics
+    /// As [`Numbers::view2`].
+    #[track_caller]
+    pub(crate) fn view2_mut(&mut self, shape: (usize, usize)) -> ArrayViewMut2<'_, T> {
+        view2_mut(self, shape)
     }
 
     /// A copy.

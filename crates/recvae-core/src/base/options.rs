@@ -91,6 +91,9 @@ option_value!([f64; 3], "[number, number, number]", "three finite numbers", |val
     let numbers: Option<Vec<f64>> = value.as_array()?.iter().map(Value::as_f64).collect();
     numbers?.try_into().ok()
 });
+option_value!(Vec<f64>, "number[]", "a list of finite numbers", |value: &Value| {
+    value.as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>()
+});
 
 /// An option without which something is left to the data or left out; JSON has no word for that but its absence.
 impl<T: OptionValue> OptionValue for Option<T> {

@@ -3,7 +3,7 @@
 use crate::base::compute::Compute;
 
 /// One epoch of training, as the progress callback sees it; of a closed form, which has none, how far it is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// Which epoch ended, the first one is 1; 0 of a closed form.
     pub epoch: usize,
@@ -27,6 +27,20 @@ pub struct Progress {
     /// Of RecVAE, Mult-VAE and Mult-DAE, the engine at work, and where.
     pub compute: Option<Compute>,
 }
+
+/// How far the epoch at work is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepProgress {
+    /// Its number, from 1.
+    pub epoch: usize,
+    /// How many there will be at most.
+    pub epochs: usize,
+    /// The share of its steps that is done, from 0, told when it begins, to below 1; its end is told as an epoch.
+    pub fraction: f64,
+}
+
+/// Called as an epoch begins and after each of its steps, from the thread that trains; seldom enough to be ignored beside a step.
+pub type OnStep<'a> = &'a (dyn Fn(StepProgress) + Sync);
 
 /// Called at the end of each epoch, from the thread that trains, and as a closed form gets on, from one thread at a time.
 pub type OnProgress<'a> = &'a (dyn Fn(&Progress) + Sync);

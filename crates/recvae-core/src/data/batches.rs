@@ -117,11 +117,30 @@ impl Batches {
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<()> {
         let number = self.n_batches;
         self.n_batches += 1;
-        self.push_called(batch, &format!(" of batch {number}"), &format!(", which batch {number} lacks"))
+        let of = format!(" of batch {number}");
+        let place = |name: &str, row: usize| format!("{name}[{row}]{of}");
+        self.push_called(batch, &place, &of, &format!(", which batch {number} lacks"))
     }
 
-    /// The same with what messages say of the batch, which is nothing where there is only one.
-    fn push_called(&mut self, batch: &Batch<'_>, of: &str, lacks: &str) -> Result<()> {
+    /// The same of rows that were gathered from a source without batches, the first of which is its row number `first`:
+    /// messages say "user of row 7" and know of no batch.
+    ///
+    /// # Errors
+    /// As [`Batches::push`].
+    pub fn push_rows(&mut self, batch: &Batch<'_>, first: u64) -> Result<()> {
+        self.n_batches += 1;
+        let place = |name: &str, row: usize| format!("{} of row {}", name.trim_end_matches('s'), first + row as u64);
+        self.push_called(batch, &place, " of the rows", "")
+    }
+
+    /// The same with what messages call the place of a number and the batch, which has no name where there is only one.
+    fn push_called(
+        &mut self,
+        batch: &Batch<'_>,
+        place: &dyn Fn(&str, usize) -> String,
+        of: &str,
+        lacks: &str,
+    ) -> Result<()> {
         let n_rows = batch.users.len();
         for (name, len) in [
             ("items", batch.items.len()),
@@ -145,7 +164,7 @@ impl Batches {
         }
         let (mut user_digits, mut item_digits) = (String::new(), String::new());
         for row in 0..n_rows {
-            let bad = |name: &str, what: &str| Error::invalid_data(format!("{name}[{row}]{of} is {what}"));
+            let bad = |name: &str, what: &str| Error::invalid_data(format!("{} is {what}", place(name, row)));
             let number_in = |name: &str, column: Option<&[f64]>| {
                 column.map(|column| check_value(column[row]).map_err(|what| bad(name, &what))).transpose()
             };
@@ -179,7 +198,7 @@ impl Interactions {
     /// As [`Batches::push`] and [`Batches::finish`].
     pub fn from_batch(batch: &Batch<'_>, filter: RowFilter, thresholds: Thresholds) -> Result<Self> {
         let mut batches = Batches::new(filter, thresholds);
-        batches.push_called(batch, "", "")?;
+        batches.push_called(batch, &|name, row| format!("{name}[{row}]"), "", "")?;
         batches.finish()
     }
 }
@@ -211,9 +230,14 @@ mod tests {
         let error = batches.push(&Batch { values: Some(&[4.0]), timestamps: Some(&[10.0]), ..batch });
         let text = "users[0] of batch 3 is 65537 bytes long; allowed: at most 65536";
         assert_eq!(error.unwrap_err().to_string(), text);
+        let batch = Batch { values: Some(&[4.0; 2]), timestamps: Some(&[10.0; 2]), ..batch };
+        let users = ["u".to_owned(), String::new()];
+        let rows = Batch { users: IdColumn::Text(&users), items: IdColumn::Signed(&[-1, -1]), ..batch };
+        let error = batches.push_rows(&rows, 8192);
+        assert_eq!(error.unwrap_err().to_string(), "user of row 8193 is empty; allowed: an id");
         // What came before the bad row stays, and what the bounds leave out is not known.
         let data = batches.finish().unwrap();
-        assert_eq!(data.users().iter().collect::<Vec<_>>(), ["1", "4", "0"]);
+        assert_eq!(data.users().iter().collect::<Vec<_>>(), ["1", "4", "0", "u"]);
         assert_eq!(data.items().iter().collect::<Vec<_>>(), ["-1", "-4"]);
     }
 }

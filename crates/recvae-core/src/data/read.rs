@@ -174,6 +174,58 @@ pub fn read_files_until(
     finish(builder, (paths.len() == 1).then(|| &*paths[0]), thresholds)
 }
 
+/// The same of a byte stream that errors call `name`, such as the body of a response. The option `format` says what it is, unless
+/// the name does.
+///
+/// # Errors
+/// As [`read_interactions_until`].
+pub fn read_stream_until(
+    name: &Path,
+    input: impl Read + Send,
+    options: &ReadOptions,
+    thresholds: &Thresholds,
+    cancel: &Cancel,
+) -> Result<Interactions> {
+    check(options)?;
+    let format = options.format.map_or_else(|| format_of(name), Ok)?;
+    check_escape(options, format)?;
+    let read = read(name, input, format, options, thresholds);
+    cancel.check()?;
+    read
+}
+
+/// The same of standard input, from where it is.
+///
+/// # Errors
+/// As [`read_stream_until`].
+pub fn read_stdin_until(options: &ReadOptions, thresholds: &Thresholds, cancel: &Cancel) -> Result<Interactions> {
+    let name = Path::new("stdin");
+    let input = Input::stdin(cancel).map_err(|source| Error::io("read", name, source))?;
+    read_stream_until(name, input, options, thresholds, cancel)
+}
+
+/// The first line of a text file that is not blank, plain or compressed, without the blanks around it, as far as a row
+/// may be long; none if there is none.
+///
+/// # Errors
+/// `IO` if it cannot be read, `INVALID_DATA` if what is compressed is broken, and `CANCELLED`.
+pub fn first_line_until(path: &Path, cancel: &Cancel) -> Result<Option<String>> {
+    let fail = |error| cancel.check().err().unwrap_or_else(|| read_error(path, None, error));
+    let input = Input::open(path, cancel).map_err(fail)?;
+    let mut input = unmarked(decoded(input).map_err(fail)?).map_err(fail)?.take(LONGEST_ROW);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(fail)? == 0 {
+            return Ok(None);
+        }
+        let text = String::from_utf8_lossy(&line);
+        if !text.trim().is_empty() {
+            return Ok(Some(text.trim().to_owned()));
+        }
+    }
+}
+
 /// Looks at every row of files as [`read_files_until`] does, and at no id and no value: for files that another reader, which
 /// may guess, is to read.
 ///

@@ -5,9 +5,11 @@
 
 use std::borrow::Cow;
 
+use ndarray::ArrayViewMut2;
+
 use crate::base::error::{Error, Result};
 use crate::evaluate::scorer::Scorer;
-use crate::evaluate::top_k::{Scored, check_k, first_nan, for_each_user, no_number, select, top_k};
+use crate::evaluate::top_k::{Scored, check_k, first_nan, for_each_user, not_a_number, select, top_k};
 
 /// Below one item in so many, the fewer of two kinds are listed: a cache line holds 16 scores, so picking single ones out of
 /// a row reads no more memory than walking along it.
@@ -82,6 +84,25 @@ impl Candidates {
         self.len() == 0
     }
 
+    /// Whether it is one of them.
+    pub(crate) fn contains(&self, item: u32) -> bool {
+        match &self.listed {
+            Listed::AllBut(denied) => denied.binary_search(&item).is_err(),
+            Listed::Only(allowed) => allowed.binary_search(&item).is_ok(),
+        }
+    }
+
+    /// The `k` best of them by the scores of all items that are not in the ascending list `seen`.
+    fn best(&self, scores: &[f32], seen: &[u32], k: usize) -> Result<Vec<Scored>> {
+        match &self.listed {
+            Listed::AllBut(denied) => top_k(scores, &union(denied, seen), k),
+            Listed::Only(allowed) => {
+                let scores: Vec<f32> = allowed.iter().map(|&item| scores[item as usize]).collect();
+                best_of(allowed, &scores, seen, k)
+            }
+        }
+    }
+
     /// The items, ascending, without `item`.
     pub(crate) fn list_without(&self, item: u32) -> Vec<u32> {
         match &self.listed {
@@ -111,26 +132,36 @@ pub fn recommend_among(
     }
     let seen = |user: usize| if filter_seen { histories[user] } else { &[] };
     match &candidates.listed {
-        Listed::AllBut(denied) => {
-            for_each_user(model, histories, |user, scores| top_k(scores, &union(denied, seen(user)), k))
-        }
         Listed::Only(allowed) if allowed.is_empty() => Ok(vec![vec![]; histories.len()]),
         Listed::Only(allowed) if allowed.len() * FEW <= candidates.n_items => {
             let few = Few { model, items: allowed };
             for_each_user(&few, histories, |user, scores| best_of(allowed, scores, seen(user), k))
         }
-        Listed::Only(allowed) => for_each_user(model, histories, |user, scores| {
-            let scores: Vec<f32> = allowed.iter().map(|&item| scores[item as usize]).collect();
-            best_of(allowed, &scores, seen(user), k)
-        }),
+        _ => for_each_user(model, histories, |user, scores| candidates.best(scores, seen(user), k)),
     }
+}
+
+/// The same with candidates of its own for each user, which are as many as the histories.
+///
+/// # Errors
+/// As [`recommend_among`].
+pub(crate) fn recommend_each(
+    model: &dyn Scorer,
+    histories: &[&[u32]],
+    k: usize,
+    filter_seen: bool,
+    candidates: &[&Candidates],
+) -> Result<Vec<Vec<Scored>>> {
+    check_k(k)?;
+    let seen = |user: usize| if filter_seen { histories[user] } else { &[] };
+    for_each_user(model, histories, |user, scores| candidates[user].best(scores, seen(user), k))
 }
 
 /// The `k` best of `items`, which have these `scores` in their order and of which those in `seen` do not count. Both lists
 /// are ascending.
 pub(crate) fn best_of(items: &[u32], scores: &[f32], seen: &[u32], k: usize) -> Result<Vec<Scored>> {
     if let Some(at) = first_nan(scores) {
-        return Err(no_number(items[at]));
+        return Err(not_a_number(items[at]));
     }
     let seen: Vec<u32> =
         seen.iter().filter_map(|item| items.binary_search(item).ok()).map(|position| position as u32).collect();
@@ -149,7 +180,7 @@ impl Scorer for Few<'_> {
         self.items.len()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.model.score_some(histories, self.items, scores)
     }
 }

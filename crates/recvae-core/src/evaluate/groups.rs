@@ -163,13 +163,14 @@ pub fn evaluate_by_popularity(
 
 #[cfg(test)]
 mod tests {
+    use ndarray::ArrayViewMut2;
     use proptest::prelude::*;
 
     use super::*;
     use crate::base::random::Stream;
     use crate::data::ids::Ids;
     use crate::evaluate::metrics::evaluate;
-    use crate::evaluate::scorer::check_scores;
+    use crate::evaluate::scorer::checked;
 
     /// The same scores for everybody.
     struct Fixed(Vec<f32>);
@@ -179,8 +180,8 @@ mod tests {
             self.0.len()
         }
 
-        fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-            check_scores(histories, self.0.len(), scores)?;
+        fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+            let scores = checked(histories, self.0.len(), scores)?;
             scores.chunks_mut(self.0.len()).for_each(|row| row.copy_from_slice(&self.0));
             Ok(())
         }

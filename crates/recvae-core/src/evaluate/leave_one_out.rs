@@ -1,5 +1,7 @@
 //! What a score owes to each item of a history, of any model.
 
+use ndarray::Array2;
+
 use crate::base::cancel::Cancel;
 use crate::base::error::Result;
 use crate::evaluate::scorer::Scorer;
@@ -19,9 +21,10 @@ pub(crate) fn leave_one_out(
         let shorter: Vec<Vec<u32>> = block.iter().map(|&left_out| without(history, left_out)).collect();
         // The whole one in each block: its score comes out of the same product as those it is compared with.
         let histories: Vec<&[u32]> = std::iter::once(history).chain(shorter.iter().map(Vec::as_slice)).collect();
-        let mut scores = vec![0.0; histories.len()];
-        model.score_some(&histories, &[item], &mut scores)?;
-        losses.extend(scores[1..].iter().map(|&score| f64::from(scores[0]) - f64::from(score)));
+        let mut scores = Array2::zeros((histories.len(), 1));
+        model.score_some(&histories, &[item], scores.view_mut())?;
+        let scores = scores.column(0);
+        losses.extend(scores.iter().skip(1).map(|&score| f64::from(scores[0]) - f64::from(score)));
     }
     Ok(losses)
 }

@@ -1,5 +1,7 @@
 //! What recommending and evaluating ask of a model.
 
+use ndarray::{Array2, ArrayViewMut2};
+
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 
@@ -8,28 +10,40 @@ pub trait Scorer: Sync {
     /// Number of items it scores.
     fn n_items(&self) -> usize;
 
-    /// Scores every item for a block of users, seen ones included: `scores` has shape `(histories.len(), n_items)`, row
-    /// by row. A history is a strictly ascending list of item indices and may be empty. A higher score is a better
-    /// recommendation; scores of different models have no common scale. A user's scores are a function of the history, to the
-    /// bit: who else is in the block, and where, changes nothing. They may differ from one processor to another.
+    /// Scores every item for a block of users, seen ones included: `scores` has shape `(histories.len(), n_items)` and lies
+    /// row by row without gaps (ndarray's standard layout). A history is a strictly ascending list of item indices and may be
+    /// empty. A higher score is a better recommendation; scores of different models have no common scale. A user's scores are
+    /// a function of the history, to the bit: who else is in the block, and where, changes nothing. They may differ from one
+    /// processor to another.
     ///
     /// # Errors
-    /// `INTERNAL` if a shape does not fit: a bug in the caller.
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()>;
+    /// `INTERNAL` if the shape, the layout or an item does not fit: a bug in the caller.
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()>;
 
-    /// Scores some items only, with the bits of [`Scorer::score`]: `scores` has shape `(histories.len(), items.len())`. A model that need not compute all scores for that has its own way; this one does.
+    /// Scores some items only, with the bits of [`Scorer::score`]: `scores` has shape `(histories.len(), items.len())` and the
+    /// same layout. A model that need not compute all scores for that has its own way; this one does.
     ///
     /// # Errors
     /// As [`Scorer::score`].
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        check_some(histories, items, self.n_items(), scores)?;
-        let mut all = vec![0.0; self.n_items()];
-        for (user, history) in histories.iter().enumerate() {
-            self.score(&[history], &mut all)?;
-            let scores = &mut scores[user * items.len()..][..items.len()];
-            scores.iter_mut().zip(items).for_each(|(score, &item)| *score = all[item as usize]);
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        check_shape(&scores, (histories.len(), items.len()))?;
+        check_items(items, self.n_items())?;
+        let mut all = Array2::zeros((1, self.n_items()));
+        for (history, mut scores) in histories.iter().zip(scores.rows_mut()) {
+            self.score(&[history], all.view_mut())?;
+            scores.iter_mut().zip(items).for_each(|(score, &item)| *score = all[(0, item as usize)]);
         }
         Ok(())
+    }
+
+    /// The scores of [`Scorer::score`] in a matrix of their own, shape `(histories.len(), n_items)`.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`].
+    fn scores(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
+        let mut scores = Array2::zeros((histories.len(), self.n_items()));
+        self.score(histories, scores.view_mut())?;
+        Ok(scores)
     }
 }
 
@@ -52,43 +66,88 @@ impl Scorer for Watched<'_> {
         self.scorer.n_items()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.cancel.check()?;
         self.scorer.score(histories, scores)
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.cancel.check()?;
         self.scorer.score_some(histories, items, scores)
     }
 }
 
-/// Checks the shapes that [`Scorer::score`] was called with.
-pub(crate) fn check_scores(histories: &[&[u32]], n_items: usize, scores: &[f32]) -> Result<()> {
-    if scores.len() != histories.len() * n_items {
-        return Err(Error::Internal(format!(
-            "{} scores for {} users x {n_items} items",
-            scores.len(),
-            histories.len()
-        )));
-    }
-    if let Some(item) = histories.iter().filter_map(|items| items.last()).find(|&&item| item as usize >= n_items) {
-        return Err(Error::Internal(format!("item {item} in a history of a model of {n_items} items")));
-    }
-    Ok(())
+/// The matrix that [`Scorer::score`] was called with, row by row, once its shape and the histories are found to fit.
+pub(crate) fn checked<'s>(
+    histories: &[&[u32]],
+    n_items: usize,
+    scores: ArrayViewMut2<'s, f32>,
+) -> Result<&'s mut [f32]> {
+    row_by_row(histories, n_items, (histories.len(), n_items), scores)
 }
 
-/// Checks what [`Scorer::score_some`] was called with.
-pub(crate) fn check_some(histories: &[&[u32]], items: &[u32], n_items: usize, scores: &[f32]) -> Result<()> {
-    let largest = histories.iter().filter_map(|items| items.last()).chain(items.iter().max()).max();
-    let known = largest.is_none_or(|&item| (item as usize) < n_items);
-    if known && scores.len() == histories.len() * items.len() {
+/// The same of [`Scorer::score_some`].
+pub(crate) fn checked_some<'s>(
+    histories: &[&[u32]],
+    items: &[u32],
+    n_items: usize,
+    scores: ArrayViewMut2<'s, f32>,
+) -> Result<&'s mut [f32]> {
+    check_items(items, n_items)?;
+    row_by_row(histories, n_items, (histories.len(), items.len()), scores)
+}
+
+fn row_by_row<'s>(
+    histories: &[&[u32]],
+    n_items: usize,
+    shape: (usize, usize),
+    scores: ArrayViewMut2<'s, f32>,
+) -> Result<&'s mut [f32]> {
+    check_shape(&scores, shape)?;
+    // They ascend.
+    check_items(histories.iter().filter_map(|history| history.last()), n_items)?;
+    scores.into_slice().ok_or_else(|| Error::Internal("scores do not lie row by row".into()))
+}
+
+/// Checks that a model has these items.
+pub(crate) fn check_items<'i>(items: impl IntoIterator<Item = &'i u32>, n_items: usize) -> Result<()> {
+    match items.into_iter().find(|&&item| item as usize >= n_items) {
+        Some(item) => Err(Error::Internal(format!("item {item} for a model of {n_items} items"))),
+        None => Ok(()),
+    }
+}
+
+fn check_shape(scores: &ArrayViewMut2<'_, f32>, shape: (usize, usize)) -> Result<()> {
+    if scores.dim() == shape {
         return Ok(());
     }
-    Err(Error::Internal(format!(
-        "{} scores for {} users x {} items, up to {largest:?} of {n_items}",
-        scores.len(),
-        histories.len(),
-        items.len()
-    )))
+    Err(Error::Internal(format!("scores of shape {:?}; allowed: {shape:?}, users and items", scores.dim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::s;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let histories: [&[u32]; 2] = [&[0, 2], &[]];
+        let error =
+            |scores: ArrayViewMut2<'_, f32>, n_items| checked(&histories, n_items, scores).unwrap_err().to_string();
+        let mut scores = Array2::zeros((2, 6));
+        assert_eq!(checked(&histories, 6, scores.view_mut()).unwrap().len(), 12);
+        assert_eq!(
+            error(scores.view_mut(), 5),
+            "internal error: scores of shape (2, 6); allowed: (2, 5), users and items"
+        );
+        assert_eq!(error(Array2::zeros((2, 2)).view_mut(), 2), "internal error: item 2 for a model of 2 items");
+        // Right shapes with gaps, and column by column.
+        assert_eq!(error(scores.slice_mut(s![.., ..3]), 3), "internal error: scores do not lie row by row");
+        assert_eq!(
+            error(Array2::zeros((3, 2)).view_mut().reversed_axes(), 3),
+            "internal error: scores do not lie row by row"
+        );
+        assert!(checked_some(&histories, &[3], 3, scores.slice_mut(s![.., ..1])).is_err());
+    }
 }

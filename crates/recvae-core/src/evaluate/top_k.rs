@@ -6,6 +6,7 @@
 use rayon::prelude::*;
 
 use crate::base::error::{Error, Result};
+use crate::base::matrix::view2_mut;
 use crate::base::numbers::Numbers;
 use crate::evaluate::scorer::Scorer;
 use crate::math::real::Real;
@@ -33,7 +34,7 @@ pub struct Scored {
 /// `NUMERICAL` if a score is not a number.
 pub fn top_k(scores: &[f32], seen: &[u32], k: usize) -> Result<Vec<Scored>> {
     match first_nan(scores) {
-        Some(item) => Err(no_number(item as u32)),
+        Some(item) => Err(not_a_number(item as u32)),
         None => Ok(select(scores, seen, k)),
     }
 }
@@ -74,7 +75,7 @@ pub(crate) fn first_nan(scores: &[f32]) -> Option<usize> {
     if has_nan(scores) { scores.iter().position(|score| score.is_nan()) } else { None }
 }
 
-pub(crate) fn no_number(item: u32) -> Error {
+pub(crate) fn not_a_number(item: u32) -> Error {
     Error::Numerical(format!("the score of item {item} is not a number"))
 }
 
@@ -114,9 +115,9 @@ vectorised! {
         let mut lanes = [false; 16];
         let (whole, rest) = values.as_chunks::<16>();
         for chunk in whole {
-            lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane |= value.no_number());
+            lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane |= value.is_nan());
         }
-        lanes.iter().any(|&lane| lane) | rest.iter().any(|value| value.no_number())
+        lanes.iter().any(|&lane| lane) | rest.iter().any(|value| value.is_nan())
     }
 
     /// The largest number of each group of [`GROUP`].
@@ -125,12 +126,12 @@ vectorised! {
         for (group, maximum) in whole.iter().zip(&mut *maxima) {
             let mut lanes = [group[0]; 16];
             for half in group.as_chunks::<16>().0 {
-                lanes.iter_mut().zip(half).for_each(|(lane, &value)| *lane = lane.larger(value));
+                lanes.iter_mut().zip(half).for_each(|(lane, &value)| *lane = lane.max(value));
             }
-            *maximum = lanes.iter().fold(lanes[0], |maximum, &lane| maximum.larger(lane));
+            *maximum = lanes.iter().fold(lanes[0], |maximum, &lane| maximum.max(lane));
         }
         if let (Some(maximum), Some(&first)) = (maxima.last_mut(), rest.first()) {
-            *maximum = rest.iter().fold(first, |maximum, &value| maximum.larger(value));
+            *maximum = rest.iter().fold(first, |maximum, &value| maximum.max(value));
         }
     }
 }
@@ -147,7 +148,7 @@ pub(crate) fn for_each_user<R: Send>(
     let mut results = Vec::with_capacity(histories.len());
     for (block, histories) in histories.chunks(BLOCK).enumerate() {
         let scores = &mut scores[..histories.len() * n_items];
-        model.score(histories, scores)?;
+        model.score(histories, view2_mut(scores, (histories.len(), n_items)))?;
         let rows: Result<Vec<R>> =
             scores.par_chunks(n_items).enumerate().map(|(row, scores)| each(block * BLOCK + row, scores)).collect();
         results.extend(rows?);

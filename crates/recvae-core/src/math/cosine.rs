@@ -6,10 +6,10 @@ use crate::math::real::Real;
 use crate::math::vectorised::{dot, vectorised};
 
 /// How much the direction of `vector` is that of each of the others: the cosine, 0 where one of the two is zero.
-pub(crate) fn cosines<'a>(vector: &[f32], others: impl IndexedParallelIterator<Item = &'a [f32]>, out: &mut [f32]) {
+pub(crate) fn cosines<'a>(vector: &[f32], others: impl IndexedParallelIterator<Item = &'a [f32]>) -> Vec<f32> {
     let scale = over_norm(1.0, vector);
     let unit: Vec<f32> = vector.iter().map(|&value| value * scale).collect();
-    out.par_iter_mut().zip(others).for_each(|(out, other)| *out = over_norm(product(&unit, other), other));
+    others.map(|other| over_norm(product(&unit, other), other)).collect()
 }
 
 /// A number divided by the length of a vector.
@@ -32,10 +32,8 @@ mod tests {
     #[test]
     fn cosines_of_known_angles() {
         let others: [&[f32]; 5] = [&[6.0, 8.0], &[-3.0, -4.0], &[4.0, -3.0], &[0.0, 0.0], &[0.0, 2.0]];
-        let mut out = [9.0; 5];
-        cosines(&[3.0, 4.0], others.into_par_iter(), &mut out);
+        let out = cosines(&[3.0, 4.0], others.into_par_iter());
         assert!(out.iter().zip([1.0, -1.0, 0.0, 0.0, 0.8]).all(|(ours, right)| (ours - right).abs() < 1e-6), "{out:?}");
-        cosines(&[0.0, 0.0], others.into_par_iter(), &mut out);
-        assert_eq!(out, [0.0; 5]);
+        assert_eq!(cosines(&[0.0, 0.0], others.into_par_iter()), [0.0; 5]);
     }
 }

@@ -1,6 +1,6 @@
 //! Dense linear algebra over items: the Gram matrix of a CSR matrix and the inverse of a positive definite one.
 //!
-//! Square matrices are `Vec`s of `n * n` numbers. A symmetric one keeps row `i` from column `i` on, which is the upper
+//! Square matrices lie row by row. A symmetric one keeps row `i` from column `i` on, which is the upper
 //! triangle row by row and, for faer's column-major kernels, the lower triangle column by column.
 
 use std::ops::Range;
@@ -11,9 +11,11 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::{triangular_inverse, triangular_solve};
 use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, MatMut, MatRef, Par, unzip, zip};
+use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 
 use crate::base::error::Result;
+use crate::base::matrix::row_major_mut;
 use crate::base::numbers::Numbers;
 use crate::base::steps::Steps;
 use crate::math::costs;
@@ -88,7 +90,7 @@ impl<'a> GramRows<'a> {
 vectorised! {
     /// Counts as numbers of the type that is computed with.
     pub(crate) fn counts_to_numbers(counts: &[u32], numbers: &mut [T]) {
-        numbers.iter_mut().zip(counts).for_each(|(number, &count)| *number = T::of(f64::from(count)));
+        numbers.iter_mut().zip(counts).for_each(|(number, &count)| *number = T::from_f64(f64::from(count)));
     }
 }
 
@@ -134,18 +136,19 @@ pub(crate) fn stretches_of_work(work: &[u64], n: usize) -> Vec<Range<usize>> {
 /// # Errors
 /// The index of the first pivot that is not a positive finite number, or that it was stopped.
 pub(crate) fn invert_positive_definite<T: Real>(
-    matrix: &mut [T],
-    n: usize,
+    matrix: ArrayViewMut2<'_, T>,
     steps: &Steps<'_>,
 ) -> Result<(), NoInverse> {
     fn lower<T: Real>(matrix: &mut [T], n: usize) -> MatMut<'_, T> {
         MatMut::from_column_major_slice_mut(matrix, n, n)
     }
+    let n = matrix.nrows();
+    let matrix = row_major_mut(matrix);
     let mut panel = vec![T::ZERO; n * BLOCK.min(n)];
     factor(lower(matrix, n), steps)?;
     invert_lower(lower(matrix, n), &mut panel, steps)?;
     square_lower(lower(matrix, n), &mut panel, steps)?;
-    match (0..n).find(|&index| !matrix[index * (n + 1)].finite()) {
+    match (0..n).find(|&index| !matrix[index * (n + 1)].is_finite()) {
         Some(index) => Err(NoInverse::Pivot(index)),
         None => Ok(()),
     }
@@ -267,11 +270,11 @@ fn factor<T: Real>(a: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse>
 }
 
 /// `L^-1` over the lower triangle of `L`: with halves `[A 0; C D]` it is `[A^-1 0; -D^-1 C A^-1 D^-1]`.
-fn invert_lower<T: Real>(mut l: MatMut<'_, T>, room: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
+fn invert_lower<T: Real>(mut l: MatMut<'_, T>, panel: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
     let n = l.nrows();
     if n <= BLOCK {
         check(steps)?;
-        let mut inverse = MatMut::from_column_major_slice_mut(&mut room[..n * n], n, n);
+        let mut inverse = MatMut::from_column_major_slice_mut(&mut panel[..n * n], n, n);
         triangular_inverse::invert_lower_triangular(inverse.rb_mut(), l.rb(), Par::rayon(0));
         l.copy_from_triangular_lower(inverse.rb());
         did::<T>(steps, (n as f64).powi(3) / 3.0);
@@ -281,8 +284,8 @@ fn invert_lower<T: Real>(mut l: MatMut<'_, T>, room: &mut [T], steps: &Steps<'_>
     solve_lower(rest.rb(), side.rb_mut(), steps)?;
     solve_lower_transposed(top.rb(), side.rb_mut().transpose_mut(), steps)?;
     side.par_col_chunks_mut(64).for_each(|columns| zip!(columns).for_each(|unzip!(entry)| *entry = -*entry));
-    invert_lower(top, room, steps)?;
-    invert_lower(rest, room, steps)
+    invert_lower(top, panel, steps)?;
+    invert_lower(rest, panel, steps)
 }
 
 /// The lower triangle of `X' X` over lower triangular `X`: with halves `[A 0; C D]` it is `A' A + C' C`, `D' C`, `D' D`.
@@ -317,7 +320,7 @@ fn square_lower<T: Real>(x: MatMut<'_, T>, panel: &mut [T], steps: &Steps<'_>) -
 
 /// Fills the left half of a matrix from its right one, so that it is symmetric: entries left of the diagonal become what
 /// stands across.
-pub(crate) fn mirror<T: Real>(matrix: &mut [T], n: usize) {
+pub(crate) fn mirror<T: Real>(matrix: ArrayViewMut2<'_, T>) {
     /// Of the rows from number `first` on.
     fn mirror_rows<T: Real>(rows: &mut [T], first: usize, n: usize) {
         const SQUARE: usize = 64;
@@ -345,13 +348,15 @@ pub(crate) fn mirror<T: Real>(matrix: &mut [T], n: usize) {
         });
         rayon::join(|| mirror_rows(top, first, n), || mirror_rows(bottom, first + above, n));
     }
-    mirror_rows(matrix, 0, n);
+    let n = matrix.nrows();
+    mirror_rows(row_major_mut(matrix), 0, n);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::cancel::Cancel;
+    use crate::base::matrix::view2_mut;
 
     #[test]
     fn gram_counts_pairs() {
@@ -405,8 +410,8 @@ mod tests {
                     matrix[i * n + j] = at(i, j);
                 }
             }
-            invert_positive_definite(&mut matrix, n, &Steps::silent(&Cancel::default())).unwrap();
-            mirror(&mut matrix, n);
+            invert_positive_definite(view2_mut(&mut matrix, (n, n)), &Steps::silent(&Cancel::default())).unwrap();
+            mirror(view2_mut(&mut matrix, (n, n)));
             // All pairs of rows and columns of small matrices, some of large ones.
             let some = |i: &usize| n < 500 || i.is_multiple_of(97);
             for i in (0..n).filter(some) {
@@ -424,11 +429,11 @@ mod tests {
         let mut matrix = vec![1.0f32, 0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 1.0];
         let never = Cancel::default();
         let never = Steps::silent(&never);
-        assert_eq!(invert_positive_definite(&mut matrix, 3, &never), Err(NoInverse::Pivot(2)));
+        assert_eq!(invert_positive_definite(view2_mut(&mut matrix, (3, 3)), &never), Err(NoInverse::Pivot(2)));
         let n = 1200;
         let mut matrix = vec![0.0f32; n * n];
         (0..n).for_each(|index| matrix[index * (n + 1)] = if index == 1000 { -1.0 } else { 1.0 });
-        assert_eq!(invert_positive_definite(&mut matrix, n, &never), Err(NoInverse::Pivot(1000)));
+        assert_eq!(invert_positive_definite(view2_mut(&mut matrix, (n, n)), &never), Err(NoInverse::Pivot(1000)));
     }
 
     #[test]
@@ -436,7 +441,7 @@ mod tests {
         for n in [1usize, 2, 63, 65, 130, 300] {
             let mut matrix: Vec<f32> = (0..n * n).map(|at| if at % n >= at / n { at as f32 } else { -1.0 }).collect();
             let half = matrix.clone();
-            mirror(&mut matrix, n);
+            mirror(view2_mut(&mut matrix, (n, n)));
             for (at, &entry) in matrix.iter().enumerate() {
                 let (i, j) = (at / n, at % n);
                 assert_eq!(entry, half[i.min(j) * n + i.max(j)], "{n}: {i}, {j}");

@@ -2,8 +2,10 @@
 
 use faer::linalg::matmul::matmul as faer_matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
+use crate::base::matrix::{row_major, row_major_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::add;
 
@@ -16,6 +18,18 @@ pub(crate) fn rows<T>(data: &[T], n_cols: usize) -> MatRef<'_, T> {
 pub(crate) fn rows_mut<T>(data: &mut [T], n_cols: usize) -> MatMut<'_, T> {
     let n_rows = data.len() / n_cols;
     MatMut::from_row_major_slice_mut(data, n_rows, n_cols)
+}
+
+/// A matrix as faer sees it.
+pub(crate) fn to_faer<T>(matrix: ArrayView2<'_, T>) -> MatRef<'_, T> {
+    let (n_rows, n_cols) = matrix.dim();
+    MatRef::from_row_major_slice(row_major(matrix), n_rows, n_cols)
+}
+
+/// The same, to be written.
+pub(crate) fn to_faer_mut<T>(matrix: ArrayViewMut2<'_, T>) -> MatMut<'_, T> {
+    let (n_rows, n_cols) = matrix.dim();
+    MatMut::from_row_major_slice_mut(row_major_mut(matrix), n_rows, n_cols)
 }
 
 /// `out = lhs * rhs` on this thread.

@@ -22,41 +22,41 @@ pub(crate) trait Real:
 {
     const ZERO: Self;
     const ONE: Self;
-    fn of(number: f64) -> Self;
-    fn finite(self) -> bool;
-    fn no_number(self) -> bool;
+    fn from_f64(number: f64) -> Self;
+    fn is_finite(self) -> bool;
+    fn is_nan(self) -> bool;
     fn to_f64(self) -> f64;
-    fn root(self) -> Self;
+    fn sqrt(self) -> Self;
     /// Natural logarithm. The f32 form is branch-free, and right for 0 (minus infinity), below 0 and for NaN (NaN) and for
     /// normal numbers: the relative error is below 2e-7 where the logarithm is below -1 or above 1, the absolute one between.
     /// What is subnormal gives -88.1 to -87.3, infinity 88.8.
-    fn log(self) -> Self;
+    fn ln(self) -> Self;
     /// `self * factor + summand`, rounded once.
     fn times_plus(self, factor: Self, summand: Self) -> Self;
     /// Whether one row's products have the bits that they have among others; see `nn/products.rs`.
     fn row_is_as_in_group() -> &'static OnceLock<bool>;
     /// The larger of two numbers, neither of them NaN.
-    fn larger(self, other: Self) -> Self;
+    fn max(self, other: Self) -> Self;
     /// e to the power of `self`; the f32 form is branch-free so that loops over it use vector instructions. Relative
     /// error below 2e-7 in f32; what would be subnormal becomes the smallest normal number or 0.
-    fn e_to(self) -> Self;
+    fn exp(self) -> Self;
 }
 
 macro_rules! real {
-    ($type:ty, $e_to:expr, $log:expr) => {
+    ($type:ty, $exp:expr, $ln:expr) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             #[inline(always)]
-            fn of(number: f64) -> Self {
+            fn from_f64(number: f64) -> Self {
                 number as $type
             }
             #[inline(always)]
-            fn finite(self) -> bool {
+            fn is_finite(self) -> bool {
                 self.is_finite()
             }
             #[inline(always)]
-            fn no_number(self) -> bool {
+            fn is_nan(self) -> bool {
                 self.is_nan()
             }
             #[inline(always)]
@@ -64,12 +64,12 @@ macro_rules! real {
                 self as f64
             }
             #[inline(always)]
-            fn root(self) -> Self {
+            fn sqrt(self) -> Self {
                 self.sqrt()
             }
             #[inline(always)]
-            fn log(self) -> Self {
-                $log(self)
+            fn ln(self) -> Self {
+                $ln(self)
             }
             #[inline(always)]
             fn times_plus(self, factor: Self, summand: Self) -> Self {
@@ -80,12 +80,12 @@ macro_rules! real {
                 &KNOWN
             }
             #[inline(always)]
-            fn larger(self, other: Self) -> Self {
+            fn max(self, other: Self) -> Self {
                 if self > other { self } else { other }
             }
             #[inline(always)]
-            fn e_to(self) -> Self {
-                $e_to(self)
+            fn exp(self) -> Self {
+                $exp(self)
             }
         }
     };
@@ -152,13 +152,13 @@ mod tests {
         for step in -87_000..88_000 {
             let x = step as f32 / 1000.0;
             let exact = f64::from(x).exp();
-            worst = worst.max((f64::from(x.e_to()) - exact).abs() / exact);
+            worst = worst.max((f64::from(Real::exp(x)) - exact).abs() / exact);
         }
         assert!(worst < 2e-7, "{worst}");
-        assert_eq!(0f32.e_to(), 1.0);
-        assert!(f32::NAN.e_to().is_nan());
-        assert!(f32::NEG_INFINITY.e_to() < 1e-37);
-        assert!(f32::INFINITY.e_to() > 1e38);
+        assert_eq!(Real::exp(0f32), 1.0);
+        assert!(Real::exp(f32::NAN).is_nan());
+        assert!(Real::exp(f32::NEG_INFINITY) < 1e-37);
+        assert!(Real::exp(f32::INFINITY) > 1e38);
     }
 
     #[test]
@@ -167,22 +167,22 @@ mod tests {
         for step in 1..200_000u32 {
             for x in [step as f32 / 1000.0, step as f32 * 1e30, step as f32 * 1e-30] {
                 let exact = f64::from(x).ln();
-                worst = worst.max((f64::from(Real::log(x)) - exact).abs() / exact.abs().max(1.0));
+                worst = worst.max((f64::from(Real::ln(x)) - exact).abs() / exact.abs().max(1.0));
             }
         }
         assert!(worst < 2e-7, "{worst}");
-        assert_eq!(Real::log(1f32), 0.0);
-        assert_eq!(Real::log(0f32), f32::NEG_INFINITY);
-        assert!(Real::log(-1f32).is_nan() && Real::log(f32::NAN).is_nan());
+        assert_eq!(Real::ln(1f32), 0.0);
+        assert_eq!(Real::ln(0f32), f32::NEG_INFINITY);
+        assert!(Real::ln(-1f32).is_nan() && Real::ln(f32::NAN).is_nan());
         // The ends of the normal numbers, and what lies beyond.
         for x in [f32::MIN_POSITIVE, f32::MAX] {
             let exact = f64::from(x).ln();
-            assert!((f64::from(Real::log(x)) - exact).abs() < 2e-7 * exact.abs(), "{x}");
+            assert!((f64::from(Real::ln(x)) - exact).abs() < 2e-7 * exact.abs(), "{x}");
         }
         for bits in [1, 2, 3, 0x400, 0x3f_ffff, 0x40_0000, 0x7f_ffff] {
-            let result = Real::log(f32::from_bits(bits));
+            let result = Real::ln(f32::from_bits(bits));
             assert!((-88.1..=-87.3).contains(&result), "{bits}: {result}");
         }
-        assert!((88.7..88.8).contains(&Real::log(f32::INFINITY)));
+        assert!((88.7..88.8).contains(&Real::ln(f32::INFINITY)));
     }
 }

@@ -14,8 +14,10 @@
 //!
 //! Source of the estimate: N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM 2002, chapter 12.
 
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
+use crate::base::matrix::row_major;
 use crate::base::random::Stream;
 use crate::math::csr::Csr;
 use crate::math::real::Real;
@@ -40,7 +42,7 @@ const LEAST: f64 = 1e-3;
 /// How far scores of random users are off, as a share of the largest, by an inverse of shape `(n, n)` of the Gram matrix with
 /// `penalties` on its diagonal; `gram` multiplies by the Gram matrix alone.
 pub(crate) fn error_of_scores<T: Real>(
-    inverse: &[T],
+    inverse: ArrayView2<'_, T>,
     penalties: &[f64],
     gram: impl FnOnce(&Vectors) -> Vectors,
 ) -> f64 {
@@ -49,8 +51,8 @@ pub(crate) fn error_of_scores<T: Real>(
         let mut random = Stream::new(1, user as u64);
         (0..n).map(|_| random.normal()).collect()
     });
-    let own: Vec<f64> = (0..n).map(|item| inverse[item * (n + 1)].to_f64()).collect();
-    let others = off_diagonal(inverse, n, &users);
+    let own: Vec<f64> = inverse.diag().iter().map(|entry| entry.to_f64()).collect();
+    let others = off_diagonal(inverse, &users);
     let solved: Vectors = std::array::from_fn(|user| {
         let numbers = others[user].iter().zip(&users[user]).zip(&own);
         numbers.map(|((others, x), own)| others + own * x).collect()
@@ -60,26 +62,28 @@ pub(crate) fn error_of_scores<T: Real>(
         let numbers = users[user].iter().zip(&products[user]).zip(solved[user].iter().zip(penalties));
         numbers.map(|((x, product), (solved, penalty))| x - product - penalty * solved).collect()
     });
-    let corrections = off_diagonal(inverse, n, &residuals);
-    let largest =
-        |numbers: &mut dyn Iterator<Item = f64>| numbers.fold(0.0, |most: f64, number| larger(most, number.abs()));
+    let corrections = off_diagonal(inverse, &residuals);
+    let largest = |numbers: &mut dyn Iterator<Item = f64>| {
+        numbers.fold(0.0, |most: f64, number| nan_or_larger(most, number.abs()))
+    };
     let error_of = |user: usize| {
         let scores = largest(&mut others[user].iter().zip(&own).map(|(others, own)| others / own));
         let x = largest(&mut users[user].iter().copied());
         let errors = corrections[user].iter().zip(&residuals[user]).zip(&own);
         largest(&mut errors.map(|((others, r), own)| others / own + r)) / scores.max(LEAST * x)
     };
-    (0..USERS).map(error_of).fold(0.0, larger)
+    (0..USERS).map(error_of).fold(0.0, nan_or_larger)
 }
 
 /// The larger of two numbers, and no number if one of them is none.
-fn larger(a: f64, b: f64) -> f64 {
+fn nan_or_larger(a: f64, b: f64) -> f64 {
     if a.is_nan() || a > b { a } else { b }
 }
 
 /// The product of a matrix without its diagonal, whose numbers would drown the others.
-fn off_diagonal<T: Real>(matrix: &[T], n: usize, vectors: &Vectors) -> Vectors {
-    let rows: Vec<[f64; USERS]> = matrix
+fn off_diagonal<T: Real>(matrix: ArrayView2<'_, T>, vectors: &Vectors) -> Vectors {
+    let n = matrix.ncols();
+    let rows: Vec<[f64; USERS]> = row_major(matrix)
         .par_chunks_exact(n)
         .enumerate()
         .map(|(item, row)| {
@@ -153,6 +157,7 @@ pub(crate) fn in_pieces(len: usize, n: usize, add: impl Fn(std::ops::Range<usize
 mod tests {
     use super::*;
     use crate::base::cancel::Cancel;
+    use crate::base::matrix::view2;
     use crate::base::steps::Steps;
     use crate::math::linalg::{gram, invert_positive_definite, mirror};
 
@@ -170,13 +175,12 @@ mod tests {
     fn error<T: Real>(x: &Csr, penalties: &[f64], spoil: impl Fn(&mut [T])) -> f64 {
         let n = x.n_cols();
         let mut matrix = gram::<T>(x, &Steps::silent(&Cancel::default())).unwrap();
-        for (item, &penalty) in penalties.iter().enumerate() {
-            matrix[item * (n + 1)] += T::of(penalty);
-        }
-        invert_positive_definite(&mut matrix, n, &Steps::silent(&Cancel::default())).unwrap();
-        mirror(&mut matrix, n);
+        let mut view = matrix.view2_mut((n, n));
+        view.diag_mut().iter_mut().zip(penalties).for_each(|(entry, &penalty)| *entry += T::from_f64(penalty));
+        invert_positive_definite(view.view_mut(), &Steps::silent(&Cancel::default())).unwrap();
+        mirror(view);
         spoil(&mut matrix);
-        error_of_scores(&matrix, penalties, |vectors| gram_products(x, vectors))
+        error_of_scores(matrix.view2((n, n)), penalties, |vectors| gram_products(x, vectors))
     }
 
     #[test]
@@ -186,7 +190,7 @@ mod tests {
         let at = |i: usize, j: usize| matrix[i.min(j) * 21 + i.max(j)];
         let full: Vec<f64> = (0..21 * 21).map(|place| at(place / 21, place % 21)).collect();
         let vectors: Vectors = std::array::from_fn(|user| (0..21).map(|item| ((user + 2) * item % 7) as f64).collect());
-        let (sparse, dense) = (gram_products(&x, &vectors), off_diagonal(&full, 21, &vectors));
+        let (sparse, dense) = (gram_products(&x, &vectors), off_diagonal(view2(&full, (21, 21)), &vectors));
         for user in 0..USERS {
             for i in 0..21 {
                 let others: f64 = (0..21).filter(|&j| j != i).map(|j| at(i, j) * vectors[user][j]).sum();

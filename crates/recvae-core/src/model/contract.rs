@@ -3,6 +3,9 @@
 //! A model knows items by index only and users by their histories only; ids belong to [`crate::Recommender`]. Scores of a
 //! user are a function of the history, so a user who was never seen is scored like any other.
 
+use std::sync::Arc;
+
+use ndarray::Array2;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
@@ -25,11 +28,11 @@ pub trait Model: Scorer + Send {
     /// Its parameters by name.
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>>;
 
-    /// How similar `item` is to each of `items`, into `out` of the same length; see `similar.rs`.
+    /// How similar `item` is to each of `items`, in their order; see `similar.rs`.
     ///
     /// # Errors
     /// `INTERNAL` for a model without [`ModelKind::has_similar_items`].
-    fn similarities(&self, _item: u32, _items: &[u32], _out: &mut [f32]) -> Result<()> {
+    fn similarities(&self, _item: u32, _items: &[u32]) -> Result<Vec<f32>> {
         Err(Error::Internal(format!("{} was asked for similar items", self.kind().name())))
     }
 
@@ -37,7 +40,7 @@ pub trait Model: Scorer + Send {
     ///
     /// # Errors
     /// `INTERNAL` for a model without [`ModelKind::has_embedding`].
-    fn embed(&self, _histories: &[&[u32]]) -> Result<Vec<f32>> {
+    fn embed(&self, _histories: &[&[u32]]) -> Result<Array2<f32>> {
         Err(Error::Internal(format!("{} was asked for an embedding", self.kind().name())))
     }
 
@@ -49,9 +52,14 @@ pub trait Model: Scorer + Send {
         leave_one_out(self, history, item, cancel)
     }
 
+    /// The models of which it is made; empty for all but a blend.
+    fn parts(&self) -> Vec<Arc<dyn Model>> {
+        vec![]
+    }
+
     /// How many bytes of memory its parameters hold.
     fn bytes(&self) -> usize {
-        self.tensors().map_or(0, |tensors| tensors.iter().map(|tensor| tensor.data.bytes().len()).sum())
+        self.tensors().map_or(0, |tensors| tensors.iter().map(|tensor| tensor.data.n_bytes()).sum())
     }
 
     /// A smaller model that recommends nearly the same, with the same options.

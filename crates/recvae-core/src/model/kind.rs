@@ -45,9 +45,14 @@ kinds! {
     MultVae = "mult-vae";
     /// RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.
     RecVae = "recvae";
+    /// Blend: several trained models together, with weights that are learnt on the validation users.
+    Blend = "blend";
 }
 
 impl ModelKind {
+    /// Those that are trained on data, the cheapest first: all but the blend, which is made of them.
+    pub const TRAINED: &'static [Self] = Self::ALL.split_at(Self::ALL.len() - 1).0;
+
     /// Whether its training can be kept in a checkpoint: the models that take long.
     #[must_use]
     pub fn has_checkpoints(self) -> bool {
@@ -73,7 +78,7 @@ impl ModelKind {
         Err(Error::invalid_argument("engine", got, format!("for {}", able.join(", "))))
     }
 
-    /// Whether the model knows how alike items are.
+    /// Whether the model knows how alike items are; a blend, if one of its parts does.
     #[must_use]
     pub fn has_similar_items(self) -> bool {
         self != Self::Popularity

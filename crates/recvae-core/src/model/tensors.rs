@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytemuck::Pod;
 use half::f16;
+use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 
 use crate::base::error::{Error, Result};
 use crate::base::numbers::{Numbers, SharedBytes};
@@ -13,48 +14,100 @@ use crate::base::numbers::{Numbers, SharedBytes};
 pub struct NamedTensor<'a> {
     /// Name, unique in the model.
     pub name: String,
-    /// Shape; the data are row-major.
-    pub shape: Vec<usize>,
-    /// The numbers.
+    /// The numbers with their shape.
     pub data: TensorData<'a>,
+}
+
+impl<'a> NamedTensor<'a> {
+    /// A tensor of numbers that lie in order of their indices, the last of which runs fastest.
+    ///
+    /// # Panics
+    /// If they are not as many as the shape says: a bug of this crate.
+    #[track_caller]
+    pub(crate) fn new<T: Clone + 'a>(name: impl Into<String>, shape: &[usize], numbers: impl Into<Cow<'a, [T]>>) -> Self
+    where
+        TensorData<'a>: From<CowArray<'a, T, IxDyn>>,
+    {
+        let numbers = numbers.into();
+        assert!(shape.iter().product::<usize>() == numbers.len(), "{} numbers of shape {shape:?}", numbers.len());
+        let array = match numbers {
+            Cow::Borrowed(numbers) => ArrayViewD::from_shape(shape, numbers).map(CowArray::from),
+            Cow::Owned(numbers) => ArrayD::from_shape_vec(shape, numbers).map(CowArray::from),
+        };
+        Self { name: name.into(), data: array.expect("they are as many").into() }
+    }
 }
 
 /// Numbers of a [`NamedTensor`].
 pub enum TensorData<'a> {
     /// Half precision.
-    F16(Cow<'a, [f16]>),
+    F16(CowArray<'a, f16, IxDyn>),
     /// Single precision.
-    F32(Cow<'a, [f32]>),
+    F32(CowArray<'a, f32, IxDyn>),
     /// Double precision.
-    F64(Cow<'a, [f64]>),
+    F64(CowArray<'a, f64, IxDyn>),
     /// Indices.
-    U32(Cow<'a, [u32]>),
+    U32(CowArray<'a, u32, IxDyn>),
     /// Places.
-    U64(Cow<'a, [u64]>),
+    U64(CowArray<'a, u64, IxDyn>),
 }
 
+macro_rules! of_any_type {
+    ($data:expr, $array:ident => $do:expr) => {
+        match $data {
+            TensorData::F16($array) => $do,
+            TensorData::F32($array) => $do,
+            TensorData::F64($array) => $do,
+            TensorData::U32($array) => $do,
+            TensorData::U64($array) => $do,
+        }
+    };
+}
+
+macro_rules! from_arrays {
+    ($($variant:ident $type:ty)+) => {$(
+        impl<'a> From<CowArray<'a, $type, IxDyn>> for TensorData<'a> {
+            fn from(array: CowArray<'a, $type, IxDyn>) -> Self {
+                Self::$variant(array)
+            }
+        }
+    )+};
+}
+from_arrays!(F16 f16 F32 f32 F64 f64 U32 u32 U64 u64);
+
 impl TensorData<'_> {
+    /// The shape.
+    #[must_use]
+    pub fn shape(&self) -> &[usize] {
+        of_any_type!(self, array => array.shape())
+    }
+
     /// Type in a model file.
     pub(crate) fn dtype(&self) -> &'static str {
-        match self {
-            Self::F16(_) => f16::DTYPE,
-            Self::F32(_) => f32::DTYPE,
-            Self::F64(_) => f64::DTYPE,
-            Self::U32(_) => u32::DTYPE,
-            Self::U64(_) => u64::DTYPE,
+        /// That of an array's numbers.
+        fn of<T: Stored>(_: &CowArray<'_, T, IxDyn>) -> &'static str {
+            T::DTYPE
         }
+        of_any_type!(self, array => of(array))
+    }
+
+    /// How many bytes they have in a model file.
+    pub(crate) fn n_bytes(&self) -> usize {
+        /// Those of an array.
+        fn of<T>(array: &CowArray<'_, T, IxDyn>) -> usize {
+            size_of::<T>() * array.len()
+        }
+        of_any_type!(self, array => of(array))
     }
 
     /// The numbers as they lie in a model file.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    ///
+    /// # Errors
+    /// `INTERNAL` for an array that does not lie in order of its indices.
+    pub(crate) fn bytes(&self) -> Result<&[u8]> {
         const { assert!(cfg!(target_endian = "little"), "safetensors are little-endian") }
-        match self {
-            Self::F16(numbers) => bytemuck::cast_slice(numbers),
-            Self::F32(numbers) => bytemuck::cast_slice(numbers),
-            Self::F64(numbers) => bytemuck::cast_slice(numbers),
-            Self::U32(numbers) => bytemuck::cast_slice(numbers),
-            Self::U64(numbers) => bytemuck::cast_slice(numbers),
-        }
+        let bytes = of_any_type!(self, array => array.as_slice().map(bytemuck::cast_slice));
+        bytes.ok_or_else(|| Error::Internal(format!("a tensor of shape {:?} that lies out of order", self.shape())))
     }
 }
 

@@ -17,27 +17,30 @@
 
 use std::time::Instant;
 
+use ndarray::{Array2, ArrayViewMut2};
 use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::{row_major, view2, view2_mut};
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, choice, options};
-use crate::base::progress::Progress;
+use crate::base::progress::{Progress, StepProgress};
 use crate::base::random::Philox;
 use crate::evaluate::metrics::{Metric, evaluate};
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, checked, checked_some};
 use crate::evaluate::top_k::BLOCK;
 use crate::math::cosine::cosines;
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 use crate::math::vectorised::dot;
-use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::nn::noise::{Purpose, stream};
 use crate::nn::products::par_products;
 use crate::split::strong::HeldOut;
+use crate::train::epoch_log::{EpochLog, Schedule};
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 
@@ -120,21 +123,29 @@ impl<'a, T: Real> Training<'a, T> {
         let random = Philox::new(options.seed, stream(Purpose::Weights, 0));
         let deviation = options.init_scale / (options.factors as f64).sqrt();
         let numbers = (0u64..).flat_map(|pair| random.normals(pair));
-        let items = numbers.take(train.n_cols() * options.factors).map(|number| T::of(number * deviation)).collect();
+        let items =
+            numbers.take(train.n_cols() * options.factors).map(|number| T::from_f64(number * deviation)).collect();
         let items = Fixed::new(items, options.factors);
         let users = vec![T::ZERO; train.n_rows() * options.factors];
         Self { options, train, audiences: train.transpose(), users, items }
     }
 
     /// Solves all users, then all items.
-    fn epoch(&mut self, run: &FitRun<'_>) -> Result<()> {
+    fn epoch(&mut self, epoch: usize, run: &FitRun<'_>) -> Result<()> {
+        let epochs = self.options.epochs;
+        let tell = |fraction| (run.on_step)(StepProgress { epoch, epochs, fraction });
+        tell(0.0);
         let Self { options, train, audiences, users, items } = self;
         let weights = options.weights();
-        let solve = |rows: &mut Vec<T>, known: &Fixed<T>, lists: &Csr| match options.solver {
-            AlsSolver::Conjugate => known.improve(weights, lists, options.steps, rows, &run.cancel),
-            AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
+        let solve = |rows: &mut [T], known: &Fixed<T>, lists: &Csr| {
+            let rows = view2_mut(rows, (lists.n_rows(), options.factors));
+            match options.solver {
+                AlsSolver::Conjugate => known.improve(weights, lists, options.steps, rows, &run.cancel),
+                AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
+            }
         };
         solve(users, items, train)?;
+        tell(0.5);
         let known = Fixed::new(std::mem::take(users), options.factors);
         let mut rows = std::mem::take(items).into_rows();
         solve(&mut rows, &known, audiences)?;
@@ -147,8 +158,10 @@ impl<'a, T: Real> Training<'a, T> {
     /// The loss of the module's text, per user.
     fn loss(&self) -> f64 {
         let weights = self.options.weights();
-        let of_users = self.items.loss(weights, self.train, &self.users);
-        let norms = self.audiences.rows().zip(self.items.rows().chunks_exact(self.options.factors));
+        let of_users =
+            self.items.loss(weights, self.train, view2(&self.users, (self.train.n_rows(), self.options.factors)));
+        let items = self.items.rows();
+        let norms = self.audiences.rows().zip(items.rows());
         let of_items: f64 = norms
             .map(|(audience, row)| {
                 let square: f64 = row.iter().map(|number| number.to_f64().powi(2)).sum();
@@ -162,13 +175,14 @@ impl<'a, T: Real> Training<'a, T> {
 pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
     options.check(train.n_cols())?;
     let start = Instant::now();
+    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
     let mut training = Training::<f32>::new(options, train);
-    let mut epochs: Vec<Progress> = vec![];
-    let mut best: Option<(f64, usize, Fixed<f32>)> = None;
-    for epoch in 1..=options.epochs {
-        training.epoch(run)?;
+    let mut log = EpochLog::<Fixed<f32>>::default();
+    while !log.is_over(schedule) {
+        training.epoch(log.record.len() + 1, run)?;
         let loss = training.loss();
         if !loss.is_finite() {
+            let epoch = log.record.len() + 1;
             let remedy = "likely remedies: a larger lambda or alpha0";
             return Err(Error::Numerical(format!("the loss is not finite in epoch {epoch}: {loss}; {remedy}")));
         }
@@ -178,29 +192,12 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
             metric = evaluate(&run.cancel.watch(&model), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
             training.items = model.items;
         }
-        let is_best = metric.zip(best.as_ref()).is_none_or(|(metric, best)| metric > best.0);
-        if let (Some(metric), true) = (metric, is_best) {
-            drop(best.take()); // not two of them at once
-            best = Some((metric, epoch, training.items.clone()));
-        }
-        epochs.push(Progress {
-            epoch,
-            epochs: options.epochs,
-            log_likelihood: None,
-            kl: None,
-            loss: Some(loss),
-            validation: metric,
-            best: is_best,
-            seconds: start.elapsed().as_secs_f64(),
-            fraction: None,
-            compute: None,
-        });
-        (run.on_progress)(&epochs[epoch - 1]);
-        if best.as_ref().is_some_and(|best| epoch - best.1 >= options.patience) {
-            break;
-        }
+        let told = Progress { loss: Some(loss), seconds: start.elapsed().as_secs_f64(), ..Progress::default() };
+        log.end_epoch(metric, told, schedule, || Ok(training.items.clone()))?;
+        (run.on_progress)(&log.record[log.record.len() - 1]);
     }
-    let items = best.map_or(training.items, |(_, _, items)| items);
+    let EpochLog { record: epochs, best, .. } = log;
+    let items = best.map_or(training.items, |best| best.parameters);
     Ok(Fit { model: Box::new(Als { options: options.clone(), items }), epochs })
 }
 
@@ -212,7 +209,7 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
     let factors = options.factors as f64;
     let copies = if shape.validation { 2.0 } else { 1.0 };
     let scores = if shape.validation { BLOCK as f64 * (items + factors) } else { 0.0 };
-    let threads = shape.threads as f64 * (solve::ROOM as f64 + factors) * factors;
+    let threads = shape.threads as f64 * (solve::GATHERED as f64 + factors) * factors;
     let parts = [
         ("the vectors of users", 4.0 * users * factors),
         ("the vectors of items", 4.0 * copies * items * factors),
@@ -281,30 +278,30 @@ impl Als {
     }
 
     /// The vectors of users by their histories, shape `(histories.len(), factors)`.
-    fn fold_in(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
-        let mut users = vec![0f32; histories.len() * self.factors()];
-        self.items.solve_lists(self.options.weights(), histories, &mut users)?;
+    fn fold_in(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
+        let mut users = Array2::zeros((histories.len(), self.factors()));
+        self.items.solve_lists(self.options.weights(), histories, users.view_mut())?;
         Ok(users)
     }
 }
 
 impl Scorer for Als {
     fn n_items(&self) -> usize {
-        self.items.rows().len() / self.factors()
+        self.items.rows().nrows()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.n_items(), scores)?;
+    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        checked(histories, self.n_items(), scores.view_mut())?;
         let users = self.fold_in(histories)?;
-        par_products(&users, self.items.rows(), self.factors(), scores);
+        par_products(users.view(), self.items.rows(), scores);
         Ok(())
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        check_some(histories, items, self.n_items(), scores)?;
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        checked_some(histories, items, self.n_items(), scores.view_mut())?;
         let users = self.fold_in(histories)?;
         let rows: Vec<f32> = items.iter().flat_map(|&item| self.items.row(item)).copied().collect();
-        par_products(&users, &rows, self.factors(), scores);
+        par_products(users.view(), view2(&rows, (items.len(), self.factors())), scores);
         Ok(())
     }
 }
@@ -319,16 +316,14 @@ impl Model for Als {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        let shape = vec![self.n_items(), self.factors()];
-        Ok(vec![NamedTensor { name: "items".into(), shape, data: TensorData::F32(self.items.rows().into()) }])
+        Ok(vec![NamedTensor::new("items", &[self.n_items(), self.factors()], row_major(self.items.rows()))])
     }
 
-    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
-        cosines(self.items.row(item), items.par_iter().map(|&other| self.items.row(other)), out);
-        Ok(())
+    fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
+        Ok(cosines(self.items.row(item), items.par_iter().map(|&other| self.items.row(other))))
     }
 
-    fn embed(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+    fn embed(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
         self.fold_in(histories)
     }
 

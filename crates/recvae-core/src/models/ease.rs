@@ -6,17 +6,20 @@
 //!
 //! Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8, arXiv 1905.03375.
 
+use ::half::f16;
 use bytemuck::Pod;
+use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::{row_major_mut, view2_mut};
 use crate::base::memory::MemoryEstimate;
 use crate::base::numbers::Numbers;
 use crate::base::options::{Options, choice, options};
 use crate::base::steps::Steps;
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::linalg::{BLOCK, NoInverse, gram, invert_positive_definite, mirror, pairs_of_items, work_of_inverse};
@@ -24,7 +27,7 @@ use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
 use crate::math::vectorised::{add, multiply, vectorised};
 use crate::model::tensors::{Stored, numbers};
-use crate::model::{CompactOptions, Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::model::{CompactOptions, Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::split::strong::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
@@ -70,7 +73,7 @@ impl Precision {
     }
 }
 
-/// The EASE^R model, and EDLAE's, which differs in how its matrix is found.
+/// The EASE^R model, and EDLAE's, which differs in how its matrix is found. A compact one may be in half precision.
 pub struct Ease<T: Pod> {
     origin: Origin,
     n_items: usize,
@@ -247,13 +250,14 @@ impl<T: Real> Ease<T> {
         let Penalty { lambda, share, precision } = penalty;
         check_largest(lambda, if precision == Precision::F32 { LARGEST_OF_F32 } else { LARGEST })?;
         let mut weights = gram()?;
+        let mut matrix = weights.view2_mut((n, n));
         let mut penalties = vec![0.0; n];
-        for (item, penalty) in penalties.iter_mut().enumerate() {
-            let count = weights[item * (n + 1)];
+        for (penalty, entry) in penalties.iter_mut().zip(matrix.diag_mut()) {
+            let count = *entry;
             *penalty = count.to_f64() * share + lambda;
-            weights[item * (n + 1)] += count * T::of(share) + T::of(lambda);
+            *entry += count * T::from_f64(share) + T::from_f64(lambda);
         }
-        invert_positive_definite(&mut weights, n, steps).map_err(|error| {
+        invert_positive_definite(matrix.view_mut(), steps).map_err(|error| {
             let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };
             let way_out = precision.way_out();
             Error::Numerical(format!(
@@ -264,8 +268,8 @@ impl<T: Real> Ease<T> {
             ))
         })?;
         steps.check()?;
-        mirror(&mut weights, n);
-        let error = error_of_scores(&weights, &penalties, products);
+        mirror(matrix.view_mut());
+        let error = error_of_scores(matrix.view(), &penalties, products);
         if error.is_nan() || error > TOLERANCE {
             return Err(Error::Numerical(format!(
                 "{}: with lambda = {lambda:?} scores are off by {:.0} % in {}, since the Gram matrix plus lambda on its diagonal \
@@ -278,16 +282,16 @@ impl<T: Real> Ease<T> {
             )));
         }
         steps.check()?;
-        inverse_to_weights(&mut weights, n);
+        inverse_to_weights(matrix);
         steps.end();
         Ok(Self { origin, n_items: n, weights })
     }
 }
 
 /// `B_ij = -P_ij / P_jj` with a zero diagonal over `P`.
-fn inverse_to_weights<T: Real>(matrix: &mut [T], n: usize) {
-    let scale: Vec<T> = (0..n).map(|j| -T::ONE / matrix[j * (n + 1)]).collect();
-    matrix.par_chunks_mut(n).enumerate().for_each(|(i, row)| {
+fn inverse_to_weights<T: Real>(matrix: ArrayViewMut2<'_, T>) {
+    let scale: Vec<T> = matrix.diag().iter().map(|&entry| -T::ONE / entry).collect();
+    row_major_mut(matrix).par_chunks_mut(scale.len()).enumerate().for_each(|(i, row)| {
         multiply(row, &scale);
         row[i] = T::ZERO;
     });
@@ -315,31 +319,34 @@ pub(super) fn load_as(
         numbers(tensors, "weights", shape)
     }
     Ok(match dtype {
-        "F16" => Box::new(half::HalfEase { origin, n_items, weights: weights(tensors, &shape)? }),
+        "F16" => Box::new(Ease::<f16> { origin, n_items, weights: weights(tensors, &shape)? }),
         "F64" => Box::new(Ease::<f64> { origin, n_items, weights: weights(tensors, &shape)? }),
         _ => Box::new(Ease::<f32> { origin, n_items, weights: weights(tensors, &shape)? }),
     })
 }
 
+/// A matrix B as a model. `score_one` gives all scores of a history, `number` turns a stored weight into one to compute with,
+/// and `compact` makes the smaller model.
 macro_rules! model {
-    ($type:ty, $variant:ident) => {
+    ($type:ty, $score_one:path, $number:expr, $compact:path) => {
         impl Scorer for Ease<$type> {
             fn n_items(&self) -> usize {
                 self.n_items
             }
 
-            fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-                check_scores(histories, self.n_items, scores)?;
+            fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+                let scores = checked(histories, self.n_items, scores)?;
                 scores.par_chunks_mut(self.n_items).zip(histories).for_each(|(scores, history)| {
-                    score_one(&self.weights, history, scores);
+                    $score_one(&self.weights, history, scores);
                 });
                 Ok(())
             }
 
-            fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-                check_some(histories, items, self.n_items, scores)?;
+            /// Bit by bit what `score` gives: the numbers are added in the same order.
+            fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+                let scores = checked_some(histories, items, self.n_items, scores)?;
                 scores.par_chunks_mut(items.len().max(1)).zip(histories).for_each(|(scores, history)| {
-                    score_one_at(&self.weights, |weight| weight, self.n_items, history, items, scores);
+                    score_one_at(&self.weights, $number, self.n_items, history, items, scores);
                 });
                 Ok(())
             }
@@ -355,28 +362,35 @@ macro_rules! model {
             }
 
             fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-                let data = TensorData::$variant((&self.weights[..]).into());
-                Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
+                Ok(vec![NamedTensor::new("weights", &[self.n_items; 2], &self.weights[..])])
             }
 
-            fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
-                self.score_some(&[&[item]], items, out)
+            fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
+                scores_of_one(self, item, items)
             }
 
             fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
-                check_some(&[history], &[item], self.n_items, &[0.0])?;
-                let weight = |&from: &u32| self.weights[from as usize * self.n_items + item as usize];
-                Ok(history.iter().map(|from| weight(from).to_f64()).collect())
+                check_items(history.iter().chain([&item]), self.n_items)?;
+                let weights = self.weights.view2((self.n_items, self.n_items));
+                Ok(history.iter().map(|&from| weights[(from as usize, item as usize)].to_f64()).collect())
             }
 
             fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-                compact::compact(&self.origin, self.n_items, &self.weights, how)
+                $compact(&self.origin, self.weights.view2((self.n_items, self.n_items)), how)
             }
         }
     };
 }
-model!(f32, F32);
-model!(f64, F64);
+model!(f16, half::score_one, f16::to_f32, half::compact);
+model!(f32, score_one, |weight| weight, compact::compact);
+model!(f64, score_one, |weight| weight, compact::compact);
+
+/// A part of the row of B that belongs to an item: the scores that it alone gives to `items`.
+fn scores_of_one(model: &impl Scorer, item: u32, items: &[u32]) -> Result<Vec<f32>> {
+    let mut scores = vec![0.0; items.len()];
+    model.score_some(&[&[item]], items, view2_mut(&mut scores, (1, items.len())))?;
+    Ok(scores)
+}
 
 /// The sum of the rows of B that belong to a history, in pieces that stay in the first-level cache.
 fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
@@ -454,8 +468,7 @@ mod tests {
             let model = Ease::<f64>::fit(origin.clone(), penalty, &x, &FitRun::default()).unwrap();
             close(&model.weights, golden.values("b"), 1e-9);
             assert!((0..x.n_cols()).all(|item| model.weights[item * (x.n_cols() + 1)] == 0.0));
-            let mut scores = vec![0f32; x.n_rows() * x.n_cols()];
-            model.score(&x.rows().collect::<Vec<_>>(), &mut scores).unwrap();
+            let scores = model.scores(&x.rows().collect::<Vec<_>>()).unwrap();
             // Scores leave the model in f32.
             close(&scores.iter().map(|&s| s.into()).collect::<Vec<_>>(), golden.values("scores"), 1e-7);
             let exact: Vec<f64> = x

@@ -93,7 +93,7 @@ mod tests {
         let [NamedTensor { data, .. }] = &model.tensors().unwrap()[..] else { panic!("one tensor") };
         match data {
             TensorData::F32(values) => values.iter().map(|&value| value.into()).collect(),
-            TensorData::F64(values) => values.to_vec(),
+            TensorData::F64(values) => values.iter().copied().collect(),
             _ => panic!("a type that no fit gives"),
         }
     }

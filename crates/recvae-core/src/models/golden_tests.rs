@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use ndarray::Array2;
+
 use crate::base::cancel::Cancel;
+use crate::base::matrix::{row_major, view2, view2_mut};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 use crate::nn::batch::{Batch, SparseInput};
@@ -73,7 +76,9 @@ fn golden_parameter(golden: &Golden, prefix: &str, name: &str, recvae: bool) -> 
 fn network<T: Real>(golden: &Golden, prefix: &str, n_items: usize, recvae: bool) -> Network<T> {
     let mut network = Network::<T>::new(architecture(n_items, recvae), &mut Init::zeros());
     network
-        .import(|name, _| Ok(golden_parameter(golden, prefix, name, recvae).into_iter().map(T::of).collect::<Vec<_>>()))
+        .import(|name, _| {
+            Ok(golden_parameter(golden, prefix, name, recvae).into_iter().map(T::from_f64).collect::<Vec<_>>())
+        })
         .unwrap();
     network
 }
@@ -88,7 +93,7 @@ fn old_encoder<T: Real>(golden: &Golden, prefix: &str, n_items: usize) -> Encode
                 None => vec![0.0; shape.iter().product()],
             }
             .into_iter()
-            .map(T::of)
+            .map(T::from_f64)
             .collect::<Vec<_>>())
         })
         .unwrap();
@@ -126,7 +131,7 @@ impl<T: Real> Noise<T> for Recorded<'_> {
     fn normal(&self, pass: u64, user: usize, out: &mut [T]) {
         let (step, row) = self.step_and_row(pass, user);
         let recorded = &self.golden.values("eps")[(step * 10 + row) * LATENT..][..LATENT];
-        out.iter_mut().zip(recorded).for_each(|(out, &number)| *out = T::of(number));
+        out.iter_mut().zip(recorded).for_each(|(out, &number)| *out = T::from_f64(number));
     }
 }
 
@@ -137,7 +142,7 @@ fn step_input<T: Real>(golden: &Golden, x: &Csr) -> SparseInput<T> {
     for (user, history) in x.rows().enumerate() {
         input.indices.extend(history.iter().filter(|&&item| keep[user * x.n_cols() + item as usize] != 0.0));
         input.ends.push(input.indices.len());
-        input.values.push(T::of(2.0 / (history.len() as f64).sqrt()));
+        input.values.push(T::from_f64(2.0 / (history.len() as f64).sqrt()));
     }
     input
 }
@@ -158,7 +163,8 @@ fn differentiate<T: Number>(
         #[cfg(feature = "candle")]
         By::Candle => {
             let mut copy = Network::<T>::new(network.architecture, &mut Init::zeros());
-            let mut parameters: BTreeMap<_, _> = network.export().into_iter().map(|p| (p.name, p.values)).collect();
+            let mut parameters: BTreeMap<_, _> =
+                network.export().into_iter().map(|p| (p.name, p.values.into_raw_vec_and_offset().0)).collect();
             copy.import(|name, _| Ok(parameters.remove(name).unwrap())).unwrap();
             let optimiser = Optimiser::new(&copy, 1e-3);
             // The users of the batch are all users, in their order.
@@ -195,12 +201,12 @@ fn check_step<T: Number>(file: &str, recvae: bool, tolerance: f64, by: By) {
                 mixture_weights: RecVaeOptions::default().mixture_weights,
                 wide_log_variance: RecVaeOptions::default().wide_log_variance,
             };
-            let weights = x.rows().map(|row| T::of(GAMMA * row.len() as f64)).collect();
+            let weights = x.rows().map(|row| Real::from_f64(GAMMA * row.len() as f64)).collect();
             (weights, Prior::Composite(composite), old.encode(&SparseInput::clean(x.rows())))
         } else {
-            (vec![T::of(golden.values("beta")[0]); x.n_rows()], Prior::Standard, vec![])
+            (vec![<T as Real>::from_f64(golden.values("beta")[0]); x.n_rows()], Prior::Standard, vec![])
         };
-        let noise = golden.values("eps").iter().map(|&number| T::of(number)).collect();
+        let noise = golden.values("eps").iter().map(|&number| Real::from_f64(number)).collect();
         let prior = if update == Update::Decoder { Prior::Free } else { prior };
         batch.sample = Sample { noise, kl_weights, prior, old };
         let (backward, gradients) = differentiate(&network, &mut batch, update, by);
@@ -224,9 +230,9 @@ fn check_step<T: Number>(file: &str, recvae: bool, tolerance: f64, by: By) {
         }
         assert_eq!(gradients.len(), n);
     }
-    let mut scores = vec![T::ZERO; x.n_rows() * x.n_cols()];
-    network.logits(&x.rows().collect::<Vec<_>>(), &mut scores);
-    close("scores", &scores, golden.values("eval.scores"), tolerance);
+    let mut scores = Array2::default((x.n_rows(), x.n_cols()));
+    network.logits(&x.rows().collect::<Vec<_>>(), scores.view_mut());
+    close("scores", row_major(scores.view()), golden.values("eval.scores"), tolerance);
     if recvae {
         let posterior = network.encoder.encode(&SparseInput::clean(x.rows()));
         let part = |part: usize| posterior.chunks(LATENT).skip(part).step_by(2).flatten().copied().collect::<Vec<T>>();
@@ -291,7 +297,7 @@ fn distance<T: Real, E: Engine<T>>(golden: &Golden, mut training: Training<'_, T
                 })
                 .unwrap();
         }
-        for Parameter { name, values: ours, .. } in &training.engine.export().unwrap() {
+        for Parameter { name, values: ours } in &training.engine.export().unwrap() {
             let theirs = golden_parameter(golden, epoch, name, true);
             let scale = theirs.iter().fold(0f64, |max, value| max.max(value.abs()));
             for (a, b) in ours.iter().zip(&theirs) {
@@ -401,7 +407,7 @@ fn gradients_agree_with_differences() {
             };
             let (_, gradients) = backward(&network);
             let parameters: BTreeMap<String, Vec<f64>> =
-                network.export().into_iter().map(|parameter| (parameter.name, parameter.values)).collect();
+                network.export().into_iter().map(|p| (p.name, p.values.into_raw_vec_and_offset().0)).collect();
             assert!(gradients.keys().eq(parameters.keys()));
             for (name, gradient) in &gradients {
                 assert!(gradient.iter().any(|g| *g != 0.0), "{name} has a zero gradient");
@@ -471,7 +477,7 @@ fn blocked_likelihood_agrees_with_the_plain_formula() {
     layer.log_likelihood(&hidden, &histories, only_value, &mut again);
     close("value alone", &again.value, &found.value, 1e-12);
     let mut logits = vec![0.0; n_users * n_items];
-    layer.logits(&hidden, &mut logits);
+    layer.logits(view2(&hidden, (n_users, width)), view2_mut(&mut logits, (n_users, n_items)));
     let sum: f64 = histories[1].iter().map(|&i| logits[n_items + i as usize]).sum();
     let log_sum = logits[n_items..2 * n_items].iter().map(|l| l.exp()).sum::<f64>().ln();
     assert!((found.value[1] - (sum - histories[1].len() as f64 * log_sum)).abs() < 1e-9 * found.value[1].abs());
@@ -490,7 +496,7 @@ fn bits_do_not_depend_on_threads() {
         })
         .collect();
     let x = Csr::from_rows(&rows, 900).unwrap();
-    for &kind in crate::model::ModelKind::ALL {
+    for &kind in crate::model::ModelKind::TRAINED {
         let options = match kind {
             crate::model::ModelKind::MultDae => serde_json::json!({"epochs": 2, "latentDim": 40, "batchSize": 300}),
             kind if !kind.has_checkpoints() => serde_json::json!({}),

@@ -9,21 +9,19 @@
 //! batch of 500 users, whatever the size of the last batch, and it goes through Adam; truncated normal biases. Their Xavier
 //! weights are uniform, ours are normal with the same variance, as Mult-VAE's here.
 
-use super::vae::{self, Vae};
+use super::vae;
 use crate::base::error::Result;
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, options};
 use crate::math::csr::Csr;
 use crate::model::{Fit, Model, ModelKind, TensorSource};
-use crate::nn::encoder::{Architecture, EncoderMemory};
+use crate::nn::encoder::Architecture;
 use crate::nn::fused::Fused;
-use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Network, Optimiser, Update};
-use crate::nn::noise::{Purpose, Seeded};
+use crate::nn::network::Update;
+use crate::nn::noise::Seeded;
 use crate::split::strong::HeldOut;
-use crate::train::course::Schedule;
+use crate::train::epoch_log::Schedule;
 use crate::train::fit_shape::FitShape;
-use crate::train::keeper::Keeper;
 use crate::train::run::FitRun;
 use crate::train::training::{KlWeight, Pass, Training};
 
@@ -76,13 +74,16 @@ pub(super) fn fit(
     validation: Option<&HeldOut>,
     run: &FitRun<'_>,
 ) -> Result<Fit> {
-    // An epoch does not depend on how many there will be.
-    let keeper = Keeper::open(run, ModelKind::MultDae, &options.to_json(), &["epochs"], train, validation)?;
+    let fitting = vae::Fitting {
+        kind: ModelKind::MultDae,
+        options: options.to_json(),
+        // An epoch does not depend on how many there will be.
+        free: &["epochs"],
+        schedule: Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 },
+        plan: &options.plan(),
+    };
     let noise = Seeded(options.seed);
-    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let training = start(options, train, &noise, run)?;
-    let (network, epochs) = vae::train(training, &options.plan(), schedule, validation, run, keeper)?;
-    Ok(Fit { model: Box::new(Vae::new(ModelKind::MultDae, options.to_json(), network)), epochs })
+    fitting.fit(train, validation, run, || start(options, train, &noise, run))
 }
 
 /// What [`fit`] takes.
@@ -121,15 +122,16 @@ pub(crate) fn start<'a>(
     noise: &'a Seeded,
     run: &FitRun<'_>,
 ) -> Result<Training<'a, f32, Fused<f32>>> {
-    let architecture = options.architecture(train.n_cols());
-    let mut network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
-    run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
-    let lambda = options.lambda / options.batch_size as f64;
-    let optimiser = Optimiser::new(&network, options.learning_rate).with_squares(lambda);
-    let engine = Fused::new(network, optimiser, None, EncoderMemory::default());
-    // There is no posterior to weigh.
-    let training = Training::new(engine, train, noise, KlWeight::PerInteraction(0.0), options.batch_size);
-    Ok(Training { cancel: run.cancel.clone(), ..training })
+    let start = vae::Start {
+        architecture: options.architecture(train.n_cols()),
+        seed: options.seed,
+        learning_rate: options.learning_rate,
+        squares: options.lambda / options.batch_size as f64,
+        // There is no posterior to weigh.
+        kl_weight: KlWeight::PerInteraction(0.0),
+        batch_size: options.batch_size,
+    };
+    start.training(train, noise, run)
 }
 
 pub(super) fn load(options: &MultDaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

@@ -8,21 +8,19 @@
 //! arXiv 1802.05814. As the authors' code: truncated normal biases, no weight decay. Their Xavier weights are uniform, ours
 //! are normal with the same variance.
 
-use super::vae::{self, Vae};
+use super::vae;
 use crate::base::error::Result;
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, options};
 use crate::math::csr::Csr;
 use crate::model::{Fit, Model, ModelKind, TensorSource};
-use crate::nn::encoder::{Architecture, EncoderMemory};
+use crate::nn::encoder::Architecture;
 use crate::nn::fused::Fused;
-use crate::nn::init::{Init, Scheme};
-use crate::nn::network::{Network, Optimiser, Update};
-use crate::nn::noise::{Purpose, Seeded};
+use crate::nn::network::Update;
+use crate::nn::noise::Seeded;
 use crate::split::strong::HeldOut;
-use crate::train::course::Schedule;
+use crate::train::epoch_log::Schedule;
 use crate::train::fit_shape::FitShape;
-use crate::train::keeper::Keeper;
 use crate::train::run::FitRun;
 use crate::train::training::{KlWeight, Pass, Training};
 
@@ -76,16 +74,18 @@ pub(super) fn fit(
     validation: Option<&HeldOut>,
     run: &FitRun<'_>,
 ) -> Result<Fit> {
-    // Beta grows over a share of all epochs, so that another number of them is another training from the first step on.
-    let free: &[&str] = if options.annealing == 0.0 { &["epochs"] } else { &[] };
-    let keeper = Keeper::open(run, ModelKind::MultVae, &options.to_json(), free, train, validation)?;
-    let noise = Seeded(options.seed);
     // While beta grows the loss is another one every step, and validation may sink for a while.
     let warm_up = (options.annealing * options.epochs as f64) as usize;
-    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up };
-    let training = start(options, train, &noise, run)?;
-    let (network, epochs) = vae::train(training, &options.plan(), schedule, validation, run, keeper)?;
-    Ok(Fit { model: Box::new(Vae::new(ModelKind::MultVae, options.to_json(), network)), epochs })
+    let fitting = vae::Fitting {
+        kind: ModelKind::MultVae,
+        options: options.to_json(),
+        // Beta grows over a share of all epochs, so that another number of them is another training from the first step on.
+        free: if options.annealing == 0.0 { &["epochs"] } else { &[] },
+        schedule: Schedule { epochs: options.epochs, patience: options.patience, warm_up },
+        plan: &options.plan(),
+    };
+    let noise = Seeded(options.seed);
+    fitting.fit(train, validation, run, || start(options, train, &noise, run))
 }
 
 /// What [`fit`] takes.
@@ -127,15 +127,16 @@ pub(crate) fn start<'a>(
     noise: &'a Seeded,
     run: &FitRun<'_>,
 ) -> Result<Training<'a, f32, Fused<f32>>> {
-    let architecture = options.architecture(train.n_cols());
-    let mut network = Network::new(architecture, &mut Init::new(options.seed, Purpose::Weights, Scheme::Xavier));
-    run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
     let steps = options.epochs as u64 * train.n_rows().div_ceil(options.batch_size) as u64;
-    let kl_weight = KlWeight::Annealed { beta: options.beta, steps: (options.annealing * steps as f64) as u64 };
-    let optimiser = Optimiser::new(&network, options.learning_rate);
-    let engine = Fused::new(network, optimiser, None, EncoderMemory::default());
-    let training = Training::new(engine, train, noise, kl_weight, options.batch_size);
-    Ok(Training { cancel: run.cancel.clone(), ..training })
+    let start = vae::Start {
+        architecture: options.architecture(train.n_cols()),
+        seed: options.seed,
+        learning_rate: options.learning_rate,
+        squares: 0.0,
+        kl_weight: KlWeight::Annealed { beta: options.beta, steps: (options.annealing * steps as f64) as u64 },
+        batch_size: options.batch_size,
+    };
+    start.training(train, noise, run)
 }
 
 pub(super) fn load(options: &MultVaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

@@ -1,5 +1,6 @@
 //! Popularity: the number of training users per item is every user's score. The floor that any model must clear.
 
+use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -7,10 +8,10 @@ use crate::base::cancel::Cancel;
 use crate::base::error::Result;
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, options};
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
-use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::split::strong::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
@@ -75,14 +76,14 @@ impl Scorer for Popularity {
         self.scores.len()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.scores.len(), scores)?;
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked(histories, self.scores.len(), scores)?;
         scores.par_chunks_mut(self.scores.len()).for_each(|row| row.copy_from_slice(&self.scores));
         Ok(())
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        check_some(histories, items, self.scores.len(), scores)?;
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked_some(histories, items, self.scores.len(), scores)?;
         let counts = items.iter().map(|&item| self.scores[item as usize]);
         scores.iter_mut().zip(counts.cycle()).for_each(|(score, count)| *score = count);
         Ok(())
@@ -99,11 +100,7 @@ impl Model for Popularity {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        Ok(vec![NamedTensor {
-            name: "scores".into(),
-            shape: vec![self.scores.len()],
-            data: TensorData::F32((&self.scores[..]).into()),
-        }])
+        Ok(vec![NamedTensor::new("scores", &[self.scores.len()], &self.scores)])
     }
 
     fn contributions(&self, _history: &[u32], _item: u32, _: &Cancel) -> Result<Vec<f64>> {

@@ -23,7 +23,7 @@
 
 use std::borrow::Borrow;
 
-use super::vae::{self, Vae};
+use super::vae;
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::base::memory::MemoryEstimate;
@@ -41,10 +41,9 @@ use crate::nn::network::{Network, Optimiser, Update};
 use crate::nn::noise::{Noise, Purpose, Seeded};
 use crate::nn::old_posterior::OldPosterior;
 use crate::split::strong::HeldOut;
-use crate::train::course::Schedule;
+use crate::train::epoch_log::Schedule;
 use crate::train::fit_shape::FitShape;
 use crate::train::implicit_slim::{self, ImplicitSlim};
-use crate::train::keeper::Keeper;
 use crate::train::run::FitRun;
 use crate::train::training::{KlWeight, Pass, Training};
 
@@ -248,16 +247,21 @@ impl RecVaeOptions {
 }
 
 pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
-    // An epoch does not depend on how many there will be.
-    let keeper = Keeper::open(run, ModelKind::RecVae, &options.to_json(), &["epochs"], train, validation)?;
-    if let Some(slim) = options.slim() {
-        slim.check(train)?;
-    }
+    let fitting = vae::Fitting {
+        kind: ModelKind::RecVae,
+        options: options.to_json(),
+        // An epoch does not depend on how many there will be.
+        free: &["epochs"],
+        schedule: Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 },
+        plan: &options.plan(),
+    };
     let noise = Seeded(options.seed);
-    let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let training = start(options, train, &noise, run)?;
-    let (network, epochs) = vae::train(training, &options.plan(), schedule, validation, run, keeper)?;
-    Ok(Fit { model: Box::new(Vae::new(ModelKind::RecVae, options.to_json(), network)), epochs })
+    fitting.fit(train, validation, run, || {
+        if let Some(slim) = options.slim() {
+            slim.check(train)?;
+        }
+        start(options, train, &noise, run)
+    })
 }
 
 /// What [`fit`] takes.

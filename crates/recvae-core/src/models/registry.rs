@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    AlsOptions, EaseOptions, EdlaeOptions, MultDaeOptions, MultVaeOptions, PopularityOptions, RecVaeOptions, als, ease,
-    edlae, mult_dae, mult_vae, popularity, rec_vae,
+    AlsOptions, BlendOptions, EaseOptions, EdlaeOptions, MultDaeOptions, MultVaeOptions, PopularityOptions,
+    RecVaeOptions, als, blend, ease, edlae, mult_dae, mult_vae, popularity, rec_vae,
 };
 use crate::base::error::{Error, Result};
 use crate::base::memory::MemoryEstimate;
@@ -18,8 +18,8 @@ use crate::split::strong::{HeldOut, Split};
 use crate::train::fit_shape::{FitShape, check_fit};
 use crate::train::run::FitRun;
 
-/// Sends each kind to its own options and functions.
-macro_rules! dispatch {
+/// What is trained on data, by its options.
+macro_rules! trained {
     ($($variant:ident: $options:ty, $module:ident;)+) => {
         $(impl $options {
             /// Trains the model on the training users of a split. Where there are validation users, they choose the best epoch of a
@@ -49,6 +49,24 @@ macro_rules! dispatch {
             }
         })+
 
+        impl ModelKind {
+            /// Rebuilds the model from its options, those that [`Model::options`] gives, and tensors.
+            ///
+            /// # Errors
+            /// `INVALID_MODEL_FILE` if a tensor is missing or does not fit.
+            pub fn load(self, options: &Value, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+                match self {
+                    $(Self::$variant => $module::load(&<$options>::from_json(options)?, n_items, tensors),)+
+                    Self::Blend => blend::load(options, n_items, tensors),
+                }
+            }
+        }
+    };
+}
+
+/// Sends each kind to its own options and functions.
+macro_rules! dispatch {
+    ($($variant:ident: $options:ty, $module:ident;)+) => {
         impl ModelKind {
             /// The options it takes.
             #[must_use]
@@ -202,18 +220,18 @@ macro_rules! dispatch {
                     })+
                 }
             }
-
-            /// Rebuilds the model from its options and tensors.
-            ///
-            /// # Errors
-            /// `INVALID_MODEL_FILE` if a tensor is missing or does not fit.
-            pub fn load(self, options: &Value, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
-                match self {
-                    $(Self::$variant => $module::load(&<$options>::from_json(options)?, n_items, tensors),)+
-                }
-            }
         }
     };
+}
+
+trained! {
+    Popularity: PopularityOptions, popularity;
+    Ease: EaseOptions, ease;
+    Edlae: EdlaeOptions, edlae;
+    Als: AlsOptions, als;
+    MultDae: MultDaeOptions, mult_dae;
+    MultVae: MultVaeOptions, mult_vae;
+    RecVae: RecVaeOptions, rec_vae;
 }
 
 dispatch! {
@@ -224,6 +242,7 @@ dispatch! {
     MultDae: MultDaeOptions, mult_dae;
     MultVae: MultVaeOptions, mult_vae;
     RecVae: RecVaeOptions, rec_vae;
+    Blend: BlendOptions, blend;
 }
 
 /// What every fit asks of its data.
@@ -260,7 +279,7 @@ mod tests {
         let grown = |kind: ModelKind, options: &Value, wanted: &FitShape| {
             kind.extrapolate_seconds(2.0, (&json!({}), &small), (options, wanted)).unwrap()
         };
-        for &kind in ModelKind::ALL {
+        for &kind in ModelKind::TRAINED {
             assert_eq!(grown(kind, &json!({}), &small), 2.0, "{}", kind.name());
             // As many users with as many items each: never less than in a line, but for EASE^R and EDLAE, whose items decide.
             let more = grown(kind, &json!({}), &shape(2000, 500, 40_000));

@@ -1,5 +1,6 @@
 //! What a trained RecVAE, Mult-VAE and Mult-DAE have in common: all but the training.
 
+use ndarray::{Array2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -11,24 +12,26 @@ use crate::evaluate::scorer::Scorer;
 use crate::evaluate::top_k::BLOCK;
 use crate::math::cosine::cosines;
 use crate::math::costs;
+use crate::math::csr::Csr;
 use crate::model::tensors::numbers;
-use crate::model::{Model, ModelKind, NamedTensor, TensorData, TensorSource};
+use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
 #[cfg(feature = "candle")]
 use crate::nn::candle::CandleEngine;
-use crate::nn::encoder::Architecture;
+use crate::nn::encoder::{Architecture, EncoderMemory};
 use crate::nn::fused::Fused;
-use crate::nn::init::Init;
-use crate::nn::network::{Network, Parameter};
+use crate::nn::init::{Init, Scheme};
+use crate::nn::network::{Network, Optimiser, Parameter};
+use crate::nn::noise::{Purpose, Seeded};
 use crate::nn::output_layer::n_groups;
 use crate::split::strong::HeldOut;
-use crate::train::course::Schedule;
+use crate::train::epoch_log::Schedule;
 use crate::train::fit_shape::FitShape;
 use crate::train::keeper::Keeper;
 use crate::train::run::FitRun;
-use crate::train::training::{Pass, Training};
+use crate::train::training::{KlWeight, Pass, Training};
 
 /// Trains by the engine that the run asks for.
-pub(super) fn train(
+fn by_engine(
     training: Training<'_, f32, Fused<f32>>,
     plan: &[Pass],
     schedule: Schedule,
@@ -45,6 +48,62 @@ pub(super) fn train(
         }
         #[cfg(not(feature = "candle"))]
         Compute { engine: EngineKind::Candle, .. } => Err(Error::Internal("this build is without candle".into())),
+    }
+}
+
+/// What the fit of an autoencoder is, apart from the beginning of its training.
+pub(super) struct Fitting<'p> {
+    pub(super) kind: ModelKind,
+    pub(super) options: Value,
+    /// Options of which a training that goes on from a checkpoint may have other values.
+    pub(super) free: &'p [&'p str],
+    pub(super) schedule: Schedule,
+    /// The passes of an epoch.
+    pub(super) plan: &'p [Pass],
+}
+
+impl Fitting<'_> {
+    /// Trains what `start` gives, which is asked for once it is clear that a checkpoint is this training's.
+    pub(super) fn fit<'a>(
+        self,
+        train: &Csr,
+        validation: Option<&HeldOut>,
+        run: &FitRun<'_>,
+        start: impl FnOnce() -> Result<Training<'a, f32, Fused<f32>>>,
+    ) -> Result<Fit> {
+        let Self { kind, options, free, schedule, plan } = self;
+        let keeper = Keeper::open(run, kind, &options, free, train, validation)?;
+        let (network, epochs) = by_engine(start()?, plan, schedule, validation, run, keeper)?;
+        Ok(Fit { model: Box::new(Vae { kind, options, network }), epochs })
+    }
+}
+
+/// What the training of Mult-DAE and of Mult-VAE begins with.
+pub(super) struct Start {
+    pub(super) architecture: Architecture,
+    /// Of the weights.
+    pub(super) seed: u64,
+    pub(super) learning_rate: f64,
+    /// Weight in the loss of the sum of squares of the weights.
+    pub(super) squares: f64,
+    pub(super) kl_weight: KlWeight,
+    pub(super) batch_size: usize,
+}
+
+impl Start {
+    /// A network that is fresh or begins with another one, ready to be trained.
+    pub(super) fn training<'a>(
+        self,
+        train: &'a Csr,
+        noise: &'a Seeded,
+        run: &FitRun<'_>,
+    ) -> Result<Training<'a, f32, Fused<f32>>> {
+        let mut network = Network::new(self.architecture, &mut Init::new(self.seed, Purpose::Weights, Scheme::Xavier));
+        run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
+        let optimiser = Optimiser::new(&network, self.learning_rate).with_squares(self.squares);
+        let engine = Fused::new(network, optimiser, None, EncoderMemory::default());
+        let training = Training::new(engine, train, noise, self.kl_weight, self.batch_size);
+        Ok(Training { cancel: run.cancel.clone(), ..training })
     }
 }
 
@@ -125,12 +184,6 @@ pub(super) struct Vae {
     network: Network<f32>,
 }
 
-impl Vae {
-    pub(super) fn new(kind: ModelKind, options: Value, network: Network<f32>) -> Self {
-        Self { kind, options, network }
-    }
-}
-
 pub(super) fn load(
     kind: ModelKind,
     options: Value,
@@ -149,7 +202,7 @@ pub(super) fn load(
     check_memory("the model", needed)?;
     let mut network = Network::new(architecture, &mut Init::zeros());
     network.import(|name, shape| numbers::<f32>(tensors, name, shape))?;
-    Ok(Box::new(Vae::new(kind, options, network)))
+    Ok(Box::new(Vae { kind, options, network }))
 }
 
 impl Scorer for Vae {
@@ -157,11 +210,11 @@ impl Scorer for Vae {
         self.network.n_items()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.network.score(histories, scores)
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.network.score_some(histories, items, scores)
     }
 }
@@ -176,24 +229,22 @@ impl Model for Vae {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        let tensor = |Parameter { name, shape, values }: Parameter<f32>| NamedTensor {
-            name,
-            shape,
-            data: TensorData::F32(values.into()),
-        };
+        let tensor = |Parameter { name, values }| NamedTensor { name, data: TensorData::F32(values.into()) };
         Ok(self.network.export().into_iter().map(tensor).collect())
     }
 
-    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
+    fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
         let output = &self.network.decoder.output;
         let weight = &output.weight[..];
         let row = |item: u32| &weight[item as usize * output.width..][..output.width];
-        cosines(row(item), items.par_iter().map(|&other| row(other)), out);
-        Ok(())
+        Ok(cosines(row(item), items.par_iter().map(|&other| row(other))))
     }
 
-    fn embed(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
-        Ok(histories.chunks(BLOCK).flat_map(|histories| self.network.means(histories)).collect())
+    fn embed(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
+        let mut means = Array2::zeros((histories.len(), self.network.architecture.latent_dim));
+        let blocks = histories.chunks(BLOCK).zip(means.axis_chunks_iter_mut(Axis(0), BLOCK));
+        blocks.for_each(|(histories, mut means)| means.assign(&self.network.means(histories)));
+        Ok(means)
     }
 
     /// Without the copies that [`Self::tensors`] makes.

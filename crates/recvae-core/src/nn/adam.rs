@@ -28,15 +28,15 @@ impl<T: Real> AdamStep<T> {
     pub(crate) fn new(learning_rate: f64, step: u64) -> Self {
         let power = |beta: f64| 1.0 - beta.powf(step as f64);
         Self {
-            step_size: T::of(learning_rate / power(BETA_1)),
-            root_bias_correction: T::of(power(BETA_2).sqrt()),
+            step_size: T::from_f64(learning_rate / power(BETA_1)),
+            root_bias_correction: T::from_f64(power(BETA_2).sqrt()),
             pull: T::ZERO,
         }
     }
 
     /// The same for parameters whose sum of squares, times `lambda`, is part of the loss.
     pub(crate) fn with_squares(self, lambda: f64) -> Self {
-        Self { pull: T::of(2.0 * lambda), ..self }
+        Self { pull: T::from_f64(2.0 * lambda), ..self }
     }
 
     /// The same without that.
@@ -48,13 +48,13 @@ impl<T: Real> AdamStep<T> {
 vectorised! {
     /// Updates parameters and both moments by the gradient; all four have one length.
     pub(crate) fn update(step: AdamStep<T>, parameters: &mut [T], gradient: &[T], first: &mut [T], second: &mut [T]) {
-        let (one_minus_1, beta_2, one_minus_2) = (T::of(1.0 - BETA_1), T::of(BETA_2), T::of(1.0 - BETA_2));
-        let epsilon = T::of(EPSILON);
+        let (one_minus_1, beta_2, one_minus_2) = (T::from_f64(1.0 - BETA_1), T::from_f64(BETA_2), T::from_f64(1.0 - BETA_2));
+        let epsilon = T::from_f64(EPSILON);
         for (((p, &g), m), v) in parameters.iter_mut().zip(gradient).zip(first).zip(second) {
             let g = g + step.pull * *p;
             *m += (g - *m) * one_minus_1;
             *v = *v * beta_2 + g * g * one_minus_2;
-            *p -= step.step_size * *m / (v.root() / step.root_bias_correction + epsilon);
+            *p -= step.step_size * *m / (v.sqrt() / step.root_bias_correction + epsilon);
         }
     }
 }

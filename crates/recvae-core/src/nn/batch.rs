@@ -57,7 +57,7 @@ impl<T: Real> SparseInput<T> {
         if rate == 0.0 {
             self.refill(histories, T::ONE, |_, history, kept| kept.extend_from_slice(history));
         } else {
-            let scale = T::of(1.0 / (1.0 - rate));
+            let scale = T::from_f64(1.0 / (1.0 - rate));
             self.refill(histories, scale, |row, history, kept| noise.keep(pass, users[row], history, rate, kept));
         }
     }
@@ -76,7 +76,7 @@ impl<T: Real> SparseInput<T> {
             keep(row, history, &mut self.indices);
             self.ends.push(self.indices.len());
             let n = history.len();
-            self.values.push(if n == 0 { T::ZERO } else { scale / T::of(n as f64).root() });
+            self.values.push(if n == 0 { T::ZERO } else { scale / T::from_f64(n as f64).sqrt() });
         }
     }
 

@@ -12,6 +12,7 @@
 //! Sources: those of [`Encoder`](super::encoder::Encoder), [`Prior`] and [`adam`](super::adam).
 
 use candle_core::{DType, Device, Tensor, Var, WithDType};
+use ndarray::ArrayViewMut2;
 
 use super::adam::{BETA_1, BETA_2, EPSILON};
 use super::batch::{Batch, SparseInput};
@@ -25,8 +26,8 @@ use super::state::State;
 use crate::base::cancel::Cancel;
 use crate::base::compute::{self, Compute, EngineKind};
 use crate::base::error::{Error, Result};
-use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::{Scorer, check_scores};
+use crate::base::matrix::{row_major_mut, view2_mut};
+use crate::evaluate::scorer::{Scorer, checked};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 
@@ -99,8 +100,9 @@ impl<T: Real + WithDType> CandleEngine<T> {
         let (learning_rate, lambda) = optimiser.settings();
         drop(optimiser);
         let tensor = |values: Vec<T>, shape: &[usize]| Tensor::from_vec(values, shape, &device);
-        let trained = |Parameter { name, shape, values }| -> Candle<Trained<T>> {
-            let value = Var::from_tensor(&tensor(values, &shape)?)?;
+        let trained = |parameter: Parameter<T>| -> Candle<Trained<T>> {
+            let (name, shape) = (parameter.name.clone(), parameter.values.shape().to_vec());
+            let value = Var::from_tensor(&tensor(parameter.into_values(), &shape)?)?;
             let zeros = || Tensor::zeros(&shape[..], T::DTYPE, &device);
             let (first, second) = (zeros()?, zeros()?);
             Ok(Trained { name, shape, value, first, second, host: Default::default() })
@@ -108,10 +110,10 @@ impl<T: Real + WithDType> CandleEngine<T> {
         let parameters = network.export().into_iter().map(trained).collect::<Candle<_>>().core()?;
         let architecture = network.architecture;
         drop(network);
-        let width = 2 * architecture.latent_dim;
         let old = old.map(|mut old| {
             let rows = old.rows_mut();
-            Tensor::from_slice(rows, (rows.len() / width, width), &device)
+            let shape = rows.dim();
+            Tensor::from_slice(row_major_mut(rows), shape, &device)
         });
         Ok(Self {
             place,
@@ -275,7 +277,7 @@ impl<T: Real + WithDType> View<'_, T> {
     fn log_likelihood(&self, z: &Tensor, histories: &[&[u32]]) -> Candle<Tensor> {
         let (engine, n_items) = (self.engine, self.engine.architecture.n_items);
         let logits = self.logits(z)?;
-        let counts: Vec<T> = histories.iter().map(|history| T::of(history.len() as f64)).collect();
+        let counts: Vec<T> = histories.iter().map(|history| Real::from_f64(history.len() as f64)).collect();
         let rest = (logits.log_sum_exp(1)? * engine.tensor(&counts, &[histories.len()])?)?.neg()?;
         let places = |user: usize| histories[user].iter().map(move |&item| (user * n_items + item as usize) as i64);
         let places: Vec<i64> = (0..histories.len()).flat_map(places).collect();
@@ -394,11 +396,11 @@ impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
     fn replace_items(
         &mut self,
         layer: ItemLayer,
-        replace: &mut dyn FnMut(&mut Numbers<T>, usize) -> Result<()>,
+        replace: &mut dyn FnMut(ArrayViewMut2<'_, T>) -> Result<()>,
     ) -> Result<()> {
         let parameter = self.find(layer.weight())?;
-        let mut weight = Numbers::from(to_host::<T>(parameter.value.as_tensor()).core()?);
-        replace(&mut weight, parameter.shape[1])?;
+        let mut weight = to_host::<T>(parameter.value.as_tensor()).core()?;
+        replace(view2_mut(&mut weight, (parameter.shape[0], parameter.shape[1])))?;
         self.tensor(&weight, &parameter.shape).and_then(|weight| parameter.value.set(&weight)).core()
     }
 
@@ -416,7 +418,7 @@ impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
     fn export(&self) -> Result<Vec<Parameter<T>>> {
         let copy = |parameter: &Trained<T>| {
             let values = to_host(parameter.value.as_tensor()).core()?;
-            Ok(Parameter { name: parameter.name.clone(), shape: parameter.shape.clone(), values })
+            Ok(Parameter::new(&parameter.name, &parameter.shape, values))
         };
         self.parameters.iter().map(copy).collect()
     }
@@ -431,6 +433,10 @@ impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
 }
 
 impl KeptEngine for CandleEngine<f32> {
+    fn scorer(&self) -> &dyn Scorer {
+        self
+    }
+
     fn state<'a>(&'a mut self, state: &mut State<'a>) {
         state.add("adam.encoder.steps", &mut self.encoder_steps);
         state.add("adam.decoder.steps", &mut self.decoder_steps);
@@ -477,8 +483,8 @@ impl Scorer for CandleEngine<f32> {
         self.architecture.n_items
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.architecture.n_items, scores)?;
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked(histories, self.architecture.n_items, scores)?;
         let Architecture { posterior, latent_dim, .. } = self.architecture;
         let logits = || {
             let encoded = self.encode(histories)?;

@@ -1,7 +1,6 @@
 //! The decoder: the output layer with, in Mult-VAE, a tanh layer before it.
 
-use std::borrow::Cow;
-
+use ndarray::{ArrayView2, ArrayViewMut2, CowArray, Ix2};
 use rayon::prelude::*;
 
 use super::encoder::Architecture;
@@ -9,6 +8,7 @@ use super::init::Init;
 use super::layers::{linear, linear_backward, tanh, tanh_backward};
 use super::output_layer::OutputLayer;
 use super::parameters::{Places, Start};
+use crate::base::matrix::{array2, row_major, view2, view2_mut};
 use crate::math::matmul::{column_sums, par_matmul, rows, rows_mut};
 use crate::math::real::Real;
 
@@ -42,21 +42,21 @@ impl<T: Real> Decoder<T> {
     }
 
     /// Logits of latent vectors `(users, latent)` into `(users, n_items)`.
-    pub(super) fn logits(&self, z: &[T], out: &mut [T]) {
-        self.output.logits(&self.output_input(z), out);
+    pub(super) fn logits(&self, z: ArrayView2<'_, T>, out: ArrayViewMut2<'_, T>) {
+        self.output.logits(self.output_input(z).view(), out);
     }
 
     /// Logits of some items into `(users, items)`.
-    pub(super) fn logits_of(&self, z: &[T], items: &[u32], out: &mut [T]) {
-        self.output.logits_of(&self.output_input(z), items, out);
+    pub(super) fn logits_of(&self, z: ArrayView2<'_, T>, items: &[u32], out: ArrayViewMut2<'_, T>) {
+        self.output.logits_of(self.output_input(z).view(), items, out);
     }
 
     /// What the output layer takes.
-    fn output_input<'a>(&self, z: &'a [T]) -> Cow<'a, [T]> {
-        let Some(layer) = &self.hidden else { return Cow::Borrowed(z) };
+    fn output_input<'a>(&self, z: ArrayView2<'a, T>) -> CowArray<'a, T, Ix2> {
+        let Some(layer) = &self.hidden else { return z.into() };
         let mut hidden = vec![];
-        layer.forward(z, &mut hidden);
-        Cow::Owned(hidden)
+        layer.forward(row_major(z), &mut hidden);
+        array2(hidden, (z.nrows(), layer.hidden_dim)).into()
     }
 }
 
@@ -95,7 +95,12 @@ impl<T: Real> HiddenLayer<T> {
             .zip(z_gradient.par_chunks_mut(USERS * latent_dim))
             .for_each(|((gradient, out), z_gradient)| {
                 tanh_backward(out, gradient);
-                linear_backward(gradient, weight, hidden_dim, z_gradient);
+                let n = gradient.len() / hidden_dim;
+                linear_backward(
+                    view2(gradient, (n, hidden_dim)),
+                    view2(weight, (hidden_dim, latent_dim)),
+                    view2_mut(z_gradient, (n, latent_dim)),
+                );
             });
         dense_gradient.resize(self.dense.len(), T::ZERO);
         let (weight_gradient, bias_gradient) = dense_gradient.split_at_mut(weight.len());

@@ -20,6 +20,7 @@ use super::layers::{
     LayerNorm, linear, linear_backward, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward,
 };
 use super::parameters::{Places, Start};
+use crate::base::matrix::{view2, view2_mut};
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add, add_rows};
@@ -178,7 +179,7 @@ impl DenseLayers {
 
     fn norm<'a, T: Real>(&self, layer: usize, dense: &'a [T]) -> LayerNorm<'a, T> {
         let [weight, bias] = NORM[layer].map(|name| &dense[self.places.place(name)]);
-        LayerNorm { weight, bias, epsilon: T::of(LAYER_NORM_EPSILON) }
+        LayerNorm { weight, bias, epsilon: T::from_f64(LAYER_NORM_EPSILON) }
     }
 
     /// The last linear layer: `(2 latent, hidden)` weights and `(2 latent,)` biases.
@@ -251,11 +252,16 @@ impl DenseLayers {
 
     fn backward_tile<T: Real>(&self, tile: &mut Tile<T>, gradient: &[T], dense: &[T], hidden_gradient: &mut [T]) {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
+        let n = hidden_gradient.len() / hidden_dim;
         let Tile { pre, out, norm_gradients, sum, gradient: out_gradient, row } = tile;
         out_gradient.resize(hidden_gradient.len(), T::ZERO);
         if self.architecture.posterior {
             let [head, _] = self.head();
-            linear_backward(gradient, &dense[head], 2 * latent_dim, out_gradient);
+            linear_backward(
+                view2(gradient, (n, 2 * latent_dim)),
+                view2(&dense[head], (2 * latent_dim, hidden_dim)),
+                view2_mut(out_gradient, (n, hidden_dim)),
+            );
         } else {
             out_gradient.copy_from_slice(gradient);
         }
@@ -282,7 +288,11 @@ impl DenseLayers {
             if layer > 0 {
                 add(sum, &pre[layer]);
                 let weight = &dense[self.places.place(LINEAR[layer - 1][0])];
-                linear_backward(&pre[layer], weight, hidden_dim, out_gradient);
+                linear_backward(
+                    view2(&pre[layer], (n, hidden_dim)),
+                    view2(weight, (hidden_dim, hidden_dim)),
+                    view2_mut(out_gradient, (n, hidden_dim)),
+                );
             }
         }
         hidden_gradient.copy_from_slice(&pre[0]);

@@ -5,6 +5,8 @@
 //! makes steps. The seam lies at the step and not at the tensor operation, so that an engine can let gradients flow into Adam
 //! without storing them, as [`Fused`](super::fused::Fused) does.
 
+use ndarray::ArrayViewMut2;
+
 use super::batch::Batch;
 use super::encoder::Architecture;
 use super::network::{Loss, Network, Parameter, Update};
@@ -12,7 +14,6 @@ use super::state::State;
 use crate::base::cancel::Cancel;
 use crate::base::compute::Compute;
 use crate::base::error::Result;
-use crate::base::numbers::Numbers;
 use crate::evaluate::scorer::Scorer;
 use crate::math::csr::Csr;
 use crate::math::real::Real;
@@ -53,7 +54,7 @@ pub(crate) trait Engine<T: Real>: Send {
     fn replace_items(
         &mut self,
         layer: ItemLayer,
-        replace: &mut dyn FnMut(&mut Numbers<T>, usize) -> Result<()>,
+        replace: &mut dyn FnMut(ArrayViewMut2<'_, T>) -> Result<()>,
     ) -> Result<()>;
 
     /// Whether every parameter is a finite number.
@@ -67,7 +68,10 @@ pub(crate) trait Engine<T: Real>: Send {
 }
 
 /// An engine whose training can be kept in a checkpoint, and whose network is evaluated between epochs.
-pub(crate) trait KeptEngine: Engine<f32> + Scorer {
+pub(crate) trait KeptEngine: Engine<f32> {
+    /// The network as it is, to be evaluated.
+    fn scorer(&self) -> &dyn Scorer;
+
     /// Everything that training goes on from, as arrays of the host.
     fn state<'a>(&'a mut self, state: &mut State<'a>);
 

@@ -1,5 +1,7 @@
 //! The engine of the processor: forward and backward by hand, gradients straight into Adam, and one pool of threads.
 
+use ndarray::ArrayViewMut2;
+
 use super::batch::Batch;
 use super::encoder::{Architecture, EncoderMemory};
 use super::engine::{Engine, ItemLayer, KeptEngine};
@@ -9,7 +11,7 @@ use super::state::State;
 use crate::base::cancel::Cancel;
 use crate::base::compute::{Compute, Device, EngineKind};
 use crate::base::error::Result;
-use crate::base::numbers::Numbers;
+use crate::base::matrix::{row_major_mut, view2};
 use crate::evaluate::scorer::Scorer;
 use crate::math::csr::Csr;
 use crate::math::real::Real;
@@ -53,7 +55,8 @@ impl<T: Real> Engine<T> for Fused<T> {
         if loss.is_finite() {
             network.step(batch, update, memory, optimiser);
             if let (true, Some(old)) = (renew, old) {
-                old.put(&batch.users, &memory.encoder.posterior);
+                let shape = (batch.users.len(), network.architecture.encoded_dim());
+                old.put(&batch.users, view2(&memory.encoder.posterior, shape));
             }
         }
         Ok(loss)
@@ -67,12 +70,13 @@ impl<T: Real> Engine<T> for Fused<T> {
     fn replace_items(
         &mut self,
         layer: ItemLayer,
-        replace: &mut dyn FnMut(&mut Numbers<T>, usize) -> Result<()>,
+        replace: &mut dyn FnMut(ArrayViewMut2<'_, T>) -> Result<()>,
     ) -> Result<()> {
+        let n_items = self.network.architecture.n_items;
         let (input, output) = (&mut self.network.encoder.input, &mut self.network.decoder.output);
         match layer {
-            ItemLayer::EncoderInput => replace(&mut input.weight, input.width),
-            ItemLayer::DecoderOutput => replace(&mut output.weight, output.width),
+            ItemLayer::EncoderInput => replace(input.weight.view2_mut((n_items, input.width))),
+            ItemLayer::DecoderOutput => replace(output.weight.view2_mut((n_items, output.width))),
         }
     }
 
@@ -92,25 +96,15 @@ impl<T: Real> Engine<T> for Fused<T> {
 }
 
 impl KeptEngine for Fused<f32> {
+    fn scorer(&self) -> &dyn Scorer {
+        &self.network
+    }
+
     fn state<'a>(&'a mut self, state: &mut State<'a>) {
         self.network.state(state);
         self.optimiser.state(state);
         if let Some(old) = &mut self.old {
-            state.add("old_posterior", old.rows_mut());
+            state.add("old_posterior", row_major_mut(old.rows_mut()));
         }
-    }
-}
-
-impl Scorer for Fused<f32> {
-    fn n_items(&self) -> usize {
-        self.network.n_items()
-    }
-
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        self.network.score(histories, scores)
-    }
-
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        self.network.score_some(histories, items, scores)
     }
 }

@@ -43,13 +43,13 @@ impl Init {
     fn uniform<T: Real>(&mut self, out: &mut [T], bound: f64) {
         let random = self.next();
         let numbers = (0u64..).flat_map(|pair| random.uniforms(pair));
-        out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::of((2.0 * number - 1.0) * bound));
+        out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::from_f64((2.0 * number - 1.0) * bound));
     }
 
     fn normal<T: Real>(&mut self, out: &mut [T], deviation: f64, cut_off: f64) {
         let random = self.next();
         let numbers = (0u64..).flat_map(|pair| random.normals(pair)).filter(|number| number.abs() <= cut_off);
-        out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::of(number * deviation));
+        out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::from_f64(number * deviation));
     }
 
     /// Weights of a linear layer, in the order in which the caller keeps them.

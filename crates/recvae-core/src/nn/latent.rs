@@ -48,8 +48,8 @@ pub(crate) struct CompositePrior {
 #[inline(always)]
 fn normal<T: Real>(log_weight: T, mean: T, log_variance: T, z: T) -> (T, T) {
     let distance = z - mean;
-    let slope = -distance * (-log_variance).e_to();
-    (log_weight + T::of(0.5) * (distance * slope - log_variance), slope)
+    let slope = -distance * (-log_variance).exp();
+    (log_weight + T::from_f64(0.5) * (distance * slope - log_variance), slope)
 }
 
 /// The numbers of a [`CompositePrior`] that all users share.
@@ -70,10 +70,10 @@ impl<T: Real> Mixture<T> {
             normal(old, old_mean, old_log_variance, z),
             normal(wide, T::ZERO, self.wide_log_variance, z),
         ];
-        let maximum = parts[0].0.larger(parts[1].0).larger(parts[2].0);
+        let maximum = parts[0].0.max(parts[1].0).max(parts[2].0);
         let (mut sum, mut slope) = (T::ZERO, T::ZERO);
         for (log_density, part_slope) in parts {
-            let density = (log_density - maximum).e_to();
+            let density = (log_density - maximum).exp();
             sum += density;
             slope += density * part_slope;
         }
@@ -84,8 +84,8 @@ impl<T: Real> Mixture<T> {
 impl CompositePrior {
     fn mixture<T: Real>(&self) -> Mixture<T> {
         Mixture {
-            log_weights: self.mixture_weights.map(|weight| T::of(weight.ln())),
-            wide_log_variance: T::of(self.wide_log_variance),
+            log_weights: self.mixture_weights.map(|weight| T::from_f64(weight.ln())),
+            wide_log_variance: T::from_f64(self.wide_log_variance),
         }
     }
 }
@@ -94,13 +94,13 @@ vectorised! {
     /// `z = mean + exp(log variance / 2) * noise`.
     fn draw(mean: &[T], log_variance: &[T], noise: &[T], z: &mut [T]) {
         for (((z, &mean), &log_variance), &noise) in z.iter_mut().zip(mean).zip(log_variance).zip(noise) {
-            *z = mean + (log_variance * T::of(0.5)).e_to() * noise;
+            *z = mean + (log_variance * T::from_f64(0.5)).exp() * noise;
         }
     }
 
     fn standard_kl(mean: &[T], log_variance: &[T]) -> T {
         let squares = sum_of(mean, |mean| mean * mean);
-        (squares + sum_of(log_variance, |v| v.e_to() - T::ONE - v)) * T::of(0.5)
+        (squares + sum_of(log_variance, |v| v.exp() - T::ONE - v)) * T::from_f64(0.5)
     }
 
     /// `log q(z) - log p(z)` summed over the coordinates, in lanes.
@@ -112,7 +112,7 @@ vectorised! {
             for (lane, at) in lanes.iter_mut().zip(first..(first + 16).min(n)) {
                 let (log_posterior, _) = normal(T::ZERO, mean[at], log_variance[at], z[at]);
                 let (maximum, sum, _) = mixture.at(old_mean[at], old_log_variance[at], z[at]);
-                *lane += log_posterior - maximum - sum.log();
+                *lane += log_posterior - maximum - sum.ln();
             }
         }
         lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
@@ -126,8 +126,8 @@ vectorised! {
         let (mean_out, log_variance_out) = (&mut mean_out[..n], &mut log_variance_out[..n]);
         for at in 0..n {
             mean_out[at] = z_gradient[at];
-            let half = T::of(0.5);
-            log_variance_out[at] = z_gradient[at] * half * (log_variance[at] * half).e_to() * noise[at];
+            let half = T::from_f64(0.5);
+            log_variance_out[at] = z_gradient[at] * half * (log_variance[at] * half).exp() * noise[at];
         }
     }
 
@@ -137,7 +137,7 @@ vectorised! {
         let (mean_out, log_variance_out) = out.split_at_mut(n);
         mean_out.iter_mut().zip(mean).for_each(|(out, &mean)| *out += weight * mean);
         for (out, &v) in log_variance_out.iter_mut().zip(log_variance) {
-            *out += weight * T::of(0.5) * (v.e_to() - T::ONE);
+            *out += weight * T::from_f64(0.5) * (v.exp() - T::ONE);
         }
     }
 
@@ -153,16 +153,16 @@ vectorised! {
         out: &mut [T],
     ) {
         let n = noise.len();
-        let half = T::of(0.5);
+        let half = T::from_f64(0.5);
         let (mean, log_variance, z_gradient) = (&mean[..n], &log_variance[..n], &z_gradient[..n]);
         let (old_mean, old_log_variance) = halves(old, n);
         let (mean_out, log_variance_out) = out.split_at_mut(n);
         let (mean_out, log_variance_out) = (&mut mean_out[..n], &mut log_variance_out[..n]);
         for at in 0..n {
-            let deviation = (log_variance[at] * half).e_to();
+            let deviation = (log_variance[at] * half).exp();
             let z = mean[at] + deviation * noise[at];
             let distance = z - mean[at];
-            let pull = distance * (-log_variance[at]).e_to();
+            let pull = distance * (-log_variance[at]).exp();
             let (_, _, prior_slope) = mixture.at(old_mean[at], old_log_variance[at], z);
             let z_slope = z_gradient[at] - weight * (pull + prior_slope);
             mean_out[at] = z_slope + weight * pull;

@@ -2,8 +2,10 @@
 //!
 //! Matrices are row-major slices with one row per user. Weights have shape `(outputs, inputs)`.
 
+use ndarray::{ArrayView2, ArrayViewMut2};
+
 use super::products::products;
-use crate::math::matmul::{matmul, rows, rows_mut};
+use crate::math::matmul::{matmul, to_faer, to_faer_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add_to_rows, dot, sum_of, vectorised};
 
@@ -14,21 +16,24 @@ pub(super) fn linear<T: Real>(x: &[T], weight: &[T], bias: &[T], out: &mut [T]) 
 }
 
 /// The gradient of [`linear`] with respect to `x`.
-pub(super) fn linear_backward<T: Real>(gradient: &[T], weight: &[T], outputs: usize, x_gradient: &mut [T]) {
-    let inputs = weight.len() / outputs;
-    matmul(rows_mut(x_gradient, inputs), rows(gradient, outputs), rows(weight, inputs));
+pub(super) fn linear_backward<T: Real>(
+    gradient: ArrayView2<'_, T>,
+    weight: ArrayView2<'_, T>,
+    x_gradient: ArrayViewMut2<'_, T>,
+) {
+    matmul(to_faer_mut(x_gradient), to_faer(gradient), to_faer(weight));
 }
 
 #[inline(always)]
 fn sigmoid<T: Real>(a: T) -> T {
-    T::ONE / (T::ONE + (-a).e_to())
+    T::ONE / (T::ONE + (-a).exp())
 }
 
 /// Fills `out` by the swish of a row, `a / (1 + e^-a)`, brought to mean 0 and variance 1, and gives back
 /// `1 / sqrt(variance + epsilon)`.
 #[inline(always)]
 fn normalise<T: Real>(a: &[T], out: &mut [T], epsilon: T) -> T {
-    let n = T::of(a.len() as f64);
+    let n = T::from_f64(a.len() as f64);
     for (out, &a) in out.iter_mut().zip(a) {
         *out = a * sigmoid(a);
     }
@@ -36,7 +41,7 @@ fn normalise<T: Real>(a: &[T], out: &mut [T], epsilon: T) -> T {
     for out in &mut *out {
         *out -= mean;
     }
-    let scale = T::ONE / (sum_of(out, |s| s * s) / n + epsilon).root();
+    let scale = T::ONE / (sum_of(out, |s| s * s) / n + epsilon).sqrt();
     for out in out {
         *out *= scale;
     }
@@ -55,7 +60,7 @@ vectorised! {
     /// Replaces each number by its hyperbolic tangent.
     pub(super) fn tanh(values: &mut [T]) {
         for value in values {
-            *value = T::ONE - T::of(2.0) / ((*value + *value).e_to() + T::ONE);
+            *value = T::ONE - T::from_f64(2.0) / ((*value + *value).exp() + T::ONE);
         }
     }
 
@@ -86,7 +91,7 @@ vectorised! {
         normal: &mut [T],
     ) {
         let width = norm.weight.len();
-        let n = T::of(width as f64);
+        let n = T::from_f64(width as f64);
         for (a, gradient) in a.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
             let scale = normalise(a, normal, norm.epsilon);
             for ((bias, weight), (&normal, &g)) in

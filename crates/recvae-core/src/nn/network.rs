@@ -9,6 +9,7 @@
 //! | encoder | 5 layers; each layer's pre-activation is added to the sum of all earlier outputs; swish, layer norm | one tanh layer | tanh of the input layer, which is `z` |
 //! | decoder | linear | one tanh layer, then linear | linear |
 
+use ndarray::{Array2, ArrayD, ArrayViewMut2, s};
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments};
@@ -22,8 +23,9 @@ use super::parameters::Places;
 use super::scratch::Scratch;
 use super::state::State;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::view2;
 use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, checked, checked_some};
 use crate::math::real::Real;
 
 pub(crate) struct Network<T> {
@@ -35,9 +37,24 @@ pub(crate) struct Network<T> {
 /// A parameter outside the network.
 pub(crate) struct Parameter<T> {
     pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    /// Row-major.
-    pub(crate) values: Vec<T>,
+    pub(crate) values: ArrayD<T>,
+}
+
+impl<T> Parameter<T> {
+    /// Of values in order of their indices.
+    pub(super) fn new(name: impl Into<String>, shape: &[usize], values: Vec<T>) -> Self {
+        Self { name: name.into(), values: ArrayD::from_shape_vec(shape, values).expect("values of that shape") }
+    }
+
+    /// The values in order of their indices.
+    pub(crate) fn values_mut(&mut self) -> &mut [T] {
+        self.values.as_slice_mut().expect("values in order")
+    }
+
+    /// The same, which are the parameter's no more.
+    pub(super) fn into_values(self) -> Vec<T> {
+        self.values.into_raw_vec_and_offset().0
+    }
 }
 
 /// Which parameters a step updates.
@@ -128,7 +145,7 @@ impl<T: Real> Network<T> {
         if !want.hidden_gradient {
             return loss;
         }
-        let share = T::of(1.0 / histories.len() as f64);
+        let share = T::from_f64(1.0 / histories.len() as f64);
         output_gradient.clear();
         output_gradient.extend(output.hidden_gradient.iter().map(|&slope| -(slope * share)));
         if let Some(layer) = layer {
@@ -187,24 +204,22 @@ impl<T: Real> Network<T> {
     /// Whether every parameter is a finite number.
     pub(crate) fn is_finite(&self) -> bool {
         let (input, output) = (&self.encoder.input, &self.decoder.output);
-        let large = [&input.weight, &output.weight].into_iter().all(|all| all.par_iter().all(|value| value.finite()));
+        let large =
+            [&input.weight, &output.weight].into_iter().all(|all| all.par_iter().all(|value| value.is_finite()));
         let small = [&input.bias, &output.bias].into_iter().chain(self.flat().map(|(.., values)| values));
-        large && small.into_iter().flatten().all(|value| value.finite())
+        large && small.into_iter().flatten().all(|value| value.is_finite())
     }
 
     /// Scores of a block of users: the logits at the mean of the posterior, or at the latent vector, shape `(users, n_items)`.
-    pub(crate) fn logits(&self, histories: &[&[u32]], out: &mut [T]) {
-        self.decoder.logits(&self.means(histories), out);
+    pub(crate) fn logits(&self, histories: &[&[u32]], out: ArrayViewMut2<'_, T>) {
+        self.decoder.logits(self.means(histories).view(), out);
     }
 
     /// Means of the posteriors of a block of users, or their latent vectors, shape `(users, latent)`.
-    pub(crate) fn means(&self, histories: &[&[u32]]) -> Vec<T> {
-        let Architecture { latent_dim: latent, posterior: has_posterior, .. } = self.architecture;
-        let posterior = self.encoder.encode(&SparseInput::clean(histories.iter().copied()));
-        if !has_posterior {
-            return posterior;
-        }
-        posterior.chunks_exact(2 * latent).flat_map(|row| &row[..latent]).copied().collect()
+    pub(crate) fn means(&self, histories: &[&[u32]]) -> Array2<T> {
+        let encoded = self.encoder.encode(&SparseInput::clean(histories.iter().copied()));
+        let encoded = view2(&encoded, (histories.len(), self.architecture.encoded_dim()));
+        encoded.slice(s![.., ..self.architecture.latent_dim]).to_owned()
     }
 
     /// The flat parameters with their places.
@@ -218,11 +233,7 @@ impl<T: Real> Network<T> {
     pub(crate) fn export(&self) -> Vec<Parameter<T>> {
         let Architecture { n_items, hidden_dim, .. } = self.architecture;
         let (input, output) = (&self.encoder.input, &self.decoder.output);
-        let parameter = |name: &str, shape: &[usize], values: &[T]| Parameter {
-            name: name.to_owned(),
-            shape: shape.to_vec(),
-            values: values.to_vec(),
-        };
+        let parameter = |name: &str, shape: &[usize], values: &[T]| Parameter::new(name, shape, values.to_vec());
         let mut all = vec![
             parameter("encoder.input.weight", &[n_items, hidden_dim], &input.weight),
             parameter("encoder.input.bias", &[hidden_dim], &input.bias),
@@ -264,8 +275,8 @@ impl<T: Real> Network<T> {
 
     /// Takes every parameter from a list that has them all.
     pub(super) fn take(&mut self, mut parameters: Vec<Parameter<T>>) -> Result<()> {
-        self.import(|name, _| match parameters.iter_mut().find(|parameter| parameter.name == name) {
-            Some(parameter) => Ok(std::mem::take(&mut parameter.values)),
+        self.import(|name, _| match parameters.iter().position(|parameter| parameter.name == name) {
+            Some(at) => Ok(parameters.swap_remove(at).into_values()),
             None => Err(Error::Internal(format!("no parameter '{name}'"))),
         })
     }
@@ -315,15 +326,15 @@ impl Scorer for Network<f32> {
         self.architecture.n_items
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.n_items(), scores)?;
+    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        checked(histories, self.n_items(), scores.view_mut())?;
         self.logits(histories, scores);
         Ok(())
     }
 
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        check_some(histories, items, self.n_items(), scores)?;
-        self.decoder.logits_of(&self.means(histories), items, scores);
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        checked_some(histories, items, self.n_items(), scores.view_mut())?;
+        self.decoder.logits_of(self.means(histories).view(), items, scores);
         Ok(())
     }
 }

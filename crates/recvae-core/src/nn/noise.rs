@@ -56,7 +56,7 @@ impl<T: Real> Noise<T> for Seeded {
         let random = Philox::new(self.0, stream(Purpose::Latent, pass));
         for (pair, out) in (0u64..).zip(out.chunks_mut(2)) {
             let numbers = random.normals((user as u64) << 32 | pair);
-            out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::of(number));
+            out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::from_f64(number));
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What the encoder of an earlier time says about each user's clean history: a part of RecVAE's composite prior.
 
+use ndarray::{ArrayView2, ArrayViewMut2};
+
 use super::batch::SparseInput;
 use super::encoder::{Encoder, EncoderMemory};
 use crate::base::cancel::Cancel;
@@ -49,11 +51,10 @@ impl<T: Real> OldPosterior<T> {
         Ok(())
     }
 
-    /// Those of some users.
-    pub(crate) fn put(&mut self, users: &[usize], rows: &[T]) {
-        for (row, &user) in rows.chunks_exact(self.width).zip(users) {
-            self.rows[user * self.width..][..self.width].copy_from_slice(row);
-        }
+    /// Those of some users, one row each.
+    pub(crate) fn put(&mut self, users: &[usize], posteriors: ArrayView2<'_, T>) {
+        let mut rows = self.rows_mut();
+        users.iter().zip(posteriors.rows()).for_each(|(&user, posterior)| rows.row_mut(user).assign(&posterior));
     }
 
     /// Those rows.
@@ -63,8 +64,9 @@ impl<T: Real> OldPosterior<T> {
     }
 
     /// Every row, in the order of the users.
-    pub(crate) fn rows_mut(&mut self) -> &mut [T] {
-        &mut self.rows
+    pub(crate) fn rows_mut(&mut self) -> ArrayViewMut2<'_, T> {
+        let shape = (self.rows.len() / self.width, self.width);
+        self.rows.view2_mut(shape)
     }
 
     pub(crate) fn gather(&self, users: &[usize], out: &mut Vec<T>) {

@@ -15,6 +15,7 @@
 
 use std::ops::Range;
 
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments, update};
@@ -23,6 +24,7 @@ use super::input_layer::sum_of_rows;
 use super::products::par_products;
 use super::scratch::Scratch;
 use super::state::State;
+use crate::base::matrix::{row_major_mut, view2};
 use crate::base::numbers::Numbers;
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::real::Real;
@@ -152,7 +154,7 @@ impl<T: Real> OutputLayer<T> {
     ) {
         let (width, users) = (self.width, histories.len());
         for (sums, start) in
-            [(&mut tile.maximum, T::of(f64::NEG_INFINITY)), (&mut tile.sum, T::ZERO), (&mut tile.own, T::ZERO)]
+            [(&mut tile.maximum, T::from_f64(f64::NEG_INFINITY)), (&mut tile.sum, T::ZERO), (&mut tile.own, T::ZERO)]
         {
             sums.clear();
             sums.resize(users, start);
@@ -173,7 +175,7 @@ impl<T: Real> OutputLayer<T> {
                 let maximum = add_and_maximum(logits, bias, tile.maximum[user]);
                 let own = between(histories[user], first, first + n);
                 tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
-                let rescale = (tile.maximum[user] - maximum).e_to();
+                let rescale = (tile.maximum[user] - maximum).exp();
                 tile.maximum[user] = maximum;
                 let sum = match &mut other {
                     _ if !hidden_gradient => sum_of_exponentials(logits, maximum),
@@ -202,14 +204,14 @@ impl<T: Real> OutputLayer<T> {
             let groups = &out.tiles[user / USERS * n_groups..][..n_groups];
             let user_in_tile = user % USERS;
             let maximum =
-                groups.iter().fold(T::of(f64::NEG_INFINITY), |max, tile| max.larger(tile.maximum[user_in_tile]));
+                groups.iter().fold(T::from_f64(f64::NEG_INFINITY), |max, tile| max.max(tile.maximum[user_in_tile]));
             let (mut sum, mut own) = (T::ZERO, T::ZERO);
             for tile in groups {
-                sum += tile.sum[user_in_tile] * (tile.maximum[user_in_tile] - maximum).e_to();
+                sum += tile.sum[user_in_tile] * (tile.maximum[user_in_tile] - maximum).exp();
                 own += tile.own[user_in_tile];
             }
-            out.log_sum[user] = maximum + sum.log();
-            out.value[user] = own - T::of(history.len() as f64) * out.log_sum[user];
+            out.log_sum[user] = maximum + sum.ln();
+            out.value[user] = own - T::from_f64(history.len() as f64) * out.log_sum[user];
         }
         if !want.hidden_gradient {
             return;
@@ -218,9 +220,9 @@ impl<T: Real> OutputLayer<T> {
         out.hidden_gradient.par_chunks_mut(width).enumerate().for_each(|(user, gradient)| {
             gradient.fill(T::ZERO);
             sum_of_rows(&self.weight, histories[user], gradient);
-            let n = T::of(histories[user].len() as f64);
+            let n = T::from_f64(histories[user].len() as f64);
             for tile in &tiles[user / USERS * n_groups..][..n_groups] {
-                let share = n * (tile.maximum[user % USERS] - log_sum[user]).e_to();
+                let share = n * (tile.maximum[user % USERS] - log_sum[user]).exp();
                 add_scaled(gradient, &tile.weighted[user % USERS * width..][..width], -share);
             }
         });
@@ -267,25 +269,25 @@ impl<T: Real> OutputLayer<T> {
 
     /// All logits of a block of users, shape `(users, n_items)`; each row from the user's hidden row alone, as in
     /// [`Self::logits_of`].
-    pub(crate) fn logits(&self, hidden: &[T], out: &mut [T]) {
-        let (width, n_items) = (self.width, self.n_items());
+    pub(crate) fn logits(&self, hidden: ArrayView2<'_, T>, mut out: ArrayViewMut2<'_, T>) {
+        let n_items = self.n_items();
         if n_items == 0 {
             return;
         }
-        par_products(hidden, &self.weight, width, out);
-        out.par_chunks_mut(n_items).for_each(|out| add(out, &self.bias));
+        par_products(hidden, self.weight.view2((n_items, self.width)), out.view_mut());
+        row_major_mut(out).par_chunks_mut(n_items).for_each(|out| add(out, &self.bias));
     }
 
     /// The logits of some items, shape `(users, items)`.
-    pub(crate) fn logits_of(&self, hidden: &[T], items: &[u32], out: &mut [T]) {
+    pub(crate) fn logits_of(&self, hidden: ArrayView2<'_, T>, items: &[u32], mut out: ArrayViewMut2<'_, T>) {
         if items.is_empty() {
             return;
         }
         let row = |item: u32| &self.weight[item as usize * self.width..][..self.width];
         let weight: Vec<T> = items.iter().flat_map(|&item| row(item)).copied().collect();
         let bias: Vec<T> = items.iter().map(|&item| self.bias[item as usize]).collect();
-        par_products(hidden, &weight, self.width, out);
-        out.par_chunks_mut(items.len()).for_each(|out| add(out, &bias));
+        par_products(hidden, view2(&weight, (items.len(), self.width)), out.view_mut());
+        row_major_mut(out).par_chunks_mut(items.len()).for_each(|out| add(out, &bias));
     }
 }
 
@@ -306,7 +308,7 @@ impl<T: Real> Batch<'_, T> {
         each: impl Fn(C, &[T], &[T]) + Sync,
     ) {
         let Self { hidden, histories, found, n_items, width } = *self;
-        let share_of_user = T::of(1.0 / histories.len() as f64);
+        let share_of_user = T::from_f64(1.0 / histories.len() as f64);
         let buffer = || found.scratch.take((USERS + width + 1) * ITEMS);
         targets.enumerate().for_each_init(buffer, |buffer, (block, target)| {
             let (gradient, sums) = buffer.split_at_mut(USERS * ITEMS);
@@ -326,7 +328,7 @@ impl<T: Real> Batch<'_, T> {
                 }
                 let users = gradient.chunks_exact_mut(n).zip(logits.chunks_exact(n));
                 for ((user, history), (gradient, logits)) in (tile * USERS..).zip(histories).zip(users) {
-                    let share = share_of_user * T::of(history.len() as f64);
+                    let share = share_of_user * T::from_f64(history.len() as f64);
                     softmax(logits, found.log_sum[user], share, gradient);
                     for &item in between(history, first, first + n) {
                         gradient[item as usize - first] -= share_of_user;
@@ -354,15 +356,15 @@ vectorised! {
         for (logits, bias) in logits.chunks_mut(16).zip(bias.chunks(16)) {
             for ((lane, logit), &bias) in lanes.iter_mut().zip(logits).zip(bias) {
                 *logit += bias;
-                *lane = lane.larger(*logit);
+                *lane = lane.max(*logit);
             }
         }
-        lanes.iter().fold(maximum, |maximum, &lane| maximum.larger(lane))
+        lanes.iter().fold(maximum, |maximum, &lane| maximum.max(lane))
     }
 
     /// Sum of the exponentials of the logits less their maximum.
     fn sum_of_exponentials(logits: &[T], maximum: T) -> T {
-        sum_of(logits, |logit| (logit - maximum).e_to())
+        sum_of(logits, |logit| (logit - maximum).exp())
     }
 
     /// Fills `out` by the exponentials of the logits less their maximum, and gives back their sum.
@@ -370,7 +372,7 @@ vectorised! {
         let mut lanes = [T::ZERO; 16];
         for (logits, out) in logits.chunks(16).zip(out.chunks_mut(16)) {
             for ((lane, &logit), out) in lanes.iter_mut().zip(logits).zip(out) {
-                *out = (logit - maximum).e_to();
+                *out = (logit - maximum).exp();
                 *lane += *out;
             }
         }
@@ -382,7 +384,7 @@ vectorised! {
         let mut lanes = [T::ZERO; 16];
         for logits in logits.chunks_mut(16) {
             for (lane, logit) in lanes.iter_mut().zip(logits) {
-                *logit = (*logit - maximum).e_to();
+                *logit = (*logit - maximum).exp();
                 *lane += *logit;
             }
         }
@@ -392,7 +394,7 @@ vectorised! {
     /// `out = share * exp(logits - log_sum)`.
     fn softmax(logits: &[T], log_sum: T, share: T, out: &mut [T]) {
         for (out, &logit) in out.iter_mut().zip(logits) {
-            *out = share * (logit - log_sum).e_to();
+            *out = share * (logit - log_sum).exp();
         }
     }
 }

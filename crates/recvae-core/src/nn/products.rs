@@ -12,8 +12,10 @@
 
 use faer::prelude::ReborrowMut;
 use faer::{Accum, Par};
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
+use crate::base::matrix::{row_major, row_major_mut};
 use crate::math::matmul::{rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
@@ -27,11 +29,13 @@ const DEPTH: usize = 512;
 const SMALL: usize = 4096;
 
 /// `out = x W'` on all threads of the pool, for `x` of shape `(n, d)`, `W` of `(m, d)` and `out` of `(n, m)`.
-pub(crate) fn par_products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
-    let m = weight.len() / d;
+pub(crate) fn par_products<T: Real>(x: ArrayView2<'_, T>, weight: ArrayView2<'_, T>, out: ArrayViewMut2<'_, T>) {
+    let (m, d) = weight.dim();
+    assert!(x.ncols() == d && out.dim() == (x.nrows(), m), "{:?} by {m} x {d} to {:?}", x.dim(), out.dim());
     if m == 0 {
         return;
     }
+    let (x, weight, out) = (row_major(x), row_major(weight), row_major_mut(out));
     let columns = columns_of_tiles(m);
     out.par_chunks_mut(TILE.0 * m).zip(x.par_chunks(TILE.0 * d)).for_each(|(out, x)| {
         let mut rest = rows_mut(out, m);
@@ -116,7 +120,7 @@ fn row_is_as_in_group<T: Real>() -> bool {
     *T::row_is_as_in_group().get_or_init(|| {
         [(3, 43), (16, 19), (64, 30), (700, 11)].into_iter().all(|(d, m)| {
             // Numbers without a pattern; enough rows for the products to be large.
-            let number = |at: usize| T::of((at * at % 1013) as f64 / 507.0 - 1.0);
+            let number = |at: usize| T::from_f64((at * at % 1013) as f64 / 507.0 - 1.0);
             let n = SMALL / (m * 3) + 1;
             let (x, weight): (Vec<T>, Vec<T>) =
                 ((1..=n * d).map(number).collect(), (7..7 + m * d).map(number).collect());
@@ -161,7 +165,7 @@ fn products_of_eights<T: Real, const EIGHTS: usize>(
         // SAFETY: whoever asks for it has looked for AVX2 and FMA.
         #[allow(unsafe_code)]
         let sums = unsafe { super::eights::products_of_eights::<EIGHTS>(x, weight, d, first) };
-        return sums.map(|sums| sums.map(|sum| T::of(sum.into())));
+        return sums.map(|sums| sums.map(|sum| T::from_f64(sum.into())));
     }
     let row = |number: usize| &weight[number * d + first..][..x.len()];
     std::array::from_fn(|eight| eight_products(x, &std::array::from_fn(|number| row(8 * eight + number))))
@@ -220,7 +224,13 @@ vectorised! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::matrix::{view2, view2_mut};
     use crate::base::random::Stream;
+
+    fn all_products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
+        let (n, m) = (x.len() / d, weight.len() / d);
+        par_products(view2(x, (n, d)), view2(weight, (m, d)), view2_mut(out, (n, m)));
+    }
 
     #[test]
     fn no_tile_is_a_single_column() {
@@ -239,12 +249,12 @@ mod tests {
             for d in [1, 2, 3, 7, 8, 16, 17, 64, 200, 511, 512, 513, 600, 1025] {
                 for m in [1, 2, 3, 9, 40, 159, 160, 161, 162, 321] {
                     let n = 1 + random.below(9) as usize + 256 * random.below(20).is_multiple_of(19) as usize;
-                    let mut numbers = |n: usize| (0..n).map(|_| T::of(random.normal())).collect::<Vec<T>>();
+                    let mut numbers = |n: usize| (0..n).map(|_| T::from_f64(random.normal())).collect::<Vec<T>>();
                     let (x, weight) = (numbers(n * d), numbers(m * d));
                     let bits =
                         |numbers: &[T]| numbers.iter().map(|number| number.to_f64().to_bits()).collect::<Vec<_>>();
                     let mut all = vec![T::ZERO; n * m];
-                    par_products(&x, &weight, d, &mut all);
+                    all_products(&x, &weight, d, &mut all);
                     let mut here = vec![T::ZERO; n * m];
                     products(&x, &weight, d, &mut here);
                     assert!(bits(&all) == bits(&here), "{n} x {m} x {d}");
@@ -259,11 +269,11 @@ mod tests {
                         assert!((all[m - 1].to_f64() - exact(m - 1)).abs() <= 2.0 * tolerance, "{n} x {m} x {d}");
                         for company in [1, 2, 5] {
                             let mut together = vec![T::ZERO; company * m];
-                            par_products(&x.repeat(company), &weight, d, &mut together);
+                            all_products(&x.repeat(company), &weight, d, &mut together);
                             assert!(together.chunks(m).all(|row| bits(row) == bits(all)), "{company} x {m} x {d}");
                         }
                         let mut one = [T::ZERO];
-                        par_products(x, &weight[m / 2 * d..][..d], d, &mut one);
+                        all_products(x, &weight[m / 2 * d..][..d], d, &mut one);
                         assert!(bits(&one) == bits(&all[m / 2..][..1]), "column {} of {n} x {m} x {d}", m / 2);
                     }
                 }

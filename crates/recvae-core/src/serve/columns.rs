@@ -4,7 +4,6 @@
 //! the first one is 0, as in Arrow lists and CSR matrices.
 
 use crate::base::error::{Error, Result};
-use crate::base::list_ends::ends;
 use crate::evaluate::top_k::Scored;
 use crate::serve::recommender::{History, Recommender};
 
@@ -23,7 +22,7 @@ impl ListColumns {
     /// The lists one after the other.
     ///
     /// # Errors
-    /// As [`ends`].
+    /// As [`offsets`].
     pub fn new(lists: &[Vec<Scored>]) -> Result<Self> {
         let offsets = offsets(lists.iter().map(Vec::len))?;
         let entries = || lists.iter().flatten();
@@ -35,14 +34,20 @@ impl ListColumns {
     }
 }
 
-/// Where the parts of these lengths begin, and where the last one ends.
+/// Where the parts of these lengths begin, and where the last one ends. Typed arrays of whole numbers have 32 bits.
 ///
 /// # Errors
-/// As [`ends`].
+/// `INVALID_ARGUMENT` if there are 2^32 entries or more in all.
 pub fn offsets(lengths: impl IntoIterator<Item = usize>) -> Result<Vec<u32>> {
-    let mut offsets = vec![0];
-    offsets.extend(ends(lengths)?);
-    Ok(offsets)
+    let mut end = 0usize;
+    let next = |length: usize| {
+        end = end.saturating_add(length);
+        u32::try_from(end).map_err(|_| {
+            let allowed = format!("at most {} in one call: fewer histories or a smaller k", u32::MAX);
+            Error::invalid_argument("number of recommendations", format!("{end} or more"), allowed)
+        })
+    };
+    std::iter::once(Ok(0)).chain(lengths.into_iter().map(next)).collect()
 }
 
 impl Recommender {
@@ -79,5 +84,22 @@ impl Recommender {
             History { items, unknown: vec![] }
         };
         Ok(offsets.windows(2).map(history).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_32_bits_cannot_count_is_an_error() {
+        assert_eq!(offsets([3, 0, 4]).unwrap(), [0, 3, 3, 7]);
+        assert_eq!(offsets([u32::MAX as usize]).unwrap(), [0, u32::MAX]);
+        assert_eq!(offsets([]).unwrap(), [0]);
+        let two = 1 << 31;
+        for lengths in [vec![two, two], vec![two, two - 1, 1], vec![1, usize::MAX]] {
+            let error = offsets(lengths).unwrap_err();
+            assert!(error.to_string().contains("allowed: at most 4294967295 in one call"), "{error}");
+        }
     }
 }

@@ -164,6 +164,12 @@ impl EaseCounts {
         })
     }
 
+    /// How many users have each item, in order of the items' indices.
+    #[must_use]
+    pub fn users_per_item(&self) -> Vec<u32> {
+        (0..self.items.len()).map(|item| self.counts.diagonal(item)).collect()
+    }
+
     /// Fits EASE^R on the counts: the same bits as [`ModelKind::fit`](crate::ModelKind::fit) on all the users, with the items
     /// in this order, and told of in the same way. Its memory limit is for what it takes beyond the counts.
     ///
@@ -183,7 +189,7 @@ impl EaseCounts {
                 self.n_users
             )));
         }
-        let users_of_items = || (0..n).map(|item| self.counts.diagonal(item)).collect::<Vec<_>>();
+        let users_of_items = || self.users_per_item();
         let interactions = users_of_items().into_iter().map(|users| users as usize).sum();
         let threads = rayon::current_num_threads();
         let shape = FitShape { users: self.n_users(), items: n, interactions, validation: false, threads };

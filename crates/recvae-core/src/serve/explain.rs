@@ -8,6 +8,8 @@
 //!
 //! For a linear model what the score loses is `B_ji` too, so the contributions of all models answer the same question.
 
+use ndarray::Array2;
+
 use crate::base::cancel::Cancel;
 use crate::base::error::Result;
 use crate::base::options::options;
@@ -63,15 +65,16 @@ impl Recommender {
     ) -> Result<Explanation> {
         let item = self.item(id)?;
         let (model, history) = (self.model(), &history.items[..]);
-        let mut score = [0.0];
+        let mut score = Array2::zeros((1, 1));
         cancel.check()?;
-        model.score_some(&[history], &[item], &mut score)?;
+        model.score_some(&[history], &[item], score.view_mut())?;
         let contributions = model.contributions(history, item, cancel)?;
-        let mut reasons: Vec<Reason> =
-            history.iter().zip(contributions).map(|(&item, contribution)| Reason { item, contribution }).collect();
+        // A zero is written without a sign, also where a product had one.
+        let reason = |(&item, contribution): (&u32, f64)| Reason { item, contribution: contribution + 0.0 };
+        let mut reasons: Vec<Reason> = history.iter().zip(contributions).map(reason).collect();
         // Stable: items come in ascending order.
         reasons.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
         reasons.truncate(options.k);
-        Ok(Explanation { item, score: score[0], reasons })
+        Ok(Explanation { item, score: score[(0, 0)] + 0.0, reasons })
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
-use crate::evaluate::candidates::{Candidates, recommend_among};
+use crate::evaluate::candidates::Candidates;
 use crate::evaluate::top_k::Scored;
-use crate::serve::recommender::{History, RecommendOptions, Recommender};
+use crate::serve::popular::Within;
+use crate::serve::recommender::{History, RecommendOptions, Recommender, lists_of};
 
 /// Which items of one model may be recommended.
 #[derive(Clone, Debug)]
@@ -66,10 +67,10 @@ impl Recommender {
         Ok(Filter { candidates, unknown_allow, unknown_deny: deny.unknown, model: Arc::clone(self.identity()) })
     }
 
-    /// The best items that pass the filter, for each history; see [`recommend_among`].
+    /// The best items that pass the filter, for each history; see [`Recommender::serve`].
     ///
     /// # Errors
-    /// As [`recommend_among`], and `INVALID_ARGUMENT` for a filter of another model, even one with the same items.
+    /// As [`Recommender::serve`]: `INVALID_ARGUMENT` for a filter of another model, even one with the same items.
     pub fn recommend_within(
         &self,
         histories: &[History],
@@ -90,9 +91,7 @@ impl Recommender {
         filter: &Filter,
         cancel: &Cancel,
     ) -> Result<Vec<Vec<Scored>>> {
-        let candidates = self.candidates(filter)?;
-        let histories: Vec<&[u32]> = histories.iter().map(|history| &history.items[..]).collect();
-        recommend_among(&cancel.watch(self.model()), &histories, options.k, options.filter_seen, candidates)
+        Ok(lists_of(self.serve(histories, options, Within::One(filter), cancel)?))
     }
 
     /// What passes the filter, once it is known to be one of this model.

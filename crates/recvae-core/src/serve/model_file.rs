@@ -30,6 +30,8 @@ pub(crate) const METADATA_KEY: &str = "recvae";
 const MODEL_PREFIX: &str = "model.";
 const ID_BYTES: &str = "items.bytes";
 const ID_ENDS: &str = "items.ends";
+/// How many training users have each item.
+const COUNTS: &str = "items.users";
 /// Hashes of the training users, and the key of the metadata that goes with them.
 const RECORD: &str = "training.users";
 const RECORD_KEY: &str = "training";
@@ -105,10 +107,17 @@ pub(crate) fn own_name(name: &str) -> String {
     format!("{MODEL_PREFIX}{name}")
 }
 
-/// Writes a model with the ids of its items and the record of its training users.
-pub(crate) fn save(path: &Path, model: &dyn Model, items: &Ids, info: &Value, record: &TrainingRecord) -> Result<()> {
+/// Writes a model with the ids of its items, the record of its training users and how many of them have each item.
+pub(crate) fn save(
+    path: &Path,
+    model: &dyn Model,
+    items: &Ids,
+    info: &Value,
+    record: &TrainingRecord,
+    counts: Option<&[u32]>,
+) -> Result<()> {
     let metadata = json!({ "info": info, "kind": model.kind().name(), "options": model.options() });
-    write_own(path, metadata, items, &model.tensors()?, record)
+    write_own(path, metadata, items, &model.tensors()?, record, counts)
 }
 
 /// Writes what knows items by index: the ids of the items and its own tensors, and metadata, an object that says what it is.
@@ -118,6 +127,7 @@ pub(crate) fn write_own(
     items: &Ids,
     own: &[NamedTensor<'_>],
     record: &TrainingRecord,
+    counts: Option<&[u32]>,
 ) -> Result<()> {
     let (id_bytes, id_ends) = items.as_parts();
     let ends: Vec<u64> = id_ends.iter().map(|&end| end as u64).collect();
@@ -130,12 +140,14 @@ pub(crate) fn write_own(
             bytes: bytemuck::cast_slice(&ends).into(),
         },
     ];
-    all.extend(own.iter().map(|tensor| Out {
-        name: own_name(&tensor.name),
-        dtype: tensor.data.dtype(),
-        shape: tensor.shape.clone(),
-        bytes: tensor.data.bytes().into(),
-    }));
+    for NamedTensor { name, data } in own {
+        let (dtype, shape) = (data.dtype(), data.shape().to_vec());
+        all.push(Out { name: own_name(name), dtype, shape, bytes: data.bytes()?.into() });
+    }
+    if let Some(counts) = counts {
+        let (dtype, bytes) = (<u32 as tensors::Stored>::DTYPE, bytemuck::cast_slice(counts).into());
+        all.push(Out { name: COUNTS.into(), dtype, shape: vec![counts.len()], bytes });
+    }
     if record.is_whole() || record.n_users() > 0 {
         let shape = vec![record.n_users(), ROW];
         all.push(Out { name: RECORD.into(), dtype: "U8", shape, bytes: record.as_bytes().into() });
@@ -175,8 +187,9 @@ fn header_for(metadata: &str, tensors: &mut [Out<'_>]) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// What a file holds: the model, the ids of its items, what its writer wanted to keep, the record of the training users.
-pub(crate) type Loaded = (Box<dyn Model>, Ids, Value, TrainingRecord);
+/// What a file holds: the model, the ids of its items, what its writer wanted to keep, the record of the training users and, if it
+/// is there, how many of them have each item.
+pub(crate) type Loaded = (Box<dyn Model>, Ids, Value, TrainingRecord, Option<Vec<u32>>);
 
 /// Reads a file that [`save`] wrote.
 pub(crate) fn load(path: &Path, options: &LoadOptions) -> Result<Loaded> {
@@ -290,6 +303,13 @@ impl<'p> ModelFile<'p> {
         TrainingRecord::from_bytes(bytes, is_whole).map_err(|message| self.bad(message))
     }
 
+    /// How many training users have each of `n` items, if the file says so.
+    fn counts(&self, n: usize) -> Result<Option<Vec<u32>>> {
+        let Some(tensor) = self.entry(COUNTS) else { return Ok(None) };
+        let numbers = tensor.numbers::<u32>(&[n]).map_err(|e| self.bad(e.to_string()))?;
+        Ok(Some(numbers.to_vec()))
+    }
+
     /// The model, its ids, its info.
     fn model(&self) -> Result<Loaded> {
         let items = self.ids()?;
@@ -302,7 +322,8 @@ impl<'p> ModelFile<'p> {
             e @ Error::InvalidModelFile { .. } => e,
             e => self.bad(format!("{e}{}", self.written_by())),
         })?;
-        Ok((model, items, self.metadata["info"].clone(), self.record()?))
+        let counts = self.counts(items.len())?;
+        Ok((model, items, self.metadata["info"].clone(), self.record()?, counts))
     }
 
     fn entry(&self, name: &str) -> Option<StoredTensor<'_>> {

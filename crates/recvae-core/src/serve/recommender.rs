@@ -10,10 +10,11 @@ use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
-use crate::evaluate::top_k::{Scored, recommend};
+use crate::evaluate::top_k::Scored;
 use crate::math::csr::Csr;
 use crate::model::{CompactOptions, Fit, Model};
 use crate::serve::model_file::{self, LoadOptions};
+use crate::serve::popular::{Fallback, Popular, Served, Within};
 use crate::split::strong::HeldOut;
 use crate::split::training_record::TrainingRecord;
 use crate::train::warm_start::WarmStart;
@@ -25,15 +26,23 @@ options! {
         k: usize = 10, AtLeast(1.0);
         /// Whether the items of the history are left out.
         filter_seen: bool = true, Any;
+        /// What a user gets of whom the model knows nothing: `popularity`, the items that most training users have, for a
+        /// history without a known item, and in place of items whose score is exactly 0; or `none`, what the model gives. By
+        /// default `popularity`; `none` where the model's file does not say how many users have an item, as those of earlier
+        /// versions.
+        fallback: Option<Fallback> = None, Any;
     }
 }
 
 /// A trained model with the ids of its items. It needs no training data.
 pub struct Recommender {
-    model: Box<dyn Model>,
+    /// Shared with the blends that are made of it.
+    model: Arc<dyn Model>,
     items: Ids,
     info: Value,
     record: TrainingRecord,
+    /// Shared with the models that are made of it.
+    popular: Option<Arc<Popular>>,
     /// Shared with the filters that this model makes, and with nothing else.
     identity: Arc<()>,
 }
@@ -57,7 +66,14 @@ impl Recommender {
         if model.n_items() != items.len() {
             return Err(Error::invalid_data(format!("{} ids for a model of {} items", items.len(), model.n_items())));
         }
-        Ok(Self { model, items, info, record: TrainingRecord::unknown(), identity: Arc::default() })
+        Ok(Self {
+            model: model.into(),
+            items,
+            info,
+            record: TrainingRecord::unknown(),
+            popular: None,
+            identity: Arc::default(),
+        })
     }
 
     /// What a fit on the interactions of `train` gave, with the ids of their items and the record of their users.
@@ -66,13 +82,31 @@ impl Recommender {
     /// As [`Recommender::new`].
     pub fn of(fit: Fit, train: &Interactions) -> Result<Self> {
         let model = Self::new(fit.model, train.items().clone(), Value::Null)?;
-        Ok(model.with_record(TrainingRecord::of(train)))
+        model.with_record(TrainingRecord::of(train)).with_counts(train.matrix().column_counts())
+    }
+
+    /// The same with how many training users have each item, by which it serves users of whom it knows nothing.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if there are not as many numbers as items.
+    pub fn with_counts(self, counts: Vec<u32>) -> Result<Self> {
+        if counts.len() != self.items.len() {
+            let text = format!("numbers of users of {} items for a model of {}", counts.len(), self.items.len());
+            return Err(Error::invalid_data(text));
+        }
+        Ok(Self { popular: Some(Arc::new(Popular::new(counts))), ..self })
     }
 
     /// The same with a record of whom it was trained on.
     #[must_use]
     pub fn with_record(self, record: TrainingRecord) -> Self {
         Self { record, ..self }
+    }
+
+    /// The same with another `info`.
+    #[must_use]
+    pub fn with_info(self, info: Value) -> Self {
+        Self { info, ..self }
     }
 
     /// Reads a model file as by default; see `model_file.rs` for its layout.
@@ -88,8 +122,7 @@ impl Recommender {
     /// # Errors
     /// As [`Recommender::load`]; `INVALID_DATA` if there is no memory to read it into.
     pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
-        let (model, items, info, record) = model_file::load(path.as_ref(), options)?;
-        Ok(Self::new(model, items, info)?.with_record(record))
+        Self::loaded(model_file::load(path.as_ref(), options)?)
     }
 
     /// The model in the bytes of a model file, which are copied and verified.
@@ -97,8 +130,15 @@ impl Recommender {
     /// # Errors
     /// `INVALID_MODEL_FILE` if they are truncated, altered or foreign.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let (model, items, info, record) = model_file::read(Path::new("(bytes)"), bytes.into(), Some(true))?;
-        Ok(Self::new(model, items, info)?.with_record(record))
+        Self::loaded(model_file::read(Path::new("(bytes)"), bytes.into(), Some(true))?)
+    }
+
+    fn loaded((model, items, info, record, counts): model_file::Loaded) -> Result<Self> {
+        let model = Self::new(model, items, info)?.with_record(record);
+        match counts {
+            Some(counts) => model.with_counts(counts),
+            None => Ok(model),
+        }
     }
 
     /// Writes a model file, whole or not at all.
@@ -114,7 +154,7 @@ impl Recommender {
     /// # Errors
     /// `IO` if it cannot be written, `INVALID_ARGUMENT` if `info` is too large.
     pub fn save_with_info(&self, path: impl AsRef<Path>, info: &Value) -> Result<()> {
-        model_file::save(path.as_ref(), &*self.model, &self.items, info, &self.record)
+        model_file::save(path.as_ref(), &*self.model, &self.items, info, &self.record, self.counts())
     }
 
     /// The same without the record of whom it was trained on, for a file that others get.
@@ -122,7 +162,7 @@ impl Recommender {
     /// # Errors
     /// As [`Recommender::save_with_info`].
     pub fn save_without_record(&self, path: impl AsRef<Path>, info: &Value) -> Result<()> {
-        model_file::save(path.as_ref(), &*self.model, &self.items, info, &TrainingRecord::unknown())
+        model_file::save(path.as_ref(), &*self.model, &self.items, info, &TrainingRecord::unknown(), self.counts())
     }
 
     /// A smaller model that recommends nearly the same. Only EASE^R has one.
@@ -131,13 +171,18 @@ impl Recommender {
     /// `INVALID_ARGUMENT` for another model, or if its weights do not fit the precision.
     pub fn compact(&self, options: &CompactOptions) -> Result<Self> {
         let compact = Self::new(self.model.compact(options)?, self.items.clone(), self.info.clone())?;
-        Ok(compact.with_record(self.record.clone()))
+        Ok(Self { popular: self.popular.clone(), ..compact.with_record(self.record.clone()) })
     }
 
     /// The model.
     #[must_use]
     pub fn model(&self) -> &dyn Model {
         &*self.model
+    }
+
+    /// The model, to be a part of another one.
+    pub(crate) fn shared(&self) -> &Arc<dyn Model> {
+        &self.model
     }
 
     /// The ids of the items, in order of their indices.
@@ -158,15 +203,27 @@ impl Recommender {
         &self.record
     }
 
+    /// How many training users have each item, if that is known.
+    #[must_use]
+    pub fn counts(&self) -> Option<&[u32]> {
+        self.popular().map(Popular::counts)
+    }
+
+    pub(crate) fn popular(&self) -> Option<&Popular> {
+        self.popular.as_deref()
+    }
+
     /// What tells it from other models.
     pub(crate) fn identity(&self) -> &Arc<()> {
         &self.identity
     }
 
-    /// How many bytes of memory it holds: parameters, ids and the record of its training users.
+    /// How many bytes of memory it holds: parameters, ids, the record of its training users and the numbers of users
+    /// per item.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.model.bytes() + self.items.bytes() + self.record.as_bytes().len()
+        let popular = self.popular().map_or(0, Popular::bytes);
+        self.model.bytes() + self.items.bytes() + self.record.as_bytes().len() + popular
     }
 
     /// Translates a history of ids.
@@ -183,10 +240,10 @@ impl Recommender {
         history
     }
 
-    /// The best items for each history; see [`recommend()`].
+    /// The best items for each history; see [`Recommender::serve`].
     ///
     /// # Errors
-    /// As [`recommend()`].
+    /// As [`Recommender::serve`].
     pub fn recommend(&self, histories: &[History], options: &RecommendOptions) -> Result<Vec<Vec<Scored>>> {
         self.recommend_until(histories, options, &Cancel::default())
     }
@@ -194,15 +251,14 @@ impl Recommender {
     /// The same unless it is stopped, within a block of users.
     ///
     /// # Errors
-    /// As [`recommend()`], and `CANCELLED`.
+    /// As [`Recommender::serve`].
     pub fn recommend_until(
         &self,
         histories: &[History],
         options: &RecommendOptions,
         cancel: &Cancel,
     ) -> Result<Vec<Vec<Scored>>> {
-        let histories: Vec<&[u32]> = histories.iter().map(|history| &history.items[..]).collect();
-        recommend(&cancel.watch(&*self.model), &histories, options.k, options.filter_seen)
+        Ok(lists_of(self.serve(histories, options, Within::All, cancel)?))
     }
 
     /// What a training on `items`, those of the new data in order of their indices, has to begin with in this model.
@@ -235,6 +291,11 @@ impl Recommender {
     }
 }
 
+/// The lists alone.
+pub(crate) fn lists_of(served: Vec<Served>) -> Vec<Vec<Scored>> {
+    served.into_iter().map(|served| served.items).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,10 +320,10 @@ mod tests {
 
     #[test]
     fn bytes_are_those_of_the_parameters_and_of_the_ids() {
-        for &kind in ModelKind::ALL {
+        for &kind in ModelKind::TRAINED {
             let model = recommender(kind);
             let tensors = model.model().tensors().unwrap();
-            let numbers: usize = tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+            let numbers: usize = tensors.iter().map(|tensor| tensor.data.shape().iter().product::<usize>()).sum();
             assert_eq!(model.bytes(), 4 * numbers + model.items().bytes(), "{kind:?}");
         }
         let ids: Ids = (0..1000).map(|id| format!("{id:04}")).collect();
@@ -287,7 +348,7 @@ mod tests {
     #[test]
     fn a_file_brings_back_the_same_scores_and_the_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
-        for &kind in ModelKind::ALL {
+        for &kind in ModelKind::TRAINED {
             let before = recommender(kind);
             let (first, second) = (folder.path().join("first"), folder.path().join("second"));
             before.save(&first).unwrap();

@@ -10,10 +10,12 @@
 //! A row of B is what item-to-item models in general answer with: the list for a history of one item. A column holds what
 //! speaks for an item, which is what [`Recommender::explain`](crate::Recommender::explain) is for.
 
+use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::row_major;
 use crate::base::options::options;
 use crate::evaluate::candidates::{Candidates, best_of};
 use crate::evaluate::top_k::{BLOCK, Scored};
@@ -42,8 +44,7 @@ impl Recommender {
             Some(filter) => self.candidates(filter)?.list_without(item),
             None => Candidates::all(self.items().len()).list_without(item),
         };
-        let mut scores = vec![0.0; others.len()];
-        self.model().similarities(item, &others, &mut scores)?;
+        let scores = self.model().similarities(item, &others)?;
         best_of(&others, &scores, &[], options.k)
     }
 
@@ -51,7 +52,7 @@ impl Recommender {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for a model without embedding.
-    pub fn embed(&self, histories: &[History]) -> Result<Vec<f32>> {
+    pub fn embed(&self, histories: &[History]) -> Result<Array2<f32>> {
         self.embed_until(histories, &Cancel::default())
     }
 
@@ -59,13 +60,16 @@ impl Recommender {
     ///
     /// # Errors
     /// As [`Recommender::embed`], and `CANCELLED`.
-    pub fn embed_until(&self, histories: &[History], cancel: &Cancel) -> Result<Vec<f32>> {
+    pub fn embed_until(&self, histories: &[History], cancel: &Cancel) -> Result<Array2<f32>> {
         self.model().kind().check("embed", ModelKind::has_embedding)?;
-        let mut vectors = vec![];
+        let mut vectors = self.model().embed(&[])?;
         for block in histories.chunks(BLOCK) {
             cancel.check()?;
             let block: Vec<&[u32]> = block.iter().map(|history| &history.items[..]).collect();
-            vectors.extend(self.model().embed(&block)?);
+            // A zero has no sign outside.
+            let block = self.model().embed(&block)?.mapv_into(|value| value + 0.0);
+            let same_width = vectors.append(Axis(0), block.view());
+            same_width.map_err(|error| Error::Internal(format!("vectors of a block: {error}")))?;
         }
         Ok(vectors)
     }
@@ -94,8 +98,8 @@ impl Recommender {
         let user = self.embed_until(std::slice::from_ref(history), cancel)?;
         let vectors = self.embed_until(users, cancel)?;
         cancel.check()?;
-        let mut scores = vec![0.0; users.len()];
-        cosines(&user, vectors.par_chunks(user.len()), &mut scores);
+        let (user, vectors) = (row_major(user.view()), row_major(vectors.view()));
+        let scores = cosines(user, vectors.par_chunks(user.len()));
         best_of(&(0..users.len() as u32).collect::<Vec<_>>(), &scores, &[], options.k)
     }
 

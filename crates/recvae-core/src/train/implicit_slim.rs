@@ -26,16 +26,18 @@
 //! Source: Shenbin, Nikolenko, "ImplicitSLIM and How it Improves Embedding-based Collaborative Filtering", ICLR 2024, arXiv
 //! 2406.00198. Unlike the authors' program, which rounds `A` to float16, nothing here is rounded to less than it is computed in.
 
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::{array2, row_major, row_major_mut};
 use crate::base::numbers::Numbers;
 use crate::base::random::Stream;
 use crate::base::steps::Steps;
 use crate::math::csr::Csr;
 use crate::math::linalg::{NoInverse, invert_positive_definite, mirror};
-use crate::math::matmul::{matmul, matmul_add, par_matmul, rows, rows_mut};
+use crate::math::matmul::{matmul, matmul_add, par_matmul, rows, rows_mut, to_faer, to_faer_mut};
 use crate::math::real::Real;
 use crate::math::residual::TOLERANCE;
 use crate::math::vectorised::{add, add_scaled, scale};
@@ -61,39 +63,34 @@ pub(crate) struct ImplicitSlim {
 }
 
 impl ImplicitSlim {
-    /// Replaces embeddings, shape `(n_items, width)`; where it fails they are as they were.
+    /// Replaces embeddings, shape `(n_items, width)` for the items of `x`; where it fails they are as they were.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if all items are left out, `NUMERICAL` if there is no inverse, `CANCELLED`, within a product.
-    pub(crate) fn replace<T: Real>(
-        &self,
-        weight: &mut Numbers<T>,
-        width: usize,
-        x: &Csr,
-        cancel: &Cancel,
-    ) -> Result<()> {
+    pub(crate) fn replace<T: Real>(&self, mut weight: ArrayViewMut2<'_, T>, x: &Csr, cancel: &Cancel) -> Result<()> {
         let counts = x.column_counts();
         let kept = self.kept(&counts, x.n_rows())?;
-        let number = |value: f64| T::of(value);
+        let number = |value: f64| T::from_f64(value);
         let shrink: Vec<T> = counts.iter().map(|&n| number(1.0 / (f64::from(n) + self.lambda))).collect();
         let own: Vec<T> = counts.iter().map(|&n| number(self.lambda / (f64::from(n) + self.lambda))).collect();
         let ones = vec![T::ONE; counts.len()];
         let users_of = x.transpose();
-        let product = |scales: [&[T]; 3], values: &mut [T]| smooth(x, &users_of, scales, values, width, cancel);
+        let product = |scales: [&[T]; 3], values: ArrayViewMut2<'_, T>| smooth(x, &users_of, scales, values, cancel);
 
-        let mut embeddings = Numbers::<T>::zeros(weight.len());
-        for ((row, old), _) in
-            embeddings.chunks_exact_mut(width).zip(weight.chunks_exact(width)).zip(&kept).filter(|(_, kept)| **kept)
+        let mut numbers = Numbers::<T>::zeros(weight.len());
+        let mut embeddings = numbers.view2_mut(weight.dim());
+        for ((mut row, old), _) in
+            embeddings.rows_mut().into_iter().zip(weight.rows()).zip(&kept).filter(|(_, kept)| **kept)
         {
-            row.copy_from_slice(old);
+            row.assign(&old);
         }
-        let target = gram(&embeddings, width, cancel)?;
-        product([&ones, &own, &shrink], &mut embeddings)?;
-        let system = gram(&embeddings, width, cancel)?;
-        product([&shrink, &own, &ones], &mut embeddings)?;
-        let map = self.solve(system, &target, width, cancel)?;
-        multiply(&mut embeddings, &map, width, cancel)?;
-        *weight = embeddings;
+        let target = gram(embeddings.view(), cancel)?;
+        product([&ones, &own, &shrink], embeddings.view_mut())?;
+        let system = gram(embeddings.view(), cancel)?;
+        product([&shrink, &own, &ones], embeddings.view_mut())?;
+        let map = self.solve(system, target, cancel)?;
+        multiply(embeddings.view_mut(), map.view(), cancel)?;
+        weight.assign(&embeddings);
         Ok(())
     }
 
@@ -115,25 +112,25 @@ impl ImplicitSlim {
     }
 
     /// `(I / alpha + S)^-1 A' A` from `S` and `A' A`, both half filled.
-    fn solve<T: Real>(&self, mut system: Vec<f64>, target: &[f64], width: usize, cancel: &Cancel) -> Result<Vec<T>> {
+    fn solve<T: Real>(&self, mut system: Array2<f64>, mut target: Array2<f64>, cancel: &Cancel) -> Result<Array2<T>> {
+        let width = system.nrows();
         let numerical = |what: String| {
             Error::Numerical(format!(
                 "the {width} x {width} system of implicitSlim has no inverse in f64: {what}; likely remedies: a smaller \
                  slimAlpha or a larger slimLambda"
             ))
         };
-        system.iter_mut().step_by(width + 1).for_each(|entry| *entry += 1.0 / self.alpha);
+        system.diag_mut().iter_mut().for_each(|entry| *entry += 1.0 / self.alpha);
         let mut before = system.clone();
-        invert_positive_definite(&mut system, width, &Steps::silent(cancel)).map_err(|error| match error {
+        invert_positive_definite(system.view_mut(), &Steps::silent(cancel)).map_err(|error| match error {
             NoInverse::Cancelled => Error::Cancelled,
             NoInverse::Pivot(index) => numerical(format!("pivot {index}")),
         })?;
-        mirror(&mut before, width);
-        mirror(&mut system, width);
-        let mut target = target.to_vec();
-        mirror(&mut target, width);
-        let mut map = vec![0.0; width * width];
-        par_matmul(rows_mut(&mut map, width), rows(&system, width), rows(&target, width));
+        mirror(before.view_mut());
+        mirror(system.view_mut());
+        mirror(target.view_mut());
+        let mut map = Array2::zeros((width, width));
+        par_matmul(to_faer_mut(map.view_mut()), to_faer(system.view()), to_faer(target.view()));
         // A factorisation may succeed where rounding decides what its result is: see `math/residual.rs`.
         let mut random = Stream::new(1, 0);
         let vector: Vec<f64> = (0..width).map(|_| random.normal()).collect();
@@ -147,14 +144,13 @@ impl ImplicitSlim {
         if correction.is_nan() || correction > TOLERANCE * result {
             return Err(numerical(format!("its result is off by {:.0} %", 100.0 * correction / result)));
         }
-        Ok(map.into_iter().map(T::of).collect())
+        Ok(map.mapv(T::from_f64))
     }
 }
 
 /// A square matrix times a vector.
-fn product(matrix: &[f64], vector: &[f64]) -> Vec<f64> {
-    let row = |row: &[f64]| row.iter().zip(vector).map(|(a, b)| a * b).sum();
-    matrix.chunks_exact(vector.len()).map(row).collect()
+fn product(matrix: &Array2<f64>, vector: &[f64]) -> Vec<f64> {
+    matrix.rows().into_iter().map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum()).collect()
 }
 
 /// `V := diag(own) V + diag(out) X' X diag(inner) V` for values `V` of shape `(n_items, width)`, with `scales` inner, own and
@@ -163,10 +159,11 @@ fn smooth<T: Real>(
     x: &Csr,
     users_of: &Csr,
     [inner, own, out]: [&[T]; 3],
-    values: &mut [T],
-    width: usize,
+    values: ArrayViewMut2<'_, T>,
     cancel: &Cancel,
 ) -> Result<()> {
+    let width = values.ncols();
+    let values = row_major_mut(values);
     let mut of_users = Numbers::zeros(x.n_rows() * COLUMNS.min(width));
     for first in (0..width).step_by(COLUMNS) {
         let n = COLUMNS.min(width - first);
@@ -201,12 +198,13 @@ fn smooth<T: Real>(
 }
 
 /// `V' V` in f64 of values of shape `(n, width)`: the triangle that [`invert_positive_definite`] takes.
-fn gram<T: Real>(values: &[T], width: usize, cancel: &Cancel) -> Result<Vec<f64>> {
+fn gram<T: Real>(values: ArrayView2<'_, T>, cancel: &Cancel) -> Result<Array2<f64>> {
     /// Columns of one task.
     const TILE: usize = 128;
+    let width = values.ncols();
     let mut gram = vec![0.0; width * width];
     let mut wide = vec![];
-    for step in values.chunks(STEP * width) {
+    for step in row_major(values).chunks(STEP * width) {
         cancel.check()?;
         wide.clear();
         wide.extend(step.iter().map(|value| value.to_f64()));
@@ -218,16 +216,17 @@ fn gram<T: Real>(values: &[T], width: usize, cancel: &Cancel) -> Result<Vec<f64>
             matmul_add(out, step.subcols(first, n).transpose(), step.subcols(first, width - first));
         });
     }
-    Ok(gram)
+    Ok(array2(gram, (width, width)))
 }
 
 /// `V := V M` for values of shape `(n, width)` and `M` of `(width, width)`.
-fn multiply<T: Real>(values: &mut [T], matrix: &[T], width: usize, cancel: &Cancel) -> Result<()> {
-    values.par_chunks_mut(ROWS * width).try_for_each_init(Vec::new, |before, values| {
+fn multiply<T: Real>(values: ArrayViewMut2<'_, T>, matrix: ArrayView2<'_, T>, cancel: &Cancel) -> Result<()> {
+    let width = values.ncols();
+    row_major_mut(values).par_chunks_mut(ROWS * width).try_for_each_init(Vec::new, |before, values| {
         cancel.check()?;
         before.clear();
         before.extend_from_slice(values);
-        matmul(rows_mut(values, width), rows(before, width), rows(matrix, width));
+        matmul(rows_mut(values, width), rows(before, width), to_faer(matrix));
         Ok(())
     })
 }

@@ -19,7 +19,7 @@ use crate::nn::state::State;
 use crate::split::fingerprint::describe;
 use crate::split::strong::HeldOut;
 use crate::train::checkpoint::{Checkpoint, CheckpointOptions};
-use crate::train::course::{Best, Course, Ongoing};
+use crate::train::epoch_log::{Best, EpochLog, Ongoing};
 use crate::train::run::FitRun;
 
 mod file;
@@ -46,7 +46,7 @@ pub(crate) trait Resumable {
     fn state<'a>(&'a mut self, ongoing: &'a mut Ongoing) -> State<'a>;
 
     /// Epochs, passes of the epoch at work and batches of the pass at work that are done.
-    fn done(&self, course: &Course) -> [u64; 3];
+    fn done(&self, log: &EpochLog) -> [u64; 3];
 
     /// A copy of every parameter.
     fn export(&self) -> Result<Vec<Parameter<f32>>>;
@@ -138,7 +138,7 @@ impl Keeper {
     }
 
     /// Puts the training where the checkpoint was written, if there is one.
-    pub(crate) fn restore(&mut self, training: &mut impl Resumable, course: &mut Course, epochs: usize) -> Result<()> {
+    pub(crate) fn restore(&mut self, training: &mut impl Resumable, log: &mut EpochLog, epochs: usize) -> Result<()> {
         let Some(found) = self.found.take() else { return Ok(()) };
         let metadata = metadata(&found)?;
         let n_epochs = metadata["epochs"].as_u64().unwrap_or_default();
@@ -147,15 +147,15 @@ impl Keeper {
         }
         let mut rows = vec![[0.0; 5]; n_epochs as usize];
         if metadata["best"] == true {
-            course.best = Some(Best { metric: 0.0, epoch: 0, parameters: training.export()? });
+            log.best = Some(Best { metric: 0.0, epoch: 0, parameters: training.export()? });
         }
-        let Course { best, ongoing, .. } = course;
+        let EpochLog { best, ongoing, .. } = log;
         found.read(add_history(training.state(ongoing), best.as_mut(), &mut rows))?;
         training.take_host()?;
         let compute = training.compute();
         let progress = |(epoch, row)| Progress { compute: Some(compute), ..from_row(row, epoch, epochs) };
-        course.record = (1..).zip(rows).map(progress).collect();
-        let [ended, passes, batches] = training.done(course);
+        log.record = (1..).zip(rows).map(progress).collect();
+        let [ended, passes, batches] = training.done(log);
         let begun = ended + u64::from(passes > 0 || batches > 0);
         if (epochs as u64) < begun {
             let allowed = format!("{begun} or more, which the checkpoint '{}' has begun", self.path.display());
@@ -171,13 +171,13 @@ impl Keeper {
     }
 
     /// Writes the checkpoint, unless it is there.
-    pub(crate) fn save(&mut self, training: &mut impl Resumable, course: &mut Course) -> Result<()> {
-        let done = training.done(course);
+    pub(crate) fn save(&mut self, training: &mut impl Resumable, log: &mut EpochLog) -> Result<()> {
+        let done = training.done(log);
         if self.saved == Some(done) {
             return Ok(());
         }
         training.to_host()?;
-        let Course { record, best, ongoing } = course;
+        let EpochLog { record, best, ongoing } = log;
         let metadata = json!({
             "format": FORMAT, "training": self.identity, "epochs": record.len(), "best": best.is_some(),
         });
@@ -198,12 +198,16 @@ fn metadata(found: &Found) -> Result<Value> {
 }
 
 /// Adds the record and the best parameters.
-fn add_history<'a>(mut state: State<'a>, best: Option<&'a mut Best>, rows: &'a mut [Row]) -> State<'a> {
+fn add_history<'a>(
+    mut state: State<'a>,
+    best: Option<&'a mut Best<Vec<Parameter<f32>>>>,
+    rows: &'a mut [Row],
+) -> State<'a> {
     if let Some(Best { metric, epoch, parameters }) = best {
         state.add("best.metric", metric);
         state.add("best.epoch", epoch);
         for parameter in parameters {
-            state.add(format!("best.{}", parameter.name), &mut parameter.values[..]);
+            state.add(format!("best.{}", parameter.name), parameter.values_mut());
         }
     }
     state.add("record", rows.as_flattened_mut());

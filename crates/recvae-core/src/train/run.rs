@@ -3,7 +3,7 @@
 use crate::base::cancel::Cancel;
 use crate::base::compute::{Compute, EngineKind};
 use crate::base::memory::MemoryEstimate;
-use crate::base::progress::OnProgress;
+use crate::base::progress::{OnProgress, OnStep};
 use crate::base::steps::Steps;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::warm_start::WarmStart;
@@ -13,6 +13,8 @@ use crate::train::warm_start::WarmStart;
 pub struct FitRun<'a> {
     /// Hears of every epoch, or of how far a closed form is.
     pub on_progress: OnProgress<'a>,
+    /// Hears of every step of an epoch.
+    pub on_step: OnStep<'a>,
     /// Stops it.
     pub cancel: Cancel,
     /// Where training is kept on its way, so that it can go on after the process has ended. Models without epochs refuse it.
@@ -29,6 +31,7 @@ impl Default for FitRun<'_> {
     fn default() -> Self {
         Self {
             on_progress: &|_| {},
+            on_step: &|_| {},
             cancel: Cancel::default(),
             checkpoint: None,
             memory_limit: None,

@@ -15,7 +15,7 @@ use std::time::Instant;
 use crate::base::cancel::Cancel;
 use crate::base::compute::Compute;
 use crate::base::error::{Error, Result};
-use crate::base::progress::Progress;
+use crate::base::progress::{Progress, StepProgress};
 use crate::evaluate::metrics::{Metric, evaluate};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
@@ -26,7 +26,7 @@ use crate::nn::network::{Loss, Network, Parameter, Update};
 use crate::nn::noise::Noise;
 use crate::nn::state::State;
 use crate::split::strong::HeldOut;
-use crate::train::course::{Course, Ongoing, Schedule};
+use crate::train::epoch_log::{EpochLog, Ongoing, Schedule};
 use crate::train::implicit_slim::ImplicitSlim;
 use crate::train::keeper::{Keeper, Resumable};
 use crate::train::run::FitRun;
@@ -78,7 +78,7 @@ pub(crate) enum KlWeight {
 
 impl KlWeight {
     fn of<T: Real>(self, n_interactions: usize, step: u64) -> T {
-        T::of(match self {
+        T::from_f64(match self {
             Self::PerInteraction(gamma) => gamma * n_interactions as f64,
             Self::Annealed { beta, steps } if step < steps => beta * step as f64 / steps as f64,
             Self::Annealed { beta, .. } => beta,
@@ -152,7 +152,7 @@ impl<'a, T: Real, E: Engine<T>> Training<'a, T, E> {
                 return Ok(None);
             }
             Pass::ImplicitSlim { layer, slim, .. } => {
-                engine.replace_items(layer, &mut |weight, width| slim.replace(weight, width, train, cancel))?;
+                engine.replace_items(layer, &mut |weight| slim.replace(weight, train, cancel))?;
                 return Ok(None);
             }
         };
@@ -232,6 +232,21 @@ impl<'a, T: Real> Source<'a, T> {
     }
 }
 
+impl Ongoing {
+    /// What there is to tell of the epoch that ends here; the next one begins.
+    fn end(&mut self, engine: &impl Engine<f32>) -> Progress {
+        let seconds = self.seconds;
+        let Self { log_likelihood, kl, kl_passes, .. } = std::mem::replace(self, Self { seconds, ..Self::default() });
+        Progress {
+            log_likelihood: Some(log_likelihood),
+            kl: engine.architecture().posterior.then(|| kl / kl_passes.max(1) as f64),
+            seconds,
+            compute: Some(engine.compute()),
+            ..Progress::default()
+        }
+    }
+}
+
 impl<E: KeptEngine> Training<'_, f32, E> {
     /// Trains until the epochs or the patience are used up, and gives back the network as it was at its best on
     /// `validation` (at the end, without validation) with the record of all epochs. `keeper` has what was done before, and
@@ -245,26 +260,28 @@ impl<E: KeptEngine> Training<'_, f32, E> {
         mut keeper: Option<Keeper>,
     ) -> Result<(Network<f32>, Vec<Progress>)> {
         let start = Instant::now();
-        let mut course = Course::default();
+        let mut log = EpochLog::default();
         if let Some(keeper) = &mut keeper {
-            keeper.restore(&mut self, &mut course, schedule.epochs)?;
+            keeper.restore(&mut self, &mut log, schedule.epochs)?;
         }
-        let before = course.ongoing.seconds;
-        while !course.is_over(schedule) {
-            let ended = self.epoch(plan, validation, run, &mut course);
-            course.ongoing.seconds = before + start.elapsed().as_secs_f64();
+        let before = log.ongoing.seconds;
+        while !log.is_over(schedule) {
+            let ended = self.epoch(plan, schedule.epochs, validation, run, &mut log);
+            log.ongoing.seconds = before + start.elapsed().as_secs_f64();
             if let (Err(Error::Cancelled), Some(keeper)) = (&ended, &mut keeper) {
-                keeper.save(&mut self, &mut course)?;
+                keeper.save(&mut self, &mut log)?;
             }
-            course.end_epoch(ended?, &self.engine, schedule)?;
+            let metric = ended?;
+            let told = log.ongoing.end(&self.engine);
+            log.end_epoch(metric, told, schedule, || self.engine.export())?;
             if let Some(keeper) = &mut keeper
-                && (keeper.is_due(course.record.len()) || course.is_over(schedule))
+                && (keeper.is_due(log.record.len()) || log.is_over(schedule))
             {
-                keeper.save(&mut self, &mut course)?;
+                keeper.save(&mut self, &mut log)?;
             }
-            (run.on_progress)(&course.record[course.record.len() - 1]);
+            (run.on_progress)(&log.record[log.record.len() - 1]);
         }
-        let Course { record, best, .. } = course;
+        let EpochLog { record, best, .. } = log;
         let best = best.filter(|best| best.epoch < record.len() as u64);
         Ok((self.engine.into_network(best.map(|best| best.parameters))?, record))
     }
@@ -273,19 +290,34 @@ impl<E: KeptEngine> Training<'_, f32, E> {
     fn epoch(
         &mut self,
         plan: &[Pass],
+        epochs: usize,
         validation: Option<&HeldOut>,
         run: &FitRun<'_>,
-        course: &mut Course,
+        log: &mut EpochLog,
     ) -> Result<Option<f64>> {
-        let epoch = course.record.len() + 1;
-        let ongoing = &mut course.ongoing;
+        let epoch = log.record.len() + 1;
+        let batches = self.train.n_rows().div_ceil(self.batch_size);
+        let steps_in = |plan: &[Pass]| batches * plan.iter().filter(|pass| matches!(pass, Pass::Train { .. })).count();
+        let all = steps_in(plan).max(1) as f64;
+        let tell = |steps: usize| {
+            let fraction = (steps as f64 / all).min(1.0 - f64::EPSILON);
+            (run.on_step)(StepProgress { epoch, epochs, fraction });
+        };
+        let mut steps = steps_in(&plan[..log.ongoing.passes as usize]) + self.place.batches as usize;
+        tell(steps);
+        let ongoing = &mut log.ongoing;
         let remedy = if self.engine.architecture().posterior { "KL weight (gamma or beta)" } else { "lambda" };
         for &pass in plan.iter().skip(ongoing.passes as usize) {
             if !pass.belongs_to(epoch) {
                 ongoing.passes += 1;
                 continue;
             }
-            let loss = self.pass(pass, |_| Ok(())).map_err(|e| match e {
+            let on_step = |_| {
+                steps += 1;
+                tell(steps);
+                Ok(())
+            };
+            let loss = self.pass(pass, on_step).map_err(|e| match e {
                 Error::Numerical(text) if matches!(pass, Pass::Train { .. }) => Error::Numerical(format!(
                     "the loss is not finite in epoch {epoch}, {text}; likely remedies: a smaller learningRate, or a \
                      larger {remedy}"
@@ -302,7 +334,7 @@ impl<E: KeptEngine> Training<'_, f32, E> {
             }
         }
         let Some(held_out) = validation else { return Ok(None) };
-        Ok(evaluate(&run.cancel.watch(&self.engine), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION))
+        Ok(evaluate(&run.cancel.watch(self.engine.scorer()), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION))
     }
 }
 
@@ -319,8 +351,8 @@ impl<E: KeptEngine> Resumable for Training<'_, f32, E> {
         self.engine.take_host()
     }
 
-    fn done(&self, course: &Course) -> [u64; 3] {
-        [course.record.len() as u64, course.ongoing.passes, self.place.batches]
+    fn done(&self, log: &EpochLog) -> [u64; 3] {
+        [log.record.len() as u64, log.ongoing.passes, self.place.batches]
     }
 
     fn state<'a>(&'a mut self, ongoing: &'a mut Ongoing) -> State<'a> {

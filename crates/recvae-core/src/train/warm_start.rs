@@ -62,9 +62,9 @@ impl<'a> WarmStart<'a> {
     /// What it is, in words with a hash: another model, or other places of the items in it, is another beginning.
     pub(crate) fn describe(&self) -> Result<String> {
         let mut hash = Xxh3::new();
-        for NamedTensor { name, shape, data } in self.model.tensors()? {
-            hash.update(format!("\n{name} {} {shape:?}\n", data.dtype()).as_bytes());
-            hash.update(data.bytes());
+        for NamedTensor { name, data } in self.model.tensors()? {
+            hash.update(format!("\n{name} {} {:?}\n", data.dtype(), data.shape()).as_bytes());
+            hash.update(data.bytes()?);
         }
         for index in &self.index_there {
             hash.update(&index.map_or(u64::MAX, u64::from).to_le_bytes());
@@ -81,10 +81,12 @@ impl<'a> WarmStart<'a> {
 
 /// The tensor of that name and shape.
 fn find<'t>(tensors: &'t [NamedTensor<'_>], name: &str, shape: &[usize]) -> Result<&'t [f32]> {
-    match tensors.iter().find(|tensor| tensor.name == name && tensor.shape == shape) {
-        Some(NamedTensor { data: TensorData::F32(values), .. }) => Ok(values),
-        _ => Err(Error::Internal(format!("the model has no f32 tensor '{name}' of shape {shape:?}"))),
-    }
+    let found = tensors.iter().find(|tensor| tensor.name == name && tensor.data.shape() == shape);
+    let values = found.and_then(|tensor| match &tensor.data {
+        TensorData::F32(values) => values.as_slice(),
+        _ => None,
+    });
+    values.ok_or_else(|| Error::Internal(format!("the model has no f32 tensor '{name}' of shape {shape:?}")))
 }
 
 impl ModelKind {
@@ -261,25 +263,26 @@ mod tests {
             for (ours, fresh) in network.export().into_iter().zip(fresh.export()) {
                 let theirs = theirs.iter().find(|tensor| tensor.name == ours.name).unwrap();
                 let TensorData::F32(values) = &theirs.data else { panic!("not f32") };
-                if theirs.shape[0] != N_ITEMS {
-                    assert_eq!(ours.values, **values, "{kind:?}: {}", ours.name);
+                let values = values.as_slice().unwrap();
+                if theirs.data.shape()[0] != N_ITEMS {
+                    assert_eq!(ours.values.as_slice().unwrap(), values, "{kind:?}: {}", ours.name);
                     continue;
                 }
                 let width = values.len() / N_ITEMS;
                 let row = |values: &[f32], at: usize| values[at * width..][..width].to_vec();
+                let (ours_values, fresh_values) = (ours.values.as_slice().unwrap(), fresh.values.as_slice().unwrap());
                 for (at, &name) in names.iter().enumerate() {
-                    let expected = if name < N_ITEMS { row(values, name) } else { row(&fresh.values, at) };
-                    assert_eq!(row(&ours.values, at), expected, "{kind:?}: {} of item {name}", ours.name);
+                    let expected = if name < N_ITEMS { row(values, name) } else { row(fresh_values, at) };
+                    assert_eq!(row(ours_values, at), expected, "{kind:?}: {} of item {name}", ours.name);
                 }
             }
             // The same scores for the same history, whatever the order; sums of rows in another order round otherwise.
             let history = [3u32, 5, 8, 12];
-            let mut there = vec![0f32; N_ITEMS];
-            model.model().score(&[&history], &mut there).unwrap();
-            let mut here = vec![0f32; names.len()];
+            let there = model.model().scores(&[&history]).unwrap();
             let mut moved: Vec<u32> = history.iter().filter_map(|&item| place(item)).map(|at| at as u32).collect();
             moved.sort_unstable();
-            network.score(&[&moved], &mut here).unwrap();
+            let here = network.scores(&[&moved]).unwrap();
+            let (here, there) = (here.row(0), there.row(0));
             for (at, &name) in names.iter().enumerate().filter(|(_, name)| **name < N_ITEMS) {
                 assert!((here[at] - there[name]).abs() < 1e-4, "{kind:?}: {} and {}", here[at], there[name]);
             }

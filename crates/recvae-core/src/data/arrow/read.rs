@@ -69,7 +69,7 @@ pub struct ArrowReader {
     dictionaries: BTreeMap<i64, Dictionary>,
     /// How many bytes the users' ids and the items' may still have where they are text. Views may share their bytes, so that
     /// texts could be far longer together than what came: all new ones of a stream have no more bytes than came for them.
-    room: [usize; 2],
+    text_left: [usize; 2],
     n_messages: u64,
     n_rows: u64,
     ended: bool,
@@ -97,7 +97,7 @@ impl ArrowReader {
             held: Vec::new(),
             schema: None,
             dictionaries: BTreeMap::new(),
-            room: [0; 2],
+            text_left: [0; 2],
             n_messages: 0,
             n_rows: 0,
             ended: false,
@@ -212,8 +212,8 @@ impl ArrowReader {
         let layout = Parts::read(&batch, body.len(), &nodes)
             .and_then(|parts| parts.layout(0, kind, body))
             .map_err(|what| self.malformed(what))?;
-        for (room, _) in self.room.iter_mut().zip(is_ours).filter(|(_, ours)| *ours) {
-            *room = room.saturating_add(body.len());
+        for (left, _) in self.text_left.iter_mut().zip(is_ours).filter(|(_, ours)| *ours) {
+            *left = left.saturating_add(body.len());
         }
         let segment = Segment { body: body.to_vec(), layout };
         let taken = self.dictionaries.entry(id).or_default().push(segment, is_delta);
@@ -240,7 +240,7 @@ impl ArrowReader {
         };
         let users = source(&schema.user, users, self.options.user.clone());
         let items = source(&schema.item, items, self.options.item.clone());
-        let mut room = self.room.map(|room| room.saturating_add(body.len()));
+        let mut text_left = self.text_left.map(|left| left.saturating_add(body.len()));
         let is_text = [schema.user.kind, schema.item.kind].map(Kind::is_text);
         let (mut user_digits, mut item_digits) = (String::new(), String::new());
         for row in 0..users.layout.len {
@@ -260,14 +260,14 @@ impl ArrowReader {
             let after = self.builder.n_ids();
             for (side, id) in [user, item].into_iter().enumerate() {
                 if is_text[side] && after[side] > before[side] {
-                    let Some(left) = room[side].checked_sub(id.len()) else {
+                    let Some(left) = text_left[side].checked_sub(id.len()) else {
                         return Err(self.malformed("its texts overlap"));
                     };
-                    room[side] = left;
+                    text_left[side] = left;
                 }
             }
         }
-        self.room = room;
+        self.text_left = text_left;
         self.n_rows += users.layout.len as u64;
         Ok(())
     }

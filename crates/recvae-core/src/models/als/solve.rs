@@ -14,12 +14,14 @@ use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::prelude::ReborrowMut;
 use faer::{Accum, MatMut, MatRef, Par};
+use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::{row_major, row_major_mut, view2};
 use crate::math::csr::Csr;
-use crate::math::matmul::{matmul, par_matmul, rows, rows_mut};
+use crate::math::matmul::{matmul, par_matmul, rows, rows_mut, to_faer, to_faer_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add_scaled, dot, vectorised};
 
@@ -44,14 +46,12 @@ pub(super) struct Fixed<T> {
     /// `Q` of shape `(m, d)`.
     rows: Vec<T>,
     /// `Q' Q` of shape `(d, d)`.
-    gram: Vec<T>,
+    gram: Array2<T>,
     d: usize,
 }
 
-/// Rows that are gathered for a product of dense matrices.
-const GATHERED: usize = 256;
-/// Rows of numbers that a thread needs at most, beside a square matrix.
-pub(super) const ROOM: usize = GATHERED;
+/// Rows that are gathered for a product of dense matrices: what a thread needs at most, beside a square matrix.
+pub(super) const GATHERED: usize = 256;
 
 /// Rows that go through the conjugate gradients together: enough for a product of dense matrices, few enough for their
 /// four arrays to stay in the cache.
@@ -59,14 +59,14 @@ const BLOCK: usize = 64;
 
 impl<T: Real> Fixed<T> {
     pub(super) fn new(rows_of_fixed: Vec<T>, d: usize) -> Self {
-        let mut gram = vec![T::ZERO; d * d];
+        let mut gram = Array2::default((d, d));
         let q = rows(&rows_of_fixed, d);
-        par_matmul(rows_mut(&mut gram, d), q.transpose(), q);
+        par_matmul(to_faer_mut(gram.view_mut()), q.transpose(), q);
         Self { rows: rows_of_fixed, gram, d }
     }
 
-    pub(super) fn rows(&self) -> &[T] {
-        &self.rows
+    pub(super) fn rows(&self) -> ArrayView2<'_, T> {
+        view2(&self.rows, (self.n_rows(), self.d))
     }
 
     pub(super) fn row(&self, index: u32) -> &[T] {
@@ -82,13 +82,13 @@ impl<T: Real> Fixed<T> {
     }
 
     fn ridge(&self, weights: Weights, list: &[u32]) -> T {
-        T::of(weights.ridge(list.len(), self.n_rows()))
+        T::from_f64(weights.ridge(list.len(), self.n_rows()))
     }
 
     /// `alpha0 G`.
-    fn scaled_gram(&self, weights: Weights) -> Vec<T> {
-        let alpha0 = T::of(weights.alpha0);
-        self.gram.iter().map(|&number| alpha0 * number).collect()
+    fn scaled_gram(&self, weights: Weights) -> Array2<T> {
+        let alpha0 = T::from_f64(weights.alpha0);
+        self.gram.mapv(|number| alpha0 * number)
     }
 
     /// Takes `steps` of conjugate gradients from where `solved` stands, shape `(lists.n_rows(), d)`.
@@ -97,34 +97,43 @@ impl<T: Real> Fixed<T> {
         weights: Weights,
         lists: &Csr,
         steps: usize,
-        solved: &mut [T],
+        solved: ArrayViewMut2<'_, T>,
         cancel: &Cancel,
     ) -> Result<()> {
         let gram = self.scaled_gram(weights);
-        solved.par_chunks_mut(BLOCK * self.d).enumerate().try_for_each_init(Descent::default, |descent, (block, x)| {
-            cancel.check()?;
-            let n = x.len() / self.d;
-            descent.ridges.clear();
-            descent.ridges.extend((0..n).map(|row| self.ridge(weights, lists.row(block * BLOCK + row))));
-            descent.run(self, &gram, |row| lists.row(block * BLOCK + row), steps, x);
-            Ok(())
-        })
+        row_major_mut(solved).par_chunks_mut(BLOCK * self.d).enumerate().try_for_each_init(
+            Descent::default,
+            |descent, (block, x)| {
+                cancel.check()?;
+                let n = x.len() / self.d;
+                descent.ridges.clear();
+                descent.ridges.extend((0..n).map(|row| self.ridge(weights, lists.row(block * BLOCK + row))));
+                descent.run(self, gram.view(), |row| lists.row(block * BLOCK + row), steps, x);
+                Ok(())
+            },
+        )
     }
 
     /// Solves the rows of `lists` exactly.
-    pub(super) fn solve(&self, weights: Weights, lists: &Csr, solved: &mut [T], cancel: &Cancel) -> Result<()> {
+    pub(super) fn solve(
+        &self,
+        weights: Weights,
+        lists: &Csr,
+        solved: ArrayViewMut2<'_, T>,
+        cancel: &Cancel,
+    ) -> Result<()> {
         let gram = self.scaled_gram(weights);
-        solved.par_chunks_mut(self.d).enumerate().try_for_each_init(Vec::new, |room, (row, x)| {
+        row_major_mut(solved).par_chunks_mut(self.d).enumerate().try_for_each_init(Vec::new, |scratch, (row, x)| {
             cancel.check()?;
-            self.solve_one(&gram, self.ridge(weights, lists.row(row)), lists.row(row), x, room)
+            self.solve_one(gram.view(), self.ridge(weights, lists.row(row)), lists.row(row), x, scratch)
         })
     }
 
     /// Solves a list or a few exactly.
-    pub(super) fn solve_lists(&self, weights: Weights, lists: &[&[u32]], solved: &mut [T]) -> Result<()> {
+    pub(super) fn solve_lists(&self, weights: Weights, lists: &[&[u32]], solved: ArrayViewMut2<'_, T>) -> Result<()> {
         let gram = self.scaled_gram(weights);
-        solved.par_chunks_mut(self.d).zip(lists).try_for_each_init(Vec::new, |room, (x, list)| {
-            self.solve_one(&gram, self.ridge(weights, list), list, x, room)
+        row_major_mut(solved).par_chunks_mut(self.d).zip(lists).try_for_each_init(Vec::new, |scratch, (x, list)| {
+            self.solve_one(gram.view(), self.ridge(weights, list), list, x, scratch)
         })
     }
 
@@ -132,25 +141,32 @@ impl<T: Real> Fixed<T> {
     pub(super) fn spread(&self, weights: Weights, list: &[u32], right: &[T]) -> Result<Vec<T>> {
         let mut sum = vec![T::ZERO; self.d];
         let mut factor = vec![];
-        self.factor(&self.scaled_gram(weights), self.ridge(weights, list), list, &mut sum, &mut factor)?;
+        self.factor(self.scaled_gram(weights).view(), self.ridge(weights, list), list, &mut sum, &mut factor)?;
         let mut x = right.to_vec();
         self.substitute(&factor, &mut x);
         Ok(x)
     }
 
-    /// By Cholesky, on this thread. `room` is used again from row to row.
-    fn solve_one(&self, gram: &[T], ridge: T, list: &[u32], x: &mut [T], room: &mut Vec<T>) -> Result<()> {
-        self.factor(gram, ridge, list, x, room)?;
-        self.substitute(room, x);
+    /// By Cholesky, on this thread. `scratch` is used again from row to row.
+    fn solve_one(
+        &self,
+        gram: ArrayView2<'_, T>,
+        ridge: T,
+        list: &[u32],
+        x: &mut [T],
+        scratch: &mut Vec<T>,
+    ) -> Result<()> {
+        self.factor(gram, ridge, list, x, scratch)?;
+        self.substitute(scratch, x);
         Ok(())
     }
 
-    /// Leaves the Cholesky factor of a list's equations in `room` and their right side in `x`.
-    fn factor(&self, gram: &[T], ridge: T, list: &[u32], x: &mut [T], room: &mut Vec<T>) -> Result<()> {
+    /// Leaves the Cholesky factor of a list's equations in `scratch` and their right side in `x`.
+    fn factor(&self, gram: ArrayView2<'_, T>, ridge: T, list: &[u32], x: &mut [T], scratch: &mut Vec<T>) -> Result<()> {
         let d = self.d;
-        room.resize(d * d + GATHERED * d, T::ZERO);
-        let (matrix, gathered) = room.split_at_mut(d * d);
-        matrix.copy_from_slice(gram);
+        scratch.resize(d * d + GATHERED * d, T::ZERO);
+        let (matrix, gathered) = scratch.split_at_mut(d * d);
+        matrix.copy_from_slice(row_major(gram));
         matrix.iter_mut().step_by(d + 1).for_each(|entry| *entry += ridge);
         x.fill(T::ZERO);
         for list in list.chunks(GATHERED) {
@@ -175,21 +191,21 @@ impl<T: Real> Fixed<T> {
         Ok(())
     }
 
-    /// Solves for `x` in its place by the factor in `room`.
-    fn substitute(&self, room: &[T], x: &mut [T]) {
-        let factor = MatRef::from_column_major_slice(&room[..self.d * self.d], self.d, self.d);
+    /// Solves for `x` in its place by the factor in `scratch`.
+    fn substitute(&self, scratch: &[T], x: &mut [T]) {
+        let factor = MatRef::from_column_major_slice(&scratch[..self.d * self.d], self.d, self.d);
         let x = MatMut::from_column_major_slice_mut(x, self.d, 1);
         llt::solve::solve_in_place(factor, x, Par::Seq, MemStack::new(&mut []));
     }
 
     /// The loss of the rows `solved` against the fixed ones, without the norms of the latter.
-    pub(super) fn loss(&self, weights: Weights, lists: &Csr, solved: &[T]) -> f64 {
-        let blocks: Vec<f64> = solved
+    pub(super) fn loss(&self, weights: Weights, lists: &Csr, solved: ArrayView2<'_, T>) -> f64 {
+        let blocks: Vec<f64> = row_major(solved)
             .par_chunks(BLOCK * self.d)
             .enumerate()
             .map(|(block, x)| {
                 let mut all = vec![T::ZERO; x.len()];
-                matmul(rows_mut(&mut all, self.d), rows(x, self.d), rows(&self.gram, self.d));
+                matmul(rows_mut(&mut all, self.d), rows(x, self.d), to_faer(self.gram.view()));
                 let users = x.chunks_exact(self.d).zip(all.chunks_exact(self.d)).enumerate();
                 let losses = users.map(|(row, (x, all))| {
                     let list = lists.row(block * BLOCK + row);
@@ -220,13 +236,20 @@ struct Descent<T> {
 }
 
 impl<T: Real> Descent<T> {
-    fn run<'a>(&mut self, fixed: &Fixed<T>, gram: &[T], list: impl Fn(usize) -> &'a [u32], steps: usize, x: &mut [T]) {
+    fn run<'a>(
+        &mut self,
+        fixed: &Fixed<T>,
+        gram: ArrayView2<'_, T>,
+        list: impl Fn(usize) -> &'a [u32],
+        steps: usize,
+        x: &mut [T],
+    ) {
         let Self { ridges, residual, direction, product, squares } = self;
         let d = fixed.d;
         for array in [&mut *residual, &mut *direction, &mut *product] {
             array.resize(x.len(), T::ZERO);
         }
-        let multiply = |product: &mut [T], x: &[T]| matmul(rows_mut(product, d), rows(x, d), rows(gram, d));
+        let multiply = |product: &mut [T], x: &[T]| matmul(rows_mut(product, d), rows(x, d), to_faer(gram));
         multiply(product, x);
         squares.clear();
         for (row, &ridge) in ridges.iter().enumerate() {
@@ -365,12 +388,12 @@ mod tests {
     fn known_lengths_give_the_same_bits() {
         fn check<T: Real>(d: usize) {
             let mut random = Stream::new(1, d as u64);
-            let mut normals = |n: usize| (0..n).map(|_| T::of(random.normal())).collect::<Vec<T>>();
+            let mut normals = |n: usize| (0..n).map(|_| T::from_f64(random.normal())).collect::<Vec<T>>();
             let (rows, x, start) = (normals(50 * d), normals(d), normals(d));
             let list = [3, 49, 0, 7, 7, 20];
             let (mut fast, mut plain) = (start.clone(), start);
-            sum_of_rows(&mut fast, &rows, &list, &x, T::of(0.5), T::of(-1.25));
-            sum_of_any(&mut plain, &rows, &list, &x, T::of(0.5), T::of(-1.25));
+            sum_of_rows(&mut fast, &rows, &list, &x, T::from_f64(0.5), T::from_f64(-1.25));
+            sum_of_any(&mut plain, &rows, &list, &x, T::from_f64(0.5), T::from_f64(-1.25));
             assert!(fast == plain, "{d}");
             let row = |item: u32| &rows[item as usize * d..][..d];
             let errors: f64 = list.iter().map(|&item| squared_error(dot(row(item), &x))).sum();

@@ -1,6 +1,7 @@
 //! iALS in double precision against its formulas written out over all pairs.
 
 use super::*;
+use crate::base::matrix::row_major;
 use crate::base::random::Stream;
 
 const FACTORS: usize = 6;
@@ -52,8 +53,8 @@ fn loss(options: &AlsOptions, train: &Csr, users: &[f64], items: &[f64]) -> f64 
 fn the_reported_loss_is_the_formula_s() {
     let (train, options) = (data(), options(AlsSolver::Cholesky));
     let mut training = Training::<f64>::new(&options, &train);
-    training.epoch(&FitRun::default()).unwrap();
-    let expected = loss(&options, &train, &training.users, training.items.rows());
+    training.epoch(1, &FitRun::default()).unwrap();
+    let expected = loss(&options, &train, &training.users, row_major(training.items.rows()));
     assert!((training.loss() - expected).abs() < 1e-12 * expected, "{} and {expected}", training.loss());
 }
 
@@ -62,8 +63,8 @@ fn the_reported_loss_is_the_formula_s() {
 fn an_exact_epoch_ends_at_the_minimum_over_the_items() {
     let (train, options) = (data(), options(AlsSolver::Cholesky));
     let mut training = Training::<f64>::new(&options, &train);
-    training.epoch(&FitRun::default()).unwrap();
-    let (users, items) = (&training.users, training.items.rows());
+    training.epoch(1, &FitRun::default()).unwrap();
+    let (users, items) = (&training.users, row_major(training.items.rows()));
     let step = 1e-5;
     let slope = |at: usize, from: &[f64]| {
         let mut moved = from.to_vec();
@@ -89,8 +90,8 @@ fn conjugate_gradients_end_where_cholesky_does() {
     let conjugate = AlsOptions { steps: 2 * FACTORS, ..options(AlsSolver::Conjugate) };
     let [mut a, mut b] = [&exact, &conjugate].map(|options| Training::<f64>::new(options, &train));
     for _ in 0..3 {
-        a.epoch(&FitRun::default()).unwrap();
-        b.epoch(&FitRun::default()).unwrap();
+        a.epoch(1, &FitRun::default()).unwrap();
+        b.epoch(1, &FitRun::default()).unwrap();
     }
     for (a, b) in a.items.rows().iter().zip(b.items.rows()) {
         assert!((a - b).abs() < 1e-9, "{a} and {b}");
@@ -105,7 +106,7 @@ fn every_epoch_lowers_the_loss() {
         let mut training = Training::<f64>::new(&options, &train);
         let mut last = f64::INFINITY;
         for epoch in 0..10 {
-            training.epoch(&FitRun::default()).unwrap();
+            training.epoch(1, &FitRun::default()).unwrap();
             assert!(training.loss() < last, "{solver:?} epoch {epoch}: {} after {last}", training.loss());
             last = training.loss();
         }
@@ -117,10 +118,11 @@ fn every_epoch_lowers_the_loss() {
 fn folding_in_is_the_users_half_of_an_exact_epoch() {
     let (train, options) = (data(), options(AlsSolver::Cholesky));
     let mut training = Training::<f32>::new(&options, &train);
-    training.epoch(&FitRun::default()).unwrap();
+    training.epoch(1, &FitRun::default()).unwrap();
     let model = Als { options: options.clone(), items: training.items.clone() };
-    training.epoch(&FitRun::default()).unwrap();
-    assert_eq!(model.fold_in(&train.rows().collect::<Vec<_>>()).unwrap(), training.users);
+    training.epoch(1, &FitRun::default()).unwrap();
+    let users = model.fold_in(&train.rows().collect::<Vec<_>>()).unwrap();
+    assert_eq!(users.into_raw_vec_and_offset().0, training.users);
     assert!(training.users[30 * FACTORS..].iter().all(|&number| number == 0.0));
 }
 

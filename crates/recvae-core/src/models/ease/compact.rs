@@ -13,12 +13,13 @@
 //! | MovieLens-1M | .3718, .3630 | .4023, .4032 | .4130, .4102 | .4192, .4162 | .4236 |
 //! | its validation users | .3694, .3670 | .3994, .4013 | .4073, .4090 | .4143, .4135 | .4228 |
 
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 
-use super::half::HalfEase;
 use super::sparse::SparseEase;
 use super::{Ease, Origin};
 use crate::base::error::{Error, Result};
+use crate::base::matrix::row_major;
 use crate::base::memory::check_memory;
 use crate::base::numbers::Numbers;
 use crate::math::real::Real;
@@ -31,37 +32,38 @@ pub(super) type Entry = (u32, f32);
 /// The smaller form of a full matrix B of shape `(n_items, n_items)`.
 pub(super) fn compact<T: Real>(
     origin: &Origin,
-    n_items: usize,
-    weights: &[T],
+    weights: ArrayView2<'_, T>,
     how: &CompactOptions,
 ) -> Result<Box<dyn Model>>
 where
     Ease<T>: Model + 'static,
 {
+    let n_items = weights.nrows();
+    let weights = row_major(weights);
     if let Some(top) = how.top_per_item {
         let row = |item: usize| weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f64() as f32);
         return prune(origin, n_items, row, top, how.precision == Some(StoredPrecision::F16));
     }
-    let room = |size: usize| check_memory("the smaller model", (size * n_items) as u64 * n_items as u64);
+    let check_size = |size: usize| check_memory("the smaller model", (size * n_items) as u64 * n_items as u64);
     let origin = origin.clone();
     Ok(match how.precision {
         Some(StoredPrecision::F16) => {
-            room(2)?;
+            check_size(2)?;
             let mut half = Numbers::<f16>::zeros(weights.len());
             half.par_iter_mut().zip(weights).for_each(|(half, weight)| *half = f16::from_f32(weight.to_f64() as f32));
             match weights.par_iter().zip(&*half).find_first(|(_, half)| !half.is_finite()) {
                 Some((weight, _)) => return Err(too_large(weight.to_f64())),
-                None => Box::new(HalfEase { origin, n_items, weights: half }),
+                None => Box::new(Ease { origin, n_items, weights: half }),
             }
         }
         Some(StoredPrecision::F32) => {
-            room(4)?;
+            check_size(4)?;
             let mut single = Numbers::<f32>::zeros(weights.len());
             single.par_iter_mut().zip(weights).for_each(|(single, weight)| *single = weight.to_f64() as f32);
             Box::new(Ease { origin, n_items, weights: single })
         }
         None => {
-            room(size_of::<T>())?;
+            check_size(size_of::<T>())?;
             let mut same = Numbers::<T>::zeros(weights.len());
             same.copy_from_slice(weights);
             Box::new(Ease { origin, n_items, weights: same })

@@ -2,53 +2,20 @@
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use rayon::prelude::*;
-use serde_json::Value;
+use ndarray::ArrayView2;
 
 use super::compact::prune;
-use super::{Ease, Origin, score_one_at};
-use crate::base::cancel::Cancel;
+use super::{Ease, Origin};
 use crate::base::error::Result;
+use crate::base::matrix::row_major;
 use crate::base::memory::check_memory;
 use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
-use crate::model::{CompactOptions, Model, ModelKind, NamedTensor, StoredPrecision, TensorData};
-
-/// EASE^R in half precision.
-pub(super) struct HalfEase {
-    pub(super) origin: Origin,
-    pub(super) n_items: usize,
-    /// B of shape `(n_items, n_items)`, row-major.
-    pub(super) weights: Numbers<f16>,
-}
-
-impl Scorer for HalfEase {
-    fn n_items(&self) -> usize {
-        self.n_items
-    }
-
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.n_items, scores)?;
-        scores.par_chunks_mut(self.n_items).zip(histories).for_each(|(scores, history)| {
-            score_one(&self.weights, history, scores);
-        });
-        Ok(())
-    }
-
-    /// Bit by bit what [`HalfEase::score`] gives: the numbers are added in the same order.
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
-        check_some(histories, items, self.n_items, scores)?;
-        scores.par_chunks_mut(items.len().max(1)).zip(histories).for_each(|(scores, history)| {
-            score_one_at(&self.weights, f16::to_f32, self.n_items, history, items, scores);
-        });
-        Ok(())
-    }
-}
+use crate::model::{CompactOptions, Model, StoredPrecision};
 
 /// The sum of the rows of B that belong to a history, in f32, in pieces that stay in the first-level cache.
-fn score_one(weights: &[f16], history: &[u32], scores: &mut [f32]) {
+pub(super) fn score_one(weights: &[f16], history: &[u32], scores: &mut [f32]) {
     const PIECE: usize = 2048;
     let n = scores.len();
     for (piece, sums) in scores.chunks_mut(PIECE).enumerate() {
@@ -77,7 +44,7 @@ vectorised! {
 
 #[inline(always)]
 fn widened<T: Real>(half: f16) -> T {
-    T::of(single(half.to_bits()).into())
+    T::from_f64(single(half.to_bits()).into())
 }
 
 /// The number of half precision with these bits, without a branch, so that loops over it use vector instructions. Its exponent
@@ -89,53 +56,31 @@ fn single(half: u16) -> f32 {
     let bits = u32::from(half & 0x7fff) << 13;
     let subnormal = (f32::from_bits(bits + SMALLEST) - f32::from_bits(SMALLEST)).to_bits();
     let normal = bits + ((127 - 15) << 23);
-    let no_number = bits + ((255 - 31) << 23); // or infinite
-    let magnitude = if bits & EXPONENT == EXPONENT { no_number } else { normal };
+    let nan_or_infinite = bits + ((255 - 31) << 23); // or infinite
+    let magnitude = if bits & EXPONENT == EXPONENT { nan_or_infinite } else { normal };
     let magnitude = if bits & EXPONENT == 0 { subnormal } else { magnitude };
     f32::from_bits(magnitude | u32::from(half & 0x8000) << 16)
 }
 
-impl Model for HalfEase {
-    fn kind(&self) -> ModelKind {
-        self.origin.kind
+/// The smaller form of a full matrix B of shape `(n_items, n_items)`.
+pub(super) fn compact(origin: &Origin, weights: ArrayView2<'_, f16>, how: &CompactOptions) -> Result<Box<dyn Model>> {
+    let (n_items, n) = (weights.nrows(), weights.len());
+    let weights = row_major(weights);
+    if let Some(top) = how.top_per_item {
+        let row = |item: usize| weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f32());
+        return prune(origin, n_items, row, top, how.precision != Some(StoredPrecision::F32));
     }
-
-    fn options(&self) -> Value {
-        self.origin.options.clone()
+    let origin = origin.clone();
+    if how.precision == Some(StoredPrecision::F32) {
+        check_memory("the model in f32", 4 * n as u64)?;
+        let mut single = Numbers::<f32>::zeros(n);
+        weights.convert_to_f32_slice(&mut single);
+        return Ok(Box::new(Ease { origin, n_items, weights: single }));
     }
-
-    fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        let data = TensorData::F16((&self.weights[..]).into());
-        Ok(vec![NamedTensor { name: "weights".into(), shape: vec![self.n_items; 2], data }])
-    }
-
-    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
-        self.score_some(&[&[item]], items, out)
-    }
-
-    fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
-        check_some(&[history], &[item], self.n_items, &[0.0])?;
-        let weight = |&from: &u32| self.weights[from as usize * self.n_items + item as usize];
-        Ok(history.iter().map(|from| weight(from).to_f64()).collect())
-    }
-
-    fn compact(&self, how: &CompactOptions) -> Result<Box<dyn Model>> {
-        let (origin, n_items, n) = (self.origin.clone(), self.n_items, self.weights.len());
-        if let Some(top) = how.top_per_item {
-            let row = |item: usize| self.weights[item * n_items..][..n_items].iter().map(|weight| weight.to_f32());
-            return prune(&origin, n_items, row, top, how.precision != Some(StoredPrecision::F32));
-        }
-        if how.precision == Some(StoredPrecision::F32) {
-            check_memory("the model in f32", 4 * n as u64)?;
-            let mut weights = Numbers::<f32>::zeros(n);
-            self.weights.convert_to_f32_slice(&mut weights);
-            return Ok(Box::new(Ease { origin, n_items, weights }));
-        }
-        check_memory("the smaller model", 2 * n as u64)?;
-        let mut weights = Numbers::zeros(n);
-        weights.copy_from_slice(&self.weights);
-        Ok(Box::new(Self { origin, n_items, weights }))
-    }
+    check_memory("the smaller model", 2 * n as u64)?;
+    let mut same = Numbers::<f16>::zeros(n);
+    same.copy_from_slice(weights);
+    Ok(Box::new(Ease { origin, n_items, weights: same }))
 }
 
 #[cfg(test)]

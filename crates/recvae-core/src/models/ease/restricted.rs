@@ -243,8 +243,8 @@ impl<'a, T: Real> Equations<'a, T> {
         self.members.extend(support);
         self.members.push(item as u32);
         self.count();
-        let (n, lambda, share) = (support.len(), T::of(penalty.lambda), T::of(penalty.share));
-        let number = |count: u32| T::of(f64::from(count));
+        let (n, lambda, share) = (support.len(), T::from_f64(penalty.lambda), T::from_f64(penalty.share));
+        let number = |count: u32| T::from_f64(f64::from(count));
         self.matrix.resize(self.matrix.len().max(n * n), T::ZERO);
         self.right.clear();
         let matrix = &mut self.matrix[..n * n];
@@ -338,7 +338,7 @@ impl<'a, T: Real> Equations<'a, T> {
     fn substitute(&mut self, numbers: &[f64]) {
         let n = numbers.len();
         self.right.clear();
-        self.right.extend(numbers.iter().map(|&number| T::of(number)));
+        self.right.extend(numbers.iter().map(|&number| T::from_f64(number)));
         let factor = MatRef::from_column_major_slice(&self.matrix[..n * n], n, n);
         let right = MatMut::from_column_major_slice_mut(&mut self.right, n, 1);
         llt::solve::solve_in_place(factor, right, Par::Seq, MemStack::new(&mut []));
@@ -393,12 +393,12 @@ vectorised! {
         for ((counts, weights), rest) in counts.iter().zip(weights).zip(rest) {
             for (((lane, &count), &other), rest) in lanes.iter_mut().zip(counts).zip(weights).zip(rest) {
                 *lane += f64::from(count) * other;
-                *rest -= T::of(f64::from(count) * weight);
+                *rest -= T::from_f64(f64::from(count) * weight);
             }
         }
         for (((lane, &count), &other), rest) in lanes.iter_mut().zip(counts_rest).zip(weights_rest).zip(last) {
             *lane += f64::from(count) * other;
-            *rest -= T::of(f64::from(count) * weight);
+            *rest -= T::from_f64(f64::from(count) * weight);
         }
         lanes.iter().sum()
     }

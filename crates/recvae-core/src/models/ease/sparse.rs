@@ -7,18 +7,19 @@ use std::ops::Range;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::Origin;
 use super::compact::{Entry, largest, too_large};
+use super::{Origin, scores_of_one};
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::{Scorer, check_scores, check_some};
+use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::csr::Csr;
 use crate::model::tensors::{Stored, missing, numbers};
-use crate::model::{CompactOptions, Model, ModelKind, NamedTensor, StoredPrecision, TensorData, TensorSource};
+use crate::model::{CompactOptions, Model, ModelKind, NamedTensor, StoredPrecision, TensorSource};
 
 pub(super) const ENDS: &str = "weights.ends";
 const ITEMS: &str = "weights.items";
@@ -155,8 +156,8 @@ impl Scorer for SparseEase {
         self.ends.len()
     }
 
-    fn score(&self, histories: &[&[u32]], scores: &mut [f32]) -> Result<()> {
-        check_scores(histories, self.n_items(), scores)?;
+    fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let scores = checked(histories, self.n_items(), scores)?;
         let rows = self.rows();
         let users = scores.par_chunks_mut(self.n_items()).zip(histories);
         users.for_each(|(scores, history)| rows.score(history, scores));
@@ -165,11 +166,11 @@ impl Scorer for SparseEase {
 
     /// Bit by bit what [`SparseEase::score`] gives: the numbers are added in the same order. Few items are looked up in the
     /// rows; for more, walking along the rows is cheaper.
-    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: &mut [f32]) -> Result<()> {
+    fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         /// Steps of a search in a row.
         const SEARCH: usize = 8;
         let (n_items, rows) = (self.n_items(), self.rows());
-        check_some(histories, items, n_items, scores)?;
+        let scores = checked_some(histories, items, n_items, scores)?;
         let users = scores.par_chunks_mut(items.len().max(1)).zip(histories);
         if items.len() * SEARCH <= rows.values.len() / n_items.max(1) {
             users.for_each(|(sums, history)| {
@@ -180,8 +181,8 @@ impl Scorer for SparseEase {
             });
             return Ok(());
         }
-        let room = || vec![0.0; n_items];
-        users.for_each_init(room, |all, (scores, history)| {
+        let buffer = || vec![0.0; n_items];
+        users.for_each_init(buffer, |all, (scores, history)| {
             rows.score(history, all);
             scores.iter_mut().zip(items).for_each(|(score, &item)| *score = all[item as usize]);
         });
@@ -199,24 +200,24 @@ impl Model for SparseEase {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        let tensor = |name: &str, n, data| NamedTensor { name: name.into(), shape: vec![n], data };
+        let shape = [self.values.len()];
         let values = match self.half {
-            true => TensorData::F16(self.values.iter().map(|&value| f16::from_f32(value)).collect::<Vec<_>>().into()),
-            false => TensorData::F32((&self.values[..]).into()),
+            true => {
+                let halves = self.values.iter().map(|&value| f16::from_f32(value));
+                NamedTensor::new(VALUES, &shape, halves.collect::<Vec<_>>())
+            }
+            false => NamedTensor::new(VALUES, &shape, &self.values[..]),
         };
-        Ok(vec![
-            tensor(ENDS, self.ends.len(), TensorData::U64((&self.ends[..]).into())),
-            tensor(ITEMS, self.items.len(), TensorData::U32((&self.items[..]).into())),
-            tensor(VALUES, self.values.len(), values),
-        ])
+        let ends = NamedTensor::new(ENDS, &[self.ends.len()], &self.ends[..]);
+        Ok(vec![ends, NamedTensor::new(ITEMS, &shape, &self.items[..]), values])
     }
 
-    fn similarities(&self, item: u32, items: &[u32], out: &mut [f32]) -> Result<()> {
-        self.score_some(&[&[item]], items, out)
+    fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
+        scores_of_one(self, item, items)
     }
 
     fn contributions(&self, history: &[u32], item: u32, _: &Cancel) -> Result<Vec<f64>> {
-        check_some(&[history], &[item], self.n_items(), &[0.0])?;
+        check_items(history.iter().chain([&item]), self.n_items())?;
         let rows = self.rows();
         Ok(history.iter().map(|&from| rows.weight(from, item).into()).collect())
     }

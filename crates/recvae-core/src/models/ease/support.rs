@@ -75,14 +75,14 @@ pub(super) fn choose(x: &Csr, users_of: &Csr, density: f64, steps: &Steps<'_>) -
             counted[pair.bucket()].fetch_add(1, Ordering::Relaxed);
         }
     })?;
-    let (border, room) = border(&counted, total);
+    let (border, quota) = border(&counted, total);
     let mut chosen = pairs.for_all(steps, |close| {
         close.sort_unstable_by(Close::order);
         let count = |least| close.partition_point(|pair| pair.bucket() >= least);
         let items = close[..count(border)].iter().map(|pair| pair.item).collect();
         Chosen { items, safe: count(border + 1) }
     })?;
-    share_out(&mut chosen, room);
+    share_out(&mut chosen, quota);
     let (mut indptr, mut indices) = (vec![0], Vec::with_capacity(chosen.iter().map(|row| row.items.len()).sum()));
     for Chosen { mut items, .. } in chosen {
         items.sort_unstable();
@@ -94,11 +94,11 @@ pub(super) fn choose(x: &Csr, users_of: &Csr, density: f64, steps: &Steps<'_>) -
 
 /// The closeness at which there are more pairs than may be taken, and how many of its own may be.
 fn border(counted: &[AtomicU64], total: u64) -> (usize, u64) {
-    let mut room = total;
+    let mut quota = total;
     for (bucket, count) in counted.iter().enumerate().rev() {
-        match room.checked_sub(count.load(Ordering::Relaxed)) {
-            Some(left) => room = left,
-            None => return (bucket, room),
+        match quota.checked_sub(count.load(Ordering::Relaxed)) {
+            Some(left) => quota = left,
+            None => return (bucket, quota),
         }
     }
     (0, u64::MAX)
@@ -111,14 +111,14 @@ struct Chosen {
     safe: usize,
 }
 
-/// Leaves `room` pairs at the border in all, for each item in proportion to those it has there.
-fn share_out(chosen: &mut [Chosen], room: u64) {
+/// Leaves `quota` pairs at the border in all, for each item in proportion to those it has there.
+fn share_out(chosen: &mut [Chosen], quota: u64) {
     let at_border: u64 = chosen.iter().map(|row| (row.items.len() - row.safe) as u64).sum();
-    if at_border <= room {
+    if at_border <= quota {
         return;
     }
     // Up to an item all together get their share rounded down, so that nothing is lost by rounding each.
-    let share = |up_to: u64| (u128::from(up_to) * u128::from(room) / u128::from(at_border)) as u64;
+    let share = |up_to: u64| (u128::from(up_to) * u128::from(quota) / u128::from(at_border)) as u64;
     let mut before = 0;
     for row in chosen {
         let up_to = before + (row.items.len() - row.safe) as u64;

@@ -1,10 +1,14 @@
 //! Mult-DAE against losses, gradients and Adam steps of a plain program, `test/fixtures/reference/make.py`. Its gradients are
 //! compared with finite differences beside those of the other networks, in `golden_tests.rs`.
 
+use ndarray::Array2;
+
 use super::*;
+use crate::base::matrix::row_major;
 use crate::math::real::Real;
 use crate::nn::batch::{Batch, SparseInput};
-use crate::nn::network::{Memory, Parameter};
+use crate::nn::init::Init;
+use crate::nn::network::{Memory, Network, Optimiser, Parameter};
 use crate::test_support::{Golden, close};
 
 /// The input of a step after its dropout at one half; `keep` has shape `(users, items)`.
@@ -13,7 +17,7 @@ fn input<T: Real>(x: &Csr, keep: &[f64]) -> SparseInput<T> {
     for (history, keep) in x.rows().zip(keep.chunks(x.n_cols())) {
         input.indices.extend(history.iter().filter(|&&item| keep[item as usize] != 0.0));
         input.ends.push(input.indices.len());
-        input.values.push(T::of(2.0 / (history.len() as f64).sqrt()));
+        input.values.push(T::from_f64(2.0 / (history.len() as f64).sqrt()));
     }
     input
 }
@@ -24,11 +28,11 @@ fn check_steps<T: Real>(tolerance: f64, tolerance_after: f64) {
     let latent_dim = golden.shape("param.encoder.input.weight")[1];
     let architecture = MultDaeOptions { latent_dim, ..MultDaeOptions::default() }.architecture(x.n_cols());
     let mut network = Network::<T>::new(architecture, &mut Init::zeros());
-    let read = |name: &str| golden.values(&format!("param.{name}")).iter().map(|&v| T::of(v)).collect::<Vec<_>>();
+    let read = |name: &str| golden.values(&format!("param.{name}")).iter().map(|&v| T::from_f64(v)).collect::<Vec<_>>();
     network.import(|name, _| Ok(read(name))).unwrap();
-    let mut scores = vec![T::ZERO; x.n_rows() * x.n_cols()];
-    network.logits(&x.rows().collect::<Vec<_>>(), &mut scores);
-    close("scores", &scores, golden.values("scores"), tolerance);
+    let mut scores = Array2::default((x.n_rows(), x.n_cols()));
+    network.logits(&x.rows().collect::<Vec<_>>(), scores.view_mut());
+    close("scores", row_major(scores.view()), golden.values("scores"), tolerance);
 
     let lambda = golden.values("lambda")[0];
     let mut optimiser = Optimiser::new(&network, golden.values("learning_rate")[0]).with_squares(lambda);
@@ -49,7 +53,7 @@ fn check_steps<T: Real>(tolerance: f64, tolerance_after: f64) {
         if step == 0 {
             let gradients = network.gradients(&batch, Update::Both, &memory);
             assert_eq!(gradients.len(), parameters.len());
-            for Parameter { name, values, .. } in &parameters {
+            for Parameter { name, values } in &parameters {
                 let pull = if is_weight(name) { 2.0 * lambda } else { 0.0 };
                 let whole: Vec<f64> =
                     gradients[name].iter().zip(values).map(|(g, v)| g.to_f64() + pull * v.to_f64()).collect();
@@ -58,8 +62,9 @@ fn check_steps<T: Real>(tolerance: f64, tolerance_after: f64) {
         }
         network.step(&batch, Update::Both, &memory, &mut optimiser);
     }
-    for Parameter { name, values, .. } in network.export() {
-        close(&name, &values, golden.values(&format!("after.{name}")), tolerance_after);
+    for mut parameter in network.export() {
+        let name = parameter.name.clone();
+        close(&name, parameter.values_mut(), golden.values(&format!("after.{name}")), tolerance_after);
     }
 }
 

@@ -19,7 +19,7 @@ use super::triangle::Triangle;
 use crate::base::error::{Error, Result};
 use crate::base::file_bytes::FileBytes;
 use crate::base::memory::check_memory;
-use crate::model::{NamedTensor, TensorData};
+use crate::model::NamedTensor;
 use crate::serve::model_file::{ModelFile, own_name, write_own};
 
 const KIND: &str = "ease-counts";
@@ -32,12 +32,8 @@ pub(super) fn save(path: &Path, counts: &EaseCounts) -> Result<()> {
     }
     let (numbers, ends) = counts.counts.as_parts();
     let ends: Vec<u64> = ends.iter().map(|&end| end as u64).collect();
-    let list = |name: &str, n, data| NamedTensor { name: name.to_owned(), shape: vec![n], data };
-    let own = [
-        list(NUMBERS, numbers.len(), TensorData::U32(numbers.into())),
-        list(ENDS, ends.len(), TensorData::U64(ends.into())),
-    ];
-    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own, &counts.record)
+    let own = [NamedTensor::new(NUMBERS, &[numbers.len()], numbers), NamedTensor::new(ENDS, &[ends.len()], &ends[..])];
+    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own, &counts.record, None)
 }
 
 pub(super) fn load(path: &Path) -> Result<EaseCounts> {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::base::matrix::{view2, view2_mut};
 use crate::base::random::Stream;
 use crate::base::threads::Threads;
 use crate::model::{Fit, ModelKind};
@@ -15,8 +16,9 @@ fn replaced<T: Real>(golden: &Golden, case: &str) -> Vec<f64> {
     let [lambda, alpha] = golden.values(&format!("{case}.lambda_alpha")).try_into().unwrap();
     let slim = ImplicitSlim { lambda, alpha, threshold: golden.values("threshold")[0] };
     let width = golden.shape("w")[1];
-    let mut weight: Numbers<T> = golden.values("w").iter().map(|&value| T::of(value)).collect::<Vec<_>>().into();
-    slim.replace(&mut weight, width, &golden.csr("x"), &Cancel::default()).unwrap();
+    let x = golden.csr("x");
+    let mut weight: Vec<T> = golden.values("w").iter().map(|&value| T::from_f64(value)).collect();
+    slim.replace(view2_mut(&mut weight, (x.n_cols(), width)), &x, &Cancel::default()).unwrap();
     weight.iter().map(|value| value.to_f64()).collect()
 }
 
@@ -57,8 +59,8 @@ const USUAL: ImplicitSlim = ImplicitSlim { lambda: 50.0, alpha: 1.0, threshold: 
 fn bits_do_not_depend_on_threads() {
     let (x, weight) = made_up(400, 700, 200);
     let bits = |threads| {
-        let mut weight = Numbers::from(weight.clone());
-        let replace = || USUAL.replace(&mut weight, 200, &x, &Cancel::default());
+        let mut weight = weight.clone();
+        let replace = || USUAL.replace(view2_mut(&mut weight, (700, 200)), &x, &Cancel::default());
         Threads::new(Some(threads)).unwrap().install(replace).unwrap();
         weight.iter().map(|value: &f32| value.to_bits()).collect::<Vec<_>>()
     };
@@ -75,7 +77,7 @@ fn blocks_agree_with_the_plain_products() {
     let mut smoothed = weight.clone();
     let scale = |by: usize| (0..600).map(|item| 1.0 / (item + by) as f64).collect::<Vec<_>>();
     let (inner, own, out) = (scale(1), scale(2), scale(3));
-    smooth(&x, &x.transpose(), [&inner, &own, &out], &mut smoothed, 150, &Cancel::default()).unwrap();
+    smooth(&x, &x.transpose(), [&inner, &own, &out], view2_mut(&mut smoothed, (600, 150)), &Cancel::default()).unwrap();
     let mut expected: Vec<f64> = weight.iter().enumerate().map(|(at, value)| own[at / 150] * value).collect();
     for history in x.rows() {
         for &item in history {
@@ -88,20 +90,20 @@ fn blocks_agree_with_the_plain_products() {
         }
     }
     assert!(distance(&smoothed, &expected) < 1e-12);
-    let mut product = gram(&weight, 150, &Cancel::default()).unwrap();
-    mirror(&mut product, 150);
+    let mut product = gram(view2(&weight, (600, 150)), &Cancel::default()).unwrap();
+    mirror(product.view_mut());
     let entry = |(i, j): (usize, usize)| (0..600).map(|item| weight[item * 150 + i] * weight[item * 150 + j]).sum();
     let expected: Vec<f64> = (0..150 * 150).map(|at| entry((at / 150, at % 150))).collect();
-    assert!(distance(&product, &expected) < 1e-12);
+    assert!(distance(row_major(product.view()), &expected) < 1e-12);
 }
 
 #[test]
 fn extremes_stay_finite_and_go_where_the_formula_says() {
     let (x, weight) = made_up(200, 100, 8);
     let replaced = |slim: ImplicitSlim| {
-        let mut weight: Numbers<f64> = weight.iter().map(|&value| value.into()).collect::<Vec<_>>().into();
-        slim.replace(&mut weight, 8, &x, &Cancel::default()).unwrap();
-        weight.to_vec()
+        let mut weight: Vec<f64> = weight.iter().map(|&value| value.into()).collect();
+        slim.replace(view2_mut(&mut weight, (100, 8)), &x, &Cancel::default()).unwrap();
+        weight
     };
     for lambda in [1e-300, 1e-3, 1e3, 1e300] {
         for alpha in [1e-300, 1e-3, 1e3, 1e300] {
@@ -116,9 +118,9 @@ fn extremes_stay_finite_and_go_where_the_formula_says() {
     // In f32, too, and with more columns than items, where S has no inverse of its own.
     let (x, weight) = made_up(200, 100, 140);
     for (lambda, alpha) in [(1e-30, 1e3), (500.0, 1.0), (1e30, 1e-30), (1e300, 1e6)] {
-        let mut weight = Numbers::from(weight.clone());
+        let mut weight = weight.clone();
         let slim = ImplicitSlim { lambda, alpha, threshold: 0.01 };
-        slim.replace(&mut weight, 140, &x, &Cancel::default()).unwrap();
+        slim.replace(view2_mut(&mut weight, (100, 140)), &x, &Cancel::default()).unwrap();
         assert!(weight.iter().all(|value| value.is_finite()), "{lambda}, {alpha}");
     }
 }
@@ -126,26 +128,26 @@ fn extremes_stay_finite_and_go_where_the_formula_says() {
 #[test]
 fn what_cannot_be_replaced_stays_as_it_was() {
     let (x, before) = made_up(200, 100, 8);
-    let mut weight: Numbers<f32> = before.clone().into();
-    let refused = |slim: ImplicitSlim, weight: &mut Numbers<f32>| {
-        let error = slim.replace(weight, 8, &x, &Cancel::default()).unwrap_err();
+    let mut weight = before.clone();
+    let refused = |slim: ImplicitSlim, weight: &mut Vec<f32>| {
+        let error = slim.replace(view2_mut(weight, (100, 8)), &x, &Cancel::default()).unwrap_err();
         (error.code(), error.to_string())
     };
     let (code, text) = refused(ImplicitSlim { threshold: 0.9, ..USUAL }, &mut weight);
     assert_eq!(code, "INVALID_ARGUMENT");
     assert!(text.starts_with("slimThreshold is 0.9; allowed: up to 0.") && text.ends_with("popular item"), "{text}");
-    let mut broken: Numbers<f32> = vec![f32::NAN; 800].into();
+    let mut broken = vec![f32::NAN; 800];
     let (code, text) = refused(USUAL, &mut broken);
     assert_eq!(code, "NUMERICAL");
     assert!(text.contains("8 x 8 system of implicitSlim") && text.contains("slimLambda"), "{text}");
     let never = Cancel::default();
-    USUAL.replace(&mut Numbers::from(before.clone()), 8, &x, &never).unwrap();
+    USUAL.replace(view2_mut(&mut before.clone(), (100, 8)), &x, &never).unwrap();
     let one = Threads::new(Some(1)).unwrap();
     for look in 1..=never.looks() {
         let cancel = Cancel::at_look(look);
-        let stopped = one.install(|| USUAL.replace(&mut weight, 8, &x, &cancel));
+        let stopped = one.install(|| USUAL.replace(view2_mut(&mut weight, (100, 8)), &x, &cancel));
         assert!(matches!(stopped, Err(Error::Cancelled)), "look {look} of {}", never.looks());
-        assert!(weight[..] == before && cancel.looks() <= look + 2);
+        assert!(weight == before && cancel.looks() <= look + 2);
     }
     // 4 + 2 tasks of each sparse product, and some looks at dense ones.
     assert!(never.looks() > 12, "{}", never.looks());
@@ -159,7 +161,8 @@ fn recvae_trains_with_it() {
         options.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         let fit = || ModelKind::RecVae.fit(&options, &x, None, &FitRun::default()).unwrap();
         let Fit { model, epochs } = Threads::new(Some(threads)).unwrap().install(fit);
-        let bytes: Vec<_> = model.tensors().unwrap().iter().map(|tensor| tensor.data.bytes().to_vec()).collect();
+        let bytes: Vec<_> =
+            model.tensors().unwrap().iter().map(|tensor| tensor.data.bytes().unwrap().to_vec()).collect();
         let likelihoods: Vec<_> = epochs.iter().map(|progress| progress.log_likelihood.unwrap()).collect();
         (bytes, likelihoods)
     };

@@ -1,8 +1,7 @@
-//! The course of a training, apart from the network: what has happened, where it stands and when it ends.
+//! The epochs of a training, apart from its parameters: which have ended, which was the best, and when it is over.
 
 use crate::base::error::Result;
 use crate::base::progress::Progress;
-use crate::nn::engine::Engine;
 use crate::nn::network::Parameter;
 
 /// When training ends.
@@ -15,18 +14,18 @@ pub(crate) struct Schedule {
     pub(crate) warm_up: usize,
 }
 
-/// The network at its best.
-pub(crate) struct Best {
+/// The parameters at their best.
+pub(crate) struct Best<P> {
     pub(crate) metric: f64,
     pub(crate) epoch: u64,
-    pub(crate) parameters: Vec<Parameter<f32>>,
+    pub(crate) parameters: P,
 }
 
-/// What has happened in training, and where it stands, apart from the network.
+/// What has happened in the training of parameters `P`, those of a network unless said otherwise, and where it stands.
 #[derive(Default)]
-pub(crate) struct Course {
+pub(crate) struct EpochLog<P = Vec<Parameter<f32>>> {
     pub(crate) record: Vec<Progress>,
-    pub(crate) best: Option<Best>,
+    pub(crate) best: Option<Best<P>>,
     pub(crate) ongoing: Ongoing,
 }
 
@@ -42,20 +41,22 @@ pub(crate) struct Ongoing {
     pub(crate) seconds: f64,
 }
 
-impl Course {
+impl<P> EpochLog<P> {
     /// Whether the epochs or the patience are used up.
     pub(crate) fn is_over(&self, schedule: Schedule) -> bool {
         let epoch = self.record.len();
-        let waited = |best: &Best| epoch.saturating_sub(schedule.warm_up.max(best.epoch as usize));
+        let waited = |best: &Best<P>| epoch.saturating_sub(schedule.warm_up.max(best.epoch as usize));
         epoch >= schedule.epochs || self.best.as_ref().is_some_and(|best| waited(best) >= schedule.patience)
     }
 
-    /// Takes an epoch into the record, and its network if that is the best one.
+    /// Takes an epoch into the record, and a copy of its parameters if they are the best ones. `told`: the losses, the seconds
+    /// and the engine of the epoch; all else follows from the log.
     pub(crate) fn end_epoch(
         &mut self,
         metric: Option<f64>,
-        engine: &impl Engine<f32>,
+        told: Progress,
         schedule: Schedule,
+        copy: impl FnOnce() -> Result<P>,
     ) -> Result<()> {
         let epoch = self.record.len() + 1;
         let is_best = match (metric, &self.best) {
@@ -64,23 +65,9 @@ impl Course {
         };
         if let (Some(metric), true) = (metric, is_best) {
             drop(self.best.take()); // not two of them at once
-            self.best = Some(Best { metric, epoch: epoch as u64, parameters: engine.export()? });
+            self.best = Some(Best { metric, epoch: epoch as u64, parameters: copy()? });
         }
-        let seconds = self.ongoing.seconds;
-        let Ongoing { log_likelihood, kl, kl_passes, .. } =
-            std::mem::replace(&mut self.ongoing, Ongoing { seconds, ..Ongoing::default() });
-        self.record.push(Progress {
-            epoch,
-            epochs: schedule.epochs,
-            log_likelihood: Some(log_likelihood),
-            kl: engine.architecture().posterior.then(|| kl / kl_passes.max(1) as f64),
-            loss: None,
-            validation: metric,
-            best: is_best,
-            seconds,
-            fraction: None,
-            compute: Some(engine.compute()),
-        });
+        self.record.push(Progress { epoch, epochs: schedule.epochs, validation: metric, best: is_best, ..told });
         Ok(())
     }
 }

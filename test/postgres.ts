@@ -1,0 +1,77 @@
+/** A PostgreSQL of its own for a test: in a temporary folder, on the loopback, under a user without rights. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import pg from 'pg';
+
+/** `nobody` of Debian: PostgreSQL refuses to run as root. */
+const NOBODY = 65_534;
+
+/** The folder with `initdb` and `postgres`, if there is one: in the path, or where Debian has it. */
+export function findPostgres(): string | undefined {
+  const debian = '/usr/lib/postgresql';
+  const versions = existsSync(debian) ? readdirSync(debian).map((version) => join(debian, version, 'bin')) : [];
+  const folders = [...(process.env.PATH ?? '').split(delimiter), ...versions];
+  return folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')));
+}
+
+export interface Postgres {
+  connect(): Promise<pg.Client>;
+  stop(): Promise<void>;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Starts one with the programs in `bin`. */
+export async function startPostgres(bin: string): Promise<Postgres> {
+  const folder = mkdtempSync(join(tmpdir(), 'recvae-postgres-'));
+  const isRoot = process.getuid?.() === 0;
+  const user = isRoot ? { uid: NOBODY, gid: NOBODY } : {};
+  if (isRoot) chownSync(folder, NOBODY, NOBODY);
+  const data = join(folder, 'data');
+  const options = { cwd: folder, env: { ...process.env, HOME: folder, LC_ALL: 'C' }, ...user };
+  let server: ChildProcess | undefined;
+  const stop = async () => {
+    if (server && server.exitCode === null && server.signalCode === null) {
+      const ended = new Promise((resolve) => server?.once('exit', resolve));
+      server.kill('SIGINT'); // ends sessions, and then itself
+      await ended;
+    }
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    execFileSync(join(bin, 'initdb'), ['-D', data, '-A', 'trust', '-U', 'tester', '--no-sync'], {
+      ...options,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const port = await freePort();
+    const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${folder}`, 'fsync=off'];
+    const args = ['-D', data, '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])];
+    server = spawn(join(bin, 'postgres'), args, { ...options, stdio: 'ignore' });
+    const connect = async () => {
+      const client = new pg.Client({ host: '127.0.0.1', port, user: 'tester', database: 'postgres' });
+      client.on('error', () => {}); // the end of the server
+      await client.connect();
+      return client;
+    };
+    for (;;) {
+      if (server.exitCode !== null) throw new Error(`postgres ended with ${server.exitCode}`);
+      const client = await connect().catch(() => undefined);
+      await client?.end();
+      if (client) return { connect, stop };
+      await setTimeout(100);
+    }
+  } catch (thrown) {
+    await stop();
+    throw thrown;
+  }
+}

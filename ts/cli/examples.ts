@@ -1,0 +1,61 @@
+/** Examples at the end of each command's help. `test/help.test.ts` runs them. */
+
+/** By command, each a command line and what it does. */
+export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string, what: string])[]>> = {
+  advise: [
+    ['recvae advise debian', 'what should I use on the built-in data?'],
+    ['recvae advise likes.csv --models recvae --users 1000 --json advice.json', 'other models, smaller samples'],
+  ],
+  compare: [
+    ['recvae compare debian --save best', 'which model? saves the winner and the result'],
+    ['recvae compare likes.csv --models popularity,ease --budget-minutes 10', 'two models, in ten minutes at most'],
+  ],
+  tune: [
+    ['recvae tune ease likes.csv --out ease.safetensors', 'the best options, and the model with them'],
+    [
+      'recvae tune als likes.csv --over factors=64,128 --set epochs=8 --journal als.journal',
+      'a grid, which can be resumed',
+    ],
+  ],
+  ablate: [
+    ['recvae ablate likes.csv --epochs 20 --seeds 1,2 --journal ablate.journal', "which of RecVAE's changes pay?"],
+  ],
+  train: [
+    ['recvae train ease likes.csv --set lambda=200 --out ease.safetensors', 'a linear model'],
+    ['recvae train recvae likes.csv --epochs 20 --out recvae.safetensors --checkpoint recvae.checkpoint', 'a network'],
+  ],
+  evaluate: [
+    ['recvae evaluate ease.safetensors likes.csv --metrics ndcg@10,recall@20', 'on the test users of the training'],
+  ],
+  recommend: [
+    ['recvae recommend ease.safetensors --history histories.ndjson -k 5', 'one line of JSON per line'],
+    ['recvae recommend ease.safetensors --history likes.csv --out lists.csv.gz', 'for every user of a table'],
+  ],
+  similar: [['recvae similar ease.safetensors a -k 5', 'the items most like a']],
+  explain: [['recvae explain ease.safetensors --history a,b --item c', 'what speaks for c']],
+  serve: [
+    ['recvae serve ease.safetensors --port 8080', 'on this machine alone'],
+    ['recvae serve ease.safetensors --host 0.0.0.0 --api-key-file key.txt --log json', 'for others, with a key'],
+  ],
+  compact: [
+    ['recvae compact ease.safetensors small.safetensors --top-per-item 100 --held-out likes.csv', 'and what it costs'],
+  ],
+  inspect: [['recvae inspect ease.safetensors', 'what it holds, and whether every byte does']],
+  split: [['recvae split likes.csv --out split --seed 1', 'in the layout of the official scripts']],
+  synth: [['recvae synth --like ml-20m --scale 0.01 --out made-up.csv', 'for speed and memory only']],
+  models: [
+    ['recvae models', 'all models with their options'],
+    ['recvae models ease', 'one of them'],
+  ],
+  completion: [
+    ['source <(recvae completion bash)', 'in ~/.bashrc'],
+    ['recvae completion fish > ~/.config/fish/completions/recvae.fish', 'for fish'],
+  ],
+};
+
+/** The examples of a command as the end of its help. */
+export function examplesOf(command: string): string {
+  const examples = EXAMPLES[command] ?? [];
+  const lines = examples.map(([line, what]) => `  # ${what}\n  ${line}`);
+  return `\nExamples:\n${lines.join('\n')}`;
+}

@@ -1,0 +1,102 @@
+/** Text of interactions on its way into the core, which reads files and standard input itself and is handed streams in pieces. */
+import { fileURLToPath } from 'node:url';
+import { untilAborted } from '../runtime/abort.js';
+import { invalid } from '../runtime/check.js';
+import { native } from '../runtime/native.js';
+import { running } from '../runtime/running.js';
+
+/** Where text comes from. */
+export type TextSource = string | URL | Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>;
+
+/** Bytes that the core is handed at once. */
+const PIECE = 1 << 20;
+
+/** Reads interactions. `options`: JSON. */
+export function readText(
+  source: TextSource,
+  options: string,
+  signal: AbortSignal | undefined,
+): Promise<native.NativeInteractions> {
+  if (source === '-') return running({ signal }, (run) => native.readStdin(options, run));
+  if (typeof source === 'string') return running({ signal }, (run) => native.readInteractions(source, options, run));
+  if (isUrl(source)) {
+    if (source.protocol !== 'file:') {
+      throw invalid('source', source.href, 'a file: URL; of others the body of a response, as a stream');
+    }
+    const path = fileURLToPath(source.href);
+    return running({ signal }, (run) => native.readInteractions(path, options, run));
+  }
+  const stream = source as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined;
+  const isStream = typeof stream === 'object' && (stream?.[Symbol.asyncIterator] ?? stream?.[Symbol.iterator]);
+  if (!isStream || ArrayBuffer.isView(source)) {
+    throw invalid('source', source, "a path, a file: URL, '-' or an iterable of bytes or text");
+  }
+  return readStream(source as AsyncIterable<Uint8Array | string>, options, signal);
+}
+
+/** Also a URL of another realm. */
+function isUrl(source: unknown): source is URL {
+  return Object.prototype.toString.call(source) === '[object URL]';
+}
+
+/** Hands a stream over while the core reads; whichever of the two fails ends the other. */
+function readStream(
+  source: Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
+  options: string,
+  signal: AbortSignal | undefined,
+): Promise<native.NativeInteractions> {
+  return running({ signal }, async (run) => {
+    const pipe = new native.NativePipe();
+    const reading = pipe.read('stream', options, run);
+    reading.catch(() => {}); // it is looked at below
+    const stopped = new AbortController();
+    reading.catch((error) => stopped.abort(error));
+    try {
+      for await (const piece of pieces(source, stopped.signal)) if (!(await pipe.push(piece))) break;
+    } catch (thrown) {
+      // What the reader refused comes from the reader; what the source threw, the caller gets as it is.
+      if (!stopped.signal.aborted) {
+        run.cancel();
+        await reading.catch(() => {});
+        throw new Thrown(thrown);
+      }
+    }
+    pipe.end();
+    return await reading;
+  }).catch((error) => {
+    const cause = (error as { cause?: unknown } | undefined)?.cause;
+    if (cause instanceof Thrown) throw cause.thrown;
+    throw error;
+  });
+}
+
+/** What a source threw, on its way through what makes errors the package's own. */
+class Thrown extends Error {
+  readonly thrown: unknown;
+
+  constructor(thrown: unknown) {
+    super('the source failed');
+    this.thrown = thrown;
+  }
+}
+
+/** The bytes in pieces that are worth handing over. */
+async function* pieces(
+  source: Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of untilAborted(signal, source)) {
+    if (typeof piece !== 'string' && !ArrayBuffer.isView(piece)) {
+      throw invalid('a piece of the stream', piece, 'a Uint8Array or text');
+    }
+    const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece;
+    held.push(bytes);
+    size += bytes.byteLength;
+    if (size < PIECE) continue;
+    yield Buffer.concat(held);
+    [held, size] = [[], 0];
+  }
+  if (size > 0) yield Buffer.concat(held);
+}

@@ -1,0 +1,934 @@
+// Generated from the core by .ci/generate.mjs: do not edit.
+
+import type { Description } from './description.js';
+
+export const DESCRIPTION: Omit<Description, 'threads'> = {
+  "blend": {
+    "doc": "Blend: several trained models together, with weights that are learnt on the validation users.",
+    "name": "blend",
+    "options": [
+      {
+        "allowed": "a list of finite numbers from 0 to 1",
+        "default": null,
+        "doc": "Weights of the parts, in their order, which sum to 1. By default they are learnt, and parts that are not worth it are dropped. With them nothing is learnt: the scale is z-score unless given, and there is no gate.",
+        "name": "weights",
+        "search": null,
+        "typescript": "number[]"
+      },
+      {
+        "allowed": "'z-score' or 'rank'",
+        "default": null,
+        "doc": "How the parts' scores are made comparable. By default z-scores, unless ranks are better on the validation users by more than chance.",
+        "name": "scale",
+        "search": null,
+        "typescript": "'z-score' | 'rank'"
+      },
+      {
+        "allowed": "true or false",
+        "default": true,
+        "doc": "Whether weights that depend on the history are tried; they are kept only if they beat constant weights, by more than chance, on validation users that they were not fitted to.",
+        "name": "gate",
+        "search": null,
+        "typescript": "boolean"
+      },
+      {
+        "allowed": "a whole number from 0 to 2^53",
+        "default": 0,
+        "doc": "Start of the random numbers: the order of the validation users and, of four parts or more, where the search begins.",
+        "name": "seed",
+        "search": null,
+        "typescript": "number"
+      }
+    ],
+    "timeLaw": "validation users x items x parts, with what the parts take for a user"
+  },
+  "changes": [
+    {
+      "name": "composite prior",
+      "option": "prior",
+      "with": "composite",
+      "without": "standard"
+    },
+    {
+      "name": "KL weight per user",
+      "option": "klWeight",
+      "with": "user",
+      "without": "constant"
+    },
+    {
+      "name": "alternating training",
+      "option": "training",
+      "with": "alternating",
+      "without": "joint"
+    },
+    {
+      "name": "dense encoder",
+      "option": "encoder",
+      "with": "dense",
+      "without": "shallow"
+    }
+  ],
+  "checkpoint": [
+    {
+      "allowed": "a whole number, 1 or more",
+      "default": 1,
+      "doc": "Epochs after which the checkpoint is written again; it is also written when training is cancelled and when it ends.",
+      "name": "everyEpochs",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "true or false",
+      "default": false,
+      "doc": "Whether training goes on from the checkpoint that is there; it must be one of the same model, options and data. Where none is, training begins at its beginning. Without it, a file that is there is refused.",
+      "name": "resume",
+      "search": null,
+      "typescript": "boolean"
+    }
+  ],
+  "compact": [
+    {
+      "allowed": "a whole number, 1 or more",
+      "default": null,
+      "doc": "Keep this many weights per item, the largest in magnitude of those by which it speaks for or against others. By default all. The fewer, the smaller and faster the model and the more accuracy is lost.",
+      "name": "topPerItem",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "'f16' or 'f32'",
+      "default": null,
+      "doc": "Floating point type of the weights. By default they keep theirs; an f64 matrix that is pruned becomes f32.",
+      "name": "precision",
+      "search": null,
+      "typescript": "'f16' | 'f32'"
+    }
+  ],
+  "compute": [
+    {
+      "allowed": "'fused' or 'candle'",
+      "default": "fused",
+      "doc": "Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores.",
+      "name": "engine",
+      "search": null,
+      "typescript": "'fused' | 'candle'"
+    },
+    {
+      "allowed": "a string",
+      "default": "cpu",
+      "doc": "Where: cpu, cuda, cuda:N for one of several, or auto for the best that is there.",
+      "name": "device",
+      "search": null,
+      "typescript": "string"
+    }
+  ],
+  "datasets": [
+    "debian"
+  ],
+  "explain": [
+    {
+      "allowed": "a whole number, 1 or more",
+      "default": 10,
+      "doc": "How many items of the history are named; fewer come where it has fewer that the model knows.",
+      "name": "k",
+      "search": null,
+      "typescript": "number"
+    }
+  ],
+  "few": 5,
+  "load": [
+    {
+      "allowed": "true or false",
+      "default": true,
+      "doc": "Whether the file is mapped: parameters come in as they are needed, and processes share them. What cannot be mapped is read. Not by default on Windows, where a mapped file cannot be replaced. A mapped file may be replaced by renaming, as save does, but must not be written into or cut off; where others might do that, do not map.",
+      "name": "mmap",
+      "search": null,
+      "typescript": "boolean"
+    },
+    {
+      "allowed": "true or false",
+      "default": null,
+      "doc": "Whether the checksum of all bytes is compared, which reads the whole file. By default not of mapped files above 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.",
+      "name": "verify",
+      "search": null,
+      "typescript": "boolean"
+    }
+  ],
+  "longestId": 65536,
+  "longestRow": 1048576,
+  "metrics": [
+    "ndcg@100",
+    "recall@20",
+    "recall@50",
+    "recall-all@20",
+    "hit-rate@20",
+    "coverage@100"
+  ],
+  "models": [
+    {
+      "doc": "Every user gets the items that most users have.",
+      "name": "popularity",
+      "options": [],
+      "timeLaw": "interactions"
+    },
+    {
+      "doc": "EASE^R: a linear item-item model in closed form.",
+      "name": "ease",
+      "options": [
+        {
+          "allowed": "a finite number above 0",
+          "default": 500,
+          "doc": "Weight of the squared norm of B, in users: co-occurrences of fewer users than this hardly count. Larger for denser data; search it on validation.",
+          "name": "lambda",
+          "search": {
+            "from": 0.5,
+            "scale": "log",
+            "to": 10000
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "'f32' or 'f64'",
+          "default": "f32",
+          "doc": "Floating point type of the factorisation and of the stored matrix.",
+          "name": "precision",
+          "search": null,
+          "typescript": "'f32' | 'f64'"
+        },
+        {
+          "allowed": "a finite number above 0 and up to 1",
+          "default": 1,
+          "doc": "Share of the item pairs that may have a weight: the pairs that most often come together. 1 is EASE^R itself, in 4 n_items^2 bytes. Less, for catalogues where that is too much, takes 16 density n_items^2 bytes and a time that grows with items x (density x items)^3: .01 and below. The weights are f32.",
+          "name": "density",
+          "search": null,
+          "typescript": "number"
+        }
+      ],
+      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3"
+    },
+    {
+      "doc": "EDLAE: EASE^R of histories from which items are dropped at random, in closed form.",
+      "name": "edlae",
+      "options": [
+        {
+          "allowed": "a finite number above 0",
+          "default": 500,
+          "doc": "Weight of the squared norm of B beside what dropout does, in users. Larger for denser data; search it on validation.",
+          "name": "lambda",
+          "search": {
+            "from": 0.5,
+            "scale": "log",
+            "to": 10000
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to below 1",
+          "default": 0.33,
+          "doc": "Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for others. 0 for EASE^R.",
+          "name": "dropoutRate",
+          "search": {
+            "from": 0.05,
+            "scale": "linear",
+            "to": 0.9
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "'f32' or 'f64'",
+          "default": "f32",
+          "doc": "Floating point type of the factorisation and of the stored matrix.",
+          "name": "precision",
+          "search": null,
+          "typescript": "'f32' | 'f64'"
+        },
+        {
+          "allowed": "a finite number above 0 and up to 1",
+          "default": 1,
+          "doc": "Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells what it saves. The weights are f32 below 1.",
+          "name": "density",
+          "search": null,
+          "typescript": "number"
+        }
+      ],
+      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3"
+    },
+    {
+      "doc": "iALS: matrix factorisation by alternating least squares.",
+      "name": "als",
+      "options": [
+        {
+          "allowed": "a whole number from 1 to 65536",
+          "default": 64,
+          "doc": "Length of the vectors. More is better on large data, and slower.",
+          "name": "factors",
+          "search": [
+            64,
+            128,
+            256,
+            512
+          ],
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 0.2,
+          "doc": "Weight of a pair without interaction, where an interaction has 1 (alpha0). Smaller for sparser data.",
+          "name": "alpha0",
+          "search": {
+            "from": 0.0001,
+            "scale": "log",
+            "to": 0.5
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 0.006,
+          "doc": "Weight of the squared norms. Search it on validation together with alpha0.",
+          "name": "lambda",
+          "search": {
+            "from": 0.00001,
+            "scale": "log",
+            "to": 0.1
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to 2",
+          "default": 1,
+          "doc": "How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.",
+          "name": "nu",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 0.1,
+          "doc": "Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.",
+          "name": "initScale",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "'conjugate' or 'cholesky'",
+          "default": "conjugate",
+          "doc": "How a row is solved in training.",
+          "name": "solver",
+          "search": null,
+          "typescript": "'conjugate' | 'cholesky'"
+        },
+        {
+          "allowed": "a whole number from 1 to 1000",
+          "default": 3,
+          "doc": "Steps of conjugate gradients a row and epoch.",
+          "name": "steps",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1000000",
+          "default": 16,
+          "doc": "Epochs at most.",
+          "name": "epochs",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number, 1 or more",
+          "default": 5,
+          "doc": "Epochs without a better validation NDCG@100 after which training stops.",
+          "name": "patience",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 0 to 2^53",
+          "default": 1,
+          "doc": "Seed of the items' first vectors.",
+          "name": "seed",
+          "search": null,
+          "typescript": "number"
+        }
+      ],
+      "timeLaw": "epochs x (interactions x factors + (users + items) x factors^2), with cholesky a factor more"
+    },
+    {
+      "doc": "Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.",
+      "name": "mult-dae",
+      "options": [
+        {
+          "allowed": "a finite number, 0 or more",
+          "default": 0.01,
+          "doc": "Weight of the squared norms of the weights in the loss of a batch, a sum over its users.",
+          "name": "lambda",
+          "search": {
+            "from": 0.0001,
+            "scale": "log",
+            "to": 1
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 65536",
+          "default": 200,
+          "doc": "Width of the hidden layer, which is a user's latent vector.",
+          "name": "latentDim",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to below 1",
+          "default": 0.5,
+          "doc": "Share of a history that is dropped from the input in training.",
+          "name": "dropoutRate",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 0.001,
+          "doc": "Adam's step size.",
+          "name": "learningRate",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1048576",
+          "default": 500,
+          "doc": "Users per step.",
+          "name": "batchSize",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1000000",
+          "default": 200,
+          "doc": "Epochs at most.",
+          "name": "epochs",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number, 1 or more",
+          "default": 20,
+          "doc": "Epochs without a better validation NDCG@100 after which training stops.",
+          "name": "patience",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 0 to 2^53",
+          "default": 1,
+          "doc": "Seed of weights, order of users and dropout.",
+          "name": "seed",
+          "search": null,
+          "typescript": "number"
+        }
+      ],
+      "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)"
+    },
+    {
+      "doc": "Mult-VAE: a variational autoencoder with a multinomial likelihood.",
+      "name": "mult-vae",
+      "options": [
+        {
+          "allowed": "a finite number, 0 or more",
+          "default": 0.2,
+          "doc": "Weight of the KL term once it has grown.",
+          "name": "beta",
+          "search": {
+            "from": 0.02,
+            "scale": "log",
+            "to": 2
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to 1",
+          "default": 0.5,
+          "doc": "Share of the epochs over which the KL weight grows from 0 to beta.",
+          "name": "annealing",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 65536",
+          "default": 600,
+          "doc": "Width of the hidden layers.",
+          "name": "hiddenDim",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 65536",
+          "default": 200,
+          "doc": "Length of a user's latent vector.",
+          "name": "latentDim",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to below 1",
+          "default": 0.5,
+          "doc": "Share of a history that is dropped from the encoder's input in training.",
+          "name": "dropoutRate",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 0.001,
+          "doc": "Adam's step size.",
+          "name": "learningRate",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1048576",
+          "default": 500,
+          "doc": "Users per step.",
+          "name": "batchSize",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1000000",
+          "default": 100,
+          "doc": "Epochs at most.",
+          "name": "epochs",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number, 1 or more",
+          "default": 50,
+          "doc": "Epochs without a better validation NDCG@100 after which training stops; counted once beta has grown.",
+          "name": "patience",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 0 to 2^53",
+          "default": 1,
+          "doc": "Seed of weights, order of users, dropout and samples.",
+          "name": "seed",
+          "search": null,
+          "typescript": "number"
+        }
+      ],
+      "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)"
+    },
+    {
+      "doc": "RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.",
+      "name": "recvae",
+      "options": [
+        {
+          "allowed": "a finite number, 0 or more",
+          "default": 0.005,
+          "doc": "KL weight per interaction of a user (gamma). The option that matters most: tune it, 0.0035 to 0.01 in the paper.",
+          "name": "gamma",
+          "search": {
+            "from": 0.0005,
+            "scale": "log",
+            "to": 0.05
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number, 0 or more",
+          "default": 0.2,
+          "doc": "KL weight of every user where klWeight is 'constant'.",
+          "name": "beta",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "'user' or 'constant'",
+          "default": "user",
+          "doc": "What the KL term is weighted by.",
+          "name": "klWeight",
+          "search": null,
+          "typescript": "'user' | 'constant'"
+        },
+        {
+          "allowed": "'composite' or 'standard'",
+          "default": "composite",
+          "doc": "What the posterior is pulled to.",
+          "name": "prior",
+          "search": null,
+          "typescript": "'composite' | 'standard'"
+        },
+        {
+          "allowed": "'alternating' or 'joint'",
+          "default": "alternating",
+          "doc": "Alternating or joint training.",
+          "name": "training",
+          "search": null,
+          "typescript": "'alternating' | 'joint'"
+        },
+        {
+          "allowed": "'dense' or 'shallow'",
+          "default": "dense",
+          "doc": "RecVAE's dense encoder or Mult-VAE's.",
+          "name": "encoder",
+          "search": null,
+          "typescript": "'dense' | 'shallow'"
+        },
+        {
+          "allowed": "a whole number from 1 to 65536",
+          "default": 600,
+          "doc": "Width of the encoder's layers.",
+          "name": "hiddenDim",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 65536",
+          "default": 200,
+          "doc": "Length of a user's latent vector.",
+          "name": "latentDim",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to below 1",
+          "default": 0.5,
+          "doc": "Share of a history that is dropped from the encoder's input in training.",
+          "name": "dropoutRate",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "three finite numbers from 0 to 1",
+          "default": [
+            0.15,
+            0.75,
+            0.1
+          ],
+          "doc": "Weights of the composite prior's parts: N(0, 1), old posterior, wide normal. Their sum is 1.",
+          "name": "mixtureWeights",
+          "search": null,
+          "typescript": "[number, number, number]"
+        },
+        {
+          "allowed": "a finite number from -20 to 20",
+          "default": 10,
+          "doc": "Logarithm of the variance of the composite prior's wide part.",
+          "name": "wideLogVariance",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 0.0005,
+          "doc": "Adam's step size, for encoder and decoder alike.",
+          "name": "learningRate",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1048576",
+          "default": 500,
+          "doc": "Users per step.",
+          "name": "batchSize",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1000",
+          "default": 3,
+          "doc": "Encoder passes over all users per epoch of alternating training.",
+          "name": "encoderPasses",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1000",
+          "default": 1,
+          "doc": "Decoder passes over all users per epoch of alternating training.",
+          "name": "decoderPasses",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1000000",
+          "default": 50,
+          "doc": "Epochs at most.",
+          "name": "epochs",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number, 1 or more",
+          "default": 10,
+          "doc": "Epochs without a better validation NDCG@100 after which training stops.",
+          "name": "patience",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "true or false",
+          "default": false,
+          "doc": "Whether item embeddings, the weights of encoder and decoder that belong to items, are now and then replaced by ImplicitSLIM.",
+          "name": "implicitSlim",
+          "search": null,
+          "typescript": "boolean"
+        },
+        {
+          "allowed": "a whole number from 1 to 1000000",
+          "default": 10,
+          "doc": "Epochs from one replacement to the next: it comes before the passes of epochs slimEvery, 2 slimEvery and so on.",
+          "name": "slimEvery",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 500,
+          "doc": "Weight of the linear model's squared norm in ImplicitSLIM, as lambda of EASE^R.",
+          "name": "slimLambda",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 1,
+          "doc": "How close the replaced embeddings stay to those before: less pulls them to 0.",
+          "name": "slimAlpha",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to 1",
+          "default": 0.01,
+          "doc": "Share of the training users below which an item's own embedding does not count in the replacement. The authors' 1000 users on MovieLens-20M are .0086.",
+          "name": "slimThreshold",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 0 to 2^53",
+          "default": 1,
+          "doc": "Seed of weights, order of users, dropout and samples.",
+          "name": "seed",
+          "search": null,
+          "typescript": "number"
+        }
+      ],
+      "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)"
+    }
+  ],
+  "officialFiles": [
+    "unique_sid.txt",
+    "unique_uid.txt",
+    "split.json",
+    "train.csv",
+    "validation_tr.csv",
+    "validation_te.csv",
+    "test_tr.csv",
+    "test_te.csv"
+  ],
+  "power": 0.8,
+  "read": [
+    {
+      "allowed": "'csv' or 'tsv' or 'ndjson'",
+      "default": null,
+      "doc": "The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind it or not. Whether the file is compressed is seen from its first bytes, never from its name.",
+      "name": "format",
+      "search": null,
+      "typescript": "'csv' | 'tsv' | 'ndjson'"
+    },
+    {
+      "allowed": "'quote' or 'backslash'",
+      "default": "quote",
+      "doc": "How a quote inside a quoted field of CSV is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.",
+      "name": "escape",
+      "search": null,
+      "typescript": "'quote' | 'backslash'"
+    },
+    {
+      "allowed": "a string",
+      "default": "user",
+      "doc": "Column (or JSON key) of the user ids.",
+      "name": "user",
+      "search": null,
+      "typescript": "string"
+    },
+    {
+      "allowed": "a string",
+      "default": "item",
+      "doc": "Column (or JSON key) of the item ids.",
+      "name": "item",
+      "search": null,
+      "typescript": "string"
+    },
+    {
+      "allowed": "a string",
+      "default": null,
+      "doc": "Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue: every row counts alike.",
+      "name": "value",
+      "search": null,
+      "typescript": "string"
+    },
+    {
+      "allowed": "a finite number",
+      "default": null,
+      "doc": "Rows whose value is lower are left out as if they were not there. Only with value.",
+      "name": "minValue",
+      "search": null,
+      "typescript": "number"
+    }
+  ],
+  "recommend": [
+    {
+      "allowed": "a whole number, 1 or more",
+      "default": 10,
+      "doc": "How many items; fewer come where the catalogue has fewer left.",
+      "name": "k",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "true or false",
+      "default": true,
+      "doc": "Whether the items of the history are left out.",
+      "name": "filterSeen",
+      "search": null,
+      "typescript": "boolean"
+    }
+  ],
+  "resamples": 10000,
+  "sample": [
+    {
+      "allowed": "a whole number, 2 or more",
+      "default": 2000,
+      "doc": "Training users of the largest sample at most.",
+      "name": "users",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a whole number, 2 or more",
+      "default": null,
+      "doc": "The most popular items that it has at most; by default it has all of them, as models differ most in the tail.",
+      "name": "items",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a whole number from 0 to 2^53",
+      "default": 0,
+      "doc": "Start of the random numbers; the same seed gives the same sample.",
+      "name": "seed",
+      "search": null,
+      "typescript": "number"
+    }
+  ],
+  "significance": 0.05,
+  "similar": [
+    {
+      "allowed": "a whole number, 1 or more",
+      "default": 10,
+      "doc": "How many; fewer come where there are fewer.",
+      "name": "k",
+      "search": null,
+      "typescript": "number"
+    }
+  ],
+  "split": [
+    {
+      "allowed": "a whole number, 0 or more",
+      "default": 5,
+      "doc": "Users with fewer items are never held out; shortUsers says what becomes of them.",
+      "name": "minUserItems",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "'train' or 'drop'",
+      "default": "train",
+      "doc": "What becomes of users with fewer items than minUserItems: they are trained on, or dropped as in the protocol of the Mult-VAE paper.",
+      "name": "shortUsers",
+      "search": null,
+      "typescript": "'train' | 'drop'"
+    },
+    {
+      "allowed": "a finite number, 0 or more",
+      "default": 0.1,
+      "doc": "Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none.",
+      "name": "validation",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a finite number, 0 or more",
+      "default": 0.1,
+      "doc": "Test users, written as validation users are.",
+      "name": "test",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a finite number from 0 to below 1",
+      "default": 0.2,
+      "doc": "Share of a held-out user's items that is scored, above 0 and below 1.",
+      "name": "heldOut",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a whole number from 0 to 2^53",
+      "default": 0,
+      "doc": "Start of the random numbers; the same seed gives the same split.",
+      "name": "seed",
+      "search": null,
+      "typescript": "number"
+    }
+  ],
+  "synth": [
+    {
+      "allowed": "'ml-20m' or 'netflix' or 'msd' or 'million'",
+      "default": "ml-20m",
+      "doc": "The set whose numbers of users, items and interactions are taken.",
+      "name": "like",
+      "search": null,
+      "typescript": "'ml-20m' | 'netflix' | 'msd' | 'million'"
+    },
+    {
+      "allowed": "a finite number from 0.01 to 1",
+      "default": 1,
+      "doc": "Factor for users and interactions; the items stay.",
+      "name": "scale",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a whole number from 0 to 2^53",
+      "default": 0,
+      "doc": "Start of the random numbers; the same seed gives the same data.",
+      "name": "seed",
+      "search": null,
+      "typescript": "number"
+    }
+  ],
+  "thresholds": [
+    {
+      "allowed": "a whole number, 0 or more",
+      "default": 1,
+      "doc": "Users with fewer distinct items are left out; one without any always is.",
+      "name": "minUser",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a whole number, 0 or more",
+      "default": 1,
+      "doc": "Items with fewer distinct users are left out; one without any always is.",
+      "name": "minItem",
+      "search": null,
+      "typescript": "number"
+    }
+  ],
+  "validationMetric": "ndcg@100"
+};

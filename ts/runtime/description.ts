@@ -1,0 +1,65 @@
+/** What the core says about itself: the shape of `description.generated.ts`, and of what the binary gives. */
+
+/** A row of the core's table of options. */
+export interface OptionDescription {
+  name: string;
+  /** Its TypeScript type. */
+  typescript: string;
+  default: unknown;
+  /** The accepted values, in words. */
+  allowed: string;
+  doc: string;
+  /** What is worth trying on validation: values, or a range. `null`: the option is not searched by default. */
+  search: unknown[] | { from: number; to: number; scale: 'log' | 'linear' } | null;
+}
+
+/** What the core says of a model. */
+export interface ModelDescription {
+  name: string;
+  doc: string;
+  timeLaw: string;
+  options: OptionDescription[];
+}
+
+/** Names, defaults, ranges and texts, which have their home in the core. */
+export interface Description {
+  models: ModelDescription[];
+  /** The model that is made of trained ones. */
+  blend: ModelDescription;
+  /** RecVAE's changes to Mult-VAE, each with the option that makes and unmakes it. */
+  changes: { name: string; option: string; with: string; without: string }[];
+  /** Names of the built-in data sets. */
+  datasets: string[];
+  /** Names of the files of a split in the official layout. */
+  officialFiles: string[];
+  read: OptionDescription[];
+  thresholds: OptionDescription[];
+  split: OptionDescription[];
+  sample: OptionDescription[];
+  recommend: OptionDescription[];
+  similar: OptionDescription[];
+  explain: OptionDescription[];
+  synth: OptionDescription[];
+  load: OptionDescription[];
+  compact: OptionDescription[];
+  compute: OptionDescription[];
+  checkpoint: OptionDescription[];
+  /** Below how many interactions nothing reliable is known of a user or an item. */
+  few: number;
+  /** Bytes that an id may have. */
+  longestId: number;
+  /** Bytes that a row or a line of a file may have. */
+  longestRow: number;
+  /** Default metrics. */
+  metrics: string[];
+  /** What models are chosen by. */
+  validationMetric: string;
+  /** Draws of the paired bootstrap. */
+  resamples: number;
+  /** Below which corrected p-value a difference counts as established. */
+  significance: number;
+  /** With which chance a detectable difference is established. */
+  power: number;
+  /** Default number of threads. */
+  threads: number;
+}

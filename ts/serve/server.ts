@@ -1,0 +1,257 @@
+/**
+ * Recommendations over HTTP, on Fastify, which has to be installed beside this package and is loaded here. What is answered stands
+ * in `routes.ts`; here are the limits, the key, the measuring and the end.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { checkInstance, invalid, knownKeys } from '../runtime/check.js';
+import { RecvaeError, toRecvaeError } from '../runtime/errors.js';
+import { type Held, ModelHolder } from './holder.js';
+import { Metrics } from './metrics.js';
+import { ERROR, LIVE, openApiOf, READY, type RequestLimits, routesOf } from './routes.js';
+
+/** What {@link createServer} takes beside the models. */
+export interface ServerOptions extends Partial<RequestLimits> {
+  /** Requests must have it, as `authorization: Bearer KEY` or `x-api-key: KEY`; all but `/health/`. By default none. */
+  apiKey?: string;
+  /** Bytes that a body may have; 1 MiB by default. */
+  bodyLimit?: number;
+  /** Requests that may be at work at once; more are refused with 503 and `retry-after`. 256 by default. */
+  maxConcurrent?: number;
+  /** Milliseconds that a request may take to arrive; 30,000 by default. */
+  requestTimeout?: number;
+}
+
+/** A number that limits what one request, or all together, may take. */
+type Limit = Exclude<keyof ServerOptions, 'apiKey'>;
+
+/** The limits where nothing else is said. */
+export const SERVER_LIMITS: Readonly<Record<Limit, number>> = {
+  bodyLimit: 1 << 20,
+  maxConcurrent: 256,
+  requestTimeout: 30_000,
+  maxK: 1000,
+  maxIds: 10_000,
+  maxHistories: 1000,
+};
+
+const KEYS = [...Object.keys(SERVER_LIMITS), 'apiKey'];
+
+/** A server that does not listen yet. */
+export interface RecommendServer {
+  /** Answers requests at the address; port 0 takes a free one. Gives the URL. */
+  listen(address?: { host?: string; port?: number }): Promise<string>;
+  /** What `/metrics` gives. */
+  metrics(): string;
+  /** Tells the numbers that a load of the model failed. */
+  reloadFailed(): void;
+  /** Takes no more requests, ends those at work, and closes. `/health/ready` says 503 meanwhile. The holder stays open. */
+  close(): Promise<void>;
+}
+
+/** Milliseconds between two looks, while the server closes, for connections without a request. */
+const IDLE = 50;
+
+type Fastify = Pick<typeof import('fastify'), 'fastify'>;
+
+/** Loads Fastify. */
+async function loadFastify(): Promise<Fastify> {
+  try {
+    return await import('fastify');
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code === 'ERR_MODULE_NOT_FOUND' ? 'is not installed' : `cannot be loaded (${message})`;
+    const text = `the server needs the package fastify, which ${why}; the way out: npm install fastify`;
+    throw new RecvaeError('INVALID_ARGUMENT', text, { cause });
+  }
+}
+
+/** The HTTP status of a failure of this package: the first two are the caller's. */
+const STATUS: Partial<Record<RecvaeError['code'], number>> = { INVALID_ARGUMENT: 400, INVALID_DATA: 400 };
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+
+/**
+ * Makes a server for the model that a holder has: `POST /recommend`, `/recommend/batch`, `/similar`, `/explain`, `GET /health/live`,
+ * `/health/ready`, `/metrics` and `/openapi.json`, which describes them. It needs the package `fastify`.
+ *
+ * @example
+ * ```ts
+ * const holder = await ModelHolder.open('ease.safetensors');
+ * holder.watch();
+ * const server = await createServer(holder, { apiKey: process.env.API_KEY });
+ * console.log(await server.listen({ port: 8080 }));
+ * ```
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, and if Fastify is not installed.
+ */
+export async function createServer<P>(holder: ModelHolder<P>, options: ServerOptions = {}): Promise<RecommendServer> {
+  checkInstance(holder, 'holder', ModelHolder);
+  const { apiKey, limits } = checked(options);
+  const { fastify } = await loadFastify();
+  const server = fastify({
+    bodyLimit: limits.bodyLimit,
+    requestTimeout: limits.requestTimeout,
+    return503OnClosing: true,
+    // Ids are text or whole numbers. Nothing else is made into one, and a key that would be ignored is refused.
+    ajv: { customOptions: { coerceTypes: false, allowUnionTypes: true, removeAdditional: false } },
+  }) as unknown as FastifyInstance;
+  server.removeContentTypeParser('text/plain');
+  const metrics = new Metrics();
+  let isClosing = false;
+  refuseStrangers(server, apiKey, metrics);
+  const limit = limitWork(server, limits.maxConcurrent, metrics);
+  measure(server, metrics);
+  server.addHook('onSend', async (_, reply) => void (isClosing && reply.header('connection', 'close')));
+  answerErrors(server);
+
+  const routes = routesOf(limits);
+  for (const { url, body, answer, handle } of routes) {
+    const schema = { body, response: { 200: answer, '4xx': ERROR, '5xx': ERROR } };
+    server.post(url, { schema, onRequest: limit }, ({ body }) =>
+      holder.use(async ({ model }) => count(await handle(model, body as never), metrics)),
+    );
+  }
+  const health = (schema: object) => ({ schema: { response: { 200: schema, 503: ERROR } } });
+  server.get('/health/live', health(LIVE), async () => ({ status: 'live' }));
+  server.get('/health/ready', health(READY), async (_, reply) => {
+    if (isClosing) return reply.code(503).send(errorOf('CLOSING', 'the server is about to stop'));
+    const { model, generation, loadedAt } = holder.current;
+    const { kind, itemIds, fallback } = model;
+    const told = { kind, items: itemIds.length, generation, loadedAt: loadedAt.toISOString(), fallback };
+    return { status: 'ready', model: told };
+  });
+  const described = openApiOf(routes, version, apiKey !== undefined);
+  server.get('/openapi.json', async () => described);
+  const numbers = () => {
+    tellModel(holder.current, metrics);
+    return metrics.render();
+  };
+  server.get('/metrics', async (_, reply) => reply.type(Metrics.type).send(numbers()));
+  await server.ready();
+  return {
+    listen: async ({ host = '127.0.0.1', port = 0 } = {}) => {
+      try {
+        return await server.listen({ host, port });
+      } catch (thrown) {
+        throw toRecvaeError(thrown);
+      }
+    },
+    metrics: numbers,
+    reloadFailed: () => metrics.reloads.add(1, { result: 'failed' }),
+    close: async () => {
+      isClosing = true;
+      // Connections that are kept for more requests would keep the server.
+      const idle = setInterval(() => server.server.closeIdleConnections(), IDLE);
+      try {
+        await server.close();
+      } finally {
+        clearInterval(idle);
+      }
+    },
+  };
+}
+
+function checked(options: ServerOptions): { apiKey: string | undefined; limits: Record<Limit, number> } {
+  knownKeys(options, KEYS, 'options');
+  const { apiKey, ...given } = options;
+  if (apiKey !== undefined && (typeof apiKey !== 'string' || apiKey === '')) {
+    throw new RecvaeError('INVALID_ARGUMENT', 'apiKey is empty or no text; allowed: text');
+  }
+  const limits = { ...SERVER_LIMITS };
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    if (!(Number.isSafeInteger(value) && value >= 1)) throw invalid(name, value, 'a whole number, 1 or more');
+    limits[name as Limit] = value;
+  }
+  return { apiKey, limits };
+}
+
+function errorOf(code: string, message: string) {
+  return { error: { code, message } };
+}
+
+/** Refuses requests without the key, if there is one. */
+function refuseStrangers(server: FastifyInstance, apiKey: string | undefined, metrics: Metrics): void {
+  if (apiKey === undefined) return;
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  const right = digest(apiKey);
+  server.addHook('onRequest', async ({ headers, routeOptions }: FastifyRequest, reply: FastifyReply) => {
+    if (routeOptions.url?.startsWith('/health/')) return;
+    const [, bearer] = /^Bearer +(.+)$/i.exec(headers.authorization ?? '') ?? [];
+    const given = bearer ?? headers['x-api-key'];
+    // Of digests, so that the time tells neither the length nor the beginning.
+    if (typeof given === 'string' && timingSafeEqual(digest(given), right)) return;
+    metrics.refused.add(1, { reason: 'key' });
+    return reply
+      .code(401)
+      .header('www-authenticate', 'Bearer')
+      .send(errorOf('UNAUTHORIZED', 'the API key is missing or wrong'));
+  });
+}
+
+/** Refuses requests while so many are at work; from before their bodies are read. */
+function limitWork(server: FastifyInstance, most: number, metrics: Metrics) {
+  const atWork = new WeakSet<FastifyRequest>();
+  let number = 0;
+  const end = (request: FastifyRequest) => {
+    if (!atWork.delete(request)) return;
+    number -= 1;
+    metrics.inFlight.set(number);
+  };
+  metrics.inFlight.set(0);
+  server.addHook('onResponse', async (request) => end(request));
+  // Who goes away before the answer.
+  server.addHook('onRequestAbort', async (request) => end(request));
+  return async (request: FastifyRequest, reply: FastifyReply) => {
+    if (number >= most) {
+      metrics.refused.add(1, { reason: 'concurrency' });
+      const text = `${most} requests are at work; allowed: no more at once`;
+      return reply.code(503).header('retry-after', '1').send(errorOf('TOO_MUCH_WORK', text));
+    }
+    atWork.add(request);
+    number += 1;
+    metrics.inFlight.set(number);
+  };
+}
+
+function measure(server: FastifyInstance, metrics: Metrics): void {
+  server.addHook('onResponse', async ({ method, routeOptions }, { elapsedTime, statusCode }) => {
+    // Paths that there are not would be as many series as somebody likes to ask for.
+    const route = routeOptions.url ?? 'none';
+    metrics.durations.observe(elapsedTime / 1000, { method, route, status: String(statusCode) });
+  });
+}
+
+function answerErrors(server: FastifyInstance): void {
+  server.setNotFoundHandler(({ method, url }, reply) =>
+    reply.code(404).send(errorOf('NOT_FOUND', `there is no ${method} ${url}; /openapi.json tells what there is`)),
+  );
+  server.setErrorHandler((error: FastifyError, _, reply) => {
+    if (error.validation) return reply.code(400).send(errorOf('INVALID_ARGUMENT', error.message));
+    // Fastify's own, such as a body that is no JSON.
+    if (error.statusCode !== undefined) return reply.code(error.statusCode).send(errorOf(error.code, error.message));
+    const { code, message } = toRecvaeError(error);
+    return reply.code(STATUS[code] ?? 500).send(errorOf(code, message));
+  });
+}
+
+/** Counts what an answer says of unknown ids and of popularity. */
+function count<T>(answer: T, metrics: Metrics): T {
+  const { results } = answer as { results?: unknown[] };
+  for (const result of results ?? [answer]) {
+    const { unknown, fallbackUsed } = result as { unknown?: unknown[]; fallbackUsed?: boolean };
+    if (unknown?.length) metrics.unknown.add(unknown.length);
+    if (fallbackUsed) metrics.fallbacks.add();
+  }
+  return answer;
+}
+
+function tellModel({ model, generation, loadedAt }: Held<unknown>, metrics: Metrics): void {
+  metrics.model.clear();
+  metrics.model.set(1, { kind: model.kind, generation: String(generation) });
+  metrics.items.set(model.itemIds.length);
+  metrics.loadedAt.set(loadedAt.getTime() / 1000);
+  metrics.reloads.set(generation, { result: 'done' });
+}
