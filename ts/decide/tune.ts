@@ -102,8 +102,8 @@ const KINDS = ['adaptive', 'grid', 'random', 'halving'] as const satisfies Searc
  * Searches the best options of a model: trains it with different ones on the training users, takes those with the best metric on
  * the validation users, and evaluates that model once on the test users, which had no part in the choice.
  *
- * The same data, options and seed give the same result on a machine, for any number of threads and of trials at once, seconds
- * excepted.
+ * The same data, options and seed give the same result on a machine, for any number of threads and of trials at once, times
+ * and {@link TuneReport.run} excepted.
  *
  * @throws {@link RecvaeError} as {@link split}, `fit` and {@link evaluate}; `INVALID_ARGUMENT` before any work for a space that the
  * core does not allow, and for a journal of another job; `INVALID_DATA` without validation users; `NUMERICAL` if all trials
