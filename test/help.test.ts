@@ -205,7 +205,10 @@ describe('completion', () => {
     mkdirSync(join(folder, 'empty'));
     const complete = (...words: string[]) => {
       const line = `source ../script; COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _recvae; printf '%s\\n' "\${COMPREPLY[@]}"`;
-      const { status, stdout, stderr } = spawnSync('bash', ['-c', line], { cwd: join(folder, 'empty'), encoding: 'utf8' });
+      const { status, stdout, stderr } = spawnSync('bash', ['-c', line], {
+        cwd: join(folder, 'empty'),
+        encoding: 'utf8',
+      });
       expect([status, stderr]).toEqual([0, '']);
       return stdout.split('\n').filter(Boolean).sort();
     };

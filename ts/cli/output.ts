@@ -37,7 +37,7 @@ export function message(text: string, fields: Record<string, unknown> = {}): voi
   }
   const time = new Date().toISOString();
   const line = { time, level, message: text.replace(/^(?:recvae|warning): /, ''), ...fields };
-  process.stderr.write(`${JSON.stringify(line).replace(OBEYED_IN_LINES, spelt)}\n`);
+  process.stderr.write(`${escapedInLines(JSON.stringify(line))}\n`);
 }
 
 /** Whether there is somebody to show a bar to. */

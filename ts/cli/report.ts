@@ -40,7 +40,7 @@ export function withCommand<R extends { run: RunFacts }>(report: R): R {
 }
 
 /** Writes a result's JSON, unless it goes to stdout, and its page: both or none. */
-export async function writeReport(report: unknown, json: string | undefined, page: string | undefined): Promise<void> {
+export async function writeReport(report: object, json: string | undefined, page: string | undefined): Promise<void> {
   const outputs = json === undefined || json === '-' ? [] : [{ path: json, write: writing(report) }];
   await writeAll([...outputs, ...pageOutput(page, report)]);
 }

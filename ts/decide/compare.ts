@@ -137,6 +137,8 @@ export async function compareOn(
   const blend = blends
     ? await addBlend({ data, models, evaluations, compared, skipped }, course, plans.length, { ...options, seed })
     : undefined;
+  const blended = models.get(BLEND);
+  if (blended) popularity = await byPopularity(BLEND, blended, data.test, data.train, popularity, { threads, signal });
   if (compared.every(({ model }) => model === FLOOR)) throw failure ?? nothingLeft(skipped);
 
   const paired = await pairs(evaluations, seed, { threads, signal });

@@ -18,6 +18,7 @@ import { secondsOf } from '../../search/effort.js';
 import { validate } from '../../search/trials.js';
 import { FLOOR } from '../floor.js';
 import { pairedDifferences } from '../paired.js';
+import { timeRequests } from '../requests.js';
 import type { Course } from './course.js';
 import { BLEND, type CompareOptions, complete } from './options.js';
 import type { BlendDifference, BlendGroup, BlendReport, ComparedModel, Skipped } from './report.js';
@@ -101,6 +102,11 @@ export async function addBlend(
     seconds: own + sum(({ seconds }) => seconds),
     estimatedSeconds: task.seconds + sum(({ estimatedSeconds }) => estimatedSeconds),
     peakMemory: Math.max(peakMemory, ...rows.map((row) => row.peakMemory)),
+    fitMemory: Math.max(...rows.map((row) => row.fitMemory)),
+    modelMemory: guard(() => blend.native.bytes),
+    requestSeconds: await timeRequests(blend, data.test, { signal: outer }),
+    curve: [],
+    bestEpoch: null,
     validation: validation?.mean ?? null,
     epochs: 0,
     changed: [],

@@ -49,9 +49,9 @@ export interface ComparedModel extends SearchSummary, Curve {
   estimatedSeconds: number;
   /** Largest resident set of the process meanwhile, in bytes. */
   peakMemory: number;
-  /** Bytes at the peak of a fit, beyond the data, by the core's estimate. */
+  /** Bytes at the peak of a fit, beyond the data, by the core's estimate; of a blend, the most of its parts. */
   fitMemory: number;
-  /** Bytes of the finished model, by the same. */
+  /** Bytes of the finished model, by the same; of a blend, those that it holds. */
   modelMemory: number;
   /** How long a request takes. */
   requestSeconds: RequestSeconds;
