@@ -85,12 +85,12 @@ describe('help', () => {
     }
     expect(existsSync(join(folder, 'lists.csv.gz'))).toBe(true);
     // Of the others the words are right: they fail for the input alone.
-    for (const name of ['advise', 'compare', 'tune', 'ablate']) {
+    for (const name of ['advise', 'compare', 'tune', 'ablate', 'report']) {
       for (const [line] of EXAMPLES[name]!) {
         const args = line
           .split(' ')
           .slice(1)
-          .map((word) => (word === 'likes.csv' || word === 'debian' ? 'none.csv' : word));
+          .map((word) => (['likes.csv', 'debian', 'best/comparison.json'].includes(word) ? 'none.csv' : word));
         const { code, stderr } = await recvae(temporaryFolder(), args);
         expect([code, stderr], line).toEqual([1, expect.stringContaining('none.csv')]);
       }
