@@ -21,7 +21,7 @@ export type { Id, IdColumn, IntegerArray } from './data/ids.js';
 export { type ColumnOptions, type Columns, type History, Interactions } from './data/interactions.js';
 export type { LeftOut } from './data/left-out.js';
 export { type Profile, profile, type Spread } from './data/profile.js';
-export type { Column, Row, RowCursor, RowOptions, Rows } from './data/rows.js';
+export type { Row, RowColumn, RowCursor, RowOptions, Rows } from './data/rows.js';
 export { HeldOut, Split, split } from './data/split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './data/synth.js';
 export type { ComparisonKind } from './decide/ablate/designs.js';

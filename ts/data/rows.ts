@@ -25,24 +25,24 @@ export interface RowCursor {
 export type Rows = Iterable<Row> | AsyncIterable<Row> | RowCursor;
 
 /** A column: its name, or its position in rows that are arrays. */
-export type Column = string | number;
+export type RowColumn = string | number;
 
 /** Which columns hold what, and which rows count: what {@link Interactions.fromRows} takes beside the rows. */
 export interface RowOptions extends Thresholds {
   /** Column of the user ids; `'user'` by default. */
-  user?: Column;
+  user?: RowColumn;
   /** Column of the item ids; `'item'` by default. */
-  item?: Column;
+  item?: RowColumn;
   /**
    * Column of a number, such as a rating, that every row must have: a number, a bigint or the text of a number, as drivers give
    * `NUMERIC`. It changes nothing without `minValue`.
    */
-  value?: Column;
+  value?: RowColumn;
   /**
    * Column of a time that every row must have: a `Date`, which counts as its milliseconds since 1970, or a number, a bigint or
    * the text of a number in any unit that all rows share. It changes nothing without `since` and `until`.
    */
-  timestamp?: Column;
+  timestamp?: RowColumn;
   /** Rows with a lower value are left out. Only with `value`. */
   minValue?: number;
   /** Rows with an earlier timestamp are left out; a `Date` counts as its milliseconds. Only with `timestamp`. */
@@ -95,7 +95,7 @@ export async function collectRows(
 /** A column of the rows, what it is for, and what makes its cells what the core takes. */
 interface Wanted {
   name: 'user' | 'item' | 'value' | 'timestamp';
-  column: Column;
+  column: RowColumn;
   cell: (cell: unknown, name: string, row: number) => string | number;
 }
 
@@ -144,9 +144,9 @@ function isDate(value: unknown): value is Date {
 }
 
 /** The cell of a row in a column. */
-function found(row: Row, { name, column }: { name: string; column: Column }, number: number): unknown {
+function found(row: Row, { name, column }: { name: string; column: RowColumn }, number: number): unknown {
   if (typeof row !== 'object' || row === null) throw invalid(`row ${number}`, row, 'an object or an array');
-  const cell = (row as Record<Column, unknown>)[column];
+  const cell = (row as Record<RowColumn, unknown>)[column];
   if (cell !== undefined) return cell;
   const there = Object.keys(row).slice(0, 20).join(', ') || 'none';
   const text = `row ${number} has no column ${JSON.stringify(column)} for the ${name}; its columns are: ${there}`;

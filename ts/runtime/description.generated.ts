@@ -796,6 +796,14 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "name": "filterSeen",
       "search": null,
       "typescript": "boolean"
+    },
+    {
+      "allowed": "'popularity' or 'none'",
+      "default": null,
+      "doc": "What a user gets of whom the model knows nothing: `popularity`, the items that most training users have, for a history without a known item, and in place of items whose score is exactly 0; or `none`, what the model gives. By default `popularity`; `none` where the model's file does not say how many users have an item, as those of earlier versions.",
+      "name": "fallback",
+      "search": null,
+      "typescript": "'popularity' | 'none'"
     }
   ],
   "resamples": 10000,

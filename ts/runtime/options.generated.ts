@@ -156,13 +156,13 @@ export interface RecommendOptions {
    * Allowed: true or false.
    * @default true
    */
-  filterSeen?: boolean;
+  filterSeen?: boolean | undefined;
   /**
    * What a user gets of whom the model knows nothing: `popularity`, the items that most training users have, for a history without a known item, and in place of items whose score is exactly 0; or `none`, what the model gives. By default `popularity`; `none` where the model's file does not say how many users have an item, as those of earlier versions.
    *
    * Allowed: 'popularity' or 'none'.
    */
-  fallback?: 'popularity' | 'none';
+  fallback?: 'popularity' | 'none' | undefined;
 }
 
 /**
@@ -772,70 +772,6 @@ export interface BlendOptions {
    * @default 0
    */
   seed?: number | undefined;
-}
-
-/**
- * Options of `blend`. Blend: several trained models together, with weights that are learnt on the validation users.
- */
-export interface BlendOptions {
-  /**
-   * Weights of the parts, in their order, which sum to 1. By default they are learnt, and parts that are not worth it are dropped. With them nothing is learnt: the scale is z-score unless given, and there is no gate.
-   *
-   * Allowed: a list of finite numbers from 0 to 1.
-   */
-  weights?: number[];
-  /**
-   * How the parts' scores are made comparable. By default z-scores, unless ranks are better on the validation users by more than chance.
-   *
-   * Allowed: 'z-score' or 'rank'.
-   */
-  scale?: 'z-score' | 'rank';
-  /**
-   * Whether weights that depend on the history are tried; they are kept only if they beat constant weights, by more than chance, on validation users that they were not fitted to.
-   *
-   * Allowed: true or false.
-   * @default true
-   */
-  gate?: boolean;
-  /**
-   * Start of the random numbers: the order of the validation users and, of four parts or more, where the search begins.
-   *
-   * Allowed: a whole number from 0 to 2^53.
-   * @default 0
-   */
-  seed?: number;
-}
-
-/**
- * Options of `blend`. Blend: several trained models together, with weights that are learnt on the validation users.
- */
-export interface BlendOptions {
-  /**
-   * Weights of the parts, in their order, which sum to 1. By default they are learnt, and parts that are not worth it are dropped. With them nothing is learnt: the scale is z-score unless given, and there is no gate.
-   *
-   * Allowed: a list of finite numbers from 0 to 1.
-   */
-  weights?: number[];
-  /**
-   * How the parts' scores are made comparable. By default z-scores, unless ranks are better on the validation users by more than chance.
-   *
-   * Allowed: 'z-score' or 'rank'.
-   */
-  scale?: 'z-score' | 'rank';
-  /**
-   * Whether weights that depend on the history are tried; they are kept only if they beat constant weights, by more than chance, on validation users that they were not fitted to.
-   *
-   * Allowed: true or false.
-   * @default true
-   */
-  gate?: boolean;
-  /**
-   * Start of the random numbers: the order of the validation users and, of four parts or more, where the search begins.
-   *
-   * Allowed: a whole number from 0 to 2^53.
-   * @default 0
-   */
-  seed?: number;
 }
 
 /**
