@@ -22,7 +22,7 @@ import { addTune } from './tune.js';
 
 const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
-function createProgram(): Command {
+export function createProgram(): Command {
   const program = new Command('recvae')
     .description(description)
     .version(version)
