@@ -1,5 +1,5 @@
 import { type Abortable, untilAborted } from '../runtime/abort.js';
-import { checkObject, checkRun, checkString, invalid, knownKeys } from '../runtime/check.js';
+import { checkObject, checkRun, checkString, checkStrings, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from '../runtime/options.generated.js';
@@ -9,6 +9,7 @@ import { type Batch, type BatchOptions, collect, type NumberColumn, numberColumn
 import { type DuckDBOptions, readDuckDB } from './duckdb.js';
 import { type Id, type IdColumn, idColumn, idOf, idsOf } from './ids.js';
 import { type LeftOut, leftOutOf } from './left-out.js';
+import { rowFiles } from './row-files.js';
 
 /** The user and the items of one history. */
 export interface History {
@@ -65,19 +66,23 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Reads CSV, TSV or NDJSON, plain or compressed by gzip or zstd, one interaction per row, streamed. CSV is RFC 4180: text
+   * Reads CSV, TSV, NDJSON or a format in which data are published, plain or compressed by gzip or zstd, streamed. `path` is a
+   * file, a folder, a pattern such as `likes/*.csv`, several of them, or `-` for standard input. CSV is RFC 4180: text
    * that it does not allow, such as a quote left open in any column, is an error with the line where the quote was opened.
    *
    * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
    */
   static async fromFile(
-    path: string,
+    path: string | readonly string[],
     options?: ReadOptions & Thresholds,
     { signal }: Abortable = {},
   ): Promise<Interactions> {
-    checkString(path, 'path');
+    if (Array.isArray(path)) checkStrings(path, 'path');
+    else checkString(path, 'path');
     checkRun({ signal }, ['signal']);
-    const read = (run: native.NativeRun) => native.readInteractions(path, toJson(options), run);
+    const { paths, format } = rowFiles(path, options);
+    const how = toJson(format === undefined ? options : { ...options, format });
+    const read = (run: native.NativeRun) => native.readInteractions(paths, how, run);
     return new Interactions(await running({ signal }, read), ignoresValues(options));
   }
 

@@ -25,11 +25,13 @@ import {
   wrongId,
 } from '../data/duckdb.js';
 import type { History } from '../data/interactions.js';
+import { rowFiles, TEXT_OPTIONS } from '../data/row-files.js';
 import { type Files, listsIn, type Names, quoteName, quoteText, scanColumns } from '../data/sources.js';
 import { checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
 import { native } from '../runtime/native.js';
+import type { ReadOptions } from '../runtime/options.generated.js';
 import { running } from '../runtime/running.js';
 import type { UserRecommendation } from './serving.js';
 
@@ -37,11 +39,14 @@ import type { UserRecommendation } from './serving.js';
 export type HistoryOptions = Pick<
   DuckDBOptions,
   'source' | 'sql' | 'database' | 'settings' | 'user' | 'item' | 'value' | 'minValue' | 'escape'
->;
+> &
+  Pick<ReadOptions, (typeof TEXT_OPTIONS)[number]>;
 
 const KEYS = Object.keys({
   ...{ source: true, sql: true, database: true, settings: true },
   ...{ user: true, item: true, value: true, minValue: true, escape: true },
+  ...{ format: true, separator: true, header: true, encoding: true, quote: true, skipBadRows: true },
+  ...{ time: true, timeUnit: true, since: true, until: true },
 } satisfies Record<keyof HistoryOptions, true>);
 
 /** A history that was read: the texts of its ids. */
@@ -57,6 +62,9 @@ export interface ReadHistory extends History {
  * of the rows. Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the
  * disk if they are many; CSV, TSV and NDJSON without `sql` are read into memory first, as by {@link Interactions.fromFile}. Ids may be null in no row. `sql` must be one statement.
  *
+ * With one of the options of text (`format`, `separator`, `since` …) the files are read as by {@link Interactions.fromFile}, and
+ * DuckDB is not needed.
+ *
  * Give the `value` and the `minValue` that the model was trained with: otherwise rows count here that were no likes there.
  * Rows below are left out as if they were not there, and so is a user without any other; `value` alone changes nothing.
  * Lists have no values.
@@ -66,8 +74,18 @@ export interface ReadHistory extends History {
  */
 export async function* readHistories(options: HistoryOptions): AsyncGenerator<ReadHistory> {
   knownKeys(options, KEYS, 'options');
-  checkSource(options);
   const { source, sql, database, settings, ...names } = options;
+  const text = TEXT_OPTIONS.find((name) => options[name] !== undefined);
+  if (text !== undefined) {
+    if (source === undefined || (sql ?? database ?? settings) !== undefined) {
+      throw invalid(text, options[text], 'only for files of text under source, without sql, database and settings');
+    }
+    const { paths, format } = rowFiles(source, names);
+    const how = toJson(format === undefined ? names : { ...names, format });
+    yield* sorted(await running({}, (run) => native.readInteractions(paths, how, run)));
+    return;
+  }
+  checkSource(options);
   const complete: Names & { minValue: number | null } = JSON.parse(
     guard(() => native.completeReadOptions(toJson(names))),
   );
@@ -80,7 +98,7 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
   const session = await openDuckDB('readHistories', { database, settings });
   const { connection, duckdb, close } = session;
   try {
-    const files = await filesOf(connection, { source });
+    const files = filesOf({ source });
     checkEscape(files, complete);
     const readable = files && sql === undefined ? await unmarked(files, session) : undefined;
     if (files && readable && (await isRead(connection, readable, item))) {

@@ -147,6 +147,28 @@ pub fn read_interactions<'env>(
     )
 }
 
+/// Files of a published data set.
+#[napi(object)]
+pub struct PublishedFiles {
+    /// The files, in the given order.
+    pub paths: Vec<String>,
+    /// Their format.
+    pub format: String,
+}
+
+/// Finds published data among files, such as those of a folder; `null` if there are none or of several formats. `options`: JSON
+/// with the reader's options.
+#[napi(catch_unwind)]
+pub fn published_files(paths: Vec<String>, options: String) -> Result<Option<PublishedFiles>> {
+    let (options, _) = take_thresholds(json("options", &options)?)?;
+    let options = ReadOptions::from_json(&options.into()).into_node()?;
+    let found = recvae_core::published_files(&paths_of(paths), &options);
+    Ok(found.map(|(format, paths)| PublishedFiles {
+        paths: paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+        format: format.word().to_owned(),
+    }))
+}
+
 /// Looks at all rows of files of which something else is to read the ids. `options`: JSON with the reader's options.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn check_files<'env>(
