@@ -1,6 +1,7 @@
 /** Files that a command reads and files that it writes: none may be another one, by whatever name. */
-import { type BigIntStats, fstatSync, readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
+import { type BigIntStats, fstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { entries, expand, isPattern } from '../data/glob.js';
 import { isTable, kindOf } from '../data/sources.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { description } from '../runtime/native.js';
@@ -51,11 +52,11 @@ export function filesBehind(input: string | undefined): string[] {
   if (input === undefined || description.datasets.includes(input)) return [];
   if (statOf(input)?.isDirectory()) {
     // A folder of a split has files of text that are no part of it.
-    const isPart = (kind: string | undefined) => (isTable(input) ? kind !== undefined : kind === 'parquet');
-    const parts = entries(input).filter((name) => isPart(kindOf(name)));
+    const isSplit = !isTable(input) && entries(input).some((name) => description.officialFiles.includes(name));
+    const parts = entries(input).filter((name) => !isSplit || kindOf(name) === 'parquet');
     return [input, ...[...description.officialFiles, ...parts].map((name) => join(input, name))];
   }
-  return /[*?[]/.test(input) ? [input, ...expand(input)] : [input];
+  return isPattern(input) ? [input, ...expand(input)] : [input];
 }
 
 /** A journal, and what stands beside it while it is used. */
@@ -130,54 +131,4 @@ function placeOf(path: string, links: number): string {
 function folded(name: string): string {
   if (process.platform !== 'win32' && process.platform !== 'darwin') return name;
   return name.normalize('NFC').toLowerCase();
-}
-
-function entries(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-/** The files that a pattern means, as DuckDB reads it: `*`, `?` and `[…]` within a name, `**` for any folders. */
-function expand(pattern: string): string[] {
-  const [first, ...parts] = pattern.split('/');
-  let found = [first === '' ? '/' : '.'];
-  for (const part of first === '' ? parts : [first!, ...parts]) {
-    found = found.flatMap((folder) => {
-      if (part === '**') return [folder, ...foldersBelow(folder)];
-      if (!/[*?[]/.test(part)) return [join(folder, part)];
-      const names = new RegExp(`^${translate(part)}$`, 'su');
-      return entries(folder)
-        .filter((name) => names.test(name))
-        .map((name) => join(folder, name));
-    });
-  }
-  return found.filter((path) => statOf(path)?.isFile());
-}
-
-function foldersBelow(folder: string): string[] {
-  return entries(folder)
-    .map((name) => join(folder, name))
-    .filter((path) => statOf(path)?.isDirectory() && !isLink(path))
-    .flatMap((path) => [path, ...foldersBelow(path)]);
-}
-
-function isLink(path: string): boolean {
-  try {
-    return readlinkSync(path) !== '';
-  } catch {
-    return false;
-  }
-}
-
-/** A part of a pattern as a regular expression. */
-function translate(part: string): string {
-  return part.replace(/\[(!?)([^\]]+)\]|\*|\?|[\\^$.|+(){}[\]/]/g, (found, not: string, set: string) => {
-    if (found === '*') return '.*';
-    if (found === '?') return '.';
-    if (set === undefined) return `\\${found}`;
-    return `[${not === '' ? '' : '^'}${set.replace(/[\\^[\]]/g, '\\$&')}]`;
-  });
 }

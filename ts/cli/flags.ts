@@ -28,7 +28,7 @@ export function ofCommander(text: string): string {
 }
 
 /** What most commands read. */
-export const INPUT = ['<input>', 'file, folder or data set'] as const;
+export const INPUT = ['<input>', 'file, folder, quoted pattern, data set, or - for stdin'] as const;
 /** What commands that ask a model read. */
 export const MODEL_FILE = ['<model-file>', 'what train or compare has saved'] as const;
 

@@ -1,8 +1,12 @@
 /** `<input>`: a file, a folder in the official layout or a built-in data set, with the flags that go with it. */
 import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { DuckDBOptions } from '../data/duckdb.js';
+import { isPattern as hasPattern } from '../data/glob.js';
 import { Interactions } from '../data/interactions.js';
 import { allLeftOut, type LeftOut } from '../data/left-out.js';
+import { type RowFiles, rowFiles, TEXT_OPTIONS } from '../data/row-files.js';
 import { isDatabase, isTable, kindOf, NAMES } from '../data/sources.js';
 import { Split, split } from '../data/split.js';
 import type { Abortable } from '../runtime/abort.js';
@@ -44,6 +48,7 @@ export function addFlag(
   const text = `${docInFlags(doc, NAMES_OF_FLAGS)}${defaultText(value === null ? undefined : JSON.stringify(value), ofModel)}`;
   const flag = `${toFlag(name)} <${argument}>`;
   if (typescript === 'number') command.option(flag, text, parseNumber);
+  else if (typescript === 'number | string') command.option(flag, text, parseMoment);
   else command.option(flag, text);
 }
 
@@ -66,17 +71,45 @@ export const TRAININGS = "the training's";
 /** The same for the seed of a split. */
 export const TRAININGS_SEED = `${TRAININGS}, else ${description.split.find(({ name }) => name === 'seed')!.default}`;
 
+/** A point of time on the command line: a number, or a date, which the core reads. */
+function parseMoment(text: string): number | string {
+  const number = Number(text);
+  return text.trim() === '' || Number.isNaN(number) ? text : number;
+}
+
+/** The flags that say how rows are read, with what each takes. */
+const READ_FLAGS = {
+  format: 'name',
+  separator: 'text',
+  encoding: 'utf8|latin1',
+  quote: 'double|none',
+  escape: 'quote|backslash',
+  user: 'column',
+  item: 'column',
+  value: 'column',
+  minValue: 'number',
+  time: 'column',
+  timeUnit: 's|ms',
+  since: 'time',
+  until: 'time',
+  skipBadRows: 'count',
+} satisfies Record<Exclude<keyof ReadOptions, 'header'>, string>;
+
 /** The flags of every command with an `<input>`. `ofModel`: of one that reads it as a model was trained. */
 export function addInputFlags(command: Command, ofModel = false): Command {
   const add = (options: OptionDescription[], name: string, argument: string) =>
     addFlag(command, options, name, argument, ofModel);
   const { read, thresholds, split: splitting } = description;
-  add(read, 'format', 'csv|tsv|ndjson');
-  add(read, 'escape', 'quote|backslash');
-  add(read, 'user', 'column');
-  add(read, 'item', 'column');
-  add(read, 'value', 'column');
-  add(read, 'minValue', 'number');
+  for (const [name, argument] of Object.entries(READ_FLAGS)) {
+    add(read, name, argument);
+    // It stands beside the other one that is about the form of the rows.
+    if (name === 'separator') {
+      command.option(
+        '--no-header',
+        `the first row does not name the columns. ${docOf(read, 'header')}${defaultText(undefined, ofModel)}`,
+      );
+    }
+  }
   command.option(
     '--sql <query>',
     `a DuckDB query for the rows: of a database file (.duckdb, .db), or of files, which it sees as input${defaultText(undefined, ofModel)}`,
@@ -90,6 +123,11 @@ export function addInputFlags(command: Command, ofModel = false): Command {
   const { doc, default: share } = splitting.find(({ name }) => name === 'heldOut')!;
   command.option('--held-out-share <share>', `${doc}${defaultText(String(share), ofModel)}`, parseNumber);
   return command;
+}
+
+/** The text of an option. */
+function docOf(options: OptionDescription[], name: string): string {
+  return options.find((option) => option.name === name)!.doc;
 }
 
 /** The flag of every command that saves a model. */
@@ -134,14 +172,13 @@ export function tellIgnoredValues(recipe: InputRecipe): void {
   );
 }
 
-/** Only what was given. */
+/** Only what was given. A flag that can only be taken back (`--no-header`) was not, where it holds. */
 function pick<K extends keyof InputFlags>(flags: InputFlags, names: readonly K[]): Pick<InputFlags, K> {
-  return Object.fromEntries(
-    names.filter((name) => flags[name] !== undefined).map((name) => [name, flags[name]]),
-  ) as Pick<InputFlags, K>;
+  const given = (name: K) => flags[name] !== undefined && !(name === 'header' && flags[name] === true);
+  return Object.fromEntries(names.filter(given).map((name) => [name, flags[name]])) as Pick<InputFlags, K>;
 }
 
-const READ = ['format', 'escape', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem', 'sql'] as const;
+const READ = [...TEXT_OPTIONS, 'escape', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem', 'sql'] as const;
 const SPLIT = ['validation', 'test', 'minUserItems', 'shortUsers'] as const;
 
 /** The flags as recipe; what they leave open, `before` fills in. */
@@ -156,6 +193,10 @@ export function recipeOf(flags: InputFlags, before?: InputRecipe): InputRecipe {
 
 function isFolder(input: string): boolean {
   return statSync(input, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function isPattern(input: string): boolean {
+  return hasPattern(input) && !existsSync(input);
 }
 
 /** Whether `input` is a split already, to which flags for reading and splitting do not apply. */
@@ -176,35 +217,70 @@ export async function readInput(
     refuse(flags, READ, 'a built-in data set');
     return Interactions.dataset(input as DatasetName);
   }
-  if (isFolder(input) && !isTable(input)) {
+  if (isFolder(input) && isSplit(input, flags)) {
     refuse(flags, [...READ, ...SPLIT, 'heldOutShare'], 'a folder that is split already');
     return Split.fromOfficial(input);
   }
   tellIgnoredValues(recipe);
-  const { sql, format, ...read } = recipe.read;
-  if (input === '-') {
-    refuse({ sql }, ['sql'], 'standard input');
-    if (format === undefined)
-      throw invalid('<input>', input, 'standard input only with --format, which says what it is');
-    return Interactions.fromFile('-', { ...read, format }, run);
-  }
+  const { sql, ...read } = recipe.read;
   if (isDatabase(input)) {
-    refuse({ format }, ['format'], 'what DuckDB reads');
-    return Interactions.fromDuckDB({ database: input, sql: queryOf(input, sql, '<input>'), ...read }, run);
+    refuse(flags, TEXT_OPTIONS, 'what DuckDB reads');
+    return Interactions.fromDuckDB({ database: input, sql: queryOf(input, sql, '<input>'), ...forDuckDB(read) }, run);
   }
-  const isPattern = /[*?[]/.test(input) && !existsSync(input);
-  const kind = kindOf(input);
-  // Lines of JSON, too, may be in a file of that name.
-  const isJson = kind === 'json' && format === undefined;
-  if (sql !== undefined || isFolder(input) || isPattern || kind === 'parquet' || isJson) {
-    refuse({ format }, ['format'], 'what DuckDB reads');
-    return Interactions.fromDuckDB({ source: input, sql, ...read }, run);
+  const files = sql === undefined ? textFiles(input, read) : undefined;
+  if (files) {
+    if (files.format !== undefined) tellFormat(input, recipe, files.format);
+    return Interactions.fromFile(files.paths, { ...read, ...recipe.read, sql: undefined } as ReadOptions, run);
   }
-  if (kind === undefined && format === undefined) {
+  const isPlain = !isFolder(input) && !isPattern(input);
+  if (isPlain && kindOf(input) === undefined && sql === undefined) {
     const sets = description.datasets.join(', ');
     throw invalid('<input>', input, `${NAMES}, others with --format, folders, and the data sets ${sets}`);
   }
-  return Interactions.fromFile(input, { ...read, format }, run);
+  refuse(flags, TEXT_OPTIONS, 'what DuckDB reads');
+  return Interactions.fromDuckDB({ source: input, sql, ...forDuckDB(read) }, run);
+}
+
+/** Whether a folder is a split in the layout of the official scripts, and not one of files of rows. */
+function isSplit(folder: string, { format }: InputFlags): boolean {
+  if (isTable(folder) || format !== undefined) return false;
+  if (description.officialFiles.some((name) => existsSync(join(folder, name)))) return true;
+  return textFiles(folder, {}) === undefined;
+}
+
+/** The files behind `<input>` if the core reads them all, with their format if they are a published data set. */
+function textFiles(input: string, read: ReadOptions & Thresholds): RowFiles | undefined {
+  if (input === '-') return { paths: [input] };
+  let found: RowFiles;
+  try {
+    found = rowFiles(input, read);
+  } catch (thrown) {
+    // Whoever reads a folder or a pattern says what is wrong with it.
+    if (read.format === undefined && (isFolder(input) || isPattern(input))) return undefined;
+    throw thrown;
+  }
+  if (read.format !== undefined || found.format !== undefined) return found;
+  const isText = found.paths.every((path) => ['csv', 'tsv', 'ndjson'].includes(kindOf(path) ?? ''));
+  return isText ? found : undefined;
+}
+
+/** What DuckDB is told of the columns. */
+function forDuckDB(read: ReadOptions & Thresholds): Omit<DuckDBOptions, 'source' | 'sql' | 'database'> {
+  return Object.fromEntries(
+    Object.entries(read).filter(([name]) => !(TEXT_OPTIONS as readonly string[]).includes(name)),
+  );
+}
+
+/** Notes the format that was recognised, and tells what it means. */
+function tellFormat(input: string, recipe: InputRecipe, format: NonNullable<ReadOptions['format']>): void {
+  if (recipe.read.format !== undefined) return;
+  recipe.read.format = format;
+  const { title, value, minValue } = description.formats.find(({ name }) => name === format)!;
+  const least = recipe.read.minValue ?? minValue;
+  const what = /^\d/.test(value) || value === '' ? 'a value' : `a ${value}`;
+  const likes =
+    least === null ? 'every row is a like' : `likes are rows with ${what} of at least ${least} (--min-value)`;
+  message(`${input} is read as --format ${format}, ${title}: ${likes}`);
 }
 
 /** The query for a database, which has no rows of its own. */

@@ -8,6 +8,7 @@ import { addAdvise } from './advise.js';
 import { addCompact } from './compact.js';
 import { addCompare } from './compare.js';
 import { addCompletion } from './completion.js';
+import { addDatasets } from './datasets.js';
 import { addEvaluate } from './evaluate.js';
 import { examplesOf } from './examples.js';
 import { addExplain } from './explain.js';
@@ -49,10 +50,10 @@ export function createProgram(): Command {
     .addHelpText(
       'after',
       `
-<input> is a file (CSV, TSV or NDJSON, plain, gzip or zstd), - for standard input with --format, a folder in the layout of the official Mult-VAE and RecVAE
-scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian). With the package
-@duckdb/node-api it is also a file of Parquet or JSON or a quoted glob ('likes/*.parquet'), and with --sql a DuckDB
-database.
+<input> is a file of rows (CSV, TSV, NDJSON or a published format, plain, gzip or zstd; recvae datasets lists them), a
+folder or a quoted pattern of such files ('likes/*.csv'), - for stdin with --format, a folder in the layout of the official
+Mult-VAE and RecVAE scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian). With
+the package @duckdb/node-api it is also Parquet or JSON ('likes/*.parquet'), and with --sql a DuckDB database.
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,
     );
@@ -71,6 +72,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
     addSplit,
     addSynth,
     addModels,
+    addDatasets,
     addCompletion,
   ];
   for (const add of jobs) add(program);

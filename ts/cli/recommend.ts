@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { History } from '../data/interactions.js';
+import { TEXT_OPTIONS } from '../data/row-files.js';
 import { isDatabase, isTable, kindOf } from '../data/sources.js';
 import type { FilterOptions, ServeOptions } from '../models/filter.js';
 import { lineOf, parsed, readHistories, writeRecommendations, writerFor } from '../models/histories.js';
@@ -22,6 +23,7 @@ import { checkWritable, message, print } from './output.js';
 
 interface Flags extends FilterFlags {
   history: string;
+  format?: ReadOptions['format'];
   user?: string;
   item?: string;
   value?: string | false;
@@ -57,6 +59,7 @@ export function addRecommend(program: Command): void {
     return `of a table: ${docInFlags(doc, new Set(['minValue']))} (default: the training's${otherwise})`;
   };
   command
+    .option('--format <name>', ofTable('format'))
     .option('--user <column>', ofTable('user'))
     .option('--item <column>', ofTable('item'))
     .option('--value <column>', ofTable('value'))
@@ -178,7 +181,7 @@ function open(flags: Flags, signal: AbortSignal): Opened {
 
 /** The flags that were given and say how to read a table. */
 function tableFlags(flags: Flags) {
-  const names = ['user', 'item', 'value', 'minValue', 'sql', 'escape'] as const;
+  const names = ['format', 'user', 'item', 'value', 'minValue', 'sql', 'escape'] as const;
   return names.filter((name) => flags[name] !== undefined && flags[name] !== false);
 }
 
@@ -186,6 +189,7 @@ function tableFlags(flags: Flags) {
 function isTabular(flags: Flags): boolean {
   const { history } = flags;
   const kind = kindOf(history);
+  if (flags.format !== undefined) return true;
   // JSON may be either: whoever names columns means a table.
   if (kind === 'json' && tableFlags(flags).length > 0) return true;
   const isFolder = statSync(history, { throwIfNoEntry: false })?.isDirectory() ?? false;
@@ -236,8 +240,11 @@ async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): As
   const from = isDatabase(history)
     ? { database: history, sql: queryOf(history, sql, '--history') }
     : { source: history, sql };
+  const isText = sql === undefined && !isDatabase(history) && kindOf(history) !== 'parquet';
+  const text = isText ? Object.fromEntries(TEXT_OPTIONS.map((name) => [name, trained[name]])) : {};
+  const { format = text.format as ReadOptions['format'] } = flags;
   try {
-    yield* readHistories({ ...from, user, item, value, minValue, ...escaping });
+    yield* readHistories({ ...from, user, item, value, minValue, ...escaping, ...text, format });
   } catch (thrown) {
     const { code, message } = toRecvaeError(thrown);
     if (code === 'IO' || ways.length === 0) throw thrown;

@@ -8,7 +8,7 @@ import { native } from '../runtime/native.js';
 import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
 
 /** Which columns hold what, and what stays: what {@link Interactions.fromArrow} takes beside the bytes. */
-export interface ColumnNames extends Omit<ReadOptions, 'format' | 'escape'>, Thresholds {}
+export interface ColumnNames extends Pick<ReadOptions, 'user' | 'item' | 'value' | 'minValue'>, Thresholds {}
 
 /** Bytes in one piece or in many, such as a Node `Readable` or the body of a response. */
 export type Bytes = Uint8Array | ArrayBuffer | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;

@@ -167,8 +167,8 @@ export async function ownFilesOf(what: string, options: DuckDBOptions): Promise<
 }
 
 /** The files of a source, if there is one. */
-export async function filesOf(connection: DuckDBConnection, { source }: DuckDBOptions): Promise<Files | undefined> {
-  return source === undefined ? undefined : findFiles(connection, typeof source === 'string' ? [source] : source);
+export function filesOf({ source }: DuckDBOptions): Files | undefined {
+  return source === undefined ? undefined : findFiles(typeof source === 'string' ? [source] : source);
 }
 
 /** Fails if escapes are given for what has none. */
@@ -288,7 +288,7 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   });
   try {
     signal.throwIfAborted();
-    const files = await filesOf(connection, options);
+    const files = filesOf(options);
     checkEscape(files, names);
     if (files?.isOurs && sql === undefined) {
       return await running({ signal }, (run) => native.readInteractions(files.paths, toJson(rest), run));

@@ -1,5 +1,5 @@
 import { type Abortable, untilAborted } from '../runtime/abort.js';
-import { checkObject, checkRun, checkString, invalid, knownKeys } from '../runtime/check.js';
+import { checkObject, checkRun, checkString, checkStrings, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from '../runtime/options.generated.js';
@@ -10,7 +10,7 @@ import { type DuckDBOptions, readDuckDB } from './duckdb.js';
 import { type Id, type IdColumn, idColumn, idOf, idsOf } from './ids.js';
 import { type LeftOut, leftOutOf } from './left-out.js';
 import { collectRows, type RowOptions, type Rows } from './rows.js';
-import { readText } from './text.js';
+import { readText, type TextSource } from './text.js';
 
 /** The user and the items of one history. */
 export interface History {
@@ -67,7 +67,8 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Reads CSV, TSV or NDJSON, plain or compressed by gzip or zstd, one interaction per row, streamed. CSV is RFC 4180: text
+   * Reads CSV, TSV, NDJSON or a format in which data are published, plain or compressed by gzip or zstd, streamed. `path` is a
+   * file, a folder, a pattern such as `likes/*.csv`, several of them, or `-` for standard input. CSV is RFC 4180: text
    * that it does not allow, such as a quote left open in any column, is an error with the line where the quote was opened.
    *
    * @param source - A path, a `file:` URL, `'-'` for standard input, or a stream: any iterable of bytes or text, such as a Node
@@ -76,13 +77,12 @@ export class Interactions implements Disposable {
    * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
    */
   static async fromFile(
-    source: string | URL | Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>,
+    source: TextSource,
     options?: ReadOptions & Thresholds,
     { signal }: Abortable = {},
   ): Promise<Interactions> {
     checkRun({ signal }, ['signal']);
-    const handle = await readText(source, toJson(options), signal);
-    return new Interactions(handle, ignoresValues(options));
+    return new Interactions(await readText(source, options, signal), ignoresValues(options));
   }
 
   /**

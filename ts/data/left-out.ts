@@ -4,6 +4,7 @@ import { guard } from '../runtime/errors.js';
 /**
  * Something that was left out, or that does not take part somewhere.
  *
+ * - `badRows`: rows that could not be understood, up to `skipBadRows`.
  * - `minValue`: rows whose value was too low.
  * - `time`: rows outside `since` and `until`.
  * - `duplicates`: rows with a pair of user and item that was there already.
@@ -18,6 +19,7 @@ import { guard } from '../runtime/errors.js';
 export interface LeftOut {
   /** Why, in a word. */
   reason:
+    | 'badRows'
     | 'minValue'
     | 'time'
     | 'duplicates'

@@ -10,6 +10,7 @@ import { RecvaeError } from '../runtime/errors.js';
 import { checkRegular } from '../runtime/files.js';
 import { description } from '../runtime/native.js';
 import type { ReadOptions } from '../runtime/options.generated.js';
+import { expand, isPattern } from './glob.js';
 
 type Kind = 'parquet' | 'csv' | 'tsv' | 'ndjson' | 'json';
 
@@ -102,9 +103,13 @@ export function checkNames(source: readonly string[]): void {
   if (files.length > 0) oneKind(files, 'source');
 }
 
-/** The files behind a path; `undefined` if none has that name. */
-function filesAt(path: string): string[] | undefined {
+/** The files behind a path, a folder or a pattern; `undefined` if there are none. */
+export function filesAt(path: string): string[] | undefined {
   const stat = statSync(path, { throwIfNoEntry: false });
+  if (!stat && isPattern(path) && !path.includes('://')) {
+    const found = expand(path);
+    return found.length > 0 ? found : undefined;
+  }
   if (!stat?.isDirectory()) return stat && [path];
   const parts = partsOf(path);
   if (parts.length === 0) throw new RecvaeError('INVALID_DATA', `${path}: there is no file in this folder`);
@@ -120,12 +125,11 @@ export function ownFiles(source: readonly string[]): Files | undefined {
 }
 
 /** The files that are there: of folders their parts, of globs what they match. */
-export async function findFiles(connection: DuckDBConnection, source: readonly string[]): Promise<Files> {
+export function findFiles(source: readonly string[]): Files {
   const paths: string[] = [];
   let areHere = true;
   for (const path of source) {
-    const isGlob = /[*?[]/.test(path) && !path.includes('://');
-    const found = filesAt(path) ?? (isGlob ? await matchesOf(connection, path) : []);
+    const found = filesAt(path) ?? [];
     // What is not here may be elsewhere; if it is not, DuckDB says so.
     if (found.length === 0) areHere = false;
     paths.push(...(found.length > 0 ? found : [path]));
@@ -139,11 +143,6 @@ function filesOf(source: readonly string[], paths: string[], areHere: boolean): 
   const kind = oneKind(paths, source.length === 1 && isFolder(source[0]!) ? `a file in ${source[0]}` : 'source');
   const isText = kind === 'csv' || kind === 'tsv' || kind === 'ndjson';
   return { kind, paths, isOurs: isText && areHere };
-}
-
-async function matchesOf(connection: DuckDBConnection, glob: string): Promise<string[]> {
-  const result = await connection.runAndReadAll(`SELECT file FROM glob(${quoteText(glob)}) ORDER BY file`);
-  return result.getRows().map(([file]) => String(file));
 }
 
 /** What DuckDB reads files with; each of `columns` as SQL that gives ids as text, and values as they are. */

@@ -1,37 +1,58 @@
 /** Text of interactions on its way into the core, which reads files and standard input itself and is handed streams in pieces. */
 import { fileURLToPath } from 'node:url';
 import { untilAborted } from '../runtime/abort.js';
-import { invalid } from '../runtime/check.js';
+import { checkStrings, invalid } from '../runtime/check.js';
+import { toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
+import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
 import { running } from '../runtime/running.js';
+import { rowFiles } from './row-files.js';
 
 /** Where text comes from. */
-export type TextSource = string | URL | Iterable<Uint8Array | string> | AsyncIterable<Uint8Array | string>;
+export type TextSource =
+  | string
+  | readonly string[]
+  | URL
+  | Iterable<Uint8Array | string>
+  | AsyncIterable<Uint8Array | string>;
 
 /** Bytes that the core is handed at once. */
 const PIECE = 1 << 20;
 
-/** Reads interactions. `options`: JSON. */
-export function readText(
+/** Reads interactions. A list of strings is one of paths. */
+export async function readText(
   source: TextSource,
-  options: string,
+  options: (ReadOptions & Thresholds) | undefined,
   signal: AbortSignal | undefined,
 ): Promise<native.NativeInteractions> {
-  if (source === '-') return running({ signal }, (run) => native.readStdin(options, run));
-  if (typeof source === 'string') return running({ signal }, (run) => native.readInteractions(source, options, run));
+  if (typeof source === 'string') return readPaths(source, options, signal);
+  if (Array.isArray(source)) {
+    checkStrings(source, 'source');
+    return readPaths(source, options, signal);
+  }
   if (isUrl(source)) {
     if (source.protocol !== 'file:') {
       throw invalid('source', source.href, 'a file: URL; of others the body of a response, as a stream');
     }
-    const path = fileURLToPath(source.href);
-    return running({ signal }, (run) => native.readInteractions(path, options, run));
+    return readPaths(fileURLToPath(source.href), options, signal);
   }
   const stream = source as Partial<Iterable<unknown> & AsyncIterable<unknown>> | null | undefined;
   const isStream = typeof stream === 'object' && (stream?.[Symbol.asyncIterator] ?? stream?.[Symbol.iterator]);
   if (!isStream || ArrayBuffer.isView(source)) {
-    throw invalid('source', source, "a path, a file: URL, '-' or an iterable of bytes or text");
+    throw invalid('source', source, "a path, a list of paths, a file: URL, '-' or an iterable of bytes or text");
   }
-  return readStream(source as AsyncIterable<Uint8Array | string>, options, signal);
+  return readStream(source as AsyncIterable<Uint8Array | string>, toJson(options), signal);
+}
+
+/** Reads files, folders and patterns of them; `-` is standard input. */
+function readPaths(
+  path: string | readonly string[],
+  options: (ReadOptions & Thresholds) | undefined,
+  signal: AbortSignal | undefined,
+): Promise<native.NativeInteractions> {
+  const { paths, format } = rowFiles(path, options);
+  const how = toJson(format === undefined ? options : { ...options, format });
+  return running({ signal }, (run) => native.readInteractions(paths, how, run));
 }
 
 /** Also a URL of another realm. */

@@ -24,11 +24,13 @@ import {
   wrongId,
 } from '../data/duckdb.js';
 import type { History } from '../data/interactions.js';
+import { rowFiles, TEXT_OPTIONS } from '../data/row-files.js';
 import { type Files, listsIn, type Names, ownFiles, quoteName, quoteText, scanColumns } from '../data/sources.js';
 import { checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
 import { native } from '../runtime/native.js';
+import type { ReadOptions } from '../runtime/options.generated.js';
 import { running } from '../runtime/running.js';
 import type { UserRecommendation } from './serving.js';
 
@@ -36,11 +38,14 @@ import type { UserRecommendation } from './serving.js';
 export type HistoryOptions = Pick<
   DuckDBOptions,
   'source' | 'sql' | 'database' | 'settings' | 'user' | 'item' | 'value' | 'minValue' | 'escape'
->;
+> &
+  Pick<ReadOptions, (typeof TEXT_OPTIONS)[number]>;
 
 const KEYS = Object.keys({
   ...{ source: true, sql: true, database: true, settings: true },
   ...{ user: true, item: true, value: true, minValue: true, escape: true },
+  ...{ format: true, separator: true, header: true, encoding: true, quote: true, skipBadRows: true },
+  ...{ time: true, timeUnit: true, since: true, until: true },
 } satisfies Record<keyof HistoryOptions, true>);
 
 /** A history that was read: the texts of its ids. */
@@ -58,6 +63,9 @@ export interface ReadHistory extends History {
  * Those need no DuckDB, unless lines of NDJSON hold lists under other keys than `user` and `items`; all else does. Ids may be null
  * in no row. `sql` must be one statement.
  *
+ * With one of the options of text (`format`, `separator`, `since` …) the files are read as by {@link Interactions.fromFile}, and
+ * DuckDB is not needed.
+ *
  * Give the `value` and the `minValue` that the model was trained with: otherwise rows count here that were no likes there.
  * Rows below are left out as if they were not there, and so is a user without any other; `value` alone changes nothing.
  * Lists have no values.
@@ -67,8 +75,18 @@ export interface ReadHistory extends History {
  */
 export async function* readHistories(options: HistoryOptions): AsyncGenerator<ReadHistory> {
   knownKeys(options, KEYS, 'options');
-  checkSource(options);
   const { source, sql, database, settings, ...names } = options;
+  const text = TEXT_OPTIONS.find((name) => options[name] !== undefined);
+  if (text !== undefined) {
+    if (source === undefined || (sql ?? database ?? settings) !== undefined) {
+      throw invalid(text, options[text], 'only for files of text under source, without sql, database and settings');
+    }
+    const { paths, format } = rowFiles(source, names);
+    const how = toJson(format === undefined ? names : { ...names, format });
+    yield* sorted(await running({}, (run) => native.readInteractions(paths, how, run)));
+    return;
+  }
+  checkSource(options);
   const complete: Names & { minValue: number | null } = JSON.parse(
     guard(() => native.completeReadOptions(toJson(names))),
   );
@@ -87,7 +105,7 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
   const session = await openDuckDB('readHistories', { database, settings });
   const { connection, duckdb, close } = session;
   try {
-    const files = await filesOf(connection, { source });
+    const files = filesOf({ source });
     checkEscape(files, complete);
     const readable = files && sql === undefined ? await unmarked(files, session) : undefined;
     if (files && readable && (await isRead(connection, readable, item))) {

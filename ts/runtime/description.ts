@@ -30,6 +30,23 @@ export interface Description {
   changes: { name: string; option: string; with: string; without: string }[];
   /** Names of the built-in data sets. */
   datasets: string[];
+  /** Formats of files of rows. Texts that are empty say that there is no such thing. */
+  formats: {
+    name: string;
+    /** Whether it is that of a data set, and not of programs. */
+    isPublished: boolean;
+    title: string;
+    /** Names under which such data are published, with `*` for digits. */
+    files: string[];
+    /** What a line looks like. */
+    line: string;
+    user: string;
+    item: string;
+    value: string;
+    /** From which value on a row is a like, unless it is said otherwise. */
+    minValue: number | null;
+    time: string;
+  }[];
   /** Names of the files of a split in the official layout. */
   officialFiles: string[];
   read: OptionDescription[];

@@ -3,6 +3,7 @@
 pub(crate) mod atomic_file;
 pub(crate) mod cancel;
 pub(crate) mod compute;
+pub(crate) mod date;
 pub(crate) mod error;
 pub(crate) mod file_bytes;
 pub(crate) mod file_lock;

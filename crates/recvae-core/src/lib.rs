@@ -121,6 +121,7 @@ mod test_support;
 pub use base::atomic_file::{WholeFile, check_writable, remove_unfinished};
 pub use base::cancel::Cancel;
 pub use base::compute::{Compute, ComputeOptions, Device, EngineKind};
+pub use base::date::Moment;
 pub use base::error::{Error, Result};
 pub use base::file_lock::{FileLock, Locking};
 pub use base::memory::MemoryEstimate;
@@ -137,9 +138,9 @@ pub use data::interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use data::left_out::LeftOut;
 pub use data::profile::{FEW, Profile, Spread, profile};
 pub use data::read::{
-    Escape, Format, HistoryLine, HistoryLines, HistoryReader, LONGEST_ID, LONGEST_ROW, ReadOptions, check_files_until,
-    first_line_until, read_files_until, read_interactions, read_interactions_until, read_stdin_until,
-    read_stream_until, without_marks_until,
+    Encoding, Escape, Format, HistoryLine, HistoryLines, HistoryReader, LAYOUTS, LONGEST_ID, LONGEST_ROW, Layout,
+    Quote, ReadOptions, TimeUnit, check_files_until, first_line_until, published_files, read_files_until,
+    read_interactions, read_interactions_until, read_stream_until, without_marks_until,
 };
 pub use data::synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use evaluate::candidates::{Candidates, recommend_among};

@@ -147,24 +147,33 @@ pub fn read_interactions<'env>(
     )
 }
 
-/// Reads standard input. `options`: as for [`read_interactions`].
-#[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
-pub fn read_stdin<'env>(env: &'env Env, options: String, run: &NativeRun) -> Result<Promise<'env>> {
-    let (options, thresholds) = take_thresholds(json("options", &options)?)?;
-    let (options, cancel) = (ReadOptions::from_json(&options.into()).into_node()?, run.flag());
-    promise_in(
-        env,
-        Some(1.0),
-        move || recvae_core::read_stdin_until(&options, &thresholds, &cancel).into_node(),
-        NativeInteractions::new,
-    )
-}
-
 /// The first line of a text file that is not blank, or null.
 #[napi(catch_unwind, ts_return_type = "Promise<string | null>")]
 pub fn first_line<'env>(env: &'env Env, path: String, run: &NativeRun) -> Result<Promise<'env>> {
     let (path, cancel) = (PathBuf::from(path), run.flag());
     promise(env, Some(1.0), move || recvae_core::first_line_until(&path, &cancel).into_node(), |line| line)
+}
+
+/// Files of a published data set.
+#[napi(object)]
+pub struct PublishedFiles {
+    /// The files, in the given order.
+    pub paths: Vec<String>,
+    /// Their format.
+    pub format: String,
+}
+
+/// Finds published data among files, such as those of a folder; `null` if there are none or of several formats. `options`: JSON
+/// with the reader's options.
+#[napi(catch_unwind)]
+pub fn published_files(paths: Vec<String>, options: String) -> Result<Option<PublishedFiles>> {
+    let (options, _) = take_thresholds(json("options", &options)?)?;
+    let options = ReadOptions::from_json(&options.into()).into_node()?;
+    let found = recvae_core::published_files(&paths_of(paths), &options);
+    Ok(found.map(|(format, paths)| PublishedFiles {
+        paths: paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+        format: format.word().to_owned(),
+    }))
 }
 
 /// Looks at all rows of files of which something else is to read the ids. `options`: JSON with the reader's options.

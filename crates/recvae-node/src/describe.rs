@@ -2,9 +2,10 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CHANGES, Change, CheckpointOptions, CompactOptions, ComputeOptions, DATASETS, ExplainOptions, FEW, LONGEST_ID,
-    LONGEST_ROW, LoadOptions, Metric, ModelKind, OFFICIAL_FILES, OptionInfo, Options, POWER, RESAMPLES, ReadOptions,
-    RecommendOptions, SIGNIFICANCE, SampleOptions, SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
+    CHANGES, Change, CheckpointOptions, CompactOptions, ComputeOptions, DATASETS, ExplainOptions, FEW, LAYOUTS,
+    LONGEST_ID, LONGEST_ROW, Layout, LoadOptions, Metric, ModelKind, OFFICIAL_FILES, OptionInfo, Options, POWER,
+    RESAMPLES, ReadOptions, RecommendOptions, SIGNIFICANCE, SampleOptions, SimilarOptions, SplitOptions, SynthOptions,
+    Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -20,6 +21,15 @@ pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
+/// A format; texts that are empty say that there is no such thing.
+fn format(layout: &Layout) -> Value {
+    let Layout { title, files, line, user, item, value, min_value, time, .. } = layout;
+    json!({
+        "name": layout.format.word(), "isPublished": layout.format.is_published(), "title": title, "files": files,
+        "line": line, "user": user, "item": item, "value": value, "minValue": min_value, "time": time,
+    })
+}
+
 /// Everything that the core says about itself, as JSON: see `Description` in `ts/runtime/native.ts`.
 #[napi(catch_unwind)]
 pub fn describe() -> Result<String> {
@@ -32,6 +42,7 @@ pub fn describe() -> Result<String> {
         "blend": about(&ModelKind::Blend),
         "changes": CHANGES.iter().map(Change::to_json).collect::<Value>(),
         "datasets": DATASETS,
+        "formats": LAYOUTS.iter().map(format).collect::<Value>(),
         "officialFiles": OFFICIAL_FILES,
         "read": rows(&ReadOptions::describe()),
         "thresholds": rows(&Thresholds::describe()),

@@ -29,6 +29,24 @@ impl RowFilter {
         !self.is_low(value) && !below(time, self.since) && (self.until.is_none() || below(time, self.until))
     }
 
+    /// Adds a row, or counts why it is left out.
+    pub(crate) fn push(
+        &self,
+        builder: &mut InteractionsBuilder,
+        user: &str,
+        item: &str,
+        value: Option<f64>,
+        time: Option<f64>,
+    ) {
+        if self.passes(value, time) {
+            builder.push_at(user, item, time);
+        } else if self.is_low(value) {
+            builder.skip_below();
+        } else {
+            builder.skip();
+        }
+    }
+
     /// Whether a row does not count for its value.
     fn is_low(&self, value: Option<f64>) -> bool {
         below(value, self.min_value)
@@ -171,13 +189,7 @@ impl Batches {
             let user = batch.users.get(row, &mut user_digits).map_err(|what| bad("users", &what))?;
             let item = batch.items.get(row, &mut item_digits).map_err(|what| bad("items", &what))?;
             let (value, time) = (number_in("values", batch.values)?, number_in("timestamps", batch.timestamps)?);
-            if self.filter.passes(value, time) {
-                self.builder.push(user, item);
-            } else if self.filter.is_low(value) {
-                self.builder.skip_below();
-            } else {
-                self.builder.skip();
-            }
+            self.filter.push(&mut self.builder, user, item, value, time);
         }
         Ok(())
     }

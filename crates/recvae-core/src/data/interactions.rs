@@ -30,6 +30,8 @@ pub struct Interactions {
     users: Ids,
     items: Ids,
     matrix: Csr,
+    /// When: one per entry of the matrix, in its order, if it is known.
+    times: Option<Vec<f64>>,
     left_out: Vec<LeftOut>,
 }
 
@@ -56,7 +58,14 @@ impl Interactions {
                 matrix.n_cols()
             )));
         }
-        Ok(Self { users, items, matrix, left_out: vec![] })
+        Ok(Self { users, items, matrix, times: None, left_out: vec![] })
+    }
+
+    /// When the interactions were: one time per entry of the matrix, in its order, the first one where a pair repeats. `None`
+    /// unless all rows had one. In seconds since 1970, or in the unit of the batches.
+    #[must_use]
+    pub fn times(&self) -> Option<&[f64]> {
+        self.times.as_deref()
     }
 
     /// What was left out of the rows that these were made from.
@@ -86,7 +95,8 @@ impl Interactions {
     /// How many bytes of memory they hold, ids included.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.users.bytes() + self.items.bytes() + self.matrix.bytes()
+        let times = self.times.as_ref().map_or(0, |times| size_of_val(&times[..]));
+        self.users.bytes() + self.items.bytes() + self.matrix.bytes() + times
     }
 
     /// Builds from one entry per interaction: `users[i]` interacted with `items[i]`, at the value `values[i]`.
@@ -196,6 +206,7 @@ impl Interactions {
             )));
         }
         let matrix = select_columns(&self.matrix.select_rows(&users), &items)?;
+        let times = self.times.as_ref().map(|times| self.matrix.select_values(times, &users, &items));
         let lost = [self.n_users() - users.len(), self.n_items() - items.len(), self.n_interactions() - matrix.nnz()];
         let [n_users, n_items, interactions] = lost.map(|n| n as u64);
         let lost = LeftOut {
@@ -212,7 +223,7 @@ impl Interactions {
             ..LeftOut::default()
         };
         let left_out = self.left_out.into_iter().chain([lost]).collect();
-        Ok(Self { left_out, ..Self::new(self.users.select(users), self.items.select(items), matrix)? })
+        Ok(Self { left_out, times, ..Self::new(self.users.select(users), self.items.select(items), matrix)? })
     }
 }
 
@@ -222,6 +233,8 @@ pub struct InteractionsBuilder {
     users: Ids,
     items: Ids,
     pairs: Vec<(u32, u32)>,
+    /// When each pair was; of another length where that is not known of all.
+    times: Vec<f64>,
     /// The number of pairs at which duplicates are looked for again.
     crowded: usize,
     /// How many users and how many items there may be, and whether there were more.
@@ -231,6 +244,9 @@ pub struct InteractionsBuilder {
     n_below: u64,
     n_skipped: u64,
     n_empty: u64,
+    n_bad: u64,
+    /// What is wrong with the first bad row.
+    first_bad: String,
 }
 
 impl Default for InteractionsBuilder {
@@ -250,6 +266,7 @@ impl InteractionsBuilder {
             users: Ids::new(),
             items: Ids::new(),
             pairs: vec![],
+            times: vec![],
             crowded: MANY_PAIRS,
             most: MOST_IDS,
             is_full: false,
@@ -257,6 +274,8 @@ impl InteractionsBuilder {
             n_below: 0,
             n_skipped: 0,
             n_empty: 0,
+            n_bad: 0,
+            first_bad: String::new(),
         }
     }
 
@@ -273,6 +292,44 @@ impl InteractionsBuilder {
             self.collapse();
         }
         self.pairs.push(pair);
+    }
+
+    /// The same with the time of the interaction, if it is known.
+    pub(crate) fn push_at(&mut self, user: &str, item: &str, time: Option<f64>) {
+        let Some(time) = time else { return self.push(user, item) };
+        let n = self.pairs.len();
+        let is_timed = self.times.len() == n;
+        self.push(user, item);
+        // Pushing may have dropped duplicates before.
+        if is_timed && self.times.len() + 1 == self.pairs.len() {
+            self.times.push(time);
+        }
+    }
+
+    /// Counts rows of a file that cannot be understood, up to a limit over all files.
+    ///
+    /// # Errors
+    /// What is wrong with them, if there are more.
+    pub(crate) fn push_bad(&mut self, error: Error, rows: u64, limit: u64) -> Result<()> {
+        let n = self.n_bad + rows;
+        if n > limit {
+            return Err(match error {
+                Error::InvalidData { path, line, column, message } => {
+                    let message = format!(
+                        "{message}; with it, {} {} bad, and skipBadRows is {limit}",
+                        counted(&[(n, "row")]),
+                        if n == 1 { "is" } else { "are" }
+                    );
+                    Error::InvalidData { path, line, column, message }
+                }
+                other => other,
+            });
+        }
+        if self.n_bad == 0 {
+            self.first_bad = error.to_string();
+        }
+        self.n_bad = n;
+        Ok(())
     }
 
     /// Adds the items of a user. `row` is the number of the history, for messages.
@@ -329,13 +386,19 @@ impl InteractionsBuilder {
     /// Number of interactions so far, those that were left out and duplicates included.
     #[must_use]
     pub fn n_rows(&self) -> u64 {
-        self.n_pushed + self.n_below + self.n_skipped
+        self.n_pushed + self.n_below + self.n_skipped + self.n_bad
     }
 
     /// Drops duplicates, so that a log that repeats itself needs no more memory than twice its distinct pairs.
     fn collapse(&mut self) {
-        self.pairs.sort_unstable();
-        self.pairs.dedup();
+        if self.times.len() == self.pairs.len() {
+            let (pairs, times) = first_of_each(&self.pairs, &self.times);
+            (self.pairs, self.times) = (pairs, times);
+        } else {
+            self.times = vec![];
+            self.pairs.sort_unstable();
+            self.pairs.dedup();
+        }
         self.crowded = MANY_PAIRS.max(2 * self.pairs.len());
     }
 
@@ -345,7 +408,21 @@ impl InteractionsBuilder {
     /// `INVALID_DATA` if nothing is left; the message says whether nothing was added, every value was too low or the
     /// thresholds removed all. Likewise if there were 2^32 - 1 users or items or more.
     pub fn finish(self, thresholds: &Thresholds) -> Result<Interactions> {
-        let Self { users, items, pairs, most, is_full, n_pushed, n_below, n_skipped, n_empty, .. } = self;
+        let Self {
+            users,
+            items,
+            pairs,
+            times,
+            most,
+            is_full,
+            n_pushed,
+            n_below,
+            n_skipped,
+            n_empty,
+            n_bad,
+            first_bad,
+            ..
+        } = self;
         if is_full {
             let message =
                 format!("there are more than {most} different users or items; allowed: at most that many of each");
@@ -353,22 +430,35 @@ impl InteractionsBuilder {
         }
         if pairs.is_empty() {
             return Err(Error::invalid_data(match (n_below, n_skipped) {
+                (0, 0) if n_bad > 0 => format!("no interactions left: all {n_bad} rows are bad, such as {first_bad}"),
                 (0, 0) => "no interactions: the input is empty".to_owned(),
                 (n, 0) => format!("no interactions left: the values of all {n} rows lie below minValue"),
                 (n, m) => format!("no interactions left: all {} rows lie outside minValue, since and until", n + m),
             }));
         }
+        let is_timed = times.len() == pairs.len();
+        let (pairs, times) = if is_timed { first_of_each(&pairs, &times) } else { (pairs, vec![]) };
         let matrix = Csr::from_pairs(users.len(), items.len(), &pairs);
         drop(pairs);
+        let bad = format!("being malformed, such as {first_bad}");
         let left_out = [
+            LeftOut::rows("badRows", n_bad, &bad),
             LeftOut::rows("minValue", n_below, "a value below minValue"),
             LeftOut::rows("time", n_skipped, "a time outside since and until"),
             LeftOut::rows("duplicates", n_pushed - matrix.nnz() as u64, "repeating an interaction"),
             LeftOut::rows("emptyHistories", n_empty, "being a user without items"),
         ];
         let left_out = left_out.into_iter().flatten().collect();
-        Interactions { users, items, matrix, left_out }.with_thresholds(thresholds)
+        Interactions { users, items, matrix, times: is_timed.then_some(times), left_out }.with_thresholds(thresholds)
     }
+}
+
+/// The distinct pairs, ascending, each with its least time.
+fn first_of_each(pairs: &[(u32, u32)], times: &[f64]) -> (Vec<(u32, u32)>, Vec<f64>) {
+    let mut both: Vec<_> = pairs.iter().copied().zip(times.iter().copied()).collect();
+    both.sort_unstable_by(|(a, s), (b, t)| a.cmp(b).then(s.total_cmp(t)));
+    both.dedup_by_key(|(pair, _)| *pair);
+    both.into_iter().unzip()
 }
 
 /// The number as a value or a time of a row, or what is wrong with it.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 ///
 /// | `reason` | what |
 /// | --- | --- |
+/// | `badRows` | rows that could not be understood, up to `skipBadRows` |
 /// | `minValue` | rows whose value was too low |
 /// | `time` | rows outside `since` and `until` |
 /// | `duplicates` | rows with a pair of user and item that was there already |

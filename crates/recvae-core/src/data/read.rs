@@ -1,109 +1,40 @@
-//! Interactions out of a file: CSV, TSV or NDJSON, plain or compressed by gzip or Zstandard.
+//! Interactions out of a file: CSV, TSV, NDJSON and the forms of published data, plain or compressed by gzip or Zstandard.
 //!
 //! One row is one interaction: a user id, an item id and, where asked for, a value. Rows are streamed, so memory is
 //! bounded by the result. Each format is a function from a byte stream to calls of an [`InteractionsBuilder`], which
 //! knows nothing of files; the formats know nothing of compression.
 
 mod delimited;
+mod formats;
 mod histories;
 mod input;
+mod lines;
+mod lists;
 mod ndjson;
+mod netflix;
+mod otto;
+mod plan;
 mod rows;
 mod zstd;
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 pub(crate) use delimited::columns;
+pub use formats::{Encoding, Escape, Format, LAYOUTS, Layout, Quote, TimeUnit};
+use formats::{Shape, plain_name};
 pub use histories::{HistoryLine, HistoryLines, HistoryReader};
-use input::{Input, begins_with_mark, decoded, unmarked};
+use input::{Input, Latin1, begins_with_mark, decoded, unmarked};
+use plan::Plan;
+pub use plan::ReadOptions;
+pub(crate) use plan::check;
 pub(crate) use rows::{Dialect, Rows};
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
-use crate::base::options::{choice, options};
 pub use crate::data::ids::LONGEST_ID;
-use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds, check_min_value};
-
-choice! {
-    /// How the rows of a file are written.
-    pub enum Format {
-        /// Comma-separated with a header line, quoted as in RFC 4180; what that does not allow is an error.
-        Csv = "csv",
-        /// Tab-separated with a header line; a quote is a character like any other (IANA text/tab-separated-values).
-        Tsv = "tsv",
-        /// One JSON object per line; ids are strings or whole numbers.
-        Ndjson = "ndjson",
-    }
-}
-
-choice! {
-    /// How a quote inside a quoted field of CSV is written.
-    pub enum Escape {
-        /// Twice, as in RFC 4180.
-        Quote = "quote",
-        /// Behind a backslash, as Spark and others do; two backslashes are one, and before other characters one is itself.
-        Backslash = "backslash",
-    }
-}
-
-impl std::str::FromStr for Format {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self> {
-        [Self::Csv, Self::Tsv, Self::Ndjson]
-            .into_iter()
-            .find(|format| format.word() == word)
-            .ok_or_else(|| Error::invalid_argument("format", format!("'{word}'"), "csv, tsv or ndjson"))
-    }
-}
-
-options! {
-    /// What to read out of a file.
-    pub struct ReadOptions for "read", check = check {
-        /// The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind
-        /// it or not. Whether the file is compressed is seen from its first bytes, never from its name.
-        format: Option<Format> = None, Any;
-        /// How a quote inside a quoted field of CSV is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.
-        escape: Escape = Escape::Quote, Any;
-        /// Column (or JSON key) of the user ids.
-        user: String = "user".into(), Any;
-        /// Column (or JSON key) of the item ids.
-        item: String = "item".into(), Any;
-        /// Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue:
-        /// every row counts alike.
-        value: Option<String> = None, Any;
-        /// Rows whose value is lower are left out as if they were not there. Only with value.
-        min_value: Option<f64> = None, Any;
-    }
-}
-
-/// The options do not contradict each other.
-pub(crate) fn check(options: &ReadOptions) -> Result<()> {
-    check_min_value(options.min_value, options.value.is_some(), "the option value, which names its column")?;
-    if let Some(format) = options.format {
-        check_escape(options, format)?;
-    }
-    let value = options.value.as_deref();
-    if options.user == options.item {
-        return Err(Error::invalid_argument("item", format!("'{}'", options.item), "a column other than user"));
-    }
-    if value == Some(&options.user) || value == Some(&options.item) {
-        let value = value.unwrap_or_default();
-        return Err(Error::invalid_argument("value", format!("'{value}'"), "a column other than user and item"));
-    }
-    Ok(())
-}
-
-/// Escapes are for the one format that has quotes.
-fn check_escape(options: &ReadOptions, format: Format) -> Result<()> {
-    if options.escape == Escape::Quote || format == Format::Csv {
-        return Ok(());
-    }
-    let escape = format!("'{}'", options.escape.word());
-    Err(Error::invalid_argument("escape", escape, format!("only for csv (the format is {})", format.word())))
-}
+use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
 
 /// A row or line of more bytes is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
 /// of gzip.
@@ -145,7 +76,8 @@ pub fn read_interactions_until(
 }
 
 /// The same of several files, as if their rows stood in one: those of the first file come first. Each has a header of its
-/// own where the format has one; an empty file among several, as programs that write in parts leave them, has no rows.
+/// own where the format has one; an empty file among several, as programs that write in parts leave them, has no rows. The
+/// path `-` is standard input.
 ///
 /// # Errors
 /// As [`read_interactions_until`], and `INVALID_ARGUMENT` if there is no file.
@@ -156,18 +88,14 @@ pub fn read_files_until(
     cancel: &Cancel,
 ) -> Result<Interactions> {
     check(options)?;
-    let formats = paths.iter().map(|path| {
-        let format = options.format.map_or_else(|| format_of(path), Ok)?;
-        check_escape(options, format).map(|()| format)
-    });
-    let formats: Vec<Format> = formats.collect::<Result<_>>()?;
+    let plans = plans(paths, options)?;
     if paths.is_empty() {
         return Err(Error::invalid_argument("files", "none", "one or more"));
     }
     let mut builder = InteractionsBuilder::new();
-    for (path, format) in paths.iter().zip(formats) {
-        let input = Input::open(path, cancel).map_err(|e| Error::io("read", path, e))?;
-        let read = read_into(path, input, format, options, paths.len() > 1, Some(&mut builder));
+    for (path, plan) in paths.iter().zip(plans) {
+        let (path, input) = open(path, cancel)?;
+        let read = read_into(path, input, &plan, paths.len() > 1, Some(&mut builder));
         cancel.check()?;
         read?;
     }
@@ -188,20 +116,9 @@ pub fn read_stream_until(
 ) -> Result<Interactions> {
     check(options)?;
     let format = options.format.map_or_else(|| format_of(name), Ok)?;
-    check_escape(options, format)?;
     let read = read(name, input, format, options, thresholds);
     cancel.check()?;
     read
-}
-
-/// The same of standard input, from where it is.
-///
-/// # Errors
-/// As [`read_stream_until`].
-pub fn read_stdin_until(options: &ReadOptions, thresholds: &Thresholds, cancel: &Cancel) -> Result<Interactions> {
-    let name = Path::new("stdin");
-    let input = Input::stdin(cancel).map_err(|source| Error::io("read", name, source))?;
-    read_stream_until(name, input, options, thresholds, cancel)
 }
 
 /// The first line of a text file that is not blank, plain or compressed, without the blanks around it, as far as a row
@@ -233,15 +150,52 @@ pub fn first_line_until(path: &Path, cancel: &Cancel) -> Result<Option<String>> 
 /// As [`read_files_until`], and `INVALID_DATA` where a column or a key has a name twice.
 pub fn check_files_until(paths: &[PathBuf], options: &ReadOptions, cancel: &Cancel) -> Result<()> {
     check(options)?;
-    for path in paths {
-        let format = options.format.map_or_else(|| format_of(path), Ok)?;
-        check_escape(options, format)?;
-        let input = Input::open(path, cancel).map_err(|e| Error::io("read", path, e))?;
-        let checked = read_into(path, input, format, options, paths.len() > 1, None);
+    for (path, plan) in paths.iter().zip(plans(paths, options)?) {
+        let (path, input) = open(path, cancel)?;
+        let checked = read_into(path, input, &plan, paths.len() > 1, None);
         cancel.check()?;
         checked?;
     }
     Ok(())
+}
+
+/// The files of a published data set among some, such as those of a folder. If the options name a format, they are those that
+/// have its names; otherwise those of which name or header leave no doubt, where all of them are of one format and the options
+/// say nothing of columns and fields. `None` if there are none.
+#[must_use]
+pub fn published_files(paths: &[PathBuf], options: &ReadOptions) -> Option<(Format, Vec<PathBuf>)> {
+    if let Some(format) = options.format {
+        let found: Vec<_> = paths.iter().filter(|path| format.layout().is_published_as(path)).cloned().collect();
+        return (!found.is_empty()).then_some((format, found));
+    }
+    if !options.leaves_format_open() {
+        return None;
+    }
+    let found: Vec<_> = paths.iter().filter_map(|path| Some((formats::recognised(path)?, path.clone()))).collect();
+    let (first, _) = *found.first()?;
+    let is_one = found.iter().all(|(format, _)| *format == first);
+    is_one.then(|| (first, found.into_iter().map(|(_, path)| path).collect()))
+}
+
+/// How each file is to be read.
+fn plans(paths: &[PathBuf], options: &ReadOptions) -> Result<Vec<Plan>> {
+    let all = options.format.or_else(|| {
+        let (format, found) = published_files(paths, options)?;
+        (found.len() == paths.len()).then_some(format)
+    });
+    paths.iter().map(|path| Plan::new(options, all.map_or_else(|| format_of(path), Ok)?)).collect()
+}
+
+/// What errors call standard input.
+const STDIN: &str = "stdin";
+
+/// Opens a file, or standard input for `-`, with the path that errors name.
+fn open<'a>(path: &'a Path, cancel: &Cancel) -> Result<(&'a Path, Input)> {
+    let (path, input) = match path.to_str() {
+        Some("-") => (Path::new(STDIN), Input::stdin(cancel)),
+        _ => (path, Input::open(path, cancel)),
+    };
+    Ok((path, input.map_err(|source| Error::io("read", path, source))?))
 }
 
 /// The same files for a reader that knows no byte order mark: those that begin with one are copied into the folder, as plain
@@ -274,7 +228,7 @@ pub(crate) fn read(
     thresholds: &Thresholds,
 ) -> Result<Interactions> {
     let mut builder = InteractionsBuilder::new();
-    read_into(path, input, format, options, false, Some(&mut builder))?;
+    read_into(path, input, &Plan::new(options, format)?, false, Some(&mut builder))?;
     finish(builder, Some(path), thresholds)
 }
 
@@ -282,8 +236,7 @@ pub(crate) fn read(
 fn read_into(
     path: &Path,
     input: impl Read + Send,
-    format: Format,
-    options: &ReadOptions,
+    plan: &Plan,
     may_be_empty: bool,
     builder: Option<&mut InteractionsBuilder>,
 ) -> Result<()> {
@@ -293,19 +246,24 @@ fn read_into(
         return Ok(());
     }
     let input = unmarked(input).map_err(fail)?;
-    let dialect = match format {
-        Format::Csv => Dialect::csv(options.escape),
-        Format::Tsv => Dialect::tsv(),
-        Format::Ndjson => {
-            return match builder {
-                Some(builder) => ndjson::parse(path, input, options, builder),
-                None => ndjson::check(path, input),
-            };
+    match plan.encoding {
+        Encoding::Utf8 => parse(path, input, plan, builder),
+        Encoding::Latin1 => parse(path, BufReader::with_capacity(BUFFER, Latin1::new(input)), plan, builder),
+    }
+}
+
+/// The same of text.
+fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: Option<&mut InteractionsBuilder>) -> Result<()> {
+    match (plan.shape, builder) {
+        (Shape::Fields, Some(builder)) => delimited::parse(path, input, plan, builder),
+        (Shape::Fields, None) => delimited::check(path, input, plan),
+        (Shape::Objects, Some(builder)) => ndjson::parse(path, input, plan, builder),
+        (Shape::Objects, None) => ndjson::check(path, input),
+        (Shape::Lists, builder) => lists::parse(path, input, plan, builder.unwrap_or(&mut InteractionsBuilder::new())),
+        (Shape::Netflix, builder) => {
+            netflix::parse(path, input, plan, builder.unwrap_or(&mut InteractionsBuilder::new()))
         }
-    };
-    match builder {
-        Some(builder) => delimited::parse(path, input, dialect, options, builder),
-        None => delimited::check(path, input, dialect),
+        (Shape::Otto, builder) => otto::parse(path, input, plan, builder.unwrap_or(&mut InteractionsBuilder::new())),
     }
 }
 
@@ -322,9 +280,9 @@ fn finish(builder: InteractionsBuilder, path: Option<&Path>, thresholds: &Thresh
     })
 }
 
+/// The format that the ending of a name says.
 fn format_of(path: &Path) -> Result<Format> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let name = [".gz", ".zst"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(&name);
+    let name = plain_name(path).to_lowercase();
     match name.rsplit_once('.').map(|(_, extension)| extension) {
         Some("csv") => Ok(Format::Csv),
         Some("tsv") => Ok(Format::Tsv),
@@ -332,7 +290,8 @@ fn format_of(path: &Path) -> Result<Format> {
         _ => Err(Error::invalid_argument(
             "format",
             format!("not clear from the name '{}'", path.display()),
-            "a name in .csv, .tsv, .ndjson or .jsonl (or these with .gz or .zst), or the option format: csv, tsv or ndjson",
+            "a name in .csv, .tsv, .ndjson or .jsonl (or these with .gz or .zst), or the option format: csv, tsv, ndjson, \
+             adjacency or that of a data set",
         )),
     }
 }

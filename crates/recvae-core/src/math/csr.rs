@@ -91,6 +91,15 @@ impl Csr {
         Self { indptr, indices, n_cols }
     }
 
+    /// Of one value per entry, in order, those in the given rows and columns, both ascending.
+    #[must_use]
+    pub(crate) fn select_values<T: Copy>(&self, values: &[T], rows: &[usize], columns: &[usize]) -> Vec<T> {
+        let mut is_kept = vec![false; self.n_cols];
+        columns.iter().for_each(|&column| is_kept[column] = true);
+        let entries = rows.iter().flat_map(|&row| self.indptr[row]..self.indptr[row + 1]);
+        entries.filter(|&entry| is_kept[self.indices[entry] as usize]).map(|entry| values[entry]).collect()
+    }
+
     /// Builds the matrix from one ascending, duplicate-free list of columns per row.
     ///
     /// # Errors

@@ -257,7 +257,7 @@ fn read_ids(path: &Path) -> Result<Ids> {
 /// The pairs of a file, after a check of both indices.
 fn read_pairs(path: &Path, uids: Range<u64>, n_items: usize) -> Result<Pairs> {
     let file = open_regular(path).map_err(|e| Error::io("read", path, e))?;
-    let mut rows = Rows::new(path, file, Dialect::csv(Escape::Quote));
+    let mut rows = Rows::new(path, file, Dialect::csv(Escape::Quote), true);
     let names = ["uid", "sid"];
     let columns = columns(path, &mut rows, &names.map(|name| ("", name)))?;
     let ranges = [uids, 0..n_items as u64];

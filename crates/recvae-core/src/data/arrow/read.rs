@@ -8,9 +8,10 @@ use super::layout::{Kind, Layout, Parts};
 use super::schema::{Column, Schema};
 use super::{MARKER, header};
 use crate::base::error::{Error, Result};
+use crate::base::options::Options;
 use crate::data::batches::RowFilter;
 use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
-use crate::data::read::{Escape, ReadOptions, check};
+use crate::data::read::{ReadOptions, check};
 
 /// Texts or numbers that indices point to: the body of a message and where they lie in it.
 #[derive(Debug)]
@@ -44,6 +45,22 @@ impl Dictionary {
         let segment = self.segments.get(at)?;
         Some((segment, entry - (self.ends[at] - segment.layout.len)))
     }
+}
+
+/// Nothing is said of text, which an Arrow stream is not.
+fn check_no_text(options: &ReadOptions) -> Result<()> {
+    let ReadOptions { user, item, value, min_value, .. } = options.clone();
+    let (given, plain) =
+        (options.to_json(), ReadOptions { user, item, value, min_value, ..ReadOptions::default() }.to_json());
+    for option in ReadOptions::describe() {
+        if given[&option.name] != plain[&option.name] {
+            let got = given[&option.name]
+                .as_str()
+                .map_or_else(|| given[&option.name].to_string(), |text| format!("'{text}'"));
+            return Err(Error::invalid_argument(option.name, got, "none for an Arrow stream"));
+        }
+    }
+    Ok(())
 }
 
 /// How far the bytes at hand go.
@@ -82,13 +99,7 @@ impl ArrowReader {
     /// `INVALID_ARGUMENT` if the options contradict each other or give a format.
     pub fn new(options: ReadOptions, thresholds: Thresholds) -> Result<Self> {
         check(&options)?;
-        if options.escape != Escape::Quote {
-            let escape = format!("'{}'", options.escape.word());
-            return Err(Error::invalid_argument("escape", escape, "none for an Arrow stream"));
-        }
-        if let Some(format) = options.format {
-            return Err(Error::invalid_argument("format", format!("'{}'", format.word()), "none for an Arrow stream"));
-        }
+        check_no_text(&options)?;
         Ok(Self {
             filter: RowFilter { min_value: options.min_value, since: None, until: None },
             options,

@@ -1,61 +1,97 @@
-//! CSV and TSV: a header line that names the columns, then one row per line.
+//! CSV, TSV and their kin: a header line that names the columns, or none, then one row per line.
 
 use std::io::Read;
 use std::path::Path;
 
-use super::rows::{Dialect, Rows};
-use super::{ReadOptions, bad, id, start_of};
-use crate::base::error::Result;
+use super::plan::Plan;
+use super::rows::Rows;
+use super::{bad, id, start_of};
+use crate::base::error::{Error, Result};
 use crate::data::interactions::InteractionsBuilder;
 
 /// Reads all rows into the builder.
-pub(super) fn parse(
-    path: &Path,
-    input: impl Read,
-    dialect: Dialect,
-    options: &ReadOptions,
-    builder: &mut InteractionsBuilder,
-) -> Result<()> {
-    let mut rows = Rows::new(path, input, dialect);
-    let mut names = vec![("user", options.user.as_str()), ("item", &options.item)];
-    names.extend(options.value.as_deref().map(|value| ("value", value)));
-    let columns = columns(path, &mut rows, &names)?;
-    let (user, item, value) = (columns[0], columns[1], columns.get(2));
-    while rows.next()? {
-        for column in [user, item] {
+pub(super) fn parse(path: &Path, input: impl Read, plan: &Plan, builder: &mut InteractionsBuilder) -> Result<()> {
+    let mut rows = Rows::new(path, input, plan.dialect.clone(), plan.header);
+    let columns = Columns::find(path, &mut rows, plan)?;
+    loop {
+        let error = match rows.next() {
+            Ok(false) => return Ok(()),
+            Ok(true) => match columns.take(path, &rows, plan, builder) {
+                Ok(()) => continue,
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        let is_bad_row = plan.skip_bad_rows > 0 && matches!(error, Error::InvalidData { .. });
+        match if is_bad_row { rows.skip()? } else { None } {
+            Some(lines) => builder.push_bad(error, lines, plan.skip_bad_rows)?,
+            None => return Err(error),
+        }
+    }
+}
+
+/// Where the columns are that are read.
+struct Columns {
+    user: usize,
+    item: usize,
+    value: Option<usize>,
+    time: Option<usize>,
+}
+
+impl Columns {
+    fn find<R: Read>(path: &Path, rows: &mut Rows<R>, plan: &Plan) -> Result<Self> {
+        let named: Vec<_> = plan.columns().into_iter().filter_map(|(option, name)| Some((option, name?))).collect();
+        let found = if plan.header {
+            columns(path, rows, &named)?
+        } else {
+            // They are numbers: the plan has looked at them.
+            named.iter().map(|(_, name)| name.parse::<usize>().unwrap_or(1) - 1).collect()
+        };
+        let at = |wanted| named.iter().position(|(option, _)| *option == wanted).map(|place| found[place]);
+        Ok(Self { user: found[0], item: found[1], value: at("value"), time: at("time") })
+    }
+
+    /// Adds a row to the builder.
+    fn take<R: Read>(&self, path: &Path, rows: &Rows<R>, plan: &Plan, builder: &mut InteractionsBuilder) -> Result<()> {
+        let all = [Some(self.user), Some(self.item), self.value, self.time];
+        if let Some(&column) = all.iter().flatten().find(|&&column| column >= rows.len()) {
+            let message = format!("there is no column {}; allowed: from 1 to {}", column + 1, rows.len());
+            return Err(rows.bad(None, message));
+        }
+        let id_in = |column: usize, name| {
             if rows.field(column).contains(&b'\n') {
                 let start = rows.field(column).split(|&byte| byte == b'\n' || byte == b'\r').next().unwrap_or_default();
                 let start = String::from_utf8_lossy(&start[..start.len().min(40)]);
                 let message = format!("an id runs over the end of the line, from '{start}'; is a quote left open?");
                 return Err(rows.bad(Some(column), message));
             }
-        }
-        let id_in = |column: usize, name| {
             let at = || (Some(rows.line()), column as u64 + 1);
             id(path, at, name, rows.field(column))
         };
-        let (user, item) = (id_in(user, &options.user)?, id_in(item, &options.item)?);
-        match value {
-            None => builder.push(user, item),
-            Some(&column) => {
-                let field = rows.field(column).trim_ascii();
-                let number = std::str::from_utf8(field).ok().and_then(|text| text.parse().ok());
-                let Some(number) = number.filter(|number: &f64| number.is_finite()) else {
-                    let got = String::from_utf8_lossy(&field[..field.len().min(80)]);
-                    let message = format!("{} is '{got}'; allowed: a finite number", names[2].1);
-                    return Err(rows.bad(Some(column), message));
-                };
-                builder.push_value(user, item, number, options.min_value);
-            }
-        }
+        let [user_name, item_name, value_name, time_name] =
+            plan.columns().map(|(option, name)| if plan.header { name.unwrap_or_default() } else { option });
+        let (user, item) = (id_in(self.user, user_name)?, id_in(self.item, item_name)?);
+        let value = self.value.map(|column| {
+            let field = rows.field(column).trim_ascii();
+            let number = std::str::from_utf8(field).ok().and_then(|text| text.parse().ok());
+            number.filter(|number: &f64| number.is_finite()).ok_or_else(|| {
+                let got = String::from_utf8_lossy(&field[..field.len().min(80)]);
+                rows.bad(Some(column), format!("{value_name} is '{got}'; allowed: a finite number"))
+            })
+        });
+        let time = self.time.map(|column| {
+            let time = plan.time(rows.field(column).trim_ascii());
+            time.map_err(|what| rows.bad(Some(column), format!("{time_name} is {what}")))
+        });
+        plan.filter.push(builder, user, item, value.transpose()?, time.transpose()?);
+        Ok(())
     }
-    Ok(())
 }
 
 /// Looks at all rows.
-pub(super) fn check(path: &Path, input: impl Read, dialect: Dialect) -> Result<()> {
-    let mut rows = Rows::new(path, input, dialect);
-    if rows.next()? {
+pub(super) fn check(path: &Path, input: impl Read, plan: &Plan) -> Result<()> {
+    let mut rows = Rows::new(path, input, plan.dialect.clone(), plan.header);
+    if plan.header && rows.next()? {
         for column in 1..rows.len() {
             if (0..column).any(|other| rows.field(other) == rows.field(column)) {
                 let message = format!("column '{}' occurs twice; allowed: once", start_of(rows.field(column)));

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::input::{Input, MARK, decoded};
-use super::ndjson::{Id, Key, exact_id, missing, not_understood, token, too_long, value_of};
+use super::lines::too_long;
+use super::ndjson::{Id, Key, exact_id, exact_ids, missing, not_understood, token, value_of};
 use super::{LONGEST_ROW, bad, id, read_error};
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
@@ -50,7 +51,7 @@ impl HistoryLines {
     pub fn push(&mut self, bytes: &[u8], histories: &mut Vec<HistoryLine>) -> Result<()> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             if (self.held.len() + part.len()) as u64 > LONGEST_ROW {
-                return Err(too_long(&self.path, self.lines + 1));
+                return Err(too_long(&self.path, self.lines + 1, "one JSON object"));
             }
             if !part.ends_with(b"\n") {
                 self.held.extend_from_slice(part);
@@ -221,13 +222,7 @@ impl Row {
             self.history.user = exact_id(user, token(value_of(text, user)).0)?;
         }
         if self.is_long[1] {
-            let mut rest = value_of(text, items);
-            for item in &mut self.history.items {
-                let start = rest.iter().position(|byte| !b"[,".contains(byte) && !byte.is_ascii_whitespace());
-                let (id, behind) = token(&rest[start.unwrap_or(rest.len())..]);
-                *item = exact_id(items, id)?;
-                rest = behind;
-            }
+            exact_ids(items, value_of(text, items), &mut self.history.items)?;
         }
         Ok(())
     }

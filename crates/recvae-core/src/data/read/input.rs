@@ -149,6 +149,49 @@ pub(super) fn unmarked(mut input: impl BufRead) -> io::Result<impl BufRead> {
     Ok(Cursor::new(if first == MARK { vec![] } else { first }).chain(input))
 }
 
+/// Latin-1 as UTF-8.
+pub(super) struct Latin1<R> {
+    input: R,
+    /// The second byte of a character whose first one filled the buffer.
+    rest: Option<u8>,
+}
+
+impl<R: BufRead> Latin1<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input, rest: None }
+    }
+}
+
+impl<R: BufRead> Read for Latin1<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(first) = buffer.first_mut() else { return Ok(0) };
+        if let Some(rest) = self.rest.take() {
+            *first = rest;
+            return Ok(1);
+        }
+        let (mut taken, mut n) = (0, 0);
+        for &byte in self.input.fill_buf()? {
+            let Some(place) = buffer.get_mut(n) else { break };
+            (taken, n) = (taken + 1, n + 1);
+            if byte < 0x80 {
+                *place = byte;
+                continue;
+            }
+            *place = 0xc0 | byte >> 6;
+            let second = 0x80 | byte & 0x3f;
+            match buffer.get_mut(n) {
+                Some(place) => {
+                    *place = second;
+                    n += 1;
+                }
+                None => self.rest = Some(second),
+            }
+        }
+        self.input.consume(taken);
+        Ok(n)
+    }
+}
+
 /// Whether a byte order mark comes next, which is taken then. Of what is none, the first bytes may be taken, too.
 pub(super) fn begins_with_mark(input: &mut impl Read) -> io::Result<bool> {
     Ok(first_bytes(input, &[MARK])? == MARK)
@@ -185,6 +228,23 @@ mod tests {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let n = self.0.len().min(buffer.len()).min(1);
             self.0.read(&mut buffer[..n])
+        }
+    }
+
+    #[test]
+    fn every_byte_of_latin_1_is_the_character_of_its_number() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let expected: String = (0..=255u8).map(char::from).collect();
+        for piece in [1, 2, 3, 1000] {
+            let (mut text, mut buffer) = (Vec::new(), vec![0; piece]);
+            let mut input = Latin1::new(&bytes[..]);
+            loop {
+                match input.read(&mut buffer).unwrap() {
+                    0 => break,
+                    n => text.extend_from_slice(&buffer[..n]),
+                }
+            }
+            assert_eq!(String::from_utf8(text).unwrap(), expected, "{piece}");
         }
     }
 

@@ -2,38 +2,55 @@
 
 use std::collections::HashSet;
 use std::fmt::{self, Write};
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde_json::Value;
 
-use super::{LONGEST_ROW, ReadOptions, bad, id, read_error, start_of};
+use super::lines::{for_each_line, read_lines};
+use super::plan::Plan;
+use super::{bad, id, start_of};
+use crate::base::date::seconds_of;
 use crate::base::error::{Error, Result};
 use crate::data::interactions::InteractionsBuilder;
 
+/// What should be on a line.
+const WHAT: &str = "one JSON object";
+
 /// Reads all rows into the builder.
-pub(super) fn parse(
-    path: &Path,
-    mut input: impl BufRead,
-    options: &ReadOptions,
-    builder: &mut InteractionsBuilder,
-) -> Result<()> {
-    let mut row =
-        Row { options, user: String::new(), item: String::new(), value: None, found: [false; 3], is_long: [false; 2] };
-    for_each_line(path, &mut input, |line, text| {
+pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut InteractionsBuilder) -> Result<()> {
+    let mut row = Row {
+        plan,
+        user: String::new(),
+        items: Vec::new(),
+        is_list: false,
+        value: None,
+        time: None,
+        found: [false; 4],
+        is_long: [false; 2],
+    };
+    read_lines(path, input, WHAT, plan, builder, |builder, line, text| {
         row.read(text).map_err(|error| not_understood(path, line, text, &error))?;
         row.read_digits(text).map_err(|what| bad(path, Some(line), None, what))?;
-        for (found, (option, key)) in row.found.iter().zip(row.keys()) {
+        for (found, (option, key)) in row.found.iter().zip(plan.columns()) {
             if let (false, Some(key)) = (found, key) {
                 return Err(missing(path, line, text, key, &format!("name it by the option {option}")));
             }
         }
-        let user = id(path, || (Some(line), 1), &options.user, row.user.as_bytes())?;
-        let item = id(path, || (Some(line), 1), &options.item, row.item.as_bytes())?;
-        match row.value {
-            Some(value) => builder.push_value(user, item, value, options.min_value),
-            None => builder.push(user, item),
+        let user = id(path, || (Some(line), 1), &plan.user, row.user.as_bytes())?;
+        for (place, item) in row.items.iter().enumerate() {
+            let name = if row.is_list { format!("{}[{place}]", plan.item) } else { plan.item.clone() };
+            id(path, || (Some(line), 1), &name, item.as_bytes())?;
+        }
+        let time = row.time.take().transpose().map_err(|what| {
+            bad(path, Some(line), None, format!("{} is {what}", plan.time.as_deref().unwrap_or_default()))
+        })?;
+        for item in &row.items {
+            plan.filter.push(builder, user, item, row.value, time);
+        }
+        if row.items.is_empty() {
+            builder.push_empty();
         }
         Ok(())
     })
@@ -41,41 +58,11 @@ pub(super) fn parse(
 
 /// Looks at all rows.
 pub(super) fn check(path: &Path, mut input: impl BufRead) -> Result<()> {
-    for_each_line(path, &mut input, |line, text| {
+    for_each_line(path, &mut input, WHAT, |line, text| {
         let mut parser = serde_json::Deserializer::from_slice(text);
         let looked = parser.deserialize_map(Keys(HashSet::new())).and_then(|()| parser.end());
         looked.map_err(|error| not_understood(path, line, text, &error))
     })
-}
-
-/// Calls `take` with the number and the text of each line that is not blank.
-fn for_each_line(path: &Path, input: &mut impl BufRead, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
-    let (mut text, mut line) = (Vec::new(), 0);
-    loop {
-        text.clear();
-        line += 1;
-        let length = input
-            .by_ref()
-            .take(LONGEST_ROW + 1)
-            .read_until(b'\n', &mut text)
-            .map_err(|source| read_error(path, Some(line), source))?;
-        if length == 0 {
-            return Ok(());
-        }
-        if length as u64 > LONGEST_ROW {
-            return Err(too_long(path, line));
-        }
-        let text = text.trim_ascii_end();
-        if !text.is_empty() {
-            take(line, text)?;
-        }
-    }
-}
-
-/// A line that would fill the memory.
-pub(super) fn too_long(path: &Path, line: u64) -> Error {
-    let message = format!("the line is longer than {LONGEST_ROW} bytes; allowed: one JSON object per line");
-    bad(path, Some(line), None, message)
 }
 
 /// A line that is no JSON, or not the JSON that it should be.
@@ -102,24 +89,23 @@ pub(super) fn missing(path: &Path, line: u64, text: &[u8], key: &str, help: &str
 
 /// What one line says. The strings keep their memory from line to line.
 struct Row<'a> {
-    options: &'a ReadOptions,
+    plan: &'a Plan,
     user: String,
-    item: String,
+    /// One item, or those of a list.
+    items: Vec<String>,
+    is_list: bool,
     value: Option<f64>,
-    found: [bool; 3],
-    /// Whether the user or the item is a number of more digits than the parser keeps.
+    /// In seconds; or what is wrong with it.
+    time: Option<Result<f64, String>>,
+    found: [bool; 4],
+    /// Whether the user or an item is a number of more digits than the parser keeps.
     is_long: [bool; 2],
 }
 
 impl Row<'_> {
-    /// `(option, key)` of the three columns.
-    fn keys(&self) -> [(&'static str, Option<&str>); 3] {
-        let ReadOptions { user, item, value, .. } = self.options;
-        [("user", Some(user)), ("item", Some(item)), ("value", value.as_deref())]
-    }
-
     fn read(&mut self, text: &[u8]) -> serde_json::Result<()> {
-        (self.found, self.is_long) = ([false; 3], [false; 2]);
+        (self.found, self.is_long, self.is_list) = ([false; 4], [false; 2], false);
+        (self.value, self.time) = (None, None);
         let mut parser = serde_json::Deserializer::from_slice(text);
         parser.deserialize_map(&mut *self)?;
         parser.end()
@@ -127,14 +113,28 @@ impl Row<'_> {
 
     /// Takes the digits of long whole numbers from the text; or says what stands there.
     fn read_digits(&mut self, text: &[u8]) -> Result<(), String> {
-        let ids = [(&self.options.user, &mut self.user), (&self.options.item, &mut self.item)];
-        for ((name, id), is_long) in ids.into_iter().zip(self.is_long) {
-            if is_long {
-                *id = exact_id(name, token(value_of(text, name)).0)?;
-            }
+        let (user, item) = (&self.plan.user, &self.plan.item);
+        if self.is_long[0] {
+            self.user = exact_id(user, token(value_of(text, user)).0)?;
+        }
+        if self.is_long[1] && self.is_list {
+            exact_ids(item, value_of(text, item), &mut self.items)?;
+        } else if self.is_long[1] {
+            self.items[0] = exact_id(item, token(value_of(text, item)).0)?;
         }
         Ok(())
     }
+}
+
+/// Takes the ids of a list, whose text is given, anew.
+pub(super) fn exact_ids(name: &str, mut rest: &[u8], ids: &mut [String]) -> Result<(), String> {
+    for id in ids {
+        let start = rest.iter().position(|byte| !b"[,".contains(byte) && !byte.is_ascii_whitespace());
+        let (exact, behind) = token(&rest[start.unwrap_or(rest.len())..]);
+        *id = exact_id(name, exact)?;
+        rest = behind;
+    }
+    Ok(())
 }
 
 /// The rest of a line, which was parsed already, from the value under a key on.
@@ -197,7 +197,7 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(column) = map.next_key_seed(Key(self.keys().map(|(_, key)| key)))? {
+        while let Some(column) = map.next_key_seed(Key(self.plan.columns().map(|(_, key)| key)))? {
             let Some(column) = column else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -205,13 +205,28 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
             if std::mem::replace(&mut self.found[column], true) {
                 return Err(A::Error::custom(format!(
                     "key '{}' occurs twice",
-                    self.keys()[column].1.unwrap_or_default()
+                    self.plan.columns()[column].1.unwrap_or_default()
                 )));
             }
+            let name = self.plan.columns()[column].1.unwrap_or_default();
             match column {
-                0 => map.next_value_seed(Id(&self.options.user, &mut self.user, &mut self.is_long[0]))?,
-                1 => map.next_value_seed(Id(&self.options.item, &mut self.item, &mut self.is_long[1]))?,
-                _ => self.value = Some(map.next_value_seed(Number(self.options.value.as_deref().unwrap_or_default()))?),
+                0 => map.next_value_seed(Id(name, &mut self.user, &mut self.is_long[0]))?,
+                1 => {
+                    let (items, is_long) = (&mut self.items, &mut self.is_long[1]);
+                    self.is_list = map.next_value_seed(OneOrMore { name, items, is_long })?;
+                    if self.is_list && self.plan.value.is_some() {
+                        return Err(A::Error::custom(format!(
+                            "{name} is a list, whose items have no value of their own"
+                        )));
+                    }
+                }
+                2 => self.value = Some(map.next_value_seed(Number(name))?),
+                _ => {
+                    self.time = Some(match map.next_value_seed(Time(name))? {
+                        Ok(seconds) => Ok(seconds),
+                        Err(number) => self.plan.seconds(number),
+                    });
+                }
             }
         }
         Ok(())
@@ -312,6 +327,62 @@ impl Visitor<'_> for Id<'_> {
     }
 }
 
+/// An id, or a list of ids, of the column of that name; says whether it is a list.
+struct OneOrMore<'a> {
+    name: &'a str,
+    items: &'a mut Vec<String>,
+    is_long: &'a mut bool,
+}
+
+impl OneOrMore<'_> {
+    /// Takes a single id.
+    fn one<E>(self, take: impl FnOnce(Id<'_>) -> Result<(), E>) -> Result<bool, E> {
+        self.items.resize_with(1, String::new);
+        take(Id(self.name, &mut self.items[0], self.is_long)).map(|()| false)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for OneOrMore<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OneOrMore<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a string or a whole number as {}", self.name)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, id: &str) -> Result<bool, E> {
+        self.one(|one| one.visit_str(id))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, id: u64) -> Result<bool, E> {
+        self.one(|one| one.visit_u64(id))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, id: i64) -> Result<bool, E> {
+        self.one(|one| one.visit_i64(id))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, id: f64) -> Result<bool, E> {
+        self.one(|one| one.visit_f64(id))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+        self.items.clear();
+        let mut id = String::new();
+        while list.next_element_seed(Id(self.name, &mut id, self.is_long))?.is_some() {
+            self.items.push(std::mem::take(&mut id));
+        }
+        Ok(true)
+    }
+}
+
 /// 2^63: what is read as a double and lies below it was written with a point or an exponent.
 const MOST_EXACT: f64 = 9_223_372_036_854_775_808.0;
 
@@ -343,5 +414,40 @@ impl Visitor<'_> for Number<'_> {
 
     fn visit_i64<E>(self, number: i64) -> Result<f64, E> {
         Ok(number as f64)
+    }
+}
+
+/// A time: seconds of a date, or a number in a unit that is not known here.
+struct Time<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for Time<'_> {
+    type Value = Result<f64, f64>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Time<'_> {
+    type Value = Result<f64, f64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a number or a date such as 2015-01-31 as {}", self.0)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        seconds_of(text.as_bytes()).map(Ok).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Err(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Err(number as f64))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Err(number as f64))
     }
 }

@@ -3,7 +3,7 @@
 //! A field of CSV either has no quote in it, or it begins and ends with one, and quotes inside are doubled (or, as an option,
 //! stand behind a backslash). So a quote that nobody closed cannot swallow rows in silence: sooner or later text follows a
 //! closing quote, or the input ends. In TSV a quote is a character like any other (IANA text/tab-separated-values). A line
-//! ends with LF, CRLF or CR, and blank lines are no rows.
+//! ends with LF, CRLF or CR, and blank lines are no rows. Fields may be separated by any text.
 //!
 //! Source: RFC 4180, section 2.
 
@@ -11,7 +11,7 @@ use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use memchr::{memchr_iter, memchr2, memchr3};
+use memchr::{memchr_iter, memchr2, memchr3, memmem};
 
 use super::{BUFFER, Escape, LONGEST_ROW, bad, read_error};
 use crate::base::error::{Error, Result};
@@ -20,20 +20,21 @@ const QUOTE: u8 = b'"';
 const BACKSLASH: u8 = b'\\';
 
 /// How fields are separated and quoted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Dialect {
-    delimiter: u8,
+    /// What stands between two fields: one byte or more.
+    separator: Box<[u8]>,
     /// How a quote in a quoted field is written; none where quotes have no meaning.
     quotes: Option<Escape>,
 }
 
 impl Dialect {
-    pub(crate) const fn csv(escape: Escape) -> Self {
-        Self { delimiter: b',', quotes: Some(escape) }
+    pub(crate) fn csv(escape: Escape) -> Self {
+        Self::new(",", Some(escape))
     }
 
-    pub(crate) const fn tsv() -> Self {
-        Self { delimiter: b'\t', quotes: None }
+    pub(super) fn new(separator: &str, quotes: Option<Escape>) -> Self {
+        Self { separator: separator.as_bytes().into(), quotes }
     }
 }
 
@@ -56,11 +57,17 @@ pub(crate) struct Rows<R> {
     opened: Option<(u64, u64)>,
     /// How many fields the first row has, and so all.
     width: Option<usize>,
+    /// Whether the first row names the columns.
+    has_header: bool,
+    /// Whether nothing can be read behind what was refused.
+    is_over: bool,
+    /// Where within a row it was refused before its end was found.
+    refused_at: Option<usize>,
 }
 
 impl<R: Read> Rows<R> {
     /// `path` is what errors call the input.
-    pub(crate) fn new(path: &Path, input: R, dialect: Dialect) -> Self {
+    pub(crate) fn new(path: &Path, input: R, dialect: Dialect, has_header: bool) -> Self {
         Self {
             path: path.to_owned(),
             input,
@@ -74,6 +81,9 @@ impl<R: Read> Rows<R> {
             next_line: 1,
             opened: None,
             width: None,
+            has_header,
+            is_over: false,
+            refused_at: None,
         }
     }
 
@@ -81,6 +91,7 @@ impl<R: Read> Rows<R> {
     pub(crate) fn next(&mut self) -> Result<bool> {
         self.row += self.length;
         (self.length, self.line) = (0, self.next_line);
+        (self.is_over, self.refused_at) = (true, None);
         while let Some(b'\n' | b'\r') = self.byte(0)? {
             self.row += self.line_end(0)?;
             self.line += 1;
@@ -99,12 +110,28 @@ impl<R: Read> Rows<R> {
         }
         self.length = end + self.line_end(end)?;
         self.next_line += 1;
+        self.is_over = false;
         let (n, width) = (self.fields.len(), *self.width.get_or_insert(self.fields.len()));
         if n != width {
             let fields = if n == 1 { "field" } else { "fields" };
-            return Err(self.bad(None, format!("the row has {n} {fields}; allowed: {width}, as in the header")));
+            let first = if self.has_header { "header" } else { "first row" };
+            return Err(self.bad(None, format!("the row has {n} {fields}; allowed: {width}, as in the {first}")));
         }
         Ok(true)
+    }
+
+    /// Makes the next row begin behind the line in which this one was refused, and gives back how many lines it took; `None`
+    /// where nobody knows where a row begins.
+    pub(super) fn skip(&mut self) -> Result<Option<u64>> {
+        if let Some(mut end) = self.refused_at.take() {
+            while !matches!(self.byte(end)?, None | Some(b'\n' | b'\r')) {
+                end += 1;
+            }
+            self.length = end + self.line_end(end)?;
+            self.next_line += 1;
+            (self.is_over, self.opened) = (false, None);
+        }
+        Ok((!self.is_over).then_some(self.next_line - self.line))
     }
 
     /// Number of fields of the row.
@@ -146,12 +173,16 @@ impl<R: Read> Rows<R> {
                 break looked;
             }
         };
-        let mut start = 0;
-        for at in memchr_iter(self.dialect.delimiter, &self.buffer[self.row..self.row + end]) {
+        let (row, mut start) = (&self.buffer[self.row..self.row + end], 0);
+        let mut push = |at, length| {
             self.fields.push(start..at);
-            start = at + 1;
+            start = at + length;
+        };
+        match &*self.dialect.separator {
+            &[byte] => memchr_iter(byte, row).for_each(|at| push(at, 1)),
+            separator => memmem::find_iter(row, separator).for_each(|at| push(at, separator.len())),
         }
-        self.fields.push(start..end);
+        push(end, 0);
         Ok(Some(end))
     }
 
@@ -165,10 +196,10 @@ impl<R: Read> Rows<R> {
                 _ => self.plain_field(at)?,
             };
             self.fields.push(field);
-            if self.byte(next)? != Some(self.dialect.delimiter) {
+            if !self.is_separator(next)? {
                 return Ok(next);
             }
-            at = next + 1;
+            at = next + self.dialect.separator.len();
         }
     }
 
@@ -178,13 +209,14 @@ impl<R: Read> Rows<R> {
         loop {
             match self.byte(at)? {
                 Some(QUOTE) => {
+                    self.refused_at = Some(at);
                     let column = self.fields.len() as u64 + 1;
                     let message = "there is a quote inside a field that does not begin with one; allowed: a field in quotes, \
                         with quotes inside it doubled (RFC 4180)";
                     return Err(bad(&self.path, Some(self.next_line), Some(column), message));
                 }
                 None | Some(b'\n' | b'\r') => return Ok((start..at, at)),
-                Some(byte) if byte == self.dialect.delimiter => return Ok((start..at, at)),
+                Some(_) if self.is_separator(at)? => return Ok((start..at, at)),
                 Some(_) => at += 1,
             }
         }
@@ -197,6 +229,7 @@ impl<R: Read> Rows<R> {
         let (mut at, mut end) = (start, start);
         loop {
             let Some(byte) = self.byte(at)? else {
+                self.refused_at = Some(at);
                 return Err(self.left_open("the input ends"));
             };
             let next = if byte == QUOTE || byte == BACKSLASH || byte == b'\r' { self.byte(at + 1)? } else { None };
@@ -213,11 +246,24 @@ impl<R: Read> Rows<R> {
         }
         match self.byte(at + 1)? {
             None | Some(b'\n' | b'\r') => {}
-            Some(byte) if byte == self.dialect.delimiter => {}
-            Some(_) => return Err(self.left_open("text follows a closing quote")),
+            Some(_) if self.is_separator(at + 1)? => {}
+            Some(_) => {
+                self.refused_at = Some(at + 1);
+                return Err(self.left_open("text follows a closing quote"));
+            }
         }
         self.opened = None;
         Ok((start..end, at + 1))
+    }
+
+    /// Whether fields are separated there.
+    fn is_separator(&mut self, at: usize) -> Result<bool> {
+        for place in 0..self.dialect.separator.len() {
+            if self.byte(at + place)? != Some(self.dialect.separator[place]) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The length of a line end; 0 at the end of the input.
