@@ -38,9 +38,8 @@ const {
   compact,
   checkpoint,
   compute,
-  metrics,
+  metricNames,
 } = description;
-const metricNames = [...new Set(metrics.map((metric) => metric.split('@')[0]))];
 const lines = [
   '// Generated from the core by .ci/generate.mjs: do not edit.',
   '',

@@ -71,6 +71,8 @@ export declare class NativeHeldOut {
   get nUsers(): number
   /** Number of interactions, input and target together. */
   get nInteractions(): number
+  /** Whether they are trained on, too, as where the split is within users. */
+  get areKnown(): boolean
   /** Number of users with something to score. */
   get nScored(): number
   /** Ids of the users, in row order. */
@@ -138,9 +140,7 @@ export declare class NativeModel {
   /** The ids of the items, in order of their indices. */
   itemIds(): Array<string>
   /** Recommends for one history. `options`: JSON. */
-  recommend(history: Array<string>, options: string, filter?: NativeFilter | undefined | null): NativeLists
-  /** Recommends for many histories. `options`: JSON. */
-  recommendBatch(histories: Array<Array<string>>, options: string, filter: NativeFilter | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeLists>
+  recommend(history: Array<string>, options: string, filter?: NativeFilter | undefined | null): NativeListColumns
   /**
    * Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`: whether
    * the file says whom the model was trained on.
@@ -414,20 +414,6 @@ export interface NativeListColumns {
   unknownOffsets: Uint32Array
 }
 
-/** Recommendations for a number of histories, one after the other. */
-export interface NativeLists {
-  /** Indices of the recommended items, best first. */
-  items: Uint32Array
-  /** Their scores. */
-  scores: Float32Array
-  /** Where each history's list ends in `items`. */
-  ends: Uint32Array
-  /** Positions, in its history, of each id that the model does not know. */
-  unknown: Uint32Array
-  /** Where each history's part of `unknown` ends. */
-  unknownEnds: Uint32Array
-}
-
 /** Mean and standard error. */
 export interface NativeMean {
   /** Mean of the values. */
@@ -614,6 +600,20 @@ export declare function popularityGroups(train: NativeInteractions): Array<Nativ
 /** Counts what there is. */
 export declare function profile(data: NativeInteractions, run: NativeRun): Promise<NativeProfile>
 
+/**
+ * Finds published data among files, such as those of a folder; `null` if there are none or of several formats. `options`: JSON
+ * with the reader's options.
+ */
+export declare function publishedFiles(paths: Array<string>, options: string): PublishedFiles | null
+
+/** Files of a published data set. */
+export interface PublishedFiles {
+  /** The files, in the given order. */
+  paths: Array<string>
+  /** Their format. */
+  format: string
+}
+
 /** Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options and the thresholds. */
 export declare function readInteractions(paths: string | Array<string>, options: string, run: NativeRun): Promise<NativeInteractions>
 
@@ -629,7 +629,7 @@ export declare function sampleBatch(batch: number, users: number, trainingUsers:
 /** The first numbers in [0, 1) of a random search of options. */
 export declare function searchUniforms(seed: number, count: number): Float64Array
 
-/** Splits interactions by users. `options`: JSON. */
+/** Splits interactions by users or within users. `options`: JSON. */
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>
 
 /** Makes up interactions, for measuring speed and memory only. `options`: JSON. */

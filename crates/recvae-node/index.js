@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistories, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFiles, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, readInteractions, readOfficial, removeUnfinished, sampleBatch, searchUniforms, split, synth, withoutMarks, writeSynth } = nativeBinding
+const { NativeArrowReader, NativeBatches, NativeBuilder, NativeEaseCounts, NativeFilter, NativeHeldOut, NativeHistories, NativeInteractions, NativeLock, NativeModel, NativeOutput, NativeRun, NativeSplit, activityGroups, arrowPart, carriedOn, checkFiles, checkFit, checkMemory, checkNewFolder, checkWritable, completeOptions, completeReadOptions, completeSampleOptions, countForEase, dataset, describe, detectableDifference, estimateMemory, estimateSeconds, evaluate, evaluateByPopularity, extrapolateSeconds, fit, holm, inspect, knownMemory, largestThatFits, load, loadEaseCounts, mean, meanOfLists, pairedBootstrap, panicCalls, popularityGroups, profile, publishedFiles, readInteractions, readOfficial, removeUnfinished, sampleBatch, searchUniforms, split, synth, withoutMarks, writeSynth } = nativeBinding
 export { NativeArrowReader }
 export { NativeBatches }
 export { NativeBuilder }
@@ -820,6 +820,7 @@ export { pairedBootstrap }
 export { panicCalls }
 export { popularityGroups }
 export { profile }
+export { publishedFiles }
 export { readInteractions }
 export { readOfficial }
 export { removeUnfinished }
