@@ -46,11 +46,11 @@ const {
   compact,
   checkpoint,
   compute,
+  metricNames,
   metrics,
 } = description;
 const union = (names) => names.map((name) => `'${name}'`).join(' | ');
 const models = [...trained, blend];
-const metricNames = [...new Set(metrics.map((metric) => metric.split('@')[0]))];
 const types = [
   '// Generated from the core by .ci/generate.mjs: do not edit.',
   '',

@@ -47,7 +47,7 @@ describe('files', () => {
       'an unknown option',
       'user,item\nu,a\n',
       'INVALID_ARGUMENT',
-      /'users'; allowed: format, escape, user, item/,
+      /'users'; allowed: format, separator, header, encoding, quote, escape, user, item/,
       { users: 'user' },
     ],
     ['a threshold that removes all', 'user,item\nu,a\n', 'INVALID_DATA', /minUser 9/, { minUser: 9 }],

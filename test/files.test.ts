@@ -178,7 +178,9 @@ describe('an output that is an input or another output', () => {
       ['**/*.parquet', 'a/b/3.parquet', true],
       ['a/x[1].csv', 'a/x[1].csv', true],
       ['a', 'a/1.parquet', true],
-      ['a', 'a/x[1].csv', false],
+      // A folder that is no split is one of files of rows.
+      ['a', 'a/x[1].csv', true],
+      ['a', 'a/m.safetensors', false],
       ['a', 'a/train.csv', true],
       ['debian', 'debian', false],
     ];

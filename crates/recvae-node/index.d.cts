@@ -63,6 +63,8 @@ export declare class NativeHeldOut {
   get nUsers(): number
   /** Number of interactions, input and target together. */
   get nInteractions(): number
+  /** Whether they are trained on, too, as where the split is within users. */
+  get areKnown(): boolean
   /** Number of users with something to score. */
   get nScored(): number
   /** Ids of the users, in row order. */
@@ -645,6 +647,20 @@ export declare function popularityGroups(train: NativeInteractions): Array<Nativ
 /** Counts what there is. */
 export declare function profile(data: NativeInteractions, run: NativeRun): Promise<NativeProfile>
 
+/**
+ * Finds published data among files, such as those of a folder; `null` if there are none or of several formats. `options`: JSON
+ * with the reader's options.
+ */
+export declare function publishedFiles(paths: Array<string>, options: string): PublishedFiles | null
+
+/** Files of a published data set. */
+export interface PublishedFiles {
+  /** The files, in the given order. */
+  paths: Array<string>
+  /** Their format. */
+  format: string
+}
+
 /** Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options and the thresholds. */
 export declare function readInteractions(paths: string | Array<string>, options: string, run: NativeRun): Promise<NativeInteractions>
 
@@ -663,7 +679,7 @@ export declare function sampleBatch(batch: number, users: number, trainingUsers:
 /** The first numbers in [0, 1) of a random search of options. */
 export declare function searchUniforms(seed: number, count: number): Float64Array
 
-/** Splits interactions by users. `options`: JSON. */
+/** Splits interactions by users or within users. `options`: JSON. */
 export declare function split(interactions: NativeInteractions, options: string): Promise<NativeSplit>
 
 /** Makes up interactions, for measuring speed and memory only. `options`: JSON. */

@@ -53,7 +53,8 @@ export function filesBehind(input: string | undefined): string[] {
   if (statOf(input)?.isDirectory()) {
     // A folder of a split has files of text that are no part of it.
     const isSplit = !isTable(input) && entries(input).some((name) => description.officialFiles.includes(name));
-    const parts = entries(input).filter((name) => !isSplit || kindOf(name) === 'parquet');
+    const isRows = (name: string) => kindOf(name) !== undefined || /\.(?:txt|dat|data)(?:\.gz|\.zst)?$/i.test(name);
+    const parts = entries(input).filter((name) => (isSplit ? kindOf(name) === 'parquet' : isRows(name)));
     return [input, ...[...description.officialFiles, ...parts].map((name) => join(input, name))];
   }
   return isPattern(input) ? [input, ...expand(input)] : [input];

@@ -35,8 +35,10 @@ export function addEvaluate(program: Command): void {
     .argument(...MODEL_FILE)
     .argument('<input>', 'file, folder or data set; without flags it is read and split as for the training')
     .option('--on <part>', 'held-out users: test or validation', 'test')
-    .option('--metrics <names>', `comma-separated (default: ${description.metrics.join(',')})`, (text) =>
-      text.split(','),
+    .option(
+      '--metrics <names>',
+      `comma-separated, of ${description.metricNames.join(', ')}, each with @ and a length (default: ${description.metrics.join(',')})`,
+      (text) => text.split(','),
     )
     .addOption(seedFlag('seed of the split', TRAININGS_SEED))
     .addOption(threadsFlag())

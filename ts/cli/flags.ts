@@ -33,7 +33,7 @@ export const INPUT = ['<input>', 'file, folder, quoted pattern, data set, or - f
 export const MODEL_FILE = ['<model-file>', 'what train or compare has saved'] as const;
 
 /** The options of the library that a flag names otherwise. */
-const OTHERWISE: Record<string, string> = { heldOut: 'heldOutShare', everyEpochs: 'every' };
+const OTHERWISE: Record<string, string> = { heldOut: 'heldOutShare', everyEpochs: 'every', kind: 'split' };
 
 /** The flags of the command that runs, by the options of the library for which they stand. */
 let flags: ReadonlyMap<string, string> = new Map();

@@ -28,6 +28,10 @@ export interface InputFlags extends ReadOptions, Thresholds {
   minUserItems?: number;
   shortUsers?: SplitOptions['shortUsers'];
   heldOutShare?: number;
+  split?: SplitOptions['kind'];
+  last?: number;
+  testSince?: SplitOptions['testSince'];
+  validationSince?: SplitOptions['validationSince'];
 }
 
 /** How an input was read and split: what a model file keeps as `input`, so that `evaluate` makes the same split again. */
@@ -116,12 +120,17 @@ export function addInputFlags(command: Command, ofModel = false): Command {
   );
   add(thresholds, 'minUser', 'count');
   add(thresholds, 'minItem', 'count');
+  const { doc: kinds, default: kind } = splitting.find(({ name }) => name === 'kind')!;
+  command.option('--split <kind>', `${kinds}${defaultText(String(kind), ofModel)}`);
   add(splitting, 'validation', 'users');
   add(splitting, 'test', 'users');
   add(splitting, 'minUserItems', 'count');
   add(splitting, 'shortUsers', 'train|drop');
   const { doc, default: share } = splitting.find(({ name }) => name === 'heldOut')!;
   command.option('--held-out-share <share>', `${doc}${defaultText(String(share), ofModel)}`, parseNumber);
+  add(splitting, 'last', 'items');
+  add(splitting, 'testSince', 'time');
+  add(splitting, 'validationSince', 'time');
   return command;
 }
 
@@ -152,6 +161,9 @@ const SHORT_USERS = {
   shortUsers: description.split.find(({ name }) => name === 'shortUsers')!.default as SplitOptions['shortUsers'],
 };
 
+/** How data are split unless it is said. */
+const KIND = description.split.find(({ name }) => name === 'kind')!.default as NonNullable<SplitOptions['kind']>;
+
 /** The recipe in a model's info, if there is one. Those of earlier versions do not say that they dropped short users. */
 export function recipeIn(info: Json): InputRecipe | undefined {
   const recipe = (info as { input?: InputRecipe } | null)?.input;
@@ -179,15 +191,19 @@ function pick<K extends keyof InputFlags>(flags: InputFlags, names: readonly K[]
 }
 
 const READ = [...TEXT_OPTIONS, 'escape', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem', 'sql'] as const;
-const SPLIT = ['validation', 'test', 'minUserItems', 'shortUsers'] as const;
+const SPLIT = ['validation', 'test', 'minUserItems', 'shortUsers', 'last', 'testSince', 'validationSince'] as const;
 
 /** The flags as recipe; what they leave open, `before` fills in. */
 export function recipeOf(flags: InputFlags, before?: InputRecipe): InputRecipe {
   const seed = flags.seed === undefined ? {} : { seed: flags.seed };
   const heldOut = flags.heldOutShare === undefined ? {} : { heldOut: flags.heldOutShare };
+  const kind = flags.split === undefined ? {} : { kind: flags.split };
+  // What was said of one kind of split means nothing for another one.
+  const isOther = flags.split !== undefined && flags.split !== (before?.split.kind ?? KIND);
+  const splitBefore = isOther ? { seed: before?.split.seed } : before?.split;
   return {
     read: { ...before?.read, ...pick(flags, READ) },
-    split: { ...before?.split, ...pick(flags, SPLIT), ...heldOut, ...seed },
+    split: { ...splitBefore, ...pick(flags, SPLIT), ...kind, ...heldOut, ...seed },
   };
 }
 
@@ -218,7 +234,7 @@ export async function readInput(
     return Interactions.dataset(input as DatasetName);
   }
   if (isFolder(input) && isSplit(input, flags)) {
-    refuse(flags, [...READ, ...SPLIT, 'heldOutShare'], 'a folder that is split already');
+    refuse(flags, [...READ, ...SPLIT, 'split', 'heldOutShare'], 'a folder that is split already');
     return Split.fromOfficial(input);
   }
   tellIgnoredValues(recipe);
@@ -230,6 +246,7 @@ export async function readInput(
   const files = sql === undefined ? textFiles(input, read) : undefined;
   if (files) {
     if (files.format !== undefined) tellFormat(input, recipe, files.format);
+    addTime(recipe);
     return Interactions.fromFile(files.paths, { ...read, ...recipe.read, sql: undefined } as ReadOptions, run);
   }
   const isPlain = !isFolder(input) && !isPattern(input);
@@ -259,6 +276,8 @@ function textFiles(input: string, read: ReadOptions & Thresholds): RowFiles | un
     if (read.format === undefined && (isFolder(input) || isPattern(input))) return undefined;
     throw thrown;
   }
+  // Parquet says itself what it is.
+  if (found.paths.some((path) => kindOf(path) === 'parquet')) return undefined;
   if (read.format !== undefined || found.format !== undefined) return found;
   const isText = found.paths.every((path) => ['csv', 'tsv', 'ndjson'].includes(kindOf(path) ?? ''));
   return isText ? found : undefined;
@@ -269,6 +288,13 @@ function forDuckDB(read: ReadOptions & Thresholds): Omit<DuckDBOptions, 'source'
   return Object.fromEntries(
     Object.entries(read).filter(([name]) => !(TEXT_OPTIONS as readonly string[]).includes(name)),
   );
+}
+
+/** Names the column of times where a split needs one and the format has it. */
+function addTime({ read, split }: InputRecipe): void {
+  const needs = split.kind === 'time' || split.kind === 'last';
+  const time = description.formats.find(({ name }) => name === read.format)?.time;
+  if (needs && read.time === undefined && time) read.time = time;
 }
 
 /** Notes the format that was recognised, and tells what it means. */

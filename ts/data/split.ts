@@ -8,7 +8,10 @@ import { type Id, idOf } from './ids.js';
 import { Interactions } from './interactions.js';
 import { type LeftOut, leftOutOf } from './left-out.js';
 
-/** Users that no model sees in training, each with items that go in and items that have to be found. */
+/**
+ * Users each with items that go in and items that have to be found. By the split of kind `strong` no model sees them in training;
+ * by the others they are known from it.
+ */
 export class HeldOut implements Disposable {
   /** @internal */
   readonly native: native.NativeHeldOut;
@@ -30,6 +33,11 @@ export class HeldOut implements Disposable {
   /** Number of users with something to find: those that count in metrics. */
   get nScored(): number {
     return guard(() => this.native.nScored);
+  }
+
+  /** Whether some of them are trained on, too: by every kind of split but `strong`. */
+  get areKnown(): boolean {
+    return guard(() => this.native.areKnown);
   }
 
   /** Number of interactions, input and target together. */
@@ -154,12 +162,17 @@ export class Split implements Disposable {
 }
 
 /**
- * Splits by users (strong generalisation, the protocol of the Mult-VAE paper): validation and test users are held out whole,
+ * Splits by users, unless the option `kind` says otherwise (strong generalisation, the protocol of the Mult-VAE paper): validation
+ * and test users are held out whole,
  * and a share of each one's items has to be found from the others. The same seed gives the same split. Users with fewer than
  * `minUserItems` items are never held out: they are trained on, or with `shortUsers: 'drop'` left out as in that paper.
  * {@link Split.leftOut} says what is in none of the parts.
  *
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there are too few users.
+ * By the kinds `time`, `last` and `share` users are trained on with a part of their items, and asked for the others: what came later
+ * by the clock, their last items, or a share of them. Items that nobody is trained on cannot be found; they are counted.
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, or for a kind that needs times which the data do not have;
+ * `INVALID_DATA` if there are too few users.
  */
 export async function split(
   interactions: Interactions,

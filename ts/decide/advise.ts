@@ -137,7 +137,12 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
     const facts = {
       profile: looks,
       leftOut: allLeftOut(input, data),
-      split: { trainingUsers: data.train.nUsers, items: data.train.nItems, validationUsers: nScored },
+      split: {
+        trainingUsers: data.train.nUsers,
+        items: data.train.nItems,
+        validationUsers: nScored,
+        knownUsers: data.validation.areKnown,
+      },
       sampledItems: samples[0]!.sample.train.nItems,
       seed,
       metric: METRIC as string,

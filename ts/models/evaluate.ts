@@ -21,11 +21,11 @@ function column<T extends Float64Array | Uint32Array>(values: T): Column<T> {
 
 /** One metric over all evaluated users. */
 export interface MetricValues {
-  /** Mean over the users, from 0 to 1; of `coverage@k` the one value. */
+  /** Mean over the users, from 0 to 1; of `coverage@k` and `gini@k` the one value. */
   mean: number;
-  /** Standard error of the mean; `null` for `coverage@k` and for a single user. */
+  /** Standard error of the mean; `null` for `coverage@k` and `gini@k`, and for a single user. */
   standardError: number | null;
-  /** One value per evaluated user; empty for `coverage@k`. JSON has it as an array. */
+  /** One value per evaluated user; empty for `coverage@k` and `gini@k`. JSON has it as an array. */
   perUser: Column<Float64Array>;
 }
 

@@ -67,6 +67,8 @@ export interface Description {
   longestId: number;
   /** Bytes that a row or a line of a file may have. */
   longestRow: number;
+  /** All metrics, without the length of the list. */
+  metricNames: string[];
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

@@ -5,27 +5,52 @@
  */
 export interface ReadOptions {
   /**
-   * The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind it or not. Whether the file is compressed is seen from its first bytes, never from its name.
+   * The format, by the name of a program's (csv, tsv, ndjson), of the graph papers' lists (adjacency) or of a data set. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind it or not; and a data set is known by its name or its header where no other data have it. Whether the file is compressed is seen from its first bytes, never from its name.
    *
-   * Allowed: 'csv' or 'tsv' or 'ndjson'.
+   * Allowed: 'csv' or 'tsv' or 'ndjson' or 'adjacency' or 'movielens-100k' or 'movielens-1m' or 'movielens-20m' or 'netflix' or 'msd' or 'lastfm-360k' or 'lastfm-1k' or 'gowalla' or 'yelp' or 'amazon' or 'amazon-2023' or 'amazon-ratings-2014' or 'amazon-ratings-2018' or 'amazon-ratings-2023' or 'goodbooks' or 'book-crossing' or 'steam' or 'retailrocket' or 'otto'.
    */
-  format?: 'csv' | 'tsv' | 'ndjson' | undefined;
+  format?: 'csv' | 'tsv' | 'ndjson' | 'adjacency' | 'movielens-100k' | 'movielens-1m' | 'movielens-20m' | 'netflix' | 'msd' | 'lastfm-360k' | 'lastfm-1k' | 'gowalla' | 'yelp' | 'amazon' | 'amazon-2023' | 'amazon-ratings-2014' | 'amazon-ratings-2018' | 'amazon-ratings-2023' | 'goodbooks' | 'book-crossing' | 'steam' | 'retailrocket' | 'otto';
   /**
-   * How a quote inside a quoted field of CSV is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.
+   * The text between two fields, such as `;` or `::`; `\\t` stands for a tab. Without it that of the format.
+   *
+   * Allowed: a string.
+   */
+  separator?: string;
+  /**
+   * Whether the first row names the columns. Without a header columns are called by their numbers, from 1 on; users are in column 1 and items in column 2 unless it is said otherwise.
+   *
+   * Allowed: true or false.
+   * @default true
+   */
+  header?: boolean;
+  /**
+   * How text is written as bytes: `utf8`, or `latin1` for ISO 8859-1. Without it that of the format.
+   *
+   * Allowed: 'utf8' or 'latin1'.
+   */
+  encoding?: 'utf8' | 'latin1';
+  /**
+   * What a quote means: `double`, it encloses a field; `none`, it is a character like any other. Without it that of the format, which is `double` for csv and `none` for tsv.
+   *
+   * Allowed: 'double' or 'none'.
+   */
+  quote?: 'double' | 'none';
+  /**
+   * How a quote inside a quoted field is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.
    *
    * Allowed: 'quote' or 'backslash'.
    * @default "quote"
    */
   escape?: 'quote' | 'backslash' | undefined;
   /**
-   * Column (or JSON key) of the user ids.
+   * Column (or JSON key) of the user ids, unless the format has another name for it.
    *
    * Allowed: a string.
    * @default "user"
    */
   user?: string | undefined;
   /**
-   * Column (or JSON key) of the item ids.
+   * Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON it may hold a list.
    *
    * Allowed: a string.
    * @default "item"
@@ -38,11 +63,42 @@ export interface ReadOptions {
    */
   value?: string | undefined;
   /**
-   * Rows whose value is lower are left out as if they were not there. Only with value.
+   * Rows whose value is lower are left out as if they were not there. Only with value, or a format that has one: the formats of ratings have one of their own, unless it is said otherwise (0 for none).
    *
    * Allowed: a finite number.
    */
-  minValue?: number | undefined;
+  minValue?: number;
+  /**
+   * Column (or JSON key) of the time of each row: a number or a date such as 2015-01-31 or 2015-01-31T12:30:00Z. Splits by time need it, and since and until, which take that of the format if it has one.
+   *
+   * Allowed: a string.
+   */
+  time?: string;
+  /**
+   * What a number counts that is a time: seconds or milliseconds since 1970. Without it that of the format, else seconds.
+   *
+   * Allowed: 's' or 'ms'.
+   */
+  timeUnit?: 's' | 'ms';
+  /**
+   * Rows before this time are left out: a date, or a number in the unit of the times. Only with time.
+   *
+   * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
+   */
+  since?: number | string;
+  /**
+   * Rows at this time or later are left out: a date, or a number in the unit of the times. Only with time.
+   *
+   * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
+   */
+  until?: number | string;
+  /**
+   * So many rows at most that cannot be understood are left out and counted; one more is an error, as any is without it.
+   *
+   * Allowed: a whole number from 0 to 2^53.
+   * @default 0
+   */
+  skipBadRows?: number;
 }
 
 /**
@@ -70,6 +126,13 @@ export interface Thresholds {
  */
 export interface SplitOptions {
   /**
+   * What is held out: whole users (`strong`), what came last by the clock (`time`), each user's last items (`last`) or a share of each user's items (`share`). By the latter three, users are known from training, and are scored by their history. `time` and `last` need data with times.
+   *
+   * Allowed: 'strong' or 'time' or 'last' or 'share'.
+   * @default "strong"
+   */
+  kind?: 'strong' | 'time' | 'last' | 'share';
+  /**
    * Users with fewer items are never held out; shortUsers says what becomes of them.
    *
    * Allowed: a whole number, 0 or more.
@@ -84,26 +147,45 @@ export interface SplitOptions {
    */
   shortUsers?: 'train' | 'drop' | undefined;
   /**
-   * Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none.
+   * Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none. By kind time, the share of all interactions that comes before the test part. By kinds last and share, only 0 says something: none.
    *
    * Allowed: a finite number, 0 or more.
    * @default 0.1
    */
   validation?: number | undefined;
   /**
-   * Test users, written as validation users are.
+   * Test users, written as validation users are. By kind time, the share of all interactions that are the newest.
    *
    * Allowed: a finite number, 0 or more.
    * @default 0.1
    */
   test?: number | undefined;
   /**
-   * Share of a held-out user's items that is scored, above 0 and below 1.
+   * Share of a held-out user's items that is scored, above 0 and below 1. By kind share, of every user's.
    *
    * Allowed: a finite number from 0 to below 1.
    * @default 0.2
    */
   heldOut?: number | undefined;
+  /**
+   * By kind last, how many of a user's newest items are for test, and as many before them for validation.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 1
+   */
+  last?: number;
+  /**
+   * By kind time, when the test part begins, in place of a share: a date, or a number of seconds since 1970 (of batches, in their unit).
+   *
+   * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
+   */
+  testSince?: number | string;
+  /**
+   * By kind time, when the validation part begins, written likewise.
+   *
+   * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
+   */
+  validationSince?: number | string;
   /**
    * Start of the random numbers; the same seed gives the same split.
    *
@@ -806,7 +888,4 @@ export type ModelName = { name: 'popularity' | 'ease' | 'edlae' | 'als' | 'mult-
 export type DatasetName = 'debian';
 
 /** Name of a metric with the length of the list that it looks at. */
-export type MetricName = `ndcg@${number}` | `recall@${number}` | `recall-all@${number}` | `hit-rate@${number}` | `coverage@${number}`;
-
-/** The metrics that are measured where none are asked for. */
-export type DefaultMetricName = 'ndcg@100' | 'recall@20' | 'recall@50' | 'recall-all@20' | 'hit-rate@20' | 'coverage@100';
+export type MetricName = `ndcg@${number}` | `recall@${number}` | `recall-all@${number}` | `hit-rate@${number}` | `precision@${number}` | `map@${number}` | `mrr@${number}` | `coverage@${number}` | `gini@${number}`;

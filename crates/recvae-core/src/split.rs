@@ -1,7 +1,9 @@
 //! Who is trained on and who is held out.
 
 pub(crate) mod fingerprint;
+pub(crate) mod kinds;
 pub(crate) mod official;
 pub(crate) mod strong;
 pub(crate) mod subsample;
 pub(crate) mod training_record;
+pub(crate) mod within_users;

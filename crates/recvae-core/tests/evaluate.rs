@@ -61,6 +61,21 @@ fn values_by_hand() {
 }
 
 #[test]
+fn the_other_metrics_by_hand() {
+    // The same: hits at ranks 2 and 4 of 1, 2, 3, 4.
+    let users = held_out(5, &[(&[0], &[2, 4])]);
+    let of = |names: &[&str]| means(&evaluate(&Fixed(FIVE.into()), &users, &metrics(names)).unwrap());
+    close(&of(&["precision@1", "precision@2", "precision@4", "precision@10"]), &[0.0, 0.5, 0.5, 0.2]);
+    close(&of(&["map@1", "map@2", "map@4", "map@10"]), &[0.0, 0.25, (1.0 / 2.0 + 2.0 / 4.0) / 2.0, 0.5]);
+    close(&of(&["mrr@1", "mrr@2", "mrr@10"]), &[0.0, 0.5, 0.5]);
+    // Lists of 2 are 1, 2: counts 0, 0, 0, 1, 1 have (0 + 0 + 0 + 2 + 4) / (5 * 2); lists of one item have 4 / 5.
+    close(&of(&["gini@1", "gini@2"]), &[0.8, 0.6]);
+    // Where each item stands in one list, all are alike.
+    let users = held_out(2, &[(&[0], &[1]), (&[1], &[0])]);
+    close(&means(&evaluate(&Fixed(vec![1.0, 2.0]), &users, &metrics(&["gini@1"])).unwrap()), &[0.0]);
+}
+
+#[test]
 fn the_two_denominators_of_recall_differ() {
     // Held out 1, 2, 3, all at the top: one place holds one of three.
     let users = held_out(5, &[(&[0], &[1, 2, 3])]);
@@ -110,11 +125,11 @@ fn bad_calls_are_errors() {
     assert_eq!(code(FIVE.into(), &[]), "INVALID_ARGUMENT");
     assert_eq!(code(vec![1.0; 4], &Metric::DEFAULT), "INVALID_DATA");
     assert_eq!(code(vec![1.0, f32::NAN, 0.0, 0.0, 0.0], &Metric::DEFAULT), "NUMERICAL");
-    for text in ["ndcg", "ndcg@", "ndcg@0", "ndcg@x", "ndcg@-1", "precision@5", "@5", "ndcg@5@5", "ndcg@1000001"] {
+    for text in ["ndcg", "ndcg@", "ndcg@0", "ndcg@x", "ndcg@-1", "prec@5", "@5", "ndcg@5@5", "ndcg@1000001"] {
         let error = text.parse::<Metric>().unwrap_err();
         assert!(error.to_string().starts_with(&format!("metric is '{text}'; allowed: ndcg@K")), "{error}");
     }
-    for metric in Metric::DEFAULT {
+    for metric in Metric::DEFAULT.into_iter().chain(Metric::all(7)) {
         assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
     }
 }
@@ -131,7 +146,13 @@ fn naive(scores: &[f32], input: &[u32], target: &[u32], metric: Metric) -> f64 {
         Metric::Recall(_) => hits.len() as f64 / k.min(target.len()) as f64,
         Metric::RecallAll(_) => hits.len() as f64 / target.len() as f64,
         Metric::HitRate(_) => f64::from(u8::from(!hits.is_empty())),
-        Metric::Coverage(_) => unreachable!(),
+        Metric::Precision(_) => hits.len() as f64 / k as f64,
+        Metric::Map(_) => {
+            let precision = |(before, rank): (usize, &usize)| (before + 1) as f64 / (rank + 1) as f64;
+            hits.iter().enumerate().map(precision).sum::<f64>() / k.min(target.len()) as f64
+        }
+        Metric::Mrr(_) => hits.first().map_or(0.0, |rank| 1.0 / (rank + 1) as f64),
+        Metric::Coverage(_) | Metric::Gini(_) => unreachable!(),
     }
 }
 
@@ -150,7 +171,7 @@ proptest! {
         let borrowed: Vec<User> = rows.iter().map(|(a, b)| (&a[..], &b[..])).collect();
         let scored: Vec<_> = rows.iter().filter(|(_, target)| !target.is_empty()).collect();
         prop_assume!(!scored.is_empty());
-        let metrics = [Metric::Ndcg(k), Metric::Recall(k), Metric::RecallAll(k), Metric::HitRate(k)];
+        let metrics: Vec<_> = Metric::all(k).into_iter().filter(|metric| !metric.is_of_all_lists()).collect();
         let evaluation = evaluate(&Fixed(scores.clone()), &held_out(n, &borrowed), &metrics).unwrap();
         for values in &evaluation.metrics {
             prop_assert_eq!(values.per_user.len(), scored.len());

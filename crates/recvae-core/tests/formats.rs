@@ -639,7 +639,7 @@ fn published_files_that_are_broken_are_refused_with_their_line() {
             "a.txt:1:32: invalid value: integer `-1`, expected u64, in: ",
         ),
         (Format::Otto, "[1]", "a.txt:1:0: invalid type: sequence, expected a session and its events, in: [1]"),
-        (Format::Adjacency, "\u{0}\n", "a.txt: no interactions: the input is empty"),
+        (Format::Adjacency, "1\n", "a.txt: there are no rows; allowed: one per interaction"),
     ] {
         let error = refusal(read("a.txt", text, &named(format)), "INVALID_DATA");
         assert!(error.starts_with(what) || error.replace(":1:1:", ":1:0:").starts_with(what), "{format:?}: {error}");

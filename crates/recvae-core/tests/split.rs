@@ -262,7 +262,7 @@ proptest! {
         let (users, items): (Vec<_>, Vec<_>) = rows.iter().map(|(u, i)| (u.to_string(), i.to_string())).unzip();
         let data = Interactions::from_columns(&users, &items, None, None, &Thresholds::default()).unwrap();
         let short_users = if drops { ShortUsers::Drop } else { ShortUsers::Train };
-        let options = SplitOptions { min_user_items, short_users, validation, test, held_out, seed };
+        let options = SplitOptions { min_user_items, short_users, validation, test, held_out, seed, ..SplitOptions::default() };
         let Ok(parts) = split(&data, &options) else { return Ok(()) };
         prop_assert_eq!(&split(&data, &options).unwrap(), &parts);
 

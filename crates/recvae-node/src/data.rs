@@ -297,6 +297,13 @@ impl NativeHeldOut {
         Ok(self.0.get()?.users().n_interactions() as f64)
     }
 
+    /// Whether they are trained on, too, as where the split is within users.
+    #[napi(getter, catch_unwind)]
+    pub fn are_known(&self) -> Result<bool> {
+        let part = self.0.get()?;
+        Ok(recvae_core::shares_users(part.train(), part.users()))
+    }
+
     /// Number of users with something to score.
     #[napi(getter, catch_unwind)]
     pub fn n_scored(&self) -> Result<f64> {
@@ -421,7 +428,7 @@ pub fn sample_batch(batch: f64, users: f64, training_users: f64) -> Result<f64> 
     Ok(recvae_core::sample_batch(batch?, users?, all?) as f64)
 }
 
-/// Splits interactions by users. `options`: JSON.
+/// Splits interactions by users or within users. `options`: JSON.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
 pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: String) -> Result<Promise<'env>> {
     let options = SplitOptions::from_json(&json("options", &options)?).into_node()?;

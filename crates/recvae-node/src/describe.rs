@@ -59,6 +59,7 @@ pub fn describe() -> Result<String> {
         "few": FEW,
         "longestId": LONGEST_ID,
         "longestRow": LONGEST_ROW,
+        "metricNames": Metric::all(1).map(Metric::name),
         "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
         "validationMetric": Metric::VALIDATION.to_string(),
         "resamples": RESAMPLES,

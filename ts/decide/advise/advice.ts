@@ -18,6 +18,10 @@ type Facts = Omit<AdviceReport, keyof Advice | 'run'>;
 const NOTABLE = 0.1;
 /** Share of the catalogue from which on a single user is no usual one. */
 const FULL = 0.5;
+/** What a split by users does not tell. */
+const ORDER =
+  "Order in time is ignored: held-out items are drawn at random from all of a user's, older ones too. If you have timestamps and " +
+  'tastes or the catalogue change, split by time as well (--split time) before you trust a small difference.';
 
 /** Makes up the advice; `values` are those of the validation users, by sample. */
 export async function adviceOf(
@@ -320,8 +324,7 @@ function distrustWords(facts: Facts, leader: ModelName, trends: Trend[], wasSpli
     );
   }
   words.push(
-    "Order in time is ignored: held-out items are drawn at random from all of a user's, older ones too. If you have timestamps and " +
-      'tastes or the catalogue change, try the last items as well before you trust a small difference.',
+    ...(split.knownUsers === true ? [] : [ORDER]),
     `Items without interactions are not known to these models: show new items by other means. ${roughly(profile.rareItems)} of the items ` +
       `have fewer than ${few} users; hardly anything is learnt about those.`,
   );

@@ -85,8 +85,8 @@ export interface AdviceReport extends Advice {
   profile: Profile;
   /** What of the input is not in the split or does not count, and why. */
   leftOut: LeftOut[];
-  /** Training users, and the validation users that count. */
-  split: { trainingUsers: number; items: number; validationUsers: number };
+  /** Training users, the validation users that count, and whether these are trained on, too. */
+  split: { trainingUsers: number; items: number; validationUsers: number; knownUsers?: boolean };
   /** Items that the samples have; fewer than all only where `items` said so. */
   sampledItems: number;
   /** Users of the largest sample on which all models were tried: groups of users and items are told of that one. */

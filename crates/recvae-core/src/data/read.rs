@@ -8,12 +8,14 @@ mod delimited;
 mod formats;
 mod histories;
 mod input;
+mod json_values;
 mod lines;
 mod lists;
 mod ndjson;
 mod netflix;
 mod otto;
 mod plan;
+mod recognise;
 mod rows;
 mod zstd;
 
@@ -22,13 +24,14 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 pub(crate) use delimited::columns;
+use formats::Shape;
 pub use formats::{Encoding, Escape, Format, LAYOUTS, Layout, Quote, TimeUnit};
-use formats::{Shape, plain_name};
 pub use histories::{HistoryLine, HistoryLines, HistoryReader};
 use input::{Input, Latin1, begins_with_mark, decoded, unmarked};
 use plan::Plan;
 pub use plan::ReadOptions;
 pub(crate) use plan::check;
+use recognise::{plain_name, recognised};
 pub(crate) use rows::{Dialect, Rows};
 
 use crate::base::cancel::Cancel;
@@ -171,7 +174,7 @@ pub fn published_files(paths: &[PathBuf], options: &ReadOptions) -> Option<(Form
     if !options.leaves_format_open() {
         return None;
     }
-    let found: Vec<_> = paths.iter().filter_map(|path| Some((formats::recognised(path)?, path.clone()))).collect();
+    let found: Vec<_> = paths.iter().filter_map(|path| Some((recognised(path)?, path.clone()))).collect();
     let (first, _) = *found.first()?;
     let is_one = found.iter().all(|(format, _)| *format == first);
     is_one.then(|| (first, found.into_iter().map(|(_, path)| path).collect()))

@@ -120,7 +120,7 @@ pub fn evaluate_by_popularity(
     train: &Csr,
     metric: Metric,
 ) -> Result<Vec<GroupValues>> {
-    if let Metric::Coverage(_) = metric {
+    if metric.is_of_all_lists() {
         return Err(Error::invalid_argument("metric", metric, "one with a value per user"));
     }
     let (n_items, known) = (model.n_items(), train.n_cols());

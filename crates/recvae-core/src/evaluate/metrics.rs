@@ -9,7 +9,11 @@
 //! | `recall@k` | hits / min(k, n), as in the VAE papers |
 //! | `recall-all@k` | hits / n, as in the graph papers |
 //! | `hit-rate@k` | 1 if there is a hit, else 0 |
+//! | `precision@k` | hits / k |
+//! | `map@k` | sum over hits at rank r of (hits among the first r) / r, divided by min(k, n) |
+//! | `mrr@k` | 1 / (rank of the first hit), 0 without one |
 //! | `coverage@k` | not per user: share of the catalogue that stands in the first k of at least one user |
+//! | `gini@k` | not per user: Gini coefficient of how often each item of the catalogue stands in the first k; 0 all alike, towards 1 few items fill all lists |
 //!
 //! - Ties: the item with the lower index ranks first, so that the order is the same everywhere.
 //! - `k` above what the catalogue leaves: the list is as long as it can be; the denominators stay.
@@ -17,7 +21,9 @@
 //!   [`Evaluation::skipped`].
 //! - A user with an empty history counts like any other.
 //!
-//! Source: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, section 4.1, arXiv 1802.05814.
+//! Source: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, section 4.1, arXiv 1802.05814; of MAP,
+//! MRR and precision, C. D. Manning, P. Raghavan, H. Schuetze, Introduction to Information Retrieval, 2008, chapter 8; of Gini,
+//! G. Shani, A. Gunawardana, Evaluating Recommendation Systems, 2011, section 8.3.3.2.
 
 use std::fmt;
 use std::str::FromStr;
@@ -38,8 +44,16 @@ pub enum Metric {
     RecallAll(usize),
     /// Whether there is a hit.
     HitRate(usize),
+    /// Hits over k.
+    Precision(usize),
+    /// Mean of the precisions at the hits, over min(k, held out).
+    Map(usize),
+    /// One over the rank of the first hit.
+    Mrr(usize),
     /// Share of the catalogue that is recommended to anybody.
     Coverage(usize),
+    /// How unequally the catalogue is recommended.
+    Gini(usize),
 }
 
 impl Metric {
@@ -56,20 +70,51 @@ impl Metric {
     /// What training is judged by.
     pub const VALIDATION: Self = Self::Ndcg(100);
 
+    /// One of every kind, in the order of the names, with that list length.
+    #[must_use]
+    pub const fn all(k: usize) -> [Self; 9] {
+        [
+            Self::Ndcg(k),
+            Self::Recall(k),
+            Self::RecallAll(k),
+            Self::HitRate(k),
+            Self::Precision(k),
+            Self::Map(k),
+            Self::Mrr(k),
+            Self::Coverage(k),
+            Self::Gini(k),
+        ]
+    }
+
     /// The length of the list.
     #[must_use]
     pub fn k(self) -> usize {
-        let (Self::Ndcg(k) | Self::Recall(k) | Self::RecallAll(k) | Self::HitRate(k) | Self::Coverage(k)) = self;
-        k
+        self.parts().1
     }
 
-    fn name(self) -> &'static str {
+    /// The name of its kind.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.parts().0
+    }
+
+    /// Whether it has one value for all lists together, and none per user.
+    #[must_use]
+    pub fn is_of_all_lists(self) -> bool {
+        matches!(self, Self::Coverage(_) | Self::Gini(_))
+    }
+
+    fn parts(self) -> (&'static str, usize) {
         match self {
-            Self::Ndcg(_) => "ndcg",
-            Self::Recall(_) => "recall",
-            Self::RecallAll(_) => "recall-all",
-            Self::HitRate(_) => "hit-rate",
-            Self::Coverage(_) => "coverage",
+            Self::Ndcg(k) => ("ndcg", k),
+            Self::Recall(k) => ("recall", k),
+            Self::RecallAll(k) => ("recall-all", k),
+            Self::HitRate(k) => ("hit-rate", k),
+            Self::Precision(k) => ("precision", k),
+            Self::Map(k) => ("map", k),
+            Self::Mrr(k) => ("mrr", k),
+            Self::Coverage(k) => ("coverage", k),
+            Self::Gini(k) => ("gini", k),
         }
     }
 
@@ -87,8 +132,32 @@ impl Metric {
             Self::Recall(_) => count() / k.min(n_held_out) as f64,
             Self::RecallAll(_) => count() / n_held_out as f64,
             Self::HitRate(_) => f64::from(u8::from(count() > 0.0)),
-            Self::Coverage(_) => f64::NAN,
+            Self::Precision(_) => count() / k as f64,
+            Self::Map(_) => {
+                let (mut found, mut sum) = (0.0, 0.0);
+                for (rank, _) in hits.iter().enumerate().filter(|(_, hit)| **hit) {
+                    found += 1.0;
+                    sum += found / (rank + 1) as f64;
+                }
+                sum / k.min(n_held_out) as f64
+            }
+            Self::Mrr(_) => hits.iter().position(|hit| *hit).map_or(0.0, |rank| 1.0 / (rank + 1) as f64),
+            Self::Coverage(_) | Self::Gini(_) => f64::NAN,
         }
+    }
+
+    /// The value of how often each item of the catalogue stands in the lists.
+    fn of_counts(self, counts: &mut [u64]) -> f64 {
+        let n = counts.len() as f64;
+        if let Self::Coverage(_) = self {
+            return counts.iter().filter(|&&count| count > 0).count() as f64 / n;
+        }
+        counts.sort_unstable();
+        let total: u64 = counts.iter().sum();
+        // The mean difference of two items, over twice the mean, by the order of the counts.
+        let weighted =
+            (1..).zip(&*counts).map(|(place, &count)| (2.0 * f64::from(place) - n - 1.0) * count as f64).sum::<f64>();
+        if total == 0 { 0.0 } else { weighted / (n * total as f64) }
     }
 }
 
@@ -105,17 +174,12 @@ impl FromStr for Metric {
         let parse = || {
             let (name, k) = text.split_once('@')?;
             let k = k.parse().ok().filter(|k| (1..=1_000_000).contains(k))?;
-            Some(match name {
-                "ndcg" => Self::Ndcg(k),
-                "recall" => Self::Recall(k),
-                "recall-all" => Self::RecallAll(k),
-                "hit-rate" => Self::HitRate(k),
-                "coverage" => Self::Coverage(k),
-                _ => return None,
-            })
+            Self::all(k).into_iter().find(|metric| metric.name() == name)
         };
         parse().ok_or_else(|| {
-            let allowed = "ndcg@K, recall@K, recall-all@K, hit-rate@K or coverage@K with K from 1 to 1000000";
+            let names: Vec<_> = Self::all(1).iter().map(|metric| format!("{}@K", metric.name())).collect();
+            let (last, others) = names.split_last().map_or(("", &names[..]), |(last, others)| (last, others));
+            let allowed = format!("{} or {last} with K from 1 to 1000000", others.join(", "));
             Error::invalid_argument("metric", format!("'{text}'"), allowed)
         })
     }
@@ -126,11 +190,11 @@ impl FromStr for Metric {
 pub struct MetricValues {
     /// Which metric.
     pub metric: Metric,
-    /// One value per evaluated user, in the order of [`Evaluation::users`]; empty for coverage.
+    /// One value per evaluated user, in the order of [`Evaluation::users`]; empty for coverage and Gini.
     pub per_user: Vec<f64>,
-    /// Mean over the users, or the one value of coverage.
+    /// Mean over the users, or the one value of coverage and Gini.
     pub mean: f64,
-    /// Standard error of the mean; `None` for coverage and below two users.
+    /// Standard error of the mean; `None` for coverage and Gini, and below two users.
     pub standard_error: Option<f64>,
 }
 
@@ -178,23 +242,22 @@ pub fn evaluate(model: &dyn Scorer, held_out: &HeldOut, metrics: &[Metric]) -> R
         )));
     }
     let histories: Vec<&[u32]> = users.iter().map(|&user| input.row(user)).collect();
-    let wants_coverage = metrics.iter().any(|metric| matches!(metric, Metric::Coverage(_)));
+    let wants_items = metrics.iter().any(|metric| metric.is_of_all_lists());
     let rows = for_each_user(model, &histories, |index, scores| {
         let target = target.row(users[index]);
         let list = top_k(scores, histories[index], longest)?;
         let hits: Vec<bool> = list.iter().map(|scored| target.binary_search(&scored.item).is_ok()).collect();
         let values: Vec<f64> = metrics.iter().map(|metric| metric.value(&hits, target.len())).collect();
-        let items: Vec<u32> = if wants_coverage { list.iter().map(|scored| scored.item).collect() } else { vec![] };
+        let items: Vec<u32> = if wants_items { list.iter().map(|scored| scored.item).collect() } else { vec![] };
         Ok((values, items))
     })?;
     let metrics = metrics.iter().enumerate().map(|(at, &metric)| {
-        if let Metric::Coverage(k) = metric {
-            let mut covered = vec![false; n_items];
+        if metric.is_of_all_lists() {
+            let mut counts = vec![0; n_items];
             for (_, items) in &rows {
-                items.iter().take(k).for_each(|&item| covered[item as usize] = true);
+                items.iter().take(metric.k()).for_each(|&item| counts[item as usize] += 1);
             }
-            let mean = covered.iter().filter(|covered| **covered).count() as f64 / n_items as f64;
-            MetricValues { metric, per_user: vec![], mean, standard_error: None }
+            MetricValues { metric, per_user: vec![], mean: metric.of_counts(&mut counts), standard_error: None }
         } else {
             let per_user: Vec<f64> = rows.iter().map(|(values, _)| values[at]).collect();
             let (mean, standard_error) = crate::math::statistics::mean(&per_user);

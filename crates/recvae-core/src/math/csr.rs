@@ -113,6 +113,12 @@ impl Csr {
         Self::new(indptr, indices, n_cols)
     }
 
+    /// Where the entries of a row stand among all.
+    #[must_use]
+    pub fn row_range(&self, row: usize) -> std::ops::Range<usize> {
+        self.indptr[row]..self.indptr[row + 1]
+    }
+
     /// Number of rows (users).
     #[must_use]
     pub fn n_rows(&self) -> usize {

@@ -7,11 +7,12 @@
 //! | `train.csv` | header `uid,sid`, then one pair of indices per interaction |
 //! | `validation_tr.csv`, `validation_te.csv` | the same for input and target of the validation users |
 //! | `test_tr.csv`, `test_te.csv` | the same for the test users |
-//! | `split.json` | numbers of users of the three parts; ours, optional, unknown to the scripts |
+//! | `split.json` | numbers of users of the three parts, and whether they are the same people; ours, optional, unknown to the scripts |
 //!
 //! The rows of a part run from its smallest to its largest uid in either file, as in the authors' loader: a user who
 //! occurs in one of the two files only, or in neither, still is a row. `split.json` is there for the one case in which
-//! this is not enough, an empty row at the edge of a part.
+//! this is not enough, an empty row at the edge of a part; and for splits within users, whose held-out users have their ids in
+//! `unique_uid.txt` once more, each time with an index of its own.
 //!
 //! Source: `preprocessing.py` and `utils.py` of the official RecVAE (Shenbin et al. 2020, arXiv 1912.11160), after the
 //! notebook of Mult-VAE (Liang et al. 2018, arXiv 1802.05814).
@@ -32,6 +33,7 @@ use crate::data::left_out::LeftOut;
 use crate::data::read::{Dialect, Escape, LONGEST_ID, Rows, bad, columns};
 use crate::math::csr::Csr;
 use crate::split::strong::{HeldOut, Split, not_scored};
+use crate::split::training_record::shares_users;
 
 const ITEMS: &str = "unique_sid.txt";
 const USERS: &str = "unique_uid.txt";
@@ -62,12 +64,14 @@ pub fn is_official(dir: impl AsRef<Path>) -> bool {
 pub fn read_official(dir: impl AsRef<Path>) -> Result<Split> {
     let dir = dir.as_ref();
     let items = read_ids(&dir.join(ITEMS))?;
-    let known_users = match dir.join(USERS) {
-        path if path.exists() => Some(read_ids(&path)?),
-        _ => None,
-    };
     let sizes = match dir.join(SIZES) {
         path if path.exists() => Some(read_sizes(&path)?),
+        _ => None,
+    };
+    let is_within_users = sizes.is_some_and(|(_, is_within_users)| is_within_users);
+    let sizes = sizes.map(|(sizes, _)| sizes);
+    let known_users = match dir.join(USERS) {
+        path if path.exists() => Some(read_lines(&path, !is_within_users)?),
         _ => None,
     };
     // Without a list of users, the files of a sane split still bound their number: most users occur in some file.
@@ -132,16 +136,21 @@ pub fn read_official(dir: impl AsRef<Path>) -> Result<Split> {
                     ),
                 ));
             }
-            (0..end).map(|uid| uid.to_string()).collect()
+            (0..end).map(|uid| uid.to_string()).collect::<Vec<_>>()
         }
     };
-    let name = |uids: &Range<u64>| users.select(uids.start as usize..uids.end as usize);
+    let name = |uids: &Range<u64>| {
+        let users = &users[uids.start as usize..uids.end as usize];
+        let ids: Ids = users.iter().collect();
+        let message = "a user occurs twice in a part of the split; allowed: once";
+        if ids.len() == users.len() { Ok(ids) } else { Err(bad(&dir.join(USERS), None, None, message)) }
+    };
     let matrix = |pairs: &Pairs, uids: &Range<u64>| {
         let rows: Pairs = pairs.iter().map(|&(uid, sid)| (uid - uids.start as u32, sid)).collect();
         Csr::from_pairs((uids.end - uids.start) as usize, items.len(), &rows)
     };
     let part = |names: [&str; 2], [input, target]: [Pairs; 2], uids: Range<u64>| {
-        HeldOut::new(name(&uids), matrix(&input, &uids), matrix(&target, &uids)).map_err(|error| match error {
+        HeldOut::new(name(&uids)?, matrix(&input, &uids), matrix(&target, &uids)).map_err(|error| match error {
             Error::InvalidData { message, .. } => {
                 bad(&dir.join(names[1]), None, None, format!("{message} ({})", names[0]))
             }
@@ -149,7 +158,7 @@ pub fn read_official(dir: impl AsRef<Path>) -> Result<Split> {
         })
     };
     let n_rows = [&train].into_iter().chain(&validation).chain(&test).map(Vec::len).sum::<usize>();
-    let train = Interactions::new(name(&(0..n_train)), items.clone(), matrix(&train, &(0..n_train)))?;
+    let train = Interactions::new(name(&(0..n_train))?, items.clone(), matrix(&train, &(0..n_train)))?;
     let (validation, test) = (part(VALIDATION, validation, validation_uids)?, part(TEST, test, test_uids)?);
     let n_kept = train.n_interactions() + validation.n_interactions() + test.n_interactions();
     let repeated = LeftOut::rows("duplicates", (n_rows - n_kept) as u64, "repeating an interaction");
@@ -176,8 +185,10 @@ pub fn write_official(split: &Split, dir: impl AsRef<Path>) -> Result<()> {
         }
     }
     let parts = [train.users(), validation.users(), test.users()];
+    // Where a split is within users, who is held out is trained on, too.
+    let is_within_users = [validation, test].into_iter().any(|part| shares_users(train, part));
     let users: Ids = parts.into_iter().flat_map(Ids::iter).collect();
-    if users.len() != parts.into_iter().map(Ids::len).sum::<usize>() {
+    if !is_within_users && users.len() != parts.into_iter().map(Ids::len).sum::<usize>() {
         return Err(Error::invalid_data("a user belongs to two parts of the split; allowed: one"));
     }
 
@@ -185,10 +196,13 @@ pub fn write_official(split: &Split, dir: impl AsRef<Path>) -> Result<()> {
     fs::create_dir_all(parent).map_err(|e| Error::io("create", parent, e))?;
     let temporary = Temporary::beside(&target, |path| fs::create_dir(path)).map_err(|e| Error::io("write", dir, e))?;
     let to = Destination { temporary: temporary.path(), dir };
-    let sizes = json!({"train": train.n_users(), "validation": validation.n_users(), "test": test.n_users()});
+    let mut sizes = json!({"train": train.n_users(), "validation": validation.n_users(), "test": test.n_users()});
+    if is_within_users {
+        sizes["withinUsers"] = true.into();
+    }
     to.write_lines(SIZES, [sizes.to_string()])?;
-    to.write_ids(ITEMS, train.items())?;
-    to.write_ids(USERS, &users)?;
+    to.write_ids(ITEMS, [train.items()])?;
+    to.write_ids(USERS, parts)?;
     to.write_pairs(TRAIN, train.matrix(), 0)?;
     let first_test = train.n_users() + validation.n_users();
     for (names, part, first) in [(VALIDATION, validation, train.n_users()), (TEST, test, first_test)] {
@@ -230,15 +244,20 @@ fn new_folder(dir: &Path) -> Result<PathBuf> {
     fs::canonicalize(dir).map_err(|e| Error::io("write", dir, e))
 }
 
-/// One id per line.
+/// One id per line, each once.
 fn read_ids(path: &Path) -> Result<Ids> {
+    read_lines(path, true).map(|lines| lines.iter().collect())
+}
+
+/// One id per line.
+fn read_lines(path: &Path, are_unique: bool) -> Result<Vec<String>> {
     let bytes = read_regular(path).map_err(|e| Error::io("read", path, e))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
         bad(path, Some(line), None, "the line is not UTF-8; allowed: one id per line")
     })?;
-    let mut ids = Ids::new();
+    let (mut ids, mut lines) = (Ids::new(), vec![]);
     for (index, line) in text.lines().enumerate() {
         let fail = |message: String| Err(bad(path, Some(index as u64 + 1), None, message));
         if line.is_empty() {
@@ -247,11 +266,12 @@ fn read_ids(path: &Path) -> Result<Ids> {
         if line.len() > LONGEST_ID {
             return fail(format!("the line has {} bytes; allowed: at most {LONGEST_ID}", line.len()));
         }
-        if ids.insert(line) as usize != index {
+        if are_unique && ids.insert(line) as usize != index {
             return fail(format!("'{line}' occurs twice; allowed: once"));
         }
+        lines.push(line.to_owned());
     }
-    Ok(ids)
+    Ok(lines)
 }
 
 /// The pairs of a file, after a check of both indices.
@@ -278,13 +298,15 @@ fn read_pairs(path: &Path, uids: Range<u64>, n_items: usize) -> Result<Pairs> {
     Ok(pairs)
 }
 
-/// Numbers of training, validation and test users.
-fn read_sizes(path: &Path) -> Result<[u64; 3]> {
+/// Numbers of training, validation and test users, and whether they may be the same people.
+fn read_sizes(path: &Path) -> Result<([u64; 3], bool)> {
     let bytes = read_regular(path).map_err(|e| Error::io("read", path, e))?;
     let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let size = |name: &str| value[name].as_u64().filter(|&size| size < 1 << 30);
     match [size("train"), size("validation"), size("test")] {
-        [Some(train), Some(validation), Some(test)] => Ok([train, validation, test]),
+        [Some(train), Some(validation), Some(test)] => {
+            Ok(([train, validation, test], value["withinUsers"].as_bool() == Some(true)))
+        }
         _ => Err(bad(path, None, None, "allowed: an object with the numbers of users train, validation and test")),
     }
 }
@@ -296,12 +318,13 @@ struct Destination<'a> {
 }
 
 impl Destination<'_> {
-    fn write_ids(&self, name: &str, ids: &Ids) -> Result<()> {
-        if let Some(id) = ids.iter().find(|id| id.is_empty() || id.contains(['\n', '\r'])) {
+    fn write_ids<const N: usize>(&self, name: &str, ids: [&Ids; N]) -> Result<()> {
+        let ids = || ids.into_iter().flat_map(Ids::iter);
+        if let Some(id) = ids().find(|id| id.is_empty() || id.contains(['\n', '\r'])) {
             let message = format!("id {id:?} does not fit into a line of {name}; allowed: ids without line breaks");
             return Err(Error::invalid_data(message));
         }
-        self.write_lines(name, ids.iter())
+        self.write_lines(name, ids())
     }
 
     fn write_pairs(&self, name: &str, matrix: &Csr, first_uid: usize) -> Result<()> {

@@ -23,8 +23,9 @@
 //! WWW 2018, arXiv 1802.05814, section 4.1 and the authors' preprocessing. There, users with fewer than 5 known items
 //! end up in the input file only, too. Their draws come from numpy; ours from Philox, so the parts differ.
 
+use crate::base::date::Moment;
 use crate::base::error::{Error, Result};
-use crate::base::options::{Options, choice, options};
+use crate::base::options::{choice, options};
 use crate::base::random::Stream;
 use crate::data::ids::Ids;
 use crate::data::interactions::{Interactions, select_columns};
@@ -41,21 +42,47 @@ choice! {
     }
 }
 
+choice! {
+    /// What is held out.
+    pub enum SplitKind {
+        /// Whole users, whom no model sees in training.
+        Strong = "strong",
+        /// What came last, by the clock.
+        Time = "time",
+        /// The last items of each user.
+        Last = "last",
+        /// A share of each user's items.
+        Share = "share",
+    }
+}
+
 options! {
     /// How users are split.
     pub struct SplitOptions for "split", check = check {
+        /// What is held out: whole users (`strong`), what came last by the clock (`time`), each user's last items (`last`) or a
+        /// share of each user's items (`share`). By the latter three, users are known from training, and are scored by their
+        /// history. `time` and `last` need data with times.
+        kind: SplitKind = SplitKind::Strong, Any;
         /// Users with fewer items are never held out; shortUsers says what becomes of them.
         min_user_items: usize = 5, AtLeast(0.0);
         /// What becomes of users with fewer items than minUserItems: they are trained on, or dropped as in the protocol of the
         /// Mult-VAE paper.
         short_users: ShortUsers = ShortUsers::Train, Any;
         /// Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole
-        /// number of them; 0 for none.
+        /// number of them; 0 for none. By kind time, the share of all interactions that comes before the test part. By kinds last
+        /// and share, only 0 says something: none.
         validation: f64 = 0.1, AtLeast(0.0);
-        /// Test users, written as validation users are.
+        /// Test users, written as validation users are. By kind time, the share of all interactions that are the newest.
         test: f64 = 0.1, AtLeast(0.0);
-        /// Share of a held-out user's items that is scored, above 0 and below 1.
+        /// Share of a held-out user's items that is scored, above 0 and below 1. By kind share, of every user's.
         held_out: f64 = 0.2, Below(0.0, 1.0);
+        /// By kind last, how many of a user's newest items are for test, and as many before them for validation.
+        last: usize = 1, AtLeast(1.0);
+        /// By kind time, when the test part begins, in place of a share: a date, or a number of seconds since 1970 (of batches,
+        /// in their unit).
+        test_since: Option<Moment> = None, Any;
+        /// By kind time, when the validation part begins, written likewise.
+        validation_since: Option<Moment> = None, Any;
         /// Start of the random numbers; the same seed gives the same split.
         seed: u64 = 0, Any;
     }
@@ -69,6 +96,44 @@ fn check(options: &SplitOptions) -> Result<()> {
     }
     if options.held_out == 0.0 {
         return Err(Error::invalid_argument("heldOut", 0, "a number above 0 and below 1"));
+    }
+    let (kind, defaults) = (options.kind, SplitOptions::default());
+    let only = |name: &str, got: String, kinds: &str| {
+        Err(Error::invalid_argument(name, got, format!("only with {kinds} (kind is '{}')", kind.word())))
+    };
+    for (name, moment) in [("testSince", &options.test_since), ("validationSince", &options.validation_since)] {
+        if let (Some(moment), true) = (moment, kind != SplitKind::Time) {
+            return only(name, format!("'{moment}'"), "kind time");
+        }
+    }
+    if options.last != defaults.last && kind != SplitKind::Last {
+        return only("last", options.last.to_string(), "kind last");
+    }
+    if options.held_out != defaults.held_out && matches!(kind, SplitKind::Time | SplitKind::Last) {
+        return only("heldOut", options.held_out.to_string(), "kinds strong and share");
+    }
+    let parts = [("validation", options.validation, defaults.validation), ("test", options.test, defaults.test)];
+    for (name, value, default) in parts {
+        match kind {
+            SplitKind::Strong => {}
+            SplitKind::Time if value >= 1.0 => {
+                return Err(Error::invalid_argument(
+                    name,
+                    value,
+                    "a share below 1 of the interactions (kind is 'time')",
+                ));
+            }
+            SplitKind::Time => {}
+            SplitKind::Last | SplitKind::Share if value != 0.0 && value != default => {
+                let allowed = format!("0 for none, or nothing: all users are asked (kind is '{}')", kind.word());
+                return Err(Error::invalid_argument(name, value, allowed));
+            }
+            SplitKind::Last | SplitKind::Share => {}
+        }
+    }
+    if kind == SplitKind::Time && options.validation + options.test >= 1.0 {
+        let got = format!("{} beside test = {}", options.validation, options.test);
+        return Err(Error::invalid_argument("validation", got, "shares that leave something to train on"));
     }
     Ok(())
 }
@@ -88,7 +153,7 @@ const USER_STREAM: u64 = u64::from_be_bytes(*b"splitusr");
 /// Stream of a user's items, once the user's index is added.
 const ITEM_STREAM: u64 = u64::from_be_bytes(*b"sitm\0\0\0\0");
 
-/// Users that no model saw in training, with what goes in and what has to come out.
+/// Users with what goes in and what has to come out. By strong generalisation no model saw them in training.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldOut {
     users: Ids,
@@ -200,19 +265,17 @@ impl Split {
     }
 }
 
-/// Splits interactions by users. The steps and the edge cases are in the text of the module.
+/// Splits interactions by users, with options that were checked. The steps and the edge cases are in the text of the module.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` if an option is out of range. `INVALID_DATA` if there are too few users: none to train on, or none
+/// `INVALID_DATA` if there are too few users: none to train on, or none
 /// in a part that was asked for as a share.
-pub fn split(data: &Interactions, options: &SplitOptions) -> Result<Split> {
-    // Options that were not read from JSON have not been checked yet.
-    let options = SplitOptions::from_json(&options.to_json())?;
+pub(crate) fn split(data: &Interactions, options: &SplitOptions) -> Result<Split> {
     let has_enough = |&user: &usize| data.matrix().row(user).len() >= options.min_user_items;
     let (mut users, short): (Vec<usize>, Vec<usize>) = (0..data.n_users()).partition(has_enough);
     let trains_short = options.short_users == ShortUsers::Train;
     let [n_train, n_validation] =
-        part_sizes(&options, users.len(), data.n_users(), if trains_short { short.len() } else { 0 })?;
+        part_sizes(options, users.len(), data.n_users(), if trains_short { short.len() } else { 0 })?;
 
     Stream::new(options.seed, USER_STREAM).shuffle(&mut users);
     let (train, rest) = users.split_at_mut(n_train);
@@ -233,8 +296,8 @@ pub fn split(data: &Interactions, options: &SplitOptions) -> Result<Split> {
         data.items().select(items.iter().copied()),
         select_columns(&matrix, &items)?,
     )?;
-    let (validation, test) = (hold_out(data, validation, &items, &options)?, hold_out(data, test, &items, &options)?);
-    let left_out = left_out(data, &short, [&validation, &test], &options, items.len());
+    let (validation, test) = (hold_out(data, validation, &items, options)?, hold_out(data, test, &items, options)?);
+    let left_out = left_out(data, &short, [&validation, &test], options, items.len());
     Ok(Split { train, validation, test, left_out })
 }
 

@@ -10,6 +10,9 @@
 //!   that were numbered anew. Users may have the same items by chance, so single ones say nothing. How many chance explains is
 //!   seen in the training users: it is the share of them that have the same items as another one.
 //!
+//! Where a split is within users, its training part has the evaluated users, with the items that they are known by. There, users
+//! count whom the model was trained on with other items than these: the ones that it has to find may be among them.
+//!
 //! A record may be partial: a model that went on from one without a record had users that nobody knows.
 
 use std::fmt;
@@ -41,7 +44,8 @@ pub struct TrainingRecord {
 pub struct Leak {
     /// Whether the training users were exactly those of the split, by id; `None` if that is not known.
     pub same_training_users: Option<bool>,
-    /// How many of the evaluated users were trained on, by id; `None` if that is not known.
+    /// How many of the evaluated users were trained on, by id; where their split is within users, with other items than it
+    /// trains on. `None` if that is not known.
     pub users: Option<usize>,
     /// How many of the others have exactly the items of a training user; `None` if that is not known.
     pub histories: Option<usize>,
@@ -49,6 +53,12 @@ pub struct Leak {
     pub is_renamed: bool,
     /// What speaks against the evaluation, in sentences; empty if nothing.
     pub warnings: Vec<String>,
+}
+
+/// Whether held-out users are trained on, as where a split is within users.
+#[must_use]
+pub fn shares_users(train: &Interactions, held_out: &HeldOut) -> bool {
+    held_out.users().iter().any(|user| train.users().find(user).is_some())
 }
 
 impl TrainingRecord {
@@ -137,10 +147,19 @@ impl TrainingRecord {
     #[must_use]
     pub fn leak(&self, train: &Interactions, held_out: &HeldOut, items: &Ids, users: &[usize]) -> Leak {
         let n = users.len();
-        let (mut by_id, mut others) = (0, vec![]);
+        let (mut by_id, mut by_items, mut others) = (0, 0, vec![]);
+        let train_items = hashes(train.items());
         for &user in users {
-            let id = xxh3_64(held_out.users().get(user).as_bytes());
-            if self.has_id(id) { by_id += 1 } else { others.push(user) }
+            let name = held_out.users().get(user);
+            let id = xxh3_64(name.as_bytes());
+            match train.users().find(name) {
+                Some(row) => {
+                    let expected = row_of(id, history(train.matrix().row(row as usize), &train_items));
+                    by_items += usize::from(self.has_id(id) && self.rows().binary_search(&expected).is_err());
+                }
+                None if self.has_id(id) => by_id += 1,
+                None => others.push(user),
+            }
         }
         let (histories, chance) = self.histories(held_out, items, &others);
         // Four standard deviations and one hit of its own: five hits where chance explains none.
@@ -152,6 +171,12 @@ impl TrainingRecord {
                  Evaluate it on users that it has not seen, such as those of the split that it was trained on"
             ));
         }
+        if by_items > 0 {
+            warnings.push(format!(
+                "the model was trained on other items of {by_items} of the {n} users than the training part of this split has. \
+                 If those that it has to find were among them, the metrics are too good"
+            ));
+        }
         if is_renamed {
             warnings.push(format!(
                 "{histories} of the {n} users that the model is evaluated on have exactly the items of a user that it was \
@@ -159,7 +184,7 @@ impl TrainingRecord {
                  too good"
             ));
         }
-        if !self.is_whole && by_id == 0 {
+        if !self.is_whole && by_id + by_items == 0 {
             let begin = if self.n_users() == 0 { "nobody knows" } else { "nobody knows of all users" };
             warnings.push(format!(
                 "{begin} whom the model was trained on: its file has no record of it, or it went on from a model or counts \
@@ -168,8 +193,11 @@ impl TrainingRecord {
         }
         let known = |count: usize| (self.is_whole || count > 0).then_some(count);
         Leak {
-            same_training_users: self.is_whole.then(|| self.is_of(train)),
-            users: known(by_id),
+            same_training_users: self.is_whole.then(|| match shares_users(train, held_out) {
+                true => self.rows() == Self::of(train).rows(),
+                false => self.is_of(train),
+            }),
+            users: known(by_id + by_items),
             histories: known(histories),
             is_renamed,
             warnings,
@@ -319,6 +347,31 @@ mod tests {
         assert!(leak(&honest, &data_split).warnings[0].starts_with("nobody knows of all users whom"));
         let all = leak(&TrainingRecord::unknown().and(&TrainingRecord::of(&data)), &data_split);
         assert_eq!((all.users, all.warnings.len()), (Some(30), 1));
+    }
+
+    #[test]
+    fn within_users_other_items_are_a_leak() {
+        use crate::split::kinds;
+        use crate::split::strong::SplitKind;
+        let data = users(0, 60, "u");
+        let share = |seed| {
+            let options = SplitOptions { kind: SplitKind::Share, seed, ..SplitOptions::default() };
+            kinds::split(&data, &options).unwrap()
+        };
+        let data_split = share(1);
+        assert!(shares_users(&data_split.train, &data_split.test));
+        assert!(!shares_users(&parts(&data, 1).train, &parts(&data, 1).test));
+        let honest = leak(&TrainingRecord::of(&data_split.train), &data_split);
+        let nothing = Leak { same_training_users: Some(true), users: Some(0), histories: Some(0), ..Leak::default() };
+        assert_eq!(honest, nothing);
+        // All items of all users, and another split of the same seed's users.
+        for trained in [data.clone(), share(2).train] {
+            let found = leak(&TrainingRecord::of(&trained), &data_split);
+            let n = data_split.test.n_scored();
+            assert_eq!(found.same_training_users, Some(false));
+            assert!(found.users.unwrap() * 10 > 9 * n, "{found:?}");
+            assert!(found.warnings[0].starts_with("the model was trained on other items of "), "{found:?}");
+        }
     }
 
     /// Users with the same items are common in some data; then they are no sign of a leak.

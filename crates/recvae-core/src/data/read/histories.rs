@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::input::{Input, MARK, decoded};
+use super::json_values::{Id, Key};
 use super::lines::too_long;
-use super::ndjson::{Id, Key, exact_id, exact_ids, missing, not_understood, token, value_of};
+use super::ndjson::{exact_id, exact_ids, missing, not_understood, token, value_of};
 use super::{LONGEST_ROW, bad, id, read_error};
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
