@@ -5,6 +5,7 @@ pub(crate) mod columns;
 pub(crate) mod ease_counts;
 pub(crate) mod explain;
 pub(crate) mod filter;
+pub(crate) mod lists;
 pub(crate) mod model_file;
 pub(crate) mod popular;
 pub(crate) mod recommender;

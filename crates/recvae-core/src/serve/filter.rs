@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::evaluate::candidates::Candidates;
-use crate::evaluate::top_k::Scored;
-use crate::serve::popular::Within;
-use crate::serve::recommender::{History, RecommendOptions, Recommender, lists_of};
+use crate::serve::recommender::{History, Recommender};
 
 /// Which items of one model may be recommended.
 #[derive(Clone, Debug)]
@@ -65,33 +62,6 @@ impl Recommender {
             None => Candidates::all(self.items().len()).narrow(allow, deny.items),
         };
         Ok(Filter { candidates, unknown_allow, unknown_deny: deny.unknown, model: Arc::clone(self.identity()) })
-    }
-
-    /// The best items that pass the filter, for each history; see [`Recommender::serve`].
-    ///
-    /// # Errors
-    /// As [`Recommender::serve`]: `INVALID_ARGUMENT` for a filter of another model, even one with the same items.
-    pub fn recommend_within(
-        &self,
-        histories: &[History],
-        options: &RecommendOptions,
-        filter: &Filter,
-    ) -> Result<Vec<Vec<Scored>>> {
-        self.recommend_within_until(histories, options, filter, &Cancel::default())
-    }
-
-    /// The same unless it is stopped, within a block of users.
-    ///
-    /// # Errors
-    /// As [`Recommender::recommend_within`], and `CANCELLED`.
-    pub fn recommend_within_until(
-        &self,
-        histories: &[History],
-        options: &RecommendOptions,
-        filter: &Filter,
-        cancel: &Cancel,
-    ) -> Result<Vec<Vec<Scored>>> {
-        Ok(lists_of(self.serve(histories, options, Within::One(filter), cancel)?))
     }
 
     /// What passes the filter, once it is known to be one of this model.

@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
-use crate::evaluate::top_k::Scored;
 use crate::math::csr::Csr;
 use crate::model::{CompactOptions, Fit, Model};
 use crate::serve::model_file::{self, LoadOptions};
-use crate::serve::popular::{Fallback, Popular, Served, Within};
+use crate::serve::popular::{Fallback, Popular};
 use crate::split::strong::HeldOut;
 use crate::split::training_record::TrainingRecord;
 use crate::train::warm_start::WarmStart;
@@ -240,27 +238,6 @@ impl Recommender {
         history
     }
 
-    /// The best items for each history; see [`Recommender::serve`].
-    ///
-    /// # Errors
-    /// As [`Recommender::serve`].
-    pub fn recommend(&self, histories: &[History], options: &RecommendOptions) -> Result<Vec<Vec<Scored>>> {
-        self.recommend_until(histories, options, &Cancel::default())
-    }
-
-    /// The same unless it is stopped, within a block of users.
-    ///
-    /// # Errors
-    /// As [`Recommender::serve`].
-    pub fn recommend_until(
-        &self,
-        histories: &[History],
-        options: &RecommendOptions,
-        cancel: &Cancel,
-    ) -> Result<Vec<Vec<Scored>>> {
-        Ok(lists_of(self.serve(histories, options, Within::All, cancel)?))
-    }
-
     /// What a training on `items`, those of the new data in order of their indices, has to begin with in this model.
     #[must_use]
     pub fn warm_start(&self, items: &Ids) -> WarmStart<'_> {
@@ -289,11 +266,6 @@ impl Recommender {
         let (input, target) = (translate(held_out.input()), translate(held_out.target()));
         Ok((HeldOut::new(held_out.users().clone(), input, target)?, dropped))
     }
-}
-
-/// The lists alone.
-pub(crate) fn lists_of(served: Vec<Served>) -> Vec<Vec<Scored>> {
-    served.into_iter().map(|served| served.items).collect()
 }
 
 #[cfg(test)]
