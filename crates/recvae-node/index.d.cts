@@ -667,9 +667,6 @@ export declare function readInteractions(paths: string | Array<string>, options:
 /** Reads the layout of the official scripts. */
 export declare function readOfficial(folder: string): Promise<NativeSplit>
 
-/** Reads standard input. `options`: as for [`read_interactions`]. */
-export declare function readStdin(options: string, run: NativeRun): Promise<NativeInteractions>
-
 /** Removes what is not whole, for a process that ends now. */
 export declare function removeUnfinished(): void
 

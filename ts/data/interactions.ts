@@ -1,5 +1,5 @@
 import { type Abortable, untilAborted } from '../runtime/abort.js';
-import { checkObject, checkRun, checkString, checkStrings, invalid, knownKeys } from '../runtime/check.js';
+import { checkObject, checkRun, checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from '../runtime/options.generated.js';

@@ -136,6 +136,315 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     }
   ],
   "few": 5,
+  "formats": [
+    {
+      "files": [],
+      "isPublished": false,
+      "item": "",
+      "line": "user,item",
+      "minValue": null,
+      "name": "csv",
+      "time": "",
+      "title": "comma-separated values",
+      "user": "",
+      "value": ""
+    },
+    {
+      "files": [],
+      "isPublished": false,
+      "item": "",
+      "line": "user\titem",
+      "minValue": null,
+      "name": "tsv",
+      "time": "",
+      "title": "tab-separated values",
+      "user": "",
+      "value": ""
+    },
+    {
+      "files": [],
+      "isPublished": false,
+      "item": "",
+      "line": "{\"user\":\"u1\",\"item\":\"i1\"}",
+      "minValue": null,
+      "name": "ndjson",
+      "time": "",
+      "title": "one JSON object per line",
+      "user": "",
+      "value": ""
+    },
+    {
+      "files": [],
+      "isPublished": false,
+      "item": "",
+      "line": "0 17 4 128",
+      "minValue": null,
+      "name": "adjacency",
+      "time": "",
+      "title": "lists of the graph papers (train.txt, test.txt)",
+      "user": "",
+      "value": ""
+    },
+    {
+      "files": [
+        "u.data"
+      ],
+      "isPublished": true,
+      "item": "2",
+      "line": "196\t242\t3\t881250949",
+      "minValue": 4,
+      "name": "movielens-100k",
+      "time": "4",
+      "title": "MovieLens 100K",
+      "user": "1",
+      "value": "3"
+    },
+    {
+      "files": [
+        "ratings.dat"
+      ],
+      "isPublished": true,
+      "item": "2",
+      "line": "1::1193::5::978300760",
+      "minValue": 4,
+      "name": "movielens-1m",
+      "time": "4",
+      "title": "MovieLens 1M and 10M",
+      "user": "1",
+      "value": "3"
+    },
+    {
+      "files": [
+        "ratings.csv"
+      ],
+      "isPublished": true,
+      "item": "movieId",
+      "line": "userId,movieId,rating,timestamp",
+      "minValue": 4,
+      "name": "movielens-20m",
+      "time": "timestamp",
+      "title": "MovieLens 20M, 25M, 32M and latest",
+      "user": "userId",
+      "value": "rating"
+    },
+    {
+      "files": [
+        "mv_*.txt",
+        "combined_data_*.txt"
+      ],
+      "isPublished": true,
+      "item": "",
+      "line": "1: on a line, then 1488844,3,2005-09-06",
+      "minValue": 4,
+      "name": "netflix",
+      "time": "date",
+      "title": "Netflix Prize",
+      "user": "",
+      "value": "rating"
+    },
+    {
+      "files": [
+        "train_triplets.txt",
+        "kaggle_visible_evaluation_triplets.txt"
+      ],
+      "isPublished": true,
+      "item": "2",
+      "line": "b80344d063b5ccb3212f76538f3d9e43d87dca9e\tSOAKIMP12A8C130995\t1",
+      "minValue": null,
+      "name": "msd",
+      "time": "",
+      "title": "Million Song Dataset, Taste Profile",
+      "user": "1",
+      "value": "3"
+    },
+    {
+      "files": [
+        "usersha1-artmbid-artname-plays.tsv"
+      ],
+      "isPublished": true,
+      "item": "3",
+      "line": "00000c289a1829a808ac09c00daf10bc3c4e223b\t3bd73256-3905-4f3a-97e2-8b341527f805\tbetty blowtorch\t2137",
+      "minValue": null,
+      "name": "lastfm-360k",
+      "time": "",
+      "title": "Last.fm 360K, by the artist's name",
+      "user": "1",
+      "value": "4"
+    },
+    {
+      "files": [
+        "userid-timestamp-artid-artname-traid-traname.tsv"
+      ],
+      "isPublished": true,
+      "item": "4",
+      "line": "user_000001\t2009-05-04T23:08:57Z\tf1b1cf71-bd35-4e99-8624-24a6e15f133a\tDeep Dish\t\tGlobal Underground",
+      "minValue": null,
+      "name": "lastfm-1k",
+      "time": "2",
+      "title": "Last.fm 1K, by the artist's name",
+      "user": "1",
+      "value": ""
+    },
+    {
+      "files": [
+        "loc-gowalla_totalCheckins.txt"
+      ],
+      "isPublished": true,
+      "item": "5",
+      "line": "0\t2010-10-19T23:55:27Z\t30.2359091167\t-97.7951395833\t22847",
+      "minValue": null,
+      "name": "gowalla",
+      "time": "2",
+      "title": "Gowalla check-ins (SNAP)",
+      "user": "1",
+      "value": ""
+    },
+    {
+      "files": [
+        "yelp_academic_dataset_review.json"
+      ],
+      "isPublished": true,
+      "item": "business_id",
+      "line": "{\"review_id\":\"K\",\"user_id\":\"m\",\"business_id\":\"X\",\"stars\":3.0,\"date\":\"2018-07-07 22:09:11\"}",
+      "minValue": 4,
+      "name": "yelp",
+      "time": "date",
+      "title": "Yelp reviews",
+      "user": "user_id",
+      "value": "stars"
+    },
+    {
+      "files": [],
+      "isPublished": true,
+      "item": "asin",
+      "line": "{\"overall\":5.0,\"reviewerID\":\"A2\",\"asin\":\"0700099867\",\"unixReviewTime\":1341792000}",
+      "minValue": 4,
+      "name": "amazon",
+      "time": "unixReviewTime",
+      "title": "Amazon reviews, 2014 and 2018",
+      "user": "reviewerID",
+      "value": "overall"
+    },
+    {
+      "files": [],
+      "isPublished": true,
+      "item": "parent_asin",
+      "line": "{\"rating\":4.0,\"asin\":\"B1\",\"parent_asin\":\"B0\",\"user_id\":\"AG\",\"timestamp\":1588687728923}",
+      "minValue": 4,
+      "name": "amazon-2023",
+      "time": "timestamp",
+      "title": "Amazon reviews, 2023",
+      "user": "user_id",
+      "value": "rating"
+    },
+    {
+      "files": [],
+      "isPublished": true,
+      "item": "2",
+      "line": "A3AF8FFZAZYNE5,0000000078,5.0,1092182400",
+      "minValue": 4,
+      "name": "amazon-ratings-2014",
+      "time": "4",
+      "title": "Amazon ratings only, 2014",
+      "user": "1",
+      "value": "3"
+    },
+    {
+      "files": [],
+      "isPublished": true,
+      "item": "1",
+      "line": "0001713353,A1C6M8LCIX4M6M,5.0,1123804800",
+      "minValue": 4,
+      "name": "amazon-ratings-2018",
+      "time": "4",
+      "title": "Amazon ratings only, 2018",
+      "user": "2",
+      "value": "3"
+    },
+    {
+      "files": [],
+      "isPublished": true,
+      "item": "parent_asin",
+      "line": "user_id,parent_asin,rating,timestamp",
+      "minValue": 4,
+      "name": "amazon-ratings-2023",
+      "time": "timestamp",
+      "title": "Amazon ratings only, 2023",
+      "user": "user_id",
+      "value": "rating"
+    },
+    {
+      "files": [
+        "ratings.csv"
+      ],
+      "isPublished": true,
+      "item": "book_id",
+      "line": "user_id,book_id,rating",
+      "minValue": 4,
+      "name": "goodbooks",
+      "time": "",
+      "title": "Goodbooks-10k",
+      "user": "user_id",
+      "value": "rating"
+    },
+    {
+      "files": [
+        "BX-Book-Ratings.csv"
+      ],
+      "isPublished": true,
+      "item": "ISBN",
+      "line": "\"276725\";\"034545104X\";\"0\"",
+      "minValue": null,
+      "name": "book-crossing",
+      "time": "",
+      "title": "Book-Crossing",
+      "user": "User-ID",
+      "value": "Book-Rating"
+    },
+    {
+      "files": [
+        "steam-200k.csv"
+      ],
+      "isPublished": true,
+      "item": "2",
+      "line": "151603712,\"The Elder Scrolls V Skyrim\",purchase,1.0,0",
+      "minValue": null,
+      "name": "steam",
+      "time": "",
+      "title": "Steam 200k",
+      "user": "1",
+      "value": "4"
+    },
+    {
+      "files": [
+        "events.csv"
+      ],
+      "isPublished": true,
+      "item": "itemid",
+      "line": "timestamp,visitorid,event,itemid,transactionid",
+      "minValue": null,
+      "name": "retailrocket",
+      "time": "timestamp",
+      "title": "RetailRocket events",
+      "user": "visitorid",
+      "value": ""
+    },
+    {
+      "files": [
+        "otto-recsys-train.jsonl",
+        "otto-recsys-test.jsonl"
+      ],
+      "isPublished": true,
+      "item": "",
+      "line": "{\"session\":12899779,\"events\":[{\"aid\":59625,\"ts\":1661724000278,\"type\":\"clicks\"}]}",
+      "minValue": null,
+      "name": "otto",
+      "time": "ts",
+      "title": "OTTO sessions",
+      "user": "",
+      "value": ""
+    }
+  ],
   "load": [
     {
       "allowed": "true or false",
@@ -156,6 +465,17 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
   ],
   "longestId": 65536,
   "longestRow": 1048576,
+  "metricNames": [
+    "ndcg",
+    "recall",
+    "recall-all",
+    "hit-rate",
+    "precision",
+    "map",
+    "mrr",
+    "coverage",
+    "gini"
+  ],
   "metrics": [
     "ndcg@100",
     "recall@20",
@@ -732,17 +1052,49 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
   "power": 0.8,
   "read": [
     {
-      "allowed": "'csv' or 'tsv' or 'ndjson'",
+      "allowed": "'csv' or 'tsv' or 'ndjson' or 'adjacency' or 'movielens-100k' or 'movielens-1m' or 'movielens-20m' or 'netflix' or 'msd' or 'lastfm-360k' or 'lastfm-1k' or 'gowalla' or 'yelp' or 'amazon' or 'amazon-2023' or 'amazon-ratings-2014' or 'amazon-ratings-2018' or 'amazon-ratings-2023' or 'goodbooks' or 'book-crossing' or 'steam' or 'retailrocket' or 'otto'",
       "default": null,
-      "doc": "The format. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind it or not. Whether the file is compressed is seen from its first bytes, never from its name.",
+      "doc": "The format, by the name of a program's (csv, tsv, ndjson), of the graph papers' lists (adjacency) or of a data set. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind it or not; and a data set is known by its name or its header where no other data have it. Whether the file is compressed is seen from its first bytes, never from its name.",
       "name": "format",
       "search": null,
-      "typescript": "'csv' | 'tsv' | 'ndjson'"
+      "typescript": "'csv' | 'tsv' | 'ndjson' | 'adjacency' | 'movielens-100k' | 'movielens-1m' | 'movielens-20m' | 'netflix' | 'msd' | 'lastfm-360k' | 'lastfm-1k' | 'gowalla' | 'yelp' | 'amazon' | 'amazon-2023' | 'amazon-ratings-2014' | 'amazon-ratings-2018' | 'amazon-ratings-2023' | 'goodbooks' | 'book-crossing' | 'steam' | 'retailrocket' | 'otto'"
+    },
+    {
+      "allowed": "a string",
+      "default": null,
+      "doc": "The text between two fields, such as `;` or `::`; `\\\\t` stands for a tab. Without it that of the format.",
+      "name": "separator",
+      "search": null,
+      "typescript": "string"
+    },
+    {
+      "allowed": "true or false",
+      "default": true,
+      "doc": "Whether the first row names the columns. Without a header columns are called by their numbers, from 1 on; users are in column 1 and items in column 2 unless it is said otherwise.",
+      "name": "header",
+      "search": null,
+      "typescript": "boolean"
+    },
+    {
+      "allowed": "'utf8' or 'latin1'",
+      "default": null,
+      "doc": "How text is written as bytes: `utf8`, or `latin1` for ISO 8859-1. Without it that of the format.",
+      "name": "encoding",
+      "search": null,
+      "typescript": "'utf8' | 'latin1'"
+    },
+    {
+      "allowed": "'double' or 'none'",
+      "default": null,
+      "doc": "What a quote means: `double`, it encloses a field; `none`, it is a character like any other. Without it that of the format, which is `double` for csv and `none` for tsv.",
+      "name": "quote",
+      "search": null,
+      "typescript": "'double' | 'none'"
     },
     {
       "allowed": "'quote' or 'backslash'",
       "default": "quote",
-      "doc": "How a quote inside a quoted field of CSV is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.",
+      "doc": "How a quote inside a quoted field is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.",
       "name": "escape",
       "search": null,
       "typescript": "'quote' | 'backslash'"
@@ -750,7 +1102,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a string",
       "default": "user",
-      "doc": "Column (or JSON key) of the user ids.",
+      "doc": "Column (or JSON key) of the user ids, unless the format has another name for it.",
       "name": "user",
       "search": null,
       "typescript": "string"
@@ -758,7 +1110,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a string",
       "default": "item",
-      "doc": "Column (or JSON key) of the item ids.",
+      "doc": "Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON it may hold a list.",
       "name": "item",
       "search": null,
       "typescript": "string"
@@ -774,8 +1126,48 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a finite number",
       "default": null,
-      "doc": "Rows whose value is lower are left out as if they were not there. Only with value.",
+      "doc": "Rows whose value is lower are left out as if they were not there. Only with value, or a format that has one: the formats of ratings have one of their own, unless it is said otherwise (0 for none).",
       "name": "minValue",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a string",
+      "default": null,
+      "doc": "Column (or JSON key) of the time of each row: a number or a date such as 2015-01-31 or 2015-01-31T12:30:00Z. Splits by time need it, and since and until, which take that of the format if it has one.",
+      "name": "time",
+      "search": null,
+      "typescript": "string"
+    },
+    {
+      "allowed": "'s' or 'ms'",
+      "default": null,
+      "doc": "What a number counts that is a time: seconds or milliseconds since 1970. Without it that of the format, else seconds.",
+      "name": "timeUnit",
+      "search": null,
+      "typescript": "'s' | 'ms'"
+    },
+    {
+      "allowed": "a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'",
+      "default": null,
+      "doc": "Rows before this time are left out: a date, or a number in the unit of the times. Only with time.",
+      "name": "since",
+      "search": null,
+      "typescript": "number | string"
+    },
+    {
+      "allowed": "a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'",
+      "default": null,
+      "doc": "Rows at this time or later are left out: a date, or a number in the unit of the times. Only with time.",
+      "name": "until",
+      "search": null,
+      "typescript": "number | string"
+    },
+    {
+      "allowed": "a whole number from 0 to 2^53",
+      "default": 0,
+      "doc": "So many rows at most that cannot be understood are left out and counted; one more is an error, as any is without it.",
+      "name": "skipBadRows",
       "search": null,
       "typescript": "number"
     }
@@ -846,6 +1238,14 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
   ],
   "split": [
     {
+      "allowed": "'strong' or 'time' or 'last' or 'share'",
+      "default": "strong",
+      "doc": "What is held out: whole users (`strong`), what came last by the clock (`time`), each user's last items (`last`) or a share of each user's items (`share`). By the latter three, users are known from training, and are scored by their history. `time` and `last` need data with times.",
+      "name": "kind",
+      "search": null,
+      "typescript": "'strong' | 'time' | 'last' | 'share'"
+    },
+    {
       "allowed": "a whole number, 0 or more",
       "default": 5,
       "doc": "Users with fewer items are never held out; shortUsers says what becomes of them.",
@@ -864,7 +1264,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a finite number, 0 or more",
       "default": 0.1,
-      "doc": "Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none.",
+      "doc": "Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none. By kind time, the share of all interactions that comes before the test part. By kinds last and share, only 0 says something: none.",
       "name": "validation",
       "search": null,
       "typescript": "number"
@@ -872,7 +1272,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a finite number, 0 or more",
       "default": 0.1,
-      "doc": "Test users, written as validation users are.",
+      "doc": "Test users, written as validation users are. By kind time, the share of all interactions that are the newest.",
       "name": "test",
       "search": null,
       "typescript": "number"
@@ -880,10 +1280,34 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a finite number from 0 to below 1",
       "default": 0.2,
-      "doc": "Share of a held-out user's items that is scored, above 0 and below 1.",
+      "doc": "Share of a held-out user's items that is scored, above 0 and below 1. By kind share, of every user's.",
       "name": "heldOut",
       "search": null,
       "typescript": "number"
+    },
+    {
+      "allowed": "a whole number, 1 or more",
+      "default": 1,
+      "doc": "By kind last, how many of a user's newest items are for test, and as many before them for validation.",
+      "name": "last",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'",
+      "default": null,
+      "doc": "By kind time, when the test part begins, in place of a share: a date, or a number of seconds since 1970 (of batches, in their unit).",
+      "name": "testSince",
+      "search": null,
+      "typescript": "number | string"
+    },
+    {
+      "allowed": "a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'",
+      "default": null,
+      "doc": "By kind time, when the validation part begins, written likewise.",
+      "name": "validationSince",
+      "search": null,
+      "typescript": "number | string"
     },
     {
       "allowed": "a whole number from 0 to 2^53",

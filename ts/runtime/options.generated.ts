@@ -9,32 +9,32 @@ export interface ReadOptions {
    *
    * Allowed: 'csv' or 'tsv' or 'ndjson' or 'adjacency' or 'movielens-100k' or 'movielens-1m' or 'movielens-20m' or 'netflix' or 'msd' or 'lastfm-360k' or 'lastfm-1k' or 'gowalla' or 'yelp' or 'amazon' or 'amazon-2023' or 'amazon-ratings-2014' or 'amazon-ratings-2018' or 'amazon-ratings-2023' or 'goodbooks' or 'book-crossing' or 'steam' or 'retailrocket' or 'otto'.
    */
-  format?: 'csv' | 'tsv' | 'ndjson' | 'adjacency' | 'movielens-100k' | 'movielens-1m' | 'movielens-20m' | 'netflix' | 'msd' | 'lastfm-360k' | 'lastfm-1k' | 'gowalla' | 'yelp' | 'amazon' | 'amazon-2023' | 'amazon-ratings-2014' | 'amazon-ratings-2018' | 'amazon-ratings-2023' | 'goodbooks' | 'book-crossing' | 'steam' | 'retailrocket' | 'otto';
+  format?: 'csv' | 'tsv' | 'ndjson' | 'adjacency' | 'movielens-100k' | 'movielens-1m' | 'movielens-20m' | 'netflix' | 'msd' | 'lastfm-360k' | 'lastfm-1k' | 'gowalla' | 'yelp' | 'amazon' | 'amazon-2023' | 'amazon-ratings-2014' | 'amazon-ratings-2018' | 'amazon-ratings-2023' | 'goodbooks' | 'book-crossing' | 'steam' | 'retailrocket' | 'otto' | undefined;
   /**
    * The text between two fields, such as `;` or `::`; `\\t` stands for a tab. Without it that of the format.
    *
    * Allowed: a string.
    */
-  separator?: string;
+  separator?: string | undefined;
   /**
    * Whether the first row names the columns. Without a header columns are called by their numbers, from 1 on; users are in column 1 and items in column 2 unless it is said otherwise.
    *
    * Allowed: true or false.
    * @default true
    */
-  header?: boolean;
+  header?: boolean | undefined;
   /**
    * How text is written as bytes: `utf8`, or `latin1` for ISO 8859-1. Without it that of the format.
    *
    * Allowed: 'utf8' or 'latin1'.
    */
-  encoding?: 'utf8' | 'latin1';
+  encoding?: 'utf8' | 'latin1' | undefined;
   /**
    * What a quote means: `double`, it encloses a field; `none`, it is a character like any other. Without it that of the format, which is `double` for csv and `none` for tsv.
    *
    * Allowed: 'double' or 'none'.
    */
-  quote?: 'double' | 'none';
+  quote?: 'double' | 'none' | undefined;
   /**
    * How a quote inside a quoted field is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.
    *
@@ -67,38 +67,38 @@ export interface ReadOptions {
    *
    * Allowed: a finite number.
    */
-  minValue?: number;
+  minValue?: number | undefined;
   /**
    * Column (or JSON key) of the time of each row: a number or a date such as 2015-01-31 or 2015-01-31T12:30:00Z. Splits by time need it, and since and until, which take that of the format if it has one.
    *
    * Allowed: a string.
    */
-  time?: string;
+  time?: string | undefined;
   /**
    * What a number counts that is a time: seconds or milliseconds since 1970. Without it that of the format, else seconds.
    *
    * Allowed: 's' or 'ms'.
    */
-  timeUnit?: 's' | 'ms';
+  timeUnit?: 's' | 'ms' | undefined;
   /**
    * Rows before this time are left out: a date, or a number in the unit of the times. Only with time.
    *
    * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
    */
-  since?: number | string;
+  since?: number | string | undefined;
   /**
    * Rows at this time or later are left out: a date, or a number in the unit of the times. Only with time.
    *
    * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
    */
-  until?: number | string;
+  until?: number | string | undefined;
   /**
    * So many rows at most that cannot be understood are left out and counted; one more is an error, as any is without it.
    *
    * Allowed: a whole number from 0 to 2^53.
    * @default 0
    */
-  skipBadRows?: number;
+  skipBadRows?: number | undefined;
 }
 
 /**
@@ -131,7 +131,7 @@ export interface SplitOptions {
    * Allowed: 'strong' or 'time' or 'last' or 'share'.
    * @default "strong"
    */
-  kind?: 'strong' | 'time' | 'last' | 'share';
+  kind?: 'strong' | 'time' | 'last' | 'share' | undefined;
   /**
    * Users with fewer items are never held out; shortUsers says what becomes of them.
    *
@@ -173,19 +173,19 @@ export interface SplitOptions {
    * Allowed: a whole number, 1 or more.
    * @default 1
    */
-  last?: number;
+  last?: number | undefined;
   /**
    * By kind time, when the test part begins, in place of a share: a date, or a number of seconds since 1970 (of batches, in their unit).
    *
    * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
    */
-  testSince?: number | string;
+  testSince?: number | string | undefined;
   /**
    * By kind time, when the validation part begins, written likewise.
    *
    * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
    */
-  validationSince?: number | string;
+  validationSince?: number | string | undefined;
   /**
    * Start of the random numbers; the same seed gives the same split.
    *
@@ -889,3 +889,6 @@ export type DatasetName = 'debian';
 
 /** Name of a metric with the length of the list that it looks at. */
 export type MetricName = `ndcg@${number}` | `recall@${number}` | `recall-all@${number}` | `hit-rate@${number}` | `precision@${number}` | `map@${number}` | `mrr@${number}` | `coverage@${number}` | `gini@${number}`;
+
+/** The metrics that are measured where none are asked for. */
+export type DefaultMetricName = 'ndcg@100' | 'recall@20' | 'recall@50' | 'recall-all@20' | 'hit-rate@20' | 'coverage@100';
