@@ -175,10 +175,11 @@ describe('histories', () => {
       stderr:
         "recvae: --history is 'likes.duckdb'; allowed: a DuckDB database only with --sql, the query for its rows\n",
     });
-    expect(await recvae(folder, [...recommend, 'lines.json', '--out', 'x.csv'])).toEqual({
+    expect(await recvae(folder, [...recommend, 'lines.json', '--out', 'x.txt'])).toEqual({
       code: 2,
       stdout: '',
-      stderr: "recvae: --out is 'x.csv'; allowed: a name in .ndjson, .jsonl or .parquet\n",
+      stderr:
+        "recvae: --out is 'x.txt'; allowed: a name in .ndjson, .jsonl or .csv (these also with .gz) or .parquet\n",
     });
   });
 
@@ -269,7 +270,7 @@ describe('the reading rule of the training', () => {
       [['lists.parquet'], 2, "value is 'rating'; allowed: none for the lists in column 'item'"],
       [['other.parquet', '--no-value'], undefined, 'users are in the column who (--user names another)'],
       [['likes.csv', '--no-value', '--min-value', '3'], 2, '--min-value has no meaning with --no-value'],
-      [['-', '--value', 'rating'], 2, '--value has no meaning for NDJSON'],
+      [['-', '--value', 'rating'], 2, '--value has no meaning for lines with histories'],
     ] as const;
     const refuse = async ([flags, code, text]: (typeof wrong)[number]) => {
       const outcome = await recommend(...flags);

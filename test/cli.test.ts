@@ -65,7 +65,7 @@ describe('the jobs', () => {
     expect(first.items).toHaveLength(2);
     expect(first.items.every((item: string) => item.startsWith('i1-'))).toBe(true);
     expect(first.scores[0]).toBeGreaterThanOrEqual(first.scores[1]);
-    expect(Object.keys(second)).toEqual(['user', 'items', 'scores']);
+    expect(Object.keys(second)).toEqual(['user', 'items', 'scores', 'fallbackUsed']);
     writeFileSync(join(folder, 'history.ndjson'), input);
     const fromFile = await recvae(folder, ['recommend', 'm.st', '-k', '2', '--history', 'history.ndjson']);
     expect(fromFile.stdout).toBe(stdout);
@@ -320,9 +320,9 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
   const cases: [string, string[], number, RegExp][] = [
     ['no command', [], 2, /Usage/],
     ['an unknown command', ['trane'], 2, /unknown command/],
-    ['a missing argument', ['evaluate', 'm.st'], 2, /missing required argument/],
+    ['a missing argument', ['evaluate', 'm.st'], 2, /<input> is missing; --help/],
     ['an unknown flag', ['compare', 'likes.csv', '--sead', '1'], 2, /unknown option '--sead'/],
-    ['a number that is none', ['compare', 'likes.csv', '--seed', 'one'], 2, /must be a number/],
+    ['a number that is none', ['compare', 'likes.csv', '--seed', 'one'], 2, /--seed is 'one'; allowed: a number/],
     ['an unknown model', ['train', 'eese', 'likes.csv', '--out', 'o'], 2, /'eese'; allowed: popularity, ease/],
     ['unknown models', ['compare', 'likes.csv', '--models', 'svd', '--save', 'o'], 2, /'svd'; allowed/],
     [
@@ -363,9 +363,9 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['no such model', ['recommend', 'nothing.st'], 1, /cannot read nothing\.st/],
     ['a foreign model', ['evaluate', 'likes.csv', 'likes.csv', '--json', 'o'], 1, /likes\.csv: not a recvae model/],
     ['a flag for files on a data set', ['compare', 'debian', '--user', 'u', '--save', 'o'], 2, /--user has no meaning/],
-    ['an --out of another kind', ['recommend', 'm.st', '--out', 'o.csv'], 2, /--out is 'o\.csv'; allowed: a name in/],
+    ['an --out of another kind', ['recommend', 'm.st', '--out', 'o.txt'], 2, /--out is 'o\.txt'; allowed: a name in/],
     ['an empty --out of recommend', ['recommend', 'm.st', '--out', ''], 2, /--out is ''/],
-    ['a column of NDJSON', ['recommend', 'm.st', '--user', 'who'], 2, /--user has no meaning for NDJSON/],
+    ['a column of NDJSON', ['recommend', 'm.st', '--user', 'who'], 2, /--user has no meaning for lines with histories/],
     ['SQL on a data set', ['compare', 'debian', '--sql', 'FROM x', '--save', 'o'], 2, /--sql has no meaning/],
     ['SQL that is none', ['split', 'likes.csv', '--sql', 'FRM x', '--out', 'o'], 2, /DuckDB: .*Parser Error/],
     ['no such Parquet file', ['split', 'no.parquet', '--out', 'o'], 1, /DuckDB: IO Error: No files found/],
@@ -378,7 +378,7 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['an unwritable path', ['train', 'ease', 'likes.csv', '--out', 'none/o'], 1, /cannot write none\/o/],
     ['an unwritable JSON path', ['compare', 'likes.csv', '--save', 'o', '--json', 'none/o'], 1, /cannot write none\/o/],
     ['a folder as output', ['train', 'ease', 'likes.csv', '--out', '.'], 1, /cannot write \./],
-    ['synth without --out', ['synth'], 2, /required option '--out <file>'/],
+    ['synth without --out', ['synth'], 2, /--out is missing; --help/],
     ['a like of no set', ['synth', '--like', 'ml-1m', '--out', 'o.csv'], 2, /like is "ml-1m"; allowed: 'ml-20m'/],
     ['a scale out of range', ['synth', '--scale', '0.001', '--out', 'o.csv'], 2, /scale is 0\.001; .* 0\.01 to 1$/m],
     ['a negative seed', ['synth', '--seed', '-1', '--out', 'o.csv'], 2, /seed is -1; allowed/],

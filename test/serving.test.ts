@@ -268,7 +268,7 @@ describe('similar items', () => {
   test('who cannot tell says who can, and what is wrong is named', async () => {
     const { itemIds } = model('ease');
     expect(await refusal(() => model('popularity').similarItems(itemIds[0]!))).toBe(
-      "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae",
+      "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae, blend",
     );
     const ease = model('ease');
     expect(await refusal(() => ease.similarItems('nothing'))).toMatch(/^item is 'nothing'; allowed: the id of an item/);

@@ -556,7 +556,8 @@ describe('the command line', () => {
     expect(code).toBe(0);
     expect(stderr).toMatch(/^\[3\/3\] ease \{"lambda":\d+\}: validation 0\.\d{4} \(\d+\.\d s\)$/m);
     expect(stderr).toContain('saved: ease.st');
-    const report: TuneReport = JSON.parse(stdout);
+    const { version, ...report }: TuneReport & { version: number } = JSON.parse(stdout);
+    expect(version).toBe(1);
     expect(lasting({ report })).toEqual(
       lasting(await tune('ease', planted(), { over: { lambda: [1, 10, 100] }, seed: 1 })),
     );
@@ -581,7 +582,7 @@ describe('the command line', () => {
     writePlanted(folder);
     for (const [args, text] of [
       [['ease', '--over', 'lambda=-1'], /lambda is -1; allowed/],
-      [['ease', '--over', 'lambda'], /It must be option=value,value/],
+      [['ease', '--over', 'lambda'], /--over is 'lambda'; allowed: option=value,value/],
       [['ease', '--trials', '0'], /trials is 0/],
       [['recvae', '--search', 'best'], /search is 'best'; allowed: adaptive, grid, random, halving/],
       [['popularity'], /popularity has no option left to search/],

@@ -39,7 +39,10 @@ export type HistoryOptions = Pick<
   DuckDBOptions,
   'source' | 'sql' | 'database' | 'settings' | 'user' | 'item' | 'value' | 'minValue' | 'escape'
 > &
-  Pick<ReadOptions, (typeof TEXT_OPTIONS)[number]>;
+  Pick<
+    ReadOptions,
+    'format' | 'separator' | 'header' | 'encoding' | 'quote' | 'skipBadRows' | 'time' | 'timeUnit' | 'since' | 'until'
+  >;
 
 const KEYS = Object.keys({
   ...{ source: true, sql: true, database: true, settings: true },
