@@ -330,7 +330,7 @@ describe('the command', () => {
       ...SMALL,
       seed: 4,
     });
-    expect(untimed(report)).toEqual(untimed(ours));
+    expect(untimed(report)).toEqual(untimed({ version: 1, ...ours }));
   });
 
   test('wrong use', async () => {
@@ -339,7 +339,7 @@ describe('the command', () => {
     const cases: [string[], RegExp][] = [
       [['--set', 'encoder=dense'], /a key of options is 'encoder'/],
       [['--set', 'mult-vae.gamma=1'], /'gamma'/],
-      [['--seeds', '1,x'], /It must be a number/],
+      [['--seeds', '1,x'], /--seeds is '1,x'; allowed: a number/],
       [['--parallel', '0'], /parallel is 0/],
       [['--journal', ''], /journal is ''; allowed: a path/],
       [['--json', ''], /--json is ''/],

@@ -95,6 +95,7 @@ describe('advise', () => {
       trainingUsers: data.train.nUsers,
       items: data.train.nItems,
       validationUsers: data.validation.nScored,
+      knownUsers: false,
     });
     // Networks on `users` and half of them, linear models on all training users besides.
     const all = data.train.nUsers;
@@ -274,7 +275,7 @@ describe('recvae advise', () => {
       [['--items', '1.5'], 'items is 1.5; allowed'],
       [['--models', 'svd'], "model is 'svd'; allowed"],
       [['--set', 'lambda=1'], "--set is 'lambda'; allowed"],
-      [['--users', 'many'], 'It must be a number'],
+      [['--users', 'many'], "--users is 'many'; allowed: a number"],
       [['--json', ''], "--json is ''; allowed: a path"],
     ] as const) {
       const { status, stderr } = run(folder, 'nothing.csv', ...flags);
