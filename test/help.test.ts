@@ -178,6 +178,7 @@ describe('messages', () => {
       ['split', ['none.csv', '--out', 'split']],
       ['synth', ['--scale', '0.01', '--out', 's.csv']],
       ['models', []],
+      ['datasets', []],
     ];
     const withJson: string[] = [];
     for (const name of await commands()) if ((await helpOf(name)).includes('--json <file>')) withJson.push(name);
@@ -217,7 +218,11 @@ describe('completion', () => {
     expect(complete('recvae', 'models', 're')).toEqual(['recvae']);
     expect(complete('recvae', 'advise', 'deb')).toEqual(['debian']);
     expect(complete('recvae', 'train', 'ease', '--min-u')).toEqual(['--min-user', '--min-user-items']);
-    expect(complete('recvae', 'train', 'ease', 'x.csv', '--format', '')).toEqual(['csv', 'ndjson', 'tsv']);
+    expect(complete('recvae', 'train', 'ease', 'x.csv', '--format', 'mov')).toEqual([
+      'movielens-100k',
+      'movielens-1m',
+      'movielens-20m',
+    ]);
     expect(complete('recvae', 'serve', '--log', 'j')).toEqual(['json']);
     expect(complete('recvae', 'completion', '')).toEqual(['bash', 'fish', 'zsh']);
     // A flag completes only where its command has it.

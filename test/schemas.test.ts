@@ -38,6 +38,7 @@ const RUNS: [name: string, args: string[]][] = [
   ['synth', ['--scale', '0.01', '--out', 'made-up.csv']],
   ['models', []],
   ['models', ['recvae']],
+  ['datasets', []],
   ['tune', ['ease', 'likes.csv', '--over', 'lambda=1,10']],
   [
     'tune',
@@ -82,7 +83,7 @@ describe('docs/schemas', () => {
     expect(names).toEqual([...new Set(RUNS.map(([name]) => name)), 'recommend', 'log'].sort());
     const { stdout } = await recvae(temporaryFolder(), ['--help']);
     const commands = [...stdout.split('Commands:')[1]!.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name!);
-    const without = ['recommend', 'serve', 'completion', 'help'];
+    const without = ['recommend', 'serve', 'report', 'completion', 'help'];
     expect(commands.filter((name) => !without.includes(name)).sort()).toEqual(
       [...new Set(RUNS.map(([name]) => name))].sort(),
     );

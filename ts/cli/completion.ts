@@ -46,9 +46,10 @@ function completed(command: Command, common: readonly Option[]): Completed {
   };
 }
 
-/** The words that a flag may take: its choices, and what stands as `a|b` in its argument. */
-function wordsOf({ argChoices, flags }: Option): string[] {
+/** The words that a flag may take: its choices, what stands as `a|b` in its argument, or the names of formats. */
+function wordsOf({ argChoices, flags, long }: Option): string[] {
   if (argChoices) return [...argChoices];
+  if (long === '--format') return description.formats.map(({ name }) => name);
   const [, words] = /<([^>]*\|[^>]*)>/.exec(flags) ?? [];
   return words?.split('|').filter((word) => /^[\w-]+$/.test(word)) ?? [];
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { description } from '../runtime/native.js';
 import { jsonFlag } from './common-flags.js';
+import { refuseSame } from './distinct.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
 /** `recvae datasets`: the data that come with the package, and the formats in which others are published. */
@@ -10,6 +11,7 @@ export function addDatasets(program: Command): void {
     .description('list the built-in data sets and the formats of published ones, for <input> and --format')
     .addOption(jsonFlag())
     .action(async ({ json }: { json?: string }) => {
+      refuseSame({ outputs: { '--json': json } });
       checkWritable(json, '--json');
       const { datasets: builtIn, formats } = description;
       if (json !== undefined) await writeJson(json, { builtIn, formats });

@@ -20,6 +20,7 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
   ablate: [
     ['recvae ablate likes.csv --epochs 20 --seeds 1,2 --journal ablate.journal', "which of RecVAE's changes pay?"],
   ],
+  datasets: [['recvae datasets', 'what <input> and --format may be']],
   report: [['recvae report best/comparison.json --out comparison.html', 'a page of what compare --save has saved']],
   train: [
     ['recvae train ease likes.csv --set lambda=200 --out ease.safetensors', 'a linear model'],

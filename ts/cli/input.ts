@@ -239,6 +239,12 @@ export async function readInput(
   }
   tellIgnoredValues(recipe);
   const { sql, ...read } = recipe.read;
+  if (input === '-') {
+    refuse({ sql }, ['sql'], 'standard input');
+    if (read.format === undefined) {
+      throw invalid('<input>', input, 'standard input only with --format, which says what it is');
+    }
+  }
   if (isDatabase(input)) {
     refuse(flags, TEXT_OPTIONS, 'what DuckDB reads');
     return Interactions.fromDuckDB({ database: input, sql: queryOf(input, sql, '<input>'), ...forDuckDB(read) }, run);
