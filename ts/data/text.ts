@@ -1,7 +1,7 @@
 /** Text of interactions on its way into the core, which reads files and standard input itself and is handed streams in pieces. */
 import { fileURLToPath } from 'node:url';
 import { untilAborted } from '../runtime/abort.js';
-import { checkStrings, invalid } from '../runtime/check.js';
+import { invalid } from '../runtime/check.js';
 import { toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
@@ -19,17 +19,14 @@ export type TextSource =
 /** Bytes that the core is handed at once. */
 const PIECE = 1 << 20;
 
-/** Reads interactions. A list of strings is one of paths. */
+/** Reads interactions. An array of strings is one of paths; text in pieces comes from any other iterable. */
 export async function readText(
   source: TextSource,
   options: (ReadOptions & Thresholds) | undefined,
   signal: AbortSignal | undefined,
 ): Promise<native.NativeInteractions> {
   if (typeof source === 'string') return readPaths(source, options, signal);
-  if (Array.isArray(source)) {
-    checkStrings(source, 'source');
-    return readPaths(source, options, signal);
-  }
+  if (isListOfPaths(source)) return readPaths(source, options, signal);
   if (isUrl(source)) {
     if (source.protocol !== 'file:') {
       throw invalid('source', source.href, 'a file: URL; of others the body of a response, as a stream');
@@ -53,6 +50,10 @@ function readPaths(
   const { paths, format } = rowFiles(path, options);
   const how = toJson(format === undefined ? options : { ...options, format });
   return running({ signal }, (run) => native.readInteractions(paths, how, run));
+}
+
+function isListOfPaths(source: TextSource): source is readonly string[] {
+  return Array.isArray(source) && source.every((path) => typeof path === 'string');
 }
 
 /** Also a URL of another realm. */
