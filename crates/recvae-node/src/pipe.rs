@@ -30,6 +30,7 @@ pub struct NativePipe {
 impl NativePipe {
     /// With nothing in it.
     #[napi(constructor, catch_unwind)]
+    #[allow(clippy::new_without_default)] // it is called by JavaScript alone
     pub fn new() -> Self {
         let (sender, receiver) = sync_channel(1);
         Self { sender: Mutex::new(Some(sender)), receiver: Mutex::new(Some(receiver)) }
