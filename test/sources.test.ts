@@ -76,7 +76,11 @@ describe('fromFile', () => {
       [[Buffer.from('user,item\n')], {}, "format is not clear from the name 'stream'; allowed: "],
       [new URL('https://example.com/likes.csv'), {}, "source is 'https://example.com/likes.csv'; allowed: a file: URL"],
       [[1], { format: 'csv' }, 'a piece of the stream is 1; allowed: a Uint8Array or text'],
-      [Buffer.from('user,item\n'), { format: 'csv' }, 'source is an object; allowed: a path, a list of paths, a file: URL'],
+      [
+        Buffer.from('user,item\n'),
+        { format: 'csv' },
+        'source is an object; allowed: a path, a list of paths, a file: URL',
+      ],
       [3, {}, "source is 3; allowed: a path, a list of paths, a file: URL, '-' or an iterable of bytes or text"],
       [null, {}, 'source is null; allowed: a path'],
     ];
