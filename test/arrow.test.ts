@@ -153,7 +153,7 @@ describe('fromArrow', () => {
 
   test('refuses wrong arguments, and closes an iterable that it gives up', async () => {
     for (const [bytes, options, text] of [
-      ['abc', {}, "bytes is 'abc'; allowed: a Uint8Array or an iterable of them"],
+      ['abc', {}, "bytes is 'abc'; allowed: a Uint8Array, an ArrayBuffer or an iterable of Uint8Arrays"],
       [null, {}, 'bytes is null; allowed'],
       [['abc'], {}, "a piece of bytes is 'abc'; allowed: a Uint8Array"],
       [[], { format: 'csv' }, "format is 'csv'; allowed: none for an Arrow stream"],

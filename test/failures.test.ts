@@ -146,7 +146,9 @@ describe('a file that is not there, or not what it was', () => {
     const folder = temporaryFolder();
     for (const name of ['a.csv', 'a.ndjson', 'model']) mkdirSync(join(folder, name));
     for (const name of ['a.csv', 'a.ndjson']) {
-      expect(await failure('IO', () => Interactions.fromFile(join(folder, name)))).toContain(join(folder, name));
+      // A folder stands for the files in it.
+      const message = `${join(folder, name)}: there is no file in this folder`;
+      expect(await failure('INVALID_DATA', () => Interactions.fromFile(join(folder, name)))).toBe(message);
     }
     expect(await failure('IO', () => load(join(folder, 'model')))).toContain(join(folder, 'model'));
     await (await split(planted())).write(join(folder, 'parts'));

@@ -90,7 +90,7 @@ describe('files', () => {
     expect(stderr).toContain('1 row is left out for being malformed, such as stdin:');
     const without = await recvae(folder, ['train', 'ease', '-', '--out', 'm.st'], { input: 'user,item\n' });
     expect(without).toMatchObject({ code: 2 });
-    expect(without.stderr).toContain("not clear from the name '-'");
+    expect(without.stderr).toContain('standard input only with --format');
 
     mkdirSync(join(folder, 'parts'));
     for (const part of [0, 1, 2]) {
