@@ -24,7 +24,7 @@ export { type Profile, profile, type Spread } from './data/profile.js';
 export type { Row, RowColumn, RowCursor, RowOptions, Rows } from './data/rows.js';
 export { HeldOut, Split, split } from './data/split.js';
 export { type SynthProgress, type SynthRun, writeSynth } from './data/synth.js';
-export type { TextSource } from './data/text.js';
+export type { TextSource, UrlLike } from './data/text.js';
 export type { ComparisonKind } from './decide/ablate/designs.js';
 export type { AblatedModel, AblationReport, ChangeComparison, Finding } from './decide/ablate/report.js';
 export { type AblateOptions, type AblateProgress, type Ablation, ablate } from './decide/ablate.js';

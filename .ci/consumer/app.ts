@@ -82,7 +82,7 @@ export function shelf(model: Recommender, basket: Iterable<string>): string[] {
 
 export const double: Recommender = {
   itemIds: ['a'],
-  recommend: () => ({ items: [{ id: 'a', score: 1 }], unknown: [] }),
+  recommend: () => ({ items: [{ id: 'a', score: 1 }], unknown: [], fallbackUsed: false }),
   recommendBatch: async (histories) => Array.from(histories, () => double.recommend([])),
 };
 

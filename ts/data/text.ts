@@ -8,11 +8,17 @@ import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
 import { running } from '../runtime/running.js';
 import { rowFiles } from './row-files.js';
 
+/** A `URL`, of any realm; its own type is not there without the types of Node or of a browser. */
+export interface UrlLike {
+  readonly href: string;
+  readonly protocol: string;
+}
+
 /** Where text comes from. */
 export type TextSource =
   | string
   | readonly string[]
-  | URL
+  | UrlLike
   | Iterable<Uint8Array | string>
   | AsyncIterable<Uint8Array | string>;
 
@@ -57,7 +63,7 @@ function isListOfPaths(source: TextSource): source is readonly string[] {
 }
 
 /** Also a URL of another realm. */
-function isUrl(source: unknown): source is URL {
+function isUrl(source: unknown): source is UrlLike {
   return Object.prototype.toString.call(source) === '[object URL]';
 }
 
