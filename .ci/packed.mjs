@@ -35,7 +35,7 @@ try {
       [
         ...['CHANGELOG.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'README.md'],
         ...['crates/recvae-node/index.cjs', 'crates/recvae-node/loader.cjs', 'dist/index.d.cts', 'dist/index.d.ts'],
-        'package.json',
+        ...['dist/report/licences.txt', 'package.json'],
       ],
     );
   });

@@ -4,27 +4,24 @@
 //
 //   node benches/serve.mjs [SECONDS] [CONNECTIONS] [--no-swap]
 import { spawn } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import autocannon from 'autocannon';
 import { fit, Interactions } from '../dist/index.js';
+import { historiesOf, load } from '../test/soak/load.mjs';
 
 const [SECONDS, CONNECTIONS] = [30, 50].map((usual, at) =>
   Number(process.argv.slice(2).filter((word) => !word.startsWith('--'))[at] ?? usual),
 );
 const SWAPS = !process.argv.includes('--no-swap');
 const K = 10;
-/** Histories that take turns. */
-const HISTORIES = 997;
 /** Milliseconds between two models in the place of the file. */
 const SWAP = 3000;
 
 const folder = mkdtempSync(join(tmpdir(), 'recvae-serve-'));
 const data = await Interactions.dataset('debian');
-const users = data.userIds();
-const histories = Array.from({ length: HISTORIES }, (_, n) => data.history(users[(n * 7919) % users.length]));
+const histories = historiesOf(data);
 const files = [];
 const answers = [];
 for (const lambda of [10, 20]) {
@@ -53,40 +50,13 @@ try {
     server.stdout.once('data', (text) => resolve(String(text).trim()));
     server.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
   });
-  let wrong = 0;
-  const result = await autocannon({
-    url: `${url}/recommend`,
-    connections: CONNECTIONS,
-    duration: SECONDS,
-    requests: histories.map((items, n) => ({
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ items, k: K }),
-      onResponse: (status, body) => {
-        if (status !== 200 || !answers.some((right) => right[n] === body)) wrong += 1;
-      },
-    })),
-  });
+  const isRight = (n, body) => answers.some((right) => right[n] === body);
+  const run = { histories, k: K, connections: CONNECTIONS, seconds: SECONDS, isRight, pid: server.pid };
+  const { ok: wentWell, ...found } = await load(`${url}/recommend`, run);
   const metrics = await (await fetch(`${url}/metrics`)).text();
-  const status = readFileSync(`/proc/${server.pid}/status`, 'utf8');
-  const { latency, requests, errors, timeouts, non2xx } = result;
   const loads = Number(/^recvae_model_reloads_total\{result="done"\} (\d+)$/m.exec(metrics)?.[1]);
-  const ok =
-    errors === 0 && timeouts === 0 && non2xx === 0 && wrong === 0 && requests.total > 0 && (!SWAPS || loads > 1);
-  const found = {
-    ...{
-      bench: 'serve',
-      cpu: cpus()[0].model,
-      cores: cpus().length,
-      connections: CONNECTIONS,
-      seconds: result.duration,
-    },
-    ...{ requests: requests.total, perSecond: Math.round(requests.average) },
-    ...{ p50Ms: latency.p50, p99Ms: latency.p99, maxMs: latency.max, errors, timeouts, non2xx, wrong, loads },
-    serverPeakMiB: Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)[1]) / 1024),
-    ok,
-  };
-  console.log(JSON.stringify(found));
+  const ok = wentWell && (!SWAPS || loads > 1);
+  console.log(JSON.stringify({ bench: 'serve', cpu: cpus()[0].model, cores: cpus().length, ...found, loads, ok }));
   process.exitCode = ok ? 0 : 1;
 } finally {
   clearInterval(timer);

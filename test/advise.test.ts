@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { inputWords } from '../dist/cli/advise.js';
 import { type AdviceReport, type AdviseProgress, advise, Interactions, profile, split } from '../dist/index.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
@@ -266,6 +267,13 @@ describe('recvae advise', () => {
     for (const line of [...report.reasons, ...report.distrust]) expect(stdout).toContain(`- ${line}`);
     expect(report.samples.map(({ users }) => users)).toEqual([30, 60, report.split.trainingUsers]);
     expect(stdout).toContain('What the samples look like beside the data');
+  });
+
+  test('repeats the input in commands that a shell takes', () => {
+    expect(inputWords('likes.csv', { header: false, minUser: 6, split: 'time' } as never)).toBe(
+      'likes.csv --no-header --min-user 6 --split time',
+    );
+    expect(inputWords("it's\n.csv", {} as never)).toBe("$'it\\'s\\n.csv'");
   });
 
   test('refuses bad flags before it reads', () => {

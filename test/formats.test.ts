@@ -79,6 +79,13 @@ describe('files', () => {
     );
   });
 
+  test('that cannot be looked at are errors of this package', async () => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'a.csv'), 'user,item\na,b\n');
+    expect(await refusal(() => Interactions.fromFile(join(folder, 'a.csv', 'x')))).toMatch(/^IO: /);
+    expect(await refusal(() => Interactions.fromFile(join(folder, 'a\0.csv')))).toMatch(/^(IO|INVALID_ARGUMENT): /);
+  });
+
   test('come from stdin, from many files and with bad rows', async () => {
     const folder = temporaryFolder();
     const { users, items } = plantedColumns();

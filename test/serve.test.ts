@@ -147,6 +147,18 @@ describe('the server', () => {
     expect((await ask('/health/ready')).status).toBe(200);
     for (const socket of waiting) socket.destroy();
     while ((await inFlight()) !== '0') await setTimeout(5);
+    // Whole requests, whose senders go away while they are at work.
+    for (let round = 0; round < 3; round += 1) {
+      for (let number = 0; number < 2; number += 1) {
+        const socket = connect(Number(port), hostname);
+        socket.on('error', () => {});
+        const body = JSON.stringify({ histories: Array.from({ length: 500 }, () => NEWCOMER) });
+        const sized = head.replace('/recommend', '/recommend/batch').replace('100', String(body.length));
+        await new Promise<void>((sent) => socket.write(sized + body, () => sent()));
+        socket.destroy();
+      }
+      while ((await inFlight()) !== '0') await setTimeout(5);
+    }
     expect((await ask('/recommend', { items: [] })).status).toBe(200);
   });
 

@@ -57,6 +57,7 @@ export { compare } from './decide/compare.js';
 export type { Curve } from './decide/curve.js';
 export type { ExampleUser } from './decide/examples.js';
 export type { FloorDifference } from './decide/floor.js';
+export type { GroupMeans } from './decide/groups.js';
 export type { Difference } from './decide/paired.js';
 export type { PairedDifference } from './decide/pairs.js';
 export type { RequestSeconds } from './decide/requests.js';

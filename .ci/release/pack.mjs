@@ -53,7 +53,9 @@ async function packMain(folder, platforms) {
   const { keywords, description, type, bin, dependencies, peerDependencies, peerDependenciesMeta } = manifest;
   const optionalDependencies = Object.fromEntries(platforms.map((platform) => [`@recvae/${platform}`, version]));
   const types = absolutePaths(await declarations(at('dist', 'index.d.ts')));
-  for (const path of readdirSync(at('dist'), { recursive: true }).filter((path) => path.endsWith('.js'))) {
+  // With the licences of what is bundled in it.
+  const shipped = (path) => path.endsWith('.js') || path.endsWith('licences.txt');
+  for (const path of readdirSync(at('dist'), { recursive: true }).filter(shipped)) {
     cpSync(at('dist', path), join(folder, 'dist', path));
   }
   for (const path of ['index.cjs', 'loader.cjs']) {

@@ -34,10 +34,10 @@ function manifestOf(tarball) {
 
 function isThere(npm, spec) {
   try {
-    return npm(['view', spec, 'version', '--loglevel=silent']).trim() !== '';
+    return npm(['view', spec, 'version', '--loglevel=error']).trim() !== '';
   } catch (error) {
     // Anything but "not found" is a failure: nothing is published on a guess.
-    if (`${error.stdout}${error.stderr}`.includes('E404') || error.status === 1) return false;
+    if (`${error.stdout}${error.stderr}`.includes('E404')) return false;
     throw error;
   }
 }

@@ -164,4 +164,4 @@ try {
   binding = new Proxy({}, { get: () => new Proxy(function missing() {}, { apply: absent, construct: absent }) });
 }
 
-module.exports = { binding, problem, PLATFORMS };
+module.exports = { binding, problem, version, PLATFORMS };

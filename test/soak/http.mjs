@@ -4,18 +4,16 @@
 //   node test/soak/http.mjs [SECONDS]
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import autocannon from 'autocannon';
 import { fit, Interactions } from '../../dist/index.js';
+import { historiesOf, load } from './load.mjs';
 
 const CONNECTIONS = 50;
 const SECONDS = Number(process.argv[2] ?? 30);
 const K = 10;
-/** Histories that take turns. */
-const HISTORIES = 997;
 
 const folder = mkdtempSync(join(tmpdir(), 'recvae-http-'));
 const file = join(folder, 'ease.safetensors');
@@ -26,45 +24,13 @@ await model.save(file);
 const server = fork(fileURLToPath(new URL('../examples/serve.mjs', import.meta.url)), [file], { stdio: 'ignore' });
 try {
   const [{ address }] = await once(server, 'message');
-  const users = data.userIds();
-  const histories = Array.from({ length: HISTORIES }, (_, n) => data.history(users[(n * 7919) % users.length]));
+  const histories = historiesOf(data);
   const answers = histories.map((items) => JSON.stringify(model.recommend(items, { k: K })));
-  let wrong = 0;
-  const result = await autocannon({
-    url: `${address}/recommend`,
-    connections: CONNECTIONS,
-    duration: SECONDS,
-    requests: histories.map((items, n) => ({
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ items, k: K }),
-      onResponse: (status, body) => {
-        if (status !== 200 || body !== answers[n]) wrong += 1;
-      },
-    })),
-  });
-  const status = readFileSync(`/proc/${server.pid}/status`, 'utf8');
-  const { latency, requests, errors, timeouts, non2xx } = result;
-  const ok = errors === 0 && timeouts === 0 && non2xx === 0 && wrong === 0 && requests.total > 0;
-  console.log(
-    JSON.stringify({
-      soak: 'http',
-      connections: CONNECTIONS,
-      seconds: result.duration,
-      requests: requests.total,
-      perSecond: Math.round(requests.average),
-      p50Ms: latency.p50,
-      p99Ms: latency.p99,
-      maxMs: latency.max,
-      errors,
-      timeouts,
-      non2xx,
-      wrong,
-      serverPeakMiB: Math.round(Number(/VmHWM:\s+(\d+)/.exec(status)[1]) / 1024),
-      ok,
-    }),
-  );
-  process.exitCode = ok ? 0 : 1;
+  const isRight = (n, body) => body === answers[n];
+  const run = { histories, k: K, connections: CONNECTIONS, seconds: SECONDS, isRight, pid: server.pid };
+  const found = await load(`${address}/recommend`, run);
+  console.log(JSON.stringify({ soak: 'http', ...found }));
+  process.exitCode = found.ok ? 0 : 1;
 } finally {
   server.kill();
   rmSync(folder, { recursive: true, force: true });

@@ -70,7 +70,7 @@ export function addAdvise(program: Command): void {
         return advise(read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
       });
       reporter.stop();
-      const next = report.next.map((step) => step.replace('<input>', inputWords(input, flags)));
+      const next = report.next.map((step) => step.replace('<input>', () => inputWords(input, flags)));
       const named = withCommand({ ...report, next, ...ignoredValues(recipe) });
       for (const { text } of report.leftOut) message(inFlags(text));
       await writeReport(named, json, page);
@@ -82,9 +82,12 @@ export function addAdvise(program: Command): void {
 }
 
 /** The input with the flags that it was read and split with, for a shell. */
-function inputWords(input: string, flags: InputFlags): string {
+export function inputWords(input: string, flags: InputFlags): string {
   const { seed: _, ...recipe } = { ...recipeOf(flags).read, ...recipeOf(flags).split };
-  const words = Object.entries(recipe).map(([name, value]) => `${toFlag(name)} ${shellWord(String(value))}`);
+  const words = Object.entries(recipe).map(([name, value]) => {
+    const flag = toFlag(name);
+    return value === false ? flag.replace(/^--/, '--no-') : `${flag} ${shellWord(String(value))}`;
+  });
   return [shellWord(input), ...words].join(' ');
 }
 

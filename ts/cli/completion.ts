@@ -1,6 +1,7 @@
 /** `recvae completion`: scripts by which shells complete commands, flags and the words that flags and arguments take. */
 import { Argument, type Command, type Option } from 'commander';
 import { allModels, description } from '../runtime/native.js';
+import { quoted } from '../runtime/text.js';
 import { print } from './output.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -52,11 +53,6 @@ function wordsOf({ argChoices, flags, long }: Option): string[] {
   if (long === '--format') return description.formats.map(({ name }) => name);
   const [, words] = /<([^>]*\|[^>]*)>/.exec(flags) ?? [];
   return words?.split('|').filter((word) => /^[\w-]+$/.test(word)) ?? [];
-}
-
-/** Text within single quotes. */
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function bash(commands: Completed[]): string {

@@ -60,12 +60,13 @@ export async function untilStopped(onHangUp: () => void): Promise<NodeJS.Signals
   working += 1;
   process.on('SIGHUP', onHangUp);
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.once(signal, () => {
-        process.once(signal, () => process.exit(new Interrupted(signal).exitCode));
-        resolve(signal);
-      });
-    }
+    let isEnding = false;
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (isEnding) process.exit(new Interrupted(signal).exitCode);
+      isEnding = true;
+      resolve(signal);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
   });
 }
 

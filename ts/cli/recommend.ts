@@ -241,7 +241,9 @@ async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): As
     ? { database: history, sql: queryOf(history, sql, '--history') }
     : { source: history, sql };
   const isText = sql === undefined && !isDatabase(history) && kindOf(history) !== 'parquet';
-  const text = isText ? Object.fromEntries(TEXT_OPTIONS.map((name) => [name, trained[name]])) : {};
+  // The form of the rows is that of the training; its time is not: what came later is part of a history.
+  const ofForm = TEXT_OPTIONS.filter((name) => name !== 'since' && name !== 'until');
+  const text = isText ? Object.fromEntries(ofForm.map((name) => [name, trained[name]])) : {};
   const { format = text.format as ReadOptions['format'] } = flags;
   try {
     yield* readHistories({ ...from, user, item, value, minValue, ...escaping, ...text, format });

@@ -12,6 +12,7 @@ import { checkObject, checkString, checkStrings, invalid } from '../runtime/chec
 import { guard, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { checkRegular, remove, willRemove } from '../runtime/files.js';
 import { description, native } from '../runtime/native.js';
+import { optionalPackage } from '../runtime/optional.js';
 import type { ReadOptions } from '../runtime/options.generated.js';
 import { running } from '../runtime/running.js';
 import type { ColumnNames } from './arrow.js';
@@ -57,15 +58,8 @@ export interface DuckDBOptions extends ColumnNames {
 type DuckDB = typeof import('@duckdb/node-api');
 
 /** Loads DuckDB. */
-export async function loadDuckDB(what: string): Promise<DuckDB> {
-  try {
-    return await import('@duckdb/node-api');
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const why = code?.endsWith('MODULE_NOT_FOUND') ? 'is not installed' : `cannot be loaded (${message})`;
-    const text = `${what} needs the package @duckdb/node-api, which ${why}; the way out: npm install @duckdb/node-api`;
-    throw new RecvaeError('INVALID_ARGUMENT', text, { cause });
-  }
+export function loadDuckDB(what: string): Promise<DuckDB> {
+  return optionalPackage(what, '@duckdb/node-api', () => import('@duckdb/node-api'));
 }
 
 /** What DuckDB says about its own options, which nobody gave. */

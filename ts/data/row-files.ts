@@ -39,16 +39,18 @@ function isMany(path: string): boolean {
  * format that the options name, or those of which name or header leave no doubt; and otherwise all.
  */
 export function rowFiles(path: string | readonly string[], options: ReadOptions & Thresholds = {}): RowFiles {
-  const given = typeof path === 'string' ? [path] : [...path];
-  const paths = given.flatMap((path) => {
-    const found = isMany(path) ? filesAt(path) : [path];
-    if (found === undefined) throw invalid('path', path, 'a pattern that the name of a file matches');
-    return found;
+  return guard(() => {
+    let areMany = false;
+    const paths = (typeof path === 'string' ? [path] : path).flatMap((path) => {
+      if (!isMany(path)) return [path];
+      areMany = true;
+      const found = filesAt(path);
+      if (found === undefined) throw invalid('path', path, 'a pattern that the name of a file matches');
+      return found;
+    });
+    const published = native.publishedFiles(paths, toJson(options));
+    // A file that was named itself is read, whatever it is called.
+    if (published === null || (!areMany && published.paths.length < paths.length)) return { paths };
+    return { paths: published.paths, format: published.format as NonNullable<ReadOptions['format']> };
   });
-  const published = guard(() => native.publishedFiles(paths, toJson(options)));
-  if (published === null) return { paths };
-  const format = published.format as NonNullable<ReadOptions['format']>;
-  // A file that was named itself is read, whatever it is called.
-  if (given.some(isMany) || published.paths.length === paths.length) return { paths: published.paths, format };
-  return { paths };
 }

@@ -20,7 +20,7 @@ import { Samples } from '../search/samples.js';
 import type { Space } from '../search/spaces.js';
 import { estimated, type Step, sized, type Trained, type TrainRun, train } from '../search/train.js';
 import { completeOptions, type TrialResult, validate } from '../search/trials.js';
-import { addBlend, blendTask, byCost } from './compare/blend.js';
+import { addBlend, blendTask, byCost, reportOf } from './compare/blend.js';
 import { Course } from './compare/course.js';
 import { BLEND, type CompareOptions, checkCompare, complete, order } from './compare/options.js';
 import { comparedGroups } from './compare/outcomes.js';
@@ -134,13 +134,13 @@ export async function compareOn(
       metrics: meansOf(evaluation),
     });
   }
-  const blend = blends
-    ? await addBlend({ data, models, evaluations, compared, skipped }, course, plans.length, { ...options, seed })
-    : undefined;
-  const blended = models.get(BLEND);
+  const state = { data, models, evaluations, compared, skipped };
+  const blended = blends ? await addBlend(state, course, plans.length, { ...options, seed }) : undefined;
   if (blended) popularity = await byPopularity(BLEND, blended, data.test, data.train, popularity, { threads, signal });
   if (compared.every(({ model }) => model === FLOOR)) throw failure ?? nothingLeft(skipped);
 
+  const groups = { activity: byActivity(data.test, evaluations), popularity };
+  const blend = blended && (await reportOf(blended, state, groups, seed, { threads, signal }));
   const paired = await pairs(evaluations, seed, { threads, signal });
   const metric = description.validationMetric;
   const { winner, verdict } = decide(byCost(compared), paired, metric, { count: data.test.nScored, part: 'test' });
@@ -159,8 +159,8 @@ export async function compareOn(
     ...(blend && { blend }),
     paired,
     groups: {
-      activity: comparedGroups(byActivity(data.test, evaluations), winner),
-      popularity: comparedGroups(popularity, winner),
+      activity: comparedGroups(groups.activity, winner),
+      popularity: comparedGroups(groups.popularity, winner),
     },
     examples: examples ? examplesOf(models, data.test, evaluations.get(winner)!.users) : [],
     run: run(),

@@ -11,6 +11,22 @@ import { description, native } from '../runtime/native.js';
 import type { MetricName, ModelName } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
 
+/** A group of held-out users, or of items, and how well each model serves it. */
+export interface GroupMeans {
+  /** Of users by the length of their input: `few`, `some`, `many`. Of items by their training users: `head`, `middle`, `tail`. */
+  name: string;
+  /** Least items of a user of the group's input, or training users of one of its items. */
+  from: number;
+  /** The most. */
+  to: number;
+  /** Held-out users that count. */
+  users: number;
+  /** Of a group of items, how many there are. */
+  items?: number;
+  /** The main metric by model: mean and standard error. */
+  means: Partial<Record<ModelName, { mean: number; standardError: number | null }>>;
+}
+
 /** What values are of. */
 const METRIC = description.validationMetric as MetricName;
 
@@ -60,9 +76,7 @@ export function sizeOf({ values }: Group): number {
 }
 
 /** Mean and standard error by model; nothing of a group without users. */
-export function meansOf(
-  values: GroupValues,
-): Partial<Record<ModelName, { mean: number; standardError: number | null }>> {
+export function meansOf(values: GroupValues): GroupMeans['means'] {
   const means = [...values].flatMap(([model, perUser]) => {
     if (perUser.length === 0) return [];
     const { mean, standardError } = guard(() => native.mean(perUser));

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { HeldOut } from '../data/split.js';
 import type { Model } from '../models/model.js';
-import type { Abortable } from '../runtime/abort.js';
+import { type Abortable, unlessAborted } from '../runtime/abort.js';
 
 /** Wall-clock seconds of single requests: a list of 100 items for the history of one held-out user. */
 export interface RequestSeconds {
@@ -34,7 +34,7 @@ export async function timeRequests(model: Model, heldOut: HeldOut, { signal }: A
     const from = performance.now();
     model.recommend(history, { k: LENGTH });
     seconds.push((performance.now() - from) / 1000);
-    await setImmediate(undefined, signal && { signal });
+    await unlessAborted(signal, setImmediate());
   }
   seconds.sort((a, b) => a - b);
   const quantile = (share: number) => seconds[Math.ceil(share * seconds.length) - 1]!;

@@ -1,7 +1,6 @@
 /** On what a decision was made, so that it can be made again. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import { description } from '../runtime/native.js';
+import { description, version } from '../runtime/native.js';
 
 /** How and where a report came about. */
 export interface RunFacts {
@@ -27,13 +26,11 @@ export interface RunFacts {
   command?: string[];
 }
 
-const PACKAGE = new URL('../../package.json', import.meta.url);
-
 /** Begins to take the time; what comes back gives the facts at the end. */
 export function startRun(threads: number = description.threads): () => RunFacts {
   const [started, from] = [new Date().toISOString(), performance.now()];
   return () => ({
-    recvae: JSON.parse(readFileSync(PACKAGE, 'utf8')).version,
+    recvae: version,
     node: process.versions.node,
     platform: `${process.platform} ${process.arch}`,
     processor: cpus()[0]?.model.trim() ?? '',

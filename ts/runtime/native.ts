@@ -1,12 +1,15 @@
 /** The compiled core, and what it says about itself. Nothing of it is public. */
 import { availableParallelism } from 'node:os';
 import { describe } from '../../crates/recvae-node/index.cjs';
-import { problem } from '../../crates/recvae-node/loader.cjs';
+import { problem, version } from '../../crates/recvae-node/loader.cjs';
 import { DESCRIPTION } from './description.generated.js';
 import type { Description, ModelDescription, OptionDescription } from './description.js';
 
 export * as native from '../../crates/recvae-node/index.cjs';
 export type { Description, ModelDescription, OptionDescription } from './description.js';
+
+/** The version of this package. */
+export { version };
 
 /** Why the core cannot be called: what platform this is, which ones are supported, and how to build it. */
 export const noBinary = problem;

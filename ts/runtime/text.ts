@@ -31,5 +31,10 @@ export function shellWord(word: string): string {
   const text = escaped(word);
   // Escapes are understood between $' and ', where backslashes need one, too.
   if (text !== word) return `$'${escaped(word.replace(/[\\']/g, '\\$&'))}'`;
-  return `'${word.replaceAll("'", "'\\''")}'`;
+  return quoted(word);
+}
+
+/** Text within single quotes, as a shell takes it. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }

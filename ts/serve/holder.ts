@@ -42,7 +42,7 @@ export interface HolderOptions<P = undefined> {
   verify?: (model: Model, before: Model | undefined) => unknown;
   /** Makes what goes with a model, such as `(model) => model.filter({ allow: inStock })`; also once a model, and before it serves. */
   prepare?: (model: Model) => P | Promise<P>;
-  /** Called after a swap, with what serves now. */
+  /** Called after a swap, with what serves now. What it throws, the load throws, too; the new model serves all the same. */
   onSwap?: (held: Held<P>) => void;
   /** Called when a load that nobody awaits failed: one of {@link ModelHolder.watch}. By default it is ignored. */
   onError?: (error: RecvaeError) => void;
@@ -205,13 +205,20 @@ export class ModelHolder<P = undefined> implements Disposable {
       throw invalid('milliseconds', milliseconds, 'a number, 1 or more');
     }
     clearInterval(this.#timer);
+    const fail = (thrown: unknown) => {
+      if (!this.#disposed) this.#options.onError?.(toRecvaeError(thrown));
+    };
     const look = () => {
-      const mark = markOf(this.path);
+      let mark: Mark;
+      try {
+        mark = markOf(this.path);
+      } catch (thrown) {
+        fail(thrown);
+        return;
+      }
       // A file that is gone for a moment is being replaced.
       if (mark === undefined || mark === this.#mark || this.#loading !== undefined) return;
-      this.reload().catch((thrown) => {
-        if (!this.#disposed) this.#options.onError?.(toRecvaeError(thrown));
-      });
+      this.reload().catch(fail);
     };
     const timer = setInterval(look, milliseconds);
     timer.unref();

@@ -3,10 +3,11 @@
  * in `routes.ts`; here are the limits, the key, the measuring and the end.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { checkInstance, invalid, knownKeys } from '../runtime/check.js';
 import { RecvaeError, toRecvaeError } from '../runtime/errors.js';
+import { version } from '../runtime/native.js';
+import { optionalPackage } from '../runtime/optional.js';
 import { type Held, ModelHolder } from './holder.js';
 import { Metrics } from './metrics.js';
 import { ERROR, LIVE, openApiOf, READY, type RequestLimits, routesOf } from './routes.js';
@@ -55,22 +56,8 @@ const IDLE = 50;
 
 type Fastify = Pick<typeof import('fastify'), 'fastify'>;
 
-/** Loads Fastify. */
-async function loadFastify(): Promise<Fastify> {
-  try {
-    return await import('fastify');
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const why = code === 'ERR_MODULE_NOT_FOUND' ? 'is not installed' : `cannot be loaded (${message})`;
-    const text = `the server needs the package fastify, which ${why}; the way out: npm install fastify`;
-    throw new RecvaeError('INVALID_ARGUMENT', text, { cause });
-  }
-}
-
 /** The HTTP status of a failure of this package: the first two are the caller's. */
 const STATUS: Partial<Record<RecvaeError['code'], number>> = { INVALID_ARGUMENT: 400, INVALID_DATA: 400 };
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
 /**
  * Makes a server for the model that a holder has: `POST /recommend`, `/recommend/batch`, `/similar`, `/explain`, `GET /health/live`,
@@ -89,7 +76,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 export async function createServer<P>(holder: ModelHolder<P>, options: ServerOptions = {}): Promise<RecommendServer> {
   checkInstance(holder, 'holder', ModelHolder);
   const { apiKey, limits } = checked(options);
-  const { fastify } = await loadFastify();
+  const { fastify } = await optionalPackage<Fastify>('the server', 'fastify', () => import('fastify'));
   const server = fastify({
     bodyLimit: limits.bodyLimit,
     requestTimeout: limits.requestTimeout,
@@ -101,7 +88,7 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
   const metrics = new Metrics();
   let isClosing = false;
   refuseStrangers(server, apiKey, metrics);
-  const limit = limitWork(server, limits.maxConcurrent, metrics);
+  const limit = limitWork(limits.maxConcurrent, metrics);
   measure(server, metrics);
   server.addHook('onSend', async (_, reply) => void (isClosing && reply.header('connection', 'close')));
   answerErrors(server);
@@ -191,28 +178,23 @@ function refuseStrangers(server: FastifyInstance, apiKey: string | undefined, me
   });
 }
 
-/** Refuses requests while so many are at work; from before their bodies are read. */
-function limitWork(server: FastifyInstance, most: number, metrics: Metrics) {
-  const atWork = new WeakSet<FastifyRequest>();
+/** Refuses requests while so many are at work; from before their bodies are read until their connection is done with them. */
+function limitWork(most: number, metrics: Metrics) {
   let number = 0;
-  const end = (request: FastifyRequest) => {
-    if (!atWork.delete(request)) return;
-    number -= 1;
-    metrics.inFlight.set(number);
-  };
   metrics.inFlight.set(0);
-  server.addHook('onResponse', async (request) => end(request));
-  // Who goes away before the answer.
-  server.addHook('onRequestAbort', async (request) => end(request));
-  return async (request: FastifyRequest, reply: FastifyReply) => {
+  return async (_: FastifyRequest, reply: FastifyReply) => {
     if (number >= most) {
       metrics.refused.add(1, { reason: 'concurrency' });
       const text = `${most} requests are at work; allowed: no more at once`;
       return reply.code(503).header('retry-after', '1').send(errorOf('TOO_MUCH_WORK', text));
     }
-    atWork.add(request);
     number += 1;
     metrics.inFlight.set(number);
+    // Answered, or gone before the answer: hooks of Fastify are not called for who goes while the work is done.
+    reply.raw.once('close', () => {
+      number -= 1;
+      metrics.inFlight.set(number);
+    });
   };
 }
 

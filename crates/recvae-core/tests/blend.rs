@@ -89,6 +89,20 @@ fn a_file_holds_the_parts_and_brings_back_every_bit() {
     assert!(found.tensors.iter().any(|tensor| tensor.name == "model.parts.1.items"));
 }
 
+/// Options that were not read from JSON are checked like those that were.
+#[test]
+fn given_weights_have_to_be_convex() {
+    let split = parts_of(&data());
+    let parts = three(&split);
+    for (weights, wrong) in
+        [([1.5, -0.5, 0.0], "weights is [1.5,-0.5,0.0]"), ([0.7, 0.7, 0.0], "weights is"), ([0.0; 3], "weights is")]
+    {
+        let error = given(weights).blend(&parts.each_ref(), &split, &FitRun::default()).err().unwrap();
+        assert_eq!(error.code(), "INVALID_ARGUMENT");
+        assert!(error.to_string().starts_with(wrong), "{error}");
+    }
+}
+
 #[test]
 fn any_number_of_threads_learns_the_same() {
     let split = parts_of(&data());

@@ -288,6 +288,32 @@ fn published_files_are_known_by_name_or_header_where_no_other_data_have_it() {
     assert_eq!(histories(&read), ["1: 2"]);
 }
 
+/// What they say of values and times holds for a format that only the file makes known.
+#[test]
+fn a_lowest_value_and_times_go_with_a_format_that_is_recognised() {
+    let text = "196\t242\t3\t881250949\n186\t302\t4\t891717742\n22\t377\t1\t878887116\n";
+    let of = |options: serde_json::Value| ReadOptions::from_json(&options).unwrap();
+    let found = |options| histories(&read("u.data", text, &of(options)).unwrap());
+    assert_eq!(found(json!({ "minValue": 3 })), ["196: 242", "186: 302"]);
+    assert_eq!(found(json!({ "minValue": 0, "since": "1998-01-01" })), ["186: 302"]);
+    assert_eq!(found(json!({ "minValue": 0, "until": 880_000_000 })), ["22: 377"]);
+    // Without such a format they ask for a column, as ever.
+    let error = refusal(read("a.csv", "user,item\na,b\n", &of(json!({ "minValue": 3 }))), "INVALID_ARGUMENT");
+    assert!(error.starts_with("minValue is 3; allowed: only with"), "{error}");
+    let error = refusal(read("a.csv", "user,item\na,b\n", &of(json!({ "until": 3 }))), "INVALID_ARGUMENT");
+    assert_eq!(error, "until is 3; allowed: only with the option time, which names its column");
+}
+
+/// Another reader takes such a file for what its ending says, so that is what is looked at.
+#[test]
+fn what_another_reader_is_to_read_is_checked_as_it_will_read_it() {
+    let (_folder, paths) = files(&[("steam-200k.csv", b"a,b\n1,2\n\"3,4\n"), ("BX-Book-Ratings.csv", b"a;\"b\n")]);
+    for path in paths {
+        let error = check_files_until(&[path], &ReadOptions::default(), &Cancel::default()).unwrap_err();
+        assert_eq!(error.code(), "INVALID_DATA", "{error}");
+    }
+}
+
 #[test]
 fn any_text_separates_fields() {
     for (separator, text) in [

@@ -8,7 +8,7 @@ use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, CompactOptions, Compute, ComputeOptions, FitRun, LoadOptions, ModelKind,
-    Options, Progress, RecommendOptions, Recommender, TrainingRecord,
+    Options, Progress, RecommendOptions, Recommender,
 };
 
 use crate::data::{NativeHeldOut, NativeInteractions};
@@ -302,12 +302,12 @@ pub fn fit<'env>(
             let cancel = cancel.clone();
             let run =
                 FitRun { on_progress: &report, on_step: &step, cancel, checkpoint, memory_limit, compute, from: warm };
-            let fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
-            let model = Recommender::new(fit.model, train.items().clone(), info).into_node()?;
-            let record = TrainingRecord::of(&train);
-            let record = from.as_ref().map_or_else(|| record.clone(), |from| from.record().and(&record));
-            let model = model.with_record(record).with_counts(train.matrix().column_counts()).into_node()?;
-            Ok((model, fit.epochs))
+            let mut fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
+            let epochs = std::mem::take(&mut fit.epochs);
+            let model = Recommender::of(fit, &train).into_node()?.with_info(info);
+            let Some(from) = &from else { return Ok((model, epochs)) };
+            let record = from.record().and(model.record());
+            Ok((model.with_record(record), epochs))
         },
         |env, (model, epochs)| NativeFit {
             model: NativeModel::new(env, model),

@@ -5,6 +5,7 @@ import type { OptionChange } from '../../models/fitting.js';
 import type { Json } from '../../runtime/json.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { ComparedModel, CompareProgress } from '../compare/report.js';
+import type { GroupMeans } from '../groups.js';
 import type { PairedDifference } from '../pairs.js';
 import type { RunFacts } from '../run.js';
 import type { Trend } from './trend.js';
@@ -26,20 +27,8 @@ export interface TrialModel extends Omit<ComparedModel, ComparedOnly> {
   unfinished: boolean;
 }
 
-/** A group of validation users, or of items, and how well it is served. */
-export interface GroupResult {
-  /** Of users by the length of their input: `few`, `some`, `many`. Of items by their users: `head`, `middle`, `tail`. */
-  name: string;
-  /** Least items of a user of the group's input, or users of one of its items in the sample. */
-  from: number;
-  /** The most. */
-  to: number;
-  /** Validation users that count. */
-  users: number;
-  /** Of a group of items, how many there are. */
-  items?: number;
-  /** The metric by model: mean and standard error. */
-  means: Partial<Record<ModelName, { mean: number; standardError: number | null }>>;
+/** A group of validation users, or of items by their users in the sample, and how well it is served. */
+export interface GroupResult extends GroupMeans {
   /** Pairs of models without popularity. P-values are corrected over all groups of its kind, and all samples. */
   paired: PairedDifference[];
 }

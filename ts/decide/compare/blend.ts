@@ -10,13 +10,14 @@ import type { Model } from '../../models/model.js';
 import { shareDone } from '../../models/progress.js';
 import { guard, RecvaeError } from '../../runtime/errors.js';
 import type { Json } from '../../runtime/json.js';
-import { description, native } from '../../runtime/native.js';
+import { description } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import { withPeakMemory } from '../../runtime/peak-memory.js';
-import { type RunOptions, running } from '../../runtime/running.js';
+import type { RunOptions } from '../../runtime/running.js';
 import { secondsOf } from '../../search/effort.js';
 import { validate } from '../../search/trials.js';
 import { FLOOR } from '../floor.js';
+import { type Group, sizeOf } from '../groups.js';
 import { pairedDifferences } from '../paired.js';
 import { timeRequests } from '../requests.js';
 import type { Course } from './course.js';
@@ -38,13 +39,13 @@ export function blendTask(data: Split): { model: ModelName; seconds: number; fit
   return { model: BLEND, seconds, fitSeconds: seconds };
 }
 
-/** Blends what there is, evaluates that and adds it to the rest; where that cannot be, it is skipped. */
+/** Blends what there is, evaluates that and adds it to the rest; where that cannot be, it is skipped. Gives the blend. */
 export async function addBlend(
   state: State,
   course: Course,
   index: number,
   options: CompareOptions & { seed: number },
-): Promise<BlendReport | undefined> {
+): Promise<Model<'blend'> | undefined> {
   const { data, models, evaluations, compared, skipped } = state;
   const skip = (why: string): undefined => void skipped.push({ model: BLEND, what: 'model', why });
   const parts = [...models].filter(([model]) => model !== FLOOR);
@@ -54,7 +55,7 @@ export async function addBlend(
   }
   const late = course.tooLate(index);
   if (late) return skip(late);
-  const { threads, memoryLimit, info, seed, signal: outer } = options;
+  const { threads, memoryLimit, info, signal: outer } = options;
   const started = performance.now();
   course.tell(index, { stage: 'fit' });
   const settings = complete(BLEND, options);
@@ -112,16 +113,33 @@ export async function addBlend(
     changed: [],
     metrics: meansOf(evaluation),
   });
-  const names = parts.map(([model]) => model);
-  const { warnings, ...record } = blend.options;
+  return blend;
+}
+
+/** What there is to say of a blend beside its row: of the values by user and by group that the comparison has. */
+export async function reportOf(
+  blend: Model<'blend'>,
+  { models, evaluations, compared }: Pick<State, 'models' | 'evaluations' | 'compared'>,
+  groups: Record<BlendGroup['by'], Group[]>,
+  seed: number,
+  run: RunOptions,
+): Promise<BlendReport> {
+  const names = [...models.keys()].filter((model) => model !== FLOOR && model !== BLEND);
+  const kept = keptOf(blend);
+  const { warnings, ...found } = blend.options;
   return {
-    found: record,
+    found,
     warnings,
     differences: await overall(names, kept, evaluations, seed, run),
-    groups: await byGroups(names, kept, state, seed, run),
+    groups: await byGroups(names, kept, groups, seed, run),
     cost: compared
       .filter(({ model }) => model === BLEND || names.includes(model))
-      .map(({ model, seconds }) => ({ model, seconds, ...costOf(models.get(model)!, data) })),
+      .map(({ model, seconds, requestSeconds }) => ({
+        model,
+        seconds,
+        bytes: guard(() => models.get(model)!.native.bytes),
+        microseconds: 1e6 * requestSeconds.median,
+      })),
   };
 }
 
@@ -169,69 +187,29 @@ async function overall(
 async function byGroups(
   names: ModelName[],
   kept: ModelName[],
-  { data, models, evaluations }: State,
+  groups: Record<BlendGroup['by'], Group[]>,
   seed: number,
   run: RunOptions,
 ): Promise<BlendGroup[]> {
-  const all = [...names, BLEND];
-  type Group = Omit<BlendGroup, 'differences'> & { values: Map<ModelName, Float64Array> };
-  const groups: Group[] = guard(() => native.activityGroups(data.test.native)).map(({ name, from, to, positions }) => {
-    const of = (model: ModelName) =>
-      Float64Array.from(positions, (at) => evaluations.get(model)!.metrics[METRIC]!.perUser[at]!);
-    return { by: 'activity', name, from, to, values: new Map(all.map((model) => [model, of(model)])) };
-  });
-  const popular: Group[] = guard(() => native.popularityGroups(data.train.native)).map(({ name, from, to }) => ({
-    by: 'popularity',
-    name,
-    from,
-    to,
-    values: new Map(),
-  }));
-  for (const model of all) {
-    const found = await running({ signal: run.signal }, (own) =>
-      native.evaluateByPopularity(
-        models.get(model)!.native,
-        data.test.native,
-        data.train.native,
-        METRIC,
-        run.threads,
-        own,
-      ),
-    );
-    for (const [at, { perUser }] of found.entries()) popular[at]!.values.set(model, perUser);
-  }
-  const asked = [...groups, ...popular].filter(({ values }) => values.get(BLEND)!.length >= 2);
-  const pairs = asked.flatMap(({ values }) =>
-    names.map((name): [Float64Array, Float64Array] => [values.get(BLEND)!, values.get(name)!]),
+  const all = (['activity', 'popularity'] as const).flatMap((by) => groups[by].map((group) => ({ by, ...group })));
+  const asked = all.filter((group) => sizeOf(group) >= 2);
+  const found = await pairedDifferences(
+    asked.flatMap(({ values }) =>
+      names.map((name): [Float64Array, Float64Array] => [values.get(BLEND)!, values.get(name)!]),
+    ),
+    seed,
+    run,
   );
-  const found = await pairedDifferences(pairs, seed, run);
-  return asked.map(({ values, ...group }, at) => ({
-    ...group,
+  return asked.map((group, at) => ({
+    by: group.by,
+    name: group.name,
+    from: group.from,
+    to: group.to,
     differences: names.map((part, its) => ({
       part,
       kept: kept.includes(part),
-      users: values.get(BLEND)!.length,
+      users: sizeOf(group),
       ...found[at * names.length + its]!,
     })),
   }));
-}
-
-/** Requests that are timed, after one that is not. */
-const REQUESTS = 50;
-
-/** What a model holds, and what a request takes: the median over some test users. */
-function costOf(model: Model, { test }: Split): { bytes: number; microseconds: number } {
-  const histories = test
-    .userIds()
-    .slice(0, REQUESTS)
-    .map((user) => test.input(user)!);
-  model.recommend(histories[0]!, { k: 100 });
-  const times = histories
-    .map((history) => {
-      const started = performance.now();
-      model.recommend(history, { k: 100 });
-      return 1000 * (performance.now() - started);
-    })
-    .sort((a, b) => a - b);
-  return { bytes: guard(() => model.native.bytes), microseconds: times[Math.floor(times.length / 2)]! };
 }

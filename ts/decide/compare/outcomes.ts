@@ -1,21 +1,9 @@
 /** Who is served how well, and for how many users which model is the better one. */
 import type { ModelName } from '../../runtime/options.generated.js';
-import { type Group, meansOf, sizeOf } from '../groups.js';
+import { type Group, type GroupMeans, meansOf, sizeOf } from '../groups.js';
 
 /** A group of test users, or of items, and how the winner does in it against each other model. */
-export interface ComparedGroup {
-  /** Of users by the length of their input: `few`, `some`, `many`. Of items by their training users: `head`, `middle`, `tail`. */
-  name: string;
-  /** Least items of a user of the group's input, or training users of one of its items. */
-  from: number;
-  /** The most. */
-  to: number;
-  /** Test users that count. */
-  users: number;
-  /** Of a group of items, how many there are. */
-  items?: number;
-  /** The main metric by model: mean and standard error. */
-  means: Partial<Record<ModelName, { mean: number; standardError: number | null }>>;
+export interface ComparedGroup extends GroupMeans {
   /** For how many of the users the winner's value is above that of the other model, equal to it, and below it. */
   outcomes: { model: ModelName; wins: number; ties: number; losses: number }[];
 }

@@ -1,7 +1,7 @@
 /** What tuning found, as plain JSON and in plain words. */
 import type { LeftOut } from '../../data/left-out.js';
 import type { Profile } from '../../data/profile.js';
-import type { Evaluation } from '../../models/evaluate.js';
+import { type Evaluation, meansOf } from '../../models/evaluate.js';
 import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
@@ -134,11 +134,6 @@ function trialOf(
   const how = { ...(stopped && { stopped }), ...(failed !== undefined && { failed }) };
   const limit = epochLimit === undefined ? {} : { epochLimit };
   return { options, validation, epochs, ...limit, seconds, ...how, ...(items !== undefined && { items }) };
-}
-
-function meansOf({ metrics }: Evaluation): NonNullable<TuneReport['test']> {
-  const means = Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]);
-  return Object.fromEntries(means);
 }
 
 type Summary = Pick<TuneReport, 'withinOneStandardError' | 'atTheEdge' | 'plateaus'>;

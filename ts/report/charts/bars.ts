@@ -1,7 +1,7 @@
 /** Shares as bars, one below the other. */
 import { shareText } from '../format.js';
 import { barX, text } from '../library.js';
-import { ACCENT, type Chart, draw, INK, label, SOFT } from './canvas.js';
+import { ACCENT, type Chart, draw, INK, label, SOFT, shareRows } from './canvas.js';
 
 const ROW = 40;
 
@@ -9,14 +9,7 @@ const ROW = 40;
 export function bars(rows: { label: string; share: number }[]): Chart {
   return (width) =>
     draw({
-      width,
-      height: ROW * rows.length + 4,
-      marginLeft: 0,
-      marginRight: 0,
-      marginTop: 2,
-      marginBottom: 2,
-      x: { domain: [0, 1], axis: null },
-      y: { domain: rows.map((_, at) => String(at)), axis: null, padding: 0 },
+      ...shareRows(width, ROW, rows.length),
       marks: [
         text(rows, {
           text: ({ label: name }: { label: string }) => label(name, 40),

@@ -169,6 +169,28 @@ export function spread(wanted: number[], gap: number, [low, high]: readonly [num
   return placed;
 }
 
+/** Pixels between two labels, one below the other. */
+const LABEL_GAP = 15;
+
+/** {@link spread} over an axis of so many pixels. */
+export function labelPlaces(wanted: number[], { domain: [low, high] }: Axis, pixels: number): number[] {
+  return spread(wanted, ((high - low) * LABEL_GAP) / pixels, [low, high]);
+}
+
+/** What charts of shares have in common: `count` rows of so many pixels, each named by its number, from 0 to 1. */
+export function shareRows(width: number, row: number, count: number): PlotOptions {
+  return {
+    width,
+    height: row * count + 4,
+    marginLeft: 0,
+    marginRight: 0,
+    marginTop: 2,
+    marginBottom: 2,
+    x: { domain: [0, 1], axis: null },
+    y: { domain: Array.from({ length: count }, (_, at) => String(at)), axis: null, padding: 0 },
+  };
+}
+
 /** Pixels that such a text takes at most, at the size of all charts. */
 export function widthOf(text: string): number {
   return [...text].length * 6.8;

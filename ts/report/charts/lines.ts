@@ -1,7 +1,19 @@
 /** Lines with names at their ends: validation by epoch, a metric by the number of users. */
 import { countText, shortNumber } from '../format.js';
 import { dot, line, link, text } from '../library.js';
-import { axisOf, type Chart, colour, draw, horizontal, INK, label, SOFT, spread, vertical, widthOf } from './canvas.js';
+import {
+  axisOf,
+  type Chart,
+  colour,
+  draw,
+  horizontal,
+  INK,
+  label,
+  labelPlaces,
+  SOFT,
+  vertical,
+  widthOf,
+} from './canvas.js';
 
 /** A line. */
 export interface Line {
@@ -44,13 +56,11 @@ export function lines(all: Line[], { x, y, log = false, height = 300 }: LineAxes
       { most: 6 },
     );
     if (!log) xAxis.ticks = xAxis.ticks.filter((tick) => Number.isInteger(tick));
-    const [low, high] = yAxis.domain;
-    const gap = ((high - low) * 15) / (height - top - bottom);
     const ends = all.map(({ points }) => points.at(-1)!);
-    const places = spread(
+    const places = labelPlaces(
       ends.map(({ y }) => y),
-      gap,
-      yAxis.domain,
+      yAxis,
+      height - top - bottom,
     );
     const right_ = xAxis.domain[1];
     const marked = ({ points, mark }: Line) => (mark === undefined ? [] : mark < 0 ? points : [points[mark]!]);

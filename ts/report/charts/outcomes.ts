@@ -1,6 +1,6 @@
 /** For which share of users one model is better than another, equal, and worse. */
 import { barX, text } from '../library.js';
-import { type Chart, draw, INK, label, SOFT } from './canvas.js';
+import { type Chart, draw, INK, label, SOFT, shareRows } from './canvas.js';
 
 /** Users by outcome, against one other. */
 export interface OutcomeRow {
@@ -32,14 +32,7 @@ export function outcomes(rows: OutcomeRow[]): Chart {
       }));
     });
     return draw({
-      width,
-      height: ROW * rows.length + 4,
-      marginLeft: 0,
-      marginRight: 0,
-      marginTop: 2,
-      marginBottom: 2,
-      x: { domain: [0, 1], axis: null },
-      y: { domain: rows.map((_, at) => String(at)), axis: null, padding: 0 },
+      ...shareRows(width, ROW, rows.length),
       marks: [
         text(rows, {
           text: (row: OutcomeRow) => label(`against ${row.label}`, 36),

@@ -8,8 +8,8 @@ import {
   horizontal,
   INK,
   label,
+  labelPlaces,
   SOFT,
-  spread,
   type Unit,
   vertical,
   widthOf,
@@ -50,12 +50,10 @@ export function scatter(points: ScatterPoint[], { x, y, xText, unit }: ScatterAx
       points.flatMap(({ y, error }) => [y - error, y + error]),
       { most: 7 },
     );
-    const [low, high] = yAxis.domain;
-    const gap = ((high - low) * 15) / (height - top - bottom);
-    const places = spread(
+    const places = labelPlaces(
       points.map(({ y }) => y),
-      gap,
-      yAxis.domain,
+      yAxis,
+      height - top - bottom,
     );
     const named = points.map((point, at) => ({ ...point, name: names[at]!, place: places[at]! }));
     const shade = ({ colour: at }: ScatterPoint) => colour(at);

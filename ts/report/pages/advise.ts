@@ -12,7 +12,7 @@ import { dataSection } from '../sections/data.js';
 import { differencesFigure } from '../sections/differences.js';
 import { meansTable } from '../sections/groups.js';
 import { runSection } from '../sections/run.js';
-import { searchFigures } from '../sections/search.js';
+import { searchFigures, shownTrials } from '../sections/search.js';
 import type { Page } from '../shell.js';
 import { numberCell, tableOf } from '../table.js';
 import { bullets, type Tile, tiles, verdictOf } from '../words.js';
@@ -200,13 +200,6 @@ function searched(report: ReadAdvice): Markup {
   const { metric } = report;
   return html`${namesOf(report).map((model) => {
     const { search, edges, plateaus } = lastOf(report, model)!.trial;
-    const trials = (search ?? []).map(({ options, validation, epochs, items }) => {
-      const less = [
-        ...(epochs === undefined ? [] : [`${epochs} epochs`]),
-        ...(items === undefined ? [] : [`${items} items`]),
-      ].join(', ');
-      return { options: options as Record<string, unknown>, validation, less };
-    });
-    return searchFigures({ model, metric, trials, edges: edges ?? {}, plateaus: plateaus ?? {} });
+    return searchFigures({ model, metric, trials: shownTrials(search), edges: edges ?? {}, plateaus: plateaus ?? {} });
   })}`;
 }

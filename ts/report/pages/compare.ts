@@ -21,7 +21,7 @@ import { differencesFigure, type ShownDifference } from '../sections/differences
 import { examplesSection } from '../sections/examples.js';
 import { meansTable, outcomesFigure } from '../sections/groups.js';
 import { runSection } from '../sections/run.js';
-import { searchFigures } from '../sections/search.js';
+import { searchFigures, shownTrials } from '../sections/search.js';
 import type { Page, Section } from '../shell.js';
 import { type Column, meanCell, numberCell, tableOf } from '../table.js';
 import { bullets, type Tile, tiles, verdictOf, warnings } from '../words.js';
@@ -201,14 +201,7 @@ function searchSection({ models, metric, effort, skipped }: ReadComparison): Sec
     return `Left out: ${what === 'model' ? model : `trials of ${model}`}: ${why}.`;
   });
   const figures = models.map(({ model, search, edges, plateaus }) => {
-    const trials = (search ?? []).map(({ options, validation, epochs, items }) => {
-      const less = [
-        ...(epochs === undefined ? [] : [`${epochs} epochs`]),
-        ...(items === undefined ? [] : [`${items} items`]),
-      ].join(', ');
-      return { options: options as Record<string, unknown>, validation, less };
-    });
-    return searchFigures({ model, metric, trials, edges: edges ?? {}, plateaus: plateaus ?? {} });
+    return searchFigures({ model, metric, trials: shownTrials(search), edges: edges ?? {}, plateaus: plateaus ?? {} });
   });
   return {
     title: 'What the searches tried',

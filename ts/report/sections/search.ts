@@ -1,5 +1,6 @@
 /** What a search tried. */
 import { description } from '../../runtime/native.js';
+import type { SearchedTrial } from '../../search/train.js';
 import { bars } from '../charts/bars.js';
 import { optionCurve, parallel, type TriedPoint } from '../charts/trials.js';
 import { figureOf, type Panel } from '../figure.js';
@@ -8,11 +9,31 @@ import { html, type Markup } from '../html.js';
 import { numberCell } from '../table.js';
 import { importances, LEAST_TRIALS } from './importance.js';
 
+/** A trial as it is shown. */
+export interface ShownTrial {
+  options: Record<string, unknown>;
+  validation: number;
+  /** On what less than everything it was made; empty on everything. */
+  less: string;
+  seconds?: number;
+}
+
+/** The trials of a search, as comparisons and advice have them. */
+export function shownTrials(search: readonly SearchedTrial[] | undefined): ShownTrial[] {
+  return (search ?? []).map(({ options, validation, epochs, items }) => {
+    const less = [
+      ...(epochs === undefined ? [] : [`${epochs} epochs`]),
+      ...(items === undefined ? [] : [`${items} items`]),
+    ].join(', ');
+    return { options: options as Record<string, unknown>, validation, less };
+  });
+}
+
 /** A search of the options of one model. */
 export interface Tried {
   model: string;
   metric: string;
-  trials: { options: Record<string, unknown>; validation: number; less: string; seconds?: number }[];
+  trials: ShownTrial[];
   edges: Record<string, string>;
   plateaus: Record<string, { from: number; to: number }>;
 }

@@ -50,6 +50,19 @@ pub trait Options: Default + Clone + Send + Sync {
 
     /// All options with their values.
     fn to_json(&self) -> Value;
+
+    /// The same options, once they are known to be what [`Options::from_json`] takes: for options that did not come from there.
+    ///
+    /// # Errors
+    /// As [`Options::from_json`].
+    fn checked(&self) -> Result<Self> {
+        let mut given = self.to_json();
+        if let Some(given) = given.as_object_mut() {
+            // What is absent has no form that could be read.
+            given.retain(|_, value| !value.is_null());
+        }
+        Self::from_json(&given)
+    }
 }
 
 /// What a whole number is called.

@@ -19,6 +19,7 @@ mod recognise;
 mod rows;
 mod zstd;
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -30,7 +31,8 @@ pub use histories::{HistoryLine, HistoryLines, HistoryReader};
 use input::{Input, Latin1, begins_with_mark, decoded, unmarked};
 use plan::Plan;
 pub use plan::ReadOptions;
-pub(crate) use plan::check;
+use plan::check;
+pub(crate) use plan::check_as;
 use recognise::{plain_name, recognised};
 pub(crate) use rows::{Dialect, Rows};
 
@@ -42,6 +44,11 @@ use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
 /// A row or line of more bytes is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
 /// of gzip.
 pub const LONGEST_ROW: u64 = 1 << 20;
+
+/// The finite number that a text is.
+fn finite(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok().filter(|number: &f64| number.is_finite())
+}
 
 /// The start of a name or a value, for messages.
 pub(crate) fn start_of(bytes: &[u8]) -> String {
@@ -146,14 +153,15 @@ pub fn first_line_until(path: &Path, cancel: &Cancel) -> Result<Option<String>> 
     }
 }
 
-/// Looks at every row of files as [`read_files_until`] does, and at no id and no value: for files that another reader, which
-/// may guess, is to read.
+/// Looks at every row of files, and at no id and no value: for files that another reader, which may guess, is to read as what their
+/// names or the options say they are. That reader knows no format of published data.
 ///
 /// # Errors
-/// As [`read_files_until`], and `INVALID_DATA` where a column or a key has a name twice.
+/// As [`read_interactions_until`], and `INVALID_DATA` where a column or a key has a name twice.
 pub fn check_files_until(paths: &[PathBuf], options: &ReadOptions, cancel: &Cancel) -> Result<()> {
     check(options)?;
-    for (path, plan) in paths.iter().zip(plans(paths, options)?) {
+    for path in paths {
+        let plan = Plan::new(options, options.format.map_or_else(|| format_of(path), Ok)?)?;
         let (path, input) = open(path, cancel)?;
         let checked = read_into(path, input, &plan, paths.len() > 1, None);
         cancel.check()?;
@@ -318,7 +326,12 @@ pub(crate) fn read_error(path: &Path, line: Option<u64>, source: io::Error) -> E
 }
 
 /// The id in a field; `at` says its line and column.
-fn id<'a>(path: &Path, at: impl Fn() -> (Option<u64>, u64), name: &str, field: &'a [u8]) -> Result<&'a str> {
+fn id<'a>(
+    path: &Path,
+    at: impl Fn() -> (Option<u64>, u64),
+    name: impl fmt::Display,
+    field: &'a [u8],
+) -> Result<&'a str> {
     let fail = |message| {
         let (line, column) = at();
         Err(bad(path, line, Some(column), message))
@@ -329,8 +342,6 @@ fn id<'a>(path: &Path, at: impl Fn() -> (Option<u64>, u64), name: &str, field: &
             fail(format!("{name} has {} bytes; allowed: at most {LONGEST_ID}", id.len()))
         }
         Ok(id) => Ok(id),
-        Err(_) => {
-            fail(format!("{name} is '{}'; allowed: UTF-8", String::from_utf8_lossy(&field[..field.len().min(80)])))
-        }
+        Err(_) => fail(format!("{name} is '{}'; allowed: UTF-8", start_of(field))),
     }
 }

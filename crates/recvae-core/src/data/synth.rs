@@ -162,7 +162,7 @@ pub fn write_synth(
 
 fn population(options: &SynthOptions) -> Result<Population> {
     // Options that were not read from JSON have not been checked yet.
-    let options = SynthOptions::from_json(&options.to_json())?;
+    let options = options.checked()?;
     Population::new(&options.shape(), options.seed)
 }
 

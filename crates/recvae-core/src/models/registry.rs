@@ -224,25 +224,27 @@ macro_rules! dispatch {
     };
 }
 
-trained! {
-    Popularity: PopularityOptions, popularity;
-    Ease: EaseOptions, ease;
-    Edlae: EdlaeOptions, edlae;
-    Als: AlsOptions, als;
-    MultDae: MultDaeOptions, mult_dae;
-    MultVae: MultVaeOptions, mult_vae;
-    RecVae: RecVaeOptions, rec_vae;
+/// One line a model: what is trained on data, and what is made of trained models.
+macro_rules! models {
+    (trained { $($trained:tt)+ } made { $($made:tt)+ }) => {
+        trained! { $($trained)+ }
+        dispatch! { $($trained)+ $($made)+ }
+    };
 }
 
-dispatch! {
-    Popularity: PopularityOptions, popularity;
-    Ease: EaseOptions, ease;
-    Edlae: EdlaeOptions, edlae;
-    Als: AlsOptions, als;
-    MultDae: MultDaeOptions, mult_dae;
-    MultVae: MultVaeOptions, mult_vae;
-    RecVae: RecVaeOptions, rec_vae;
-    Blend: BlendOptions, blend;
+models! {
+    trained {
+        Popularity: PopularityOptions, popularity;
+        Ease: EaseOptions, ease;
+        Edlae: EdlaeOptions, edlae;
+        Als: AlsOptions, als;
+        MultDae: MultDaeOptions, mult_dae;
+        MultVae: MultVaeOptions, mult_vae;
+        RecVae: RecVaeOptions, rec_vae;
+    }
+    made {
+        Blend: BlendOptions, blend;
+    }
 }
 
 /// What every fit asks of its data.

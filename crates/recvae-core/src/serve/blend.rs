@@ -5,6 +5,7 @@
 //! record, and a part that was trained on validation users is told of: its weight is too large then.
 
 use crate::base::error::{Error, Result};
+use crate::base::options::Options;
 use crate::data::ids::Ids;
 use crate::models::BlendOptions;
 use crate::models::blend::learn;
@@ -47,6 +48,7 @@ impl BlendOptions {
     /// with something to find; `NUMERICAL` if a score is not a number, `MEMORY` if it would take more than `run` allows or is
     /// free, `CANCELLED` if `run` was.
     pub fn blend(&self, parts: &[&Recommender], data: &Split, run: &FitRun<'_>) -> Result<Recommender> {
+        let options = self.checked()?;
         let Some((first, others)) = parts.split_first() else {
             return Err(Error::invalid_argument("parts", "an empty list", "2 models or more"));
         };
@@ -67,7 +69,7 @@ impl BlendOptions {
             }
         }
         let models: Vec<_> = parts.iter().map(|part| part.shared().clone()).collect();
-        let fit = learn(self, &models, &validation, &users_of_items, warnings, run)?;
+        let fit = learn(&options, &models, &validation, &users_of_items, warnings, run)?;
         let records = parts[1..].iter().fold(first.record().clone(), |record, part| record.and(part.record()));
         // Of the parts, who were trained on the same users; where they do not say, of the data.
         let counts = parts.iter().find_map(|part| part.counts()).map_or(users_of_items, <[u32]>::to_vec);

@@ -99,19 +99,19 @@ impl Recommender {
         };
         let popular = self.popular_for(options)?;
         let is_known = |history: &History| popular.is_none() || !history.items.is_empty();
-        let known: Vec<usize> = (0..histories.len()).filter(|&user| is_known(&histories[user])).collect();
+        let (known, unknown): (Vec<usize>, Vec<usize>) =
+            (0..histories.len()).partition(|&user| is_known(&histories[user]));
         let lists = self.lists(&known, histories, options, &candidates, cancel)?;
-
-        let mut served: Vec<Served> =
-            histories.iter().map(|_| Served { items: vec![], fallback_used: popular.is_some() }).collect();
+        let mut served = vec![Served { items: vec![], fallback_used: false }; histories.len()];
         for (&user, items) in known.iter().zip(lists) {
-            served[user] = Served { items, fallback_used: false };
+            served[user].items = items;
         }
         let Some(popular) = popular else { return Ok(served) };
-        for (user, served) in served.iter_mut().enumerate().filter(|(_, served)| served.fallback_used) {
-            served.items = popular.best(of(user), options.k);
+        for user in unknown {
+            served[user] = Served { items: popular.best(of(user), options.k), fallback_used: true };
         }
-        // Scored once more: few lists have zeros, and only here all scores of such a user are needed.
+        // Scored once more, for all items: lists of the best are made without keeping the scores. Few have zeros, but of models
+        // that give most items a 0, as pruned ones do for short histories.
         let has_zero = |user: &usize| served[*user].items.iter().any(|scored| scored.score == 0.0);
         let short: Vec<usize> = known.into_iter().filter(has_zero).collect();
         let rows: Vec<&[u32]> = short.iter().map(|&user| &histories[user].items[..]).collect();

@@ -13,14 +13,7 @@ use crate::split::within_users;
 /// `INVALID_ARGUMENT` if an option is out of range, or a kind needs times that the data do not have. `INVALID_DATA` if there is
 /// too little: nothing to train on, or nobody in a part that was asked for.
 pub fn split(data: &Interactions, options: &SplitOptions) -> Result<Split> {
-    // Options that were not read from JSON have not been checked yet. A moment that is not given has no form there.
-    let mut given = options.to_json();
-    if let Some(given) = given.as_object_mut() {
-        let absent =
-            [("testSince", options.test_since.is_none()), ("validationSince", options.validation_since.is_none())];
-        absent.iter().filter(|(_, is_absent)| *is_absent).for_each(|(name, _)| drop(given.remove(*name)));
-    }
-    let options = SplitOptions::from_json(&given)?;
+    let options = options.checked()?;
     match options.kind {
         SplitKind::Strong => strong::split(data, &options),
         SplitKind::Time | SplitKind::Last | SplitKind::Share => within_users::split(data, &options),

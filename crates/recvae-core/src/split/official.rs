@@ -141,9 +141,14 @@ pub fn read_official(dir: impl AsRef<Path>) -> Result<Split> {
     };
     let name = |uids: &Range<u64>| {
         let users = &users[uids.start as usize..uids.end as usize];
-        let ids: Ids = users.iter().collect();
-        let message = "a user occurs twice in a part of the split; allowed: once";
-        if ids.len() == users.len() { Ok(ids) } else { Err(bad(&dir.join(USERS), None, None, message)) }
+        let mut ids = Ids::default();
+        match (0u32..).zip(users).find(|(at, user)| ids.insert(user) != *at) {
+            None => Ok(ids),
+            Some((_, user)) => {
+                let message = format!("user '{user}' occurs twice in a part of the split; allowed: once");
+                Err(bad(&dir.join(USERS), None, None, message))
+            }
+        }
     };
     let matrix = |pairs: &Pairs, uids: &Range<u64>| {
         let rows: Pairs = pairs.iter().map(|&(uid, sid)| (uid - uids.start as u32, sid)).collect();
@@ -244,34 +249,52 @@ fn new_folder(dir: &Path) -> Result<PathBuf> {
     fs::canonicalize(dir).map_err(|e| Error::io("write", dir, e))
 }
 
-/// One id per line, each once.
+/// One id per line, each of them once.
 fn read_ids(path: &Path) -> Result<Ids> {
-    read_lines(path, true).map(|lines| lines.iter().collect())
+    let mut ids = Ids::new();
+    for_each_id(path, |line| {
+        let before = ids.len();
+        if ids.insert(line) as usize == before { Ok(()) } else { Err(twice(line)) }
+    })?;
+    Ok(ids)
 }
 
-/// One id per line.
+/// One id per line, in their order; each of them once if that is asked.
 fn read_lines(path: &Path, are_unique: bool) -> Result<Vec<String>> {
+    let (mut ids, mut lines) = (Ids::new(), vec![]);
+    for_each_id(path, |line| {
+        if are_unique && ids.insert(line) as usize != lines.len() {
+            return Err(twice(line));
+        }
+        lines.push(line.to_owned());
+        Ok(())
+    })?;
+    Ok(lines)
+}
+
+fn twice(id: &str) -> String {
+    format!("'{id}' occurs twice; allowed: once")
+}
+
+/// Hands out the ids of a file, one per line; `each` may say what is wrong with one.
+fn for_each_id(path: &Path, mut each: impl FnMut(&str) -> Result<(), String>) -> Result<()> {
     let bytes = read_regular(path).map_err(|e| Error::io("read", path, e))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = before.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
         bad(path, Some(line), None, "the line is not UTF-8; allowed: one id per line")
     })?;
-    let (mut ids, mut lines) = (Ids::new(), vec![]);
-    for (index, line) in text.lines().enumerate() {
-        let fail = |message: String| Err(bad(path, Some(index as u64 + 1), None, message));
+    for (number, line) in (1u64..).zip(text.lines()) {
+        let fail = |message: String| bad(path, Some(number), None, message);
         if line.is_empty() {
-            return fail("the line is empty; allowed: one id per line".into());
+            return Err(fail("the line is empty; allowed: one id per line".into()));
         }
         if line.len() > LONGEST_ID {
-            return fail(format!("the line has {} bytes; allowed: at most {LONGEST_ID}", line.len()));
+            return Err(fail(format!("the line has {} bytes; allowed: at most {LONGEST_ID}", line.len())));
         }
-        if are_unique && ids.insert(line) as usize != index {
-            return fail(format!("'{line}' occurs twice; allowed: once"));
-        }
-        lines.push(line.to_owned());
+        each(line).map_err(fail)?;
     }
-    Ok(lines)
+    Ok(())
 }
 
 /// The pairs of a file, after a check of both indices.

@@ -40,11 +40,7 @@ const STREAM: u64 = u64::from_be_bytes(*b"sampling");
 /// # Errors
 /// `INVALID_ARGUMENT` if an option is out of range.
 pub fn sample(split: &Split, options: &SampleOptions) -> Result<Split> {
-    let mut given = options.to_json();
-    if let (None, Some(given)) = (options.items, given.as_object_mut()) {
-        given.remove("items");
-    }
-    let options = SampleOptions::from_json(&given)?;
+    let options = options.checked()?;
     let train = &split.train;
     let items = popular(&train.matrix().column_counts(), options.items.unwrap_or(usize::MAX));
     let mut users: Vec<usize> = (0..train.n_users()).collect();

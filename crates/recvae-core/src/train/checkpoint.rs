@@ -46,7 +46,7 @@ impl Checkpoint<'_> {
     /// `IO` if it could not be written.
     pub fn check(&self, kind: ModelKind) -> Result<()> {
         // Options that were not read from JSON have not been checked yet.
-        let CheckpointOptions { resume, .. } = CheckpointOptions::from_json(&self.options.to_json())?;
+        let CheckpointOptions { resume, .. } = self.options.checked()?;
         let path = self.path.display();
         if self.path.file_name().is_none() {
             return Err(Error::invalid_argument("path of the checkpoint", format!("'{path}'"), "that of a file"));

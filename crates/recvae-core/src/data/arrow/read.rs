@@ -11,7 +11,7 @@ use crate::base::error::{Error, Result};
 use crate::base::options::Options;
 use crate::data::batches::RowFilter;
 use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
-use crate::data::read::{ReadOptions, check};
+use crate::data::read::{Format, ReadOptions, check_as};
 
 /// Texts or numbers that indices point to: the body of a message and where they lie in it.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl ArrowReader {
     /// # Errors
     /// `INVALID_ARGUMENT` if the options contradict each other or give a format.
     pub fn new(options: ReadOptions, thresholds: Thresholds) -> Result<Self> {
-        check(&options)?;
+        check_as(&options, Format::Csv)?;
         check_no_text(&options)?;
         Ok(Self {
             filter: RowFilter { min_value: options.min_value, since: None, until: None },

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::plan::Plan;
 use super::rows::Rows;
-use super::{bad, id, start_of};
+use super::{bad, finite, id, start_of};
 use crate::base::error::{Error, Result};
 use crate::data::interactions::InteractionsBuilder;
 
@@ -73,9 +73,8 @@ impl Columns {
         let (user, item) = (id_in(self.user, user_name)?, id_in(self.item, item_name)?);
         let value = self.value.map(|column| {
             let field = rows.field(column).trim_ascii();
-            let number = std::str::from_utf8(field).ok().and_then(|text| text.parse().ok());
-            number.filter(|number: &f64| number.is_finite()).ok_or_else(|| {
-                let got = String::from_utf8_lossy(&field[..field.len().min(80)]);
+            finite(field).ok_or_else(|| {
+                let got = start_of(field);
                 rows.bad(Some(column), format!("{value_name} is '{got}'; allowed: a finite number"))
             })
         });

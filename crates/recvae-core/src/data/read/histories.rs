@@ -6,13 +6,13 @@ use std::fmt;
 use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::input::{Input, MARK, decoded};
-use super::json_values::{Id, Key};
+use super::json_values::{Id, IdList, Key};
 use super::lines::too_long;
 use super::ndjson::{exact_id, exact_ids, missing, not_understood, token, value_of};
-use super::{LONGEST_ROW, bad, id, read_error};
+use super::{LONGEST_ROW, STDIN, bad, id, read_error};
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 
@@ -145,7 +145,7 @@ impl HistoryReader {
     /// # Errors
     /// `IO` if there is none.
     pub fn stdin(cancel: &Cancel) -> Result<Self> {
-        let path = Path::new("stdin");
+        let path = Path::new(STDIN);
         let input = Input::stdin(cancel).map_err(|source| Error::io("read", path, source))?;
         Ok(Self::new(path, input, cancel))
     }
@@ -249,33 +249,6 @@ impl<'de> Visitor<'de> for &mut Row {
                 0 => map.next_value_seed(Id(KEYS[0], &mut self.history.user, &mut self.is_long[0]))?,
                 _ => map.next_value_seed(IdList(KEYS[1], &mut self.history.items, &mut self.is_long[1]))?,
             }
-        }
-        Ok(())
-    }
-}
-
-/// A list of ids, under that key, that are appended; one of more digits than the parser keeps sets the flag.
-struct IdList<'a>(&'a str, &'a mut Vec<String>, &'a mut bool);
-
-impl<'de> DeserializeSeed<'de> for IdList<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for IdList<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of ids as {}", self.0)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let mut id = String::new();
-        while list.next_element_seed(Id(self.0, &mut id, self.2))?.is_some() {
-            self.1.push(std::mem::take(&mut id));
         }
         Ok(())
     }

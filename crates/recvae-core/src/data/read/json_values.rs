@@ -126,13 +126,37 @@ impl<'de> Visitor<'de> for OneOrMore<'_> {
         self.one(|one| one.visit_f64(id))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<bool, A::Error> {
         self.items.clear();
-        let mut id = String::new();
-        while list.next_element_seed(Id(self.name, &mut id, self.is_long))?.is_some() {
-            self.items.push(std::mem::take(&mut id));
-        }
+        IdList(self.name, self.items, self.is_long).visit_seq(list)?;
         Ok(true)
+    }
+}
+
+/// A list of ids, under that key, that are appended; one of more digits than the parser keeps sets the flag.
+pub(super) struct IdList<'a>(pub(super) &'a str, pub(super) &'a mut Vec<String>, pub(super) &'a mut bool);
+
+impl<'de> DeserializeSeed<'de> for IdList<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for IdList<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of ids as {}", self.0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let mut id = String::new();
+        while list.next_element_seed(Id(self.0, &mut id, self.2))?.is_some() {
+            self.1.push(std::mem::take(&mut id));
+        }
+        Ok(())
     }
 }
 

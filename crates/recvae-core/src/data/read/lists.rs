@@ -17,13 +17,13 @@ use crate::data::interactions::InteractionsBuilder;
 /// Reads all lines into the builder.
 pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut InteractionsBuilder) -> Result<()> {
     read_lines(path, input, "one user and items", plan, builder, |builder, line, text| {
-        let check = |name: &str, field: &[u8]| id(path, || (Some(line), 1), name, field).map(drop);
+        let id = |(place, field)| match place {
+            0 => id(path, || (Some(line), 1), "user", field),
+            _ => id(path, || (Some(line), 1), format_args!("item {place}"), field),
+        };
         // An error of one id leaves out the line as a whole.
-        let fields = fields(text, plan.separator.as_deref());
-        for (place, field) in fields.iter().enumerate() {
-            check(&if place == 0 { "user".to_owned() } else { format!("item {place}") }, field)?;
-        }
-        let ids: Vec<_> = fields.iter().filter_map(|field| std::str::from_utf8(field).ok()).collect();
+        let ids =
+            fields(text, plan.separator.as_deref()).into_iter().enumerate().map(id).collect::<Result<Vec<_>>>()?;
         match ids.split_first() {
             Some((user, items)) if !items.is_empty() => items.iter().for_each(|item| builder.push(user, item)),
             _ => builder.push_empty(),

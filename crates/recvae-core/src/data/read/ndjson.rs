@@ -40,8 +40,11 @@ pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut
         }
         let user = id(path, || (Some(line), 1), &plan.user, row.user.as_bytes())?;
         for (place, item) in row.items.iter().enumerate() {
-            let name = if row.is_list { format!("{}[{place}]", plan.item) } else { plan.item.clone() };
-            id(path, || (Some(line), 1), &name, item.as_bytes())?;
+            let at = || (Some(line), 1);
+            match row.is_list {
+                true => id(path, at, format_args!("{}[{place}]", plan.item), item.as_bytes())?,
+                false => id(path, at, &plan.item, item.as_bytes())?,
+            };
         }
         let time = row.time.take().transpose().map_err(|what| {
             bad(path, Some(line), None, format!("{} is {what}", plan.time.as_deref().unwrap_or_default()))
@@ -70,8 +73,7 @@ pub(super) fn not_understood(path: &Path, line: u64, text: &[u8], error: &serde_
     // serde_json counts lines within what it was given, which is always one line.
     let reason = error.to_string();
     let reason = reason.rsplit_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason);
-    let start = String::from_utf8_lossy(&text.trim_ascii()[..text.trim_ascii().len().min(80)]).into_owned();
-    let message = format!("{reason}, in: {start}");
+    let message = format!("{reason}, in: {}", start_of(text.trim_ascii()));
     bad(path, Some(line), Some(error.column().max(1) as u64), message)
 }
 

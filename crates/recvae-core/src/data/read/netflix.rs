@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::lines::read_lines;
 use super::plan::Plan;
-use super::{bad, id, start_of};
+use super::{bad, finite, id, start_of};
 use crate::base::error::Result;
 use crate::data::interactions::InteractionsBuilder;
 
@@ -34,13 +34,10 @@ pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut
             return Err(fail(None, format!("'{}' is no rating; allowed: user,rating,date", start_of(text))));
         };
         let user = id("user", user)?;
-        let number =
-            std::str::from_utf8(rating).ok().and_then(|text| text.parse().ok()).filter(|n: &f64| n.is_finite());
-        let Some(rating) = number else {
-            return Err(fail(Some(2), format!("rating is '{}'; allowed: a finite number", start_of(rating))));
-        };
+        let value = finite(rating)
+            .ok_or_else(|| fail(Some(2), format!("rating is '{}'; allowed: a finite number", start_of(rating))))?;
         let time = plan.time(date).map_err(|what| fail(Some(3), format!("date is {what}")))?;
-        plan.filter.push(builder, user, film, Some(rating), plan.time.as_ref().map(|_| time));
+        plan.filter.push(builder, user, film, Some(value), plan.time.as_ref().map(|_| time));
         Ok(())
     })
 }

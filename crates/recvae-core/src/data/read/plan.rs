@@ -2,6 +2,7 @@
 
 use super::formats::{Encoding, Escape, Format, Quote, Shape, TimeUnit};
 use super::rows::Dialect;
+use super::{finite, start_of};
 use crate::base::date::{Moment, NO_SECONDS, seconds_of};
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
@@ -52,9 +53,18 @@ options! {
     }
 }
 
-/// The options do not contradict each other.
+/// The options do not contradict each other, whatever the format may be that a name or a header says: what a format of published
+/// data has, such as a value, is looked for once it is known.
 pub(crate) fn check(options: &ReadOptions) -> Result<()> {
-    Plan::new(options, options.format.unwrap_or(Format::Csv)).map(drop)
+    if options.format.is_none() && options.leaves_format_open() {
+        return Ok(());
+    }
+    check_as(options, options.format.unwrap_or(Format::Csv))
+}
+
+/// The options make sense in a format.
+pub(crate) fn check_as(options: &ReadOptions, format: Format) -> Result<()> {
+    Plan::new(options, format).map(drop)
 }
 
 impl ReadOptions {
@@ -230,11 +240,10 @@ impl Plan {
 
     /// A date or a number that is a time, in seconds; or what is wrong with it.
     pub(super) fn time(&self, text: &[u8]) -> Result<f64, String> {
-        let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).filter(|n: &f64| n.is_finite());
-        match number {
+        match finite(text) {
             Some(number) => self.seconds(number),
             None => seconds_of(text).ok_or_else(|| {
-                let got = String::from_utf8_lossy(&text[..text.len().min(80)]);
+                let got = start_of(text);
                 format!("'{got}'; allowed: a number, or a date such as 2015-01-31 or 2015-01-31T12:30:00Z")
             }),
         }

@@ -216,7 +216,9 @@ impl<R: Read> Rows<R> {
                     return Err(bad(&self.path, Some(self.next_line), Some(column), message));
                 }
                 None | Some(b'\n' | b'\r') => return Ok((start..at, at)),
-                Some(_) if self.is_separator(at)? => return Ok((start..at, at)),
+                Some(byte) if self.dialect.separator.first() == Some(&byte) && self.is_separator(at)? => {
+                    return Ok((start..at, at));
+                }
                 Some(_) => at += 1,
             }
         }

@@ -18,7 +18,7 @@ use crate::model::Model;
 use crate::split::strong::HeldOut;
 
 /// How many items are kept of each list; the metric looks at 100.
-const BEST: usize = 150;
+pub(super) const BEST: usize = 150;
 /// Bytes that all users together may take.
 pub(super) const MOST_BYTES: usize = 256 << 20;
 /// Stream of the order in which users come.
@@ -46,7 +46,7 @@ fn index(scale: Scale) -> usize {
 }
 
 impl User {
-    /// NDCG@100 of a list by these weights.
+    /// [`Metric::VALIDATION`] of a list by these weights.
     pub(super) fn ndcg(&self, scale: Scale, weights: &[f64], scores: &mut Vec<f32>) -> f64 {
         scores.clear();
         scores.resize(self.n_items, 0.0);
@@ -55,12 +55,13 @@ impl User {
             let weight = weight as f32;
             scores.iter_mut().zip(values).for_each(|(score, value)| *score += weight * value);
         }
-        let mut ranks: Vec<usize> = self.targets.iter().map(|&target| rank(scores, target as usize)).collect();
-        ranks.sort_unstable();
-        let Metric::Ndcg(k) = Metric::VALIDATION else { return f64::NAN };
-        let discount = |rank: usize| 1.0 / ((rank + 2) as f64).log2();
-        let gain: f64 = ranks.into_iter().filter(|&rank| rank < k).map(discount).sum();
-        gain / (0..k.min(self.n_held_out)).map(discount).sum::<f64>()
+        let mut hits = vec![false; Metric::VALIDATION.k()];
+        for &target in &self.targets {
+            if let Some(hit) = hits.get_mut(rank(scores, target as usize)) {
+                *hit = true;
+            }
+        }
+        Metric::VALIDATION.value(&hits, self.n_held_out)
     }
 
     fn bytes(&self) -> usize {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::gate::Gate;
-use super::kept::{MOST_BYTES, User, keep};
+use super::kept::{BEST, MOST_BYTES, User, keep};
 use super::record::{Dropped, MOST_PARTS, PartRecord, Record, Tried, kept};
 use super::scale::Scale;
 use super::weights::{Fold, Found, Search, is_more_than_chance, paired, rounded, simplest};
@@ -28,7 +28,6 @@ use crate::base::numbers::Numbers;
 use crate::base::steps::Steps;
 use crate::evaluate::metrics::{Metric, evaluate};
 use crate::evaluate::top_k::BLOCK;
-use crate::math::statistics::mean;
 use crate::model::{Fit, Model, ModelKind};
 use crate::split::strong::HeldOut;
 use crate::train::run::FitRun;
@@ -75,7 +74,7 @@ pub(super) fn parts_of(given: &[Arc<dyn Model>]) -> Result<Vec<Arc<dyn Model>>> 
 pub(super) fn memory(n_parts: usize, n_items: usize, users: usize, threads: usize) -> MemoryEstimate {
     let (parts, items) = (n_parts as f64, n_items as f64);
     let block = BLOCK.min(users.max(1)) as f64;
-    let each = items.min(150.0 * parts * (parts + 3.0)) * (8.0 * parts + 4.0);
+    let each = items.min(BEST as f64 * parts * (parts + 3.0)) * (8.0 * parts + 4.0);
     let held = [
         ("the scores of a block of validation users by each part", 4.0 * block * items * (parts + 1.0)),
         ("what is kept of the validation users", (users as f64 * each).min(MOST_BYTES as f64 + block * each)),
@@ -84,16 +83,16 @@ pub(super) fn memory(n_parts: usize, n_items: usize, users: usize, threads: usiz
     MemoryEstimate::new(4.0 * items, &held, "fewer parts")
 }
 
-/// A blend by weights that are given: of parts none of which is a blend or there twice.
+/// A blend by weights that are given, for models none of which is a blend or there twice; `parts` are the same in their order.
 fn given_weights(
     options: &BlendOptions,
     weights: &[f64],
     given: &[Arc<dyn Model>],
+    parts: &[Arc<dyn Model>],
     validation: &HeldOut,
     warnings: Vec<String>,
     run: &FitRun<'_>,
 ) -> Result<Fit> {
-    let parts = parts_of(given)?;
     if weights.len() != given.len() || parts.len() != given.len() || given.iter().any(|part| !part.parts().is_empty()) {
         let got = format!("{} numbers for {} models", weights.len(), given.len());
         return Err(Error::invalid_argument(
@@ -152,7 +151,7 @@ pub(crate) fn learn(
     let parts = parts_of(given)?;
     let n_items = check(&parts, validation, users_of_items, run)?;
     if let Some(weights) = &options.weights {
-        return given_weights(options, weights, given, validation, warnings, run);
+        return given_weights(options, weights, given, &parts, validation, warnings, run);
     }
     if validation.n_scored() < 2 {
         return Err(Error::invalid_data(format!(
@@ -172,9 +171,8 @@ pub(crate) fn learn(
     let models: Vec<&dyn Model> = parts.iter().map(|part| &**part).collect();
     let with_ranks = options.scale != Some(Scale::ZScore);
     let users = keep(&models, validation, &popularity, with_ranks, options.seed, &steps)?;
-    let (scale, mut tried) = choose_scale(options, &users, parts.len(), &run.cancel)?;
+    let (mut search, mut tried) = choose_scale(options, &users, parts.len(), &run.cancel)?;
     steps.did(0.3 * scored as f64);
-    let mut search = Search::new(&users, parts.len(), scale, options.seed, &run.cancel);
     let (found, dropped) = simplest(&mut search)?;
     steps.did(0.3 * scored as f64);
     let alone: Vec<f64> =
@@ -203,7 +201,7 @@ pub(crate) fn learn(
         standard_error: kept(standard_error),
     });
     let record = Record {
-        scale,
+        scale: search.scale,
         parts: used.iter().map(part_record).collect(),
         gate,
         dropped: dropped.collect(),
@@ -238,22 +236,22 @@ fn check(parts: &[Arc<dyn Model>], validation: &HeldOut, users_of_items: &[u32],
     Ok(n_items)
 }
 
-/// The scale that is asked for, or the one that validation favours.
-fn choose_scale(
+/// A search on the scale that is asked for, or on the one that validation favours, with all that was tried on it.
+fn choose_scale<'a>(
     options: &BlendOptions,
-    users: &[User],
+    users: &'a [User],
     n_parts: usize,
-    cancel: &Cancel,
-) -> Result<(Scale, Vec<Tried>)> {
+    cancel: &'a Cancel,
+) -> Result<(Search<'a>, Vec<Tried>)> {
+    let on = |scale| Search::new(users, n_parts, scale, options.seed, cancel);
     if let Some(scale) = options.scale {
-        return Ok((scale, vec![]));
+        return Ok((on(scale), vec![]));
     }
     let all: Vec<usize> = (0..n_parts).collect();
-    let of = |scale| Search::new(users, n_parts, scale, options.seed, cancel).best(&all);
-    let gain = paired(&of(Scale::Rank)?.values, &of(Scale::ZScore)?.values);
+    let (mut ranks, mut z_scores) = (on(Scale::Rank), on(Scale::ZScore));
+    let gain = paired(&ranks.best(&all)?.values, &z_scores.best(&all)?.values);
     let is_kept = is_more_than_chance(gain);
-    let scale = if is_kept { Scale::Rank } else { Scale::ZScore };
-    Ok((scale, vec![tried("rank", gain, is_kept)]))
+    Ok((if is_kept { ranks } else { z_scores }, vec![tried("rank", gain, is_kept)]))
 }
 
 fn tried(what: &'static str, (gain, standard_error): (f64, f64), is_kept: bool) -> Tried {
@@ -262,34 +260,25 @@ fn tried(what: &'static str, (gain, standard_error): (f64, f64), is_kept: bool) 
 
 /// A gate, if it is worth it, and what it gained on users that it was not fitted to.
 fn cross_fitted(search: &Search<'_>, users: &[User], used: &[usize], found: &Found) -> Result<(Option<Gate>, Tried)> {
-    let mut gains = vec![0.0; users.len()];
+    let features: Vec<Vec<f64>> = users.par_iter().map(|user| features_of(user, used)).collect();
+    let all: Vec<usize> = (0..users.len()).collect();
+    let (mut gated, mut constant) = (vec![0.0; users.len()], vec![0.0; users.len()]);
     for at in 0..FOLDS {
         let fold = Fold { of: FOLDS, at };
+        let (held_out, kept): (Vec<usize>, Vec<usize>) = all.iter().partition(|&&position| fold.has(position));
         let base = search.centre(used, Some(fold));
-        let gate = Fitting { search, users, base: &base, used, left_out: Some(fold) }.fit()?;
-        let constant = search.values(&base)?;
-        let gated = gated(search, users, &base, used, &gate)?;
-        for position in (0..users.len()).filter(|&position| fold.has(position)) {
-            gains[position] = gated[position] - constant[position];
+        let fitting = Fitting { search, features: &features, base: &base, used };
+        let gate = fitting.fit(&kept)?;
+        let (with, without) = (fitting.values(&gate, &held_out)?, search.values(&base)?);
+        for (position, value) in held_out.into_iter().zip(with) {
+            (gated[position], constant[position]) = (value, without[position]);
         }
     }
-    let (gain, error) = mean(&gains);
-    let gain = (gain, error.unwrap_or(0.0));
+    let gain = paired(&gated, &constant);
     let is_kept = is_more_than_chance(gain);
-    let gate =
-        if is_kept { Some(Fitting { search, users, base: &found.weights, used, left_out: None }.fit()?) } else { None };
+    let fitting = Fitting { search, features: &features, base: &found.weights, used };
+    let gate = if is_kept { Some(fitting.fit(&all)?) } else { None };
     Ok((gate, tried("gate", gain, is_kept)))
-}
-
-/// The metric of each user with a gate over the parts in use.
-fn gated(search: &Search<'_>, users: &[User], base: &[f64], used: &[usize], gate: &Gate) -> Result<Vec<f64>> {
-    search.gated_values(|at| {
-        let mut weights = vec![0.0; base.len()];
-        let of_used: Vec<f64> = used.iter().map(|&part| base[part]).collect();
-        let own = gate.weights(&of_used, &features_of(&users[at], used));
-        used.iter().zip(own).for_each(|(&part, weight)| weights[part] = weight);
-        weights
-    })
 }
 
 /// The features of a user with `r_p` of the parts in use.
@@ -302,22 +291,29 @@ fn features_of(user: &User, used: &[usize]) -> Vec<f64> {
 /// A coordinate search for slopes.
 struct Fitting<'a> {
     search: &'a Search<'a>,
-    users: &'a [User],
+    /// Of every user, for the parts in use.
+    features: &'a [Vec<f64>],
     base: &'a [f64],
     used: &'a [usize],
-    left_out: Option<Fold>,
 }
 
 impl Fitting<'_> {
-    fn fit(&self) -> Result<Gate> {
-        let is_used = |at: &usize| self.left_out.is_none_or(|fold| !fold.has(*at));
-        let positions: Vec<usize> = (0..self.users.len()).filter(is_used).collect();
-        let features: Vec<Vec<f64>> = positions.par_iter().map(|&at| features_of(&self.users[at], self.used)).collect();
-        let mut gate = Gate::flat(&features.iter().map(Vec::as_slice).collect::<Vec<_>>(), self.used.len());
-        let of = |gate: &Gate| -> Result<Vec<f64>> {
-            let all = gated(self.search, self.users, self.base, self.used, gate)?;
-            Ok(positions.iter().map(|&at| all[at]).collect())
-        };
+    /// The metric of each of these users with a gate over the parts in use.
+    fn values(&self, gate: &Gate, positions: &[usize]) -> Result<Vec<f64>> {
+        let of_used: Vec<f64> = self.used.iter().map(|&part| self.base[part]).collect();
+        self.search.gated_values(positions, |at| {
+            let mut weights = vec![0.0; self.base.len()];
+            let own = gate.weights(&of_used, &self.features[at]);
+            self.used.iter().zip(own).for_each(|(&part, weight)| weights[part] = weight);
+            weights
+        })
+    }
+
+    /// A gate fitted to these users.
+    fn fit(&self, positions: &[usize]) -> Result<Gate> {
+        let features: Vec<&[f64]> = positions.iter().map(|&at| &self.features[at][..]).collect();
+        let mut gate = Gate::flat(&features, self.used.len());
+        let of = |gate: &Gate| self.values(gate, positions);
         let flat = of(&gate)?;
         let mut best = 0.0;
         for step in STEPS {

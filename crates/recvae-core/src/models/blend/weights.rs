@@ -27,7 +27,7 @@ const UNITS: u8 = 40;
 /// Weights within this many standard errors of the best ones are as good.
 const AS_GOOD: f64 = 0.5;
 /// A difference of so many standard errors is more than chance: one-sided, 5 %.
-pub(super) const MORE_THAN_CHANCE: f64 = 1.645;
+const MORE_THAN_CHANCE: f64 = 1.645;
 /// Where a search among more than three parts begins, besides equal weights and the best part.
 const SEEDED: usize = 2;
 /// Stream of these.
@@ -40,7 +40,7 @@ type Point = Vec<u8>;
 pub(super) struct Search<'a> {
     users: &'a [User],
     n_parts: usize,
-    scale: Scale,
+    pub(super) scale: Scale,
     seed: u64,
     cancel: &'a Cancel,
     tried: BTreeMap<Point, Vec<f32>>,
@@ -83,12 +83,16 @@ impl<'a> Search<'a> {
         Ok(self.users.par_iter().map_init(Vec::new, |scores, user| user.ndcg(scale, weights, scores)).collect())
     }
 
-    /// The metric of each user by weights of its own.
-    pub(super) fn gated_values(&self, weights: impl Fn(usize) -> Vec<f64> + Sync) -> Result<Vec<f64>> {
+    /// The metric of each of these users by weights of its own, which `weights` gives for a user's position.
+    pub(super) fn gated_values(
+        &self,
+        positions: &[usize],
+        weights: impl Fn(usize) -> Vec<f64> + Sync,
+    ) -> Result<Vec<f64>> {
         self.cancel.check()?;
         let scale = self.scale;
-        let each = |scores: &mut Vec<f32>, (at, user): (usize, &User)| user.ndcg(scale, &weights(at), scores);
-        Ok(self.users.par_iter().enumerate().map_init(Vec::new, each).collect())
+        let each = |scores: &mut Vec<f32>, &at: &usize| self.users[at].ndcg(scale, &weights(at), scores);
+        Ok(positions.par_iter().map_init(Vec::new, each).collect())
     }
 
     fn mean_at(&mut self, point: &Point) -> Result<f64> {
