@@ -59,6 +59,7 @@ module.exports.sampleBatch = binding.sampleBatch;
 module.exports.searchUniforms = binding.searchUniforms;
 module.exports.split = binding.split;
 module.exports.synth = binding.synth;
+module.exports.validate = binding.validate;
 module.exports.version = binding.version;
 module.exports.withoutMarks = binding.withoutMarks;
 module.exports.writeSynth = binding.writeSynth;

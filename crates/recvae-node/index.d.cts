@@ -635,6 +635,14 @@ export interface NativeTraining {
   checkpoint?: NativeCheckpoint
 }
 
+/** The main metric on the users by whom options are chosen. */
+export interface NativeValidation {
+  /** Mean over the users. */
+  mean: number
+  /** Its standard error; none of a single user. */
+  standardError?: number
+}
+
 /** Compares two models by their values on the same users. */
 export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: number, threads: number | undefined | null, run: NativeRun): Promise<NativePaired>
 
@@ -681,6 +689,9 @@ export declare function split(interactions: NativeInteractions, options: string)
 
 /** Makes up interactions, for measuring speed and memory only. `options`: JSON. */
 export declare function synth(options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeInteractions>
+
+/** What validation says to a model, off the event loop; null where nobody has anything to find. */
+export declare function validate(model: NativeModel, heldOut: NativeHeldOut, threads: number | undefined | null, run: NativeRun): Promise<NativeValidation | null>
 
 /** The version of this package, by which the loader refuses the binary of another one. */
 export declare function version(): string

@@ -6,15 +6,14 @@ import { rmSync } from 'node:fs';
 import type { Split } from '../data/split.js';
 import type { Checkpoint } from '../models/checkpoint.js';
 import { checkFits } from '../models/estimate.js';
-import { evaluate } from '../models/evaluate.js';
 import { type FitRun, fitWatched } from '../models/fit.js';
 import type { Model } from '../models/model.js';
 import type { Progress } from '../models/progress.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json, JsonLike } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
-import type { MetricName, ModelName } from '../runtime/options.generated.js';
-import { type RunOptions, stoppable } from '../runtime/running.js';
+import type { ModelName } from '../runtime/options.generated.js';
+import { type RunOptions, running, stoppable } from '../runtime/running.js';
 import { canonical, type Journal } from './journal.js';
 
 /** What is trained. */
@@ -245,15 +244,12 @@ async function train({ model, options }: Trial, data: Split, run: FitRun, path: 
   }
 }
 
-/** The main metric on the validation users with its standard error; `null` if there are none. */
+/** The main metric on the validation users, of 10,000 of them at most, with its standard error; `null` if there are none. */
 export async function validate(
   model: Model,
   data: Split,
   { threads, signal }: RunOptions,
 ): Promise<{ mean: number; standardError: number | null } | null> {
-  if (data.validation.nScored === 0) return null;
-  const metric = description.validationMetric as MetricName;
-  const { metrics } = await evaluate(model, data.validation, { threads, signal, metrics: [metric] });
-  const { mean, standardError } = metrics[metric]!;
-  return { mean, standardError };
+  const found = await running({ signal }, (run) => native.validate(model.native, data.validation.native, threads, run));
+  return found && { mean: found.mean, standardError: found.standardError ?? null };
 }

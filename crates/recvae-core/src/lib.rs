@@ -147,7 +147,7 @@ pub use evaluate::candidates::{Candidates, recommend_among};
 pub use evaluate::groups::{
     ActivityGroup, GroupValues, PopularityGroup, activity_groups, evaluate_by_popularity, popularity_groups,
 };
-pub use evaluate::metrics::{Evaluation, Metric, MetricValues, evaluate};
+pub use evaluate::metrics::{Evaluation, Metric, MetricValues, evaluate, validate};
 pub use evaluate::scorer::Scorer;
 pub use evaluate::top_k::{Scored, recommend, top_k};
 pub use math::csr::Csr;

@@ -1,5 +1,6 @@
 //! Who is trained on and who is held out.
 
+pub(crate) mod choosing;
 pub(crate) mod fingerprint;
 pub(crate) mod kinds;
 pub(crate) mod official;

@@ -234,7 +234,7 @@ fn a_split_within_users_goes_through_the_official_layout() {
     let users = std::fs::read_to_string(path.join("unique_uid.txt")).unwrap();
     std::fs::write(path.join("unique_uid.txt"), users.replacen("a\nb\n", "b\nb\n", 1)).unwrap();
     let error = read_official(&path).unwrap_err().to_string();
-    assert!(error.ends_with("unique_uid.txt: a user occurs twice in a part of the split; allowed: once"), "{error}");
+    assert!(error.ends_with("unique_uid.txt: user 'b' occurs twice in a part of the split; allowed: once"), "{error}");
     std::fs::write(path.join("unique_uid.txt"), users).unwrap();
     std::fs::write(path.join("split.json"), sizes.replace(",\"withinUsers\":true", "")).unwrap();
     let error = read_official(&path).unwrap_err().to_string();

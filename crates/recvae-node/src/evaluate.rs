@@ -5,7 +5,7 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Uint32Array};
 use napi_derive::napi;
-use recvae_core::Metric;
+use recvae_core::{Metric, MetricValues};
 
 use crate::data::NativeHeldOut;
 use crate::error::{IntoNode, Result, whole};
@@ -90,6 +90,36 @@ pub fn evaluate<'env>(
             trained_histories: leak.histories.map(|n| n as u32),
             warnings: leak.warnings,
         },
+    )
+}
+
+/// The main metric on the users by whom options are chosen.
+#[napi(object, object_from_js = false)]
+pub struct NativeValidation {
+    /// Mean over the users.
+    pub mean: f64,
+    /// Its standard error; none of a single user.
+    pub standard_error: Option<f64>,
+}
+
+/// What validation says to a model, off the event loop; null where nobody has anything to find.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeValidation | null>")]
+pub fn validate<'env>(
+    env: &'env Env,
+    model: &NativeModel,
+    held_out: &NativeHeldOut,
+    threads: Option<f64>,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
+    let (model, held_out, cancel) = (Arc::clone(model.0.get()?), Arc::clone(held_out.0.get()?), run.flag());
+    promise(
+        env,
+        threads,
+        move || {
+            let (translated, _) = model.translate(held_out.users(), held_out.items()).into_node()?;
+            recvae_core::validate(&cancel.watch(model.model()), &translated).into_node()
+        },
+        |values| values.map(|MetricValues { mean, standard_error, .. }| NativeValidation { mean, standard_error }),
     )
 }
 

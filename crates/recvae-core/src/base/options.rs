@@ -56,10 +56,10 @@ pub trait Options: Default + Clone + Send + Sync {
     /// # Errors
     /// As [`Options::from_json`].
     fn checked(&self) -> Result<Self> {
-        let mut given = self.to_json();
+        let (mut given, defaults) = (self.to_json(), Self::default().to_json());
         if let Some(given) = given.as_object_mut() {
-            // What is absent has no form that could be read.
-            given.retain(|_, value| !value.is_null());
+            // What is absent has no form that could be read. A number that is not finite is null in JSON, too, and stays.
+            given.retain(|name, value| !(value.is_null() && defaults[name.as_str()].is_null()));
         }
         Self::from_json(&given)
     }
@@ -120,7 +120,12 @@ impl<T: OptionValue> OptionValue for Option<T> {
         T::from_json(value).map(Some)
     }
     fn to_json(&self) -> Value {
-        self.as_ref().map_or(Value::Null, T::to_json)
+        match self.as_ref().map(T::to_json) {
+            None => Value::Null,
+            // Null would be taken for absent.
+            Some(Value::Null) => Value::String("not finite".into()),
+            Some(value) => value,
+        }
     }
 }
 
@@ -415,5 +420,26 @@ mod tests {
             assert_eq!(Sample::from_json(&given).unwrap_err().to_string(), text);
         }
         assert_eq!(Sample::from_json(&json!({"count": 4.0})).unwrap().count, 4);
+    }
+
+    options! {
+        /// With one that may be absent.
+        pub struct Bounded for "bounded" {
+            /// A bound.
+            bound: Option<f64> = None, Any;
+            /// A number.
+            number: f64 = 1.0, Any;
+        }
+    }
+
+    #[test]
+    fn options_made_in_rust_are_checked_like_others() {
+        let checked = |bound, number| Bounded { bound, number }.checked().map_err(|error| error.to_string());
+        assert_eq!(checked(None, 2.0).unwrap(), Bounded { bound: None, number: 2.0 });
+        assert_eq!(checked(Some(3.0), 2.0).unwrap(), Bounded { bound: Some(3.0), number: 2.0 });
+        assert_eq!(checked(None, f64::NAN).unwrap_err(), "number is null; allowed: a finite number");
+        for bound in [f64::NAN, f64::INFINITY] {
+            assert_eq!(checked(Some(bound), 2.0).unwrap_err(), "bound is \"not finite\"; allowed: a finite number");
+        }
     }
 }

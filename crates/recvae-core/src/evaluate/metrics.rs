@@ -31,6 +31,7 @@ use std::str::FromStr;
 use crate::base::error::{Error, Result};
 use crate::evaluate::scorer::Scorer;
 use crate::evaluate::top_k::{for_each_user, top_k};
+use crate::split::choosing::choosing;
 use crate::split::strong::HeldOut;
 
 /// A metric with its list length.
@@ -215,6 +216,18 @@ impl Evaluation {
     pub fn mean(&self, metric: Metric) -> Option<f64> {
         self.metrics.iter().find(|values| values.metric == metric).map(|values| values.mean)
     }
+}
+
+/// [`Metric::VALIDATION`] of a model on the users by whom options are chosen: 10,000 of them, evenly spaced, where more have
+/// something to find. `None` where nobody has.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn validate(model: &dyn Scorer, validation: &HeldOut) -> Result<Option<MetricValues>> {
+    if validation.n_scored() == 0 {
+        return Ok(None);
+    }
+    Ok(evaluate(model, &*choosing(validation)?, &[Metric::VALIDATION])?.metrics.pop())
 }
 
 /// Evaluates a model on held-out users.

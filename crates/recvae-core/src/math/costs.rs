@@ -36,6 +36,8 @@ pub(crate) const MULTIPLICATION: f64 = 1.1e-10;
 pub(crate) const ALTERNATING: f64 = 0.6;
 /// A parameter in a step of Adam.
 pub(crate) const PARAMETER: f64 = 2.0e-9;
+/// An item that stands for a list, beside the products of its score.
+const LISTED: f64 = 2.0e-9;
 /// An interaction that popularity counts.
 pub(crate) const COUNT: f64 = 2.0e-9;
 /// What any fit takes, on any number of cores.
@@ -45,4 +47,9 @@ pub(crate) const BEGINNING: f64 = 0.02;
 /// in a register.
 pub(crate) fn operations<T: Real>(operations: f64) -> f64 {
     operations * OPERATION * size_of::<T>() as f64 / 4.0
+}
+
+/// Seconds of the lists of so many users, whose scores of an item are products of vectors of so many numbers.
+pub(crate) fn lists(users: f64, items: f64, width: f64) -> f64 {
+    users * items * (operations::<f32>(2.0 * width) + LISTED)
 }

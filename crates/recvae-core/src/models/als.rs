@@ -253,7 +253,7 @@ pub(super) fn seconds(options: &AlsOptions, shape: &FitShape) -> f64 {
             neighbours + costs::SMALL * costs::operations::<f32>(operations)
         }
     };
-    options.epochs as f64 * epoch
+    options.epochs as f64 * (epoch + costs::lists(shape.choosing_users(), items, factors))
 }
 
 /// The most factors, in eights, with which it fits.

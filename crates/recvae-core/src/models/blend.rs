@@ -107,16 +107,14 @@ pub(super) fn fit(_: &BlendOptions, _: &Csr, _: Option<&HeldOut>, _: &FitRun<'_>
 
 /// Parts that estimates are for.
 const USUAL_PARTS: usize = 3;
-/// Share of the users who are validation users, as a split makes them by default.
-const USUAL_SHARE: f64 = 0.1;
-
-fn usual_validation(shape: &FitShape) -> f64 {
-    USUAL_SHARE * shape.users as f64
+/// The users from whom it would be learnt.
+fn learning_users(shape: &FitShape) -> f64 {
+    FitShape { validation: true, ..*shape }.choosing_users()
 }
 
 /// What learning takes beside three parts, which are there already, with a tenth as many validation users as training users.
 pub(super) fn memory(_: &BlendOptions, shape: &FitShape) -> MemoryEstimate {
-    learn::memory(USUAL_PARTS, shape.items, usual_validation(shape).ceil() as usize, shape.threads)
+    learn::memory(USUAL_PARTS, shape.items, learning_users(shape).ceil() as usize, shape.threads)
 }
 
 /// What the seconds of [`learn`] grow with.
@@ -124,14 +122,14 @@ pub(super) const LAW: &str = "validation users x items x parts, with what the pa
 
 /// [`LAW`] as a number.
 pub(super) fn work(_: &BlendOptions, shape: &FitShape) -> f64 {
-    usual_validation(shape) * shape.items as f64 * USUAL_PARTS as f64
+    learning_users(shape) * shape.items as f64 * USUAL_PARTS as f64
 }
 
 /// Seconds of [`learn`] on one core, without what the parts take for their scores: for each validation user scales and lists over
 /// all items, and about a thousand times the metric of a list over some hundred items.
 pub(super) fn seconds(options: &BlendOptions, shape: &FitShape) -> f64 {
     let lists = 60.0 * work(options, shape) * costs::NUMBER;
-    let searches = usual_validation(shape) * 1000.0 * 400.0 * 20.0 * costs::NUMBER;
+    let searches = learning_users(shape) * 1000.0 * 400.0 * 20.0 * costs::NUMBER;
     lists + searches
 }
 

@@ -101,7 +101,9 @@ pub(super) fn work(options: &MultDaeOptions, shape: &FitShape) -> f64 {
 
 /// Seconds of [`fit`] on one core with all its epochs.
 pub(super) fn seconds(options: &MultDaeOptions, shape: &FitShape) -> f64 {
-    vae::seconds(&options.architecture(shape.items), options.epochs as f64, options.batch_size, shape)
+    let architecture = options.architecture(shape.items);
+    vae::seconds(&architecture, options.epochs as f64, options.batch_size, shape)
+        + vae::seconds_of_lists(&architecture, options.epochs, shape)
 }
 
 /// The largest widths with which it fits.

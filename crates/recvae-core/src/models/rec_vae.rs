@@ -295,10 +295,11 @@ pub(super) fn seconds(options: &RecVaeOptions, shape: &FitShape) -> f64 {
     let architecture = options.architecture(shape.items);
     let seconds =
         |passes: usize| vae::seconds(&architecture, (options.epochs * passes) as f64, options.batch_size, shape);
-    match options.training {
+    let training = match options.training {
         TrainingKind::Alternating => costs::ALTERNATING * seconds(options.encoder_passes + options.decoder_passes),
         TrainingKind::Joint => seconds(1),
-    }
+    };
+    training + vae::seconds_of_lists(&architecture, options.epochs, shape)
 }
 
 /// The largest widths with which it fits.

@@ -163,6 +163,12 @@ pub(super) fn work(architecture: &Architecture, passes: f64, shape: &FitShape) -
     passes * (users * (items * width + dense) + interactions * hidden)
 }
 
+/// Seconds of the lists of the validation users after `epochs` epochs on one core.
+pub(super) fn seconds_of_lists(architecture: &Architecture, epochs: usize, shape: &FitShape) -> f64 {
+    let width = if architecture.hidden_decoder { architecture.hidden_dim } else { architecture.latent_dim };
+    epochs as f64 * costs::lists(shape.choosing_users(), shape.items as f64, width as f64)
+}
+
 /// Seconds of `passes` over all users on one core, in batches of so many users.
 pub(super) fn seconds(architecture: &Architecture, passes: f64, batch_size: usize, shape: &FitShape) -> f64 {
     let steps = passes * shape.users.div_ceil(batch_size) as f64;

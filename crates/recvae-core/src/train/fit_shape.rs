@@ -5,6 +5,7 @@
 use crate::base::error::Result;
 use crate::base::memory::{MemoryEstimate, check_limit};
 use crate::math::csr::Csr;
+use crate::split::choosing::MOST;
 
 /// What decides how much memory a fit takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,12 @@ impl FitShape {
     #[must_use]
     pub fn of(train: &Csr, validation: bool, threads: usize) -> Self {
         Self { users: train.n_rows(), items: train.n_cols(), interactions: train.nnz(), validation, threads }
+    }
+
+    /// About how many validation users are asked after an epoch: a tenth of those trained on, as a split holds out by default,
+    /// and no more than choose.
+    pub(crate) fn choosing_users(&self) -> f64 {
+        if self.validation { (0.1 * self.users as f64).min(MOST as f64) } else { 0.0 }
     }
 
     /// Users, items and interactions as the numbers that estimates are made of: products of counts leave the integers.

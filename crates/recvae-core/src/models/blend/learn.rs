@@ -29,6 +29,7 @@ use crate::base::steps::Steps;
 use crate::evaluate::metrics::{Metric, evaluate};
 use crate::evaluate::top_k::BLOCK;
 use crate::model::{Fit, Model, ModelKind};
+use crate::split::choosing::choosing;
 use crate::split::strong::HeldOut;
 use crate::train::run::FitRun;
 
@@ -149,6 +150,7 @@ pub(crate) fn learn(
     run: &FitRun<'_>,
 ) -> Result<Fit> {
     let parts = parts_of(given)?;
+    let validation = &*choosing(validation)?;
     let n_items = check(&parts, validation, users_of_items, run)?;
     if let Some(weights) = &options.weights {
         return given_weights(options, weights, given, &parts, validation, warnings, run);
