@@ -20,6 +20,7 @@ import {
 import { AdaptiveSearch, exploring, ROUND, type Settings } from '../dist/search/adaptive.js';
 import { allowance, FITS, LEAST_SECONDS, MOST_TRIALS } from '../dist/search/effort.js';
 import { findBest } from '../dist/search/find-best.js';
+import { canonical } from '../dist/search/journal.js';
 import type { Search } from '../dist/search/search.js';
 import type { Point } from '../dist/search/spaces.js';
 import { expectedImprovement, Surrogate } from '../dist/search/surrogate.js';
@@ -384,30 +385,54 @@ describe('where fits are costly', () => {
     for (const { model } of [found, none]) model.dispose();
   });
 
-  test('models with epochs are searched with few of them, and the best goes on', async () => {
+  test('one option of a model with epochs is searched with all of them', async () => {
     const split_ = await data();
     const fixed = { hiddenDim: 8, latentDim: 4, batchSize: 50, epochs: 27, patience: 27, seed: 1 };
     const gamma = { from: 5e-4, to: 0.05, scale: 'log' } as const;
     const { nUsers, nItems, nInteractions } = split_.train;
     const shape = { users: nUsers, items: nItems, interactions: nInteractions, threads: 2 };
+    const allowed = 6 * estimateSeconds('recvae', { ...shape, options: fixed });
+    const found = await findBest(search('recvae', fixed, { gamma }), { data: split_, parallel: 1, allowed });
+    expect(found.results.map(({ options }) => options.epochs)).toEqual(found.results.map(() => 27));
+    expect(found.points[0]).toEqual({ gamma: 0.005 });
+    expect(found.results.length).toBeGreaterThan(3);
+    expect(found.results.length).toBeLessThanOrEqual(6);
+    expect(found).toMatchObject({ searched: true, cut: false });
+    const values = found.results.map(({ validation }) => validation!);
+    expect(values[found.best]).toBe(Math.max(...values));
+    // Where there is no time for a second fit, it is that of the defaults, and says that nothing was searched.
+    const none = await findBest(search('recvae', fixed, { gamma }), {
+      data: split_,
+      parallel: 1,
+      allowed: allowed / 6,
+    });
+    expect(none).toMatchObject({ searched: false, best: 0, points: [{ gamma: 0.005 }] });
+    for (const { model } of [found, none]) model.dispose();
+  });
+
+  test('several are searched with a third of the epochs, and the best goes on beside the defaults', async () => {
+    const split_ = await data();
+    const fixed = { hiddenDim: 8, batchSize: 50, epochs: 27, patience: 27, seed: 1 };
+    const space = { gamma: { from: 5e-4, to: 0.05, scale: 'log' }, latentDim: [4, 6, 200] } as const;
+    const { nUsers, nItems, nInteractions } = split_.train;
+    const shape = { users: nUsers, items: nItems, interactions: nInteractions, threads: 2 };
     // Less than a first round with all epochs takes, and what follows it, as long as any fit takes some time to begin.
     const allowed = 9.9 * estimateSeconds('recvae', { ...shape, options: fixed });
-    const found = await findBest(search('recvae', fixed, { gamma }), { data: split_, parallel: 1, allowed });
+    const found = await findBest(search('recvae', fixed, space), { data: split_, parallel: 1, allowed });
     const epochs = found.results.map(({ options }) => options.epochs as number);
     const count = (many: number) => epochs.filter((one) => one === many).length;
-    expect(count(9)).toBe(3);
-    expect(count(3)).toBeGreaterThan(count(9));
-    expect(count(27)).toBe(1);
+    expect(count(9)).toBeGreaterThan(6);
+    const whole = found.points.filter((_, at) => epochs[at] === 27);
+    expect(whole).toHaveLength(epochs.length - count(9));
     expect(epochs[found.best]).toBe(27);
     expect(found).toMatchObject({ searched: true, cut: false });
-    // What goes on are the best of those before.
-    const values = (many: number) => found.results.filter(({ options }) => options.epochs === many);
-    const ranking = values(3).toSorted((a, b) => b.validation! - a.validation!);
-    expect(new Set(values(9).map(({ options }) => options.gamma))).toEqual(
-      new Set(ranking.slice(0, 3).map(({ options }) => options.gamma)),
-    );
+    const few = found.results.filter(({ options }) => options.epochs === 9);
+    const { options: best } = few.toSorted((a, b) => b.validation! - a.validation!)[0]!;
+    const usual = { gamma: 0.005, latentDim: 200 };
+    const going = { gamma: best.gamma, latentDim: best.latentDim };
+    expect(whole).toEqual(canonical(going) === canonical(usual) ? [usual] : [going, usual]);
     // From its checkpoint, to the bytes of a training without a break.
-    const straight = await fit('recvae', split_, { ...fixed, gamma: found.points[found.best]!.gamma as number });
+    const straight = await fit('recvae', split_, { ...fixed, ...(found.points[found.best] as object) });
     const bytes = async (model: Model) => {
       const path = join(temporaryFolder(), 'model.safetensors');
       await model.save(path, { info: null });

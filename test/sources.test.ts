@@ -2,6 +2,7 @@
 import { createReadStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
@@ -12,6 +13,7 @@ import {
   type ReadHistory,
   RecvaeError,
   readHistories,
+  type UserRecommendation,
   writeRecommendations,
 } from '../dist/index.js';
 import { recvae } from './command.js';
@@ -186,6 +188,15 @@ describe('writeRecommendations', () => {
       throw thrown;
     })();
     await expect(writeRecommendations(join(folder, 'b.csv.gz'), failing)).rejects.toBe(thrown);
+    // Also where the results fail before the file could be opened, and some time later.
+    for (let time = 0; time < 20; time += 1) {
+      const never = (async function* (): AsyncGenerator<UserRecommendation> {
+        yield* [];
+        throw thrown;
+      })();
+      await expect(writeRecommendations(join(folder, 'b.csv'), never)).rejects.toBe(thrown);
+    }
+    await setTimeout(50);
     expect(readdirSync(folder).filter((name) => name.startsWith('b') || name.startsWith('.'))).toEqual([]);
   });
 });

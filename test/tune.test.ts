@@ -190,9 +190,9 @@ describe('hopeless trials', () => {
     const rates = stopped.map(({ options }) => options.learningRate);
     expect(rates).toEqual(expect.arrayContaining([1e-8, 1e-9]));
     expect(rates).not.toContain(first.report.best.learningRate);
-    // A tenth of 40 epochs for those that learn nothing.
-    for (const { epochs } of stopped) expect(epochs).toBeGreaterThanOrEqual(4);
-    expect(stopped.find(({ options }) => options.learningRate === 1e-9)!.epochs).toBe(4);
+    // Half of 40 epochs for those that learn nothing.
+    for (const { epochs } of stopped) expect(epochs).toBeGreaterThanOrEqual(20);
+    expect(stopped.find(({ options }) => options.learningRate === 1e-9)!.epochs).toBe(20);
     for (const [parallel, threads] of [
       [2, 2],
       [8, 2],
@@ -209,7 +209,7 @@ describe('hopeless trials', () => {
   test('the rule: below the median of five or more that came before, and only once these have ended', () => {
     const result = (curve: number[]): TrialResult => ({
       model: 'recvae',
-      options: { epochs: 20 },
+      options: { epochs: 6 },
       validation: Math.max(...curve),
       curve,
       epochs: curve.length,
@@ -218,21 +218,21 @@ describe('hopeless trials', () => {
     const rule = new MedianRule();
     const curve = [0.1, 0.1, 0.1, 0.1];
     for (const at of [0, 1, 2, 4]) rule.ended(at, result([0.2, 0.3, 0.4, 0.5 + at / 100]));
-    expect(rule.stops(5, 20, curve)).toBe(false); // the fourth is missing
-    expect(rule.stops(3, 20, curve)).toBe(false); // three are too few
+    expect(rule.stops(5, 6, curve)).toBe(false); // the fourth is missing
+    expect(rule.stops(3, 6, curve)).toBe(false); // three are too few
     rule.ended(3, result([0.05, 0.05, 0.05, 0.06]));
-    expect(rule.stops(5, 20, [0.1, 0.1])).toBe(false); // two epochs are too few
-    expect(rule.stops(5, 20, [0.1, 0.1, 0.1])).toBe(true);
-    expect(rule.stops(5, 40, [0.1, 0.1, 0.1])).toBe(false); // of 40, four are needed
-    expect(rule.stops(5, 20, [0.1, 0.4, 0.1])).toBe(false); // its best is not below
+    expect(rule.stops(5, 6, [0.1, 0.1])).toBe(false); // two epochs are too few
+    expect(rule.stops(5, 6, [0.1, 0.1, 0.1])).toBe(true);
+    expect(rule.stops(5, 8, [0.1, 0.1, 0.1])).toBe(false); // of 8, four are needed
+    expect(rule.stops(5, 6, [0.1, 0.4, 0.1])).toBe(false); // its best is not below
     expect(rule.cut(5, result([0.5, 0.5, 0.52, 0.2]))).not.toHaveProperty('stopped');
     const cut = rule.cut(5, result([0.3, 0.2, 0.2, 0.9]));
     expect(cut).toMatchObject({ stopped: 'hopeless', epochs: 3, curve: [0.3, 0.2, 0.2], validation: 0.3 });
     // One that was stopped says nothing about later epochs; one that ended early says what it reached.
     rule.ended(5, result([0.3, 0.2, 0.2, 0.9]));
     rule.ended(6, result([0.6, 0.6]));
-    expect(rule.stops(7, 20, [0.41, 0.41, 0.41])).toBe(false); // .05 .3 .4 .4 .4 .4 .6
-    expect(rule.stops(7, 20, [0.41, 0.41, 0.41, 0.41])).toBe(true); // .06 .5 .51 .52 .54 .6
+    expect(rule.stops(7, 6, [0.41, 0.41, 0.41])).toBe(false); // .05 .3 .4 .4 .4 .4 .6
+    expect(rule.stops(7, 6, [0.41, 0.41, 0.41, 0.41])).toBe(true); // .06 .5 .51 .52 .54 .6
   });
 });
 

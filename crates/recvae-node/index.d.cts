@@ -263,7 +263,7 @@ export declare function checkWritable(path: string): void
 /** All options with their values, as JSON, of a model that is given `options`: JSON. Fails as [`fit`] would for them. */
 export declare function completeOptions(kind: string, options: string): string
 
-/** The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does. */
+/** The options of columns that are asked for by name with their defaults, as JSON. `options`: as for [`read_interactions`]. */
 export declare function completeReadOptions(options: string): string
 
 /** The options of a sample with their defaults, as JSON. `options`: JSON. */

@@ -110,7 +110,8 @@ export function addInputFlags(command: Command, ofModel = false): Command {
     if (name === 'separator') {
       command.option(
         '--no-header',
-        `the first row does not name the columns. ${docOf(read, 'header')}${defaultText(undefined, ofModel)}`,
+        docOf(read, 'header').replace(/^Whether the first row names/, 'the first row does not name') +
+          defaultText(undefined, ofModel),
       );
     }
   }

@@ -35,7 +35,7 @@ export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions
   /**
    * - `adaptive`: first some points over the whole space, then round after round those of which most is expected by what is known so
    *   far, also beyond the core's ranges, until nothing more is to be gained (see `search/adaptive.ts`). Where a fit is
-   *   costly most trials have fewer epochs or fewer items.
+   *   costly most trials have fewer items, or of several options of a network fewer epochs.
    * - `grid`: every combination of the values.
    * - `random`: as many random combinations as `trials` says (Bergstra and Bengio, JMLR 2012), for many options or for ranges.
    * - `halving`: random combinations that begin with few epochs; the best third of them goes on, and so on (Jamieson and
@@ -64,7 +64,7 @@ export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions
   split?: SplitOptions;
   /**
    * Whether `grid` and `random` stop a trial whose best epoch so far is below the median of the trials before it, in their order,
-   * after as many epochs (the median rule of Google Vizier, KDD 2017): after a tenth of the epochs, at least 3, and once five
+   * after as many epochs (the median rule of Google Vizier, KDD 2017): after half of the epochs, at least 3, and once five
    * trials came that far. The result does not depend on how many run at once. By default they do.
    */
   earlyStop?: boolean;

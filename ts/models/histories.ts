@@ -1,5 +1,5 @@
 /** Histories out of Parquet, CSV, JSON and SQL, and recommendations into files. */
-import { createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from '@duckdb/node-api';
@@ -351,7 +351,8 @@ async function* textsOf(
 
 /** Writes text to a file, at the pace at which the file takes it. */
 async function writeText(path: string, texts: AsyncIterable<string>, compressed: boolean): Promise<void> {
-  const file = createWriteStream(path);
+  // A stream by its path could create the file after the results have failed and it has been removed.
+  const file = (await open(path, 'w')).createWriteStream();
   if (compressed) await pipeline(texts, createGzip(), file);
   else await pipeline(texts, file);
 }

@@ -58,8 +58,8 @@ export function toRecvaeError(thrown: unknown): RecvaeError {
   const known = code !== undefined && CODES.has(code);
   if (known) return new RecvaeError(code as RecvaeErrorCode, thrown.message, { cause: thrown });
   if (syscall !== undefined) return new RecvaeError('IO', thrown.message, { cause: thrown });
-  // napi could not convert an argument: `StringExpected`, `InvalidArg`, …
-  if (code === 'InvalidArg' || code?.endsWith('Expected')) {
+  // napi could not convert an argument: `StringExpected`, `InvalidArg`, …; or Node takes no such path: one with a null byte.
+  if (code === 'InvalidArg' || code === 'ERR_INVALID_ARG_VALUE' || code?.endsWith('Expected')) {
     return new RecvaeError('INVALID_ARGUMENT', thrown.message, { cause: thrown });
   }
   // What napi makes of a panic has no more than its message.

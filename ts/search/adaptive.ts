@@ -32,6 +32,8 @@ export interface Settings {
   shift: readonly number[];
   /** Points at most. */
   most: number;
+  /** Points of the first round. By default {@link exploring}. */
+  begin?: number;
   /** Options that are whole numbers. */
   whole?: ReadonlySet<string>;
   /** Whether an option may have a value beyond its range. By default none may. */
@@ -309,7 +311,7 @@ export class AdaptiveSearch {
   }
 
   #exploring(): number {
-    return exploring(this.#dimensions.length);
+    return this.#settings.begin ?? exploring(this.#dimensions.length);
   }
 
   /** Whether the first rounds say nothing: then others are tried before anything is concluded from them. */

@@ -17,12 +17,14 @@ import { remove, willRemove } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
-import { graceOf } from './hopeless.js';
 import { canonical } from './journal.js';
 import { completeOptions, type Trial, type TrialResult } from './trials.js';
 
 /** What part of the trials stays, and by what the epochs grow. */
 const FACTOR = 3;
+/** Share of the epochs that a stage has at least, and the least number. */
+const LEAST_SHARE = 0.1;
+const LEAST_EPOCHS = 3;
 
 /** How many trials there are at a stage, and how many epochs they will have had. */
 export interface Rung {
@@ -38,11 +40,16 @@ export interface Rung {
  */
 export function rungsOf(trials: number, epochs: number): Rung[] {
   let stages = 0;
-  while (FACTOR ** (stages + 1) <= trials && epochs / FACTOR ** (stages + 1) >= graceOf(epochs)) stages += 1;
+  while (FACTOR ** (stages + 1) <= trials && epochs / FACTOR ** (stages + 1) >= leastEpochs(epochs)) stages += 1;
   return Array.from({ length: stages + 1 }, (_, stage) => ({
     trials: Math.floor(trials / FACTOR ** stage),
     epochs: Math.round(epochs / FACTOR ** (stages - stage)),
   }));
+}
+
+/** The fewest epochs that say anything about all of them. */
+export function leastEpochs(epochs: number): number {
+  return Math.max(LEAST_EPOCHS, Math.ceil(LEAST_SHARE * epochs));
 }
 
 /** The most epochs of a model; refuses those that have none. */

@@ -210,11 +210,13 @@ fn paths_of(paths: Vec<String>) -> Vec<PathBuf> {
     paths.into_iter().map(PathBuf::from).collect()
 }
 
-/// The reader's options with their defaults, as JSON. `options`: as for [`read_interactions`], which fails as this does.
+/// The options of columns that are asked for by name with their defaults, as JSON. `options`: as for [`read_interactions`].
 #[napi(catch_unwind)]
 pub fn complete_read_options(options: String) -> Result<String> {
     let (options, _) = take_thresholds(json("options", &options)?)?;
-    Ok(ReadOptions::from_json(&options.into()).into_node()?.to_json().to_string())
+    let options = ReadOptions::from_json(&options.into()).into_node()?;
+    options.check_columns().into_node()?;
+    Ok(options.to_json().to_string())
 }
 
 /// A built-in data set.

@@ -68,6 +68,15 @@ pub(crate) fn check_as(options: &ReadOptions, format: Format) -> Result<()> {
 }
 
 impl ReadOptions {
+    /// Fails unless the options make sense for columns that are asked for by name, such as those of a query: there is no format that
+    /// could say which they are.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if the options contradict each other.
+    pub fn check_columns(&self) -> Result<()> {
+        check_as(self, self.format.unwrap_or(Format::Csv))
+    }
+
     /// Whether nothing is said of columns and fields, so that a format may say it.
     pub(super) fn leaves_format_open(&self) -> bool {
         let Self { min_value, since, until, skip_bad_rows, .. } = self.clone();

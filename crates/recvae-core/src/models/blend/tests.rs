@@ -217,9 +217,10 @@ fn noise_is_not_rewarded() {
         mean(&goods).0
     );
     assert!(established <= 10, "{established} of 200");
-    // A one-sided test at 5 % on 100 users, somewhat optimistic for its searched weights.
-    assert!(kept <= 40, "kept in {kept} of 200");
-    assert!(loss < 0.002, "{loss}");
+    // One standard error is a one-sided test at 16 % on 100 users, somewhat optimistic for its searched weights. What it keeps of noise
+    // has next to no weight.
+    assert!(kept <= 60, "kept in {kept} of 200");
+    assert!(loss < 0.0005, "{loss}");
 }
 
 /// Parts with errors of their own are better together, and that is found.
