@@ -1,7 +1,7 @@
 // What blends of models give on test users beside the models themselves, and how sure that is:
 //   node benches/blends.mjs INPUT [--seed 1] [--models ease,als,edlae,recvae] [--folder F] [--threads 2]
 // INPUT: a file of interactions, a folder with an official split, or `debian`. The models are trained as `recvae compare` trains them,
-// with their options searched on the validation users; "recvae-slim" is that RecVAE with ImplicitSLIM and the same options. A blend
+// with their options searched on the validation users; "recvae-slim" is RecVAE with ImplicitSLIM, whose gamma is searched for itself. A blend
 // is learnt from the validation users alone, and each row is evaluated once on the test users. With a folder, models and trials are
 // kept, and the same command goes on from them.
 //
@@ -34,6 +34,13 @@ async function read() {
   return split(await Interactions.fromFile(input), { seed });
 }
 
+function tell({ model, trials, searchSeconds, seconds, validation, options }) {
+  const tried = `${trials} trials in ${searchSeconds.toFixed(0)} s`;
+  console.log(
+    `${model}: ${seconds.toFixed(0)} s, ${tried}, validation ${validation?.toFixed(4)}, ${JSON.stringify(options)}`,
+  );
+}
+
 /** The trained models by their names, searched as a comparison does. */
 async function trained(data) {
   const all = ['popularity', ...new Set(['ease', 'als', ...names])];
@@ -42,27 +49,32 @@ async function trained(data) {
   }
   const journal = values.folder && join(values.folder, 'trials.jsonl');
   const { models, report } = await compare(data, { models: all, seed, threads, ...(journal && { journal }) });
-  for (const { model, trials, searchSeconds, seconds, validation, options } of report.models) {
-    const tried = `${trials} trials in ${searchSeconds.toFixed(0)} s`;
-    console.log(
-      `${model}: ${seconds.toFixed(0)} s, ${tried}, validation ${validation?.toFixed(4)}, ${JSON.stringify(options)}`,
-    );
-  }
+  report.models.forEach(tell);
   if (values.folder) for (const [name, model] of models) await model.save(keptAt(name));
   return models;
 }
 
-/** RecVAE once more, with ImplicitSLIM. */
-async function withSlim(recvae, data) {
+/** RecVAE with ImplicitSLIM, its gamma searched for that; the linear models beside it are not searched again. */
+async function withSlim(single, data) {
   if (values.folder && existsSync(keptAt('recvae-slim'))) return load(keptAt('recvae-slim'));
-  const model = await fit('recvae', data, { ...recvae.options, implicitSlim: true }, { threads });
+  const journal = values.folder && join(values.folder, 'slim.jsonl');
+  const options = { ease: single.get('ease').options, als: single.get('als').options, recvae: { implicitSlim: true } };
+  const { models, report } = await compare(data, {
+    models: ['recvae'],
+    options,
+    seed,
+    threads,
+    ...(journal && { journal }),
+  });
+  tell(report.models.at(-1));
+  const model = models.get('recvae');
   if (values.folder) await model.save(keptAt('recvae-slim'));
   return model;
 }
 
 const data = await read();
 const single = await trained(data);
-if (single.has('recvae')) single.set('recvae-slim', await withSlim(single.get('recvae'), data));
+if (single.has('recvae')) single.set('recvae-slim', await withSlim(single, data));
 const { nUsers, nItems } = data.train;
 console.log(`\n${input}: ${nUsers} training users, ${data.test.nScored} test users, ${nItems} items; seed ${seed}\n`);
 

@@ -66,9 +66,13 @@ pub(super) fn parts_of(given: &[Arc<dyn Model>]) -> Result<Vec<Arc<dyn Model>>> 
             format!("2 to {MOST_PARTS} models; a blend counts as its parts"),
         ));
     }
-    let rank = |kind: ModelKind| ModelKind::ALL.iter().position(|&other| other == kind);
-    parts.sort_by_cached_key(|part| (rank(part.kind()), part.options().to_string()));
+    parts.sort_by_cached_key(|part| (cost_of(part.kind()), part.options().to_string()));
     Ok(parts)
+}
+
+/// Larger for a kind that costs more.
+fn cost_of(kind: ModelKind) -> usize {
+    ModelKind::ALL.iter().take_while(|&&other| other != kind).count()
 }
 
 /// What learning takes beside the parts: `users` validation users.
@@ -175,7 +179,8 @@ pub(crate) fn learn(
     let users = keep(&models, validation, &popularity, with_ranks, options.seed, &steps)?;
     let (mut search, mut tried) = choose_scale(options, &users, parts.len(), &run.cancel)?;
     steps.did(0.3 * scored as f64);
-    let (found, dropped) = simplest(&mut search)?;
+    let costs: Vec<usize> = parts.iter().map(|part| cost_of(part.kind())).collect();
+    let (found, dropped) = simplest(&mut search, &costs)?;
     steps.did(0.3 * scored as f64);
     let alone: Vec<f64> =
         (0..parts.len()).map(|part| search.best(&[part]).map(|found| kept(found.mean()))).collect::<Result<_>>()?;

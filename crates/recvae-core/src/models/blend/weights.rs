@@ -5,9 +5,9 @@
 //!
 //! - **Shrinkage.** The best point is the luckiest one, too. Points that are worse by no more than half the standard error of
 //!   that difference, paired by user, are as good; the weights are the centre of them.
-//! - **Dropping.** A part is dropped if the rest, with weights of its own, is worse by no more than one standard error of the
-//!   paired difference: the part that is missed least first, until each one that is left is missed. Of equals the costlier kind
-//!   goes. That is the rule by which trees are pruned (Breiman, Friedman, Olshen, Stone 1984, section 3.4.3): the simplest choice
+//! - **Dropping.** A part is not missed if the rest, with weights of its own, is worse than all parts together by no more than one
+//!   standard error of the paired difference. Of the parts that are not missed one of the costliest kind is dropped, of these the
+//!   one that is missed least, until each one that is left is missed. That is the rule by which trees are pruned (Breiman, Friedman, Olshen, Stone 1984, section 3.4.3): the simplest choice
 //!   among those that may well be the best. A test at 5 % would ask for proof, and lose what parts give that few users cannot
 //!   prove; a part that gives nothing has little weight, and costs time alone.
 //!
@@ -277,25 +277,26 @@ pub(super) fn rounded(proportions: &[f64]) -> Vec<f64> {
 /// A part that is not missed: which, and what the metric loses without it, with the standard error.
 pub(super) type Missed = (usize, (f64, f64));
 
-/// Drops parts that are not missed, from all of them on; the last one stays. Gives what is left and what was dropped, in the order in
-/// which it went.
-pub(super) fn simplest(search: &mut Search<'_>) -> Result<(Found, Vec<Missed>)> {
+/// Drops parts that are not missed, from all of them on; the last one stays. `costs` is larger for a kind that costs more. Gives what is
+/// left and what was dropped, in the order in which it went.
+pub(super) fn simplest(search: &mut Search<'_>, costs: &[usize]) -> Result<(Found, Vec<Missed>)> {
     let mut parts: Vec<usize> = (0..search.n_parts).collect();
-    let mut found = search.best(&parts)?;
-    let mut dropped = vec![];
+    let all = search.best(&parts)?;
+    let (mut found, mut dropped) = (all.clone(), vec![]);
     while parts.len() > 1 {
-        let mut least: Option<(f64, Missed, Found)> = None;
-        // The costlier kinds come last, and win among equals.
+        let mut least: Option<((usize, f64), Missed, Found)> = None;
         for &part in &parts {
             let rest: Vec<usize> = parts.iter().copied().filter(|&other| other != part).collect();
             let without = search.best(&rest)?;
             let cost = paired(&found.values, &without.values);
-            let errors = if cost.0 == 0.0 { 0.0 } else { cost.0 / cost.1.max(f64::MIN_POSITIVE) };
-            if least.as_ref().is_none_or(|least| errors <= least.0) {
-                least = Some((errors, (part, cost), without));
+            let (lost, error) = paired(&all.values, &without.values);
+            let errors = if lost == 0.0 { 0.0 } else { lost / error.max(f64::MIN_POSITIVE) };
+            let place = (costs[part], -errors);
+            if errors <= MISSED && least.as_ref().is_none_or(|least| place >= least.0) {
+                least = Some((place, (part, cost), without));
             }
         }
-        let Some((_, missed, without)) = least.filter(|&(errors, ..)| errors <= MISSED) else { break };
+        let Some((_, missed, without)) = least else { break };
         parts.retain(|&part| part != missed.0);
         dropped.push(missed);
         found = without;
