@@ -1,6 +1,7 @@
 //! What everything else stands on: errors, options, random numbers, files, memory, cancelling. It knows nothing of recommendations.
 
 pub(crate) mod atomic_file;
+pub(crate) mod calls;
 pub(crate) mod cancel;
 pub(crate) mod compute;
 pub(crate) mod date;

@@ -87,7 +87,7 @@
 //! ```
 //!
 //! Nothing here prints or starts threads of its own: work is split over the rayon pool that a call runs in, see
-//! [`Threads`]. For the same seed, data and machine every result has the same bits for any number of threads.
+//! [`Threads`], and [`Calls`] for a program that makes many calls at once. For the same seed, data and machine every result has the same bits for any number of threads.
 
 // The order is the direction: a room uses those above it only. Blank lines keep rustfmt from sorting it.
 mod base;
@@ -119,6 +119,7 @@ pub mod bench;
 mod test_support;
 
 pub use base::atomic_file::{WholeFile, check_writable, remove_unfinished};
+pub use base::calls::{Call, CallKind, Calls};
 pub use base::cancel::Cancel;
 pub use base::compute::{Compute, ComputeOptions, Device, EngineKind};
 pub use base::date::Moment;

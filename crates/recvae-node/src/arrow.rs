@@ -7,7 +7,7 @@ use recvae_core::{ArrowReader, Options, ReadOptions};
 
 use crate::data::{NativeInteractions, take_thresholds};
 use crate::error::{Error, IntoNode, Result, json, whole};
-use crate::work::{Promise, promise_in};
+use crate::work::{Promise, brief, promise_in};
 
 /// Reads a stream that comes in pieces.
 #[napi]
@@ -33,7 +33,7 @@ impl NativeArrowReader {
     #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
     pub fn finish<'env>(&mut self, env: &'env Env) -> Result<Promise<'env>> {
         let reader = self.0.take().ok_or_else(finished)?;
-        promise_in(env, Some(1.0), move || reader.finish().into_node(), NativeInteractions::new)
+        promise_in(env, brief(), move || reader.finish().into_node(), NativeInteractions::new)
     }
 }
 

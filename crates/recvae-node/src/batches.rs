@@ -7,7 +7,7 @@ use recvae_core::{Batch, Batches, IdColumn, Options, RowFilter};
 
 use crate::data::{NativeInteractions, take_thresholds};
 use crate::error::{Error, IntoNode, Result, json, whole};
-use crate::work::{Promise, promise_in};
+use crate::work::{Promise, brief, promise_in};
 
 /// A column of ids in one of its forms.
 #[napi(object, object_to_js = false)]
@@ -74,7 +74,7 @@ impl NativeBatches {
     #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
     pub fn finish<'env>(&mut self, env: &'env Env) -> Result<Promise<'env>> {
         let batches = self.0.take().ok_or_else(finished)?;
-        promise_in(env, Some(1.0), move || batches.finish().into_node(), NativeInteractions::new)
+        promise_in(env, brief(), move || batches.finish().into_node(), NativeInteractions::new)
     }
 }
 

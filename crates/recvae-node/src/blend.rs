@@ -12,7 +12,7 @@ use crate::error::{IntoNode, Result, json};
 use crate::memory::bytes;
 use crate::model::NativeModel;
 use crate::run::NativeRun;
-use crate::work::{Promise, promise_in};
+use crate::work::{Promise, long, promise_in};
 
 /// The parts of a blend, in order.
 #[napi]
@@ -54,7 +54,7 @@ pub fn blend<'env>(
     let (report, cancel) = (run.reporter(), run.flag());
     promise_in(
         env,
-        threads,
+        long(threads, &cancel)?,
         move || {
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let run = FitRun { on_progress: &report, cancel: cancel.clone(), memory_limit, ..FitRun::default() };

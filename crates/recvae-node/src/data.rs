@@ -17,7 +17,7 @@ use crate::batches::NativeIds;
 use crate::error::{Error, IntoNode, Result, json, whole};
 use crate::lifetime::Held;
 use crate::run::NativeRun;
-use crate::work::{Promise, promise, promise_in};
+use crate::work::{Promise, brief, brief_until, promise, promise_in};
 
 /// Interactions of their own, or the training part of a split.
 #[derive(Clone)]
@@ -141,7 +141,7 @@ pub fn read_interactions<'env>(
     };
     promise_in(
         env,
-        Some(1.0),
+        brief_until(&cancel),
         move || recvae_core::read_files_until(&paths, &options, &thresholds, &cancel).into_node(),
         NativeInteractions::new,
     )
@@ -151,7 +151,7 @@ pub fn read_interactions<'env>(
 #[napi(catch_unwind, ts_return_type = "Promise<string | null>")]
 pub fn first_line<'env>(env: &'env Env, path: String, run: &NativeRun) -> Result<Promise<'env>> {
     let (path, cancel) = (PathBuf::from(path), run.flag());
-    promise(env, Some(1.0), move || recvae_core::first_line_until(&path, &cancel).into_node(), |line| line)
+    promise(env, brief_until(&cancel), move || recvae_core::first_line_until(&path, &cancel).into_node(), |line| line)
 }
 
 /// Files of a published data set.
@@ -186,7 +186,12 @@ pub fn check_files<'env>(
 ) -> Result<Promise<'env>> {
     let (options, cancel) = (ReadOptions::from_json(&json("options", &options)?).into_node()?, run.flag());
     let paths = paths_of(paths);
-    promise(env, Some(1.0), move || recvae_core::check_files_until(&paths, &options, &cancel).into_node(), |()| ())
+    promise(
+        env,
+        brief_until(&cancel),
+        move || recvae_core::check_files_until(&paths, &options, &cancel).into_node(),
+        |()| (),
+    )
 }
 
 /// The same files without byte order marks: those that have one are copied into the folder.
@@ -200,7 +205,7 @@ pub fn without_marks<'env>(
     let (paths, cancel) = (paths_of(paths), run.flag());
     promise(
         env,
-        Some(1.0),
+        brief_until(&cancel),
         move || recvae_core::without_marks_until(&paths, folder.as_ref(), &cancel).into_node(),
         |paths| paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>(),
     )
@@ -222,7 +227,7 @@ pub fn complete_read_options(options: String) -> Result<String> {
 /// A built-in data set.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn dataset(env: &Env, name: String) -> Result<Promise<'_>> {
-    promise_in(env, Some(1.0), move || recvae_core::dataset(&name).into_node(), NativeInteractions::new)
+    promise_in(env, brief(), move || recvae_core::dataset(&name).into_node(), NativeInteractions::new)
 }
 
 /// Collects the histories that a JavaScript iterable hands out.
@@ -392,14 +397,14 @@ impl NativeSplit {
     pub fn sample<'env>(&self, env: &'env Env, options: String) -> Result<Promise<'env>> {
         let options = SampleOptions::from_json(&json("options", &options)?).into_node()?;
         let split = Arc::clone(self.0.get()?);
-        promise_in(env, Some(1.0), move || recvae_core::sample(&split, &options).into_node(), Self::new)
+        promise_in(env, brief(), move || recvae_core::sample(&split, &options).into_node(), Self::new)
     }
 
     /// Writes the layout of the official scripts.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn write_official<'env>(&self, env: &'env Env, folder: String) -> Result<Promise<'env>> {
         let split = Arc::clone(self.0.get()?);
-        promise(env, Some(1.0), move || recvae_core::write_official(&split, folder).into_node(), |()| ())
+        promise(env, brief(), move || recvae_core::write_official(&split, folder).into_node(), |()| ())
     }
 
     /// Lets it go. Its parts have to be disposed of, too.
@@ -413,7 +418,7 @@ impl NativeSplit {
 /// Reads the layout of the official scripts.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeSplit>")]
 pub fn read_official(env: &Env, folder: String) -> Result<Promise<'_>> {
-    promise_in(env, Some(1.0), move || recvae_core::read_official(folder).into_node(), NativeSplit::new)
+    promise_in(env, brief(), move || recvae_core::read_official(folder).into_node(), NativeSplit::new)
 }
 
 /// The options of a sample with their defaults, as JSON. `options`: JSON.
@@ -435,7 +440,7 @@ pub fn sample_batch(batch: f64, users: f64, training_users: f64) -> Result<f64> 
 pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: String) -> Result<Promise<'env>> {
     let options = SplitOptions::from_json(&json("options", &options)?).into_node()?;
     let data = interactions.0.get()?.clone();
-    promise_in(env, Some(1.0), move || recvae_core::split(&data, &options).into_node(), NativeSplit::new)
+    promise_in(env, brief(), move || recvae_core::split(&data, &options).into_node(), NativeSplit::new)
 }
 
 fn left_out(left_out: &[LeftOut]) -> String {

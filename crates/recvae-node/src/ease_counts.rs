@@ -12,7 +12,7 @@ use crate::lifetime::Held;
 use crate::memory::bytes;
 use crate::model::{NativeFit, NativeModel};
 use crate::run::NativeRun;
-use crate::work::{Promise, promise, promise_in};
+use crate::work::{Promise, brief, long, promise, promise_in};
 
 /// For each pair of items, how many users have both.
 #[napi]
@@ -54,7 +54,7 @@ impl NativeEaseCounts {
         let (memory_limit, cancel) = (bytes(memory_limit)?, run.flag());
         promise_in(
             env,
-            threads,
+            long(threads, &cancel)?,
             move || before.update(add.as_deref(), remove.as_deref(), memory_limit, &cancel).into_node(),
             Self::new,
         )
@@ -77,7 +77,7 @@ impl NativeEaseCounts {
         let (memory_limit, report) = (bytes(memory_limit)?, run.reporter());
         promise_in(
             env,
-            threads,
+            long(threads, &cancel)?,
             move || {
                 let report = |progress: &Progress| report(Either::A(progress.into()));
                 let run = FitRun { on_progress: &report, cancel: cancel.clone(), memory_limit, ..FitRun::default() };
@@ -93,7 +93,7 @@ impl NativeEaseCounts {
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn save<'env>(&self, env: &'env Env, path: String) -> Result<Promise<'env>> {
         let counts = Arc::clone(self.0.get()?);
-        promise(env, Some(1.0), move || counts.save(path).into_node(), |()| ())
+        promise(env, brief(), move || counts.save(path).into_node(), |()| ())
     }
 
     /// Lets the counts go, once the calls that use them have ended.
@@ -114,13 +114,18 @@ pub fn count_for_ease<'env>(
     run: &NativeRun,
 ) -> Result<Promise<'env>> {
     let (data, memory_limit, cancel) = (interactions.0.get()?.clone(), bytes(memory_limit)?, run.flag());
-    promise_in(env, threads, move || EaseCounts::count(&data, memory_limit, &cancel).into_node(), NativeEaseCounts::new)
+    promise_in(
+        env,
+        long(threads, &cancel)?,
+        move || EaseCounts::count(&data, memory_limit, &cancel).into_node(),
+        NativeEaseCounts::new,
+    )
 }
 
 /// Reads a file of counts.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeEaseCounts>")]
 pub fn load_ease_counts(env: &Env, path: String) -> Result<Promise<'_>> {
-    promise_in(env, Some(1.0), move || EaseCounts::load(path).into_node(), NativeEaseCounts::new)
+    promise_in(env, brief(), move || EaseCounts::load(path).into_node(), NativeEaseCounts::new)
 }
 
 fn data(interactions: Option<&NativeInteractions>) -> Result<Option<Data>> {

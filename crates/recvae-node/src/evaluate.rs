@@ -11,7 +11,7 @@ use crate::data::NativeHeldOut;
 use crate::error::{IntoNode, Result, whole};
 use crate::model::NativeModel;
 use crate::run::NativeRun;
-use crate::work::{Promise, promise};
+use crate::work::{Promise, long, promise};
 
 /// One metric over all evaluated users.
 #[napi(object, object_from_js = false)]
@@ -64,7 +64,7 @@ pub fn evaluate<'env>(
     };
     promise(
         env,
-        threads,
+        long(threads, &cancel)?,
         move || {
             let (translated, unknown) = model.translate(held_out.users(), held_out.items()).into_node()?;
             let evaluation = recvae_core::evaluate(&cancel.watch(model.model()), &translated, &metrics).into_node()?;
@@ -149,7 +149,7 @@ pub fn paired_bootstrap<'env>(
     let (a, b, seed, cancel) = (a.to_vec(), b.to_vec(), whole("seed", seed)? as u64, run.flag());
     promise(
         env,
-        threads,
+        long(threads, &cancel)?,
         move || recvae_core::paired_bootstrap_until(&a, &b, seed, &cancel).into_node(),
         |paired| NativePaired {
             difference: paired.difference,

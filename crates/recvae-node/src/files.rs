@@ -8,7 +8,7 @@ use napi_derive::napi;
 use recvae_core::{FileLock, Locking, WholeFile};
 
 use crate::error::{Error, IntoNode, Result};
-use crate::work::{Promise, promise};
+use crate::work::{Promise, brief, promise};
 
 /// A file on its way, until it is finished or discarded.
 #[napi]
@@ -44,7 +44,7 @@ impl NativeOutput {
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn flush<'env>(&self, env: &'env Env) -> Result<Promise<'env>> {
         let file = Arc::clone(self.get()?);
-        promise(env, Some(1.0), move || file.flush().into_node(), |()| ())
+        promise(env, brief(), move || file.flush().into_node(), |()| ())
     }
 
     /// Gives it its name.

@@ -11,7 +11,7 @@ use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result};
 use crate::model::NativeModel;
 use crate::run::NativeRun;
-use crate::work::{Promise, promise};
+use crate::work::{Promise, brief_until, long, promise};
 
 /// Where counts lie.
 #[napi(object, object_from_js = false)]
@@ -69,7 +69,7 @@ pub fn profile<'env>(env: &'env Env, data: &NativeInteractions, run: &NativeRun)
     let (data, cancel) = (data.0.get()?.clone(), run.flag());
     promise(
         env,
-        Some(1.0),
+        brief_until(&cancel),
         move || recvae_core::profile(data.matrix(), &cancel).into_node(),
         |found| NativeProfile {
             users: found.users as f64,
@@ -166,7 +166,7 @@ pub fn evaluate_by_popularity<'env>(
     let (train, metric) = (train.0.get()?.clone(), metric.parse().into_node()?);
     promise(
         env,
-        threads,
+        long(threads, &cancel)?,
         move || {
             let scorer = cancel.watch(model.model());
             recvae_core::evaluate_by_popularity(&scorer, held_out.users(), train.matrix(), metric).into_node()

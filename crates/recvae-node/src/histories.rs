@@ -9,7 +9,7 @@ use recvae_core::{HistoryLine, HistoryReader};
 
 use crate::error::{IntoNode, Result};
 use crate::run::{Flag, NativeRun};
-use crate::work::{Promise, promise};
+use crate::work::{Promise, promise, waiting};
 
 /// The ids of a history.
 #[napi(object, object_from_js = false)]
@@ -43,7 +43,7 @@ impl NativeHistories {
         let reader = Arc::clone(&self.0);
         promise(
             env,
-            Some(1.0),
+            waiting(),
             move || reader.lock().unwrap_or_else(PoisonError::into_inner).0.next_histories().into_node(),
             |histories: Vec<HistoryLine>| histories.into_iter().map(NativeHistory::from).collect::<Vec<_>>(),
         )

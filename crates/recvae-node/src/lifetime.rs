@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use napi::Env;
 use napi_derive::napi;
-use recvae_core::Cancel;
+use recvae_core::{Calls, Cancel};
 
 use crate::error::{Error, IntoNode, Result};
 
@@ -79,6 +79,7 @@ struct Lasting(Vec<(Weak<()>, Cancel)>);
 impl Drop for Lasting {
     fn drop(&mut self) {
         self.0.iter().for_each(|(_, cancel)| cancel.cancel());
+        Calls::of_process().answer_cancelled();
     }
 }
 

@@ -17,7 +17,7 @@ use crate::lifetime::Held;
 use crate::memory::bytes;
 use crate::run::NativeRun;
 use crate::serving::{Lists, NativeFilter, NativeListColumns};
-use crate::work::{Promise, check_threads, now, promise, promise_in};
+use crate::work::{Promise, brief, check_threads, long, now, promise, promise_in};
 
 /// A trained model with the ids of its items.
 #[napi]
@@ -76,9 +76,12 @@ impl NativeModel {
         options: String,
         filter: Option<&NativeFilter>,
     ) -> Result<NativeListColumns> {
-        let (model, options) = (self.0.get()?, recommend_options(&options)?);
-        let filter = filter.map(|filter| &*filter.0);
-        let lists = || Lists::new(model, &[model.history(&history)], &options, filter, &[], &Cancel::default());
+        let (model, options) = (Arc::clone(self.0.get()?), recommend_options(&options)?);
+        let filter = filter.map(|filter| Arc::clone(&filter.0));
+        let lists = move || {
+            let histories = [model.history(&history)];
+            Lists::new(&model, &histories, &options, filter.as_deref(), &[], &Cancel::default())
+        };
         now(lists).map(NativeListColumns::from)
     }
 
@@ -96,7 +99,7 @@ impl NativeModel {
         let info = info.map(|info| json("info", &info)).transpose()?;
         promise(
             env,
-            Some(1.0),
+            brief(),
             move || {
                 let info = info.as_ref().unwrap_or(model.info());
                 let saved =
@@ -112,7 +115,12 @@ impl NativeModel {
     pub fn compact<'env>(&self, env: &'env Env, options: String, threads: Option<f64>) -> Result<Promise<'env>> {
         let model = Arc::clone(self.0.get()?);
         let options = CompactOptions::from_json(&json("options", &options)?).into_node()?;
-        promise_in(env, threads, move || model.compact(&options).into_node(), NativeModel::new)
+        promise_in(
+            env,
+            long(threads, &Cancel::default())?,
+            move || model.compact(&options).into_node(),
+            NativeModel::new,
+        )
     }
 
     /// Lets the model go, once the calls that use it have ended.
@@ -127,13 +135,13 @@ impl NativeModel {
 #[napi(catch_unwind, ts_return_type = "Promise<NativeModel>")]
 pub fn load(env: &Env, path: String, options: String) -> Result<Promise<'_>> {
     let options = LoadOptions::from_json(&json("options", &options)?).into_node()?;
-    promise_in(env, Some(1.0), move || Recommender::load_with(path, &options).into_node(), NativeModel::new)
+    promise_in(env, brief(), move || Recommender::load_with(path, &options).into_node(), NativeModel::new)
 }
 
 /// What a model file holds, as JSON: see `Inspection` in `ts/models/inspect.ts`.
 #[napi(catch_unwind, ts_return_type = "Promise<string>")]
 pub fn inspect(env: &Env, path: String) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), move || recvae_core::inspect(path).into_node(), |found| found.to_json().to_string())
+    promise(env, brief(), move || recvae_core::inspect(path).into_node(), |found| found.to_json().to_string())
 }
 
 pub(crate) fn recommend_options(options: &str) -> Result<RecommendOptions> {
@@ -293,7 +301,7 @@ pub fn fit<'env>(
     let (report, step, cancel) = (run.reporter(), run.stepper(), run.flag());
     promise_in(
         env,
-        threads,
+        long(threads, &cancel)?,
         move || {
             let report = |progress: &Progress| report(Either::A(progress.into()));
             let validation = validation.as_ref().map(|part| part.users());

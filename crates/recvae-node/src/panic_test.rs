@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use recvae_core::{Cancel, Csr, SynthOptions, SynthProgress, write_synth};
 
 use crate::error::{IntoNode, Result};
-use crate::work::{Promise, now, promise};
+use crate::work::{Promise, brief, long, now, promise};
 
 /// On the calling thread.
 #[napi(catch_unwind)]
@@ -40,7 +40,7 @@ pub fn panic_in_core(column: u32) -> Result<f64> {
 /// On the thread of a promise.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn panic_in_work(env: &Env, text: String) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), move || panic!("{text}"), |()| ())
+    promise(env, brief(), move || panic!("{text}"), |()| ())
 }
 
 /// In many tasks of the pool at once.
@@ -50,7 +50,7 @@ pub fn panic_in_tasks(env: &Env, text: String, threads: f64) -> Result<Promise<'
         (0..64).into_par_iter().for_each(|task| assert!(task % 2 == 0, "{text}"));
         Ok(())
     };
-    promise(env, Some(threads), work, |()| ())
+    promise(env, long(Some(threads), &Cancel::default())?, work, |()| ())
 }
 
 /// With a payload that is no text and panics when it is dropped.
@@ -62,13 +62,13 @@ pub fn panic_with_bomb(env: &Env) -> Result<Promise<'_>> {
             panic!("dropped");
         }
     }
-    promise(env, Some(1.0), || panic_any(Bomb), |()| ())
+    promise(env, brief(), || panic_any(Bomb), |()| ())
 }
 
 /// On the event loop, where the result of work is finished.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn panic_in_finish(env: &Env, text: String) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), || Ok(()), move |()| assert!(text.is_empty(), "{text}"))
+    promise(env, brief(), || Ok(()), move |()| assert!(text.is_empty(), "{text}"))
 }
 
 /// A value that cannot be made into one of JavaScript's.
@@ -84,7 +84,7 @@ impl ToNapiValue for Unmakeable {
 /// On the event loop, where the result becomes a JavaScript value.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn panic_in_conversion(env: &Env, text: String) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), || Ok(text), Unmakeable)
+    promise(env, brief(), || Ok(text), Unmakeable)
 }
 
 /// Where progress is reported from, on the thread of the work: in the middle of a file that is being written.
@@ -95,7 +95,7 @@ pub fn panic_in_progress(env: &Env, text: String, path: String) -> Result<Promis
         let options = SynthOptions { scale: 0.01, ..SynthOptions::default() };
         write_synth(&options, path, &report, &Cancel::default()).into_node().map(drop)
     };
-    promise(env, Some(1.0), work, |()| ())
+    promise(env, brief(), work, |()| ())
 }
 
 /// Calls itself until the stack of the thread of a promise is full.
@@ -105,11 +105,11 @@ pub fn overflow_stack(env: &Env) -> Result<Promise<'_>> {
         let frame = black_box([depth; 256]);
         if depth == u32::MAX { 0 } else { deeper(depth + 1) + frame[0] }
     }
-    promise(env, Some(1.0), || Ok(deeper(0)), |depth| depth)
+    promise(env, brief(), || Ok(deeper(0)), |depth| depth)
 }
 
 /// Asks for memory that no system has, unlike the core, which asks before it takes.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
 pub fn exhaust_memory(env: &Env) -> Result<Promise<'_>> {
-    promise(env, Some(1.0), || Ok(black_box(vec![1u8; isize::MAX as usize]).len() as f64), |length| length)
+    promise(env, brief(), || Ok(black_box(vec![1u8; isize::MAX as usize]).len() as f64), |length| length)
 }

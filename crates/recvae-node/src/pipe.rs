@@ -14,7 +14,7 @@ use recvae_core::{Options, ReadOptions};
 use crate::data::{NativeInteractions, take_thresholds};
 use crate::error::{Error, IntoNode, Result, json};
 use crate::run::{Flag, NativeRun};
-use crate::work::{Promise, promise, promise_in};
+use crate::work::{Promise, promise, promise_in, waiting};
 
 /// How long bytes are awaited before the reader looks whether it was stopped.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -46,7 +46,7 @@ impl NativePipe {
         let (cancel, name) = (run.flag(), PathBuf::from(name));
         promise_in(
             env,
-            Some(1.0),
+            waiting(),
             move || {
                 let input = Piped { receiver, piece: Cursor::default(), cancel: &cancel };
                 recvae_core::read_stream_until(&name, input, &options, &thresholds, &cancel).into_node()
@@ -60,7 +60,7 @@ impl NativePipe {
     pub fn push<'env>(&self, env: &'env Env, bytes: Uint8Array) -> Result<Promise<'env>> {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let bytes = bytes.to_vec();
-        promise(env, Some(1.0), move || Ok(sender.is_some_and(|sender| sender.send(bytes).is_ok())), |taken| taken)
+        promise(env, waiting(), move || Ok(sender.is_some_and(|sender| sender.send(bytes).is_ok())), |taken| taken)
     }
 
     /// There are no more bytes.

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::Either;
 use napi_derive::napi;
-use recvae_core::{Cancel, StepProgress};
+use recvae_core::{Calls, Cancel, StepProgress};
 
 use crate::lifetime::cancel_with_thread;
 use crate::model::NativeProgress;
@@ -65,6 +65,7 @@ impl NativeRun {
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.cancel.cancel();
+        Calls::of_process().answer_cancelled();
     }
 
     /// The latest progress, or null if there was none since the last call.

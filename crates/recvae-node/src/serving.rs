@@ -13,7 +13,7 @@ use recvae_core::{
 use crate::error::{IntoNode, Result, json};
 use crate::model::{NativeModel, recommend_options};
 use crate::run::NativeRun;
-use crate::work::{Promise, now, promise};
+use crate::work::{Promise, now, promise, request};
 
 /// Which items of one model may be recommended. It does not keep the model alive.
 #[napi]
@@ -133,6 +133,8 @@ impl NativeModel {
         let filter = filter.map(|filter| Arc::clone(&filter.0));
         // Copied: JavaScript could change them meanwhile.
         let columns = columns.map(|columns| (columns.items.to_vec(), columns.offsets.to_vec()));
+        let n_users = columns.as_ref().map_or(ids.len(), |(_, offsets)| offsets.len());
+        let turn = request(n_users, threads, &cancel)?;
         let work = move || {
             let histories = match &columns {
                 Some((items, offsets)) => model.histories_of(items, offsets).into_node()?,
@@ -140,15 +142,15 @@ impl NativeModel {
             };
             Lists::new(&model, &histories, &options, filter.as_deref(), &own, &cancel)
         };
-        promise(env, threads, work, NativeListColumns::from)
+        promise(env, turn, work, NativeListColumns::from)
     }
 
     /// The items most similar to one. `options`: JSON.
     #[napi(catch_unwind)]
     pub fn similar_items(&self, item: String, options: String, filter: Option<&NativeFilter>) -> Result<NativeScored> {
         let options = SimilarOptions::from_json(&json("options", &options)?).into_node()?;
-        let (model, filter) = (self.0.get()?, filter.map(|filter| &*filter.0));
-        let found = now(|| model.similar_items(&item, &options, filter).into_node())?;
+        let (model, filter) = (Arc::clone(self.0.get()?), filter.map(|filter| Arc::clone(&filter.0)));
+        let found = now(move || model.similar_items(&item, &options, filter.as_deref()).into_node())?;
         Ok(scored(&found, &[]))
     }
 
@@ -165,12 +167,13 @@ impl NativeModel {
     ) -> Result<Promise<'env>> {
         let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
         let options = SimilarOptions::from_json(&json("options", &options)?).into_node()?;
+        let turn = request(users.len(), threads, &cancel)?;
         let work = move || {
             let (history, users) = (model.history(&history), histories(&model, &users));
             let found = model.similar_users_until(&history, &users, &options, &cancel).into_node()?;
             Ok((found, history))
         };
-        promise(env, threads, work, |(found, history)| scored(&found, &history.unknown))
+        promise(env, turn, work, |(found, history)| scored(&found, &history.unknown))
     }
 
     /// The latent vectors of histories, one after the other.
@@ -183,8 +186,9 @@ impl NativeModel {
         run: &NativeRun,
     ) -> Result<Promise<'env>> {
         let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
+        let turn = request(ids.len(), threads, &cancel)?;
         let work = move || model.embed_until(&histories(&model, &ids), &cancel).into_node();
-        promise(env, threads, work, |vectors| Float32Array::from(vectors.into_iter().collect::<Vec<_>>()))
+        promise(env, turn, work, |vectors| Float32Array::from(vectors.into_iter().collect::<Vec<_>>()))
     }
 
     /// Explains the score of an item. `options`: JSON.
@@ -200,12 +204,13 @@ impl NativeModel {
     ) -> Result<Promise<'env>> {
         let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
         let options = ExplainOptions::from_json(&json("options", &options)?).into_node()?;
+        let turn = request(1, threads, &cancel)?;
         let work = move || {
             let history = model.history(&history);
             let explanation = model.explain_until(&history, &item, &options, &cancel).into_node()?;
             Ok((explanation, history.unknown))
         };
-        promise(env, threads, work, |(Explanation { score, reasons, .. }, unknown)| NativeExplanation {
+        promise(env, turn, work, |(Explanation { score, reasons, .. }, unknown)| NativeExplanation {
             score: score.into(),
             items: reasons.iter().map(|reason| reason.item).collect::<Vec<_>>().into(),
             contributions: reasons.iter().map(|reason| reason.contribution).collect::<Vec<_>>().into(),

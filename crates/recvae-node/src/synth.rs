@@ -7,7 +7,7 @@ use recvae_core::{Options, SynthOptions, SynthProgress};
 use crate::data::NativeInteractions;
 use crate::error::{IntoNode, Result, json};
 use crate::run::NativeRun;
-use crate::work::{Promise, promise, promise_in};
+use crate::work::{Promise, long, promise, promise_in};
 
 /// How much of a made-up file is written.
 #[napi(object, object_from_js = false)]
@@ -41,7 +41,12 @@ impl From<SynthProgress> for NativeSynthProgress {
 pub fn synth<'env>(env: &'env Env, options: String, threads: Option<f64>, run: &NativeRun) -> Result<Promise<'env>> {
     let options = SynthOptions::from_json(&json("options", &options)?).into_node()?;
     let cancel = run.flag();
-    promise_in(env, threads, move || recvae_core::synth_until(&options, &cancel).into_node(), NativeInteractions::new)
+    promise_in(
+        env,
+        long(threads, &cancel)?,
+        move || recvae_core::synth_until(&options, &cancel).into_node(),
+        NativeInteractions::new,
+    )
 }
 
 /// Writes made-up interactions to a file, whole or not at all. `options`: JSON.
@@ -57,7 +62,7 @@ pub fn write_synth<'env>(
     let (report, cancel) = (run.reporter(), run.flag());
     promise(
         env,
-        threads,
+        long(threads, &cancel)?,
         move || {
             let report = |progress: &SynthProgress| report(Either::B((*progress).into()));
             recvae_core::write_synth(&options, path, &report, &cancel).into_node()

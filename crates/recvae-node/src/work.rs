@@ -1,14 +1,12 @@
-//! Long work: on a thread of its own, inside a pool of the core's, behind a promise.
+//! Long work on threads that all calls share, behind a promise, and short work on the calling thread.
 //!
 //! Not on libuv's pool, whose four threads also serve files and name look-ups; not on tokio, which has nothing to offer
 //! to arithmetic. A panic rejects the promise. A promise that is pending keeps the process alive.
 
-use std::sync::LazyLock;
-
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::sys::napi_value;
 use napi::{Env, JsDeferred};
-use recvae_core::Threads;
+use recvae_core::{Call, CallKind, Calls, Cancel, Threads};
 
 use crate::error::{Error, IntoNode, Result, rejection, whole};
 use crate::panics::guarded;
@@ -18,10 +16,61 @@ pub(crate) type Promise<'env> = Object<'env>;
 
 type Resolver = Box<dyn FnOnce(Env) -> napi::Result<napi_value>>;
 
-/// Starts `work` and gives back the promise of its result, which `finish` turns into a JavaScript value.
+/// Histories that are recommended for in moments: as many as are scored together.
+const FEW: usize = 256;
+
+/// How a promise comes to its threads.
+pub(crate) enum Turn {
+    Shared(Call),
+    Own,
+}
+
+/// Work on as many threads as asked for, by default all cores. It may last, so what stops it does so before it begins, too.
+pub(crate) fn long(threads: Option<f64>, cancel: &Cancel) -> Result<Turn> {
+    turn(CallKind::Work, threads, cancel)
+}
+
+/// A request for so many users.
+pub(crate) fn request(n_users: usize, threads: Option<f64>, cancel: &Cancel) -> Result<Turn> {
+    turn(if n_users <= FEW { CallKind::Request } else { CallKind::Work }, threads, cancel)
+}
+
+/// Work on one thread that ends soon, such as that on a file.
+pub(crate) fn brief() -> Turn {
+    brief_until(&Cancel::default())
+}
+
+/// The same with what stops it.
+pub(crate) fn brief_until(cancel: &Cancel) -> Turn {
+    Turn::Shared(Call { kind: CallKind::File, threads: 1, cancel: cancel.clone() })
+}
+
+/// Work on one thread that waits for JavaScript, which may not get on before other such work has begun: it has a thread of
+/// its own.
+pub(crate) fn waiting() -> Turn {
+    Turn::Own
+}
+
+fn turn(kind: CallKind, threads: Option<f64>, cancel: &Cancel) -> Result<Turn> {
+    Ok(Turn::Shared(Call { kind, threads: number(threads)?, cancel: cancel.clone() }))
+}
+
+fn number(threads: Option<f64>) -> Result<usize> {
+    let Some(threads) = threads else { return Ok(Threads::available()) };
+    let threads = whole("threads", threads)?;
+    Threads::check(threads).into_node().map(|()| threads)
+}
+
+/// Fails as [`promise`] would for that number of threads.
+pub(crate) fn check_threads(threads: Option<f64>) -> Result<()> {
+    number(threads).map(drop)
+}
+
+/// Starts `work` when its turn has come and gives back the promise of its result, which `finish` turns into a JavaScript
+/// value.
 pub(crate) fn promise<T, J>(
     env: &Env,
-    threads: Option<f64>,
+    turn: Turn,
     work: impl FnOnce() -> Result<T> + Send + 'static,
     finish: impl FnOnce(T) -> J + Send + 'static,
 ) -> Result<Promise<'_>>
@@ -29,13 +78,13 @@ where
     T: Send + 'static,
     J: ToNapiValue + 'static,
 {
-    promise_in(env, threads, work, |_, value| finish(value))
+    promise_in(env, turn, work, |_, value| finish(value))
 }
 
 /// [`promise`] whose `finish` is told where the value will live.
 pub(crate) fn promise_in<T, J>(
     env: &Env,
-    threads: Option<f64>,
+    turn: Turn,
     work: impl FnOnce() -> Result<T> + Send + 'static,
     finish: impl FnOnce(&Env, T) -> J + Send + 'static,
 ) -> Result<Promise<'_>>
@@ -43,21 +92,27 @@ where
     T: Send + 'static,
     J: ToNapiValue + 'static,
 {
-    let pool = pool(threads)?;
-    let internal = |e: &dyn std::fmt::Display| Error::new("INTERNAL", format!("internal error: {e}"));
     let (deferred, promise): (JsDeferred<napi_value, Resolver>, _) = env.create_deferred().map_err(|e| internal(&e))?;
-    std::thread::Builder::new()
-        .name("recvae".into())
-        .spawn(move || {
-            let result = guarded(|| pool.install(work));
-            deferred.resolve(Box::new(move |env| {
-                // napi calls this from C, which a panic must not reach.
-                let result = result.and_then(|value| guarded(|| convert(&env, finish(&env, value))));
-                result.map_err(|error| rejection(env, error))
-            }));
-        })
-        .map_err(|e| internal(&e))?;
+    let job = move |begun: recvae_core::Result<()>| {
+        let result = begun.into_node().and_then(|()| guarded(work));
+        deferred.resolve(Box::new(move |env| {
+            // napi calls this from C, which a panic must not reach.
+            let result = result.and_then(|value| guarded(|| convert(&env, finish(&env, value))));
+            result.map_err(|error| rejection(env, error))
+        }));
+    };
+    match turn {
+        Turn::Shared(call) => Calls::of_process().start(call, job),
+        Turn::Own => {
+            let alone = move || Threads::here(move || job(Ok(())));
+            std::thread::Builder::new().name("recvae-wait".into()).spawn(alone).map_err(|e| internal(&e))?;
+        }
+    }
     Ok(promise)
+}
+
+fn internal(error: &dyn std::fmt::Display) -> Error {
+    Error::new("INTERNAL", format!("internal error: {error}"))
 }
 
 /// The JavaScript value of `value`.
@@ -65,24 +120,10 @@ fn convert<J: ToNapiValue>(env: &Env, value: J) -> Result<napi_value> {
     #[allow(unsafe_code)] // napi has no safe way to say it
     // SAFETY: `env` is the live environment of this thread, as napi asks.
     let converted = unsafe { J::to_napi_value(env.raw(), value) };
-    converted.map_err(|e| Error::new("INTERNAL", format!("internal error: {e}")))
+    converted.map_err(|e| internal(&e))
 }
 
-fn pool(threads: Option<f64>) -> Result<Threads> {
-    Threads::new(threads.map(|n| whole("threads", n)).transpose()?).into_node()
-}
-
-/// Fails as [`promise`] would for that number of threads.
-pub(crate) fn check_threads(threads: Option<f64>) -> Result<()> {
-    pool(threads).map(drop)
-}
-
-/// Runs short work on the calling thread's behalf, on one other thread.
-pub(crate) fn now<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    /// Without it, the core's loops would start rayon's global pool.
-    static ONE: LazyLock<recvae_core::Result<Threads>> = LazyLock::new(|| Threads::new(Some(1)));
-    match &*ONE {
-        Ok(pool) => guarded(|| pool.install(work)),
-        Err(error) => Err(Error::new(error.code(), error.to_string())),
-    }
+/// Runs short work on the calling thread, which waits for no other.
+pub(crate) fn now<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    Threads::here(|| guarded(work)).into_node()?
 }

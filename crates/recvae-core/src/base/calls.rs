@@ -1,0 +1,465 @@
+//! Threads that the calls of a process share: a hundred calls at once start as many threads as a few do.
+//!
+//! Each call has a rayon pool of its own, with as many workers as it asks for, so that calls never run each other's
+//! tasks. The workers are no threads: they wait here for one of a bounded number of threads, and rayon does the work
+//! with those workers that have one. A call has begun as soon as one of its workers has a thread. Its other workers get
+//! threads while fewer are at work than there are cores.
+//!
+//! Long calls may not take the last threads, which are left for short ones ([`CallKind`]). So a request is answered
+//! however many fits run, and the system shares the cores out between their threads. Of one kind, the call that came
+//! first begins first.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rayon::ThreadBuilder;
+
+use crate::base::cancel::Cancel;
+use crate::base::error::{Error, Result};
+use crate::base::threads::{Threads, Workers};
+
+/// Threads beyond the cores: that many calls can begin though all cores are busy.
+const BEYOND: usize = 4;
+
+/// How long a thread without work stays. It keeps buffers of the matrix products, and starting one takes microseconds.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long a call may last, and so which threads it may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallKind {
+    /// A request that somebody waits for: milliseconds. It may take every thread.
+    Request,
+    /// A file that is read or written: seconds. It leaves one thread for requests.
+    File,
+    /// Anything else, such as a fit: up to hours. It leaves one more thread, for files.
+    Work,
+}
+
+/// The shortest first, which also begins first.
+const KINDS: [CallKind; 3] = [CallKind::Request, CallKind::File, CallKind::Work];
+
+/// What is known of a call before it begins.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// How long it may last.
+    pub kind: CallKind,
+    /// With how many threads it may compute, at most.
+    pub threads: usize,
+    /// What tells it to stop; it never begins then.
+    pub cancel: Cancel,
+}
+
+/// The work of a call, told `CANCELLED` instead of being done if it was cancelled before it began.
+type Job = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// A worker of a call that has begun, without a thread yet.
+struct Helper {
+    number: u64,
+    kind: CallKind,
+    /// The workers of that call.
+    workers: usize,
+    worker: ThreadBuilder,
+}
+
+/// What a thread does next.
+enum Task {
+    Begin(Call, Job),
+    Help(Helper),
+}
+
+#[derive(Default)]
+struct State {
+    /// Calls that have not begun, by kind.
+    waiting: [VecDeque<(Call, Job)>; 3],
+    helpers: VecDeque<Helper>,
+    /// Threads at work, by the kind of their call.
+    busy: [usize; 3],
+    /// Threads that wait for work, and all threads.
+    idle: usize,
+    threads: usize,
+    /// The number of the latest call that has begun.
+    latest: u64,
+}
+
+/// Threads that calls share.
+pub struct Calls {
+    state: Mutex<State>,
+    wake: Condvar,
+    cores: usize,
+    linger: Duration,
+}
+
+impl Calls {
+    /// Those of the process.
+    #[must_use]
+    pub fn of_process() -> &'static Arc<Self> {
+        static ALL: LazyLock<Arc<Calls>> = LazyLock::new(|| Calls::new(Threads::available(), LINGER));
+        &ALL
+    }
+
+    fn new(cores: usize, linger: Duration) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), wake: Condvar::new(), cores, linger })
+    }
+
+    /// Runs `job` in a pool as soon as there is a thread for it. It is told `CANCELLED` instead if the call is cancelled
+    /// before, and another error if the number of threads is not allowed or the system starts none.
+    pub fn start(self: &Arc<Self>, call: Call, job: impl FnOnce(Result<()>) + Send + 'static) {
+        if let Err(error) = Threads::check(call.threads) {
+            return answer(Box::new(job), error);
+        }
+        let kind = call.kind;
+        let mut state = self.lock();
+        state.waiting[kind as usize].push_back((call, Box::new(job)));
+        if let Err(error) = self.wake(&mut state) {
+            let refused = state.waiting[kind as usize].pop_back();
+            drop(state);
+            if let Some((_, job)) = refused {
+                answer(job, Error::Internal(format!("the system starts no thread: {error}")));
+            }
+        }
+    }
+
+    /// Answers the calls that were cancelled before they began. Whoever cancels calls this.
+    pub fn answer_cancelled(&self) {
+        let mut cancelled = vec![];
+        let mut state = self.lock();
+        for waiting in &mut state.waiting {
+            for (call, job) in std::mem::take(waiting) {
+                if call.cancel.is_cancelled() {
+                    cancelled.push(job);
+                } else {
+                    waiting.push_back((call, job));
+                }
+            }
+        }
+        drop(state);
+        cancelled.into_iter().for_each(|job| answer(job, Error::Cancelled));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many threads calls of a kind may take, together with longer ones.
+    fn most(&self, kind: CallKind) -> usize {
+        self.cores + BEYOND - kind as usize
+    }
+
+    /// How many more threads may work for calls of that kind, beside all that do.
+    fn room(&self, state: &State, kind: CallKind) -> usize {
+        let free = |kind: &CallKind| self.most(*kind).saturating_sub(state.busy[*kind as usize..].iter().sum());
+        // What it leaves for shorter ones is left by both together.
+        KINDS[..=kind as usize].iter().map(free).min().unwrap_or(0)
+    }
+
+    /// Whether one more worker of a call that has begun may have a thread.
+    fn may_help(&self, state: &State, helper: &Helper) -> bool {
+        state.busy.iter().sum::<usize>() < self.cores.max(helper.workers) && self.room(state, helper.kind) > 0
+    }
+
+    /// Wakes or starts threads for what can be done now. Fails if there is something to do and no thread at all.
+    fn wake(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+        let begin = KINDS.map(|kind| state.waiting[kind as usize].len().min(self.room(state, kind)));
+        let help = state.helpers.iter().filter(|helper| self.may_help(state, helper)).count();
+        // A thread that finds nothing to do waits again, so one too many does no harm.
+        let wanted = begin.iter().sum::<usize>() + help;
+        (0..wanted.min(state.idle)).for_each(|_| self.wake.notify_one());
+        for _ in state.idle..wanted {
+            if state.threads >= self.most(CallKind::Request) {
+                break;
+            }
+            let calls = Arc::clone(self);
+            match std::thread::Builder::new().name("recvae".into()).spawn(move || calls.serve()) {
+                Ok(_) => state.threads += 1,
+                Err(error) if state.threads == 0 => return Err(error),
+                // The threads that there are do it, one thing after the other.
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// What a thread is to do next, if there is anything that it may.
+    fn next(&self, state: &mut State) -> Option<Task> {
+        for kind in KINDS {
+            if self.room(state, kind) > 0
+                && let Some((call, job)) = state.waiting[kind as usize].pop_front()
+            {
+                return Some(Task::Begin(call, job));
+            }
+        }
+        let at = state.helpers.iter().position(|helper| self.may_help(state, helper))?;
+        state.helpers.remove(at).map(Task::Help)
+    }
+
+    /// The life of a thread.
+    fn serve(self: Arc<Self>) {
+        let mut state = self.lock();
+        let mut lingered = false;
+        loop {
+            if let Some(task) = self.next(&mut state) {
+                state = self.run(state, task);
+                lingered = false;
+            } else if lingered {
+                state.threads -= 1;
+                return;
+            } else {
+                state.idle += 1;
+                let waited = self.wake.wait_timeout(state, self.linger).unwrap_or_else(PoisonError::into_inner);
+                lingered = waited.1.timed_out();
+                state = waited.0;
+                state.idle -= 1;
+            }
+        }
+    }
+
+    /// Does one task without the lock.
+    fn run<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>, task: Task) -> MutexGuard<'a, State> {
+        let kind = match &task {
+            Task::Begin(call, _) => call.kind,
+            Task::Help(helper) => helper.kind,
+        };
+        state.busy[kind as usize] += 1;
+        match task {
+            Task::Help(helper) => {
+                drop(state);
+                helper.worker.run();
+                state = self.lock();
+            }
+            Task::Begin(call, job) => {
+                state.latest += 1;
+                let number = state.latest;
+                drop(state);
+                self.begin(number, &call, job);
+                state = self.lock();
+                state.helpers.retain(|helper| helper.number != number);
+            }
+        }
+        state.busy[kind as usize] -= 1;
+        state
+    }
+
+    /// Runs a call to its end, as the first of its workers.
+    fn begin(self: &Arc<Self>, number: u64, call: &Call, job: Job) {
+        if call.cancel.is_cancelled() {
+            return answer(job, Error::Cancelled);
+        }
+        let Workers { pool, first, others } = match Workers::new(call.threads) {
+            Ok(workers) => workers,
+            Err(error) => return answer(job, error),
+        };
+        pool.spawn(move || tell(job, Ok(())));
+        // It ends with the job.
+        drop(pool);
+        if !others.is_empty() {
+            let mut state = self.lock();
+            let helper = |worker| Helper { number, kind: call.kind, workers: call.threads, worker };
+            state.helpers.extend(others.into_iter().map(helper));
+            // This thread is there, so it cannot fail.
+            let _ = self.wake(&mut state);
+        }
+        first.run();
+    }
+}
+
+fn answer(job: Job, error: Error) {
+    tell(job, Err(error));
+}
+
+/// A job hands its result on by itself. Where it panics, nobody can be told; rayon would end the process.
+fn tell(job: Job, outcome: Result<()>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(outcome))) {
+        // To drop a payload of an unknown type may panic again.
+        std::mem::forget(payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread::{ThreadId, current, sleep};
+
+    use rayon::prelude::*;
+
+    use super::*;
+
+    const CORES: usize = 2;
+    /// Longer than any of these tests should take, on a busy machine too.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn calls() -> Arc<Calls> {
+        Calls::new(CORES, Duration::from_millis(20))
+    }
+
+    fn call(kind: CallKind, threads: usize) -> Call {
+        Call { kind, threads, cancel: Cancel::default() }
+    }
+
+    /// Starts a call that says that it has begun, and ends when it is told to.
+    fn held(calls: &Arc<Calls>, kind: CallKind, begun: &Sender<usize>, number: usize) -> Sender<()> {
+        let (end, ended): (_, Receiver<()>) = channel();
+        let begun = begun.clone();
+        calls.start(call(kind, 1), move |outcome| {
+            outcome.unwrap();
+            begun.send(number).unwrap();
+            let _ = ended.recv();
+        });
+        end
+    }
+
+    fn next<T>(from: &Receiver<T>) -> T {
+        from.recv_timeout(PATIENCE).unwrap()
+    }
+
+    #[test]
+    fn a_hundred_calls_at_once_take_as_many_threads_as_there_are_cores_and_four() {
+        let calls = calls();
+        let (sender, receiver) = channel();
+        let (at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        for n in 0..100 {
+            let kind = KINDS[n % 3];
+            let (sender, at_once, most) = (sender.clone(), Arc::clone(&at_once), Arc::clone(&most));
+            calls.start(call(kind, 1 + n % 9), move |outcome| {
+                outcome.unwrap();
+                most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let ids: Vec<ThreadId> = (0..64).into_par_iter().map(|_| current().id()).collect();
+                let sum: usize = (0..10_000usize).into_par_iter().sum();
+                at_once.fetch_sub(1, Ordering::SeqCst);
+                sender.send((n, sum, ids, rayon::current_num_threads())).unwrap();
+            });
+            assert!(calls.lock().threads <= CORES + BEYOND);
+        }
+        let mut seen = HashSet::new();
+        for _ in 0..100 {
+            let (n, sum, ids, threads) = next(&receiver);
+            assert_eq!((sum, threads), (49_995_000, 1 + n % 9));
+            assert!(ids.iter().collect::<HashSet<_>>().len() <= threads);
+            assert!(seen.insert(n));
+        }
+        assert!(most.load(Ordering::SeqCst) <= CORES + BEYOND);
+        // Threads without work end.
+        while calls.lock().threads > 0 {
+            sleep(Duration::from_millis(1));
+        }
+        let state = calls.lock();
+        assert_eq!((state.busy, state.idle, state.helpers.len()), ([0; 3], 0, 0));
+    }
+
+    #[test]
+    fn a_call_of_one_thread_computes_on_one() {
+        let calls = calls();
+        let (sender, receiver) = channel();
+        calls.start(call(CallKind::Work, 1), move |_| {
+            let ids = (0..1000).into_par_iter().map(|_| current().id());
+            sender.send(ids.collect::<Vec<_>>()).unwrap();
+        });
+        assert_eq!(next(&receiver).into_iter().collect::<HashSet<_>>().len(), 1);
+        assert_eq!(calls.lock().threads, 1);
+    }
+
+    #[test]
+    fn a_call_alone_has_all_the_threads_that_it_asks_for() {
+        let calls = calls();
+        let (sender, receiver) = channel();
+        calls.start(call(CallKind::Work, CORES), move |_| {
+            // Each waits for the other, so it only ends if two threads are at work.
+            let barrier = std::sync::Barrier::new(2);
+            rayon::join(|| barrier.wait(), || barrier.wait());
+            sender.send(()).unwrap();
+        });
+        next(&receiver);
+    }
+
+    #[test]
+    fn what_is_long_leaves_threads_for_what_is_short() {
+        let calls = calls();
+        let (begun, begins) = channel();
+        let hold = |kind, numbers: std::ops::Range<usize>| -> Vec<Sender<()>> {
+            numbers.map(|number| held(&calls, kind, &begun, number)).collect()
+        };
+        let mut work = hold(CallKind::Work, 0..10);
+        assert_eq!((0..CORES + 2).map(|_| next(&begins)).collect::<HashSet<_>>(), (0..4).collect());
+        let files = hold(CallKind::File, 10..20);
+        assert_eq!(next(&begins), 10);
+        let requests = hold(CallKind::Request, 20..22);
+        assert_eq!(next(&begins), 20);
+        assert!(begins.try_recv().is_err());
+        assert_eq!(calls.lock().threads, CORES + BEYOND);
+        // Whatever ends, the shortest that waits is next.
+        drop(work.remove(0));
+        assert_eq!(next(&begins), 21);
+        drop(requests);
+        assert_eq!(next(&begins), 11);
+        sleep(Duration::from_millis(50));
+        assert!(begins.try_recv().is_err()); // the last thread is for requests, though work takes fewer than it may
+        drop((work, files));
+        assert_eq!((0..14).map(|_| next(&begins)).collect::<HashSet<_>>().len(), 14);
+    }
+
+    #[test]
+    fn a_call_that_waits_can_be_cancelled() {
+        let calls = calls();
+        let (begun, begins) = channel();
+        let work: Vec<_> = (0..CORES + 2).map(|n| held(&calls, CallKind::Work, &begun, n)).collect();
+        (0..CORES + 2).for_each(|_| drop(next(&begins)));
+        let (sender, outcomes) = channel();
+        let cancels = [Cancel::default(), Cancel::default()];
+        for (n, cancel) in cancels.iter().enumerate() {
+            let call = Call { cancel: cancel.clone(), ..call(CallKind::Work, 1) };
+            let sender = sender.clone();
+            calls.start(call, move |outcome| sender.send((n, outcome.map_err(|e| e.code()))).unwrap());
+        }
+        cancels[1].cancel();
+        calls.answer_cancelled();
+        assert_eq!(outcomes.try_recv(), Ok((1, Err("CANCELLED"))));
+        drop(work);
+        assert_eq!(next(&outcomes), (0, Ok(())));
+        // One that nobody told of is found when it is about to begin.
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let call = Call { cancel, ..call(CallKind::Work, 2) };
+        calls.start(call, move |outcome| sender.send((2, outcome.map_err(|e| e.code()))).unwrap());
+        assert_eq!(next(&outcomes), (2, Err("CANCELLED")));
+    }
+
+    #[test]
+    fn a_panic_ends_its_call_alone() {
+        let calls = calls();
+        let (sender, receiver) = channel();
+        for n in 0..20 {
+            let sender = sender.clone();
+            calls.start(call(CallKind::Work, 2), move |_| {
+                sender.send(n).unwrap();
+                std::panic::resume_unwind(Box::new("on purpose"));
+            });
+        }
+        (0..20).for_each(|_| drop(next(&receiver)));
+        calls.start(call(CallKind::Work, 0), move |outcome| {
+            assert_eq!(outcome.unwrap_err().to_string(), "threads is 0; allowed: 1 to 1024");
+            sender.send(20).unwrap();
+        });
+        assert_eq!(next(&receiver), 20);
+    }
+
+    #[test]
+    fn work_here_runs_on_the_calling_thread() {
+        let me = current().id();
+        for _ in 0..3 {
+            let (ids, threads) = Threads::here(|| {
+                let ids: Vec<_> = (0..1000).into_par_iter().map(|_| current().id()).collect();
+                (ids, rayon::current_num_threads())
+            })
+            .unwrap();
+            assert!(ids.into_iter().all(|id| id == me) && threads == 1);
+            let inner = Threads::here(|| Threads::here(|| Threads::here(|| 7).unwrap()).unwrap()).unwrap();
+            assert_eq!(inner, 7);
+            let quiet = || std::panic::resume_unwind(Box::new("on purpose"));
+            assert!(catch_unwind(|| Threads::here::<()>(quiet)).is_err());
+        }
+        assert_eq!(rayon::current_thread_index(), None);
+    }
+}
