@@ -133,7 +133,7 @@ impl NativeModel {
         let filter = filter.map(|filter| Arc::clone(&filter.0));
         // Copied: JavaScript could change them meanwhile.
         let columns = columns.map(|columns| (columns.items.to_vec(), columns.offsets.to_vec()));
-        let n_users = columns.as_ref().map_or(ids.len(), |(_, offsets)| offsets.len());
+        let n_users = columns.as_ref().map_or(ids.len(), |(_, offsets)| offsets.len().saturating_sub(1));
         let turn = request(n_users, threads, &cancel)?;
         let work = move || {
             let histories = match &columns {

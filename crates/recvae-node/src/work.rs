@@ -27,22 +27,22 @@ pub(crate) enum Turn {
 
 /// Work on as many threads as asked for, by default all cores. It may last, so what stops it does so before it begins, too.
 pub(crate) fn long(threads: Option<f64>, cancel: &Cancel) -> Result<Turn> {
-    turn(CallKind::Work, threads, cancel)
+    turn(CallKind::Long, threads, cancel)
 }
 
-/// A request for so many users.
+/// A request for so many users, on as many threads as asked for.
 pub(crate) fn request(n_users: usize, threads: Option<f64>, cancel: &Cancel) -> Result<Turn> {
-    turn(if n_users <= FEW { CallKind::Request } else { CallKind::Work }, threads, cancel)
+    turn(if n_users <= FEW { CallKind::Request } else { CallKind::Brief }, threads, cancel)
 }
 
-/// Work on one thread that ends soon, such as that on a file.
+/// Work on one thread that is over in seconds, such as that on a file.
 pub(crate) fn brief() -> Turn {
     brief_until(&Cancel::default())
 }
 
 /// The same with what stops it.
 pub(crate) fn brief_until(cancel: &Cancel) -> Turn {
-    Turn::Shared(Call { kind: CallKind::File, threads: 1, cancel: cancel.clone() })
+    Turn::Shared(Call { kind: CallKind::Brief, threads: 1, cancel: cancel.clone() })
 }
 
 /// Work on one thread that waits for JavaScript, which may not get on before other such work has begun: it has a thread of

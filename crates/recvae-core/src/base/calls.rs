@@ -31,14 +31,14 @@ const LINGER: Duration = Duration::from_secs(1);
 pub enum CallKind {
     /// A request that somebody waits for: milliseconds. It may take every thread.
     Request,
-    /// A file that is read or written: seconds. It leaves one thread for requests.
-    File,
-    /// Anything else, such as a fit: up to hours. It leaves one more thread, for files.
-    Work,
+    /// A file that is read, lists for many users: seconds, or some minutes. It leaves one thread for requests.
+    Brief,
+    /// Anything else, such as a fit: up to hours. It leaves one more thread, for what is brief.
+    Long,
 }
 
 /// The shortest first, which also begins first.
-const KINDS: [CallKind; 3] = [CallKind::Request, CallKind::File, CallKind::Work];
+const KINDS: [CallKind; 3] = [CallKind::Request, CallKind::Brief, CallKind::Long];
 
 /// What is known of a call before it begins.
 #[derive(Clone, Debug)]
@@ -353,7 +353,7 @@ mod tests {
     fn a_call_of_one_thread_computes_on_one() {
         let calls = calls();
         let (sender, receiver) = channel();
-        calls.start(call(CallKind::Work, 1), move |_| {
+        calls.start(call(CallKind::Long, 1), move |_| {
             let ids = (0..1000).into_par_iter().map(|_| current().id());
             sender.send(ids.collect::<Vec<_>>()).unwrap();
         });
@@ -365,7 +365,7 @@ mod tests {
     fn a_call_alone_has_all_the_threads_that_it_asks_for() {
         let calls = calls();
         let (sender, receiver) = channel();
-        calls.start(call(CallKind::Work, CORES), move |_| {
+        calls.start(call(CallKind::Long, CORES), move |_| {
             // Each waits for the other, so it only ends if two threads are at work.
             let barrier = std::sync::Barrier::new(2);
             rayon::join(|| barrier.wait(), || barrier.wait());
@@ -381,22 +381,22 @@ mod tests {
         let hold = |kind, numbers: std::ops::Range<usize>| -> Vec<Sender<()>> {
             numbers.map(|number| held(&calls, kind, &begun, number)).collect()
         };
-        let mut work = hold(CallKind::Work, 0..10);
+        let mut long = hold(CallKind::Long, 0..10);
         assert_eq!((0..CORES + 2).map(|_| next(&begins)).collect::<HashSet<_>>(), (0..4).collect());
-        let files = hold(CallKind::File, 10..20);
+        let brief = hold(CallKind::Brief, 10..20);
         assert_eq!(next(&begins), 10);
         let requests = hold(CallKind::Request, 20..22);
         assert_eq!(next(&begins), 20);
         assert!(begins.try_recv().is_err());
         assert_eq!(calls.lock().threads, CORES + BEYOND);
         // Whatever ends, the shortest that waits is next.
-        drop(work.remove(0));
+        drop(long.remove(0));
         assert_eq!(next(&begins), 21);
         drop(requests);
         assert_eq!(next(&begins), 11);
         sleep(Duration::from_millis(50));
-        assert!(begins.try_recv().is_err()); // the last thread is for requests, though work takes fewer than it may
-        drop((work, files));
+        assert!(begins.try_recv().is_err()); // the last thread is for requests, though long calls have fewer than they may
+        drop((long, brief));
         assert_eq!((0..14).map(|_| next(&begins)).collect::<HashSet<_>>().len(), 14);
     }
 
@@ -404,12 +404,12 @@ mod tests {
     fn a_call_that_waits_can_be_cancelled() {
         let calls = calls();
         let (begun, begins) = channel();
-        let work: Vec<_> = (0..CORES + 2).map(|n| held(&calls, CallKind::Work, &begun, n)).collect();
+        let work: Vec<_> = (0..CORES + 2).map(|n| held(&calls, CallKind::Long, &begun, n)).collect();
         (0..CORES + 2).for_each(|_| drop(next(&begins)));
         let (sender, outcomes) = channel();
         let cancels = [Cancel::default(), Cancel::default()];
         for (n, cancel) in cancels.iter().enumerate() {
-            let call = Call { cancel: cancel.clone(), ..call(CallKind::Work, 1) };
+            let call = Call { cancel: cancel.clone(), ..call(CallKind::Long, 1) };
             let sender = sender.clone();
             calls.start(call, move |outcome| sender.send((n, outcome.map_err(|e| e.code()))).unwrap());
         }
@@ -421,7 +421,7 @@ mod tests {
         // One that nobody told of is found when it is about to begin.
         let cancel = Cancel::default();
         cancel.cancel();
-        let call = Call { cancel, ..call(CallKind::Work, 2) };
+        let call = Call { cancel, ..call(CallKind::Long, 2) };
         calls.start(call, move |outcome| sender.send((2, outcome.map_err(|e| e.code()))).unwrap());
         assert_eq!(next(&outcomes), (2, Err("CANCELLED")));
     }
@@ -432,13 +432,13 @@ mod tests {
         let (sender, receiver) = channel();
         for n in 0..20 {
             let sender = sender.clone();
-            calls.start(call(CallKind::Work, 2), move |_| {
+            calls.start(call(CallKind::Long, 2), move |_| {
                 sender.send(n).unwrap();
                 std::panic::resume_unwind(Box::new("on purpose"));
             });
         }
         (0..20).for_each(|_| drop(next(&receiver)));
-        calls.start(call(CallKind::Work, 0), move |outcome| {
+        calls.start(call(CallKind::Long, 0), move |outcome| {
             assert_eq!(outcome.unwrap_err().to_string(), "threads is 0; allowed: 1 to 1024");
             sender.send(20).unwrap();
         });
