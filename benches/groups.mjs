@@ -6,7 +6,7 @@ export const ML_1M = '../shared/data/ml-1m-split';
 const made = (like, scale, more) => ({ like, scale, ...more });
 
 /**
- * By name: `ours` is a command of `ours/main.rs` (or of `latency.mjs`) with its options, `peer` a program of `peers/`;
+ * By name: `ours` is a command of `ours/main.rs` (or the name of a program beside this one) with its options, `peer` a program of `peers/`;
  * `data` goes to both, unless the peer has `peerData`.
  */
 export const GROUPS = {
@@ -67,6 +67,13 @@ export const GROUPS = {
     quick: { scale: 0.02, users: 1000, items: 3000 },
   },
   latency: { data: made('ml-20m', 0.03), ours: ['latency', { calls: 4000 }], rounds: 3, quick: { scale: 0.01 } },
+  'serve-scaling': {
+    data: made('ml-20m', 0.03),
+    ours: ['serve-scaling', { seconds: 2, turns: 5 }],
+    rounds: 3,
+    quick: { scale: 0.01 },
+  },
+  threads: { data: {}, ours: ['threads', { calls: 100 }], rounds: 3 },
   'read-csv': {
     data: { csv: made('ml-20m', 1) },
     ours: ['read-csv', { repeats: 1 }],

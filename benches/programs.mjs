@@ -93,17 +93,21 @@ export function modelFile(program, model, data) {
   return out;
 }
 
-/** Runs a command of `ours/main.rs`, or `latency.mjs`, in a process of its own and gives back what it measured. */
+/** Programs of this folder that serve a model. */
+const SERVING = ['latency', 'serve-scaling'];
+
+/** Runs a command of `ours/main.rs`, or a program of this folder, in a process of its own and gives back what it measured. */
 export function measureOurs(program, [command, options], data, threads) {
-  if (command === 'latency') {
+  const script = (args) => lastJson(run(process.execPath, [join('benches', `${command}.mjs`), ...args]));
+  if (SERVING.includes(command)) {
     const models = {};
     for (const model of ['ease', 'recvae']) {
       const file = modelFile(program, model, data);
-      const args = flags({ file, ...data, seed: SEED, ...options });
-      models[model] = lastJson(run(process.execPath, [join('benches', 'latency.mjs'), ...args]));
+      models[model] = script(flags({ file, ...data, seed: SEED, ...options }));
     }
     return { models };
   }
+  if (command === 'threads') return script(flags(options));
   const { csv: set, ...rest } = data;
   const from = set ? { csv: csv(set) } : rest.folder ? rest : { ...rest, seed: SEED };
   return lastJson(run(program, [command, ...flags({ ...options, ...from, threads })]));

@@ -42,7 +42,7 @@ function describeMachine(program, { threads, quick }) {
 }
 
 /** What `--quick` makes of options: as little as still runs. */
-const LEAST = { steps: 2, epochs: 1, seconds: 1, calls: 200, repeats: 1 };
+const LEAST = { steps: 2, epochs: 1, seconds: 1, calls: 200, repeats: 1, turns: 1 };
 
 function least([program, options]) {
   return [program, Object.fromEntries(Object.entries(options).map(([name, value]) => [name, LEAST[name] ?? value]))];

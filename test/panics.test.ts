@@ -45,7 +45,7 @@ describe('a process that panics', () => {
   test.each([
     ['here', `on the calling thread${place('panic_test')}`, 'panic_here'],
     ['hereWithoutText', `panic from Rust code: .*${place('panic_test')}`, 'panic_here_without_text'],
-    ['now', `on one other thread${place('panic_test')}`, 'rayon_core'],
+    ['now', `on the calling thread, in a pool${place('panic_test')}`, 'rayon_core'],
     ['core', `column 7 of 1${place('csr')}`, 'from_pairs'],
     ['work', `on the thread of the work${place('panic_test')}`, 'rayon_core'],
     ['tasks', `in tasks of the pool${place('panic_test')}`, 'rayon::iter'],

@@ -17,7 +17,7 @@ const async = (call) => () => guardAsync(call);
 const cases = {
   here: sync(() => native.panicHere('on the calling thread')),
   hereWithoutText: sync(() => native.panicHereWithoutText()),
-  now: sync(() => native.panicNow('on one other thread')),
+  now: sync(() => native.panicNow('on the calling thread, in a pool')),
   core: sync(() => native.panicInCore(7)),
   work: async(() => native.panicInWork('on the thread of the work')),
   tasks: async(() => native.panicInTasks('in tasks of the pool', 4)),

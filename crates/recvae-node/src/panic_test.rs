@@ -25,7 +25,7 @@ pub fn panic_here_without_text() -> Result<()> {
     panic_any(42);
 }
 
-/// On the thread that short work is done on.
+/// On the calling thread, in a pool of its own.
 #[napi(catch_unwind)]
 pub fn panic_now(text: String) -> Result<()> {
     now(|| panic!("{text}"))
