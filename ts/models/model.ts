@@ -106,7 +106,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    * Which way to ask: this one is synchronous, and the event loop waits for about 0.8 ms in the median and 3 ms at the 99th
    * percentile (100 of 20,720 items, the README's latency rows), longer with more items and longer histories. Use it for a
    * request of one user or of a few, one after the other. `recommendBatch([history])` gives the same as a promise, with the
-   * event loop free meanwhile, at the cost of a thread. For many users {@link Model.recommendBatch} uses all cores, and
+   * event loop free meanwhile, at the cost of a change of threads. For many users {@link Model.recommendBatch} uses all cores, and
    * {@link Model.recommendColumns} makes no objects.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, or a filter of another model.

@@ -5,7 +5,10 @@ import { native } from './native.js';
 
 /** How a call runs, as opposed to what it computes. */
 export interface RunOptions extends Abortable {
-  /** Threads to compute with, 1 to 1,024. By default the cores that this process may use, cgroup limits included. */
+  /**
+   * Threads to compute with, at most, 1 to 1,024. By default the cores that this process may use, cgroup limits included. All calls
+   * at once share as many threads as there are cores, and four more.
+   */
   threads?: number;
 }
 
