@@ -114,7 +114,7 @@ pub fn validate<'env>(
     let (model, held_out, cancel) = (Arc::clone(model.0.get()?), Arc::clone(held_out.0.get()?), run.flag());
     promise(
         env,
-        threads,
+        long(threads, &cancel)?,
         move || {
             let (translated, _) = model.translate(held_out.users(), held_out.items()).into_node()?;
             recvae_core::validate(&cancel.watch(model.model()), &translated).into_node()

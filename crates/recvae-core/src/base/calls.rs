@@ -405,7 +405,7 @@ mod tests {
         let calls = calls();
         let (begun, begins) = channel();
         let work: Vec<_> = (0..CORES + 2).map(|n| held(&calls, CallKind::Long, &begun, n)).collect();
-        (0..CORES + 2).for_each(|_| drop(next(&begins)));
+        (0..CORES + 2).for_each(|_| assert!(next(&begins) < CORES + 2));
         let (sender, outcomes) = channel();
         let cancels = [Cancel::default(), Cancel::default()];
         for (n, cancel) in cancels.iter().enumerate() {
@@ -437,7 +437,7 @@ mod tests {
                 std::panic::resume_unwind(Box::new("on purpose"));
             });
         }
-        (0..20).for_each(|_| drop(next(&receiver)));
+        (0..20).for_each(|_| assert!(next(&receiver) < 20));
         calls.start(call(CallKind::Long, 0), move |outcome| {
             assert_eq!(outcome.unwrap_err().to_string(), "threads is 0; allowed: 1 to 1024");
             sender.send(20).unwrap();
