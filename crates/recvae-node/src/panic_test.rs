@@ -28,13 +28,13 @@ pub fn panic_here_without_text() -> Result<()> {
 /// On the calling thread, in a pool of its own.
 #[napi(catch_unwind)]
 pub fn panic_now(text: String) -> Result<()> {
-    now(|| panic!("{text}"))
+    now(move || panic!("{text}"))
 }
 
 /// In the core: a column beyond the matrix, as a bug of ours would ask for.
 #[napi(catch_unwind)]
 pub fn panic_in_core(column: u32) -> Result<f64> {
-    now(|| Ok(Csr::from_pairs(1, 1, &[(0, column)]).nnz() as f64))
+    now(move || Ok(Csr::from_pairs(1, 1, &[(0, column)]).nnz() as f64))
 }
 
 /// On the thread of a promise.
