@@ -102,7 +102,7 @@ impl HistoryLines {
         let at = || (Some(line), 1);
         id(&self.path, at, "user", user.as_bytes())?;
         for (place, item) in items.iter().enumerate() {
-            id(&self.path, at, &format!("items[{place}]"), item.as_bytes())?;
+            id(&self.path, at, format_args!("items[{place}]"), item.as_bytes())?;
         }
         histories.push(row.history);
         Ok(())
