@@ -35,6 +35,15 @@ test('README has at most 200 lines', () => {
   expect(textOf('README.md').split('\n').length).toBeLessThanOrEqual(200);
 });
 
+test('the site has every page, in an order of its own, and colours every language', () => {
+  const { projectDocuments, highlightLanguages } = JSON.parse(textOf('package.json')).typedocOptions;
+  expect([...projectDocuments, 'README.md'].sort()).toEqual([...pages].sort());
+  const languages = pages.flatMap((path) => [...textOf(path).matchAll(/^```([a-z]+)$/gm)].map(([, name]) => name!));
+  const named = new Set(languages.map((name) => (name === 'dockerfile' ? 'docker' : name)));
+  named.delete('text');
+  expect(highlightLanguages.toSorted()).toEqual([...named].sort());
+});
+
 test.each(pages)('%s: every link leads to a file and a heading that are there', (path) => {
   const prose = textOf(path).replaceAll(/```.*?```/gs, '');
   const broken = [...prose.matchAll(/\]\(([^)]+)\)/g)]
