@@ -47,6 +47,7 @@ const {
   checkpoint,
   compute,
   metricNames,
+  rankingMetricNames,
   metrics,
 } = description;
 const union = (names) => names.map((name) => `'${name}'`).join(' | ');
@@ -84,8 +85,8 @@ const types = [
   '/** Name of a built-in data set. */',
   `export type DatasetName = ${union(datasets)};`,
   '',
-  '/** Name of a metric with the length of the list that it looks at. */',
-  `export type MetricName = ${metricNames.map((name) => `\`${name}@\${number}\``).join(' | ')};`,
+  '/** Name of a metric with the length of the list that it looks at, or of one that looks at whole rankings. */',
+  `export type MetricName = ${[...metricNames.map((name) => `\`${name}@\${number}\``), ...rankingMetricNames.map((name) => `'${name}'`)].join(' | ')};`,
   '',
   '/** The metrics that are measured where none are asked for. */',
   `export type DefaultMetricName = ${union(metrics)};`,

@@ -227,7 +227,7 @@ describe('splits within users', () => {
       ],
       [
         ['u.data', '--split', 'sometimes'],
-        "--split is \"sometimes\"; allowed: 'strong' or 'time' or 'last' or 'share'",
+        "--split is \"sometimes\"; allowed: 'strong' or 'folds' or 'time' or 'last' or 'share' or 'files' or 'column'",
       ],
       [['u.data', '--test-since', '1998-01-01'], "--test-since is '1998-01-01'; allowed: only with"],
       [

@@ -29,6 +29,7 @@ const RUNS: [name: string, args: string[]][] = [
   ['train', ['als', 'likes.csv', '--epochs', '1', '--set', 'factors=2', '--min-user', '6', '--out', 'a.st']],
   ['evaluate', ['m.st', 'likes.csv']],
   ['evaluate', ['n.st', 'likes.csv', '--on', 'validation', '--metrics', 'ndcg@5', '--seed', '9']],
+  ['evaluate', ['m.st', 'likes.csv', '--groups', '--metrics', 'auc,novelty@5,gini@5']],
   ['similar', ['m.st', 'i0-0']],
   ['explain', ['m.st', '--history', 'i0-0,x', '--item', 'i0-1']],
   ['compact', ['m.st', 's.st', '--top-per-item', '3', '--precision', 'f16', '--held-out', 'likes.csv']],
@@ -73,6 +74,10 @@ const RUNS: [name: string, args: string[]][] = [
     ],
   ],
   ['compare', ['likes.csv', '--models', 'popularity,ease,als', '--no-search', '--epochs', '2']],
+  [
+    'compare',
+    ['likes.csv', '--models', 'ease', '--no-search', '--epochs', '2', '--repeat', '2', '--metrics', 'auc,tail@5'],
+  ],
   ['advise', ['likes.csv', '--models', 'ease', '--users', '50']],
 ];
 

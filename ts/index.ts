@@ -18,7 +18,7 @@ export type { Bytes, ColumnNames } from './data/arrow.js';
 export type { Batch, BatchOptions, NumberColumn } from './data/batches.js';
 export type { DuckDBOptions } from './data/duckdb.js';
 export type { Id, IdColumn, IntegerArray } from './data/ids.js';
-export { type ColumnOptions, type Columns, type History, Interactions } from './data/interactions.js';
+export { type ColumnOptions, type Columns, type History, Interactions, type Parts } from './data/interactions.js';
 export type { LeftOut } from './data/left-out.js';
 export { type Profile, profile, type Spread } from './data/profile.js';
 export type { Row, RowColumn, RowCursor, RowOptions, Rows } from './data/rows.js';
@@ -50,7 +50,10 @@ export type {
   ComparedModel,
   CompareProgress,
   ComparisonReport,
+  RepeatReport,
+  RepeatRun,
   Skipped,
+  VarianceApart,
 } from './decide/compare/report.js';
 export type { Comparison } from './decide/compare.js';
 export { compare } from './decide/compare.js';
@@ -60,6 +63,7 @@ export type { FloorDifference } from './decide/floor.js';
 export type { GroupMeans } from './decide/groups.js';
 export type { Difference } from './decide/paired.js';
 export type { PairedDifference } from './decide/pairs.js';
+export { compareRepeatedly, type RepeatedComparison, type RepeatOptions } from './decide/repeat.js';
 export type { RequestSeconds } from './decide/requests.js';
 export type { RunFacts } from './decide/run.js';
 export type { TunedTrial, TuneReport } from './decide/tune/report.js';
@@ -69,13 +73,21 @@ export type { BlendPart, BlendRecord, Complete, DroppedPart, ModelSettings } fro
 export type { Checkpoint } from './models/checkpoint.js';
 export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './models/ease-counts.js';
 export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } from './models/estimate.js';
-export { type Column, type EvaluateOptions, type Evaluation, evaluate, type MetricValues } from './models/evaluate.js';
+export {
+  type Column,
+  type EvaluateOptions,
+  type Evaluation,
+  type EvaluationGroup,
+  evaluate,
+  type MetricValues,
+} from './models/evaluate.js';
 export { Filter, type FilterOptions, type ServeOptions } from './models/filter.js';
 export { type FitRun, fit } from './models/fit.js';
 export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './models/fitting.js';
 export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './models/histories.js';
 export { type Inspection, inspect } from './models/inspect.js';
 export { type AnyModel, load, Model, recommend, type SaveOptions } from './models/model.js';
+export { writePerUser } from './models/per-user.js';
 export type { Progress, StepProgress } from './models/progress.js';
 export type { Recommender } from './models/recommender.js';
 export type {

@@ -254,6 +254,9 @@ export declare function checkFit(kind: string, options: string, threads?: number
 /** Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON. */
 export declare function checkMemory(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number): NativeMemory
 
+/** Fails for a name that is no metric's, as [`evaluate`] would. */
+export declare function checkMetrics(metrics: Array<string>): void
+
 /** Fails if a split could not be written as that folder. */
 export declare function checkNewFolder(path: string): void
 
@@ -287,8 +290,8 @@ export declare function estimateMemory(kind: string, options: string, shape: Nat
 /** The seconds that a fit on data of that shape would take. `options`: JSON. */
 export declare function estimateSeconds(kind: string, options: string, shape: NativeShape): number
 
-/** Evaluates a model on held-out users. Without `metrics`, the core's default ones. */
-export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
+/** Evaluates a model on held-out users, if asked in groups, too. Without `metrics`, the core's default ones. */
+export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, inGroups: boolean, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
 /** Evaluates a model on the held-out items of each of the [`popularity_groups`] of the data that it was trained on. */
 export declare function evaluateByPopularity(model: NativeModel, heldOut: NativeHeldOut, train: NativeInteractions, metric: string, threads: number | undefined | null, run: NativeRun): Promise<NativeGroupValues[]>
@@ -310,6 +313,9 @@ export declare function holm(pValues: Array<number>): Array<number>
 
 /** What a model file holds, as JSON: see `Inspection` in `ts/models/inspect.ts`. */
 export declare function inspect(path: string): Promise<string>
+
+/** Puts the parts of a split that others made together: train and test, and validation if there is such. */
+export declare function joinParts(train: NativeInteractions, validation: NativeInteractions | undefined | null, test: NativeInteractions): Promise<NativeInteractions>
 
 /** Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the latter. */
 export declare function knownMemory(): number
@@ -341,6 +347,20 @@ export interface NativeActivityGroup {
   positions: Uint32Array
 }
 
+/** Where the variance of a mean over users comes from; what was not varied is left out. */
+export interface NativeApart {
+  /** Mean over the splits. */
+  mean: number
+  /** Standard deviation by which users are in the test part. */
+  users: number
+  /** Standard deviation by the training's random numbers. */
+  seed?: number
+  /** Standard deviation by which users and interactions are trained on. */
+  split?: number
+  /** Standard deviation between the splits, all of that together. */
+  between?: number
+}
+
 /** Where training is kept. */
 export interface NativeCheckpoint {
   /** The file. */
@@ -353,6 +373,8 @@ export interface NativeCheckpoint {
 export interface NativeEvaluation {
   /** In the order asked for. */
   metrics: Array<NativeMetric>
+  /** The same in groups, if they were asked for. */
+  groups: Array<NativeGroupMetrics>
   /** Positions of the evaluated users among the held-out ones, ascending. */
   users: Uint32Array
   /** Held-out users with nothing to find. */
@@ -387,6 +409,24 @@ export interface NativeFit {
   model: NativeModel
   /** One entry per epoch, none for closed forms. */
   epochs: Array<NativeProgress>
+}
+
+/** The metrics of a group of users or of items. */
+export interface NativeGroupMetrics {
+  /** `activity` or `popularity`. */
+  by: string
+  /** Name of the group. */
+  name: string
+  /** Shortest input of its users, or least training users of its items. */
+  from: number
+  /** The most. */
+  to: number
+  /** Number of its items; none of users. */
+  items?: number
+  /** Positions in the evaluation's `users` of those that count. */
+  positions: Uint32Array
+  /** In the order asked for; of nobody the means are not numbers. */
+  metrics: Array<NativeMetric>
 }
 
 /** A metric on the held-out items of one group. */
@@ -692,6 +732,12 @@ export declare function synth(options: string, threads: number | undefined | nul
 
 /** What validation says to a model, off the event loop; null where nobody has anything to find. */
 export declare function validate(model: NativeModel, heldOut: NativeHeldOut, threads: number | undefined | null, run: NativeRun): Promise<NativeValidation | null>
+
+/**
+ * Takes the variance of a metric, or of a difference, apart: values by user on several splits, and on the first of them by several
+ * training seeds; `population` users could have been drawn for a test part.
+ */
+export declare function varianceApart(splits: Array<Float64Array>, seeds: Array<Float64Array>, population: number): NativeApart
 
 /** The version of this package, by which the loader refuses the binary of another one. */
 export declare function version(): string

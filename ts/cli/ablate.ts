@@ -7,10 +7,12 @@ import { description } from '../runtime/native.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
-import { addInputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
+import { readSplit } from './input.js';
+import { addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, jsonText, print, table, withError } from './output.js';
 import { Bar, Reporter } from './progress.js';
+import { ignoredValues, recipeFor } from './recipe.js';
 import { checkPage, reportFlag, withCommand, writeReport } from './report.js';
 import { addSetting } from './settings.js';
 
@@ -47,7 +49,7 @@ export function addAblate(program: Command): void {
     .addOption(reportFlag());
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const { json, all, seeds, seed, epochs, threads, parallel, memoryLimit, journal, report: page } = flags;
-    const recipe = recipeOf(flags);
+    const recipe = recipeFor(input, flags);
     const own = bySort(flags.set);
     const run = { threads, parallel, memoryLimit, journal };
     const options: AblateOptions = { all, seeds, seed, epochs, ...own, split: recipe.split, ...run };

@@ -8,10 +8,12 @@ import type { ModelName } from '../runtime/options.generated.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber, toFlag } from './flags.js';
-import { addFlag, addInputFlags, type InputFlags, ignoredValues, readInput, recipeOf } from './input.js';
+import { readInput } from './input.js';
+import { addFlag, addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, jsonText, message, print, shellWord, table, withError } from './output.js';
 import { EpochBar, Reporter } from './progress.js';
+import { type InputFlags, ignoredValues, recipeFor, recipeOf } from './recipe.js';
 import { checkPage, reportFlag, withCommand, writeReport } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
@@ -46,7 +48,7 @@ export function addAdvise(program: Command): void {
     .addOption(jsonFlag())
     .addOption(reportFlag());
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
-    const recipe = recipeOf(flags);
+    const recipe = recipeFor(input, flags);
     const { json, models, users, items, epochs, seed, threads, memoryLimit, report: page } = flags;
     const options: AdviseOptions = {
       models: models as ModelName[] | undefined,
@@ -83,8 +85,10 @@ export function addAdvise(program: Command): void {
 
 /** The input with the flags that it was read and split with, for a shell. */
 export function inputWords(input: string, flags: InputFlags): string {
+  const { preset, testFile, validationFile } = flags;
   const { seed: _, ...recipe } = { ...recipeOf(flags).read, ...recipeOf(flags).split };
-  const words = Object.entries(recipe).map(([name, value]) => {
+  const named = Object.entries({ preset, testFile, validationFile }).filter(([, value]) => value !== undefined);
+  const words = [...Object.entries(recipe), ...named].map(([name, value]) => {
     const flag = toFlag(name);
     return value === false ? flag.replace(/^--/, '--no-') : `${flag} ${shellWord(String(value))}`;
   });

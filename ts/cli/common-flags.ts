@@ -1,8 +1,10 @@
 /** Flags that mean the same in many commands. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { checkPerUser } from '../models/per-user.js';
 import { description } from '../runtime/native.js';
 import { parseNumber } from './flags.js';
-import type { InputFlags } from './input.js';
+import { checkWritable } from './output.js';
+import type { InputFlags } from './recipe.js';
 
 /** What the flags of a job on an input are parsed into. */
 export interface JobFlags extends InputFlags {
@@ -28,6 +30,30 @@ const SEED = description.split.find(({ name }) => name === 'seed')!.default;
 /** `--json result.json`. */
 export function jsonFlag(): Option {
   return new Option('--json <file>', 'write the result as JSON, to stdout for -');
+}
+
+/** `--metrics ndcg@10,auc`. */
+export function metricsFlag(otherwise: readonly string[], text = 'comma-separated'): Option {
+  const { metricNames, rankingMetricNames } = description;
+  const names = `of ${metricNames.join(', ')}, each with @ and a length, and ${rankingMetricNames.join(', ')}`;
+  return new Option('--metrics <names>', `${text}, ${names} (default: ${otherwise.join(',')})`).argParser((text) =>
+    text.split(','),
+  );
+}
+
+/** `--per-user values.parquet`. */
+export function perUserFlag(): Option {
+  return new Option(
+    '--per-user <file>',
+    'write a row for each held-out user, and model, with the value of each metric: .csv, .csv.gz or .parquet',
+  );
+}
+
+/** Fails before any work if the table could not be written. */
+export async function checkPerUserFile(path: string | undefined): Promise<void> {
+  if (path === undefined) return;
+  checkWritable(path, '--per-user');
+  await checkPerUser(path, '--per-user');
 }
 
 const UNITS: Record<string, number> = { '': 1, K: 1e3, M: 1e6, G: 1e9, T: 1e12 };

@@ -14,19 +14,11 @@ import { running } from '../runtime/running.js';
 import { jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { MODEL_FILE } from './flags.js';
-import {
-  addFlag,
-  addInputFlags,
-  addRecordFlag,
-  type InputFlags,
-  ignoredValues,
-  readSplit,
-  recipeIn,
-  recipeOf,
-  TRAININGS_SEED,
-} from './input.js';
+import { addRecordFlag, readSplit } from './input.js';
+import { addFlag, addInputFlags, TRAININGS_SEED } from './input-flags.js';
 import { size } from './inspect.js';
 import { checkWritable, message, print, table, withError, writeJson } from './output.js';
+import { type InputFlags, ignoredValues, recipeFor, recipeIn } from './recipe.js';
 import { type Trained, tellTrained } from './users.js';
 
 interface Flags extends InputFlags, CompactOptions {
@@ -74,7 +66,7 @@ export function addCompact(program: Command): void {
     checkWritable(json, '--json');
     const model = await load(file);
     const smaller = await model.compact({ topPerItem, precision }, { threads });
-    const recipe = recipeOf(flags, recipeIn(model.info));
+    const recipe = recipeFor(heldOut ?? '', flags, recipeIn(model.info));
     let loss: Loss | undefined;
     let measured: (Trained & { leftOut: LeftOut[] }) | undefined;
     if (heldOut !== undefined) {

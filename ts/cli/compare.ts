@@ -4,22 +4,37 @@ import type { Command } from 'commander';
 import { type CompareOptions, checkCompare, USUAL } from '../decide/compare/options.js';
 import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide/compare/report.js';
 import { compareOn } from '../decide/compare.js';
+import { checkRepeat, repeatOn } from '../decide/repeat.js';
 import { formatP, percent } from '../decide/wording.js';
+import { perUserOutput } from '../models/per-user.js';
+import { invalid } from '../runtime/check.js';
 import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
-import { allModels } from '../runtime/native.js';
-import type { ModelName } from '../runtime/options.generated.js';
+import { allModels, description } from '../runtime/native.js';
+import type { MetricName, ModelName } from '../runtime/options.generated.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';
 import type { SearchedTrial } from '../search/train.js';
 import { blendLines } from './blend.js';
-import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
+import {
+  addMemoryFlag,
+  checkPerUserFile,
+  type JobFlags,
+  jsonFlag,
+  metricsFlag,
+  perUserFlag,
+  seedFlag,
+  threadsFlag,
+} from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber } from './flags.js';
-import { addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
+import { addRecordFlag, readSplit } from './input.js';
+import { addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { checkWritable, checkWritableFolder, message, table, withError, writeResult, writing } from './output.js';
 import { Bar, EpochLines, Reporter, shortly } from './progress.js';
+import { ignoredValues, recipeFor } from './recipe.js';
+import { repeatLines } from './repeat.js';
 import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
@@ -31,6 +46,9 @@ interface Flags extends JobFlags {
   budget?: number;
   budgetMinutes?: number;
   journal?: string;
+  metrics?: string[];
+  perUser?: string;
+  repeat?: number;
   save?: string;
   trainingRecord: boolean;
   examples: boolean;
@@ -47,18 +65,25 @@ export function addCompare(program: Command): void {
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
     .option('--no-search', 'take the given options and the defaults; the result says which are not searched')
+    .option(
+      '--repeat <count>',
+      'on so many splits, and with so many training seeds: where the variance comes from',
+      parseNumber,
+    )
     .option('--tune', 'search with as many trials for every model, whatever they take (see: recvae tune)')
     .option('--budget <trials>', `trials of each search with --tune (default: ${DEFAULT_TRIALS})`, parseNumber)
     .option('--budget-minutes <minutes>', 'take so long at most; what does not fit is left out and named', parseNumber)
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
+    .addOption(metricsFlag(description.metrics, 'measured of the test users beside the main one, comma-separated'))
     .addOption(threadsFlag())
+    .addOption(perUserFlag())
     .option('--save <folder>', 'save the winner as <model>.safetensors and the result as comparison.json')
     .addOption(jsonFlag())
     .addOption(reportFlag())
     .addOption(examplesFlag());
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (input: string, flags: Flags) => {
-    const { save, json, report: page } = flags;
-    const recipe = recipeOf(flags);
+    const { save, json, report: page, perUser } = flags;
+    const recipe = recipeFor(input, flags);
     const options: CompareOptions = {
       models: flags.models as ModelName[] | undefined,
       seed: flags.seed,
@@ -69,12 +94,18 @@ export function addCompare(program: Command): void {
       budget: flags.budget,
       budgetMinutes: flags.budgetMinutes,
       journal: flags.journal,
+      metrics: flags.metrics as MetricName[] | undefined,
       examples: flags.examples,
       split: recipe.split,
       threads: flags.threads,
       memoryLimit: flags.memoryLimit,
     };
     checkCompare(options);
+    const { repeat } = flags;
+    if (repeat !== undefined) {
+      checkRepeat(repeat, options, false);
+      if (flags.journal !== undefined) throw invalid('--journal', flags.journal, 'none with --repeat');
+    }
     const saved = ['comparison.json', ...allModels.map(({ name }) => `${name}.safetensors`)];
     refuseSame({
       inputs: { '<input>': filesBehind(input) },
@@ -83,6 +114,7 @@ export function addCompare(program: Command): void {
         'a file of --save': save && saved.map((name) => join(save, name)),
         '--json': json,
         '--report': page,
+        '--per-user': perUser,
         ...journalFiles(flags.journal),
       },
     });
@@ -92,19 +124,23 @@ export function addCompare(program: Command): void {
       save !== undefined && path && resolve(dirname(path)) === resolve(save) && !existsSync(path);
     if (json !== undefined && !waits(json)) checkWritable(json, '--json');
     if (page !== undefined && !waits(page)) checkPage(page);
+    if (!waits(perUser)) await checkPerUserFile(perUser);
     checkWritable(flags.journal, '--journal');
     const reporter = new ModelReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data, info } = await readSplit(input, flags, recipe, { signal });
-      return compareOn(data, read, {
+      const its = {
         ...options,
         signal,
         info: info(),
-        onProgress: (progress) => reporter.report(progress),
-      });
+        onProgress: (progress: CompareProgress) => reporter.report(progress),
+      };
+      const compared =
+        repeat === undefined ? await compareOn(data, read, its) : await repeatOn(data, read, { ...its, repeat });
+      return { ...compared, heldOut: data.test };
     };
     try {
-      const { report: compared, models } = await interruptible(work);
+      const { report: compared, models, evaluations, heldOut } = await interruptible(work);
       const report = withCommand({ ...compared, ...ignoredValues(recipe) });
       reporter.stop();
       const outputs: Output[] = [];
@@ -118,6 +154,7 @@ export function addCompare(program: Command): void {
         });
         outputs.push({ path: join(save, 'comparison.json'), write: writing(report) });
       }
+      if (perUser !== undefined) outputs.push(perUserOutput(perUser, heldOut, evaluations));
       await writeResult(report, [...outputs, ...pageOutput(page, report)], json, render);
     } catch (thrown) {
       reporter.stop();
@@ -137,7 +174,21 @@ class ModelReporter extends Reporter<CompareProgress> {
     super(new Bar('{label} [{bar}] {percentage} % | {left} left'));
   }
 
-  report({ model, stage, step, steps, tried, epoch, fraction = 0, secondsLeft = 0, plan }: CompareProgress): void {
+  report(progress: CompareProgress): void {
+    const {
+      model,
+      stage,
+      step,
+      steps,
+      tried,
+      epoch,
+      fraction = 0,
+      secondsLeft = 0,
+      plan,
+      run = 1,
+      runs = 1,
+    } = progress;
+    if (plan && runs > 1) message(`comparison ${run} of ${runs}`);
     if (plan) message(planned(plan));
     else if (!epoch) {
       const what = { search: 'tried', fit: 'trains', evaluate: 'is evaluated' }[stage];
@@ -199,6 +250,7 @@ function render(report: ComparisonReport): string {
     '',
     table(['metric', 'model', 'difference', 'from', 'to', 'p'], differences),
     ...(report.blend ? blendLines(report.blend, metric) : []),
+    ...(report.repeat ? repeatLines(report.repeat) : []),
     `Options: ${effort}.`,
     ...models.flatMap(searchWords),
     ...skipped.map(

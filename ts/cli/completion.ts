@@ -38,7 +38,8 @@ function completed(command: Command, common: readonly Option[]): Completed {
   const [first] = command.registeredArguments;
   const isModel = first?.name() === 'model';
   const models = isModel ? allModels.map(({ name }) => name) : [];
-  const sets = first?.name() === 'input' ? description.datasets : [];
+  const sets =
+    first?.name() === 'input' ? [...description.datasets, ...description.published.map(({ name }) => name)] : [];
   return {
     name: command.name(),
     what: command.description().split(/[;:]/)[0]!,
@@ -51,6 +52,7 @@ function completed(command: Command, common: readonly Option[]): Completed {
 function wordsOf({ argChoices, flags, long }: Option): string[] {
   if (argChoices) return [...argChoices];
   if (long === '--format') return description.formats.map(({ name }) => name);
+  if (long === '--preset') return description.published.map(({ name }) => name);
   const [, words] = /<([^>]*\|[^>]*)>/.exec(flags) ?? [];
   return words?.split('|').filter((word) => /^[\w-]+$/.test(word)) ?? [];
 }

@@ -2,6 +2,7 @@
 import { type BigIntStats, fstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { entries, expand, isPattern } from '../data/glob.js';
+import { filesHere, publishedSet } from '../data/published.js';
 import { isTable, kindOf } from '../data/sources.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { description } from '../runtime/native.js';
@@ -50,6 +51,8 @@ export function refuseSame({ inputs = {}, outputs, updates = [] }: Files): void 
 /** The files that an `<input>` or a `--history` stands for: a file, those of a folder, those that a pattern means. */
 export function filesBehind(input: string | undefined): string[] {
   if (input === undefined || description.datasets.includes(input)) return [];
+  const set = publishedSet(input);
+  if (set) return filesHere(set) ?? [];
   if (statOf(input)?.isDirectory()) {
     // A folder of a split has files of text that are no part of it.
     const isSplit = !isTable(input) && entries(input).some((name) => description.officialFiles.includes(name));

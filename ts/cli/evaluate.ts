@@ -1,28 +1,26 @@
 import type { Command } from 'commander';
-import { evaluate } from '../models/evaluate.js';
+import { type Evaluation, type EvaluationGroup, evaluate, meansOf } from '../models/evaluate.js';
 import { load } from '../models/model.js';
+import { perUserOutput } from '../models/per-user.js';
 import { RecvaeError } from '../runtime/errors.js';
+import { writeAll } from '../runtime/files.js';
 import { description } from '../runtime/native.js';
 import type { MetricName } from '../runtime/options.generated.js';
-import { jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
+import { checkPerUserFile, jsonFlag, metricsFlag, perUserFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { MODEL_FILE } from './flags.js';
-import {
-  addInputFlags,
-  type InputFlags,
-  ignoredValues,
-  readSplit,
-  recipeIn,
-  recipeOf,
-  TRAININGS_SEED,
-} from './input.js';
+import { readSplit } from './input.js';
+import { addInputFlags, TRAININGS_SEED } from './input-flags.js';
 import { interruptible } from './interrupt.js';
-import { checkWritable, message, print, table, writeJson } from './output.js';
+import { checkWritable, message, print, table, writeJson, writing } from './output.js';
+import { type InputFlags, ignoredValues, recipeFor, recipeIn } from './recipe.js';
 import { tellTrained } from './users.js';
 
 interface Flags extends InputFlags {
   on: string;
   metrics?: string[];
+  groups?: boolean;
+  perUser?: string;
   json?: string;
   threads?: number;
 }
@@ -35,11 +33,9 @@ export function addEvaluate(program: Command): void {
     .argument(...MODEL_FILE)
     .argument('<input>', 'file, folder or data set; without flags it is read and split as for the training')
     .option('--on <part>', 'held-out users: test or validation', 'test')
-    .option(
-      '--metrics <names>',
-      `comma-separated, of ${description.metricNames.join(', ')}, each with @ and a length (default: ${description.metrics.join(',')})`,
-      (text) => text.split(','),
-    )
+    .addOption(metricsFlag(description.metrics))
+    .option('--groups', 'also by the length of the history, and by the popularity of what has to be found')
+    .addOption(perUserFlag())
     .addOption(seedFlag('seed of the split', TRAININGS_SEED))
     .addOption(threadsFlag())
     .addOption(jsonFlag());
@@ -48,17 +44,24 @@ export function addEvaluate(program: Command): void {
     if (on !== 'test' && on !== 'validation') {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
     }
-    refuseSame({ inputs: { '<model-file>': file, '<input>': filesBehind(input) }, outputs: { '--json': flags.json } });
+    refuseSame({
+      inputs: { '<model-file>': file, '<input>': filesBehind(input) },
+      outputs: { '--json': flags.json, '--per-user': flags.perUser },
+    });
     checkWritable(flags.json, '--json');
+    await checkPerUserFile(flags.perUser);
     const model = await load(file);
-    const recipe = recipeOf(flags, recipeIn(model.info));
+    const recipe = recipeFor(input, flags, recipeIn(model.info));
     const work = async (signal: AbortSignal) => {
       const { data, leftOut } = await readSplit(input, flags, recipe, { signal });
       const metrics = flags.metrics as MetricName[] | undefined;
-      const evaluation = await evaluate(model, data[on], { metrics, threads: flags.threads, signal });
-      return { leftOut, ...evaluation, trained: tellTrained(model.info, data, evaluation) };
+      const { threads, groups } = flags;
+      const evaluation = await evaluate(model, data[on], { metrics, groups, threads, signal });
+      const output = flags.perUser && perUserOutput(flags.perUser, data[on], new Map([[model.kind, evaluation]]));
+      return { leftOut, ...evaluation, trained: tellTrained(model.info, data, evaluation), output };
     };
-    const { leftOut, trained, metrics, users, skipped, unknown } = await interruptible(work);
+    const found = await interruptible(work);
+    const { leftOut, trained, users, skipped, unknown, groups, output } = found;
     if (unknown > 0) message(`${unknown} held-out interactions are with items that the model does not know`);
     const result = {
       model: model.kind,
@@ -69,19 +72,39 @@ export function addEvaluate(program: Command): void {
       unknownInteractions: unknown,
       leftOut,
       ...trained,
-      metrics: Object.fromEntries(
-        Object.entries(metrics).map(([name, { mean, standardError }]) => [name, { mean, standardError }]),
-      ),
+      metrics: meansOf(found),
+      ...(groups && { groups: { activity: groups.activity.map(ofGroup), popularity: groups.popularity.map(ofGroup) } }),
       ...ignoredValues(recipe),
     };
-    if (flags.json !== undefined) await writeJson(flags.json, result);
-    if (flags.json === '-') return;
+    const { json } = flags;
+    const files = json === undefined || json === '-' ? [] : [{ path: json, write: writing(result) }];
+    await writeAll(output ? [output, ...files] : files);
+    if (output) message(`saved: ${output.path}`);
+    if (json === '-') return writeJson(json, result);
     const rows = Object.entries(result.metrics).map(([name, { mean, standardError }]) => [
       name,
       mean.toFixed(5),
       standardError?.toFixed(5) ?? '',
     ]);
     await print(table([model.kind, 'mean', 'standard error'], rows));
+    if (groups) await print(`\n${groupTable(groups)}`);
     message(`${users.length} ${on} users; ${skipped} with nothing to find were skipped`);
   });
+}
+
+/** A group without its values per user. */
+function ofGroup({ users, metrics, ...group }: EvaluationGroup) {
+  return { ...group, users: users.length, metrics: meansOf({ metrics: metrics as Evaluation['metrics'] }) };
+}
+
+/** The groups for people: a line for each, with the means. */
+function groupTable({ activity, popularity }: NonNullable<Evaluation['groups']>): string {
+  const names = Object.keys([...activity, ...popularity].find(({ users }) => users.length > 0)?.metrics ?? {});
+  const line = (by: string) => (group: EvaluationGroup) => [
+    `${group.name}: ${group.from === group.to ? group.from : `${group.from} to ${group.to}`} ${by}`,
+    `${group.users.length}`,
+    ...names.map((name) => group.metrics[name]?.mean.toFixed(5) ?? ''),
+  ];
+  const rows = [...activity.map(line('items in the history')), ...popularity.map(line('training users'))];
+  return table(['group', 'users', ...names], rows);
 }

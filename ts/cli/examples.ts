@@ -9,6 +9,7 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
   compare: [
     ['recvae compare debian --save best', 'which model? saves the winner and the result'],
     ['recvae compare likes.csv --models popularity,ease --budget-minutes 10', 'two models, in ten minutes at most'],
+    ['recvae compare likes.csv --repeat 5 --no-search', 'five splits and seeds, and where the variance comes from'],
   ],
   tune: [
     ['recvae tune ease likes.csv --out ease.safetensors', 'the best options, and the model with them'],
@@ -20,7 +21,10 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
   ablate: [
     ['recvae ablate likes.csv --epochs 20 --seeds 1,2 --journal ablate.journal', "which of RecVAE's changes pay?"],
   ],
-  datasets: [['recvae datasets', 'what <input> and --format may be']],
+  datasets: [
+    ['recvae datasets', 'what <input> and --format may be'],
+    ['recvae datasets get ml-20m', 'downloads a published data set, on the terms that it shows'],
+  ],
   report: [['recvae report best/comparison.json --out comparison.html', 'a page of what compare --save has saved']],
   train: [
     ['recvae train ease likes.csv --set lambda=200 --out ease.safetensors', 'a linear model'],

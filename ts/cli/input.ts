@@ -6,6 +6,7 @@ import type { DuckDBOptions } from '../data/duckdb.js';
 import { isPattern as hasPattern } from '../data/glob.js';
 import { Interactions } from '../data/interactions.js';
 import { allLeftOut, type LeftOut } from '../data/left-out.js';
+import { needFiles, publishedSet } from '../data/published.js';
 import { type RowFiles, rowFiles, TEXT_OPTIONS } from '../data/row-files.js';
 import { isDatabase, isTable, kindOf, NAMES } from '../data/sources.js';
 import { Split, split } from '../data/split.js';
@@ -13,132 +14,12 @@ import type { Abortable } from '../runtime/abort.js';
 import { invalid } from '../runtime/check.js';
 import { RecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
-import { description, type OptionDescription } from '../runtime/native.js';
-import type { DatasetName, ReadOptions, SplitOptions, Thresholds } from '../runtime/options.generated.js';
-import { docInFlags, inFlags, parseNumber, toFlag } from './flags.js';
+import { description, type PublishedSet } from '../runtime/native.js';
+import type { DatasetName, ReadOptions, Thresholds } from '../runtime/options.generated.js';
+import { inFlags, toFlag } from './flags.js';
 import { message } from './output.js';
+import { type InputFlags, type InputRecipe, ignoredValues, pick, READ, SHORT_USERS, SPLIT } from './recipe.js';
 import { trainingUsers } from './users.js';
-
-/** What the flags of {@link addInputFlags} are parsed into. */
-export interface InputFlags extends ReadOptions, Thresholds {
-  sql?: string;
-  seed?: number;
-  validation?: number;
-  test?: number;
-  minUserItems?: number;
-  shortUsers?: SplitOptions['shortUsers'];
-  heldOutShare?: number;
-  split?: SplitOptions['kind'];
-  last?: number;
-  testSince?: SplitOptions['testSince'];
-  validationSince?: SplitOptions['validationSince'];
-}
-
-/** How an input was read and split: what a model file keeps as `input`, so that `evaluate` makes the same split again. */
-export interface InputRecipe {
-  read: ReadOptions & Thresholds & { sql?: string };
-  split: SplitOptions;
-}
-
-/** Adds a flag for an option of the core, with the core's text and default. */
-export function addFlag(
-  command: Command,
-  options: OptionDescription[],
-  name: string,
-  argument: string,
-  ofModel = false,
-): void {
-  const { doc, default: value, typescript } = options.find((option) => option.name === name)!;
-  const text = `${docInFlags(doc, NAMES_OF_FLAGS)}${defaultText(value === null ? undefined : JSON.stringify(value), ofModel)}`;
-  const flag = `${toFlag(name)} <${argument}>`;
-  if (typescript === 'number') command.option(flag, text, parseNumber);
-  else if (typescript === 'number | string') command.option(flag, text, parseMoment);
-  else command.option(flag, text);
-}
-
-/** Options of the core that are flags. */
-const NAMES_OF_FLAGS = new Set(
-  [description.read, description.thresholds, description.split, description.sample, description.compact].flatMap(
-    (rows) => rows.map(({ name }) => name),
-  ),
-);
-
-/** What holds without a flag; where a model has a recipe, that goes first. */
-function defaultText(value: string | undefined, ofModel: boolean): string {
-  const parts = [...(ofModel ? [TRAININGS] : []), ...(value === undefined ? [] : [ofModel ? `else ${value}` : value])];
-  return parts.length === 0 ? '' : ` (default: ${parts.join(', ')})`;
-}
-
-/** What holds without a flag where a model is at hand that says how it was trained. */
-export const TRAININGS = "the training's";
-
-/** The same for the seed of a split. */
-export const TRAININGS_SEED = `${TRAININGS}, else ${description.split.find(({ name }) => name === 'seed')!.default}`;
-
-/** A point of time on the command line: a number, or a date, which the core reads. */
-function parseMoment(text: string): number | string {
-  const number = Number(text);
-  return text.trim() === '' || Number.isNaN(number) ? text : number;
-}
-
-/** The flags that say how rows are read, with what each takes. */
-const READ_FLAGS = {
-  format: 'name',
-  separator: 'text',
-  encoding: 'utf8|latin1',
-  quote: 'double|none',
-  escape: 'quote|backslash',
-  user: 'column',
-  item: 'column',
-  value: 'column',
-  minValue: 'number',
-  time: 'column',
-  timeUnit: 's|ms',
-  since: 'time',
-  until: 'time',
-  skipBadRows: 'count',
-} satisfies Record<Exclude<keyof ReadOptions, 'header'>, string>;
-
-/** The flags of every command with an `<input>`. `ofModel`: of one that reads it as a model was trained. */
-export function addInputFlags(command: Command, ofModel = false): Command {
-  const add = (options: OptionDescription[], name: string, argument: string) =>
-    addFlag(command, options, name, argument, ofModel);
-  const { read, thresholds, split: splitting } = description;
-  for (const [name, argument] of Object.entries(READ_FLAGS)) {
-    add(read, name, argument);
-    // It stands beside the other one that is about the form of the rows.
-    if (name === 'separator') {
-      command.option(
-        '--no-header',
-        docOf(read, 'header').replace(/^Whether the first row names/, 'the first row does not name') +
-          defaultText(undefined, ofModel),
-      );
-    }
-  }
-  command.option(
-    '--sql <query>',
-    `a DuckDB query for the rows: of a database file (.duckdb, .db), or of files, which it sees as input${defaultText(undefined, ofModel)}`,
-  );
-  add(thresholds, 'minUser', 'count');
-  add(thresholds, 'minItem', 'count');
-  const { doc: kinds, default: kind } = splitting.find(({ name }) => name === 'kind')!;
-  command.option('--split <kind>', `${kinds}${defaultText(String(kind), ofModel)}`);
-  add(splitting, 'validation', 'users');
-  add(splitting, 'test', 'users');
-  add(splitting, 'minUserItems', 'count');
-  add(splitting, 'shortUsers', 'train|drop');
-  const { doc, default: share } = splitting.find(({ name }) => name === 'heldOut')!;
-  command.option('--held-out-share <share>', `${doc}${defaultText(String(share), ofModel)}`, parseNumber);
-  add(splitting, 'last', 'items');
-  add(splitting, 'testSince', 'time');
-  add(splitting, 'validationSince', 'time');
-  return command;
-}
-
-/** The text of an option. */
-function docOf(options: OptionDescription[], name: string): string {
-  return options.find((option) => option.name === name)!.doc;
-}
 
 /** The flag of every command that saves a model. */
 export function addRecordFlag(command: Command): Command {
@@ -157,25 +38,6 @@ function infoOf(input: Split | Interactions, recipe: InputRecipe, data: Split): 
   };
 }
 
-/** What becomes of short users unless it is said. A recipe says it, so that one that does not is known to be an older one. */
-const SHORT_USERS = {
-  shortUsers: description.split.find(({ name }) => name === 'shortUsers')!.default as SplitOptions['shortUsers'],
-};
-
-/** How data are split unless it is said. */
-const KIND = description.split.find(({ name }) => name === 'kind')!.default as NonNullable<SplitOptions['kind']>;
-
-/** The recipe in a model's info, if there is one. Those of earlier versions do not say that they dropped short users. */
-export function recipeIn(info: Json): InputRecipe | undefined {
-  const recipe = (info as { input?: InputRecipe } | null)?.input;
-  return recipe && { ...recipe, split: { shortUsers: 'drop', ...recipe.split } };
-}
-
-/** For the JSON of a command: that values were named that changed nothing. */
-export function ignoredValues({ read }: InputRecipe): { valuesIgnored?: true } {
-  return read.value !== undefined && read.minValue === undefined ? { valuesIgnored: true } : {};
-}
-
 /** The same for people. */
 export function tellIgnoredValues(recipe: InputRecipe): void {
   if (!ignoredValues(recipe).valuesIgnored) return;
@@ -183,29 +45,6 @@ export function tellIgnoredValues(recipe: InputRecipe): void {
   message(
     `warning: --value ${value} changes nothing without --min-value: every row counts alike, whatever its ${value} is`,
   );
-}
-
-/** Only what was given. A flag that can only be taken back (`--no-header`) was not, where it holds. */
-function pick<K extends keyof InputFlags>(flags: InputFlags, names: readonly K[]): Pick<InputFlags, K> {
-  const given = (name: K) => flags[name] !== undefined && !(name === 'header' && flags[name] === true);
-  return Object.fromEntries(names.filter(given).map((name) => [name, flags[name]])) as Pick<InputFlags, K>;
-}
-
-const READ = [...TEXT_OPTIONS, 'escape', 'user', 'item', 'value', 'minValue', 'minUser', 'minItem', 'sql'] as const;
-const SPLIT = ['validation', 'test', 'minUserItems', 'shortUsers', 'last', 'testSince', 'validationSince'] as const;
-
-/** The flags as recipe; what they leave open, `before` fills in. */
-export function recipeOf(flags: InputFlags, before?: InputRecipe): InputRecipe {
-  const seed = flags.seed === undefined ? {} : { seed: flags.seed };
-  const heldOut = flags.heldOutShare === undefined ? {} : { heldOut: flags.heldOutShare };
-  const kind = flags.split === undefined ? {} : { kind: flags.split };
-  // What was said of one kind of split means nothing for another one.
-  const isOther = flags.split !== undefined && flags.split !== (before?.split.kind ?? KIND);
-  const splitBefore = isOther ? { seed: before?.split.seed } : before?.split;
-  return {
-    read: { ...before?.read, ...pick(flags, READ) },
-    split: { ...splitBefore, ...pick(flags, SPLIT), ...kind, ...heldOut, ...seed },
-  };
 }
 
 function isFolder(input: string): boolean {
@@ -223,8 +62,21 @@ function refuse(flags: InputFlags, names: readonly (keyof InputFlags)[], why: st
   throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(first)} has no meaning for ${why}`);
 }
 
-/** Reads the interactions or the ready split behind `<input>`; names of data sets go before files. */
+/** Reads the interactions or the ready split behind `<input>`, with the parts that stand in files of their own. */
 export async function readInput(
+  input: string,
+  flags: InputFlags,
+  recipe: InputRecipe,
+  run: Abortable = {},
+): Promise<Split | Interactions> {
+  const read = await readOne(input, flags, recipe, run);
+  if (recipe.split.kind === 'files' && read instanceof Interactions) return withParts(read, flags, recipe, run);
+  refuse(flags, ['testFile', 'validationFile'], 'what is not split by --split files');
+  return read;
+}
+
+/** Reads what is behind `<input>` itself; names of data sets go before files. */
+async function readOne(
   input: string,
   flags: InputFlags,
   recipe: InputRecipe,
@@ -238,6 +90,8 @@ export async function readInput(
     refuse(flags, [...READ, ...SPLIT, 'split', 'heldOutShare'], 'a folder that is split already');
     return Split.fromOfficial(input);
   }
+  const set = isPublished(input) ? publishedSet(input) : undefined;
+  if (set) return readPublished(set, flags, recipe, run);
   tellIgnoredValues(recipe);
   const { sql, ...read } = recipe.read;
   if (input === '-') {
@@ -247,7 +101,7 @@ export async function readInput(
     }
   }
   if (isDatabase(input)) {
-    refuse(flags, TEXT_OPTIONS, 'what DuckDB reads');
+    refuse(flags, [...TEXT_OPTIONS, 'part'], 'what DuckDB reads');
     return Interactions.fromDuckDB({ database: input, sql: queryOf(input, sql, '<input>'), ...forDuckDB(read) }, run);
   }
   const files = sql === undefined ? textFiles(input, read) : undefined;
@@ -258,11 +112,55 @@ export async function readInput(
   }
   const isPlain = !isFolder(input) && !isPattern(input);
   if (isPlain && kindOf(input) === undefined && sql === undefined) {
-    const sets = description.datasets.join(', ');
+    const sets = [...description.datasets, ...description.published.map(({ name }) => name)].join(', ');
     throw invalid('<input>', input, `${NAMES}, others with --format, folders, and the data sets ${sets}`);
   }
-  refuse(flags, TEXT_OPTIONS, 'what DuckDB reads');
+  refuse(flags, [...TEXT_OPTIONS, 'part'], 'what DuckDB reads');
   return Interactions.fromDuckDB({ source: input, sql, ...forDuckDB(read) }, run);
+}
+
+/** Whether `<input>` is the name of a published data set; a file or a folder of that name is `./NAME`. */
+export function isPublished(input: string): boolean {
+  return publishedSet(input) !== undefined;
+}
+
+/** The interactions of a published data set that is on this machine: of train and test files both. */
+async function readPublished(
+  set: PublishedSet,
+  flags: InputFlags,
+  recipe: InputRecipe,
+  run: Abortable,
+): Promise<Interactions> {
+  refuse(flags, ['sql'], 'a published data set');
+  const files = needFiles(set);
+  const isDivided = set.split.kind === 'files';
+  message(`${set.name} is ${set.title}; terms: ${set.terms} (${set.page})`);
+  addTime(recipe);
+  if (isDivided && recipe.split.kind === 'files') recipe.parts ??= { test: files[1]! };
+  return Interactions.fromFile(isDivided ? [files[0]!] : files, recipe.read as ReadOptions & Thresholds, run);
+}
+
+/** Puts the parts of a split into one that others have made in files of their own. */
+async function withParts(
+  train: Interactions,
+  flags: InputFlags,
+  recipe: InputRecipe,
+  run: Abortable,
+): Promise<Interactions> {
+  const { test, validation } = recipe.parts ?? {};
+  refuse(flags, ['minUser', 'minItem'], 'parts that others have divided');
+  if (test === undefined)
+    throw new RecvaeError('INVALID_ARGUMENT', '--test-file is missing, which --split files needs');
+  const own = { ...flags, preset: undefined };
+  const partOf = async (path: string) => {
+    const part = await readOne(path, own, recipe, run);
+    if (part instanceof Split) throw invalid('--test-file', path, 'files of rows');
+    return part;
+  };
+  return Interactions.fromParts(
+    { train, test: await partOf(test), validation: validation === undefined ? undefined : await partOf(validation) },
+    run,
+  );
 }
 
 /** Whether a folder is a split in the layout of the official scripts, and not one of files of rows. */
@@ -293,7 +191,7 @@ function textFiles(input: string, read: ReadOptions & Thresholds): RowFiles | un
 /** What DuckDB is told of the columns. */
 function forDuckDB(read: ReadOptions & Thresholds): Omit<DuckDBOptions, 'source' | 'sql' | 'database'> {
   return Object.fromEntries(
-    Object.entries(read).filter(([name]) => !(TEXT_OPTIONS as readonly string[]).includes(name)),
+    Object.entries(read).filter(([name]) => name !== 'part' && !(TEXT_OPTIONS as readonly string[]).includes(name)),
   );
 }
 

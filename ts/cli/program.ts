@@ -52,7 +52,8 @@ export function createProgram(): Command {
       `
 <input> is a file of rows (CSV, TSV, NDJSON or a published format, plain, gzip or zstd; recvae datasets lists them), a
 folder or a quoted pattern of such files ('likes/*.csv'), - for stdin with --format, a folder in the layout of the official
-Mult-VAE and RecVAE scripts, or the name of a built-in data set: debian (a file or folder of that name is ./debian). With
+Mult-VAE and RecVAE scripts, the name of a built-in data set, debian, or of one that recvae datasets get has downloaded,
+such as ml-20m, which is read and split as in the papers (a file or folder of that name is ./debian). With
 the package @duckdb/node-api it is also Parquet or JSON ('likes/*.parquet'), and with --sql a DuckDB database.
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,

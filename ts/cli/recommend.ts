@@ -17,9 +17,10 @@ import { threadsFlag } from './common-flags.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
 import { docInFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
-import { type InputRecipe, queryOf, recipeIn, tellIgnoredValues } from './input.js';
+import { queryOf, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
 import { checkWritable, message, print } from './output.js';
+import { type InputRecipe, recipeIn } from './recipe.js';
 
 interface Flags extends FilterFlags {
   history: string;

@@ -5,9 +5,11 @@ import { description, native } from '../runtime/native.js';
 import { jsonFlag, seedFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { INPUT } from './flags.js';
-import { addInputFlags, type InputFlags, ignoredValues, readSplit, recipeOf } from './input.js';
+import { readSplit } from './input.js';
+import { addInputFlags } from './input-flags.js';
 import { interruptible, leavable } from './interrupt.js';
 import { checkWritable, checkWritableFolder, message, writeJson } from './output.js';
+import { type InputFlags, ignoredValues, recipeFor } from './recipe.js';
 
 /** `recvae split`: an input in the layout of the official scripts. */
 export function addSplit(program: Command): void {
@@ -30,14 +32,16 @@ export function addSplit(program: Command): void {
     if (out === '') throw new RecvaeError('INVALID_ARGUMENT', "--out is ''; allowed: a path");
     guard(() => native.checkNewFolder(out));
     checkWritableFolder(out, '--out');
-    const { data, leftOut } = await interruptible((signal) => readSplit(input, flags, recipeOf(flags), { signal }));
+    const { data, leftOut } = await interruptible((signal) =>
+      readSplit(input, flags, recipeFor(input, flags), { signal }),
+    );
     await leavable(() => data.write(out));
     const { train, validation, test } = data;
     if (json !== undefined) {
       const users = { train: train.nUsers, validation: validation.nUsers, test: test.nUsers };
       const [items, interactions] = [train.nItems, train.nInteractions];
       const result = { users, items, interactions, leftOut, file: flags.out };
-      await writeJson(json, { ...result, ...ignoredValues(recipeOf(flags)) });
+      await writeJson(json, { ...result, ...ignoredValues(recipeFor(input, flags)) });
     }
     message(
       `${train.nUsers} training, ${validation.nUsers} validation and ${test.nUsers} test users, ${train.nItems} items: ${flags.out}`,

@@ -18,10 +18,12 @@ import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from '.
 import { filesBehind, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
 import { tellGamma } from './gamma.js';
-import { addFlag, addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
+import { addRecordFlag, readSplit } from './input.js';
+import { addFlag, addInputFlags } from './input-flags.js';
 import { interruptible, leavable } from './interrupt.js';
 import { checkWritable, message, writeJson } from './output.js';
 import { EpochBar } from './progress.js';
+import { ignoredValues, recipeFor } from './recipe.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags, CheckpointFlags {
@@ -115,7 +117,7 @@ export function addTrain(program: Command): void {
     check(from);
     const parts = await Promise.all((flags.parts ?? []).map((path) => load(path)));
     const before = flags.counts === undefined ? undefined : await EaseCounts.load(flags.counts);
-    const recipe = recipeOf(flags);
+    const recipe = recipeFor(input, flags);
     const bar = new EpochBar();
     let started = 0;
     let counts: EaseCounts | undefined;

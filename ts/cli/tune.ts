@@ -12,11 +12,13 @@ import type { Range } from '../search/spaces.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
-import { addInputFlags, addRecordFlag, ignoredValues, readSplit, recipeOf } from './input.js';
+import { addRecordFlag, readSplit } from './input.js';
+import { addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
 import { checkWritable, table, withError, writeResult } from './output.js';
 import { Bar, Reporter, TimeLeft } from './progress.js';
+import { ignoredValues, recipeFor } from './recipe.js';
 import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, parse } from './settings.js';
 
@@ -62,7 +64,7 @@ export function addTune(program: Command): void {
     .addOption(examplesFlag())
     .addHelpText('after', `\nSearched by default:\n${defaults(tunable)}`);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: ModelName, input: string, flags: Flags) => {
-    const recipe = recipeOf(flags);
+    const recipe = recipeFor(input, flags);
     const { out, json, report: page } = flags;
     const options: TuneOptions = {
       search: flags.search,

@@ -1,5 +1,5 @@
 import { type Abortable, untilAborted } from '../runtime/abort.js';
-import { checkObject, checkRun, checkString, invalid, knownKeys } from '../runtime/check.js';
+import { checkInstance, checkObject, checkRun, checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, SynthOptions, Thresholds } from '../runtime/options.generated.js';
@@ -31,6 +31,18 @@ export interface Columns {
 }
 
 const COLUMN_KEYS = Object.keys({ users: true, items: true, values: true } satisfies Record<keyof Columns, true>);
+
+/** Interactions that others have divided. */
+export interface Parts {
+  /** What is trained on. */
+  train: Interactions;
+  /** What options are chosen by. Without it, {@link split} takes a share of the training items, unless its `validation` is 0. */
+  validation?: Interactions | undefined;
+  /** What is asked for in the end. */
+  test: Interactions;
+}
+
+const PART_KEYS = Object.keys({ train: true, validation: true, test: true } satisfies Record<keyof Parts, true>);
 
 /** What {@link Interactions.fromColumns} takes beside the columns. */
 export interface ColumnOptions extends Thresholds {
@@ -100,6 +112,24 @@ export class Interactions implements Disposable {
     const numbers = numberColumn(values, 'values');
     const handle = guard(() => native.NativeInteractions.fromColumns(...ids, numbers, toJson(options)));
     return new Interactions(handle, values !== undefined && options?.minValue === undefined);
+  }
+
+  /**
+   * Puts together what others have divided, such as the train and test files of the graph papers: {@link split} with the kind
+   * `files` keeps it so. A pair that is in several parts is of the first one.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for what are no interactions.
+   */
+  static async fromParts(parts: Parts, { signal }: Abortable = {}): Promise<Interactions> {
+    checkObject(parts, 'parts');
+    knownKeys(parts, PART_KEYS, 'parts');
+    const { train, validation, test } = parts;
+    checkInstance(train, 'train', Interactions);
+    if (validation !== undefined) checkInstance(validation, 'validation', Interactions);
+    checkInstance(test, 'test', Interactions);
+    checkRun({ signal }, ['signal']);
+    const work = () => native.joinParts(train.native, validation?.native, test.native);
+    return new Interactions(await running({ signal }, work));
   }
 
   /**

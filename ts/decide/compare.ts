@@ -22,7 +22,7 @@ import { estimated, type Step, sized, type Trained, type TrainRun, train } from 
 import { completeOptions, type TrialResult, validate } from '../search/trials.js';
 import { addBlend, blendTask, byCost, reportOf } from './compare/blend.js';
 import { Course } from './compare/course.js';
-import { BLEND, type CompareOptions, checkCompare, complete, order } from './compare/options.js';
+import { BLEND, type CompareOptions, checkCompare, complete, measured, order } from './compare/options.js';
 import { comparedGroups } from './compare/outcomes.js';
 import type { ComparedModel, ComparisonReport, Skipped } from './compare/report.js';
 import { decide } from './compare/verdict.js';
@@ -115,7 +115,7 @@ export async function compareOn(
       skipped.push({ model: plan.model, what: 'trials', why: `its search ended after ${row.trials} for want of time` });
     course.tell(index, { stage: 'evaluate', done: 1 });
     const validation = await validate(fitted, data, { threads, signal });
-    const evaluation = await evaluate(fitted, data.test, { threads, signal });
+    const evaluation = await evaluate(fitted, data.test, { metrics: measured(options), threads, signal });
     popularity = await byPopularity(plan.model, fitted, data.test, data.train, popularity, { threads, signal });
     course.ended(index, row.seconds, spent);
     models.set(plan.model, fitted);

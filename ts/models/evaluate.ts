@@ -1,5 +1,5 @@
 import { HeldOut } from '../data/split.js';
-import { checkInstance, checkRun, checkStrings } from '../runtime/check.js';
+import { checkInstance, checkRun, checkStrings, invalid } from '../runtime/check.js';
 import { native } from '../runtime/native.js';
 import type { DefaultMetricName, MetricName } from '../runtime/options.generated.js';
 import { type RunOptions, running } from '../runtime/running.js';
@@ -9,6 +9,8 @@ import { Model } from './model.js';
 export interface EvaluateOptions<M extends MetricName = MetricName> extends RunOptions {
   /** Metrics with their list lengths, such as `ndcg@100`. By default those of the VAE papers and three more. */
   metrics?: readonly M[];
+  /** Whether {@link Evaluation.groups} are wanted. By default they are not. */
+  groups?: boolean;
 }
 
 /** A typed array that `JSON.stringify` writes as an array; without that it writes an object with a key for each position. */
@@ -21,7 +23,7 @@ function column<T extends Float64Array | Uint32Array>(values: T): Column<T> {
 
 /** One metric over all evaluated users. */
 export interface MetricValues {
-  /** Mean over the users, from 0 to 1; of `coverage@k` and `gini@k` the one value. */
+  /** Mean over the users, from 0 to 1 but for `novelty@k`; of `coverage@k` and `gini@k` the one value. */
   mean: number;
   /** Standard error of the mean; `null` for `coverage@k` and `gini@k`, and for a single user. */
   standardError: number | null;
@@ -29,10 +31,32 @@ export interface MetricValues {
   perUser: Column<Float64Array>;
 }
 
+/** The metrics of a group of held-out users, or on the held-out items of a group of items. */
+export interface EvaluationGroup<M extends string = string> {
+  /** Of users by the length of their input: `few`, `some`, `many`. Of items by their training users: `head`, `middle`, `tail`. */
+  name: string;
+  /** Least items of a user's input, or training users of an item. */
+  from: number;
+  /** The most. */
+  to: number;
+  /** Of a group of items, how many there are. */
+  items?: number;
+  /** Users that count: of a group of items, those with something of it to find. Positions in {@link Evaluation.users}. */
+  users: Column<Uint32Array>;
+  /** Per metric; empty where no user counts. */
+  metrics: Partial<Record<M, MetricValues>>;
+}
+
 /** What {@link evaluate} found; `M` are the names of the metrics. */
 export interface Evaluation<M extends string = string> {
   /** Per metric, in the order asked for. */
   metrics: Record<M, MetricValues>;
+  /**
+   * The same by the length of the users' input, and by the popularity of the items that have to be found, if asked for. What looks
+   * at lists without their hits, such as `novelty@k`, is by popularity that of the lists of the users who count; `coverage@k` and
+   * `gini@k` are those of the group's items.
+   */
+  groups?: { activity: EvaluationGroup<M>[]; popularity: EvaluationGroup<M>[] };
   /** Positions of the evaluated users in {@link HeldOut.userIds}: what `perUser` is in the order of. JSON has it as an array. */
   users: Column<Uint32Array>;
   /** Held-out users with nothing to find, who do not count. */
@@ -57,6 +81,7 @@ export interface Evaluation<M extends string = string> {
 
 const KEYS = Object.keys({
   metrics: true,
+  groups: true,
   threads: true,
   signal: true,
 } satisfies Record<keyof EvaluateOptions, true>);
@@ -75,24 +100,44 @@ export async function evaluate<M extends MetricName = DefaultMetricName>(
   checkInstance(heldOut, 'heldOut', HeldOut);
   checkRun(options, KEYS, 'options');
   if (options.metrics !== undefined) checkStrings(options.metrics, 'metrics');
-  const { threads, signal } = options;
+  const { threads, signal, groups: inGroups = false } = options;
+  if (typeof inGroups !== 'boolean') throw invalid('groups', inGroups, 'true or false');
   const work = (run: native.NativeRun) =>
-    native.evaluate(model.native, heldOut.native, options.metrics?.slice(), threads, run);
-  const { metrics, users, sameTrainingUsers, trainedUsers, trainedHistories, ...rest } = await running(
+    native.evaluate(model.native, heldOut.native, options.metrics?.slice(), inGroups, threads, run);
+  const { metrics, groups, users, sameTrainingUsers, trainedUsers, trainedHistories, ...rest } = await running(
     { signal },
     work,
   );
-  const named = metrics.map(({ name, mean, standardError, perUser }) => [
-    name,
-    { mean, standardError: standardError ?? null, perUser: column(perUser) },
-  ]);
+  const of = (by: string) => groups.filter((group) => group.by === by).map((group) => groupOf<M>(group));
   return {
-    metrics: Object.fromEntries(named),
+    metrics: named<M>(metrics),
+    ...(inGroups && { groups: { activity: of('activity'), popularity: of('popularity') } }),
     users: column(users),
     ...rest,
     sameTrainingUsers: sameTrainingUsers ?? null,
     trainedUsers: trainedUsers ?? null,
     trainedHistories: trainedHistories ?? null,
+  };
+}
+
+/** Metrics by their names. */
+function named<M extends string>(metrics: native.NativeMetric[]): Record<M, MetricValues> {
+  const entries = metrics.map(({ name, mean, standardError, perUser }) => [
+    name,
+    { mean, standardError: standardError ?? null, perUser: column(perUser) },
+  ]);
+  return Object.fromEntries(entries);
+}
+
+function groupOf<M extends string>(group: native.NativeGroupMetrics): EvaluationGroup<M> {
+  const { name, from, to, items, positions, metrics } = group;
+  return {
+    name,
+    from,
+    to,
+    ...(items != null && { items }),
+    users: column(positions),
+    metrics: positions.length === 0 ? {} : named<M>(metrics),
   };
 }
 

@@ -1,7 +1,4 @@
 /** Histories out of Parquet, CSV, JSON and SQL, and recommendations into files. */
-import { open } from 'node:fs/promises';
-import { pipeline } from 'node:stream/promises';
-import { createGzip } from 'node:zlib';
 import type { DuckDBConnection, DuckDBListValue, DuckDBValue } from '@duckdb/node-api';
 import {
   checkCase,
@@ -25,7 +22,8 @@ import {
 } from '../data/duckdb.js';
 import type { History } from '../data/interactions.js';
 import { rowFiles, TEXT_OPTIONS } from '../data/row-files.js';
-import { type Files, listsIn, type Names, ownFiles, quoteName, quoteText, scanColumns } from '../data/sources.js';
+import { type Files, listsIn, type Names, ownFiles, quoteName, scanColumns } from '../data/sources.js';
+import { type Cell, type Column, inPieces, writeCsv, writeParquet, writeText } from '../data/tables.js';
 import { checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
@@ -310,96 +308,31 @@ type Write = (
 export function writerFor(path: string, what = 'path'): Write {
   checkString(path, what);
   const [, kind, compressed] = /\.(ndjson|jsonl|csv)(\.gz)?$/i.exec(path) ?? [];
-  if (kind !== undefined) {
-    const [head, textOf] = kind.toLowerCase() === 'csv' ? [CSV_HEAD, rowsOf] : ['', lineOf];
-    return (path, results) => writeText(path, textsOf(results, head, textOf), compressed !== undefined);
+  const isCompressed = compressed !== undefined;
+  if (kind?.toLowerCase() === 'csv') {
+    return (path, results) => writeCsv(path, COLUMNS, rowsOf(results), isCompressed);
   }
-  if (/\.parquet$/i.test(path)) return writeParquet;
+  if (kind !== undefined) return (path, results) => writeText(path, inPieces(textsOf(results)), isCompressed);
+  if (/\.parquet$/i.test(path)) {
+    return (path, results, settings) => writeParquet(path, COLUMNS, rowsOf(results), settings);
+  }
   throw invalid(what, path, 'a name in .ndjson, .jsonl or .csv (these also with .gz) or .parquet');
 }
 
-/** Characters that are written at once. */
-const PIECE = 1 << 16;
+/** Results as tables. */
+const COLUMNS: readonly Column[] = [
+  { name: 'user', type: 'VARCHAR' },
+  { name: 'rank', type: 'INTEGER' },
+  { name: 'item', type: 'VARCHAR' },
+  { name: 'score', type: 'FLOAT' },
+];
 
-const CSV_HEAD = 'user,rank,item,score\n';
-
-/** A result as rows of CSV. */
-function rowsOf({ user, items }: UserRecommendation): string {
-  return items.map(({ id, score }, at) => `${field(user)},${at + 1},${field(id)},${score}\n`).join('');
+/** The rows of each result. */
+async function* rowsOf(results: AsyncIterable<UserRecommendation>): AsyncGenerator<Cell[][]> {
+  for await (const { user, items } of results) yield items.map(({ id, score }, at) => [user, at + 1, id, score]);
 }
 
-/** A field of CSV. */
-function field(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-
-/** The text of results in pieces that are worth writing. */
-async function* textsOf(
-  results: AsyncIterable<UserRecommendation>,
-  head: string,
-  textOf: (result: UserRecommendation) => string,
-): AsyncGenerator<string> {
-  let text = head;
-  for await (const result of results) {
-    text += textOf(result);
-    if (text.length < PIECE) continue;
-    yield text;
-    text = '';
-  }
-  yield text;
-}
-
-/** Writes text to a file, at the pace at which the file takes it. */
-async function writeText(path: string, texts: AsyncIterable<string>, compressed: boolean): Promise<void> {
-  // A stream by its path could create the file after the results have failed and it has been removed.
-  const file = (await open(path, 'w')).createWriteStream();
-  if (compressed) await pipeline(texts, createGzip(), file);
-  else await pipeline(texts, file);
-}
-
-/** DuckDB's own limit is most of the machine. */
-const MEMORY = '512MB';
-
-async function writeParquet(
-  path: string,
-  results: AsyncIterable<UserRecommendation>,
-  settings: Record<string, string>,
-): Promise<void> {
-  const { connection, duckdb, close } = await openDuckDB('Parquet', {
-    settings: { memory_limit: MEMORY, ...settings },
-  });
-  const { DuckDBDataChunk, VARCHAR, INTEGER, FLOAT } = duckdb;
-  const call = async <T>(work: () => Promise<T> | T) => {
-    try {
-      return await work();
-    } catch (thrown) {
-      throw toError(thrown);
-    }
-  };
-  try {
-    await call(() => connection.run('CREATE TABLE results ("user" VARCHAR, rank INTEGER, item VARCHAR, score FLOAT)'));
-    const appender = await connection.createAppender('results');
-    const size = duckdb.DuckDBVector.standardSize();
-    let columns: [string[], number[], string[], number[]] = [[], [], [], []];
-    const append = () => {
-      const chunk = DuckDBDataChunk.create([VARCHAR, INTEGER, VARCHAR, FLOAT], columns[0].length);
-      chunk.setColumns(columns);
-      appender.appendDataChunk(chunk);
-      columns = [[], [], [], []];
-    };
-    for await (const { user, items } of results) {
-      for (const [at, { id, score }] of items.entries()) {
-        const row = [user, at + 1, id, score] as const;
-        for (const [column, value] of row.entries()) (columns[column] as unknown[]).push(value);
-        if (columns[0].length === size) await call(append);
-      }
-    }
-    await call(async () => {
-      append();
-      appender.closeSync();
-      await connection.run(`COPY results TO ${quoteText(path)} (FORMAT parquet, USE_TMP_FILE false)`);
-    });
-  } finally {
-    close();
-  }
+/** The line of each result. */
+async function* textsOf(results: AsyncIterable<UserRecommendation>): AsyncGenerator<string> {
+  for await (const result of results) yield lineOf(result);
 }

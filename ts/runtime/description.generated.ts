@@ -473,6 +473,10 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     "precision",
     "map",
     "mrr",
+    "novelty",
+    "diversity",
+    "miscalibration",
+    "tail",
     "coverage",
     "gini"
   ],
@@ -1050,6 +1054,264 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     "test_te.csv"
   ],
   "power": 0.8,
+  "published": [
+    {
+      "files": [
+        {
+          "checksum": "md5:0e33842e24a9c977be4e0107933c0723",
+          "member": "ml-100k/u.data",
+          "name": "u.data",
+          "url": "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
+        }
+      ],
+      "name": "ml-100k",
+      "page": "https://grouplens.org/datasets/movielens/100k/",
+      "paper": "",
+      "read": {
+        "format": "movielens-100k"
+      },
+      "split": {},
+      "terms": "research only; no commercial use and no redistribution without permission of the GroupLens project; cite Harper and Konstan 2015 (the archive's README)",
+      "title": "MovieLens 100K"
+    },
+    {
+      "files": [
+        {
+          "checksum": "md5:c4d9eecfca2ab87c1945afe126590906",
+          "member": "ml-1m/ratings.dat",
+          "name": "ratings.dat",
+          "url": "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
+        }
+      ],
+      "name": "ml-1m",
+      "page": "https://grouplens.org/datasets/movielens/1m/",
+      "paper": "",
+      "read": {
+        "format": "movielens-1m"
+      },
+      "split": {},
+      "terms": "research only; no commercial use and no redistribution without permission of the GroupLens project; cite Harper and Konstan 2015 (the archive's README)",
+      "title": "MovieLens 1M"
+    },
+    {
+      "files": [
+        {
+          "checksum": "md5:ce571fd55effeba0271552578f2648bd",
+          "member": "ml-10M100K/ratings.dat",
+          "name": "ratings.dat",
+          "url": "https://files.grouplens.org/datasets/movielens/ml-10m.zip"
+        }
+      ],
+      "name": "ml-10m",
+      "page": "https://grouplens.org/datasets/movielens/10m/",
+      "paper": "",
+      "read": {
+        "format": "movielens-1m"
+      },
+      "split": {},
+      "terms": "research only; no commercial use and no redistribution without permission of the GroupLens project; cite Harper and Konstan 2015 (the archive's README)",
+      "title": "MovieLens 10M"
+    },
+    {
+      "files": [
+        {
+          "checksum": "md5:cd245b17a1ae2cc31bb14903e1204af3",
+          "member": "ml-20m/ratings.csv",
+          "name": "ratings.csv",
+          "url": "https://files.grouplens.org/datasets/movielens/ml-20m.zip"
+        }
+      ],
+      "name": "ml-20m",
+      "page": "https://grouplens.org/datasets/movielens/20m/",
+      "paper": "Mult-VAE (Liang et al. 2018), RecVAE (Shenbin et al. 2020)",
+      "read": {
+        "format": "movielens-20m"
+      },
+      "split": {
+        "generator": "numpy",
+        "seed": 98765,
+        "shortUsers": "drop",
+        "test": 10000,
+        "validation": 10000
+      },
+      "terms": "research only; no commercial use and no redistribution without permission of the GroupLens project; cite Harper and Konstan 2015 (the archive's README)",
+      "title": "MovieLens 20M"
+    },
+    {
+      "files": [
+        {
+          "checksum": "md5:6b51fb2759a8657d3bfcbfc42b592ada",
+          "member": "ml-25m/ratings.csv",
+          "name": "ratings.csv",
+          "url": "https://files.grouplens.org/datasets/movielens/ml-25m.zip"
+        }
+      ],
+      "name": "ml-25m",
+      "page": "https://grouplens.org/datasets/movielens/25m/",
+      "paper": "",
+      "read": {
+        "format": "movielens-20m"
+      },
+      "split": {},
+      "terms": "research only; no commercial use and no redistribution without permission of the GroupLens project; cite Harper and Konstan 2015 (the archive's README)",
+      "title": "MovieLens 25M"
+    },
+    {
+      "files": [
+        {
+          "checksum": "md5:d472be332d4daa821edc399621853b57",
+          "member": "ml-32m/ratings.csv",
+          "name": "ratings.csv",
+          "url": "https://files.grouplens.org/datasets/movielens/ml-32m.zip"
+        }
+      ],
+      "name": "ml-32m",
+      "page": "https://grouplens.org/datasets/movielens/32m/",
+      "paper": "",
+      "read": {
+        "format": "movielens-20m"
+      },
+      "split": {},
+      "terms": "research only; no commercial use and no redistribution without permission of the GroupLens project; cite Harper and Konstan 2015 (the archive's README)",
+      "title": "MovieLens 32M"
+    },
+    {
+      "files": [
+        {
+          "checksum": "",
+          "member": "",
+          "name": "mv_*.txt",
+          "url": ""
+        }
+      ],
+      "name": "netflix",
+      "page": "https://en.wikipedia.org/wiki/Netflix_Prize",
+      "paper": "Mult-VAE (Liang et al. 2018), RecVAE (Shenbin et al. 2020)",
+      "read": {
+        "format": "netflix"
+      },
+      "split": {
+        "generator": "numpy",
+        "seed": 98765,
+        "shortUsers": "drop",
+        "test": 40000,
+        "validation": 40000
+      },
+      "terms": "the publisher does not offer it any more; the terms are in the README of the archive",
+      "title": "Netflix Prize"
+    },
+    {
+      "files": [
+        {
+          "checksum": "",
+          "member": "train_triplets.txt",
+          "name": "train_triplets.txt",
+          "url": "http://millionsongdataset.com/sites/default/files/challenge/train_triplets.txt.zip"
+        }
+      ],
+      "name": "msd",
+      "page": "http://millionsongdataset.com/tasteprofile/",
+      "paper": "Mult-VAE (Liang et al. 2018), RecVAE (Shenbin et al. 2020)",
+      "read": {
+        "format": "msd",
+        "minItem": 200
+      },
+      "split": {
+        "generator": "numpy",
+        "minUserItems": 20,
+        "seed": 98765,
+        "shortUsers": "drop",
+        "test": 50000,
+        "validation": 50000
+      },
+      "terms": "those of The Echo Nest, which its page names",
+      "title": "Million Song Dataset, Taste Profile"
+    },
+    {
+      "files": [
+        {
+          "checksum": "",
+          "member": "",
+          "name": "train.txt",
+          "url": "https://raw.githubusercontent.com/kuandeng/LightGCN/master/Data/gowalla/train.txt"
+        },
+        {
+          "checksum": "",
+          "member": "",
+          "name": "test.txt",
+          "url": "https://raw.githubusercontent.com/kuandeng/LightGCN/master/Data/gowalla/test.txt"
+        }
+      ],
+      "name": "gowalla",
+      "page": "https://github.com/kuandeng/LightGCN",
+      "paper": "the graph papers (NGCF, LightGCN), which train on all of the train file: --validation 0 --no-search",
+      "read": {
+        "format": "adjacency"
+      },
+      "split": {
+        "kind": "files"
+      },
+      "terms": "none are stated with the files, which the authors of NGCF and LightGCN made",
+      "title": "Gowalla, as in the graph papers"
+    },
+    {
+      "files": [
+        {
+          "checksum": "",
+          "member": "",
+          "name": "train.txt",
+          "url": "https://raw.githubusercontent.com/kuandeng/LightGCN/master/Data/yelp2018/train.txt"
+        },
+        {
+          "checksum": "",
+          "member": "",
+          "name": "test.txt",
+          "url": "https://raw.githubusercontent.com/kuandeng/LightGCN/master/Data/yelp2018/test.txt"
+        }
+      ],
+      "name": "yelp2018",
+      "page": "https://github.com/kuandeng/LightGCN",
+      "paper": "the graph papers (NGCF, LightGCN), which train on all of the train file: --validation 0 --no-search",
+      "read": {
+        "format": "adjacency"
+      },
+      "split": {
+        "kind": "files"
+      },
+      "terms": "none are stated with the files, which the authors of NGCF and LightGCN made",
+      "title": "Yelp 2018, as in the graph papers"
+    },
+    {
+      "files": [
+        {
+          "checksum": "",
+          "member": "",
+          "name": "train.txt",
+          "url": "https://raw.githubusercontent.com/kuandeng/LightGCN/master/Data/amazon-book/train.txt"
+        },
+        {
+          "checksum": "",
+          "member": "",
+          "name": "test.txt",
+          "url": "https://raw.githubusercontent.com/kuandeng/LightGCN/master/Data/amazon-book/test.txt"
+        }
+      ],
+      "name": "amazon-book",
+      "page": "https://github.com/kuandeng/LightGCN",
+      "paper": "the graph papers (NGCF, LightGCN), which train on all of the train file: --validation 0 --no-search",
+      "read": {
+        "format": "adjacency"
+      },
+      "split": {
+        "kind": "files"
+      },
+      "terms": "none are stated with the files, which the authors of NGCF and LightGCN made",
+      "title": "Amazon books, as in the graph papers"
+    }
+  ],
+  "rankingMetricNames": [
+    "auc"
+  ],
   "read": [
     {
       "allowed": "'csv' or 'tsv' or 'ndjson' or 'adjacency' or 'movielens-100k' or 'movielens-1m' or 'movielens-20m' or 'netflix' or 'msd' or 'lastfm-360k' or 'lastfm-1k' or 'gowalla' or 'yelp' or 'amazon' or 'amazon-2023' or 'amazon-ratings-2014' or 'amazon-ratings-2018' or 'amazon-ratings-2023' or 'goodbooks' or 'book-crossing' or 'steam' or 'retailrocket' or 'otto'",
@@ -1164,6 +1426,14 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "typescript": "number | string"
     },
     {
+      "allowed": "a string",
+      "default": null,
+      "doc": "Column (or JSON key) that says for which part of a split each row is: train, validation (or valid, val, dev) or test. The split of kind column needs it. It takes the place of time.",
+      "name": "part",
+      "search": null,
+      "typescript": "string"
+    },
+    {
       "allowed": "a whole number from 0 to 2^53",
       "default": 0,
       "doc": "So many rows at most that cannot be understood are left out and counted; one more is an error, as any is without it.",
@@ -1238,12 +1508,12 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
   ],
   "split": [
     {
-      "allowed": "'strong' or 'time' or 'last' or 'share'",
+      "allowed": "'strong' or 'folds' or 'time' or 'last' or 'share' or 'files' or 'column'",
       "default": "strong",
-      "doc": "What is held out: whole users (`strong`), what came last by the clock (`time`), each user's last items (`last`) or a share of each user's items (`share`). By the latter three, users are known from training, and are scored by their history. `time` and `last` need data with times.",
+      "doc": "What is held out: whole users (`strong`), the same in `folds` of which each is the test part once (`folds`), what came last by the clock (`time`), each user's last items (`last`), a share of each user's items (`share`), or what others have divided, in files of their own (`files`) or by a column (`column`). By the latter five, users are known from training, and are scored by their history. `time` and `last` need data with times.",
       "name": "kind",
       "search": null,
-      "typescript": "'strong' | 'time' | 'last' | 'share'"
+      "typescript": "'strong' | 'folds' | 'time' | 'last' | 'share' | 'files' | 'column'"
     },
     {
       "allowed": "a whole number, 0 or more",
@@ -1264,7 +1534,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a finite number, 0 or more",
       "default": 0.1,
-      "doc": "Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none. By kind time, the share of all interactions that comes before the test part. By kinds last and share, only 0 says something: none.",
+      "doc": "Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none. By kind time, the share of all interactions that comes before the test part. By the other kinds, only 0 says something: none. By kinds files and column, where nothing is for validation, a share heldOut of each user's training items is.",
       "name": "validation",
       "search": null,
       "typescript": "number"
@@ -1282,6 +1552,22 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "default": 0.2,
       "doc": "Share of a held-out user's items that is scored, above 0 and below 1. By kind share, of every user's.",
       "name": "heldOut",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a whole number, 2 or more",
+      "default": 5,
+      "doc": "By kind folds, in how many parts the users are divided.",
+      "name": "folds",
+      "search": null,
+      "typescript": "number"
+    },
+    {
+      "allowed": "a whole number, 1 or more",
+      "default": 1,
+      "doc": "By kind folds, which part is for test, from 1 on; the one behind it is for validation.",
+      "name": "fold",
       "search": null,
       "typescript": "number"
     },
@@ -1308,6 +1594,14 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "name": "validationSince",
       "search": null,
       "typescript": "number | string"
+    },
+    {
+      "allowed": "'philox' or 'numpy'",
+      "default": "philox",
+      "doc": "What draws, by kinds strong and folds: `philox`, or `numpy` for NumPy's legacy generator, which gives the split of the Mult-VAE and RecVAE authors' scripts where a user's rows stand in the order of the item ids.",
+      "name": "generator",
+      "search": null,
+      "typescript": "'philox' | 'numpy'"
     },
     {
       "allowed": "a whole number from 0 to 2^53",

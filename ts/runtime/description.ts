@@ -1,5 +1,7 @@
 /** What the core says about itself: the shape of `description.generated.ts`, and of what the binary gives. */
 
+import type { ReadOptions, SplitOptions, Thresholds } from './options.generated.js';
+
 /** A row of the core's table of options. */
 export interface OptionDescription {
   name: string;
@@ -19,6 +21,25 @@ export interface ModelDescription {
   doc: string;
   timeLaw: string;
   options: OptionDescription[];
+}
+
+/** A published data set. Texts that are empty say that there is no such thing. */
+export interface PublishedSet {
+  /** Its name as an input. */
+  name: string;
+  title: string;
+  /** What its publishers say of it. */
+  page: string;
+  /** On what terms it may be used, in short. */
+  terms: string;
+  /** Of which paper's tables it is a row. */
+  paper: string;
+  /** Its files; of several the second is for test. A member is the name in the archive that is downloaded. */
+  files: { url: string; checksum: string; member: string; name: string }[];
+  /** Options and thresholds that differ from the defaults. */
+  read: ReadOptions & Thresholds;
+  /** The same of the split. */
+  split: SplitOptions;
 }
 
 /** Names, defaults, ranges and texts, which have their home in the core. */
@@ -47,6 +68,8 @@ export interface Description {
     minValue: number | null;
     time: string;
   }[];
+  /** Data sets that others publish, with how the papers read and split them. */
+  published: PublishedSet[];
   /** Names of the files of a split in the official layout. */
   officialFiles: string[];
   read: OptionDescription[];
@@ -67,8 +90,10 @@ export interface Description {
   longestId: number;
   /** Bytes that a row or a line of a file may have. */
   longestRow: number;
-  /** All metrics, without the length of the list. */
+  /** All metrics that look at a list, without its length. */
   metricNames: string[];
+  /** All metrics that look at whole rankings. */
+  rankingMetricNames: string[];
   /** Default metrics. */
   metrics: string[];
   /** What models are chosen by. */

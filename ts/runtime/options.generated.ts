@@ -93,6 +93,12 @@ export interface ReadOptions {
    */
   until?: number | string | undefined;
   /**
+   * Column (or JSON key) that says for which part of a split each row is: train, validation (or valid, val, dev) or test. The split of kind column needs it. It takes the place of time.
+   *
+   * Allowed: a string.
+   */
+  part?: string | undefined;
+  /**
    * So many rows at most that cannot be understood are left out and counted; one more is an error, as any is without it.
    *
    * Allowed: a whole number from 0 to 2^53.
@@ -126,12 +132,12 @@ export interface Thresholds {
  */
 export interface SplitOptions {
   /**
-   * What is held out: whole users (`strong`), what came last by the clock (`time`), each user's last items (`last`) or a share of each user's items (`share`). By the latter three, users are known from training, and are scored by their history. `time` and `last` need data with times.
+   * What is held out: whole users (`strong`), the same in `folds` of which each is the test part once (`folds`), what came last by the clock (`time`), each user's last items (`last`), a share of each user's items (`share`), or what others have divided, in files of their own (`files`) or by a column (`column`). By the latter five, users are known from training, and are scored by their history. `time` and `last` need data with times.
    *
-   * Allowed: 'strong' or 'time' or 'last' or 'share'.
+   * Allowed: 'strong' or 'folds' or 'time' or 'last' or 'share' or 'files' or 'column'.
    * @default "strong"
    */
-  kind?: 'strong' | 'time' | 'last' | 'share' | undefined;
+  kind?: 'strong' | 'folds' | 'time' | 'last' | 'share' | 'files' | 'column' | undefined;
   /**
    * Users with fewer items are never held out; shortUsers says what becomes of them.
    *
@@ -147,7 +153,7 @@ export interface SplitOptions {
    */
   shortUsers?: 'train' | 'drop' | undefined;
   /**
-   * Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none. By kind time, the share of all interactions that comes before the test part. By kinds last and share, only 0 says something: none.
+   * Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole number of them; 0 for none. By kind time, the share of all interactions that comes before the test part. By the other kinds, only 0 says something: none. By kinds files and column, where nothing is for validation, a share heldOut of each user's training items is.
    *
    * Allowed: a finite number, 0 or more.
    * @default 0.1
@@ -168,6 +174,20 @@ export interface SplitOptions {
    */
   heldOut?: number | undefined;
   /**
+   * By kind folds, in how many parts the users are divided.
+   *
+   * Allowed: a whole number, 2 or more.
+   * @default 5
+   */
+  folds?: number | undefined;
+  /**
+   * By kind folds, which part is for test, from 1 on; the one behind it is for validation.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 1
+   */
+  fold?: number | undefined;
+  /**
    * By kind last, how many of a user's newest items are for test, and as many before them for validation.
    *
    * Allowed: a whole number, 1 or more.
@@ -186,6 +206,13 @@ export interface SplitOptions {
    * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
    */
   validationSince?: number | string | undefined;
+  /**
+   * What draws, by kinds strong and folds: `philox`, or `numpy` for NumPy's legacy generator, which gives the split of the Mult-VAE and RecVAE authors' scripts where a user's rows stand in the order of the item ids.
+   *
+   * Allowed: 'philox' or 'numpy'.
+   * @default "philox"
+   */
+  generator?: 'philox' | 'numpy' | undefined;
   /**
    * Start of the random numbers; the same seed gives the same split.
    *
@@ -887,8 +914,8 @@ export type ModelName = { name: 'popularity' | 'ease' | 'edlae' | 'als' | 'mult-
 /** Name of a built-in data set. */
 export type DatasetName = 'debian';
 
-/** Name of a metric with the length of the list that it looks at. */
-export type MetricName = `ndcg@${number}` | `recall@${number}` | `recall-all@${number}` | `hit-rate@${number}` | `precision@${number}` | `map@${number}` | `mrr@${number}` | `coverage@${number}` | `gini@${number}`;
+/** Name of a metric with the length of the list that it looks at, or of one that looks at whole rankings. */
+export type MetricName = `ndcg@${number}` | `recall@${number}` | `recall-all@${number}` | `hit-rate@${number}` | `precision@${number}` | `map@${number}` | `mrr@${number}` | `novelty@${number}` | `diversity@${number}` | `miscalibration@${number}` | `tail@${number}` | `coverage@${number}` | `gini@${number}` | 'auc';
 
 /** The metrics that are measured where none are asked for. */
 export type DefaultMetricName = 'ndcg@100' | 'recall@20' | 'recall@50' | 'recall-all@20' | 'hit-rate@20' | 'coverage@100';

@@ -9,7 +9,8 @@
 //!   measuring speed only; [`profile()`] counts what there is;
 //! - split: [`split()`] holds users out, [`read_official`] takes a split that others made, [`sample()`] makes one smaller;
 //! - evaluate: [`recommend()`] and [`top_k`] turn scores into lists, [`evaluate()`] measures lists against held-out items,
-//!   [`evaluate_by_popularity`] by groups of items; [`paired_bootstrap`] compares models;
+//!   [`evaluate_with`] also against the training, [`evaluate_groups`] by groups of users and of items; [`paired_bootstrap`]
+//!   compares models;
 //! - model: [`Model`] and [`ModelKind`], what all models have in common;
 //! - nn: the layers of the autoencoders;
 //! - train: [`FitRun`], [`Progress`], [`Checkpoint`], [`WarmStart`];
@@ -145,12 +146,15 @@ pub use data::read::{
 };
 pub use data::synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use evaluate::candidates::{Candidates, recommend_among};
-pub use evaluate::groups::{
-    ActivityGroup, GroupValues, PopularityGroup, activity_groups, evaluate_by_popularity, popularity_groups,
+pub use evaluate::evaluation::{
+    ActivityValues, Evaluation, GroupValues, GroupedEvaluation, MetricValues, PopularityValues, evaluate,
+    evaluate_by_popularity, evaluate_groups, evaluate_with, validate,
 };
-pub use evaluate::metrics::{Evaluation, Metric, MetricValues, evaluate, validate};
+pub use evaluate::groups::{ActivityGroup, PopularityGroup, activity_groups, popularity_groups};
+pub use evaluate::metrics::Metric;
 pub use evaluate::scorer::Scorer;
 pub use evaluate::top_k::{Scored, recommend, top_k};
+pub use math::apart::{Apart, variance_apart};
 pub use math::csr::Csr;
 pub use math::statistics::{
     POWER, Paired, RESAMPLES, SIGNIFICANCE, carried_on, detectable_difference, holm, mean, mean_of_lists,
@@ -175,7 +179,9 @@ pub use serve::recommender::{History, RecommendOptions, Recommender};
 pub use serve::similar::SimilarOptions;
 pub use split::kinds::split;
 pub use split::official::{OFFICIAL_FILES, check_new_folder, is_official, read_official, write_official};
-pub use split::strong::{HeldOut, ShortUsers, Split, SplitKind, SplitOptions};
+pub use split::options::{Generator, ShortUsers, SplitKind, SplitOptions};
+pub use split::published::{PUBLISHED, PublishedFile, PublishedSet};
+pub use split::strong::{HeldOut, Split};
 pub use split::subsample::{SampleOptions, sample, sample_batch};
 pub use split::training_record::{Leak, TrainingRecord, shares_users};
 pub use train::checkpoint::{Checkpoint, CheckpointOptions};

@@ -3,7 +3,10 @@
 pub(crate) mod choosing;
 pub(crate) mod fingerprint;
 pub(crate) mod kinds;
+pub(crate) mod numpy;
 pub(crate) mod official;
+pub(crate) mod options;
+pub(crate) mod published;
 pub(crate) mod strong;
 pub(crate) mod subsample;
 pub(crate) mod training_record;

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use recvae_core::ndarray::{ArrayView1, ArrayViewMut2};
-use recvae_core::{Csr, Evaluation, HeldOut, Ids, Metric, Result, Scorer, evaluate};
+use recvae_core::{Csr, Evaluation, HeldOut, Ids, Metric, Result, Scorer, evaluate, evaluate_with};
 
 /// The same scores for every user.
 struct Fixed(Vec<f32>);
@@ -76,6 +76,69 @@ fn the_other_metrics_by_hand() {
 }
 
 #[test]
+fn auc_by_hand() {
+    let of = |scores: &[f32], input: &[u32], target: &[u32]| {
+        let users = held_out(scores.len(), &[(input, target)]);
+        means(&evaluate(&Fixed(scores.into()), &users, &metrics(&["auc"])).unwrap())[0]
+    };
+    // Of 2 and 4 against 1 and 3: 2 before 3, and 4 before nothing.
+    assert_eq!(of(&FIVE, &[0], &[2, 4]), 0.25);
+    assert_eq!(of(&FIVE, &[], &[0, 1]), 1.0);
+    assert_eq!(of(&FIVE, &[], &[4]), 0.0);
+    // Equal scores count half, whichever index is lower, and both zeros are equal.
+    assert_eq!(of(&[1.0; 4], &[0], &[3]), 0.5);
+    assert_eq!(of(&[0.0, -0.0, -1.0], &[], &[1]), 0.75);
+    // Nothing else is there that could stand before it.
+    assert_eq!(of(&FIVE, &[0, 1, 2, 3], &[4]), 1.0);
+    // Where it alone is asked for, no list is made, and a score that is no number still is an error.
+    let users = held_out(2, &[(&[], &[1])]);
+    assert!(evaluate(&Fixed(vec![f32::NAN, 1.0]), &users, &[Metric::Auc]).is_err());
+}
+
+/// Four training users. Items 0 to 4 have 3, 2, 2, 1 and no users; thirds of the 8 interactions begin at 8/3 and 16/3.
+fn four_users() -> Csr {
+    Csr::from_rows([&[0u32, 1, 2][..], &[0, 1], &[0, 2], &[3]], 5).unwrap()
+}
+
+#[test]
+fn what_training_says_of_lists_by_hand() {
+    // Lists without the seen item 0: 1, 2, 3, 4.
+    let of = |input: &[u32], target: &[u32], names: &[&str]| {
+        let users = held_out(5, &[(input, target)]);
+        means(&evaluate_with(&Fixed(FIVE.into()), &users, &four_users(), &metrics(names)).unwrap())
+    };
+    // log2 of 4 / 2, 4 / 2, 4 / 1, and 4 / 1 for an item that nobody has.
+    close(&of(&[0], &[4], &["novelty@1", "novelty@2", "novelty@3", "novelty@10"]), &[1.0, 1.0, 4.0 / 3.0, 1.5]);
+    // 1 and 2 have one user in common of two each; 3 and 4 share nobody with anybody. A list of one item has no pair.
+    let expected = [0.0, 0.5, 1.0 - 0.5 / 3.0, 1.0 - 0.5 / 6.0];
+    close(&of(&[0], &[4], &["diversity@1", "diversity@2", "diversity@3", "diversity@10"]), &expected);
+    // 0 is head, with nothing before it; 1 begins at 3 and is middle, 2 at 5 and is middle, 3 at 7 and is tail with 4.
+    close(&of(&[0], &[4], &["tail@2", "tail@3", "tail@10"]), &[0.0, 1.0 / 3.0, 0.5]);
+    // A history of head alone against a list without any: nothing in common.
+    close(&of(&[0], &[4], &["miscalibration@4"]), &[1.0]);
+    // A history of middle against a list of head: likewise; against head and middle: half in common.
+    let half = 0.5 * ((4.0f64 / 3.0).log2() + 0.5 * (2.0f64 / 3.0).log2() + 0.5);
+    close(&of(&[1], &[4], &["miscalibration@1", "miscalibration@2"]), &[1.0, half]);
+    // An empty history stands for the training: 3 / 8, 4 / 8, 1 / 8 against 1, 0, 0.
+    let (p, m) = ([0.375, 0.5, 0.125f64], [0.6875, 0.25, 0.0625f64]);
+    let from_p: f64 = p.iter().zip(m).map(|(p, m)| p * (p / m).log2()).sum();
+    close(&of(&[], &[4], &["miscalibration@1"]), &[0.5 * (from_p + (1.0 / m[0]).log2())]);
+}
+
+#[test]
+fn what_needs_training_is_refused_without_it() {
+    let users = held_out(5, &[(&[0], &[1])]);
+    for name in ["novelty@5", "diversity@5", "miscalibration@5", "tail@5"] {
+        let error = evaluate(&Fixed(FIVE.into()), &users, &metrics(&["ndcg@5", name])).unwrap_err();
+        let text = format!("metric is {name}; allowed: one that does without the training users' items");
+        assert_eq!((error.code(), error.to_string()), ("INVALID_ARGUMENT", text));
+    }
+    let train = Csr::from_rows([[0u32]], 4).unwrap();
+    let error = evaluate_with(&Fixed(FIVE.into()), &users, &train, &metrics(&["tail@5"])).unwrap_err();
+    assert_eq!(error.to_string(), "training users have 4 items; allowed: the 5 of the model");
+}
+
+#[test]
 fn the_two_denominators_of_recall_differ() {
     // Held out 1, 2, 3, all at the top: one place holds one of three.
     let users = held_out(5, &[(&[0], &[1, 2, 3])]);
@@ -125,22 +188,33 @@ fn bad_calls_are_errors() {
     assert_eq!(code(FIVE.into(), &[]), "INVALID_ARGUMENT");
     assert_eq!(code(vec![1.0; 4], &Metric::DEFAULT), "INVALID_DATA");
     assert_eq!(code(vec![1.0, f32::NAN, 0.0, 0.0, 0.0], &Metric::DEFAULT), "NUMERICAL");
-    for text in ["ndcg", "ndcg@", "ndcg@0", "ndcg@x", "ndcg@-1", "prec@5", "@5", "ndcg@5@5", "ndcg@1000001"] {
+    for text in ["ndcg", "ndcg@", "ndcg@0", "ndcg@x", "ndcg@-1", "prec@5", "@5", "ndcg@5@5", "ndcg@1000001", "auc@5"] {
         let error = text.parse::<Metric>().unwrap_err();
         assert!(error.to_string().starts_with(&format!("metric is '{text}'; allowed: ndcg@K")), "{error}");
+        assert!(error.to_string().ends_with(", gini@K with K from 1 to 1000000, or auc"), "{error}");
     }
     for metric in Metric::DEFAULT.into_iter().chain(Metric::all(7)) {
         assert_eq!(metric.to_string().parse::<Metric>().unwrap(), metric);
     }
 }
 
-/// The official scripts' way: mask, full sort, look up.
-fn naive(scores: &[f32], input: &[u32], target: &[u32], metric: Metric) -> f64 {
+/// The official scripts' way: mask, full sort, look up; and pairs one by one.
+fn naive(scores: &[f32], input: &[u32], target: &[u32], train: &[Vec<u32>], metric: Metric) -> f64 {
     let mut order: Vec<usize> = (0..scores.len()).filter(|item| !input.contains(&(*item as u32))).collect();
     order.sort_by(|&a, &b| scores[b].partial_cmp(&scores[a]).unwrap());
-    let k = metric.k();
+    let k = metric.k().unwrap_or(scores.len());
     let hits: Vec<usize> = (0..k.min(order.len())).filter(|&rank| target.contains(&(order[rank] as u32))).collect();
     let gain = |rank: &usize| 1.0 / ((*rank + 2) as f64).log2();
+    let list = &order[..k.min(order.len())];
+    let users = |item: usize| train.iter().filter(|row| row.contains(&(item as u32))).count();
+    let mean = |values: Vec<f64>| values.iter().sum::<f64>() / values.len() as f64;
+    // Items before it, most popular first, have so many interactions: 0 head, 1 middle, 2 tail.
+    let third = |item: usize| {
+        let all: usize = (0..scores.len()).map(users).sum();
+        let is_before = |other: &usize| (users(item), *other) < (users(*other), item);
+        let before: usize = (0..scores.len()).filter(is_before).map(users).sum();
+        usize::from(3 * before >= all) + usize::from(3 * before >= 2 * all)
+    };
     match metric {
         Metric::Ndcg(_) => hits.iter().map(gain).sum::<f64>() / (0..k.min(target.len())).map(|r| gain(&r)).sum::<f64>(),
         Metric::Recall(_) => hits.len() as f64 / k.min(target.len()) as f64,
@@ -152,6 +226,48 @@ fn naive(scores: &[f32], input: &[u32], target: &[u32], metric: Metric) -> f64 {
             hits.iter().enumerate().map(precision).sum::<f64>() / k.min(target.len()) as f64
         }
         Metric::Mrr(_) => hits.first().map_or(0.0, |rank| 1.0 / (rank + 1) as f64),
+        Metric::Auc => {
+            let others: Vec<usize> = order.iter().copied().filter(|item| !target.contains(&(*item as u32))).collect();
+            let pair = |wanted: u32, other: usize| match scores[wanted as usize].partial_cmp(&scores[other]).unwrap() {
+                std::cmp::Ordering::Greater => 1.0,
+                std::cmp::Ordering::Equal => 0.5,
+                std::cmp::Ordering::Less => 0.0,
+            };
+            match others.len() {
+                0 => 1.0,
+                _ => mean(
+                    target.iter().flat_map(|&wanted| others.iter().map(move |&other| pair(wanted, other))).collect(),
+                ),
+            }
+        }
+        Metric::Novelty(_) => {
+            mean(list.iter().map(|&item| (train.len() as f64 / users(item).max(1) as f64).log2()).collect())
+        }
+        Metric::Diversity(_) => {
+            let cosine = |a: usize, b: usize| {
+                let both = train.iter().filter(|row| row.contains(&(a as u32)) && row.contains(&(b as u32))).count();
+                if both == 0 { 0.0 } else { both as f64 / ((users(a) * users(b)) as f64).sqrt() }
+            };
+            let pairs: Vec<f64> = (0..list.len())
+                .flat_map(|a| (0..a).map(move |b| (a, b)))
+                .map(|(a, b)| cosine(list[a], list[b]))
+                .collect();
+            if pairs.is_empty() { 0.0 } else { 1.0 - mean(pairs) }
+        }
+        Metric::Tail(_) => mean(list.iter().map(|&item| f64::from(u8::from(third(item) == 2))).collect()),
+        Metric::Miscalibration(_) => {
+            let shares = |items: &[usize]| -> [f64; 3] {
+                [0, 1, 2].map(|of| items.iter().filter(|&&item| third(item) == of).count() as f64 / items.len() as f64)
+            };
+            let all: Vec<usize> = train.iter().flatten().map(|&item| item as usize).collect();
+            let history: Vec<usize> = input.iter().map(|&item| item as usize).collect();
+            let p = shares(if history.is_empty() { &all } else { &history });
+            let p = if history.is_empty() && all.is_empty() { [0.0; 3] } else { p };
+            let entropy = |p: [f64; 3]| -> f64 { p.iter().filter(|p| **p > 0.0).map(|p| -p * p.log2()).sum() };
+            let q = shares(list);
+            // The entropy of the mean less the mean of the entropies.
+            entropy([0, 1, 2].map(|of| (p[of] + q[of]) / 2.0)) - (entropy(p) + entropy(q)) / 2.0
+        }
         Metric::Coverage(_) | Metric::Gini(_) => unreachable!(),
     }
 }
@@ -159,24 +275,30 @@ fn naive(scores: &[f32], input: &[u32], target: &[u32], metric: Metric) -> f64 {
 proptest! {
     #[test]
     fn agrees_with_the_naive_form(
-        scores in prop::collection::vec((-3i32..3).prop_map(|score| score as f32), 1..40),
-        users in prop::collection::vec(prop::collection::vec(0u8..4, 40), 1..600),
-        k in 1usize..50,
+        scores in prop::collection::vec((-3i32..3).prop_map(|score| score as f32), 1..25),
+        users in prop::collection::vec(prop::collection::vec(0u8..4, 25), 1..300),
+        n_train in 1usize..12,
+        k in 1usize..30,
     ) {
         let n = scores.len();
         let pick = |user: &Vec<u8>, what: u8| -> Vec<u32> {
             (0..n as u32).filter(|&item| user[item as usize] == what).collect()
         };
-        let rows: Vec<(Vec<u32>, Vec<u32>)> = users.iter().map(|user| (pick(user, 1), pick(user, 2))).collect();
+        let train: Vec<Vec<u32>> = users.iter().take(n_train).map(|user| pick(user, 3)).collect();
+        let train = if train.iter().all(Vec::is_empty) { vec![vec![0]] } else { train };
+        let rows: Vec<(Vec<u32>, Vec<u32>)> = users.iter().map(|user| (pick(user, 1), pick(user, 2))).take(40).collect();
         let borrowed: Vec<User> = rows.iter().map(|(a, b)| (&a[..], &b[..])).collect();
         let scored: Vec<_> = rows.iter().filter(|(_, target)| !target.is_empty()).collect();
         prop_assume!(!scored.is_empty());
         let metrics: Vec<_> = Metric::all(k).into_iter().filter(|metric| !metric.is_of_all_lists()).collect();
-        let evaluation = evaluate(&Fixed(scores.clone()), &held_out(n, &borrowed), &metrics).unwrap();
+        let matrix = Csr::from_rows(&train, n).unwrap();
+        let evaluation = evaluate_with(&Fixed(scores.clone()), &held_out(n, &borrowed), &matrix, &metrics).unwrap();
         for values in &evaluation.metrics {
             prop_assert_eq!(values.per_user.len(), scored.len());
             for (ours, (input, target)) in values.per_user.iter().zip(&scored) {
-                prop_assert!((ours - naive(&scores, input, target, values.metric)).abs() < 1e-12);
+                let expected = naive(&scores, input, target, &train, values.metric);
+                prop_assert!((ours - expected).abs() < 1e-9, "{}: {} against {}", values.metric, ours, expected);
+                prop_assert!(values.metric.name() == "novelty" || (0.0..=1.0).contains(ours), "{}", values.metric);
             }
         }
     }

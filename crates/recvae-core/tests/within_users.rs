@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use recvae_core::{
-    Batch, Batches, HeldOut, IdColumn, Interactions, Moment, Options, RowFilter, ShortUsers, Split, SplitKind,
-    SplitOptions, Thresholds, read_official, split, write_official,
+    Batch, Batches, Format, HeldOut, IdColumn, Interactions, Moment, Options, ReadOptions, RowFilter, ShortUsers,
+    Split, SplitKind, SplitOptions, Thresholds, read_interactions, read_official, split, write_official,
 };
 use serde_json::json;
 
@@ -171,7 +171,10 @@ fn what_does_not_fit_the_kind_or_the_data_is_refused() {
         assert_eq!((error.code(), error.to_string()), ("INVALID_ARGUMENT", text));
     }
     for (options, text) in [
-        (json!({"kind": "random"}), "kind is \"random\"; allowed: 'strong' or 'time' or 'last' or 'share'"),
+        (
+            json!({"kind": "random"}),
+            "kind is \"random\"; allowed: 'strong' or 'folds' or 'time' or 'last' or 'share' or 'files' or 'column'",
+        ),
         (
             json!({"testSince": "2015-01-31"}),
             "testSince is '2015-01-31'; allowed: only with kind time (kind is 'strong')",
@@ -184,7 +187,7 @@ fn what_does_not_fit_the_kind_or_the_data_is_refused() {
         (json!({"kind": "last", "last": 0}), "last is 0; allowed: a whole number, 1 or more"),
         (
             json!({"kind": "time", "heldOut": 0.5}),
-            "heldOut is 0.5; allowed: only with kinds strong and share (kind is 'time')",
+            "heldOut is 0.5; allowed: only with kinds strong, folds, share, files and column (kind is 'time')",
         ),
         (
             json!({"kind": "time", "test": 100}),
@@ -276,4 +279,106 @@ proptest! {
         let asked = parts.validation.target().nnz() + parts.test.target().nnz();
         prop_assert_eq!(parts.train.n_interactions() + asked + n_lost as usize, data.n_interactions());
     }
+}
+
+#[test]
+fn what_others_divided_stays_divided() {
+    let part = |rows: &[(&str, &str)]| {
+        let (users, items): (Vec<&str>, Vec<&str>) = rows.iter().copied().unzip();
+        Interactions::from_columns(&users, &items, None, None, &Thresholds::default()).unwrap()
+    };
+    let train = part(&[("a", "p"), ("a", "q"), ("b", "q"), ("b", "r"), ("c", "p")]);
+    // A pair of training once more, an item and a user that training does not have.
+    let test = part(&[("a", "r"), ("a", "p"), ("b", "new"), ("d", "p")]);
+    let validation = part(&[("b", "p")]);
+    let data = Interactions::from_parts(&train, Some(&validation), &test).unwrap();
+    assert_eq!((data.times(), data.parts().unwrap().len()), (None, 9));
+    let found = split(&data, &of_kind(SplitKind::Files)).unwrap();
+    assert_eq!(trained(&found), ["a: p q", "b: q r", "c: p"]);
+    assert_eq!(asked(&found, &found.validation), ["b: q r > p"]);
+    assert_eq!(asked(&found, &found.test), ["a: p q > r"]);
+    assert_eq!(lost(&found), [("newItems", 0, 1, 1), ("newUsers", 1, 0, 1)]);
+    assert_eq!(data.left_out().iter().map(|lost| (lost.reason, lost.rows)).collect::<Vec<_>>(), [("duplicates", 1)]);
+    // Without validation it is part of nothing; what others divided by a column is the same.
+    let found = split(&data, &SplitOptions { validation: 0.0, ..of_kind(SplitKind::Column) }).unwrap();
+    assert_eq!((found.validation.n_users(), asked(&found, &found.test)), (0, vec!["a: p q > r".to_owned()]));
+    // Parts are no times.
+    let error = split(&data, &of_kind(SplitKind::Time)).unwrap_err();
+    assert!(error.to_string().starts_with("kind is 'time'; allowed: only for data with times"), "{error}");
+}
+
+#[test]
+fn validation_is_drawn_from_training_where_nothing_is_for_it() {
+    let rows = |user: &str, from: usize, to: usize| {
+        (from..to).map(|item| (user.to_owned(), format!("i{item}"))).collect::<Vec<_>>()
+    };
+    let of = |from: usize, to: usize, more: Vec<(String, String)>| {
+        let all = (0..20).flat_map(|user| rows(&format!("u{user}"), from, to)).chain(more);
+        let (users, items): (Vec<String>, Vec<String>) = all.unzip();
+        Interactions::from_columns(&users, &items, None, None, &Thresholds::default()).unwrap()
+    };
+    // User z has too few training items to be asked.
+    let data = Interactions::from_parts(&of(0, 10, rows("z", 10, 12)), None, &of(8, 12, vec![])).unwrap();
+    let options = SplitOptions { min_user_items: 5, ..of_kind(SplitKind::Files) };
+    let found = split(&data, &options).unwrap();
+    // A fifth of ten items; what is in both files is training's.
+    assert!(found.validation.target().rows().all(|row| row.len() == 2));
+    assert!(found.test.target().rows().all(|row| row.len() == 2));
+    assert_eq!((found.validation.n_users(), found.test.n_users()), (20, 20));
+    assert_eq!(found.train.n_interactions(), 20 * 8 + 2);
+    assert_ne!(found, split(&data, &SplitOptions { seed: 1, ..options.clone() }).unwrap());
+    let none = split(&data, &SplitOptions { validation: 0.0, test: 0.0, ..options }).unwrap();
+    assert_eq!((none.train.n_interactions(), none.validation.n_users(), none.test.n_users()), (202, 0, 0));
+}
+
+#[test]
+fn a_column_says_the_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str, text: &str, options: ReadOptions| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        read_interactions(&path, &options, &Thresholds::default())
+    };
+    let by = |part: &str| ReadOptions { part: Some(part.to_owned()), ..ReadOptions::default() };
+    let csv = "user,item,fold\na,p,train\na,q,val\nb,q,train\na,r,test\nb,p,test\nc,r,train\n";
+    let json = csv.lines().skip(1).map(|row| {
+        let fields: Vec<_> = row.split(',').collect();
+        format!("{}\n", json!({"user": fields[0], "item": fields[1], "fold": fields[2]}))
+    });
+    for data in
+        [read("p.csv", csv, by("fold")).unwrap(), read("p.ndjson", &json.collect::<String>(), by("fold")).unwrap()]
+    {
+        let found = split(&data, &of_kind(SplitKind::Column)).unwrap();
+        assert_eq!(trained(&found), ["a: p", "b: q", "c: r"]);
+        assert_eq!(asked(&found, &found.validation), ["a: p > q"]);
+        assert_eq!(asked(&found, &found.test), ["a: p q > r", "b: q > p"]);
+    }
+    // Without a header by its number.
+    let bare = ReadOptions { header: false, ..by("3") };
+    assert_eq!(read("n.csv", "a,p,train\na,q,test\n", bare).unwrap().parts(), Some(&[0.0, 2.0][..]));
+    for (text, options, message) in [
+        (csv, by("part"), "there is no column 'part' among 'user', 'item', 'fold'; name it by the option part"),
+        (
+            "user,item,fold\na,p,training\n",
+            by("fold"),
+            "fold is 'training'; allowed: train, validation, valid, val, dev, test",
+        ),
+        (csv, by("user"), "part is 'user'; allowed: a column other than user and item"),
+        (csv, ReadOptions { time: Some("t".into()), ..by("fold") }, "part is 'fold'; allowed: only without time"),
+        (
+            csv,
+            ReadOptions { since: Some(Moment::Number(5.0)), ..by("fold") },
+            "part is 'fold'; allowed: only without since",
+        ),
+        (
+            csv,
+            ReadOptions { format: Some(Format::Adjacency), ..by("fold") },
+            "part is 'fold'; allowed: none for adjacency, which has no names of columns",
+        ),
+    ] {
+        let error = read("bad.csv", text, options).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let error = read("bad.ndjson", "{\"user\":\"a\",\"item\":\"p\",\"fold\":1}\n", by("fold")).unwrap_err().to_string();
+    assert!(error.contains("invalid type: integer `1`, expected a string"), "{error}");
 }

@@ -125,6 +125,24 @@ impl NativeInteractions {
     }
 }
 
+/// Puts the parts of a split that others made together: train and test, and validation if there is such.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
+pub fn join_parts<'env>(
+    env: &'env Env,
+    train: &NativeInteractions,
+    validation: Option<&NativeInteractions>,
+    test: &NativeInteractions,
+) -> Result<Promise<'env>> {
+    let (train, test) = (train.0.get()?.clone(), test.0.get()?.clone());
+    let validation = validation.map(|part| part.0.get().cloned()).transpose()?;
+    promise_in(
+        env,
+        brief(),
+        move || Interactions::from_parts(&train, validation.as_deref(), &test).into_node(),
+        NativeInteractions::new,
+    )
+}
+
 /// Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options and the thresholds.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn read_interactions<'env>(

@@ -4,8 +4,8 @@ use napi_derive::napi;
 use recvae_core::{
     CHANGES, Change, CheckpointOptions, CompactOptions, ComputeOptions, DATASETS, ExplainOptions, FEW, LAYOUTS,
     LONGEST_ID, LONGEST_ROW, Layout, LoadOptions, Metric, ModelKind, OFFICIAL_FILES, OptionInfo, Options, POWER,
-    RESAMPLES, ReadOptions, RecommendOptions, SIGNIFICANCE, SampleOptions, SimilarOptions, SplitOptions, SynthOptions,
-    Threads, Thresholds,
+    PUBLISHED, PublishedSet, RESAMPLES, ReadOptions, RecommendOptions, SIGNIFICANCE, SampleOptions, SimilarOptions,
+    SplitOptions, SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -43,6 +43,7 @@ pub fn describe() -> Result<String> {
         "changes": CHANGES.iter().map(Change::to_json).collect::<Value>(),
         "datasets": DATASETS,
         "formats": LAYOUTS.iter().map(format).collect::<Value>(),
+        "published": PUBLISHED.iter().map(PublishedSet::to_json).collect::<Value>(),
         "officialFiles": OFFICIAL_FILES,
         "read": rows(&ReadOptions::describe()),
         "thresholds": rows(&Thresholds::describe()),
@@ -59,7 +60,8 @@ pub fn describe() -> Result<String> {
         "few": FEW,
         "longestId": LONGEST_ID,
         "longestRow": LONGEST_ROW,
-        "metricNames": Metric::all(1).map(Metric::name),
+        "metricNames": Metric::all(1).into_iter().filter(|metric| metric.k().is_some()).map(Metric::name).collect::<Value>(),
+        "rankingMetricNames": Metric::all(1).into_iter().filter(|metric| metric.k().is_none()).map(Metric::name).collect::<Value>(),
         "metrics": Metric::DEFAULT.map(|metric| metric.to_string()),
         "validationMetric": Metric::VALIDATION.to_string(),
         "resamples": RESAMPLES,

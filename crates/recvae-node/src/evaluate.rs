@@ -5,10 +5,11 @@ use std::sync::Arc;
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{Metric, MetricValues};
+use recvae_core::{ActivityValues, Evaluation, GroupedEvaluation, Metric, MetricValues, PopularityValues};
 
 use crate::data::NativeHeldOut;
 use crate::error::{IntoNode, Result, whole};
+use crate::groups::positions;
 use crate::model::NativeModel;
 use crate::run::NativeRun;
 use crate::work::{Promise, long, promise};
@@ -26,11 +27,43 @@ pub struct NativeMetric {
     pub per_user: Float64Array,
 }
 
+impl From<MetricValues> for NativeMetric {
+    fn from(values: MetricValues) -> Self {
+        Self {
+            name: values.metric.to_string(),
+            mean: values.mean,
+            standard_error: values.standard_error,
+            per_user: values.per_user.into(),
+        }
+    }
+}
+
+/// The metrics of a group of users or of items.
+#[napi(object, object_from_js = false)]
+pub struct NativeGroupMetrics {
+    /// `activity` or `popularity`.
+    pub by: String,
+    /// Name of the group.
+    pub name: String,
+    /// Shortest input of its users, or least training users of its items.
+    pub from: f64,
+    /// The most.
+    pub to: f64,
+    /// Number of its items; none of users.
+    pub items: Option<f64>,
+    /// Positions in the evaluation's `users` of those that count.
+    pub positions: Uint32Array,
+    /// In the order asked for; of nobody the means are not numbers.
+    pub metrics: Vec<NativeMetric>,
+}
+
 /// The result of an evaluation.
 #[napi(object, object_from_js = false)]
 pub struct NativeEvaluation {
     /// In the order asked for.
     pub metrics: Vec<NativeMetric>,
+    /// The same in groups, if they were asked for.
+    pub groups: Vec<NativeGroupMetrics>,
     /// Positions of the evaluated users among the held-out ones, ascending.
     pub users: Uint32Array,
     /// Held-out users with nothing to find.
@@ -47,13 +80,14 @@ pub struct NativeEvaluation {
     pub warnings: Vec<String>,
 }
 
-/// Evaluates a model on held-out users. Without `metrics`, the core's default ones.
+/// Evaluates a model on held-out users, if asked in groups, too. Without `metrics`, the core's default ones.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeEvaluation>")]
 pub fn evaluate<'env>(
     env: &'env Env,
     model: &NativeModel,
     held_out: &NativeHeldOut,
     metrics: Option<Vec<String>>,
+    in_groups: bool,
     threads: Option<f64>,
     run: &NativeRun,
 ) -> Result<Promise<'env>> {
@@ -67,23 +101,25 @@ pub fn evaluate<'env>(
         long(threads, &cancel)?,
         move || {
             let (translated, unknown) = model.translate(held_out.users(), held_out.items()).into_node()?;
-            let evaluation = recvae_core::evaluate(&cancel.watch(model.model()), &translated, &metrics).into_node()?;
-            let leak = model.record().leak(held_out.train(), held_out.users(), held_out.items(), &evaluation.users);
-            Ok((evaluation, unknown, leak))
+            let scorer = cancel.watch(model.model());
+            let found = if in_groups || metrics.iter().any(|metric| metric.needs_training()) {
+                let train = model.translate_training(held_out.train()).into_node()?;
+                if in_groups {
+                    recvae_core::evaluate_groups(&scorer, &translated, &train, &metrics).into_node()?
+                } else {
+                    without_groups(recvae_core::evaluate_with(&scorer, &translated, &train, &metrics).into_node()?)
+                }
+            } else {
+                without_groups(recvae_core::evaluate(&scorer, &translated, &metrics).into_node()?)
+            };
+            let leak = model.record().leak(held_out.train(), held_out.users(), held_out.items(), &found.all.users);
+            Ok((found, unknown, leak))
         },
-        |(evaluation, unknown, leak)| NativeEvaluation {
-            metrics: evaluation
-                .metrics
-                .into_iter()
-                .map(|values| NativeMetric {
-                    name: values.metric.to_string(),
-                    mean: values.mean,
-                    standard_error: values.standard_error,
-                    per_user: values.per_user.into(),
-                })
-                .collect(),
-            users: evaluation.users.into_iter().map(|user| user as u32).collect::<Vec<_>>().into(),
-            skipped: evaluation.skipped as u32,
+        |(GroupedEvaluation { all, activity, popularity }, unknown, leak)| NativeEvaluation {
+            metrics: all.metrics.into_iter().map(NativeMetric::from).collect(),
+            groups: native_groups(activity, popularity),
+            users: positions(all.users),
+            skipped: all.skipped as u32,
             unknown: unknown as f64,
             same_training_users: leak.same_training_users,
             trained_users: leak.users.map(|n| n as u32),
@@ -91,6 +127,39 @@ pub fn evaluate<'env>(
             warnings: leak.warnings,
         },
     )
+}
+
+/// Fails for a name that is no metric's, as [`evaluate`] would.
+#[napi(catch_unwind)]
+pub fn check_metrics(metrics: Vec<String>) -> Result<()> {
+    metrics.iter().try_for_each(|name| name.parse::<Metric>().map(drop)).into_node()
+}
+
+fn without_groups(all: Evaluation) -> GroupedEvaluation {
+    GroupedEvaluation { all, activity: vec![], popularity: vec![] }
+}
+
+fn native_groups(activity: Vec<ActivityValues>, popularity: Vec<PopularityValues>) -> Vec<NativeGroupMetrics> {
+    let native = |metrics: Vec<MetricValues>| metrics.into_iter().map(NativeMetric::from).collect();
+    let activity = activity.into_iter().map(|ActivityValues { group, metrics }| NativeGroupMetrics {
+        by: "activity".to_owned(),
+        name: group.name.to_owned(),
+        from: group.from as f64,
+        to: group.to as f64,
+        items: None,
+        positions: positions(group.positions),
+        metrics: native(metrics),
+    });
+    let popularity = popularity.into_iter().map(|found| NativeGroupMetrics {
+        by: "popularity".to_owned(),
+        name: found.group.name.to_owned(),
+        from: f64::from(found.group.from),
+        to: f64::from(found.group.to),
+        items: Some(found.group.items.len() as f64),
+        positions: positions(found.positions),
+        metrics: native(found.metrics),
+    });
+    activity.chain(popularity).collect()
 }
 
 /// The main metric on the users by whom options are chosen.
@@ -178,6 +247,31 @@ pub fn carried_on(
     let sizes = [whole("sizes", smaller_users)?, whole("sizes", larger_users)?];
     let all = whole("users", all_users)?;
     Ok(recvae_core::carried_on(&smaller, &larger, sizes, all).into_node()?.into())
+}
+
+/// Where the variance of a mean over users comes from; what was not varied is left out.
+#[napi(object, object_from_js = false)]
+pub struct NativeApart {
+    /// Mean over the splits.
+    pub mean: f64,
+    /// Standard deviation by which users are in the test part.
+    pub users: f64,
+    /// Standard deviation by the training's random numbers.
+    pub seed: Option<f64>,
+    /// Standard deviation by which users and interactions are trained on.
+    pub split: Option<f64>,
+    /// Standard deviation between the splits, all of that together.
+    pub between: Option<f64>,
+}
+
+/// Takes the variance of a metric, or of a difference, apart: values by user on several splits, and on the first of them by several
+/// training seeds; `population` users could have been drawn for a test part.
+#[napi(catch_unwind)]
+pub fn variance_apart(splits: Vec<Float64Array>, seeds: Vec<Float64Array>, population: f64) -> Result<NativeApart> {
+    let lists = |of: &[Float64Array]| of.iter().map(|list| list.to_vec()).collect::<Vec<_>>();
+    let apart = recvae_core::variance_apart(&lists(&splits), &lists(&seeds), whole("population", population)? as usize);
+    let recvae_core::Apart { mean, users, seed, split, between } = apart.into_node()?;
+    Ok(NativeApart { mean, users, seed, split, between })
 }
 
 /// Holm's correction, in the order given.

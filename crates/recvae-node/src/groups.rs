@@ -182,7 +182,7 @@ pub fn evaluate_by_popularity<'env>(
     )
 }
 
-fn positions(positions: Vec<usize>) -> Uint32Array {
+pub(crate) fn positions(positions: Vec<usize>) -> Uint32Array {
     positions.into_iter().map(|at| at as u32).collect::<Vec<_>>().into()
 }
 

@@ -21,7 +21,7 @@ import { type Group, sizeOf } from '../groups.js';
 import { pairedDifferences } from '../paired.js';
 import { timeRequests } from '../requests.js';
 import type { Course } from './course.js';
-import { BLEND, type CompareOptions, complete } from './options.js';
+import { BLEND, type CompareOptions, complete, measured } from './options.js';
 import type { BlendDifference, BlendGroup, BlendReport, ComparedModel, Skipped } from './report.js';
 
 /** What a comparison has by then. */
@@ -83,7 +83,7 @@ export async function addBlend(
   const run = { threads, signal: outer };
   course.tell(index, { stage: 'evaluate', done: 1 });
   const validation = await validate(blend, data, run);
-  const evaluation = await evaluate(blend, data.test, run);
+  const evaluation = await evaluate(blend, data.test, { metrics: measured(options), ...run });
   const task = blendTask(data);
   course.ended(index, own, task.seconds);
   const kept = keptOf(blend);

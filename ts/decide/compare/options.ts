@@ -12,7 +12,7 @@ import {
 import { guard, toJson } from '../../runtime/errors.js';
 import type { JsonLike } from '../../runtime/json.js';
 import { allModels, description, native, optionsOf } from '../../runtime/native.js';
-import type { ModelName, ModelOptions, SplitOptions } from '../../runtime/options.generated.js';
+import type { MetricName, ModelName, ModelOptions, SplitOptions } from '../../runtime/options.generated.js';
 import type { RunOptions } from '../../runtime/running.js';
 import { checkTrials } from '../../search/find-best.js';
 import type { CompareProgress } from './report.js';
@@ -70,6 +70,11 @@ export interface CompareOptions extends RunOptions {
    * when the result is safe. By default there is none.
    */
   journal?: string;
+  /**
+   * Metrics of the test users with their list lengths. The main one, by which models are chosen, is measured in any case. By default
+   * those of {@link evaluate}.
+   */
+  metrics?: readonly MetricName[];
   /** How to split {@link Interactions}; its own `seed` goes before the one above. */
   split?: SplitOptions;
   /** Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it has. */
@@ -99,6 +104,7 @@ const KEYS = Object.keys({
   budget: true,
   budgetMinutes: true,
   journal: true,
+  metrics: true,
   split: true,
   examples: true,
   info: true,
@@ -114,6 +120,10 @@ export function checkCompare(options: CompareOptions): void {
   const { models, seed, threads, info, search, tune, budget, budgetMinutes, journal, examples } = options;
   if (models !== undefined) checkStrings(models, 'models');
   order(models);
+  if (options.metrics !== undefined) {
+    checkStrings(options.metrics, 'metrics');
+    guard(() => native.checkMetrics([...options.metrics!]));
+  }
   if (seed !== undefined) checkSeed(seed, 'seed');
   if (tune !== undefined && typeof tune !== 'boolean') throw invalid('tune', tune, 'true or false');
   if (search !== undefined && typeof search !== 'boolean') throw invalid('search', search, 'true or false');
@@ -128,6 +138,11 @@ export function checkCompare(options: CompareOptions): void {
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
   for (const name of KNOWN) guard(() => native.checkFit(name, toJson(complete(name, options)), threads));
+}
+
+/** What is measured of the test users: the main metric, and those asked for. */
+export function measured({ metrics }: Pick<CompareOptions, 'metrics'>): MetricName[] {
+  return [...new Set([description.validationMetric, ...(metrics ?? description.metrics)])] as MetricName[];
 }
 
 /** The models that are compared unless others are asked for. */

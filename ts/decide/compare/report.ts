@@ -25,6 +25,10 @@ export interface CompareProgress {
   step: number;
   /** See `step`. */
   steps: number;
+  /** Of a repeated comparison, which one it is, from 1, and how many there are. */
+  run?: number;
+  /** See `run`. */
+  runs?: number;
   /** In a search, what was tried last and what validation says to it. */
   tried?: SearchedTrial;
   /** In a fit, and in the fits of a tuned comparison's search, the epoch that ended, or how far a closed form is. */
@@ -124,6 +128,52 @@ export interface BlendReport {
   cost: BlendCost[];
 }
 
+/** Standard deviations of a mean over test users, by their source: the core's, see `apart.rs`. */
+export interface VarianceApart {
+  /** Mean over the splits. */
+  mean: number;
+  /** By which users are tested: the standard error of the mean, whoever they are. */
+  users: number;
+  /** By the random numbers of the training and of the search; `null` of a single seed. */
+  seed: number | null;
+  /** By which users and interactions are trained on: what users and seed leave of `between`. `null` of a single split. */
+  split: number | null;
+  /** Between the splits, all of that together. `null` of a single split. */
+  between: number | null;
+}
+
+/** One comparison of a repeated one. */
+export interface RepeatRun {
+  /** Seed of the models and of the bootstrap. */
+  seed: number;
+  /** Seed of the split. */
+  splitSeed: number;
+  /** Of a split into folds, which one is tested. */
+  fold?: number;
+  /** The model to use, by this comparison alone. */
+  winner: ModelName;
+  /** The main metric by model. */
+  means: Partial<Record<ModelName, number>>;
+}
+
+/** What repeated comparisons say together. */
+export interface RepeatReport {
+  /** Metric that decides. */
+  metric: string;
+  /** All comparisons: those on other splits, then those with other seeds on the first split. */
+  runs: RepeatRun[];
+  /** On how many splits, each with a seed of its own. */
+  splits: number;
+  /** With how many seeds on the first split. */
+  seeds: number;
+  /** Models that all comparisons have, with how often each one won, and each metric that has a value per user. */
+  models: { model: ModelName; wins: number; metrics: Record<string, VarianceApart> }[];
+  /** The winner of the first comparison. */
+  winner: ModelName;
+  /** Of the other models, the difference to that winner, and in how many comparisons they were ahead of it. */
+  differences: { model: ModelName; ahead: number; metrics: Record<string, VarianceApart> }[];
+}
+
 /** The result of {@link compare} as plain JSON. */
 export interface ComparisonReport {
   /** The data that was compared on: the users of all parts of the split, and the items of the training users. */
@@ -159,6 +209,8 @@ export interface ComparisonReport {
   groups: { activity: ComparedGroup[]; popularity: ComparedGroup[] };
   /** A test user of each group by activity, with what each model lists; empty with `examples: false`. */
   examples: ExampleUser[];
+  /** Where the variance of all that comes from, if the comparison was repeated. */
+  repeat?: RepeatReport;
   /** How and where this came about. */
   run: RunFacts;
   /** The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the data. */

@@ -53,7 +53,8 @@ mod tests {
     use crate::data::interactions::{Interactions, Thresholds};
     use crate::data::read::{ReadOptions, read_interactions_until};
     use crate::data::synth::{SynthOptions, synth_until, write_synth};
-    use crate::evaluate::metrics::{Metric, evaluate};
+    use crate::evaluate::evaluation::evaluate;
+    use crate::evaluate::metrics::Metric;
     use crate::evaluate::top_k::recommend;
     use crate::math::csr::Csr;
     use crate::math::statistics::paired_bootstrap_until;

@@ -30,8 +30,10 @@ pub struct Interactions {
     users: Ids,
     items: Ids,
     matrix: Csr,
-    /// When: one per entry of the matrix, in its order, if it is known.
+    /// When, or in which part: one per entry of the matrix, in its order, if it is known.
     times: Option<Vec<f64>>,
+    /// Whether these are parts, by the numbers of [`PARTS`].
+    has_parts: bool,
     left_out: Vec<LeftOut>,
 }
 
@@ -58,14 +60,48 @@ impl Interactions {
                 matrix.n_cols()
             )));
         }
-        Ok(Self { users, items, matrix, times: None, left_out: vec![] })
+        Ok(Self { users, items, matrix, times: None, has_parts: false, left_out: vec![] })
     }
 
     /// When the interactions were: one time per entry of the matrix, in its order, the first one where a pair repeats. `None`
     /// unless all rows had one. In seconds since 1970, or in the unit of the batches.
     #[must_use]
     pub fn times(&self) -> Option<&[f64]> {
-        self.times.as_deref()
+        self.times.as_deref().filter(|_| !self.has_parts)
+    }
+
+    /// For which part of a split others have taken each entry of the matrix, in its order: 0 for train, 1 for validation, 2 for
+    /// test. `None` unless they were read or made with parts.
+    #[must_use]
+    pub fn parts(&self) -> Option<&[f64]> {
+        self.times.as_deref().filter(|_| self.has_parts)
+    }
+
+    /// The same with what was read as a time taken for a part.
+    pub(crate) fn with_parts(self) -> Self {
+        Self { has_parts: self.times.is_some(), ..self }
+    }
+
+    /// Interactions that others have divided, such as train and test files of the same users. A pair that is in several parts is of
+    /// the first one, and the others count as repeated.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if there are 2^32 - 1 users or items or more.
+    pub fn from_parts(train: &Self, validation: Option<&Self>, test: &Self) -> Result<Self> {
+        let mut builder = InteractionsBuilder::new();
+        let mut left_out = vec![];
+        for (number, part) in [(0.0, Some(train)), (1.0, validation), (2.0, Some(test))] {
+            let Some(part) = part else { continue };
+            left_out.extend_from_slice(part.left_out());
+            for (user, row) in part.matrix.rows().enumerate() {
+                for &item in row {
+                    builder.push_at(part.users.get(user), part.items.get(item as usize), Some(number));
+                }
+            }
+        }
+        let mut all = builder.finish(&Thresholds::default())?.with_parts();
+        all.left_out = left_out.into_iter().chain(all.left_out).collect();
+        Ok(all)
     }
 
     /// What was left out of the rows that these were made from.
@@ -223,9 +259,19 @@ impl Interactions {
             ..LeftOut::default()
         };
         let left_out = self.left_out.into_iter().chain([lost]).collect();
-        Ok(Self { left_out, times, ..Self::new(self.users.select(users), self.items.select(items), matrix)? })
+        let has_parts = self.has_parts;
+        Ok(Self {
+            left_out,
+            times,
+            has_parts,
+            ..Self::new(self.users.select(users), self.items.select(items), matrix)?
+        })
     }
 }
+
+/// Words for the parts of a split in a column of data: train is 0, validation 1 and test 2.
+pub(crate) const PARTS: [(&str, f64); 6] =
+    [("train", 0.0), ("validation", 1.0), ("valid", 1.0), ("val", 1.0), ("dev", 1.0), ("test", 2.0)];
 
 /// Collects interactions one at a time, in memory proportional to what is kept.
 #[derive(Clone, Debug)]
@@ -449,7 +495,8 @@ impl InteractionsBuilder {
             LeftOut::rows("emptyHistories", n_empty, "being a user without items"),
         ];
         let left_out = left_out.into_iter().flatten().collect();
-        Interactions { users, items, matrix, times: is_timed.then_some(times), left_out }.with_thresholds(thresholds)
+        let times = is_timed.then_some(times);
+        Interactions { users, items, matrix, times, has_parts: false, left_out }.with_thresholds(thresholds)
     }
 }
 

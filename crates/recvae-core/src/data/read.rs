@@ -109,7 +109,7 @@ pub fn read_files_until(
         cancel.check()?;
         read?;
     }
-    finish(builder, (paths.len() == 1).then(|| &*paths[0]), thresholds)
+    finish(builder, (paths.len() == 1).then(|| &*paths[0]), options, thresholds)
 }
 
 /// The same of a byte stream that errors call `name`, such as the body of a response. The option `format` says what it is, unless
@@ -240,7 +240,7 @@ pub(crate) fn read(
 ) -> Result<Interactions> {
     let mut builder = InteractionsBuilder::new();
     read_into(path, input, &Plan::new(options, format)?, false, Some(&mut builder))?;
-    finish(builder, Some(path), thresholds)
+    finish(builder, Some(path), options, thresholds)
 }
 
 /// Adds the rows of a byte stream, or looks at them where there is no builder. `may_be_empty`: also without a header.
@@ -279,16 +279,22 @@ fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: Option<&mut Int
 }
 
 /// Makes the matrix. `path` is what errors call the input, if it has one name.
-fn finish(builder: InteractionsBuilder, path: Option<&Path>, thresholds: &Thresholds) -> Result<Interactions> {
+fn finish(
+    builder: InteractionsBuilder,
+    path: Option<&Path>,
+    options: &ReadOptions,
+    thresholds: &Thresholds,
+) -> Result<Interactions> {
     let fail =
         |message: String| Error::InvalidData { path: path.map(Path::to_owned), line: None, column: None, message };
     if builder.n_rows() == 0 {
         return Err(fail("there are no rows; allowed: one per interaction".into()));
     }
-    builder.finish(thresholds).map_err(|error| match error {
+    let read = builder.finish(thresholds).map_err(|error| match error {
         Error::InvalidData { message, .. } => fail(message),
         other => other,
-    })
+    })?;
+    Ok(if options.part.is_some() { read.with_parts() } else { read })
 }
 
 /// The format that the ending of a name says.

@@ -269,9 +269,11 @@ fn compress(text: &[u8]) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::metrics::{Metric, evaluate};
+    use crate::evaluate::evaluation::evaluate;
+    use crate::evaluate::metrics::Metric;
     use crate::model::ModelKind;
-    use crate::split::strong::{SplitOptions, split};
+    use crate::split::options::SplitOptions;
+    use crate::split::strong::split;
     use crate::train::run::FitRun;
 
     /// `ml-20m` with fewer of everything, so that EASE^R takes a second. The head of the popularity is flatter, since a list

@@ -178,7 +178,8 @@ fn a_loss_that_is_not_finite_changes_nothing() {
 /// Whole trainings, with validation, checkpoints and ImplicitSLIM, by both engines in f32.
 #[test]
 fn trainings_of_both_engines_end_alike() {
-    use crate::evaluate::metrics::{Metric, evaluate};
+    use crate::evaluate::evaluation::evaluate;
+    use crate::evaluate::metrics::Metric;
     use crate::model::ModelKind;
     use crate::train::run::FitRun;
     use serde_json::json;

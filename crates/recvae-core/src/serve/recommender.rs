@@ -1,5 +1,6 @@
 //! A model that speaks original ids: what is saved, loaded and served.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -265,6 +266,24 @@ impl Recommender {
         };
         let (input, target) = (translate(held_out.input()), translate(held_out.target()));
         Ok((HeldOut::new(held_out.users().clone(), input, target)?, dropped))
+    }
+
+    /// The interactions of training users over `items` as such over this model's items, matched by id: what
+    /// [`evaluate_with`](crate::evaluate_with) knows of training. Items that the model alone knows have no users.
+    ///
+    /// # Errors
+    /// `INVALID_DATA` if the ids of the items are not those of the columns.
+    pub fn translate_training<'a>(&self, train: &'a Interactions) -> Result<Cow<'a, Csr>> {
+        if *train.items() == self.items {
+            return Ok(Cow::Borrowed(train.matrix()));
+        }
+        let index: Vec<Option<u32>> = train.items().iter().map(|id| self.items.find(id)).collect();
+        let rows = train.matrix().rows().map(|row| {
+            let mut row: Vec<u32> = row.iter().filter_map(|&item| index[item as usize]).collect();
+            row.sort_unstable();
+            row
+        });
+        Csr::from_rows(rows, self.items.len()).map(Cow::Owned)
     }
 }
 

@@ -49,7 +49,8 @@ fn hash(matrices: &[&Csr], ids: &[&Ids]) -> u128 {
 #[cfg(test)]
 mod tests {
     use crate::data::interactions::{Interactions, Thresholds};
-    use crate::split::strong::{Split, SplitOptions, split};
+    use crate::split::options::SplitOptions;
+    use crate::split::strong::{Split, split};
 
     fn example(last: &str, seed: u64) -> Split {
         let (mut users, mut items) = (vec![], vec![]);

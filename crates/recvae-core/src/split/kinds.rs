@@ -3,7 +3,8 @@
 use crate::base::error::Result;
 use crate::base::options::Options;
 use crate::data::interactions::Interactions;
-use crate::split::strong::{self, Split, SplitKind, SplitOptions};
+use crate::split::options::{SplitKind, SplitOptions};
+use crate::split::strong::{self, Split};
 use crate::split::within_users;
 
 /// Splits interactions: by users, who are held out whole, or within users. The steps and the edge cases are in the texts of
@@ -15,7 +16,7 @@ use crate::split::within_users;
 pub fn split(data: &Interactions, options: &SplitOptions) -> Result<Split> {
     let options = options.checked()?;
     match options.kind {
-        SplitKind::Strong => strong::split(data, &options),
-        SplitKind::Time | SplitKind::Last | SplitKind::Share => within_users::split(data, &options),
+        SplitKind::Strong | SplitKind::Folds => strong::split(data, &options),
+        _ => within_users::split(data, &options),
     }
 }

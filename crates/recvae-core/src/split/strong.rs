@@ -19,124 +19,22 @@
 //! The protocol drops the short users ([`ShortUsers::Drop`]). That suits a measurement, but not a model that is to serve: the
 //! items that only they have would be unknown to it.
 //!
+//! By kind folds the users of step 2 are divided into `folds` parts of about the same size, in the order of the permutation; part
+//! `fold` is for test and the one behind it for validation. Over all values of `fold`, everybody with enough items is tested once.
+//!
 //! Source: D. Liang, R. G. Krishnan, M. D. Hoffman, T. Jebara, Variational Autoencoders for Collaborative Filtering,
 //! WWW 2018, arXiv 1802.05814, section 4.1 and the authors' preprocessing. There, users with fewer than 5 known items
-//! end up in the input file only, too. Their draws come from numpy; ours from Philox, so the parts differ.
+//! end up in the input file only, too. Their draws come from NumPy, as ours do by the option `generator` (`numpy.rs`); by default
+//! they come from Philox, so the parts differ.
 
-use crate::base::date::Moment;
 use crate::base::error::{Error, Result};
-use crate::base::options::{choice, options};
 use crate::base::random::Stream;
 use crate::data::ids::Ids;
 use crate::data::interactions::{Interactions, select_columns};
 use crate::data::left_out::{LeftOut, are, counted};
 use crate::math::csr::Csr;
-
-choice! {
-    /// What becomes of users who have too few items to be held out.
-    pub enum ShortUsers {
-        /// They are training users like others.
-        Train = "train",
-        /// They are left out altogether, as in the protocol of the Mult-VAE paper.
-        Drop = "drop",
-    }
-}
-
-choice! {
-    /// What is held out.
-    pub enum SplitKind {
-        /// Whole users, whom no model sees in training.
-        Strong = "strong",
-        /// What came last, by the clock.
-        Time = "time",
-        /// The last items of each user.
-        Last = "last",
-        /// A share of each user's items.
-        Share = "share",
-    }
-}
-
-options! {
-    /// How users are split.
-    pub struct SplitOptions for "split", check = check {
-        /// What is held out: whole users (`strong`), what came last by the clock (`time`), each user's last items (`last`) or a
-        /// share of each user's items (`share`). By the latter three, users are known from training, and are scored by their
-        /// history. `time` and `last` need data with times.
-        kind: SplitKind = SplitKind::Strong, Any;
-        /// Users with fewer items are never held out; shortUsers says what becomes of them.
-        min_user_items: usize = 5, AtLeast(0.0);
-        /// What becomes of users with fewer items than minUserItems: they are trained on, or dropped as in the protocol of the
-        /// Mult-VAE paper.
-        short_users: ShortUsers = ShortUsers::Train, Any;
-        /// Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole
-        /// number of them; 0 for none. By kind time, the share of all interactions that comes before the test part. By kinds last
-        /// and share, only 0 says something: none.
-        validation: f64 = 0.1, AtLeast(0.0);
-        /// Test users, written as validation users are. By kind time, the share of all interactions that are the newest.
-        test: f64 = 0.1, AtLeast(0.0);
-        /// Share of a held-out user's items that is scored, above 0 and below 1. By kind share, of every user's.
-        held_out: f64 = 0.2, Below(0.0, 1.0);
-        /// By kind last, how many of a user's newest items are for test, and as many before them for validation.
-        last: usize = 1, AtLeast(1.0);
-        /// By kind time, when the test part begins, in place of a share: a date, or a number of seconds since 1970 (of batches,
-        /// in their unit).
-        test_since: Option<Moment> = None, Any;
-        /// By kind time, when the validation part begins, written likewise.
-        validation_since: Option<Moment> = None, Any;
-        /// Start of the random numbers; the same seed gives the same split.
-        seed: u64 = 0, Any;
-    }
-}
-
-fn check(options: &SplitOptions) -> Result<()> {
-    for (name, value) in [("validation", options.validation), ("test", options.test)] {
-        if value >= 1.0 && value.fract() != 0.0 {
-            return Err(Error::invalid_argument(name, value, "a share below 1, or a whole number of users"));
-        }
-    }
-    if options.held_out == 0.0 {
-        return Err(Error::invalid_argument("heldOut", 0, "a number above 0 and below 1"));
-    }
-    let (kind, defaults) = (options.kind, SplitOptions::default());
-    let only = |name: &str, got: String, kinds: &str| {
-        Err(Error::invalid_argument(name, got, format!("only with {kinds} (kind is '{}')", kind.word())))
-    };
-    for (name, moment) in [("testSince", &options.test_since), ("validationSince", &options.validation_since)] {
-        if let (Some(moment), true) = (moment, kind != SplitKind::Time) {
-            return only(name, format!("'{moment}'"), "kind time");
-        }
-    }
-    if options.last != defaults.last && kind != SplitKind::Last {
-        return only("last", options.last.to_string(), "kind last");
-    }
-    if options.held_out != defaults.held_out && matches!(kind, SplitKind::Time | SplitKind::Last) {
-        return only("heldOut", options.held_out.to_string(), "kinds strong and share");
-    }
-    let parts = [("validation", options.validation, defaults.validation), ("test", options.test, defaults.test)];
-    for (name, value, default) in parts {
-        match kind {
-            SplitKind::Strong => {}
-            SplitKind::Time if value >= 1.0 => {
-                return Err(Error::invalid_argument(
-                    name,
-                    value,
-                    "a share below 1 of the interactions (kind is 'time')",
-                ));
-            }
-            SplitKind::Time => {}
-            SplitKind::Last | SplitKind::Share if value != 0.0 && value != default => {
-                let allowed = format!("0 for none, or nothing: all users are asked (kind is '{}')", kind.word());
-                return Err(Error::invalid_argument(name, value, allowed));
-            }
-            SplitKind::Last | SplitKind::Share => {}
-        }
-    }
-    if kind == SplitKind::Time && options.validation + options.test >= 1.0 {
-        let got = format!("{} beside test = {}", options.validation, options.test);
-        return Err(Error::invalid_argument("validation", got, "shares that leave something to train on"));
-    }
-    Ok(())
-}
+use crate::split::numpy;
+use crate::split::options::{Generator, ShortUsers, SplitKind, SplitOptions};
 
 /// With fewer known items than this, nothing of a held-out user is scored, unless users with fewer are held out on purpose.
 const MIN_KNOWN_ITEMS: usize = 5;
@@ -274,15 +172,22 @@ pub(crate) fn split(data: &Interactions, options: &SplitOptions) -> Result<Split
     let has_enough = |&user: &usize| data.matrix().row(user).len() >= options.min_user_items;
     let (mut users, short): (Vec<usize>, Vec<usize>) = (0..data.n_users()).partition(has_enough);
     let trains_short = options.short_users == ShortUsers::Train;
-    let [n_train, n_validation] =
-        part_sizes(options, users.len(), data.n_users(), if trains_short { short.len() } else { 0 })?;
-
-    Stream::new(options.seed, USER_STREAM).shuffle(&mut users);
-    let (train, rest) = users.split_at_mut(n_train);
-    let (validation, test) = rest.split_at_mut(n_validation);
-    let mut train = train.to_vec();
+    match options.generator {
+        Generator::Philox => Stream::new(options.seed, USER_STREAM).shuffle(&mut users),
+        Generator::Numpy => users = numpy::permuted(data.users(), users, options.seed as u32),
+    }
+    let [mut train, mut validation, mut test] = match options.kind {
+        SplitKind::Folds => folds(&users, data.n_users(), options)?,
+        _ => {
+            let n_short = if trains_short { short.len() } else { 0 };
+            let [n_train, n_validation] = part_sizes(options, users.len(), data.n_users(), n_short)?;
+            let (train, rest) = users.split_at(n_train);
+            let (validation, test) = rest.split_at(n_validation);
+            [train, validation, test].map(<[usize]>::to_vec)
+        }
+    };
     train.extend(short.iter().filter(|_| trains_short));
-    for part in [&mut train[..], &mut *validation, &mut *test] {
+    for part in [&mut train, &mut validation, &mut test] {
         part.sort_unstable();
     }
 
@@ -296,7 +201,7 @@ pub(crate) fn split(data: &Interactions, options: &SplitOptions) -> Result<Split
         data.items().select(items.iter().copied()),
         select_columns(&matrix, &items)?,
     )?;
-    let (validation, test) = (hold_out(data, validation, &items, options)?, hold_out(data, test, &items, options)?);
+    let (validation, test) = (hold_out(data, &validation, &items, options)?, hold_out(data, &test, &items, options)?);
     let left_out = left_out(data, &short, [&validation, &test], options, items.len());
     Ok(Split { train, validation, test, left_out })
 }
@@ -365,13 +270,40 @@ pub(crate) fn not_scored(held_out: [&HeldOut; 2], why: &str) -> Option<LeftOut> 
     })
 }
 
+/// Training, validation and test users, in this order, where each of `folds` parts of the permuted users is held out once.
+fn folds(users: &[usize], n_before: usize, options: &SplitOptions) -> Result<[Vec<usize>; 3]> {
+    let (n, folds) = (users.len(), options.folds);
+    if n < folds {
+        return Err(Error::invalid_data(format!(
+            "{}, too few for {folds} folds (folds); allowed: at least one user in each",
+            counted_users(options, n, n_before)
+        )));
+    }
+    let (test, validation) = (options.fold - 1, options.fold % folds);
+    let mut parts = [vec![], vec![], vec![]];
+    for fold in 0..folds {
+        let part = match fold {
+            _ if fold == test && options.test > 0.0 => 2,
+            _ if fold == validation && options.validation > 0.0 => 1,
+            _ => 0,
+        };
+        parts[part].extend(&users[fold * n / folds..(fold + 1) * n / folds]);
+    }
+    Ok(parts)
+}
+
+/// How many users can be held out, in words: `n_users` of `n_before`.
+fn counted_users(options: &SplitOptions, n_users: usize, n_before: usize) -> String {
+    match options.min_user_items {
+        0 | 1 => format!("there are {n_before} users"),
+        least => format!("{n_users} of {n_before} users have at least {least} items (minUserItems)"),
+    }
+}
+
 /// The numbers of training and of validation users among the `n_users` that have enough items, of `n_before` in all; `n_short`
 /// of the others are trained on.
 fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize, n_short: usize) -> Result<[usize; 2]> {
-    let counted = || match options.min_user_items {
-        0 | 1 => format!("there are {n_before} users"),
-        least => format!("{n_users} of {n_before} users have at least {least} items (minUserItems)"),
-    };
+    let counted = || counted_users(options, n_users, n_before);
     let fewer = if n_users < n_before { ", or a lower minUserItems" } else { "" };
     let mut sizes = [0; 2];
     for (size, (name, value)) in sizes.iter_mut().zip([("validation", options.validation), ("test", options.test)]) {
@@ -405,12 +337,25 @@ fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize, n_short: 
 /// The known items of each user, divided.
 fn hold_out(data: &Interactions, users: &[usize], items: &[usize], options: &SplitOptions) -> Result<HeldOut> {
     let known = select_columns(&data.matrix().select_rows(users), items)?;
+    let places = match options.generator {
+        Generator::Philox => {
+            let draw = |(&user, items): (&usize, &[u32])| {
+                // A stream per user: the draw does not depend on who else is held out.
+                let mut stream = Stream::new(options.seed, ITEM_STREAM + user as u64);
+                stream.sample(items.len(), n_targets(items.len(), options))
+            };
+            users.iter().zip(known.rows()).map(draw).collect()
+        }
+        Generator::Numpy => {
+            let ids = data.items().select(items.iter().copied());
+            let draws = |n: usize| (n >= options.min_known_items()).then(|| n_targets(n, options));
+            numpy::targets(&data.users().select(users.iter().copied()), &ids, &known, options.seed as u32, draws)
+        }
+    };
     let (mut inputs, mut targets) = (Vec::with_capacity(users.len()), Vec::with_capacity(users.len()));
-    for (&user, items) in users.iter().zip(known.rows()) {
-        // A stream per user: the draw does not depend on who else is held out.
-        let mut stream = Stream::new(options.seed, ITEM_STREAM + user as u64);
+    for (items, places) in known.rows().zip::<Vec<Vec<usize>>>(places) {
         let mut is_target = vec![false; items.len()];
-        for at in stream.sample(items.len(), n_targets(items.len(), options)) {
+        for at in places {
             is_target[at] = true;
         }
         let pick = |wanted| -> Vec<u32> {

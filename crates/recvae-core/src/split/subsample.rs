@@ -102,7 +102,8 @@ fn empty(n_items: usize) -> Result<Csr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::split::strong::{SplitOptions, split};
+    use crate::split::options::SplitOptions;
+    use crate::split::strong::split;
 
     fn whole() -> Split {
         split(&crate::data::datasets::debian().unwrap(), &SplitOptions::default()).unwrap()

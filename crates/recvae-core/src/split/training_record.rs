@@ -286,7 +286,8 @@ fn history(items: &[u32], hashes: &[u64]) -> u64 {
 mod tests {
     use super::*;
     use crate::data::interactions::Thresholds;
-    use crate::split::strong::{Split, SplitOptions, split};
+    use crate::split::options::SplitOptions;
+    use crate::split::strong::{Split, split};
 
     /// Users `from` to below `to`, each with a set of items of its own.
     fn users(from: usize, to: usize, name: &str) -> Interactions {
@@ -352,7 +353,7 @@ mod tests {
     #[test]
     fn within_users_other_items_are_a_leak() {
         use crate::split::kinds;
-        use crate::split::strong::SplitKind;
+        use crate::split::options::SplitKind;
         let data = users(0, 60, "u");
         let share = |seed| {
             let options = SplitOptions { kind: SplitKind::Share, seed, ..SplitOptions::default() };

@@ -5,6 +5,7 @@
 //! | time | what came at `testSince` or later, or the newest share `test` | the same before it | the rest |
 //! | last | the `last` newest items of each user | as many before them | the rest |
 //! | share | int(heldOut * n) random ones of a user's n items | int(heldOut * m) of the m others | the rest |
+//! | files, column | what others say | what others say; if that is nothing, int(heldOut * m) random ones of a user's m training items | the rest |
 //!
 //! - The items are those of the training part. What is new afterwards cannot be known to any model: such items are left out and
 //!   counted, and so are users of whom nothing came before.
@@ -13,7 +14,8 @@
 //! - A user's items of the same time stand in the order of the items. Interactions of the time at which a share ends all belong to
 //!   the newer part.
 //! - By kinds last and share, users with fewer than `minUserItems` items, or so few that none would be left to train on, are not
-//!   held out. By kind time nobody is too short.
+//!   held out. By kind time nobody is too short. By kinds files and column nobody is too short for test, and by `minUserItems` training
+//!   items for validation, where it is drawn.
 //!
 //! Source of the protocols: Z. Meng et al., Exploring Data Splitting Strategies for the Evaluation of Recommendation Models,
 //! RecSys 2020, arXiv 2007.13237 (temporal global split, leave one last item, random split by user).
@@ -24,7 +26,8 @@ use crate::base::random::Stream;
 use crate::data::interactions::{Interactions, select_columns};
 use crate::data::left_out::{LeftOut, are, counted};
 use crate::math::csr::Csr;
-use crate::split::strong::{HeldOut, ShortUsers, Split, SplitKind, SplitOptions};
+use crate::split::options::{ShortUsers, SplitKind, SplitOptions};
+use crate::split::strong::{HeldOut, Split};
 
 /// Stream of a user's items, once the user's index is added.
 const ITEM_STREAM: u64 = u64::from_be_bytes(*b"swit\0\0\0\0");
@@ -43,6 +46,7 @@ enum Part {
 pub(super) fn split(data: &Interactions, options: &SplitOptions) -> Result<Split> {
     let (parts, short) = match options.kind {
         SplitKind::Time => (by_time(data, options)?, vec![]),
+        kind if kind.is_given() => (as_given(data, options)?, vec![]),
         _ => by_user(data, options)?,
     };
     let rows = |wanted: &[Part]| -> Vec<Vec<u32>> {
@@ -126,6 +130,49 @@ fn by_time(data: &Interactions, options: &SplitOptions) -> Result<Vec<Part>> {
         _ => Part::Train,
     };
     Ok(times.iter().map(part).collect())
+}
+
+/// As others have divided them.
+fn as_given(data: &Interactions, options: &SplitOptions) -> Result<Vec<Part>> {
+    let given = data.parts().ok_or_else(|| {
+        let allowed = match options.kind {
+            SplitKind::Files => "only for data of several files: train and test, and validation if there is such",
+            _ => "only for data with parts: the option part names their column",
+        };
+        Error::invalid_argument("kind", format!("'{}'", options.kind.word()), allowed)
+    })?;
+    let part = |&part: &f64| match part {
+        1.0 => {
+            if options.validation > 0.0 {
+                Part::Validation
+            } else {
+                Part::None
+            }
+        }
+        2.0 => {
+            if options.test > 0.0 {
+                Part::Test
+            } else {
+                Part::None
+            }
+        }
+        _ => Part::Train,
+    };
+    let mut parts: Vec<Part> = given.iter().map(part).collect();
+    if options.validation == 0.0 || given.contains(&1.0) {
+        return Ok(parts);
+    }
+    for user in 0..data.n_users() {
+        let mut known: Vec<usize> =
+            data.matrix().row_range(user).filter(|&entry| parts[entry] == Part::Train).collect();
+        if known.len() < options.min_user_items.max(2) {
+            continue;
+        }
+        Stream::new(options.seed, ITEM_STREAM + user as u64).shuffle(&mut known);
+        let n = (options.held_out * known.len() as f64) as usize;
+        known[..n].iter().for_each(|&entry| parts[entry] = Part::Validation);
+    }
+    Ok(parts)
 }
 
 /// For each user alone, with the users who have too few items.

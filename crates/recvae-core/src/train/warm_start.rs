@@ -133,7 +133,8 @@ mod tests {
     use super::*;
     use crate::base::cancel::Cancel;
     use crate::base::options::Options;
-    use crate::evaluate::metrics::{Metric, evaluate};
+    use crate::evaluate::evaluation::evaluate;
+    use crate::evaluate::metrics::Metric;
     use crate::evaluate::scorer::Scorer;
     use crate::math::csr::Csr;
     use crate::models::{MultDaeOptions, MultVaeOptions, RecVaeOptions, mult_dae, mult_vae, rec_vae};

@@ -48,7 +48,7 @@ impl Columns {
             named.iter().map(|(_, name)| name.parse::<usize>().unwrap_or(1) - 1).collect()
         };
         let at = |wanted| named.iter().position(|(option, _)| *option == wanted).map(|place| found[place]);
-        Ok(Self { user: found[0], item: found[1], value: at("value"), time: at("time") })
+        Ok(Self { user: found[0], item: found[1], value: at("value"), time: at(plan.time_option()) })
     }
 
     /// Adds a row to the builder.

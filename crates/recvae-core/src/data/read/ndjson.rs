@@ -223,6 +223,10 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
                     }
                 }
                 2 => self.value = Some(map.next_value_seed(Number(name))?),
+                _ if self.plan.has_parts => {
+                    let text: String = map.next_value()?;
+                    self.time = Some(self.plan.time(text.as_bytes()));
+                }
                 _ => {
                     self.time = Some(match map.next_value_seed(Time(name))? {
                         Ok(seconds) => Ok(seconds),

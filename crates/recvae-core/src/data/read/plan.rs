@@ -7,7 +7,7 @@ use crate::base::date::{Moment, NO_SECONDS, seconds_of};
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::batches::RowFilter;
-use crate::data::interactions::check_min_value;
+use crate::data::interactions::{PARTS, check_min_value};
 
 options! {
     /// What to read out of a file.
@@ -48,6 +48,9 @@ options! {
         since: Option<Moment> = None, Any;
         /// Rows at this time or later are left out: a date, or a number in the unit of the times. Only with time.
         until: Option<Moment> = None, Any;
+        /// Column (or JSON key) that says for which part of a split each row is: train, validation (or valid, val, dev) or test. The
+        /// split of kind column needs it. It takes the place of time.
+        part: Option<String> = None, Any;
         /// So many rows at most that cannot be understood are left out and counted; one more is an error, as any is without it.
         skip_bad_rows: u64 = 0, Any;
     }
@@ -98,6 +101,8 @@ pub(crate) struct Plan {
     pub(super) item: String,
     pub(super) value: Option<String>,
     pub(super) time: Option<String>,
+    /// Whether the column of times has the parts of a split.
+    pub(super) has_parts: bool,
     pub(super) filter: RowFilter,
     /// How many of the unit of times are a second.
     per_second: f64,
@@ -140,7 +145,8 @@ impl Plan {
             user: name(&options.user, &defaults.user, layout.user, "1"),
             item: name(&options.item, &defaults.item, layout.item, "2"),
             value,
-            time,
+            time: options.part.clone().or(time),
+            has_parts: options.part.is_some(),
             filter: RowFilter { min_value, since: seconds(&options.since), until: seconds(&options.until) },
             per_second: unit.per_second(),
             has_dates: [&options.since, &options.until].iter().any(|bound| matches!(bound, Some(Moment::Date(_)))),
@@ -196,8 +202,15 @@ impl Plan {
             ("user", Some(&self.user), (options.user != defaults.user).then_some(&options.user)),
             ("item", Some(&self.item), (options.item != defaults.item).then_some(&options.item)),
             ("value", self.value.as_ref(), options.value.as_ref()),
-            ("time", self.time.as_ref(), options.time.as_ref().filter(|time| *time != self.format.layout().time)),
+            (self.time_option(), self.time.as_ref(), self.named_time(options)),
         ];
+        if let Some(part) = &options.part {
+            let others = [options.time.is_some(), options.since.is_some(), options.until.is_some()];
+            if let Some(at) = others.iter().position(|is_given| *is_given) {
+                let allowed = format!("only without {}", ["time", "since", "until"][at]);
+                return Err(Error::invalid_argument("part", format!("'{part}'"), allowed));
+            }
+        }
         check_min_value(options.min_value, self.value.is_some(), "the option value, which names its column")?;
         for (name, bound) in [("since", &options.since), ("until", &options.until)] {
             if let (Some(bound), None) = (bound, &self.time) {
@@ -233,7 +246,18 @@ impl Plan {
     /// The columns of a table or the keys of an object, each with the option that names it.
     pub(super) fn columns(&self) -> [(&'static str, Option<&str>); 4] {
         let (value, time) = (self.value.as_deref(), self.time.as_deref());
-        [("user", Some(&self.user)), ("item", Some(&self.item)), ("value", value), ("time", time)]
+        [("user", Some(&self.user)), ("item", Some(&self.item)), ("value", value), (self.time_option(), time)]
+    }
+
+    /// The option that names the column of times, or of parts.
+    pub(super) fn time_option(&self) -> &'static str {
+        if self.has_parts { "part" } else { "time" }
+    }
+
+    /// The name that the caller gave to that column.
+    fn named_time<'a>(&self, options: &'a ReadOptions) -> Option<&'a String> {
+        let time = options.time.as_ref().filter(|time| *time != self.format.layout().time);
+        options.part.as_ref().or(time)
     }
 
     /// A number that is a time, in seconds; or what is wrong with it.
@@ -249,6 +273,11 @@ impl Plan {
 
     /// A date or a number that is a time, in seconds; or what is wrong with it.
     pub(super) fn time(&self, text: &[u8]) -> Result<f64, String> {
+        if self.has_parts {
+            let part = PARTS.iter().find(|(word, _)| word.as_bytes() == text).map(|(_, part)| *part);
+            return part
+                .ok_or_else(|| format!("'{}'; allowed: {}", start_of(text), PARTS.map(|(word, _)| word).join(", ")));
+        }
         match finite(text) {
             Some(number) => self.seconds(number),
             None => seconds_of(text).ok_or_else(|| {

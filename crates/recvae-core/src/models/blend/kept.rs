@@ -55,13 +55,13 @@ impl User {
             let weight = weight as f32;
             scores.iter_mut().zip(values).for_each(|(score, value)| *score += weight * value);
         }
-        let mut hits = vec![false; Metric::VALIDATION.k()];
+        let mut hits = vec![false; Metric::VALIDATION_LENGTH];
         for &target in &self.targets {
             if let Some(hit) = hits.get_mut(rank(scores, target as usize)) {
                 *hit = true;
             }
         }
-        Metric::VALIDATION.value(&hits, self.n_held_out)
+        Metric::VALIDATION.of_hits(&hits, self.n_held_out)
     }
 
     fn bytes(&self) -> usize {
