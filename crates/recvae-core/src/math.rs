@@ -1,5 +1,6 @@
 //! Matrices and numbers: sparse rows, products, factorisations, statistics.
 
+pub(crate) mod bf16;
 pub(crate) mod cosine;
 pub(crate) mod costs;
 pub(crate) mod csr;
