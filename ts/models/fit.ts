@@ -64,6 +64,7 @@ const KEYS = Object.keys({
   from: true,
   engine: true,
   device: true,
+  precision: true,
 } satisfies Record<keyof FitRun, true>);
 
 /**
@@ -137,7 +138,7 @@ export async function fitWatched<K extends ModelName>(
   const { threads, memoryLimit, signal, onProgress, onStep, everyEpoch, from } = run;
   if (from !== undefined) checkInstance(from, 'from', Model);
   const checkpoint = toNative(run.checkpoint);
-  const compute = toJson({ engine: run.engine, device: run.device });
+  const compute = toJson({ engine: run.engine, device: run.device, precision: run.precision });
   let unwritten: unknown;
   const work = async (run: native.NativeRun) => {
     try {

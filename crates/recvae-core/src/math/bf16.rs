@@ -6,7 +6,7 @@
 //! other along the depth, and
 //!
 //! - the left side of a product is read pair by pair, one row at a time: rows of pairs ([`round_rows`]), or the columns of a matrix
-//!   whose rows were put together in twos ([`interleave`]);
+//!   whose rows were put together in twos ([`interleave_rows`]);
 //! - the right side has its columns in panels of 16 to 64, a pair of each column next to those of the others, pair after pair
 //!   ([`rows_into_panels`], [`columns_into_panels`]), so that a vector register holds pairs of 16 columns.
 //!
@@ -21,6 +21,7 @@ use std::ops::Range;
 
 use super::real::Real;
 use super::vectorised::vectorised;
+use crate::base::processor::has_bf16;
 
 #[cfg(target_arch = "x86_64")]
 mod avx_512;
@@ -48,11 +49,7 @@ pub(crate) enum Level {
 
 /// The best level here.
 pub(crate) fn level() -> Level {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bf16") {
-        return Level::Avx512;
-    }
-    Level::Plain
+    if has_bf16() { Level::Avx512 } else { Level::Plain }
 }
 
 /// Pairs that so many numbers make.
@@ -77,7 +74,12 @@ impl<'a> Left<'a> {
         Self { pairs: all, n_rows: all.len() / row_step, row_step, pair_step: 1 }
     }
 
-    /// Some columns of a matrix of `n_cols`, whose rows [`interleave`] put together in twos.
+    /// Some of the rows.
+    pub(crate) fn some(self, rows: Range<usize>) -> Self {
+        Self { pairs: &self.pairs[rows.start * self.row_step..], n_rows: rows.len(), ..self }
+    }
+
+    /// Some columns of a matrix of `n_cols`, whose rows [`interleave_rows`] put together in twos.
     pub(crate) fn columns(all: &'a [Pair], n_cols: usize, columns: Range<usize>) -> Self {
         Self { pairs: &all[columns.start..], n_rows: columns.len(), row_step: 1, pair_step: n_cols }
     }
@@ -222,7 +224,7 @@ vectorised! {
     }
 
     /// The same of a row that is alone, and so stands beside zeros.
-    pub(crate) fn interleave_last(row: &[T], out: &mut [Pair]) {
+    fn interleave_last(row: &[T], out: &mut [Pair]) {
         out.iter_mut().zip(row).for_each(|(out, &value)| *out = pair(value, T::ZERO));
     }
 
@@ -251,6 +253,16 @@ vectorised! {
                     }
                 }
             }
+        }
+    }
+}
+
+/// Fills `out` by the pairs of every two rows of `n_cols` numbers, for [`Left::columns`]. `out` has room for all.
+pub(crate) fn interleave_rows<T: Real>(values: &[T], n_cols: usize, out: &mut [Pair]) {
+    for (two, out) in values.chunks(2 * n_cols).zip(out.chunks_exact_mut(n_cols)) {
+        match two.split_at(n_cols) {
+            (row, []) => interleave_last(row, out),
+            (first, second) => interleave(first, second, out),
         }
     }
 }

@@ -52,9 +52,7 @@ impl Tile {
             for (row, sums) in sums.iter_mut().enumerate() {
                 for (vector, sum) in sums.iter_mut().enumerate() {
                     // SAFETY: the caller's word; what the mask leaves out is not read.
-                    *sum = unsafe {
-                        _mm512_maskz_loadu_ps(mask(vector), start.add(row * start_step + vector * LANES))
-                    };
+                    *sum = unsafe { _mm512_maskz_loadu_ps(mask(vector), start.add(row * start_step + vector * LANES)) };
                 }
             }
         }
@@ -108,7 +106,13 @@ impl Tile {
 ///
 /// # Panics
 /// If a slice is too short for what its size says, or the processor lacks the instructions.
-pub(super) fn multiply(left: Left<'_>, right: Right<'_>, stretch: Range<usize>, start: Start<'_, f32>, out: &mut [f32]) {
+pub(super) fn multiply(
+    left: Left<'_>,
+    right: Right<'_>,
+    stretch: Range<usize>,
+    start: Start<'_, f32>,
+    out: &mut [f32],
+) {
     let Right { pairs, depth, n_cols } = right;
     let Left { n_rows, row_step, pair_step, .. } = left;
     assert!(super::level() == super::Level::Avx512);

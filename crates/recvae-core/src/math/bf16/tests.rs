@@ -31,19 +31,14 @@ impl Product {
         (0..n_cols).flat_map(|column| values.iter().skip(column).step_by(n_cols).copied()).collect()
     }
 
-    /// As rows of pairs, and as columns of a matrix of more columns, from number 3 on.
+    /// As rows of pairs, and as columns, from number 3 on, of a matrix that has more.
     fn left_forms(&self) -> [(Vec<Pair>, bool); 2] {
         let mut rows = vec![7; self.n_rows * pairs(self.depth)];
         round_rows(&self.left, self.depth, &mut rows);
-        let n = self.n_rows + 3;
-        let mut columns = vec![0; pairs(self.depth) * n];
         let transposed = Self::transposed(&self.left, self.depth);
-        for (two, out) in transposed.chunks(2 * self.n_rows).zip(columns.chunks_exact_mut(n)) {
-            match two.split_at(self.n_rows) {
-                (row, []) => interleave_last(row, &mut out[3..]),
-                (first, second) => interleave(first, second, &mut out[3..]),
-            }
-        }
+        let wide: Vec<f32> = transposed.chunks(self.n_rows).flat_map(|row| [&[1.0; 3], row].concat()).collect();
+        let mut columns = vec![7; pairs(self.depth) * (self.n_rows + 3)];
+        interleave_rows(&wide, self.n_rows + 3, &mut columns);
         [(rows, true), (columns, false)]
     }
 
@@ -68,9 +63,8 @@ impl Product {
     fn exact(&self) -> impl Iterator<Item = [f64; 2]> {
         (0..self.n_rows * self.n_cols).map(|at| {
             let (row, column) = (at / self.n_cols, at % self.n_cols);
-            let products = (0..self.depth).map(|k| {
-                rounded(self.left[row * self.depth + k]) * rounded(self.right[k * self.n_cols + column])
-            });
+            let products = (0..self.depth)
+                .map(|k| rounded(self.left[row * self.depth + k]) * rounded(self.right[k * self.n_cols + column]));
             products.fold([0.0, 0.0], |[sum, size], product| [sum + product, size + product.abs()])
         })
     }
@@ -80,7 +74,8 @@ impl Product {
 #[test]
 fn every_level_gives_the_products_of_the_rounded_numbers() {
     let mut random = Stream::new(5, 0);
-    let levels: Vec<_> = [Level::Plain, Level::Avx512].into_iter().filter(|&l| l == Level::Plain || l == level()).collect();
+    let levels: Vec<_> =
+        [Level::Plain, Level::Avx512].into_iter().filter(|&l| l == Level::Plain || l == level()).collect();
     for n_rows in [1, 2, 5, 6, 7, 12, 13] {
         for n_cols in [1, 15, 16, 17, 31, 33, 48, 63, 64, 65, 80, 97, 129, 200] {
             for depth in [1, 2, 3, 31, 32, 33, 200, 2 * DEPTH - 1, 2 * DEPTH, 2 * DEPTH + 3] {
@@ -150,7 +145,10 @@ fn panels_are_as_equal_as_can_be() {
     for n_cols in 1..700 {
         let all: Vec<_> = panels(n_cols).collect();
         assert!(all.iter().all(|columns| (1..=VECTORS).contains(&(columns.len() / LANES))), "{n_cols}");
-        assert_eq!(all.iter().flat_map(Clone::clone).collect::<Vec<_>>(), (0..n_cols.next_multiple_of(LANES)).collect::<Vec<_>>());
+        assert_eq!(
+            all.iter().flat_map(Clone::clone).collect::<Vec<_>>(),
+            (0..n_cols.next_multiple_of(LANES)).collect::<Vec<_>>()
+        );
         let sizes = || all.iter().map(ExactSizeIterator::len);
         assert!(sizes().max().unwrap() - sizes().min().unwrap() <= LANES);
         assert!(all.last().unwrap().start < n_cols);
