@@ -27,14 +27,16 @@ use super::scratch::Scratch;
 use super::state::State;
 use crate::base::matrix::{row_major_mut, view2};
 use crate::base::numbers::Numbers;
-use crate::math::bf16::{Left, Pair, Start, multiply, pairs};
+use crate::math::bf16::Pair;
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add, add_scaled, scale, sum_of, vectorised};
 
 mod gradient;
+mod rounded;
 
 use gradient::Batch;
+use rounded::Rounded;
 
 /// Users of a tile.
 const USERS: usize = 256;
@@ -87,8 +89,6 @@ pub(crate) struct LogLikelihood<T> {
 struct Users<'a, T> {
     histories: &'a [&'a [u32]],
     hidden: &'a [T],
-    /// In mixed precision the hidden rows and the weights in bf16.
-    rounded: Option<(Left<'a>, &'a ItemCopies)>,
 }
 
 /// One tile of users x one group of items.
@@ -100,6 +100,31 @@ struct Tile<T> {
     own: Vec<T>,
     /// Sum of exponentials times rows of W.
     weighted: Vec<T>,
+}
+
+impl<T: Real> Tile<T> {
+    /// Nothing is found yet for so many users; `width` of what the way back adds up, or 0 without.
+    fn begin(&mut self, users: usize, width: usize) {
+        for (sums, start) in
+            [(&mut self.maximum, T::from_f64(f64::NEG_INFINITY)), (&mut self.sum, T::ZERO), (&mut self.own, T::ZERO)]
+        {
+            sums.clear();
+            sums.resize(users, start);
+        }
+        self.weighted.clear();
+        self.weighted.resize(users * width, T::ZERO);
+    }
+
+    /// Adds a block's sum of exponentials less `maximum`, the largest logit so far, to the user's, which is rescaled to that.
+    fn add(&mut self, user: usize, maximum: T, sum: T) {
+        let rescale = (self.maximum[user] - maximum).exp();
+        self.maximum[user] = maximum;
+        self.sum[user] = self.sum[user] * rescale + sum;
+        let width = self.weighted.len() / self.maximum.len();
+        if rescale != T::ONE {
+            scale(&mut self.weighted[user * width..][..width], rescale);
+        }
+    }
 }
 
 /// What is wanted besides the value.
@@ -136,12 +161,18 @@ impl<T: Real> OutputLayer<T> {
         let users = histories.par_chunks(USERS).zip(hidden.par_chunks(USERS * width)).enumerate();
         let users = users.map(|(tile, (histories, hidden))| {
             let rows = tile * USERS..tile * USERS + histories.len();
-            Users { histories, hidden, rounded: rounded.map(|(hidden, copies)| (hidden.some(rows), copies)) }
+            (Users { histories, hidden }, rounded.map(|(hidden, copies)| (hidden.some(rows), copies)))
         });
-        let groups = |tiles: &mut [Tile<T>], users: Users<'_, T>, logits: Option<&mut [T]>| {
+        let groups = |tiles: &mut [Tile<T>], (users, rounded): (Users<'_, T>, _), logits: Option<&mut [T]>| {
             let fill = |(number, (tile, logits)): (usize, (&mut Tile<T>, Option<&mut [T]>))| {
                 let items = number * group..((number + 1) * group).min(self.n_items());
-                self.fill(tile, users, items, want.hidden_gradient, logits, scratch, room);
+                match rounded {
+                    Some((hidden, copies)) => {
+                        let rounded = Rounded { histories: users.histories, hidden, copies, pairs: room };
+                        self.fill_rounded(tile, rounded, items, want.hidden_gradient, logits, scratch);
+                    }
+                    None => self.fill(tile, users, items, want.hidden_gradient, logits, scratch),
+                }
             };
             let tiles = tiles.par_iter_mut();
             match logits {
@@ -167,26 +198,15 @@ impl<T: Real> OutputLayer<T> {
     fn fill(
         &self,
         tile: &mut Tile<T>,
-        Users { histories, hidden, rounded }: Users<'_, T>,
+        Users { histories, hidden }: Users<'_, T>,
         items: Range<usize>,
         hidden_gradient: bool,
         mut kept: Option<&mut [T]>,
         scratch: &Scratch<T>,
-        room: &Scratch<Pair>,
     ) {
         let (width, users) = (self.width, histories.len());
-        for (sums, start) in
-            [(&mut tile.maximum, T::from_f64(f64::NEG_INFINITY)), (&mut tile.sum, T::ZERO), (&mut tile.own, T::ZERO)]
-        {
-            sums.clear();
-            sums.resize(users, start);
-        }
-        tile.weighted.clear();
-        tile.weighted.resize(if hidden_gradient { users * width } else { 0 }, T::ZERO);
-        // What the way back reads stands in for the logits, beside those that are kept, or in bf16.
-        let in_f32 = kept.is_none() || (hidden_gradient && rounded.is_none());
-        let mut scratch = scratch.take(if in_f32 { users * ITEMS } else { 0 });
-        let mut room = room.take(if hidden_gradient && rounded.is_some() { users * pairs(ITEMS) } else { 0 });
+        tile.begin(users, if hidden_gradient { width } else { 0 });
+        let mut scratch = scratch.take(if kept.is_none() || hidden_gradient { users * ITEMS } else { 0 });
         for first in items.clone().step_by(ITEMS) {
             let n = ITEMS.min(items.end - first);
             let weight = rows(&self.weight[first * width..(first + n) * width], width);
@@ -195,38 +215,19 @@ impl<T: Real> OutputLayer<T> {
                 Some(kept) => (&mut kept[users * (first - items.start)..][..users * n], Some(&mut scratch[..])),
                 None => (&mut scratch[..users * n], None),
             };
-            let block = rounded.map(|(hidden, copies)| (hidden, copies.block(first)));
-            match &block {
-                Some((hidden, block)) => multiply(*hidden, block.forward, Start::Row(bias), logits),
-                None => matmul(rows_mut(logits, n), rows(hidden, width), weight.transpose()),
-            }
+            matmul(rows_mut(logits, n), rows(hidden, width), weight.transpose());
             for (user, logits) in logits.chunks_exact_mut(n).enumerate() {
-                let maximum = match block {
-                    Some(_) => largest(logits, tile.maximum[user]),
-                    None => add_and_maximum(logits, bias, tile.maximum[user]),
-                };
+                let maximum = add_and_maximum(logits, bias, tile.maximum[user]);
                 let own = between(histories[user], first, first + n);
                 tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
-                let rescale = (tile.maximum[user] - maximum).exp();
-                tile.maximum[user] = maximum;
                 let sum = match &mut other {
                     _ if !hidden_gradient => sum_of_exponentials(logits, maximum),
-                    _ if block.is_some() => {
-                        let out = &mut room[user * pairs(n)..][..pairs(n)];
-                        rounded_exponentials(logits, maximum, bytemuck::cast_slice_mut(out))
-                    }
                     Some(other) => exponentials(logits, maximum, &mut other[user * n..][..n]),
                     None => exponentials_in_place(logits, maximum),
                 };
-                tile.sum[user] = tile.sum[user] * rescale + sum;
-                if hidden_gradient && rescale != T::ONE {
-                    scale(&mut tile.weighted[user * width..][..width], rescale);
-                }
+                tile.add(user, maximum, sum);
             }
-            if let (true, Some((_, block))) = (hidden_gradient, &block) {
-                let exponentials = Left::rows(&room[..users * pairs(n)], n);
-                multiply(exponentials, block.backward, Start::Out, &mut tile.weighted);
-            } else if hidden_gradient {
+            if hidden_gradient {
                 let exponentials = other.map_or(&*logits, |other| &other[..users * n]);
                 matmul_add(rows_mut(&mut tile.weighted, width), rows(exponentials, n), weight);
             }
@@ -351,8 +352,9 @@ impl<T: Real> OutputLayer<T> {
 /// The items of an ascending history from `first` to below `end`.
 fn between(history: &[u32], first: usize, end: usize) -> &[u32] {
     let from = history.partition_point(|&item| (item as usize) < first);
-    let to = from + history[from..].partition_point(|&item| (item as usize) < end);
-    &history[from..to]
+    // Few of a history are in one block.
+    let n = history[from..].iter().take_while(|&&item| (item as usize) < end).count();
+    &history[from..from + n]
 }
 
 vectorised! {
@@ -364,15 +366,6 @@ vectorised! {
                 *logit += bias;
                 *lane = lane.max(*logit);
             }
-        }
-        lanes.iter().fold(maximum, |maximum, &lane| maximum.max(lane))
-    }
-
-    /// The largest of the logits and `maximum`.
-    fn largest(logits: &[T], maximum: T) -> T {
-        let mut lanes = [maximum; 16];
-        for logits in logits.chunks(16) {
-            lanes.iter_mut().zip(logits).for_each(|(lane, &logit)| *lane = lane.max(logit));
         }
         lanes.iter().fold(maximum, |maximum, &lane| maximum.max(lane))
     }
@@ -390,20 +383,6 @@ vectorised! {
                 *out = (logit - maximum).exp();
                 *lane += *out;
             }
-        }
-        lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
-    }
-
-    /// [`exponentials`] that are written in bf16, and 0 behind the last one of an odd number; the sum is that before rounding.
-    fn rounded_exponentials(logits: &[T], maximum: T, out: &mut [u16]) -> T {
-        let mut lanes = [T::ZERO; 16];
-        for (logits, out) in logits.chunks(16).zip(out.chunks_mut(16)) {
-            for ((lane, &logit), out) in lanes.iter_mut().zip(logits).zip(&mut *out) {
-                let exponential = (logit - maximum).exp();
-                *out = exponential.to_bf16();
-                *lane += exponential;
-            }
-            out[logits.len()..].fill(0);
         }
         lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
     }
