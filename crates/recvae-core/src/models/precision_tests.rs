@@ -72,9 +72,10 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// A number in bf16 is off by 2^-8 of itself at most and by 2^-9.8 in root mean square, and these errors are independent of each
-/// other. A gradient is what goes through six products of rounded numbers at most, and what adds up has both signs.
+/// other. A gradient is what goes through a dozen products of rounded numbers at most, so that its error is a few times as large:
+/// .3 % were found.
 #[test]
-fn gradients_are_those_without_rounding_but_for_a_percent() {
+fn gradients_are_those_without_rounding_but_for_half_a_percent() {
     let x = data();
     for architecture in architectures() {
         for update in [Update::Encoder, Update::Decoder, Update::Both] {
@@ -88,10 +89,9 @@ fn gradients_are_those_without_rounding_but_for_a_percent() {
             assert!(exact.keys().eq(found.keys()) && exact.keys().eq(plain.keys()));
             for (name, exact) in &exact {
                 let (all, of_plain) = (distance(&found[name], exact), distance(&found[name], &plain[name]));
-                println!("{architecture:?} {update:?} {name}: {all:.5} {of_plain:.5}");
-                assert!(all < 0.01, "{architecture:?} {update:?} {name}: {all}");
+                assert!(all < 0.006, "{architecture:?} {update:?} {name}: {all}");
                 // Sums in f32 and in f64 of the same numbers, of which some few are rounded to a neighbour.
-                assert!(of_plain < 0.005, "{architecture:?} {update:?} {name}: {of_plain}");
+                assert!(of_plain < 0.0005, "{architecture:?} {update:?} {name}: {of_plain}");
             }
         }
     }
