@@ -34,7 +34,7 @@ export interface FitRun extends RunOptions, ComputeOptions {
    * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
    *
    * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data, other
-   * options or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae`, for
+   * options, another engine or precision or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae`, for
    * `mult-dae` and for `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
    * remove it then.
    */
