@@ -98,6 +98,8 @@ struct Tile<T> {
     sum: Vec<T>,
     /// Sum of the logits of the user's own items.
     own: Vec<T>,
+    /// In mixed precision how many of the user's own items the walk has left behind.
+    walked: Vec<usize>,
     /// Sum of exponentials times rows of W.
     weighted: Vec<T>,
 }
@@ -113,6 +115,14 @@ impl<T: Real> Tile<T> {
         }
         self.weighted.clear();
         self.weighted.resize(users * width, T::ZERO);
+    }
+
+    /// The items of a user's history that the walk comes to up to `end`, for which no search is needed.
+    fn own_items<'a>(&mut self, user: usize, history: &'a [u32], end: usize) -> &'a [u32] {
+        let ahead = &history[self.walked[user]..];
+        let own = &ahead[..ahead.iter().take_while(|&&item| (item as usize) < end).count()];
+        self.walked[user] += own.len();
+        own
     }
 
     /// Adds a block's sum of exponentials less `maximum`, the largest logit so far, to the user's, which is rescaled to that.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{ITEMS, OutputLayer, Tile, between, sum_of_exponentials};
+use super::{ITEMS, OutputLayer, Tile, sum_of_exponentials};
 use crate::math::bf16::{Left, Pair, Start, multiply, pairs};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
@@ -36,6 +36,9 @@ impl<T: Real> OutputLayer<T> {
     ) {
         let (width, users) = (self.width, histories.len());
         tile.begin(users, if hidden_gradient { width } else { 0 });
+        tile.walked.clear();
+        let before = |history: &&[u32]| history.partition_point(|&item| (item as usize) < items.start);
+        tile.walked.extend(histories.iter().map(before));
         let mut scratch = scratch.take(if kept.is_none() { STRIP * ITEMS } else { 0 });
         let mut room = room.take(if hidden_gradient { STRIP * pairs(ITEMS) } else { 0 });
         for first in items.clone().step_by(ITEMS) {
@@ -51,7 +54,7 @@ impl<T: Real> OutputLayer<T> {
                 multiply(hidden.some(some.clone()), block.forward, Start::Row(bias), logits);
                 for (at, (user, logits)) in some.clone().zip(logits.chunks_exact(n)).enumerate() {
                     let maximum = largest(logits, tile.maximum[user]);
-                    let own = between(histories[user], first, first + n);
+                    let own = tile.own_items(user, histories[user], first + n);
                     tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
                     let sum = if hidden_gradient {
                         let out = &mut room[at * pairs(n)..][..pairs(n)];
@@ -75,9 +78,11 @@ vectorised! {
     /// The largest of the logits and `maximum`.
     fn largest(logits: &[T], maximum: T) -> T {
         let mut lanes = [maximum; 16];
-        for logits in logits.chunks(16) {
+        let (whole, rest) = logits.as_chunks::<16>();
+        for logits in whole {
             lanes.iter_mut().zip(logits).for_each(|(lane, &logit)| *lane = lane.max(logit));
         }
+        lanes.iter_mut().zip(rest).for_each(|(lane, &logit)| *lane = lane.max(logit));
         lanes.iter().fold(maximum, |maximum, &lane| maximum.max(lane))
     }
 
@@ -85,14 +90,21 @@ vectorised! {
     /// gives back their sum before they are rounded.
     fn exponentials(logits: &[T], maximum: T, out: &mut [u16]) -> T {
         let mut lanes = [T::ZERO; 16];
-        for (logits, out) in logits.chunks(16).zip(out.chunks_mut(16)) {
-            for ((lane, &logit), out) in lanes.iter_mut().zip(logits).zip(&mut *out) {
+        let (whole, rest) = logits.as_chunks::<16>();
+        let (out_of_whole, out_of_rest) = out.split_at_mut(logits.len() - rest.len());
+        for (logits, out) in whole.iter().zip(out_of_whole.as_chunks_mut::<16>().0) {
+            for ((lane, &logit), out) in lanes.iter_mut().zip(logits).zip(out) {
                 let exponential = (logit - maximum).exp();
                 *out = exponential.to_bf16();
                 *lane += exponential;
             }
-            out[logits.len()..].fill(0);
         }
+        for ((lane, &logit), out) in lanes.iter_mut().zip(rest).zip(&mut *out_of_rest) {
+            let exponential = (logit - maximum).exp();
+            *out = exponential.to_bf16();
+            *lane += exponential;
+        }
+        out_of_rest[rest.len()..].fill(0);
         lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
     }
 }
