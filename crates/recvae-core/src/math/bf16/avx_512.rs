@@ -89,11 +89,16 @@ impl Tile {
         macro_rules! by_size {
             ($($rows:literal)+) => {
                 match (rows, vectors) {
-                    // SAFETY: the caller's word.
-                    $(($rows, 1) => unsafe { self.multiply::<$rows, 1>() },
-                    ($rows, 2) => unsafe { self.multiply::<$rows, 2>() },
-                    ($rows, 3) => unsafe { self.multiply::<$rows, 3>() },
-                    ($rows, 4) => unsafe { self.multiply::<$rows, 4>() },)+
+                    $(
+                        // SAFETY: the caller's word.
+                        ($rows, 1) => unsafe { self.multiply::<$rows, 1>() },
+                        // SAFETY: the caller's word.
+                        ($rows, 2) => unsafe { self.multiply::<$rows, 2>() },
+                        // SAFETY: the caller's word.
+                        ($rows, 3) => unsafe { self.multiply::<$rows, 3>() },
+                        // SAFETY: the caller's word.
+                        ($rows, 4) => unsafe { self.multiply::<$rows, 4>() },
+                    )+
                     _ => unreachable!("{rows} rows by {vectors} vectors"),
                 }
             };
