@@ -5,9 +5,15 @@ export const ML_1M = '../shared/data/ml-1m-split';
 
 const made = (like, scale, more) => ({ like, scale, ...more });
 
+/** The same training in bf16 and in f32, by the seconds that processors worked. */
+const precisions = (command, options) => {
+  const by = (precision) => [command, { ...options, precision, clock: 'processor' }];
+  return { ours: by('bf16'), f32: by('f32'), rounds: 3 };
+};
+
 /**
  * By name: `ours` is a command of `ours/main.rs` (or the name of a program beside this one) with its options, `peer` a program of `peers/`;
- * `data` goes to both, unless the peer has `peerData`.
+ * `data` goes to both, unless the peer has `peerData`. `f32` is a command of ours that is compared with `ours` as a peer is.
  */
 export const GROUPS = {
   'recvae-ml20m': {
@@ -41,6 +47,21 @@ export const GROUPS = {
     ours: ['steps', { model: 'mult-vae', steps: 15 }],
     peer: ['mult_vae.py', { steps: 6 }],
     rounds: 3,
+    quick: { scale: 0.02 },
+  },
+  'recvae-bf16-ml20m': {
+    ...precisions('steps', { model: 'recvae', steps: 15, repeats: 0 }),
+    data: made('ml-20m', 0.1),
+    quick: { scale: 0.02 },
+  },
+  'recvae-bf16-msd': {
+    ...precisions('steps', { model: 'recvae', steps: 12, repeats: 0 }),
+    data: made('msd', 0.02),
+  },
+  'recvae-bf16-ml1m': { ...precisions('epochs', { model: 'recvae', epochs: 5 }), data: { folder: ML_1M } },
+  'multvae-bf16-ml20m': {
+    ...precisions('steps', { model: 'mult-vae', steps: 15, repeats: 0 }),
+    data: made('ml-20m', 0.1),
     quick: { scale: 0.02 },
   },
   ease: {

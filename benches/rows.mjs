@@ -24,6 +24,13 @@ const epoch = (model) => ({
     sumOfPasses(model, ours, scale, (pass) => peer[`${pass === 'both' ? 'training' : pass}_step_seconds`]),
 });
 
+/** The same for ours in bf16 and in f32. */
+const epochByPrecision = (model) => ({
+  unit: 's of a processor an epoch',
+  ours: (bf16, scale) => epochSeconds(model, bf16, scale),
+  theirs: (f32, bf16, scale) => epochSeconds(model, { ...bf16, seconds: f32.seconds }, scale),
+});
+
 /** Multiply-adds that an encoder step of RecVAE cannot do without. */
 export function neededMultiplyAdds({ data, options }) {
   const { batchSize: batch, hiddenDim: hidden, latentDim: latent, dropoutRate } = options;
@@ -45,6 +52,7 @@ const perSecond = {
 const slower = (name) => ({ unit: 'ms', ours: ({ models }) => Math.max(...Object.values(models).map((m) => m[name])) });
 
 const FASTER = { unit: 'times faster', better: 'more', value: (ours, theirs) => theirs / ours };
+const HALVED = { ...FASTER, f32: true };
 const MORE = { unit: 'times as many', better: 'more', value: (ours, theirs) => ours / theirs };
 const LIMIT = { unit: 'times the limit', better: 'less', value: (ours, limit) => ours / limit, limit: true };
 const SHARE = { unit: "of the peer's", better: 'less', value: (ours, theirs) => ours / theirs };
@@ -60,6 +68,9 @@ const row = (id, title, group, kind, measure, must, aim, peer) => ({
   aim,
   peer,
 });
+
+/** One of the rows about bf16; the targets are those of a processor with AVX512-BF16 and without AMX. */
+const bf16 = (id, title, measure) => row(id, `${title}, bf16 for f32`, id, HALVED, measure, 1.3, 1.7, 'ours in f32');
 
 /** In the order of the table. `theirs` of a limit is made of what our side prints. */
 export const ROWS = [
@@ -123,6 +134,14 @@ export const ROWS = [
     5,
     'PyTorch, dense',
   ),
+  bf16('recvae-bf16-ml20m', 'RecVAE epoch, ML-20M shape', epochByPrecision('recvae')),
+  bf16('recvae-bf16-msd', 'RecVAE epoch, MSD shape', epochByPrecision('recvae')),
+  bf16('recvae-bf16-ml1m', 'RecVAE epoch, MovieLens-1M', {
+    unit: 's of a processor an epoch',
+    ours: ({ seconds }) => median(seconds),
+    theirs: ({ seconds }) => median(seconds),
+  }),
+  bf16('multvae-bf16-ml20m', 'Mult-VAE epoch, ML-20M shape', epochByPrecision('mult-vae')),
   row(
     'ease-limit',
     'EASE^R fit, 20,720 items',
@@ -223,4 +242,4 @@ export const ROWS = [
 export const IDS = ROWS.map(({ id }) => id);
 
 /** Whether a row needs the peer to run. */
-export const needsPeer = ({ peer, limit }) => peer !== undefined && !limit;
+export const needsPeer = ({ peer, limit, f32 }) => peer !== undefined && !limit && !f32;

@@ -51,7 +51,13 @@ function least([program, options]) {
 /** Runs the sides of a group in turns. */
 function measureGroup(name, wanted, program, { threads, quick, rounds }) {
   const group = quick
-    ? { ...GROUPS[name], ours: least(GROUPS[name].ours), peer: least(GROUPS[name].peer ?? [null, {}]), rounds: 1 }
+    ? {
+        ...GROUPS[name],
+        ours: least(GROUPS[name].ours),
+        peer: least(GROUPS[name].peer ?? [null, {}]),
+        ...(GROUPS[name].f32 && { f32: least(GROUPS[name].f32) }),
+        rounds: 1,
+      }
     : GROUPS[name];
   const data = quick ? { ...group.data, ...group.quick } : group.data;
   const folder = data.folder && join(ROOT, data.folder);
@@ -66,10 +72,13 @@ function measureGroup(name, wanted, program, { threads, quick, rounds }) {
     const start = performance.now();
     const result = { ours: measureOurs(program, group.ours, data, threads) };
     const middle = performance.now();
+    if (group.f32) result.f32 = measureOurs(program, group.f32, data, threads);
     if (need.peer) result.peer = measurePeer(group.peer, (!quick && group.peerData) || data, threads);
     results.push(result);
     const took = [middle - start, performance.now() - middle].map((ms) => `${figure(ms / 1000)} s`);
-    say(`${name} ${round}/${n}: ours ${took[0]}${need.peer ? `, peer ${took[1]}` : ''}`);
+    say(
+      `${name} ${round}/${n}: ours ${took[0]}${need.peer ? `, peer ${took[1]}` : group.f32 ? `, in f32 ${took[1]}` : ''}`,
+    );
   }
   return { rounds: results, scale: data.scale };
 }

@@ -1,4 +1,4 @@
-/** Engines and devices: the same training by the processor's own arithmetic and by candle, and what is refused. */
+/** Engines, devices and precisions: the same training by the processor's own arithmetic, by candle and in bf16, and what is refused. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -75,6 +75,54 @@ describe.each(NETWORKS)('%s', (name, options) => {
   });
 });
 
+/** Whether this processor has bf16. Where it has not, bf16 is refused with the reason. */
+async function hasBf16(): Promise<boolean> {
+  try {
+    await fit('recvae', data, { ...SMALL, epochs: 1 }, { precision: 'bf16' });
+    return true;
+  } catch (thrown) {
+    const message = "precision is 'bf16'; allowed: f32 or auto: this processor has no AVX512-BF16";
+    expect(thrown).toMatchObject({ code: 'INVALID_ARGUMENT', message });
+    return false;
+  }
+}
+
+describe.each(NETWORKS)('the precision of %s', (name, options) => {
+  test('changes little, and is told and kept', async (context) => {
+    if (!(await hasBf16())) {
+      context.skip();
+      return;
+    }
+    const by = (precision: 'f32' | 'bf16', more: FitRun = {}) => fit(name, data, options, { precision, ...more });
+    const path = join(temporaryFolder(), 'c.ckpt');
+    const [f32, bf16] = [await by('f32'), await by('bf16', { checkpoint: { path, resume: true } })];
+    expect(f32.epochs.map(({ precision }) => precision)).toEqual(Array(4).fill('f32'));
+    expect(bf16.epochs.map(({ precision }) => precision)).toEqual(Array(4).fill('bf16'));
+    for (const [at, epoch] of bf16.epochs.entries()) {
+      // Numbers are off by 2^-8 of themselves at most; Adam's first steps go in the direction of the sign alone.
+      expect(Math.abs(epoch.logLikelihood! / f32.epochs[at]!.logLikelihood! - 1)).toBeLessThan(5e-3);
+    }
+    const metrics = [];
+    for (const model of [f32, bf16]) {
+      const { metrics: values } = await evaluate(model, data.test, { metrics: ['ndcg@100'] });
+      metrics.push(values['ndcg@100']!.mean);
+    }
+    expect(Math.abs(metrics[0]! - metrics[1]!)).toBeLessThan(0.03);
+    expect((await by('bf16', { threads: 1 })).toJSON()).toEqual((await by('bf16', { threads: 2 })).toJSON());
+    await expect(by('f32', { checkpoint: { path, resume: true } })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('precision: bf16 there, f32 now'),
+    });
+  });
+
+  test('is f32 by default, and auto is what there is', async () => {
+    expect((await fit(name, data, options)).epochs[0]).toMatchObject({ precision: 'f32' });
+    const auto = await fit(name, data, options, { precision: 'auto' });
+    expect(['f32', ...((await hasBf16()) ? ['bf16'] : [])]).toContain(auto.epochs[0]!.precision);
+    expect(auto.recommend(NEWCOMER).items).toHaveLength(10);
+  });
+});
+
 describe('what is refused', () => {
   const cases: [string, ModelName, FitRun, string][] = [
     ['an engine', 'recvae', { engine: 'torch' as never }, `engine is "torch"; allowed: 'fused' or 'candle'`],
@@ -91,13 +139,32 @@ describe('what is refused', () => {
       { engine: 'candle' },
       "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae",
     ],
+    ['a precision', 'recvae', { precision: 'f16' as never }, `precision is "f16"; allowed: 'f32' or 'bf16' or 'auto'`],
+    [
+      'bf16 by candle',
+      'mult-vae',
+      { engine: 'candle', precision: 'bf16' },
+      "precision is 'bf16' by the engine candle; allowed: f32 or auto there, or the engine fused",
+    ],
+    [
+      'a precision of networks',
+      'ease',
+      { precision: 'bf16' },
+      "precision is 'bf16' for ease; allowed: for mult-dae, mult-vae, recvae",
+    ],
+    [
+      'a precision that may be one of networks',
+      'als',
+      { precision: 'auto' },
+      "precision is 'auto' for als; allowed: for mult-dae, mult-vae, recvae",
+    ],
   ];
   test.each(cases)('%s', async (_, model, run, message) => {
     await expect(fit(model, data, {}, run)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message });
   });
 });
 
-test('the command line takes both flags, and refuses before it reads data', async () => {
+test('the command line takes the flags, and refuses before it reads data', async () => {
   const folder = temporaryFolder();
   writePlanted(folder);
   const set = ['--set', 'hiddenDim=8', '--set', 'latentDim=4', '--set', 'epochs=2'];
@@ -109,4 +176,14 @@ test('the command line takes both flags, and refuses before it reads data', asyn
   const none = ['train', 'recvae', 'none.csv', '--out', 'n.st', '--device', 'cuda'];
   const refused = await recvae(folder, none);
   expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('this build has no CUDA')]);
+  const auto = await train('--precision', 'auto', '--json', '-');
+  expect(['f32', 'bf16']).toContain(JSON.parse(auto.stdout).epochs[0].precision);
+  // EASE^R's precision is an option of the model.
+  for (const model of ['ease', 'edlae']) {
+    const own = await recvae(folder, ['train', model, 'none.csv', '--out', 'n.st', '--precision', 'f64']);
+    const text = `--precision has no meaning for ${model}, whose own precision is --set precision=f64`;
+    expect([own.code, own.stderr]).toEqual([2, expect.stringContaining(text)]);
+  }
+  const als = await recvae(folder, ['train', 'als', 'none.csv', '--out', 'n.st', '--precision', 'bf16']);
+  expect([als.code, als.stderr]).toEqual([2, expect.stringContaining("precision is 'bf16' for als")]);
 });

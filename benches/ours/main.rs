@@ -7,19 +7,23 @@ mod data;
 mod memory;
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use recvae_core::{
-    FitRun, Model, ModelKind, ReadOptions, Recommender, Result, TensorSource, Threads, Thresholds, bench,
-    read_interactions, recommend,
+    Compute, FitRun, Model, ModelKind, Progress, ReadOptions, Recommender, Result, TensorSource, Threads, Thresholds,
+    TrainingPrecision, bench, read_interactions, recommend,
 };
 use serde_json::{Value, json};
 
 use data::{interactions, matrix};
-use memory::Memory;
+use memory::{Memory, processor_seconds};
 
 /// Side of the square product that stands for what the machine can do.
 const PRODUCT: usize = 4096;
+
+/// Seconds since some moment.
+type Clock = Box<dyn Fn() -> f64 + Send + Sync>;
 
 type Outcome<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -51,6 +55,27 @@ impl Options {
 
     fn model(&mut self) -> Outcome<ModelKind> {
         Ok(self.text("model").ok_or("--model is missing")?.parse()?)
+    }
+
+    /// In which a network is trained.
+    fn precision(&mut self) -> Outcome<TrainingPrecision> {
+        match self.text("precision").as_deref() {
+            None | Some("f32") => Ok(TrainingPrecision::F32),
+            Some("bf16") => Ok(TrainingPrecision::Bf16),
+            Some(other) => Err(format!("--precision is '{other}'; allowed: f32, bf16").into()),
+        }
+    }
+
+    /// What tells seconds: those of the wall, or those that the processor worked on this process.
+    fn clock(&mut self) -> Outcome<Clock> {
+        match self.text("clock").as_deref() {
+            None | Some("wall") => {
+                let start = Instant::now();
+                Ok(Box::new(move || start.elapsed().as_secs_f64()))
+            }
+            Some("processor") => processor_seconds().map(|_| Box::new(|| processor_seconds().unwrap_or(f64::NAN)) as _),
+            Some(other) => Err(format!("--clock is '{other}'; allowed: wall, processor").into()),
+        }
     }
 
     fn end(self) -> Outcome<()> {
@@ -110,11 +135,12 @@ fn steps(mut options: Options) -> Outcome<Value> {
     let kind = options.model()?;
     let n = options.number("steps", 10)?;
     let repeats: usize = options.number("repeats", 3)?;
+    let (precision, clock) = (options.precision()?, options.clock()?);
     let data = matrix(&mut options)?;
     options.end()?;
     Memory::forget_peak()?;
     let mut seconds = serde_json::Map::new();
-    for (pass, all) in bench::step_seconds(kind, &json!({}), &data, n)? {
+    for (pass, all) in bench::step_seconds(kind, &json!({}), &data, n, precision, &*clock)? {
         seconds.insert(pass.to_owned(), json!(all));
     }
     let memory = start.grown(&data)?;
@@ -131,10 +157,14 @@ fn epochs(mut options: Options) -> Outcome<Value> {
     let (n, warm_up) = (options.number("epochs", 3)?, options.number("warm-up", 1)?);
     let mut given: Value = serde_json::from_str(&options.text("options").unwrap_or("{}".into()))?;
     given["epochs"] = json!(n + warm_up);
+    let compute = Compute { precision: options.precision()?, ..Compute::default() };
+    let clock = options.clock()?;
     let data = matrix(&mut options)?;
     options.end()?;
-    let fit = kind.fit(&given, &data, None, &FitRun::default())?;
-    let ends: Vec<f64> = std::iter::once(0.0).chain(fit.epochs.iter().map(|epoch| epoch.seconds)).collect();
+    let ends = Mutex::new(vec![clock()]);
+    let end = |_: &Progress| ends.lock().unwrap_or_else(PoisonError::into_inner).push(clock());
+    let fit = kind.fit(&given, &data, None, &FitRun { compute, on_progress: &end, ..FitRun::default() })?;
+    let ends = ends.into_inner().unwrap_or_else(PoisonError::into_inner);
     let seconds: Vec<f64> = ends.windows(2).skip(warm_up).map(|pair| pair[1] - pair[0]).collect();
     let loss = fit.epochs.last().and_then(|epoch| epoch.loss);
     Ok(json!({ "seconds": seconds, "loss": loss, "data": shape(&data) }))

@@ -1,4 +1,5 @@
-//! Memory of this process, as Linux counts it: what is resident (`VmRSS`) and the most that has been (`VmHWM`).
+//! Memory of this process, as Linux counts it: what is resident (`VmRSS`) and the most that has been (`VmHWM`). And the seconds of its
+//! threads.
 
 use std::fs;
 
@@ -34,4 +35,17 @@ impl Memory {
         let input = (size_of_val(data.indptr()) + size_of_val(data.indices())) as u64;
         Ok(json!({ "peak": peak, "input": input, "beyond": peak.saturating_sub(self.0 + input) }))
     }
+}
+
+/// Seconds that processors worked on this process, all its threads together: other programs on the machine do not lengthen them but
+/// by what they take of caches and memory.
+pub(crate) fn processor_seconds() -> Outcome<f64> {
+    let mut nanoseconds = 0;
+    for thread in
+        fs::read_dir("/proc/self/task").map_err(|e| format!("seconds of threads are told on Linux only: {e}"))?
+    {
+        let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
+    }
+    Ok(nanoseconds as f64 / 1e9)
 }

@@ -599,6 +599,8 @@ export interface NativeProgress {
   engine?: 'fused' | 'candle'
   /** Of autoencoders, where it computes. */
   device?: string
+  /** Of autoencoders, what the large products read. */
+  precision?: 'f32' | 'bf16'
 }
 
 /** Items, or positions of users, with scores. */
@@ -665,7 +667,7 @@ export interface NativeTraining {
   options: string
   /** What is kept with the model, as JSON. */
   info: string
-  /** Engine and device, as JSON. */
+  /** Engine, device and precision, as JSON. */
   compute: string
   /** Threads that compute; all cores by default. */
   threads?: number

@@ -8,6 +8,7 @@ import { EaseCounts, type LimitedRun } from '../models/ease-counts.js';
 import { fit } from '../models/fit.js';
 import { load, type Model } from '../models/model.js';
 import type { Progress, StepProgress } from '../models/progress.js';
+import type { OptionDescription } from '../runtime/description.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { allModels, description, native } from '../runtime/native.js';
@@ -36,6 +37,7 @@ interface Flags extends JobFlags, CheckpointFlags {
   trainingRecord: boolean;
   engine?: NonNullable<ComputeOptions['engine']>;
   device?: string;
+  precision?: NonNullable<ComputeOptions['precision']>;
 }
 
 /** `recvae train`: a model from the training users, with early stopping on the validation users. */
@@ -59,6 +61,7 @@ export function addTrain(program: Command): void {
     .addOption(jsonFlag());
   addFlag(command, description.compute, 'engine', 'fused|candle');
   addFlag(command, description.compute, 'device', 'cpu|cuda|cuda:N|auto');
+  addFlag(command, description.compute, 'precision', 'f32|bf16|auto');
   addCheckpointFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
@@ -80,6 +83,7 @@ export function addTrain(program: Command): void {
     }
     refuseCounts(model, flags);
     refuseParts(model, flags);
+    refusePrecision(model, flags, known);
     const { threads, out } = flags;
     const checkpoint = checkpointOf(flags);
     refuseSame({
@@ -100,8 +104,12 @@ export function addTrain(program: Command): void {
         ['--counts', '--save-counts'],
       ],
     });
-    const { engine, device } = flags;
-    const compute = { ...(engine !== undefined && { engine }), ...(device !== undefined && { device }) };
+    const { engine, device, precision } = flags;
+    const compute = {
+      ...(engine !== undefined && { engine }),
+      ...(device !== undefined && { device }),
+      ...(precision !== undefined && { precision }),
+    };
     const check = (from?: Model) =>
       guard(() =>
         native.checkFit(model, toJson(options), threads, toNative(checkpoint), from?.native, toJson(compute)),
@@ -200,6 +208,13 @@ function refuseCounts(model: string, flags: Flags): void {
   if (model === 'ease' || !countsAreUsed(flags)) return;
   const flag = flags.counts === undefined ? '--save-counts' : '--counts';
   throw new RecvaeError('INVALID_ARGUMENT', `${flag} has no meaning for ${model}, only for ease`);
+}
+
+/** The flag is of networks; a model that has an option of its own of that name takes it by --set. */
+function refusePrecision(model: string, { precision }: Flags, options: OptionDescription[]): void {
+  if (precision === undefined || !options.some(({ name }) => name === 'precision')) return;
+  const text = `--precision has no meaning for ${model}, whose own precision is --set precision=${precision}`;
+  throw new RecvaeError('INVALID_ARGUMENT', text);
 }
 
 /** Parts are a blend's, which has nothing else. */

@@ -34,7 +34,7 @@ export interface FitRun extends RunOptions, ComputeOptions {
    * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
    *
    * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data, other
-   * options or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae`, for
+   * options, another engine or precision or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae`, for
    * `mult-dae` and for `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
    * remove it then.
    */
@@ -64,6 +64,7 @@ const KEYS = Object.keys({
   from: true,
   engine: true,
   device: true,
+  precision: true,
 } satisfies Record<keyof FitRun, true>);
 
 /**
@@ -137,7 +138,7 @@ export async function fitWatched<K extends ModelName>(
   const { threads, memoryLimit, signal, onProgress, onStep, everyEpoch, from } = run;
   if (from !== undefined) checkInstance(from, 'from', Model);
   const checkpoint = toNative(run.checkpoint);
-  const compute = toJson({ engine: run.engine, device: run.device });
+  const compute = toJson({ engine: run.engine, device: run.device, precision: run.precision });
   let unwritten: unknown;
   const work = async (run: native.NativeRun) => {
     try {

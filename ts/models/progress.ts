@@ -27,6 +27,8 @@ export interface Progress {
   engine?: NonNullable<ComputeOptions['engine']>;
   /** Of the same, the device on which it computes. */
   device?: string;
+  /** Of the same, what the large products read: f32, or bf16 with sums in f32. */
+  precision?: 'f32' | 'bf16';
 }
 
 /** The share of a fit that is done, from 0 to 1, if it takes all its epochs. */

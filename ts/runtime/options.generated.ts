@@ -402,6 +402,13 @@ export interface ComputeOptions {
    * @default "cpu"
    */
   device?: string | undefined;
+  /**
+   * What the large products read: f32, or bf16, which is faster where the processor has AVX512-BF16 and refused where it has not, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case.
+   *
+   * Allowed: 'f32' or 'bf16' or 'auto'.
+   * @default "f32"
+   */
+  precision?: 'f32' | 'bf16' | 'auto' | undefined;
 }
 
 /**

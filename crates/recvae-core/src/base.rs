@@ -13,6 +13,7 @@ pub(crate) mod matrix;
 pub(crate) mod memory;
 pub(crate) mod numbers;
 pub(crate) mod options;
+pub(crate) mod processor;
 pub(crate) mod progress;
 pub(crate) mod random;
 pub(crate) mod regular_file;

@@ -9,6 +9,7 @@ use ndarray::ArrayViewMut2;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
+use crate::base::compute::TrainingPrecision;
 use crate::base::error::{Error, Result};
 use crate::base::options::Options;
 use crate::base::steps::Steps;
@@ -32,13 +33,21 @@ use crate::train::training::{Pass, Place};
 /// Seconds of steps by the name of their pass: `encoder`, `decoder` or `both`.
 pub type StepSeconds = Vec<(&'static str, Vec<f64>)>;
 
-/// Trains until `n` steps of each kind of pass are timed; the first one of a pass does not count.
+/// Trains until `n` steps of each kind of pass are timed, by whatever seconds `clock` tells; the first one of a pass does not
+/// count. The engine is the processor's own.
 ///
 /// # Errors
 /// As [`ModelKind::fit`]; `INVALID_DATA` if a pass has a single step.
-pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> Result<StepSeconds> {
+pub fn step_seconds(
+    kind: ModelKind,
+    options: &Value,
+    train: &Csr,
+    n: usize,
+    precision: TrainingPrecision,
+    clock: impl Fn() -> f64,
+) -> Result<StepSeconds> {
     let run = FitRun::default();
-    let (noise, mut training, plan);
+    let (noise, training, plan);
     match kind {
         ModelKind::RecVae => {
             let options = RecVaeOptions::from_json(options)?;
@@ -57,6 +66,7 @@ pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> 
         }
         _ => return Err(Error::invalid_argument("model", kind.name(), "one that is trained in steps")),
     }
+    let mut training = training.on(|fused| Ok(fused.in_precision(precision)))?;
     let mut all: StepSeconds = vec![];
     for pass in plan {
         let name = match pass {
@@ -73,8 +83,8 @@ pub fn step_seconds(kind: ModelKind, options: &Value, train: &Csr, n: usize) -> 
             let (before, mut last) = (seconds.len(), None);
             // Passes end by an error once there are enough steps.
             let enough = training.pass(pass, |_| {
-                let now = Instant::now();
-                seconds.extend(last.replace(now).map(|last: Instant| (now - last).as_secs_f64()));
+                let now = clock();
+                seconds.extend(last.replace(now).map(|last| now - last));
                 if seconds.len() < n { Ok(()) } else { Err(Error::Internal("enough".into())) }
             });
             match enough {

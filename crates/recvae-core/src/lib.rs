@@ -66,7 +66,8 @@
 //!
 //! ```
 //! use recvae_core::{
-//!     Compute, Device, EngineKind, FitRun, Interactions, RecVaeOptions, RecommendOptions, Recommender, Thresholds,
+//!     Compute, ComputeOptions, EngineKind, FitRun, Interactions, PrecisionChoice, RecVaeOptions, RecommendOptions,
+//!     Recommender, Thresholds,
 //! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -76,8 +77,12 @@
 //! let items = ["tea", "cup", "tea", "pot", "cup", "pot"];
 //! let data = Interactions::from_columns(&users, &items, None, None, &Thresholds::default())?;
 //! let options = RecVaeOptions { hidden_dim: 8, latent_dim: 4, epochs: 2, ..RecVaeOptions::default() };
-//! // The processor's own engine is the default; candle's gives the same numbers but for rounding.
-//! let run = FitRun { compute: Compute { engine: EngineKind::Fused, device: Device::Cpu }, ..FitRun::default() };
+//! // The processor's own engine in f32 is the default; candle's gives the same numbers but for rounding, and bf16 is faster
+//! // where the processor has it: `auto` takes it there.
+//! let compute = ComputeOptions {
+//!     engine: EngineKind::Fused, precision: PrecisionChoice::Auto, ..ComputeOptions::default()
+//! };
+//! let run = FitRun { compute: Compute::new(&compute)?, ..FitRun::default() };
 //! Recommender::of(options.fit_all(&data, &run)?, &data)?.save(&path)?;
 //!
 //! let model = Recommender::load(&path)?;
@@ -122,7 +127,7 @@ mod test_support;
 pub use base::atomic_file::{WholeFile, check_writable, remove_unfinished};
 pub use base::calls::{Call, CallKind, Calls};
 pub use base::cancel::Cancel;
-pub use base::compute::{Compute, ComputeOptions, Device, EngineKind};
+pub use base::compute::{Compute, ComputeOptions, Device, EngineKind, PrecisionChoice, TrainingPrecision};
 pub use base::date::Moment;
 pub use base::error::{Error, Result};
 pub use base::file_lock::{FileLock, Locking};

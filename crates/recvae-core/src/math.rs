@@ -1,6 +1,7 @@
 //! Matrices and numbers: sparse rows, products, factorisations, statistics.
 
 pub(crate) mod apart;
+pub(crate) mod bf16;
 pub(crate) mod cosine;
 pub(crate) mod costs;
 pub(crate) mod csr;

@@ -12,6 +12,8 @@ mod golden_tests;
 pub(crate) mod mult_dae;
 pub(crate) mod mult_vae;
 mod popularity;
+#[cfg(test)]
+mod precision_tests;
 pub(crate) mod rec_vae;
 mod registry;
 mod sizing;

@@ -10,6 +10,9 @@
 //! than 65,536 numbers run in a spinning thread pool of candle's own (its size is CANDLE_NUM_THREADS or RAYON_NUM_THREADS when the
 //! process begins, else all cores), whatever number of threads the caller allows.
 //!
+//! In mixed precision the large products of [`fused`] read numbers in bf16 ([`copies`], [`bf16`](crate::math::bf16)); all else, the
+//! weights among it, is in f32.
+//!
 //! Everything here splits its work into pieces whose size does not depend on the number of threads, and adds pieces up in
 //! a fixed order: any number of threads gives the same bits.
 
@@ -17,6 +20,7 @@ pub(crate) mod adam;
 pub(crate) mod batch;
 #[cfg(feature = "candle")]
 pub(crate) mod candle;
+mod copies;
 pub(crate) mod decoder;
 mod eights;
 pub(crate) mod encoder;

@@ -218,7 +218,7 @@ fn models_of_other_items_and_runs_that_mean_nothing_are_refused() {
     let run = FitRun { from: Some(ease.warm_start(split.train.items())), ..FitRun::default() };
     let error = options.blend(&[&ease, &als], &split, &run).err().unwrap();
     assert!(error.to_string().starts_with("from is a model; allowed: nothing"), "{error}");
-    let compute = Compute { engine: EngineKind::Candle, device: Device::Cpu };
+    let compute = Compute { engine: EngineKind::Candle, device: Device::Cpu, ..Compute::default() };
     let run = FitRun { compute, ..FitRun::default() };
     assert!(options.blend(&[&ease, &als], &split, &run).err().unwrap().to_string().starts_with("engine is"));
 }

@@ -175,6 +175,9 @@ pub struct NativeProgress {
     pub engine: Option<String>,
     /// Of autoencoders, where it computes.
     pub device: Option<String>,
+    /// Of autoencoders, what the large products read.
+    #[napi(ts_type = "'f32' | 'bf16'")]
+    pub precision: Option<String>,
 }
 
 impl From<&Progress> for NativeProgress {
@@ -191,6 +194,7 @@ impl From<&Progress> for NativeProgress {
             fraction: progress.fraction,
             engine: progress.compute.map(|compute| compute.engine.word().to_owned()),
             device: progress.compute.map(|compute| compute.device.to_string()),
+            precision: progress.compute.map(|compute| compute.precision.word().to_owned()),
         }
     }
 }
@@ -233,7 +237,7 @@ pub fn check_fit(
     let kind: ModelKind = kind.parse().into_node()?;
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     check_threads(threads)?;
-    compute.map_or(Ok(()), |text| kind.check_compute(compute_of(&text)?).into_node())?;
+    compute.map_or(Ok(()), |text| compute_of(kind, &text).map(|_| ()))?;
     checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())?;
     from.map_or(Ok(()), |from| kind.check_from(&options, from.0.get()?.model()).into_node())
 }
@@ -251,10 +255,10 @@ pub fn search_uniforms(seed: f64, count: u32) -> Result<Float64Array> {
     Ok(recvae_core::search_uniforms(whole("seed", seed)? as u64, count as usize).into())
 }
 
-/// The engine and the device in JSON.
-fn compute_of(text: &str) -> Result<Compute> {
-    let options = ComputeOptions::from_json(&json("engine and device", text)?).into_node()?;
-    Compute::new(&options).into_node()
+/// The engine, the device and the precision in JSON.
+fn compute_of(kind: ModelKind, text: &str) -> Result<Compute> {
+    let options = ComputeOptions::from_json(&json("engine, device and precision", text)?).into_node()?;
+    kind.compute(&options).into_node()
 }
 
 /// What is to be trained, and how.
@@ -266,7 +270,7 @@ pub struct NativeTraining {
     pub options: String,
     /// What is kept with the model, as JSON.
     pub info: String,
-    /// Engine and device, as JSON.
+    /// Engine, device and precision, as JSON.
     pub compute: String,
     /// Threads that compute; all cores by default.
     pub threads: Option<f64>,
@@ -290,8 +294,7 @@ pub fn fit<'env>(
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
-    let compute = compute_of(&compute)?;
-    kind.check_compute(compute).into_node()?;
+    let compute = compute_of(kind, &compute)?;
     let from = from.map(|from| from.0.get().map(Arc::clone)).transpose()?;
     from.as_ref().map_or(Ok(()), |from| kind.check_from(&options, from.model())).into_node()?;
     let (info, memory_limit) = (json("info", &info)?, bytes(memory_limit)?);

@@ -40,10 +40,12 @@ pub(crate) trait Real:
     /// e to the power of `self`; the f32 form is branch-free so that loops over it use vector instructions. Relative
     /// error below 2e-7 in f32; what would be subnormal becomes the smallest normal number or 0.
     fn exp(self) -> Self;
+    /// The nearest number in bf16, of two as near the even one: the upper half of its bits as an f32. NaN stays NaN.
+    fn to_bf16(self) -> u16;
 }
 
 macro_rules! real {
-    ($type:ty, $exp:expr, $ln:expr) => {
+    ($type:ty, $exp:expr, $ln:expr, $bf16:expr) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -87,11 +89,15 @@ macro_rules! real {
             fn exp(self) -> Self {
                 $exp(self)
             }
+            #[inline(always)]
+            fn to_bf16(self) -> u16 {
+                $bf16(self)
+            }
         }
     };
 }
-real!(f64, f64::exp, f64::ln);
-real!(f32, exp_f32, ln_f32);
+real!(f64, f64::exp, f64::ln, |number| bf16_of_f32(number as f32));
+real!(f32, exp_f32, ln_f32, bf16_of_f32);
 
 /// Cody and Waite: x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial, 2^n by the exponent bits.
 #[inline(always)]
@@ -114,6 +120,15 @@ fn exp_f32(x: f32) -> f32 {
     let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
     // A NaN fails both comparisons above and would come out as a number.
     if x.is_nan() { x } else { p * power }
+}
+
+/// Half a unit of what stays, less one where that is even, carries into it or not. The sum wraps for NaN alone.
+#[inline(always)]
+fn bf16_of_f32(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+    // A NaN whose upper half is infinity's would become that.
+    ((if x.is_nan() { bits | 0x0040_0000 } else { rounded }) >> 16) as u16
 }
 
 /// x = 2^n m with m from sqrt(1/2) to sqrt(2); ln x = n ln 2 + ln m, the latter by a polynomial in m - 1.
@@ -184,5 +199,31 @@ mod tests {
             assert!((-88.1..=-87.3).contains(&result), "{bits}: {result}");
         }
         assert!((88.7..88.8).contains(&Real::ln(f32::INFINITY)));
+    }
+
+    #[test]
+    fn bf16_is_the_nearest_and_of_two_the_even_one() {
+        let number = |bits: u16| f32::from_bits(u32::from(bits) << 16);
+        let cases = [
+            (1.0, 0x3f80),
+            (-2.5, 0xc020),
+            // Halfway between two: to the even one, up and down; a little more or less than halfway.
+            (f32::from_bits(0x3f80_8000), 0x3f80),
+            (f32::from_bits(0x3f81_8000), 0x3f82),
+            (f32::from_bits(0x3f80_8001), 0x3f81),
+            (f32::from_bits(0x3f81_7fff), 0x3f81),
+            (f32::MAX, 0x7f80),
+            (f32::NEG_INFINITY, 0xff80),
+            (f32::from_bits(1), 0),
+        ];
+        for (x, bits) in cases {
+            assert_eq!(x.to_bf16(), bits, "{x}");
+            assert_eq!(f64::from(x).to_bf16(), bits, "{x}");
+        }
+        for nan in [f32::NAN, f32::from_bits(0x7f80_0001), f32::from_bits(0xffff_ffff)] {
+            assert!(number(nan.to_bf16()).is_nan());
+        }
+        // 8 bits of precision: half a unit is 2^-8 of the number at most.
+        assert!((1..10_000).all(|n| (number((n as f32).to_bf16()) - n as f32).abs() <= n as f32 / 256.0));
     }
 }

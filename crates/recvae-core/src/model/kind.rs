@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::base::compute::{Compute, EngineKind};
+use crate::base::compute::{Compute, ComputeOptions, EngineKind, PrecisionChoice, TrainingPrecision};
 use crate::base::error::{Error, Result};
 
 macro_rules! kinds {
@@ -68,14 +68,38 @@ impl ModelKind {
     /// Fails unless it can be trained like that.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for an engine of networks where the model is none.
+    /// `INVALID_ARGUMENT` for an engine or a precision of networks where the model is none.
     pub fn check_compute(self, compute: Compute) -> Result<()> {
-        if self.has_engines() || compute.engine == EngineKind::Fused {
+        if compute.engine != EngineKind::Fused {
+            self.check_network("engine", compute.engine.word())?;
+        }
+        if compute.precision != TrainingPrecision::F32 {
+            self.check_network("precision", compute.precision.word())?;
+        }
+        Ok(())
+    }
+
+    /// What the options of a training of this model ask for, if this build and this machine have it.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` as [`Compute::new`] and [`ModelKind::check_compute`]; `auto`, too, is a precision of networks.
+    pub fn compute(self, options: &ComputeOptions) -> Result<Compute> {
+        if options.precision != PrecisionChoice::F32 {
+            self.check_network("precision", options.precision.word())?;
+        }
+        let compute = Compute::new(options)?;
+        self.check_compute(compute)?;
+        Ok(compute)
+    }
+
+    /// Fails unless the model is a network, for which alone an option of that name may be `word`.
+    fn check_network(self, option: &str, word: &str) -> Result<()> {
+        if self.has_engines() {
             return Ok(());
         }
         let able: Vec<_> = Self::ALL.iter().filter(|kind| kind.has_engines()).map(|kind| kind.name()).collect();
-        let got = format!("'{}' for {}", compute.engine.word(), self.name());
-        Err(Error::invalid_argument("engine", got, format!("for {}", able.join(", "))))
+        let got = format!("'{word}' for {}", self.name());
+        Err(Error::invalid_argument(option, got, format!("for {}", able.join(", "))))
     }
 
     /// Whether the model knows how alike items are; a blend, if one of its parts does.

@@ -228,7 +228,8 @@ fn trainings_of_both_engines_end_alike() {
         ),
     ] {
         let by = |engine| {
-            let run = FitRun { compute: Compute { engine, device: Device::Cpu }, ..FitRun::default() };
+            let run =
+                FitRun { compute: Compute { engine, device: Device::Cpu, ..Compute::default() }, ..FitRun::default() };
             kind.fit(&options, &x, Some(&held_out), &run).unwrap()
         };
         let (fused, candle) = (by(EngineKind::Fused), by(EngineKind::Candle));
@@ -250,7 +251,10 @@ fn trainings_of_both_engines_end_alike() {
         );
     }
     // What is no network has no engine but the processor.
-    let run = FitRun { compute: Compute { engine: EngineKind::Candle, device: Device::Cpu }, ..FitRun::default() };
+    let run = FitRun {
+        compute: Compute { engine: EngineKind::Candle, device: Device::Cpu, ..Compute::default() },
+        ..FitRun::default()
+    };
     let error = ModelKind::Ease.fit(&json!({}), &x, None, &run).err().unwrap().to_string();
     assert_eq!(error, "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae");
 }

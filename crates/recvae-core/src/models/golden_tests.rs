@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 
 use crate::base::cancel::Cancel;
+use crate::base::compute::{Compute, TrainingPrecision};
 use crate::base::matrix::{row_major, view2, view2_mut};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
@@ -502,9 +503,10 @@ fn bits_do_not_depend_on_threads() {
             kind if !kind.has_checkpoints() => serde_json::json!({}),
             _ => serde_json::json!({"epochs": 2, "hiddenDim": 300, "latentDim": 40, "batchSize": 300}),
         };
-        let tensors = |threads| {
+        let tensors = |threads, precision| {
             crate::Threads::new(Some(threads)).unwrap().install(|| {
-                let fit = kind.fit(&options, &x, None, &FitRun::default()).unwrap();
+                let run = FitRun { compute: Compute { precision, ..Compute::default() }, ..FitRun::default() };
+                let fit = kind.fit(&options, &x, None, &run).unwrap();
                 let tensors = fit.model.tensors().unwrap();
                 let bits = tensors.into_iter().map(|tensor| match tensor.data {
                     crate::model::TensorData::F32(values) => values.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
@@ -513,9 +515,17 @@ fn bits_do_not_depend_on_threads() {
                 bits.collect::<Vec<_>>()
             })
         };
-        let one = tensors(1);
-        for threads in [2, 3, 5] {
-            assert!(one == tensors(threads), "{kind:?} with {threads} threads");
+        let mut ones = vec![];
+        for precision in [TrainingPrecision::F32, TrainingPrecision::Bf16] {
+            if precision == TrainingPrecision::Bf16 && !kind.has_engines() {
+                continue;
+            }
+            let one = tensors(1, precision);
+            for threads in [2, 3, 5] {
+                assert!(one == tensors(threads, precision), "{kind:?} in {precision:?} with {threads} threads");
+            }
+            assert!(!ones.contains(&one), "{kind:?} is the same in both precisions");
+            ones.push(one);
         }
     }
 }

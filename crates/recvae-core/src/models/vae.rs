@@ -40,9 +40,12 @@ fn by_engine(
     keeper: Option<Keeper>,
 ) -> Result<(Network<f32>, Vec<Progress>)> {
     match run.compute {
-        Compute { engine: EngineKind::Fused, .. } => training.run(plan, schedule, validation, run, keeper),
+        Compute { engine: EngineKind::Fused, precision, .. } => {
+            let training = training.on(|fused| Ok(fused.in_precision(precision)))?;
+            training.run(plan, schedule, validation, run, keeper)
+        }
         #[cfg(feature = "candle")]
-        Compute { engine: EngineKind::Candle, device } => {
+        Compute { engine: EngineKind::Candle, device, .. } => {
             let training = training.on(|fused| CandleEngine::new(fused, device))?;
             training.run(plan, schedule, validation, run, keeper)
         }

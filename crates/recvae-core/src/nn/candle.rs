@@ -24,7 +24,7 @@ use super::latent::{CompositePrior, Prior};
 use super::network::{Loss, Network, Parameter, Update};
 use super::state::State;
 use crate::base::cancel::Cancel;
-use crate::base::compute::{self, Compute, EngineKind};
+use crate::base::compute::{self, Compute, EngineKind, TrainingPrecision};
 use crate::base::error::{Error, Result};
 use crate::base::matrix::{row_major_mut, view2_mut};
 use crate::evaluate::scorer::{Scorer, checked};
@@ -362,7 +362,7 @@ fn to_host<T: WithDType>(tensor: &Tensor) -> Candle<Vec<T>> {
 
 impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
     fn compute(&self) -> Compute {
-        Compute { engine: EngineKind::Candle, device: self.place }
+        Compute { engine: EngineKind::Candle, device: self.place, precision: TrainingPrecision::F32 }
     }
 
     fn architecture(&self) -> Architecture {

@@ -11,16 +11,18 @@
 //!
 //! Source: Shenbin et al., "RecVAE", WSDM 2020, section 3.1, arXiv 1912.11160, and the authors' code.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::batch::SparseInput;
+use super::copies::{LinearCopies, Rounded, linear_backward_by, linear_by};
 use super::init::Init;
 use super::input_layer::InputLayer;
-use super::layers::{
-    LayerNorm, linear, linear_backward, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward,
-};
+use super::layers::{LayerNorm, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward};
 use super::parameters::{Places, Start};
 use crate::base::matrix::{view2, view2_mut};
+use crate::math::bf16::{self, Pair};
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add, add_rows};
@@ -100,6 +102,8 @@ pub(crate) struct EncoderMemory<T> {
     pub(super) hidden_gradient: Vec<T>,
     /// With respect to the dense parameters.
     pub(super) dense_gradient: Vec<T>,
+    /// In mixed precision the dense layers' weights in bf16, the last layer's at the end.
+    copies: Option<Vec<LinearCopies>>,
 }
 
 /// Activations and gradients of a tile of users.
@@ -117,6 +121,7 @@ struct Tile<T> {
     gradient: Vec<T>,
     /// Room for one user.
     row: Vec<T>,
+    rounded: Rounded,
 }
 
 impl<T: Real> Encoder<T> {
@@ -164,6 +169,21 @@ impl<T: Real> Encoder<T> {
     pub(super) fn backward(&self, gradient: &[T], memory: &mut EncoderMemory<T>) {
         self.layers.backward(gradient, &self.dense, memory);
     }
+
+    /// From here on the dense products that use the memory are in mixed precision.
+    pub(super) fn round(&self, memory: &mut EncoderMemory<T>) {
+        let of = |layer| LinearCopies::of(&self.dense[self.layers.linear(layer)[0].clone()], self.layers.inputs());
+        memory.copies = Some((1..=self.layers.n_linear()).map(of).collect());
+    }
+
+    /// Brings the copies of the dense weights up to date, if there are any.
+    pub(super) fn renew_copies(&self, memory: &mut EncoderMemory<T>) {
+        memory.copies.iter_mut().for_each(|copies| {
+            copies.par_iter_mut().enumerate().for_each(|(before, copies)| {
+                copies.renew(&self.dense[self.layers.linear(before + 1)[0].clone()]);
+            });
+        });
+    }
 }
 
 impl DenseLayers {
@@ -183,7 +203,7 @@ impl DenseLayers {
     }
 
     /// The last linear layer: `(2 latent, hidden)` weights and `(2 latent,)` biases.
-    fn head(&self) -> [std::ops::Range<usize>; 2] {
+    fn head(&self) -> [Range<usize>; 2] {
         let latent = self.architecture.latent_dim;
         let (weight, bias) =
             if self.architecture.dense_encoder { ("fc_mu.weight", "fc_mu.bias") } else { ("q1.weight", "q1.bias") };
@@ -191,9 +211,25 @@ impl DenseLayers {
         [weight..weight + 2 * latent * self.architecture.hidden_dim, bias..bias + 2 * latent]
     }
 
+    /// Linear layers behind the input layer, the last one among them if there is one.
+    fn n_linear(&self) -> usize {
+        self.depth() - 1 + usize::from(self.architecture.posterior)
+    }
+
+    /// Weights and biases of one of them, the first of which is number 1.
+    fn linear(&self, layer: usize) -> [Range<usize>; 2] {
+        if layer == self.depth() { self.head() } else { LINEAR[layer - 1].map(|name| self.places.place(name)) }
+    }
+
+    /// Numbers that each of them takes.
+    fn inputs(&self) -> usize {
+        self.architecture.hidden_dim
+    }
+
     fn forward<T: Real>(&self, dense: &[T], memory: &mut EncoderMemory<T>) {
         let (hidden_dim, encoded_dim) = (self.architecture.hidden_dim, self.architecture.encoded_dim());
-        let EncoderMemory { hidden, tiles, posterior, .. } = memory;
+        let EncoderMemory { hidden, tiles, posterior, copies, .. } = memory;
+        let copies = copies.as_deref();
         let n = hidden.len() / hidden_dim;
         posterior.resize(n * encoded_dim, T::ZERO);
         tiles.resize_with(n.div_ceil(USERS), Tile::default);
@@ -201,11 +237,23 @@ impl DenseLayers {
             .par_iter_mut()
             .zip(hidden.par_chunks(USERS * hidden_dim))
             .zip(posterior.par_chunks_mut(USERS * encoded_dim))
-            .for_each(|((tile, hidden), posterior)| self.forward_tile(tile, hidden, dense, posterior));
+            .for_each(|((tile, hidden), posterior)| self.forward_tile(tile, hidden, dense, copies, posterior));
     }
 
-    fn forward_tile<T: Real>(&self, tile: &mut Tile<T>, hidden: &[T], dense: &[T], posterior: &mut [T]) {
+    fn forward_tile<T: Real>(
+        &self,
+        tile: &mut Tile<T>,
+        hidden: &[T],
+        dense: &[T],
+        copies: Option<&[LinearCopies]>,
+        posterior: &mut [T],
+    ) {
         let depth = self.depth();
+        let linear = |layer: usize, x: &[T], out: &mut [T], room: &mut Vec<Pair>| {
+            let [weight, bias] = self.linear(layer).map(|place| &dense[place]);
+            linear_by(copies.map(|copies| &copies[layer - 1]), x, weight, bias, out, room);
+        };
+        let room = &mut tile.rounded.room;
         for vectors in [&mut tile.pre, &mut tile.out] {
             vectors.resize_with(depth, Vec::new);
             vectors.iter_mut().for_each(|vector| vector.resize(hidden.len(), T::ZERO));
@@ -215,12 +263,11 @@ impl DenseLayers {
             swish_layer_norm(hidden, self.norm(0, dense), &mut tile.out[0]);
             tile.sum.clear();
             tile.sum.extend_from_slice(&tile.out[0]);
-            for (layer, names) in (1..).zip(LINEAR) {
-                let [weight, bias] = names.map(|name| &dense[self.places.place(name)]);
-                linear(&tile.out[layer - 1], weight, bias, &mut tile.pre[layer]);
+            for layer in 1..depth {
+                linear(layer, &tile.out[layer - 1], &mut tile.pre[layer], room);
                 add(&mut tile.pre[layer], &tile.sum);
                 swish_layer_norm(&tile.pre[layer], self.norm(layer, dense), &mut tile.out[layer]);
-                if layer + 1 < DEPTH {
+                if layer + 1 < depth {
                     add(&mut tile.sum, &tile.out[layer]);
                 }
             }
@@ -232,36 +279,49 @@ impl DenseLayers {
             posterior.copy_from_slice(&tile.out[depth - 1]);
             return;
         }
-        let [weight, bias] = self.head();
-        linear(&tile.out[depth - 1], &dense[weight], &dense[bias], posterior);
+        linear(depth, &tile.out[depth - 1], posterior, room);
     }
 
     /// Gradients with respect to the input and to the dense parameters, after [`Self::forward`] of the same batch.
     fn backward<T: Real>(&self, gradient: &[T], dense: &[T], memory: &mut EncoderMemory<T>) {
         let (hidden_dim, encoded_dim) = (self.architecture.hidden_dim, self.architecture.encoded_dim());
-        let EncoderMemory { hidden, tiles, hidden_gradient, dense_gradient, .. } = memory;
+        let EncoderMemory { hidden, tiles, hidden_gradient, dense_gradient, copies, .. } = memory;
+        let copies = copies.as_deref();
         hidden_gradient.resize(hidden.len(), T::ZERO);
         tiles
             .par_iter_mut()
             .zip(gradient.par_chunks(USERS * encoded_dim))
             .zip(hidden_gradient.par_chunks_mut(USERS * hidden_dim))
-            .for_each(|((tile, gradient), out)| self.backward_tile(tile, gradient, dense, out));
+            .for_each(|((tile, gradient), out)| self.backward_tile(tile, gradient, dense, copies, out));
         dense_gradient.resize(dense.len(), T::ZERO);
-        self.sum_gradients(gradient, tiles, dense_gradient);
+        self.sum_gradients(gradient, tiles, copies.is_some(), dense_gradient);
     }
 
-    fn backward_tile<T: Real>(&self, tile: &mut Tile<T>, gradient: &[T], dense: &[T], hidden_gradient: &mut [T]) {
+    fn backward_tile<T: Real>(
+        &self,
+        tile: &mut Tile<T>,
+        gradient: &[T],
+        dense: &[T],
+        copies: Option<&[LinearCopies]>,
+        hidden_gradient: &mut [T],
+    ) {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
         let n = hidden_gradient.len() / hidden_dim;
-        let Tile { pre, out, norm_gradients, sum, gradient: out_gradient, row } = tile;
+        let depth = self.depth();
+        let Tile { pre, out, norm_gradients, sum, gradient: out_gradient, row, rounded } = tile;
+        // The gradient with respect to what a layer took, from that with respect to the `outputs` numbers that it gave.
+        let mut backward = |layer: usize, outputs: usize, gradient: &[T], taken: &[T], out: &mut [T]| {
+            let weight = &dense[self.linear(layer)[0].clone()];
+            let copies = copies.map(|copies| &copies[layer - 1]);
+            if copies.is_some() {
+                rounded.keep(layer, n, taken, gradient);
+            }
+            let (weight, out) = (view2(weight, (outputs, hidden_dim)), view2_mut(out, (n, hidden_dim)));
+            linear_backward_by(copies, view2(gradient, (n, outputs)), weight, out, &mut rounded.room);
+        };
         out_gradient.resize(hidden_gradient.len(), T::ZERO);
         if self.architecture.posterior {
-            let [head, _] = self.head();
-            linear_backward(
-                view2(gradient, (n, 2 * latent_dim)),
-                view2(&dense[head], (2 * latent_dim, hidden_dim)),
-                view2_mut(out_gradient, (n, hidden_dim)),
-            );
+            backward(depth, 2 * latent_dim, gradient, &out[depth - 1], out_gradient);
         } else {
             out_gradient.copy_from_slice(gradient);
         }
@@ -287,27 +347,29 @@ impl DenseLayers {
             pre[layer].copy_from_slice(out_gradient);
             if layer > 0 {
                 add(sum, &pre[layer]);
-                let weight = &dense[self.places.place(LINEAR[layer - 1][0])];
-                linear_backward(
-                    view2(&pre[layer], (n, hidden_dim)),
-                    view2(weight, (hidden_dim, hidden_dim)),
-                    view2_mut(out_gradient, (n, hidden_dim)),
-                );
+                backward(layer, hidden_dim, &pre[layer], &out[layer - 1], out_gradient);
             }
         }
         hidden_gradient.copy_from_slice(&pre[0]);
     }
 
     /// Sums the gradients of the dense parameters over the tiles.
-    fn sum_gradients<T: Real>(&self, gradient: &[T], tiles: &[Tile<T>], out: &mut [T]) {
+    fn sum_gradients<T: Real>(&self, gradient: &[T], tiles: &[Tile<T>], rounded: bool, out: &mut [T]) {
         let (norms, linears) = out.split_at_mut(self.n_norm());
         norms.fill(T::ZERO);
         tiles.iter().for_each(|tile| add(norms, &tile.norm_gradients));
-        self.sum_linear_gradients(1, gradient, tiles, linears);
+        self.sum_linear_gradients(1, gradient, tiles, rounded, linears);
     }
 
-    /// Those of the linear layers from number `layer` on, each task a few rows of a matrix.
-    fn sum_linear_gradients<T: Real>(&self, layer: usize, gradient: &[T], tiles: &[Tile<T>], out: &mut [T]) {
+    /// Those of the linear layers from number `layer` on, each task a few rows of a matrix; from `rounded` numbers in mixed precision.
+    fn sum_linear_gradients<T: Real>(
+        &self,
+        layer: usize,
+        gradient: &[T],
+        tiles: &[Tile<T>],
+        rounded: bool,
+        out: &mut [T],
+    ) {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
         let depth = self.depth();
         if layer == depth && !self.architecture.posterior {
@@ -324,8 +386,16 @@ impl DenseLayers {
         let sum_weights = || {
             weights.par_chunks_mut(WEIGHT_ROWS * hidden_dim).enumerate().for_each(|(chunk, out)| {
                 let n = out.len() / hidden_dim;
+                let first = chunk * WEIGHT_ROWS;
                 for (index, tile) in tiles.iter().enumerate() {
-                    let gradient = rows(gradients(index), outputs).subcols(chunk * WEIGHT_ROWS, n).transpose();
+                    if rounded {
+                        let users = tile.out[0].len() / hidden_dim;
+                        let start = if index == 0 { bf16::Start::Zero } else { bf16::Start::Out };
+                        let (shape, some) = ([outputs, hidden_dim], first..first + n);
+                        tile.rounded.weight_gradient(layer, users, shape, some, start, out);
+                        continue;
+                    }
+                    let gradient = rows(gradients(index), outputs).subcols(first, n).transpose();
                     let inputs = rows(&tile.out[layer - 1], hidden_dim);
                     match index {
                         0 => matmul(rows_mut(out, hidden_dim), gradient, inputs),
@@ -338,7 +408,7 @@ impl DenseLayers {
             biases.fill(T::ZERO);
             (0..tiles.len()).for_each(|index| add_rows(biases, gradients(index)));
             if layer < depth {
-                self.sum_linear_gradients(layer + 1, gradient, tiles, rest);
+                self.sum_linear_gradients(layer + 1, gradient, tiles, rounded, rest);
             }
         };
         rayon::join(sum_weights, others);

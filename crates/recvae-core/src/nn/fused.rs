@@ -9,7 +9,7 @@ use super::network::{Loss, Memory, Network, Optimiser, Parameter, Update};
 use super::old_posterior::OldPosterior;
 use super::state::State;
 use crate::base::cancel::Cancel;
-use crate::base::compute::{Compute, Device, EngineKind};
+use crate::base::compute::{Compute, Device, EngineKind, TrainingPrecision};
 use crate::base::error::Result;
 use crate::base::matrix::{row_major_mut, view2};
 use crate::evaluate::scorer::Scorer;
@@ -23,6 +23,7 @@ pub(crate) struct Fused<T> {
     /// For a composite prior.
     pub(crate) old: Option<OldPosterior<T>>,
     memory: Memory<T>,
+    precision: TrainingPrecision,
 }
 
 impl<T: Real> Fused<T> {
@@ -33,13 +34,22 @@ impl<T: Real> Fused<T> {
         old: Option<OldPosterior<T>>,
         encoder: EncoderMemory<T>,
     ) -> Self {
-        Self { network, optimiser, old, memory: Memory::with_encoder(encoder) }
+        Self { network, optimiser, old, memory: Memory::with_encoder(encoder), precision: TrainingPrecision::F32 }
+    }
+
+    /// The same in a precision that this processor has.
+    pub(crate) fn in_precision(mut self, precision: TrainingPrecision) -> Self {
+        self.precision = precision;
+        if precision == TrainingPrecision::Bf16 {
+            self.memory.round(&self.network);
+        }
+        self
     }
 }
 
 impl<T: Real> Engine<T> for Fused<T> {
     fn compute(&self) -> Compute {
-        Compute { engine: EngineKind::Fused, device: Device::Cpu }
+        Compute { engine: EngineKind::Fused, device: Device::Cpu, precision: self.precision }
     }
 
     fn architecture(&self) -> Architecture {
@@ -47,7 +57,7 @@ impl<T: Real> Engine<T> for Fused<T> {
     }
 
     fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Loss> {
-        let Self { network, optimiser, old, memory } = self;
+        let Self { network, optimiser, old, memory, .. } = self;
         if let (Some(old), true) = (&*old, batch.sample.prior.is_composite()) {
             old.gather(&batch.users, &mut batch.sample.old);
         }
@@ -77,7 +87,9 @@ impl<T: Real> Engine<T> for Fused<T> {
         match layer {
             ItemLayer::EncoderInput => replace(input.weight.view2_mut((n_items, input.width))),
             ItemLayer::DecoderOutput => replace(output.weight.view2_mut((n_items, output.width))),
-        }
+        }?;
+        self.memory.renew_copies(&self.network);
+        Ok(())
     }
 
     fn is_finite(&self) -> Result<bool> {
@@ -106,5 +118,10 @@ impl KeptEngine for Fused<f32> {
         if let Some(old) = &mut self.old {
             state.add("old_posterior", row_major_mut(old.rows_mut()));
         }
+    }
+
+    fn take_host(&mut self) -> Result<()> {
+        self.memory.renew_copies(&self.network);
+        Ok(())
     }
 }

@@ -99,6 +99,20 @@ impl<T: Default> Memory<T> {
     }
 }
 
+impl<T: Real> Memory<T> {
+    /// From here on the large products of the network's steps are in mixed precision.
+    pub(crate) fn round(&mut self, network: &Network<T>) {
+        network.encoder.round(&mut self.encoder);
+        network.decoder.output.round(&mut self.output);
+    }
+
+    /// Brings the copies of the weights that such products read up to date, if there are any.
+    pub(crate) fn renew_copies(&mut self, network: &Network<T>) {
+        network.encoder.renew_copies(&mut self.encoder);
+        network.decoder.output.renew_copies(&mut self.output);
+    }
+}
+
 /// Loss of a batch, means over its users.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Loss {
@@ -169,17 +183,18 @@ impl<T: Real> Network<T> {
         &mut self,
         batch: &Batch<'_, T>,
         update: Update,
-        memory: &Memory<T>,
+        memory: &mut Memory<T>,
         optimiser: &mut Optimiser<T>,
     ) {
         if update.encoder() {
             optimiser.encoder_steps += 1;
             let step = AdamStep::new(optimiser.learning_rate, optimiser.encoder_steps);
-            let EncoderMemory { hidden_gradient, dense_gradient, .. } = &memory.encoder;
+            let EncoderMemory { dense_gradient, .. } = &memory.encoder;
             optimiser.encoder.step(step, &mut self.encoder.dense, dense_gradient);
+            self.encoder.renew_copies(&mut memory.encoder);
             self.encoder.input.step(
                 batch,
-                hidden_gradient,
+                &memory.encoder.hidden_gradient,
                 &mut optimiser.input,
                 step.with_squares(optimiser.lambda),
                 &memory.scratch,
@@ -192,13 +207,11 @@ impl<T: Real> Network<T> {
                 optimiser.decoder.step(step, &mut layer.dense, &memory.decoder_gradient);
             }
             let (moments, step) = (&mut optimiser.output, step.with_squares(optimiser.lambda));
-            self.decoder.output.step(self.output_input(memory), &batch.histories, &memory.output, moments, step);
+            let Decoder { hidden, output } = &mut self.decoder;
+            // What the output layer took.
+            let taken = if hidden.is_some() { &memory.hidden } else { &memory.z };
+            output.step(taken, &batch.histories, &mut memory.output, moments, step);
         }
-    }
-
-    /// What the output layer took.
-    fn output_input<'m>(&self, memory: &'m Memory<T>) -> &'m [T] {
-        if self.decoder.hidden.is_some() { &memory.hidden } else { &memory.z }
     }
 
     /// Whether every parameter is a finite number.
@@ -432,7 +445,8 @@ impl<T: Real> Network<T> {
         }
         if update.decoder() {
             let output = &self.decoder.output;
-            let (weight, bias) = output.gradients(self.output_input(memory), &batch.histories, &memory.output);
+            let taken = if self.decoder.hidden.is_some() { &memory.hidden } else { &memory.z };
+            let (weight, bias) = output.gradients(taken, &batch.histories, &memory.output);
             all.insert("decoder.output.weight".into(), weight);
             all.insert("decoder.output.bias".into(), bias);
         }

@@ -19,6 +19,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments, update};
+use super::copies::{ItemCopies, rounded};
 use super::init::Init;
 use super::input_layer::sum_of_rows;
 use super::products::par_products;
@@ -26,9 +27,16 @@ use super::scratch::Scratch;
 use super::state::State;
 use crate::base::matrix::{row_major_mut, view2};
 use crate::base::numbers::Numbers;
+use crate::math::bf16::Pair;
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add, add_scaled, scale, sum_of, vectorised};
+
+mod gradient;
+mod rounded;
+
+use gradient::Batch;
+use rounded::Rounded;
 
 /// Users of a tile.
 const USERS: usize = 256;
@@ -70,6 +78,17 @@ pub(crate) struct LogLikelihood<T> {
     /// weights are to be updated.
     logits: Numbers<T>,
     scratch: Scratch<T>,
+    /// In mixed precision the weights in bf16, and room for what else products read.
+    copies: Option<ItemCopies>,
+    hidden: Vec<Pair>,
+    pairs: Scratch<Pair>,
+}
+
+/// A tile of users.
+#[derive(Clone, Copy)]
+struct Users<'a, T> {
+    histories: &'a [&'a [u32]],
+    hidden: &'a [T],
 }
 
 /// One tile of users x one group of items.
@@ -79,8 +98,43 @@ struct Tile<T> {
     sum: Vec<T>,
     /// Sum of the logits of the user's own items.
     own: Vec<T>,
+    /// In mixed precision how many of the user's own items the walk has left behind.
+    walked: Vec<usize>,
     /// Sum of exponentials times rows of W.
     weighted: Vec<T>,
+}
+
+impl<T: Real> Tile<T> {
+    /// Nothing is found yet for so many users; `width` of what the way back adds up, or 0 without.
+    fn begin(&mut self, users: usize, width: usize) {
+        for (sums, start) in
+            [(&mut self.maximum, T::from_f64(f64::NEG_INFINITY)), (&mut self.sum, T::ZERO), (&mut self.own, T::ZERO)]
+        {
+            sums.clear();
+            sums.resize(users, start);
+        }
+        self.weighted.clear();
+        self.weighted.resize(users * width, T::ZERO);
+    }
+
+    /// The items of a user's history that the walk comes to up to `end`, for which no search is needed.
+    fn own_items<'a>(&mut self, user: usize, history: &'a [u32], end: usize) -> &'a [u32] {
+        let ahead = &history[self.walked[user]..];
+        let own = &ahead[..ahead.iter().take_while(|&&item| (item as usize) < end).count()];
+        self.walked[user] += own.len();
+        own
+    }
+
+    /// Adds a block's sum of exponentials less `maximum`, the largest logit so far, to the user's, which is rescaled to that.
+    fn add(&mut self, user: usize, maximum: T, sum: T) {
+        let rescale = (self.maximum[user] - maximum).exp();
+        self.maximum[user] = maximum;
+        self.sum[user] = self.sum[user] * rescale + sum;
+        let width = self.weighted.len() / self.maximum.len();
+        if rescale != T::ONE {
+            scale(&mut self.weighted[user * width..][..width], rescale);
+        }
+    }
 }
 
 /// What is wanted besides the value.
@@ -112,17 +166,28 @@ impl<T: Real> OutputLayer<T> {
         if want.weight_gradient && out.logits.len() < n_logits {
             out.logits = Numbers::zeros(n_logits);
         }
-        let LogLikelihood { tiles, logits, scratch, .. } = out;
-        let users = histories.par_chunks(USERS).zip(hidden.par_chunks(USERS * width));
-        let groups = |tiles: &mut [Tile<T>], histories: &[&[u32]], hidden: &[T], logits: Option<&mut [T]>| {
+        let LogLikelihood { tiles, logits, scratch, copies, hidden: in_bf16, pairs: room, .. } = out;
+        let rounded = copies.as_ref().map(|copies| (rounded(hidden, width, in_bf16), copies));
+        let users = histories.par_chunks(USERS).zip(hidden.par_chunks(USERS * width)).enumerate();
+        let users = users.map(|(tile, (histories, hidden))| {
+            let rows = tile * USERS..tile * USERS + histories.len();
+            (Users { histories, hidden }, rounded.map(|(hidden, copies)| (hidden.some(rows), copies)))
+        });
+        let groups = |tiles: &mut [Tile<T>], (users, rounded): (Users<'_, T>, _), logits: Option<&mut [T]>| {
             let fill = |(number, (tile, logits)): (usize, (&mut Tile<T>, Option<&mut [T]>))| {
                 let items = number * group..((number + 1) * group).min(self.n_items());
-                self.fill(tile, hidden, histories, items, want.hidden_gradient, logits, scratch);
+                match rounded {
+                    Some((hidden, copies)) => {
+                        let rounded = Rounded { histories: users.histories, hidden, copies, pairs: room };
+                        self.fill_rounded(tile, rounded, items, want.hidden_gradient, logits, scratch);
+                    }
+                    None => self.fill(tile, users, items, want.hidden_gradient, logits, scratch),
+                }
             };
             let tiles = tiles.par_iter_mut();
             match logits {
                 Some(logits) => {
-                    let logits = logits.par_chunks_mut(histories.len() * group).map(Some);
+                    let logits = logits.par_chunks_mut(users.histories.len() * group).map(Some);
                     tiles.zip(logits).enumerate().for_each(fill);
                 }
                 None => tiles.map(|tile| (tile, None)).enumerate().for_each(fill),
@@ -131,11 +196,9 @@ impl<T: Real> OutputLayer<T> {
         let tiles = tiles.par_chunks_mut(n_groups).zip(users);
         if want.weight_gradient {
             let logits = logits[..n_logits].par_chunks_mut(USERS * self.n_items());
-            tiles.zip(logits).for_each(|((tiles, (histories, hidden)), logits)| {
-                groups(tiles, histories, hidden, Some(logits));
-            });
+            tiles.zip(logits).for_each(|((tiles, users), logits)| groups(tiles, users, Some(logits)));
         } else {
-            tiles.for_each(|(tiles, (histories, hidden))| groups(tiles, histories, hidden, None));
+            tiles.for_each(|(tiles, users)| groups(tiles, users, None));
         }
         self.put_together(histories, n_groups, want, out);
     }
@@ -145,22 +208,14 @@ impl<T: Real> OutputLayer<T> {
     fn fill(
         &self,
         tile: &mut Tile<T>,
-        hidden: &[T],
-        histories: &[&[u32]],
+        Users { histories, hidden }: Users<'_, T>,
         items: Range<usize>,
         hidden_gradient: bool,
         mut kept: Option<&mut [T]>,
         scratch: &Scratch<T>,
     ) {
         let (width, users) = (self.width, histories.len());
-        for (sums, start) in
-            [(&mut tile.maximum, T::from_f64(f64::NEG_INFINITY)), (&mut tile.sum, T::ZERO), (&mut tile.own, T::ZERO)]
-        {
-            sums.clear();
-            sums.resize(users, start);
-        }
-        tile.weighted.clear();
-        tile.weighted.resize(if hidden_gradient { users * width } else { 0 }, T::ZERO);
+        tile.begin(users, if hidden_gradient { width } else { 0 });
         let mut scratch = scratch.take(if kept.is_none() || hidden_gradient { users * ITEMS } else { 0 });
         for first in items.clone().step_by(ITEMS) {
             let n = ITEMS.min(items.end - first);
@@ -175,17 +230,12 @@ impl<T: Real> OutputLayer<T> {
                 let maximum = add_and_maximum(logits, bias, tile.maximum[user]);
                 let own = between(histories[user], first, first + n);
                 tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
-                let rescale = (tile.maximum[user] - maximum).exp();
-                tile.maximum[user] = maximum;
                 let sum = match &mut other {
                     _ if !hidden_gradient => sum_of_exponentials(logits, maximum),
                     Some(other) => exponentials(logits, maximum, &mut other[user * n..][..n]),
                     None => exponentials_in_place(logits, maximum),
                 };
-                tile.sum[user] = tile.sum[user] * rescale + sum;
-                if hidden_gradient && rescale != T::ONE {
-                    scale(&mut tile.weighted[user * width..][..width], rescale);
-                }
+                tile.add(user, maximum, sum);
             }
             if hidden_gradient {
                 let exponentials = other.map_or(&*logits, |other| &other[..users * n]);
@@ -234,11 +284,15 @@ impl<T: Real> OutputLayer<T> {
         &mut self,
         hidden: &[T],
         histories: &[&[u32]],
-        found: &LogLikelihood<T>,
+        found: &mut LogLikelihood<T>,
         moments: &mut OutputMoments<T>,
         step: AdamStep<T>,
     ) {
         let (chunk, n_items) = (ITEMS * self.width, self.n_items());
+        let mut all_copies = found.copies.take();
+        let rounded = all_copies.is_some();
+        let mut copies: Vec<_> = all_copies.iter_mut().flat_map(ItemCopies::blocks_mut).map(Some).collect();
+        copies.resize_with(n_items.div_ceil(ITEMS), || None);
         let targets = self
             .weight
             .par_chunks_mut(chunk)
@@ -246,19 +300,33 @@ impl<T: Real> OutputLayer<T> {
             .zip(moments.weight.second.par_chunks_mut(chunk))
             .zip(self.bias.par_chunks_mut(ITEMS))
             .zip(moments.bias.first.par_chunks_mut(ITEMS))
-            .zip(moments.bias.second.par_chunks_mut(ITEMS));
-        let batch = Batch { hidden, histories, found, n_items, width: self.width };
-        batch.for_each_gradient(targets, |(((((w, wm), wv), b), bm), bv), weight_gradient, bias_gradient| {
+            .zip(moments.bias.second.par_chunks_mut(ITEMS))
+            .zip(&mut copies);
+        let batch = Batch { hidden, histories, found, n_items, width: self.width, rounded };
+        batch.for_each_gradient(targets, |((((((w, wm), wv), b), bm), bv), copies), weight_gradient, bias_gradient| {
             update(step, w, weight_gradient, wm, wv);
             update(step.without_squares(), b, bias_gradient, bm, bv);
+            copies.iter_mut().for_each(|copies| copies.renew(w));
         });
+        found.copies = all_copies;
+    }
+
+    /// From here on the products that use the memory are in mixed precision.
+    pub(super) fn round(&self, memory: &mut LogLikelihood<T>) {
+        memory.copies = Some(ItemCopies::of(&self.weight, self.width, ITEMS));
+    }
+
+    /// Brings the copies of the weights up to date, if there are any.
+    pub(super) fn renew_copies(&self, memory: &mut LogLikelihood<T>) {
+        memory.copies.iter_mut().for_each(|copies| copies.renew(&self.weight));
     }
 
     /// The gradients of weight and bias, for tests.
     #[cfg(test)]
     pub(crate) fn gradients(&self, hidden: &[T], histories: &[&[u32]], found: &LogLikelihood<T>) -> (Vec<T>, Vec<T>) {
         let (mut weight, mut bias) = (vec![T::ZERO; self.weight.len()], vec![T::ZERO; self.bias.len()]);
-        let batch = Batch { hidden, histories, found, n_items: self.n_items(), width: self.width };
+        let (n_items, rounded) = (self.n_items(), found.copies.is_some());
+        let batch = Batch { hidden, histories, found, n_items, width: self.width, rounded };
         let targets = weight.par_chunks_mut(ITEMS * self.width).zip(bias.par_chunks_mut(ITEMS));
         batch.for_each_gradient(targets, |(weight, bias), weight_gradient, bias_gradient| {
             weight.copy_from_slice(weight_gradient);
@@ -291,62 +359,12 @@ impl<T: Real> OutputLayer<T> {
     }
 }
 
-/// What the second walk over the logits reads.
-struct Batch<'a, T> {
-    hidden: &'a [T],
-    histories: &'a [&'a [u32]],
-    found: &'a LogLikelihood<T>,
-    n_items: usize,
-    width: usize,
-}
-
-impl<T: Real> Batch<'_, T> {
-    /// Hands the gradients of each block of items to `each`, with the block's part of `targets`.
-    fn for_each_gradient<C: Send>(
-        &self,
-        targets: impl IndexedParallelIterator<Item = C>,
-        each: impl Fn(C, &[T], &[T]) + Sync,
-    ) {
-        let Self { hidden, histories, found, n_items, width } = *self;
-        let share_of_user = T::from_f64(1.0 / histories.len() as f64);
-        let buffer = || found.scratch.take((USERS + width + 1) * ITEMS);
-        targets.enumerate().for_each_init(buffer, |buffer, (block, target)| {
-            let (gradient, sums) = buffer.split_at_mut(USERS * ITEMS);
-            let (weight_gradient, bias_gradient) = sums.split_at_mut(width * ITEMS);
-            let first = block * ITEMS;
-            let mut n = 0;
-            for (tile, (histories, hidden)) in histories.chunks(USERS).zip(hidden.chunks(USERS * width)).enumerate() {
-                let users = histories.len();
-                n = ITEMS.min(n_items - first);
-                // Of the tiles before this one all users, of the groups and blocks before this one all items.
-                let logits = &found.logits[tile * USERS * n_items + users * first..][..users * n];
-                let gradient = &mut gradient[..users * n];
-                let (weight_gradient, bias_gradient) = (&mut weight_gradient[..n * width], &mut bias_gradient[..n]);
-                if tile == 0 {
-                    weight_gradient.fill(T::ZERO);
-                    bias_gradient.fill(T::ZERO);
-                }
-                let users = gradient.chunks_exact_mut(n).zip(logits.chunks_exact(n));
-                for ((user, history), (gradient, logits)) in (tile * USERS..).zip(histories).zip(users) {
-                    let share = share_of_user * T::from_f64(history.len() as f64);
-                    softmax(logits, found.log_sum[user], share, gradient);
-                    for &item in between(history, first, first + n) {
-                        gradient[item as usize - first] -= share_of_user;
-                    }
-                    add(bias_gradient, gradient);
-                }
-                matmul_add(rows_mut(weight_gradient, width), rows(gradient, n).transpose(), rows(hidden, width));
-            }
-            each(target, &weight_gradient[..n * width], &bias_gradient[..n]);
-        });
-    }
-}
-
 /// The items of an ascending history from `first` to below `end`.
 fn between(history: &[u32], first: usize, end: usize) -> &[u32] {
     let from = history.partition_point(|&item| (item as usize) < first);
-    let to = from + history[from..].partition_point(|&item| (item as usize) < end);
-    &history[from..to]
+    // Few of a history are in one block.
+    let n = history[from..].iter().take_while(|&&item| (item as usize) < end).count();
+    &history[from..from + n]
 }
 
 vectorised! {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::base::atomic_file::remove_leftovers;
-use crate::base::compute::{Compute, EngineKind};
+use crate::base::compute::{Compute, EngineKind, TrainingPrecision};
 use crate::base::error::{Error, Result};
 use crate::base::progress::Progress;
 use crate::math::csr::Csr;
@@ -52,8 +52,9 @@ pub(crate) trait Resumable {
     fn export(&self) -> Result<Vec<Parameter<f32>>>;
 }
 
-/// What an engine other than the processor's own is called among the words of a training.
+/// What an engine other than the processor's own, and a precision other than f32, are called among the words of a training.
 const ENGINE: &str = "engine";
+const PRECISION: &str = "precision";
 
 /// What a training is, in words: two trainings of the same words are one and the same.
 type Identity = BTreeMap<String, String>;
@@ -97,9 +98,12 @@ impl Keeper {
             identity.insert("ids of the training users".into(), describe(&[], &[users]));
             identity.insert("ids of the items".into(), describe(&[], &[items]));
         }
-        // Bits differ from one engine to another.
+        // Bits differ from one engine or precision to another.
         if run.compute.engine != EngineKind::Fused {
             identity.insert(ENGINE.into(), run.compute.engine.word().into());
+        }
+        if run.compute.precision != TrainingPrecision::F32 {
+            identity.insert(PRECISION.into(), run.compute.precision.word().into());
         }
         if let Some(from) = &run.from {
             identity.insert("from".into(), from.describe()?);
@@ -119,7 +123,11 @@ impl Keeper {
         let there: Identity = serde_json::from_value(metadata["training"].clone())
             .map_err(|e| found.bad(format!("its metadata cannot be understood ({e})")))?;
         let labels: BTreeSet<_> = self.identity.keys().chain(there.keys()).collect();
-        let absent = |label: &str| if label == ENGINE { EngineKind::Fused.word() } else { "none" };
+        let absent = |label: &str| match label {
+            ENGINE => EngineKind::Fused.word(),
+            PRECISION => TrainingPrecision::F32.word(),
+            _ => "none",
+        };
         let text =
             |identity: &Identity, label: &str| identity.get(label).map_or(absent(label), String::as_str).to_owned();
         let differences: Vec<_> = labels

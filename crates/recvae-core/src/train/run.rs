@@ -1,7 +1,7 @@
 //! How a fit runs and what it begins with, as opposed to what it is to find.
 
 use crate::base::cancel::Cancel;
-use crate::base::compute::{Compute, EngineKind};
+use crate::base::compute::{Compute, EngineKind, TrainingPrecision};
 use crate::base::memory::MemoryEstimate;
 use crate::base::progress::{OnProgress, OnStep};
 use crate::base::steps::Steps;
@@ -21,7 +21,7 @@ pub struct FitRun<'a> {
     pub checkpoint: Option<Checkpoint<'a>>,
     /// Bytes that it may take beyond the data; `None` for what is free.
     pub memory_limit: Option<u64>,
-    /// Which engine trains RecVAE, Mult-VAE and Mult-DAE, and where.
+    /// Which engine trains RecVAE, Mult-VAE and Mult-DAE, where, and in what precision.
     pub compute: Compute,
     /// What RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters.
     pub from: Option<WarmStart<'a>>,
@@ -46,9 +46,15 @@ impl Default for FitRun<'_> {
 const CANDLE: u64 = 5;
 
 impl FitRun<'_> {
-    /// The estimate of a fit by the engine that is asked for, from that of the processor's own.
+    /// The estimate of a fit by the engine and in the precision that are asked for, from that of the processor's own in f32.
     pub(crate) fn with_engine(&self, estimate: MemoryEstimate) -> MemoryEstimate {
         match self.compute.engine {
+            EngineKind::Fused if self.compute.precision == TrainingPrecision::Bf16 => {
+                // Weights have two copies of two bytes a number, but for the layer that reads histories.
+                let copies = estimate.model;
+                let all = estimate.fit().saturating_add(copies);
+                estimate.with_moment("copies of the weights in bf16", all)
+            }
             EngineKind::Fused => estimate,
             EngineKind::Candle => {
                 let all = estimate.fit().saturating_mul(CANDLE);

@@ -60,7 +60,7 @@ fn check_steps<T: Real>(tolerance: f64, tolerance_after: f64) {
                 close(name, &whole, golden.values(&format!("grad.{name}")), tolerance);
             }
         }
-        network.step(&batch, Update::Both, &memory, &mut optimiser);
+        network.step(&batch, Update::Both, &mut memory, &mut optimiser);
     }
     for mut parameter in network.export() {
         let name = parameter.name.clone();

@@ -21,6 +21,7 @@ struct Case {
     options: Value,
     train: Csr,
     validation: Option<HeldOut>,
+    precision: TrainingPrecision,
 }
 
 /// Random histories of 60 items.
@@ -47,12 +48,14 @@ impl Case {
             HeldOut::new(users, Csr::from_rows(pick(false), 60).unwrap(), Csr::from_rows(pick(true), 60).unwrap())
                 .unwrap()
         };
-        Self { kind, options, train: histories(110, 1), validation: validated.then(validation) }
+        let precision = TrainingPrecision::F32;
+        Self { kind, options, train: histories(110, 1), validation: validated.then(validation), precision }
     }
 
     /// Cancelled when it looks that often whether it is; also says how often it looked.
     fn fit(&self, checkpoint: Option<Checkpoint<'static>>, looks: usize) -> Result<(Outcome, usize)> {
-        let run = FitRun { checkpoint, cancel: Cancel::at_look(looks), ..FitRun::default() };
+        let compute = Compute { precision: self.precision, ..Compute::default() };
+        let run = FitRun { checkpoint, compute, cancel: Cancel::at_look(looks), ..FitRun::default() };
         let Fit { model, epochs } = self.kind.fit(&self.options, &self.train, self.validation.as_ref(), &run)?;
         let bits = |tensor: NamedTensor<'_>| match tensor.data {
             TensorData::F32(values) => values.iter().map(|value| value.to_bits()).collect(),
@@ -78,26 +81,31 @@ fn checkpoint(path: &std::path::Path, every_epochs: usize) -> Checkpoint<'static
 #[test]
 fn interrupted_anywhere_it_comes_to_the_same_bits() {
     use ModelKind::{MultDae, MultVae, RecVae};
+    use TrainingPrecision::{Bf16, F32};
     let folder = tempfile::tempdir().unwrap();
     let mut random = Stream::new(7, 0);
     let (mut within_pass, mut between_passes, mut between) = (0, 0, 0);
-    for (kind, changes, validated) in [
-        (RecVae, json!({}), true),
-        (RecVae, json!({}), false),
-        (RecVae, json!({ "prior": "standard" }), true),
-        (RecVae, json!({ "training": "joint" }), true),
-        (RecVae, json!({ "encoder": "shallow", "decoderPasses": 2 }), false),
-        (RecVae, json!({ "implicitSlim": true, "slimEvery": 2, "slimLambda": 5 }), true),
-        (RecVae, json!({ "implicitSlim": true, "slimEvery": 1, "slimAlpha": 0.1, "training": "joint" }), false),
-        (RecVae, json!({ "klWeight": "constant", "dropoutRate": 0 }), true),
-        (RecVae, json!({ "epochs": 60, "patience": 2, "learningRate": 0.05 }), true),
-        (MultDae, json!({ "lambda": 0.5 }), true),
-        (MultDae, json!({}), false),
-        (MultVae, json!({}), true),
-        (MultVae, json!({}), false),
-        (MultVae, json!({ "epochs": 60, "patience": 2, "annealing": 0, "learningRate": 0.05 }), true),
+    for (kind, changes, validated, precision) in [
+        (RecVae, json!({}), true, F32),
+        (RecVae, json!({}), false, F32),
+        (RecVae, json!({ "prior": "standard" }), true, F32),
+        (RecVae, json!({ "training": "joint" }), true, F32),
+        (RecVae, json!({ "encoder": "shallow", "decoderPasses": 2 }), false, F32),
+        (RecVae, json!({ "implicitSlim": true, "slimEvery": 2, "slimLambda": 5 }), true, F32),
+        (RecVae, json!({ "implicitSlim": true, "slimEvery": 1, "slimAlpha": 0.1, "training": "joint" }), false, F32),
+        (RecVae, json!({ "klWeight": "constant", "dropoutRate": 0 }), true, F32),
+        (RecVae, json!({ "epochs": 60, "patience": 2, "learningRate": 0.05 }), true, F32),
+        (MultDae, json!({ "lambda": 0.5 }), true, F32),
+        (MultDae, json!({}), false, F32),
+        (MultDae, json!({}), true, Bf16),
+        (MultVae, json!({}), true, Bf16),
+        (RecVae, json!({}), true, Bf16),
+        (RecVae, json!({ "implicitSlim": true, "slimEvery": 2, "training": "joint" }), false, Bf16),
+        (MultVae, json!({}), true, F32),
+        (MultVae, json!({}), false, F32),
+        (MultVae, json!({ "epochs": 60, "patience": 2, "annealing": 0, "learningRate": 0.05 }), true, F32),
     ] {
-        let case = Case::new(kind, changes, validated);
+        let case = Case { precision, ..Case::new(kind, changes, validated) };
         let (whole, looks) = case.fit(None, NEVER).unwrap();
         assert!(case.options["epochs"] != 60 || whole.record.len() < 60, "patience was to end it");
         let path = folder.path().join("checkpoint");
@@ -126,6 +134,20 @@ fn interrupted_anywhere_it_comes_to_the_same_bits() {
     }
     assert!(within_pass > 50 && between_passes > 5 && between > 5, "{within_pass} {between_passes} {between}");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "no temporary files");
+}
+
+/// Also where bf16 is there by the plain form alone, which nobody but a test can ask for.
+#[test]
+fn a_checkpoint_of_another_precision_is_refused() {
+    use TrainingPrecision::{Bf16, F32};
+    let folder = tempfile::tempdir().unwrap();
+    for (there, now) in [(F32, Bf16), (Bf16, F32)] {
+        let path = folder.path().join(there.word());
+        let in_precision = |precision| Case { precision, ..Case::new(ModelKind::RecVae, json!({}), false) };
+        in_precision(there).fit(Some(checkpoint(&path, 2)), NEVER).unwrap();
+        let error = in_precision(now).fit(Some(checkpoint(&path, 2)), NEVER).unwrap_err().to_string();
+        assert!(error.contains(&format!("(precision: {} there, {} now)", there.word(), now.word())), "{error}");
+    }
 }
 
 /// Name and place of each array in a file.
