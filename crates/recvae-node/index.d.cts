@@ -293,9 +293,6 @@ export declare function estimateSeconds(kind: string, options: string, shape: Na
 /** Evaluates a model on held-out users, if asked in groups, too. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, inGroups: boolean, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
-/** Evaluates a model on the held-out items of each of the [`popularity_groups`] of the data that it was trained on. */
-export declare function evaluateByPopularity(model: NativeModel, heldOut: NativeHeldOut, train: NativeInteractions, metric: string, threads: number | undefined | null, run: NativeRun): Promise<NativeGroupValues[]>
-
 /**
  * The seconds of a fit, carried over by the core's law from a measured one of the same kind. `options` and `wanted_options`:
  * JSON.
@@ -429,16 +426,6 @@ export interface NativeGroupMetrics {
   metrics: Array<NativeMetric>
 }
 
-/** A metric on the held-out items of one group. */
-export interface NativeGroupValues {
-  /** Positions, in the `users` of an evaluation, of the users with such an item. */
-  positions: Uint32Array
-  /** One value for each of them. */
-  perUser: Float64Array
-  /** Held-out items of the group, of all users together. */
-  heldOut: number
-}
-
 /** The ids of a history. */
 export interface NativeHistory {
   /** Id of the user. */
@@ -529,18 +516,6 @@ export interface NativePaired {
   high: number
   /** Two-sided, not corrected. */
   pValue: number
-}
-
-/** Items that about as many users have. */
-export interface NativePopularityGroup {
-  /** `head`, `middle` or `tail`. */
-  name: string
-  /** Users of the least popular item. */
-  from: number
-  /** Users of the most popular item. */
-  to: number
-  /** Number of items. */
-  items: number
 }
 
 /** The core's figures of data: see `Profile` in `ts/data/profile.ts`. */
@@ -690,9 +665,6 @@ export declare function pairedBootstrap(a: Float64Array, b: Float64Array, seed: 
 
 /** Where the latest panic with that message began, for those that napi has turned into errors. */
 export declare function panicCalls(message: string): string | null
-
-/** Divides items by their training users. */
-export declare function popularityGroups(train: NativeInteractions): Array<NativePopularityGroup>
 
 /** Counts what there is. */
 export declare function profile(data: NativeInteractions, run: NativeRun): Promise<NativeProfile>

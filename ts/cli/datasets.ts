@@ -1,5 +1,13 @@
 import { Argument, type Command } from 'commander';
-import { dataFolder, filesHere, type GetOptions, type Gotten, getPublished, publishedSet } from '../data/published.js';
+import {
+  dataFolder,
+  filesHere,
+  type GetOptions,
+  type Gotten,
+  getPublished,
+  isOffered,
+  publishedSet,
+} from '../data/published.js';
 import { invalid } from '../runtime/check.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { description, type PublishedSet } from '../runtime/native.js';
@@ -86,19 +94,15 @@ async function get(set: PublishedSet, from: string | undefined, signal: AbortSig
 /** Lists what there is. */
 async function list(json: string | undefined): Promise<void> {
   const { datasets: builtIn, formats } = description;
-  const published = description.published.map((set) => ({
-    ...set,
-    files: set.files,
-    here: filesHere(set) !== undefined,
-  }));
+  const published = description.published.map((set) => ({ ...set, here: filesHere(set) !== undefined }));
   if (json !== undefined) await writeJson(json, { builtIn, published, folder: dataFolder(), formats });
   if (json === '-') return;
   await print(`Built in, by its name as <input>: ${builtIn.join(', ')}\n\n`);
-  const sets = published.map(({ name, title, here, files, paper }) => [
-    name,
-    title,
-    here ? 'here' : files.every(({ url }) => url !== '') ? 'recvae datasets get' : 'not offered',
-    paper,
+  const sets = published.map((set) => [
+    set.name,
+    set.title,
+    set.here ? 'here' : isOffered(set) ? 'recvae datasets get' : 'not offered',
+    set.paper,
   ]);
   await print(table(['<input>', 'published data', 'where', 'a row of the tables of'], sets));
   const rows = formats.map(({ name, title, files, value, minValue }) => [

@@ -48,9 +48,14 @@ export function needFiles(set: PublishedSet): string[] {
   throw new RecvaeError('IO', `the data set ${set.name} is not on this machine; the way out: ${wayTo(set)}`);
 }
 
-function wayTo({ name, files }: PublishedSet): string {
-  const isOffered = files.every(({ url }) => url !== '');
-  if (isOffered) return `recvae datasets get ${name}, which downloads it on terms that it shows`;
+/** Whether somebody offers it for download. */
+export function isOffered({ files }: PublishedSet): boolean {
+  return files.every(({ url }) => url !== '');
+}
+
+function wayTo(set: PublishedSet): string {
+  const { name, files } = set;
+  if (isOffered(set)) return `recvae datasets get ${name}, which downloads it on terms that it shows`;
   const names = files.map((file) => file.name).join(' and ');
   return `it is not offered for download; whoever has a copy puts ${names} into ${join(dataFolder(), name)}`;
 }
@@ -76,7 +81,7 @@ export interface Gotten {
 /** Downloads what is missing of a data set, and takes files out of their archives. Nothing else of the package does that. */
 export async function getPublished(set: PublishedSet, options: GetOptions = {}): Promise<Gotten[]> {
   const { from, signal } = options;
-  if (set.files.some(({ url }) => url === '')) throw new RecvaeError('INVALID_ARGUMENT', `${set.name}: ${wayTo(set)}`);
+  if (!isOffered(set)) throw new RecvaeError('INVALID_ARGUMENT', `${set.name}: ${wayTo(set)}`);
   if (from !== undefined && set.files.length > 1) throw invalid('from', from, 'none: the data set has several files');
   if (from !== undefined && !/^https?:\/\/[^/]/.test(from))
     throw invalid('from', from, 'an address with http: or https:');

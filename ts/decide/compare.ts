@@ -115,8 +115,9 @@ export async function compareOn(
       skipped.push({ model: plan.model, what: 'trials', why: `its search ended after ${row.trials} for want of time` });
     course.tell(index, { stage: 'evaluate', done: 1 });
     const validation = await validate(fitted, data, { threads, signal });
-    const evaluation = await evaluate(fitted, data.test, { metrics: measured(options), threads, signal });
-    popularity = await byPopularity(plan.model, fitted, data.test, data.train, popularity, { threads, signal });
+    const wanted = { metrics: measured(options), groups: true, threads, signal };
+    const { groups, ...evaluation } = await evaluate(fitted, data.test, wanted);
+    popularity = byPopularity(plan.model, groups!, popularity);
     course.ended(index, row.seconds, spent);
     models.set(plan.model, fitted);
     evaluations.set(plan.model, evaluation);
@@ -134,12 +135,11 @@ export async function compareOn(
       metrics: meansOf(evaluation),
     });
   }
-  const state = { data, models, evaluations, compared, skipped };
+  const state = { data, models, evaluations, popularity, compared, skipped };
   const blended = blends ? await addBlend(state, course, plans.length, { ...options, seed }) : undefined;
-  if (blended) popularity = await byPopularity(BLEND, blended, data.test, data.train, popularity, { threads, signal });
   if (compared.every(({ model }) => model === FLOOR)) throw failure ?? nothingLeft(skipped);
 
-  const groups = { activity: byActivity(data.test, evaluations), popularity };
+  const groups = { activity: byActivity(data.test, evaluations), popularity: state.popularity };
   const blend = blended && (await reportOf(blended, state, groups, seed, { threads, signal }));
   const paired = await pairs(evaluations, seed, { threads, signal });
   const metric = description.validationMetric;

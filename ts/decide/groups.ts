@@ -2,14 +2,11 @@
  * Values by held-out user in groups: of users by the length of their input, and of items by how many training users have them. The
  * core divides them, see `groups.rs`.
  */
-import type { Interactions } from '../data/interactions.js';
 import type { HeldOut } from '../data/split.js';
 import type { Evaluation } from '../models/evaluate.js';
-import type { Model } from '../models/model.js';
 import { guard } from '../runtime/errors.js';
 import { description, native } from '../runtime/native.js';
 import type { MetricName, ModelName } from '../runtime/options.generated.js';
-import { type RunOptions, running } from '../runtime/running.js';
 
 /** A group of held-out users, or of items, and how well each model serves it. */
 export interface GroupMeans {
@@ -51,22 +48,18 @@ export function byActivity(heldOut: HeldOut, evaluations: Map<ModelName, Evaluat
 }
 
 /** Groups of items by popularity: `groups`, empty for the first model, with the values of one model more. */
-export async function byPopularity(
+export function byPopularity(
   model: ModelName,
-  { native: handle }: Model,
-  heldOut: HeldOut,
-  train: Interactions,
+  { popularity }: NonNullable<Evaluation['groups']>,
   groups: Group[],
-  { threads, signal }: RunOptions,
-): Promise<Group[]> {
-  const found = await running({ signal }, (run) =>
-    native.evaluateByPopularity(handle, heldOut.native, train.native, METRIC, threads, run),
-  );
+): Group[] {
   const known: Group[] =
     groups.length > 0
       ? groups
-      : guard(() => native.popularityGroups(train.native)).map((group) => ({ ...group, values: new Map() }));
-  for (const [at, { values }] of known.entries()) values.set(model, found[at]!.perUser);
+      : popularity.map(({ name, from, to, items }) => ({ name, from, to, items: items!, values: new Map() }));
+  for (const [at, { values }] of known.entries()) {
+    values.set(model, popularity[at]!.metrics[METRIC]?.perUser ?? new Float64Array());
+  }
   return known;
 }
 

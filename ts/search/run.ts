@@ -146,7 +146,7 @@ class Adapting {
     const fit = this.#seconds(this.#usual ?? {}, WHOLE);
     const wanted = Math.min(sizeOf(this.#search.space), trials ?? exploring(this.#options) + 2 * this.#options + 2);
     const affordable = (this.#run.allowed ?? allowance(fit)) >= wanted * fit;
-    if (affordable) return this.#onAll();
+    if (affordable) return this.#onAll({ most: trials ?? MOST_TRIALS });
     const { epochs } = completeOptions({ model, options: fixed });
     if (typeof epochs === 'number') {
       const begins = Math.round(epochs / SHARE);
@@ -154,11 +154,13 @@ class Adapting {
       return isFew ? this.#onFew() : this.#byEpochs(begins);
     }
     const items = this.#sampleSizes();
-    return items && (await this.#canTell(items[0])) ? this.#byItems(...items) : this.#onAll();
+    return items && (await this.#canTell(items[0]))
+      ? this.#byItems(...items)
+      : this.#onAll({ most: trials ?? MOST_TRIALS });
   }
 
-  async #onAll(): Promise<AdaptiveSearch> {
-    const engine = this.#engine({ most: this.#search.trials ?? MOST_TRIALS, cost: this.#costs });
+  async #onAll(settings: Pick<Settings, 'most'> & Partial<Settings>): Promise<AdaptiveSearch> {
+    const engine = this.#engine({ cost: this.#costs, ...settings });
     await this.#advance(engine, WHOLE, 0);
     if (this.#results.length === 0) await this.#measure([this.#usualOrFirst()], WHOLE);
     return engine;
@@ -192,16 +194,13 @@ class Adapting {
   }
 
   /** On all data, with as many fits as there is time for: rounds are small from the first one on. */
-  async #onFew(): Promise<AdaptiveSearch> {
+  #onFew(): Promise<AdaptiveSearch> {
     const fit = this.#seconds(this.#usual ?? {}, WHOLE);
     const most = this.#search.trials ?? Math.max(Math.floor((this.#allowed / fit) * (1 + ROUNDING)), 1);
     this.#least = FEW;
     this.#planned = Math.min(most, MOST_TRIALS);
     this.#expected = this.#planned * fit;
-    const engine = this.#engine({ most: this.#planned, begin: FEW, cost: this.#costs });
-    await this.#advance(engine, WHOLE, 0);
-    if (this.#results.length === 0) await this.#measure([this.#usualOrFirst()], WHOLE);
-    return engine;
+    return this.#onAll({ most: this.#planned, begin: FEW });
   }
 
   async #byEpochs(epochs: number): Promise<AdaptiveSearch> {

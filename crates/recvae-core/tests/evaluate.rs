@@ -3,23 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use recvae_core::ndarray::{ArrayView1, ArrayViewMut2};
-use recvae_core::{Csr, Evaluation, HeldOut, Ids, Metric, Result, Scorer, evaluate, evaluate_with};
+use recvae_core::{Csr, Evaluation, HeldOut, Ids, Metric, evaluate, evaluate_with};
 
-/// The same scores for every user.
-struct Fixed(Vec<f32>);
+mod common;
 
-impl Scorer for Fixed {
-    fn n_items(&self) -> usize {
-        self.0.len()
-    }
-
-    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
-        assert_eq!(scores.dim(), (histories.len(), self.0.len()));
-        scores.assign(&ArrayView1::from(&self.0));
-        Ok(())
-    }
-}
+use common::Fixed;
 
 /// What goes in and what is held out.
 type User<'a> = (&'a [u32], &'a [u32]);

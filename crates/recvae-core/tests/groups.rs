@@ -3,26 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use recvae_core::ndarray::{ArrayView1, ArrayViewMut2};
 use recvae_core::{
-    Csr, HeldOut, Ids, Metric, Result, Scorer, Stream, activity_groups, evaluate, evaluate_by_popularity,
-    evaluate_groups, mean, popularity_groups,
+    Csr, HeldOut, Ids, Metric, Stream, activity_groups, evaluate, evaluate_by_popularity, evaluate_groups, mean,
+    popularity_groups,
 };
 
-/// The same scores for everybody.
-struct Fixed(Vec<f32>);
+mod common;
 
-impl Scorer for Fixed {
-    fn n_items(&self) -> usize {
-        self.0.len()
-    }
-
-    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
-        assert_eq!(scores.dim(), (histories.len(), self.0.len()));
-        scores.assign(&ArrayView1::from(&self.0));
-        Ok(())
-    }
-}
+use common::Fixed;
 
 fn held_out(rows: &[(Vec<u32>, Vec<u32>)], n_items: usize) -> HeldOut {
     let mut users = Ids::new();

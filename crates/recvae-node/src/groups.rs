@@ -1,17 +1,14 @@
 //! What data look like, and who is served how well.
 
-use std::sync::Arc;
-
 use napi::Env;
 use napi::bindgen_prelude::{Float64Array, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{Spread, activity_groups as by_activity, popularity_groups as by_popularity};
+use recvae_core::{Spread, activity_groups as by_activity};
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result};
-use crate::model::NativeModel;
 use crate::run::NativeRun;
-use crate::work::{Promise, brief_until, long, promise};
+use crate::work::{Promise, brief_until, promise};
 
 /// Where counts lie.
 #[napi(object, object_from_js = false)]
@@ -113,73 +110,6 @@ pub fn activity_groups(held_out: &NativeHeldOut) -> Result<Vec<NativeActivityGro
         positions: positions(group.positions),
     });
     Ok(groups.collect())
-}
-
-/// Items that about as many users have.
-#[napi(object, object_from_js = false)]
-pub struct NativePopularityGroup {
-    /// `head`, `middle` or `tail`.
-    pub name: String,
-    /// Users of the least popular item.
-    pub from: u32,
-    /// Users of the most popular item.
-    pub to: u32,
-    /// Number of items.
-    pub items: f64,
-}
-
-/// Divides items by their training users.
-#[napi(catch_unwind)]
-pub fn popularity_groups(train: &NativeInteractions) -> Result<Vec<NativePopularityGroup>> {
-    let groups = by_popularity(train.0.get()?.matrix()).into_iter().map(|group| NativePopularityGroup {
-        name: group.name.to_owned(),
-        from: group.from,
-        to: group.to,
-        items: group.items.len() as f64,
-    });
-    Ok(groups.collect())
-}
-
-/// A metric on the held-out items of one group.
-#[napi(object, object_from_js = false)]
-pub struct NativeGroupValues {
-    /// Positions, in the `users` of an evaluation, of the users with such an item.
-    pub positions: Uint32Array,
-    /// One value for each of them.
-    pub per_user: Float64Array,
-    /// Held-out items of the group, of all users together.
-    pub held_out: f64,
-}
-
-/// Evaluates a model on the held-out items of each of the [`popularity_groups`] of the data that it was trained on.
-#[napi(catch_unwind, ts_return_type = "Promise<NativeGroupValues[]>")]
-pub fn evaluate_by_popularity<'env>(
-    env: &'env Env,
-    model: &NativeModel,
-    held_out: &NativeHeldOut,
-    train: &NativeInteractions,
-    metric: String,
-    threads: Option<f64>,
-    run: &NativeRun,
-) -> Result<Promise<'env>> {
-    let (model, held_out, cancel) = (Arc::clone(model.0.get()?), Arc::clone(held_out.0.get()?), run.flag());
-    let (train, metric) = (train.0.get()?.clone(), metric.parse().into_node()?);
-    promise(
-        env,
-        long(threads, &cancel)?,
-        move || {
-            let scorer = cancel.watch(model.model());
-            recvae_core::evaluate_by_popularity(&scorer, held_out.users(), train.matrix(), metric).into_node()
-        },
-        |groups| {
-            let native = groups.into_iter().map(|values| NativeGroupValues {
-                positions: positions(values.positions),
-                per_user: values.per_user.into(),
-                held_out: values.held_out as f64,
-            });
-            native.collect::<Vec<_>>()
-        },
-    )
 }
 
 pub(crate) fn positions(positions: Vec<usize>) -> Uint32Array {

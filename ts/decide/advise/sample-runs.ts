@@ -74,12 +74,12 @@ export async function trySamples(planned: TrialSample[], trials: Trials): Promis
       searches.set(model, search);
       const { fitted, trial } = await trainOn(model, search, sample, trials, { model, users, step, steps });
       try {
-        const evaluation = await evaluate(fitted, sample.validation, { ...run, metrics: [METRIC] });
+        const wanted = { ...run, metrics: [METRIC], groups: sample === shared.sample };
+        const { groups, ...evaluation } = await evaluate(fitted, sample.validation, wanted);
         const { mean, standardError } = evaluation.metrics[METRIC]!;
         evaluations.set(model, evaluation);
         models.push({ ...trial, validation: mean, metrics: { [METRIC]: { mean, standardError } } });
-        if (sample === shared.sample)
-          popularity = await byPopularity(model, fitted, sample.validation, sample.train, popularity, run);
+        if (groups) popularity = byPopularity(model, groups, popularity);
       } finally {
         fitted.dispose(); // nobody else has it
       }

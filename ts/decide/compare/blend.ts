@@ -17,7 +17,7 @@ import type { RunOptions } from '../../runtime/running.js';
 import { secondsOf } from '../../search/effort.js';
 import { validate } from '../../search/trials.js';
 import { FLOOR } from '../floor.js';
-import { type Group, sizeOf } from '../groups.js';
+import { byPopularity, type Group, sizeOf } from '../groups.js';
 import { pairedDifferences } from '../paired.js';
 import { timeRequests } from '../requests.js';
 import type { Course } from './course.js';
@@ -29,6 +29,8 @@ interface State {
   data: Split;
   models: Map<ModelName, Model>;
   evaluations: Map<ModelName, Evaluation>;
+  /** Groups of items with the values of each model. */
+  popularity: Group[];
   compared: ComparedModel[];
   skipped: Skipped[];
 }
@@ -83,7 +85,12 @@ export async function addBlend(
   const run = { threads, signal: outer };
   course.tell(index, { stage: 'evaluate', done: 1 });
   const validation = await validate(blend, data, run);
-  const evaluation = await evaluate(blend, data.test, { metrics: measured(options), ...run });
+  const { groups, ...evaluation } = await evaluate(blend, data.test, {
+    metrics: measured(options),
+    groups: true,
+    ...run,
+  });
+  state.popularity = byPopularity(BLEND, groups!, state.popularity);
   const task = blendTask(data);
   course.ended(index, own, task.seconds);
   const kept = keptOf(blend);

@@ -142,20 +142,9 @@ fn as_given(data: &Interactions, options: &SplitOptions) -> Result<Vec<Part>> {
         Error::invalid_argument("kind", format!("'{}'", options.kind.word()), allowed)
     })?;
     let part = |&part: &f64| match part {
-        1.0 => {
-            if options.validation > 0.0 {
-                Part::Validation
-            } else {
-                Part::None
-            }
-        }
-        2.0 => {
-            if options.test > 0.0 {
-                Part::Test
-            } else {
-                Part::None
-            }
-        }
+        1.0 if options.validation > 0.0 => Part::Validation,
+        2.0 if options.test > 0.0 => Part::Test,
+        1.0 | 2.0 => Part::None,
         _ => Part::Train,
     };
     let mut parts: Vec<Part> = given.iter().map(part).collect();
