@@ -91,7 +91,8 @@ impl Known {
         self.sums.lock().unwrap_or_else(PoisonError::into_inner).push(sums);
         let alone = list.iter().filter(|&&item| self.counts[item as usize] > 0).count() as f64;
         let pairs = (list.len() * (list.len() - 1)) as f64;
-        1.0 - ((squares - alone) / pairs).max(0.0)
+        // Rounding can leave it a little outside.
+        1.0 - ((squares - alone) / pairs).clamp(0.0, 1.0)
     }
 }
 
