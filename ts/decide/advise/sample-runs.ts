@@ -29,7 +29,7 @@ export interface TrialSample {
 }
 
 /** How trial runs work. */
-export interface Trials extends RunOptions {
+interface Trials extends RunOptions {
   /** The options of a model on a sample. */
   settings: (model: ModelName, sample: Split) => Record<string, unknown>;
   seed: number;
@@ -38,7 +38,7 @@ export interface Trials extends RunOptions {
 }
 
 /** What trial runs found. */
-export interface TrialResults {
+interface TrialResults {
   samples: SampleResult[];
   /** Values by validation user, by sample. */
   values: SampleValues[];
