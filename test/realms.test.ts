@@ -80,7 +80,8 @@ describe('another thread', () => {
     const interactions = structuredClone(data.train) as unknown as Interactions;
     await expect(fit('ease', interactions)).rejects.toThrow(said);
     await expect(evaluate(model, structuredClone(data.test) as never)).rejects.toThrow(said);
-    // Other objects are no copies.
+    // Other objects are no copies, ours of another kind included.
+    await expect(evaluate(model, data.train as never)).rejects.toThrow(/allowed: an instance of HeldOut$/);
     await expect(fit('ease', {} as Interactions)).rejects.toThrow(/allowed: an instance of Split or Interactions$/);
     await expect(fit('ease', Object.create(null))).rejects.toThrow(/allowed: an instance of Split or Interactions$/);
     await expect(fit('ease', undefined as never)).rejects.toThrow(/allowed: an instance of Split or Interactions$/);

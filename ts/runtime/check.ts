@@ -30,10 +30,11 @@ export function knownKeys(object: unknown, allowed: readonly string[], what: str
 
 const CLONED = '; a copy that postMessage() or structuredClone() made is none: native memory belongs to one thread';
 
-/** Whether that is what is left of one of our objects: its own fields, without its class. */
+/** Whether that is what is left of one of our objects: its own fields, without its class and that of its handle. */
 function isClone(value: unknown): boolean {
   const { native } = (value ?? {}) as { native?: unknown };
-  return typeof native === 'object' && native !== null && Object.keys(native).length === 0;
+  if (typeof native !== 'object' || native === null || Object.keys(native).length > 0) return false;
+  return native.constructor?.name === 'Object';
 }
 
 /** Fails unless `value` is an instance of one of the classes. */
