@@ -126,14 +126,13 @@ export const HOSTS = {
   },
   'esbuild, in one file': {
     packages: { esbuild: '0.28.2' },
-    write: '`--format=cjs --loader:.node=copy --external:@duckdb/node-api`',
+    write: '`--format=cjs --loader:.node=copy`',
     async run(app) {
       const flags = [
         '--bundle',
         '--platform=node',
         '--format=cjs',
         '--loader:.node=copy',
-        '--external:@duckdb/node-api',
         '--outdir=out',
         '--out-extension:.js=.cjs',
       ];
@@ -146,7 +145,7 @@ export const HOSTS = {
     write: 'the same with `--format=esm` and a `--banner:js` that makes a `require`',
     async run(app) {
       const flags = [
-        ...['--bundle', '--platform=node', '--format=esm', '--loader:.node=copy', '--external:@duckdb/node-api'],
+        ...['--bundle', '--platform=node', '--format=esm', '--loader:.node=copy'],
         ...['--outdir=out', '--out-extension:.js=.mjs'],
         "--banner:js=import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
       ];
@@ -177,10 +176,10 @@ export const HOSTS = {
   },
   'webpack, in one folder': {
     packages: { webpack: '5.113.0', 'webpack-cli': '6.0.1', 'node-loader': '2.1.0' },
-    write: "`target: 'node'`, `node-loader` for `.node`, `externals: ['@duckdb/node-api']`",
+    write: "`target: 'node'`, `node-loader` for `.node`",
     async run(app) {
       const config = `module.exports = { mode: 'production', target: 'node', entry: './main.mjs', output: { filename: 'main.cjs' },
-        externals: { '@duckdb/node-api': 'node-commonjs @duckdb/node-api' }, module: { rules: [{ test: /\\.node$/, loader: 'node-loader' }] } };\n`;
+        module: { rules: [{ test: /\\.node$/, loader: 'node-loader' }] } };\n`;
       writeFileSync(join(app, 'webpack.config.cjs'), config);
       await node(app, [bin(app, 'webpack', 'bin', 'webpack.js'), '-c', 'webpack.config.cjs']);
       expectAnswer(await runAlone(app, 'dist', 'main.cjs'));

@@ -16,7 +16,10 @@ const NO_CHOICE =
 
 /** A message of commander in the words of all others: what was wrong, the value, what is allowed. */
 export function ofCommander(text: string): string {
-  const plain = text.trim().replace(/^error: /, '');
+  const plain = text
+    .trim()
+    .replace(/^error: /, '')
+    .replace(/(too many arguments.*)\.$/, '$1');
   const [, flag, value, allowed] = INVALID.exec(plain) ?? [];
   if (flag !== undefined) return `${flag} is '${value}'; allowed: ${allowed}`;
   const [, named, chosen, argument, choices] = NO_CHOICE.exec(plain) ?? [];

@@ -12,7 +12,7 @@ import { checkObject, checkString, checkStrings, invalid } from '../runtime/chec
 import { guard, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { checkRegular, remove, willRemove } from '../runtime/files.js';
 import { description, native } from '../runtime/native.js';
-import { optionalPackage } from '../runtime/optional.js';
+import { absent } from '../runtime/optional.js';
 import type { ReadOptions } from '../runtime/options.generated.js';
 import { running } from '../runtime/running.js';
 import type { ColumnNames } from './arrow.js';
@@ -59,7 +59,7 @@ type DuckDB = typeof import('@duckdb/node-api');
 
 /** Loads DuckDB. */
 export function loadDuckDB(what: string): Promise<DuckDB> {
-  return optionalPackage(what, '@duckdb/node-api', () => import('@duckdb/node-api'));
+  return import(/* webpackIgnore: true */ '@duckdb/node-api').catch(absent(what, '@duckdb/node-api'));
 }
 
 /** What DuckDB says about its own options, which nobody gave. */

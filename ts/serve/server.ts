@@ -7,7 +7,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { checkInstance, invalid, knownKeys } from '../runtime/check.js';
 import { RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import { version } from '../runtime/native.js';
-import { optionalPackage } from '../runtime/optional.js';
+import { absent } from '../runtime/optional.js';
 import { type Held, ModelHolder } from './holder.js';
 import { Metrics } from './metrics.js';
 import { ERROR, LIVE, openApiOf, READY, type RequestLimits, routesOf } from './routes.js';
@@ -54,8 +54,6 @@ export interface RecommendServer {
 /** Milliseconds between two looks, while the server closes, for connections without a request. */
 const IDLE = 50;
 
-type Fastify = Pick<typeof import('fastify'), 'fastify'>;
-
 /** The HTTP status of a failure of this package: the first two are the caller's. */
 const STATUS: Partial<Record<RecvaeError['code'], number>> = { INVALID_ARGUMENT: 400, INVALID_DATA: 400 };
 
@@ -76,7 +74,7 @@ const STATUS: Partial<Record<RecvaeError['code'], number>> = { INVALID_ARGUMENT:
 export async function createServer<P>(holder: ModelHolder<P>, options: ServerOptions = {}): Promise<RecommendServer> {
   checkInstance(holder, 'holder', ModelHolder);
   const { apiKey, limits } = checked(options);
-  const { fastify } = await optionalPackage<Fastify>('the server', 'fastify', () => import('fastify'));
+  const { fastify } = await import(/* webpackIgnore: true */ 'fastify').catch(absent('the server', 'fastify'));
   const server = fastify({
     bodyLimit: limits.bodyLimit,
     requestTimeout: limits.requestTimeout,
@@ -216,13 +214,25 @@ function answerErrors(server: FastifyInstance): void {
   server.setNotFoundHandler(({ method, url }, reply) =>
     reply.code(404).send(errorOf('NOT_FOUND', `there is no ${method} ${url}; /openapi.json tells what there is`)),
   );
-  server.setErrorHandler((error: FastifyError, _, reply) => {
-    if (error.validation) return reply.code(400).send(errorOf('INVALID_ARGUMENT', error.message));
+  server.setErrorHandler((error: FastifyError, { headers }, reply) => {
+    if (error.validation) return reply.code(400).send(errorOf('INVALID_ARGUMENT', refusalOf(error)));
+    if (error.statusCode === 415) {
+      const text = `content-type is '${headers['content-type'] ?? ''}'; allowed: application/json`;
+      return reply.code(415).send(errorOf(error.code, text));
+    }
     // Fastify's own, such as a body that is no JSON.
     if (error.statusCode !== undefined) return reply.code(error.statusCode).send(errorOf(error.code, error.message));
     const { code, message } = toRecvaeError(error);
     return reply.code(STATUS[code] ?? 500).send(errorOf(code, message));
   });
+}
+
+/** What is wrong with a body, with the name of a key that is not allowed. */
+function refusalOf({ message, validation }: FastifyError): string {
+  const [{ keyword, instancePath, params }] = validation as [NonNullable<FastifyError['validation']>[number]];
+  if (keyword !== 'additionalProperties') return message;
+  const text = `a key of body${instancePath} is '${params.additionalProperty}'`;
+  return `${text}; /openapi.json tells which are allowed`;
 }
 
 /** Counts what an answer says of unknown ids and of popularity. */
