@@ -327,6 +327,11 @@ describe('values', () => {
     expect(await run(...train)).toEqual([false, undefined]);
     expect(await run(...train, '--value', 'rating', '--min-value', '1')).toEqual([false, undefined]);
     expect(await run(...train, '--value', 'rating')).toEqual([true, true]);
+    writeFileSync(join(folder, 'semicolons.csv'), 'user;item\na;b\n');
+    const semicolons = await recvae(folder, ['train', 'popularity', 'semicolons.csv', '--out', 'o.st']);
+    expect(semicolons.stderr).toMatch(
+      /^warning: the fields of semicolons.csv seem to be between semicolons: --separator ';' reads/,
+    );
     // The model's recipe says it again.
     expect(await run('evaluate', 'm.st', 'rated.csv')).toEqual([true, true]);
     expect(await run('split', 'rated.csv', '--value', 'rating', '--out', 'split')).toEqual([true, true]);

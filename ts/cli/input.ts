@@ -50,32 +50,33 @@ export function tellIgnoredValues(recipe: InputRecipe): void {
 /** Columns by which people say how much they like something. */
 const RATINGS = ['rating', 'ratings', 'stars', 'score'];
 
-/** Says that a table has ratings of which nothing was said: without a word, the worst one is a like. */
-async function tellRatings(path: string, { read }: InputRecipe, { signal }: Abortable): Promise<void> {
+/**
+ * Says what the first line of a table tells and the flags do not: that its fields are between semicolons, and that it has ratings,
+ * of which without a word the worst one is a like.
+ */
+async function tellHeader(path: string, { read }: InputRecipe, { signal }: Abortable): Promise<void> {
   const kind = kindOf(path);
-  if (
-    read.value !== undefined ||
-    read.minValue !== undefined ||
-    read.header === false ||
-    path === '-' ||
-    (kind !== 'csv' && kind !== 'tsv')
-  )
+  if (read.header === false || read.separator !== undefined || path === '-' || (kind !== 'csv' && kind !== 'tsv'))
     return;
   const run = new native.NativeRun();
   const release = signal ? onAbort(signal, () => run.cancel()) : () => {};
+  let header: string | null;
   try {
-    const header = await guardAsync(() => native.firstLine(path, run));
-    const columns =
-      header?.split(kind === 'csv' ? ',' : '\t').map((name) => name.trim().replace(/^"(.*)"$/, '$1')) ?? [];
-    const found = columns.find((name) => RATINGS.includes(name.toLowerCase()));
-    if (found === undefined) return;
-    message(
-      `warning: ${path} has the column ${found}, which is not read: every row is a like. --value ${found} --min-value 4 takes ` +
-        'rows of 4 and more',
-    );
+    header = await guardAsync(() => native.firstLine(path, run));
   } finally {
     release();
   }
+  if (header === null) return;
+  const columns = header.split(kind === 'csv' ? ',' : '\t').map((name) => name.trim().replace(/^"(.*)"$/, '$1'));
+  if (columns.length === 1 && header.includes(';')) {
+    message(`warning: the fields of ${path} seem to be between semicolons: --separator ';' reads them so`);
+  }
+  const found = columns.find((name) => RATINGS.includes(name.toLowerCase()));
+  if (found === undefined || read.value !== undefined || read.minValue !== undefined) return;
+  message(
+    `warning: ${path} has the column ${found}, which is not read: every row is a like. --value ${found} --min-value 4 takes ` +
+      'rows of 4 and more',
+  );
 }
 
 function isFolder(input: string): boolean {
@@ -138,7 +139,7 @@ async function readOne(
   const files = sql === undefined ? textFiles(input, read) : undefined;
   if (files) {
     if (files.format !== undefined) tellFormat(input, recipe, files.format);
-    else await tellRatings(files.paths[0]!, recipe, run);
+    else await tellHeader(files.paths[0]!, recipe, run);
     addTime(recipe);
     return Interactions.fromFile(files.paths, { ...read, ...recipe.read, sql: undefined } as ReadOptions, run);
   }
