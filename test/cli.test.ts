@@ -337,6 +337,12 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
       2,
       /'lamda'; allowed: lambda/,
     ],
+    [
+      'a metric that is none, before anything is read',
+      ['evaluate', 'nothing.st', 'nothing.csv', '--metrics', 'ndgc@10'],
+      2,
+      /'ndgc@10'; allowed: ndcg@K/,
+    ],
     ['a bad value', ['train', 'ease', 'likes.csv', '--set', 'lambda=NaN', '--out', 'o'], 2, /lambda is "NaN"/],
     ['a zero density', ['train', 'ease', 'likes.csv', '--set', 'density=0', '--out', 'o'], 2, /density is 0; allowed/],
     ['a zero lambda', ['train', 'ease', 'likes.csv', '--set', 'lambda=0', '--out', 'o'], 2, /lambda is 0; allowed/],

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import { type Evaluation, type EvaluationGroup, evaluate, meansOf } from '../models/evaluate.js';
 import { load } from '../models/model.js';
 import { perUserOutput } from '../models/per-user.js';
-import { RecvaeError } from '../runtime/errors.js';
+import { guard, RecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
-import { description } from '../runtime/native.js';
+import { description, native } from '../runtime/native.js';
 import type { MetricName } from '../runtime/options.generated.js';
 import { checkPerUserFile, jsonFlag, metricsFlag, perUserFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
@@ -44,6 +44,7 @@ export function addEvaluate(program: Command): void {
     if (on !== 'test' && on !== 'validation') {
       throw new RecvaeError('INVALID_ARGUMENT', `--on is '${on}'; allowed: test, validation`);
     }
+    if (flags.metrics) guard(() => native.checkMetrics([...flags.metrics!]));
     refuseSame({
       inputs: { '<model-file>': file, '<input>': filesBehind(input) },
       outputs: { '--json': flags.json, '--per-user': flags.perUser },
