@@ -226,9 +226,11 @@ test('the command line takes the flags, and refuses before it reads data', async
   expect(['f32', 'bf16']).toContain(JSON.parse(auto.stdout).epochs[0].precision);
   // EASE^R's precision is an option of the model.
   for (const model of ['ease', 'edlae']) {
-    const own = await recvae(folder, ['train', model, 'none.csv', '--out', 'n.st', '--precision', 'f64']);
-    const text = `--precision has no meaning for ${model}, whose own precision is --set precision=f64`;
-    expect([own.code, own.stderr]).toEqual([2, expect.stringContaining(text)]);
+    const own = await recvae(folder, ['train', model, 'none.csv', '--out', 'n.st', '--precision', 'bf16']);
+    const text = `--precision has no meaning for ${model}; allowed: its own by --set precision, which is 'f32' or 'f64'`;
+    expect([own.code, own.stderr]).toEqual([2, `recvae: ${text}\n`]);
+    const set = await recvae(folder, ['train', model, 'none.csv', '--out', 'n.st', '--set', 'precision=bf16']);
+    expect([set.code, set.stderr]).toEqual([2, "recvae: --set precision is \"bf16\"; allowed: 'f32' or 'f64'\n"]);
   }
   const als = await recvae(folder, ['train', 'als', 'none.csv', '--out', 'n.st', '--precision', 'bf16']);
   expect([als.code, als.stderr]).toEqual([2, expect.stringContaining("precision is 'bf16' for als")]);

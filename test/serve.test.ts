@@ -240,6 +240,18 @@ describe('the server', () => {
     expect(holder.current.model.kind).toBe('ease');
   });
 
+  test('is not available when its holder is disposed of; the process lives', async () => {
+    const { ask, server, holder } = await started();
+    holder.dispose();
+    const gone = { status: 503, body: { error: { code: 'CLOSING', message: expect.stringContaining('disposed') } } };
+    expect(await ask('/recommend', { items: NEWCOMER })).toMatchObject(gone);
+    expect(await ask('/similar', { item: 'i2-5' })).toMatchObject(gone);
+    expect(await ask('/health/ready')).toMatchObject(gone);
+    expect(await ask('/health/live')).toMatchObject({ status: 200 });
+    expect(server.metrics()).not.toContain('kind="ease"');
+    expect(server.metrics()).toContain('recvae_');
+  });
+
   test('checks its options', async () => {
     const holder = await ModelHolder.open(await modelFile());
     onTestFinished(() => holder.dispose());

@@ -8,10 +8,10 @@ import { RecvaeError } from '../runtime/errors.js';
 import { description } from '../runtime/native.js';
 
 /** Paths by the flag or the argument that names them; `-` is stdin or stdout. */
-export type Named = Record<string, string | readonly string[] | undefined>;
+type Named = Record<string, string | readonly string[] | undefined>;
 
 /** What a command reads and writes. */
-export interface Files {
+interface Files {
   inputs?: Named;
   outputs: Named;
   /** Pairs of an input and an output that may be one: the output is the next version of the input. */

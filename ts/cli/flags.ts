@@ -75,7 +75,7 @@ export function inFlags(text: string): string {
   const first = new RegExp(`^(${names.join('|')})(?= is )`);
   const given = new RegExp(`(?<![\\w./-])(${names.join('|')})(?= = )`, 'g');
   const alone = new RegExp(`(?<![\\w./\\\\@:-])(${long.join('|') || '(?!)'})(?![\\w/\\\\@-]|[.:]\\w)`, 'g');
-  const flagOf = (name: string) => flags.get(name)!;
+  const flagOf = (name: string) => (isSet(name) ? `--set ${name}` : flags.get(name)!);
   return pieces
     .map((piece, at) => {
       if (at % 2 === 1) return piece;
@@ -86,4 +86,12 @@ export function inFlags(text: string): string {
         .replace(alone, flagOf);
     })
     .join('');
+}
+
+/** Whether the option was given by `--set`, and so is a model's and no flag of the same name. */
+function isSet(name: string): boolean {
+  const words = process.argv.slice(2);
+  return words.some(
+    (word, at) => word.startsWith(`--set=${name}=`) || (word === '--set' && words[at + 1]?.startsWith(`${name}=`)),
+  );
 }

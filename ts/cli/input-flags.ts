@@ -34,7 +34,7 @@ function defaultText(value: string | undefined, ofModel: boolean): string {
 }
 
 /** What holds without a flag where a model is at hand that says how it was trained. */
-export const TRAININGS = "the training's";
+const TRAININGS = "the training's";
 
 /** The same for the seed of a split. */
 export const TRAININGS_SEED = `${TRAININGS}, else ${description.split.find(({ name }) => name === 'seed')!.default}`;

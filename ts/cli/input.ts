@@ -120,7 +120,7 @@ async function readOne(
 }
 
 /** Whether `<input>` is the name of a published data set; a file or a folder of that name is `./NAME`. */
-export function isPublished(input: string): boolean {
+function isPublished(input: string): boolean {
   return publishedSet(input) !== undefined;
 }
 
@@ -221,7 +221,7 @@ export function queryOf(database: string, sql: string | undefined, what: string)
 }
 
 /** An input as it was read, and its split. */
-export interface Prepared {
+interface Prepared {
   read: Split | Interactions;
   data: Split;
   /** What a model that is trained on it keeps. */

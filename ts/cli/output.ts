@@ -105,7 +105,7 @@ export function checkWritableFolder(path: string, flag: string): void {
 }
 
 /** The version of what commands write as JSON, which docs/schemas describes: it grows when a key goes or means something else. */
-export const JSON_VERSION = 1;
+const JSON_VERSION = 1;
 
 /** Text of a file of JSON: the keys of a result behind the version. */
 export function jsonText(result: object): string {

@@ -15,6 +15,7 @@ import { description, native } from '../runtime/native.js';
 import type { ReadOptions, RecommendOptions } from '../runtime/options.generated.js';
 import { threadsFlag } from './common-flags.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
+import { warnOfFallback } from './fallback.js';
 import { docInFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { queryOf, tellIgnoredValues } from './input.js';
@@ -137,11 +138,8 @@ async function recommendFor(
   const filter = model.filter(lists);
   if (filter.unknown.length > 0) message(`${filter.unknown.length} ids of the lists are not known to the model`);
   const { fallback } = flags;
-  if (model.fallback === 'none' && fallback === undefined) {
-    message(
-      `warning: ${file} does not say how many users have an item, as files of earlier versions: users without a known item get ` +
-        'no popular items (--fallback none takes that; training anew changes it)',
-    );
+  if (fallback === undefined) {
+    warnOfFallback(file, model, '--fallback none takes that; training anew changes it');
   }
   const options: ServeOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined, fallback, filter };
   const run = { threads: flags.threads, signal };

@@ -4,6 +4,7 @@ import { guard, RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import { ModelHolder } from '../serve/holder.js';
 import { createServer, SERVER_LIMITS } from '../serve/server.js';
 import { parseBytes } from './common-flags.js';
+import { warnOfFallback } from './fallback.js';
 import { MODEL_FILE, parseNumber } from './flags.js';
 import { untilStopped } from './interrupt.js';
 import { message, print } from './output.js';
@@ -71,12 +72,7 @@ async function run(file: string, flags: Flags): Promise<void> {
       message(`${model.kind} with ${model.itemIds.length} items serves: ${file}`, { event: 'loaded', generation }),
     onError: (error) => failed(error),
   });
-  if (holder.current.model.fallback === 'none') {
-    message(
-      `warning: ${file} does not say how many users have an item, as files of earlier versions: users without a known item get ` +
-        'no popular items; train it anew',
-    );
-  }
+  warnOfFallback(file, holder.current.model, 'training anew changes it');
   const server = await createServer(holder, {
     ...(apiKey !== undefined && { apiKey }),
     ...(bodyLimit !== undefined && { bodyLimit }),

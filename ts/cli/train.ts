@@ -201,8 +201,9 @@ function refuseCounts(model: string, flags: Flags): void {
 
 /** The flag is of networks; a model that has an option of its own of that name takes it by --set. */
 function refusePrecision(model: string, { precision }: Flags, options: OptionDescription[]): void {
-  if (precision === undefined || !options.some(({ name }) => name === 'precision')) return;
-  const text = `--precision has no meaning for ${model}, whose own precision is --set precision=${precision}`;
+  const own = options.find(({ name }) => name === 'precision');
+  if (precision === undefined || own === undefined) return;
+  const text = `--precision has no meaning for ${model}; allowed: its own by --set precision, which is ${own.allowed}`;
   throw new RecvaeError('INVALID_ARGUMENT', text);
 }
 

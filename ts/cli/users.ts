@@ -9,7 +9,7 @@ import type { Json } from '../runtime/json.js';
 import { message } from './output.js';
 
 /** How many training users there were, and the SHA-256 of their sorted ids, joined by line feeds. */
-export interface TrainingUsers {
+interface TrainingUsers {
   count: number;
   sha256: string;
 }

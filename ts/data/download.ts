@@ -17,7 +17,7 @@ import { onAbort } from '../runtime/abort.js';
 import { RecvaeError } from '../runtime/errors.js';
 
 /** What is downloaded. */
-export interface Download {
+interface Download {
   /** `https:` or `http:`. */
   url: string;
   /** Where the file goes. Until it is whole, it is called so with `.part` behind it. */
@@ -54,9 +54,10 @@ class Broken extends Error {}
  * Downloads a file. A part of it that an earlier call left is gone on with, if the server says that the file is the same. Only
  * a file with the right checksum gets its name.
  *
+ * @returns The file's SHA-256.
  * @throws {@link RecvaeError} `IO` if the server refuses or breaks off for good, `INVALID_DATA` for another checksum.
  */
-export async function download(what: Download): Promise<void> {
+export async function download(what: Download): Promise<string> {
   const { url, path, patience = 1000 } = what;
   mkdirSync(dirname(path), { recursive: true });
   for (let attempt = 0; ; attempt += 1) {
@@ -75,9 +76,10 @@ export async function download(what: Download): Promise<void> {
       await pause(patience * 2 ** attempt, undefined, { signal: what.signal });
     }
   }
-  await check(what);
+  const sha256 = await check(what);
   forget(path);
   renameSync(`${path}.part`, path);
+  return sha256;
 }
 
 /** One answer of the server, to its end. */
@@ -177,20 +179,32 @@ function startOf(answer: Response): number {
   return Number(/^bytes (\d+)-/.exec(answer.headers.get('content-range') ?? '')?.[1] ?? -1);
 }
 
-/** Compares the checksum. A file with another one is removed. */
-async function check({ url, path, checksum, signal }: Download): Promise<void> {
-  if (checksum === '') return;
-  const [algorithm, wanted] = checksum.split(':') as [string, string];
-  const hash = createHash(algorithm);
-  for await (const piece of createReadStream(`${path}.part`)) {
-    signal?.throwIfAborted();
-    hash.update(piece);
-  }
-  const found = hash.digest('hex');
-  if (found === wanted) return;
+/** Compares the checksum, and gives the SHA-256. A file with another checksum is removed. */
+async function check({ url, path, checksum, signal }: Download): Promise<string> {
+  const [algorithm, wanted] = checksum === '' ? [SHA256] : (checksum.split(':') as [string, string]);
+  const digests = await digestsOf(`${path}.part`, [algorithm, SHA256], signal);
+  const found = digests[algorithm]!;
+  if (wanted === undefined || found === wanted) return digests[SHA256]!;
   discard(path);
   const text = `${url} has the ${algorithm} ${found}; allowed: ${wanted}, that of the data set. What came is removed`;
   throw new RecvaeError('INVALID_DATA', text);
+}
+
+/** What {@link download} tells of a file. */
+export const SHA256 = 'sha256';
+
+/** The digests of a file by algorithm, by reading it once. */
+export async function digestsOf(
+  path: string,
+  algorithms: string[],
+  signal?: AbortSignal,
+): Promise<Record<string, string>> {
+  const hashes = new Map(algorithms.map((algorithm) => [algorithm, createHash(algorithm)]));
+  for await (const piece of createReadStream(path)) {
+    signal?.throwIfAborted();
+    for (const hash of hashes.values()) hash.update(piece);
+  }
+  return Object.fromEntries([...hashes].map(([algorithm, hash]) => [algorithm, hash.digest('hex')]));
 }
 
 function bytesOf(path: string): number {

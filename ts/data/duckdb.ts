@@ -112,7 +112,7 @@ function wayOut(message: string): string {
 }
 
 /** An open database. */
-export interface Session {
+interface Session {
   connection: DuckDBConnection;
   duckdb: DuckDB;
   /** For what is needed as long as it is open. */
@@ -153,7 +153,7 @@ export interface Rows {
 }
 
 /** The files, if they can be read without opening a database, which takes longer than to read small ones. */
-export async function ownFilesOf(what: string, options: DuckDBOptions): Promise<Files | undefined> {
+async function ownFilesOf(what: string, options: DuckDBOptions): Promise<Files | undefined> {
   const { source, sql, database, settings } = options;
   await loadDuckDB(what);
   if (source === undefined || (sql ?? database ?? settings) !== undefined) return undefined;
@@ -320,7 +320,7 @@ export async function checkCase(connection: DuckDBConnection, from: string, name
 }
 
 /** Which column of a result has a name. */
-export function columnOf(result: DuckDBResult, name: string): number {
+function columnOf(result: DuckDBResult, name: string): number {
   const names = result.columnNames();
   const at = names.indexOf(name);
   if (at >= 0) return at;

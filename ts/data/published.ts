@@ -1,6 +1,5 @@
 /** Published data sets on this machine: where they are kept, whether they are there, and how they get there. */
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +8,7 @@ import { invalid } from '../runtime/check.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
 import { description, type PublishedSet } from '../runtime/native.js';
-import { download } from './download.js';
+import { digestsOf, download, SHA256 } from './download.js';
 import { entries } from './glob.js';
 import { unzipped } from './zip.js';
 
@@ -95,9 +94,9 @@ export async function getPublished(set: PublishedSet, options: GetOptions = {}):
     const isArchive = file.member !== '';
     // The file itself appears when it is whole; of an archive it is what is taken out.
     const target = isArchive ? `${path}.zip` : path;
-    if (!existsSync(target)) {
-      const { onProgress, onRetry, patience } = options;
-      await download({
+    const { onProgress, onRetry, patience } = options;
+    const get = () =>
+      download({
         url: from ?? file.url,
         path: target,
         checksum: file.checksum,
@@ -106,8 +105,8 @@ export async function getPublished(set: PublishedSet, options: GetOptions = {}):
         ...(patience !== undefined && { patience }),
         onProgress: (bytes, total) => onProgress?.(file.name, bytes, total),
       });
-    }
-    const sha256 = await sha256Of(target);
+    // An archive is there already where an earlier call was stopped before all was taken out.
+    const sha256 = existsSync(target) ? (await digestsOf(target, [SHA256], signal))[SHA256]! : await get();
     if (isArchive) {
       try {
         await writeAll([
@@ -125,10 +124,4 @@ export async function getPublished(set: PublishedSet, options: GetOptions = {}):
     gotten.push({ path, sha256 });
   }
   return gotten;
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path)) hash.update(piece);
-  return hash.digest('hex');
 }

@@ -146,7 +146,7 @@ function filesOf(source: readonly string[], paths: string[], areHere: boolean): 
 }
 
 /** What DuckDB reads files with; each of `columns` as SQL that gives ids as text, and values as they are. */
-export interface Scan {
+interface Scan {
   from: string;
   /** SQL for the column of that name, for ids and for values. */
   id: (name: string) => string;

@@ -15,7 +15,7 @@ export interface Column {
 export type Cell = string | number;
 
 /** Rows in the groups in which they come. */
-export type RowGroups = AsyncIterable<Cell[][]> | Iterable<Cell[][]>;
+type RowGroups = AsyncIterable<Cell[][]> | Iterable<Cell[][]>;
 
 /** Characters that are written at once. */
 const PIECE = 1 << 16;

@@ -27,8 +27,6 @@ import { againstFloor, floorWords } from './floor.js';
 import { pairedDifferences } from './paired.js';
 import { startRun } from './run.js';
 
-export type { ComparisonKind } from './ablate/designs.js';
-
 /** What {@link ablate} is told while it works. */
 export interface AblateProgress {
   /** What is trained. */

@@ -33,9 +33,8 @@ import { startRun } from './run.js';
 import { reportOf, type TuneReport } from './tune/report.js';
 
 export type { SearchKind, SearchProgress } from '../search/search.js';
-export type { Point, Range, SearchSpace } from '../search/spaces.js';
-export type { Trial, TrialProgress, TrialResult } from '../search/trials.js';
-export type { TunedTrial, TuneReport } from './tune/report.js';
+export type { SearchSpace } from '../search/spaces.js';
+export type { TuneReport } from './tune/report.js';
 
 /** How {@link tune} works. */
 export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions, ComputeOptions {

@@ -25,6 +25,7 @@ import {
   type HistoryRequest,
   type Recommendation,
   type RecommendationColumns,
+  type Requests,
   recommendColumns,
   requestsOf,
   type SimilarItem,
@@ -134,9 +135,16 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
     run: RunOptions = {},
   ): Promise<Recommendation[]> {
     checkRun(run, RUN_KEYS);
-    const { ids, own } = requestsOf(histories);
+    return this.recommendRequests(requestsOf(histories), options, run);
+  }
+
+  /** @internal The same of ids that were looked at. */
+  async recommendRequests(
+    { ids, own }: Requests,
+    options?: ServeOptions,
+    { threads, signal }: RunOptions = {},
+  ): Promise<Recommendation[]> {
     const [core, filter] = forCore(this.native, options);
-    const { threads, signal } = run;
     const work = (run: native.NativeRun) =>
       this.native.recommendColumns(ids, undefined, core, filter, own, threads, run);
     return this.#named(await running({ signal }, work), ids);

@@ -12,7 +12,7 @@ import type { Recommendation } from './serving.js';
  * ```ts
  * const double: Recommender = {
  *   itemIds: ['a'],
- *   recommend: () => ({ items: [{ id: 'a', score: 1 }], unknown: [] }),
+ *   recommend: () => ({ items: [{ id: 'a', score: 1 }], unknown: [], fallbackUsed: false }),
  *   recommendBatch: async (histories) => Array.from(histories, () => double.recommend([])),
  * };
  * ```

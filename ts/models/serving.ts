@@ -108,36 +108,50 @@ interface Served {
 }
 
 /** The histories of a batch, as the texts of their ids. */
-export function historiesOf(histories: Iterable<Iterable<Id>>): string[][] {
+function historiesOf(histories: Iterable<Iterable<Id>>): string[][] {
   return listOf(histories, 'histories', 'a list of histories').map((history, at) => idsOf(history, `histories[${at}]`));
+}
+
+/** Histories as the core takes them: the texts of their ids, and the lists of their own, none if no history has any. */
+export interface Requests {
+  ids: string[][];
+  own: native.NativeIdLists[];
+}
+
+/** A history with the texts of its ids. */
+export interface RequestTexts {
+  items: string[];
+  allow?: string[] | undefined;
+  deny?: string[] | undefined;
+}
+
+/** Histories whose ids were looked at. */
+export function requestsOfTexts(histories: readonly RequestTexts[]): Requests {
+  const hasOwn = histories.some(({ allow, deny }) => allow !== undefined || deny?.length);
+  return {
+    ids: histories.map(({ items }) => items),
+    own: hasOwn ? histories.map(({ allow, deny = [] }) => ({ allow, deny })) : [],
+  };
 }
 
 const REQUEST_KEYS = Object.keys({ items: true, allow: true, deny: true } satisfies Record<keyof HistoryRequest, true>);
 
-/** The histories of a batch, some of which may have lists of their own: their texts, and the lists, none if no history has any. */
-export function requestsOf(histories: Iterable<Iterable<Id> | HistoryRequest>): {
-  ids: string[][];
-  own: native.NativeIdLists[];
-} {
-  const given = listOf(histories, 'histories', 'a list of histories');
+/** The histories of a batch, some of which may have lists of their own. */
+export function requestsOf(histories: Iterable<Iterable<Id> | HistoryRequest>): Requests {
   const isRequest = (history: unknown): history is HistoryRequest =>
     typeof history === 'object' && history !== null && !(Symbol.iterator in history);
   const texts = (ids: Iterable<Id> | undefined, what: string) => (ids === undefined ? undefined : idsOf(ids, what));
-  const ids: string[][] = [];
-  const own: native.NativeIdLists[] = [];
-  for (const [at, history] of given.entries()) {
+  const listed = listOf(histories, 'histories', 'a list of histories').map((history, at): RequestTexts => {
     const what = `histories[${at}]`;
-    if (isRequest(history)) {
-      knownKeys(history, REQUEST_KEYS, what);
-      ids.push(idsOf(history.items, `${what}.items`));
-      own.push({ allow: texts(history.allow, `${what}.allow`), deny: texts(history.deny, `${what}.deny`) ?? [] });
-    } else {
-      ids.push(idsOf(history, what));
-      own.push({ deny: [] });
-    }
-  }
-  const hasOwn = own.some(({ allow, deny }) => allow !== undefined || deny.length > 0);
-  return { ids, own: hasOwn ? own : [] };
+    if (!isRequest(history)) return { items: idsOf(history, what) };
+    knownKeys(history, REQUEST_KEYS, what);
+    return {
+      items: idsOf(history.items, `${what}.items`),
+      allow: texts(history.allow, `${what}.allow`),
+      deny: texts(history.deny, `${what}.deny`),
+    };
+  });
+  return requestsOfTexts(listed);
 }
 
 /** Behind {@link Model.recommendColumns}. */

@@ -6,22 +6,26 @@ import { onAbort, unlessAborted } from '../runtime/abort.js';
 import { checkObject, invalid } from '../runtime/check.js';
 import type { RunOptions } from '../runtime/running.js';
 import type { ServeOptions } from './filter.js';
-import type { HistoryRequest, Recommendation, UserRecommendation, UserRequest } from './serving.js';
+import {
+  type Recommendation,
+  type Requests,
+  type RequestTexts,
+  requestsOfTexts,
+  type UserRecommendation,
+  type UserRequest,
+} from './serving.js';
 
 /** Histories that are scored together. */
 const BATCH = 1024;
 
-/** What recommends for a batch of histories. */
+/** What recommends for a batch of histories whose ids were looked at. */
 interface Recommender {
-  recommendBatch: (histories: HistoryRequest[], options?: ServeOptions, run?: RunOptions) => Promise<Recommendation[]>;
+  recommendRequests: (requests: Requests, options?: ServeOptions, run?: RunOptions) => Promise<Recommendation[]>;
 }
 
-/** A history with the texts of its ids. */
-export interface Row {
+/** A history with the texts of its ids, and its user. */
+interface Row extends RequestTexts {
   user: string;
-  items: string[];
-  allow?: string[];
-  deny?: string[];
 }
 
 /** What is asked of a source of histories, one at a time. */
@@ -51,11 +55,7 @@ export async function* recommendGroups(
   const start = async () => {
     const rows = await gatherer.group();
     if (rows.length === 0) return undefined;
-    const results = model.recommendBatch(
-      rows.map(({ user: _, ...request }) => request),
-      options,
-      run,
-    );
+    const results = model.recommendRequests(requestsOfTexts(rows), options, run);
     results.catch(() => {}); // it is looked at when its turn comes
     return { rows, results };
   };

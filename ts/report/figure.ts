@@ -13,7 +13,7 @@ export interface Panel {
 }
 
 /** A figure. */
-export interface Figure {
+interface Figure {
   title: string;
   /** What is drawn and how it is read. */
   caption: Part;

@@ -2,7 +2,7 @@
 import { html, type Markup, type Part } from './html.js';
 
 /** The sentences of a verdict: a point ends one where a capital letter follows. */
-export function sentencesOf(text: string): string[] {
+function sentencesOf(text: string): string[] {
   return text
     .split(/\n|(?<=[.!?]) (?=[A-Z])/)
     .map((sentence) => sentence.trim())

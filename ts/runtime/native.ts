@@ -6,7 +6,7 @@ import { DESCRIPTION } from './description.generated.js';
 import type { Description, ModelDescription, OptionDescription } from './description.js';
 
 export * as native from '../../crates/recvae-node/index.cjs';
-export type { Description, ModelDescription, OptionDescription, PublishedSet } from './description.js';
+export type { OptionDescription, PublishedSet } from './description.js';
 
 /** The version of this package. */
 export { version };

@@ -16,7 +16,7 @@ export interface RunOptions extends Abortable {
 export const RUN_KEYS = Object.keys({ threads: true, signal: true } satisfies Record<keyof RunOptions, true>);
 
 /** What the caller of long work gives. */
-export interface Hooks<P> extends Abortable {
+interface Hooks<P> extends Abortable {
   onProgress?: ((progress: P) => unknown) | undefined;
   /** Called with how far the epoch at work is. */
   onStep?: ((step: native.NativeStep) => unknown) | undefined;
@@ -25,7 +25,7 @@ export interface Hooks<P> extends Abortable {
 }
 
 /** What the work is given. */
-export interface Control<P> {
+interface Control<P> {
   /** Aborted when the caller's signal is, or its callback has failed. */
   signal: AbortSignal;
   /** Calls the callback, if there is one. */

@@ -17,7 +17,7 @@ import { endOf, isRange, type Point, type Range, type Space, scaleOf } from './s
 import { expectedImprovement, Surrogate } from './surrogate.js';
 
 /** What is known about a point. */
-export interface Measured {
+interface Measured {
   point: Point;
   /** Larger is better; `null` if it failed. */
   value: number | null;

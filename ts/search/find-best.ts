@@ -63,7 +63,7 @@ function trialsOf({ model, fixed }: Search, points: Point[], epochs?: number): T
  * Fails if the largest trial would not fit with the model that is kept, and gives the bytes of the largest model, which may
  * be that one.
  */
-export function checkSearchFits(search: Search, run: SearchRun): number {
+function checkSearchFits(search: Search, run: SearchRun): number {
   const { data, beside = 0 } = run;
   const check = ({ model, options }: Trial, held: number) => checkFits(model, options, data, run, held);
   const trials = trialsOf(search, search.kind === 'adaptive' ? endsOf(search.space) : search.points);

@@ -27,7 +27,7 @@ const LEAST_SHARE = 0.1;
 const LEAST_EPOCHS = 3;
 
 /** How many trials there are at a stage, and how many epochs they will have had. */
-export interface Rung {
+interface Rung {
   /** Number of trials. */
   trials: number;
   /** Epochs at most. */

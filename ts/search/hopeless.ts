@@ -21,7 +21,7 @@ const GRACE = 0.5;
 const MIN_EPOCHS = 3;
 
 /** Epochs that every trial has before it is compared with others. */
-export function graceOf(epochs: number): number {
+function graceOf(epochs: number): number {
   return Math.max(MIN_EPOCHS, Math.ceil(GRACE * epochs));
 }
 

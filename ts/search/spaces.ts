@@ -85,7 +85,7 @@ function checkRange(name: string, range: Range): void {
 }
 
 /** Fails as a fit with these options would. */
-export function checkPoint(model: ModelName, fixed: object, point: Point): void {
+function checkPoint(model: ModelName, fixed: object, point: Point): void {
   guard(() => native.checkFit(model, toJson({ ...fixed, ...point })));
 }
 
@@ -178,7 +178,7 @@ function within(range: Range, whole: boolean, uniform: number): number {
 }
 
 /** Whether the core takes whole numbers alone: what lies between two of them tells. */
-export function onlyWhole(model: ModelName, fixed: object, name: string, { from, to }: Range): boolean {
+function onlyWhole(model: ModelName, fixed: object, name: string, { from, to }: Range): boolean {
   if (!Number.isInteger(from) || !Number.isInteger(to)) return false;
   try {
     checkPoint(model, fixed, { [name]: from + 0.5 });

@@ -11,7 +11,7 @@
  */
 
 /** What is expected at a point. */
-export interface Prediction {
+interface Prediction {
   mean: number;
   /** Standard deviation of what is not known, noise left out. */
   deviation: number;

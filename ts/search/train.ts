@@ -88,16 +88,6 @@ function spaceOf(model: ModelName, options: Record<string, unknown>): Space {
   return space;
 }
 
-/** Options worth searching that are not given. */
-export function worthSearching(model: ModelName, options: Record<string, unknown>): string[] {
-  return Object.keys(spaceOf(model, options));
-}
-
-/** Whether {@link train} looks for the best options. */
-export function searches(model: ModelName, options: Record<string, unknown>, data: Split): boolean {
-  return data.validation.nScored > 0 && worthSearching(model, options).length > 0;
-}
-
 /** Estimated seconds of the reference machine that {@link train} takes at most. */
 export function estimated(
   model: ModelName,
@@ -115,7 +105,7 @@ export function estimated(
 const MOST_SECONDS = 200;
 
 /** A model as large as fits: with options changed where that is needed, or why there is none. */
-export type Sized =
+type Sized =
   | { options: Record<string, unknown>; space: Space; changed: OptionChange[]; bytes: number }
   | { refusal: string };
 

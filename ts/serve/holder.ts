@@ -110,6 +110,11 @@ export class ModelHolder<P = undefined> implements Disposable {
     return holder;
   }
 
+  /** Whether it is disposed of, and serves no more. */
+  get isDisposed(): boolean {
+    return this.#disposed;
+  }
+
   /** What serves now. It may be disposed of as soon as the event loop gets its turn: {@link ModelHolder.use} keeps it. */
   get current(): Held<P> {
     if (this.#slot === undefined) throw new RecvaeError('INVALID_ARGUMENT', 'the holder is disposed');

@@ -26,7 +26,7 @@ abstract class Series {
 }
 
 /** A number for each combination of labels: a counter, which only grows, or a gauge. */
-export class Numbers extends Series {
+class Numbers extends Series {
   readonly #values = new Map<string, number>();
 
   add(number = 1, labels: Labels = {}): void {
@@ -49,7 +49,7 @@ export class Numbers extends Series {
 }
 
 /** How long something took, by classes. */
-export class Durations extends Series {
+class Durations extends Series {
   readonly #values = new Map<string, { labels: Labels; counts: number[]; sum: number; count: number }>();
 
   constructor(name: string, help: string) {

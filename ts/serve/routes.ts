@@ -7,7 +7,7 @@ import type { Explanation, Recommendation, SimilarItem } from '../models/serving
 import { description } from '../runtime/native.js';
 
 /** A JSON Schema. */
-export type Schema = Record<string, unknown>;
+type Schema = Record<string, unknown>;
 
 /** How much one request may ask for. */
 export interface RequestLimits {
@@ -20,7 +20,7 @@ export interface RequestLimits {
 }
 
 /** A route that asks the model. */
-export interface Route {
+interface Route {
   url: string;
   summary: string;
   description: string;
@@ -229,7 +229,10 @@ export function openApiOf(routes: Route[], version: string, hasKey: boolean): Sc
       '/health/ready': {
         get: {
           summary: 'Whether a model serves',
-          responses: { 200: answer('It does.', READY), 503: error('The server is about to stop.') },
+          responses: {
+            200: answer('It does.', READY),
+            503: error('The server is about to stop, or its model is disposed of.'),
+          },
         },
       },
       '/metrics': {

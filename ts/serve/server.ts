@@ -96,14 +96,16 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
   const routes = routesOf(limits);
   for (const { url, body, answer, handle } of routes) {
     const schema = { body, response: { 200: answer, '4xx': ERROR, '5xx': ERROR } };
-    server.post(url, { schema, onRequest: limit }, ({ body }) =>
-      holder.use(async ({ model }) => count(await handle(model, body as never), metrics)),
-    );
+    server.post(url, { schema, onRequest: limit }, ({ body }, reply) => {
+      if (holder.isDisposed) return reply.code(503).send(GONE);
+      return holder.use(async ({ model }) => count(await handle(model, body as never), metrics));
+    });
   }
   const health = (schema: object) => ({ schema: { response: { 200: schema, 503: ERROR } } });
   server.get('/health/live', health(LIVE), async () => ({ status: 'live' }));
   server.get('/health/ready', health(READY), async (_, reply) => {
     if (isClosing) return reply.code(503).send(errorOf('CLOSING', 'the server is about to stop'));
+    if (holder.isDisposed) return reply.code(503).send(GONE);
     const { model, generation, loadedAt } = holder.current;
     const { kind, itemIds, fallback } = model;
     const told = { kind, items: itemIds.length, generation, loadedAt: loadedAt.toISOString(), fallback };
@@ -112,7 +114,8 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
   const described = openApiOf(routes, version, apiKey !== undefined);
   server.get('/openapi.json', async () => described);
   const numbers = () => {
-    tellModel(holder.current, metrics);
+    if (holder.isDisposed) metrics.model.clear();
+    else tellModel(holder.current, metrics);
     return metrics.render();
   };
   server.get('/metrics', async (_, reply) => reply.type(Metrics.type).send(numbers()));
@@ -158,6 +161,9 @@ function checked(options: ServerOptions): { apiKey: string | undefined; limits: 
 function errorOf(code: string, message: string) {
   return { error: { code, message } };
 }
+
+/** The answer where the holder was disposed of, which only a new server changes. */
+const GONE = errorOf('CLOSING', 'the model is disposed of; the server has to be made anew');
 
 /** Refuses requests without the key, if there is one. */
 function refuseStrangers(server: FastifyInstance, apiKey: string | undefined, metrics: Metrics): void {

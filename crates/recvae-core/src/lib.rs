@@ -152,8 +152,8 @@ pub use data::read::{
 pub use data::synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use evaluate::candidates::{Candidates, recommend_among};
 pub use evaluate::evaluation::{
-    ActivityValues, Evaluation, GroupValues, GroupedEvaluation, MetricValues, PopularityValues, evaluate,
-    evaluate_by_popularity, evaluate_groups, evaluate_with, validate,
+    ActivityValues, Evaluation, GroupedEvaluation, MetricValues, PopularityValues, evaluate, evaluate_groups,
+    evaluate_with, validate,
 };
 pub use evaluate::groups::{ActivityGroup, PopularityGroup, activity_groups, popularity_groups};
 pub use evaluate::metrics::Metric;

@@ -4,8 +4,7 @@
 
 use proptest::prelude::*;
 use recvae_core::{
-    Csr, HeldOut, Ids, Metric, Stream, activity_groups, evaluate, evaluate_by_popularity, evaluate_groups, mean,
-    popularity_groups,
+    Csr, HeldOut, Ids, Metric, Stream, activity_groups, evaluate, evaluate_groups, mean, popularity_groups,
 };
 
 mod common;
@@ -44,18 +43,15 @@ fn a_group_counts_its_own_hits_at_their_places_in_the_whole_list() {
     let held_out = held_out(&[(vec![], vec![0, 3]), (vec![0], vec![1, 2]), (vec![1], vec![])], 4);
     // The list of user 0 is 0, 1, 2, 3; that of user 1 is 1, 2, 3.
     let model = Fixed(vec![4.0, 3.0, 2.0, 1.0]);
-    let found = evaluate_by_popularity(&model, &held_out, &train, Metric::Ndcg(100)).unwrap();
+    let found = evaluate_groups(&model, &held_out, &train, &[Metric::Ndcg(100)]).unwrap().popularity;
     let [head, middle, tail] = &found[..] else { panic!("{found:?}") };
-    assert_eq!((&head.positions[..], &head.per_user[..], head.held_out), (&[0][..], &[1.0][..], 1));
-    assert_eq!((&middle.positions[..], &middle.per_user[..]), (&[1][..], &[1.0][..]));
+    assert_eq!((&head.positions[..], &head.metrics[0].per_user[..], head.held_out), (&[0][..], &[1.0][..], 1));
+    assert_eq!((&middle.positions[..], &middle.metrics[0].per_user[..]), (&[1][..], &[1.0][..]));
     // User 0 finds item 3 at rank 4, user 1 item 2 at rank 2.
     assert_eq!((&tail.positions[..], tail.held_out), (&[0, 1][..], 2));
-    for (found, expected) in tail.per_user.iter().zip([1.0 / 5f64.log2(), 1.0 / 3f64.log2()]) {
+    for (found, expected) in tail.metrics[0].per_user.iter().zip([1.0 / 5f64.log2(), 1.0 / 3f64.log2()]) {
         assert!((found - expected).abs() < 1e-15, "{found} {expected}");
     }
-    assert!(evaluate_by_popularity(&model, &held_out, &train, Metric::Coverage(5)).is_err());
-    let other = Csr::from_rows([vec![0u32]], 3).unwrap();
-    assert!(evaluate_by_popularity(&model, &held_out, &other, Metric::Ndcg(100)).is_err());
 }
 
 #[test]
@@ -114,13 +110,13 @@ proptest! {
         let targets: Vec<usize> = held_out.target().rows().map(<[u32]>::len).filter(|&n| n > 0).collect();
         let hits: f64 = whole.per_user.iter().zip(&targets).map(|(value, &n)| value * n as f64).sum();
         let groups = popularity_groups(&train);
-        let by_group = evaluate_by_popularity(&model, &held_out, &train, metric).unwrap();
+        let by_group = evaluate_groups(&model, &held_out, &train, &[metric]).unwrap().popularity;
         prop_assert_eq!(by_group.iter().map(|values| values.held_out).sum::<usize>(), targets.iter().sum::<usize>());
         let scored_rows: Vec<&[u32]> = held_out.target().rows().filter(|row| !row.is_empty()).collect();
         let of_groups: f64 = groups
             .iter()
             .zip(&by_group)
-            .flat_map(|(group, values)| values.positions.iter().zip(&values.per_user).map(move |(&at, value)| (group, at, value)))
+            .flat_map(|(group, values)| values.positions.iter().zip(&values.metrics[0].per_user).map(move |(&at, value)| (group, at, value)))
             .map(|(group, at, value)| {
                 let n = scored_rows[at].iter().filter(|item| group.items.contains(item)).count();
                 value * n as f64

@@ -44,7 +44,7 @@ export function designsOf(all: boolean): Design[] {
 export type ComparisonKind = 'alone' | 'last' | 'main';
 
 /** One comparison: the designs with the change, and in the same order those without it. */
-export interface Contrast {
+interface Contrast {
   change: string;
   kind: ComparisonKind;
   with: Design[];

@@ -43,7 +43,7 @@ export interface Plan {
 }
 
 /** How it is planned. */
-export interface Planning {
+interface Planning {
   /** The models, the cheapest first, with the options that are given. */
   settings: Map<ModelName, Record<string, unknown>>;
   /** Training users of the networks' largest sample at most. */

@@ -30,7 +30,7 @@ export interface TrialSample {
 }
 
 /** How trial runs work. */
-export interface Trials extends RunOptions, ComputeOptions {
+interface Trials extends RunOptions, ComputeOptions {
   /** The options of a model on a sample. */
   settings: (model: ModelName, sample: Split) => Record<string, unknown>;
   seed: number;
@@ -39,7 +39,7 @@ export interface Trials extends RunOptions, ComputeOptions {
 }
 
 /** What trial runs found. */
-export interface TrialResults {
+interface TrialResults {
   samples: SampleResult[];
   /** Values by validation user, by sample. */
   values: SampleValues[];

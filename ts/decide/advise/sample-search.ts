@@ -19,7 +19,7 @@ const onFirst = (options: number) => exploring(options) + 2 * ROUND;
 const onLarger = (options: number) => 2 + 2 * options;
 
 /** A trained model, and what its search tried. */
-export type Sampled = Omit<Trained, 'untuned' | 'cut' | 'spent'>;
+type Sampled = Omit<Trained, 'untuned' | 'cut' | 'spent'>;
 
 /** The search of one model over all samples. */
 export class SampleSearch {

@@ -11,7 +11,7 @@ export const SMALL = 328;
 export type Chart = (width: number) => string;
 
 /** Colours by their place, which the page's style defines for light, dark and print. */
-export const COLOURS = 8;
+const COLOURS = 8;
 export const colour = (at: number) => `var(--c${at % COLOURS})`;
 export const INK = 'var(--ink)';
 export const SOFT = 'var(--soft)';

@@ -3,7 +3,7 @@ import { barX, text } from '../library.js';
 import { type Chart, draw, INK, label, SOFT, shareRows } from './canvas.js';
 
 /** Users by outcome, against one other. */
-export interface OutcomeRow {
+interface OutcomeRow {
   label: string;
   wins: number;
   ties: number;

@@ -8,7 +8,7 @@ import { html, type Markup } from '../html.js';
 import { numberCell } from '../table.js';
 
 /** A model with its costs; what is not known is left out. */
-export interface Costs {
+interface Costs {
   model: string;
   colour: number;
   chosen: boolean;

@@ -6,7 +6,7 @@ import { html, type Markup } from '../html.js';
 import { numberCell } from '../table.js';
 
 /** A training. */
-export interface ShownCurve {
+interface ShownCurve {
   label: string;
   colour: number;
   curve: number[] | undefined;

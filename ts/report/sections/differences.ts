@@ -18,7 +18,7 @@ export interface ShownDifference {
 }
 
 /** Differences in one metric. */
-export interface ShownDifferences {
+interface ShownDifferences {
   metric: string;
   rows: readonly ShownDifference[];
 }

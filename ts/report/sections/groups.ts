@@ -8,12 +8,12 @@ import { meanCell, numberCell, type Table, tableOf } from '../table.js';
 import { bullets } from '../words.js';
 
 /** Means by model and group. */
-export interface ShownGroup extends Pick<ComparedGroup, 'name' | 'from' | 'to' | 'users' | 'items'> {
+interface ShownGroup extends Pick<ComparedGroup, 'name' | 'from' | 'to' | 'users' | 'items'> {
   means: Record<string, { mean: number; standardError: number | null } | undefined>;
 }
 
 /** A group in words. */
-export function groupWords({ name, from, to, users, items }: ShownGroup): string {
+function groupWords({ name, from, to, users, items }: ShownGroup): string {
   const range = from === to ? countText(from) : `${countText(from)} to ${countText(to)}`;
   return items === undefined
     ? `${name}: ${range} items in the history, ${countText(users)} users`

@@ -10,7 +10,7 @@ import { numberCell } from '../table.js';
 import { importances, LEAST_TRIALS } from './importance.js';
 
 /** A trial as it is shown. */
-export interface ShownTrial {
+interface ShownTrial {
   options: Record<string, unknown>;
   validation: number;
   /** On what less than everything it was made; empty on everything. */
@@ -30,7 +30,7 @@ export function shownTrials(search: readonly SearchedTrial[] | undefined): Shown
 }
 
 /** A search of the options of one model. */
-export interface Tried {
+interface Tried {
   model: string;
   metric: string;
   trials: ShownTrial[];

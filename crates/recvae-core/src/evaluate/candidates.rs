@@ -125,36 +125,48 @@ pub fn recommend_among(
     filter_seen: bool,
     candidates: &Candidates,
 ) -> Result<Vec<Vec<Scored>>> {
-    check_k(k)?;
-    if candidates.n_items != model.n_items() {
-        let text = format!("candidates of {} items for a model of {}", candidates.n_items, model.n_items());
-        return Err(Error::Internal(text));
-    }
-    let seen = |user: usize| if filter_seen { histories[user] } else { &[] };
-    match &candidates.listed {
-        Listed::Only(allowed) if allowed.is_empty() => Ok(vec![vec![]; histories.len()]),
-        Listed::Only(allowed) if allowed.len() * FEW <= candidates.n_items => {
-            let few = Few { model, items: allowed };
-            for_each_user(&few, histories, |user, scores| best_of(allowed, scores, seen(user), k))
-        }
-        _ => for_each_user(model, histories, |user, scores| candidates.best(scores, seen(user), k)),
-    }
+    recommend_within(model, histories, k, filter_seen, &[candidates], |_, list, _| list)
 }
 
-/// The same with candidates of its own for each user, which are as many as the histories.
+/// The same, with what `finish` makes of the list of each user, which it is called with, and of the score of each candidate.
+/// The candidates are none for all items, one for all users or one for each user.
 ///
 /// # Errors
 /// As [`recommend_among`].
-pub(crate) fn recommend_each(
+pub(crate) fn recommend_within<R: Send>(
     model: &dyn Scorer,
     histories: &[&[u32]],
     k: usize,
     filter_seen: bool,
     candidates: &[&Candidates],
-) -> Result<Vec<Vec<Scored>>> {
+    finish: impl Fn(usize, Vec<Scored>, &dyn Fn(u32) -> f32) -> R + Sync,
+) -> Result<Vec<R>> {
     check_k(k)?;
+    if let Some(other) = candidates.iter().find(|candidates| candidates.n_items != model.n_items()) {
+        let text = format!("candidates of {} items for a model of {}", other.n_items, model.n_items());
+        return Err(Error::Internal(text));
+    }
     let seen = |user: usize| if filter_seen { histories[user] } else { &[] };
-    for_each_user(model, histories, |user, scores| candidates[user].best(scores, seen(user), k))
+    if let [Candidates { n_items, listed: Listed::Only(allowed) }] = candidates {
+        if allowed.is_empty() {
+            return Ok((0..histories.len()).map(|user| finish(user, vec![], &|_| f32::NAN)).collect());
+        }
+        if allowed.len() * FEW <= *n_items {
+            let few = Few { model, items: allowed };
+            return for_each_user(&few, histories, |user, scores| {
+                let score = |item: u32| allowed.binary_search(&item).map_or(f32::NAN, |position| scores[position]);
+                Ok(finish(user, best_of(allowed, scores, seen(user), k)?, &score))
+            });
+        }
+    }
+    for_each_user(model, histories, |user, scores| {
+        let list = match candidates {
+            [] => top_k(scores, seen(user), k),
+            [one] => one.best(scores, seen(user), k),
+            each => each[user].best(scores, seen(user), k),
+        };
+        Ok(finish(user, list?, &|item: u32| scores[item as usize]))
+    })
 }
 
 /// The `k` best of `items`, which have these `scores` in their order and of which those in `seen` do not count. Both lists

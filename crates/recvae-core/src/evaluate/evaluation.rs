@@ -146,38 +146,6 @@ pub fn evaluate_groups(
     Ok(GroupedEvaluation { all: judged.evaluation(metrics), activity, popularity })
 }
 
-/// A metric on the held-out items of one group.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GroupValues {
-    /// Positions in [`Evaluation::users`] of the users with a held-out item of the group, ascending.
-    pub positions: Vec<usize>,
-    /// One value for each of them.
-    pub per_user: Vec<f64>,
-    /// Held-out items of the group, of all users together.
-    pub held_out: usize,
-}
-
-/// Evaluates a model on the held-out items of each group: one entry per group of [`popularity_groups`] of `train`, in that order.
-///
-/// # Errors
-/// `INVALID_ARGUMENT` for a metric that has no value per user; else as [`evaluate_with`].
-pub fn evaluate_by_popularity(
-    model: &dyn Scorer,
-    held_out: &HeldOut,
-    train: &Csr,
-    metric: Metric,
-) -> Result<Vec<GroupValues>> {
-    if metric.is_of_all_lists() {
-        return Err(Error::invalid_argument("metric", metric, "one with a value per user"));
-    }
-    let values = |PopularityValues { positions, held_out, mut metrics, .. }| GroupValues {
-        positions,
-        held_out,
-        per_user: metrics.pop().map(|values: MetricValues| values.per_user).unwrap_or_default(),
-    };
-    Ok(evaluate_groups(model, held_out, train, &[metric])?.popularity.into_iter().map(values).collect())
-}
-
 /// What is known of one user's list.
 struct Row {
     /// One value per metric; of those of all lists it means nothing.

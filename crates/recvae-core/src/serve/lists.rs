@@ -3,8 +3,8 @@
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
-use crate::evaluate::candidates::{Candidates, recommend_among, recommend_each};
-use crate::evaluate::top_k::{Scored, for_each_user, recommend};
+use crate::evaluate::candidates::{Candidates, recommend_within};
+use crate::evaluate::top_k::Scored;
 use crate::serve::filter::Filter;
 use crate::serve::popular::{Fallback, Popular};
 use crate::serve::recommender::{History, RecommendOptions, Recommender};
@@ -98,32 +98,33 @@ impl Recommender {
             each => Some(each[user]),
         };
         let popular = self.popular_for(options)?;
+        let RecommendOptions { k, filter_seen, .. } = *options;
         let is_known = |history: &History| popular.is_none() || !history.items.is_empty();
         let (known, unknown): (Vec<usize>, Vec<usize>) =
             (0..histories.len()).partition(|&user| is_known(&histories[user]));
-        let lists = self.lists(&known, histories, options, &candidates, cancel)?;
+        let rows: Vec<&[u32]> = known.iter().map(|&user| &histories[user].items[..]).collect();
+        let of_known: Vec<&Candidates> = match &candidates[..] {
+            all_or_one @ ([] | [_]) => all_or_one.to_vec(),
+            each => known.iter().map(|&user| each[user]).collect(),
+        };
+        let refilled = |at: usize, mut items: Vec<Scored>, score: &dyn Fn(u32) -> f32| {
+            let short = popular.filter(|_| items.iter().any(|scored| scored.score == 0.0));
+            if let Some(popular) = short {
+                let seen = if filter_seen { rows[at] } else { &[] };
+                popular.refill(&mut items, score, seen, of(known[at]));
+            }
+            Served { items, fallback_used: short.is_some() }
+        };
+        let model = cancel.watch(self.model());
+        let lists = recommend_within(&model, &rows, k, filter_seen, &of_known, refilled)?;
         let mut served = vec![Served { items: vec![], fallback_used: false }; histories.len()];
-        for (&user, items) in known.iter().zip(lists) {
-            served[user].items = items;
+        for (&user, list) in known.iter().zip(lists) {
+            served[user] = list;
         }
-        let Some(popular) = popular else { return Ok(served) };
-        for user in unknown {
-            served[user] = Served { items: popular.best(of(user), options.k), fallback_used: true };
-        }
-        // Scored once more, for all items: lists of the best are made without keeping the scores. Few have zeros, but of models
-        // that give most items a 0, as pruned ones do for short histories.
-        let has_zero = |user: &usize| served[*user].items.iter().any(|scored| scored.score == 0.0);
-        let short: Vec<usize> = known.into_iter().filter(has_zero).collect();
-        let rows: Vec<&[u32]> = short.iter().map(|&user| &histories[user].items[..]).collect();
-        let refilled = for_each_user(&cancel.watch(self.model()), &rows, |at, scores| {
-            let user = short[at];
-            let seen = if options.filter_seen { rows[at] } else { &[] };
-            let mut list = served[user].items.clone();
-            popular.refill(&mut list, scores, seen, of(user));
-            Ok(list)
-        })?;
-        for (user, items) in short.into_iter().zip(refilled) {
-            served[user] = Served { items, fallback_used: true };
+        if let Some(popular) = popular {
+            for user in unknown {
+                served[user] = Served { items: popular.best(of(user), k), fallback_used: true };
+            }
         }
         Ok(served)
     }
@@ -152,27 +153,6 @@ impl Recommender {
             )),
         }
     }
-
-    /// The lists of some of the histories, by the scores of the model alone.
-    fn lists(
-        &self,
-        users: &[usize],
-        histories: &[History],
-        RecommendOptions { k, filter_seen, .. }: &RecommendOptions,
-        candidates: &[&Candidates],
-        cancel: &Cancel,
-    ) -> Result<Vec<Vec<Scored>>> {
-        let rows: Vec<&[u32]> = users.iter().map(|&user| &histories[user].items[..]).collect();
-        let model = cancel.watch(self.model());
-        match candidates {
-            [] => recommend(&model, &rows, *k, *filter_seen),
-            [one] => recommend_among(&model, &rows, *k, *filter_seen, one),
-            each => {
-                let each: Vec<&Candidates> = users.iter().map(|&user| each[user]).collect();
-                recommend_each(&model, &rows, *k, *filter_seen, &each)
-            }
-        }
-    }
 }
 
 /// The lists alone.
@@ -186,6 +166,7 @@ mod tests {
 
     use super::*;
     use crate::base::matrix::view2_mut;
+    use crate::evaluate::top_k::recommend;
     use crate::math::csr::Csr;
     use crate::model::{CompactOptions, ModelKind};
     use crate::train::run::FitRun;

@@ -60,10 +60,17 @@ impl Popular {
         best.map(|item| Scored { item, score: self.counts[item as usize] as f32 }).collect()
     }
 
-    /// The list with the most popular of all items that have a score of 0 in place of those that are there.
-    pub(crate) fn refill(&self, list: &mut [Scored], scores: &[f32], seen: &[u32], candidates: Option<&Candidates>) {
+    /// The list with the most popular of all items that have a score of 0 in place of those that are there; `score` is that of
+    /// a candidate.
+    pub(crate) fn refill(
+        &self,
+        list: &mut [Scored],
+        score: &dyn Fn(u32) -> f32,
+        seen: &[u32],
+        candidates: Option<&Candidates>,
+    ) {
         let passes = |item: u32| {
-            scores[item as usize] == 0.0
+            score(item) == 0.0
                 && seen.binary_search(&item).is_err()
                 && candidates.is_none_or(|candidates| candidates.contains(item))
         };
