@@ -1,5 +1,5 @@
 // What blends of models give on test users beside the models themselves, and how sure that is:
-//   node benches/blends.mjs INPUT [--seed 1] [--models ease,als,edlae,recvae] [--folder F] [--threads 2]
+//   node benches/blends.mjs INPUT [--seed 1] [--models ease,als,edlae,recvae] [--folder F] [--threads 2] [--precision f32]
 // INPUT: a file of interactions, a folder with an official split, or `debian`. The models are trained as `recvae compare` trains them,
 // with their options searched on the validation users; "recvae-slim" is RecVAE with ImplicitSLIM, whose gamma is searched for itself. A blend
 // is learnt from the validation users alone, and each row is evaluated once on the test users. With a folder, models and trials are
@@ -20,11 +20,13 @@ const { values, positionals } = parseArgs({
     models: { type: 'string', default: 'ease,als,edlae,recvae' },
     folder: { type: 'string' },
     threads: { type: 'string', default: '2' },
+    precision: { type: 'string' },
   },
 });
 const [input] = positionals;
 const [seed, threads] = [Number(values.seed), Number(values.threads)];
 const names = values.models.split(',');
+const compute = values.precision === undefined ? {} : { precision: values.precision };
 if (values.folder) mkdirSync(values.folder, { recursive: true });
 const keptAt = (name) => values.folder && join(values.folder, `${name}.safetensors`);
 
@@ -48,7 +50,13 @@ async function trained(data) {
     return new Map(await Promise.all(all.map(async (name) => [name, await load(keptAt(name))])));
   }
   const journal = values.folder && join(values.folder, 'trials.jsonl');
-  const { models, report } = await compare(data, { models: all, seed, threads, ...(journal && { journal }) });
+  const { models, report } = await compare(data, {
+    models: all,
+    seed,
+    threads,
+    ...compute,
+    ...(journal && { journal }),
+  });
   report.models.forEach(tell);
   if (values.folder) for (const [name, model] of models) await model.save(keptAt(name));
   return models;
@@ -64,6 +72,7 @@ async function withSlim(single, data) {
     options,
     seed,
     threads,
+    ...compute,
     ...(journal && { journal }),
   });
   tell(report.models.at(-1));
