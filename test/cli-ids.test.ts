@@ -316,9 +316,11 @@ describe('values', () => {
       rows.map((row, at) => `${row},${at ? 1 - 2 * (at % 2) : 'rating'}\n`).join(''),
     );
     const warning = 'warning: --value rating changes nothing without --min-value: every row counts alike';
+    const unread = 'warning: rated.csv has the column rating, which is not read: every row is a like';
     const run = async (...args: string[]) => {
       const { code, stdout, stderr } = await recvae(folder, [...args, '--json', '-']);
       expect(code, stderr).toBe(0);
+      expect(stderr.includes(unread)).toBe(!args.includes('--value') && args[0] === 'train');
       return [stderr.includes(warning), JSON.parse(stdout).valuesIgnored];
     };
     const train = ['train', 'popularity', 'rated.csv', '--out', 'm.st'];

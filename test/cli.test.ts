@@ -322,6 +322,12 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['an unknown command', ['trane'], 2, /unknown command/],
     ['a missing argument', ['evaluate', 'm.st'], 2, /<input> is missing; --help/],
     ['an unknown flag', ['compare', 'likes.csv', '--sead', '1'], 2, /unknown option '--sead'/],
+    [
+      'an option of a model as a flag',
+      ['train', 'mult-vae', 'likes.csv', '--hidden-dim', '8', '--out', 'o'],
+      2,
+      /unknown option '--hidden-dim'; --set hiddenDim=… gives a model's option; --help/,
+    ],
     ['a number that is none', ['compare', 'likes.csv', '--seed', 'one'], 2, /--seed is 'one'; allowed: a number/],
     ['an unknown model', ['train', 'eese', 'likes.csv', '--out', 'o'], 2, /'eese'; allowed: popularity, ease/],
     ['unknown models', ['compare', 'likes.csv', '--models', 'svd', '--save', 'o'], 2, /'svd'; allowed/],

@@ -3,9 +3,13 @@
 /** Where everything is; what the packages and the notices point to. */
 export const REPOSITORY = 'https://github.com/recvae/recvae';
 
+/** The version of glibc that is all the packages for it need; what builds them fails for more. */
+export const GLIBC = '2.17';
+
 /**
  * `name` is what follows `@recvae/` and what napi calls the add-on by; `rust` the target of the compiler; `runner` the machine
- * of the release workflow that builds and tests it; `build` what the build adds: a toolchain with glibc 2.17, or a zig linker.
+ * of the release workflow that builds and tests it; `build` what the build adds: a toolchain with that glibc, which package.json pins
+ * (`overrides`) since npm has no later one for every host, or a zig linker, which takes the version of glibc behind the target.
  */
 export const PLATFORMS = [
   { name: 'linux-x64-gnu', rust: 'x86_64-unknown-linux-gnu', runner: 'ubuntu-24.04', build: ['--use-napi-cross'] },
@@ -14,7 +18,8 @@ export const PLATFORMS = [
     name: 'linux-arm64-gnu',
     rust: 'aarch64-unknown-linux-gnu',
     runner: 'ubuntu-24.04-arm',
-    build: ['--use-napi-cross'],
+    // npm has no toolchain for hosts that are arm64.
+    build: ['--cross-compile'],
   },
   {
     name: 'linux-arm64-musl',

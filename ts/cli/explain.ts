@@ -6,7 +6,7 @@ import { fileIn, refuseSame } from './distinct.js';
 import { MODEL_FILE, parseNumber } from './flags.js';
 import { IDS, IDS_HELP, readIds } from './ids.js';
 import { interruptible } from './interrupt.js';
-import { checkWritable, message, print, table, writeJson } from './output.js';
+import { checkWritable, fiveDigits, message, print, table, writeJson } from './output.js';
 
 interface Flags {
   history: string;
@@ -38,8 +38,8 @@ export function addExplain(program: Command): void {
       if (unknown.length > 0) message(`${unknown.length} items of the history are not known to the model`);
       if (json !== undefined) await writeJson(json, { model: model.kind, ...explanation });
       if (json === '-') return;
-      const rows = reasons.map(({ id, contribution }) => [id, contribution.toFixed(5)]);
+      const rows = reasons.map(({ id, contribution }) => [id, fiveDigits(contribution)]);
       await print(table(['item', 'contribution'], rows));
-      message(`${item} has the score ${score.toFixed(5)}`);
+      message(`${item} has the score ${fiveDigits(score)}`);
     });
 }

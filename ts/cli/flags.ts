@@ -1,5 +1,6 @@
 /** Flags that several commands have, and messages of the library in the words of the command line, where its options are flags. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { allModels, noBinary } from '../runtime/native.js';
 
 /** A number on the command line. */
 export function parseNumber(text: string): number {
@@ -24,6 +25,9 @@ export function ofCommander(text: string): string {
     .replace(/^missing required argument '(.*)'$/, '<$1> is missing')
     .replace(/^required option '(?:-\w, )?(-{1,2}[\w-]+).*' not specified$/, '$1 is missing')
     .replace(/^option '(?:-\w, )?(-{1,2}[\w-]+).*' argument missing$/, '$1 has no value')
+    .replace(/^unknown option '--([\w-]+).*'$/s, (same, flag) =>
+      isOption(flag) ? `${same}; --set ${camel(flag)}=… gives a model's option` : same,
+    )
     .replaceAll('\n', ' ');
 }
 
@@ -94,4 +98,15 @@ function isSet(name: string): boolean {
   return words.some(
     (word, at) => word.startsWith(`--set=${name}=`) || (word === '--set' && words[at + 1]?.startsWith(`${name}=`)),
   );
+}
+
+/** `hidden-dim` as `hiddenDim`. */
+function camel(flag: string): string {
+  return flag.replace(/-(\w)/g, (_, letter) => letter.toUpperCase());
+}
+
+/** Whether a model has an option that somebody takes for a flag of a command that trains one model. */
+function isOption(flag: string): boolean {
+  const trains = ['train', 'tune'].includes(process.argv[2] ?? '');
+  return trains && !noBinary && allModels.some(({ options }) => options.some(({ name }) => name === camel(flag)));
 }

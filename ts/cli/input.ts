@@ -10,11 +10,11 @@ import { needFiles, publishedSet } from '../data/published.js';
 import { type RowFiles, rowFiles, TEXT_OPTIONS } from '../data/row-files.js';
 import { isDatabase, isTable, kindOf, NAMES } from '../data/sources.js';
 import { Split, split } from '../data/split.js';
-import type { Abortable } from '../runtime/abort.js';
+import { type Abortable, onAbort } from '../runtime/abort.js';
 import { invalid } from '../runtime/check.js';
-import { RecvaeError } from '../runtime/errors.js';
+import { guardAsync, RecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
-import { description, type PublishedSet } from '../runtime/native.js';
+import { description, native, type PublishedSet } from '../runtime/native.js';
 import type { DatasetName, ReadOptions, Thresholds } from '../runtime/options.generated.js';
 import { inFlags, toFlag } from './flags.js';
 import { message } from './output.js';
@@ -45,6 +45,37 @@ export function tellIgnoredValues(recipe: InputRecipe): void {
   message(
     `warning: --value ${value} changes nothing without --min-value: every row counts alike, whatever its ${value} is`,
   );
+}
+
+/** Columns by which people say how much they like something. */
+const RATINGS = ['rating', 'ratings', 'stars', 'score'];
+
+/** Says that a table has ratings of which nothing was said: without a word, the worst one is a like. */
+async function tellRatings(path: string, { read }: InputRecipe, { signal }: Abortable): Promise<void> {
+  const kind = kindOf(path);
+  if (
+    read.value !== undefined ||
+    read.minValue !== undefined ||
+    read.header === false ||
+    path === '-' ||
+    (kind !== 'csv' && kind !== 'tsv')
+  )
+    return;
+  const run = new native.NativeRun();
+  const release = signal ? onAbort(signal, () => run.cancel()) : () => {};
+  try {
+    const header = await guardAsync(() => native.firstLine(path, run));
+    const columns =
+      header?.split(kind === 'csv' ? ',' : '\t').map((name) => name.trim().replace(/^"(.*)"$/, '$1')) ?? [];
+    const found = columns.find((name) => RATINGS.includes(name.toLowerCase()));
+    if (found === undefined) return;
+    message(
+      `warning: ${path} has the column ${found}, which is not read: every row is a like. --value ${found} --min-value 4 takes ` +
+        'rows of 4 and more',
+    );
+  } finally {
+    release();
+  }
 }
 
 function isFolder(input: string): boolean {
@@ -107,6 +138,7 @@ async function readOne(
   const files = sql === undefined ? textFiles(input, read) : undefined;
   if (files) {
     if (files.format !== undefined) tellFormat(input, recipe, files.format);
+    else await tellRatings(files.paths[0]!, recipe, run);
     addTime(recipe);
     return Interactions.fromFile(files.paths, { ...read, ...recipe.read, sql: undefined } as ReadOptions, run);
   }

@@ -15,6 +15,11 @@ export function shown(text: string): string {
   return escapedInLines(text).replace(/\n(?=\S)/g, '\n  ');
 }
 
+/** A number with five digits behind the point; what rounds to zero has no sign. */
+export function fiveDigits(number: number): string {
+  return number.toFixed(5).replace(/^-(0\.0*)$/, '$1');
+}
+
 /** How messages are written to stderr: `--quiet` and `--log json`. */
 export const logging: { quiet: boolean; format: 'text' | 'json' } = { quiet: false, format: 'text' };
 

@@ -6,7 +6,7 @@ import { fileIn, refuseSame } from './distinct.js';
 import { MODEL_FILE, parseNumber } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { interruptible } from './interrupt.js';
-import { checkWritable, print, table, writeJson } from './output.js';
+import { checkWritable, fiveDigits, print, table, writeJson } from './output.js';
 
 interface Flags extends FilterFlags {
   k?: number;
@@ -36,7 +36,7 @@ export function addSimilar(program: Command): void {
     await print(
       table(
         ['item', 'score'],
-        items.map(({ id, score }) => [id, score.toFixed(5)]),
+        items.map(({ id, score }) => [id, fiveDigits(score)]),
       ),
     );
   });
