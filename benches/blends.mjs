@@ -1,9 +1,9 @@
 // What blends of models give on test users beside the models themselves, and how sure that is:
-//   node benches/blends.mjs INPUT [--seed 1] [--models ease,als,edlae,recvae] [--folder F] [--threads 2]
+//   node benches/blends.mjs INPUT [--seed 1] [--models ease,als,edlae,recvae] [--folder F] [--threads 2] [--precision f32] [--gamma G] [--no-slim]
 // INPUT: a file of interactions, a folder with an official split, or `debian`. The models are trained as `recvae compare` trains them,
 // with their options searched on the validation users; "recvae-slim" is RecVAE with ImplicitSLIM, whose gamma is searched for itself. A blend
 // is learnt from the validation users alone, and each row is evaluated once on the test users. With a folder, models and trials are
-// kept, and the same command goes on from them.
+// kept, and the same command goes on from them. A gamma that is given is RecVAE's, and not searched.
 //
 // Differences are to the best single model on the test users, a choice that favours the single models; their p-values are
 // corrected (Holm) over the rows.
@@ -15,16 +15,22 @@ import { compare, evaluate, fit, Interactions, load, Split, split } from '../dis
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
+  allowNegative: true,
   options: {
     seed: { type: 'string', default: '1' },
     models: { type: 'string', default: 'ease,als,edlae,recvae' },
     folder: { type: 'string' },
     threads: { type: 'string', default: '2' },
+    precision: { type: 'string' },
+    gamma: { type: 'string' },
+    slim: { type: 'boolean', default: true },
   },
 });
 const [input] = positionals;
 const [seed, threads] = [Number(values.seed), Number(values.threads)];
 const names = values.models.split(',');
+const recvae = values.gamma === undefined ? {} : { gamma: Number(values.gamma) };
+const compute = values.precision === undefined ? {} : { precision: values.precision };
 if (values.folder) mkdirSync(values.folder, { recursive: true });
 const keptAt = (name) => values.folder && join(values.folder, `${name}.safetensors`);
 
@@ -48,7 +54,14 @@ async function trained(data) {
     return new Map(await Promise.all(all.map(async (name) => [name, await load(keptAt(name))])));
   }
   const journal = values.folder && join(values.folder, 'trials.jsonl');
-  const { models, report } = await compare(data, { models: all, seed, threads, ...(journal && { journal }) });
+  const { models, report } = await compare(data, {
+    models: all,
+    options: { recvae },
+    seed,
+    threads,
+    ...compute,
+    ...(journal && { journal }),
+  });
   report.models.forEach(tell);
   if (values.folder) for (const [name, model] of models) await model.save(keptAt(name));
   return models;
@@ -58,12 +71,17 @@ async function trained(data) {
 async function withSlim(single, data) {
   if (values.folder && existsSync(keptAt('recvae-slim'))) return load(keptAt('recvae-slim'));
   const journal = values.folder && join(values.folder, 'slim.jsonl');
-  const options = { ease: single.get('ease').options, als: single.get('als').options, recvae: { implicitSlim: true } };
+  const options = {
+    ease: single.get('ease').options,
+    als: single.get('als').options,
+    recvae: { ...recvae, implicitSlim: true },
+  };
   const { models, report } = await compare(data, {
     models: ['recvae'],
     options,
     seed,
     threads,
+    ...compute,
     ...(journal && { journal }),
   });
   tell(report.models.at(-1));
@@ -74,7 +92,7 @@ async function withSlim(single, data) {
 
 const data = await read();
 const single = await trained(data);
-if (single.has('recvae')) single.set('recvae-slim', await withSlim(single, data));
+if (single.has('recvae') && values.slim) single.set('recvae-slim', await withSlim(single, data));
 const { nUsers, nItems } = data.train;
 console.log(`\n${input}: ${nUsers} training users, ${data.test.nScored} test users, ${nItems} items; seed ${seed}\n`);
 

@@ -6,6 +6,7 @@ import { decide } from '../dist/decide/compare/verdict.js';
 import {
   advise,
   type ComparedModel,
+  type CompareProgress,
   compare,
   evaluate,
   fit,
@@ -203,6 +204,27 @@ describe('compare', () => {
     expect(report.models.map(({ model }) => model)).toEqual(['popularity', 'ease', 'als']);
     expect(report.skipped).toEqual([{ model: 'blend', what: 'model', why: expect.stringMatching(/validation users/) }]);
     expect(report.blend).toBeUndefined();
+  });
+
+  test('goes on from a journal, after an abort in the blend, to the same blend', async () => {
+    const journal = join(temporaryFolder(), 'trials.jsonl');
+    const options = { als: { factors: 8, epochs: 4 }, blend: { gate: false } };
+    const run = { models: ['blend' as const], seed: 1, tune: true, budget: 2, options };
+    const whole = await compare(planted(400), run);
+    const controller = new AbortController();
+    const onProgress = ({ model, stage }: CompareProgress) => {
+      if (model === 'blend' && stage === 'fit') controller.abort(new Error('enough'));
+    };
+    const stopped = compare(planted(400), { ...run, journal, signal: controller.signal, onProgress });
+    await expect(stopped).rejects.toThrow('enough');
+    const before = readFileSync(journal, 'utf8');
+    expect(before.split('\n').length).toBeGreaterThan(4);
+    const resumed = await compare(planted(400), { ...run, journal });
+    // Every trial was there.
+    expect(readFileSync(journal, 'utf8')).toBe(before);
+    const row = ({ report }: typeof whole) =>
+      report.models.map(({ model, options, metrics }) => [model, options, metrics]);
+    expect(row(resumed)).toEqual(row(whole));
   });
 
   test('wrong options of a blend are found before any work', async () => {

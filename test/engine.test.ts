@@ -3,6 +3,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
+  ablate,
+  advise,
+  compare,
   evaluate,
   type FitRun,
   fit,
@@ -11,7 +14,9 @@ import {
   type Progress,
   type Split,
   split,
+  tune,
 } from '../dist/index.js';
+import { keyOf } from '../dist/search/trials.js';
 import { recvae } from './command.js';
 import { NEWCOMER, planted, temporaryFolder, writePlanted } from './planted.js';
 
@@ -72,6 +77,47 @@ describe.each(NETWORKS)('%s', (name, options) => {
     expect(resumed.recommend(NEWCOMER)).toEqual(whole.recommend(NEWCOMER));
     const numbers = (epochs: readonly Progress[]) => epochs.map(({ seconds: _, ...rest }) => rest);
     expect(numbers(resumed.epochs)).toEqual(numbers(whole.epochs));
+  });
+});
+
+describe('what computes the networks is said of all of them together', () => {
+  const told: (string | undefined)[] = [];
+  const onProgress = ({ epoch }: { epoch?: Progress }) => {
+    if (epoch && epoch.epochs > 0) told.push(epoch.engine);
+  };
+  const run = { engine: 'candle', seed: 1, onProgress } as const;
+  const few = { ...SMALL, epochs: 2 };
+  const few2 = { factors: 4, epochs: 2, alpha0: 0.1, lambda: 0.01 };
+  const jobs: [string, () => Promise<unknown>][] = [
+    ['tune', () => tune('recvae', data, { ...run, options: few, over: { gamma: [0.01, 0.02] } })],
+    [
+      'compare',
+      () => compare(data, { ...run, models: ['recvae'], options: { recvae: few, als: few2 }, search: false }),
+    ],
+    ['ablate', () => ablate(data, { ...run, seeds: [1], options: few, reference: { ...few } })],
+    [
+      'advise',
+      () => advise(data, { ...run, models: ['recvae'], options: { recvae: few, als: few2, ease: { lambda: 9 } } }),
+    ],
+  ];
+  test.each(jobs)('%s', async (_, job) => {
+    told.length = 0;
+    await job();
+    expect(new Set(told.filter((engine) => engine !== undefined))).toEqual(new Set(['candle']));
+  });
+
+  test('which is refused of a closed form that is alone', async () => {
+    const message = /precision is 'auto' for ease; allowed: for mult-dae, mult-vae, recvae/;
+    await expect(tune('ease', data, { precision: 'auto' })).rejects.toThrow(message);
+    const unknown = /device is 'tpu'; allowed: cpu/;
+    await expect(compare(data, { device: 'tpu' })).rejects.toThrow(unknown);
+  });
+
+  test('a journal does not give the trials of another precision', () => {
+    const trial = { model: 'recvae', options: {} } as const;
+    const keys = [{}, { precision: 'auto' }, { precision: 'f32' }, { engine: 'candle' }] as const;
+    expect(new Set(keys.map((run) => keyOf(trial, run))).size).toBe(4);
+    expect(new Set(keys.map((run) => keyOf({ model: 'ease', options: {} }, run))).size).toBe(1);
   });
 });
 

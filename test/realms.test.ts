@@ -84,6 +84,8 @@ describe('another thread', () => {
     await expect(evaluate(model, data.train as never)).rejects.toThrow(/allowed: an instance of HeldOut$/);
     await expect(fit('ease', {} as Interactions)).rejects.toThrow(/allowed: an instance of Split or Interactions$/);
     await expect(fit('ease', Object.create(null))).rejects.toThrow(/allowed: an instance of Split or Interactions$/);
+    const nobodyAwaited = Promise.resolve({}) as never;
+    await expect(fit('ease', nobodyAwaited)).rejects.toThrow(/^data is a promise, which nobody awaited; allowed: /);
     await expect(fit('ease', undefined as never)).rejects.toThrow(/allowed: an instance of Split or Interactions$/);
     expect([Split, Model].every((each) => typeof each === 'function')).toBe(true);
   });

@@ -159,7 +159,7 @@ describe('trials', () => {
       await expect(runTrials(TRIALS, run)).rejects.toThrow('enough');
     }
     using journal = Journal.open<TrialResult>(path, HEADER);
-    expect([...journal.done.keys()]).toEqual(TRIALS.slice(0, 3).map(keyOf));
+    expect([...journal.done.keys()]).toEqual(TRIALS.slice(0, 3).map((trial) => keyOf(trial)));
     const trained: number[] = [];
     const found: number[] = [];
     const results = await runTrials(TRIALS, {

@@ -4,7 +4,9 @@ import { KINDS } from '../decide/ablate/verdict.js';
 import { type AblateOptions, type AblateProgress, ablateOn, checkAblate } from '../decide/ablate.js';
 import { formatP, signed } from '../decide/wording.js';
 import { description } from '../runtime/native.js';
+import type { ComputeOptions } from '../runtime/options.generated.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
+import { addComputeFlags, computeOfFlags } from './compute.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
 import { readSplit } from './input.js';
@@ -16,7 +18,7 @@ import { ignoredValues, recipeFor } from './recipe.js';
 import { checkPage, reportFlag, withCommand, writeReport } from './report.js';
 import { addSetting } from './settings.js';
 
-interface Flags extends JobFlags {
+interface Flags extends JobFlags, ComputeOptions {
   all?: boolean;
   seeds?: number[];
   epochs?: number;
@@ -47,11 +49,12 @@ export function addAblate(program: Command): void {
     .option('--journal <file>', 'keep each training that has ended; the same command goes on from it')
     .addOption(jsonFlag())
     .addOption(reportFlag());
+  addComputeFlags(command);
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const { json, all, seeds, seed, epochs, threads, parallel, memoryLimit, journal, report: page } = flags;
     const recipe = recipeFor(input, flags);
     const own = bySort(flags.set);
-    const run = { threads, parallel, memoryLimit, journal };
+    const run = { threads, parallel, memoryLimit, journal, ...computeOfFlags(flags) };
     const options: AblateOptions = { all, seeds, seed, epochs, ...own, split: recipe.split, ...run };
     checkAblate(options);
     refuseSame({

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import type { Spread } from '../data/profile.js';
 import type { AdviceReport, AdviseProgress, GroupResult } from '../decide/advise/report.js';
-import { type AdviseOptions, advise, checkAdvise } from '../decide/advise.js';
+import { type AdviseOptions, advise, checkAdvise, PRECISION } from '../decide/advise.js';
 import { formatP, percent, rough } from '../decide/wording.js';
 import { description } from '../runtime/native.js';
-import type { ModelName } from '../runtime/options.generated.js';
+import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
+import { addComputeFlags, computeOfFlags } from './compute.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber, toFlag } from './flags.js';
 import { readInput } from './input.js';
@@ -17,7 +18,7 @@ import { type InputFlags, ignoredValues, recipeFor, recipeOf } from './recipe.js
 import { checkPage, reportFlag, withCommand, writeReport } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
-interface Flags extends JobFlags {
+interface Flags extends JobFlags, ComputeOptions {
   models?: string[];
   users?: number;
   items?: number;
@@ -47,6 +48,7 @@ export function addAdvise(program: Command): void {
     .addOption(threadsFlag())
     .addOption(jsonFlag())
     .addOption(reportFlag());
+  addComputeFlags(command, { precision: PRECISION });
   addInputFlags(addMemoryFlag(command)).action(async (input: string, flags: Flags) => {
     const recipe = recipeFor(input, flags);
     const { json, models, users, items, epochs, seed, threads, memoryLimit, report: page } = flags;
@@ -60,6 +62,7 @@ export function addAdvise(program: Command): void {
       split: recipe.split,
       threads,
       memoryLimit,
+      ...computeOfFlags(flags),
     };
     checkAdvise(options);
     refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json, '--report': page } });

@@ -11,7 +11,7 @@ import { invalid } from '../runtime/check.js';
 import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
 import { allModels, description } from '../runtime/native.js';
-import type { MetricName, ModelName } from '../runtime/options.generated.js';
+import type { ComputeOptions, MetricName, ModelName } from '../runtime/options.generated.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';
 import type { SearchedTrial } from '../search/train.js';
 import { blendLines } from './blend.js';
@@ -25,6 +25,7 @@ import {
   seedFlag,
   threadsFlag,
 } from './common-flags.js';
+import { addComputeFlags, computeOfFlags } from './compute.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber } from './flags.js';
 import { addRecordFlag, readSplit } from './input.js';
@@ -38,7 +39,7 @@ import { repeatLines } from './repeat.js';
 import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
-interface Flags extends JobFlags {
+interface Flags extends JobFlags, ComputeOptions {
   models?: string[];
   epochs?: number;
   search: boolean;
@@ -81,6 +82,7 @@ export function addCompare(program: Command): void {
     .addOption(jsonFlag())
     .addOption(reportFlag())
     .addOption(examplesFlag());
+  addComputeFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (input: string, flags: Flags) => {
     const { save, json, report: page, perUser } = flags;
     const recipe = recipeFor(input, flags);
@@ -99,6 +101,7 @@ export function addCompare(program: Command): void {
       split: recipe.split,
       threads: flags.threads,
       memoryLimit: flags.memoryLimit,
+      ...computeOfFlags(flags),
     };
     checkCompare(options);
     const { repeat } = flags;

@@ -16,18 +16,19 @@ import type { ComputeOptions, EaseOptions, ModelName } from '../runtime/options.
 import { blendWords } from './blend.js';
 import { addCheckpointFlags, type CheckpointFlags, checkpointOf, tellHowToGoOn } from './checkpoint.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
+import { addComputeFlags, computeOfFlags } from './compute.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
 import { tellGamma } from './gamma.js';
 import { addRecordFlag, readSplit } from './input.js';
-import { addFlag, addInputFlags } from './input-flags.js';
+import { addInputFlags } from './input-flags.js';
 import { interruptible, leavable } from './interrupt.js';
 import { checkWritable, message, writeJson } from './output.js';
 import { EpochBar } from './progress.js';
 import { ignoredValues, recipeFor } from './recipe.js';
 import { addSetting } from './settings.js';
 
-interface Flags extends JobFlags, CheckpointFlags {
+interface Flags extends JobFlags, CheckpointFlags, ComputeOptions {
   epochs?: number;
   out: string;
   parts?: string[];
@@ -35,9 +36,6 @@ interface Flags extends JobFlags, CheckpointFlags {
   counts?: string;
   saveCounts?: string;
   trainingRecord: boolean;
-  engine?: NonNullable<ComputeOptions['engine']>;
-  device?: string;
-  precision?: NonNullable<ComputeOptions['precision']>;
 }
 
 /** `recvae train`: a model from the training users, with early stopping on the validation users. */
@@ -59,9 +57,7 @@ export function addTrain(program: Command): void {
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
     .addOption(jsonFlag());
-  addFlag(command, description.compute, 'engine', 'fused|candle');
-  addFlag(command, description.compute, 'device', 'cpu|cuda|cuda:N|auto');
-  addFlag(command, description.compute, 'precision', 'f32|bf16|auto');
+  addComputeFlags(command);
   addCheckpointFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: string, input: string, flags: Flags) => {
     const options: Record<string, unknown> = { ...flags.set };
@@ -104,19 +100,12 @@ export function addTrain(program: Command): void {
         ['--counts', '--save-counts'],
       ],
     });
-    const { engine, device, precision } = flags;
-    const compute = {
-      ...(engine !== undefined && { engine }),
-      ...(device !== undefined && { device }),
-      ...(precision !== undefined && { precision }),
-    };
+    const compute = computeOfFlags(flags);
     const check = (from?: Model) =>
       guard(() =>
         native.checkFit(model, toJson(options), threads, toNative(checkpoint), from?.native, toJson(compute)),
       );
     check();
-    // candle asks once, when it first computes.
-    if (engine === 'candle' && threads !== undefined) process.env.CANDLE_NUM_THREADS ??= String(threads);
     checkWritable(out, '--out');
     checkWritable(flags.json, '--json');
     tellGamma(model, input, options);

@@ -5,11 +5,12 @@ import { RecvaeError } from '../runtime/errors.js';
 import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
 import { description, isSearchable, searchText } from '../runtime/native.js';
-import type { ModelName } from '../runtime/options.generated.js';
+import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';
 import type { SearchKind, SearchProgress } from '../search/search.js';
 import type { Range } from '../search/spaces.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
+import { addComputeFlags, computeOfFlags } from './compute.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
 import { addRecordFlag, readSplit } from './input.js';
@@ -22,7 +23,7 @@ import { ignoredValues, recipeFor } from './recipe.js';
 import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, parse } from './settings.js';
 
-interface Flags extends JobFlags {
+interface Flags extends JobFlags, ComputeOptions {
   search?: SearchKind;
   over?: Record<string, Json[] | Range>;
   trials?: number;
@@ -63,6 +64,7 @@ export function addTune(program: Command): void {
     .addOption(reportFlag())
     .addOption(examplesFlag())
     .addHelpText('after', `\nSearched by default:\n${defaults(tunable)}`);
+  addComputeFlags(command);
   addInputFlags(addMemoryFlag(addRecordFlag(command))).action(async (model: ModelName, input: string, flags: Flags) => {
     const recipe = recipeFor(input, flags);
     const { out, json, report: page } = flags;
@@ -79,6 +81,7 @@ export function addTune(program: Command): void {
       memoryLimit: flags.memoryLimit,
       journal: flags.journal,
       examples: flags.examples,
+      ...computeOfFlags(flags),
     };
     checkTune(model, options);
     refuseSame({

@@ -2,12 +2,19 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
+import { COMPUTE_KEYS, computeOf } from '../models/compute.js';
 import { evaluate } from '../models/evaluate.js';
 import type { Progress } from '../models/progress.js';
 import { checkInstance, checkObject, checkRun, checkSeed, checkString, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import { description, native } from '../runtime/native.js';
-import type { MetricName, MultVaeOptions, RecvaeOptions, SplitOptions } from '../runtime/options.generated.js';
+import type {
+  ComputeOptions,
+  MetricName,
+  MultVaeOptions,
+  RecvaeOptions,
+  SplitOptions,
+} from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
 import { Journal } from '../search/journal.js';
 import { runTrials, type Trial, type TrialResult } from '../search/trials.js';
@@ -39,7 +46,7 @@ export interface AblateProgress {
 }
 
 /** How {@link ablate} works. */
-export interface AblateOptions extends RunOptions {
+export interface AblateOptions extends RunOptions, ComputeOptions {
   /** Whether all sixteen designs are trained instead of ten; only then there are main effects. By default not. */
   all?: boolean;
   /** Seeds of the models, each 0 to 2^53 and once. By default 1, 2 and 3. */
@@ -230,6 +237,7 @@ async function train(
       signal,
       parallel,
       memoryLimit,
+      ...computeOf(options),
       journal,
       judge: async (model, _, run) => {
         const { metrics } = await evaluate(model, data.test, { ...run, metrics: [metric] });
@@ -253,21 +261,24 @@ async function train(
   return new Map(rows.map((row) => [row, results.filter((_, at) => runs[at]!.row === row)]));
 }
 
-const KEYS = Object.keys({
-  all: true,
-  seeds: true,
-  epochs: true,
-  options: true,
-  reference: true,
-  seed: true,
-  split: true,
-  parallel: true,
-  memoryLimit: true,
-  journal: true,
-  threads: true,
-  signal: true,
-  onProgress: true,
-} satisfies Record<keyof AblateOptions, true>);
+const KEYS = [
+  ...Object.keys({
+    all: true,
+    seeds: true,
+    epochs: true,
+    options: true,
+    reference: true,
+    seed: true,
+    split: true,
+    parallel: true,
+    memoryLimit: true,
+    journal: true,
+    threads: true,
+    signal: true,
+    onProgress: true,
+  } satisfies Record<Exclude<keyof AblateOptions, keyof ComputeOptions>, true>),
+  ...COMPUTE_KEYS,
+];
 
 /** Finds what is not allowed before hours of training. */
 export function checkAblate(options: AblateOptions): void {
@@ -289,7 +300,8 @@ export function checkAblate(options: AblateOptions): void {
   refuse(options.reference, 'reference', ['seed'], 'seeds has them');
   for (const row of ['reference', ...designsOf(false)] as Row[]) {
     const { model, options: own } = trialOf(row, seeds[0]!, options);
-    guard(() => native.checkFit(model, toJson(own), threads));
+    const compute = toJson(computeOf(options));
+    guard(() => native.checkFit(model, toJson(own), threads, undefined, undefined, compute));
   }
 }
 

@@ -2,14 +2,21 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
+import { COMPUTE_KEYS, computeOf, isNetwork } from '../models/compute.js';
 import { checkFits, estimateMemory, estimateSeconds, refusalOf } from '../models/estimate.js';
 import { checkInstance, checkRun, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import { description, native, optionsOf } from '../runtime/native.js';
-import type { ModelName, ModelOptions, SampleOptions, SplitOptions } from '../runtime/options.generated.js';
+import type {
+  ComputeOptions,
+  ModelName,
+  ModelOptions,
+  SampleOptions,
+  SplitOptions,
+} from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
 import { adviceOf } from './advise/advice.js';
-import { isNetwork, type Plan, planFor } from './advise/plan.js';
+import { type Plan, planFor } from './advise/plan.js';
 import type { AdviceReport, AdviseProgress, ModelCost, SampleResult } from './advise/report.js';
 import { METRIC, type TrialSample, trySamples } from './advise/sample-runs.js';
 import { BLEND, checkCompare, complete, order } from './compare/options.js';
@@ -19,8 +26,11 @@ import { startRun } from './run.js';
 /** Tried besides those that are always compared: what they have to be weighed against. */
 const TRIED: ModelName[] = ['edlae', 'recvae'];
 
+/** Of the networks, unless it is given: a look at the data need not have the same bits on every machine. */
+export const PRECISION = 'auto';
+
 /** How {@link advise} works. */
-export interface AdviseOptions extends RunOptions {
+export interface AdviseOptions extends RunOptions, ComputeOptions {
   /** Which models to try; `popularity`, `ease` and `als` always are. By default `edlae` and `recvae` besides. */
   models?: readonly ModelName[];
   /**
@@ -46,6 +56,8 @@ export interface AdviseOptions extends RunOptions {
   split?: SplitOptions;
   /** Bytes that a fit may take beyond the data, in a trial and later on all data. By default what is free, see {@link FitRun}. */
   memoryLimit?: number;
+  /** As of `fit`, of the networks; by default `auto`. */
+  precision?: ComputeOptions['precision'];
   /**
    * Called after each step, and in fits with the latest epoch, at most ten times a second; on the event loop. If it throws, or
    * gives back a promise that is rejected, the work stops, and the promise is rejected with what was thrown.
@@ -88,19 +100,22 @@ export function checkAdvise(options: AdviseOptions): void {
   completeSample(options);
 }
 
-const KEYS = Object.keys({
-  models: true,
-  users: true,
-  items: true,
-  epochs: true,
-  seed: true,
-  options: true,
-  split: true,
-  threads: true,
-  memoryLimit: true,
-  signal: true,
-  onProgress: true,
-} satisfies Record<keyof AdviseOptions, true>);
+const KEYS = [
+  ...Object.keys({
+    models: true,
+    users: true,
+    items: true,
+    epochs: true,
+    seed: true,
+    options: true,
+    split: true,
+    threads: true,
+    memoryLimit: true,
+    signal: true,
+    onProgress: true,
+  } satisfies Record<Exclude<keyof AdviseOptions, keyof ComputeOptions>, true>),
+  ...COMPUTE_KEYS,
+];
 
 /** Fails for what cannot be tried on samples. */
 function checkTried({ models }: AdviseOptions): void {
@@ -132,7 +147,8 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
   try {
     const { samples, plan } = await sampled(data, options, made);
     const settings = (model: ModelName, sample: Split) => onSample(model, { ...options, seed }, sample, data, plan);
-    const trials = { settings, seed, threads, signal, memoryLimit, onProgress };
+    const compute = { precision: PRECISION, ...computeOf(options) } as const;
+    const trials = { settings, seed, threads, signal, memoryLimit, ...compute, onProgress };
     const { values, refused, ...found } = await trySamples(samples, trials);
     const facts = {
       profile: looks,

@@ -2,6 +2,7 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split, split } from '../data/split.js';
+import { computeOf } from '../models/compute.js';
 import { estimateMemory } from '../models/estimate.js';
 import { type Evaluation, evaluate, meansOf, warningsOf } from '../models/evaluate.js';
 import type { OptionChange } from '../models/fitting.js';
@@ -95,7 +96,7 @@ export async function compareOn(
       skipped.push({ model: plan.model, what: 'model', why: late });
       continue;
     }
-    const training = { threads, seed, journal, samples, deadline: course.deadline(index) };
+    const training = { threads, ...computeOf(options), seed, journal, samples, deadline: course.deadline(index) };
     const onStep = (step: Step) => course.tell(index, step);
     const found = await course
       .within((signal) => trainPlanned(plan, data, options, { ...training, signal }, onStep))

@@ -3,13 +3,20 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
+import { COMPUTE_KEYS, computeOf } from '../models/compute.js';
 import { type Evaluation, evaluate, warningsOf } from '../models/evaluate.js';
 import type { Model } from '../models/model.js';
 import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json, JsonLike } from '../runtime/json.js';
 import { description, isSearchable, native, optionsOf } from '../runtime/native.js';
-import type { MetricName, ModelName, ModelOptions, SplitOptions } from '../runtime/options.generated.js';
+import type {
+  ComputeOptions,
+  MetricName,
+  ModelName,
+  ModelOptions,
+  SplitOptions,
+} from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
 import { checkTrials, DEFAULT_TRIALS, findBest, planOf } from '../search/find-best.js';
 import { epochsOf } from '../search/halving.js';
@@ -30,7 +37,7 @@ export type { SearchSpace } from '../search/spaces.js';
 export type { TuneReport } from './tune/report.js';
 
 /** How {@link tune} works. */
-export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions {
+export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions, ComputeOptions {
   /**
    * - `adaptive`: first some points over the whole space, then round after round those of which most is expected by what is known so
    *   far, also beyond the core's ranges, until nothing more is to be gained (see `search/adaptive.ts`). Where a fit is
@@ -175,23 +182,26 @@ export async function tuneOn<K extends ModelName>(
   return { report, model: fitted as unknown as Model<K>, evaluation };
 }
 
-const KEYS = Object.keys({
-  search: true,
-  over: true,
-  options: true,
-  trials: true,
-  seed: true,
-  split: true,
-  earlyStop: true,
-  parallel: true,
-  journal: true,
-  examples: true,
-  info: true,
-  threads: true,
-  memoryLimit: true,
-  signal: true,
-  onProgress: true,
-} satisfies Record<keyof TuneOptions, true>);
+const KEYS = [
+  ...Object.keys({
+    search: true,
+    over: true,
+    options: true,
+    trials: true,
+    seed: true,
+    split: true,
+    earlyStop: true,
+    parallel: true,
+    journal: true,
+    examples: true,
+    info: true,
+    threads: true,
+    memoryLimit: true,
+    signal: true,
+    onProgress: true,
+  } satisfies Record<Exclude<keyof TuneOptions, keyof ComputeOptions>, true>),
+  ...COMPUTE_KEYS,
+];
 
 /** Finds what is not allowed before any work. */
 export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>): void {
@@ -200,7 +210,8 @@ export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>
     throw invalid('model', model, 'a model that is trained: a blend finds its weights when it is made');
   checkRun(options, KEYS, 'options');
   const { search, trials, seed, earlyStop, parallel, journal, examples } = options;
-  guard(() => native.checkFit(model, toJson(options.options), options.threads));
+  const compute = toJson(computeOf(options));
+  guard(() => native.checkFit(model, toJson(options.options), options.threads, undefined, undefined, compute));
   if (search !== undefined && !KINDS.includes(search)) throw invalid('search', search, KINDS.join(', '));
   for (const [name, value] of Object.entries({ trials, parallel })) {
     if (value !== undefined) checkTrials(value, name);

@@ -1,4 +1,5 @@
 /** Checks of arguments, for callers without TypeScript. Values of options are the core's to check. */
+import { isPromise } from 'node:util/types';
 import { RecvaeError } from './errors.js';
 
 function show(value: unknown): string {
@@ -6,6 +7,7 @@ function show(value: unknown): string {
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
   if (Array.isArray(value)) return 'an array';
+  if (isPromise(value)) return 'a promise, which nobody awaited';
   return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 

@@ -1,4 +1,5 @@
 /** The search for the best options of a model: which trials there are, and which of them wins. */
+import { computeFor } from '../models/compute.js';
 import { checkFits } from '../models/estimate.js';
 import { type FitRun, fitWatched } from '../models/fit.js';
 import type { Model } from '../models/model.js';
@@ -113,9 +114,11 @@ async function tried(search: Search, run: SearchRun, shared: SearchRun, holder: 
 }
 
 /** The model of a trial whose model is gone; it has the same bytes. */
-function again({ model, options }: TrialResult, { data, threads, memoryLimit, beside = 0, info, signal }: SearchRun) {
+function again({ model, options }: TrialResult, search: SearchRun) {
+  const { data, threads, memoryLimit, beside = 0, info, signal } = search;
   const limit = memoryLimit && Math.max(memoryLimit - beside, 0);
-  const run = { threads, signal, info, ...(limit !== undefined && { memoryLimit: limit }) } as FitRun;
+  const compute = computeFor(model, search);
+  const run = { threads, signal, info, ...compute, ...(limit !== undefined && { memoryLimit: limit }) } as FitRun;
   return fitWatched(model, data, options as never, run);
 }
 

@@ -1,5 +1,6 @@
 /** Training inside a comparison: every model with the options that matter searched, all with the same effort. */
 import type { Split } from '../data/split.js';
+import { computeFor } from '../models/compute.js';
 import { checkFits } from '../models/estimate.js';
 import { type FitRun, fitWatched } from '../models/fit.js';
 import { largestThatFits, type OptionChange } from '../models/fitting.js';
@@ -7,7 +8,7 @@ import type { Model } from '../models/model.js';
 import { type Progress, shareDone } from '../models/progress.js';
 import { RecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
-import type { ModelName } from '../runtime/options.generated.js';
+import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
 import { findBest } from './find-best.js';
 import type { Search, SearchRun } from './search.js';
@@ -64,7 +65,7 @@ export interface Step {
 }
 
 /** How {@link train} works. */
-export interface TrainRun extends Pick<FitRun, 'threads' | 'signal' | 'memoryLimit' | 'info'> {
+export interface TrainRun extends Pick<FitRun, 'threads' | 'signal' | 'memoryLimit' | 'info'>, ComputeOptions {
   /** Whether options are searched. By default they are. */
   search?: boolean | undefined;
   /** Trials of a search; by default as many as its effort allows, see `search/effort.ts`. */
@@ -177,6 +178,7 @@ export async function train(
   const fitted = await fitWatched(model, data, options as never, {
     ...(threads !== undefined && { threads }),
     ...(limit !== undefined && { memoryLimit: limit }),
+    ...computeFor(model, run),
     signal,
     info: info ?? null,
     onProgress,

@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs';
 import type { Split } from '../data/split.js';
 import type { Checkpoint } from '../models/checkpoint.js';
+import { computeFor } from '../models/compute.js';
 import { checkFits } from '../models/estimate.js';
 import { type FitRun, fitWatched } from '../models/fit.js';
 import type { Model } from '../models/model.js';
@@ -12,7 +13,7 @@ import type { Progress } from '../models/progress.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json, JsonLike } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
-import type { ModelName } from '../runtime/options.generated.js';
+import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 import { type RunOptions, running, stoppable } from '../runtime/running.js';
 import { canonical, type Journal } from './journal.js';
 
@@ -67,7 +68,7 @@ export interface TrialProgress {
 }
 
 /** How {@link runTrials} works. */
-export interface TrialRun<T> extends RunOptions {
+export interface TrialRun<T> extends RunOptions, ComputeOptions {
   /** What to train and to validate on. */
   data: Split;
   /** How many trials at once, at most. By default one for each thread. */
@@ -98,12 +99,10 @@ export function completeOptions({ model, options }: Trial): Record<string, Json>
 }
 
 /** What a trial is known by in a journal: two of the same key train the same model. */
-export function keyOf(trial: Trial): string {
-  return canonical([
-    trial.model,
-    completeOptions(trial),
-    ...(trial.items === undefined ? [] : [{ items: trial.items }]),
-  ]);
+export function keyOf(trial: Trial, run: ComputeOptions = {}): string {
+  const { model, items } = trial;
+  const further = { ...(items !== undefined && { items }), ...computeFor(model, run) };
+  return canonical([model, completeOptions(trial), ...(Object.keys(further).length === 0 ? [] : [further])]);
 }
 
 /**
@@ -117,7 +116,7 @@ export async function runTrials<T = Json>(trials: readonly Trial[], run: TrialRu
   return stoppable(run, async ({ signal, tell }) => {
     const waiting: number[] = [];
     for (const [at, trial] of trials.entries()) {
-      const result = journal?.done.get(keyOf(trial));
+      const result = journal?.done.get(keyOf(trial, run));
       if (result === undefined) {
         waiting.push(at);
         continue;
@@ -135,7 +134,7 @@ export async function runTrials<T = Json>(trials: readonly Trial[], run: TrialRu
         const trial = trials[at]!;
         const { result, model } = await runTrial(trial, at, one, tell);
         results[at] = result;
-        journal?.add(keyOf(trial), result);
+        journal?.add(keyOf(trial, run), result);
         if (model && take) take(model, at, result);
         else model?.dispose();
         tell({ at, trial, result: result as TrialResult });
@@ -204,6 +203,7 @@ async function runTrial<T>(
         memoryLimit: run.memoryLimit,
         signal: signal ? AbortSignal.any([signal, hopeless.signal]) : hopeless.signal,
         info: run.info,
+        ...computeFor(kind, run),
         onProgress,
       } as FitRun,
       run.checkpoint?.(trial),

@@ -1,4 +1,5 @@
 /** The words of {@link advise}: which model, why, what to run next and what to distrust. */
+import { isNetwork } from '../../models/compute.js';
 import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
@@ -8,7 +9,6 @@ import { FLOOR } from '../floor.js';
 import { SIGNIFICANCE } from '../paired.js';
 import { differenceOf, type PairedDifference } from '../pairs.js';
 import { detectableWords, rough, signed } from '../wording.js';
-import { isNetwork } from './plan.js';
 import type { Advice, AdviceReport, CostlierModel, GroupResult, SampleResult, TrialModel } from './report.js';
 import { type SampleValues, type Trend, trendsAgainst } from './trend.js';
 

@@ -7,7 +7,9 @@
  * Networks get the largest sample on which they are cheap enough, and half of it. What is cheap is judged by the core's estimate for a
  * reference machine and not by the clock, so that the advice depends on nothing but the data, the options and the seed.
  */
+
 import type { Split } from '../../data/split.js';
+import { isNetwork } from '../../models/compute.js';
 import { estimateSeconds } from '../../models/estimate.js';
 import { largestThatFits, type OptionChange } from '../../models/fitting.js';
 import { optionsOf } from '../../runtime/native.js';
@@ -47,11 +49,6 @@ interface Planning {
   /** Training users of the networks' largest sample at most. */
   users: number;
   memoryLimit?: number | undefined;
-}
-
-/** Whether a model is trained by steps over batches of users, which takes its time. */
-export function isNetwork(model: ModelName): boolean {
-  return optionsOf(model).some(({ name }) => name === 'batchSize');
 }
 
 /** Plans the samples of `data`, which has the items that all samples are to have. */

@@ -1,13 +1,14 @@
 /** Trial runs of {@link advise}: the models on samples of growing size, judged on the validation users, whole and by group. */
 import { profile } from '../../data/profile.js';
 import type { Split } from '../../data/split.js';
+import { computeOf } from '../../models/compute.js';
 import { checkFits } from '../../models/estimate.js';
 import { type Evaluation, evaluate } from '../../models/evaluate.js';
 import type { Model } from '../../models/model.js';
 import { RecvaeError } from '../../runtime/errors.js';
 import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
-import type { MetricName, ModelName } from '../../runtime/options.generated.js';
+import type { ComputeOptions, MetricName, ModelName } from '../../runtime/options.generated.js';
 import { withPeakMemory } from '../../runtime/peak-memory.js';
 import type { RunOptions } from '../../runtime/running.js';
 import { curveOf } from '../curve.js';
@@ -29,7 +30,7 @@ export interface TrialSample {
 }
 
 /** How trial runs work. */
-interface Trials extends RunOptions {
+interface Trials extends RunOptions, ComputeOptions {
   /** The options of a model on a sample. */
   settings: (model: ModelName, sample: Split) => Record<string, unknown>;
   seed: number;
@@ -134,12 +135,12 @@ async function trainOn(
   model: ModelName,
   searching: SampleSearch,
   sample: Split,
-  { threads, signal, memoryLimit, onProgress, settings }: Trials,
+  { threads, signal, memoryLimit, onProgress, settings, ...compute }: Trials,
   step: Omit<AdviseProgress, 'stage'>,
 ): Promise<{ fitted: Model; trial: Omit<TrialModel, 'validation' | 'metrics'> }> {
   const started = performance.now();
   const options = settings(model, sample);
-  const run = { threads, signal, ...(memoryLimit !== undefined && { memoryLimit }) };
+  const run = { threads, signal, ...(memoryLimit !== undefined && { memoryLimit }), ...computeOf(compute) };
   const { result, peakMemory } = await withPeakMemory(() =>
     searching.train(options, sample, run, (progress) => onProgress({ ...step, ...progress })),
   );

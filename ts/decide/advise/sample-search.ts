@@ -1,5 +1,6 @@
 /** The search of {@link advise}: a model's options on growing samples, where each larger one goes on from what the smaller one told. */
 import type { Split } from '../../data/split.js';
+import { computeFor, computeOf, isNetwork } from '../../models/compute.js';
 import { checkFits, refusalOf } from '../../models/estimate.js';
 import { type FitRun, fit } from '../../models/fit.js';
 import type { Progress } from '../../models/progress.js';
@@ -12,7 +13,6 @@ import { Holder } from '../../search/holder.js';
 import { defaultSpace, isAllowed, isRange, type Point, type Space, wholeOf } from '../../search/spaces.js';
 import type { Step, Trained } from '../../search/train.js';
 import { completeOptions, runTrials } from '../../search/trials.js';
-import { isNetwork } from './plan.js';
 
 /** Trials on the first sample for so many options, and on each larger one. */
 const onFirst = (options: number) => exploring(options) + 2 * ROUND;
@@ -44,7 +44,12 @@ export class SampleSearch {
     if (Object.keys(space).length === 0) {
       onStep({ stage: 'fit' });
       const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch });
-      const fitted = await fit(this.#model, sample, options as never, { ...run, onProgress });
+      const { engine, device, precision, ...limits } = run;
+      const fitted = await fit(this.#model, sample, options as never, {
+        ...limits,
+        ...computeFor(this.#model, { engine, device, precision }),
+        onProgress,
+      });
       return { fitted, search: [], searchSeconds: 0, trials: 0, edges: {}, plateaus: {} };
     }
     return this.#search(space, fixed, sample, run, onStep);
@@ -76,6 +81,7 @@ export class SampleSearch {
           threads,
           signal,
           memoryLimit,
+          ...computeOf(run),
           data: sample,
           parallel: 1,
           take: (model, at, { validation }) => holder.take(model, first + places[at]!, validation ?? -Infinity),

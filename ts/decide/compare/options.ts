@@ -1,4 +1,5 @@
 /** What is compared, and how. */
+import { COMPUTE_KEYS, computeFor } from '../../models/compute.js';
 import {
   checkObject,
   checkRun,
@@ -9,10 +10,17 @@ import {
   invalid,
   knownKeys,
 } from '../../runtime/check.js';
+
 import { guard, toJson } from '../../runtime/errors.js';
 import type { JsonLike } from '../../runtime/json.js';
 import { allModels, description, native, optionsOf } from '../../runtime/native.js';
-import type { MetricName, ModelName, ModelOptions, SplitOptions } from '../../runtime/options.generated.js';
+import type {
+  ComputeOptions,
+  MetricName,
+  ModelName,
+  ModelOptions,
+  SplitOptions,
+} from '../../runtime/options.generated.js';
 import type { RunOptions } from '../../runtime/running.js';
 import { checkTrials } from '../../search/find-best.js';
 import type { CompareProgress } from './report.js';
@@ -32,7 +40,7 @@ const TRAINED = description.models.map(({ name }) => name as ModelName);
 const KNOWN = allModels.map(({ name }) => name as ModelName);
 
 /** How {@link compare} works. */
-export interface CompareOptions extends RunOptions {
+export interface CompareOptions extends RunOptions, ComputeOptions {
   /**
    * Which models to compare; `popularity`, `ease` and `als` always are. By default all but `mult-dae`, which has to be asked
    * for: it is `mult-vae` without the sampling, and behind it in their authors' measurements. On the data in this package's
@@ -94,25 +102,28 @@ export interface CompareOptions extends RunOptions {
   onProgress?: (progress: CompareProgress) => void;
 }
 
-const KEYS = Object.keys({
-  models: true,
-  seed: true,
-  epochs: true,
-  options: true,
-  search: true,
-  tune: true,
-  budget: true,
-  budgetMinutes: true,
-  journal: true,
-  metrics: true,
-  split: true,
-  examples: true,
-  info: true,
-  threads: true,
-  memoryLimit: true,
-  signal: true,
-  onProgress: true,
-} satisfies Record<keyof CompareOptions, true>);
+const KEYS = [
+  ...Object.keys({
+    models: true,
+    seed: true,
+    epochs: true,
+    options: true,
+    search: true,
+    tune: true,
+    budget: true,
+    budgetMinutes: true,
+    journal: true,
+    metrics: true,
+    split: true,
+    examples: true,
+    info: true,
+    threads: true,
+    memoryLimit: true,
+    signal: true,
+    onProgress: true,
+  } satisfies Record<Exclude<keyof CompareOptions, keyof ComputeOptions>, true>),
+  ...COMPUTE_KEYS,
+];
 
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
@@ -137,7 +148,10 @@ export function checkCompare(options: CompareOptions): void {
   if (budget !== undefined && !tune) throw invalid('budget', budget, 'none without tune');
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
-  for (const name of KNOWN) guard(() => native.checkFit(name, toJson(complete(name, options)), threads));
+  for (const name of KNOWN) {
+    const compute = toJson(computeFor(name, options));
+    guard(() => native.checkFit(name, toJson(complete(name, options)), threads, undefined, undefined, compute));
+  }
 }
 
 /** What is measured of the test users: the main metric, and those asked for. */

@@ -1,0 +1,28 @@
+/** What computes the networks among several models: their engine, device and precision. The other models have no such choice. */
+import { optionsOf } from '../runtime/native.js';
+import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
+
+/** The keys of {@link ComputeOptions}. */
+export const COMPUTE_KEYS = Object.keys({ engine: true, device: true, precision: true } satisfies Record<
+  keyof ComputeOptions,
+  true
+>);
+
+/** Whether a model is trained by steps over batches of users, which takes its time. */
+export function isNetwork(model: ModelName): boolean {
+  return optionsOf(model).some(({ name }) => name === 'batchSize');
+}
+
+/** Those of the options that are given. */
+export function computeOf({ engine, device, precision }: ComputeOptions): ComputeOptions {
+  return {
+    ...(engine !== undefined && { engine }),
+    ...(device !== undefined && { device }),
+    ...(precision !== undefined && { precision }),
+  };
+}
+
+/** What a run of many models says for one of them: nothing unless it is a network. */
+export function computeFor(model: ModelName, run: ComputeOptions): ComputeOptions {
+  return isNetwork(model) ? computeOf(run) : {};
+}
