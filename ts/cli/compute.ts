@@ -6,7 +6,7 @@ import type { ComputeOptions } from '../runtime/options.generated.js';
 import { addFlag } from './input-flags.js';
 
 /** What the flags are parsed into. */
-export interface ComputeFlags extends ComputeOptions {
+interface ComputeFlags extends ComputeOptions {
   threads?: number;
 }
 
