@@ -22,7 +22,6 @@ pub(crate) mod batch;
 pub(crate) mod candle;
 mod copies;
 pub(crate) mod decoder;
-mod eights;
 pub(crate) mod encoder;
 pub(crate) mod engine;
 pub(crate) mod fused;
@@ -35,7 +34,6 @@ pub(crate) mod noise;
 pub(crate) mod old_posterior;
 pub(crate) mod output_layer;
 mod parameters;
-pub(crate) mod products;
 
 pub(crate) mod scratch;
 pub(crate) mod state;

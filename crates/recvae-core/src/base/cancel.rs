@@ -54,8 +54,8 @@ mod tests {
     use crate::data::read::{ReadOptions, read_interactions_until};
     use crate::data::synth::{SynthOptions, synth_until, write_synth};
     use crate::evaluate::evaluation::evaluate;
+    use crate::evaluate::lists::recommend;
     use crate::evaluate::metrics::Metric;
-    use crate::evaluate::top_k::recommend;
     use crate::math::csr::Csr;
     use crate::math::statistics::paired_bootstrap_until;
     use crate::model::ModelKind;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use ndarray::ArrayViewMut2;
 
 use crate::base::error::{Error, Result};
+use crate::evaluate::lists::for_each_list;
 use crate::evaluate::scorer::Scorer;
 use crate::evaluate::top_k::{Scored, check_k, first_nan, for_each_user, not_a_number, select, top_k};
 
@@ -159,14 +160,22 @@ pub(crate) fn recommend_within<R: Send>(
             });
         }
     }
-    for_each_user(model, histories, |user, scores| {
-        let list = match candidates {
-            [] => top_k(scores, seen(user), k),
-            [one] => one.best(scores, seen(user), k),
-            each => each[user].best(scores, seen(user), k),
-        };
-        Ok(finish(user, list?, &|item: u32| scores[item as usize]))
-    })
+    let denied = candidates.iter().map(|candidates| match &candidates.listed {
+        Listed::AllBut(denied) => Some(&denied[..]),
+        Listed::Only(_) => None,
+    });
+    let Some(denied) = denied.collect::<Option<Vec<&[u32]>>>() else {
+        return for_each_user(model, histories, |user, scores| {
+            let candidates = if let [one] = candidates { one } else { candidates[user] };
+            Ok(finish(user, candidates.best(scores, seen(user), k)?, &|item: u32| scores[item as usize]))
+        });
+    };
+    let left_out = |user: usize| match &denied[..] {
+        [] => Cow::Borrowed(seen(user)),
+        [one] => union(one, seen(user)),
+        each => union(each[user], seen(user)),
+    };
+    for_each_list(model, histories, k, left_out, |user, list, score| Ok(finish(user, list, score)))
 }
 
 /// The `k` best of `items`, which have these `scores` in their order and of which those in `seen` do not count. Both lists

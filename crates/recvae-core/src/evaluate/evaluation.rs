@@ -11,12 +11,15 @@
 //! of the groups sum to those over all items. What looks at a list without its hits, such as novelty, is that of the same lists for
 //! the users who count; coverage and Gini are those of the group's items.
 
+use std::borrow::Cow;
+
 use crate::base::error::{Error, Result};
 use crate::evaluate::groups::{ActivityGroup, PopularityGroup, activity_groups, popularity_groups};
 use crate::evaluate::known::Known;
+use crate::evaluate::lists::for_each_list;
 use crate::evaluate::metrics::{Basis, Metric, auc};
 use crate::evaluate::scorer::Scorer;
-use crate::evaluate::top_k::{for_each_user, top_k};
+use crate::evaluate::top_k::{Scored, for_each_user, top_k};
 use crate::math::csr::Csr;
 use crate::split::choosing::choosing;
 use crate::split::strong::HeldOut;
@@ -180,9 +183,10 @@ impl Judged {
         };
         let (longest, kept) = (longest_of(&|_| true), longest_of(&|metric| metric.is_of_all_lists()));
         let histories: Vec<&[u32]> = users.iter().map(|&user| input.row(user)).collect();
-        let rows = for_each_user(model, &histories, |at, scores| {
+        // Of all scores of a user where a metric looks at them.
+        let judge = |at: usize, list: &[Scored], scores: &[f32]| {
             let (history, target) = (histories[at], target.row(users[at]));
-            let list: Vec<u32> = top_k(scores, history, longest)?.iter().map(|scored| scored.item).collect();
+            let list: Vec<u32> = list.iter().map(|scored| scored.item).collect();
             // Of the whole and of groups alike; what does not look at hits is computed once.
             let of_list = |metric: Metric| match (&known, metric.basis()) {
                 (Some(known), Basis::Training) => known.value(metric, &list, history),
@@ -209,8 +213,15 @@ impl Judged {
                 }
                 _ => vec![],
             };
-            Ok(Row { values: of_targets(target), thirds, items: list[..kept.min(list.len())].to_vec() })
-        })?;
+            Row { values: of_targets(target), thirds, items: list[..kept.min(list.len())].to_vec() }
+        };
+        let rows = if metrics.iter().any(|metric| metric.basis() == Basis::Ranking) {
+            let judge = |at: usize, scores: &[f32]| Ok(judge(at, &top_k(scores, histories[at], longest)?, scores));
+            for_each_user(model, &histories, judge)?
+        } else {
+            let left_out = |at: usize| Cow::Borrowed(histories[at]);
+            for_each_list(model, &histories, longest, left_out, |at, list, _| Ok(judge(at, &list, &[])))?
+        };
         Ok(Self { skipped: target.n_rows() - users.len(), users, n_items: model.n_items(), rows })
     }
 

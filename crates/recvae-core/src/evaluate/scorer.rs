@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayViewMut2};
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::evaluate::factors::Factors;
 
 /// What can be evaluated: it maps histories to scores of `n_items` items.
 pub trait Scorer: Sync {
@@ -34,6 +35,11 @@ pub trait Scorer: Sync {
             scores.iter_mut().zip(items).for_each(|(score, &item)| *score = all[(0, item as usize)]);
         }
         Ok(())
+    }
+
+    /// What the scores are products of, if they are: lists of many users are found sooner that way, with the same bits.
+    fn factors(&self) -> Option<Factors<'_>> {
+        None
     }
 
     /// The scores of [`Scorer::score`] in a matrix of their own, shape `(histories.len(), n_items)`.
@@ -75,6 +81,15 @@ impl Scorer for Watched<'_> {
         self.cancel.check()?;
         self.scorer.score_some(histories, items, scores)
     }
+
+    fn factors(&self) -> Option<Factors<'_>> {
+        let Factors { users, width, items, biases } = self.scorer.factors()?;
+        let watched = move |histories: &[&[u32]]| {
+            self.cancel.check()?;
+            users(histories)
+        };
+        Some(Factors { users: Box::new(watched), width, items, biases })
+    }
 }
 
 /// The matrix that [`Scorer::score`] was called with, row by row, once its shape and the histories are found to fit.
@@ -104,9 +119,14 @@ fn row_by_row<'s>(
     scores: ArrayViewMut2<'s, f32>,
 ) -> Result<&'s mut [f32]> {
     check_shape(&scores, shape)?;
-    // They ascend.
-    check_items(histories.iter().filter_map(|history| history.last()), n_items)?;
+    check_histories(histories, n_items)?;
     scores.into_slice().ok_or_else(|| Error::Internal("scores do not lie row by row".into()))
+}
+
+/// Checks that a model has the items of histories.
+pub(crate) fn check_histories(histories: &[&[u32]], n_items: usize) -> Result<()> {
+    // They ascend.
+    check_items(histories.iter().filter_map(|history| history.last()), n_items)
 }
 
 /// Checks that a model has these items.

@@ -84,11 +84,18 @@ const GROUP: usize = 32;
 
 /// A number that is the smaller the better an item is: the higher score first, then the lower index.
 #[inline]
-fn key(score: f32, item: u32) -> u64 {
+pub(crate) fn key(score: f32, item: u32) -> u64 {
     let bits = (score + 0.0).to_bits(); // -0 becomes 0: they tie
     // Floats order like whole numbers with a sign and a magnitude.
     let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
     u64::from(!ascending) << 32 | u64::from(item)
+}
+
+/// The score of a [`key`].
+#[inline]
+pub(crate) fn score_of(key: u64) -> f32 {
+    let ascending = !((key >> 32) as u32);
+    f32::from_bits(if ascending >> 31 == 1 { ascending & !(1 << 31) } else { !ascending })
 }
 
 /// The largest score of each group of items, seen ones left out, and a score that k items reach, or minus infinity.
@@ -112,12 +119,9 @@ fn group_maxima(scores: &[f32], seen: &[u32], k: usize) -> (Vec<f32>, f32) {
 vectorised! {
     /// Whether one of the numbers is none.
     fn has_nan(values: &[T]) -> bool {
-        let mut lanes = [false; 16];
-        let (whole, rest) = values.as_chunks::<16>();
-        for chunk in whole {
-            lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane |= value.is_nan());
-        }
-        lanes.iter().any(|&lane| lane) | rest.iter().any(|value| value.is_nan())
+        // Counted, which vectors do: bools would be put together one by one.
+        let count = |values: &[T]| values.iter().fold(0u32, |count, value| count + u32::from(value.is_nan()));
+        values.chunks(256).fold(0, |all, values| all | count(values)) != 0
     }
 
     /// The largest number of each group of [`GROUP`].
@@ -154,15 +158,6 @@ pub(crate) fn for_each_user<R: Send>(
         results.extend(rows?);
     }
     Ok(results)
-}
-
-/// The `k` best items of each user. Without `filter_seen` the items of a history may come back.
-///
-/// # Errors
-/// `INVALID_ARGUMENT` if `k` is 0, `NUMERICAL` if a score is not a number.
-pub fn recommend(model: &dyn Scorer, histories: &[&[u32]], k: usize, filter_seen: bool) -> Result<Vec<Vec<Scored>>> {
-    check_k(k)?;
-    for_each_user(model, histories, |user, scores| top_k(scores, if filter_seen { histories[user] } else { &[] }, k))
 }
 
 pub(crate) fn check_k(k: usize) -> Result<()> {

@@ -129,7 +129,8 @@ pub(crate) fn multiply<T: Real>(left: Left<'_>, right: Right<'_>, start: Start<'
     multiply_by(level(), left, right, start, out);
 }
 
-fn multiply_by<T: Real>(level: Level, left: Left<'_>, right: Right<'_>, start: Start<'_, T>, out: &mut [T]) {
+/// The same at a level that the processor has.
+pub(crate) fn multiply_by<T: Real>(level: Level, left: Left<'_>, right: Right<'_>, start: Start<'_, T>, out: &mut [T]) {
     let Right { depth, n_cols, .. } = right;
     assert_eq!(out.len(), left.n_rows * n_cols, "{} rows of {n_cols}", left.n_rows);
     if out.is_empty() {

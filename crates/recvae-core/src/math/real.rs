@@ -33,7 +33,7 @@ pub(crate) trait Real:
     fn ln(self) -> Self;
     /// `self * factor + summand`, rounded once.
     fn times_plus(self, factor: Self, summand: Self) -> Self;
-    /// Whether one row's products have the bits that they have among others; see `nn/products.rs`.
+    /// Whether one row's products have the bits that they have among others; see `products.rs`.
     fn row_is_as_in_group() -> &'static OnceLock<bool>;
     /// The larger of two numbers, neither of them NaN.
     fn max(self, other: Self) -> Self;

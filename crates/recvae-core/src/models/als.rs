@@ -29,17 +29,19 @@ use crate::base::options::{Options, choice, options};
 use crate::base::progress::{Progress, StepProgress};
 use crate::base::random::Philox;
 use crate::evaluate::evaluation::evaluate;
+use crate::evaluate::factors::Factors;
 use crate::evaluate::metrics::Metric;
-use crate::evaluate::scorer::{Scorer, checked, checked_some};
+use crate::evaluate::scorer::{Scorer, check_histories, checked, checked_some};
+use crate::evaluate::shortlist::numbers_per_item;
 use crate::evaluate::top_k::BLOCK;
 use crate::math::cosine::cosines;
 use crate::math::costs;
 use crate::math::csr::Csr;
+use crate::math::products::par_products;
 use crate::math::real::Real;
 use crate::math::vectorised::dot;
 use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::nn::noise::{Purpose, stream};
-use crate::nn::products::par_products;
 use crate::split::strong::HeldOut;
 use crate::train::epoch_log::{EpochLog, Schedule};
 use crate::train::fit_shape::FitShape;
@@ -209,7 +211,8 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
     let copies = if shape.validation { 2.0 } else { 1.0 };
-    let scores = if shape.validation { BLOCK as f64 * (items + factors) } else { 0.0 };
+    let scores = numbers_per_item(options.factors) as f64 * items + BLOCK as f64 * factors;
+    let scores = if shape.validation { scores } else { 0.0 };
     let threads = shape.threads as f64 * (solve::GATHERED as f64 + factors) * factors;
     let parts = [
         ("the vectors of users", 4.0 * users * factors),
@@ -274,13 +277,13 @@ pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSou
 }
 
 impl Als {
-    fn factors(&self) -> usize {
+    fn n_factors(&self) -> usize {
         self.options.factors
     }
 
     /// The vectors of users by their histories, shape `(histories.len(), factors)`.
     fn fold_in(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
-        let mut users = Array2::zeros((histories.len(), self.factors()));
+        let mut users = Array2::zeros((histories.len(), self.n_factors()));
         self.items.solve_lists(self.options.weights(), histories, users.view_mut())?;
         Ok(users)
     }
@@ -302,8 +305,21 @@ impl Scorer for Als {
         checked_some(histories, items, self.n_items(), scores.view_mut())?;
         let users = self.fold_in(histories)?;
         let rows: Vec<f32> = items.iter().flat_map(|&item| self.items.row(item)).copied().collect();
-        par_products(users.view(), view2(&rows, (items.len(), self.factors())), scores);
+        par_products(users.view(), view2(&rows, (items.len(), self.n_factors())), scores);
         Ok(())
+    }
+
+    fn factors(&self) -> Option<Factors<'_>> {
+        let users = |histories: &[&[u32]]| {
+            check_histories(histories, self.n_items())?;
+            Ok(self.fold_in(histories)?.into_raw_vec_and_offset().0)
+        };
+        Some(Factors {
+            width: self.n_factors(),
+            items: row_major(self.items.rows()),
+            biases: None,
+            users: Box::new(users),
+        })
     }
 }
 
@@ -317,7 +333,7 @@ impl Model for Als {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        Ok(vec![NamedTensor::new("items", &[self.n_items(), self.factors()], row_major(self.items.rows()))])
+        Ok(vec![NamedTensor::new("items", &[self.n_items(), self.n_factors()], row_major(self.items.rows()))])
     }
 
     fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {

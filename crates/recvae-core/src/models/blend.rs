@@ -32,6 +32,7 @@ use crate::base::matrix::view2_mut;
 use crate::base::memory::MemoryEstimate;
 use crate::base::numbers::Numbers;
 use crate::base::options::options;
+use crate::evaluate::factors::Factors;
 use crate::evaluate::leave_one_out::leave_one_out;
 use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::evaluate::top_k::BLOCK;
@@ -247,6 +248,13 @@ impl Scorer for Blend {
             self.add_up(history, &self.rows(&of_parts, user), out);
         });
         Ok(())
+    }
+
+    fn factors(&self) -> Option<Factors<'_>> {
+        match &self.parts[..] {
+            [only] => only.factors(),
+            _ => None,
+        }
     }
 
     /// All items are scored: mean and deviation are over all of them.

@@ -8,7 +8,7 @@
 
 use ::half::f16;
 use bytemuck::Pod;
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ use crate::math::csr::Csr;
 use crate::math::linalg::{BLOCK, NoInverse, gram, invert_positive_definite, mirror, pairs_of_items, work_of_inverse};
 use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
-use crate::math::vectorised::{add, multiply, vectorised};
+use crate::math::vectorised::{add, multiply, prefetch, vectorised};
 use crate::model::tensors::{Stored, numbers};
 use crate::model::{CompactOptions, Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::split::strong::HeldOut;
@@ -325,10 +325,10 @@ pub(super) fn load_as(
     })
 }
 
-/// A matrix B as a model. `score_one` gives all scores of a history, `number` turns a stored weight into one to compute with,
+/// A matrix B as a model. `score_one` gives all scores of a history, `stripe` those of a stripe of items, `number` turns a stored weight into one to compute with,
 /// and `compact` makes the smaller model.
 macro_rules! model {
-    ($type:ty, $score_one:path, $number:expr, $compact:path) => {
+    ($type:ty, $score_one:path, $stripe:path, $number:expr, $compact:path) => {
         impl Scorer for Ease<$type> {
             fn n_items(&self) -> usize {
                 self.n_items
@@ -336,9 +336,15 @@ macro_rules! model {
 
             fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
                 let scores = checked(histories, self.n_items, scores)?;
-                scores.par_chunks_mut(self.n_items).zip(histories).for_each(|(scores, history)| {
-                    $score_one(&self.weights, history, scores);
-                });
+                if histories.len() < MANY || self.n_items < STRIPE {
+                    let users = scores.par_chunks_mut(self.n_items).zip(histories);
+                    users.for_each(|(scores, history)| $score_one(&self.weights, history, scores));
+                } else {
+                    let scores = view2_mut(scores, (histories.len(), self.n_items));
+                    score_many(histories, scores, |history, first, sums| {
+                        $stripe(&self.weights, self.n_items, history, first, sums);
+                    });
+                }
                 Ok(())
             }
 
@@ -381,9 +387,9 @@ macro_rules! model {
         }
     };
 }
-model!(f16, half::score_one, f16::to_f32, half::compact);
-model!(f32, score_one, |weight| weight, compact::compact);
-model!(f64, score_one, |weight| weight, compact::compact);
+model!(f16, half::score_one, half::stripe, f16::to_f32, half::compact);
+model!(f32, score_one, stripe, |weight| weight, compact::compact);
+model!(f64, score_one, stripe, |weight| weight, compact::compact);
 
 /// A part of the row of B that belongs to an item: the scores that it alone gives to `items`.
 fn scores_of_one(model: &impl Scorer, item: u32, items: &[u32]) -> Result<Vec<f32>> {
@@ -408,6 +414,63 @@ fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
             *score = sum.to_f64() as f32;
         }
     }
+}
+
+/// Items of a stripe: sums in f32 fit into the registers of a processor with AVX-512.
+const STRIPE: usize = 128;
+/// Histories from which on stripes are worth it: a single one is read faster row by row.
+const MANY: usize = 8;
+
+/// What [`score_one`] gives for many histories, bit by bit, by `stripe`, which takes a history and the first item of a stripe.
+///
+/// A row of B that is read for one history is out of the caches before the next history that has the item. What a stripe has of
+/// the rows stays there for all of them.
+fn score_many(
+    histories: &[&[u32]],
+    mut scores: ArrayViewMut2<'_, f32>,
+    stripe: impl Fn(&[u32], usize, &mut [f32; STRIPE]) + Sync,
+) {
+    let n_items = scores.ncols();
+    let stripes: Vec<_> = scores.axis_chunks_iter_mut(Axis(1), STRIPE).enumerate().collect();
+    stripes.into_par_iter().for_each(|(number, mut scores)| {
+        // The last one, which has fewer items, begins before its own.
+        let first = (number * STRIPE).min(n_items - STRIPE);
+        let mut sums = [0.0; STRIPE];
+        for (history, mut scores) in histories.iter().zip(scores.rows_mut()) {
+            stripe(history, first, &mut sums);
+            let own = &sums[STRIPE - scores.len()..];
+            scores.iter_mut().zip(own).for_each(|(score, &sum)| *score = sum);
+        }
+    });
+}
+
+/// The sums of a stripe, in the order of [`score_one`]. `number` turns a weight as it is stored into one to add.
+#[inline(always)]
+fn stripe_sums<W: Copy, T: Real>(
+    weights: &[W],
+    number: impl Fn(W) -> T,
+    n_items: usize,
+    history: &[u32],
+    first: usize,
+) -> [T; STRIPE] {
+    /// Fours of rows that are asked for ahead of those that are added.
+    const AHEAD: usize = 4;
+    let mut sums = [T::ZERO; STRIPE];
+    let row = |item: u32| &weights[item as usize * n_items + first..][..STRIPE];
+    let (fours, rest) = history.as_chunks::<4>();
+    for (at, &[a, b, c, d]) in fours.iter().enumerate() {
+        if let Some(four) = fours.get(at + AHEAD) {
+            four.iter().for_each(|&item| prefetch(row(item)));
+        }
+        let (a, b, c, d) = (row(a), row(b), row(c), row(d));
+        for at in 0..STRIPE {
+            sums[at] += (number(a[at]) + number(b[at])) + (number(c[at]) + number(d[at]));
+        }
+    }
+    for &item in rest {
+        sums.iter_mut().zip(row(item)).for_each(|(sum, &weight)| *sum += number(weight));
+    }
+    sums
 }
 
 /// What [`score_one`] gives for some of the items, bit by bit: the numbers are added in the same order. `number` turns a weight
@@ -436,6 +499,12 @@ fn score_one_at<W: Copy, T: Real>(
 }
 
 vectorised! {
+    /// The scores of a stripe.
+    fn stripe(weights: &[T], n_items: usize, history: &[u32], first: usize, scores: &mut [f32; STRIPE]) {
+        let sums = stripe_sums(weights, |weight| weight, n_items, history, first);
+        scores.iter_mut().zip(sums).for_each(|(score, sum)| *score = sum.to_f64() as f32);
+    }
+
     /// `sums += a + b + c + d`: the four are read side by side, which memory serves faster than one after the other.
     fn add_four(sums: &mut [T], a: &[T], b: &[T], c: &[T], d: &[T]) {
         for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {

@@ -8,7 +8,9 @@ use crate::base::compute::{Compute, EngineKind};
 use crate::base::error::{Error, Result};
 use crate::base::memory::{MemoryEstimate, check_memory};
 use crate::base::progress::Progress;
+use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::Scorer;
+use crate::evaluate::shortlist::numbers_per_item;
 use crate::evaluate::top_k::BLOCK;
 use crate::math::cosine::cosines;
 use crate::math::costs;
@@ -140,7 +142,7 @@ pub(super) fn memory(
     // Of the dense parameters, and the order of the users.
     let gradients = parameters - items * (hidden + width + 1.0);
     // Scores of the validation users of a block, and what their layers give.
-    let block = BLOCK as f64 * (items + (encoder + sample + decoder));
+    let block = numbers_per_item(width as usize) as f64 * items + BLOCK as f64 * (encoder + sample + decoder);
     let scores = if shape.validation { block } else { 0.0 };
     let parts = [
         ("the parameters, Adam's moments and the best parameters so far", copies * parameters),
@@ -225,6 +227,10 @@ impl Scorer for Vae {
 
     fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.network.score_some(histories, items, scores)
+    }
+
+    fn factors(&self) -> Option<Factors<'_>> {
+        self.network.factors()
     }
 }
 

@@ -52,7 +52,7 @@ impl<T: Real> Decoder<T> {
     }
 
     /// What the output layer takes.
-    fn output_input<'a>(&self, z: ArrayView2<'a, T>) -> CowArray<'a, T, Ix2> {
+    pub(super) fn output_input<'a>(&self, z: ArrayView2<'a, T>) -> CowArray<'a, T, Ix2> {
         let Some(layer) = &self.hidden else { return z.into() };
         let mut hidden = vec![];
         layer.forward(row_major(z), &mut hidden);

@@ -4,8 +4,8 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2};
 
-use super::products::products;
 use crate::math::matmul::{matmul, to_faer, to_faer_mut};
+use crate::math::products::products;
 use crate::math::real::Real;
 use crate::math::vectorised::{add_to_rows, dot, sum_of, vectorised};
 

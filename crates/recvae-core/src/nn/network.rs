@@ -23,9 +23,10 @@ use super::parameters::Places;
 use super::scratch::Scratch;
 use super::state::State;
 use crate::base::error::{Error, Result};
-use crate::base::matrix::view2;
+use crate::base::matrix::{row_major, view2};
 use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::{Scorer, checked, checked_some};
+use crate::evaluate::factors::Factors;
+use crate::evaluate::scorer::{Scorer, check_histories, checked, checked_some};
 use crate::math::real::Real;
 
 pub(crate) struct Network<T> {
@@ -349,6 +350,16 @@ impl Scorer for Network<f32> {
         checked_some(histories, items, self.n_items(), scores.view_mut())?;
         self.decoder.logits_of(self.means(histories).view(), items, scores);
         Ok(())
+    }
+
+    fn factors(&self) -> Option<Factors<'_>> {
+        let output = &self.decoder.output;
+        let users = |histories: &[&[u32]]| {
+            check_histories(histories, self.n_items())?;
+            Ok(row_major(self.decoder.output_input(self.means(histories).view()).view()).to_vec())
+        };
+        let (items, biases) = (&output.weight[..], Some(&output.bias[..]));
+        Some(Factors { width: output.width, items, biases, users: Box::new(users) })
     }
 }
 

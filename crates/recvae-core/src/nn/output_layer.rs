@@ -22,13 +22,13 @@ use super::adam::{AdamStep, Moments, update};
 use super::copies::{ItemCopies, rounded};
 use super::init::Init;
 use super::input_layer::sum_of_rows;
-use super::products::par_products;
 use super::scratch::Scratch;
 use super::state::State;
 use crate::base::matrix::{row_major_mut, view2};
 use crate::base::numbers::Numbers;
 use crate::math::bf16::Pair;
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
+use crate::math::products::par_products;
 use crate::math::real::Real;
 use crate::math::vectorised::{add, add_scaled, scale, sum_of, vectorised};
 

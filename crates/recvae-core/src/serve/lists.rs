@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
     use crate::base::matrix::view2_mut;
-    use crate::evaluate::top_k::recommend;
+    use crate::evaluate::lists::recommend;
     use crate::math::csr::Csr;
     use crate::model::{CompactOptions, ModelKind};
     use crate::train::run::FitRun;

@@ -311,7 +311,7 @@ mod tests {
             let run = FitRun { from: Some(model.warm_start(&ids(0..n_items))), ..FitRun::default() };
             let fit = kind.fit(&options(kind), &train, None, &run).unwrap();
             for (item, other, history) in [(new, new + 1, [1u32, 3, 7, 10]), (new + 1, new, [21, 23, 27, 30])] {
-                let list = &crate::evaluate::top_k::recommend(&*fit.model, &[&history], 16, true).unwrap()[0];
+                let list = &crate::evaluate::lists::recommend(&*fit.model, &[&history], 16, true).unwrap()[0];
                 let has = |item| list.iter().any(|scored| scored.item == item);
                 assert!(has(item) && !has(other), "{kind:?}: {item} and {other} in {list:?}");
             }

@@ -5,7 +5,7 @@ use half::slice::HalfFloatSliceExt;
 use ndarray::ArrayView2;
 
 use super::compact::prune;
-use super::{Ease, Origin};
+use super::{Ease, Origin, STRIPE, stripe_sums};
 use crate::base::error::Result;
 use crate::base::matrix::row_major;
 use crate::base::memory::check_memory;
@@ -29,6 +29,11 @@ pub(super) fn score_one(weights: &[f16], history: &[u32], scores: &mut [f32]) {
 }
 
 vectorised! {
+    /// The scores of a stripe.
+    pub(super) fn stripe(weights: &[f16], n_items: usize, history: &[u32], first: usize, scores: &mut [T; STRIPE]) {
+        *scores = stripe_sums(weights, widened::<T>, n_items, history, first);
+    }
+
     /// `sums += a + b + c + d`, side by side as in single precision.
     fn add_four(sums: &mut [T], a: &[f16], b: &[f16], c: &[f16], d: &[f16]) {
         for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {

@@ -50,7 +50,7 @@ pub(crate) fn par_products<T: Real>(x: ArrayView2<'_, T>, weight: ArrayView2<'_,
 }
 
 /// The same on this thread.
-pub(super) fn products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
+pub(crate) fn products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
     tile(x, weight, d, rows_mut(out, weight.len() / d));
 }
 

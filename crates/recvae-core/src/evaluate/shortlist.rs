@@ -1,0 +1,349 @@
+//! Lists of the best items from scores in bf16, with the bits of those from all scores.
+//!
+//! Where scores are products ([`Factors`]), a first round computes them from numbers that are rounded to bf16: half the bytes, and
+//! on some processors half the time ([`bf16`](crate::math::bf16)). For each user there is a bound `E` on how far such a score is
+//! from the one that the model gives. `k` items have a first score of at least `t`, so each of these has a score of at least
+//! `t - E`; what has a first score below `t - 2 E` has a score below that, and cannot be in the list, whatever ties there are. What
+//! is left is the shortlist, usually a few items more than the list. It is scored as ever, number by number in the same order, and
+//! the list is the best of it.
+//!
+//! **The bound.** With `h'` and `w'` the rounded vectors, `d` numbers each, and by the Cauchy-Schwarz inequality
+//!
+//! ```text
+//! | h w - h' w' | <= |h - h'| |w'| + |h| |w - w'|
+//! ```
+//!
+//! The norms are computed, those of the items once, of which the largest count. Sums in f32 add to that: either score is a sum of `d + 1`
+//! terms in some order, in which each term is rounded at most `2 d + 4` times by half a unit in the last place: `2 d + 4` times
+//! `2^-23`, which is twice as much as that allows, times `|h| |w| + |b|` for either. What is below the normal numbers may be
+//! lost, `2^-126` for each number that is read and each that is computed. Where numbers are so large that a sum could overflow,
+//! and where one is not a number, there is no bound, and scores are computed as ever.
+//!
+//! Scores come for a tile of users and a block of items at a time and stay in the cache. A sample of the blocks comes first: from
+//! its best items follows a first score that about four times `k` of all items reach, and of the other blocks only such items are
+//! kept. Where this guess turns out to be above `t - 2 E`, and where too much is kept, as for a user with equal scores for
+//! most items, the list comes from all scores, too.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::base::error::Result;
+use crate::base::numbers::Numbers;
+use crate::base::processor::is_bf16_faster;
+use crate::evaluate::factors::Factors;
+use crate::evaluate::scorer::Scorer;
+use crate::evaluate::top_k::{BLOCK, Scored, for_each_user, key, score_of, select, top_k};
+use crate::math::bf16::{
+    Left, Level, Pair, Right, Start, level, multiply_by, pairs, panels_len, round_rows, rows_into_panels,
+};
+use crate::math::products::products;
+use crate::math::reach::{LANES, reaching};
+use crate::math::real::Real;
+use crate::math::vectorised::{add, vectorised};
+
+/// Users of a tile and items of a block: their scores stay in the second-level cache, and a block is read once for many users.
+const USERS: usize = 96;
+const ITEMS: usize = 256;
+/// One block in so many is looked at first, to guess from which first score on items are worth to be kept.
+const SAMPLE: usize = 8;
+/// The fewest items for which it is worth it.
+const LEAST_ITEMS: usize = 2 * SAMPLE * ITEMS;
+/// Users whose vectors there are at a time: enough tiles for many threads.
+const VECTORS: usize = 8 * BLOCK;
+/// The fewest users for whom it is worth to round all items: that takes as long as the lists of some dozens.
+const LEAST_USERS: usize = 512;
+/// A shortlist is no longer than one item in so many: scoring single items costs several times what it costs among all.
+const SHORT: usize = 8;
+/// Users whose lists come from all scores that are scored together, so that there is room for the items in bf16 besides.
+const PLAIN: usize = BLOCK / 4;
+/// A vector is no longer than that, which bounds what the items take in bf16: twice as much as the scores of a block of users.
+const LONGEST: usize = 4 * BLOCK;
+/// What bounds scores of which no sum can overflow.
+const LARGEST: f64 = 1e37;
+
+/// The items of a model in bf16, and what bounds the scores from them.
+pub(crate) struct Shortlists<'m> {
+    factors: Factors<'m>,
+    k: usize,
+    level: Level,
+    /// Panels, block by block of items.
+    rounded: Numbers<Pair>,
+    /// The largest of the items' vectors.
+    norms: Norms,
+    largest_bias: f64,
+}
+
+/// Numbers of f32 that lists of many users take for each item whose vector has so many numbers, at most, by this way or from all scores.
+pub(crate) fn numbers_per_item(width: usize) -> usize {
+    let shortlists = if width <= LONGEST { pairs(width) + PLAIN } else { 0 };
+    shortlists.max(BLOCK)
+}
+
+/// The norm of a vector and that of what rounding takes from it, or upper bounds of them.
+#[derive(Clone, Copy, Default)]
+struct Norms {
+    all: f64,
+    lost: f64,
+}
+
+impl Norms {
+    fn of(vector: &[f32]) -> Self {
+        let [all, lost] = squares(vector).map(f64::sqrt);
+        // The sums above are in f64, whose rounding is far below this; and what is below the normal numbers may count as 0.
+        let subnormal = (vector.len() as f64).sqrt() * f64::from(f32::MIN_POSITIVE);
+        Self { all: all * (1.0 + 1e-9), lost: lost * (1.0 + 1e-9) + subnormal }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self { all: larger(self.all, other.all), lost: larger(self.lost, other.lost) }
+    }
+}
+
+/// NaN where one of them is.
+fn larger(a: f64, b: f64) -> f64 {
+    if a >= b || a.is_nan() { a } else { b }
+}
+
+vectorised! {
+    /// The sum of the squares of numbers, and that of what rounding to bf16 takes from them.
+    fn squares(values: &[T]) -> [f64; 2] {
+        let mut lanes = [[0f64; 8]; 2];
+        for values in values.chunks(8) {
+            for (lane, &value) in values.iter().enumerate() {
+                let (number, rounded) = (value.to_f64(), f32::from_bits(u32::from(value.to_bf16()) << 16));
+                let lost = number - f64::from(rounded);
+                lanes[0][lane] += number * number;
+                lanes[1][lane] += lost * lost;
+            }
+        }
+        lanes.map(|lanes| lanes.iter().sum())
+    }
+}
+
+impl<'m> Shortlists<'m> {
+    /// For lists of `k` items for so many users; `None` where all scores are the sooner way.
+    pub(crate) fn of(model: &'m dyn Scorer, n_users: usize, k: usize) -> Option<Self> {
+        let n_items = model.n_items();
+        let fits = n_items >= LEAST_ITEMS && (1..=n_items / (2 * SHORT)).contains(&k);
+        let is_worth_it = is_bf16_faster() && n_users >= LEAST_USERS && fits;
+        let factors = if is_worth_it { model.factors()? } else { return None };
+        (factors.width <= LONGEST).then(|| Self::new(factors, k, level()))
+    }
+
+    fn new(factors: Factors<'m>, k: usize, level: Level) -> Self {
+        let (width, n_items) = (factors.width, factors.items.len() / factors.width);
+        let (whole, rest) = (n_items / ITEMS, n_items % ITEMS);
+        let mut rounded = Numbers::<Pair>::zeros(whole * panels_len(width, ITEMS) + panels_len(width, rest));
+        let blocks = rounded.par_chunks_mut(panels_len(width, ITEMS)).zip(factors.items.par_chunks(ITEMS * width));
+        let norms = blocks.map(|(rounded, items)| {
+            rows_into_panels(items, width, rounded);
+            items.chunks_exact(width).map(Norms::of).fold(Norms::default(), Norms::max)
+        });
+        let norms = norms.reduce(Norms::default, Norms::max);
+        let largest = |largest: f64, bias: &f32| larger(largest, bias.abs().into());
+        let largest_bias = factors.biases.map_or(0.0, |biases| biases.iter().fold(0.0, largest));
+        Self { factors, k, level, rounded, norms, largest_bias }
+    }
+
+    fn n_items(&self) -> usize {
+        self.factors.items.len() / self.factors.width
+    }
+
+    /// `2 E` for a user, if there is a bound.
+    fn margin(&self, vector: &[f32]) -> Option<f64> {
+        let (user, item) = (Norms::of(vector), self.norms);
+        let steps = 2.0 * self.factors.width as f64 + 4.0;
+        let size = (user.all + user.lost) * (item.all + item.lost) + self.largest_bias;
+        let rounding = user.lost * (item.all + item.lost) + user.all * item.lost;
+        let sums = 2.0 * steps * (f64::from(f32::EPSILON) * size + f64::from(f32::MIN_POSITIVE));
+        // Not where a part is NaN, either.
+        (size < LARGEST && rounding < LARGEST).then_some(2.0 * (rounding + sums))
+    }
+
+    /// As [`for_each_list`](super::lists::for_each_list), of whose model it is made.
+    pub(crate) fn for_each_list<'a, R: Send>(
+        &self,
+        model: &dyn Scorer,
+        histories: &[&[u32]],
+        left_out: impl Fn(usize) -> Cow<'a, [u32]> + Sync,
+        each: impl Fn(usize, Vec<Scored>, &dyn Fn(u32) -> f32) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let width = self.factors.width;
+        let mut results = Vec::with_capacity(histories.len());
+        for block in histories.chunks(VECTORS) {
+            let first = results.len();
+            let vectors: Vec<Vec<f32>> = block.chunks(BLOCK).map(&self.factors.users).collect::<Result<_>>()?;
+            let tiles = vectors.concat();
+            let tiles = tiles.par_chunks(USERS * width).enumerate().flat_map_iter(|(tile, vectors)| {
+                let first = first + tile * USERS;
+                let lists = self.lists(vectors, |user| left_out(first + user));
+                let of_each = (first..).zip(lists).zip(vectors.chunks_exact(width));
+                let each = &each;
+                of_each.map(move |((user, list), vector)| {
+                    let score = |item: u32| self.scores(vector, &[item])[0];
+                    list.map(|list| each(user, list, &score)).transpose()
+                })
+            });
+            let found: Vec<Option<R>> = tiles.collect::<Result<_>>()?;
+            let missing: Vec<usize> = (0..block.len()).filter(|&user| found[user].is_none()).collect();
+            let mut plain = Vec::with_capacity(missing.len());
+            for missing in missing.chunks(PLAIN) {
+                let rows: Vec<&[u32]> = missing.iter().map(|&user| block[user]).collect();
+                plain.extend(for_each_user(model, &rows, |at, scores| {
+                    let user = first + missing[at];
+                    each(user, top_k(scores, &left_out(user), self.k)?, &|item| scores[item as usize])
+                })?);
+            }
+            let mut plain = plain.into_iter();
+            results.extend(found.into_iter().filter_map(|found| found.or_else(|| plain.next())));
+        }
+        Ok(results)
+    }
+
+    /// The lists of users by their vectors, but of those who need all scores.
+    fn lists<'a>(&self, vectors: &[f32], left_out: impl Fn(usize) -> Cow<'a, [u32]>) -> Vec<Option<Vec<Scored>>> {
+        let Factors { width, biases, .. } = self.factors;
+        let n_users = vectors.len() / width;
+        let mut rounded = vec![0; n_users * pairs(width)];
+        round_rows(vectors, width, &mut rounded);
+        let left_out: Vec<_> = (0..n_users).map(left_out).collect();
+        let shortlist =
+            |(vector, left_out)| Some(Shortlist::new(self.k, self.n_items() / SHORT, self.margin(vector)?, left_out));
+        let mut shortlists: Vec<Option<Shortlist<'_>>> =
+            vectors.chunks_exact(width).zip(left_out.iter().map(|items| &**items)).map(shortlist).collect();
+        let mut scores = vec![0f32; n_users * ITEMS];
+        let mut add = |shortlists: &mut [Option<Shortlist<'_>>], block: usize, right: &[Pair]| {
+            let items = block * ITEMS..self.n_items().min((block + 1) * ITEMS);
+            let start = biases.map_or(Start::Zero, |biases| Start::Row(&biases[items.clone()]));
+            let scores = &mut scores[..n_users * items.len()];
+            let (left, right) = (Left::rows(&rounded, width), Right::new(right, width, items.len()));
+            multiply_by(self.level, left, right, start, scores);
+            for (shortlist, scores) in shortlists.iter_mut().zip(scores.chunks_exact_mut(items.len())) {
+                if shortlist.as_mut().is_some_and(|shortlist| !shortlist.add(items.clone(), scores)) {
+                    *shortlist = None;
+                }
+            }
+        };
+        let blocks = |sampled: bool| {
+            let all = self.rounded.chunks(panels_len(width, ITEMS)).enumerate();
+            all.filter(move |(block, _)| (block % SAMPLE == SAMPLE / 2) == sampled)
+        };
+        blocks(true).for_each(|(block, right)| add(&mut shortlists, block, right));
+        shortlists.iter_mut().flatten().for_each(Shortlist::guess);
+        blocks(false).for_each(|(block, right)| add(&mut shortlists, block, right));
+        let list = |(shortlist, vector): (Option<Shortlist<'_>>, &[f32])| Some(self.best(vector, &shortlist?.items()?));
+        shortlists.into_iter().zip(vectors.chunks_exact(width)).map(list).collect()
+    }
+
+    /// The scores of some items for the user with this vector, as ever.
+    fn scores(&self, vector: &[f32], items: &[u32]) -> Vec<f32> {
+        let Factors { width, items: all, biases, .. } = self.factors;
+        let mut rows = Vec::with_capacity(items.len() * width);
+        items.iter().for_each(|&item| rows.extend_from_slice(&all[item as usize * width..][..width]));
+        let mut scores = vec![0.0; items.len()];
+        products(vector, &rows, width, &mut scores);
+        if let Some(biases) = biases {
+            let biases: Vec<f32> = items.iter().map(|&item| biases[item as usize]).collect();
+            add(&mut scores, &biases);
+        }
+        scores
+    }
+
+    /// The best of some items.
+    fn best(&self, vector: &[f32], items: &[u32]) -> Vec<Scored> {
+        let best = select(&self.scores(vector, items), &[], self.k);
+        best.into_iter().map(|Scored { item, score }| Scored { item: items[item as usize], score }).collect()
+    }
+}
+
+/// What may be in the list of a user, of the items that were looked at.
+struct Shortlist<'a> {
+    k: usize,
+    longest: usize,
+    margin: f64,
+    left_out: &'a [u32],
+    /// Those of them that are to come, ascending.
+    ahead: &'a [u32],
+    /// Items with first scores, as [`key`]s: all that reach `least`.
+    found: Vec<u64>,
+    least: f32,
+    /// The first score by the sample from which on items are kept, which may be too high; `None` in the sample.
+    guess: Option<f32>,
+    /// How many are found when it is time to leave some out.
+    next: usize,
+}
+
+impl<'a> Shortlist<'a> {
+    /// Of a sample of one in [`SAMPLE`] items the best that are kept: as good are about four times `k` of all items.
+    const fn best_of_sample(k: usize) -> usize {
+        4 * k.div_ceil(SAMPLE) + 4
+    }
+
+    fn new(k: usize, longest: usize, margin: f64, left_out: &'a [u32]) -> Self {
+        let next = 2 * Self::best_of_sample(k);
+        // All first scores are finite.
+        Self { k, longest, margin, left_out, ahead: left_out, found: vec![], least: f32::MIN, guess: None, next }
+    }
+
+    /// Looks at the items of a block, which comes after the one before it, and leaves the scores of those that are left out at minus
+    /// infinity. False where too much is found.
+    fn add(&mut self, items: Range<usize>, scores: &mut [f32]) -> bool {
+        let passed = self.ahead.iter().take_while(|&&item| (item as usize) < items.start).count();
+        let ahead = &self.ahead[passed..];
+        let here = ahead.iter().take_while(|&&item| (item as usize) < items.end).count();
+        ahead[..here].iter().for_each(|&item| scores[item as usize - items.start] = f32::NEG_INFINITY);
+        self.ahead = &ahead[here..];
+        let mut bits = [0; ITEMS / LANES];
+        let bits = &mut bits[..scores.len().div_ceil(LANES)];
+        reaching(scores, self.least, bits);
+        for (group, mut bits) in bits.iter().copied().enumerate() {
+            while bits != 0 {
+                let at = group * LANES + bits.trailing_zeros() as usize;
+                self.found.push(key(scores[at], (items.start + at) as u32));
+                bits &= bits - 1;
+            }
+        }
+        if self.found.len() >= self.next {
+            self.shorten();
+        }
+        self.found.len() <= self.longest
+    }
+
+    /// Leaves out what cannot be in the list, in the sample what is not among its best.
+    fn shorten(&mut self) {
+        let (best, margin) = match self.guess {
+            None => (Self::best_of_sample(self.k), 0.0),
+            Some(_) => (self.k, self.margin),
+        };
+        if self.found.len() >= best {
+            let bar = score_of(*self.found.select_nth_unstable(best - 1).1);
+            // Down, so that rounding leaves nothing out.
+            let least = ((f64::from(bar) - margin) as f32).next_down();
+            self.least = self.least.max(least);
+            self.found.retain(|&key| score_of(key) >= self.least);
+        }
+        self.next = 2 * self.found.len().max(best);
+    }
+
+    /// The sample is over, and the other items come.
+    fn guess(&mut self) {
+        self.shorten();
+        (self.guess, self.ahead, self.next) = (Some(self.least), self.left_out, self.next.max(4 * self.k));
+    }
+
+    /// The items, ascending, unless the guess left out something that may be in the list.
+    fn items(mut self) -> Option<Vec<u32>> {
+        self.shorten();
+        let is_whole = self.guess.is_some_and(|guess| guess == f32::MIN || self.least > guess);
+        is_whole.then(|| {
+            let mut items: Vec<u32> = self.found.iter().map(|&key| key as u32).collect();
+            items.sort_unstable();
+            items
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+use ndarray::ArrayViewMut2;
+
+use super::*;
+use crate::base::error::Error;
+use crate::base::matrix::{row_major_mut, view2};
+use crate::base::random::Stream;
+use crate::evaluate::scorer::checked;
+use crate::math::products::par_products;
+
+/// A model of made-up vectors; the last item of a history says whose vector it is, an empty history has the last vector.
+struct MadeUp {
+    width: usize,
+    items: Vec<f32>,
+    biases: Option<Vec<f32>>,
+    users: Vec<f32>,
+}
+
+impl MadeUp {
+    fn vectors(&self, histories: &[&[u32]]) -> Vec<f32> {
+        let n_users = self.users.len() / self.width;
+        let user = |history: &[u32]| history.last().map_or(n_users - 1, |&item| item as usize % n_users);
+        histories.iter().flat_map(|history| &self.users[user(history) * self.width..][..self.width]).copied().collect()
+    }
+
+    fn shortlists(&self, k: usize, level: Level) -> Shortlists<'_> {
+        Shortlists::new(self.factors().unwrap(), k, level)
+    }
+}
+
+impl Scorer for MadeUp {
+    fn n_items(&self) -> usize {
+        self.items.len() / self.width
+    }
+
+    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        checked(histories, self.n_items(), scores.view_mut())?;
+        let (vectors, items) = (self.vectors(histories), view2(&self.items, (self.n_items(), self.width)));
+        par_products(view2(&vectors, (histories.len(), self.width)), items, scores.view_mut());
+        let biases = self.biases.as_deref();
+        biases.iter().for_each(|biases| {
+            row_major_mut(scores.view_mut()).chunks_mut(self.n_items()).for_each(|row| add(row, biases))
+        });
+        Ok(())
+    }
+
+    fn factors(&self) -> Option<Factors<'_>> {
+        let users = |histories: &[&[u32]]| Ok(self.vectors(histories));
+        Some(Factors { width: self.width, items: &self.items, biases: self.biases.as_deref(), users: Box::new(users) })
+    }
+}
+
+fn levels() -> impl Iterator<Item = Level> {
+    [Level::Plain, Level::Avx512].into_iter().filter(|&one| one == Level::Plain || one == level())
+}
+
+type Change = fn(f32) -> f32;
+
+/// What makes it hard: each takes random numbers near 1 and gives others.
+const KINDS: [(&str, Change); 10] = [
+    ("random", |x| x),
+    ("equal", |_| 0.75),
+    ("zero of either sign", |x| 0.0f32.copysign(x)),
+    ("a few values", f32::round),
+    ("nearly equal", |x| 1.0 + x * 1e-6),
+    ("equal once they are rounded", |x| 1.0 + x.abs().fract() / 512.0),
+    ("huge", |x| x * 1e18),
+    ("subnormal once they are multiplied", |x| x * 1e-21),
+    ("subnormal", |x| x * 1e-41),
+    ("of any size", |x| x.powi(15)),
+];
+
+fn random_numbers(random: &mut Stream, n: usize, of: Change) -> Vec<f32> {
+    (0..n).map(|_| of(random.normal() as f32)).collect()
+}
+
+/// Lists as items and bits of scores.
+fn bits(lists: &[Vec<Scored>]) -> Vec<Vec<(u32, u32)>> {
+    lists.iter().map(|list| list.iter().map(|scored| (scored.item, scored.score.to_bits())).collect()).collect()
+}
+
+/// Histories, of which some are empty and some have nearly all items.
+fn histories(random: &mut Stream, n: usize, n_items: usize) -> Vec<Vec<u32>> {
+    let one_in = |random: &mut Stream| [1 << 30, 40, 3, 1][random.below(4) as usize];
+    (0..n)
+        .map(|_| {
+            let rate = one_in(random);
+            (0..n_items as u32).filter(|_| random.below(rate) == 0 || (rate == 1 && random.below(9) > 0)).collect()
+        })
+        .collect()
+}
+
+/// Across the edges of tiles of users, blocks and groups of items, pairs of numbers; every kind of users with every one of items.
+#[test]
+fn lists_have_the_items_and_the_bits_of_those_from_all_scores() {
+    let mut random = Stream::new(11, 0);
+    let sizes = [(1, 700), (2, 256), (7, 1025), (64, 511), (16, 4200)];
+    for (at, (width, n_items)) in sizes.into_iter().enumerate() {
+        for (users, of_users) in KINDS {
+            for (items, of_items) in KINDS {
+                let biases = (random.below(2) == 0).then(|| random_numbers(&mut random, n_items, of_items));
+                let model = MadeUp {
+                    width,
+                    items: random_numbers(&mut random, n_items * width, of_items),
+                    biases,
+                    users: random_numbers(&mut random, 50 * width, of_users),
+                };
+                let histories = histories(&mut random, USERS + 2, n_items);
+                let histories: Vec<&[u32]> = histories.iter().map(Vec::as_slice).collect();
+                let k = [1, 5, 20][at % 3];
+                let left_out = |user: usize| Cow::Borrowed(histories[user]);
+                let expected =
+                    for_each_user(&model, &histories, |user, scores| top_k(scores, &left_out(user), k)).unwrap();
+                for level in levels() {
+                    let found =
+                        model.shortlists(k, level).for_each_list(&model, &histories, left_out, |_, list, _| Ok(list));
+                    assert!(
+                        bits(&found.unwrap()) == bits(&expected),
+                        "{users} users, {items} items, {n_items} x {width}, {level:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Nobody needs all scores where scores are as usual: not by the guess, and not by the bound.
+#[test]
+fn shortlists_are_enough_for_usual_scores() {
+    let mut random = Stream::new(15, 0);
+    let (width, n_items) = (50, 9000);
+    let model = MadeUp {
+        width,
+        items: random_numbers(&mut random, n_items * width, |x| x),
+        biases: Some(random_numbers(&mut random, n_items, |x| x)),
+        users: random_numbers(&mut random, USERS * width, |x| x),
+    };
+    for level in levels() {
+        for k in [1, 10, 100] {
+            let lists = model.shortlists(k, level).lists(&model.users, |_| Cow::Borrowed(&[]));
+            assert!(lists.iter().all(|list| list.as_ref().is_some_and(|list| list.len() == k)), "{k}, {level:?}");
+        }
+    }
+}
+
+/// The bound itself: every first score is within it, and not by orders of magnitude.
+#[test]
+fn first_scores_are_within_their_bound() {
+    let mut random = Stream::new(12, 0);
+    for (users, of_users) in KINDS {
+        for (items, of_items) in KINDS {
+            let (width, n_items) = (40, 256);
+            let model = MadeUp {
+                width,
+                items: random_numbers(&mut random, n_items * width, of_items),
+                biases: Some(random_numbers(&mut random, n_items, of_items)),
+                users: random_numbers(&mut random, 6 * width, of_users),
+            };
+            let histories: Vec<[u32; 1]> = (0..6).map(|user| [user]).collect();
+            let histories: Vec<&[u32]> = histories.iter().map(|history| &history[..]).collect();
+            let scores = model.scores(&histories).unwrap();
+            for level in levels() {
+                let shortlists = model.shortlists(1, level);
+                let mut rounded = vec![0; 6 * pairs(width)];
+                round_rows(&model.users[..6 * width], width, &mut rounded);
+                let right = Right::new(&shortlists.rounded, width, n_items);
+                let mut first = vec![0f32; 6 * n_items];
+                let start = Start::Row(model.biases.as_deref().unwrap());
+                multiply_by(level, Left::rows(&rounded, width), right, start, &mut first);
+                for (user, first) in first.chunks(n_items).enumerate() {
+                    let Some(margin) = shortlists.margin(&model.users[user * width..][..width]) else { continue };
+                    let errors = first.iter().zip(scores.row(user)).map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs());
+                    let largest = errors.fold(0.0, f64::max);
+                    assert!(2.0 * largest <= margin, "{users} users, {items} items, {level:?}: {largest}, {margin}");
+                    if users == "random" && items == "random" {
+                        assert!(margin < 40.0 * largest, "{largest}, {margin}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_is_the_same_error() {
+    let mut random = Stream::new(13, 0);
+    let (width, n_items) = (5, 600);
+    for bad in [f32::NAN, f32::INFINITY, 3e38] {
+        for place in 0..3 {
+            let mut model = MadeUp {
+                width,
+                items: random_numbers(&mut random, n_items * width, |x| x),
+                biases: Some(random_numbers(&mut random, n_items, |x| x)),
+                users: random_numbers(&mut random, 3 * width, |x| x),
+            };
+            let numbers = match place {
+                0 => &mut model.items,
+                1 => &mut model.users,
+                _ => model.biases.as_mut().unwrap(),
+            };
+            numbers[7] = bad;
+            let histories: [&[u32]; 4] = [&[0], &[1], &[2], &[]];
+            let left_out = |user: usize| Cow::Borrowed(histories[user]);
+            let expected = for_each_user(&model, &histories, |user, scores| top_k(scores, &left_out(user), 4));
+            for level in levels() {
+                let found =
+                    model.shortlists(4, level).for_each_list(&model, &histories, left_out, |_, list, _| Ok(list));
+                match (&found, &expected) {
+                    (Ok(found), Ok(expected)) => assert!(bits(found) == bits(expected), "{bad} at {place}"),
+                    (Err(found), Err(expected)) => assert_eq!(found.to_string(), expected.to_string()),
+                    _ => panic!("{bad} at {place}"),
+                }
+            }
+        }
+    }
+}
+
+/// Errors of users' vectors and of what is done with a list come out, and users in the order of their histories.
+#[test]
+fn results_come_in_order_and_errors_come_out() {
+    let mut random = Stream::new(14, 0);
+    let model = MadeUp {
+        width: 3,
+        items: random_numbers(&mut random, 400 * 3, |x| x),
+        biases: None,
+        // Every other one has the same score for all items, so that its list is that of all scores.
+        users: (0..2 * 3).map(|at| if at < 3 { 1.0 } else { 0.0 }).collect(),
+    };
+    let histories: Vec<[u32; 1]> = (0..VECTORS as u32 + 70).map(|user| [user % 400]).collect();
+    let histories: Vec<&[u32]> = histories.iter().map(|history| &history[..]).collect();
+    let nothing = |_| Cow::Borrowed(&[][..]);
+    let shortlists = model.shortlists(2, Level::Plain);
+    let users = shortlists
+        .for_each_list(&model, &histories, nothing, |user, list, score| {
+            assert!(list.iter().all(|scored| score(scored.item) == scored.score));
+            Ok((user, list))
+        })
+        .unwrap();
+    for (at, (user, list)) in users.iter().enumerate() {
+        assert_eq!(at, *user);
+        assert_eq!(list.iter().map(|scored| scored.item).eq([0, 1]), at % 2 == 1, "{list:?}");
+    }
+    let stopped =
+        |user: usize, _: Vec<Scored>, _: &dyn Fn(u32) -> f32| if user == 60 { Err(Error::Cancelled) } else { Ok(()) };
+    assert!(matches!(shortlists.for_each_list(&model, &histories, nothing, stopped), Err(Error::Cancelled)));
+}
