@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
+import { gramSql, SQL_DIALECTS } from '../dist/data/gram-sql.js';
 import { EaseCounts, fit, Interactions, type Model } from '../dist/index.js';
 import { recvae as command } from './command.js';
 import { plantedColumns, temporaryFolder } from './planted.js';
-import { findPostgres, startPostgres } from './postgres.js';
+import { findPostgres, findPsql, startPostgres } from './postgres.js';
 
 const recvae = (folder: string, ...args: string[]) => command(folder, args);
 
@@ -187,40 +188,58 @@ describe('SQL', () => {
     expect(fitted).toMatchObject({ code: 0, stderr: expect.stringContaining('200 users, 40 items: ease.st') });
   });
 
-  const bin = findPostgres();
-  test.skipIf(bin === undefined)('of PostgreSQL does, under another collation too', async () => {
-    const server = await startPostgres(bin!);
-    try {
-      const folder = temporaryFolder();
-      const client = await server.connect();
-      const all = rows();
-      // A collation of its own sorts Z behind a; bytes do not.
-      await client.query('CREATE TABLE likes ("User" text, sku text COLLATE "en-x-icu")');
-      const values = [all.map(([user]) => user), all.map(([, item]) => item)];
-      for (const _ of [1, 2])
-        await client.query('INSERT INTO likes SELECT * FROM unnest($1::text[], $2::text[])', values);
-      const { port } = client as unknown as { port: number };
-      await client.end();
-      const columns = ['--table', 'public.likes', '--user', 'User', '--item', 'sku'];
-      const { stdout } = await recvae(folder, 'counts', 'sql', '--dialect', 'postgres', ...columns);
-      const psql = ['-h', '127.0.0.1', '-p', String(port), '-U', 'tester', '-d', 'postgres', '-v', 'ON_ERROR_STOP=1'];
-      execFileSync(join(bin!, 'psql'), [...psql, '-q'], { cwd: folder, input: stdout });
-      await expectLocal(await EaseCounts.fromGram(folder));
-    } finally {
-      await server.stop();
-    }
-  });
+  const [bin, client] = [findPostgres(), findPsql()];
+  test.skipIf(bin === undefined || client === undefined)(
+    'of PostgreSQL does, under another collation too',
+    async () => {
+      const server = await startPostgres(bin!);
+      try {
+        const folder = temporaryFolder();
+        const connected = await server.connect();
+        const { port } = connected as unknown as { port: number };
+        await connected.query("CREATE DATABASE shop ENCODING 'UTF8' TEMPLATE template0");
+        await connected.end();
+        const psql = (input: string) => {
+          const session = [
+            '-h',
+            '127.0.0.1',
+            '-p',
+            String(port),
+            '-U',
+            'tester',
+            '-d',
+            'shop',
+            '-v',
+            'ON_ERROR_STOP=1',
+          ];
+          execFileSync(client!, [...session, '-q'], {
+            cwd: folder,
+            input,
+            env: { ...process.env, PGCLIENTENCODING: 'UTF8' },
+          });
+        };
+        // A collation of its own sorts Z behind a; bytes do not.
+        psql(
+          `CREATE TABLE likes ("User" text, sku text COLLATE "en-x-icu");\n\\copy likes FROM '${writeRows(folder)}' CSV HEADER\n`,
+        );
+        psql(gramSql('postgres', { table: 'public.likes', user: 'User', item: 'sku', to: '.' }));
+        await expectLocal(await EaseCounts.fromGram(folder));
+      } finally {
+        await server.stop();
+      }
+    },
+  );
 
   test('of the others says that nobody ran it, and quotes names', async () => {
     const folder = temporaryFolder();
-    const sql = async (...args: string[]) => (await recvae(folder, 'counts', 'sql', ...args)).stdout;
-    for (const dialect of ['spark', 'bigquery', 'snowflake', 'clickhouse']) {
-      const text = await sql('--dialect', dialect, '--user', 'customer id', '--to', 'place');
-      expect(text).toMatch(/^-- .* \(not run by recvae's tests\)\.\n/);
-      expect(text).toMatch(/CAST\(["`]customer id["`] AS (?:STRING|String|VARCHAR)\) AS u/);
+    const run = ['duckdb', 'postgres'];
+    for (const dialect of SQL_DIALECTS) {
+      const text = gramSql(dialect, { table: 'likes', user: 'customer id', item: 'item', to: 'place' });
+      const said = run.includes(dialect) ? "recvae's tests run this text" : "not run by recvae's tests";
+      expect(text.split('\n')[0]).toContain(`(${said})`);
+      expect(text).toMatch(/CAST\(["`]customer id["`] AS (?:STRING|String|VARCHAR|text)\) AS u/);
       for (const table of ['vocab', 'gram', 'totals']) expect(text).toMatch(new RegExp(`place/${table}\\b`));
     }
-    expect(await sql('--dialect', 'duckdb')).toContain("(recvae's tests run this text)");
     const mistakes = [
       [['--dialect', 'oracle'], "--dialect is 'oracle'; allowed: duckdb, postgres"],
       [[], '--dialect is missing'],
@@ -244,42 +263,46 @@ describe('shards', () => {
       TO '${join(folder, 'likes.parquet')}' (FORMAT parquet)`);
     connection.closeSync();
     instance.closeSync();
+    // On the command line, which keeps only the users of the shard in memory.
     const all = ['--validation', '0', '--test', '0'];
-    const ways = [
-      ['likes.csv', []],
-      ['likes.parquet', ['--user', 'who', '--value', 'stars', '--min-value', '2']],
-      ['likes.csv', ['--min-item', '60', '--min-user', '3']],
-    ] as const;
-    for (const [at, [input, flags]] of ways.entries()) {
-      const whole = `${at}.whole`;
-      const once = await recvae(
-        folder,
-        'train',
-        'ease',
-        input,
-        ...all,
-        ...flags,
-        '--save-counts',
-        whole,
-        '--out',
-        'ease.st',
-      );
-      expect(once.code, once.stderr).toBe(0);
-      const files = [2, 0, 1, 3].map((index) => `${at}.${index}`);
-      for (const file of files) {
-        const shard = ['--shard', `${file.slice(2)}/4`];
-        const outcome = await recvae(folder, 'counts', 'shard', input, ...flags, ...shard, '--out', file);
-        expect(outcome, outcome.stderr).toMatchObject({
-          code: 0,
-          stderr: expect.stringContaining(`of shard ${shard[1]}`),
-        });
-      }
-      const merged = await recvae(folder, 'counts', 'merge', ...files, '--out', `${at}.merged`);
-      expect(merged.code, merged.stderr).toBe(0);
-      expect(readFileSync(join(folder, `${at}.merged`)).equals(readFileSync(join(folder, whole)))).toBe(true);
+    const flags = ['--user', 'who', '--value', 'stars', '--min-value', '2'];
+    const once = await recvae(
+      folder,
+      'train',
+      'ease',
+      'likes.parquet',
+      ...all,
+      ...flags,
+      '--save-counts',
+      'c',
+      '--out',
+      'm',
+    );
+    expect(once.code, once.stderr).toBe(0);
+    const outcomes = await Promise.all(
+      [0, 1, 2].map((k) =>
+        recvae(folder, 'counts', 'shard', 'likes.parquet', ...flags, '--shard', `${k}/3`, '--out', `${k}`),
+      ),
+    );
+    for (const [k, { code, stderr }] of outcomes.entries()) {
+      expect([code, stderr], stderr).toEqual([0, expect.stringContaining(`users of shard ${k}/3, 38 items in`)]);
     }
-    const [first, ...rest] = ways.map((_, at) => readFileSync(join(folder, `${at}.merged`)));
-    expect(rest.some((bytes) => bytes.equals(first!))).toBe(false); // the ways leave different rows
+    const merged = await recvae(folder, 'counts', 'merge', '2', '0', '1', '--out', 'merged');
+    expect(merged.code, merged.stderr).toBe(0);
+    expect(readFileSync(join(folder, 'merged')).equals(readFileSync(join(folder, 'c')))).toBe(true);
+    // In a program, which reads them all; the thresholds are met by all users together.
+    writeRows(folder, 'rare.csv', [['u3', 'rare'], ['alone', 'Z'], ...rows()]);
+    const data = await Interactions.fromFile(join(folder, 'rare.csv'), { minItem: 3, minUser: 2 });
+    expect([data.nUsers, data.nItems]).toEqual([200, 40]);
+    const files = [0, 1, 2, 3].map((index) => join(folder, `part-${index}`));
+    for (const [index, file] of files.entries()) await (await EaseCounts.countShard(data, { index, of: 4 })).save(file);
+    await (await EaseCounts.merge(files)).save(join(folder, 'merged'));
+    await (await EaseCounts.count(data)).save(join(folder, 'c'));
+    expect(readFileSync(join(folder, 'merged')).equals(readFileSync(join(folder, 'c')))).toBe(true);
+    const thresholds = ['--min-item', '3', '--min-user', '2', '--shard', '3/4'];
+    const own = await recvae(folder, 'counts', 'shard', 'rare.csv', ...thresholds, '--out', 'own');
+    expect(own.code, own.stderr).toBe(0);
+    expect(readFileSync(join(folder, 'own')).equals(readFileSync(files[3]!))).toBe(true);
   });
 
   test('of another input, missing and repeated ones are refused by name', async () => {

@@ -1,13 +1,14 @@
 /** Recommendations by several machines: together what one run gives, also after kills. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fit } from '../dist/index.js';
 import { CLI, recvae as command } from './command.js';
-import { planted, plantedColumns, temporaryFolder } from './planted.js';
+import { planted, plantedColumns } from './planted.js';
 
 const recvae = (folder: string, ...args: string[]) => command(folder, args);
 
@@ -53,7 +54,7 @@ async function allShards(of: number, out: string, ...args: string[]) {
 }
 
 beforeAll(async () => {
-  folder = temporaryFolder();
+  folder = mkdtempSync(join(tmpdir(), 'recvae-'));
   await (await fit('ease', planted(), { lambda: 10 })).save(join(folder, 'ease.st'));
   const { users, items } = plantedColumns();
   const lines = users.map((user, row) => `${user},${items[row]}\n`);
@@ -74,6 +75,8 @@ beforeAll(async () => {
   instance.closeSync();
 });
 
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
 describe('recommend --shard', () => {
   test('all shards together are the run without them, row by row, with a manifest', async () => {
     await recvae(folder, 'recommend', 'ease.st', '--history', 'many.ndjson', '-k', '3', '--out', 'one.ndjson');
@@ -86,8 +89,9 @@ describe('recommend --shard', () => {
     expect(parts.map(({ users }: { users: number }) => users)).toEqual([...Array(23).fill(130), 10]);
     expect(existsSync(join(folder, 'all.ndjson', '_SUCCESS'))).toBe(true);
     // A shard that is done has nothing to do.
-    const parquet = ['--history', 'many.parquet', '--users-per-part', '500'];
-    await recvae(folder, 'recommend', 'ease.st', '--history', 'many.parquet', '--out', 'one.parquet');
+    const table = ['--history', 'many.parquet', '--item', 'items'];
+    const parquet = [...table, '--users-per-part', '500'];
+    await recvae(folder, 'recommend', 'ease.st', ...table, '--out', 'one.parquet');
     await allShards(3, 'all.parquet', ...parquet);
     expect(await rowsOf(partsIn('all.parquet'))).toEqual(await rowsOf([join(folder, 'one.parquet')]));
     const again = await allShards(3, 'all.parquet', ...parquet);
