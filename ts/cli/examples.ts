@@ -42,7 +42,10 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
   recommend: [
     ['recvae recommend ease.safetensors --history histories.ndjson -k 5', 'one line of JSON per line'],
     ['recvae recommend ease.safetensors --history likes.csv --out lists.csv.gz', 'for every user of a table'],
-    ['recvae recommend ease.safetensors --history likes.csv --shard 0/4 --out lists.ndjson', 'on the first of four machines'],
+    [
+      'recvae recommend ease.safetensors --history likes.csv --shard 0/4 --out lists.ndjson',
+      'on the first of four machines',
+    ],
   ],
   similar: [['recvae similar ease.safetensors a -k 5', 'the items most like a']],
   explain: [['recvae explain ease.safetensors --history a,b --item c', 'what speaks for c']],
