@@ -17,12 +17,18 @@ export interface CommandOptions {
   input?: string | Buffer;
   /** Called with all of stderr whenever there is more of it. */
   watch?: (child: ChildProcess, stderr: string) => void;
+  /** Variables beside those of the tests. */
+  environment?: object;
 }
 
 /** Runs it in a folder to its end. */
-export function recvae(folder: string, args: string[], { input = '', watch }: CommandOptions = {}): Promise<Outcome> {
+export function recvae(
+  folder: string,
+  args: string[],
+  { input = '', watch, environment }: CommandOptions = {},
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
+    const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, env: { ...process.env, ...environment } });
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (chunk) => {
       stdout += chunk;

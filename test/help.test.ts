@@ -60,9 +60,12 @@ describe('help', () => {
       '--epochs 20 --out': '--epochs 1 --set hiddenDim=8 --set latentDim=4 --out',
       'ease.safetensors a -k': 'ease.safetensors i0-0 -k',
       '--history a,b --item c': '--history i0-0,i0-1 --item i0-2',
+      'counts shard likes.csv --shard 0/4': 'counts shard likes.csv --shard 0/1',
+      ' part-1 part-2 part-3': '',
     };
     const order = [
       'train',
+      'counts',
       'evaluate',
       'recommend',
       'similar',

@@ -10,12 +10,27 @@ import pg from 'pg';
 /** `nobody` of Debian: PostgreSQL refuses to run as root. */
 const NOBODY = 65_534;
 
-/** The folder with `initdb` and `postgres`, if there is one: in the path, or where Debian has it. */
-export function findPostgres(): string | undefined {
+/** Folders with programs: those of the path, and where Debian has those of PostgreSQL. */
+function folders(): string[] {
   const debian = '/usr/lib/postgresql';
   const versions = existsSync(debian) ? readdirSync(debian).map((version) => join(debian, version, 'bin')) : [];
-  const folders = [...(process.env.PATH ?? '').split(delimiter), ...versions];
-  return folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')));
+  return [...(process.env.PATH ?? '').split(delimiter), ...versions];
+}
+
+/** The folder with these programs, if there is one. */
+function folderOf(...programs: string[]): string | undefined {
+  return folders().find((folder) => programs.every((program) => existsSync(join(folder, program))));
+}
+
+/** The folder with `initdb` and `postgres`, if there is one. */
+export function findPostgres(): string | undefined {
+  return folderOf('initdb', 'postgres');
+}
+
+/** Its command line, if there is one. */
+export function findPsql(): string | undefined {
+  const folder = folderOf('psql');
+  return folder && join(folder, 'psql');
 }
 
 export interface Postgres {

@@ -13,7 +13,7 @@ export declare class NativeArrowReader {
 
 /** Collects batches. */
 export declare class NativeBatches {
-  /** Starts without interactions. `options`: JSON with the filter of rows and the thresholds. */
+  /** Starts without interactions. `options`: JSON with the filter of rows, the thresholds and the shard. */
   constructor(options: string)
   /** Adds a batch; or, with `first_row`, rows without batches, of which the first one has that number. */
   push(users: NativeIds, items: NativeIds, values?: Float64Array | undefined | null, timestamps?: Float64Array | undefined | null, firstRow?: number | undefined | null): void
@@ -37,6 +37,8 @@ export declare class NativeEaseCounts {
   get nUsers(): number
   /** The ids of the items, in order of their indices. */
   itemIds(): Array<string>
+  /** Which shard they are of, and of how many; null if of all users. */
+  shard(): [number, number] | null
   /** The counts with the users of `add` and without those of `remove`. */
   update(add: NativeInteractions | undefined | null, remove: NativeInteractions | undefined | null, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
   /** Fits EASE^R. `options` and `info`: JSON. */
@@ -275,6 +277,9 @@ export declare function completeSampleOptions(options: string): string
 /** Counts the users of some interactions. */
 export declare function countForEase(interactions: NativeInteractions, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
 
+/** The same of the users of shard `index` of `of`. */
+export declare function countShardForEase(interactions: NativeInteractions, index: number, of: number, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
+
 /** A built-in data set. */
 export declare function dataset(name: string): Promise<NativeInteractions>
 
@@ -283,6 +288,9 @@ export declare function describe(): string
 
 /** The smallest true difference that a comparison on these users would probably establish, beside so many others. */
 export declare function detectableDifference(a: Float64Array, b: Float64Array, comparisons: number): number
+
+/** Counts from tables that were made elsewhere: their first two columns as users and items, the counts of `gram` as times. */
+export declare function easeCountsFromGram(gram: NativeInteractions, vocab: NativeInteractions, totals: NativeInteractions, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
 
 /** What a fit on data of that shape would take. `options`: JSON. */
 export declare function estimateMemory(kind: string, options: string, shape: NativeShape): NativeMemory
@@ -331,6 +339,9 @@ export declare function mean(values: Float64Array): NativeMean
 
 /** The mean of several lists, place by place. */
 export declare function meanOfLists(lists: Array<Float64Array>): Float64Array
+
+/** Adds the files of all shards of an input up. */
+export declare function mergeEaseCounts(paths: Array<string>, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
 
 /** Held-out users whose inputs are about as long. */
 export interface NativeActivityGroup {
@@ -683,7 +694,7 @@ export interface PublishedFiles {
   format: string
 }
 
-/** Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options and the thresholds. */
+/** Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options, the thresholds and the shard. */
 export declare function readInteractions(paths: string | Array<string>, options: string, run: NativeRun): Promise<NativeInteractions>
 
 /** Reads the layout of the official scripts. */

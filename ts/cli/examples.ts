@@ -30,12 +30,22 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
     ['recvae train ease likes.csv --set lambda=200 --out ease.safetensors', 'a linear model'],
     ['recvae train recvae likes.csv --epochs 20 --out recvae.safetensors --checkpoint recvae.checkpoint', 'a network'],
   ],
+  counts: [
+    ['recvae counts shard likes.csv --shard 0/4 --out part-0', 'on the first of four machines'],
+    ['recvae counts merge part-0 part-1 part-2 part-3 --out all.counts', 'the same as counting everybody in one run'],
+    ['recvae counts fit all.counts --set lambda=200 --out counted.safetensors', 'trains EASE^R on the counts'],
+    ['recvae counts sql --dialect duckdb --table likes', 'the statements by which a database counts'],
+  ],
   evaluate: [
     ['recvae evaluate ease.safetensors likes.csv --metrics ndcg@10,recall@20', 'on the test users of the training'],
   ],
   recommend: [
     ['recvae recommend ease.safetensors --history histories.ndjson -k 5', 'one line of JSON per line'],
     ['recvae recommend ease.safetensors --history likes.csv --out lists.csv.gz', 'for every user of a table'],
+    [
+      'recvae recommend ease.safetensors --history likes.csv --shard 0/4 --out lists.ndjson',
+      'on the first of four machines',
+    ],
   ],
   similar: [['recvae similar ease.safetensors a -k 5', 'the items most like a']],
   explain: [['recvae explain ease.safetensors --history a,b --item c', 'what speaks for c']],

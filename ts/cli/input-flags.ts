@@ -64,11 +64,11 @@ const READ_FLAGS = {
   skipBadRows: 'count',
 } satisfies Record<Exclude<keyof ReadOptions, 'header'>, string>;
 
-/** The flags of every command with an `<input>`. `ofModel`: of one that reads it as a model was trained. */
-export function addInputFlags(command: Command, ofModel = false): Command {
+/** The flags of a command that reads an `<input>` and does not split it. `ofModel`: as for {@link addInputFlags}. */
+export function addReadFlags(command: Command, ofModel = false): Command {
   const add = (options: OptionDescription[], name: string, argument: string) =>
     addFlag(command, options, name, argument, ofModel);
-  const { read, thresholds, split: splitting } = description;
+  const { read, thresholds } = description;
   for (const [name, argument] of Object.entries(READ_FLAGS)) {
     add(read, name, argument);
     // It stands beside the other one that is about the form of the rows.
@@ -86,6 +86,15 @@ export function addInputFlags(command: Command, ofModel = false): Command {
   );
   add(thresholds, 'minUser', 'count');
   add(thresholds, 'minItem', 'count');
+  return command;
+}
+
+/** The flags of every command with an `<input>`. `ofModel`: of one that reads it as a model was trained. */
+export function addInputFlags(command: Command, ofModel = false): Command {
+  addReadFlags(command, ofModel);
+  const { split: splitting } = description;
+  const add = (options: OptionDescription[], name: string, argument: string) =>
+    addFlag(command, options, name, argument, ofModel);
   const { doc: kinds, default: kind } = splitting.find(({ name }) => name === 'kind')!;
   command.option('--split <kind>', `${kinds}${defaultText(String(kind), ofModel)}`);
   command.option(

@@ -8,6 +8,7 @@ import { addAdvise } from './advise.js';
 import { addCompact } from './compact.js';
 import { addCompare } from './compare.js';
 import { addCompletion } from './completion.js';
+import { addCounts } from './counts.js';
 import { addDatasets } from './datasets.js';
 import { addEvaluate } from './evaluate.js';
 import { examplesOf } from './examples.js';
@@ -67,6 +68,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
     addAblate,
     addReport,
     addTrain,
+    addCounts,
     addEvaluate,
     ...serving,
     ...files,

@@ -1,6 +1,7 @@
 /** How an input is read and split: what the flags say, what a model was trained with, and what papers do with a data set. */
 import { publishedSet } from '../data/published.js';
 import { TEXT_OPTIONS } from '../data/row-files.js';
+import type { Shard } from '../data/shard.js';
 import { invalid } from '../runtime/check.js';
 import type { Json } from '../runtime/json.js';
 import { description } from '../runtime/native.js';
@@ -29,7 +30,8 @@ export interface InputFlags extends ReadOptions, Thresholds {
 
 /** How an input was read and split: what a model file keeps as `input`, so that `evaluate` makes the same split again. */
 export interface InputRecipe {
-  read: ReadOptions & Thresholds & { sql?: string };
+  /** `shard`: the users who are kept, of a machine that counts a part of them. */
+  read: ReadOptions & Thresholds & { sql?: string; shard?: Shard };
   split: SplitOptions;
   /** Of the split of kind files, the files that are not trained on. */
   parts?: { test?: string; validation?: string };

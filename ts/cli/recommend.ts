@@ -1,14 +1,19 @@
+import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import type { History } from '../data/interactions.js';
 import { TEXT_OPTIONS } from '../data/row-files.js';
-import { isDatabase, isTable, kindOf } from '../data/sources.js';
+import { type Shard, shardText } from '../data/shard.js';
+import { filesAt, isDatabase, isTable, kindOf } from '../data/sources.js';
 import type { FilterOptions, ServeOptions } from '../models/filter.js';
 import { lineOf, parsed, readHistories, writeRecommendations, writerFor } from '../models/histories.js';
 import { load } from '../models/model.js';
 import type { UserRecommendation } from '../models/serving.js';
+import { modelIdentity, recommendShard } from '../models/shards.js';
 import { openHistories, recommendGroups } from '../models/stream.js';
 import { onAbort, unlessAborted } from '../runtime/abort.js';
+import { invalid } from '../runtime/check.js';
 import { guard, guardAsync, RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
@@ -20,8 +25,9 @@ import { docInFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { queryOf, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
-import { checkWritable, message, print } from './output.js';
+import { checkWritable, checkWritableFolder, message, print } from './output.js';
 import { type InputRecipe, recipeIn } from './recipe.js';
+import { addShardFlag } from './shard.js';
 
 interface Flags extends FilterFlags {
   history: string;
@@ -37,7 +43,12 @@ interface Flags extends FilterFlags {
   fallback?: NonNullable<RecommendOptions['fallback']>;
   threads?: number;
   out?: string;
+  shard?: Shard;
+  usersPerPart?: number;
 }
+
+/** Users of a part of a shard, unless it is said. */
+const USERS_PER_PART = 1 << 16;
 
 /** Milliseconds between messages about the progress. */
 const SILENCE = 5000;
@@ -80,7 +91,13 @@ export function addRecommend(program: Command): void {
     .addOption(threadsFlag())
     .option(
       '--out <file>',
-      'write to a file in .ndjson, .jsonl, .csv (these also with .gz) or .parquet, which appears when it is whole',
+      'write to a file in .ndjson, .jsonl, .csv (these also with .gz) or .parquet, which appears when it is whole; with --shard, a folder',
+    );
+  addShardFlag(command, 'recommend for a part of the users, into the folder --out')
+    .option(
+      '--users-per-part <count>',
+      `of --shard: users in a file of --out (default: ${USERS_PER_PART})`,
+      parseNumber,
     )
     .addHelpText(
       'after',
@@ -91,9 +108,25 @@ cannot be understood ends the command with exit code 1, after the results of the
 A table of histories has one row per interaction, or per user with a list of items in the column --item. It is read as
 the training read its data: the same columns, and rows with a value below --min-value do not count. Lines of NDJSON are such
 rows where the first one has no "items". CSV and Parquet results have one row per item: user, rank, item, score. Parquet, --sql
-and databases need the package @duckdb/node-api.`,
+and databases need the package @duckdb/node-api.
+
+With --shard, each of n machines runs the same command with its own k and reads the whole --history, which cannot be stdin. --out is
+a folder for all of them, such as lists.parquet, with a file for every 65,536 users. A shard that was killed goes on where it was
+when the same command runs again. The one that is done last writes _manifest.json and _SUCCESS.`,
     )
     .action((file: string, flags: Flags) => interruptible((signal) => run(file, flags, signal)));
+}
+
+/** Fails for flags that do not go with --shard, or only with it. */
+function checkShard({ shard, usersPerPart, history, out }: Flags): void {
+  if (shard === undefined) {
+    if (usersPerPart === undefined) return;
+    throw new RecvaeError('INVALID_ARGUMENT', '--users-per-part has no meaning without --shard');
+  }
+  if (out === undefined) throw new RecvaeError('INVALID_ARGUMENT', '--out is missing, which --shard needs');
+  if (history === '-') throw invalid('--history', history, 'a file with --shard, which reads it again after a kill');
+  if (usersPerPart === undefined || (Number.isSafeInteger(usersPerPart) && usersPerPart > 0)) return;
+  throw invalid('--users-per-part', usersPerPart, 'a whole number from 1 on');
 }
 
 /** What the fallback is, and what holds without the flag. */
@@ -112,9 +145,11 @@ async function run(file: string, flags: Flags, signal: AbortSignal): Promise<voi
     },
     outputs: { '--out': out },
   });
-  if (flags.out !== undefined) {
-    checkWritable(flags.out, '--out');
-    writerFor(flags.out, '--out');
+  checkShard(flags);
+  if (out !== undefined) {
+    if (flags.shard) checkWritableFolder(out, '--out');
+    else checkWritable(out, '--out');
+    writerFor(out.replace(/\/+$/, ''), '--out');
   }
   const lists = await filterIn(flags, signal);
   // However it ends, nobody goes on reading.
@@ -144,6 +179,10 @@ async function recommendFor(
   const options: ServeOptions = { k: flags.k, filterSeen: flags.includeSeen ? false : undefined, fallback, filter };
   const run = { threads: flags.threads, signal };
   await model.recommendBatch([], options, run); // finds a bad option before it waits for input
+  if (flags.shard)
+    return intoShard(file, flags, lists, histories(model.info), (some) => {
+      return told(recommendGroups(model, openHistories(some), options, run));
+    });
   const groups = recommendGroups(model, openHistories(histories(model.info)), options, run);
   if (flags.out !== undefined) return intoFile(flags.out, groups);
   for await (const group of groups) await unlessAborted(signal, print(group.map(lineOf).join('')));
@@ -254,20 +293,69 @@ async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): As
   }
 }
 
+/** Makes the parts of a shard. */
+async function intoShard(
+  file: string,
+  { history, k, includeSeen, fallback, out, shard, usersPerPart, ...flags }: Flags,
+  { allow, deny }: FilterOptions,
+  histories: AsyncIterable<History>,
+  recommend: Parameters<typeof recommendShard>[2],
+): Promise<void> {
+  const started = performance.now();
+  const bytesOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? null;
+  const files = (filesAt(history) ?? [history]).map((path) => ({ file: basename(path), bytes: bytesOf(path) }));
+  const { format, user, item, value, minValue, sql, escape: escaping } = flags;
+  const read = { format, user, item, value, minValue, sql, escape: escaping };
+  const lists = { allow: hashOf(allow), deny: hashOf(deny) };
+  const job = { model: modelIdentity(file), history: files, read, k, includeSeen, fallback, ...lists };
+  const result = await recommendShard(
+    {
+      folder: out!,
+      shard: shard!,
+      usersPerPart: usersPerPart ?? USERS_PER_PART,
+      // As it will be read again: without what is undefined.
+      job: JSON.parse(JSON.stringify(job)),
+    },
+    histories,
+    recommend,
+  );
+  const { users, parts, partsBefore, missing } = result;
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  message(
+    `shard ${shardText(shard!)}: ${users} users in ${parts} parts, ${partsBefore} of which were there, in ${seconds} s: ${out}`,
+  );
+  message(
+    missing === 0 ? `all shards are done: ${join(out!, '_manifest.json')}` : `${missing} shards are not done yet`,
+  );
+}
+
+/** A list in short. */
+function hashOf(ids: FilterOptions['allow']): string | undefined {
+  return (
+    ids &&
+    createHash('sha256')
+      .update(JSON.stringify([...ids]))
+      .digest('hex')
+  );
+}
+
+/** Results one at a time; tells of the progress. */
+async function* told(groups: AsyncIterable<UserRecommendation[]>): AsyncGenerator<UserRecommendation> {
+  const started = performance.now();
+  let [users, last] = [0, started];
+  for await (const group of groups) {
+    yield* group;
+    users += group.length;
+    const now = performance.now();
+    if (now - last < SILENCE) continue;
+    last = now;
+    message(`${users} users, ${Math.round((1000 * users) / (now - started))} per second`);
+  }
+}
+
 /** Writes the file, and tells of the progress. */
 async function intoFile(out: string, groups: AsyncIterable<UserRecommendation[]>): Promise<void> {
   const started = performance.now();
-  const seconds = () => (performance.now() - started) / 1000;
-  async function* told() {
-    let [users, last] = [0, started];
-    for await (const group of groups) {
-      yield* group;
-      users += group.length;
-      if (performance.now() - last < SILENCE) continue;
-      last = performance.now();
-      message(`${users} users, ${Math.round(users / seconds())} per second`);
-    }
-  }
-  const users = await writeRecommendations(out, told());
-  message(`${users} users in ${seconds().toFixed(1)} s: ${out}`);
+  const users = await writeRecommendations(out, told(groups));
+  message(`${users} users in ${((performance.now() - started) / 1000).toFixed(1)} s: ${out}`);
 }

@@ -362,7 +362,8 @@ export function checkType(
   throw new RecvaeError('INVALID_DATA', message);
 }
 
-async function* batches(
+/** Rows as batches of columns. */
+export async function* batches(
   { result, chunks }: Rows,
   { DuckDBTypeId: type }: DuckDB,
   { user, item, value }: { user: string; item: string; value: string | null },

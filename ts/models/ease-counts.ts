@@ -1,11 +1,22 @@
+import { type GramSource, readGram } from '../data/gram.js';
 import { Interactions } from '../data/interactions.js';
+import type { Shard } from '../data/shard.js';
 import { Split } from '../data/split.js';
-import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from '../runtime/check.js';
+import {
+  checkInstance,
+  checkObject,
+  checkRun,
+  checkString,
+  checkStrings,
+  infoText,
+  invalid,
+  knownKeys,
+} from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import type { JsonLike } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import type { EaseOptions } from '../runtime/options.generated.js';
-import { type RunOptions, running } from '../runtime/running.js';
+import { type RunOptions, running, stoppable } from '../runtime/running.js';
 import { Model } from './model.js';
 import type { Progress } from './progress.js';
 
@@ -41,6 +52,7 @@ const RUN_KEYS = Object.keys({ threads: true, memoryLimit: true, signal: true } 
   keyof LimitedRun,
   true
 >);
+const SHARD_KEYS = Object.keys({ index: true, of: true } satisfies Record<keyof Shard, true>);
 const FIT_KEYS = Object.keys({
   threads: true,
   memoryLimit: true,
@@ -72,12 +84,16 @@ export class EaseCounts implements Disposable {
   readonly nUsers: number;
   /** Ids of the items. */
   readonly itemIds: readonly string[];
+  /** Of which users they are, unless of all. */
+  readonly shard: Shard | undefined;
   readonly #native: native.NativeEaseCounts;
 
   private constructor(handle: native.NativeEaseCounts) {
     this.#native = handle;
     this.nUsers = guard(() => handle.nUsers);
     this.itemIds = guard(() => handle.itemIds());
+    const shard = guard(() => handle.shard());
+    this.shard = shard === null ? undefined : { index: shard[0], of: shard[1] };
   }
 
   /**
@@ -90,6 +106,63 @@ export class EaseCounts implements Disposable {
     const { native: users } = trainingPart(data, 'data');
     const { threads, memoryLimit, signal } = run;
     return new EaseCounts(await running({ signal }, (run) => native.countForEase(users, threads, memoryLimit, run)));
+  }
+
+  /**
+   * Counts the users of one shard of `data`, by a hash of their ids, off the event loop: each of several machines counts and saves
+   * its own, and {@link EaseCounts.merge} adds the files up. Until then they can be saved, and neither fitted nor updated.
+   *
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a shard that makes no sense; `MEMORY` as {@link EaseCounts.count}.
+   */
+  static async countShard(data: Interactions | Split, shard: Shard, run: LimitedRun = {}): Promise<EaseCounts> {
+    checkRun(run, RUN_KEYS);
+    checkObject(shard, 'shard');
+    knownKeys(shard, SHARD_KEYS, 'shard');
+    for (const name of ['index', 'of'] as const) {
+      if (typeof shard[name] !== 'number') throw invalid(`${name} of shard`, shard[name], 'a number');
+    }
+    const { native: users } = trainingPart(data, 'data');
+    const { threads, memoryLimit, signal } = run;
+    const { index, of } = shard;
+    const work = (run: native.NativeRun) => native.countShardForEase(users, index, of, threads, memoryLimit, run);
+    return new EaseCounts(await running({ signal }, work));
+  }
+
+  /**
+   * Adds up the files of all shards of the same data, off the event loop, in any order: the same bytes as {@link EaseCounts.count} on
+   * all users at once. Two are in memory at a time, and their sum.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` with the names of the files if one is a shard of other data, is no shard or is there
+   * twice, and if shards are missing; as {@link EaseCounts.load} for each file; `MEMORY` for the sums.
+   */
+  static async merge(paths: readonly string[], run: LimitedRun = {}): Promise<EaseCounts> {
+    checkRun(run, RUN_KEYS);
+    checkStrings(paths, 'paths');
+    const { threads, memoryLimit, signal } = run;
+    const work = (run: native.NativeRun) => native.mergeEaseCounts(paths as string[], threads, memoryLimit, run);
+    return new EaseCounts(await running({ signal }, work));
+  }
+
+  /**
+   * Counts from a Gram matrix that was made elsewhere, such as by Spark or a database: {@link GramSource}, or a folder with files of
+   * those names. Whole numbers are exact wherever they were added up, so {@link EaseCounts.fit} gives the bytes of a fit on
+   * the data themselves, where these have the items in that order and the files are saved without the record of training users,
+   * which a Gram matrix does not have.
+   *
+   * @throws {@link RecvaeError} `INVALID_DATA` if a table is missing or has a number that cannot be, a pair twice or below the
+   * diagonal, or if counts contradict each other or the totals; `IO`; `INVALID_ARGUMENT` without DuckDB where it is needed;
+   * `MEMORY` if it could take more than `run.memoryLimit` beyond the tables.
+   */
+  static async fromGram(source: string | GramSource, run: LimitedRun = {}): Promise<EaseCounts> {
+    checkRun(run, RUN_KEYS);
+    const { threads, memoryLimit, signal } = run;
+    const { gram, vocab, totals } = await stoppable({ signal }, ({ signal }) => readGram(source, signal));
+    try {
+      const work = (run: native.NativeRun) => native.easeCountsFromGram(gram, vocab, totals, threads, memoryLimit, run);
+      return new EaseCounts(await running({ signal }, work));
+    } finally {
+      for (const table of [gram, vocab, totals]) table.dispose();
+    }
   }
 
   /**

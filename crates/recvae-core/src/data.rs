@@ -8,4 +8,5 @@ pub(crate) mod interactions;
 pub(crate) mod left_out;
 pub(crate) mod profile;
 pub(crate) mod read;
+pub(crate) mod shard;
 pub(crate) mod synth;

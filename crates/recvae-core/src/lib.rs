@@ -147,8 +147,9 @@ pub use data::profile::{FEW, Profile, Spread, profile};
 pub use data::read::{
     Encoding, Escape, Format, HistoryLine, HistoryLines, HistoryReader, LAYOUTS, LONGEST_ID, LONGEST_ROW, Layout,
     Quote, ReadOptions, TimeUnit, check_files_until, first_line_until, published_files, read_files_until,
-    read_interactions, read_interactions_until, read_stream_until, without_marks_until,
+    read_interactions, read_interactions_until, read_shard_until, read_stream_until, without_marks_until,
 };
+pub use data::shard::{Shard, ShardOf};
 pub use data::synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
 pub use evaluate::candidates::{Candidates, recommend_among};
 pub use evaluate::evaluation::{

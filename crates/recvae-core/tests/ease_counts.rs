@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use recvae_core::{Cancel, EaseCounts, FitRun, Interactions, ModelKind, Recommender, Threads, Thresholds};
+use recvae_core::{Cancel, EaseCounts, FitRun, Interactions, ModelKind, Recommender, Shard, Threads, Thresholds};
 use serde_json::{Value, json};
 
 type History = (String, Vec<String>);
@@ -71,6 +71,32 @@ proptest! {
                 assert_eq!(fit(&counts, &options), full_fit(&all, &options));
             }
         });
+    }
+
+    #[test]
+    fn shards_merged_in_any_order_have_the_bytes_of_one_run(
+        users in histories(),
+        of in 1u32..6,
+        turn in any::<prop::sample::Index>(),
+    ) {
+        let all = data(&users);
+        let folder = tempfile::tempdir().unwrap();
+        let mut paths: Vec<_> = (0..of).map(|index| folder.path().join(index.to_string())).collect();
+        for (index, path) in (0..).zip(&paths) {
+            let shard = Shard::new(f64::from(index), f64::from(of)).unwrap();
+            EaseCounts::count_shard(&all, shard, None, &Cancel::default()).unwrap().save(path).unwrap();
+        }
+        let at = turn.index(paths.len());
+        paths.rotate_left(at);
+        let merged = EaseCounts::merge(&paths, None, &Cancel::default()).unwrap();
+        let whole = count(&all).unwrap();
+        assert_eq!(merged, whole);
+        let [a, b] = [(&merged, "merged"), (&whole, "whole")].map(|(counts, name)| {
+            let path = folder.path().join(name);
+            counts.save(&path).unwrap();
+            std::fs::read(path).unwrap()
+        });
+        assert_eq!(a, b);
     }
 
     /// Users leave, come with more items, and come anew, in one update.

@@ -5,7 +5,7 @@ use napi::bindgen_prelude::{BigInt64Array, BigUint64Array, Float64Array};
 use napi_derive::napi;
 use recvae_core::{Batch, Batches, IdColumn, Options, RowFilter};
 
-use crate::data::{NativeInteractions, take_thresholds};
+use crate::data::{NativeInteractions, take_shard, take_thresholds};
 use crate::error::{Error, IntoNode, Result, json, whole};
 use crate::work::{Promise, brief, promise_in};
 
@@ -39,12 +39,13 @@ pub struct NativeBatches(Option<Batches>);
 
 #[napi]
 impl NativeBatches {
-    /// Starts without interactions. `options`: JSON with the filter of rows and the thresholds.
+    /// Starts without interactions. `options`: JSON with the filter of rows, the thresholds and the shard.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: String) -> Result<Self> {
-        let (rest, thresholds) = take_thresholds(json("options", &options)?)?;
+        let (mut rest, thresholds) = take_thresholds(json("options", &options)?)?;
+        let shard = take_shard(&mut rest)?;
         let filter = RowFilter::from_json(&rest.into()).into_node()?;
-        Ok(Self(Some(Batches::new(filter, thresholds))))
+        Ok(Self(Some(Batches::new(filter, thresholds).of_shard(shard))))
     }
 
     /// Adds a batch; or, with `first_row`, rows without batches, of which the first one has that number.

@@ -9,7 +9,7 @@ use napi::bindgen_prelude::{Either, Float64Array};
 use napi_derive::napi;
 use recvae_core::{
     Batch, Csr, HeldOut, Ids, Interactions, InteractionsBuilder, LeftOut, Options, ReadOptions, RowFilter,
-    SampleOptions, Split, SplitOptions, Thresholds,
+    SampleOptions, Shard, Split, SplitOptions, Thresholds,
 };
 use serde_json::{Map, Value};
 
@@ -143,7 +143,7 @@ pub fn join_parts<'env>(
     )
 }
 
-/// Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options and the thresholds.
+/// Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options, the thresholds and the shard.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn read_interactions<'env>(
     env: &'env Env,
@@ -151,7 +151,8 @@ pub fn read_interactions<'env>(
     options: String,
     run: &NativeRun,
 ) -> Result<Promise<'env>> {
-    let (options, thresholds) = take_thresholds(json("options", &options)?)?;
+    let (mut options, thresholds) = take_thresholds(json("options", &options)?)?;
+    let shard = take_shard(&mut options)?;
     let (options, cancel) = (ReadOptions::from_json(&options.into()).into_node()?, run.flag());
     let paths = match paths {
         Either::A(path) => vec![path.into()],
@@ -160,7 +161,7 @@ pub fn read_interactions<'env>(
     promise_in(
         env,
         brief_until(&cancel),
-        move || recvae_core::read_files_until(&paths, &options, &thresholds, &cancel).into_node(),
+        move || recvae_core::read_shard_until(&paths, &options, &thresholds, shard, &cancel).into_node(),
         NativeInteractions::new,
     )
 }
@@ -185,7 +186,8 @@ pub struct PublishedFiles {
 /// with the reader's options.
 #[napi(catch_unwind)]
 pub fn published_files(paths: Vec<String>, options: String) -> Result<Option<PublishedFiles>> {
-    let (options, _) = take_thresholds(json("options", &options)?)?;
+    let (mut options, _) = take_thresholds(json("options", &options)?)?;
+    take_shard(&mut options)?;
     let options = ReadOptions::from_json(&options.into()).into_node()?;
     let found = recvae_core::published_files(&paths_of(paths), &options);
     Ok(found.map(|(format, paths)| PublishedFiles {
@@ -236,7 +238,8 @@ fn paths_of(paths: Vec<String>) -> Vec<PathBuf> {
 /// The options of columns that are asked for by name with their defaults, as JSON. `options`: as for [`read_interactions`].
 #[napi(catch_unwind)]
 pub fn complete_read_options(options: String) -> Result<String> {
-    let (options, _) = take_thresholds(json("options", &options)?)?;
+    let (mut options, _) = take_thresholds(json("options", &options)?)?;
+    take_shard(&mut options)?;
     let options = ReadOptions::from_json(&options.into()).into_node()?;
     options.check_columns().into_node()?;
     Ok(options.to_json().to_string())
@@ -463,6 +466,13 @@ pub fn split<'env>(env: &'env Env, interactions: &NativeInteractions, options: S
 
 fn left_out(left_out: &[LeftOut]) -> String {
     left_out.iter().map(LeftOut::to_json).collect::<Value>().to_string()
+}
+
+/// The users who are to be kept, of options as JSON: `shard`, an object of `index` and `of`.
+pub(crate) fn take_shard(options: &mut Map<String, Value>) -> Result<Option<Shard>> {
+    let Some(shard) = options.remove("shard") else { return Ok(None) };
+    let number = |key: &str| shard[key].as_f64().unwrap_or(f64::NAN);
+    Shard::new(number("index"), number("of")).into_node().map(Some)
 }
 
 /// The thresholds among `options`, and what else there is.

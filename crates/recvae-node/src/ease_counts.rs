@@ -1,10 +1,11 @@
 //! Counts that EASE^R is computed from.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use napi::{Either, Env};
 use napi_derive::napi;
-use recvae_core::{EaseCounts, FitRun, ModelKind, Progress, Recommender};
+use recvae_core::{EaseCounts, FitRun, ModelKind, Progress, Recommender, Shard};
 
 use crate::data::{Data, NativeInteractions};
 use crate::error::{IntoNode, Result, json};
@@ -37,6 +38,13 @@ impl NativeEaseCounts {
     #[napi(catch_unwind)]
     pub fn item_ids(&self) -> Result<Vec<&str>> {
         Ok(self.0.get()?.items().iter().collect())
+    }
+
+    /// Which shard they are of, and of how many; null if of all users.
+    #[napi(catch_unwind, ts_return_type = "[number, number] | null")]
+    pub fn shard(&self) -> Result<Option<Vec<f64>>> {
+        let shard = self.0.get()?.shard().map(|of| of.shard);
+        Ok(shard.map(|shard| vec![f64::from(shard.index()), f64::from(shard.of())]))
     }
 
     /// The counts with the users of `add` and without those of `remove`.
@@ -118,6 +126,67 @@ pub fn count_for_ease<'env>(
         env,
         long(threads, &cancel)?,
         move || EaseCounts::count(&data, memory_limit, &cancel).into_node(),
+        NativeEaseCounts::new,
+    )
+}
+
+/// The same of the users of shard `index` of `of`.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeEaseCounts>")]
+pub fn count_shard_for_ease<'env>(
+    env: &'env Env,
+    interactions: &NativeInteractions,
+    index: f64,
+    of: f64,
+    threads: Option<f64>,
+    memory_limit: Option<f64>,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
+    let shard = Shard::new(index, of).into_node()?;
+    let (data, memory_limit, cancel) = (interactions.0.get()?.clone(), bytes(memory_limit)?, run.flag());
+    promise_in(
+        env,
+        long(threads, &cancel)?,
+        move || EaseCounts::count_shard(&data, shard, memory_limit, &cancel).into_node(),
+        NativeEaseCounts::new,
+    )
+}
+
+/// Adds the files of all shards of an input up.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeEaseCounts>")]
+pub fn merge_ease_counts<'env>(
+    env: &'env Env,
+    paths: Vec<String>,
+    threads: Option<f64>,
+    memory_limit: Option<f64>,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
+    let paths: Vec<PathBuf> = paths.into_iter().map(PathBuf::from).collect();
+    let (memory_limit, cancel) = (bytes(memory_limit)?, run.flag());
+    promise_in(
+        env,
+        long(threads, &cancel)?,
+        move || EaseCounts::merge(&paths, memory_limit, &cancel).into_node(),
+        NativeEaseCounts::new,
+    )
+}
+
+/// Counts from tables that were made elsewhere: their first two columns as users and items, the counts of `gram` as times.
+#[napi(catch_unwind, ts_return_type = "Promise<NativeEaseCounts>")]
+pub fn ease_counts_from_gram<'env>(
+    env: &'env Env,
+    gram: &NativeInteractions,
+    vocab: &NativeInteractions,
+    totals: &NativeInteractions,
+    threads: Option<f64>,
+    memory_limit: Option<f64>,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
+    let (gram, vocab, totals) = (gram.0.get()?.clone(), vocab.0.get()?.clone(), totals.0.get()?.clone());
+    let (memory_limit, cancel) = (bytes(memory_limit)?, run.flag());
+    promise_in(
+        env,
+        long(threads, &cancel)?,
+        move || EaseCounts::from_gram(&gram, &vocab, &totals, memory_limit, &cancel).into_node(),
         NativeEaseCounts::new,
     )
 }

@@ -10,6 +10,7 @@ use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::ids::check_id;
 use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds, check_value};
+use crate::data::shard::Shard;
 
 options! {
     /// Which rows count. The others are left out as if they were not there.
@@ -125,6 +126,13 @@ impl Batches {
     #[must_use]
     pub fn new(filter: RowFilter, thresholds: Thresholds) -> Self {
         Self { builder: InteractionsBuilder::new(), filter, thresholds, n_batches: 0 }
+    }
+
+    /// Keeps the users of a shard alone, before any is added; all where there are thresholds, which only all users together can meet.
+    #[must_use]
+    pub fn of_shard(self, shard: Option<Shard>) -> Self {
+        let shard = self.thresholds.allow(shard);
+        Self { builder: self.builder.of_shard(shard), ..self }
     }
 
     /// Adds the rows of a batch that pass the filter. Without `min_value`, values change nothing.

@@ -12,6 +12,7 @@ use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::ids::{Ids, MOST_IDS, check_id};
 use crate::data::left_out::{LeftOut, counted};
+use crate::data::shard::{InputHash, Shard, ShardOf};
 use crate::math::csr::Csr;
 
 options! {
@@ -21,6 +22,13 @@ options! {
         min_user: usize = 1, AtLeast(0.0);
         /// Items with fewer distinct users are left out; one without any always is.
         min_item: usize = 1, AtLeast(0.0);
+    }
+}
+
+impl Thresholds {
+    /// The shard that can be kept alone: none where there are thresholds, which only all users together can meet.
+    pub(crate) fn allow(&self, shard: Option<Shard>) -> Option<Shard> {
+        shard.filter(|_| *self == Self::default())
     }
 }
 
@@ -35,6 +43,8 @@ pub struct Interactions {
     /// Whether these are parts, by the numbers of [`PARTS`].
     has_parts: bool,
     left_out: Vec<LeftOut>,
+    /// Of which users these are, unless of all.
+    shard: Option<ShardOf>,
 }
 
 impl PartialEq for Interactions {
@@ -60,7 +70,7 @@ impl Interactions {
                 matrix.n_cols()
             )));
         }
-        Ok(Self { users, items, matrix, times: None, has_parts: false, left_out: vec![] })
+        Ok(Self { users, items, matrix, times: None, has_parts: false, left_out: vec![], shard: None })
     }
 
     /// When the interactions were: one time per entry of the matrix, in its order, the first one where a pair repeats. `None`
@@ -102,6 +112,17 @@ impl Interactions {
         let mut all = builder.finish(&Thresholds::default())?.with_parts();
         all.left_out = left_out.into_iter().chain(all.left_out).collect();
         Ok(all)
+    }
+
+    /// Which shard of the users these are, if they are one. Items may have no user in it.
+    #[must_use]
+    pub fn shard(&self) -> Option<ShardOf> {
+        self.shard
+    }
+
+    /// The same as a shard.
+    pub(crate) fn with_shard(self, shard: ShardOf) -> Self {
+        Self { shard: Some(shard), ..self }
     }
 
     /// What was left out of the rows that these were made from.
@@ -293,6 +314,10 @@ pub struct InteractionsBuilder {
     n_bad: u64,
     /// What is wrong with the first bad row.
     first_bad: String,
+    /// The shard whose users are kept, and what all rows hash to; all if there is none.
+    shard: Option<(Shard, InputHash)>,
+    /// Interactions of users who are not kept.
+    n_elsewhere: u64,
 }
 
 impl Default for InteractionsBuilder {
@@ -322,11 +347,28 @@ impl InteractionsBuilder {
             n_empty: 0,
             n_bad: 0,
             first_bad: String::new(),
+            shard: None,
+            n_elsewhere: 0,
         }
+    }
+
+    /// Keeps the users of a shard alone, before any is added: memory is that of the shard. Items are all kept, also those
+    /// that no user of it has.
+    #[must_use]
+    pub fn of_shard(self, shard: Option<Shard>) -> Self {
+        Self { shard: shard.map(|shard| (shard, InputHash::default())), ..self }
     }
 
     /// Adds an interaction. If it has one user or item more than there may be, it is left out, and [`Self::finish`] will fail.
     pub fn push(&mut self, user: &str, item: &str) {
+        if let Some((shard, input)) = &mut self.shard {
+            input.push(user, item);
+            if !shard.has(user) {
+                self.is_full |= self.items.insert_within(item, self.most).is_none();
+                self.n_elsewhere += 1;
+                return;
+            }
+        }
         let (user, item) = (self.users.insert_within(user, self.most), self.items.insert_within(item, self.most));
         let (Some(user), Some(item)) = (user, item) else {
             self.is_full = true;
@@ -432,7 +474,7 @@ impl InteractionsBuilder {
     /// Number of interactions so far, those that were left out and duplicates included.
     #[must_use]
     pub fn n_rows(&self) -> u64 {
-        self.n_pushed + self.n_below + self.n_skipped + self.n_bad
+        self.n_pushed + self.n_elsewhere + self.n_below + self.n_skipped + self.n_bad
     }
 
     /// Drops duplicates, so that a log that repeats itself needs no more memory than twice its distinct pairs.
@@ -448,7 +490,8 @@ impl InteractionsBuilder {
         self.crowded = MANY_PAIRS.max(2 * self.pairs.len());
     }
 
-    /// Makes the matrix and applies the thresholds.
+    /// Makes the matrix and applies the thresholds; those of a shard are known to nobody who has only the shard, and are not
+    /// applied.
     ///
     /// # Errors
     /// `INVALID_DATA` if nothing is left; the message says whether nothing was added, every value was too low or the
@@ -467,6 +510,8 @@ impl InteractionsBuilder {
             n_empty,
             n_bad,
             first_bad,
+            shard,
+            n_elsewhere,
             ..
         } = self;
         if is_full {
@@ -474,7 +519,7 @@ impl InteractionsBuilder {
                 format!("there are more than {most} different users or items; allowed: at most that many of each");
             return Err(Error::invalid_data(message));
         }
-        if pairs.is_empty() {
+        if pairs.is_empty() && n_elsewhere == 0 {
             return Err(Error::invalid_data(match (n_below, n_skipped) {
                 (0, 0) if n_bad > 0 => format!("no interactions left: all {n_bad} rows are bad, such as {first_bad}"),
                 (0, 0) => "no interactions: the input is empty".to_owned(),
@@ -496,7 +541,10 @@ impl InteractionsBuilder {
         ];
         let left_out = left_out.into_iter().flatten().collect();
         let times = is_timed.then_some(times);
-        Interactions { users, items, matrix, times, has_parts: false, left_out }.with_thresholds(thresholds)
+        let shard = shard.map(|(shard, input)| ShardOf { shard, input: input.get() });
+        let all = Interactions { users, items, matrix, times, has_parts: false, left_out, shard };
+        // An item without users here may have some in another shard.
+        if shard.is_some() { Ok(all) } else { all.with_thresholds(thresholds) }
     }
 }
 

@@ -40,6 +40,7 @@ use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 pub use crate::data::ids::LONGEST_ID;
 use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
+use crate::data::shard::Shard;
 
 /// A row or line of more bytes is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
 /// of gzip.
@@ -97,12 +98,27 @@ pub fn read_files_until(
     thresholds: &Thresholds,
     cancel: &Cancel,
 ) -> Result<Interactions> {
+    read_shard_until(paths, options, thresholds, None, cancel)
+}
+
+/// The same of the users of a shard, if there is one: no others are kept in memory, unless there are thresholds, which only all users
+/// together can meet.
+///
+/// # Errors
+/// As [`read_files_until`].
+pub fn read_shard_until(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    thresholds: &Thresholds,
+    shard: Option<Shard>,
+    cancel: &Cancel,
+) -> Result<Interactions> {
     check(options)?;
     let plans = plans(paths, options)?;
     if paths.is_empty() {
         return Err(Error::invalid_argument("files", "none", "one or more"));
     }
-    let mut builder = InteractionsBuilder::new();
+    let mut builder = InteractionsBuilder::new().of_shard(thresholds.allow(shard));
     for (path, plan) in paths.iter().zip(plans) {
         let (path, input) = open(path, cancel)?;
         let read = read_into(path, input, &plan, paths.len() > 1, Some(&mut builder));

@@ -16,6 +16,8 @@
 //! Counts are u32: exact for 4,294,967,295 users, where f32 is for 16,777,216, at the same four bytes.
 
 mod file;
+mod gram;
+mod shards;
 mod triangle;
 
 use std::path::Path;
@@ -30,6 +32,7 @@ use crate::base::numbers::Numbers;
 use crate::base::options::Options;
 use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
+use crate::data::shard::ShardOf;
 use crate::math::csr::Csr;
 use crate::math::linalg::{GramRows, counts_to_numbers, pairs_of_items, stretches_of_work};
 use crate::math::real::Real;
@@ -48,6 +51,8 @@ pub struct EaseCounts {
     n_users: u32,
     counts: Triangle,
     record: TrainingRecord,
+    /// Of which users they are, unless of all.
+    shard: Option<ShardOf>,
 }
 
 /// Users who are added or taken away.
@@ -83,6 +88,7 @@ impl EaseCounts {
         memory_limit: Option<u64>,
         cancel: &Cancel,
     ) -> Result<Self> {
+        self.refuse_shard("update")?;
         let mut items = self.items.clone();
         let added: Vec<u32> = add.map_or(vec![], |add| add.items().iter().map(|id| items.insert(id)).collect());
         let removed = remove.map_or(Ok(vec![]), |remove| self.find_all(remove.items()))?;
@@ -112,7 +118,7 @@ impl EaseCounts {
         let stretches = stretches.into_iter().collect::<Result<_>>()?;
         cancel.check()?;
         let counts = Triangle::join(stretches);
-        Ok(Self { items, n_users, counts, record })
+        Ok(Self { items, n_users, counts, record, shard: None })
     }
 
     /// What [`Self::update`] to counts of `items` takes at most: those counts and the stretches that they are joined from, which
@@ -176,6 +182,7 @@ impl EaseCounts {
     /// # Errors
     /// As [`ModelKind::fit`](crate::ModelKind::fit), and `INVALID_ARGUMENT` for a `density` below 1.
     pub fn fit(&self, options: &Value, run: &FitRun<'_>) -> Result<Fit> {
+        self.refuse_shard("fit")?;
         let options = EaseOptions::from_json(options)?;
         run.checkpoint.iter().try_for_each(|checkpoint| checkpoint.check(ModelKind::Ease))?;
         run.from.iter().try_for_each(|from| from.check(ModelKind::Ease, &options.to_json(), self.items.len()))?;

@@ -1,6 +1,8 @@
 //! Counts in a file, of the layout of a model file: see `model_file/format.md`.
 //!
 //! Its metadata are `checksum`, `checksumHead`, `format` and `writer` as there, `kind` (`ease-counts`) and `users` (how many).
+//! Counts of a shard have the kind `ease-counts-shard`, so that nobody takes them for those of all users, and `shard`: its `index`,
+//! `of` how many, and `input`, a hash of the rows of all shards in 16 hexadecimal digits.
 //! Beside the ids of the items it has these tensors:
 //!
 //! | tensor | type | shape | what it holds |
@@ -19,10 +21,12 @@ use super::triangle::Triangle;
 use crate::base::error::{Error, Result};
 use crate::base::file_bytes::FileBytes;
 use crate::base::memory::check_memory;
+use crate::data::shard::{Shard, ShardOf};
 use crate::model::NamedTensor;
 use crate::serve::model_file::{ModelFile, own_name, write_own};
 
 const KIND: &str = "ease-counts";
+const SHARD_KIND: &str = "ease-counts-shard";
 const NUMBERS: &str = "counts.numbers";
 const ENDS: &str = "counts.ends";
 
@@ -33,21 +37,52 @@ pub(super) fn save(path: &Path, counts: &EaseCounts) -> Result<()> {
     let (numbers, ends) = counts.counts.as_parts();
     let ends: Vec<u64> = ends.iter().map(|&end| end as u64).collect();
     let own = [NamedTensor::new(NUMBERS, &[numbers.len()], numbers), NamedTensor::new(ENDS, &[ends.len()], &ends[..])];
-    write_own(path, json!({ "kind": KIND, "users": counts.n_users }), &counts.items, &own, &counts.record, None)
+    let mut metadata = json!({ "kind": KIND, "users": counts.n_users });
+    if let Some(ShardOf { shard, input }) = counts.shard {
+        metadata["kind"] = SHARD_KIND.into();
+        metadata["shard"] = json!({ "index": shard.index(), "of": shard.of(), "input": format!("{input:016x}") });
+    }
+    write_own(path, metadata, &counts.items, &own, &counts.record, None)
+}
+
+/// Of which shard a file is, if it is of one; nothing else is read.
+pub(super) fn shard_in(path: &Path) -> Result<Option<ShardOf>> {
+    let bytes = FileBytes::open(path, cfg!(not(windows)))?;
+    shard_of(&open(path, bytes)?)
 }
 
 pub(super) fn load(path: &Path) -> Result<EaseCounts> {
     read(path, FileBytes::open(path, cfg!(not(windows)))?)
 }
 
-/// The same of the bytes of a file; the path is for errors alone.
-pub(super) fn read(path: &Path, bytes: FileBytes) -> Result<EaseCounts> {
+/// A file that holds counts, as it says itself.
+fn open(path: &Path, bytes: FileBytes) -> Result<ModelFile<'_>> {
     let file = ModelFile::open(path, bytes, "counts of EASE^R")?;
-    let (kind, users) = (&file.metadata["kind"], &file.metadata["users"]);
-    if kind != KIND {
+    let kind = &file.metadata["kind"];
+    if kind != KIND && kind != SHARD_KIND {
         return Err(file.bad(format!("it holds {kind}, not counts of EASE^R, which are '{KIND}'")));
     }
     file.check_format()?;
+    Ok(file)
+}
+
+fn shard_of(file: &ModelFile<'_>) -> Result<Option<ShardOf>> {
+    if file.metadata["kind"] == KIND {
+        return Ok(None);
+    }
+    let own = &file.metadata["shard"];
+    let number = |key: &str| own[key].as_f64().unwrap_or(f64::NAN);
+    let shard = Shard::new(number("index"), number("of")).map_err(|error| file.bad(error.to_string()))?;
+    let input = own["input"].as_str().and_then(|text| u64::from_str_radix(text, 16).ok());
+    let input =
+        input.ok_or_else(|| file.bad(format!("its shard is of the input {}; allowed: a hash", own["input"])))?;
+    Ok(Some(ShardOf { shard, input }))
+}
+
+/// The same of the bytes of a file; the path is for errors alone.
+pub(super) fn read(path: &Path, bytes: FileBytes) -> Result<EaseCounts> {
+    let file = open(path, bytes)?;
+    let (shard, users) = (shard_of(&file)?, &file.metadata["users"]);
     // Always, whatever the size: every number is read anyway.
     file.check_all()?;
     let items = file.ids()?;
@@ -59,5 +94,5 @@ pub(super) fn read(path: &Path, bytes: FileBytes) -> Result<EaseCounts> {
     }
     check_memory(&format!("counts of the pairs of {} items", items.len()), 4 * numbers.len() as u64)?;
     let counts = Triangle::from_parts(numbers.to_vec(), ends, n_users).map_err(|message| file.bad(message))?;
-    Ok(EaseCounts { items, n_users, counts, record: file.record()? })
+    Ok(EaseCounts { items, n_users, counts, record: file.record()?, shard })
 }
