@@ -9,8 +9,9 @@
 //! by bit, and with `b` 1 it is RDLAE without a limit. The matrix is used, stored and made smaller as EASE^R's, also with a
 //! `density` below 1.
 //!
-//! The paper minimises without the division by `kappa`, with a `Z` that is not divided by `1 - p`, and solves each column anew after two
-//! updates of rank one: its lambda is `lambda (1 - p)^2 kappa` of here, its matrix `B / (1 - p)`, so its lists are the same.
+//! The paper minimises without the division by `kappa`, with a `Z` that is not divided by `1 - p`, and solves each column anew
+//! after two updates of rank one: its lambda is `lambda (1 - p)^2 kappa` of here, its matrix `B / (1 - p)`, so its lists are the
+//! same.
 //!
 //! Source: Guo, Li, Zhou, Zhou, Jin, "Generalizing Linear Autoencoder Recommenders with Decoupled Expected Quadratic Loss", ICLR
 //! 2026, arXiv 2603.07402, with L2 and `a = 1`. Its formula was compared with a minimisation over all ways to
@@ -30,9 +31,9 @@ options! {
         /// Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for
         /// others.
         dropout_rate: f64 = 0.33, Below(0.0, 1.0), search = Search::Linear { from: 0.05, to: 0.9 };
-        /// Weight of the entries that dropout kept, where that of those dropped is 1; the paper's b. 0 for EDLAE. The larger, the
-        /// shorter are the weights of items that the others tell little of.
-        kept_weight: f64 = 0.75, AtLeast(0.0), search = Search::Linear { from: 0.0, to: 1.5 };
+        /// Weight of the entries that dropout kept, where that of those dropped is 1; the paper's b. 0 for EDLAE, 1 for RDLAE
+        /// without a limit. The larger, the shorter are the weights of the items of which others tell less.
+        kept_weight: f64 = 1.0, AtLeast(0.0), search = Search::Linear { from: 0.0, to: 3.0 };
         /// Floating point type of the factorisation and of the stored matrix.
         precision: Precision = Precision::F32, Any;
         /// Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells

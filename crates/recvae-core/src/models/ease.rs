@@ -208,8 +208,8 @@ pub(super) struct Singular {
     pub(super) precision: Precision,
 }
 
-/// The inverse of a matrix over it, both of its triangles; of the matrix the right one alone is looked at. `penalties` are what its diagonal
-/// has been given, and `products` multiplies by the matrix without them.
+/// The inverse of a matrix over it, both of its triangles; of the matrix the right one alone is looked at. `penalties` are what
+/// its diagonal has been given, and `products` multiplies by the matrix without them.
 pub(super) fn invert<T: Real>(
     mut matrix: ArrayViewMut2<'_, T>,
     penalties: &[f64],

@@ -10,11 +10,13 @@
 //! with `B_jj = 0` and `C_kj = 0` where pair `k` holds item `j`: what holds an item says nothing of it. `B` has shape
 //! `(n_items, n_items)` and `C` has `(n_pairs, n_items)`.
 //!
-//! With `W` for `B` above `C` and `P` for the inverse of `[X Z]' [X Z]` with lambda and pairLambda on its diagonal, column `j` has
-//! the constraint `W_Jj = 0` with `J` the item and the pairs that hold it. The gradient is 0 off `J` where
-//! `W_.j = e_j - P_.J v` for some `v`, and the constraint holds where `P_JJ v = e`, with `e` 1 at the item and 0 at its pairs: one
-//! inverse for all, and equations as many as an item has pairs. Without pairs it is EASE^R. The paper comes to the same by rounds of ADMM (alternating directions)
-//! over `B`, over `C` and over its constraint, which take a parameter more and many times as long; after the 40 that it takes they have not quite arrived.
+//! With `W` for `B` above `C` and `P` for the inverse of `[X Z]' [X Z]` with lambda and pairLambda on its diagonal, column `j`
+//! has the constraint `W_Jj = 0` with `J` the item and the pairs that hold it. The gradient is 0 off `J` where
+//! `W_.j = e_j - P_.J v` for some `v`, and the constraint holds where `P_JJ v = e`, with `e` 1 at the item and 0 at its pairs:
+//! one inverse for all, and for each item as many equations as it has pairs. Without pairs it is EASE^R.
+//!
+//! The paper comes to the same by rounds of ADMM over `B`, over `C` and over its constraint, which take a parameter more, and
+//! more time; after the 40 rounds that it takes they have not quite arrived.
 //!
 //! Source: Steck, Liang, "Negative Interactions for Improved Collaborative Filtering: Don't go Deeper, go Higher", RecSys 2021.
 
@@ -29,6 +31,7 @@ use serde_json::Value;
 use super::ease::{self, Precision};
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::base::matrix::row_major;
 use crate::base::memory::MemoryEstimate;
 use crate::base::numbers::Numbers;
 use crate::base::options::{Options, options};
@@ -59,8 +62,8 @@ options! {
         lambda: f64 = 500.0, Above(0.0), search = Search::Log { from: 0.5, to: 10000.0 };
         /// Weight of the squared norm of C, in users: pairs of fewer users than this hardly count.
         pair_lambda: f64 = 5000.0, Above(0.0), search = Search::Log { from: 5.0, to: 100_000.0 };
-        /// How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes and a time that
-        /// grows with the cube of both together.
+        /// How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the
+        /// weights, and a time that grows with the cube of both together.
         pairs: usize = 1000, AtLeast(0.0);
         /// Floating point type of the factorisation; the weights are f32.
         precision: Precision = Precision::F32, Any;
@@ -93,8 +96,8 @@ fn size(options: &HoEaseOptions, items: f64) -> f64 {
     items + (options.pairs as f64).min(items * (items - 1.0).max(0.0) / 2.0)
 }
 
-/// What [`fit`] takes: the matrix of items and pairs with, one after the other, a block of users as they are counted or the panel of
-/// the inversion, and the weights; before, the Gram matrix of the items with what [`gram`] needs.
+/// What [`fit`] takes: the matrix of items and pairs with, one after the other, a block of users as they are counted, the panel
+/// of the inversion, and the weights; before, the Gram matrix of the items with what [`gram`] needs.
 pub(super) fn memory(options: &HoEaseOptions, shape: &FitShape) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let bytes = options.precision.bytes();
@@ -197,7 +200,7 @@ fn weights<T: Real>(inverse: ArrayView2<'_, T>, pairs: &Pairs, steps: &Steps<'_>
     };
     let of_pairs: Vec<[T; 2]> = pairs.items().iter().map(|pair| pair.map(&mut of_pair)).collect();
     let mut weights = Numbers::<f32>::zeros(size * n_items);
-    let rows = inverse.as_slice().unwrap_or_default().par_chunks_exact(size);
+    let rows = row_major(inverse).par_chunks_exact(size);
     weights.par_chunks_exact_mut(n_items).zip(rows).enumerate().for_each_init(
         || vec![T::ZERO; n_items],
         |sums, (row, (weights, inverse))| {

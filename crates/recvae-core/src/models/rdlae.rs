@@ -8,11 +8,11 @@
 //! B_ij = -C_ij max(gamma_j, (1 - xi) / C_jj)    off the diagonal
 //! ```
 //!
-//! which is the paper's `-C (diag(gamma) + diag(mu))` with its multipliers `mu` put in. So an item that the others tell little of
-//! has shorter weights, as without any constraint, and what tells much of itself is held back. `X` has shape
-//! `(n_users, n_items)`, `B` has `(n_items, n_items)`. The diagonal is stored as 0, as the authors have it: what an item says of itself is in no
-//! list. With `xi` 0 it is EDLAE, bit by bit. The matrix is used, stored and made smaller as EASE^R's; see `ease/penalty.rs` for
-//! what the models have in common, also with a `density` below 1.
+//! which is the paper's `-C (diag(gamma) + diag(mu))` with its multipliers `mu` put in. So the weights of an item are shorter
+//! than EDLAE's by what the item tells of itself, up to `xi`. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`.
+//! The diagonal is stored as 0, as the authors have it: what an item says of itself is in no list. With `xi` 0 it is EDLAE, bit
+//! by bit. The matrix is used, stored and made smaller as EASE^R's, also with a `density` below 1; see `ease/penalty.rs` for what
+//! the models have in common.
 //!
 //! Source: Moon, Kim, Lee, "It's Enough: Relaxing Diagonal Constraints in Linear Autoencoders for Recommendation", SIGIR 2023,
 //! arXiv 2305.12922, and the authors' code.
@@ -31,7 +31,7 @@ options! {
         /// others.
         dropout_rate: f64 = 0.33, Below(0.0, 1.0), search = Search::Linear { from: 0.05, to: 0.9 };
         /// How much of an item may be told by itself while the weights are found: 0 for EDLAE, 1 for no limit. The larger, the
-        /// shorter are the weights of items that the others tell little of.
+        /// shorter are the weights of the items of which others tell less.
         xi: f64 = 0.4, Between(0.0, 1.0), search = Search::Linear { from: 0.0, to: 0.8 };
         /// Floating point type of the factorisation and of the stored matrix.
         precision: Precision = Precision::F32, Any;
