@@ -615,8 +615,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
         },
         {
           "allowed": "a finite number from 0 to 1",
-          "default": 0.3,
-          "doc": "How much of an item may be told by itself while the weights are found: 0 for EDLAE, 1 for no limit. The larger, the shorter are the weights of items that the others tell little of.",
+          "default": 0.4,
+          "doc": "How much of an item may be told by itself while the weights are found: 0 for EDLAE, 1 for no limit. The larger, the shorter are the weights of the items of which others tell less.",
           "name": "xi",
           "search": {
             "from": 0,
@@ -674,13 +674,13 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
         },
         {
           "allowed": "a finite number, 0 or more",
-          "default": 0.3,
-          "doc": "Weight of the entries that dropout kept, where that of those dropped is 1; the paper's b. 0 for EDLAE.",
+          "default": 1,
+          "doc": "Weight of the entries that dropout kept, where that of those dropped is 1; the paper's b. 0 for EDLAE, 1 for RDLAE without a limit. The larger, the shorter are the weights of the items of which others tell less.",
           "name": "keptWeight",
           "search": {
             "from": 0,
             "scale": "linear",
-            "to": 1
+            "to": 3
           },
           "typescript": "number"
         },
@@ -734,7 +734,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
         {
           "allowed": "a whole number, 0 or more",
           "default": 1000,
-          "doc": "How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes and a time that grows with the cube of both together.",
+          "doc": "How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.",
           "name": "pairs",
           "search": null,
           "typescript": "number"

@@ -496,10 +496,10 @@ export interface RdlaeOptions {
    */
   dropoutRate?: number | undefined;
   /**
-   * How much of an item may be told by itself while the weights are found: 0 for EDLAE, 1 for no limit. The larger, the shorter are the weights of items that the others tell little of.
+   * How much of an item may be told by itself while the weights are found: 0 for EDLAE, 1 for no limit. The larger, the shorter are the weights of the items of which others tell less.
    *
    * Allowed: a finite number from 0 to 1.
-   * @default 0.3
+   * @default 0.4
    */
   xi?: number | undefined;
   /**
@@ -537,10 +537,10 @@ export interface DeqlOptions {
    */
   dropoutRate?: number | undefined;
   /**
-   * Weight of the entries that dropout kept, where that of those dropped is 1; the paper's b. 0 for EDLAE.
+   * Weight of the entries that dropout kept, where that of those dropped is 1; the paper's b. 0 for EDLAE, 1 for RDLAE without a limit. The larger, the shorter are the weights of the items of which others tell less.
    *
    * Allowed: a finite number, 0 or more.
-   * @default 0.3
+   * @default 1
    */
   keptWeight?: number | undefined;
   /**
@@ -578,7 +578,7 @@ export interface HoeaseOptions {
    */
   pairLambda?: number | undefined;
   /**
-   * How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes and a time that grows with the cube of both together.
+   * How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.
    *
    * Allowed: a whole number, 0 or more.
    * @default 1000
