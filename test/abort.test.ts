@@ -275,6 +275,7 @@ test('after aborted fits the same data give the same bytes', async () => {
   for (const [name, options] of [
     ['ease', {}],
     ['edlae', {}],
+    ['hoease', { pairs: 50 }],
     ['mult-dae', { epochs: SMALL.epochs }],
     ['mult-vae', SMALL],
     ['recvae', SMALL],

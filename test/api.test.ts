@@ -99,7 +99,7 @@ describe('models', () => {
     expect(model.recommend(NEWCOMER, { k: 100 }).items).toHaveLength(model.itemIds.length - NEWCOMER.length);
   });
 
-  test.each(['popularity', 'ease', 'edlae', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const)(
+  test.each(['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const)(
     '%s: saved, loaded, the same',
     async (kind) => {
       const { hiddenDim: _, ...single } = SMALL;

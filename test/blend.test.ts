@@ -75,7 +75,7 @@ describe('a blend of two models', () => {
     const { reasons } = await blend.explain(NEWCOMER, one.items[0]!.id);
     expect(reasons).toHaveLength(5);
     await expect(blend.embed([NEWCOMER])).rejects.toThrow(/'blend'; allowed: als/);
-    await expect(blend.compact({ precision: 'f16' })).rejects.toThrow(/'blend'; allowed: ease, edlae/);
+    await expect(blend.compact({ precision: 'f16' })).rejects.toThrow(/'blend'; allowed: ease, edlae, rdlae, deql/);
   });
 
   test('is one file that holds its parts', async () => {

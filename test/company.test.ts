@@ -7,6 +7,7 @@ const KINDS = [
   ['popularity', {}],
   ['ease', {}],
   ['edlae', {}],
+  ['hoease', { pairs: 100 }],
   ['als', { factors: 8, epochs: 2 }],
   ['mult-dae', { latentDim: 8, epochs: 2 }],
   ['mult-vae', { hiddenDim: 16, latentDim: 8, epochs: 2 }],

@@ -81,7 +81,7 @@ describe('estimateMemory', () => {
 
   test('what no machine has is a number too', () => {
     const vast = { users: 2 ** 53, items: 2 ** 53, interactions: 2 ** 53 };
-    for (const model of ['popularity', 'ease', 'edlae', 'als', 'mult-dae', 'mult-vae', 'recvae'] as ModelName[]) {
+    for (const model of ['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as ModelName[]) {
       expect(estimateMemory(model, vast).fit).toBeGreaterThan(1e15);
     }
   });
@@ -103,7 +103,7 @@ describe('estimateMemory', () => {
 });
 
 describe('a fit that would take more than memoryLimit', () => {
-  test.each(['popularity', 'ease', 'edlae', 'als', 'mult-dae', 'mult-vae', 'recvae'] as ModelName[])(
+  test.each(['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as ModelName[])(
     '%s',
     async (model) => {
       const data = planted();

@@ -79,7 +79,7 @@ function scoresOf(model: Model, history: string[]): number[] {
 }
 
 describe('the format', () => {
-  test.each(['popularity', 'ease', 'edlae', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const)(
+  test.each(['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const)(
     '%s, by hand',
     async (kind) => {
       const path = join(temporaryFolder(), 'model');
@@ -107,10 +107,21 @@ describe('the format', () => {
       const shapes = Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]));
       if (kind === 'popularity') {
         expect(f32s(tensors.get('model.scores')!)).toEqual(scoresOf(model, []));
-      } else if (kind === 'ease' || kind === 'edlae') {
+      } else if (kind === 'ease' || kind === 'edlae' || kind === 'rdlae' || kind === 'deql') {
         expect(shapes['model.weights']).toEqual([n, n]);
         const b = f32s(tensors.get('model.weights')!);
         expect(b.slice(3 * n, 4 * n)).toEqual(scoresOf(model, [model.itemIds[3]!]));
+      } else if (kind === 'hoease') {
+        const pairs = tensors.get('model.pairs')!;
+        const items = numbers(pairs, 4, (at) => pairs.data.readUInt32LE(at));
+        const nPairs = items.length / 2;
+        expect([pairs.type, pairs.shape, shapes['model.weights']]).toEqual(['U32', [nPairs, 2], [n + nPairs, n]]);
+        const weights = f32s(tensors.get('model.weights')!);
+        const row = (at: number) => weights.slice(at * n, (at + 1) * n);
+        const [one, other] = items.slice(0, 2) as [number, number];
+        const [a, b, both] = [row(one), row(other), row(n)];
+        const sums = a.map((weight, at) => Math.fround(Math.fround(weight + b[at]!) + both[at]!));
+        expect(sums).toEqual(scoresOf(model, [model.itemIds[one]!, model.itemIds[other]!]));
       } else if (kind === 'als') {
         expect(shapes).toMatchObject({ 'model.items': [n, 64] });
         expect(Object.keys(shapes)).toHaveLength(5);
@@ -302,7 +313,7 @@ describe('smaller models', () => {
     expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
     await expect((await fit('popularity', data)).save(path('none'), { topPerItem: 3 })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: "the model to be made smaller is 'popularity'; allowed: ease, edlae",
+      message: "the model to be made smaller is 'popularity'; allowed: ease, edlae, rdlae, deql",
     });
     await expect(model.save(path('none'), { topPerItem: 0 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await expect(model.save(path('none'), { precision: 'f8' as never })).rejects.toMatchObject({
@@ -343,7 +354,7 @@ describe('smaller models', () => {
     const refused = await recvae(folder, 'compact', 'p.st', 'q.st', '--top-per-item', '3');
     expect(refused).toMatchObject({
       code: 2,
-      stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease, edlae\n",
+      stderr: "recvae: the model to be made smaller is 'popularity'; allowed: ease, edlae, rdlae, deql\n",
     });
     expect((await recvae(folder, 'compact', 'm.st', 'q.st', '--precision', 'f8')).code).toBe(2);
     expect(readdirSync(folder)).not.toContain('q.st');

@@ -30,6 +30,8 @@ describe('onProgress of a closed form', () => {
     ['ease', { density: 0.05 }],
     ['edlae', {}],
     ['edlae', { density: 0.05 }],
+    ['rdlae', {}],
+    ['hoease', { pairs: 50 }],
     ['popularity', {}],
   ] as [ModelName, object][])('%s %j tells a share that grows to 1, and records no epoch', async (model, options) => {
     const seen: Progress[] = [];
@@ -126,6 +128,8 @@ describe('largestThatFits', () => {
   test.each([
     ['ease', { lambda: 20 }, 'density'],
     ['edlae', { dropoutRate: 0.5 }, 'density'],
+    ['deql', { keptWeight: 0.5 }, 'density'],
+    ['hoease', { pairs: 500 }, 'pairs'],
     ['als', { factors: 512, epochs: 1 }, 'factors'],
     ['mult-dae', { latentDim: 256, epochs: 1 }, 'latentDim'],
   ] as [ModelName, object, string][])('%s is given another %j', async (model, options, name) => {
@@ -161,8 +165,8 @@ describe('estimateSeconds', () => {
     const seconds = estimateSeconds('ease', games);
     expect(seconds).toBeGreaterThan(30);
     expect(seconds).toBeLessThan(120);
-    const edlae = estimateSeconds('edlae', games);
-    expect(edlae).toBe(seconds);
+    for (const model of ['edlae', 'rdlae', 'deql'] as const) expect(estimateSeconds(model, games)).toBe(seconds);
+    expect(estimateSeconds('hoease', { ...games, options: { pairs: 10_000 } })).toBeGreaterThan(2 * seconds);
     expect(estimateSeconds('ease', { ...games, threads: 1 }) / seconds).toBeCloseTo(2, 2);
     expect(estimateSeconds('ease', { ...games, options: { precision: 'f64' } })).toBeGreaterThan(1.5 * seconds);
     expect(estimateSeconds('ease', { ...games, options: { density: 0.001 } })).toBeLessThan(0.1 * seconds);

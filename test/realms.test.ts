@@ -152,7 +152,7 @@ describe('options', () => {
   test('a wrong name of a model is told with the right ones', async () => {
     const error = await fit('eese' as 'ease', planted()).catch((thrown: RecvaeError) => thrown);
     expect(error).toBeInstanceOf(RecvaeError);
-    expect((error as RecvaeError).message).toMatch(/'eese'.*popularity, ease, edlae, als, mult-dae, mult-vae, recvae/s);
+    expect((error as RecvaeError).message).toMatch(/'eese'.*popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae/s);
   });
 });
 
@@ -160,7 +160,7 @@ test('a zero has no sign', async () => {
   // z and a have no user in common: what one says of the other is a product with a zero, in EASE^R of the negative kind.
   const data = Interactions.fromColumns(likes);
   const zeros: number[] = [];
-  for (const kind of ['ease', 'edlae', 'als', 'popularity'] as const) {
+  for (const kind of ['ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'popularity'] as const) {
     const model = await fit(kind, data);
     const { score, reasons } = await model.explain(['a', 'b'], 'z');
     const columns = await model.recommendColumns([['a'], []], { k: 3 });

@@ -23,7 +23,7 @@ import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js
 import { stopsEarly } from './stops-early.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-const KINDS = ['popularity', 'ease', 'edlae', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const;
+const KINDS = ['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const;
 const SMALL = { hiddenDim: 32, latentDim: 8, epochs: 30, batchSize: 20, learningRate: 0.01 };
 
 const models = new Map<ModelName, Model>();
@@ -35,6 +35,9 @@ beforeAll(async () => {
       popularity: {},
       ease: { lambda: 10 },
       edlae: { lambda: 5, dropoutRate: 0.2 },
+      rdlae: { lambda: 5, dropoutRate: 0.2 },
+      deql: { lambda: 5, dropoutRate: 0.2 },
+      hoease: { lambda: 10, pairLambda: 50 },
       als: { factors: 8 },
       'mult-dae': single,
       'mult-vae': SMALL,
@@ -246,7 +249,7 @@ describe('columns', () => {
 });
 
 describe('similar items', () => {
-  test.each(['ease', 'edlae', 'mult-dae', 'mult-vae', 'recvae'] as const)(
+  test.each(['ease', 'edlae', 'rdlae', 'deql', 'hoease', 'mult-dae', 'mult-vae', 'recvae'] as const)(
     '%s: those of the block come first',
     (kind) => {
       const similar = model(kind).similarItems('i1-4', 6);
@@ -268,7 +271,7 @@ describe('similar items', () => {
   test('who cannot tell says who can, and what is wrong is named', async () => {
     const { itemIds } = model('ease');
     expect(await refusal(() => model('popularity').similarItems(itemIds[0]!))).toBe(
-      "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae, blend",
+      "the model of similarItems is 'popularity'; allowed: ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, blend",
     );
     const ease = model('ease');
     expect(await refusal(() => ease.similarItems('nothing'))).toMatch(/^item is 'nothing'; allowed: the id of an item/);

@@ -34,6 +34,11 @@ test('a model name determines its options', () => {
   fit('recvae', data, {}, { from: model });
   expectTypeOf(counts.fit({ lambda: 5 })).resolves.toEqualTypeOf<Model<'ease'>>();
   fit('edlae', data, { lambda: 5, dropoutRate: 0.3 });
+  fit('rdlae', data, { lambda: 5, dropoutRate: 0.3, xi: 0.2 });
+  fit('deql', data, { lambda: 5, dropoutRate: 0.3, keptWeight: 0.2 });
+  fit('hoease', data, { lambda: 5, pairLambda: 50, pairs: 100 });
+  // @ts-expect-error -- EDLAE's diagonal is 0
+  fit('edlae', data, { xi: 0.2 });
   // @ts-expect-error -- nothing is drawn
   fit('mult-dae', data, { beta: 0.2 });
   // @ts-expect-error -- gamma belongs to recvae
@@ -119,6 +124,16 @@ test('metrics are typed by their names', () => {
 
 test('names are literal types', () => {
   expectTypeOf<ModelName>().toEqualTypeOf<
-    'popularity' | 'ease' | 'edlae' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae' | 'blend'
+    | 'popularity'
+    | 'ease'
+    | 'edlae'
+    | 'rdlae'
+    | 'deql'
+    | 'hoease'
+    | 'als'
+    | 'mult-dae'
+    | 'mult-vae'
+    | 'recvae'
+    | 'blend'
   >();
 });

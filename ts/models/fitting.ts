@@ -36,7 +36,8 @@ export type Fitting<K extends ModelName = ModelName> =
 
 /**
  * The options by which a fit on the training users of a split keeps to its memory and time, changed as little as needed: of
- * `ease` and `edlae` the largest `density`, of `als` the most `factors`, of the networks the largest `hiddenDim` and `latentDim`.
+ * `ease`, `edlae`, `rdlae` and `deql` the largest `density`, of `hoease` the most `pairs`, of `als` the most `factors`, of the
+ * networks the largest `hiddenDim` and `latentDim`.
  * With them {@link fit} does not refuse, as long as as much is free.
  *
  * @param beside - Bytes of something else that is held meanwhile, within the memory limit.

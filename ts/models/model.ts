@@ -185,8 +185,8 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    * The items most similar to an item, the best first, without itself; synchronous, for about as long as
    * {@link Model.recommend}, autoencoders a few times longer.
    *
-   * - `ease`, `edlae`: the score is B[id][other], what having `id` adds to the score of the other: the list that a user with nothing
-   *   but `id` gets. It is not symmetric.
+   * - `ease`, `edlae`, `rdlae`, `deql`, `hoease`: the score is B[id][other], what having `id` adds to the score of the other: the list
+   *   that a user with nothing but `id` gets. It is not symmetric.
    * - `als`: the score is the cosine of the two items' vectors, from -1 to 1.
    * - `mult-dae`, `mult-vae`, `recvae`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
    * - `blend`: the similarities of its parts as z-scores over all other items, added with their weights.
@@ -233,7 +233,9 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
   /**
    * Which items of a history speak for an item, off the event loop.
    *
-   * - `ease`, `edlae`: the contribution of an item is B[its id][item]; those of all items of the history sum to the score.
+   * - `ease`, `edlae`, `rdlae`, `deql`: the contribution of an item is B[its id][item]; those of all items of the history sum to the
+   *   score.
+   * - `hoease`: it is B[its id][item] and half of what each of its pairs adds; they sum to the score too.
    * - `als`: it is h_its . A^-1 h_item, with h the items' vectors and A the matrix of the user's equations; they sum to the
    *   score too.
    * - `mult-dae`, `mult-vae`, `recvae`: it is what the score loses when the item is left out of the history. They do not sum to the

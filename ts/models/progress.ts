@@ -19,8 +19,8 @@ export interface Progress {
   /** Seconds of training so far; before a checkpoint that was gone on from, those up to the checkpoint. */
   seconds: number;
   /**
-   * Of a closed form (`popularity`, `ease`, `edlae`), the share of its work that is done, from 0 to 1: it never falls, and is 1
-   * when the model is there. Models with epochs have none.
+   * Of a closed form (`popularity`, `ease`, `edlae`, `rdlae`, `deql`, `hoease`), the share of its work that is done, from 0 to 1: it
+   * never falls, and is 1 when the model is there. Models with epochs have none.
    */
   fraction?: number;
   /** Of `recvae`, `mult-vae` and `mult-dae`, the engine that trains. */

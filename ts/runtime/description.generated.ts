@@ -586,6 +586,171 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3"
     },
     {
+      "doc": "RDLAE: EDLAE whose weights are found with a diagonal that may be up to some number.",
+      "name": "rdlae",
+      "options": [
+        {
+          "allowed": "a finite number above 0",
+          "default": 500,
+          "doc": "Weight of the squared norm of B beside what dropout does, in users. Larger for denser data; search it on validation.",
+          "name": "lambda",
+          "search": {
+            "from": 0.5,
+            "scale": "log",
+            "to": 10000
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to below 1",
+          "default": 0.33,
+          "doc": "Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for others.",
+          "name": "dropoutRate",
+          "search": {
+            "from": 0.05,
+            "scale": "linear",
+            "to": 0.9
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to 1",
+          "default": 0.4,
+          "doc": "How much of an item may be told by itself while the weights are found: 0 for EDLAE, 1 for no limit. The larger, the shorter are the weights of the items of which others tell less.",
+          "name": "xi",
+          "search": {
+            "from": 0,
+            "scale": "linear",
+            "to": 0.8
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "'f32' or 'f64'",
+          "default": "f32",
+          "doc": "Floating point type of the factorisation and of the stored matrix.",
+          "name": "precision",
+          "search": null,
+          "typescript": "'f32' | 'f64'"
+        },
+        {
+          "allowed": "a finite number above 0 and up to 1",
+          "default": 1,
+          "doc": "Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells what it saves. The weights are f32 below 1.",
+          "name": "density",
+          "search": null,
+          "typescript": "number"
+        }
+      ],
+      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3"
+    },
+    {
+      "doc": "DEQL: EDLAE that is also asked, with less weight, for the items that dropout has kept.",
+      "name": "deql",
+      "options": [
+        {
+          "allowed": "a finite number above 0",
+          "default": 500,
+          "doc": "Weight of the squared norm of B beside what dropout does, in users, as of EDLAE. Larger for denser data; search it on validation.",
+          "name": "lambda",
+          "search": {
+            "from": 0.5,
+            "scale": "log",
+            "to": 10000
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to below 1",
+          "default": 0.33,
+          "doc": "Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for others.",
+          "name": "dropoutRate",
+          "search": {
+            "from": 0.05,
+            "scale": "linear",
+            "to": 0.9
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number, 0 or more",
+          "default": 1,
+          "doc": "Weight of the entries that dropout kept, where that of those dropped is 1; the paper's b. 0 for EDLAE, 1 for RDLAE without a limit. The larger, the shorter are the weights of the items of which others tell less.",
+          "name": "keptWeight",
+          "search": {
+            "from": 0,
+            "scale": "linear",
+            "to": 3
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "'f32' or 'f64'",
+          "default": "f32",
+          "doc": "Floating point type of the factorisation and of the stored matrix.",
+          "name": "precision",
+          "search": null,
+          "typescript": "'f32' | 'f64'"
+        },
+        {
+          "allowed": "a finite number above 0 and up to 1",
+          "default": 1,
+          "doc": "Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells what it saves. The weights are f32 below 1.",
+          "name": "density",
+          "search": null,
+          "typescript": "number"
+        }
+      ],
+      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3"
+    },
+    {
+      "doc": "Higher-order EASE^R: EASE^R in which pairs of items speak, too, in closed form.",
+      "name": "hoease",
+      "options": [
+        {
+          "allowed": "a finite number above 0",
+          "default": 500,
+          "doc": "Weight of the squared norm of B, in users, as of EASE^R. Larger for denser data; search it on validation.",
+          "name": "lambda",
+          "search": {
+            "from": 0.5,
+            "scale": "log",
+            "to": 10000
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 5000,
+          "doc": "Weight of the squared norm of C, in users: pairs of fewer users than this hardly count.",
+          "name": "pairLambda",
+          "search": {
+            "from": 5,
+            "scale": "log",
+            "to": 100000
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number, 0 or more",
+          "default": 1000,
+          "doc": "How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.",
+          "name": "pairs",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "'f32' or 'f64'",
+          "default": "f32",
+          "doc": "Floating point type of the factorisation; the weights are f32.",
+          "name": "precision",
+          "search": null,
+          "typescript": "'f32' | 'f64'"
+        }
+      ],
+      "timeLaw": "(items + pairs)^3 + interactions^2 / users"
+    },
+    {
       "doc": "iALS: matrix factorisation by alternating least squares.",
       "name": "als",
       "options": [

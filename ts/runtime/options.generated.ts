@@ -478,6 +478,122 @@ export interface EdlaeOptions {
 }
 
 /**
+ * Options of `rdlae`. RDLAE: EDLAE whose weights are found with a diagonal that may be up to some number.
+ */
+export interface RdlaeOptions {
+  /**
+   * Weight of the squared norm of B beside what dropout does, in users. Larger for denser data; search it on validation.
+   *
+   * Allowed: a finite number above 0.
+   * @default 500
+   */
+  lambda?: number | undefined;
+  /**
+   * Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for others.
+   *
+   * Allowed: a finite number from 0 to below 1.
+   * @default 0.33
+   */
+  dropoutRate?: number | undefined;
+  /**
+   * How much of an item may be told by itself while the weights are found: 0 for EDLAE, 1 for no limit. The larger, the shorter are the weights of the items of which others tell less.
+   *
+   * Allowed: a finite number from 0 to 1.
+   * @default 0.4
+   */
+  xi?: number | undefined;
+  /**
+   * Floating point type of the factorisation and of the stored matrix.
+   *
+   * Allowed: 'f32' or 'f64'.
+   * @default "f32"
+   */
+  precision?: 'f32' | 'f64' | undefined;
+  /**
+   * Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells what it saves. The weights are f32 below 1.
+   *
+   * Allowed: a finite number above 0 and up to 1.
+   * @default 1
+   */
+  density?: number | undefined;
+}
+
+/**
+ * Options of `deql`. DEQL: EDLAE that is also asked, with less weight, for the items that dropout has kept.
+ */
+export interface DeqlOptions {
+  /**
+   * Weight of the squared norm of B beside what dropout does, in users, as of EDLAE. Larger for denser data; search it on validation.
+   *
+   * Allowed: a finite number above 0.
+   * @default 500
+   */
+  lambda?: number | undefined;
+  /**
+   * Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for others.
+   *
+   * Allowed: a finite number from 0 to below 1.
+   * @default 0.33
+   */
+  dropoutRate?: number | undefined;
+  /**
+   * Weight of the entries that dropout kept, where that of those dropped is 1; the paper's b. 0 for EDLAE, 1 for RDLAE without a limit. The larger, the shorter are the weights of the items of which others tell less.
+   *
+   * Allowed: a finite number, 0 or more.
+   * @default 1
+   */
+  keptWeight?: number | undefined;
+  /**
+   * Floating point type of the factorisation and of the stored matrix.
+   *
+   * Allowed: 'f32' or 'f64'.
+   * @default "f32"
+   */
+  precision?: 'f32' | 'f64' | undefined;
+  /**
+   * Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells what it saves. The weights are f32 below 1.
+   *
+   * Allowed: a finite number above 0 and up to 1.
+   * @default 1
+   */
+  density?: number | undefined;
+}
+
+/**
+ * Options of `hoease`. Higher-order EASE^R: EASE^R in which pairs of items speak, too, in closed form.
+ */
+export interface HoeaseOptions {
+  /**
+   * Weight of the squared norm of B, in users, as of EASE^R. Larger for denser data; search it on validation.
+   *
+   * Allowed: a finite number above 0.
+   * @default 500
+   */
+  lambda?: number | undefined;
+  /**
+   * Weight of the squared norm of C, in users: pairs of fewer users than this hardly count.
+   *
+   * Allowed: a finite number above 0.
+   * @default 5000
+   */
+  pairLambda?: number | undefined;
+  /**
+   * How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.
+   *
+   * Allowed: a whole number, 0 or more.
+   * @default 1000
+   */
+  pairs?: number | undefined;
+  /**
+   * Floating point type of the factorisation; the weights are f32.
+   *
+   * Allowed: 'f32' or 'f64'.
+   * @default "f32"
+   */
+  precision?: 'f32' | 'f64' | undefined;
+}
+
+/**
  * Options of `als`. iALS: matrix factorisation by alternating least squares.
  */
 export interface AlsOptions {
@@ -900,6 +1016,12 @@ export interface ModelOptions {
   ease: EaseOptions;
   /** EDLAE: EASE^R of histories from which items are dropped at random, in closed form. */
   edlae: EdlaeOptions;
+  /** RDLAE: EDLAE whose weights are found with a diagonal that may be up to some number. */
+  rdlae: RdlaeOptions;
+  /** DEQL: EDLAE that is also asked, with less weight, for the items that dropout has kept. */
+  deql: DeqlOptions;
+  /** Higher-order EASE^R: EASE^R in which pairs of items speak, too, in closed form. */
+  hoease: HoeaseOptions;
   /** iALS: matrix factorisation by alternating least squares. */
   als: AlsOptions;
   /** Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling. */
@@ -916,7 +1038,7 @@ export interface ModelOptions {
  * Name of a model.
  */
 // Taken out of an object, it has no name of its own: messages of a compiler then list the models.
-export type ModelName = { name: 'popularity' | 'ease' | 'edlae' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae' | 'blend' }['name'];
+export type ModelName = { name: 'popularity' | 'ease' | 'edlae' | 'rdlae' | 'deql' | 'hoease' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae' | 'blend' }['name'];
 
 /** Name of a built-in data set. */
 export type DatasetName = 'debian';

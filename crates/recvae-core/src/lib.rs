@@ -1,4 +1,4 @@
-//! Recommendations from implicit feedback: EASE^R, EDLAE, iALS, RecVAE, Mult-VAE, Mult-DAE and
+//! Recommendations from implicit feedback: EASE^R, EDLAE, RDLAE, DEQL, higher-order EASE^R, iALS, RecVAE, Mult-VAE, Mult-DAE and
 //! popularity, from raw likes to top-k lists.
 //!
 //! The modules are rooms with one direction: each uses only those before it, which a test sees to (`tests/rooms.rs`).
@@ -172,9 +172,9 @@ pub use model::{
     CompactOptions, Fit, Model, ModelKind, NamedTensor, StoredPrecision, StoredTensor, TensorData, TensorSource,
 };
 pub use models::{
-    Als, AlsOptions, AlsSolver, BlendOptions, CHANGES, Change, Ease, EaseOptions, EdlaeOptions, EncoderKind,
-    KlWeightKind, Limits, MultDaeOptions, MultVaeOptions, OptionChange, Popularity, PopularityOptions, Precision,
-    PriorKind, RecVaeOptions, Scale, Sizing, TrainingKind,
+    Als, AlsOptions, AlsSolver, BlendOptions, CHANGES, Change, DeqlOptions, Ease, EaseOptions, EdlaeOptions,
+    EncoderKind, HoEaseOptions, KlWeightKind, Limits, MultDaeOptions, MultVaeOptions, OptionChange, Popularity,
+    PopularityOptions, Precision, PriorKind, RdlaeOptions, RecVaeOptions, Scale, Sizing, TrainingKind,
 };
 pub use serve::columns::{ListColumns, offsets};
 pub use serve::ease_counts::EaseCounts;

@@ -5,15 +5,18 @@ pub(crate) mod blend;
 #[cfg(all(test, feature = "candle"))]
 mod candle_tests;
 mod changes;
+mod deql;
 pub(crate) mod ease;
 mod edlae;
 #[cfg(test)]
 mod golden_tests;
+mod ho_ease;
 pub(crate) mod mult_dae;
 pub(crate) mod mult_vae;
 mod popularity;
 #[cfg(test)]
 mod precision_tests;
+mod rdlae;
 pub(crate) mod rec_vae;
 mod registry;
 mod sizing;
@@ -22,10 +25,13 @@ mod vae;
 pub use als::{Als, AlsOptions, AlsSolver};
 pub use blend::{BlendOptions, Scale};
 pub use changes::{CHANGES, Change};
+pub use deql::DeqlOptions;
 pub use ease::{Ease, EaseOptions, Precision};
 pub use edlae::EdlaeOptions;
+pub use ho_ease::HoEaseOptions;
 pub use mult_dae::MultDaeOptions;
 pub use mult_vae::MultVaeOptions;
 pub use popularity::{Popularity, PopularityOptions};
+pub use rdlae::RdlaeOptions;
 pub use rec_vae::{EncoderKind, KlWeightKind, PriorKind, RecVaeOptions, TrainingKind};
 pub use sizing::{Limits, OptionChange, Sizing};

@@ -1,6 +1,7 @@
 //! Golden vectors for the tests of this crate, in `test/fixtures/reference`. Their names are those of PyTorch modules; all
 //! noise is stored with them. `recvae_step` and `multvae_step` hold one batch with its loss and gradients, `recvae_run` two
-//! epochs of alternating training, `ease_*` closed forms. `edlae` and `multdae_step` come from the `make.py` beside them.
+//! epochs of alternating training, `ease_*` closed forms. `edlae`, `rdlae`, `deql`, `hoease` and `multdae_step` come from the
+//! `make.py` beside them.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,10 @@ impl Golden {
                 })
                 .collect(),
         )
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
     }
 
     pub(crate) fn shape(&self, name: &str) -> &[usize] {

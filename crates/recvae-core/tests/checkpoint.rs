@@ -343,7 +343,7 @@ fn broken_and_foreign_files_are_refused() {
 fn what_cannot_be_kept_is_refused_before_training() {
     let folder = tempfile::tempdir().unwrap();
     let setting = Setting::new(ModelKind::RecVae, folder.path());
-    for kind in [ModelKind::Ease, ModelKind::Edlae, ModelKind::Popularity, ModelKind::Als] {
+    for kind in [ModelKind::Ease, ModelKind::Edlae, ModelKind::HoEase, ModelKind::Popularity, ModelKind::Als] {
         let (code, text) = setting.with(|other| (other.kind, other.options) = (kind, json!({}))).refused();
         assert_eq!(code, "INVALID_ARGUMENT");
         let end = format!(

@@ -239,9 +239,9 @@ fn what_cannot_be_made_smaller_says_so() {
         };
         let model = kind.fit(&options, &train(), None, &FitRun::default()).unwrap().model;
         let result = model.compact(&CompactOptions::default());
-        assert_eq!(result.is_ok(), matches!(kind, ModelKind::Ease | ModelKind::Edlae));
+        assert_eq!(result.is_ok(), kind.has_item_matrix());
         if let Err(error) = result {
-            let text = format!("the model to be made smaller is '{}'; allowed: ease, edlae", kind.name());
+            let text = format!("the model to be made smaller is '{}'; allowed: ease, edlae, rdlae, deql", kind.name());
             assert_eq!(error.to_string(), text);
         }
     }
@@ -268,22 +268,29 @@ fn what_cannot_be_made_smaller_says_so() {
     assert!(Recommender::new(model.compact(&CompactOptions::default()).unwrap(), ids, Value::Null).is_ok());
 }
 
-/// What is pruned, rounded, saved and loaded stays EDLAE, with its options, and scores as EASE^R with the same matrix does.
+/// What is pruned, rounded, saved and loaded stays the model that it was, with its options, and scores as EASE^R with the same matrix
+/// does.
 #[test]
-fn forms_of_edlae_are_those_of_ease_under_their_own_name() {
+fn forms_of_its_kin_are_those_of_ease_under_their_own_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model");
-    for precision in ["f32", "f64"] {
-        let options = json!({"lambda": 9.0, "dropoutRate": 0.0, "precision": precision, "density": 1.0});
+    let kin = [
+        (ModelKind::Edlae, json!({})),
+        (ModelKind::Rdlae, json!({"xi": 0.0})),
+        (ModelKind::Deql, json!({"keptWeight": 0.0})),
+    ];
+    for (precision, (kind, more)) in ["f32", "f64"].into_iter().flat_map(|word| kin.clone().map(|kin| (word, kin))) {
+        let mut options = json!({"lambda": 9.0, "dropoutRate": 0.0, "precision": precision, "density": 1.0});
+        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let ease = fit(json!({"lambda": 9, "precision": precision}));
-        let edlae = ModelKind::Edlae.fit(&options, &train(), None, &FitRun::default()).unwrap().model;
-        let edlae = Recommender::new(edlae, ease.items().clone(), Value::Null).unwrap();
+        let model = kind.fit(&options, &train(), None, &FitRun::default()).unwrap().model;
+        let model = Recommender::new(model, ease.items().clone(), Value::Null).unwrap();
         for form in forms() {
-            compact(&edlae, form.clone()).save(&path).unwrap();
+            compact(&model, form.clone()).save(&path).unwrap();
             let loaded = Recommender::load(&path).unwrap();
-            assert_eq!((loaded.model().kind(), loaded.model().options()), (ModelKind::Edlae, options.clone()));
+            assert_eq!((loaded.model().kind(), loaded.model().options()), (kind, options.clone()));
             assert_eq!(rows(&loaded), rows(&compact(&ease, form.clone())), "{form}");
-            assert_eq!(compact(&loaded, json!({"topPerItem": 3})).model().kind(), ModelKind::Edlae);
+            assert_eq!(compact(&loaded, json!({"topPerItem": 3})).model().kind(), kind);
         }
     }
 }

@@ -49,7 +49,10 @@ fn subjects() -> &'static [Subject] {
             for &kind in ModelKind::TRAINED {
                 let (options, compact): (Value, &[CompactOptions]) = match kind {
                     ModelKind::Popularity => (json!({}), &[]),
-                    ModelKind::Ease | ModelKind::Edlae => (json!({ "lambda": 20 }), &[half.clone(), pruned.clone()]),
+                    ModelKind::Ease | ModelKind::Edlae | ModelKind::Rdlae | ModelKind::Deql => {
+                        (json!({ "lambda": 20 }), &[half.clone(), pruned.clone()])
+                    }
+                    ModelKind::HoEase => (json!({ "lambda": 20, "pairLambda": 50, "pairs": 300 }), &[]),
                     ModelKind::Als => (json!({ "factors": 3, "epochs": 2, "lambda": 0.01 }), &[]),
                     ModelKind::MultDae => (json!({ "latentDim": 5, "epochs": 1 }), &[]),
                     ModelKind::MultVae | ModelKind::RecVae => {

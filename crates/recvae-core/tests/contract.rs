@@ -25,6 +25,9 @@ fn options(kind: ModelKind) -> Value {
         ModelKind::Popularity => json!({}),
         ModelKind::Ease => json!({"lambda": 5}),
         ModelKind::Edlae => json!({"lambda": 2, "dropoutRate": 0.2}),
+        ModelKind::Rdlae => json!({"lambda": 2, "dropoutRate": 0.2, "xi": 0.4}),
+        ModelKind::Deql => json!({"lambda": 2, "dropoutRate": 0.2, "keptWeight": 0.5}),
+        ModelKind::HoEase => json!({"lambda": 5, "pairLambda": 20, "pairs": 30}),
         ModelKind::Als => json!({"factors": 8, "lambda": 0.01}),
         ModelKind::MultDae => json!({"latentDim": 8, "batchSize": 50, "epochs": 40}),
         ModelKind::MultVae => json!({"hiddenDim": 32, "latentDim": 8, "batchSize": 50, "epochs": 40}),
@@ -113,7 +116,8 @@ fn same_seed_same_bytes_another_seed_others() {
     let items: Ids = (0..40).map(|item| format!("item {item}")).collect();
     let bytes = |kind: ModelKind, seed: u64, threads: usize| {
         let mut options = options(kind);
-        let seeded = !matches!(kind, ModelKind::Popularity | ModelKind::Ease | ModelKind::Edlae);
+        let closed = kind.has_item_matrix() || matches!(kind, ModelKind::Popularity | ModelKind::HoEase);
+        let seeded = !closed;
         if seeded {
             options["seed"] = seed.into();
             options["epochs"] = 3.into();
@@ -204,6 +208,9 @@ fn bad_options_and_bad_data_are_errors_that_name_them() {
         (ModelKind::Ease, json!({"lambda": -1.5}), "lambda is -1.5; allowed: a finite number above 0"),
         (ModelKind::Ease, json!({"lamda": 3}), "ease option is 'lamda'; allowed: lambda, precision, density"),
         (ModelKind::Edlae, json!({"dropoutRate": 1}), "dropoutRate is 1; allowed: a finite number from 0 to below 1"),
+        (ModelKind::Rdlae, json!({"xi": 1.1}), "xi is 1.1; allowed: a finite number from 0 to 1"),
+        (ModelKind::Deql, json!({"keptWeight": -1}), "keptWeight is -1; allowed: a finite number, 0 or more"),
+        (ModelKind::HoEase, json!({"pairs": 0.5}), "pairs is 0.5; allowed: a whole number, 0 or more"),
         (
             ModelKind::MultDae,
             json!({"hiddenDim": 3}),
@@ -238,7 +245,7 @@ fn bad_options_and_bad_data_are_errors_that_name_them() {
     }
     assert_eq!(
         "itemknn".parse::<ModelKind>().unwrap_err().to_string(),
-        "model is 'itemknn'; allowed: popularity, ease, edlae, als, mult-dae, mult-vae, recvae, blend"
+        "model is 'itemknn'; allowed: popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, blend"
     );
 }
 

@@ -73,11 +73,11 @@ fn no_pair_beyond_the_share_and_the_gradient_is_0_on_those_that_there_are() {
 }
 
 fn fit_edlae(options: Value) -> Recommender {
-    fit_edlae_on(options, &train())
+    fit_on(ModelKind::Edlae, options, &train())
 }
 
-fn fit_edlae_on(options: Value, train: &Csr) -> Recommender {
-    let model = ModelKind::Edlae.fit(&options, train, None, &FitRun::default()).unwrap().model;
+fn fit_on(kind: ModelKind, options: Value, train: &Csr) -> Recommender {
+    let model = kind.fit(&options, train, None, &FitRun::default()).unwrap().model;
     Recommender::new(model, (0..N).map(|item| format!("item {item}")).collect(), Value::Null).unwrap()
 }
 
@@ -102,18 +102,19 @@ fn of_edlae_the_gradient_of_its_own_loss_is_0() {
 }
 
 #[test]
-fn edlae_with_nearly_all_pairs_is_the_dense_one_and_without_dropout_it_is_ease() {
+fn with_nearly_all_pairs_they_are_the_dense_ones_and_without_dropout_edlae_is_ease() {
     // Every user has half of the items, so that each pair has users: one that nobody has gets no weight.
     let mut random = Stream::new(5, 0);
     let halves = (0..400).map(|_| (0..N as u32).filter(|_| random.below(2) == 0).collect::<Vec<_>>());
     let train = Csr::from_rows(halves.collect::<Vec<_>>(), N).unwrap();
-    let b =
-        |density: f64| rows(&fit_edlae_on(json!({"lambda": LAMBDA, "precision": "f64", "density": density}), &train));
-    let (dense, sparse) = (b(1.0), b(0.9999));
-    assert!(sparse.iter().flatten().filter(|&&weight| weight != 0.0).count() == N * (N - 1));
-    for (dense, sparse) in dense.iter().flatten().zip(sparse.iter().flatten()) {
-        // Weights leave in f32, and are below 1.
-        assert!((dense - sparse).abs() < 1e-6, "{dense} and {sparse}");
+    for kind in [ModelKind::Edlae, ModelKind::Rdlae, ModelKind::Deql] {
+        let options = |density: f64| json!({"lambda": LAMBDA, "precision": "f64", "density": density});
+        let [dense, sparse] = [1.0, 0.9999].map(|density| rows(&fit_on(kind, options(density), &train)));
+        assert!(sparse.iter().flatten().filter(|&&weight| weight != 0.0).count() == N * (N - 1));
+        for (dense, sparse) in dense.iter().flatten().zip(sparse.iter().flatten()) {
+            // Weights leave in f32, and are below 1.
+            assert!((dense - sparse).abs() < 1e-6, "{kind:?}: {dense} and {sparse}");
+        }
     }
     let options = json!({"lambda": LAMBDA, "density": 0.1});
     let mut edlae = options.clone();

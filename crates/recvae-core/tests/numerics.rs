@@ -52,6 +52,8 @@ fn ways() -> Vec<(&'static str, ModelKind, Value)> {
     vec![
         ("ease", ModelKind::Ease, json!({})),
         ("edlae", ModelKind::Edlae, json!({ "dropoutRate": 0 })),
+        ("rdlae", ModelKind::Rdlae, json!({ "dropoutRate": 0, "xi": 0 })),
+        ("deql", ModelKind::Deql, json!({ "dropoutRate": 0, "keptWeight": 0 })),
         ("restricted", ModelKind::Ease, json!({ "density": 0.9 })),
     ]
 }
@@ -138,7 +140,9 @@ fn a_lambda_that_makes_weights_vanish_is_refused_and_a_large_one_works() {
 #[test]
 fn a_model_without_weights_is_no_error() {
     let x = Csr::from_rows((0..60u32).map(|user| [user % 7]), 7).unwrap();
-    for (kind, options) in [(ModelKind::Ease, json!({})), (ModelKind::Edlae, json!({}))] {
+    for (kind, options) in
+        ModelKind::TRAINED.iter().filter(|kind| kind.has_item_matrix()).map(|&kind| (kind, json!({})))
+    {
         let model = fit(kind, &options, &x).unwrap();
         assert!((0..7).all(|item| scores(&*model, item) == [0.0; 7]), "{}", kind.name());
     }

@@ -47,6 +47,8 @@ fn closed_forms() -> Vec<(String, usize, Work)> {
         of(ModelKind::Ease, json!({"density": 0.05}), 100),
         of(ModelKind::Edlae, json!({}), 20),
         of(ModelKind::Edlae, json!({"density": 0.01}), 100),
+        of(ModelKind::Deql, json!({}), 20),
+        of(ModelKind::HoEase, json!({"pairs": 200}), 20),
         ("counts".to_owned(), 10, Box::new(move |run| counts.fit(&json!({}), run))),
     ]
 }

@@ -117,6 +117,9 @@ fn options(kind: ModelKind) -> Value {
         ModelKind::Popularity => json!({}),
         ModelKind::Ease => json!({"lambda": 5}),
         ModelKind::Edlae => json!({"lambda": 2, "dropoutRate": 0.2}),
+        ModelKind::Rdlae => json!({"lambda": 2, "dropoutRate": 0.2, "xi": 0.4}),
+        ModelKind::Deql => json!({"lambda": 2, "dropoutRate": 0.2, "keptWeight": 0.5}),
+        ModelKind::HoEase => json!({"lambda": 5, "pairLambda": 20, "pairs": 100}),
         ModelKind::Als => json!({"factors": 8, "lambda": 0.01}),
         ModelKind::MultDae => json!({"latentDim": 8, "batchSize": 20, "epochs": 40, "learningRate": 1e-2}),
         _ => json!({"hiddenDim": 32, "latentDim": 8, "batchSize": 20, "epochs": 40, "learningRate": 1e-2}),
@@ -172,10 +175,15 @@ fn ids(items: impl IntoIterator<Item = u32>) -> Vec<String> {
     items.into_iter().map(|item| format!("i{item}")).collect()
 }
 
-/// A product of other shape sums in another order; EASE^R, EDLAE and popularity do not.
+/// A product of other shape sums in another order; models that add rows of weights, and popularity, do not.
 fn close(kind: ModelKind, a: f32, b: f32) -> bool {
     match kind {
-        ModelKind::Popularity | ModelKind::Ease | ModelKind::Edlae => a == b,
+        ModelKind::Popularity
+        | ModelKind::Ease
+        | ModelKind::Edlae
+        | ModelKind::Rdlae
+        | ModelKind::Deql
+        | ModelKind::HoEase => a == b,
         ModelKind::Als | ModelKind::MultDae | ModelKind::MultVae | ModelKind::RecVae | ModelKind::Blend => {
             (a - b).abs() <= 1e-5 * (1.0 + b.abs())
         }
@@ -257,7 +265,7 @@ fn similar_items_share_a_taste() {
         let ten = SimilarOptions { k: 10 };
         if kind == ModelKind::Popularity {
             let error = model.similar_items("i24", &ten, None).unwrap_err();
-            let text = "the model of similarItems is 'popularity'; allowed: ease, edlae, als, mult-dae, mult-vae, recvae, blend";
+            let text = "the model of similarItems is 'popularity'; allowed: ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, blend";
             assert_eq!((error.code(), error.to_string().as_str()), ("INVALID_ARGUMENT", text));
             continue;
         }
@@ -413,6 +421,8 @@ fn contributions_are_what_the_score_loses() {
         (ease(), Some(json!({"precision": "f16"}))),
         (ease(), Some(json!({"topPerItem": 50}))),
         ((ModelKind::Edlae, json!({"lambda": 20, "dropoutRate": 0.3})), None),
+        ((ModelKind::Rdlae, json!({"lambda": 20, "xi": 0.5})), None),
+        ((ModelKind::Deql, json!({"lambda": 20, "keptWeight": 0.5})), None),
         ((ModelKind::MultDae, json!({"latentDim": 4, "epochs": 2})), None),
         ((ModelKind::MultVae, json!({"hiddenDim": 16, "latentDim": 4, "epochs": 2})), None),
         ((ModelKind::RecVae, json!({"hiddenDim": 16, "latentDim": 4, "epochs": 2})), None),

@@ -57,9 +57,11 @@ fn what_fits_stays_as_it_is() {
 fn the_options_that_it_gives_fit_and_the_next_ones_do_not() {
     let train = train();
     let shape = shape(&train);
-    let cases: [(ModelKind, Value, &[&str]); 6] = [
+    let cases: [(ModelKind, Value, &[&str]); 8] = [
         (ModelKind::Ease, json!({"lambda": 20}), &["density"]),
         (ModelKind::Edlae, json!({"dropoutRate": 0.5}), &["density"]),
+        (ModelKind::Rdlae, json!({"xi": 0.5}), &["density"]),
+        (ModelKind::HoEase, json!({"pairs": 400}), &["pairs"]),
         (ModelKind::Als, json!({"factors": 400, "epochs": 1}), &["factors"]),
         (ModelKind::MultDae, json!({"latentDim": 128, "epochs": 1}), &["latentDim"]),
         (ModelKind::MultVae, json!({"hiddenDim": 256, "latentDim": 128, "epochs": 1}), &["hiddenDim", "latentDim"]),
@@ -91,6 +93,7 @@ fn the_options_that_it_gives_fit_and_the_next_ones_do_not() {
             more[&change.name] = match &change.name[..] {
                 "density" => json!(value * 1.11),
                 "factors" => json!(value as u64 + 8),
+                "pairs" => json!(value as u64 + 20),
                 _ => json!(value as u64 + change.from.as_u64().unwrap() / 64),
             };
         }
@@ -112,7 +115,7 @@ fn time_is_kept_to_as_well() {
             Sizing::Refused(text) => panic!("{text}"),
         }
     };
-    for kind in [ModelKind::Ease, ModelKind::Edlae] {
+    for kind in [ModelKind::Ease, ModelKind::Edlae, ModelKind::Rdlae, ModelKind::Deql] {
         assert_eq!(density(kind, None), 0.0025, "{}", kind.name());
         let [some, more] = [200.0, 400.0].map(|seconds| {
             let found = density(kind, Some(seconds));

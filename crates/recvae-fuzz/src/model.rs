@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_repaired_file_is_one_that_was_never_broken() {
-        for name in ["ease.safetensors", "recvae.safetensors", "ease-both.safetensors"] {
+        for name in ["ease.safetensors", "hoease.safetensors", "recvae.safetensors", "ease-both.safetensors"] {
             let file = seed(name);
             assert!(Recommender::from_bytes(&repaired(&file)).is_ok(), "{name}");
             let other = changed(file, "items.ends", 8, |_, end| end);
@@ -117,6 +117,10 @@ mod tests {
             refused(name, "items.bytes", 1, &|_, _| u64::from(b'a'));
             refused(name, "items.bytes", 1, &|_, _| 0xff);
         }
+        // Its pairs ascend, the lower item first.
+        refused("hoease.safetensors", "model.pairs", 4, &|at, item| if at == 1 { 0 } else { item });
+        refused("hoease.safetensors", "model.pairs", 4, &|at, item| if at == 3 { 4 } else { item });
+        refused("hoease.safetensors", "model.pairs", 4, &|at, item| if at == 3 { 1 } else { item });
         for name in ["ease-sparse.safetensors", "ease-both.safetensors"] {
             refused(name, "model.weights.items", 4, &|at, item| if at == 2 { 4 } else { item });
             refused(name, "model.weights.items", 4, &|_, _| u32::MAX.into());

@@ -31,10 +31,24 @@ use crate::math::vectorised::vectorised;
 /// # Errors
 /// `CANCELLED`, within a row.
 pub(crate) fn gram<T: Real>(x: &Csr, steps: &Steps<'_>) -> Result<Numbers<T>> {
+    let mut gram = Numbers::zeros(x.n_cols() * x.n_cols());
+    put_gram(x, &mut gram, counts_to_numbers, steps)?;
+    Ok(gram)
+}
+
+/// Adds the Gram matrix of some users to that of others.
+///
+/// # Errors
+/// As [`gram`].
+pub(crate) fn add_gram<T: Real>(x: &Csr, gram: &mut [T], steps: &Steps<'_>) -> Result<()> {
+    put_gram(x, gram, add_counts, steps)
+}
+
+/// Has each row of the Gram matrix, from its diagonal on, put into its place by `put`.
+fn put_gram<T: Real>(x: &Csr, gram: &mut [T], put: impl Fn(&[u32], &mut [T]) + Sync, steps: &Steps<'_>) -> Result<()> {
     let (n, users_of, pairs) = (x.n_cols(), x.transpose(), pairs_of_items(x));
-    let mut gram = Numbers::zeros(n * n);
     let mut stretches = vec![];
-    let mut rest = &mut gram[..];
+    let mut rest = gram;
     for items in stretches_of_work(&pairs, 4 * rayon::current_num_threads()) {
         let (rows, others) = rest.split_at_mut(items.len() * n);
         rest = others;
@@ -46,12 +60,11 @@ pub(crate) fn gram<T: Real>(x: &Csr, steps: &Steps<'_>) -> Result<Numbers<T>> {
             if steps.cancel().is_cancelled() {
                 return;
             }
-            counts_to_numbers(counter.next(item), &mut row[item..]);
+            put(counter.next(item), &mut row[item..]);
             steps.did(costs::PAIR * pairs[item] as f64);
         }
     });
-    steps.check()?;
-    Ok(gram)
+    steps.check()
 }
 
 /// Counts the rows of a Gram matrix, those of a stretch of items in ascending order.
@@ -91,6 +104,13 @@ vectorised! {
     /// Counts as numbers of the type that is computed with.
     pub(crate) fn counts_to_numbers(counts: &[u32], numbers: &mut [T]) {
         numbers.iter_mut().zip(counts).for_each(|(number, &count)| *number = T::from_f64(f64::from(count)));
+    }
+}
+
+vectorised! {
+    /// Adds counts to numbers.
+    fn add_counts(counts: &[u32], numbers: &mut [T]) {
+        numbers.iter_mut().zip(counts).for_each(|(number, &count)| *number += T::from_f64(f64::from(count)));
     }
 }
 

@@ -17,6 +17,7 @@
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 
+use crate::base::error::Result;
 use crate::base::matrix::row_major;
 use crate::base::random::Stream;
 use crate::math::csr::Csr;
@@ -41,11 +42,14 @@ const LEAST: f64 = 1e-3;
 
 /// How far scores of random users are off, as a share of the largest, by an inverse of shape `(n, n)` of the Gram matrix with
 /// `penalties` on its diagonal; `gram` multiplies by the Gram matrix alone.
+///
+/// # Errors
+/// As `gram`.
 pub(crate) fn error_of_scores<T: Real>(
     inverse: ArrayView2<'_, T>,
     penalties: &[f64],
-    gram: impl FnOnce(&Vectors) -> Vectors,
-) -> f64 {
+    gram: impl FnOnce(&Vectors) -> Result<Vectors>,
+) -> Result<f64> {
     let n = penalties.len();
     let users: Vectors = std::array::from_fn(|user| {
         let mut random = Stream::new(1, user as u64);
@@ -57,7 +61,7 @@ pub(crate) fn error_of_scores<T: Real>(
         let numbers = others[user].iter().zip(&users[user]).zip(&own);
         numbers.map(|((others, x), own)| others + own * x).collect()
     });
-    let products = gram(&solved);
+    let products = gram(&solved)?;
     let residuals: Vectors = std::array::from_fn(|user| {
         let numbers = users[user].iter().zip(&products[user]).zip(solved[user].iter().zip(penalties));
         numbers.map(|((x, product), (solved, penalty))| x - product - penalty * solved).collect()
@@ -72,7 +76,7 @@ pub(crate) fn error_of_scores<T: Real>(
         let errors = corrections[user].iter().zip(&residuals[user]).zip(&own);
         largest(&mut errors.map(|((others, r), own)| others / own + r)) / scores.max(LEAST * x)
     };
-    (0..USERS).map(error_of).fold(0.0, nan_or_larger)
+    Ok((0..USERS).map(error_of).fold(0.0, nan_or_larger))
 }
 
 /// The larger of two numbers, and no number if one of them is none.
@@ -180,7 +184,7 @@ mod tests {
         invert_positive_definite(view.view_mut(), &Steps::silent(&Cancel::default())).unwrap();
         mirror(view);
         spoil(&mut matrix);
-        error_of_scores(matrix.view2((n, n)), penalties, |vectors| gram_products(x, vectors))
+        error_of_scores(matrix.view2((n, n)), penalties, |vectors| Ok(gram_products(x, vectors))).unwrap()
     }
 
     #[test]

@@ -68,7 +68,8 @@ pub trait Model: Scorer + Send {
     /// `INVALID_ARGUMENT` if this model has no smaller form, or none like that.
     fn compact(&self, options: &CompactOptions) -> Result<Box<dyn Model>> {
         let _ = options;
-        Err(Error::invalid_argument("the model to be made smaller", format!("'{}'", self.kind().name()), "ease, edlae"))
+        self.kind().check("the model to be made smaller", ModelKind::has_item_matrix)?;
+        Err(Error::Internal(format!("{} has no smaller form", self.kind().name())))
     }
 }
 

@@ -37,6 +37,12 @@ kinds! {
     Ease = "ease";
     /// EDLAE: EASE^R of histories from which items are dropped at random, in closed form.
     Edlae = "edlae";
+    /// RDLAE: EDLAE whose weights are found with a diagonal that may be up to some number.
+    Rdlae = "rdlae";
+    /// DEQL: EDLAE that is also asked, with less weight, for the items that dropout has kept.
+    Deql = "deql";
+    /// Higher-order EASE^R: EASE^R in which pairs of items speak, too, in closed form.
+    HoEase = "hoease";
     /// iALS: matrix factorisation by alternating least squares.
     Als = "als";
     /// Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.
@@ -102,6 +108,12 @@ impl ModelKind {
         Err(Error::invalid_argument(option, got, format!("for {}", able.join(", "))))
     }
 
+    /// Whether the model is EASE^R's matrix of items x items, found in one way or another: it is stored as that, and made smaller.
+    #[must_use]
+    pub fn has_item_matrix(self) -> bool {
+        matches!(self, Self::Ease | Self::Edlae | Self::Rdlae | Self::Deql)
+    }
+
     /// Whether the model knows how alike items are; a blend, if one of its parts does.
     #[must_use]
     pub fn has_similar_items(self) -> bool {
@@ -114,13 +126,13 @@ impl ModelKind {
         matches!(self, Self::Als | Self::MultDae | Self::MultVae | Self::RecVae)
     }
 
-    /// Fails with the names of the models that can do `what` unless this is one of them.
+    /// Fails with the names of the models that can be `what` unless this is one of them.
     pub(crate) fn check(self, what: &str, can: impl Fn(Self) -> bool) -> Result<()> {
         if can(self) {
             return Ok(());
         }
         let able: Vec<_> = Self::ALL.iter().filter(|&&kind| can(kind)).map(|kind| kind.name()).collect();
-        Err(Error::invalid_argument(format!("the model of {what}"), format!("'{}'", self.name()), able.join(", ")))
+        Err(Error::invalid_argument(what, format!("'{}'", self.name()), able.join(", ")))
     }
 }
 

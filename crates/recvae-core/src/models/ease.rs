@@ -17,7 +17,7 @@ use crate::base::error::{Error, Result};
 use crate::base::matrix::{row_major_mut, view2_mut};
 use crate::base::memory::MemoryEstimate;
 use crate::base::numbers::Numbers;
-use crate::base::options::{Options, choice, options};
+use crate::base::options::{choice, options};
 use crate::base::steps::Steps;
 use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
@@ -32,11 +32,16 @@ use crate::split::strong::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 
+#[cfg(test)]
+pub(super) mod check;
 mod compact;
 mod half;
+mod penalty;
 pub(super) mod restricted;
 mod sparse;
 mod support;
+
+pub(crate) use penalty::{Origin, Penalised, Penalty};
 
 choice! {
     /// Floating point type of the factorisation and of the stored matrix.
@@ -64,6 +69,14 @@ options! {
 }
 
 impl Precision {
+    /// Of a number.
+    pub(super) fn bytes(self) -> f64 {
+        match self {
+            Self::F32 => 4.0,
+            Self::F64 => 8.0,
+        }
+    }
+
     /// What helps where a matrix is not positive definite.
     fn way_out(self) -> &'static str {
         match self {
@@ -73,7 +86,8 @@ impl Precision {
     }
 }
 
-/// The EASE^R model, and EDLAE's, which differs in how its matrix is found. A compact one may be in half precision.
+/// The EASE^R model, and EDLAE's, RDLAE's and DEQL's, which differ in how their matrix is found. A compact one may be in half
+/// precision.
 pub struct Ease<T: Pod> {
     origin: Origin,
     n_items: usize,
@@ -81,52 +95,32 @@ pub struct Ease<T: Pod> {
     weights: Numbers<T>,
 }
 
-/// Which model a matrix B is, and all its options.
-#[derive(Clone)]
-pub(crate) struct Origin {
-    pub(super) kind: ModelKind,
-    pub(super) options: Value,
-}
+impl Penalised for EaseOptions {
+    const KIND: ModelKind = ModelKind::Ease;
+    const TITLE: &'static str = "EASE^R";
 
-impl Origin {
-    pub(crate) fn ease(options: &EaseOptions) -> Self {
-        Self { kind: ModelKind::Ease, options: options.to_json() }
+    fn penalty(&self) -> Penalty {
+        Penalty::new(self.lambda, self.precision)
     }
 
-    /// What errors call it.
-    fn title(&self) -> &'static str {
-        if self.kind == ModelKind::Edlae { "EDLAE" } else { "EASE^R" }
+    fn density(&self) -> f64 {
+        self.density
     }
-}
 
-/// What is added to the diagonal of the Gram matrix, and the type of the numbers: all in which EASE^R and EDLAE differ.
-#[derive(Clone, Copy)]
-pub(crate) struct Penalty {
-    pub(super) lambda: f64,
-    /// Share of each entry of the diagonal that is added to it besides; 0 in EASE^R.
-    pub(super) share: f64,
-    pub(super) precision: Precision,
-}
-
-impl EaseOptions {
-    pub(crate) fn penalty(&self) -> Penalty {
-        Penalty { lambda: self.lambda, share: 0.0, precision: self.precision }
+    fn with_density(&self, density: f64) -> Self {
+        Self { density, ..self.clone() }
     }
 }
 
-pub(super) fn fit(options: &EaseOptions, train: &Csr, _validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
-    fit_penalised(Origin::ease(options), options.penalty(), options.density, train, run)
-}
-
-/// The model with that penalty and weights for that share of the pairs.
-pub(super) fn fit_penalised(
-    origin: Origin,
-    penalty: Penalty,
-    density: f64,
+/// The model with its penalty and with weights for a share of the pairs.
+pub(super) fn fit<O: Penalised>(
+    options: &O,
     train: &Csr,
+    _validation: Option<&HeldOut>,
     run: &FitRun<'_>,
 ) -> Result<Fit> {
-    let model: Box<dyn Model> = match penalty.precision {
+    let (origin, penalty, density) = (options.origin(), options.penalty(), options.density());
+    let model: Box<dyn Model> = match penalty.precision() {
         _ if density < 1.0 => Box::new(restricted::fit(origin, penalty, density, train, run)?),
         Precision::F32 => Box::new(Ease::<f32>::fit(origin, penalty, train, run)?),
         Precision::F64 => Box::new(Ease::<f64>::fit(origin, penalty, train, run)?),
@@ -134,13 +128,10 @@ pub(super) fn fit_penalised(
     Ok(Fit { model, epochs: vec![] })
 }
 
-pub(super) fn memory(options: &EaseOptions, shape: &FitShape) -> MemoryEstimate {
-    memory_penalised(options.precision, options.density, shape)
-}
-
-/// What [`fit_penalised`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed
-/// data and for each thread a place in every history, then the panel of [`invert_positive_definite`].
-pub(super) fn memory_penalised(precision: Precision, density: f64, shape: &FitShape) -> MemoryEstimate {
+/// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed data and
+/// for each thread a place in every history, then the panel of [`invert_positive_definite`].
+pub(super) fn memory(options: &impl Penalised, shape: &FitShape) -> MemoryEstimate {
+    let (precision, density) = (options.penalty().precision(), options.density());
     if density < 1.0 {
         return restricted::memory(precision, density, shape);
     }
@@ -155,31 +146,21 @@ pub(super) const LAW: &str = "items^3 + interactions^2 / users; of a density bel
 
 /// [`LAW`] as a number: the inverse, and the pairs that the Gram matrix counts, which are no fewer than if every user had as
 /// many items.
-pub(super) fn work(options: &EaseOptions, shape: &FitShape) -> f64 {
-    work_penalised(options.density, shape)
-}
-
-/// The same for any penalty.
-pub(super) fn work_penalised(density: f64, shape: &FitShape) -> f64 {
-    if density < 1.0 {
-        return restricted::work(density, shape);
+pub(super) fn work(options: &impl Penalised, shape: &FitShape) -> f64 {
+    if options.density() < 1.0 {
+        return restricted::work(options.density(), shape);
     }
     let [users, items, interactions] = shape.counts();
     items.powi(3) + interactions * interactions / users.max(1.0)
 }
 
 /// Seconds of [`fit`] on one core.
-pub(super) fn seconds(options: &EaseOptions, shape: &FitShape) -> f64 {
-    seconds_penalised(options.precision, options.density, shape)
-}
-
-/// The same for any penalty.
-pub(super) fn seconds_penalised(precision: Precision, density: f64, shape: &FitShape) -> f64 {
-    if density < 1.0 {
-        return restricted::seconds(density, shape);
+pub(super) fn seconds(options: &impl Penalised, shape: &FitShape) -> f64 {
+    if options.density() < 1.0 {
+        return restricted::seconds(options.density(), shape);
     }
     let [users, items, interactions] = shape.counts();
-    let inverse = match precision {
+    let inverse = match options.penalty().precision() {
         Precision::F32 => work_of_inverse::<f32>(shape.items),
         Precision::F64 => work_of_inverse::<f64>(shape.items),
     };
@@ -188,21 +169,17 @@ pub(super) fn seconds_penalised(precision: Precision, density: f64, shape: &FitS
 }
 
 /// The largest density below that of `options` at which it fits.
-pub(super) fn smaller(
-    options: &EaseOptions,
-    shape: &FitShape,
-    fits: impl Fn(&EaseOptions) -> bool,
-) -> Option<EaseOptions> {
-    let with = |density| EaseOptions { density, ..options.clone() };
-    restricted::densities_below(options.density, shape).map(with).find(fits)
+pub(super) fn smaller<O: Penalised>(options: &O, shape: &FitShape, fits: impl Fn(&O) -> bool) -> Option<O> {
+    restricted::densities_below(options.density(), shape).map(|density| options.with_density(density)).find(fits)
 }
 
 /// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there is a panel.
 pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
-    let (size, ways_out) = match precision {
-        Precision::F32 => (4.0, ""),
-        Precision::F64 => (8.0, "precision 'f32'"),
+    let ways_out = match precision {
+        Precision::F32 => "",
+        Precision::F64 => "precision 'f32'",
     };
+    let size = precision.bytes();
     let inverting = size * items * items.min(BLOCK as f64);
     let matrix = size * items * items;
     let (name, counting) = counting;
@@ -214,13 +191,54 @@ const LARGEST: f64 = 1e37;
 /// The same of a matrix of f32: in the inverse stand counts over the square of lambda.
 const LARGEST_OF_F32: f64 = 1e18;
 
-/// Refuses a lambda for which weights would be 0, or have lost their digits.
-fn check_largest(lambda: f64, largest: f64) -> Result<()> {
+/// Refuses a lambda of that name for which weights would be 0, or have lost their digits, where an inverse has that precision.
+pub(super) fn check_largest(name: &str, lambda: f64, precision: Precision) -> Result<()> {
+    let largest = if precision == Precision::F32 { LARGEST_OF_F32 } else { LARGEST };
     if lambda <= largest {
         return Ok(());
     }
     let allowed = format!("a number above 0 up to {largest:e}, beyond which the weights vanish in that precision");
-    Err(Error::invalid_argument("lambda", format!("{lambda:?}"), allowed))
+    Err(Error::invalid_argument(name, format!("{lambda:?}"), allowed))
+}
+
+/// What errors name where a matrix has no inverse.
+pub(super) struct Singular {
+    pub(super) title: &'static str,
+    pub(super) lambda: f64,
+    pub(super) precision: Precision,
+}
+
+/// The inverse of a matrix over it, both of its triangles; of the matrix the right one alone is looked at. `penalties` are what
+/// its diagonal has been given, and `products` multiplies by the matrix without them.
+pub(super) fn invert<T: Real>(
+    mut matrix: ArrayViewMut2<'_, T>,
+    penalties: &[f64],
+    products: impl FnOnce(&Vectors) -> Result<Vectors>,
+    of: &Singular,
+    steps: &Steps<'_>,
+) -> Result<()> {
+    let Singular { title, lambda, precision } = of;
+    let (word, way_out) = (precision.word(), precision.way_out());
+    invert_positive_definite(matrix.view_mut(), steps).map_err(|error| {
+        let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };
+        let n = penalties.len();
+        Error::Numerical(format!(
+            "{title}: the Gram matrix plus lambda = {lambda:?} on its diagonal is not positive definite in {word} (pivot {pivot} of \
+             {n}); the way out: {way_out}",
+        ))
+    })?;
+    steps.check()?;
+    mirror(matrix.view_mut());
+    let error = error_of_scores(matrix.view(), penalties, products)?;
+    if error.is_nan() || error > TOLERANCE {
+        return Err(Error::Numerical(format!(
+            "{title}: with lambda = {lambda:?} scores are off by {:.0} % in {word}, since the Gram matrix plus lambda on its \
+             diagonal is too close to a singular one; allowed: {:.0} %; the way out: {way_out}",
+            100.0 * error,
+            100.0 * TOLERANCE,
+        )));
+    }
+    steps.check()
 }
 
 #[allow(private_bounds)]
@@ -247,67 +265,39 @@ impl<T: Real> Ease<T> {
         products: impl FnOnce(&Vectors) -> Vectors,
         steps: &Steps<'_>,
     ) -> Result<Self> {
-        let Penalty { lambda, share, precision } = penalty;
-        check_largest(lambda, if precision == Precision::F32 { LARGEST_OF_F32 } else { LARGEST })?;
+        let (lambda, precision) = (penalty.lambda(), penalty.precision());
+        check_largest("lambda", lambda, precision)?;
         let mut weights = gram()?;
         let mut matrix = weights.view2_mut((n, n));
-        let mut penalties = vec![0.0; n];
-        for (penalty, entry) in penalties.iter_mut().zip(matrix.diag_mut()) {
-            let count = *entry;
-            *penalty = count.to_f64() * share + lambda;
-            *entry += count * T::from_f64(share) + T::from_f64(lambda);
+        let counts: Vec<f64> = matrix.diag().iter().map(|entry| entry.to_f64()).collect();
+        for entry in matrix.diag_mut() {
+            *entry += *entry * T::from_f64(penalty.share()) + T::from_f64(lambda);
         }
-        invert_positive_definite(matrix.view_mut(), steps).map_err(|error| {
-            let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };
-            let way_out = precision.way_out();
-            Error::Numerical(format!(
-                "{}: the Gram matrix plus lambda = {lambda:?} on its diagonal is not positive definite in {} (pivot {pivot} \
-                 of {n}); the way out: {way_out}",
-                origin.title(),
-                precision.word(),
-            ))
-        })?;
-        steps.check()?;
-        mirror(matrix.view_mut());
-        let error = error_of_scores(matrix.view(), &penalties, products);
-        if error.is_nan() || error > TOLERANCE {
-            return Err(Error::Numerical(format!(
-                "{}: with lambda = {lambda:?} scores are off by {:.0} % in {}, since the Gram matrix plus lambda on its diagonal \
-                 is too close to a singular one; allowed: {:.0} %; the way out: {}",
-                origin.title(),
-                100.0 * error,
-                precision.word(),
-                100.0 * TOLERANCE,
-                precision.way_out(),
-            )));
-        }
-        steps.check()?;
-        inverse_to_weights(matrix);
+        let penalties: Vec<f64> = counts.iter().map(|&count| penalty.on_diagonal(count)).collect();
+        let of = Singular { title: origin.title, lambda, precision };
+        invert(matrix.view_mut(), &penalties, |vectors| Ok(products(vectors)), &of, steps)?;
+        inverse_to_weights(matrix, |item, rest| penalty.scale(counts[item], rest));
         steps.end();
         Ok(Self { origin, n_items: n, weights })
     }
 }
 
-/// `B_ij = -P_ij / P_jj` with a zero diagonal over `P`.
-fn inverse_to_weights<T: Real>(matrix: ArrayViewMut2<'_, T>) {
-    let scale: Vec<T> = matrix.diag().iter().map(|&entry| -T::ONE / entry).collect();
+/// `B_ij = -P_ij / P_jj` with a zero diagonal over `P`, each column times what `scale` says of the item and of `1 / P_jj`.
+fn inverse_to_weights<T: Real>(matrix: ArrayViewMut2<'_, T>, scale: impl Fn(usize, f64) -> f64) {
+    let of_column = |(item, entry): (usize, &T)| {
+        let rest = 1.0 / entry.to_f64();
+        // Rounded to the bits of a quotient of numbers of type `T` where the scale is 1.
+        T::from_f64(-scale(item, rest) / entry.to_f64())
+    };
+    let scale: Vec<T> = matrix.diag().iter().enumerate().map(of_column).collect();
     row_major_mut(matrix).par_chunks_mut(scale.len()).enumerate().for_each(|(i, row)| {
         multiply(row, &scale);
         row[i] = T::ZERO;
     });
 }
 
-pub(super) fn load(options: &EaseOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
-    load_as(Origin::ease(options), options.precision, n_items, tensors)
-}
-
-/// A model whose fit had that precision.
-pub(super) fn load_as(
-    origin: Origin,
-    precision: Precision,
-    n_items: usize,
-    tensors: &dyn TensorSource,
-) -> Result<Box<dyn Model>> {
+pub(super) fn load(options: &impl Penalised, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
+    let (origin, precision) = (options.origin(), options.penalty().precision());
     if tensors.find(sparse::ENDS).is_some() {
         return Ok(Box::new(sparse::SparseEase::load(origin, n_items, tensors)?));
     }
@@ -392,14 +382,14 @@ model!(f32, score_one, stripe, |weight| weight, compact::compact);
 model!(f64, score_one, stripe, |weight| weight, compact::compact);
 
 /// A part of the row of B that belongs to an item: the scores that it alone gives to `items`.
-fn scores_of_one(model: &impl Scorer, item: u32, items: &[u32]) -> Result<Vec<f32>> {
+pub(super) fn scores_of_one(model: &impl Scorer, item: u32, items: &[u32]) -> Result<Vec<f32>> {
     let mut scores = vec![0.0; items.len()];
     model.score_some(&[&[item]], items, view2_mut(&mut scores, (1, items.len())))?;
     Ok(scores)
 }
 
 /// The sum of the rows of B that belong to a history, in pieces that stay in the first-level cache.
-fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
+pub(super) fn score_one<T: Real>(weights: &[T], history: &[u32], scores: &mut [f32]) {
     const PIECE: usize = 2048;
     let n = scores.len();
     let mut sums = [T::ZERO; PIECE];
@@ -475,7 +465,7 @@ fn stripe_sums<W: Copy, T: Real>(
 
 /// What [`score_one`] gives for some of the items, bit by bit: the numbers are added in the same order. `number` turns a weight
 /// as it is stored into one to add.
-fn score_one_at<W: Copy, T: Real>(
+pub(super) fn score_one_at<W: Copy, T: Real>(
     weights: &[W],
     number: impl Fn(W) -> T,
     n_items: usize,
@@ -515,16 +505,9 @@ vectorised! {
 
 #[cfg(test)]
 mod tests {
+    use super::check::close;
     use super::*;
     use crate::test_support::Golden;
-
-    /// The golden files hold f64; relative to the largest entry, since single entries come close to zero.
-    fn close(ours: &[f64], golden: &[f64], tolerance: f64) {
-        let scale = golden.iter().fold(0f64, |max, value| max.max(value.abs()));
-        for (ours, golden) in ours.iter().zip(golden) {
-            assert!((ours - golden).abs() <= tolerance * scale, "{ours} against {golden}");
-        }
-    }
 
     #[test]
     fn matches_the_reference() {
@@ -533,7 +516,7 @@ mod tests {
             let x = golden.csr("x");
             let options =
                 EaseOptions { lambda: golden.values("lambda")[0], precision: Precision::F64, ..EaseOptions::default() };
-            let (origin, penalty) = (Origin::ease(&options), options.penalty());
+            let (origin, penalty) = (options.origin(), options.penalty());
             let model = Ease::<f64>::fit(origin.clone(), penalty, &x, &FitRun::default()).unwrap();
             close(&model.weights, golden.values("b"), 1e-9);
             assert!((0..x.n_cols()).all(|item| model.weights[item * (x.n_cols() + 1)] == 0.0));
@@ -548,7 +531,7 @@ mod tests {
                 .collect();
             close(&exact, golden.values("scores"), 1e-9);
             // f32: n * eps * condition number (about 300 / lambda) leaves four digits at the smallest lambda.
-            let penalty = Penalty { precision: Precision::F32, ..penalty };
+            let penalty = EaseOptions { precision: Precision::F32, ..options }.penalty();
             let model = Ease::<f32>::fit(origin, penalty, &x, &FitRun::default()).unwrap();
             close(&model.weights.iter().map(|&w| w.into()).collect::<Vec<_>>(), golden.values("b"), 1e-4);
         }

@@ -10,15 +10,10 @@
 //!
 //! Source: Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020, its full-rank model.
 
-use super::ease::{self, Origin, Penalty, Precision};
-use crate::base::error::Result;
-use crate::base::memory::MemoryEstimate;
-use crate::base::options::{Options, options};
-use crate::math::csr::Csr;
-use crate::model::{Fit, Model, ModelKind, TensorSource};
-use crate::split::strong::HeldOut;
-use crate::train::fit_shape::FitShape;
-use crate::train::run::FitRun;
+pub(super) use super::ease::{LAW, fit, load, memory, seconds, smaller, work};
+use super::ease::{Penalised, Penalty, Precision};
+use crate::base::options::options;
+use crate::model::ModelKind;
 
 options! {
     /// Options of EDLAE.
@@ -36,97 +31,47 @@ options! {
     }
 }
 
-impl EdlaeOptions {
-    fn origin(&self) -> Origin {
-        Origin { kind: ModelKind::Edlae, options: self.to_json() }
-    }
+impl Penalised for EdlaeOptions {
+    const KIND: ModelKind = ModelKind::Edlae;
+    const TITLE: &'static str = "EDLAE";
 
     fn penalty(&self) -> Penalty {
-        Penalty { lambda: self.lambda, share: self.dropout_rate / (1.0 - self.dropout_rate), precision: self.precision }
+        Penalty::new(self.lambda, self.precision).dropping(self.dropout_rate)
     }
-}
 
-pub(super) fn fit(options: &EdlaeOptions, train: &Csr, _validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
-    ease::fit_penalised(options.origin(), options.penalty(), options.density, train, run)
-}
+    fn density(&self) -> f64 {
+        self.density
+    }
 
-/// What [`fit`] takes: as EASE^R.
-pub(super) fn memory(options: &EdlaeOptions, shape: &FitShape) -> MemoryEstimate {
-    ease::memory_penalised(options.precision, options.density, shape)
-}
-
-/// What the seconds of [`fit`] grow with.
-pub(super) use super::ease::LAW;
-
-/// [`LAW`] as a number: as EASE^R.
-pub(super) fn work(options: &EdlaeOptions, shape: &FitShape) -> f64 {
-    ease::work_penalised(options.density, shape)
-}
-
-/// Seconds of [`fit`] on one core: as EASE^R.
-pub(super) fn seconds(options: &EdlaeOptions, shape: &FitShape) -> f64 {
-    ease::seconds_penalised(options.precision, options.density, shape)
-}
-
-/// The largest density below that of `options` at which it fits.
-pub(super) fn smaller(
-    options: &EdlaeOptions,
-    shape: &FitShape,
-    fits: impl Fn(&EdlaeOptions) -> bool,
-) -> Option<EdlaeOptions> {
-    let with = |density| EdlaeOptions { density, ..options.clone() };
-    ease::restricted::densities_below(options.density, shape).map(with).find(fits)
-}
-
-pub(super) fn load(options: &EdlaeOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
-    ease::load_as(options.origin(), options.precision, n_items, tensors)
+    fn with_density(&self, density: f64) -> Self {
+        Self { density, ..self.clone() }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::model::{NamedTensor, TensorData};
-    use crate::test_support::Golden;
+    use serde_json::json;
 
-    fn weights(kind: ModelKind, options: &serde_json::Value, x: &Csr) -> Vec<f64> {
-        let model = kind.fit(options, x, None, &FitRun::default()).unwrap().model;
-        let [NamedTensor { data, .. }] = &model.tensors().unwrap()[..] else { panic!("one tensor") };
-        match data {
-            TensorData::F32(values) => values.iter().map(|&value| value.into()).collect(),
-            TensorData::F64(values) => values.iter().copied().collect(),
-            _ => panic!("a type that no fit gives"),
-        }
-    }
+    use crate::math::csr::Csr;
+    use crate::model::ModelKind;
+    use crate::models::ease::check::{bits, matches_golden, weights};
+    use crate::test_support::Golden;
+    use crate::train::run::FitRun;
 
     /// `test/fixtures/reference/make.py` computed the matrices from the formula, in f64.
     #[test]
     fn matches_a_plain_program() {
-        let golden = Golden::read("edlae");
-        let x = golden.csr("x");
-        for case in 0..3 {
-            let golden = |name: &str| golden.values(&format!("{case}.{name}"));
-            // Relative to the largest entry. The condition number is below 1,000.
-            for (precision, tolerance) in [("f64", 1e-12), ("f32", 1e-4)] {
-                let (lambda, rate) = (golden("lambda")[0], golden("dropout_rate")[0]);
-                let options = serde_json::json!({"lambda": lambda, "dropoutRate": rate, "precision": precision});
-                let scale = golden("b").iter().fold(0f64, |max, value| max.max(value.abs()));
-                for (ours, golden) in weights(ModelKind::Edlae, &options, &x).iter().zip(golden("b")) {
-                    assert!((ours - golden).abs() <= tolerance * scale, "{options}: {ours} against {golden}");
-                }
-            }
-        }
+        matches_golden(ModelKind::Edlae, "edlae", &[("lambda", "lambda"), ("dropoutRate", "dropout_rate")]);
     }
 
     #[test]
     fn without_dropout_it_is_ease() {
         let x = Golden::read("edlae").csr("x");
         for precision in ["f32", "f64"] {
-            let options = serde_json::json!({"lambda": 7.3, "precision": precision});
+            let mut options = json!({"lambda": 7.3, "precision": precision});
             let ease = weights(ModelKind::Ease, &options, &x);
-            let mut options = options;
             options["dropoutRate"] = 0.into();
-            let bits = |weights: Vec<f64>| weights.into_iter().map(f64::to_bits).collect::<Vec<_>>();
-            assert_eq!(bits(weights(ModelKind::Edlae, &options, &x)), bits(ease));
+            assert_eq!(bits(&weights(ModelKind::Edlae, &options, &x)), bits(&ease));
         }
     }
 
@@ -134,7 +79,7 @@ mod tests {
     fn a_matrix_without_inverse_is_named() {
         // Two items that the same users have.
         let x = Csr::from_rows([&[0u32, 1][..]; 4], 2).unwrap();
-        let options = serde_json::json!({"lambda": 1e-30, "dropoutRate": 0});
+        let options = json!({"lambda": 1e-30, "dropoutRate": 0});
         let error = ModelKind::Edlae.fit(&options, &x, None, &FitRun::default()).err().unwrap();
         assert!(error.to_string().starts_with("EDLAE: the Gram matrix plus lambda = 1e-30 on its diagonal"), "{error}");
     }

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use super::{
-    AlsOptions, BlendOptions, EaseOptions, EdlaeOptions, MultDaeOptions, MultVaeOptions, PopularityOptions,
-    RecVaeOptions, als, blend, ease, edlae, mult_dae, mult_vae, popularity, rec_vae,
+    AlsOptions, BlendOptions, DeqlOptions, EaseOptions, EdlaeOptions, HoEaseOptions, MultDaeOptions, MultVaeOptions,
+    PopularityOptions, RdlaeOptions, RecVaeOptions, als, blend, deql, ease, edlae, ho_ease, mult_dae, mult_vae,
+    popularity, rdlae, rec_vae,
 };
 use crate::base::error::{Error, Result};
 use crate::base::memory::MemoryEstimate;
@@ -188,8 +189,8 @@ macro_rules! dispatch {
                 Ok(costs::BEGINNING + seconds / shape.threads.max(1) as f64)
             }
 
-            /// The options by which a fit on `train` keeps `limits`, changed as little as needed: of EASE^R and EDLAE the
-            /// largest `density`, of iALS the most `factors`, of the others the largest widths; or why there are none.
+            /// The options by which a fit on `train` keeps `limits`, changed as little as needed: of EASE^R and its
+            /// kin the largest `density`, of iALS the most `factors`, of the others the largest widths; or why there are none.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
@@ -239,6 +240,9 @@ models! {
         Popularity: PopularityOptions, popularity;
         Ease: EaseOptions, ease;
         Edlae: EdlaeOptions, edlae;
+        Rdlae: RdlaeOptions, rdlae;
+        Deql: DeqlOptions, deql;
+        HoEase: HoEaseOptions, ho_ease;
         Als: AlsOptions, als;
         MultDae: MultDaeOptions, mult_dae;
         MultVae: MultVaeOptions, mult_vae;
@@ -285,10 +289,10 @@ mod tests {
         };
         for &kind in ModelKind::TRAINED {
             assert_eq!(grown(kind, &json!({}), &small), 2.0, "{}", kind.name());
-            // As many users with as many items each: never less than in a line, but for EASE^R and EDLAE, whose items decide.
+            // As many users with as many items each: never less than in a line, but for EASE^R and its kin, whose items decide.
             let more = grown(kind, &json!({}), &shape(2000, 500, 40_000));
-            let by_items = matches!(kind, ModelKind::Ease | ModelKind::Edlae);
-            let (least, most) = if by_items { (2.0, 4.0) } else { (2.5, 4.0) };
+            let (least, most) =
+                if kind.has_item_matrix() || kind == ModelKind::HoEase { (2.0, 4.0) } else { (2.5, 4.0) };
             assert!((least..=most).contains(&more), "{}: {more}", kind.name());
             assert!(!kind.time_law().is_empty());
         }

@@ -38,7 +38,8 @@ use crate::math::linalg::{GramRows, counts_to_numbers, pairs_of_items, stretches
 use crate::math::real::Real;
 use crate::math::residual::{Vectors, in_pieces};
 use crate::model::{Fit, Model, ModelKind};
-use crate::models::{Ease, EaseOptions, Precision, ease};
+use crate::models::ease::{self, Penalised};
+use crate::models::{Ease, EaseOptions, Precision};
 use crate::split::training_record::TrainingRecord;
 use crate::train::fit_shape::{FitShape, check_fit};
 use crate::train::run::FitRun;
@@ -209,7 +210,7 @@ impl EaseCounts {
             )
         };
         check_fit(ModelKind::Ease.name(), users_of_items, &shape, run.memory_limit, 0, estimate)?;
-        let (origin, penalty) = (ease::Origin::ease(&options), options.penalty());
+        let (origin, penalty) = (options.origin(), options.penalty());
         let model: Box<dyn Model> = match options.precision {
             Precision::F32 => Box::new(self.fit_as::<f32>(origin, penalty, run)?),
             Precision::F64 => Box::new(self.fit_as::<f64>(origin, penalty, run)?),

@@ -2,11 +2,13 @@
 //!
 //! | model | contribution of item j of the history to the score of item i |
 //! | --- | --- |
-//! | EASE^R, EDLAE | `B_ji`, 0 where pruning left none: the score is the sum of the contributions |
+//! | EASE^R, EDLAE, RDLAE, DEQL | `B_ji`, 0 where pruning left none: the score is the sum of the contributions |
+//! | higher-order EASE^R | `B_ji` and half of `C_ki` for each pair k that j has with another item of the history: the score is the sum of the contributions |
 //! | Mult-DAE, Mult-VAE, RecVAE | what the score loses when j is left out of the history: n + 1 passes through the network for n items. The network is not linear, so the sum means nothing |
 //! | popularity | none: the score is the number of training users of i, whatever the history is |
 //!
-//! For a linear model what the score loses is `B_ji` too, so the contributions of all models answer the same question.
+//! For a linear model what the score loses is `B_ji` too, so the contributions of all models answer the same question. Of a pair the
+//! score loses all with either of its items, which are given half of it each, or it would count twice in the sum.
 
 use ndarray::Array2;
 

@@ -2,7 +2,7 @@
 //!
 //! | model | items i and j | users |
 //! | --- | --- | --- |
-//! | EASE^R, EDLAE | `B_ij`, what having i adds to the score of j: row i of B, as if i were the whole history. Not symmetric: a popular j gets more out of i than the other way round | - |
+//! | EASE^R, EDLAE, RDLAE, DEQL, higher-order EASE^R | `B_ij`, what having i adds to the score of j: row i of B, as if i were the whole history. Not symmetric: a popular j gets more out of i than the other way round | - |
 //! | Mult-DAE, Mult-VAE, RecVAE | cosine of the rows of the output layer's weights, `(n_items, width)`, without the bias, which is popularity | cosine of the posteriors' means, in Mult-DAE of what the hidden layer gives, `(n_users, latent)` |
 //! | iALS | cosine of the items' vectors | cosine of the users' vectors, folded in |
 //! | popularity | - | - |
@@ -38,7 +38,7 @@ impl Recommender {
     /// # Errors
     /// `INVALID_ARGUMENT` for an id or a model that cannot be asked, and for a filter of another model.
     pub fn similar_items(&self, id: &str, options: &SimilarOptions, filter: Option<&Filter>) -> Result<Vec<Scored>> {
-        self.model().kind().check("similarItems", ModelKind::has_similar_items)?;
+        self.model().kind().check("the model of similarItems", ModelKind::has_similar_items)?;
         let item = self.item(id)?;
         let others = match filter {
             Some(filter) => self.candidates(filter)?.list_without(item),
@@ -61,7 +61,7 @@ impl Recommender {
     /// # Errors
     /// As [`Recommender::embed`], and `CANCELLED`.
     pub fn embed_until(&self, histories: &[History], cancel: &Cancel) -> Result<Array2<f32>> {
-        self.model().kind().check("embed", ModelKind::has_embedding)?;
+        self.model().kind().check("the model of embed", ModelKind::has_embedding)?;
         let mut vectors = self.model().embed(&[])?;
         for block in histories.chunks(BLOCK) {
             cancel.check()?;
@@ -94,7 +94,7 @@ impl Recommender {
         options: &SimilarOptions,
         cancel: &Cancel,
     ) -> Result<Vec<Scored>> {
-        self.model().kind().check("similarUsers", ModelKind::has_embedding)?;
+        self.model().kind().check("the model of similarUsers", ModelKind::has_embedding)?;
         let user = self.embed_until(std::slice::from_ref(history), cancel)?;
         let vectors = self.embed_until(users, cancel)?;
         cancel.check()?;

@@ -19,7 +19,8 @@
 //! exact, counted for each item anew from the users of `N`, and positive semidefinite therefore, whatever `N` is: with lambda
 //! there is a Cholesky factor. Nothing is approximated but the choice of `N`, and no matrix of items x items is held.
 //!
-//! EDLAE's column has `G_NN + p / (1 - p) diag(G_NN) + lambda I` instead, by the same reasoning.
+//! EDLAE's column has `G_NN + p / (1 - p) diag(G_NN) + lambda I` instead, by the same reasoning, and the columns of RDLAE and DEQL
+//! are multiples of it as they are where `N` are all others; see `penalty.rs`.
 //!
 //! For item `j`, counting costs a step for each user of `N` and one for each pair of `N` that a user has, the factor
 //! `|N|^3 / 3` operations.
@@ -37,7 +38,7 @@ use rayon::prelude::*;
 
 use super::sparse::SparseEase;
 use super::support::{BUCKETS_BYTES, bytes_of_thread, choose, most_of_item, pairs, work_of_choice};
-use super::{LARGEST, Origin, Penalty, Precision, check_largest};
+use super::{Origin, Penalty, Precision, check_largest};
 use crate::base::error::{Error, Result};
 use crate::base::memory::MemoryEstimate;
 use crate::base::numbers::Numbers;
@@ -53,12 +54,13 @@ use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 
 pub(super) fn fit(origin: Origin, penalty: Penalty, density: f64, train: &Csr, run: &FitRun<'_>) -> Result<SparseEase> {
-    check_largest(penalty.lambda, LARGEST)?;
+    // There is no inverse here, whose numbers are the first to vanish.
+    check_largest("lambda", penalty.lambda(), Precision::F64)?;
     let shape = FitShape::of(train, false, 1);
     let steps = run.steps(work_of_choice(train) + seconds_of_items(density, &shape));
     let users_of = train.transpose();
     let supports = choose(train, &users_of, density, &steps)?;
-    let weights = match penalty.precision {
+    let weights = match penalty.precision() {
         Precision::F32 => solve::<f32>(&origin, penalty, &users_of, &supports, &steps)?,
         Precision::F64 => solve::<f64>(&origin, penalty, &users_of, &supports, &steps)?,
     };
@@ -121,7 +123,7 @@ fn transposed(shape: &FitShape) -> (&'static str, f64) {
 
 fn beside(precision: Precision, density: f64, shape: &FitShape) -> (&'static str, f64) {
     let [_, items, _] = shape.counts();
-    let size = if precision == Precision::F32 { 4.0 } else { 8.0 };
+    let size = precision.bytes();
     let most = most_of_item(density, items) + 1.0;
     let equations = (4.0 + size) * most * most + 4.0 * (LISTS as f64).max(most * LEAST_USERS as f64);
     let counting = bytes_of_thread(items);
@@ -227,7 +229,7 @@ impl<'a, T: Real> Equations<'a, T> {
         Self { users_of, members, places, lists, lengths, present, counts, matrix: vec![], right: vec![] }
     }
 
-    /// `(G_NN + lambda I)^-1 G_Nj` with `N` the support of item `j`; of EDLAE with the share of the diagonal besides.
+    /// `(G_NN + lambda I)^-1 G_Nj` with `N` the support of item `j`; of the other models as their penalty says.
     fn solve(
         &mut self,
         origin: &Origin,
@@ -243,7 +245,7 @@ impl<'a, T: Real> Equations<'a, T> {
         self.members.extend(support);
         self.members.push(item as u32);
         self.count();
-        let (n, lambda, share) = (support.len(), T::from_f64(penalty.lambda), T::from_f64(penalty.share));
+        let (n, lambda, share) = (support.len(), T::from_f64(penalty.lambda()), T::from_f64(penalty.share()));
         let number = |count: u32| T::from_f64(f64::from(count));
         self.matrix.resize(self.matrix.len().max(n * n), T::ZERO);
         self.right.clear();
@@ -259,13 +261,13 @@ impl<'a, T: Real> Equations<'a, T> {
         let stack = MemStack::new(&mut stack);
         let factor = llt::factor::cholesky_in_place(matrix.rb_mut(), Default::default(), Par::Seq, stack, params);
         factor.map_err(|llt::factor::LltError::NonPositivePivot { index }| {
-            let word = penalty.precision.word();
+            let word = penalty.precision().word();
             Error::Numerical(format!(
                 "{}: the Gram matrix of the {n} items that item {item} is computed from, plus lambda = {:?} on its \
                  diagonal, is not positive definite in {word} (pivot {index}); the way out: {}",
-                origin.title(),
-                penalty.lambda,
-                penalty.precision.way_out(),
+                origin.title,
+                penalty.lambda(),
+                penalty.precision().way_out(),
             ))
         })?;
         let right = MatMut::from_column_major_slice_mut(&mut self.right, n, 1);
@@ -277,15 +279,26 @@ impl<'a, T: Real> Equations<'a, T> {
                 "{}: with lambda = {:?} the weights that item {item} is computed from are off by {:.0} % in {}, since the Gram \
                  matrix of these {n} items plus lambda on its diagonal is too close to a singular one; allowed: {:.0} %; the \
                  way out: {}",
-                origin.title(),
-                penalty.lambda,
+                origin.title,
+                penalty.lambda(),
                 100.0 * error,
-                penalty.precision.word(),
+                penalty.precision().word(),
                 100.0 * TOLERANCE,
-                penalty.precision.way_out(),
+                penalty.precision().way_out(),
             )));
         }
+        self.scale(penalty, weights);
         Ok(())
+    }
+
+    /// Gives the weights the length that the penalty's diagonal lets them have.
+    fn scale(&self, penalty: Penalty, weights: &mut [f32]) {
+        let n = weights.len();
+        let shared = self.counts.chunks_exact(n + 1).map(|counts| f64::from(counts[n]));
+        let explained: f64 = shared.zip(&*weights).map(|(count, &weight)| count * f64::from(weight)).sum();
+        let count = f64::from(self.counts[n * (n + 2)]);
+        let scale = penalty.scale(count, count + penalty.on_diagonal(count) - explained);
+        weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
     }
 
     /// How far what the factor solves is off, as a share of the largest number: the weights, and the solution for random
@@ -320,12 +333,13 @@ impl<'a, T: Real> Equations<'a, T> {
 
     /// What a step of iterative refinement would add to a solution, as a share of its largest number: the residual is computed in
     /// f64, the correction by the factor.
-    fn correction(&mut self, Penalty { lambda, share, .. }: Penalty, solution: &[f64], mut residual: Vec<f64>) -> f64 {
+    fn correction(&mut self, penalty: Penalty, solution: &[f64], mut residual: Vec<f64>) -> f64 {
         let n = solution.len();
         for (row, counts) in self.counts.chunks_exact(n + 1).take(n).enumerate() {
             let (own, others) = residual[row..].split_at_mut(1);
             let product = product_of_row(&counts[row + 1..n], &solution[row + 1..], solution[row], others);
-            own[0] -= (f64::from(counts[row]) * (1.0 + share) + lambda) * solution[row] + product;
+            let count = f64::from(counts[row]);
+            own[0] -= (count + penalty.on_diagonal(count)) * solution[row] + product;
         }
         self.substitute(&residual);
         let larger = |most: f64, number: f64| if number.is_nan() || number > most { number } else { most };

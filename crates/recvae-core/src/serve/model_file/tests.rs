@@ -7,7 +7,7 @@ use crate::model::{CompactOptions, StoredPrecision, TensorData};
 use crate::serve::recommender::{History, RecommendOptions, Recommender};
 use crate::train::run::FitRun;
 
-const ALL: [&str; 8] = ["popularity", "ease", "edlae", "mult-dae", "mult-vae", "recvae", "pruned", "half"];
+const ALL: [&str; 9] = ["popularity", "ease", "edlae", "hoease", "mult-dae", "mult-vae", "recvae", "pruned", "half"];
 
 fn recommender(name: &str) -> Recommender {
     let train = Csr::from_rows([&[0u32, 1][..], &[1, 2], &[0, 1, 2], &[3], &[0, 2, 3]], 4).unwrap();
@@ -138,7 +138,9 @@ fn a_file_is_what_the_text_says() {
             }
         };
         let rows: Vec<Vec<f32>> = match name {
-            "ease" | "edlae" | "half" => f32s("model.weights").chunks(4).map(<[f32]>::to_vec).collect(),
+            "ease" | "edlae" | "hoease" | "half" => {
+                f32s("model.weights").chunks(4).take(4).map(<[f32]>::to_vec).collect()
+            }
             "pruned" => {
                 let (ends, values, items) =
                     (u64s("model.weights.ends"), f32s("model.weights.values"), tensor("model.weights.items").3);
@@ -155,9 +157,21 @@ fn a_file_is_what_the_text_says() {
             _ => vec![],
         };
         let model = Recommender::from_bytes(&file).unwrap();
-        for (item, row) in (0u32..).zip(rows) {
+        for (item, row) in (0u32..).zip(&rows) {
             let scores = model.model().scores(&[&[item]]).unwrap();
-            assert_eq!(scores.row(0).to_vec(), row, "{name}: {item}");
+            assert_eq!(scores.row(0).to_vec(), *row, "{name}: {item}");
+        }
+        if name == "hoease" {
+            // C below B: a history of a pair has its row besides those of its items.
+            let pairs: Vec<u32> =
+                tensor("model.pairs").3.chunks(4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap())).collect();
+            assert_eq!(pairs, [0, 1, 0, 2, 0, 3, 1, 2, 2, 3]);
+            for (pair, more) in pairs.chunks(2).zip(f32s("model.weights").chunks(4).skip(4)) {
+                let scores = model.model().scores(&[pair]).unwrap();
+                let rows = [&rows[pair[0] as usize], &rows[pair[1] as usize]];
+                let expected = rows[0].iter().zip(rows[1]).zip(more).map(|((a, b), c)| a + b + c);
+                assert_eq!(scores.row(0).to_vec(), expected.collect::<Vec<_>>(), "{pair:?}");
+            }
         }
     }
 }
@@ -305,6 +319,7 @@ fn parameters_stay_in_the_file() {
         // Models that give copies of their parameters have them elsewhere; half precision is converted in a pruned B.
         let expected = match name {
             "ease" | "edlae" | "half" => 1,
+            "hoease" => 2,
             "pruned" => 3,
             _ => 0,
         };
@@ -491,7 +506,7 @@ fn inspect_says_what_it_can() {
     let found = look(&sealed(&later, with_weights(&[2, 2]))).unwrap();
     assert_eq!((found.kind.as_deref(), found.holds, found.n_items), (Some("svd"), Some(true), Some(2)));
     assert_eq!(found.options, json!({"factors": 64}));
-    let text = "model is 'svd'; allowed: popularity, ease, edlae, als, mult-dae, mult-vae, recvae, blend; it was written by recvae 9.0.0, and this is ";
+    let text = "model is 'svd'; allowed: popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, blend; it was written by recvae 9.0.0, and this is ";
     assert_eq!(found.problem, Some(format!("{text}{WRITER}")));
 
     let found = look(&sealed(&metadata(json!({"format": 2})), with_weights(&[2, 2]))).unwrap();

@@ -3,13 +3,13 @@
 use super::*;
 use crate::base::cancel::Cancel;
 use crate::base::random::Stream;
-use crate::models::ease::{Ease, EaseOptions};
+use crate::models::ease::{Ease, EaseOptions, Penalised};
 
 /// Weights on given supports, as rows of a dense matrix: column `j` of B is row `j` here.
 fn columns<T: Real>(options: &EaseOptions, x: &Csr, supports: &[Vec<u32>]) -> Vec<Vec<f32>> {
     let supports = Csr::from_rows(supports, x.n_cols()).unwrap();
     let cancel = Cancel::default();
-    let (origin, penalty) = (Origin::ease(options), options.penalty());
+    let (origin, penalty) = (options.origin(), options.penalty());
     let weights = solve::<T>(&origin, penalty, &x.transpose(), &supports, &Steps::silent(&cancel)).unwrap();
     let ends = supports.indptr().windows(2);
     ends.map(|ends| weights[ends[0]..ends[1]].to_vec()).collect()
@@ -67,7 +67,7 @@ fn with_all_others_it_is_the_dense_model() {
     let n = x.n_cols();
     let others: Vec<Vec<u32>> = (0..n as u32).map(|j| (0..n as u32).filter(|&i| i != j).collect()).collect();
     let options = EaseOptions { lambda: 20.0, ..EaseOptions::default() };
-    let dense = Ease::<f64>::fit(Origin::ease(&options), options.penalty(), &x, &FitRun::default()).unwrap();
+    let dense = Ease::<f64>::fit(options.origin(), options.penalty(), &x, &FitRun::default()).unwrap();
     for (columns, tolerance) in
         [(columns::<f64>(&options, &x, &others), 6e-8), (columns::<f32>(&options, &x, &others), 1e-4)]
     {
@@ -87,7 +87,7 @@ fn what_has_no_factor_says_which_item_and_the_way_out() {
     let x = Csr::from_rows([&[0u32, 1, 2][..]; 4], 3).unwrap();
     let options = EaseOptions { lambda: 1e-30, ..EaseOptions::default() };
     let supports = Csr::from_rows([&[][..], &[], &[0u32, 1]], 3).unwrap();
-    let (origin, penalty, cancel) = (Origin::ease(&options), options.penalty(), Cancel::default());
+    let (origin, penalty, cancel) = (options.origin(), options.penalty(), Cancel::default());
     let error = solve::<f32>(&origin, penalty, &x.transpose(), &supports, &Steps::silent(&cancel)).err().unwrap();
     assert_eq!(error.code(), "NUMERICAL");
     let text = "EASE^R: the Gram matrix of the 2 items that item 2 is computed from, plus lambda = 1e-30 on its diagonal, \
