@@ -69,6 +69,8 @@ describe('help', () => {
       'explain',
       'compact',
       'inspect',
+      'export',
+      'import',
       'split',
       'synth',
       'models',
