@@ -66,7 +66,14 @@ pub fn unzip(archive: impl AsRef<Path>, member: &str, to: impl AsRef<Path>, canc
 
 /// Whether an error speaks of what was read, and not of the reading.
 fn is_of_content(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof | ErrorKind::Other)
+    matches!(
+        kind,
+        ErrorKind::InvalidData
+            | ErrorKind::InvalidInput
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::Unsupported
+            | ErrorKind::Other
+    )
 }
 
 #[cfg(test)]

@@ -424,7 +424,7 @@ fn files_that_are_no_weights_are_refused() {
         ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", "q0.weight.npy: a header that is not"),
         ("{'descr': '<f4', 'fortran_order': Maybe, 'shape': (1,), }", "q0.weight.npy: a header that is not"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (-1,), }", "q0.weight.npy: a header that is not"),
-        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 9), }", "q0.weight.npy: it has 82 bytes"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000, 9), }", "q0.weight.npy: it has"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (18446744073709551615, 9), }", "q0.weight.npy: it has"),
     ] {
         let mut member = [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes()].concat();
