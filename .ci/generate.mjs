@@ -44,6 +44,7 @@ const {
   synth,
   load,
   compact,
+  export: exported,
   checkpoint,
   compute,
   metricNames,
@@ -65,6 +66,7 @@ const types = [
   ...type('SynthOptions', 'What to make up, for measuring speed and memory; accuracy on it means nothing.', synth),
   ...type('LoadOptions', 'How a model file is opened.', load),
   ...type('CompactOptions', 'How a model is made smaller.', compact),
+  ...type('ExportOptions', 'How a model is written for other programs.', exported),
   ...type('CheckpointOptions', 'How a checkpoint is kept.', checkpoint),
   ...type('ComputeOptions', 'What computes a training of `recvae`, `mult-vae` or `mult-dae`.', compute),
   ...models.flatMap(({ name, doc, options }) =>

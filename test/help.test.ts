@@ -72,6 +72,8 @@ describe('help', () => {
       'explain',
       'compact',
       'inspect',
+      'export',
+      'import',
       'split',
       'synth',
       'models',

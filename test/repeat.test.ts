@@ -1,8 +1,8 @@
 /** Comparisons again and again: what is drawn anew, and where the variance comes from. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { compareRepeatedly, type RepeatRun, split } from '../dist/index.js';
+import { type ComparisonReport, compareRepeatedly, type RepeatRun, split } from '../dist/index.js';
 import { recvae } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
@@ -96,10 +96,35 @@ describe('compareRepeatedly', () => {
     expect(JSON.parse(readFileSync(join(folder, 'r.json'), 'utf8')).repeat.runs).toHaveLength(3);
     for (const [more, text] of [
       [['--repeat', '1'], '--repeat is 1; allowed: a whole number from 2 to 100'],
-      [['--repeat', '2', '--journal', 'j'], "--journal is 'j'; allowed: none with --repeat"],
+      [['--repeat', '2', '--journal', 'j', '--json', 'j.3'], "--json is 'j.3', as is --journal; allowed: another file"],
     ] as const) {
       const wrong = await recvae(folder, [...args, ...more]);
       expect([wrong.code, wrong.stderr]).toEqual([2, `recvae: ${text}\n`]);
     }
+  });
+
+  test('goes on from the journals of its comparisons', async () => {
+    const journal = join(temporaryFolder(), 'j');
+    const options = { models: ['ease'], repeat: 2, journal } as const;
+    const searched = (report: ComparisonReport) => report.models.map(({ search }) => search);
+    const { report: first } = await compareRepeatedly(planted(), options);
+    const names = ['j', 'j.2', 'j.3'];
+    const kept = () => names.map((name) => readFileSync(join(dirname(journal), name), 'utf8'));
+    const lines = kept();
+    // A header, and each trial.
+    for (const text of lines) expect(text.split('\n').length).toBeGreaterThan(5);
+    expect(new Set(lines).size).toBe(3);
+    // Whoever has half of it goes on, to the same trials, and adds none that were there.
+    const cut = lines[1]!.split('\n').slice(0, 4).join('\n');
+    writeFileSync(join(dirname(journal), 'j.2'), `${cut}\n`);
+    const { report: again } = await compareRepeatedly(planted(), options);
+    expect(again.repeat.runs).toEqual(first.repeat.runs);
+    expect(searched(again).map((trials) => trials.length)).toEqual(searched(first).map((trials) => trials.length));
+    const after = kept();
+    expect([after[0], after[2]]).toEqual([lines[0], lines[2]]);
+    expect(after[1]!.split('\n').length).toBe(lines[1]!.split('\n').length);
+    // The journal of another comparison is refused.
+    writeFileSync(join(dirname(journal), 'j.2'), lines[2]!);
+    await expect(compareRepeatedly(planted(), options)).rejects.toThrow(/j\.2', which is one of another job/);
   });
 });

@@ -137,6 +137,49 @@ describe('text from the data', () => {
   });
 });
 
+describe('a comparison that was repeated', () => {
+  const titlesOf = (page: string) => [...parsed(page).querySelectorAll('h2')].map(({ textContent }) => textContent);
+
+  test('has its variance by source, its differences and every comparison', async () => {
+    const report = comparison(3);
+    const document = parsed(await reportPage(report));
+    const section = [...document.querySelectorAll('section')].find(
+      (one) => one.querySelector('h2')?.textContent === 'How much of it is chance',
+    )!;
+    const [models, differences, runs] = [...section.querySelectorAll('table')].map((table) =>
+      [...table.querySelectorAll('tbody tr')].map((row) => [...row.children].map(({ textContent }) => textContent)),
+    );
+    const winner = report.winner;
+    expect(models!.find(([model]) => model === winner)).toEqual([
+      winner,
+      '0.2200',
+      '0.0060',
+      '0.0010',
+      '0.0020',
+      '0.0064',
+      '5 of 5',
+    ]);
+    expect(differences!.map(([model]) => model)).not.toContain(winner);
+    expect(differences![0]!.at(-1)).toBe('0 of 5');
+    expect(runs!.length).toBe(5);
+    expect(runs![4]!.slice(0, 4)).toEqual(['5', '2', '1', winner]);
+    expect(section.querySelectorAll('svg').length).toBe(2); // wide and for phones
+  });
+
+  test('of one split has no variance between splits, and without models no section', async () => {
+    const report = comparison(2);
+    const repeat = report.repeat!;
+    for (const { metrics } of repeat.models) Object.assign(metrics['ndcg@100']!, { split: null, between: null });
+    const page = await reportPage(report);
+    expect(titlesOf(page)).toContain('How much of it is chance');
+    expect(/NaN|undefined|Infinity|null/.exec(content(page))).toBeNull();
+    const none = { ...report, repeat: { ...repeat, models: [], differences: [] } };
+    expect(titlesOf(await reportPage(none))).not.toContain('How much of it is chance');
+    const { repeat: _, ...once } = report;
+    expect(titlesOf(await reportPage(once))).not.toContain('How much of it is chance');
+  });
+});
+
 describe('little to show', () => {
   test('a comparison of one model has no differences', async () => {
     const page = await reportPage(comparison(1));

@@ -9,6 +9,7 @@ import type {
   LeftOut,
   ModelName,
   Profile,
+  RepeatReport,
   RunFacts,
   TuneReport,
 } from '../dist/index.js';
@@ -128,6 +129,29 @@ function examplesOf(models: ModelName[]): ExampleUser[] {
   }));
 }
 
+/** Three splits and three seeds of the first one. */
+function repeated(names: ModelName[], winner: ModelName): RepeatReport {
+  const apart = (mean: number) => ({
+    'ndcg@100': { mean, users: 0.006, seed: 0.001, split: 0.002, between: 0.0064 },
+  });
+  const runs = Array.from({ length: 5 }, (_, at) => ({
+    seed: 1 + (at % 3),
+    splitSeed: at < 3 ? 1 + at : 1,
+    winner,
+    means: Object.fromEntries(names.map((name, place) => [name, 0.2 + place / 50 + at / 500])),
+  }));
+  const others = names.filter((name) => name !== winner);
+  return {
+    metric: 'ndcg@100',
+    runs,
+    splits: 3,
+    seeds: 3,
+    winner,
+    models: names.map((model, at) => ({ model, wins: model === winner ? 5 : 0, metrics: apart(0.2 + at / 50) })),
+    differences: others.map((model, at) => ({ model, ahead: at, metrics: apart(-0.01 * (at + 1)) })),
+  };
+}
+
 /** A comparison of the first so many models. */
 export function comparison(count = NAMES.length): ComparisonReport {
   const names = NAMES.slice(0, count);
@@ -176,6 +200,7 @@ export function comparison(count = NAMES.length): ComparisonReport {
       })),
     },
     examples: examplesOf(names),
+    repeat: repeated(names, winner),
     run,
     winner,
     verdict: `Use ${winner}: it is ahead (p < .001). It took 5 % of the time. Not tuned: mult-vae.`,

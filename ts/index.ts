@@ -83,6 +83,13 @@ export {
   evaluate,
   type MetricValues,
 } from './models/evaluate.js';
+export {
+  exportModel,
+  type ImportOptions,
+  importModel,
+  type ModelExportOptions,
+  type SharedModelName,
+} from './models/exchange.js';
 export { Filter, type FilterOptions, type ServeOptions } from './models/filter.js';
 export { type FitRun, fit } from './models/fit.js';
 export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './models/fitting.js';

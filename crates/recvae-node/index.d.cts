@@ -125,6 +125,10 @@ export declare class NativeLock {
 
 /** A trained model with the ids of its items. */
 export declare class NativeModel {
+  /** Writes the model for other programs, whole or not at all. `options`: JSON. */
+  export(path: string, options: string): Promise<void>
+  /** Writes the ids of the items, one a line, whole or not at all. */
+  writeItemIds(path: string): Promise<void>
   /** Name of the model. */
   get kind(): string
   /** All options with their values, as JSON. */
@@ -301,6 +305,9 @@ export declare function estimateSeconds(kind: string, options: string, shape: Na
 /** Evaluates a model on held-out users, if asked in groups, too. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, inGroups: boolean, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>
 
+/** The format of a file that is to be. `options`: JSON. */
+export declare function exportFormat(path: string, options: string): string
+
 /**
  * The seconds of a fit, carried over by the core's law from a measured one of the same kind. `options` and `wanted_options`:
  * JSON.
@@ -315,6 +322,9 @@ export declare function fit(training: NativeTraining, train: NativeInteractions,
 
 /** Holm's correction, in the order given. */
 export declare function holm(pValues: Array<number>): Array<number>
+
+/** A model of the weights in a file. Its items' ids stand in a file, one a line, or in a list. `options`: JSON. */
+export declare function importModel(path: string, idsFile: string | undefined | null, ids: Array<string> | undefined | null, options: string): Promise<NativeModel>
 
 /** What a model file holds, as JSON: see `Inspection` in `ts/models/inspect.ts`. */
 export declare function inspect(path: string): Promise<string>
@@ -714,6 +724,9 @@ export declare function split(interactions: NativeInteractions, options: string)
 
 /** Makes up interactions, for measuring speed and memory only. `options`: JSON. */
 export declare function synth(options: string, threads: number | undefined | null, run: NativeRun): Promise<NativeInteractions>
+
+/** Writes one file of a ZIP archive to an existing file. */
+export declare function unzip(archive: string, member: string, to: string, run: NativeRun): Promise<void>
 
 /** What validation says to a model, off the event loop; null where nobody has anything to find. */
 export declare function validate(model: NativeModel, heldOut: NativeHeldOut, threads: number | undefined | null, run: NativeRun): Promise<NativeValidation | null>

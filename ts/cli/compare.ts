@@ -4,10 +4,9 @@ import type { Command } from 'commander';
 import { type CompareOptions, checkCompare, USUAL } from '../decide/compare/options.js';
 import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide/compare/report.js';
 import { compareOn } from '../decide/compare.js';
-import { checkRepeat, repeatOn } from '../decide/repeat.js';
+import { checkRepeat, journalsOf, mostRuns, repeatOn } from '../decide/repeat.js';
 import { formatP, percent } from '../decide/wording.js';
 import { perUserOutput } from '../models/per-user.js';
-import { invalid } from '../runtime/check.js';
 import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
 import { allModels, description } from '../runtime/native.js';
@@ -105,10 +104,8 @@ export function addCompare(program: Command): void {
     };
     checkCompare(options);
     const { repeat } = flags;
-    if (repeat !== undefined) {
-      checkRepeat(repeat, options, false);
-      if (flags.journal !== undefined) throw invalid('--journal', flags.journal, 'none with --repeat');
-    }
+    if (repeat !== undefined) checkRepeat(repeat, options, false);
+    const journals = journalsOf(flags.journal, mostRuns(repeat ?? 1));
     const saved = ['comparison.json', ...allModels.map(({ name }) => `${name}.safetensors`)];
     refuseSame({
       inputs: { '<input>': filesBehind(input) },
@@ -118,7 +115,7 @@ export function addCompare(program: Command): void {
         '--json': json,
         '--report': page,
         '--per-user': perUser,
-        ...journalFiles(flags.journal),
+        ...journalFiles(...journals),
       },
     });
     if (save !== undefined) checkWritableFolder(save, '--save');
@@ -128,7 +125,7 @@ export function addCompare(program: Command): void {
     if (json !== undefined && !waits(json)) checkWritable(json, '--json');
     if (page !== undefined && !waits(page)) checkPage(page);
     if (!waits(perUser)) await checkPerUserFile(perUser);
-    checkWritable(flags.journal, '--journal');
+    for (const journal of journals) checkWritable(journal, '--journal');
     const reporter = new ModelReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data, info } = await readSplit(input, flags, recipe, { signal });

@@ -64,11 +64,12 @@ export function filesBehind(input: string | undefined): string[] {
 }
 
 /** A journal, and what stands beside it while it is used. */
-export function journalFiles(journal: string | undefined): Named {
+export function journalFiles(...journals: (string | undefined)[]): Named {
+  const known = journals.filter((journal) => journal !== undefined);
   return {
-    '--journal': journal,
-    'the lock of --journal': journal && `${journal}.lock`,
-    'the checkpoints of --journal': journal && `${journal}.checkpoints`,
+    '--journal': known,
+    'the lock of --journal': known.map((journal) => `${journal}.lock`),
+    'the checkpoints of --journal': known.map((journal) => `${journal}.checkpoints`),
   };
 }
 

@@ -57,6 +57,16 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
     ['recvae compact ease.safetensors small.safetensors --top-per-item 100 --held-out likes.csv', 'and what it costs'],
   ],
   inspect: [['recvae inspect ease.safetensors', 'what it holds, and whether every byte does']],
+  export: [
+    ['recvae export recvae.safetensors weights.safetensors --ids unique_sid.txt', "for RecVAE's own program"],
+    ['recvae export recvae.safetensors recvae.onnx', 'a graph for ONNX runtimes'],
+  ],
+  import: [
+    [
+      'recvae import weights.safetensors --ids unique_sid.txt --out imported.safetensors',
+      "weights of RecVAE's own program",
+    ],
+  ],
   split: [['recvae split likes.csv --out split --seed 1', 'in the layout of the official scripts']],
   synth: [['recvae synth --like ml-20m --scale 0.01 --out made-up.csv', 'for speed and memory only']],
   models: [

@@ -12,6 +12,7 @@ import { addCounts } from './counts.js';
 import { addDatasets } from './datasets.js';
 import { addEvaluate } from './evaluate.js';
 import { examplesOf } from './examples.js';
+import { addExport, addImport } from './exchange.js';
 import { addExplain } from './explain.js';
 import { inFlags, ofCommander, speakOf } from './flags.js';
 import { addInspect } from './inspect.js';
@@ -60,7 +61,7 @@ the package @duckdb/node-api it is also Parquet or JSON ('likes/*.parquet'), and
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,
     );
   const serving = [addRecommend, addSimilar, addExplain, addServe];
-  const files = [addCompact, addInspect];
+  const files = [addCompact, addInspect, addImport, addExport];
   const jobs = [
     addAdvise,
     addCompare,

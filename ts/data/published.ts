@@ -1,16 +1,14 @@
 /** Published data sets on this machine: where they are kept, whether they are there, and how they get there. */
 import { existsSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { invalid } from '../runtime/check.js';
 import { RecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
-import { description, type PublishedSet } from '../runtime/native.js';
+import { description, native, type PublishedSet } from '../runtime/native.js';
+import { running } from '../runtime/running.js';
 import { digestsOf, download, SHA256 } from './download.js';
 import { entries } from './glob.js';
-import { unzipped } from './zip.js';
 
 /** The folder of all data sets: what `RECVAE_DATA` names, else the system's for what can be made again. */
 export function dataFolder(environment: NodeJS.ProcessEnv = process.env): string {
@@ -112,8 +110,7 @@ export async function getPublished(set: PublishedSet, options: GetOptions = {}):
         await writeAll([
           {
             path,
-            write: async (to) =>
-              pipeline(unzipped(target, file.member), (await open(to, 'w')).createWriteStream(), { signal }),
+            write: (to) => running({ signal }, (run) => native.unzip(target, file.member, to, run)),
           },
         ]);
       } finally {

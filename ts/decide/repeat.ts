@@ -13,9 +13,14 @@ import { type Comparison, compareOn } from './compare.js';
 import { DEFAULT_SEED, datasetOf, splitFor } from './dataset.js';
 
 /** How {@link compareRepeatedly} works. */
-export interface RepeatOptions extends Omit<CompareOptions, 'journal'> {
+export interface RepeatOptions extends CompareOptions {
   /** How many splits, and how many training seeds on the first of them: 2 to 100. */
   repeat: number;
+  /**
+   * As {@link CompareOptions.journal}, of the first comparison; comparison n has a file of its own beside it, whose name ends in
+   * `.n`. A call that is made again goes on where it was.
+   */
+  journal?: string;
 }
 
 /** What {@link compareRepeatedly} gives: the first comparison, and all of them together. */
@@ -62,6 +67,17 @@ export async function compareRepeatedly(
   });
 }
 
+/** The journals of so many comparisons: that of the first one has the name that is given. */
+export function journalsOf(journal: string | undefined, runs: number): string[] {
+  if (journal === undefined) return [];
+  return Array.from({ length: runs }, (_, at) => (at === 0 ? journal : `${journal}.${at + 1}`));
+}
+
+/** How many comparisons there are at most. */
+export function mostRuns(repeat: number): number {
+  return 2 * repeat - 1;
+}
+
 /** By what a comparison is drawn. */
 type Draw = Pick<RepeatRun, 'seed' | 'splitSeed' | 'fold'>;
 
@@ -83,12 +99,14 @@ export async function repeatOn(
   const isDrawn = !(input instanceof Split) && !FIXED.includes(how?.kind);
   const others = Array.from({ length: repeat - 1 }, (_, at) => at + 1);
   const runs = 1 + others.length * (isDrawn ? 2 : 1);
+  const journals = journalsOf(options.journal, runs);
   let run = 0;
   const compareBy = (split: Split, draw: Draw): Promise<Comparison> => {
     run += 1;
     const number = run;
     return compareOn(split, input, {
       ...options,
+      journal: journals[number - 1],
       seed: draw.seed,
       examples: number === 1 && options.examples !== false,
       ...(tell && { onProgress: (progress) => tell({ ...progress, run: number, runs }) }),

@@ -143,6 +143,16 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "typescript": "number"
     }
   ],
+  "export": [
+    {
+      "allowed": "'safetensors' or 'npz' or 'onnx'",
+      "default": null,
+      "doc": "What the file is: `safetensors`, a state dict of PyTorch; `npz`, arrays of NumPy; `onnx`, a graph. By default what the end of the file's name says.",
+      "name": "format",
+      "search": null,
+      "typescript": "'safetensors' | 'npz' | 'onnx'"
+    }
+  ],
   "few": 5,
   "formats": [
     {

@@ -82,6 +82,7 @@ export interface Description {
   synth: OptionDescription[];
   load: OptionDescription[];
   compact: OptionDescription[];
+  export: OptionDescription[];
   compute: OptionDescription[];
   checkpoint: OptionDescription[];
   /** Below how many interactions nothing reliable is known of a user or an item. */

@@ -365,6 +365,18 @@ export interface CompactOptions {
 }
 
 /**
+ * How a model is written for other programs.
+ */
+export interface ExportOptions {
+  /**
+   * What the file is: `safetensors`, a state dict of PyTorch; `npz`, arrays of NumPy; `onnx`, a graph. By default what the end of the file's name says.
+   *
+   * Allowed: 'safetensors' or 'npz' or 'onnx'.
+   */
+  format?: 'safetensors' | 'npz' | 'onnx' | undefined;
+}
+
+/**
  * How a checkpoint is kept.
  */
 export interface CheckpointOptions {

@@ -1,5 +1,6 @@
 //! Interactions, and all the ways in which they come in.
 
+pub(crate) mod archive;
 pub(crate) mod arrow;
 pub(crate) mod batches;
 pub(crate) mod datasets;

@@ -16,7 +16,7 @@
 //! - train: [`FitRun`], [`Progress`], [`Checkpoint`], [`WarmStart`];
 //! - models: [`ModelKind::fit`] trains a [`Model`] with options of its own, such as [`EaseOptions`];
 //! - serve: a [`Recommender`] adds the item ids, is saved and loaded; it is served within a [`Filter`], names similar items and
-//!   users, and explains itself; [`EaseCounts`] take new users into EASE^R without the old ones.
+//!   users, and explains itself; [`import_weights`] and [`Recommender::export`] speak to other programs; [`EaseCounts`] take new users into EASE^R without the old ones.
 //!
 //! # Train and recommend
 //!
@@ -137,6 +137,7 @@ pub use base::progress::{OnProgress, OnStep, Progress, StepProgress};
 pub use base::random::{Philox, Stream};
 pub use base::search_space::{Search, search_uniforms};
 pub use base::threads::Threads;
+pub use data::archive::unzip;
 pub use data::arrow::ArrowReader;
 pub use data::batches::{Batch, Batches, IdColumn, RowFilter};
 pub use data::datasets::{DATASETS, dataset, debian};
@@ -178,6 +179,7 @@ pub use models::{
 };
 pub use serve::columns::{ListColumns, offsets};
 pub use serve::ease_counts::EaseCounts;
+pub use serve::exchange::{ExportFormat, ExportOptions, import_weights, read_item_ids};
 pub use serve::explain::{ExplainOptions, Explanation, Reason};
 pub use serve::filter::Filter;
 pub use serve::lists::{Served, Within};

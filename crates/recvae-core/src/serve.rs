@@ -3,6 +3,7 @@
 pub(crate) mod blend;
 pub(crate) mod columns;
 pub(crate) mod ease_counts;
+pub(crate) mod exchange;
 pub(crate) mod explain;
 pub(crate) mod filter;
 pub(crate) mod lists;

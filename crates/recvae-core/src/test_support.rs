@@ -37,6 +37,10 @@ impl Golden {
         self.0.contains_key(name)
     }
 
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|name| &name[..])
+    }
+
     pub(crate) fn shape(&self, name: &str) -> &[usize] {
         &self.0.get(name).unwrap_or_else(|| panic!("no tensor {name}")).0
     }

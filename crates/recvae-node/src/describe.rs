@@ -2,10 +2,10 @@
 
 use napi_derive::napi;
 use recvae_core::{
-    CHANGES, Change, CheckpointOptions, CompactOptions, ComputeOptions, DATASETS, ExplainOptions, FEW, LAYOUTS,
-    LONGEST_ID, LONGEST_ROW, Layout, LoadOptions, Metric, ModelKind, OFFICIAL_FILES, OptionInfo, Options, POWER,
-    PUBLISHED, PublishedSet, RESAMPLES, ReadOptions, RecommendOptions, SIGNIFICANCE, SampleOptions, SimilarOptions,
-    SplitOptions, SynthOptions, Threads, Thresholds,
+    CHANGES, Change, CheckpointOptions, CompactOptions, ComputeOptions, DATASETS, ExplainOptions, ExportOptions, FEW,
+    LAYOUTS, LONGEST_ID, LONGEST_ROW, Layout, LoadOptions, Metric, ModelKind, OFFICIAL_FILES, OptionInfo, Options,
+    POWER, PUBLISHED, PublishedSet, RESAMPLES, ReadOptions, RecommendOptions, SIGNIFICANCE, SampleOptions,
+    SimilarOptions, SplitOptions, SynthOptions, Threads, Thresholds,
 };
 use serde_json::{Value, json};
 
@@ -55,6 +55,7 @@ pub fn describe() -> Result<String> {
         "synth": rows(&SynthOptions::describe()),
         "load": rows(&LoadOptions::describe()),
         "compact": rows(&CompactOptions::describe()),
+        "export": rows(&ExportOptions::describe()),
         "checkpoint": rows(&CheckpointOptions::describe()),
         "compute": rows(&ComputeOptions::describe()),
         "few": FEW,

@@ -8,7 +8,8 @@ use napi_derive::napi;
 use recvae_core::{FileLock, Locking, WholeFile};
 
 use crate::error::{Error, IntoNode, Result};
-use crate::work::{Promise, brief, promise};
+use crate::run::NativeRun;
+use crate::work::{Promise, brief, brief_until, promise};
 
 /// A file on its way, until it is finished or discarded.
 #[napi]
@@ -117,4 +118,18 @@ impl NativeLock {
         self.lock = None;
         Ok(())
     }
+}
+
+/// Writes one file of a ZIP archive to an existing file.
+#[napi(catch_unwind, ts_return_type = "Promise<void>")]
+pub fn unzip<'env>(
+    env: &'env Env,
+    archive: String,
+    member: String,
+    to: String,
+    run: &NativeRun,
+) -> Result<Promise<'env>> {
+    let cancel = run.flag();
+    let turn = brief_until(&cancel);
+    promise(env, turn, move || recvae_core::unzip(archive, &member, to, &cancel).into_node(), |()| ())
 }

@@ -12,6 +12,7 @@ pub mod describe;
 pub mod ease_counts;
 mod error;
 pub mod evaluate;
+pub mod exchange;
 pub mod files;
 pub mod groups;
 pub mod histories;

@@ -20,6 +20,7 @@ import { dataSection } from '../sections/data.js';
 import { differencesFigure, type ShownDifference } from '../sections/differences.js';
 import { examplesSection } from '../sections/examples.js';
 import { meansTable, outcomesFigure } from '../sections/groups.js';
+import { repeatSection } from '../sections/repeat.js';
 import { runSection } from '../sections/run.js';
 import { searchFigures, shownTrials } from '../sections/search.js';
 import type { Page, Section } from '../shell.js';
@@ -36,6 +37,7 @@ export function comparisonPage(report: ReadComparison): Page {
     sections: [
       { title: 'The models', body: modelsTable(report) },
       { title: 'Differences to the winner', body: differences(report) },
+      repeatSection(report.repeat, (model) => colourOf(report, model)),
       { title: 'Accuracy and cost', body: costs(report) },
       { title: 'Who is served how well', body: groups(report) },
       { title: 'Training', body: curves(report) },

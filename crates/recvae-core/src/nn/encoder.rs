@@ -27,7 +27,7 @@ use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add, add_rows};
 
-pub(super) const LAYER_NORM_EPSILON: f64 = 0.1;
+pub(crate) const LAYER_NORM_EPSILON: f64 = 0.1;
 /// Users of a tile.
 const USERS: usize = 128;
 /// Rows of a weight matrix whose gradient is one task.

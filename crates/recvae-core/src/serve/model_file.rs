@@ -19,7 +19,7 @@ use crate::data::ids::Ids;
 use crate::model::{Model, ModelKind, NamedTensor, StoredTensor, TensorSource, tensors};
 use crate::split::training_record::{ROW, TrainingRecord};
 
-mod header;
+pub(in crate::serve) mod header;
 mod inspect;
 
 use header::{Entry, Header, size_of_type};

@@ -17,6 +17,7 @@
 //! Source: `preprocessing.py` and `utils.py` of the official RecVAE (Shenbin et al. 2020, arXiv 1912.11160), after the
 //! notebook of Mult-VAE (Liang et al. 2018, arXiv 1802.05814).
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::ops::Range;
@@ -250,7 +251,7 @@ fn new_folder(dir: &Path) -> Result<PathBuf> {
 }
 
 /// One id per line, each of them once.
-fn read_ids(path: &Path) -> Result<Ids> {
+pub(crate) fn read_ids(path: &Path) -> Result<Ids> {
     let mut ids = Ids::new();
     for_each_id(path, |line| {
         let before = ids.len();
@@ -334,6 +335,16 @@ fn read_sizes(path: &Path) -> Result<([u64; 3], bool)> {
     }
 }
 
+/// Fails for an id that is no line of a file.
+pub(crate) fn check_lines<'a>(mut ids: impl Iterator<Item = &'a str>, name: &dyn Display) -> Result<()> {
+    match ids.find(|id| id.is_empty() || id.contains(['\n', '\r'])) {
+        None => Ok(()),
+        Some(id) => Err(Error::invalid_data(format!(
+            "id {id:?} does not fit into a line of {name}; allowed: ids without line breaks"
+        ))),
+    }
+}
+
 /// The folder that is written, under its temporary name and under the one that it will have, which errors name.
 struct Destination<'a> {
     temporary: &'a Path,
@@ -343,10 +354,7 @@ struct Destination<'a> {
 impl Destination<'_> {
     fn write_ids<const N: usize>(&self, name: &str, ids: [&Ids; N]) -> Result<()> {
         let ids = || ids.into_iter().flat_map(Ids::iter);
-        if let Some(id) = ids().find(|id| id.is_empty() || id.contains(['\n', '\r'])) {
-            let message = format!("id {id:?} does not fit into a line of {name}; allowed: ids without line breaks");
-            return Err(Error::invalid_data(message));
-        }
+        check_lines(ids(), &name)?;
         self.write_lines(name, ids())
     }
 

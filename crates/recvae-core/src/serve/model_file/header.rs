@@ -11,31 +11,31 @@ use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Vi
 use serde_json::{Value, json};
 
 /// Bytes before the header: its length.
-pub(super) const LENGTH: usize = 8;
+pub(in crate::serve) const LENGTH: usize = 8;
 /// The longest header, as in the other readers of such files.
-pub(super) const LONGEST: usize = 100_000_000;
+pub(in crate::serve) const LONGEST: usize = 100_000_000;
 
 /// A tensor in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) name: String,
+pub(in crate::serve) struct Entry {
+    pub(in crate::serve) name: String,
     /// Type of the numbers, such as `F32`.
-    pub(super) dtype: String,
-    pub(super) shape: Vec<usize>,
+    pub(in crate::serve) dtype: String,
+    pub(in crate::serve) shape: Vec<usize>,
     /// Where its bytes lie in the file.
-    pub(super) range: Range<usize>,
+    pub(in crate::serve) range: Range<usize>,
 }
 
 /// What stands in front of the tensors.
 #[derive(Debug, Default)]
-pub(super) struct Header {
-    pub(super) metadata: BTreeMap<String, String>,
+pub(in crate::serve) struct Header {
+    pub(in crate::serve) metadata: BTreeMap<String, String>,
     /// In the order of their bytes, without gaps, to the end of the file.
-    pub(super) tensors: Vec<Entry>,
+    pub(in crate::serve) tensors: Vec<Entry>,
 }
 
 /// Bytes of a number of a type; `None` if the type is not known.
-pub(super) fn size_of_type(dtype: &str) -> Option<usize> {
+pub(in crate::serve) fn size_of_type(dtype: &str) -> Option<usize> {
     match dtype {
         "BOOL" | "U8" | "I8" | "F8_E5M2" | "F8_E4M3" => Some(1),
         "U16" | "I16" | "F16" | "BF16" => Some(2),
@@ -50,7 +50,7 @@ impl Header {
     ///
     /// # Errors
     /// What is wrong with it, in words.
-    pub(super) fn parse(file: &[u8]) -> Result<Self, String> {
+    pub(in crate::serve) fn parse(file: &[u8]) -> Result<Self, String> {
         let (length, rest) = file
             .split_first_chunk::<LENGTH>()
             .ok_or_else(|| format!("{} bytes, which end before a header", file.len()))?;
@@ -91,7 +91,7 @@ impl Header {
 
 /// The bytes that come before the tensors of a file, which lie in the order in which they are given here by name, type, shape
 /// and number of bytes. Blanks at the end make their number a multiple of 8.
-pub(super) fn render<'a>(
+pub(in crate::serve) fn render<'a>(
     metadata: &BTreeMap<String, String>,
     tensors: impl Iterator<Item = (&'a str, &'a str, &'a [usize], usize)>,
 ) -> Vec<u8> {
