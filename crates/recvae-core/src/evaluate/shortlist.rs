@@ -239,6 +239,9 @@ impl<'m> Shortlists<'m> {
 
     /// The scores of some items for the user with this vector, as ever.
     fn scores(&self, vector: &[f32], items: &[u32]) -> Vec<f32> {
+        if items.is_empty() {
+            return vec![];
+        }
         let Factors { width, items: all, biases, .. } = self.factors;
         let mut rows = Vec::with_capacity(items.len() * width);
         items.iter().for_each(|&item| rows.extend_from_slice(&all[item as usize * width..][..width]));
