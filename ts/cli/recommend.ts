@@ -321,12 +321,12 @@ async function intoShard(
   );
   const { users, parts, partsBefore, missing } = result;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const made = parts - partsBefore;
   message(
-    `shard ${shardText(shard!)}: ${users} users in ${parts} parts, ${partsBefore} of which were there, in ${seconds} s: ${out}`,
+    `shard ${shardText(shard!)}: ${users} users; parts made: ${made}, there before: ${partsBefore}; ${seconds} s: ${out}`,
   );
-  message(
-    missing === 0 ? `all shards are done: ${join(out!, '_manifest.json')}` : `${missing} shards are not done yet`,
-  );
+  const manifest = join(out!, '_manifest.json');
+  message(missing === 0 ? `all shards are done: ${manifest}` : `shards not done yet: ${missing} of ${shard!.of}`);
 }
 
 /** A list in short. */
