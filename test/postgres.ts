@@ -18,7 +18,7 @@ function folders(): string[] {
 }
 
 /** The folder with these programs, if there is one. */
-function folderOf(...programs: string[]): string | undefined {
+export function folderOf(...programs: string[]): string | undefined {
   return folders().find((folder) => programs.every((program) => existsSync(join(folder, program))));
 }
 
@@ -38,7 +38,8 @@ export interface Postgres {
   stop(): Promise<void>;
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback that nobody uses. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as { port: number };

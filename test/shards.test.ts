@@ -96,7 +96,7 @@ describe('recommend --shard', () => {
     expect(await rowsOf(partsIn('all.parquet'))).toEqual(await rowsOf([join(folder, 'one.parquet')]));
     const again = await allShards(3, 'all.parquet', ...parquet);
     expect(again[1]!.stderr).toMatch(
-      /^shard 1\/3: 1000 users in 2 parts, 2 of which were there, .*\nall shards are done/,
+      /^shard 1\/3: 1000 users; parts made: 0, there before: 2; .*\nall shards are done/,
     );
     // Rows of a table, and a folder of parts as the next input.
     await recvae(folder, 'recommend', 'ease.st', '--history', 'likes.csv', '--out', 'one.csv');
@@ -127,7 +127,7 @@ describe('recommend --shard', () => {
     expect(done() - before).toBeLessThan(150);
     const last = await recvae(folder, ...args, '--shard', '0/2');
     expect(last.stderr).toMatch(
-      /^shard 0\/2: 1500 users in 150 parts, [1-9]\d+ of which were there, .*\nall shards are done/,
+      /^shard 0\/2: 1500 users; parts made: \d+, there before: [1-9]\d+; .*\nall shards are done/,
     );
     expect(textOf(out).equals(readFileSync(join(folder, 'whole.ndjson')))).toBe(true);
     // Nothing of what the kills left is there any more.

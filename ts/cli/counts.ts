@@ -79,8 +79,7 @@ All machines read the whole <input> in the same way, and count the users of thei
     if (sources.length > 1 && action !== 'merge') {
       throw invalid('<source>', sources.join(' '), `one for counts ${action}`);
     }
-    const behind = () => (action === 'shard' ? filesBehind(sources[0]) : action === 'from-gram' ? undefined : sources);
-    refuseSame({ inputs: { '<source>': behind() }, outputs: { '--out': out } });
+    refuseSame({ inputs: { '<source>': filesOf(action, sources) }, outputs: { '--out': out } });
     checkWritable(out, '--out');
     const { threads, memoryLimit } = flags;
     const limits = { ...(threads !== undefined && { threads }), ...(memoryLimit !== undefined && { memoryLimit }) };
@@ -89,7 +88,7 @@ All machines read the whole <input> in the same way, and count the users of thei
     const counts = await interruptible((signal) => {
       const run = { ...limits, signal };
       if (action === 'merge') return EaseCounts.merge(sources, run);
-      if (action === 'from-gram') return EaseCounts.fromGram(tablesIn(sources[0]!), run);
+      if (action === 'from-gram') return EaseCounts.fromGram(sources[0]!, run);
       return countShard(sources[0]!, flags, run);
     });
     await leavable(() => counts.save(out));
@@ -98,6 +97,12 @@ All machines read the whole <input> in the same way, and count the users of thei
     const which = shard === undefined ? '' : ` of shard ${shardText(shard)}`;
     message(`${nUsers} users${which}, ${itemIds.length} items in ${seconds} s: ${out}`);
   });
+}
+
+/** The files that are read. */
+function filesOf(action: Action, sources: string[]): string[] {
+  if (action === 'shard') return filesBehind(sources[0]);
+  return action === 'from-gram' ? Object.values(tablesIn(sources[0]!)).flat() : sources;
 }
 
 /** Whether a flag was given; one that can only be taken back was not, where it holds. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import type { History } from '../data/interactions.js';
@@ -25,7 +25,7 @@ import { docInFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { queryOf, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
-import { checkWritable, checkWritableFolder, message, print } from './output.js';
+import { checkWritable, message, print } from './output.js';
 import { type InputRecipe, recipeIn } from './recipe.js';
 import { addShardFlag } from './shard.js';
 
@@ -147,9 +147,10 @@ async function run(file: string, flags: Flags, signal: AbortSignal): Promise<voi
   });
   checkShard(flags);
   if (out !== undefined) {
-    if (flags.shard) checkWritableFolder(out, '--out');
-    else checkWritable(out, '--out');
     writerFor(out.replace(/\/+$/, ''), '--out');
+    // It stays: to take it away again might take what another shard has put there meanwhile.
+    if (flags.shard) guard(() => mkdirSync(out, { recursive: true }));
+    checkWritable(flags.shard ? join(out, '_job.json') : out, '--out');
   }
   const lists = await filterIn(flags, signal);
   // However it ends, nobody goes on reading.
@@ -321,12 +322,12 @@ async function intoShard(
   );
   const { users, parts, partsBefore, missing } = result;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const made = parts - partsBefore;
   message(
-    `shard ${shardText(shard!)}: ${users} users in ${parts} parts, ${partsBefore} of which were there, in ${seconds} s: ${out}`,
+    `shard ${shardText(shard!)}: ${users} users; parts made: ${made}, there before: ${partsBefore}; ${seconds} s: ${out}`,
   );
-  message(
-    missing === 0 ? `all shards are done: ${join(out!, '_manifest.json')}` : `${missing} shards are not done yet`,
-  );
+  const manifest = join(out!, '_manifest.json');
+  message(missing === 0 ? `all shards are done: ${manifest}` : `shards not done yet: ${missing} of ${shard!.of}`);
 }
 
 /** A list in short. */

@@ -1,13 +1,16 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import type { Split } from '../data/split.js';
 import type { TuneReport } from '../decide/tune/report.js';
 import { checkTune, type TuneOptions, tuneOn } from '../decide/tune.js';
+import { computeFor } from '../models/compute.js';
 import { RecvaeError } from '../runtime/errors.js';
 import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
 import { description, isSearchable, searchText } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';
-import type { SearchKind, SearchProgress } from '../search/search.js';
+import { placeOf, TrialQueue } from '../search/queue.js';
+import type { SearchKind, SearchProgress, SearchRun } from '../search/search.js';
 import type { Range } from '../search/spaces.js';
 import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from './common-flags.js';
 import { addComputeFlags, computeOfFlags } from './compute.js';
@@ -17,11 +20,12 @@ import { addRecordFlag, readSplit } from './input.js';
 import { addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
-import { checkWritable, table, withError, writeResult } from './output.js';
+import { checkWritable, message, table, withError, writeResult } from './output.js';
 import { Bar, Reporter, TimeLeft } from './progress.js';
 import { ignoredValues, recipeFor } from './recipe.js';
 import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, parse } from './settings.js';
+import { serve, trainsTrials, trainTrials } from './tune-worker.js';
 
 interface Flags extends JobFlags, ComputeOptions {
   search?: SearchKind;
@@ -30,6 +34,8 @@ interface Flags extends JobFlags, ComputeOptions {
   earlyStop: boolean;
   parallel?: number;
   journal?: string;
+  queue?: string;
+  serve?: boolean;
   out?: string;
   trainingRecord: boolean;
   examples: boolean;
@@ -59,6 +65,8 @@ export function addTune(program: Command): void {
     .addOption(threadsFlag())
     .option('--parallel <count>', 'trials at once, at most (default: as many as threads)', parseNumber)
     .option('--journal <file>', 'keep trials that have ended in a file; the same command goes on from it')
+    .option('--queue <url>', 'let other processes train the trials, by a queue in the Redis at redis://host:port')
+    .option('--serve', 'of --queue: train the trials of the same command elsewhere, until Ctrl-C')
     .option('--out <file>', 'where the model of the best options goes')
     .addOption(jsonFlag())
     .addOption(reportFlag())
@@ -84,6 +92,7 @@ export function addTune(program: Command): void {
       ...computeOfFlags(flags),
     };
     checkTune(model, options);
+    if (flags.serve) return serveQueue(input, flags);
     refuseSame({
       inputs: { '<input>': filesBehind(input) },
       outputs: { '--out': out, '--json': json, '--report': page, ...journalFiles(flags.journal) },
@@ -96,7 +105,16 @@ export function addTune(program: Command): void {
     const work = async (signal: AbortSignal) => {
       const { read, data, info } = await readSplit(input, flags, recipe, { signal });
       const onProgress = (progress: SearchProgress) => reporter.report(progress);
-      return tuneOn(model, data, read, { ...options, signal, info: info(), onProgress });
+      const tuning = { ...options, signal, info: info(), onProgress };
+      const queue = flags.queue === undefined ? undefined : await openQueue(flags.queue, data);
+      if (!queue) return tuneOn(model, data, read, tuning);
+      const compute = computeFor(model, options);
+      try {
+        const remote: SearchRun['remote'] = (trial, key, signal) => queue.run(trial, compute, key, signal);
+        return await tuneOn(model, data, read, { ...tuning, remote });
+      } finally {
+        await queue.close();
+      }
     };
     try {
       const { report: tuned, model: fitted } = await interruptible(work);
@@ -119,6 +137,26 @@ export function addTune(program: Command): void {
     } finally {
       reporter.stop();
     }
+  });
+}
+
+/** Opens the queue for the trials, and tells who serves it. */
+async function openQueue(url: string, data: Split): Promise<TrialQueue> {
+  const queue = await TrialQueue.open(url, data);
+  const workers = await queue.workers();
+  const none = workers === 0 ? ': they wait for the same command with --serve' : '';
+  message(`trials go to ${placeOf(url)}, which ${workers} processes serve${none}`);
+  return queue;
+}
+
+/** Trains the trials of others: here is who talks with Redis, or its child, which has the data. */
+async function serveQueue(input: string, flags: Flags): Promise<void> {
+  const { queue, threads, memoryLimit } = flags;
+  if (queue === undefined) throw new RecvaeError('INVALID_ARGUMENT', '--serve has no meaning without --queue');
+  if (!trainsTrials()) return interruptible((signal) => serve(queue, signal));
+  return interruptible(async (signal) => {
+    const { data } = await readSplit(input, flags, recipeFor(input, flags), { signal });
+    await trainTrials(data, { threads, memoryLimit, signal });
   });
 }
 

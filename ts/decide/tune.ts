@@ -21,7 +21,7 @@ import { type RunOptions, stoppable } from '../runtime/running.js';
 import { checkTrials, DEFAULT_TRIALS, findBest, planOf } from '../search/find-best.js';
 import { epochsOf } from '../search/halving.js';
 import { Journal } from '../search/journal.js';
-import type { Search, SearchKind, SearchProgress } from '../search/search.js';
+import type { Search, SearchKind, SearchProgress, SearchRun } from '../search/search.js';
 import { checkSpace, defaultSpace, type SearchSpace, sizeOf } from '../search/spaces.js';
 import { completeOptions, type TrialResult } from '../search/trials.js';
 import { curveOf } from './curve.js';
@@ -128,12 +128,15 @@ export async function tune<K extends ModelName>(
   });
 }
 
-/** {@link tune} on `data`, the split of `input`, with options that have been checked and a callback that does not throw. */
+/**
+ * {@link tune} on `data`, the split of `input`, with options that have been checked and a callback that does not throw. `remote`: as in
+ * `search/trials.ts`.
+ */
 export async function tuneOn<K extends ModelName>(
   model: K,
   data: Split,
   input: Split | Interactions,
-  options: TuneOptions<K>,
+  options: TuneOptions<K> & Pick<SearchRun, 'remote'>,
 ): Promise<Tuning<K>> {
   const started = performance.now();
   const run = startRun(options.threads);

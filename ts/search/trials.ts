@@ -89,6 +89,8 @@ export interface TrialRun<T> extends RunOptions, ComputeOptions {
   judge?: ((model: Model, trial: Trial, run: RunOptions) => Promise<T>) | undefined;
   /** Takes the models, which otherwise are disposed of. */
   take?: ((model: Model, at: number, result: TrialResult<T>) => void) | undefined;
+  /** Trains a trial elsewhere, where {@link TrialRun.judge} and `hopeless` are not asked; its model stays there. */
+  remote?: ((trial: Trial, key: string, signal: AbortSignal) => Promise<TrialResult<T>>) | undefined;
   /** Told of epochs and results. If it throws, all trials stop. */
   onProgress?: ((progress: TrialProgress) => unknown) | undefined;
 }
@@ -125,16 +127,21 @@ export async function runTrials<T = Json>(trials: readonly Trial[], run: TrialRu
       tell({ at, trial, result: result as TrialResult, found: true });
     }
     const todo = waiting.map((at) => trials[at]!);
-    const { parallel, ...share } = shareOf(todo, run);
+    const { parallel: here, ...share } = shareOf(todo, run.remote ? { ...run, parallel: 1 } : run);
+    // Elsewhere there is room for as many as there are machines.
+    const parallel = run.remote ? (run.parallel ?? todo.length) : here;
     const stop = new AbortController();
     const one = { ...run, ...share, signal: AbortSignal.any([signal, stop.signal]) };
     const worker = async () => {
       for (let at = waiting.shift(); at !== undefined; at = waiting.shift()) {
         one.signal.throwIfAborted();
         const trial = trials[at]!;
-        const { result, model } = await runTrial(trial, at, one, tell);
+        const key = keyOf(trial, run);
+        const { result, model } = run.remote
+          ? { result: await run.remote(trial, key, one.signal) }
+          : await runTrial(trial, at, one, tell);
         results[at] = result;
-        journal?.add(keyOf(trial, run), result);
+        journal?.add(key, result);
         if (model && take) take(model, at, result);
         else model?.dispose();
         tell({ at, trial, result: result as TrialResult });

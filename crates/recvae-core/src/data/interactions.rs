@@ -120,9 +120,20 @@ impl Interactions {
         self.shard
     }
 
-    /// The same as a shard.
-    pub(crate) fn with_shard(self, shard: ShardOf) -> Self {
-        Self { shard: Some(shard), ..self }
+    /// The users of a shard, with all items: what the shard of a file of these rows would be, but for the order of the rows.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of_shard(&self, shard: Shard) -> Result<Self> {
+        let users: Vec<usize> =
+            self.users.iter().enumerate().filter(|(_, user)| shard.has(user)).map(|(row, _)| row).collect();
+        let mut input = InputHash::default();
+        for (user, row) in self.users.iter().zip(self.matrix.rows()) {
+            row.iter().for_each(|&item| input.push(user, self.items.get(item as usize)));
+        }
+        let matrix = self.matrix.select_rows(&users);
+        let part = Self::new(self.users.select(users), self.items.clone(), matrix)?;
+        Ok(Self { shard: Some(ShardOf { shard, input: input.get() }), ..part })
     }
 
     /// What was left out of the rows that these were made from.

@@ -9,7 +9,6 @@ use std::fmt;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::base::error::{Error, Result};
-use crate::data::interactions::Interactions;
 
 /// The most shards that users may be divided into.
 const MOST: u32 = 1 << 20;
@@ -55,25 +54,6 @@ impl Shard {
     #[must_use]
     pub fn has(self, user: &str) -> bool {
         xxh3_64(user.as_bytes()) % u64::from(self.of) == u64::from(self.index)
-    }
-
-    /// The interactions of its users, with all items; which data they are a part of is known.
-    ///
-    /// # Errors
-    /// `INVALID_ARGUMENT` if these are another shard themselves.
-    pub fn select(self, data: &Interactions) -> Result<Interactions> {
-        let users: Vec<usize> =
-            data.users().iter().enumerate().filter(|(_, user)| self.has(user)).map(|(row, _)| row).collect();
-        let mut input = InputHash::default();
-        for (user, row) in data.users().iter().zip(data.matrix().rows()) {
-            row.iter().for_each(|&item| input.push(user, data.items().get(item as usize)));
-        }
-        let part = Interactions::new(
-            data.users().select(users.iter().copied()),
-            data.items().clone(),
-            data.matrix().select_rows(&users),
-        )?;
-        Ok(part.with_shard(ShardOf { shard: self, input: input.get() }))
     }
 }
 
@@ -123,7 +103,7 @@ mod tests {
         let parts: Vec<_> = (0..4).map(|index| Shard::new(f64::from(index), 4.0).unwrap()).collect();
         let mut seen = vec![];
         for &shard in &parts {
-            let (read, selected) = (build(Some(shard)), shard.select(&whole).unwrap());
+            let (read, selected) = (build(Some(shard)), whole.of_shard(shard).unwrap());
             assert_eq!(read, selected, "what is read of a shard is what would be selected of all");
             assert_eq!(read.items(), whole.items());
             for user in read.users().iter() {

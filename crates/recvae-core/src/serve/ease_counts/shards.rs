@@ -34,7 +34,7 @@ impl EaseCounts {
                 )));
             }
             None => {
-                selected = shard.select(data)?;
+                selected = data.of_shard(shard)?;
                 &selected
             }
         };

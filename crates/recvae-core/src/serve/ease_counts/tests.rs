@@ -104,6 +104,24 @@ fn files_made_to_deceive_are_refused_with_what_is_wrong() {
     for (bytes, text) in [
         (forged(|metadata, _| metadata["format"] = 2.into()), "its format version is 2; allowed: 1"),
         (forged(|metadata, _| metadata["kind"] = "ease".into()), "it holds \"ease\", not counts of EASE^R"),
+        (
+            forged(|metadata, _| metadata["kind"] = "ease-counts-shard".into()),
+            "number of shards is NaN; allowed: a whole number from 1 to 1048576",
+        ),
+        (
+            forged(|metadata, _| {
+                metadata["kind"] = "ease-counts-shard".into();
+                metadata["shard"] = json!({"index": 2, "of": 2, "input": "00"});
+            }),
+            "index of the shard is 2; allowed: a whole number from 0 to 1",
+        ),
+        (
+            forged(|metadata, _| {
+                metadata["kind"] = "ease-counts-shard".into();
+                metadata["shard"] = json!({"index": 1, "of": 2, "input": "xyz"});
+            }),
+            "its shard is of the input \"xyz\"; allowed: a hash",
+        ),
         (forged(|metadata, _| metadata["users"] = json!(-1)), "it has -1 users; allowed: a whole number"),
         (forged(|metadata, _| metadata["users"] = json!(2)), "row 1 has a count above"),
         (forged(|_, tensors| tensors.retain(|tensor| tensor.0 != "items.ends")), "it has no tensor"),
