@@ -99,28 +99,36 @@ describe('models', () => {
     expect(model.recommend(NEWCOMER, { k: 100 }).items).toHaveLength(model.itemIds.length - NEWCOMER.length);
   });
 
-  test.each(['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const)(
-    '%s: saved, loaded, the same',
-    async (kind) => {
-      const { hiddenDim: _, ...single } = SMALL;
-      const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};
-      const folder = temporaryFolder();
-      const data = await split(planted());
-      const paths = [1, 2].map((threads) => ({ threads, path: join(folder, `${threads}.safetensors`) }));
-      for (const { threads, path } of paths) {
-        const model = await fit(kind, data, options, { threads, info: { source: 'planted' } });
-        await model.save(path);
-        const again = await load(path);
-        expect(again.kind).toBe(kind);
-        expect(again.options).toEqual(model.options);
-        expect(again.options).toMatchObject(options);
-        expect(again.info).toEqual({ source: 'planted' });
-        expect(again.recommend(NEWCOMER)).toEqual(model.recommend(NEWCOMER));
-      }
-      // The same bytes for any number of threads.
-      expect(readFileSync(paths[0]!.path).equals(readFileSync(paths[1]!.path))).toBe(true);
-    },
-  );
+  test.each([
+    'popularity',
+    'ease',
+    'edlae',
+    'rdlae',
+    'deql',
+    'hoease',
+    'als',
+    'mult-dae',
+    'mult-vae',
+    'recvae',
+  ] as const)('%s: saved, loaded, the same', async (kind) => {
+    const { hiddenDim: _, ...single } = SMALL;
+    const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};
+    const folder = temporaryFolder();
+    const data = await split(planted());
+    const paths = [1, 2].map((threads) => ({ threads, path: join(folder, `${threads}.safetensors`) }));
+    for (const { threads, path } of paths) {
+      const model = await fit(kind, data, options, { threads, info: { source: 'planted' } });
+      await model.save(path);
+      const again = await load(path);
+      expect(again.kind).toBe(kind);
+      expect(again.options).toEqual(model.options);
+      expect(again.options).toMatchObject(options);
+      expect(again.info).toEqual({ source: 'planted' });
+      expect(again.recommend(NEWCOMER)).toEqual(model.recommend(NEWCOMER));
+    }
+    // The same bytes for any number of threads.
+    expect(readFileSync(paths[0]!.path).equals(readFileSync(paths[1]!.path))).toBe(true);
+  });
 
   test('epochs are reported while training runs, and the event loop stays free', async () => {
     const seen: Progress[] = [];

@@ -81,7 +81,18 @@ describe('estimateMemory', () => {
 
   test('what no machine has is a number too', () => {
     const vast = { users: 2 ** 53, items: 2 ** 53, interactions: 2 ** 53 };
-    for (const model of ['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as ModelName[]) {
+    for (const model of [
+      'popularity',
+      'ease',
+      'edlae',
+      'rdlae',
+      'deql',
+      'hoease',
+      'als',
+      'mult-dae',
+      'mult-vae',
+      'recvae',
+    ] as ModelName[]) {
       expect(estimateMemory(model, vast).fit).toBeGreaterThan(1e15);
     }
   });
@@ -103,27 +114,35 @@ describe('estimateMemory', () => {
 });
 
 describe('a fit that would take more than memoryLimit', () => {
-  test.each(['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as ModelName[])(
-    '%s',
-    async (model) => {
-      const data = planted();
-      const limit = estimateMemory(model, {
-        users: data.nUsers,
-        items: data.nItems,
-        interactions: data.nInteractions,
-        validation: false,
-      }).fit;
-      const { message } = await refusal(() => fit(model, data, {}, { memoryLimit: limit - 1 }));
-      expect(message).toMatch(
-        new RegExp(
-          `^${model} on 200 users x 40 items, \\d+ interactions, needs .* [KM]iB is allowed by memoryLimit; the way out`,
-        ),
-      );
-      const few = { 'mult-dae': { latentDim: 4, epochs: 1 }, 'mult-vae': { hiddenDim: 8, latentDim: 4, epochs: 1 } };
-      const options = model === 'recvae' ? few['mult-vae'] : (few[model as keyof typeof few] ?? {});
-      await fit(model, data, options, { memoryLimit: limit });
-    },
-  );
+  test.each([
+    'popularity',
+    'ease',
+    'edlae',
+    'rdlae',
+    'deql',
+    'hoease',
+    'als',
+    'mult-dae',
+    'mult-vae',
+    'recvae',
+  ] as ModelName[])('%s', async (model) => {
+    const data = planted();
+    const limit = estimateMemory(model, {
+      users: data.nUsers,
+      items: data.nItems,
+      interactions: data.nInteractions,
+      validation: false,
+    }).fit;
+    const { message } = await refusal(() => fit(model, data, {}, { memoryLimit: limit - 1 }));
+    expect(message).toMatch(
+      new RegExp(
+        `^${model} on 200 users x 40 items, \\d+ interactions, needs .* [KM]iB is allowed by memoryLimit; the way out`,
+      ),
+    );
+    const few = { 'mult-dae': { latentDim: 4, epochs: 1 }, 'mult-vae': { hiddenDim: 8, latentDim: 4, epochs: 1 } };
+    const options = model === 'recvae' ? few['mult-vae'] : (few[model as keyof typeof few] ?? {});
+    await fit(model, data, options, { memoryLimit: limit });
+  });
 
   test('limits that are none', async () => {
     const data = await split(planted());

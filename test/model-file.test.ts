@@ -79,59 +79,67 @@ function scoresOf(model: Model, history: string[]): number[] {
 }
 
 describe('the format', () => {
-  test.each(['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const)(
-    '%s, by hand',
-    async (kind) => {
-      const path = join(temporaryFolder(), 'model');
-      const { hiddenDim: _, ...single } = SMALL;
-      const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};
-      const model = await fit(kind, planted(), options, { info: { text: 'ä"\n', small: 1e-7 } });
-      await model.save(path);
-      const { metadata, tensors, checksums } = parse(readFileSync(path));
-      expect([metadata.checksum, metadata.checksumHead]).toEqual(checksums);
-      expect(metadata).toMatchObject({ format: 1, kind, options: model.options, info: { text: 'ä"\n', small: 1e-7 } });
-      const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-      expect(metadata.writer).toBe(`recvae ${version}`);
-      const ends = u64s(tensors.get('items.ends')!);
-      const bytes = tensors.get('items.bytes')!.data;
-      expect(ends.map((end, at) => bytes.toString('utf8', ends[at - 1] ?? 0, end))).toEqual(model.itemIds);
-      const n = model.itemIds.length;
-      expect(metadata.training).toEqual({ whole: true });
-      expect(tensors.get('training.users')).toMatchObject({ type: 'U8', shape: [planted().nUsers, 16] });
-      const counts = tensors.get('items.users')!;
-      expect([counts.type, counts.shape]).toEqual(['U32', [n]]);
-      const popular = new Map(model.recommend([], { k: n }).items.map(({ id, score }) => [id, score]));
-      expect(numbers(counts, 4, (at) => counts.data.readUInt32LE(at))).toEqual(
-        model.itemIds.map((id) => popular.get(id)),
-      );
-      const shapes = Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]));
-      if (kind === 'popularity') {
-        expect(f32s(tensors.get('model.scores')!)).toEqual(scoresOf(model, []));
-      } else if (kind === 'ease' || kind === 'edlae' || kind === 'rdlae' || kind === 'deql') {
-        expect(shapes['model.weights']).toEqual([n, n]);
-        const b = f32s(tensors.get('model.weights')!);
-        expect(b.slice(3 * n, 4 * n)).toEqual(scoresOf(model, [model.itemIds[3]!]));
-      } else if (kind === 'hoease') {
-        const pairs = tensors.get('model.pairs')!;
-        const items = numbers(pairs, 4, (at) => pairs.data.readUInt32LE(at));
-        const nPairs = items.length / 2;
-        expect([pairs.type, pairs.shape, shapes['model.weights']]).toEqual(['U32', [nPairs, 2], [n + nPairs, n]]);
-        const weights = f32s(tensors.get('model.weights')!);
-        const row = (at: number) => weights.slice(at * n, (at + 1) * n);
-        const [one, other] = items.slice(0, 2) as [number, number];
-        const [a, b, both] = [row(one), row(other), row(n)];
-        const sums = a.map((weight, at) => Math.fround(Math.fround(weight + b[at]!) + both[at]!));
-        expect(sums).toEqual(scoresOf(model, [model.itemIds[one]!, model.itemIds[other]!]));
-      } else if (kind === 'als') {
-        expect(shapes).toMatchObject({ 'model.items': [n, 64] });
-        expect(Object.keys(shapes)).toHaveLength(5);
-      } else {
-        expect(shapes['model.encoder.input.weight']).toEqual([n, kind === 'mult-dae' ? 8 : 16]);
-        expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'mult-vae' ? 16 : 8]);
-        expect(Object.keys(shapes)).toHaveLength(4 + { recvae: 26, 'mult-vae': 8, 'mult-dae': 4 }[kind]);
-      }
-    },
-  );
+  test.each([
+    'popularity',
+    'ease',
+    'edlae',
+    'rdlae',
+    'deql',
+    'hoease',
+    'als',
+    'mult-dae',
+    'mult-vae',
+    'recvae',
+  ] as const)('%s, by hand', async (kind) => {
+    const path = join(temporaryFolder(), 'model');
+    const { hiddenDim: _, ...single } = SMALL;
+    const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};
+    const model = await fit(kind, planted(), options, { info: { text: 'ä"\n', small: 1e-7 } });
+    await model.save(path);
+    const { metadata, tensors, checksums } = parse(readFileSync(path));
+    expect([metadata.checksum, metadata.checksumHead]).toEqual(checksums);
+    expect(metadata).toMatchObject({ format: 1, kind, options: model.options, info: { text: 'ä"\n', small: 1e-7 } });
+    const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+    expect(metadata.writer).toBe(`recvae ${version}`);
+    const ends = u64s(tensors.get('items.ends')!);
+    const bytes = tensors.get('items.bytes')!.data;
+    expect(ends.map((end, at) => bytes.toString('utf8', ends[at - 1] ?? 0, end))).toEqual(model.itemIds);
+    const n = model.itemIds.length;
+    expect(metadata.training).toEqual({ whole: true });
+    expect(tensors.get('training.users')).toMatchObject({ type: 'U8', shape: [planted().nUsers, 16] });
+    const counts = tensors.get('items.users')!;
+    expect([counts.type, counts.shape]).toEqual(['U32', [n]]);
+    const popular = new Map(model.recommend([], { k: n }).items.map(({ id, score }) => [id, score]));
+    expect(numbers(counts, 4, (at) => counts.data.readUInt32LE(at))).toEqual(
+      model.itemIds.map((id) => popular.get(id)),
+    );
+    const shapes = Object.fromEntries([...tensors].map(([name, { shape }]) => [name, shape]));
+    if (kind === 'popularity') {
+      expect(f32s(tensors.get('model.scores')!)).toEqual(scoresOf(model, []));
+    } else if (kind === 'ease' || kind === 'edlae' || kind === 'rdlae' || kind === 'deql') {
+      expect(shapes['model.weights']).toEqual([n, n]);
+      const b = f32s(tensors.get('model.weights')!);
+      expect(b.slice(3 * n, 4 * n)).toEqual(scoresOf(model, [model.itemIds[3]!]));
+    } else if (kind === 'hoease') {
+      const pairs = tensors.get('model.pairs')!;
+      const items = numbers(pairs, 4, (at) => pairs.data.readUInt32LE(at));
+      const nPairs = items.length / 2;
+      expect([pairs.type, pairs.shape, shapes['model.weights']]).toEqual(['U32', [nPairs, 2], [n + nPairs, n]]);
+      const weights = f32s(tensors.get('model.weights')!);
+      const row = (at: number) => weights.slice(at * n, (at + 1) * n);
+      const [one, other] = items.slice(0, 2) as [number, number];
+      const [a, b, both] = [row(one), row(other), row(n)];
+      const sums = a.map((weight, at) => Math.fround(Math.fround(weight + b[at]!) + both[at]!));
+      expect(sums).toEqual(scoresOf(model, [model.itemIds[one]!, model.itemIds[other]!]));
+    } else if (kind === 'als') {
+      expect(shapes).toMatchObject({ 'model.items': [n, 64] });
+      expect(Object.keys(shapes)).toHaveLength(5);
+    } else {
+      expect(shapes['model.encoder.input.weight']).toEqual([n, kind === 'mult-dae' ? 8 : 16]);
+      expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'mult-vae' ? 16 : 8]);
+      expect(Object.keys(shapes)).toHaveLength(4 + { recvae: 26, 'mult-vae': 8, 'mult-dae': 4 }[kind]);
+    }
+  });
 
   test('the hash of the text is XXH3-128', () => {
     // From python-xxhash 3, bytes that count up to 250 again and again.

@@ -196,7 +196,18 @@ describe('models', () => {
       (name === 'mult-vae' || name === 'recvae' ? small : name === 'mult-dae' ? single : {}) as object,
     );
 
-  test.each(['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as ModelName[])(
+  test.each([
+    'popularity',
+    'ease',
+    'edlae',
+    'rdlae',
+    'deql',
+    'hoease',
+    'als',
+    'mult-dae',
+    'mult-vae',
+    'recvae',
+  ] as ModelName[])(
     '%s: lists are as long as asked for, sorted, without what was seen; a saved model gives the same',
     async (name) => {
       const model = await fitted(name);

@@ -151,7 +151,9 @@ describe('options', () => {
   test('a wrong name of a model is told with the right ones', async () => {
     const error = await fit('eese' as 'ease', planted()).catch((thrown: RecvaeError) => thrown);
     expect(error).toBeInstanceOf(RecvaeError);
-    expect((error as RecvaeError).message).toMatch(/'eese'.*popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae/s);
+    expect((error as RecvaeError).message).toMatch(
+      /'eese'.*popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae/s,
+    );
   });
 });
 

@@ -23,7 +23,18 @@ import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js
 import { stopsEarly } from './stops-early.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-const KINDS = ['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'] as const;
+const KINDS = [
+  'popularity',
+  'ease',
+  'edlae',
+  'rdlae',
+  'deql',
+  'hoease',
+  'als',
+  'mult-dae',
+  'mult-vae',
+  'recvae',
+] as const;
 const SMALL = { hiddenDim: 32, latentDim: 8, epochs: 30, batchSize: 20, learningRate: 0.01 };
 
 const models = new Map<ModelName, Model>();
