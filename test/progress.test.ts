@@ -129,7 +129,7 @@ describe('largestThatFits', () => {
     ['ease', { lambda: 20 }, 'density'],
     ['edlae', { dropoutRate: 0.5 }, 'density'],
     ['deql', { keptWeight: 0.5 }, 'density'],
-    ['hoease', { pairs: 500 }, 'pairs'],
+    ['hoease', { pairs: 1500 }, 'pairs'],
     ['als', { factors: 512, epochs: 1 }, 'factors'],
     ['mult-dae', { latentDim: 256, epochs: 1 }, 'latentDim'],
   ] as [ModelName, object, string][])('%s is given another %j', async (model, options, name) => {

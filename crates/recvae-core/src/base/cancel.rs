@@ -144,8 +144,8 @@ mod tests {
             // 60 rows of the Gram matrix, three walks of one block each, and some more.
             (ModelKind::Ease, &json!({}), 60 + 3),
             (ModelKind::Edlae, &json!({}), 60 + 3),
-            // The same 60 rows, then those of 60 items and 20 pairs, the walks, and the equations of 60 items.
-            (ModelKind::HoEase, &json!({ "pairs": 20 }), 60 + 80 + 3 + 60),
+            // The same 60 rows, then those of 60 items and 20 pairs for two blocks of users, the walks, and the equations of 60 items.
+            (ModelKind::HoEase, &json!({ "pairs": 20 }), 60 + 2 * 80 + 3 + 60),
             // Twice 60 rows of counts, and 60 equations.
             (ModelKind::Ease, &json!({ "density": 0.1 }), 3 * 60),
             // 3 batches an epoch, and 3 blocks of validation users.

@@ -510,6 +510,7 @@ fn bits_do_not_depend_on_threads() {
                 let tensors = fit.model.tensors().unwrap();
                 let bits = tensors.into_iter().map(|tensor| match tensor.data {
                     crate::model::TensorData::F32(values) => values.iter().map(|v| v.to_bits()).collect::<Vec<_>>(),
+                    crate::model::TensorData::U32(values) => values.iter().copied().collect(),
                     _ => unreachable!(),
                 });
                 bits.collect::<Vec<_>>()
