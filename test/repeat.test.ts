@@ -96,7 +96,7 @@ describe('compareRepeatedly', () => {
     expect(JSON.parse(readFileSync(join(folder, 'r.json'), 'utf8')).repeat.runs).toHaveLength(3);
     for (const [more, text] of [
       [['--repeat', '1'], '--repeat is 1; allowed: a whole number from 2 to 100'],
-      [['--repeat', '2', '--journal', 'j', '--json', 'j.3'], "--json is 'j.3', as is --journal; allowed: another file"],
+      [['--repeat', '2', '--journal', 'j', '--json', 'j.3'], "--journal is 'j.3', as is --json; allowed: another file"],
     ] as const) {
       const wrong = await recvae(folder, [...args, ...more]);
       expect([wrong.code, wrong.stderr]).toEqual([2, `recvae: ${text}\n`]);
