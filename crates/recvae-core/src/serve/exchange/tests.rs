@@ -12,6 +12,10 @@ use crate::math::csr::Csr;
 use crate::test_support::{Golden, close};
 use crate::train::run::FitRun;
 
+/// A shape and its numbers.
+type Tensor = (Vec<usize>, Vec<f64>);
+type Tensors = BTreeMap<String, Tensor>;
+
 /// As the golden vectors of a step in f32: eps 6e-8 over chains of about ten layers with sums of up to 40 terms.
 const TOLERANCE: f64 = 2e-5;
 
@@ -64,7 +68,7 @@ fn trained() -> [Recommender; 3] {
 }
 
 /// A safetensors file of numbers in double precision.
-fn write_f64(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f64>)>) {
+fn write_f64(path: &Path, tensors: &Tensors) {
     let sizes = tensors.iter().map(|(name, (shape, numbers))| (&name[..], "F64", &shape[..], 8 * numbers.len()));
     let mut bytes = header::render(&BTreeMap::new(), sizes);
     tensors.values().for_each(|(_, numbers)| bytes.extend_from_slice(bytemuck::cast_slice(numbers)));
@@ -72,7 +76,7 @@ fn write_f64(path: &Path, tensors: &BTreeMap<String, (Vec<usize>, Vec<f64>)>) {
 }
 
 /// The parameters of a golden file by their names.
-fn golden_tensors(file: &str) -> BTreeMap<String, (Vec<usize>, Vec<f64>)> {
+fn golden_tensors(file: &str) -> Tensors {
     let golden = Golden::read(file);
     let names = golden.names().filter_map(|name| Some((name, name.strip_prefix("param.")?)));
     let tensors = names.map(|(name, short)| {
@@ -177,11 +181,8 @@ fn others_read_what_is_exported() {
     assert!(vae.export(folder.path().join("none/x"), ExportFormat::Npz).is_err());
 }
 
-/// Shape and numbers of a value of a graph.
-type Value2 = (Vec<usize>, Vec<f64>);
-
 /// What a graph gives for a batch, node by node as the operators' texts say, in f64.
-fn computed(graph: &proto::Graph, history: Value2) -> Value2 {
+fn computed(graph: &proto::Graph, history: Tensor) -> Tensor {
     let mut values = BTreeMap::from([("history".to_owned(), history)]);
     for proto::Tensor { dims, name, raw_data, .. } in &graph.initializer {
         let numbers: Vec<f32> = f32s(raw_data);
@@ -189,7 +190,7 @@ fn computed(graph: &proto::Graph, history: Value2) -> Value2 {
         values.insert(name.clone(), (shape, numbers.into_iter().map(f64::from).collect()));
     }
     for node in &graph.node {
-        let inputs: Vec<&Value2> = node.input.iter().map(|name| &values[name]).collect();
+        let inputs: Vec<&Tensor> = node.input.iter().map(|name| &values[name]).collect();
         let (shape, x) = inputs[0];
         let width = *shape.last().unwrap();
         let rows = || x.chunks(width);
@@ -318,15 +319,13 @@ fn wrong_weights_are_named_with_what_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights");
     let right = golden_tensors("multvae_step");
-    let with = |change: &dyn Fn(&mut BTreeMap<String, (Vec<usize>, Vec<f64>)>)| {
+    let with = |change: &dyn Fn(&mut Tensors)| {
         let mut tensors = right.clone();
         change(&mut tensors);
         write_f64(&path, &tensors);
         refusal(&path)
     };
-    let get = |name: &'static str, change: fn(&mut (Vec<usize>, Vec<f64>))| {
-        with(&|tensors| change(tensors.get_mut(name).unwrap()))
-    };
+    let get = |name: &'static str, change: fn(&mut Tensor)| with(&|tensors| change(tensors.get_mut(name).unwrap()));
     assert_eq!(
         with(&|tensors| drop(tensors.remove("p0.bias"))),
         "tensor 'p0.bias' is missing; allowed: all tensors of Mult-VAE in PyTorch (q0, q1, p0, p1)"
