@@ -28,7 +28,7 @@ import type { CompareProgress } from './report.js';
 /** Always compared: the floor, and the linear models that neural ones have to beat. */
 export const ALWAYS: ModelName[] = ['popularity', 'ease', 'als'];
 
-/** Compared only when asked for: what hardly differs from a model that is compared anyway. */
+/** Compared only when asked for: the kin of models that are compared anyway. */
 const ASKED_FOR: ModelName[] = ['rdlae', 'deql', 'hoease', 'mult-dae'];
 
 /** What comes last: the trained models together. */
@@ -43,7 +43,7 @@ const KNOWN = allModels.map(({ name }) => name as ModelName);
 export interface CompareOptions extends RunOptions, ComputeOptions {
   /**
    * Which models to compare; `popularity`, `ease` and `als` always are. By default all but those that have to be asked for.
-   * `rdlae`, `deql` and `hoease` are `edlae` and `ease` with an option more, for whoever looks for the last thousandth. `mult-dae` is
+   * `rdlae`, `deql` and `hoease` are `edlae` and `ease` with an option more, for whoever has time for the last thousandths. `mult-dae` is
    * `mult-vae` without the sampling, and behind it in their authors' measurements. On the data in this package's
    * README it is ahead instead, so ask for it where an autoencoder is worth the time.
    *
