@@ -13,7 +13,7 @@ import { unlessAborted } from '../runtime/abort.js';
 import { invalid } from '../runtime/check.js';
 import { RecvaeError, type RecvaeErrorCode } from '../runtime/errors.js';
 import { description, version } from '../runtime/native.js';
-import { optionalPackage } from '../runtime/optional.js';
+import { absent } from '../runtime/optional.js';
 import type { ComputeOptions } from '../runtime/options.generated.js';
 import { canonical } from './journal.js';
 import type { Trial, TrialResult } from './trials.js';
@@ -54,13 +54,13 @@ function parsed(url: string): URL {
 }
 
 function loadBullMQ() {
-  return optionalPackage('a queue', 'bullmq', () => import('bullmq'));
+  return import(/* webpackIgnore: true */ 'bullmq').catch(absent('a queue', 'bullmq'));
 }
 
 /** Connects, and fails where nobody answers; later it waits for a Redis that is gone to come back. */
 async function connect(url: string): Promise<Redis> {
   const place = placeOf(url);
-  const { Redis } = await optionalPackage('a queue', 'ioredis', () => import('ioredis'));
+  const { Redis } = await import(/* webpackIgnore: true */ 'ioredis').catch(absent('a queue', 'ioredis'));
   const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: null, connectTimeout: 10_000 });
   let why = '';
   redis.on('error', (error: Error) => {
