@@ -61,7 +61,7 @@ fn the_options_that_it_gives_fit_and_the_next_ones_do_not() {
         (ModelKind::Ease, json!({"lambda": 20}), &["density"]),
         (ModelKind::Edlae, json!({"dropoutRate": 0.5}), &["density"]),
         (ModelKind::Rdlae, json!({"xi": 0.5}), &["density"]),
-        (ModelKind::HoEase, json!({"pairs": 400}), &["pairs"]),
+        (ModelKind::HoEase, json!({"pairs": 1500}), &["pairs"]),
         (ModelKind::Als, json!({"factors": 400, "epochs": 1}), &["factors"]),
         (ModelKind::MultDae, json!({"latentDim": 128, "epochs": 1}), &["latentDim"]),
         (ModelKind::MultVae, json!({"hiddenDim": 256, "latentDim": 128, "epochs": 1}), &["hiddenDim", "latentDim"]),
@@ -93,7 +93,7 @@ fn the_options_that_it_gives_fit_and_the_next_ones_do_not() {
             more[&change.name] = match &change.name[..] {
                 "density" => json!(value * 1.11),
                 "factors" => json!(value as u64 + 8),
-                "pairs" => json!(value as u64 + 20),
+                "pairs" => json!(value as u64 + 75),
                 _ => json!(value as u64 + change.from.as_u64().unwrap() / 64),
             };
         }

@@ -169,7 +169,9 @@ impl HoEase {
         view.diag_mut().iter_mut().zip(&penalties).for_each(|(entry, &penalty)| *entry += T::from_f64(penalty));
         let of = ease::Singular { title: "higher-order EASE^R", lambda: options.lambda, precision: options.precision };
         ease::invert(view, &penalties, |vectors| products(&extended, vectors), &of, &steps)?;
+        steps.did(costs::ENTRY * (size * size) as f64);
         let weights = weights(matrix.view2((size, size)), &pairs, &steps)?;
+        steps.check()?;
         steps.end();
         Ok(Self { options: options.clone(), pairs, weights })
     }
