@@ -169,7 +169,6 @@ impl HoEase {
         view.diag_mut().iter_mut().zip(&penalties).for_each(|(entry, &penalty)| *entry += T::from_f64(penalty));
         let of = ease::Singular { title: "higher-order EASE^R", lambda: options.lambda, precision: options.precision };
         ease::invert(view, &penalties, |vectors| products(&extended, vectors), &of, &steps)?;
-        steps.did(costs::ENTRY * (size * size) as f64);
         let weights = weights(matrix.view2((size, size)), &pairs, &steps)?;
         steps.check()?;
         steps.end();
@@ -219,9 +218,9 @@ fn weights<T: Real>(inverse: ArrayView2<'_, T>, pairs: &Pairs, steps: &Steps<'_>
                 Some(pair) => pairs.items()[pair].iter().for_each(|&item| sums[item as usize] = T::ZERO),
             }
             weights.iter_mut().zip(&*sums).for_each(|(weight, sum)| *weight = sum.to_f64() as f32);
+            steps.did(costs::ENTRY * n_items as f64);
         },
     );
-    steps.did(costs::ENTRY * (size * n_items) as f64);
     Ok(weights)
 }
 
@@ -231,6 +230,8 @@ fn solutions<T: Real>(inverse: ArrayView2<'_, T>, pairs: &Pairs, steps: &Steps<'
     let holding: Vec<(u32, u32)> =
         (0..).zip(pairs.items()).flat_map(|(pair, items)| items.map(|item| (item, pair))).collect();
     let holding = Csr::from_pairs(n_items, pairs.len(), &holding);
+    // What the entries of the inverse took is told here, a share with each item.
+    let told = costs::ENTRY * (inverse.len() / n_items) as f64;
     let solve = |item: usize| {
         steps.check()?;
         let mut members = vec![item];
@@ -250,6 +251,7 @@ fn solutions<T: Real>(inverse: ArrayView2<'_, T>, pairs: &Pairs, steps: &Steps<'
         })?;
         let right = MatMut::from_column_major_slice_mut(&mut solution, n, 1);
         llt::solve::solve_in_place(matrix.as_ref(), right, Par::Seq, MemStack::new(&mut []));
+        steps.did(told);
         Ok(solution)
     };
     (0..n_items).into_par_iter().map(solve).collect()
