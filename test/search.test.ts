@@ -104,6 +104,22 @@ describe.each(SHIFTS)('the engine, from %d', (...shift) => {
     expect(search.edges).toEqual({});
   });
 
+  test('climbs a list from value to value where each costs three times the one before', () => {
+    // As iALS has it with many users and items: more factors are better, and never cheap.
+    const space = { lambda: { from: 1e-5, to: 0.1 }, alpha0: { from: 1e-4, to: 0.5 }, factors: [64, 128, 256, 512] };
+    const value = ({ lambda, alpha0, factors }: Point) => {
+      const peak = Math.exp(-(((log(lambda) + 3.4) / 1.5) ** 2) - ((log(alpha0) + 1.65) / 0.7) ** 2);
+      return 0.055 + peak * (0.078 + 0.004 * Math.log2((factors as number) / 64));
+    };
+    const cost = ({ factors }: Point) => 3 ** Math.log2((factors as number) / 64);
+    const { search } = run({ space, first: [{ lambda: 0.006, alpha0: 0.2, factors: 64 }], shift, cost }, value, 0.001);
+    const reached = (factors: number) => search.measured.findIndex(({ point }) => point.factors === factors);
+    expect(search.best!.point.factors).toBe(512);
+    expect(reached(512)).toBeLessThan(24);
+    expect(reached(512)).toBeGreaterThan(reached(256));
+    expect(search.best!.value).toBeGreaterThan(0.145 - 0.002);
+  });
+
   test('climbs a ridge', () => {
     const space = { lambda: { from: 1e-5, to: 0.1 }, alpha0: { from: 1e-4, to: 0.5 } };
     const value = ({ lambda, alpha0 }: Point) =>
@@ -183,9 +199,11 @@ test('expected improvement', () => {
   expect(expectedImprovement({ mean: 0, deviation: 0.1 }, 2)).toBeCloseTo(0, 9);
 });
 
-test('one rule for all: 60 seconds of a reference machine or six fits', () => {
+test('one rule for all: 60 seconds of a reference machine or six fits, and more of costly ones', () => {
   expect([LEAST_SECONDS, FITS]).toEqual([60, 6]);
   expect([allowance(0.1), allowance(10), allowance(100)]).toEqual([60, 60, 600]);
+  // Of the costliest fits as many, as far as 300 seconds.
+  expect([allowance(1, 20), allowance(1, 400), allowance(100, 400)]).toEqual([120, 300, 600]);
 });
 
 const SMALL = { hiddenDim: 16, latentDim: 4, batchSize: 50 };

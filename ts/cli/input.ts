@@ -56,8 +56,9 @@ const RATINGS = ['rating', 'ratings', 'stars', 'score'];
  */
 async function tellHeader(path: string, { read }: InputRecipe, { signal }: Abortable): Promise<void> {
   const kind = kindOf(path);
-  if (read.header === false || read.separator !== undefined || path === '-' || (kind !== 'csv' && kind !== 'tsv'))
-    return;
+  if (read.header === false || read.separator !== undefined || (kind !== 'csv' && kind !== 'tsv')) return;
+  // A pipe can be read only once, and that is not for this.
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return;
   const run = new native.NativeRun();
   const release = signal ? onAbort(signal, () => run.cancel()) : () => {};
   let header: string | null;

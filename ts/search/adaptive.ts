@@ -66,7 +66,7 @@ const INSIDE = 0.2;
 const WIDE = 0.5;
 /** How far the points of a star are from its centre, in units of a range. */
 const STEP = 0.12;
-/** After how many rounds the other values of lists are tried with the best point. */
+/** After how many rounds the next values of lists are tried with the best point, and again whenever it has got to others. */
 const EARLY = 1;
 /** Candidates over the whole space, and around each of the best points with what radii. */
 const CANDIDATES = 512;
@@ -172,6 +172,8 @@ export class AdaptiveSearch {
   #before = -Infinity;
   #done = false;
   #improvements = 0;
+  /** The values of lists that the best point had when others were last tried with it. */
+  #lists = '';
   #fitted: { count: number; surrogate: Surrogate } | undefined;
   #most: number;
 
@@ -353,7 +355,9 @@ export class AdaptiveSearch {
     const extended = this.#extend();
     const improved = best.value - this.#before > IMPROVED * this.#noise;
     // What differs in nothing but an untried value of a list is tried early: no surrogate knows what that brings.
-    if (this.#improvements === EARLY) {
+    const lists = this.#listsOf(best.point);
+    if (this.#improvements >= EARLY && lists !== this.#lists) {
+      this.#lists = lists;
       this.#improvements += 1;
       const beside = this.#beside(best.point, count);
       if (beside.length > 0) return beside;
@@ -391,6 +395,11 @@ export class AdaptiveSearch {
       if (!found || rate > found.rate) found = { point, coordinates, rate };
     }
     return found && { ...found, most };
+  }
+
+  /** The values that a point has of lists. */
+  #listsOf(point: Point): string {
+    return canonical(this.#dimensions.flatMap(({ name, values }) => (isRange(values) ? [] : [point[name]!])));
   }
 
   /** The best point with the next values of lists that were not tried with it: what a search that could end has to try before. */

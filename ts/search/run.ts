@@ -109,13 +109,13 @@ class Adapting {
     this.#ownSamples = run.samples === undefined;
     this.#costs = costOf(search, run);
     const fit = this.#seconds(this.#usual ?? {}, WHOLE);
-    const allowed = run.allowed ?? allowance(fit);
+    const highest = Math.max(fit, ...endsOf(search.space).map((point) => this.#costs(point)));
+    const allowed = run.allowed ?? allowance(fit, highest);
     this.#allowed = search.trials === undefined ? allowed : Infinity;
     this.#least = exploring(this.#options);
     this.#planned = search.trials ?? MOST_TRIALS;
     // The first round is at the lowest values of lists, and later ones are not.
     const first = Math.min(this.#least, this.#planned);
-    const highest = Math.max(fit, ...endsOf(search.space).map((point) => this.#costs(point)));
     this.#expected = Math.min(this.#allowed, first * fit + (this.#planned - first) * highest);
   }
 

@@ -12,7 +12,7 @@ import type { ComputeOptions, ModelName } from '../runtime/options.generated.js'
 import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
 import { findBest } from './find-best.js';
 import type { Search, SearchRun } from './search.js';
-import { defaultSpace, isRange, type Point, type Space } from './spaces.js';
+import { defaultSpace, endsOf, isRange, type Point, type Space } from './spaces.js';
 import { completeOptions, type TrialResult } from './trials.js';
 
 /** A trial of a search. */
@@ -98,7 +98,10 @@ export function estimated(
 ): number {
   const fit = secondsOf({ model, options }, data);
   if (search === false || data.validation.nScored === 0 || Object.keys(space).length === 0) return fit;
-  return trials === undefined ? Math.min(allowance(fit), MOST_TRIALS * fit) : trials * fit;
+  if (trials !== undefined) return trials * fit;
+  const ends = endsOf(space).map((point) => secondsOf({ model, options: { ...options, ...point } }, data));
+  const costliest = Math.max(fit, ...ends);
+  return Math.min(allowance(fit, costliest), MOST_TRIALS * costliest);
 }
 
 /** Estimated seconds of a fit of a model that had to be made smaller, at most. */
