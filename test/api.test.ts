@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { evaluate, fit, Interactions, load, type Progress, recommend, Split, split } from '../dist/index.js';
+import { TRAINED } from './kinds.js';
 import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js';
 
 const SMALL = { hiddenDim: 16, latentDim: 8, epochs: 3, batchSize: 50 };
@@ -99,18 +100,7 @@ describe('models', () => {
     expect(model.recommend(NEWCOMER, { k: 100 }).items).toHaveLength(model.itemIds.length - NEWCOMER.length);
   });
 
-  test.each([
-    'popularity',
-    'ease',
-    'edlae',
-    'rdlae',
-    'deql',
-    'hoease',
-    'als',
-    'mult-dae',
-    'mult-vae',
-    'recvae',
-  ] as const)('%s: saved, loaded, the same', async (kind) => {
+  test.each(TRAINED)('%s: saved, loaded, the same', async (kind) => {
     const { hiddenDim: _, ...single } = SMALL;
     const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};
     const folder = temporaryFolder();

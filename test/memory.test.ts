@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseBytes } from '../dist/cli/common-flags.js';
 import { compare, estimateMemory, fit, Interactions, type ModelName, RecvaeError, split } from '../dist/index.js';
+import { TRAINED } from './kinds.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -81,18 +82,7 @@ describe('estimateMemory', () => {
 
   test('what no machine has is a number too', () => {
     const vast = { users: 2 ** 53, items: 2 ** 53, interactions: 2 ** 53 };
-    for (const model of [
-      'popularity',
-      'ease',
-      'edlae',
-      'rdlae',
-      'deql',
-      'hoease',
-      'als',
-      'mult-dae',
-      'mult-vae',
-      'recvae',
-    ] as ModelName[]) {
+    for (const model of TRAINED) {
       expect(estimateMemory(model, vast).fit).toBeGreaterThan(1e15);
     }
   });
@@ -114,18 +104,7 @@ describe('estimateMemory', () => {
 });
 
 describe('a fit that would take more than memoryLimit', () => {
-  test.each([
-    'popularity',
-    'ease',
-    'edlae',
-    'rdlae',
-    'deql',
-    'hoease',
-    'als',
-    'mult-dae',
-    'mult-vae',
-    'recvae',
-  ] as ModelName[])('%s', async (model) => {
+  test.each(TRAINED)('%s', async (model) => {
     const data = planted();
     const limit = estimateMemory(model, {
       users: data.nUsers,

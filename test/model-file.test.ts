@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { fit, inspect, load, type Model } from '../dist/index.js';
+import { TRAINED } from './kinds.js';
 import { NEWCOMER, planted, temporaryFolder, writePlanted } from './planted.js';
 import { xxh3 } from './xxh3.js';
 
@@ -79,18 +80,7 @@ function scoresOf(model: Model, history: string[]): number[] {
 }
 
 describe('the format', () => {
-  test.each([
-    'popularity',
-    'ease',
-    'edlae',
-    'rdlae',
-    'deql',
-    'hoease',
-    'als',
-    'mult-dae',
-    'mult-vae',
-    'recvae',
-  ] as const)('%s, by hand', async (kind) => {
+  test.each(TRAINED)('%s, by hand', async (kind) => {
     const path = join(temporaryFolder(), 'model');
     const { hiddenDim: _, ...single } = SMALL;
     const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};

@@ -16,6 +16,7 @@ import {
   split,
 } from '../dist/index.js';
 import { description } from '../dist/runtime/native.js';
+import { TRAINED } from './kinds.js';
 import { planted, temporaryFolder } from './planted.js';
 
 /** Ids of all kinds, few enough to meet again. */
@@ -196,18 +197,7 @@ describe('models', () => {
       (name === 'mult-vae' || name === 'recvae' ? small : name === 'mult-dae' ? single : {}) as object,
     );
 
-  test.each([
-    'popularity',
-    'ease',
-    'edlae',
-    'rdlae',
-    'deql',
-    'hoease',
-    'als',
-    'mult-dae',
-    'mult-vae',
-    'recvae',
-  ] as ModelName[])(
+  test.each(TRAINED)(
     '%s: lists are as long as asked for, sorted, without what was seen; a saved model gives the same',
     async (name) => {
       const model = await fitted(name);

@@ -19,28 +19,17 @@ import {
   type ServeOptions,
   type UserRecommendation,
 } from '../dist/index.js';
+import { TRAINED } from './kinds.js';
 import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js';
 import { stopsEarly } from './stops-early.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-const KINDS = [
-  'popularity',
-  'ease',
-  'edlae',
-  'rdlae',
-  'deql',
-  'hoease',
-  'als',
-  'mult-dae',
-  'mult-vae',
-  'recvae',
-] as const;
 const SMALL = { hiddenDim: 32, latentDim: 8, epochs: 30, batchSize: 20, learningRate: 0.01 };
 
 const models = new Map<ModelName, Model>();
 const model = (kind: ModelName) => models.get(kind)!;
 beforeAll(async () => {
-  for (const kind of KINDS) {
+  for (const kind of TRAINED) {
     const { hiddenDim: _, ...single } = SMALL;
     const options = {
       popularity: {},
@@ -78,7 +67,7 @@ async function refusal(call: () => unknown): Promise<string> {
   throw new Error('no error');
 }
 
-describe.each(KINDS)('filters: %s', (kind) => {
+describe.each(TRAINED)('filters: %s', (kind) => {
   test('lists are the unfiltered ones without what does not pass, however they are asked for', async () => {
     const { itemIds } = model(kind);
     const whole = model(kind).recommend(NEWCOMER, { k: 1000, filterSeen: false }).items;
@@ -185,7 +174,7 @@ describe('filters', () => {
 describe('columns', () => {
   const histories = [NEWCOMER, [], ['i0-0', 'nothing', 'i0-1', 'nothing', 'more'], ['x']];
 
-  test.each(KINDS)('%s: the same lists as objects have', async (kind) => {
+  test.each(TRAINED)('%s: the same lists as objects have', async (kind) => {
     const filter = model(kind).filter({ deny: ['i0-5'] });
     for (const options of [undefined, { k: 3 }, { k: 1000, filterSeen: false, filter }, { allow: [] }]) {
       const objects = await model(kind).recommendBatch(histories, options);
@@ -338,7 +327,7 @@ describe('similar users', () => {
 describe('explanations', () => {
   const history = [...NEWCOMER, 'i0-0', 'nothing'];
 
-  test.each(KINDS)('%s: one shape', async (kind) => {
+  test.each(TRAINED)('%s: one shape', async (kind) => {
     const explanation = await model(kind).explain(history, 'i2-7', { k: 3 });
     const { item, score, reasons, unknown } = explanation;
     expect(Object.keys(explanation)).toEqual(['item', 'score', 'reasons', 'unknown']);

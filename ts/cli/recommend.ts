@@ -111,7 +111,7 @@ rows where the first one has no "items". CSV and Parquet results have one row pe
 and databases need the package @duckdb/node-api.
 
 With --shard, each of n machines runs the same command with its own k and reads the whole --history, which cannot be stdin. --out is
-a folder for all of them, such as lists.parquet, with a file for every 65,536 users. A shard that was killed goes on where it was
+a folder for all of them, such as lists.parquet, with a file for every ${USERS_PER_PART.toLocaleString('en')} users. A shard that was killed goes on where it was
 when the same command runs again. The one that is done last writes _manifest.json and _SUCCESS.`,
     )
     .action((file: string, flags: Flags) => interruptible((signal) => run(file, flags, signal)));

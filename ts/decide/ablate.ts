@@ -2,7 +2,7 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
-import { COMPUTE_KEYS, computeOf } from '../models/compute.js';
+import { COMPUTE, computeOf } from '../models/compute.js';
 import { evaluate } from '../models/evaluate.js';
 import type { Progress } from '../models/progress.js';
 import { checkInstance, checkObject, checkRun, checkSeed, checkString, invalid } from '../runtime/check.js';
@@ -261,24 +261,22 @@ async function train(
   return new Map(rows.map((row) => [row, results.filter((_, at) => runs[at]!.row === row)]));
 }
 
-const KEYS = [
-  ...Object.keys({
-    all: true,
-    seeds: true,
-    epochs: true,
-    options: true,
-    reference: true,
-    seed: true,
-    split: true,
-    parallel: true,
-    memoryLimit: true,
-    journal: true,
-    threads: true,
-    signal: true,
-    onProgress: true,
-  } satisfies Record<Exclude<keyof AblateOptions, keyof ComputeOptions>, true>),
-  ...COMPUTE_KEYS,
-];
+const KEYS = Object.keys({
+  all: true,
+  seeds: true,
+  epochs: true,
+  options: true,
+  reference: true,
+  seed: true,
+  split: true,
+  parallel: true,
+  memoryLimit: true,
+  journal: true,
+  threads: true,
+  signal: true,
+  onProgress: true,
+  ...COMPUTE,
+} satisfies Record<keyof AblateOptions, true>);
 
 /** Finds what is not allowed before hours of training. */
 export function checkAblate(options: AblateOptions): void {

@@ -2,7 +2,7 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
-import { COMPUTE_KEYS, computeOf, isNetwork } from '../models/compute.js';
+import { COMPUTE, computeOf, isNetwork } from '../models/compute.js';
 import { checkFits, estimateMemory, estimateSeconds, refusalOf } from '../models/estimate.js';
 import { checkInstance, checkRun, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
@@ -100,22 +100,20 @@ export function checkAdvise(options: AdviseOptions): void {
   completeSample(options);
 }
 
-const KEYS = [
-  ...Object.keys({
-    models: true,
-    users: true,
-    items: true,
-    epochs: true,
-    seed: true,
-    options: true,
-    split: true,
-    threads: true,
-    memoryLimit: true,
-    signal: true,
-    onProgress: true,
-  } satisfies Record<Exclude<keyof AdviseOptions, keyof ComputeOptions>, true>),
-  ...COMPUTE_KEYS,
-];
+const KEYS = Object.keys({
+  models: true,
+  users: true,
+  items: true,
+  epochs: true,
+  seed: true,
+  options: true,
+  split: true,
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  onProgress: true,
+  ...COMPUTE,
+} satisfies Record<keyof AdviseOptions, true>);
 
 /** Fails for what cannot be tried on samples. */
 function checkTried({ models }: AdviseOptions): void {

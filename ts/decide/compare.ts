@@ -297,8 +297,8 @@ function effortOf({ search = true, tune = false, budget = DEFAULT_TRIALS, budget
     ? 'no options were searched'
     : tune
       ? `${budget} trials of each model that has options to search`
-      : `each search up to ${LEAST_SECONDS} s or ${FITS} fits of its model, whichever is more (up to ${COSTLY_SECONDS} s of the costliest), by an estimate for a reference ` +
-        `machine, and up to ${MOST_TRIALS} trials; earlier if nothing more was to be gained`;
+      : `each search up to ${LEAST_SECONDS} s or ${FITS} fits of its model, whichever is more (up to ${COSTLY_SECONDS} s of the ` +
+        `costliest), by an estimate for a reference machine, and up to ${MOST_TRIALS} trials; earlier if nothing more was to be gained`;
   return budgetMinutes === undefined ? rule : `${rule}; all within ${budgetMinutes} minutes`;
 }
 

@@ -3,7 +3,7 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
-import { COMPUTE_KEYS, computeOf } from '../models/compute.js';
+import { COMPUTE, computeOf } from '../models/compute.js';
 import { type Evaluation, evaluate, warningsOf } from '../models/evaluate.js';
 import type { Model } from '../models/model.js';
 import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from '../runtime/check.js';
@@ -185,26 +185,24 @@ export async function tuneOn<K extends ModelName>(
   return { report, model: fitted as unknown as Model<K>, evaluation };
 }
 
-const KEYS = [
-  ...Object.keys({
-    search: true,
-    over: true,
-    options: true,
-    trials: true,
-    seed: true,
-    split: true,
-    earlyStop: true,
-    parallel: true,
-    journal: true,
-    examples: true,
-    info: true,
-    threads: true,
-    memoryLimit: true,
-    signal: true,
-    onProgress: true,
-  } satisfies Record<Exclude<keyof TuneOptions, keyof ComputeOptions>, true>),
-  ...COMPUTE_KEYS,
-];
+const KEYS = Object.keys({
+  search: true,
+  over: true,
+  options: true,
+  trials: true,
+  seed: true,
+  split: true,
+  earlyStop: true,
+  parallel: true,
+  journal: true,
+  examples: true,
+  info: true,
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  onProgress: true,
+  ...COMPUTE,
+} satisfies Record<keyof TuneOptions, true>);
 
 /** Finds what is not allowed before any work. */
 export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>): void {

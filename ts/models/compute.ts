@@ -2,11 +2,11 @@
 import { optionsOf } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 
-/** The keys of {@link ComputeOptions}. */
-export const COMPUTE_KEYS = Object.keys({ engine: true, device: true, precision: true } satisfies Record<
+/** The keys of {@link ComputeOptions}, to be spread into those of options that have them. */
+export const COMPUTE = { engine: true, device: true, precision: true } as const satisfies Record<
   keyof ComputeOptions,
   true
->);
+>;
 
 /** Whether a model is trained by steps over batches of users, which takes its time. */
 export function isNetwork(model: ModelName): boolean {

@@ -1,4 +1,5 @@
 /** Training of one model. */
+
 import { Interactions } from '../data/interactions.js';
 import { Split } from '../data/split.js';
 import { checkInstance, checkRun, checkString, infoText } from '../runtime/check.js';
@@ -9,6 +10,7 @@ import type { ComputeOptions, ModelName, ModelOptions } from '../runtime/options
 import { type RunOptions, running } from '../runtime/running.js';
 import { type BlendParts, type BlendRun, fitBlend } from './blend.js';
 import { type Checkpoint, toNative } from './checkpoint.js';
+import { COMPUTE, computeOf } from './compute.js';
 import { Model } from './model.js';
 import type { Progress, StepProgress } from './progress.js';
 
@@ -62,9 +64,7 @@ const KEYS = Object.keys({
   info: true,
   checkpoint: true,
   from: true,
-  engine: true,
-  device: true,
-  precision: true,
+  ...COMPUTE,
 } satisfies Record<keyof FitRun, true>);
 
 /**
@@ -138,7 +138,7 @@ export async function fitWatched<K extends ModelName>(
   const { threads, memoryLimit, signal, onProgress, onStep, everyEpoch, from } = run;
   if (from !== undefined) checkInstance(from, 'from', Model);
   const checkpoint = toNative(run.checkpoint);
-  const compute = toJson({ engine: run.engine, device: run.device, precision: run.precision });
+  const compute = toJson(computeOf(run));
   let unwritten: unknown;
   const work = async (run: native.NativeRun) => {
     try {

@@ -79,16 +79,17 @@ export async function recommendShard(
   await beginJob(folder, { ...job, shards: shard.of, usersPerPart });
   const done = join(folder, '_done');
   const markOf = (shard: Shard) => join(done, `shard-${shard.index}-of-${shard.of}.json`);
+  let partsBefore: number | undefined;
   if (!existsSync(markOf(shard))) {
     removeLeftovers(folder, shard);
-    const mark = await makeParts({ folder, shard, usersPerPart, job }, done, histories, recommend);
-    await writeJson(markOf(shard), mark.whole);
-    return { ...mark.result, missing: await finish(folder, shard, markOf) };
+    const made = await makeParts({ folder, shard, usersPerPart, job }, done, histories, recommend);
+    await writeJson(markOf(shard), made.whole);
+    partsBefore = made.partsBefore;
   }
   const { parts } = readJson<ShardMark>(markOf(shard));
   const users = parts.reduce((sum, { users }) => sum + users, 0);
   const missing = await finish(folder, shard, markOf);
-  return { users, parts: parts.length, partsBefore: parts.length, missing };
+  return { users, parts: parts.length, partsBefore: partsBefore ?? parts.length, missing };
 }
 
 /** Writes down what is made here, or fails if it is something else. */
@@ -125,11 +126,11 @@ async function makeParts(
   done: string,
   histories: Iterable<UserRequest> | AsyncIterable<UserRequest>,
   recommend: (histories: AsyncIterable<UserRequest>) => AsyncIterable<UserRecommendation>,
-): Promise<{ whole: ShardMark; result: Omit<ShardResult, 'missing'> }> {
+): Promise<{ whole: ShardMark; partsBefore: number }> {
   const source = new Cut(openHistories(histories), usersPerPart);
   const firstUsers = createHash('sha256');
   const whole: ShardMark = { parts: [], allUsers: 0, firstUsers: '' };
-  let [users, partsBefore] = [0, 0];
+  let partsBefore = 0;
   try {
     for (let part = 0; await source.begin(firstUsers); part += 1) {
       if (part % shard.of !== shard.index) {
@@ -154,13 +155,12 @@ async function makeParts(
       else partsBefore += 1;
       whole.parts.push({ file, users: own.users });
       whole.allUsers += own.users;
-      users += own.users;
     }
   } finally {
     await source.close();
   }
   whole.firstUsers = firstUsers.digest('hex');
-  return { whole, result: { users, parts: whole.parts.length, partsBefore } };
+  return { whole, partsBefore };
 }
 
 /** Histories in parts of so many. */

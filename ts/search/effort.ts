@@ -8,6 +8,7 @@
  */
 import type { Split } from '../data/split.js';
 import { estimateSeconds } from '../models/estimate.js';
+import { endsOf, type Point, type Space } from './spaces.js';
 import type { Trial } from './trials.js';
 
 /** Seconds of the reference machine that every search may take. */
@@ -24,6 +25,11 @@ export const MOST_TRIALS = 32;
 /** Seconds of the reference machine that a search may take whose model takes so many, and so many with the costliest options. */
 export function allowance(fitSeconds: number, costliest = fitSeconds): number {
   return Math.max(LEAST_SECONDS, FITS * fitSeconds, Math.min(FITS * costliest, COSTLY_SECONDS));
+}
+
+/** The most that a point of the space takes, at its defaults or at its ends, by what points take. */
+export function costliest(space: Space, seconds: (point: Point) => number): number {
+  return Math.max(...[{}, ...endsOf(space)].map(seconds));
 }
 
 /** Estimated seconds of a trial on the reference machine, on all items or on fewer: these are popular, and have most interactions. */

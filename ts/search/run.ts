@@ -15,13 +15,13 @@ import { guard, RecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import { AdaptiveSearch, exploring, noiseOf, type Settings } from './adaptive.js';
-import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
+import { allowance, costliest, MOST_TRIALS, secondsOf } from './effort.js';
 import { Checkpoints, leastEpochs, ranked } from './halving.js';
 import type { Holder } from './holder.js';
 import { canonical } from './journal.js';
 import { Samples } from './samples.js';
 import type { Search, SearchRun } from './search.js';
-import { endsOf, isAllowed, isRange, type Point, sizeOf, wholeOf } from './spaces.js';
+import { isAllowed, isRange, type Point, sizeOf, wholeOf } from './spaces.js';
 import { completeOptions, runTrials, type Trial, type TrialResult } from './trials.js';
 
 /** What an adaptive search found. */
@@ -109,7 +109,7 @@ class Adapting {
     this.#ownSamples = run.samples === undefined;
     this.#costs = costOf(search, run);
     const fit = this.#seconds(this.#usual ?? {}, WHOLE);
-    const highest = Math.max(fit, ...endsOf(search.space).map((point) => this.#costs(point)));
+    const highest = costliest(search.space, this.#costs);
     const allowed = run.allowed ?? allowance(fit, highest);
     this.#allowed = search.trials === undefined ? allowed : Infinity;
     this.#least = exploring(this.#options);

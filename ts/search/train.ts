@@ -9,10 +9,10 @@ import { type Progress, shareDone } from '../models/progress.js';
 import { RecvaeError } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
-import { allowance, MOST_TRIALS, secondsOf } from './effort.js';
+import { allowance, costliest, MOST_TRIALS, secondsOf } from './effort.js';
 import { findBest } from './find-best.js';
 import type { Search, SearchRun } from './search.js';
-import { defaultSpace, endsOf, isRange, type Point, type Space } from './spaces.js';
+import { defaultSpace, isRange, type Point, type Space } from './spaces.js';
 import { completeOptions, type TrialResult } from './trials.js';
 
 /** A trial of a search. */
@@ -99,9 +99,8 @@ export function estimated(
   const fit = secondsOf({ model, options }, data);
   if (search === false || data.validation.nScored === 0 || Object.keys(space).length === 0) return fit;
   if (trials !== undefined) return trials * fit;
-  const ends = endsOf(space).map((point) => secondsOf({ model, options: { ...options, ...point } }, data));
-  const costliest = Math.max(fit, ...ends);
-  return Math.min(allowance(fit, costliest), MOST_TRIALS * costliest);
+  const highest = costliest(space, (point) => secondsOf({ model, options: { ...options, ...point } }, data));
+  return Math.min(allowance(fit, highest), MOST_TRIALS * highest);
 }
 
 /** Estimated seconds of a fit of a model that had to be made smaller, at most. */

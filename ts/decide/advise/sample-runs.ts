@@ -1,7 +1,7 @@
 /** Trial runs of {@link advise}: the models on samples of growing size, judged on the validation users, whole and by group. */
 import { profile } from '../../data/profile.js';
 import type { Split } from '../../data/split.js';
-import { computeOf } from '../../models/compute.js';
+import { computeFor } from '../../models/compute.js';
 import { checkFits } from '../../models/estimate.js';
 import { type Evaluation, evaluate } from '../../models/evaluate.js';
 import type { Model } from '../../models/model.js';
@@ -140,7 +140,7 @@ async function trainOn(
 ): Promise<{ fitted: Model; trial: Omit<TrialModel, 'validation' | 'metrics'> }> {
   const started = performance.now();
   const options = settings(model, sample);
-  const run = { threads, signal, ...(memoryLimit !== undefined && { memoryLimit }), ...computeOf(compute) };
+  const run = { threads, signal, ...(memoryLimit !== undefined && { memoryLimit }), ...computeFor(model, compute) };
   const { result, peakMemory } = await withPeakMemory(() =>
     searching.train(options, sample, run, (progress) => onProgress({ ...step, ...progress })),
   );

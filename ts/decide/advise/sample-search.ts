@@ -1,6 +1,6 @@
 /** The search of {@link advise}: a model's options on growing samples, where each larger one goes on from what the smaller one told. */
 import type { Split } from '../../data/split.js';
-import { computeFor, computeOf, isNetwork } from '../../models/compute.js';
+import { computeOf, isNetwork } from '../../models/compute.js';
 import { checkFits, refusalOf } from '../../models/estimate.js';
 import { type FitRun, fit } from '../../models/fit.js';
 import type { Progress } from '../../models/progress.js';
@@ -44,12 +44,7 @@ export class SampleSearch {
     if (Object.keys(space).length === 0) {
       onStep({ stage: 'fit' });
       const onProgress = (epoch: Progress) => onStep({ stage: 'fit', epoch });
-      const { engine, device, precision, ...limits } = run;
-      const fitted = await fit(this.#model, sample, options as never, {
-        ...limits,
-        ...computeFor(this.#model, { engine, device, precision }),
-        onProgress,
-      });
+      const fitted = await fit(this.#model, sample, options as never, { ...run, onProgress });
       return { fitted, search: [], searchSeconds: 0, trials: 0, edges: {}, plateaus: {} };
     }
     return this.#search(space, fixed, sample, run, onStep);

@@ -1,5 +1,5 @@
 /** What is compared, and how. */
-import { COMPUTE_KEYS, computeFor } from '../../models/compute.js';
+import { COMPUTE, computeFor } from '../../models/compute.js';
 import {
   checkObject,
   checkRun,
@@ -103,28 +103,26 @@ export interface CompareOptions extends RunOptions, ComputeOptions {
   onProgress?: (progress: CompareProgress) => void;
 }
 
-const KEYS = [
-  ...Object.keys({
-    models: true,
-    seed: true,
-    epochs: true,
-    options: true,
-    search: true,
-    tune: true,
-    budget: true,
-    budgetMinutes: true,
-    journal: true,
-    metrics: true,
-    split: true,
-    examples: true,
-    info: true,
-    threads: true,
-    memoryLimit: true,
-    signal: true,
-    onProgress: true,
-  } satisfies Record<Exclude<keyof CompareOptions, keyof ComputeOptions>, true>),
-  ...COMPUTE_KEYS,
-];
+const KEYS = Object.keys({
+  models: true,
+  seed: true,
+  epochs: true,
+  options: true,
+  search: true,
+  tune: true,
+  budget: true,
+  budgetMinutes: true,
+  journal: true,
+  metrics: true,
+  split: true,
+  examples: true,
+  info: true,
+  threads: true,
+  memoryLimit: true,
+  signal: true,
+  onProgress: true,
+  ...COMPUTE,
+} satisfies Record<keyof CompareOptions, true>);
 
 /** Finds what is not allowed before hours of training, also in the options of models that are not compared. */
 export function checkCompare(options: CompareOptions): void {
