@@ -858,7 +858,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "epochs x (interactions x factors + (users + items) x factors^2), with cholesky a factor more"
+      "timeLaw": "epochs x (interactions x factors + (users + items) x factors^2 + factors^3)"
     },
     {
       "doc": "Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.",
