@@ -1,12 +1,15 @@
 //! Some thousand mutants of every target; `RECVAE_FUZZ_RUNS` says how many.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use recvae_core::{CompactOptions, FitRun, ModelKind, Options, Recommender};
+use recvae_core::{CompactOptions, ExportFormat, FitRun, ModelKind, Options, Recommender};
 use recvae_fuzz::{ALL, Bounded, Random, mutate};
 use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 #[global_allocator]
 static ALLOCATOR: Bounded = Bounded;
@@ -60,8 +63,24 @@ fn many_mutants_of_models_get_past_the_checksums() {
 }
 
 #[test]
-#[ignore = "writes the seeds of models"]
+#[ignore = "writes the seeds of models, of weights and of archives"]
 fn write_seeds() {
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    for folder in ["weights", "archive"] {
+        std::fs::create_dir_all(seeds.join(folder)).unwrap();
+    }
+    for (name, method) in [("stored", CompressionMethod::Stored), ("deflated", CompressionMethod::Deflated)] {
+        for is_zip64 in [false, true] {
+            let path = seeds.join(format!("archive/{name}{}.zip", if is_zip64 { "-64" } else { "" }));
+            let mut archive = ZipWriter::new(std::fs::File::create(path).unwrap());
+            let options = SimpleFileOptions::default().compression_method(method).large_file(is_zip64);
+            for (member, text) in [("a/readme", "two files".into()), ("a/ratings.csv", "user,item\na,b\n".repeat(20))] {
+                archive.start_file(member, options).unwrap();
+                archive.write_all(text.as_bytes()).unwrap();
+            }
+            archive.finish().unwrap();
+        }
+    }
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/model");
     let train = recvae_core::Csr::from_rows([&[0u32, 1][..], &[1, 2], &[0, 1, 2], &[3]], 4).unwrap();
     let ids = || ["a", "b", "ç", "dd"].into_iter().collect();
@@ -74,6 +93,12 @@ fn write_seeds() {
         let model = kind.fit(&options, &train, None, &FitRun::default()).unwrap().model;
         let model = Recommender::new(model, ids(), Value::Null).unwrap();
         model.save(folder.join(format!("{}.safetensors", kind.name()))).unwrap();
+        for (end, format) in [("safetensors", ExportFormat::Safetensors), ("npz", ExportFormat::Npz)] {
+            if matches!(kind, ModelKind::MultDae | ModelKind::MultVae | ModelKind::RecVae) {
+                let weights = folder.join(format!("../weights/{}.{end}", kind.name()));
+                model.export(weights, format).unwrap();
+            }
+        }
         if kind == ModelKind::Ease {
             for (name, options) in [
                 ("sparse", json!({ "topPerItem": 2 })),
