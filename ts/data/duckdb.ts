@@ -369,9 +369,9 @@ export const NUMBER_TYPES = { names: [...WHOLE, 'UHUGEINT', 'FLOAT', 'DOUBLE', '
 /** Types of the parts of a split. */
 const PART_TYPES = { names: ['VARCHAR', 'ENUM'], text: 'text' } as const;
 
-/** Types of times beside numbers and text: what DuckDB hands out, and how many of it are a second. */
+/** Types of times beside numbers and text: what DuckDB hands out, and how many of it are a second, 0 for days. */
 const MOMENTS = {
-  DATE: { field: 'days', perSecond: 1 / 86_400 },
+  DATE: { field: 'days', perSecond: 0 },
   TIMESTAMP_S: { field: 'seconds', perSecond: 1 },
   TIMESTAMP_MS: { field: 'millis', perSecond: 1e3 },
   TIMESTAMP: { field: 'micros', perSecond: 1e6 },

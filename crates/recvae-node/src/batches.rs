@@ -86,13 +86,14 @@ pub struct NativeTimes {
     pub text: Option<Vec<String>>,
     /// As numbers; NaN stands for null.
     pub numbers: Option<Float64Array>,
-    /// How many of their unit are a second; without it the options say it.
+    /// How many of their unit are a second, 0 if they are days; without it the options say it.
     pub per_second: Option<f64>,
 }
 
 impl NativeTimes {
     fn column(&self) -> TimeColumn<'_> {
         match &self.numbers {
+            Some(days) if self.per_second == Some(0.0) => TimeColumn::Days(days),
             Some(numbers) => TimeColumn::Numbers(numbers, self.per_second),
             None => TimeColumn::Text(self.text.as_deref().unwrap_or_default()),
         }

@@ -1,6 +1,7 @@
 //! Rows that another reader, such as a database, hands out in columns, under the options of files: times in any form, and parts.
 
 use super::{Format, Plan, ReadOptions};
+use crate::base::date::SECONDS_OF_DAY;
 use crate::base::error::{Error, Result};
 use crate::data::batches::{Batch, Batches};
 use crate::data::interactions::{Interactions, Thresholds};
@@ -11,6 +12,8 @@ use crate::data::shard::Shard;
 pub enum TimeColumn<'a> {
     /// Numbers in a unit of which there are so many in a second; without it the unit that the options say.
     Numbers(&'a [f64], Option<f64>),
+    /// Days since 1970.
+    Days(&'a [f64]),
     /// Text, which is read as in a file: a number, a date, or a part.
     Text(&'a [String]),
 }
@@ -18,17 +21,20 @@ pub enum TimeColumn<'a> {
 impl TimeColumn<'_> {
     fn len(&self) -> usize {
         match self {
-            Self::Numbers(numbers, _) => numbers.len(),
+            Self::Numbers(numbers, _) | Self::Days(numbers) => numbers.len(),
             Self::Text(texts) => texts.len(),
         }
     }
 
     fn get(&self, row: usize, plan: &Plan) -> Result<f64, String> {
         match *self {
-            Self::Numbers(..) if plan.has_parts => Err("a number; allowed: text".into()),
-            Self::Numbers(numbers, _) if !numbers[row].is_finite() => Err("null; allowed: a time".into()),
+            Self::Numbers(..) | Self::Days(_) if plan.has_parts => Err("a number; allowed: text".into()),
+            Self::Numbers(numbers, _) | Self::Days(numbers) if !numbers[row].is_finite() => {
+                Err("null; allowed: a time".into())
+            }
             Self::Numbers(numbers, None) => plan.seconds(numbers[row]),
             Self::Numbers(numbers, Some(per_second)) => Ok(numbers[row] / per_second),
+            Self::Days(days) => Ok(SECONDS_OF_DAY * days[row]),
             Self::Text(texts) => plan.time(texts[row].trim_ascii().as_bytes()),
         }
     }

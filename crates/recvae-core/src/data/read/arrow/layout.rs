@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::compression::{Budget, Codec, What};
 use super::flat::Table;
+use crate::base::date::SECONDS_OF_DAY;
 use crate::data::ids::LONGEST_ID;
 use crate::data::interactions::check_value;
 use crate::data::read::plan::Plan;
@@ -182,7 +183,7 @@ impl Layout {
             return Err(if plan.has_parts { "null; allowed: a part" } else { "null; allowed: a time" }.into());
         }
         match self.kind {
-            Kind::Date => Ok(86_400.0 * f64::from(i32::from_le_bytes(self.bytes(body, row)))),
+            Kind::Date => Ok(SECONDS_OF_DAY * f64::from(i32::from_le_bytes(self.bytes(body, row)))),
             Kind::Timestamp { per_second } => {
                 Ok(i64::from_le_bytes(self.bytes(body, row)) as f64 / f64::from(per_second))
             }
