@@ -104,13 +104,10 @@ describe('fromArrow', () => {
     }
     const milliseconds = { time: 'milliseconds', timeUnit: 'ms', since: 1_600_000_000_000 } as const;
     expect(rowsOf(await Interactions.fromArrow(bytes, milliseconds))).toEqual(newest);
-    const { train, test } = await split(await Interactions.fromArrow(bytes, { part: 'fold' }), {
-      kind: 'column',
-      minUserItems: 1,
-      validation: 0,
-    });
+    const data = await Interactions.fromArrow(bytes, { part: 'fold' });
+    const { train, validation } = await split(data, { kind: 'column', test: 0 });
     // Of the item of the test part, nothing is trained on.
-    expect([train.nInteractions, test.nUsers]).toEqual([4, 0]);
+    expect([train.nInteractions, validation.userIds(), validation.target('u2')]).toEqual([4, ['u2'], ['y']]);
   });
 
   test.each(['lz4', 'zstd'])('bodies compressed by %s', async (codec) => {
@@ -143,8 +140,11 @@ describe('fromArrow', () => {
     await expect(Interactions.fromArrow(fixture('file-without-rows.arrow'))).rejects.toThrow('no interactions');
     const { users, items } = plantedColumns(40);
     const table = new Table({ user: vectorFromArray(users, new Utf8()), item: vectorFromArray(items, new Utf8()) });
-    const data = await Interactions.fromArrow(tableToIPC(table, 'file'));
+    // This one has its schema in the footer alone.
+    const file = tableToIPC(table, 'file');
+    const data = await Interactions.fromArrow(file);
     expect(data.userIds()).toEqual([...new Set(users)]);
+    await expect(Interactions.fromArrow(file.subarray(0, -10))).rejects.toThrow('its footer is missing');
   });
 
   test('reads apache-arrow', async () => {

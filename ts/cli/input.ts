@@ -241,7 +241,7 @@ function tellFormat(input: string, recipe: InputRecipe, format: NonNullable<Read
   recipe.read.format = format;
   const { title, value, minValue } = description.formats.find(({ name }) => name === format)!;
   const least = recipe.read.minValue ?? minValue;
-  const what = /^\d/.test(value) || value === '' ? 'a value' : `a ${value}`;
+  const what = /^\d/.test(value) || value === '' ? 'a value' : /s$/.test(value) ? value : `a ${value}`;
   const likes =
     least === null ? 'every row is a like' : `likes are rows with ${what} of at least ${least} (--min-value)`;
   message(`${input} is read as --format ${format}, ${title}: ${likes}`);

@@ -52,6 +52,9 @@ impl Dictionary {
 /// Begins and ends a file; two bytes of padding follow at its beginning.
 const FILE: &[u8; 6] = b"ARROW1";
 
+/// What a file ends with: the length of the footer before it, and the mark.
+const FOOTER_END: usize = 4 + FILE.len();
+
 /// How far the bytes at hand go.
 enum Frame {
     /// They must be that many before more is known.
@@ -81,7 +84,7 @@ pub(in crate::data::read) fn parse(
     loop {
         let piece = input.fill_buf().map_err(|error| read_error(path, None, error))?;
         if piece.is_empty() {
-            return decoder.end().map_err(named);
+            return decoder.end(builder).map_err(named);
         }
         decoder.push(piece, builder).map_err(named)?;
         let length = piece.len();
@@ -89,7 +92,8 @@ pub(in crate::data::read) fn parse(
     }
 }
 
-/// Reads a stream or a file that comes in pieces. Memory: the interactions, their dictionaries, and one message.
+/// Reads a stream or a file that comes in pieces. Memory: the interactions, their dictionaries, and one message; all messages of a
+/// file that has its schema in the footer alone.
 #[derive(Debug)]
 pub struct ArrowReader {
     decoder: Decoder,
@@ -129,8 +133,8 @@ impl ArrowReader {
     ///
     /// # Errors
     /// `INVALID_DATA` if the bytes were cut off, nothing is left, or there were 2^32 - 1 users or items or more.
-    pub fn finish(self) -> Result<Interactions> {
-        self.decoder.end()?;
+    pub fn finish(mut self) -> Result<Interactions> {
+        self.decoder.end(&mut self.builder)?;
         let read = self.builder.finish(&self.thresholds)?;
         Ok(if self.decoder.plan.has_parts { read.with_parts() } else { read })
     }
@@ -153,7 +157,9 @@ struct Decoder {
     n_messages: u64,
     n_rows: u64,
     ended: bool,
-    /// What follows the end of the stream in a file: how many bytes, and the last of them.
+    /// Messages of a file whose schema stands in its footer alone, as apache-arrow for JavaScript writes them; metadata and body.
+    waiting: Vec<(Vec<u8>, Vec<u8>)>,
+    /// What follows the end of the stream in a file: how many bytes, and the last of them; all while there is no schema.
     n_footer: u64,
     footer: Vec<u8>,
 }
@@ -171,6 +177,7 @@ impl Decoder {
             n_messages: 0,
             n_rows: 0,
             ended: false,
+            waiting: Vec::new(),
             n_footer: 0,
             footer: Vec::new(),
         }
@@ -237,31 +244,47 @@ impl Decoder {
             return Err(self.malformed("there are bytes behind its end"));
         }
         self.n_footer += bytes.len() as u64;
-        let kept = FILE.len() + 4;
-        self.footer.extend_from_slice(&bytes[bytes.len().saturating_sub(kept)..]);
-        self.footer.drain(..self.footer.len().saturating_sub(kept));
+        self.footer.extend_from_slice(bytes);
+        if self.schema.is_some() {
+            self.footer.drain(..self.footer.len().saturating_sub(FOOTER_END));
+        }
         Ok(())
     }
 
-    /// Whether all has come.
-    fn end(&self) -> Result<()> {
+    /// Whether all has come; reads what waited for the footer.
+    fn end(&mut self, builder: &mut InteractionsBuilder) -> Result<()> {
         if !self.held.is_empty() {
             return Err(self.malformed("it is cut off"));
+        }
+        if self.is_file {
+            let end = self.footer.len().saturating_sub(FOOTER_END);
+            let length = match self.footer[end..].split_first_chunk::<4>() {
+                Some((length, mark)) if mark == FILE => u32::from_le_bytes(*length) as usize,
+                _ => return Err(self.malformed("it is cut off: its footer is missing")),
+            };
+            if (length + FOOTER_END) as u64 > self.n_footer {
+                return Err(self.malformed("its footer is shorter than it says"));
+            }
+            if self.schema.is_none() {
+                self.schema = Some(self.schema_of(&self.footer[end - length..end])?);
+                for (metadata, body) in std::mem::take(&mut self.waiting) {
+                    self.message(&metadata, &body, builder)?;
+                }
+            }
         }
         if self.schema.is_none() {
             return Err(self.malformed("it has no schema"));
         }
-        if !self.is_file {
-            return Ok(());
-        }
-        let length = match self.footer.split_first_chunk::<4>() {
-            Some((length, end)) if end == FILE => u64::from(u32::from_le_bytes(*length)),
-            _ => return Err(self.malformed("it is cut off: its footer is missing")),
-        };
-        if length + self.footer.len() as u64 > self.n_footer {
-            return Err(self.malformed("its footer is shorter than it says"));
-        }
         Ok(())
+    }
+
+    /// The schema that a footer has.
+    fn schema_of(&self, footer: &[u8]) -> Result<Schema> {
+        let broken = || self.malformed("its footer points outside of itself");
+        let table = Table::root(footer).ok_or_else(broken)?;
+        let (version, schema) = (table.i16(0, 0).ok_or_else(broken)?, table.table(1).flatten().ok_or_else(broken)?);
+        let schema = Schema::read(&self.plan, version, &schema, footer.len(), self.name());
+        schema.map_err(|e| e.unwrap_or_else(broken))
     }
 
     /// What messages call the whole.
@@ -278,10 +301,10 @@ impl Decoder {
         let Some((start, rest)) = bytes.split_first_chunk::<4>() else { return Ok(Frame::Short(4)) };
         if *start != MARKER {
             // The end of the stream may be missing in a file; a footer does not begin with the marker.
-            if self.is_file && self.schema.is_some() {
+            if self.is_file {
                 return Ok(Frame::End(0));
             }
-            if !self.is_file && self.schema.is_none() && FILE.starts_with(start) {
+            if self.schema.is_none() && FILE.starts_with(start) {
                 return match bytes.len() {
                     0..8 => Ok(Frame::Short(8)),
                     _ if bytes.starts_with(FILE) => Ok(Frame::File(8)),
@@ -317,6 +340,10 @@ impl Decoder {
             return Err(self.malformed(format!("its version is {}; allowed: 4 and 5", i32::from(version) + 1)));
         }
         let table = message.table(2).flatten().ok_or_else(broken)?;
+        if self.is_file && self.schema.is_none() && kind != header::SCHEMA {
+            self.waiting.push((metadata.to_vec(), body.to_vec()));
+            return Ok(());
+        }
         match kind {
             header::SCHEMA if self.schema.is_none() => {
                 let schema = Schema::read(&self.plan, version, &table, metadata.len(), self.name());
