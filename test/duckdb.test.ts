@@ -178,9 +178,6 @@ describe('fromDuckDB', () => {
       const { train, test } = await split(data, { kind: 'column', validation: 0, test: 0 });
       expect([train.userIds(), test.nUsers]).toEqual([['u1', 'u2'], 0]);
     }
-    const timed = await Interactions.fromDuckDB({ source: path, user: 'item', item: 'user', time: 'tz' });
-    const last = await split(timed, { kind: 'last', validation: 0, minUserItems: 1 });
-    expect(last.leftOut).toMatchObject([{ reason: 'newItems', items: 1 }]);
     expect(await failure('INVALID_DATA', { source: path, time: 'missing' })).toBe(
       'missing in row 0 is null; allowed: a time',
     );
