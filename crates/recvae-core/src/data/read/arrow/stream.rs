@@ -7,47 +7,14 @@ use std::path::Path;
 
 use super::compression::Budget;
 use super::flat::Table;
-use super::layout::{Kind, Layout, Parts};
+use super::layout::{Kind, Parts};
+use super::rows::{Batch, Dictionary, Refused, Segment, Source, TextBudget};
 use super::schema::{Column, Schema};
 use super::{MARKER, header};
 use crate::base::error::{Error, Result};
 use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
 use crate::data::read::plan::Plan;
 use crate::data::read::{Format, ReadOptions, read_error};
-
-/// Texts or numbers that indices point to: the body of a message and where they lie in it.
-#[derive(Debug)]
-struct Segment {
-    body: Vec<u8>,
-    layout: Layout,
-}
-
-/// The segments of a dictionary, one after the other.
-#[derive(Debug, Default)]
-struct Dictionary {
-    segments: Vec<Segment>,
-    /// How many entries there are up to the end of each segment.
-    ends: Vec<usize>,
-}
-
-impl Dictionary {
-    /// Takes another segment, in place of all others unless it is a delta. `None` if there are too many entries.
-    fn push(&mut self, segment: Segment, is_delta: bool) -> Option<()> {
-        if !is_delta {
-            *self = Self::default();
-        }
-        self.ends.push(self.ends.last().unwrap_or(&0).checked_add(segment.layout.len)?);
-        self.segments.push(segment);
-        Some(())
-    }
-
-    /// The segment that holds an entry, and the entry's place in it.
-    fn find(&self, entry: usize) -> Option<(&Segment, usize)> {
-        let at = self.ends.partition_point(|&end| end <= entry);
-        let segment = self.segments.get(at)?;
-        Some((segment, entry - (self.ends[at] - segment.layout.len)))
-    }
-}
 
 /// Begins and ends a file; two bytes of padding follow at its beginning.
 const FILE: &[u8; 6] = b"ARROW1";
@@ -476,78 +443,3 @@ impl Decoder {
 const OUTSIDE: &str = "its metadata point outside of themselves";
 const OVERLAP: &str = "its texts overlap";
 const NO_MESSAGE: &str = "no message starts here; allowed: the Arrow IPC streaming or file format";
-
-/// Why a row is not taken.
-enum Refused<'a> {
-    /// What is wrong in which column of it.
-    Row(&'a str, String),
-    /// What is wrong with the whole.
-    All(&'static str),
-}
-
-/// How many bytes the users' ids and the items' may still have, and whether they are text.
-struct TextBudget {
-    left: [usize; 2],
-    is_text: [bool; 2],
-}
-
-impl TextBudget {
-    /// Counts a user and an item where they are new; `None` if they are too long together.
-    fn take(&mut self, ids: [&str; 2], are_new: [bool; 2]) -> Option<()> {
-        for side in [0, 1] {
-            if self.is_text[side] && are_new[side] {
-                self.left[side] = self.left[side].checked_sub(ids[side].len())?;
-            }
-        }
-        Some(())
-    }
-}
-
-/// The columns of a batch.
-struct Batch<'a> {
-    users: Source<'a>,
-    items: Source<'a>,
-    values: Option<Source<'a>>,
-    times: Option<Source<'a>>,
-    body: &'a [u8],
-}
-
-/// A column of a batch.
-struct Source<'a> {
-    /// The dictionary that it points into, if it does; the inner `None` if none has come.
-    dictionary: Option<Option<&'a Dictionary>>,
-    layout: Layout,
-    /// Which of the values are those of a row, if there are lists of them.
-    list: Option<Layout>,
-}
-
-impl Source<'_> {
-    /// The values of a row.
-    fn values_of(&self, body: &[u8], row: usize) -> Result<Range<usize>, String> {
-        let Some(list) = &self.list else { return Ok(row..row + 1) };
-        list.list(body, row, self.layout.len)?.ok_or_else(|| "null; allowed: a list of ids".into())
-    }
-
-    fn id<'a>(&'a self, body: &'a [u8], at: usize, digits: &'a mut String) -> Result<&'a str, String> {
-        match self.find(body, at, "an id")? {
-            Some((Segment { body, layout }, at)) => layout.id(body, at, digits),
-            None => self.layout.id(body, at, digits),
-        }
-    }
-
-    /// In seconds, or the number of a part.
-    fn time(&self, body: &[u8], at: usize, plan: &Plan) -> Result<f64, String> {
-        match self.find(body, at, "a time")? {
-            Some((Segment { body, layout }, at)) => layout.time(body, at, plan),
-            None => self.layout.time(body, at, plan),
-        }
-    }
-
-    /// Where a value is in the dictionary, if there is one; `what` is allowed.
-    fn find(&self, body: &[u8], at: usize, what: &str) -> Result<Option<(&Segment, usize)>, String> {
-        let Some(dictionary) = self.dictionary else { return Ok(None) };
-        let index = self.layout.whole(body, at).ok_or_else(|| format!("null; allowed: {what}"))?;
-        let found = usize::try_from(index).ok().and_then(|entry| dictionary?.find(entry));
-        found.map(Some).ok_or_else(|| format!("number {index} of a dictionary that has fewer entries"))
-    }
-}
