@@ -25,12 +25,15 @@ const TARGETS = {
   ],
   arrow: [['../../test/fixtures/arrow', /\.arrows?$/]],
   'arrow-compressed': [['../../test/fixtures/arrow/compressed', /\.(arrows|feather)$/]],
-  weights: [['seeds/weights', /\.(safetensors|npz)$/]],
+  weights: [
+    ['seeds/weights', /\.(safetensors|npz)$/],
+    ['../../test/fixtures/exchange', /\.(safetensors|npz)$/],
+  ],
   archive: [['seeds/archive', /\.zip$/]],
 };
 const LIMITS = ['-timeout=5', '-rss_limit_mb=1024', '-len_control=0'];
 /** Bytes of the longest input: what `src/lib.rs` has. */
-const longest = (name) => ({ arrow: 256 << 10, weights: 16 << 10, archive: 16 << 10 })[name] ?? 8192;
+const longest = (name) => ({ arrow: 256 << 10, weights: 24 << 10, archive: 24 << 10 })[name] ?? 8192;
 const FAILURES = join('target', 'fuzz-failures');
 
 const { values } = parseArgs({

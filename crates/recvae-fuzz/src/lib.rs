@@ -29,6 +29,6 @@ pub use targets::{ALL, Target};
 /// The longest input of most targets: decoders read in blocks, and what is longer finds nothing that this does not.
 pub const LONGEST: usize = 8192;
 /// The longest file of weights: names of tensors are long.
-pub const LONGEST_WEIGHTS: usize = 16 << 10;
+pub const LONGEST_WEIGHTS: usize = 24 << 10;
 /// The longest Arrow stream: what it costs may grow faster than it does, which shows only when it is long.
 pub const LONGEST_ARROW: usize = 256 << 10;

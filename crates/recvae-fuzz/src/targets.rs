@@ -74,7 +74,12 @@ pub const ALL: [Target; 9] = [
     Target {
         name: "weights",
         format: Format::Weights,
-        seeds: &[("seeds/weights", "safetensors"), ("seeds/weights", "npz")],
+        seeds: &[
+            ("seeds/weights", "safetensors"),
+            ("seeds/weights", "npz"),
+            ("../../test/fixtures/exchange", "safetensors"),
+            ("../../test/fixtures/exchange", "npz"),
+        ],
         run: weights,
     },
     Target { name: "archive", format: Format::Weights, seeds: &[("seeds/archive", "zip")], run: archive },
@@ -281,18 +286,17 @@ fn arrow(input: &[u8]) {
     check_data(result);
 }
 
-/// The number of items in the seeds of weights, and one more for mutants of the shape.
-const ITEMS: [&str; 5] = ["a", "b", "c", "d", "e"];
-
 fn weights(input: &[u8]) {
     let path = SHARED.path().join("weights");
     fs::write(&path, input).expect("the file can be written");
-    for n_items in [4, 5] {
-        let ids: Ids = ITEMS[..n_items].iter().copied().collect();
+    // As many items as the seeds have.
+    for n_items in [4, 40] {
+        let ids: Vec<String> = (0..n_items).map(|item| item.to_string()).collect();
+        let ids: Ids = ids.iter().map(String::as_str).collect();
         match import_weights(&path, ids, &json!({})) {
             Ok(model) => ONE.install(|| {
                 assert_eq!((model.items().len(), model.model().n_items()), (n_items, n_items));
-                let history = model.history(["a", "c"]);
+                let history = model.history(["0", "2"]);
                 match model.recommend(&[history], &RecommendOptions { k: 3, ..RecommendOptions::default() }) {
                     Ok(lists) => assert!(lists[0].iter().all(|scored| (scored.item as usize) < n_items)),
                     Err(Error::Numerical(_)) => {}
