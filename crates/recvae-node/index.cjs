@@ -4,6 +4,7 @@ const { binding } = require('./loader.cjs');
 module.exports.NativeArrowReader = binding.NativeArrowReader;
 module.exports.NativeBatches = binding.NativeBatches;
 module.exports.NativeBuilder = binding.NativeBuilder;
+module.exports.NativeColumnRows = binding.NativeColumnRows;
 module.exports.NativeEaseCounts = binding.NativeEaseCounts;
 module.exports.NativeFilter = binding.NativeFilter;
 module.exports.NativeHeldOut = binding.NativeHeldOut;

@@ -1,4 +1,4 @@
-//! Arrow streams: back and forth, and bytes that nobody should send.
+//! Arrow streams and files: back and forth, and bytes that nobody should send.
 
 #![allow(clippy::unwrap_used)]
 
@@ -47,7 +47,8 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![Just(0u8), Just(255), Just(127), Just(128), any::<u8>()], 1usize..9), 1..4),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        for name in ["utf8", "large-utf8", "utf8-view", "uint16", "dictionary", "delta", "beside", "written"] {
+        for name in ["utf8", "large-utf8", "utf8-view", "uint16", "dictionary", "delta", "beside", "written", "lists",
+            "compressed/few-lz4", "compressed/few-zstd", "compressed/encoded-lz4", "compressed/encoded-zstd"] {
             let mut bytes = fixture(name);
             for (at, byte, len) in &changes {
                 let at = at.index(bytes.len());
@@ -71,6 +72,24 @@ fn texts_that_overlap_do_not_multiply() {
     assert!(bytes.len() < 4000);
     let error = read([&bytes[..]]).unwrap_err().to_string();
     assert_eq!(error, "the Arrow stream is broken at message 1: its texts overlap");
+}
+
+#[test]
+fn a_codec_that_is_not_known_is_named() {
+    let (lz4, zstd) = (fixture("compressed/few-lz4"), fixture("compressed/few-zstd"));
+    // Where the two say what they are, in the metadata of their rows; of LZ4, which is the default, it may not be written at all.
+    let is_known = |bytes: &[u8]| read([bytes]).is_ok();
+    assert!(is_known(&lz4) && is_known(&zstd));
+    let mut found = 0;
+    for at in 0..zstd.len() {
+        let mut altered = zstd.clone();
+        altered[at] = 7;
+        let error = read([&altered[..]]).err().map(|error| error.to_string()).unwrap_or_default();
+        let text = "the Arrow stream is broken at message 1: its buffers are compressed by the codec 7; allowed: 0 (LZ4 frames) \
+                    and 1 (Zstandard)";
+        found += usize::from(error == text);
+    }
+    assert!(found > 0);
 }
 
 #[test]
