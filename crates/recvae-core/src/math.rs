@@ -12,5 +12,6 @@ pub(crate) mod products;
 pub(crate) mod reach;
 pub(crate) mod real;
 pub(crate) mod residual;
+pub(crate) mod sgemm;
 pub(crate) mod statistics;
 pub(crate) mod vectorised;
