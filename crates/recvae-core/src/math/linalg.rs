@@ -22,6 +22,7 @@ use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::matmul::{Part, par_product};
 use crate::math::real::Real;
+use crate::math::sgemm;
 use crate::math::vectorised::vectorised;
 
 /// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries left
@@ -183,6 +184,11 @@ pub(crate) enum NoInverse {
     Cancelled,
 }
 
+/// Numbers that [`invert_positive_definite`] needs beside a matrix of `n` rows, at most.
+pub(crate) fn numbers_beside_inverse(n: usize) -> usize {
+    sgemm::most_copied(n)
+}
+
 /// What [`invert_positive_definite`] will have told of in the end.
 pub(crate) fn work_of_inverse<T: Real>(n: usize) -> f64 {
     costs::operations::<T>((n as f64).powi(3))
@@ -288,7 +294,7 @@ fn multiply_transposed<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, steps: &
     }
     let half = half_of_triangle(l.nrows());
     let (top, _, side, rest) = l.split_at(half, half);
-    let (mut first, mut second) = b.rb_mut().split_at_row_mut(half);
+    let (mut first, second) = b.rb_mut().split_at_row_mut(half);
     multiply_transposed(top, first.rb_mut(), steps)?;
     add_product(first, Part::Whole, side.transpose(), second.rb(), T::ONE, steps)?;
     multiply_transposed(rest, second, steps)

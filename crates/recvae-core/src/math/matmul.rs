@@ -16,7 +16,7 @@ use crate::math::vectorised::add;
 
 /// Numbers of a stretch of the depth at most: no more than faer takes in one, and few enough for what a kernel reads of them to stay
 /// in the caches.
-const DEPTH: usize = 512;
+pub(super) const DEPTH: usize = 512;
 
 /// How a depth of at least 1 is cut: into equal stretches, so that none is a single number unless the depth is 1.
 pub(crate) fn depth_of(d: usize) -> usize {

@@ -25,7 +25,7 @@ use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 
-use super::matmul::{Part, depth_of};
+use super::matmul::{DEPTH, Part, depth_of};
 use super::vectorised::{Level, level};
 use crate::base::numbers::Numbers;
 
@@ -42,7 +42,8 @@ const VECTORS: usize = 3;
 const ROWS: usize = 9;
 /// Columns of a tile.
 const COLUMNS: usize = LANES * VECTORS;
-/// Rows and columns of a block: with the deepest stretch its columns take 768 KiB, which the second level cache of a server has.
+/// Rows and columns of a block: with the deepest stretch its columns take 768 KiB, which the second level cache of a server has. Twice
+/// as many where that has 2 MiB.
 const BLOCK: (usize, usize) = (28 * ROWS, 8 * COLUMNS);
 /// Rows and columns that are copied at a time by one thread alone, and by several: they bound what panels take.
 const COPIED_ALONE: (usize, usize) = (2 * BLOCK.0, 2 * BLOCK.1);
@@ -51,6 +52,11 @@ const COPIED: (usize, usize) = (24 * BLOCK.0, 16 * BLOCK.1);
 /// Whether [`product`] can be used here.
 pub(super) fn is_there() -> bool {
     level() == Level::Avx512
+}
+
+/// Numbers that are copied at a time, at most, for a product of all threads that has `n` rows and columns.
+pub(super) fn most_copied(n: usize) -> usize {
+    (n.min(COPIED.0) + n.next_multiple_of(LANES).min(COPIED.1)) * DEPTH.min(n)
 }
 
 /// `out = alpha * lhs * rhs` or `out += alpha * lhs * rhs`, of that part of `out` alone, on this thread or on all threads of the pool.
@@ -181,7 +187,8 @@ fn blocks<'a>(
 ) -> Vec<Block<'a>> {
     let mut blocks = vec![];
     let mut rest = out;
-    for cols in panels.1.chunks(BLOCK.1 / COLUMNS) {
+    let width = BLOCK.1 / COLUMNS * if avx_512::has_large_cache() { 2 } else { 1 };
+    for cols in panels.1.chunks(width) {
         let (mut column, others) = rest.split_at_col_mut(all_of(cols).len());
         rest = others;
         for rows in panels.0.chunks(BLOCK.0 / ROWS) {

@@ -2,11 +2,12 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m512, __mmask16, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
-    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_shuffle_ps,
-    _mm512_unpackhi_ps, _mm512_unpacklo_ps,
+    __cpuid, __m512, __mmask16, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps,
+    _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
 };
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use faer::prelude::ReborrowMut;
 use faer::{Accum, MatMut, MatRef};
@@ -17,6 +18,13 @@ use super::{Block, COLUMNS, LANES, ROWS, all_of, is_there, pieces, shifted};
 /// The first `n` lanes.
 fn first_lanes(n: usize) -> __mmask16 {
     if n >= LANES { __mmask16::MAX } else { (1 << n) - 1 }
+}
+
+/// Whether the second level cache of a core has 2 MiB or more.
+pub(super) fn has_large_cache() -> bool {
+    static LARGE: OnceLock<bool> = OnceLock::new();
+    // SAFETY: every x86-64 processor has the instruction; whether it has this leaf, which tells KiB in the upper half, is asked before.
+    *LARGE.get_or_init(|| unsafe { __cpuid(0x8000_0000).eax >= 0x8000_0006 && __cpuid(0x8000_0006).ecx >> 16 >= 2048 })
 }
 
 /// What a tile reads and where it puts its sums.
@@ -242,8 +250,11 @@ unsafe fn copy_columns(
     width: usize,
     lanes: usize,
 ) {
+    /// Steps between the request for a column, which is far from the one before, and its use.
+    const AHEAD: usize = 16;
     let (there, written) = (first_lanes(n), first_lanes(lanes));
     for at in 0..depth {
+        _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add((at + AHEAD) * step).cast());
         // SAFETY: the caller's word; the masks leave out what is not there.
         unsafe {
             let numbers = _mm512_maskz_loadu_ps(there, from.wrapping_add(at * step));
