@@ -22,6 +22,7 @@ use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::matmul::{Part, par_product};
 use crate::math::real::Real;
+#[cfg(target_arch = "x86_64")]
 use crate::math::sgemm;
 use crate::math::vectorised::vectorised;
 
@@ -186,7 +187,10 @@ pub(crate) enum NoInverse {
 
 /// Numbers that [`invert_positive_definite`] needs beside a matrix of `n` rows, at most.
 pub(crate) fn numbers_beside_inverse(n: usize) -> usize {
-    sgemm::most_copied(n)
+    #[cfg(target_arch = "x86_64")]
+    return sgemm::most_copied(n);
+    #[cfg(not(target_arch = "x86_64"))]
+    return n.min(BLOCK) * BLOCK;
 }
 
 /// What [`invert_positive_definite`] will have told of in the end.

@@ -110,12 +110,12 @@ pub(crate) fn par_product<T: Real>(
     rhs: MatRef<'_, T>,
     alpha: T,
 ) {
-    if T::product(out.rb_mut(), part, accum, lhs, rhs, alpha, true) {
-        return;
-    }
     // Large enough that packing the operands is cheap beside multiplying them, small enough for several threads. Squares, so that a
     // tile that has some of a triangle is all of it or is on the diagonal.
     const TILE: usize = 240;
+    if T::product(out.rb_mut(), part, accum, lhs, rhs, alpha, true) {
+        return;
+    }
     let whole = BlockStructure::Rectangular;
     out.par_row_chunks_mut(TILE).enumerate().for_each(|(i, out)| {
         let rows = i * TILE..i * TILE + out.nrows();

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use faer::{Accum, MatMut, MatRef};
 
 use crate::math::matmul::Part;
+#[cfg(target_arch = "x86_64")]
 use crate::math::sgemm;
 
 /// f32 or f64.
@@ -38,16 +39,18 @@ pub(crate) trait Real:
     fn ln(self) -> Self;
     /// `self * factor + summand`, rounded once.
     fn times_plus(self, factor: Self, summand: Self) -> Self;
-    /// By [`sgemm::product`], in f32 where it is there; else false, and nothing is done.
+    /// By `sgemm::product`, in f32 where it is there; else false, and nothing is done.
     fn product(
-        out: MatMut<'_, Self>,
-        part: Part,
-        accum: Accum,
-        lhs: MatRef<'_, Self>,
-        rhs: MatRef<'_, Self>,
-        alpha: Self,
-        parallel: bool,
-    ) -> bool;
+        _out: MatMut<'_, Self>,
+        _part: Part,
+        _accum: Accum,
+        _lhs: MatRef<'_, Self>,
+        _rhs: MatRef<'_, Self>,
+        _alpha: Self,
+        _parallel: bool,
+    ) -> bool {
+        false
+    }
     /// Whether one row's products have the bits that they have among others; see `products.rs`.
     fn row_is_as_in_group() -> &'static OnceLock<bool>;
     /// The larger of two numbers, neither of them NaN.
@@ -92,6 +95,7 @@ macro_rules! real {
             fn times_plus(self, factor: Self, summand: Self) -> Self {
                 self.mul_add(factor, summand)
             }
+            #[cfg(target_arch = "x86_64")]
             fn product(
                 out: MatMut<'_, Self>,
                 part: Part,

@@ -42,8 +42,7 @@ const VECTORS: usize = 3;
 const ROWS: usize = 9;
 /// Columns of a tile.
 const COLUMNS: usize = LANES * VECTORS;
-/// Rows and columns of a block: with the deepest stretch its columns take 768 KiB, which the second level cache of a server has. Twice
-/// as many where that has 2 MiB.
+/// Rows and columns of a block: with the deepest stretch its columns take 768 KiB, which the second level cache of a server has.
 const BLOCK: (usize, usize) = (28 * ROWS, 8 * COLUMNS);
 /// Rows and columns that are copied at a time by one thread alone, and by several: they bound what panels take.
 const COPIED_ALONE: (usize, usize) = (2 * BLOCK.0, 2 * BLOCK.1);
@@ -77,7 +76,10 @@ pub(crate) fn product(
 ) -> bool {
     let (n_rows, n_cols) = (out.nrows(), out.ncols());
     assert!((lhs.nrows(), rhs.ncols()) == (n_rows, n_cols) && lhs.ncols() == rhs.nrows(), "shapes of a product");
-    let in_lines = |matrix: MatRef<'_, f32>| matrix.row_stride() == 1 || matrix.col_stride() == 1;
+    let in_lines = |matrix: MatRef<'_, f32>| {
+        let strides = [matrix.row_stride(), matrix.col_stride()];
+        strides.contains(&1) && strides.iter().all(|&stride| stride >= 0)
+    };
     if !is_there() || ![out.rb(), lhs, rhs].into_iter().all(in_lines) {
         return false;
     }
@@ -187,8 +189,7 @@ fn blocks<'a>(
 ) -> Vec<Block<'a>> {
     let mut blocks = vec![];
     let mut rest = out;
-    let width = BLOCK.1 / COLUMNS * if avx_512::has_large_cache() { 2 } else { 1 };
-    for cols in panels.1.chunks(width) {
+    for cols in panels.1.chunks(BLOCK.1 / COLUMNS) {
         let (mut column, others) = rest.split_at_col_mut(all_of(cols).len());
         rest = others;
         for rows in panels.0.chunks(BLOCK.0 / ROWS) {

@@ -2,12 +2,11 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __cpuid, __m512, __mmask16, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps,
-    _mm512_shuffle_f32x4, _mm512_shuffle_ps, _mm512_unpackhi_ps, _mm512_unpacklo_ps,
+    __m512, __mmask16, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_shuffle_ps,
+    _mm512_unpackhi_ps, _mm512_unpacklo_ps,
 };
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use faer::prelude::ReborrowMut;
 use faer::{Accum, MatMut, MatRef};
@@ -18,13 +17,6 @@ use super::{Block, COLUMNS, LANES, ROWS, all_of, is_there, pieces, shifted};
 /// The first `n` lanes.
 fn first_lanes(n: usize) -> __mmask16 {
     if n >= LANES { __mmask16::MAX } else { (1 << n) - 1 }
-}
-
-/// Whether the second level cache of a core has 2 MiB or more.
-pub(super) fn has_large_cache() -> bool {
-    static LARGE: OnceLock<bool> = OnceLock::new();
-    // SAFETY: every x86-64 processor has the instruction; whether it has this leaf, which tells KiB in the upper half, is asked before.
-    *LARGE.get_or_init(|| unsafe { __cpuid(0x8000_0000).eax >= 0x8000_0006 && __cpuid(0x8000_0006).ecx >> 16 >= 2048 })
 }
 
 /// What a tile reads and where it puts its sums.
