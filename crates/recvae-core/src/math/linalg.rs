@@ -20,7 +20,8 @@ use crate::base::numbers::Numbers;
 use crate::base::steps::Steps;
 use crate::math::costs;
 use crate::math::csr::Csr;
-use crate::math::matmul::{Part, par_product};
+use crate::math::matmul::par_product;
+use crate::math::part::Part;
 use crate::math::real::Real;
 #[cfg(target_arch = "x86_64")]
 use crate::math::sgemm;

@@ -1,8 +1,6 @@
 //! Dense products, of which training, scores and linear algebra are made: by [`sgemm`](super::sgemm) where the processor has what
 //! it needs, else by faer, in pieces of fixed size. Either way the result does not depend on the number of threads.
 
-use std::ops::Range;
-
 use faer::linalg::matmul::matmul as faer_matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::prelude::ReborrowMut;
@@ -11,56 +9,11 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use crate::base::matrix::{row_major, row_major_mut};
+use crate::math::part::Part;
 use crate::math::real::Real;
+#[cfg(target_arch = "x86_64")]
+use crate::math::sgemm;
 use crate::math::vectorised::add;
-
-/// Numbers of a stretch of the depth at most: no more than faer takes in one, and few enough for what a kernel reads of them to stay
-/// in the caches.
-pub(super) const DEPTH: usize = 512;
-
-/// How a depth of at least 1 is cut: into equal stretches, so that none is a single number unless the depth is 1.
-pub(crate) fn depth_of(d: usize) -> usize {
-    d.div_ceil(d.div_ceil(DEPTH))
-}
-
-/// The part of a result that is wanted; the others are neither read nor written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    Whole,
-    /// On the diagonal and left of it.
-    Lower,
-    /// On the diagonal and right of it.
-    Upper,
-}
-
-impl Part {
-    /// Of the transposed result.
-    pub(crate) fn transposed(self) -> Self {
-        match self {
-            Self::Whole => Self::Whole,
-            Self::Lower => Self::Upper,
-            Self::Upper => Self::Lower,
-        }
-    }
-
-    /// Whether a block, which is not empty, has something of it.
-    pub(crate) fn has(self, rows: &Range<usize>, cols: &Range<usize>) -> bool {
-        match self {
-            Self::Whole => true,
-            Self::Lower => cols.start < rows.end,
-            Self::Upper => rows.start < cols.end,
-        }
-    }
-
-    /// Whether a block, which is not empty, is all of it.
-    pub(crate) fn has_all(self, rows: &Range<usize>, cols: &Range<usize>) -> bool {
-        match self {
-            Self::Whole => true,
-            Self::Lower => cols.end <= rows.start + 1,
-            Self::Upper => rows.end <= cols.start + 1,
-        }
-    }
-}
 
 /// A view of a row-major matrix of `n_cols` columns.
 pub(crate) fn rows<T>(data: &[T], n_cols: usize) -> MatRef<'_, T> {
@@ -113,7 +66,7 @@ pub(crate) fn par_product<T: Real>(
     // Large enough that packing the operands is cheap beside multiplying them, small enough for several threads. Squares, so that a
     // tile that has some of a triangle is all of it or is on the diagonal.
     const TILE: usize = 240;
-    if T::product(out.rb_mut(), part, accum, lhs, rhs, alpha, true) {
+    if by_kernel(out.rb_mut(), part, accum, lhs, rhs, alpha, true) {
         return;
     }
     let whole = BlockStructure::Rectangular;
@@ -135,6 +88,25 @@ pub(crate) fn par_product<T: Real>(
             }
         });
     });
+}
+
+/// By `sgemm::product`, in f32 where it is there; else false, and nothing is done.
+pub(super) fn by_kernel<T: Real>(
+    out: MatMut<'_, T>,
+    part: Part,
+    accum: Accum,
+    lhs: MatRef<'_, T>,
+    rhs: MatRef<'_, T>,
+    alpha: T,
+    parallel: bool,
+) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(out), Some(lhs), Some(rhs)) = (T::as_f32_mut(out), T::as_f32(lhs), T::as_f32(rhs)) {
+        return sgemm::product(out, part, accum, lhs, rhs, alpha.to_f64() as f32, parallel);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (out, part, accum, lhs, rhs, alpha, parallel);
+    false
 }
 
 /// `sums` becomes the sums of the columns of a row-major matrix, the rows added up in order.

@@ -17,7 +17,8 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use crate::base::matrix::{row_major, row_major_mut};
-use crate::math::matmul::{Part, depth_of, rows, rows_mut};
+use crate::math::matmul::{by_kernel, rows, rows_mut};
+use crate::math::part::{Part, depth_of};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
@@ -107,7 +108,7 @@ fn tile<T: Real>(x: &[T], weight: &[T], d: usize, mut out: faer::MatMut<'_, T>) 
 
 /// By our own product, whose bits do not depend on the shape; false where it is not there.
 fn own_product<T: Real>(x: &[T], weight: &[T], d: usize, out: faer::MatMut<'_, T>, parallel: bool) -> bool {
-    T::product(out, Part::Whole, Accum::Replace, rows(x, d), rows(weight, d).transpose(), T::ONE, parallel)
+    by_kernel(out, Part::Whole, Accum::Replace, rows(x, d), rows(weight, d).transpose(), T::ONE, parallel)
 }
 
 /// By the library, stretch by stretch.

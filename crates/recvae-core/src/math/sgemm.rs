@@ -25,7 +25,7 @@ use faer::prelude::{Reborrow, ReborrowMut};
 use faer::{Accum, MatMut, MatRef};
 use rayon::prelude::*;
 
-use super::matmul::{DEPTH, Part, depth_of};
+use super::part::{DEPTH, Part, depth_of};
 use super::vectorised::{Level, level};
 use crate::base::numbers::Numbers;
 

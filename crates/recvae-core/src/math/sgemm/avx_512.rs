@@ -11,7 +11,7 @@ use std::ops::Range;
 use faer::prelude::ReborrowMut;
 use faer::{Accum, MatMut, MatRef};
 
-use super::super::matmul::Part;
+use super::super::part::Part;
 use super::{Block, COLUMNS, LANES, ROWS, all_of, is_there, pieces, shifted};
 
 /// The first `n` lanes.
