@@ -138,7 +138,7 @@ pub use base::random::{Philox, Stream};
 pub use base::search_space::{Search, search_uniforms};
 pub use base::threads::Threads;
 pub use data::archive::unzip;
-pub use data::arrow::ArrowReader;
+pub use data::arrow::{ArrowHistories, ArrowHistory, ArrowReader, ArrowTable};
 pub use data::batches::{Batch, Batches, IdColumn, RowFilter};
 pub use data::datasets::{DATASETS, dataset, debian};
 pub use data::ids::Ids;
@@ -178,7 +178,7 @@ pub use models::{
     PopularityOptions, Precision, PriorKind, RdlaeOptions, RecVaeOptions, Scale, Sizing, TrainingKind,
 };
 pub use serve::columns::{ListColumns, offsets};
-pub use serve::ease_counts::EaseCounts;
+pub use serve::ease_counts::{EaseCounts, GramPairs};
 pub use serve::exchange::{ExportFormat, ExportOptions, import_weights, read_item_ids};
 pub use serve::explain::{ExplainOptions, Explanation, Reason};
 pub use serve::filter::Filter;

@@ -2,8 +2,8 @@
 //!
 //! A stream is a row of messages: 4 bytes of marker, 4 of length, metadata as a flatbuffer, then a body. The first one is
 //! the schema, the others are dictionaries and batches of rows, whose body holds the columns' buffers one after the other.
-//! Only what interactions need is read and written: columns of text and numbers, with or without a dictionary. The columns
-//! beside them may have any type; their buffers are skipped.
+//! Only what interactions, histories and results need is read and written: columns of text and numbers, with or without a
+//! dictionary, and lists of them. The columns beside them may have any type; their buffers are skipped.
 //!
 //! The reader expects anything: every offset and length is checked before it is used, nothing is allocated for what a header
 //! merely claims, and memory stays in proportion to the bytes that came. That is why it is written here: on streams with a
@@ -13,12 +13,17 @@
 //! project, <https://flatbuffers.dev/internals> for the metadata.
 
 mod flat;
+mod frames;
 mod layout;
+mod lists;
 mod read;
 mod schema;
+mod tables;
 mod write;
 
+pub use lists::{ArrowHistories, ArrowHistory};
 pub use read::ArrowReader;
+pub use tables::ArrowTable;
 
 /// Starts every message.
 const MARKER: [u8; 4] = [0xff; 4];

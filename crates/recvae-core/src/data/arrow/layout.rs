@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Float { bytes: usize },
     /// Whole numbers of 4, 8, 16 or 32 bytes that stand for themselves over 10 to the power of `scale`.
     Decimal { bytes: usize, scale: i32 },
+    /// Lists, as the offsets of that many bytes at which they begin among the values of the column below.
+    Lists { bytes: usize },
 }
 
 impl Kind {
@@ -35,7 +37,7 @@ impl Kind {
         match self {
             Self::Text | Self::LargeText => (3, false),
             Self::TextView => (2, true),
-            Self::Int { .. } | Self::Float { .. } | Self::Decimal { .. } => (2, false),
+            Self::Int { .. } | Self::Float { .. } | Self::Decimal { .. } | Self::Lists { .. } => (2, false),
         }
     }
 }
@@ -68,6 +70,7 @@ impl Layout {
             _ if len == 0 => Some(0),
             Kind::Text => len.checked_add(1).and_then(|n| n.checked_mul(4)),
             Kind::LargeText => len.checked_add(1).and_then(|n| n.checked_mul(8)),
+            Kind::Lists { bytes } => len.checked_add(1).and_then(|n| n.checked_mul(bytes)),
             Kind::TextView => len.checked_mul(16),
             Kind::Int { bytes, .. } | Kind::Float { bytes } | Kind::Decimal { bytes, .. } => len.checked_mul(bytes),
         };
@@ -83,26 +86,31 @@ impl Layout {
         }
         let layout = Self { kind, len, validity: validity.clone(), values: values.clone(), texts: texts.to_vec() };
         if !layout.offsets_ascend(body) {
-            return Err("the offsets of its texts do not ascend");
+            return Err(match kind {
+                Kind::Lists { .. } => "the offsets of its lists do not ascend",
+                _ => "the offsets of its texts do not ascend",
+            });
         }
         Ok(layout)
     }
 
-    /// Whether each text of a column with offsets begins where the one before it ends, as the format says, null or not: then
-    /// all of them together are no longer than their buffer.
+    /// Whether each text or list of a column with offsets begins where the one before it ends, as the format says, null or not:
+    /// then all of them together are no longer than what they point into.
     fn offsets_ascend(&self, body: &[u8]) -> bool {
         let bytes = &body[self.values.clone()];
         match self.kind {
             _ if self.len == 0 => true,
-            Kind::Text => bytes.as_chunks::<4>().0[..=self.len].is_sorted_by_key(|&bytes| i32::from_le_bytes(bytes)),
-            Kind::LargeText => {
+            Kind::Text | Kind::Lists { bytes: 4 } => {
+                bytes.as_chunks::<4>().0[..=self.len].is_sorted_by_key(|&bytes| i32::from_le_bytes(bytes))
+            }
+            Kind::LargeText | Kind::Lists { .. } => {
                 bytes.as_chunks::<8>().0[..=self.len].is_sorted_by_key(|&bytes| i64::from_le_bytes(bytes))
             }
             Kind::TextView | Kind::Int { .. } | Kind::Float { .. } | Kind::Decimal { .. } => true,
         }
     }
 
-    fn is_null(&self, body: &[u8], row: usize) -> bool {
+    pub(super) fn is_null(&self, body: &[u8], row: usize) -> bool {
         let validity = &body[self.validity.clone()];
         !validity.is_empty() && validity[row / 8] >> (row % 8) & 1 == 0
     }
@@ -190,13 +198,22 @@ impl Layout {
 
     /// The bytes of a text; `None` if they lie outside.
     fn text<'a>(&self, body: &'a [u8], row: usize) -> Option<&'a [u8]> {
+        match self.kind {
+            Kind::Text | Kind::LargeText => body[self.texts[0].clone()].get(self.extent(body, row)?),
+            _ => self.view(body, row),
+        }
+    }
+
+    /// Where a text or a list begins and ends; `None` if that makes no sense.
+    pub(super) fn extent(&self, body: &[u8], row: usize) -> Option<Range<usize>> {
         let bounds = match self.kind {
-            Kind::Text => [row, row + 1].map(|at| i32::from_le_bytes(self.bytes(body, at)).into()),
-            Kind::LargeText => [row, row + 1].map(|at| i64::from_le_bytes(self.bytes(body, at))),
-            _ => return self.view(body, row),
+            Kind::Text | Kind::Lists { bytes: 4 } => {
+                [row, row + 1].map(|at| i32::from_le_bytes(self.bytes(body, at)).into())
+            }
+            _ => [row, row + 1].map(|at| i64::from_le_bytes(self.bytes(body, at))),
         };
         let [start, end] = bounds.map(|bound| usize::try_from(bound).ok());
-        body[self.texts[0].clone()].get(start?..end?)
+        Some(start?..end?)
     }
 
     /// A view: length, then the text itself if it has 12 bytes at most, else its first 4 bytes, its buffer and the offset.

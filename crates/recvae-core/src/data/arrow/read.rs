@@ -1,12 +1,12 @@
 //! An Arrow stream in pieces of any size, to interactions.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use super::flat::Table;
+use super::frames::{Frames, Message, OUTSIDE, malformed};
+use super::header;
 use super::layout::{Kind, Layout, Parts};
 use super::schema::{Column, Schema};
-use super::{MARKER, header};
 use crate::base::error::{Error, Result};
 use crate::base::options::Options;
 use crate::data::batches::RowFilter;
@@ -63,16 +63,6 @@ fn check_no_text(options: &ReadOptions) -> Result<()> {
     Ok(())
 }
 
-/// How far the bytes at hand go.
-enum Frame {
-    /// They must be that many before more is known.
-    Short(usize),
-    /// A message.
-    Whole { metadata: Range<usize>, body: Range<usize> },
-    /// The end of the stream, of that many bytes.
-    End(usize),
-}
-
 /// Reads a stream that comes in pieces. Memory: the interactions, their dictionaries, and one message.
 #[derive(Debug)]
 pub struct ArrowReader {
@@ -80,16 +70,15 @@ pub struct ArrowReader {
     filter: RowFilter,
     thresholds: Thresholds,
     builder: InteractionsBuilder,
-    /// The beginning of a message whose end has not come.
-    held: Vec<u8>,
+    frames: Frames,
     schema: Option<Schema>,
     dictionaries: BTreeMap<i64, Dictionary>,
     /// How many bytes the users' ids and the items' may still have where they are text. Views may share their bytes, so that
     /// texts could be far longer together than what came: all new ones of a stream have no more bytes than came for them.
     text_left: [usize; 2],
+    /// The number of the message at hand.
     n_messages: u64,
     n_rows: u64,
-    ended: bool,
 }
 
 impl ArrowReader {
@@ -105,13 +94,12 @@ impl ArrowReader {
             options,
             thresholds,
             builder: InteractionsBuilder::new(),
-            held: Vec::new(),
+            frames: Frames::default(),
             schema: None,
             dictionaries: BTreeMap::new(),
             text_left: [0; 2],
             n_messages: 0,
             n_rows: 0,
-            ended: false,
         })
     }
 
@@ -120,49 +108,14 @@ impl ArrowReader {
     /// # Errors
     /// `INVALID_DATA` if they are no Arrow stream, a column is missing or of a type that is not read, an id is null, empty or
     /// not UTF-8, or a value null or NaN. Rows are counted from 0 over the whole stream.
-    pub fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
-        while !bytes.is_empty() {
-            if self.ended {
-                return Err(self.malformed("there are bytes behind its end"));
-            }
-            let source = if self.held.is_empty() { bytes } else { &self.held };
-            match frame(source).map_err(|what| self.malformed(what))? {
-                Frame::Short(needed) => {
-                    let (taken, rest) = bytes.split_at(bytes.len().min(needed - self.held.len()));
-                    self.held.extend_from_slice(taken);
-                    bytes = rest;
-                    // What was held may be whole now; then nothing is left to wait for.
-                    if bytes.is_empty() {
-                        self.take_held()?;
-                    }
-                }
-                Frame::Whole { metadata, body } if self.held.is_empty() => {
-                    self.message(&bytes[metadata], &bytes[body.clone()])?;
-                    bytes = &bytes[body.end..];
-                }
-                Frame::End(len) if self.held.is_empty() => {
-                    self.ended = true;
-                    bytes = &bytes[len..];
-                }
-                _ => self.take_held()?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Handles what is held if it is whole.
-    fn take_held(&mut self) -> Result<()> {
-        match frame(&self.held).map_err(|what| self.malformed(what))? {
-            Frame::Short(_) => return Ok(()),
-            Frame::End(_) => self.ended = true,
-            Frame::Whole { metadata, body } => {
-                let held = std::mem::take(&mut self.held);
-                self.message(&held[metadata], &held[body])?;
-                self.held = held;
-            }
-        }
-        self.held.clear();
-        Ok(())
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut frames = std::mem::take(&mut self.frames);
+        let pushed = frames.push(bytes, &mut |number, message, body| {
+            self.n_messages = number;
+            self.message(message, body)
+        });
+        self.frames = frames;
+        pushed
     }
 
     /// Makes the matrix and applies the thresholds.
@@ -170,45 +123,31 @@ impl ArrowReader {
     /// # Errors
     /// `INVALID_DATA` if the stream was cut off, nothing is left, or there were 2^32 - 1 users or items or more.
     pub fn finish(self) -> Result<Interactions> {
-        if !self.held.is_empty() {
-            return Err(self.malformed("it is cut off"));
-        }
-        if self.schema.is_none() {
-            return Err(self.malformed("it has no schema"));
-        }
+        self.frames.finish(self.schema.is_some())?;
         self.builder.finish(&self.thresholds)
     }
 
     fn malformed(&self, what: &str) -> Error {
-        Error::invalid_data(format!("the Arrow stream is broken at message {}: {what}", self.n_messages))
+        malformed(self.n_messages, what)
     }
 
-    fn message(&mut self, metadata: &[u8], body: &[u8]) -> Result<()> {
-        let broken = || self.malformed("its metadata point outside of themselves");
-        let message = Table::root(metadata).ok_or_else(broken)?;
-        let (version, kind) = (message.i16(0, 0).ok_or_else(broken)?, message.u8(1).ok_or_else(broken)?);
-        if !(3..=4).contains(&version) {
-            return Err(self.malformed(&format!("its version is {}; allowed: 4 and 5", i32::from(version) + 1)));
-        }
-        let table = message.table(2).flatten().ok_or_else(broken)?;
+    fn message(&mut self, message: &Message<'_>, body: &[u8]) -> Result<()> {
+        let Message { version, kind, table, len } = *message;
         match kind {
             header::SCHEMA if self.schema.is_none() => {
+                let broken = || self.malformed(OUTSIDE);
                 self.schema =
-                    Some(Schema::read(&self.options, version, &table, metadata.len()).map_err(|e| match e {
-                        Some(error) => error,
-                        None => broken(),
-                    })?);
+                    Some(Schema::read(&self.options, version, &table, len).map_err(|e| e.unwrap_or_else(broken))?);
             }
             header::DICTIONARY_BATCH => self.dictionary(&table, body)?,
             header::RECORD_BATCH => self.rows(&table, body)?,
             _ => return Err(self.malformed("it is neither the schema nor a dictionary nor rows")),
         }
-        self.n_messages += 1;
         Ok(())
     }
 
     fn dictionary(&mut self, table: &Table<'_>, body: &[u8]) -> Result<()> {
-        let broken = || self.malformed("its metadata point outside of themselves");
+        let broken = || self.malformed(OUTSIDE);
         let schema = self.schema.as_ref().ok_or_else(|| self.malformed("it comes before the schema"))?;
         let id = table.i64(0).ok_or_else(broken)?;
         let is_delta = table.u8(2).ok_or_else(broken)? != 0;
@@ -301,30 +240,4 @@ impl Source<'_> {
             found.ok_or_else(|| format!("number {index} of a dictionary that has fewer entries"))?;
         layout.id(body, at, digits)
     }
-}
-
-/// How far a message goes that starts here; what is wrong if none does.
-fn frame(bytes: &[u8]) -> Result<Frame, &'static str> {
-    let Some((start, rest)) = bytes.split_first_chunk::<4>() else { return Ok(Frame::Short(4)) };
-    if *start != MARKER {
-        return Err(match bytes.starts_with(b"ARRO") {
-            true => {
-                "it is an Arrow file; allowed: the streaming format (pyarrow.ipc.new_stream, tableToIPC(…, 'stream'))"
-            }
-            false => "no message starts here; allowed: the Arrow IPC streaming format",
-        });
-    }
-    let Some(len) = rest.first_chunk::<4>() else { return Ok(Frame::Short(8)) };
-    let len = u32::from_le_bytes(*len) as usize;
-    if len == 0 {
-        return Ok(Frame::End(8));
-    }
-    let metadata = 8..8 + len;
-    let Some(table) = bytes.get(metadata.clone()) else { return Ok(Frame::Short(metadata.end)) };
-    let body = Table::root(table).and_then(|message| message.i64(3)).and_then(|len| usize::try_from(len).ok());
-    let end = body.and_then(|len| metadata.end.checked_add(len)).ok_or("the length of its body makes no sense")?;
-    Ok(match bytes.len() < end {
-        true => Frame::Short(end),
-        false => Frame::Whole { body: metadata.end..end, metadata },
-    })
 }
