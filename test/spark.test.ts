@@ -134,7 +134,7 @@ describe('what a worker starts', () => {
       [['recommend', 'ease', '--arrow', '--user', 'u'], '--user has no meaning with --arrow'],
       [['recommend', 'ease', '--arrow'], "the Arrow stream has no column 'items'", stream],
       [['recommend', 'ease', '--arrow'], 'it has no schema', Buffer.from('')],
-      [['recommend', 'ease', '--arrow'], 'it is cut off', stream.subarray(0, -100)],
+      [['counts', 'pairs', '-'], 'it is cut off', stream.subarray(0, -100)],
     ] as [string[], string, Buffer?][]) {
       const { code, stderr } = await command(folder, args, { input });
       expect(code, args.join(' ')).not.toBe(0);
