@@ -220,7 +220,7 @@ describe('recvae spark', () => {
     for (const [environment, text] of [
       [{ JAVA_HOME: join(folder, 'none') }, /none\/bin\/java cannot be started .*; allowed: Java 17 or later/],
       [{ JAVA_HOME: java('1.8.0_402') }, /java is version 8; allowed: Java 17 or later/],
-      [{ JAVA_HOME: java('21.0.3') }, /spark-submit is 'none-such'; allowed: .* \(pip install pyspark pyarrow\)/],
+      [{ JAVA_HOME: java('21.0.3') }, /spark-submit is 'none-such'; allowed: .* \(pip install 'pyspark\[sql\]'\)/],
     ] as const) {
       const { code, stderr } = await command(folder, args, { environment });
       expect([code, stderr]).toEqual([2, expect.stringMatching(text)]);

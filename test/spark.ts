@@ -30,7 +30,7 @@ export function findSpark(): FoundSpark | undefined {
   const python = findPython();
   if (python === undefined || !hasJava()) return undefined;
   try {
-    const code = 'import pyarrow, pyspark, os; print(os.path.dirname(pyspark.__file__))';
+    const code = 'import pandas, pyarrow, pyspark, os; print(os.path.dirname(pyspark.__file__))';
     return { python, home: execFileSync(python, ['-c', code], { encoding: 'utf8', stdio: 'pipe' }).trim() };
   } catch {
     return undefined; // such a Python without the packages
@@ -51,6 +51,9 @@ export interface SparkCluster {
 
 const MEMORY = '1g';
 
+/** A JVM that lives for seconds is done before its better compiler is. */
+const QUICK = '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC';
+
 /** Starts one that keeps its files in a folder. */
 export async function startSpark({ python, home }: FoundSpark, folder: string): Promise<SparkCluster> {
   const port = await freePort();
@@ -59,7 +62,7 @@ export async function startSpark({ python, home }: FoundSpark, folder: string): 
   const environment = { SPARK_HOME: home, SPARK_LOCAL_IP: '127.0.0.1', PYSPARK_PYTHON: python };
   const started: ChildProcess[] = [];
   const start = async (name: string, args: string[], said: RegExp) => {
-    const env = { ...process.env, ...environment, SPARK_DAEMON_MEMORY: '256m' };
+    const env = { ...process.env, ...environment, SPARK_DAEMON_MEMORY: '256m', SPARK_DAEMON_JAVA_OPTS: QUICK };
     const main = `org.apache.spark.deploy.${name}`;
     const child = spawn(join(home, 'bin', 'spark-class'), [main, '--host', '127.0.0.1', '--webui-port', '0', ...args], {
       cwd: folder,
@@ -99,6 +102,8 @@ export async function startSpark({ python, home }: FoundSpark, folder: string): 
   }
   const settings = {
     'spark.driver.memory': MEMORY,
+    'spark.driver.extraJavaOptions': QUICK,
+    'spark.executor.extraJavaOptions': QUICK,
     'spark.executor.cores': 1,
     'spark.executor.memory': MEMORY,
     'spark.ui.enabled': false,

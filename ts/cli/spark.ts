@@ -105,7 +105,8 @@ export function addSpark(program: Command): void {
     .addHelpText(
       'after',
       `
-Spark 4 needs Java ${JAVA} or later, and Python with PySpark's pyarrow on all machines (PYSPARK_PYTHON); workers need Node and recvae, too.
+Spark 4 needs Java ${JAVA} or later, and on all machines a Python with the pyarrow and the pandas that it asks for (PYSPARK_PYTHON);
+workers need Node and recvae, too.
 Paths are Spark's: hdfs://, s3a:// and their kin, or files that all machines see.
 
 gram writes the tables vocab, gram and totals, with items in the order of the bytes of their ids. recommend writes a row per user:
@@ -228,7 +229,7 @@ function environment(submit: string): NodeJS.ProcessEnv {
 async function run([program, ...args]: string[], signal: AbortSignal): Promise<void> {
   const submit = found(program!);
   if (submit === undefined) {
-    const allowed = 'that of a Spark 4 in SPARK_HOME, on the path (pip install pyspark pyarrow) or by --spark-submit';
+    const allowed = 'that of a Spark 4 in SPARK_HOME, on the path (pip install 'pyspark[sql]') or by --spark-submit';
     throw invalid('spark-submit', program!, `a program that is there: ${allowed}`);
   }
   const child: ChildProcess = spawn(submit, args, {

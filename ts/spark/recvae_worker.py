@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyspark
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
-from pyspark.sql.pandas.utils import require_minimum_pyarrow_version
+from pyspark.sql.pandas.utils import require_minimum_pandas_version, require_minimum_pyarrow_version
 
 ID_TYPES = (T.StringType, T.CharType, T.VarcharType, T.ByteType, T.ShortType, T.IntegerType, T.LongType)
 
@@ -87,8 +87,10 @@ def check_versions():
         raise SystemExit(f"recvae: PySpark is {pyspark.__version__}; allowed: 4.0 and later (pip install 'pyspark>=4')")
     try:
         require_minimum_pyarrow_version()
+        # Nothing here uses pandas, but mapInArrow asks for it.
+        require_minimum_pandas_version()
     except Exception as error:
-        raise SystemExit(f"recvae: PySpark {pyspark.__version__} needs another pyarrow: {error}") from error
+        raise SystemExit(f"recvae: PySpark {pyspark.__version__} needs more (pip install 'pyspark[sql]'): {error}") from error
 
 
 def table(spark, place, form=None):
