@@ -37,7 +37,10 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
     ['recvae counts sql --dialect duckdb --table likes', 'the statements by which a database counts'],
   ],
   spark: [
-    ['recvae spark gram likes.parquet --out gram --master spark://host:7077 --dry-run', 'the line that counts by Spark'],
+    [
+      'recvae spark gram likes.parquet --out gram --master spark://host:7077 --dry-run',
+      'the line that counts by Spark',
+    ],
     [
       'recvae spark recommend ease.safetensors --history likes.parquet --out lists --dry-run',
       'the line that recommends for everybody',

@@ -229,7 +229,7 @@ function environment(submit: string): NodeJS.ProcessEnv {
 async function run([program, ...args]: string[], signal: AbortSignal): Promise<void> {
   const submit = found(program!);
   if (submit === undefined) {
-    const allowed = 'that of a Spark 4 in SPARK_HOME, on the path (pip install 'pyspark[sql]') or by --spark-submit';
+    const allowed = `that of a Spark 4 in SPARK_HOME, on the path (pip install 'pyspark[sql]') or by --spark-submit`;
     throw invalid('spark-submit', program!, `a program that is there: ${allowed}`);
   }
   const child: ChildProcess = spawn(submit, args, {

@@ -50,6 +50,8 @@ def main():
                 users = users.join(listed(table(spark, options[name]), columns, options[name], name), "user", "left")
 
         model, is_shipped = options["model"], options.get("shipped", False)
+        if is_shipped:
+            spark.sparkContext.addFile(model)
         command = [*options["command"], "--quiet", "recommend"]
         flags = [*options["flags"], "--arrow", "--threads", spark.conf.get("spark.task.cpus", "1")]
 
