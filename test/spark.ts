@@ -108,6 +108,13 @@ export async function startSpark({ python, home }: FoundSpark, folder: string): 
     'spark.executor.memory': MEMORY,
     'spark.ui.enabled': false,
     'spark.sql.shuffle.partitions': 4,
+    // Compiling a plan takes longer than these data.
+    'spark.sql.codegen.wholeStage': false,
+    'spark.sql.codegen.factoryMode': 'NO_CODEGEN',
+    // Who is killed is missed at once; who is slow because others have the processors is not.
+    'spark.network.timeout': '600s',
+    'spark.rpc.askTimeout': '600s',
+    'spark.executor.heartbeatInterval': '60s',
   };
   return {
     flags: ['--master', url],

@@ -29,7 +29,7 @@ def piped(command, batches, names, row_by_row):
     first = next((batch for batch in batches if batch.num_rows > 0), None)
     if first is None:
         return
-    rows, failures = [0, 0], []
+    rows, unread, unwritten = [0, 0], [], []
     with tempfile.TemporaryFile() as messages:
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=messages)
@@ -45,10 +45,11 @@ def piped(command, batches, names, row_by_row):
                 # Only behind the last row: a stream that ends here is whole.
                 stream.close()
                 process.stdin.close()
-            except (BrokenPipeError, ConnectionError):
+            except BrokenPipeError:
                 pass  # the command has ended, and says why
             except BaseException as error:
-                failures.append(error)
+                # Spark gives no more rows, and the command would wait for them.
+                unread.append(error)
                 process.kill()
 
         feeder = threading.Thread(target=feed, daemon=True)
@@ -62,17 +63,19 @@ def piped(command, batches, names, row_by_row):
                         rows[1] += batch.num_rows
                         yield batch
             except (pa.ArrowInvalid, OSError) as error:
-                # Cut off: what is said below is why.
-                failures.append(error)
+                # Cut off: what the command says is why.
+                unwritten.append(error)
             code = process.wait()
             feeder.join()
             messages.seek(0)
             said = messages.read().decode(errors="replace").strip()[-4000:]
+            if unread:
+                raise unread[0]
             if code != 0:
                 how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
                 raise RuntimeError(f"{' '.join(command)} {how}: {said}")
-            if failures:
-                raise failures[0]
+            if unwritten:
+                raise unwritten[0]
             if row_by_row and rows[0] != rows[1]:
                 raise RuntimeError(f"{rows[0]} rows went in and {rows[1]} came out")
         finally:

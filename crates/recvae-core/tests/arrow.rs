@@ -142,7 +142,9 @@ fn what_is_no_history_is_refused() {
 fn recommendations_have_other_lengths_never() {
     let texts = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>();
     let (users, items) = (texts(&["a", "b"]), texts(&["x"]));
-    for (offsets, scores) in [([0, 1, 1].as_slice(), [].as_slice()), (&[0, 1], &[1.0]), (&[0, 1, 0], &[1.0]), (&[0, 0, 0], &[1.0])] {
+    for (offsets, scores) in
+        [([0, 1, 1].as_slice(), [].as_slice()), (&[0, 1], &[1.0]), (&[0, 1, 0], &[1.0]), (&[0, 0, 0], &[1.0])]
+    {
         assert_eq!(ArrowTable::recommendations(&users, offsets, &items, scores).unwrap_err().code(), "INTERNAL");
     }
     assert!(ArrowTable::recommendations(&users, &[0, 1, 1], &items, &[1.0]).is_ok());

@@ -101,7 +101,13 @@ impl Schema {
 const INDEX: Kind = Kind::Int { bytes: 4, signed: true };
 
 /// Adds a field and what is nested in it; `None` if there are more than `len` bytes of metadata can describe.
-pub(super) fn walk(field: &Table<'_>, version: i16, len: usize, depth: usize, nodes: &mut Vec<(usize, bool)>) -> Option<()> {
+pub(super) fn walk(
+    field: &Table<'_>,
+    version: i16,
+    len: usize,
+    depth: usize,
+    nodes: &mut Vec<(usize, bool)>,
+) -> Option<()> {
     if depth > 64 || nodes.len() >= len {
         return None;
     }
