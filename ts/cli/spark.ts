@@ -232,6 +232,7 @@ async function run([program, ...args]: string[], signal: AbortSignal): Promise<v
     const allowed = `that of a Spark 4 in SPARK_HOME, on the path (pip install 'pyspark[sql]') or by --spark-submit`;
     throw invalid('spark-submit', program!, `a program that is there: ${allowed}`);
   }
+  // All that it writes are messages; it puts those of a job in Python on its stdout.
   const child: ChildProcess = spawn(submit, args, {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: environment(submit),
