@@ -233,10 +233,8 @@ async function run([program, ...args]: string[], signal: AbortSignal): Promise<v
     throw invalid('spark-submit', program!, `a program that is there: ${allowed}`);
   }
   // All that it writes are messages; it puts those of a job in Python on its stdout.
-  const child: ChildProcess = spawn(submit, args, {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: environment(submit),
-  });
+  // All that it writes are messages; it puts those of a job in Python on its stdout.
+  const child: ChildProcess = spawn(submit, args, { stdio: ['ignore', 2, 2], env: environment(submit) });
   const release = onAbort(signal, () => child.kill('SIGTERM'));
   try {
     const [code, killed] = await new Promise<[number | null, string | null]>((resolve, reject) => {
