@@ -11,6 +11,9 @@ const precisions = (command, options) => {
   return { ours: by('bf16'), f32: by('f32'), rounds: 3 };
 };
 
+/** The peers' products of 4,096 rows. */
+export const PRODUCTS = ['sgemm.py', { repeats: 7 }];
+
 /**
  * By name: `ours` is a command of `ours/main.rs` (or the name of a program beside this one) with its options, `peer` a program of `peers/`;
  * `data` goes to both, unless the peer has `peerData`. `f32` is a command of ours that is compared with `ours` as a peer is.
@@ -73,6 +76,23 @@ export const GROUPS = {
     rounds: 2,
     quick: { scale: 0.02, items: 3000 },
   },
+  // As for NumPy: the peer's Gram matrix does not count.
+  'ease-torch': {
+    data: made('ml-20m', 0.1, { items: 10_000 }),
+    ours: ['ease', { repeats: 0 }],
+    peer: ['ease.py', { inverse: 'torch' }],
+    rounds: 5,
+    quick: { scale: 0.02, items: 3000 },
+  },
+  'ease-torch-ml20m': {
+    data: made('ml-20m', 1),
+    peerData: made('ml-20m', 0.1),
+    ours: ['ease', { repeats: 0 }],
+    peer: ['ease.py', { inverse: 'torch' }],
+    rounds: 2,
+    quick: { scale: 0.02, items: 3000 },
+  },
+  sgemm: { data: {}, ours: ['sgemm', { repeats: 7 }], peer: PRODUCTS, rounds: 5 },
   'topk-recvae': {
     data: made('ml-20m', 0.1, { users: 10_000 }),
     ours: ['top-k', { model: 'recvae' }],

@@ -38,7 +38,7 @@ export function peerVersions() {
 /** Runs a peer in a process of its own and gives back what it measured. */
 export function measurePeer([program, options], { like, scale, folder, ...cut }, threads) {
   const convert = (csv, file) => run(PYTHON, ['to_npz.py', csv, file], { cwd: FOLDER });
-  const data = folder ? { data: join(ROOT, folder) } : { csr: npz({ like, scale }, convert), ...cut };
+  const data = folder ? { data: join(ROOT, folder) } : like ? { csr: npz({ like, scale }, convert), ...cut } : cut;
   const args = [program, ...flags({ ...options, ...data, threads, seed: SEED, json: '-' })];
   return lastJson(run(PYTHON, args, { cwd: FOLDER }));
 }

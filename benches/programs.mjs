@@ -108,6 +108,7 @@ export function measureOurs(program, [command, options], data, threads) {
     return { models };
   }
   if (command === 'threads') return script(flags(options));
+  if (command === 'sgemm') return lastJson(run(program, [command, ...flags({ ...options, threads })]));
   const { csv: set, ...rest } = data;
   const from = set ? { csv: csv(set) } : rest.folder ? rest : { ...rest, seed: SEED };
   return lastJson(run(program, [command, ...flags({ ...options, ...from, threads })]));

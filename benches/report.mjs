@@ -5,7 +5,7 @@ import { figure, median, spread } from './statistics.mjs';
 /**
  * One row of the result out of the rounds of its group.
  *
- * @param {{ours: object, peer?: object, f32?: object}[]} rounds - What each side printed, round by round.
+ * @param {{ours: object, peer?: object, f32?: object, products?: object}[]} rounds - What each side printed, round by round.
  * @returns `value` is the median over the rounds of what `must` and `aim` speak of, in `unit`; `spread` its least and
  * most. `median` is our own measure and `peer.median` the other side's (or the limit), in `peer.unit`. Without a round
  * all of them are null.
@@ -16,7 +16,9 @@ export function makeRow(row, rounds, scale) {
   const ours = rounds.map((round) => measure.ours(round.ours, scale));
   const theirs = rounds.map((round) => {
     if (row.peer === undefined) return undefined;
-    return row.limit ? measure.theirs(round.ours) : measure.theirs(row.f32 ? round.f32 : round.peer, round.ours, scale);
+    return row.limit
+      ? measure.theirs(round.ours, round.products)
+      : measure.theirs(row.f32 ? round.f32 : round.peer, round.ours, scale);
   });
   const values = ours.map((number, at) => row.value(number, theirs[at]));
   const peer = row.peer === undefined ? null : { name: row.peer, median: median(theirs), unit: measure.unit };
@@ -83,5 +85,5 @@ export function describe({ cpu, cores, memory, threads, node, rustc, torch, nump
 /** The sides that the wanted rows of a group need. */
 export function sides(group, wanted) {
   const rows = ROWS.filter((row) => row.group === group && wanted.includes(row.id));
-  return { ours: rows.length > 0, peer: rows.some(needsPeer) };
+  return { ours: rows.length > 0, peer: rows.some(needsPeer), products: rows.some(({ limit }) => limit) };
 }

@@ -40,8 +40,11 @@ export function neededMultiplyAdds({ data, options }) {
   return batch * (logits + dense) + 2 * kept * hidden; // the sparse layer forward and back
 }
 
-/** Floating point operations a second of the square product of 4,096 rows. */
-export const rate = (sgemm) => (2 * 4096 ** 3) / median(sgemm);
+/** Seconds of the fastest of some products: of each the median counts. */
+export const fastest = (products) => Math.min(...Object.values(products).map(median));
+
+/** Floating point operations a second of the square product of 4,096 rows by whoever is the fastest. */
+export const rate = (...sides) => (2 * 4096 ** 3) / Math.min(...sides.filter(Boolean).map(fastest));
 
 const peak = { unit: 'MiB at most', ours: ({ memory }) => memory.peak / 2 ** 20, theirs: (peer) => peer.peak_mib };
 const perSecond = {
@@ -54,6 +57,7 @@ const slower = (name) => ({ unit: 'ms', ours: ({ models }) => Math.max(...Object
 const FASTER = { unit: 'times faster', better: 'more', value: (ours, theirs) => theirs / ours };
 const HALVED = { ...FASTER, f32: true };
 const MORE = { unit: 'times as many', better: 'more', value: (ours, theirs) => ours / theirs };
+const RATE = { ...MORE, unit: "times the best peer's" };
 const LIMIT = { unit: 'times the limit', better: 'less', value: (ours, limit) => ours / limit, limit: true };
 const SHARE = { unit: "of the peer's", better: 'less', value: (ours, theirs) => ours / theirs };
 const alone = (unit, better) => ({ unit, better, value: (ours) => ours });
@@ -72,8 +76,35 @@ const row = (id, title, group, kind, measure, must, aim, peer) => ({
 /** One of the rows about bf16; the targets are those of a processor with AVX512-BF16 and without AMX. */
 const bf16 = (id, title, measure) => row(id, `${title}, bf16 for f32`, id, HALVED, measure, 1.3, 1.7, 'ours in f32');
 
-/** In the order of the table. `theirs` of a limit is made of what our side prints. */
+/** One of the rows about PyTorch's inverse. */
+const easeTorch = (id, title) =>
+  row(
+    id,
+    title,
+    id,
+    FASTER,
+    { unit: 's a fit', ours: ({ seconds }) => median(seconds), theirs: (peer) => peer.inverse_seconds },
+    1.15,
+    1.4,
+    "PyTorch's cholesky_inverse, f32",
+  );
+
+/** In the order of the table. `theirs` of a limit is made of what our side prints and of the peers' products, if there are any. */
 export const ROWS = [
+  row(
+    'sgemm',
+    'f32 product of 4,096 rows',
+    'sgemm',
+    RATE,
+    {
+      unit: 'GFLOP/s',
+      ours: ({ sgemm: { ours } }) => rate({ ours }) / 1e9,
+      theirs: (peer) => rate(peer) / 1e9,
+    },
+    0.95,
+    1.05,
+    'the faster of NumPy and PyTorch',
+  ),
   row(
     'recvae-epoch-ml20m',
     'RecVAE epoch, ML-20M shape',
@@ -108,7 +139,7 @@ export const ROWS = [
     {
       unit: 's a step',
       ours: ({ seconds }) => median(seconds.encoder),
-      theirs: (ours) => (2 * neededMultiplyAdds(ours)) / rate(ours.sgemm),
+      theirs: (ours, products) => (2 * neededMultiplyAdds(ours)) / rate(ours.sgemm, products),
     },
     2.5,
     1.4,
@@ -150,7 +181,7 @@ export const ROWS = [
     {
       unit: 's a fit',
       ours: ({ seconds }) => median(seconds),
-      theirs: ({ data, sgemm }) => data.items ** 3 / rate(sgemm),
+      theirs: ({ data, sgemm }, products) => data.items ** 3 / rate(sgemm, products),
     },
     1.5,
     1.15,
@@ -172,6 +203,8 @@ export const ROWS = [
     3,
     "NumPy's inverse, f32",
   ),
+  easeTorch('ease-torch', 'EASE^R fit, 10,000 items'),
+  easeTorch('ease-torch-ml20m', 'EASE^R fit, 20,720 items'),
   row(
     'ease-memory',
     'EASE^R memory beyond the input',

@@ -4,7 +4,7 @@ import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse, UsageError, usage } from './arguments.mjs';
 import { chart } from './chart.mjs';
-import { GROUPS } from './groups.mjs';
+import { GROUPS, PRODUCTS } from './groups.mjs';
 import { measurePeer, peerVersions, preparePeers } from './peers.mjs';
 import { build, flags, lastJson, measureOurs, ROOT, run, say } from './programs.mjs';
 import { makeRow, sides, table } from './report.mjs';
@@ -27,14 +27,16 @@ function warnIfBusy() {
 
 function describeMachine(program, { threads, quick }) {
   const { sgemm } = lastJson(run(program, ['sgemm', ...flags({ threads })]));
+  const peers = peerVersions();
+  const products = peers.torch ? measurePeer(PRODUCTS, {}, threads) : undefined;
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: availableParallelism(),
     memory: Math.round(totalmem() / 2 ** 30),
     node: process.versions.node,
     rustc: run('rustc', ['--version']).split(' ')[1],
-    ...peerVersions(),
-    sgemm: Math.round(rate(sgemm) / 1e8) / 10,
+    ...peers,
+    sgemm: Math.round(rate(sgemm, products) / 1e8) / 10,
     threads,
     date: new Date().toISOString().slice(0, 10),
     ...(quick && { quick }),
@@ -74,6 +76,8 @@ function measureGroup(name, wanted, program, { threads, quick, rounds }) {
     const middle = performance.now();
     if (group.f32) result.f32 = measureOurs(program, group.f32, data, threads);
     if (need.peer) result.peer = measurePeer(group.peer, (!quick && group.peerData) || data, threads);
+    // The limit is the best product to be had, whoever's it is.
+    if (need.products) result.products = measurePeer(quick ? least(PRODUCTS) : PRODUCTS, {}, threads);
     results.push(result);
     const took = [middle - start, performance.now() - middle].map((ms) => `${figure(ms / 1000)} s`);
     say(
@@ -97,7 +101,8 @@ function measureRows(options) {
   const groups = [...new Set(ROWS.filter(({ id }) => options.only.includes(id)).map(({ group }) => group))];
   warnIfBusy();
   const program = build();
-  if (groups.some((group) => sides(group, options.only).peer)) preparePeers();
+  const needs = groups.map((group) => sides(group, options.only));
+  if (needs.some(({ peer, products }) => peer || products)) preparePeers();
   const machine = describeMachine(program, options);
   const measured = Object.fromEntries(groups.map((name) => [name, measureGroup(name, options.only, program, options)]));
   const rows = ROWS.filter(({ id }) => options.only.includes(id)).map((row) =>

@@ -1,11 +1,13 @@
-/** Arrow streams: what pyarrow and apache-arrow write is read, what is written they read, and bad bytes are refused. */
-import { readFileSync } from 'node:fs';
+/** Arrow: what pyarrow and apache-arrow write is read, what is written they read, and bad bytes are refused. */
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { Dictionary, Float64, Int32, Table, tableFromIPC, tableToIPC, Utf8, vectorFromArray } from 'apache-arrow';
 import { describe, expect, test } from 'vitest';
-import { type ColumnNames, Interactions, RecvaeError } from '../dist/index.js';
-import { plantedColumns } from './planted.js';
+import { type ColumnNames, Interactions, RecvaeError, readHistories, split } from '../dist/index.js';
+import { recvae } from './command.js';
+import { planted, plantedColumns, temporaryFolder } from './planted.js';
 
 // `make.py` beside them wrote them with pyarrow.
 const FIXTURES = fileURLToPath(new URL('./fixtures/arrow', import.meta.url));
@@ -24,6 +26,17 @@ function rowsOf(data: Interactions): string[] {
 }
 
 const rows = (users: string[], items = ITEMS) => users.map((user, row) => `${user} ${items[row]}`).sort();
+
+/** What a few bytes are altered of. */
+const ALTERED = [
+  'beside.arrows',
+  'utf8-view.arrows',
+  'dictionary.arrows',
+  'large-lists.arrows',
+  'file.arrow',
+  'compressed/few-lz4.arrows',
+  'compressed/few-zstd.arrows',
+];
 
 describe('fromArrow', () => {
   const integers = [8, 16, 32, 64].flatMap((bits) => [`int${bits}`, `uint${bits}`]);
@@ -63,6 +76,75 @@ describe('fromArrow', () => {
     expect(rowsOf(swapped)).toEqual(['x 4', 'z 5']);
     const popular = await Interactions.fromArrow(fixture('utf8.arrows'), { minItem: 2 });
     expect(rowsOf(popular)).toEqual(['u1 x', 'u1 y', 'u2 y', 'ü3 x']);
+  });
+
+  test('items in lists, and ids that are decimals', async () => {
+    for (const name of ['lists', 'large-lists']) {
+      const data = await Interactions.fromArrow(fixture(`${name}.arrows`), { time: 'at', since: 30 });
+      expect(rowsOf(data)).toEqual(['u1 x', 'ü3 x', 'ü3 y', 'ü3 z']);
+      const [time] = data.leftOut.filter(({ reason }) => reason === 'time');
+      const all = await Interactions.fromArrow(fixture(`${name}.arrows`));
+      expect(rowsOf(all)).toEqual(['u1 x', 'u1 y', 'ü3 x', 'ü3 y', 'ü3 z']);
+      expect(all.leftOut.map(({ reason }) => reason)).toEqual(['duplicates', 'emptyHistories']);
+      expect(time).toMatchObject({ rows: 2 });
+    }
+    expect(rowsOf(await Interactions.fromArrow(fixture('lists-of-numbers.arrows')))).toContain('ü3 2');
+    const decimals = await Interactions.fromArrow(fixture('decimal-ids.arrows'));
+    expect(rowsOf(decimals)).toEqual([...new Set(NUMBERS)].sort().map((number) => `${number} ${number}`));
+  });
+
+  test('times of every type, and parts', async () => {
+    const bytes = fixture('times.arrows');
+    const newest = ['a user with a long name z', 'u2 y'];
+    for (const time of ['s', 'ms', 'us', 'ns', 'zone', 'day', 'day64', 'text', 'coded', 'number', 'double']) {
+      const since = await Interactions.fromArrow(bytes, { time, since: '2020-09-13' });
+      expect([time, rowsOf(since)]).toEqual([time, newest]);
+      const until = await Interactions.fromArrow(bytes, { time, until: '1970-01-01' });
+      expect([time, rowsOf(until)]).toEqual([time, ['u1 y']]);
+    }
+    const milliseconds = { time: 'milliseconds', timeUnit: 'ms', since: 1_600_000_000_000 } as const;
+    expect(rowsOf(await Interactions.fromArrow(bytes, milliseconds))).toEqual(newest);
+    const data = await Interactions.fromArrow(bytes, { part: 'fold' });
+    const { train, validation } = await split(data, { kind: 'column', test: 0 });
+    // Of the item of the test part, nothing is trained on.
+    expect([train.nInteractions, validation.userIds(), validation.target('u2')]).toEqual([4, ['u2'], ['y']]);
+  });
+
+  test.each(['lz4', 'zstd'])('bodies compressed by %s', async (codec) => {
+    const read = (name: string) => Interactions.fromArrow(fixture(join('compressed', `${name}-${codec}.arrows`)));
+    for (const name of ['few', 'many', 'views', 'encoded']) {
+      const data = await read(name);
+      expect([name, rowsOf(data)]).toEqual([name, rows(USERS)]);
+    }
+    expect((await read('lists')).nInteractions).toBe(4 * new Set(ITEMS).size);
+    const numbers = await read('numbers');
+    expect([numbers.nUsers, numbers.nItems, numbers.nInteractions]).toEqual([4, 300, 300]);
+    const blocks = await read('blocks');
+    expect([blocks.nUsers, blocks.nItems, blocks.nInteractions]).toEqual([60, 100, 6000]);
+    expect(blocks.history('user 000000059')?.at(-1)).toBe('item 000000099');
+    const file = await Interactions.fromArrow(fixture(join('compressed', `file-${codec}.feather`)), { time: 'at' });
+    expect(rowsOf(file)).toEqual(rows(USERS));
+  });
+
+  test('files, whole and in pieces of any size', async () => {
+    for (const name of ['file', 'file-of-dictionaries']) {
+      const bytes = fixture(`${name}.arrow`);
+      expect(rowsOf(await Interactions.fromArrow(bytes))).toEqual(rows(USERS));
+      for (const size of [1, 5, 64, 1000]) {
+        async function* pieces() {
+          for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
+        }
+        expect(rowsOf(await Interactions.fromArrow(pieces()))).toEqual(rows(USERS));
+      }
+    }
+    await expect(Interactions.fromArrow(fixture('file-without-rows.arrow'))).rejects.toThrow('no interactions');
+    const { users, items } = plantedColumns(40);
+    const table = new Table({ user: vectorFromArray(users, new Utf8()), item: vectorFromArray(items, new Utf8()) });
+    // This one has its schema in the footer alone.
+    const file = tableToIPC(table, 'file');
+    const data = await Interactions.fromArrow(file);
+    expect(data.userIds()).toEqual([...new Set(users)]);
+    await expect(Interactions.fromArrow(file.subarray(0, -10))).rejects.toThrow('its footer is missing');
   });
 
   test('reads apache-arrow', async () => {
@@ -132,13 +214,51 @@ describe('fromArrow', () => {
       { value: 'rating' },
     ],
     ['a missing column', 'utf8.arrows', /no column 'movie'; there are: 'user', 'item', 'rating'$/, { item: 'movie' }],
+    ['a null list', 'null-list.arrows', /^item in row 1 of the Arrow stream is null; allowed: a list of ids$/],
+    ['a null in a list', 'null-in-list.arrows', /^item in row 1 of the Arrow stream is null; allowed: an id$/],
     [
-      'compressed buffers',
-      'compressed.arrows',
-      /broken at message 1: its buffers are compressed; allowed: uncompressed/,
+      'a list with values',
+      'lists.arrows',
+      /^column 'item' of .* holds lists, whose items have no value of their own; allowed: an item a row$/,
+      { value: 'at' },
     ],
-    ['a file', 'file.arrow', /it is an Arrow file; allowed: the streaming format/],
-    ['other bytes', Buffer.from('user,item\n'), /no message starts here; allowed: the Arrow IPC streaming format$/],
+    [
+      'users in lists',
+      'lists.arrows',
+      /^column 'item' of the Arrow stream has the type list; allowed: text or whole numbers, with a dictionary or not$/,
+      { user: 'item', item: 'user' },
+    ],
+    ['a missing time', 'times.arrows', /^missing in row 1 of .* is null; allowed: a time$/, { time: 'missing' }],
+    [
+      'a date that is none',
+      'times.arrows',
+      /^user in row 0 of .* is 'u1'; allowed: a number, or a date such as/,
+      { user: 'item', item: 'coded', time: 'user' },
+    ],
+    [
+      'a part that is none',
+      'times.arrows',
+      /^other in row 5 of .* is 'tests'; allowed: train, validation, valid, val, dev, test$/,
+      { part: 'other' },
+    ],
+    [
+      'parts that are numbers',
+      'times.arrows',
+      /^column 's' of .* has the type timestamp; allowed: text/,
+      { part: 's' },
+    ],
+    ['a file that is cut off', fixture('file.arrow').subarray(0, -1), /^the Arrow file is .*: its footer is missing$/],
+    [
+      'a file without its end',
+      fixture('file.arrow').subarray(0, 600),
+      /^the Arrow file is broken at message .* cut off/,
+    ],
+    ['Feather of version 1', Buffer.from('FEA1\0\0\0\0'), /it is a Feather file of version 1; allowed: version 2$/],
+    [
+      'other bytes',
+      Buffer.from('user,item\n'),
+      /no message starts here; allowed: the Arrow IPC streaming or file format$/,
+    ],
     ['no bytes', new Uint8Array(), /it has no schema$/],
     ['half a stream', fixture('utf8.arrows').subarray(0, 700), /broken at message 2: it is cut off$/],
     ['two streams', Buffer.concat([fixture('utf8.arrows'), fixture('utf8.arrows')]), /there are bytes behind its end$/],
@@ -156,8 +276,12 @@ describe('fromArrow', () => {
       ['abc', {}, "bytes is 'abc'; allowed: a Uint8Array, an ArrayBuffer or an iterable of Uint8Arrays"],
       [null, {}, 'bytes is null; allowed'],
       [['abc'], {}, "a piece of bytes is 'abc'; allowed: a Uint8Array"],
-      [[], { format: 'csv' }, "format is 'csv'; allowed: none for an Arrow stream"],
-      [[], { escape: 'backslash' }, "escape is 'backslash'; allowed: none for an Arrow stream"],
+      [[], { format: 'csv' }, "format is 'csv'; allowed: arrow, or none"],
+      [[], { escape: 'backslash' }, "escape is 'backslash'; allowed: only for csv (the format is arrow)"],
+      [[], { encoding: 'latin1' }, "encoding is 'latin1'; allowed: only for text (the format is arrow)"],
+      [[], { separator: ';' }, "separator is ';'; allowed: only for tables and lists (the format is arrow)"],
+      [[], { header: false }, 'header is false; allowed: only for tables (the format is arrow)'],
+      [[], { since: 1 }, 'since is 1; allowed: only with the option time, which names its column'],
       [[], { user: 'item' }, "item is 'item'; allowed: a column other than user"],
       [[], { minValue: 1 }, 'minValue is 1; allowed: only with the option value'],
       [[], { users: 'u' }, "'users'; allowed"],
@@ -186,7 +310,7 @@ describe('fromArrow', () => {
     };
     const outcomes = new Set<string>();
     for (let round = 0; round < 2000; round += 1) {
-      const bytes = Buffer.from(fixture(['beside.arrows', 'utf8-view.arrows', 'dictionary.arrows'][round % 3]!));
+      const bytes = Buffer.from(fixture(ALTERED[round % ALTERED.length]!));
       for (let n = random(3); n >= 0; n -= 1) bytes[random(bytes.length)] = [0, 255, 127, random(256)][random(4)]!;
       const outcome = await Interactions.fromArrow(bytes).then(
         () => 'read',
@@ -230,5 +354,79 @@ describe('toArrow', () => {
     const last = data.userIds().at(-1)!;
     expect(table.get(table.numRows - 1)!.toJSON()).toEqual({ user: last, item: data.history(last)!.at(-1) });
     expect(rowsOf(await Interactions.fromArrow(parts))).toEqual(rowsOf(data));
+  });
+});
+
+describe('files of Arrow', () => {
+  /** A folder with the planted likes as Arrow. */
+  function withFiles() {
+    const folder = temporaryFolder();
+    const { users, items } = plantedColumns();
+    const times = users.map((_, row) => row % 100);
+    const table = new Table({
+      user: vectorFromArray(users, new Utf8()),
+      item: vectorFromArray(items, new Utf8()),
+      at: vectorFromArray(times, new Int32()),
+    });
+    writeFileSync(join(folder, 'likes.arrow'), tableToIPC(table, 'file'));
+    writeFileSync(join(folder, 'likes.arrows'), tableToIPC(table, 'stream'));
+    writeFileSync(join(folder, 'likes.feather.gz'), gzipSync(tableToIPC(table, 'file')));
+    return folder;
+  }
+
+  test('are training input and histories, by their names, in folders and on standard input', async () => {
+    const folder = withFiles();
+    const whole = planted();
+    mkdirSync(join(folder, 'parts'));
+    copyFileSync(join(folder, 'likes.arrow'), join(folder, 'parts', '1.arrow'));
+    copyFileSync(join(folder, 'likes.arrow'), join(folder, 'parts', '2.arrow'));
+    for (const name of ['likes.arrow', 'likes.arrows', 'likes.feather.gz', 'parts']) {
+      const data = await Interactions.fromFile(join(folder, name));
+      expect([name, data.userIds(), data.itemIds()]).toEqual([name, whole.userIds(), whole.itemIds()]);
+    }
+    const histories = [];
+    for await (const { user, items } of readHistories({ source: join(folder, 'likes.arrow') })) {
+      expect(items).toEqual(whole.history(user)!.sort());
+      histories.push(user);
+    }
+    expect(histories).toHaveLength(whole.nUsers);
+    const some = [];
+    for await (const history of readHistories({ source: join(folder, 'likes.arrow'), time: 'at', since: 99 })) {
+      some.push(...history.items);
+    }
+    expect(some.length).toBeLessThan(whole.nInteractions / 50);
+
+    const flags = ['--seed', '1', '--out', 'm.st'];
+    const split = ['--split', 'time', '--time', 'at'];
+    expect(await recvae(folder, ['train', 'ease', 'likes.arrow', ...split, ...flags])).toMatchObject({ code: 0 });
+    const input = readFileSync(join(folder, 'likes.arrows'));
+    const piped = await recvae(folder, ['train', 'ease', '-', '--format', 'arrow', ...flags], { input });
+    expect(piped).toMatchObject({ code: 0, stderr: expect.stringContaining('40 items') });
+    const lists = await recvae(folder, ['recommend', 'm.st', '--history', 'likes.arrow', '-k', '3']);
+    expect(lists).toMatchObject({ code: 0 });
+    expect(lists.stdout.trim().split('\n')).toHaveLength(whole.nUsers);
+  });
+
+  test('that are bad are named, and rows that are bad are left out where that is asked for', async () => {
+    const folder = temporaryFolder();
+    for (const name of ['null-user.arrows', 'null-in-list.arrows', 'file.arrow']) {
+      copyFileSync(join(FIXTURES, name), join(folder, name));
+    }
+    const path = join(folder, 'null-user.arrows');
+    await expect(Interactions.fromFile(path)).rejects.toMatchObject({
+      code: 'INVALID_DATA',
+      message: `${path}: user in row 4 of the Arrow stream is null; allowed: an id`,
+    });
+    const data = await Interactions.fromFile(path, { skipBadRows: 1 });
+    expect(data.leftOut).toMatchObject([{ reason: 'badRows', rows: 1 }]);
+    // Nothing of a row counts of which an item is bad.
+    const lists = await Interactions.fromFile(join(folder, 'null-in-list.arrows'), { skipBadRows: 1 });
+    expect(rowsOf(lists)).toEqual(['u1 x']);
+    writeFileSync(join(folder, 'cut.arrow'), readFileSync(join(folder, 'file.arrow')).subarray(0, 700));
+    await expect(Interactions.fromFile(join(folder, 'cut.arrow'))).rejects.toThrow(
+      /cut\.arrow: the Arrow file is broken/,
+    );
+    const sql = await recvae(folder, ['train', 'ease', 'file.arrow', '--sql', 'FROM input', '--out', 'm.st']);
+    expect(sql).toMatchObject({ code: 2, stderr: expect.stringContaining('which DuckDB does not read') });
   });
 });

@@ -1,13 +1,21 @@
 /** Parquet, CSV, JSON and SQL by way of DuckDB, with files and databases that DuckDB itself makes. */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { toError } from '../dist/data/duckdb.js';
-import { type DuckDBOptions, Interactions, RecvaeError, type RecvaeErrorCode, readHistories } from '../dist/index.js';
+import {
+  type DuckDBOptions,
+  Interactions,
+  RecvaeError,
+  type RecvaeErrorCode,
+  readHistories,
+  split,
+} from '../dist/index.js';
+import { recvae } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -98,6 +106,8 @@ describe('fromDuckDB', () => {
       ["'é'", 'é'],
       [`'${uuid}'::UUID`, uuid],
       ["'b'::ENUM('a', 'b')", 'b'],
+      ['42::DECIMAL(9, 0)', '42'],
+      ['-12345678901234567890::DECIMAL(38, 0)', '-12345678901234567890'],
     ]) {
       const data = await Interactions.fromDuckDB({ sql: `SELECT ${id} AS "user", ${id} AS item` });
       expect([data.userIds(), data.itemIds()]).toEqual([[text], [text]]);
@@ -106,6 +116,120 @@ describe('fromDuckDB', () => {
     writeFileSync(join(folder, 'ids.tsv'), 'user\titem\n007\t1.50\n');
     const data = await Interactions.fromDuckDB({ source: join(folder, 'ids.tsv') });
     expect([data.userIds(), data.itemIds()]).toEqual([['007'], ['1.50']]);
+  });
+
+  test('items in lists, of Parquet, JSON and queries', async () => {
+    const folder = temporaryFolder();
+    const rows = `SELECT * FROM (VALUES ('u', [1, 2], 10), ('v', []::INTEGER[], 20), ('w', [2], 30)) AS t("user", items, "at")`;
+    const [parquet, json] = ['lists.parquet', 'lists.json'].map((name) => join(folder, name));
+    await duckdb(':memory:', `COPY (${rows}) TO '${parquet}'`, `COPY (${rows}) TO '${json}' (FORMAT json, ARRAY true)`);
+    for (const from of [
+      { source: parquet! },
+      { source: json! },
+      { sql: rows },
+      { source: parquet!, sql: 'FROM input' },
+    ]) {
+      const data = await Interactions.fromDuckDB({ ...from, item: 'items' });
+      expect([data.userIds(), data.history('u'), data.history('w')]).toEqual([['u', 'w'], ['1', '2'], ['2']]);
+      expect(data.leftOut.map(({ reason }) => reason)).toEqual(['emptyHistories']);
+      const late = await Interactions.fromDuckDB({ ...from, item: 'items', time: 'at', since: 30 });
+      expect(late.userIds()).toEqual(['w']);
+    }
+    expect(await failure('INVALID_ARGUMENT', { source: parquet, item: 'items', value: 'at' })).toBe(
+      "value is 'at'; allowed: none for the lists in column 'items', whose items have no values",
+    );
+    const nulls = `SELECT 'u' AS "user", unnest([['a'], ['b', NULL]]) AS item`;
+    expect(await failure('INVALID_DATA', { sql: nulls })).toBe('item in row 1 is null; allowed: an id');
+    const none = `SELECT 'u' AS "user", NULL::VARCHAR[] AS item`;
+    expect(await failure('INVALID_DATA', { sql: none })).toBe('item in row 0 is null; allowed: an id');
+    const nested = `SELECT 'u' AS "user", [['a']] AS item`;
+    expect(await failure('INVALID_DATA', { sql: nested })).toContain("column 'item' has the type VARCHAR[]");
+  });
+
+  test('times of every type, in every unit, and parts', async () => {
+    const folder = temporaryFolder();
+    const seconds = [981_173_106, 1_600_000_000, 1_700_000_000];
+    const moment = `make_timestamp(1000000::BIGINT * s)`;
+    const rows = `SELECT 'u' || row_number() OVER () AS "user", 'a' AS item, s, 1000::BIGINT * s AS ms, s::DOUBLE AS d, s::VARCHAR AS t,
+      ${moment} AS us, ${moment}::TIMESTAMP_S AS ts, ${moment}::TIMESTAMP_MS AS tms, ${moment}::TIMESTAMP_NS AS tns,
+      ${moment} AT TIME ZONE 'UTC' AS tz, ${moment}::DATE AS day, strftime(${moment}, '%Y-%m-%dT%H:%M:%SZ') AS text,
+      CASE s WHEN ${seconds[2]} THEN 'test' ELSE 'train' END AS fold,
+      (CASE s WHEN ${seconds[2]} THEN 'test' ELSE 'train' END)::ENUM('test', 'train') AS folds,
+      CASE s WHEN ${seconds[0]} THEN NULL ELSE ${moment} END AS missing
+      FROM (SELECT unnest([${seconds.join(', ')}]) AS s)`;
+    const path = join(folder, 'times.parquet');
+    await duckdb(':memory:', `COPY (${rows}) TO '${path}'`);
+    for (const time of ['s', 'd', 't', 'us', 'ts', 'tms', 'tns', 'tz', 'day', 'text']) {
+      for (const from of [{ source: path }, { sql: rows }]) {
+        const late = await Interactions.fromDuckDB({ ...from, time, since: '2020-09-13' });
+        expect([time, late.userIds()]).toEqual([time, ['u2', 'u3']]);
+        const early = await Interactions.fromDuckDB({ ...from, time, until: 981_244_800 });
+        expect([time, early.userIds()]).toEqual([time, ['u1']]);
+        expect(early.leftOut).toMatchObject([{ reason: 'time', rows: 2 }]);
+      }
+    }
+    const milliseconds = { time: 'ms', timeUnit: 'ms', since: 1_600_000_000_000 } as const;
+    expect((await Interactions.fromDuckDB({ source: path, ...milliseconds })).userIds()).toEqual(['u2', 'u3']);
+    const histories = [];
+    for await (const { user } of readHistories({ source: path, time: 'us', since: '2023-01-01' })) histories.push(user);
+    expect(histories).toEqual(['u3']);
+    for (const part of ['fold', 'folds']) {
+      const data = await Interactions.fromDuckDB({ source: path, part });
+      const { train, test } = await split(data, { kind: 'column', validation: 0, test: 0 });
+      expect([train.userIds(), test.nUsers]).toEqual([['u1', 'u2'], 0]);
+    }
+    expect(await failure('INVALID_DATA', { source: path, time: 'missing' })).toBe(
+      'missing in row 0 is null; allowed: a time',
+    );
+    expect(await failure('INVALID_DATA', { source: path, time: 'fold' })).toBe(
+      "fold in row 0 is 'train'; allowed: a number, or a date such as 2015-01-31 or 2015-01-31T12:30:00Z",
+    );
+    expect(await failure('INVALID_DATA', { source: path, part: 't' })).toMatch(
+      /^t in row 0 is '981173106'; allowed: train/,
+    );
+    expect(await failure('INVALID_DATA', { source: path, part: 'us' })).toBe(
+      "column 'us' has the type TIMESTAMP; allowed: text (or a CAST in sql)",
+    );
+    expect(await failure('INVALID_ARGUMENT', { source: path, since: 1 })).toBe(
+      'since is 1; allowed: only with the option time, which names its column',
+    );
+    expect(await failure('INVALID_ARGUMENT', { source: path, part: 'fold', time: 's' })).toBe(
+      "part is 'fold'; allowed: only without time",
+    );
+  });
+
+  test('are split by time and by a column on the command line', async () => {
+    const folder = temporaryFolder();
+    const csv = writePlanted(folder);
+    const likes = `SELECT *, n % 100 AS "at", CASE n % 10 WHEN 0 THEN 'test' WHEN 1 THEN 'valid' ELSE 'train' END AS fold
+      FROM (SELECT row_number() OVER () AS n, * FROM read_csv('${csv}'))`;
+    await duckdb(
+      join(folder, 'shop.duckdb'),
+      `CREATE TABLE likes AS ${likes}`,
+      `COPY (${likes} ORDER BY n) TO '${join(folder, 'likes.parquet')}'`,
+      `COPY (${likes} ORDER BY n) TO '${join(folder, 'timed.csv')}'`,
+    );
+    const sizes = [];
+    for (const input of [
+      ['timed.csv'],
+      ['likes.parquet'],
+      ['likes.parquet', '--sql', 'FROM input ORDER BY n'],
+      ['shop.duckdb', '--sql', 'FROM likes ORDER BY n'],
+    ]) {
+      const all = [];
+      for (const how of [
+        ['--split', 'time', '--time', 'at'],
+        ['--split', 'last', '--time', 'at', '--since', '10', '--until', '90'],
+        ['--split', 'column', '--part', 'fold'],
+      ]) {
+        const { code, stderr } = await recvae(folder, ['split', ...input, ...how, '--seed', '1', '--out', 'to']);
+        expect([code, stderr]).toEqual([0, expect.stringContaining('test users')]);
+        all.push(readFileSync(join(folder, 'to', 'test_te.csv'), 'utf8'));
+        rmSync(join(folder, 'to'), { recursive: true });
+      }
+      sizes.push(all);
+    }
+    for (const other of sizes) expect(other).toEqual(sizes[0]);
   });
 
   test('more rows than a chunk has, and a failure in the middle of them', async () => {

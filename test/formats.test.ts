@@ -149,8 +149,8 @@ describe('files', () => {
     ]);
     expect(sql).toMatchObject({ code: 2 });
     expect(sql.stderr).toContain('--separator has no meaning for what DuckDB reads');
-    expect(await refusal(() => Interactions.fromArrow(new Uint8Array(), { since: 3, time: 't' } as never))).toBe(
-      "INVALID_ARGUMENT: time is 't'; allowed: none for an Arrow stream",
+    expect(await refusal(() => Interactions.fromArrow(new Uint8Array(), { separator: ';' } as never))).toBe(
+      "INVALID_ARGUMENT: separator is ';'; allowed: only for tables and lists (the format is arrow)",
     );
   });
 

@@ -124,9 +124,10 @@ fn sgemm(mut options: Options) -> Outcome<Value> {
     Ok(json!({ "sgemm": product_seconds(repeats) }))
 }
 
-/// Seconds of the product, after one that does not count.
-fn product_seconds(repeats: usize) -> Vec<f64> {
-    bench::product_seconds(PRODUCT, repeats + 1).split_off(1)
+/// Seconds of the product by ours and by faer, after one of each that does not count.
+fn product_seconds(repeats: usize) -> Value {
+    let [ours, faer] = bench::product_seconds(PRODUCT, repeats + 1).map(|mut seconds| seconds.split_off(1));
+    json!({ "ours": ours, "faer": faer })
 }
 
 /// Single steps of training. The peak is that of training, with its data.

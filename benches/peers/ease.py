@@ -17,21 +17,32 @@ def scipy_inverse(gram):
     return linalg.inv(gram, overwrite_a=True)
 
 
-INVERSES = {"numpy": np.linalg.inv, "scipy": scipy_inverse}
+def torch_inverse(gram):
+    """By the Cholesky factor, which needs no more than half the operations of a general inverse."""
+    import torch
+
+    torch.set_num_threads(data.ARGUMENTS.parse_args().threads)
+    return torch.cholesky_inverse(torch.linalg.cholesky(torch.from_numpy(gram))).numpy()
+
+
+INVERSES = {"numpy": np.linalg.inv, "scipy": scipy_inverse, "torch": torch_inverse}
 
 
 def fit(x, lambda_, inverse=np.linalg.inv):
     """The item x item matrix, and seconds of the Gram matrix and of the rest."""
     start = time.perf_counter()
     gram = (x.T @ x).toarray().astype(np.float32, copy=False)
-    middle = time.perf_counter()
+    seconds = {"gram_seconds": time.perf_counter() - start}
     diagonal = np.diag_indices_from(gram)
     gram[diagonal] += np.float32(lambda_)
+    inverse(np.eye(2, dtype=np.float32))  # what is imported on the way does not count
+    middle = time.perf_counter()
     b = inverse(gram)
     del gram
     b /= -np.diag(b)
     b[diagonal] = 0
-    return b, {"gram_seconds": middle - start, "inverse_seconds": time.perf_counter() - middle}
+    seconds["inverse_seconds"] = time.perf_counter() - middle
+    return b, seconds
 
 
 def main():

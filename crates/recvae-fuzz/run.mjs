@@ -23,11 +23,17 @@ const TARGETS = {
     ['seeds/model', /\.safetensors$/],
     ['../../test/fixtures/models', /\.safetensors$/],
   ],
-  arrow: [['../../test/fixtures/arrow', /\.arrows$/]],
+  arrow: [['../../test/fixtures/arrow', /\.arrows?$/]],
+  'arrow-compressed': [['../../test/fixtures/arrow/compressed', /\.(arrows|feather)$/]],
+  weights: [
+    ['seeds/weights', /\.(safetensors|npz)$/],
+    ['../../test/fixtures/exchange', /\.(safetensors|npz)$/],
+  ],
+  archive: [['seeds/archive', /\.zip$/]],
 };
 const LIMITS = ['-timeout=5', '-rss_limit_mb=1024', '-len_control=0'];
 /** Bytes of the longest input: what `src/lib.rs` has. */
-const longest = (name) => (name === 'arrow' ? 256 << 10 : 8192);
+const longest = (name) => ({ arrow: 256 << 10, weights: 24 << 10, archive: 24 << 10 })[name] ?? 8192;
 const FAILURES = join('target', 'fuzz-failures');
 
 const { values } = parseArgs({

@@ -5,6 +5,7 @@ module.exports.NativeArrowHistories = binding.NativeArrowHistories;
 module.exports.NativeArrowReader = binding.NativeArrowReader;
 module.exports.NativeBatches = binding.NativeBatches;
 module.exports.NativeBuilder = binding.NativeBuilder;
+module.exports.NativeColumnRows = binding.NativeColumnRows;
 module.exports.NativeEaseCounts = binding.NativeEaseCounts;
 module.exports.NativeFilter = binding.NativeFilter;
 module.exports.NativeGramPairs = binding.NativeGramPairs;

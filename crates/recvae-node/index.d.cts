@@ -41,6 +41,16 @@ export declare class NativeBuilder {
   finish(options: string): NativeInteractions
 }
 
+/** Collects rows that another reader hands out in columns, under the options of files. */
+export declare class NativeColumnRows {
+  /** Starts without interactions. `options`: JSON with the reader's options, the thresholds and the shard. */
+  constructor(options: string)
+  /** Adds rows; with `lengths` as many for each as it had items in a list. */
+  push(users: NativeIds, items: NativeIds, values?: Float64Array | undefined | null, times?: NativeTimes | undefined | null, lengths?: Uint32Array | undefined | null): void
+  /** Makes the matrix. Nothing can be added afterwards. */
+  finish(): Promise<NativeInteractions>
+}
+
 /** For each pair of items, how many users have both. */
 export declare class NativeEaseCounts {
   /** Number of users. */
@@ -247,6 +257,8 @@ export declare class NativeSplit {
   get test(): NativeHeldOut
   /** What of the data is in none of the parts, as JSON: a list of `LeftOut`, see `ts/data/left-out.ts`. */
   leftOut(): string
+  /** Number of users and of distinct interactions in all parts together. */
+  totals(): Array<number>
   /** Sizes and a hash of all of it, in one line. */
   fingerprint(): string
   /** A smaller split for trial runs. `options`: JSON. */
@@ -695,6 +707,16 @@ export interface NativeSynthProgress {
   interactions: number
   /** How many there will be. */
   nInteractions: number
+}
+
+/** A column of times, or of parts, in one of its forms. */
+export interface NativeTimes {
+  /** As text, to be read as in a file. */
+  text?: Array<string>
+  /** As numbers; NaN stands for null. */
+  numbers?: Float64Array
+  /** How many of their unit are a second, 0 if they are days; without it the options say it. */
+  perSecond?: number
 }
 
 /** What is to be trained, and how. */

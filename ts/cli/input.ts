@@ -8,7 +8,7 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut, type LeftOut } from '../data/left-out.js';
 import { needFiles, publishedSet } from '../data/published.js';
 import { type RowFiles, rowFiles, TEXT_OPTIONS } from '../data/row-files.js';
-import { isDatabase, isTable, kindOf, NAMES } from '../data/sources.js';
+import { isDatabase, isOurs, isTable, kindOf, NAMES } from '../data/sources.js';
 import { Split, split } from '../data/split.js';
 import { type Abortable, onAbort } from '../runtime/abort.js';
 import { invalid } from '../runtime/check.js';
@@ -134,7 +134,7 @@ async function readOne(
     }
   }
   if (isDatabase(input)) {
-    refuse(flags, [...TEXT_OPTIONS, 'part'], 'what DuckDB reads');
+    refuse(flags, TEXT_OPTIONS, 'what DuckDB reads');
     return Interactions.fromDuckDB({ database: input, sql: queryOf(input, sql, '<input>'), ...forDuckDB(read) }, run);
   }
   const files = sql === undefined ? textFiles(input, read) : undefined;
@@ -149,7 +149,7 @@ async function readOne(
     const sets = [...description.datasets, ...description.published.map(({ name }) => name)].join(', ');
     throw invalid('<input>', input, `${NAMES}, others with --format, folders, and the data sets ${sets}`);
   }
-  refuse(flags, [...TEXT_OPTIONS, 'part'], 'what DuckDB reads');
+  refuse(flags, TEXT_OPTIONS, 'what DuckDB reads');
   return Interactions.fromDuckDB({ source: input, sql, ...forDuckDB(read) }, run);
 }
 
@@ -218,14 +218,13 @@ function textFiles(input: string, read: ReadOptions & Thresholds): RowFiles | un
   // Parquet says itself what it is.
   if (found.paths.some((path) => kindOf(path) === 'parquet')) return undefined;
   if (read.format !== undefined || found.format !== undefined) return found;
-  const isText = found.paths.every((path) => ['csv', 'tsv', 'ndjson'].includes(kindOf(path) ?? ''));
-  return isText ? found : undefined;
+  return found.paths.every((path) => isOurs(kindOf(path))) ? found : undefined;
 }
 
 /** What DuckDB is told of the columns. */
 function forDuckDB(read: ReadOptions & Thresholds): Omit<DuckDBOptions, 'source' | 'sql' | 'database'> {
   return Object.fromEntries(
-    Object.entries(read).filter(([name]) => name !== 'part' && !(TEXT_OPTIONS as readonly string[]).includes(name)),
+    Object.entries(read).filter(([name]) => !(TEXT_OPTIONS as readonly string[]).includes(name)),
   );
 }
 
@@ -242,7 +241,7 @@ function tellFormat(input: string, recipe: InputRecipe, format: NonNullable<Read
   recipe.read.format = format;
   const { title, value, minValue } = description.formats.find(({ name }) => name === format)!;
   const least = recipe.read.minValue ?? minValue;
-  const what = /^\d/.test(value) || value === '' ? 'a value' : `a ${value}`;
+  const what = /^\d/.test(value) || value === '' ? 'a value' : /s$/.test(value) ? value : `a ${value}`;
   const likes =
     least === null ? 'every row is a like' : `likes are rows with ${what} of at least ${least} (--min-value)`;
   message(`${input} is read as --format ${format}, ${title}: ${likes}`);

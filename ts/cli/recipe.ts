@@ -1,6 +1,6 @@
 /** How an input is read and split: what the flags say, what a model was trained with, and what papers do with a data set. */
 import { publishedSet } from '../data/published.js';
-import { TEXT_OPTIONS } from '../data/row-files.js';
+import { TEXT_OPTIONS, TIME_OPTIONS } from '../data/row-files.js';
 import type { Shard } from '../data/shard.js';
 import { invalid } from '../runtime/check.js';
 import type { Json } from '../runtime/json.js';
@@ -65,6 +65,7 @@ export function pick<K extends keyof InputFlags>(flags: InputFlags, names: reado
 /** The flags that say how an input is read, and how it is split. */
 export const READ = [
   ...TEXT_OPTIONS,
+  ...TIME_OPTIONS,
   'part',
   'escape',
   'user',

@@ -253,7 +253,9 @@ function isTabular(flags: Flags): boolean {
   // JSON may be either: whoever names columns means a table.
   if (kind === 'json' && tableFlags(flags).length > 0) return true;
   const isFolder = statSync(history, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  return isDatabase(history) || ['parquet', 'csv', 'tsv'].includes(kind ?? '') || (isFolder && isTable(history));
+  return (
+    isDatabase(history) || ['parquet', 'csv', 'tsv', 'arrow'].includes(kind ?? '') || (isFolder && isTable(history))
+  );
 }
 
 /** The histories in lines of JSON. What comes before a bad line is handed out. */
@@ -302,7 +304,7 @@ async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): As
     : { source: history, sql };
   const isText = sql === undefined && !isDatabase(history) && kindOf(history) !== 'parquet';
   // The form of the rows is that of the training; its time is not: what came later is part of a history.
-  const ofForm = TEXT_OPTIONS.filter((name) => name !== 'since' && name !== 'until');
+  const ofForm = [...TEXT_OPTIONS, 'time', 'timeUnit'] as const;
   const text = isText ? Object.fromEntries(ofForm.map((name) => [name, trained[name]])) : {};
   const { format = text.format as ReadOptions['format'] } = flags;
   try {

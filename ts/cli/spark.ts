@@ -233,7 +233,6 @@ async function run([program, ...args]: string[], signal: AbortSignal): Promise<v
     throw invalid('spark-submit', program!, `a program that is there: ${allowed}`);
   }
   // All that it writes are messages; it puts those of a job in Python on its stdout.
-  // All that it writes are messages; it puts those of a job in Python on its stdout.
   const child: ChildProcess = spawn(submit, args, { stdio: ['ignore', 2, 2], env: environment(submit) });
   const release = onAbort(signal, () => child.kill('SIGTERM'));
   try {

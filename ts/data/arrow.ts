@@ -1,4 +1,4 @@
-/** Arrow IPC streams as bytes, in and out; the core reads and writes them. */
+/** Arrow IPC as bytes, in and out; the core reads and writes it. */
 import { setImmediate } from 'node:timers/promises';
 import { isAnyArrayBuffer, isUint8Array } from 'node:util/types';
 import { untilAborted } from '../runtime/abort.js';
@@ -8,7 +8,9 @@ import { native } from '../runtime/native.js';
 import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
 
 /** Which columns hold what, and what stays: what {@link Interactions.fromArrow} takes beside the bytes. */
-export interface ColumnNames extends Pick<ReadOptions, 'user' | 'item' | 'value' | 'minValue'>, Thresholds {}
+export interface ColumnNames
+  extends Pick<ReadOptions, 'user' | 'item' | 'value' | 'minValue' | 'time' | 'timeUnit' | 'since' | 'until' | 'part'>,
+    Thresholds {}
 
 /** Bytes in one piece or in many, such as a Node `Readable` or the body of a response. */
 export type Bytes = Uint8Array | ArrayBuffer | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -28,7 +30,7 @@ async function* piecesOf(bytes: Bytes): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Takes a stream one piece at a time. */
+/** Takes a stream or a file one piece at a time. */
 export async function readArrow(
   bytes: Bytes,
   options: ColumnNames | undefined,

@@ -6,17 +6,25 @@ import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { types } from 'node:util';
-import type { DuckDBConnection, DuckDBDataChunk, DuckDBResult, DuckDBType, DuckDBValue } from '@duckdb/node-api';
+import type {
+  DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBListValue,
+  DuckDBResult,
+  DuckDBType,
+  DuckDBValue,
+} from '@duckdb/node-api';
 import { onAbort } from '../runtime/abort.js';
 import { checkObject, checkString, checkStrings, invalid } from '../runtime/check.js';
-import { guard, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
+import { guard, guardAsync, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { checkRegular, remove, willRemove } from '../runtime/files.js';
 import { description, native } from '../runtime/native.js';
 import { absent } from '../runtime/optional.js';
 import type { ReadOptions } from '../runtime/options.generated.js';
 import { running } from '../runtime/running.js';
 import type { ColumnNames } from './arrow.js';
-import { type Batch, collect } from './batches.js';
+import type { Batch } from './batches.js';
+import { idColumn } from './ids.js';
 import {
   checkNames,
   type Files,
@@ -38,6 +46,7 @@ export interface DuckDBOptions extends ColumnNames {
    * NDJSON by their names, the latter four plain or with `.gz` or `.zst`. Without `sql`, CSV, TSV and NDJSON are read as by
    * {@link Interactions.fromFile}, not by DuckDB (remote ones are): ids are text as it stands there.
    * Columns of several Parquet files are matched by name; if ids are whole numbers in one and text in another, they are text.
+   * The column of items may hold lists.
    */
   source?: string | readonly string[];
   /** As for {@link Interactions.fromFile}: how quotes are escaped in CSV. */
@@ -270,7 +279,8 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   const names: Names = JSON.parse(guard(() => native.completeReadOptions(toJson(rest))));
   const { user, item } = names;
   const value = names.value ?? null;
-  const { user: _, item: __, value: ___, escape: ____, ...kept } = rest;
+  // The core takes one for the other.
+  const time = names.part ?? names.time ?? null;
   const own = await ownFilesOf('fromDuckDB', options);
   if (own) return running({ signal }, (run) => native.readInteractions(own.paths, toJson(rest), run));
   const session = await openDuckDB('fromDuckDB', { database, settings });
@@ -291,16 +301,23 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
     if (files && query !== undefined) await createInput(session, files, names, signal);
     if (query === undefined) {
       const scan = await scanColumns(connection, files!, names);
-      await checkCase(connection, scan.from, [user, item, ...(value === null ? [] : [value])]);
+      await checkCase(connection, scan.from, [user, item, ...[value, time].filter((name) => name !== null)]);
       const ids = [user, item].map((name) => `${scan.id(name)} AS ${quoteName(name)}`);
       const number = value === null ? [] : [`${scan.value(value)} AS ${quoteName(value)}`];
-      query = `SELECT ${[...ids, ...number].join(', ')} FROM ${scan.from}`;
+      const moment = time === null ? [] : [`${scan.time(time)} AS ${quoteName(time)}`];
+      query = `SELECT ${[...ids, ...number, ...moment].join(', ')} FROM ${scan.from}`;
     }
     // A query runs as it is: it may be several statements.
     const rows = await stream(connection, query).catch((thrown) => {
       throw toError(thrown, sql !== undefined);
     });
-    return await collect(batches(rows, duckdb, { user, item, value }, signal), kept);
+    const collected = guard(() => new native.NativeColumnRows(toJson(rest)));
+    const columns = { user, item, value, time, isPart: names.part != null, mayBeLists: true };
+    for await (const { users, items, values, times, lengths } of batches(rows, duckdb, columns, signal)) {
+      const ids = [idColumn(users, 'users'), idColumn(items, 'items')] as const;
+      guard(() => collected.push(...ids, values, times, lengths));
+    }
+    return await guardAsync(() => collected.finish());
   } catch (thrown) {
     throw toError(thrown);
   } finally {
@@ -349,42 +366,94 @@ export const ID_TYPES = {
 /** Types of values. */
 export const NUMBER_TYPES = { names: [...WHOLE, 'UHUGEINT', 'FLOAT', 'DOUBLE', 'DECIMAL'], text: 'numbers' } as const;
 
+/** Types of the parts of a split. */
+const PART_TYPES = { names: ['VARCHAR', 'ENUM'], text: 'text' } as const;
+
+/** Types of times beside numbers and text: what DuckDB hands out, and how many of it are a second, 0 for days. */
+const MOMENTS = {
+  DATE: { field: 'days', perSecond: 0 },
+  TIMESTAMP_S: { field: 'seconds', perSecond: 1 },
+  TIMESTAMP_MS: { field: 'millis', perSecond: 1e3 },
+  TIMESTAMP: { field: 'micros', perSecond: 1e6 },
+  TIMESTAMP_TZ: { field: 'micros', perSecond: 1e6 },
+  TIMESTAMP_NS: { field: 'nanos', perSecond: 1e9 },
+} as const;
+
+/** Types of times. */
+const TIME_TYPES = {
+  names: [...NUMBER_TYPES.names, ...PART_TYPES.names, ...(Object.keys(MOMENTS) as (keyof typeof MOMENTS)[])],
+  text: 'timestamps, dates, numbers and text',
+} as const;
+
+type Types = typeof ID_TYPES | typeof NUMBER_TYPES | typeof PART_TYPES | typeof TIME_TYPES;
+
 /** Fails for a column of another type. */
 export function checkType(
   name: string,
   type: DuckDBType,
-  { names, text }: typeof ID_TYPES | typeof NUMBER_TYPES,
-  types: DuckDB['DuckDBTypeId'],
+  { names, text }: Types,
+  { DuckDBTypeId: types }: DuckDB,
 ): void {
   // JSON is text for DuckDB, with quotes around strings.
   if (type.alias !== 'JSON' && names.some((name) => types[name] === type.typeId)) return;
+  // A decimal without decimals is a whole number.
+  if (names === ID_TYPES.names && 'scale' in type && type.scale === 0) return;
   const message = `column '${name}' has the type ${type.alias ?? type}; allowed: ${text} (or a CAST in sql)`;
   throw new RecvaeError('INVALID_DATA', message);
+}
+
+/** Which columns of rows are taken. */
+interface Wanted {
+  user: string;
+  item: string;
+  value: string | null;
+  /** Times, or the parts of a split. */
+  time?: string | null;
+  isPart?: boolean;
+  /** Whether a row may have a list of items. */
+  mayBeLists?: boolean;
+}
+
+/** Rows as columns; where items are lists, as many rows of each as it has items, but times as they are. */
+interface FoundBatch extends Batch {
+  users: Float64Array | string[];
+  items: Float64Array | string[];
+  values?: Float64Array;
+  times?: native.NativeTimes;
+  lengths?: Uint32Array;
 }
 
 /** Rows as batches of columns. */
 export async function* batches(
   { result, chunks }: Rows,
-  { DuckDBTypeId: type }: DuckDB,
-  { user, item, value }: { user: string; item: string; value: string | null },
+  duckdb: DuckDB,
+  { user, item, value, time = null, isPart = false, mayBeLists = false }: Wanted,
   signal: AbortSignal,
-): AsyncGenerator<Batch> {
+): AsyncGenerator<FoundBatch> {
+  const { DuckDBTypeId: type, DuckDBListType: List } = duckdb;
   const { TINYINT, SMALLINT, INTEGER, UTINYINT, USMALLINT, UINTEGER } = type;
   const small = [TINYINT, SMALLINT, INTEGER, UTINYINT, USMALLINT, UINTEGER];
-  const open = (name: string, allowed: typeof ID_TYPES | typeof NUMBER_TYPES) => {
+  const open = (name: string, allowed: Types, mayBeList = false) => {
     const at = columnOf(result, name);
-    checkType(name, result.columnType(at), allowed, type);
-    return { name, at, type: result.columnTypeId(at) };
+    const whole = result.columnType(at);
+    const isList = mayBeList && whole instanceof List;
+    const own = isList ? whole.valueType : whole;
+    checkType(name, own, allowed, duckdb);
+    return { name, at, type: own.typeId, isList };
   };
   const users = open(user, ID_TYPES);
-  const items = open(item, ID_TYPES);
+  const items = open(item, ID_TYPES, mayBeLists);
   const values = value === null ? undefined : open(value, NUMBER_TYPES);
+  const times = time === null ? undefined : open(time, isPart ? PART_TYPES : TIME_TYPES);
+  if (items.isList && value !== null) {
+    throw invalid('value', value, `none for the lists in column '${item}', whose items have no values`);
+  }
   let row = 0;
   const bad = (name: string, at: number, value: string, allowed: string) =>
     new RecvaeError('INVALID_DATA', `${name} in row ${row + at} is ${value}; allowed: ${allowed}`);
-  const idsOf = ({ name, type }: { name: string; type: number }, column: DuckDBValue[]) => {
+  const idsOf = ({ name, type }: { name: string; type: number }, column: DuckDBValue[], rowOf = (at: number) => at) => {
     const wrong = column.findIndex((id) => id === null || id === '' || isTooLong(id));
-    if (wrong >= 0) throw bad(name, wrong, ...wrongId(column[wrong]!));
+    if (wrong >= 0) throw bad(name, rowOf(wrong), ...wrongId(column[wrong]!));
     return small.includes(type) ? Float64Array.from(column as number[]) : column.map(String);
   };
   const numbersOf = (name: string, column: DuckDBValue[]) => {
@@ -393,13 +462,36 @@ export async function* batches(
     if (wrong >= 0) throw bad(name, wrong, column[wrong] === null ? 'null' : String(numbers[wrong]), 'a finite number');
     return numbers;
   };
+  const timesOf = ({ name, type: own }: { name: string; type: number }, column: DuckDBValue[]): native.NativeTimes => {
+    const missing = column.indexOf(null);
+    if (missing >= 0) throw bad(name, missing, 'null', isPart ? 'a part' : 'a time');
+    const moment = Object.entries(MOMENTS).find(([name]) => type[name as keyof typeof MOMENTS] === own)?.[1];
+    if (moment) {
+      const { field, perSecond } = moment;
+      return { numbers: Float64Array.from(column, (value) => Number((value as never)[field])), perSecond };
+    }
+    const isText = PART_TYPES.names.some((name) => type[name] === own);
+    return isText ? { text: column.map(String) } : { numbers: numbersOf(name, column) };
+  };
   for await (const chunk of chunks) {
     signal.throwIfAborted();
-    yield {
-      users: idsOf(users, chunk.getColumnValues(users.at)),
-      items: idsOf(items, chunk.getColumnValues(items.at)),
-      values: values && numbersOf(values.name, chunk.getColumnValues(values.at)),
-    };
+    const [owners, column] = [chunk.getColumnValues(users.at), chunk.getColumnValues(items.at)];
+    const found: FoundBatch = { users: idsOf(users, owners), items: [] };
+    if (items.isList) {
+      const lists = column.map((list) => (list as DuckDBListValue | null)?.items ?? [null]);
+      const rows = lists.flatMap((list, at) => list.map(() => at));
+      found.items = idsOf(items, lists.flat(), (at) => rows[at]!);
+      found.users = idsOf(
+        users,
+        rows.map((at) => owners[at]!),
+      );
+      found.lengths = Uint32Array.from(lists, (list) => list.length);
+    } else {
+      found.items = idsOf(items, column);
+    }
+    if (values) found.values = numbersOf(values.name, chunk.getColumnValues(values.at));
+    if (times) found.times = timesOf(times, chunk.getColumnValues(times.at));
+    yield found;
     row += chunk.rowCount;
   }
 }

@@ -79,7 +79,7 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Reads CSV, TSV, NDJSON or a format in which data are published, plain or compressed by gzip or zstd, streamed. `path` is a
+   * Reads CSV, TSV, NDJSON, Arrow IPC or a format in which data are published, plain or compressed by gzip or zstd, streamed. `path` is a
    * file, a folder, a pattern such as `likes/*.csv`, several of them, or `-` for standard input. CSV is RFC 4180: text
    * that it does not allow, such as a quote left open in any column, is an error with the line where the quote was opened.
    *
@@ -206,11 +206,12 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Reads an Arrow IPC stream (not a file), uncompressed, in one piece or in many. Ids are text or whole numbers, with or
-   * without a dictionary; other columns may have any type. Memory is that of the matrix under construction, the dictionaries
-   * and one message.
+   * Reads Arrow IPC, a stream or a file, in one piece or in many; bodies may be compressed by LZ4 or Zstandard. Ids are text or
+   * whole numbers, with or without a dictionary, and items may be lists of them; times are timestamps, dates, numbers or text.
+   * Other columns may have any type. Memory is that of the matrix under construction, the dictionaries and one message, as it was
+   * before it was compressed: at most 16 MiB and 256 times the bytes that came.
    *
-   * @throws {@link RecvaeError} `INVALID_DATA` if the bytes are no such stream, a column is missing or of another type, or an
+   * @throws {@link RecvaeError} `INVALID_DATA` if the bytes are no such thing, a column is missing or of another type, or an
    * id or a value is null; with the row, counted from 0. `INVALID_ARGUMENT` for an option. What the iterable throws, it
    * throws.
    */
@@ -223,7 +224,8 @@ export class Interactions implements Disposable {
   /**
    * Reads Parquet, CSV or JSON files, globs of them, a DuckDB database or the result of a query, by way of DuckDB: the
    * package `@duckdb/node-api`, which has to be installed beside this one, and is loaded at the first call. Rows are streamed.
-   * Ids are text, whole numbers, enums or UUIDs.
+   * Ids are text, whole numbers (also decimals without decimals), enums or UUIDs, and items may be lists of them; times are
+   * timestamps, dates, numbers or text.
    *
    * @example
    * ```ts

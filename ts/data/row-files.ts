@@ -14,12 +14,11 @@ export const TEXT_OPTIONS = [
   'header',
   'encoding',
   'quote',
-  'time',
-  'timeUnit',
-  'since',
-  'until',
   'skipBadRows',
 ] as const satisfies readonly (keyof ReadOptions)[];
+
+/** Options of times, which hold for what DuckDB reads, too. */
+export const TIME_OPTIONS = ['time', 'timeUnit', 'since', 'until'] as const satisfies readonly (keyof ReadOptions)[];
 
 /** Files that the core is to read. */
 export interface RowFiles {

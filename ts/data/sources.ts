@@ -12,13 +12,13 @@ import { description } from '../runtime/native.js';
 import type { ReadOptions } from '../runtime/options.generated.js';
 import { expand, isPattern } from './glob.js';
 
-type Kind = 'parquet' | 'csv' | 'tsv' | 'ndjson' | 'json';
+type Kind = 'parquet' | 'csv' | 'tsv' | 'ndjson' | 'json' | 'arrow';
 
 /** Files of one kind. */
 export interface Files {
   kind: Kind;
   paths: string[];
-  /** Whether the core can read them: text files that are here. */
+  /** Whether the core can read them: files of text and Arrow that are here. */
   isOurs: boolean;
 }
 
@@ -27,6 +27,8 @@ export interface Names {
   user: string;
   item: string;
   value?: string | null;
+  time?: string | null;
+  part?: string | null;
   escape: NonNullable<ReadOptions['escape']>;
 }
 
@@ -48,6 +50,10 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
   ['json', 'json'],
   ['ndjson', 'ndjson'],
   ['jsonl', 'ndjson'],
+  ['arrow', 'arrow'],
+  ['arrows', 'arrow'],
+  ['feather', 'arrow'],
+  ['ipc', 'arrow'],
 ]);
 
 /** What a file or a folder of parts holds, as its name says. Parquet is compressed within, and never as a whole. */
@@ -63,7 +69,8 @@ export function isDatabase(path: string): boolean {
 }
 
 /** Names that say what is in a file. */
-export const NAMES = 'names in .parquet, .csv, .tsv, .json, .ndjson or .jsonl (the latter five also with .gz or .zst)';
+export const NAMES =
+  'names in .parquet, .csv, .tsv, .json, .ndjson, .jsonl, .arrow, .arrows, .feather or .ipc (all but the first also with .gz or .zst)';
 
 /** The kind of all these files. */
 function oneKind(files: string[], what: string): Kind {
@@ -79,6 +86,11 @@ function oneKind(files: string[], what: string): Kind {
   if (kinds.size === 2 && kinds.has('json') && kinds.has('ndjson')) return 'json';
   if (kinds.size !== 1) throw invalid(what, files.slice(0, 5).join(', '), 'files of one kind');
   return [...kinds][0]!;
+}
+
+/** Whether the core reads files of a kind. */
+export function isOurs(kind: Kind | undefined): boolean {
+  return kind === 'csv' || kind === 'tsv' || kind === 'ndjson' || kind === 'arrow';
 }
 
 function isFolder(path: string): boolean {
@@ -141,8 +153,7 @@ function filesOf(source: readonly string[], paths: string[], areHere: boolean): 
   // Files are looked at more than once, and whoever reads a pipe with nothing left waits for ever.
   for (const path of paths) checkRegular(path);
   const kind = oneKind(paths, source.length === 1 && isFolder(source[0]!) ? `a file in ${source[0]}` : 'source');
-  const isText = kind === 'csv' || kind === 'tsv' || kind === 'ndjson';
-  return { kind, paths, isOurs: isText && areHere };
+  return { kind, paths, isOurs: isOurs(kind) && areHere };
 }
 
 /** What DuckDB reads files with; each of `columns` as SQL that gives ids as text, and values as they are. */
@@ -151,15 +162,18 @@ interface Scan {
   /** SQL for the column of that name, for ids and for values. */
   id: (name: string) => string;
   value: (name: string) => string;
+  /** The same for times and parts, as they are or as text. */
+  time: (name: string) => string;
 }
 
 /** How DuckDB reads the columns of ids and values, and nothing else needs to be known of the files. */
 export async function scanColumns(
   connection: DuckDBConnection,
   files: Files,
-  { user, item, value, escape: escapes }: Names,
+  { user, item, value, time, part, escape: escapes }: Names,
 ): Promise<Scan> {
-  const plain = { id: quoteName, value: (name: string) => `CAST(${quoteName(name)} AS DOUBLE)` };
+  refuseArrow(files);
+  const plain = { id: quoteName, value: (name: string) => `CAST(${quoteName(name)} AS DOUBLE)`, time: quoteName };
   switch (files.kind) {
     case 'parquet':
       await refuseDrift(connection, files, [user, item]);
@@ -170,11 +184,15 @@ export async function scanColumns(
       return { ...plain, id: oneLine, from: delimited(files, escapes, 'all_varchar = true') };
   }
   const lists = await listsIn(connection, files);
-  const types = [user, item, value ?? user].map((name) => [name, lists.has(name) ? 'JSON[]' : 'JSON'] as const);
+  const types = [user, item, value ?? user, part ?? time ?? user].map(
+    (name) => [name, lists.has(name) ? 'JSON[]' : 'JSON'] as const,
+  );
   return {
     from: json(files, new Map(types)),
     id: (name) => (lists.has(name) ? jsonIds(name) : jsonId(quoteName(name), name)),
     value: (name) => jsonNumber(name),
+    // Text without its quotes, or the digits of a number, both of which the core reads.
+    time: (name) => `${quoteName(name)}->>'$'`,
   };
 }
 
@@ -187,6 +205,7 @@ export async function scanAll(
   files: Files,
   { user, item, escape: escapes }: Names,
 ): Promise<string> {
+  refuseArrow(files);
   const ids = [user, item];
   const namesOf = async (from: string) => (await connection.run(`SELECT * FROM ${from} LIMIT 0`)).columnNames();
   switch (files.kind) {
@@ -214,6 +233,16 @@ export async function scanAll(
   });
   const star = replaced.length > 0 ? `* REPLACE (${replaced.join(', ')})` : '*';
   return `(SELECT ${star} FROM ${json(files, types)})`;
+}
+
+/** Fails for files that DuckDB does not read. */
+function refuseArrow({ kind, paths }: Files): void {
+  if (kind !== 'arrow') return;
+  throw invalid(
+    'source',
+    paths.slice(0, 5).join(', '),
+    'files of Arrow that are here, without sql, which DuckDB does not read',
+  );
 }
 
 function listOf(paths: string[]): string {

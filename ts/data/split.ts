@@ -138,6 +138,16 @@ export class Split implements Disposable {
   }
 
   /**
+   * Users and distinct interactions of all parts together: by some kinds of splits, users are in several of them.
+   *
+   * @internal
+   */
+  totals(): { users: number; interactions: number } {
+    const [users, interactions] = guard(() => this.native.totals()) as [number, number];
+    return { users, interactions };
+  }
+
+  /**
    * Sizes and a hash of all parts with their ids, in one line.
    *
    * @internal

@@ -14,7 +14,7 @@ import { description, optionsOf } from '../runtime/native.js';
 import type { ModelName } from '../runtime/options.generated.js';
 import { withPeakMemory } from '../runtime/peak-memory.js';
 import { stoppable } from '../runtime/running.js';
-import { COSTLY_SECONDS, FITS, LEAST_SECONDS, MOST_TRIALS, secondsOf } from '../search/effort.js';
+import { COSTLY_FITS, COSTLY_SECONDS, FITS, LEAST_SECONDS, MOST_TRIALS, secondsOf } from '../search/effort.js';
 import { DEFAULT_TRIALS } from '../search/find-best.js';
 import { Journal, type JournalHeader } from '../search/journal.js';
 import { Samples } from '../search/samples.js';
@@ -297,8 +297,8 @@ function effortOf({ search = true, tune = false, budget = DEFAULT_TRIALS, budget
     ? 'no options were searched'
     : tune
       ? `${budget} trials of each model that has options to search`
-      : `each search up to ${LEAST_SECONDS} s or ${FITS} fits of its model, whichever is more (up to ${COSTLY_SECONDS} s of the ` +
-        `costliest), by an estimate for a reference machine, and up to ${MOST_TRIALS} trials; earlier if nothing more was to be gained`;
+      : `each search up to ${LEAST_SECONDS} s or ${FITS} fits of its model, whichever is more (up to ${COSTLY_SECONDS} s ${COSTLY_FITS} of ` +
+        `the costliest), by an estimate for a reference machine, and up to ${MOST_TRIALS} trials; earlier if nothing more was to be gained`;
   return budgetMinutes === undefined ? rule : `${rule}; all within ${budgetMinutes} minutes`;
 }
 

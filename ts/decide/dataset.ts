@@ -26,10 +26,8 @@ export function checkTestUsers({ test }: Split): void {
 }
 
 /** The data of a report: all parts of a split together. */
-export function datasetOf({ train, validation, test }: Split) {
-  const parts = [train, validation, test];
-  const users = parts.reduce((sum, { nUsers }) => sum + nUsers, 0);
-  const interactions = parts.reduce((sum, { nInteractions }) => sum + nInteractions, 0);
-  const items = train.nItems;
+export function datasetOf(split: Split) {
+  const { users, interactions } = split.totals();
+  const items = split.train.nItems;
   return { users, items, interactions, density: interactions / (users * items) };
 }

@@ -14,6 +14,7 @@ import {
   NUMBER_TYPES,
   openDuckDB,
   type Rows,
+  readDuckDB,
   stream,
   subquery,
   toError,
@@ -21,8 +22,18 @@ import {
   wrongId,
 } from '../data/duckdb.js';
 import type { History } from '../data/interactions.js';
-import { rowFiles, TEXT_OPTIONS } from '../data/row-files.js';
-import { type Files, listsIn, type Names, ownFiles, quoteName, scanColumns } from '../data/sources.js';
+import { rowFiles, TEXT_OPTIONS, TIME_OPTIONS } from '../data/row-files.js';
+import {
+  type Files,
+  filesAt,
+  isOurs,
+  kindOf,
+  listsIn,
+  type Names,
+  ownFiles,
+  quoteName,
+  scanColumns,
+} from '../data/sources.js';
 import { type Cell, type Column, inPieces, writeCsv, writeParquet, writeText } from '../data/tables.js';
 import { checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
@@ -64,8 +75,8 @@ export interface ReadHistory extends History {
  * Those need no DuckDB, unless lines of NDJSON hold lists under other keys than `user` and `items`; all else does. Ids may be null
  * in no row. `sql` must be one statement.
  *
- * With one of the options of text (`format`, `separator`, `since` …) the files are read as by {@link Interactions.fromFile}, and
- * DuckDB is not needed.
+ * With one of the options of text (`format`, `separator` …) the files are read as by {@link Interactions.fromFile}, and
+ * DuckDB is not needed. So are Arrow files, and, into memory, whatever `since` and `until` are asked of.
  *
  * Give the `value` and the `minValue` that the model was trained with: otherwise rows count here that were no likes there.
  * Rows below are left out as if they were not there, and so is a user without any other; `value` alone changes nothing.
@@ -78,13 +89,22 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
   knownKeys(options, KEYS, 'options');
   const { source, sql, database, settings, ...names } = options;
   const text = TEXT_OPTIONS.find((name) => options[name] !== undefined);
-  if (text !== undefined) {
-    if (source === undefined || (sql ?? database ?? settings) !== undefined) {
-      throw invalid(text, options[text], 'only for files of text under source, without sql, database and settings');
+  const isPlain = source !== undefined && (sql ?? database ?? settings) === undefined;
+  if (text !== undefined && !isPlain) {
+    throw invalid(text, options[text], 'only for files of text under source, without sql, database and settings');
+  }
+  const paths = source === undefined ? [] : typeof source === 'string' ? [source] : source;
+  const hasTimes = TIME_OPTIONS.some((name) => options[name] !== undefined);
+  if (text !== undefined || (hasTimes && isPlain && paths.every((path) => filesAt(path) !== undefined))) {
+    const found = rowFiles(paths, names);
+    if (text !== undefined || found.format !== undefined || found.paths.every((path) => isOurs(kindOf(path)))) {
+      const how = toJson(found.format === undefined ? names : { ...names, format: found.format });
+      yield* sorted(await running({}, (run) => native.readInteractions(found.paths, how, run)));
+      return;
     }
-    const { paths, format } = rowFiles(source, names);
-    const how = toJson(format === undefined ? names : { ...names, format });
-    yield* sorted(await running({}, (run) => native.readInteractions(paths, how, run)));
+  }
+  if (hasTimes) {
+    yield* sorted(await readDuckDB(options, new AbortController().signal));
     return;
   }
   checkSource(options);
@@ -92,8 +112,7 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
     guard(() => native.completeReadOptions(toJson(names))),
   );
   const { user, item, value = null, minValue } = complete;
-  const isPlain = source !== undefined && (sql ?? database ?? settings) === undefined;
-  const own = isPlain ? ownFiles(typeof source === 'string' ? [source] : source) : undefined;
+  const own = isPlain ? ownFiles(paths) : undefined;
   const isLists = own?.kind === 'ndjson' && (await areLists(own.paths, item));
   if (own && !isLists) {
     yield* sorted(await running({}, (run) => native.readInteractions(own.paths, toJson(names), run)));
@@ -125,12 +144,12 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
     const shape = await connection.run(`${select} LIMIT 0`);
     const items = shape.columnType(1);
     const isList = items instanceof duckdb.DuckDBListType;
-    checkType(user, shape.columnType(0), ID_TYPES, duckdb.DuckDBTypeId);
-    checkType(item, isList ? items.valueType : items, ID_TYPES, duckdb.DuckDBTypeId);
+    checkType(user, shape.columnType(0), ID_TYPES, duckdb);
+    checkType(item, isList ? items.valueType : items, ID_TYPES, duckdb);
     if (isList && value !== null) {
       throw invalid('value', value, `none for the lists in column '${item}', whose items have no values`);
     }
-    if (value !== null) checkType(value, shape.columnType(2), NUMBER_TYPES, duckdb.DuckDBTypeId);
+    if (value !== null) checkType(value, shape.columnType(2), NUMBER_TYPES, duckdb);
     const cast = (column: string, type: string) => `CAST(${quoteName(column)} AS ${type})`;
     const casts = [cast(user, 'VARCHAR'), cast(item, isList ? 'VARCHAR[]' : 'VARCHAR')];
     if (value !== null) casts.push(cast(value, 'DOUBLE'));

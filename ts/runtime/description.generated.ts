@@ -195,6 +195,18 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "files": [],
       "isPublished": false,
       "item": "",
+      "line": "columns user and item",
+      "minValue": null,
+      "name": "arrow",
+      "time": "",
+      "title": "Arrow IPC, stream or file (Feather)",
+      "user": "",
+      "value": ""
+    },
+    {
+      "files": [],
+      "isPublished": false,
+      "item": "",
       "line": "0 17 4 128",
       "minValue": null,
       "name": "adjacency",
@@ -858,7 +870,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "epochs x (interactions x factors + (users + items) x factors^2), with cholesky a factor more"
+      "timeLaw": "epochs x (interactions x factors + (users + items) x factors^2 + factors^3)"
     },
     {
       "doc": "Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.",
@@ -1497,12 +1509,12 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
   ],
   "read": [
     {
-      "allowed": "'csv' or 'tsv' or 'ndjson' or 'adjacency' or 'movielens-100k' or 'movielens-1m' or 'movielens-20m' or 'netflix' or 'msd' or 'lastfm-360k' or 'lastfm-1k' or 'gowalla' or 'yelp' or 'amazon' or 'amazon-2023' or 'amazon-ratings-2014' or 'amazon-ratings-2018' or 'amazon-ratings-2023' or 'goodbooks' or 'book-crossing' or 'steam' or 'retailrocket' or 'otto'",
+      "allowed": "'csv' or 'tsv' or 'ndjson' or 'arrow' or 'adjacency' or 'movielens-100k' or 'movielens-1m' or 'movielens-20m' or 'netflix' or 'msd' or 'lastfm-360k' or 'lastfm-1k' or 'gowalla' or 'yelp' or 'amazon' or 'amazon-2023' or 'amazon-ratings-2014' or 'amazon-ratings-2018' or 'amazon-ratings-2023' or 'goodbooks' or 'book-crossing' or 'steam' or 'retailrocket' or 'otto'",
       "default": null,
-      "doc": "The format, by the name of a program's (csv, tsv, ndjson), of the graph papers' lists (adjacency) or of a data set. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind it or not; and a data set is known by its name or its header where no other data have it. Whether the file is compressed is seen from its first bytes, never from its name.",
+      "doc": "The format, by the name of a program's (csv, tsv, ndjson, arrow), of the graph papers' lists (adjacency) or of a data set. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson`, `.jsonl`, `.arrow`, `.arrows`, `.feather` or `.ipc`, with `.gz` or `.zst` behind it or not; and a data set is known by its name or its header where no other data have it. Whether the file is compressed is seen from its first bytes, never from its name.",
       "name": "format",
       "search": null,
-      "typescript": "'csv' | 'tsv' | 'ndjson' | 'adjacency' | 'movielens-100k' | 'movielens-1m' | 'movielens-20m' | 'netflix' | 'msd' | 'lastfm-360k' | 'lastfm-1k' | 'gowalla' | 'yelp' | 'amazon' | 'amazon-2023' | 'amazon-ratings-2014' | 'amazon-ratings-2018' | 'amazon-ratings-2023' | 'goodbooks' | 'book-crossing' | 'steam' | 'retailrocket' | 'otto'"
+      "typescript": "'csv' | 'tsv' | 'ndjson' | 'arrow' | 'adjacency' | 'movielens-100k' | 'movielens-1m' | 'movielens-20m' | 'netflix' | 'msd' | 'lastfm-360k' | 'lastfm-1k' | 'gowalla' | 'yelp' | 'amazon' | 'amazon-2023' | 'amazon-ratings-2014' | 'amazon-ratings-2018' | 'amazon-ratings-2023' | 'goodbooks' | 'book-crossing' | 'steam' | 'retailrocket' | 'otto'"
     },
     {
       "allowed": "a string",
@@ -1555,7 +1567,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a string",
       "default": "item",
-      "doc": "Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON it may hold a list.",
+      "doc": "Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON and Arrow it may hold a list.",
       "name": "item",
       "search": null,
       "typescript": "string"

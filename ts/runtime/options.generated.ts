@@ -5,11 +5,11 @@
  */
 export interface ReadOptions {
   /**
-   * The format, by the name of a program's (csv, tsv, ndjson), of the graph papers' lists (adjacency) or of a data set. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind it or not; and a data set is known by its name or its header where no other data have it. Whether the file is compressed is seen from its first bytes, never from its name.
+   * The format, by the name of a program's (csv, tsv, ndjson, arrow), of the graph papers' lists (adjacency) or of a data set. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson`, `.jsonl`, `.arrow`, `.arrows`, `.feather` or `.ipc`, with `.gz` or `.zst` behind it or not; and a data set is known by its name or its header where no other data have it. Whether the file is compressed is seen from its first bytes, never from its name.
    *
-   * Allowed: 'csv' or 'tsv' or 'ndjson' or 'adjacency' or 'movielens-100k' or 'movielens-1m' or 'movielens-20m' or 'netflix' or 'msd' or 'lastfm-360k' or 'lastfm-1k' or 'gowalla' or 'yelp' or 'amazon' or 'amazon-2023' or 'amazon-ratings-2014' or 'amazon-ratings-2018' or 'amazon-ratings-2023' or 'goodbooks' or 'book-crossing' or 'steam' or 'retailrocket' or 'otto'.
+   * Allowed: 'csv' or 'tsv' or 'ndjson' or 'arrow' or 'adjacency' or 'movielens-100k' or 'movielens-1m' or 'movielens-20m' or 'netflix' or 'msd' or 'lastfm-360k' or 'lastfm-1k' or 'gowalla' or 'yelp' or 'amazon' or 'amazon-2023' or 'amazon-ratings-2014' or 'amazon-ratings-2018' or 'amazon-ratings-2023' or 'goodbooks' or 'book-crossing' or 'steam' or 'retailrocket' or 'otto'.
    */
-  format?: 'csv' | 'tsv' | 'ndjson' | 'adjacency' | 'movielens-100k' | 'movielens-1m' | 'movielens-20m' | 'netflix' | 'msd' | 'lastfm-360k' | 'lastfm-1k' | 'gowalla' | 'yelp' | 'amazon' | 'amazon-2023' | 'amazon-ratings-2014' | 'amazon-ratings-2018' | 'amazon-ratings-2023' | 'goodbooks' | 'book-crossing' | 'steam' | 'retailrocket' | 'otto' | undefined;
+  format?: 'csv' | 'tsv' | 'ndjson' | 'arrow' | 'adjacency' | 'movielens-100k' | 'movielens-1m' | 'movielens-20m' | 'netflix' | 'msd' | 'lastfm-360k' | 'lastfm-1k' | 'gowalla' | 'yelp' | 'amazon' | 'amazon-2023' | 'amazon-ratings-2014' | 'amazon-ratings-2018' | 'amazon-ratings-2023' | 'goodbooks' | 'book-crossing' | 'steam' | 'retailrocket' | 'otto' | undefined;
   /**
    * The text between two fields, such as `;` or `::`; `\\t` stands for a tab. Without it that of the format.
    *
@@ -50,7 +50,7 @@ export interface ReadOptions {
    */
   user?: string | undefined;
   /**
-   * Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON it may hold a list.
+   * Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON and Arrow it may hold a list.
    *
    * Allowed: a string.
    * @default "item"

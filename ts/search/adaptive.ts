@@ -68,6 +68,8 @@ const WIDE = 0.5;
 const STEP = 0.12;
 /** After how many rounds the next values of lists are tried with the best point, and again whenever it has got to others. */
 const EARLY = 1;
+/** Where in the range of one option points lie that are usual in all others. */
+const ASIDE = [1 / 3, 2 / 3];
 /** Candidates over the whole space, and around each of the best points with what radii. */
 const CANDIDATES = 512;
 const NEAR = 64;
@@ -128,10 +130,11 @@ class Dimension {
     return this.#whole ? Math.round(value) : Number(value.toPrecision(3));
   }
 
-  /** The coordinate of a uniform number in [0, 1). */
-  draw(uniform: number): number {
+  /** The coordinate of a uniform number in [0, 1); each value of a list up to its number in `ends`, by default in equal shares. */
+  draw(uniform: number, ends?: readonly number[]): number {
     if (isRange(this.values)) return this.low + uniform * (this.high - this.low);
-    return this.coordinate(this.values[Math.floor(uniform * this.values.length)]!);
+    const at = ends ? ends.findIndex((end) => uniform < end) : Math.floor(uniform * this.values.length);
+    return this.coordinate(this.values.at(at)!);
   }
 
   /** Keeps to the range. */
@@ -324,28 +327,36 @@ export class AdaptiveSearch {
     return values.length === 0 || Math.max(...values) - Math.min(...values) < this.#noise;
   }
 
-  /** Points that were given, and then those of the sequence; lists of numbers at their lowest, which is the cheapest. */
+  /**
+   * Points that were given; the first of these with another number for one option, as what is usual is mostly wrong in one thing; and then
+   * those of the sequence, with the cheap values of lists more often than the costly ones.
+   */
   #explore(count: number): Point[] {
     const given = this.#measured.length === 0 ? (this.#settings.first ?? []) : [];
     const points: Point[] = [];
     for (const point of given.slice(0, count)) this.#add(points, point);
     if (this.#settings.before) return points; // it has explored
-    const another = this.#measured.length > 0;
-    for (let patience = 100 * count; points.length < count && patience > 0; patience -= 1) {
-      const [uniforms] = this.#sequence(1);
-      const coordinates = this.#dimensions.map((dimension, at) => {
-        const lowest = !dimension.isRange && !another && typeof (dimension.values as Json[])[0] === 'number';
-        return lowest ? 0 : dimension.draw(uniforms![at]!);
-      });
-      this.#add(points, this.#point(coordinates));
+    for (const share of given.length > 0 ? ASIDE : []) {
+      for (const dimension of this.#dimensions) {
+        if (!dimension.isRange || points.length >= count) continue;
+        this.#add(points, { ...given[0]!, [dimension.name]: dimension.value(dimension.draw(share)) });
+      }
     }
-    if (points.length >= count) return points;
-    // A small list: with its other values.
+    const ends = this.#dimensions.map((dimension) => this.#shares(dimension));
     for (let patience = 100 * count; points.length < count && patience > 0; patience -= 1) {
       const [uniforms] = this.#sequence(1);
-      this.#add(points, this.#point(this.#dimensions.map((dimension, at) => dimension.draw(uniforms![at]!))));
+      this.#add(points, this.#point(this.#dimensions.map((one, at) => one.draw(uniforms![at]!, ends[at]))));
     }
     return points;
+  }
+
+  /** Up to which uniform number each value of a list is drawn, so that all have the same cost together; nothing for a range. */
+  #shares({ name, values }: Dimension): number[] | undefined {
+    const { cost } = this.#settings;
+    if (isRange(values) || !cost) return undefined;
+    const shares = values.map((value) => 1 / cost({ [name]: value }));
+    const sum = shares.reduce((a, b) => a + b, 0);
+    return shares.map((_, at) => shares.slice(0, at + 1).reduce((a, b) => a + b, 0) / sum);
   }
 
   /** The points of a round, or none if the search has come to its end. */
@@ -402,7 +413,10 @@ export class AdaptiveSearch {
     return canonical(this.#dimensions.flatMap(({ name, values }) => (isRange(values) ? [] : [point[name]!])));
   }
 
-  /** The best point with the next values of lists that were not tried with it: what a search that could end has to try before. */
+  /**
+   * The next values of lists that were not tried with the best point, with the values of ranges that are expected to be the best ones
+   * there: what a search that could end has to try before.
+   */
   #beside(best: Point, count: number): Point[] {
     const points: Point[] = [];
     for (const { name, values } of this.#dimensions) {
@@ -413,7 +427,8 @@ export class AdaptiveSearch {
         const tried = this.#measured.some(
           ({ point }) => canonical(point[name]) === canonical(value) && this.#isNear(point, best, NEARBY, name),
         );
-        if (value !== undefined && !tried && points.length < count) this.#add(points, { ...best, [name]: value });
+        if (value === undefined || tried || points.length >= count) continue;
+        this.#add(points, { ...best, [name]: value });
       }
     }
     return points;
@@ -499,7 +514,9 @@ export class AdaptiveSearch {
     const { before } = this.#settings;
     const earlier = before?.best && before.#surrogate();
     const prior = earlier && ((point: readonly number[]) => earlier.predict(point).mean);
-    return new Surrogate(points, values, Math.max(this.#noise, 1e-9), prior);
+    const ranges = [...this.#dimensions.keys()].filter((at) => this.#dimensions[at]!.isRange);
+    const together = ranges.flatMap((a, at) => ranges.slice(at + 1).map((b) => [a, b] as const));
+    return new Surrogate(points, values, Math.max(this.#noise, 1e-9), prior, together);
   }
 
   #add(points: Point[], point: Point): void {

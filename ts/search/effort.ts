@@ -2,7 +2,7 @@
  * How much a search may cost: the same rule for every model.
  *
  * It may take the largest of {@link LEAST_SECONDS}, of {@link FITS} fits of the model with its default options and, as far as
- * {@link COSTLY_SECONDS}, of as many with the costliest options that are searched: else a model whose better fits cost many times the
+ * {@link COSTLY_SECONDS}, of {@link COSTLY_FITS} with the costliest options that are searched: else a model whose better fits cost many times the
  * usual ones, as iALS with many factors, is never tried there. All by the core's estimate for a reference machine and not by the clock:
  * what is found then depends on nothing but the data, the options and the seed. It ends earlier when nothing more is to be gained.
  */
@@ -15,7 +15,8 @@ import type { Trial } from './trials.js';
 export const LEAST_SECONDS = 60;
 /** Fits of its model that every search may take. */
 export const FITS = 6;
-/** Seconds of the reference machine up to which these may be costly ones. */
+/** As many with the costliest options that are searched, and up to how many seconds of the reference machine together. */
+export const COSTLY_FITS = 10;
 export const COSTLY_SECONDS = 300;
 /** Threads of the reference machine. */
 const REFERENCE_THREADS = 2;
@@ -23,8 +24,8 @@ const REFERENCE_THREADS = 2;
 export const MOST_TRIALS = 32;
 
 /** Seconds of the reference machine that a search may take whose model takes so many, and so many with the costliest options. */
-export function allowance(fitSeconds: number, costliest = fitSeconds): number {
-  return Math.max(LEAST_SECONDS, FITS * fitSeconds, Math.min(FITS * costliest, COSTLY_SECONDS));
+export function allowance(fitSeconds: number, costliest = 0): number {
+  return Math.max(LEAST_SECONDS, FITS * fitSeconds, Math.min(COSTLY_FITS * costliest, COSTLY_SECONDS));
 }
 
 /** The most that a point of the space takes, at its defaults or at its ends, by what points take. */

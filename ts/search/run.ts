@@ -114,9 +114,7 @@ class Adapting {
     this.#allowed = search.trials === undefined ? allowed : Infinity;
     this.#least = exploring(this.#options);
     this.#planned = search.trials ?? MOST_TRIALS;
-    // The first round is at the lowest values of lists, and later ones are not.
-    const first = Math.min(this.#least, this.#planned);
-    this.#expected = Math.min(this.#allowed, first * fit + (this.#planned - first) * highest);
+    this.#expected = Math.min(this.#allowed, this.#planned * highest);
   }
 
   async search(): Promise<Adapted> {

@@ -3,7 +3,8 @@
  * how uncertain that is.
  *
  * Points are rows of numbers whose differences count alike in all directions; the kernel is Matérn's with exponent 5/2 and a length
- * scale for each direction. Scales and the share of noise are those of the largest marginal likelihood on a grid, with a weak
+ * scale for each direction, and for the sum and the difference of two that may act together, as the weight of the unknown pairs of
+ * iALS and that of its norms, of whose product the best value is about the same everywhere. Scales and the share of noise are those of the largest marginal likelihood on a grid, with a weak
  * prior against the ends of it: a handful of points says little. Everything is deterministic.
  *
  * Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1 and section 5.4; expected improvement:
@@ -22,6 +23,8 @@ const LENGTHS = [0.08, 0.15, 0.3, 0.6, 1.2, 2.4];
 /** The usual one, and the deviation of its logarithm in the prior. */
 const USUAL_LENGTH = 0.4;
 const LENGTH_DEVIATION = 1;
+/** That of a sum or a difference that does not count, which it usually does not. */
+const NO_LENGTH = Infinity;
 /** Variances of noise that are tried, in units of the process's. */
 const NUGGETS = [1e-5, 1e-3, 3e-2];
 /** Passes over all scales and the noise. */
@@ -40,6 +43,7 @@ interface Fitted {
 /** A fitted process. */
 export class Surrogate {
   readonly #points: readonly number[][];
+  readonly #together: readonly (readonly [number, number])[];
   readonly #prior: (point: readonly number[]) => number;
   readonly #lengths: readonly number[];
   readonly #fitted: Fitted;
@@ -49,28 +53,33 @@ export class Surrogate {
    * @param values - Their n values; equal ones are allowed.
    * @param floor - Least deviation of the process, above 0: what is smaller is chance.
    * @param prior - What was expected before; by default one constant, which is estimated.
+   * @param together - Directions that may act together.
    */
   constructor(
     points: readonly number[][],
     values: readonly number[],
     floor: number,
     prior: (point: readonly number[]) => number = () => 0,
+    together: readonly (readonly [number, number])[] = [],
   ) {
-    this.#points = points;
+    this.#together = together;
+    this.#points = points.map((point) => this.#widen(point));
     this.#prior = prior;
     const residuals = values.map((value, at) => value - prior(points[at]!));
-    const dimensions = points[0]!.length;
-    let lengths: number[] = Array(dimensions).fill(USUAL_LENGTH);
+    const own = points[0]!.length;
+    const dimensions = this.#points[0]!.length;
+    let lengths = Array.from({ length: dimensions }, (_, at) => (at < own ? USUAL_LENGTH : NO_LENGTH));
     let nugget = NUGGETS[1]!;
-    let best = fitted(points, residuals, lengths, nugget, floor);
+    let best = fitted(this.#points, residuals, lengths, nugget, floor);
     const take = (candidate: number[], noise: number) => {
-      const found = fitted(points, residuals, candidate, noise, floor);
+      const found = fitted(this.#points, residuals, candidate, noise, floor);
       if (found.likelihood <= best.likelihood) return;
       [best, lengths, nugget] = [found, candidate, noise];
     };
     for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
       for (let at = 0; at < dimensions; at += 1) {
-        for (const length of LENGTHS) take(lengths.with(at, length), nugget);
+        const tried = at < own ? LENGTHS : [NO_LENGTH, ...LENGTHS];
+        for (const length of tried) take(lengths.with(at, length), nugget);
       }
       for (const noise of NUGGETS) take(lengths, noise);
     }
@@ -80,10 +89,16 @@ export class Surrogate {
 
   predict(point: readonly number[]): Prediction {
     const { factor, weights, offset, variance } = this.#fitted;
-    const near = this.#points.map((other) => correlation(point, other, this.#lengths));
+    const wide = this.#widen(point);
+    const near = this.#points.map((other) => correlation(wide, other, this.#lengths));
     const mean = this.#prior(point) + offset + near.reduce((sum, value, at) => sum + value * weights[at]!, 0);
     const explained = forward(factor, near).reduce((sum, value) => sum + value * value, 0);
     return { mean, deviation: Math.sqrt(variance * Math.max(1 - explained, 0)) };
+  }
+
+  /** A point with the sums and the differences of what may act together. */
+  #widen(point: readonly number[]): number[] {
+    return [...point, ...this.#together.flatMap(([a, b]) => [point[a]! + point[b]!, point[a]! - point[b]!])];
   }
 }
 
@@ -131,7 +146,10 @@ function fitted(
   const weights = solve(centred);
   const variance = Math.max(dot(centred, weights) / n, floor * floor);
   const determinant = factor.reduce((sum, row, at) => sum + Math.log(row[at]!), 0);
-  const unusual = lengths.reduce((sum, length) => sum + (Math.log(length / USUAL_LENGTH) / LENGTH_DEVIATION) ** 2, 0);
+  // Of what does not count, as much as of a length that is a deviation away.
+  const unlikely = (length: number) =>
+    length === NO_LENGTH ? 1 : (Math.log(length / USUAL_LENGTH) / LENGTH_DEVIATION) ** 2;
+  const unusual = lengths.reduce((sum, length) => sum + unlikely(length), 0);
   const misfit = dot(centred, weights) / variance;
   const likelihood = -0.5 * (n * Math.log(variance) + misfit) - determinant - 0.5 * unusual;
   return { likelihood, factor, weights, offset, variance };

@@ -11,10 +11,11 @@ use serde_json::Value;
 use crate::base::cancel::Cancel;
 use crate::base::compute::TrainingPrecision;
 use crate::base::error::{Error, Result};
+use crate::base::numbers::Numbers;
 use crate::base::options::Options;
 use crate::base::steps::Steps;
 use crate::math::csr::Csr;
-use crate::math::matmul::{rows, rows_mut};
+use crate::math::matmul::{par_matmul, rows, rows_mut};
 use crate::model::ModelKind;
 use crate::models::{MultDaeOptions, MultVaeOptions, RecVaeOptions, mult_dae, mult_vae, rec_vae};
 use crate::nn::adam::{AdamStep, Moments};
@@ -99,18 +100,28 @@ pub fn step_seconds(
     Ok(all)
 }
 
-/// Seconds of the product of two square matrices of `n` rows in f32 on the threads of the pool, each of `times` times.
+/// Seconds of the product of two square matrices of `n` rows in f32 on the threads of the pool, each of `times` times: by the product
+/// that fits are made of, and by faer's own, in turns.
 #[must_use]
-pub fn product_seconds(n: usize, times: usize) -> Vec<f64> {
-    let (a, b) = (vec![0.5f32; n * n], vec![0.25f32; n * n]);
-    let mut c = vec![0f32; n * n];
-    let product = |_| {
+pub fn product_seconds(n: usize, times: usize) -> [Vec<f64>; 2] {
+    let [mut a, mut b, mut c] = [(); 3].map(|()| Numbers::<f32>::zeros(n * n));
+    a.fill(0.5);
+    b.fill(0.25);
+    let mut product = |ours: bool| {
         let start = Instant::now();
         let (a, b, c) = (rows(&a, n), rows(&b, n), rows_mut(&mut c, n));
-        faer::linalg::matmul::matmul(c, faer::Accum::Replace, a, b, 1.0, Par::rayon(0));
+        if ours {
+            par_matmul(c, a, b);
+        } else {
+            faer::linalg::matmul::matmul(c, faer::Accum::Replace, a, b, 1.0, Par::rayon(0));
+        }
         start.elapsed().as_secs_f64()
     };
-    (0..times).map(product).collect()
+    (0..times).map(|_| (product(true), product(false))).fold([vec![], vec![]], |[mut ours, mut faer], seconds| {
+        ours.push(seconds.0);
+        faer.push(seconds.1);
+        [ours, faer]
+    })
 }
 
 /// The Gram matrix of EASE^R, shape `(n_items, n_items)`, half filled.

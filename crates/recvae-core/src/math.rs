@@ -12,5 +12,7 @@ pub(crate) mod products;
 pub(crate) mod reach;
 pub(crate) mod real;
 pub(crate) mod residual;
+#[cfg(target_arch = "x86_64")]
+mod sgemm;
 pub(crate) mod statistics;
 pub(crate) mod vectorised;

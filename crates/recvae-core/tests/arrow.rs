@@ -1,4 +1,4 @@
-//! Arrow streams: back and forth, and bytes that nobody should send.
+//! Arrow streams and files: back and forth, and bytes that nobody should send.
 
 #![allow(clippy::unwrap_used)]
 
@@ -44,7 +44,7 @@ proptest! {
         }
     }
 
-    // Each case alters bytes of every kind of stream: 256 x 8 of them.
+    // Each case alters bytes of every kind of stream: 256 x 16 of them.
     #[test]
     fn altered_bytes_are_read_or_refused(
         changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![Just(0u8), Just(255), Just(127), Just(128), any::<u8>()], 1usize..9), 1..4),
@@ -62,9 +62,10 @@ proptest! {
             }
             bytes
         };
-        let interactions = ["utf8", "large-utf8", "utf8-view", "uint16", "dictionary", "delta", "beside", "written"];
+        let interactions = ["utf8", "large-utf8", "utf8-view", "uint16", "dictionary", "delta", "beside", "written", "lists",
+            "compressed/few-lz4", "compressed/few-zstd", "compressed/encoded-lz4", "compressed/encoded-zstd"];
         let refusals = interactions.iter().filter_map(|name| read([&altered(name)[..]]).err());
-        let histories = ["histories", "histories-wide"].iter().filter_map(|name| rows([&altered(name)[..]]).err());
+        let histories = ["histories", "histories-wide", "compressed/histories-lz4"].iter().filter_map(|name| rows([&altered(name)[..]]).err());
         for error in refusals.chain(histories) {
             prop_assert_eq!(error.code(), "INVALID_DATA");
         }
@@ -78,6 +79,24 @@ fn texts_that_overlap_do_not_multiply() {
     assert!(bytes.len() < 4000);
     let error = read([&bytes[..]]).unwrap_err().to_string();
     assert_eq!(error, "the Arrow stream is broken at message 1: its texts overlap");
+}
+
+#[test]
+fn a_codec_that_is_not_known_is_named() {
+    let (lz4, zstd) = (fixture("compressed/few-lz4"), fixture("compressed/few-zstd"));
+    // Where the two say what they are, in the metadata of their rows; of LZ4, which is the default, it may not be written at all.
+    let is_known = |bytes: &[u8]| read([bytes]).is_ok();
+    assert!(is_known(&lz4) && is_known(&zstd));
+    let mut found = 0;
+    for at in 0..zstd.len() {
+        let mut altered = zstd.clone();
+        altered[at] = 7;
+        let error = read([&altered[..]]).err().map(|error| error.to_string()).unwrap_or_default();
+        let text = "the Arrow stream is broken at message 1: its buffers are compressed by the codec 7; allowed: 0 (LZ4 frames) \
+                    and 1 (Zstandard)";
+        found += usize::from(error == text);
+    }
+    assert!(found > 0);
 }
 
 #[test]
@@ -114,6 +133,9 @@ fn histories_come_with_their_lists() {
     for size in [1, 7, 64, 10_000] {
         assert_eq!(rows(bytes.chunks(size)).unwrap(), expected);
     }
+    for codec in ["lz4", "zstd"] {
+        assert_eq!(rows([&fixture(&format!("compressed/histories-{codec}"))[..]]).unwrap(), expected);
+    }
     let expected = [
         row("7", &["1", "2"], None, Some(&["1"])),
         row("8", &["3"], None, Some(&[])),
@@ -136,6 +158,9 @@ fn what_is_no_history_is_refused() {
     let bytes = fixture("histories");
     let error = rows([&bytes[..bytes.len() - 20]]).unwrap_err().to_string();
     assert!(error.contains("it is cut off"), "{error}");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../test/fixtures/arrow/file.arrow");
+    let error = rows([&std::fs::read(file).unwrap()[..]]).unwrap_err().to_string();
+    assert_eq!(error, "histories are an Arrow file; allowed: an Arrow stream");
 }
 
 #[test]

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use recvae_core::{
-    Cancel, Encoding, Escape, Format, Interactions, LAYOUTS, Moment, Options, Quote, ReadOptions, Result, Thresholds,
-    TimeUnit, check_files_until, published_files, read_files_until,
+    Batch, Cancel, ColumnRows, Encoding, Escape, Format, IdColumn, Interactions, LAYOUTS, Moment, Options, Quote,
+    ReadOptions, Result, Thresholds, TimeColumn, TimeUnit, check_files_until, published_files, read_files_until,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -465,9 +465,13 @@ fn options_that_mean_nothing_for_a_format_are_refused() {
         assert_eq!(ReadOptions::from_json(&json).unwrap_err().to_string(), text);
     }
     assert!(
-        "nothing".parse::<Format>().unwrap_err().to_string().contains("csv, tsv, ndjson, adjacency, movielens-100k")
+        "nothing"
+            .parse::<Format>()
+            .unwrap_err()
+            .to_string()
+            .contains("csv, tsv, ndjson, arrow, adjacency, movielens-100k")
     );
-    assert_eq!(LAYOUTS.len(), 23);
+    assert_eq!(LAYOUTS.len(), 24);
 }
 
 #[test]
@@ -675,4 +679,59 @@ fn published_files_that_are_broken_are_refused_with_their_line() {
             assert!(check_files_until(&paths, &named(format), &Cancel::default()).is_err());
         }
     }
+}
+
+#[test]
+fn columns_of_another_reader_are_under_the_same_options() {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let (users, items) = (texts(&["u", "u", "v"]), texts(&["a", "b", "a"]));
+    let batch = Batch { users: IdColumn::Text(&users), items: IdColumn::Text(&items), values: None, timestamps: None };
+    let read = |options: &ReadOptions, times: TimeColumn<'_>, lengths: Option<&[usize]>| {
+        let mut rows = ColumnRows::new(options, Thresholds::default(), None)?;
+        rows.push(&batch, Some(times), lengths)?;
+        rows.finish()
+    };
+    let since = |since: Moment, unit| ReadOptions {
+        time: Some("at".into()),
+        since: Some(since),
+        time_unit: unit,
+        ..ReadOptions::default()
+    };
+    let day = since(Moment::Date("1970-01-02".into()), None);
+    let (dates, numbers) = (texts(&["1970-01-01", " 86400 ", "1970-01-02T00:00"]), [0.0, 86_400.0, 86_401.0]);
+    let millis = numbers.map(|seconds| 1000.0 * seconds);
+    for times in [
+        TimeColumn::Text(&dates),
+        TimeColumn::Numbers(&numbers, None),
+        TimeColumn::Numbers(&millis, Some(1000.0)),
+        TimeColumn::Days(&[0.0, 1.0, 2.0]),
+    ] {
+        assert_eq!(histories(&read(&day, times, None).unwrap()), ["u: b", "v: a"]);
+    }
+    let unit = since(Moment::Number(86_400_000.0), Some(TimeUnit::Milliseconds));
+    let found = read(&unit, TimeColumn::Numbers(&millis, None), None).unwrap();
+    assert_eq!((histories(&found), found.times()), (vec!["u: b".into(), "v: a".into()], Some(&numbers[1..])));
+    // A row has a list: two items, none and one.
+    let lists = read(&day, TimeColumn::Numbers(&[86_400.0, 0.0, 86_400.0], None), Some(&[2, 0, 1])).unwrap();
+    assert_eq!(histories(&lists), ["u: a b", "v: a"]);
+    assert_eq!(lists.left_out().iter().map(|lost| lost.reason).collect::<Vec<_>>(), ["emptyHistories"]);
+
+    let part = ReadOptions { part: Some("fold".into()), ..ReadOptions::default() };
+    let folds = texts(&["train", "valid", "test"]);
+    let found = read(&part, TimeColumn::Text(&folds), None).unwrap();
+    assert_eq!((found.parts(), found.times()), (Some(&[0.0, 1.0, 2.0][..]), None));
+
+    let error = |options, times, text: &str| {
+        assert_eq!(refusal(read(options, times, None), "INVALID_DATA"), text);
+    };
+    error(&day, TimeColumn::Numbers(&[0.0, f64::NAN, 0.0], None), "at in row 1 is null; allowed: a time");
+    error(&part, TimeColumn::Numbers(&[0.0; 3], None), "fold in row 0 is a number; allowed: text");
+    error(
+        &part,
+        TimeColumn::Text(&texts(&["train", "test", "tests"])),
+        "fold in row 2 is 'tests'; allowed: train, validation, valid, val, dev, test",
+    );
+    let two = ReadOptions { time: Some("at".into()), ..part };
+    let error = ColumnRows::new(&two, Thresholds::default(), None).unwrap_err();
+    assert_eq!(error.to_string(), "part is 'fold'; allowed: only without time");
 }

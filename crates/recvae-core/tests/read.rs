@@ -436,14 +436,18 @@ fn contradicting_options_are_refused() {
         (
             "a.txt.gz",
             &plain,
-            "format is not clear from the name 'a.txt.gz'; allowed: a name in .csv, .tsv, .ndjson or .jsonl (or these \
-             with .gz or .zst), or the option format: csv, tsv, ndjson, adjacency or that of a data set",
+            "format is not clear from the name 'a.txt.gz'; allowed: a name in .csv, .tsv, .ndjson, .jsonl, .arrow, \
+             .arrows, .feather or .ipc (or these with .gz or .zst), or the option format: csv, tsv, ndjson, arrow, adjacency or \
+             that of a data set",
         ),
     ] {
         assert_eq!(read_interactions(name, options, &Thresholds::default()).unwrap_err().to_string(), text);
     }
     let error = "CSV".parse::<Format>().unwrap_err().to_string();
-    assert!(error.starts_with("format is 'CSV'; allowed: csv, tsv, ndjson, adjacency, movielens-100k, "), "{error}");
+    assert!(
+        error.starts_with("format is 'CSV'; allowed: csv, tsv, ndjson, arrow, adjacency, movielens-100k, "),
+        "{error}"
+    );
 }
 
 #[test]

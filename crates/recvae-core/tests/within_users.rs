@@ -75,6 +75,8 @@ fn by_time_everybody_is_asked_for_what_came_later() {
     // What is known then is the validation part, too. `new` is in no training row, and d comes out of nowhere.
     assert_eq!(asked(&parts, &parts.test), ["a: p q s > r", "b: p q r > s", "c: p > q"]);
     assert_eq!(lost(&parts), [("newItems", 0, 1, 1), ("newUsers", 2, 0, 2)]);
+    // Each user and each pair counts once, in however many parts it is.
+    assert_eq!(parts.totals(), (3, 10));
     let texts: Vec<_> = parts.left_out.iter().map(|lost| &*lost.text).collect();
     assert_eq!(
         texts,

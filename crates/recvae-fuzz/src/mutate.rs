@@ -4,6 +4,7 @@ use crate::LONGEST_ARROW;
 use crate::arrow::hostile;
 use crate::model::repaired;
 use crate::targets::{Format, Target};
+use crate::zip;
 
 /// Sebastiano Vigna's splitmix64: small, and fast enough not to count.
 pub struct Random(u64);
@@ -140,6 +141,30 @@ const JSON: [&str; 30] = [
     "\"format\":1",
 ];
 
+/// Parts of headers of NumPy, of ZIP and of safetensors.
+const WEIGHTS: [&str; 20] = [
+    "'descr': '<f8'",
+    "'descr': '<f2'",
+    "'descr': '|O'",
+    "'fortran_order': True",
+    "'shape': (4, 3)",
+    "'shape': ()",
+    "(4294967296, 4294967296)",
+    "\u{93}NUMPY",
+    "PK\x01\x02",
+    "PK\x03\x04",
+    "PK\x05\x06",
+    "\"dtype\":\"F64\"",
+    "\"F16\"",
+    "\"BF16\"",
+    "\"shape\":[4,3]",
+    "\"data_offsets\":[0,0]",
+    "weight_q_0to1",
+    "q_layers.0.weight",
+    "encoder.fc1.weight",
+    "a/ratings.csv",
+];
+
 /// Changes an input of a target, in up to eight places. `other` is an input to take pieces from.
 pub fn mutate(target: &Target, input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     for _ in 0..1 << random.below(4) {
@@ -154,12 +179,16 @@ pub fn mutate(target: &Target, input: &mut Vec<u8>, other: &[u8], random: &mut R
             Format::Arrow if random.below(8) == 0 => change_messages(input, random),
             Format::Arrow => change_words(input, other, random),
             Format::Model if random.below(2) == 0 => change(input, other, &JSON, random),
-            Format::Model => change_words(input, other, random),
+            Format::Weights if random.below(2) == 0 => change(input, other, &WEIGHTS, random),
+            Format::Model | Format::Weights => change_words(input, other, random),
         }
     }
     // One in four stays broken, so that the checks themselves are tried too.
     if target.format == Format::Model && random.below(4) > 0 {
         *input = repaired(input);
+    }
+    if target.format == Format::Weights && random.below(4) > 0 {
+        *input = zip::repaired(input);
     }
     input.truncate(target.longest());
 }

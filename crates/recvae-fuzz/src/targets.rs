@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use recvae_core::{
-    ArrowReader, Csr, Error, FitRun, Interactions, ModelKind, ReadOptions, RecommendOptions, Recommender, Result,
-    Threads, Thresholds, read_interactions, read_official,
+    ArrowReader, Cancel, Csr, Error, FitRun, Ids, Interactions, ModelKind, ReadOptions, RecommendOptions, Recommender,
+    Result, Threads, Thresholds, import_weights, read_interactions, read_official, unzip,
 };
 use serde_json::json;
 use std::io::Write;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::alloc::{peak_of, unbounded};
 use crate::official::with_folder;
-use crate::{LONGEST, LONGEST_ARROW};
+use crate::{LONGEST, LONGEST_ARROW, LONGEST_WEIGHTS};
 
 /// What inputs are made of, for the mutations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) enum Format {
     Json,
     Arrow,
     Model,
+    /// Weights of other programs, and archives.
+    Weights,
 }
 
 /// A decoder under trial.
@@ -38,7 +40,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub const ALL: [Target; 6] = [
+pub const ALL: [Target; 9] = [
     Target {
         name: "csv",
         format: Format::Text,
@@ -54,7 +56,33 @@ pub const ALL: [Target; 6] = [
         seeds: &[("seeds/model", "safetensors"), ("../../test/fixtures/models", "safetensors")],
         run: model,
     },
-    Target { name: "arrow", format: Format::Arrow, seeds: &[("../../test/fixtures/arrow", "arrows")], run: arrow },
+    Target {
+        name: "arrow",
+        format: Format::Arrow,
+        seeds: &[("../../test/fixtures/arrow", "arrows"), ("../../test/fixtures/arrow", "arrow")],
+        run: arrow,
+    },
+    Target {
+        name: "arrow-compressed",
+        format: Format::Arrow,
+        seeds: &[
+            ("../../test/fixtures/arrow/compressed", "arrows"),
+            ("../../test/fixtures/arrow/compressed", "feather"),
+        ],
+        run: arrow,
+    },
+    Target {
+        name: "weights",
+        format: Format::Weights,
+        seeds: &[
+            ("seeds/weights", "safetensors"),
+            ("seeds/weights", "npz"),
+            ("../../test/fixtures/exchange", "safetensors"),
+            ("../../test/fixtures/exchange", "npz"),
+        ],
+        run: weights,
+    },
+    Target { name: "archive", format: Format::Weights, seeds: &[("seeds/archive", "zip")], run: archive },
 ];
 
 impl Target {
@@ -69,7 +97,12 @@ impl Target {
     /// Bytes of the longest input.
     #[must_use]
     pub fn longest(&self) -> usize {
-        if self.format == Format::Arrow { LONGEST_ARROW } else { LONGEST }
+        match (self.format, self.name) {
+            (Format::Arrow, "arrow") => LONGEST_ARROW,
+            (Format::Weights, _) => LONGEST_WEIGHTS,
+            // What is compressed becomes long by itself.
+            _ => LONGEST,
+        }
     }
 
     /// Inputs to begin with.
@@ -173,13 +206,14 @@ fn official(input: &[u8]) {
     });
 }
 
+/// The library of products takes its room, twice the last cache and hardly ever touched, once on each thread.
+static ONE: LazyLock<Threads> = LazyLock::new(|| {
+    let one = Threads::new(Some(1)).expect("there is a thread");
+    one.install(|| unbounded(multiply));
+    one
+});
+
 fn model(input: &[u8]) {
-    // The library of products takes its room, twice the last cache and hardly ever touched, once on each thread.
-    static ONE: LazyLock<Threads> = LazyLock::new(|| {
-        let one = Threads::new(Some(1)).expect("there is a thread");
-        one.install(|| unbounded(multiply));
-        one
-    });
     match Recommender::from_bytes(input) {
         Ok(model) => ONE.install(|| {
             let n_items = model.items().len();
@@ -210,20 +244,34 @@ fn multiply() {
 /// indices in a vector that doubles as it grows, and a place in a matrix; an id of four digits one byte, with a place in a table.
 const MEMORY_OF_ARROW: usize = 64;
 
+/// What the bytes of a buffer may be held as on their way out of it, beside those that the reader counts.
+const ROOM_OF_DECODERS: usize = 1 << 20;
+
 fn arrow(input: &[u8]) {
     // The size of the pieces comes from the input, so that the same input does the same.
     let size = 1 + usize::from(*input.last().unwrap_or(&0)) * 16;
+    let named = |column: &str, divisor: usize| input.len().is_multiple_of(divisor).then(|| column.to_owned());
+    let options = ReadOptions {
+        value: named("rating", 3),
+        time: named("at", 5),
+        skip_bad_rows: u64::from(input.len().is_multiple_of(7)),
+        ..ReadOptions::default()
+    };
+    let mut decompressed = 0;
     let read = || {
-        let options =
-            ReadOptions { value: input.len().is_multiple_of(3).then(|| "value".to_owned()), ..ReadOptions::default() };
         let mut reader = ArrowReader::new(options, Thresholds::default())?;
         for piece in input.chunks(size) {
-            reader.push(piece)?;
+            let pushed = reader.push(piece);
+            decompressed = reader.decompressed();
+            pushed?;
         }
         reader.finish()
     };
-    let (result, peak) = peak_of(read);
-    assert!(peak <= MEMORY_OF_ARROW * input.len() + (1 << 20), "{peak} bytes for a stream of {}", input.len());
+    // Compressed bytes may stand for more than an allocation may have; the peak says whether that is in proportion.
+    let (result, peak) = peak_of(|| unbounded(read));
+    assert!(decompressed <= (16 << 20) + 256 * input.len(), "{decompressed} bytes out of {}", input.len());
+    let most = MEMORY_OF_ARROW * (input.len() + decompressed) + ROOM_OF_DECODERS;
+    assert!(peak <= most, "{peak} bytes for a stream of {} and {decompressed} out of it", input.len());
     if let Ok(data) = &result {
         // What was read can be written and read again.
         let mut again = ArrowReader::new(ReadOptions::default(), Thresholds::default()).expect("no options");
@@ -236,4 +284,44 @@ fn arrow(input: &[u8]) {
         assert_eq!(again.finish().expect("what was written can be read").users(), data.users());
     }
     check_data(result);
+}
+
+fn weights(input: &[u8]) {
+    let path = SHARED.path().join("weights");
+    fs::write(&path, input).expect("the file can be written");
+    // As many items as the seeds have.
+    for n_items in [4, 40] {
+        let ids: Vec<String> = (0..n_items).map(|item| item.to_string()).collect();
+        let ids: Ids = ids.iter().map(String::as_str).collect();
+        match import_weights(&path, ids, &json!({})) {
+            Ok(model) => ONE.install(|| {
+                assert_eq!((model.items().len(), model.model().n_items()), (n_items, n_items));
+                let history = model.history(["0", "2"]);
+                match model.recommend(&[history], &RecommendOptions { k: 3, ..RecommendOptions::default() }) {
+                    Ok(lists) => assert!(lists[0].iter().all(|scored| (scored.item as usize) < n_items)),
+                    Err(Error::Numerical(_)) => {}
+                    Err(other) => panic!("{}: {other}", other.code()),
+                }
+            }),
+            Err(Error::InvalidData { message, .. }) => assert!(!message.is_empty() && message.len() < 10_000),
+            Err(other) => panic!("{}: {other}", other.code()),
+        }
+    }
+}
+
+/// Bytes that deflate makes of one, at most.
+const DEFLATED: u64 = 1032;
+
+fn archive(input: &[u8]) {
+    let (path, to) = (SHARED.path().join("archive"), SHARED.path().join("member"));
+    fs::write(&path, input).expect("the file can be written");
+    fs::write(&to, "").expect("the file can be written");
+    match unzip(&path, "a/ratings.csv", &to, &Cancel::default()) {
+        Ok(()) => {
+            let length = fs::metadata(&to).expect("it is there").len();
+            assert!(length <= DEFLATED * input.len() as u64, "{length} bytes out of {}", input.len());
+        }
+        Err(Error::InvalidData { message, .. }) => assert!(!message.is_empty()),
+        Err(other) => panic!("{}: {other}", other.code()),
+    }
 }

@@ -68,7 +68,7 @@ fn offsets_that_go_up_and_down_are_refused() {
     stream.dictionary(0, Column::text(&offsets, &text), false);
     let even: Vec<i32> = (0..8000).map(|at| 2 * at).collect();
     stream.rows(Column::numbers(&even), zeros(even.len()));
-    let broken = "the Arrow stream is broken at message 1: the offsets of its texts do not ascend";
+    let broken = "the Arrow stream is broken at message 1: the offsets of its texts or lists do not ascend";
     assert_eq!(refusal(stream), broken);
 
     let mut stream = Stream::new([(Kind::Text, false), (Kind::Number, false)]);

@@ -1,9 +1,9 @@
 //! Interactions out of batches of columns.
 
 use napi::Env;
-use napi::bindgen_prelude::{BigInt64Array, BigUint64Array, Float64Array};
+use napi::bindgen_prelude::{BigInt64Array, BigUint64Array, Float64Array, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{Batch, Batches, IdColumn, Options, RowFilter};
+use recvae_core::{Batch, Batches, ColumnRows, IdColumn, Options, ReadOptions, RowFilter, TimeColumn};
 
 use crate::data::{NativeInteractions, take_shard, take_thresholds};
 use crate::error::{Error, IntoNode, Result, json, whole};
@@ -76,6 +76,66 @@ impl NativeBatches {
     pub fn finish<'env>(&mut self, env: &'env Env) -> Result<Promise<'env>> {
         let batches = self.0.take().ok_or_else(finished)?;
         promise_in(env, brief(), move || batches.finish().into_node(), NativeInteractions::new)
+    }
+}
+
+/// A column of times, or of parts, in one of its forms.
+#[napi(object, object_to_js = false)]
+pub struct NativeTimes {
+    /// As text, to be read as in a file.
+    pub text: Option<Vec<String>>,
+    /// As numbers; NaN stands for null.
+    pub numbers: Option<Float64Array>,
+    /// How many of their unit are a second, 0 if they are days; without it the options say it.
+    pub per_second: Option<f64>,
+}
+
+impl NativeTimes {
+    fn column(&self) -> TimeColumn<'_> {
+        match &self.numbers {
+            Some(days) if self.per_second == Some(0.0) => TimeColumn::Days(days),
+            Some(numbers) => TimeColumn::Numbers(numbers, self.per_second),
+            None => TimeColumn::Text(self.text.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// Collects rows that another reader hands out in columns, under the options of files.
+#[napi]
+pub struct NativeColumnRows(Option<ColumnRows>);
+
+#[napi]
+impl NativeColumnRows {
+    /// Starts without interactions. `options`: JSON with the reader's options, the thresholds and the shard.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(options: String) -> Result<Self> {
+        let (mut rest, thresholds) = take_thresholds(json("options", &options)?)?;
+        let shard = take_shard(&mut rest)?;
+        let options = ReadOptions::from_json(&rest.into()).into_node()?;
+        Ok(Self(Some(ColumnRows::new(&options, thresholds, shard).into_node()?)))
+    }
+
+    /// Adds rows; with `lengths` as many for each as it had items in a list.
+    #[napi(catch_unwind)]
+    pub fn push(
+        &mut self,
+        users: NativeIds,
+        items: NativeIds,
+        values: Option<Float64Array>,
+        times: Option<NativeTimes>,
+        lengths: Option<Uint32Array>,
+    ) -> Result<()> {
+        let Self(Some(rows)) = self else { return Err(finished()) };
+        let batch = Batch { users: users.column(), items: items.column(), values: values.as_deref(), timestamps: None };
+        let lengths: Option<Vec<usize>> = lengths.map(|all| all.iter().map(|&length| length as usize).collect());
+        rows.push(&batch, times.as_ref().map(NativeTimes::column), lengths.as_deref()).into_node()
+    }
+
+    /// Makes the matrix. Nothing can be added afterwards.
+    #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
+    pub fn finish<'env>(&mut self, env: &'env Env) -> Result<Promise<'env>> {
+        let rows = self.0.take().ok_or_else(finished)?;
+        promise_in(env, brief(), move || rows.finish().into_node(), NativeInteractions::new)
     }
 }
 

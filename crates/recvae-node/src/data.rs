@@ -407,6 +407,13 @@ impl NativeSplit {
         Ok(left_out(&self.0.get()?.left_out))
     }
 
+    /// Number of users and of distinct interactions in all parts together.
+    #[napi(catch_unwind)]
+    pub fn totals(&self) -> Result<Vec<f64>> {
+        let (users, interactions) = self.0.get()?.totals();
+        Ok(vec![users as f64, interactions as f64])
+    }
+
     /// Sizes and a hash of all of it, in one line.
     #[napi(catch_unwind)]
     pub fn fingerprint(&self) -> Result<String> {

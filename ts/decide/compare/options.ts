@@ -59,8 +59,8 @@ export interface CompareOptions extends RunOptions, ComputeOptions {
   options?: { [K in ModelName]?: ModelOptions[K] };
   /**
    * Whether the options that matter are searched on the validation users, those excepted that are given. By default they are, all
-   * models with the same effort: a search may take the larger of 60 seconds and six fits of its model, and up to 300 seconds six of its costliest, by an estimate for a
-   * reference machine, and 32 trials; it ends earlier when nothing more is to be gained. Without it each model has the given options
+   * models with the same effort: a search may take the larger of 60 seconds and six fits of its model, and up to 300 seconds ten of its costliest,
+   * by an estimate for a reference machine, and 32 trials; it ends earlier when nothing more is to be gained. Without it each model has the given options
    * and its defaults, and the report says of which ones nobody knows whether they are good.
    */
   search?: boolean;

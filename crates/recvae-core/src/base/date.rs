@@ -59,6 +59,9 @@ impl OptionValue for Moment {
     }
 }
 
+/// A day in seconds.
+pub(crate) const SECONDS_OF_DAY: f64 = 86_400.0;
+
 /// The least number that cannot count seconds: it would lie behind the year 5000.
 pub(crate) const NO_SECONDS: f64 = 1e11;
 
@@ -70,7 +73,7 @@ pub(crate) fn seconds_of(text: &[u8]) -> Option<f64> {
     if date[4] != b'-' || date[7] != b'-' || !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
         return None;
     }
-    let days = 86_400.0 * days_since_1970(year, month, day) as f64;
+    let days = SECONDS_OF_DAY * days_since_1970(year, month, day) as f64;
     match rest.split_first() {
         None => Some(days),
         Some((b'T' | b't' | b' ', time)) => Some(days + seconds_of_day(time)?),

@@ -72,7 +72,7 @@ pub enum IdColumn<'a> {
 }
 
 impl IdColumn<'_> {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Text(ids) => ids.len(),
             Self::Doubles(ids) => ids.len(),
@@ -200,6 +200,11 @@ impl Batches {
             self.filter.push(&mut self.builder, user, item, value, time);
         }
         Ok(())
+    }
+
+    /// Counts a history without items.
+    pub(crate) fn push_empty(&mut self) {
+        self.builder.push_empty();
     }
 
     /// Makes the matrix and applies the thresholds.

@@ -1,9 +1,11 @@
-//! Interactions out of a file: CSV, TSV, NDJSON and the forms of published data, plain or compressed by gzip or Zstandard.
+//! Interactions out of a file: CSV, TSV, NDJSON, Arrow and the forms of published data, plain or compressed by gzip or Zstandard.
 //!
 //! One row is one interaction: a user id, an item id and, where asked for, a value. Rows are streamed, so memory is
 //! bounded by the result. Each format is a function from a byte stream to calls of an [`InteractionsBuilder`], which
 //! knows nothing of files; the formats know nothing of compression.
 
+pub(crate) mod arrow;
+mod columns;
 mod delimited;
 mod formats;
 mod histories;
@@ -24,6 +26,8 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+pub use arrow::{ArrowHistories, ArrowHistory, ArrowReader};
+pub use columns::{ColumnRows, TimeColumn};
 pub(crate) use delimited::columns;
 use formats::Shape;
 pub use formats::{Encoding, Escape, Format, LAYOUTS, Layout, Quote, TimeUnit};
@@ -32,7 +36,6 @@ use input::{Input, Latin1, begins_with_mark, decoded, unmarked};
 use plan::Plan;
 pub use plan::ReadOptions;
 use plan::check;
-pub(crate) use plan::check_as;
 use recognise::{plain_name, recognised};
 pub(crate) use rows::{Dialect, Rows};
 
@@ -272,6 +275,9 @@ fn read_into(
     if may_be_empty && input.fill_buf().map_err(fail)?.is_empty() {
         return Ok(());
     }
+    if plan.shape == Shape::Arrow {
+        return arrow::parse(path, input, plan, builder.unwrap_or(&mut InteractionsBuilder::new()));
+    }
     let input = unmarked(input).map_err(fail)?;
     match plan.encoding {
         Encoding::Utf8 => parse(path, input, plan, builder),
@@ -290,7 +296,9 @@ fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: Option<&mut Int
         (Shape::Netflix, builder) => {
             netflix::parse(path, input, plan, builder.unwrap_or(&mut InteractionsBuilder::new()))
         }
-        (Shape::Otto, builder) => otto::parse(path, input, plan, builder.unwrap_or(&mut InteractionsBuilder::new())),
+        (Shape::Otto | Shape::Arrow, builder) => {
+            otto::parse(path, input, plan, builder.unwrap_or(&mut InteractionsBuilder::new()))
+        }
     }
 }
 
@@ -320,11 +328,12 @@ fn format_of(path: &Path) -> Result<Format> {
         Some("csv") => Ok(Format::Csv),
         Some("tsv") => Ok(Format::Tsv),
         Some("ndjson" | "jsonl") => Ok(Format::Ndjson),
+        Some("arrow" | "arrows" | "feather" | "ipc") => Ok(Format::Arrow),
         _ => Err(Error::invalid_argument(
             "format",
             format!("not clear from the name '{}'", path.display()),
-            "a name in .csv, .tsv, .ndjson or .jsonl (or these with .gz or .zst), or the option format: csv, tsv, ndjson, \
-             adjacency or that of a data set",
+            "a name in .csv, .tsv, .ndjson, .jsonl, .arrow, .arrows, .feather or .ipc (or these with .gz or .zst), or the option \
+             format: csv, tsv, ndjson, arrow, adjacency or that of a data set",
         )),
     }
 }

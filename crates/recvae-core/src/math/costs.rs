@@ -26,8 +26,8 @@ pub(crate) const SUPPORT: f64 = 3.0e-10;
 pub(crate) const NEIGHBOUR: f64 = 6.0e-9;
 /// A number of that vector.
 pub(crate) const NUMBER: f64 = 1.8e-10;
-/// A number of the matrix that all rows of iALS share, in a step of a row.
-pub(crate) const SHARED: f64 = 6.0e-11;
+/// A unit of the cube of the factors of iALS, whose axes are found.
+pub(crate) const AXES: f64 = 3.5e-10;
 /// How many times as long as in large products an operation takes in products and factors of a few hundred numbers.
 pub(crate) const SMALL: f64 = 4.5;
 /// A multiplication of a network's forward pass, with all that comes of it: the ways back and the losses.

@@ -10,7 +10,7 @@ use faer::linalg::cholesky::llt;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::linalg::{triangular_inverse, triangular_solve};
 use faer::prelude::{Reborrow, ReborrowMut};
-use faer::{Accum, MatMut, MatRef, Par, unzip, zip};
+use faer::{Accum, Mat, MatMut, MatRef, Par, unzip, zip};
 use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 
@@ -20,7 +20,10 @@ use crate::base::numbers::Numbers;
 use crate::base::steps::Steps;
 use crate::math::costs;
 use crate::math::csr::Csr;
+use crate::math::matmul::{Part, par_product};
 use crate::math::real::Real;
+#[cfg(target_arch = "x86_64")]
+use crate::math::sgemm;
 use crate::math::vectorised::vectorised;
 
 /// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries left
@@ -139,13 +142,13 @@ pub(crate) fn stretches_of_work(work: &[u64], n: usize) -> Vec<Range<usize>> {
     stretches
 }
 
-/// Overwrites a symmetric positive definite matrix by its inverse, both in the half-filled form of this module; entries
-/// left of the diagonal stay as they are.
+/// Overwrites a symmetric positive definite matrix by its inverse, both in the half-filled form of this module; what stands left
+/// of the diagonal afterwards means nothing.
 ///
 /// Three walks over the matrix in place, `n^3 / 3` floating point operations each: the Cholesky factor `L`, its inverse,
 /// `L^-T L^-1`. Each halves the matrix again and again, so that nearly all of it is products of large blocks. Beyond the
-/// matrix there is a panel of `n` x 480 numbers, where LAPACK-like routines that build the inverse beside the factor hold one
-/// or two matrices more.
+/// matrix there are the copies that products read, some 25 MB at most, where LAPACK-like routines that build the inverse beside the
+/// factor hold one or two matrices more.
 ///
 /// Large products and solutions go in steps: before each it is looked at whether to stop, and after each that it is done is
 /// told. On 20,000 items a step takes a fraction of a second.
@@ -164,10 +167,9 @@ pub(crate) fn invert_positive_definite<T: Real>(
     }
     let n = matrix.nrows();
     let matrix = row_major_mut(matrix);
-    let mut panel = vec![T::ZERO; n * BLOCK.min(n)];
     factor(lower(matrix, n), steps)?;
-    invert_lower(lower(matrix, n), &mut panel, steps)?;
-    square_lower(lower(matrix, n), &mut panel, steps)?;
+    invert_lower(lower(matrix, n), steps)?;
+    square_lower(lower(matrix, n), steps)?;
     match (0..n).find(|&index| !matrix[index * (n + 1)].is_finite()) {
         Some(index) => Err(NoInverse::Pivot(index)),
         None => Ok(()),
@@ -181,6 +183,14 @@ pub(crate) enum NoInverse {
     Pivot(usize),
     /// It was stopped.
     Cancelled,
+}
+
+/// Numbers that [`invert_positive_definite`] needs beside a matrix of `n` rows, at most.
+pub(crate) fn numbers_beside_inverse(n: usize) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    return sgemm::most_copied(n);
+    #[cfg(not(target_arch = "x86_64"))]
+    return n.min(BLOCK) * BLOCK;
 }
 
 /// What [`invert_positive_definite`] will have told of in the end.
@@ -197,9 +207,8 @@ fn check(steps: &Steps<'_>) -> Result<(), NoInverse> {
     steps.check().map_err(|_| NoInverse::Cancelled)
 }
 
-/// Matrices up to this size are left to faer's own blocking, and as many columns are copied before a product overwrites
-/// them.
-pub(crate) const BLOCK: usize = 480;
+/// Matrices up to this size are left to faer's own blocking.
+const BLOCK: usize = 240;
 
 /// Where a larger matrix is halved: a multiple of the rows of the widest kernels.
 fn half(n: usize) -> usize {
@@ -210,66 +219,94 @@ fn half(n: usize) -> usize {
 /// that steps cost nothing. Few in tests, for small matrices to take several steps.
 const INNER: usize = if cfg!(test) { 96 } else { 1024 };
 
-/// `C += alpha A B` in steps along the inner dimension; of the lower triangle of `C` alone if `triangle` says so.
+/// `C += alpha A B` in steps along the inner dimension, of that part of `C` alone.
 fn add_product<T: Real>(
     mut c: MatMut<'_, T>,
-    triangle: BlockStructure,
+    part: Part,
     a: MatRef<'_, T>,
     b: MatRef<'_, T>,
     alpha: T,
     steps: &Steps<'_>,
 ) -> Result<(), NoInverse> {
-    let whole = BlockStructure::Rectangular;
     for first in (0..a.ncols()).step_by(INNER) {
         check(steps)?;
         let width = INNER.min(a.ncols() - first);
-        let (a, b) = (a.subcols(first, width), b.subrows(first, width));
-        triangular::matmul(c.rb_mut(), triangle, Accum::Add, a, whole, b, whole, alpha, Par::rayon(0));
-        let each = if triangle == whole { 2.0 } else { 1.0 };
+        par_product(c.rb_mut(), part, Accum::Add, a.subcols(first, width), b.subrows(first, width), alpha);
+        let each = if part == Part::Whole { 2.0 } else { 1.0 };
         did::<T>(steps, each * width as f64 * c.nrows() as f64 * c.ncols() as f64);
     }
     Ok(())
 }
 
-/// Triangles up to this size are left to faer, with all right-hand sides in one step. Small in tests, for small ones to be
-/// halved.
-const TRIANGLE: usize = if cfg!(test) { 192 } else { 1920 };
+/// Triangles up to this size are left to faer: beyond, products are faster. Small in tests, for small ones to be halved.
+const TRIANGLE: usize = if cfg!(test) { 48 } else { 144 };
+
+/// Where a larger triangle is halved.
+fn half_of_triangle(n: usize) -> usize {
+    (n / 2).next_multiple_of(48)
+}
+
+/// Has a small triangle applied to some columns at a time, on all threads.
+fn in_columns<T: Real>(
+    l: MatRef<'_, T>,
+    mut b: MatMut<'_, T>,
+    steps: &Steps<'_>,
+    apply: impl Fn(MatMut<'_, T>) + Send + Sync,
+) -> Result<(), NoInverse> {
+    const COLUMNS: usize = 192;
+    check(steps)?;
+    b.rb_mut().par_col_chunks_mut(COLUMNS).for_each(apply);
+    did::<T>(steps, (l.nrows() * l.nrows()) as f64 * b.ncols() as f64);
+    Ok(())
+}
 
 /// `L^-1 B` over `B` for lower triangular `L`, halved as all else here.
 fn solve_lower<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
-    let n = l.nrows();
-    if n <= TRIANGLE {
-        check(steps)?;
-        triangular_solve::solve_lower_triangular_in_place(l, b.rb_mut(), Par::rayon(0));
-        did::<T>(steps, (n * n) as f64 * b.ncols() as f64);
-        return Ok(());
+    if l.nrows() <= TRIANGLE {
+        return in_columns(l, b, steps, |b| triangular_solve::solve_lower_triangular_in_place(l, b, Par::Seq));
     }
-    let (top, _, side, rest) = l.split_at(half(n), half(n));
-    let (mut first, mut second) = b.rb_mut().split_at_row_mut(half(n));
+    let half = half_of_triangle(l.nrows());
+    let (top, _, side, rest) = l.split_at(half, half);
+    let (mut first, mut second) = b.rb_mut().split_at_row_mut(half);
     solve_lower(top, first.rb_mut(), steps)?;
-    add_product(second.rb_mut(), BlockStructure::Rectangular, side, first.rb(), -T::ONE, steps)?;
+    add_product(second.rb_mut(), Part::Whole, side, first.rb(), -T::ONE, steps)?;
     solve_lower(rest, second, steps)
 }
 
 /// `L^-T B` over `B` for lower triangular `L`.
 fn solve_lower_transposed<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
-    let n = l.nrows();
-    if n <= TRIANGLE {
-        check(steps)?;
-        triangular_solve::solve_upper_triangular_in_place(l.transpose(), b.rb_mut(), Par::rayon(0));
-        did::<T>(steps, (n * n) as f64 * b.ncols() as f64);
-        return Ok(());
+    if l.nrows() <= TRIANGLE {
+        let upper = l.transpose();
+        return in_columns(l, b, steps, |b| triangular_solve::solve_upper_triangular_in_place(upper, b, Par::Seq));
     }
-    let (top, _, side, rest) = l.split_at(half(n), half(n));
-    let (mut first, mut second) = b.rb_mut().split_at_row_mut(half(n));
+    let half = half_of_triangle(l.nrows());
+    let (top, _, side, rest) = l.split_at(half, half);
+    let (mut first, mut second) = b.rb_mut().split_at_row_mut(half);
     solve_lower_transposed(rest, second.rb_mut(), steps)?;
-    add_product(first.rb_mut(), BlockStructure::Rectangular, side.transpose(), second.rb(), -T::ONE, steps)?;
+    add_product(first.rb_mut(), Part::Whole, side.transpose(), second.rb(), -T::ONE, steps)?;
     solve_lower_transposed(top, first, steps)
+}
+
+/// `L' B` over `B` for lower triangular `L`.
+fn multiply_transposed<T: Real>(l: MatRef<'_, T>, mut b: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
+    if l.nrows() <= TRIANGLE {
+        let (upper, whole) = (BlockStructure::TriangularUpper, BlockStructure::Rectangular);
+        return in_columns(l, b, steps, |b| {
+            let copy = b.to_owned();
+            triangular::matmul(b, whole, Accum::Replace, l.transpose(), upper, copy, whole, T::ONE, Par::Seq);
+        });
+    }
+    let half = half_of_triangle(l.nrows());
+    let (top, _, side, rest) = l.split_at(half, half);
+    let (mut first, second) = b.rb_mut().split_at_row_mut(half);
+    multiply_transposed(top, first.rb_mut(), steps)?;
+    add_product(first, Part::Whole, side.transpose(), second.rb(), T::ONE, steps)?;
+    multiply_transposed(rest, second, steps)
 }
 
 /// Lower triangular `L` with `L L' = A`, over the lower triangle of `A`.
 fn factor<T: Real>(a: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
-    let (n, par) = (a.nrows(), Par::rayon(0));
+    let (n, par) = (a.nrows(), Par::Seq);
     if n <= BLOCK {
         check(steps)?;
         let params = Default::default();
@@ -282,7 +319,7 @@ fn factor<T: Real>(a: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse>
     factor(top.rb_mut(), steps)?;
     solve_lower(top.rb(), side.rb_mut().transpose_mut(), steps)?;
     let side = side.rb();
-    add_product(rest.rb_mut(), BlockStructure::TriangularLower, side, side.transpose(), -T::ONE, steps)?;
+    add_product(rest.rb_mut(), Part::Lower, side, side.transpose(), -T::ONE, steps)?;
     factor(rest, steps).map_err(|error| match error {
         NoInverse::Pivot(index) => NoInverse::Pivot(half(n) + index),
         NoInverse::Cancelled => error,
@@ -290,13 +327,13 @@ fn factor<T: Real>(a: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse>
 }
 
 /// `L^-1` over the lower triangle of `L`: with halves `[A 0; C D]` it is `[A^-1 0; -D^-1 C A^-1 D^-1]`.
-fn invert_lower<T: Real>(mut l: MatMut<'_, T>, panel: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
+fn invert_lower<T: Real>(mut l: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
     let n = l.nrows();
     if n <= BLOCK {
         check(steps)?;
-        let mut inverse = MatMut::from_column_major_slice_mut(&mut panel[..n * n], n, n);
-        triangular_inverse::invert_lower_triangular(inverse.rb_mut(), l.rb(), Par::rayon(0));
-        l.copy_from_triangular_lower(inverse.rb());
+        let mut inverse = Mat::zeros(n, n);
+        triangular_inverse::invert_lower_triangular(inverse.as_mut(), l.rb(), Par::Seq);
+        l.copy_from_triangular_lower(inverse);
         did::<T>(steps, (n as f64).powi(3) / 3.0);
         return Ok(());
     }
@@ -304,38 +341,28 @@ fn invert_lower<T: Real>(mut l: MatMut<'_, T>, panel: &mut [T], steps: &Steps<'_
     solve_lower(rest.rb(), side.rb_mut(), steps)?;
     solve_lower_transposed(top.rb(), side.rb_mut().transpose_mut(), steps)?;
     side.par_col_chunks_mut(64).for_each(|columns| zip!(columns).for_each(|unzip!(entry)| *entry = -*entry));
-    invert_lower(top, panel, steps)?;
-    invert_lower(rest, panel, steps)
+    invert_lower(top, steps)?;
+    invert_lower(rest, steps)
 }
 
 /// The lower triangle of `X' X` over lower triangular `X`: with halves `[A 0; C D]` it is `A' A + C' C`, `D' C`, `D' D`.
-fn square_lower<T: Real>(x: MatMut<'_, T>, panel: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
-    let (n, par) = (x.nrows(), Par::rayon(0));
-    let (lower, upper) = (BlockStructure::TriangularLower, BlockStructure::TriangularUpper);
-    let whole = BlockStructure::Rectangular;
+fn square_lower<T: Real>(x: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
+    let n = x.nrows();
     if n <= BLOCK {
         check(steps)?;
-        let mut copy = MatMut::from_column_major_slice_mut(&mut panel[..n * n], n, n);
+        let (lower, upper) = (BlockStructure::TriangularLower, BlockStructure::TriangularUpper);
+        let mut copy = Mat::zeros(n, n);
         copy.copy_from_triangular_lower(x.rb());
-        let copy = copy.rb();
-        triangular::matmul(x, lower, Accum::Replace, copy.transpose(), upper, copy, lower, T::ONE, par);
+        let copy = copy.as_ref();
+        triangular::matmul(x, lower, Accum::Replace, copy.transpose(), upper, copy, lower, T::ONE, Par::Seq);
         did::<T>(steps, (n as f64).powi(3) / 3.0);
         return Ok(());
     }
     let (mut top, _, mut side, rest) = x.split_at_mut(half(n), half(n));
-    square_lower(top.rb_mut(), panel, steps)?;
-    add_product(top, lower, side.rb().transpose(), side.rb(), T::ONE, steps)?;
-    let (n_rows, n_columns) = (side.nrows(), side.ncols());
-    for first in (0..n_columns).step_by(BLOCK) {
-        check(steps)?;
-        let n_columns = BLOCK.min(n_columns - first);
-        let columns = side.rb_mut().subcols_mut(first, n_columns);
-        let mut copy = MatMut::from_column_major_slice_mut(&mut panel[..n_rows * n_columns], n_rows, n_columns);
-        copy.copy_from(columns.rb());
-        triangular::matmul(columns, whole, Accum::Replace, rest.rb().transpose(), upper, copy.rb(), whole, T::ONE, par);
-        did::<T>(steps, n_rows as f64 * n_rows as f64 * n_columns as f64);
-    }
-    square_lower(rest, panel, steps)
+    square_lower(top.rb_mut(), steps)?;
+    add_product(top, Part::Lower, side.rb().transpose(), side.rb(), T::ONE, steps)?;
+    multiply_transposed(rest.rb(), side.rb_mut(), steps)?;
+    square_lower(rest, steps)
 }
 
 /// Fills the left half of a matrix from its right one, so that it is symmetric: entries left of the diagonal become what
@@ -441,6 +468,33 @@ mod tests {
                     assert!((sum - expected).abs() < f64::EPSILON * 64.0 * n as f64, "{n}: {i}, {j}: {sum}");
                 }
             }
+        }
+    }
+
+    /// In f32 products may be others than in f64. Condition numbers are below 64 and entries below 1, so an error of the rounded
+    /// inverse is some 64 eps at most.
+    #[test]
+    fn the_inverse_in_f32_is_that_in_f64_but_for_rounding_and_the_same_for_any_threads() {
+        fn inverse<T: Real>(n: usize, threads: usize) -> Vec<T> {
+            let mut matrix = vec![T::ZERO; n * n];
+            for i in 0..n {
+                for j in i..n {
+                    let entry = if i == j { 4.0 } else { 1.0 / (1 + j - i).pow(2) as f64 };
+                    matrix[i * n + j] = T::from_f64(entry);
+                }
+            }
+            let invert =
+                || invert_positive_definite(view2_mut(&mut matrix, (n, n)), &Steps::silent(&Cancel::default()));
+            crate::Threads::new(Some(threads)).unwrap().install(invert).unwrap();
+            // What is left of the diagonal is nobody's business before it is mirrored.
+            mirror(view2_mut(&mut matrix, (n, n)));
+            matrix
+        }
+        for n in [3usize, 241, 401, 1301] {
+            let (rounded, exact) = (inverse::<f32>(n, 2), inverse::<f64>(n, 1));
+            let error = rounded.iter().zip(&exact).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+            assert!(error < 64.0 * f64::from(f32::EPSILON), "{n}: {error}");
+            assert!(rounded == inverse::<f32>(n, 1) && rounded == inverse::<f32>(n, 5), "{n}");
         }
     }
 

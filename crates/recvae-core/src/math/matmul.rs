@@ -1,6 +1,11 @@
-//! Dense products in pieces of fixed size, so that the result does not depend on the number of threads.
+//! Dense products, of which training, scores and linear algebra are made: by [`sgemm`](super::sgemm) where the processor has what
+//! it needs, else by faer, in pieces of fixed size. Either way the result does not depend on the number of threads.
+
+use std::ops::Range;
 
 use faer::linalg::matmul::matmul as faer_matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
+use faer::prelude::ReborrowMut;
 use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
@@ -8,6 +13,54 @@ use rayon::prelude::*;
 use crate::base::matrix::{row_major, row_major_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::add;
+
+/// Numbers of a stretch of the depth at most: no more than faer takes in one, and few enough for what a kernel reads of them to stay
+/// in the caches.
+pub(super) const DEPTH: usize = 512;
+
+/// How a depth of at least 1 is cut: into equal stretches, so that none is a single number unless the depth is 1.
+pub(crate) fn depth_of(d: usize) -> usize {
+    d.div_ceil(d.div_ceil(DEPTH))
+}
+
+/// The part of a result that is wanted; the others are neither read nor written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Whole,
+    /// On the diagonal and left of it.
+    Lower,
+    /// On the diagonal and right of it.
+    Upper,
+}
+
+impl Part {
+    /// Of the transposed result.
+    pub(crate) fn transposed(self) -> Self {
+        match self {
+            Self::Whole => Self::Whole,
+            Self::Lower => Self::Upper,
+            Self::Upper => Self::Lower,
+        }
+    }
+
+    /// Whether a block, which is not empty, has something of it.
+    pub(crate) fn has(self, rows: &Range<usize>, cols: &Range<usize>) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Lower => cols.start < rows.end,
+            Self::Upper => rows.start < cols.end,
+        }
+    }
+
+    /// Whether a block, which is not empty, is all of it.
+    pub(crate) fn has_all(self, rows: &Range<usize>, cols: &Range<usize>) -> bool {
+        match self {
+            Self::Whole => true,
+            Self::Lower => cols.end <= rows.start + 1,
+            Self::Upper => rows.end <= cols.start + 1,
+        }
+    }
+}
 
 /// A view of a row-major matrix of `n_cols` columns.
 pub(crate) fn rows<T>(data: &[T], n_cols: usize) -> MatRef<'_, T> {
@@ -32,7 +85,7 @@ pub(crate) fn to_faer_mut<T>(matrix: ArrayViewMut2<'_, T>) -> MatMut<'_, T> {
     MatMut::from_row_major_slice_mut(row_major_mut(matrix), n_rows, n_cols)
 }
 
-/// `out = lhs * rhs` on this thread.
+/// `out = lhs * rhs` on this thread, by faer: a tile of training is small, and there its products are the faster ones.
 pub(crate) fn matmul<T: Real>(out: MatMut<'_, T>, lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) {
     faer_matmul(out, Accum::Replace, lhs, rhs, T::ONE, Par::Seq);
 }
@@ -44,15 +97,42 @@ pub(crate) fn matmul_add<T: Real>(out: MatMut<'_, T>, lhs: MatRef<'_, T>, rhs: M
 
 /// `out = lhs * rhs` on all threads of the pool.
 pub(crate) fn par_matmul<T: Real>(out: MatMut<'_, T>, lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) {
-    // Large enough that packing the operands is cheap beside multiplying them, small enough for several threads.
-    const TILE: (usize, usize) = (256, 160);
-    let (n_rows, n_cols) = (out.nrows(), out.ncols());
-    out.par_row_chunks_mut(TILE.0).enumerate().for_each(|(i, out)| {
-        let first = i * TILE.0;
-        let lhs = lhs.subrows(first, TILE.0.min(n_rows - first));
-        out.par_col_chunks_mut(TILE.1).enumerate().for_each(|(j, out)| {
-            let first = j * TILE.1;
-            matmul(out, lhs, rhs.subcols(first, TILE.1.min(n_cols - first)));
+    par_product(out, Part::Whole, Accum::Replace, lhs, rhs, T::ONE);
+}
+
+/// `out = alpha * lhs * rhs` or `out += alpha * lhs * rhs` on all threads of the pool, of that part of `out` alone, which is square
+/// unless all of it is wanted. `alpha` is 1 or -1.
+pub(crate) fn par_product<T: Real>(
+    mut out: MatMut<'_, T>,
+    part: Part,
+    accum: Accum,
+    lhs: MatRef<'_, T>,
+    rhs: MatRef<'_, T>,
+    alpha: T,
+) {
+    // Large enough that packing the operands is cheap beside multiplying them, small enough for several threads. Squares, so that a
+    // tile that has some of a triangle is all of it or is on the diagonal.
+    const TILE: usize = 240;
+    if T::product(out.rb_mut(), part, accum, lhs, rhs, alpha, true) {
+        return;
+    }
+    let whole = BlockStructure::Rectangular;
+    out.par_row_chunks_mut(TILE).enumerate().for_each(|(i, out)| {
+        let rows = i * TILE..i * TILE + out.nrows();
+        let lhs = lhs.subrows(rows.start, rows.len());
+        out.par_col_chunks_mut(TILE).enumerate().for_each(|(j, out)| {
+            let cols = j * TILE..j * TILE + out.ncols();
+            let rhs = rhs.subcols(cols.start, cols.len());
+            if part.has_all(&rows, &cols) {
+                faer_matmul(out, accum, lhs, rhs, alpha, Par::Seq);
+            } else if part.has(&rows, &cols) {
+                let triangle = match part {
+                    Part::Whole => whole,
+                    Part::Lower => BlockStructure::TriangularLower,
+                    Part::Upper => BlockStructure::TriangularUpper,
+                };
+                triangular::matmul(out, triangle, accum, lhs, whole, rhs, whole, alpha, Par::Seq);
+            }
         });
     });
 }

@@ -4,9 +4,10 @@
 //! not: it takes other kernels for one row, for one column and for small products, which add up in another order. Larger
 //! products add up in order, number by number with one rounding each, in stretches of the depth. So
 //!
-//! - one row has a kernel of its own here, which does the same. Whether it has the library's bits is tried once in a process, on
+//! - where the processor has it, [our own product](super::sgemm) is taken, which adds up in that order whatever the shape;
+//! - one row has a kernel of its own here, which does the same. Whether it has the others' bits is tried once in a process, on
 //!   a small product; where it has not (on processors without a fused multiplication, say), a row gets company of zeros;
-//! - what is too small for the library's large products is filled up with rows, or a second column, of zeros;
+//! - what the library gets and is too small for its large products is filled up with rows, or a second column, of zeros;
 //! - stretches are cut here, so that they do not depend on the shape;
 //! - no block of columns is a single one.
 
@@ -16,15 +17,15 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use crate::base::matrix::{row_major, row_major_mut};
-use crate::math::matmul::{rows, rows_mut};
+use crate::math::matmul::{Part, depth_of, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
 /// Rows of `x` and rows of `W` of one task: large enough that packing them is cheap beside multiplying, small enough for
 /// several threads.
 const TILE: (usize, usize) = (256, 160);
-/// Numbers of a stretch of the depth at most: no more than the library takes in one.
-const DEPTH: usize = 512;
+/// Rows that are worth a copy of all of `W` at once: for fewer a tile's part of it is read again while it is in the caches.
+const MANY: usize = 64;
 /// The library has other kernels for products of no more multiplications than this.
 const SMALL: usize = 4096;
 
@@ -35,7 +36,10 @@ pub(crate) fn par_products<T: Real>(x: ArrayView2<'_, T>, weight: ArrayView2<'_,
     if m == 0 {
         return;
     }
-    let (x, weight, out) = (row_major(x), row_major(weight), row_major_mut(out));
+    let (n, (x, weight, out)) = (x.nrows(), (row_major(x), row_major(weight), row_major_mut(out)));
+    if n >= MANY && own_product(x, weight, d, rows_mut(out, m), true) {
+        return;
+    }
     let columns = columns_of_tiles(m);
     out.par_chunks_mut(TILE.0 * m).zip(x.par_chunks(TILE.0 * d)).for_each(|(out, x)| {
         let mut rest = rows_mut(out, m);
@@ -79,6 +83,9 @@ fn tile<T: Real>(x: &[T], weight: &[T], d: usize, mut out: faer::MatMut<'_, T>) 
         row_products(x, weight, depth, out.as_slice_mut());
         return;
     }
+    if own_product(x, weight, d, out.rb_mut(), false) {
+        return;
+    }
     // The last stretch is the shortest.
     let shortest = d - (d - 1) / depth * depth;
     if n > 1 && m > 1 && n * m * shortest > SMALL {
@@ -98,9 +105,9 @@ fn tile<T: Real>(x: &[T], weight: &[T], d: usize, mut out: faer::MatMut<'_, T>) 
     out.copy_from(rows(&all, more_columns).submatrix(0, 0, n, m));
 }
 
-/// How the depth is cut: into equal stretches, so that none is a single number unless the depth is 1.
-fn depth_of(d: usize) -> usize {
-    d.div_ceil(d.div_ceil(DEPTH))
+/// By our own product, whose bits do not depend on the shape; false where it is not there.
+fn own_product<T: Real>(x: &[T], weight: &[T], d: usize, out: faer::MatMut<'_, T>, parallel: bool) -> bool {
+    T::product(out, Part::Whole, Accum::Replace, rows(x, d), rows(weight, d).transpose(), T::ONE, parallel)
 }
 
 /// By the library, stretch by stretch.
@@ -115,7 +122,7 @@ fn multiply<T: Real>(x: &[T], weight: &[T], d: usize, mut out: faer::MatMut<'_, 
     }
 }
 
-/// Whether [`row_products`] has the bits of [`multiply`].
+/// Whether [`row_products`] has the bits of [`own_product`] or, where that is not there, of [`multiply`].
 fn row_is_as_in_group<T: Real>() -> bool {
     *T::row_is_as_in_group().get_or_init(|| {
         [(3, 43), (16, 19), (64, 30), (700, 11)].into_iter().all(|(d, m)| {
@@ -125,7 +132,9 @@ fn row_is_as_in_group<T: Real>() -> bool {
             let (x, weight): (Vec<T>, Vec<T>) =
                 ((1..=n * d).map(number).collect(), (7..7 + m * d).map(number).collect());
             let (mut all, mut one) = (vec![T::ZERO; n * m], vec![T::ZERO; m]);
-            multiply(&x, &weight, d, rows_mut(&mut all, m));
+            if !own_product(&x, &weight, d, rows_mut(&mut all, m), false) {
+                multiply(&x, &weight, d, rows_mut(&mut all, m));
+            }
             x.chunks_exact(d).zip(all.chunks_exact(m)).all(|(x, all)| {
                 row_products(x, &weight, depth_of(d), &mut one);
                 all == one

@@ -3,6 +3,12 @@
 use std::ops::{Add, AddAssign, Div, Mul, MulAssign, Neg, Sub, SubAssign};
 use std::sync::OnceLock;
 
+use faer::{Accum, MatMut, MatRef};
+
+use crate::math::matmul::Part;
+#[cfg(target_arch = "x86_64")]
+use crate::math::sgemm;
+
 /// f32 or f64.
 pub(crate) trait Real:
     faer::traits::RealField
@@ -33,6 +39,18 @@ pub(crate) trait Real:
     fn ln(self) -> Self;
     /// `self * factor + summand`, rounded once.
     fn times_plus(self, factor: Self, summand: Self) -> Self;
+    /// By `sgemm::product`, in f32 where it is there; else false, and nothing is done.
+    fn product(
+        _out: MatMut<'_, Self>,
+        _part: Part,
+        _accum: Accum,
+        _lhs: MatRef<'_, Self>,
+        _rhs: MatRef<'_, Self>,
+        _alpha: Self,
+        _parallel: bool,
+    ) -> bool {
+        false
+    }
     /// Whether one row's products have the bits that they have among others; see `products.rs`.
     fn row_is_as_in_group() -> &'static OnceLock<bool>;
     /// The larger of two numbers, neither of them NaN.
@@ -45,7 +63,7 @@ pub(crate) trait Real:
 }
 
 macro_rules! real {
-    ($type:ty, $exp:expr, $ln:expr, $bf16:expr) => {
+    ($type:ty, $exp:expr, $ln:expr, $bf16:expr, $product:expr) => {
         impl Real for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -77,6 +95,18 @@ macro_rules! real {
             fn times_plus(self, factor: Self, summand: Self) -> Self {
                 self.mul_add(factor, summand)
             }
+            #[cfg(target_arch = "x86_64")]
+            fn product(
+                out: MatMut<'_, Self>,
+                part: Part,
+                accum: Accum,
+                lhs: MatRef<'_, Self>,
+                rhs: MatRef<'_, Self>,
+                alpha: Self,
+                parallel: bool,
+            ) -> bool {
+                $product(out, part, accum, lhs, rhs, alpha, parallel)
+            }
             fn row_is_as_in_group() -> &'static OnceLock<bool> {
                 static KNOWN: OnceLock<bool> = OnceLock::new();
                 &KNOWN
@@ -96,8 +126,8 @@ macro_rules! real {
         }
     };
 }
-real!(f64, f64::exp, f64::ln, |number| bf16_of_f32(number as f32));
-real!(f32, exp_f32, ln_f32, bf16_of_f32);
+real!(f64, f64::exp, f64::ln, |number| bf16_of_f32(number as f32), |_, _, _, _, _, _, _| false);
+real!(f32, exp_f32, ln_f32, bf16_of_f32, sgemm::product);
 
 /// Cody and Waite: x = n ln 2 + r with |r| <= ln 2 / 2; e^r by a polynomial, 2^n by the exponent bits.
 #[inline(always)]

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! with `n_u` and `n_i` the numbers of interactions. With one side fixed the other one is a least squares problem per row,
-//! see [`solve`]. An epoch solves all users, then all items. The model keeps the items' vectors only: a user, known or new,
+//! see [`solve`]. An epoch solves all users, then all items, and turns either side to its principal axes, see [`axes`]. The model keeps the items' vectors only: a user, known or new,
 //! is folded in by solving for `w_u` from the history, to the end.
 //!
 //! Source: Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; this form of the loss,
@@ -39,7 +39,6 @@ use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::products::par_products;
 use crate::math::real::Real;
-use crate::math::vectorised::dot;
 use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
 use crate::nn::noise::{Purpose, stream};
 use crate::split::strong::HeldOut;
@@ -47,18 +46,20 @@ use crate::train::epoch_log::{EpochLog, Schedule};
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 
+mod axes;
 mod solve;
 #[cfg(test)]
 mod tests;
 
-use solve::{Fixed, Weights};
+use solve::{Fixed, Weights, norms, operations_of_exact};
 
 choice! {
     /// How a row's least squares problem is solved in training.
     pub enum AlsSolver {
-        /// A few steps of conjugate gradients from where the row stood: time grows with `factors^2`.
+        /// A few steps of conjugate gradients from where the row stood, or exactly where its list is so short that this takes no longer.
         Conjugate = "conjugate",
-        /// Exactly, by Cholesky: time grows with `factors^3` a row and `factors^2` an interaction.
+        /// Exactly, by Cholesky: the time of a row with `n` interactions grows with `n^2 factors + n^3`, or with `n factors^2 + factors^3`
+        /// where `n` is above half of `factors`.
         Cholesky = "cholesky",
     }
 }
@@ -117,61 +118,49 @@ struct Training<'a, T> {
     /// Histories of users and audiences of items.
     train: &'a Csr,
     audiences: Csr,
-    users: Vec<T>,
     items: Fixed<T>,
+    users: Vec<T>,
+    /// What the users' vectors have to be turned by, to the axes of the items.
+    axes: Option<Array2<T>>,
 }
 
 impl<'a, T: Real> Training<'a, T> {
-    fn new(options: &'a AlsOptions, train: &'a Csr) -> Self {
+    fn new(options: &'a AlsOptions, train: &'a Csr) -> Result<Self> {
         let random = Philox::new(options.seed, stream(Purpose::Weights, 0));
         let deviation = options.init_scale / (options.factors as f64).sqrt();
         let numbers = (0u64..).flat_map(|pair| random.normals(pair));
         let items =
             numbers.take(train.n_cols() * options.factors).map(|number| T::from_f64(number * deviation)).collect();
-        let items = Fixed::new(items, options.factors);
+        let (items, _) = Fixed::turned(items, options.factors)?;
         let users = vec![T::ZERO; train.n_rows() * options.factors];
-        Self { options, train, audiences: train.transpose(), users, items }
+        Ok(Self { options, train, audiences: train.transpose(), items, users, axes: None })
     }
 
-    /// Solves all users, then all items.
-    fn epoch(&mut self, epoch: usize, run: &FitRun<'_>) -> Result<()> {
+    /// Solves all users, then all items, and returns the loss of the module's text, per user.
+    fn epoch(&mut self, epoch: usize, run: &FitRun<'_>) -> Result<f64> {
         let epochs = self.options.epochs;
         let tell = |fraction| (run.on_step)(StepProgress { epoch, epochs, fraction });
         tell(0.0);
-        let Self { options, train, audiences, users, items } = self;
+        let Self { options, train, audiences, items, users, axes } = self;
         let weights = options.weights();
-        let solve = |rows: &mut [T], known: &Fixed<T>, lists: &Csr| {
+        let solve = |rows: &mut [T], axes: Option<&Array2<T>>, known: &Fixed<T>, lists: &Csr| {
             let rows = view2_mut(rows, (lists.n_rows(), options.factors));
             match options.solver {
-                AlsSolver::Conjugate => known.improve(weights, lists, options.steps, rows, &run.cancel),
+                AlsSolver::Conjugate => known.improve(weights, lists, options.steps, axes, rows, &run.cancel),
                 AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
             }
         };
-        solve(users, items, train)?;
+        solve(users, axes.as_ref(), items, train)?;
+        let norms = norms(weights, train, users, train.n_cols());
         tell(0.5);
-        let known = Fixed::new(std::mem::take(users), options.factors);
+        let (known, turned) = Fixed::turned(std::mem::take(users), options.factors)?;
         let mut rows = std::mem::take(items).into_rows();
-        solve(&mut rows, &known, audiences)?;
+        solve(&mut rows, Some(&turned), &known, audiences)?;
+        let loss = norms + known.loss(weights, audiences, view2(&rows, (audiences.n_rows(), options.factors)));
         *users = known.into_rows();
-        // Its Gram matrix serves the loss, validation and the next epoch.
-        *items = Fixed::new(rows, options.factors);
-        Ok(())
-    }
-
-    /// The loss of the module's text, per user.
-    fn loss(&self) -> f64 {
-        let weights = self.options.weights();
-        let of_users =
-            self.items.loss(weights, self.train, view2(&self.users, (self.train.n_rows(), self.options.factors)));
-        let items = self.items.rows();
-        let norms = self.audiences.rows().zip(items.rows());
-        let of_items: f64 = norms
-            .map(|(audience, row)| {
-                let square: f64 = row.iter().map(|number| number.to_f64().powi(2)).sum();
-                weights.ridge(audience.len(), self.train.n_rows()) * square
-            })
-            .sum();
-        (of_users + of_items) / self.train.n_rows() as f64
+        let (rows, turned) = Fixed::turned(rows, options.factors)?;
+        (*items, *axes) = (rows, Some(turned));
+        Ok(loss / train.n_rows() as f64)
     }
 }
 
@@ -179,11 +168,10 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     options.check(train.n_cols())?;
     let start = Instant::now();
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
-    let mut training = Training::<f32>::new(options, train);
+    let mut training = Training::<f32>::new(options, train)?;
     let mut log = EpochLog::<Fixed<f32>>::default();
     while !log.is_over(schedule) {
-        training.epoch(log.record.len() + 1, run)?;
-        let loss = training.loss();
+        let loss = training.epoch(log.record.len() + 1, run)?;
         if !loss.is_finite() {
             let epoch = log.record.len() + 1;
             let remedy = "likely remedies: a larger lambda or alpha0";
@@ -205,8 +193,8 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
 }
 
 /// What [`fit`] takes: users' and items' vectors, with validation the latter once more for the best epoch, and the scores of a
-/// block of users; the transposed data; Gram matrices of the factors, and for each thread a block of rows or a matrix to be
-/// solved.
+/// block of users; the transposed data; the products of the vectors, their axes and what finding these takes, in double precision; and
+/// for each thread a block of rows or a matrix to be solved.
 pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
@@ -219,45 +207,47 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
         ("the vectors of items", 4.0 * copies * items * factors),
         ("the transposed data", 4.0 * interactions + 8.0 * items),
         ("the scores of a block of validation users", 4.0 * scores),
-        ("matrices of factors x factors", 4.0 * (4.0 * factors * factors + threads)),
+        ("matrices of factors x factors", 4.0 * (axes::MATRICES * factors * factors + threads)),
     ];
-    MemoryEstimate::new(4.0 * (items + factors) * factors, &parts, "fewer factors")
+    MemoryEstimate::new(4.0 * (items + 1.0) * factors, &parts, "fewer factors")
 }
 
 /// What the seconds of [`fit`] grow with.
-pub(super) const LAW: &str =
-    "epochs x (interactions x factors + (users + items) x factors^2), with cholesky a factor more";
+pub(super) const LAW: &str = "epochs x (interactions x factors + (users + items) x factors^2 + factors^3)";
 
-/// [`LAW`] as a number. Conjugate gradients: a step of a row multiplies with its neighbours' vectors and with one matrix.
-/// Cholesky: a row sums the squares of its neighbours' vectors and factors a matrix. Hu et al., section 4.
+/// [`LAW`] as a number: a step of a row multiplies with its neighbours' vectors; vectors are multiplied with each other and turned, and
+/// the axes of their products are found.
 pub(super) fn work(options: &AlsOptions, shape: &FitShape) -> f64 {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
-    let step = factors * (interactions + (users + items) * factors);
-    let steps = match options.solver {
-        AlsSolver::Conjugate => options.steps as f64,
-        AlsSolver::Cholesky => factors,
+    let rows = match options.solver {
+        AlsSolver::Conjugate => options.steps as f64 * interactions * factors,
+        AlsSolver::Cholesky => exact(shape, factors),
     };
-    options.epochs as f64 * step * steps
+    options.epochs as f64 * (rows + (users + items + factors) * factors * factors)
+}
+
+/// Operations by which all users and all items are solved exactly, if lists are as long as their mean.
+fn exact(shape: &FitShape, factors: f64) -> f64 {
+    let [users, items, interactions] = shape.counts();
+    let side = |rows: f64| rows * operations_of_exact(interactions / rows.max(1.0), factors);
+    side(users) + side(items)
 }
 
 /// Seconds of [`fit`] on one core with all its epochs: in each step of a side, as many to begin with and for the loss, all
-/// neighbours and the shared matrix; with Cholesky the operations of its products.
+/// neighbours; with Cholesky the operations of its products; of both sides the products of the vectors, their turn, and the axes.
 pub(super) fn seconds(options: &AlsOptions, shape: &FitShape) -> f64 {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
     // Of both sides.
     let neighbours = 2.0 * interactions * (costs::NEIGHBOUR + costs::NUMBER * factors);
-    let shared = (users + items) * factors * factors;
-    let epoch = match options.solver {
-        AlsSolver::Conjugate => (options.steps as f64 + 2.0) * (neighbours + costs::SHARED * shared),
-        // A triangle of squares each, and a third of a cube.
-        AlsSolver::Cholesky => {
-            let operations = 2.0 * interactions * factors * factors + shared * factors / 3.0;
-            neighbours + costs::SMALL * costs::operations::<f32>(operations)
-        }
+    let products = costs::operations::<f32>(4.0 * (users + items) * factors * factors);
+    let axes = 2.0 * costs::AXES * factors.powi(3);
+    let rows = match options.solver {
+        AlsSolver::Conjugate => (options.steps as f64 + 2.0) * neighbours,
+        AlsSolver::Cholesky => neighbours + costs::SMALL * costs::operations::<f32>(exact(shape, factors)),
     };
-    options.epochs as f64 * (epoch + costs::lists(shape.choosing_users(), items, factors))
+    options.epochs as f64 * (rows + products + axes + costs::lists(shape.choosing_users(), items, factors))
 }
 
 /// The most factors, in eights, with which it fits.
@@ -273,7 +263,13 @@ pub(super) fn smaller(
 pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
     options.check(n_items)?;
     let items = tensors.f32("items", &[n_items, options.factors])?;
-    Ok(Box::new(Als { options: options.clone(), items: Fixed::new(items, options.factors) }))
+    let items = if tensors.find("spectrum").is_some() {
+        Fixed::new(items, tensors.f32("spectrum", &[options.factors])?)
+    } else {
+        // The first files have vectors that were not turned.
+        Fixed::turned(items, options.factors)?.0
+    };
+    Ok(Box::new(Als { options: options.clone(), items }))
 }
 
 impl Als {
@@ -333,7 +329,8 @@ impl Model for Als {
     }
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
-        Ok(vec![NamedTensor::new("items", &[self.n_items(), self.n_factors()], row_major(self.items.rows()))])
+        let items = NamedTensor::new("items", &[self.n_items(), self.n_factors()], row_major(self.items.rows()));
+        Ok(vec![items, NamedTensor::new("spectrum", &[self.n_factors()], self.items.spectrum())])
     }
 
     fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
@@ -348,7 +345,7 @@ impl Model for Als {
     /// `h_i' A^-1 sum of h_j`, so item `j` contributes `h_j . A^-1 h_i`.
     fn contributions(&self, history: &[u32], item: u32, cancel: &Cancel) -> Result<Vec<f64>> {
         cancel.check()?;
-        let spread = self.items.spread(self.options.weights(), history, self.items.row(item))?;
-        Ok(history.iter().map(|&from| dot(&spread, self.items.row(from)).into()).collect())
+        let shares = self.items.contributions(self.options.weights(), history, self.items.row(item))?;
+        Ok(shares.into_iter().map(f64::from).collect())
     }
 }

@@ -22,7 +22,9 @@ use crate::base::steps::Steps;
 use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
-use crate::math::linalg::{BLOCK, NoInverse, gram, invert_positive_definite, mirror, pairs_of_items, work_of_inverse};
+use crate::math::linalg::{
+    NoInverse, gram, invert_positive_definite, mirror, numbers_beside_inverse, pairs_of_items, work_of_inverse,
+};
 use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
 use crate::math::vectorised::{add, multiply, prefetch, vectorised};
@@ -129,7 +131,7 @@ pub(super) fn fit<O: Penalised>(
 }
 
 /// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed data and
-/// for each thread a place in every history, then the panel of [`invert_positive_definite`].
+/// for each thread a place in every history, then the copies of [`invert_positive_definite`].
 pub(super) fn memory(options: &impl Penalised, shape: &FitShape) -> MemoryEstimate {
     let (precision, density) = (options.penalty().precision(), options.density());
     if density < 1.0 {
@@ -137,7 +139,7 @@ pub(super) fn memory(options: &impl Penalised, shape: &FitShape) -> MemoryEstima
     }
     let [users, items, interactions] = shape.counts();
     let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
-    memory_from_gram(precision, items, ("the transposed data or a panel", counting))
+    memory_from_gram(precision, items, ("the transposed data or copies of parts", counting))
         .with_smaller(restricted::smaller(precision, density, shape))
 }
 
@@ -173,14 +175,14 @@ pub(super) fn smaller<O: Penalised>(options: &O, shape: &FitShape, fits: impl Fn
     restricted::densities_below(options.density(), shape).map(|density| options.with_density(density)).find(fits)
 }
 
-/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there is a panel.
+/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there are copies.
 pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
     let ways_out = match precision {
         Precision::F32 => "",
         Precision::F64 => "precision 'f32'",
     };
     let size = precision.bytes();
-    let inverting = size * items * items.min(BLOCK as f64);
+    let inverting = size * numbers_beside_inverse(items as usize) as f64;
     let matrix = size * items * items;
     let (name, counting) = counting;
     MemoryEstimate::new(matrix, &[("its matrix of items x items", matrix), (name, counting.max(inverting))], ways_out)

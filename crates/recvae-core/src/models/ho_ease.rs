@@ -39,7 +39,7 @@ use crate::base::steps::Steps;
 use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
-use crate::math::linalg::{BLOCK, add_gram, gram, pairs_of_items, work_of_inverse};
+use crate::math::linalg::{add_gram, gram, numbers_beside_inverse, pairs_of_items, work_of_inverse};
 use crate::math::real::Real;
 use crate::math::residual::{Vectors, gram_products};
 use crate::math::vectorised::multiply;
@@ -96,16 +96,16 @@ fn size(options: &HoEaseOptions, items: f64) -> f64 {
     items + (options.pairs as f64).min(items * (items - 1.0).max(0.0) / 2.0)
 }
 
-/// What [`fit`] takes: the matrix of items and pairs with, one after the other, a block of users as they are counted, the panel
+/// What [`fit`] takes: the matrix of items and pairs with, one after the other, a block of users as they are counted, the copies
 /// of the inversion, and the weights; before, the Gram matrix of the items with what [`gram`] needs.
 pub(super) fn memory(options: &HoEaseOptions, shape: &FitShape) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let bytes = options.precision.bytes();
     let size = size(options, items);
     let (matrix, weights) = (bytes * size * size, 4.0 * size * items);
-    let panel = bytes * size * size.min(BLOCK as f64);
+    let copies = bytes * numbers_beside_inverse(size as usize) as f64;
     let counting = bytes * items * items + 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
-    let beside = weights.max(panel).max(counting - matrix);
+    let beside = weights.max(copies).max(counting - matrix);
     let parts = [("its matrix of items and pairs", matrix), ("the weights, or what comes before them", beside)];
     MemoryEstimate::new(weights, &parts, "fewer pairs (--set pairs=…)")
 }
@@ -159,7 +159,7 @@ impl HoEase {
             Pairs::most_frequent(gram.view2((n_items, n_items)), options.pairs)?
         };
         let size = n_items + pairs.len();
-        let extended = Extended::new(train, &pairs, size_of::<T>() * size * BLOCK.min(size));
+        let extended = Extended::new(train, &pairs, size_of::<T>() * numbers_beside_inverse(size));
         steps.left(costs::PAIR * extended.squares / 2.0 + rest(size));
         let mut matrix = Numbers::<T>::zeros(size * size);
         extended.blocks().try_for_each(|block| add_gram(&block?, &mut matrix, &steps))?;

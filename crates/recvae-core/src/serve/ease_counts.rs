@@ -208,7 +208,7 @@ impl EaseCounts {
             ease::memory_from_gram(
                 options.precision,
                 items,
-                ("rows of counts or a panel", 4.0 * items * threads as f64),
+                ("rows of counts or copies of parts", 4.0 * items * threads as f64),
             )
         };
         check_fit(ModelKind::Ease.name(), users_of_items, &shape, run.memory_limit, 0, estimate)?;

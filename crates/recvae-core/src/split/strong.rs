@@ -27,6 +27,8 @@
 //! end up in the input file only, too. Their draws come from NumPy, as ours do by the option `generator` (`numpy.rs`); by default
 //! they come from Philox, so the parts differ.
 
+use std::collections::BTreeMap;
+
 use crate::base::error::{Error, Result};
 use crate::base::random::Stream;
 use crate::data::ids::Ids;
@@ -160,6 +162,30 @@ impl Split {
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.train.bytes() + self.validation.bytes() + self.test.bytes()
+    }
+
+    /// Number of users and of distinct interactions in all parts together: users may be in several of them, known by what is in
+    /// others.
+    #[must_use]
+    pub fn totals(&self) -> (usize, usize) {
+        let mut held_out: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for part in [&self.validation, &self.test] {
+            for (row, user) in part.users().iter().enumerate() {
+                let items = held_out.entry(user).or_default();
+                items.extend_from_slice(part.input().row(row));
+                items.extend_from_slice(part.target().row(row));
+            }
+        }
+        let (mut n_users, mut n_interactions) = (self.train.n_users(), self.train.n_interactions());
+        for (user, mut items) in held_out {
+            let trained = self.train.users().find(user).map(|row| self.train.matrix().row(row as usize));
+            n_users += usize::from(trained.is_none());
+            items.sort_unstable();
+            items.dedup();
+            let trained = trained.unwrap_or_default();
+            n_interactions += items.iter().filter(|item| trained.binary_search(item).is_err()).count();
+        }
+        (n_users, n_interactions)
     }
 }
 

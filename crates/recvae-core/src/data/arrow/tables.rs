@@ -2,8 +2,8 @@
 
 use super::flat::{Field, Writer};
 use super::write::{END, message, record_batch};
-use super::{header, types};
 use crate::base::error::{Error, Result};
+use crate::data::read::arrow::{header, types};
 
 /// A table that is written in batches: first [`Self::start`], then batches of its rows, then [`Self::end`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

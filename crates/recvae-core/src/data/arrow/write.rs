@@ -1,10 +1,10 @@
 //! Interactions as an Arrow stream: two columns, `user` and `item`, of text in dictionaries, one row per interaction.
 
 use super::flat::{Field, Writer};
-use super::{MARKER, header, types};
 use crate::base::error::{Error, Result};
 use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
+use crate::data::read::arrow::{MARKER, header, types};
 
 /// Rows in a batch.
 const BATCH: usize = 1 << 16;

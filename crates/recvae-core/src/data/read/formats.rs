@@ -1,4 +1,4 @@
-//! The formats that are known by name: those of programs (CSV, TSV, NDJSON) and those in which data sets are published.
+//! The formats that are known by name: those of programs (CSV, TSV, NDJSON, Arrow) and those in which data sets are published.
 //!
 //! A published format is a row of [`LAYOUTS`]: the columns, the separator, the encoding and the threshold that makes likes of
 //! its ratings in the papers. What a caller says goes before it. Three formats need a reader of their own: the two that hold
@@ -19,6 +19,8 @@ choice! {
         Tsv = "tsv",
         /// One JSON object per line; ids are strings or whole numbers, and an item may be a list of them.
         Ndjson = "ndjson",
+        /// Arrow IPC, as a stream or as a file (Feather of version 2); an item may be a list.
+        Arrow = "arrow",
         /// One user per line: `user item item …`, the lists of the graph papers.
         Adjacency = "adjacency",
         /// MovieLens 100K, `u.data`.
@@ -116,6 +118,8 @@ pub(crate) enum Shape {
     Fields,
     /// JSON objects.
     Objects,
+    /// Columns in binary form.
+    Arrow,
     /// A user and items on a line.
     Lists,
     /// A film on a line, and its ratings on the lines below.
@@ -202,10 +206,17 @@ const NDJSON: Layout = Layout {
 };
 
 /// All formats, in the order of [`Format`].
-pub const LAYOUTS: [Layout; 23] = [
+pub const LAYOUTS: [Layout; 24] = [
     CSV,
     TSV,
     NDJSON,
+    Layout {
+        format: Format::Arrow,
+        title: "Arrow IPC, stream or file (Feather)",
+        line: "columns user and item",
+        shape: Shape::Arrow,
+        ..NDJSON
+    },
     Layout {
         format: Format::Adjacency,
         title: "lists of the graph papers (train.txt, test.txt)",
@@ -453,7 +464,7 @@ impl Format {
     /// Whether it is that of a data set, and not of programs.
     #[must_use]
     pub fn is_published(self) -> bool {
-        !matches!(self, Self::Csv | Self::Tsv | Self::Ndjson | Self::Adjacency)
+        !matches!(self, Self::Csv | Self::Tsv | Self::Ndjson | Self::Arrow | Self::Adjacency)
     }
 }
 

@@ -12,8 +12,9 @@ use crate::data::interactions::{PARTS, check_min_value};
 options! {
     /// What to read out of a file.
     pub struct ReadOptions for "read", check = check {
-        /// The format, by the name of a program's (csv, tsv, ndjson), of the graph papers' lists (adjacency) or of a data set.
-        /// Without it the file's name says it: `.csv`, `.tsv`, `.ndjson` or `.jsonl`, with `.gz` or `.zst` behind it or not; and
+        /// The format, by the name of a program's (csv, tsv, ndjson, arrow), of the graph papers' lists (adjacency) or of a data set.
+        /// Without it the file's name says it: `.csv`, `.tsv`, `.ndjson`, `.jsonl`, `.arrow`, `.arrows`, `.feather` or `.ipc`, with
+        /// `.gz` or `.zst` behind it or not; and
         /// a data set is known by its name or its header where no other data have it. Whether the file is compressed is seen
         /// from its first bytes, never from its name.
         format: Option<Format> = None, Any;
@@ -31,7 +32,8 @@ options! {
         escape: Escape = Escape::Quote, Any;
         /// Column (or JSON key) of the user ids, unless the format has another name for it.
         user: String = "user".into(), Any;
-        /// Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON it may hold a list.
+        /// Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON and Arrow it may hold a
+        /// list.
         item: String = "item".into(), Any;
         /// Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue:
         /// every row counts alike.
@@ -66,7 +68,7 @@ pub(crate) fn check(options: &ReadOptions) -> Result<()> {
 }
 
 /// The options make sense in a format.
-pub(crate) fn check_as(options: &ReadOptions, format: Format) -> Result<()> {
+fn check_as(options: &ReadOptions, format: Format) -> Result<()> {
     Plan::new(options, format).map(drop)
 }
 
@@ -177,6 +179,13 @@ impl Plan {
         if !options.header && !is_table {
             return refuse("header", "false", format!("only for tables (the format is {format})"));
         }
+        if let (Some(encoding), Shape::Arrow) = (options.encoding, self.shape) {
+            return refuse(
+                "encoding",
+                &format!("'{}'", encoding.word()),
+                format!("only for text (the format is {format})"),
+            );
+        }
         if let (Some(quote), false) = (options.quote, is_table) {
             return refuse(
                 "quote",
@@ -217,7 +226,7 @@ impl Plan {
                 return Err(Error::invalid_argument(name, bound, "only with the option time, which names its column"));
             }
         }
-        if !matches!(self.shape, Shape::Fields | Shape::Objects) {
+        if !matches!(self.shape, Shape::Fields | Shape::Objects | Shape::Arrow) {
             let named = columns.iter().find_map(|(name, _, own)| own.map(|own| (name, own)));
             return named.map_or(Ok(()), |(name, own)| {
                 Err(Error::invalid_argument(

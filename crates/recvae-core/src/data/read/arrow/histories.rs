@@ -1,7 +1,10 @@
 //! An Arrow stream of histories: a row per user, with the items in a list, and lists of what may come if there are any.
 
+use std::borrow::Cow;
+
+use super::compression::{Budget, What};
 use super::flat::Table;
-use super::frames::{Frames, OUTSIDE, malformed};
+use super::frames::{Frames, Message, OUTSIDE, Piece, Whole};
 use super::layout::{Kind, Layout, Parts};
 use super::schema::{kind_of, walk};
 use super::{header, types};
@@ -22,11 +25,19 @@ pub struct ArrowHistory {
 
 /// Reads such a stream, which comes in pieces. Its columns are `user`, text or whole numbers, and `items`, lists of such; if they are
 /// there, `allow` and `deny`, lists that may be null. None has a dictionary. Memory: one message, and the histories in it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ArrowHistories {
     frames: Frames,
     columns: Option<Columns>,
+    /// How many bytes may still come out of compressed buffers.
+    budget: Budget,
     n_rows: u64,
+}
+
+impl Default for ArrowHistories {
+    fn default() -> Self {
+        Self { frames: Frames::default(), columns: None, budget: Budget::new(), n_rows: 0 }
+    }
 }
 
 impl ArrowHistories {
@@ -34,32 +45,42 @@ impl ArrowHistories {
     ///
     /// # Errors
     /// `INVALID_DATA` if they are no such stream, or an id is null, empty or not UTF-8. Rows are counted from 0 over the whole stream.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<ArrowHistory>> {
+    pub fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<ArrowHistory>> {
         let mut histories = Vec::new();
-        let Self { frames, columns, n_rows } = self;
-        frames.push(bytes, &mut |number, message, body| {
-            match (message.kind, &*columns) {
-                (header::SCHEMA, None) => {
-                    let read = Columns::read(message.version, &message.table, message.len);
-                    *columns = Some(read.map_err(|error| error.unwrap_or_else(|| malformed(number, OUTSIDE)))?);
-                }
-                // Of a column that is not wanted.
-                (header::DICTIONARY_BATCH, Some(_)) => {}
-                (header::RECORD_BATCH, Some(columns)) => {
-                    let batch = Batch::open(columns, &message.table, body).map_err(|what| malformed(number, what))?;
-                    for row in 0..batch.n_rows {
-                        let history = batch.history(row).map_err(|(name, what)| {
-                            Error::invalid_data(format!("{name} in row {n_rows} of the Arrow stream is {what}"))
-                        });
-                        histories.push(history?);
-                        *n_rows += 1;
-                    }
-                }
-                _ => return Err(malformed(number, "it is neither the schema nor a dictionary nor rows")),
+        self.budget.came(bytes.len());
+        while let Some(piece) = self.frames.next(&mut bytes)? {
+            match piece {
+                Piece::Message(whole) if !self.frames.is_file => self.message(&whole, &mut histories)?,
+                _ => return Err(Error::invalid_data("histories are an Arrow file; allowed: an Arrow stream")),
             }
-            Ok(())
-        })?;
+        }
         Ok(histories)
+    }
+
+    fn message(&mut self, whole: &Whole<'_>, histories: &mut Vec<ArrowHistory>) -> Result<()> {
+        let Message { version, kind, table } = self.frames.open(whole.metadata())?;
+        match (kind, &self.columns) {
+            (header::SCHEMA, None) => {
+                let read = Columns::read(version, &table, whole.metadata().len());
+                self.columns = Some(read.map_err(|error| error.unwrap_or_else(|| self.frames.malformed(OUTSIDE)))?);
+            }
+            // Of a column that is not wanted.
+            (header::DICTIONARY_BATCH, Some(_)) => {}
+            (header::RECORD_BATCH, Some(columns)) => {
+                let batch = Batch::open(columns, &table, whole.body(), &mut self.budget);
+                let batch = batch.map_err(|what| self.frames.malformed(what))?;
+                for row in 0..batch.n_rows {
+                    let history = batch.history(row).map_err(|(name, what)| {
+                        Error::invalid_data(format!("{name} in row {} of the Arrow stream is {what}", self.n_rows))
+                    });
+                    histories.push(history?);
+                    self.n_rows += 1;
+                }
+            }
+            _ => return Err(self.frames.malformed("it is neither the schema nor a dictionary nor rows")),
+        }
+        self.frames.n_messages += 1;
+        Ok(())
     }
 
     /// Ends the stream.
@@ -67,7 +88,8 @@ impl ArrowHistories {
     /// # Errors
     /// `INVALID_DATA` if it was cut off.
     pub fn finish(self) -> Result<()> {
-        self.frames.finish(self.columns.is_some())
+        self.frames.end()?;
+        if self.columns.is_some() { Ok(()) } else { Err(self.frames.malformed("it has no schema")) }
     }
 }
 
@@ -82,6 +104,13 @@ struct Column {
     /// Of lists.
     lists: Option<Kind>,
     ids: Kind,
+}
+
+impl Column {
+    /// The nodes whose buffers it needs.
+    fn nodes(&self) -> std::ops::RangeInclusive<usize> {
+        self.node..=self.node + usize::from(self.lists.is_some())
+    }
 }
 
 /// What the schema says.
@@ -131,15 +160,11 @@ fn column(field: &Table<'_>, node: usize, is_lists: bool) -> Option<Option<Colum
     let (lists, ids) = match is_lists {
         false => (None, *field),
         true => {
-            let bytes = match field.u8(2)? {
-                types::LIST => 4,
-                types::LARGE_LIST => 8,
-                _ => return Some(None),
-            };
+            let Some(lists @ Kind::List { .. }) = kind_of(field)? else { return Some(None) };
             if field.table(4)?.is_some() {
                 return Some(None);
             }
-            (Some(Kind::Lists { bytes }), field.tables(5)?.next()??)
+            (Some(lists), field.tables(5)?.next()??)
         }
     };
     let kind = match kind_of(&ids)? {
@@ -154,15 +179,17 @@ struct Batch<'a> {
     n_rows: usize,
     /// Of each column where its lists lie, if it has any, and its ids.
     columns: [Option<(Option<Layout>, Layout)>; 4],
-    body: &'a [u8],
+    body: Cow<'a, [u8]>,
 }
 
 impl<'a> Batch<'a> {
-    fn open(columns: &Columns, table: &Table<'_>, body: &'a [u8]) -> Result<Self, &'static str> {
-        let parts = Parts::read(table, body.len(), &columns.nodes)?;
+    fn open(columns: &Columns, table: &Table<'_>, body: &'a [u8], budget: &mut Budget) -> Result<Self, What> {
+        let mut parts = Parts::read(table, body.len(), &columns.nodes)?;
+        let wanted: Vec<usize> = columns.found.iter().flatten().flat_map(Column::nodes).collect();
+        let body = parts.decompress(body, &wanted, budget)?;
         let open = |column: &Column| {
-            let lists = column.lists.map(|kind| parts.layout(column.node, kind, body)).transpose()?;
-            let ids = parts.layout(column.node + usize::from(lists.is_some()), column.ids, body)?;
+            let lists = column.lists.map(|kind| parts.layout(column.node, kind, &body)).transpose()?;
+            let ids = parts.layout(*column.nodes().end(), column.ids, &body)?;
             if lists.as_ref().unwrap_or(&ids).len as u64 != parts.n_rows {
                 return Err("a column has another number of rows than the batch");
             }
@@ -183,7 +210,7 @@ impl<'a> Batch<'a> {
         let (items, allow, deny) = (list()?, list()?, list()?);
         let user = self.columns[0].as_ref().map_or_else(
             || Err("missing".to_owned()),
-            |(_, ids)| ids.id(self.body, row, &mut String::new()).map(str::to_owned),
+            |(_, ids)| ids.id(&self.body, row, &mut String::new()).map(str::to_owned),
         );
         Ok(ArrowHistory {
             user: user.map_err(|what| (NAMES[0], what))?,
@@ -196,12 +223,8 @@ impl<'a> Batch<'a> {
     /// A list, unless it is null or there is no such column; or what is wrong with it.
     fn list(&self, place: usize, row: usize) -> Result<Option<Vec<String>>, String> {
         let Some((Some(lists), ids)) = &self.columns[place] else { return Ok(None) };
-        if lists.is_null(self.body, row) {
-            return Ok(None);
-        }
-        let extent = lists.extent(self.body, row).filter(|extent| extent.end <= ids.len);
-        let extent = extent.ok_or("outside of its column; allowed: a list within it")?;
+        let Some(extent) = lists.list(&self.body, row, ids.len)? else { return Ok(None) };
         let mut digits = String::new();
-        extent.map(|at| ids.id(self.body, at, &mut digits).map(str::to_owned)).collect::<Result<_, _>>().map(Some)
+        extent.map(|at| ids.id(&self.body, at, &mut digits).map(str::to_owned)).collect::<Result<_, _>>().map(Some)
     }
 }

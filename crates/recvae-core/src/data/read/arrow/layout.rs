@@ -1,11 +1,15 @@
 //! Where the values of columns lie in the body of a message, checked once against its length.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::Range;
 
+use super::compression::{Budget, Codec, What};
 use super::flat::Table;
+use crate::base::date::SECONDS_OF_DAY;
+use crate::data::ids::LONGEST_ID;
 use crate::data::interactions::check_value;
-use crate::data::read::LONGEST_ID;
+use crate::data::read::plan::Plan;
 
 /// What a column holds, as far as it is read here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +26,12 @@ pub(super) enum Kind {
     Float { bytes: usize },
     /// Whole numbers of 4, 8, 16 or 32 bytes that stand for themselves over 10 to the power of `scale`.
     Decimal { bytes: usize, scale: i32 },
-    /// Lists, as the offsets of that many bytes at which they begin among the values of the column below.
-    Lists { bytes: usize },
+    /// Days since 1970, of 32 bits.
+    Date,
+    /// Times since 1970 in a unit of which there are so many in a second, of 64 bits.
+    Timestamp { per_second: u32 },
+    /// Offsets of 4 or 8 bytes into the values of another node.
+    List { bytes: usize },
 }
 
 impl Kind {
@@ -37,8 +45,14 @@ impl Kind {
         match self {
             Self::Text | Self::LargeText => (3, false),
             Self::TextView => (2, true),
-            Self::Int { .. } | Self::Float { .. } | Self::Decimal { .. } | Self::Lists { .. } => (2, false),
+            Self::Int { .. } | Self::Float { .. } | Self::Decimal { .. } => (2, false),
+            Self::Date | Self::Timestamp { .. } | Self::List { .. } => (2, false),
         }
+    }
+
+    /// Whether values are whole numbers that may be ids.
+    pub(super) fn is_whole(self) -> bool {
+        matches!(self, Self::Int { .. } | Self::Decimal { scale: 0, .. })
     }
 }
 
@@ -46,7 +60,7 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Layout {
     kind: Kind,
-    /// Number of values.
+    /// Number of values, of lists if it has such.
     pub(super) len: usize,
     /// One bit per value, 0 where it is null; empty if none is.
     validity: Range<usize>,
@@ -70,9 +84,11 @@ impl Layout {
             _ if len == 0 => Some(0),
             Kind::Text => len.checked_add(1).and_then(|n| n.checked_mul(4)),
             Kind::LargeText => len.checked_add(1).and_then(|n| n.checked_mul(8)),
-            Kind::Lists { bytes } => len.checked_add(1).and_then(|n| n.checked_mul(bytes)),
             Kind::TextView => len.checked_mul(16),
+            Kind::List { bytes } => len.checked_add(1).and_then(|n| n.checked_mul(bytes)),
             Kind::Int { bytes, .. } | Kind::Float { bytes } | Kind::Decimal { bytes, .. } => len.checked_mul(bytes),
+            Kind::Date => len.checked_mul(4),
+            Kind::Timestamp { .. } => len.checked_mul(8),
         };
         if needed.is_none_or(|needed| values.len() < needed) {
             return Err("a column has more rows than values");
@@ -86,31 +102,29 @@ impl Layout {
         }
         let layout = Self { kind, len, validity: validity.clone(), values: values.clone(), texts: texts.to_vec() };
         if !layout.offsets_ascend(body) {
-            return Err(match kind {
-                Kind::Lists { .. } => "the offsets of its lists do not ascend",
-                _ => "the offsets of its texts do not ascend",
-            });
+            return Err("the offsets of its texts or lists do not ascend");
         }
         Ok(layout)
     }
 
     /// Whether each text or list of a column with offsets begins where the one before it ends, as the format says, null or not:
-    /// then all of them together are no longer than what they point into.
+    /// then all of them together are no longer than their buffer or values.
     fn offsets_ascend(&self, body: &[u8]) -> bool {
         let bytes = &body[self.values.clone()];
         match self.kind {
             _ if self.len == 0 => true,
-            Kind::Text | Kind::Lists { bytes: 4 } => {
+            Kind::Text | Kind::List { bytes: 4 } => {
                 bytes.as_chunks::<4>().0[..=self.len].is_sorted_by_key(|&bytes| i32::from_le_bytes(bytes))
             }
-            Kind::LargeText | Kind::Lists { .. } => {
+            Kind::LargeText | Kind::List { .. } => {
                 bytes.as_chunks::<8>().0[..=self.len].is_sorted_by_key(|&bytes| i64::from_le_bytes(bytes))
             }
             Kind::TextView | Kind::Int { .. } | Kind::Float { .. } | Kind::Decimal { .. } => true,
+            Kind::Date | Kind::Timestamp { .. } => true,
         }
     }
 
-    pub(super) fn is_null(&self, body: &[u8], row: usize) -> bool {
+    fn is_null(&self, body: &[u8], row: usize) -> bool {
         let validity = &body[self.validity.clone()];
         !validity.is_empty() && validity[row / 8] >> (row % 8) & 1 == 0
     }
@@ -138,6 +152,46 @@ impl Layout {
             (8, false) => u64::from_le_bytes(self.bytes(body, row)).into(),
             _ => return None,
         })
+    }
+
+    /// Which of the values in another node, of which there are so many, are those of a list; `None` if it is null.
+    pub(super) fn list(&self, body: &[u8], row: usize, n_values: usize) -> Result<Option<Range<usize>>, String> {
+        if self.is_null(body, row) {
+            return Ok(None);
+        }
+        let [start, end] = self.offsets(body, row);
+        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok()).map(|(start, end)| start..end);
+        match range.filter(|range| range.end <= n_values) {
+            Some(range) => Ok(Some(range)),
+            None => Err("a list outside of its values; allowed: one within".into()),
+        }
+    }
+
+    /// Where a text or a list begins and ends.
+    fn offsets(&self, body: &[u8], row: usize) -> [i64; 2] {
+        match self.kind {
+            Kind::Text | Kind::List { bytes: 4 } => {
+                [row, row + 1].map(|at| i32::from_le_bytes(self.bytes(body, at)).into())
+            }
+            _ => [row, row + 1].map(|at| i64::from_le_bytes(self.bytes(body, at))),
+        }
+    }
+
+    /// A time in seconds, or the number of a part; or what is wrong with it.
+    pub(super) fn time(&self, body: &[u8], row: usize, plan: &Plan) -> Result<f64, String> {
+        if self.is_null(body, row) {
+            return Err(if plan.has_parts { "null; allowed: a part" } else { "null; allowed: a time" }.into());
+        }
+        match self.kind {
+            Kind::Date => Ok(SECONDS_OF_DAY * f64::from(i32::from_le_bytes(self.bytes(body, row)))),
+            Kind::Timestamp { per_second } => {
+                Ok(i64::from_le_bytes(self.bytes(body, row)) as f64 / f64::from(per_second))
+            }
+            Kind::Text | Kind::LargeText | Kind::TextView => {
+                plan.time(self.text(body, row).ok_or("outside of the message; allowed: text within its buffer")?)
+            }
+            _ => plan.seconds(self.number(body, row)?),
+        }
     }
 
     /// The whole number of a decimal.
@@ -183,7 +237,11 @@ impl Layout {
         if self.is_null(body, row) {
             return Err("null; allowed: an id".into());
         }
-        if let Some(number) = self.whole(body, row) {
+        let number = match self.kind {
+            Kind::Decimal { bytes, scale: 0 } => Some(self.unscaled(body, row, bytes)?),
+            _ => self.whole(body, row),
+        };
+        if let Some(number) = number {
             digits.clear();
             return write!(digits, "{number}").map(|()| &digits[..]).map_err(|e| e.to_string());
         }
@@ -198,22 +256,11 @@ impl Layout {
 
     /// The bytes of a text; `None` if they lie outside.
     fn text<'a>(&self, body: &'a [u8], row: usize) -> Option<&'a [u8]> {
-        match self.kind {
-            Kind::Text | Kind::LargeText => body[self.texts[0].clone()].get(self.extent(body, row)?),
-            _ => self.view(body, row),
+        if self.kind == Kind::TextView {
+            return self.view(body, row);
         }
-    }
-
-    /// Where a text or a list begins and ends; `None` if that makes no sense.
-    pub(super) fn extent(&self, body: &[u8], row: usize) -> Option<Range<usize>> {
-        let bounds = match self.kind {
-            Kind::Text | Kind::Lists { bytes: 4 } => {
-                [row, row + 1].map(|at| i32::from_le_bytes(self.bytes(body, at)).into())
-            }
-            _ => [row, row + 1].map(|at| i64::from_le_bytes(self.bytes(body, at))),
-        };
-        let [start, end] = bounds.map(|bound| usize::try_from(bound).ok());
-        Some(start?..end?)
+        let [start, end] = self.offsets(body, row).map(|bound| usize::try_from(bound).ok());
+        body[self.texts[0].clone()].get(start?..end?)
     }
 
     /// A view: length, then the text itself if it has 12 bytes at most, else its first 4 bytes, its buffer and the offset.
@@ -247,14 +294,15 @@ pub(super) struct Parts {
     /// Where each node's buffers lie among all.
     places: Vec<Range<usize>>,
     buffers: Vec<Range<usize>>,
+    /// How the buffers are compressed, if they are.
+    codec: Option<Codec>,
 }
 
 impl Parts {
-    pub(super) fn read(batch: &Table<'_>, body_len: usize, schema: &[(usize, bool)]) -> Result<Self, &'static str> {
+    pub(super) fn read(batch: &Table<'_>, body_len: usize, schema: &[(usize, bool)]) -> Result<Self, What> {
         const OUTSIDE: &str = "its metadata point outside of themselves";
-        if batch.table(3).ok_or(OUTSIDE)?.is_some() {
-            return Err("its buffers are compressed; allowed: uncompressed ones");
-        }
+        let compression = batch.table(3).ok_or(OUTSIDE)?;
+        let codec = compression.map(|table| Codec::read(&table).ok_or(OUTSIDE)).transpose()?.transpose()?;
         let pairs = |field| {
             let bytes = batch.vector(field, 16).ok_or(OUTSIDE)?;
             let long = |half: [u8; 8]| i64::from_le_bytes(half);
@@ -290,9 +338,30 @@ impl Parts {
             next = end;
         }
         if nodes.len() != schema.len() || next != buffers.len() {
-            return Err("it has other columns than its schema says");
+            return Err("it has other columns than its schema says".into());
         }
-        Ok(Self { n_rows, nodes, places, buffers })
+        Ok(Self { n_rows, nodes, places, buffers, codec })
+    }
+
+    /// The body as it was before it was compressed, with the buffers of some nodes alone, whose places are known from then on.
+    pub(super) fn decompress<'a>(
+        &mut self,
+        body: &'a [u8],
+        wanted: &[usize],
+        budget: &mut Budget,
+    ) -> Result<Cow<'a, [u8]>, What> {
+        let Some(codec) = self.codec.take() else { return Ok(body.into()) };
+        let compressed = std::mem::take(&mut self.buffers);
+        self.buffers = vec![0..0; compressed.len()];
+        let mut plain = Vec::new();
+        for &node in wanted {
+            for at in self.places[node].clone() {
+                let start = plain.len();
+                codec.decompress(&body[compressed[at].clone()], &mut plain, budget)?;
+                self.buffers[at] = start..plain.len();
+            }
+        }
+        Ok(plain.into())
     }
 
     pub(super) fn layout(&self, node: usize, kind: Kind, body: &[u8]) -> Result<Layout, &'static str> {
