@@ -55,7 +55,7 @@ fn index_of(id: &str) -> Result<u32> {
 mod tests {
     use super::*;
     use crate::base::cancel::Cancel;
-    use crate::data::arrow::ArrowReader;
+    use crate::data::read::ArrowReader;
     use crate::data::interactions::{InteractionsBuilder, Thresholds};
     use crate::data::read::ReadOptions;
 
