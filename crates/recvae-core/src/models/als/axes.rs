@@ -92,10 +92,11 @@ mod tests {
         let number = |row: &[T], at: usize| row[at].to_f64();
         let largest = spectrum.iter().map(|value| value.to_f64()).fold(1e-300, f64::max);
         let mut off = 0.0f64;
-        for a in 0..d {
+        for (a, &square) in spectrum.iter().enumerate() {
             for b in 0..d {
                 let sum: f64 = new.chunks(d).map(|row| number(row, a) * number(row, b)).sum();
-                off = off.max((sum - if a == b { spectrum[a].to_f64() } else { 0.0 }).abs() / largest);
+                let expected = if a == b { square.to_f64() } else { 0.0 };
+                off = off.max((sum - expected).abs() / largest);
             }
         }
         let user: Vec<T> = normals(d, 2);

@@ -113,7 +113,7 @@ fn folding_in_is_the_users_half_of_an_exact_epoch() {
     let mut expected = vec![0.0; train.n_rows() * FACTORS];
     let view = view2_mut(&mut expected, (train.n_rows(), FACTORS));
     training.items.solve(options.weights(), &train, view, &Cancel::default()).unwrap();
-    let model = Als { options, items: training.items };
+    let model = Als { options: options.clone(), items: training.items };
     let users = model.fold_in(&train.rows().collect::<Vec<_>>()).unwrap();
     assert_eq!(users.into_raw_vec_and_offset().0, expected);
     assert!(expected[30 * FACTORS..].iter().all(|&number| number == 0.0));
