@@ -107,7 +107,7 @@ export async function startSpark({ python, home }: FoundSpark, folder: string): 
     'spark.executor.cores': 1,
     'spark.executor.memory': MEMORY,
     'spark.ui.enabled': false,
-    'spark.sql.shuffle.partitions': 4,
+    'spark.sql.shuffle.partitions': 2,
     // Compiling a plan takes longer than these data.
     'spark.sql.codegen.wholeStage': false,
     'spark.sql.codegen.factoryMode': 'NO_CODEGEN',
