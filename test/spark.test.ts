@@ -264,13 +264,20 @@ describe.skipIf(found === undefined)('by two workers', () => {
   const all = rows();
   const data = dataOf(all);
 
-  /** Runs a job. */
-  async function spark(...args: string[]) {
-    const { environment, flags, settings } = cluster;
-    const outcome = await command(folder, ['spark', ...args, ...flags, ...settings], { environment });
+  /** Runs a job to its end. */
+  function outcomeOf(args: readonly string[], master: readonly string[]) {
+    return command(folder, ['spark', ...args, ...master, ...cluster.settings], { environment: cluster.environment });
+  }
+
+  /** Runs one that does what it should. */
+  async function spark(args: readonly string[], master: readonly string[] = cluster.flags) {
+    const outcome = await outcomeOf(args, master);
     expect(outcome.code, outcome.stderr).toBe(0);
     return outcome;
   }
+
+  /** Without the workers, where none is killed: a process that is there at once, and tries no task again. */
+  const ALONE = ['--master', 'local[2]'];
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'recvae-spark-'));
@@ -288,10 +295,10 @@ describe.skipIf(found === undefined)('by two workers', () => {
     const valued = all.map(([user, item], at) => `${user},${field(item)},${1 + ((at * 7) % 5)}\n`);
     writeFileSync(join(folder, 'stars.csv'), `u,i,stars\n${valued.join('')}${valued.join('')}`);
     const columns = ['--user', 'u', '--item', 'i', '--value', 'stars', '--min-value', '3'];
-    const { stderr } = await spark(
+    const { stderr } = await spark([
       ...['gram', 'stars.csv', '--out', 'gram', '--partitions', '3', ...columns, '--min-user', '3', '--min-item', '24'],
       ...['--worker-command', killing(folder, 'command', 'executor')],
-    );
+    ]);
     for (const name of ['command', 'executor']) {
       expect(existsSync(join(folder, `kill-command-executor.mjs.${name}`))).toBe(true);
     }
@@ -313,7 +320,7 @@ describe.skipIf(found === undefined)('by two workers', () => {
   test('everybody gets the recommendations of one machine, though a worker is killed', async () => {
     await (await fit('ease', data, { lambda: 10 })).save(join(folder, 'ease.safetensors'));
     const out = ['--out', 'lists', '--worker-command', killing(folder, 'worker'), '--partitions', '4'];
-    await spark('recommend', 'ease.safetensors', '--history', 'likes.csv', '-k', '6', '--ship-model', ...out);
+    await spark(['recommend', 'ease.safetensors', '--history', 'likes.csv', '-k', '6', '--ship-model', ...out]);
     expect(existsSync(join(folder, 'kill-worker.mjs.worker'))).toBe(true);
     await cluster.addWorker();
     const got = await query(`FROM read_parquet('${folder}/lists/*.parquet') ORDER BY user`);
@@ -346,16 +353,8 @@ describe.skipIf(found === undefined)('by two workers', () => {
       `COPY (SELECT * FROM (VALUES ('u1', ['Z']), ('u3', ['007', '7'])) AS t("user", item)) TO '${folder}/deny.parquet'`,
     );
     const flags = ['--users', 'some.csv', '--allow', 'allow.csv', '--deny', 'deny.parquet'];
-    await spark(
-      'recommend',
-      join(folder, 'ease.safetensors'),
-      '--history',
-      'likes.csv',
-      '--include-seen',
-      '--out',
-      'some',
-      ...flags,
-    );
+    const given = ['--history', 'likes.csv', '--include-seen', '--out', 'some', ...flags];
+    await spark(['recommend', join(folder, 'ease.safetensors'), ...given], ALONE);
     const got = await query(`FROM read_parquet('${folder}/some/*.parquet') ORDER BY user`);
     const expected = [];
     for (const [user, lists] of Object.entries({
@@ -373,12 +372,11 @@ describe.skipIf(found === undefined)('by two workers', () => {
   test('what is wrong is told, and nothing is left', async () => {
     writeFileSync(join(folder, 'holes.csv'), 'user,item\nu1,a\n,b\n');
     copyFileSync(join(folder, 'likes.csv'), join(folder, 'not-a-model'));
-    const { environment, flags, settings } = cluster;
     for (const [args, text] of [
       [['gram', 'holes.csv', '--out', 'o'], 'holes.csv: user is null or empty; allowed: an id'],
       [['recommend', 'not-a-model', '--history', 'likes.csv', '--out', 'o'], 'not-a-model'],
     ] as const) {
-      const { code, stderr } = await command(folder, ['spark', ...args, ...flags, ...settings], { environment });
+      const { code, stderr } = await outcomeOf(args, ALONE);
       expect([code, stderr]).toEqual([1, expect.stringContaining(text)]);
       expect(readdirSync(folder).filter((name) => /^o($|\.)/.test(name))).toEqual([]);
     }
