@@ -55,8 +55,8 @@ fn index_of(id: &str) -> Result<u32> {
 mod tests {
     use super::*;
     use crate::base::cancel::Cancel;
-    use crate::data::read::ArrowReader;
     use crate::data::interactions::{InteractionsBuilder, Thresholds};
+    use crate::data::read::ArrowReader;
     use crate::data::read::ReadOptions;
 
     fn counts(rows: &[(&str, &str)]) -> Arc<EaseCounts> {
