@@ -35,7 +35,9 @@ try {
       [
         ...['CHANGELOG.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'README.md'],
         ...['crates/recvae-node/index.cjs', 'crates/recvae-node/loader.cjs', 'dist/index.d.cts', 'dist/index.d.ts'],
-        ...['dist/report/licences.txt', 'package.json'],
+        ...['dist/report/licences.txt'],
+        ...['gram', 'recommend', 'worker'].map((name) => `dist/spark/recvae_${name}.py`),
+        'package.json',
       ],
     );
   });

@@ -2,7 +2,7 @@
 // Each step is stamped with a hash of what it depends on, so that a repeat run has nothing to do.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cargoEnvironment } from './environment.mjs';
@@ -109,6 +109,11 @@ step(
     rmSync('dist', { recursive: true, force: true });
     run(process.execPath, [join('node_modules', 'typescript', 'bin', 'tsc')]);
     run(process.execPath, [join('.ci', 'bundle.mjs')]);
+    // What Spark runs, as it is.
+    cpSync(join('ts', 'spark'), join('dist', 'spark'), {
+      recursive: true,
+      filter: (path) => !path.includes('__pycache__'),
+    });
     chmodSync(join('dist', 'cli.js'), 0o755);
   },
 );

@@ -232,7 +232,7 @@ describe('SQL', () => {
 
   test('of the others says that nobody ran it, and quotes names', async () => {
     const folder = temporaryFolder();
-    const run = ['duckdb', 'postgres'];
+    const run = ['duckdb', 'postgres', 'spark'];
     for (const dialect of SQL_DIALECTS) {
       const text = gramSql(dialect, { table: 'likes', user: 'customer id', item: 'item', to: 'place' });
       const said = run.includes(dialect) ? "recvae's tests run this text" : "not run by recvae's tests";

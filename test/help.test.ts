@@ -66,6 +66,7 @@ describe('help', () => {
     const order = [
       'train',
       'counts',
+      'spark',
       'evaluate',
       'recommend',
       'similar',

@@ -53,8 +53,8 @@ async function packMain(folder, platforms) {
   const { keywords, description, type, bin, dependencies, peerDependencies, peerDependenciesMeta } = manifest;
   const optionalDependencies = Object.fromEntries(platforms.map((platform) => [`@recvae/${platform}`, version]));
   const types = absolutePaths(await declarations(at('dist', 'index.d.ts')));
-  // With the licences of what is bundled in it.
-  const shipped = (path) => path.endsWith('.js') || path.endsWith('licences.txt');
+  // With the licences of what is bundled in it, and what Spark runs.
+  const shipped = (path) => path.endsWith('.js') || path.endsWith('.py') || path.endsWith('licences.txt');
   for (const path of readdirSync(at('dist'), { recursive: true }).filter(shipped)) {
     cpSync(at('dist', path), join(folder, 'dist', path));
   }

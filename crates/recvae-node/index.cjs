@@ -1,12 +1,14 @@
 // Generated from the binding by .ci/generate.mjs: do not edit.
 'use strict';
 const { binding } = require('./loader.cjs');
+module.exports.NativeArrowHistories = binding.NativeArrowHistories;
 module.exports.NativeArrowReader = binding.NativeArrowReader;
 module.exports.NativeBatches = binding.NativeBatches;
 module.exports.NativeBuilder = binding.NativeBuilder;
 module.exports.NativeColumnRows = binding.NativeColumnRows;
 module.exports.NativeEaseCounts = binding.NativeEaseCounts;
 module.exports.NativeFilter = binding.NativeFilter;
+module.exports.NativeGramPairs = binding.NativeGramPairs;
 module.exports.NativeHeldOut = binding.NativeHeldOut;
 module.exports.NativeHistories = binding.NativeHistories;
 module.exports.NativeInteractions = binding.NativeInteractions;
@@ -18,7 +20,11 @@ module.exports.NativePipe = binding.NativePipe;
 module.exports.NativeRun = binding.NativeRun;
 module.exports.NativeSplit = binding.NativeSplit;
 module.exports.activityGroups = binding.activityGroups;
+module.exports.arrowEnd = binding.arrowEnd;
+module.exports.arrowGramStart = binding.arrowGramStart;
 module.exports.arrowPart = binding.arrowPart;
+module.exports.arrowRecommendations = binding.arrowRecommendations;
+module.exports.arrowRecommendationsStart = binding.arrowRecommendationsStart;
 module.exports.blend = binding.blend;
 module.exports.carriedOn = binding.carriedOn;
 module.exports.checkFiles = binding.checkFiles;

@@ -1,11 +1,13 @@
 import { Argument, type Command, Option } from 'commander';
 import { tablesIn } from '../data/gram.js';
 import { type GramSqlOptions, gramSql, SQL_DIALECTS, type SqlDialect } from '../data/gram-sql.js';
+import { Interactions } from '../data/interactions.js';
 import type { Shard } from '../data/shard.js';
 import { shardText } from '../data/shard.js';
 import { Split } from '../data/split.js';
 import { EaseCounts } from '../models/ease-counts.js';
 import type { Progress } from '../models/progress.js';
+import { unlessAborted } from '../runtime/abort.js';
 import { invalid } from '../runtime/check.js';
 import { RecvaeError } from '../runtime/errors.js';
 import type { EaseOptions } from '../runtime/options.generated.js';
@@ -15,7 +17,7 @@ import { toFlag } from './flags.js';
 import { readInput } from './input.js';
 import { addReadFlags } from './input-flags.js';
 import { interruptible, leavable } from './interrupt.js';
-import { checkWritable, message, print } from './output.js';
+import { checkWritable, message, print, printBytes } from './output.js';
 import { EpochBar } from './progress.js';
 import { pick, READ, recipeFor } from './recipe.js';
 import { addSetting } from './settings.js';
@@ -34,6 +36,7 @@ const ACTIONS = {
   'from-gram': ['out'],
   fit: ['out', 'set'],
   sql: ['dialect', 'table', 'to', 'user', 'item'],
+  pairs: [],
 } as const satisfies Record<string, readonly (keyof Flags)[]>;
 
 type Action = keyof typeof ACTIONS;
@@ -49,10 +52,11 @@ export function addCounts(program: Command): void {
       new Argument(
         '<action>',
         'shard: count a part of the users of <input>; merge: add up the files of all shards; from-gram: take the tables that a ' +
-          'database wrote; fit: train on counts; sql: print the statements for a database',
+          'database wrote; fit: train on counts; sql: print the statements for a database; pairs: of an Arrow stream of user and item, ' +
+          'an index, on stdin, the counted pairs as one on stdout',
       ).choices(Object.keys(ACTIONS)),
     )
-    .argument('[source...]', 'of shard <input>, of merge files, of from-gram a folder, of fit a file')
+    .argument('[source...]', 'of shard <input>, of merge files, of from-gram a folder, of fit a file, of pairs -')
     .option('--out <file>', 'where the counts go, or the model');
   addShardFlag(command, 'of shard, which users')
     .option('--set <option=value>', 'of fit, an option of ease (see: recvae models ease); may be repeated', addSetting)
@@ -73,6 +77,9 @@ All machines read the whole <input> in the same way, and count the users of thei
       throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(other)} has no meaning for counts ${action}`);
     }
     if (action === 'sql') return print(sqlOf(sources, flags));
+    const { threads, memoryLimit } = flags;
+    const limits = { ...(threads !== undefined && { threads }), ...(memoryLimit !== undefined && { memoryLimit }) };
+    if (action === 'pairs') return interruptible((signal) => pairsOf(sources, { ...limits, signal }));
     const out = needed(flags.out, '--out');
     if (sources.length === 0)
       throw new RecvaeError('INVALID_ARGUMENT', `<source> is missing, which counts ${action} needs`);
@@ -81,8 +88,6 @@ All machines read the whole <input> in the same way, and count the users of thei
     }
     refuseSame({ inputs: { '<source>': filesOf(action, sources) }, outputs: { '--out': out } });
     checkWritable(out, '--out');
-    const { threads, memoryLimit } = flags;
-    const limits = { ...(threads !== undefined && { threads }), ...(memoryLimit !== undefined && { memoryLimit }) };
     if (action === 'fit') return fitTo(out, sources[0]!, flags, limits);
     const started = performance.now();
     const counts = await interruptible((signal) => {
@@ -127,6 +132,15 @@ async function countShard(input: string, flags: Flags, run: Run): Promise<EaseCo
   const read = await readInput(input, flags, { read: { ...recipe.read, shard }, split: {} }, signal && { signal });
   if (read instanceof Split) message('the training users of the split are counted');
   return EaseCounts.countShard(read, shard, run);
+}
+
+/** What a worker of a cluster adds to a Gram matrix. */
+async function pairsOf(sources: string[], run: Run & { signal: AbortSignal }): Promise<void> {
+  if (sources.join(' ') !== '-') throw invalid('<source>', sources.join(' '), '- for counts pairs, which reads stdin');
+  const data = await Interactions.fromArrow(process.stdin, {}, { signal: run.signal });
+  const counts = await EaseCounts.count(data, run);
+  data.dispose();
+  for (const part of counts.arrowPairs()) await unlessAborted(run.signal, printBytes(part));
 }
 
 async function fitTo(out: string, file: string, { set }: Flags, limits: object): Promise<void> {

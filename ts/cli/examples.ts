@@ -36,6 +36,16 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
     ['recvae counts fit all.counts --set lambda=200 --out counted.safetensors', 'trains EASE^R on the counts'],
     ['recvae counts sql --dialect duckdb --table likes', 'the statements by which a database counts'],
   ],
+  spark: [
+    [
+      'recvae spark gram likes.parquet --out gram --master spark://host:7077 --dry-run',
+      'the line that counts by Spark',
+    ],
+    [
+      'recvae spark recommend ease.safetensors --history likes.parquet --out lists --dry-run',
+      'the line that recommends for everybody',
+    ],
+  ],
   evaluate: [
     ['recvae evaluate ease.safetensors likes.csv --metrics ndcg@10,recall@20', 'on the test users of the training'],
   ],

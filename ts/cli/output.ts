@@ -57,13 +57,19 @@ export async function print(text: string): Promise<void> {
   else await new Promise<void>((resolve) => process.stdout.write(safe, () => resolve()));
 }
 
+/** The same for bytes, as they are. */
+export async function printBytes(bytes: Uint8Array): Promise<void> {
+  if (isFile()) writeOut(bytes);
+  else await new Promise<void>((resolve) => process.stdout.write(bytes, () => resolve()));
+}
+
 /** Writes to stdout, to a file all of it: Node takes for success that a full disk had room for a part. */
-export function writeOut(text: string): void {
+export function writeOut(content: string | Uint8Array): void {
   if (!isFile()) {
-    process.stdout.write(text);
+    process.stdout.write(content);
     return;
   }
-  const bytes = Buffer.from(text);
+  const bytes = Buffer.from(content);
   try {
     for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
   } catch (thrown) {

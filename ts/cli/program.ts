@@ -23,6 +23,7 @@ import { addRecommend } from './recommend.js';
 import { addReport } from './report.js';
 import { addServe } from './serve.js';
 import { addSimilar } from './similar.js';
+import { addSpark } from './spark.js';
 import { addSplit } from './split.js';
 import { addSynth } from './synth.js';
 import { addTrain } from './train.js';
@@ -70,6 +71,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
     addReport,
     addTrain,
     addCounts,
+    addSpark,
     addEvaluate,
     ...serving,
     ...files,

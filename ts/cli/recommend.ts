@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
+import { arrowHistories } from '../data/arrow.js';
 import type { History } from '../data/interactions.js';
 import { TEXT_OPTIONS } from '../data/row-files.js';
 import { type Shard, shardText } from '../data/shard.js';
 import { filesAt, isDatabase, isTable, kindOf } from '../data/sources.js';
 import type { FilterOptions, ServeOptions } from '../models/filter.js';
-import { lineOf, parsed, readHistories, writeRecommendations, writerFor } from '../models/histories.js';
+import { arrowOf, lineOf, parsed, readHistories, writeRecommendations, writerFor } from '../models/histories.js';
 import { load } from '../models/model.js';
-import type { UserRecommendation } from '../models/serving.js';
+import type { UserRecommendation, UserRequest } from '../models/serving.js';
 import { modelIdentity, recommendShard } from '../models/shards.js';
 import { openHistories, recommendGroups } from '../models/stream.js';
 import { onAbort, unlessAborted } from '../runtime/abort.js';
@@ -25,7 +26,7 @@ import { docInFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { queryOf, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
-import { checkWritable, message, print } from './output.js';
+import { checkWritable, message, print, printBytes } from './output.js';
 import { type InputRecipe, recipeIn } from './recipe.js';
 import { addShardFlag } from './shard.js';
 
@@ -45,6 +46,7 @@ interface Flags extends FilterFlags {
   out?: string;
   shard?: Shard;
   usersPerPart?: number;
+  arrow?: boolean;
 }
 
 /** Users of a part of a shard, unless it is said. */
@@ -93,6 +95,10 @@ export function addRecommend(program: Command): void {
       '--out <file>',
       'write to a file in .ndjson, .jsonl, .csv (these also with .gz) or .parquet, which appears when it is whole; with --shard, a folder',
     );
+  command.option(
+    '--arrow',
+    'stdin and stdout are Arrow IPC streams: user and items, also allow and deny, in; user, items and scores out',
+  );
   addShardFlag(command, 'recommend for a part of the users, into the folder --out')
     .option(
       '--users-per-part <count>',
@@ -129,6 +135,15 @@ function checkShard({ shard, usersPerPart, history, out }: Flags): void {
   throw invalid('--users-per-part', usersPerPart, 'a whole number from 1 on');
 }
 
+/** Fails for flags that do not go with --arrow. */
+function checkArrow(flags: Flags): void {
+  if (!flags.arrow) return;
+  if (flags.history !== '-') throw invalid('--history', flags.history, '- with --arrow, which reads stdin');
+  const [other] = [...tableFlags(flags), ...(['out', 'shard'] as const).filter((name) => flags[name] !== undefined)];
+  if (other === undefined) return;
+  throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(other)} has no meaning with --arrow`);
+}
+
 /** What the fallback is, and what holds without the flag. */
 function docOfFallback(): string {
   return description.recommend.find(({ name }) => name === 'fallback')!.doc;
@@ -146,6 +161,7 @@ async function run(file: string, flags: Flags, signal: AbortSignal): Promise<voi
     outputs: { '--out': out },
   });
   checkShard(flags);
+  checkArrow(flags);
   if (out !== undefined) {
     writerFor(out.replace(/\/+$/, ''), '--out');
     // It stays: to take it away again might take what another shard has put there meanwhile.
@@ -186,15 +202,20 @@ async function recommendFor(
     });
   const groups = recommendGroups(model, openHistories(histories(model.info)), options, run);
   if (flags.out !== undefined) return intoFile(flags.out, groups);
+  if (flags.arrow) {
+    for await (const part of arrowOf(groups)) await unlessAborted(signal, printBytes(part));
+    return;
+  }
   for await (const group of groups) await unlessAborted(signal, print(group.map(lineOf).join('')));
 }
 
 /** What is known of the histories before there is a model: how to read them with it. */
-type Opened = (info: Json) => AsyncIterable<History>;
+type Opened = (info: Json) => AsyncIterable<UserRequest>;
 
 /** Opens the histories that the flags name. A file that is not there is found before the model is loaded. */
 function open(flags: Flags, signal: AbortSignal): Opened {
   const { history } = flags;
+  if (flags.arrow) return () => arrowHistories(process.stdin, signal);
   if (isTabular(flags)) {
     if (flags.value === false && flags.minValue !== undefined) {
       throw new RecvaeError('INVALID_ARGUMENT', '--min-value has no meaning with --no-value');

@@ -49,6 +49,16 @@ export async function readArrow(
   return guardAsync(() => reader.finish());
 }
 
+/** The histories in a stream of `user`, `items` and, if they are there, `allow` and `deny`, as they come. */
+export async function* arrowHistories(
+  bytes: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<native.NativeRequest> {
+  const reader = guard(() => new native.NativeArrowHistories());
+  for await (const piece of untilAborted(signal, bytes)) yield* guard(() => reader.push(piece));
+  guard(() => reader.finish());
+}
+
 /** The parts of a stream, made as they are asked for. */
 export function* arrowParts(interactions: native.NativeInteractions): Generator<Uint8Array> {
   for (let number = 0; ; number += 1) {

@@ -80,7 +80,7 @@ export type SqlDialect = keyof typeof DIALECTS;
 export const SQL_DIALECTS = Object.keys(DIALECTS) as SqlDialect[];
 
 /** Dialects whose text the tests run. Those of the others have been read against their manuals, and were run by nobody. */
-const RUN: readonly SqlDialect[] = ['duckdb', 'postgres'];
+const RUN: readonly SqlDialect[] = ['duckdb', 'postgres', 'spark'];
 
 /** Where interactions are, and where the tables go. */
 export interface GramSqlOptions {

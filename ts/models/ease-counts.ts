@@ -225,6 +225,18 @@ export class EaseCounts implements Disposable {
   }
 
   /**
+   * The pairs of items as an Arrow stream of `i`, `j` and `n`, where the ids of items are indices.
+   *
+   * @internal
+   */
+  *arrowPairs(): Generator<Uint8Array> {
+    const pairs = guard(() => new native.NativeGramPairs(this.#native));
+    yield native.arrowGramStart();
+    for (let batch = pairs.nextBatch(); batch !== null; batch = guard(() => pairs.nextBatch())) yield batch;
+    yield native.arrowEnd();
+  }
+
+  /**
    * Frees the native memory at once, or when the calls in flight that use it have ended. Number of users and item ids can
    * still be read; what needs the counts throws `INVALID_ARGUMENT`, "counts is disposed". To dispose again does nothing.
    */

@@ -351,6 +351,21 @@ async function* rowsOf(results: AsyncIterable<UserRecommendation>): AsyncGenerat
   for await (const { user, items } of results) yield items.map(({ id, score }, at) => [user, at + 1, id, score]);
 }
 
+/** Results as an Arrow stream of `user`, `items` and `scores`, a batch for each group. */
+export async function* arrowOf(groups: AsyncIterable<UserRecommendation[]>): AsyncGenerator<Uint8Array> {
+  yield native.arrowRecommendationsStart();
+  for await (const group of groups) {
+    const users = group.map(({ user }) => user);
+    const found = group.flatMap(({ items }) => items);
+    const offsets = new Uint32Array(group.length + 1);
+    for (const [at, { items }] of group.entries()) offsets[at + 1] = offsets[at]! + items.length;
+    const scores = Float32Array.from(found, ({ score }) => score);
+    const ids = found.map(({ id }) => id);
+    yield guard(() => native.arrowRecommendations(users, offsets, ids, scores));
+  }
+  yield native.arrowEnd();
+}
+
 /** The line of each result. */
 async function* textsOf(results: AsyncIterable<UserRecommendation>): AsyncGenerator<string> {
   for await (const result of results) yield lineOf(result);

@@ -138,6 +138,7 @@ pub use base::random::{Philox, Stream};
 pub use base::search_space::{Search, search_uniforms};
 pub use base::threads::Threads;
 pub use data::archive::unzip;
+pub use data::arrow::ArrowTable;
 pub use data::batches::{Batch, Batches, IdColumn, RowFilter};
 pub use data::datasets::{DATASETS, dataset, debian};
 pub use data::ids::Ids;
@@ -145,10 +146,10 @@ pub use data::interactions::{Interactions, InteractionsBuilder, Thresholds};
 pub use data::left_out::LeftOut;
 pub use data::profile::{FEW, Profile, Spread, profile};
 pub use data::read::{
-    ArrowReader, ColumnRows, Encoding, Escape, Format, HistoryLine, HistoryLines, HistoryReader, LAYOUTS, LONGEST_ID,
-    LONGEST_ROW, Layout, Quote, ReadOptions, TimeColumn, TimeUnit, check_files_until, first_line_until,
-    published_files, read_files_until, read_interactions, read_interactions_until, read_shard_until, read_stream_until,
-    without_marks_until,
+    ArrowHistories, ArrowHistory, ArrowReader, ColumnRows, Encoding, Escape, Format, HistoryLine, HistoryLines,
+    HistoryReader, LAYOUTS, LONGEST_ID, LONGEST_ROW, Layout, Quote, ReadOptions, TimeColumn, TimeUnit,
+    check_files_until, first_line_until, published_files, read_files_until, read_interactions, read_interactions_until,
+    read_shard_until, read_stream_until, without_marks_until,
 };
 pub use data::shard::{Shard, ShardOf};
 pub use data::synth::{Like, SynthOptions, SynthProgress, synth, synth_until, write_synth};
@@ -178,7 +179,7 @@ pub use models::{
     PopularityOptions, Precision, PriorKind, RdlaeOptions, RecVaeOptions, Scale, Sizing, TrainingKind,
 };
 pub use serve::columns::{ListColumns, offsets};
-pub use serve::ease_counts::EaseCounts;
+pub use serve::ease_counts::{EaseCounts, GramPairs};
 pub use serve::exchange::{ExportFormat, ExportOptions, import_weights, read_item_ids};
 pub use serve::explain::{ExplainOptions, Explanation, Reason};
 pub use serve::filter::Filter;

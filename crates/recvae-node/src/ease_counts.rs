@@ -24,6 +24,10 @@ impl NativeEaseCounts {
         let bytes = counts.bytes();
         Self(Held::new(env, "counts", Arc::new(counts), bytes))
     }
+
+    pub(crate) fn shared(&self) -> Result<Arc<EaseCounts>> {
+        self.0.get().map(Arc::clone)
+    }
 }
 
 #[napi]

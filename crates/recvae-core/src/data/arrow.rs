@@ -1,4 +1,7 @@
-//! Interactions as an Arrow IPC stream, for whatever else speaks Arrow; `read/arrow.rs` reads them.
+//! Interactions and results as an Arrow IPC stream, for whatever else speaks Arrow; `read/arrow.rs` reads such streams.
 
 mod flat;
+mod tables;
 mod write;
+
+pub use tables::ArrowTable;

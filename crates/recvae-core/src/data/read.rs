@@ -26,7 +26,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-pub use arrow::ArrowReader;
+pub use arrow::{ArrowHistories, ArrowHistory, ArrowReader};
 pub use columns::{ColumnRows, TimeColumn};
 pub(crate) use delimited::columns;
 use formats::Shape;

@@ -17,6 +17,7 @@
 
 mod file;
 mod gram;
+mod pairs;
 mod shards;
 mod triangle;
 
@@ -43,6 +44,7 @@ use crate::models::{Ease, EaseOptions, Precision};
 use crate::split::training_record::TrainingRecord;
 use crate::train::fit_shape::{FitShape, check_fit};
 use crate::train::run::FitRun;
+pub use pairs::GramPairs;
 use triangle::Triangle;
 
 /// For each pair of items, how many users have both; with the ids of the items.

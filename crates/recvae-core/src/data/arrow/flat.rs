@@ -15,6 +15,8 @@ pub(super) enum Field {
     U8(u8),
     /// What it refers to is told to [`Writer::refer`] later.
     Reference,
+    /// One that has its default.
+    Absent,
 }
 
 impl Field {
@@ -25,6 +27,7 @@ impl Field {
             Self::I16(number) => (i64::from(number), 2),
             Self::U8(number) => (i64::from(number), 1),
             Self::Reference => (0, 4),
+            Self::Absent => (0, 0),
         };
         (number.to_le_bytes(), len)
     }
@@ -65,8 +68,8 @@ impl Writer {
         let short = |number: usize| (number as u16).to_le_bytes();
         self.bytes.extend(short(table - vtable));
         self.bytes.extend(short(end - table));
-        for place in places {
-            self.bytes.extend(short(place - table));
+        for (place, field) in places.into_iter().zip(fields) {
+            self.bytes.extend(short(if matches!(field, Field::Absent) { 0 } else { place - table }));
         }
         self.bytes.extend(((table - vtable) as i32).to_le_bytes());
         for field in order {

@@ -9,6 +9,9 @@ use crate::data::read::arrow::{MARKER, header, types};
 /// Rows in a batch.
 const BATCH: usize = 1 << 16;
 
+/// Ends a stream.
+pub(super) const END: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+
 /// `MetadataVersion.V5`.
 const VERSION: i16 = 4;
 
@@ -37,10 +40,7 @@ impl Interactions {
                 }
             }
             part if part <= n_batches => self.batch(&mut bytes, part - 1),
-            part if part == n_batches + 1 => {
-                bytes.extend(MARKER);
-                bytes.extend([0; 4]);
-            }
+            part if part == n_batches + 1 => bytes.extend(END),
             _ => return Ok(None),
         }
         Ok(Some(bytes))
@@ -61,7 +61,7 @@ impl Interactions {
         }
         let columns = [vec![], users, vec![], items.collect()];
         message(bytes, header::RECORD_BATCH, &columns, |writer, place| {
-            record_batch(writer, place, end - start, 2, &columns);
+            record_batch(writer, place, end - start, &[end - start; 2], &columns);
         });
     }
 }
@@ -72,7 +72,7 @@ fn is_large(ids: &Ids) -> bool {
 }
 
 /// Appends a message; `table` writes its header and makes the place refer to it.
-fn message(bytes: &mut Vec<u8>, kind: u8, body: &[Vec<u8>], table: impl FnOnce(&mut Writer, usize)) {
+pub(super) fn message(bytes: &mut Vec<u8>, kind: u8, body: &[Vec<u8>], table: impl FnOnce(&mut Writer, usize)) {
     let body_len: usize = body.iter().map(|buffer| padded(buffer.len())).sum();
     let mut writer = Writer::new();
     let (root, places) =
@@ -136,16 +136,17 @@ fn dictionary(bytes: &mut Vec<u8>, number: i64, ids: &Ids) {
     message(bytes, header::DICTIONARY_BATCH, &body, |writer, place| {
         let (dictionary, places) = writer.table([Field::I64(number), Field::Reference]);
         writer.refer(place, dictionary);
-        record_batch(writer, places[1], ids.len(), 1, &body);
+        record_batch(writer, places[1], ids.len(), &[ids.len()], &body);
     });
 }
 
-/// The table of a record batch whose columns have no nulls.
-fn record_batch(writer: &mut Writer, place: usize, n_rows: usize, n_columns: usize, buffers: &[Vec<u8>]) {
+/// The table of a record batch whose columns have no nulls. `lens`: the number of values of each node.
+pub(super) fn record_batch(writer: &mut Writer, place: usize, n_rows: usize, lens: &[usize], buffers: &[Vec<u8>]) {
     let (batch, places) = writer.table([Field::I64(n_rows as i64), Field::Reference, Field::Reference]);
     writer.refer(place, batch);
     let pair = |a: usize, b: usize| [(a as u64).to_le_bytes(), (b as u64).to_le_bytes()].concat();
-    let nodes = writer.vector(n_columns, &pair(n_rows, 0).repeat(n_columns));
+    let nodes: Vec<u8> = lens.iter().flat_map(|&len| pair(len, 0)).collect();
+    let nodes = writer.vector(lens.len(), &nodes);
     writer.refer(places[1], nodes);
     let mut start = 0;
     let mut extents = Vec::new();

@@ -53,7 +53,7 @@ impl Triangle {
     }
 
     /// Column and count of what is stored of the row of `item`.
-    fn entries(&self, item: usize) -> impl Iterator<Item = (usize, u32)> {
+    pub(super) fn entries(&self, item: usize) -> impl Iterator<Item = (usize, u32)> {
         let (row, n) = (self.row(item), self.ends.len());
         let (columns, counts) = if row.len() == n - item { (&[][..], row) } else { row.split_at(row.len() / 2) };
         counts.iter().enumerate().map(move |(at, &count)| (columns.get(at).map_or(item + at, |&c| c as usize), count))

@@ -134,7 +134,13 @@ fn column(plan: &Plan, field: &Table<'_>, node: usize, place: usize) -> Option<R
 const INDEX: Kind = Kind::Int { bytes: 4, signed: true };
 
 /// Adds a field and what is nested in it; `None` if there are more than `len` bytes of metadata can describe.
-fn walk(field: &Table<'_>, version: i16, len: usize, depth: usize, nodes: &mut Vec<(usize, bool)>) -> Option<()> {
+pub(super) fn walk(
+    field: &Table<'_>,
+    version: i16,
+    len: usize,
+    depth: usize,
+    nodes: &mut Vec<(usize, bool)>,
+) -> Option<()> {
     if depth > 64 || nodes.len() >= len {
         return None;
     }
@@ -161,7 +167,7 @@ fn walk(field: &Table<'_>, version: i16, len: usize, depth: usize, nodes: &mut V
 }
 
 /// The type of a field; the inner `None` if it is none that is read.
-fn kind_of(field: &Table<'_>) -> Option<Option<Kind>> {
+pub(super) fn kind_of(field: &Table<'_>) -> Option<Option<Kind>> {
     let table = field.table(3)?;
     Some(match (field.u8(2)?, table) {
         (types::UTF8, _) => Some(Kind::Text),

@@ -2,37 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
-use std::ops::Range;
 use std::path::Path;
 
 use super::compression::Budget;
 use super::flat::Table;
+use super::frames::{FILE, Frames, Message, OUTSIDE, Piece};
+use super::header;
 use super::layout::{Kind, Parts};
 use super::rows::{Batch, Dictionary, Refused, Segment, Source, TextBudget};
 use super::schema::{Column, Schema};
-use super::{MARKER, header};
 use crate::base::error::{Error, Result};
 use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
 use crate::data::read::plan::Plan;
 use crate::data::read::{Format, ReadOptions, read_error};
 
-/// Begins and ends a file; two bytes of padding follow at its beginning.
-const FILE: &[u8; 6] = b"ARROW1";
-
 /// What a file ends with: the length of the footer before it, and the mark.
 const FOOTER_END: usize = 4 + FILE.len();
-
-/// How far the bytes at hand go.
-enum Frame {
-    /// They must be that many before more is known.
-    Short(usize),
-    /// The beginning of a file, of that many bytes.
-    File(usize),
-    /// A message.
-    Whole { metadata: Range<usize>, body: Range<usize> },
-    /// The end of the stream, of that many bytes.
-    End(usize),
-}
 
 /// Reads all bytes of a file into the builder, or looks at them.
 pub(in crate::data::read) fn parse(
@@ -111,9 +96,7 @@ impl ArrowReader {
 #[derive(Debug)]
 struct Decoder {
     plan: Plan,
-    /// The beginning of a message whose end has not come.
-    held: Vec<u8>,
-    is_file: bool,
+    frames: Frames,
     schema: Option<Schema>,
     dictionaries: BTreeMap<i64, Dictionary>,
     /// How many bytes may still come out of compressed buffers.
@@ -121,9 +104,7 @@ struct Decoder {
     /// How many bytes the users' ids and the items' may still have where they are text. Views may share their bytes, so that
     /// texts could be far longer together than what came: all new ones of a stream have no more bytes than came for them.
     text_left: [usize; 2],
-    n_messages: u64,
     n_rows: u64,
-    ended: bool,
     /// Messages of a file whose schema stands in its footer alone, as apache-arrow for JavaScript writes them; metadata and body.
     waiting: Vec<(Vec<u8>, Vec<u8>)>,
     /// What follows the end of the stream in a file: how many bytes, and the last of them; all while there is no schema.
@@ -135,15 +116,12 @@ impl Decoder {
     fn new(plan: Plan) -> Self {
         Self {
             plan,
-            held: Vec::new(),
-            is_file: false,
+            frames: Frames::default(),
             schema: None,
             dictionaries: BTreeMap::new(),
             budget: Budget::new(),
             text_left: [0; 2],
-            n_messages: 0,
             n_rows: 0,
-            ended: false,
             waiting: Vec::new(),
             n_footer: 0,
             footer: Vec::new(),
@@ -152,78 +130,28 @@ impl Decoder {
 
     fn push(&mut self, mut bytes: &[u8], builder: &mut InteractionsBuilder) -> Result<()> {
         self.budget.came(bytes.len());
-        while !bytes.is_empty() {
-            if self.ended {
-                return self.push_footer(bytes);
-            }
-            let source = if self.held.is_empty() { bytes } else { &self.held };
-            match self.frame(source).map_err(|what| self.malformed(what))? {
-                Frame::Short(needed) => {
-                    let (taken, rest) = bytes.split_at(bytes.len().min(needed - self.held.len()));
-                    self.held.extend_from_slice(taken);
-                    bytes = rest;
-                    // What was held may be whole now; then nothing is left to wait for.
-                    if bytes.is_empty() {
-                        self.take_held(builder)?;
-                    }
-                }
-                Frame::File(len) if self.held.is_empty() => {
-                    self.is_file = true;
-                    bytes = &bytes[len..];
-                }
-                Frame::Whole { metadata, body } if self.held.is_empty() => {
-                    self.message(&bytes[metadata], &bytes[body.clone()], builder)?;
-                    bytes = &bytes[body.end..];
-                }
-                Frame::End(len) if self.held.is_empty() => {
-                    self.ended = true;
-                    bytes = &bytes[len..];
-                }
-                _ => self.take_held(builder)?,
+        while let Some(piece) = self.frames.next(&mut bytes)? {
+            match piece {
+                Piece::Message(whole) => self.message(whole.metadata(), whole.body(), builder)?,
+                Piece::Footer(bytes) => self.push_footer(&bytes),
             }
         }
-        Ok(())
-    }
-
-    /// Handles what is held if it is whole.
-    fn take_held(&mut self, builder: &mut InteractionsBuilder) -> Result<()> {
-        let mut held = std::mem::take(&mut self.held);
-        match self.frame(&held).map_err(|what| self.malformed(what))? {
-            Frame::Short(_) => {
-                self.held = held;
-                return Ok(());
-            }
-            Frame::File(_) => self.is_file = true,
-            Frame::End(len) => {
-                self.ended = true;
-                self.push_footer(&held[len..])?;
-            }
-            Frame::Whole { metadata, body } => self.message(&held[metadata], &held[body], builder)?,
-        }
-        held.clear();
-        self.held = held;
         Ok(())
     }
 
     /// Takes what follows the end: the footer of a file, of which the last bytes tell whether all has come.
-    fn push_footer(&mut self, bytes: &[u8]) -> Result<()> {
-        if !self.is_file && !bytes.is_empty() {
-            return Err(self.malformed("there are bytes behind its end"));
-        }
+    fn push_footer(&mut self, bytes: &[u8]) {
         self.n_footer += bytes.len() as u64;
         self.footer.extend_from_slice(bytes);
         if self.schema.is_some() {
             self.footer.drain(..self.footer.len().saturating_sub(FOOTER_END));
         }
-        Ok(())
     }
 
     /// Whether all has come; reads what waited for the footer.
     fn end(&mut self, builder: &mut InteractionsBuilder) -> Result<()> {
-        if !self.held.is_empty() {
-            return Err(self.malformed("it is cut off"));
-        }
-        if self.is_file {
+        self.frames.end()?;
+        if self.frames.is_file {
             let end = self.footer.len().saturating_sub(FOOTER_END);
             let length = match self.footer[end..].split_first_chunk::<4>() {
                 Some((length, mark)) if mark == FILE => u32::from_le_bytes(*length) as usize,
@@ -250,77 +178,30 @@ impl Decoder {
         let broken = || self.malformed("its footer points outside of itself");
         let table = Table::root(footer).ok_or_else(broken)?;
         let (version, schema) = (table.i16(0, 0).ok_or_else(broken)?, table.table(1).flatten().ok_or_else(broken)?);
-        let schema = Schema::read(&self.plan, version, &schema, footer.len(), self.name());
+        let schema = Schema::read(&self.plan, version, &schema, footer.len(), self.frames.name());
         schema.map_err(|e| e.unwrap_or_else(broken))
     }
 
-    /// What messages call the whole.
-    fn name(&self) -> &'static str {
-        if self.is_file { "Arrow file" } else { "Arrow stream" }
-    }
-
     fn malformed(&self, what: impl std::fmt::Display) -> Error {
-        Error::invalid_data(format!("the {} is broken at message {}: {what}", self.name(), self.n_messages))
-    }
-
-    /// How far a message goes that starts here; what is wrong if none does.
-    fn frame(&self, bytes: &[u8]) -> Result<Frame, &'static str> {
-        let Some((start, rest)) = bytes.split_first_chunk::<4>() else { return Ok(Frame::Short(4)) };
-        if *start != MARKER {
-            // The end of the stream may be missing in a file; a footer does not begin with the marker.
-            if self.is_file {
-                return Ok(Frame::End(0));
-            }
-            if self.schema.is_none() && FILE.starts_with(start) {
-                return match bytes.len() {
-                    0..8 => Ok(Frame::Short(8)),
-                    _ if bytes.starts_with(FILE) => Ok(Frame::File(8)),
-                    _ => Err(NO_MESSAGE),
-                };
-            }
-            return Err(if start == b"FEA1" {
-                "it is a Feather file of version 1; allowed: version 2"
-            } else {
-                NO_MESSAGE
-            });
-        }
-        let Some(len) = rest.first_chunk::<4>() else { return Ok(Frame::Short(8)) };
-        let len = u32::from_le_bytes(*len) as usize;
-        if len == 0 {
-            return Ok(Frame::End(8));
-        }
-        let metadata = 8..8 + len;
-        let Some(table) = bytes.get(metadata.clone()) else { return Ok(Frame::Short(metadata.end)) };
-        let body = Table::root(table).and_then(|message| message.i64(3)).and_then(|len| usize::try_from(len).ok());
-        let end = body.and_then(|len| metadata.end.checked_add(len)).ok_or("the length of its body makes no sense")?;
-        Ok(match bytes.len() < end {
-            true => Frame::Short(end),
-            false => Frame::Whole { body: metadata.end..end, metadata },
-        })
+        self.frames.malformed(what)
     }
 
     fn message(&mut self, metadata: &[u8], body: &[u8], builder: &mut InteractionsBuilder) -> Result<()> {
-        let broken = || self.malformed(OUTSIDE);
-        let message = Table::root(metadata).ok_or_else(broken)?;
-        let (version, kind) = (message.i16(0, 0).ok_or_else(broken)?, message.u8(1).ok_or_else(broken)?);
-        if !(3..=4).contains(&version) {
-            return Err(self.malformed(format!("its version is {}; allowed: 4 and 5", i32::from(version) + 1)));
-        }
-        let table = message.table(2).flatten().ok_or_else(broken)?;
-        if self.is_file && self.schema.is_none() && kind != header::SCHEMA {
+        let Message { version, kind, table } = self.frames.open(metadata)?;
+        if self.frames.is_file && self.schema.is_none() && kind != header::SCHEMA {
             self.waiting.push((metadata.to_vec(), body.to_vec()));
             return Ok(());
         }
         match kind {
             header::SCHEMA if self.schema.is_none() => {
-                let schema = Schema::read(&self.plan, version, &table, metadata.len(), self.name());
-                self.schema = Some(schema.map_err(|e| e.unwrap_or_else(broken))?);
+                let schema = Schema::read(&self.plan, version, &table, metadata.len(), self.frames.name());
+                self.schema = Some(schema.map_err(|e| e.unwrap_or_else(|| self.malformed(OUTSIDE)))?);
             }
             header::DICTIONARY_BATCH => self.dictionary(&table, body)?,
             header::RECORD_BATCH => self.rows(&table, body, builder)?,
             _ => return Err(self.malformed("it is neither the schema nor a dictionary nor rows")),
         }
-        self.n_messages += 1;
+        self.frames.n_messages += 1;
         Ok(())
     }
 
@@ -378,7 +259,7 @@ impl Decoder {
                 Err(Refused::All(what)) => return Err(self.malformed(what)),
                 Err(Refused::Row(name, what)) => {
                     let number = self.n_rows + row as u64;
-                    let error = format!("{name} in row {number} of the {} is {what}", self.name());
+                    let error = format!("{name} in row {number} of the {} is {what}", self.frames.name());
                     let error = Error::invalid_data(error);
                     match self.plan.skip_bad_rows {
                         0 => return Err(error),
@@ -440,6 +321,4 @@ impl Decoder {
     }
 }
 
-const OUTSIDE: &str = "its metadata point outside of themselves";
 const OVERLAP: &str = "its texts overlap";
-const NO_MESSAGE: &str = "no message starts here; allowed: the Arrow IPC streaming or file format";
