@@ -186,12 +186,13 @@ pub(crate) enum NoInverse {
     Cancelled,
 }
 
-/// Numbers that [`invert_positive_definite`] needs beside a matrix of `n` rows, at most.
-pub(crate) fn numbers_beside_inverse(n: usize) -> usize {
+/// Bytes that [`invert_positive_definite`] needs beside a matrix of `n` rows, at most, for numbers of so many bytes.
+pub(crate) fn bytes_beside_inverse(n: usize, bytes: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
-    return sgemm::most_copied(n);
-    #[cfg(not(target_arch = "x86_64"))]
-    return n.min(BLOCK) * BLOCK;
+    if bytes == size_of::<f32>() && sgemm::is_there() {
+        return bytes * sgemm::most_copied(n);
+    }
+    bytes * n * n.min(BLOCK)
 }
 
 /// What [`invert_positive_definite`] will have told of in the end.

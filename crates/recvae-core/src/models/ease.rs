@@ -23,7 +23,7 @@ use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::linalg::{
-    NoInverse, gram, invert_positive_definite, mirror, numbers_beside_inverse, pairs_of_items, work_of_inverse,
+    NoInverse, bytes_beside_inverse, gram, invert_positive_definite, mirror, pairs_of_items, work_of_inverse,
 };
 use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
@@ -182,7 +182,7 @@ pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'st
         Precision::F64 => "precision 'f32'",
     };
     let size = precision.bytes();
-    let inverting = size * numbers_beside_inverse(items as usize) as f64;
+    let inverting = bytes_beside_inverse(items as usize, size as usize) as f64;
     let matrix = size * items * items;
     let (name, counting) = counting;
     MemoryEstimate::new(matrix, &[("its matrix of items x items", matrix), (name, counting.max(inverting))], ways_out)

@@ -39,7 +39,7 @@ use crate::base::steps::Steps;
 use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
-use crate::math::linalg::{add_gram, gram, numbers_beside_inverse, pairs_of_items, work_of_inverse};
+use crate::math::linalg::{add_gram, bytes_beside_inverse, gram, pairs_of_items, work_of_inverse};
 use crate::math::real::Real;
 use crate::math::residual::{Vectors, gram_products};
 use crate::math::vectorised::multiply;
@@ -103,7 +103,7 @@ pub(super) fn memory(options: &HoEaseOptions, shape: &FitShape) -> MemoryEstimat
     let bytes = options.precision.bytes();
     let size = size(options, items);
     let (matrix, weights) = (bytes * size * size, 4.0 * size * items);
-    let copies = bytes * numbers_beside_inverse(size as usize) as f64;
+    let copies = bytes_beside_inverse(size as usize, bytes as usize) as f64;
     let counting = bytes * items * items + 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
     let beside = weights.max(copies).max(counting - matrix);
     let parts = [("its matrix of items and pairs", matrix), ("the weights, or what comes before them", beside)];
@@ -159,7 +159,7 @@ impl HoEase {
             Pairs::most_frequent(gram.view2((n_items, n_items)), options.pairs)?
         };
         let size = n_items + pairs.len();
-        let extended = Extended::new(train, &pairs, size_of::<T>() * numbers_beside_inverse(size));
+        let extended = Extended::new(train, &pairs, bytes_beside_inverse(size, size_of::<T>()));
         steps.left(costs::PAIR * extended.squares / 2.0 + rest(size));
         let mut matrix = Numbers::<T>::zeros(size * size);
         extended.blocks().try_for_each(|block| add_gram(&block?, &mut matrix, &steps))?;
