@@ -122,8 +122,15 @@ describe('the format', () => {
       const sums = a.map((weight, at) => Math.fround(Math.fround(weight + b[at]!) + both[at]!));
       expect(sums).toEqual(scoresOf(model, [model.itemIds[one]!, model.itemIds[other]!]));
     } else if (kind === 'als') {
-      expect(shapes).toMatchObject({ 'model.items': [n, 64] });
-      expect(Object.keys(shapes)).toHaveLength(5);
+      expect(shapes).toMatchObject({ 'model.items': [n, 64], 'model.spectrum': [64] });
+      expect(Object.keys(shapes)).toHaveLength(6);
+      // The vectors lie in the axes of which the spectrum has the squared lengths.
+      const [items, spectrum] = [f32s(tensors.get('model.items')!), f32s(tensors.get('model.spectrum')!)];
+      const largest = Math.max(...spectrum);
+      for (const [a, length] of spectrum.entries()) {
+        const square = Array.from({ length: n }, (_, item) => items[64 * item + a]! ** 2).reduce((x, y) => x + y, 0);
+        expect(Math.abs(square - length)).toBeLessThan(1e-5 * largest); // sums of n products of 24 bits
+      }
     } else {
       expect(shapes['model.encoder.input.weight']).toEqual([n, kind === 'mult-dae' ? 8 : 16]);
       expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'mult-vae' ? 16 : 8]);
