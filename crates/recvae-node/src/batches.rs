@@ -3,10 +3,10 @@
 use napi::Env;
 use napi::bindgen_prelude::{BigInt64Array, BigUint64Array, Float64Array, Uint32Array};
 use napi_derive::napi;
-use recvae_core::{Batch, Batches, ColumnRows, IdColumn, Options, ReadOptions, RowFilter, TimeColumn};
+use recvae_core::{Batch, Batches, ColumnRows, IdColumn, ReadOptions, RowFilter, TimeColumn};
 
-use crate::data::{NativeInteractions, take_shard, take_thresholds};
-use crate::error::{Error, IntoNode, Result, json, whole};
+use crate::data::{NativeInteractions, rows_options};
+use crate::error::{Error, IntoNode, Result, whole};
 use crate::work::{Promise, brief, promise_in};
 
 /// A column of ids in one of its forms.
@@ -42,9 +42,7 @@ impl NativeBatches {
     /// Starts without interactions. `options`: JSON with the filter of rows, the thresholds and the shard.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: String) -> Result<Self> {
-        let (mut rest, thresholds) = take_thresholds(json("options", &options)?)?;
-        let shard = take_shard(&mut rest)?;
-        let filter = RowFilter::from_json(&rest.into()).into_node()?;
+        let (filter, thresholds, shard) = rows_options::<RowFilter>(&options)?;
         Ok(Self(Some(Batches::new(filter, thresholds).of_shard(shard))))
     }
 
@@ -109,9 +107,7 @@ impl NativeColumnRows {
     /// Starts without interactions. `options`: JSON with the reader's options, the thresholds and the shard.
     #[napi(constructor, catch_unwind)]
     pub fn new(options: String) -> Result<Self> {
-        let (mut rest, thresholds) = take_thresholds(json("options", &options)?)?;
-        let shard = take_shard(&mut rest)?;
-        let options = ReadOptions::from_json(&rest.into()).into_node()?;
+        let (options, thresholds, shard) = rows_options::<ReadOptions>(&options)?;
         Ok(Self(Some(ColumnRows::new(&options, thresholds, shard).into_node()?)))
     }
 

@@ -151,9 +151,7 @@ pub fn read_interactions<'env>(
     options: String,
     run: &NativeRun,
 ) -> Result<Promise<'env>> {
-    let (mut options, thresholds) = take_thresholds(json("options", &options)?)?;
-    let shard = take_shard(&mut options)?;
-    let (options, cancel) = (ReadOptions::from_json(&options.into()).into_node()?, run.flag());
+    let ((options, thresholds, shard), cancel) = (rows_options::<ReadOptions>(&options)?, run.flag());
     let paths = match paths {
         Either::A(path) => vec![path.into()],
         Either::B(paths) => paths_of(paths),
@@ -186,9 +184,7 @@ pub struct PublishedFiles {
 /// with the reader's options.
 #[napi(catch_unwind)]
 pub fn published_files(paths: Vec<String>, options: String) -> Result<Option<PublishedFiles>> {
-    let (mut options, _) = take_thresholds(json("options", &options)?)?;
-    take_shard(&mut options)?;
-    let options = ReadOptions::from_json(&options.into()).into_node()?;
+    let (options, ..) = rows_options::<ReadOptions>(&options)?;
     let found = recvae_core::published_files(&paths_of(paths), &options);
     Ok(found.map(|(format, paths)| PublishedFiles {
         paths: paths.into_iter().map(|path| path.to_string_lossy().into_owned()).collect(),
@@ -238,9 +234,7 @@ fn paths_of(paths: Vec<String>) -> Vec<PathBuf> {
 /// The options of columns that are asked for by name with their defaults, as JSON. `options`: as for [`read_interactions`].
 #[napi(catch_unwind)]
 pub fn complete_read_options(options: String) -> Result<String> {
-    let (mut options, _) = take_thresholds(json("options", &options)?)?;
-    take_shard(&mut options)?;
-    let options = ReadOptions::from_json(&options.into()).into_node()?;
+    let (options, ..) = rows_options::<ReadOptions>(&options)?;
     options.check_columns().into_node()?;
     Ok(options.to_json().to_string())
 }
@@ -475,8 +469,15 @@ fn left_out(left_out: &[LeftOut]) -> String {
     left_out.iter().map(LeftOut::to_json).collect::<Value>().to_string()
 }
 
+/// Options of rows as JSON: those of `O`, thresholds and a shard.
+pub(crate) fn rows_options<O: Options>(options: &str) -> Result<(O, Thresholds, Option<Shard>)> {
+    let (mut rest, thresholds) = take_thresholds(json("options", options)?)?;
+    let shard = take_shard(&mut rest)?;
+    Ok((O::from_json(&rest.into()).into_node()?, thresholds, shard))
+}
+
 /// The users who are to be kept, of options as JSON: `shard`, an object of `index` and `of`.
-pub(crate) fn take_shard(options: &mut Map<String, Value>) -> Result<Option<Shard>> {
+fn take_shard(options: &mut Map<String, Value>) -> Result<Option<Shard>> {
     let Some(shard) = options.remove("shard") else { return Ok(None) };
     let number = |key: &str| shard[key].as_f64().unwrap_or(f64::NAN);
     Shard::new(number("index"), number("of")).into_node().map(Some)
