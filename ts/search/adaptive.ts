@@ -336,7 +336,8 @@ export class AdaptiveSearch {
     const points: Point[] = [];
     for (const point of given.slice(0, count)) this.#add(points, point);
     if (this.#settings.before) return points; // it has explored
-    for (const share of given.length > 0 ? ASIDE : []) {
+    const isOneOfMany = given.length > 0 && this.#dimensions.length > 1;
+    for (const share of isOneOfMany ? ASIDE : []) {
       for (const dimension of this.#dimensions) {
         if (!dimension.isRange || points.length >= count) continue;
         this.#add(points, { ...given[0]!, [dimension.name]: dimension.value(dimension.draw(share)) });
