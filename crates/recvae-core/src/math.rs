@@ -8,7 +8,7 @@ pub(crate) mod csr;
 mod eights;
 pub(crate) mod linalg;
 pub(crate) mod matmul;
-mod part;
+pub(crate) mod part;
 pub(crate) mod products;
 pub(crate) mod reach;
 pub(crate) mod real;

@@ -85,20 +85,26 @@ pub(crate) fn sum_of<T: Real>(values: &[T], map: impl Fn(T) -> T) -> T {
     lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
 }
 
-/// Scalar product in sixteen lanes, for the same reason.
+/// The same of what becomes of two numbers.
 #[inline(always)]
-pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+pub(crate) fn sum_of_pairs<T: Real>(a: &[T], b: &[T], map: impl Fn(T, T) -> T) -> T {
     let mut lanes = [T::ZERO; 16];
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<16>(), b.as_chunks::<16>());
     for (a, b) in a.iter().zip(b) {
         for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
+            *lane += map(a, b);
         }
     }
     for ((lane, &a), &b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
-        *lane += a * b;
+        *lane += map(a, b);
     }
     lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
+}
+
+/// Scalar product, likewise.
+#[inline(always)]
+pub(crate) fn dot<T: Real>(a: &[T], b: &[T]) -> T {
+    sum_of_pairs(a, b, |a, b| a * b)
 }
 
 /// Asks the processor for numbers that are read soon.

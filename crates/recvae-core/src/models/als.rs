@@ -91,8 +91,8 @@ options! {
 }
 
 impl AlsOptions {
-    /// A square matrix of factors belongs to every model, and a small file must not ask for a large one: beyond 64 MiB it is
-    /// at most 16 times as large as the items' vectors.
+    /// Training and the first files need square matrices of factors, and a small file must not ask for large ones: beyond 64 MiB
+    /// one is at most 16 times as large as the items' vectors.
     fn check(&self, n_items: usize) -> Result<()> {
         let most = n_items.saturating_mul(16).max(4096);
         if self.factors > most {
@@ -131,7 +131,9 @@ impl<'a, T: Real> Training<'a, T> {
         let numbers = (0u64..).flat_map(|pair| random.normals(pair));
         let items =
             numbers.take(train.n_cols() * options.factors).map(|number| T::from_f64(number * deviation)).collect();
-        let (items, _) = Fixed::turned(items, options.factors)?;
+        let (items, _) = Fixed::turned(items, options.factors).map_err(|_| {
+            Error::invalid_argument("initScale", options.init_scale, "less: single precision does not hold such scores")
+        })?;
         let users = vec![T::ZERO; train.n_rows() * options.factors];
         Ok(Self { options, train, audiences: train.transpose(), items, users, axes: None })
     }
@@ -153,15 +155,23 @@ impl<'a, T: Real> Training<'a, T> {
         solve(users, axes.as_ref(), items, train)?;
         let norms = norms(weights, train, users, train.n_cols());
         tell(0.5);
-        let (known, turned) = Fixed::turned(std::mem::take(users), options.factors)?;
+        let turn = |rows: Vec<T>| {
+            Fixed::turned(rows, options.factors)
+                .map_err(|_| diverged(&format!("the vectors are not finite in epoch {epoch}")))
+        };
+        let (known, turned) = turn(std::mem::take(users))?;
         let mut rows = std::mem::take(items).into_rows();
         solve(&mut rows, Some(&turned), &known, audiences)?;
         let loss = norms + known.loss(weights, audiences, view2(&rows, (audiences.n_rows(), options.factors)));
         *users = known.into_rows();
-        let (rows, turned) = Fixed::turned(rows, options.factors)?;
+        let (rows, turned) = turn(rows)?;
         (*items, *axes) = (rows, Some(turned));
         Ok(loss / train.n_rows() as f64)
     }
+}
+
+fn diverged(what: &str) -> Error {
+    Error::Numerical(format!("{what}; likely remedies: a larger lambda or alpha0"))
 }
 
 pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
@@ -174,8 +184,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
         let loss = training.epoch(log.record.len() + 1, run)?;
         if !loss.is_finite() {
             let epoch = log.record.len() + 1;
-            let remedy = "likely remedies: a larger lambda or alpha0";
-            return Err(Error::Numerical(format!("the loss is not finite in epoch {epoch}: {loss}; {remedy}")));
+            return Err(diverged(&format!("the loss is not finite in epoch {epoch}: {loss}")));
         }
         let mut metric = None;
         if let Some(held_out) = validation {
@@ -264,12 +273,30 @@ pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSou
     options.check(n_items)?;
     let items = tensors.f32("items", &[n_items, options.factors])?;
     let items = if tensors.find("spectrum").is_some() {
-        Fixed::new(items, tensors.f32("spectrum", &[options.factors])?)
+        let spectrum = tensors.f32("spectrum", &[options.factors])?;
+        if let Some(square) = spectrum.iter().find(|square| !(square.is_finite() && **square >= 0.0)) {
+            return Err(Error::invalid_data(format!(
+                "tensor 'spectrum' has {square}; allowed: finite numbers, 0 and above"
+            )));
+        }
+        Fixed::new(items, spectrum)
     } else {
-        // The first files have vectors that were not turned.
-        Fixed::turned(items, options.factors)?.0
+        turned(items, options.factors, n_items)?
     };
     Ok(Box::new(Als { options: options.clone(), items }))
+}
+
+/// The vectors of the first files, which were not turned. That takes [`axes::MATRICES`] square matrices, so as much as for 1,024 factors,
+/// or about as much as the items' vectors.
+fn turned(items: Vec<f32>, factors: usize, n_items: usize) -> Result<Fixed<f32>> {
+    let most = n_items.max(1024);
+    if factors > most {
+        let allowed = format!("up to {most} for {n_items} items without the tensor 'spectrum'");
+        return Err(Error::invalid_argument("factors", factors, allowed));
+    }
+    let (items, _) = Fixed::turned(items, factors)
+        .map_err(|_| Error::invalid_data("tensor 'items' has vectors whose products are not finite"))?;
+    Ok(items)
 }
 
 impl Als {

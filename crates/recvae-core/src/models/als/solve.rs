@@ -26,14 +26,14 @@ use faer::{Accum, MatMut, MatRef, Par};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use super::axes::{turn, turn_to_axes};
+use super::axes::{NotFinite, turn, turn_to_axes};
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::base::matrix::{row_major, row_major_mut, view2};
 use crate::math::csr::Csr;
 use crate::math::matmul::rows;
 use crate::math::real::Real;
-use crate::math::vectorised::{add_scaled, dot, multiply, vectorised};
+use crate::math::vectorised::{add_scaled, dot, multiply, sum_of_pairs, vectorised};
 
 /// The weights of the loss; see `als.rs`.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +87,8 @@ impl<T: Real> Fixed<T> {
     /// Turns rows of `d` numbers to their principal axes, and returns with them what others have to be turned by.
     ///
     /// # Errors
-    /// `NUMERICAL` if a number is not finite, or a product of two is not.
-    pub(super) fn turned(mut rows: Vec<T>, d: usize) -> Result<(Self, Array2<T>)> {
+    /// If a number is not finite, or a product of two is not.
+    pub(super) fn turned(mut rows: Vec<T>, d: usize) -> Result<(Self, Array2<T>), NotFinite> {
         let (spectrum, axes) = turn_to_axes(&mut rows, d)?;
         Ok((Self { rows, spectrum }, axes))
     }
@@ -483,19 +483,9 @@ vectorised! {
         }
     }
 
-    /// Sum of `weight x^2`, in sixteen lanes.
+    /// Sum of `weight x^2`.
     fn weighted_square(x: &[T], weights: &[T]) -> T {
-        let mut lanes = [T::ZERO; 16];
-        let ((x, x_rest), (weights, weights_rest)) = (x.as_chunks::<16>(), weights.as_chunks::<16>());
-        for (x, weights) in x.iter().zip(weights) {
-            for ((lane, &x), &weight) in lanes.iter_mut().zip(x).zip(weights) {
-                *lane += weight * x * x;
-            }
-        }
-        for ((lane, &x), &weight) in lanes.iter_mut().zip(x_rest).zip(weights_rest) {
-            *lane += weight * x * x;
-        }
-        lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
+        sum_of_pairs(x, weights, |x, weight| weight * x * x)
     }
 
     /// The lower half of `rows rows'`, of rows of `d` numbers, column by column.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::matrix::row_major;
 use crate::base::random::Stream;
+use crate::model::tensors::StoredTensor;
 
 const FACTORS: usize = 6;
 
@@ -123,19 +124,10 @@ fn folding_in_is_the_users_half_of_an_exact_epoch() {
 /// The first files have vectors that were not turned to their axes.
 #[test]
 fn vectors_that_were_not_turned_have_the_same_scores() {
-    struct Of(Vec<f32>);
-    impl TensorSource for Of {
-        fn f32(&self, _: &str, _: &[usize]) -> Result<Vec<f32>> {
-            Ok(self.0.clone())
-        }
-        fn f64(&self, _: &str, _: &[usize]) -> Result<Vec<f64>> {
-            unreachable!()
-        }
-    }
     let options = options(AlsSolver::Conjugate);
     let mut random = Stream::new(5, 0);
     let items: Vec<f32> = (0..17 * FACTORS).map(|_| random.normal() as f32).collect();
-    let model = load(&options, 17, &Of(items.clone())).unwrap();
+    let model = load(&options, 17, &Of(items.clone(), None)).unwrap();
     let (history, list) = ([1u32, 4, 16], 2);
     let mut scores = Array2::zeros((1, 17));
     model.score(&[&history], scores.view_mut()).unwrap();
@@ -152,6 +144,27 @@ fn vectors_that_were_not_turned_have_the_same_scores() {
     let expected: f64 = row(list).enumerate().map(|(at, number)| number * user[(at, 0)]).sum();
     let found = f64::from(scores[(0, list as usize)]);
     assert!((found - expected).abs() < 1e-5, "{found} and {expected}"); // numbers of about 1 with 24 bits
+}
+
+/// A file of two items, with or without a spectrum.
+struct Of(Vec<f32>, Option<Vec<f32>>);
+
+impl TensorSource for Of {
+    fn f32(&self, name: &str, _: &[usize]) -> Result<Vec<f32>> {
+        Ok(if name == "items" { self.0.clone() } else { self.1.clone().unwrap() })
+    }
+    fn f64(&self, _: &str, _: &[usize]) -> Result<Vec<f64>> {
+        unreachable!()
+    }
+    fn find(&self, name: &str) -> Option<StoredTensor<'_>> {
+        (name == "spectrum" && self.1.is_some()).then(|| StoredTensor {
+            name: "spectrum",
+            dtype: "F32",
+            shape: &[],
+            bytes: std::sync::Arc::new([0u8; 0]),
+            range: 0..0,
+        })
+    }
 }
 
 #[test]
@@ -181,4 +194,31 @@ fn a_few_items_with_a_vast_square_matrix_are_refused() {
     assert_eq!(fit(&options, &data(), None, &FitRun::default()).err().unwrap().to_string(), text);
     assert_eq!(load(&options, 17, &Unread).err().unwrap().to_string(), text);
     options.check(4096).unwrap();
+}
+
+#[test]
+fn what_no_training_makes_is_refused() {
+    let options = |factors| AlsOptions { factors, ..AlsOptions::default() };
+    let refusal = |factors, items: Vec<f32>, spectrum| {
+        load(&options(factors), 2, &Of(items, spectrum)).err().expect("an error").to_string()
+    };
+    for (number, text) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (-1.0, "-1")] {
+        let expected = format!("tensor 'spectrum' has {text}; allowed: finite numbers, 0 and above");
+        assert_eq!(refusal(2, vec![1.0; 4], Some(vec![1.0, number])), expected);
+    }
+    let expected = "tensor 'items' has vectors whose products are not finite";
+    assert_eq!(refusal(2, vec![1.0, f32::NAN, 1.0, 1.0], None), expected);
+    assert_eq!(refusal(2, vec![1.0, 1e30, 1.0, 1.0], None), expected);
+    // Few bytes must not ask for many, or for long.
+    let expected = "factors is 2000; allowed: up to 1024 for 2 items without the tensor 'spectrum'";
+    assert_eq!(refusal(2000, vec![0.0; 4000], None), expected);
+    load(&options(2000), 2, &Of(vec![0.0; 4000], Some(vec![0.0; 2000]))).unwrap();
+}
+
+#[test]
+fn vectors_beyond_single_precision_say_what_helps() {
+    let error = |options: AlsOptions| fit(&options, &data(), None, &FitRun::default()).err().expect("an error");
+    let wild = error(AlsOptions { init_scale: 1e30, ..options(AlsSolver::Conjugate) });
+    assert_eq!(wild.code(), "INVALID_ARGUMENT");
+    assert!(wild.to_string().starts_with("initScale is "), "{wild}");
 }
