@@ -89,6 +89,23 @@ fn whole_numbers_are_ids_in_json() {
 }
 
 #[test]
+fn items_are_lists_in_all_rows_or_in_none() {
+    let plain = ReadOptions::default();
+    let list = r#"{"user":"a","item":["x","y"]}"#;
+    let single = r#"{"user":"b","item":"x"}"#;
+    for (text, what) in [
+        (format!("{list}\n{single}"), "a.ndjson:2: item is a single id, and a list in the rows before; allowed: one of them"),
+        (format!("{single}\n\n{list}"), "a.ndjson:3: item is a list, and a single id in the rows before; allowed: one of them"),
+    ] {
+        assert_eq!(refusal("a.ndjson", text.as_bytes(), &plain, "INVALID_DATA"), what);
+    }
+    // A row that is skipped says nothing of the others.
+    let skip = ReadOptions { skip_bad_rows: 1, ..plain };
+    let text = format!("{}\n{list}", r#"{"user":"","item":"x"}"#);
+    assert_eq!(read("a.ndjson", text, &skip).unwrap().history("a").unwrap(), ["x", "y"]);
+}
+
+#[test]
 fn rows_below_the_minimum_leave_no_trace() {
     for (name, text) in [
         ("a.csv", "user,item,rating\na,x, 4 \nb,y,3.9\na,z,1e1\n"),

@@ -30,6 +30,8 @@ pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut
         found: [false; 4],
         is_long: [false; 2],
     };
+    // A column holds lists or single ids, as in tables, where it has one type.
+    let mut has_lists = None;
     read_lines(path, input, WHAT, plan, builder, |builder, line, text| {
         row.read(text).map_err(|error| not_understood(path, line, text, &error))?;
         row.read_digits(text).map_err(|what| bad(path, Some(line), None, what))?;
@@ -45,6 +47,11 @@ pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut
                 true => id(path, at, format_args!("{}[{place}]", plan.item), item.as_bytes())?,
                 false => id(path, at, &plan.item, item.as_bytes())?,
             };
+        }
+        if *has_lists.get_or_insert(row.is_list) != row.is_list {
+            let (here, before) = if row.is_list { ("a list", "a single id") } else { ("a single id", "a list") };
+            let what = format!("{} is {here}, and {before} in the rows before; allowed: one of them", plan.item);
+            return Err(bad(path, Some(line), None, what));
         }
         let time = row.time.take().transpose().map_err(|what| {
             bad(path, Some(line), None, format!("{} is {what}", plan.time.as_deref().unwrap_or_default()))
