@@ -94,8 +94,14 @@ fn items_are_lists_in_all_rows_or_in_none() {
     let list = r#"{"user":"a","item":["x","y"]}"#;
     let single = r#"{"user":"b","item":"x"}"#;
     for (text, what) in [
-        (format!("{list}\n{single}"), "a.ndjson:2: item is a single id, and a list in the rows before; allowed: one of them"),
-        (format!("{single}\n\n{list}"), "a.ndjson:3: item is a list, and a single id in the rows before; allowed: one of them"),
+        (
+            format!("{list}\n{single}"),
+            "a.ndjson:2: item is a single id, and a list in the rows before; allowed: one of them",
+        ),
+        (
+            format!("{single}\n\n{list}"),
+            "a.ndjson:3: item is a list, and a single id in the rows before; allowed: one of them",
+        ),
     ] {
         assert_eq!(refusal("a.ndjson", text.as_bytes(), &plain, "INVALID_DATA"), what);
     }
