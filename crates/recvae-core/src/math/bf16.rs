@@ -15,14 +15,16 @@
 //! second, each with one rounding. The processor's instruction has an order and a rounding of its own within a pair and takes
 //! subnormal numbers for 0: the two differ by no more than sums of so many numbers do when their order changes.
 //!
-//! AMX (`tdpbf16ps`), which some Intel processors have, is not used: no machine was at hand that could have run the code.
+//! AMX's `tdpbf16ps` multiplies whole tiles, 16 rows by 16 pairs by 16 columns, and is the fastest where there is one.
 
 use std::ops::Range;
 
 use super::real::Real;
 use super::vectorised::vectorised;
-use crate::base::processor::has_bf16;
+use crate::base::processor::{has_amx, has_avx512_bf16};
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx_512;
 #[cfg(test)]
@@ -41,15 +43,34 @@ const DEPTH: usize = 512;
 /// How products are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
+    /// By `tdpbf16ps` on tiles.
+    Amx,
     /// By `vdpbf16ps` on 16 columns at a time.
     Avx512,
     /// Number by number: slower than f32, for tests and as what the other one is compared with.
     Plain,
 }
 
+impl Level {
+    const ALL: [Self; 3] = [Self::Amx, Self::Avx512, Self::Plain];
+
+    fn is_here(self) -> bool {
+        match self {
+            Self::Amx => has_amx(),
+            Self::Avx512 => has_avx512_bf16(),
+            Self::Plain => true,
+        }
+    }
+}
+
+/// The levels here, the best one first.
+pub(crate) fn levels() -> impl Iterator<Item = Level> {
+    Level::ALL.into_iter().filter(|level| level.is_here())
+}
+
 /// The best level here.
 pub(crate) fn level() -> Level {
-    if has_bf16() { Level::Avx512 } else { Level::Plain }
+    levels().next().unwrap_or(Level::Plain)
 }
 
 /// Pairs that so many numbers make.
@@ -144,24 +165,28 @@ pub(crate) fn multiply_by<T: Real>(level: Level, left: Left<'_>, right: Right<'_
     let mut start = start;
     for first in (0..depth.max(1)).step_by(DEPTH) {
         let stretch = first..depth.min(first + DEPTH);
-        #[cfg(target_arch = "x86_64")]
-        if level == Level::Avx512
-            && size_of::<T>() == size_of::<f32>()
-            && let Ok(out) = bytemuck::try_cast_slice_mut::<T, f32>(out)
-        {
-            let start = match start {
-                Start::Zero => Start::Zero,
-                Start::Row(row) => Start::Row(bytemuck::cast_slice(row)),
-                Start::Out => Start::Out,
-            };
-            avx_512::multiply(left, right, stretch, start, out);
-        } else {
-            plain(left, right, stretch, start, out);
+        match (level, as_f32(start, &mut *out)) {
+            #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+            (Level::Amx, Some((start, out))) => amx::multiply(left, right, stretch, start, out),
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512, Some((start, out))) => avx_512::multiply(left, right, stretch, start, out),
+            _ => plain(left, right, stretch, start, out),
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        plain(left, right, stretch, start, out);
         start = Start::Out;
     }
+}
+
+/// What sums begin with and where they go, if they are f32.
+fn as_f32<'a, T: Real>(start: Start<'a, T>, out: &'a mut [T]) -> Option<(Start<'a, f32>, &'a mut [f32])> {
+    if size_of::<T>() != size_of::<f32>() {
+        return None;
+    }
+    let start = match start {
+        Start::Zero => Start::Zero,
+        Start::Row(row) => Start::Row(bytemuck::try_cast_slice(row).ok()?),
+        Start::Out => Start::Out,
+    };
+    Some((start, bytemuck::try_cast_slice_mut(out).ok()?))
 }
 
 /// Both numbers of a pair.

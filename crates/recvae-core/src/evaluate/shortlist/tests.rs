@@ -5,6 +5,7 @@ use crate::base::error::Error;
 use crate::base::matrix::{row_major_mut, view2};
 use crate::base::random::Stream;
 use crate::evaluate::scorer::checked;
+use crate::math::bf16::levels;
 use crate::math::products::par_products;
 
 /// A model of made-up vectors; the last item of a history says whose vector it is, an empty history has the last vector.
@@ -47,10 +48,6 @@ impl Scorer for MadeUp {
         let users = |histories: &[&[u32]]| Ok(self.vectors(histories));
         Some(Factors { width: self.width, items: &self.items, biases: self.biases.as_deref(), users: Box::new(users) })
     }
-}
-
-fn levels() -> impl Iterator<Item = Level> {
-    [Level::Plain, Level::Avx512].into_iter().filter(|&one| one == Level::Plain || one == level())
 }
 
 type Change = fn(f32) -> f32;

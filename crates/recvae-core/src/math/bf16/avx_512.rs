@@ -8,6 +8,7 @@ use std::arch::x86_64::{
 use std::ops::Range;
 
 use super::{LANES, Left, Right, Start, panels};
+use crate::base::processor::has_avx512_bf16;
 
 /// Rows of a tile: with four vectors each, 24 sums, which is enough to keep both of a core's multipliers busy, four registers of
 /// columns and one that holds the same pair in every lane.
@@ -120,7 +121,7 @@ pub(super) fn multiply(
 ) {
     let Right { pairs, depth, n_cols } = right;
     let Left { n_rows, row_step, pair_step, .. } = left;
-    assert!(super::level() == super::Level::Avx512);
+    assert!(has_avx512_bf16());
     assert!(stretch.end <= depth && pairs.len() == depth * n_cols.next_multiple_of(LANES));
     assert!(n_rows > 0 && out.len() == n_rows * n_cols);
     assert!(stretch.is_empty() || (n_rows - 1) * row_step + (stretch.end - 1) * pair_step < left.pairs.len());

@@ -1,0 +1,397 @@
+//! Products of pairs by AMX: tiles of 16 rows by 16 pairs times tiles of 16 pairs by 16 columns, with the sums in tiles of 16 rows by
+//! 16 columns, two by two of them at a time.
+//!
+//! `tdpbf16ps` sums the first products of all pairs of a tile, and the second ones, each from 0, and adds both to what is there. So the
+//! sums depend on the depth alone, and not on which rows and columns are computed together. Subnormal numbers are taken for 0.
+#![allow(unsafe_code)]
+
+use std::arch::asm;
+use std::arch::x86_64::{
+    __m512i, _mm512_maskz_loadu_epi32, _mm512_shuffle_i64x2, _mm512_storeu_si512, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+};
+use std::cell::RefCell;
+use std::ops::Range;
+
+use super::{LANES, Left, Pair, Right, Start, VECTORS, panels};
+use crate::base::processor::has_amx;
+
+/// Rows of a tile, and pairs or columns of one of its rows.
+const TILE: usize = 16;
+/// Bytes of a number, and of a pair.
+const BYTES: usize = 4;
+/// Rows and columns of the sums that are computed together.
+const SIDE: usize = 2 * TILE;
+/// Rows of the left side that are put together at a time.
+const ROWS: usize = 128;
+
+/// What `ldtilecfg` reads: the palette, and of each tile the bytes of a row and the rows.
+#[repr(C, align(64))]
+struct Configuration {
+    palette: u8,
+    start_row: u8,
+    _reserved: [u8; 14],
+    row_bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+/// Eight whole tiles.
+static WHOLE: Configuration = Configuration {
+    palette: 1,
+    start_row: 0,
+    _reserved: [0; 14],
+    row_bytes: [64, 64, 64, 64, 64, 64, 64, 64, 0, 0, 0, 0, 0, 0, 0, 0],
+    rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
+};
+
+/// The tiles of this thread's processor, until it is dropped.
+struct Tiles(());
+
+impl Tiles {
+    /// # Safety
+    /// The processor has AMX, and this process may use it.
+    unsafe fn new() -> Self {
+        // SAFETY: the caller's word; the configuration is one that palette 1 has. No code but that of this file uses tiles.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const WHOLE, options(nostack, readonly, preserves_flags)) };
+        Self(())
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        // SAFETY: there is a processor with tiles if there is one of these. What is released costs nothing when threads change.
+        unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+    }
+}
+
+/// Up to two by two tiles of sums: where the sides, what the sums begin with and the sums are, and the bytes from a row of each to the next
+/// one. The left side has whole tiles along the depth, with zeros behind its end.
+#[repr(C)]
+struct Sums {
+    left: *const Pair,
+    left_step: usize,
+    right: *const Pair,
+    right_step: usize,
+    /// Whole tiles of the right side along the depth.
+    depth: usize,
+    /// Zeros where it is null.
+    start: *const f32,
+    start_step: usize,
+    out: *mut f32,
+    out_step: usize,
+    /// The tiles of the right side behind those, with zeros behind the end, or null if there are none.
+    tail: *const Pair,
+}
+
+/// One of the four forms of [`Sums::compute`]: what is loaded and multiplied in each step, and what is begun with and stored, as lines of
+/// assembly. Tile 0 and 1 are the first rows' sums, 2 and 3 the second rows', 4 and 5 the left side, 6 and 7 the right one.
+macro_rules! tiles {
+    ($sums:expr, zero: [$($zero:literal)*], load: [$($load:literal)*], step: [$($step:literal)*], store: [$($store:literal)*]) => {
+        asm!(
+            "mov {a}, [{sums} + 40]",
+            "mov {s}, [{sums} + 48]",
+            "test {a}, {a}",
+            "jz 2f",
+            "mov {b}, {s}",
+            "shl {b}, 4",
+            "add {b}, {a}",
+            $($load,)*
+            "jmp 3f",
+            "2:",
+            $($zero,)*
+            "3:",
+            "mov {a}, [{sums}]",
+            "mov {s}, [{sums} + 8]",
+            "mov {b}, {s}",
+            "shl {b}, 4",
+            "add {b}, {a}",
+            "mov {r}, [{sums} + 16]",
+            "mov {t}, [{sums} + 24]",
+            "mov {n}, [{sums} + 32]",
+            "mov {u}, {t}",
+            "shl {u}, 4",
+            "test {n}, {n}",
+            "jz 5f",
+            "4:",
+            $($step,)*
+            "add {a}, 64",
+            "add {b}, 64",
+            "add {r}, {u}",
+            "dec {n}",
+            "jnz 4b",
+            "5:",
+            "mov {r}, [{sums} + 72]",
+            "test {r}, {r}",
+            "jz 6f",
+            $($step,)*
+            "6:",
+            "mov {a}, [{sums} + 56]",
+            "mov {s}, [{sums} + 64]",
+            "mov {b}, {s}",
+            "shl {b}, 4",
+            "add {b}, {a}",
+            $($store,)*
+            sums = in(reg) $sums,
+            a = out(reg) _, b = out(reg) _, s = out(reg) _, r = out(reg) _, t = out(reg) _, n = out(reg) _, u = out(reg) _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
+}
+
+impl Sums {
+    /// Of `R` tiles of rows and `C` tiles of columns.
+    ///
+    /// # Safety
+    /// For `R` times 16 rows and `C` times 16 columns there must be what is read at `left`, `right`, `tail` and `start` and written at `out`.
+    unsafe fn compute<const R: usize, const C: usize>(&self, _: &Tiles) {
+        let sums: *const Self = self;
+        // SAFETY: the caller's word. Offsets are those of a `repr(C)` struct of ten words; flags and all registers that are written are
+        // declared.
+        unsafe {
+            match (R, C) {
+                (2, 2) => tiles!(sums,
+                    zero: ["tilezero tmm0" "tilezero tmm1" "tilezero tmm2" "tilezero tmm3"],
+                    load: ["tileloadd tmm0, [{a} + {s}*1]" "tileloadd tmm1, [{a} + {s}*1 + 64]"
+                        "tileloadd tmm2, [{b} + {s}*1]" "tileloadd tmm3, [{b} + {s}*1 + 64]"],
+                    step: ["tileloadd tmm6, [{r} + {t}*1]" "tileloadd tmm4, [{a} + {s}*1]" "tdpbf16ps tmm0, tmm4, tmm6"
+                        "tileloadd tmm7, [{r} + {t}*1 + 64]" "tdpbf16ps tmm1, tmm4, tmm7"
+                        "tileloadd tmm5, [{b} + {s}*1]" "tdpbf16ps tmm2, tmm5, tmm6" "tdpbf16ps tmm3, tmm5, tmm7"],
+                    store: ["tilestored [{a} + {s}*1], tmm0" "tilestored [{a} + {s}*1 + 64], tmm1"
+                        "tilestored [{b} + {s}*1], tmm2" "tilestored [{b} + {s}*1 + 64], tmm3"]),
+                (2, 1) => tiles!(sums,
+                    zero: ["tilezero tmm0" "tilezero tmm2"],
+                    load: ["tileloadd tmm0, [{a} + {s}*1]" "tileloadd tmm2, [{b} + {s}*1]"],
+                    step: ["tileloadd tmm6, [{r} + {t}*1]" "tileloadd tmm4, [{a} + {s}*1]" "tdpbf16ps tmm0, tmm4, tmm6"
+                        "tileloadd tmm5, [{b} + {s}*1]" "tdpbf16ps tmm2, tmm5, tmm6"],
+                    store: ["tilestored [{a} + {s}*1], tmm0" "tilestored [{b} + {s}*1], tmm2"]),
+                (1, 2) => tiles!(sums,
+                    zero: ["tilezero tmm0" "tilezero tmm1"],
+                    load: ["tileloadd tmm0, [{a} + {s}*1]" "tileloadd tmm1, [{a} + {s}*1 + 64]"],
+                    step: ["tileloadd tmm6, [{r} + {t}*1]" "tileloadd tmm4, [{a} + {s}*1]" "tdpbf16ps tmm0, tmm4, tmm6"
+                        "tileloadd tmm7, [{r} + {t}*1 + 64]" "tdpbf16ps tmm1, tmm4, tmm7"],
+                    store: ["tilestored [{a} + {s}*1], tmm0" "tilestored [{a} + {s}*1 + 64], tmm1"]),
+                _ => tiles!(sums,
+                    zero: ["tilezero tmm0"],
+                    load: ["tileloadd tmm0, [{a} + {s}*1]"],
+                    step: ["tileloadd tmm6, [{r} + {t}*1]" "tileloadd tmm4, [{a} + {s}*1]" "tdpbf16ps tmm0, tmm4, tmm6"],
+                    store: ["tilestored [{a} + {s}*1], tmm0"]),
+            }
+        }
+    }
+
+    /// The same for numbers of tiles that are known at run time only.
+    ///
+    /// # Safety
+    /// As [`Self::compute`]; at most two tiles either way.
+    unsafe fn compute_any(&self, rows: usize, columns: usize, tiles: &Tiles) {
+        // SAFETY: the caller's word.
+        unsafe {
+            match (rows, columns) {
+                (2, 2) => self.compute::<2, 2>(tiles),
+                (2, 1) => self.compute::<2, 1>(tiles),
+                (1, 2) => self.compute::<1, 2>(tiles),
+                (1, 1) => self.compute::<1, 1>(tiles),
+                _ => unreachable!("{rows} by {columns} tiles"),
+            }
+        }
+    }
+}
+
+/// A line of the cache.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u32; TILE]);
+
+/// The numbers of lines.
+fn numbers(lines: &mut [Line]) -> &mut [u32] {
+    // SAFETY: a line is 16 numbers without anything between or behind them.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * TILE) }
+}
+
+/// Room of a thread.
+#[derive(Default)]
+struct Room {
+    /// Up to [`ROWS`] rows of the left side, row after row, each up to whole tiles.
+    left: Vec<Line>,
+    /// The end of a panel.
+    tail: Vec<Line>,
+    /// Sums of which some are not wanted.
+    corner: Vec<Line>,
+}
+
+thread_local! {
+    static ROOM: RefCell<Room> = RefCell::default();
+}
+
+/// Puts rows of the left side together in rows of `depth` pairs, with zeros behind the end of each. Behind the last one, up to a
+/// whole tile, anything may stay: it is no part of another row's sums.
+fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, depth: usize, out: &mut [Pair]) {
+    if left.pair_step == 1 {
+        for (row, out) in rows.zip(out.chunks_exact_mut(depth)) {
+            let (out, rest) = out.split_at_mut(stretch.len());
+            out.copy_from_slice(&left.pairs[row * left.row_step + stretch.start..][..stretch.len()]);
+            rest.fill(0);
+        }
+        return;
+    }
+    assert!(left.row_step == 1 && has_amx());
+    for (first, out) in rows.clone().step_by(TILE).zip(out.chunks_exact_mut(TILE * depth)) {
+        let n = TILE.min(rows.end - first);
+        for from in stretch.clone().step_by(TILE) {
+            let n_pairs = TILE.min(stretch.end - from);
+            let pairs = &left.pairs[from * left.pair_step + first..][..(n_pairs - 1) * left.pair_step + n];
+            let out = &mut out[from - stretch.start..][..(TILE - 1) * depth + TILE];
+            // SAFETY: the processor has AVX-512, as was asserted. Of `n_pairs` rows of `n` pairs, `pair_step` from each other, `pairs` ends with
+            // the last one, and `out` with the last of 16 rows of 16 pairs, `depth` from each other. Neither number is above 16.
+            unsafe { transpose(pairs.as_ptr(), left.pair_step, [n_pairs, n], out.as_mut_ptr(), depth) };
+        }
+    }
+}
+
+/// Writes 16 rows of 16 numbers as columns. Those outside of the first rows and columns of so many are not read, and count as 0.
+///
+/// # Safety
+/// The processor has AVX-512; there is what is read and what is written; 1 to 16 rows and columns.
+#[target_feature(enable = "avx512f")]
+unsafe fn transpose(from: *const u32, step: usize, [n_rows, n_cols]: [usize; 2], out: *mut u32, out_step: usize) {
+    let rows: [__m512i; TILE] = std::array::from_fn(|row| {
+        let mask = if row < n_rows { u16::MAX >> (TILE - n_cols) } else { 0 };
+        // SAFETY: the caller's word; what the mask leaves out is not read.
+        unsafe { _mm512_maskz_loadu_epi32(mask, from.wrapping_add(row * step).cast()) }
+    });
+    // Of each lane of 128 bits first pairs of rows, then fours.
+    let twos: [__m512i; TILE] = std::array::from_fn(|at| {
+        let (a, b) = (rows[at / 2 * 2], rows[at / 2 * 2 + 1]);
+        if at % 2 == 0 { _mm512_unpacklo_epi32(a, b) } else { _mm512_unpackhi_epi32(a, b) }
+    });
+    // Number `4 g + c` has the rows `4 g` to `4 g + 3` of column `4 lane + c`.
+    let fours: [__m512i; TILE] = std::array::from_fn(|at| {
+        let first = at / 4 * 4 + at % 4 / 2;
+        let (a, b) = (twos[first], twos[first + 2]);
+        if at % 2 == 0 { _mm512_unpacklo_epi64(a, b) } else { _mm512_unpackhi_epi64(a, b) }
+    });
+    for column in 0..4 {
+        let [a, b, c, d] = [0, 4, 8, 12].map(|group| fours[group + column]);
+        let first = [_mm512_shuffle_i64x2::<0x44>(a, b), _mm512_shuffle_i64x2::<0x44>(c, d)];
+        let last = [_mm512_shuffle_i64x2::<0xee>(a, b), _mm512_shuffle_i64x2::<0xee>(c, d)];
+        let lanes = [
+            _mm512_shuffle_i64x2::<0x88>(first[0], first[1]),
+            _mm512_shuffle_i64x2::<0xdd>(first[0], first[1]),
+            _mm512_shuffle_i64x2::<0x88>(last[0], last[1]),
+            _mm512_shuffle_i64x2::<0xdd>(last[0], last[1]),
+        ];
+        for (lane, numbers) in lanes.into_iter().enumerate() {
+            // SAFETY: the caller's word.
+            unsafe { _mm512_storeu_si512(out.add((4 * lane + column) * out_step).cast(), numbers) };
+        }
+    }
+}
+
+/// `out = start + left * right` over a stretch of the depth.
+///
+/// # Panics
+/// If a slice is too short for what its size says, or the processor lacks the instructions.
+pub(super) fn multiply(
+    left: Left<'_>,
+    right: Right<'_>,
+    stretch: Range<usize>,
+    start: Start<'_, f32>,
+    out: &mut [f32],
+) {
+    assert!(has_amx());
+    assert!(stretch.end <= right.depth && right.pairs.len() == right.depth * right.n_cols.next_multiple_of(LANES));
+    assert!(left.n_rows > 0 && out.len() == left.n_rows * right.n_cols);
+    if let Start::Row(row) = start {
+        assert!(row.len() == right.n_cols);
+    }
+    ROOM.with_borrow_mut(|room| {
+        let depth = stretch.len().next_multiple_of(TILE);
+        room.left.resize((ROWS * depth / TILE).max(room.left.len()), Line([0; TILE]));
+        room.tail.resize(VECTORS * TILE, Line([0; TILE]));
+        room.corner.resize(SIDE * SIDE / TILE, Line([0; TILE]));
+        // SAFETY: the processor has AMX, as was asserted.
+        let tiles = unsafe { Tiles::new() };
+        for first in (0..left.n_rows).step_by(ROWS) {
+            let rows = first..left.n_rows.min(first + ROWS);
+            pack(left, rows.clone(), stretch.clone(), depth, numbers(&mut room.left));
+            let out = &mut out[rows.start * right.n_cols..rows.end * right.n_cols];
+            multiply_packed(rows.len(), depth, right, stretch.clone(), start, out, room, &tiles);
+        }
+    });
+}
+
+/// The same for up to [`ROWS`] rows that are packed.
+#[allow(clippy::too_many_arguments)]
+fn multiply_packed(
+    n_rows: usize,
+    depth: usize,
+    right: Right<'_>,
+    stretch: Range<usize>,
+    start: Start<'_, f32>,
+    out: &mut [f32],
+    Room { left, tail, corner }: &mut Room,
+    tiles: &Tiles,
+) {
+    let n_cols = right.n_cols;
+    let (left, tail, corner) = (numbers(left), numbers(tail), bytemuck::cast_slice_mut::<u32, f32>(numbers(corner)));
+    for columns in panels(n_cols) {
+        let width = columns.len();
+        let panel = &right.pairs[columns.start * right.depth + stretch.start * width..][..stretch.len() * width];
+        let whole = stretch.len() / TILE;
+        let rest = &panel[whole * TILE * width..];
+        tail[..rest.len()].copy_from_slice(rest);
+        tail[rest.len()..TILE * width].fill(0);
+        for first_column in (0..width).step_by(SIDE) {
+            let column_tiles = (width - first_column).min(SIDE) / TILE;
+            let column = columns.start + first_column;
+            let n_here = (n_cols - column).min(column_tiles * TILE);
+            for row in (0..n_rows).step_by(SIDE) {
+                let rows_here = (n_rows - row).min(SIDE);
+                let row_tiles = rows_here.div_ceil(TILE);
+                let is_whole = rows_here == row_tiles * TILE && n_here == column_tiles * TILE;
+                let at = row * n_cols + column;
+                if !is_whole {
+                    for (row, corner) in corner.chunks_exact_mut(SIDE).take(rows_here).enumerate() {
+                        match start {
+                            Start::Zero => {}
+                            Start::Row(all) => corner[..n_here].copy_from_slice(&all[column..][..n_here]),
+                            Start::Out => corner[..n_here].copy_from_slice(&out[at + row * n_cols..][..n_here]),
+                        }
+                    }
+                }
+                let (sums, step) = match is_whole {
+                    true => (out[at..].as_mut_ptr(), n_cols * BYTES),
+                    false => (corner.as_mut_ptr(), SIDE * BYTES),
+                };
+                let (start, start_step) = match start {
+                    Start::Zero => (std::ptr::null(), 0),
+                    Start::Row(all) if is_whole => (all[column..].as_ptr(), 0),
+                    Start::Row(_) | Start::Out => (sums.cast_const(), step),
+                };
+                let block = Sums {
+                    left: left[row * depth..].as_ptr(),
+                    left_step: depth * BYTES,
+                    right: panel.as_ptr().wrapping_add(first_column),
+                    right_step: width * BYTES,
+                    depth: whole,
+                    start,
+                    start_step,
+                    out: sums,
+                    out_step: step,
+                    tail: if rest.is_empty() { std::ptr::null() } else { tail[first_column..].as_ptr() },
+                };
+                // SAFETY: `left` has room for `ROWS` rows of `depth` pairs, whole tiles, and `row` with the one or two tiles of rows behind it is
+                // within them; the panel has `whole` tiles of the depth and `width` columns, and `tail` one more; `first_column` with the one or
+                // two tiles of columns is within `width`. Where the tiles are whole, `out` has their rows and columns, and a row to start with has
+                // the columns; else both are in `corner`, which has two by two tiles.
+                unsafe { block.compute_any(row_tiles, column_tiles, tiles) };
+                if !is_whole {
+                    for (row, corner) in corner.chunks_exact(SIDE).take(rows_here).enumerate() {
+                        out[at + row * n_cols..][..n_here].copy_from_slice(&corner[..n_here]);
+                    }
+                }
+            }
+        }
+    }
+}
