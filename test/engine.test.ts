@@ -127,7 +127,7 @@ async function hasBf16(): Promise<boolean> {
     await fit('recvae', data, { ...SMALL, epochs: 1 }, { precision: 'bf16' });
     return true;
   } catch (thrown) {
-    const message = "precision is 'bf16'; allowed: f32 or auto: this processor has no AVX512-BF16";
+    const message = "precision is 'bf16'; allowed: f32 or auto: this processor has neither AMX nor AVX512-BF16";
     expect(thrown).toMatchObject({ code: 'INVALID_ARGUMENT', message });
     return false;
   }

@@ -81,8 +81,9 @@ options! {
         engine: EngineKind = EngineKind::Fused, Any;
         /// Where: cpu, cuda, cuda:N for one of several, or auto for the best that is there.
         device: String = "cpu".into(), Any;
-        /// What the large products read: f32, or bf16, which is faster where the processor has AVX512-BF16 and refused where it has
-        /// not, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case.
+        /// What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused
+        /// where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in
+        /// any case.
         precision: PrecisionChoice = PrecisionChoice::F32, Any;
     }
 }
@@ -131,7 +132,9 @@ fn precision_of(options: &ComputeOptions, has_bf16: bool, is_faster: bool) -> Re
         PrecisionChoice::Bf16 if !is_fused => {
             refused("'bf16' by the engine candle", "f32 or auto there, or the engine fused")
         }
-        PrecisionChoice::Bf16 if !has_bf16 => refused("'bf16'", "f32 or auto: this processor has no AVX512-BF16"),
+        PrecisionChoice::Bf16 if !has_bf16 => {
+            refused("'bf16'", "f32 or auto: this processor has neither AMX nor AVX512-BF16")
+        }
         PrecisionChoice::Bf16 => Ok(TrainingPrecision::Bf16),
         PrecisionChoice::Auto if is_fused && is_faster => Ok(TrainingPrecision::Bf16),
         PrecisionChoice::Auto | PrecisionChoice::F32 => Ok(TrainingPrecision::F32),
@@ -158,7 +161,10 @@ mod tests {
         }
         assert_eq!(of(Fused, Bf16, true, false).unwrap(), TrainingPrecision::Bf16);
         let refused = of(Fused, Bf16, false, false).unwrap_err().to_string();
-        assert_eq!(refused, "precision is 'bf16'; allowed: f32 or auto: this processor has no AVX512-BF16");
+        assert_eq!(
+            refused,
+            "precision is 'bf16'; allowed: f32 or auto: this processor has neither AMX nor AVX512-BF16"
+        );
     }
 
     #[test]

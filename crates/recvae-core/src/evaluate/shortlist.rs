@@ -36,7 +36,7 @@ use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::Scorer;
 use crate::evaluate::top_k::{BLOCK, Scored, for_each_user, key, score_of, select, top_k};
 use crate::math::bf16::{
-    Left, Level, Pair, Right, Start, level, multiply_by, pairs, panels_len, round_rows, rows_into_panels,
+    Left, Level, Line, Right, Start, level, multiply_by, pairs, panels_len, round_rows, rows_into_panels,
 };
 use crate::math::products::products;
 use crate::math::reach::{LANES, reaching};
@@ -69,7 +69,7 @@ pub(crate) struct Shortlists<'m> {
     k: usize,
     level: Level,
     /// Panels, block by block of items.
-    rounded: Numbers<Pair>,
+    rounded: Numbers<Line>,
     /// The largest of the items' vectors.
     norms: Norms,
     largest_bias: f64,
@@ -135,7 +135,7 @@ impl<'m> Shortlists<'m> {
     fn new(factors: Factors<'m>, k: usize, level: Level) -> Self {
         let (width, n_items) = (factors.width, factors.items.len() / factors.width);
         let (whole, rest) = (n_items / ITEMS, n_items % ITEMS);
-        let mut rounded = Numbers::<Pair>::zeros(whole * panels_len(width, ITEMS) + panels_len(width, rest));
+        let mut rounded = Numbers::<Line>::zeros(whole * panels_len(width, ITEMS) + panels_len(width, rest));
         let blocks = rounded.par_chunks_mut(panels_len(width, ITEMS)).zip(factors.items.par_chunks(ITEMS * width));
         let norms = blocks.map(|(rounded, items)| {
             rows_into_panels(items, width, rounded);
@@ -214,7 +214,7 @@ impl<'m> Shortlists<'m> {
         let mut shortlists: Vec<Option<Shortlist<'_>>> =
             vectors.chunks_exact(width).zip(left_out.iter().map(|items| &**items)).map(shortlist).collect();
         let mut scores = vec![0f32; n_users * ITEMS];
-        let mut add = |shortlists: &mut [Option<Shortlist<'_>>], block: usize, right: &[Pair]| {
+        let mut add = |shortlists: &mut [Option<Shortlist<'_>>], block: usize, right: &[Line]| {
             let items = block * ITEMS..self.n_items().min((block + 1) * ITEMS);
             let start = biases.map_or(Start::Zero, |biases| Start::Row(&biases[items.clone()]));
             let scores = &mut scores[..n_users * items.len()];

@@ -35,6 +35,18 @@ pub(crate) type Pair = u32;
 
 /// Columns of a vector register.
 const LANES: usize = 16;
+
+/// Pairs of 16 columns: panels are made of such, because loads that cross two lines of the cache take twice as long.
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Line([Pair; LANES]);
+
+// SAFETY: sixteen numbers for which any bits are allowed, without anything between or behind them.
+#[allow(unsafe_code)]
+unsafe impl bytemuck::Zeroable for Line {}
+// SAFETY: the same.
+#[allow(unsafe_code)]
+unsafe impl bytemuck::Pod for Line {}
 /// Vectors of a panel at most.
 const VECTORS: usize = 4;
 /// Pairs of a stretch of the depth: what a panel has of them stays in the second level cache.
@@ -109,7 +121,7 @@ impl<'a> Left<'a> {
 /// The right side of a product: columns of pairs in panels.
 #[derive(Clone, Copy)]
 pub(crate) struct Right<'a> {
-    pairs: &'a [Pair],
+    lines: &'a [Line],
     /// In pairs.
     depth: usize,
     n_cols: usize,
@@ -117,15 +129,19 @@ pub(crate) struct Right<'a> {
 
 impl<'a> Right<'a> {
     /// What [`rows_into_panels`] or [`columns_into_panels`] wrote for a product of that depth, in numbers.
-    pub(crate) fn new(all: &'a [Pair], depth: usize, n_cols: usize) -> Self {
+    pub(crate) fn new(all: &'a [Line], depth: usize, n_cols: usize) -> Self {
         assert_eq!(all.len(), panels_len(depth, n_cols), "panels of {n_cols} columns of {depth}");
-        Self { pairs: all, depth: pairs(depth), n_cols }
+        Self { lines: all, depth: pairs(depth), n_cols }
+    }
+
+    fn pairs(self) -> &'a [Pair] {
+        bytemuck::cast_slice(self.lines)
     }
 }
 
-/// Pairs of the panels of a matrix with so many columns, for a product of that depth.
+/// Lines of the panels of a matrix with so many columns, for a product of that depth.
 pub(crate) fn panels_len(depth: usize, n_cols: usize) -> usize {
-    pairs(depth) * n_cols.next_multiple_of(LANES)
+    pairs(depth) * n_cols.div_ceil(LANES)
 }
 
 /// The columns of each panel: as few panels as can be, of as equal numbers of vectors as can be.
@@ -204,7 +220,7 @@ fn plain<T: Real>(left: Left<'_>, right: Right<'_>, stretch: Range<usize>, start
             Start::Out => {}
         }
         for columns in panels(n_cols) {
-            let panel = &right.pairs[columns.start * right.depth..columns.end * right.depth];
+            let panel = &right.pairs()[columns.start * right.depth..columns.end * right.depth];
             let out = &mut out[columns.start..columns.end.min(n_cols)];
             for pair in stretch.clone() {
                 let [a, b] = numbers::<T>(left.pairs[row * left.row_step + pair * left.pair_step]);
@@ -294,7 +310,8 @@ pub(crate) fn interleave_rows<T: Real>(values: &[T], n_cols: usize, out: &mut [P
 }
 
 /// Fills the panels of the right side `W'` from the rows of `W`, which are `depth` numbers long.
-pub(crate) fn rows_into_panels<T: Real>(values: &[T], depth: usize, out: &mut [Pair]) {
+pub(crate) fn rows_into_panels<T: Real>(values: &[T], depth: usize, out: &mut [Line]) {
+    let out: &mut [Pair] = bytemuck::cast_slice_mut(out);
     let n = values.len() / depth;
     let pairs = pairs(depth);
     for columns in panels(n) {
@@ -304,7 +321,8 @@ pub(crate) fn rows_into_panels<T: Real>(values: &[T], depth: usize, out: &mut [P
 }
 
 /// Fills the panels of the right side `W` from its rows, which are `n_cols` numbers long.
-pub(crate) fn columns_into_panels<T: Real>(values: &[T], n_cols: usize, out: &mut [Pair]) {
+pub(crate) fn columns_into_panels<T: Real>(values: &[T], n_cols: usize, out: &mut [Line]) {
+    let out: &mut [Pair] = bytemuck::cast_slice_mut(out);
     let pairs = pairs(values.len() / n_cols);
     for (at, two) in values.chunks(2 * n_cols).enumerate() {
         for columns in panels(n_cols) {

@@ -13,7 +13,7 @@ use super::layers::{linear, linear_backward};
 use crate::base::matrix::{row_major, row_major_mut};
 use crate::base::numbers::Numbers;
 use crate::math::bf16::{
-    Left, Pair, Right, Start, columns_into_panels, interleave_rows, multiply, pairs, panels_len, round_rows,
+    Left, Line, Pair, Right, Start, columns_into_panels, interleave_rows, multiply, pairs, panels_len, round_rows,
     rows_into_panels,
 };
 use crate::math::real::Real;
@@ -23,8 +23,8 @@ use crate::math::real::Real;
 pub(super) struct LinearCopies {
     outputs: usize,
     inputs: usize,
-    forward: Vec<Pair>,
-    backward: Vec<Pair>,
+    forward: Vec<Line>,
+    backward: Vec<Line>,
 }
 
 impl LinearCopies {
@@ -33,8 +33,8 @@ impl LinearCopies {
         let mut copies = Self {
             outputs,
             inputs,
-            forward: vec![0; panels_len(inputs, outputs)],
-            backward: vec![0; panels_len(outputs, inputs)],
+            forward: vec![Line::default(); panels_len(inputs, outputs)],
+            backward: vec![Line::default(); panels_len(outputs, inputs)],
         };
         copies.renew(weight);
         copies
@@ -82,7 +82,7 @@ pub(super) struct Rounded {
     /// Room for the left side of a product.
     pub(super) room: Vec<Pair>,
     /// `h_k` as the right side of the product for a weights' gradient, in which users are the depth: one vector per layer.
-    inputs: Vec<Vec<Pair>>,
+    inputs: Vec<Vec<Line>>,
     /// The gradients with respect to what the layers gave as the left side of it, that of the input layer left out.
     gradients: Vec<Vec<Pair>>,
 }
@@ -91,12 +91,11 @@ impl Rounded {
     /// Keeps the two sides of the product for the gradient of the weights of layer number `layer`, for `n` users: what it took and
     /// the gradient with respect to what it gave.
     pub(super) fn keep<T: Real>(&mut self, layer: usize, n: usize, input: &[T], gradient: &[T]) {
-        for kept in [&mut self.inputs, &mut self.gradients] {
-            kept.resize_with(kept.len().max(layer), Vec::new);
-        }
+        self.inputs.resize_with(self.inputs.len().max(layer), Vec::new);
+        self.gradients.resize_with(self.gradients.len().max(layer), Vec::new);
         let (inputs, outputs) = (input.len() / n, gradient.len() / n);
         let (input_panels, gradient_pairs) = (&mut self.inputs[layer - 1], &mut self.gradients[layer - 1]);
-        input_panels.resize(panels_len(n, inputs), 0);
+        input_panels.resize(panels_len(n, inputs), Line::default());
         columns_into_panels(input, inputs, input_panels);
         gradient_pairs.resize(pairs(n) * outputs, 0);
         interleave_rows(gradient, outputs, gradient_pairs);
@@ -131,8 +130,8 @@ pub(super) struct ItemCopies {
     width: usize,
     /// Items of a block but the last one: whole vectors of columns.
     block: usize,
-    forward: Numbers<Pair>,
-    backward: Numbers<Pair>,
+    forward: Numbers<Line>,
+    backward: Numbers<Line>,
 }
 
 /// Those of a block of items.
@@ -146,8 +145,8 @@ pub(super) struct BlockCopies<'a> {
 /// The same, to be written.
 pub(super) struct BlockCopiesMut<'a> {
     width: usize,
-    forward: &'a mut [Pair],
-    backward: &'a mut [Pair],
+    forward: &'a mut [Line],
+    backward: &'a mut [Line],
 }
 
 impl BlockCopiesMut<'_> {
@@ -184,8 +183,8 @@ impl ItemCopies {
     pub(super) fn block(&self, first: usize) -> BlockCopies<'_> {
         let Self { n_items, width, block, .. } = *self;
         let (number, n) = (first / block, block.min(n_items - first));
-        let part = |all, whole: usize, here: usize| -> &[Pair] {
-            let all: &Numbers<Pair> = all;
+        let part = |all, whole: usize, here: usize| -> &[Line] {
+            let all: &Numbers<Line> = all;
             &all[number * whole..][..here]
         };
         let forward = part(&self.forward, panels_len(width, block), panels_len(width, n));

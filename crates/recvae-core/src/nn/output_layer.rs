@@ -26,7 +26,7 @@ use super::scratch::Scratch;
 use super::state::State;
 use crate::base::matrix::{row_major_mut, view2};
 use crate::base::numbers::Numbers;
-use crate::math::bf16::Pair;
+use crate::math::bf16::{Line, Pair};
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::products::par_products;
 use crate::math::real::Real;
@@ -82,6 +82,7 @@ pub(crate) struct LogLikelihood<T> {
     copies: Option<ItemCopies>,
     hidden: Vec<Pair>,
     pairs: Scratch<Pair>,
+    lines: Scratch<Line>,
 }
 
 /// A tile of users.

@@ -7,13 +7,13 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m512i, _mm512_maskz_loadu_epi32, _mm512_shuffle_i64x2, _mm512_storeu_si512, _mm512_unpackhi_epi32,
+    __m512i, _mm512_maskz_loadu_epi32, _mm512_shuffle_i64x2, _mm512_store_si512, _mm512_unpackhi_epi32,
     _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::{LANES, Left, Pair, Right, Start, VECTORS, panels};
+use super::{LANES, Left, Line, Pair, Right, Start, VECTORS, panels};
 use crate::base::processor::has_amx;
 
 /// Rows of a tile, and pairs or columns of one of its rows.
@@ -68,7 +68,8 @@ impl Drop for Tiles {
 /// one. The left side has whole tiles along the depth, with zeros behind its end.
 #[repr(C)]
 struct Sums {
-    left: *const Pair,
+    left: *const Line,
+    /// Bytes from the tiles of 16 rows to those of the next ones.
     left_step: usize,
     right: *const Pair,
     right_step: usize,
@@ -101,10 +102,9 @@ macro_rules! tiles {
             $($zero,)*
             "3:",
             "mov {a}, [{sums}]",
-            "mov {s}, [{sums} + 8]",
-            "mov {b}, {s}",
-            "shl {b}, 4",
+            "mov {b}, [{sums} + 8]",
             "add {b}, {a}",
+            "mov {s}, 64",
             "mov {r}, [{sums} + 16]",
             "mov {t}, [{sums} + 24]",
             "mov {n}, [{sums} + 32]",
@@ -114,8 +114,8 @@ macro_rules! tiles {
             "jz 5f",
             "4:",
             $($step,)*
-            "add {a}, 64",
-            "add {b}, 64",
+            "add {a}, 1024",
+            "add {b}, 1024",
             "add {r}, {u}",
             "dec {n}",
             "jnz 4b",
@@ -198,21 +198,10 @@ impl Sums {
     }
 }
 
-/// A line of the cache.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-struct Line([u32; TILE]);
-
-/// The numbers of lines.
-fn numbers(lines: &mut [Line]) -> &mut [u32] {
-    // SAFETY: a line is 16 numbers without anything between or behind them.
-    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * TILE) }
-}
-
 /// Room of a thread.
 #[derive(Default)]
 struct Room {
-    /// Up to [`ROWS`] rows of the left side, row after row, each up to whole tiles.
+    /// Up to [`ROWS`] rows of the left side, tile by tile.
     left: Vec<Line>,
     /// The end of a panel.
     tail: Vec<Line>,
@@ -224,27 +213,36 @@ thread_local! {
     static ROOM: RefCell<Room> = RefCell::default();
 }
 
-/// Puts rows of the left side together in rows of `depth` pairs, with zeros behind the end of each. Behind the last one, up to a
-/// whole tile, anything may stay: it is no part of another row's sums.
-fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, depth: usize, out: &mut [Pair]) {
+/// Puts rows of the left side together in tiles, those of 16 rows one after the other along the depth, with zeros behind its end. Behind
+/// the last row anything may stay: it is no part of another row's sums.
+fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, out: &mut [Line]) {
+    let n_tiles = stretch.len().div_ceil(TILE);
     if left.pair_step == 1 {
-        for (row, out) in rows.zip(out.chunks_exact_mut(depth)) {
-            let (out, rest) = out.split_at_mut(stretch.len());
-            out.copy_from_slice(&left.pairs[row * left.row_step + stretch.start..][..stretch.len()]);
-            rest.fill(0);
+        for (at, row) in rows.enumerate() {
+            let pairs = &left.pairs[row * left.row_step + stretch.start..][..stretch.len()];
+            let out = &mut out[at / TILE * TILE * n_tiles + at % TILE..];
+            let (whole, rest) = pairs.as_chunks::<TILE>();
+            for (tile, &pairs) in whole.iter().enumerate() {
+                out[tile * TILE] = Line(pairs);
+            }
+            if !rest.is_empty() {
+                let mut last = Line::default();
+                last.0[..rest.len()].copy_from_slice(rest);
+                out[whole.len() * TILE] = last;
+            }
         }
         return;
     }
     assert!(left.row_step == 1 && has_amx());
-    for (first, out) in rows.clone().step_by(TILE).zip(out.chunks_exact_mut(TILE * depth)) {
+    let mut tiles = out.as_chunks_mut::<TILE>().0.iter_mut();
+    for first in rows.clone().step_by(TILE) {
         let n = TILE.min(rows.end - first);
-        for from in stretch.clone().step_by(TILE) {
+        for (from, out) in stretch.clone().step_by(TILE).zip(&mut tiles) {
             let n_pairs = TILE.min(stretch.end - from);
             let pairs = &left.pairs[from * left.pair_step + first..][..(n_pairs - 1) * left.pair_step + n];
-            let out = &mut out[from - stretch.start..][..(TILE - 1) * depth + TILE];
             // SAFETY: the processor has AVX-512, as was asserted. Of `n_pairs` rows of `n` pairs, `pair_step` from each other, `pairs` ends with
-            // the last one, and `out` with the last of 16 rows of 16 pairs, `depth` from each other. Neither number is above 16.
-            unsafe { transpose(pairs.as_ptr(), left.pair_step, [n_pairs, n], out.as_mut_ptr(), depth) };
+            // the last one. Neither number is above 16.
+            unsafe { transpose(pairs.as_ptr(), left.pair_step, [n_pairs, n], out) };
         }
     }
 }
@@ -252,9 +250,9 @@ fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, depth: usize,
 /// Writes 16 rows of 16 numbers as columns. Those outside of the first rows and columns of so many are not read, and count as 0.
 ///
 /// # Safety
-/// The processor has AVX-512; there is what is read and what is written; 1 to 16 rows and columns.
+/// The processor has AVX-512; there is what is read; 1 to 16 rows and columns.
 #[target_feature(enable = "avx512f")]
-unsafe fn transpose(from: *const u32, step: usize, [n_rows, n_cols]: [usize; 2], out: *mut u32, out_step: usize) {
+unsafe fn transpose(from: *const u32, step: usize, [n_rows, n_cols]: [usize; 2], out: &mut [Line; TILE]) {
     let rows: [__m512i; TILE] = std::array::from_fn(|row| {
         let mask = if row < n_rows { u16::MAX >> (TILE - n_cols) } else { 0 };
         // SAFETY: the caller's word; what the mask leaves out is not read.
@@ -282,8 +280,8 @@ unsafe fn transpose(from: *const u32, step: usize, [n_rows, n_cols]: [usize; 2],
             _mm512_shuffle_i64x2::<0xdd>(last[0], last[1]),
         ];
         for (lane, numbers) in lanes.into_iter().enumerate() {
-            // SAFETY: the caller's word.
-            unsafe { _mm512_storeu_si512(out.add((4 * lane + column) * out_step).cast(), numbers) };
+            // SAFETY: a line has 64 bytes.
+            unsafe { _mm512_store_si512((&raw mut out[4 * lane + column]).cast(), numbers) };
         }
     }
 }
@@ -300,23 +298,22 @@ pub(super) fn multiply(
     out: &mut [f32],
 ) {
     assert!(has_amx());
-    assert!(stretch.end <= right.depth && right.pairs.len() == right.depth * right.n_cols.next_multiple_of(LANES));
+    assert!(stretch.end <= right.depth && right.lines.len() == right.depth * right.n_cols.div_ceil(LANES));
     assert!(left.n_rows > 0 && out.len() == left.n_rows * right.n_cols);
     if let Start::Row(row) = start {
         assert!(row.len() == right.n_cols);
     }
     ROOM.with_borrow_mut(|room| {
-        let depth = stretch.len().next_multiple_of(TILE);
-        room.left.resize((ROWS * depth / TILE).max(room.left.len()), Line([0; TILE]));
-        room.tail.resize(VECTORS * TILE, Line([0; TILE]));
-        room.corner.resize(SIDE * SIDE / TILE, Line([0; TILE]));
+        room.left.resize((ROWS * stretch.len().div_ceil(TILE)).max(room.left.len()), Line::default());
+        room.tail.resize(VECTORS * TILE, Line::default());
+        room.corner.resize(SIDE * SIDE / TILE, Line::default());
         // SAFETY: the processor has AMX, as was asserted.
         let tiles = unsafe { Tiles::new() };
         for first in (0..left.n_rows).step_by(ROWS) {
             let rows = first..left.n_rows.min(first + ROWS);
-            pack(left, rows.clone(), stretch.clone(), depth, numbers(&mut room.left));
+            pack(left, rows.clone(), stretch.clone(), &mut room.left);
             let out = &mut out[rows.start * right.n_cols..rows.end * right.n_cols];
-            multiply_packed(rows.len(), depth, right, stretch.clone(), start, out, room, &tiles);
+            multiply_packed(rows.len(), right, stretch.clone(), start, out, room, &tiles);
         }
     });
 }
@@ -325,7 +322,6 @@ pub(super) fn multiply(
 #[allow(clippy::too_many_arguments)]
 fn multiply_packed(
     n_rows: usize,
-    depth: usize,
     right: Right<'_>,
     stretch: Range<usize>,
     start: Start<'_, f32>,
@@ -334,10 +330,11 @@ fn multiply_packed(
     tiles: &Tiles,
 ) {
     let n_cols = right.n_cols;
-    let (left, tail, corner) = (numbers(left), numbers(tail), bytemuck::cast_slice_mut::<u32, f32>(numbers(corner)));
+    let (tail, corner) = (bytemuck::cast_slice_mut::<Line, Pair>(tail), bytemuck::cast_slice_mut::<Line, f32>(corner));
+    let n_tiles = stretch.len().div_ceil(TILE);
     for columns in panels(n_cols) {
         let width = columns.len();
-        let panel = &right.pairs[columns.start * right.depth + stretch.start * width..][..stretch.len() * width];
+        let panel = &right.pairs()[columns.start * right.depth + stretch.start * width..][..stretch.len() * width];
         let whole = stretch.len() / TILE;
         let rest = &panel[whole * TILE * width..];
         tail[..rest.len()].copy_from_slice(rest);
@@ -370,8 +367,8 @@ fn multiply_packed(
                     Start::Row(_) | Start::Out => (sums.cast_const(), step),
                 };
                 let block = Sums {
-                    left: left[row * depth..].as_ptr(),
-                    left_step: depth * BYTES,
+                    left: left[row * n_tiles..].as_ptr(),
+                    left_step: n_tiles * TILE * size_of::<Line>(),
                     right: panel.as_ptr().wrapping_add(first_column),
                     right_step: width * BYTES,
                     depth: whole,
@@ -381,7 +378,7 @@ fn multiply_packed(
                     out_step: step,
                     tail: if rest.is_empty() { std::ptr::null() } else { tail[first_column..].as_ptr() },
                 };
-                // SAFETY: `left` has room for `ROWS` rows of `depth` pairs, whole tiles, and `row` with the one or two tiles of rows behind it is
+                // SAFETY: `left` has room for `ROWS` rows of `n_tiles` tiles, whole ones, and `row` with the one or two tiles of rows behind it is
                 // within them; the panel has `whole` tiles of the depth and `width` columns, and `tail` one more; `first_column` with the one or
                 // two tiles of columns is within `width`. Where the tiles are whole, `out` has their rows and columns, and a row to start with has
                 // the columns; else both are in `corner`, which has two by two tiles.

@@ -119,7 +119,8 @@ pub(super) fn multiply(
     start: Start<'_, f32>,
     out: &mut [f32],
 ) {
-    let Right { pairs, depth, n_cols } = right;
+    let Right { depth, n_cols, .. } = right;
+    let pairs = right.pairs();
     let Left { n_rows, row_step, pair_step, .. } = left;
     assert!(has_avx512_bf16());
     assert!(stretch.end <= depth && pairs.len() == depth * n_cols.next_multiple_of(LANES));

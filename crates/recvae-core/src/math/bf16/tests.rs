@@ -50,11 +50,11 @@ impl Product {
     }
 
     /// Panels from the rows of the right side and from those of its transpose: the same.
-    fn panels(&self) -> Vec<Pair> {
-        let mut panels = [(); 2].map(|()| vec![9; panels_len(self.depth, self.n_cols)]);
+    fn panels(&self) -> Vec<Line> {
+        let mut panels = [(); 2].map(|()| vec![Line([9; LANES]); panels_len(self.depth, self.n_cols)]);
         columns_into_panels(&self.right, self.n_cols, &mut panels[0]);
         rows_into_panels(&Self::transposed(&self.right, self.n_cols), self.depth, &mut panels[1]);
-        assert!(panels[0] == panels[1], "{} x {}", self.depth, self.n_cols);
+        assert!(panels[0].iter().zip(&panels[1]).all(|(a, b)| a.0 == b.0), "{} x {}", self.depth, self.n_cols);
         let [panels, _] = panels;
         panels
     }
@@ -130,7 +130,7 @@ fn what_is_not_finite_stays_so() {
         for (x, is_nan) in [(f32::NAN, true), (f32::INFINITY, false), (f32::NEG_INFINITY, false)] {
             let mut left = vec![0; 3 * 2];
             round_rows(&[1.0f32, 2.0, 3.0, 1.0, x, 1.0, 0.5, 0.5, 0.5], 3, &mut left);
-            let mut panels = vec![0; panels_len(3, 17)];
+            let mut panels = vec![Line::default(); panels_len(3, 17)];
             columns_into_panels(&[1.0f32; 3 * 17], 17, &mut panels);
             let mut out = [0f32; 3 * 17];
             multiply_by(level, Left::rows(&left, 3), Right::new(&panels, 3, 17), Start::Zero, &mut out);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::{ITEMS, LogLikelihood, USERS, between, softmax};
-use crate::math::bf16::{Left, Pair, Right, Start, columns_into_panels, interleave, multiply, pairs, panels_len};
+use crate::math::bf16::{Left, Line, Pair, Right, Start, columns_into_panels, interleave, multiply, pairs, panels_len};
 use crate::math::matmul::{matmul_add, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::add;
@@ -31,7 +31,7 @@ impl<T: Real> Batch<'_, T> {
         let Self { histories, found, n_items, width, rounded, .. } = *self;
         // In mixed precision users' gradients are put into pairs two by two.
         let (rows, n_pairs) = if rounded { (2, pairs(USERS) * ITEMS) } else { (USERS, 0) };
-        let mut panels = found.pairs.take(if rounded { self.panels_before(histories.len()) } else { 0 });
+        let mut panels = found.lines.take(if rounded { self.panels_before(histories.len()) } else { 0 });
         if rounded {
             let tiles = panels.par_chunks_mut(panels_len(USERS, width)).zip(self.hidden.par_chunks(USERS * width));
             tiles.for_each(|(panels, hidden)| columns_into_panels(hidden, width, panels));
@@ -83,7 +83,7 @@ impl<T: Real> Batch<'_, T> {
         &self,
         users: Range<usize>,
         items: Range<usize>,
-        panels: &[Pair],
+        panels: &[Line],
         gradient: &mut [T],
         in_bf16: &mut [Pair],
         weight_gradient: &mut [T],
@@ -123,7 +123,7 @@ impl<T: Real> Batch<'_, T> {
         }
     }
 
-    /// Pairs of the panels of all tiles before that of a user, or of all if there is no such user.
+    /// Lines of the panels of all tiles before that of a user, or of all if there is no such user.
     fn panels_before(&self, user: usize) -> usize {
         let (whole, rest) = (user / USERS, user % USERS);
         whole * panels_len(USERS, self.width) + panels_len(rest, self.width)
