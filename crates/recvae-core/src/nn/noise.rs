@@ -5,6 +5,7 @@
 
 use crate::base::random::{Philox, Stream};
 use crate::math::real::Real;
+use crate::math::vectorised::vectorised;
 
 /// The random choices of a training run. `pass` counts the passes over the users since training began.
 pub(crate) trait Noise<T>: Sync {
@@ -53,10 +54,45 @@ impl<T: Real> Noise<T> for Seeded {
     }
 
     fn normal(&self, pass: u64, user: usize, out: &mut [T]) {
-        let random = Philox::new(self.0, stream(Purpose::Latent, pass));
-        for (pair, out) in (0u64..).zip(out.chunks_mut(2)) {
-            let numbers = random.normals((user as u64) << 32 | pair);
+        normals(Philox::new(self.0, stream(Purpose::Latent, pass)), (user as u64) << 32, out);
+    }
+}
+
+vectorised! {
+    /// Fills `out` by the pairs of normal numbers from a position on.
+    fn normals(random: Philox, first: u64, out: &mut [T]) {
+        const PAIRS: usize = 8;
+        let (whole, rest) = out.as_chunks_mut::<{ 2 * PAIRS }>();
+        let rest_first = first + (whole.len() * PAIRS) as u64;
+        for (first, out) in (first..).step_by(PAIRS).zip(whole) {
+            let mut numbers = [[0.0; PAIRS]; 2];
+            for at in 0..PAIRS {
+                [numbers[0][at], numbers[1][at]] = random.normals(first + at as u64);
+            }
+            for at in 0..PAIRS {
+                out[2 * at] = T::from_f64(numbers[0][at]);
+                out[2 * at + 1] = T::from_f64(numbers[1][at]);
+            }
+        }
+        for (pair, out) in (rest_first..).zip(rest.chunks_mut(2)) {
+            let numbers = random.normals(pair);
             out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::from_f64(number));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn normal_numbers_are_those_of_their_positions() {
+        for n in [0, 1, 2, 15, 16, 17, 31, 32, 50] {
+            let mut found = vec![f64::NAN; n];
+            Seeded(3).normal(5, 7, &mut found);
+            let random = Philox::new(3, stream(Purpose::Latent, 5));
+            let expected: Vec<f64> = (0..).flat_map(|pair| random.normals(7 << 32 | pair)).take(n).collect();
+            assert_eq!(found, expected);
         }
     }
 }

@@ -167,7 +167,7 @@ impl<T: Real> OutputLayer<T> {
         if want.weight_gradient && out.logits.len() < n_logits {
             out.logits = Numbers::zeros(n_logits);
         }
-        let LogLikelihood { tiles, logits, scratch, copies, hidden: in_bf16, pairs: room, .. } = out;
+        let LogLikelihood { tiles, logits, scratch, copies, hidden: in_bf16, pairs, lines, .. } = out;
         let rounded = copies.as_ref().map(|copies| (rounded(hidden, width, in_bf16), copies));
         let users = histories.par_chunks(USERS).zip(hidden.par_chunks(USERS * width)).enumerate();
         let users = users.map(|(tile, (histories, hidden))| {
@@ -179,8 +179,8 @@ impl<T: Real> OutputLayer<T> {
                 let items = number * group..((number + 1) * group).min(self.n_items());
                 match rounded {
                     Some((hidden, copies)) => {
-                        let rounded = Rounded { histories: users.histories, hidden, copies, pairs: room };
-                        self.fill_rounded(tile, rounded, items, want.hidden_gradient, logits, scratch);
+                        let rounded = Rounded { histories: users.histories, hidden, copies, pairs, lines };
+                        self.fill_rounded(tile, rounded, items, want.hidden_gradient, logits);
                     }
                     None => self.fill(tile, users, items, want.hidden_gradient, logits, scratch),
                 }

@@ -7,8 +7,8 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m512i, _mm512_maskz_loadu_epi32, _mm512_shuffle_i64x2, _mm512_store_si512, _mm512_unpackhi_epi32,
-    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    __m512i, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_epi32, _mm512_shuffle_i64x2, _mm512_store_si512,
+    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 use std::cell::RefCell;
 use std::ops::Range;
@@ -286,6 +286,29 @@ unsafe fn transpose(from: *const u32, step: usize, [n_rows, n_cols]: [usize; 2],
     }
 }
 
+/// Copies at most [`SIDE`] numbers to the beginning of `to`; a call of `memcpy` for each row would take as long as the products.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    let n = from.len();
+    assert!(n <= SIDE && n <= to.len() && has_amx());
+    // SAFETY: the processor has AVX-512, as was asserted, and both have `n` numbers.
+    unsafe { copy_up_to_32(from.as_ptr().cast(), to.as_mut_ptr().cast(), n) };
+}
+
+/// # Safety
+/// The processor has AVX-512; there are `n` numbers, at most 32, at both.
+#[target_feature(enable = "avx512f")]
+unsafe fn copy_up_to_32(from: *const i32, to: *mut i32, n: usize) {
+    let mask = u32::MAX.checked_shr(SIDE as u32 - n as u32).unwrap_or(0);
+    for (half, mask) in [mask as u16, (mask >> TILE) as u16].into_iter().enumerate() {
+        // SAFETY: the caller's word; what the mask leaves out is neither read nor written.
+        unsafe {
+            let numbers = _mm512_maskz_loadu_epi32(mask, from.wrapping_add(half * TILE));
+            _mm512_mask_storeu_epi32(to.wrapping_add(half * TILE), mask, numbers);
+        }
+    }
+}
+
 /// `out = start + left * right` over a stretch of the depth.
 ///
 /// # Panics
@@ -349,11 +372,12 @@ fn multiply_packed(
                 let is_whole = rows_here == row_tiles * TILE && n_here == column_tiles * TILE;
                 let at = row * n_cols + column;
                 if !is_whole {
-                    for (row, corner) in corner.chunks_exact_mut(SIDE).take(rows_here).enumerate() {
-                        match start {
-                            Start::Zero => {}
-                            Start::Row(all) => corner[..n_here].copy_from_slice(&all[column..][..n_here]),
-                            Start::Out => corner[..n_here].copy_from_slice(&out[at + row * n_cols..][..n_here]),
+                    let corner = corner.chunks_exact_mut(SIDE).take(rows_here);
+                    match start {
+                        Start::Zero => {}
+                        Start::Row(all) => corner.for_each(|corner| copy(&all[column..][..n_here], corner)),
+                        Start::Out => {
+                            corner.zip(out[at..].chunks(n_cols)).for_each(|(corner, out)| copy(&out[..n_here], corner))
                         }
                     }
                 }
@@ -384,9 +408,8 @@ fn multiply_packed(
                 // the columns; else both are in `corner`, which has two by two tiles.
                 unsafe { block.compute_any(row_tiles, column_tiles, tiles) };
                 if !is_whole {
-                    for (row, corner) in corner.chunks_exact(SIDE).take(rows_here).enumerate() {
-                        out[at + row * n_cols..][..n_here].copy_from_slice(&corner[..n_here]);
-                    }
+                    let corner = corner.chunks_exact(SIDE).take(rows_here);
+                    corner.zip(out[at..].chunks_mut(n_cols)).for_each(|(corner, out)| copy(&corner[..n_here], out));
                 }
             }
         }

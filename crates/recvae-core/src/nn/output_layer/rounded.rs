@@ -3,14 +3,17 @@
 use std::ops::Range;
 
 use super::{ITEMS, OutputLayer, Tile, sum_of_exponentials};
-use crate::math::bf16::{Left, Pair, Start, multiply, pairs};
+use crate::math::bf16::{Left, Level, Line, Pair, Start, level, multiply, pairs};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 use crate::nn::copies::ItemCopies;
 use crate::nn::scratch::Scratch;
 
-/// Users whose logits of a block are computed and used before those of the next ones, in a core's own cache.
-const STRIP: usize = 64;
+/// Users whose logits of a block are computed and used before those of the next ones: they stay in the first level cache beside what
+/// AMX reads, or, in the slower products of AVX-512, in the second, with fewer rows that fill no tile.
+fn strip() -> usize {
+    if level() == Level::Amx { 32 } else { 64 }
+}
 
 /// A tile of users.
 pub(super) struct Rounded<'a> {
@@ -20,6 +23,7 @@ pub(super) struct Rounded<'a> {
     /// The layer's weights.
     pub(super) copies: &'a ItemCopies,
     pub(super) pairs: &'a Scratch<Pair>,
+    pub(super) lines: &'a Scratch<Line>,
 }
 
 impl<T: Real> OutputLayer<T> {
@@ -28,25 +32,27 @@ impl<T: Real> OutputLayer<T> {
     pub(super) fn fill_rounded(
         &self,
         tile: &mut Tile<T>,
-        Rounded { histories, hidden, copies, pairs: room }: Rounded<'_>,
+        Rounded { histories, hidden, copies, pairs: room, lines }: Rounded<'_>,
         items: Range<usize>,
         hidden_gradient: bool,
         mut kept: Option<&mut [T]>,
-        scratch: &Scratch<T>,
     ) {
-        let (width, users) = (self.width, histories.len());
+        let (width, users, length) = (self.width, histories.len(), strip());
         tile.begin(users, if hidden_gradient { width } else { 0 });
         tile.walked.clear();
         let before = |history: &&[u32]| history.partition_point(|&item| (item as usize) < items.start);
         tile.walked.extend(histories.iter().map(before));
-        let mut scratch = scratch.take(if kept.is_none() { STRIP * ITEMS } else { 0 });
-        let mut room = room.take(if hidden_gradient { STRIP * pairs(ITEMS) } else { 0 });
+        // In whole lines of the cache, or the stores of a product take twice as long.
+        let bytes = if kept.is_none() { length * ITEMS * size_of::<T>() } else { 0 };
+        let mut lines = lines.take(bytes / size_of::<Line>());
+        let scratch: &mut [T] = bytemuck::cast_slice_mut(&mut lines);
+        let mut room = room.take(if hidden_gradient { length * pairs(ITEMS) } else { 0 });
         for first in items.clone().step_by(ITEMS) {
             let n = ITEMS.min(items.end - first);
             let bias = &self.bias[first..first + n];
             let block = copies.block(first);
-            for strip in (0..users).step_by(STRIP) {
-                let some = strip..users.min(strip + STRIP);
+            for strip in (0..users).step_by(length) {
+                let some = strip..users.min(strip + length);
                 let logits = match &mut kept {
                     Some(kept) => &mut kept[users * (first - items.start) + strip * n..][..some.len() * n],
                     None => &mut scratch[..some.len() * n],
