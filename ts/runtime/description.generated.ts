@@ -124,7 +124,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "'f32' or 'bf16' or 'auto'",
       "default": "f32",
-      "doc": "What the large products read: f32, or bf16, which is faster where the processor has AVX512-BF16 and refused where it has not, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case.",
+      "doc": "What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case.",
       "name": "precision",
       "search": null,
       "typescript": "'f32' | 'bf16' | 'auto'"

@@ -65,14 +65,11 @@ vectorised! {
         let (whole, rest) = out.as_chunks_mut::<{ 2 * PAIRS }>();
         let rest_first = first + (whole.len() * PAIRS) as u64;
         for (first, out) in (first..).step_by(PAIRS).zip(whole) {
-            let mut numbers = [[0.0; PAIRS]; 2];
-            for at in 0..PAIRS {
-                [numbers[0][at], numbers[1][at]] = random.normals(first + at as u64);
+            let mut numbers = [[0.0; 2]; PAIRS];
+            for (at, pair) in numbers.iter_mut().enumerate() {
+                *pair = random.normals(first + at as u64);
             }
-            for at in 0..PAIRS {
-                out[2 * at] = T::from_f64(numbers[0][at]);
-                out[2 * at + 1] = T::from_f64(numbers[1][at]);
-            }
+            out.iter_mut().zip(numbers.as_flattened()).for_each(|(out, &number)| *out = T::from_f64(number));
         }
         for (pair, out) in (rest_first..).zip(rest.chunks_mut(2)) {
             let numbers = random.normals(pair);
