@@ -37,6 +37,7 @@ fn hash(matrices: &[&Csr], ids: &[&Ids]) -> u128 {
     for matrix in matrices {
         hash.update(bytemuck::cast_slice(matrix.indptr()));
         hash.update(bytemuck::cast_slice(matrix.indices()));
+        hash.update(bytemuck::cast_slice(matrix.weights().unwrap_or_default()));
     }
     for ids in ids {
         let (bytes, ends) = ids.as_parts();
