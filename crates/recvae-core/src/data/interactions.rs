@@ -104,7 +104,8 @@ impl Interactions {
         let is_weighted = parts.iter().any(|(_, part)| part.is_some_and(|part| part.matrix.weights().is_some()));
         for (number, part) in parts {
             let Some(part) = part else { continue };
-            let earlier: Vec<&Self> = parts.iter().filter(|(other, _)| *other < number).filter_map(|(_, part)| *part).collect();
+            let earlier: Vec<&Self> =
+                parts.iter().filter(|(other, _)| *other < number).filter_map(|(_, part)| *part).collect();
             left_out.extend_from_slice(part.left_out());
             for (user, row) in part.matrix.rows().enumerate() {
                 for (&item, entry) in row.iter().zip(part.matrix.row_range(user)) {
@@ -622,7 +623,9 @@ fn one_of_each(pairs: &[(u32, u32)], times: &[f64], weights: &[f32]) -> (Vec<(u3
 pub(crate) fn check_weight(number: f64) -> Result<f32, String> {
     match number as f32 {
         weight if weight > 0.0 && weight.is_finite() => Ok(weight),
-        _ => Err(format!("{number}; allowed: a number above 0 in single precision, as the option weighted makes it a weight")),
+        _ => Err(format!(
+            "{number}; allowed: a number above 0 in single precision, as the option weighted makes it a weight"
+        )),
     }
 }
 

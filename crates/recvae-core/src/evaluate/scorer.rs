@@ -46,12 +46,7 @@ pub trait Scorer: Sync {
     ///
     /// # Errors
     /// As [`Scorer::score`].
-    fn score_weighted(
-        &self,
-        histories: &[&[u32]],
-        weights: &[&[f32]],
-        scores: ArrayViewMut2<'_, f32>,
-    ) -> Result<()> {
+    fn score_weighted(&self, histories: &[&[u32]], weights: &[&[f32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         let _ = weights;
         self.score(histories, scores)
     }
@@ -105,12 +100,7 @@ impl Scorer for Watched<'_> {
         self.scorer.is_weighted()
     }
 
-    fn score_weighted(
-        &self,
-        histories: &[&[u32]],
-        weights: &[&[f32]],
-        scores: ArrayViewMut2<'_, f32>,
-    ) -> Result<()> {
+    fn score_weighted(&self, histories: &[&[u32]], weights: &[&[f32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.cancel.check()?;
         self.scorer.score_weighted(histories, weights, scores)
     }

@@ -312,7 +312,7 @@ mod tests {
     fn weights_go_where_their_entries_go() {
         let matrix = Csr::from_rows([vec![0, 2], vec![1], vec![0, 1, 2]], 3).unwrap();
         assert_eq!((matrix.weights(), matrix.row_weights(0)), (None, None));
-        let bytes = matrix.bytes();
+        let bytes = matrix.clone().bytes();
         let weighted = matrix.clone().with_weights(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
         assert_ne!(matrix, weighted);
         assert_eq!(weighted.bytes(), bytes + 24);

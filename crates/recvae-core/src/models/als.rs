@@ -443,7 +443,8 @@ impl Scorer for Als {
     ) -> Result<()> {
         let Some(known) = self.confidences else { return self.score(histories, scores) };
         checked(histories, self.n_items(), scores.view_mut())?;
-        if histories.len() != weights.len() || histories.iter().zip(weights).any(|(items, all)| items.len() != all.len())
+        if histories.len() != weights.len()
+            || histories.iter().zip(weights).any(|(items, all)| items.len() != all.len())
         {
             return Err(Error::Internal("weights that do not fit the histories".into()));
         }

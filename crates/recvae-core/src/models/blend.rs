@@ -258,12 +258,7 @@ impl Scorer for Blend {
         self.parts.iter().any(|part| part.is_weighted())
     }
 
-    fn score_weighted(
-        &self,
-        histories: &[&[u32]],
-        weights: &[&[f32]],
-        scores: ArrayViewMut2<'_, f32>,
-    ) -> Result<()> {
+    fn score_weighted(&self, histories: &[&[u32]], weights: &[&[f32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         if let [only] = &self.parts[..] {
             return only.score_weighted(histories, weights, scores);
         }

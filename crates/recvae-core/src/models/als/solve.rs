@@ -780,7 +780,9 @@ mod tests {
                 assert!(ends[1] < 1e-9 && ends[1] < ends[0], "{}: {ends:?}", list.len());
                 // The matrix is the identity and one of rank n, beside the preconditioner.
                 let own = after(list.len() + 1);
-                assert!(own < 1e-9 || list.len() > D / 2, "{}: {own}", list.len());
+                // Confidences of which one is a hundred times the other are harder on the steps.
+                let most = if list.confidences.is_some() { 1e-6 } else { 1e-9 };
+                assert!(own < most || list.len() > D / 2, "{}: {own}", list.len());
             });
         }
     }

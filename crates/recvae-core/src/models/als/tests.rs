@@ -203,7 +203,8 @@ fn counts_lead_where_those_of_others_lead() {
     let indices = whole("indices").into_iter().map(|item| item as u32).collect();
     let (users, items) = (whole("group_of_user"), whole("group_of_item"));
     let plain = Csr::new(whole("indptr"), indices, items.len()).unwrap();
-    let counts = plain.clone().with_weights(golden.values("counts").iter().map(|&count| count as f32).collect()).unwrap();
+    let counts =
+        plain.clone().with_weights(golden.values("counts").iter().map(|&count| count as f32).collect()).unwrap();
     let options = |seed| AlsOptions {
         factors: 8,
         alpha0: 0.1,
