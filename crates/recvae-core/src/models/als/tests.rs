@@ -359,6 +359,36 @@ fn what_no_training_makes_is_refused() {
     load(&options(2000), 2, &Of(vec![0.0; 4000], Some(vec![0.0; 2000]))).unwrap();
 }
 
+/// A file of two items that says what confidences were counted in.
+struct WithConfidence(f32);
+
+impl TensorSource for WithConfidence {
+    fn f32(&self, name: &str, _: &[usize]) -> Result<Vec<f32>> {
+        Ok(match name {
+            "items" => vec![1.0; 4],
+            "spectrum" => vec![2.0; 2],
+            _ => vec![self.0],
+        })
+    }
+    fn f64(&self, _: &str, _: &[usize]) -> Result<Vec<f64>> {
+        unreachable!()
+    }
+    fn find(&self, _: &str) -> Option<StoredTensor<'_>> {
+        let (bytes, range) = (std::sync::Arc::new([0u8; 0]), 0..0);
+        Some(StoredTensor { name: "any", dtype: "F32", shape: &[], bytes, range })
+    }
+}
+
+#[test]
+fn a_confidence_that_is_none_is_refused() {
+    let load = |mean| load(&AlsOptions { factors: 2, ..AlsOptions::default() }, 2, &WithConfidence(mean));
+    assert!(load(3.5).unwrap().is_weighted());
+    for (mean, text) in [(0.0, "0.0"), (-1.0, "-1.0"), (f32::NAN, "NaN"), (f32::INFINITY, "inf"), (1e-40, "1e-40")] {
+        let error = load(mean).err().expect("an error").to_string();
+        assert_eq!(error, format!("tensor 'confidence' has [{text}]; allowed: a finite number above 0"));
+    }
+}
+
 #[test]
 fn vectors_beyond_single_precision_say_what_helps() {
     let error = |options: AlsOptions| fit(&options, &data(), None, &FitRun::default()).err().expect("an error");
