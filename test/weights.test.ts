@@ -1,7 +1,7 @@
 /** Values as weights, by every way in and through the commands. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { estimateMemory, evaluate, fit, Interactions, load, RecvaeError, split } from '../dist/index.js';
 import { recvae } from './command.js';
 import { temporaryFolder } from './planted.js';
@@ -97,15 +97,8 @@ function plays(): { users: string[]; items: string[]; values: number[] } {
 }
 
 describe('of the training', () => {
-  let folder: string;
-  beforeAll(() => {
-    folder = temporaryFolder();
-    const { users, items, values } = plays();
-    const lines = users.map((user, row) => `${user},${items[row]},${values[row]}\n`);
-    writeFileSync(join(folder, 'plays.csv'), `user,item,plays\n${lines.join('')}`);
-  });
-
   test('lead iALS, stay in its file, and are known in evaluation', async () => {
+    const folder = temporaryFolder();
     const seed = { seed: 1, validation: 20, test: 20 };
     const [data, plain] = await Promise.all(
       [{ weighted: true }, {}].map((options) => split(Interactions.fromColumns(plays(), options), seed)),
@@ -129,6 +122,10 @@ describe('of the training', () => {
   });
 
   test('go through the commands, which say whom they are nothing to', async () => {
+    const folder = temporaryFolder();
+    const { users, items, values } = plays();
+    const lines = users.map((user, row) => `${user},${items[row]},${values[row]}\n`);
+    writeFileSync(join(folder, 'plays.csv'), `user,item,plays\n${lines.join('')}`);
     const read = ['plays.csv', '--value', 'plays', '--weighted'];
     const run = async (...args: string[]) => {
       const { code, stdout, stderr } = await recvae(folder, args);
@@ -142,7 +139,9 @@ describe('of the training', () => {
     const evaluated = JSON.parse((await run('evaluate', 'a.safetensors', 'plays.csv', '--json', '-')).stdout);
     expect(evaluated.metrics['ndcg@100'].mean).toBeGreaterThan(0);
     const { stderr } = await run('train', 'ease', ...read, ...splitting, '--out', 'e.safetensors');
-    expect(stderr).toContain('warning: ease counts every interaction alike: --weighted changes nothing there, only for als');
+    expect(stderr).toContain(
+      'warning: ease counts every interaction alike: --weighted changes nothing there, only for als',
+    );
     const compared = await run('compare', ...read, ...splitting, '--models', 'als,ease', '--no-search', '--json', '-');
     expect(compared.stderr).toContain('warning: ease counts every interaction alike');
     expect(JSON.parse(compared.stdout).valuesIgnored).toBe(undefined);

@@ -82,7 +82,10 @@ const KEYS = Object.keys({
   threads: true,
 } satisfies Record<keyof FitShape, true>);
 
-function checkShape<K extends ModelName>(model: K, shape: FitShape<K>): FitShape<K> & { validation: boolean; weighted: boolean } {
+function checkShape<K extends ModelName>(
+  model: K,
+  shape: FitShape<K>,
+): FitShape<K> & { validation: boolean; weighted: boolean } {
   checkString(model, 'model');
   checkObject(shape, 'shape');
   knownKeys(shape, KEYS, 'shape');
