@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { estimateMemory, evaluate, fit, Interactions, load, RecvaeError, split } from '../dist/index.js';
+import { estimateMemory, evaluate, fit, Interactions, load, type RecvaeError, split } from '../dist/index.js';
 import { recvae } from './command.js';
 import { temporaryFolder } from './planted.js';
 
