@@ -315,7 +315,7 @@ describe('values', () => {
       join(folder, 'rated.csv'),
       rows.map((row, at) => `${row},${at ? 1 - 2 * (at % 2) : 'rating'}\n`).join(''),
     );
-    const warning = 'warning: --value rating changes nothing without --min-value: every row counts alike';
+    const warning = 'warning: --value rating changes nothing without --min-value or --weighted: every row counts alike';
     const unread = 'warning: rated.csv has the column rating, which is not read: every row is a like';
     const run = async (...args: string[]) => {
       const { code, stdout, stderr } = await recvae(folder, [...args, '--json', '-']);

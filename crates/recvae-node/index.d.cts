@@ -117,7 +117,7 @@ export declare class NativeHistories {
 
 /** Users x items. */
 export declare class NativeInteractions {
-  /** Builds from parallel columns. `options`: JSON with `minValue` and the thresholds. */
+  /** Builds from parallel columns. `options`: JSON with `minValue`, `weighted` and the thresholds. */
   static fromColumns(users: NativeIds, items: NativeIds, values: Float64Array | undefined | null, options: string): NativeInteractions
   /** Number of users. */
   get nUsers(): number
@@ -125,6 +125,10 @@ export declare class NativeInteractions {
   get nItems(): number
   /** Number of distinct pairs. */
   get nInteractions(): number
+  /** Whether interactions have weights. */
+  get weighted(): boolean
+  /** The weights of a user's items, in the order of `history`, or null if the user is not known or nothing has weights. */
+  weights(user: string): Array<number> | null
   /** Share of all pairs that interacted. */
   get density(): number
   /** What was left out of the rows, as JSON: a list of `LeftOut`, see `ts/data/left-out.ts`. */
@@ -673,6 +677,8 @@ export interface NativeShape {
   interactions: number
   /** Whether there are validation users. */
   validation: boolean
+  /** Whether the pairs have weights. */
+  weighted: boolean
   /** Threads to compute with. */
   threads?: number
 }

@@ -27,7 +27,7 @@ import {
 import { addComputeFlags, computeOfFlags } from './compute.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, inFlags, parseNumber } from './flags.js';
-import { addRecordFlag, readSplit } from './input.js';
+import { addRecordFlag, readSplit, tellUnusedWeights } from './input.js';
 import { addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
@@ -129,6 +129,7 @@ export function addCompare(program: Command): void {
     const reporter = new ModelReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data, info } = await readSplit(input, flags, recipe, { signal });
+      tellUnusedWeights(data, flags.models ?? USUAL);
       const its = {
         ...options,
         signal,

@@ -62,7 +62,7 @@ const READ_FLAGS = {
   until: 'time',
   part: 'column',
   skipBadRows: 'count',
-} satisfies Record<Exclude<keyof ReadOptions, 'header'>, string>;
+} satisfies Record<Exclude<keyof ReadOptions, 'header' | 'weighted'>, string>;
 
 /** The flags of a command that reads an `<input>` and does not split it. `ofModel`: as for {@link addInputFlags}. */
 export function addReadFlags(command: Command, ofModel = false): Command {
@@ -71,6 +71,10 @@ export function addReadFlags(command: Command, ofModel = false): Command {
   const { read, thresholds } = description;
   for (const [name, argument] of Object.entries(READ_FLAGS)) {
     add(read, name, argument);
+    if (name === 'minValue') {
+      const doc = docOf(read, 'weighted').replace(/^Whether the value/, 'the value');
+      command.option('--weighted', doc + defaultText(undefined, ofModel));
+    }
     // It stands beside the other one that is about the form of the rows.
     if (name === 'separator') {
       command.option(

@@ -43,8 +43,18 @@ export function tellIgnoredValues(recipe: InputRecipe): void {
   if (!ignoredValues(recipe).valuesIgnored) return;
   const { value } = recipe.read;
   message(
-    `warning: --value ${value} changes nothing without --min-value: every row counts alike, whatever its ${value} is`,
+    `warning: --value ${value} changes nothing without --min-value or --weighted: every row counts alike, whatever its ${value} is`,
   );
+}
+
+/** Says which of the models count every interaction alike, where the data have weights. */
+export function tellUnusedWeights({ train }: Split, models: Iterable<string>): void {
+  if (!train.weighted) return;
+  const all = [...description.models, description.blend];
+  const without = [...models].filter((name) => all.some((model) => model.name === name && !model.usesWeights));
+  if (without.length === 0) return;
+  const who = `${without.join(', ')} ${without.length === 1 ? 'counts' : 'count'}`;
+  message(`warning: ${who} every interaction alike: --weighted changes nothing there, only for als`);
 }
 
 /** Columns by which people say how much they like something. */

@@ -53,7 +53,8 @@ export function recipeIn(info: Json): InputRecipe | undefined {
 
 /** For the JSON of a command: that values were named that changed nothing. */
 export function ignoredValues({ read }: InputRecipe): { valuesIgnored?: true } {
-  return read.value !== undefined && read.minValue === undefined ? { valuesIgnored: true } : {};
+  const isIgnored = read.value !== undefined && read.minValue === undefined && read.weighted !== true;
+  return isIgnored ? { valuesIgnored: true } : {};
 }
 
 /** Only what was given. A flag that can only be taken back (`--no-header`) was not, where it holds. */
@@ -72,6 +73,7 @@ export const READ = [
   'item',
   'value',
   'minValue',
+  'weighted',
   'minUser',
   'minItem',
   'sql',

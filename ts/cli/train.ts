@@ -20,7 +20,7 @@ import { addComputeFlags, computeOfFlags } from './compute.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
 import { tellGamma } from './gamma.js';
-import { addRecordFlag, readSplit } from './input.js';
+import { addRecordFlag, readSplit, tellUnusedWeights } from './input.js';
 import { addInputFlags } from './input-flags.js';
 import { interruptible, leavable } from './interrupt.js';
 import { checkWritable, message, writeJson } from './output.js';
@@ -126,6 +126,7 @@ export function addTrain(program: Command): void {
       const prepared = await readSplit(input, flags, recipe, { signal });
       const { data } = prepared;
       leftOut = prepared.leftOut;
+      tellUnusedWeights(data, [model]);
       started = performance.now();
       const info = prepared.info();
       // The model has the earlier users besides; its record knows them, where the counts do.

@@ -16,7 +16,7 @@ import { addMemoryFlag, type JobFlags, jsonFlag, seedFlag, threadsFlag } from '.
 import { addComputeFlags, computeOfFlags } from './compute.js';
 import { filesBehind, journalFiles, refuseSame } from './distinct.js';
 import { INPUT, parseNumber } from './flags.js';
-import { addRecordFlag, readSplit } from './input.js';
+import { addRecordFlag, readSplit, tellUnusedWeights } from './input.js';
 import { addInputFlags } from './input-flags.js';
 import { interruptible } from './interrupt.js';
 import { tellJournal } from './journal.js';
@@ -104,6 +104,7 @@ export function addTune(program: Command): void {
     const reporter = new TrialReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data, info } = await readSplit(input, flags, recipe, { signal });
+      tellUnusedWeights(data, [model]);
       const onProgress = (progress: SearchProgress) => reporter.report(progress);
       const tuning = { ...options, signal, info: info(), onProgress };
       const queue = flags.queue === undefined ? undefined : await openQueue(flags.queue, data);

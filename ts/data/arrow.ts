@@ -9,7 +9,10 @@ import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
 
 /** Which columns hold what, and what stays: what {@link Interactions.fromArrow} takes beside the bytes. */
 export interface ColumnNames
-  extends Pick<ReadOptions, 'user' | 'item' | 'value' | 'minValue' | 'time' | 'timeUnit' | 'since' | 'until' | 'part'>,
+  extends Pick<
+      ReadOptions,
+      'user' | 'item' | 'value' | 'minValue' | 'weighted' | 'time' | 'timeUnit' | 'since' | 'until' | 'part'
+    >,
     Thresholds {}
 
 /** Bytes in one piece or in many, such as a Node `Readable` or the body of a response. */

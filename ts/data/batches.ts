@@ -16,7 +16,7 @@ export interface Batch {
   users: IdColumn;
   /** Item ids, as many. */
   items: IdColumn;
-  /** Numbers such as ratings, as many. They change nothing without `minValue`: every row counts alike. */
+  /** Numbers such as ratings, as many. They change nothing without `minValue` or `weighted`: every row counts alike. */
   values?: NumberColumn;
   /** Times in any unit that all batches share, as many. */
   timestamps?: NumberColumn;
@@ -31,6 +31,11 @@ const KEYS = Object.keys({ users: true, items: true, values: true, timestamps: t
 export interface BatchOptions extends Thresholds {
   /** Rows with a lower value are left out. Every batch must have `values` then. */
   minValue?: number;
+  /**
+   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and other
+   * models count every row alike. The values of a pair of user and item are added up. Every batch must have `values` then.
+   */
+  weighted?: boolean;
   /** Rows with an earlier timestamp are left out. Every batch must have `timestamps` then. */
   since?: number;
   /** Rows with this timestamp or a later one are left out. Every batch must have `timestamps` then. */

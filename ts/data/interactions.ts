@@ -26,7 +26,7 @@ export interface Columns {
   users: IdColumn;
   /** Item ids, as many. */
   items: IdColumn;
-  /** Numbers such as ratings, as many. They change nothing without `minValue`: every row counts alike. */
+  /** Numbers such as ratings, as many. They change nothing without `minValue` or `weighted`: every row counts alike. */
   values?: NumberColumn;
 }
 
@@ -48,6 +48,11 @@ const PART_KEYS = Object.keys({ train: true, validation: true, test: true } sati
 export interface ColumnOptions extends Thresholds {
   /** Entries with a lower value are left out as if they were not there. Needs `values`. */
   minValue?: number;
+  /**
+   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and other
+   * models count every row alike. The values of a pair of user and item are added up. Needs `values`.
+   */
+  weighted?: boolean;
 }
 
 /**
@@ -63,7 +68,8 @@ export class Interactions implements Disposable {
   /** @internal */
   readonly native: native.NativeInteractions;
   /**
-   * Whether there were values that changed nothing, because no `minValue` was given: a row of -1 counts as one of 5 does.
+   * Whether there were values that changed nothing, because neither `minValue` nor `weighted` was given: a row of -1 counts as one of 5
+   * does.
    * False for what did not come out of rows, such as a part of a split.
    */
   readonly valuesIgnored: boolean;
@@ -111,7 +117,7 @@ export class Interactions implements Disposable {
     const ids = [idColumn(users, 'users'), idColumn(items, 'items')] as const;
     const numbers = numberColumn(values, 'values');
     const handle = guard(() => native.NativeInteractions.fromColumns(...ids, numbers, toJson(options)));
-    return new Interactions(handle, values !== undefined && options?.minValue === undefined);
+    return new Interactions(handle, values !== undefined && leavesValues(options));
   }
 
   /**
@@ -181,7 +187,7 @@ export class Interactions implements Disposable {
       hasValues = true;
     };
     const handle = await stoppable({ signal }, ({ signal }) => collect(batches, options, signal, onValues));
-    return new Interactions(handle, hasValues && options?.minValue === undefined);
+    return new Interactions(handle, hasValues && leavesValues(options));
   }
 
   /**
@@ -202,7 +208,7 @@ export class Interactions implements Disposable {
   static async fromRows(rows: Rows, options?: RowOptions, { signal }: Abortable = {}): Promise<Interactions> {
     checkRun({ signal }, ['signal']);
     const handle = await stoppable({ signal }, ({ signal }) => collectRows(rows, options, signal));
-    return new Interactions(handle, options?.value !== undefined && options.minValue === undefined);
+    return new Interactions(handle, options?.value !== undefined && leavesValues(options));
   }
 
   /**
@@ -287,6 +293,11 @@ export class Interactions implements Disposable {
     return guard(() => this.native.nInteractions);
   }
 
+  /** Whether interactions have weights, of which `als` and blends with it make confidences; other models count each alike. */
+  get weighted(): boolean {
+    return guard(() => this.native.weighted);
+  }
+
   /** Share of all (user, item) pairs that interacted, from 0 to 1. */
   get density(): number {
     return guard(() => this.native.density);
@@ -312,9 +323,16 @@ export class Interactions implements Disposable {
     const id = idOf(user, 'user');
     return guard(() => this.native.history(id)) ?? undefined;
   }
+
+  /** The weights of a user's items, as {@link Interactions.history} has them; `undefined` if the user is not known, or nothing has weights. */
+  weights(user: Id): number[] | undefined {
+    const id = idOf(user, 'user');
+    return guard(() => this.native.weights(id)) ?? undefined;
+  }
+
   /**
    * These interactions as an Arrow IPC stream: columns `user` and `item`, text in dictionaries, one row per interaction, in
-   * row order. {@link Interactions.fromArrow} brings them back with users in the same order and items in that of first
+   * row order, without weights. {@link Interactions.fromArrow} brings them back with users in the same order and items in that of first
    * appearance.
    *
    * @throws {@link RecvaeError} `INVALID_DATA` with 2^31 users or items or more.
@@ -343,7 +361,12 @@ export class Interactions implements Disposable {
   }
 }
 
-/** Whether such options name values, and no lowest one. */
+/** Whether such options name values that change nothing. */
 function ignoresValues(options: ReadOptions | undefined): boolean {
-  return options?.value !== undefined && options.minValue === undefined;
+  return options?.value !== undefined && leavesValues(options);
+}
+
+/** Whether values change nothing under such options: there is no lowest one, and they are no weights. */
+function leavesValues(options: Pick<ReadOptions, 'minValue' | 'weighted'> | undefined): boolean {
+  return options?.minValue === undefined && options?.weighted !== true;
 }

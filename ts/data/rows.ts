@@ -35,7 +35,7 @@ export interface RowOptions extends Thresholds {
   item?: RowColumn;
   /**
    * Column of a number, such as a rating, that every row must have: a number, a bigint or the text of a number, as drivers give
-   * `NUMERIC`. It changes nothing without `minValue`.
+   * `NUMERIC`. It changes nothing without `minValue` or `weighted`.
    */
   value?: RowColumn;
   /**
@@ -45,6 +45,11 @@ export interface RowOptions extends Thresholds {
   timestamp?: RowColumn;
   /** Rows with a lower value are left out. Only with `value`. */
   minValue?: number;
+  /**
+   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and other
+   * models count every row alike. The values of a pair of user and item are added up. Only with `value`.
+   */
+  weighted?: boolean;
   /** Rows with an earlier timestamp are left out; a `Date` counts as its milliseconds. Only with `timestamp`. */
   since?: number | Date;
   /** Rows with this timestamp or a later one are left out. Only with `timestamp`. */
@@ -52,7 +57,8 @@ export interface RowOptions extends Thresholds {
 }
 
 const KEYS = Object.keys({
-  ...{ user: true, item: true, value: true, timestamp: true, minValue: true, since: true, until: true },
+  ...{ user: true, item: true, value: true, timestamp: true, minValue: true, weighted: true },
+  ...{ since: true, until: true },
   ...{ minUser: true, minItem: true },
 } satisfies Record<keyof RowOptions, true>);
 
@@ -101,7 +107,7 @@ interface Wanted {
 
 function checked(options: RowOptions): { columns: Wanted[]; filter: object } {
   knownKeys(options, KEYS, 'options');
-  const { user, item, value, timestamp, since, until, minValue, ...thresholds } = options;
+  const { user, item, value, timestamp, since, until, minValue, weighted, ...thresholds } = options;
   for (const [name, column] of Object.entries({ user, item, value, timestamp })) {
     const isPosition = typeof column === 'number' && Number.isSafeInteger(column) && column >= 0;
     if (column === undefined || typeof column === 'string' || isPosition) continue;
@@ -113,7 +119,7 @@ function checked(options: RowOptions): { columns: Wanted[]; filter: object } {
     Object.entries(named).flatMap(([name, column]) => (column === undefined ? [] : [[name, String(column)]])),
   );
   const { timestamp: time, ...read } = texts;
-  const complete = JSON.parse(guard(() => native.completeReadOptions(toJson({ ...read, minValue }))));
+  const complete = JSON.parse(guard(() => native.completeReadOptions(toJson({ ...read, minValue, weighted }))));
   if (time !== undefined && [complete.user, complete.item].includes(time)) {
     throw invalid('timestamp', time, 'a column other than user and item');
   }
@@ -127,7 +133,8 @@ function checked(options: RowOptions): { columns: Wanted[]; filter: object } {
   ];
   if (value !== undefined) columns.push({ name: 'value', column: value, cell: numberCell });
   if (timestamp !== undefined) columns.push({ name: 'timestamp', column: timestamp, cell: timeCell });
-  const filter = { ...thresholds, minValue, since: boundOf(since, 'since'), until: boundOf(until, 'until') };
+  const bounds = { since: boundOf(since, 'since'), until: boundOf(until, 'until') };
+  const filter = { ...thresholds, minValue, weighted, ...bounds };
   return { columns, filter };
 }
 

@@ -223,7 +223,7 @@ function memoryOf(
   threads: number | undefined,
 ): Pick<ComparedModel, 'fitMemory' | 'modelMemory'> {
   const { nUsers: users, nItems: items, nInteractions: interactions } = train;
-  const shape = { users, items, interactions, validation: validation.nScored > 0 };
+  const shape = { users, items, interactions, validation: validation.nScored > 0, weighted: train.weighted };
   const { fit, model } = estimateMemory(kind, { ...shape, ...(threads !== undefined && { threads }), options });
   return { fitMemory: fit, modelMemory: model };
 }

@@ -20,6 +20,12 @@ export interface FitShape<K extends ModelName = ModelName> {
    * @default true
    */
   validation?: boolean;
+  /**
+   * Whether interactions have weights.
+   *
+   * @default false
+   */
+  weighted?: boolean;
   /** Threads to compute with, 1 to 1,024. By default the cores that this process may use. */
   threads?: number;
 }
@@ -72,14 +78,18 @@ const KEYS = Object.keys({
   interactions: true,
   options: true,
   validation: true,
+  weighted: true,
   threads: true,
 } satisfies Record<keyof FitShape, true>);
 
-function checkShape<K extends ModelName>(model: K, shape: FitShape<K>): FitShape<K> & { validation: boolean } {
+function checkShape<K extends ModelName>(
+  model: K,
+  shape: FitShape<K>,
+): FitShape<K> & { validation: boolean; weighted: boolean } {
   checkString(model, 'model');
   checkObject(shape, 'shape');
   knownKeys(shape, KEYS, 'shape');
-  const { users, items, interactions, validation = true, threads } = shape;
+  const { users, items, interactions, validation = true, weighted = false, threads } = shape;
   for (const [name, value] of Object.entries({
     users,
     items,
@@ -89,7 +99,8 @@ function checkShape<K extends ModelName>(model: K, shape: FitShape<K>): FitShape
     if (typeof value !== 'number') throw invalid(name, value, 'a number');
   }
   if (typeof validation !== 'boolean') throw invalid('validation', validation, 'true or false');
-  return { ...shape, validation };
+  if (typeof weighted !== 'boolean') throw invalid('weighted', weighted, 'true or false');
+  return { ...shape, validation, weighted };
 }
 
 /**

@@ -40,7 +40,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
         "typescript": "number"
       }
     ],
-    "timeLaw": "validation users x items x parts, with what the parts take for a user"
+    "timeLaw": "validation users x items x parts, with what the parts take for a user",
+    "usesWeights": true
   },
   "changes": [
     {
@@ -523,7 +524,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "Every user gets the items that most users have.",
       "name": "popularity",
       "options": [],
-      "timeLaw": "interactions"
+      "timeLaw": "interactions",
+      "usesWeights": false
     },
     {
       "doc": "EASE^R: a linear item-item model in closed form.",
@@ -558,7 +560,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3"
+      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3",
+      "usesWeights": false
     },
     {
       "doc": "EDLAE: EASE^R of histories from which items are dropped at random, in closed form.",
@@ -605,7 +608,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3"
+      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3",
+      "usesWeights": false
     },
     {
       "doc": "RDLAE: EDLAE whose weights are found with a diagonal that may be up to some number.",
@@ -664,7 +668,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3"
+      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3",
+      "usesWeights": false
     },
     {
       "doc": "DEQL: EDLAE that is also asked, with less weight, for the items that dropout has kept.",
@@ -723,7 +728,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3"
+      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3",
+      "usesWeights": false
     },
     {
       "doc": "Higher-order EASE^R: EASE^R in which pairs of items speak, too, in closed form.",
@@ -770,7 +776,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "'f32' | 'f64'"
         }
       ],
-      "timeLaw": "(items + pairs)^3 + interactions^2 / users"
+      "timeLaw": "(items + pairs)^3 + interactions^2 / users",
+      "usesWeights": false
     },
     {
       "doc": "iALS: matrix factorisation by alternating least squares.",
@@ -818,6 +825,22 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "default": 1,
           "doc": "How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.",
           "name": "nu",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "'linear' or 'log'",
+          "default": "linear",
+          "doc": "What the confidence in an interaction grows with, where interactions have weights: `linear`, the weight, or `log`, ln(1 + weight / epsilon). It counts in units of its mean, whatever the unit of the weights.",
+          "name": "confidence",
+          "search": null,
+          "typescript": "'linear' | 'log'"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 1,
+          "doc": "A weight that is small, for the confidence `log`: above it, twice the weight adds about the same again and again.",
+          "name": "epsilon",
           "search": null,
           "typescript": "number"
         },
@@ -870,7 +893,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "epochs x (interactions x factors + (users + items) x factors^2 + factors^3)"
+      "timeLaw": "epochs x (interactions x factors + (users + items) x factors^2 + factors^3)",
+      "usesWeights": true
     },
     {
       "doc": "Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.",
@@ -945,7 +969,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)"
+      "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)",
+      "usesWeights": false
     },
     {
       "doc": "Mult-VAE: a variational autoencoder with a multinomial likelihood.",
@@ -1036,7 +1061,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)"
+      "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)",
+      "usesWeights": false
     },
     {
       "doc": "RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.",
@@ -1235,7 +1261,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)"
+      "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)",
+      "usesWeights": false
     }
   ],
   "officialFiles": [
@@ -1575,7 +1602,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a string",
       "default": null,
-      "doc": "Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue: every row counts alike.",
+      "doc": "Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue or weighted: every row counts alike.",
       "name": "value",
       "search": null,
       "typescript": "string"
@@ -1587,6 +1614,14 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "name": "minValue",
       "search": null,
       "typescript": "number"
+    },
+    {
+      "allowed": "true or false",
+      "default": false,
+      "doc": "Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and other models say that they do not. The values of a pair of user and item are added up. Only with value, or a format that has one.",
+      "name": "weighted",
+      "search": null,
+      "typescript": "boolean"
     },
     {
       "allowed": "a string",

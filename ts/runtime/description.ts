@@ -20,6 +20,8 @@ export interface ModelDescription {
   name: string;
   doc: string;
   timeLaw: string;
+  /** Whether it looks at the weights of interactions; the others count each alike. */
+  usesWeights: boolean;
   options: OptionDescription[];
 }
 

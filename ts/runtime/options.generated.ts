@@ -57,7 +57,7 @@ export interface ReadOptions {
    */
   item?: string | undefined;
   /**
-   * Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue: every row counts alike.
+   * Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue or weighted: every row counts alike.
    *
    * Allowed: a string.
    */
@@ -68,6 +68,13 @@ export interface ReadOptions {
    * Allowed: a finite number.
    */
   minValue?: number | undefined;
+  /**
+   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and other models say that they do not. The values of a pair of user and item are added up. Only with value, or a format that has one.
+   *
+   * Allowed: true or false.
+   * @default false
+   */
+  weighted?: boolean | undefined;
   /**
    * Column (or JSON key) of the time of each row: a number or a date such as 2015-01-31 or 2015-01-31T12:30:00Z. Splits by time need it, and since and until, which take that of the format if it has one.
    *
@@ -637,6 +644,20 @@ export interface AlsOptions {
    * @default 1
    */
   nu?: number | undefined;
+  /**
+   * What the confidence in an interaction grows with, where interactions have weights: `linear`, the weight, or `log`, ln(1 + weight / epsilon). It counts in units of its mean, whatever the unit of the weights.
+   *
+   * Allowed: 'linear' or 'log'.
+   * @default "linear"
+   */
+  confidence?: 'linear' | 'log' | undefined;
+  /**
+   * A weight that is small, for the confidence `log`: above it, twice the weight adds about the same again and again.
+   *
+   * Allowed: a finite number above 0.
+   * @default 1
+   */
+  epsilon?: number | undefined;
   /**
    * Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.
    *

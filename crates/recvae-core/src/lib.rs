@@ -174,9 +174,9 @@ pub use model::{
     CompactOptions, Fit, Model, ModelKind, NamedTensor, StoredPrecision, StoredTensor, TensorData, TensorSource,
 };
 pub use models::{
-    Als, AlsOptions, AlsSolver, BlendOptions, CHANGES, Change, DeqlOptions, Ease, EaseOptions, EdlaeOptions,
-    EncoderKind, HoEaseOptions, KlWeightKind, Limits, MultDaeOptions, MultVaeOptions, OptionChange, Popularity,
-    PopularityOptions, Precision, PriorKind, RdlaeOptions, RecVaeOptions, Scale, Sizing, TrainingKind,
+    Als, AlsConfidence, AlsOptions, AlsSolver, BlendOptions, CHANGES, Change, DeqlOptions, Ease, EaseOptions,
+    EdlaeOptions, EncoderKind, HoEaseOptions, KlWeightKind, Limits, MultDaeOptions, MultVaeOptions, OptionChange,
+    Popularity, PopularityOptions, Precision, PriorKind, RdlaeOptions, RecVaeOptions, Scale, Sizing, TrainingKind,
 };
 pub use serve::columns::{ListColumns, offsets};
 pub use serve::ease_counts::{EaseCounts, GramPairs};

@@ -22,7 +22,7 @@ mod registry;
 mod sizing;
 mod vae;
 
-pub use als::{Als, AlsOptions, AlsSolver};
+pub use als::{Als, AlsConfidence, AlsOptions, AlsSolver};
 pub use blend::{BlendOptions, Scale};
 pub use changes::{CHANGES, Change};
 pub use deql::DeqlOptions;

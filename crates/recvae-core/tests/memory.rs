@@ -49,8 +49,14 @@ impl Case {
 
     fn estimate(&self) -> f64 {
         let Self(_, options, users, items, length) = self;
-        let shape =
-            FitShape { users: *users, items: *items, interactions: users * length, validation: true, threads: THREADS };
+        let shape = FitShape {
+            users: *users,
+            items: *items,
+            interactions: users * length,
+            validation: true,
+            weighted: false,
+            threads: THREADS,
+        };
         self.kind().estimate_memory(options, &shape).unwrap().fit() as f64
     }
 

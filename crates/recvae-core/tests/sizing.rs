@@ -107,7 +107,14 @@ fn the_options_that_it_gives_fit_and_the_next_ones_do_not() {
 #[test]
 fn time_is_kept_to_as_well() {
     // A shop of 200,000 items: by its memory alone a density of .0025 would do, which is 500 weights an item.
-    let shape = FitShape { users: 1_000_000, items: 200_000, interactions: 20_000_000, validation: true, threads: 2 };
+    let shape = FitShape {
+        users: 1_000_000,
+        items: 200_000,
+        interactions: 20_000_000,
+        validation: true,
+        weighted: false,
+        threads: 2,
+    };
     let density = |kind: ModelKind, seconds: Option<f64>| {
         let limits = Limits { memory: Some(24 << 30), beside: 0, seconds };
         match kind.largest_that_fits(&json!({}), &train(), &shape, &limits).unwrap() {

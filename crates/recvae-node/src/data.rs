@@ -50,7 +50,7 @@ impl NativeInteractions {
 
 #[napi]
 impl NativeInteractions {
-    /// Builds from parallel columns. `options`: JSON with `minValue` and the thresholds.
+    /// Builds from parallel columns. `options`: JSON with `minValue`, `weighted` and the thresholds.
     #[napi(factory, catch_unwind)]
     pub fn from_columns(
         env: &Env,
@@ -61,9 +61,11 @@ impl NativeInteractions {
     ) -> Result<Self> {
         let (mut rest, thresholds) = take_thresholds(json("options", &options)?)?;
         let min_value = rest.remove("minValue").map(|value| number("minValue", &value)).transpose()?;
-        refuse_others(&rest, &["minValue"])?;
+        let boolean = |value: Value| value.as_bool().ok_or_else(|| argument("weighted", &value, "true or false"));
+        let weighted = rest.remove("weighted").map(boolean).transpose()?.unwrap_or_default();
+        refuse_others(&rest, &["minValue", "weighted"])?;
         let batch = Batch { users: users.column(), items: items.column(), values: values.as_deref(), timestamps: None };
-        let filter = RowFilter { min_value, since: None, until: None };
+        let filter = RowFilter { min_value, weighted, since: None, until: None };
         Interactions::from_batch(&batch, filter, thresholds)
             .into_node()
             .map(|interactions| Self::new(env, interactions))
@@ -85,6 +87,20 @@ impl NativeInteractions {
     #[napi(getter, catch_unwind)]
     pub fn n_interactions(&self) -> Result<f64> {
         Ok(self.0.get()?.n_interactions() as f64)
+    }
+
+    /// Whether interactions have weights.
+    #[napi(getter, catch_unwind)]
+    pub fn weighted(&self) -> Result<bool> {
+        Ok(self.0.get()?.matrix().weights().is_some())
+    }
+
+    /// The weights of a user's items, in the order of `history`, or null if the user is not known or nothing has weights.
+    #[napi(catch_unwind)]
+    pub fn weights(&self, user: String) -> Result<Option<Vec<f64>>> {
+        let data = self.0.get()?;
+        let row = data.users().find(&user).and_then(|row| data.matrix().row_weights(row as usize));
+        Ok(row.map(|weights| weights.iter().map(|&weight| weight.into()).collect()))
     }
 
     /// Share of all pairs that interacted.

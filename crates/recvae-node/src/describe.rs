@@ -35,7 +35,10 @@ fn format(layout: &Layout) -> Value {
 pub fn describe() -> Result<String> {
     let about = |kind: &ModelKind| {
         let options = rows(&kind.describe_options());
-        json!({ "name": kind.name(), "doc": kind.doc(), "timeLaw": kind.time_law(), "options": options })
+        json!({
+            "name": kind.name(), "doc": kind.doc(), "timeLaw": kind.time_law(), "usesWeights": kind.uses_weights(),
+            "options": options,
+        })
     };
     let description = json!({
         "models": ModelKind::TRAINED.iter().map(about).collect::<Value>(),

@@ -33,6 +33,8 @@ pub struct NativeShape {
     pub interactions: f64,
     /// Whether there are validation users.
     pub validation: bool,
+    /// Whether the pairs have weights.
+    pub weighted: bool,
     /// Threads to compute with.
     pub threads: Option<f64>,
 }
@@ -44,6 +46,7 @@ impl NativeShape {
             items: whole("items", self.items)?,
             interactions: whole("interactions", self.interactions)?,
             validation: self.validation,
+            weighted: self.weighted,
             threads: number_of(self.threads)?,
         })
     }

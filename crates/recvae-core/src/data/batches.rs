@@ -9,7 +9,7 @@ use std::fmt::Write;
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::ids::check_id;
-use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds, check_value};
+use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds, check_value, check_weight};
 use crate::data::shard::Shard;
 
 options! {
@@ -17,6 +17,9 @@ options! {
     pub struct RowFilter for "rows" {
         /// Rows with a lower value are left out. Every batch must have values then.
         min_value: Option<f64> = None, Any;
+        /// Whether the value of a row, above 0, says how much it counts: iALS takes it for a confidence. The values of a pair of user
+        /// and item are added up. Every batch must have values then.
+        weighted: bool = false, Any;
         /// Rows before this time are left out, in the unit of the timestamps. Every batch must have timestamps then.
         since: Option<f64> = None, Any;
         /// Rows at this time or later are left out, in the unit of the timestamps. Every batch must have timestamps then.
@@ -30,7 +33,7 @@ impl RowFilter {
         !self.is_low(value) && !below(time, self.since) && (self.until.is_none() || below(time, self.until))
     }
 
-    /// Adds a row, or counts why it is left out.
+    /// Adds a row, or counts why it is left out; or says what is wrong with the value.
     pub(crate) fn push(
         &self,
         builder: &mut InteractionsBuilder,
@@ -38,14 +41,18 @@ impl RowFilter {
         item: &str,
         value: Option<f64>,
         time: Option<f64>,
-    ) {
+    ) -> Result<(), String> {
         if self.passes(value, time) {
-            builder.push_at(user, item, time);
+            match value.filter(|_| self.weighted).map(check_weight) {
+                Some(weight) => builder.push_weighted(user, item, time, weight?),
+                None => builder.push_at(user, item, time),
+            }
         } else if self.is_low(value) {
             builder.skip_below();
         } else {
             builder.skip();
         }
+        Ok(())
     }
 
     /// Whether a row does not count for its value.
@@ -135,7 +142,7 @@ impl Batches {
         Self { builder: self.builder.of_shard(shard), ..self }
     }
 
-    /// Adds the rows of a batch that pass the filter. Without `min_value`, values change nothing.
+    /// Adds the rows of a batch that pass the filter. Without `min_value` and `weighted`, values change nothing.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if columns differ in length or one is missing that the filter looks at. `INVALID_DATA` if an id
@@ -178,7 +185,10 @@ impl Batches {
                 return Err(Error::invalid_argument(name, len, format!("as many as there are users, {n_rows}")));
             }
         }
-        let RowFilter { min_value, since, until } = self.filter;
+        let RowFilter { min_value, weighted, since, until } = self.filter;
+        if let (true, None) = (weighted, batch.values) {
+            return Err(Error::invalid_argument("weighted", weighted, format!("only with values{lacks}")));
+        }
         for (option, bound, name, column) in [
             ("minValue", min_value, "values", batch.values),
             ("since", since, "timestamps", batch.timestamps),
@@ -197,7 +207,7 @@ impl Batches {
             let user = batch.users.get(row, &mut user_digits).map_err(|what| bad("users", &what))?;
             let item = batch.items.get(row, &mut item_digits).map_err(|what| bad("items", &what))?;
             let (value, time) = (number_in("values", batch.values)?, number_in("timestamps", batch.timestamps)?);
-            self.filter.push(&mut self.builder, user, item, value, time);
+            self.filter.push(&mut self.builder, user, item, value, time).map_err(|what| bad("values", &what))?;
         }
         Ok(())
     }
@@ -234,7 +244,7 @@ mod tests {
 
     #[test]
     fn bounds_hold_at_their_ends_and_the_first_bad_row_is_named() {
-        let filter = RowFilter { min_value: Some(4.0), since: Some(10.0), until: Some(20.0) };
+        let filter = RowFilter { min_value: Some(4.0), since: Some(10.0), until: Some(20.0), weighted: false };
         let mut batches = Batches::new(filter, Thresholds::default());
         let (users, values) = ([1.0, 2.0, 3.0, 4.0], [4.0, 3.9, 5.0, 4.0]);
         let batch = Batch {

@@ -1,7 +1,7 @@
 //! Who interacted with what: a binary matrix of users x items with the original ids of both.
 //!
 //! Users and items are numbered in order of first appearance, so the same rows in the same order give the same indices
-//! on every machine. Duplicates collapse. Thresholds ([`Thresholds`]) hold for what is left, not for what was read: they are
+//! on every machine. Duplicates collapse; where interactions have weights, those of a pair are added up. Thresholds ([`Thresholds`]) hold for what is left, not for what was read: they are
 //! applied again and again until nothing changes. This fixed point is unique, and it is reached in time proportional to
 //! the interactions by taking users and items away one at a time, as for the k-core of a graph.
 //!
@@ -93,25 +93,41 @@ impl Interactions {
     }
 
     /// Interactions that others have divided, such as train and test files of the same users. A pair that is in several parts is of
-    /// the first one, and the others count as repeated.
+    /// the first one, and the others count as repeated. If one part has weights, interactions of the others count 1.
     ///
     /// # Errors
     /// `INVALID_DATA` if there are 2^32 - 1 users or items or more.
     pub fn from_parts(train: &Self, validation: Option<&Self>, test: &Self) -> Result<Self> {
         let mut builder = InteractionsBuilder::new();
         let mut left_out = vec![];
-        for (number, part) in [(0.0, Some(train)), (1.0, validation), (2.0, Some(test))] {
+        let parts = [(0.0, Some(train)), (1.0, validation), (2.0, Some(test))];
+        let is_weighted = parts.iter().any(|(_, part)| part.is_some_and(|part| part.matrix.weights().is_some()));
+        for (number, part) in parts {
             let Some(part) = part else { continue };
+            let earlier: Vec<&Self> =
+                parts.iter().filter(|(other, _)| *other < number).filter_map(|(_, part)| *part).collect();
             left_out.extend_from_slice(part.left_out());
             for (user, row) in part.matrix.rows().enumerate() {
-                for &item in row {
-                    builder.push_at(part.users.get(user), part.items.get(item as usize), Some(number));
+                for (&item, entry) in row.iter().zip(part.matrix.row_range(user)) {
+                    let (user, item) = (part.users.get(user), part.items.get(item as usize));
+                    if is_weighted {
+                        let weight = part.matrix.weights().map_or(1.0, |weights| weights[entry]);
+                        let is_repeated = earlier.iter().any(|earlier| earlier.has(user, item));
+                        builder.push_weighted(user, item, Some(number), if is_repeated { 0.0 } else { weight });
+                    } else {
+                        builder.push_at(user, item, Some(number));
+                    }
                 }
             }
         }
         let mut all = builder.finish(&Thresholds::default())?.with_parts();
         all.left_out = left_out.into_iter().chain(all.left_out).collect();
         Ok(all)
+    }
+
+    fn has(&self, user: &str, item: &str) -> bool {
+        let row = self.users.find(user).map(|user| self.matrix.row(user as usize));
+        row.is_some_and(|row| self.items.find(item).is_some_and(|item| row.binary_search(&item).is_ok()))
     }
 
     /// Which shard of the users these are, if they are one. Items may have no user in it.
@@ -313,6 +329,8 @@ pub struct InteractionsBuilder {
     pairs: Vec<(u32, u32)>,
     /// When each pair was; of another length where that is not known of all.
     times: Vec<f64>,
+    /// How much each pair counts; empty where all count alike.
+    weights: Vec<f32>,
     /// The number of pairs at which duplicates are looked for again.
     crowded: usize,
     /// How many users and how many items there may be, and whether there were more.
@@ -349,6 +367,7 @@ impl InteractionsBuilder {
             items: Ids::new(),
             pairs: vec![],
             times: vec![],
+            weights: vec![],
             crowded: MANY_PAIRS,
             most: MOST_IDS,
             is_full: false,
@@ -402,6 +421,16 @@ impl InteractionsBuilder {
         // Pushing may have dropped duplicates before.
         if is_timed && self.times.len() + 1 == self.pairs.len() {
             self.times.push(time);
+        }
+    }
+
+    /// The same with what the interaction counts; either all have a weight or none.
+    pub(crate) fn push_weighted(&mut self, user: &str, item: &str, time: Option<f64>, weight: f32) {
+        let n_pushed = self.n_pushed;
+        self.push_at(user, item, time);
+        // Not those of another shard.
+        if self.n_pushed > n_pushed {
+            self.weights.push(weight);
         }
     }
 
@@ -490,13 +519,15 @@ impl InteractionsBuilder {
 
     /// Drops duplicates, so that a log that repeats itself needs no more memory than twice its distinct pairs.
     fn collapse(&mut self) {
-        if self.times.len() == self.pairs.len() {
-            let (pairs, times) = first_of_each(&self.pairs, &self.times);
-            (self.pairs, self.times) = (pairs, times);
-        } else {
+        if self.times.len() != self.pairs.len() {
             self.times = vec![];
+        }
+        if self.times.is_empty() && self.weights.is_empty() {
             self.pairs.sort_unstable();
             self.pairs.dedup();
+        } else {
+            let pairs = std::mem::take(&mut self.pairs);
+            (self.pairs, self.times, self.weights) = one_of_each(&pairs, &self.times, &self.weights);
         }
         self.crowded = MANY_PAIRS.max(2 * self.pairs.len());
     }
@@ -513,6 +544,7 @@ impl InteractionsBuilder {
             items,
             pairs,
             times,
+            weights,
             most,
             is_full,
             n_pushed,
@@ -539,15 +571,21 @@ impl InteractionsBuilder {
             }));
         }
         let is_timed = times.len() == pairs.len();
-        let (pairs, times) = if is_timed { first_of_each(&pairs, &times) } else { (pairs, vec![]) };
+        let is_weighted = !weights.is_empty();
+        let times = if is_timed { times } else { vec![] };
+        let (pairs, times, weights) =
+            if is_timed || is_weighted { one_of_each(&pairs, &times, &weights) } else { (pairs, vec![], vec![]) };
         let matrix = Csr::from_pairs(users.len(), items.len(), &pairs);
         drop(pairs);
+        let n_repeated = n_pushed - matrix.nnz() as u64;
+        let matrix = if is_weighted { matrix.with_weights(weights)? } else { matrix };
         let bad = format!("being malformed, such as {first_bad}");
         let left_out = [
             LeftOut::rows("badRows", n_bad, &bad),
             LeftOut::rows("minValue", n_below, "a value below minValue"),
             LeftOut::rows("time", n_skipped, "a time outside since and until"),
-            LeftOut::rows("duplicates", n_pushed - matrix.nnz() as u64, "repeating an interaction"),
+            // Their weights count.
+            LeftOut::rows("duplicates", if is_weighted { 0 } else { n_repeated }, "repeating an interaction"),
             LeftOut::rows("emptyHistories", n_empty, "being a user without items"),
         ];
         let left_out = left_out.into_iter().flatten().collect();
@@ -559,12 +597,36 @@ impl InteractionsBuilder {
     }
 }
 
-/// The distinct pairs, ascending, each with its least time.
-fn first_of_each(pairs: &[(u32, u32)], times: &[f64]) -> (Vec<(u32, u32)>, Vec<f64>) {
-    let mut both: Vec<_> = pairs.iter().copied().zip(times.iter().copied()).collect();
-    both.sort_unstable_by(|(a, s), (b, t)| a.cmp(b).then(s.total_cmp(t)));
-    both.dedup_by_key(|(pair, _)| *pair);
-    both.into_iter().unzip()
+/// The distinct pairs, ascending, each with its least time and the sum of its weights, where these are known.
+fn one_of_each(pairs: &[(u32, u32)], times: &[f64], weights: &[f32]) -> (Vec<(u32, u32)>, Vec<f64>, Vec<f32>) {
+    let number_at = |numbers: &[f64], at: usize| numbers.get(at).copied().unwrap_or(0.0);
+    let rows = pairs.iter().enumerate();
+    let weight_at = |at: usize| weights.get(at).copied().unwrap_or(0.0);
+    let mut rows: Vec<_> = rows.map(|(at, &pair)| (pair, number_at(times, at), weight_at(at))).collect();
+    // Sums do not depend on the order of the rows.
+    rows.sort_unstable_by(|(a, s, v), (b, t, w)| a.cmp(b).then(s.total_cmp(t)).then(v.total_cmp(w)));
+    let (mut distinct, mut first, mut sums) = (vec![], vec![], vec![]);
+    for same in rows.chunk_by(|(a, ..), (b, ..)| a == b) {
+        distinct.push(same[0].0);
+        if !times.is_empty() {
+            first.push(same[0].1);
+        }
+        if !weights.is_empty() {
+            let sum: f64 = same.iter().map(|(.., weight)| f64::from(*weight)).sum();
+            sums.push(sum.min(f32::MAX.into()) as f32);
+        }
+    }
+    (distinct, first, sums)
+}
+
+/// The number as what a row counts, or what is wrong with it.
+pub(crate) fn check_weight(number: f64) -> Result<f32, String> {
+    match number as f32 {
+        weight if weight > 0.0 && weight.is_finite() => Ok(weight),
+        _ => Err(format!(
+            "{number}; allowed: a number above 0 in single precision, as the option weighted makes it a weight"
+        )),
+    }
 }
 
 /// The number as a value or a time of a row, or what is wrong with it.
@@ -592,12 +654,8 @@ pub(crate) fn select_columns(matrix: &Csr, columns: &[usize]) -> Result<Csr> {
     for (index, &column) in (0..).zip(columns) {
         new[column] = index;
     }
-    let (mut indptr, mut indices) = (vec![0], Vec::with_capacity(matrix.nnz()));
-    for row in matrix.rows() {
-        indices.extend(row.iter().map(|&column| new[column as usize]).filter(|&index| index != u32::MAX));
-        indptr.push(indices.len());
-    }
-    Csr::new(indptr, indices, columns.len())
+    let index = |_, column: u32, _| Some(new[column as usize]).filter(|&index| index != u32::MAX);
+    matrix.filter_map(columns.len(), index)
 }
 
 /// The rows and columns that survive the thresholds, ascending.
@@ -647,6 +705,43 @@ mod tests {
         for rows in [[["a", "x"], ["b", "x"], ["c", "x"]], [["a", "x"], ["a", "y"], ["a", "z"]]] {
             assert_eq!(read(&rows).unwrap_err().to_string(), text);
         }
+    }
+
+    #[test]
+    fn weights_of_a_pair_are_added_up() {
+        let rows = [("b", "y", 1.5), ("a", "x", 2.0), ("b", "x", 4.0), ("b", "y", 0.25)];
+        for crowded in [2, MANY_PAIRS] {
+            let mut builder = InteractionsBuilder { crowded, ..InteractionsBuilder::new() };
+            rows.iter().for_each(|&(user, item, weight)| builder.push_weighted(user, item, None, weight));
+            let data = builder.finish(&Thresholds::default()).unwrap();
+            assert_eq!(data.matrix().indices(), [0, 1, 1]);
+            assert_eq!(data.matrix().weights(), Some(&[1.75, 4.0, 2.0][..]), "{crowded}");
+            assert_eq!(data.left_out(), []);
+            // The survivors of thresholds keep theirs.
+            let two = data.with_thresholds(&Thresholds { min_item: 2, ..Thresholds::default() }).unwrap();
+            assert_eq!(two.matrix().weights(), Some(&[4.0, 2.0][..]));
+        }
+        assert_eq!(check_weight(0.5), Ok(0.5));
+        for number in [0.0, -1.0, 1e300, 1e-300] {
+            assert!(check_weight(number).unwrap_err().starts_with(&format!("{number}; allowed: ")), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_shard_has_the_weights_of_its_rows() {
+        let users: Vec<String> = (0..20).map(|user| format!("u{user}")).collect();
+        let shard = Shard::new(1.0, 3.0).unwrap();
+        let build = |builder: InteractionsBuilder| {
+            let mut builder = builder;
+            for (user, weight) in users.iter().zip(1u8..) {
+                builder.push_weighted(user, "x", Some(1.0), weight.into());
+                builder.push_weighted(user, "y", Some(1.0), 0.5);
+            }
+            builder.finish(&Thresholds::default()).unwrap()
+        };
+        let read = build(InteractionsBuilder::new().of_shard(Some(shard)));
+        assert_eq!(read, build(InteractionsBuilder::new()).of_shard(shard).unwrap());
+        assert!(read.matrix().weights().is_some_and(|weights| weights.len() == 2 * read.n_users()));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::evaluate::known::Known;
 use crate::evaluate::lists::for_each_list;
 use crate::evaluate::metrics::{Basis, Metric, auc};
 use crate::evaluate::scorer::Scorer;
-use crate::evaluate::top_k::{Scored, for_each_user, top_k};
+use crate::evaluate::top_k::{Scored, for_each_weighted_user, top_k};
 use crate::math::csr::Csr;
 use crate::split::choosing::choosing;
 use crate::split::strong::HeldOut;
@@ -215,9 +215,12 @@ impl Judged {
             };
             Row { values: of_targets(target), thirds, items: list[..kept.min(list.len())].to_vec() }
         };
-        let rows = if metrics.iter().any(|metric| metric.basis() == Basis::Ranking) {
+        let weights: Option<Vec<&[f32]>> =
+            if model.is_weighted() { users.iter().map(|&user| input.row_weights(user)).collect() } else { None };
+        let looks_at_scores = metrics.iter().any(|metric| metric.basis() == Basis::Ranking);
+        let rows = if looks_at_scores || weights.is_some() {
             let judge = |at: usize, scores: &[f32]| Ok(judge(at, &top_k(scores, histories[at], longest)?, scores));
-            for_each_user(model, &histories, judge)?
+            for_each_weighted_user(model, &histories, weights.as_deref(), judge)?
         } else {
             let left_out = |at: usize| Cow::Borrowed(histories[at]);
             for_each_list(model, &histories, longest, left_out, |at, list, _| Ok(judge(at, &list, &[])))?

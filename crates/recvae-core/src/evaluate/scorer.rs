@@ -37,6 +37,20 @@ pub trait Scorer: Sync {
         Ok(())
     }
 
+    /// Whether the weights of a history's items change its scores.
+    fn is_weighted(&self) -> bool {
+        false
+    }
+
+    /// [`Scorer::score`] of histories whose items have weights above 0, as many each. A model that does not look at them scores as ever.
+    ///
+    /// # Errors
+    /// As [`Scorer::score`].
+    fn score_weighted(&self, histories: &[&[u32]], weights: &[&[f32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        let _ = weights;
+        self.score(histories, scores)
+    }
+
     /// What the scores are products of, if they are: lists of many users are found sooner that way, with the same bits.
     fn factors(&self) -> Option<Factors<'_>> {
         None
@@ -80,6 +94,15 @@ impl Scorer for Watched<'_> {
     fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         self.cancel.check()?;
         self.scorer.score_some(histories, items, scores)
+    }
+
+    fn is_weighted(&self) -> bool {
+        self.scorer.is_weighted()
+    }
+
+    fn score_weighted(&self, histories: &[&[u32]], weights: &[&[f32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        self.cancel.check()?;
+        self.scorer.score_weighted(histories, weights, scores)
     }
 
     fn factors(&self) -> Option<Factors<'_>> {

@@ -147,12 +147,26 @@ pub(crate) fn for_each_user<R: Send>(
     histories: &[&[u32]],
     each: impl Fn(usize, &[f32]) -> Result<R> + Sync,
 ) -> Result<Vec<R>> {
+    for_each_weighted_user(model, histories, None, each)
+}
+
+/// The same of histories whose items have weights, as many each.
+pub(crate) fn for_each_weighted_user<R: Send>(
+    model: &dyn Scorer,
+    histories: &[&[u32]],
+    weights: Option<&[&[f32]]>,
+    each: impl Fn(usize, &[f32]) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let n_items = model.n_items();
     let mut scores = Numbers::zeros(BLOCK.min(histories.len()) * n_items);
     let mut results = Vec::with_capacity(histories.len());
     for (block, histories) in histories.chunks(BLOCK).enumerate() {
         let scores = &mut scores[..histories.len() * n_items];
-        model.score(histories, view2_mut(scores, (histories.len(), n_items)))?;
+        let view = view2_mut(scores, (histories.len(), n_items));
+        match weights {
+            Some(weights) => model.score_weighted(histories, &weights[block * BLOCK..][..histories.len()], view)?,
+            None => model.score(histories, view)?,
+        }
         let rows: Result<Vec<R>> =
             scores.par_chunks(n_items).enumerate().map(|(row, scores)| each(block * BLOCK + row, scores)).collect();
         results.extend(rows?);

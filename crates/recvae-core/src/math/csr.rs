@@ -1,7 +1,8 @@
 //! A binary sparse matrix in compressed rows, the one form interactions have between the reader and the first layer.
 //!
 //! Row `u` holds the item indices of user `u`, ascending and without duplicates: `indices[indptr[u]..indptr[u + 1]]`.
-//! A stored entry means 1, anything else 0; there are no values.
+//! A stored entry means 1, anything else 0. Entries may have weights besides, one above 0 each, in the order of the indices: how much
+//! an interaction counts, for those who look at it. Without weights there are no values, and they take no memory.
 
 use crate::base::error::{Error, Result};
 
@@ -15,13 +16,17 @@ fn check_shape(n_rows: usize, n_cols: usize) -> Result<()> {
     Ok(())
 }
 
-/// Binary matrix of shape `(n_rows, n_cols)` in CSR form.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Binary matrix of shape `(n_rows, n_cols)` in CSR form, with a weight per entry or without.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Csr {
     indptr: Vec<usize>,
     indices: Vec<u32>,
     n_cols: usize,
+    weights: Option<Vec<f32>>,
 }
+
+// Weights are finite.
+impl Eq for Csr {}
 
 impl Csr {
     /// Takes the arrays of a CSR matrix after checking them.
@@ -46,7 +51,7 @@ impl Csr {
                 return bad(format!("row {row} holds item {}; allowed: below {n_cols}", items[items.len() - 1]));
             }
         }
-        Ok(Self { indptr, indices, n_cols })
+        Ok(Self { indptr, indices, n_cols, weights: None })
     }
 
     /// Builds the matrix from `(row, column)` pairs in any order; duplicates collapse.
@@ -88,7 +93,64 @@ impl Csr {
         }
         indptr[n_rows] = kept;
         indices.truncate(kept);
-        Self { indptr, indices, n_cols }
+        Self { indptr, indices, n_cols, weights: None }
+    }
+
+    /// The same matrix with a weight per entry, in the order of [`Csr::indices`].
+    ///
+    /// # Errors
+    /// `INVALID_DATA` unless there are as many as entries, each a finite number above 0.
+    pub fn with_weights(self, weights: Vec<f32>) -> Result<Self> {
+        if weights.len() != self.nnz() {
+            return Err(Error::invalid_data(format!("{} weights for {} entries", weights.len(), self.nnz())));
+        }
+        if let Some(weight) = weights.iter().find(|&&weight| !(weight > 0.0 && weight.is_finite())) {
+            return Err(Error::invalid_data(format!("a weight is {weight}; allowed: finite numbers above 0")));
+        }
+        Ok(Self { weights: Some(weights), ..self })
+    }
+
+    /// The weights of all entries in the order of [`Csr::indices`], if they have any.
+    #[must_use]
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.weights.as_deref()
+    }
+
+    /// The matrix with other weights, each made of the one that was there and a number above 0 like it.
+    pub(crate) fn map_weights(mut self, each: impl Fn(f32) -> f32) -> Self {
+        self.weights.iter_mut().flatten().for_each(|weight| *weight = each(*weight));
+        self
+    }
+
+    /// The weights of one row, if there are any.
+    #[must_use]
+    pub fn row_weights(&self, row: usize) -> Option<&[f32]> {
+        self.weights.as_ref().map(|weights| &weights[self.row_range(row)])
+    }
+
+    /// A matrix of some of this one's entries, in their order, with their weights: what `choose` makes of each entry's row, column and
+    /// place becomes its column, or leaves it out. It has as many rows, and `n_cols` columns.
+    ///
+    /// # Errors
+    /// As [`Csr::new`]: the columns of a row have to ascend still.
+    pub(crate) fn filter_map(
+        &self,
+        n_cols: usize,
+        mut choose: impl FnMut(usize, u32, usize) -> Option<u32>,
+    ) -> Result<Self> {
+        let (mut indptr, mut indices) = (vec![0], Vec::with_capacity(self.nnz()));
+        let mut weights = self.weights.as_ref().map(|_| Vec::with_capacity(self.nnz()));
+        for row in 0..self.n_rows() {
+            for entry in self.row_range(row) {
+                let Some(column) = choose(row, self.indices[entry], entry) else { continue };
+                indices.push(column);
+                if let (Some(chosen), Some(all)) = (&mut weights, &self.weights) {
+                    chosen.push(all[entry]);
+                }
+            }
+            indptr.push(indices.len());
+        }
+        Ok(Self { weights, ..Self::new(indptr, indices, n_cols)? })
     }
 
     /// Of one value per entry, in order, those in the given rows and columns, both ascending.
@@ -163,7 +225,8 @@ impl Csr {
     /// How many bytes of memory it holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.indptr.capacity() * size_of::<usize>() + self.indices.capacity() * size_of::<u32>()
+        let weights = self.weights.as_ref().map_or(0, |weights| weights.capacity() * size_of::<f32>());
+        self.indptr.capacity() * size_of::<usize>() + self.indices.capacity() * size_of::<u32>() + weights
     }
 
     /// How often each column is stored: length `n_cols`.
@@ -186,7 +249,12 @@ impl Csr {
             indices.extend_from_slice(self.row(row));
             indptr.push(indices.len());
         }
-        Self { indptr, indices, n_cols: self.n_cols }
+        let weights = self.weights.as_ref().map(|weights| {
+            let mut selected = Vec::with_capacity(indices.len());
+            rows.iter().for_each(|&row| selected.extend_from_slice(&weights[self.row_range(row)]));
+            selected
+        });
+        Self { indptr, indices, n_cols: self.n_cols, weights }
     }
 
     /// The matrix with rows and columns exchanged: shape `(n_cols, n_rows)`.
@@ -201,14 +269,18 @@ impl Csr {
         }
         let mut next = indptr.clone();
         let mut indices = vec![0u32; self.indices.len()];
-        for (row, columns) in (0u32..).zip(self.rows()) {
-            for &column in columns {
-                let slot = &mut next[column as usize];
-                indices[*slot] = row;
+        let mut weights = self.weights.as_ref().map(|weights| vec![0f32; weights.len()]);
+        for row in 0..self.n_rows() {
+            for entry in self.row_range(row) {
+                let slot = &mut next[self.indices[entry] as usize];
+                indices[*slot] = row as u32;
+                if let (Some(moved), Some(all)) = (&mut weights, &self.weights) {
+                    moved[*slot] = all[entry];
+                }
                 *slot += 1;
             }
         }
-        Self { indptr, indices, n_cols: self.n_rows() }
+        Self { indptr, indices, n_cols: self.n_rows(), weights }
     }
 }
 
@@ -234,6 +306,26 @@ mod tests {
         assert_eq!(matrix.column_counts(), [1, 1, 0, 1]);
         assert_eq!(matrix.transpose().transpose(), matrix);
         assert_eq!(matrix.select_rows(&[2, 0]).indices(), [0, 3, 1]);
+    }
+
+    #[test]
+    fn weights_go_where_their_entries_go() {
+        let matrix = Csr::from_rows([vec![0, 2], vec![1], vec![0, 1, 2]], 3).unwrap();
+        assert_eq!((matrix.weights(), matrix.row_weights(0)), (None, None));
+        let bytes = matrix.clone().bytes();
+        let weighted = matrix.clone().with_weights(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
+        assert_ne!(matrix, weighted);
+        assert_eq!(weighted.bytes(), bytes + 24);
+        assert_eq!(weighted.row_weights(2), Some(&[4.0, 5.0, 6.0][..]));
+        assert_eq!(weighted.select_rows(&[2, 0]).weights(), Some(&[4.0, 5.0, 6.0, 1.0, 2.0][..]));
+        let turned = weighted.transpose();
+        assert_eq!((turned.row(2), turned.row_weights(2)), (&[0, 2][..], Some(&[2.0, 6.0][..])));
+        assert_eq!(turned.transpose(), weighted);
+        let without_1 = weighted.filter_map(2, |_, column, _| [Some(0), None, Some(1)][column as usize]).unwrap();
+        assert_eq!((without_1.row(2), without_1.weights()), (&[0, 1][..], Some(&[1.0, 2.0, 4.0, 6.0][..])));
+        for weights in [vec![1.0; 5], vec![0.0; 6], vec![-1.0; 6], vec![f32::NAN; 6], vec![f32::INFINITY; 6]] {
+            assert!(matrix.clone().with_weights(weights).is_err());
+        }
     }
 
     #[test]

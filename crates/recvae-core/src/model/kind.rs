@@ -114,6 +114,12 @@ impl ModelKind {
         matches!(self, Self::Ease | Self::Edlae | Self::Rdlae | Self::Deql)
     }
 
+    /// Whether the model looks at the weights of interactions; the others count each alike. A blend does, if one of its parts does.
+    #[must_use]
+    pub fn uses_weights(self) -> bool {
+        matches!(self, Self::Als | Self::Blend)
+    }
+
     /// Whether the model knows how alike items are; a blend, if one of its parts does.
     #[must_use]
     pub fn has_similar_items(self) -> bool {

@@ -7,7 +7,21 @@
 //!   + lambda ( sum_u (n_u + alpha0 n_items)^nu |w_u|^2  +  sum_i (n_i + alpha0 n_users)^nu |h_i|^2 )
 //! ```
 //!
-//! with `n_u` and `n_i` the numbers of interactions. With one side fixed the other one is a least squares problem per row,
+//! with `n_u` and `n_i` the numbers of interactions. Where the training data have weights `r_ui` above 0, such as numbers of plays, the
+//! loss is that of Hu, Koren and Volinsky, with confidences:
+//!
+//! ```text
+//! sum over interactions (c_ui + alpha0) (w_u . h_i - 1)^2  +  alpha0 sum over all other pairs (w_u . h_i)^2
+//!   + lambda ( sum_u (c_u + alpha0 n_items)^nu |w_u|^2  +  sum_i (c_i + alpha0 n_users)^nu |h_i|^2 )
+//! ```
+//!
+//! where `c_ui = g(r_ui)` over the mean of `g` over all interactions, `g(r)` is `r` or `ln(1 + r / epsilon)`, and `c_u` and `c_i` are sums
+//! of `c_ui`. So the options mean about what they mean without weights, and an interaction without a weight counts as the mean one.
+//! Times `1 / alpha0` it is the loss of theirs in which a pair without interaction has confidence 1, and one with `1 + c_ui / alpha0`.
+//! If all weights are equal, it is `(1 + alpha0)` times the first loss with `lambda / (1 + alpha0)`, at vectors that are
+//! `sqrt(1 + alpha0)` times shorter, up to a constant: lists are the same.
+//!
+//! With one side fixed the other one is a least squares problem per row,
 //! see [`solve`]. An epoch solves all users, then all items, and turns either side to its principal axes, see [`axes`]. The model keeps the items' vectors only: a user, known or new,
 //! is folded in by solving for `w_u` from the history, to the end.
 //!
@@ -51,7 +65,7 @@ mod solve;
 #[cfg(test)]
 mod tests;
 
-use solve::{Fixed, Weights, norms, operations_of_exact};
+use solve::{Fixed, List, Lists, Weights, norms, operations_of_exact};
 
 choice! {
     /// How a row's least squares problem is solved in training.
@@ -61,6 +75,16 @@ choice! {
         /// Exactly, by Cholesky: the time of a row with `n` interactions grows with `n^2 factors + n^3`, or with `n factors^2 + factors^3`
         /// where `n` is above half of `factors`.
         Cholesky = "cholesky",
+    }
+}
+
+choice! {
+    /// What the confidence in an interaction grows with, where interactions have weights.
+    pub enum AlsConfidence {
+        /// The weight.
+        Linear = "linear",
+        /// The logarithm of 1 + weight / epsilon.
+        Log = "log",
     }
 }
 
@@ -75,6 +99,11 @@ options! {
         lambda: f64 = 0.006, Above(0.0), search = Search::Log { from: 1e-5, to: 0.1 };
         /// How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.
         nu: f64 = 1.0, Between(0.0, 2.0);
+        /// What the confidence in an interaction grows with, where interactions have weights: `linear`, the weight, or `log`,
+        /// ln(1 + weight / epsilon). It counts in units of its mean, whatever the unit of the weights.
+        confidence: AlsConfidence = AlsConfidence::Linear, Any;
+        /// A weight that is small, for the confidence `log`: above it, twice the weight adds about the same again and again.
+        epsilon: f64 = 1.0, Above(0.0);
         /// Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.
         init_scale: f64 = 0.1, Above(0.0);
         /// How a row is solved in training.
@@ -101,8 +130,45 @@ impl AlsOptions {
         Ok(())
     }
 
-    fn weights(&self) -> Weights {
-        Weights { alpha0: self.alpha0, lambda: self.lambda, nu: self.nu }
+    fn weights(&self, confidences: Option<Confidences>) -> Weights {
+        let beside = if confidences.is_some() { self.alpha0 } else { 0.0 };
+        Weights { alpha0: self.alpha0, lambda: self.lambda, nu: self.nu, beside }
+    }
+
+    /// What a weight makes of the confidence, before it is divided by the mean.
+    fn raw_confidence(&self, weight: f32) -> f64 {
+        match self.confidence {
+            AlsConfidence::Linear => weight.into(),
+            AlsConfidence::Log => (f64::from(weight) / self.epsilon).ln_1p(),
+        }
+    }
+}
+
+/// What confidences are counted in.
+#[derive(Clone, Copy, Debug)]
+struct Confidences {
+    mean: f32,
+}
+
+/// The least confidence: its root and the inverse of that are normal numbers in single precision.
+const LEAST: f64 = 1e-30;
+
+impl Confidences {
+    /// Of training data, if they have weights.
+    fn of(options: &AlsOptions, train: &Csr) -> Result<Option<Self>> {
+        let Some(weights) = train.weights() else { return Ok(None) };
+        let sum: f64 = weights.iter().map(|&weight| options.raw_confidence(weight)).sum();
+        let mean = (sum / weights.len() as f64) as f32;
+        if !(mean.is_normal() && mean > 0.0) {
+            return Err(Error::Numerical(format!(
+                "the mean confidence is {mean}; likely remedies: weights or an epsilon of another size"
+            )));
+        }
+        Ok(Some(Self { mean }))
+    }
+
+    fn confidence(self, options: &AlsOptions, weight: f32) -> f32 {
+        (options.raw_confidence(weight) / f64::from(self.mean)).clamp(LEAST, 1.0 / LEAST) as f32
     }
 }
 
@@ -110,13 +176,17 @@ impl AlsOptions {
 pub struct Als {
     options: AlsOptions,
     items: Fixed<f32>,
+    /// What confidences were counted in, where the training had weights.
+    confidences: Option<Confidences>,
 }
 
 /// Both sides in training.
 struct Training<'a, T> {
     options: &'a AlsOptions,
-    /// Histories of users and audiences of items.
+    confidences: Option<Confidences>,
+    /// Histories of users, with the confidences of all if the data have weights, and audiences of items, with these as weights.
     train: &'a Csr,
+    of_train: Option<Vec<f32>>,
     audiences: Csr,
     items: Fixed<T>,
     users: Vec<T>,
@@ -135,7 +205,11 @@ impl<'a, T: Real> Training<'a, T> {
             Error::invalid_argument("initScale", options.init_scale, "less: single precision does not hold such scores")
         })?;
         let users = vec![T::ZERO; train.n_rows() * options.factors];
-        Ok(Self { options, train, audiences: train.transpose(), items, users, axes: None })
+        let confidences = Confidences::of(options, train)?;
+        let confidence = |weight| confidences.map_or(1.0, |confidences| confidences.confidence(options, weight));
+        let of_train = train.weights().map(|weights| weights.iter().map(|&weight| confidence(weight)).collect());
+        let audiences = train.transpose().map_weights(confidence);
+        Ok(Self { options, confidences, train, of_train, audiences, items, users, axes: None })
     }
 
     /// Solves all users, then all items, and returns the loss of the module's text, per user.
@@ -143,17 +217,21 @@ impl<'a, T: Real> Training<'a, T> {
         let epochs = self.options.epochs;
         let tell = |fraction| (run.on_step)(StepProgress { epoch, epochs, fraction });
         tell(0.0);
-        let Self { options, train, audiences, items, users, axes } = self;
-        let weights = options.weights();
-        let solve = |rows: &mut [T], axes: Option<&Array2<T>>, known: &Fixed<T>, lists: &Csr| {
-            let rows = view2_mut(rows, (lists.n_rows(), options.factors));
+        let Self { options, confidences, train, of_train, audiences, items, users, axes } = self;
+        let weights = options.weights(*confidences);
+        let n_items = train.n_cols();
+        let n_users = train.n_rows();
+        let train = Lists { items: train, confidences: of_train.as_deref() };
+        let audiences = Lists { items: audiences, confidences: audiences.weights() };
+        let solve = |rows: &mut [T], axes: Option<&Array2<T>>, known: &Fixed<T>, lists: Lists<'_>| {
+            let rows = view2_mut(rows, (lists.items.n_rows(), options.factors));
             match options.solver {
                 AlsSolver::Conjugate => known.improve(weights, lists, options.steps, axes, rows, &run.cancel),
                 AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
             }
         };
         solve(users, axes.as_ref(), items, train)?;
-        let norms = norms(weights, train, users, train.n_cols());
+        let norms = norms(weights, train, users, n_items);
         tell(0.5);
         let turn = |rows: Vec<T>| {
             Fixed::turned(rows, options.factors)
@@ -162,11 +240,11 @@ impl<'a, T: Real> Training<'a, T> {
         let (known, turned) = turn(std::mem::take(users))?;
         let mut rows = std::mem::take(items).into_rows();
         solve(&mut rows, Some(&turned), &known, audiences)?;
-        let loss = norms + known.loss(weights, audiences, view2(&rows, (audiences.n_rows(), options.factors)));
+        let loss = norms + known.loss(weights, audiences, view2(&rows, (n_items, options.factors)));
         *users = known.into_rows();
         let (rows, turned) = turn(rows)?;
         (*items, *axes) = (rows, Some(turned));
-        Ok(loss / train.n_rows() as f64)
+        Ok(loss / n_users as f64)
     }
 }
 
@@ -188,7 +266,8 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
         }
         let mut metric = None;
         if let Some(held_out) = validation {
-            let model = Als { options: options.clone(), items: std::mem::take(&mut training.items) };
+            let confidences = training.confidences;
+            let model = Als { options: options.clone(), items: std::mem::take(&mut training.items), confidences };
             metric = evaluate(&run.cancel.watch(&model), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
             training.items = model.items;
         }
@@ -197,8 +276,8 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
         (run.on_progress)(&log.record[log.record.len() - 1]);
     }
     let EpochLog { record: epochs, best, .. } = log;
-    let items = best.map_or(training.items, |best| best.parameters);
-    Ok(Fit { model: Box::new(Als { options: options.clone(), items }), epochs })
+    let (items, confidences) = (best.map_or(training.items, |best| best.parameters), training.confidences);
+    Ok(Fit { model: Box::new(Als { options: options.clone(), items, confidences }), epochs })
 }
 
 /// What [`fit`] takes: users' and items' vectors, with validation the latter once more for the best epoch, and the scores of a
@@ -211,10 +290,13 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
     let scores = numbers_per_item(options.factors) as f64 * items + BLOCK as f64 * factors;
     let scores = if shape.validation { scores } else { 0.0 };
     let threads = shape.threads as f64 * (solve::GATHERED as f64 + factors) * factors;
+    // Those of users and those of items.
+    let confidences = if shape.weighted { 2.0 * interactions } else { 0.0 };
     let parts = [
         ("the vectors of users", 4.0 * users * factors),
         ("the vectors of items", 4.0 * copies * items * factors),
         ("the transposed data", 4.0 * interactions + 8.0 * items),
+        ("the confidences", 4.0 * confidences),
         ("the scores of a block of validation users", 4.0 * scores),
         ("matrices of factors x factors", 4.0 * (axes::MATRICES * factors * factors + threads)),
     ];
@@ -283,8 +365,21 @@ pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSou
     } else {
         turned(items, options.factors, n_items)?
     };
-    Ok(Box::new(Als { options: options.clone(), items }))
+    let confidences = match tensors.find(CONFIDENCE) {
+        Some(_) => match tensors.f32(CONFIDENCE, &[1])?[..] {
+            [mean] if mean.is_normal() && mean > 0.0 => Some(Confidences { mean }),
+            ref other => {
+                let message = format!("tensor '{CONFIDENCE}' has {other:?}; allowed: a finite number above 0");
+                return Err(Error::invalid_data(message));
+            }
+        },
+        None => None,
+    };
+    Ok(Box::new(Als { options: options.clone(), items, confidences }))
 }
+
+/// The tensor of the mean confidence, of models that were trained on weights.
+const CONFIDENCE: &str = "confidence";
 
 /// The vectors of the first files, which were not turned. That takes [`axes::MATRICES`] square matrices, so as much as for 1,024 factors,
 /// or about as much as the items' vectors.
@@ -306,8 +401,12 @@ impl Als {
 
     /// The vectors of users by their histories, shape `(histories.len(), factors)`.
     fn fold_in(&self, histories: &[&[u32]]) -> Result<Array2<f32>> {
-        let mut users = Array2::zeros((histories.len(), self.n_factors()));
-        self.items.solve_lists(self.options.weights(), histories, users.view_mut())?;
+        self.fold_in_lists(&histories.iter().map(|history| List::plain(history)).collect::<Vec<_>>())
+    }
+
+    fn fold_in_lists(&self, lists: &[List<'_>]) -> Result<Array2<f32>> {
+        let mut users = Array2::zeros((lists.len(), self.n_factors()));
+        self.items.solve_lists(self.options.weights(self.confidences), lists, users.view_mut())?;
         Ok(users)
     }
 }
@@ -329,6 +428,33 @@ impl Scorer for Als {
         let users = self.fold_in(histories)?;
         let rows: Vec<f32> = items.iter().flat_map(|&item| self.items.row(item)).copied().collect();
         par_products(users.view(), view2(&rows, (items.len(), self.n_factors())), scores);
+        Ok(())
+    }
+
+    fn is_weighted(&self) -> bool {
+        self.confidences.is_some()
+    }
+
+    fn score_weighted(
+        &self,
+        histories: &[&[u32]],
+        weights: &[&[f32]],
+        mut scores: ArrayViewMut2<'_, f32>,
+    ) -> Result<()> {
+        let Some(known) = self.confidences else { return self.score(histories, scores) };
+        checked(histories, self.n_items(), scores.view_mut())?;
+        if histories.len() != weights.len()
+            || histories.iter().zip(weights).any(|(items, all)| items.len() != all.len())
+        {
+            return Err(Error::Internal("weights that do not fit the histories".into()));
+        }
+        let confidences = |weights: &&[f32]| -> Vec<f32> {
+            weights.iter().map(|&weight| known.confidence(&self.options, weight)).collect()
+        };
+        let confidences: Vec<Vec<f32>> = weights.iter().map(confidences).collect();
+        let lists = histories.iter().zip(&confidences);
+        let lists: Vec<_> = lists.map(|(&items, all)| List { items, confidences: Some(all) }).collect();
+        par_products(self.fold_in_lists(&lists)?.view(), self.items.rows(), scores);
         Ok(())
     }
 
@@ -357,7 +483,10 @@ impl Model for Als {
 
     fn tensors(&self) -> Result<Vec<NamedTensor<'_>>> {
         let items = NamedTensor::new("items", &[self.n_items(), self.n_factors()], row_major(self.items.rows()));
-        Ok(vec![items, NamedTensor::new("spectrum", &[self.n_factors()], self.items.spectrum())])
+        let spectrum = NamedTensor::new("spectrum", &[self.n_factors()], self.items.spectrum());
+        let mean = self.confidences.as_ref().map(|known| std::slice::from_ref(&known.mean));
+        let confidence = mean.map(|mean| NamedTensor::new(CONFIDENCE, &[1], mean));
+        Ok([items, spectrum].into_iter().chain(confidence).collect())
     }
 
     fn similarities(&self, item: u32, items: &[u32]) -> Result<Vec<f32>> {
@@ -372,7 +501,7 @@ impl Model for Als {
     /// `h_i' A^-1 sum of h_j`, so item `j` contributes `h_j . A^-1 h_i`.
     fn contributions(&self, history: &[u32], item: u32, cancel: &Cancel) -> Result<Vec<f64>> {
         cancel.check()?;
-        let shares = self.items.contributions(self.options.weights(), history, self.items.row(item))?;
+        let shares = self.items.contributions(self.options.weights(self.confidences), history, self.items.row(item))?;
         Ok(shares.into_iter().map(f64::from).collect())
     }
 }

@@ -202,10 +202,14 @@ impl Blend {
     }
 
     /// The scores of each part, each of shape `(histories.len(), n_items)`.
-    fn scores_of_parts(&self, histories: &[&[u32]]) -> Result<Vec<Numbers<f32>>> {
+    fn scores_of_parts(&self, histories: &[&[u32]], weights: Option<&[&[f32]]>) -> Result<Vec<Numbers<f32>>> {
         let one = |part: &Arc<dyn Model>| {
             let mut scores = Numbers::zeros(histories.len() * self.n_items);
-            part.score(histories, scores.view2_mut((histories.len(), self.n_items)))?;
+            let view = scores.view2_mut((histories.len(), self.n_items));
+            match weights {
+                Some(weights) => part.score_weighted(histories, weights, view)?,
+                None => part.score(histories, view)?,
+            }
             Ok(scores)
         };
         self.parts.iter().map(one).collect()
@@ -243,7 +247,23 @@ impl Scorer for Blend {
             return only.score(histories, scores);
         }
         let scores = checked(histories, self.n_items, scores)?;
-        let of_parts = self.scores_of_parts(histories)?;
+        let of_parts = self.scores_of_parts(histories, None)?;
+        scores.par_chunks_mut(self.n_items).zip(histories).enumerate().for_each(|(user, (out, history))| {
+            self.add_up(history, &self.rows(&of_parts, user), out);
+        });
+        Ok(())
+    }
+
+    fn is_weighted(&self) -> bool {
+        self.parts.iter().any(|part| part.is_weighted())
+    }
+
+    fn score_weighted(&self, histories: &[&[u32]], weights: &[&[f32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
+        if let [only] = &self.parts[..] {
+            return only.score_weighted(histories, weights, scores);
+        }
+        let scores = checked(histories, self.n_items, scores)?;
+        let of_parts = self.scores_of_parts(histories, Some(weights))?;
         scores.par_chunks_mut(self.n_items).zip(histories).enumerate().for_each(|(user, (out, history))| {
             self.add_up(history, &self.rows(&of_parts, user), out);
         });
@@ -331,7 +351,7 @@ impl Model for Blend {
             return leave_one_out(self, history, item, cancel);
         }
         cancel.check()?;
-        let scores = self.scores_of_parts(&[history])?;
+        let scores = self.scores_of_parts(&[history], None)?;
         let rows = self.rows(&scores, 0);
         let spreads: Vec<Spread> = rows.iter().map(|row| Spread::of(row, history)).collect();
         let weights = self.weights(history, &rows, &spreads);

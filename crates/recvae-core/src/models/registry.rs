@@ -282,7 +282,14 @@ mod tests {
 
     #[test]
     fn seconds_grow_as_the_law_says() {
-        let shape = |users, items, interactions| FitShape { users, items, interactions, validation: true, threads: 1 };
+        let shape = |users, items, interactions| FitShape {
+            users,
+            items,
+            interactions,
+            validation: true,
+            weighted: false,
+            threads: 1,
+        };
         let small = shape(1000, 500, 20_000);
         let grown = |kind: ModelKind, options: &Value, wanted: &FitShape| {
             kind.extrapolate_seconds(2.0, (&json!({}), &small), (options, wanted)).unwrap()

@@ -257,14 +257,20 @@ impl Recommender {
         let index: Vec<Option<u32>> = items.iter().map(|id| self.items.find(id)).collect();
         let mut dropped = 0;
         let mut translate = |matrix: &Csr| {
-            let mut pairs = Vec::with_capacity(matrix.nnz());
-            for (user, row) in (0u32..).zip(matrix.rows()) {
-                pairs.extend(row.iter().filter_map(|&item| Some((user, index[item as usize]?))));
+            let (mut indptr, mut indices, mut weights) = (vec![0], Vec::with_capacity(matrix.nnz()), vec![]);
+            for user in 0..matrix.n_rows() {
+                let known = |entry: usize| Some((index[matrix.indices()[entry] as usize]?, entry));
+                let mut row: Vec<(u32, usize)> = matrix.row_range(user).filter_map(known).collect();
+                row.sort_unstable();
+                indices.extend(row.iter().map(|(item, _)| item));
+                weights.extend(matrix.weights().iter().flat_map(|all| row.iter().map(|&(_, entry)| all[entry])));
+                indptr.push(indices.len());
             }
-            dropped += matrix.nnz() - pairs.len();
-            Csr::from_pairs(matrix.n_rows(), self.items.len(), &pairs)
+            dropped += matrix.nnz() - indices.len();
+            let translated = Csr::new(indptr, indices, self.items.len())?;
+            if matrix.weights().is_some() { translated.with_weights(weights) } else { Ok(translated) }
         };
-        let (input, target) = (translate(held_out.input()), translate(held_out.target()));
+        let (input, target) = (translate(held_out.input())?, translate(held_out.target())?);
         Ok((HeldOut::new(held_out.users().clone(), input, target)?, dropped))
     }
 

@@ -37,6 +37,7 @@ fn hash(matrices: &[&Csr], ids: &[&Ids]) -> u128 {
     for matrix in matrices {
         hash.update(bytemuck::cast_slice(matrix.indptr()));
         hash.update(bytemuck::cast_slice(matrix.indices()));
+        hash.update(bytemuck::cast_slice(matrix.weights().unwrap_or_default()));
     }
     for ids in ids {
         let (bytes, ends) = ids.as_parts();
@@ -70,6 +71,12 @@ mod tests {
         assert_eq!(first, example("i6", 1).fingerprint());
         assert_ne!(first, example("i6", 2).fingerprint());
         assert_ne!(first, example("i19", 1).fingerprint());
+        let mut weighted = example("i6", 1);
+        let matrix = weighted.train.matrix().clone();
+        let weights = vec![2.0; matrix.nnz()];
+        let (users, items) = (weighted.train.users().clone(), weighted.train.items().clone());
+        weighted.train = Interactions::new(users, items, matrix.with_weights(weights).unwrap()).unwrap();
+        assert_ne!(first, weighted.fingerprint());
         assert!(first.starts_with("24 training users x "), "{first}");
         assert!(first.contains(" interactions, 8 validation users, 8 test users, hash "), "{first}");
     }

@@ -378,23 +378,16 @@ fn hold_out(data: &Interactions, users: &[usize], items: &[usize], options: &Spl
             numpy::targets(&data.users().select(users.iter().copied()), &ids, &known, options.seed as u32, draws)
         }
     };
-    let (mut inputs, mut targets) = (Vec::with_capacity(users.len()), Vec::with_capacity(users.len()));
-    for (items, places) in known.rows().zip::<Vec<Vec<usize>>>(places) {
-        let mut is_target = vec![false; items.len()];
-        for at in places {
-            is_target[at] = true;
-        }
-        let pick = |wanted| -> Vec<u32> {
-            items.iter().zip(&is_target).filter(|&(_, &is)| is == wanted).map(|(&item, _)| item).collect()
-        };
-        inputs.push(pick(false));
-        targets.push(pick(true));
+    let places: Vec<Vec<usize>> = places;
+    let mut is_target = vec![false; known.nnz()];
+    for (row, places) in places.into_iter().enumerate() {
+        let first = known.row_range(row).start;
+        places.into_iter().for_each(|at| is_target[first + at] = true);
     }
-    HeldOut::new(
-        data.users().select(users.iter().copied()),
-        Csr::from_rows(inputs, items.len())?,
-        Csr::from_rows(targets, items.len())?,
-    )
+    let pick = |wanted: bool| {
+        known.filter_map(items.len(), |_, item, entry| Some(item).filter(|_| is_target[entry] == wanted))
+    };
+    HeldOut::new(data.users().select(users.iter().copied()), pick(false)?, pick(true)?)
 }
 
 fn n_targets(n_known: usize, options: &SplitOptions) -> usize {

@@ -49,12 +49,11 @@ pub(super) fn split(data: &Interactions, options: &SplitOptions) -> Result<Split
         kind if kind.is_given() => (as_given(data, options)?, vec![]),
         _ => by_user(data, options)?,
     };
-    let rows = |wanted: &[Part]| -> Vec<Vec<u32>> {
-        let entries = (0..data.n_users()).map(|user| data.matrix().row_range(user));
-        let chosen = |entry: &usize| wanted.contains(&parts[*entry]);
-        entries.map(|range| range.filter(chosen).map(|entry| data.matrix().indices()[entry]).collect()).collect()
+    let rows = |wanted: &[Part]| {
+        let chosen = |_, item, entry: usize| Some(item).filter(|_| wanted.contains(&parts[entry]));
+        data.matrix().filter_map(data.n_items(), chosen)
     };
-    let all = Csr::from_rows(rows(&[Part::Train]), data.n_items())?;
+    let all = rows(&[Part::Train])?;
     let items: Vec<usize> = (0..).zip(all.column_counts()).filter(|&(_, n)| n > 0).map(|(item, _)| item).collect();
     let users: Vec<usize> = (0..data.n_users()).filter(|&user| !all.row(user).is_empty()).collect();
     if items.is_empty() {
@@ -70,8 +69,8 @@ pub(super) fn split(data: &Interactions, options: &SplitOptions) -> Result<Split
     )?;
     let mut lost = Lost::default();
     let mut hold_out = |before: &[Part], part| {
-        let [input, target] = [rows(before), rows(&[part])].map(|rows| Csr::from_rows(rows, data.n_items()));
-        hold_out(data, [&input?, &target?], &items, &mut lost)
+        let [input, target] = [rows(before)?, rows(&[part])?];
+        hold_out(data, [&input, &target], &items, &mut lost)
     };
     let validation = hold_out(&[Part::Train], Part::Validation)?;
     let test = hold_out(&[Part::Train, Part::Validation], Part::Test)?;

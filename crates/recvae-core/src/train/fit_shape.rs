@@ -18,6 +18,8 @@ pub struct FitShape {
     pub interactions: usize,
     /// Whether there are validation users, whose best epoch is kept beside the last one.
     pub validation: bool,
+    /// Whether the pairs have weights.
+    pub weighted: bool,
     /// Threads that compute.
     pub threads: usize,
 }
@@ -26,7 +28,8 @@ impl FitShape {
     /// That of a fit on `train`.
     #[must_use]
     pub fn of(train: &Csr, validation: bool, threads: usize) -> Self {
-        Self { users: train.n_rows(), items: train.n_cols(), interactions: train.nnz(), validation, threads }
+        let weighted = train.weights().is_some();
+        Self { users: train.n_rows(), items: train.n_cols(), interactions: train.nnz(), validation, weighted, threads }
     }
 
     /// About how many validation users are asked after an epoch: a tenth of those trained on, as a split holds out by default,

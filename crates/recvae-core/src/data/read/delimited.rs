@@ -82,8 +82,8 @@ impl Columns {
             let time = plan.time(rows.field(column).trim_ascii());
             time.map_err(|what| rows.bad(Some(column), format!("{time_name} is {what}")))
         });
-        plan.filter.push(builder, user, item, value.transpose()?, time.transpose()?);
-        Ok(())
+        let pushed = plan.filter.push(builder, user, item, value.transpose()?, time.transpose()?);
+        pushed.map_err(|what| rows.bad(self.value, format!("{value_name} is {what}")))
     }
 }
 

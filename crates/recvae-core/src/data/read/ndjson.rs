@@ -57,7 +57,9 @@ pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut
             bad(path, Some(line), None, format!("{} is {what}", plan.time.as_deref().unwrap_or_default()))
         })?;
         for item in &row.items {
-            plan.filter.push(builder, user, item, row.value, time);
+            plan.filter.push(builder, user, item, row.value, time).map_err(|what| {
+                bad(path, Some(line), None, format!("{} is {what}", plan.value.as_deref().unwrap_or_default()))
+            })?;
         }
         if row.items.is_empty() {
             builder.push_empty();

@@ -37,7 +37,7 @@ pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut
         let value = finite(rating)
             .ok_or_else(|| fail(Some(2), format!("rating is '{}'; allowed: a finite number", start_of(rating))))?;
         let time = plan.time(date).map_err(|what| fail(Some(3), format!("date is {what}")))?;
-        plan.filter.push(builder, user, film, Some(value), plan.time.as_ref().map(|_| time));
-        Ok(())
+        let pushed = plan.filter.push(builder, user, film, Some(value), plan.time.as_ref().map(|_| time));
+        pushed.map_err(|what| fail(Some(2), format!("rating is {what}")))
     })
 }

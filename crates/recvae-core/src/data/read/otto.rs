@@ -34,7 +34,8 @@ pub(super) fn parse(path: &Path, input: impl BufRead, plan: &Plan, builder: &mut
         let times: Result<Vec<_>, _> = session.events.iter().map(|&(_, ts)| plan.seconds(ts)).collect();
         let times = times.map_err(|what| bad(path, Some(line), None, format!("ts is {what}")))?;
         for ((article, _), time) in session.events.iter().zip(times) {
-            plan.filter.push(builder, &user, &article.to_string(), None, plan.time.as_ref().map(|_| time));
+            let pushed = plan.filter.push(builder, &user, &article.to_string(), None, plan.time.as_ref().map(|_| time));
+            pushed.map_err(|what| bad(path, Some(line), None, what))?;
         }
         if session.events.is_empty() {
             builder.push_empty();

@@ -35,12 +35,16 @@ options! {
         /// Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON and Arrow it may hold a
         /// list.
         item: String = "item".into(), Any;
-        /// Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue:
-        /// every row counts alike.
+        /// Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue or
+        /// weighted: every row counts alike.
         value: Option<String> = None, Any;
         /// Rows whose value is lower are left out as if they were not there. Only with value, or a format that has one: the
         /// formats of ratings have one of their own, unless it is said otherwise (0 for none).
         min_value: Option<f64> = None, Any;
+        /// Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and
+        /// other models say that they do not. The values of a pair of user and item are added up. Only with value, or a format that
+        /// has one.
+        weighted: bool = false, Any;
         /// Column (or JSON key) of the time of each row: a number or a date such as 2015-01-31 or 2015-01-31T12:30:00Z. Splits by
         /// time need it, and since and until, which take that of the format if it has one.
         time: Option<String> = None, Any;
@@ -84,8 +88,8 @@ impl ReadOptions {
 
     /// Whether nothing is said of columns and fields, so that a format may say it.
     pub(super) fn leaves_format_open(&self) -> bool {
-        let Self { min_value, since, until, skip_bad_rows, .. } = self.clone();
-        *self == Self { min_value, since, until, skip_bad_rows, ..Self::default() }
+        let Self { min_value, weighted, since, until, skip_bad_rows, .. } = self.clone();
+        *self == Self { min_value, weighted, since, until, skip_bad_rows, ..Self::default() }
     }
 }
 
@@ -125,7 +129,7 @@ impl Plan {
             () if header => own.clone(),
             () => number.to_owned(),
         };
-        let needs_value = options.min_value.or(layout.min_value).is_some();
+        let needs_value = options.weighted || options.min_value.or(layout.min_value).is_some();
         let value = options.value.clone().or_else(|| given(layout.value).filter(|_| needs_value));
         let min_value = options.min_value.or(layout.min_value.filter(|_| options.value.is_none()));
         let needs_time = options.since.is_some() || options.until.is_some();
@@ -149,7 +153,12 @@ impl Plan {
             value,
             time: options.part.clone().or(time),
             has_parts: options.part.is_some(),
-            filter: RowFilter { min_value, since: seconds(&options.since), until: seconds(&options.until) },
+            filter: RowFilter {
+                min_value,
+                weighted: options.weighted,
+                since: seconds(&options.since),
+                until: seconds(&options.until),
+            },
             per_second: unit.per_second(),
             has_dates: [&options.since, &options.until].iter().any(|bound| matches!(bound, Some(Moment::Date(_)))),
             skip_bad_rows: options.skip_bad_rows,
@@ -221,6 +230,10 @@ impl Plan {
             }
         }
         check_min_value(options.min_value, self.value.is_some(), "the option value, which names its column")?;
+        if options.weighted && self.value.is_none() {
+            let allowed = "only with the option value, which names its column";
+            return Err(Error::invalid_argument("weighted", options.weighted, allowed));
+        }
         for (name, bound) in [("since", &options.since), ("until", &options.until)] {
             if let (Some(bound), None) = (bound, &self.time) {
                 return Err(Error::invalid_argument(name, bound, "only with the option time, which names its column"));

@@ -6,11 +6,18 @@
 //! (D + V' V) p = V' 1,   D = alpha0 Q' Q + lambda (n + alpha0 m)^nu I
 //! ```
 //!
+//! or, with confidences `c` of its interactions and `C` the diagonal matrix of them,
+//!
+//! ```text
+//! (D + V' C V) p = V' (c + alpha0),   D = alpha0 Q' Q + lambda (sum of c + alpha0 m)^nu I
+//! ```
+//!
 //! `Q` is turned to its principal axes (see [`axes`](super::axes)), so `D`, all that a row has to do with items outside its list, is
 //! diagonal: it costs nothing to multiply with or to invert. Lists are short against `d` in most data, and then
 //!
 //! - the solution is `p = D^-1 V' (I + V D^-1 V')^-1 1`, by a matrix of `n x n` in place of `d x d`: exactly, in `n^2 d` operations and not
-//!   `n d^2 + d^3 / 3`. Where `n` is above `d / 2`, the `d` equations are solved as they stand;
+//!   `n d^2 + d^3 / 3`. Where `n` is above `d / 2`, the `d` equations are solved as they stand. With confidences the rows of `V` are
+//!   scaled by their roots, and `p = D^-1 V' C^(1/2) (I + C^(1/2) V D^-1 V' C^(1/2))^-1 C^(-1/2) (c + alpha0)`;
 //! - in training, lists too long for that take a few steps of conjugate gradients from where the row stood, preconditioned by `D`.
 //!   A step goes through the list once and does nothing else. `D^-1 (D + V' V)` is the identity and a matrix of rank `n`, so the steps
 //!   have less to do than without.
@@ -41,12 +48,59 @@ pub(super) struct Weights {
     pub(super) alpha0: f64,
     pub(super) lambda: f64,
     pub(super) nu: f64,
+    /// What the right side has beside an interaction's confidence: 0, or alpha0 where the training had confidences.
+    pub(super) beside: f64,
 }
 
 impl Weights {
-    /// The weight of the squared norm of a row with `n` interactions against `n_fixed` rows.
-    pub(super) fn ridge(self, n: usize, n_fixed: usize) -> f64 {
-        self.lambda * (n as f64 + self.alpha0 * n_fixed as f64).powf(self.nu)
+    /// The weight of the squared norm of a row whose interactions count `n` together, against `n_fixed` rows.
+    pub(super) fn ridge(self, n: f64, n_fixed: usize) -> f64 {
+        self.lambda * (n + self.alpha0 * n_fixed as f64).powf(self.nu)
+    }
+}
+
+/// The interactions of a row, each with a confidence or all with 1.
+#[derive(Clone, Copy)]
+pub(super) struct List<'a> {
+    pub(super) items: &'a [u32],
+    pub(super) confidences: Option<&'a [f32]>,
+}
+
+impl<'a> List<'a> {
+    /// All count 1.
+    pub(super) fn plain(items: &'a [u32]) -> Self {
+        Self { items, confidences: None }
+    }
+
+    fn len(self) -> usize {
+        self.items.len()
+    }
+
+    /// What all count together.
+    pub(super) fn sum(self) -> f64 {
+        match self.confidences {
+            Some(confidences) => confidences.iter().map(|&number| f64::from(number)).sum(),
+            None => self.len() as f64,
+        }
+    }
+}
+
+/// The lists of all rows.
+#[derive(Clone, Copy)]
+pub(super) struct Lists<'a> {
+    pub(super) items: &'a Csr,
+    /// One for each entry.
+    pub(super) confidences: Option<&'a [f32]>,
+}
+
+impl<'a> Lists<'a> {
+    pub(super) fn row(self, row: usize) -> List<'a> {
+        let confidences = self.confidences.map(|all| &all[self.items.row_range(row)]);
+        List { items: self.items.row(row), confidences }
+    }
+
+    fn n_rows(self) -> usize {
+        self.items.n_rows()
     }
 }
 
@@ -128,9 +182,9 @@ impl<T: Real> Fixed<T> {
         list.iter().for_each(|&item| gathered.extend_from_slice(self.row(item)));
     }
 
-    /// `D` of a list of `n`.
-    fn shared(&self, weights: Weights, n: usize, shared: &mut Vec<T>) {
-        let (alpha0, ridge) = (T::from_f64(weights.alpha0), T::from_f64(weights.ridge(n, self.n_rows())));
+    /// `D` of a list.
+    fn shared(&self, weights: Weights, list: List<'_>, shared: &mut Vec<T>) {
+        let (alpha0, ridge) = (T::from_f64(weights.alpha0), T::from_f64(weights.ridge(list.sum(), self.n_rows())));
         shared.resize(self.d(), T::ZERO);
         shared_of(shared, &self.spectrum, alpha0, ridge);
     }
@@ -140,7 +194,7 @@ impl<T: Real> Fixed<T> {
     pub(super) fn improve(
         &self,
         weights: Weights,
-        lists: &Csr,
+        lists: Lists<'_>,
         steps: usize,
         axes: Option<&Array2<T>>,
         solved: ArrayViewMut2<'_, T>,
@@ -179,7 +233,7 @@ impl<T: Real> Fixed<T> {
     pub(super) fn solve(
         &self,
         weights: Weights,
-        lists: &Csr,
+        lists: Lists<'_>,
         solved: ArrayViewMut2<'_, T>,
         cancel: &Cancel,
     ) -> Result<()> {
@@ -191,60 +245,72 @@ impl<T: Real> Fixed<T> {
     }
 
     /// Solves a list or a few exactly.
-    pub(super) fn solve_lists(&self, weights: Weights, lists: &[&[u32]], solved: ArrayViewMut2<'_, T>) -> Result<()> {
+    pub(super) fn solve_lists(&self, weights: Weights, lists: &[List<'_>], solved: ArrayViewMut2<'_, T>) -> Result<()> {
         let rows = row_major_mut(solved).par_chunks_mut(self.d()).zip(lists);
-        rows.try_for_each_init(Scratch::default, |scratch, (x, list)| self.solve_one(weights, list, x, scratch))
+        rows.try_for_each_init(Scratch::default, |scratch, (x, &list)| self.solve_one(weights, list, x, scratch))
     }
 
     /// What each item of a list contributes to the score of the vector `of`: `V (D + V' V)^-1 of`, which is
-    /// `(I + V D^-1 V')^-1 V D^-1 of`. They sum to the score.
-    pub(super) fn contributions(&self, weights: Weights, list: &[u32], of: &[T]) -> Result<Vec<T>> {
+    /// `(I + V D^-1 V')^-1 V D^-1 of`, times what the right side has for an item. They sum to the score.
+    pub(super) fn contributions(&self, weights: Weights, items: &[u32], of: &[T]) -> Result<Vec<T>> {
+        let (list, right) = (List::plain(items), T::from_f64(1.0 + weights.beside));
         let (d, n) = (self.d(), list.len());
         let mut scratch = Scratch::default();
-        self.shared(weights, n, &mut scratch.shared);
+        self.shared(weights, list, &mut scratch.shared);
         if is_short(n as f64, d as f64) {
             scratch.factor_short(self, list)?;
             let mut of = of.to_vec();
             multiply(&mut of, &scratch.shared);
             let mut shares: Vec<T> = scratch.scaled.chunks_exact(d).map(|row| dot(row, &of)).collect();
             substitute(&scratch.matrix, &mut shares);
+            shares.iter_mut().for_each(|share| *share *= right);
             return Ok(shares);
         }
         let mut sum = vec![T::ZERO; d];
-        scratch.factor_long(self, list, &mut sum)?;
+        scratch.factor_long(self, weights, list, &mut sum)?;
         let mut spread = of.to_vec();
         substitute(&scratch.matrix, &mut spread);
-        Ok(list.iter().map(|&item| dot(&spread, self.row(item))).collect())
+        Ok(items.iter().map(|&item| right * dot(&spread, self.row(item))).collect())
     }
 
     /// Exactly, on this thread.
-    fn solve_one(&self, weights: Weights, list: &[u32], x: &mut [T], scratch: &mut Scratch<T>) -> Result<()> {
+    fn solve_one(&self, weights: Weights, list: List<'_>, x: &mut [T], scratch: &mut Scratch<T>) -> Result<()> {
         let (d, n) = (self.d(), list.len());
         if n == 0 {
             x.fill(T::ZERO);
             return Ok(());
         }
-        self.shared(weights, n, &mut scratch.shared);
+        self.shared(weights, list, &mut scratch.shared);
         if is_short(n as f64, d as f64) {
             scratch.factor_short(self, list)?;
             let Scratch { shared, scaled, matrix, list: shares, .. } = scratch;
             shares.clear();
-            shares.resize(n, T::ONE);
+            match list.confidences {
+                Some(confidences) => shares.extend(confidences.iter().map(|&number| {
+                    let number = f64::from(number);
+                    T::from_f64((number + weights.beside) / number.sqrt())
+                })),
+                None => shares.resize(n, T::from_f64(1.0 + weights.beside)),
+            }
             substitute(matrix, shares);
             x.fill(T::ZERO);
             shares.iter().zip(scaled.chunks_exact(d)).for_each(|(&share, row)| add_scaled(x, row, share));
             multiply(x, shared);
         } else {
-            scratch.factor_long(self, list, x)?;
+            scratch.factor_long(self, weights, list, x)?;
             substitute(&scratch.matrix, x);
         }
         Ok(())
     }
 
     /// Conjugate gradients from where `x` stands.
-    fn descend(&self, weights: Weights, list: &[u32], steps: usize, x: &mut [T], scratch: &mut Scratch<T>) {
-        self.shared(weights, list.len(), &mut scratch.shared);
-        let Scratch { shared, inverse, residual, direction, product, .. } = scratch;
+    fn descend(&self, weights: Weights, list: List<'_>, steps: usize, x: &mut [T], scratch: &mut Scratch<T>) {
+        self.shared(weights, list, &mut scratch.shared);
+        let Scratch { shared, inverse, residual, direction, product, list: confidences, .. } = scratch;
+        confidences.clear();
+        confidences.extend(list.confidences.iter().copied().flatten().map(|&number| T::from_f64(number.into())));
+        let beside = T::from_f64(weights.beside);
+        let is_plain = list.confidences.is_none();
         inverse.resize(shared.len(), T::ZERO);
         inverses(inverse, shared);
         for array in [&mut *residual, &mut *direction, &mut *product] {
@@ -252,13 +318,30 @@ impl<T: Real> Fixed<T> {
             array.resize(x.len(), T::ZERO);
         }
         first_residual(residual, x, shared);
-        sum_of_rows(residual, &self.rows, list, x, T::ONE, -T::ONE);
+        match is_plain {
+            true => sum_of_rows(residual, &self.rows, list.items, x, T::ONE + beside, -T::ONE),
+            false => {
+                weighted_sum_of_rows(residual, &self.rows, list.items, confidences, x, beside, T::ONE, -T::ONE);
+            }
+        }
         let mut square = weighted_square(residual, inverse);
         next_direction(direction, residual, inverse, T::ZERO);
         for step in 1..=steps {
             product.copy_from_slice(direction);
             multiply(product, shared);
-            sum_of_rows(product, &self.rows, list, direction, T::ZERO, T::ONE);
+            match is_plain {
+                true => sum_of_rows(product, &self.rows, list.items, direction, T::ZERO, T::ONE),
+                false => weighted_sum_of_rows(
+                    product,
+                    &self.rows,
+                    list.items,
+                    confidences,
+                    direction,
+                    T::ZERO,
+                    T::ZERO,
+                    T::ONE,
+                ),
+            }
             let curvature = scalar_product(direction, product);
             // A row that is solved has nowhere to go.
             if !(curvature > T::ZERO && square > T::ZERO) {
@@ -277,7 +360,7 @@ impl<T: Real> Fixed<T> {
     }
 
     /// The loss of the rows `solved` against the fixed ones, without the norms of the latter.
-    pub(super) fn loss(&self, weights: Weights, lists: &Csr, solved: ArrayView2<'_, T>) -> f64 {
+    pub(super) fn loss(&self, weights: Weights, lists: Lists<'_>, solved: ArrayView2<'_, T>) -> f64 {
         let d = self.d();
         let blocks: Vec<f64> = row_major(solved)
             .par_chunks(BLOCK * d)
@@ -285,22 +368,34 @@ impl<T: Real> Fixed<T> {
             .map(|(block, x)| {
                 let losses = x.chunks_exact(d).enumerate().map(|(row, x)| {
                     let list = lists.row(block * BLOCK + row);
-                    let seen = squared_errors(&self.rows, list, x);
+                    let seen = match list.confidences {
+                        Some(confidences) => self.weighted_errors(weights, list.items, confidences, x),
+                        None => squared_errors(&self.rows, list.items, x),
+                    };
                     let all = weights.alpha0 * weighted_square(x, &self.spectrum).to_f64();
-                    seen + all + weights.ridge(list.len(), self.n_rows()) * scalar_product(x, x).to_f64()
+                    seen + all + weights.ridge(list.sum(), self.n_rows()) * scalar_product(x, x).to_f64()
                 });
                 losses.sum()
             })
             .collect();
         blocks.iter().sum()
     }
+
+    /// Sum over a list of `(c + alpha0) (q . x - 1)^2 - alpha0 (q . x)^2`: the loss counts `alpha0 (q . x)^2` of all rows besides.
+    fn weighted_errors(&self, weights: Weights, items: &[u32], confidences: &[f32], x: &[T]) -> f64 {
+        let error = |(&item, &confidence): (&u32, &f32)| {
+            let score = scalar_product(self.row(item), x).to_f64();
+            (f64::from(confidence) + weights.alpha0) * (score - 1.0) * (score - 1.0) - weights.alpha0 * score * score
+        };
+        items.iter().zip(confidences).map(error).sum()
+    }
 }
 
 /// The norms of rows, weighted as in the loss.
-pub(super) fn norms<T: Real>(weights: Weights, lists: &Csr, rows: &[T], n_fixed: usize) -> f64 {
+pub(super) fn norms<T: Real>(weights: Weights, lists: Lists<'_>, rows: &[T], n_fixed: usize) -> f64 {
     let d = rows.len() / lists.n_rows().max(1);
-    let squares = lists.rows().zip(rows.chunks_exact(d.max(1)));
-    squares.map(|(list, row)| weights.ridge(list.len(), n_fixed) * scalar_product(row, row).to_f64()).sum()
+    let squares = (0..lists.n_rows()).zip(rows.chunks_exact(d.max(1)));
+    squares.map(|(at, row)| weights.ridge(lists.row(at).sum(), n_fixed) * scalar_product(row, row).to_f64()).sum()
 }
 
 /// What a thread uses again from row to row.
@@ -312,7 +407,7 @@ struct Scratch<T> {
     scaled: Vec<T>,
     /// The factor of Cholesky.
     matrix: Vec<T>,
-    /// A number for each item of a list.
+    /// A number for each item of a list: what solves its equations, or its confidences.
     list: Vec<T>,
     inverse: Vec<T>,
     residual: Vec<T>,
@@ -321,13 +416,14 @@ struct Scratch<T> {
 }
 
 impl<T: Real> Scratch<T> {
-    /// Factors `I + V D^-1 V'`, of which no eigenvalue is below 1.
-    fn factor_short(&mut self, fixed: &Fixed<T>, list: &[u32]) -> Result<()> {
+    /// Factors `I + V D^-1 V'`, with confidences `I + C^(1/2) V D^-1 V' C^(1/2)`, of which no eigenvalue is below 1.
+    fn factor_short(&mut self, fixed: &Fixed<T>, list: List<'_>) -> Result<()> {
         let Self { shared, scaled, matrix, .. } = self;
         let (d, n) = (shared.len(), list.len());
         inverse_roots(shared);
-        fixed.gather(list, scaled);
+        fixed.gather(list.items, scaled);
         scaled.chunks_exact_mut(d).for_each(|row| multiply(row, shared));
+        scale_by_roots(scaled, d, list.confidences);
         matrix.clear();
         matrix.resize(n * n, T::ZERO);
         if n <= FEW {
@@ -339,20 +435,34 @@ impl<T: Real> Scratch<T> {
         cholesky(matrix, n)
     }
 
-    /// Factors `D + V' V`; `sum` becomes `V' 1`.
-    fn factor_long(&mut self, fixed: &Fixed<T>, list: &[u32], sum: &mut [T]) -> Result<()> {
+    /// Factors `D + V' V`, with confidences `D + V' C V`; `sum` becomes the right side.
+    fn factor_long(&mut self, fixed: &Fixed<T>, weights: Weights, list: List<'_>, sum: &mut [T]) -> Result<()> {
         let Self { shared, scaled, matrix, .. } = self;
         let d = shared.len();
         matrix.clear();
         matrix.resize(d * d, T::ZERO);
         matrix.iter_mut().step_by(d + 1).zip(shared).for_each(|(entry, &mut number)| *entry = number);
         sum.fill(T::ZERO);
-        for list in list.chunks(GATHERED) {
-            fixed.gather(list, scaled);
-            scaled.chunks_exact(d).for_each(|row| add_scaled(sum, row, T::ONE));
+        for (at, items) in list.items.chunks(GATHERED).enumerate() {
+            fixed.gather(items, scaled);
+            let confidences = list.confidences.map(|all| &all[at * GATHERED..][..items.len()]);
+            let right = |place: usize| {
+                let confidence = confidences.map_or(1.0, |confidences| f64::from(confidences[place]));
+                T::from_f64(confidence + weights.beside)
+            };
+            scaled.chunks_exact(d).enumerate().for_each(|(place, row)| add_scaled(sum, row, right(place)));
+            scale_by_roots(scaled, d, confidences);
             add_squares(matrix, d, rows(scaled, d).transpose());
         }
         cholesky(matrix, d)
+    }
+}
+
+/// Multiplies rows of `d` numbers with the roots of their confidences.
+fn scale_by_roots<T: Real>(rows: &mut [T], d: usize, confidences: Option<&[f32]>) {
+    for (row, &confidence) in rows.chunks_exact_mut(d).zip(confidences.unwrap_or_default()) {
+        let root = T::from_f64(f64::from(confidence).sqrt());
+        row.iter_mut().for_each(|number| *number *= root);
     }
 }
 
@@ -421,6 +531,49 @@ fn sum_of_any<T: Real>(out: &mut [T], rows: &[T], list: &[u32], x: &[T], constan
 }
 
 #[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn weighted_sum_of_known<T: Real, const D: usize>(
+    out: &mut [T],
+    rows: &[T],
+    list: &[u32],
+    confidences: &[T],
+    x: &[T],
+    beside: T,
+    constant: T,
+    slope: T,
+) {
+    let (rows, _) = rows.as_chunks::<D>();
+    let (Some(x), Some(out)) = (x.first_chunk::<D>(), out.first_chunk_mut::<D>()) else { return };
+    let (x, mut sum) = (*x, *out);
+    for (&item, &confidence) in list.iter().zip(confidences) {
+        let row = &rows[item as usize];
+        let factor = beside + confidence * (constant + slope * dot(row, &x));
+        sum.iter_mut().zip(row).for_each(|(sum, &number)| *sum += factor * number);
+    }
+    *out = sum;
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+fn weighted_sum_of_any<T: Real>(
+    out: &mut [T],
+    rows: &[T],
+    list: &[u32],
+    confidences: &[T],
+    x: &[T],
+    beside: T,
+    constant: T,
+    slope: T,
+) {
+    let d = x.len();
+    for (&item, &confidence) in list.iter().zip(confidences) {
+        let row = &rows[item as usize * d..][..d];
+        let factor = beside + confidence * (constant + slope * dot(row, x));
+        out.iter_mut().zip(row).for_each(|(out, &number)| *out += factor * number);
+    }
+}
+
+#[inline(always)]
 fn errors_of_known<T: Real, const D: usize>(rows: &[T], list: &[u32], x: &[T]) -> f64 {
     let (rows, _) = rows.as_chunks::<D>();
     let Some(x) = x.first_chunk::<D>() else { return 0.0 };
@@ -463,6 +616,24 @@ vectorised! {
             x.len(),
             sum_of_known(out, rows, list, x, constant, slope),
             sum_of_any(out, rows, list, x, constant, slope)
+        );
+    }
+
+    /// `out += sum over the list of (beside + c (constant + slope q . x)) q`, with `c` the confidences.
+    fn weighted_sum_of_rows(
+        out: &mut [T],
+        rows: &[T],
+        list: &[u32],
+        confidences: &[T],
+        x: &[T],
+        beside: T,
+        constant: T,
+        slope: T,
+    ) {
+        by_length!(
+            x.len(),
+            weighted_sum_of_known(out, rows, list, confidences, x, beside, constant, slope),
+            weighted_sum_of_any(out, rows, list, confidences, x, beside, constant, slope)
         );
     }
 
@@ -509,7 +680,8 @@ mod tests {
     use super::*;
     use crate::base::random::Stream;
 
-    const WEIGHTS: Weights = Weights { alpha0: 0.3, lambda: 0.05, nu: 0.7 };
+    const WEIGHTS: Weights = Weights { alpha0: 0.3, lambda: 0.05, nu: 0.7, beside: 0.0 };
+    const WEIGHTED: Weights = Weights { beside: WEIGHTS.alpha0, ..WEIGHTS };
     const D: usize = 24;
 
     fn normals<T: Real>(n: usize, seed: u64) -> Vec<T> {
@@ -526,20 +698,32 @@ mod tests {
         (0..=60u32).map(|n| (0..n).map(|at| (7 * at + n) % 60).collect())
     }
 
-    /// The left side of a list's equations times `x`, less the right one, by the module's text, over all rows.
-    fn residual(fixed: &Fixed<f64>, list: &[u32], x: &[f64], right: &[f64]) -> f64 {
-        let mut left: Vec<f64> = x.iter().map(|x| WEIGHTS.ridge(list.len(), 60) * x).collect();
-        for item in 0..60 {
-            let row = fixed.row(item);
-            let in_list = if list.contains(&item) { 1.0 } else { 0.0 };
-            let factor = (WEIGHTS.alpha0 + in_list) * dot(row, x);
-            left.iter_mut().zip(row).for_each(|(left, &number)| *left += factor * number);
-        }
-        left.iter().zip(right).map(|(left, right)| (left - right).abs()).fold(0.0, f64::max)
+    /// The confidences of a list of these items, from .04 to 5.
+    fn confidences(items: &[u32]) -> Vec<f32> {
+        items.iter().map(|item| (1 + item % 11) as f32 * [0.04, 0.5][(item % 2) as usize]).collect()
     }
 
-    fn sum_of(fixed: &Fixed<f64>, list: &[u32]) -> Vec<f64> {
-        (0..D).map(|at| list.iter().map(|&item| fixed.row(item)[at]).sum()).collect()
+    /// The left side of a list's equations times `x`, less the right one, by the module's text, over all rows.
+    fn residual(fixed: &Fixed<f64>, weights: Weights, list: List<'_>, x: &[f64]) -> f64 {
+        let mut left: Vec<f64> = x.iter().map(|x| weights.ridge(list.sum(), 60) * x).collect();
+        for item in 0..60 {
+            let row = fixed.row(item);
+            let place = list.items.iter().position(|other| *other == item);
+            let confidence =
+                place.map_or(0.0, |place| list.confidences.map_or(1.0, |confidences| f64::from(confidences[place])));
+            let right = if place.is_some() { confidence + weights.beside } else { 0.0 };
+            let factor = (weights.alpha0 + confidence) * dot(row, x) - right;
+            left.iter_mut().zip(row).for_each(|(left, &number)| *left += factor * number);
+        }
+        left.iter().map(|left| left.abs()).fold(0.0, f64::max)
+    }
+
+    /// Each list without confidences in a training without, with them in one that has some, and without them in that.
+    fn each_way(items: &[u32], mut check: impl FnMut(Weights, List<'_>)) {
+        let confidences = confidences(items);
+        check(WEIGHTS, List::plain(items));
+        check(WEIGHTED, List { items, confidences: Some(&confidences) });
+        check(WEIGHTED, List::plain(items));
     }
 
     #[test]
@@ -547,10 +731,12 @@ mod tests {
         let fixed = fixed::<f64>();
         let (mut scratch, mut x) = (Scratch::default(), normals(D, 2));
         for list in lists() {
-            fixed.solve_one(WEIGHTS, &list, &mut x, &mut scratch).unwrap();
-            // Numbers of about 10, and a hundred roundings.
-            let found = residual(&fixed, &list, &x, &sum_of(&fixed, &list));
-            assert!(found < 1e-11, "{}: {found}", list.len());
+            each_way(&list, |weights, list| {
+                fixed.solve_one(weights, list, &mut x, &mut scratch).unwrap();
+                // Numbers of about 10, and a hundred roundings.
+                let found = residual(&fixed, weights, list, &x);
+                assert!(found < 1e-11, "{}: {found}", list.len());
+            });
         }
     }
 
@@ -561,18 +747,20 @@ mod tests {
         let (single, _) = Fixed::turned(rows.clone(), D).unwrap();
         let double = Fixed::new(single.rows.iter().map(|&number| number.into()).collect(), vec![0.0; D]);
         let (double, _) = Fixed::<f64>::turned(double.rows, D).unwrap();
-        let scores = |list: &[u32]| {
+        let scores = |weights: Weights, list: List<'_>| {
             let (mut a, mut b) = (vec![0.0f32; D], vec![0.0f64; D]);
-            single.solve_one(WEIGHTS, list, &mut a, &mut Scratch::default()).unwrap();
-            double.solve_one(WEIGHTS, list, &mut b, &mut Scratch::default()).unwrap();
+            single.solve_one(weights, list, &mut a, &mut Scratch::default()).unwrap();
+            double.solve_one(weights, list, &mut b, &mut Scratch::default()).unwrap();
             let of = |item| (f64::from(dot(&a, single.row(item))), dot(&b, double.row(item)));
             (0..60).map(of).collect::<Vec<_>>()
         };
         for list in lists() {
-            for (single, double) in scores(&list) {
-                // Scores of about 1 from numbers with 24 bits, in equations whose condition is some tens.
-                assert!((single - double).abs() < 2e-5, "{}: {single} and {double}", list.len());
-            }
+            each_way(&list, |weights, list| {
+                for (single, double) in scores(weights, list) {
+                    // Scores of about 1 from numbers with 24 bits, in equations whose condition is some tens.
+                    assert!((single - double).abs() < 2e-5, "{}: {single} and {double}", list.len());
+                }
+            });
         }
     }
 
@@ -581,18 +769,21 @@ mod tests {
     fn conjugate_gradients_end_at_the_solution() {
         let fixed = fixed::<f64>();
         for list in lists() {
-            let right = sum_of(&fixed, &list);
             let start: Vec<f64> = normals(D, 3);
-            let after = |steps| {
-                let mut x = start.clone();
-                fixed.descend(WEIGHTS, &list, steps, &mut x, &mut Scratch::default());
-                residual(&fixed, &list, &x, &right)
-            };
-            let ends = [after(1), after(2 * D)];
-            assert!(ends[1] < 1e-9 && ends[1] < ends[0].max(1e-12), "{}: {ends:?}", list.len());
-            // The matrix is the identity and one of rank n, beside the preconditioner.
-            let own = after(list.len() + 1);
-            assert!(own < 1e-9 || list.len() > D / 2, "{}: {own}", list.len());
+            each_way(&list, |weights, list| {
+                let after = |steps| {
+                    let mut x = start.clone();
+                    fixed.descend(weights, list, steps, &mut x, &mut Scratch::default());
+                    residual(&fixed, weights, list, &x)
+                };
+                let ends = [after(1), after(2 * D)];
+                assert!(ends[1] < 1e-9 && ends[1] < ends[0].max(1e-12), "{}: {ends:?}", list.len());
+                // The matrix is the identity and one of rank n, beside the preconditioner.
+                let own = after(list.len() + 1);
+                // Confidences of which one is a hundred times the other are harder on the steps.
+                let most = if list.confidences.is_some() { 1e-6 } else { 1e-9 };
+                assert!(own < most || list.len() > D / 2, "{}: {own}", list.len());
+            });
         }
     }
 
@@ -613,17 +804,18 @@ mod tests {
         let shape = (all.len(), D);
         let steps = 1;
         let view = crate::base::matrix::view2_mut(&mut improved, shape);
-        fixed.improve(WEIGHTS, &csr, steps, Some(&axes), view, &Cancel::default()).unwrap();
+        let lists = Lists { items: &csr, confidences: None };
+        fixed.improve(WEIGHTS, lists, steps, Some(&axes), view, &Cancel::default()).unwrap();
         let mut ways = [0, 0];
         for ((list, found), start) in all.iter().zip(improved.chunks(D)).zip(start.chunks(D)) {
             let mut x = start.to_vec();
             let [n, d] = [list.len(), D].map(|n| n as f64);
             if operations_of_exact(n, d) <= operations_of_steps(n, d, steps) {
-                fixed.solve_one(WEIGHTS, list, &mut x, &mut Scratch::default()).unwrap();
+                fixed.solve_one(WEIGHTS, List::plain(list), &mut x, &mut Scratch::default()).unwrap();
                 ways[0] += 1;
             } else {
                 turn(&mut x, &axes, &mut vec![]);
-                fixed.descend(WEIGHTS, list, steps, &mut x, &mut Scratch::default());
+                fixed.descend(WEIGHTS, List::plain(list), steps, &mut x, &mut Scratch::default());
                 ways[1] += 1;
             }
             let most = found.iter().zip(&x).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -636,10 +828,10 @@ mod tests {
     fn contributions_sum_to_the_score() {
         let fixed = fixed::<f64>();
         let of: Vec<f64> = normals(D, 6);
-        for list in lists() {
+        for (list, weights) in lists().flat_map(|list| [(list.clone(), WEIGHTS), (list, WEIGHTED)]) {
             let mut x = vec![0.0; D];
-            fixed.solve_one(WEIGHTS, &list, &mut x, &mut Scratch::default()).unwrap();
-            let shares = fixed.contributions(WEIGHTS, &list, &of).unwrap();
+            fixed.solve_one(weights, List::plain(&list), &mut x, &mut Scratch::default()).unwrap();
+            let shares = fixed.contributions(weights, &list, &of).unwrap();
             assert_eq!(shares.len(), list.len());
             let difference = (shares.iter().sum::<f64>() - dot(&x, &of)).abs();
             assert!(difference < 1e-12, "{}: {difference}", list.len());
@@ -655,6 +847,12 @@ mod tests {
             let (mut fast, mut plain): (Vec<T>, Vec<T>) = (start.clone(), start);
             sum_of_rows(&mut fast, &rows, &list, &x, T::from_f64(0.5), T::from_f64(-1.25));
             sum_of_any(&mut plain, &rows, &list, &x, T::from_f64(0.5), T::from_f64(-1.25));
+            assert!(fast == plain, "{d}");
+            let confidences: Vec<T> = (1..=list.len()).map(|at| T::from_f64(0.3 * at as f64)).collect();
+            let numbers = [0.2, 0.5, -1.25].map(T::from_f64);
+            let [beside, constant, slope] = numbers;
+            weighted_sum_of_rows(&mut fast, &rows, &list, &confidences, &x, beside, constant, slope);
+            weighted_sum_of_any(&mut plain, &rows, &list, &confidences, &x, beside, constant, slope);
             assert!(fast == plain, "{d}");
             let row = |item: u32| &rows[item as usize * d..][..d];
             let errors: f64 = list.iter().map(|&item| squared_error(dot(row(item), &x))).sum();

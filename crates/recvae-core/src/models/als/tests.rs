@@ -3,7 +3,9 @@
 use super::*;
 use crate::base::matrix::row_major;
 use crate::base::random::Stream;
+use crate::evaluate::top_k::top_k;
 use crate::model::tensors::StoredTensor;
+use crate::test_support::Golden;
 
 const FACTORS: usize = 6;
 
@@ -12,6 +14,13 @@ fn data() -> Csr {
     // The last user has nothing, and the last item nobody.
     let rows = (0..30).map(|_| (0..16u32).filter(|_| random.next_u32().is_multiple_of(4)).collect::<Vec<_>>());
     Csr::from_rows(rows.chain([vec![]]), 17).unwrap()
+}
+
+/// The same with weights from .5 to 40.
+fn weighted() -> Csr {
+    let data = data();
+    let weights = (0..data.nnz()).map(|entry| 0.5 * (1 + entry % 9 * (entry % 11)) as f32).collect();
+    data.with_weights(weights).unwrap()
 }
 
 fn options(solver: AlsSolver) -> AlsOptions {
@@ -30,21 +39,38 @@ fn options(solver: AlsSolver) -> AlsOptions {
 fn loss(options: &AlsOptions, train: &Csr, users: &[f64], items: &[f64]) -> f64 {
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let (users, items) = (users.chunks(FACTORS), items.chunks(FACTORS));
-    let counts = train.column_counts();
+    let confidences: Vec<f64> = match train.weights() {
+        Some(weights) => {
+            let raw = weights.iter().map(|&weight| match options.confidence {
+                AlsConfidence::Linear => f64::from(weight),
+                AlsConfidence::Log => (1.0 + f64::from(weight) / options.epsilon).ln(),
+            });
+            let mean = raw.clone().sum::<f64>() / train.nnz() as f64;
+            raw.map(|raw| raw / mean).collect()
+        }
+        None => vec![1.0; train.nnz()],
+    };
+    let mut counts = vec![0.0; train.n_cols()];
     let mut loss = 0.0;
-    for (row, user) in train.rows().zip(users) {
+    for (at, user) in users.enumerate() {
+        let (row, range) = (train.row(at), train.row_range(at));
+        let of_row = &confidences[range];
         for (item, vector) in items.clone().enumerate() {
             let score = dot(user, vector);
-            loss += options.alpha0 * score * score;
-            if row.contains(&(item as u32)) {
-                loss += (score - 1.0).powi(2);
+            match row.binary_search(&(item as u32)) {
+                Ok(place) if train.weights().is_some() => {
+                    loss += (of_row[place] + options.alpha0) * (score - 1.0).powi(2);
+                }
+                Ok(_) => loss += (score - 1.0).powi(2) + options.alpha0 * score * score,
+                Err(_) => loss += options.alpha0 * score * score,
             }
         }
-        let weight = row.len() as f64 + options.alpha0 * train.n_cols() as f64;
+        row.iter().zip(of_row).for_each(|(&item, confidence)| counts[item as usize] += confidence);
+        let weight = of_row.iter().sum::<f64>() + options.alpha0 * train.n_cols() as f64;
         loss += options.lambda * weight.powf(options.nu) * dot(user, user);
     }
     for (&count, vector) in counts.iter().zip(items) {
-        let weight = f64::from(count) + options.alpha0 * train.n_rows() as f64;
+        let weight = count + options.alpha0 * train.n_rows() as f64;
         loss += options.lambda * weight.powf(options.nu) * dot(vector, vector);
     }
     loss / train.n_rows() as f64
@@ -59,41 +85,55 @@ fn users(training: &Training<'_, f64>) -> Vec<f64> {
 
 #[test]
 fn the_reported_loss_is_the_formula_s() {
-    let (train, options) = (data(), options(AlsSolver::Cholesky));
-    let mut training = Training::<f64>::new(&options, &train).unwrap();
-    let told = training.epoch(1, &FitRun::default()).unwrap();
-    let expected = loss(&options, &train, &users(&training), row_major(training.items.rows()));
-    assert!((told - expected).abs() < 1e-12 * expected, "{told} and {expected}");
+    for (train, options) in cases() {
+        let mut training = Training::<f64>::new(&options, &train).unwrap();
+        let told = training.epoch(1, &FitRun::default()).unwrap();
+        let expected = loss(&options, &train, &users(&training), row_major(training.items.rows()));
+        // The confidences are rounded to 24 bits.
+        let most = if train.weights().is_some() { 1e-7 } else { 1e-12 };
+        assert!((told - expected).abs() < most * expected, "{told} and {expected}");
+    }
+}
+
+/// Without weights, with weights, and with logarithms of them.
+fn cases() -> [(Csr, AlsOptions); 3] {
+    let options = options(AlsSolver::Cholesky);
+    let log = AlsOptions { confidence: AlsConfidence::Log, epsilon: 2.0, ..options.clone() };
+    [(data(), options.clone()), (weighted(), options), (weighted(), log)]
 }
 
 /// After an exact epoch no number of an item's vector can be moved to a smaller loss: the slope by central differences is 0.
 #[test]
 fn an_exact_epoch_ends_at_the_minimum_over_the_items() {
-    let (train, options) = (data(), options(AlsSolver::Cholesky));
-    let mut training = Training::<f64>::new(&options, &train).unwrap();
+    cases().into_iter().for_each(|(train, options)| ends_at_the_minimum(&train, &options));
+}
+
+fn ends_at_the_minimum(train: &Csr, options: &AlsOptions) {
+    let mut training = Training::<f64>::new(options, train).unwrap();
     training.epoch(1, &FitRun::default()).unwrap();
     let (users, items) = (&users(&training), row_major(training.items.rows()));
     let step = 1e-5;
     let slope = |at: usize, from: &[f64]| {
         let mut moved = from.to_vec();
         moved[at] += step;
-        let up = loss(&options, &train, users, &moved);
+        let up = loss(options, train, users, &moved);
         moved[at] -= 2.0 * step;
-        (up - loss(&options, &train, users, &moved)) / (2.0 * step)
+        (up - loss(options, train, users, &moved)) / (2.0 * step)
     };
     let mut elsewhere = items.to_vec();
     elsewhere[0] += 0.1;
     assert!(slope(0, &elsewhere).abs() > 1e-3);
+    // Rounding of a loss of about 10 over the step; and the confidences are rounded to 24 bits.
+    let most = if train.weights().is_some() { 1e-6 } else { 1e-9 };
     for at in 0..items.len() {
-        // Rounding of a loss of about 10 over the step.
-        assert!(slope(at, items).abs() < 1e-9, "{at}: {}", slope(at, items));
+        assert!(slope(at, items).abs() < most, "{at}: {}", slope(at, items));
     }
 }
 
 #[test]
 fn every_epoch_lowers_the_loss() {
-    let train = data();
-    for solver in [AlsSolver::Cholesky, AlsSolver::Conjugate] {
+    let ways = [AlsSolver::Cholesky, AlsSolver::Conjugate].map(|solver| [(data(), solver), (weighted(), solver)]);
+    for (train, solver) in ways.into_iter().flatten() {
         let options = AlsOptions { steps: 1, ..options(solver) };
         let mut training = Training::<f64>::new(&options, &train).unwrap();
         let mut last = f64::INFINITY;
@@ -113,12 +153,116 @@ fn folding_in_is_the_users_half_of_an_exact_epoch() {
     training.epoch(1, &FitRun::default()).unwrap();
     let mut expected = vec![0.0; train.n_rows() * FACTORS];
     let view = view2_mut(&mut expected, (train.n_rows(), FACTORS));
-    training.items.solve(options.weights(), &train, view, &Cancel::default()).unwrap();
-    let model = Als { options: options.clone(), items: training.items };
+    let lists = Lists { items: &train, confidences: None };
+    training.items.solve(options.weights(None), lists, view, &Cancel::default()).unwrap();
+    let model = Als { options: options.clone(), items: training.items, confidences: None };
     let users = model.fold_in(&train.rows().collect::<Vec<_>>()).unwrap();
     assert_eq!(users.into_raw_vec_and_offset().0, expected);
     assert!(expected[30 * FACTORS..].iter().all(|&number| number == 0.0));
     assert!(expected[..30 * FACTORS].iter().all(|&number| number != 0.0));
+}
+
+/// The same of a user with weights, by scores; and the loaded model's are those of the trained one.
+#[test]
+fn weights_of_a_history_count_as_in_training() {
+    let (train, options) = (weighted(), options(AlsSolver::Cholesky));
+    let mut training = Training::<f32>::new(&options, &train).unwrap();
+    training.epoch(1, &FitRun::default()).unwrap();
+    let mut users = vec![0.0; train.n_rows() * FACTORS];
+    let view = view2_mut(&mut users, (train.n_rows(), FACTORS));
+    let lists = Lists { items: &train, confidences: training.of_train.as_deref() };
+    training.items.solve(options.weights(training.confidences), lists, view, &Cancel::default()).unwrap();
+    let mut expected = Array2::zeros((train.n_rows(), train.n_cols()));
+    par_products(view2(&users, (train.n_rows(), FACTORS)), training.items.rows(), expected.view_mut());
+    let model = Als { options: options.clone(), items: training.items, confidences: training.confidences };
+    assert!(model.is_weighted());
+    let mut scores = Array2::zeros(expected.dim());
+    let (histories, weights): (Vec<_>, Vec<_>) =
+        (0..train.n_rows()).map(|row| (train.row(row), train.row_weights(row).unwrap())).unzip();
+    model.score_weighted(&histories, &weights, scores.view_mut()).unwrap();
+    assert_eq!(scores, expected);
+    // As the mean weight counts every item whose weight is not known.
+    let mean = train.weights().unwrap().iter().sum::<f32>() / train.nnz() as f32;
+    let means: Vec<Vec<f32>> = histories.iter().map(|history| vec![mean; history.len()]).collect();
+    model.score_weighted(&histories, &means.iter().map(|all| &all[..]).collect::<Vec<_>>(), scores.view_mut()).unwrap();
+    let plain = model.scores(&histories).unwrap();
+    assert!(plain.iter().zip(&scores).all(|(a, b)| (a - b).abs() < 1e-5));
+    assert!(plain.iter().zip(&expected).any(|(a, b)| (a - b).abs() > 0.1));
+    // Weights that do not fit are a bug of the caller.
+    assert!(model.score_weighted(&histories, &weights[1..], scores.view_mut()).is_err());
+    let names: Vec<String> = model.tensors().unwrap().into_iter().map(|tensor| tensor.name).collect();
+    assert_eq!(names, ["items", "spectrum", "confidence"]);
+}
+
+/// On counts with a known truth: the loss is what implicit finds, to 1e-4, and lists by counts know it better than lists without.
+/// The golden values' maker says how the counts came about.
+#[test]
+fn counts_lead_where_those_of_others_lead() {
+    let golden = Golden::read("als_weights");
+    let whole = |name: &str| golden.values(name).iter().map(|&number| number as usize).collect::<Vec<_>>();
+    let indices = whole("indices").into_iter().map(|item| item as u32).collect();
+    let (users, items) = (whole("group_of_user"), whole("group_of_item"));
+    let plain = Csr::new(whole("indptr"), indices, items.len()).unwrap();
+    let counts =
+        plain.clone().with_weights(golden.values("counts").iter().map(|&count| count as f32).collect()).unwrap();
+    let options = |seed| AlsOptions {
+        factors: 8,
+        alpha0: 0.1,
+        lambda: 0.5,
+        nu: 0.0,
+        init_scale: 1.0,
+        solver: AlsSolver::Cholesky,
+        epochs: 200,
+        seed,
+        ..AlsOptions::default()
+    };
+    let fitted = |train: &Csr, seed| fit(&options(seed), train, None, &FitRun::default()).unwrap();
+    // Neither ends at the least loss from every beginning.
+    let losses = (1..=8).map(|seed| fitted(&counts, seed).epochs.last().unwrap().loss.unwrap());
+    let (least, theirs) = (losses.fold(f64::INFINITY, f64::min), golden.values("loss")[0]);
+    assert!((least - theirs).abs() < 1e-4 * theirs, "{least} and {theirs}");
+    // Of the ten best items that a user does not have, those of the own group.
+    let hits = |train: &Csr| {
+        let model = fitted(train, 1).model;
+        let histories: Vec<&[u32]> = (0..train.n_rows()).map(|row| train.row(row)).collect();
+        let mut scores = Array2::zeros((train.n_rows(), train.n_cols()));
+        match (0..train.n_rows()).map(|row| train.row_weights(row)).collect::<Option<Vec<_>>>() {
+            Some(weights) => model.score_weighted(&histories, &weights, scores.view_mut()).unwrap(),
+            None => model.score(&histories, scores.view_mut()).unwrap(),
+        }
+        let of_user = |(row, user): (usize, &usize)| {
+            let best = top_k(scores.row(row).as_slice().unwrap(), histories[row], 10).unwrap();
+            best.iter().filter(|scored| items[scored.item as usize] == *user).count()
+        };
+        users.iter().enumerate().map(of_user).sum::<usize>() as f64 / (10 * users.len()) as f64
+    };
+    let shares = [hits(&plain), hits(&counts)];
+    assert!(shares[1] > shares[0] + 0.05, "{shares:?}");
+}
+
+/// Weights that are all equal have the lists of none: the scores are 1 + alpha0 times those with another lambda.
+#[test]
+fn equal_weights_say_nothing() {
+    let plain = options(AlsSolver::Cholesky);
+    let k = 1.0 + plain.alpha0;
+    let equal = AlsOptions { lambda: k * plain.lambda, init_scale: k.sqrt() * plain.init_scale, ..plain.clone() };
+    let scores = |options: &AlsOptions, train: &Csr| {
+        let mut training = Training::<f64>::new(options, train).unwrap();
+        for epoch in 1..=4 {
+            training.epoch(epoch, &FitRun::default()).unwrap();
+        }
+        let (users, items) = (users(&training), training.items.into_rows());
+        let scores = users.chunks(FACTORS).flat_map(|user| {
+            items.chunks(FACTORS).map(move |item| user.iter().zip(item).map(|(a, b)| a * b).sum::<f64>())
+        });
+        scores.collect::<Vec<_>>()
+    };
+    let train = data();
+    let weights = vec![7.0; train.nnz()];
+    let expected = scores(&plain, &train);
+    for (found, expected) in scores(&equal, &train.with_weights(weights).unwrap()).iter().zip(expected) {
+        assert!((found - k * expected).abs() < 1e-9, "{found} and {expected}");
+    }
 }
 
 /// The first files have vectors that were not turned to their axes.
@@ -136,7 +280,7 @@ fn vectors_that_were_not_turned_have_the_same_scores() {
     let matrix = faer::Mat::from_fn(FACTORS, FACTORS, |a, b| {
         let weight = |item: u32| options.alpha0 + f64::from(u8::from(history.contains(&item)));
         let sum: f64 = (0..17).map(|item| weight(item) * row(item).nth(a).unwrap() * row(item).nth(b).unwrap()).sum();
-        sum + if a == b { options.weights().ridge(history.len(), 17) } else { 0.0 }
+        sum + if a == b { options.weights(None).ridge(history.len() as f64, 17) } else { 0.0 }
     });
     let right =
         faer::Mat::from_fn(FACTORS, 1, |a, _| history.iter().map(|&item| row(item).nth(a).unwrap()).sum::<f64>());
@@ -213,6 +357,36 @@ fn what_no_training_makes_is_refused() {
     let expected = "factors is 2000; allowed: up to 1024 for 2 items without the tensor 'spectrum'";
     assert_eq!(refusal(2000, vec![0.0; 4000], None), expected);
     load(&options(2000), 2, &Of(vec![0.0; 4000], Some(vec![0.0; 2000]))).unwrap();
+}
+
+/// A file of two items that says what confidences were counted in.
+struct WithConfidence(f32);
+
+impl TensorSource for WithConfidence {
+    fn f32(&self, name: &str, _: &[usize]) -> Result<Vec<f32>> {
+        Ok(match name {
+            "items" => vec![1.0; 4],
+            "spectrum" => vec![2.0; 2],
+            _ => vec![self.0],
+        })
+    }
+    fn f64(&self, _: &str, _: &[usize]) -> Result<Vec<f64>> {
+        unreachable!()
+    }
+    fn find(&self, _: &str) -> Option<StoredTensor<'_>> {
+        let (bytes, range) = (std::sync::Arc::new([0u8; 0]), 0..0);
+        Some(StoredTensor { name: "any", dtype: "F32", shape: &[], bytes, range })
+    }
+}
+
+#[test]
+fn a_confidence_that_is_none_is_refused() {
+    let load = |mean| load(&AlsOptions { factors: 2, ..AlsOptions::default() }, 2, &WithConfidence(mean));
+    assert!(load(3.5).unwrap().is_weighted());
+    for (mean, text) in [(0.0, "0.0"), (-1.0, "-1.0"), (f32::NAN, "NaN"), (f32::INFINITY, "inf"), (1e-40, "1e-40")] {
+        let error = load(mean).err().expect("an error").to_string();
+        assert_eq!(error, format!("tensor 'confidence' has [{text}]; allowed: a finite number above 0"));
+    }
 }
 
 #[test]

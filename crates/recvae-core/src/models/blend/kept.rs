@@ -98,9 +98,14 @@ pub(super) fn keep(
             break;
         }
         let histories: Vec<&[u32]> = block.iter().map(|&user| input.row(user)).collect();
+        let weights: Option<Vec<&[f32]>> = block.iter().map(|&user| input.row_weights(user)).collect();
         for (part, scores) in parts.iter().zip(&mut scores) {
             steps.check()?;
-            part.score(&histories, view2_mut(&mut scores[..block.len() * n_items], (block.len(), n_items)))?;
+            let scores = view2_mut(&mut scores[..block.len() * n_items], (block.len(), n_items));
+            match &weights {
+                Some(weights) => part.score_weighted(&histories, weights, scores)?,
+                None => part.score(&histories, scores)?,
+            }
         }
         let kept: Vec<User> = block
             .par_iter()

@@ -313,7 +313,7 @@ impl Decoder {
         for at in items {
             let item = batch.items.id(body, at, item_digits).map_err(bad(1))?;
             let before = builder.n_ids();
-            plan.filter.push(builder, user, item, value, time);
+            plan.filter.push(builder, user, item, value, time).map_err(bad(2))?;
             let after = builder.n_ids();
             text.take([user, item], [0, 1].map(|side| after[side] > before[side])).ok_or(Refused::All(OVERLAP))?;
         }
