@@ -31,6 +31,11 @@ function check(holds, what) {
 }
 
 const env = toolkit();
+const kernels = join(ROOT, 'target', 'cuda', 'kernels.so');
+const source = join(ROOT, 'crates', 'recvae-core', 'src', 'nn', 'candle', 'kernels.cu');
+const host = ['-O2', '-shared', '-fPIC', '-ffp-contract=off', '-DRECVAE_HOST', '-x', 'c++', '-o', kernels, source];
+run('the kernels by the compiler of the host', 'c++', host, env);
+run('the kernels against their formulas', 'python3', [join(ROOT, '.ci', 'cuda', 'kernels.py'), kernels], env);
 run(
   'clippy',
   'cargo',
@@ -67,7 +72,7 @@ check(theirs(needed(plain)).length === 0, 'the add-on without CUDA needs no libr
 
 console.log(`\n== the test program of the core (${minutes()})`);
 buildTests();
-run('tests of the core', TESTS, ['cuda', 'candle', 'golden', 'compute', 'kernel', 'vae', 'gpu'], withStub(process.env));
+run('tests of the core', TESTS, ['cuda', 'candle', 'golden', 'compute', 'vae', 'gpu'], withStub(process.env));
 run(
   'tests of the loader',
   join(ROOT, 'node_modules', '.bin', 'vitest'),

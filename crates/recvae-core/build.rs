@@ -1,8 +1,7 @@
 //! Tells the tests whether the shared reference data are there, so that those which need them are reported as ignored where
 //! they are not. The library does not depend on it.
 //!
-//! With the feature `cuda`: nvcc compiles the kernels to machine code, and the host's compiler to a library by which tests run them.
-//! `npm run build:cuda` has the compilers and the environment.
+//! With the feature `cuda`: nvcc compiles the kernels to machine code. `npm run build:cuda` has the compiler and the environment.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,14 +33,7 @@ fn compile_kernels() {
     // from Ampere on.
     let targets = ["compute_80,code=sm_80", "compute_90,code=sm_90", "compute_80,code=compute_80"];
     let targets = targets.iter().flat_map(|target| ["-gencode".to_owned(), format!("arch={target}")]);
-    run(Command::new(nvcc).args(["-O3", "-fatbin", "-o", &image, KERNELS]).args(targets));
-    let library = format!("{out}/kernels-host.so");
-    // Rounded as Rust does; a GPU may fuse a product with a sum.
-    let host = ["-O2", "-shared", "-fPIC", "-ffp-contract=off", "-DRECVAE_HOST", "-x", "c++", "-o", &library, KERNELS];
-    run(Command::new(std::env::var("CXX").unwrap_or("c++".into())).args(host));
-}
-
-fn run(command: &mut Command) {
-    let status = command.status();
+    let mut command = Command::new(nvcc);
+    let status = command.args(["-O3", "-fatbin", "-o", &image, KERNELS]).args(targets).status();
     assert!(status.as_ref().is_ok_and(|status| status.success()), "{command:?} failed: {status:?}");
 }

@@ -43,8 +43,6 @@ use crate::math::real::Real;
 
 mod kernels;
 // Without CUDA their plain forms alone are used, by tests.
-#[cfg(all(test, feature = "cuda"))]
-mod kernel_tests;
 #[cfg_attr(not(feature = "cuda"), allow(dead_code, unused_imports))]
 mod ops;
 

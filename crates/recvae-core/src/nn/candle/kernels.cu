@@ -1,7 +1,7 @@
 // What candle has no operation for, or only a slow one: sparse rows, noise from the counter-based generator, Adam in place.
 //
 // Each kernel is the body of one loop whose rounds touch nothing in common, so that the result does not depend on the order of threads,
-// and no kernel waits for another thread. Compiled as C++ with RECVAE_HOST it is that loop, and a test compares it with ops.rs.
+// and no kernel waits for another thread. Compiled as C++ with RECVAE_HOST it is that loop, which .ci/cuda/kernels.py runs.
 // All numbers are f32 but for those of the generator, which are f64 until they are stored, as on the host.
 
 typedef unsigned int u32;
