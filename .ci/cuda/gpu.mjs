@@ -72,7 +72,7 @@ async function main() {
   });
   const [scale, epochs] = [Number(flags.scale), Number(flags.epochs)];
   const end = performance.now() + Number(flags.seconds) * 1000;
-  const left = () => Math.max(end - performance.now(), 1000);
+  const left = () => Math.max(Math.round(end - performance.now()), 1000);
   const onGpu = flags.device !== 'cpu';
   const { backendInfo, fit, Interactions, split } = await import('../../dist/index.js');
   const info = backendInfo();
@@ -82,7 +82,7 @@ async function main() {
   }
   say(`${info.addOn}: ${info.cuda.reason}`);
   const failed = [];
-  const ran = tests(onGpu, left() / 2);
+  const ran = tests(onGpu, Math.round(left() / 2));
   failed.push(...(ran.failed ?? []));
   if (ran.passed) say(`tests of the core: ${ran.passed} passed`);
 
