@@ -220,6 +220,7 @@ describe('--json is looked at before the work', () => {
       'ablate no.csv',
       'advise no.csv',
       'models',
+      'info',
     ];
     for (let at = 0; at < commands.length; at += 4) {
       const some = commands.slice(at, at + 4).map(async (command) => {
@@ -348,6 +349,7 @@ describe.skipIf(!existsSync('/dev/full'))('a full disk behind stdout', () => {
       'inspect m.st',
       'inspect m.st --json -',
       'models',
+      'info',
       'similar m.st i2-0',
       'explain m.st --history i2-0 --item i2-1',
       'evaluate m.st likes.csv',

@@ -78,6 +78,7 @@ describe('help', () => {
       'split',
       'synth',
       'models',
+      'info',
     ];
     for (const name of order) {
       for (const [line] of EXAMPLES[name]!) {
@@ -184,6 +185,7 @@ describe('messages', () => {
       ['split', ['none.csv', '--out', 'split']],
       ['synth', ['--scale', '0.01', '--out', 's.csv']],
       ['models', []],
+      ['info', []],
       ['datasets', []],
     ];
     const withJson: string[] = [];

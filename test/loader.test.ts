@@ -1,6 +1,15 @@
 /** Which binary is loaded, and what is said and done where there is none. */
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,7 +17,7 @@ import { describe, expect, test } from 'vitest';
 import { constraints, fileOf, here, PLATFORMS } from '../.ci/release/platforms.mjs';
 import { createProgram } from '../dist/cli/program.js';
 import { recvae } from './command.js';
-import { temporaryFolder } from './planted.js';
+import { temporaryFolder, writePlanted } from './planted.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const BINDING = join(ROOT, 'crates', 'recvae-node');
@@ -143,6 +152,160 @@ describe('what is loaded', () => {
     const folder = copy();
     writeFileSync(join(folder, 'crates/recvae-node', fileOf('aix-ppc64')), 'no program');
     expect(run(folder, models).stderr).toMatch(/; built here: aix-ppc64; /);
+  });
+});
+
+/** The package of the add-on with CUDA, whose code is that of the plain one but for what is given. */
+const CUDA = 'linux-x64-gnu-cuda13';
+const fake = (code: string) => (own: string) => {
+  writeFileSync(join(own, 'package.json'), JSON.stringify({ name: `@recvae/${CUDA}`, main: 'fake.js' }));
+  writeFileSync(join(own, 'fake.js'), `const plain = require(${JSON.stringify(BINARY)});\n${code}`);
+};
+const plain = { [here()]: (own: string) => copyFileSync(BINARY, join(own, fileOf(here()))) };
+const info = (folder: string, env: Record<string, string> = {}) => {
+  const { status, stdout, stderr } = run(folder, ['info', '--json', '-'], env);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return JSON.parse(stdout);
+};
+
+describe.skipIf(here() !== 'linux-x64-gnu')('the add-on with CUDA', () => {
+  test('is taken where it loads and a GPU opens', () => {
+    const cuda = {
+      available: true,
+      reason: 'cuda:0 is a GPU with 70.0 of 80.0 GiB free',
+      driver: '13.0',
+      devices: [{ device: 'cuda:0', name: 'a GPU', freeMemory: 75161927680, memory: 85899345920 }],
+    };
+    const told = JSON.stringify({ level: 'avx2', engines: ['fused', 'candle'], devices: ['cpu', 'cuda:0'], cuda });
+    const code = `module.exports = { ...plain, withoutCuda: () => null, backend: () => ${JSON.stringify(told)} };`;
+    const folder = copy({ ...plain, [CUDA]: fake(code) });
+    const said = info(folder);
+    expect(said).toMatchObject({
+      ...{ version: 1, recvae: version, addOn: `@recvae/${CUDA}`, platform: CUDA },
+      ...{ devices: ['cpu', 'cuda:0'], cuda },
+    });
+    expect(run(folder, ['info']).stdout.split('\n')).toEqual([
+      `recvae ${version} runs @recvae/${CUDA}, built for ${CUDA}.`,
+      expect.stringMatching(/^The processor computes with \d+ threads? and avx2 instructions\.$/),
+      'Engines: fused, candle. Devices: cpu, cuda:0.',
+      'CUDA is there: cuda:0 is a GPU with 70.0 of 80.0 GiB free.',
+      'The driver is for CUDA 13.0.',
+      '',
+    ]);
+    // Whoever names a binary gets that one.
+    expect(info(folder, { RECVAE_BINARY: BINARY })).toMatchObject({
+      ...{ addOn: `RECVAE_BINARY (${BINARY})`, platform: here(), devices: ['cpu'] },
+      cuda: { available: false, reason: 'this build has no CUDA' },
+    });
+  });
+
+  test.each([
+    ['is not there', undefined, `@recvae/${CUDA} is not installed`],
+    [
+      'finds no driver',
+      `throw new Error('libcuda.so.1: cannot open shared object file: No such file or directory')`,
+      `@recvae/${CUDA} finds no NVIDIA driver: there is no libcuda.so.1`,
+    ],
+    [
+      'lacks a library of CUDA',
+      `throw new Error('libcublas.so.13: cannot open shared object file: No such file or directory')`,
+      `@recvae/${CUDA} needs CUDA 13, of which libcublas.so.13 is not found: LD_LIBRARY_PATH can say where it is`,
+    ],
+    [
+      'meets another CUDA',
+      `throw new Error("/usr/lib/libcublas.so.13: version 'libcublas.so.13' not found")`,
+      `@recvae/${CUDA} cannot be loaded: /usr/lib/libcublas.so.13: version 'libcublas.so.13' not found`,
+    ],
+    [
+      'meets an old driver',
+      `module.exports = { ...plain, withoutCuda: () => 'the driver is for CUDA 12.4' };`,
+      `@recvae/${CUDA} loads, but the driver is for CUDA 12.4`,
+    ],
+    [
+      'is of another version',
+      `module.exports = { ...plain, version: () => '99.0.0' };`,
+      `@recvae/${CUDA} is of version 99.0.0, recvae of ${version}`,
+    ],
+  ])('leaves the place to the other one where it %s', (_, code, reason) => {
+    const folder = copy({ ...plain, ...(code && { [CUDA]: fake(code) }) });
+    expect(info(folder)).toMatchObject({
+      ...{ addOn: `@recvae/${here()}`, platform: here(), devices: ['cpu'] },
+      cuda: { available: false, reason, driver: null, devices: [] },
+    });
+    const lines = run(folder, ['info']).stdout.split('\n');
+    expect(lines).toContain(`CUDA is not used: ${reason}.`);
+    expect(lines).toContain('Engines: fused, candle. Devices: cpu.');
+    // auto goes on without a GPU, and who asks for one is told the reason that the loader has.
+    const [likes, out] = [writePlanted(folder), join(folder, 'm.st')];
+    const train = (device: string) =>
+      run(folder, [
+        ...['train', 'mult-dae', likes, '--epochs', '1', '--set', 'latentDim=2'],
+        '--device',
+        device,
+        '--out',
+        out,
+      ]);
+    expect(train('auto')).toMatchObject({ status: 0 });
+    const { status, stderr } = train('cuda');
+    expect(status).toBe(2);
+    expect(stderr).toContain("--device is 'cuda'; allowed: cpu or auto: this build has no CUDA");
+  });
+});
+
+/** The real one, where `npm run build:cuda` has built it: it loads with a libcuda that is none. */
+const BUILT = join(BINDING, fileOf(CUDA));
+const TOOLKIT = join(ROOT, 'target', 'cuda', 'toolkit', 'nvidia', 'cu13', 'lib');
+
+describe.skipIf(!existsSync(BUILT))('the add-on with CUDA that is built here', () => {
+  const folder = () => {
+    const folder = copy(plain);
+    symlinkSync(BUILT, join(folder, 'crates', 'recvae-node', fileOf(CUDA)));
+    return folder;
+  };
+
+  test.skipIf(existsSync('/dev/nvidiactl'))('says that there is no driver', () => {
+    expect(info(folder()).cuda.reason).toMatch(/finds no NVIDIA driver: there is no libcuda\.so\.1$/);
+  });
+
+  test.each([
+    ['no device', {}, 'loads, but the driver finds no GPU'],
+    ['a stand-in', { CUDA_STUB_RESULT: '34' }, 'loads, but libcuda is a stand-in to link with, and no driver'],
+    [
+      'another driver in the kernel',
+      { CUDA_STUB_RESULT: '803' },
+      'loads, but libcuda and the driver in the kernel are of different versions',
+    ],
+    [
+      'an old driver',
+      { CUDA_STUB_DRIVER: '12040' },
+      'loads, but the driver is for CUDA 12.4, and this build is of CUDA 13.0, which needs driver 580 or later',
+    ],
+    [
+      'a GPU that does not open',
+      { CUDA_STUB_DRIVER: '13000', CUDA_STUB_RESULT: '46' },
+      'loads, but cuda:0 does not open: another program has it for itself',
+    ],
+  ])('says what it finds: %s', (_, stub, reason) => {
+    const env = { LD_LIBRARY_PATH: `${join(TOOLKIT, 'stubs')}:${TOOLKIT}`, ...stub };
+    expect(info(folder(), env)).toMatchObject({
+      addOn: `@recvae/${here()}`,
+      cuda: { available: false, reason: `recvae.${CUDA}.node ${reason}` },
+    });
+  });
+
+  test('refuses a GPU that is not there, and trains on the processor', () => {
+    const env = { RECVAE_BINARY: BUILT, LD_LIBRARY_PATH: `${join(TOOLKIT, 'stubs')}:${TOOLKIT}` };
+    expect(info(folder(), env)).toMatchObject({ platform: CUDA, devices: ['cpu'] });
+    const place = folder();
+    const [likes, out] = [writePlanted(place), join(place, 'm.st')];
+    const train = (device: string) =>
+      run(
+        place,
+        [...['train', 'mult-dae', likes, '--epochs', '1', '--set', 'latentDim=2'], '--device', device, '--out', out],
+        env,
+      );
+    expect(train('auto')).toMatchObject({ status: 0 });
+    expect(train('cuda:1').stderr).toContain("--device is 'cuda:1'; allowed: cpu or auto: the driver finds no GPU");
   });
 });
 

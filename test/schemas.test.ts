@@ -72,11 +72,12 @@ function note(root: Schema, schema: Schema, value: unknown, place: string, seen:
 }
 
 /** Objects that have the keys of somebody else: options are those of a model, and `info` is whatever was kept with it. */
-const OPEN = /(?:\.|^)(?:options|info)$/;
+const OPEN = /\.(?:options|info)$|^options$/;
 
 /** Properties that it takes luck or a large machine to see: what fails, what does not fit, what is too slow. */
 const RARE = [
   /^datasets\.(?:name|files)/, // of get, see datasets.test.ts
+  /^info\.cuda\.devices\[/, // of a GPU
   /#(?:OptionChange|Skipped|Plateaus)\./,
   /^advise\.(?:refused|smaller)\[/,
   /#SearchedTrial\.(?:epochs|items)$/,
@@ -105,6 +106,7 @@ const RUNS: [name: string, args: string[]][] = [
   ['synth', ['--scale', '0.01', '--out', 'made-up.csv']],
   ['models', []],
   ['models', ['recvae']],
+  ['info', []],
   ['datasets', []],
   ['tune', ['ease', 'likes.csv', '--over', 'lambda=1,10']],
   [

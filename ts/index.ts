@@ -112,6 +112,7 @@ export type {
 } from './models/serving.js';
 export { reportPage } from './report/report.js';
 export type { Abortable } from './runtime/abort.js';
+export { type BackendInfo, backendInfo, type CudaDevice } from './runtime/backend.js';
 export { RecvaeError, type RecvaeErrorCode } from './runtime/errors.js';
 export type { Json, JsonLike } from './runtime/json.js';
 export type * from './runtime/options.generated.js';

@@ -291,6 +291,12 @@ export declare function arrowRecommendations(users: Array<string>, offsets: Uint
 /** The beginning of a stream of recommendations. */
 export declare function arrowRecommendationsStart(): Uint8Array
 
+/**
+ * `{level, engines, devices, cuda}` as JSON: see `BackendInfo` in `ts/runtime/backend.ts`. It asks the driver of GPUs, if this build
+ * has CUDA.
+ */
+export declare function backend(): string
+
 /** Makes a blend by the validation users of a split. `options`: JSON. `info` is kept with it: JSON. */
 export declare function blend(parts: NativeParts, data: NativeSplit, options: string, info: string, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeModel>
 
@@ -809,6 +815,9 @@ export declare function varianceApart(splits: Array<Float64Array>, seeds: Array<
 
 /** The version of this package, by which the loader refuses the binary of another one. */
 export declare function version(): string
+
+/** Why no GPU can be computed on, for the loader; nothing where one can. It opens them for a moment. */
+export declare function withoutCuda(): string | null
 
 /** The same files without byte order marks: those that have one are copied into the folder. */
 export declare function withoutMarks(paths: Array<string>, folder: string, run: NativeRun): Promise<Array<string>>

@@ -1,5 +1,6 @@
 /**
- * Finds the compiled core: the file that RECVAE_BINARY names, else what this clone has built, else the package of the platform.
+ * Finds the compiled core: the file that RECVAE_BINARY names; else the one with CUDA, if there is one, it loads and a GPU opens; else
+ * what this clone has built, else the package of the platform.
  *
  * CommonJS, with one literal `require` per platform inside a `try`: bundlers and tracers follow those of the packages that are
  * installed, and pass over the others. Nothing is thrown here: whoever needs the core throws `problem`, and help can do without.
@@ -21,6 +22,19 @@ const PLATFORMS = {
   'win32-x64-msvc': '',
 };
 
+/** The only platform that has an add-on with CUDA, too, and what that one is called by. */
+const CUDA_ON = 'linux-x64-gnu';
+const CUDA = 'linux-x64-gnu-cuda13';
+
+/** The add-on with CUDA as a package. */
+function fromCudaPackage() {
+  try {
+    return require('@recvae/linux-x64-gnu-cuda13');
+  } catch (thrown) {
+    throw isMissing(CUDA, thrown) ? notInstalled(CUDA, thrown) : cannotLoad(`@recvae/${CUDA}`, thrown);
+  }
+}
+
 /** The add-on of a package that is installed. */
 function fromPackage(platform) {
   try {
@@ -41,9 +55,17 @@ function fromPackage(platform) {
         return require('@recvae/win32-x64-msvc');
     }
   } catch (thrown) {
-    const missing = thrown?.code === 'MODULE_NOT_FOUND' && `${thrown.message}`.includes(`@recvae/${platform}`);
-    throw missing ? refusal(`@recvae/${platform} is not installed`, thrown) : cannotLoad(`@recvae/${platform}`, thrown);
+    throw isMissing(platform, thrown) ? notInstalled(platform, thrown) : cannotLoad(`@recvae/${platform}`, thrown);
   }
+}
+
+function isMissing(platform, thrown) {
+  // Not a package of which it is the beginning of the name.
+  return thrown?.code === 'MODULE_NOT_FOUND' && `${thrown.message}`.includes(`'@recvae/${platform}'`);
+}
+
+function notInstalled(platform, cause) {
+  return refusal(`@recvae/${platform} is not installed`, cause);
 }
 
 /** The add-on in a file. Bundlers must not look for it: it is there, or it is not, when the program runs. */
@@ -93,20 +115,58 @@ function candidates() {
 const folder = typeof __dirname === 'string' ? __dirname : undefined;
 const fileOf = (platform) => join(folder, `recvae.${platform}.node`);
 
-/** Gives the add-on, or throws why there is none. */
+/** Gives the add-on with its name, its platform and, where it has no CUDA, why; or throws why there is none. */
 function find() {
   const own = process.env.RECVAE_BINARY;
   if (own) {
     const name = `RECVAE_BINARY (${own})`;
-    return ofThisVersion(fromFile(resolve(own), name), name);
+    return { ...named(fromFile(resolve(own), name), name), cuda: undefined };
   }
+  let cuda;
+  if (candidates()[0] === CUDA_ON) {
+    try {
+      return findCuda();
+    } catch (thrown) {
+      cuda = thrown.message;
+    }
+  } else {
+    cuda = `there is no build with CUDA for ${candidates()[0]}`;
+  }
+  return { ...findPlain(), cuda };
+}
+
+function named(addOn, name, platform) {
+  return { binding: ofThisVersion(addOn, name), addOn: name, platform: platform ?? /recvae\.(.+)\.node/.exec(name)?.[1] ?? 'another place' };
+}
+
+/** The one with CUDA, if a GPU opens. */
+function findCuda() {
+  const built = folder !== undefined && existsSync(fileOf(CUDA));
+  const name = built ? `recvae.${CUDA}.node` : `@recvae/${CUDA}`;
+  let found;
+  try {
+    found = named(built ? fromFile(fileOf(CUDA), name) : fromCudaPackage(), name, CUDA);
+  } catch (thrown) {
+    // The driver's library comes with the driver, all others with CUDA.
+    if (/libcuda\.so\S*: cannot open/.test(thrown.message)) throw refusal(`${name} finds no NVIDIA driver: there is no libcuda.so.1`, thrown);
+    const [, library] = /(lib(?:cu|nv)\w+\.so\S*): cannot open/.exec(thrown.message) ?? [];
+    if (library) throw refusal(`${name} needs CUDA 13, of which ${library} is not found: LD_LIBRARY_PATH can say where it is`, thrown);
+    throw thrown;
+  }
+  const without = found.binding.withoutCuda();
+  if (without) throw refusal(`${name} loads, but ${without}`);
+  return { ...found, cuda: undefined };
+}
+
+/** The one without CUDA. */
+function findPlain() {
   const refusals = [];
   for (const platform of candidates()) {
     const built = folder !== undefined && existsSync(fileOf(platform));
     const name = built ? `recvae.${platform}.node` : `@recvae/${platform}`;
     if (!built && !(platform in PLATFORMS)) continue;
     try {
-      return ofThisVersion(built ? fromFile(fileOf(platform), name) : fromPackage(platform), name);
+      return named(built ? fromFile(fileOf(platform), name) : fromPackage(platform), name, platform);
     } catch (thrown) {
       refusals.push(thrown);
     }
@@ -151,17 +211,18 @@ function problemOf(cause) {
   return Object.assign(new Error(parts.join('; '), { cause }), { code: 'ERR_RECVAE_NO_BINARY' });
 }
 
-let binding;
+let found = {};
 let problem;
 try {
-  binding = find();
+  found = find();
 } catch (thrown) {
   problem = problemOf(thrown);
   // Whatever is taken from it can be called or constructed, and throws.
   const absent = () => {
     throw problem;
   };
-  binding = new Proxy({}, { get: () => new Proxy(function missing() {}, { apply: absent, construct: absent }) });
+  found.binding = new Proxy({}, { get: () => new Proxy(function missing() {}, { apply: absent, construct: absent }) });
 }
+const { binding, addOn, platform, cuda } = found;
 
-module.exports = { binding, problem, version, PLATFORMS };
+module.exports = { binding, problem, addOn, platform, cuda, version, PLATFORMS };

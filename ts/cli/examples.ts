@@ -83,6 +83,7 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
     ['recvae models', 'all models with their options'],
     ['recvae models ease', 'one of them'],
   ],
+  info: [['recvae info', 'which binary is loaded, and whether a GPU is used']],
   completion: [
     ['source <(recvae completion bash)', 'in ~/.bashrc'],
     ['recvae completion fish > ~/.config/fish/completions/recvae.fish', 'for fish'],

@@ -15,6 +15,7 @@ import { examplesOf } from './examples.js';
 import { addExport, addImport } from './exchange.js';
 import { addExplain } from './explain.js';
 import { inFlags, ofCommander, speakOf } from './flags.js';
+import { addInfo } from './info.js';
 import { addInspect } from './inspect.js';
 import { endOnSignals, Interrupted } from './interrupt.js';
 import { addModels } from './models.js';
@@ -78,6 +79,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM
     addSplit,
     addSynth,
     addModels,
+    addInfo,
     addDatasets,
     addCompletion,
   ];

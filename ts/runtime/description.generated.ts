@@ -109,7 +109,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "'fused' or 'candle'",
       "default": "fused",
-      "doc": "Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores.",
+      "doc": "Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores. On a GPU it is candle in any case.",
       "name": "engine",
       "search": null,
       "typescript": "'fused' | 'candle'"
@@ -117,7 +117,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a string",
       "default": "cpu",
-      "doc": "Where: cpu, cuda, cuda:N for one of several, or auto for the best that is there.",
+      "doc": "Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says which there are.",
       "name": "device",
       "search": null,
       "typescript": "string"

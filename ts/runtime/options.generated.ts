@@ -408,14 +408,14 @@ export interface CheckpointOptions {
  */
 export interface ComputeOptions {
   /**
-   * Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores.
+   * Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores. On a GPU it is candle in any case.
    *
    * Allowed: 'fused' or 'candle'.
    * @default "fused"
    */
   engine?: 'fused' | 'candle' | undefined;
   /**
-   * Where: cpu, cuda, cuda:N for one of several, or auto for the best that is there.
+   * Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says which there are.
    *
    * Allowed: a string.
    * @default "cpu"

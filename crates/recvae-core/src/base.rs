@@ -4,6 +4,7 @@ pub(crate) mod atomic_file;
 pub(crate) mod calls;
 pub(crate) mod cancel;
 pub(crate) mod compute;
+pub(crate) mod cuda;
 pub(crate) mod date;
 pub(crate) mod error;
 pub(crate) mod file_bytes;

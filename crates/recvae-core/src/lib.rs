@@ -127,7 +127,8 @@ mod test_support;
 pub use base::atomic_file::{WholeFile, check_writable, remove_unfinished};
 pub use base::calls::{Call, CallKind, Calls};
 pub use base::cancel::Cancel;
-pub use base::compute::{Compute, ComputeOptions, Device, EngineKind, PrecisionChoice, TrainingPrecision};
+pub use base::compute::{Compute, ComputeOptions, Device, EngineKind, PrecisionChoice, TrainingPrecision, engines};
+pub use base::cuda::{Cuda, CudaDevice};
 pub use base::date::Moment;
 pub use base::error::{Error, Result};
 pub use base::file_lock::{FileLock, Locking};
@@ -170,6 +171,7 @@ pub use math::statistics::{
     POWER, Paired, RESAMPLES, SIGNIFICANCE, carried_on, detectable_difference, holm, mean, mean_of_lists,
     paired_bootstrap, paired_bootstrap_until,
 };
+pub use math::vectorised::processor_level;
 pub use model::{
     CompactOptions, Fit, Model, ModelKind, NamedTensor, StoredPrecision, StoredTensor, TensorData, TensorSource,
 };

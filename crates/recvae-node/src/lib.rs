@@ -5,6 +5,7 @@
 //! only: in a library for Node, what `#[napi]` marks is reached from outside.
 
 pub mod arrow;
+pub mod backend;
 pub mod batches;
 pub mod blend;
 pub mod data;

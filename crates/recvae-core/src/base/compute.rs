@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::base::cuda::Cuda;
 use crate::base::error::{Error, Result};
 use crate::base::options::{choice, options};
 use crate::base::processor::{has_bf16, is_bf16_faster};
@@ -15,6 +16,13 @@ choice! {
         /// candle tensors with candle's gradients: the same numbers but for rounding, on every device that candle has.
         Candle = "candle",
     }
+}
+
+/// The engines that this build has.
+#[must_use]
+pub fn engines() -> Vec<EngineKind> {
+    let candle = cfg!(feature = "candle").then_some(EngineKind::Candle);
+    [EngineKind::Fused].into_iter().chain(candle).collect()
 }
 
 choice! {
@@ -45,12 +53,15 @@ pub enum Device {
     /// The processor.
     #[default]
     Cpu,
+    /// An NVIDIA GPU, by the driver's number.
+    Cuda(u32),
 }
 
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
         }
     }
 }
@@ -58,18 +69,29 @@ impl fmt::Display for Device {
 impl FromStr for Device {
     type Err = Error;
 
-    /// `cpu`, `auto`, `cuda` or `cuda:N`.
+    /// `cpu`, `cuda`, `cuda:N` or `auto`, if it is there: the driver is asked for all but the first.
     fn from_str(name: &str) -> Result<Self> {
-        let ordinal = name
-            .strip_prefix("cuda")
-            .map(|rest| rest.strip_prefix(':').unwrap_or(if rest.is_empty() { "0" } else { "-" }));
-        match (name, ordinal.map(str::parse::<u32>)) {
-            ("cpu" | "auto", _) => Ok(Self::Cpu),
-            (_, Some(Ok(_))) => {
-                Err(Error::invalid_argument("device", format!("'{name}'"), "cpu or auto: this build has no CUDA"))
+        device_of(name, Cuda::here)
+    }
+}
+
+/// The device of that name, where `cuda` says what GPUs there are.
+fn device_of(name: &str, cuda: impl FnOnce() -> Cuda) -> Result<Device> {
+    let ordinal =
+        name.strip_prefix("cuda").map(|rest| rest.strip_prefix(':').unwrap_or(if rest.is_empty() { "0" } else { "-" }));
+    let refused = |allowed: String| Err(Error::invalid_argument("device", format!("'{name}'"), allowed));
+    match (name, ordinal.map(str::parse::<u32>)) {
+        ("cpu", _) => Ok(Device::Cpu),
+        ("auto", _) => Ok(cuda().devices.first().map_or(Device::Cpu, |first| Device::Cuda(first.ordinal))),
+        (_, Some(Ok(ordinal))) => {
+            let Cuda { devices, reason, .. } = cuda();
+            if devices.iter().any(|device| device.ordinal == ordinal) {
+                return Ok(Device::Cuda(ordinal));
             }
-            _ => Err(Error::invalid_argument("device", format!("'{name}'"), "cpu, cuda, cuda:N or auto")),
+            let others: String = devices.iter().map(|device| format!(", cuda:{}", device.ordinal)).collect();
+            refused(format!("cpu{others} or auto: {reason}"))
         }
+        _ => refused("cpu, cuda, cuda:N or auto".into()),
     }
 }
 
@@ -77,9 +99,10 @@ options! {
     /// How a training of RecVAE, Mult-VAE or Mult-DAE is computed. It changes speed, memory and rounding, not what is computed.
     pub struct ComputeOptions for "compute" {
         /// Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads
-        /// of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores.
+        /// of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores. On a GPU it is candle in any case.
         engine: EngineKind = EngineKind::Fused, Any;
-        /// Where: cpu, cuda, cuda:N for one of several, or auto for the best that is there.
+        /// Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says
+        /// which there are.
         device: String = "cpu".into(), Any;
         /// What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused
         /// where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in
@@ -111,24 +134,37 @@ impl Compute {
     /// # Errors
     /// `INVALID_ARGUMENT` with the reason if not.
     pub fn new(options: &ComputeOptions) -> Result<Self> {
-        let device = options.device.parse()?;
-        if options.engine == EngineKind::Candle && cfg!(not(feature = "candle")) {
+        Self::where_there_is(options, Cuda::here)
+    }
+
+    /// [`Self::new`], where `cuda` says what GPUs there are.
+    fn where_there_is(options: &ComputeOptions, cuda: impl FnOnce() -> Cuda) -> Result<Self> {
+        // bf16 is the processor's.
+        let stays = options.device == "auto" && options.precision == PrecisionChoice::Bf16;
+        let device = device_of(if stays { "cpu" } else { &options.device }, cuda)?;
+        let engine = if device == Device::Cpu { options.engine } else { EngineKind::Candle };
+        if engine == EngineKind::Candle && cfg!(not(feature = "candle")) {
             return Err(Error::invalid_argument(
                 "engine",
                 "'candle'",
                 "fused: this build is without the feature candle",
             ));
         }
-        let precision = precision_of(options, has_bf16(), is_bf16_faster())?;
-        Ok(Self { engine: options.engine, device, precision })
+        let precision = precision_of(engine, options.precision, has_bf16(), is_bf16_faster())?;
+        Ok(Self { engine, device, precision })
     }
 }
 
 /// The precision that the options ask for, on a processor that has bf16 or not, and is faster by it or not.
-fn precision_of(options: &ComputeOptions, has_bf16: bool, is_faster: bool) -> Result<TrainingPrecision> {
-    let is_fused = options.engine == EngineKind::Fused;
+fn precision_of(
+    engine: EngineKind,
+    choice: PrecisionChoice,
+    has_bf16: bool,
+    is_faster: bool,
+) -> Result<TrainingPrecision> {
+    let is_fused = engine == EngineKind::Fused;
     let refused = |got: &str, allowed: &str| Err(Error::invalid_argument("precision", got, allowed));
-    match options.precision {
+    match choice {
         PrecisionChoice::Bf16 if !is_fused => {
             refused("'bf16' by the engine candle", "f32 or auto there, or the engine fused")
         }
@@ -148,9 +184,7 @@ mod tests {
     #[test]
     fn bf16_is_for_processors_and_engines_that_have_it() {
         use {EngineKind::*, PrecisionChoice::*};
-        let of = |engine, precision, has, is_faster| {
-            precision_of(&ComputeOptions { engine, precision, ..ComputeOptions::default() }, has, is_faster)
-        };
+        let of = precision_of;
         for (has, is_faster) in [(false, false), (true, false), (true, true)] {
             assert_eq!(of(Fused, F32, has, is_faster).unwrap(), TrainingPrecision::F32);
             assert_eq!(of(Candle, Auto, has, is_faster).unwrap(), TrainingPrecision::F32);
@@ -167,18 +201,65 @@ mod tests {
         );
     }
 
+    fn with_gpus(ordinals: &[u32]) -> Cuda {
+        use crate::base::cuda::CudaDevice;
+        let device = |&ordinal| CudaDevice { ordinal, name: "a GPU".into(), free_memory: 1, memory: 1 };
+        Cuda { driver: None, devices: ordinals.iter().map(device).collect(), reason: "because".into() }
+    }
+
     #[test]
     fn devices_are_named_or_refused_with_the_reason() {
-        for name in ["cpu", "auto"] {
-            assert_eq!(name.parse::<Device>().unwrap(), Device::Cpu);
+        let of = |name: &str, gpus: &[u32]| device_of(name, || with_gpus(gpus));
+        for (name, gpus, device) in [
+            ("cpu", &[0][..], Device::Cpu),
+            ("auto", &[], Device::Cpu),
+            ("auto", &[1, 2], Device::Cuda(1)),
+            ("cuda", &[0], Device::Cuda(0)),
+            ("cuda:2", &[1, 2], Device::Cuda(2)),
+        ] {
+            let found = of(name, gpus).unwrap();
+            assert_eq!(found, device, "{name}");
+            assert_eq!(device_of(&found.to_string(), || with_gpus(gpus)).unwrap(), device);
         }
-        for name in ["cuda", "cuda:0", "cuda:17"] {
-            let error = name.parse::<Device>().unwrap_err().to_string();
-            assert_eq!(error, format!("device is '{name}'; allowed: cpu or auto: this build has no CUDA"));
+        for (name, gpus, allowed) in [
+            ("cuda", &[][..], "cpu or auto"),
+            ("cuda:17", &[], "cpu or auto"),
+            ("cuda", &[1, 2], "cpu, cuda:1, cuda:2 or auto"),
+        ] {
+            let error = of(name, gpus).unwrap_err().to_string();
+            assert_eq!(error, format!("device is '{name}'; allowed: {allowed}: because"));
         }
         for name in ["", "gpu", "CPU", "cuda:", "cuda:x", "cuda:-1", "cuda1", "cuda:0:1", "metal"] {
-            let error = name.parse::<Device>().unwrap_err().to_string();
+            let error = of(name, &[0]).unwrap_err().to_string();
             assert_eq!(error, format!("device is '{name}'; allowed: cpu, cuda, cuda:N or auto"));
+        }
+        if cfg!(not(feature = "cuda")) {
+            let error = "cuda:0".parse::<Device>().unwrap_err().to_string();
+            assert_eq!(error, "device is 'cuda:0'; allowed: cpu or auto: this build has no CUDA");
+        }
+    }
+
+    #[cfg(feature = "candle")]
+    #[test]
+    fn a_gpu_computes_by_candle_in_f32() {
+        use PrecisionChoice::*;
+        let of = |device: &str, precision, gpus: &[u32]| {
+            let options = ComputeOptions { device: device.into(), precision, ..ComputeOptions::default() };
+            Compute::where_there_is(&options, || with_gpus(gpus))
+        };
+        for (device, precision) in [("cuda", F32), ("auto", F32), ("auto", Auto), ("cuda:0", Auto)] {
+            let gpu = Compute { engine: EngineKind::Candle, device: Device::Cuda(0), ..Compute::default() };
+            assert_eq!(of(device, precision, &[0]).unwrap(), gpu);
+        }
+        assert_eq!(of("auto", F32, &[]).unwrap(), Compute::default());
+        let refused = of("cuda", Bf16, &[0]).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "precision is 'bf16' by the engine candle; allowed: f32 or auto there, or the engine fused"
+        );
+        if has_bf16() {
+            let processor = Compute { precision: TrainingPrecision::Bf16, ..Compute::default() };
+            assert_eq!(of("auto", Bf16, &[0]).unwrap(), processor);
         }
     }
 }

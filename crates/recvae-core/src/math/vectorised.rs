@@ -69,6 +69,19 @@ pub(crate) fn level() -> Level {
     }
 }
 
+/// The name of the instructions that loops are compiled for here: `avx512`, `avx2` or `baseline`, what every processor has.
+#[must_use]
+pub fn processor_level() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    return match level() {
+        Level::Avx512 => "avx512",
+        Level::Avx2 => "avx2",
+        Level::Baseline => "baseline",
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    "baseline"
+}
+
 /// Sum in sixteen lanes, so that it uses vector instructions without leaving its order to the compiler.
 #[inline(always)]
 pub(crate) fn sum_of<T: Real>(values: &[T], map: impl Fn(T) -> T) -> T {

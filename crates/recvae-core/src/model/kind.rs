@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::base::compute::{Compute, ComputeOptions, EngineKind, PrecisionChoice, TrainingPrecision};
+use crate::base::compute::{Compute, ComputeOptions, Device, EngineKind, PrecisionChoice, TrainingPrecision};
 use crate::base::error::{Error, Result};
 
 macro_rules! kinds {
@@ -74,13 +74,17 @@ impl ModelKind {
     /// Fails unless it can be trained like that.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for an engine or a precision of networks where the model is none.
+    /// `INVALID_ARGUMENT` for an engine, a precision or a device of networks where the model is none.
     pub fn check_compute(self, compute: Compute) -> Result<()> {
-        if compute.engine != EngineKind::Fused {
+        // A GPU brings its engine with it.
+        if compute.engine != EngineKind::Fused && compute.device == Device::Cpu {
             self.check_network("engine", compute.engine.word())?;
         }
         if compute.precision != TrainingPrecision::F32 {
             self.check_network("precision", compute.precision.word())?;
+        }
+        if compute.device != Device::Cpu {
+            self.check_network("device", &compute.device.to_string())?;
         }
         Ok(())
     }
@@ -93,7 +97,11 @@ impl ModelKind {
         if options.precision != PrecisionChoice::F32 {
             self.check_network("precision", options.precision.word())?;
         }
-        let compute = Compute::new(options)?;
+        let compute = if options.device == "auto" && !self.has_engines() {
+            Compute::new(&ComputeOptions { device: Device::Cpu.to_string(), ..options.clone() })?
+        } else {
+            Compute::new(options)?
+        };
         self.check_compute(compute)?;
         Ok(compute)
     }

@@ -4,19 +4,22 @@
 #![allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
 
 use crate::base::compute::{Compute, Device, EngineKind};
+use crate::base::cuda::Cuda;
 use crate::base::matrix::row_major_mut;
 use crate::base::random::Stream;
+use crate::evaluate::scorer::Scorer;
 use crate::math::csr::Csr;
-use crate::nn::batch::{Batch, SparseInput};
+use crate::nn::batch::{Batch, Draw, SparseInput, draw_noise};
 use crate::nn::candle::CandleEngine;
 use crate::nn::encoder::{Architecture, EncoderMemory};
 use crate::nn::engine::Engine;
 use crate::nn::fused::Fused;
 use crate::nn::init::{Init, Scheme};
 use crate::nn::latent::{CompositePrior, Prior, Sample};
-use crate::nn::network::{Memory, Network, Optimiser, Update};
-use crate::nn::noise::Purpose;
+use crate::nn::network::{Loss, Memory, Network, Optimiser, Update};
+use crate::nn::noise::{Purpose, Seeded};
 use crate::nn::old_posterior::OldPosterior;
+use crate::train::training::{KlWeight, Pass, Training};
 
 const USERS: usize = 300;
 const ITEMS: usize = 2300;
@@ -126,8 +129,8 @@ fn steps_of_both_engines_agree() {
             [(Update::Both, false), (Update::Encoder, false), (Update::Decoder, true), (Update::Both, false)]
         {
             batch.sample.prior = if update == Update::Decoder { Prior::Free } else { prior };
-            let ours = fused.step(&mut batch, update, renew).unwrap();
-            let theirs = candle.step(&mut batch, update, renew).unwrap();
+            let ours = fused.step(&mut batch, update, renew).unwrap().unwrap();
+            let theirs = candle.step(&mut batch, update, renew).unwrap().unwrap();
             // Each step starts where the one before ended.
             assert!((ours.log_likelihood - theirs.log_likelihood).abs() < 1e-8 * theirs.log_likelihood.abs());
             assert!((ours.kl - theirs.kl).abs() < 1e-8 * theirs.log_likelihood.abs());
@@ -146,8 +149,8 @@ fn a_batch_of_empty_histories_and_a_single_user_are_no_exception() {
     for x in [Csr::from_rows([&[][..], &[]], 9).unwrap(), Csr::from_rows([&[0u32, 8][..]], 9).unwrap()] {
         for (architecture, prior) in designs(9, 4, 3) {
             let (mut fused, mut candle, mut batch) = at_start(&x, architecture, prior);
-            let ours = fused.step(&mut batch, Update::Both, true).unwrap();
-            let theirs = candle.step(&mut batch, Update::Both, true).unwrap();
+            let ours = fused.step(&mut batch, Update::Both, true).unwrap().unwrap();
+            let theirs = candle.step(&mut batch, Update::Both, true).unwrap().unwrap();
             assert!((ours.log_likelihood - theirs.log_likelihood).abs() < 1e-12 && (ours.kl - theirs.kl).abs() < 1e-12);
             assert!(candle.is_finite().unwrap());
         }
@@ -163,7 +166,7 @@ fn a_loss_that_is_not_finite_changes_nothing() {
         |engine: &CandleEngine<f64>| engine.export().unwrap().into_iter().map(|p| p.values).collect::<Vec<_>>();
     let before = values(&candle);
     batch.sample.noise[0] = f64::INFINITY;
-    assert!(!candle.step(&mut batch, Update::Both, true).unwrap().is_finite());
+    assert!(!candle.step(&mut batch, Update::Both, true).unwrap().unwrap().is_finite());
     assert_eq!(values(&candle), before);
     candle
         .replace_items(crate::nn::engine::ItemLayer::DecoderOutput, &mut |mut weight| {
@@ -173,6 +176,172 @@ fn a_loss_that_is_not_finite_changes_nothing() {
         })
         .unwrap();
     assert!(!candle.is_finite().unwrap());
+}
+
+/// candle's engine at the beginning of [`at_start`], on a device, with operations of its own.
+fn own(x: &Csr, architecture: Architecture, prior: Prior, device: Device) -> CandleEngine<f64> {
+    let (fused, ..) = at_start(x, architecture, prior);
+    CandleEngine::new(fused, device).unwrap().with_own_operations(x).unwrap()
+}
+
+#[test]
+fn operations_of_our_own_agree_with_candles() {
+    let x = rows(USERS, ITEMS);
+    for (architecture, prior) in designs(ITEMS, HIDDEN, LATENT) {
+        let (_, candle, mut batch) = at_start(&x, architecture, prior);
+        let own = own(&x, architecture, prior, Device::Cpu);
+        // The same noise as what is drawn for the seed.
+        draw_noise(&mut batch.sample.noise, &batch.users, LATENT, &Seeded(3), 0);
+        let (kept, noise) = (batch.input.indices.clone(), batch.sample.noise.clone());
+        for update in [Update::Encoder, Update::Decoder, Update::Both] {
+            batch.draw = None;
+            let (ours, gradients) = candle.gradients(&batch, update).unwrap();
+            for draw in [None, Some(Draw { seed: 3, pass: 0, rate: 0.4 })] {
+                batch.draw = draw;
+                let (theirs, other) = own.gradients(&batch, update).unwrap();
+                let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-11 * ours.log_likelihood.abs(), "{a} and {b}");
+                near(ours.log_likelihood, theirs.log_likelihood);
+                near(ours.kl, theirs.kl);
+                assert_eq!(gradients.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
+                for (name, gradient) in &gradients {
+                    let off = distance(gradient, &other[name]);
+                    assert!(off < 1e-10, "{name} by {update:?}: off by {off}");
+                }
+            }
+        }
+        // What is drawn is bit for bit what the host draws.
+        let drawn = own.drawn(&batch);
+        assert_eq!(drawn.0, kept);
+        assert_eq!(drawn.1, if architecture.posterior { noise } else { vec![] });
+    }
+}
+
+#[test]
+fn a_training_of_our_own_operations_tells_the_same_losses_later() {
+    let x = rows(400, 230);
+    for (architecture, prior) in designs(230, 20, 6) {
+        let noise = Seeded(8);
+        let plan = [
+            Pass::Train { update: Update::Both, dropout: 0.5, renew: false },
+            Pass::Train { update: Update::Encoder, dropout: 0.3, renew: false },
+            Pass::Train { update: Update::Decoder, dropout: 0.0, renew: true },
+            Pass::Renew,
+            Pass::Train { update: Update::Both, dropout: 0.0, renew: false },
+        ];
+        let kl_weight = if architecture.posterior { 0.01 } else { 0.0 };
+        let train = |engine: CandleEngine<f64>| {
+            let training = Training::new(engine, &x, &noise, KlWeight::PerInteraction(kl_weight), 5);
+            let prior = match prior {
+                Prior::Composite(prior) => Some(prior),
+                _ => None,
+            };
+            let mut training = Training { prior, ..training };
+            let mut steps: Vec<[f64; 2]> = vec![];
+            let mut passes: Vec<[f64; 2]> = vec![];
+            for pass in plan {
+                let each = |loss: Loss| {
+                    steps.push([loss.log_likelihood, loss.kl]);
+                    Ok(())
+                };
+                let loss = training.pass(pass, each).unwrap();
+                passes.extend(loss.map(|loss| [loss.log_likelihood, loss.kl]));
+            }
+            (steps, passes, training.engine.export().unwrap())
+        };
+        let (steps, passes, parameters) = train(at_start(&x, architecture, prior).1);
+        let (own_steps, own_passes, own_parameters) = train(own(&x, architecture, prior, Device::Cpu));
+        // 80 batches a pass: some are fetched within it, the rest at its end.
+        assert_eq!((steps.len(), own_steps.len(), own_passes.len()), (320, 320, 4));
+        // As above, rounding decides a part of Adam's steps.
+        let off = distance(own_steps.as_flattened(), steps.as_flattened());
+        assert!(off < 1e-6, "steps off by {off}");
+        assert!(distance(own_passes.as_flattened(), passes.as_flattened()) < 1e-6);
+        for (ours, theirs) in own_parameters.iter().zip(&parameters) {
+            let off = distance(ours.values.as_slice().unwrap(), theirs.values.as_slice().unwrap());
+            assert!(off < 1e-4, "{}: off by {off}", ours.name);
+        }
+    }
+}
+
+#[test]
+fn a_loss_that_is_found_later_ends_the_training_with_its_batch() {
+    let x = rows(400, 60);
+    let (architecture, prior) = designs(60, 5, 3)[2];
+    let mut engine = own(&x, architecture, prior, Device::Cpu);
+    let spoil = &mut |mut weight: ndarray::ArrayViewMut2<'_, f64>| {
+        weight[(2, 1)] = f64::NAN;
+        Ok(())
+    };
+    engine.replace_items(crate::nn::engine::ItemLayer::DecoderOutput, spoil).unwrap();
+    let mut training = Training::new(engine, &x, &Seeded(1), KlWeight::PerInteraction(0.01), 5);
+    let pass = Pass::Train { update: Update::Both, dropout: 0.5, renew: false };
+    let mut told = 0;
+    let each = |_| {
+        told += 1;
+        Ok(())
+    };
+    let error = training.pass(pass, each).err().unwrap().to_string();
+    assert!(error.starts_with("batch 1: log-likelihood NaN"), "{error}");
+    assert_eq!(told, 0);
+}
+
+/// What runs on a GPU, where one opens: everything that the processor's device is asked above, in f32.
+#[test]
+fn a_gpu_computes_as_the_processor() {
+    let cuda = Cuda::here();
+    let Some(gpu) = cuda.devices.first() else {
+        #[allow(clippy::print_stderr)]
+        {
+            eprintln!("skipped: {}", cuda.reason);
+        }
+        return;
+    };
+    let x = rows(USERS, ITEMS);
+    for (architecture, prior) in designs(ITEMS, HIDDEN, LATENT) {
+        let engine = |device| {
+            let network = Network::<f32>::new(architecture, &mut Init::new(5, Purpose::Weights, Scheme::Torch));
+            let optimiser = Optimiser::new(&network, 1e-3).with_squares(1e-3);
+            let never = crate::base::cancel::Cancel::default();
+            let old = prior.is_composite().then(|| {
+                let mut memory = EncoderMemory::default();
+                OldPosterior::of(&network.encoder, &x, LATENT.min(architecture.latent_dim), 64, &mut memory, &never)
+            });
+            let fused = Fused::new(network, optimiser, old.transpose().unwrap(), EncoderMemory::default());
+            CandleEngine::new(fused, device).unwrap().with_own_operations(&x).unwrap()
+        };
+        let noise = Seeded(8);
+        let composite = match prior {
+            Prior::Composite(prior) => Some(prior),
+            _ => None,
+        };
+        let train = |device| {
+            let kl_weight = KlWeight::PerInteraction(if architecture.posterior { 0.01 } else { 0.0 });
+            let training = Training::new(engine(device), &x, &noise, kl_weight, 70);
+            let mut training = Training { prior: composite, ..training };
+            let mut losses = vec![];
+            for pass in [
+                Pass::Train { update: Update::Both, dropout: 0.4, renew: false },
+                Pass::Train { update: Update::Encoder, dropout: 0.4, renew: false },
+                Pass::Train { update: Update::Decoder, dropout: 0.0, renew: true },
+                Pass::Renew,
+            ] {
+                let each = |loss: Loss| {
+                    losses.extend([loss.log_likelihood, loss.kl]);
+                    Ok(())
+                };
+                training.pass(pass, each).unwrap();
+            }
+            let histories: Vec<&[u32]> = x.rows().collect();
+            let mut scores = ndarray::Array2::zeros((histories.len(), ITEMS));
+            training.engine.score(&histories, scores.view_mut()).unwrap();
+            let scores: Vec<f64> = scores.iter().map(|&score: &f32| f64::from(score)).collect();
+            (losses, scores)
+        };
+        let (ours, theirs) = (train(Device::Cpu), train(Device::Cuda(gpu.ordinal)));
+        // f32 sums of up to 2,300 terms in other orders, and Adam's first steps, which go by the sign of what is nearly 0.
+        let off = [distance(&theirs.0, &ours.0), distance(&theirs.1, &ours.1)];
+        assert!(off[0] < 1e-3 && off[1] < 2e-2, "{off:?}");
+    }
 }
 
 /// Whole trainings, with validation, checkpoints and ImplicitSLIM, by both engines in f32.

@@ -36,12 +36,17 @@ enum By {
     Fused,
     #[cfg(feature = "candle")]
     Candle,
+    /// The same with operations of its own.
+    #[cfg(feature = "candle")]
+    Own,
 }
 
 const ENGINES: &[By] = &[
     By::Fused,
     #[cfg(feature = "candle")]
     By::Candle,
+    #[cfg(feature = "candle")]
+    By::Own,
 ];
 
 const HIDDEN: usize = 16;
@@ -162,7 +167,7 @@ fn differentiate<T: Number>(
             (loss, network.gradients(batch, update, &memory))
         }
         #[cfg(feature = "candle")]
-        By::Candle => {
+        By::Candle | By::Own => {
             let mut copy = Network::<T>::new(network.architecture, &mut Init::zeros());
             let mut parameters: BTreeMap<_, _> =
                 network.export().into_iter().map(|p| (p.name, p.values.into_raw_vec_and_offset().0)).collect();
@@ -173,7 +178,12 @@ fn differentiate<T: Number>(
             let (old, latent) = (batch.sample.old.clone(), network.architecture.latent_dim);
             let old = (!old.is_empty()).then(|| OldPosterior::from_rows(old, latent));
             let fused = Fused::new(copy, optimiser, old, EncoderMemory::default());
-            CandleEngine::new(fused, Device::Cpu).unwrap().gradients(batch, update).unwrap()
+            let mut engine = CandleEngine::new(fused, Device::Cpu).unwrap();
+            if by == By::Own {
+                let x = Csr::from_rows(&batch.histories, network.architecture.n_items).unwrap();
+                engine = engine.with_own_operations(&x).unwrap();
+            }
+            engine.gradients(batch, update).unwrap()
         }
     }
 }
@@ -276,6 +286,11 @@ fn distance_from_run<T: Number>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, lea
         By::Fused => distance(&golden, training, plan),
         #[cfg(feature = "candle")]
         By::Candle => distance(&golden, training.on(|fused| CandleEngine::new(fused, Device::Cpu)).unwrap(), plan),
+        #[cfg(feature = "candle")]
+        By::Own => {
+            let own = |fused| CandleEngine::new(fused, Device::Cpu)?.with_own_operations(&x);
+            distance(&golden, training.on(own).unwrap(), plan)
+        }
     }
 }
 

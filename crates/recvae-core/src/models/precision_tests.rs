@@ -108,7 +108,7 @@ fn steps_lead_to_the_same_loss() {
             let mut engine = Fused::new(network, optimiser, None, EncoderMemory::default()).in_precision(precision);
             let mut batch = batch(&x, architecture.latent_dim);
             let updates = [Update::Both, Update::Encoder, Update::Decoder].into_iter().cycle();
-            let losses = updates.take(60).map(|update| engine.step(&mut batch, update, false).unwrap());
+            let losses = updates.take(60).map(|update| engine.step(&mut batch, update, false).unwrap().unwrap());
             losses.map(|loss| loss.log_likelihood - loss.kl).collect::<Vec<_>>()
         };
         let (exact, rounded) = (by(TrainingPrecision::F32), by(TrainingPrecision::Bf16));

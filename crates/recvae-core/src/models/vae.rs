@@ -4,8 +4,14 @@ use ndarray::{Array2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use serde_json::Value;
 
+#[cfg(feature = "candle")]
+use crate::base::compute::Device;
 use crate::base::compute::{Compute, EngineKind};
+#[cfg(feature = "candle")]
+use crate::base::cuda::Cuda;
 use crate::base::error::{Error, Result};
+#[cfg(feature = "candle")]
+use crate::base::memory::Bytes;
 use crate::base::memory::{MemoryEstimate, check_memory};
 use crate::base::progress::Progress;
 use crate::evaluate::factors::Factors;
@@ -20,6 +26,8 @@ use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource}
 #[cfg(feature = "candle")]
 use crate::nn::candle::CandleEngine;
 use crate::nn::encoder::{Architecture, EncoderMemory};
+#[cfg(feature = "candle")]
+use crate::nn::engine::Engine;
 use crate::nn::fused::Fused;
 use crate::nn::init::{Init, Scheme};
 use crate::nn::network::{Network, Optimiser, Parameter};
@@ -48,12 +56,61 @@ fn by_engine(
         }
         #[cfg(feature = "candle")]
         Compute { engine: EngineKind::Candle, device, .. } => {
-            let training = training.on(|fused| CandleEngine::new(fused, device))?;
+            let train = training.train;
+            if let Device::Cuda(ordinal) = device
+                && let Some(gpu) = Cuda::here().devices.iter().find(|gpu| gpu.ordinal == ordinal)
+            {
+                let (architecture, posteriors) = (training.engine.architecture(), training.prior.is_some());
+                let estimate = device_memory(&architecture, training.batch_size, posteriors, train);
+                check_device(device, &estimate, gpu.free_memory)?;
+            }
+            let training = training.on(|fused| {
+                let engine = CandleEngine::new(fused, device)?;
+                if device == Device::Cpu { Ok(engine) } else { engine.with_own_operations(train) }
+            })?;
             training.run(plan, schedule, validation, run, keeper)
         }
         #[cfg(not(feature = "candle"))]
         Compute { engine: EngineKind::Candle, .. } => Err(Error::Internal("this build is without candle".into())),
     }
+}
+
+/// What a training takes of a GPU's memory: counted from the operations of [`CandleEngine`], and never measured.
+#[cfg(feature = "candle")]
+fn device_memory(architecture: &Architecture, batch_size: usize, posteriors: bool, train: &Csr) -> MemoryEstimate {
+    let (users, items) = (train.n_rows() as f64, architecture.n_items as f64);
+    let (hidden, latent) = (architecture.hidden_dim as f64, architecture.latent_dim as f64);
+    let (parameters, batch) = (architecture.n_parameters() as f64, users.min(batch_size as f64));
+    let parts = [
+        ("the parameters and Adam's moments", 3.0 * parameters),
+        // As they are, the zeros that candle adds them to, and the sum.
+        ("the gradients", 3.0 * parameters),
+        ("the old posterior of every user", if posteriors { 2.0 * latent * users } else { 0.0 }),
+        ("the interactions", train.nnz() as f64),
+        // The logits without bias, with it, and twice on the way to log sum exp; their gradient three times; the dense input.
+        ("matrices of a batch's users x items", 8.0 * batch * items),
+        // Every operation of candle makes a tensor: about ten for each of five layers and of three densities, and as many gradients.
+        ("what the layers give for a batch", batch * (100.0 * hidden + 80.0 * latent)),
+        ("CUDA itself", f64::from(3 << 26)),
+    ];
+    let parts = parts.map(|(name, numbers)| (name, 4.0 * numbers));
+    MemoryEstimate::new(4.0 * parameters, &parts, "a smaller batchSize, hiddenDim or latentDim")
+}
+
+/// Refuses a training that would take more of a GPU's memory than is free.
+#[cfg(feature = "candle")]
+fn check_device(device: Device, estimate: &MemoryEstimate, free: u64) -> Result<()> {
+    if estimate.fit() <= free {
+        return Ok(());
+    }
+    let (part, bytes) = estimate.largest();
+    Err(Error::Memory(format!(
+        "training on {device} needs {} of its memory, most of it ({}) for {part}; {} is free there; the way out: device cpu, or {}",
+        Bytes(estimate.fit()),
+        Bytes(bytes),
+        Bytes(free),
+        estimate.options
+    )))
 }
 
 /// What the fit of an autoencoder is, apart from the beginning of its training.
@@ -265,5 +322,38 @@ impl Model for Vae {
     /// Without the copies that [`Self::tensors`] makes.
     fn bytes(&self) -> usize {
         size_of::<f32>() * self.network.architecture.n_parameters() as usize
+    }
+}
+
+#[cfg(all(test, feature = "candle"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_without_enough_memory_is_refused_with_figures() {
+        let architecture = Architecture {
+            n_items: 20_000,
+            hidden_dim: 600,
+            latent_dim: 200,
+            dense_encoder: true,
+            hidden_decoder: false,
+            posterior: true,
+        };
+        let train = Csr::from_rows([&[0u32, 1][..], &[2]], 20_000).unwrap();
+        let estimate = |batch_size, posteriors| device_memory(&architecture, batch_size, posteriors, &train);
+        let two = estimate(500, true);
+        assert_eq!(two, estimate(2, true));
+        assert!(estimate(1, true).fit() < two.fit() && estimate(2, false).fit() < two.fit());
+        // Six times as many f32 as there are parameters, and more.
+        assert!(two.fit() > 24 * architecture.n_parameters());
+        let device = Device::Cuda(1);
+        check_device(device, &two, two.fit()).unwrap();
+        let refused = check_device(device, &two, 1 << 20).unwrap_err();
+        assert_eq!(refused.code(), "MEMORY");
+        let text = refused.to_string();
+        assert!(text.starts_with("training on cuda:1 needs 1"), "{text}");
+        assert!(text.ends_with(
+            "for CUDA itself; 1.0 MiB is free there; the way out: device cpu, or a smaller batchSize, hiddenDim or latentDim"
+        ), "{text}");
     }
 }

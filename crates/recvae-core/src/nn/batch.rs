@@ -18,6 +18,17 @@ pub(crate) struct Batch<'a, T> {
     pub(crate) by_item: ByItem,
     /// How a latent vector is drawn from each posterior, and what that is pulled to.
     pub(crate) sample: Sample<T>,
+    /// What an engine draws itself: then `input` and the sample's noise are those of no batch.
+    pub(crate) draw: Option<Draw>,
+}
+
+/// Dropout and noise of a pass as functions of a seed: those of [`Seeded`](super::noise::Seeded).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draw {
+    pub(crate) seed: u64,
+    pub(crate) pass: u64,
+    /// Share of the input that is dropped.
+    pub(crate) rate: f64,
 }
 
 impl<T: Real> Default for Batch<'_, T> {
@@ -28,6 +39,7 @@ impl<T: Real> Default for Batch<'_, T> {
             input: SparseInput::default(),
             by_item: ByItem::default(),
             sample: Sample::default(),
+            draw: None,
         }
     }
 }
@@ -46,7 +58,7 @@ impl<T: Real> SparseInput<T> {
     /// Clean input: each history divided by its norm, the root of its length. An empty one stays empty.
     pub(crate) fn clean<'a>(histories: impl Iterator<Item = &'a [u32]>) -> Self {
         let mut input = Self { ends: vec![], indices: vec![], values: vec![] };
-        input.refill(histories, T::ONE, |_, history, kept| kept.extend_from_slice(history));
+        input.refill(histories, 0.0, |_, history, kept| kept.extend_from_slice(history));
         input
     }
 
@@ -55,18 +67,23 @@ impl<T: Real> SparseInput<T> {
     pub(crate) fn drop_out(&mut self, train: &Csr, users: &[usize], rate: f64, noise: &dyn Noise<T>, pass: u64) {
         let histories = users.iter().map(|&user| train.row(user));
         if rate == 0.0 {
-            self.refill(histories, T::ONE, |_, history, kept| kept.extend_from_slice(history));
+            self.refill(histories, rate, |_, history, kept| kept.extend_from_slice(history));
         } else {
-            let scale = T::from_f64(1.0 / (1.0 - rate));
-            self.refill(histories, scale, |row, history, kept| noise.keep(pass, users[row], history, rate, kept));
+            self.refill(histories, rate, |row, history, kept| noise.keep(pass, users[row], history, rate, kept));
         }
+    }
+
+    /// The value of the entries of a history of `n` items of which `rate` is dropped.
+    pub(crate) fn value(n: usize, rate: f64) -> T {
+        let scale = if rate == 0.0 { T::ONE } else { T::from_f64(1.0 / (1.0 - rate)) };
+        if n == 0 { T::ZERO } else { scale / T::from_f64(n as f64).sqrt() }
     }
 
     /// Rows anew: `keep` gets the number of the row, its history, and puts what stays behind the rows before it.
     fn refill<'a>(
         &mut self,
         histories: impl Iterator<Item = &'a [u32]>,
-        scale: T,
+        rate: f64,
         keep: impl Fn(usize, &[u32], &mut Vec<u32>),
     ) {
         self.ends.clear();
@@ -75,8 +92,7 @@ impl<T: Real> SparseInput<T> {
         for (row, history) in histories.enumerate() {
             keep(row, history, &mut self.indices);
             self.ends.push(self.indices.len());
-            let n = history.len();
-            self.values.push(if n == 0 { T::ZERO } else { scale / T::from_f64(n as f64).sqrt() });
+            self.values.push(Self::value(history.len(), rate));
         }
     }
 

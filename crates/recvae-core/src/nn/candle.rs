@@ -6,16 +6,26 @@
 //! walks over them; that and the temporary tensors of every operation are the price: on a processor [`Fused`] takes about
 //! a fifth of the time and a third of the memory (`benches/engines.mjs`).
 //!
+//! On a GPU ([`compute::Device::Cuda`]) the interactions lie there, and a step sends little more than the numbers of its users: rows are
+//! gathered, dropout and noise are drawn, the sparse layers and Adam are computed by operations of our own ([`ops`]), whose plain forms
+//! are tested on the processor against the ones here. Losses stay there, too, until many are fetched at once: a step waits for nothing.
+//! Then a loss that is not finite is found only after later steps, and the training ends all the same.
+//!
 //! candle 0.11.1 gives no gradient, and no error, for `LayerNorm` with a bias, `softmax_last_dim`, rounding and casts to whole
 //! numbers; what is used here is built of operations that have one, and the tests compare every parameter's.
 //!
 //! Sources: those of [`Encoder`](super::encoder::Encoder), [`Prior`] and [`adam`](super::adam).
 
+use std::marker::PhantomData;
+
 use candle_core::{DType, Device, Tensor, Var, WithDType};
 use ndarray::ArrayViewMut2;
 
+use self::kernels::Kernels;
+use self::ops::{ABSENT, Adam, Entries, InputSums, LogLikelihood, Normals, Rows};
+
 use super::adam::{BETA_1, BETA_2, EPSILON};
-use super::batch::{Batch, SparseInput};
+use super::batch::{Batch, Draw, SparseInput};
 use super::encoder::{Architecture, LAYER_NORM_EPSILON};
 use super::engine::{Engine, ItemLayer, KeptEngine};
 use super::fused::Fused;
@@ -31,6 +41,14 @@ use crate::evaluate::scorer::{Scorer, checked};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 
+mod kernels;
+// Without CUDA their plain forms alone are used, by tests.
+#[cfg_attr(not(feature = "cuda"), allow(dead_code, unused_imports))]
+mod ops;
+
+/// Steps whose losses are fetched at once from a GPU.
+const AT_ONCE: usize = 64;
+
 /// What candle gives back.
 type Candle<T> = candle_core::Result<T>;
 
@@ -44,6 +62,9 @@ impl<T> IntoCore<T> for Candle<T> {
         self.map_err(|error| {
             // A backtrace may follow.
             let text = error.to_string();
+            if text.contains("OUT_OF_MEMORY") {
+                return Error::Memory("the GPU has no memory left; ways out: a smaller batchSize, device cpu".into());
+            }
             Error::Internal(format!("candle: {}", text.lines().next().unwrap_or_default()))
         })
     }
@@ -83,6 +104,44 @@ pub(crate) struct CandleEngine<T> {
     /// Shape `(n_users, 2 latent)`.
     old: Option<Tensor>,
     old_host: Vec<T>,
+    /// Instead of candle's operations.
+    own: Option<Own>,
+    /// Losses of steps that nobody has fetched yet.
+    pending: Vec<Parts>,
+}
+
+/// What operations of our own need.
+struct Own {
+    kernels: Kernels,
+    /// The items of all interactions, and where each user's begin among them; none of a training whose batches bring theirs.
+    interactions: Option<(Tensor, Vec<u32>)>,
+}
+
+/// A batch as operations of our own take it.
+struct BatchRows {
+    /// What dropout has left, and the whole histories, whose values are the numbers of their items.
+    input: Rows,
+    target: Rows,
+    /// Standard normal numbers, if they were drawn here.
+    noise: Option<Tensor>,
+}
+
+/// What an encoder is given.
+enum Input<'a, T> {
+    Lists(&'a SparseInput<T>),
+    Rows(&'a Rows),
+}
+
+/// The loss of a batch, on the device.
+struct Parts {
+    log_likelihood: Tensor,
+    kl: Option<Tensor>,
+}
+
+impl Parts {
+    fn fetch(&self) -> Candle<Loss> {
+        Ok(Loss { log_likelihood: number(&self.log_likelihood)?, kl: self.kl.as_ref().map_or(Ok(0.0), number)? })
+    }
 }
 
 /// Which parameters a loss is differentiated by.
@@ -94,8 +153,11 @@ struct View<'a, T> {
 impl<T: Real + WithDType> CandleEngine<T> {
     /// What the engine of the processor begins with, on a device.
     pub(crate) fn new(fused: Fused<T>, place: compute::Device) -> Result<Self> {
-        let compute::Device::Cpu = place;
-        let device = Device::Cpu;
+        let device = match place {
+            compute::Device::Cpu => Device::Cpu,
+            // One stream for all threads: they ask for scores side by side.
+            compute::Device::Cuda(ordinal) => Device::new_cuda_with_stream(ordinal as usize).core()?,
+        };
         let Fused { network, optimiser, old, .. } = fused;
         let (learning_rate, lambda) = optimiser.settings();
         drop(optimiser);
@@ -125,8 +187,25 @@ impl<T: Real + WithDType> CandleEngine<T> {
             decoder_steps: 0,
             old: old.transpose().core()?,
             old_host: vec![],
+            own: None,
+            pending: vec![],
             device,
         })
+    }
+
+    /// The same with the interactions on the device and with operations of our own, which a GPU has in f32.
+    pub(crate) fn with_own_operations(mut self, train: &Csr) -> Result<Self> {
+        let kernels = Kernels::on(&self.device).core()?;
+        let starts: Option<Vec<u32>> = train.indptr().iter().map(|&start| u32::try_from(start).ok()).collect();
+        let Some(starts) = starts else {
+            let got = format!("'{}' for {} interactions", self.place, train.nnz());
+            return Err(Error::invalid_argument("device", got, "cpu for more than 4,294,967,295 of them"));
+        };
+        // There is no tensor without numbers on a GPU.
+        let items = if train.nnz() == 0 { vec![ABSENT] } else { train.indices().to_vec() };
+        let items = self.indices(items).core()?;
+        self.own = Some(Own { kernels, interactions: Some((items, starts)) });
+        Ok(self)
     }
 
     fn find(&self, name: &str) -> Result<&Trained<T>> {
@@ -151,7 +230,92 @@ impl<T: Real + WithDType> CandleEngine<T> {
 
     /// Of clean histories, what the encoder gives: shape `(histories.len(), encoded)`.
     fn encode(&self, histories: &[&[u32]]) -> Candle<Tensor> {
-        self.view(None).encode(&SparseInput::clean(histories.iter().copied()))
+        let input = SparseInput::clean(histories.iter().copied());
+        match &self.own {
+            None => self.view(None).encode(&Input::Lists(&input)),
+            Some(_) => self.view(None).encode(&Input::Rows(&self.rows(&input)?)),
+        }
+    }
+
+    /// Sparse rows of the host on the device.
+    fn rows(&self, input: &SparseInput<T>) -> Candle<Rows> {
+        let values = self.tensor(&input.values, &[input.n_rows()])?;
+        self.rows_of(input.indices.clone(), input.ends.iter().copied(), values)
+    }
+
+    /// The same of entries, where each row's end, and the rows' values.
+    fn rows_of(&self, mut entries: Vec<u32>, ends: impl Iterator<Item = usize>, values: Tensor) -> Candle<Rows> {
+        // There is no tensor without numbers on a GPU.
+        if entries.is_empty() {
+            entries.push(ABSENT);
+        }
+        let n_rows = values.elem_count();
+        Ok(Rows { entries: self.indices(entries)?, offsets: self.offsets(ends)?, values, n_rows })
+    }
+
+    /// 0 and where each row ends.
+    fn offsets(&self, ends: impl Iterator<Item = usize>) -> Candle<Tensor> {
+        let all: Option<Vec<u32>> = std::iter::once(0).chain(ends).map(|end| u32::try_from(end).ok()).collect();
+        match all {
+            Some(all) => self.indices(all),
+            None => candle_core::bail!("a batch of more than 4,294,967,295 interactions; take a smaller batchSize"),
+        }
+    }
+
+    /// A batch on the device: drawn there, or as the host has drawn it.
+    fn batch_rows(&self, own: &Own, batch: &Batch<'_, T>) -> Candle<BatchRows> {
+        let Batch { users, histories, input, draw, .. } = batch;
+        let ends = || {
+            histories.iter().scan(0, |end, history| {
+                *end += history.len();
+                Some(*end)
+            })
+        };
+        let counts: Vec<T> = histories.iter().map(|history| Real::from_f64(history.len() as f64)).collect();
+        let counts = self.tensor(&counts, &[users.len()])?;
+        let (Some(draw), Some((items, starts))) = (draw, &own.interactions) else {
+            let target = self.rows_of(histories.concat(), ends(), counts)?;
+            return Ok(BatchRows { input: self.rows(input)?, target, noise: None });
+        };
+        let &Draw { seed, pass, rate } = draw;
+        let of = self.indices(users.iter().map(|&user| user as u32).collect())?;
+        let starts = self.indices(users.iter().map(|&user| starts[user]).collect())?;
+        let offsets = self.offsets(ends())?;
+        let n_entries = ends().last().unwrap_or(0).max(1);
+        let entries = |rate| {
+            let (kernels, users, starts, offsets) = (own.kernels.clone(), of.clone(), starts.clone(), offsets.clone());
+            items.apply_op1_no_bwd(&Entries { kernels, users, starts, offsets, n_entries, seed, pass, rate })
+        };
+        let whole = entries(0.0)?;
+        let kept = if rate > 0.0 { entries(rate)? } else { whole.clone() };
+        let scales: Vec<T> = histories.iter().map(|history| SparseInput::value(history.len(), rate)).collect();
+        let scales = self.tensor(&scales, &[users.len()])?;
+        let Architecture { posterior, latent_dim, .. } = self.architecture;
+        let noise = || {
+            let kernels = own.kernels.clone();
+            of.apply_op1_no_bwd(&Normals::<T> { kernels, latent_dim, seed, pass, of: PhantomData })
+        };
+        let rows = |entries, values| Rows { entries, offsets: offsets.clone(), values, n_rows: users.len() };
+        Ok(BatchRows {
+            input: rows(kept, scales),
+            target: rows(whole, counts),
+            noise: posterior.then(noise).transpose()?,
+        })
+    }
+
+    /// One step of Adam in place.
+    fn adam_in_place(&self, own: &Own, parameter: &Trained<T>, gradient: &Tensor, step: u64) -> Candle<()> {
+        let power = |beta: f64| 1.0 - beta.powf(step as f64);
+        let pull = if parameter.is_item_weight() { 2.0 * self.lambda } else { 0.0 };
+        let (gradient, value) = (gradient.contiguous()?, parameter.value.as_tensor());
+        let adam = |update| Adam::<T> { kernels: own.kernels.clone(), update, of: PhantomData };
+        let share = 1.0 - BETA_1;
+        parameter.first.inplace_op3(&gradient, value, &adam(ops::Update::First { pull, share }))?;
+        let second = ops::Update::Second { pull, keep: BETA_2, share: 1.0 - BETA_2 };
+        parameter.second.inplace_op3(&gradient, value, &adam(second))?;
+        let (rate, scale) = (self.learning_rate / power(BETA_1), power(BETA_2).sqrt());
+        let last = ops::Update::Value { rate, scale, epsilon: EPSILON };
+        value.inplace_op3(&parameter.first, &parameter.second, &adam(last))
     }
 
     /// One step of Adam on a parameter; rounding and order of operations as in [`super::adam`].
@@ -189,6 +353,10 @@ impl<T: Real + WithDType> CandleEngine<T> {
                 }
                 None => candle_core::bail!("no gradient of '{}'", parameter.name),
             };
+            if let Some(own) = &self.own {
+                self.adam_in_place(own, parameter, &gradient, step)?;
+                continue;
+            }
             let [value, first, second] = self.adam(parameter, &gradient, step)?;
             let parameter = &mut self.parameters[at];
             parameter.value.set(&value.detach())?;
@@ -231,9 +399,22 @@ impl<T: Real + WithDType> View<'_, T> {
     }
 
     /// The input layer: the rows of each user's items, summed and scaled, shape `(users, hidden)`.
-    fn hidden(&self, input: &SparseInput<T>) -> Candle<Tensor> {
-        let (engine, n) = (self.engine, input.n_rows());
+    fn hidden(&self, input: &Input<'_, T>) -> Candle<Tensor> {
         let weight = self.get(ItemLayer::EncoderInput.weight())?;
+        let sums = match (input, &self.engine.own) {
+            (Input::Rows(rows), Some(own)) => {
+                let (kernels, rows) = (own.kernels.clone(), (*rows).clone());
+                weight.apply_op1(InputSums::<T> { kernels, rows, of: PhantomData })?
+            }
+            (Input::Lists(lists), _) => self.sums(lists, &weight)?,
+            (Input::Rows(_), None) => candle_core::bail!("rows on a device without operations for them"),
+        };
+        sums.broadcast_add(&self.get("encoder.input.bias")?)
+    }
+
+    /// The same without the bias, by candle's operations.
+    fn sums(&self, input: &SparseInput<T>, weight: &Tensor) -> Candle<Tensor> {
+        let (engine, n) = (self.engine, input.n_rows());
         let zeros = Tensor::zeros((n, engine.architecture.hidden_dim), T::DTYPE, &engine.device)?;
         let sums = if input.indices.is_empty() {
             zeros
@@ -242,12 +423,11 @@ impl<T: Real + WithDType> View<'_, T> {
             let users = (0..n).flat_map(|user| std::iter::repeat_n(user as u32, input.row(user).len())).collect();
             zeros.index_add(&engine.indices(users)?, &weight.index_select(&items, 0)?, 0)?
         };
-        let scales = engine.tensor(&input.values, &[n, 1])?;
-        sums.broadcast_mul(&scales)?.broadcast_add(&self.get("encoder.input.bias")?)
+        sums.broadcast_mul(&engine.tensor(&input.values, &[n, 1])?)
     }
 
     /// Mean and log variance side by side, or the latent vectors.
-    fn encode(&self, input: &SparseInput<T>) -> Candle<Tensor> {
+    fn encode(&self, input: &Input<'_, T>) -> Candle<Tensor> {
         let hidden = self.hidden(input)?;
         let Architecture { dense_encoder, posterior, .. } = self.engine.architecture;
         if !dense_encoder {
@@ -274,9 +454,14 @@ impl<T: Real + WithDType> View<'_, T> {
     }
 
     /// Multinomial log-likelihood of each user's history, shape `(users,)`.
-    fn log_likelihood(&self, z: &Tensor, histories: &[&[u32]]) -> Candle<Tensor> {
+    fn log_likelihood(&self, z: &Tensor, histories: &[&[u32]], rows: Option<&BatchRows>) -> Candle<Tensor> {
         let (engine, n_items) = (self.engine, self.engine.architecture.n_items);
         let logits = self.logits(z)?;
+        if let (Some(rows), Some(own)) = (rows, &engine.own) {
+            let (kernels, rows) = (own.kernels.clone(), rows.target.clone());
+            let log_sums = logits.detach().log_sum_exp(1)?.contiguous()?;
+            return logits.apply_op1(LogLikelihood::<T> { kernels, rows, log_sums, of: PhantomData });
+        }
         let counts: Vec<T> = histories.iter().map(|history| Real::from_f64(history.len() as f64)).collect();
         let rest = (logits.log_sum_exp(1)? * engine.tensor(&counts, &[histories.len()])?)?.neg()?;
         let places = |user: usize| histories[user].iter().map(move |&item| (user * n_items + item as usize) as i64);
@@ -321,13 +506,20 @@ impl<T: Real + WithDType> View<'_, T> {
     }
 
     /// The loss of a batch as a tensor and in parts, and the posteriors.
-    fn loss(&self, batch: &Batch<'_, T>) -> Candle<(Tensor, Loss, Tensor)> {
+    fn loss(&self, batch: &Batch<'_, T>) -> Candle<(Tensor, Parts, Tensor)> {
         let (engine, n) = (self.engine, batch.histories.len());
         let Architecture { latent_dim: latent, posterior, .. } = engine.architecture;
-        let encoded = self.encode(&batch.input)?;
+        let rows = engine.own.as_ref().map(|own| engine.batch_rows(own, batch)).transpose()?;
+        let encoded = self.encode(&match &rows {
+            Some(rows) => Input::Rows(&rows.input),
+            None => Input::Lists(&batch.input),
+        })?;
         let (z, kl) = if posterior {
             let (mean, log_variance) = (encoded.narrow(1, 0, latent)?, encoded.narrow(1, latent, latent)?);
-            let noise = engine.tensor(&batch.sample.noise, &[n, latent])?;
+            let noise = match rows.as_ref().and_then(|rows| rows.noise.clone()) {
+                Some(drawn) => drawn,
+                None => engine.tensor(&batch.sample.noise, &[n, latent])?,
+            };
             let z = (&mean + ((&log_variance * 0.5)?.exp()? * noise)?)?;
             let kl = self.kl(batch, [&mean, &log_variance, &z])?;
             (z, kl)
@@ -336,9 +528,9 @@ impl<T: Real + WithDType> View<'_, T> {
         };
         let weights = engine.tensor(&batch.sample.kl_weights, &[n])?;
         let kl = kl.map(|kl| (kl * weights)?.mean_all()).transpose()?;
-        let log_likelihood = self.log_likelihood(&z, &batch.histories)?.mean_all()?;
+        let log_likelihood = self.log_likelihood(&z, &batch.histories, rows.as_ref())?.mean_all()?;
 
-        let parts = Loss { log_likelihood: number(&log_likelihood)?, kl: kl.as_ref().map_or(Ok(0.0), number)? };
+        let parts = Parts { log_likelihood: log_likelihood.detach(), kl: kl.as_ref().map(candle_core::Tensor::detach) };
         let loss = match kl {
             Some(kl) => (kl - log_likelihood)?,
             None => log_likelihood.neg()?,
@@ -369,15 +561,45 @@ impl<T: Real + WithDType> Engine<T> for CandleEngine<T> {
         self.architecture
     }
 
-    fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Loss> {
+    fn draws(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.interactions.is_some())
+    }
+
+    fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Option<Loss>> {
         let (loss, parts, posterior) = self.view(Some(update)).loss(batch).core()?;
-        if parts.is_finite() {
-            self.step_by(&loss, update, !batch.input.indices.is_empty()).core()?;
+        let waits = self.own.is_none();
+        let known = if waits { Some(parts.fetch().core()?) } else { None };
+        if known.is_none_or(|known| known.is_finite()) {
+            // An operation of our own has a gradient without items, too.
+            let has_items = !waits || !batch.input.indices.is_empty();
+            self.step_by(&loss, update, has_items).core()?;
             if renew {
                 self.put(&batch.users, &posterior.detach()).core()?;
             }
         }
-        Ok(parts)
+        if !waits {
+            self.pending.push(parts);
+        }
+        Ok(known)
+    }
+
+    fn losses(&mut self, all: bool) -> Result<Vec<Loss>> {
+        if self.pending.is_empty() || (!all && self.pending.len() < AT_ONCE) {
+            return Ok(vec![]);
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let fetch = || {
+            let one_by_one: Vec<Tensor> = pending
+                .iter()
+                .map(|Parts { log_likelihood, kl }| {
+                    let kl = kl.clone().map_or_else(|| log_likelihood.zeros_like(), Ok)?;
+                    Tensor::stack(&[log_likelihood.clone(), kl], 0)
+                })
+                .collect::<Candle<_>>()?;
+            Tensor::stack(&one_by_one, 0)?.to_dtype(DType::F64)?.to_vec2::<f64>()
+        };
+        let losses = fetch().core()?;
+        Ok(losses.into_iter().map(|pair| Loss { log_likelihood: pair[0], kl: pair[1] }).collect())
     }
 
     fn renew(&mut self, train: &Csr, batch_size: usize, cancel: &Cancel) -> Result<()> {
@@ -498,6 +720,15 @@ impl Scorer for CandleEngine<f32> {
 
 #[cfg(test)]
 impl<T: Real + WithDType> CandleEngine<T> {
+    /// The entries of a batch after dropout, those of a row behind those of the one before, and the noise, as they were drawn.
+    #[allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
+    pub(crate) fn drawn(&self, batch: &Batch<'_, T>) -> (Vec<u32>, Vec<T>) {
+        let rows = self.batch_rows(self.own.as_ref().unwrap(), batch).unwrap();
+        let entries: Vec<u32> = rows.input.entries.to_vec1().unwrap();
+        let kept = entries.into_iter().filter(|&entry| entry != ABSENT).collect();
+        (kept, rows.noise.map_or(vec![], |noise| to_host(&noise).unwrap()))
+    }
+
     /// The loss of a batch and the gradient of every parameter that the update reaches, by its name.
     pub(crate) fn gradients(
         &self,
@@ -505,6 +736,7 @@ impl<T: Real + WithDType> CandleEngine<T> {
         update: Update,
     ) -> Result<(Loss, std::collections::BTreeMap<String, Vec<T>>)> {
         let (loss, parts, _) = self.view(Some(update)).loss(batch).core()?;
+        let parts = parts.fetch().core()?;
         let gradients = loss.backward().core()?;
         let reached = self.parameters.iter().filter(|parameter| match parameter.is_encoder() {
             true => update.encoder(),

@@ -43,9 +43,20 @@ pub(crate) trait Engine<T: Real>: Send {
     /// Sizes and parts of the network.
     fn architecture(&self) -> Architecture;
 
-    /// One step of Adam on the batch's loss, and that loss; one that is not finite changes nothing. With `renew` the
-    /// posteriors that the step computes become the old ones of the batch's users.
-    fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Loss>;
+    /// Whether it draws dropout and noise itself, given a batch's [`Draw`](super::batch::Draw).
+    fn draws(&self) -> bool {
+        false
+    }
+
+    /// One step of Adam on the batch's loss, and that loss if it is known already; one that is known and not finite changes nothing.
+    /// With `renew` the posteriors that the step computes become the old ones of the batch's users.
+    fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Option<Loss>>;
+
+    /// The losses of steps that were not known, in their order, each once: `all` of them, or those that are worth being fetched.
+    fn losses(&mut self, all: bool) -> Result<Vec<Loss>> {
+        let _ = all;
+        Ok(vec![])
+    }
 
     /// The posterior of every user's clean history becomes the old one, if there are old ones.
     fn renew(&mut self, train: &Csr, batch_size: usize, cancel: &Cancel) -> Result<()>;

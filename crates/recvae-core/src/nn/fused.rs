@@ -56,7 +56,7 @@ impl<T: Real> Engine<T> for Fused<T> {
         self.network.architecture
     }
 
-    fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Loss> {
+    fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Option<Loss>> {
         let Self { network, optimiser, old, memory, .. } = self;
         if let (Some(old), true) = (&*old, batch.sample.prior.is_composite()) {
             old.gather(&batch.users, &mut batch.sample.old);
@@ -69,7 +69,7 @@ impl<T: Real> Engine<T> for Fused<T> {
                 old.put(&batch.users, view2(&memory.encoder.posterior, shape));
             }
         }
-        Ok(loss)
+        Ok(Some(loss))
     }
 
     fn renew(&mut self, train: &Csr, batch_size: usize, cancel: &Cancel) -> Result<()> {

@@ -17,6 +17,11 @@ pub(crate) trait Noise<T>: Sync {
 
     /// Standard normal numbers for the sample of a user's latent vector.
     fn normal(&self, pass: u64, user: usize, out: &mut [T]);
+
+    /// The seed, if all of it is [`Seeded`]: who knows it can draw the same numbers itself.
+    fn seed(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What a stream of random numbers is for: the upper byte of its number.
@@ -34,6 +39,11 @@ pub(crate) fn stream(purpose: Purpose, index: u64) -> u64 {
     (purpose as u64) << 56 | index
 }
 
+/// What a random number of 32 bits must reach for an item to survive dropout at `rate`.
+pub(crate) fn bar(rate: f64) -> u32 {
+    (rate * 2f64.powi(32)) as u32
+}
+
 /// Noise from a seed.
 pub(crate) struct Seeded(pub(crate) u64);
 
@@ -46,7 +56,7 @@ impl<T: Real> Noise<T> for Seeded {
 
     fn keep(&self, pass: u64, user: usize, history: &[u32], rate: f64, kept: &mut Vec<u32>) {
         let random = Philox::new(self.0, stream(Purpose::Dropout, pass));
-        let bar = (rate * 2f64.powi(32)) as u32;
+        let bar = bar(rate);
         for (block, items) in (0u64..).zip(history.chunks(4)) {
             let numbers = random.block((user as u64) << 32 | block);
             kept.extend(items.iter().zip(numbers).filter(|(_, number)| *number >= bar).map(|(&item, _)| item));
@@ -75,6 +85,10 @@ vectorised! {
             let numbers = random.normals(pair);
             out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::from_f64(number));
         }
+    }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.0)
     }
 }
 

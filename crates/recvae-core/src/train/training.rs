@@ -10,6 +10,7 @@
 //! `(n_users, 2 x latent)`. Only for the first epoch a second, randomly initialised encoder is asked once, as in the
 //! official code; a warm start has an encoder of an earlier time, and that one is asked.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::base::cancel::Cancel;
@@ -20,7 +21,7 @@ use crate::evaluate::evaluation::evaluate;
 use crate::evaluate::metrics::Metric;
 use crate::math::csr::Csr;
 use crate::math::real::Real;
-use crate::nn::batch::{Batch, draw_noise};
+use crate::nn::batch::{Batch, Draw, draw_noise};
 use crate::nn::engine::{Engine, ItemLayer, KeptEngine};
 use crate::nn::latent::{CompositePrior, Prior};
 use crate::nn::network::{Loss, Network, Parameter, Update};
@@ -110,6 +111,30 @@ pub(crate) struct Training<'a, T, E> {
 pub(crate) struct Place {
     batches: u64,
     total: Loss,
+    /// Number and share of the users of batches whose loss is not known yet.
+    pending: VecDeque<(u64, f64)>,
+}
+
+impl Place {
+    /// A batch of a share of the users is done.
+    fn done(&mut self, share: f64) {
+        self.batches += 1;
+        self.pending.push_back((self.batches, share));
+    }
+
+    /// Adds losses of the batches that are pending, the earliest first. One that is not finite is an error with the batch's number.
+    fn add(&mut self, losses: &[Loss]) -> Result<()> {
+        for (&loss, (number, share)) in losses.iter().zip(self.pending.drain(..losses.len())) {
+            let Loss { log_likelihood, kl } = loss;
+            if !loss.is_finite() {
+                let text = format!("batch {number}: log-likelihood {log_likelihood}, KL term {kl}");
+                return Err(Error::Numerical(text));
+            }
+            self.total.log_likelihood += share * log_likelihood;
+            self.total.kl += share * kl;
+        }
+        Ok(())
+    }
 }
 
 impl<'a, T: Real, E: Engine<T>> Training<'a, T, E> {
@@ -161,35 +186,37 @@ impl<'a, T: Real, E: Engine<T>> Training<'a, T, E> {
         let architecture = engine.architecture();
         let latent_dim = if architecture.posterior { architecture.latent_dim } else { 0 };
         let (kl_weight, prior) = (*kl_weight, *prior);
-        let source = Source { train, noise: *noise, prior, kl_weight, update, dropout, latent_dim, pass: *passes };
+        let seed = if engine.draws() { noise.seed() } else { None };
+        let draw = seed.map(|seed| Draw { seed, pass: *passes, rate: dropout });
+        let source =
+            Source { train, noise: *noise, prior, kl_weight, update, dropout, latent_dim, pass: *passes, draw };
         let mut batches = order.chunks(*batch_size).skip(place.batches as usize).peekable();
         let (mut batch, mut next) = (Batch::default(), Batch::default());
         if let Some(users) = batches.peek() {
             source.fill(&mut batch, users, *steps);
         }
         while let Some(users) = batches.next() {
-            cancel.check()?;
+            if let Err(cancelled) = cancel.check() {
+                // What is kept of the pass has its losses.
+                place.add(&engine.losses(true)?)?;
+                return Err(cancelled);
+            }
             // The next batch is prepared while this one computes.
             let prepare = || {
                 if let Some(users) = batches.peek() {
                     source.fill(&mut next, users, *steps + 1);
                 }
             };
-            let (loss, ()) = rayon::join(|| engine.step(&mut batch, update, renew), prepare);
-            let loss = loss?;
+            let (known, ()) = rayon::join(|| engine.step(&mut batch, update, renew), prepare);
             std::mem::swap(&mut batch, &mut next);
-            let Loss { log_likelihood, kl } = loss;
-            if !loss.is_finite() {
-                let number = place.batches + 1;
-                let text = format!("batch {number}: log-likelihood {log_likelihood}, KL term {kl}");
-                return Err(Error::Numerical(text));
-            }
+            place.done(users.len() as f64 / train.n_rows() as f64);
+            let losses = match known? {
+                Some(loss) => vec![loss],
+                None => engine.losses(batches.peek().is_none())?,
+            };
+            place.add(&losses)?;
             *steps += 1;
-            let share = users.len() as f64 / train.n_rows() as f64;
-            place.total.log_likelihood += share * log_likelihood;
-            place.total.kl += share * kl;
-            place.batches += 1;
-            on_step(loss)?;
+            losses.into_iter().try_for_each(&mut on_step)?;
         }
         if !engine.is_finite()? {
             return Err(Error::Numerical("last batch: a parameter after it is not finite".into()));
@@ -210,24 +237,31 @@ struct Source<'a, T> {
     /// Length of the sample that is drawn for a user; 0 without a posterior.
     latent_dim: usize,
     pass: u64,
+    /// What the engine draws itself.
+    draw: Option<Draw>,
 }
 
 impl<'a, T: Real> Source<'a, T> {
     /// Turns a batch into that of `users`, to be taken as step number `step`.
     fn fill(&self, batch: &mut Batch<'a, T>, users: &[usize], step: u64) {
-        let Batch { users: of, histories, input, by_item, sample } = batch;
+        let Batch { users: of, histories, input, by_item, sample, draw } = batch;
+        *draw = self.draw;
         users.clone_into(of);
         histories.clear();
         histories.extend(users.iter().map(|&user| self.train.row(user)));
-        input.drop_out(self.train, users, self.dropout, self.noise, self.pass);
-        if self.latent_dim > 0 {
+        if self.draw.is_none() {
+            input.drop_out(self.train, users, self.dropout, self.noise, self.pass);
+        }
+        if self.latent_dim > 0 && self.draw.is_none() {
             draw_noise(&mut sample.noise, users, self.latent_dim, self.noise, self.pass);
         }
         sample.kl_weights.clear();
         sample.kl_weights.extend(histories.iter().map(|history| self.kl_weight.of::<T>(history.len(), step)));
         sample.prior = Prior::Free;
         if self.update.encoder() {
-            by_item.refill(input, self.train.n_cols());
+            if self.draw.is_none() {
+                by_item.refill(input, self.train.n_cols());
+            }
             sample.prior = self.prior.map_or(Prior::Standard, Prior::Composite);
         }
     }
