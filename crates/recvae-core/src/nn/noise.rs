@@ -66,6 +66,10 @@ impl<T: Real> Noise<T> for Seeded {
     fn normal(&self, pass: u64, user: usize, out: &mut [T]) {
         normals(Philox::new(self.0, stream(Purpose::Latent, pass)), (user as u64) << 32, out);
     }
+
+    fn seed(&self) -> Option<u64> {
+        Some(self.0)
+    }
 }
 
 vectorised! {
@@ -85,10 +89,6 @@ vectorised! {
             let numbers = random.normals(pair);
             out.iter_mut().zip(numbers).for_each(|(out, number)| *out = T::from_f64(number));
         }
-    }
-
-    fn seed(&self) -> Option<u64> {
-        Some(self.0)
     }
 }
 
