@@ -537,7 +537,7 @@ fn bad_rows_are_left_out_up_to_a_limit_and_counted() {
 #[test]
 fn lists_of_items_are_rows_of_their_user() {
     let options = ReadOptions { item: "items".into(), ..ReadOptions::default() };
-    let text = "{\"user\":\"u\",\"items\":[\"a\",18446744073709551616,7]}\n{\"items\":[],\"user\":\"nobody\"}\n{\"user\":\"v\",\"items\":\"a\"}\n";
+    let text = "{\"user\":\"u\",\"items\":[\"a\",18446744073709551616,7]}\n{\"items\":[],\"user\":\"nobody\"}\n{\"user\":\"v\",\"items\":[\"a\"]}\n";
     let data = read("h.ndjson", text, &options).unwrap();
     assert_eq!(histories(&data), ["u: a 18446744073709551616 7", "v: a"]);
     assert_eq!(data.left_out()[0].reason, "emptyHistories");
