@@ -74,7 +74,8 @@ const row = (id, title, group, kind, measure, must, aim, peer) => ({
   peer,
 });
 
-const HAS_AMX = existsSync('/proc/cpuinfo') && /\bamx_bf16\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
+/** Whether the processor has AMX, whose targets are higher. */
+export const HAS_AMX = existsSync('/proc/cpuinfo') && /\bamx_bf16\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
 
 /** One of the rows about bf16, with the targets of a processor with AMX; with AVX512-BF16 alone they are the same for all. */
 const bf16 = (id, title, measure, withAmx) =>
