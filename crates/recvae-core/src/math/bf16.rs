@@ -192,6 +192,21 @@ pub(crate) fn multiply_by<T: Real>(level: Level, left: Left<'_>, right: Right<'_
     }
 }
 
+/// What the levels of a processor rely on: all that they read and write over a stretch of the depth is there.
+///
+/// # Panics
+/// If a slice is too short for what its size says.
+#[cfg(target_arch = "x86_64")]
+fn check(left: Left<'_>, right: Right<'_>, stretch: &Range<usize>, start: Start<'_, f32>, out: &[f32]) {
+    let (Left { n_rows, row_step, pair_step, .. }, Right { lines, depth, n_cols }) = (left, right);
+    assert!(stretch.end <= depth && lines.len() == depth * n_cols.div_ceil(LANES));
+    assert!(n_rows > 0 && out.len() == n_rows * n_cols);
+    assert!(stretch.is_empty() || (n_rows - 1) * row_step + (stretch.end - 1) * pair_step < left.pairs.len());
+    if let Start::Row(row) = start {
+        assert!(row.len() == n_cols);
+    }
+}
+
 /// What sums begin with and where they go, if they are f32.
 fn as_f32<'a, T: Real>(start: Start<'a, T>, out: &'a mut [T]) -> Option<(Start<'a, f32>, &'a mut [f32])> {
     if size_of::<T>() != size_of::<f32>() {

@@ -13,7 +13,7 @@ use std::arch::x86_64::{
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::{LANES, Left, Line, Pair, Right, Start, VECTORS, panels};
+use super::{Left, Line, Pair, Right, Start, VECTORS, check, panels};
 use crate::base::processor::has_amx;
 
 /// Rows of a tile, and pairs or columns of one of its rows.
@@ -44,12 +44,12 @@ static WHOLE: Configuration = Configuration {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
-/// The tiles of this thread's processor, until it is dropped.
+/// The tiles of this thread's processor, until it is dropped. Who has them knows of AVX-512, too, of which AMX is never without here.
 struct Tiles(());
 
 impl Tiles {
     /// # Safety
-    /// The processor has AMX, and this process may use it.
+    /// [`has_amx`] says yes.
     unsafe fn new() -> Self {
         // SAFETY: the caller's word; the configuration is one that palette 1 has. No code but that of this file uses tiles.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const WHOLE, options(nostack, readonly, preserves_flags)) };
@@ -140,16 +140,17 @@ macro_rules! tiles {
 }
 
 impl Sums {
-    /// Of `R` tiles of rows and `C` tiles of columns.
+    /// Of one or two tiles of rows and of columns.
     ///
     /// # Safety
-    /// For `R` times 16 rows and `C` times 16 columns there must be what is read at `left`, `right`, `tail` and `start` and written at `out`.
-    unsafe fn compute<const R: usize, const C: usize>(&self, _: &Tiles) {
+    /// For 16 times `rows` rows and 16 times `columns` columns there must be what is read at `left`, `right`, `tail` and `start` and written
+    /// at `out`.
+    unsafe fn compute(&self, rows: usize, columns: usize, _: &Tiles) {
         let sums: *const Self = self;
         // SAFETY: the caller's word. Offsets are those of a `repr(C)` struct of ten words; flags and all registers that are written are
         // declared.
         unsafe {
-            match (R, C) {
+            match (rows, columns) {
                 (2, 2) => tiles!(sums,
                     zero: ["tilezero tmm0" "tilezero tmm1" "tilezero tmm2" "tilezero tmm3"],
                     load: ["tileloadd tmm0, [{a} + {s}*1]" "tileloadd tmm1, [{a} + {s}*1 + 64]"
@@ -171,27 +172,11 @@ impl Sums {
                     step: ["tileloadd tmm6, [{r} + {t}*1]" "tileloadd tmm4, [{a} + {s}*1]" "tdpbf16ps tmm0, tmm4, tmm6"
                         "tileloadd tmm7, [{r} + {t}*1 + 64]" "tdpbf16ps tmm1, tmm4, tmm7"],
                     store: ["tilestored [{a} + {s}*1], tmm0" "tilestored [{a} + {s}*1 + 64], tmm1"]),
-                _ => tiles!(sums,
+                (1, 1) => tiles!(sums,
                     zero: ["tilezero tmm0"],
                     load: ["tileloadd tmm0, [{a} + {s}*1]"],
                     step: ["tileloadd tmm6, [{r} + {t}*1]" "tileloadd tmm4, [{a} + {s}*1]" "tdpbf16ps tmm0, tmm4, tmm6"],
                     store: ["tilestored [{a} + {s}*1], tmm0"]),
-            }
-        }
-    }
-
-    /// The same for numbers of tiles that are known at run time only.
-    ///
-    /// # Safety
-    /// As [`Self::compute`]; at most two tiles either way.
-    unsafe fn compute_any(&self, rows: usize, columns: usize, tiles: &Tiles) {
-        // SAFETY: the caller's word.
-        unsafe {
-            match (rows, columns) {
-                (2, 2) => self.compute::<2, 2>(tiles),
-                (2, 1) => self.compute::<2, 1>(tiles),
-                (1, 2) => self.compute::<1, 2>(tiles),
-                (1, 1) => self.compute::<1, 1>(tiles),
                 _ => unreachable!("{rows} by {columns} tiles"),
             }
         }
@@ -215,7 +200,7 @@ thread_local! {
 
 /// Puts rows of the left side together in tiles, those of 16 rows one after the other along the depth, with zeros behind its end. Behind
 /// the last row anything may stay: it is no part of another row's sums.
-fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, out: &mut [Line]) {
+fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, out: &mut [Line], _: &Tiles) {
     let n_tiles = stretch.len().div_ceil(TILE);
     if left.pair_step == 1 {
         for (at, row) in rows.enumerate() {
@@ -233,14 +218,14 @@ fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, out: &mut [Li
         }
         return;
     }
-    assert!(left.row_step == 1 && has_amx());
+    assert!(left.row_step == 1);
     let mut tiles = out.as_chunks_mut::<TILE>().0.iter_mut();
     for first in rows.clone().step_by(TILE) {
         let n = TILE.min(rows.end - first);
         for (from, out) in stretch.clone().step_by(TILE).zip(&mut tiles) {
             let n_pairs = TILE.min(stretch.end - from);
             let pairs = &left.pairs[from * left.pair_step + first..][..(n_pairs - 1) * left.pair_step + n];
-            // SAFETY: the processor has AVX-512, as was asserted. Of `n_pairs` rows of `n` pairs, `pair_step` from each other, `pairs` ends with
+            // SAFETY: the processor has AVX-512, or there were no tiles. Of `n_pairs` rows of `n` pairs, `pair_step` from each other, `pairs` ends with
             // the last one. Neither number is above 16.
             unsafe { transpose(pairs.as_ptr(), left.pair_step, [n_pairs, n], out) };
         }
@@ -288,10 +273,10 @@ unsafe fn transpose(from: *const u32, step: usize, [n_rows, n_cols]: [usize; 2],
 
 /// Copies at most [`SIDE`] numbers to the beginning of `to`; a call of `memcpy` for each row would take as long as the products.
 #[inline(always)]
-fn copy(from: &[f32], to: &mut [f32]) {
+fn copy(from: &[f32], to: &mut [f32], _: &Tiles) {
     let n = from.len();
-    assert!(n <= SIDE && n <= to.len() && has_amx());
-    // SAFETY: the processor has AVX-512, as was asserted, and both have `n` numbers.
+    assert!(n <= SIDE && n <= to.len());
+    // SAFETY: the processor has AVX-512, or there were no tiles, and both have `n` numbers.
     unsafe { copy_up_to_32(from.as_ptr().cast(), to.as_mut_ptr().cast(), n) };
 }
 
@@ -321,11 +306,7 @@ pub(super) fn multiply(
     out: &mut [f32],
 ) {
     assert!(has_amx());
-    assert!(stretch.end <= right.depth && right.lines.len() == right.depth * right.n_cols.div_ceil(LANES));
-    assert!(left.n_rows > 0 && out.len() == left.n_rows * right.n_cols);
-    if let Start::Row(row) = start {
-        assert!(row.len() == right.n_cols);
-    }
+    check(left, right, &stretch, start, out);
     ROOM.with_borrow_mut(|room| {
         room.left.resize((ROWS * stretch.len().div_ceil(TILE)).max(room.left.len()), Line::default());
         room.tail.resize(VECTORS * TILE, Line::default());
@@ -334,7 +315,7 @@ pub(super) fn multiply(
         let tiles = unsafe { Tiles::new() };
         for first in (0..left.n_rows).step_by(ROWS) {
             let rows = first..left.n_rows.min(first + ROWS);
-            pack(left, rows.clone(), stretch.clone(), &mut room.left);
+            pack(left, rows.clone(), stretch.clone(), &mut room.left, &tiles);
             let out = &mut out[rows.start * right.n_cols..rows.end * right.n_cols];
             multiply_packed(rows.len(), right, stretch.clone(), start, out, room, &tiles);
         }
@@ -375,10 +356,10 @@ fn multiply_packed(
                     let corner = corner.chunks_exact_mut(SIDE).take(rows_here);
                     match start {
                         Start::Zero => {}
-                        Start::Row(all) => corner.for_each(|corner| copy(&all[column..][..n_here], corner)),
-                        Start::Out => {
-                            corner.zip(out[at..].chunks(n_cols)).for_each(|(corner, out)| copy(&out[..n_here], corner))
-                        }
+                        Start::Row(all) => corner.for_each(|corner| copy(&all[column..][..n_here], corner, tiles)),
+                        Start::Out => corner
+                            .zip(out[at..].chunks(n_cols))
+                            .for_each(|(corner, out)| copy(&out[..n_here], corner, tiles)),
                     }
                 }
                 let (sums, step) = match is_whole {
@@ -406,10 +387,12 @@ fn multiply_packed(
                 // within them; the panel has `whole` tiles of the depth and `width` columns, and `tail` one more; `first_column` with the one or
                 // two tiles of columns is within `width`. Where the tiles are whole, `out` has their rows and columns, and a row to start with has
                 // the columns; else both are in `corner`, which has two by two tiles.
-                unsafe { block.compute_any(row_tiles, column_tiles, tiles) };
+                unsafe { block.compute(row_tiles, column_tiles, tiles) };
                 if !is_whole {
                     let corner = corner.chunks_exact(SIDE).take(rows_here);
-                    corner.zip(out[at..].chunks_mut(n_cols)).for_each(|(corner, out)| copy(&corner[..n_here], out));
+                    corner
+                        .zip(out[at..].chunks_mut(n_cols))
+                        .for_each(|(corner, out)| copy(&corner[..n_here], out, tiles));
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use super::{LANES, Left, Right, Start, panels};
+use super::{LANES, Left, Right, Start, check, panels};
 use crate::base::processor::has_avx512_bf16;
 
 /// Rows of a tile: with four vectors each, 24 sums, which is enough to keep both of a core's multipliers busy, four registers of
@@ -123,12 +123,7 @@ pub(super) fn multiply(
     let pairs = right.pairs();
     let Left { n_rows, row_step, pair_step, .. } = left;
     assert!(has_avx512_bf16());
-    assert!(stretch.end <= depth && pairs.len() == depth * n_cols.next_multiple_of(LANES));
-    assert!(n_rows > 0 && out.len() == n_rows * n_cols);
-    assert!(stretch.is_empty() || (n_rows - 1) * row_step + (stretch.end - 1) * pair_step < left.pairs.len());
-    if let Start::Row(row) = start {
-        assert!(row.len() == n_cols);
-    }
+    check(left, right, &stretch, start, out);
     for columns in panels(n_cols) {
         let vectors = columns.len() / LANES;
         let here = columns.len().min(n_cols - columns.start);
