@@ -309,8 +309,13 @@ impl<T: Real> Fixed<T> {
         let Scratch { shared, inverse, residual, direction, product, list: confidences, .. } = scratch;
         confidences.clear();
         confidences.extend(list.confidences.iter().copied().flatten().map(|&number| T::from_f64(number.into())));
-        let beside = T::from_f64(weights.beside);
-        let is_plain = list.confidences.is_none();
+        // Adds `(beside + c (constant + slope q . of)) q` of all rows `q` of the list.
+        let add = |out: &mut [T], of: &[T], beside: T, constant: T, slope: T| match list.confidences {
+            None => sum_of_rows(out, &self.rows, list.items, of, constant + beside, slope),
+            Some(_) => {
+                weighted_sum_of_rows(out, &self.rows, list.items, confidences, of, beside, constant, slope);
+            }
+        };
         inverse.resize(shared.len(), T::ZERO);
         inverses(inverse, shared);
         for array in [&mut *residual, &mut *direction, &mut *product] {
@@ -318,30 +323,13 @@ impl<T: Real> Fixed<T> {
             array.resize(x.len(), T::ZERO);
         }
         first_residual(residual, x, shared);
-        match is_plain {
-            true => sum_of_rows(residual, &self.rows, list.items, x, T::ONE + beside, -T::ONE),
-            false => {
-                weighted_sum_of_rows(residual, &self.rows, list.items, confidences, x, beside, T::ONE, -T::ONE);
-            }
-        }
+        add(residual, x, T::from_f64(weights.beside), T::ONE, -T::ONE);
         let mut square = weighted_square(residual, inverse);
         next_direction(direction, residual, inverse, T::ZERO);
         for step in 1..=steps {
             product.copy_from_slice(direction);
             multiply(product, shared);
-            match is_plain {
-                true => sum_of_rows(product, &self.rows, list.items, direction, T::ZERO, T::ONE),
-                false => weighted_sum_of_rows(
-                    product,
-                    &self.rows,
-                    list.items,
-                    confidences,
-                    direction,
-                    T::ZERO,
-                    T::ZERO,
-                    T::ONE,
-                ),
-            }
+            add(product, direction, T::ZERO, T::ZERO, T::ONE);
             let curvature = scalar_product(direction, product);
             // A row that is solved has nowhere to go.
             if !(curvature > T::ZERO && square > T::ZERO) {
@@ -507,68 +495,32 @@ macro_rules! by_length {
     };
 }
 
+/// Adds each row of a list to `out`, times what `factor` makes of the row's place in the list and its product with `x`.
 #[inline(always)]
-fn sum_of_known<T: Real, const D: usize>(out: &mut [T], rows: &[T], list: &[u32], x: &[T], constant: T, slope: T) {
+fn sum_of_known<T: Real, const D: usize>(
+    out: &mut [T],
+    rows: &[T],
+    list: &[u32],
+    x: &[T],
+    factor: impl Fn(usize, T) -> T,
+) {
     let (rows, _) = rows.as_chunks::<D>();
     let (Some(x), Some(out)) = (x.first_chunk::<D>(), out.first_chunk_mut::<D>()) else { return };
     let (x, mut sum) = (*x, *out);
-    for &item in list {
+    for (place, &item) in list.iter().enumerate() {
         let row = &rows[item as usize];
-        let factor = constant + slope * dot(row, &x);
+        let factor = factor(place, dot(row, &x));
         sum.iter_mut().zip(row).for_each(|(sum, &number)| *sum += factor * number);
     }
     *out = sum;
 }
 
 #[inline(always)]
-fn sum_of_any<T: Real>(out: &mut [T], rows: &[T], list: &[u32], x: &[T], constant: T, slope: T) {
+fn sum_of_any<T: Real>(out: &mut [T], rows: &[T], list: &[u32], x: &[T], factor: impl Fn(usize, T) -> T) {
     let d = x.len();
-    for &item in list {
+    for (place, &item) in list.iter().enumerate() {
         let row = &rows[item as usize * d..][..d];
-        let factor = constant + slope * dot(row, x);
-        out.iter_mut().zip(row).for_each(|(out, &number)| *out += factor * number);
-    }
-}
-
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn weighted_sum_of_known<T: Real, const D: usize>(
-    out: &mut [T],
-    rows: &[T],
-    list: &[u32],
-    confidences: &[T],
-    x: &[T],
-    beside: T,
-    constant: T,
-    slope: T,
-) {
-    let (rows, _) = rows.as_chunks::<D>();
-    let (Some(x), Some(out)) = (x.first_chunk::<D>(), out.first_chunk_mut::<D>()) else { return };
-    let (x, mut sum) = (*x, *out);
-    for (&item, &confidence) in list.iter().zip(confidences) {
-        let row = &rows[item as usize];
-        let factor = beside + confidence * (constant + slope * dot(row, &x));
-        sum.iter_mut().zip(row).for_each(|(sum, &number)| *sum += factor * number);
-    }
-    *out = sum;
-}
-
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-fn weighted_sum_of_any<T: Real>(
-    out: &mut [T],
-    rows: &[T],
-    list: &[u32],
-    confidences: &[T],
-    x: &[T],
-    beside: T,
-    constant: T,
-    slope: T,
-) {
-    let d = x.len();
-    for (&item, &confidence) in list.iter().zip(confidences) {
-        let row = &rows[item as usize * d..][..d];
-        let factor = beside + confidence * (constant + slope * dot(row, x));
+        let factor = factor(place, dot(row, x));
         out.iter_mut().zip(row).for_each(|(out, &number)| *out += factor * number);
     }
 }
@@ -612,11 +564,8 @@ vectorised! {
 
     /// `out += sum over the list of (constant + slope q . x) q`.
     fn sum_of_rows(out: &mut [T], rows: &[T], list: &[u32], x: &[T], constant: T, slope: T) {
-        by_length!(
-            x.len(),
-            sum_of_known(out, rows, list, x, constant, slope),
-            sum_of_any(out, rows, list, x, constant, slope)
-        );
+        let factor = |_, product| constant + slope * product;
+        by_length!(x.len(), sum_of_known(out, rows, list, x, factor), sum_of_any(out, rows, list, x, factor));
     }
 
     /// `out += sum over the list of (beside + c (constant + slope q . x)) q`, with `c` the confidences.
@@ -630,11 +579,9 @@ vectorised! {
         constant: T,
         slope: T,
     ) {
-        by_length!(
-            x.len(),
-            weighted_sum_of_known(out, rows, list, confidences, x, beside, constant, slope),
-            weighted_sum_of_any(out, rows, list, confidences, x, beside, constant, slope)
-        );
+        let confidences = &confidences[..list.len()];
+        let factor = |place: usize, product| beside + confidences[place] * (constant + slope * product);
+        by_length!(x.len(), sum_of_known(out, rows, list, x, factor), sum_of_any(out, rows, list, x, factor));
     }
 
     /// Sum over the list of `(q . x - 1)^2`.
@@ -846,13 +793,15 @@ mod tests {
             let list = [3, 49, 0, 7, 7, 20];
             let (mut fast, mut plain): (Vec<T>, Vec<T>) = (start.clone(), start);
             sum_of_rows(&mut fast, &rows, &list, &x, T::from_f64(0.5), T::from_f64(-1.25));
-            sum_of_any(&mut plain, &rows, &list, &x, T::from_f64(0.5), T::from_f64(-1.25));
+            sum_of_any(&mut plain, &rows, &list, &x, |_, product| T::from_f64(0.5) + T::from_f64(-1.25) * product);
             assert!(fast == plain, "{d}");
             let confidences: Vec<T> = (1..=list.len()).map(|at| T::from_f64(0.3 * at as f64)).collect();
             let numbers = [0.2, 0.5, -1.25].map(T::from_f64);
             let [beside, constant, slope] = numbers;
             weighted_sum_of_rows(&mut fast, &rows, &list, &confidences, &x, beside, constant, slope);
-            weighted_sum_of_any(&mut plain, &rows, &list, &confidences, &x, beside, constant, slope);
+            sum_of_any(&mut plain, &rows, &list, &x, |place, product| {
+                beside + confidences[place] * (constant + slope * product)
+            });
             assert!(fast == plain, "{d}");
             let row = |item: u32| &rows[item as usize * d..][..d];
             let errors: f64 = list.iter().map(|&item| squared_error(dot(row(item), &x))).sum();
