@@ -14,7 +14,7 @@ use super::kernels::Kernels;
 use super::kernels::{launch, on_device};
 use crate::base::random::Philox;
 use crate::math::real::Real;
-use crate::nn::noise::{Purpose, bar, stream};
+use crate::nn::noise::{Noise, Purpose, Seeded, bar, stream};
 
 /// What stands for an entry that is not there; no item has the number.
 pub(super) const ABSENT: u32 = u32::MAX;
@@ -128,13 +128,9 @@ impl<T: Real + WithDType> CustomOp1 for Normals<T> {
 
     fn cpu_fwd(&self, users: &CpuStorage, layout: &Layout) -> Candle<(CpuStorage, Shape)> {
         let users = whole::<u32>(users, layout)?;
-        let random = Philox::new(self.seed, stream(Purpose::Latent, self.pass));
         let mut out = vec![T::ZERO; users.len() * self.latent_dim];
         for (&user, out) in users.iter().zip(out.chunks_mut(self.latent_dim)) {
-            for (pair, out) in (0u64..).zip(out.chunks_mut(2)) {
-                let numbers = random.normals(u64::from(user) << 32 | pair);
-                out.iter_mut().zip(numbers).for_each(|(out, number)| *out = Real::from_f64(number));
-            }
+            Seeded(self.seed).normal(self.pass, user as usize, out);
         }
         Ok((T::to_cpu_storage_owned(out), (users.len(), self.latent_dim).into()))
     }
