@@ -93,6 +93,16 @@ impl<'a> Steps<'a> {
         *at = At { before, done: 0.0, left: work, report: at.report };
     }
 
+    /// So much of the work turned out to be needless.
+    pub(crate) fn saved(&self, work: f64) {
+        let Some(told) = &self.told else { return };
+        let rest = {
+            let at = told.at.lock().unwrap_or_else(PoisonError::into_inner);
+            at.left - at.done - work
+        };
+        self.left(rest);
+    }
+
     /// All is done.
     pub(crate) fn end(&self) {
         self.told.iter().for_each(|told| told.tell(1.0));
@@ -135,6 +145,17 @@ mod tests {
         });
         assert_eq!((seen[0], seen[seen.len() - 1], seen.len()), (0.0, 1.0, 201));
         assert!(seen.is_sorted_by(|a, b| a < b), "{seen:?}");
+    }
+
+    #[test]
+    fn needless_work_is_no_jump() {
+        let seen = told(|steps| {
+            (0..10).for_each(|_| steps.did(10.0));
+            steps.saved(700.0);
+            (0..20).for_each(|_| steps.did(10.0));
+            steps.end();
+        });
+        assert!(seen.windows(2).all(|pair| pair[1] > pair[0] && pair[1] - pair[0] < 0.051), "{seen:?}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::base::numbers::Numbers;
 use crate::base::steps::Steps;
 use crate::math::costs;
 use crate::math::csr::Csr;
+use crate::math::elimination::{self, Elimination};
 use crate::math::matmul::par_product;
 use crate::math::part::Part;
 use crate::math::real::Real;
@@ -143,10 +144,9 @@ pub(crate) fn stretches_of_work(work: &[u64], n: usize) -> Vec<Range<usize>> {
     stretches
 }
 
-/// Overwrites a symmetric positive definite matrix by its inverse, both in the half-filled form of this module; what stands left
-/// of the diagonal afterwards means nothing.
+/// Overwrites a symmetric positive definite matrix, in the half-filled form of this module, by its inverse, both triangles.
 ///
-/// Three walks over the matrix in place, `n^3 / 3` floating point operations each: the Cholesky factor `L`, its inverse,
+/// Rows with few entries that are not 0 are eliminated first, where there are enough of them ([`Elimination`]). What is left takes three walks over the matrix in place, `n^3 / 3` floating point operations each: the Cholesky factor `L`, its inverse,
 /// `L^-T L^-1`. Each halves the matrix again and again, so that nearly all of it is products of large blocks. Beyond the
 /// matrix there are the copies that products read, some 25 MB at most, where LAPACK-like routines that build the inverse beside the
 /// factor hold one or two matrices more.
@@ -163,18 +163,36 @@ pub(crate) fn invert_positive_definite<T: Real>(
     matrix: ArrayViewMut2<'_, T>,
     steps: &Steps<'_>,
 ) -> Result<(), NoInverse> {
-    fn lower<T: Real>(matrix: &mut [T], n: usize) -> MatMut<'_, T> {
-        MatMut::from_column_major_slice_mut(matrix, n, n)
-    }
     let n = matrix.nrows();
     let matrix = row_major_mut(matrix);
-    factor(lower(matrix, n), steps)?;
-    invert_lower(lower(matrix, n), steps)?;
-    square_lower(lower(matrix, n), steps)?;
+    let found = match Elimination::of(matrix, n) {
+        Some(elimination) => {
+            let core = elimination.core();
+            steps.saved(work_of_inverse::<T>(n) - work_of_inverse::<T>(core) - elimination.work::<T>());
+            elimination.invert(matrix, steps, |rows| invert_leading(rows, core, n, steps))
+        }
+        None => invert_leading(matrix, n, n, steps),
+    };
+    found?;
     match (0..n).find(|&index| !matrix[index * (n + 1)].is_finite()) {
         Some(index) => Err(NoInverse::Pivot(index)),
         None => Ok(()),
     }
+}
+
+/// [`invert_positive_definite`] of the leading `m` x `m` entries of rows of `n`, none of which is taken for sparse.
+fn invert_leading<T: Real>(rows: &mut [T], m: usize, n: usize, steps: &Steps<'_>) -> Result<(), NoInverse> {
+    fn lower<T: Real>(rows: &mut [T], m: usize, n: usize) -> MatMut<'_, T> {
+        MatMut::from_column_major_slice_with_stride_mut(rows, m, m, n)
+    }
+    if m == 0 {
+        return Ok(());
+    }
+    factor(lower(rows, m, n), steps)?;
+    invert_lower(lower(rows, m, n), steps)?;
+    square_lower(lower(rows, m, n), steps)?;
+    mirror_rows(rows, 0, n);
+    Ok(())
 }
 
 /// Why there is no inverse.
@@ -188,6 +206,10 @@ pub(crate) enum NoInverse {
 
 /// Bytes that [`invert_positive_definite`] needs beside a matrix of `n` rows, at most, for numbers of so many bytes.
 pub(crate) fn bytes_beside_inverse(n: usize, bytes: usize) -> usize {
+    elimination::bytes_beside(n, bytes) + bytes_of_copies(n, bytes)
+}
+
+fn bytes_of_copies(n: usize, bytes: usize) -> usize {
     #[cfg(target_arch = "x86_64")]
     if bytes == size_of::<f32>() && sgemm::is_there() {
         return bytes * sgemm::most_copied(n);
@@ -370,35 +392,36 @@ fn square_lower<T: Real>(x: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoIn
 /// Fills the left half of a matrix from its right one, so that it is symmetric: entries left of the diagonal become what
 /// stands across.
 pub(crate) fn mirror<T: Real>(matrix: ArrayViewMut2<'_, T>) {
-    /// Of the rows from number `first` on.
-    fn mirror_rows<T: Real>(rows: &mut [T], first: usize, n: usize) {
-        const SQUARE: usize = 64;
-        let n_rows = rows.len() / n;
-        if n_rows <= SQUARE {
-            for i in 1..n_rows {
-                for j in 0..i {
-                    rows[i * n + first + j] = rows[j * n + first + i];
-                }
-            }
-            return;
-        }
-        let above = (n_rows / 2).next_multiple_of(SQUARE);
-        let (top, bottom) = rows.split_at_mut(above * n);
-        // In squares, so that the rows that have to be read across stay in the cache.
-        bottom.par_chunks_mut(SQUARE * n).enumerate().for_each(|(chunk, rows)| {
-            let first_row = first + above + chunk * SQUARE;
-            for square in (0..above).step_by(SQUARE) {
-                for (i, row) in (first_row..).zip(rows.chunks_exact_mut(n)) {
-                    for j in square..(square + SQUARE).min(above) {
-                        row[first + j] = top[j * n + i];
-                    }
-                }
-            }
-        });
-        rayon::join(|| mirror_rows(top, first, n), || mirror_rows(bottom, first + above, n));
-    }
     let n = matrix.nrows();
     mirror_rows(row_major_mut(matrix), 0, n);
+}
+
+/// The same of the square on the diagonal that rows of `n` entries have, of which the top one is row `first`.
+fn mirror_rows<T: Real>(rows: &mut [T], first: usize, n: usize) {
+    const SQUARE: usize = 64;
+    let n_rows = rows.len() / n;
+    if n_rows <= SQUARE {
+        for i in 1..n_rows {
+            for j in 0..i {
+                rows[i * n + first + j] = rows[j * n + first + i];
+            }
+        }
+        return;
+    }
+    let above = (n_rows / 2).next_multiple_of(SQUARE);
+    let (top, bottom) = rows.split_at_mut(above * n);
+    // In squares, so that the rows that have to be read across stay in the cache.
+    bottom.par_chunks_mut(SQUARE * n).enumerate().for_each(|(chunk, rows)| {
+        let first_row = first + above + chunk * SQUARE;
+        for square in (0..above).step_by(SQUARE) {
+            for (i, row) in (first_row..).zip(rows.chunks_exact_mut(n)) {
+                for j in square..(square + SQUARE).min(above) {
+                    row[first + j] = top[j * n + i];
+                }
+            }
+        }
+    });
+    rayon::join(|| mirror_rows(top, first, n), || mirror_rows(bottom, first + above, n));
 }
 
 #[cfg(test)]
@@ -460,7 +483,6 @@ mod tests {
                 }
             }
             invert_positive_definite(view2_mut(&mut matrix, (n, n)), &Steps::silent(&Cancel::default())).unwrap();
-            mirror(view2_mut(&mut matrix, (n, n)));
             // All pairs of rows and columns of small matrices, some of large ones.
             let some = |i: &usize| n < 500 || i.is_multiple_of(97);
             for i in (0..n).filter(some) {
@@ -488,8 +510,6 @@ mod tests {
             let invert =
                 || invert_positive_definite(view2_mut(&mut matrix, (n, n)), &Steps::silent(&Cancel::default()));
             crate::Threads::new(Some(threads)).unwrap().install(invert).unwrap();
-            // What is left of the diagonal is nobody's business before it is mirrored.
-            mirror(view2_mut(&mut matrix, (n, n)));
             matrix
         }
         for n in [3usize, 241, 401, 1301] {

@@ -163,7 +163,7 @@ mod tests {
     use crate::base::cancel::Cancel;
     use crate::base::matrix::view2;
     use crate::base::steps::Steps;
-    use crate::math::linalg::{gram, invert_positive_definite, mirror};
+    use crate::math::linalg::{gram, invert_positive_definite};
 
     fn twins(n_users: usize, n_items: usize) -> Csr {
         let mut random = Stream::new(9, 0);
@@ -182,7 +182,6 @@ mod tests {
         let mut view = matrix.view2_mut((n, n));
         view.diag_mut().iter_mut().zip(penalties).for_each(|(entry, &penalty)| *entry += T::from_f64(penalty));
         invert_positive_definite(view.view_mut(), &Steps::silent(&Cancel::default())).unwrap();
-        mirror(view);
         spoil(&mut matrix);
         error_of_scores(matrix.view2((n, n)), penalties, |vectors| Ok(gram_products(x, vectors))).unwrap()
     }

@@ -23,7 +23,7 @@ use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::linalg::{
-    NoInverse, bytes_beside_inverse, gram, invert_positive_definite, mirror, pairs_of_items, work_of_inverse,
+    NoInverse, bytes_beside_inverse, gram, invert_positive_definite, pairs_of_items, work_of_inverse,
 };
 use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
@@ -230,7 +230,6 @@ pub(super) fn invert<T: Real>(
         ))
     })?;
     steps.check()?;
-    mirror(matrix.view_mut());
     let error = error_of_scores(matrix.view(), penalties, products)?;
     if error.is_nan() || error > TOLERANCE {
         return Err(Error::Numerical(format!(

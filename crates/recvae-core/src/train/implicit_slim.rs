@@ -127,7 +127,6 @@ impl ImplicitSlim {
             NoInverse::Pivot(index) => numerical(format!("pivot {index}")),
         })?;
         mirror(before.view_mut());
-        mirror(system.view_mut());
         mirror(target.view_mut());
         let mut map = Array2::zeros((width, width));
         par_matmul(to_faer_mut(map.view_mut()), to_faer(system.view()), to_faer(target.view()));
