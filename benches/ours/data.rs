@@ -1,12 +1,12 @@
 //! What is measured on: made-up data, a file, or the training users of a folder in the official layout.
 
 use recvae_core::{
-    Csr, Interactions, Like, ReadOptions, SynthOptions, Thresholds, read_interactions, read_official, synth,
+    Csr, Interactions, Like, ReadOptions, SynthOptions, Thresholds, debian, read_interactions, read_official, synth,
 };
 
 use crate::{Options, Outcome};
 
-/// `--csv FILE`, or `--like SET --scale S --seed N` made up in memory.
+/// `--csv FILE`, `--like debian`, which is built in, or `--like SET --scale S --seed N` made up in memory.
 pub(crate) fn interactions(options: &mut Options) -> Outcome<Interactions> {
     if let Some(file) = options.text("csv") {
         return Ok(read_interactions(file, &ReadOptions::default(), &Thresholds::default())?);
@@ -15,7 +15,12 @@ pub(crate) fn interactions(options: &mut Options) -> Outcome<Interactions> {
         Some("ml-20m") => Like::Ml20m,
         Some("netflix") => Like::Netflix,
         Some("msd") => Like::Msd,
-        other => return Err(format!("--like is {other:?}; allowed: ml-20m, netflix, msd, or --csv or --folder").into()),
+        Some("debian") => return Ok(debian()?),
+        other => {
+            return Err(
+                format!("--like is {other:?}; allowed: ml-20m, netflix, msd, debian, or --csv or --folder").into()
+            );
+        }
     };
     Ok(synth(&SynthOptions { like, scale: options.number("scale", 0.1)?, seed: options.number("seed", 1)? })?)
 }

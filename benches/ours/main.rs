@@ -101,11 +101,12 @@ fn main() -> Outcome<()> {
         "epochs" => epochs,
         "ease" => ease,
         "gram" => gram,
+        "tail" => tail,
         "top-k" => top_k,
         "read-csv" => read_csv,
         "model" => model,
         _ => {
-            let allowed = "sgemm, steps, epochs, ease, gram, top-k, read-csv, model";
+            let allowed = "sgemm, steps, epochs, ease, gram, tail, top-k, read-csv, model";
             return Err(format!("command '{command}'; allowed: {allowed}").into());
         }
     };
@@ -195,6 +196,21 @@ fn gram(mut options: Options) -> Outcome<Value> {
     let clock = Instant::now();
     drop(bench::gram(&data));
     Ok(json!({ "seconds": [clock.elapsed().as_secs_f64()], "data": shape(&data) }))
+}
+
+/// EASE^R's inverse with the elimination of sparse rows and without, in turns.
+fn tail(mut options: Options) -> Outcome<Value> {
+    let (lambda, repeats) = (options.number("lambda", 100.0)?, options.number("repeats", 2)?);
+    let data = matrix(&mut options)?;
+    options.end()?;
+    let (mut sparse, mut dense, mut core) = (vec![], vec![], 0);
+    for _ in 0..repeats {
+        let ([with, without], left) = bench::inverse_seconds(&data, lambda)?;
+        sparse.push(with);
+        dense.push(without);
+        core = left;
+    }
+    Ok(json!({ "seconds": sparse, "dense": dense, "core": core, "data": shape(&data) }))
 }
 
 /// Lists for all users of the data, seen items left out, after a tenth of them that does not count.

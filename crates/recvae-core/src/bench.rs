@@ -141,6 +141,31 @@ pub fn invert(matrix: ArrayViewMut2<'_, f32>) -> Result<()> {
     inverted.map_err(|error| Error::Numerical(format!("{error:?} of {n}")))
 }
 
+/// Seconds of the inverse of a Gram matrix with `lambda` on its diagonal, with the elimination of sparse rows and without, and how many
+/// rows it leaves.
+///
+/// # Errors
+/// As [`invert`].
+pub fn inverse_seconds(x: &Csr, lambda: f32) -> Result<([f64; 2], usize)> {
+    let n = x.n_cols();
+    let seconds_of = |invert: &mut dyn FnMut(ArrayViewMut2<'_, f32>) -> Result<()>| {
+        let mut matrix = crate::math::linalg::gram::<f32>(x, &Steps::silent(&Cancel::default()))?;
+        let mut view = matrix.view2_mut((n, n));
+        view.diag_mut().iter_mut().for_each(|entry| *entry += lambda);
+        let start = Instant::now();
+        invert(view)?;
+        Ok(start.elapsed().as_secs_f64())
+    };
+    let mut core = 0;
+    let sparse = seconds_of(&mut |matrix| invert(matrix))?;
+    let dense = seconds_of(&mut |matrix| {
+        let found = crate::math::linalg::invert_densely(matrix, &Steps::silent(&Cancel::default()));
+        core = found.map_err(|error| Error::Numerical(format!("{error:?} of {n}")))?;
+        Ok(())
+    })?;
+    Ok(([sparse, dense], core))
+}
+
 /// Adam on `n` numbers.
 pub struct Adam {
     moments: Moments<f32>,

@@ -504,7 +504,8 @@ mod tests {
                 among.chain((0..n / 3 - 2).flat_map(|i| [(3 * i + 1, 3 * i, 0.5), (3 * i + 2, 3 * i + 6, 0.5)])),
             )
         };
-        let cases: [(&str, &dyn Fn(usize) -> Vec<f64>); 6] = [
+        type Make<'a> = &'a dyn Fn(usize) -> Vec<f64>;
+        let cases: [(&str, Make<'_>); 6] = [
             ("chain", &chain),
             ("star", &star),
             ("pairs", &apart),

@@ -180,6 +180,19 @@ pub(crate) fn invert_positive_definite<T: Real>(
     }
 }
 
+/// The inverse without any elimination, for benches to compare with. The result is how many rows elimination would leave.
+///
+/// # Errors
+/// As [`invert_positive_definite`].
+#[cfg(feature = "bench")]
+pub(crate) fn invert_densely<T: Real>(matrix: ArrayViewMut2<'_, T>, steps: &Steps<'_>) -> Result<usize, NoInverse> {
+    let n = matrix.nrows();
+    let matrix = row_major_mut(matrix);
+    let core = Elimination::of(matrix, n).map_or(n, |elimination| elimination.core());
+    invert_leading(matrix, n, n, steps)?;
+    Ok(core)
+}
+
 /// [`invert_positive_definite`] of the leading `m` x `m` entries of rows of `n`, none of which is taken for sparse.
 fn invert_leading<T: Real>(rows: &mut [T], m: usize, n: usize, steps: &Steps<'_>) -> Result<(), NoInverse> {
     fn lower<T: Real>(rows: &mut [T], m: usize, n: usize) -> MatMut<'_, T> {

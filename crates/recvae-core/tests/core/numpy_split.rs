@@ -11,7 +11,7 @@ use recvae_core::{
 use serde_json::{Value, json};
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("../../../test/fixtures/numpy/split.json")).unwrap()
+    serde_json::from_str(include_str!("../../../../test/fixtures/numpy/split.json")).unwrap()
 }
 
 fn authors(golden: &Value) -> SplitOptions {

@@ -5,9 +5,7 @@
 use proptest::prelude::*;
 use recvae_core::{Csr, Evaluation, HeldOut, Ids, Metric, evaluate, evaluate_with};
 
-mod common;
-
-use common::Fixed;
+use crate::common::Fixed;
 
 /// What goes in and what is held out.
 type User<'a> = (&'a [u32], &'a [u32]);

@@ -7,9 +7,7 @@ use recvae_core::{
     Csr, HeldOut, Ids, Metric, Stream, activity_groups, evaluate, evaluate_groups, mean, popularity_groups,
 };
 
-mod common;
-
-use common::Fixed;
+use crate::common::Fixed;
 
 fn held_out(rows: &[(Vec<u32>, Vec<u32>)], n_items: usize) -> HeldOut {
     let mut users = Ids::new();

@@ -1,4 +1,4 @@
-"""Computes what `tests/reference.rs` expects of the shipped Debian data, by numpy and nothing of ours; writes debian.json beside it.
+"""Computes what `tests/core/reference.rs` expects of the shipped Debian data, by numpy and nothing of ours; writes debian.json beside it.
 
 python3 debian.py          (numpy 2.4.6 and scipy 1.17.1 wrote what is committed)
 
