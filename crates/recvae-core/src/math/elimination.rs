@@ -42,8 +42,8 @@ pub(super) struct Elimination {
     ends: Vec<usize>,
     /// Their neighbours among those that are not yet eliminated, ascending.
     neighbours: Vec<u32>,
-    /// Where each set of rows that are not joined ends in `order`.
-    sets: Vec<usize>,
+    /// Where each piece ends in `order`: up to [`TOGETHER`] rows that are not joined to each other.
+    pieces: Vec<usize>,
 }
 
 /// Whether a row of so many neighbours is better eliminated than left in a core of `left` rows, of `n` in all. A row of the core
@@ -71,9 +71,9 @@ impl Elimination {
             return None;
         }
         let mut graph = Graph::of(matrix, n);
-        let mut elimination = Self { n, order: vec![], ends: vec![], neighbours: vec![], sets: vec![] };
+        let mut elimination = Self { n, order: vec![], ends: vec![], neighbours: vec![], pieces: vec![] };
         let mut left: Vec<u32> = (0..n as u32).collect();
-        let (mut taken, mut changed) = (vec![false; n], vec![false; n]);
+        let mut taken = vec![false; n];
         let mut room = most_neighbours(n);
         while let Some(least) = left.iter().map(|&row| degrees[row as usize]).min()
             && pays(least as usize, left.len(), n)
@@ -92,19 +92,16 @@ impl Elimination {
                     elimination.order.push(row);
                 }
             }
-            for rank in first..elimination.order.len() {
-                let start = elimination.neighbours.len();
-                graph.eliminate(elimination.order[rank] as usize, &mut elimination.neighbours);
-                elimination.ends.push(elimination.neighbours.len());
-                elimination.neighbours[start..].iter().for_each(|&row| changed[row as usize] = true);
-            }
-            elimination.sets.push(elimination.order.len());
-            left.retain(|&row| !taken[row as usize]);
-            for &row in &left {
-                if std::mem::take(&mut changed[row as usize]) {
-                    degrees[row as usize] = graph.degree(row as usize);
+            for start in (first..elimination.order.len()).step_by(TOGETHER) {
+                let end = elimination.order.len().min(start + TOGETHER);
+                for rank in start..end {
+                    ones(graph.row(elimination.order[rank] as usize), &mut elimination.neighbours);
+                    elimination.ends.push(elimination.neighbours.len());
                 }
+                elimination.pieces.push(end);
+                graph.eliminate(&elimination, start..end, &mut degrees);
             }
+            left.retain(|&row| !taken[row as usize]);
         }
         Some(elimination)
     }
@@ -112,6 +109,12 @@ impl Elimination {
     /// How many rows the core has.
     pub(super) fn core(&self) -> usize {
         self.n - self.order.len()
+    }
+
+    /// The pieces, as what they have of `order`.
+    fn pieces(&self) -> impl DoubleEndedIterator<Item = Range<usize>> {
+        let start = |piece: usize| if piece == 0 { 0 } else { self.pieces[piece - 1] };
+        (0..self.pieces.len()).map(move |piece| start(piece)..self.pieces[piece])
     }
 
     /// Where the neighbours of the row that is eliminated as number `rank` stand.
@@ -172,25 +175,35 @@ impl<T: Real> Grown<T> {
         let mut scaled = Vec::with_capacity(elimination.neighbours.len());
         let mut pivots = Vec::with_capacity(elimination.order.len());
         let mut entries = vec![];
-        for (rank, &row) in elimination.order.iter().enumerate() {
-            let row = row as usize;
-            let neighbours = &elimination.neighbours[elimination.range(rank)];
-            let pivot = matrix[row * (n + 1)];
-            if !(pivot > T::ZERO && pivot.is_finite()) {
-                return Err(NoInverse::Pivot(row));
-            }
-            let at = |other: usize| row.min(other) * n + row.max(other);
+        for ranks in elimination.pieces() {
             entries.clear();
-            entries.extend(neighbours.iter().map(|&other| matrix[at(other as usize)]));
-            for (first, &other) in neighbours.iter().enumerate() {
-                let factor = entries[first] / pivot;
-                scaled.push(factor);
-                let its = &mut matrix[other as usize * n..][..n];
-                for (&third, &entry) in neighbours[first..].iter().zip(&entries[first..]) {
-                    its[third as usize] -= factor * entry;
+            let first = elimination.range(ranks.start).start;
+            for rank in ranks.clone() {
+                let row = elimination.order[rank] as usize;
+                let pivot = matrix[row * (n + 1)];
+                if !(pivot > T::ZERO && pivot.is_finite()) {
+                    return Err(NoInverse::Pivot(row));
                 }
+                for &other in &elimination.neighbours[elimination.range(rank)] {
+                    let other = other as usize;
+                    let entry = matrix[row.min(other) * n + row.max(other)];
+                    entries.push(entry);
+                    scaled.push(entry / pivot);
+                }
+                pivots.push(T::ONE / pivot);
             }
-            pivots.push(T::ONE / pivot);
+            let across = Across::new(&elimination, ranks);
+            matrix.par_chunks_mut(n).enumerate().for_each(|(row, its)| {
+                for &(rank, at) in across.of(row) {
+                    // Half-filled: what stands right of the diagonal belongs to this row, the rest to others.
+                    let from = at as usize..elimination.range(rank as usize).end;
+                    let factor = scaled[at as usize];
+                    let entries = &entries[from.start - first..];
+                    for (&other, &entry) in elimination.neighbours[from].iter().zip(entries) {
+                        its[other as usize] -= factor * entry;
+                    }
+                }
+            });
         }
         let mut places = vec![u32::MAX; n];
         for (place, &row) in (0..n as u32).rev().zip(&elimination.order) {
@@ -216,20 +229,15 @@ impl<T: Real> Grown<T> {
         }
     }
 
-    /// The rows behind the core, set by set.
+    /// The rows behind the core, piece by piece.
     fn grow(&self, matrix: &mut [T], steps: &Steps<'_>) -> Result<(), NoInverse> {
         let Self { n, elimination, .. } = self;
         let of_step = elimination.work::<T>() / elimination.order.len().max(1) as f64;
-        let mut end = elimination.order.len();
-        for &start in elimination.sets.iter().rev().skip(1).chain([&0]) {
-            while end > start {
-                steps.check().map_err(|_| NoInverse::Cancelled)?;
-                let first = end.saturating_sub(TOGETHER).max(start);
-                // The rank `end - 1` stands first.
-                self.grow_by(matrix, n - end, end - first);
-                steps.did(of_step * (end - first) as f64);
-                end = first;
-            }
+        for ranks in elimination.pieces().rev() {
+            steps.check().map_err(|_| NoInverse::Cancelled)?;
+            // The last rank stands first.
+            self.grow_by(matrix, n - ranks.end, ranks.len());
+            steps.did(of_step * ranks.len() as f64);
         }
         Ok(())
     }
@@ -348,6 +356,38 @@ vectorised! {
     }
 }
 
+/// Of each row, to which rows of a piece it is joined, as their ranks, and where it stands among the neighbours.
+struct Across {
+    starts: Vec<u32>,
+    joined: Vec<(u32, u32)>,
+}
+
+impl Across {
+    fn new(elimination: &Elimination, ranks: Range<usize>) -> Self {
+        let mut starts = vec![0u32; elimination.n + 2];
+        let of_piece = elimination.range(ranks.start).start..elimination.range(ranks.end - 1).end;
+        for &row in &elimination.neighbours[of_piece.clone()] {
+            starts[row as usize + 2] += 1;
+        }
+        for row in 2..starts.len() {
+            starts[row] += starts[row - 1];
+        }
+        let mut joined = vec![(0, 0); of_piece.len()];
+        for rank in ranks {
+            for at in elimination.range(rank) {
+                let next = &mut starts[elimination.neighbours[at] as usize + 1];
+                joined[*next as usize] = (rank as u32, at as u32);
+                *next += 1;
+            }
+        }
+        Self { starts, joined }
+    }
+
+    fn of(&self, row: usize) -> &[(u32, u32)] {
+        &self.joined[self.starts[row] as usize..self.starts[row + 1] as usize]
+    }
+}
+
 /// How many others each row is joined to: the entries of its row and column that are not 0, but for the one on the diagonal.
 fn degrees<T: Real>(matrix: &[T], n: usize) -> Vec<u32> {
     /// Rows of one task.
@@ -376,7 +416,6 @@ fn degrees<T: Real>(matrix: &[T], n: usize) -> Vec<u32> {
 struct Graph {
     words: usize,
     bits: Vec<u64>,
-    own: Vec<u64>,
 }
 
 impl Graph {
@@ -388,7 +427,7 @@ impl Graph {
                 bits[column / 64] |= u64::from(entry != T::ZERO) << (column % 64);
             }
         });
-        let mut graph = Self { words, bits, own: vec![0; words] };
+        let mut graph = Self { words, bits };
         let mut above = vec![];
         for row in 0..n {
             above.clear();
@@ -404,23 +443,27 @@ impl Graph {
         &self.bits[row * self.words..][..self.words]
     }
 
-    fn degree(&self, row: usize) -> u32 {
-        self.row(row).iter().map(|word| word.count_ones()).sum()
-    }
-
-    /// Appends the neighbours of a row, joins them to each other, and takes the row out.
-    fn eliminate(&mut self, row: usize, neighbours: &mut Vec<u32>) {
-        let Self { words, bits, own } = self;
-        own.copy_from_slice(&bits[row * *words..][..*words]);
-        let start = neighbours.len();
-        ones(own, neighbours);
-        for &other in &neighbours[start..] {
-            let other = other as usize;
-            let its = &mut bits[other * *words..][..*words];
-            its.iter_mut().zip(own.iter()).for_each(|(its, &own)| *its |= own);
-            its[other / 64] &= !(1 << (other % 64));
+    /// Takes the rows of a piece out, and joins the neighbours of each of them to each other.
+    fn eliminate(&mut self, elimination: &Elimination, ranks: Range<usize>, degrees: &mut [u32]) {
+        let Self { words, bits } = self;
+        let words = *words;
+        let gone = &elimination.order[ranks.clone()];
+        let own: Vec<u64> = gone.iter().flat_map(|&row| &bits[row as usize * words..][..words]).copied().collect();
+        let across = Across::new(elimination, ranks.clone());
+        bits.par_chunks_mut(words).zip(degrees).enumerate().for_each(|(row, (its, degree))| {
+            let joined = across.of(row);
+            if joined.is_empty() {
+                return;
+            }
+            for &(rank, _) in joined {
+                let rank = rank as usize - ranks.start;
+                its.iter_mut().zip(&own[rank * words..][..words]).for_each(|(its, &own)| *its |= own);
+                let gone = gone[rank] as usize;
+                its[gone / 64] &= !(1 << (gone % 64));
+            }
             its[row / 64] &= !(1 << (row % 64));
-        }
+            *degree = its.iter().map(|word| word.count_ones()).sum();
+        });
     }
 }
 
