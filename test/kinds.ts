@@ -10,4 +10,5 @@ export const TRAINED = [
   'mult-dae',
   'mult-vae',
   'recvae',
+  'hvamp',
 ] as const;

@@ -42,6 +42,7 @@ beforeAll(async () => {
       'mult-dae': single,
       'mult-vae': SMALL,
       recvae: SMALL,
+      hvamp: { ...SMALL, pseudoUsers: 10 },
     }[kind];
     models.set(kind, await fit(kind, planted(), options));
   }
@@ -249,7 +250,7 @@ describe('columns', () => {
 });
 
 describe('similar items', () => {
-  test.each(['ease', 'edlae', 'rdlae', 'deql', 'hoease', 'mult-dae', 'mult-vae', 'recvae'] as const)(
+  test.each(['ease', 'edlae', 'rdlae', 'deql', 'hoease', 'mult-dae', 'mult-vae', 'recvae', 'hvamp'] as const)(
     '%s: those of the block come first',
     (kind) => {
       const similar = model(kind).similarItems('i1-4', 6);
@@ -271,7 +272,7 @@ describe('similar items', () => {
   test('who cannot tell says who can, and what is wrong is named', async () => {
     const { itemIds } = model('ease');
     expect(await refusal(() => model('popularity').similarItems(itemIds[0]!))).toBe(
-      "the model of similarItems is 'popularity'; allowed: ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, blend",
+      "the model of similarItems is 'popularity'; allowed: ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, hvamp, blend",
     );
     const ease = model('ease');
     expect(await refusal(() => ease.similarItems('nothing'))).toMatch(/^item is 'nothing'; allowed: the id of an item/);
@@ -288,7 +289,7 @@ describe('similar users', () => {
     items: [0, 1, 2, 3, 4].map((item) => `i${n % 4}-${(item * 2 + n) % 10}`),
   }));
 
-  test.each(['als', 'mult-dae', 'mult-vae', 'recvae'] as const)('%s: those of the group come first', async (kind) => {
+  test.each(['als', 'mult-dae', 'mult-vae', 'recvae', 'hvamp'] as const)('%s: those of the group come first', async (kind) => {
     const found = await model(kind).similarUsers([...NEWCOMER, 'nothing'], users, 8, { threads: 1 });
     expect(found.unknown).toEqual(['nothing']);
     expect(found.users).toHaveLength(8);
@@ -351,7 +352,7 @@ describe('explanations', () => {
     }
   });
 
-  test.each(['mult-dae', 'mult-vae', 'recvae'] as const)('%s: contributions are what the score loses', async (kind) => {
+  test.each(['mult-dae', 'mult-vae', 'recvae', 'hvamp'] as const)('%s: contributions are what the score loses', async (kind) => {
     const scoreOf = (items: string[]) => model(kind).recommend(items, { allow: ['i2-7'] }).items[0]!.score;
     const { score, reasons } = await model(kind).explain(history, 'i2-7');
     for (const { id, contribution } of reasons) {

@@ -51,6 +51,8 @@ kinds! {
     MultVae = "mult-vae";
     /// RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.
     RecVae = "recvae";
+    /// H+Vamp (Gated): a variational autoencoder with two latent vectors, gated layers and a learnt prior.
+    HVamp = "hvamp";
     /// Blend: several trained models together, with weights that are learnt on the validation users.
     Blend = "blend";
 }
@@ -137,7 +139,7 @@ impl ModelKind {
     /// Whether the model gives users latent vectors.
     #[must_use]
     pub fn has_embedding(self) -> bool {
-        matches!(self, Self::Als | Self::MultDae | Self::MultVae | Self::RecVae)
+        matches!(self, Self::Als | Self::MultDae | Self::MultVae | Self::RecVae | Self::HVamp)
     }
 
     /// Fails with the names of the models that can be `what` unless this is one of them.
