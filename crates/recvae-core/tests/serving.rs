@@ -192,9 +192,7 @@ fn close(kind: ModelKind, a: f32, b: f32) -> bool {
         | ModelKind::MultVae
         | ModelKind::RecVae
         | ModelKind::HVamp
-        | ModelKind::Blend => {
-            (a - b).abs() <= 1e-5 * (1.0 + b.abs())
-        }
+        | ModelKind::Blend => (a - b).abs() <= 1e-5 * (1.0 + b.abs()),
     }
 }
 

@@ -160,11 +160,8 @@ impl<'a, T: Real> Training<'a, T> {
             }
             let histories: Vec<&[u32]> = users.iter().map(|&user| train.row(user)).collect();
             let [input_2, input_1] = &inputs;
-            let batch = Batch {
-                histories: &histories,
-                inputs: [input_2, input_1],
-                noise: [&normals[0][..], &normals[1][..]],
-            };
+            let batch =
+                Batch { histories: &histories, inputs: [input_2, input_1], noise: [&normals[0][..], &normals[1][..]] };
             let loss = self.step(&batch, beta)?;
             sum.log_likelihood += loss.log_likelihood * users.len() as f64;
             sum.kl += loss.kl * users.len() as f64;
@@ -223,7 +220,11 @@ pub(super) fn fit(options: &HVampOptions, train: &Csr, validation: Option<&HeldO
     let EpochLog { record: epochs, best, .. } = log;
     let Training { mut network, .. } = training;
     if let Some(best) = best {
-        network.tensors_mut().into_iter().zip(&best.parameters).for_each(|((.., values), best)| values.copy_from_slice(best));
+        network
+            .tensors_mut()
+            .into_iter()
+            .zip(&best.parameters)
+            .for_each(|((.., values), best)| values.copy_from_slice(best));
     }
     Ok(Fit { model: Box::new(HVamp { options: options.clone(), network }), epochs })
 }

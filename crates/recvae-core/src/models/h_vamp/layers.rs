@@ -4,6 +4,7 @@
 use faer::Accum;
 use rayon::prelude::*;
 
+use crate::base::matrix::{view2, view2_mut};
 use crate::base::numbers::Numbers;
 use crate::base::random::Philox;
 use crate::math::matmul::{column_sums, par_product, rows, rows_mut};
@@ -11,7 +12,6 @@ use crate::math::part::Part;
 use crate::math::products::par_products;
 use crate::math::real::Real;
 use crate::math::vectorised::{add_to_rows, vectorised};
-use crate::base::matrix::{view2, view2_mut};
 use crate::nn::batch::{ByItem, SparseInput};
 use crate::nn::input_layer::{sum_of_rows, weighted_sum_of_rows};
 use crate::nn::noise::{Purpose, stream};

@@ -179,7 +179,11 @@ impl<T: Real> Network<T> {
 
     /// Every parameter with its name and shape, in a fixed order.
     pub(super) fn tensors_mut(&mut self) -> Vec<(String, Vec<usize>, &mut [T])> {
-        fn of_linear<'a, T: Real>(all: &mut Vec<(String, Vec<usize>, &'a mut [T])>, name: &str, layer: &'a mut Linear<T>) {
+        fn of_linear<'a, T: Real>(
+            all: &mut Vec<(String, Vec<usize>, &'a mut [T])>,
+            name: &str,
+            layer: &'a mut Linear<T>,
+        ) {
             let Linear { inputs, outputs, of_items, weight, bias } = layer;
             let shape = if *of_items { vec![*inputs, *outputs] } else { vec![*outputs, *inputs] };
             all.push((format!("{name}.weight"), shape, &mut weight[..]));
@@ -259,7 +263,13 @@ impl<T: Real> Network<T> {
     }
 
     /// The loss of a batch, `-log likelihood + beta KL` in the mean over its users, whose gradients are added to `sums`.
-    pub(super) fn loss(&self, batch: &Batch<'_, T>, beta: f64, likelihood: Likelihood, sums: &mut Self) -> Result<Loss> {
+    pub(super) fn loss(
+        &self,
+        batch: &Batch<'_, T>,
+        beta: f64,
+        likelihood: Likelihood,
+        sums: &mut Self,
+    ) -> Result<Loss> {
         let Shape { n_items, hidden, latent, .. } = self.shape;
         let [input_2, input_1] = batch.inputs;
         let n = batch.histories.len();
@@ -296,7 +306,9 @@ impl<T: Real> Network<T> {
         let kl: f64 = (0..n).map(|row| log_q2[row] + log_q1[row] - log_p1[row] - found[row].0).sum::<f64>() / n as f64;
         let loss = Loss { log_likelihood: likelihoods.iter().sum::<f64>() / n as f64, kl };
         if !(loss.log_likelihood.is_finite() && loss.kl.is_finite()) {
-            return Err(Error::Numerical("the loss of a step is not finite; likely remedies: a smaller learningRate".into()));
+            return Err(Error::Numerical(
+                "the loss of a step is not finite; likely remedies: a smaller learningRate".into(),
+            ));
         }
         // Backward: the decoder.
         let zeros = |width: usize| vec![T::ZERO; n * width];
@@ -304,7 +316,12 @@ impl<T: Real> Network<T> {
         self.output.backward(&p_both.out, &logits, &mut sums.output, Some(&mut of_both));
         drop(logits);
         let mut of_inputs = zeros(2 * hidden);
-        self.pairs[P_BOTH].backward(&p_inputs, &p_both.backward(&of_both), &mut sums.pairs[P_BOTH], Some(&mut of_inputs));
+        self.pairs[P_BOTH].backward(
+            &p_inputs,
+            &p_both.backward(&of_both),
+            &mut sums.pairs[P_BOTH],
+            Some(&mut of_inputs),
+        );
         let [of_h1, of_h2] = apart(&of_inputs, hidden);
         let (mut of_z1, mut of_z2) = (zeros(latent), zeros(latent));
         self.pairs[P_Z1].backward(&z1, &p_z1.backward(&of_h1), &mut sums.pairs[P_Z1], Some(&mut of_z1));
@@ -325,17 +342,29 @@ impl<T: Real> Network<T> {
         let mut of_both = zeros(hidden);
         self.pairs[Q1_HEADS].backward(&q1_both.out, &heads, &mut sums.pairs[Q1_HEADS], Some(&mut of_both));
         let mut of_inputs = zeros(2 * hidden);
-        self.pairs[Q1_BOTH].backward(&q1_inputs, &q1_both.backward(&of_both), &mut sums.pairs[Q1_BOTH], Some(&mut of_inputs));
+        self.pairs[Q1_BOTH].backward(
+            &q1_inputs,
+            &q1_both.backward(&of_both),
+            &mut sums.pairs[Q1_BOTH],
+            Some(&mut of_inputs),
+        );
         let [of_items, of_latent] = apart(&of_inputs, hidden);
         let mut by_item = ByItem::default();
         by_item.refill(input_1, n_items);
         Pair::backward_sparse(&input_1.values, &by_item, &q1_items.backward(&of_items), &mut sums.pairs[Q1_ITEMS]);
-        self.pairs[Q1_LATENT].backward(&z2, &q1_latent.backward(&of_latent), &mut sums.pairs[Q1_LATENT], Some(&mut of_z2));
+        self.pairs[Q1_LATENT].backward(
+            &z2,
+            &q1_latent.backward(&of_latent),
+            &mut sums.pairs[Q1_LATENT],
+            Some(&mut of_z2),
+        );
         // -beta log p(z2), of the sample and of the pseudo-users.
         let responsibilities: Vec<&[T]> = found.iter().map(|(_, shares)| &shares[..]).collect();
-        of_z2.par_chunks_mut(latent).zip(z2.par_chunks(latent)).zip(&responsibilities).for_each(|((out, z), shares)| {
-            prior.add_slope(z, shares, weight, out);
-        });
+        of_z2.par_chunks_mut(latent).zip(z2.par_chunks(latent)).zip(&responsibilities).for_each(
+            |((out, z), shares)| {
+                prior.add_slope(z, shares, weight, out);
+            },
+        );
         let heads = prior.slopes(&z2, &responsibilities, weight);
         // beta log q(z2 | x).
         let of_batch = q2.normal.backward(batch.noise[0], &of_z2, entropy);
@@ -383,7 +412,8 @@ fn log_likelihood<T: Real>(logits: &mut [T], history: &[u32], likelihood: Likeli
         }
         Likelihood::Bernoulli => {
             // log(1 + e^l) = max(l, 0) + log(1 + e^-|l|)
-            let all: f64 = logits.iter().map(|logit| logit.to_f64()).map(|l| l.max(0.0) + (-l.abs()).exp().ln_1p()).sum();
+            let all: f64 =
+                logits.iter().map(|logit| logit.to_f64()).map(|l| l.max(0.0) + (-l.abs()).exp().ln_1p()).sum();
             logits.iter_mut().for_each(|logit| *logit = T::ONE / (T::ONE + (-*logit).exp()));
             own - all
         }

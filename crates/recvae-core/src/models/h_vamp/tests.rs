@@ -4,8 +4,7 @@ use super::*;
 use crate::base::random::Stream;
 use crate::test_support::{Golden, close};
 
-const PARTS: [(&str, Likelihood); 2] =
-    [("multinomial", Likelihood::Multinomial), ("bernoulli", Likelihood::Bernoulli)];
+const PARTS: [(&str, Likelihood); 2] = [("multinomial", Likelihood::Multinomial), ("bernoulli", Likelihood::Bernoulli)];
 
 fn transposed(values: &[f64], n_cols: usize) -> Vec<f64> {
     (0..n_cols).flat_map(|column| values.iter().skip(column).step_by(n_cols).copied()).collect()
@@ -81,7 +80,12 @@ fn loss_gradients_and_scores_are_the_recorded_ones() {
 fn gradients_are_the_slopes_of_the_loss() {
     let golden = Golden::read("hvamp_step");
     let mut network = network::<f64>(&golden);
-    // Kinks lie where a pseudo-user or a logarithm of a variance is clipped, and none within a step of what was recorded.
+    // Variances of e^-12, as were recorded, make a loss of which a difference is mostly rounding.
+    for (name, _, values) in network.tensors_mut() {
+        if name.ends_with("log_variance.bias") {
+            values.fill(0.1);
+        }
+    }
     let x = golden.csr("x");
     let histories: Vec<&[u32]> = x.rows().collect();
     let inputs = [input(&golden, "kept2"), input(&golden, "kept1")];
@@ -102,7 +106,11 @@ fn gradients_are_the_slopes_of_the_loss() {
                 0.7 * loss.kl - loss.log_likelihood
             };
             let slope = (loss(step, &mut network) - loss(-step, &mut network)) / (2.0 * step);
-            assert!((slope - gradient[place]).abs() < 1e-6 * scale.max(1.0), "{name}[{place}]: {} and {slope}", gradient[place]);
+            assert!(
+                (slope - gradient[place]).abs() < 1e-6 * scale.max(1.0),
+                "{name}[{place}]: {} and {slope}",
+                gradient[place]
+            );
         }
     }
 }
