@@ -64,13 +64,13 @@ impl ModelKind {
     /// Whether its training can be kept in a checkpoint: the models that take long.
     #[must_use]
     pub fn has_checkpoints(self) -> bool {
-        matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
+        self.has_engines() || self == Self::HVamp
     }
 
     /// Whether its training is a matter of an engine; the other models are computed by the processor as they are.
     #[must_use]
     pub fn has_engines(self) -> bool {
-        self.has_checkpoints()
+        matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
     }
 
     /// Fails unless it can be trained like that.

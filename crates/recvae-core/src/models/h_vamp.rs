@@ -22,8 +22,6 @@
 //! Source: Kim, Suh, "Enhancing VAEs for Collaborative Filtering: Flexible Priors & Gating Mechanisms", RecSys 2019, arXiv 1911.00936;
 //! its prior: Tomczak, Welling, "VAE with a VampPrior", AISTATS 2018, arXiv 1705.07120.
 
-use std::time::Instant;
-
 use ndarray::{Array2, ArrayViewMut2};
 use rayon::prelude::*;
 use serde_json::Value;
@@ -32,10 +30,7 @@ use crate::base::error::{Error, Result};
 use crate::base::matrix::{view2, view2_mut};
 use crate::base::memory::{MemoryEstimate, check_memory};
 use crate::base::options::{Options, choice, options};
-use crate::base::progress::{Progress, StepProgress};
-use crate::evaluate::evaluation::evaluate;
 use crate::evaluate::factors::Factors;
-use crate::evaluate::metrics::Metric;
 use crate::evaluate::scorer::{Scorer, check_histories, checked, checked_some};
 use crate::evaluate::shortlist::numbers_per_item;
 use crate::evaluate::top_k::BLOCK;
@@ -43,24 +38,25 @@ use crate::math::cosine::cosines;
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::products::par_products;
-use crate::math::real::Real;
-use crate::math::vectorised::{add_to_rows, dot};
+use crate::math::vectorised::add_to_rows;
 use crate::model::tensors::numbers;
 use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
-use crate::nn::adam::{AdamStep, Moments};
-use crate::nn::batch::{SparseInput, draw_noise};
-use crate::nn::noise::{Noise, Seeded};
 use crate::split::strong::HeldOut;
 use crate::train::epoch_log::{EpochLog, Schedule};
+use crate::train::epochs::run_epochs;
 use crate::train::fit_shape::FitShape;
+use crate::train::keeper::Keeper;
 use crate::train::run::FitRun;
 
 mod layers;
 mod network;
+mod normal;
 #[cfg(test)]
 mod tests;
+mod training;
 
-use network::{Batch, Likelihood, Loss, Network, Shape};
+use network::{Likelihood, Network, Shape};
+use training::Training;
 
 choice! {
     /// How a history follows from the logits.
@@ -121,110 +117,17 @@ impl HVampOptions {
     }
 }
 
-/// A network in training.
-struct Training<'a, T> {
-    options: &'a HVampOptions,
-    train: &'a Csr,
-    network: Network<T>,
-    gradients: Network<T>,
-    moments: Vec<Moments<T>>,
-    steps: u64,
-}
-
-impl<'a, T: Real> Training<'a, T> {
-    fn new(options: &'a HVampOptions, train: &'a Csr) -> Self {
-        let shape = options.shape(train.n_cols());
-        let network = Network::random(shape, options.seed);
-        let moments = network.tensors().iter().map(|(.., values)| Moments::zeros(values.len())).collect();
-        Self { options, train, gradients: Network::zeros(shape), network, moments, steps: 0 }
-    }
-
-    /// One pass over all users; the loss is the mean over the steps.
-    fn epoch(&mut self, epoch: usize, run: &FitRun<'_>) -> Result<Loss> {
-        let Self { options, train, .. } = *self;
-        let noise: &dyn Noise<T> = &Seeded(options.seed);
-        let order = noise.order(epoch as u64, train.n_rows());
-        let n_steps = order.len().div_ceil(options.batch_size);
-        let beta = options.beta_in(epoch);
-        let mut sum = Loss { log_likelihood: 0.0, kl: 0.0 };
-        let mut inputs = [SparseInput::default(), SparseInput::default()];
-        let mut normals = [vec![], vec![]];
-        for (step, users) in order.chunks(options.batch_size).enumerate() {
-            run.cancel.check()?;
-            (run.on_step)(StepProgress { epoch, epochs: options.epochs, fraction: step as f64 / n_steps as f64 });
-            for (half, (input, normals)) in inputs.iter_mut().zip(&mut normals).enumerate() {
-                // Two of everything: for z2 and for z1.
-                let pass = 2 * epoch as u64 + half as u64;
-                input.drop_out(train, users, options.dropout_rate, noise, pass);
-                draw_noise(normals, users, options.latent_dim, noise, pass);
-            }
-            let histories: Vec<&[u32]> = users.iter().map(|&user| train.row(user)).collect();
-            let [input_2, input_1] = &inputs;
-            let batch =
-                Batch { histories: &histories, inputs: [input_2, input_1], noise: [&normals[0][..], &normals[1][..]] };
-            let loss = self.step(&batch, beta)?;
-            sum.log_likelihood += loss.log_likelihood * users.len() as f64;
-            sum.kl += loss.kl * users.len() as f64;
-        }
-        let n = order.len() as f64;
-        Ok(Loss { log_likelihood: sum.log_likelihood / n, kl: sum.kl / n })
-    }
-
-    fn step(&mut self, batch: &Batch<'_, T>, beta: f64) -> Result<Loss> {
-        for (.., gradient) in self.gradients.tensors_mut() {
-            gradient.par_chunks_mut(1 << 14).for_each(|piece| piece.fill(T::ZERO));
-        }
-        let loss = self.network.loss(batch, beta, self.options.likelihood(), &mut self.gradients)?;
-        self.steps += 1;
-        let step = AdamStep::new(self.options.learning_rate, self.steps);
-        let tensors = self.network.tensors_mut().into_iter().zip(self.gradients.tensors_mut());
-        for (((_, _, values), (_, _, gradient)), moments) in tensors.zip(&mut self.moments) {
-            let squares: Vec<T> = gradient.par_chunks(1 << 14).map(|piece| dot(piece, piece)).collect();
-            let norm = squares.iter().map(|square| square.to_f64()).sum::<f64>().sqrt();
-            if norm > 0.0 {
-                let share = T::from_f64(1.0 / norm);
-                gradient.par_chunks_mut(1 << 14).for_each(|piece| piece.iter_mut().for_each(|number| *number *= share));
-            }
-            moments.step(step, values, gradient);
-        }
-        Ok(loss)
-    }
-}
-
 pub(super) fn fit(options: &HVampOptions, train: &Csr, validation: Option<&HeldOut>, run: &FitRun<'_>) -> Result<Fit> {
-    let start = Instant::now();
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: options.warm_up };
-    let mut training = Training::<f32>::new(options, train);
-    let mut log = EpochLog::<Vec<Vec<f32>>>::default();
-    while !log.is_over(schedule) {
-        let epoch = log.record.len() + 1;
-        let Loss { log_likelihood, kl } = training.epoch(epoch, run)?;
-        // The last step of an epoch is one that no loss looks at.
-        let is_finite = |(.., values): &(String, Vec<usize>, &[f32])| values.iter().all(|number| number.is_finite());
-        if !training.network.tensors().iter().all(is_finite) {
-            return Err(Error::Numerical(format!(
-                "a parameter is not finite in epoch {epoch}; likely remedies: a smaller learningRate"
-            )));
-        }
-        let mut metric = None;
-        if let Some(held_out) = validation {
-            let scorer = run.cancel.watch(&training.network);
-            metric = evaluate(&scorer, held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
-        }
-        let loss = options.beta_in(epoch) * kl - log_likelihood;
-        let told = Progress { loss: Some(loss), seconds: start.elapsed().as_secs_f64(), ..Progress::default() };
-        let copy = || Ok(training.network.tensors().into_iter().map(|(.., values)| values.to_vec()).collect());
-        log.end_epoch(metric, told, schedule, copy)?;
-        (run.on_progress)(&log.record[epoch - 1]);
-    }
-    let EpochLog { record: epochs, best, .. } = log;
-    let Training { mut network, .. } = training;
-    if let Some(best) = best {
-        network
-            .tensors_mut()
-            .into_iter()
-            .zip(&best.parameters)
-            .for_each(|((.., values), best)| values.copy_from_slice(best));
+    // The KL term's weight grows by epochs, whatever their number.
+    let keeper = Keeper::open(run, ModelKind::HVamp, &options.to_json(), &["epochs"], train, validation)?;
+    let mut training = Training::new(options, train, run)?;
+    let epoch = |training: &mut Training<'_>, log: &mut EpochLog| training.epoch(validation, run, log);
+    let EpochLog { record: epochs, best, .. } = run_epochs(&mut training, schedule, run, keeper, epoch)?;
+    let mut network = training.into_network();
+    if let Some(best) = best.filter(|best| best.epoch < epochs.len() as u64) {
+        let tensors = network.tensors_mut().into_iter().zip(best.parameters);
+        tensors.for_each(|((.., values), mut best)| values.copy_from_slice(best.values_mut()));
     }
     Ok(Fit { model: Box::new(HVamp { options: options.clone(), network }), epochs })
 }

@@ -84,7 +84,7 @@ impl<T: Real> Moments<T> {
 }
 
 impl Moments<f32> {
-    pub(super) fn state<'a>(&'a mut self, name: &str, state: &mut State<'a>) {
+    pub(crate) fn state<'a>(&'a mut self, name: &str, state: &mut State<'a>) {
         state.add(format!("{name}.first"), &mut self.first[..]);
         state.add(format!("{name}.second"), &mut self.second[..]);
     }

@@ -3,13 +3,15 @@
 use rayon::prelude::*;
 
 use super::layers::{Gated, Linear, Pair, apart, beside};
-use crate::base::error::{Error, Result};
+use super::normal::{Normal, Prior, log_normals, slopes};
+use crate::base::error::Result;
 use crate::base::numbers::Numbers;
 use crate::base::random::Philox;
 use crate::math::real::Real;
-use crate::math::vectorised::{sum_of, vectorised};
+use crate::math::vectorised::sum_of;
 use crate::nn::batch::{ByItem, SparseInput};
 use crate::nn::noise::{Purpose, stream};
+use crate::train::warm_start::Adopt;
 
 /// Sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +72,9 @@ const NAMES: [(&str, [&str; 2]); 13] = [
 ];
 const GATED: [&str; 2] = ["value", "gate"];
 const HEADS: [&str; 2] = ["mean", "log_variance"];
-
-/// Within these lies a logarithm of a variance.
-const LOG_VARIANCES: [f64; 2] = [-12.0, 4.0];
+/// Those of the last layer and of the pseudo-users.
+const OUTPUT: &str = "p.output";
+const PSEUDO_USERS: &str = "pseudo_users";
 
 /// All parameters, or a gradient or a moment of each.
 pub(super) struct Network<T> {
@@ -97,46 +99,6 @@ pub(super) struct Batch<'a, T> {
 pub(super) struct Loss {
     pub(super) log_likelihood: f64,
     pub(super) kl: f64,
-}
-
-/// A normal distribution of each row, with what clipping its logarithms of variances has done.
-struct Normal<T> {
-    mean: Vec<T>,
-    log_variance: Vec<T>,
-    /// 0 where the logarithm was clipped.
-    slope: Vec<T>,
-}
-
-impl<T: Real> Normal<T> {
-    fn of([mean, mut log_variance]: [Vec<T>; 2]) -> Self {
-        let [least, most] = LOG_VARIANCES.map(T::from_f64);
-        let mut slope = vec![T::ONE; mean.len()];
-        for (number, slope) in log_variance.iter_mut().zip(&mut slope) {
-            if *number < least || *number > most {
-                *slope = T::ZERO;
-                *number = if *number < least { least } else { most };
-            }
-        }
-        Self { mean, log_variance, slope }
-    }
-
-    fn sample(&self, noise: &[T]) -> Vec<T> {
-        let numbers = self.mean.iter().zip(&self.log_variance).zip(noise);
-        let half = T::from_f64(0.5);
-        numbers.map(|((&mean, &log_variance), &noise)| mean + (half * log_variance).exp() * noise).collect()
-    }
-
-    /// The gradients of the two heads: from those of a sample, and from one of every logarithm besides.
-    fn backward(&self, noise: &[T], of_sample: &[T], of_log_variance: T) -> [Vec<T>; 2] {
-        let half = T::from_f64(0.5);
-        let numbers = self.log_variance.iter().zip(&self.slope).zip(noise.iter().zip(of_sample));
-        let of_log_variance = numbers
-            .map(|((&log_variance, &slope), (&noise, &gradient))| {
-                slope * (gradient * half * (half * log_variance).exp() * noise + of_log_variance)
-            })
-            .collect();
-        [of_sample.to_vec(), of_log_variance]
-    }
 }
 
 /// What q(z2 | x) is found by.
@@ -194,9 +156,9 @@ impl<T: Real> Network<T> {
             of_linear(&mut all, &format!("{name}.{}", parts[0]), &mut pair.first);
             of_linear(&mut all, &format!("{name}.{}", parts[1]), &mut pair.second);
         }
-        of_linear(&mut all, "p.output", &mut self.output);
+        of_linear(&mut all, OUTPUT, &mut self.output);
         let shape = vec![self.shape.pseudo_users, self.shape.n_items];
-        all.push(("pseudo_users".into(), shape, &mut self.pseudo_users[..]));
+        all.push((PSEUDO_USERS.into(), shape, &mut self.pseudo_users[..]));
         all
     }
 
@@ -213,9 +175,9 @@ impl<T: Real> Network<T> {
             of_linear(&mut all, &format!("{name}.{}", parts[0]), &pair.first);
             of_linear(&mut all, &format!("{name}.{}", parts[1]), &pair.second);
         }
-        of_linear(&mut all, "p.output", &self.output);
+        of_linear(&mut all, OUTPUT, &self.output);
         let shape = vec![self.shape.pseudo_users, self.shape.n_items];
-        all.push(("pseudo_users".into(), shape, &self.pseudo_users[..]));
+        all.push((PSEUDO_USERS.into(), shape, &self.pseudo_users[..]));
         all
     }
 
@@ -269,7 +231,7 @@ impl<T: Real> Network<T> {
         beta: f64,
         likelihood: Likelihood,
         sums: &mut Self,
-    ) -> Result<Loss> {
+    ) -> Loss {
         let Shape { n_items, hidden, latent, .. } = self.shape;
         let [input_2, input_1] = batch.inputs;
         let n = batch.histories.len();
@@ -305,11 +267,6 @@ impl<T: Real> Network<T> {
         let log_p1 = log_normals(&p1, &z1, latent);
         let kl: f64 = (0..n).map(|row| log_q2[row] + log_q1[row] - log_p1[row] - found[row].0).sum::<f64>() / n as f64;
         let loss = Loss { log_likelihood: likelihoods.iter().sum::<f64>() / n as f64, kl };
-        if !(loss.log_likelihood.is_finite() && loss.kl.is_finite()) {
-            return Err(Error::Numerical(
-                "the loss of a step is not finite; likely remedies: a smaller learningRate".into(),
-            ));
-        }
         // Backward: the decoder.
         let zeros = |width: usize| vec![T::ZERO; n * width];
         let mut of_both = zeros(hidden);
@@ -379,7 +336,7 @@ impl<T: Real> Network<T> {
                 *sum += gradient;
             }
         }
-        Ok(loss)
+        loss
     }
 
     /// From the gradients of the heads of q(z2 | .) to those of its first layer.
@@ -390,6 +347,35 @@ impl<T: Real> Network<T> {
         let gates = q2.second.backward(&of_second);
         self.pairs[Q2_HIDDEN].backward(&q2.first.out, &gates, &mut sums.pairs[Q2_HIDDEN], Some(&mut of_first));
         q2.first.backward(&of_first)
+    }
+}
+
+impl Adopt for Network<f32> {
+    fn adopt<'v>(
+        &mut self,
+        items_there: usize,
+        index_there: &[Option<u32>],
+        read: impl Fn(&str, &[usize]) -> Result<&'v [f32]>,
+    ) -> Result<()> {
+        for (name, mut shape, values) in self.tensors_mut() {
+            if name == PSEUDO_USERS {
+                let from = read(&name, &[shape[0], items_there])?;
+                for (row, there) in values.chunks_exact_mut(shape[1]).zip(from.chunks_exact(items_there)) {
+                    let known = row.iter_mut().zip(index_there);
+                    known.for_each(|(number, at)| at.iter().for_each(|&at| *number = there[at as usize]));
+                }
+            } else if name.starts_with(OUTPUT) || (name.contains(".items.") && name.ends_with(".weight")) {
+                shape[0] = items_there;
+                let width = shape[1..].iter().product();
+                let from = read(&name, &shape)?;
+                for (row, there) in values.chunks_exact_mut(width).zip(index_there) {
+                    there.iter().for_each(|&there| row.copy_from_slice(&from[there as usize * width..][..width]));
+                }
+            } else {
+                values.copy_from_slice(read(&name, &shape)?);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -421,111 +407,4 @@ fn log_likelihood<T: Real>(logits: &mut [T], history: &[u32], likelihood: Likeli
     history.iter().for_each(|&item| logits[item as usize] -= T::ONE);
     logits.iter_mut().for_each(|number| *number *= share);
     value
-}
-
-/// The mixture of the posteriors of the pseudo-users.
-struct Prior<'a, T> {
-    normal: &'a Normal<T>,
-    latent: usize,
-}
-
-impl<T: Real> Prior<'_, T> {
-    /// Mean and logarithms of variances of a part.
-    fn part(&self, at: usize) -> (&[T], &[T]) {
-        let range = at * self.latent..(at + 1) * self.latent;
-        (&self.normal.mean[range.clone()], &self.normal.log_variance[range])
-    }
-
-    /// log p(z), and the share of each part in it.
-    fn of(&self, z: &[T]) -> (f64, Vec<T>) {
-        let n = self.normal.mean.len() / self.latent;
-        let logs: Vec<f64> = (0..n)
-            .map(|at| {
-                let (mean, log_variance) = self.part(at);
-                log_normal(z, mean, log_variance)
-            })
-            .collect();
-        let maximum = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = logs.iter().map(|log| (log - maximum).exp()).sum();
-        let shares = logs.iter().map(|log| T::from_f64((log - maximum).exp() / sum)).collect();
-        (maximum + sum.ln() - (n as f64).ln(), shares)
-    }
-
-    /// Adds the gradient of `-weight log p(z)` by z.
-    fn add_slope(&self, z: &[T], shares: &[T], weight: T, out: &mut [T]) {
-        for (at, &share) in shares.iter().enumerate().filter(|(_, share)| **share > T::ZERO) {
-            let (mean, log_variance) = self.part(at);
-            add_pull(out, z, mean, log_variance, weight * share);
-        }
-    }
-
-    /// The gradients of `-weight log p(z)` by the heads of the parts, over all z.
-    fn slopes(&self, z: &[T], responsibilities: &[&[T]], weight: T) -> [Vec<T>; 2] {
-        let d = self.latent;
-        let mut of_mean = vec![T::ZERO; self.normal.mean.len()];
-        let mut of_log_variance = vec![T::ZERO; self.normal.mean.len()];
-        let parts = of_mean.par_chunks_mut(d).zip(of_log_variance.par_chunks_mut(d)).enumerate();
-        parts.for_each(|(at, (of_mean, of_log_variance))| {
-            let (mean, log_variance) = self.part(at);
-            for (z, shares) in z.chunks_exact(d).zip(responsibilities) {
-                if shares[at] > T::ZERO {
-                    add_slopes(of_mean, of_log_variance, z, mean, log_variance, weight * shares[at]);
-                }
-            }
-            let slope = &self.normal.slope[at * d..][..d];
-            of_log_variance.iter_mut().zip(slope).for_each(|(number, &slope)| *number *= slope);
-        });
-        [of_mean, of_log_variance]
-    }
-}
-
-/// The gradients of `-weight log p(z)`, one normal for each row, by means, by the heads of the logarithms of variances, and by z.
-fn slopes<T: Real>(normal: &Normal<T>, z: &[T], weight: T) -> [Vec<T>; 3] {
-    let n = z.len();
-    let (mut of_mean, mut of_log_variance, mut of_z) = (vec![T::ZERO; n], vec![T::ZERO; n], vec![T::ZERO; n]);
-    add_slopes(&mut of_mean, &mut of_log_variance, z, &normal.mean, &normal.log_variance, weight);
-    add_pull(&mut of_z, z, &normal.mean, &normal.log_variance, weight);
-    of_log_variance.iter_mut().zip(&normal.slope).for_each(|(number, &slope)| *number *= slope);
-    [of_mean, of_log_variance, of_z]
-}
-
-/// The logarithms of the densities of rows, of `latent` numbers each.
-fn log_normals<T: Real>(normal: &Normal<T>, z: &[T], latent: usize) -> Vec<f64> {
-    let parts = normal.mean.chunks_exact(latent).zip(normal.log_variance.chunks_exact(latent));
-    z.chunks_exact(latent).zip(parts).map(|(z, (mean, log_variance))| log_normal(z, mean, log_variance)).collect()
-}
-
-/// Without the constant, which cancels between posteriors and priors.
-fn log_normal<T: Real>(z: &[T], mean: &[T], log_variance: &[T]) -> f64 {
-    -0.5 * distance(z, mean, log_variance).to_f64()
-}
-
-vectorised! {
-    /// Sum of `log variance + (z - mean)^2 / variance`.
-    fn distance(z: &[T], mean: &[T], log_variance: &[T]) -> T {
-        let mut lanes = [T::ZERO; 8];
-        for ((z, mean), log_variance) in z.chunks(8).zip(mean.chunks(8)).zip(log_variance.chunks(8)) {
-            for (((lane, &z), &mean), &log_variance) in lanes.iter_mut().zip(z).zip(mean).zip(log_variance) {
-                *lane += log_variance + (z - mean) * (z - mean) * (-log_variance).exp();
-            }
-        }
-        lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
-    }
-
-    /// Adds `weight (z - mean) / variance`.
-    fn add_pull(out: &mut [T], z: &[T], mean: &[T], log_variance: &[T], weight: T) {
-        for (((out, &z), &mean), &log_variance) in out.iter_mut().zip(z).zip(mean).zip(log_variance) {
-            *out += weight * (z - mean) * (-log_variance).exp();
-        }
-    }
-
-    /// Adds `-weight (z - mean) / variance`, and `weight (1 - (z - mean)^2 / variance) / 2`.
-    fn add_slopes(of_mean: &mut [T], of_log_variance: &mut [T], z: &[T], mean: &[T], log_variance: &[T], weight: T) {
-        let sums = of_mean.iter_mut().zip(of_log_variance);
-        for (((of_mean, of_log_variance), &z), (&mean, &log_variance)) in sums.zip(z).zip(mean.iter().zip(log_variance)) {
-            let pull = (z - mean) * (-log_variance).exp();
-            *of_mean -= weight * pull;
-            *of_log_variance += weight * T::from_f64(0.5) * (T::ONE - (z - mean) * pull);
-        }
-    }
 }

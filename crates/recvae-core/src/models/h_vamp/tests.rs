@@ -1,7 +1,11 @@
 //! H+Vamp against recorded values and against finite differences.
 
+use super::network::Batch;
 use super::*;
 use crate::base::random::Stream;
+use crate::math::real::Real;
+use crate::nn::batch::SparseInput;
+use crate::train::warm_start::Adopt;
 use crate::test_support::{Golden, close};
 
 const PARTS: [(&str, Likelihood); 2] = [("multinomial", Likelihood::Multinomial), ("bernoulli", Likelihood::Bernoulli)];
@@ -54,7 +58,7 @@ fn loss_gradients_and_scores_are_the_recorded_ones() {
     let batch = Batch { histories: &histories, inputs: [&inputs[0], &inputs[1]], noise };
     for (name, likelihood) in PARTS {
         let mut gradients = Network::zeros(network.shape);
-        let loss = network.loss(&batch, 0.3, likelihood, &mut gradients).unwrap();
+        let loss = network.loss(&batch, 0.3, likelihood, &mut gradients);
         close(name, &[loss.log_likelihood], golden.values(&format!("{name}.log_likelihood")), 1e-12);
         close("kl", &[loss.kl], golden.values("kl"), 1e-12);
         for (tensor, _, gradient) in gradients.tensors() {
@@ -93,7 +97,7 @@ fn gradients_are_the_slopes_of_the_loss() {
     let batch = Batch { histories: &histories, inputs: [&inputs[0], &inputs[1]], noise };
     let mut unused = Network::zeros(network.shape);
     let mut gradients = Network::zeros(network.shape);
-    network.loss(&batch, 0.7, Likelihood::Multinomial, &mut gradients).unwrap();
+    network.loss(&batch, 0.7, Likelihood::Multinomial, &mut gradients);
     let step = 1e-6;
     for at in 0..gradients.tensors().len() {
         let (name, _, gradient) = gradients.tensors().swap_remove(at);
@@ -101,7 +105,7 @@ fn gradients_are_the_slopes_of_the_loss() {
         for place in 0..gradient.len() {
             let mut loss = |by: f64, network: &mut Network<f64>| {
                 network.tensors_mut()[at].2[place] += by;
-                let loss = network.loss(&batch, 0.7, Likelihood::Multinomial, &mut unused).unwrap();
+                let loss = network.loss(&batch, 0.7, Likelihood::Multinomial, &mut unused);
                 network.tensors_mut()[at].2[place] -= by;
                 0.7 * loss.kl - loss.log_likelihood
             };
@@ -143,7 +147,9 @@ fn training_is_a_function_of_the_seed() {
     let scores = |seed, threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let fitted = pool.install(|| fit(&options(seed), &train, None, &FitRun::default())).unwrap();
-        assert!(fitted.epochs.iter().all(|epoch| epoch.loss.is_some_and(f64::is_finite)));
+        // The KL term's weight is 0 in the first epoch.
+        assert!(fitted.epochs.iter().all(|epoch| epoch.log_likelihood.is_some_and(f64::is_finite)));
+        assert_eq!(fitted.epochs.iter().map(|epoch| epoch.kl.unwrap() > 0.0).collect::<Vec<_>>(), [false, true, true]);
         fitted.model.scores(&[&[1, 5], &[]]).unwrap()
     };
     let first = scores(1, 1);
@@ -165,4 +171,47 @@ fn a_cancelled_fit_ends() {
     run.cancel.cancel();
     let options = HVampOptions { hidden_dim: 4, latent_dim: 2, pseudo_users: 2, ..HVampOptions::default() };
     assert_eq!(fit(&options, &train, None, &run).err().expect("an error").code(), "CANCELLED");
+}
+
+/// Another network's numbers go where the items stand now; those of new items stay fresh.
+#[test]
+fn a_network_begins_with_another_one() {
+    // As many items as there are hidden units: shapes alone do not say what belongs to items.
+    let shape = |n_items| Shape { n_items, hidden: 6, latent: 4, pseudo_users: 5 };
+    let (there, fresh) = (Network::<f32>::random(shape(6), 1), Network::<f32>::random(shape(5), 2));
+    let mut network = Network::<f32>::random(shape(5), 2);
+    let index_there = [Some(4), None, Some(0), Some(5), None];
+    let all = there.tensors();
+    let read = |name: &str, shape: &[usize]| {
+        let (_, found, values) = all.iter().find(|(other, ..)| other == name).unwrap();
+        assert_eq!(found, shape, "{name}");
+        Ok(*values)
+    };
+    network.adopt(6, &index_there, read).unwrap();
+    let mut of_items = 0;
+    for ((name, shape, values), (.., fresh)) in network.tensors().into_iter().zip(fresh.tensors()) {
+        let (.., theirs) = all.iter().find(|(other, ..)| *other == name).unwrap();
+        if theirs.len() == values.len() {
+            assert_eq!(values, *theirs, "{name}");
+            continue;
+        }
+        of_items += 1;
+        let by_rows = shape[0] == 5 && name != "pseudo_users";
+        // Where the number of an item lies, among so many items; `other` counts rows or columns of the other side.
+        let width = values.len() / 5;
+        let at = |item: usize, other: usize, n_items: usize| {
+            if by_rows { item * width + other } else { other * n_items + item }
+        };
+        for (item, there) in index_there.iter().enumerate() {
+            for other in 0..width {
+                let expected = match there {
+                    Some(there) => theirs[at(*there as usize, other, 6)],
+                    None => fresh[at(item, other, 5)],
+                };
+                assert_eq!(values[at(item, other, 5)], expected, "{name}: item {item}, {other}");
+            }
+        }
+    }
+    // Weights of value and gate of both first layers, weight and bias of the last one, pseudo-users.
+    assert_eq!(of_items, 7);
 }
