@@ -309,7 +309,7 @@ describe('similar users', () => {
 
   test('who cannot tell says who can, and what is wrong is named', async () => {
     for (const kind of ['ease', 'popularity'] as const) {
-      const text = (what: string) => `the model of ${what} is '${kind}'; allowed: als, mult-dae, mult-vae, recvae`;
+      const text = (what: string) => `the model of ${what} is '${kind}'; allowed: als, mult-dae, mult-vae, recvae, hvamp`;
       expect(await refusal(() => model(kind).similarUsers([], users))).toBe(text('similarUsers'));
       expect(await refusal(() => model(kind).embed([[]]))).toBe(text('embed'));
     }

@@ -26,8 +26,10 @@ pub(super) struct Linear<T> {
     pub(super) bias: Vec<T>,
 }
 
-/// Items or rows of a task.
+/// Items of a task.
 const BLOCK: usize = 64;
+/// Numbers of a task.
+const PIECE: usize = 1 << 14;
 
 impl<T: Real> Linear<T> {
     pub(super) fn zeros(inputs: usize, outputs: usize, of_items: bool) -> Self {
@@ -148,23 +150,40 @@ pub(super) struct Gated<T> {
 
 impl<T: Real> Gated<T> {
     pub(super) fn of([value, mut gate]: [Vec<T>; 2]) -> Self {
-        sigmoid(&mut gate);
-        let out = value.iter().zip(&gate).map(|(&value, &gate)| value * gate).collect();
+        let mut out = vec![T::ZERO; value.len()];
+        let pieces = out.par_chunks_mut(PIECE).zip(gate.par_chunks_mut(PIECE)).zip(value.par_chunks(PIECE));
+        pieces.for_each(|((out, gate), value)| pass(out, gate, value));
         Self { value, gate, out }
     }
 
     /// The gradients of value and gate, given that of `out`.
     pub(super) fn backward(&self, gradient: &[T]) -> [Vec<T>; 2] {
-        let of_value = gradient.iter().zip(&self.gate).map(|(&gradient, &gate)| gradient * gate).collect();
-        let numbers = gradient.iter().zip(&self.value).zip(&self.gate);
-        let of_gate = numbers.map(|((&gradient, &value), &gate)| gradient * value * gate * (T::ONE - gate)).collect();
+        let (mut of_value, mut of_gate) = (vec![T::ZERO; gradient.len()], vec![T::ZERO; gradient.len()]);
+        let out = of_value.par_chunks_mut(PIECE).zip(of_gate.par_chunks_mut(PIECE));
+        let numbers = self.value.par_chunks(PIECE).zip(self.gate.par_chunks(PIECE)).zip(gradient.par_chunks(PIECE));
+        out.zip(numbers).for_each(|((of_value, of_gate), ((value, gate), gradient))| {
+            pass_back(of_value, of_gate, value, gate, gradient);
+        });
         [of_value, of_gate]
     }
 }
 
 vectorised! {
-    fn sigmoid(values: &mut [T]) {
-        values.iter_mut().for_each(|value| *value = T::ONE / (T::ONE + (-*value).exp()));
+    /// `out = value sigmoid(gate)`; the gate becomes its sigmoid.
+    fn pass(out: &mut [T], gate: &mut [T], value: &[T]) {
+        for ((out, gate), &value) in out.iter_mut().zip(gate).zip(value) {
+            *gate = T::ONE / (T::ONE + (-*gate).exp());
+            *out = value * *gate;
+        }
+    }
+
+    /// The gradients of both, of the gate as it was before its sigmoid.
+    fn pass_back(of_value: &mut [T], of_gate: &mut [T], value: &[T], gate: &[T], gradient: &[T]) {
+        let out = of_value.iter_mut().zip(of_gate);
+        for ((of_value, of_gate), ((&value, &gate), &gradient)) in out.zip(value.iter().zip(gate).zip(gradient)) {
+            *of_value = gradient * gate;
+            *of_gate = gradient * value * gate * (T::ONE - gate);
+        }
     }
 }
 

@@ -260,7 +260,7 @@ impl<T: Real> Network<T> {
             .zip(batch.histories)
             .map(|(logits, history)| log_likelihood(logits, history, likelihood, share))
             .collect();
-        let prior = Prior { normal: &pseudo.normal, latent };
+        let prior = Prior::new(&pseudo.normal, latent);
         let found: Vec<(f64, Vec<T>)> = z2.par_chunks(latent).map(|z| prior.of(z)).collect();
         let log_q2 = log_normals(&q2.normal, &z2, latent);
         let log_q1 = log_normals(&q1, &z1, latent);

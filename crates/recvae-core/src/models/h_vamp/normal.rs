@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::math::real::Real;
-use crate::math::vectorised::vectorised;
+use crate::math::vectorised::{sum_of, vectorised};
 
 /// Within these lies a logarithm of a variance.
 const LOG_VARIANCES: [f64; 2] = [-12.0, 4.0];
@@ -12,6 +12,8 @@ const LOG_VARIANCES: [f64; 2] = [-12.0, 4.0];
 pub(super) struct Normal<T> {
     pub(super) mean: Vec<T>,
     pub(super) log_variance: Vec<T>,
+    /// The inverse of the variance.
+    precision: Vec<T>,
     /// 0 where the logarithm was clipped.
     slope: Vec<T>,
 }
@@ -26,7 +28,8 @@ impl<T: Real> Normal<T> {
                 *number = if *number < least { least } else { most };
             }
         }
-        Self { mean, log_variance, slope }
+        let precision = log_variance.iter().map(|&log_variance| (-log_variance).exp()).collect();
+        Self { mean, log_variance, precision, slope }
     }
 
     pub(super) fn sample(&self, noise: &[T]) -> Vec<T> {
@@ -50,26 +53,32 @@ impl<T: Real> Normal<T> {
 
 /// The mixture of the posteriors of the pseudo-users.
 pub(super) struct Prior<'a, T> {
-    pub(super) normal: &'a Normal<T>,
-    pub(super) latent: usize,
+    normal: &'a Normal<T>,
+    /// Sum of the logarithms of the variances of each part.
+    log_determinants: Vec<T>,
+    latent: usize,
 }
 
-impl<T: Real> Prior<'_, T> {
-    /// Mean and logarithms of variances of a part.
+impl<'a, T: Real> Prior<'a, T> {
+    pub(super) fn new(normal: &'a Normal<T>, latent: usize) -> Self {
+        let log_determinants = normal.log_variance.chunks_exact(latent).map(|row| sum_of(row, |log| log)).collect();
+        Self { normal, log_determinants, latent }
+    }
+
+    /// Mean and inverses of variances of a part.
     fn part(&self, at: usize) -> (&[T], &[T]) {
         let range = at * self.latent..(at + 1) * self.latent;
-        (&self.normal.mean[range.clone()], &self.normal.log_variance[range])
+        (&self.normal.mean[range.clone()], &self.normal.precision[range])
     }
 
     /// log p(z), and the share of each part in it.
     pub(super) fn of(&self, z: &[T]) -> (f64, Vec<T>) {
-        let n = self.normal.mean.len() / self.latent;
-        let logs: Vec<f64> = (0..n)
-            .map(|at| {
-                let (mean, log_variance) = self.part(at);
-                log_normal(z, mean, log_variance)
-            })
-            .collect();
+        let n = self.log_determinants.len();
+        let log = |(at, &log_determinant)| {
+            let (mean, precision) = self.part(at);
+            log_normal(z, mean, precision, log_determinant)
+        };
+        let logs: Vec<f64> = self.log_determinants.iter().enumerate().map(log).collect();
         let maximum = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = logs.iter().map(|log| (log - maximum).exp()).sum();
         let shares = logs.iter().map(|log| T::from_f64((log - maximum).exp() / sum)).collect();
@@ -79,8 +88,8 @@ impl<T: Real> Prior<'_, T> {
     /// Adds the gradient of `-weight log p(z)` by z.
     pub(super) fn add_slope(&self, z: &[T], shares: &[T], weight: T, out: &mut [T]) {
         for (at, &share) in shares.iter().enumerate().filter(|(_, share)| **share > T::ZERO) {
-            let (mean, log_variance) = self.part(at);
-            add_pull(out, z, mean, log_variance, weight * share);
+            let (mean, precision) = self.part(at);
+            add_pull(out, z, mean, precision, weight * share);
         }
     }
 
@@ -91,10 +100,10 @@ impl<T: Real> Prior<'_, T> {
         let mut of_log_variance = vec![T::ZERO; self.normal.mean.len()];
         let parts = of_mean.par_chunks_mut(d).zip(of_log_variance.par_chunks_mut(d)).enumerate();
         parts.for_each(|(at, (of_mean, of_log_variance))| {
-            let (mean, log_variance) = self.part(at);
+            let (mean, precision) = self.part(at);
             for (z, shares) in z.chunks_exact(d).zip(responsibilities) {
                 if shares[at] > T::ZERO {
-                    add_slopes(of_mean, of_log_variance, z, mean, log_variance, weight * shares[at]);
+                    add_slopes(of_mean, of_log_variance, z, mean, precision, weight * shares[at]);
                 }
             }
             let slope = &self.normal.slope[at * d..][..d];
@@ -108,47 +117,50 @@ impl<T: Real> Prior<'_, T> {
 pub(super) fn slopes<T: Real>(normal: &Normal<T>, z: &[T], weight: T) -> [Vec<T>; 3] {
     let n = z.len();
     let (mut of_mean, mut of_log_variance, mut of_z) = (vec![T::ZERO; n], vec![T::ZERO; n], vec![T::ZERO; n]);
-    add_slopes(&mut of_mean, &mut of_log_variance, z, &normal.mean, &normal.log_variance, weight);
-    add_pull(&mut of_z, z, &normal.mean, &normal.log_variance, weight);
+    add_slopes(&mut of_mean, &mut of_log_variance, z, &normal.mean, &normal.precision, weight);
+    add_pull(&mut of_z, z, &normal.mean, &normal.precision, weight);
     of_log_variance.iter_mut().zip(&normal.slope).for_each(|(number, &slope)| *number *= slope);
     [of_mean, of_log_variance, of_z]
 }
 
 /// The logarithms of the densities of rows, of `latent` numbers each.
 pub(super) fn log_normals<T: Real>(normal: &Normal<T>, z: &[T], latent: usize) -> Vec<f64> {
-    let parts = normal.mean.chunks_exact(latent).zip(normal.log_variance.chunks_exact(latent));
-    z.chunks_exact(latent).zip(parts).map(|(z, (mean, log_variance))| log_normal(z, mean, log_variance)).collect()
+    let rows = [&z, &normal.mean, &normal.precision, &normal.log_variance].map(|all| all.chunks_exact(latent));
+    let [z, mean, precision, log_variance] = rows;
+    let log = |((z, mean), (precision, log_variance))| log_normal(z, mean, precision, sum_of(log_variance, |log| log));
+    z.zip(mean).zip(precision.zip(log_variance)).map(log).collect()
 }
 
 /// Without the constant, which cancels between posteriors and priors.
-fn log_normal<T: Real>(z: &[T], mean: &[T], log_variance: &[T]) -> f64 {
-    -0.5 * distance(z, mean, log_variance).to_f64()
+fn log_normal<T: Real>(z: &[T], mean: &[T], precision: &[T], log_determinant: T) -> f64 {
+    -0.5 * (log_determinant.to_f64() + distance(z, mean, precision).to_f64())
 }
 
 vectorised! {
-    /// Sum of `log variance + (z - mean)^2 / variance`.
-    fn distance(z: &[T], mean: &[T], log_variance: &[T]) -> T {
-        let mut lanes = [T::ZERO; 8];
-        for ((z, mean), log_variance) in z.chunks(8).zip(mean.chunks(8)).zip(log_variance.chunks(8)) {
-            for (((lane, &z), &mean), &log_variance) in lanes.iter_mut().zip(z).zip(mean).zip(log_variance) {
-                *lane += log_variance + (z - mean) * (z - mean) * (-log_variance).exp();
+    /// Sum of `(z - mean)^2 precision`.
+    fn distance(z: &[T], mean: &[T], precision: &[T]) -> T {
+        const LANES: usize = 16;
+        let mut lanes = [T::ZERO; LANES];
+        for ((z, mean), precision) in z.chunks(LANES).zip(mean.chunks(LANES)).zip(precision.chunks(LANES)) {
+            for (((lane, &z), &mean), &precision) in lanes.iter_mut().zip(z).zip(mean).zip(precision) {
+                *lane += (z - mean) * (z - mean) * precision;
             }
         }
         lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
     }
 
-    /// Adds `weight (z - mean) / variance`.
-    fn add_pull(out: &mut [T], z: &[T], mean: &[T], log_variance: &[T], weight: T) {
-        for (((out, &z), &mean), &log_variance) in out.iter_mut().zip(z).zip(mean).zip(log_variance) {
-            *out += weight * (z - mean) * (-log_variance).exp();
+    /// Adds `weight (z - mean) precision`.
+    fn add_pull(out: &mut [T], z: &[T], mean: &[T], precision: &[T], weight: T) {
+        for (((out, &z), &mean), &precision) in out.iter_mut().zip(z).zip(mean).zip(precision) {
+            *out += weight * (z - mean) * precision;
         }
     }
 
-    /// Adds `-weight (z - mean) / variance`, and `weight (1 - (z - mean)^2 / variance) / 2`.
-    fn add_slopes(of_mean: &mut [T], of_log_variance: &mut [T], z: &[T], mean: &[T], log_variance: &[T], weight: T) {
+    /// Adds `-weight (z - mean) precision`, and `weight (1 - (z - mean)^2 precision) / 2`.
+    fn add_slopes(of_mean: &mut [T], of_log_variance: &mut [T], z: &[T], mean: &[T], precision: &[T], weight: T) {
         let sums = of_mean.iter_mut().zip(of_log_variance);
-        for (((of_mean, of_log_variance), &z), (&mean, &log_variance)) in sums.zip(z).zip(mean.iter().zip(log_variance)) {
-            let pull = (z - mean) * (-log_variance).exp();
+        for (((of_mean, of_log_variance), &z), (&mean, &precision)) in sums.zip(z).zip(mean.iter().zip(precision)) {
+            let pull = (z - mean) * precision;
             *of_mean -= weight * pull;
             *of_log_variance += weight * T::from_f64(0.5) * (T::ONE - (z - mean) * pull);
         }

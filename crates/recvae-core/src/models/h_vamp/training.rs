@@ -116,11 +116,8 @@ impl<'a> Training<'a> {
         for (((_, _, values), (_, _, gradient)), moments) in tensors.zip(&mut self.moments) {
             let squares: Vec<f32> = gradient.par_chunks(PIECE).map(|piece| dot(piece, piece)).collect();
             let norm = squares.iter().map(|&square| f64::from(square)).sum::<f64>().sqrt();
-            if norm > 0.0 {
-                let share = (1.0 / norm) as f32;
-                gradient.par_chunks_mut(PIECE).for_each(|piece| piece.iter_mut().for_each(|number| *number *= share));
-            }
-            moments.step(step, values, gradient);
+            let factor = if norm > 0.0 { (1.0 / norm) as f32 } else { 1.0 };
+            moments.step(step.with_factor(factor), values, gradient);
         }
         Ok(loss)
     }
