@@ -337,7 +337,10 @@ fn similar_users_share_a_taste() {
             let error = found.unwrap_err().to_string();
             assert_eq!(
                 error,
-                format!("the model of similarUsers is '{}'; allowed: als, mult-dae, mult-vae, recvae, hvamp", kind.name())
+                format!(
+                    "the model of similarUsers is '{}'; allowed: als, mult-dae, mult-vae, recvae, hvamp",
+                    kind.name()
+                )
             );
             assert!(model.embed(&others).unwrap_err().to_string().starts_with("the model of embed is"));
             continue;

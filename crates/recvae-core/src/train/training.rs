@@ -279,7 +279,8 @@ impl<E: KeptEngine> Training<'_, f32, E> {
         run: &FitRun<'_>,
         keeper: Option<Keeper>,
     ) -> Result<(Network<f32>, Vec<Progress>)> {
-        let epoch = |training: &mut Self, log: &mut EpochLog| training.epoch(plan, schedule.epochs, validation, run, log);
+        let epoch =
+            |training: &mut Self, log: &mut EpochLog| training.epoch(plan, schedule.epochs, validation, run, log);
         let EpochLog { record, best, .. } = run_epochs(&mut self, schedule, run, keeper, epoch)?;
         let best = best.filter(|best| best.epoch < record.len() as u64);
         Ok((self.engine.into_network(best.map(|best| best.parameters))?, record))

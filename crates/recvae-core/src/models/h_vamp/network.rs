@@ -225,13 +225,7 @@ impl<T: Real> Network<T> {
     }
 
     /// The loss of a batch, `-log likelihood + beta KL` in the mean over its users, whose gradients are added to `sums`.
-    pub(super) fn loss(
-        &self,
-        batch: &Batch<'_, T>,
-        beta: f64,
-        likelihood: Likelihood,
-        sums: &mut Self,
-    ) -> Loss {
+    pub(super) fn loss(&self, batch: &Batch<'_, T>, beta: f64, likelihood: Likelihood, sums: &mut Self) -> Loss {
         let Shape { n_items, hidden, latent, .. } = self.shape;
         let [input_2, input_1] = batch.inputs;
         let n = batch.histories.len();

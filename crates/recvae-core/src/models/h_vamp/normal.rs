@@ -125,7 +125,7 @@ pub(super) fn slopes<T: Real>(normal: &Normal<T>, z: &[T], weight: T) -> [Vec<T>
 
 /// The logarithms of the densities of rows, of `latent` numbers each.
 pub(super) fn log_normals<T: Real>(normal: &Normal<T>, z: &[T], latent: usize) -> Vec<f64> {
-    let rows = [&z, &normal.mean, &normal.precision, &normal.log_variance].map(|all| all.chunks_exact(latent));
+    let rows = [z, &normal.mean, &normal.precision, &normal.log_variance].map(|all| all.chunks_exact(latent));
     let [z, mean, precision, log_variance] = rows;
     let log = |((z, mean), (precision, log_variance))| log_normal(z, mean, precision, sum_of(log_variance, |log| log));
     z.zip(mean).zip(precision.zip(log_variance)).map(log).collect()

@@ -5,8 +5,8 @@ use super::*;
 use crate::base::random::Stream;
 use crate::math::real::Real;
 use crate::nn::batch::SparseInput;
-use crate::train::warm_start::Adopt;
 use crate::test_support::{Golden, close};
+use crate::train::warm_start::Adopt;
 
 const PARTS: [(&str, Likelihood); 2] = [("multinomial", Likelihood::Multinomial), ("bernoulli", Likelihood::Bernoulli)];
 

@@ -100,9 +100,16 @@ impl<'a> Training<'a> {
         if !self.network.tensors().iter().all(is_finite) {
             return Err(diverged(epoch, "last batch: a parameter after it is not finite"));
         }
-        let Some(held_out) = validation else { return Ok(None) };
-        let metrics = evaluate(&run.cancel.watch(&self.network), held_out, &[Metric::VALIDATION])?;
-        Ok(metrics.mean(Metric::VALIDATION))
+        let metric = match validation {
+            Some(held_out) => {
+                let scorer = run.cancel.watch(&self.network);
+                evaluate(&scorer, held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION)
+            }
+            None => None,
+        };
+        // Only now: who is cancelled within the validation goes on with it.
+        self.batches = 0;
+        Ok(metric)
     }
 
     fn step(&mut self, batch: &Batch<'_, f32>, beta: f64) -> Result<Loss> {
@@ -157,7 +164,8 @@ impl Resumable for Training<'_> {
     }
 
     fn export(&self) -> Result<Vec<Parameter<f32>>> {
-        let parameter = |(name, shape, values): (String, Vec<usize>, &[f32])| Parameter::new(name, &shape, values.to_vec());
+        let parameter =
+            |(name, shape, values): (String, Vec<usize>, &[f32])| Parameter::new(name, &shape, values.to_vec());
         Ok(self.network.tensors().into_iter().map(parameter).collect())
     }
 }
