@@ -102,7 +102,7 @@ fn gradients_are_the_slopes_of_the_loss() {
     for at in 0..gradients.tensors().len() {
         let (name, _, gradient) = gradients.tensors().swap_remove(at);
         let scale = gradient.iter().fold(1e-3f64, |max, number| max.max(number.abs()));
-        for place in 0..gradient.len() {
+        for (place, &gradient) in gradient.iter().enumerate() {
             let mut loss = |by: f64, network: &mut Network<f64>| {
                 network.tensors_mut()[at].2[place] += by;
                 let loss = network.loss(&batch, 0.7, Likelihood::Multinomial, &mut unused);
@@ -110,11 +110,7 @@ fn gradients_are_the_slopes_of_the_loss() {
                 0.7 * loss.kl - loss.log_likelihood
             };
             let slope = (loss(step, &mut network) - loss(-step, &mut network)) / (2.0 * step);
-            assert!(
-                (slope - gradient[place]).abs() < 1e-6 * scale.max(1.0),
-                "{name}[{place}]: {} and {slope}",
-                gradient[place]
-            );
+            assert!((slope - gradient).abs() < 1e-6 * scale.max(1.0), "{name}[{place}]: {} and {slope}", gradient);
         }
     }
 }
