@@ -190,6 +190,9 @@ fn larger_shapes() {
             40,
         ),
         Case("recvae", vae(json!({ "hiddenDim": 1000, "latentDim": 100, "batchSize": 3000 })), 6000, 3000, 40),
+        Case("hvamp", vae(json!({})), 1000, 10_000, 40),
+        Case("hvamp", vae(json!({ "hiddenDim": 200, "pseudoUsers": 100, "batchSize": 3000 })), 6000, 3000, 40),
+        Case("hvamp", vae(json!({ "hiddenDim": 100, "latentDim": 50, "pseudoUsers": 4000 })), 1000, 3000, 40),
     ]);
     for (name, estimate, measured) in results {
         assert!(estimate > 100.0 * MB, "{name}");
