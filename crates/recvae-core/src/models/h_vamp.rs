@@ -16,7 +16,7 @@
 //! -log p(x | z1, z2) + w (log q(z2 | x) + log q(z1 | x, z2) - log p(z1 | z2) - log p(z2))
 //! ```
 //!
-//! at one sample of either vector; `w` grows in a line from 0 to `beta` over the first epochs. Every step divides the gradient of each
+//! at one sample of either vector; `w` grows in a line over the first epochs, up to `beta` in the last one of them. Every step divides the gradient of each
 //! weight matrix and each bias by its norm, and hands it to Adam. Scores are the logits at the means of both posteriors.
 //!
 //! Source: Kim, Suh, "Enhancing VAEs for Collaborative Filtering: Flexible Priors & Gating Mechanisms", RecSys 2019, arXiv 1911.00936;
@@ -73,7 +73,7 @@ options! {
     pub struct HVampOptions for "hvamp" {
         /// Weight of the KL term once it has grown.
         beta: f64 = 0.3, AtLeast(0.0), search = Search::Log { from: 0.03, to: 1.0 };
-        /// Epochs over which that weight grows from 0.
+        /// Epochs over which that weight grows, by the same each.
         warm_up: usize = 100, AtLeast(0.0);
         /// How a history follows from the logits.
         likelihood: HVampLikelihood = HVampLikelihood::Multinomial, Any;
@@ -111,9 +111,10 @@ impl HVampOptions {
         }
     }
 
-    /// The weight of the KL term in an epoch, the first one is 1.
+    /// The weight of the KL term in an epoch, the first one is 1. It is never 0: without a KL term variances go to their least one within
+    /// an epoch, and then nothing but the distance to the prior counts.
     fn beta_in(&self, epoch: usize) -> f64 {
-        if self.warm_up == 0 { self.beta } else { self.beta * ((epoch - 1) as f64 / self.warm_up as f64).min(1.0) }
+        if self.warm_up == 0 { self.beta } else { self.beta * (epoch as f64 / self.warm_up as f64).min(1.0) }
     }
 }
 

@@ -143,9 +143,8 @@ fn training_is_a_function_of_the_seed() {
     let scores = |seed, threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let fitted = pool.install(|| fit(&options(seed), &train, None, &FitRun::default())).unwrap();
-        // The KL term's weight is 0 in the first epoch.
         assert!(fitted.epochs.iter().all(|epoch| epoch.log_likelihood.is_some_and(f64::is_finite)));
-        assert_eq!(fitted.epochs.iter().map(|epoch| epoch.kl.unwrap() > 0.0).collect::<Vec<_>>(), [false, true, true]);
+        assert!(fitted.epochs.iter().all(|epoch| epoch.kl.is_some_and(|kl| kl > 0.0)));
         fitted.model.scores(&[&[1, 5], &[]]).unwrap()
     };
     let first = scores(1, 1);
@@ -156,7 +155,7 @@ fn training_is_a_function_of_the_seed() {
 #[test]
 fn the_weight_of_the_kl_term_grows() {
     let options = HVampOptions { beta: 0.4, warm_up: 4, ..HVampOptions::default() };
-    assert_eq!([1, 2, 3, 5, 9].map(|epoch| options.beta_in(epoch)), [0.0, 0.1, 0.2, 0.4, 0.4]);
+    assert_eq!([1, 2, 4, 5, 9].map(|epoch| options.beta_in(epoch)), [0.1, 0.2, 0.4, 0.4, 0.4]);
     assert_eq!(HVampOptions { warm_up: 0, ..options }.beta_in(1), 0.4);
 }
 
