@@ -1295,7 +1295,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
         {
           "allowed": "a whole number, 0 or more",
           "default": 100,
-          "doc": "Epochs over which that weight grows from 0.",
+          "doc": "Epochs over which that weight grows, by the same each.",
           "name": "warmUp",
           "search": null,
           "typescript": "number"

@@ -1019,7 +1019,7 @@ export interface HvampOptions {
    */
   beta?: number | undefined;
   /**
-   * Epochs over which that weight grows from 0.
+   * Epochs over which that weight grows, by the same each.
    *
    * Allowed: a whole number, 0 or more.
    * @default 100
