@@ -46,13 +46,14 @@ fn write_seeds() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/model");
     let train = recvae_core::Csr::from_rows([&[0u32, 1][..], &[1, 2], &[0, 1, 2], &[3]], 4).unwrap();
     let ids = || ["a", "b", "ç", "dd"].into_iter().collect();
-    for &kind in ModelKind::TRAINED {
+    // None of iALS: where a history is folded in, faer packs into as much as the processor's caches hold. On processors with 300 MiB
+    // of them that is more than the fuzzer's allocator gives.
+    for &kind in ModelKind::TRAINED.iter().filter(|&&kind| kind != ModelKind::Als) {
         let options = match kind {
             ModelKind::MultDae => json!({ "latentDim": 2, "epochs": 1 }),
             ModelKind::MultVae | ModelKind::RecVae => json!({ "hiddenDim": 3, "latentDim": 2, "epochs": 1 }),
             // It has so many tensors that their names take most of what a seed may have.
             ModelKind::HVamp => json!({ "hiddenDim": 1, "latentDim": 1, "pseudoUsers": 2, "epochs": 1 }),
-            ModelKind::Als => json!({ "factors": 3, "epochs": 1 }),
             _ => json!({}),
         };
         let model = kind.fit(&options, &train, None, &FitRun::default()).unwrap().model;
