@@ -25,6 +25,7 @@ const FITS = [
   ['mult-vae', { epochs: 1 }, 'MULTIPLICATION'],
   ['recvae', { epochs: 1 }, 'MULTIPLICATION, ALTERNATING'],
   ['mult-dae', { epochs: 1, batchSize: 20 }, 'PARAMETER'],
+  ['hvamp', { epochs: 1 }, 'OPERATION, MULTIPLICATION'],
 ];
 const LISTS = [
   [{ factors: 16, epochs: 1 }, 'LISTED'],

@@ -279,6 +279,7 @@ test('after aborted fits the same data give the same bytes', async () => {
     ['mult-dae', { epochs: SMALL.epochs }],
     ['mult-vae', SMALL],
     ['recvae', SMALL],
+    ['hvamp', { ...SMALL, pseudoUsers: 10 }],
   ] as const) {
     const bytes = async (path: string) => {
       await (await fit(name, small, options)).save(join(folder, path));

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { evaluate, fit, Interactions, load, type Progress, recommend, Split, split } from '../dist/index.js';
-import { TRAINED } from './kinds.js';
+import { ofNetwork, TRAINED } from './kinds.js';
 import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js';
 
 const SMALL = { hiddenDim: 16, latentDim: 8, epochs: 3, batchSize: 50 };
@@ -101,8 +101,7 @@ describe('models', () => {
   });
 
   test.each(TRAINED)('%s: saved, loaded, the same', async (kind) => {
-    const { hiddenDim: _, ...single } = SMALL;
-    const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};
+    const options = ofNetwork(kind, SMALL);
     const folder = temporaryFolder();
     const data = await split(planted());
     const paths = [1, 2].map((threads) => ({ threads, path: join(folder, `${threads}.safetensors`) }));

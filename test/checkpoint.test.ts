@@ -16,7 +16,7 @@ const FLAGS = Object.entries(OPTIONS).flatMap(([name, value]) => ['--set', `${na
 
 let data: Split;
 
-async function train(model: 'recvae' | 'mult-vae', run: FitRun, options: object = {}): Promise<Model> {
+async function train(model: 'recvae' | 'mult-vae' | 'hvamp', run: FitRun, options: object = {}): Promise<Model> {
   data ??= await split(planted(), { seed: 1 });
   return fit(model, data, { ...OPTIONS, ...options }, run);
 }
@@ -53,38 +53,41 @@ async function failure(code: string, promise: Promise<unknown>): Promise<string>
 }
 
 describe('in TypeScript', () => {
-  test('an aborted fit goes on to the same bytes and the same epochs', async () => {
-    const folder = temporaryFolder();
-    const path = join(folder, 'training.checkpoint');
-    const options = { epochs: 1000, patience: 12 };
-    const whole = await train('recvae', {}, options);
-    let aborted = 0;
-    for (;;) {
-      const controller = new AbortController();
-      const checkpoint: Checkpoint = { path, everyEpochs: 3, resume: true };
-      const onProgress = () => controller.abort(new Error('enough')); // at the first that is told
-      const run = {
-        checkpoint,
-        threads: 1 + (aborted % 2),
-        ...(aborted < 3 && { signal: controller.signal, onProgress }),
-      };
-      try {
-        const resumed = await train('recvae', run, options);
-        expect(await bytesOf(resumed, folder)).toEqual(await bytesOf(whole, folder));
-        const withoutSeconds = ({ epochs }: Model) => epochs.map(({ seconds: _, ...rest }) => rest);
-        expect(withoutSeconds(resumed)).toEqual(withoutSeconds(whole));
-        break;
-      } catch (error) {
-        expect((error as Error).message).toBe('enough');
-        expect(existsSync(path)).toBe(true);
-        aborted += 1;
+  test.each(['recvae', 'hvamp'] as const)(
+    'an aborted %s goes on to the same bytes and the same epochs',
+    async (kind) => {
+      const folder = temporaryFolder();
+      const path = join(folder, 'training.checkpoint');
+      const options = { epochs: 1000, patience: 12, ...(kind === 'hvamp' && { pseudoUsers: 10, warmUp: 5 }) };
+      const whole = await train(kind, {}, options);
+      let aborted = 0;
+      for (;;) {
+        const controller = new AbortController();
+        const checkpoint: Checkpoint = { path, everyEpochs: 3, resume: true };
+        const onProgress = () => controller.abort(new Error('enough')); // at the first that is told
+        const run = {
+          checkpoint,
+          threads: 1 + (aborted % 2),
+          ...(aborted < 3 && { signal: controller.signal, onProgress }),
+        };
+        try {
+          const resumed = await train(kind, run, options);
+          expect(await bytesOf(resumed, folder)).toEqual(await bytesOf(whole, folder));
+          const withoutSeconds = ({ epochs }: Model) => epochs.map(({ seconds: _, ...rest }) => rest);
+          expect(withoutSeconds(resumed)).toEqual(withoutSeconds(whole));
+          break;
+        } catch (error) {
+          expect((error as Error).message).toBe('enough');
+          expect(existsSync(path)).toBe(true);
+          aborted += 1;
+        }
       }
-    }
-    expect(aborted).toBeGreaterThan(0);
-    // It stays until the model is safe, and gives the same again.
-    const again = await train('recvae', { checkpoint: { path, resume: true } }, options);
-    expect(await bytesOf(again, folder)).toEqual(await bytesOf(whole, folder));
-  });
+      expect(aborted).toBeGreaterThan(0);
+      // It stays until the model is safe, and gives the same again.
+      const again = await train(kind, { checkpoint: { path, resume: true } }, options);
+      expect(await bytesOf(again, folder)).toEqual(await bytesOf(whole, folder));
+    },
+  );
 
   test('nothing is gone on from unasked, and nothing that is of another training', async () => {
     const folder = temporaryFolder();
@@ -141,7 +144,7 @@ describe('in TypeScript', () => {
     expect(await refused(path)).toContain('checkpoint is ');
     const ease = fit('ease', await split(planted()), {}, { checkpoint: { path } });
     expect(await failure('INVALID_ARGUMENT', ease)).toContain(
-      'for ease, which is trained too fast to need one; allowed: for mult-dae, mult-vae, recvae',
+      'for ease, which is trained too fast to need one; allowed: for mult-dae, mult-vae, recvae, hvamp',
     );
     await failure('IO', train('recvae', { checkpoint: { path: join(folder, 'none', 'training.checkpoint') } }));
     expect(readdirSync(folder)).toEqual([]);

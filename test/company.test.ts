@@ -12,6 +12,7 @@ const KINDS = [
   ['mult-dae', { latentDim: 8, epochs: 2 }],
   ['mult-vae', { hiddenDim: 16, latentDim: 8, epochs: 2 }],
   ['recvae', { hiddenDim: 16, latentDim: 8, epochs: 2 }],
+  ['hvamp', { hiddenDim: 16, latentDim: 8, pseudoUsers: 10, epochs: 2 }],
 ] as const;
 
 test.each(KINDS)(

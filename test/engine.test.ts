@@ -204,6 +204,18 @@ describe('what is refused', () => {
       { precision: 'auto' },
       "precision is 'auto' for als; allowed: for mult-dae, mult-vae, recvae",
     ],
+    [
+      'a precision that H+Vamp has not',
+      'hvamp',
+      { precision: 'bf16' },
+      "precision is 'bf16' for hvamp; allowed: for mult-dae, mult-vae, recvae",
+    ],
+    [
+      'an engine that H+Vamp has not',
+      'hvamp',
+      { engine: 'candle' },
+      "engine is 'candle' for hvamp; allowed: for mult-dae, mult-vae, recvae",
+    ],
   ];
   test.each(cases)('%s', async (_, model, run, message) => {
     await expect(fit(model, data, {}, run)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message });

@@ -27,6 +27,7 @@ const KINDS: [ModelName, object][] = [
   ['mult-dae', { latentDim: 4, epochs: 1 }],
   ['mult-vae', { hiddenDim: 8, latentDim: 4, epochs: 1 }],
   ['recvae', { hiddenDim: 8, latentDim: 4, epochs: 1, gamma: 0.01 }],
+  ['hvamp', { hiddenDim: 8, latentDim: 4, pseudoUsers: 5, epochs: 1 }],
 ];
 
 describe('fallback', () => {

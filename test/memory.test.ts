@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseBytes } from '../dist/cli/common-flags.js';
 import { compare, estimateMemory, fit, Interactions, type ModelName, RecvaeError, split } from '../dist/index.js';
-import { TRAINED } from './kinds.js';
+import { ofNetwork, TRAINED } from './kinds.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
@@ -71,7 +71,7 @@ describe('estimateMemory', () => {
   });
 
   test('options, validation users and the size of the data count', () => {
-    for (const model of ['recvae', 'mult-vae'] as const) {
+    for (const model of ['recvae', 'mult-vae', 'hvamp'] as const) {
       const { fit } = estimateMemory(model, shape);
       expect(estimateMemory(model, { ...shape, items: 4000 }).fit).toBeGreaterThan(fit);
       expect(estimateMemory(model, { ...shape, options: { hiddenDim: 300 } }).fit).toBeLessThan(fit);
@@ -118,9 +118,7 @@ describe('a fit that would take more than memoryLimit', () => {
         `^${model} on 200 users x 40 items, \\d+ interactions, needs .* [KM]iB is allowed by memoryLimit; the way out`,
       ),
     );
-    const few = { 'mult-dae': { latentDim: 4, epochs: 1 }, 'mult-vae': { hiddenDim: 8, latentDim: 4, epochs: 1 } };
-    const options = model === 'recvae' ? few['mult-vae'] : (few[model as keyof typeof few] ?? {});
-    await fit(model, data, options, { memoryLimit: limit });
+    await fit(model, data, ofNetwork(model, { hiddenDim: 8, latentDim: 4, epochs: 1 }), { memoryLimit: limit });
   });
 
   test('limits that are none', async () => {

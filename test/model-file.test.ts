@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { fit, inspect, load, type Model } from '../dist/index.js';
-import { TRAINED } from './kinds.js';
+import { ofNetwork, TRAINED } from './kinds.js';
 import { NEWCOMER, planted, temporaryFolder, writePlanted } from './planted.js';
 import { xxh3 } from './xxh3.js';
 
@@ -82,8 +82,7 @@ function scoresOf(model: Model, history: string[]): number[] {
 describe('the format', () => {
   test.each(TRAINED)('%s, by hand', async (kind) => {
     const path = join(temporaryFolder(), 'model');
-    const { hiddenDim: _, ...single } = SMALL;
-    const options = kind === 'mult-vae' || kind === 'recvae' ? SMALL : kind === 'mult-dae' ? single : {};
+    const options = ofNetwork(kind, SMALL);
     const model = await fit(kind, planted(), options, { info: { text: 'ä"\n', small: 1e-7 } });
     await model.save(path);
     const { metadata, tensors, checksums } = parse(readFileSync(path));
@@ -131,6 +130,16 @@ describe('the format', () => {
         const square = Array.from({ length: n }, (_, item) => items[64 * item + a]! ** 2).reduce((x, y) => x + y, 0);
         expect(Math.abs(square - length)).toBeLessThan(1e-5 * largest); // sums of n products of 24 bits
       }
+    } else if (kind === 'hvamp') {
+      expect(shapes).toMatchObject({
+        'model.q2.items.value.weight': [n, 16],
+        'model.q1.both.gate.weight': [16, 32],
+        'model.p1.heads.log_variance.bias': [8],
+        'model.p.output.weight': [n, 16],
+        'model.pseudo_users': [10, n],
+      });
+      // 13 pairs of layers, the last layer, the pseudo-users; ids, their users and the record of training.
+      expect(Object.keys(shapes)).toHaveLength(13 * 4 + 2 + 1 + 4);
     } else {
       expect(shapes['model.encoder.input.weight']).toEqual([n, kind === 'mult-dae' ? 8 : 16]);
       expect(shapes['model.decoder.output.weight']).toEqual([n, kind === 'mult-vae' ? 16 : 8]);

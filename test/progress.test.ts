@@ -173,7 +173,7 @@ describe('estimateSeconds', () => {
   });
 
   test('grows with epochs, and wants a shape', () => {
-    for (const model of ['als', 'mult-dae', 'mult-vae', 'recvae'] as const) {
+    for (const model of ['als', 'mult-dae', 'mult-vae', 'recvae', 'hvamp'] as const) {
       const of = (epochs: number) => estimateSeconds(model, { ...games, options: { epochs } as never });
       expect(of(20) / of(10)).toBeGreaterThan(1.5);
       expect(of(20) / of(10)).toBeLessThanOrEqual(2);

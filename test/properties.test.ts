@@ -16,7 +16,7 @@ import {
   split,
 } from '../dist/index.js';
 import { description } from '../dist/runtime/native.js';
-import { TRAINED } from './kinds.js';
+import { ofNetwork, TRAINED } from './kinds.js';
 import { planted, temporaryFolder } from './planted.js';
 
 /** Ids of all kinds, few enough to meet again. */
@@ -189,13 +189,7 @@ describe('split', () => {
 
 describe('models', () => {
   const small = { hiddenDim: 8, latentDim: 4, epochs: 1, batchSize: 64 };
-  const { hiddenDim: _, ...single } = small;
-  const fitted = async (name: ModelName) =>
-    fit(
-      name,
-      planted(80),
-      (name === 'mult-vae' || name === 'recvae' ? small : name === 'mult-dae' ? single : {}) as object,
-    );
+  const fitted = async (name: ModelName) => fit(name, planted(80), ofNetwork(name, small));
 
   test.each(TRAINED)(
     '%s: lists are as long as asked for, sorted, without what was seen; a saved model gives the same',

@@ -153,7 +153,7 @@ describe('options', () => {
     const error = await fit('eese' as 'ease', planted()).catch((thrown: RecvaeError) => thrown);
     expect(error).toBeInstanceOf(RecvaeError);
     expect((error as RecvaeError).message).toMatch(
-      /'eese'.*popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae/s,
+      /'eese'.*popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, hvamp/s,
     );
   });
 });

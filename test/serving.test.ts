@@ -42,6 +42,7 @@ beforeAll(async () => {
       'mult-dae': single,
       'mult-vae': SMALL,
       recvae: SMALL,
+      hvamp: { ...SMALL, pseudoUsers: 10 },
     }[kind];
     models.set(kind, await fit(kind, planted(), options));
   }
@@ -249,7 +250,7 @@ describe('columns', () => {
 });
 
 describe('similar items', () => {
-  test.each(['ease', 'edlae', 'rdlae', 'deql', 'hoease', 'mult-dae', 'mult-vae', 'recvae'] as const)(
+  test.each(['ease', 'edlae', 'rdlae', 'deql', 'hoease', 'mult-dae', 'mult-vae', 'recvae', 'hvamp'] as const)(
     '%s: those of the block come first',
     (kind) => {
       const similar = model(kind).similarItems('i1-4', 6);
@@ -271,7 +272,7 @@ describe('similar items', () => {
   test('who cannot tell says who can, and what is wrong is named', async () => {
     const { itemIds } = model('ease');
     expect(await refusal(() => model('popularity').similarItems(itemIds[0]!))).toBe(
-      "the model of similarItems is 'popularity'; allowed: ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, blend",
+      "the model of similarItems is 'popularity'; allowed: ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, hvamp, blend",
     );
     const ease = model('ease');
     expect(await refusal(() => ease.similarItems('nothing'))).toMatch(/^item is 'nothing'; allowed: the id of an item/);
@@ -288,27 +289,31 @@ describe('similar users', () => {
     items: [0, 1, 2, 3, 4].map((item) => `i${n % 4}-${(item * 2 + n) % 10}`),
   }));
 
-  test.each(['als', 'mult-dae', 'mult-vae', 'recvae'] as const)('%s: those of the group come first', async (kind) => {
-    const found = await model(kind).similarUsers([...NEWCOMER, 'nothing'], users, 8, { threads: 1 });
-    expect(found.unknown).toEqual(['nothing']);
-    expect(found.users).toHaveLength(8);
-    expect(found.users.every(({ user }) => Number(user.slice(5)) % 4 === 2)).toBe(true);
-    expect(await model(kind).similarUsers(NEWCOMER, [])).toEqual({ users: [], unknown: [] });
-    expect((await model(kind).similarUsers(NEWCOMER, users)).users).toHaveLength(10);
-    // The cosines are those of the vectors that `embed` gives.
-    const vectors = await model(kind).embed([NEWCOMER, ...users.map(({ items }) => items)]);
-    const vector = (at: number) => [...vectors.subarray(at * SMALL.latentDim, (at + 1) * SMALL.latentDim)];
-    expect(vectors).toHaveLength(41 * SMALL.latentDim);
-    const dot = (a: number[], b: number[]) => a.reduce((sum, value, at) => sum + value * b[at]!, 0);
-    for (const { user, score } of found.users) {
-      const [a, b] = [vector(0), vector(1 + Number(user.slice(5)))];
-      expect(score).toBeCloseTo(dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)), 4);
-    }
-  });
+  test.each(['als', 'mult-dae', 'mult-vae', 'recvae', 'hvamp'] as const)(
+    '%s: those of the group come first',
+    async (kind) => {
+      const found = await model(kind).similarUsers([...NEWCOMER, 'nothing'], users, 8, { threads: 1 });
+      expect(found.unknown).toEqual(['nothing']);
+      expect(found.users).toHaveLength(8);
+      expect(found.users.every(({ user }) => Number(user.slice(5)) % 4 === 2)).toBe(true);
+      expect(await model(kind).similarUsers(NEWCOMER, [])).toEqual({ users: [], unknown: [] });
+      expect((await model(kind).similarUsers(NEWCOMER, users)).users).toHaveLength(10);
+      // The cosines are those of the vectors that `embed` gives.
+      const vectors = await model(kind).embed([NEWCOMER, ...users.map(({ items }) => items)]);
+      const vector = (at: number) => [...vectors.subarray(at * SMALL.latentDim, (at + 1) * SMALL.latentDim)];
+      expect(vectors).toHaveLength(41 * SMALL.latentDim);
+      const dot = (a: number[], b: number[]) => a.reduce((sum, value, at) => sum + value * b[at]!, 0);
+      for (const { user, score } of found.users) {
+        const [a, b] = [vector(0), vector(1 + Number(user.slice(5)))];
+        expect(score).toBeCloseTo(dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b)), 4);
+      }
+    },
+  );
 
   test('who cannot tell says who can, and what is wrong is named', async () => {
     for (const kind of ['ease', 'popularity'] as const) {
-      const text = (what: string) => `the model of ${what} is '${kind}'; allowed: als, mult-dae, mult-vae, recvae`;
+      const text = (what: string) =>
+        `the model of ${what} is '${kind}'; allowed: als, mult-dae, mult-vae, recvae, hvamp`;
       expect(await refusal(() => model(kind).similarUsers([], users))).toBe(text('similarUsers'));
       expect(await refusal(() => model(kind).embed([[]]))).toBe(text('embed'));
     }
@@ -351,13 +356,16 @@ describe('explanations', () => {
     }
   });
 
-  test.each(['mult-dae', 'mult-vae', 'recvae'] as const)('%s: contributions are what the score loses', async (kind) => {
-    const scoreOf = (items: string[]) => model(kind).recommend(items, { allow: ['i2-7'] }).items[0]!.score;
-    const { score, reasons } = await model(kind).explain(history, 'i2-7');
-    for (const { id, contribution } of reasons) {
-      expect(contribution).toBeCloseTo(score - scoreOf(history.filter((other) => other !== id)), 4);
-    }
-  });
+  test.each(['mult-dae', 'mult-vae', 'recvae', 'hvamp'] as const)(
+    '%s: contributions are what the score loses',
+    async (kind) => {
+      const scoreOf = (items: string[]) => model(kind).recommend(items, { allow: ['i2-7'] }).items[0]!.score;
+      const { score, reasons } = await model(kind).explain(history, 'i2-7');
+      for (const { id, contribution } of reasons) {
+        expect(contribution).toBeCloseTo(score - scoreOf(history.filter((other) => other !== id)), 4);
+      }
+    },
+  );
 
   test('what is wrong is named', async () => {
     const bad = (...args: unknown[]) => refusal(() => model('ease').explain(...(args as [string[], string])));

@@ -262,6 +262,7 @@ describe('halving', () => {
     ['recvae', { ...SMALL, epochs: 9, patience: 9 }, true],
     ['mult-vae', { ...SMALL, epochs: 9, patience: 9, annealing: 0 }, true],
     ['mult-vae', { ...SMALL, epochs: 9, patience: 9, annealing: 0.5 }, false],
+    ['hvamp', { ...SMALL, pseudoUsers: 10, epochs: 9, patience: 9, warmUp: 4 }, true],
   ];
   test.each(cases)(
     '%s %o goes on from checkpoints to the bytes of straight training',

@@ -124,6 +124,17 @@ test('metrics are typed by their names', () => {
 
 test('names are literal types', () => {
   expectTypeOf<ModelName>().toEqualTypeOf<
-    'popularity' | 'ease' | 'edlae' | 'rdlae' | 'deql' | 'hoease' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae' | 'blend'
+    | 'popularity'
+    | 'ease'
+    | 'edlae'
+    | 'rdlae'
+    | 'deql'
+    | 'hoease'
+    | 'als'
+    | 'mult-dae'
+    | 'mult-vae'
+    | 'recvae'
+    | 'hvamp'
+    | 'blend'
   >();
 });

@@ -187,9 +187,14 @@ describe('counts of EASE^R', () => {
 describe('warm start', () => {
   const small = { hiddenDim: 24, latentDim: 8, batchSize: 20, learningRate: 0.01, epochs: 25 };
   const { hiddenDim: _, ...single } = small;
-  const options = { recvae: small, 'mult-vae': { ...small, annealing: 0 }, 'mult-dae': single };
+  const options = {
+    recvae: small,
+    'mult-vae': { ...small, annealing: 0 },
+    'mult-dae': single,
+    hvamp: { ...small, pseudoUsers: 10, warmUp: 0 },
+  };
 
-  test.each(['recvae', 'mult-vae', 'mult-dae'] as const)(
+  test.each(['recvae', 'mult-vae', 'mult-dae', 'hvamp'] as const)(
     '%s goes on from a saved model, and learns new users and items',
     async (kind) => {
       const data = await split(users(0, 150), { validation: 40, seed: 3 });

@@ -106,7 +106,19 @@ export async function checkTypes({ tarball, compiler, nodeTypes, resolutions = R
       }
     }
     // A wrong name is told with the right ones, in any order.
-    const names = ['popularity', 'ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'mult-dae', 'mult-vae', 'recvae'];
+    const names = [
+      'popularity',
+      'ease',
+      'edlae',
+      'rdlae',
+      'deql',
+      'hoease',
+      'als',
+      'mult-dae',
+      'mult-vae',
+      'recvae',
+      'hvamp',
+    ];
     const wrong =
       "import { fit, type Interactions } from 'recvae';\nexport const bad = (data: Interactions) => fit('eese', data);\n";
     writeFileSync(join(bare, 'app.ts'), wrong);

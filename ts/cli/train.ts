@@ -53,7 +53,7 @@ export function addTrain(program: Command): void {
     .option('--parts <files>', 'blend: saved models of this split, comma-separated, to be used together', (text) =>
       text.split(','),
     )
-    .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae and mult-dae begin with')
+    .option('--from <file>', 'a saved model of the same kind that recvae, mult-vae, mult-dae and hvamp begin with')
     .option('--counts <file>', 'ease: saved counts of earlier users, to which the training users are added')
     .option('--save-counts <file>', 'ease: where the counts of all users go, for the next --counts')
     .addOption(jsonFlag());

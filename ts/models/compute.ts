@@ -1,5 +1,5 @@
-/** What computes the networks among several models: their engine, device and precision. The other models have no such choice. */
-import { optionsOf } from '../runtime/native.js';
+/** What computes RecVAE, Mult-VAE and Mult-DAE among several models: their engine, device and precision. The other models have no such choice. */
+import { allModels, optionsOf } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 
 /** The keys of {@link ComputeOptions}, to be spread into those of options that have them. */
@@ -22,7 +22,7 @@ export function computeOf({ engine, device, precision }: ComputeOptions): Comput
   };
 }
 
-/** What a run of many models says for one of them: nothing unless it is a network. */
+/** What a run of many models says for one of them: nothing unless it has that choice. */
 export function computeFor(model: ModelName, run: ComputeOptions): ComputeOptions {
-  return isNetwork(model) ? computeOf(run) : {};
+  return allModels.some(({ name, hasEngines }) => name === model && hasEngines) ? computeOf(run) : {};
 }

@@ -31,13 +31,13 @@ export interface FitRun extends RunOptions, ComputeOptions {
   /** Kept with the model and in its file; anything that JSON can hold. */
   info?: JsonLike;
   /**
-   * Keeps the training of `recvae`, `mult-vae` or `mult-dae` in a file, from which it goes on with `resume` after a crash, a
+   * Keeps the training of `recvae`, `mult-vae`, `mult-dae` or `hvamp` in a file, from which it goes on with `resume` after a crash, a
    * kill or an abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
    * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
    *
    * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data, other
    * options, another engine or precision or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae`, for
-   * `mult-dae` and for `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
+   * `mult-dae`, for `hvamp` and for `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
    * remove it then.
    */
   checkpoint?: Checkpoint;
@@ -47,10 +47,10 @@ export interface FitRun extends RunOptions, ComputeOptions {
    */
   memoryLimit?: number;
   /**
-   * A trained model of the same kind that RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters. Items that both
+   * A trained model of the same kind that RecVAE, Mult-VAE, Mult-DAE and H+Vamp begin with instead of random parameters. Items that both
    * know, by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
-   * `hiddenDim`, `latentDim` and RecVAE's `encoder` must be the model's; `from.options` has them.
-   * Mult-VAE's KL weight grows from 0 again, as its `annealing` says. By default none.
+   * `hiddenDim`, `latentDim`, RecVAE's `encoder` and H+Vamp's `pseudoUsers` must be the model's; `from.options` has them.
+   * The KL weight grows from 0 again, as Mult-VAE's `annealing` and H+Vamp's `warmUp` say. By default none.
    */
   from?: Model;
 }

@@ -188,7 +188,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    * - `ease`, `edlae`, `rdlae`, `deql`, `hoease`: the score is B[id][other], what having `id` adds to the score of the other: the list
    *   that a user with nothing but `id` gets. It is not symmetric.
    * - `als`: the score is the cosine of the two items' vectors, from -1 to 1.
-   * - `mult-dae`, `mult-vae`, `recvae`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
+   * - `mult-dae`, `mult-vae`, `recvae`, `hvamp`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
    * - `blend`: the similarities of its parts as z-scores over all other items, added with their weights.
    * - `popularity` knows nothing of the kind and refuses, and so does a blend of nothing else.
    *
@@ -202,7 +202,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
 
   /**
    * The latent vectors of histories, off the event loop: the means of their posteriors, row by row, so that history h has
-   * the numbers from `h * latentDim` on, for `mult-vae` and `recvae`; what the hidden layer gives for `mult-dae`; for `als` the users' vectors, `factors` numbers each.
+   * the numbers from `h * latentDim` on, for `mult-vae` and `recvae`, and for `hvamp` of the posterior of `z2`; what the hidden layer gives for `mult-dae`; for `als` the users' vectors, `factors` numbers each.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` by a model that has none.
    */
@@ -213,7 +213,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
 
   /**
    * Of some users, given by their histories, those most like a user of this history, off the event loop: by the cosine of
-   * what {@link Model.embed} gives. `als`, `mult-dae`, `mult-vae` and `recvae` can tell. All candidates are embedded in each call; keep the
+   * what {@link Model.embed} gives. `als`, `mult-dae`, `mult-vae`, `recvae` and `hvamp` can tell. All candidates are embedded in each call; keep the
    * vectors of `embed` where the same ones are asked often.
    *
    * @param k - How many; default and range are those of {@link SimilarOptions.k}.
@@ -238,7 +238,7 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    * - `hoease`: it is B[its id][item] and half of what each of its pairs adds; they sum to the score too.
    * - `als`: it is h_its . A^-1 h_item, with h the items' vectors and A the matrix of the user's equations; they sum to the
    *   score too.
-   * - `mult-dae`, `mult-vae`, `recvae`: it is what the score loses when the item is left out of the history. They do not sum to the
+   * - `mult-dae`, `mult-vae`, `recvae`, `hvamp`: it is what the score loses when the item is left out of the history. They do not sum to the
    *   score. For n items this takes n + 1 passes through the encoder.
    * - `blend` of z-scores: it is the sum, over the parts, of weight x contribution / standard deviation of the part's scores for the
    *   user. Of ranks: what the score loses when the item is left out.

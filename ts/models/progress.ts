@@ -6,7 +6,7 @@ export interface Progress {
   epoch: number;
   /** How many there will be at most; 0 of a closed form. */
   epochs: number;
-  /** Of autoencoders, the mean multinomial log-likelihood per user, in nats. */
+  /** Of autoencoders, the mean log-likelihood per user, in nats: multinomial, or what the option `likelihood` of `hvamp` says. */
   logLikelihood?: number;
   /** Of autoencoders, the mean weighted KL term per user, in nats. */
   kl?: number;
@@ -23,7 +23,7 @@ export interface Progress {
    * never falls, and is 1 when the model is there. Models with epochs have none.
    */
   fraction?: number;
-  /** Of `recvae`, `mult-vae` and `mult-dae`, the engine that trains. */
+  /** Of autoencoders, the engine that trains; `hvamp` has `fused` alone. */
   engine?: NonNullable<ComputeOptions['engine']>;
   /** Of the same, the device on which it computes. */
   device?: string;

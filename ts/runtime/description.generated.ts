@@ -5,6 +5,7 @@ import type { Description } from './description.js';
 export const DESCRIPTION: Omit<Description, 'threads'> = {
   "blend": {
     "doc": "Blend: several trained models together, with weights that are learnt on the validation users.",
+    "hasEngines": false,
     "name": "blend",
     "options": [
       {
@@ -522,6 +523,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
   "models": [
     {
       "doc": "Every user gets the items that most users have.",
+      "hasEngines": false,
       "name": "popularity",
       "options": [],
       "timeLaw": "interactions",
@@ -529,6 +531,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "EASE^R: a linear item-item model in closed form.",
+      "hasEngines": false,
       "name": "ease",
       "options": [
         {
@@ -565,6 +568,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "EDLAE: EASE^R of histories from which items are dropped at random, in closed form.",
+      "hasEngines": false,
       "name": "edlae",
       "options": [
         {
@@ -613,6 +617,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "RDLAE: EDLAE whose weights are found with a diagonal that may be up to some number.",
+      "hasEngines": false,
       "name": "rdlae",
       "options": [
         {
@@ -673,6 +678,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "DEQL: EDLAE that is also asked, with less weight, for the items that dropout has kept.",
+      "hasEngines": false,
       "name": "deql",
       "options": [
         {
@@ -733,6 +739,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "Higher-order EASE^R: EASE^R in which pairs of items speak, too, in closed form.",
+      "hasEngines": false,
       "name": "hoease",
       "options": [
         {
@@ -781,6 +788,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "iALS: matrix factorisation by alternating least squares.",
+      "hasEngines": false,
       "name": "als",
       "options": [
         {
@@ -898,6 +906,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.",
+      "hasEngines": true,
       "name": "mult-dae",
       "options": [
         {
@@ -974,6 +983,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "Mult-VAE: a variational autoencoder with a multinomial likelihood.",
+      "hasEngines": true,
       "name": "mult-vae",
       "options": [
         {
@@ -1066,6 +1076,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.",
+      "hasEngines": true,
       "name": "recvae",
       "options": [
         {
@@ -1262,6 +1273,115 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
         }
       ],
       "timeLaw": "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)",
+      "usesWeights": false
+    },
+    {
+      "doc": "H+Vamp (Gated): a variational autoencoder with two latent vectors, gated layers and a learnt prior.",
+      "hasEngines": false,
+      "name": "hvamp",
+      "options": [
+        {
+          "allowed": "a finite number, 0 or more",
+          "default": 0.3,
+          "doc": "Weight of the KL term once it has grown.",
+          "name": "beta",
+          "search": {
+            "from": 0.03,
+            "scale": "log",
+            "to": 1
+          },
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number, 0 or more",
+          "default": 100,
+          "doc": "Epochs over which that weight grows, by the same each.",
+          "name": "warmUp",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "'multinomial' or 'bernoulli'",
+          "default": "multinomial",
+          "doc": "How a history follows from the logits.",
+          "name": "likelihood",
+          "search": null,
+          "typescript": "'multinomial' | 'bernoulli'"
+        },
+        {
+          "allowed": "a whole number from 1 to 65536",
+          "default": 1000,
+          "doc": "Vectors whose posteriors are the prior.",
+          "name": "pseudoUsers",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 65536",
+          "default": 600,
+          "doc": "Width of the gated layers.",
+          "name": "hiddenDim",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 65536",
+          "default": 200,
+          "doc": "Length of either latent vector of a user.",
+          "name": "latentDim",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number from 0 to below 1",
+          "default": 0.5,
+          "doc": "Share of a history that is dropped from the encoder's input in training.",
+          "name": "dropoutRate",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a finite number above 0",
+          "default": 0.0005,
+          "doc": "Adam's step size, on gradients that are divided by their norm.",
+          "name": "learningRate",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1048576",
+          "default": 200,
+          "doc": "Users per step.",
+          "name": "batchSize",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 1 to 1000000",
+          "default": 300,
+          "doc": "Epochs at most.",
+          "name": "epochs",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number, 1 or more",
+          "default": 50,
+          "doc": "Epochs without a better validation NDCG@100 after which training stops; counted once beta has grown.",
+          "name": "patience",
+          "search": null,
+          "typescript": "number"
+        },
+        {
+          "allowed": "a whole number from 0 to 2^53",
+          "default": 1,
+          "doc": "Seed of weights, order of users, dropout and samples.",
+          "name": "seed",
+          "search": null,
+          "typescript": "number"
+        }
+      ],
+      "timeLaw": "epochs x (users x (items x hiddenDim + numbers of the dense layers) + steps x pseudoUsers x items x hiddenDim)",
       "usesWeights": false
     }
   ],

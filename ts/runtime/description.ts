@@ -22,6 +22,8 @@ export interface ModelDescription {
   timeLaw: string;
   /** Whether it looks at the weights of interactions; the others count each alike. */
   usesWeights: boolean;
+  /** Whether engine, device and precision of its training can be chosen. */
+  hasEngines: boolean;
   options: OptionDescription[];
 }
 

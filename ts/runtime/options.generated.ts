@@ -1008,6 +1008,96 @@ export interface RecvaeOptions {
 }
 
 /**
+ * Options of `hvamp`. H+Vamp (Gated): a variational autoencoder with two latent vectors, gated layers and a learnt prior.
+ */
+export interface HvampOptions {
+  /**
+   * Weight of the KL term once it has grown.
+   *
+   * Allowed: a finite number, 0 or more.
+   * @default 0.3
+   */
+  beta?: number | undefined;
+  /**
+   * Epochs over which that weight grows, by the same each.
+   *
+   * Allowed: a whole number, 0 or more.
+   * @default 100
+   */
+  warmUp?: number | undefined;
+  /**
+   * How a history follows from the logits.
+   *
+   * Allowed: 'multinomial' or 'bernoulli'.
+   * @default "multinomial"
+   */
+  likelihood?: 'multinomial' | 'bernoulli' | undefined;
+  /**
+   * Vectors whose posteriors are the prior.
+   *
+   * Allowed: a whole number from 1 to 65536.
+   * @default 1000
+   */
+  pseudoUsers?: number | undefined;
+  /**
+   * Width of the gated layers.
+   *
+   * Allowed: a whole number from 1 to 65536.
+   * @default 600
+   */
+  hiddenDim?: number | undefined;
+  /**
+   * Length of either latent vector of a user.
+   *
+   * Allowed: a whole number from 1 to 65536.
+   * @default 200
+   */
+  latentDim?: number | undefined;
+  /**
+   * Share of a history that is dropped from the encoder's input in training.
+   *
+   * Allowed: a finite number from 0 to below 1.
+   * @default 0.5
+   */
+  dropoutRate?: number | undefined;
+  /**
+   * Adam's step size, on gradients that are divided by their norm.
+   *
+   * Allowed: a finite number above 0.
+   * @default 0.0005
+   */
+  learningRate?: number | undefined;
+  /**
+   * Users per step.
+   *
+   * Allowed: a whole number from 1 to 1048576.
+   * @default 200
+   */
+  batchSize?: number | undefined;
+  /**
+   * Epochs at most.
+   *
+   * Allowed: a whole number from 1 to 1000000.
+   * @default 300
+   */
+  epochs?: number | undefined;
+  /**
+   * Epochs without a better validation NDCG@100 after which training stops; counted once beta has grown.
+   *
+   * Allowed: a whole number, 1 or more.
+   * @default 50
+   */
+  patience?: number | undefined;
+  /**
+   * Seed of weights, order of users, dropout and samples.
+   *
+   * Allowed: a whole number from 0 to 2^53.
+   * @default 1
+   */
+  seed?: number | undefined;
+}
+
+/**
  * Options of `blend`. Blend: several trained models together, with weights that are learnt on the validation users.
  */
 export interface BlendOptions {
@@ -1063,6 +1153,8 @@ export interface ModelOptions {
   'mult-vae': MultVaeOptions;
   /** RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder. */
   recvae: RecvaeOptions;
+  /** H+Vamp (Gated): a variational autoencoder with two latent vectors, gated layers and a learnt prior. */
+  hvamp: HvampOptions;
   /** Blend: several trained models together, with weights that are learnt on the validation users. */
   blend: BlendOptions;
 }
@@ -1071,7 +1163,7 @@ export interface ModelOptions {
  * Name of a model.
  */
 // Taken out of an object, it has no name of its own: messages of a compiler then list the models.
-export type ModelName = { name: 'popularity' | 'ease' | 'edlae' | 'rdlae' | 'deql' | 'hoease' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae' | 'blend' }['name'];
+export type ModelName = { name: 'popularity' | 'ease' | 'edlae' | 'rdlae' | 'deql' | 'hoease' | 'als' | 'mult-dae' | 'mult-vae' | 'recvae' | 'hvamp' | 'blend' }['name'];
 
 /** Name of a built-in data set. */
 export type DatasetName = 'debian';

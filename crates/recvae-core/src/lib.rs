@@ -177,8 +177,9 @@ pub use model::{
 };
 pub use models::{
     Als, AlsConfidence, AlsOptions, AlsSolver, BlendOptions, CHANGES, Change, DeqlOptions, Ease, EaseOptions,
-    EdlaeOptions, EncoderKind, HoEaseOptions, KlWeightKind, Limits, MultDaeOptions, MultVaeOptions, OptionChange,
-    Popularity, PopularityOptions, Precision, PriorKind, RdlaeOptions, RecVaeOptions, Scale, Sizing, TrainingKind,
+    EdlaeOptions, EncoderKind, HVampLikelihood, HVampOptions, HoEaseOptions, KlWeightKind, Limits, MultDaeOptions,
+    MultVaeOptions, OptionChange, Popularity, PopularityOptions, Precision, PriorKind, RdlaeOptions, RecVaeOptions,
+    Scale, Sizing, TrainingKind,
 };
 pub use serve::columns::{ListColumns, offsets};
 pub use serve::ease_counts::{EaseCounts, GramPairs};

@@ -10,6 +10,7 @@ pub(crate) mod ease;
 mod edlae;
 #[cfg(test)]
 mod golden_tests;
+mod h_vamp;
 mod ho_ease;
 pub(crate) mod mult_dae;
 pub(crate) mod mult_vae;
@@ -28,6 +29,7 @@ pub use changes::{CHANGES, Change};
 pub use deql::DeqlOptions;
 pub use ease::{Ease, EaseOptions, Precision};
 pub use edlae::EdlaeOptions;
+pub use h_vamp::{HVampLikelihood, HVampOptions};
 pub use ho_ease::HoEaseOptions;
 pub use mult_dae::MultDaeOptions;
 pub use mult_vae::MultVaeOptions;

@@ -2,6 +2,7 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod epoch_log;
+pub(crate) mod epochs;
 pub(crate) mod fit_shape;
 pub(crate) mod implicit_slim;
 pub(crate) mod keeper;

@@ -146,6 +146,7 @@ fn small_fits_take_what_is_estimated() {
         Case("mult-vae", few.clone(), 600, 20_000, 20),
         Case("recvae", few.clone(), 600, 20_000, 20),
         Case("recvae", slim(few), 600, 20_000, 20),
+        Case("hvamp", json!({ "hiddenDim": 100, "latentDim": 50, "pseudoUsers": 200, "epochs": 2 }), 600, 10_000, 20),
     ]);
     for (name, estimate, measured) in results {
         // Beside the 15 % that hold for what is large, up to 6 MB for what a process does not share with larger fits: pages of
@@ -189,6 +190,9 @@ fn larger_shapes() {
             40,
         ),
         Case("recvae", vae(json!({ "hiddenDim": 1000, "latentDim": 100, "batchSize": 3000 })), 6000, 3000, 40),
+        Case("hvamp", vae(json!({})), 1000, 10_000, 40),
+        Case("hvamp", vae(json!({ "hiddenDim": 200, "pseudoUsers": 100, "batchSize": 3000 })), 6000, 3000, 40),
+        Case("hvamp", vae(json!({ "hiddenDim": 100, "latentDim": 50, "pseudoUsers": 4000 })), 1000, 3000, 40),
     ]);
     for (name, estimate, measured) in results {
         assert!(estimate > 100.0 * MB, "{name}");

@@ -1,15 +1,11 @@
 //! Some thousand mutants of every target; `RECVAE_FUZZ_RUNS` says how many.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use recvae_core::{CompactOptions, ExportFormat, FitRun, ModelKind, Options, Recommender};
+use recvae_core::Recommender;
 use recvae_fuzz::{ALL, Bounded, Random, mutate};
-use serde_json::{Value, json};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
 
 #[global_allocator]
 static ALLOCATOR: Bounded = Bounded;
@@ -60,61 +56,4 @@ fn many_mutants_of_models_get_past_the_checksums() {
     }
     let [loaded, altered, others] = counts;
     assert!(loaded > 100 && altered > 50 && others > 500, "{counts:?}");
-}
-
-/// Small weights come from the models among the seeds.
-#[test]
-#[ignore = "writes the seeds of weights and of archives"]
-fn write_seeds_of_others() {
-    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
-    for folder in ["weights", "archive"] {
-        std::fs::create_dir_all(seeds.join(folder)).unwrap();
-    }
-    for name in ["mult-vae", "recvae"] {
-        let file = std::fs::read(seeds.join(format!("model/{name}.safetensors"))).unwrap();
-        let model = Recommender::from_bytes(&file).unwrap();
-        for (end, format) in [("safetensors", ExportFormat::Safetensors), ("npz", ExportFormat::Npz)] {
-            model.export(seeds.join(format!("weights/{name}.{end}")), format).unwrap();
-        }
-    }
-    for (name, method) in [("stored", CompressionMethod::Stored), ("deflated", CompressionMethod::Deflated)] {
-        for is_zip64 in [false, true] {
-            let path = seeds.join(format!("archive/{name}{}.zip", if is_zip64 { "-64" } else { "" }));
-            let mut archive = ZipWriter::new(std::fs::File::create(path).unwrap());
-            let options = SimpleFileOptions::default().compression_method(method).large_file(is_zip64);
-            for (member, text) in [("a/readme", "two files".into()), ("a/ratings.csv", "user,item\na,b\n".repeat(20))] {
-                archive.start_file(member, options).unwrap();
-                archive.write_all(text.as_bytes()).unwrap();
-            }
-            archive.finish().unwrap();
-        }
-    }
-}
-
-#[test]
-#[ignore = "writes the seeds of models"]
-fn write_seeds() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/model");
-    let train = recvae_core::Csr::from_rows([&[0u32, 1][..], &[1, 2], &[0, 1, 2], &[3]], 4).unwrap();
-    let ids = || ["a", "b", "ç", "dd"].into_iter().collect();
-    for &kind in ModelKind::TRAINED {
-        let options = match kind {
-            ModelKind::MultDae => json!({ "latentDim": 2, "epochs": 1 }),
-            ModelKind::MultVae | ModelKind::RecVae => json!({ "hiddenDim": 3, "latentDim": 2, "epochs": 1 }),
-            _ => json!({}),
-        };
-        let model = kind.fit(&options, &train, None, &FitRun::default()).unwrap().model;
-        let model = Recommender::new(model, ids(), Value::Null).unwrap();
-        model.save(folder.join(format!("{}.safetensors", kind.name()))).unwrap();
-        if kind == ModelKind::Ease {
-            for (name, options) in [
-                ("sparse", json!({ "topPerItem": 2 })),
-                ("half", json!({ "precision": "f16" })),
-                ("both", json!({ "topPerItem": 2, "precision": "f16" })),
-            ] {
-                let compact = model.compact(&CompactOptions::from_json(&options).unwrap()).unwrap();
-                compact.save(folder.join(format!("ease-{name}.safetensors"))).unwrap();
-            }
-        }
-    }
 }

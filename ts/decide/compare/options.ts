@@ -29,7 +29,7 @@ import type { CompareProgress } from './report.js';
 export const ALWAYS: ModelName[] = ['popularity', 'ease', 'als'];
 
 /** Compared only when asked for: the kin of models that are compared anyway. */
-const ASKED_FOR: ModelName[] = ['rdlae', 'deql', 'hoease', 'mult-dae'];
+const ASKED_FOR: ModelName[] = ['rdlae', 'deql', 'hoease', 'mult-dae', 'hvamp'];
 
 /** What comes last: the trained models together. */
 export const BLEND = description.blend.name as 'blend';
@@ -45,7 +45,7 @@ export interface CompareOptions extends RunOptions, ComputeOptions {
    * Which models to compare; `popularity`, `ease` and `als` always are. By default all but those that have to be asked for.
    * `rdlae`, `deql` and `hoease` are `edlae` and `ease` with an option more, for whoever has time for the last thousandths. `mult-dae` is
    * `mult-vae` without the sampling, and behind it in their authors' measurements. On the data in this package's
-   * README it is ahead instead, so ask for it where an autoencoder is worth the time.
+   * README it is ahead instead, so ask for it where an autoencoder is worth the time. `hvamp` takes the longest of all.
    *
    * With `blend` the comparison ends with the blend of all trained models but `popularity`, which the validation users make; it has to
    * be asked for. Nothing is trained for it, and it is counted with what its parts cost.

@@ -143,7 +143,8 @@ mod tests {
         let latent = json!({ "latentDim": 4, "batchSize": 100, "epochs": 2 });
         // As many users as take no more than the inversion does afterwards, which depends on the kernel that the processor has.
         let blocks = if bytes_beside_inverse(80, 4) > 4 * 80 * 80 { 1 } else { 2 };
-        let fits: [(ModelKind, &Value, usize); 7] = [
+        let vamp = json!({ "hiddenDim": 8, "latentDim": 4, "pseudoUsers": 5, "batchSize": 100, "epochs": 2 });
+        let fits: [(ModelKind, &Value, usize); 8] = [
             // 60 rows of the Gram matrix, three walks of one block each, and some more.
             (ModelKind::Ease, &json!({}), 60 + 3),
             (ModelKind::Edlae, &json!({}), 60 + 3),
@@ -154,6 +155,7 @@ mod tests {
             // 3 batches an epoch, and 3 blocks of validation users.
             (ModelKind::MultDae, &latent, 2 * (3 + 3)),
             (ModelKind::MultVae, &small, 2 * (3 + 3)),
+            (ModelKind::HVamp, &vamp, 2 * (3 + 3)),
             // 3 batches in 4 passes, 3 blocks; the first old posterior.
             (ModelKind::RecVae, &small, 2 * (4 * 3 + 3) + 3),
         ];

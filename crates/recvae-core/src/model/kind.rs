@@ -51,6 +51,8 @@ kinds! {
     MultVae = "mult-vae";
     /// RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.
     RecVae = "recvae";
+    /// H+Vamp (Gated): a variational autoencoder with two latent vectors, gated layers and a learnt prior.
+    HVamp = "hvamp";
     /// Blend: several trained models together, with weights that are learnt on the validation users.
     Blend = "blend";
 }
@@ -62,13 +64,13 @@ impl ModelKind {
     /// Whether its training can be kept in a checkpoint: the models that take long.
     #[must_use]
     pub fn has_checkpoints(self) -> bool {
-        matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
+        self.has_engines() || self == Self::HVamp
     }
 
     /// Whether its training is a matter of an engine; the other models are computed by the processor as they are.
     #[must_use]
     pub fn has_engines(self) -> bool {
-        self.has_checkpoints()
+        matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
     }
 
     /// Fails unless it can be trained like that.
@@ -137,7 +139,7 @@ impl ModelKind {
     /// Whether the model gives users latent vectors.
     #[must_use]
     pub fn has_embedding(self) -> bool {
-        matches!(self, Self::Als | Self::MultDae | Self::MultVae | Self::RecVae)
+        matches!(self, Self::Als | Self::MultDae | Self::MultVae | Self::RecVae | Self::HVamp)
     }
 
     /// Fails with the names of the models that can be `what` unless this is one of them.

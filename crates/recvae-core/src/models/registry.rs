@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{
-    AlsOptions, BlendOptions, DeqlOptions, EaseOptions, EdlaeOptions, HoEaseOptions, MultDaeOptions, MultVaeOptions,
-    PopularityOptions, RdlaeOptions, RecVaeOptions, als, blend, deql, ease, edlae, ho_ease, mult_dae, mult_vae,
-    popularity, rdlae, rec_vae,
+    AlsOptions, BlendOptions, DeqlOptions, EaseOptions, EdlaeOptions, HVampOptions, HoEaseOptions, MultDaeOptions,
+    MultVaeOptions, PopularityOptions, RdlaeOptions, RecVaeOptions, als, blend, deql, ease, edlae, h_vamp, ho_ease,
+    mult_dae, mult_vae, popularity, rdlae, rec_vae,
 };
 use crate::base::error::{Error, Result};
 use crate::base::memory::MemoryEstimate;
@@ -247,6 +247,7 @@ models! {
         MultDae: MultDaeOptions, mult_dae;
         MultVae: MultVaeOptions, mult_vae;
         RecVae: RecVaeOptions, rec_vae;
+        HVamp: HVampOptions, h_vamp;
     }
     made {
         Blend: BlendOptions, blend;

@@ -19,6 +19,8 @@ pub(super) const EPSILON: f64 = 1e-8;
 pub(crate) struct AdamStep<T> {
     step_size: T,
     root_bias_correction: T,
+    /// What gradients are multiplied by before anything else.
+    factor: T,
     /// What of each parameter is added to its gradient.
     pull: T,
 }
@@ -30,8 +32,14 @@ impl<T: Real> AdamStep<T> {
         Self {
             step_size: T::from_f64(learning_rate / power(BETA_1)),
             root_bias_correction: T::from_f64(power(BETA_2).sqrt()),
+            factor: T::ONE,
             pull: T::ZERO,
         }
+    }
+
+    /// The same for gradients that are to be multiplied by a number first.
+    pub(crate) fn with_factor(self, factor: T) -> Self {
+        Self { factor, ..self }
     }
 
     /// The same for parameters whose sum of squares, times `lambda`, is part of the loss.
@@ -51,7 +59,7 @@ vectorised! {
         let (one_minus_1, beta_2, one_minus_2) = (T::from_f64(1.0 - BETA_1), T::from_f64(BETA_2), T::from_f64(1.0 - BETA_2));
         let epsilon = T::from_f64(EPSILON);
         for (((p, &g), m), v) in parameters.iter_mut().zip(gradient).zip(first).zip(second) {
-            let g = g + step.pull * *p;
+            let g = g * step.factor + step.pull * *p;
             *m += (g - *m) * one_minus_1;
             *v = *v * beta_2 + g * g * one_minus_2;
             *p -= step.step_size * *m / (v.sqrt() / step.root_bias_correction + epsilon);
@@ -84,7 +92,7 @@ impl<T: Real> Moments<T> {
 }
 
 impl Moments<f32> {
-    pub(super) fn state<'a>(&'a mut self, name: &str, state: &mut State<'a>) {
+    pub(crate) fn state<'a>(&'a mut self, name: &str, state: &mut State<'a>) {
         state.add(format!("{name}.first"), &mut self.first[..]);
         state.add(format!("{name}.second"), &mut self.second[..]);
     }

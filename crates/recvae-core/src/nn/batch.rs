@@ -138,7 +138,7 @@ impl ByItem {
     }
 
     /// None for an item beyond the last one.
-    pub(super) fn rows(&self, item: usize) -> &[u32] {
+    pub(crate) fn rows(&self, item: usize) -> &[u32] {
         let end_of = |item: usize| self.ends[item.min(self.ends.len() - 1)];
         let start = if item == 0 { 0 } else { end_of(item - 1) };
         &self.rows[start..end_of(item)]

@@ -99,7 +99,7 @@ fn for_each_gradient<T: Real, C: Send>(
 
 vectorised! {
     /// Adds the given rows of a matrix to `sum`.
-    pub(super) fn sum_of_rows(matrix: &[T], rows: &[u32], sum: &mut [T]) {
+    pub(crate) fn sum_of_rows(matrix: &[T], rows: &[u32], sum: &mut [T]) {
         let width = sum.len();
         for &row in rows {
             let row = &matrix[row as usize * width..][..width];
@@ -108,7 +108,7 @@ vectorised! {
     }
 
     /// Adds the given rows of a matrix, each times its weight, to `sum`.
-    fn weighted_sum_of_rows(matrix: &[T], rows: &[u32], weights: &[T], sum: &mut [T]) {
+    pub(crate) fn weighted_sum_of_rows(matrix: &[T], rows: &[u32], weights: &[T], sum: &mut [T]) {
         let width = sum.len();
         for &row in rows {
             let weight = weights[row as usize];

@@ -43,7 +43,7 @@ pub(crate) struct Parameter<T> {
 
 impl<T> Parameter<T> {
     /// Of values in order of their indices.
-    pub(super) fn new(name: impl Into<String>, shape: &[usize], values: Vec<T>) -> Self {
+    pub(crate) fn new(name: impl Into<String>, shape: &[usize], values: Vec<T>) -> Self {
         Self { name: name.into(), values: ArrayD::from_shape_vec(shape, values).expect("values of that shape") }
     }
 

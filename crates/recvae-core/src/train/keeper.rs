@@ -36,11 +36,18 @@ pub(crate) trait Resumable {
     /// Which engine it runs on, and where.
     fn compute(&self) -> Compute;
 
-    /// Brings what [`Resumable::state`] names up to date.
-    fn to_host(&mut self) -> Result<()>;
+    /// Whether its loss has a KL term.
+    fn has_kl(&self) -> bool;
 
-    /// Goes on from what [`Resumable::state`] names.
-    fn take_host(&mut self) -> Result<()>;
+    /// Brings what [`Resumable::state`] names up to date, where it is not what is trained.
+    fn to_host(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Goes on from what [`Resumable::state`] names, likewise.
+    fn take_host(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Everything that it goes on from, besides the record and the best parameters.
     fn state<'a>(&'a mut self, ongoing: &'a mut Ongoing) -> State<'a>;

@@ -11,7 +11,6 @@
 //! official code; a warm start has an encoder of an earlier time, and that one is asked.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 use crate::base::cancel::Cancel;
 use crate::base::compute::Compute;
@@ -29,6 +28,7 @@ use crate::nn::noise::Noise;
 use crate::nn::state::State;
 use crate::split::strong::HeldOut;
 use crate::train::epoch_log::{EpochLog, Ongoing, Schedule};
+use crate::train::epochs::run_epochs;
 use crate::train::implicit_slim::ImplicitSlim;
 use crate::train::keeper::{Keeper, Resumable};
 use crate::train::run::FitRun;
@@ -267,21 +267,6 @@ impl<'a, T: Real> Source<'a, T> {
     }
 }
 
-impl Ongoing {
-    /// What there is to tell of the epoch that ends here; the next one begins.
-    fn end(&mut self, engine: &impl Engine<f32>) -> Progress {
-        let seconds = self.seconds;
-        let Self { log_likelihood, kl, kl_passes, .. } = std::mem::replace(self, Self { seconds, ..Self::default() });
-        Progress {
-            log_likelihood: Some(log_likelihood),
-            kl: engine.architecture().posterior.then(|| kl / kl_passes.max(1) as f64),
-            seconds,
-            compute: Some(engine.compute()),
-            ..Progress::default()
-        }
-    }
-}
-
 impl<E: KeptEngine> Training<'_, f32, E> {
     /// Trains until the epochs or the patience are used up, and gives back the network as it was at its best on
     /// `validation` (at the end, without validation) with the record of all epochs. `keeper` has what was done before, and
@@ -292,31 +277,11 @@ impl<E: KeptEngine> Training<'_, f32, E> {
         schedule: Schedule,
         validation: Option<&HeldOut>,
         run: &FitRun<'_>,
-        mut keeper: Option<Keeper>,
+        keeper: Option<Keeper>,
     ) -> Result<(Network<f32>, Vec<Progress>)> {
-        let start = Instant::now();
-        let mut log = EpochLog::default();
-        if let Some(keeper) = &mut keeper {
-            keeper.restore(&mut self, &mut log, schedule.epochs)?;
-        }
-        let before = log.ongoing.seconds;
-        while !log.is_over(schedule) {
-            let ended = self.epoch(plan, schedule.epochs, validation, run, &mut log);
-            log.ongoing.seconds = before + start.elapsed().as_secs_f64();
-            if let (Err(Error::Cancelled), Some(keeper)) = (&ended, &mut keeper) {
-                keeper.save(&mut self, &mut log)?;
-            }
-            let metric = ended?;
-            let told = log.ongoing.end(&self.engine);
-            log.end_epoch(metric, told, schedule, || self.engine.export())?;
-            if let Some(keeper) = &mut keeper
-                && (keeper.is_due(log.record.len()) || log.is_over(schedule))
-            {
-                keeper.save(&mut self, &mut log)?;
-            }
-            (run.on_progress)(&log.record[log.record.len() - 1]);
-        }
-        let EpochLog { record, best, .. } = log;
+        let epoch =
+            |training: &mut Self, log: &mut EpochLog| training.epoch(plan, schedule.epochs, validation, run, log);
+        let EpochLog { record, best, .. } = run_epochs(&mut self, schedule, run, keeper, epoch)?;
         let best = best.filter(|best| best.epoch < record.len() as u64);
         Ok((self.engine.into_network(best.map(|best| best.parameters))?, record))
     }
@@ -376,6 +341,10 @@ impl<E: KeptEngine> Training<'_, f32, E> {
 impl<E: KeptEngine> Resumable for Training<'_, f32, E> {
     fn compute(&self) -> Compute {
         self.engine.compute()
+    }
+
+    fn has_kl(&self) -> bool {
+        self.engine.architecture().posterior
     }
 
     fn to_host(&mut self) -> Result<()> {

@@ -1,11 +1,11 @@
 //! Training that begins with a trained model instead of random parameters.
 //!
-//! RecVAE, Mult-VAE and Mult-DAE have a row of parameters for each item in the first and in the last layer, and everything
-//! between them belongs to no item. So a model can go on with other users and with a catalogue that has changed:
+//! RecVAE, Mult-VAE, Mult-DAE and H+Vamp have a row of parameters for each item in the first and in the last layer, and everything
+//! between them belongs to no item; of H+Vamp's pseudo-users, too, each number belongs to an item. So a model can go on with other users and with a catalogue that has changed:
 //!
 //! | of the new data | begins with |
 //! | --- | --- |
-//! | items that the model knows, by id | the model's rows, wherever the items stand now |
+//! | items that the model knows, by id | the model's rows and columns, wherever the items stand now |
 //! | items that are new | the rows that fresh training with the same seed would give them |
 //! | all other parameters | the model's |
 //!
@@ -73,9 +73,32 @@ impl<'a> WarmStart<'a> {
     }
 
     /// Puts the model's parameters into a fresh network.
-    pub(crate) fn put_into(&self, network: &mut Network<f32>) -> Result<()> {
+    pub(crate) fn put_into(&self, network: &mut impl Adopt) -> Result<()> {
         let tensors = self.model.tensors()?;
         network.adopt(self.model.n_items(), &self.index_there, |name, shape| find(&tensors, name, shape))
+    }
+}
+
+/// A network that can begin with the parameters of another one.
+pub(crate) trait Adopt {
+    /// Overwrites every parameter by what `read` has under its name in a network of the same widths and `items_there` items. What
+    /// belongs to items that `index_there` does not know stays.
+    fn adopt<'v>(
+        &mut self,
+        items_there: usize,
+        index_there: &[Option<u32>],
+        read: impl Fn(&str, &[usize]) -> Result<&'v [f32]>,
+    ) -> Result<()>;
+}
+
+impl Adopt for Network<f32> {
+    fn adopt<'v>(
+        &mut self,
+        items_there: usize,
+        index_there: &[Option<u32>],
+        read: impl Fn(&str, &[usize]) -> Result<&'v [f32]>,
+    ) -> Result<()> {
+        Self::adopt(self, items_there, index_there, read)
     }
 }
 
@@ -96,6 +119,7 @@ impl ModelKind {
             Self::MultDae => Some(&["latentDim"]),
             Self::MultVae => Some(&["hiddenDim", "latentDim"]),
             Self::RecVae => Some(&["hiddenDim", "latentDim", "encoder"]),
+            Self::HVamp => Some(&["hiddenDim", "latentDim", "pseudoUsers"]),
             _ => None,
         }
     }
@@ -104,8 +128,8 @@ impl ModelKind {
     /// [`ModelKind::complete_options`].
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` if `from` is of another kind or was trained with other values of `hiddenDim`, `latentDim` or
-    /// `encoder`, and for kinds that have nothing to begin with.
+    /// `INVALID_ARGUMENT` if `from` is of another kind or was trained with other values of `hiddenDim`, `latentDim`,
+    /// `encoder` or `pseudoUsers`, and for kinds that have nothing to begin with.
     pub fn check_from(self, options: &serde_json::Value, from: &dyn Model) -> Result<()> {
         let (name, other) = (self.name(), from.kind().name());
         let got = format!("a model of kind '{other}'");

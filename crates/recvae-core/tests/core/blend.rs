@@ -152,7 +152,7 @@ fn what_was_learnt_is_in_its_options_and_holds() {
     assert_eq!(explained.reasons.len(), 3);
     assert_eq!(blend.similar_items("item 6", &SimilarOptions { k: 5 }, None).unwrap().len(), 5);
     let error = blend.embed(&[history]).unwrap_err();
-    assert_eq!(error.to_string(), "the model of embed is 'blend'; allowed: als, mult-dae, mult-vae, recvae");
+    assert_eq!(error.to_string(), "the model of embed is 'blend'; allowed: als, mult-dae, mult-vae, recvae, hvamp");
     let popular = trained(ModelKind::Popularity, json!({}), &split);
     let unlike = BlendOptions { weights: Some(vec![0.5, 0.5]), ..BlendOptions::default() };
     let other = trained(ModelKind::Popularity, json!({}), &split);

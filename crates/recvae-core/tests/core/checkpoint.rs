@@ -10,7 +10,7 @@ use recvae_core::{
 };
 use serde_json::{Value, json};
 
-const BOTH: [ModelKind; 2] = [ModelKind::RecVae, ModelKind::MultVae];
+const ALL: [ModelKind; 3] = [ModelKind::RecVae, ModelKind::MultVae, ModelKind::HVamp];
 
 fn histories(n_users: usize) -> Csr {
     let rows =
@@ -142,7 +142,7 @@ impl Setting {
 #[test]
 fn it_goes_on_to_the_same_file_with_any_number_of_threads() {
     let folder = tempfile::tempdir().unwrap();
-    for kind in BOTH {
+    for kind in ALL {
         for validated in [true, false] {
             let setting = Setting::new(kind, folder.path()).with(|setting| setting.validated = validated);
             let whole = setting.whole();
@@ -157,7 +157,7 @@ fn it_goes_on_to_the_same_file_with_any_number_of_threads() {
 #[test]
 fn a_warm_start_goes_on_to_the_same_file() {
     let folder = tempfile::tempdir().unwrap();
-    for kind in BOTH {
+    for kind in ALL {
         let setting = Setting::new(kind, folder.path()).with(|setting| setting.from = Some(7));
         let whole = setting.whole();
         setting.with(|setting| setting.until = 2).cancelled();
@@ -188,7 +188,7 @@ fn implicit_slim_goes_on_to_the_same_file() {
 #[test]
 fn another_model_to_begin_with_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    for kind in BOTH {
+    for kind in ALL {
         let warm = Setting::new(kind, folder.path()).with(|setting| setting.from = Some(7));
         let cold = warm.with(|setting| setting.from = None);
         let (model, hash) = ("a model of 40 items, hash ", "0123456789abcdef");
@@ -254,7 +254,7 @@ fn nothing_is_gone_on_from_or_overwritten_unasked() {
 #[test]
 fn another_training_is_refused_and_the_difference_named() {
     let folder = tempfile::tempdir().unwrap();
-    for kind in BOTH {
+    for kind in ALL {
         let setting = Setting::new(kind, folder.path());
         setting.with(|setting| setting.until = 2).cancelled();
         let before = std::fs::read(&setting.path).unwrap();
@@ -276,7 +276,7 @@ fn another_training_is_refused_and_the_difference_named() {
             assert!(text.contains(difference), "{difference} is not in {text}");
             assert!(hash(&text) == (other.n_users == 91), "{text}");
         }
-        let other_kind = BOTH[usize::from(kind == ModelKind::RecVae)];
+        let other_kind = ALL[usize::from(kind == ModelKind::RecVae)];
         let (_, text) = setting.with(|other| other.kind = other_kind).refused();
         assert!(text.contains(&format!("model: {} there, {} now", kind.name(), other_kind.name())), "{text}");
         assert_eq!(std::fs::read(&setting.path).unwrap(), before);
@@ -293,7 +293,8 @@ fn more_epochs_are_allowed_where_they_change_nothing_before() {
     let mult_vae = Setting::new(ModelKind::MultVae, folder.path());
     let mult_dae = Setting::new(ModelKind::MultDae, folder.path());
     let mult_dae = mult_dae.with(|setting| drop(setting.options.as_object_mut().unwrap().remove("hiddenDim")));
-    for setting in [recvae, mult_dae, straight(&mult_vae)] {
+    let hvamp = Setting::new(ModelKind::HVamp, folder.path()).option("warmUp", json!(4));
+    for setting in [recvae, mult_dae, straight(&mult_vae), hvamp] {
         let longer = setting.option("epochs", json!(9));
         let whole = longer.whole();
         assert_eq!(whole.1.len(), 9);
@@ -347,7 +348,7 @@ fn what_cannot_be_kept_is_refused_before_training() {
         let (code, text) = setting.with(|other| (other.kind, other.options) = (kind, json!({}))).refused();
         assert_eq!(code, "INVALID_ARGUMENT");
         let end = format!(
-            "for {}, which is trained too fast to need one; allowed: for mult-dae, mult-vae, recvae",
+            "for {}, which is trained too fast to need one; allowed: for mult-dae, mult-vae, recvae, hvamp",
             kind.name()
         );
         assert!(text.ends_with(&end), "{text}");

@@ -235,6 +235,7 @@ fn what_cannot_be_made_smaller_says_so() {
             ModelKind::Als => json!({"epochs": 1, "factors": 2}),
             ModelKind::MultDae => json!({"epochs": 1, "latentDim": 2}),
             ModelKind::MultVae | ModelKind::RecVae => json!({"epochs": 1, "hiddenDim": 4, "latentDim": 2}),
+            ModelKind::HVamp => json!({"epochs": 1, "hiddenDim": 4, "latentDim": 2, "pseudoUsers": 3}),
             _ => json!({}),
         };
         let model = kind.fit(&options, &train(), None, &FitRun::default()).unwrap().model;

@@ -58,6 +58,7 @@ fn subjects() -> &'static [Subject] {
                     ModelKind::MultVae | ModelKind::RecVae => {
                         (json!({ "hiddenDim": 9, "latentDim": 1, "epochs": 1 }), &[])
                     }
+                    ModelKind::HVamp => (json!({ "hiddenDim": 9, "latentDim": 1, "pseudoUsers": 4, "epochs": 1 }), &[]),
                     ModelKind::Blend => panic!("it is not trained"),
                 };
                 add(kind, options, train, compact);

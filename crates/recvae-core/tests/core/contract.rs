@@ -34,6 +34,9 @@ fn options(kind: ModelKind) -> Value {
         ModelKind::RecVae => {
             json!({"hiddenDim": 32, "latentDim": 8, "batchSize": 50, "epochs": 25, "learningRate": 2e-3})
         }
+        ModelKind::HVamp => json!({
+            "hiddenDim": 32, "latentDim": 8, "pseudoUsers": 20, "batchSize": 50, "epochs": 40, "warmUp": 20, "learningRate": 1e-2
+        }),
         ModelKind::Blend => json!({"weights": [0.5, 0.5]}),
     }
 }
@@ -245,7 +248,7 @@ fn bad_options_and_bad_data_are_errors_that_name_them() {
     }
     assert_eq!(
         "itemknn".parse::<ModelKind>().unwrap_err().to_string(),
-        "model is 'itemknn'; allowed: popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, blend"
+        "model is 'itemknn'; allowed: popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, hvamp, blend"
     );
 }
 
@@ -267,7 +270,7 @@ fn every_default_lies_in_its_range() {
 /// A step can ruin the parameters after the last loss that anybody looks at.
 #[test]
 fn a_ruined_model_is_an_error_not_a_result() {
-    for kind in [ModelKind::MultDae, ModelKind::MultVae, ModelKind::RecVae] {
+    for kind in [ModelKind::MultDae, ModelKind::MultVae, ModelKind::RecVae, ModelKind::HVamp] {
         let mut options = options(kind);
         options["epochs"] = 1.into();
         options["batchSize"] = 200.into();

@@ -122,6 +122,9 @@ fn options(kind: ModelKind) -> Value {
         ModelKind::HoEase => json!({"lambda": 5, "pairLambda": 20, "pairs": 100}),
         ModelKind::Als => json!({"factors": 8, "lambda": 0.01}),
         ModelKind::MultDae => json!({"latentDim": 8, "batchSize": 20, "epochs": 40, "learningRate": 1e-2}),
+        ModelKind::HVamp => json!({
+            "hiddenDim": 32, "latentDim": 8, "pseudoUsers": 10, "batchSize": 20, "epochs": 40, "learningRate": 1e-2
+        }),
         _ => json!({"hiddenDim": 32, "latentDim": 8, "batchSize": 20, "epochs": 40, "learningRate": 1e-2}),
     }
 }
@@ -184,9 +187,12 @@ fn close(kind: ModelKind, a: f32, b: f32) -> bool {
         | ModelKind::Rdlae
         | ModelKind::Deql
         | ModelKind::HoEase => a == b,
-        ModelKind::Als | ModelKind::MultDae | ModelKind::MultVae | ModelKind::RecVae | ModelKind::Blend => {
-            (a - b).abs() <= 1e-5 * (1.0 + b.abs())
-        }
+        ModelKind::Als
+        | ModelKind::MultDae
+        | ModelKind::MultVae
+        | ModelKind::RecVae
+        | ModelKind::HVamp
+        | ModelKind::Blend => (a - b).abs() <= 1e-5 * (1.0 + b.abs()),
     }
 }
 
@@ -265,7 +271,7 @@ fn similar_items_share_a_taste() {
         let ten = SimilarOptions { k: 10 };
         if kind == ModelKind::Popularity {
             let error = model.similar_items("i24", &ten, None).unwrap_err();
-            let text = "the model of similarItems is 'popularity'; allowed: ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, blend";
+            let text = "the model of similarItems is 'popularity'; allowed: ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, hvamp, blend";
             assert_eq!((error.code(), error.to_string().as_str()), ("INVALID_ARGUMENT", text));
             continue;
         }
@@ -331,7 +337,10 @@ fn similar_users_share_a_taste() {
             let error = found.unwrap_err().to_string();
             assert_eq!(
                 error,
-                format!("the model of similarUsers is '{}'; allowed: als, mult-dae, mult-vae, recvae", kind.name())
+                format!(
+                    "the model of similarUsers is '{}'; allowed: als, mult-dae, mult-vae, recvae, hvamp",
+                    kind.name()
+                )
             );
             assert!(model.embed(&others).unwrap_err().to_string().starts_with("the model of embed is"));
             continue;

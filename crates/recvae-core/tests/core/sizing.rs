@@ -57,7 +57,7 @@ fn what_fits_stays_as_it_is() {
 fn the_options_that_it_gives_fit_and_the_next_ones_do_not() {
     let train = train();
     let shape = shape(&train);
-    let cases: [(ModelKind, Value, &[&str]); 8] = [
+    let cases: [(ModelKind, Value, &[&str]); 9] = [
         (ModelKind::Ease, json!({"lambda": 20}), &["density"]),
         (ModelKind::Edlae, json!({"dropoutRate": 0.5}), &["density"]),
         (ModelKind::Rdlae, json!({"xi": 0.5}), &["density"]),
@@ -66,6 +66,11 @@ fn the_options_that_it_gives_fit_and_the_next_ones_do_not() {
         (ModelKind::MultDae, json!({"latentDim": 128, "epochs": 1}), &["latentDim"]),
         (ModelKind::MultVae, json!({"hiddenDim": 256, "latentDim": 128, "epochs": 1}), &["hiddenDim", "latentDim"]),
         (ModelKind::RecVae, json!({"hiddenDim": 256, "latentDim": 128, "epochs": 1}), &["hiddenDim", "latentDim"]),
+        (
+            ModelKind::HVamp,
+            json!({"hiddenDim": 256, "latentDim": 128, "pseudoUsers": 200, "epochs": 1}),
+            &["hiddenDim", "latentDim", "pseudoUsers"],
+        ),
     ];
     for (kind, given, names) in cases {
         let whole = bytes(kind, &given, &shape);

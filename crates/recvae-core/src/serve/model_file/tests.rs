@@ -506,7 +506,7 @@ fn inspect_says_what_it_can() {
     let found = look(&sealed(&later, with_weights(&[2, 2]))).unwrap();
     assert_eq!((found.kind.as_deref(), found.holds, found.n_items), (Some("svd"), Some(true), Some(2)));
     assert_eq!(found.options, json!({"factors": 64}));
-    let text = "model is 'svd'; allowed: popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, blend; it was written by recvae 9.0.0, and this is ";
+    let text = "model is 'svd'; allowed: popularity, ease, edlae, rdlae, deql, hoease, als, mult-dae, mult-vae, recvae, hvamp, blend; it was written by recvae 9.0.0, and this is ";
     assert_eq!(found.problem, Some(format!("{text}{WRITER}")));
 
     let found = look(&sealed(&metadata(json!({"format": 2})), with_weights(&[2, 2]))).unwrap();

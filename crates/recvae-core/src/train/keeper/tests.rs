@@ -80,7 +80,7 @@ fn checkpoint(path: &std::path::Path, every_epochs: usize) -> Checkpoint<'static
 
 #[test]
 fn interrupted_anywhere_it_comes_to_the_same_bits() {
-    use ModelKind::{MultDae, MultVae, RecVae};
+    use ModelKind::{HVamp, MultDae, MultVae, RecVae};
     use TrainingPrecision::{Bf16, F32};
     let folder = tempfile::tempdir().unwrap();
     let mut random = Stream::new(7, 0);
@@ -104,6 +104,9 @@ fn interrupted_anywhere_it_comes_to_the_same_bits() {
         (MultVae, json!({}), true, F32),
         (MultVae, json!({}), false, F32),
         (MultVae, json!({ "epochs": 60, "patience": 2, "annealing": 0, "learningRate": 0.05 }), true, F32),
+        (HVamp, json!({ "pseudoUsers": 4, "warmUp": 3 }), true, F32),
+        (HVamp, json!({ "pseudoUsers": 4, "likelihood": "bernoulli" }), false, F32),
+        (HVamp, json!({ "pseudoUsers": 4, "warmUp": 2, "epochs": 60, "patience": 2, "learningRate": 0.05 }), true, F32),
     ] {
         let case = Case { precision, ..Case::new(kind, changes, validated) };
         let (whole, looks) = case.fit(None, NEVER).unwrap();
@@ -176,7 +179,10 @@ fn arrays(bytes: &[u8]) -> BTreeMap<String, (String, std::ops::Range<usize>)> {
 fn place(path: &std::path::Path) -> Option<[u64; 2]> {
     let bytes = std::fs::read(path).ok()?;
     let arrays = arrays(&bytes);
-    let number = |name: &str| u64::from_le_bytes(bytes[arrays[name].1.clone()].try_into().unwrap());
+    // An epoch of H+Vamp is one pass.
+    let number = |name: &str| {
+        arrays.get(name).map_or(0, |(_, range)| u64::from_le_bytes(bytes[range.clone()].try_into().unwrap()))
+    };
     Some(["epoch.passes", "pass.batches"].map(number))
 }
 
@@ -198,13 +204,16 @@ fn every_array_is_protected_and_every_array_matters() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoint");
     let (mut all, mut matter) = (BTreeSet::new(), BTreeSet::new());
-    for kind in [ModelKind::RecVae, ModelKind::MultVae] {
+    for kind in [ModelKind::RecVae, ModelKind::MultVae, ModelKind::HVamp] {
         // A seed with which one of the first epochs stays the best one, until patience ends training.
         let of_seed = |seed: u64| {
             let changes = json!({ "epochs": 30, "learningRate": 0.1, "patience": 3, "seed": seed });
             let mut case = Case::new(kind, changes, true);
             if kind == ModelKind::MultVae {
                 case.options["epochs"] = 12.into(); // beta grows until epoch 6
+            }
+            if kind == ModelKind::HVamp {
+                (case.options["pseudoUsers"], case.options["warmUp"]) = (4.into(), 2.into());
             }
             let (whole, looks) = case.fit(None, NEVER).unwrap();
             let best = whole.record.iter().rposition(|row| row[3] == 1.0f64.to_bits()).unwrap();
