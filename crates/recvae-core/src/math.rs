@@ -6,7 +6,6 @@ pub(crate) mod cosine;
 pub(crate) mod costs;
 pub(crate) mod csr;
 mod eights;
-mod elimination;
 pub(crate) mod linalg;
 pub(crate) mod matmul;
 pub(crate) mod part;

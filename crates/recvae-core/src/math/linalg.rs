@@ -20,13 +20,16 @@ use crate::base::numbers::Numbers;
 use crate::base::steps::Steps;
 use crate::math::costs;
 use crate::math::csr::Csr;
-use crate::math::elimination::{self, Elimination};
 use crate::math::matmul::par_product;
 use crate::math::part::Part;
 use crate::math::real::Real;
 #[cfg(target_arch = "x86_64")]
 use crate::math::sgemm;
 use crate::math::vectorised::vectorised;
+
+mod elimination;
+
+use elimination::Elimination;
 
 /// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries left
 /// of the diagonal are 0. Counts are exact in f32 up to 2^24 users; above, each is the exact one rounded once.

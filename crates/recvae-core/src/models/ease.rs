@@ -277,24 +277,34 @@ impl<T: Real> Ease<T> {
         let penalties: Vec<f64> = counts.iter().map(|&count| penalty.on_diagonal(count)).collect();
         let of = Singular { title: origin.title, lambda, precision };
         invert(matrix.view_mut(), &penalties, |vectors| Ok(products(vectors)), &of, steps)?;
-        inverse_to_weights(matrix, |item, rest| penalty.scale(counts[item], rest));
+        inverse_to_weights(matrix, |item, rest| penalty.scale(counts[item], rest), steps)?;
         steps.end();
         Ok(Self { origin, n_items: n, weights })
     }
 }
 
 /// `B_ij = -P_ij / P_jj` with a zero diagonal over `P`, each column times what `scale` says of the item and of `1 / P_jj`.
-fn inverse_to_weights<T: Real>(matrix: ArrayViewMut2<'_, T>, scale: impl Fn(usize, f64) -> f64) {
+fn inverse_to_weights<T: Real>(
+    matrix: ArrayViewMut2<'_, T>,
+    scale: impl Fn(usize, f64) -> f64,
+    steps: &Steps<'_>,
+) -> Result<()> {
     let of_column = |(item, entry): (usize, &T)| {
         let rest = 1.0 / entry.to_f64();
         // Rounded to the bits of a quotient of numbers of type `T` where the scale is 1.
         T::from_f64(-scale(item, rest) / entry.to_f64())
     };
     let scale: Vec<T> = matrix.diag().iter().enumerate().map(of_column).collect();
-    row_major_mut(matrix).par_chunks_mut(scale.len()).enumerate().for_each(|(i, row)| {
+    let n = scale.len();
+    row_major_mut(matrix).par_chunks_mut(n).enumerate().for_each(|(i, row)| {
+        if steps.cancel().is_cancelled() {
+            return;
+        }
         multiply(row, &scale);
         row[i] = T::ZERO;
+        steps.did(costs::ENTRY * n as f64);
     });
+    steps.check()
 }
 
 pub(super) fn load(options: &impl Penalised, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

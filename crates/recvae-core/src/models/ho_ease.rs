@@ -170,7 +170,6 @@ impl HoEase {
         let of = ease::Singular { title: "higher-order EASE^R", lambda: options.lambda, precision: options.precision };
         ease::invert(view, &penalties, |vectors| products(&extended, vectors), &of, &steps)?;
         let weights = weights(matrix.view2((size, size)), &pairs, &steps)?;
-        steps.check()?;
         steps.end();
         Ok(Self { options: options.clone(), pairs, weights })
     }
@@ -205,6 +204,9 @@ fn weights<T: Real>(inverse: ArrayView2<'_, T>, pairs: &Pairs, steps: &Steps<'_>
     weights.par_chunks_exact_mut(n_items).zip(rows).enumerate().for_each_init(
         || vec![T::ZERO; n_items],
         |sums, (row, (weights, inverse))| {
+            if steps.cancel().is_cancelled() {
+                return;
+            }
             let (of_items, inverse) = inverse.split_at(n_items);
             sums.copy_from_slice(of_items);
             multiply(sums, &own);
@@ -221,6 +223,7 @@ fn weights<T: Real>(inverse: ArrayView2<'_, T>, pairs: &Pairs, steps: &Steps<'_>
             steps.did(costs::ENTRY * n_items as f64);
         },
     );
+    steps.check()?;
     Ok(weights)
 }
 

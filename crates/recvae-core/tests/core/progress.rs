@@ -25,6 +25,18 @@ fn train() -> Csr {
     Csr::from_rows(rows.collect::<Vec<_>>(), N).unwrap()
 }
 
+/// The same number of items, of which any two may meet, where most of those of [`train`] meet few others.
+fn even() -> Csr {
+    let mut random = Stream::new(5, 0);
+    let rows = (0..600).map(|_| {
+        let mut row: Vec<u32> = (0..25).map(|_| random.below(N as u64) as u32).collect();
+        row.sort_unstable();
+        row.dedup();
+        row
+    });
+    Csr::from_rows(rows.collect::<Vec<_>>(), N).unwrap()
+}
+
 fn counts() -> EaseCounts {
     let ids = |n: usize| (0..n).map(|id| id.to_string()).collect::<Ids>();
     EaseCounts::count(&Interactions::new(ids(600), ids(N), train()).unwrap(), None, &Cancel::default()).unwrap()
@@ -49,6 +61,7 @@ fn closed_forms() -> Vec<(String, usize, Work)> {
         of(ModelKind::Edlae, json!({"density": 0.01}), 100),
         of(ModelKind::Deql, json!({}), 20),
         of(ModelKind::HoEase, json!({"pairs": 200}), 20),
+        ("even".to_owned(), 20, Box::new(|run| ModelKind::Ease.fit(&json!({}), &even(), None, run))),
         ("counts".to_owned(), 10, Box::new(move |run| counts.fit(&json!({}), run))),
     ]
 }

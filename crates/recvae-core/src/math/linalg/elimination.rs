@@ -21,10 +21,10 @@ use std::ops::Range;
 use ndarray::{Axis, s};
 use rayon::prelude::*;
 
+use super::NoInverse;
 use crate::base::matrix::view2_mut;
 use crate::base::steps::Steps;
 use crate::math::costs;
-use crate::math::linalg::NoInverse;
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
@@ -63,7 +63,7 @@ fn most_neighbours(n: usize) -> usize {
 }
 
 impl Elimination {
-    /// For a matrix of `n` rows, half-filled as in [`linalg`](super::linalg); nothing where it would hardly pay.
+    /// For a matrix of `n` rows, half-filled as in [`linalg`](super); nothing where it would hardly pay.
     pub(super) fn of<T: Real>(matrix: &[T], n: usize) -> Option<Self> {
         let mut degrees = degrees(matrix, n);
         // Where so few rows can go there is no use in looking closer.
@@ -135,7 +135,7 @@ impl Elimination {
     /// the rows of the matrix in whose first columns it stands.
     ///
     /// # Errors
-    /// As [`invert_positive_definite`](super::linalg::invert_positive_definite).
+    /// As [`invert_positive_definite`](super::invert_positive_definite).
     pub(super) fn invert<T: Real>(
         self,
         matrix: &mut [T],
@@ -481,11 +481,11 @@ fn ones(bits: &[u64], to: &mut Vec<u32>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{gram, invert_positive_definite};
     use super::*;
     use crate::base::cancel::Cancel;
     use crate::base::random::Stream;
     use crate::math::csr::Csr;
-    use crate::math::linalg::{gram, invert_positive_definite};
 
     /// The Gram matrix of made-up users plus 3 on its diagonal: popularity falls steeply, so that most items meet few others.
     fn long_tail<T: Real>(n: usize) -> Vec<T> {
