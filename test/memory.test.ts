@@ -160,7 +160,7 @@ describe('a fit that would take more than memoryLimit', () => {
     const free = await refusal(() => fit('ease', most, {}, { onProgress }));
     most.dispose();
     expect(free.message).toMatch(
-      /needs 37\d\d\.\d GiB of memory, most of it \(3725\.3 GiB\) for its matrix of items x items/,
+      /needs 39\d\d\.\d GiB of memory, most of it \(3725\.3 GiB\) for its matrix of items x items/,
     );
     expect(free.message).toMatch(/; .* is free \(.*\); the way out: at most \d+ items/);
 
@@ -168,7 +168,7 @@ describe('a fit that would take more than memoryLimit', () => {
     expect(data.nItems).toBe(200_000);
     const allowed = await refusal(() => fit('ease', data, {}, { memoryLimit: 8e9, onProgress }));
     expect(allowed.message).toMatch(
-      /needs 149\.\d GiB of memory, most of it \(149\.0 GiB\) for its matrix of items x items/,
+      /needs 158\.\d GiB of memory, most of it \(149\.0 GiB\) for its matrix of items x items/,
     );
     expect(allowed.message).toMatch(/; .* is allowed by memoryLimit; the way out: at most \d+ items/);
     expect(told).toEqual([]);
