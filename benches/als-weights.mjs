@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fit, Interactions } from '../dist/index.js';
+import { numbers } from './numbers.mjs';
 import { flags, lastJson, ROOT, run } from './programs.mjs';
 
 const [LISTENERS, ARTISTS, GENRES, EACH, K] = [1892, 17632, 60, 49, 50];
@@ -17,17 +18,8 @@ const [python, epochs = '200'] = process.argv.slice(2);
 if (!python)
   throw new Error('the Python with peers/als-requirements.txt is missing: node benches/als-weights.mjs PYTHON');
 
-/** Random numbers from 0 to 1, the same each time (mulberry32). */
-function random(state) {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const draw = random(19);
+const random = numbers(19);
+const draw = () => random.next().value;
 const normal = () => Math.sqrt(-2 * Math.log(1 - draw())) * Math.cos(2 * Math.PI * draw());
 /** Artist `GENRES * rank + genre`: the first ones are the most popular of their genres. */
 const artist = (genre) => GENRES * Math.floor((ARTISTS / GENRES) * draw() ** 3) + genre;

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { estimateMemory, evaluate, fit, Interactions, Split, split } from '../dist/index.js';
+import { numbers } from './numbers.mjs';
 
 const METRIC = 'ndcg@100';
 const MIB = 2 ** 20;
@@ -26,16 +27,6 @@ const SETS = {
   },
   '100k': { lambda: 50, densities: [0.002, 0.001, 0.0005], data: () => Interactions.fromHistories(madeUp()) },
 };
-
-/** Random numbers from 0 to 1, the same each time (mulberry32). */
-function* numbers(seed) {
-  for (let state = seed; ; ) {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    yield ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
-}
 
 /**
  * 100,000 users of 100,000 items, ten million pairs: two thirds from three of a thousand topics of 100 items, which are

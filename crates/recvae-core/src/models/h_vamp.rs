@@ -26,9 +26,10 @@ use ndarray::{Array2, ArrayViewMut2};
 use rayon::prelude::*;
 use serde_json::Value;
 
+use super::vae;
 use crate::base::error::{Error, Result};
 use crate::base::matrix::{view2, view2_mut};
-use crate::base::memory::{MemoryEstimate, check_memory};
+use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, choice, options};
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::{Scorer, check_histories, checked, checked_some};
@@ -193,18 +194,12 @@ pub(super) fn smaller(
         pseudo_users: scaled(options.pseudo_users),
         ..options.clone()
     };
-    super::vae::smaller(with, fits)
+    vae::smaller(with, fits)
 }
 
 pub(super) fn load(options: &HVampOptions, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {
     let shape = options.shape(n_items);
-    let needed = 4 * shape.n_parameters();
-    // Before the network is there: options can claim any size, and the file has only so much.
-    if let Some(found) = tensors.n_bytes().filter(|&found| found < needed) {
-        let message = format!("its options need {needed} bytes of parameters for {n_items} items, and it has {found}");
-        return Err(Error::invalid_data(message));
-    }
-    check_memory("the model", needed)?;
+    vae::check_parameters(shape.n_parameters(), n_items, tensors)?;
     let mut network = Network::zeros(shape);
     for (name, shape, values) in network.tensors_mut() {
         values.copy_from_slice(&numbers::<f32>(tensors, &name, &shape)?);

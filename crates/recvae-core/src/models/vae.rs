@@ -245,6 +245,19 @@ pub(super) fn smaller<O>(with: impl Fn(&dyn Fn(usize) -> usize) -> O, fits: impl
     shares.map(|share| with(&|width: usize| (width * share / 64).max(1))).find(fits)
 }
 
+/// Whether a file has, and memory takes, what the options of a network say, before the network is there: options can claim any size.
+///
+/// # Errors
+/// `INVALID_DATA` if the file has fewer bytes, `MEMORY` if they do not fit.
+pub(super) fn check_parameters(n_parameters: u64, n_items: usize, tensors: &dyn TensorSource) -> Result<()> {
+    let needed = 4 * n_parameters;
+    if let Some(found) = tensors.n_bytes().filter(|&found| found < needed) {
+        let message = format!("its options need {needed} bytes of parameters for {n_items} items, and it has {found}");
+        return Err(Error::invalid_data(message));
+    }
+    check_memory("the model", needed)
+}
+
 /// A trained autoencoder.
 pub(super) struct Vae {
     kind: ModelKind,
@@ -258,16 +271,7 @@ pub(super) fn load(
     architecture: Architecture,
     tensors: &dyn TensorSource,
 ) -> Result<Box<dyn Model>> {
-    let needed = 4 * architecture.n_parameters();
-    // Before the network is there: options can claim any size, and the file has only so much.
-    if let Some(found) = tensors.n_bytes().filter(|&found| found < needed) {
-        let message = format!(
-            "its options need {needed} bytes of parameters for {} items, and it has {found}",
-            architecture.n_items
-        );
-        return Err(Error::invalid_data(message));
-    }
-    check_memory("the model", needed)?;
+    check_parameters(architecture.n_parameters(), architecture.n_items, tensors)?;
     let mut network = Network::new(architecture, &mut Init::zeros());
     network.import(|name, shape| numbers::<f32>(tensors, name, shape))?;
     Ok(Box::new(Vae { kind, options, network }))
