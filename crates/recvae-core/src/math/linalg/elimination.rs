@@ -313,6 +313,9 @@ impl<T: Real> Grown<T> {
         stripes.into_par_iter().for_each(|mut columns| {
             let mut done = vec![false; n];
             for start in 0..n {
+                if done[start] {
+                    continue;
+                }
                 // A row takes what stands at its place, whose own row takes what stands at its place, until the first is reached again.
                 let first = columns.row(start).to_vec();
                 let mut row = start;

@@ -11,7 +11,7 @@ use crate::math::matmul::{column_sums, par_product, rows, rows_mut};
 use crate::math::part::Part;
 use crate::math::products::par_products;
 use crate::math::real::Real;
-use crate::math::vectorised::{add_to_rows, vectorised};
+use crate::math::vectorised::{add, add_to_rows, scale, vectorised};
 use crate::nn::batch::{ByItem, SparseInput};
 use crate::nn::input_layer::{sum_of_rows, weighted_sum_of_rows};
 use crate::nn::noise::{Purpose, stream};
@@ -35,6 +35,12 @@ impl<T: Real> Linear<T> {
     pub(super) fn zeros(inputs: usize, outputs: usize, of_items: bool) -> Self {
         let (weight, bias) = (Numbers::zeros(inputs * outputs), vec![T::ZERO; outputs]);
         Self { inputs, outputs, of_items, weight, bias }
+    }
+
+    /// Those of weight and bias.
+    pub(super) fn shapes(&self) -> [Vec<usize>; 2] {
+        let Self { inputs, outputs, of_items, .. } = *self;
+        [if of_items { vec![inputs, outputs] } else { vec![outputs, inputs] }, vec![outputs]]
     }
 
     /// Fills the weights by normals of variance 2 / inputs; biases stay 0.
@@ -66,8 +72,7 @@ impl<T: Real> Linear<T> {
         let mut out = vec![T::ZERO; input.n_rows() * self.outputs];
         out.par_chunks_mut(self.outputs).enumerate().for_each(|(row, out)| {
             sum_of_rows(&self.weight, input.row(row), out);
-            let value = input.values[row];
-            out.iter_mut().for_each(|number| *number *= value);
+            scale(out, input.values[row]);
         });
         add_to_rows(&mut out, &self.bias);
         out
@@ -77,17 +82,17 @@ impl<T: Real> Linear<T> {
     pub(super) fn backward(&self, x: &[T], gradient: &[T], sums: &mut Self, x_gradient: Option<&mut [T]>) {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let (x, of_out) = (rows(x, inputs), rows(gradient, outputs));
-        let (whole, add) = (Part::Whole, Accum::Add);
+        let (whole, sum) = (Part::Whole, Accum::Add);
         if self.of_items {
-            par_product(rows_mut(&mut sums.weight, outputs), whole, add, x.transpose(), of_out, T::ONE);
+            par_product(rows_mut(&mut sums.weight, outputs), whole, sum, x.transpose(), of_out, T::ONE);
         } else {
-            par_product(rows_mut(&mut sums.weight, inputs), whole, add, of_out.transpose(), x, T::ONE);
+            par_product(rows_mut(&mut sums.weight, inputs), whole, sum, of_out.transpose(), x, T::ONE);
         }
         sums.add_bias(gradient);
         if let Some(x_gradient) = x_gradient {
             let weight =
                 if self.of_items { rows(&self.weight, outputs).transpose() } else { rows(&self.weight, inputs) };
-            par_product(rows_mut(x_gradient, inputs), whole, add, of_out, weight, T::ONE);
+            par_product(rows_mut(x_gradient, inputs), whole, sum, of_out, weight, T::ONE);
         }
     }
 
@@ -105,7 +110,7 @@ impl<T: Real> Linear<T> {
     fn add_bias(&mut self, gradient: &[T]) {
         let mut all = vec![T::ZERO; self.outputs];
         column_sums(gradient, &mut all);
-        self.bias.iter_mut().zip(all).for_each(|(sum, number)| *sum += number);
+        add(&mut self.bias, &all);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::base::error::Result;
 use crate::base::numbers::Numbers;
 use crate::base::random::Philox;
 use crate::math::real::Real;
-use crate::math::vectorised::sum_of;
+use crate::math::vectorised::{add, sum_of};
 use crate::nn::batch::{ByItem, SparseInput};
 use crate::nn::noise::{Purpose, stream};
 use crate::train::warm_start::Adopt;
@@ -139,46 +139,37 @@ impl<T: Real> Network<T> {
         network
     }
 
-    /// Every parameter with its name and shape, in a fixed order.
+    /// Names and shapes of all parameters, in a fixed order.
+    fn layout(&self) -> Vec<(String, Vec<usize>)> {
+        let of_pair = |(&(name, parts), Pair { first, second }): (&(&str, [&str; 2]), &Pair<T>)| {
+            [(format!("{name}.{}", parts[0]), first.shapes()), (format!("{name}.{}", parts[1]), second.shapes())]
+        };
+        let layers = NAMES.iter().zip(&self.pairs).flat_map(of_pair).chain([(OUTPUT.into(), self.output.shapes())]);
+        let tensors = layers
+            .flat_map(|(name, [weight, bias])| [(format!("{name}.weight"), weight), (format!("{name}.bias"), bias)]);
+        let pseudo_users = (PSEUDO_USERS.into(), vec![self.shape.pseudo_users, self.shape.n_items]);
+        tensors.chain([pseudo_users]).collect()
+    }
+
+    /// Every parameter with its name and shape, in that order.
     pub(super) fn tensors_mut(&mut self) -> Vec<(String, Vec<usize>, &mut [T])> {
-        fn of_linear<'a, T: Real>(
-            all: &mut Vec<(String, Vec<usize>, &'a mut [T])>,
-            name: &str,
-            layer: &'a mut Linear<T>,
-        ) {
-            let Linear { inputs, outputs, of_items, weight, bias } = layer;
-            let shape = if *of_items { vec![*inputs, *outputs] } else { vec![*outputs, *inputs] };
-            all.push((format!("{name}.weight"), shape, &mut weight[..]));
-            all.push((format!("{name}.bias"), vec![*outputs], &mut bias[..]));
-        }
-        let mut all = vec![];
-        for ((name, parts), pair) in NAMES.iter().zip(&mut self.pairs) {
-            of_linear(&mut all, &format!("{name}.{}", parts[0]), &mut pair.first);
-            of_linear(&mut all, &format!("{name}.{}", parts[1]), &mut pair.second);
-        }
-        of_linear(&mut all, OUTPUT, &mut self.output);
-        let shape = vec![self.shape.pseudo_users, self.shape.n_items];
-        all.push((PSEUDO_USERS.into(), shape, &mut self.pseudo_users[..]));
-        all
+        let layout = self.layout();
+        let layers = self.pairs.iter_mut().flat_map(|pair| [&mut pair.first, &mut pair.second]);
+        let numbers = layers
+            .chain([&mut self.output])
+            .flat_map(|layer| [&mut layer.weight[..], &mut layer.bias[..]])
+            .chain([&mut self.pseudo_users[..]]);
+        layout.into_iter().zip(numbers).map(|((name, shape), numbers)| (name, shape, numbers)).collect()
     }
 
     /// The same to be read.
     pub(super) fn tensors(&self) -> Vec<(String, Vec<usize>, &[T])> {
-        fn of_linear<'a, T: Real>(all: &mut Vec<(String, Vec<usize>, &'a [T])>, name: &str, layer: &'a Linear<T>) {
-            let Linear { inputs, outputs, of_items, weight, bias } = layer;
-            let shape = if *of_items { vec![*inputs, *outputs] } else { vec![*outputs, *inputs] };
-            all.push((format!("{name}.weight"), shape, &weight[..]));
-            all.push((format!("{name}.bias"), vec![*outputs], &bias[..]));
-        }
-        let mut all = vec![];
-        for ((name, parts), pair) in NAMES.iter().zip(&self.pairs) {
-            of_linear(&mut all, &format!("{name}.{}", parts[0]), &pair.first);
-            of_linear(&mut all, &format!("{name}.{}", parts[1]), &pair.second);
-        }
-        of_linear(&mut all, OUTPUT, &self.output);
-        let shape = vec![self.shape.pseudo_users, self.shape.n_items];
-        all.push((PSEUDO_USERS.into(), shape, &self.pseudo_users[..]));
-        all
+        let layers = self.pairs.iter().flat_map(|pair| [&pair.first, &pair.second]);
+        let numbers = layers
+            .chain([&self.output])
+            .flat_map(|layer| [&layer.weight[..], &layer.bias[..]])
+            .chain([&self.pseudo_users[..]]);
+        self.layout().into_iter().zip(numbers).map(|((name, shape), numbers)| (name, shape, numbers)).collect()
     }
 
     fn gated(&self, at: usize, x: &[T]) -> Gated<T> {
@@ -208,9 +199,10 @@ impl<T: Real> Network<T> {
         self.decode(&z1, &z2).2.out
     }
 
-    /// The means of z2.
+    /// The means of z2, without the variances, which nobody asks for when lists are made.
     fn means(&self, input: &SparseInput<T>) -> Vec<T> {
-        self.q2(self.pairs[Q2_ITEMS].forward_sparse(input)).normal.mean
+        let first = Gated::of(self.pairs[Q2_ITEMS].forward_sparse(input));
+        self.pairs[Q2_HEADS].first.forward(&self.gated(Q2_HIDDEN, &first.out).out)
     }
 
     /// The means of z2 of histories, shape `(histories.len(), latent)`.
@@ -279,7 +271,7 @@ impl<T: Real> Network<T> {
         self.pairs[P_Z2].backward(&z2, &p_z2.backward(&of_h2), &mut sums.pairs[P_Z2], Some(&mut of_z2));
         // -beta log p(z1 | z2).
         let [of_mean, of_log_variance, of_sample] = slopes(&p1, &z1, weight);
-        of_z1.iter_mut().zip(&of_sample).for_each(|(sum, &number)| *sum += number);
+        add(&mut of_z1, &of_sample);
         let heads = [of_mean, of_log_variance];
         let mut of_hidden = zeros(hidden);
         self.pairs[P1_HEADS].backward(&p1_second.out, &heads, &mut sums.pairs[P1_HEADS], Some(&mut of_hidden));
