@@ -62,17 +62,15 @@ fn put_gram<T: Real>(x: &Csr, gram: &mut [T], put: impl Fn(&[u32], &mut [T]) + S
         rest = others;
         stretches.push((items, rows));
     }
-    stretches.into_par_iter().for_each(|(items, rows)| {
+    stretches.into_par_iter().try_for_each(|(items, rows)| {
         let mut counter = GramRows::new(x, &users_of, items.start);
         for (item, row) in items.zip(rows.chunks_exact_mut(n)) {
-            if steps.cancel().is_cancelled() {
-                return;
-            }
+            steps.check()?;
             put(counter.next(item), &mut row[item..]);
             steps.did(costs::PAIR * pairs[item] as f64);
         }
-    });
-    steps.check()
+        Ok(())
+    })
 }
 
 /// Counts the rows of a Gram matrix, those of a stretch of items in ascending order.

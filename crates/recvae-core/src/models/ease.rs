@@ -296,15 +296,13 @@ fn inverse_to_weights<T: Real>(
     };
     let scale: Vec<T> = matrix.diag().iter().enumerate().map(of_column).collect();
     let n = scale.len();
-    row_major_mut(matrix).par_chunks_mut(n).enumerate().for_each(|(i, row)| {
-        if steps.cancel().is_cancelled() {
-            return;
-        }
+    row_major_mut(matrix).par_chunks_mut(n).enumerate().try_for_each(|(i, row)| {
+        steps.check()?;
         multiply(row, &scale);
         row[i] = T::ZERO;
         steps.did(costs::ENTRY * n as f64);
-    });
-    steps.check()
+        Ok(())
+    })
 }
 
 pub(super) fn load(options: &impl Penalised, n_items: usize, tensors: &dyn TensorSource) -> Result<Box<dyn Model>> {

@@ -516,6 +516,9 @@ fn bits_do_not_depend_on_threads() {
         let options = match kind {
             crate::model::ModelKind::MultDae => serde_json::json!({"epochs": 2, "latentDim": 40, "batchSize": 300}),
             kind if !kind.has_checkpoints() => serde_json::json!({}),
+            crate::model::ModelKind::HVamp => serde_json::json!({
+                "epochs": 2, "hiddenDim": 300, "latentDim": 40, "pseudoUsers": 130, "batchSize": 300
+            }),
             _ => serde_json::json!({"epochs": 2, "hiddenDim": 300, "latentDim": 40, "batchSize": 300}),
         };
         let tensors = |threads, precision| {

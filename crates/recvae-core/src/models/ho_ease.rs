@@ -201,12 +201,10 @@ fn weights<T: Real>(inverse: ArrayView2<'_, T>, pairs: &Pairs, steps: &Steps<'_>
     let of_pairs: Vec<[T; 2]> = pairs.items().iter().map(|pair| pair.map(&mut of_pair)).collect();
     let mut weights = Numbers::<f32>::zeros(size * n_items);
     let rows = row_major(inverse).par_chunks_exact(size);
-    weights.par_chunks_exact_mut(n_items).zip(rows).enumerate().for_each_init(
+    weights.par_chunks_exact_mut(n_items).zip(rows).enumerate().try_for_each_init(
         || vec![T::ZERO; n_items],
         |sums, (row, (weights, inverse))| {
-            if steps.cancel().is_cancelled() {
-                return;
-            }
+            steps.check()?;
             let (of_items, inverse) = inverse.split_at(n_items);
             sums.copy_from_slice(of_items);
             multiply(sums, &own);
@@ -221,9 +219,9 @@ fn weights<T: Real>(inverse: ArrayView2<'_, T>, pairs: &Pairs, steps: &Steps<'_>
             }
             weights.iter_mut().zip(&*sums).for_each(|(weight, sum)| *weight = sum.to_f64() as f32);
             steps.did(costs::ENTRY * n_items as f64);
+            Ok(())
         },
-    );
-    steps.check()?;
+    )?;
     Ok(weights)
 }
 

@@ -281,6 +281,19 @@ mod tests {
 
     use super::*;
 
+    impl ModelKind {
+        /// Options by which a few rows are fitted in a moment, badly.
+        pub(crate) fn least_options(self) -> Value {
+            match self {
+                Self::Als => json!({ "factors": 2, "epochs": 1 }),
+                Self::MultDae => json!({ "latentDim": 2, "epochs": 1 }),
+                Self::MultVae | Self::RecVae => json!({ "hiddenDim": 3, "latentDim": 2, "epochs": 1 }),
+                Self::HVamp => json!({ "hiddenDim": 3, "latentDim": 2, "pseudoUsers": 4, "epochs": 1 }),
+                _ => json!({}),
+            }
+        }
+    }
+
     #[test]
     fn seconds_grow_as_the_law_says() {
         let shape = |users, items, interactions| FitShape {

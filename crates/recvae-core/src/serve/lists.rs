@@ -162,7 +162,7 @@ fn lists_of(served: Vec<Served>) -> Vec<Vec<Scored>> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::*;
     use crate::base::matrix::view2_mut;
@@ -175,7 +175,7 @@ mod tests {
     fn recommender(kind: ModelKind) -> Recommender {
         let rows: [&[u32]; 7] = [&[0, 1], &[0, 1], &[2], &[3, 4, 5], &[3, 4, 5], &[3, 4, 5], &[4, 5]];
         let train = Csr::from_rows(rows, 6).unwrap();
-        let fit = kind.fit(&json!({}), &train, None, &FitRun::default()).unwrap();
+        let fit = kind.fit(&kind.least_options(), &train, None, &FitRun::default()).unwrap();
         let ids = ["a", "b", "c", "d", "e", "f"].into_iter().collect();
         let model = Recommender::new(fit.model, ids, Value::Null).unwrap();
         model.with_counts(train.column_counts()).unwrap()

@@ -305,7 +305,7 @@ mod tests {
     }
 
     fn recommender(kind: ModelKind) -> Recommender {
-        let fit = kind.fit(&json!({}), &train(), None, &FitRun::default()).unwrap();
+        let fit = kind.fit(&kind.least_options(), &train(), None, &FitRun::default()).unwrap();
         Recommender::new(fit.model, ["a", "b", "ç", ""].into_iter().collect(), json!({"seed": 3})).unwrap()
     }
 
