@@ -23,6 +23,8 @@ describe('compare', () => {
 
     const [popularity, ease, , recvae] = report.models as [never, never, never, never] & typeof report.models;
     expect(recvae).toMatchObject({ options: { hiddenDim: 16, epochs: 2, seed: 3 }, epochs: 2 });
+    const computed = { engine: 'fused', device: 'cpu', precision: 'f32' };
+    expect(report.models.map((row) => row.computed)).toEqual([undefined, undefined, undefined, computed]);
     for (const { seconds, peakMemory } of report.models) {
       expect(seconds).toBeGreaterThan(0);
       expect(peakMemory).toBeGreaterThan(2 ** 20);

@@ -133,7 +133,9 @@ const RUNS: [name: string, args: string[]][] = [
     [
       ...RATED,
       '--models',
-      'ease',
+      'ease,mult-dae',
+      '--epochs',
+      '1',
       '--no-search',
       '--split',
       'folds',

@@ -73,6 +73,7 @@ export { type TuneOptions, type Tuning, tune } from './decide/tune.js';
 export type { BlendParts, BlendRun } from './models/blend.js';
 export type { BlendPart, BlendRecord, Complete, DroppedPart, ModelSettings } from './models/blend-record.js';
 export type { Checkpoint } from './models/checkpoint.js';
+export type { Computed } from './models/compute.js';
 export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './models/ease-counts.js';
 export { estimateMemory, estimateSeconds, type FitShape, type MemoryEstimate } from './models/estimate.js';
 export {

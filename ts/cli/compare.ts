@@ -214,13 +214,23 @@ function planned(plan: NonNullable<CompareProgress['plan']>): string {
 }
 
 /** What is to be known about a model's options. */
-function searchWords({ model, trials, searchSeconds, untuned, edges, plateaus, changed }: ComparedModel): string[] {
+function searchWords({
+  model,
+  trials,
+  searchSeconds,
+  untuned,
+  edges,
+  plateaus,
+  changed,
+  computed,
+}: ComparedModel): string[] {
   const words = [
     ...(trials > 0 ? [`${trials} trials, ${searchSeconds.toFixed(1)} s`] : []),
     ...untuned.map((name) => `${name} not searched`),
     ...Object.entries(edges).map(([name, end]) => `the best ${name} is the ${end} of those searched`),
     ...Object.entries(plateaus).map(([name, { from, to }]) => `${name} makes no difference from ${from} to ${to}`),
     ...changed.map(({ name, from, to }) => `${name} ${to} in place of ${from}, which does not fit into memory`),
+    ...(computed ? [`computed in ${computed.precision} on ${computed.device} (${computed.engine})`] : []),
   ];
   return words.length === 0 ? [] : [`  ${model}: ${words.join('; ')}`];
 }

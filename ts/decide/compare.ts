@@ -2,7 +2,7 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split, split } from '../data/split.js';
-import { computeOf } from '../models/compute.js';
+import { computedBy, computeOf } from '../models/compute.js';
 import { estimateMemory } from '../models/estimate.js';
 import { type Evaluation, evaluate, meansOf, warningsOf } from '../models/evaluate.js';
 import type { OptionChange } from '../models/fitting.js';
@@ -130,6 +130,7 @@ export async function compareOn(
       validation: validation?.mean ?? null,
       epochs: fitted.epochs.length,
       ...curveOf(fitted.epochs),
+      ...computedBy(fitted.epochs),
       ...memoryOf(fitted, data, threads),
       requestSeconds: await timeRequests(fitted, data.test, { signal }),
       changed: plan.changed,

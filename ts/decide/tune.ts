@@ -3,7 +3,7 @@ import { Interactions } from '../data/interactions.js';
 import { allLeftOut } from '../data/left-out.js';
 import { profile } from '../data/profile.js';
 import { Split } from '../data/split.js';
-import { COMPUTE, computeOf } from '../models/compute.js';
+import { COMPUTE, computedBy, computeOf } from '../models/compute.js';
 import { type Evaluation, evaluate, warningsOf } from '../models/evaluate.js';
 import type { Model } from '../models/model.js';
 import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from '../runtime/check.js';
@@ -174,6 +174,7 @@ export async function tuneOn<K extends ModelName>(
     options: fitted.options as Json,
     ...summed,
     ...curveOf(fitted.epochs),
+    ...computedBy(fitted.epochs),
     profile: await profile(data, { signal }),
     requestSeconds: await timeRequests(fitted, data.validation, { signal }),
     examples: evaluation && examples ? examplesOf(new Map([[model, fitted]]), data.test, evaluation.users) : [],

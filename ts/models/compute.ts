@@ -1,6 +1,7 @@
 /** What computes RecVAE, Mult-VAE and Mult-DAE among several models: their engine, device and precision. The other models have no such choice. */
 import { allModels, optionsOf } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
+import type { Progress } from './progress.js';
 
 /** The keys of {@link ComputeOptions}, to be spread into those of options that have them. */
 export const COMPUTE = { engine: true, device: true, precision: true } as const satisfies Record<
@@ -25,4 +26,13 @@ export function computeOf({ engine, device, precision }: ComputeOptions): Comput
 /** What a run of many models says for one of them: nothing unless it has that choice. */
 export function computeFor(model: ModelName, run: ComputeOptions): ComputeOptions {
   return allModels.some(({ name, hasEngines }) => name === model && hasEngines) ? computeOf(run) : {};
+}
+
+/** What computed a network: its engine, its device, and what the large products read. */
+export type Computed = Required<Pick<Progress, 'engine' | 'device' | 'precision'>>;
+
+/** What computed a network, from its epochs; nothing for other models. */
+export function computedBy(epochs: readonly Progress[]): { computed?: Computed } {
+  const { engine, device, precision } = epochs.at(-1) ?? {};
+  return engine && device && precision ? { computed: { engine, device, precision } } : {};
 }

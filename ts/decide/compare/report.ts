@@ -2,6 +2,7 @@
 import type { LeftOut } from '../../data/left-out.js';
 import type { Profile } from '../../data/profile.js';
 import type { BlendRecord } from '../../models/blend-record.js';
+import type { Computed } from '../../models/compute.js';
 import type { OptionChange } from '../../models/fitting.js';
 import type { Progress } from '../../models/progress.js';
 import type { Json } from '../../runtime/json.js';
@@ -63,6 +64,8 @@ export interface ComparedModel extends SearchSummary, Curve {
   validation: number | null;
   /** Epochs trained; 0 for closed forms. */
   epochs: number;
+  /** Of a network, what computed it. */
+  computed?: Computed;
   /** Options that are not what was asked for, or not searched as far, since the model would not fit into memory with them. */
   changed: OptionChange[];
   /** Means over the test users with their standard errors. */

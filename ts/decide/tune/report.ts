@@ -1,6 +1,7 @@
 /** What tuning found, as plain JSON and in plain words. */
 import type { LeftOut } from '../../data/left-out.js';
 import type { Profile } from '../../data/profile.js';
+import type { Computed } from '../../models/compute.js';
 import { type Evaluation, meansOf } from '../../models/evaluate.js';
 import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
@@ -62,6 +63,8 @@ export interface TuneReport extends Curve {
   best: Record<string, Json>;
   /** All options of the model. */
   options: Json;
+  /** Of a network, what computed it. */
+  computed?: Computed;
   /** The metric of the model on the validation users. It was the best of many, so expect less of new users. */
   validation: { mean: number; standardError: number | null };
   /** The metrics on the test users, measured once, for this model alone; `null` if there are none. */
