@@ -1,9 +1,9 @@
 // What blends of models give on test users beside the models themselves, and how sure that is:
-//   node benches/blends.mjs INPUT [--seed 1] [--models ease,als,edlae,recvae] [--folder F] [--threads 2] [--precision f32] [--gamma G] [--no-slim]
+//   node benches/blends.mjs INPUT [--seed 1] [--models ease,als,edlae,recvae] [--folder F] [--threads 2] [--precision f32] [--gamma G] [--no-slim] [--set deql.lambda=16.1]
 // INPUT: a file of interactions, a folder with an official split, or `debian`. The models are trained as `recvae compare` trains them,
 // with their options searched on the validation users; "recvae-slim" is RecVAE with ImplicitSLIM, whose gamma is searched for itself. A blend
 // is learnt from the validation users alone, and each row is evaluated once on the test users. With a folder, models and trials are
-// kept, and the same command goes on from them. A gamma that is given is RecVAE's, and not searched.
+// kept, and the same command goes on from them. A gamma that is given is RecVAE's, and not searched; nor is an option that is set.
 //
 // Differences are to the best single model on the test users, a choice that favours the single models; their p-values are
 // corrected (Holm) over the rows.
@@ -24,12 +24,18 @@ const { values, positionals } = parseArgs({
     precision: { type: 'string' },
     gamma: { type: 'string' },
     slim: { type: 'boolean', default: true },
+    set: { type: 'string', multiple: true, default: [] },
   },
 });
 const [input] = positionals;
 const [seed, threads] = [Number(values.seed), Number(values.threads)];
 const names = values.models.split(',');
 const recvae = values.gamma === undefined ? {} : { gamma: Number(values.gamma) };
+const given = { recvae };
+for (const text of values.set) {
+  const [, model, option, value] = /^([\w-]+)\.(\w+)=(.+)$/.exec(text);
+  given[model] = { ...given[model], [option]: Number(value) };
+}
 const compute = values.precision === undefined ? {} : { precision: values.precision };
 if (values.folder) mkdirSync(values.folder, { recursive: true });
 const keptAt = (name) => values.folder && join(values.folder, `${name}.safetensors`);
@@ -56,7 +62,7 @@ async function trained(data) {
   const journal = values.folder && join(values.folder, 'trials.jsonl');
   const { models, report } = await compare(data, {
     models: all,
-    options: { recvae },
+    options: given,
     seed,
     threads,
     ...compute,

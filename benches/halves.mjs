@@ -4,7 +4,17 @@
 // halved anew each time, so that one lucky half decides nothing: how a blend is learnt can be judged where a single table cannot.
 // Each line gives the mean over the halvings of NDCG@100 on the other half, of the blend, of the part that is best on the half that it is
 // learnt from, and of the difference with its standard error over halvings (which share users, so that it is too small).
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -55,34 +65,50 @@ try {
       for (const row of rows(`${part}_${kind}.csv`)) {
         const uid = row.slice(0, row.indexOf(','));
         if (!users.has(uid)) users.set(uid, { tr: [], te: [] });
-        users.get(uid)[kind].push(row);
+        users.get(uid)[kind].push(row.slice(row.indexOf(',')));
       }
     }
   }
   const all = [...users.values()];
-  for (const name of ['train.csv', 'unique_sid.txt', 'unique_uid.txt']) symlinkSync(join(base, name), join(folder, name));
+  // The layout has the validation users before the test users, without a gap.
+  const firstUser = Math.min(...[...users.keys()].map(Number));
+  for (const name of ['train.csv', 'unique_sid.txt', 'unique_uid.txt'])
+    symlinkSync(join(base, name), join(folder, name));
   const names = readdirSync(values.folder)
     .filter((name) => name.endsWith('.safetensors') && !name.startsWith('popularity'))
     .map((name) => name.slice(0, -'.safetensors'.length));
-  const models = new Map(await Promise.all(names.map(async (name) => [name, await load(join(values.folder, `${name}.safetensors`))])));
+  const models = new Map(
+    await Promise.all(names.map(async (name) => [name, await load(join(values.folder, `${name}.safetensors`))])),
+  );
   const sets = values.parts === 'all' ? [names] : values.parts.split(';').map((set) => set.split('+'));
   const sums = sets.map(() => ({ blend: [], best: [], kept: new Map(), gates: 0, scales: 0 }));
   for (let halving = 0; halving < halvings; halving++) {
     const order = shuffled(all.length, halving + 1);
-    for (const [part, from, to] of [['validation', 0, all.length >> 1], ['test', all.length >> 1, all.length]]) {
+    for (const [part, from, to] of [
+      ['validation', 0, all.length >> 1],
+      ['test', all.length >> 1, all.length],
+    ]) {
       for (const kind of ['tr', 'te']) {
-        const lines = order.slice(from, to).flatMap((at) => all[at][kind]);
+        const lines = order
+          .slice(from, to)
+          .flatMap((at, place) => all[at][kind].map((item) => `${firstUser + from + place}${item}`));
         writeFileSync(join(folder, `${part}_${kind}.csv`), `uid,sid\n${lines.join('\n')}\n`);
       }
     }
     const halved = await Split.fromOfficial(folder);
-    const ndcg = async (model, part) => (await evaluate(model, part, { metrics: ['ndcg@100'], threads })).metrics['ndcg@100'].mean;
+    const ndcg = async (model, part) =>
+      (await evaluate(model, part, { metrics: ['ndcg@100'], threads })).metrics['ndcg@100'].mean;
     const single = new Map();
     for (const [name, model] of models) {
       single.set(name, [await ndcg(model, halved.validation), await ndcg(model, halved.test)]);
     }
     for (const [at, set] of sets.entries()) {
-      const blend = await fit('blend', halved, { gate: values.gate, parts: set.map((name) => models.get(name)) }, { threads });
+      const blend = await fit(
+        'blend',
+        halved,
+        { gate: values.gate, parts: set.map((name) => models.get(name)) },
+        { threads },
+      );
       const best = set.reduce((a, b) => (single.get(b)[0] > single.get(a)[0] ? b : a));
       const sum = sums[at];
       sum.blend.push(await ndcg(blend, halved.test));
@@ -97,13 +123,17 @@ try {
   const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
   const error = (numbers) => {
     const centre = mean(numbers);
-    return Math.sqrt(numbers.reduce((sum, number) => sum + (number - centre) ** 2, 0) / (numbers.length - 1) / numbers.length);
+    return Math.sqrt(
+      numbers.reduce((sum, number) => sum + (number - centre) ** 2, 0) / (numbers.length - 1) / numbers.length,
+    );
   };
   for (const [at, set] of sets.entries()) {
     const { blend, best, kept, gates } = sums[at];
     const gain = blend.map((value, index) => value - best[index]);
     const parts = [...kept].map(([name, count]) => `${name} ${count}`).join(', ');
-    console.log(`${set.join('+')}: ${mean(blend).toFixed(5)}, best part ${mean(best).toFixed(5)}, difference ${mean(gain).toFixed(5)} ± ${error(gain).toFixed(5)}; gates ${gates}; kept ${parts}`);
+    console.log(
+      `${set.join('+')}: ${mean(blend).toFixed(5)}, best part ${mean(best).toFixed(5)}, difference ${mean(gain).toFixed(5)} ± ${error(gain).toFixed(5)}; gates ${gates}; kept ${parts}`,
+    );
     if (process.env.RAW) appendFileSync(process.env.RAW, `${JSON.stringify({ set: set.join('+'), blend, best })}\n`);
   }
 } finally {

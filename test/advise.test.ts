@@ -157,6 +157,19 @@ describe('advise', () => {
     expect(seen.at(-1)).toMatchObject({ step: 14, steps: 14, users: all });
   });
 
+  test('searches anew where a sample has many times the users of the one before', async () => {
+    const data = await split(planted(600), { seed: 1, validation: 0.3 });
+    const { samples } = await advise(data, { ...QUICK, users: 40, models: ['als', 'recvae'] });
+    expect(samples.map(({ users }) => users)).toEqual([20, 40, data.train.nUsers]);
+    const searches = samples.map(({ models }) => models.find(({ model }) => model === 'als')!.search);
+    const best = (search: (typeof searches)[number]) => search.reduce((a, b) => (b.validation > a.validation ? b : a));
+    // One that goes on begins with the best options so far, one that begins anew with the default ones, as the first does.
+    expect(searches[1]![0]!.options).toEqual(best(searches[0]!).options);
+    expect(searches[2]![0]!.options).toEqual(searches[0]![0]!.options);
+    expect(searches[2]![0]!.options).not.toEqual(best(searches[1]!).options);
+    expect(searches[2]!.length).toBeGreaterThan(searches[1]!.length);
+  });
+
   test('the same seed gives the same numbers', async () => {
     const data = planted();
     const untimed = ({ samples, popularity }: AdviceReport) => ({

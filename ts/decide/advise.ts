@@ -70,7 +70,7 @@ export interface AdviseOptions extends RunOptions, ComputeOptions {
  * RecVAE on samples of the training users, and says what to use, why, what to run next and what to distrust.
  *
  * Samples have all items, so that a user's items and the tail of the catalogue stay as they are. Linear models go up to all training
- * users where that takes seconds, networks up to `users` of them; smaller samples are part of larger ones. They are judged on the
+ * users where that takes a minute or two, networks up to `users` of them; smaller samples are part of larger ones. They are judged on the
  * validation users alone; test users stay unseen. What a sample says is carried on to all training users by its trend, with an
  * interval, and no p-value of it is told. The model that leads is advised if no other one may be better there by more than so many
  * users would show; else the answer is that nobody can tell from this, `model` is `null`, and `next` says which comparison decides.
@@ -229,7 +229,8 @@ function costs(data: Split, samples: TrialSample[], results: SampleResult[], opt
     const trial = largest?.models.find((trial) => trial.model === model);
     const sample = samples.find(({ sample }) => sample.train.nUsers === largest?.users)?.sample;
     let seconds = estimateSeconds(model, { ...shape, options: settings });
-    if (trial && sample) {
+    // What was tried on fewer items says little of a fit on all.
+    if (trial && sample && trial.search.every(({ items }) => items === undefined)) {
       const measured = { ...(trial.options as object), ...(trial.epochs > 0 && { epochs: trial.epochs }) };
       // A network's steps and a search's trials took all of the time; other options of the latter, so this is their mean.
       const ofOne = trial.seconds / Math.max(isNetwork(model) ? 1 : trial.search.length, 1);

@@ -4,6 +4,7 @@
  * All samples have all items (unless fewer are asked for) and users drawn at random, so what a user has, and how long the tail of
  * the catalogue is, stays as it is; what shrinks is how many users an item has, and the trend over growing samples tells what that does.
  * Linear models go up to all training users where that is cheap enough, and then their part of it is a comparison and no sample.
+ * Closed forms whose time is that of many items are searched on fewer items, as a comparison does it, for two fits on all to be enough.
  * Networks get the largest sample on which they are cheap enough, and half of it. What is cheap is judged by the core's estimate for a
  * reference machine and not by the clock, so that the advice depends on nothing but the data, the options and the seed.
  */
@@ -11,13 +12,15 @@
 import type { Split } from '../../data/split.js';
 import { isNetwork } from '../../models/compute.js';
 import { estimateSeconds } from '../../models/estimate.js';
-import { largestThatFits, type OptionChange } from '../../models/fitting.js';
+import { type Fitting, largestThatFits, type OptionChange } from '../../models/fitting.js';
 import { optionsOf } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import { rough } from '../wording.js';
 
 /** Seconds of the reference machine for one fit of a linear model, of which some twenty are made, and for one of a network. */
-const LINEAR_SECONDS = 3;
+export const LINEAR_SECONDS = 3;
+/** The same for a closed form of which two are made. */
+const CLOSED_SECONDS = 120;
 const NETWORK_SECONDS = 60;
 /** Threads of the reference machine. */
 const THREADS = 2;
@@ -70,7 +73,10 @@ export function planFor(data: Split, planning: Planning): Plan {
       else sizes.set(model, [half(users), users]);
       continue;
     }
-    const fits = largestThatFits(model, options, data, { ...planning, threads: THREADS, seconds: LINEAR_SECONDS });
+    const within = (seconds: number) =>
+      largestThatFits(model, options, data, { ...planning, threads: THREADS, seconds });
+    const isWhole = isClosed(model) && isAsGiven(within(CLOSED_SECONDS));
+    const fits = within(isWhole ? CLOSED_SECONDS : LINEAR_SECONDS);
     if ('options' in fits && fits.changed.length > 0 && fits.changed.every(({ name }) => name === 'density')) {
       smaller.set(model, fits.changed);
     }
@@ -84,8 +90,12 @@ export function planFor(data: Split, planning: Planning): Plan {
   return { samples: bySize(sizes, [...planning.settings.keys()]), refused, smaller };
 }
 
+function isAsGiven(fitting: Fitting<ModelName>): boolean {
+  return 'options' in fitting && fitting.changed.length === 0;
+}
+
 /** Whether the time of a model is that of its items, whatever the number of users. */
-function isClosed(model: ModelName): boolean {
+export function isClosed(model: ModelName): boolean {
   return optionsOf(model).every(({ name }) => name !== 'epochs');
 }
 
