@@ -7,11 +7,12 @@
 //
 // Differences are to the best single model on the test users, a choice that favours the single models; their p-values are
 // corrected (Holm) over the rows.
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { pairedDifferences } from '../dist/decide/paired.js';
-import { compare, evaluate, fit, Interactions, load, Split, split } from '../dist/index.js';
+import { compare, evaluate, fit, load } from '../dist/index.js';
+import { splitOf } from './inputs.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -39,12 +40,6 @@ for (const text of values.set) {
 const compute = values.precision === undefined ? {} : { precision: values.precision };
 if (values.folder) mkdirSync(values.folder, { recursive: true });
 const keptAt = (name) => values.folder && join(values.folder, `${name}.safetensors`);
-
-async function read() {
-  if (!existsSync(input)) return split(await Interactions.dataset(input), { seed });
-  if (statSync(input).isDirectory()) return Split.fromOfficial(input);
-  return split(await Interactions.fromFile(input), { seed });
-}
 
 function tell({ model, trials, searchSeconds, seconds, validation, options }) {
   const tried = `${trials} trials in ${searchSeconds.toFixed(0)} s`;
@@ -96,7 +91,7 @@ async function withSlim(single, data) {
   return model;
 }
 
-const data = await read();
+const data = await splitOf(input, seed);
 const single = await trained(data);
 if (single.has('recvae') && values.slim) single.set('recvae-slim', await withSlim(single, data));
 const { nUsers, nItems } = data.train;

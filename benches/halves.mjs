@@ -4,21 +4,12 @@
 // halved anew each time, so that one lucky half decides nothing: how a blend is learnt can be judged where a single table cannot.
 // Each line gives the mean over the halvings of NDCG@100 on the other half, of the blend, of the part that is best on the half that it is
 // learnt from, and of the difference with its standard error over halvings (which share users, so that it is too small).
-import {
-  appendFileSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { evaluate, fit, Interactions, load, Split, split } from '../dist/index.js';
+import { evaluate, fit, load, Split } from '../dist/index.js';
+import { splitOf } from './inputs.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -35,12 +26,6 @@ const { values, positionals } = parseArgs({
 const [input] = positionals;
 const [seed, threads, halvings] = [Number(values.seed), Number(values.threads), Number(values.halvings)];
 
-async function read() {
-  if (!existsSync(input)) return split(await Interactions.dataset(input), { seed });
-  if (statSync(input).isDirectory()) return Split.fromOfficial(input);
-  return split(await Interactions.fromFile(input), { seed });
-}
-
 /** Whole numbers below `n`, shuffled; the same for the same seed. */
 function shuffled(n, state) {
   const order = Array.from({ length: n }, (_, at) => at);
@@ -53,7 +38,7 @@ function shuffled(n, state) {
   return order;
 }
 
-const data = await read();
+const data = await splitOf(input, seed);
 const base = mkdtempSync(join(tmpdir(), 'recvae-halves-'));
 const folder = mkdtempSync(join(tmpdir(), 'recvae-halves-'));
 try {
@@ -81,7 +66,7 @@ try {
     await Promise.all(names.map(async (name) => [name, await load(join(values.folder, `${name}.safetensors`))])),
   );
   const sets = values.parts === 'all' ? [names] : values.parts.split(';').map((set) => set.split('+'));
-  const sums = sets.map(() => ({ blend: [], best: [], kept: new Map(), gates: 0, scales: 0 }));
+  const sums = sets.map(() => ({ blend: [], best: [], kept: new Map(), gates: 0 }));
   for (let halving = 0; halving < halvings; halving++) {
     const order = shuffled(all.length, halving + 1);
     for (const [part, from, to] of [
@@ -134,7 +119,6 @@ try {
     console.log(
       `${set.join('+')}: ${mean(blend).toFixed(5)}, best part ${mean(best).toFixed(5)}, difference ${mean(gain).toFixed(5)} ± ${error(gain).toFixed(5)}; gates ${gates}; kept ${parts}`,
     );
-    if (process.env.RAW) appendFileSync(process.env.RAW, `${JSON.stringify({ set: set.join('+'), blend, best })}\n`);
   }
 } finally {
   rmSync(base, { recursive: true });

@@ -27,7 +27,7 @@ import { isClosed, LINEAR_SECONDS } from './plan.js';
 const onFirst = (options: number) => exploring(options) + 2 * ROUND;
 const onLarger = (options: number) => 2 + 2 * options;
 /** A sample with more than so many times the users of the one before is another problem. */
-const ANOTHER = 4;
+const ANOTHER = 8;
 
 /** A trained model, and what its search tried. */
 type Sampled = Omit<Trained, 'untuned' | 'cut' | 'spent'>;
