@@ -75,7 +75,7 @@ async function withSlim(single, data) {
   const options = {
     ease: single.get('ease').options,
     als: single.get('als').options,
-    recvae: { ...recvae, implicitSlim: true },
+    recvae: { ...given.recvae, implicitSlim: true },
   };
   const { models, report } = await compare(data, {
     models: ['recvae'],

@@ -6,11 +6,12 @@
 // those of the processor, of all threads together, beside those of the clock; the peak is that of the process, data included.
 // candle's own threads are as many as CANDLE_NUM_THREADS or RAYON_NUM_THREADS say, else as many as there are cores.
 import { execFileSync } from 'node:child_process';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { pairedDifferences } from '../dist/decide/paired.js';
-import { evaluate, fit, Interactions, Split, split } from '../dist/index.js';
+import { evaluate, fit } from '../dist/index.js';
+import { splitOf } from './inputs.mjs';
 
 const ML_1M = fileURLToPath(new URL('../../shared/data/ml-1m-split', import.meta.url));
 const METRIC = 'ndcg@100';
@@ -33,9 +34,7 @@ const threads = flags.threads && Number(flags.threads);
 
 /** Trains by one engine, in this process. */
 async function measured(engine) {
-  const isFolder = existsSync(input) && statSync(input).isDirectory();
-  const read = () => (existsSync(input) ? Interactions.fromFile(input) : Interactions.dataset(input));
-  const data = isFolder ? await Split.fromOfficial(input) : await split(await read(), { seed });
+  const data = await splitOf(input, seed);
   const [clock, cpu] = [performance.now(), process.cpuUsage()];
   const model = await fit(flags.model, data, options, { engine, ...(threads && { threads }) });
   const { user, system } = process.cpuUsage(cpu);

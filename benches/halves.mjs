@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { evaluate, fit, load, Split } from '../dist/index.js';
 import { splitOf } from './inputs.mjs';
+import { numbers } from './numbers.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,12 +28,11 @@ const [input] = positionals;
 const [seed, threads, halvings] = [Number(values.seed), Number(values.threads), Number(values.halvings)];
 
 /** Whole numbers below `n`, shuffled; the same for the same seed. */
-function shuffled(n, state) {
+function shuffled(n, seed) {
   const order = Array.from({ length: n }, (_, at) => at);
-  let next = BigInt(state) * 2654435761n + 1n;
+  const random = numbers(seed);
   for (let at = n - 1; at > 0; at--) {
-    next = (next * 6364136223846793005n + 1442695040888963407n) & ((1n << 64n) - 1n);
-    const other = Number((next >> 33n) % BigInt(at + 1));
+    const other = Math.floor(random.next().value * (at + 1));
     [order[at], order[other]] = [order[other], order[at]];
   }
   return order;
@@ -105,11 +105,11 @@ try {
       }
     }
   }
-  const mean = (numbers) => numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
-  const error = (numbers) => {
-    const centre = mean(numbers);
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const error = (values) => {
+    const centre = mean(values);
     return Math.sqrt(
-      numbers.reduce((sum, number) => sum + (number - centre) ** 2, 0) / (numbers.length - 1) / numbers.length,
+      values.reduce((sum, value) => sum + (value - centre) ** 2, 0) / (values.length - 1) / values.length,
     );
   };
   for (const [at, set] of sets.entries()) {

@@ -1,4 +1,4 @@
-// The splits that benches of blends are about.
+// What benches of accuracy are given.
 import { existsSync, statSync } from 'node:fs';
 import { Interactions, Split, split } from '../dist/index.js';
 

@@ -6,12 +6,13 @@
 // if it is there). Seconds are those that processors worked on the fit. In a folder each result is kept, so that a run goes on where
 // it was stopped. A difference is bf16 less f32 on the same test users, with a p-value that Holm's correction over all pairs has raised.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { pairedDifferences } from '../dist/decide/paired.js';
-import { evaluate, fit, Interactions, Split, split } from '../dist/index.js';
+import { evaluate, fit } from '../dist/index.js';
+import { splitOf } from './inputs.mjs';
 
 const ML_1M = fileURLToPath(new URL('../../shared/data/ml-1m-split', import.meta.url));
 const METRIC = 'ndcg@100';
@@ -33,9 +34,7 @@ const { values: flags, positionals } = parseArgs({
 
 /** Trains in one precision, in this process. */
 async function measured(input, seed, precision) {
-  const isFolder = existsSync(input) && statSync(input).isDirectory();
-  const read = () => (existsSync(input) ? Interactions.fromFile(input) : Interactions.dataset(input));
-  const data = isFolder ? await Split.fromOfficial(input) : await split(await read(), { seed: 1 });
+  const data = await splitOf(input, 1);
   const options = { seed, ...(flags.epochs && { epochs: Number(flags.epochs) }) };
   const cpu = process.cpuUsage();
   const model = await fit(flags.model, data, options, {

@@ -19,9 +19,9 @@ import { rough } from '../wording.js';
 
 /** Seconds of the reference machine for one fit of a linear model, of which some twenty are made, and for one of a network. */
 export const LINEAR_SECONDS = 3;
+const NETWORK_SECONDS = 60;
 /** The same for a closed form of which two are made. */
 const CLOSED_SECONDS = 120;
-const NETWORK_SECONDS = 60;
 /** Threads of the reference machine. */
 const THREADS = 2;
 /** Users of a sample from which on something can be learnt at all. */
@@ -75,8 +75,8 @@ export function planFor(data: Split, planning: Planning): Plan {
     }
     const within = (seconds: number) =>
       largestThatFits(model, options, data, { ...planning, threads: THREADS, seconds });
-    const isWhole = isClosed(model) && isAsGiven(within(CLOSED_SECONDS));
-    const fits = within(isWhole ? CLOSED_SECONDS : LINEAR_SECONDS);
+    const whole = isClosed(model) ? within(CLOSED_SECONDS) : undefined;
+    const fits = whole && isAsGiven(whole) ? whole : within(LINEAR_SECONDS);
     if ('options' in fits && fits.changed.length > 0 && fits.changed.every(({ name }) => name === 'density')) {
       smaller.set(model, fits.changed);
     }
