@@ -62,7 +62,7 @@ for await (const [name, read] of sets(process.argv.slice(2))) {
   const { train, validation } = read instanceof Split ? read : await split(read, { seed: 1 });
   const { nUsers: users, nItems: items, nInteractions: interactions } = train;
   const estimate = (model, options, validation) =>
-    estimateSeconds(model, { users, items, interactions, options, threads: 1, validation });
+    estimateSeconds(model, { data: train, options, threads: 1, validation });
   console.log(`\n${name}: ${users} users x ${items} items, ${interactions} interactions\n`);
   console.log('| model | options | core seconds | estimate | measured / estimate | decided by |');
   console.log('| --- | --- | --- | --- | --- | --- |');

@@ -1,8 +1,9 @@
 // Spark's counts and recommendations, compared with those of this machine: bytes, rows, seconds, memory of an executor.
 //
-// node benches/spark.mjs INPUT --master spark://HOST:PORT [-k N] [--only gram|recommend] [-- FLAGS OF SPARK-SUBMIT]
+// node benches/spark.mjs INPUT --master spark://HOST:PORT [-k N] [--only gram|recommend|als|join,…] [-- FLAGS OF SPARK-SUBMIT]
 //
-// INPUT: debian, or a file of rows with the columns user and item, such as `recvae synth` makes. docs/beyond.md starts a master and two
+// INPUT: debian, or a file of rows with the columns user and item, such as `recvae synth` makes. als and join are what Spark does without
+// recvae, its own ALS and a self-join, run where they are asked for: peers/spark_peers.py. docs/beyond.md starts a master and two
 // workers. Linux only: memory is read from /proc, of the processes of this machine, each page shared by two counts half for each.
 import { spawn } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,16 +15,23 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { EaseCounts, fit, Interactions } from '../dist/index.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const PEERS = fileURLToPath(new URL('peers/spark_peers.py', import.meta.url));
+/** Milliseconds between two looks: one takes a tenth of a second where executors have gigabytes. */
+const WATCH = 5000;
 const OPTIONS = { lambda: 200 };
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { master: { type: 'string' }, k: { type: 'string', short: 'k', default: '20' }, only: { type: 'string' } },
+  options: {
+    master: { type: 'string' },
+    k: { type: 'string', short: 'k', default: '20' },
+    only: { type: 'string', default: 'gram,recommend' },
+  },
 });
 const [input = 'debian', ...flags] = positionals;
 if (values.master === undefined) throw new Error('--master is missing: the URL of a Spark');
+const asked = new Set(values.only.split(','));
 const folder = mkdtempSync(join(tmpdir(), 'recvae-spark-'));
-const rows = [];
 
 /** Peak MiB of an executor with its Python and recvae processes, and of the largest recvae process alone. */
 const peaks = { executor: 0, recvae: 0 };
@@ -60,69 +68,85 @@ function look() {
   }
 }
 
-/** Runs the command line to its end: seconds. */
-async function recvae(...args) {
+/** Runs a program to its end, and watches executors: seconds. */
+async function run(program, args) {
   const started = performance.now();
-  const child = spawn(process.execPath, [CLI, ...args], { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
   let said = '';
   child.stderr.on('data', (chunk) => {
     said += chunk;
   });
-  const watch = setInterval(look, 200);
+  const watch = setInterval(look, WATCH);
   const code = await new Promise((done) => child.once('close', done));
   clearInterval(watch);
   if (code !== 0) throw new Error(said.slice(-4000));
   return (performance.now() - started) / 1000;
 }
 
-/** Runs a job of Spark: seconds with the start of the driver, and peaks in MiB. */
-async function spark(...args) {
+const recvae = (...args) => run(process.execPath, [CLI, ...args]);
+
+/** Seconds of a job of Spark with the start of the driver, and peaks in MiB. */
+async function watched(job) {
   Object.assign(peaks, { executor: 0, recvae: 0 });
-  const seconds = await recvae('spark', ...args, '--master', values.master, '--', ...flags);
+  const seconds = await job();
   const { executor, recvae: command } = peaks;
-  return [
-    seconds,
-    `${executor.toFixed(0)} MiB an executor with all that it starts, of them recvae ${command.toFixed(0)}`,
-  ];
+  const share = command > 0 ? `, of them recvae ${command.toFixed(0)}` : '';
+  return [seconds, `${executor.toFixed(0)} MiB an executor with all that it starts${share}`];
 }
+
+const spark = (...args) => watched(() => recvae('spark', ...args, '--master', values.master, '--', ...flags));
+
+/** A job of Spark without recvae. */
+const peer = (what, path) =>
+  watched(() =>
+    run(join(process.env.SPARK_HOME, 'bin/spark-submit'), ['--master', values.master, ...flags, PEERS, what, path]),
+  );
 
 function tell(what, isEqual, seconds, more = '') {
   const verdict = isEqual === undefined ? '' : isEqual ? 'equal' : 'OTHER';
-  rows.push(`| ${what} | ${verdict} | ${seconds.toFixed(1)} | ${more} |`);
+  console.log(`| ${what} | ${verdict} | ${seconds.toFixed(1)} | ${more} |`);
   if (isEqual === false) process.exitCode = 1;
 }
 
 async function modelBytes(model) {
   await model.save(join(folder, 'compared'), { trainingRecord: false });
+  model.dispose();
   return readFileSync(join(folder, 'compared'));
 }
 
-/** The rows in the order of the bytes of the items' ids, in which Spark numbers them. */
+/** The rows in the order of the bytes of the items' ids, in which Spark numbers them, as DuckDB sorts texts. */
 async function writeRows(path) {
-  const data = input === 'debian' ? await Interactions.dataset('debian') : await Interactions.fromFile(resolve(input));
-  const all = data.userIds().flatMap((user) => data.history(user).map((item) => [user, item]));
-  const place = new Map(data.itemIds().map((id) => [id, Buffer.from(id)]));
-  all.sort(([, a], [, b]) => Buffer.compare(place.get(a), place.get(b)));
-  data.dispose();
-  writeFileSync(path, 'user,item\n');
-  for (let at = 0; at < all.length; at += 100_000) {
-    appendFileSync(
-      path,
-      all
-        .slice(at, at + 100_000)
-        .map(([user, item]) => `${user},${item}\n`)
-        .join(''),
-    );
+  let unsorted = resolve(input);
+  if (input === 'debian') {
+    unsorted = join(folder, 'unsorted.csv');
+    const data = await Interactions.dataset('debian');
+    writeFileSync(unsorted, 'user,item\n');
+    for (const user of data.userIds())
+      appendFileSync(
+        unsorted,
+        data
+          .history(user)
+          .map((item) => `${user},${item}\n`)
+          .join(''),
+      );
+    data.dispose();
   }
+  const connection = await (await DuckDBInstance.create()).connect();
+  await connection.run(
+    `COPY (SELECT "user", item FROM read_csv('${unsorted}', all_varchar = true) ORDER BY item, "user") TO '${path}' (HEADER)`,
+  );
+  connection.closeSync();
 }
 
-// Users may be more than a sort by JavaScript holds; their lists ask for no order.
-const path = values.only === 'recommend' ? resolve(input) : join(folder, 'rows.csv');
-if (values.only !== 'recommend') await writeRows(path);
+// Users may be more than a sort holds; their lists ask for no order.
+const path = asked.has('gram') ? join(folder, 'rows.csv') : resolve(input);
+if (asked.has('gram')) await writeRows(path);
 const data = await Interactions.fromFile(path);
 const { nUsers, nItems, nInteractions } = data;
+console.log(`${input}: ${nUsers} users, ${nItems} items, ${nInteractions} interactions\n`);
+console.log('| what | | seconds | |\n| --- | --- | --- | --- |');
 
-if (values.only !== 'recommend') {
+if (asked.has('gram')) {
   const started = performance.now();
   const counts = await EaseCounts.count(data);
   tell('counts on this machine, from memory', undefined, (performance.now() - started) / 1000);
@@ -131,17 +155,24 @@ if (values.only !== 'recommend') {
   const theirs = await EaseCounts.fromGram(join(folder, 'gram'));
   const taken = (performance.now() - taking) / 1000;
   tell('Gram matrix by Spark', undefined, seconds, memory);
-  tell(
-    'taking it; model',
-    (await modelBytes(await theirs.fit(OPTIONS))).equals(await modelBytes(await counts.fit(OPTIONS))),
-    taken,
-  );
+  const isEqual = (await modelBytes(await theirs.fit(OPTIONS))).equals(await modelBytes(await counts.fit(OPTIONS)));
+  tell('taking it; model', isEqual, taken);
+  for (const it of [counts, theirs]) it.dispose();
   rmSync(join(folder, 'gram'), { recursive: true });
 }
 
-if (values.only !== 'gram') {
+for (const what of ['als', 'join'].filter((what) => asked.has(what))) {
+  const [seconds, memory] = await peer(what, path);
+  tell(
+    what === 'als' ? "Spark's own ALS, 64 factors, 10 iterations" : 'Gram matrix by a self-join',
+    undefined,
+    seconds,
+    memory,
+  );
+}
+
+if (asked.has('recommend')) {
   await (await fit('ease', data, OPTIONS)).save(join(folder, 'ease'));
-  data.dispose();
   const local = await recvae('recommend', 'ease', '--history', path, '-k', values.k, '--out', 'one.ndjson');
   tell('recommendations on this machine', undefined, local, `${nUsers} users`);
   const [seconds, memory] = await spark(
@@ -168,7 +199,5 @@ if (values.only !== 'gram') {
   tell('the same by Spark, row by row', isEqual, seconds, `${(seconds / local).toFixed(2)} times; ${memory}`);
 }
 
-console.log(`${input}: ${nUsers} users, ${nItems} items, ${nInteractions} interactions\n`);
-console.log('| what | | seconds | |\n| --- | --- | --- | --- |');
-console.log(rows.join('\n'));
+data.dispose();
 rmSync(folder, { recursive: true });

@@ -172,6 +172,34 @@ describe('estimateSeconds', () => {
     expect(estimateSeconds('ease', { ...games, options: { density: 0.001 } })).toBeLessThan(0.1 * seconds);
   });
 
+  test('looks at data, whose users and items are uneven', () => {
+    // The item of a row is one of 6,000 of which most are rare and meet few others.
+    const columns = { users: [] as string[], items: [] as string[] };
+    for (let row = 0; row < 24_000; row += 1) {
+      columns.users.push(`u${row % 3000}`);
+      columns.items.push(`i${Math.floor(6000 * (((row * 7919) % 24_001) / 24_001) ** 3)}`);
+    }
+    const data = Interactions.fromColumns(columns);
+    const { nUsers: users, nItems: items, nInteractions: interactions } = data;
+    const numbers = { users, items, interactions };
+    for (const [model, options, least, most] of [
+      // Rare items leave the inverse.
+      ['ease', {}, 0, 0.8],
+      ['deql', { precision: 'f64' }, 0, 0.8],
+      // The others have most of the weights, and their equations grow with the cube.
+      ['edlae', { density: 0.02 }, 2, Number.POSITIVE_INFINITY],
+      ['als', {}, 1, 1],
+    ] as const) {
+      const ratio = estimateSeconds(model, { data, options }) / estimateSeconds(model, { ...numbers, options });
+      expect(ratio, model).toBeGreaterThanOrEqual(least);
+      expect(ratio, model).toBeLessThanOrEqual(most);
+      expect(estimateMemory(model, { data, options })).toEqual(estimateMemory(model, { ...numbers, options }));
+    }
+    expect(() => estimateSeconds('ease', { data: numbers } as never)).toThrow(/^data is .*; allowed: Interactions$/);
+    expect(() => estimateSeconds('ease', { data, users } as never)).toThrow(/^shape option is 'users'; allowed: data, /);
+    expect(() => estimateSeconds('ease', null as never)).toThrow(/^shape is null; allowed/);
+  });
+
   test('grows with epochs, and wants a shape', () => {
     for (const model of ['als', 'mult-dae', 'mult-vae', 'recvae', 'hvamp'] as const) {
       const of = (epochs: number) => estimateSeconds(model, { ...games, options: { epochs } as never });

@@ -386,13 +386,8 @@ describe('where fits are costly', () => {
       }
     }
     const many = await split(Interactions.fromColumns({ users, items }), { seed: 1 });
-    const { nUsers, nItems, nInteractions } = many.train;
-    const fitSeconds = estimateSeconds('ease', {
-      users: nUsers,
-      items: nItems,
-      interactions: nInteractions,
-      threads: 2,
-    });
+    const { nItems } = many.train;
+    const fitSeconds = estimateSeconds('ease', { data: many.train, threads: 2 });
     const lambda = { from: 0.5, to: 10_000, scale: 'log' } as const;
     const told: number[] = [];
     const find = (allowed: number) =>
@@ -424,9 +419,7 @@ describe('where fits are costly', () => {
     const split_ = await data();
     const fixed = { hiddenDim: 8, latentDim: 4, batchSize: 50, epochs: 27, patience: 27, seed: 1 };
     const gamma = { from: 5e-4, to: 0.05, scale: 'log' } as const;
-    const { nUsers, nItems, nInteractions } = split_.train;
-    const shape = { users: nUsers, items: nItems, interactions: nInteractions, threads: 2 };
-    const allowed = 6 * estimateSeconds('recvae', { ...shape, options: fixed });
+    const allowed = 6 * estimateSeconds('recvae', { data: split_.train, threads: 2, options: fixed });
     const found = await findBest(search('recvae', fixed, { gamma }), { data: split_, parallel: 1, allowed });
     expect(found.results.map(({ options }) => options.epochs)).toEqual(found.results.map(() => 27));
     expect(found.points[0]).toEqual({ gamma: 0.005 });
@@ -449,10 +442,8 @@ describe('where fits are costly', () => {
     const split_ = await data();
     const fixed = { hiddenDim: 8, batchSize: 50, epochs: 27, patience: 27, seed: 1 };
     const space = { gamma: { from: 5e-4, to: 0.05, scale: 'log' }, latentDim: [4, 6, 200] } as const;
-    const { nUsers, nItems, nInteractions } = split_.train;
-    const shape = { users: nUsers, items: nItems, interactions: nInteractions, threads: 2 };
     // Less than a first round with all epochs takes, and what follows it, as long as any fit takes some time to begin.
-    const allowed = 9.9 * estimateSeconds('recvae', { ...shape, options: fixed });
+    const allowed = 9.9 * estimateSeconds('recvae', { data: split_.train, threads: 2, options: fixed });
     const found = await findBest(search('recvae', fixed, space), { data: split_, parallel: 1, allowed });
     const epochs = found.results.map(({ options }) => options.epochs as number);
     const count = (many: number) => epochs.filter((one) => one === many).length;

@@ -45,6 +45,7 @@ module.exports.detectableDifference = binding.detectableDifference;
 module.exports.easeCountsFromGram = binding.easeCountsFromGram;
 module.exports.estimateMemory = binding.estimateMemory;
 module.exports.estimateSeconds = binding.estimateSeconds;
+module.exports.estimateSecondsOn = binding.estimateSecondsOn;
 module.exports.evaluate = binding.evaluate;
 module.exports.exportFormat = binding.exportFormat;
 module.exports.extrapolateSeconds = binding.extrapolateSeconds;

@@ -292,7 +292,7 @@ export declare function arrowRecommendations(users: Array<string>, offsets: Uint
 export declare function arrowRecommendationsStart(): Uint8Array
 
 /**
- * `{level, engines, devices, cuda}` as JSON: see `BackendInfo` in `ts/runtime/backend.ts`. It asks the driver of GPUs, if this build
+ * `{level, bf16, engines, devices, cuda}` as JSON: see `BackendInfo` in `ts/runtime/backend.ts`. It asks the driver of GPUs, if this build
  * has CUDA.
  */
 export declare function backend(): string
@@ -353,6 +353,9 @@ export declare function estimateMemory(kind: string, options: string, shape: Nat
 
 /** The seconds that a fit on data of that shape would take. `options`: JSON. */
 export declare function estimateSeconds(kind: string, options: string, shape: NativeShape): number
+
+/** The same for a fit on these data, whose users and items it looks at. `options`: JSON. */
+export declare function estimateSecondsOn(kind: string, options: string, train: NativeInteractions, validation: boolean, threads?: number | undefined | null): number
 
 /** Evaluates a model on held-out users, if asked in groups, too. Without `metrics`, the core's default ones. */
 export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, metrics: Array<string> | undefined | null, inGroups: boolean, threads: number | undefined | null, run: NativeRun): Promise<NativeEvaluation>

@@ -228,7 +228,7 @@ function costs(data: Split, samples: TrialSample[], results: SampleResult[], opt
     const largest = results.findLast(({ models }) => models.some((trial) => trial.model === model));
     const trial = largest?.models.find((trial) => trial.model === model);
     const sample = samples.find(({ sample }) => sample.train.nUsers === largest?.users)?.sample;
-    let seconds = estimateSeconds(model, { ...shape, options: settings });
+    let seconds = estimateSeconds(model, { data: data.train, options: settings, ...(threads && { threads }) });
     // What was tried on fewer items says little of a fit on all.
     if (trial && sample && trial.search.every(({ items }) => items === undefined)) {
       const measured = { ...(trial.options as object), ...(trial.epochs > 0 && { epochs: trial.epochs }) };

@@ -26,6 +26,13 @@ export interface BackendInfo {
   threads: number;
   /** The instructions of the processor that are used; `baseline` is what every processor of its kind has. */
   level: 'avx512' | 'avx2' | 'baseline';
+  /** What the processor has for {@link ComputeOptions.precision} `bf16`. */
+  bf16: {
+    /** The instructions that are used; null where it has none, and `bf16` is refused. */
+    instructions: 'amx' | 'avx512-bf16' | null;
+    /** Whether `auto` takes bf16, which it does where it is known to be faster. */
+    auto: boolean;
+  };
   /** Values that {@link ComputeOptions.engine} can have. */
   engines: string[];
   /** Values that {@link ComputeOptions.device} can have, besides `auto` and `cuda`, which is `cuda:0`. */
@@ -54,9 +61,9 @@ export interface BackendInfo {
  * ```
  */
 export function backendInfo(): BackendInfo {
-  const { level, engines, devices, cuda } = JSON.parse(native.backend());
+  const { level, bf16, engines, devices, cuda } = JSON.parse(native.backend());
   // What the loader saw of an add-on that it did not take says more than that the other one has no CUDA.
   const reason = cuda.available ? cuda.reason : (loaderOnCuda ?? cuda.reason);
   const { threads } = description;
-  return { version, platform, addOn, threads, level, engines, devices, cuda: { ...cuda, reason } };
+  return { version, platform, addOn, threads, level, bf16, engines, devices, cuda: { ...cuda, reason } };
 }

@@ -39,7 +39,8 @@ export function secondsOf(
   { train }: Split,
   most?: number,
 ): number {
-  const { nUsers: users, nItems, nInteractions: interactions } = train;
-  const items = most ?? nItems;
-  return estimateSeconds(model, { users, items, interactions, options, threads: REFERENCE_THREADS });
+  const threads = REFERENCE_THREADS;
+  if (most === undefined) return estimateSeconds(model, { data: train, options, threads });
+  const { nUsers: users, nInteractions: interactions } = train;
+  return estimateSeconds(model, { users, items: most, interactions, options, threads });
 }

@@ -134,6 +134,7 @@ pub use base::error::{Error, Result};
 pub use base::file_lock::{FileLock, Locking};
 pub use base::memory::MemoryEstimate;
 pub use base::options::{OptionInfo, Options};
+pub use base::processor::{bf16_instructions, is_bf16_faster};
 pub use base::progress::{OnProgress, OnStep, Progress, StepProgress};
 pub use base::random::{Philox, Stream};
 pub use base::search_space::{Search, search_uniforms};

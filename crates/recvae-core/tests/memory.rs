@@ -15,12 +15,16 @@ use serde_json::{Value, json};
 const THREADS: usize = 2;
 const MB: f64 = 1e6;
 
-/// A fit: model, options, users, items, items of each user.
+/// A fit: model, `weighted` before it where interactions have weights; options, users, items, items of each user.
 struct Case(&'static str, Value, usize, usize, usize);
 
 impl Case {
     fn kind(&self) -> ModelKind {
-        self.0.parse().unwrap()
+        self.0.trim_start_matches("weighted ").parse().unwrap()
+    }
+
+    fn is_weighted(&self) -> bool {
+        self.0.starts_with("weighted ")
     }
 
     /// Random histories of the same length.
@@ -34,7 +38,12 @@ impl Case {
             indices.extend((0..length).map(item).map(|item| item as u32));
             indptr.push(indices.len());
         }
-        Csr::new(indptr, indices, items).unwrap()
+        let data = Csr::new(indptr, indices, items).unwrap();
+        if !self.is_weighted() {
+            return data;
+        }
+        let weights = (0..data.nnz()).map(|at| 1.0 + (at % 7) as f32).collect();
+        data.with_weights(weights).unwrap()
     }
 
     fn validation(&self) -> HeldOut {
@@ -54,8 +63,9 @@ impl Case {
             items: *items,
             interactions: users * length,
             validation: true,
-            weighted: false,
+            weighted: self.is_weighted(),
             threads: THREADS,
+            data: None,
         };
         self.kind().estimate_memory(options, &shape).unwrap().fit() as f64
     }
@@ -99,8 +109,8 @@ fn in_a_process_of_its_own() {
     let Ok(case) = std::env::var("MEMORY_CASE") else { return };
     let case: Value = serde_json::from_str(&case).unwrap();
     let number = |at: usize| case[at].as_u64().unwrap() as usize;
-    let model = ModelKind::TRAINED.iter().find(|kind| kind.name() == case[0]).unwrap().name();
-    let case = Case(model, case[1].clone(), number(2), number(3), number(4));
+    let model = case[0].as_str().unwrap().to_owned();
+    let case = Case(model.leak(), case[1].clone(), number(2), number(3), number(4));
     let (train, validation) = (case.data(case.2), case.validation());
     let run = FitRun { memory_limit: Some(case.estimate() as u64), ..FitRun::default() };
     tell_peak(|| case.kind().fit(&case.1, &train, Some(&validation), &run).map(drop).unwrap());
@@ -142,6 +152,7 @@ fn small_fits_take_what_is_estimated() {
         Case("hoease", json!({}), 3000, 2000, 20),
         Case("hoease", json!({ "pairs": 500, "precision": "f64" }), 6000, 1500, 40),
         Case("als", json!({ "factors": 100, "epochs": 2 }), 20_000, 20_000, 20),
+        Case("weighted als", json!({ "factors": 20, "epochs": 2 }), 20_000, 20_000, 100),
         Case("mult-dae", json!({ "latentDim": 100, "batchSize": 200, "epochs": 2 }), 600, 20_000, 20),
         Case("mult-vae", few.clone(), 600, 20_000, 20),
         Case("recvae", few.clone(), 600, 20_000, 20),
@@ -166,6 +177,7 @@ fn larger_shapes() {
     let results = compare(&[
         Case("popularity", json!({}), 1000, 30_000_000, 20),
         Case("als", json!({ "epochs": 2 }), 200_000, 20_000, 30),
+        Case("weighted als", json!({ "epochs": 2, "factors": 32 }), 200_000, 20_000, 100),
         Case("als", json!({ "epochs": 2, "factors": 1000, "solver": "cholesky" }), 2000, 10_000, 20),
         Case("ease", json!({}), 5000, 6000, 30),
         Case("ease", json!({}), 5000, 12_000, 30),

@@ -6,6 +6,7 @@ use serde_json::{Value, json as value};
 
 use crate::data::NativeInteractions;
 use crate::error::{IntoNode, Result, json, whole};
+use crate::work::now;
 
 /// Bytes.
 #[napi(object, object_from_js = false)]
@@ -40,7 +41,7 @@ pub struct NativeShape {
 }
 
 impl NativeShape {
-    fn read(&self) -> Result<FitShape> {
+    fn read(&self) -> Result<FitShape<'static>> {
         Ok(FitShape {
             users: whole("users", self.users)?,
             items: whole("items", self.items)?,
@@ -48,6 +49,7 @@ impl NativeShape {
             validation: self.validation,
             weighted: self.weighted,
             threads: number_of(self.threads)?,
+            data: None,
         })
     }
 }
@@ -66,6 +68,21 @@ pub fn estimate_seconds(kind: String, options: String, shape: NativeShape) -> Re
     kind.estimate_seconds(&json("options", &options)?, &shape.read()?).into_node()
 }
 
+/// The same for a fit on these data, whose users and items it looks at. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn estimate_seconds_on(
+    kind: String,
+    options: String,
+    train: &NativeInteractions,
+    validation: bool,
+    threads: Option<f64>,
+) -> Result<f64> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    let (options, threads) = (json("options", &options)?, number_of(threads)?);
+    let train = train.0.get()?.clone();
+    now(move || kind.estimate_seconds(&options, &FitShape::of(train.matrix(), validation, threads)).into_node())
+}
+
 /// The options by which a fit fits, as JSON: see `Fitting` in `ts/models/fitting.ts`. `options`: JSON.
 #[napi(catch_unwind)]
 #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models/fitting.ts
@@ -80,10 +97,13 @@ pub fn largest_that_fits(
     seconds: Option<f64>,
 ) -> Result<String> {
     let kind: ModelKind = kind.parse().into_node()?;
-    let train = train.0.get()?.matrix();
-    let shape = FitShape::of(train, validation, number_of(threads)?);
+    let (options, threads) = (json("options", &options)?, number_of(threads)?);
     let limits = Limits { memory: bytes(limit)?, beside: whole("beside", beside)? as u64, seconds };
-    let found = kind.largest_that_fits(&json("options", &options)?, train, &shape, &limits).into_node()?;
+    let train = train.0.get()?.clone();
+    let found = now(move || {
+        let shape = FitShape::of(train.matrix(), validation, threads);
+        kind.largest_that_fits(&options, train.matrix(), &shape, &limits).into_node()
+    })?;
     let found = match found {
         Sizing::Refused(refusal) => value!({ "refusal": refusal }),
         Sizing::Fits { options, changed } => {

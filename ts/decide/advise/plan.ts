@@ -109,6 +109,7 @@ function halved(most: number, least: number, isGood: (users: number) => boolean)
 
 /** Of one fit on so many of the training users. */
 function seconds(model: ModelName, options: Record<string, unknown>, { train }: Split, users: number): number {
+  if (users === train.nUsers) return estimateSeconds(model, { data: train, options, threads: THREADS });
   const interactions = Math.round((train.nInteractions * users) / Math.max(train.nUsers, 1));
   return estimateSeconds(model, { users, items: train.nItems, interactions, options, threads: THREADS });
 }

@@ -61,9 +61,22 @@ mod amx {
     }
 }
 
-/// Whether those are known to make training faster: AMX, by a multiple. AMD's processors do as many `vdpbf16ps` a cycle as f32
+/// The instructions for products of bf16 that `precision` can use on this processor, the fastest first; nothing where it has none.
+#[must_use]
+pub fn bf16_instructions() -> Option<&'static str> {
+    if has_amx() {
+        Some("amx")
+    } else if has_avx512_bf16() {
+        Some("avx512-bf16")
+    } else {
+        None
+    }
+}
+
+/// Whether `precision` `auto` takes bf16 on this processor: where it is known to make training faster. AMX does, by a multiple. AMD's processors do as many `vdpbf16ps` a cycle as f32
 /// instructions, each with twice the products; they were measured on Zen 5. Intel's do half as many, by its tables.
-pub(crate) fn is_bf16_faster() -> bool {
+#[must_use]
+pub fn is_bf16_faster() -> bool {
     has_amx() || (has_avx512_bf16() && is_amd())
 }
 

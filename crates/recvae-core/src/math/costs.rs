@@ -11,8 +11,6 @@ use crate::math::real::Real;
 
 /// Two items of one user, counted into a row of the Gram matrix.
 pub(crate) const PAIR: f64 = 1.0e-9;
-/// How many more pairs there are than if all users had as many items: activity is uneven.
-pub(crate) const UNEVEN: f64 = 2.5;
 /// The same pair, counted into a row with all items, of which the closest ones are then found; twice in a fit.
 pub(crate) const CLOSE_PAIR: f64 = 2.0e-9;
 /// A floating point operation of large products of f32.

@@ -283,7 +283,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
 /// What [`fit`] takes: users' and items' vectors, with validation the latter once more for the best epoch, and the scores of a
 /// block of users; the transposed data; the products of the vectors, their axes and what finding these takes, in double precision; and
 /// for each thread a block of rows or a matrix to be solved.
-pub(super) fn memory(options: &AlsOptions, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(options: &AlsOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
     let copies = if shape.validation { 2.0 } else { 1.0 };
@@ -308,7 +308,7 @@ pub(super) const LAW: &str = "epochs x (interactions x factors + (users + items)
 
 /// [`LAW`] as a number: a step of a row multiplies with its neighbours' vectors; vectors are multiplied with each other and turned, and
 /// the axes of their products are found.
-pub(super) fn work(options: &AlsOptions, shape: &FitShape) -> f64 {
+pub(super) fn work(options: &AlsOptions, shape: &FitShape<'_>) -> f64 {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
     let rows = match options.solver {
@@ -319,7 +319,7 @@ pub(super) fn work(options: &AlsOptions, shape: &FitShape) -> f64 {
 }
 
 /// Operations by which all users and all items are solved exactly, if lists are as long as their mean.
-fn exact(shape: &FitShape, factors: f64) -> f64 {
+fn exact(shape: &FitShape<'_>, factors: f64) -> f64 {
     let [users, items, interactions] = shape.counts();
     let side = |rows: f64| rows * operations_of_exact(interactions / rows.max(1.0), factors);
     side(users) + side(items)
@@ -327,7 +327,7 @@ fn exact(shape: &FitShape, factors: f64) -> f64 {
 
 /// Seconds of [`fit`] on one core with all its epochs: in each step of a side, as many to begin with and for the loss, all
 /// neighbours; with Cholesky the operations of its products; of both sides the products of the vectors, their turn, and the axes.
-pub(super) fn seconds(options: &AlsOptions, shape: &FitShape) -> f64 {
+pub(super) fn seconds(options: &AlsOptions, shape: &FitShape<'_>) -> f64 {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
     // Of both sides.
@@ -344,7 +344,7 @@ pub(super) fn seconds(options: &AlsOptions, shape: &FitShape) -> f64 {
 /// The most factors, in eights, with which it fits.
 pub(super) fn smaller(
     options: &AlsOptions,
-    _shape: &FitShape,
+    _shape: &FitShape<'_>,
     fits: impl Fn(&AlsOptions) -> bool,
 ) -> Option<AlsOptions> {
     let eights = (1..options.factors.div_ceil(8)).rev();

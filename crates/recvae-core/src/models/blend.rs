@@ -109,12 +109,12 @@ pub(super) fn fit(_: &BlendOptions, _: &Csr, _: Option<&HeldOut>, _: &FitRun<'_>
 /// Parts that estimates are for.
 const USUAL_PARTS: usize = 3;
 /// The users from whom it would be learnt.
-fn learning_users(shape: &FitShape) -> f64 {
+fn learning_users(shape: &FitShape<'_>) -> f64 {
     FitShape { validation: true, ..*shape }.choosing_users()
 }
 
 /// What learning takes beside three parts, which are there already, with a tenth as many validation users as training users.
-pub(super) fn memory(_: &BlendOptions, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(_: &BlendOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     learn::memory(USUAL_PARTS, shape.items, learning_users(shape).ceil() as usize, shape.threads)
 }
 
@@ -122,20 +122,20 @@ pub(super) fn memory(_: &BlendOptions, shape: &FitShape) -> MemoryEstimate {
 pub(super) const LAW: &str = "validation users x items x parts, with what the parts take for a user";
 
 /// [`LAW`] as a number.
-pub(super) fn work(_: &BlendOptions, shape: &FitShape) -> f64 {
+pub(super) fn work(_: &BlendOptions, shape: &FitShape<'_>) -> f64 {
     learning_users(shape) * shape.items as f64 * USUAL_PARTS as f64
 }
 
 /// Seconds of [`learn`] on one core, without what the parts take for their scores: for each validation user scales and lists over
 /// all items, and about a thousand times the metric of a list over some hundred items.
-pub(super) fn seconds(options: &BlendOptions, shape: &FitShape) -> f64 {
+pub(super) fn seconds(options: &BlendOptions, shape: &FitShape<'_>) -> f64 {
     let lists = 60.0 * work(options, shape) * costs::NUMBER;
     let searches = learning_users(shape) * 1000.0 * 400.0 * 20.0 * costs::NUMBER;
     lists + searches
 }
 
 /// There is nothing to make smaller.
-pub(super) fn smaller(_: &BlendOptions, _: &FitShape, _: impl Fn(&BlendOptions) -> bool) -> Option<BlendOptions> {
+pub(super) fn smaller(_: &BlendOptions, _: &FitShape<'_>, _: impl Fn(&BlendOptions) -> bool) -> Option<BlendOptions> {
     None
 }
 

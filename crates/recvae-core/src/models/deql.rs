@@ -51,12 +51,8 @@ impl Penalised for DeqlOptions {
         Penalty::new(self.lambda, self.precision).dropping(self.dropout_rate).weighing_kept(squared)
     }
 
-    fn density(&self) -> f64 {
-        self.density
-    }
-
-    fn with_density(&self, density: f64) -> Self {
-        Self { density, ..self.clone() }
+    fn density_mut(&mut self) -> &mut f64 {
+        &mut self.density
     }
 }
 

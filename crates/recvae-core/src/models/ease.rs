@@ -23,7 +23,8 @@ use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::linalg::{
-    NoInverse, bytes_beside_inverse, gram, invert_positive_definite, pairs_of_items, work_of_inverse,
+    NoInverse, bytes_beside_inverse, gram, invert_positive_definite, pairs_of_items, seconds_of_inverse,
+    work_of_inverse,
 };
 use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
@@ -105,12 +106,8 @@ impl Penalised for EaseOptions {
         Penalty::new(self.lambda, self.precision)
     }
 
-    fn density(&self) -> f64 {
-        self.density
-    }
-
-    fn with_density(&self, density: f64) -> Self {
-        Self { density, ..self.clone() }
+    fn density_mut(&mut self) -> &mut f64 {
+        &mut self.density
     }
 }
 
@@ -132,7 +129,7 @@ pub(super) fn fit<O: Penalised>(
 
 /// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed data and
 /// for each thread a place in every history, then the copies of [`invert_positive_definite`].
-pub(super) fn memory(options: &impl Penalised, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(options: &impl Penalised, shape: &FitShape<'_>) -> MemoryEstimate {
     let (precision, density) = (options.penalty().precision(), options.density());
     if density < 1.0 {
         return restricted::memory(precision, density, shape);
@@ -148,7 +145,7 @@ pub(super) const LAW: &str = "items^3 + interactions^2 / users; of a density bel
 
 /// [`LAW`] as a number: the inverse, and the pairs that the Gram matrix counts, which are no fewer than if every user had as
 /// many items.
-pub(super) fn work(options: &impl Penalised, shape: &FitShape) -> f64 {
+pub(super) fn work(options: &impl Penalised, shape: &FitShape<'_>) -> f64 {
     if options.density() < 1.0 {
         return restricted::work(options.density(), shape);
     }
@@ -156,23 +153,25 @@ pub(super) fn work(options: &impl Penalised, shape: &FitShape) -> f64 {
     items.powi(3) + interactions * interactions / users.max(1.0)
 }
 
-/// Seconds of [`fit`] on one core.
-pub(super) fn seconds(options: &impl Penalised, shape: &FitShape) -> f64 {
+/// Seconds of [`fit`] on one core. Without the data no item is taken to be eliminated before the inverse.
+pub(super) fn seconds(options: &impl Penalised, shape: &FitShape<'_>) -> f64 {
     if options.density() < 1.0 {
         return restricted::seconds(options.density(), shape);
     }
-    let [users, items, interactions] = shape.counts();
+    let squares = shape.squares();
     let inverse = match options.penalty().precision() {
-        Precision::F32 => work_of_inverse::<f32>(shape.items),
-        Precision::F64 => work_of_inverse::<f64>(shape.items),
+        Precision::F32 => seconds_of_inverse::<f32>(shape.items, shape.data, squares),
+        Precision::F64 => seconds_of_inverse::<f64>(shape.items, shape.data, squares),
     };
-    let pairs = costs::UNEVEN * interactions * interactions / users.max(1.0) / 2.0;
-    costs::PAIR * pairs + costs::ENTRY * items * items + inverse
+    costs::PAIR * squares / 2.0 + costs::ENTRY * (shape.items as f64).powi(2) + inverse
 }
 
 /// The largest density below that of `options` at which it fits.
-pub(super) fn smaller<O: Penalised>(options: &O, shape: &FitShape, fits: impl Fn(&O) -> bool) -> Option<O> {
-    restricted::densities_below(options.density(), shape).map(|density| options.with_density(density)).find(fits)
+pub(super) fn smaller<O: Penalised>(options: &O, shape: &FitShape<'_>, fits: impl Fn(&O) -> bool) -> Option<O> {
+    let densities: Vec<f64> = restricted::densities_below(options.density(), shape).collect();
+    // Each takes less than the one before.
+    let at = densities.partition_point(|&density| !fits(&options.with_density(density)));
+    densities.get(at).map(|&density| options.with_density(density))
 }
 
 /// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there are copies.

@@ -135,7 +135,7 @@ pub(super) fn fit(options: &HVampOptions, train: &Csr, validation: Option<&HeldO
 }
 
 /// What [`fit`] takes.
-pub(super) fn memory(options: &HVampOptions, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(options: &HVampOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let Shape { hidden, latent, pseudo_users, .. } = options.shape(shape.items);
     let [hidden, latent, pseudo_users] = [hidden, latent, pseudo_users].map(|n| n as f64);
@@ -163,7 +163,7 @@ pub(super) const LAW: &str =
     "epochs x (users x (items x hiddenDim + numbers of the dense layers) + steps x pseudoUsers x items x hiddenDim)";
 
 /// [`LAW`] as a number.
-pub(super) fn work(options: &HVampOptions, shape: &FitShape) -> f64 {
+pub(super) fn work(options: &HVampOptions, shape: &FitShape<'_>) -> f64 {
     let [users, items, interactions] = shape.counts();
     let Shape { hidden, latent, pseudo_users, .. } = options.shape(shape.items);
     let [hidden, latent, pseudo_users] = [hidden, latent, pseudo_users].map(|n| n as f64);
@@ -175,7 +175,7 @@ pub(super) fn work(options: &HVampOptions, shape: &FitShape) -> f64 {
 }
 
 /// Seconds of [`fit`] on one core with all its epochs.
-pub(super) fn seconds(options: &HVampOptions, shape: &FitShape) -> f64 {
+pub(super) fn seconds(options: &HVampOptions, shape: &FitShape<'_>) -> f64 {
     let steps = (options.epochs * shape.users.div_ceil(options.batch_size)) as f64;
     costs::MULTIPLICATION * work(options, shape)
         + costs::PARAMETER * steps * options.shape(shape.items).n_parameters() as f64
@@ -185,7 +185,7 @@ pub(super) fn seconds(options: &HVampOptions, shape: &FitShape) -> f64 {
 /// The largest widths with which it fits.
 pub(super) fn smaller(
     options: &HVampOptions,
-    _shape: &FitShape,
+    _shape: &FitShape<'_>,
     fits: impl Fn(&HVampOptions) -> bool,
 ) -> Option<HVampOptions> {
     let with = |scaled: &dyn Fn(usize) -> usize| HVampOptions {

@@ -98,7 +98,7 @@ fn size(options: &HoEaseOptions, items: f64) -> f64 {
 
 /// What [`fit`] takes: the matrix of items and pairs with, one after the other, a block of users as they are counted, the copies
 /// of the inversion, and the weights; before, the Gram matrix of the items with what [`gram`] needs.
-pub(super) fn memory(options: &HoEaseOptions, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(options: &HoEaseOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let bytes = options.precision.bytes();
     let size = size(options, items);
@@ -114,20 +114,20 @@ pub(super) fn memory(options: &HoEaseOptions, shape: &FitShape) -> MemoryEstimat
 pub(super) const LAW: &str = "(items + pairs)^3 + interactions^2 / users";
 
 /// [`LAW`] as a number.
-pub(super) fn work(options: &HoEaseOptions, shape: &FitShape) -> f64 {
+pub(super) fn work(options: &HoEaseOptions, shape: &FitShape<'_>) -> f64 {
     let [users, items, interactions] = shape.counts();
     size(options, items).powi(3) + interactions * interactions / users.max(1.0)
 }
 
 /// Seconds of [`fit`] on one core. How many pairs a user has, the shape does not tell: items of frequent pairs are taken to have
 /// `POPULAR` times the mean of users, and a pair as many as its items have at random of those who have one.
-pub(super) fn seconds(options: &HoEaseOptions, shape: &FitShape) -> f64 {
+pub(super) fn seconds(options: &HoEaseOptions, shape: &FitShape<'_>) -> f64 {
     const POPULAR: f64 = 5.0;
     let [users, items, interactions] = shape.counts().map(|count| count.max(1.0));
     let size = size(options, items);
     let length = interactions / users;
     let of_pairs = (size - items) * (POPULAR * length / items).min(0.5);
-    let places = costs::UNEVEN * users * (length.powi(2) + (length + of_pairs).powi(2)) / 2.0;
+    let places = shape.squares() * (1.0 + (1.0 + of_pairs / length).powi(2)) / 2.0;
     let inverse = match options.precision {
         Precision::F32 => work_of_inverse::<f32>(size as usize),
         Precision::F64 => work_of_inverse::<f64>(size as usize),
@@ -138,7 +138,7 @@ pub(super) fn seconds(options: &HoEaseOptions, shape: &FitShape) -> f64 {
 /// The most pairs below those of `options` with which it fits, in steps of a twentieth.
 pub(super) fn smaller(
     options: &HoEaseOptions,
-    _shape: &FitShape,
+    _shape: &FitShape<'_>,
     fits: impl Fn(&HoEaseOptions) -> bool,
 ) -> Option<HoEaseOptions> {
     let with = |twentieths: usize| HoEaseOptions { pairs: options.pairs / 20 * twentieths, ..options.clone() };

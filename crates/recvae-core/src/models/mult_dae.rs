@@ -87,7 +87,7 @@ pub(super) fn fit(
 }
 
 /// What [`fit`] takes.
-pub(super) fn memory(options: &MultDaeOptions, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(options: &MultDaeOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
 }
 
@@ -95,12 +95,12 @@ pub(super) fn memory(options: &MultDaeOptions, shape: &FitShape) -> MemoryEstima
 pub(super) use super::vae::LAW;
 
 /// [`LAW`] as a number.
-pub(super) fn work(options: &MultDaeOptions, shape: &FitShape) -> f64 {
+pub(super) fn work(options: &MultDaeOptions, shape: &FitShape<'_>) -> f64 {
     vae::work(&options.architecture(shape.items), options.epochs as f64, shape)
 }
 
 /// Seconds of [`fit`] on one core with all its epochs.
-pub(super) fn seconds(options: &MultDaeOptions, shape: &FitShape) -> f64 {
+pub(super) fn seconds(options: &MultDaeOptions, shape: &FitShape<'_>) -> f64 {
     let architecture = options.architecture(shape.items);
     vae::seconds(&architecture, options.epochs as f64, options.batch_size, shape)
         + vae::seconds_of_lists(&architecture, options.epochs, shape)
@@ -109,7 +109,7 @@ pub(super) fn seconds(options: &MultDaeOptions, shape: &FitShape) -> f64 {
 /// The largest widths with which it fits.
 pub(super) fn smaller(
     options: &MultDaeOptions,
-    _shape: &FitShape,
+    _shape: &FitShape<'_>,
     fits: impl Fn(&MultDaeOptions) -> bool,
 ) -> Option<MultDaeOptions> {
     let with =

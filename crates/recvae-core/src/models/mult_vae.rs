@@ -89,7 +89,7 @@ pub(super) fn fit(
 }
 
 /// What [`fit`] takes.
-pub(super) fn memory(options: &MultVaeOptions, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(options: &MultVaeOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
 }
 
@@ -97,12 +97,12 @@ pub(super) fn memory(options: &MultVaeOptions, shape: &FitShape) -> MemoryEstima
 pub(super) use super::vae::LAW;
 
 /// [`LAW`] as a number.
-pub(super) fn work(options: &MultVaeOptions, shape: &FitShape) -> f64 {
+pub(super) fn work(options: &MultVaeOptions, shape: &FitShape<'_>) -> f64 {
     vae::work(&options.architecture(shape.items), options.epochs as f64, shape)
 }
 
 /// Seconds of [`fit`] on one core with all its epochs.
-pub(super) fn seconds(options: &MultVaeOptions, shape: &FitShape) -> f64 {
+pub(super) fn seconds(options: &MultVaeOptions, shape: &FitShape<'_>) -> f64 {
     let architecture = options.architecture(shape.items);
     vae::seconds(&architecture, options.epochs as f64, options.batch_size, shape)
         + vae::seconds_of_lists(&architecture, options.epochs, shape)
@@ -111,7 +111,7 @@ pub(super) fn seconds(options: &MultVaeOptions, shape: &FitShape) -> f64 {
 /// The largest widths with which it fits.
 pub(super) fn smaller(
     options: &MultVaeOptions,
-    _shape: &FitShape,
+    _shape: &FitShape<'_>,
     fits: impl Fn(&MultVaeOptions) -> bool,
 ) -> Option<MultVaeOptions> {
     let with = |scaled: &dyn Fn(usize) -> usize| MultVaeOptions {

@@ -40,7 +40,7 @@ pub(super) fn fit(
 }
 
 /// What [`fit`] takes: the counts, in whose place the scores come.
-pub(super) fn memory(_options: &PopularityOptions, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(_options: &PopularityOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     let [_, items, _] = shape.counts();
     MemoryEstimate::new(4.0 * items, &[("the numbers of users per item", 4.0 * items)], "")
 }
@@ -49,19 +49,19 @@ pub(super) fn memory(_options: &PopularityOptions, shape: &FitShape) -> MemoryEs
 pub(super) const LAW: &str = "interactions";
 
 /// [`LAW`] as a number: the interactions are counted.
-pub(super) fn work(_options: &PopularityOptions, shape: &FitShape) -> f64 {
+pub(super) fn work(_options: &PopularityOptions, shape: &FitShape<'_>) -> f64 {
     shape.counts()[2]
 }
 
 /// Seconds of [`fit`] on one core.
-pub(super) fn seconds(options: &PopularityOptions, shape: &FitShape) -> f64 {
+pub(super) fn seconds(options: &PopularityOptions, shape: &FitShape<'_>) -> f64 {
     costs::COUNT * work(options, shape)
 }
 
 /// There is nothing to make smaller.
 pub(super) fn smaller(
     _options: &PopularityOptions,
-    _shape: &FitShape,
+    _shape: &FitShape<'_>,
     _fits: impl Fn(&PopularityOptions) -> bool,
 ) -> Option<PopularityOptions> {
     None

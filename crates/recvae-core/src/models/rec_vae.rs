@@ -265,7 +265,7 @@ pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&Held
 }
 
 /// What [`fit`] takes.
-pub(super) fn memory(options: &RecVaeOptions, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(options: &RecVaeOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     let posteriors = options.prior == PriorKind::Composite;
     let estimate = vae::memory(&options.architecture(shape.items), options.batch_size, posteriors, shape);
     if !options.implicit_slim {
@@ -282,7 +282,7 @@ pub(super) fn memory(options: &RecVaeOptions, shape: &FitShape) -> MemoryEstimat
 pub(super) use super::vae::LAW;
 
 /// [`LAW`] as a number.
-pub(super) fn work(options: &RecVaeOptions, shape: &FitShape) -> f64 {
+pub(super) fn work(options: &RecVaeOptions, shape: &FitShape<'_>) -> f64 {
     let passes = match options.training {
         TrainingKind::Alternating => options.encoder_passes + options.decoder_passes,
         TrainingKind::Joint => 1,
@@ -291,7 +291,7 @@ pub(super) fn work(options: &RecVaeOptions, shape: &FitShape) -> f64 {
 }
 
 /// Seconds of [`fit`] on one core with all its epochs.
-pub(super) fn seconds(options: &RecVaeOptions, shape: &FitShape) -> f64 {
+pub(super) fn seconds(options: &RecVaeOptions, shape: &FitShape<'_>) -> f64 {
     let architecture = options.architecture(shape.items);
     let seconds =
         |passes: usize| vae::seconds(&architecture, (options.epochs * passes) as f64, options.batch_size, shape);
@@ -305,7 +305,7 @@ pub(super) fn seconds(options: &RecVaeOptions, shape: &FitShape) -> f64 {
 /// The largest widths with which it fits.
 pub(super) fn smaller(
     options: &RecVaeOptions,
-    _shape: &FitShape,
+    _shape: &FitShape<'_>,
     fits: impl Fn(&RecVaeOptions) -> bool,
 ) -> Option<RecVaeOptions> {
     let with = |scaled: &dyn Fn(usize) -> usize| RecVaeOptions {

@@ -46,7 +46,7 @@ macro_rules! trained {
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
-            pub fn estimate_memory(&self, shape: &FitShape) -> Result<MemoryEstimate> {
+            pub fn estimate_memory(&self, shape: &FitShape<'_>) -> Result<MemoryEstimate> {
                 ModelKind::$variant.estimate_memory(&self.to_json(), shape)
             }
         })+
@@ -108,7 +108,7 @@ macro_rules! dispatch {
                         check_train(train, validation)?;
                         run.from.iter().try_for_each(|from| from.check(self, &options.to_json(), train.n_cols()))?;
                         let shape = FitShape::of(train, validation.is_some(), rayon::current_num_threads());
-                        let estimate = |shape: &FitShape| {
+                        let estimate = |shape: &FitShape<'_>| {
                             let estimate = run.with_engine($module::memory(&options, shape));
                             run.from.iter().fold(estimate, |estimate, from| from.add_memory(estimate))
                         };
@@ -124,7 +124,7 @@ macro_rules! dispatch {
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
-            pub fn estimate_memory(self, options: &Value, shape: &FitShape) -> Result<MemoryEstimate> {
+            pub fn estimate_memory(self, options: &Value, shape: &FitShape<'_>) -> Result<MemoryEstimate> {
                 match self { $(Self::$variant => Ok($module::memory(&<$options>::from_json(options)?, shape)),)+ }
             }
 
@@ -137,14 +137,14 @@ macro_rules! dispatch {
                 self,
                 options: &Value,
                 train: &Csr,
-                shape: &FitShape,
+                shape: &FitShape<'_>,
                 limit: Option<u64>,
                 beside: u64,
             ) -> Result<MemoryEstimate> {
                 match self {
                     $(Self::$variant => {
                         let options = <$options>::from_json(options)?;
-                        let estimate = |shape: &FitShape| $module::memory(&options, shape);
+                        let estimate = |shape: &FitShape<'_>| $module::memory(&options, shape);
                         check_fit(self.name(), || train.column_counts(), shape, limit, beside, estimate)
                     })+
                 }
@@ -165,8 +165,8 @@ macro_rules! dispatch {
             pub fn extrapolate_seconds(
                 self,
                 seconds: f64,
-                (options, shape): (&Value, &FitShape),
-                (wanted_options, wanted_shape): (&Value, &FitShape),
+                (options, shape): (&Value, &FitShape<'_>),
+                (wanted_options, wanted_shape): (&Value, &FitShape<'_>),
             ) -> Result<f64> {
                 match self {
                     $(Self::$variant => {
@@ -184,7 +184,7 @@ macro_rules! dispatch {
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
-            pub fn estimate_seconds(self, options: &Value, shape: &FitShape) -> Result<f64> {
+            pub fn estimate_seconds(self, options: &Value, shape: &FitShape<'_>) -> Result<f64> {
                 let seconds = match self { $(Self::$variant => $module::seconds(&<$options>::from_json(options)?, shape),)+ };
                 Ok(costs::BEGINNING + seconds / shape.threads.max(1) as f64)
             }
@@ -198,7 +198,7 @@ macro_rules! dispatch {
                 self,
                 options: &Value,
                 train: &Csr,
-                shape: &FitShape,
+                shape: &FitShape<'_>,
                 limits: &Limits,
             ) -> Result<Sizing> {
                 match self {
@@ -207,10 +207,8 @@ macro_rules! dispatch {
                         let found = size(
                             limits,
                             &given,
-                            |options| {
-                                let seconds = self.estimate_seconds(&options.to_json(), shape).unwrap_or(f64::INFINITY);
-                                ($module::memory(options, shape).fit(), seconds)
-                            },
+                            |options| $module::memory(options, shape).fit(),
+                            |options| self.estimate_seconds(&options.to_json(), shape).unwrap_or(f64::INFINITY),
                             |fits| $module::smaller(&given, shape, fits),
                         );
                         match found {
@@ -303,9 +301,10 @@ mod tests {
             validation: true,
             weighted: false,
             threads: 1,
+            data: None,
         };
         let small = shape(1000, 500, 20_000);
-        let grown = |kind: ModelKind, options: &Value, wanted: &FitShape| {
+        let grown = |kind: ModelKind, options: &Value, wanted: &FitShape<'_>| {
             kind.extrapolate_seconds(2.0, (&json!({}), &small), (options, wanted)).unwrap()
         };
         for &kind in ModelKind::TRAINED {

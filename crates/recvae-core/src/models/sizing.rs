@@ -72,17 +72,19 @@ impl Sizing {
     }
 }
 
-/// The given options if they fit, else what `smaller` finds to fit. `costs`: bytes and seconds of a fit.
+/// The given options if they fit, else what `smaller` finds to fit. `bytes` and `seconds` are those of a fit; the latter are asked for only
+/// of what has the memory.
 pub(crate) fn size<O: Clone>(
     limits: &Limits,
     given: &O,
-    costs: impl Fn(&O) -> (u64, f64),
+    bytes: impl Fn(&O) -> u64,
+    seconds: impl Fn(&O) -> f64,
     smaller: impl FnOnce(&dyn Fn(&O) -> bool) -> Option<O>,
 ) -> Option<O> {
     let (memory, _) = limit_or_free(limits.memory);
     let fits = |options: &O| {
-        let (bytes, seconds) = costs(options);
-        bytes.saturating_add(limits.beside) <= memory && limits.seconds.is_none_or(|limit| seconds <= limit)
+        bytes(options).saturating_add(limits.beside) <= memory
+            && limits.seconds.is_none_or(|limit| seconds(options) <= limit)
     };
     if fits(given) { Some(given.clone()) } else { smaller(&fits) }
 }

@@ -177,7 +177,7 @@ pub(super) fn memory(
     architecture: &Architecture,
     batch_size: usize,
     posteriors: bool,
-    shape: &FitShape,
+    shape: &FitShape<'_>,
 ) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let &Architecture { hidden_dim, latent_dim, dense_encoder, hidden_decoder, .. } = architecture;
@@ -217,7 +217,7 @@ pub(super) const LAW: &str =
     "epochs x users x (items x width of the output layer + numbers of the dense layers + items per user x hiddenDim)";
 
 /// [`LAW`] as a number: multiplications of `passes` over all users. The first layer sees only a user's own items.
-pub(super) fn work(architecture: &Architecture, passes: f64, shape: &FitShape) -> f64 {
+pub(super) fn work(architecture: &Architecture, passes: f64, shape: &FitShape<'_>) -> f64 {
     let [users, items, interactions] = shape.counts();
     let (hidden, latent) = (architecture.hidden_dim as f64, architecture.latent_dim as f64);
     let width = if architecture.hidden_decoder { hidden } else { latent };
@@ -226,13 +226,13 @@ pub(super) fn work(architecture: &Architecture, passes: f64, shape: &FitShape) -
 }
 
 /// Seconds of the lists of the validation users after `epochs` epochs on one core.
-pub(super) fn seconds_of_lists(architecture: &Architecture, epochs: usize, shape: &FitShape) -> f64 {
+pub(super) fn seconds_of_lists(architecture: &Architecture, epochs: usize, shape: &FitShape<'_>) -> f64 {
     let width = if architecture.hidden_decoder { architecture.hidden_dim } else { architecture.latent_dim };
     epochs as f64 * costs::lists(shape.choosing_users(), shape.items as f64, width as f64)
 }
 
 /// Seconds of `passes` over all users on one core, in batches of so many users.
-pub(super) fn seconds(architecture: &Architecture, passes: f64, batch_size: usize, shape: &FitShape) -> f64 {
+pub(super) fn seconds(architecture: &Architecture, passes: f64, batch_size: usize, shape: &FitShape<'_>) -> f64 {
     let steps = passes * shape.users.div_ceil(batch_size) as f64;
     costs::MULTIPLICATION * work(architecture, passes, shape)
         + costs::PARAMETER * steps * architecture.n_parameters() as f64

@@ -202,9 +202,9 @@ impl EaseCounts {
         let users_of_items = || self.users_per_item();
         let interactions = users_of_items().into_iter().map(|users| users as usize).sum();
         let threads = rayon::current_num_threads();
-        let shape =
-            FitShape { users: self.n_users(), items: n, interactions, validation: false, weighted: false, threads };
-        let estimate = |shape: &FitShape| {
+        let users = self.n_users();
+        let shape = FitShape { users, items: n, interactions, validation: false, weighted: false, threads, data: None };
+        let estimate = |shape: &FitShape<'_>| {
             let [_, items, _] = shape.counts();
             ease::memory_from_gram(
                 options.precision,

@@ -7,9 +7,9 @@ use crate::base::memory::{MemoryEstimate, check_limit};
 use crate::math::csr::Csr;
 use crate::split::choosing::MOST;
 
-/// What decides how much memory a fit takes.
+/// What decides how much memory and time a fit takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FitShape {
+pub struct FitShape<'a> {
     /// Number of training users.
     pub users: usize,
     /// Number of items.
@@ -22,14 +22,29 @@ pub struct FitShape {
     pub weighted: bool,
     /// Threads that compute.
     pub threads: usize,
+    /// The training users themselves, where they are known: times of closed forms depend on how uneven users and items are. Memory is
+    /// told by the numbers alone.
+    pub data: Option<&'a Csr>,
 }
 
-impl FitShape {
+/// How many more pairs of items there are than if all users had as many items: activity is uneven.
+const UNEVEN: f64 = 2.5;
+
+impl<'a> FitShape<'a> {
     /// That of a fit on `train`.
     #[must_use]
-    pub fn of(train: &Csr, validation: bool, threads: usize) -> Self {
+    pub fn of(train: &'a Csr, validation: bool, threads: usize) -> Self {
+        let [users, items, interactions] = [train.n_rows(), train.n_cols(), train.nnz()];
         let weighted = train.weights().is_some();
-        Self { users: train.n_rows(), items: train.n_cols(), interactions: train.nnz(), validation, weighted, threads }
+        Self { users, items, interactions, validation, weighted, threads, data: Some(train) }
+    }
+
+    /// The sum of the squares of the users' numbers of items, which is how many pairs of items are counted; a guess without the data.
+    pub(crate) fn squares(&self) -> f64 {
+        match self.data {
+            Some(train) => train.rows().map(|row| (row.len() as f64).powi(2)).sum(),
+            None => UNEVEN * (self.interactions as f64).powi(2) / (self.users as f64).max(1.0),
+        }
     }
 
     /// About how many validation users are asked after an epoch: a tenth of those trained on, as a split holds out by default,
@@ -54,16 +69,17 @@ impl FitShape {
 pub(crate) fn check_fit(
     name: &str,
     users_of_items: impl FnOnce() -> Vec<u32>,
-    shape: &FitShape,
+    shape: &FitShape<'_>,
     limit: Option<u64>,
     beside: u64,
-    estimate: impl Fn(&FitShape) -> MemoryEstimate,
+    estimate: impl Fn(&FitShape<'_>) -> MemoryEstimate,
 ) -> Result<MemoryEstimate> {
     let whole = estimate(shape);
     let FitShape { users, items, interactions, .. } = shape;
     let what = format!("{name} on {users} users x {items} items, {interactions} interactions,");
     check_limit(&what, &whole, limit, beside, |limit| {
-        let fits = |items: usize| estimate(&FitShape { items, ..*shape }).fit().saturating_add(beside) <= limit;
+        let fits =
+            |items: usize| estimate(&FitShape { items, data: None, ..*shape }).fit().saturating_add(beside) <= limit;
         let fewer = fewer_items(users_of_items(), fits);
         let smaller = whole.smaller.iter().find(|(_, bytes)| bytes.saturating_add(beside) <= limit);
         let options = (!whole.options.is_empty()).then(|| whole.options.to_owned());
@@ -103,7 +119,7 @@ mod tests {
         let rows: Vec<Vec<u32>> = (0..10).map(|user| (0..10 - user).collect()).collect();
         let train = Csr::from_rows(&rows, 10).unwrap();
         let shape = FitShape::of(&train, false, 1);
-        let estimate = |shape: &FitShape| {
+        let estimate = |shape: &FitShape<'_>| {
             MemoryEstimate::new(0.0, &[("squares", 1024.0 * 1024.0 * (shape.items * shape.items) as f64)], "less of it")
         };
         let check = |limit: u64, beside: u64| {

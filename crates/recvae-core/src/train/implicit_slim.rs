@@ -231,7 +231,7 @@ fn multiply<T: Real>(values: ArrayViewMut2<'_, T>, matrix: ArrayView2<'_, T>, ca
 }
 
 /// Bytes that a replacement takes for a while, of embeddings of that width.
-pub(crate) fn memory(width: usize, shape: &FitShape) -> f64 {
+pub(crate) fn memory(width: usize, shape: &FitShape<'_>) -> f64 {
     let [users, items, interactions] = shape.counts();
     let width = width as f64;
     // The new embeddings, and what the users have of some of their columns.

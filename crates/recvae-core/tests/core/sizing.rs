@@ -18,7 +18,7 @@ fn train() -> Csr {
     Csr::from_rows(rows.collect::<Vec<_>>(), N).unwrap()
 }
 
-fn shape(train: &Csr) -> FitShape {
+fn shape(train: &Csr) -> FitShape<'_> {
     FitShape::of(train, false, rayon_threads())
 }
 
@@ -27,7 +27,7 @@ fn rayon_threads() -> usize {
     recvae_core::Threads::available()
 }
 
-fn bytes(kind: ModelKind, options: &Value, shape: &FitShape) -> u64 {
+fn bytes(kind: ModelKind, options: &Value, shape: &FitShape<'_>) -> u64 {
     kind.estimate_memory(options, shape).unwrap().fit()
 }
 
@@ -119,6 +119,7 @@ fn time_is_kept_to_as_well() {
         validation: true,
         weighted: false,
         threads: 2,
+        data: None,
     };
     let density = |kind: ModelKind, seconds: Option<f64>| {
         let limits = Limits { memory: Some(24 << 30), beside: 0, seconds };

@@ -25,6 +25,7 @@ use super::NoInverse;
 use crate::base::matrix::view2_mut;
 use crate::base::steps::Steps;
 use crate::math::costs;
+use crate::math::csr::Csr;
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
@@ -52,6 +53,12 @@ fn pays(neighbours: usize, left: usize, n: usize) -> bool {
     neighbours * n <= left * left / 16
 }
 
+/// Whether so many rows could go that a closer look is of use.
+fn enough_pay(degrees: &[u32]) -> bool {
+    let n = degrees.len();
+    16 * degrees.iter().filter(|&&degree| pays(degree as usize, n, n)).count() >= n
+}
+
 /// Bytes beside a matrix of `n` rows, at most.
 pub(super) fn bytes_beside(n: usize, bytes: usize) -> usize {
     8 * n * n.div_ceil(64) + most_neighbours(n) * (4 + bytes)
@@ -65,12 +72,19 @@ fn most_neighbours(n: usize) -> usize {
 impl Elimination {
     /// For a matrix of `n` rows, half-filled as in [`linalg`](super); nothing where it would hardly pay.
     pub(super) fn of<T: Real>(matrix: &[T], n: usize) -> Option<Self> {
-        let mut degrees = degrees(matrix, n);
-        // Where so few rows can go there is no use in looking closer.
-        if 16 * degrees.iter().filter(|&&degree| pays(degree as usize, n, n)).count() < n {
-            return None;
-        }
-        let mut graph = Graph::of(matrix, n);
+        let degrees = degrees(matrix, n);
+        if enough_pay(&degrees) { Self::walk(Graph::of(matrix, n), degrees) } else { None }
+    }
+
+    /// The same for the Gram matrix of `x` with numbers on its diagonal, without that matrix: `n^2 / 8` bytes.
+    pub(super) fn of_gram(x: &Csr) -> Option<Self> {
+        let graph = Graph::of_gram(x);
+        let degrees = graph.degrees();
+        if enough_pay(&degrees) { Self::walk(graph, degrees) } else { None }
+    }
+
+    fn walk(mut graph: Graph, mut degrees: Vec<u32>) -> Option<Self> {
+        let n = degrees.len();
         let mut elimination = Self { n, order: vec![], ends: vec![], neighbours: vec![], pieces: vec![] };
         let mut left: Vec<u32> = (0..n as u32).collect();
         let mut taken = vec![false; n];
@@ -443,8 +457,28 @@ impl Graph {
         graph
     }
 
+    /// Of those items that some user has both of.
+    fn of_gram(x: &Csr) -> Self {
+        let (n, words) = (x.n_cols(), x.n_cols().div_ceil(64));
+        let mut bits = vec![0u64; n * words];
+        for history in x.rows() {
+            for &item in history {
+                let row = &mut bits[item as usize * words..][..words];
+                history.iter().for_each(|&other| row[other as usize / 64] |= 1 << (other % 64));
+            }
+        }
+        for row in 0..n {
+            bits[row * words + row / 64] &= !(1 << (row % 64));
+        }
+        Self { words, bits }
+    }
+
     fn row(&self, row: usize) -> &[u64] {
         &self.bits[row * self.words..][..self.words]
+    }
+
+    fn degrees(&self) -> Vec<u32> {
+        self.bits.chunks_exact(self.words.max(1)).map(|row| row.iter().map(|word| word.count_ones()).sum()).collect()
     }
 
     /// Takes the rows of a piece out, and joins the neighbours of each of them to each other.
@@ -488,10 +522,9 @@ mod tests {
     use super::*;
     use crate::base::cancel::Cancel;
     use crate::base::random::Stream;
-    use crate::math::csr::Csr;
 
-    /// The Gram matrix of made-up users plus 3 on its diagonal: popularity falls steeply, so that most items meet few others.
-    fn long_tail<T: Real>(n: usize) -> Vec<T> {
+    /// Made-up users of `n` items, whose popularity falls steeply, so that most items meet few others.
+    fn users(n: usize) -> Csr {
         let mut random = Stream::new(11, 0);
         let rows: Vec<Vec<u32>> = (0..n / 2)
             .map(|_| {
@@ -500,8 +533,12 @@ mod tests {
                 items.into_iter().collect()
             })
             .collect();
-        let x = Csr::from_rows(&rows, n).unwrap();
-        let mut matrix = gram::<T>(&x, &Steps::silent(&Cancel::default())).unwrap().to_vec();
+        Csr::from_rows(&rows, n).unwrap()
+    }
+
+    /// Their Gram matrix plus 3 on its diagonal.
+    fn long_tail<T: Real>(n: usize) -> Vec<T> {
+        let mut matrix = gram::<T>(&users(n), &Steps::silent(&Cancel::default())).unwrap().to_vec();
         matrix.iter_mut().step_by(n + 1).for_each(|entry| *entry += T::from_f64(3.0));
         matrix
     }
@@ -588,6 +625,18 @@ mod tests {
             assert!(error < 64.0 * f64::from(f32::EPSILON), "{n}: {error}");
             assert!(rounded == on(2) && rounded == on(5), "{n}");
         }
+    }
+
+    #[test]
+    fn what_will_be_eliminated_is_known_from_the_users() {
+        for n in [48usize, 300, 1000] {
+            let of_matrix = Elimination::of(&long_tail::<f32>(n), n).unwrap();
+            let of_users = Elimination::of_gram(&users(n)).unwrap();
+            assert!(of_users.core() < n && of_users.order == of_matrix.order, "{n}");
+            assert!(of_users.ends == of_matrix.ends && of_users.neighbours == of_matrix.neighbours, "{n}");
+        }
+        // Everybody has everything.
+        assert!(Elimination::of_gram(&Csr::from_rows(vec![(0..200).collect::<Vec<_>>(); 3], 200).unwrap()).is_none());
     }
 
     #[test]

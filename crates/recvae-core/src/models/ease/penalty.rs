@@ -43,10 +43,18 @@ pub(crate) trait Penalised: Options + Clone {
     fn penalty(&self) -> Penalty;
 
     /// Share of the pairs that may have a weight.
-    fn density(&self) -> f64;
+    fn density_mut(&mut self) -> &mut f64;
+
+    fn density(&self) -> f64 {
+        *self.clone().density_mut()
+    }
 
     /// The same options with another density.
-    fn with_density(&self, density: f64) -> Self;
+    fn with_density(&self, density: f64) -> Self {
+        let mut options = self.clone();
+        *options.density_mut() = density;
+        options
+    }
 
     fn origin(&self) -> Origin {
         Origin { kind: Self::KIND, title: Self::TITLE, options: self.to_json() }

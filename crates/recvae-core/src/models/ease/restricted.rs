@@ -37,7 +37,7 @@ use faer::{MatMut, MatRef, Par};
 use rayon::prelude::*;
 
 use super::sparse::SparseEase;
-use super::support::{BUCKETS_BYTES, bytes_of_thread, choose, most_of_item, pairs, work_of_choice};
+use super::support::{BUCKETS_BYTES, Support, bytes_of_thread, choose, most_of_item, pairs, sample};
 use super::{Origin, Penalty, Precision, check_largest};
 use crate::base::error::{Error, Result};
 use crate::base::memory::MemoryEstimate;
@@ -56,8 +56,7 @@ use crate::train::run::FitRun;
 pub(super) fn fit(origin: Origin, penalty: Penalty, density: f64, train: &Csr, run: &FitRun<'_>) -> Result<SparseEase> {
     // There is no inverse here, whose numbers are the first to vanish.
     check_largest("lambda", penalty.lambda(), Precision::F64)?;
-    let shape = FitShape::of(train, false, 1);
-    let steps = run.steps(work_of_choice(train) + seconds_of_items(density, &shape));
+    let steps = run.steps(seconds(density, &FitShape::of(train, false, 1)));
     let users_of = train.transpose();
     let supports = choose(train, &users_of, density, &steps)?;
     let weights = match penalty.precision() {
@@ -74,7 +73,7 @@ pub(super) fn fit(origin: Origin, penalty: Penalty, density: f64, train: &Csr, r
 /// What [`fit`] takes: items and weights of the chosen pairs, by the item that is spoken of and then once more by the one
 /// that speaks; the transposed data; for each thread a row of counts with the closeness of its items, then the equations of
 /// an item and the users who are counted into them.
-pub(super) fn memory(precision: Precision, density: f64, shape: &FitShape) -> MemoryEstimate {
+pub(super) fn memory(precision: Precision, density: f64, shape: &FitShape<'_>) -> MemoryEstimate {
     let chosen = chosen_bytes(density, shape);
     let chosen_pairs = ("the chosen pairs of items and their weights", chosen);
     let parts = [chosen_pairs, transposed(shape), beside(precision, density, shape)];
@@ -82,23 +81,47 @@ pub(super) fn memory(precision: Precision, density: f64, shape: &FitShape) -> Me
 }
 
 /// What the seconds of [`fit`] grow with: the counting of pairs, and for each item its equations.
-pub(super) fn work(density: f64, shape: &FitShape) -> f64 {
+pub(super) fn work(density: f64, shape: &FitShape<'_>) -> f64 {
     let [users, items, interactions] = shape.counts();
     let support = pairs(density, items) / items.max(1.0);
     interactions * interactions / users.max(1.0) + 4.0 * support * interactions + items * support.powi(3) / 8.0
 }
 
 /// Seconds of [`fit`] on one core.
-pub(super) fn seconds(density: f64, shape: &FitShape) -> f64 {
-    let [users, _, interactions] = shape.counts();
-    let pairs = costs::UNEVEN * interactions * interactions / users.max(1.0);
-    2.0 * costs::CLOSE_PAIR * pairs + seconds_of_items(density, shape)
+pub(super) fn seconds(density: f64, shape: &FitShape<'_>) -> f64 {
+    let of_items = match shape.data {
+        Some(train) => seconds_of_sample(density, train),
+        None => seconds_of_usual_items(density, shape),
+    };
+    2.0 * costs::CLOSE_PAIR * shape.squares() + of_items
 }
 
-/// Those of the items' equations, as far as the shape tells. Real supports are uneven: some items have as many as they may and
+/// Those of the items' equations, by the supports of some of them.
+fn seconds_of_sample(density: f64, train: &Csr) -> f64 {
+    /// Items that are looked at: their times differ smoothly with their users, so that a fifth more or less is to be expected.
+    const ITEMS: usize = 128;
+    let users = train.n_rows() as f64;
+    let work = |it: Support| it.stands_for * work_of_equations(it.others as f64, it.users as f64, users);
+    costs::SUPPORT * sample(train, density, ITEMS).into_iter().map(work).sum::<f64>()
+}
+
+/// What an item with so many others takes, who have so many users together, in units of [`work_of_item`]: their users are taken to
+/// have them independently of each other.
+fn work_of_equations(others: f64, of_users: f64, users: f64) -> f64 {
+    work_of_others(others) + 4.0 * of_users + 2.0 * of_users * of_users / users.max(1.0)
+}
+
+/// The share of that which grows with the others alone: the factor, its check and solutions, and what any item takes.
+fn work_of_others(others: f64) -> f64 {
+    /// From here on an operation of the factor takes less: it is one of products of large blocks.
+    const LARGE: f64 = 600.0;
+    if others == 0.0 { 0.0 } else { others.powi(3) / (8.0 + 8.0 * others / LARGE) + 20.0 * others.powi(2) + 25_000.0 }
+}
+
+/// The same as far as the shape tells. Real supports are uneven: some items have as many as they may and
 /// the others hardly any; what is close to many is popular, with `POPULAR` times the mean of users, up to `HEAD` of all
 /// interactions; and where data are sparse, an item has no more others than its users have had, `DISTINCT` of them apart.
-fn seconds_of_items(density: f64, shape: &FitShape) -> f64 {
+fn seconds_of_usual_items(density: f64, shape: &FitShape<'_>) -> f64 {
     const POPULAR: f64 = 5.0;
     const HEAD: f64 = 0.6;
     const DISTINCT: f64 = 0.75;
@@ -107,21 +130,20 @@ fn seconds_of_items(density: f64, shape: &FitShape) -> f64 {
     let mean = (pairs(density, items) / items).min(others);
     let most = most_of_item(density, items).min(others).max(1.0);
     let of_users = (POPULAR * most * interactions / items).min(HEAD * interactions);
-    let work = most.powi(3) / 8.0 + 4.0 * of_users + 2.0 * of_users * of_users / users;
-    costs::SUPPORT * items * (mean / most).min(1.0) * work
+    costs::SUPPORT * items * (mean / most).min(1.0) * work_of_equations(most, of_users, users)
 }
 
-fn chosen_bytes(density: f64, shape: &FitShape) -> f64 {
+fn chosen_bytes(density: f64, shape: &FitShape<'_>) -> f64 {
     let [_, items, _] = shape.counts();
     16.0 * pairs(density, items) + 16.0 * items
 }
 
-fn transposed(shape: &FitShape) -> (&'static str, f64) {
+fn transposed(shape: &FitShape<'_>) -> (&'static str, f64) {
     let [_, items, interactions] = shape.counts();
     ("the transposed data", 4.0 * interactions + 8.0 * items)
 }
 
-fn beside(precision: Precision, density: f64, shape: &FitShape) -> (&'static str, f64) {
+fn beside(precision: Precision, density: f64, shape: &FitShape<'_>) -> (&'static str, f64) {
     let [_, items, _] = shape.counts();
     let size = precision.bytes();
     let most = most_of_item(density, items) + 1.0;
@@ -135,14 +157,14 @@ fn beside(precision: Precision, density: f64, shape: &FitShape) -> (&'static str
 const MEAN: f64 = 500.0;
 
 /// Densities of two digits below `density`, the largest first, as in [`smaller`] between one item for each and [`MEAN`].
-pub(in crate::models) fn densities_below(density: f64, shape: &FitShape) -> impl Iterator<Item = f64> {
+pub(in crate::models) fn densities_below(density: f64, shape: &FitShape<'_>) -> impl Iterator<Item = f64> {
     let items = shape.items as f64;
     let all = (2..).flat_map(|power| (10..100).rev().map(move |digits| digits as f64 / 10f64.powi(power)));
     all.skip_while(move |&step| step >= density || step * items > MEAN).take_while(move |step| step * items >= 1.0)
 }
 
 /// Smaller densities and what a fit takes at each, the largest first: down to one item for each, and up to [`MEAN`].
-pub(super) fn smaller(precision: Precision, density: f64, shape: &FitShape) -> Vec<(String, u64)> {
+pub(super) fn smaller(precision: Precision, density: f64, shape: &FitShape<'_>) -> Vec<(String, u64)> {
     let items = shape.items as f64;
     let steps = (1..).flat_map(|power| [1.0, 0.5, 0.2].map(|step| step * 10f64.powi(-power)));
     let densities = steps.take_while(|step| step * items >= 1.0);
@@ -193,7 +215,7 @@ fn solve<T: Real>(
 /// What an item's equations cost: its support's users and their pairs are counted, and there is a factor.
 fn work_of_item(support: &[u32], users_of: &Csr) -> u64 {
     let users: u64 = support.iter().map(|&item| users_of.row(item as usize).len() as u64).sum();
-    1 + 4 * users + (support.len() as u64).pow(3) / 8
+    1 + 4 * users + work_of_others(support.len() as f64) as u64
 }
 
 /// Places for the items of users who are counted together: they stay in the cache.

@@ -50,10 +50,88 @@ const N_BUCKETS: usize = (1f32.to_bits() >> BUCKET) as usize + 1;
 /// What [`choose`] takes for the numbers of pairs by closeness.
 pub(super) const BUCKETS_BYTES: f64 = (N_BUCKETS * size_of::<AtomicU64>()) as f64;
 
-/// What [`choose`] will have told of in the end.
-pub(super) fn work_of_choice(x: &Csr) -> f64 {
-    let pairs: f64 = x.rows().map(|row| (row.len() as f64).powi(2)).sum();
-    2.0 * costs::CLOSE_PAIR * pairs
+/// By how many others an item is computed, how many users have these, all together, and how many items it stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Support {
+    pub(super) others: usize,
+    pub(super) users: u64,
+    pub(super) stands_for: f64,
+}
+
+/// About what [`choose`] gives to about `n` items, popular ones before others: the chance of an item grows with the root of its users,
+/// since what an item costs grows faster than they do.
+pub(super) fn sample(x: &Csr, density: f64, n: usize) -> Vec<Support> {
+    let (n_items, counts) = (x.n_cols(), x.column_counts());
+    let asked = drawn(&counts, n);
+    let users_of = users_of(x, &asked);
+    let scales = scales(counts.iter().copied());
+    let mut finder = Finder::new(x, &scales, most_of_item(density, n_items as f64) as usize);
+    let mut close = vec![];
+    let mut found: Vec<Vec<Close>> = vec![];
+    for (&(item, _), users) in asked.iter().zip(&users_of) {
+        finder.find(item as usize, users, &mut close);
+        close.sort_unstable_by(Close::order);
+        found.push(close.clone());
+    }
+    let mut all: Vec<(u32, f64)> = asked
+        .iter()
+        .zip(&found)
+        .flat_map(|(&(_, weight), close)| close.iter().map(move |pair| (pair.bits, weight)))
+        .collect();
+    all.sort_unstable_by_key(|&(bits, _)| std::cmp::Reverse(bits));
+    let mut left = pairs(density, n_items as f64);
+    let mut border = 0;
+    let mut share = 1.0;
+    // Ties at the border are cut in proportion, as `share_out` does it.
+    for ties in all.chunk_by(|one, other| one.0 == other.0) {
+        let weight: f64 = ties.iter().map(|(_, weight)| weight).sum();
+        if weight > left {
+            (border, share) = (ties[0].0, left / weight);
+            break;
+        }
+        left -= weight;
+    }
+    let support = |(&(_, stands_for), close): (&(u32, f64), &Vec<Close>)| {
+        let above = close.partition_point(|pair| pair.bits > border);
+        let reached = close.partition_point(|pair| pair.bits >= border);
+        let others = above + (share * (reached - above) as f64).round() as usize;
+        let users = close[..others].iter().map(|pair| u64::from(counts[pair.item as usize])).sum();
+        Support { others, users, stands_for }
+    };
+    asked.iter().zip(&found).map(support).collect()
+}
+
+/// About `n` items and how many each stands for, at even distances in the sum of the roots of their users, the least popular first.
+fn drawn(counts: &[u32], n: usize) -> Vec<(u32, f64)> {
+    let mut by_users: Vec<u32> = (0..counts.len() as u32).collect();
+    by_users.sort_by_key(|&item| counts[item as usize]);
+    let root = |item: u32| (1.0 + f64::from(counts[item as usize])).sqrt();
+    let step = by_users.iter().map(|&item| root(item)).sum::<f64>() / n as f64;
+    let (mut drawn, mut sum, mut next) = (vec![], 0.0, 0.5 * step);
+    for item in by_users {
+        sum += root(item);
+        let mut hits = 0;
+        while next < sum {
+            next += step;
+            hits += 1;
+        }
+        if hits > 0 {
+            drawn.push((item, f64::from(hits) * step / root(item)));
+        }
+    }
+    drawn
+}
+
+/// Who has each of some items.
+fn users_of(x: &Csr, items: &[(u32, f64)]) -> Vec<Vec<u32>> {
+    let mut places = vec![u32::MAX; x.n_cols()];
+    (0..).zip(items).for_each(|(place, &(item, _))| places[item as usize] = place);
+    let mut users = vec![vec![]; items.len()];
+    for (user, row) in (0..).zip(x.rows()) {
+        let places = row.iter().map(|&item| places[item as usize]).filter(|&place| place != u32::MAX);
+        places.for_each(|place| users[place as usize].push(user));
+    }
+    users
 }
 
 /// The other items by which each one is computed: row `j` has the `i` for which `B_ij` may differ from 0. `users_of` is `x`
@@ -150,8 +228,6 @@ impl Close {
 struct Pairs<'a> {
     x: &'a Csr,
     users_of: &'a Csr,
-    /// `1 / sqrt(c_i + 10)`.
-    scales: Vec<f32>,
     most: usize,
     /// Pairs of each item's users.
     work: Vec<u64>,
@@ -161,21 +237,22 @@ struct Pairs<'a> {
 
 impl<'a> Pairs<'a> {
     fn new(x: &'a Csr, users_of: &'a Csr, most: usize) -> Self {
-        let scale = |users: &[u32]| (users.len() as f64 + MORE_USERS).sqrt().recip() as f32;
         let work: Vec<u64> =
             users_of.rows().map(|users| users.iter().map(|&user| x.row(user as usize).len() as u64).sum()).collect();
         let stretches = stretches_of_work(&work, 16 * rayon::current_num_threads());
-        Self { x, users_of, scales: users_of.rows().map(scale).collect(), most, work, stretches }
+        Self { x, users_of, most, work, stretches }
     }
 
     /// What `work` makes of each item's closest others, which come in no order.
     fn for_all<R: Send>(&self, steps: &Steps<'_>, work: impl Fn(&mut [Close]) -> R + Sync) -> Result<Vec<R>> {
+        let counts = || self.users_of.rows().map(|users| users.len() as u32);
+        let scales = scales(counts());
         let of_stretch = |items: &std::ops::Range<usize>| {
-            let n = self.x.n_cols();
-            let (mut counts, mut others, mut close) = (vec![0u32; n], vec![0u32; n], Vec::with_capacity(n));
+            let mut finder = Finder::new(self.x, &scales, self.most);
+            let mut close = Vec::with_capacity(self.x.n_cols());
             let results = items.clone().map(|item| {
                 steps.check()?;
-                self.find(item, &mut counts, &mut others, &mut close);
+                finder.find(item, self.users_of.row(item), &mut close);
                 let result = work(&mut close);
                 steps.did(costs::CLOSE_PAIR * self.work[item] as f64);
                 Ok(result)
@@ -185,12 +262,36 @@ impl<'a> Pairs<'a> {
         let results = self.stretches.par_iter().map(of_stretch).collect::<Result<Vec<_>>>()?;
         Ok(results.into_iter().flatten().collect())
     }
+}
 
-    /// Leaves the closest others of an item in `close`. `counts` are 0 before and after.
-    fn find(&self, item: usize, counts: &mut [u32], others: &mut [u32], close: &mut Vec<Close>) {
+/// `1 / sqrt(c_i + 10)` of items with so many users each.
+fn scales(counts: impl Iterator<Item = u32>) -> Vec<f32> {
+    counts.map(|count| (f64::from(count) + MORE_USERS).sqrt().recip() as f32).collect()
+}
+
+/// Finds the closest others of one item after the other.
+struct Finder<'a> {
+    x: &'a Csr,
+    /// See [`scales`].
+    scales: &'a [f32],
+    most: usize,
+    /// 0 between two items.
+    counts: Vec<u32>,
+    others: Vec<u32>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(x: &'a Csr, scales: &'a [f32], most: usize) -> Self {
+        let n = x.n_cols();
+        Self { x, scales, most, counts: vec![0; n], others: vec![0; n] }
+    }
+
+    /// Leaves the closest others of an item, who has these users, in `close`, in no order.
+    fn find(&mut self, item: usize, users: &[u32], close: &mut Vec<Close>) {
+        let Self { x, scales, most, counts, others } = self;
         let mut n = 0;
-        for &user in self.users_of.row(item) {
-            for &other in self.x.row(user as usize) {
+        for &user in users {
+            for &other in x.row(user as usize) {
                 let count = &mut counts[other as usize];
                 if *count == 0 {
                     others[n] = other;
@@ -200,17 +301,17 @@ impl<'a> Pairs<'a> {
             }
         }
         close.clear();
-        let scale = self.scales[item];
+        let scale = scales[item];
         for &other in &others[..n] {
             let count = std::mem::take(&mut counts[other as usize]);
             if other as usize != item {
-                let closeness = count as f32 * (scale * self.scales[other as usize]);
+                let closeness = count as f32 * (scale * scales[other as usize]);
                 close.push(Close { bits: closeness.to_bits(), item: other });
             }
         }
-        if self.most < close.len() {
-            close.select_nth_unstable_by(self.most, Close::order);
-            close.truncate(self.most);
+        if *most < close.len() {
+            close.select_nth_unstable_by(*most, Close::order);
+            close.truncate(*most);
         }
     }
 }
@@ -263,6 +364,39 @@ mod tests {
             let least = taken.iter().copied().fold(f64::INFINITY, f64::min);
             let largest = left_out.iter().copied().fold(0.0, f64::max);
             assert!(largest <= least * 1.0006, "{density}: {largest} is left out and {least} taken");
+        }
+    }
+
+    #[test]
+    fn a_sample_tells_of_all_items() {
+        let n = 300;
+        let mut random = Stream::new(5, 0);
+        let rows: Vec<Vec<u32>> = (0..800)
+            .map(|_| (0..n as u32).filter(|&item| random.below(4 + u64::from(item) / 2) == 0).collect())
+            .collect();
+        let x = Csr::from_rows(&rows, n).unwrap();
+        let counts = x.column_counts();
+        for density in [0.002, 0.01, 0.1, 0.5] {
+            let of_all = chosen(&x, density);
+            let users = |items: &Vec<u32>| items.iter().map(|&item| f64::from(counts[item as usize])).sum::<f64>();
+            let whole = [
+                of_all.iter().map(|items| items.len() as f64).sum::<f64>(),
+                of_all.iter().map(users).sum(),
+                of_all.iter().map(|items| (items.len() as f64).powi(3)).sum(),
+            ];
+            // Nearly all items, and a fifth of them. What is rounded where equals are shared out and chance leave some hundredths and a few
+            // tenths.
+            for (n, tolerance) in [(3000, 0.05), (60, 0.35)] {
+                let supports = sample(&x, density, n);
+                let sum = |of: fn(&Support) -> f64| supports.iter().map(|it| it.stands_for * of(it)).sum::<f64>();
+                let items = sum(|_| 1.0);
+                assert!((items / 300.0 - 1.0).abs() < tolerance, "{items} of {n}");
+                let sampled =
+                    [sum(|it| it.others as f64), sum(|it| it.users as f64), sum(|it| (it.others as f64).powi(3))];
+                for (sampled, whole) in sampled.iter().zip(whole) {
+                    assert!((sampled / whole - 1.0).abs() < tolerance, "{density}, {n}: {sampled} and {whole}");
+                }
+            }
         }
     }
 
