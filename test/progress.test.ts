@@ -196,7 +196,9 @@ describe('estimateSeconds', () => {
       expect(estimateMemory(model, { data, options })).toEqual(estimateMemory(model, { ...numbers, options }));
     }
     expect(() => estimateSeconds('ease', { data: numbers } as never)).toThrow(/^data is .*; allowed: Interactions$/);
-    expect(() => estimateSeconds('ease', { data, users } as never)).toThrow(/^shape option is 'users'; allowed: data, /);
+    expect(() => estimateSeconds('ease', { data, users } as never)).toThrow(
+      /^shape option is 'users'; allowed: data, /,
+    );
     expect(() => estimateSeconds('ease', null as never)).toThrow(/^shape is null; allowed/);
   });
 

@@ -75,7 +75,13 @@ export type { BlendPart, BlendRecord, Complete, DroppedPart, ModelSettings } fro
 export type { Checkpoint } from './models/checkpoint.js';
 export type { Computed } from './models/compute.js';
 export { EaseCounts, type EaseCountsChange, type EaseCountsRun, type LimitedRun } from './models/ease-counts.js';
-export { estimateMemory, estimateSeconds, type FitData, type FitShape, type MemoryEstimate } from './models/estimate.js';
+export {
+  estimateMemory,
+  estimateSeconds,
+  type FitData,
+  type FitShape,
+  type MemoryEstimate,
+} from './models/estimate.js';
 export {
   type Column,
   type EvaluateOptions,

@@ -32,7 +32,8 @@ export interface FitShape<K extends ModelName = ModelName> {
 }
 
 /** A fit on data that are there. */
-export interface FitData<K extends ModelName = ModelName> extends Pick<FitShape<K>, 'options' | 'validation' | 'threads'> {
+export interface FitData<K extends ModelName = ModelName>
+  extends Pick<FitShape<K>, 'options' | 'validation' | 'threads'> {
   /** The training users. */
   data: Interactions;
 }
