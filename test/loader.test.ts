@@ -176,7 +176,9 @@ describe.skipIf(here() !== 'linux-x64-gnu')('the add-on with CUDA', () => {
       driver: '13.0',
       devices: [{ device: 'cuda:0', name: 'a GPU', freeMemory: 75161927680, memory: 85899345920 }],
     };
-    const told = JSON.stringify({ level: 'avx2', engines: ['fused', 'candle'], devices: ['cpu', 'cuda:0'], cuda });
+    const bf16 = { instructions: null, auto: false };
+    const its = { level: 'avx2', bf16, engines: ['fused', 'candle'], devices: ['cpu', 'cuda:0'], cuda };
+    const told = JSON.stringify(its);
     const code = `module.exports = { ...plain, withoutCuda: () => null, backend: () => ${JSON.stringify(told)} };`;
     const folder = copy({ ...plain, [CUDA]: fake(code) });
     const said = info(folder);
@@ -187,6 +189,7 @@ describe.skipIf(here() !== 'linux-x64-gnu')('the add-on with CUDA', () => {
     expect(run(folder, ['info']).stdout.split('\n')).toEqual([
       `recvae ${version} runs @recvae/${CUDA}, built for ${CUDA}.`,
       expect.stringMatching(/^The processor computes with \d+ threads? and avx2 instructions\.$/),
+      'Networks are trained in f32: the processor has no instructions for bf16.',
       'Engines: fused, candle. Devices: cpu, cuda:0.',
       'CUDA is there: cuda:0 is a GPU with 70.0 of 80.0 GiB free.',
       'The driver is for CUDA 13.0.',

@@ -173,31 +173,36 @@ describe('estimateSeconds', () => {
   });
 
   test('looks at data, whose users and items are uneven', () => {
-    // The item of a row is one of 6,000 of which most are rare and meet few others.
-    const columns = { users: [] as string[], items: [] as string[] };
-    for (let row = 0; row < 24_000; row += 1) {
-      columns.users.push(`u${row % 3000}`);
-      columns.items.push(`i${Math.floor(6000 * (((row * 7919) % 24_001) / 24_001) ** 3)}`);
-    }
-    const data = Interactions.fromColumns(columns);
-    const { nUsers: users, nItems: items, nInteractions: interactions } = data;
-    const numbers = { users, items, interactions };
-    for (const [model, options, least, most] of [
+    // Of 6,000 items most are rare and meet few others; or twenty users have 600 items each, so that these meet many.
+    const item = (row: number, power: number) => `i${Math.floor(6000 * (((row * 7919) % 24_001) / 24_001) ** power)}`;
+    const rows = Array.from({ length: 24_000 }, (_, row) => row);
+    const of = (user: (row: number) => number, power: number) =>
+      Interactions.fromColumns({
+        users: rows.map((row) => `u${user(row)}`),
+        items: rows.map((row) => item(row, power)),
+      });
+    const tail = of((row) => row % 3000, 3);
+    const heavy = of((row) => (row % 2 === 0 ? row % 40 : row % 3000), 1);
+    for (const [data, model, options, least, most] of [
       // Rare items leave the inverse.
-      ['ease', {}, 0, 0.8],
-      ['deql', { precision: 'f64' }, 0, 0.8],
-      // The others have most of the weights, and their equations grow with the cube.
-      ['edlae', { density: 0.02 }, 2, Number.POSITIVE_INFINITY],
-      ['als', {}, 1, 1],
+      [tail, 'ease', {}, 0, 0.8],
+      [tail, 'deql', { precision: 'f64' }, 0, 0.8],
+      // What an item's equations take grows with the cube of the others that it meets.
+      [heavy, 'edlae', { density: 0.02 }, 2, Number.POSITIVE_INFINITY],
+      [tail, 'als', {}, 1, 1],
     ] as const) {
+      const { nUsers: users, nItems: items, nInteractions: interactions } = data;
+      const numbers = { users, items, interactions };
       const ratio = estimateSeconds(model, { data, options }) / estimateSeconds(model, { ...numbers, options });
       expect(ratio, model).toBeGreaterThanOrEqual(least);
       expect(ratio, model).toBeLessThanOrEqual(most);
       expect(estimateMemory(model, { data, options })).toEqual(estimateMemory(model, { ...numbers, options }));
     }
-    expect(() => estimateSeconds('ease', { data: numbers } as never)).toThrow(/^data is .*; allowed: Interactions$/);
-    expect(() => estimateSeconds('ease', { data, users } as never)).toThrow(
-      /^shape option is 'users'; allowed: data, /,
+    expect(() => estimateSeconds('ease', { data: { nUsers: 3 } } as never)).toThrow(
+      /^data is .*; allowed: Interactions$/,
+    );
+    expect(() => estimateSeconds('ease', { data: tail, users: 3 } as never)).toThrow(
+      /^a key of shape is 'users'; allowed: data, /,
     );
     expect(() => estimateSeconds('ease', null as never)).toThrow(/^shape is null; allowed/);
   });
