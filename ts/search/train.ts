@@ -103,8 +103,8 @@ export function estimated(
   return Math.min(allowance(fit, highest), MOST_TRIALS * highest);
 }
 
-/** Estimated seconds of a fit of a model that had to be made smaller, at most. */
-const MOST_SECONDS = 200;
+/** Estimated seconds of a fit of a model that had to be made smaller, at most: a search of six of them takes minutes. */
+const MOST_SECONDS = 60;
 
 /** A model as large as fits: with options changed where that is needed, or why there is none. */
 type Sized =
