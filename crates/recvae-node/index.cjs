@@ -70,6 +70,7 @@ module.exports.readInteractions = binding.readInteractions;
 module.exports.readOfficial = binding.readOfficial;
 module.exports.removeUnfinished = binding.removeUnfinished;
 module.exports.sampleBatch = binding.sampleBatch;
+module.exports.searchStarts = binding.searchStarts;
 module.exports.searchUniforms = binding.searchUniforms;
 module.exports.split = binding.split;
 module.exports.synth = binding.synth;

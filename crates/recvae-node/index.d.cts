@@ -795,6 +795,9 @@ export declare function removeUnfinished(): void
 /** Users per step on a sample. */
 export declare function sampleBatch(batch: number, users: number, trainingUsers: number): number
 
+/** Options with which a search on these data does well to begin, as a JSON array. `options`: JSON. */
+export declare function searchStarts(kind: string, options: string, train: NativeInteractions): string
+
 /** The first numbers in [0, 1) of a random search of options. */
 export declare function searchUniforms(seed: number, count: number): Float64Array
 

@@ -328,7 +328,7 @@ export class AdaptiveSearch {
   }
 
   /**
-   * Points that were given; the first of these with another number for one option, as what is usual is mostly wrong in one thing; and then
+   * Points that were given; a single one with another number for one option, too, as what is usual is mostly wrong in one thing; and then
    * those of the sequence, with the cheap values of lists more often than the costly ones.
    */
   #explore(count: number): Point[] {
@@ -336,7 +336,7 @@ export class AdaptiveSearch {
     const points: Point[] = [];
     for (const point of given.slice(0, count)) this.#add(points, point);
     if (this.#settings.before) return points; // it has explored
-    const isOneOfMany = given.length > 0 && this.#dimensions.length > 1;
+    const isOneOfMany = given.length === 1 && this.#dimensions.length > 1;
     for (const share of isOneOfMany ? ASIDE : []) {
       for (const dimension of this.#dimensions) {
         if (!dimension.isRange || points.length >= count) continue;

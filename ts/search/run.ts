@@ -11,7 +11,7 @@
  */
 import { checkFits, estimateMemory } from '../models/estimate.js';
 import { shareDone } from '../models/progress.js';
-import { guard, RecvaeError } from '../runtime/errors.js';
+import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
 import { AdaptiveSearch, exploring, noiseOf, type Settings } from './adaptive.js';
@@ -388,7 +388,7 @@ class Adapting {
     const { model, fixed, space, seed, extends: may, trials } = this.#search;
     return new AdaptiveSearch({
       space,
-      first: this.#usual ? [this.#usual] : [],
+      first: this.#usual ? [this.#usual, ...startsOf(this.#search, this.#run, this.#usual)] : [],
       shift: [...guard(() => native.searchUniforms(seed, this.#options))],
       whole: wholeOf(model, fixed, space),
       ends: trials === undefined,
@@ -408,6 +408,19 @@ function usualPoint({ model, fixed, space }: Search): Point | undefined {
     return typeof value === 'number' && value >= values.from && value <= values.to;
   };
   return Object.entries(space).every(lies) ? point : undefined;
+}
+
+/** Where the core would have a search on these data begin, within the ranges; in three digits as all points. */
+function startsOf({ model, fixed, space }: Search, { data }: SearchRun, usual: Point): Point[] {
+  const starts: Point[] = guard(() => JSON.parse(native.searchStarts(model, toJson(fixed), data.train.native)));
+  const inside = (name: string, value: Json) => {
+    const values = space[name]!;
+    if (!isRange(values)) return usual[name]!;
+    return Number(Math.min(Math.max(value as number, values.from), values.to).toPrecision(3));
+  };
+  return starts.map((start) =>
+    Object.fromEntries(Object.keys(space).map((name) => [name, inside(name, start[name] ?? null)])),
+  );
 }
 
 /** Seconds of a fit on all data at a point; only options that change them are looked at. */

@@ -83,6 +83,15 @@ pub fn estimate_seconds_on(
     now(move || kind.estimate_seconds(&options, &FitShape::of(train.matrix(), validation, threads)).into_node())
 }
 
+/// Options with which a search on these data does well to begin, as a JSON array. `options`: JSON.
+#[napi(catch_unwind)]
+pub fn search_starts(kind: String, options: String, train: &NativeInteractions) -> Result<String> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    let shape = FitShape::of(train.0.get()?.matrix(), true, 1);
+    let starts = kind.search_starts(&json("options", &options)?, &shape).into_node()?;
+    Ok(Value::from(starts).to_string())
+}
+
 /// The options by which a fit fits, as JSON: see `Fitting` in `ts/models/fitting.ts`. `options`: JSON.
 #[napi(catch_unwind)]
 #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models/fitting.ts

@@ -303,6 +303,29 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape<'_>) -> MemoryEstima
     MemoryEstimate::new(4.0 * (items + 1.0) * factors, &parts, "fewer factors")
 }
 
+/// Where a search does well to begin, besides with the defaults: the best `alpha0` and `lambda` differ by orders of magnitude between data,
+/// and what decides are two numbers that differ little.
+///
+/// - All pairs of a user together, `alpha0 items`, weigh some times what his interactions do.
+/// - By its norms each singular value of the matrix loses about `lambda sqrt((n + alpha0 items)^nu (m + alpha0 users)^nu)`, with `n`
+///   interactions a user and `m` an item. That is some part of `sqrt(n) + sqrt(m)`, the largest singular value that chance brings
+///   about; well above it nothing is learnt, and well below it chance is.
+///
+/// With `keeps_alpha0` there is one, with the `alpha0` of the options.
+pub(super) fn starts(options: &AlsOptions, shape: &FitShape<'_>, keeps_alpha0: bool) -> Vec<AlsOptions> {
+    /// What all pairs weigh, in units of the interactions.
+    const UNKNOWN: [f64; 3] = [15.0, 6.0, 40.0];
+    /// The loss, in units of what chance brings about.
+    const LOSS: f64 = 0.3;
+    let [users, items, interactions] = shape.counts().map(|count| count.max(1.0));
+    let (n, m) = (interactions / users, interactions / items);
+    let of = |alpha0: f64| {
+        let norms = ((n + alpha0 * items) * (m + alpha0 * users)).powf(options.nu / 2.0);
+        AlsOptions { alpha0, lambda: LOSS * (n.sqrt() + m.sqrt()) / norms, ..options.clone() }
+    };
+    if keeps_alpha0 { vec![of(options.alpha0)] } else { UNKNOWN.map(|unknown| of(unknown * n / items)).to_vec() }
+}
+
 /// What the seconds of [`fit`] grow with.
 pub(super) const LAW: &str = "epochs x (interactions x factors + (users + items) x factors^2 + factors^3)";
 

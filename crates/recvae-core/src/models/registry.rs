@@ -189,6 +189,22 @@ macro_rules! dispatch {
                 Ok(costs::BEGINNING + seconds / shape.threads.max(1) as f64)
             }
 
+            /// Options with which a search on data of that shape does well to begin, besides the defaults: the given ones with others that are
+            /// to be searched. Those of iALS alone depend on the shape.
+            ///
+            /// # Errors
+            /// `INVALID_ARGUMENT` for options.
+            pub fn search_starts(self, options: &Value, shape: &FitShape<'_>) -> Result<Vec<Value>> {
+                Ok(match self {
+                    Self::Als => {
+                        let keeps_alpha0 = options.get("alpha0").is_some();
+                        let starts = als::starts(&AlsOptions::from_json(options)?, shape, keeps_alpha0);
+                        starts.iter().map(Options::to_json).collect()
+                    }
+                    _ => vec![],
+                })
+            }
+
             /// The options by which a fit on `train` keeps `limits`, changed as little as needed: of EASE^R and its
             /// kin the largest `density`, of iALS the most `factors`, of the others the largest widths; or why there are none.
             ///

@@ -396,3 +396,27 @@ fn vectors_beyond_single_precision_say_what_helps() {
     assert_eq!(wild.code(), "INVALID_ARGUMENT");
     assert!(wild.to_string().starts_with("initScale is "), "{wild}");
 }
+
+#[test]
+fn a_search_begins_where_norms_take_away_what_chance_brings() {
+    let shape = FitShape {
+        users: 25_000,
+        items: 22_500,
+        interactions: 225_000,
+        validation: true,
+        weighted: false,
+        threads: 1,
+        data: None,
+    };
+    let options = AlsOptions { factors: 128, ..AlsOptions::default() };
+    // 9 interactions a user, 10 an item.
+    for (start, unknown) in starts(&options, &shape, false).iter().zip([15.0, 6.0, 40.0]) {
+        assert!((start.alpha0 * 22_500.0 / 9.0 / unknown - 1.0).abs() < 1e-12);
+        let norms = ((9.0 + start.alpha0 * 22_500.0) * (10.0 + start.alpha0 * 25_000.0)).sqrt();
+        assert!((start.lambda * norms / (0.3 * (3.0 + 10f64.sqrt())) - 1.0).abs() < 1e-12);
+        assert_eq!(start.factors, 128);
+    }
+    // Without norms that grow there is nothing but the loss itself.
+    let [flat] = &starts(&AlsOptions { nu: 0.0, alpha0: 0.07, ..options }, &shape, true)[..] else { panic!() };
+    assert_eq!((flat.alpha0, flat.lambda), (0.07, 0.3 * (3.0 + 10f64.sqrt())));
+}
