@@ -311,19 +311,21 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape<'_>) -> MemoryEstima
 ///   interactions a user and `m` an item. That is some part of `sqrt(n) + sqrt(m)`, the largest singular value that chance brings
 ///   about; well above it nothing is learnt, and well below it chance is.
 ///
-/// With `keeps_alpha0` there is one, with the `alpha0` of the options.
+/// With `keeps_alpha0` all have the `alpha0` of the options.
 pub(super) fn starts(options: &AlsOptions, shape: &FitShape<'_>, keeps_alpha0: bool) -> Vec<AlsOptions> {
-    /// What all pairs weigh, in units of the interactions.
-    const UNKNOWN: [f64; 3] = [15.0, 6.0, 40.0];
-    /// The loss, in units of what chance brings about.
-    const LOSS: f64 = 0.3;
+    /// What all pairs weigh, in units of the interactions, and the loss, in units of what chance brings about.
+    const STARTS: [(f64, f64); 3] = [(15.0, 0.3), (6.0, 0.3), (15.0, 0.1)];
     let [users, items, interactions] = shape.counts().map(|count| count.max(1.0));
     let (n, m) = (interactions / users, interactions / items);
-    let of = |alpha0: f64| {
+    let of = |alpha0: f64, loss: f64| {
         let norms = ((n + alpha0 * items) * (m + alpha0 * users)).powf(options.nu / 2.0);
-        AlsOptions { alpha0, lambda: LOSS * (n.sqrt() + m.sqrt()) / norms, ..options.clone() }
+        AlsOptions { alpha0, lambda: loss * (n.sqrt() + m.sqrt()) / norms, ..options.clone() }
     };
-    if keeps_alpha0 { vec![of(options.alpha0)] } else { UNKNOWN.map(|unknown| of(unknown * n / items)).to_vec() }
+    let mut starts = STARTS
+        .map(|(unknown, loss)| of(if keeps_alpha0 { options.alpha0 } else { unknown * n / items }, loss))
+        .to_vec();
+    starts.dedup();
+    starts
 }
 
 /// What the seconds of [`fit`] grow with.

@@ -410,13 +410,14 @@ fn a_search_begins_where_norms_take_away_what_chance_brings() {
     };
     let options = AlsOptions { factors: 128, ..AlsOptions::default() };
     // 9 interactions a user, 10 an item.
-    for (start, unknown) in starts(&options, &shape, false).iter().zip([15.0, 6.0, 40.0]) {
+    for (start, (unknown, loss)) in starts(&options, &shape, false).iter().zip([(15.0, 0.3), (6.0, 0.3), (15.0, 0.1)]) {
         assert!((start.alpha0 * 22_500.0 / 9.0 / unknown - 1.0).abs() < 1e-12);
         let norms = ((9.0 + start.alpha0 * 22_500.0) * (10.0 + start.alpha0 * 25_000.0)).sqrt();
-        assert!((start.lambda * norms / (0.3 * (3.0 + 10f64.sqrt())) - 1.0).abs() < 1e-12);
+        assert!((start.lambda * norms / (loss * (3.0 + 10f64.sqrt())) - 1.0).abs() < 1e-12);
         assert_eq!(start.factors, 128);
     }
     // Without norms that grow there is nothing but the loss itself.
-    let [flat] = &starts(&AlsOptions { nu: 0.0, alpha0: 0.07, ..options }, &shape, true)[..] else { panic!() };
-    assert_eq!((flat.alpha0, flat.lambda), (0.07, 0.3 * (3.0 + 10f64.sqrt())));
+    let flat = starts(&AlsOptions { nu: 0.0, alpha0: 0.07, ..options }, &shape, true);
+    let numbers: Vec<_> = flat.iter().map(|start| (start.alpha0, start.lambda)).collect();
+    assert_eq!(numbers, [0.3, 0.1].map(|loss| (0.07, loss * (3.0 + 10f64.sqrt()))));
 }
