@@ -415,6 +415,37 @@ describe('where fits are costly', () => {
     for (const { model } of [found, none]) model.dispose();
   });
 
+  test('iALS begins where the numbers of users, items and interactions say', async () => {
+    const split_ = await data();
+    const { nUsers, nItems, nInteractions } = split_.train;
+    const [log, three] = ['log' as const, (value: number) => Number(value.toPrecision(3))];
+    const alpha0 = { from: 1e-4, to: 0.5, scale: log };
+    const lambda = { from: 1e-5, to: 0.1, scale: log };
+    const of = async (fixed: object, space: object) => {
+      const found = await findBest(search('als', { factors: 4, epochs: 1, ...fixed }, space as never), {
+        ...{ data: split_, parallel: 1, allowed: 1e9 },
+      });
+      found.model.dispose();
+      return found.points;
+    };
+    const [user, item] = [nInteractions / nUsers, nInteractions / nItems];
+    const begin = (alpha0: number, loss: number) => {
+      const norms = Math.sqrt((user + alpha0 * nItems) * (item + alpha0 * nUsers));
+      return three(Math.min((loss * (Math.sqrt(user) + Math.sqrt(item))) / norms, 0.1));
+    };
+    const ofBoth = await of({}, { alpha0, lambda });
+    expect(ofBoth[0]).toEqual({ alpha0: 0.2, lambda: 0.006 });
+    const [many, few] = [15, 6].map((times) => (times * user) / nItems) as [number, number];
+    expect(ofBoth.slice(1, 4)).toEqual([
+      { alpha0: three(Math.min(many, 0.5)), lambda: begin(many, 0.3) },
+      { alpha0: three(Math.min(few, 0.5)), lambda: begin(few, 0.3) },
+      { alpha0: three(Math.min(many, 0.5)), lambda: begin(many, 0.1) },
+    ]);
+    // What is given stays, and the other one is told for it.
+    const given = await of({ alpha0: 0.01 }, { lambda });
+    expect(given.slice(0, 3)).toEqual([{ lambda: 0.006 }, { lambda: begin(0.01, 0.3) }, { lambda: begin(0.01, 0.1) }]);
+  });
+
   test('one option of a model with epochs is searched with all of them', async () => {
     const split_ = await data();
     const fixed = { hiddenDim: 8, latentDim: 4, batchSize: 50, epochs: 27, patience: 27, seed: 1 };
