@@ -351,7 +351,8 @@ class Adapting {
   /** Two sizes of samples, of which the larger one is cheap enough; `undefined` for data that are too small for that. */
   #sampleSizes(): [number, number] | undefined {
     const all = this.#run.data.train.nItems;
-    const fit = this.#seconds(this.#usual ?? {}, WHOLE);
+    // What fits on all items save by leaving most of them out of their inverse says nothing of how few are enough.
+    const fit = secondsOf(this.#trial(this.#usual ?? {}, { items: all }), this.#run.data, all);
     for (let parts = 2; all / parts / SMALLER >= LEAST_ITEMS; parts += 1) {
       const items = Math.round(all / parts);
       const trial = this.#trial(this.#usual ?? {}, { items });
