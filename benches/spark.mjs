@@ -30,6 +30,7 @@ const { values, positionals } = parseArgs({
 });
 const [input = 'debian', ...flags] = positionals;
 if (values.master === undefined) throw new Error('--master is missing: the URL of a Spark');
+if (/als|join/.test(values.only) && !process.env.SPARK_HOME) throw new Error('SPARK_HOME is missing, for als and join');
 const asked = new Set(values.only.split(','));
 const folder = mkdtempSync(join(tmpdir(), 'recvae-spark-'));
 

@@ -218,17 +218,16 @@ async function sampled(
 /** What each model, tried or not, costs on all training users. */
 function costs(data: Split, samples: TrialSample[], results: SampleResult[], options: AdviseOptions): ModelCost[] {
   const { threads, memoryLimit } = options;
-  const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
-  const shape = { users, items, interactions, ...(threads !== undefined && { threads }) };
+  const on = { data: data.train, ...(threads !== undefined && { threads }) };
   return description.models.map(({ name, timeLaw }) => {
     const model = name as ModelName;
     const settings = complete(model, { ...options, epochs: undefined });
-    const { fit, model: kept } = estimateMemory(model, { ...shape, options: settings });
+    const { fit, model: kept } = estimateMemory(model, { ...on, options: settings });
     const refusal = refusalOf(() => checkFits(model, settings, data, { threads, memoryLimit }));
     const largest = results.findLast(({ models }) => models.some((trial) => trial.model === model));
     const trial = largest?.models.find((trial) => trial.model === model);
     const sample = samples.find(({ sample }) => sample.train.nUsers === largest?.users)?.sample;
-    let seconds = estimateSeconds(model, { data: data.train, options: settings, ...(threads && { threads }) });
+    let seconds = estimateSeconds(model, { ...on, options: settings });
     // What was tried on fewer items says little of a fit on all.
     if (trial && sample && trial.search.every(({ items }) => items === undefined)) {
       const measured = { ...(trial.options as object), ...(trial.epochs > 0 && { epochs: trial.epochs }) };

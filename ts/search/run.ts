@@ -303,10 +303,10 @@ class Adapting {
   #held(): number {
     if (!this.#holder.holds) return 0;
     const { model, fixed } = this.#search;
-    const { nUsers: users, nItems: items, nInteractions: interactions } = this.#run.data.train;
+    const { train } = this.#run.data;
     const sizes = this.#points
       .filter((_, at) => this.#results[at] && this.#isWhole(at))
-      .map((point) => estimateMemory(model, { users, items, interactions, options: { ...fixed, ...point } }).model);
+      .map((point) => estimateMemory(model, { data: train, options: { ...fixed, ...point } }).model);
     return Math.max(0, ...sizes);
   }
 
@@ -413,14 +413,16 @@ function usualPoint({ model, fixed, space }: Search): Point | undefined {
 
 /** Where the core would have a search on these data begin, within the ranges; in three digits as all points. */
 function startsOf({ model, fixed, space }: Search, { data }: SearchRun, usual: Point): Point[] {
-  const starts: Point[] = guard(() => JSON.parse(native.searchStarts(model, toJson(fixed), data.train.native)));
-  const inside = (name: string, value: Json) => {
-    const values = space[name]!;
-    if (!isRange(values)) return usual[name]!;
-    return Number(Math.min(Math.max(value as number, values.from), values.to).toPrecision(3));
-  };
+  // What is searched in a list begins as usual, and the others are told for that.
+  const kept = Object.fromEntries(Object.entries(usual).filter(([name]) => !isRange(space[name]!)));
+  const given = toJson({ ...fixed, ...kept });
+  const starts: Point[] = guard(() => JSON.parse(native.searchStarts(model, given, data.train.native)));
+  const inside = ([name, values]: [string, Search['space'][string]], start: Point): Json =>
+    isRange(values)
+      ? Number(Math.min(Math.max(start[name] as number, values.from), values.to).toPrecision(3))
+      : usual[name]!;
   return starts.map((start) =>
-    Object.fromEntries(Object.keys(space).map((name) => [name, inside(name, start[name] ?? null)])),
+    Object.fromEntries(Object.entries(space).map((option) => [option[0], inside(option, start)])),
   );
 }
 

@@ -3,7 +3,7 @@
 
 /// Whether it has instructions for products of bf16 that this crate uses: AMX or AVX512-BF16.
 pub(crate) fn has_bf16() -> bool {
-    has_amx() || has_avx512_bf16()
+    bf16_instructions().is_some()
 }
 
 /// Whether it has `vdpbf16ps` on registers of 16 pairs.
@@ -73,8 +73,9 @@ pub fn bf16_instructions() -> Option<&'static str> {
     }
 }
 
-/// Whether `precision` `auto` takes bf16 on this processor: where it is known to make training faster. AMX does, by a multiple. AMD's processors do as many `vdpbf16ps` a cycle as f32
-/// instructions, each with twice the products; they were measured on Zen 5. Intel's do half as many, by its tables.
+/// Whether `precision` `auto` takes bf16 on this processor: where it is known to make training faster. AMX does, by a multiple. AMD's
+/// processors do as many `vdpbf16ps` a cycle as f32 instructions, each with twice the products; they were measured on Zen 5. Intel's do
+/// half as many, by its tables.
 #[must_use]
 pub fn is_bf16_faster() -> bool {
     has_amx() || (has_avx512_bf16() && is_amd())

@@ -66,13 +66,13 @@ pub(super) fn sample(x: &Csr, density: f64, n: usize) -> Vec<Support> {
     let users_of = users_of(x, &asked);
     let scales = scales(counts.iter().copied());
     let mut finder = Finder::new(x, &scales, most_of_item(density, n_items as f64) as usize);
-    let mut close = vec![];
-    let mut found: Vec<Vec<Close>> = vec![];
-    for (&(item, _), users) in asked.iter().zip(&users_of) {
+    let closest = |(&(item, _), users): (&(u32, f64), &Vec<u32>)| {
+        let mut close = vec![];
         finder.find(item as usize, users, &mut close);
         close.sort_unstable_by(Close::order);
-        found.push(close.clone());
-    }
+        close
+    };
+    let found: Vec<Vec<Close>> = asked.iter().zip(&users_of).map(closest).collect();
     let mut all: Vec<(u32, f64)> = asked
         .iter()
         .zip(&found)
