@@ -27,6 +27,7 @@ use crate::math::real::Real;
 use crate::math::sgemm;
 use crate::math::vectorised::vectorised;
 
+pub(crate) mod by_users;
 mod elimination;
 
 use elimination::Elimination;

@@ -8,7 +8,7 @@
 
 use ::half::f16;
 use bytemuck::Pod;
-use ndarray::{ArrayViewMut2, Axis};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 use serde_json::Value;
 
@@ -22,6 +22,7 @@ use crate::base::steps::Steps;
 use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
+use crate::math::linalg::by_users::{self, inverse_by_users};
 use crate::math::linalg::{
     NoInverse, bytes_beside_inverse, gram, invert_positive_definite, pairs_of_items, seconds_of_inverse,
     work_of_inverse,
@@ -128,7 +129,7 @@ pub(super) fn fit<O: Penalised>(
 }
 
 /// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed data and
-/// for each thread a place in every history, then the copies of [`invert_positive_definite`].
+/// for each thread a place in every history, then the copies of [`invert_positive_definite`]; or what [`inverse_by_users`] needs.
 pub(super) fn memory(options: &impl Penalised, shape: &FitShape<'_>) -> MemoryEstimate {
     let (precision, density) = (options.penalty().precision(), options.density());
     if density < 1.0 {
@@ -136,8 +137,25 @@ pub(super) fn memory(options: &impl Penalised, shape: &FitShape<'_>) -> MemoryEs
     }
     let [users, items, interactions] = shape.counts();
     let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
-    memory_from_gram(precision, items, ("the transposed data or copies of parts", counting))
-        .with_smaller(restricted::smaller(precision, density, shape))
+    let (matrix, ways_out) = of_matrix(precision, items);
+    let estimate = if is_by_users(precision, shape) {
+        let beside =
+            by_users::bytes_beside(shape.users, shape.items, shape.interactions, precision.bytes() as usize) as f64;
+        MemoryEstimate::new(matrix, &[(MATRIX, matrix), ("a matrix of users x users", beside)], ways_out)
+    } else {
+        memory_from_gram(precision, items, ("the transposed data or copies of parts", counting))
+    };
+    estimate.with_smaller(restricted::smaller(precision, density, shape))
+}
+
+/// Whether the inverse is found by users instead of items.
+fn is_by_users(precision: Precision, shape: &FitShape<'_>) -> bool {
+    let counts = shape.by_users();
+    counts.has_few_users()
+        && match precision {
+            Precision::F32 => counts.are_faster::<f32>(shape.data, shape.squares()),
+            Precision::F64 => counts.are_faster::<f64>(shape.data, shape.squares()),
+        }
 }
 
 /// What the seconds of [`fit`] grow with.
@@ -158,12 +176,18 @@ pub(super) fn seconds(options: &impl Penalised, shape: &FitShape<'_>) -> f64 {
     if options.density() < 1.0 {
         return restricted::seconds(options.density(), shape);
     }
-    let squares = shape.squares();
-    let inverse = match options.penalty().precision() {
-        Precision::F32 => seconds_of_inverse::<f32>(shape.items, shape.data, squares),
-        Precision::F64 => seconds_of_inverse::<f64>(shape.items, shape.data, squares),
+    let (precision, squares) = (options.penalty().precision(), shape.squares());
+    let inverse = match (precision, is_by_users(precision, shape)) {
+        (Precision::F32, true) => shape.by_users().seconds::<f32>(),
+        (Precision::F64, true) => shape.by_users().seconds::<f64>(),
+        (Precision::F32, _) => {
+            costs::PAIR * squares / 2.0 + seconds_of_inverse::<f32>(shape.items, shape.data, squares)
+        }
+        (Precision::F64, _) => {
+            costs::PAIR * squares / 2.0 + seconds_of_inverse::<f64>(shape.items, shape.data, squares)
+        }
     };
-    costs::PAIR * squares / 2.0 + costs::ENTRY * (shape.items as f64).powi(2) + inverse
+    costs::ENTRY * (shape.items as f64).powi(2) + inverse
 }
 
 /// The largest density below that of `options` at which it fits.
@@ -174,17 +198,23 @@ pub(super) fn smaller<O: Penalised>(options: &O, shape: &FitShape<'_>, fits: imp
     densities.get(at).map(|&density| options.with_density(density))
 }
 
-/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there are copies.
-pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
+const MATRIX: &str = "its matrix of items x items";
+
+/// Bytes of the matrix, and the options that make it smaller.
+fn of_matrix(precision: Precision, items: f64) -> (f64, &'static str) {
     let ways_out = match precision {
         Precision::F32 => "",
         Precision::F64 => "precision 'f32'",
     };
-    let size = precision.bytes();
-    let inverting = bytes_beside_inverse(items as usize, size as usize) as f64;
-    let matrix = size * items * items;
+    (precision.bytes() * items * items, ways_out)
+}
+
+/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there are copies.
+pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
+    let (matrix, ways_out) = of_matrix(precision, items);
+    let inverting = bytes_beside_inverse(items as usize, precision.bytes() as usize) as f64;
     let (name, counting) = counting;
-    MemoryEstimate::new(matrix, &[("its matrix of items x items", matrix), (name, counting.max(inverting))], ways_out)
+    MemoryEstimate::new(matrix, &[(MATRIX, matrix), (name, counting.max(inverting))], ways_out)
 }
 
 /// The largest lambda: weights are about counts over lambda, and scores are f32, whose normal numbers begin at 1.2e-38.
@@ -228,8 +258,21 @@ pub(super) fn invert<T: Real>(
              {n}); the way out: {way_out}",
         ))
     })?;
+    check_inverse(matrix.view(), penalties, products, of, steps)
+}
+
+/// Refuses an inverse that is another matrix's.
+fn check_inverse<T: Real>(
+    inverse: ArrayView2<'_, T>,
+    penalties: &[f64],
+    products: impl FnOnce(&Vectors) -> Result<Vectors>,
+    of: &Singular,
+    steps: &Steps<'_>,
+) -> Result<()> {
+    let Singular { title, lambda, precision } = of;
+    let (word, way_out) = (precision.word(), precision.way_out());
     steps.check()?;
-    let error = error_of_scores(matrix.view(), penalties, products)?;
+    let error = error_of_scores(inverse, penalties, products)?;
     if error.is_nan() || error > TOLERANCE {
         return Err(Error::Numerical(format!(
             "{title}: with lambda = {lambda:?} scores are off by {:.0} % in {word}, since the Gram matrix plus lambda on its \
@@ -244,10 +287,34 @@ pub(super) fn invert<T: Real>(
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
     fn fit(origin: Origin, penalty: Penalty, train: &Csr, run: &FitRun<'_>) -> Result<Self> {
+        let shape = FitShape::of(train, false, 1);
+        if is_by_users(penalty.precision(), &shape)
+            && let Some(model) = Self::by_users(&origin, penalty, train, run)?
+        {
+            return Ok(model);
+        }
         let (n, pairs) = (train.n_cols(), pairs_of_items(train).iter().sum::<u64>());
         let steps = run.steps(costs::PAIR * pairs as f64 + Self::work_from_gram(n));
         let products = |vectors: &Vectors| gram_products(train, vectors);
         Self::from_gram(origin, penalty, n, || gram(train, &steps), products, &steps)
+    }
+
+    /// The same by users, where they are few; nothing where `lambda` is too small for that.
+    fn by_users(origin: &Origin, penalty: Penalty, train: &Csr, run: &FitRun<'_>) -> Result<Option<Self>> {
+        let (n, lambda, precision) = (train.n_cols(), penalty.lambda(), penalty.precision());
+        check_largest("lambda", lambda, precision)?;
+        let counts: Vec<f64> = train.column_counts().into_iter().map(f64::from).collect();
+        let penalties: Vec<f64> = counts.iter().map(|&count| penalty.on_diagonal(count)).collect();
+        let steps = run.steps(by_users::Counts::of(train).seconds::<T>() + costs::ENTRY * (n * n) as f64);
+        let weights = match inverse_by_users::<T>(train, &penalties, &steps) {
+            Ok(inverse) => inverse,
+            Err(NoInverse::Cancelled) => return Err(Error::Cancelled),
+            Err(NoInverse::Pivot(_)) => return Ok(None),
+        };
+        let of = Singular { title: origin.title, lambda, precision };
+        let products = |vectors: &Vectors| Ok(gram_products(train, vectors));
+        check_inverse(weights.view2((n, n)), &penalties, products, &of, &steps)?;
+        Self::from_inverse(origin.clone(), penalty, &counts, weights, &steps).map(Some)
     }
 
     /// What [`Ease::from_gram`] will have told of in the end, besides the Gram matrix.
@@ -276,7 +343,19 @@ impl<T: Real> Ease<T> {
         let penalties: Vec<f64> = counts.iter().map(|&count| penalty.on_diagonal(count)).collect();
         let of = Singular { title: origin.title, lambda, precision };
         invert(matrix.view_mut(), &penalties, |vectors| Ok(products(vectors)), &of, steps)?;
-        inverse_to_weights(matrix, |item, rest| penalty.scale(counts[item], rest), steps)?;
+        Self::from_inverse(origin, penalty, &counts, weights, steps)
+    }
+
+    /// The model behind the inverse; `counts` are the items' numbers of users.
+    fn from_inverse(
+        origin: Origin,
+        penalty: Penalty,
+        counts: &[f64],
+        mut weights: Numbers<T>,
+        steps: &Steps<'_>,
+    ) -> Result<Self> {
+        let n = counts.len();
+        inverse_to_weights(weights.view2_mut((n, n)), |item, rest| penalty.scale(counts[item], rest), steps)?;
         steps.end();
         Ok(Self { origin, n_items: n, weights })
     }
@@ -543,5 +622,37 @@ mod tests {
             let model = Ease::<f32>::fit(origin, penalty, &x, &FitRun::default()).unwrap();
             close(&model.weights.iter().map(|&w| w.into()).collect::<Vec<_>>(), golden.values("b"), 1e-4);
         }
+    }
+
+    /// Users that are far fewer than the items: the fit goes by users, and counting items gives the same weights but for rounding.
+    #[test]
+    fn few_users_give_the_weights_that_counts_of_pairs_give() {
+        let (n_users, n) = (120, 1100);
+        let mut random = crate::base::random::Stream::new(21, 0);
+        let rows: Vec<Vec<u32>> = (0..n_users)
+            .map(|_| (0..n).filter(|&item| random.below(u64::from(item) / 16 + 2) == 0).collect())
+            .collect();
+        let x = Csr::from_rows(&rows, n as usize).unwrap();
+        assert!(is_by_users(Precision::F32, &FitShape::of(&x, false, 1)));
+        let never = Cancel::default();
+        let steps = Steps::silent(&never);
+        let base = Penalty::new(4.0, Precision::F32);
+        let penalties =
+            [base, base.dropping(0.4), base.dropping(0.2).relaxed(0.3), base.dropping(0.2).weighing_kept(2.0)];
+        for (number, penalty) in penalties.into_iter().enumerate() {
+            let origin = || EaseOptions::default().origin();
+            let by_users = Ease::<f32>::fit(origin(), penalty, &x, &FitRun::default()).unwrap();
+            let products = |vectors: &Vectors| gram_products(&x, vectors);
+            let exact = Ease::<f64>::from_gram(origin(), penalty, n as usize, || gram(&x, &steps), products, &steps);
+            // Each weight is a sum of at most 120 numbers in f32.
+            let ours: Vec<f64> = by_users.weights.iter().map(|&weight| weight.into()).collect();
+            close(&ours, &exact.unwrap().weights, 1e-6);
+            assert!((0..n as usize).all(|item| ours[item * (n as usize + 1)] == 0.0), "{number}");
+        }
+        // A lambda that f64 cannot tell from 0 beside equal users: as the way by items refuses it.
+        let twins = Csr::from_rows(rows.iter().flat_map(|row| [row, row]), n as usize).unwrap();
+        let options = EaseOptions { lambda: 1e-20, ..EaseOptions::default() };
+        let refused = Ease::<f32>::fit(options.origin(), options.penalty(), &twins, &FitRun::default()).err().unwrap();
+        assert!(refused.to_string().contains("the way out: a larger lambda"), "{refused}");
     }
 }

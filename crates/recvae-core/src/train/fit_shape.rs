@@ -5,6 +5,7 @@
 use crate::base::error::Result;
 use crate::base::memory::{MemoryEstimate, check_limit};
 use crate::math::csr::Csr;
+use crate::math::linalg::by_users;
 use crate::split::choosing::MOST;
 
 /// What decides how much memory and time a fit takes.
@@ -29,6 +30,8 @@ pub struct FitShape<'a> {
 
 /// How many more pairs of items there are than if all users had as many items: activity is uneven.
 const UNEVEN: f64 = 2.5;
+/// The same of pairs of users: popularity is more uneven.
+const UNEVEN_ITEMS: f64 = 5.0;
 
 impl<'a> FitShape<'a> {
     /// That of a fit on `train`.
@@ -45,6 +48,16 @@ impl<'a> FitShape<'a> {
             Some(train) => train.rows().map(|row| (row.len() as f64).powi(2)).sum(),
             None => UNEVEN * (self.interactions as f64).powi(2) / (self.users as f64).max(1.0),
         }
+    }
+
+    /// What decides how long an inverse by users takes; a guess without the data.
+    pub(crate) fn by_users(&self) -> by_users::Counts {
+        if let Some(train) = self.data {
+            return by_users::Counts::of(train);
+        }
+        let [users, items, interactions] = self.counts();
+        let squares = UNEVEN_ITEMS * interactions * interactions / items.max(1.0);
+        by_users::Counts { users, items, interactions, squares }
     }
 
     /// About how many validation users are asked after an epoch: a tenth of those trained on, as a split holds out by default,
