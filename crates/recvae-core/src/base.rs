@@ -20,4 +20,6 @@ pub(crate) mod random;
 pub(crate) mod regular_file;
 pub(crate) mod search_space;
 pub(crate) mod steps;
+#[cfg(feature = "candle")]
+pub(crate) mod tensors;
 pub(crate) mod threads;

@@ -6,6 +6,9 @@ pub(crate) mod blend;
 mod candle_tests;
 mod changes;
 mod deql;
+mod device;
+#[cfg(all(test, feature = "candle"))]
+mod device_tests;
 pub(crate) mod ease;
 mod edlae;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, CompactOptions, Compute, ComputeOptions, FitRun, LoadOptions, ModelKind,
     Options, Progress, RecommendOptions, Recommender,
 };
+use serde_json::Value;
 
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json, whole};
@@ -237,7 +238,7 @@ pub fn check_fit(
     let kind: ModelKind = kind.parse().into_node()?;
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
     check_threads(threads)?;
-    compute.map_or(Ok(()), |text| compute_of(kind, &text).map(|_| ()))?;
+    compute.map_or(Ok(()), |text| compute_of(kind, &options, &text).map(|_| ()))?;
     checkpoint.map_or(Ok(()), |checkpoint| checkpoint.read()?.check(kind).into_node())?;
     from.map_or(Ok(()), |from| kind.check_from(&options, from.0.get()?.model()).into_node())
 }
@@ -255,10 +256,10 @@ pub fn search_uniforms(seed: f64, count: u32) -> Result<Float64Array> {
     Ok(recvae_core::search_uniforms(whole("seed", seed)? as u64, count as usize).into())
 }
 
-/// The engine, the device and the precision in JSON.
-fn compute_of(kind: ModelKind, text: &str) -> Result<Compute> {
-    let options = ComputeOptions::from_json(&json("engine, device and precision", text)?).into_node()?;
-    kind.compute(&options).into_node()
+/// The engine, the device and the precision in JSON, of a training with `options`.
+fn compute_of(kind: ModelKind, options: &Value, text: &str) -> Result<Compute> {
+    let compute = ComputeOptions::from_json(&json("engine, device and precision", text)?).into_node()?;
+    kind.compute(options, &compute).into_node()
 }
 
 /// What is to be trained, and how.
@@ -294,7 +295,7 @@ pub fn fit<'env>(
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
-    let compute = compute_of(kind, &compute)?;
+    let compute = compute_of(kind, &options, &compute)?;
     let from = from.map(|from| from.0.get().map(Arc::clone)).transpose()?;
     from.as_ref().map_or(Ok(()), |from| kind.check_from(&options, from.model())).into_node()?;
     let (info, memory_limit) = (json("info", &info)?, bytes(memory_limit)?);

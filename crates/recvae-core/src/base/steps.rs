@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::base::cancel::Cancel;
+use crate::base::compute::Compute;
 use crate::base::error::Result;
 use crate::base::progress::{OnProgress, Progress};
 
@@ -22,6 +23,8 @@ pub(crate) struct Steps<'a> {
 /// Who is told, and what.
 struct Told<'a> {
     on_progress: OnProgress<'a>,
+    /// Where it is computed, unless that is the processor as it always is.
+    compute: Option<Compute>,
     start: Instant,
     at: Mutex<At>,
 }
@@ -50,9 +53,9 @@ impl<'a> Steps<'a> {
     }
 
     /// Somebody is told of them, all of which is `work`; that it has begun is told at once.
-    pub(crate) fn told(on_progress: OnProgress<'a>, cancel: &'a Cancel, work: f64) -> Self {
+    pub(crate) fn told(on_progress: OnProgress<'a>, cancel: &'a Cancel, compute: Option<Compute>, work: f64) -> Self {
         let at = At { before: 0.0, done: 0.0, left: work, report: 0.0 };
-        let told = Told { on_progress, start: Instant::now(), at: Mutex::new(at) };
+        let told = Told { on_progress, compute, start: Instant::now(), at: Mutex::new(at) };
         told.tell(0.0);
         Self { cancel, told: Some(told) }
     }
@@ -121,7 +124,7 @@ impl Told<'_> {
             best: false,
             seconds: self.start.elapsed().as_secs_f64(),
             fraction: Some(fraction),
-            compute: None,
+            compute: self.compute,
         });
     }
 }
@@ -133,7 +136,7 @@ mod tests {
     fn told(work: impl FnOnce(&Steps<'_>)) -> Vec<f64> {
         let seen = Mutex::new(vec![]);
         let on_progress = |progress: &Progress| seen.lock().unwrap().push(progress.fraction.unwrap());
-        work(&Steps::told(&on_progress, &Cancel::default(), 1000.0));
+        work(&Steps::told(&on_progress, &Cancel::default(), None, 1000.0));
         seen.into_inner().unwrap()
     }
 

@@ -14,7 +14,7 @@ use faer::{Accum, Mat, MatMut, MatRef, Par, unzip, zip};
 use ndarray::ArrayViewMut2;
 use rayon::prelude::*;
 
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::matrix::row_major_mut;
 use crate::base::numbers::Numbers;
 use crate::base::steps::Steps;
@@ -29,6 +29,8 @@ use crate::math::vectorised::vectorised;
 
 pub(crate) mod by_users;
 mod elimination;
+#[cfg(feature = "candle")]
+pub(crate) mod panels;
 
 use elimination::Elimination;
 
@@ -182,6 +184,44 @@ pub(crate) fn invert_positive_definite<T: Real>(
     }
 }
 
+/// Who overwrites a symmetric positive definite matrix by its inverse, and what that takes.
+pub(crate) struct Inverse<T> {
+    work: fn(usize) -> f64,
+    #[allow(clippy::type_complexity)] // what the one function of it takes
+    over: Box<dyn Fn(ArrayViewMut2<'_, T>, &Steps<'_>) -> Result<(), NoInverse>>,
+}
+
+impl<T: Real> Inverse<T> {
+    /// The processor.
+    pub(crate) fn here() -> Self {
+        Self { work: work_of_inverse::<T>, over: Box::new(invert_positive_definite) }
+    }
+
+    /// What it will have told of in the end, for `n` rows.
+    pub(crate) fn work(&self, n: usize) -> f64 {
+        (self.work)(n)
+    }
+
+    /// As [`invert_positive_definite`].
+    ///
+    /// # Errors
+    /// As there, and of a device what it has said.
+    pub(crate) fn over(&self, matrix: ArrayViewMut2<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
+        (self.over)(matrix, steps)
+    }
+}
+
+#[cfg(feature = "candle")]
+impl Inverse<f32> {
+    /// A device, by [`panels`].
+    pub(crate) fn on(device: candle_core::Device) -> Self {
+        Self {
+            work: panels::work_on_device,
+            over: Box::new(move |matrix, steps| panels::invert_on(&device, matrix, steps)),
+        }
+    }
+}
+
 /// The inverse without any elimination, for benches to compare with. The result is how many rows elimination would leave.
 ///
 /// # Errors
@@ -211,12 +251,12 @@ fn invert_leading<T: Real>(rows: &mut [T], m: usize, n: usize, steps: &Steps<'_>
 }
 
 /// Why there is no inverse.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum NoInverse {
     /// The index of a pivot that is not a positive finite number.
     Pivot(usize),
-    /// It was stopped.
-    Cancelled,
+    /// It was stopped, or the device that computes it has failed.
+    Failed(Error),
 }
 
 /// Bytes that [`invert_positive_definite`] needs beside a matrix of `n` rows, at most, for numbers of so many bytes.
@@ -256,7 +296,7 @@ fn did<T: Real>(steps: &Steps<'_>, operations: f64) {
 }
 
 fn check(steps: &Steps<'_>) -> Result<(), NoInverse> {
-    steps.check().map_err(|_| NoInverse::Cancelled)
+    steps.check().map_err(NoInverse::Failed)
 }
 
 /// Matrices up to this size are left to faer's own blocking.
@@ -374,7 +414,7 @@ fn factor<T: Real>(a: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse>
     add_product(rest.rb_mut(), Part::Lower, side, side.transpose(), -T::ONE, steps)?;
     factor(rest, steps).map_err(|error| match error {
         NoInverse::Pivot(index) => NoInverse::Pivot(half(n) + index),
-        NoInverse::Cancelled => error,
+        other => other,
     })
 }
 
@@ -553,11 +593,13 @@ mod tests {
         let mut matrix = vec![1.0f32, 0.0, 0.0, 0.0, 1.0, 2.0, 0.0, 0.0, 1.0];
         let never = Cancel::default();
         let never = Steps::silent(&never);
-        assert_eq!(invert_positive_definite(view2_mut(&mut matrix, (3, 3)), &never), Err(NoInverse::Pivot(2)));
+        let inverted = invert_positive_definite(view2_mut(&mut matrix, (3, 3)), &never);
+        assert!(matches!(inverted, Err(NoInverse::Pivot(2))), "{inverted:?}");
         let n = 1200;
         let mut matrix = vec![0.0f32; n * n];
         (0..n).for_each(|index| matrix[index * (n + 1)] = if index == 1000 { -1.0 } else { 1.0 });
-        assert_eq!(invert_positive_definite(view2_mut(&mut matrix, (n, n)), &never), Err(NoInverse::Pivot(1000)));
+        let inverted = invert_positive_definite(view2_mut(&mut matrix, (n, n)), &never);
+        assert!(matches!(inverted, Err(NoInverse::Pivot(1000))), "{inverted:?}");
     }
 
     #[test]

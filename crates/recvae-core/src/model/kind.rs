@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use crate::base::compute::{Compute, ComputeOptions, Device, EngineKind, PrecisionChoice, TrainingPrecision};
 use crate::base::error::{Error, Result};
 
 macro_rules! kinds {
@@ -73,47 +72,18 @@ impl ModelKind {
         matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
     }
 
-    /// Fails unless it can be trained like that.
-    ///
-    /// # Errors
-    /// `INVALID_ARGUMENT` for an engine, a precision or a device of networks where the model is none.
-    pub fn check_compute(self, compute: Compute) -> Result<()> {
-        // A GPU brings its engine with it.
-        if compute.engine != EngineKind::Fused && compute.device == Device::Cpu {
-            self.check_network("engine", compute.engine.word())?;
-        }
-        if compute.precision != TrainingPrecision::F32 {
-            self.check_network("precision", compute.precision.word())?;
-        }
-        if compute.device != Device::Cpu {
-            self.check_network("device", &compute.device.to_string())?;
-        }
-        Ok(())
+    /// Whether a GPU can have a part in its training.
+    #[must_use]
+    pub fn has_devices(self) -> bool {
+        self.has_engines() || self.has_item_matrix()
     }
 
-    /// What the options of a training of this model ask for, if this build and this machine have it.
-    ///
-    /// # Errors
-    /// `INVALID_ARGUMENT` as [`Compute::new`] and [`ModelKind::check_compute`]; `auto`, too, is a precision of networks.
-    pub fn compute(self, options: &ComputeOptions) -> Result<Compute> {
-        if options.precision != PrecisionChoice::F32 {
-            self.check_network("precision", options.precision.word())?;
-        }
-        let compute = if options.device == "auto" && !self.has_engines() {
-            Compute::new(&ComputeOptions { device: Device::Cpu.to_string(), ..options.clone() })?
-        } else {
-            Compute::new(options)?
-        };
-        self.check_compute(compute)?;
-        Ok(compute)
-    }
-
-    /// Fails unless the model is a network, for which alone an option of that name may be `word`.
-    fn check_network(self, option: &str, word: &str) -> Result<()> {
-        if self.has_engines() {
+    /// Fails unless it is one of the models that can, for which alone an option of that name may be `word`.
+    pub(crate) fn check_word(self, option: &str, word: &str, can: impl Fn(Self) -> bool) -> Result<()> {
+        if can(self) {
             return Ok(());
         }
-        let able: Vec<_> = Self::ALL.iter().filter(|kind| kind.has_engines()).map(|kind| kind.name()).collect();
+        let able: Vec<_> = Self::ALL.iter().filter(|&&kind| can(kind)).map(|kind| kind.name()).collect();
         let got = format!("'{word}' for {}", self.name());
         Err(Error::invalid_argument(option, got, format!("for {}", able.join(", "))))
     }

@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn matches_a_plain_program() {
         let names = [("lambda", "lambda"), ("dropoutRate", "dropout_rate"), ("keptWeight", "kept_weight")];
-        matches_golden(ModelKind::Deql, "deql", &names);
+        matches_golden::<super::DeqlOptions>("deql", &names);
     }
 
     #[test]

@@ -13,25 +13,29 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
+use crate::base::compute::Device;
 use crate::base::error::{Error, Result};
 use crate::base::matrix::{row_major_mut, view2_mut};
 use crate::base::memory::MemoryEstimate;
 use crate::base::numbers::Numbers;
 use crate::base::options::{choice, options};
 use crate::base::steps::Steps;
+#[cfg(feature = "candle")]
+use crate::base::tensors::open;
 use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::math::linalg::by_users::{self, inverse_by_users};
-use crate::math::linalg::{
-    NoInverse, bytes_beside_inverse, gram, invert_positive_definite, pairs_of_items, seconds_of_inverse,
-    work_of_inverse,
-};
+#[cfg(feature = "candle")]
+use crate::math::linalg::panels;
+use crate::math::linalg::{Inverse, NoInverse, bytes_beside_inverse, gram, pairs_of_items, seconds_of_inverse};
 use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
 use crate::math::vectorised::{add, multiply, prefetch, vectorised};
 use crate::model::tensors::{Stored, numbers};
 use crate::model::{CompactOptions, Fit, Model, ModelKind, NamedTensor, TensorSource};
+#[cfg(feature = "candle")]
+use crate::models::device::{CUDA_ITSELF, check_device};
 use crate::split::strong::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
@@ -120,10 +124,17 @@ pub(super) fn fit<O: Penalised>(
     run: &FitRun<'_>,
 ) -> Result<Fit> {
     let (origin, penalty, density) = (options.origin(), options.penalty(), options.density());
-    let model: Box<dyn Model> = match penalty.precision() {
+    let model: Box<dyn Model> = match (penalty.precision(), run.compute.device) {
         _ if density < 1.0 => Box::new(restricted::fit(origin, penalty, density, train, run)?),
-        Precision::F32 => Box::new(Ease::<f32>::fit(origin, penalty, train, run)?),
-        Precision::F64 => Box::new(Ease::<f64>::fit(origin, penalty, train, run)?),
+        (Precision::F32, Device::Cpu) => Box::new(Ease::<f32>::fit_here(origin, penalty, train, run)?),
+        (Precision::F64, _) => Box::new(Ease::<f64>::fit_here(origin, penalty, train, run)?),
+        #[cfg(feature = "candle")]
+        (Precision::F32, place) => {
+            check_device(place, &device_memory(train.n_cols() as f64))?;
+            Box::new(Ease::<f32>::fit(origin, penalty, train, run, Inverse::on(open(place)?))?)
+        }
+        #[cfg(not(feature = "candle"))]
+        (Precision::F32, Device::Cuda(_)) => return Err(Error::Internal("this build is without candle".into())),
     };
     Ok(Fit { model, epochs: vec![] })
 }
@@ -156,6 +167,18 @@ fn is_by_users(precision: Precision, shape: &FitShape<'_>) -> bool {
             Precision::F32 => counts.are_faster::<f32>(shape.data, shape.squares()),
             Precision::F64 => counts.are_faster::<f64>(shape.data, shape.squares()),
         }
+}
+
+/// What the inverse takes of a GPU's memory, counted from the tensors that are there at once, and never measured.
+#[cfg(feature = "candle")]
+fn device_memory(items: f64) -> MemoryEstimate {
+    let bytes = |numbers: f64| 4.0 * numbers;
+    let parts = [
+        ("half of the matrix of items x items", bytes(panels::numbers_of_half(items))),
+        ("panels on their way into others", bytes(panels::numbers_beside_half(items))),
+        ("CUDA itself", CUDA_ITSELF),
+    ];
+    MemoryEstimate::new(bytes(items * items), &parts, "fewer items (minItem)")
 }
 
 /// What the seconds of [`fit`] grow with.
@@ -240,23 +263,24 @@ pub(super) struct Singular {
 }
 
 /// The inverse of a matrix over it, both of its triangles; of the matrix the right one alone is looked at. `penalties` are what
-/// its diagonal has been given, and `products` multiplies by the matrix without them.
+/// its diagonal has been given, `products` multiplies by the matrix without them, and `inverse` says who inverts it.
 pub(super) fn invert<T: Real>(
     mut matrix: ArrayViewMut2<'_, T>,
     penalties: &[f64],
     products: impl FnOnce(&Vectors) -> Result<Vectors>,
     of: &Singular,
+    inverse: Inverse<T>,
     steps: &Steps<'_>,
 ) -> Result<()> {
     let Singular { title, lambda, precision } = of;
     let (word, way_out) = (precision.word(), precision.way_out());
-    invert_positive_definite(matrix.view_mut(), steps).map_err(|error| {
-        let NoInverse::Pivot(pivot) = error else { return Error::Cancelled };
-        let n = penalties.len();
-        Error::Numerical(format!(
+    inverse.over(matrix.view_mut(), steps).map_err(|error| match error {
+        NoInverse::Pivot(pivot) => Error::Numerical(format!(
             "{title}: the Gram matrix plus lambda = {lambda:?} on its diagonal is not positive definite in {word} (pivot {pivot} of \
-             {n}); the way out: {way_out}",
-        ))
+             {}); the way out: {way_out}",
+            penalties.len()
+        )),
+        NoInverse::Failed(error) => error,
     })?;
     check_inverse(matrix.view(), penalties, products, of, steps)
 }
@@ -286,17 +310,29 @@ fn check_inverse<T: Real>(
 
 #[allow(private_bounds)]
 impl<T: Real> Ease<T> {
-    fn fit(origin: Origin, penalty: Penalty, train: &Csr, run: &FitRun<'_>) -> Result<Self> {
-        let shape = FitShape::of(train, false, 1);
-        if is_by_users(penalty.precision(), &shape)
+    /// On the processor: by users where they are few, else by items.
+    fn fit_here(origin: Origin, penalty: Penalty, train: &Csr, run: &FitRun<'_>) -> Result<Self> {
+        if is_by_users(penalty.precision(), &FitShape::of(train, false, 1))
             && let Some(model) = Self::by_users(&origin, penalty, train, run)?
         {
             return Ok(model);
         }
+        Self::fit(origin, penalty, train, run, Inverse::here())
+    }
+
+    /// The Gram matrix is the processor's in any case. Of MovieLens-20M's 20,720 items it counts 2e9 pairs, which 16 cores have done in a
+    /// fraction of a second; by dense products a GPU would need 2 x 136,677 x 20,720^2 / 2 = 6e13 operations, more than a second.
+    pub(super) fn fit(
+        origin: Origin,
+        penalty: Penalty,
+        train: &Csr,
+        run: &FitRun<'_>,
+        inverse: Inverse<T>,
+    ) -> Result<Self> {
         let (n, pairs) = (train.n_cols(), pairs_of_items(train).iter().sum::<u64>());
-        let steps = run.steps(costs::PAIR * pairs as f64 + Self::work_from_gram(n));
+        let steps = run.steps(costs::PAIR * pairs as f64 + Self::work_from_gram(n, &inverse));
         let products = |vectors: &Vectors| gram_products(train, vectors);
-        Self::from_gram(origin, penalty, n, || gram(train, &steps), products, &steps)
+        Self::from_gram(origin, penalty, n, || gram(train, &steps), products, inverse, &steps)
     }
 
     /// The same by users, where they are few; nothing where `lambda` is too small for that.
@@ -308,7 +344,7 @@ impl<T: Real> Ease<T> {
         let steps = run.steps(by_users::Counts::of(train).seconds::<T>() + costs::ENTRY * (n * n) as f64);
         let weights = match inverse_by_users::<T>(train, &penalties, &steps) {
             Ok(inverse) => inverse,
-            Err(NoInverse::Cancelled) => return Err(Error::Cancelled),
+            Err(NoInverse::Failed(error)) => return Err(error),
             Err(NoInverse::Pivot(_)) => return Ok(None),
         };
         let of = Singular { title: origin.title, lambda, precision };
@@ -318,8 +354,8 @@ impl<T: Real> Ease<T> {
     }
 
     /// What [`Ease::from_gram`] will have told of in the end, besides the Gram matrix.
-    pub(crate) fn work_from_gram(n: usize) -> f64 {
-        work_of_inverse::<T>(n) + costs::ENTRY * (n * n) as f64
+    pub(crate) fn work_from_gram(n: usize, inverse: &Inverse<T>) -> f64 {
+        inverse.work(n) + costs::ENTRY * (n * n) as f64
     }
 
     /// The model behind a Gram matrix of `n` x `n`, which is asked for once the penalty is known to be good; `products`
@@ -330,6 +366,7 @@ impl<T: Real> Ease<T> {
         n: usize,
         gram: impl FnOnce() -> Result<Numbers<T>>,
         products: impl FnOnce(&Vectors) -> Vectors,
+        inverse: Inverse<T>,
         steps: &Steps<'_>,
     ) -> Result<Self> {
         let (lambda, precision) = (penalty.lambda(), penalty.precision());
@@ -342,7 +379,7 @@ impl<T: Real> Ease<T> {
         }
         let penalties: Vec<f64> = counts.iter().map(|&count| penalty.on_diagonal(count)).collect();
         let of = Singular { title: origin.title, lambda, precision };
-        invert(matrix.view_mut(), &penalties, |vectors| Ok(products(vectors)), &of, steps)?;
+        invert(matrix.view_mut(), &penalties, |vectors| Ok(products(vectors)), &of, inverse, steps)?;
         Self::from_inverse(origin, penalty, &counts, weights, steps)
     }
 
@@ -604,7 +641,7 @@ mod tests {
             let options =
                 EaseOptions { lambda: golden.values("lambda")[0], precision: Precision::F64, ..EaseOptions::default() };
             let (origin, penalty) = (options.origin(), options.penalty());
-            let model = Ease::<f64>::fit(origin.clone(), penalty, &x, &FitRun::default()).unwrap();
+            let model = Ease::<f64>::fit(origin.clone(), penalty, &x, &FitRun::default(), Inverse::here()).unwrap();
             close(&model.weights, golden.values("b"), 1e-9);
             assert!((0..x.n_cols()).all(|item| model.weights[item * (x.n_cols() + 1)] == 0.0));
             let scores = model.scores(&x.rows().collect::<Vec<_>>()).unwrap();
@@ -619,7 +656,7 @@ mod tests {
             close(&exact, golden.values("scores"), 1e-9);
             // f32: n * eps * condition number (about 300 / lambda) leaves four digits at the smallest lambda.
             let penalty = EaseOptions { precision: Precision::F32, ..options }.penalty();
-            let model = Ease::<f32>::fit(origin, penalty, &x, &FitRun::default()).unwrap();
+            let model = Ease::<f32>::fit(origin, penalty, &x, &FitRun::default(), Inverse::here()).unwrap();
             close(&model.weights.iter().map(|&w| w.into()).collect::<Vec<_>>(), golden.values("b"), 1e-4);
         }
     }
@@ -641,9 +678,17 @@ mod tests {
             [base, base.dropping(0.4), base.dropping(0.2).relaxed(0.3), base.dropping(0.2).weighing_kept(2.0)];
         for (number, penalty) in penalties.into_iter().enumerate() {
             let origin = || EaseOptions::default().origin();
-            let by_users = Ease::<f32>::fit(origin(), penalty, &x, &FitRun::default()).unwrap();
+            let by_users = Ease::<f32>::fit_here(origin(), penalty, &x, &FitRun::default()).unwrap();
             let products = |vectors: &Vectors| gram_products(&x, vectors);
-            let exact = Ease::<f64>::from_gram(origin(), penalty, n as usize, || gram(&x, &steps), products, &steps);
+            let exact = Ease::<f64>::from_gram(
+                origin(),
+                penalty,
+                n as usize,
+                || gram(&x, &steps),
+                products,
+                Inverse::here(),
+                &steps,
+            );
             // Each weight is a sum of at most 120 numbers in f32.
             let ours: Vec<f64> = by_users.weights.iter().map(|&weight| weight.into()).collect();
             close(&ours, &exact.unwrap().weights, 1e-6);
@@ -652,7 +697,8 @@ mod tests {
         // A lambda that f64 cannot tell from 0 beside equal users: as the way by items refuses it.
         let twins = Csr::from_rows(rows.iter().flat_map(|row| [row, row]), n as usize).unwrap();
         let options = EaseOptions { lambda: 1e-20, ..EaseOptions::default() };
-        let refused = Ease::<f32>::fit(options.origin(), options.penalty(), &twins, &FitRun::default()).err().unwrap();
+        let refused =
+            Ease::<f32>::fit_here(options.origin(), options.penalty(), &twins, &FitRun::default()).err().unwrap();
         assert!(refused.to_string().contains("the way out: a larger lambda"), "{refused}");
     }
 }

@@ -57,7 +57,7 @@ mod tests {
     /// `test/fixtures/reference/make.py` computed the matrices from the formula, in f64.
     #[test]
     fn matches_a_plain_program() {
-        matches_golden(ModelKind::Edlae, "edlae", &[("lambda", "lambda"), ("dropoutRate", "dropout_rate")]);
+        matches_golden::<super::EdlaeOptions>("edlae", &[("lambda", "lambda"), ("dropoutRate", "dropout_rate")]);
     }
 
     #[test]

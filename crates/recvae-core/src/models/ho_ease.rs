@@ -39,7 +39,7 @@ use crate::base::steps::Steps;
 use crate::evaluate::scorer::{Scorer, check_items, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
-use crate::math::linalg::{add_gram, bytes_beside_inverse, gram, pairs_of_items, work_of_inverse};
+use crate::math::linalg::{Inverse, add_gram, bytes_beside_inverse, gram, pairs_of_items, work_of_inverse};
 use crate::math::real::Real;
 use crate::math::residual::{Vectors, gram_products};
 use crate::math::vectorised::multiply;
@@ -168,7 +168,7 @@ impl HoEase {
         let mut view = matrix.view2_mut((size, size));
         view.diag_mut().iter_mut().zip(&penalties).for_each(|(entry, &penalty)| *entry += T::from_f64(penalty));
         let of = ease::Singular { title: "higher-order EASE^R", lambda: options.lambda, precision: options.precision };
-        ease::invert(view, &penalties, |vectors| products(&extended, vectors), &of, &steps)?;
+        ease::invert(view, &penalties, |vectors| products(&extended, vectors), &of, Inverse::here(), &steps)?;
         let weights = weights(matrix.view2((size, size)), &pairs, &steps)?;
         steps.end();
         Ok(Self { options: options.clone(), pairs, weights })

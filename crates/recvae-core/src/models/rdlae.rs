@@ -66,8 +66,7 @@ mod tests {
     /// bound holds some items and not others.
     #[test]
     fn matches_a_plain_program() {
-        matches_golden(
-            ModelKind::Rdlae,
+        matches_golden::<super::RdlaeOptions>(
             "rdlae",
             &[("lambda", "lambda"), ("dropoutRate", "dropout_rate"), ("xi", "xi")],
         );

@@ -98,7 +98,7 @@ macro_rules! dispatch {
                 validation: Option<&HeldOut>,
                 run: &FitRun<'_>,
             ) -> Result<Fit> {
-                self.check_compute(run.compute)?;
+                self.check_compute(options, run.compute)?;
                 if let Some(checkpoint) = &run.checkpoint {
                     checkpoint.check(self)?;
                 }
@@ -109,7 +109,7 @@ macro_rules! dispatch {
                         run.from.iter().try_for_each(|from| from.check(self, &options.to_json(), train.n_cols()))?;
                         let shape = FitShape::of(train, validation.is_some(), rayon::current_num_threads());
                         let estimate = |shape: &FitShape<'_>| {
-                            let estimate = run.with_engine($module::memory(&options, shape));
+                            let estimate = run.with_engine(self, $module::memory(&options, shape), shape);
                             run.from.iter().fold(estimate, |estimate, from| from.add_memory(estimate))
                         };
                         check_fit(self.name(), || train.column_counts(), &shape, run.memory_limit, 0, estimate)?;

@@ -7,11 +7,7 @@ use serde_json::Value;
 #[cfg(feature = "candle")]
 use crate::base::compute::Device;
 use crate::base::compute::{Compute, EngineKind};
-#[cfg(feature = "candle")]
-use crate::base::cuda::Cuda;
 use crate::base::error::{Error, Result};
-#[cfg(feature = "candle")]
-use crate::base::memory::Bytes;
 use crate::base::memory::{MemoryEstimate, check_memory};
 use crate::base::progress::Progress;
 use crate::evaluate::factors::Factors;
@@ -23,6 +19,8 @@ use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::model::tensors::numbers;
 use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorData, TensorSource};
+#[cfg(feature = "candle")]
+use crate::models::device::{CUDA_ITSELF, check_device};
 #[cfg(feature = "candle")]
 use crate::nn::candle::CandleEngine;
 use crate::nn::encoder::{Architecture, EncoderMemory};
@@ -57,13 +55,8 @@ fn by_engine(
         #[cfg(feature = "candle")]
         Compute { engine: EngineKind::Candle, device, .. } => {
             let train = training.train;
-            if let Device::Cuda(ordinal) = device
-                && let Some(gpu) = Cuda::here().devices.iter().find(|gpu| gpu.ordinal == ordinal)
-            {
-                let (architecture, posteriors) = (training.engine.architecture(), training.prior.is_some());
-                let estimate = device_memory(&architecture, training.batch_size, posteriors, train);
-                check_device(device, &estimate, gpu.free_memory)?;
-            }
+            let (architecture, posteriors) = (training.engine.architecture(), training.prior.is_some());
+            check_device(device, &device_memory(&architecture, training.batch_size, posteriors, train))?;
             let training = training.on(|fused| {
                 let engine = CandleEngine::new(fused, device)?;
                 if device == Device::Cpu { Ok(engine) } else { engine.with_own_operations(train) }
@@ -91,26 +84,10 @@ fn device_memory(architecture: &Architecture, batch_size: usize, posteriors: boo
         ("matrices of a batch's users x items", 8.0 * batch * items),
         // Every operation of candle makes a tensor: about ten for each of five layers and of three densities, and as many gradients.
         ("what the layers give for a batch", batch * (100.0 * hidden + 80.0 * latent)),
-        ("CUDA itself", f64::from(3 << 26)),
+        ("CUDA itself", CUDA_ITSELF / 4.0),
     ];
     let parts = parts.map(|(name, numbers)| (name, 4.0 * numbers));
     MemoryEstimate::new(4.0 * parameters, &parts, "a smaller batchSize, hiddenDim or latentDim")
-}
-
-/// Refuses a training that would take more of a GPU's memory than is free.
-#[cfg(feature = "candle")]
-fn check_device(device: Device, estimate: &MemoryEstimate, free: u64) -> Result<()> {
-    if estimate.fit() <= free {
-        return Ok(());
-    }
-    let (part, bytes) = estimate.largest();
-    Err(Error::Memory(format!(
-        "training on {device} needs {} of its memory, most of it ({}) for {part}; {} is free there; the way out: device cpu, or {}",
-        Bytes(estimate.fit()),
-        Bytes(bytes),
-        Bytes(free),
-        estimate.options
-    )))
 }
 
 /// What the fit of an autoencoder is, apart from the beginning of its training.
@@ -332,6 +309,7 @@ impl Model for Vae {
 #[cfg(all(test, feature = "candle"))]
 mod tests {
     use super::*;
+    use crate::models::device::check_free;
 
     #[test]
     fn a_gpu_without_enough_memory_is_refused_with_figures() {
@@ -351,8 +329,8 @@ mod tests {
         // Six times as many f32 as there are parameters, and more.
         assert!(two.fit() > 24 * architecture.n_parameters());
         let device = Device::Cuda(1);
-        check_device(device, &two, two.fit()).unwrap();
-        let refused = check_device(device, &two, 1 << 20).unwrap_err();
+        check_free(device, &two, two.fit()).unwrap();
+        let refused = check_free(device, &two, 1 << 20).unwrap_err();
         assert_eq!(refused.code(), "MEMORY");
         let text = refused.to_string();
         assert!(text.starts_with("training on cuda:1 needs 1"), "{text}");

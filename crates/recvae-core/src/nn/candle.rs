@@ -37,6 +37,7 @@ use crate::base::cancel::Cancel;
 use crate::base::compute::{self, Compute, EngineKind, TrainingPrecision};
 use crate::base::error::{Error, Result};
 use crate::base::matrix::{row_major_mut, view2_mut};
+use crate::base::tensors::{Candle, IntoCore, open};
 use crate::evaluate::scorer::{Scorer, checked};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
@@ -48,27 +49,6 @@ mod ops;
 
 /// Steps whose losses are fetched at once from a GPU.
 const AT_ONCE: usize = 64;
-
-/// What candle gives back.
-type Candle<T> = candle_core::Result<T>;
-
-/// Turns candle's errors into ours; nobody outside knows candle's type.
-trait IntoCore<T> {
-    fn core(self) -> Result<T>;
-}
-
-impl<T> IntoCore<T> for Candle<T> {
-    fn core(self) -> Result<T> {
-        self.map_err(|error| {
-            // A backtrace may follow.
-            let text = error.to_string();
-            if text.contains("OUT_OF_MEMORY") {
-                return Error::Memory("the GPU has no memory left; ways out: a smaller batchSize, device cpu".into());
-            }
-            Error::Internal(format!("candle: {}", text.lines().next().unwrap_or_default()))
-        })
-    }
-}
 
 /// A parameter with its moments, and room for copies of the three on the host.
 struct Trained<T> {
@@ -153,11 +133,7 @@ struct View<'a, T> {
 impl<T: Real + WithDType> CandleEngine<T> {
     /// What the engine of the processor begins with, on a device.
     pub(crate) fn new(fused: Fused<T>, place: compute::Device) -> Result<Self> {
-        let device = match place {
-            compute::Device::Cpu => Device::Cpu,
-            // One stream for all threads: they ask for scores side by side.
-            compute::Device::Cuda(ordinal) => Device::new_cuda_with_stream(ordinal as usize).core()?,
-        };
+        let device = open(place)?;
         let Fused { network, optimiser, old, .. } = fused;
         let (learning_rate, lambda) = optimiser.settings();
         drop(optimiser);

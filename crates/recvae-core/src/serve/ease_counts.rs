@@ -35,7 +35,7 @@ use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
 use crate::data::shard::ShardOf;
 use crate::math::csr::Csr;
-use crate::math::linalg::{GramRows, counts_to_numbers, pairs_of_items, stretches_of_work};
+use crate::math::linalg::{GramRows, Inverse, counts_to_numbers, pairs_of_items, stretches_of_work};
 use crate::math::real::Real;
 use crate::math::residual::{Vectors, in_pieces};
 use crate::model::{Fit, Model, ModelKind};
@@ -223,8 +223,10 @@ impl EaseCounts {
 
     fn fit_as<T: Real>(&self, origin: ease::Origin, penalty: ease::Penalty, run: &FitRun<'_>) -> Result<Ease<T>> {
         let n = self.items.len();
-        let steps = run.steps(Ease::<T>::work_from_gram(n));
-        Ease::from_gram(origin, penalty, n, || self.gram(steps.cancel()), |vectors| self.products(vectors), &steps)
+        let inverse = Inverse::here();
+        let steps = run.steps(Ease::<T>::work_from_gram(n, &inverse));
+        let (gram, products) = (|| self.gram(steps.cancel()), |vectors: &Vectors| self.products(vectors));
+        Ease::from_gram(origin, penalty, n, gram, products, inverse, &steps)
     }
 
     /// As [`gram`](crate::math::linalg::gram) of all the users.

@@ -123,7 +123,7 @@ impl ImplicitSlim {
         system.diag_mut().iter_mut().for_each(|entry| *entry += 1.0 / self.alpha);
         let mut before = system.clone();
         invert_positive_definite(system.view_mut(), &Steps::silent(cancel)).map_err(|error| match error {
-            NoInverse::Cancelled => Error::Cancelled,
+            NoInverse::Failed(error) => error,
             NoInverse::Pivot(index) => numerical(format!("pivot {index}")),
         })?;
         mirror(before.view_mut());

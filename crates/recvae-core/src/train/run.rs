@@ -1,11 +1,15 @@
 //! How a fit runs and what it begins with, as opposed to what it is to find.
 
 use crate::base::cancel::Cancel;
-use crate::base::compute::{Compute, EngineKind, TrainingPrecision};
+use crate::base::compute::{Compute, Device, EngineKind, TrainingPrecision};
 use crate::base::memory::MemoryEstimate;
 use crate::base::progress::{OnProgress, OnStep};
 use crate::base::steps::Steps;
+#[cfg(feature = "candle")]
+use crate::math::linalg::panels;
+use crate::model::ModelKind;
 use crate::train::checkpoint::Checkpoint;
+use crate::train::fit_shape::FitShape;
 use crate::train::warm_start::WarmStart;
 
 /// How a fit runs and what it begins with, as opposed to what it is to find.
@@ -21,7 +25,7 @@ pub struct FitRun<'a> {
     pub checkpoint: Option<Checkpoint<'a>>,
     /// Bytes that it may take beyond the data; `None` for what is free.
     pub memory_limit: Option<u64>,
-    /// Which engine trains RecVAE, Mult-VAE and Mult-DAE, where, and in what precision.
+    /// Which engine trains RecVAE, Mult-VAE and Mult-DAE, where, and in what precision; and where the matrix of EASE^R and its kin is inverted.
     pub compute: Compute,
     /// What RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters.
     pub from: Option<WarmStart<'a>>,
@@ -47,8 +51,18 @@ const CANDLE: u64 = 5;
 
 impl FitRun<'_> {
     /// The estimate of a fit by the engine and in the precision that are asked for, from that of the processor's own in f32.
-    pub(crate) fn with_engine(&self, estimate: MemoryEstimate) -> MemoryEstimate {
+    pub(crate) fn with_engine(
+        &self,
+        kind: ModelKind,
+        estimate: MemoryEstimate,
+        #[cfg_attr(not(feature = "candle"), allow(unused_variables))] shape: &FitShape<'_>,
+    ) -> MemoryEstimate {
         match self.compute.engine {
+            #[cfg(feature = "candle")]
+            EngineKind::Candle if !kind.has_engines() => {
+                let all = estimate.fit().saturating_add(panels::bytes_on_host(shape.items) as u64);
+                estimate.with_moment("rows on their way to the GPU and back", all)
+            }
             EngineKind::Fused if self.compute.precision == TrainingPrecision::Bf16 => {
                 // Weights have two copies of two bytes a number, but for the layer that reads histories.
                 let copies = estimate.model;
@@ -65,6 +79,7 @@ impl FitRun<'_> {
 
     /// The steps of a closed form, all of which is `work`; that it has begun is told at once.
     pub(crate) fn steps(&self, work: f64) -> Steps<'_> {
-        Steps::told(self.on_progress, &self.cancel, work)
+        let elsewhere = (self.compute.device != Device::Cpu).then_some(self.compute);
+        Steps::told(self.on_progress, &self.cancel, elsewhere, work)
     }
 }

@@ -249,6 +249,7 @@ mod tests {
     use super::*;
     use crate::Threads;
     use crate::base::cancel::Cancel;
+    use crate::base::error::Error;
     use crate::base::random::Stream;
 
     /// Users of items whose popularity falls; some users have nothing, some items nobody, and two users have the same.
@@ -338,7 +339,7 @@ mod tests {
         let cancel = Cancel::default();
         cancel.cancel();
         let stopped = inverse_by_users::<f32>(&x, &penalties(300, 1.0), &Steps::silent(&cancel));
-        assert_eq!(stopped.err(), Some(NoInverse::Cancelled));
+        assert!(matches!(stopped.err(), Some(NoInverse::Failed(Error::Cancelled))));
         // Two users with the same items, of which 1 beside 1e20 is nothing.
         let refused = inverse_by_users::<f64>(&x, &penalties(300, 1e-20), &Steps::silent(&Cancel::default()));
         assert!(matches!(refused.err(), Some(NoInverse::Pivot(_))));

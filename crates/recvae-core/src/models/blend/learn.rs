@@ -225,7 +225,7 @@ pub(crate) fn learn(
 
 /// Checks what is given besides the options. Gives the number of items.
 fn check(parts: &[Arc<dyn Model>], validation: &HeldOut, users_of_items: &[u32], run: &FitRun<'_>) -> Result<usize> {
-    ModelKind::Blend.check_compute(run.compute)?;
+    ModelKind::Blend.check_compute(&serde_json::json!({}), run.compute)?;
     run.checkpoint.iter().try_for_each(|checkpoint| checkpoint.check(ModelKind::Blend))?;
     if run.from.is_some() {
         return Err(Error::invalid_argument("from", "a model", "nothing: a blend is made of trained models"));

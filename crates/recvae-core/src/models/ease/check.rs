@@ -2,7 +2,12 @@
 
 use serde_json::{Value, json};
 
+#[cfg(feature = "candle")]
+use super::Ease;
+use super::Penalised;
 use crate::math::csr::Csr;
+#[cfg(feature = "candle")]
+use crate::math::linalg::Inverse;
 use crate::model::{ModelKind, TensorData};
 use crate::test_support::Golden;
 use crate::train::run::FitRun;
@@ -33,9 +38,18 @@ pub(in crate::models) fn close(ours: &[f64], golden: &[f64], tolerance: f64) {
     }
 }
 
+/// The same of a dense one in f32 whose matrix candle's device of the processor inverts, as a GPU would.
+#[cfg(feature = "candle")]
+pub(in crate::models) fn weights_by_candle<O: Penalised>(options: &Value, x: &Csr) -> Vec<f64> {
+    let options = O::from_json(options).unwrap();
+    let inverse = Inverse::on(candle_core::Device::Cpu);
+    let model = Ease::<f32>::fit(options.origin(), options.penalty(), x, &FitRun::default(), inverse).unwrap();
+    model.weights.iter().map(|&weight| weight.into()).collect()
+}
+
 /// Compares the matrices of all cases of a file of reference values; `names` are those of the options and of their values there.
 #[track_caller]
-pub(in crate::models) fn matches_golden(kind: ModelKind, file: &str, names: &[(&str, &str)]) {
+pub(in crate::models) fn matches_golden<O: Penalised>(file: &str, names: &[(&str, &str)]) {
     let golden = Golden::read(file);
     let x = golden.csr("x");
     let cases = (0..).take_while(|case| golden.has(&format!("{case}.b"))).count();
@@ -46,7 +60,11 @@ pub(in crate::models) fn matches_golden(kind: ModelKind, file: &str, names: &[(&
         for (precision, tolerance) in [("f64", 1e-12), ("f32", 1e-4)] {
             let mut options = json!({"precision": precision});
             names.iter().for_each(|&(option, name)| options[option] = golden(name)[0].into());
-            close(&weights(kind, &options, &x), golden("b"), tolerance);
+            close(&weights(O::KIND, &options, &x), golden("b"), tolerance);
+            #[cfg(feature = "candle")]
+            if precision == "f32" {
+                close(&weights_by_candle::<O>(&options, &x), golden("b"), tolerance);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::cancel::Cancel;
 use crate::base::random::Stream;
+use crate::math::linalg::Inverse;
 use crate::models::ease::{Ease, EaseOptions, Penalised};
 
 /// Weights on given supports, as rows of a dense matrix: column `j` of B is row `j` here.
@@ -67,7 +68,7 @@ fn with_all_others_it_is_the_dense_model() {
     let n = x.n_cols();
     let others: Vec<Vec<u32>> = (0..n as u32).map(|j| (0..n as u32).filter(|&i| i != j).collect()).collect();
     let options = EaseOptions { lambda: 20.0, ..EaseOptions::default() };
-    let dense = Ease::<f64>::fit(options.origin(), options.penalty(), &x, &FitRun::default()).unwrap();
+    let dense = Ease::<f64>::fit(options.origin(), options.penalty(), &x, &FitRun::default(), Inverse::here()).unwrap();
     for (columns, tolerance) in
         [(columns::<f64>(&options, &x, &others), 6e-8), (columns::<f32>(&options, &x, &others), 1e-4)]
     {
