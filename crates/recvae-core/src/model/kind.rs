@@ -64,29 +64,35 @@ impl ModelKind {
     /// Whether its training can be kept in a checkpoint: the models that take long.
     #[must_use]
     pub fn has_checkpoints(self) -> bool {
-        self.has_engines() || self == Self::HVamp
+        self.has_engines()
     }
 
-    /// Whether its training is a matter of an engine; the other models are computed by the processor as they are.
+    /// Whether its training is a matter of an engine and a device; the other models are computed by the processor as they are.
     #[must_use]
     pub fn has_engines(self) -> bool {
-        matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
+        matches!(self, Self::MultDae | Self::MultVae | Self::RecVae | Self::HVamp)
+    }
+
+    /// Whether the precision of its training can be chosen. H+Vamp's is f32 by either engine.
+    #[must_use]
+    pub fn has_precisions(self) -> bool {
+        self.has_engines() && self != Self::HVamp
     }
 
     /// Fails unless it can be trained like that.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for an engine, a precision or a device of networks where the model is none.
+    /// `INVALID_ARGUMENT` for an engine, a precision or a device that the model has not.
     pub fn check_compute(self, compute: Compute) -> Result<()> {
         // A GPU brings its engine with it.
         if compute.engine != EngineKind::Fused && compute.device == Device::Cpu {
-            self.check_network("engine", compute.engine.word())?;
+            self.check_choice("engine", compute.engine.word(), Self::has_engines)?;
         }
         if compute.precision != TrainingPrecision::F32 {
-            self.check_network("precision", compute.precision.word())?;
+            self.check_choice("precision", compute.precision.word(), Self::has_precisions)?;
         }
         if compute.device != Device::Cpu {
-            self.check_network("device", &compute.device.to_string())?;
+            self.check_choice("device", &compute.device.to_string(), Self::has_engines)?;
         }
         Ok(())
     }
@@ -94,10 +100,10 @@ impl ModelKind {
     /// What the options of a training of this model ask for, if this build and this machine have it.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` as [`Compute::new`] and [`ModelKind::check_compute`]; `auto`, too, is a precision of networks.
+    /// `INVALID_ARGUMENT` as [`Compute::new`] and [`ModelKind::check_compute`]; `auto`, too, is a choice of precision.
     pub fn compute(self, options: &ComputeOptions) -> Result<Compute> {
         if options.precision != PrecisionChoice::F32 {
-            self.check_network("precision", options.precision.word())?;
+            self.check_choice("precision", options.precision.word(), Self::has_precisions)?;
         }
         let compute = if options.device == "auto" && !self.has_engines() {
             Compute::new(&ComputeOptions { device: Device::Cpu.to_string(), ..options.clone() })?
@@ -108,12 +114,12 @@ impl ModelKind {
         Ok(compute)
     }
 
-    /// Fails unless the model is a network, for which alone an option of that name may be `word`.
-    fn check_network(self, option: &str, word: &str) -> Result<()> {
-        if self.has_engines() {
+    /// Fails unless the model is one of those that `can` take `word` as an option of that name.
+    fn check_choice(self, option: &str, word: &str, can: impl Fn(Self) -> bool) -> Result<()> {
+        if can(self) {
             return Ok(());
         }
-        let able: Vec<_> = Self::ALL.iter().filter(|kind| kind.has_engines()).map(|kind| kind.name()).collect();
+        let able: Vec<_> = Self::ALL.iter().filter(|&&kind| can(kind)).map(|kind| kind.name()).collect();
         let got = format!("'{word}' for {}", self.name());
         Err(Error::invalid_argument(option, got, format!("for {}", able.join(", "))))
     }

@@ -57,13 +57,10 @@ fn by_engine(
         #[cfg(feature = "candle")]
         Compute { engine: EngineKind::Candle, device, .. } => {
             let train = training.train;
-            if let Device::Cuda(ordinal) = device
-                && let Some(gpu) = Cuda::here().devices.iter().find(|gpu| gpu.ordinal == ordinal)
-            {
+            check_gpu(device, || {
                 let (architecture, posteriors) = (training.engine.architecture(), training.prior.is_some());
-                let estimate = device_memory(&architecture, training.batch_size, posteriors, train);
-                check_device(device, &estimate, gpu.free_memory)?;
-            }
+                device_memory(&architecture, training.batch_size, posteriors, train)
+            })?;
             let training = training.on(|fused| {
                 let engine = CandleEngine::new(fused, device)?;
                 if device == Device::Cpu { Ok(engine) } else { engine.with_own_operations(train) }
@@ -97,7 +94,17 @@ fn device_memory(architecture: &Architecture, batch_size: usize, posteriors: boo
     MemoryEstimate::new(4.0 * parameters, &parts, "a smaller batchSize, hiddenDim or latentDim")
 }
 
-/// Refuses a training that would take more of a GPU's memory than is free.
+/// Refuses a training on a GPU that would take more of its memory than is free.
+#[cfg(feature = "candle")]
+pub(super) fn check_gpu(device: Device, estimate: impl FnOnce() -> MemoryEstimate) -> Result<()> {
+    if let Device::Cuda(ordinal) = device
+        && let Some(gpu) = Cuda::here().devices.iter().find(|gpu| gpu.ordinal == ordinal)
+    {
+        check_device(device, &estimate(), gpu.free_memory)?;
+    }
+    Ok(())
+}
+
 #[cfg(feature = "candle")]
 fn check_device(device: Device, estimate: &MemoryEstimate, free: u64) -> Result<()> {
     if estimate.fit() <= free {
