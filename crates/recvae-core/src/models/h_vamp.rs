@@ -51,6 +51,8 @@ use crate::train::run::FitRun;
 
 #[cfg(feature = "candle")]
 mod candle;
+#[cfg(all(test, feature = "candle"))]
+mod candle_tests;
 mod layers;
 mod network;
 mod normal;

@@ -17,6 +17,8 @@ use super::network::{Batch, Likelihood, Loss, Network, PSEUDO_USERS, Shape};
 use super::normal::LOG_VARIANCES;
 use super::training::{Engine, Host, Step};
 use crate::base::compute::{self, Compute, EngineKind, TrainingPrecision};
+#[cfg(test)]
+use crate::base::error::Error;
 use crate::base::error::Result;
 use crate::math::real::Real;
 use crate::nn::adam::Moments;
@@ -255,5 +257,25 @@ impl Parts {
     fn fetch(&self) -> Candle<Loss> {
         let parts = Tensor::stack(&[&self.log_likelihood, &self.kl], 0)?.detach().to_vec1()?;
         Ok(Loss { log_likelihood: parts[0], kl: parts[1] })
+    }
+}
+
+#[cfg(test)]
+impl CandleEngine {
+    /// The loss of a batch and the gradient of every parameter, with its name, in the order of the network's tensors.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn gradients<T: Real + WithDType>(
+        &self,
+        batch: &Batch<'_, T>,
+        likelihood: Likelihood,
+        beta: f64,
+    ) -> Result<(Loss, Vec<(String, Vec<T>)>)> {
+        let parts = self.parts(batch, likelihood).core()?;
+        let gradients = self.loss(&parts, beta).and_then(|loss| loss.backward()).core()?;
+        let gradient = |Trained { name, value, .. }: &Trained| match gradients.get(value) {
+            Some(gradient) => Ok((name.clone(), to_host(gradient).core()?)),
+            None => Err(Error::Internal(format!("no gradient of '{name}'"))),
+        };
+        Ok((parts.fetch().core()?, self.parameters.iter().map(gradient).collect::<Result<_>>()?))
     }
 }
