@@ -187,12 +187,11 @@ fn steps_of_both_engines_agree() {
     for (name, likelihood) in PARTS {
         // Adam's first step is one by the sign of a gradient, whatever its size; rounding decides it where the gradient is nearly 0.
         let apart = [steps::<f64>(likelihood, 1), steps::<f64>(likelihood, 8)];
-        assert!(apart.iter().flatten().all(|&apart| apart < 1e-7), "{name}: {apart:?}");
-        let [first, more] = [steps::<f32>(likelihood, 1), steps::<f32>(likelihood, 8)];
-        println!("{name} {apart:?} {first:?} {more:?}");
-        assert!(first[0] < 1e-5 && more[0] < 1e-4, "{name}: {first:?} {more:?}");
-        assert!(first[1] < 1e-2 && more[1] < 2e-2, "{name}: {first:?} {more:?}");
-        assert!(first[2] < 1e-3 && more[2] < 1e-2, "{name}: {first:?} {more:?}");
+        // All of that stays some hundred times below what is allowed here: 1e-13 and 1e-5 were seen.
+        assert!(apart.iter().flatten().all(|&apart| apart < 1e-10), "{name}: {apart:?}");
+        let apart = [steps::<f32>(likelihood, 1), steps::<f32>(likelihood, 8)];
+        assert!(apart.iter().flatten().all(|&apart| apart < 1e-3), "{name}: {apart:?}");
+        assert!(apart.iter().all(|[of_losses, ..]| *of_losses < 1e-6), "{name}: {apart:?}");
     }
 }
 
@@ -252,8 +251,7 @@ fn trainings_of_both_engines_end_alike() {
             let told = fit.epochs.iter().map(|epoch| [epoch.log_likelihood, epoch.kl, epoch.validation]);
             (told.map(|numbers| numbers.map(Option::unwrap)).collect::<Vec<_>>(), metric.unwrap())
         });
-        println!("{fused:?} {candle:?}");
-        // f32; a list of items changes where two scores differ by rounding alone.
+        // f32: 1e-6 was seen. A list of items changes where two scores differ by rounding alone.
         for (ours, theirs) in fused.0.iter().zip(&candle.0) {
             assert!(distance(&theirs[..2], &ours[..2]) < 1e-4, "{ours:?} and {theirs:?}");
             assert!((ours[2] - theirs[2]).abs() < 2e-3, "{ours:?} and {theirs:?}");
