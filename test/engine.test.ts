@@ -26,13 +26,14 @@ const NETWORKS: [ModelName, ModelOptions[ModelName]][] = [
   ['mult-vae', SMALL],
   ['mult-dae', { latentDim: 4, epochs: 4, batchSize: 50, learningRate: 0.01 }],
 ];
+const HVAMP = { ...SMALL, pseudoUsers: 10, warmUp: 2 };
 
 let data: Split;
 beforeAll(async () => {
   data = await split(planted(), { seed: 1 });
 });
 
-describe.each(NETWORKS)('%s', (name, options) => {
+describe.each([...NETWORKS, ['hvamp', HVAMP] as (typeof NETWORKS)[number]])('%s', (name, options) => {
   test('candle and the processor’s own engine train alike', async () => {
     const told: Progress[] = [];
     const by = async (engine: 'candle' | 'fused') =>
@@ -118,6 +119,8 @@ describe('what computes the networks is said of all of them together', () => {
     const keys = [{}, { precision: 'auto' }, { precision: 'f32' }, { engine: 'candle' }] as const;
     expect(new Set(keys.map((run) => keyOf(trial, run))).size).toBe(4);
     expect(new Set(keys.map((run) => keyOf({ model: 'ease', options: {} }, run))).size).toBe(1);
+    // H+Vamp has engines, and one precision.
+    expect(new Set(keys.map((run) => keyOf({ model: 'hvamp', options: {} }, run))).size).toBe(2);
   });
 });
 
@@ -183,7 +186,7 @@ describe('what is refused', () => {
       'an engine of networks',
       'ease',
       { engine: 'candle' },
-      "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae",
+      "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae, hvamp",
     ],
     ['a precision', 'recvae', { precision: 'f16' as never }, `precision is "f16"; allowed: 'f32' or 'bf16' or 'auto'`],
     [
@@ -211,10 +214,10 @@ describe('what is refused', () => {
       "precision is 'bf16' for hvamp; allowed: for mult-dae, mult-vae, recvae",
     ],
     [
-      'an engine that H+Vamp has not',
+      'bf16 by candle where H+Vamp asks for it',
       'hvamp',
-      { engine: 'candle' },
-      "engine is 'candle' for hvamp; allowed: for mult-dae, mult-vae, recvae",
+      { engine: 'candle', precision: 'auto' },
+      "precision is 'auto' for hvamp; allowed: for mult-dae, mult-vae, recvae",
     ],
   ];
   test.each(cases)('%s', async (_, model, run, message) => {

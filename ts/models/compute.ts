@@ -1,4 +1,7 @@
-/** What computes RecVAE, Mult-VAE and Mult-DAE among several models: their engine, device and precision. The other models have no such choice. */
+/**
+ * What computes RecVAE, Mult-VAE, Mult-DAE and H+Vamp among several models: their engine, device and precision. H+Vamp has no choice of
+ * a precision, and the other models have none at all.
+ */
 import { allModels, optionsOf } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 import type { Progress } from './progress.js';
@@ -23,9 +26,14 @@ export function computeOf({ engine, device, precision }: ComputeOptions): Comput
   };
 }
 
-/** What a run of many models says for one of them: nothing unless it has that choice. */
+/** What a run of many models says for one of them: nothing of what it cannot choose. */
 export function computeFor(model: ModelName, run: ComputeOptions): ComputeOptions {
-  return allModels.some(({ name, hasEngines }) => name === model && hasEngines) ? computeOf(run) : {};
+  const { precision, ...where } = computeOf(run);
+  const about = allModels.find(({ name }) => name === model);
+  return {
+    ...(about?.hasEngines && where),
+    ...(about?.hasPrecisions && precision !== undefined && { precision }),
+  };
 }
 
 /** What computed a network: its engine, its device, and what the large products read. */

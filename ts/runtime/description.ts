@@ -22,8 +22,10 @@ export interface ModelDescription {
   timeLaw: string;
   /** Whether it looks at the weights of interactions; the others count each alike. */
   usesWeights: boolean;
-  /** Whether engine, device and precision of its training can be chosen. */
+  /** Whether engine and device of its training can be chosen. */
   hasEngines: boolean;
+  /** Whether its precision can be, too. */
+  hasPrecisions: boolean;
   options: OptionDescription[];
 }
 

@@ -7,20 +7,25 @@
 use std::process::Command;
 
 use recvae_core::{
-    Cancel, Csr, EaseCounts, Error, FitRun, FitShape, HeldOut, Ids, Interactions, ModelKind, Recommender, Stream,
-    Threads,
+    Cancel, Compute, Csr, EaseCounts, EngineKind, Error, FitRun, FitShape, HeldOut, Ids, Interactions, ModelKind,
+    Recommender, Stream, Threads,
 };
 use serde_json::{Value, json};
 
 const THREADS: usize = 2;
 const MB: f64 = 1e6;
 
-/// A fit: model, `weighted` before it where interactions have weights; options, users, items, items of each user.
+/// A fit: model, `weighted` before it where interactions have weights, `candle` where it is the engine; options, users, items, items of
+/// each user.
 struct Case(&'static str, Value, usize, usize, usize);
 
 impl Case {
     fn kind(&self) -> ModelKind {
-        self.0.trim_start_matches("weighted ").parse().unwrap()
+        self.0.trim_start_matches("weighted ").trim_start_matches("candle ").parse().unwrap()
+    }
+
+    fn engine(&self) -> EngineKind {
+        if self.0.starts_with("candle ") { EngineKind::Candle } else { EngineKind::Fused }
     }
 
     fn is_weighted(&self) -> bool {
@@ -67,7 +72,9 @@ impl Case {
             threads: THREADS,
             data: None,
         };
-        self.kind().estimate_memory(options, &shape).unwrap().fit() as f64
+        let fused = self.kind().estimate_memory(options, &shape).unwrap().fit() as f64;
+        // What candle takes at most.
+        if self.engine() == EngineKind::Candle { 5.0 * fused } else { fused }
     }
 
     /// Bytes at the peak of the fit beyond what there was before it.
@@ -112,7 +119,8 @@ fn in_a_process_of_its_own() {
     let model = case[0].as_str().unwrap().to_owned();
     let case = Case(model.leak(), case[1].clone(), number(2), number(3), number(4));
     let (train, validation) = (case.data(case.2), case.validation());
-    let run = FitRun { memory_limit: Some(case.estimate() as u64), ..FitRun::default() };
+    let compute = Compute { engine: case.engine(), ..Compute::default() };
+    let run = FitRun { memory_limit: Some(case.estimate() as u64), compute, ..FitRun::default() };
     tell_peak(|| case.kind().fit(&case.1, &train, Some(&validation), &run).map(drop).unwrap());
 }
 
@@ -164,6 +172,40 @@ fn small_fits_take_what_is_estimated() {
         // Beside the 15 % that hold for what is large, up to 6 MB for what a process does not share with larger fits: pages of
         // the program that are touched for the first time, arenas of the allocator, stacks.
         assert!((measured - estimate).abs() < 0.15 * estimate + 6.0 * MB, "{name}: {measured} for {estimate}");
+    }
+}
+
+/// candle's estimate is what it takes at most, and no more than three times what it takes.
+#[cfg(feature = "candle")]
+#[test]
+fn candle_takes_no_more_than_is_estimated() {
+    let few = json!({ "hiddenDim": 100, "latentDim": 50, "pseudoUsers": 200, "epochs": 2 });
+    let results = compare(&[
+        Case("candle hvamp", few, 600, 10_000, 20),
+        Case(
+            "candle hvamp",
+            json!({ "hiddenDim": 50, "pseudoUsers": 20, "batchSize": 600, "epochs": 2 }),
+            600,
+            3000,
+            300,
+        ),
+        Case(
+            "candle hvamp",
+            json!({ "hiddenDim": 20, "latentDim": 50, "pseudoUsers": 2000, "epochs": 1 }),
+            600,
+            2000,
+            20,
+        ),
+        Case(
+            "candle hvamp",
+            json!({ "hiddenDim": 300, "latentDim": 50, "pseudoUsers": 100, "batchSize": 20, "epochs": 1 }),
+            60,
+            3000,
+            20,
+        ),
+    ]);
+    for (name, estimate, measured) in results {
+        assert!((estimate / 3.0..estimate).contains(&measured), "{name}: {measured} for {estimate}");
     }
 }
 

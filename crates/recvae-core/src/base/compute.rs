@@ -96,7 +96,7 @@ fn device_of(name: &str, cuda: impl FnOnce() -> Cuda) -> Result<Device> {
 }
 
 options! {
-    /// How a training of RecVAE, Mult-VAE or Mult-DAE is computed, and where EASE^R, EDLAE, RDLAE and DEQL are. It changes speed, memory and
+    /// How a training of RecVAE, Mult-VAE, Mult-DAE or H+Vamp is computed, and where EASE^R, EDLAE, RDLAE and DEQL are. It changes speed, memory and
     /// rounding, not what is computed.
     pub struct ComputeOptions for "compute" {
         /// Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads
@@ -107,7 +107,7 @@ options! {
         device: String = "cpu".into(), Any;
         /// What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused
         /// where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in
-        /// any case.
+        /// any case. H+Vamp is computed in f32 alone, and refuses another choice.
         precision: PrecisionChoice = PrecisionChoice::F32, Any;
     }
 }

@@ -24,7 +24,7 @@ pub struct Progress {
     /// Of a closed form, the share of its work that is done: from 0, told when it begins, to 1, told when the model is there.
     /// It never falls, and there are some 200 reports at most. `None` for models with epochs.
     pub fraction: Option<f64>,
-    /// Of RecVAE, Mult-VAE and Mult-DAE, the engine at work, and where; of a closed form where it has a GPU.
+    /// Of RecVAE, Mult-VAE, Mult-DAE and H+Vamp, the engine at work, and where; of a closed form where it has a GPU.
     pub compute: Option<Compute>,
 }
 

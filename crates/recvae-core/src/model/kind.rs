@@ -63,13 +63,19 @@ impl ModelKind {
     /// Whether its training can be kept in a checkpoint: the models that take long.
     #[must_use]
     pub fn has_checkpoints(self) -> bool {
-        self.has_engines() || self == Self::HVamp
+        self.has_engines()
     }
 
-    /// Whether its training is a matter of an engine; the other models are computed by the processor as they are.
+    /// Whether its training is a matter of an engine and a device; the other models are computed by the processor as they are.
     #[must_use]
     pub fn has_engines(self) -> bool {
-        matches!(self, Self::MultDae | Self::MultVae | Self::RecVae)
+        matches!(self, Self::MultDae | Self::MultVae | Self::RecVae | Self::HVamp)
+    }
+
+    /// Whether the precision of its training can be chosen. H+Vamp's is f32 by either engine.
+    #[must_use]
+    pub fn has_precisions(self) -> bool {
+        self.has_engines() && self != Self::HVamp
     }
 
     /// Whether a GPU can have a part in its training.

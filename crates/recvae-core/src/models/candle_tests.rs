@@ -425,5 +425,5 @@ fn trainings_of_both_engines_end_alike() {
         ..FitRun::default()
     };
     let error = ModelKind::Ease.fit(&json!({}), &x, None, &run).err().unwrap().to_string();
-    assert_eq!(error, "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae");
+    assert_eq!(error, "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae, hvamp");
 }

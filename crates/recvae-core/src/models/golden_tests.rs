@@ -536,7 +536,7 @@ fn bits_do_not_depend_on_threads() {
         };
         let mut ones = vec![];
         for precision in [TrainingPrecision::F32, TrainingPrecision::Bf16] {
-            if precision == TrainingPrecision::Bf16 && !kind.has_engines() {
+            if precision == TrainingPrecision::Bf16 && !kind.has_precisions() {
                 continue;
             }
             let one = tensors(1, precision);

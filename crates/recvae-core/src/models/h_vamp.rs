@@ -49,6 +49,10 @@ use crate::train::fit_shape::FitShape;
 use crate::train::keeper::Keeper;
 use crate::train::run::FitRun;
 
+#[cfg(feature = "candle")]
+mod candle;
+#[cfg(all(test, feature = "candle"))]
+mod candle_tests;
 mod layers;
 mod network;
 mod normal;
@@ -153,6 +157,28 @@ pub(super) fn memory(options: &HVampOptions, shape: &FitShape<'_>) -> MemoryEsti
         ("what the layers give for the pseudo-users", of_pseudo),
         ("what the layers give for a batch", of_batch + 2.0 * users),
         ("the scores of a block of validation users", if shape.validation { block } else { 0.0 }),
+    ];
+    let parts = parts.map(|(name, numbers)| (name, 4.0 * numbers));
+    MemoryEstimate::new(4.0 * parameters, &parts, "a smaller hiddenDim, latentDim, pseudoUsers or batchSize")
+}
+
+/// What a training takes of a GPU's memory: counted from the operations of candle's engine, and never measured.
+#[cfg(feature = "candle")]
+fn device_memory(options: &HVampOptions, train: &Csr) -> MemoryEstimate {
+    let shape = options.shape(train.n_cols());
+    let Shape { n_items, hidden, latent, pseudo_users } = shape;
+    let [items, hidden, latent, pseudo_users] = [n_items, hidden, latent, pseudo_users].map(|n| n as f64);
+    let (parameters, batch) = (shape.n_parameters() as f64, train.n_rows().min(options.batch_size) as f64);
+    // Every operation of candle makes a tensor, and another one of its gradient: about 9 in each of 11 gated layers of a user, in 2 of a
+    // pseudo-user; 30 of the normals. Both inputs, the targets, the logits and about 8 of the likelihood; of pseudo-users 4 of clipping.
+    let parts = [
+        ("the parameters and Adam's moments", 3.0 * parameters),
+        // As they are, the zeros that candle adds them to, and the sum.
+        ("the gradients", 3.0 * parameters),
+        ("matrices of a batch's users x items", 24.0 * batch * items),
+        ("what the layers give for a batch", batch * (200.0 * hidden + 60.0 * latent + 40.0 * pseudo_users)),
+        ("what the layers give for the pseudo-users", pseudo_users * (8.0 * items + 40.0 * hidden + 60.0 * latent)),
+        ("CUDA itself", f64::from(3 << 26)),
     ];
     let parts = parts.map(|(name, numbers)| (name, 4.0 * numbers));
     MemoryEstimate::new(4.0 * parameters, &parts, "a smaller hiddenDim, latentDim, pseudoUsers or batchSize")

@@ -294,17 +294,12 @@ impl<T: Real + WithDType> CandleEngine<T> {
         value.inplace_op3(&parameter.first, &parameter.second, &adam(last))
     }
 
-    /// One step of Adam on a parameter; rounding and order of operations as in [`super::adam`].
+    /// One step of Adam on a parameter.
     fn adam(&self, parameter: &Trained<T>, gradient: &Tensor, step: u64) -> Candle<[Tensor; 3]> {
-        let power = |beta: f64| 1.0 - beta.powf(step as f64);
         let value = parameter.value.as_detached_tensor();
         let pull = if parameter.is_item_weight() { 2.0 * self.lambda } else { 0.0 };
         let gradient = if pull > 0.0 { (gradient + (&value * pull)?)? } else { gradient.clone() };
-        let first = (&parameter.first + ((&gradient - &parameter.first)? * (1.0 - BETA_1))?)?;
-        let second = ((&parameter.second * BETA_2)? + (gradient.sqr()? * (1.0 - BETA_2))?)?;
-        let root = ((second.sqrt()? / power(BETA_2).sqrt())? + EPSILON)?;
-        let value = (value - ((&first * (self.learning_rate / power(BETA_1)))? / root)?)?;
-        Ok([value, first, second])
+        adam([&value, &parameter.first, &parameter.second], &gradient, self.learning_rate, step)
     }
 
     /// A step of all parameters that the update reaches. Those of the input layer are not in the loss of a batch without items:
@@ -515,6 +510,21 @@ impl<T: Real + WithDType> View<'_, T> {
     }
 }
 
+/// A parameter and its two moments after step number `step` of Adam; rounding and order of operations as in [`super::adam`].
+pub(crate) fn adam(
+    [value, first, second]: [&Tensor; 3],
+    gradient: &Tensor,
+    learning_rate: f64,
+    step: u64,
+) -> Candle<[Tensor; 3]> {
+    let power = |beta: f64| 1.0 - beta.powf(step as f64);
+    let first = (first + ((gradient - first)? * (1.0 - BETA_1))?)?;
+    let second = ((second * BETA_2)? + (gradient.sqr()? * (1.0 - BETA_2))?)?;
+    let root = ((second.sqrt()? / power(BETA_2).sqrt())? + EPSILON)?;
+    let value = (value - ((&first * (learning_rate / power(BETA_1)))? / root)?)?;
+    Ok([value, first, second])
+}
+
 /// The log density of a normal of one coordinate.
 fn log_normal(z: &Tensor, mean: &Tensor, log_variance: &Tensor) -> Candle<Tensor> {
     ((z - mean)?.sqr()? / log_variance.exp()?)?.add(log_variance)?.affine(-0.5, -0.5 * std::f64::consts::TAU.ln())
@@ -524,7 +534,7 @@ fn number(tensor: &Tensor) -> Candle<f64> {
     tensor.to_dtype(DType::F64)?.to_scalar()
 }
 
-fn to_host<T: WithDType>(tensor: &Tensor) -> Candle<Vec<T>> {
+pub(crate) fn to_host<T: WithDType>(tensor: &Tensor) -> Candle<Vec<T>> {
     tensor.flatten_all()?.to_vec1()
 }
 

@@ -25,9 +25,9 @@ pub struct FitRun<'a> {
     pub checkpoint: Option<Checkpoint<'a>>,
     /// Bytes that it may take beyond the data; `None` for what is free.
     pub memory_limit: Option<u64>,
-    /// Which engine trains RecVAE, Mult-VAE and Mult-DAE, where, and in what precision; and where the matrix of EASE^R and its kin is inverted.
+    /// Which engine trains RecVAE, Mult-VAE, Mult-DAE and H+Vamp, where, and in what precision; and where the matrix of EASE^R and its kin is inverted.
     pub compute: Compute,
-    /// What RecVAE, Mult-VAE and Mult-DAE begin with instead of random parameters.
+    /// What RecVAE, Mult-VAE, Mult-DAE and H+Vamp begin with instead of random parameters.
     pub from: Option<WarmStart<'a>>,
 }
 

@@ -74,7 +74,7 @@ const GATED: [&str; 2] = ["value", "gate"];
 const HEADS: [&str; 2] = ["mean", "log_variance"];
 /// Those of the last layer and of the pseudo-users.
 const OUTPUT: &str = "p.output";
-const PSEUDO_USERS: &str = "pseudo_users";
+pub(super) const PSEUDO_USERS: &str = "pseudo_users";
 
 /// All parameters, or a gradient or a moment of each.
 pub(super) struct Network<T> {

@@ -6,7 +6,7 @@ use crate::math::real::Real;
 use crate::math::vectorised::{sum_of, vectorised};
 
 /// Within these lies a logarithm of a variance.
-const LOG_VARIANCES: [f64; 2] = [-12.0, 4.0];
+pub(super) const LOG_VARIANCES: [f64; 2] = [-12.0, 4.0];
 
 /// A normal distribution of each row, with what clipping its logarithms of variances has done.
 pub(super) struct Normal<T> {

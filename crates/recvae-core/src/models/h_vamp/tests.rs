@@ -8,20 +8,21 @@ use crate::nn::batch::SparseInput;
 use crate::test_support::{Golden, close};
 use crate::train::warm_start::Adopt;
 
-const PARTS: [(&str, Likelihood); 2] = [("multinomial", Likelihood::Multinomial), ("bernoulli", Likelihood::Bernoulli)];
+pub(super) const PARTS: [(&str, Likelihood); 2] =
+    [("multinomial", Likelihood::Multinomial), ("bernoulli", Likelihood::Bernoulli)];
 
 fn transposed(values: &[f64], n_cols: usize) -> Vec<f64> {
     (0..n_cols).flat_map(|column| values.iter().skip(column).step_by(n_cols).copied()).collect()
 }
 
 /// A recorded tensor as it lies here: weights of layers whose inputs are items are the other way round.
-fn recorded(golden: &Golden, key: &str, name: &str) -> Vec<f64> {
+pub(super) fn recorded(golden: &Golden, key: &str, name: &str) -> Vec<f64> {
     let values = golden.values(key);
     let of_items = name.starts_with("q2.items") || name.starts_with("q1.items");
     if of_items && name.ends_with("weight") { transposed(values, golden.shape(key)[1]) } else { values.to_vec() }
 }
 
-fn network<T: Real>(golden: &Golden) -> Network<T> {
+pub(super) fn network<T: Real>(golden: &Golden) -> Network<T> {
     let n_items = golden.shape("x")[1];
     let [pseudo_users, _] = *golden.shape("pseudo_users") else { panic!("no matrix") };
     let (hidden, latent) = (golden.shape("q2.hidden.value.bias")[0], golden.shape("q2.heads.mean.bias")[0]);
@@ -35,7 +36,7 @@ fn network<T: Real>(golden: &Golden) -> Network<T> {
 }
 
 /// Histories after dropout, as recorded: kept items of rows that were normalised before, at a rate of 1 / 2.
-fn input<T: Real>(golden: &Golden, kept: &str) -> SparseInput<T> {
+pub(super) fn input<T: Real>(golden: &Golden, kept: &str) -> SparseInput<T> {
     let (all, kept) = (golden.csr("x"), golden.csr(kept));
     let mut input = SparseInput { ends: vec![], indices: vec![], values: vec![] };
     for (history, kept) in all.rows().zip(kept.rows()) {

@@ -1,16 +1,24 @@
 //! H+Vamp in training: the steps of an epoch, and what a checkpoint keeps of them.
+//!
+//! The loop is one for both engines. It draws what is random, and an [`Engine`] makes a step of it: [`Fused`] on the host's own parameters,
+//! [`CandleEngine`] on tensors that are copied to the host after every epoch, and for a checkpoint.
 
 use rayon::prelude::*;
 
 use super::HVampOptions;
-use super::network::{Batch, Loss, Network};
-use crate::base::compute::Compute;
+#[cfg(feature = "candle")]
+use super::candle::CandleEngine;
+use super::network::{Batch, Likelihood, Loss, Network, Shape};
+use crate::base::compute::{Compute, EngineKind};
 use crate::base::error::{Error, Result};
 use crate::base::progress::StepProgress;
 use crate::evaluate::evaluation::evaluate;
 use crate::evaluate::metrics::Metric;
 use crate::math::csr::Csr;
+use crate::math::real::Real;
 use crate::math::vectorised::dot;
+#[cfg(feature = "candle")]
+use crate::models::device::check_device;
 use crate::nn::adam::{AdamStep, Moments};
 use crate::nn::batch::{SparseInput, draw_noise};
 use crate::nn::network::Parameter;
@@ -24,14 +32,111 @@ use crate::train::run::FitRun;
 /// Numbers of a task.
 const PIECE: usize = 1 << 14;
 
+/// Parameters and moments as arrays of the host.
+pub(super) struct Host<T> {
+    pub(super) network: Network<T>,
+    /// In the order of the network's tensors.
+    pub(super) moments: Vec<Moments<T>>,
+}
+
+impl<T: Real> Host<T> {
+    pub(super) fn new(network: Network<T>) -> Self {
+        let moments = network.tensors().iter().map(|(.., values)| Moments::zeros(values.len())).collect();
+        Self { network, moments }
+    }
+}
+
+/// How a step is made.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    pub(super) likelihood: Likelihood,
+    /// The weight of the KL term.
+    pub(super) beta: f64,
+    pub(super) learning_rate: f64,
+    /// Which step it is, from 1.
+    pub(super) number: u64,
+}
+
+/// What makes steps.
+pub(super) trait Engine<T> {
+    /// Which engine it is, and where it computes.
+    fn compute(&self) -> Compute;
+
+    /// One step of Adam on gradients that are divided by their norms; the loss before it.
+    fn step(&mut self, step: Step, batch: &Batch<'_, T>, host: &mut Host<T>) -> Result<Loss>;
+
+    /// Brings the host's parameters up to date, where they are not the ones that are trained.
+    fn network_to_host(&self, _network: &mut Network<T>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Brings the host's moments up to date, likewise.
+    fn moments_to_host(&self, _moments: &mut [Moments<T>]) -> Result<()> {
+        Ok(())
+    }
+
+    /// Goes on from the host's parameters and moments.
+    fn take_host(&mut self, _host: &Host<T>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The processor's own engine.
+pub(super) struct Fused<T> {
+    gradients: Network<T>,
+}
+
+impl<T: Real> Fused<T> {
+    pub(super) fn new(shape: Shape) -> Self {
+        Self { gradients: Network::zeros(shape) }
+    }
+}
+
+impl<T: Real> Engine<T> for Fused<T> {
+    fn compute(&self) -> Compute {
+        Compute::default()
+    }
+
+    fn step(&mut self, step: Step, batch: &Batch<'_, T>, Host { network, moments }: &mut Host<T>) -> Result<Loss> {
+        for (.., gradient) in self.gradients.tensors_mut() {
+            gradient.par_chunks_mut(PIECE).for_each(|piece| piece.fill(T::ZERO));
+        }
+        let loss = network.loss(batch, step.beta, step.likelihood, &mut self.gradients);
+        let step = AdamStep::new(step.learning_rate, step.number);
+        let tensors = network.tensors_mut().into_iter().zip(self.gradients.tensors_mut());
+        for (((_, _, values), (_, _, gradient)), moments) in tensors.zip(moments) {
+            let squares: Vec<T> = gradient.par_chunks(PIECE).map(|piece| dot(piece, piece)).collect();
+            let norm = squares.iter().map(|square| square.to_f64()).sum::<f64>().sqrt();
+            let factor = if norm > 0.0 { T::from_f64(1.0 / norm) } else { T::ONE };
+            moments.step(step.with_factor(factor), values, gradient);
+        }
+        Ok(loss)
+    }
+}
+
+/// The engine that the run asks for.
+fn by_engine(options: &HVampOptions, train: &Csr, run: &FitRun<'_>, host: &Host<f32>) -> Result<Box<dyn Engine<f32>>> {
+    match run.compute {
+        Compute { engine: EngineKind::Fused, .. } => Ok(Box::new(Fused::new(options.shape(train.n_cols())))),
+        #[cfg(feature = "candle")]
+        Compute { engine: EngineKind::Candle, device, .. } => {
+            check_device(device, &super::device_memory(options, train))?;
+            Ok(Box::new(CandleEngine::new(host, device)?))
+        }
+        #[cfg(not(feature = "candle"))]
+        Compute { engine: EngineKind::Candle, .. } => {
+            let _ = host;
+            Err(Error::Internal("this build is without candle".into()))
+        }
+    }
+}
+
 /// A network in training.
 pub(super) struct Training<'a> {
     options: &'a HVampOptions,
     train: &'a Csr,
-    network: Network<f32>,
-    gradients: Network<f32>,
-    /// In the order of the network's tensors.
-    moments: Vec<Moments<f32>>,
+    host: Host<f32>,
+    engine: Box<dyn Engine<f32>>,
     /// Steps since training began.
     steps: u64,
     /// Batches of the epoch at work that are done.
@@ -41,15 +146,16 @@ pub(super) struct Training<'a> {
 impl<'a> Training<'a> {
     /// Of a network that is fresh or begins with another one.
     pub(super) fn new(options: &'a HVampOptions, train: &'a Csr, run: &FitRun<'_>) -> Result<Self> {
-        let shape = options.shape(train.n_cols());
-        let mut network = Network::random(shape, options.seed);
+        let mut network = Network::random(options.shape(train.n_cols()), options.seed);
         run.from.iter().try_for_each(|from| from.put_into(&mut network))?;
-        let moments = network.tensors().iter().map(|(.., values)| Moments::zeros(values.len())).collect();
-        Ok(Self { options, train, gradients: Network::zeros(shape), network, moments, steps: 0, batches: 0 })
+        let host = Host::new(network);
+        let engine = by_engine(options, train, run, &host)?;
+        Ok(Self { options, train, host, engine, steps: 0, batches: 0 })
     }
 
+    /// As it was when the last epoch ended.
     pub(super) fn into_network(self) -> Network<f32> {
-        self.network
+        self.host.network
     }
 
     /// What is left of a pass over all users, whose losses, means over the users, are added to what is ongoing; its validation metric.
@@ -65,6 +171,7 @@ impl<'a> Training<'a> {
         let order = noise.order(epoch as u64, train.n_rows());
         let n_steps = order.len().div_ceil(options.batch_size) as f64;
         let beta = options.beta_in(epoch);
+        let (likelihood, learning_rate) = (options.likelihood(), options.learning_rate);
         let tell = |steps: u64| {
             let fraction = (steps as f64 / n_steps).min(1.0 - f64::EPSILON);
             (run.on_step)(StepProgress { epoch, epochs: options.epochs, fraction });
@@ -84,7 +191,9 @@ impl<'a> Training<'a> {
             let [input_2, input_1] = &inputs;
             let batch =
                 Batch { histories: &histories, inputs: [input_2, input_1], noise: [&normals[0][..], &normals[1][..]] };
-            let Loss { log_likelihood, kl } = self.step(&batch, beta)?;
+            self.steps += 1;
+            let step = Step { likelihood, beta, learning_rate, number: self.steps };
+            let Loss { log_likelihood, kl } = self.engine.step(step, &batch, &mut self.host)?;
             self.batches += 1;
             if !(log_likelihood.is_finite() && kl.is_finite()) {
                 let what = format!("batch {}: log-likelihood {log_likelihood}, KL term {kl}", self.batches);
@@ -95,14 +204,16 @@ impl<'a> Training<'a> {
             log.ongoing.kl += share * beta * kl;
             tell(self.batches);
         }
+        self.engine.network_to_host(&mut self.host.network)?;
+        let network = &self.host.network;
         // The last step of an epoch is one that no loss looks at.
         let is_finite = |(.., values): &(String, Vec<usize>, &[f32])| values.iter().all(|number| number.is_finite());
-        if !self.network.tensors().iter().all(is_finite) {
+        if !network.tensors().iter().all(is_finite) {
             return Err(diverged(epoch, "last batch: a parameter after it is not finite"));
         }
         let metric = match validation {
             Some(held_out) => {
-                let scorer = run.cancel.watch(&self.network);
+                let scorer = run.cancel.watch(network);
                 evaluate(&scorer, held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION)
             }
             None => None,
@@ -110,23 +221,6 @@ impl<'a> Training<'a> {
         // Only now: who is cancelled within the validation goes on with it.
         self.batches = 0;
         Ok(metric)
-    }
-
-    fn step(&mut self, batch: &Batch<'_, f32>, beta: f64) -> Result<Loss> {
-        for (.., gradient) in self.gradients.tensors_mut() {
-            gradient.par_chunks_mut(PIECE).for_each(|piece| piece.fill(0.0));
-        }
-        let loss = self.network.loss(batch, beta, self.options.likelihood(), &mut self.gradients);
-        self.steps += 1;
-        let step = AdamStep::new(self.options.learning_rate, self.steps);
-        let tensors = self.network.tensors_mut().into_iter().zip(self.gradients.tensors_mut());
-        for (((_, _, values), (_, _, gradient)), moments) in tensors.zip(&mut self.moments) {
-            let squares: Vec<f32> = gradient.par_chunks(PIECE).map(|piece| dot(piece, piece)).collect();
-            let norm = squares.iter().map(|&square| f64::from(square)).sum::<f64>().sqrt();
-            let factor = if norm > 0.0 { (1.0 / norm) as f32 } else { 1.0 };
-            moments.step(step.with_factor(factor), values, gradient);
-        }
-        Ok(loss)
     }
 }
 
@@ -138,11 +232,20 @@ fn diverged(epoch: usize, what: &str) -> Error {
 
 impl Resumable for Training<'_> {
     fn compute(&self) -> Compute {
-        Compute::default()
+        self.engine.compute()
     }
 
     fn has_kl(&self) -> bool {
         true
+    }
+
+    fn to_host(&mut self) -> Result<()> {
+        self.engine.network_to_host(&mut self.host.network)?;
+        self.engine.moments_to_host(&mut self.host.moments)
+    }
+
+    fn take_host(&mut self) -> Result<()> {
+        self.engine.take_host(&self.host)
     }
 
     fn done(&self, log: &EpochLog) -> [u64; 3] {
@@ -151,7 +254,8 @@ impl Resumable for Training<'_> {
 
     fn state<'a>(&'a mut self, ongoing: &'a mut Ongoing) -> State<'a> {
         let mut state = State::default();
-        for ((name, _, values), moments) in self.network.tensors_mut().into_iter().zip(&mut self.moments) {
+        let Host { network, moments } = &mut self.host;
+        for ((name, _, values), moments) in network.tensors_mut().into_iter().zip(moments) {
             moments.state(&name, &mut state);
             state.add(name, values);
         }
@@ -163,9 +267,10 @@ impl Resumable for Training<'_> {
         state
     }
 
+    /// What the last epoch has left, or a checkpoint.
     fn export(&self) -> Result<Vec<Parameter<f32>>> {
         let parameter =
             |(name, shape, values): (String, Vec<usize>, &[f32])| Parameter::new(name, &shape, values.to_vec());
-        Ok(self.network.tensors().into_iter().map(parameter).collect())
+        Ok(self.host.network.tensors().into_iter().map(parameter).collect())
     }
 }
