@@ -20,6 +20,8 @@ pub struct MemoryEstimate {
     pub(crate) options: &'static str,
     /// Options of the model by which a fit takes that many bytes, the best first.
     pub(crate) smaller: Vec<(String, u64)>,
+    /// What the fit takes by candle's engine, where that was counted.
+    pub(crate) candle: Option<u64>,
 }
 
 /// What any fit takes: buffers of matrix products, stacks of threads, the program's own pages.
@@ -31,7 +33,7 @@ impl MemoryEstimate {
         let small = [("all else", SMALL)];
         // Numbers beyond all memory saturate.
         let parts = parts.iter().chain(&small).map(|&(name, bytes)| (name, bytes as u64)).collect();
-        Self { model: model as u64, parts, options, smaller: vec![] }
+        Self { model: model as u64, parts, options, smaller: vec![], candle: None }
     }
 
     /// The same with options by which a fit takes less, in words, and the bytes, the best first.
@@ -39,10 +41,25 @@ impl MemoryEstimate {
         Self { smaller, ..self }
     }
 
+    /// The same of a model whose fit by candle's engine takes what these parts sum up to, in bytes.
+    pub(crate) fn with_candle(self, parts: &[(&'static str, f64)]) -> Self {
+        let candle = Self::new(self.model as f64, parts, "").fit();
+        Self { candle: Some(candle), ..self }
+    }
+
     /// Bytes at the peak of the fit, beyond the data.
     #[must_use]
     pub fn fit(&self) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.1))
+    }
+
+    /// The same of a training by candle's engine on the processor: as it was counted, or else what it takes at most.
+    #[must_use]
+    pub fn fit_by_candle(&self) -> u64 {
+        /// How many times as much memory as the processor's own engine candle's takes, at most: gradients, moments and temporary tensors
+        /// of all operations are held at once (`benches/engines.mjs` measures both).
+        const CANDLE: u64 = 5;
+        self.candle.unwrap_or_else(|| self.fit().saturating_mul(CANDLE))
     }
 
     /// The same with a moment at which `moment` bytes are held, if that is more than all the parts.

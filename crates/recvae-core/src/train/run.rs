@@ -45,10 +45,6 @@ impl Default for FitRun<'_> {
     }
 }
 
-/// How many times as much memory as the processor's own engine candle's takes, at most: gradients, moments and temporary tensors of all
-/// operations are held at once (`benches/engines.mjs` measures both).
-const CANDLE: u64 = 5;
-
 impl FitRun<'_> {
     /// The estimate of a fit by the engine and in the precision that are asked for, from that of the processor's own in f32.
     pub(crate) fn with_engine(
@@ -71,7 +67,7 @@ impl FitRun<'_> {
             }
             EngineKind::Fused => estimate,
             EngineKind::Candle => {
-                let all = estimate.fit().saturating_mul(CANDLE);
+                let all = estimate.fit_by_candle();
                 estimate.with_moment("temporary tensors of candle", all)
             }
         }

@@ -65,12 +65,13 @@ impl CandleEngine {
     }
 
     fn take<T: Real + WithDType>(&mut self, Host { network, moments }: &Host<T>) -> Candle<()> {
-        let trained = |((name, shape, values), moments): ((String, Vec<usize>, &[T]), &Moments<T>)| {
+        self.parameters.clear();
+        for ((name, shape, values), moments) in network.tensors().into_iter().zip(moments) {
             let tensor = |values: &[T]| Tensor::from_slice(values, &shape[..], &self.device);
             let value = Var::from_tensor(&tensor(values)?)?;
-            Ok(Trained { name, value, first: tensor(&moments.first)?, second: tensor(&moments.second)? })
-        };
-        self.parameters = network.tensors().into_iter().zip(moments).map(trained).collect::<Candle<_>>()?;
+            let (first, second) = (tensor(&moments.first)?, tensor(&moments.second)?);
+            self.parameters.push(Trained { name, value, first, second });
+        }
         Ok(())
     }
 

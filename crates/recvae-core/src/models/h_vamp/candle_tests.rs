@@ -1,6 +1,8 @@
 //! candle's engine of H+Vamp against recorded values and against the processor's own: loss, gradients of every parameter, steps, and
 //! whole trainings with checkpoints.
 
+#![allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
+
 use super::candle::CandleEngine;
 use super::network::{Batch, Loss};
 use super::tests::{PARTS, input, network, recorded};
