@@ -1,4 +1,7 @@
-/** What computes RecVAE, Mult-VAE and Mult-DAE among several models: their engine, device and precision. The other models have no such choice. */
+/**
+ * What computes RecVAE, Mult-VAE and Mult-DAE among several models: their engine, device and precision. The other models have no such
+ * choice there: those that have a device alone, EASE^R and its kin, have it in a fit of their own.
+ */
 import { allModels, optionsOf } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 import type { Progress } from './progress.js';

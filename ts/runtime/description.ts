@@ -24,6 +24,8 @@ export interface ModelDescription {
   usesWeights: boolean;
   /** Whether engine, device and precision of its training can be chosen. */
   hasEngines: boolean;
+  /** Whether its device can: theirs, and EASE^R's and its kin's. */
+  hasDevices: boolean;
   options: OptionDescription[];
 }
 

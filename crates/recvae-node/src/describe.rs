@@ -38,6 +38,7 @@ pub fn describe() -> Result<String> {
         json!({
             "name": kind.name(), "doc": kind.doc(), "timeLaw": kind.time_law(), "usesWeights": kind.uses_weights(),
             "hasEngines": kind.has_engines(),
+            "hasDevices": kind.has_devices(),
             "options": options,
         })
     };
