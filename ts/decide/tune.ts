@@ -215,8 +215,9 @@ export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>
   const compute = toJson(computeOf(options));
   guard(() => native.checkFit(model, toJson(options.options), options.threads, undefined, undefined, compute));
   const { device } = options;
-  const hasEngine = allModels.some(({ name, hasEngines }) => name === model && hasEngines);
-  if (device !== undefined && device !== 'cpu' && device !== 'auto' && !hasEngine)
+  // A fit of its own has the device; the core has refused it for models that have none.
+  const isAlone = allModels.some(({ name, hasEngines, hasDevices }) => name === model && hasDevices && !hasEngines);
+  if (device !== undefined && device !== 'cpu' && device !== 'auto' && isAlone)
     throw invalid('device', device, `cpu or auto: the trials of ${model} are the processor's`);
   if (search !== undefined && !KINDS.includes(search)) throw invalid('search', search, KINDS.join(', '));
   for (const [name, value] of Object.entries({ trials, parallel })) {

@@ -2,7 +2,7 @@
 //!
 //! With `G = X' X` and `P = (G + lambda I)^-1` the minimum is `B_ij = -P_ij / P_jj` off the diagonal: one Gram matrix, one
 //! inverse, nothing random. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`. With a `density` below 1 most
-//! of B is 0, and no such matrix is held: see `ease/restricted.rs`.
+//! of B is 0, and no such matrix is held: see `ease/restricted.rs`. In f32 the inverse may be a GPU's: see `math/linalg/panels.rs`.
 //!
 //! Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8, arXiv 1905.03375.
 
