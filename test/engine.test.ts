@@ -183,6 +183,12 @@ describe('what is refused', () => {
       "device is 'cuda:1'; allowed: cpu or auto: this build has no CUDA",
     ],
     [
+      'CUDA of a closed form in a build without',
+      'edlae',
+      { device: 'cuda' },
+      "device is 'cuda'; allowed: cpu or auto: this build has no CUDA",
+    ],
+    [
       'an engine of networks',
       'ease',
       { engine: 'candle' },
@@ -225,6 +231,18 @@ describe('what is refused', () => {
   });
 });
 
+test('a closed form takes the processor where auto finds no GPU, and where its options are the processor’s', async () => {
+  const plain = await fit('ease', data, { lambda: 9 });
+  for (const options of [{ lambda: 9 }, { lambda: 9, density: 0.5 }, { lambda: 9, precision: 'f64' }] as const) {
+    const told: Progress[] = [];
+    const onProgress = (progress: Progress) => told.push(progress);
+    const model = await fit('ease', data, options, { device: 'auto', onProgress });
+    expect(model.recommend(NEWCOMER).items).toHaveLength(10);
+    expect(told.map(({ device }) => device)).toEqual(told.map(() => undefined));
+    if (Object.keys(options).length === 1) expect(model.recommend(NEWCOMER)).toEqual(plain.recommend(NEWCOMER));
+  }
+});
+
 test('the command line takes the flags, and refuses before it reads data', async () => {
   const folder = temporaryFolder();
   writePlanted(folder);
@@ -239,6 +257,10 @@ test('the command line takes the flags, and refuses before it reads data', async
   expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('this build has no CUDA')]);
   const auto = await train('--precision', 'auto', '--json', '-');
   expect(['f32', 'bf16']).toContain(JSON.parse(auto.stdout).epochs[0].precision);
+  const counted = ['train', 'ease', 'none.csv', '--out', 'n.st', '--device', 'cuda:1', '--save-counts', 'c.st'];
+  const onCounts = await recvae(folder, counted);
+  const counts = "recvae: --device is 'cuda:1' with --save-counts; allowed: cpu or auto there\n";
+  expect([onCounts.code, onCounts.stderr]).toEqual([2, counts]);
   // EASE^R's precision is an option of the model.
   for (const model of ['ease', 'edlae']) {
     const own = await recvae(folder, ['train', model, 'none.csv', '--out', 'n.st', '--precision', 'bf16']);

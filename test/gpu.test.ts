@@ -9,7 +9,7 @@ import { lines, TARGETS, verdict } from '../.ci/cuda/gpu.mjs';
 const SCRIPT = fileURLToPath(new URL('../.ci/cuda/gpu.mjs', import.meta.url));
 
 test('numbers are held against what must be and what is aimed at', () => {
-  const [faster, whole, memory] = Object.keys(TARGETS) as [string, string, string];
+  const [faster, whole, memory, ...closed] = Object.keys(TARGETS) as [string, string, string, ...string[]];
   expect([9.9, 10, 29, 30].map((times) => verdict(faster, times))).toEqual([
     'missed',
     'must reached',
@@ -21,6 +21,10 @@ test('numbers are held against what must be and what is aimed at', () => {
     `| ${faster} | 10 | 30 | 12.3: must reached |`,
     `| ${whole} | 60 | 25 | not run |`,
     `| ${memory} | 0.5 | 0.25 | PyTorch did not run: none |`,
+    ...closed.map((name) => {
+      const { must, aim } = TARGETS[name as keyof typeof TARGETS];
+      return `| ${name} | ${must} | ${aim} | not run |`;
+    }),
   ]);
 });
 
@@ -38,4 +42,5 @@ test('the whole of it runs by the processor, at a small size', () => {
     /\| RecVAE, all epochs with validation, s \| 60 \| 25 \| 2 epochs in [\d.]+ s at this scale \|/,
   );
   expect(stdout).toContain('PyTorch did not run: spawnSync no-such-python ENOENT');
+  expect(stdout).toMatch(/\| EASE\^R, a fit on 41,140 items, s \| 10 \| 5 \| [\d.]+ s on 150 items \|/);
 });

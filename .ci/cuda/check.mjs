@@ -1,5 +1,5 @@
 // npm run check:cuda: compiles, links and lints the core with CUDA, and runs what of it can run without a GPU: the tests of the neural
-// networks in that build, which take candle's device of the processor, the kernels as the host's compiler makes them, the add-on with a
+// networks and of the closed forms in that build, which take candle's device of the processor, the kernels as the host's compiler makes them, the add-on with a
 // libcuda that opens no device. Not part of .ci/run: it takes a gigabyte of wheels and many minutes.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
@@ -72,7 +72,12 @@ check(theirs(needed(plain)).length === 0, 'the add-on without CUDA needs no libr
 
 console.log(`\n== the test program of the core (${minutes()})`);
 buildTests();
-run('tests of the core', TESTS, ['cuda', 'candle', 'golden', 'compute', 'vae', 'gpu'], withStub(process.env));
+run(
+  'tests of the core',
+  TESTS,
+  ['cuda', 'candle', 'golden', 'compute', 'vae', 'gpu', 'panels', 'device', 'lae', 'ease', 'deql'],
+  withStub(process.env),
+);
 run(
   'tests of the loader',
   join(ROOT, 'node_modules', '.bin', 'vitest'),

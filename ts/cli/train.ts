@@ -78,6 +78,7 @@ export function addTrain(program: Command): void {
       options.epochs = epochs;
     }
     refuseCounts(model, flags);
+    refuseDevice(flags);
     refuseParts(model, flags);
     refusePrecision(model, flags, known);
     const { threads, out } = flags;
@@ -198,6 +199,14 @@ function refuseCounts(model: string, flags: Flags): void {
   if (model === 'ease' || !countsAreUsed(flags)) return;
   const flag = flags.counts === undefined ? '--save-counts' : '--counts';
   throw new RecvaeError('INVALID_ARGUMENT', `${flag} has no meaning for ${model}, only for ease`);
+}
+
+/** Counts are fitted by the processor. */
+function refuseDevice(flags: Flags): void {
+  const { device } = flags;
+  if (device === undefined || device === 'cpu' || device === 'auto' || !countsAreUsed(flags)) return;
+  const flag = flags.counts === undefined ? '--save-counts' : '--counts';
+  throw new RecvaeError('INVALID_ARGUMENT', `--device is '${device}' with ${flag}; allowed: cpu or auto there`);
 }
 
 /** The flag is of networks; a model that has an option of its own of that name takes it by --set. */

@@ -1,6 +1,7 @@
 /**
  * What computes RecVAE, Mult-VAE, Mult-DAE and H+Vamp among several models: their engine, device and precision. H+Vamp has no choice of
- * a precision, and the other models have none at all.
+ * a precision, and the other models have no such choice there: those that have a device alone, EASE^R and its kin, have it in a fit of
+ * their own.
  */
 import { allModels, optionsOf } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';

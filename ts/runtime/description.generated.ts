@@ -5,6 +5,7 @@ import type { Description } from './description.js';
 export const DESCRIPTION: Omit<Description, 'threads'> = {
   "blend": {
     "doc": "Blend: several trained models together, with weights that are learnt on the validation users.",
+    "hasDevices": false,
     "hasEngines": false,
     "name": "blend",
     "options": [
@@ -118,7 +119,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a string",
       "default": "cpu",
-      "doc": "Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says which there are.",
+      "doc": "Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says which there are. EASE^R, EDLAE, RDLAE and DEQL have it, too, in f32 and with density 1: their inverse is computed there.",
       "name": "device",
       "search": null,
       "typescript": "string"
@@ -523,6 +524,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
   "models": [
     {
       "doc": "Every user gets the items that most users have.",
+      "hasDevices": false,
       "hasEngines": false,
       "name": "popularity",
       "options": [],
@@ -531,6 +533,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "EASE^R: a linear item-item model in closed form.",
+      "hasDevices": true,
       "hasEngines": false,
       "name": "ease",
       "options": [
@@ -568,6 +571,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "EDLAE: EASE^R of histories from which items are dropped at random, in closed form.",
+      "hasDevices": true,
       "hasEngines": false,
       "name": "edlae",
       "options": [
@@ -617,6 +621,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "RDLAE: EDLAE whose weights are found with a diagonal that may be up to some number.",
+      "hasDevices": true,
       "hasEngines": false,
       "name": "rdlae",
       "options": [
@@ -678,6 +683,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "DEQL: EDLAE that is also asked, with less weight, for the items that dropout has kept.",
+      "hasDevices": true,
       "hasEngines": false,
       "name": "deql",
       "options": [
@@ -739,6 +745,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "Higher-order EASE^R: EASE^R in which pairs of items speak, too, in closed form.",
+      "hasDevices": false,
       "hasEngines": false,
       "name": "hoease",
       "options": [
@@ -788,6 +795,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "iALS: matrix factorisation by alternating least squares.",
+      "hasDevices": false,
       "hasEngines": false,
       "name": "als",
       "options": [
@@ -906,6 +914,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.",
+      "hasDevices": true,
       "hasEngines": true,
       "name": "mult-dae",
       "options": [
@@ -983,6 +992,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "Mult-VAE: a variational autoencoder with a multinomial likelihood.",
+      "hasDevices": true,
       "hasEngines": true,
       "name": "mult-vae",
       "options": [
@@ -1076,6 +1086,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.",
+      "hasDevices": true,
       "hasEngines": true,
       "name": "recvae",
       "options": [
@@ -1277,6 +1288,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "H+Vamp (Gated): a variational autoencoder with two latent vectors, gated layers and a learnt prior.",
+      "hasDevices": false,
       "hasEngines": false,
       "name": "hvamp",
       "options": [

@@ -26,6 +26,8 @@ export interface ModelDescription {
   hasEngines: boolean;
   /** Whether its precision can be, too. */
   hasPrecisions: boolean;
+  /** Whether its device can: theirs, and EASE^R's and its kin's. */
+  hasDevices: boolean;
   options: OptionDescription[];
 }
 

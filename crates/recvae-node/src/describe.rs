@@ -37,7 +37,7 @@ pub fn describe() -> Result<String> {
         let options = rows(&kind.describe_options());
         json!({
             "name": kind.name(), "doc": kind.doc(), "timeLaw": kind.time_law(), "usesWeights": kind.uses_weights(),
-            "hasEngines": kind.has_engines(), "hasPrecisions": kind.has_precisions(),
+            "hasEngines": kind.has_engines(), "hasPrecisions": kind.has_precisions(), "hasDevices": kind.has_devices(),
             "options": options,
         })
     };

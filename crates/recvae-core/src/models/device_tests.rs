@@ -6,8 +6,9 @@
 use candle_core::Device;
 use serde_json::{Value, json};
 
+use super::device::check_free;
 use super::ease::check::{close, weights, weights_by_candle};
-use super::ease::{Ease, Penalised};
+use super::ease::{Ease, Penalised, device_memory};
 use super::{DeqlOptions, EaseOptions, EdlaeOptions, RdlaeOptions};
 use crate::base::compute::{self, Compute, EngineKind};
 use crate::base::cuda::Cuda;
@@ -72,6 +73,25 @@ fn a_matrix_without_inverse_and_scores_that_are_off_are_the_same_errors() {
     let x = Csr::from_rows([&[0u32, 1][..]; 100], 2).unwrap();
     let off = error(json!({ "lambda": 1e-5 }), &x);
     assert!(off.starts_with("EASE^R: with lambda = 1e-5 scores are off by "), "{off}");
+}
+
+#[test]
+fn half_a_matrix_and_a_few_panels_are_what_a_gpu_has_to_have_free() {
+    let gib = |items: f64| device_memory(items).fit() as f64 / f64::from(1 << 30);
+    // Less than two matrices, from some thousands of items on, beside CUDA itself.
+    for items in [10_000.0, 20_720.0, 41_140.0, 100_000.0] {
+        assert!(gib(items) < 1.0 + 8.0 * items * items / f64::from(1 << 30), "{items}: {}", gib(items));
+    }
+    let device = compute::Device::Cuda(0);
+    let estimate = device_memory(41_140.0);
+    check_free(device, &estimate, estimate.fit()).unwrap();
+    let refused = check_free(device, &estimate, 2 << 30).unwrap_err();
+    assert_eq!(refused.code(), "MEMORY");
+    assert_eq!(
+        refused.to_string(),
+        "training on cuda:0 needs 5.2 GiB of its memory, most of it (3.2 GiB) for half of the matrix of items x items; 2.0 GiB is free \
+         there; the way out: device cpu, or fewer items (minItem)"
+    );
 }
 
 /// By the public way, which takes a GPU where one is asked for.

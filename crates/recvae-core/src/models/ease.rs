@@ -2,7 +2,7 @@
 //!
 //! With `G = X' X` and `P = (G + lambda I)^-1` the minimum is `B_ij = -P_ij / P_jj` off the diagonal: one Gram matrix, one
 //! inverse, nothing random. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`. With a `density` below 1 most
-//! of B is 0, and no such matrix is held: see `ease/restricted.rs`.
+//! of B is 0, and no such matrix is held: see `ease/restricted.rs`. In f32 the inverse may be a GPU's: see `math/linalg/panels.rs`.
 //!
 //! Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8, arXiv 1905.03375.
 
@@ -124,19 +124,38 @@ pub(super) fn fit<O: Penalised>(
     run: &FitRun<'_>,
 ) -> Result<Fit> {
     let (origin, penalty, density) = (options.origin(), options.penalty(), options.density());
-    let model: Box<dyn Model> = match (penalty.precision(), run.compute.device) {
+    let model: Box<dyn Model> = match penalty.precision() {
         _ if density < 1.0 => Box::new(restricted::fit(origin, penalty, density, train, run)?),
-        (Precision::F32, Device::Cpu) => Box::new(Ease::<f32>::fit_here(origin, penalty, train, run)?),
-        (Precision::F64, _) => Box::new(Ease::<f64>::fit_here(origin, penalty, train, run)?),
-        #[cfg(feature = "candle")]
-        (Precision::F32, place) => {
-            check_device(place, &device_memory(train.n_cols() as f64))?;
-            Box::new(Ease::<f32>::fit(origin, penalty, train, run, Inverse::on(open(place)?))?)
+        Precision::F32 if run.compute.device == Device::Cpu => {
+            Box::new(Ease::<f32>::fit_here(origin, penalty, train, run)?)
         }
-        #[cfg(not(feature = "candle"))]
-        (Precision::F32, Device::Cuda(_)) => return Err(Error::Internal("this build is without candle".into())),
+        Precision::F32 => {
+            let inverse = inverse_of(run, train.n_cols())?;
+            Box::new(Ease::<f32>::fit(origin, penalty, train, run, inverse)?)
+        }
+        Precision::F64 => Box::new(Ease::<f64>::fit_here(origin, penalty, train, run)?),
     };
     Ok(Fit { model, epochs: vec![] })
+}
+
+/// Who inverts the matrix of so many items where the run asks for it, if that has the memory.
+///
+/// # Errors
+/// `MEMORY` of the device, with the figures; that it does not open.
+pub(crate) fn inverse_of(
+    run: &FitRun<'_>,
+    #[cfg_attr(not(feature = "candle"), allow(unused_variables))] items: usize,
+) -> Result<Inverse<f32>> {
+    match run.compute.device {
+        Device::Cpu => Ok(Inverse::here()),
+        #[cfg(feature = "candle")]
+        place => {
+            check_device(place, &device_memory(items as f64))?;
+            Ok(Inverse::on(open(place)?))
+        }
+        #[cfg(not(feature = "candle"))]
+        Device::Cuda(_) => Err(Error::Internal("this build is without candle".into())),
+    }
 }
 
 /// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed data and
@@ -171,7 +190,7 @@ fn is_by_users(precision: Precision, shape: &FitShape<'_>) -> bool {
 
 /// What the inverse takes of a GPU's memory, counted from the tensors that are there at once, and never measured.
 #[cfg(feature = "candle")]
-fn device_memory(items: f64) -> MemoryEstimate {
+pub(super) fn device_memory(items: f64) -> MemoryEstimate {
     let bytes = |numbers: f64| 4.0 * numbers;
     let parts = [
         ("half of the matrix of items x items", bytes(panels::numbers_of_half(items))),
@@ -320,8 +339,8 @@ impl<T: Real> Ease<T> {
         Self::fit(origin, penalty, train, run, Inverse::here())
     }
 
-    /// The Gram matrix is the processor's in any case. Of MovieLens-20M's 20,720 items it counts 2e9 pairs, which 16 cores have done in a
-    /// fraction of a second; by dense products a GPU would need 2 x 136,677 x 20,720^2 / 2 = 6e13 operations, more than a second.
+    /// The Gram matrix is the processor's in any case. Of data of MovieLens-20M's size it counts 1.4e9 pairs, 1.4 s of one core by
+    /// `costs.rs`, which all cores share; by dense products a GPU would need 136,677 x 20,720^2 = 6e13 operations, a second or more.
     pub(super) fn fit(
         origin: Origin,
         penalty: Penalty,

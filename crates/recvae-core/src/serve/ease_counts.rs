@@ -186,6 +186,7 @@ impl EaseCounts {
     /// As [`ModelKind::fit`](crate::ModelKind::fit), and `INVALID_ARGUMENT` for a `density` below 1.
     pub fn fit(&self, options: &Value, run: &FitRun<'_>) -> Result<Fit> {
         self.refuse_shard("fit")?;
+        ModelKind::Ease.check_compute(options, run.compute)?;
         let options = EaseOptions::from_json(options)?;
         run.checkpoint.iter().try_for_each(|checkpoint| checkpoint.check(ModelKind::Ease))?;
         run.from.iter().try_for_each(|from| from.check(ModelKind::Ease, &options.to_json(), self.items.len()))?;
@@ -212,18 +213,24 @@ impl EaseCounts {
                 ("rows of counts or copies of parts", 4.0 * items * threads as f64),
             )
         };
+        let estimate = |shape: &FitShape<'_>| run.with_engine(ModelKind::Ease, estimate(shape), shape);
         check_fit(ModelKind::Ease.name(), users_of_items, &shape, run.memory_limit, 0, estimate)?;
         let (origin, penalty) = (options.origin(), options.penalty());
         let model: Box<dyn Model> = match options.precision {
-            Precision::F32 => Box::new(self.fit_as::<f32>(origin, penalty, run)?),
-            Precision::F64 => Box::new(self.fit_as::<f64>(origin, penalty, run)?),
+            Precision::F32 => Box::new(self.fit_as::<f32>(origin, penalty, run, ease::inverse_of(run, n)?)?),
+            Precision::F64 => Box::new(self.fit_as::<f64>(origin, penalty, run, Inverse::here())?),
         };
         Ok(Fit { model, epochs: vec![] })
     }
 
-    fn fit_as<T: Real>(&self, origin: ease::Origin, penalty: ease::Penalty, run: &FitRun<'_>) -> Result<Ease<T>> {
+    fn fit_as<T: Real>(
+        &self,
+        origin: ease::Origin,
+        penalty: ease::Penalty,
+        run: &FitRun<'_>,
+        inverse: Inverse<T>,
+    ) -> Result<Ease<T>> {
         let n = self.items.len();
-        let inverse = Inverse::here();
         let steps = run.steps(Ease::<T>::work_from_gram(n, &inverse));
         let (gram, products) = (|| self.gram(steps.cancel()), |vectors: &Vectors| self.products(vectors));
         Ease::from_gram(origin, penalty, n, gram, products, inverse, &steps)

@@ -49,7 +49,7 @@ impl FitRun<'_> {
     /// The estimate of a fit by the engine and in the precision that are asked for, from that of the processor's own in f32.
     pub(crate) fn with_engine(
         &self,
-        kind: ModelKind,
+        #[cfg_attr(not(feature = "candle"), allow(unused_variables))] kind: ModelKind,
         estimate: MemoryEstimate,
         #[cfg_attr(not(feature = "candle"), allow(unused_variables))] shape: &FitShape<'_>,
     ) -> MemoryEstimate {
