@@ -7,6 +7,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     "doc": "Blend: several trained models together, with weights that are learnt on the validation users.",
     "hasDevices": false,
     "hasEngines": false,
+    "hasPrecisions": false,
     "name": "blend",
     "options": [
       {
@@ -127,7 +128,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "'f32' or 'bf16' or 'auto'",
       "default": "f32",
-      "doc": "What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case.",
+      "doc": "What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case. H+Vamp is computed in f32 alone, and refuses another choice.",
       "name": "precision",
       "search": null,
       "typescript": "'f32' | 'bf16' | 'auto'"
@@ -526,6 +527,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "Every user gets the items that most users have.",
       "hasDevices": false,
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "popularity",
       "options": [],
       "timeLaw": "interactions",
@@ -535,6 +537,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "EASE^R: a linear item-item model in closed form.",
       "hasDevices": true,
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "ease",
       "options": [
         {
@@ -573,6 +576,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "EDLAE: EASE^R of histories from which items are dropped at random, in closed form.",
       "hasDevices": true,
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "edlae",
       "options": [
         {
@@ -623,6 +627,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "RDLAE: EDLAE whose weights are found with a diagonal that may be up to some number.",
       "hasDevices": true,
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "rdlae",
       "options": [
         {
@@ -685,6 +690,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "DEQL: EDLAE that is also asked, with less weight, for the items that dropout has kept.",
       "hasDevices": true,
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "deql",
       "options": [
         {
@@ -747,6 +753,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "Higher-order EASE^R: EASE^R in which pairs of items speak, too, in closed form.",
       "hasDevices": false,
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "hoease",
       "options": [
         {
@@ -797,6 +804,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "iALS: matrix factorisation by alternating least squares.",
       "hasDevices": false,
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "als",
       "options": [
         {
@@ -916,6 +924,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.",
       "hasDevices": true,
       "hasEngines": true,
+      "hasPrecisions": true,
       "name": "mult-dae",
       "options": [
         {
@@ -994,6 +1003,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "Mult-VAE: a variational autoencoder with a multinomial likelihood.",
       "hasDevices": true,
       "hasEngines": true,
+      "hasPrecisions": true,
       "name": "mult-vae",
       "options": [
         {
@@ -1088,6 +1098,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.",
       "hasDevices": true,
       "hasEngines": true,
+      "hasPrecisions": true,
       "name": "recvae",
       "options": [
         {
@@ -1288,8 +1299,9 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "H+Vamp (Gated): a variational autoencoder with two latent vectors, gated layers and a learnt prior.",
-      "hasDevices": false,
-      "hasEngines": false,
+      "hasDevices": true,
+      "hasEngines": true,
+      "hasPrecisions": false,
       "name": "hvamp",
       "options": [
         {
