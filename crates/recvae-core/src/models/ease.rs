@@ -201,16 +201,16 @@ pub(super) fn device_memory(items: f64) -> MemoryEstimate {
 }
 
 /// What the seconds of [`fit`] grow with.
-pub(super) const LAW: &str = "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3";
+pub(super) const LAW: &str = "items^3 + interactions^2 / users, less where users are few or items share few; of a density below 1: items x (density x items)^3";
 
-/// [`LAW`] as a number: the inverse, and the pairs that the Gram matrix counts, which are no fewer than if every user had as
-/// many items.
+/// [`LAW`] as a number. A sample may be fitted by users and its data by items, so a dense fit's is the one of its way.
 pub(super) fn work(options: &impl Penalised, shape: &FitShape<'_>) -> f64 {
+    /// Some operations of an estimated second, of which a fit has more than one.
+    const OPERATIONS: f64 = 1e11;
     if options.density() < 1.0 {
         return restricted::work(options.density(), shape);
     }
-    let [users, items, interactions] = shape.counts();
-    items.powi(3) + interactions * interactions / users.max(1.0)
+    OPERATIONS * seconds(options, shape)
 }
 
 /// Seconds of [`fit`] on one core. Without the data no item is taken to be eliminated before the inverse.
@@ -713,6 +713,12 @@ mod tests {
             close(&ours, &exact.unwrap().weights, 1e-6);
             assert!((0..n as usize).all(|item| ours[item * (n as usize + 1)] == 0.0), "{number}");
         }
+        // What such a fit took says of one by items what the estimates say.
+        let (few, options) = (FitShape::of(&x, false, 1), EaseOptions::default());
+        let many = FitShape { users: 30_000, interactions: 900_000, data: None, ..few };
+        assert!(!is_by_users(Precision::F32, &many));
+        let [few, many] = [few, many].map(|shape| (work(&options, &shape), seconds(&options, &shape)));
+        assert!(many.1 > 2.0 * few.1 && (many.0 / few.0 - many.1 / few.1).abs() < 1e-9, "{few:?}, {many:?}");
         // A lambda that f64 cannot tell from 0 beside equal users: as the way by items refuses it.
         let twins = Csr::from_rows(rows.iter().flat_map(|row| [row, row]), n as usize).unwrap();
         let options = EaseOptions { lambda: 1e-20, ..EaseOptions::default() };
