@@ -1,7 +1,8 @@
-// What the elimination of items that meet few others brings EASE^R's inverse: seconds with it and without, in turns.
+// What the elimination of items that meet few others brings EASE^R's inverse, and what it takes by users where they are few: seconds
+// with it and without, in turns.
 //
 // node benches/tail.mjs [INPUT ...]     files of interactions with the columns user and item, debian, or ml-20m, netflix, msd: a tenth of
-// its shape, made up. By default video-games, where it lies beside this repository, and debian.
+// its users, made up, or ml-20m:0.03 for another share. By default video-games, where it lies beside this repository, and debian.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, flags, lastJson, ROOT, run } from './programs.mjs';
@@ -14,18 +15,22 @@ const given = process.argv.slice(2);
 const inputs =
   given.length > 0 ? given : [VIDEO_GAMES, 'debian'].filter((it) => it === 'debian' || existsSync(join(ROOT, it)));
 const program = build();
-console.log('| data | items | core | dense, s | now, s | times faster |');
-console.log('| --- | --- | --- | --- | --- | --- |');
+console.log('| data | users | items | core | dense, s | by items, s | by users, s | times faster than dense |');
+console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
 for (const input of inputs) {
-  const data = existsSync(join(ROOT, input)) ? { csv: input } : { like: input, scale: 0.1 };
+  const [like, scale = 0.1] = input.split(':');
+  const data = existsSync(join(ROOT, input)) ? { csv: input } : { like, scale };
   const {
     seconds,
     dense,
+    byUsers,
     core,
     data: shape,
   } = lastJson(run(program, ['tail', ...flags({ ...data, threads: THREADS })]));
   const list = (values) => values.map(figure).join(', ');
   const best = (values) => Math.min(...values);
-  const cells = [input, shape.items, core, list(dense), list(seconds), figure(best(dense) / best(seconds))];
+  const now = byUsers.length > 0 ? byUsers : seconds;
+  const times = figure(best(dense) / best(now));
+  const cells = [input, shape.users, shape.items, core, list(dense), list(seconds), list(byUsers), times];
   console.log(`| ${cells.join(' | ')} |`);
 }

@@ -203,14 +203,15 @@ fn tail(mut options: Options) -> Outcome<Value> {
     let (lambda, repeats) = (options.number("lambda", 100.0)?, options.number("repeats", 2)?);
     let data = matrix(&mut options)?;
     options.end()?;
-    let (mut sparse, mut dense, mut core) = (vec![], vec![], 0);
+    let (mut sparse, mut dense, mut by_users, mut core) = (vec![], vec![], vec![], 0);
     for _ in 0..repeats {
+        by_users.extend(bench::seconds_by_users(&data, lambda)?);
         let ([with, without], left) = bench::inverse_seconds(&data, lambda)?;
         sparse.push(with);
         dense.push(without);
         core = left;
     }
-    Ok(json!({ "seconds": sparse, "dense": dense, "core": core, "data": shape(&data) }))
+    Ok(json!({ "seconds": sparse, "dense": dense, "byUsers": by_users, "core": core, "data": shape(&data) }))
 }
 
 /// Lists for all users of the data, seen items left out, after a tenth of them that does not count.

@@ -166,6 +166,22 @@ pub fn inverse_seconds(x: &Csr, lambda: f32) -> Result<([f64; 2], usize)> {
     Ok(([sparse, dense], core))
 }
 
+/// Seconds of that inverse by users instead of items, in f32; nothing where fits go by items.
+///
+/// # Errors
+/// As [`invert`].
+pub fn seconds_by_users(x: &Csr, lambda: f32) -> Result<Option<f64>> {
+    use crate::math::linalg::by_users::{Counts, inverse_by_users};
+    let squares = x.rows().map(|row| (row.len() as f64).powi(2)).sum();
+    if !Counts::of(x).are_faster::<f32>(Some(x), squares) {
+        return Ok(None);
+    }
+    let (penalties, start) = (vec![f64::from(lambda); x.n_cols()], Instant::now());
+    let inverse = inverse_by_users::<f32>(x, &penalties, &Steps::silent(&Cancel::default()));
+    inverse.map_err(|error| Error::Numerical(format!("{error:?}")))?;
+    Ok(Some(start.elapsed().as_secs_f64()))
+}
+
 /// Adam on `n` numbers.
 pub struct Adam {
     moments: Moments<f32>,
