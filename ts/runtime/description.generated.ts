@@ -6,6 +6,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
   "blend": {
     "doc": "Blend: several trained models together, with weights that are learnt on the validation users.",
     "hasEngines": false,
+    "hasPrecisions": false,
     "name": "blend",
     "options": [
       {
@@ -126,7 +127,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "'f32' or 'bf16' or 'auto'",
       "default": "f32",
-      "doc": "What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case.",
+      "doc": "What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case. H+Vamp is computed in f32 alone, and refuses another choice.",
       "name": "precision",
       "search": null,
       "typescript": "'f32' | 'bf16' | 'auto'"
@@ -524,6 +525,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "Every user gets the items that most users have.",
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "popularity",
       "options": [],
       "timeLaw": "interactions",
@@ -532,6 +534,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "EASE^R: a linear item-item model in closed form.",
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "ease",
       "options": [
         {
@@ -569,6 +572,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "EDLAE: EASE^R of histories from which items are dropped at random, in closed form.",
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "edlae",
       "options": [
         {
@@ -618,6 +622,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "RDLAE: EDLAE whose weights are found with a diagonal that may be up to some number.",
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "rdlae",
       "options": [
         {
@@ -679,6 +684,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "DEQL: EDLAE that is also asked, with less weight, for the items that dropout has kept.",
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "deql",
       "options": [
         {
@@ -740,6 +746,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "Higher-order EASE^R: EASE^R in which pairs of items speak, too, in closed form.",
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "hoease",
       "options": [
         {
@@ -789,6 +796,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "iALS: matrix factorisation by alternating least squares.",
       "hasEngines": false,
+      "hasPrecisions": false,
       "name": "als",
       "options": [
         {
@@ -907,6 +915,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "Mult-DAE: a denoising autoencoder with a multinomial likelihood; Mult-VAE without the sampling.",
       "hasEngines": true,
+      "hasPrecisions": true,
       "name": "mult-dae",
       "options": [
         {
@@ -984,6 +993,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "Mult-VAE: a variational autoencoder with a multinomial likelihood.",
       "hasEngines": true,
+      "hasPrecisions": true,
       "name": "mult-vae",
       "options": [
         {
@@ -1077,6 +1087,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "doc": "RecVAE: Mult-VAE with a composite prior, a KL weight per user, alternating training and a dense encoder.",
       "hasEngines": true,
+      "hasPrecisions": true,
       "name": "recvae",
       "options": [
         {
@@ -1277,7 +1288,8 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "H+Vamp (Gated): a variational autoencoder with two latent vectors, gated layers and a learnt prior.",
-      "hasEngines": false,
+      "hasEngines": true,
+      "hasPrecisions": false,
       "name": "hvamp",
       "options": [
         {

@@ -422,7 +422,7 @@ export interface ComputeOptions {
    */
   device?: string | undefined;
   /**
-   * What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case.
+   * What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in any case. H+Vamp is computed in f32 alone, and refuses another choice.
    *
    * Allowed: 'f32' or 'bf16' or 'auto'.
    * @default "f32"
