@@ -569,7 +569,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3",
+      "timeLaw": "items^3 + interactions^2 / users, less where users are few or items share few; of a density below 1: items x (density x items)^3",
       "usesWeights": false
     },
     {
@@ -620,7 +620,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3",
+      "timeLaw": "items^3 + interactions^2 / users, less where users are few or items share few; of a density below 1: items x (density x items)^3",
       "usesWeights": false
     },
     {
@@ -683,7 +683,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3",
+      "timeLaw": "items^3 + interactions^2 / users, less where users are few or items share few; of a density below 1: items x (density x items)^3",
       "usesWeights": false
     },
     {
@@ -746,7 +746,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
           "typescript": "number"
         }
       ],
-      "timeLaw": "items^3 + interactions^2 / users; of a density below 1: items x (density x items)^3",
+      "timeLaw": "items^3 + interactions^2 / users, less where users are few or items share few; of a density below 1: items x (density x items)^3",
       "usesWeights": false
     },
     {
