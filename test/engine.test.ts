@@ -220,7 +220,7 @@ describe('what is refused', () => {
       "precision is 'bf16' for hvamp; allowed: for mult-dae, mult-vae, recvae",
     ],
     [
-      'bf16 by candle where H+Vamp asks for it',
+      'a choice of precision that H+Vamp has not by candle either',
       'hvamp',
       { engine: 'candle', precision: 'auto' },
       "precision is 'auto' for hvamp; allowed: for mult-dae, mult-vae, recvae",
