@@ -203,14 +203,12 @@ pub(super) fn device_memory(items: f64) -> MemoryEstimate {
 /// What the seconds of [`fit`] grow with.
 pub(super) const LAW: &str = "items^3 + interactions^2 / users, less where users are few or items share few; of a density below 1: items x (density x items)^3";
 
-/// [`LAW`] as a number. A sample may be fitted by users and its data by items, so a dense fit's is the one of its way.
+/// [`LAW`] as a number, in operations of f32. A sample may be fitted by users and its data by items, so a dense fit's is the one of its way.
 pub(super) fn work(options: &impl Penalised, shape: &FitShape<'_>) -> f64 {
-    /// Some operations of an estimated second, of which a fit has more than one.
-    const OPERATIONS: f64 = 1e11;
     if options.density() < 1.0 {
         return restricted::work(options.density(), shape);
     }
-    OPERATIONS * seconds(options, shape)
+    seconds(options, shape) / costs::operations::<f32>(1.0)
 }
 
 /// Seconds of [`fit`] on one core. Without the data no item is taken to be eliminated before the inverse.

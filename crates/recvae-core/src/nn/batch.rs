@@ -24,6 +24,7 @@ pub(crate) struct Batch<'a, T> {
 
 /// Dropout and noise of a pass as functions of a seed: those of [`Seeded`](super::noise::Seeded).
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "candle"), allow(dead_code))] // the processor's own engine draws nothing
 pub(crate) struct Draw {
     pub(crate) seed: u64,
     pub(crate) pass: u64,

@@ -27,6 +27,7 @@ pub(crate) enum ItemLayer {
 
 impl ItemLayer {
     /// The name of its weights, shape `(n_items, width)`.
+    #[cfg_attr(not(feature = "candle"), allow(dead_code))]
     pub(crate) fn weight(self) -> &'static str {
         match self {
             Self::EncoderInput => "encoder.input.weight",

@@ -246,6 +246,7 @@ fn every_byte_but_those_of_parameters_is_verified_without_being_asked() {
 }
 
 /// candle's reader takes fewer types than the format has; what it reads, others do.
+#[cfg(feature = "candle")]
 #[test]
 fn candle_reads_every_tensor_of_every_kind() {
     let folder = tempfile::tempdir().unwrap();
