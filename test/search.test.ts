@@ -379,8 +379,8 @@ describe('where fits are costly', () => {
   test('closed forms are searched on the most popular items, and confirmed by one fit or two', async () => {
     // Few items have most of the interactions, and most items few.
     const [users, items]: [string[], string[]] = [[], []];
-    for (let user = 0; user < 2000; user += 1) {
-      for (let at = 0; at < 12; at += 1) {
+    for (let user = 0; user < 4500; user += 1) {
+      for (let at = 0; at < 6; at += 1) {
         users.push(`u${user}`);
         items.push(`i${Math.floor(7000 * (((user * 7919 + at * 104729) % 10007) / 10007) ** 3)}`);
       }
