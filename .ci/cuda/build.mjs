@@ -46,7 +46,9 @@ export function build() {
 
 /** Builds the test program. */
 export function buildTests() {
-  const args = ['test', '--release', '-p', 'recvae-core', '--lib', '--features', 'cuda', '--no-run'];
+  // Beside the add-on's package, whose macros want other features of what candle's kernels are built by: else nvcc makes them once more.
+  const packages = ['-p', 'recvae-core', '-p', 'recvae-node'];
+  const args = ['test', '--release', ...packages, '--lib', '--features', 'recvae-node/cuda', '--no-run'];
   copyFileSync(
     made(args, 'recvae_core', ({ executable }) => executable),
     TESTS,
