@@ -167,15 +167,16 @@ pub(super) fn memory(options: &impl Penalised, shape: &FitShape<'_>) -> MemoryEs
     }
     let [users, items, interactions] = shape.counts();
     let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
-    let (matrix, ways_out) = of_matrix(precision, items);
-    let estimate = if is_by_users(precision, shape) {
-        let beside =
-            by_users::bytes_beside(shape.users, shape.items, shape.interactions, precision.bytes() as usize) as f64;
-        MemoryEstimate::new(matrix, &[(MATRIX, matrix), ("a matrix of users x users", beside)], ways_out)
-    } else {
-        memory_from_gram(precision, items, ("the transposed data or copies of parts", counting))
+    // The larger one where users are few, whether the data are such that the fit goes by them or not.
+    let by_users = shape.by_users().has_few_users().then(|| {
+        let bytes = precision.bytes() as usize;
+        by_users::bytes_beside(shape.users, shape.items, shape.interactions, bytes) as f64
+    });
+    let beside = match by_users {
+        Some(bytes) if bytes > counting => ("a matrix of users x users", bytes),
+        _ => ("the transposed data or copies of parts", counting),
     };
-    estimate.with_smaller(restricted::smaller(precision, density, shape))
+    memory_from_gram(precision, items, beside).with_smaller(restricted::smaller(precision, density, shape))
 }
 
 /// Whether the inverse is found by users instead of items.
@@ -238,23 +239,17 @@ pub(super) fn smaller<O: Penalised>(options: &O, shape: &FitShape<'_>, fits: imp
     densities.get(at).map(|&density| options.with_density(density))
 }
 
-const MATRIX: &str = "its matrix of items x items";
-
-/// Bytes of the matrix, and the options that make it smaller.
-fn of_matrix(precision: Precision, items: f64) -> (f64, &'static str) {
+/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there are copies.
+pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
     let ways_out = match precision {
         Precision::F32 => "",
         Precision::F64 => "precision 'f32'",
     };
-    (precision.bytes() * items * items, ways_out)
-}
-
-/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there are copies.
-pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
-    let (matrix, ways_out) = of_matrix(precision, items);
-    let inverting = bytes_beside_inverse(items as usize, precision.bytes() as usize) as f64;
+    let size = precision.bytes();
+    let inverting = bytes_beside_inverse(items as usize, size as usize) as f64;
+    let matrix = size * items * items;
     let (name, counting) = counting;
-    MemoryEstimate::new(matrix, &[(MATRIX, matrix), (name, counting.max(inverting))], ways_out)
+    MemoryEstimate::new(matrix, &[("its matrix of items x items", matrix), (name, counting.max(inverting))], ways_out)
 }
 
 /// The largest lambda: weights are about counts over lambda, and scores are f32, whose normal numbers begin at 1.2e-38.

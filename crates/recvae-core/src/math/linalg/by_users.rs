@@ -29,8 +29,8 @@ use crate::math::vectorised::vectorised;
 
 /// With fewer items a fit takes no time either way.
 const LEAST_ITEMS: usize = 1024;
-/// And with more users than this share of the items it could hardly be faster, and would take more memory.
-const MOST_USERS: f64 = 0.5;
+/// And with more users than this share of the items it would hardly be faster, and take a fourth of the memory more.
+const MOST_USERS: f64 = 1.0 / 3.0;
 /// How many times faster it has to be thought, as bits differ.
 const FASTER: f64 = 1.5;
 
