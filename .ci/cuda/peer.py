@@ -4,7 +4,6 @@ The interactions are drawn at random: dense steps take the same time whatever th
 median of steps, each with making its batch dense and sending it, and the most memory that PyTorch has held on the device.
 """
 
-import argparse
 import json
 import pathlib
 import sys
@@ -14,26 +13,14 @@ PEERS = pathlib.Path(__file__).resolve().parents[2] / "benches" / "peers"
 sys.path.insert(0, str(PEERS))
 
 import data  # noqa: E402, F401 the peers' own, before torch
+import made_up  # noqa: E402
 import numpy as np  # noqa: E402
 import recvae  # noqa: E402
 import torch  # noqa: E402
-from scipy import sparse  # noqa: E402
 
-parser = argparse.ArgumentParser()
-for name in ("users", "items", "interactions"):
-    parser.add_argument(f"--{name}", type=int, required=True)
-parser.add_argument("--device", default="cuda")
-parser.add_argument("--steps", type=int, default=30)
-parser.add_argument("--batch", type=int, default=500)
-arguments = parser.parse_args()
-if arguments.device.startswith("cuda") and not torch.cuda.is_available():
-    sys.exit("torch finds no GPU")
-
+arguments = made_up.arguments(steps=30, batch=500)
 random = np.random.RandomState(1)
-shape = (arguments.users, arguments.items)
-rows, columns = (random.randint(0, n, arguments.interactions) for n in shape)
-train = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape)
-train.data[:] = 1
+train = made_up.interactions(arguments, random)
 
 device = torch.device(arguments.device)
 model = recvae.RecVae(arguments.items, 0.005).to(device)

@@ -4,29 +4,15 @@ The interactions are drawn at random: the time does not depend on which they are
 the inverse is that by the Cholesky factor. One line of JSON: seconds of both and of all, and the most memory that PyTorch has held there.
 """
 
-import argparse
 import json
-import sys
 import time
 
+import made_up
 import numpy as np
 import torch
-from scipy import sparse
 
-parser = argparse.ArgumentParser()
-for name in ("users", "items", "interactions"):
-    parser.add_argument(f"--{name}", type=int, required=True)
-parser.add_argument("--device", default="cuda")
-parser.add_argument("--block", type=int, default=4096)
-arguments = parser.parse_args()
-if arguments.device.startswith("cuda") and not torch.cuda.is_available():
-    sys.exit("torch finds no GPU")
-
-random = np.random.RandomState(1)
-shape = (arguments.users, arguments.items)
-rows, columns = (random.randint(0, n, arguments.interactions) for n in shape)
-train = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape)
-train.data[:] = 1
+arguments = made_up.arguments(block=4096)
+train = made_up.interactions(arguments, np.random.RandomState(1))
 device = torch.device(arguments.device)
 
 
