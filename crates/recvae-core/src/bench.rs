@@ -171,9 +171,10 @@ pub fn inverse_seconds(x: &Csr, lambda: f32) -> Result<([f64; 2], usize)> {
 /// # Errors
 /// As [`invert`].
 pub fn seconds_by_users(x: &Csr, lambda: f32) -> Result<Option<f64>> {
-    use crate::math::linalg::by_users::{Counts, inverse_by_users};
+    use crate::math::linalg::by_users::{Counts, inverse_by_users, seconds_of_way};
     let squares = x.rows().map(|row| (row.len() as f64).powi(2)).sum();
-    if !Counts::of(x).are_faster::<f32>(Some(x), squares) {
+    let (_, is_by_users) = seconds_of_way::<f32>(x.n_cols(), Counts::of_few(x), Some(x), squares);
+    if !is_by_users {
         return Ok(None);
     }
     let (penalties, start) = (vec![f64::from(lambda); x.n_cols()], Instant::now());

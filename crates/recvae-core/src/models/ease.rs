@@ -28,7 +28,7 @@ use crate::math::csr::Csr;
 use crate::math::linalg::by_users::{self, inverse_by_users};
 #[cfg(feature = "candle")]
 use crate::math::linalg::panels;
-use crate::math::linalg::{Inverse, NoInverse, bytes_beside_inverse, gram, pairs_of_items, seconds_of_inverse};
+use crate::math::linalg::{Inverse, NoInverse, bytes_beside_inverse, gram, pairs_of_items};
 use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
 use crate::math::vectorised::{add, multiply, prefetch, vectorised};
@@ -168,7 +168,7 @@ pub(super) fn memory(options: &impl Penalised, shape: &FitShape<'_>) -> MemoryEs
     let [users, items, interactions] = shape.counts();
     let counting = 4.0 * interactions + 8.0 * items + 4.0 * users * shape.threads as f64;
     // The larger one where users are few, whether the data are such that the fit goes by them or not.
-    let by_users = shape.by_users().has_few_users().then(|| {
+    let by_users = by_users::has_few_users(shape.users, shape.items).then(|| {
         let bytes = precision.bytes() as usize;
         by_users::bytes_beside(shape.users, shape.items, shape.interactions, bytes) as f64
     });
@@ -179,14 +179,9 @@ pub(super) fn memory(options: &impl Penalised, shape: &FitShape<'_>) -> MemoryEs
     memory_from_gram(precision, items, beside).with_smaller(restricted::smaller(precision, density, shape))
 }
 
-/// Whether the inverse is found by users instead of items.
-fn is_by_users(precision: Precision, shape: &FitShape<'_>) -> bool {
-    let counts = shape.by_users();
-    counts.has_few_users()
-        && match precision {
-            Precision::F32 => counts.are_faster::<f32>(shape.data, shape.squares()),
-            Precision::F64 => counts.are_faster::<f64>(shape.data, shape.squares()),
-        }
+/// Seconds of the way to the inverse that a fit takes on one core, the Gram matrix included, and whether that is by users.
+fn seconds_of_way<T: Real>(shape: &FitShape<'_>) -> (f64, bool) {
+    by_users::seconds_of_way::<T>(shape.items, shape.few_users(), shape.data, shape.squares())
 }
 
 /// What the inverse takes of a GPU's memory, counted from the tensors that are there at once, and never measured.
@@ -217,16 +212,9 @@ pub(super) fn seconds(options: &impl Penalised, shape: &FitShape<'_>) -> f64 {
     if options.density() < 1.0 {
         return restricted::seconds(options.density(), shape);
     }
-    let (precision, squares) = (options.penalty().precision(), shape.squares());
-    let inverse = match (precision, is_by_users(precision, shape)) {
-        (Precision::F32, true) => shape.by_users().seconds::<f32>(),
-        (Precision::F64, true) => shape.by_users().seconds::<f64>(),
-        (Precision::F32, _) => {
-            costs::PAIR * squares / 2.0 + seconds_of_inverse::<f32>(shape.items, shape.data, squares)
-        }
-        (Precision::F64, _) => {
-            costs::PAIR * squares / 2.0 + seconds_of_inverse::<f64>(shape.items, shape.data, squares)
-        }
+    let (inverse, _) = match options.penalty().precision() {
+        Precision::F32 => seconds_of_way::<f32>(shape),
+        Precision::F64 => seconds_of_way::<f64>(shape),
     };
     costs::ENTRY * (shape.items as f64).powi(2) + inverse
 }
@@ -324,8 +312,10 @@ fn check_inverse<T: Real>(
 impl<T: Real> Ease<T> {
     /// On the processor: by users where they are few, else by items.
     fn fit_here(origin: Origin, penalty: Penalty, train: &Csr, run: &FitRun<'_>) -> Result<Self> {
-        if is_by_users(penalty.precision(), &FitShape::of(train, false, 1))
-            && let Some(model) = Self::by_users(&origin, penalty, train, run)?
+        // Else the estimate would look for items to eliminate, which the inverse does itself.
+        if by_users::has_few_users(train.n_rows(), train.n_cols())
+            && let (seconds, true) = seconds_of_way::<T>(&FitShape::of(train, false, 1))
+            && let Some(model) = Self::by_users(&origin, penalty, train, run, seconds)?
         {
             return Ok(model);
         }
@@ -347,13 +337,19 @@ impl<T: Real> Ease<T> {
         Self::from_gram(origin, penalty, n, || gram(train, &steps), products, inverse, &steps)
     }
 
-    /// The same by users, where they are few; nothing where `lambda` is too small for that.
-    fn by_users(origin: &Origin, penalty: Penalty, train: &Csr, run: &FitRun<'_>) -> Result<Option<Self>> {
+    /// The same by users, where they are few, which is thought to take so many seconds; nothing where `lambda` is too small for that.
+    fn by_users(
+        origin: &Origin,
+        penalty: Penalty,
+        train: &Csr,
+        run: &FitRun<'_>,
+        seconds: f64,
+    ) -> Result<Option<Self>> {
         let (n, lambda, precision) = (train.n_cols(), penalty.lambda(), penalty.precision());
         check_largest("lambda", lambda, precision)?;
         let counts: Vec<f64> = train.column_counts().into_iter().map(f64::from).collect();
         let penalties: Vec<f64> = counts.iter().map(|&count| penalty.on_diagonal(count)).collect();
-        let steps = run.steps(by_users::Counts::of(train).seconds::<T>() + costs::ENTRY * (n * n) as f64);
+        let steps = run.steps(seconds + costs::ENTRY * (n * n) as f64);
         let weights = match inverse_by_users::<T>(train, &penalties, &steps) {
             Ok(inverse) => inverse,
             Err(NoInverse::Failed(error)) => return Err(error),
@@ -682,7 +678,7 @@ mod tests {
             .map(|_| (0..n).filter(|&item| random.below(u64::from(item) / 16 + 2) == 0).collect())
             .collect();
         let x = Csr::from_rows(&rows, n as usize).unwrap();
-        assert!(is_by_users(Precision::F32, &FitShape::of(&x, false, 1)));
+        assert!(seconds_of_way::<f32>(&FitShape::of(&x, false, 1)).1);
         let never = Cancel::default();
         let steps = Steps::silent(&never);
         let base = Penalty::new(4.0, Precision::F32);
@@ -709,7 +705,7 @@ mod tests {
         // What such a fit took says of one by items what the estimates say.
         let (few, options) = (FitShape::of(&x, false, 1), EaseOptions::default());
         let many = FitShape { users: 30_000, interactions: 900_000, data: None, ..few };
-        assert!(!is_by_users(Precision::F32, &many));
+        assert!(!seconds_of_way::<f32>(&many).1);
         let [few, many] = [few, many].map(|shape| (work(&options, &shape), seconds(&options, &shape)));
         assert!(many.1 > 2.0 * few.1 && (many.0 / few.0 - many.1 / few.1).abs() < 1e-9, "{few:?}, {many:?}");
         // A lambda that f64 cannot tell from 0 beside equal users: as the way by items refuses it.

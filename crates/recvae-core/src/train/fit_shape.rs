@@ -50,14 +50,16 @@ impl<'a> FitShape<'a> {
         }
     }
 
-    /// What decides how long an inverse by users takes; a guess without the data.
-    pub(crate) fn by_users(&self) -> by_users::Counts {
+    /// What decides how long an inverse by users takes, a guess without the data; nothing where users are too many for it.
+    pub(crate) fn few_users(&self) -> Option<by_users::Counts> {
         if let Some(train) = self.data {
-            return by_users::Counts::of(train);
+            return by_users::Counts::of_few(train);
         }
-        let [users, items, interactions] = self.counts();
-        let squares = UNEVEN_ITEMS * interactions * interactions / items.max(1.0);
-        by_users::Counts { users, items, interactions, squares }
+        by_users::has_few_users(self.users, self.items).then(|| {
+            let [users, items, interactions] = self.counts();
+            let squares = UNEVEN_ITEMS * interactions * interactions / items.max(1.0);
+            by_users::Counts { users, items, interactions, squares }
+        })
     }
 
     /// About how many validation users are asked after an epoch: a tenth of those trained on, as a split holds out by default,

@@ -45,30 +45,39 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn of(x: &Csr) -> Self {
-        let squares = x.column_counts().into_iter().map(|count| f64::from(count).powi(2)).sum();
-        Self { users: x.n_rows() as f64, items: x.n_cols() as f64, interactions: x.nnz() as f64, squares }
-    }
-
-    /// Whether there are so few users that it may be worth a closer look.
-    pub(crate) fn has_few_users(self) -> bool {
-        self.items >= LEAST_ITEMS as f64 && self.users > 0.0 && self.users <= MOST_USERS * self.items
+    /// Those of data with few users; nothing of others, for which no closer look is worth it.
+    pub(crate) fn of_few(x: &Csr) -> Option<Self> {
+        has_few_users(x.n_rows(), x.n_cols()).then(|| {
+            let squares = x.column_counts().into_iter().map(|count| f64::from(count).powi(2)).sum();
+            Self { users: x.n_rows() as f64, items: x.n_cols() as f64, interactions: x.nnz() as f64, squares }
+        })
     }
 
     /// Seconds of [`inverse_by_users`] on one core.
-    pub(crate) fn seconds<T: Real>(self) -> f64 {
+    fn seconds<T: Real>(self) -> f64 {
         let Self { users, items, interactions, squares } = self;
         work_of_inverse::<f64>(users as usize) + 2.0 * costs::PAIR * squares + sums::<T>(users, items, interactions)
     }
+}
 
-    /// Whether it is faster than the way by items, in data that are known or not, whose users' squares add up to `squares_of_users`.
-    pub(crate) fn are_faster<T: Real>(self, data: Option<&Csr>, squares_of_users: f64) -> bool {
-        let by_users = FASTER * self.seconds::<T>();
-        self.has_few_users()
-            && by_users < work_of_inverse::<T>(self.items as usize)
-            && by_users
-                < costs::PAIR * squares_of_users / 2.0
-                    + seconds_of_inverse::<T>(self.items as usize, data, squares_of_users)
+/// Whether there are so few users that it may be worth a closer look.
+pub(crate) fn has_few_users(users: usize, items: usize) -> bool {
+    items >= LEAST_ITEMS && users > 0 && users as f64 <= MOST_USERS * items as f64
+}
+
+/// Seconds of the faster way to an inverse of so many items on one core, and whether that is by users: `few` are there if it may be. By
+/// items it takes a Gram matrix, too; `data` are known or not, and their users' squares add up to `squares`.
+pub(crate) fn seconds_of_way<T: Real>(
+    items: usize,
+    few: Option<Counts>,
+    data: Option<&Csr>,
+    squares: f64,
+) -> (f64, bool) {
+    let by_items = costs::PAIR * squares / 2.0 + seconds_of_inverse::<T>(items, data, squares);
+    let by_users = few.map(Counts::seconds::<T>).filter(|seconds| FASTER * seconds < work_of_inverse::<T>(items));
+    match by_users {
+        Some(by_users) if FASTER * by_users < by_items => (by_users, true),
+        _ => (by_items, false),
     }
 }
 
@@ -322,7 +331,7 @@ mod tests {
     fn few_users_are_told_from_many_and_from_a_long_tail() {
         let told = |x: &Csr| {
             let squares = x.rows().map(|row| (row.len() as f64).powi(2)).sum();
-            Counts::of(x).are_faster::<f32>(Some(x), squares)
+            seconds_of_way::<f32>(x.n_cols(), Counts::of_few(x), Some(x), squares).1
         };
         assert!(told(&users(300, 4000)));
         assert!(!told(&users(3000, 4000)));
