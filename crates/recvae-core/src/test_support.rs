@@ -7,8 +7,25 @@ use std::collections::BTreeMap;
 
 use safetensors::SafeTensors;
 
+#[cfg(feature = "candle")]
+use crate::base::compute::Device;
+#[cfg(feature = "candle")]
+use crate::base::cuda::Cuda;
 use crate::math::csr::Csr;
 use crate::math::real::Real;
+
+/// The first GPU, or a word that a test is skipped.
+#[cfg(feature = "candle")]
+pub(crate) fn gpu() -> Option<Device> {
+    let cuda = Cuda::here();
+    if cuda.devices.is_empty() {
+        #[allow(clippy::print_stderr)]
+        {
+            eprintln!("skipped: {}", cuda.reason);
+        }
+    }
+    cuda.devices.first().map(|gpu| Device::Cuda(gpu.ordinal))
+}
 
 /// One file of reference values, all of them f64.
 pub(crate) struct Golden(BTreeMap<String, (Vec<usize>, Vec<f64>)>);

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
 
 use crate::base::compute::{Compute, Device, EngineKind};
-use crate::base::cuda::Cuda;
 use crate::base::matrix::row_major_mut;
 use crate::base::random::Stream;
 use crate::evaluate::scorer::Scorer;
@@ -19,6 +18,7 @@ use crate::nn::latent::{CompositePrior, Prior, Sample};
 use crate::nn::network::{Loss, Memory, Network, Optimiser, Update};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::nn::old_posterior::OldPosterior;
+use crate::test_support::gpu;
 use crate::train::training::{KlWeight, Pass, Training};
 
 const USERS: usize = 300;
@@ -288,14 +288,7 @@ fn a_loss_that_is_found_later_ends_the_training_with_its_batch() {
 /// What runs on a GPU, where one opens: everything that the processor's device is asked above, in f32.
 #[test]
 fn a_gpu_computes_as_the_processor() {
-    let cuda = Cuda::here();
-    let Some(gpu) = cuda.devices.first() else {
-        #[allow(clippy::print_stderr)]
-        {
-            eprintln!("skipped: {}", cuda.reason);
-        }
-        return;
-    };
+    let Some(gpu) = gpu() else { return };
     let x = rows(USERS, ITEMS);
     for (architecture, prior) in designs(ITEMS, HIDDEN, LATENT) {
         let engine = |device| {
@@ -337,7 +330,7 @@ fn a_gpu_computes_as_the_processor() {
             let scores: Vec<f64> = scores.iter().map(|&score: &f32| f64::from(score)).collect();
             (losses, scores)
         };
-        let (ours, theirs) = (train(Device::Cpu), train(Device::Cuda(gpu.ordinal)));
+        let (ours, theirs) = (train(Device::Cpu), train(gpu));
         // f32 sums of up to 2,300 terms in other orders, and Adam's first steps, which go by the sign of what is nearly 0.
         let off = [distance(&theirs.0, &ours.0), distance(&theirs.1, &ours.1)];
         assert!(off[0] < 1e-3 && off[1] < 2e-2, "{off:?}");

@@ -11,12 +11,12 @@ use super::ease::check::{close, weights, weights_by_candle};
 use super::ease::{Ease, Penalised, device_memory};
 use super::{DeqlOptions, EaseOptions, EdlaeOptions, RdlaeOptions};
 use crate::base::compute::{self, Compute, EngineKind};
-use crate::base::cuda::Cuda;
 use crate::base::options::Options;
 use crate::base::random::Stream;
 use crate::math::csr::Csr;
 use crate::math::linalg::Inverse;
 use crate::model::ModelKind;
+use crate::test_support::gpu;
 use crate::train::run::FitRun;
 
 /// Users of made-up tastes; few items are had by many.
@@ -97,16 +97,8 @@ fn half_a_matrix_and_a_few_panels_are_what_a_gpu_has_to_have_free() {
 /// By the public way, which takes a GPU where one is asked for.
 #[test]
 fn a_gpu_fits_as_the_processor() {
-    let cuda = Cuda::here();
-    let Some(gpu) = cuda.devices.first() else {
-        #[allow(clippy::print_stderr)]
-        {
-            eprintln!("skipped: {}", cuda.reason);
-        }
-        return;
-    };
-    let device = compute::Device::Cuda(gpu.ordinal);
-    let compute = Compute { engine: EngineKind::Candle, device, ..Compute::default() };
+    let Some(gpu) = gpu() else { return };
+    let compute = Compute { engine: EngineKind::Candle, device: gpu, ..Compute::default() };
     for (n_users, n_items) in [(2_000, 500), (20_000, 5_000)] {
         let x = users(n_users, n_items);
         for (kind, options) in [

@@ -269,8 +269,6 @@ impl Panels<'_> {
 mod tests {
     use super::*;
     use crate::base::cancel::Cancel;
-    use crate::base::compute;
-    use crate::base::cuda::Cuda;
     use crate::base::matrix::view2_mut;
     use crate::base::numbers::Numbers;
     use crate::base::tensors::open;
@@ -299,15 +297,7 @@ mod tests {
 
     /// The first GPU, if one opens.
     fn gpu() -> Option<Device> {
-        let cuda = Cuda::here();
-        let Some(gpu) = cuda.devices.first() else {
-            #[allow(clippy::print_stderr)]
-            {
-                eprintln!("skipped: {}", cuda.reason);
-            }
-            return None;
-        };
-        Some(open(compute::Device::Cuda(gpu.ordinal)).unwrap())
+        crate::test_support::gpu().map(|gpu| open(gpu).unwrap())
     }
 
     /// The processor's device of candle always, and a GPU where one opens.

@@ -5,12 +5,11 @@
 
 use super::candle::CandleEngine;
 use super::network::{Batch, Loss};
-use super::tests::{PARTS, input, network, recorded};
+use super::tests::{PARTS, loss_and_gradients_match, network};
 use super::training::{Engine, Fused, Host, Step};
 use super::*;
 use crate::base::cancel::Cancel;
 use crate::base::compute::{Compute, Device, EngineKind};
-use crate::base::cuda::Cuda;
 use crate::base::error::Error;
 use crate::base::random::Stream;
 use crate::evaluate::evaluation::evaluate;
@@ -18,7 +17,7 @@ use crate::evaluate::metrics::Metric;
 use crate::math::real::Real;
 use crate::nn::batch::{SparseInput, draw_noise};
 use crate::nn::noise::Seeded;
-use crate::test_support::{Golden, close};
+use crate::test_support::{Golden, close, gpu};
 use crate::train::checkpoint::{Checkpoint, CheckpointOptions};
 
 /// Histories of a third of the items, all but the last one, which has none.
@@ -104,19 +103,7 @@ fn cpu<T: Real + candle_core::WithDType>(network: Network<T>) -> (Host<T>, Candl
 fn loss_and_gradients_are_the_recorded_ones() {
     let golden = Golden::read("hvamp_step");
     let (_, engine) = cpu(network::<f64>(&golden));
-    let x = golden.csr("x");
-    let histories: Vec<&[u32]> = x.rows().collect();
-    let inputs = [input(&golden, "kept2"), input(&golden, "kept1")];
-    let noise = [golden.values("noise2"), golden.values("noise1")];
-    let batch = Batch { histories: &histories, inputs: [&inputs[0], &inputs[1]], noise };
-    for (name, likelihood) in PARTS {
-        let (loss, gradients) = engine.gradients(&batch, likelihood, 0.3).unwrap();
-        close(name, &[loss.log_likelihood], golden.values(&format!("{name}.log_likelihood")), 1e-12);
-        close("kl", &[loss.kl], golden.values("kl"), 1e-12);
-        for (tensor, gradient) in gradients {
-            close(&tensor, &gradient, &recorded(&golden, &format!("{name}.gradient.{tensor}"), &tensor), 1e-9);
-        }
-    }
+    loss_and_gradients_match(&golden, |batch, likelihood| engine.gradients(batch, likelihood, 0.3).unwrap());
 }
 
 /// Loss and gradients of both engines, and how far apart the gradients are at most, with the name.
@@ -335,18 +322,11 @@ fn the_memory_of_a_gpu_grows_with_what_lies_there() {
 /// What runs on a GPU, where one opens: the losses of steps, in f32.
 #[test]
 fn a_gpu_computes_as_the_processor() {
-    let cuda = Cuda::here();
-    let Some(gpu) = cuda.devices.first() else {
-        #[allow(clippy::print_stderr)]
-        {
-            eprintln!("skipped: {}", cuda.reason);
-        }
-        return;
-    };
+    let Some(gpu) = gpu() else { return };
     let x = histories(60, SHAPE.n_items);
     let histories: Vec<&[u32]> = x.rows().collect();
     for (name, likelihood) in PARTS {
-        let [ours, theirs] = [Device::Cpu, Device::Cuda(gpu.ordinal)].map(|device| {
+        let [ours, theirs] = [Device::Cpu, gpu].map(|device| {
             let mut host = Host::new(awkward::<f32>(4));
             let mut engine = CandleEngine::new(&host, device).unwrap();
             let losses = (1..=4).flat_map(|number| {

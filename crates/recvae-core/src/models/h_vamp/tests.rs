@@ -1,6 +1,6 @@
 //! H+Vamp against recorded values and against finite differences.
 
-use super::network::Batch;
+use super::network::{Batch, Loss};
 use super::*;
 use crate::base::random::Stream;
 use crate::math::real::Real;
@@ -16,7 +16,7 @@ fn transposed(values: &[f64], n_cols: usize) -> Vec<f64> {
 }
 
 /// A recorded tensor as it lies here: weights of layers whose inputs are items are the other way round.
-pub(super) fn recorded(golden: &Golden, key: &str, name: &str) -> Vec<f64> {
+fn recorded(golden: &Golden, key: &str, name: &str) -> Vec<f64> {
     let values = golden.values(key);
     let of_items = name.starts_with("q2.items") || name.starts_with("q1.items");
     if of_items && name.ends_with("weight") { transposed(values, golden.shape(key)[1]) } else { values.to_vec() }
@@ -36,7 +36,7 @@ pub(super) fn network<T: Real>(golden: &Golden) -> Network<T> {
 }
 
 /// Histories after dropout, as recorded: kept items of rows that were normalised before, at a rate of 1 / 2.
-pub(super) fn input<T: Real>(golden: &Golden, kept: &str) -> SparseInput<T> {
+fn input<T: Real>(golden: &Golden, kept: &str) -> SparseInput<T> {
     let (all, kept) = (golden.csr("x"), golden.csr(kept));
     let mut input = SparseInput { ends: vec![], indices: vec![], values: vec![] };
     for (history, kept) in all.rows().zip(kept.rows()) {
@@ -48,26 +48,39 @@ pub(super) fn input<T: Real>(golden: &Golden, kept: &str) -> SparseInput<T> {
     input
 }
 
+/// Compares with the recorded losses and gradients of the recorded batch what `compute` gives for them.
+pub(super) fn loss_and_gradients_match(
+    golden: &Golden,
+    compute: impl Fn(&Batch<'_, f64>, Likelihood) -> (Loss, Vec<(String, Vec<f64>)>),
+) {
+    let x = golden.csr("x");
+    let histories: Vec<&[u32]> = x.rows().collect();
+    let inputs = [input(golden, "kept2"), input(golden, "kept1")];
+    let noise = [golden.values("noise2"), golden.values("noise1")];
+    let batch = Batch { histories: &histories, inputs: [&inputs[0], &inputs[1]], noise };
+    for (name, likelihood) in PARTS {
+        let (loss, gradients) = compute(&batch, likelihood);
+        close(name, &[loss.log_likelihood], golden.values(&format!("{name}.log_likelihood")), 1e-12);
+        close("kl", &[loss.kl], golden.values("kl"), 1e-12);
+        for (tensor, gradient) in gradients {
+            let expected = recorded(golden, &format!("{name}.gradient.{tensor}"), &tensor);
+            assert!(expected.iter().any(|number| *number != 0.0), "{tensor}");
+            close(&tensor, &gradient, &expected, 1e-9);
+        }
+    }
+}
+
 #[test]
 fn loss_gradients_and_scores_are_the_recorded_ones() {
     let golden = Golden::read("hvamp_step");
     let network = network::<f64>(&golden);
+    loss_and_gradients_match(&golden, |batch, likelihood| {
+        let mut gradients = Network::zeros(network.shape);
+        let loss = network.loss(batch, 0.3, likelihood, &mut gradients);
+        (loss, gradients.tensors().into_iter().map(|(tensor, _, values)| (tensor, values.to_vec())).collect())
+    });
     let x = golden.csr("x");
     let histories: Vec<&[u32]> = x.rows().collect();
-    let inputs = [input(&golden, "kept2"), input(&golden, "kept1")];
-    let noise = [golden.values("noise2"), golden.values("noise1")];
-    let batch = Batch { histories: &histories, inputs: [&inputs[0], &inputs[1]], noise };
-    for (name, likelihood) in PARTS {
-        let mut gradients = Network::zeros(network.shape);
-        let loss = network.loss(&batch, 0.3, likelihood, &mut gradients);
-        close(name, &[loss.log_likelihood], golden.values(&format!("{name}.log_likelihood")), 1e-12);
-        close("kl", &[loss.kl], golden.values("kl"), 1e-12);
-        for (tensor, _, gradient) in gradients.tensors() {
-            let expected = recorded(&golden, &format!("{name}.gradient.{tensor}"), &tensor);
-            assert!(expected.iter().any(|number| *number != 0.0), "{tensor}");
-            close(&tensor, gradient, &expected, 1e-9);
-        }
-    }
     // In single precision, as a model scores.
     let single = super::tests::network::<f32>(&golden);
     let scores = single.scores(&histories).unwrap();
