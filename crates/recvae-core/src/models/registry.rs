@@ -340,6 +340,12 @@ mod tests {
         };
         let [cube, few] = [ease(of_items(10_000, 5000)), ease(of_items(500, 5000))];
         assert!((7.0..8.0).contains(&cube) && few < 1.5, "{cube} {few}");
+        // As the estimates say, but for what every fit takes.
+        let seconds = |shape| ModelKind::Ease.estimate_seconds(&json!({}), &shape).unwrap() - costs::BEGINNING;
+        for (wanted, found) in [(of_items(10_000, 5000), cube), (of_items(500, 5000), few)] {
+            let expected = seconds(wanted) / seconds(of_items(10_000, 2500));
+            assert!((found - expected).abs() < 1e-12 * expected, "{found} {expected}");
+        }
         // Where weights are few, ten times as many of an item are many times the time.
         let sparse = |density: f64| grown(ModelKind::Ease, &json!({ "density": density }), &small);
         assert!(sparse(0.01) < sparse(0.1) && sparse(0.1) < 2.0, "{} {}", sparse(0.01), sparse(0.1));
