@@ -9,6 +9,7 @@ import {
   evaluate,
   type FitRun,
   fit,
+  load,
   type ModelName,
   type ModelOptions,
   type Progress,
@@ -119,6 +120,11 @@ describe('what computes the networks is said of all of them together', () => {
     const keys = [{}, { precision: 'auto' }, { precision: 'f32' }, { engine: 'candle' }] as const;
     expect(new Set(keys.map((run) => keyOf(trial, run))).size).toBe(4);
     expect(new Set(keys.map((run) => keyOf({ model: 'ease', options: {} }, run))).size).toBe(1);
+    // EASE^R has a device, where its options do not keep it on the processor.
+    const devices = (options: object) =>
+      ['cpu', 'auto', undefined].map((device) => keyOf({ model: 'ease', options: options as never }, { device }));
+    expect(new Set(devices({})).size).toBe(3);
+    expect(new Set(devices({ density: 0.5 })).size).toBe(1);
     // H+Vamp has engines, and one precision.
     expect(new Set(keys.map((run) => keyOf({ model: 'hvamp', options: {} }, run))).size).toBe(2);
   });
@@ -240,6 +246,47 @@ test('a closed form takes the processor where auto finds no GPU, and where its o
     expect(model.recommend(NEWCOMER).items).toHaveLength(10);
     expect(told.map(({ device }) => device)).toEqual(told.map(() => undefined));
     if (Object.keys(options).length === 1) expect(model.recommend(NEWCOMER)).toEqual(plain.recommend(NEWCOMER));
+  }
+});
+
+test('a run of many models has closed forms on the device, too, and refuses one that is not there', async () => {
+  const options = { models: ['ease', 'edlae'], options: { als: { factors: 4, epochs: 1 } }, search: false } as const;
+  const { report } = await compare(data, { ...options, device: 'auto' });
+  const { report: plain } = await compare(data, options);
+  const metrics = ({ models }: typeof report) => models.map(({ model, metrics }) => [model, metrics]);
+  expect(metrics(report)).toEqual(metrics(plain));
+  const refused = { code: 'INVALID_ARGUMENT', message: /device is 'cuda:7'; allowed: cpu.* or auto/ };
+  await expect(compare(data, { ...options, device: 'cuda:7' })).rejects.toMatchObject(refused);
+  await expect(tune('ease', data, { device: 'cuda:7' })).rejects.toMatchObject(refused);
+  const { report: tuned } = await tune('edlae', data, { device: 'auto', trials: 2, search: 'random' });
+  expect(tuned.trials).toHaveLength(2);
+});
+
+test('lists are found on a device where one opens, with the same bits', async () => {
+  const folder = temporaryFolder();
+  const path = join(folder, 'm.st');
+  const likes = Array.from({ length: 80 }, () => NEWCOMER);
+  for (const [kind, options] of [
+    ['ease', { lambda: 9 }],
+    ['als', { factors: 4, epochs: 2 }],
+    ['popularity', {}],
+  ] as const) {
+    await (await fit(kind, data, options)).save(path);
+    const [plain, auto] = [await load(path), await load(path, { device: 'auto' })];
+    expect(await auto.recommendBatch(likes, { k: 4 })).toEqual(await plain.recommendBatch(likes, { k: 4 }));
+    const missing = { code: 'INVALID_ARGUMENT', message: /^device is 'cuda:7'; allowed: cpu.* or auto/ };
+    await expect(load(path, { device: 'cuda:7' })).rejects.toMatchObject(missing);
+  }
+  const device = (command: string, rest: string[], name: string) =>
+    recvae(folder, [command, 'm.st', ...rest, '--device', name], { input: '{"user":"u","items":[]}\n' });
+  writePlanted(folder);
+  for (const [command, rest] of [
+    ['recommend', []],
+    ['evaluate', ['likes.csv']],
+  ] as const) {
+    const refused = await device(command, [...rest], 'cuda:7');
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining("--device is 'cuda:7'; allowed: cpu")]);
+    expect((await device(command, [...rest], 'auto')).code).toBe(0);
   }
 });
 

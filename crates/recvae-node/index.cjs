@@ -37,6 +37,7 @@ module.exports.checkWritable = binding.checkWritable;
 module.exports.completeOptions = binding.completeOptions;
 module.exports.completeReadOptions = binding.completeReadOptions;
 module.exports.completeSampleOptions = binding.completeSampleOptions;
+module.exports.computeAmong = binding.computeAmong;
 module.exports.countForEase = binding.countForEase;
 module.exports.countShardForEase = binding.countShardForEase;
 module.exports.dataset = binding.dataset;

@@ -330,6 +330,9 @@ export declare function completeReadOptions(options: string): string
 /** The options of a sample with their defaults, as JSON. `options`: JSON. */
 export declare function completeSampleOptions(options: string): string
 
+/** What a run of many models says of engine, device and precision for one of them, as JSON, of what is given in `compute`: JSON. */
+export declare function computeAmong(kind: string, options: string, compute: string): string
+
 /** Counts the users of some interactions. */
 export declare function countForEase(interactions: NativeInteractions, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
 

@@ -1,8 +1,8 @@
-/** `--engine`, `--device` and `--precision`: what computes the networks of a command. */
+/** `--engine`, `--device` and `--precision`: what computes the models of a command; `--device` alone: what finds lists. */
 import type { Command } from 'commander';
 import { computeOf } from '../models/compute.js';
 import { description } from '../runtime/native.js';
-import type { ComputeOptions } from '../runtime/options.generated.js';
+import type { ComputeOptions, LoadOptions } from '../runtime/options.generated.js';
 import { addFlag } from './input-flags.js';
 
 /** What the flags are parsed into. */
@@ -20,6 +20,17 @@ export function addComputeFlags(command: Command, otherwise: ComputeOptions = {}
   addFlag(command, options, 'device', 'cpu|cuda|cuda:N|auto');
   addFlag(command, options, 'precision', 'f32|bf16|auto');
   return command;
+}
+
+/** Adds `--device` of lists. */
+export function addListsDeviceFlag(command: Command): Command {
+  addFlag(command, description.load, 'device', 'cpu|cuda|cuda:N|auto');
+  return command;
+}
+
+/** What `--device` says of how a model is loaded whose lists are asked for. */
+export function loadOptionsOf({ device }: Pick<LoadOptions, 'device'>): LoadOptions {
+  return device === undefined ? {} : { device };
 }
 
 /** What the flags say; candle is told of the threads. */

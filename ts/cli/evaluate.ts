@@ -7,6 +7,7 @@ import { writeAll } from '../runtime/files.js';
 import { description, native } from '../runtime/native.js';
 import type { MetricName } from '../runtime/options.generated.js';
 import { checkPerUserFile, jsonFlag, metricsFlag, perUserFlag, seedFlag, threadsFlag } from './common-flags.js';
+import { addListsDeviceFlag, loadOptionsOf } from './compute.js';
 import { filesBehind, refuseSame } from './distinct.js';
 import { MODEL_FILE } from './flags.js';
 import { readSplit } from './input.js';
@@ -23,6 +24,7 @@ interface Flags extends InputFlags {
   perUser?: string;
   json?: string;
   threads?: number;
+  device?: string;
 }
 
 /** `recvae evaluate`: metrics of a saved model on held-out users. */
@@ -39,6 +41,7 @@ export function addEvaluate(program: Command): void {
     .addOption(seedFlag('seed of the split', TRAININGS_SEED))
     .addOption(threadsFlag())
     .addOption(jsonFlag());
+  addListsDeviceFlag(command);
   addInputFlags(command, true).action(async (file: string, input: string, flags: Flags) => {
     const { on } = flags;
     if (on !== 'test' && on !== 'validation') {
@@ -51,7 +54,7 @@ export function addEvaluate(program: Command): void {
     });
     checkWritable(flags.json, '--json');
     await checkPerUserFile(flags.perUser);
-    const model = await load(file);
+    const model = await load(file, loadOptionsOf(flags));
     const recipe = recipeFor(input, flags, recipeIn(model.info));
     const work = async (signal: AbortSignal) => {
       const { data, leftOut } = await readSplit(input, flags, recipe, { signal });

@@ -20,6 +20,7 @@ import type { Json } from '../runtime/json.js';
 import { description, native } from '../runtime/native.js';
 import type { ReadOptions, RecommendOptions } from '../runtime/options.generated.js';
 import { threadsFlag } from './common-flags.js';
+import { addListsDeviceFlag, loadOptionsOf } from './compute.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
 import { warnOfFallback } from './fallback.js';
 import { docInFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
@@ -43,6 +44,7 @@ interface Flags extends FilterFlags {
   includeSeen?: boolean;
   fallback?: NonNullable<RecommendOptions['fallback']>;
   threads?: number;
+  device?: string;
   out?: string;
   shard?: Shard;
   usersPerPart?: number;
@@ -90,11 +92,11 @@ export function addRecommend(program: Command): void {
     .option('-k <count>', `items per user (default: ${k})`, parseNumber)
     .option('--include-seen', 'let items of the history come back')
     .option('--fallback <how>', docOfFallback())
-    .addOption(threadsFlag())
-    .option(
-      '--out <file>',
-      'write to a file in .ndjson, .jsonl, .csv (these also with .gz) or .parquet, which appears when it is whole; with --shard, a folder',
-    );
+    .addOption(threadsFlag());
+  addListsDeviceFlag(command).option(
+    '--out <file>',
+    'write to a file in .ndjson, .jsonl, .csv (these also with .gz) or .parquet, which appears when it is whole; with --shard, a folder',
+  );
   command.option(
     '--arrow',
     'stdin and stdout are Arrow IPC streams: user and items, also allow and deny, in; user, items and scores out',
@@ -186,7 +188,7 @@ async function recommendFor(
   histories: Opened,
   signal: AbortSignal,
 ): Promise<void> {
-  const model = await load(file);
+  const model = await load(file, loadOptionsOf(flags));
   const filter = model.filter(lists);
   if (filter.unknown.length > 0) message(`${filter.unknown.length} ids of the lists are not known to the model`);
   const { fallback } = flags;

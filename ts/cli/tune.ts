@@ -109,9 +109,10 @@ export function addTune(program: Command): void {
       const tuning = { ...options, signal, info: info(), onProgress };
       const queue = flags.queue === undefined ? undefined : await openQueue(flags.queue, data);
       if (!queue) return tuneOn(model, data, read, tuning);
-      const compute = computeFor(model, options);
       try {
-        const remote: SearchRun['remote'] = (trial, key, signal) => queue.run(trial, compute, key, signal);
+        const remote: SearchRun['remote'] = (trial, key, signal) => {
+          return queue.run(trial, computeFor(model, options, trial.options), key, signal);
+        };
         return await tuneOn(model, data, read, { ...tuning, remote });
       } finally {
         await queue.close();

@@ -9,7 +9,7 @@ import type { Model } from '../models/model.js';
 import { checkInstance, checkRun, checkSeed, checkString, infoText, invalid } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json, JsonLike } from '../runtime/json.js';
-import { allModels, description, isSearchable, native, optionsOf } from '../runtime/native.js';
+import { description, isSearchable, native, optionsOf } from '../runtime/native.js';
 import type {
   ComputeOptions,
   MetricName,
@@ -214,11 +214,6 @@ export function checkTune<K extends ModelName>(model: K, options: TuneOptions<K>
   const { search, trials, seed, earlyStop, parallel, journal, examples } = options;
   const compute = toJson(computeOf(options));
   guard(() => native.checkFit(model, toJson(options.options), options.threads, undefined, undefined, compute));
-  const { device } = options;
-  // A fit of its own has the device; the core has refused it for models that have none.
-  const isAlone = allModels.some(({ name, hasEngines, hasDevices }) => name === model && hasDevices && !hasEngines);
-  if (device !== undefined && device !== 'cpu' && device !== 'auto' && isAlone)
-    throw invalid('device', device, `cpu or auto: the trials of ${model} are the processor's`);
   if (search !== undefined && !KINDS.includes(search)) throw invalid('search', search, KINDS.join(', '));
   for (const [name, value] of Object.entries({ trials, parallel })) {
     if (value !== undefined) checkTrials(value, name);

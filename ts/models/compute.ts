@@ -1,9 +1,6 @@
-/**
- * What computes RecVAE, Mult-VAE, Mult-DAE and H+Vamp among several models: their engine, device and precision. H+Vamp has no choice of
- * a precision, and the other models have no such choice there: those that have a device alone, EASE^R and its kin, have it in a fit of
- * their own.
- */
-import { allModels, optionsOf } from '../runtime/native.js';
+/** What computes the models of a run: the engine, the device and the precision of each. */
+import { guard, toJson } from '../runtime/errors.js';
+import { native, optionsOf } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
 import type { Progress } from './progress.js';
 
@@ -27,14 +24,11 @@ export function computeOf({ engine, device, precision }: ComputeOptions): Comput
   };
 }
 
-/** What a run of many models says for one of them: nothing of what it cannot choose. */
-export function computeFor(model: ModelName, run: ComputeOptions): ComputeOptions {
-  const { precision, ...where } = computeOf(run);
-  const about = allModels.find(({ name }) => name === model);
-  return {
-    ...(about?.hasEngines && where),
-    ...(about?.hasPrecisions && precision !== undefined && { precision }),
-  };
+/** What a run of many models says for one of them: nothing of what it, or the options that it is given, cannot choose. */
+export function computeFor(model: ModelName, run: ComputeOptions, options: object | undefined): ComputeOptions {
+  const given = computeOf(run);
+  if (Object.keys(given).length === 0) return given;
+  return JSON.parse(guard(() => native.computeAmong(model, toJson(options), toJson(given))));
 }
 
 /** What computed a network: its engine, its device, and what the large products read. */

@@ -117,7 +117,7 @@ async function tried(search: Search, run: SearchRun, shared: SearchRun, holder: 
 function again({ model, options }: TrialResult, search: SearchRun) {
   const { data, threads, memoryLimit, beside = 0, info, signal } = search;
   const limit = memoryLimit && Math.max(memoryLimit - beside, 0);
-  const compute = computeFor(model, search);
+  const compute = computeFor(model, search, options);
   const run = { threads, signal, info, ...compute, ...(limit !== undefined && { memoryLimit: limit }) } as FitRun;
   return fitWatched(model, data, options as never, run);
 }

@@ -180,7 +180,7 @@ export async function train(
   const fitted = await fitWatched(model, data, options as never, {
     ...(threads !== undefined && { threads }),
     ...(limit !== undefined && { memoryLimit: limit }),
-    ...computeFor(model, run),
+    ...computeFor(model, run, options),
     signal,
     info: info ?? null,
     onProgress,

@@ -102,8 +102,8 @@ export function completeOptions({ model, options }: Trial): Record<string, Json>
 
 /** What a trial is known by in a journal: two of the same key train the same model. */
 export function keyOf(trial: Trial, run: ComputeOptions = {}): string {
-  const { model, items } = trial;
-  const further = { ...(items !== undefined && { items }), ...computeFor(model, run) };
+  const { model, items, options } = trial;
+  const further = { ...(items !== undefined && { items }), ...computeFor(model, run, options) };
   return canonical([model, completeOptions(trial), ...(Object.keys(further).length === 0 ? [] : [further])]);
 }
 
@@ -210,7 +210,7 @@ async function runTrial<T>(
         memoryLimit: run.memoryLimit,
         signal: signal ? AbortSignal.any([signal, hopeless.signal]) : hopeless.signal,
         info: run.info,
-        ...computeFor(kind, run),
+        ...computeFor(kind, run, trial.options),
         onProgress,
       } as FitRun,
       run.checkpoint?.(trial),

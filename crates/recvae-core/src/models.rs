@@ -6,7 +6,7 @@ pub(crate) mod blend;
 mod candle_tests;
 mod changes;
 mod deql;
-mod device;
+pub(crate) mod device;
 #[cfg(all(test, feature = "candle"))]
 mod device_tests;
 pub(crate) mod ease;

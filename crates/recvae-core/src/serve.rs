@@ -2,6 +2,7 @@
 
 pub(crate) mod blend;
 pub(crate) mod columns;
+pub(crate) mod device;
 pub(crate) mod ease_counts;
 pub(crate) mod exchange;
 pub(crate) mod explain;

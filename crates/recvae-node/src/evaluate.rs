@@ -101,7 +101,7 @@ pub fn evaluate<'env>(
         long(threads, &cancel)?,
         move || {
             let (translated, unknown) = model.translate(held_out.users(), held_out.items()).into_node()?;
-            let scorer = cancel.watch(model.model());
+            let scorer = model.scorer(&cancel);
             let found = if in_groups || metrics.iter().any(|metric| metric.needs_training()) {
                 let train = model.translate_training(held_out.train()).into_node()?;
                 if in_groups {
@@ -186,7 +186,7 @@ pub fn validate<'env>(
         long(threads, &cancel)?,
         move || {
             let (translated, _) = model.translate(held_out.users(), held_out.items()).into_node()?;
-            recvae_core::validate(&cancel.watch(model.model()), &translated).into_node()
+            recvae_core::validate(&model.scorer(&cancel), &translated).into_node()
         },
         |values| values.map(|MetricValues { mean, standard_error, .. }| NativeValidation { mean, standard_error }),
     )

@@ -250,6 +250,14 @@ pub fn complete_options(kind: String, options: String) -> Result<String> {
     Ok(kind.complete_options(&json("options", &options)?).into_node()?.to_string())
 }
 
+/// What a run of many models says of engine, device and precision for one of them, as JSON, of what is given in `compute`: JSON.
+#[napi(catch_unwind)]
+pub fn compute_among(kind: String, options: String, compute: String) -> Result<String> {
+    let kind: ModelKind = kind.parse().into_node()?;
+    let compute = json("engine, device and precision", &compute)?;
+    Ok(kind.compute_among(&json("options", &options)?, &compute).into_node()?.to_string())
+}
+
 /// The first numbers in [0, 1) of a random search of options.
 #[napi(catch_unwind)]
 pub fn search_uniforms(seed: f64, count: u32) -> Result<Float64Array> {

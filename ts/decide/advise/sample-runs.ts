@@ -140,7 +140,12 @@ async function trainOn(
 ): Promise<{ fitted: Model; trial: Omit<TrialModel, 'validation' | 'metrics'> }> {
   const started = performance.now();
   const options = settings(model, sample);
-  const run = { threads, signal, ...(memoryLimit !== undefined && { memoryLimit }), ...computeFor(model, compute) };
+  const run = {
+    threads,
+    signal,
+    ...(memoryLimit !== undefined && { memoryLimit }),
+    ...computeFor(model, compute, options),
+  };
   const { result, peakMemory } = await withPeakMemory(() =>
     searching.train(options, sample, run, (progress) => onProgress({ ...step, ...progress })),
   );

@@ -148,8 +148,9 @@ export function checkCompare(options: CompareOptions): void {
   infoText(info);
   knownKeys(options.options, KNOWN, 'options.options');
   for (const name of KNOWN) {
-    const compute = toJson(computeFor(name, options));
-    guard(() => native.checkFit(name, toJson(complete(name, options)), threads, undefined, undefined, compute));
+    const own = complete(name, options);
+    const compute = toJson(computeFor(name, options, own));
+    guard(() => native.checkFit(name, toJson(own), threads, undefined, undefined, compute));
   }
 }
 

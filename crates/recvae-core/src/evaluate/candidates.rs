@@ -10,7 +10,7 @@ use ndarray::ArrayViewMut2;
 use crate::base::error::{Error, Result};
 use crate::evaluate::lists::for_each_list;
 use crate::evaluate::scorer::Scorer;
-use crate::evaluate::top_k::{Scored, check_k, first_nan, for_each_user, not_a_number, select, top_k};
+use crate::evaluate::top_k::{Scored, check_k, first_nan, for_each_user, not_a_number, select_of, top_k};
 
 /// Below one item in so many, the fewer of two kinds are listed: a cache line holds 16 scores, so picking single ones out of
 /// a row reads no more memory than walking along it.
@@ -186,8 +186,7 @@ pub(crate) fn best_of(items: &[u32], scores: &[f32], seen: &[u32], k: usize) -> 
     }
     let seen: Vec<u32> =
         seen.iter().filter_map(|item| items.binary_search(item).ok()).map(|position| position as u32).collect();
-    let best = select(scores, &seen, k);
-    Ok(best.into_iter().map(|Scored { item, score }| Scored { item: items[item as usize], score }).collect())
+    Ok(select_of(items, scores, &seen, k))
 }
 
 /// A model that scores some of its items only.

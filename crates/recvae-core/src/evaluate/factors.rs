@@ -1,6 +1,8 @@
 //! Scores that are products of vectors.
 
 use crate::base::error::Result;
+use crate::math::products::products;
+use crate::math::vectorised::add;
 
 /// A model whose scores are products: the score of item `i` for a user with the vector `h` is `h . w_i + b_i`, all in f32, in the
 /// order of [`products`](crate::math::products::products), to which `b_i` is added last.
@@ -13,6 +15,29 @@ pub struct Factors<'m> {
     pub biases: Option<&'m [f32]>,
     /// `h` of users by their histories, of shape `(histories.len(), width)`.
     pub users: Box<UsersOf<'m>>,
+}
+
+impl Factors<'_> {
+    /// How many items there are.
+    pub(crate) fn n_items(&self) -> usize {
+        self.items.len() / self.width
+    }
+
+    /// The scores of some items for the user with this vector, with the bits that the model gives.
+    pub(crate) fn scores(&self, vector: &[f32], items: &[u32]) -> Vec<f32> {
+        if items.is_empty() {
+            return vec![];
+        }
+        let mut rows = Vec::with_capacity(items.len() * self.width);
+        items.iter().for_each(|&item| rows.extend_from_slice(&self.items[item as usize * self.width..][..self.width]));
+        let mut scores = vec![0.0; items.len()];
+        products(vector, &rows, self.width, &mut scores);
+        if let Some(biases) = self.biases {
+            let biases: Vec<f32> = items.iter().map(|&item| biases[item as usize]).collect();
+            add(&mut scores, &biases);
+        }
+        scores
+    }
 }
 
 /// The vectors of users by their histories.

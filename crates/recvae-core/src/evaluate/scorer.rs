@@ -5,6 +5,7 @@ use ndarray::{Array2, ArrayViewMut2};
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::evaluate::factors::Factors;
+use crate::evaluate::lists::ListFinder;
 
 /// What can be evaluated: it maps histories to scores of `n_items` items.
 pub trait Scorer: Sync {
@@ -56,6 +57,16 @@ pub trait Scorer: Sync {
         None
     }
 
+    /// The matrix of which the scores are sums of rows, if they are: those of a history's items, shape `(n_items, n_items)`, row by row.
+    fn item_rows(&self) -> Option<&[f32]> {
+        None
+    }
+
+    /// Who finds the lists of many users sooner than all their scores come here, if somebody does.
+    fn list_finder(&self) -> Option<&dyn ListFinder> {
+        None
+    }
+
     /// The scores of [`Scorer::score`] in a matrix of their own, shape `(histories.len(), n_items)`.
     ///
     /// # Errors
@@ -72,12 +83,22 @@ impl Cancel {
     /// [`recommend()`](crate::recommend()).
     #[must_use]
     pub fn watch<'a>(&'a self, scorer: &'a dyn Scorer) -> impl Scorer + 'a {
-        Watched { scorer, cancel: self }
+        self.watch_with(scorer, scorer.list_finder())
+    }
+
+    /// The same of a scorer whose lists somebody else finds.
+    pub(crate) fn watch_with<'a>(
+        &'a self,
+        scorer: &'a dyn Scorer,
+        list_finder: Option<&'a dyn ListFinder>,
+    ) -> impl Scorer + 'a {
+        Watched { scorer, list_finder, cancel: self }
     }
 }
 
 struct Watched<'a> {
     scorer: &'a dyn Scorer,
+    list_finder: Option<&'a dyn ListFinder>,
     cancel: &'a Cancel,
 }
 
@@ -112,6 +133,14 @@ impl Scorer for Watched<'_> {
             users(histories)
         };
         Some(Factors { users: Box::new(watched), width, items, biases })
+    }
+
+    fn item_rows(&self) -> Option<&[f32]> {
+        self.scorer.item_rows()
+    }
+
+    fn list_finder(&self) -> Option<&dyn ListFinder> {
+        self.list_finder
     }
 }
 

@@ -33,15 +33,15 @@ use crate::base::error::Result;
 use crate::base::numbers::Numbers;
 use crate::base::processor::is_bf16_faster;
 use crate::evaluate::factors::Factors;
+use crate::evaluate::lists::{PLAIN, with_missing};
 use crate::evaluate::scorer::Scorer;
-use crate::evaluate::top_k::{BLOCK, Scored, for_each_user, key, score_of, select, top_k};
+use crate::evaluate::top_k::{BLOCK, Scored, key, score_of, select_of, top_k};
 use crate::math::bf16::{
     Left, Level, Line, Right, Start, level, multiply_by, pairs, panels_len, round_rows, rows_into_panels,
 };
-use crate::math::products::products;
 use crate::math::reach::{LANES, reaching};
 use crate::math::real::Real;
-use crate::math::vectorised::{add, vectorised};
+use crate::math::vectorised::vectorised;
 
 /// Users of a tile and items of a block: their scores stay in the second-level cache, and a block is read once for many users.
 const USERS: usize = 96;
@@ -56,12 +56,10 @@ const VECTORS: usize = 8 * BLOCK;
 const LEAST_USERS: usize = 512;
 /// A shortlist is no longer than one item in so many: scoring single items costs several times what it costs among all.
 const SHORT: usize = 8;
-/// Users whose lists come from all scores that are scored together, so that there is room for the items in bf16 besides.
-const PLAIN: usize = BLOCK / 4;
 /// A vector is no longer than that, which bounds what the items take in bf16: twice as much as the scores of a block of users.
 const LONGEST: usize = 4 * BLOCK;
 /// What bounds scores of which no sum can overflow.
-const LARGEST: f64 = 1e37;
+pub(super) const LARGEST: f64 = 1e37;
 
 /// The items of a model in bf16, and what bounds the scores from them.
 pub(crate) struct Shortlists<'m> {
@@ -83,13 +81,13 @@ pub(crate) fn numbers_per_item(width: usize) -> usize {
 
 /// The norm of a vector and that of what rounding takes from it, or upper bounds of them.
 #[derive(Clone, Copy, Default)]
-struct Norms {
-    all: f64,
+pub(super) struct Norms {
+    pub(super) all: f64,
     lost: f64,
 }
 
 impl Norms {
-    fn of(vector: &[f32]) -> Self {
+    pub(super) fn of(vector: &[f32]) -> Self {
         let [all, lost] = squares(vector).map(f64::sqrt);
         // The sums above are in f64, whose rounding is far below this; and what is below the normal numbers may count as 0.
         let subnormal = (vector.len() as f64).sqrt() * f64::from(f32::MIN_POSITIVE);
@@ -102,7 +100,7 @@ impl Norms {
 }
 
 /// NaN where one of them is.
-fn larger(a: f64, b: f64) -> f64 {
+pub(super) fn larger(a: f64, b: f64) -> f64 {
     if a >= b || a.is_nan() { a } else { b }
 }
 
@@ -133,7 +131,7 @@ impl<'m> Shortlists<'m> {
     }
 
     fn new(factors: Factors<'m>, k: usize, level: Level) -> Self {
-        let (width, n_items) = (factors.width, factors.items.len() / factors.width);
+        let (width, n_items) = (factors.width, factors.n_items());
         let (whole, rest) = (n_items / ITEMS, n_items % ITEMS);
         let mut rounded = Numbers::<Line>::zeros(whole * panels_len(width, ITEMS) + panels_len(width, rest));
         let blocks = rounded.par_chunks_mut(panels_len(width, ITEMS)).zip(factors.items.par_chunks(ITEMS * width));
@@ -145,10 +143,6 @@ impl<'m> Shortlists<'m> {
         let largest = |largest: f64, bias: &f32| larger(largest, bias.abs().into());
         let largest_bias = factors.biases.map_or(0.0, |biases| biases.iter().fold(0.0, largest));
         Self { factors, k, level, rounded, norms, largest_bias }
-    }
-
-    fn n_items(&self) -> usize {
-        self.factors.items.len() / self.factors.width
     }
 
     /// `2 E` for a user, if there is a bound.
@@ -182,22 +176,15 @@ impl<'m> Shortlists<'m> {
                 let of_each = (first..).zip(lists).zip(vectors.chunks_exact(width));
                 let each = &each;
                 of_each.map(move |((user, list), vector)| {
-                    let score = |item: u32| self.scores(vector, &[item])[0];
+                    let score = |item: u32| self.factors.scores(vector, &[item])[0];
                     list.map(|list| each(user, list, &score)).transpose()
                 })
             });
             let found: Vec<Option<R>> = tiles.collect::<Result<_>>()?;
-            let missing: Vec<usize> = (0..block.len()).filter(|&user| found[user].is_none()).collect();
-            let mut plain = Vec::with_capacity(missing.len());
-            for missing in missing.chunks(PLAIN) {
-                let rows: Vec<&[u32]> = missing.iter().map(|&user| block[user]).collect();
-                plain.extend(for_each_user(model, &rows, |at, scores| {
-                    let user = first + missing[at];
-                    each(user, top_k(scores, &left_out(user), self.k)?, &|item| scores[item as usize])
-                })?);
-            }
-            let mut plain = plain.into_iter();
-            results.extend(found.into_iter().filter_map(|found| found.or_else(|| plain.next())));
+            results.extend(with_missing(model, block, found, |at, scores| {
+                let user = first + at;
+                each(user, top_k(scores, &left_out(user), self.k)?, &|item| scores[item as usize])
+            })?);
         }
         Ok(results)
     }
@@ -209,13 +196,14 @@ impl<'m> Shortlists<'m> {
         let mut rounded = vec![0; n_users * pairs(width)];
         round_rows(vectors, width, &mut rounded);
         let left_out: Vec<_> = (0..n_users).map(left_out).collect();
-        let shortlist =
-            |(vector, left_out)| Some(Shortlist::new(self.k, self.n_items() / SHORT, self.margin(vector)?, left_out));
+        let shortlist = |(vector, left_out)| {
+            Some(Shortlist::new(self.k, self.factors.n_items() / SHORT, self.margin(vector)?, left_out))
+        };
         let mut shortlists: Vec<Option<Shortlist<'_>>> =
             vectors.chunks_exact(width).zip(left_out.iter().map(|items| &**items)).map(shortlist).collect();
         let mut scores = vec![0f32; n_users * ITEMS];
         let mut add = |shortlists: &mut [Option<Shortlist<'_>>], block: usize, right: &[Line]| {
-            let items = block * ITEMS..self.n_items().min((block + 1) * ITEMS);
+            let items = block * ITEMS..self.factors.n_items().min((block + 1) * ITEMS);
             let start = biases.map_or(Start::Zero, |biases| Start::Row(&biases[items.clone()]));
             let scores = &mut scores[..n_users * items.len()];
             let (left, right) = (Left::rows(&rounded, width), Right::new(right, width, items.len()));
@@ -233,31 +221,11 @@ impl<'m> Shortlists<'m> {
         blocks(true).for_each(|(block, right)| add(&mut shortlists, block, right));
         shortlists.iter_mut().flatten().for_each(Shortlist::guess);
         blocks(false).for_each(|(block, right)| add(&mut shortlists, block, right));
-        let list = |(shortlist, vector): (Option<Shortlist<'_>>, &[f32])| Some(self.best(vector, &shortlist?.items()?));
+        let list = |(shortlist, vector): (Option<Shortlist<'_>>, &[f32])| {
+            let items = shortlist?.items()?;
+            Some(select_of(&items, &self.factors.scores(vector, &items), &[], self.k))
+        };
         shortlists.into_iter().zip(vectors.chunks_exact(width)).map(list).collect()
-    }
-
-    /// The scores of some items for the user with this vector, as ever.
-    fn scores(&self, vector: &[f32], items: &[u32]) -> Vec<f32> {
-        if items.is_empty() {
-            return vec![];
-        }
-        let Factors { width, items: all, biases, .. } = self.factors;
-        let mut rows = Vec::with_capacity(items.len() * width);
-        items.iter().for_each(|&item| rows.extend_from_slice(&all[item as usize * width..][..width]));
-        let mut scores = vec![0.0; items.len()];
-        products(vector, &rows, width, &mut scores);
-        if let Some(biases) = biases {
-            let biases: Vec<f32> = items.iter().map(|&item| biases[item as usize]).collect();
-            add(&mut scores, &biases);
-        }
-        scores
-    }
-
-    /// The best of some items.
-    fn best(&self, vector: &[f32], items: &[u32]) -> Vec<Scored> {
-        let best = select(&self.scores(vector, items), &[], self.k);
-        best.into_iter().map(|Scored { item, score }| Scored { item: items[item as usize], score }).collect()
     }
 }
 

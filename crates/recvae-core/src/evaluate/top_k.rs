@@ -70,6 +70,12 @@ pub(crate) fn select(scores: &[f32], seen: &[u32], k: usize) -> Vec<Scored> {
     candidates.into_iter().map(|key| Scored { item: key as u32, score: scores[key as u32 as usize] + 0.0 }).collect()
 }
 
+/// The same of `items`, ascending, that have these scores in their order; `seen` are places among them.
+pub(crate) fn select_of(items: &[u32], scores: &[f32], seen: &[u32], k: usize) -> Vec<Scored> {
+    let best = select(scores, seen, k);
+    best.into_iter().map(|Scored { item, score }| Scored { item: items[item as usize], score }).collect()
+}
+
 /// Where the first score is that is not a number.
 pub(crate) fn first_nan(scores: &[f32]) -> Option<usize> {
     if has_nan(scores) { scores.iter().position(|score| score.is_nan()) } else { None }

@@ -277,6 +277,13 @@ impl Scorer for Blend {
         }
     }
 
+    fn item_rows(&self) -> Option<&[f32]> {
+        match &self.parts[..] {
+            [only] => only.item_rows(),
+            _ => None,
+        }
+    }
+
     /// All items are scored: mean and deviation are over all of them.
     fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         if let [only] = &self.parts[..] {

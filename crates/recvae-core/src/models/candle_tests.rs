@@ -3,15 +3,19 @@
 
 #![allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
 
+use std::borrow::Cow;
+
 use crate::base::compute::{Compute, Device, EngineKind};
 use crate::base::matrix::row_major_mut;
 use crate::base::random::Stream;
+use crate::evaluate::lists::ListFinder;
 use crate::evaluate::scorer::Scorer;
+use crate::evaluate::top_k::top_k;
 use crate::math::csr::Csr;
 use crate::nn::batch::{Batch, Draw, SparseInput, draw_noise};
 use crate::nn::candle::CandleEngine;
 use crate::nn::encoder::{Architecture, EncoderMemory};
-use crate::nn::engine::Engine;
+use crate::nn::engine::{Engine, ItemLayer};
 use crate::nn::fused::Fused;
 use crate::nn::init::{Init, Scheme};
 use crate::nn::latent::{CompositePrior, Prior, Sample};
@@ -169,7 +173,7 @@ fn a_loss_that_is_not_finite_changes_nothing() {
     assert!(!candle.step(&mut batch, Update::Both, true).unwrap().unwrap().is_finite());
     assert_eq!(values(&candle), before);
     candle
-        .replace_items(crate::nn::engine::ItemLayer::DecoderOutput, &mut |mut weight| {
+        .replace_items(ItemLayer::DecoderOutput, &mut |mut weight| {
             assert_eq!(weight.dim(), (60, 3));
             weight[(2, 1)] = f64::NAN;
             Ok(())
@@ -272,7 +276,7 @@ fn a_loss_that_is_found_later_ends_the_training_with_its_batch() {
         weight[(2, 1)] = f64::NAN;
         Ok(())
     };
-    engine.replace_items(crate::nn::engine::ItemLayer::DecoderOutput, spoil).unwrap();
+    engine.replace_items(ItemLayer::DecoderOutput, spoil).unwrap();
     let mut training = Training::new(engine, &x, &Seeded(1), KlWeight::PerInteraction(0.01), 5);
     let pass = Pass::Train { update: Update::Both, dropout: 0.5, renew: false };
     let mut told = 0;
@@ -419,4 +423,36 @@ fn trainings_of_both_engines_end_alike() {
     };
     let error = ModelKind::Ease.fit(&json!({}), &x, None, &run).err().unwrap().to_string();
     assert_eq!(error, "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae, hvamp");
+}
+
+/// Lists of a network in training against those from all of its scores: the processor's device of candle, and a GPU where one opens.
+#[test]
+fn a_gpu_finds_the_lists_of_a_network_in_training() {
+    let x = rows(USERS, ITEMS);
+    let histories: Vec<&[u32]> = x.rows().collect();
+    let left_out: Vec<Cow<'_, [u32]>> = histories.iter().map(|&items| Cow::Borrowed(items)).collect();
+    for (architecture, _) in designs(ITEMS, HIDDEN, LATENT) {
+        for device in [Some(Device::Cpu), gpu()].into_iter().flatten() {
+            let network = Network::<f32>::new(architecture, &mut Init::new(5, Purpose::Weights, Scheme::Torch));
+            let optimiser = Optimiser::new(&network, 1e-3);
+            let fused = Fused::new(network, optimiser, None, EncoderMemory::default());
+            let mut engine = CandleEngine::new(fused, device).unwrap().with_own_operations(&x).unwrap();
+            assert!(engine.list_finder().is_some_and(|finder| finder.is_worth_it(USERS, 100)));
+            let scores = engine.scores(&histories).unwrap();
+            for k in [1, 100] {
+                let lists = engine.find(&engine, &histories, &left_out, k).unwrap();
+                for (user, list) in lists.into_iter().enumerate() {
+                    assert_eq!(list.unwrap(), top_k(scores.row(user).as_slice().unwrap(), histories[user], k).unwrap());
+                }
+            }
+            engine
+                .replace_items(ItemLayer::DecoderOutput, &mut |mut weight| {
+                    weight[(2, 1)] = f32::NAN;
+                    Ok(())
+                })
+                .unwrap();
+            // Then the lists are asked for from all scores, and that names the item.
+            assert_eq!(engine.find(&engine, &histories, &left_out, 3).unwrap(), vec![None; USERS]);
+        }
+    }
 }

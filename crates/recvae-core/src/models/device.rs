@@ -52,6 +52,25 @@ impl ModelKind {
         Ok(compute)
     }
 
+    /// What a run of many models says of engine, device and precision for this one with its `options`, of what is given in `compute`: nothing of
+    /// what it cannot choose, and no device where an option keeps it on the processor.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` for options, and if `compute` is no object.
+    pub fn compute_among(self, options: &Value, compute: &Value) -> Result<Value> {
+        let Value::Object(given) = compute else {
+            return Err(Error::invalid_argument("engine, device and precision", compute, "an object"));
+        };
+        let has_device = self.has_devices() && self.stays(options)?.is_none();
+        let is_its = |name: &str| match name {
+            "engine" => self.has_engines(),
+            "device" => has_device,
+            "precision" => self.has_precisions(),
+            _ => false,
+        };
+        Ok(given.iter().filter(|(name, _)| is_its(name)).map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
     /// Which of its options keeps a model that has devices on the processor, if one does.
     fn stays(self, options: &Value) -> Result<Option<Stays>> {
         if !self.has_item_matrix() {
@@ -77,18 +96,18 @@ struct Stays {
 
 /// Bytes that the driver and its libraries take of a GPU for a program, about.
 #[cfg(feature = "candle")]
-pub(super) const CUDA_ITSELF: f64 = (3 << 28) as f64;
+pub(crate) const CUDA_ITSELF: f64 = (3 << 28) as f64;
 
-/// Refuses a training that would take more of a GPU's memory than is free. On the processor there is nothing to refuse.
+/// Refuses `what` if it would take more of a GPU's memory than is free. On the processor there is nothing to refuse.
 ///
 /// # Errors
 /// `MEMORY` with the figures and the way out.
 #[cfg(feature = "candle")]
-pub(super) fn check_device(device: Device, estimate: &MemoryEstimate) -> Result<()> {
+pub(crate) fn check_device(what: &str, device: Device, estimate: &MemoryEstimate) -> Result<()> {
     let Device::Cuda(ordinal) = device else { return Ok(()) };
     let cuda = Cuda::here();
     let gpu = cuda.devices.iter().find(|gpu| gpu.ordinal == ordinal);
-    gpu.map_or(Ok(()), |gpu| check_free(device, estimate, gpu.free_memory))
+    gpu.map_or(Ok(()), |gpu| check_free(what, device, estimate, gpu.free_memory))
 }
 
 /// [`check_device`] where so many bytes are free.
@@ -96,17 +115,17 @@ pub(super) fn check_device(device: Device, estimate: &MemoryEstimate) -> Result<
 /// # Errors
 /// As there.
 #[cfg(feature = "candle")]
-pub(super) fn check_free(device: Device, estimate: &MemoryEstimate, free: u64) -> Result<()> {
+pub(super) fn check_free(what: &str, device: Device, estimate: &MemoryEstimate, free: u64) -> Result<()> {
     if estimate.fit() <= free {
         return Ok(());
     }
     let (part, bytes) = estimate.largest();
+    let way_out = if estimate.options.is_empty() { String::new() } else { format!(", or {}", estimate.options) };
     Err(Error::Memory(format!(
-        "training on {device} needs {} of its memory, most of it ({}) for {part}; {} is free there; the way out: device cpu, or {}",
+        "{what} on {device} needs {} of its memory, most of it ({}) for {part}; {} is free there; the way out: device cpu{way_out}",
         Bytes(estimate.fit()),
         Bytes(bytes),
         Bytes(free),
-        estimate.options
     )))
 }
 
@@ -140,6 +159,23 @@ mod tests {
             let refused = format!("device is 'cuda:1' for {}; allowed: for {able}", kind.name());
             assert_eq!(check(kind, json!({})), Err(refused));
         }
+    }
+
+    #[test]
+    fn a_run_of_many_models_tells_each_what_it_can_choose() {
+        let all = json!({ "engine": "candle", "device": "cuda", "precision": "auto" });
+        let among = |kind: ModelKind, options: Value| kind.compute_among(&options, &all).unwrap();
+        assert_eq!(among(ModelKind::RecVae, json!({})), all);
+        assert_eq!(among(ModelKind::HVamp, json!({})), json!({ "engine": "candle", "device": "cuda" }));
+        for kind in [ModelKind::Ease, ModelKind::Edlae, ModelKind::Rdlae, ModelKind::Deql] {
+            assert_eq!(among(kind, json!({ "lambda": 3 })), json!({ "device": "cuda" }));
+            assert_eq!(among(kind, json!({ "density": 0.5 })), json!({}));
+            assert_eq!(among(kind, json!({ "precision": "f64" })), json!({}));
+        }
+        assert_eq!(among(ModelKind::Als, json!({})), json!({}));
+        assert_eq!(ModelKind::RecVae.compute_among(&json!({}), &json!({})).unwrap(), json!({}));
+        assert!(ModelKind::Ease.compute_among(&json!({ "density": 2 }), &all).is_err());
+        assert!(ModelKind::Ease.compute_among(&json!({}), &json!(7)).is_err());
     }
 
     #[test]

@@ -84,8 +84,8 @@ fn half_a_matrix_and_a_few_panels_are_what_a_gpu_has_to_have_free() {
     }
     let device = compute::Device::Cuda(0);
     let estimate = device_memory(41_140.0);
-    check_free(device, &estimate, estimate.fit()).unwrap();
-    let refused = check_free(device, &estimate, 2 << 30).unwrap_err();
+    check_free("training", device, &estimate, estimate.fit()).unwrap();
+    let refused = check_free("training", device, &estimate, 2 << 30).unwrap_err();
     assert_eq!(refused.code(), "MEMORY");
     assert_eq!(
         refused.to_string(),

@@ -150,7 +150,7 @@ pub(crate) fn inverse_of(
         Device::Cpu => Ok(Inverse::here()),
         #[cfg(feature = "candle")]
         place => {
-            check_device(place, &device_memory(items as f64))?;
+            check_device("training", place, &device_memory(items as f64))?;
             Ok(Inverse::on(open(place)?))
         }
         #[cfg(not(feature = "candle"))]
@@ -448,9 +448,9 @@ pub(super) fn load(options: &impl Penalised, n_items: usize, tensors: &dyn Tenso
 }
 
 /// A matrix B as a model. `score_one` gives all scores of a history, `stripe` those of a stripe of items, `number` turns a stored weight into one to compute with,
-/// and `compact` makes the smaller model.
+/// `rows` gives them as f32 if that is what they are, and `compact` makes the smaller model.
 macro_rules! model {
-    ($type:ty, $score_one:path, $stripe:path, $number:expr, $compact:path) => {
+    ($type:ty, $score_one:path, $stripe:path, $number:expr, $rows:expr, $compact:path) => {
         impl Scorer for Ease<$type> {
             fn n_items(&self) -> usize {
                 self.n_items
@@ -477,6 +477,10 @@ macro_rules! model {
                     score_one_at(&self.weights, $number, self.n_items, history, items, scores);
                 });
                 Ok(())
+            }
+
+            fn item_rows(&self) -> Option<&[f32]> {
+                $rows(&self.weights)
             }
         }
 
@@ -509,9 +513,17 @@ macro_rules! model {
         }
     };
 }
-model!(f16, half::score_one, half::stripe, f16::to_f32, half::compact);
-model!(f32, score_one, stripe, |weight| weight, compact::compact);
-model!(f64, score_one, stripe, |weight| weight, compact::compact);
+model!(f16, half::score_one, half::stripe, f16::to_f32, none, half::compact);
+model!(f32, score_one, stripe, |weight| weight, all, compact::compact);
+model!(f64, score_one, stripe, |weight| weight, none, compact::compact);
+
+fn all(weights: &[f32]) -> Option<&[f32]> {
+    Some(weights)
+}
+
+fn none<T>(_: &[T]) -> Option<&[f32]> {
+    None
+}
 
 /// A part of the row of B that belongs to an item: the scores that it alone gives to `items`.
 pub(super) fn scores_of_one(model: &impl Scorer, item: u32, items: &[u32]) -> Result<Vec<f32>> {

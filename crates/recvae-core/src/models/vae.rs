@@ -10,6 +10,8 @@ use crate::base::compute::{Compute, EngineKind};
 use crate::base::error::{Error, Result};
 use crate::base::memory::{MemoryEstimate, check_memory};
 use crate::base::progress::Progress;
+#[cfg(feature = "candle")]
+use crate::evaluate::device_lists::users_at_once;
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::Scorer;
 use crate::evaluate::shortlist::numbers_per_item;
@@ -56,7 +58,7 @@ fn by_engine(
         Compute { engine: EngineKind::Candle, device, .. } => {
             let train = training.train;
             let (architecture, posteriors) = (training.engine.architecture(), training.prior.is_some());
-            check_device(device, &device_memory(&architecture, training.batch_size, posteriors, train))?;
+            check_device("training", device, &device_memory(&architecture, training.batch_size, posteriors, train))?;
             let training = training.on(|fused| {
                 let engine = CandleEngine::new(fused, device)?;
                 if device == Device::Cpu { Ok(engine) } else { engine.with_own_operations(train) }
@@ -74,14 +76,17 @@ fn device_memory(architecture: &Architecture, batch_size: usize, posteriors: boo
     let (users, items) = (train.n_rows() as f64, architecture.n_items as f64);
     let (hidden, latent) = (architecture.hidden_dim as f64, architecture.latent_dim as f64);
     let (parameters, batch) = (architecture.n_parameters() as f64, users.min(batch_size as f64));
+    // Users whose scores are there at once on the way to their lists; how many there are is not known here.
+    let validated = users_at_once(architecture.n_items) as f64;
     let parts = [
         ("the parameters and Adam's moments", 3.0 * parameters),
         // As they are, the zeros that candle adds them to, and the sum.
         ("the gradients", 3.0 * parameters),
         ("the old posterior of every user", if posteriors { 2.0 * latent * users } else { 0.0 }),
         ("the interactions", train.nnz() as f64),
-        // The logits without bias, with it, and twice on the way to log sum exp; their gradient three times; the dense input.
-        ("matrices of a batch's users x items", 8.0 * batch * items),
+        // The logits without bias, with it, and twice on the way to log sum exp; their gradient three times; the dense input. Between epochs
+        // the scores of validation users instead, as `device_lists.rs` counts them.
+        ("matrices of a batch's users x items", items * (8.0 * batch).max(6.0 * validated)),
         // Every operation of candle makes a tensor: about ten for each of five layers and of three densities, and as many gradients.
         ("what the layers give for a batch", batch * (100.0 * hidden + 80.0 * latent)),
         ("CUDA itself", CUDA_ITSELF / 4.0),
@@ -329,8 +334,8 @@ mod tests {
         // Six times as many f32 as there are parameters, and more.
         assert!(two.fit() > 24 * architecture.n_parameters());
         let device = Device::Cuda(1);
-        check_free(device, &two, two.fit()).unwrap();
-        let refused = check_free(device, &two, 1 << 20).unwrap_err();
+        check_free("training", device, &two, two.fit()).unwrap();
+        let refused = check_free("training", device, &two, 1 << 20).unwrap_err();
         assert_eq!(refused.code(), "MEMORY");
         let text = refused.to_string();
         assert!(text.starts_with("training on cuda:1 needs 1"), "{text}");

@@ -38,11 +38,13 @@ use crate::base::compute::{self, Compute, EngineKind, TrainingPrecision};
 use crate::base::error::{Error, Result};
 use crate::base::matrix::{row_major_mut, view2_mut};
 use crate::base::tensors::{Candle, IntoCore, open};
+use crate::evaluate::lists::ListFinder;
 use crate::evaluate::scorer::{Scorer, checked};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 
 mod kernels;
+mod lists;
 // Without CUDA their plain forms alone are used, by tests.
 #[cfg_attr(not(feature = "cuda"), allow(dead_code, unused_imports))]
 mod ops;
@@ -686,6 +688,16 @@ impl KeptEngine for CandleEngine<f32> {
     }
 }
 
+impl CandleEngine<f32> {
+    /// The scores of histories, shape `(histories.len(), n_items)`.
+    fn scores_of(&self, histories: &[&[u32]]) -> Candle<Tensor> {
+        let Architecture { posterior, latent_dim, .. } = self.architecture;
+        let encoded = self.encode(histories)?;
+        let means = if posterior { encoded.narrow(1, 0, latent_dim)? } else { encoded };
+        self.view(None).logits(&means)
+    }
+}
+
 impl Scorer for CandleEngine<f32> {
     fn n_items(&self) -> usize {
         self.architecture.n_items
@@ -693,14 +705,13 @@ impl Scorer for CandleEngine<f32> {
 
     fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         let scores = checked(histories, self.architecture.n_items, scores)?;
-        let Architecture { posterior, latent_dim, .. } = self.architecture;
-        let logits = || {
-            let encoded = self.encode(histories)?;
-            let means = if posterior { encoded.narrow(1, 0, latent_dim)? } else { encoded };
-            to_host(&self.view(None).logits(&means)?)
-        };
-        scores.copy_from_slice(&logits().core()?);
+        scores.copy_from_slice(&self.scores_of(histories).and_then(|scores| to_host(&scores)).core()?);
         Ok(())
+    }
+
+    fn list_finder(&self) -> Option<&dyn ListFinder> {
+        // The processor has all scores at hand anyway.
+        self.own.as_ref().map(|_| self as &dyn ListFinder)
     }
 }
 

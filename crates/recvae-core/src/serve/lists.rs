@@ -115,7 +115,7 @@ impl Recommender {
             }
             Served { items, fallback_used: short.is_some() }
         };
-        let model = cancel.watch(self.model());
+        let model = self.scorer(cancel);
         let lists = recommend_within(&model, &rows, k, filter_seen, &of_known, refilled)?;
         let mut served = vec![Served { items: vec![], fallback_used: false }; histories.len()];
         for (&user, list) in known.iter().zip(lists) {

@@ -53,6 +53,10 @@ options! {
         /// Whether the checksum of all bytes is compared, which reads the whole file. By default not of mapped files above 256
         /// MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
         verify: Option<bool> = None, Any;
+        /// Where the lists of many users are found: cpu, cuda, cuda:N for one of several GPUs, or auto for the first one that opens if it
+        /// has the memory, else the processor. The items and the bits of the lists are the same everywhere. A GPU is for iALS, the networks, and EASE^R,
+        /// EDLAE, RDLAE and DEQL with all their weights in f32; lists of up to 410 items, of calls with 64 users or more.
+        device: String = "cpu".into(), Any;
     }
 }
 

@@ -6,10 +6,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
+use crate::evaluate::lists::ListFinder;
+use crate::evaluate::scorer::Scorer;
 use crate::math::csr::Csr;
 use crate::model::{CompactOptions, Fit, Model};
 use crate::serve::model_file::{self, LoadOptions};
@@ -42,6 +45,8 @@ pub struct Recommender {
     record: TrainingRecord,
     /// Shared with the models that are made of it.
     popular: Option<Arc<Popular>>,
+    /// Who finds lists of many users, if that is a device.
+    lists: Option<Arc<dyn ListFinder>>,
     /// Shared with the filters that this model makes, and with nothing else.
     identity: Arc<()>,
 }
@@ -71,6 +76,7 @@ impl Recommender {
             info,
             record: TrainingRecord::unknown(),
             popular: None,
+            lists: None,
             identity: Arc::default(),
         })
     }
@@ -119,9 +125,9 @@ impl Recommender {
     /// Reads a model file.
     ///
     /// # Errors
-    /// As [`Recommender::load`]; `INVALID_DATA` if there is no memory to read it into.
+    /// As [`Recommender::load`]; `INVALID_DATA` if there is no memory to read it into; as [`Recommender::on`].
     pub fn load_with(path: impl AsRef<Path>, options: &LoadOptions) -> Result<Self> {
-        Self::loaded(model_file::load(path.as_ref(), options)?)
+        Self::loaded(model_file::load(path.as_ref(), options)?)?.on(&options.device)
     }
 
     /// The model in the bytes of a model file, which are copied and verified.
@@ -173,6 +179,13 @@ impl Recommender {
         Ok(Self { popular: self.popular.clone(), ..compact.with_record(self.record.clone()) })
     }
 
+    /// The model as something that looks at the flag before each block of users, and whose lists of many users come from the device of
+    /// [`Recommender::on`].
+    #[must_use]
+    pub fn scorer<'a>(&'a self, cancel: &'a Cancel) -> impl Scorer + 'a {
+        cancel.watch_with(&*self.model, self.lists.as_deref())
+    }
+
     /// The model.
     #[must_use]
     pub fn model(&self) -> &dyn Model {
@@ -206,6 +219,12 @@ impl Recommender {
     #[must_use]
     pub fn counts(&self) -> Option<&[u32]> {
         self.popular().map(Popular::counts)
+    }
+
+    /// The same with lists of many users from somebody else.
+    #[cfg(feature = "candle")]
+    pub(crate) fn with_lists(self, lists: Option<Arc<dyn ListFinder>>) -> Self {
+        Self { lists, ..self }
     }
 
     pub(crate) fn popular(&self) -> Option<&Popular> {

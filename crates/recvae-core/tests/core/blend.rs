@@ -68,7 +68,8 @@ fn a_file_holds_the_parts_and_brings_back_every_bit() {
     assert!(whole as f64 <= 1.01 * of_parts as f64, "{whole} of {of_parts}");
     let path = folder.path().join("blend");
     for mmap in [true, false] {
-        let loaded = Recommender::load_with(&path, &LoadOptions { mmap, verify: None }).unwrap();
+        let loaded =
+            Recommender::load_with(&path, &LoadOptions { mmap, verify: None, ..LoadOptions::default() }).unwrap();
         let histories = [loaded.history(["item 3", "item 9"]), History::default()];
         for filter_seen in [true, false] {
             let options = RecommendOptions { k: 120, filter_seen, fallback: None };

@@ -188,7 +188,9 @@ fn a_file_brings_back_the_same_scores_and_the_same_bytes() {
         model.save(&first).unwrap();
         let bytes = std::fs::read(&first).unwrap();
         for mmap in [true, false] {
-            let again = Recommender::load_with(&first, &LoadOptions { mmap, verify: Some(true) }).unwrap();
+            let again =
+                Recommender::load_with(&first, &LoadOptions { mmap, verify: Some(true), ..LoadOptions::default() })
+                    .unwrap();
             assert_eq!(again.model().options(), json!({"lambda": 3.0, "precision": "f64", "density": 1.0}));
             assert_eq!(again.info(), model.info());
             assert!(rows(&again) == rows(&model), "{options}");

@@ -170,7 +170,9 @@ fn a_file_brings_it_back_and_it_can_be_made_smaller() {
         // 8 bytes an entry and an item, and ids and header.
         assert!(bytes.len() < 8 * (N * N / 10 + N) + 4096, "{}", bytes.len());
         for mmap in [true, false] {
-            let again = Recommender::load_with(&first, &LoadOptions { mmap, verify: Some(true) }).unwrap();
+            let again =
+                Recommender::load_with(&first, &LoadOptions { mmap, verify: Some(true), ..LoadOptions::default() })
+                    .unwrap();
             assert_eq!(again.model().options(), options);
             assert!(rows(&again) == rows(&model));
             again.save(&second).unwrap();

@@ -1,89 +1,12 @@
-use ndarray::ArrayViewMut2;
-
 use super::*;
 use crate::base::error::Error;
-use crate::base::matrix::{row_major_mut, view2};
 use crate::base::random::Stream;
-use crate::evaluate::scorer::checked;
+use crate::evaluate::made_up::{KINDS, MadeUp, bits, histories, random_numbers};
+use crate::evaluate::top_k::for_each_user;
 use crate::math::bf16::levels;
-use crate::math::products::par_products;
 
-/// A model of made-up vectors; the last item of a history says whose vector it is, an empty history has the last vector.
-struct MadeUp {
-    width: usize,
-    items: Vec<f32>,
-    biases: Option<Vec<f32>>,
-    users: Vec<f32>,
-}
-
-impl MadeUp {
-    fn vectors(&self, histories: &[&[u32]]) -> Vec<f32> {
-        let n_users = self.users.len() / self.width;
-        let user = |history: &[u32]| history.last().map_or(n_users - 1, |&item| item as usize % n_users);
-        histories.iter().flat_map(|history| &self.users[user(history) * self.width..][..self.width]).copied().collect()
-    }
-
-    fn shortlists(&self, k: usize, level: Level) -> Shortlists<'_> {
-        Shortlists::new(self.factors().unwrap(), k, level)
-    }
-}
-
-impl Scorer for MadeUp {
-    fn n_items(&self) -> usize {
-        self.items.len() / self.width
-    }
-
-    fn score(&self, histories: &[&[u32]], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
-        checked(histories, self.n_items(), scores.view_mut())?;
-        let (vectors, items) = (self.vectors(histories), view2(&self.items, (self.n_items(), self.width)));
-        par_products(view2(&vectors, (histories.len(), self.width)), items, scores.view_mut());
-        let biases = self.biases.as_deref();
-        biases.iter().for_each(|biases| {
-            row_major_mut(scores.view_mut()).chunks_mut(self.n_items()).for_each(|row| add(row, biases))
-        });
-        Ok(())
-    }
-
-    fn factors(&self) -> Option<Factors<'_>> {
-        let users = |histories: &[&[u32]]| Ok(self.vectors(histories));
-        Some(Factors { width: self.width, items: &self.items, biases: self.biases.as_deref(), users: Box::new(users) })
-    }
-}
-
-type Change = fn(f32) -> f32;
-
-/// What makes it hard: each takes random numbers near 1 and gives others.
-const KINDS: [(&str, Change); 10] = [
-    ("random", |x| x),
-    ("equal", |_| 0.75),
-    ("zero of either sign", |x| 0.0f32.copysign(x)),
-    ("a few values", f32::round),
-    ("nearly equal", |x| 1.0 + x * 1e-6),
-    ("equal once they are rounded", |x| 1.0 + x.abs().fract() / 512.0),
-    ("huge", |x| x * 1e18),
-    ("subnormal once they are multiplied", |x| x * 1e-21),
-    ("subnormal", |x| x * 1e-41),
-    ("of any size", |x| x.powi(15)),
-];
-
-fn random_numbers(random: &mut Stream, n: usize, of: Change) -> Vec<f32> {
-    (0..n).map(|_| of(random.normal() as f32)).collect()
-}
-
-/// Lists as items and bits of scores.
-fn bits(lists: &[Vec<Scored>]) -> Vec<Vec<(u32, u32)>> {
-    lists.iter().map(|list| list.iter().map(|scored| (scored.item, scored.score.to_bits())).collect()).collect()
-}
-
-/// Histories, of which some are empty and some have nearly all items.
-fn histories(random: &mut Stream, n: usize, n_items: usize) -> Vec<Vec<u32>> {
-    let one_in = |random: &mut Stream| [1 << 30, 40, 3, 1][random.below(4) as usize];
-    (0..n)
-        .map(|_| {
-            let rate = one_in(random);
-            (0..n_items as u32).filter(|_| random.below(rate) == 0 || (rate == 1 && random.below(9) > 0)).collect()
-        })
-        .collect()
+fn shortlists(model: &MadeUp, k: usize, level: Level) -> Shortlists<'_> {
+    Shortlists::new(model.factors().unwrap(), k, level)
 }
 
 /// Across the edges of tiles of users, blocks and groups of items, pairs of numbers; every kind of users with every one of items.
@@ -109,7 +32,7 @@ fn lists_have_the_items_and_the_bits_of_those_from_all_scores() {
                     for_each_user(&model, &histories, |user, scores| top_k(scores, &left_out(user), k)).unwrap();
                 for level in levels() {
                     let found =
-                        model.shortlists(k, level).for_each_list(&model, &histories, left_out, |_, list, _| Ok(list));
+                        shortlists(&model, k, level).for_each_list(&model, &histories, left_out, |_, list, _| Ok(list));
                     assert!(
                         bits(&found.unwrap()) == bits(&expected),
                         "{users} users, {items} items, {n_items} x {width}, {level:?}"
@@ -133,7 +56,7 @@ fn shortlists_are_enough_for_usual_scores() {
     };
     for level in levels() {
         for k in [1, 10, 100] {
-            let lists = model.shortlists(k, level).lists(&model.users, |_| Cow::Borrowed(&[]));
+            let lists = shortlists(&model, k, level).lists(&model.users, |_| Cow::Borrowed(&[]));
             assert!(lists.iter().all(|list| list.as_ref().is_some_and(|list| list.len() == k)), "{k}, {level:?}");
         }
     }
@@ -156,7 +79,7 @@ fn first_scores_are_within_their_bound() {
             let histories: Vec<&[u32]> = histories.iter().map(|history| &history[..]).collect();
             let scores = model.scores(&histories).unwrap();
             for level in levels() {
-                let shortlists = model.shortlists(1, level);
+                let shortlists = shortlists(&model, 1, level);
                 let mut rounded = vec![0; 6 * pairs(width)];
                 round_rows(&model.users[..6 * width], width, &mut rounded);
                 let right = Right::new(&shortlists.rounded, width, n_items);
@@ -200,7 +123,7 @@ fn what_is_not_a_number_is_the_same_error() {
             let expected = for_each_user(&model, &histories, |user, scores| top_k(scores, &left_out(user), 4));
             for level in levels() {
                 let found =
-                    model.shortlists(4, level).for_each_list(&model, &histories, left_out, |_, list, _| Ok(list));
+                    shortlists(&model, 4, level).for_each_list(&model, &histories, left_out, |_, list, _| Ok(list));
                 match (&found, &expected) {
                     (Ok(found), Ok(expected)) => assert!(bits(found) == bits(expected), "{bad} at {place}"),
                     (Err(found), Err(expected)) => assert_eq!(found.to_string(), expected.to_string()),
@@ -225,7 +148,7 @@ fn results_come_in_order_and_errors_come_out() {
     let histories: Vec<[u32; 1]> = (0..VECTORS as u32 + 70).map(|user| [user % 400]).collect();
     let histories: Vec<&[u32]> = histories.iter().map(|history| &history[..]).collect();
     let nothing = |_| Cow::Borrowed(&[][..]);
-    let shortlists = model.shortlists(2, Level::Plain);
+    let shortlists = shortlists(&model, 2, Level::Plain);
     let users = shortlists
         .for_each_list(&model, &histories, nothing, |user, list, score| {
             assert!(list.iter().all(|scored| score(scored.item) == scored.score));

@@ -120,7 +120,7 @@ fn by_engine(options: &HVampOptions, train: &Csr, run: &FitRun<'_>, host: &Host<
         Compute { engine: EngineKind::Fused, .. } => Ok(Box::new(Fused::new(options.shape(train.n_cols())))),
         #[cfg(feature = "candle")]
         Compute { engine: EngineKind::Candle, device, .. } => {
-            check_device(device, &super::device_memory(options, train))?;
+            check_device("training", device, &super::device_memory(options, train))?;
             Ok(Box::new(CandleEngine::new(host, device)?))
         }
         #[cfg(not(feature = "candle"))]

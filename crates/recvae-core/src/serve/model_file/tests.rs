@@ -53,6 +53,10 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 /// Follows `format.md` and nothing else.
+fn how(mmap: bool, verify: Option<bool>) -> LoadOptions {
+    LoadOptions { mmap, verify, ..LoadOptions::default() }
+}
+
 #[test]
 fn a_file_is_what_the_text_says() {
     for name in all() {
@@ -191,7 +195,7 @@ fn files_of_the_first_writer_are_read_and_verified_whole() {
             );
         };
         for mmap in [true, false] {
-            let model = Recommender::load_with(&path, &LoadOptions { mmap, verify: Some(false) }).unwrap();
+            let model = Recommender::load_with(&path, &how(mmap, Some(false))).unwrap();
             check(&model);
             model.save(&again).unwrap();
         }
@@ -201,7 +205,7 @@ fn files_of_the_first_writer_are_read_and_verified_whole() {
         let last = altered.len() - 40;
         altered[last] ^= 1;
         std::fs::write(&again, &altered).unwrap();
-        assert!(Recommender::load_with(&again, &LoadOptions { mmap: true, verify: Some(false) }).is_err());
+        assert!(Recommender::load_with(&again, &how(true, Some(false))).is_err());
         assert_eq!(inspect(&again).unwrap().holds, Some(false));
     }
 }
@@ -226,7 +230,7 @@ fn every_byte_but_those_of_parameters_is_verified_without_being_asked() {
             std::fs::write(&path, &altered).unwrap();
             let parameter = own.iter().any(|range| range.contains(&at));
             for mmap in [true, false] {
-                let loaded = |verify| Recommender::load_with(&path, &LoadOptions { mmap, verify });
+                let loaded = |verify| Recommender::load_with(&path, &how(mmap, verify));
                 assert!(!parameter || loaded(None).is_err(), "byte {at} is not verified by default");
                 match loaded(Some(false)) {
                     // Rows of pruned weights are looked at in any case.
@@ -291,7 +295,7 @@ fn parameters_of_a_large_mapped_file_are_verified_when_asked_for() {
     ];
     let mut file = sealed(&metadata(json!({"kind": "popularity"})), tensors);
     assert!(file.len() > VERIFIED);
-    let loads = |mmap, verify| Recommender::load_with(&path, &LoadOptions { mmap, verify }).is_ok();
+    let loads = |mmap, verify| Recommender::load_with(&path, &how(mmap, verify)).is_ok();
     std::fs::write(&path, &file).unwrap();
     assert!([None, Some(true), Some(false)].into_iter().all(|verify| loads(true, verify) && loads(false, verify)));
     let parameter =
@@ -334,7 +338,7 @@ fn a_mapped_model_outlives_its_file_and_one_in_memory_even_a_broken_one() {
         let model = recommender(name);
         model.save(&path).unwrap();
         let mapped = Recommender::load(&path).unwrap();
-        let read = Recommender::load_with(&path, &LoadOptions { mmap: false, verify: None }).unwrap();
+        let read = Recommender::load_with(&path, &how(false, None)).unwrap();
         recommender("popularity").save(&path).unwrap();
         assert_eq!(lists(&mapped), lists(&model), "{name}");
         drop(mapped);
