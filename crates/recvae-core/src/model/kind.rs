@@ -81,7 +81,7 @@ impl ModelKind {
     /// Whether a GPU can have a part in its training.
     #[must_use]
     pub fn has_devices(self) -> bool {
-        self.has_engines() || self.has_item_matrix()
+        self.has_engines() || self.has_item_matrix() || self == Self::Als
     }
 
     /// Fails unless it is one of the models that can, for which alone an option of that name may be `word`.

@@ -36,12 +36,15 @@ use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::base::cancel::Cancel;
+use crate::base::compute::Device;
 use crate::base::error::{Error, Result};
 use crate::base::matrix::{row_major, view2, view2_mut};
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{Options, choice, options};
 use crate::base::progress::{Progress, StepProgress};
 use crate::base::random::Philox;
+#[cfg(feature = "candle")]
+use crate::base::tensors::open;
 use crate::evaluate::evaluation::evaluate;
 use crate::evaluate::factors::Factors;
 use crate::evaluate::metrics::Metric;
@@ -54,6 +57,8 @@ use crate::math::csr::Csr;
 use crate::math::products::par_products;
 use crate::math::real::Real;
 use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
+#[cfg(feature = "candle")]
+use crate::models::device::{CUDA_ITSELF, check_device};
 use crate::nn::noise::{Purpose, stream};
 use crate::split::strong::HeldOut;
 use crate::train::epoch_log::{EpochLog, Schedule};
@@ -61,10 +66,14 @@ use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 
 mod axes;
+#[cfg(feature = "candle")]
+mod on_device;
 mod solve;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "candle")]
+use on_device::{OnDevice, numbers_on_device};
 use solve::{Fixed, List, Lists, Weights, norms, operations_of_exact};
 
 choice! {
@@ -192,7 +201,13 @@ struct Training<'a, T> {
     users: Vec<T>,
     /// What the users' vectors have to be turned by, to the axes of the items.
     axes: Option<Array2<T>>,
+    /// Who solves the rows, if that is not the processor.
+    elsewhere: Option<Box<Elsewhere<T>>>,
 }
+
+/// Improves rows from where they stand, as [`Fixed::improve`] does, and gives their loss.
+type Elsewhere<T> =
+    dyn Fn(&Fixed<T>, Weights, Lists<'_>, Option<&Array2<T>>, ArrayViewMut2<'_, T>) -> Result<f64> + Send;
 
 impl<'a, T: Real> Training<'a, T> {
     fn new(options: &'a AlsOptions, train: &'a Csr) -> Result<Self> {
@@ -209,7 +224,7 @@ impl<'a, T: Real> Training<'a, T> {
         let confidence = |weight| confidences.map_or(1.0, |confidences| confidences.confidence(options, weight));
         let of_train = train.weights().map(|weights| weights.iter().map(|&weight| confidence(weight)).collect());
         let audiences = train.transpose().map_weights(confidence);
-        Ok(Self { options, confidences, train, of_train, audiences, items, users, axes: None })
+        Ok(Self { options, confidences, train, of_train, audiences, items, users, axes: None, elsewhere: None })
     }
 
     /// Solves all users, then all items, and returns the loss of the module's text, per user.
@@ -217,18 +232,23 @@ impl<'a, T: Real> Training<'a, T> {
         let epochs = self.options.epochs;
         let tell = |fraction| (run.on_step)(StepProgress { epoch, epochs, fraction });
         tell(0.0);
-        let Self { options, confidences, train, of_train, audiences, items, users, axes } = self;
+        let Self { options, confidences, train, of_train, audiences, items, users, axes, elsewhere } = self;
         let weights = options.weights(*confidences);
         let n_items = train.n_cols();
         let n_users = train.n_rows();
         let train = Lists { items: train, confidences: of_train.as_deref() };
         let audiences = Lists { items: audiences, confidences: audiences.weights() };
+        // Gives the loss of the rows where that costs nothing.
         let solve = |rows: &mut [T], axes: Option<&Array2<T>>, known: &Fixed<T>, lists: Lists<'_>| {
             let rows = view2_mut(rows, (lists.items.n_rows(), options.factors));
-            match options.solver {
-                AlsSolver::Conjugate => known.improve(weights, lists, options.steps, axes, rows, &run.cancel),
-                AlsSolver::Cholesky => known.solve(weights, lists, rows, &run.cancel),
+            match (options.solver, &elsewhere) {
+                (AlsSolver::Conjugate, Some(improve)) => return improve(known, weights, lists, axes, rows).map(Some),
+                (AlsSolver::Conjugate, None) => {
+                    known.improve(weights, lists, options.steps, axes, rows, &run.cancel)?;
+                }
+                (AlsSolver::Cholesky, _) => known.solve(weights, lists, rows, &run.cancel)?,
             }
+            Ok(None)
         };
         solve(users, axes.as_ref(), items, train)?;
         let norms = norms(weights, train, users, n_items);
@@ -239,13 +259,41 @@ impl<'a, T: Real> Training<'a, T> {
         };
         let (known, turned) = turn(std::mem::take(users))?;
         let mut rows = std::mem::take(items).into_rows();
-        solve(&mut rows, Some(&turned), &known, audiences)?;
-        let loss = norms + known.loss(weights, audiences, view2(&rows, (n_items, options.factors)));
+        let own = solve(&mut rows, Some(&turned), &known, audiences)?;
+        let own = own.unwrap_or_else(|| known.loss(weights, audiences, view2(&rows, (n_items, options.factors))));
+        let loss = norms + own;
         *users = known.into_rows();
         let (rows, turned) = turn(rows)?;
         (*items, *axes) = (rows, Some(turned));
         Ok(loss / n_users as f64)
     }
+}
+
+#[cfg(feature = "candle")]
+impl Training<'_, f32> {
+    /// The same with rows that a device solves.
+    fn on(self, device: candle_core::Device, cancel: &Cancel) -> Self {
+        let (there, steps, cancel) = (OnDevice::new(device), self.options.steps, cancel.clone());
+        let improve = move |known: &Fixed<f32>,
+                            weights,
+                            lists: Lists<'_>,
+                            axes: Option<&Array2<f32>>,
+                            rows: ArrayViewMut2<'_, f32>| {
+            there.improve(known, weights, lists, steps, axes, rows, &cancel)
+        };
+        Self { elsewhere: Some(Box::new(improve)), ..self }
+    }
+}
+
+/// What the sides take of a GPU's memory, counted from the tensors that are there at once, and never measured.
+#[cfg(feature = "candle")]
+fn device_memory(options: &AlsOptions, train: &Csr) -> MemoryEstimate {
+    let audience = train.column_counts().into_iter().max().unwrap_or(0) as usize;
+    let history = train.rows().map(<[u32]>::len).max().unwrap_or(0);
+    let fixed = train.n_rows().max(train.n_cols());
+    let numbers = numbers_on_device(fixed as f64, audience.max(history) as f64, options.factors as f64);
+    let parts = [("the vectors of a side and of a batch's lists", 4.0 * numbers), ("CUDA itself", CUDA_ITSELF)];
+    MemoryEstimate::new(4.0 * numbers, &parts, "fewer factors")
 }
 
 fn diverged(what: &str) -> Error {
@@ -257,6 +305,11 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     let start = Instant::now();
     let schedule = Schedule { epochs: options.epochs, patience: options.patience, warm_up: 0 };
     let mut training = Training::<f32>::new(options, train)?;
+    #[cfg(feature = "candle")]
+    if run.compute.device != Device::Cpu {
+        check_device("training", run.compute.device, &device_memory(options, train))?;
+        training = training.on(open(run.compute.device)?, &run.cancel);
+    }
     let mut log = EpochLog::<Fixed<f32>>::default();
     while !log.is_over(schedule) {
         let loss = training.epoch(log.record.len() + 1, run)?;
@@ -271,7 +324,9 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
             metric = evaluate(&run.cancel.watch(&model), held_out, &[Metric::VALIDATION])?.mean(Metric::VALIDATION);
             training.items = model.items;
         }
-        let told = Progress { loss: Some(loss), seconds: start.elapsed().as_secs_f64(), ..Progress::default() };
+        let compute = (run.compute.device != Device::Cpu).then_some(run.compute);
+        let told =
+            Progress { loss: Some(loss), seconds: start.elapsed().as_secs_f64(), compute, ..Progress::default() };
         log.end_epoch(metric, told, schedule, || Ok(training.items.clone()))?;
         (run.on_progress)(&log.record[log.record.len() - 1]);
     }

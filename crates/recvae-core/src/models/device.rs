@@ -73,10 +73,14 @@ impl ModelKind {
 
     /// Which of its options keeps a model that has devices on the processor, if one does.
     fn stays(self, options: &Value) -> Result<Option<Stays>> {
-        if !self.has_item_matrix() {
+        if self.has_engines() || !self.has_devices() {
             return Ok(None);
         }
         let options = self.complete_options(options)?;
+        if self == Self::Als {
+            let stays = Stays { with: "solver 'cholesky'".into(), instead: "solver 'conjugate'" };
+            return Ok((options["solver"] == "cholesky").then_some(stays));
+        }
         let density = options["density"].as_f64().unwrap_or(1.0);
         Ok(if density < 1.0 {
             Some(Stays { with: format!("density {density:?}"), instead: "density 1" })
@@ -136,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_gpu_is_for_networks_and_for_dense_matrices_in_f32() {
+    fn a_gpu_is_for_networks_for_dense_matrices_in_f32_and_for_steps_of_ials() {
         let gpu = Compute { engine: EngineKind::Candle, device: Device::Cuda(1), ..Compute::default() };
         let check = |kind: ModelKind, options| kind.check_compute(&options, gpu).map_err(|error| error.to_string());
         for kind in [ModelKind::Ease, ModelKind::Edlae, ModelKind::Rdlae, ModelKind::Deql] {
@@ -154,8 +158,12 @@ mod tests {
         for kind in [ModelKind::RecVae, ModelKind::HVamp] {
             assert_eq!(check(kind, json!({})), Ok(()));
         }
-        for kind in [ModelKind::Popularity, ModelKind::HoEase, ModelKind::Als, ModelKind::Blend] {
-            let able = "ease, edlae, rdlae, deql, mult-dae, mult-vae, recvae, hvamp";
+        assert_eq!(check(ModelKind::Als, json!({ "factors": 8 })), Ok(()));
+        let refused =
+            "device is 'cuda:1' for als with solver 'cholesky'; allowed: cpu or auto there, or solver 'conjugate'";
+        assert_eq!(check(ModelKind::Als, json!({ "solver": "cholesky" })), Err(refused.to_owned()));
+        for kind in [ModelKind::Popularity, ModelKind::HoEase, ModelKind::Blend] {
+            let able = "ease, edlae, rdlae, deql, als, mult-dae, mult-vae, recvae, hvamp";
             let refused = format!("device is 'cuda:1' for {}; allowed: for {able}", kind.name());
             assert_eq!(check(kind, json!({})), Err(refused));
         }
@@ -172,7 +180,8 @@ mod tests {
             assert_eq!(among(kind, json!({ "density": 0.5 })), json!({}));
             assert_eq!(among(kind, json!({ "precision": "f64" })), json!({}));
         }
-        assert_eq!(among(ModelKind::Als, json!({})), json!({}));
+        assert_eq!(among(ModelKind::Als, json!({})), json!({ "device": "cuda" }));
+        assert_eq!(among(ModelKind::HoEase, json!({})), json!({}));
         assert_eq!(ModelKind::RecVae.compute_among(&json!({}), &json!({})).unwrap(), json!({}));
         assert!(ModelKind::Ease.compute_among(&json!({ "density": 2 }), &all).is_err());
         assert!(ModelKind::Ease.compute_among(&json!({}), &json!(7)).is_err());
@@ -184,7 +193,8 @@ mod tests {
         for options in [json!({ "density": 0.5 }), json!({ "precision": "f64" })] {
             assert_eq!(ModelKind::Ease.compute(&options, &auto).unwrap(), Compute::default());
         }
-        assert_eq!(ModelKind::Als.compute(&json!({}), &auto).unwrap(), Compute::default());
+        assert_eq!(ModelKind::Als.compute(&json!({ "solver": "cholesky" }), &auto).unwrap(), Compute::default());
+        assert_eq!(ModelKind::HoEase.compute(&json!({}), &auto).unwrap(), Compute::default());
         // A device that is not there is told before what the options say.
         let none = ComputeOptions { device: "cuda:99".into(), ..ComputeOptions::default() };
         let error = ModelKind::Ease.compute(&json!({ "density": 0.5 }), &none).unwrap_err().to_string();

@@ -58,7 +58,7 @@ impl<T: Real> OldPosterior<T> {
     }
 
     /// Those rows.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "candle"))]
     pub(crate) fn from_rows(rows: Vec<T>, latent_dim: usize) -> Self {
         Self { rows: rows.into(), width: 2 * latent_dim }
     }

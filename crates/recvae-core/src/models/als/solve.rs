@@ -132,6 +132,12 @@ pub(super) fn operations_of_steps(n: f64, d: f64, steps: usize) -> f64 {
     4.0 * (steps as f64 + 1.0) * n * d + 2.0 * d * d
 }
 
+/// Whether a list of so many is solved exactly where others take so many steps.
+pub(super) fn is_solved_exactly(n: usize, d: usize, steps: usize) -> bool {
+    let (n, d) = (n as f64, d as f64);
+    operations_of_exact(n, d) <= operations_of_steps(n, d, steps)
+}
+
 /// Whether a list has so few equations of its own that they are solved in place of those of the factors.
 fn is_short(n: f64, d: f64) -> bool {
     2.0 * n <= d
@@ -201,10 +207,7 @@ impl<T: Real> Fixed<T> {
         cancel: &Cancel,
     ) -> Result<()> {
         let d = self.d();
-        let is_exact = |row: usize| {
-            let n = lists.row(row).len() as f64;
-            operations_of_exact(n, d as f64) <= operations_of_steps(n, d as f64, steps)
-        };
+        let is_exact = |row: usize| is_solved_exactly(lists.row(row).len(), d, steps);
         row_major_mut(solved).par_chunks_mut(BLOCK * d).enumerate().try_for_each_init(
             Scratch::default,
             |scratch, (block, x)| {
