@@ -120,7 +120,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     {
       "allowed": "a string",
       "default": "cpu",
-      "doc": "Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says which there are. EASE^R, EDLAE, RDLAE and DEQL have it, too, in f32 and with density 1: their inverse is computed there.",
+      "doc": "Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says which there are. EASE^R, EDLAE, RDLAE and DEQL have it, too, in f32 and with density 1: their inverse is computed there; and iALS, for its steps of conjugate gradients.",
       "name": "device",
       "search": null,
       "typescript": "string"
@@ -810,7 +810,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
     },
     {
       "doc": "iALS: matrix factorisation by alternating least squares.",
-      "hasDevices": false,
+      "hasDevices": true,
       "hasEngines": false,
       "hasPrecisions": false,
       "name": "als",

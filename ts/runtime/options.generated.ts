@@ -422,7 +422,7 @@ export interface ComputeOptions {
    */
   engine?: 'fused' | 'candle' | undefined;
   /**
-   * Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says which there are. EASE^R, EDLAE, RDLAE and DEQL have it, too, in f32 and with density 1: their inverse is computed there.
+   * Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says which there are. EASE^R, EDLAE, RDLAE and DEQL have it, too, in f32 and with density 1: their inverse is computed there; and iALS, for its steps of conjugate gradients.
    *
    * Allowed: a string.
    * @default "cpu"
