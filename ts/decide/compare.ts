@@ -229,9 +229,9 @@ function memoryOf(
   return { fitMemory: fit, modelMemory: model };
 }
 
-/** What arithmetic failed with; anything else is thrown on. */
+/** What arithmetic failed with, or a GPU has no memory for; anything else is thrown on. */
 function failedOf(thrown: unknown): RecvaeError {
-  if (thrown instanceof RecvaeError && thrown.code === 'NUMERICAL') return thrown;
+  if (thrown instanceof RecvaeError && /^(NUMERICAL|MEMORY)$/.test(thrown.code)) return thrown;
   throw thrown;
 }
 

@@ -1,4 +1,5 @@
 /** What computes the models of a run: the engine, the device and the precision of each. */
+import { backendInfo } from '../runtime/backend.js';
 import { guard, toJson } from '../runtime/errors.js';
 import { native, optionsOf } from '../runtime/native.js';
 import type { ComputeOptions, ModelName } from '../runtime/options.generated.js';
@@ -31,10 +32,16 @@ export function computeFor(model: ModelName, run: ComputeOptions, options: objec
   return JSON.parse(guard(() => native.computeAmong(model, toJson(options), toJson(given))));
 }
 
-/** What computed a network: its engine, its device, and what the large products read. */
+/** Whether a model with these options is trained on a GPU, which has memory for one training at a time. */
+export function isOnGpu(model: ModelName, run: ComputeOptions, options: object | undefined): boolean {
+  const { device = 'cpu' } = computeFor(model, run, options);
+  return device !== 'cpu' && (device !== 'auto' || backendInfo().cuda.available);
+}
+
+/** What computed a network, and iALS on a GPU: its engine, its device, and what the large products read. */
 export type Computed = Required<Pick<Progress, 'engine' | 'device' | 'precision'>>;
 
-/** What computed a network, from its epochs; nothing for other models. */
+/** What computed a network, or iALS on a GPU, from its epochs; nothing for other models. */
 export function computedBy(epochs: readonly Progress[]): { computed?: Computed } {
   const { engine, device, precision } = epochs.at(-1) ?? {};
   return engine && device && precision ? { computed: { engine, device, precision } } : {};

@@ -362,8 +362,12 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
  * `verify: true` has every byte of those verified too. Whoever writes into a mapped file, instead of replacing it as {@link Model.save} and `mv`
  * do, changes the model or ends the process (SIGBUS): where that can happen, `mmap: false` reads the file into memory.
  *
+ * With `device: 'cuda'` a GPU finds the lists of {@link Model.recommendBatch}, {@link Model.recommendColumns} and {@link evaluate} for many users,
+ * with the items and the bits that the processor gives. {@link Model.dispose} gives its memory back.
+ *
  * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is truncated, altered, of another program or of a version that
- * this one does not know; `INVALID_DATA` if there is no memory to read it into.
+ * this one does not know; `INVALID_DATA` if there is no memory to read it into; `INVALID_ARGUMENT` for a device that is not there or not
+ * for such a model; `MEMORY` of a GPU, with the figures.
  * @example
  * ```ts
  * const model = await load('shop.safetensors');

@@ -23,9 +23,9 @@ export interface Progress {
    * never falls, and is 1 when the model is there. Models with epochs have none.
    */
   fraction?: number;
-  /** Of autoencoders, the engine that trains. */
+  /** Of autoencoders, and of iALS on a GPU, the engine that trains. */
   engine?: NonNullable<ComputeOptions['engine']>;
-  /** Of the same, the device on which it computes; of iALS and of a closed form, where it is a GPU. */
+  /** Of the same, the device on which it computes; of a closed form, where it is a GPU. */
   device?: string;
   /** Of the same, what the large products read: f32, or bf16 with sums in f32, which `hvamp` has not. */
   precision?: 'f32' | 'bf16';

@@ -26,7 +26,7 @@ export interface ModelDescription {
   hasEngines: boolean;
   /** Whether its precision can be, too. */
   hasPrecisions: boolean;
-  /** Whether its device can: theirs, and EASE^R's and its kin's. */
+  /** Whether its device can: theirs, those of EASE^R and its kin, and iALS's. */
   hasDevices: boolean;
   options: OptionDescription[];
 }

@@ -5,7 +5,7 @@
 import { rmSync } from 'node:fs';
 import type { Split } from '../data/split.js';
 import type { Checkpoint } from '../models/checkpoint.js';
-import { computeFor } from '../models/compute.js';
+import { computeFor, isOnGpu } from '../models/compute.js';
 import { checkFits } from '../models/estimate.js';
 import { type FitRun, fitWatched } from '../models/fit.js';
 import type { Model } from '../models/model.js';
@@ -163,8 +163,11 @@ export async function runTrials<T = Json>(trials: readonly Trial[], run: TrialRu
 /** How many trials at once, and the threads and the memory of each. */
 export function shareOf<T>(
   trials: readonly Trial[],
-  { data, threads = description.threads, parallel: asked = threads, memoryLimit, beside = 0 }: TrialRun<T>,
+  run: TrialRun<T>,
 ): { parallel: number; threads: number; memoryLimit: number | undefined } {
+  const { data, threads = description.threads, memoryLimit, beside = 0 } = run;
+  const onGpu = trials.some(({ model, options }) => isOnGpu(model, run, options));
+  const asked = onGpu ? 1 : (run.parallel ?? threads);
   const check = ({ model, options }: Trial, each: number, held: number) =>
     checkFits(model, options, data, { threads: each, memoryLimit }, held);
   for (let parallel = Math.min(asked, Math.max(trials.length, 1)); ; parallel -= 1) {

@@ -164,8 +164,8 @@ pub use evaluate::factors::{Factors, UsersOf};
 pub use evaluate::groups::{ActivityGroup, PopularityGroup, activity_groups, popularity_groups};
 pub use evaluate::lists::recommend;
 pub use evaluate::metrics::Metric;
-pub use evaluate::scorer::Scorer;
-pub use evaluate::top_k::{Scored, top_k};
+pub use evaluate::scorer::{ListFinder, Scored, Scorer};
+pub use evaluate::top_k::top_k;
 pub use math::apart::{Apart, variance_apart};
 pub use math::csr::Csr;
 pub use math::statistics::{

@@ -266,8 +266,11 @@ pub fn search_uniforms(seed: f64, count: u32) -> Result<Float64Array> {
 
 /// The engine, the device and the precision in JSON, of a training with `options`.
 fn compute_of(kind: ModelKind, options: &Value, text: &str) -> Result<Compute> {
-    let compute = ComputeOptions::from_json(&json("engine, device and precision", text)?).into_node()?;
-    kind.compute(options, &compute).into_node()
+    kind.compute(options, &asked(text)?).into_node()
+}
+
+fn asked(text: &str) -> Result<ComputeOptions> {
+    ComputeOptions::from_json(&json("engine, device and precision", text)?).into_node()
 }
 
 /// What is to be trained, and how.
@@ -303,6 +306,7 @@ pub fn fit<'env>(
     let kind: ModelKind = kind.parse().into_node()?;
     // Checked here and not on the other thread, so that a bad option is reported at once.
     let options = kind.complete_options(&json("options", &options)?).into_node()?;
+    let or_processor = asked(&compute)?.device == "auto";
     let compute = compute_of(kind, &options, &compute)?;
     let from = from.map(|from| from.0.get().map(Arc::clone)).transpose()?;
     from.as_ref().map_or(Ok(()), |from| kind.check_from(&options, from.model())).into_node()?;
@@ -320,8 +324,16 @@ pub fn fit<'env>(
             let checkpoint = checkpoint.map(|it| Checkpoint { ids: Some([train.users(), train.items()]), ..it });
             let warm = from.as_ref().map(|from| from.warm_start(train.items()));
             let cancel = cancel.clone();
-            let run =
-                FitRun { on_progress: &report, on_step: &step, cancel, checkpoint, memory_limit, compute, from: warm };
+            let run = FitRun {
+                on_progress: &report,
+                on_step: &step,
+                cancel,
+                checkpoint,
+                memory_limit,
+                compute,
+                or_processor,
+                from: warm,
+            };
             let mut fit = kind.fit(&options, train.matrix(), validation, &run).into_node()?;
             let epochs = std::mem::take(&mut fit.epochs);
             let model = Recommender::of(fit, &train).into_node()?.with_info(info);

@@ -64,7 +64,7 @@ export interface ComparedModel extends SearchSummary, Curve {
   validation: number | null;
   /** Epochs trained; 0 for closed forms. */
   epochs: number;
-  /** Of a network, what computed it. */
+  /** Of a network, and of iALS on a GPU, what computed it. */
   computed?: Computed;
   /** Options that are not what was asked for, or not searched as far, since the model would not fit into memory with them. */
   changed: OptionChange[];

@@ -9,8 +9,8 @@ use ndarray::ArrayViewMut2;
 
 use crate::base::error::{Error, Result};
 use crate::evaluate::lists::for_each_list;
-use crate::evaluate::scorer::Scorer;
-use crate::evaluate::top_k::{Scored, check_k, first_nan, for_each_user, not_a_number, select_of, top_k};
+use crate::evaluate::scorer::{Scored, Scorer};
+use crate::evaluate::top_k::{check_k, first_nan, for_each_user, not_a_number, select_of, top_k};
 
 /// Below one item in so many, the fewer of two kinds are listed: a cache line holds 16 scores, so picking single ones out of
 /// a row reads no more memory than walking along it.

@@ -9,12 +9,13 @@
 //!
 //! - **Products of vectors**, `h w + b` ([`Factors`]): the processor makes `h` of the histories, which takes little of the time. `E` is that of
 //!   `shortlist.rs` without rounded numbers.
-//! - **Sums of rows** of a matrix of items x items ([`Scorer::item_rows`]): on the device a product of the histories as rows of zeros and ones, slab by slab of
-//!   the matrix's rows, so that no tensor has more numbers than a 32-bit index tells apart. Either score is a sum of as many terms as the history has
+//! - **Sums of rows** of a matrix of items x items ([`Scorer::item_rows`]): on the device a product of the histories as rows of zeros and ones, `2 n^2` operations
+//!   a user, slab by slab of the matrix's rows, so that no tensor has more numbers than a 32-bit index tells apart. Either score is a sum of as many terms as the history has
 //!   items: each is rounded once less than that at most, by half a unit in the last place. With `a_j` the largest number of row `j`,
 //!   either sum is off by `m 2^-24 (a_1 + .. + a_m)` at most, and `E` is more than twice that.
 
 use std::borrow::Cow;
+use std::sync::Mutex;
 
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -24,10 +25,9 @@ use crate::base::matrix::view2_mut;
 use crate::base::tensors::{Candle, IntoCore};
 use crate::evaluate::device_top_k::{MOST, best, columns_for, kept_for, places};
 use crate::evaluate::factors::Factors;
-use crate::evaluate::lists::ListFinder;
-use crate::evaluate::scorer::{Scorer, check_histories};
-use crate::evaluate::shortlist::{LARGEST, Norms, larger};
-use crate::evaluate::top_k::{BLOCK, Scored, select_of};
+use crate::evaluate::scorer::{ListFinder, Scored, Scorer, check_histories};
+use crate::evaluate::shortlist::{LARGEST, Norms, larger, largest_of, rounding};
+use crate::evaluate::top_k::{BLOCK, select_of};
 
 /// Numbers of a matrix of scores on the device, about: enough to keep it busy, and little of its memory.
 const SCORES: usize = 1 << 24;
@@ -43,6 +43,8 @@ pub(crate) struct DeviceLists {
     /// Shape `(1, columns)`: the items' biases or zeros, and minus infinity for what is no item.
     biases: Tensor,
     parts: Parts,
+    /// Held while scores of a block are there: the memory is for one.
+    block: Mutex<()>,
 }
 
 /// What scores are made of.
@@ -53,10 +55,12 @@ enum Parts {
     Rows { slabs: Vec<Tensor>, largest: Vec<f64> },
 }
 
-/// Bytes of a model's items on a device, and of what finding lists takes besides, at most; nothing of a model whose scores are not known there.
+/// Bytes of a model's items on a device, and of what finding lists takes besides, at most; nothing of a model whose scores are not known there,
+/// or which has more numbers than 32 bits tell apart.
 pub(crate) fn device_bytes(model: &dyn Scorer) -> Option<[(&'static str, f64); 2]> {
     let columns = columns_for(model.n_items());
     let (items, besides) = match (model.factors(), model.item_rows()) {
+        (Some(factors), _) if u32::try_from(columns.saturating_mul(factors.width)).is_err() => return None,
         (Some(factors), _) => (columns * factors.width, 0),
         // A slab is put together from rows; of a block there are the histories as numbers, twice.
         (None, Some(_)) => {
@@ -71,7 +75,7 @@ pub(crate) fn device_bytes(model: &dyn Scorer) -> Option<[(&'static str, f64); 2
 
 /// Users whose scores are there at once.
 pub(crate) fn users_at_once(n_items: usize) -> usize {
-    (SCORES / columns_for(n_items)).clamp(BLOCK, 8 * BLOCK)
+    (SCORES / columns_for(n_items)).clamp(1, 8 * BLOCK)
 }
 
 /// Whether a device can find lists of `k` items for so many users, of so many items.
@@ -97,13 +101,13 @@ impl DeviceLists {
         };
         biases.resize(columns, f32::NEG_INFINITY);
         let biases = Tensor::from_vec(biases, (1, columns), &device).core()?;
-        Ok(Some(Self { device, n_items, biases, parts }))
+        Ok(Some(Self { device, n_items, biases, parts, block: Mutex::new(()) }))
     }
 
     /// `2 E` of each user where there is such a bound.
-    fn margins(&self, of: &Of<'_>, histories: &[&[u32]]) -> Vec<Option<f64>> {
-        match (&self.parts, of) {
-            (&Parts::Vectors { width, norm, largest_bias, .. }, Of::Vectors(_, vectors)) => {
+    fn margins(&self, known: &Known<'_>, histories: &[&[u32]]) -> Vec<Option<f64>> {
+        match (&self.parts, known) {
+            (&Parts::Vectors { width, norm, largest_bias, .. }, Known::Vectors(_, vectors)) => {
                 let steps = 2.0 * width as f64 + 4.0;
                 let of_vector = |vector: &[f32]| margin(steps, Norms::of(vector).all * norm + largest_bias);
                 vectors.par_chunks_exact(width).map(of_vector).collect()
@@ -121,20 +125,20 @@ impl DeviceLists {
     }
 
     /// The scores of users, shape `(users, columns)`; those without a margin are scored as if nothing were known of them.
-    fn scores(&self, of: &Of<'_>, histories: &[&[u32]], margins: &[Option<f64>]) -> Candle<Tensor> {
-        let scores = match (&self.parts, of) {
-            (Parts::Vectors { items, width, .. }, Of::Vectors(_, vectors)) => {
-                let known = vectors.chunks_exact(*width).zip(margins);
-                let known = known.flat_map(|(vector, margin)| vector.iter().map(|x| margin.map_or(0.0, |_| *x)));
-                let vectors = Tensor::from_vec(known.collect(), (histories.len(), *width), &self.device)?;
+    fn scores(&self, known: &Known<'_>, histories: &[&[u32]], margins: &[Option<f64>]) -> Candle<Tensor> {
+        let scores = match (&self.parts, known) {
+            (Parts::Vectors { items, width, .. }, Known::Vectors(_, vectors)) => {
+                let bounded = vectors.chunks_exact(*width).zip(margins);
+                let bounded = bounded.flat_map(|(vector, margin)| vector.iter().map(|x| margin.map_or(0.0, |_| *x)));
+                let vectors = Tensor::from_vec(bounded.collect(), (histories.len(), *width), &self.device)?;
                 vectors.matmul(&items.t()?)?
             }
             (Parts::Rows { slabs, .. }, _) => {
-                let known = histories.iter().zip(margins);
-                let known: Vec<&[u32]> = known.map(|(&items, margin)| margin.map_or(&[][..], |_| items)).collect();
-                self.sums(slabs, &known)?
+                let bounded = histories.iter().zip(margins);
+                let bounded: Vec<&[u32]> = bounded.map(|(&items, margin)| margin.map_or(&[][..], |_| items)).collect();
+                self.sums(slabs, &bounded)?
             }
-            (Parts::Vectors { .. }, Of::Rows) => candle_core::bail!("a model without the vectors that it had"),
+            (Parts::Vectors { .. }, Known::Rows) => candle_core::bail!("a model without the vectors that it had"),
         };
         scores.broadcast_add(&self.biases)
     }
@@ -167,9 +171,8 @@ impl DeviceLists {
 
 /// `2 E` where either score is a sum with so many roundings of terms that are no more than `size` in all.
 fn margin(steps: f64, size: f64) -> Option<f64> {
-    let sums = 2.0 * steps * (f64::from(f32::EPSILON) * size + f64::from(f32::MIN_POSITIVE));
     // Not where a part is NaN, either.
-    (size < LARGEST).then_some(2.0 * sums)
+    (size < LARGEST).then(|| 2.0 * rounding(steps, size))
 }
 
 impl Parts {
@@ -196,18 +199,13 @@ impl Parts {
     }
 }
 
-/// The largest magnitude of some numbers, or NaN.
-fn largest_of(numbers: &[f32]) -> f64 {
-    numbers.iter().fold(0.0, |largest, number| larger(largest, number.abs().into()))
-}
-
 /// What the processor knows of a block of users.
-enum Of<'m> {
+enum Known<'m> {
     Vectors(Factors<'m>, Vec<f32>),
     Rows,
 }
 
-impl Of<'_> {
+impl Known<'_> {
     /// The scores of some items with the bits that the model gives.
     fn scores(&self, model: &dyn Scorer, user: usize, history: &[u32], items: &[u32]) -> Result<Vec<f32>> {
         match self {
@@ -243,24 +241,27 @@ impl ListFinder for DeviceLists {
         if model.n_items() != self.n_items {
             return Err(Error::Internal("another model than the one whose items were sent".into()));
         }
-        let of = match (&self.parts, model.factors()) {
+        let known = match (&self.parts, model.factors()) {
             (Parts::Vectors { .. }, Some(factors)) => {
                 let vectors: Vec<Vec<f32>> = histories.chunks(BLOCK).map(&factors.users).collect::<Result<_>>()?;
-                Of::Vectors(factors, vectors.concat())
+                Known::Vectors(factors, vectors.concat())
             }
-            _ => Of::Rows,
+            _ => Known::Rows,
         };
-        let margins = self.margins(&of, histories);
+        let margins = self.margins(&known, histories);
         if margins.iter().all(Option::is_none) {
             return Ok(vec![None; histories.len()]);
         }
-        let scores = self.scores(&of, histories, &margins).core()?;
         let left_out: Vec<&[u32]> = left_out.iter().map(|items| &**items).collect();
-        let found = best(&scores, &left_out, kept_for(k)).core()?;
+        let found = {
+            let _alone = self.block.lock();
+            let scores = self.scores(&known, histories, &margins).core()?;
+            best(&scores, &left_out, kept_for(k)).core()?
+        };
         let lists = margins.par_iter().enumerate().map(|(user, margin)| {
             let Some(shortlist) = margin.and_then(|margin| found.shortlist(user, k, margin)) else { return Ok(None) };
             let items: Vec<u32> = shortlist.into_iter().map(|(item, _)| item).collect();
-            let scores = of.scores(model, user, histories[user], &items)?;
+            let scores = known.scores(model, user, histories[user], &items)?;
             Ok(Some(select_of(&items, &scores, &[], k)))
         });
         lists.collect()

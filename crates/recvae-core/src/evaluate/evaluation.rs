@@ -18,8 +18,8 @@ use crate::evaluate::groups::{ActivityGroup, PopularityGroup, activity_groups, p
 use crate::evaluate::known::Known;
 use crate::evaluate::lists::for_each_list;
 use crate::evaluate::metrics::{Basis, Metric, auc};
-use crate::evaluate::scorer::Scorer;
-use crate::evaluate::top_k::{Scored, for_each_weighted_user, top_k};
+use crate::evaluate::scorer::{Scored, Scorer};
+use crate::evaluate::top_k::{for_each_weighted_user, top_k};
 use crate::math::csr::Csr;
 use crate::split::choosing::choosing;
 use crate::split::strong::HeldOut;

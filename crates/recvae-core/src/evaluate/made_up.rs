@@ -6,8 +6,7 @@ use crate::base::error::Result;
 use crate::base::matrix::{row_major_mut, view2};
 use crate::base::random::Stream;
 use crate::evaluate::factors::Factors;
-use crate::evaluate::scorer::{Scorer, checked};
-use crate::evaluate::top_k::Scored;
+use crate::evaluate::scorer::{Scored, Scorer, checked};
 use crate::math::products::par_products;
 use crate::math::vectorised::add;
 
@@ -83,4 +82,18 @@ pub(super) fn histories(random: &mut Stream, n: usize, n_items: usize) -> Vec<Ve
             (0..n_items as u32).filter(|_| random.below(rate) == 0 || (rate == 1 && random.below(9) > 0)).collect()
         })
         .collect()
+}
+
+/// A model of three users with one number among its items, its users or its biases that is not as the others are.
+pub(super) fn spoilt(random: &mut Stream, n_items: usize, bad: f32, place: usize) -> MadeUp {
+    let width = 5;
+    let mut usual = |n| random_numbers(random, n, |x| x);
+    let (mut items, mut biases, mut users) = (usual(n_items * width), usual(n_items), usual(3 * width));
+    let numbers = match place {
+        0 => &mut items,
+        1 => &mut users,
+        _ => &mut biases,
+    };
+    numbers[7] = bad;
+    MadeUp { width, items, biases: Some(biases), users }
 }

@@ -1,11 +1,12 @@
 //! What recommending and evaluating ask of a model.
 
+use std::borrow::Cow;
+
 use ndarray::{Array2, ArrayViewMut2};
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::evaluate::factors::Factors;
-use crate::evaluate::lists::ListFinder;
 
 /// What can be evaluated: it maps histories to scores of `n_items` items.
 pub trait Scorer: Sync {
@@ -78,6 +79,37 @@ pub trait Scorer: Sync {
     }
 }
 
+/// An item with its score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// Index of the item.
+    pub item: u32,
+    /// The model's score.
+    pub score: f32,
+}
+
+/// Somebody who finds lists: a device on which a model's scores are computed, and of which they need not all come back.
+pub trait ListFinder: Send + Sync {
+    /// Whether it is worth it for lists of `k` items for so many users.
+    fn is_worth_it(&self, n_users: usize, k: usize) -> bool;
+
+    /// How many users it takes at a time.
+    fn block(&self) -> usize;
+
+    /// The `k` best items of each history by the scores of `model`, whose finder it is, without those of the ascending list in `left_out`. No
+    /// list for a user whose list cannot be told without all scores.
+    ///
+    /// # Errors
+    /// What the device has said; as [`Scorer::score_some`].
+    fn find(
+        &self,
+        model: &dyn Scorer,
+        histories: &[&[u32]],
+        left_out: &[Cow<'_, [u32]>],
+        k: usize,
+    ) -> Result<Vec<Option<Vec<Scored>>>>;
+}
+
 impl Cancel {
     /// A scorer that looks at the flag before each block of users: what stops [`evaluate()`](crate::evaluate()) and
     /// [`recommend()`](crate::recommend()).
@@ -140,7 +172,32 @@ impl Scorer for Watched<'_> {
     }
 
     fn list_finder(&self) -> Option<&dyn ListFinder> {
-        self.list_finder
+        self.list_finder.map(|_| self as &dyn ListFinder)
+    }
+}
+
+/// Looks at the flag before each block, as the scorer does.
+impl ListFinder for Watched<'_> {
+    fn is_worth_it(&self, n_users: usize, k: usize) -> bool {
+        self.list_finder.is_some_and(|finder| finder.is_worth_it(n_users, k))
+    }
+
+    fn block(&self) -> usize {
+        self.list_finder.map_or(1, |finder| finder.block())
+    }
+
+    fn find(
+        &self,
+        model: &dyn Scorer,
+        histories: &[&[u32]],
+        left_out: &[Cow<'_, [u32]>],
+        k: usize,
+    ) -> Result<Vec<Option<Vec<Scored>>>> {
+        self.cancel.check()?;
+        match self.list_finder {
+            Some(finder) => finder.find(model, histories, left_out, k),
+            None => Ok(vec![None; histories.len()]),
+        }
     }
 }
 

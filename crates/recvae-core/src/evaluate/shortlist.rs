@@ -33,9 +33,8 @@ use crate::base::error::Result;
 use crate::base::numbers::Numbers;
 use crate::base::processor::is_bf16_faster;
 use crate::evaluate::factors::Factors;
-use crate::evaluate::lists::{PLAIN, with_missing};
-use crate::evaluate::scorer::Scorer;
-use crate::evaluate::top_k::{BLOCK, Scored, key, score_of, select_of, top_k};
+use crate::evaluate::scorer::{Scored, Scorer};
+use crate::evaluate::top_k::{BLOCK, PLAIN, key, score_of, select_of, top_k, with_missing};
 use crate::math::bf16::{
     Left, Level, Line, Right, Start, level, multiply_by, pairs, panels_len, round_rows, rows_into_panels,
 };
@@ -104,6 +103,17 @@ pub(super) fn larger(a: f64, b: f64) -> f64 {
     if a >= b || a.is_nan() { a } else { b }
 }
 
+/// The largest magnitude of some numbers, or NaN.
+pub(super) fn largest_of(numbers: &[f32]) -> f64 {
+    numbers.iter().fold(0.0, |largest, number| larger(largest, number.abs().into()))
+}
+
+/// How far two sums in f32 can be apart that are the same but for their order, each with so many roundings of terms that are no more than `size` in all:
+/// with `steps` roundings of a term by half a unit in the last place either is off by half of this at most.
+pub(super) fn rounding(steps: f64, size: f64) -> f64 {
+    2.0 * steps * (f64::from(f32::EPSILON) * size + f64::from(f32::MIN_POSITIVE))
+}
+
 vectorised! {
     /// The sum of the squares of numbers, and that of what rounding to bf16 takes from them.
     fn squares(values: &[T]) -> [f64; 2] {
@@ -140,8 +150,7 @@ impl<'m> Shortlists<'m> {
             items.chunks_exact(width).map(Norms::of).fold(Norms::default(), Norms::max)
         });
         let norms = norms.reduce(Norms::default, Norms::max);
-        let largest = |largest: f64, bias: &f32| larger(largest, bias.abs().into());
-        let largest_bias = factors.biases.map_or(0.0, |biases| biases.iter().fold(0.0, largest));
+        let largest_bias = factors.biases.map_or(0.0, largest_of);
         Self { factors, k, level, rounded, norms, largest_bias }
     }
 
@@ -150,10 +159,9 @@ impl<'m> Shortlists<'m> {
         let (user, item) = (Norms::of(vector), self.norms);
         let steps = 2.0 * self.factors.width as f64 + 4.0;
         let size = (user.all + user.lost) * (item.all + item.lost) + self.largest_bias;
-        let rounding = user.lost * (item.all + item.lost) + user.all * item.lost;
-        let sums = 2.0 * steps * (f64::from(f32::EPSILON) * size + f64::from(f32::MIN_POSITIVE));
+        let lost = user.lost * (item.all + item.lost) + user.all * item.lost;
         // Not where a part is NaN, either.
-        (size < LARGEST && rounding < LARGEST).then_some(2.0 * (rounding + sums))
+        (size < LARGEST && lost < LARGEST).then(|| 2.0 * (lost + rounding(steps, size)))
     }
 
     /// As [`for_each_list`](super::lists::for_each_list), of whose model it is made.

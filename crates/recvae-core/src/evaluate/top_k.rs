@@ -8,21 +8,12 @@ use rayon::prelude::*;
 use crate::base::error::{Error, Result};
 use crate::base::matrix::view2_mut;
 use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::Scorer;
+use crate::evaluate::scorer::{Scored, Scorer};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
 /// Users that are scored together: their scores are the largest thing that scoring keeps in memory.
 pub(crate) const BLOCK: usize = 256;
-
-/// An item with its score.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Scored {
-    /// Index of the item.
-    pub item: u32,
-    /// The model's score.
-    pub score: f32,
-}
 
 /// The `k` best items by `scores` (one per item) that are not in the ascending list `seen`.
 ///
@@ -178,6 +169,26 @@ pub(crate) fn for_each_weighted_user<R: Send>(
         results.extend(rows?);
     }
     Ok(results)
+}
+
+/// Users whose lists come from all scores after all that are scored together, so that there is room for what was found besides.
+pub(crate) const PLAIN: usize = BLOCK / 4;
+
+/// What was found of each user, and of the others what `each` makes of all their scores.
+pub(crate) fn with_missing<R: Send>(
+    model: &dyn Scorer,
+    histories: &[&[u32]],
+    found: Vec<Option<R>>,
+    each: impl Fn(usize, &[f32]) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let missing: Vec<usize> = (0..histories.len()).filter(|&user| found[user].is_none()).collect();
+    let mut plain = Vec::with_capacity(missing.len());
+    for missing in missing.chunks(PLAIN) {
+        let rows: Vec<&[u32]> = missing.iter().map(|&user| histories[user]).collect();
+        plain.extend(for_each_user(model, &rows, |at, scores| each(missing[at], scores))?);
+    }
+    let mut plain = plain.into_iter();
+    Ok(found.into_iter().filter_map(|found| found.or_else(|| plain.next())).collect())
 }
 
 pub(crate) fn check_k(k: usize) -> Result<()> {

@@ -73,7 +73,7 @@ mod solve;
 mod tests;
 
 #[cfg(feature = "candle")]
-use on_device::{OnDevice, numbers_on_device};
+use on_device::{OnDevice, fits_in_32_bits, numbers_on_device};
 use solve::{Fixed, List, Lists, Weights, norms, operations_of_exact};
 
 choice! {
@@ -273,27 +273,33 @@ impl<'a, T: Real> Training<'a, T> {
 impl Training<'_, f32> {
     /// The same with rows that a device solves.
     fn on(self, device: candle_core::Device, cancel: &Cancel) -> Self {
-        let (there, steps, cancel) = (OnDevice::new(device), self.options.steps, cancel.clone());
-        let improve = move |known: &Fixed<f32>,
-                            weights,
-                            lists: Lists<'_>,
-                            axes: Option<&Array2<f32>>,
-                            rows: ArrayViewMut2<'_, f32>| {
-            there.improve(known, weights, lists, steps, axes, rows, &cancel)
-        };
+        let there = OnDevice::new(device, self.options.steps, cancel.clone());
+        let improve =
+            move |known: &Fixed<f32>,
+                  weights,
+                  lists: Lists<'_>,
+                  axes: Option<&Array2<f32>>,
+                  rows: ArrayViewMut2<'_, f32>| { there.improve(known, weights, lists, axes, rows) };
         Self { elsewhere: Some(Box::new(improve)), ..self }
     }
 }
 
 /// What the sides take of a GPU's memory, counted from the tensors that are there at once, and never measured.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` for more numbers than a GPU tells apart.
 #[cfg(feature = "candle")]
-fn device_memory(options: &AlsOptions, train: &Csr) -> MemoryEstimate {
+fn device_memory(options: &AlsOptions, train: &Csr, device: Device) -> Result<MemoryEstimate> {
     let audience = train.column_counts().into_iter().max().unwrap_or(0) as usize;
-    let history = train.rows().map(<[u32]>::len).max().unwrap_or(0);
-    let fixed = train.n_rows().max(train.n_cols());
-    let numbers = numbers_on_device(fixed as f64, audience.max(history) as f64, options.factors as f64);
+    let longest = train.rows().map(<[u32]>::len).max().unwrap_or(0).max(audience);
+    let (fixed, factors) = (train.n_rows().max(train.n_cols()), options.factors);
+    if !fits_in_32_bits(fixed, longest, factors) {
+        let got = format!("'{device}' for {factors} factors of {fixed} users or items");
+        return Err(Error::invalid_argument("device", got, "cpu for vectors of more than 4,294,967,295 numbers"));
+    }
+    let numbers = numbers_on_device(fixed as f64, longest as f64, factors as f64);
     let parts = [("the vectors of a side and of a batch's lists", 4.0 * numbers), ("CUDA itself", CUDA_ITSELF)];
-    MemoryEstimate::new(4.0 * numbers, &parts, "fewer factors")
+    Ok(MemoryEstimate::new(4.0 * numbers, &parts, "fewer factors"))
 }
 
 fn diverged(what: &str) -> Error {
@@ -307,7 +313,7 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     let mut training = Training::<f32>::new(options, train)?;
     #[cfg(feature = "candle")]
     if run.compute.device != Device::Cpu {
-        check_device("training", run.compute.device, &device_memory(options, train))?;
+        check_device("training", run.compute.device, &device_memory(options, train, run.compute.device)?)?;
         training = training.on(open(run.compute.device)?, &run.cancel);
     }
     let mut log = EpochLog::<Fixed<f32>>::default();

@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use crate::base::compute::{Compute, Device, EngineKind};
 use crate::base::matrix::row_major_mut;
 use crate::base::random::Stream;
-use crate::evaluate::lists::ListFinder;
-use crate::evaluate::scorer::Scorer;
+use crate::evaluate::lists::recommend;
+use crate::evaluate::scorer::{ListFinder, Scorer};
 use crate::evaluate::top_k::top_k;
 use crate::math::csr::Csr;
 use crate::nn::batch::{Batch, Draw, SparseInput, draw_noise};
@@ -445,6 +445,10 @@ fn a_gpu_finds_the_lists_of_a_network_in_training() {
                     assert_eq!(list.unwrap(), top_k(scores.row(user).as_slice().unwrap(), histories[user], k).unwrap());
                 }
             }
+            let stopped = crate::base::cancel::Cancel::default();
+            stopped.cancel();
+            let lists = recommend(&stopped.watch(&engine), &histories, 10, true);
+            assert_eq!(lists.unwrap_err().code(), "CANCELLED");
             engine
                 .replace_items(ItemLayer::DecoderOutput, &mut |mut weight| {
                     weight[(2, 1)] = f32::NAN;

@@ -513,15 +513,15 @@ macro_rules! model {
         }
     };
 }
-model!(f16, half::score_one, half::stripe, f16::to_f32, none, half::compact);
-model!(f32, score_one, stripe, |weight| weight, all, compact::compact);
-model!(f64, score_one, stripe, |weight| weight, none, compact::compact);
+model!(f16, half::score_one, half::stripe, f16::to_f32, not_f32, half::compact);
+model!(f32, score_one, stripe, |weight| weight, as_f32, compact::compact);
+model!(f64, score_one, stripe, |weight| weight, not_f32, compact::compact);
 
-fn all(weights: &[f32]) -> Option<&[f32]> {
+fn as_f32(weights: &[f32]) -> Option<&[f32]> {
     Some(weights)
 }
 
-fn none<T>(_: &[T]) -> Option<&[f32]> {
+fn not_f32<T>(_: &[T]) -> Option<&[f32]> {
     None
 }
 

@@ -1,5 +1,7 @@
 //! Where a kind of model with options in JSON becomes a fit, an estimate, a loaded model: one line a model.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
 
 use super::{
@@ -7,9 +9,11 @@ use super::{
     MultVaeOptions, PopularityOptions, RdlaeOptions, RecVaeOptions, als, blend, deql, ease, edlae, h_vamp, ho_ease,
     mult_dae, mult_vae, popularity, rdlae, rec_vae,
 };
+use crate::base::compute::{Compute, Device};
 use crate::base::error::{Error, Result};
 use crate::base::memory::MemoryEstimate;
 use crate::base::options::{OptionInfo, Options};
+use crate::base::progress::Progress;
 use crate::data::interactions::Interactions;
 use crate::math::costs;
 use crate::math::csr::Csr;
@@ -92,6 +96,32 @@ macro_rules! dispatch {
             /// to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` if it would take more than `run` allows or is
             /// free, `CANCELLED` if `run` was.
             pub fn fit(
+                self,
+                options: &Value,
+                train: &Csr,
+                validation: Option<&HeldOut>,
+                run: &FitRun<'_>,
+            ) -> Result<Fit> {
+                if !run.or_processor || run.compute.device == Device::Cpu {
+                    return self.fit_there(options, train, validation, run);
+                }
+                let has_begun = AtomicBool::new(false);
+                let on_progress = |progress: &Progress| {
+                    has_begun.fetch_or(progress.epoch > 0, Ordering::Relaxed);
+                    (run.on_progress)(progress);
+                };
+                let there = FitRun { on_progress: &on_progress, ..run.clone() };
+                match self.fit_there(options, train, validation, &there) {
+                    Err(Error::Memory(_)) if !has_begun.load(Ordering::Relaxed) => {
+                        let compute = Compute { precision: run.compute.precision, ..Compute::default() };
+                        self.fit_there(options, train, validation, &FitRun { compute, ..run.clone() })
+                    }
+                    fitted => fitted,
+                }
+            }
+
+            /// The same where the run says, and nowhere else.
+            fn fit_there(
                 self,
                 options: &Value,
                 train: &Csr,

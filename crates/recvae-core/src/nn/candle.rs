@@ -38,8 +38,7 @@ use crate::base::compute::{self, Compute, EngineKind, TrainingPrecision};
 use crate::base::error::{Error, Result};
 use crate::base::matrix::{row_major_mut, view2_mut};
 use crate::base::tensors::{Candle, IntoCore, open};
-use crate::evaluate::lists::ListFinder;
-use crate::evaluate::scorer::{Scorer, checked};
+use crate::evaluate::scorer::{ListFinder, Scorer, checked};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 

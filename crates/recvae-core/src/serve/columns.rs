@@ -4,7 +4,7 @@
 //! the first one is 0, as in Arrow lists and CSR matrices.
 
 use crate::base::error::{Error, Result};
-use crate::evaluate::top_k::Scored;
+use crate::evaluate::scorer::Scored;
 use crate::serve::recommender::{History, Recommender};
 
 /// Lists of recommended items.

@@ -1,7 +1,18 @@
 //! A model whose lists of many users are found on a GPU.
 
+#[cfg(feature = "candle")]
+use std::sync::Arc;
+
 use crate::base::compute::Device;
 use crate::base::error::{Error, Result};
+#[cfg(feature = "candle")]
+use crate::base::memory::MemoryEstimate;
+#[cfg(feature = "candle")]
+use crate::base::tensors::open;
+#[cfg(feature = "candle")]
+use crate::evaluate::device_lists::{DeviceLists, device_bytes};
+#[cfg(feature = "candle")]
+use crate::models::device::{CUDA_ITSELF, check_device};
 use crate::serve::recommender::Recommender;
 
 impl Recommender {
@@ -20,18 +31,17 @@ impl Recommender {
     }
 
     #[cfg(feature = "candle")]
-    fn on_gpu(self, place: Device, is_free: bool) -> Result<Self> {
-        use crate::base::memory::MemoryEstimate;
-        use crate::evaluate::device_lists::device_bytes;
-        use crate::models::device::{CUDA_ITSELF, check_device};
+    fn on_gpu(self, place: Device, or_here: bool) -> Result<Self> {
         let Some([items, scores]) = device_bytes(self.model()) else {
-            return if is_free { Ok(self) } else { Err(self.not_for(place)) };
+            return if or_here { Ok(self) } else { Err(self.not_for(place)) };
         };
         let estimate = MemoryEstimate::new(items.1, &[items, scores, ("CUDA itself", CUDA_ITSELF)], "");
-        match check_device("finding lists", place, &estimate) {
-            Err(_) if is_free => Ok(self),
+        let sent =
+            check_device("finding lists", place, &estimate).and_then(|()| DeviceLists::new(self.model(), open(place)?));
+        match sent {
+            Ok(lists) => Ok(self.with_lists(lists.map(|lists| Arc::new(lists) as _))),
+            Err(Error::Memory(_)) if or_here => Ok(self),
             Err(error) => Err(error),
-            Ok(()) => self.on_opened(crate::base::tensors::open(place)?),
         }
     }
 
@@ -40,15 +50,10 @@ impl Recommender {
         Err(self.not_for(place))
     }
 
-    #[cfg(feature = "candle")]
-    fn on_opened(self, device: candle_core::Device) -> Result<Self> {
-        let lists = crate::evaluate::device_lists::DeviceLists::new(self.model(), device)?;
-        Ok(self.with_lists(lists.map(|lists| std::sync::Arc::new(lists) as _)))
-    }
-
     fn not_for(&self, place: Device) -> Error {
         let got = format!("'{place}' for lists of this model, {}", self.model().kind().name());
-        let allowed = "cpu or auto there, or ease, edlae, rdlae, deql with all their weights in f32, als, mult-dae, mult-vae, recvae, hvamp";
+        let allowed = "cpu or auto there, or ease, edlae, rdlae, deql with all their weights in f32, als, mult-dae, mult-vae, \
+                       recvae, hvamp";
         Error::invalid_argument("device", got, allowed)
     }
 }
@@ -61,8 +66,6 @@ mod tests {
     use super::*;
     use crate::base::cancel::Cancel;
     use crate::base::random::Stream;
-    use crate::base::tensors::open;
-    use crate::evaluate::device_lists::device_bytes;
     use crate::math::csr::Csr;
     use crate::model::{CompactOptions, ModelKind};
     use crate::serve::lists::Within;
@@ -108,7 +111,9 @@ mod tests {
                 .collect();
             let most: Vec<String> = (0..ITEMS).filter(|item| item % 30 != 7).map(|item| format!("i{item}")).collect();
             for device in devices() {
-                let there = recommender(kind, &train).on_opened(open(device).unwrap()).unwrap();
+                let there = recommender(kind, &train);
+                let lists = DeviceLists::new(there.model(), open(device).unwrap()).unwrap().unwrap();
+                let there = there.with_lists(Some(Arc::new(lists)));
                 let (filter, filter_there) =
                     [&here, &there].map(|model| model.filter(Some(&most), &["i3".to_owned()], None).unwrap()).into();
                 for filter_seen in [true, false] {

@@ -4,7 +4,7 @@
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::evaluate::candidates::{Candidates, recommend_within};
-use crate::evaluate::top_k::Scored;
+use crate::evaluate::scorer::Scored;
 use crate::serve::filter::Filter;
 use crate::serve::popular::{Fallback, Popular};
 use crate::serve::recommender::{History, RecommendOptions, Recommender};

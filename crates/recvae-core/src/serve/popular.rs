@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use crate::base::options::choice;
 use crate::evaluate::candidates::Candidates;
-use crate::evaluate::top_k::Scored;
+use crate::evaluate::scorer::Scored;
 
 choice! {
     /// What comes where the model knows nothing.

@@ -27,6 +27,8 @@ pub struct FitRun<'a> {
     pub memory_limit: Option<u64>,
     /// Which engine trains RecVAE, Mult-VAE, Mult-DAE and H+Vamp, where, and in what precision; and where the matrix of EASE^R and its kin is inverted.
     pub compute: Compute,
+    /// Whether the processor does it where a GPU has no memory for it, as the device `auto` means.
+    pub or_processor: bool,
     /// What RecVAE, Mult-VAE, Mult-DAE and H+Vamp begin with instead of random parameters.
     pub from: Option<WarmStart<'a>>,
 }
@@ -40,6 +42,7 @@ impl Default for FitRun<'_> {
             checkpoint: None,
             memory_limit: None,
             compute: Compute::default(),
+            or_processor: false,
             from: None,
         }
     }
@@ -49,11 +52,13 @@ impl FitRun<'_> {
     /// The estimate of a fit by the engine and in the precision that are asked for, from that of the processor's own in f32.
     pub(crate) fn with_engine(
         &self,
-        #[cfg_attr(not(feature = "candle"), allow(unused_variables))] kind: ModelKind,
+        kind: ModelKind,
         estimate: MemoryEstimate,
         #[cfg_attr(not(feature = "candle"), allow(unused_variables))] shape: &FitShape<'_>,
     ) -> MemoryEstimate {
         match self.compute.engine {
+            // What goes to a GPU at a time is little beside the threads' matrices.
+            EngineKind::Candle if kind == ModelKind::Als => estimate,
             #[cfg(feature = "candle")]
             EngineKind::Candle if !kind.has_engines() => {
                 let all = estimate.fit().saturating_add(panels::bytes_on_host(shape.items) as u64);

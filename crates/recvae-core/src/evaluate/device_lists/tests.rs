@@ -4,7 +4,7 @@ use super::*;
 use crate::base::random::Stream;
 use crate::base::tensors::open;
 use crate::evaluate::lists::found_for_each;
-use crate::evaluate::made_up::{KINDS, MadeUp, bits, histories, random_numbers};
+use crate::evaluate::made_up::{KINDS, MadeUp, bits, histories, random_numbers, spoilt};
 use crate::evaluate::scorer::{checked, checked_some};
 use crate::evaluate::top_k::{for_each_user, top_k};
 use crate::test_support::gpu;
@@ -117,7 +117,7 @@ fn a_gpu_leaves_numbers_that_are_not_finite_to_the_processor() {
     let mut random = Stream::new(23, 0);
     for bad in [f32::NAN, f32::INFINITY, 3e38] {
         for place in 0..4 {
-            let (width, n_items) = (5, 200);
+            let n_items = 200;
             let histories: [&[u32]; 4] = [&[0], &[1], &[2], &[]];
             if place == 3 {
                 let mut rows = random_numbers(&mut random, n_items * n_items, |x| x);
@@ -125,19 +125,7 @@ fn a_gpu_leaves_numbers_that_are_not_finite_to_the_processor() {
                 compare(&Sums { n_items, rows }, &histories, 4, &format!("{bad} in a row"));
                 continue;
             }
-            let mut model = MadeUp {
-                width,
-                items: random_numbers(&mut random, n_items * width, |x| x),
-                biases: Some(random_numbers(&mut random, n_items, |x| x)),
-                users: random_numbers(&mut random, 3 * width, |x| x),
-            };
-            let numbers = match place {
-                0 => &mut model.items,
-                1 => &mut model.users,
-                _ => model.biases.as_mut().unwrap(),
-            };
-            numbers[7] = bad;
-            compare(&model, &histories, 4, &format!("{bad} at {place}"));
+            compare(&spoilt(&mut random, n_items, bad, place), &histories, 4, &format!("{bad} at {place}"));
         }
     }
 }
@@ -161,15 +149,15 @@ fn a_gpu_gives_scores_within_their_bound() {
         let expected = model.scores(&histories).unwrap();
         for device in devices() {
             let finder = DeviceLists::new(model, device).unwrap().unwrap();
-            let of = match model.factors() {
+            let known = match model.factors() {
                 Some(factors) => {
                     let vectors = (factors.users)(&histories).unwrap();
-                    Of::Vectors(factors, vectors)
+                    Known::Vectors(factors, vectors)
                 }
-                None => Of::Rows,
+                None => Known::Rows,
             };
-            let margins = finder.margins(&of, &histories);
-            let scores = finder.scores(&of, &histories, &margins).unwrap().to_vec2::<f32>().unwrap();
+            let margins = finder.margins(&known, &histories);
+            let scores = finder.scores(&known, &histories, &margins).unwrap().to_vec2::<f32>().unwrap();
             for (user, margin) in margins.iter().enumerate() {
                 let errors = expected.row(user).into_iter().zip(&scores[user]).map(|(&a, &b)| f64::from(a - b).abs());
                 let (largest, margin) = (errors.fold(0.0, f64::max), margin.unwrap());

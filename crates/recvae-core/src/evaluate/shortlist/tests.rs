@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::error::Error;
 use crate::base::random::Stream;
-use crate::evaluate::made_up::{KINDS, MadeUp, bits, histories, random_numbers};
+use crate::evaluate::made_up::{KINDS, MadeUp, bits, histories, random_numbers, spoilt};
 use crate::evaluate::top_k::for_each_user;
 use crate::math::bf16::levels;
 
@@ -103,21 +103,9 @@ fn first_scores_are_within_their_bound() {
 #[test]
 fn what_is_not_a_number_is_the_same_error() {
     let mut random = Stream::new(13, 0);
-    let (width, n_items) = (5, 600);
     for bad in [f32::NAN, f32::INFINITY, 3e38] {
         for place in 0..3 {
-            let mut model = MadeUp {
-                width,
-                items: random_numbers(&mut random, n_items * width, |x| x),
-                biases: Some(random_numbers(&mut random, n_items, |x| x)),
-                users: random_numbers(&mut random, 3 * width, |x| x),
-            };
-            let numbers = match place {
-                0 => &mut model.items,
-                1 => &mut model.users,
-                _ => model.biases.as_mut().unwrap(),
-            };
-            numbers[7] = bad;
+            let model = spoilt(&mut random, 600, bad, place);
             let histories: [&[u32]; 4] = [&[0], &[1], &[2], &[]];
             let left_out = |user: usize| Cow::Borrowed(histories[user]);
             let expected = for_each_user(&model, &histories, |user, scores| top_k(scores, &left_out(user), 4));

@@ -3,8 +3,8 @@
 //! Rows whose lists are about as long make a batch of `b` rows: the vectors of their lists are gathered to `V`, shape `(b, n, d)`, where a list that
 //! is shorter than the longest, `n`, is filled up with a vector of zeros of confidence 0. All rows take the same steps of conjugate gradients, preconditioned by the
 //! diagonal `D`, each with its own lengths of steps: a step is `V p` and `V' (C V p)`, two batched products, and what is elementwise.
-//! Lists so short that the processor solves them exactly take `n + 1` steps, after which they are solved exactly here, too, but for rounding:
-//! `D^-1 (D + V' C V)` is the identity and a matrix of rank `n`.
+//! Lists that the processor solves exactly take as many steps as solve them here: `D^-1 (D + V' C V)` is the identity and a matrix of rank
+//! `min(n, d)`, so one step more than that would do without rounding, and twice as many do with it where confidences differ by orders of magnitude.
 //!
 //! The fixed rows are sent once a side, `(m + 1) d` numbers; rows come and go batch by batch. The turn to principal axes is the
 //! processor's. The loss of a row is a further product with its list while that is there.
@@ -21,20 +21,29 @@ use crate::base::tensors::{Candle, IntoCore};
 /// Numbers of the gathered vectors of a batch, unless one list alone has more.
 const GATHERED: usize = 1 << 24;
 /// The most rows of a batch.
-const ROWS: usize = 1 << 14;
+const ROWS: usize = 1 << 12;
 
 /// Where a side is solved, if that is not the processor.
 pub(super) struct OnDevice {
     device: Device,
     /// Numbers of gathered vectors.
     gathered: usize,
+    /// Steps of conjugate gradients of a list that is not solved exactly.
+    steps: usize,
+    cancel: Cancel,
 }
 
 /// Numbers that a side takes on a device at most, with so many fixed rows of `d` numbers and so long a list: the fixed rows, as they
-/// come, too, and of a batch its vectors, a copy for products, and what is elementwise.
+/// come, too, and of a batch its vectors and what is elementwise.
 pub(super) fn numbers_on_device(fixed: f64, longest: f64, d: f64) -> f64 {
     let gathered = (GATHERED as f64).max(longest * d);
-    2.0 * (fixed + 1.0) * d + 2.0 * gathered + gathered / d * 8.0 + 12.0 * ROWS as f64 * d
+    2.0 * (fixed + 1.0) * d + gathered + 8.0 * gathered / d + 12.0 * ROWS as f64 * d
+}
+
+/// Whether all places of the tensors are told apart by 32 bits, as a GPU counts them.
+pub(super) fn fits_in_32_bits(fixed: usize, longest: usize, d: usize) -> bool {
+    let most = fixed.saturating_add(1).max(longest).saturating_mul(d);
+    u32::try_from(most).is_ok()
 }
 
 /// A batch on the device.
@@ -50,8 +59,8 @@ struct Batch {
 }
 
 impl OnDevice {
-    pub(super) fn new(device: Device) -> Self {
-        Self { device, gathered: GATHERED }
+    pub(super) fn new(device: Device, steps: usize, cancel: Cancel) -> Self {
+        Self { device, gathered: GATHERED, steps, cancel }
     }
 
     /// What [`Fixed::improve`] does, and the loss of the rows, as [`Fixed::loss`] has it.
@@ -60,10 +69,8 @@ impl OnDevice {
         fixed: &Fixed<f32>,
         weights: Weights,
         lists: Lists<'_>,
-        steps: usize,
         axes: Option<&Array2<f32>>,
         solved: ArrayViewMut2<'_, f32>,
-        cancel: &Cancel,
     ) -> Result<f64> {
         let d = solved.ncols();
         let solved = row_major_mut(solved);
@@ -76,9 +83,9 @@ impl OnDevice {
         let mut loss = 0.0;
         let mut rest = &rows[first..];
         while let Some(&shortest) = rest.first() {
-            cancel.check()?;
+            self.cancel.check()?;
             // Not with lists half as long, which would mostly be zeros, nor with those that take other steps.
-            let (most, is_exact) = (2 * length(shortest).max(4), |n| is_solved_exactly(n, d, steps));
+            let (most, is_exact) = (2 * length(shortest).max(4), |n| is_solved_exactly(n, d, self.steps));
             let fits = |count: usize| {
                 let n = length(rest[count - 1]);
                 n <= most && is_exact(n) == is_exact(length(shortest)) && count * n * d <= self.gathered
@@ -91,7 +98,8 @@ impl OnDevice {
             let (batch, others) = rest.split_at(count);
             rest = others;
             let longest = length(batch[count - 1]);
-            let steps = if is_exact(longest) { longest + 1 } else { steps };
+            let enough = (longest.min(d) + 1) * if lists.confidences.is_some() { 2 } else { 1 };
+            let steps = if is_exact(longest) { enough } else { self.steps };
             let before: Vec<f32> = batch.iter().flat_map(|&row| &solved[row * d..(row + 1) * d]).copied().collect();
             let (after, losses) = side.solve(weights, lists, batch, longest, steps, before).core()?;
             for (&row, after) in batch.iter().zip(after.chunks_exact(d)) {
@@ -118,14 +126,14 @@ struct Side<'a> {
 impl<'a> Side<'a> {
     fn send(device: &'a Device, fixed: &Fixed<f32>, axes: Option<&Array2<f32>>) -> Candle<Self> {
         let (n_rows, d) = fixed.rows().dim();
-        let mut rows = row_major(fixed.rows()).to_vec();
-        rows.resize((n_rows + 1) * d, 0.0);
+        let rows = Tensor::from_slice(row_major(fixed.rows()), (n_rows, d), device)?;
+        let zeros = Tensor::zeros((1, d), DType::F32, device)?;
         let axes = axes.map(|axes| Tensor::from_slice(row_major(axes.view()), (d, d), device)).transpose()?;
         Ok(Self {
             device,
             d,
             n_rows,
-            rows: Tensor::from_vec(rows, (n_rows + 1, d), device)?,
+            rows: Tensor::cat(&[rows, zeros], 0)?,
             spectrum: Tensor::from_slice(fixed.spectrum(), (1, d), device)?,
             axes,
         })
@@ -227,7 +235,7 @@ impl Batch {
 
 /// `a / b` of numbers that are not negative, 0 where `b` is 0 and so `a` is, too.
 fn quotient(a: &Tensor, b: &Tensor) -> Candle<Tensor> {
-    a / b.maximum(&Tensor::full(f32::MIN_POSITIVE, b.shape(), b.device())?.to_dtype(DType::F32)?)?
+    a / b.maximum(&Tensor::full(f32::MIN_POSITIVE, b.shape(), b.device())?)?
 }
 
 #[cfg(test)]

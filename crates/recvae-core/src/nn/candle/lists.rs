@@ -11,9 +11,7 @@ use super::{CandleEngine, IntoCore};
 use crate::base::error::Result;
 use crate::evaluate::device_lists::{is_worth_it, users_at_once};
 use crate::evaluate::device_top_k::{best, columns_for, kept_for};
-use crate::evaluate::lists::ListFinder;
-use crate::evaluate::scorer::{Scorer, check_histories};
-use crate::evaluate::top_k::Scored;
+use crate::evaluate::scorer::{ListFinder, Scored, Scorer, check_histories};
 
 impl ListFinder for CandleEngine<f32> {
     fn is_worth_it(&self, n_users: usize, k: usize) -> bool {

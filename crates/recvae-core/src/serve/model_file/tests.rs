@@ -52,11 +52,11 @@ fn refusal(bytes: &[u8]) -> String {
     }
 }
 
-/// Follows `format.md` and nothing else.
 fn how(mmap: bool, verify: Option<bool>) -> LoadOptions {
     LoadOptions { mmap, verify, ..LoadOptions::default() }
 }
 
+/// Follows `format.md` and nothing else.
 #[test]
 fn a_file_is_what_the_text_says() {
     for name in all() {
