@@ -352,7 +352,7 @@ export interface LoadOptions {
    */
   verify?: boolean | undefined;
   /**
-   * Where the lists of many users are found: cpu, cuda, cuda:N for one of several GPUs, or auto for the first one that opens if it has the memory, else the processor. The items and the bits of the lists are the same everywhere. A GPU is for iALS, the networks, and EASE^R, EDLAE, RDLAE and DEQL with all their weights in f32; lists of up to 410 items, of calls with 64 users or more.
+   * Where the lists of many users are found: cpu, cuda, cuda:N for one of several GPUs, or auto for the first one that opens if it has the memory, else the processor. The items and the bits of the lists are the same everywhere. A GPU is for iALS, the networks, and EASE^R, EDLAE, RDLAE and DEQL with all their weights in f32; lists of up to 410 items and at most a third of all, about, of calls with 64 users or more.
    *
    * Allowed: a string.
    * @default "cpu"
