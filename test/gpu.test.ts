@@ -42,6 +42,9 @@ test('the whole of it runs by the processor, at a small size', () => {
     /\| RecVAE, all epochs with validation, s \| 60 \| 25 \| 2 epochs in [\d.]+ s at this scale \|/,
   );
   expect(stdout).toMatch(/lists of 100 for [1-9]\d+ users: [\d.]+ s there, [\d.]+ s by the processor/);
+  expect(stdout).toMatch(
+    /MovieLens-1M, RecVAE, seed 1: NDCG@100 0\.\d+; 0\.4199 by|skipped: MovieLens-1M is not in shared/,
+  );
   expect(stdout).toContain('PyTorch did not run: spawnSync no-such-python ENOENT');
   expect(stdout).toMatch(/\| EASE\^R, a fit on 41,140 items, s \| 10 \| 5 \| [\d.]+ s on 150 items \|/);
 });
