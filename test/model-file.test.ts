@@ -167,7 +167,7 @@ describe('opening', () => {
     }
     await expect(load(path, { map: true } as never)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: "load option is 'map'; allowed: mmap, verify",
+      message: "load option is 'map'; allowed: mmap, verify, device",
     });
   });
 
