@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import {
   ablate,
   advise,
+  backendInfo,
   compare,
   evaluate,
   type FitRun,
@@ -17,6 +18,7 @@ import {
   split,
   tune,
 } from '../dist/index.js';
+import { isOnGpu } from '../dist/models/compute.js';
 import { keyOf } from '../dist/search/trials.js';
 import { recvae } from './command.js';
 import { NEWCOMER, planted, temporaryFolder, writePlanted } from './planted.js';
@@ -125,6 +127,11 @@ describe('what computes the networks is said of all of them together', () => {
       ['cpu', 'auto', undefined].map((device) => keyOf({ model: 'ease', options: options as never }, { device }));
     expect(new Set(devices({})).size).toBe(3);
     expect(new Set(devices({ density: 0.5 })).size).toBe(1);
+    // One training at a time has a GPU's memory.
+    expect(isOnGpu('ease', { device: 'auto' }, {})).toBe(backendInfo().cuda.available);
+    expect(isOnGpu('als', { device: 'cuda:1' }, {})).toBe(true);
+    expect(isOnGpu('als', { device: 'cuda:1' }, { solver: 'cholesky' })).toBe(false);
+    expect(isOnGpu('recvae', {}, {})).toBe(false);
     // H+Vamp has engines, and one precision.
     expect(new Set(keys.map((run) => keyOf({ model: 'hvamp', options: {} }, run))).size).toBe(2);
   });

@@ -70,6 +70,14 @@ macro_rules! trained {
     };
 }
 
+/// What came of a fit elsewhere, or, where it had no memory there and no epoch had ended, what comes of it here.
+fn or_here<T>(there: Result<T>, has_begun: bool, here: impl FnOnce() -> Result<T>) -> Result<T> {
+    match there {
+        Err(Error::Memory(_)) if !has_begun => here(),
+        other => other,
+    }
+}
+
 /// Sends each kind to its own options and functions.
 macro_rules! dispatch {
     ($($variant:ident: $options:ty, $module:ident;)+) => {
@@ -111,13 +119,11 @@ macro_rules! dispatch {
                     (run.on_progress)(progress);
                 };
                 let there = FitRun { on_progress: &on_progress, ..run.clone() };
-                match self.fit_there(options, train, validation, &there) {
-                    Err(Error::Memory(_)) if !has_begun.load(Ordering::Relaxed) => {
-                        let compute = Compute { precision: run.compute.precision, ..Compute::default() };
-                        self.fit_there(options, train, validation, &FitRun { compute, ..run.clone() })
-                    }
-                    fitted => fitted,
-                }
+                let fitted = self.fit_there(options, train, validation, &there);
+                or_here(fitted, has_begun.load(Ordering::Relaxed), || {
+                    let compute = Compute { precision: run.compute.precision, ..Compute::default() };
+                    self.fit_there(options, train, validation, &FitRun { compute, ..run.clone() })
+                })
             }
 
             /// The same where the run says, and nowhere else.
@@ -336,6 +342,16 @@ mod tests {
                 _ => json!({}),
             }
         }
+    }
+
+    #[test]
+    fn the_processor_takes_over_where_a_gpu_has_no_memory_and_nothing_was_done_there() {
+        let memory = || -> Result<u8> { Err(Error::Memory("little".into())) };
+        assert_eq!(or_here(memory(), false, || Ok(2)).unwrap(), 2);
+        assert_eq!(or_here(memory(), true, || Ok(2)).unwrap_err().code(), "MEMORY");
+        assert_eq!(or_here(Ok(1), false, || Ok(2)).unwrap(), 1);
+        assert_eq!(or_here(Err(Error::Cancelled), false, || Ok(2)).unwrap_err().code(), "CANCELLED");
+        assert_eq!(or_here(memory(), false, memory).unwrap_err().code(), "MEMORY");
     }
 
     #[test]
