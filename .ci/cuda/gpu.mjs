@@ -108,11 +108,11 @@ async function ease({ fit, Interactions }, { onGpu, device, python, made, left }
  * Seconds of the lists of 100 items for all users, found where `device` is, and the lists judged: what `evaluate` does, of which a fifth of each user's
  * items are what is to be found. The metric has to be the processor's to the bit, since the lists are.
  */
-async function lists({ evaluate, Interactions, load, split }, model, { onGpu, device, file, folder, left }) {
+async function lists({ evaluate, load, split }, model, { onGpu, device, likes, folder, left }) {
   if (onGpu && left() < 45_000) return 'there was no time left';
   const path = join(folder, 'lists.safetensors');
   await model.save(path);
-  const all = await split(await Interactions.fromFile(file), { kind: 'share', seed: 1, validation: 0 });
+  const all = await split(likes, { kind: 'share', seed: 1, validation: 0 });
   const measured = { metrics: ['ndcg@100'] };
   const judge = async (options) => {
     const loaded = await load(path, options);
@@ -222,7 +222,8 @@ async function main() {
     const closed = await ease(library, { onGpu, device, python, made, left });
     for (const [name, value] of Object.entries(closed)) record(name, value);
     failed.push(...[await movieLens(library, { onGpu, device, left })].filter((reason) => reason !== undefined));
-    const data = await split(await Interactions.fromFile(made('ml-20m', scale)), { seed: 1 });
+    const likes = await Interactions.fromFile(made('ml-20m', scale));
+    const data = await split(likes, { seed: 1 });
     const { train } = data;
     say(
       `${train.nUsers} users x ${train.nItems} items, ${train.nInteractions} interactions; ${Math.round(left() / 1000)} s left`,
@@ -255,8 +256,7 @@ async function main() {
         ? seconds
         : `${told.length} epochs in ${seconds.toFixed(1)} s at this scale`,
     );
-    const listed =
-      fitted && (await lists(library, fitted, { onGpu, device, file: made('ml-20m', scale), folder, left }));
+    const listed = fitted && (await lists(library, fitted, { onGpu, device, likes, folder, left }));
     const isWhole = typeof listed !== 'number' || (onGpu && scale === 1);
     record(LISTS, isWhole ? (listed ?? 'the training did not end') : `${listed.toFixed(2)} s at this scale`);
     // The first epoch loads kernels; the others are alike.

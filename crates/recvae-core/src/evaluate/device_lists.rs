@@ -49,8 +49,8 @@ pub(crate) struct DeviceLists {
 
 /// What scores are made of.
 enum Parts {
-    /// Shape `(columns, width)`.
-    Vectors { items: Tensor, width: usize, norm: f64, largest_bias: f64 },
+    /// Shape `(columns, width)`; the largest norm of an item's vector, and the largest bias.
+    Vectors { items: Tensor, norm: f64, largest_bias: f64 },
     /// The rows of each slab, shape `(rows, columns)`, and the largest number of each row.
     Rows { slabs: Vec<Tensor>, largest: Vec<f64> },
 }
@@ -104,68 +104,22 @@ impl DeviceLists {
         Ok(Some(Self { device, n_items, biases, parts, block: Mutex::new(()) }))
     }
 
-    /// `2 E` of each user where there is such a bound.
-    fn margins(&self, known: &Known<'_>, histories: &[&[u32]]) -> Vec<Option<f64>> {
-        match (&self.parts, known) {
-            (&Parts::Vectors { width, norm, largest_bias, .. }, Known::Vectors(_, vectors)) => {
-                let steps = 2.0 * width as f64 + 4.0;
-                let of_vector = |vector: &[f32]| margin(steps, Norms::of(vector).all * norm + largest_bias);
-                vectors.par_chunks_exact(width).map(of_vector).collect()
-            }
-            // A row that is not finite would be in everybody's product.
-            (Parts::Rows { largest, .. }, _) if largest.iter().all(|&largest| largest < LARGEST) => {
-                let of_history = |history: &&[u32]| {
-                    let size = history.iter().fold(0.0, |sum, &item| sum + largest[item as usize]);
-                    margin(history.len() as f64 + 2.0, size)
-                };
-                histories.iter().map(of_history).collect()
-            }
-            _ => vec![None; histories.len()],
-        }
-    }
-
-    /// The scores of users, shape `(users, columns)`; those without a margin are scored as if nothing were known of them.
+    /// The scores of users, shape `(users, columns)`.
     fn scores(&self, known: &Known<'_>, histories: &[&[u32]], margins: &[Option<f64>]) -> Candle<Tensor> {
-        let scores = match (&self.parts, known) {
-            (Parts::Vectors { items, width, .. }, Known::Vectors(_, vectors)) => {
-                let bounded = vectors.chunks_exact(*width).zip(margins);
-                let bounded = bounded.flat_map(|(vector, margin)| vector.iter().map(|x| margin.map_or(0.0, |_| *x)));
-                let vectors = Tensor::from_vec(bounded.collect(), (histories.len(), *width), &self.device)?;
-                vectors.matmul(&items.t()?)?
-            }
-            (Parts::Rows { slabs, .. }, _) => {
-                let bounded = histories.iter().zip(margins);
-                let bounded: Vec<&[u32]> = bounded.map(|(&items, margin)| margin.map_or(&[][..], |_| items)).collect();
-                self.sums(slabs, &bounded)?
-            }
-            (Parts::Vectors { .. }, Known::Rows) => candle_core::bail!("a model without the vectors that it had"),
-        };
-        scores.broadcast_add(&self.biases)
+        known.products(histories, margins, self)?.broadcast_add(&self.biases)
     }
 
-    /// The sums of the rows of histories.
-    fn sums(&self, slabs: &[Tensor], histories: &[&[u32]]) -> Candle<Tensor> {
-        let users = histories.len();
-        let mut sums = Tensor::zeros((users, columns_for(self.n_items)), DType::F32, &self.device)?;
-        for (number, slab) in slabs.iter().enumerate() {
-            let (start, rows) = (number * SLAB, slab.dim(0)?);
-            let inside = |history: &&[u32]| -> Vec<u32> {
-                let from = history.partition_point(|&item| (item as usize) < start);
-                let to = history.partition_point(|&item| (item as usize) < start + rows);
-                history[from..to].iter().map(|item| item - start as u32).collect()
-            };
-            let inside: Vec<Vec<u32>> = histories.iter().map(inside).collect();
-            let inside: Vec<&[u32]> = inside.iter().map(Vec::as_slice).collect();
-            let longest = inside.iter().map(|items| items.len()).max().unwrap_or(0);
-            if longest == 0 {
-                continue;
+    /// What the processor knows of some users beside what is on the device.
+    fn known<'m>(&'m self, model: &'m dyn Scorer, histories: &[&[u32]]) -> Result<Known<'m>> {
+        match &self.parts {
+            Parts::Rows { slabs, largest } => Ok(Known::Rows { slabs, largest }),
+            &Parts::Vectors { ref items, norm, largest_bias } => {
+                let missing = || Error::Internal("a model without the vectors that it had".into());
+                let factors = model.factors().ok_or_else(missing)?;
+                let vectors: Vec<Vec<f32>> = histories.chunks(BLOCK).map(&factors.users).collect::<Result<_>>()?;
+                Ok(Known::Vectors { items, norm, largest_bias, factors, vectors: vectors.concat() })
             }
-            let places = places(&inside, longest, rows, &self.device)?;
-            let ones = Tensor::ones(places.shape(), DType::F32, &self.device)?;
-            let dense = Tensor::zeros((users, rows + 1), DType::F32, &self.device)?.scatter(&places, &ones, 1)?;
-            sums = (sums + dense.narrow(1, 0, rows)?.contiguous()?.matmul(slab)?)?;
         }
-        Ok(sums)
     }
 }
 
@@ -183,7 +137,7 @@ impl Parts {
         let norms = factors.items.par_chunks_exact(width).map(|vector| Norms::of(vector).all);
         let norm = norms.reduce(|| 0.0, larger);
         let largest_bias = factors.biases.map_or(0.0, largest_of);
-        Ok(Self::Vectors { items: Tensor::from_vec(items, (columns, width), device)?, width, norm, largest_bias })
+        Ok(Self::Vectors { items: Tensor::from_vec(items, (columns, width), device)?, norm, largest_bias })
     }
 
     fn rows(matrix: &[f32], n_items: usize, columns: usize, device: &Device) -> Candle<Self> {
@@ -199,20 +153,84 @@ impl Parts {
     }
 }
 
-/// What the processor knows of a block of users.
+/// The sums of the rows of histories, shape `(users, columns)`.
+fn sums(slabs: &[Tensor], histories: &[&[u32]], columns: usize, device: &Device) -> Candle<Tensor> {
+    let users = histories.len();
+    let mut sums = Tensor::zeros((users, columns), DType::F32, device)?;
+    for (number, slab) in slabs.iter().enumerate() {
+        let (start, rows) = (number * SLAB, slab.dim(0)?);
+        let inside = |history: &&[u32]| -> Vec<u32> {
+            let from = history.partition_point(|&item| (item as usize) < start);
+            let to = history.partition_point(|&item| (item as usize) < start + rows);
+            history[from..to].iter().map(|item| item - start as u32).collect()
+        };
+        let inside: Vec<Vec<u32>> = histories.iter().map(inside).collect();
+        let inside: Vec<&[u32]> = inside.iter().map(Vec::as_slice).collect();
+        let longest = inside.iter().map(|items| items.len()).max().unwrap_or(0);
+        if longest == 0 {
+            continue;
+        }
+        let places = places(&inside, longest, rows, device)?;
+        let ones = Tensor::ones(places.shape(), DType::F32, device)?;
+        let dense = Tensor::zeros((users, rows + 1), DType::F32, device)?.scatter(&places, &ones, 1)?;
+        sums = (sums + dense.narrow(1, 0, rows)?.contiguous()?.matmul(slab)?)?;
+    }
+    Ok(sums)
+}
+
+/// A block of users, by what is known of them here and there.
 enum Known<'m> {
-    Vectors(Factors<'m>, Vec<f32>),
-    Rows,
+    Vectors { items: &'m Tensor, norm: f64, largest_bias: f64, factors: Factors<'m>, vectors: Vec<f32> },
+    Rows { slabs: &'m [Tensor], largest: &'m [f64] },
 }
 
 impl Known<'_> {
+    /// `2 E` of each user where there is such a bound.
+    fn margins(&self, histories: &[&[u32]]) -> Vec<Option<f64>> {
+        match self {
+            Self::Vectors { norm, largest_bias, factors, vectors, .. } => {
+                let steps = 2.0 * factors.width as f64 + 4.0;
+                let of_vector = |vector: &[f32]| margin(steps, Norms::of(vector).all * norm + largest_bias);
+                vectors.par_chunks_exact(factors.width).map(of_vector).collect()
+            }
+            // A row that is not finite would be in everybody's product.
+            Self::Rows { largest, .. } if !largest.iter().all(|&largest| largest < LARGEST) => {
+                vec![None; histories.len()]
+            }
+            Self::Rows { largest, .. } => {
+                let of_history = |history: &&[u32]| {
+                    let size = history.iter().fold(0.0, |sum, &item| sum + largest[item as usize]);
+                    margin(history.len() as f64 + 2.0, size)
+                };
+                histories.iter().map(of_history).collect()
+            }
+        }
+    }
+
+    /// The scores without biases, shape `(users, columns)`; users without a margin are scored as if nothing were known of them.
+    fn products(&self, histories: &[&[u32]], margins: &[Option<f64>], on: &DeviceLists) -> Candle<Tensor> {
+        match self {
+            Self::Vectors { items, factors, vectors, .. } => {
+                let bounded = vectors.chunks_exact(factors.width).zip(margins);
+                let bounded = bounded.flat_map(|(vector, margin)| vector.iter().map(|x| margin.map_or(0.0, |_| *x)));
+                let vectors = Tensor::from_vec(bounded.collect(), (histories.len(), factors.width), &on.device)?;
+                vectors.matmul(&items.t()?)
+            }
+            Self::Rows { slabs, .. } => {
+                let bounded = histories.iter().zip(margins);
+                let bounded: Vec<&[u32]> = bounded.map(|(&items, margin)| margin.map_or(&[][..], |_| items)).collect();
+                sums(slabs, &bounded, columns_for(on.n_items), &on.device)
+            }
+        }
+    }
+
     /// The scores of some items with the bits that the model gives.
     fn scores(&self, model: &dyn Scorer, user: usize, history: &[u32], items: &[u32]) -> Result<Vec<f32>> {
         match self {
-            Self::Vectors(factors, vectors) => {
+            Self::Vectors { factors, vectors, .. } => {
                 Ok(factors.scores(&vectors[user * factors.width..][..factors.width], items))
             }
-            Self::Rows => {
+            Self::Rows { .. } => {
                 let mut scores = vec![0.0; items.len()];
                 model.score_some(&[history], items, view2_mut(&mut scores, (1, items.len())))?;
                 Ok(scores)
@@ -241,19 +259,14 @@ impl ListFinder for DeviceLists {
         if model.n_items() != self.n_items {
             return Err(Error::Internal("another model than the one whose items were sent".into()));
         }
-        let known = match (&self.parts, model.factors()) {
-            (Parts::Vectors { .. }, Some(factors)) => {
-                let vectors: Vec<Vec<f32>> = histories.chunks(BLOCK).map(&factors.users).collect::<Result<_>>()?;
-                Known::Vectors(factors, vectors.concat())
-            }
-            _ => Known::Rows,
-        };
-        let margins = self.margins(&known, histories);
+        let known = self.known(model, histories)?;
+        let margins = known.margins(histories);
         if margins.iter().all(Option::is_none) {
             return Ok(vec![None; histories.len()]);
         }
         let left_out: Vec<&[u32]> = left_out.iter().map(|items| &**items).collect();
         let found = {
+            // Nothing in here waits for a pool of rayon's on a GPU: a thread that does could begin another call of this.
             let _alone = self.block.lock();
             let scores = self.scores(&known, histories, &margins).core()?;
             best(&scores, &left_out, kept_for(k)).core()?

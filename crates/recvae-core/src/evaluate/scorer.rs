@@ -124,13 +124,19 @@ impl Cancel {
         scorer: &'a dyn Scorer,
         list_finder: Option<&'a dyn ListFinder>,
     ) -> impl Scorer + 'a {
+        let list_finder = list_finder.map(|finder| WatchedFinder { finder, cancel: self });
         Watched { scorer, list_finder, cancel: self }
     }
 }
 
 struct Watched<'a> {
     scorer: &'a dyn Scorer,
-    list_finder: Option<&'a dyn ListFinder>,
+    list_finder: Option<WatchedFinder<'a>>,
+    cancel: &'a Cancel,
+}
+
+struct WatchedFinder<'a> {
+    finder: &'a dyn ListFinder,
     cancel: &'a Cancel,
 }
 
@@ -172,18 +178,17 @@ impl Scorer for Watched<'_> {
     }
 
     fn list_finder(&self) -> Option<&dyn ListFinder> {
-        self.list_finder.map(|_| self as &dyn ListFinder)
+        self.list_finder.as_ref().map(|finder| finder as &dyn ListFinder)
     }
 }
 
-/// Looks at the flag before each block, as the scorer does.
-impl ListFinder for Watched<'_> {
+impl ListFinder for WatchedFinder<'_> {
     fn is_worth_it(&self, n_users: usize, k: usize) -> bool {
-        self.list_finder.is_some_and(|finder| finder.is_worth_it(n_users, k))
+        self.finder.is_worth_it(n_users, k)
     }
 
     fn block(&self) -> usize {
-        self.list_finder.map_or(1, |finder| finder.block())
+        self.finder.block()
     }
 
     fn find(
@@ -194,10 +199,7 @@ impl ListFinder for Watched<'_> {
         k: usize,
     ) -> Result<Vec<Option<Vec<Scored>>>> {
         self.cancel.check()?;
-        match self.list_finder {
-            Some(finder) => finder.find(model, histories, left_out, k),
-            None => Ok(vec![None; histories.len()]),
-        }
+        self.finder.find(model, histories, left_out, k)
     }
 }
 

@@ -149,14 +149,8 @@ fn a_gpu_gives_scores_within_their_bound() {
         let expected = model.scores(&histories).unwrap();
         for device in devices() {
             let finder = DeviceLists::new(model, device).unwrap().unwrap();
-            let known = match model.factors() {
-                Some(factors) => {
-                    let vectors = (factors.users)(&histories).unwrap();
-                    Known::Vectors(factors, vectors)
-                }
-                None => Known::Rows,
-            };
-            let margins = finder.margins(&known, &histories);
+            let known = finder.known(model, &histories).unwrap();
+            let margins = known.margins(&histories);
             let scores = finder.scores(&known, &histories, &margins).unwrap().to_vec2::<f32>().unwrap();
             for (user, margin) in margins.iter().enumerate() {
                 let errors = expected.row(user).into_iter().zip(&scores[user]).map(|(&a, &b)| f64::from(a - b).abs());
