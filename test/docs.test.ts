@@ -98,8 +98,8 @@ test('every block of TypeScript compiles under strict options, as a module of it
   expect(said).toEqual([]);
 });
 
-test('every command in the pages is one of the program, with flags that it has', () => {
-  const commands = new Map(createProgram().commands.map((command) => [command.name(), command]));
+test('every command in the pages is one of the program, with flags that it has', async () => {
+  const commands = new Map((await createProgram()).commands.map((command) => [command.name(), command]));
   const shown = pages
     .flatMap((path) => [...blocks(path, 'sh'), ...blocks(path, 'text')])
     .flatMap(({ at, code }) => code.split('\n').map((line) => ({ at, line: line.replace(/\s#.*$/, '') })));

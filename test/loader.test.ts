@@ -70,7 +70,7 @@ describe('without a binary for the platform', () => {
   test('all help is there, word by word', async () => {
     const folder = copy();
     const threads = (text: string) => text.replace(/\(default: \d+\)/g, '(default: number)');
-    const commands = createProgram().commands.map((command) => command.name());
+    const commands = (await createProgram()).commands.map((command) => command.name());
     expect(commands.length).toBeGreaterThan(10);
     for (const args of [['--help'], ...commands.map((name) => [name, '--help'])]) {
       const { status, stdout, stderr } = run(folder, args);

@@ -3,36 +3,45 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { toRecvaeError } from '../runtime/errors.js';
 import { noBinary } from '../runtime/native.js';
-import { addAblate } from './ablate.js';
-import { addAdvise } from './advise.js';
-import { addCompact } from './compact.js';
-import { addCompare } from './compare.js';
 import { addCompletion } from './completion.js';
-import { addCounts } from './counts.js';
-import { addDatasets } from './datasets.js';
-import { addEvaluate } from './evaluate.js';
 import { examplesOf } from './examples.js';
-import { addExport, addImport } from './exchange.js';
-import { addExplain } from './explain.js';
 import { inFlags, ofCommander, speakOf } from './flags.js';
-import { addInfo } from './info.js';
-import { addInspect } from './inspect.js';
 import { endOnSignals, Interrupted } from './interrupt.js';
-import { addModels } from './models.js';
 import { cannotPrint, logging, message, shown, writeOut } from './output.js';
-import { addRecommend } from './recommend.js';
-import { addReport } from './report.js';
-import { addServe } from './serve.js';
-import { addSimilar } from './similar.js';
-import { addSpark } from './spark.js';
-import { addSplit } from './split.js';
-import { addSynth } from './synth.js';
-import { addTrain } from './train.js';
-import { addTune } from './tune.js';
 
 const { version, description } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
 
-export function createProgram(): Command {
+/** Makes a command, and adds it. */
+type Add = (program: Command) => void;
+
+/** The commands in the order of the help. Each module is read when it is needed: all of them take longer than what most commands do. */
+const COMMANDS = new Map<string, () => Promise<Add>>([
+  ['advise', async () => (await import('./advise.js')).addAdvise],
+  ['compare', async () => (await import('./compare.js')).addCompare],
+  ['tune', async () => (await import('./tune.js')).addTune],
+  ['ablate', async () => (await import('./ablate.js')).addAblate],
+  ['report', async () => (await import('./report.js')).addReport],
+  ['train', async () => (await import('./train.js')).addTrain],
+  ['counts', async () => (await import('./counts.js')).addCounts],
+  ['spark', async () => (await import('./spark.js')).addSpark],
+  ['evaluate', async () => (await import('./evaluate.js')).addEvaluate],
+  ['recommend', async () => (await import('./recommend.js')).addRecommend],
+  ['similar', async () => (await import('./similar.js')).addSimilar],
+  ['explain', async () => (await import('./explain.js')).addExplain],
+  ['serve', async () => (await import('./serve.js')).addServe],
+  ['compact', async () => (await import('./compact.js')).addCompact],
+  ['inspect', async () => (await import('./inspect.js')).addInspect],
+  ['import', async () => (await import('./exchange.js')).addImport],
+  ['export', async () => (await import('./exchange.js')).addExport],
+  ['split', async () => (await import('./split.js')).addSplit],
+  ['synth', async () => (await import('./synth.js')).addSynth],
+  ['models', async () => (await import('./models.js')).addModels],
+  ['info', async () => (await import('./info.js')).addInfo],
+  ['datasets', async () => (await import('./datasets.js')).addDatasets],
+]);
+
+/** The program with the command that is asked for, or with all. */
+export async function createProgram(asked?: string): Promise<Command> {
   const program = new Command('recvae')
     .description(description)
     .version(version)
@@ -62,28 +71,9 @@ the package @duckdb/node-api it is also Parquet or JSON ('likes/*.parquet'), and
 
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C, 143 by SIGTERM; a second Ctrl-C does not wait.`,
     );
-  const serving = [addRecommend, addSimilar, addExplain, addServe];
-  const files = [addCompact, addInspect, addImport, addExport];
-  const jobs = [
-    addAdvise,
-    addCompare,
-    addTune,
-    addAblate,
-    addReport,
-    addTrain,
-    addCounts,
-    addSpark,
-    addEvaluate,
-    ...serving,
-    ...files,
-    addSplit,
-    addSynth,
-    addModels,
-    addInfo,
-    addDatasets,
-    addCompletion,
-  ];
-  for (const add of jobs) add(program);
+  const only = COMMANDS.get(asked ?? '');
+  for (const add of only ? [only] : COMMANDS.values()) (await add())(program);
+  if (!only) addCompletion(program); // after those that it completes
   for (const command of program.commands) command.addHelpText('after', examplesOf(command.name()));
   return program;
 }
@@ -93,6 +83,14 @@ function listenTo(words: string[]): void {
   logging.quiet = words.includes('--quiet');
   const at = words.indexOf('--log');
   if (words[at + 1] === 'json' || words.includes('--log=json')) logging.format = 'json';
+}
+
+/** The word that names a command: the first one, unless an option is before it that the commands do not share. */
+function commandIn(words: string[]): string | undefined {
+  for (let at = 0; at < words.length; at++) {
+    if (words[at] === '--log') at++;
+    else if (words[at] !== '--quiet' && !words[at]!.startsWith('--log=')) return words[at];
+  }
 }
 
 /** Runs the command that the process was started with, and gives its exit code. */
@@ -111,7 +109,8 @@ export async function run(): Promise<number> {
   });
   if (noBinary) message(`recvae: ${noBinary.message}`);
   try {
-    await createProgram().parseAsync();
+    const program = await createProgram(commandIn(process.argv.slice(2)));
+    await program.parseAsync();
     return 0;
   } catch (thrown) {
     if (noBinary && thrown === noBinary) return 1; // told
