@@ -10,5 +10,6 @@ export default {
     teardownTimeout: LIMIT,
     // vitest leaves a core to itself, of two cores every second one; most tests wait for programs that they have started.
     maxWorkers: availableParallelism(),
+    setupFiles: ['test/setup.ts'],
   },
 };

@@ -1,13 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { inputWords } from '../dist/cli/advise.js';
 import { type AdviceReport, type AdviseProgress, advise, Interactions, profile, split } from '../dist/index.js';
+import { CLI } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
-
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
 /** Small and quick. */
 const QUICK = { seed: 1, users: 200, epochs: 2, options: { recvae: { hiddenDim: 16, latentDim: 4 } } };

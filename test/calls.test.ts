@@ -48,7 +48,7 @@ function endlessFits(signal: AbortSignal): { fits: Promise<unknown>[]; begun: Pr
 }
 
 describe('a hundred calls at once', () => {
-  test('give what each gives alone, for any number of threads, on few threads', { timeout: 120_000 }, async () => {
+  test('give what each gives alone, for any number of threads, on few threads', async () => {
     const parts = await split(data, { seed: 1 });
     const work: ((threads: number) => Promise<unknown>)[] = [
       (threads) => model.recommendBatch(histories, {}, { threads }),

@@ -2,13 +2,12 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { type Checkpoint, type FitRun, fit, type Model, RecvaeError, type Split, split } from '../dist/index.js';
+import { CLI } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 import { killAndResume } from './soak/killing.mjs';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const OPTIONS = { hiddenDim: 32, latentDim: 8, batchSize: 10, epochs: 30, patience: 30 };
 /** So many that an abort comes before the last one. */
 const ENDLESS = { epochs: 1e6, patience: 1e6 };

@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 
 export const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
+/** Flags of `compare` by which iALS is not searched, where its search is not what a test is about: it takes most of the seconds. */
+export const ALS = ['factors=8', 'alpha0=0.1', 'lambda=0.01'].flatMap((option) => ['--set', `als.${option}`]);
+
 export interface Outcome {
   code: number | null;
   stdout: string;

@@ -11,7 +11,7 @@ describe('compare', () => {
       models: ['recvae'],
       seed: 3,
       epochs: 2,
-      options: { recvae: { hiddenDim: 16, latentDim: 4, gamma: 0.005 } },
+      options: { recvae: { hiddenDim: 16, latentDim: 4, gamma: 0.005 }, als: { factors: 8 } },
       split: { test: 0.3 },
       onProgress: (progress) => seen.push(progress),
     });
@@ -79,7 +79,13 @@ describe('compare', () => {
 
   test('by default all but mult-dae, in the order of the core', async () => {
     const small = { hiddenDim: 4, latentDim: 2 };
-    const options = { recvae: small, 'mult-vae': small, 'mult-dae': { latentDim: 2 }, ease: { lambda: 5 } };
+    const options = {
+      recvae: small,
+      'mult-vae': small,
+      'mult-dae': { latentDim: 2 },
+      ease: { lambda: 5 },
+      als: { factors: 8 },
+    };
     const names = async (models?: ModelName[]) => {
       const { report } = await compare(planted(), { models, seed: 1, epochs: 1, options });
       return report;
@@ -102,7 +108,11 @@ describe('compare', () => {
   test('the same seed gives the same numbers, and a lambda that is given is not searched', async () => {
     const data = await split(planted());
     const run = async () => {
-      const { report } = await compare(data, { models: [], seed: 1, options: { ease: { lambda: 20 } } });
+      const { report } = await compare(data, {
+        models: [],
+        seed: 1,
+        options: { ease: { lambda: 20 }, als: { factors: 8 } },
+      });
       return {
         models: report.models.map(({ metrics, options, search }) => ({ metrics, options, search })),
         ...report.paired,

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { crc32, deflateRawSync } from 'node:zlib';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { download } from '../dist/data/download.js';
@@ -121,7 +122,8 @@ describe('a download', () => {
 
   test('goes on where it broke off, at once and in a later call', async () => {
     const ranges: (string | undefined)[] = [];
-    const url = await serve((request, response, number) => {
+    let arrived = 0;
+    const url = await serve(async (request, response, number) => {
       ranges.push(request.headers.range);
       // The first call is given up after four transfers; the second one needs one.
       if (number <= 4) {
@@ -132,11 +134,16 @@ describe('a download', () => {
           'content-length': BODY.length - start,
           ...(start > 0 && { 'content-range': `bytes ${start}-${BODY.length - 1}/${BODY.length}` }),
         });
-        response.write(BODY.subarray(start, start + 10_000), () => setTimeout(() => response.destroy(), 50));
+        response.write(BODY.subarray(start, start + 10_000));
+        while (arrived < start + 10_000) await setTimeout(1);
+        response.destroy();
       } else send(request, response, BODY);
     });
     const path = join(temporaryFolder(), 'file');
-    const what = { url, path, checksum: md5(BODY), patience: 1 };
+    const onProgress = (bytes: number) => {
+      arrived = bytes;
+    };
+    const what = { url, path, checksum: md5(BODY), patience: 1, onProgress };
     await expect(download(what)).rejects.toThrow(
       /^cannot download http:\/\/127.*: the transfer .*; 40000 bytes are kept, and the same command goes on from there$/,
     );

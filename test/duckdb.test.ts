@@ -1,7 +1,6 @@
 /** Parquet, CSV, JSON and SQL by way of DuckDB, with files and databases that DuckDB itself makes. */
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -16,7 +15,7 @@ import {
   split,
 } from '../dist/index.js';
 import { recvae } from './command.js';
-import { planted, temporaryFolder, writePlanted } from './planted.js';
+import { planted, temporaryFiles, temporaryFolder, writePlanted } from './planted.js';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const CLI = join(ROOT, 'dist', 'cli.js');
@@ -270,6 +269,7 @@ describe('fromDuckDB', () => {
 
   test('errors say what was wrong', async () => {
     const folder = await made();
+    const temporary = temporaryFiles();
     const source = join(folder, 'part-1.parquet');
     const database = join(folder, 'shop.duckdb');
     for (const [code, options, text] of [
@@ -316,7 +316,7 @@ describe('fromDuckDB', () => {
     const odd = join(folder, "it's.parquet");
     cpSync(source, odd);
     expect((await Interactions.fromDuckDB({ source: odd })).nUsers).toBeGreaterThan(10);
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('recvae-duckdb-'))).toEqual([]);
+    expect(readdirSync(temporary).filter((name) => name.startsWith('recvae-duckdb-'))).toEqual([]);
   });
 
   test('without DuckDB, the message says how to get it', () => {

@@ -6,9 +6,9 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { fit, Interactions, load, RecvaeError, type RecvaeErrorCode, Split, split } from '../dist/index.js';
+import { ALS, CLI } from './command.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const script = (name: string) => fileURLToPath(new URL(`failures/${name}.mjs`, import.meta.url));
 
 async function failure(code: RecvaeErrorCode, call: () => unknown): Promise<string> {
@@ -98,9 +98,9 @@ describe.skipIf(process.platform === 'win32')('a full disk', () => {
     const at = (name: string) => join(folder, name);
     for (const [args, name] of [
       [['recommend', model, '--history', histories, '--out', at('lists.ndjson')], 'lists.ndjson'],
-      [['compare', likes, '--models', 'ease', '--json', at('report.json')], 'report.json'],
+      [['compare', likes, '--models', 'ease', ...ALS, '--json', at('report.json')], 'report.json'],
       [['synth', '--scale', '0.01', '--out', at('made-up.csv')], 'made-up.csv'],
-      [['compare', likes, '--models', 'ease', '--save', at('best')], 'best'],
+      [['compare', likes, '--models', 'ease', ...ALS, '--save', at('best')], 'best'],
       [['split', likes, '--out', at('parts')], ''],
     ] as const) {
       const { status, stderr } = start([CLI, ...args]);

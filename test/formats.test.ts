@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { evaluate, fit, Interactions, RecvaeError, readHistories, Split, split } from '../dist/index.js';
 import { description } from '../dist/runtime/native.js';
-import { recvae } from './command.js';
+import { ALS, recvae } from './command.js';
 import { plantedColumns, temporaryFolder } from './planted.js';
 
 /** The planted data as MovieLens 100K has them, with times that rise from row to row, and a few rows of low ratings. */
@@ -210,7 +210,7 @@ describe('splits within users', () => {
     await good(['split', 'u.data', ...flags, '--seed', '1', '--out', 'parts']);
     const again = JSON.parse((await good(['evaluate', 'm.st', 'parts', '--json', '-'])).stdout);
     expect(again.metrics).toEqual(own.metrics);
-    const models = ['--models', 'popularity,ease', '--seed', '1', '--json', '-'];
+    const models = ['--models', 'popularity,ease', ...ALS, '--seed', '1', '--json', '-'];
     const compared = JSON.parse((await good(['compare', 'u.data', ...flags, ...models])).stdout);
     expect(['ease', 'als']).toContain(compared.winner);
     await good(['tune', 'ease', 'u.data', ...flags, '--seed', '1', '--trials', '2', '--out', 't.st']);

@@ -2,14 +2,13 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { parseBytes } from '../dist/cli/common-flags.js';
 import { compare, estimateMemory, fit, Interactions, type ModelName, RecvaeError, split } from '../dist/index.js';
+import { CLI } from './command.js';
 import { ofNetwork, TRAINED } from './kinds.js';
 import { planted, temporaryFolder, writePlanted } from './planted.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const MIB = 2 ** 20;
 /** What a fit takes grows with its threads, which are as many as the machine has cores by default. */
 const threads = 2;

@@ -1,25 +1,17 @@
 /** Model files: read by hand after the text of the format, opened in every way, inspected, made smaller. */
-import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { fit, inspect, load, type Model } from '../dist/index.js';
+import { recvae as command, type Outcome } from './command.js';
 import { ofNetwork, TRAINED } from './kinds.js';
 import { NEWCOMER, planted, temporaryFolder, writePlanted } from './planted.js';
 import { xxh3 } from './xxh3.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const SMALL = { hiddenDim: 16, latentDim: 8, epochs: 2, batchSize: 50 };
 
-async function recvae(folder: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  try {
-    return { code: 0, ...(await promisify(execFile)(process.execPath, [CLI, ...args], { cwd: folder })) };
-  } catch (thrown) {
-    return thrown as { code: number; stdout: string; stderr: string };
-  }
-}
+/** The command line in a folder. */
+const recvae = (folder: string, ...args: string[]): Promise<Outcome> => command(folder, args);
 
 interface Tensor {
   type: string;

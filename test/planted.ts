@@ -8,13 +8,18 @@ import { Interactions } from '../dist/index.js';
 export const GROUPS = 4;
 export const BLOCK = 10;
 
-/** Users u0, u1, … with items i<group>-<number>. */
-export function plantedColumns(nUsers = 200): { users: string[]; items: string[] } {
-  let state = 12345;
-  const random = () => {
+/** Numbers from 0 to 1, the same for the same seed. */
+export function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
     state = (state * 1103515245 + 12345) % 2147483648;
     return state / 2147483648;
   };
+}
+
+/** Users u0, u1, … with items i<group>-<number>. */
+export function plantedColumns(nUsers = 200): { users: string[]; items: string[] } {
+  const random = randomNumbers(12345);
   const [users, items]: [string[], string[]] = [[], []];
   for (let user = 0; user < nUsers; user += 1) {
     for (let group = 0; group < GROUPS; group += 1) {
@@ -40,6 +45,18 @@ export const NEWCOMER = ['i2-0', 'i2-1', 'i2-2', 'i2-3', 'i2-4'];
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'recvae-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** An empty folder that temporary files of this process are made in until the test ends: what is left of them is the test's own. */
+export function temporaryFiles(): string {
+  const folder = temporaryFolder();
+  const { TMPDIR } = process.env;
+  process.env.TMPDIR = folder;
+  onTestFinished(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+  });
   return folder;
 }
 

@@ -1,5 +1,5 @@
 /** A PostgreSQL of its own for a test: in a temporary folder, on the loopback, under a user without rights. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -17,9 +17,14 @@ function folders(): string[] {
   return [...(process.env.PATH ?? '').split(delimiter), ...versions];
 }
 
+/** Whether a program is there and runs: where an installation was cut short, it may lack its libraries. */
+export function canRun(path: string, version = '--version'): boolean {
+  return existsSync(path) && spawnSync(path, [version], { stdio: 'ignore' }).status === 0;
+}
+
 /** The folder with these programs, if there is one. */
 export function folderOf(...programs: string[]): string | undefined {
-  return folders().find((folder) => programs.every((program) => existsSync(join(folder, program))));
+  return folders().find((folder) => programs.every((program) => canRun(join(folder, program))));
 }
 
 /** The folder with `initdb` and `postgres`, if there is one. */
@@ -38,13 +43,19 @@ export interface Postgres {
   stop(): Promise<void>;
 }
 
-/** A port of the loopback that nobody uses. */
+/** A port of the loopback that nobody uses, and that the system gives to nobody who asks for any until a server has taken it. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000);
+    const server = createServer();
+    const isFree = await new Promise((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 /** Starts one with the programs in `bin`. */

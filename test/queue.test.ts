@@ -131,7 +131,7 @@ describe.skipIf(bin === undefined)('tune --queue', () => {
   });
 
   test("a killed worker's trial runs again and counts once; a killed search goes on from its journal", async () => {
-    const job = [...JOB, ...SMALL, '--set', 'epochs=400', '--over', 'gamma=0.003,0.006', '--no-early-stop'];
+    const job = [...JOB, ...SMALL, '--set', 'epochs=1000', '--over', 'gamma=0.003,0.006', '--no-early-stop'];
     const one = await recvae(folder, [...job, '--json', 'one.json']);
     expect(one.code, one.stderr).toBe(0);
     const flags = ['--journal', 'killed.journal', '--json', 'killed.json', '--queue', url];

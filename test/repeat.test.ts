@@ -105,7 +105,7 @@ describe('compareRepeatedly', () => {
 
   test('goes on from the journals of its comparisons', async () => {
     const journal = join(temporaryFolder(), 'j');
-    const options = { models: ['ease'], repeat: 2, journal } as const;
+    const options = { models: ['ease'], options: { als: { factors: 8 } }, repeat: 2, journal } as const;
     const searched = (report: ComparisonReport) => report.models.map(({ search }) => search);
     const { report: first } = await compareRepeatedly(planted(), options);
     const names = ['j', 'j.2', 'j.3'];

@@ -3,7 +3,6 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -19,11 +18,11 @@ import {
   type ServeOptions,
   type UserRecommendation,
 } from '../dist/index.js';
+import { CLI } from './command.js';
 import { TRAINED } from './kinds.js';
 import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js';
 import { stopsEarly } from './stops-early.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const SMALL = { hiddenDim: 32, latentDim: 8, epochs: 30, batchSize: 20, learningRate: 0.01 };
 
 const models = new Map<ModelName, Model>();

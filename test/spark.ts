@@ -4,7 +4,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { freePort } from './postgres.js';
+import { canRun, freePort } from './postgres.js';
 
 /** The Python with PySpark 4 and pyarrow: of the environment that `RECVAE_PYSPARK` names, else of the one that `.ci/run` makes. */
 function findPython(): string | undefined {
@@ -15,7 +15,7 @@ function findPython(): string | undefined {
 
 function hasJava(): boolean {
   const folders = [join(process.env.JAVA_HOME ?? '', 'bin'), ...(process.env.PATH ?? '').split(delimiter)];
-  return folders.some((folder) => existsSync(join(folder, 'java')));
+  return folders.some((folder) => canRun(join(folder, 'java'), '-version'));
 }
 
 /** A Spark that can be started. */
@@ -115,6 +115,7 @@ export async function startSpark({ python, home }: FoundSpark, folder: string): 
     'spark.network.timeout': '600s',
     'spark.rpc.askTimeout': '600s',
     'spark.executor.heartbeatInterval': '60s',
+    'spark.python.authenticate.socketTimeout': '600s',
   };
   return {
     flags: ['--master', url],

@@ -77,7 +77,8 @@ export class Checkpoints {
   /** Beside the journal, where a search that was killed finds it again; without one in the system's folder for temporary files. */
   static open(model: ModelName, journal: string | undefined): Checkpoints {
     return guard(() => {
-      const folder = journal === undefined ? mkdtempSync(join(tmpdir(), 'recvae-')) : `${journal}.checkpoints`;
+      const folder =
+        journal === undefined ? mkdtempSync(join(tmpdir(), 'recvae-checkpoints-')) : `${journal}.checkpoints`;
       if (journal === undefined) willRemove(folder);
       mkdirSync(folder, { recursive: true });
       try {

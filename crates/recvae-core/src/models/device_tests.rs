@@ -36,8 +36,9 @@ fn users(n_users: usize, n_items: usize) -> Csr {
     Csr::from_rows(&rows, n_items).unwrap()
 }
 
-/// Two ways to the same inverse in f32, of a condition number of some thousands: as of the references, four digits are left.
-const TOLERANCE: f64 = 1e-4;
+/// Two ways to the same inverse in f32, of a condition number of some thousands: as of the references, four digits are left, less what
+/// processors differ by in the order of their sums.
+const TOLERANCE: f64 = 3e-4;
 
 #[test]
 fn a_fit_by_panels_is_that_of_the_processor() {

@@ -176,11 +176,12 @@ fn steps_of_both_engines_agree() {
     for (name, likelihood) in PARTS {
         // Adam's first step is one by the sign of a gradient, whatever its size; rounding decides it where the gradient is nearly 0.
         let apart = [steps::<f64>(likelihood, 1), steps::<f64>(likelihood, 8)];
-        // All of that stays some hundred times below what is allowed here: 1e-13 and 1e-5 were seen.
+        // All of that stays some hundred times below what is allowed here: 1e-13 and 1e-5 were seen, 1e-6 of the losses, with sums of
+        // eight numbers at once; those of sixteen are in another order.
         assert!(apart.iter().flatten().all(|&apart| apart < 1e-10), "{name}: {apart:?}");
         let apart = [steps::<f32>(likelihood, 1), steps::<f32>(likelihood, 8)];
         assert!(apart.iter().flatten().all(|&apart| apart < 1e-3), "{name}: {apart:?}");
-        assert!(apart.iter().all(|[of_losses, ..]| *of_losses < 1e-6), "{name}: {apart:?}");
+        assert!(apart.iter().all(|[of_losses, ..]| *of_losses < 1e-5), "{name}: {apart:?}");
     }
 }
 
