@@ -85,7 +85,7 @@ describe('fromBatches', () => {
     expect(await ids({ until: 3 })).toEqual(['a x y', 'b x']);
     expect(await ids({ since: 2, until: 9, minUser: 2 })).toEqual(['a y z', 'b y x']);
     await expect(ids({ until: 1 })).rejects.toThrow(
-      'no interactions left: all 12 rows lie outside minValue, since and until',
+      'no interactions left: all 12 rows lie outside until (the times run from 1 to 9)',
     );
   });
 

@@ -292,7 +292,7 @@ test('on the command line', async () => {
   expect(asked.code).toBe(0);
   expect(asked.stdout).toMatch(/i2-/);
   const seen = await run('train', 'blend', input, '--seed', '2', ...parts, '--out', 'd.st');
-  expect(seen.stderr).toMatch(/part 1 \(ease\) was trained on \d+ of the \d+ validation users/);
+  expect(seen.stderr).toMatch(/^warning: part 1 \(ease\) was trained on \d+ of the \d+ validation users/m);
   const none = await run('train', 'blend', input, '--out', 'e.st');
   expect(none.stderr).toMatch(/blend is given no --parts/);
   const other = await run('train', 'ease', input, ...parts, '--out', 'e.st');

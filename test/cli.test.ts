@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { fit, Interactions, load, Split, writeSynth } from '../dist/index.js';
-import { CLI, recvae } from './command.js';
-import { temporaryFolder, writePlanted } from './planted.js';
+import { ALS, CLI, recvae } from './command.js';
+import { randomNumbers, temporaryFolder, writePlanted } from './planted.js';
 
 const ML1M = fileURLToPath(new URL('../../shared/data/ml-1m-split', import.meta.url));
 
@@ -108,7 +108,7 @@ describe('the jobs', () => {
     const model = await fit('popularity', await Interactions.fromFile(join(folder, 'likes.csv')));
     await model.save(join(folder, 'library.st'));
     expect(await evaluated('library.st', 'likes.csv')).toEqual([false, true]);
-    await recvae(folder, ['compare', 'likes.csv', '--models', 'ease', '--seed', '4', '--save', 'out']);
+    await recvae(folder, ['compare', 'likes.csv', '--models', 'ease', ...ALS, '--seed', '4', '--save', 'out']);
     expect(await evaluated('out/ease.safetensors', 'likes.csv')).toEqual([true, false]);
     await recvae(folder, ['split', 'likes.csv', '--out', 'official']);
     await recvae(folder, ['train', 'popularity', 'official', '--out', 'official.st']);
@@ -172,7 +172,7 @@ describe('the jobs', () => {
       for (const out of ['r.jsonl', 'r.parquet']) {
         const outcome = await recvae(folder, [...recommend, ...history, '--out', out]);
         expect(outcome).toMatchObject({ code: 0, stdout: '' });
-        expect(outcome.stderr).toMatch(new RegExp(`^1200 users in \\d+\\.\\d s: ${out}\n$`));
+        expect(outcome.stderr).toMatch(new RegExp(`^(\\d+ users, .*\n)*1200 users in \\d+\\.\\d s: ${out}\n$`));
       }
       expect(readFileSync(join(folder, 'r.jsonl'), 'utf8')).toBe(stdout);
       const expected = stdout
@@ -225,7 +225,7 @@ describe('the jobs', () => {
     // The saved model remembers the split.
     const evaluated = await recvae(folder, ['evaluate', 'out/ease.safetensors', 'likes.csv', '--json', '-']);
     expect(JSON.parse(evaluated.stdout).metrics).toEqual(report.models[1].metrics);
-    const into = ['--models', 'ease', '--save', 'a/b', '--json', 'a/b/result.json'];
+    const into = ['--models', 'ease', ...ALS, '--save', 'a/b', '--json', 'a/b/result.json'];
     expect((await recvae(folder, ['compare', 'likes.csv', ...into])).code).toBe(0);
     expect(readdirSync(join(folder, 'a', 'b')).sort()).toEqual(['comparison.json', 'ease.safetensors', 'result.json']);
     const json = await recvae(folder, [
@@ -233,6 +233,7 @@ describe('the jobs', () => {
       'likes.csv',
       '--models',
       'ease',
+      ...ALS,
       '--set',
       'ease.lambda=5',
       '--json',
@@ -364,6 +365,12 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['no threads to compare', ['compare', 'nothing.csv', '--threads', '0'], 2, /threads is 0/],
     ['no epochs', ['compare', 'nothing.csv', '--models', 'ease', '--epochs', '0'], 2, /epochs is 0/],
     ['an empty --save', ['compare', 'likes.csv', '--save', ''], 2, /--save is ''/],
+    [
+      'stdout for a model',
+      ['train', 'ease', 'likes.csv', '--out', '-'],
+      2,
+      /--out is '-'; allowed: a path, such as .\/-/,
+    ],
     ['an empty --json', ['compare', 'likes.csv', '--json', ''], 2, /--json is ''/],
     ['an empty --json of evaluate', ['evaluate', 'm.st', 'likes.csv', '--json', ''], 2, /--json is ''/],
     ['an empty --out', ['train', 'ease', 'likes.csv', '--out', ''], 2, /--out is ''/],
@@ -423,10 +430,42 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     expect(readdirSync(join(folder, 'out'))).toEqual(['mine']);
   });
 
+  test('the winner of the comparison that was saved there before goes, and nothing else', async () => {
+    const folder = planted();
+    const compare = (...models: string[]) => {
+      const flags = ['--no-search', '--set', 'als.factors=1', '--save', 'out'];
+      return recvae(folder, ['compare', 'likes.csv', ...flags, ...models]);
+    };
+    const saved = () => readdirSync(join(folder, 'out')).sort();
+    writeFileSync(join(folder, 'first.csv'), readFileSync(join(folder, 'likes.csv')));
+    expect((await compare()).stdout).toMatch(/^Use (?!popularity)/m);
+    const [, first] = saved();
+    // By popularity alone: some items are drawn more often than others, by all users alike.
+    const random = randomNumbers(7);
+    const drawn = () => Math.floor(12 * random() ** 2);
+    const lines = Array.from({ length: 100 }, (_, user) => {
+      const items = new Set<number>();
+      while (items.size < 6) items.add(drawn());
+      return [...items].map((item) => `u${user},i${item}\n`).join('');
+    });
+    writeFileSync(join(folder, 'likes.csv'), `user,item\n${lines.join('')}`);
+    const { stdout, stderr } = await compare();
+    const [, name] = /^Use (\w+)/m.exec(stdout) ?? [];
+    expect(`${name}.safetensors`).not.toBe(first);
+    expect(stderr).toContain(`removed out/${first}, the winner of the comparison that was saved there before`);
+    expect(saved()).toEqual(['comparison.json', `${name}.safetensors`].sort());
+    // Another model under the name of the winner is not what was saved.
+    const own = await fit('popularity', await Interactions.fromFile(join(folder, 'likes.csv')));
+    await own.save(join(folder, 'out', `${name}.safetensors`));
+    writeFileSync(join(folder, 'likes.csv'), readFileSync(join(folder, 'first.csv')));
+    expect((await compare()).stderr).not.toContain('removed');
+    expect(saved()).toEqual(['comparison.json', `${name}.safetensors`, first].sort());
+  });
+
   test('of several files all are written or none, and the result is printed all the same', async () => {
     const folder = planted();
     mkdirSync(join(folder, 'out', 'comparison.json'), { recursive: true });
-    const flags = ['--models', 'ease', '--save', 'out', '--json', 'result.json'];
+    const flags = ['--models', 'ease', ...ALS, '--save', 'out', '--json', 'result.json'];
     const { code, stdout, stderr } = await recvae(folder, ['compare', 'likes.csv', ...flags]);
     expect(code).toBe(1);
     expect(stdout).toMatch(/^Use ease: /m);
@@ -437,7 +476,7 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
 
   test('a reader of the messages that has seen enough does not cost the result', async () => {
     const folder = planted();
-    const args = ['compare', 'likes.csv', '--models', 'ease', '--save', 'out'];
+    const args = ['compare', 'likes.csv', '--models', 'ease', ...ALS, '--save', 'out'];
     const child = spawn(process.execPath, [CLI, ...args], { cwd: folder });
     child.stderr.once('data', () => child.stderr.destroy());
     let stdout = '';

@@ -165,6 +165,8 @@ describe('readHistories', () => {
       /'minUser'; allowed/,
     );
     expect(await failure('IO', () => collect({ source: 'none.parquet' }))).toMatch(/No files found/);
+    // What DuckDB is not needed for is not looked for by it.
+    expect(await failure('IO', () => collect({ source: 'none.csv' }))).toMatch(/^cannot read none\.csv: /);
   });
 
   test('a loop that is left closes DuckDB', async () => {

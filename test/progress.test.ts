@@ -199,7 +199,7 @@ describe('estimateSeconds', () => {
       expect(estimateMemory(model, { data, options })).toEqual(estimateMemory(model, { ...numbers, options }));
     }
     expect(() => estimateSeconds('ease', { data: { nUsers: 3 } } as never)).toThrow(
-      /^data is .*; allowed: Interactions$/,
+      /^data is .*; allowed: an instance of Split or Interactions$/,
     );
     expect(() => estimateSeconds('ease', { data: tail, users: 3 } as never)).toThrow(
       /^a key of shape is 'users'; allowed: data, /,

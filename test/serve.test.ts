@@ -1,15 +1,23 @@
 /** The server: what it answers, what it refuses, and that nobody notices when the model is swapped. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, renameSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { Ajv2020 as Ajv } from 'ajv/dist/2020.js';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createServer, fit, ModelHolder, type ServerOptions } from '../dist/index.js';
+import { createServer, fit, ModelHolder, RecvaeError, type ServerOptions } from '../dist/index.js';
 import { CLI, recvae } from './command.js';
 import { NEWCOMER, planted, temporaryFolder } from './planted.js';
+
+/** The codes that the pages list. */
+const CODES = new Set(
+  ['errors', 'serving'].flatMap((page) => {
+    const text = readFileSync(new URL(`../docs/${page}.md`, import.meta.url), 'utf8');
+    return [...text.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, code]) => code!);
+  }),
+);
 
 async function modelFile(lambda = 10): Promise<string> {
   const path = join(temporaryFolder(), 'served.safetensors');
@@ -81,26 +89,111 @@ describe('the server', () => {
       ['/recommend', { items: [], filter: 1 }, 400, /^a key of body is 'filter'; \/openapi.json/],
       ['/recommend', { items: Array(31).fill('a') }, 400, /must NOT have more than 30 items/],
       ['/recommend', { items: [1.5] }, 400, /items\/0 must be string,integer/],
-      ['/recommend', { items: [2 ** 53] }, 400, /9007199254740992; allowed: a string or a whole number below 2\^53/],
-      ['/recommend', { items: ['\ud800'] }, 400, /half of a character/],
+      ['/recommend', { items: ['\ud800'] }, 400, /^items\[0\] is "\\ud800", with half of a character/],
+      ['/similar', { item: '\ud800' }, 400, /^item is "\\ud800", with half of a character/],
+      ['/explain', { items: ['a', '\ud800'], item: 'i2-5' }, 400, /^items\[1\] is "\\ud800", with half/],
       ['/recommend/batch', { histories: [{ items: [] }, { items: [] }, { items: [] }] }, 400, /more than 2 items/],
       ['/similar', { item: 'none' }, 400, /'none'/],
       ['/explain', { items: NEWCOMER, item: 'none' }, 400, /'none'/],
-      ['/recommend', 'no JSON', 400, /JSON/],
-      ['/recommend', { items: ['x'.repeat(2000)] }, 413, /too large/],
+      ['/recommend', 'no JSON', 400, /^the body is not JSON, .*; allowed: a JSON object$/],
+      ['/recommend', '{ "items": [], "__proto__": {} }', 400, /'__proto__'/],
+      ['/recommend', '', 400, /^the body is empty; allowed: a JSON object$/],
+      ['/recommend', [], 400, /^body must be object$/],
+      ['/recommend', { items: ['x'.repeat(2000)] }, 413, /^the body has 2014 bytes; allowed: 2000 at most$/],
+      ['/%zz', { items: [] }, 400, /^the path is '\/%zz', which is not percent-encoded/],
       ['/nothing', { items: [] }, 404, /there is no POST \/nothing/],
     ];
     for (const [path, body, status, message] of cases) {
       const found = await ask(path, body);
       expect([found.status, Object.keys(found.body)], JSON.stringify(body)).toEqual([status, ['error']]);
       expect(found.body.error.message).toMatch(message);
-      expect(found.body.error.code).toMatch(/^[A-Z_]+$/);
+      expect(CODES).toContain(found.body.error.code);
+      if (status !== 404) expect(found.body.error.code).toMatch(/^INVALID_(?:ARGUMENT|DATA)$/);
     }
     const plain = await ask('/recommend', '{}', { 'content-type': 'text/plain' });
     expect(plain).toMatchObject({
       status: 415,
-      body: { error: { message: "content-type is 'text/plain'; allowed: application/json" } },
+      body: {
+        error: { code: 'INVALID_ARGUMENT', message: "content-type is 'text/plain'; allowed: application/json" },
+      },
     });
+  });
+
+  test('refuses in the same shape what is no request, and what does not say how large it is', async () => {
+    const { url } = await started({ bodyLimit: 20 });
+    const { hostname, port } = new URL(url);
+    const chunked =
+      'POST /recommend HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n';
+    const cases: [string, number, RegExp][] = [
+      ['no request\r\n\r\n', 400, /^this is no request: .*; allowed: HTTP\/1.1$/],
+      [
+        `GET / HTTP/1.1\r\nhost: x\r\nx: ${'x'.repeat(20_000)}\r\n\r\n`,
+        431,
+        /^the headers are too large; allowed: \d+ bytes$/,
+      ],
+      [`${chunked}28\r\n${' '.repeat(40)}\r\n0\r\n\r\n`, 413, /^the body has more than 20 bytes; allowed: 20 at most$/],
+    ];
+    for (const [request, status, message] of cases) {
+      const socket = connect(Number(port), hostname);
+      let answer = '';
+      socket.on('error', () => {});
+      socket.on('data', (chunk) => {
+        answer += chunk;
+      });
+      socket.write(request);
+      await once(socket, 'close');
+      const [head, body] = answer.split('\r\n\r\n');
+      expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      const { error } = JSON.parse(body!);
+      expect(error.code).toBe('INVALID_ARGUMENT');
+      expect(error.message).toMatch(message);
+    }
+  });
+
+  test('takes no number that JSON rounds for an id, and does not show another one than was sent', async () => {
+    const { ask } = await started();
+    const large = '9007199254740993'; // 2^53 + 1, which is read as 2^53
+    const above = 'is a number from 2^53 on, where numbers cannot be told exactly';
+    const allowed = 'allowed: a string or a whole number below 2^53 (larger ones as strings)';
+    for (const [path, body, key] of [
+      ['/recommend', `{ "items": ["a", ${large}] }`, 'items/1'],
+      ['/recommend', `{ "items": [], "deny": [${large}] }`, 'deny/0'],
+      ['/recommend/batch', `{ "histories": [{ "items": [] }, { "items": [${large}] }] }`, 'histories/1/items/0'],
+      ['/similar', `{ "item": ${large} }`, 'item'],
+      ['/explain', `{ "items": [${large}], "item": "i2-5" }`, 'items/0'],
+      ['/explain', `{ "items": [], "item": ${large}0000 }`, 'item'],
+    ] as const) {
+      const error = { code: 'INVALID_ARGUMENT', message: `body/${key} ${above}; ${allowed}` };
+      expect(await ask(path, body), body).toMatchObject({ status: 400, body: { error } });
+    }
+    const below = await ask('/recommend', `{ "items": [-${large}] }`);
+    expect(below.body.error.message).toContain('body/items/0 is a number of -2^53 or less, where');
+    const largest = await ask('/recommend', `{ "items": [${2 ** 53 - 1}, ${1 - 2 ** 53}, "${large}"] }`);
+    expect(largest.body.unknown).toEqual(['9007199254740991', '-9007199254740991', large]);
+  });
+
+  test('gives as many as it may where a request says no k', async () => {
+    for (const [maxK, expected] of [
+      [1, 1],
+      [5, 5],
+      [10, 10],
+      [12, 10],
+    ] as const) {
+      const { ask } = await started({ maxK });
+      const { body: recommended } = await ask('/recommend', { items: NEWCOMER });
+      expect(recommended.items).toHaveLength(expected);
+      const { body: batch } = await ask('/recommend/batch', { histories: [{ items: NEWCOMER }] });
+      expect(batch.results[0].items).toHaveLength(expected);
+      expect((await ask('/similar', { item: 'i2-0' })).body.items).toHaveLength(expected);
+      const { reasons } = (await ask('/explain', { items: NEWCOMER, item: 'i2-5' })).body;
+      expect(reasons).toHaveLength(Math.min(expected, NEWCOMER.length));
+      const { paths } = (await ask('/openapi.json')).body;
+      for (const path of ['/recommend', '/recommend/batch', '/similar', '/explain']) {
+        const { schema, example } = paths[path].post.requestBody.content['application/json'];
+        expect(schema.properties.k).toMatchObject({ minimum: 1, maximum: maxK, default: expected });
+        expect(example.k).toBeLessThanOrEqual(maxK);
+      }
+    }
   });
 
   test('has a key, if it is given one', async () => {
@@ -231,6 +324,42 @@ describe('the server', () => {
     }
   });
 
+  test('says while it closes that it does, in the shape of all errors', async () => {
+    const { url, server } = await started();
+    const { hostname, port } = new URL(url);
+    const head = (path: string) => `GET ${path} HTTP/1.1\r\nhost: x\r\n`;
+    const cases: [string, number][] = [
+      ['/metrics', 503],
+      ['/nothing', 503],
+      ['/health/ready', 503],
+      ['/health/live', 200],
+    ];
+    // Requests whose heads begin before it closes, and end while it does. What is answered first says that they have begun.
+    const begun = await Promise.all(
+      cases.map(async ([path]) => {
+        const socket = connect(Number(port), hostname);
+        socket.write(`${head('/health/live')}\r\n${head(path)}`);
+        await once(socket, 'data');
+        return socket;
+      }),
+    );
+    const closed = server.close();
+    for (const [at, [path, status]] of cases.entries()) {
+      const socket = begun[at]!;
+      let answer = '';
+      socket.on('data', (chunk) => {
+        answer += chunk;
+      });
+      socket.write('\r\n');
+      await once(socket, 'close');
+      expect(answer, path).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+      const body = JSON.parse(answer.split('\r\n\r\n')[1]!);
+      const error = { code: 'CLOSING', message: 'the server is about to stop' };
+      expect(body, path).toEqual(status === 200 ? { status: 'live' } : { error });
+    }
+    await closed;
+  });
+
   test('ends what is at work when it closes', async () => {
     const { ask, server, holder } = await started();
     const asked = Array.from({ length: 20 }, () => ask('/explain', { items: NEWCOMER, item: 'i2-5' }));
@@ -263,6 +392,47 @@ describe('the server', () => {
     await expect(createServer(holder, { maxK: 0 })).rejects.toThrow('maxK is 0; allowed: a whole number, 1 or more');
     await expect(createServer(holder, { apiKey: '' })).rejects.toThrow('apiKey is empty or no text; allowed: text');
     await expect(createServer({} as never)).rejects.toThrow('holder is an object; allowed: an instance of ModelHolder');
+  });
+
+  test('checks its address, and listens once', async () => {
+    const holder = await ModelHolder.open(await modelFile());
+    const server = await createServer(holder);
+    onTestFinished(async () => {
+      await server.close();
+      holder.dispose();
+    });
+    const refused = async (address: unknown, message: string) => {
+      const error = await server.listen(address as object).catch((thrown) => thrown);
+      expect(error).toBeInstanceOf(RecvaeError);
+      expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', message]);
+    };
+    for (const [port, shown] of [
+      ['x', "'x'"],
+      ['80', "'80'"],
+      [-1, '-1'],
+      [65_536, '65536'],
+      [1.5, '1.5'],
+      [Number.NaN, 'NaN'],
+      [80n, '80n'],
+      [null, 'null'],
+    ] as const) {
+      await refused({ port }, `port is ${shown}; allowed: a whole number from 0 to 65535`);
+    }
+    for (const [host, shown] of [
+      [5, '5'],
+      ['', "''"],
+      [null, 'null'],
+      [['::1'], 'an array'],
+    ] as const) {
+      await refused({ host }, `host is ${shown}; allowed: a name or an address, such as 127.0.0.1`);
+    }
+    await refused({ prot: 80 }, "a key of address is 'prot'; allowed: host, port");
+    await refused(8080, 'address is 8080; allowed: an object');
+    await expect(server.listen({ host: '256.0.0.1' })).rejects.toMatchObject({ code: 'IO' });
+    expect(await server.listen({ port: 0, host: '127.0.0.1' })).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    await refused(undefined, 'the server listens already; allowed: one that was just made');
+    await server.close();
+    await refused(undefined, 'the server is closed; allowed: one that was just made');
   });
 });
 

@@ -1,25 +1,13 @@
 /** Models that go on from what was learnt before: EASE^R by its counts, RecVAE and Mult-VAE by a warm start. */
-import { execFile } from 'node:child_process';
 import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { EaseCounts, estimateMemory, fit, Interactions, load, type Model, split } from '../dist/index.js';
+import { recvae as command, type Outcome } from './command.js';
 import { NEWCOMER, planted, plantedColumns, temporaryFolder } from './planted.js';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
-
-/** The command line in a folder; what it wrote to stderr, and its exit code. */
-async function recvae(cwd: string, ...args: string[]): Promise<{ code: number; stderr: string }> {
-  try {
-    const { stderr } = await promisify(execFile)(process.execPath, [CLI, ...args], { cwd });
-    return { code: 0, stderr };
-  } catch (failed) {
-    const { code, stderr } = failed as { code: number; stderr: string };
-    return { code, stderr };
-  }
-}
+/** The command line in a folder. */
+const recvae = (folder: string, ...args: string[]): Promise<Outcome> => command(folder, args);
 
 /** Rows of the planted users from number `first` to below `end`. */
 function rows(first: number, end: number): { users: string[]; items: string[] } {
@@ -266,13 +254,19 @@ describe('on the command line', () => {
     const first = await recvae(folder, 'train', 'ease', 'old.csv', ...all, '--save-counts', 'c', '--out', 'old.st');
     expect(first).toMatchObject({ code: 0, stderr: expect.stringContaining('0 users counted before, 120 now') });
     copyFileSync(join(folder, 'c'), join(folder, 'kept'));
+    const inspected = await recvae(folder, 'inspect', 'c');
+    expect(inspected).toMatchObject({ code: 0, stderr: '' });
+    expect(inspected.stdout).toMatch(/^holds +counts of EASE\^R\nitems +\d+\nfile +\d+ bytes /);
+    expect(inspected.stdout).toMatch(/^checksum +[0-9a-f]{32}, holds\nusers +120$/m);
     const counts = ['--counts', 'c', '--save-counts', 'c'];
     const second = await recvae(folder, 'train', 'ease', 'new.csv', ...all, ...counts, '--out', 'new.st');
     expect(second).toMatchObject({ code: 0, stderr: expect.stringContaining('120 users counted before, 200 now') });
     const whole = await fit('ease', planted(), { lambda: 10 });
     const saved = await EaseCounts.load(join(folder, 'c'));
     expect((await bytesOf(await saved.fit({ lambda: 10 }))).equals(await bytesOf(whole))).toBe(true);
-    expect((await load(join(folder, 'new.st'))).recommend(NEWCOMER)).toEqual(whole.recommend(NEWCOMER));
+    const updated = await load(join(folder, 'new.st'));
+    expect(updated.recommend(NEWCOMER)).toEqual(whole.recommend(NEWCOMER));
+    expect(updated.info).toMatchObject({ data: { users: 200, items: whole.itemIds.length } });
     // Without --save-counts the old counts stay as they are.
     await recvae(folder, 'train', 'ease', 'new.csv', ...all, '--counts', 'kept', '--out', 'again.st');
     expect(readFileSync(join(folder, 'again.st')).equals(readFileSync(join(folder, 'new.st')))).toBe(true);

@@ -1,11 +1,13 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Command } from 'commander';
-import { type CompareOptions, checkCompare, USUAL } from '../decide/compare/options.js';
+import { ALWAYS, type CompareOptions, checkCompare, USUAL } from '../decide/compare/options.js';
 import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide/compare/report.js';
 import { compareOn } from '../decide/compare.js';
 import { checkRepeat, journalsOf, mostRuns, repeatOn } from '../decide/repeat.js';
 import { formatP, percent } from '../decide/wording.js';
+import { load } from '../models/model.js';
 import { perUserOutput } from '../models/per-user.js';
 import type { Output } from '../runtime/files.js';
 import type { Json } from '../runtime/json.js';
@@ -60,7 +62,9 @@ export function addCompare(program: Command): void {
     .command('compare')
     .description('train popularity, EASE^R, iALS and then other models, and say with statistics which one to use')
     .argument(...INPUT)
-    .option('--models <names>', `comma-separated (default: ${USUAL.join(',')})`, (text) => text.split(','))
+    .option('--models <names>', `besides ${ALWAYS.join(', ')}, comma-separated (default: ${USUAL.join(',')})`, (text) =>
+      text.split(','),
+    )
     .addOption(seedFlag('seed of the split, the models and the bootstrap'))
     .option('--epochs <count>', 'most epochs of the models that train in epochs', parseNumber)
     .option('--set <model.option=value>', 'an option of a model (see: recvae models); may be repeated', addSetting)
@@ -145,6 +149,7 @@ export function addCompare(program: Command): void {
       const report = withCommand({ ...compared, ...ignoredValues(recipe) });
       reporter.stop();
       const outputs: Output[] = [];
+      const former = save === undefined ? undefined : await formerWinner(save);
       if (save !== undefined) {
         const model = models.get(report.winner)!;
         const { metrics } = report.models.find(({ model }) => model === report.winner)!;
@@ -157,6 +162,10 @@ export function addCompare(program: Command): void {
       }
       if (perUser !== undefined) outputs.push(perUserOutput(perUser, heldOut, evaluations));
       await writeResult(report, [...outputs, ...pageOutput(page, report)], json, render);
+      if (former !== undefined && former !== `${report.winner}.safetensors`) {
+        rmSync(join(save!, former), { force: true });
+        message(`removed ${join(save!, former)}, the winner of the comparison that was saved there before`);
+      }
     } catch (thrown) {
       reporter.stop();
       tellJournal(thrown, flags.journal);
@@ -165,6 +174,24 @@ export function addCompare(program: Command): void {
       reporter.stop();
     }
   });
+}
+
+/**
+ * The file of the winner that an earlier comparison has saved in a folder: whoever takes the model that lies there must not get that
+ * one. It is told by what was measured of it, which the model's file says, too; another model of the same name is somebody's own.
+ */
+async function formerWinner(folder: string): Promise<string | undefined> {
+  try {
+    const { winner, models } = JSON.parse(readFileSync(join(folder, 'comparison.json'), 'utf8')) as ComparisonReport;
+    if (!allModels.some(({ name }) => name === winner)) return undefined;
+    const name = `${winner}.safetensors`;
+    using model = await load(join(folder, name));
+    const { metrics } = model.info as { metrics?: { test?: Json } };
+    const measured = models.find(({ model }) => model === winner)?.metrics;
+    return measured !== undefined && isDeepStrictEqual(metrics?.test, measured) ? name : undefined;
+  } catch {
+    return undefined; // there is none, or nobody knows of what
+  }
 }
 
 /** Progress as lines and as one bar over all, with the time that is left, from the beginning. */

@@ -8,7 +8,7 @@ export const EXAMPLES: Readonly<Record<string, readonly (readonly [line: string,
   ],
   compare: [
     ['recvae compare debian --save best', 'which model? saves the winner and the result'],
-    ['recvae compare likes.csv --models popularity,ease --budget-minutes 10', 'two models, in ten minutes at most'],
+    ['recvae compare likes.csv --models edlae --budget-minutes 10', 'four models, in ten minutes at most'],
     ['recvae compare likes.csv --repeat 5 --no-search', 'five splits and seeds, and where the variance comes from'],
   ],
   tune: [

@@ -5,12 +5,12 @@ import { jsonFlag } from './common-flags.js';
 import { refuseSame } from './distinct.js';
 import { checkWritable, print, table, writeJson } from './output.js';
 
-/** `recvae inspect`: what a model file holds, and whether it is sound. */
+/** `recvae inspect`: what a file of a model or of counts holds, and whether it is sound. */
 export function addInspect(program: Command): void {
   program
     .command('inspect')
     .description('say what a model file holds, and verify all of it: exit code 1 if it cannot be loaded')
-    .argument('<model-file>', 'what train, compare or compact has saved')
+    .argument('<model-file>', 'what train, compare, compact or counts has saved')
     .addOption(jsonFlag())
     .action(async (file: string, { json }: { json?: string }) => {
       refuseSame({ inputs: { '<model-file>': file }, outputs: { '--json': json } });
@@ -31,11 +31,22 @@ export function size(bytes: number): string {
   return at === 0 ? `${bytes} B` : `${(bytes / 2 ** (10 * at)).toPrecision(3)} ${['KiB', 'MiB', 'GiB'][at - 1]}`;
 }
 
+/** What files hold that are no models, by their kind; how many users were counted stands in their `info`. */
+const COUNTS = new Map([
+  ['ease-counts', 'counts of EASE^R'],
+  ['ease-counts-shard', 'counts of EASE^R, of a shard of the users'],
+]);
+
 function render({ info, ...found }: Inspection): string {
   const holds = { true: 'holds', false: 'does not hold: the file was altered', null: 'not checked' }[`${found.holds}`];
+  const counts = COUNTS.get(found.kind ?? '');
   const facts = [
-    ['model', found.kind ?? 'none'],
-    ['options', JSON.stringify(found.options)],
+    ...(counts === undefined
+      ? [
+          ['model', found.kind ?? 'none'],
+          ['options', JSON.stringify(found.options)],
+        ]
+      : [['holds', counts]]),
     ['items', String(found.nItems ?? 'none')],
     ['file', `${found.bytes} bytes (${size(found.bytes)}), format ${JSON.stringify(found.format)}`],
     ['written by', found.writer ?? 'the first version'],

@@ -94,7 +94,11 @@ export function cannotPrint(thrown: unknown): RecvaeError {
  */
 export function checkWritable(path: string | undefined, flag: string): void {
   if (path === '') throw new RecvaeError('INVALID_ARGUMENT', `${flag} is ''; allowed: a path`);
-  if (path !== undefined && path !== '-') guard(() => native.checkWritable(path));
+  if (path === '-' && flag === '--json') return;
+  // Elsewhere it stands for stdin or stdout: nobody means a file of that name.
+  if (path === '-')
+    throw new RecvaeError('INVALID_ARGUMENT', `${flag} is '-'; allowed: a path, such as ./- for that name`);
+  if (path !== undefined) guard(() => native.checkWritable(path));
 }
 
 /** The same for files in a folder that need not be there yet, and is not there afterwards. */

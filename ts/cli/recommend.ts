@@ -333,7 +333,10 @@ async function intoShard(
   const { format, user, item, value, minValue, sql, escape: escaping } = flags;
   const read = { format, user, item, value, minValue, sql, escape: escaping };
   const lists = { allow: hashOf(allow), deny: hashOf(deny) };
-  const job = { model: modelIdentity(file), history: files, read, k, includeSeen, fallback, ...lists };
+  // What is not given is what the core takes, so that whoever spells it out goes on with the same job.
+  const usual = description.recommend.find(({ name }) => name === 'k')!.default;
+  const lengths = { k: k ?? usual, includeSeen: includeSeen ?? false };
+  const job = { model: modelIdentity(file), history: files, read, ...lengths, fallback, ...lists };
   const result = await recommendShard(
     {
       folder: out!,

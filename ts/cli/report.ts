@@ -24,7 +24,6 @@ export function examplesFlag(): Option {
 
 /** Fails if the page could not be written, before any work. */
 export function checkPage(path: string | undefined, flag = '--report'): void {
-  if (path === '-') throw new RecvaeError('INVALID_ARGUMENT', `${flag} is '-'; allowed: a path`);
   checkWritable(path, flag);
 }
 

@@ -142,6 +142,8 @@ export function addTrain(program: Command): void {
       if (countsAreUsed(flags)) {
         counts = await count(data, before, run);
         trained = counts.nUsers;
+        // How many interactions the earlier users had is not told by counts of pairs.
+        if (before !== undefined) info.data = { users: counts.nUsers, items: counts.itemIds.length };
         return counts.fit(options as EaseOptions, { ...run, info, onProgress });
       }
       if (model === 'blend') return fit(model, data, { ...options, parts }, { ...run, info, onProgress });
@@ -173,7 +175,8 @@ export function addTrain(program: Command): void {
       message(
         `${model} ${blended ? 'made' : 'trained'} in ${seconds.toFixed(1)} s, ${trained} users, ${fitted.itemIds.length} items: ${out}`,
       );
-      for (const line of blended ? [...blended.warnings, ...blendWords(blended)] : []) message(line);
+      for (const warning of blended?.warnings ?? []) message(`warning: ${warning}`);
+      for (const line of blended ? blendWords(blended) : []) message(line);
       if (flags.json !== undefined) {
         const { epochs, options, itemIds } = fitted;
         const result = { model, options, users: trained, items: itemIds.length, leftOut, ...metrics, epochs, seconds };

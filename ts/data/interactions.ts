@@ -73,6 +73,13 @@ export class Interactions implements Disposable {
    * False for what did not come out of rows, such as a part of a split.
    */
   readonly valuesIgnored: boolean;
+  /** What of it `JSON.stringify` writes: its size, not its rows. */
+  // A field that is a function, so that nobody can send a copy without rows to another thread.
+  readonly toJSON = () => {
+    // Interactions stay in their thread: read them in the other one.
+    const { nUsers, nItems, nInteractions, density, weighted } = this;
+    return { nUsers, nItems, nInteractions, density, weighted };
+  };
 
   private constructor(handle: native.NativeInteractions, valuesIgnored = false) {
     this.native = handle;

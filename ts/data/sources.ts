@@ -130,7 +130,9 @@ export function filesAt(path: string): string[] | undefined {
 
 /** The files, if DuckDB is not needed to find and to read them. */
 export function ownFiles(source: readonly string[]): Files | undefined {
-  const found = source.map(filesAt);
+  // The name of one file that DuckDB is not needed for is not what DuckDB would look for elsewhere: whoever reads it says that it is missing.
+  const isOne = (path: string) => isOurs(kindOf(path)) && !isPattern(path) && !path.includes('://');
+  const found = source.map((path) => filesAt(path) ?? (isOne(path) ? [path] : undefined));
   if (found.includes(undefined)) return undefined;
   const files = filesOf(source, found.flat() as string[], true);
   return files.isOurs ? files : undefined;

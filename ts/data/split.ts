@@ -15,6 +15,13 @@ import { type LeftOut, leftOutOf } from './left-out.js';
 export class HeldOut implements Disposable {
   /** @internal */
   readonly native: native.NativeHeldOut;
+  /** What of it `JSON.stringify` writes: its size, not its rows. */
+  // A field that is a function, so that nobody can send a copy without rows to another thread.
+  readonly toJSON = () => {
+    // Held-out users stay in their thread: make the split in the other one.
+    const { nUsers, nScored, nInteractions } = this;
+    return { nUsers, nScored, nInteractions };
+  };
 
   private constructor(handle: native.NativeHeldOut) {
     this.native = handle;
@@ -86,6 +93,13 @@ export class Split implements Disposable {
   readonly test: HeldOut;
   /** @internal */
   readonly native: native.NativeSplit;
+  /** What of it `JSON.stringify` writes: the sizes of its parts. */
+  // A field that is a function, so that nobody can send a copy without rows to another thread.
+  readonly toJSON = () => {
+    // A split stays in its thread: make it in the other one.
+    const { train, validation, test } = this;
+    return { train, validation, test };
+  };
 
   private constructor(handle: native.NativeSplit) {
     this.native = handle;
@@ -192,4 +206,10 @@ export async function split(
   checkInstance(interactions, 'interactions', Interactions);
   checkRun({ signal }, ['signal']);
   return Split.wrap(await running({ signal }, () => native.split(interactions.native, toJson(options))));
+}
+
+/** The users that are trained on. */
+export function trainingPart(data: Interactions | Split, what: string): Interactions {
+  checkInstance(data, what, Split, Interactions);
+  return data instanceof Split ? data.train : data;
 }

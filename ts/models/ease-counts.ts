@@ -1,17 +1,8 @@
 import { type GramSource, readGram } from '../data/gram.js';
-import { Interactions } from '../data/interactions.js';
+import type { Interactions } from '../data/interactions.js';
 import type { Shard } from '../data/shard.js';
-import { Split } from '../data/split.js';
-import {
-  checkInstance,
-  checkObject,
-  checkRun,
-  checkString,
-  checkStrings,
-  infoText,
-  invalid,
-  knownKeys,
-} from '../runtime/check.js';
+import { type Split, trainingPart } from '../data/split.js';
+import { checkObject, checkRun, checkString, checkStrings, infoText, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import type { JsonLike } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
@@ -248,9 +239,4 @@ export class EaseCounts implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-function trainingPart(data: Interactions | Split, what: string): Interactions {
-  checkInstance(data, what, Split, Interactions);
-  return data instanceof Split ? data.train : data;
 }

@@ -1,5 +1,5 @@
-import { Interactions } from '../data/interactions.js';
-import type { Split } from '../data/split.js';
+import type { Interactions } from '../data/interactions.js';
+import { Split, trainingPart } from '../data/split.js';
 import { checkObject, checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
@@ -34,8 +34,8 @@ export interface FitShape<K extends ModelName = ModelName> {
 /** A fit on data that are there. */
 export interface FitData<K extends ModelName = ModelName>
   extends Pick<FitShape<K>, 'options' | 'validation' | 'threads'> {
-  /** The training users. */
-  data: Interactions;
+  /** The training users, or a split that has them, which says besides whether there are validation users. */
+  data: Interactions | Split;
 }
 
 /** Bytes. */
@@ -82,7 +82,13 @@ export function estimateSeconds<K extends ModelName>(model: K, shape: FitShape<K
   const { options, ...numbers } = checkShape(model, shape);
   return guard(() =>
     'data' in shape
-      ? native.estimateSecondsOn(model, toJson(options), shape.data.native, numbers.validation, numbers.threads)
+      ? native.estimateSecondsOn(
+          model,
+          toJson(options),
+          trainingPart(shape.data, 'data').native,
+          numbers.validation,
+          numbers.threads,
+        )
       : native.estimateSeconds(model, toJson(options), numbers),
   );
 }
@@ -127,10 +133,10 @@ function checkShape<K extends ModelName>(
 }
 
 /** The numbers of a fit on data. */
-function numbersOf<K extends ModelName>({ data, ...rest }: FitData<K>): FitShape<K> {
-  if (!(data instanceof Interactions)) throw invalid('data', data, 'Interactions');
-  const { nUsers: users, nItems: items, nInteractions: interactions, weighted } = data;
-  return { ...rest, users, items, interactions, weighted };
+function numbersOf<K extends ModelName>(shape: FitData<K>): FitShape<K> {
+  const { nUsers: users, nItems: items, nInteractions: interactions, weighted } = trainingPart(shape.data, 'data');
+  const { data, validation = data instanceof Split ? data.validation.nScored > 0 : undefined, ...rest } = shape;
+  return { ...rest, validation, users, items, interactions, weighted };
 }
 
 /**

@@ -64,7 +64,7 @@ const KEYS = Object.keys({
 export interface ReadHistory extends History {
   /** Id of the user. */
   user: string;
-  /** Ids of the user's items, in the order in which they were read. */
+  /** Ids of the user's items: of lists as they stand there, of rows without an order. */
   items: string[];
 }
 

@@ -131,12 +131,17 @@ function notOne(path: string, line: number): RecvaeError {
   );
 }
 
+/** JSON in a message: of what takes more than a few lines the beginning is enough to know it by. */
+function shortened(text: string): string {
+  return text.length > 300 ? `${text.slice(0, 300)}…` : text;
+}
+
 /** Fails unless the job there is the job now. */
 function refuseOther(path: string, there: JournalHeader, now: JournalHeader): void {
   const differences = [...new Set([...Object.keys(now), ...Object.keys(there)])]
     .map((name) => [name, canonical(there[name] ?? null), canonical(now[name] ?? null)])
     .filter(([, before, after]) => before !== after)
-    .map(([name, before, after]) => `${name}: ${before} there, ${after} now`);
+    .map(([name, before, after]) => `${name}: ${shortened(before!)} there, ${shortened(after!)} now`);
   if (differences.length === 0) return;
   const text = `journal is '${path}', which is one of another job (${differences.join('; ')})`;
   throw new RecvaeError('INVALID_ARGUMENT', `${text}; allowed: one of the same job, or a path where nothing is`);

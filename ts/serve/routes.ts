@@ -2,6 +2,7 @@
  * What the server answers: routes with the JSON Schemas that requests are checked by, answers are written by and OpenAPI tells.
  * Ids are text or whole numbers, which stand for their digits, as everywhere in the package.
  */
+import { type Id, idOf, idsOf } from '../data/ids.js';
 import type { Model } from '../models/model.js';
 import type { Explanation, Recommendation, SimilarItem } from '../models/serving.js';
 import { description } from '../runtime/native.js';
@@ -28,16 +29,17 @@ interface Route {
   answer: Schema;
   /** An example for OpenAPI; the ids are made up. */
   example: Schema;
+  /** Asks the model. Ids are looked at before, where the model's own messages would call them otherwise than the body does. */
   handle: (model: Model, body: never) => unknown;
 }
 
 interface Lists {
-  allow?: (string | number)[];
-  deny?: (string | number)[];
+  allow?: Id[];
+  deny?: Id[];
 }
 
 interface Asked extends Lists {
-  items: (string | number)[];
+  items: Id[];
 }
 
 interface Options {
@@ -93,15 +95,19 @@ export const ERROR: Schema = object(
 export function routesOf({ maxK, maxIds, maxHistories }: RequestLimits): Route[] {
   const id: Schema = {
     type: ['string', 'integer'],
-    description: 'Text, or a whole number, which stands for its digits.',
+    // From 2^53 on, JSON.parse() makes one number of several: an id would be taken for another one.
+    exclusiveMinimum: -(2 ** 53),
+    exclusiveMaximum: 2 ** 53,
+    description: 'Text, or a whole number below 2^53, which stands for its digits.',
   };
   const ids = (description: string): Schema => list(id, { maxItems: maxIds, description });
-  const k = (options: Parameters<typeof docOf>[0]): Schema => ({
-    type: 'integer',
-    minimum: 1,
-    maximum: maxK,
-    ...docOf(options, 'k'),
-  });
+  const k = (options: Parameters<typeof docOf>[0]): Schema => {
+    const doc = docOf(options, 'k');
+    // The core's default may be more than this server gives.
+    const fewer = typeof doc.default === 'number' && { default: Math.min(doc.default, maxK) };
+    return { type: 'integer', minimum: 1, maximum: maxK, ...doc, ...fewer };
+  };
+  const exampleK = (k: number) => Math.min(k, maxK);
   const items = ids('Ids of the history, in any order.');
   const lists = {
     allow: ids('The only items that may come.'),
@@ -124,9 +130,13 @@ export function routesOf({ maxK, maxIds, maxHistories }: RequestLimits): Route[]
       description: 'The best items for a history, of a known or a new user. An empty one is allowed.',
       body: object({ items, ...lists, ...options }, ['items']),
       answer: recommendation,
-      example: { items: ['318', '858'], k: 3, deny: ['1196'] },
+      example: { items: ['318', '858'], k: exampleK(3), deny: ['1196'] },
       handle: (model, { items, allow, deny, ...rest }: Asked & Options): Recommendation =>
-        model.recommend(items, { ...serveOptions(rest), ...(allow && { allow }), ...(deny && { deny }) }),
+        model.recommend(idsOf(items, 'items'), {
+          ...serveOptions(rest),
+          ...(allow && { allow }),
+          ...(deny && { deny }),
+        }),
     },
     {
       url: '/recommend/batch',
@@ -141,7 +151,7 @@ export function routesOf({ maxK, maxIds, maxHistories }: RequestLimits): Route[]
         ['histories'],
       ),
       answer: object({ results: list(recommendation) }, ['results']),
-      example: { histories: [{ items: ['318'] }, { items: ['858'], deny: ['1196'] }], k: 3 },
+      example: { histories: [{ items: ['318'] }, { items: ['858'], deny: ['1196'] }], k: exampleK(3) },
       handle: async (model, { histories, allow, deny, ...rest }: { histories: Asked[] } & Lists & Options) => ({
         results: await model.recommendBatch(histories, {
           ...serveOptions(rest),
@@ -157,12 +167,9 @@ export function routesOf({ maxK, maxIds, maxHistories }: RequestLimits): Route[]
         'The best first, without the item itself. What a score means depends on the model; popularity refuses.',
       body: object({ item: id, k: k(description.similar), ...lists }, ['item']),
       answer: object({ items: scored('How similar it is.') }, ['items']),
-      example: { item: '318', k: 3 },
-      handle: (
-        model,
-        { item, k, ...lists }: { item: string | number; k?: number } & Lists,
-      ): { items: SimilarItem[] } => ({
-        items: model.similarItems(item, k, lists),
+      example: { item: '318', k: exampleK(3) },
+      handle: (model, { item, k, ...lists }: { item: Id; k?: number } & Lists): { items: SimilarItem[] } => ({
+        items: model.similarItems(idOf(item, 'item'), k, lists),
       }),
     },
     {
@@ -184,11 +191,9 @@ export function routesOf({ maxK, maxIds, maxHistories }: RequestLimits): Route[]
         },
         ['item', 'score', 'reasons', 'unknown'],
       ),
-      example: { items: ['318', '858'], item: '1196', k: 2 },
-      handle: (
-        model,
-        { items, item, k }: { items: (string | number)[]; item: string | number; k?: number },
-      ): Promise<Explanation> => model.explain(items, item, { ...(k !== undefined && { k }) }),
+      example: { items: ['318', '858'], item: '1196', k: exampleK(2) },
+      handle: (model, { items, item, k }: { items: Id[]; item: Id; k?: number }): Promise<Explanation> =>
+        model.explain(idsOf(items, 'items'), item, { ...(k !== undefined && { k }) }),
     },
   ];
 }

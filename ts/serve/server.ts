@@ -1,15 +1,16 @@
 /**
  * Recommendations over HTTP, on Fastify, which has to be installed beside this package and is loaded here. What is answered stands
- * in `routes.ts`; here are the limits, the key, the measuring and the end.
+ * in `routes.ts`, and what is refused in `refusals.ts`; here are the limits, the key, the measuring and the end.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { checkInstance, invalid, knownKeys } from '../runtime/check.js';
 import { RecvaeError, toRecvaeError } from '../runtime/errors.js';
 import { version } from '../runtime/native.js';
 import { absent } from '../runtime/optional.js';
 import { type Held, ModelHolder } from './holder.js';
 import { Metrics } from './metrics.js';
+import { answerBroken, answerError, answerErrors, errorOf } from './refusals.js';
 import { ERROR, LIVE, openApiOf, READY, type RequestLimits, routesOf } from './routes.js';
 
 /** What {@link createServer} takes beside the models. */
@@ -54,9 +55,6 @@ export interface RecommendServer {
 /** Milliseconds between two looks, while the server closes, for connections without a request. */
 const IDLE = 50;
 
-/** The HTTP status of a failure of this package: the first two are the caller's. */
-const STATUS: Partial<Record<RecvaeError['code'], number>> = { INVALID_ARGUMENT: 400, INVALID_DATA: 400 };
-
 /**
  * Makes a server for the model that a holder has: `POST /recommend`, `/recommend/batch`, `/similar`, `/explain`, `GET /health/live`,
  * `/health/ready`, `/metrics` and `/openapi.json`, which describes them. It needs the package `fastify`.
@@ -78,18 +76,27 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
   const server = fastify({
     bodyLimit: limits.bodyLimit,
     requestTimeout: limits.requestTimeout,
-    return503OnClosing: true,
+    // Fastify's answers would have another shape than ours.
+    return503OnClosing: false,
+    clientErrorHandler: (error, socket) => answerBroken(error, socket, limits),
+    frameworkErrors: (error, request, reply) =>
+      answerError(error, request as FastifyRequest, reply as FastifyReply, limits),
     // Ids are text or whole numbers. Nothing else is made into one, and a key that would be ignored is refused.
     ajv: { customOptions: { coerceTypes: false, allowUnionTypes: true, removeAdditional: false } },
   }) as unknown as FastifyInstance;
   server.removeContentTypeParser('text/plain');
   const metrics = new Metrics();
   let isClosing = false;
+  server.addHook('onRequest', async ({ routeOptions }, reply) => {
+    // Whether the process runs, it tells to its end.
+    if (!isClosing || routeOptions.url === '/health/live') return;
+    return reply.code(503).send(errorOf('CLOSING', 'the server is about to stop'));
+  });
   refuseStrangers(server, apiKey, metrics);
   const limit = limitWork(limits.maxConcurrent, metrics);
   measure(server, metrics);
   server.addHook('onSend', async (_, reply) => void (isClosing && reply.header('connection', 'close')));
-  answerErrors(server);
+  answerErrors(server, limits);
 
   const routes = routesOf(limits);
   for (const { url, body, answer, handle } of routes) {
@@ -102,7 +109,6 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
   const health = (schema: object) => ({ schema: { response: { 200: schema, 503: ERROR } } });
   server.get('/health/live', health(LIVE), async () => ({ status: 'live' }));
   server.get('/health/ready', health(READY), async (_, reply) => {
-    if (isClosing) return reply.code(503).send(errorOf('CLOSING', 'the server is about to stop'));
     if (holder.isDisposed) return reply.code(503).send(GONE);
     const { model, generation, loadedAt } = holder.current;
     const { kind, itemIds, fallback } = model;
@@ -119,9 +125,14 @@ export async function createServer<P>(holder: ModelHolder<P>, options: ServerOpt
   server.get('/metrics', async (_, reply) => reply.type(Metrics.type).send(numbers()));
   await server.ready();
   return {
-    listen: async ({ host = '127.0.0.1', port = 0 } = {}) => {
+    listen: async (address) => {
+      const checkedAddress = addressOf(address);
+      if (isClosing || server.server.listening) {
+        const state = isClosing ? 'is closed' : 'listens already';
+        throw new RecvaeError('INVALID_ARGUMENT', `the server ${state}; allowed: one that was just made`);
+      }
       try {
-        return await server.listen({ host, port });
+        return await server.listen(checkedAddress);
       } catch (thrown) {
         throw toRecvaeError(thrown);
       }
@@ -156,8 +167,15 @@ function checked(options: ServerOptions): { apiKey: string | undefined; limits: 
   return { apiKey, limits };
 }
 
-function errorOf(code: string, message: string) {
-  return { error: { code, message } };
+function addressOf(address: { host?: string; port?: number } | undefined): { host: string; port: number } {
+  knownKeys(address, ['host', 'port'], 'address');
+  const { host = '127.0.0.1', port = 0 } = address ?? {};
+  // Node takes an empty one for all addresses of the machine.
+  if (typeof host !== 'string' || host === '') throw invalid('host', host, 'a name or an address, such as 127.0.0.1');
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+    throw invalid('port', port, 'a whole number from 0 to 65535');
+  }
+  return { host, port };
 }
 
 /** The answer where the holder was disposed of, which only a new server changes. */
@@ -208,31 +226,6 @@ function measure(server: FastifyInstance, metrics: Metrics): void {
     const route = routeOptions.url ?? 'none';
     metrics.durations.observe(elapsedTime / 1000, { method, route, status: String(statusCode) });
   });
-}
-
-function answerErrors(server: FastifyInstance): void {
-  server.setNotFoundHandler(({ method, url }, reply) =>
-    reply.code(404).send(errorOf('NOT_FOUND', `there is no ${method} ${url}; /openapi.json tells what there is`)),
-  );
-  server.setErrorHandler((error: FastifyError, { headers }, reply) => {
-    if (error.validation) return reply.code(400).send(errorOf('INVALID_ARGUMENT', refusalOf(error)));
-    if (error.statusCode === 415) {
-      const text = `content-type is '${headers['content-type'] ?? ''}'; allowed: application/json`;
-      return reply.code(415).send(errorOf(error.code, text));
-    }
-    // Fastify's own, such as a body that is no JSON.
-    if (error.statusCode !== undefined) return reply.code(error.statusCode).send(errorOf(error.code, error.message));
-    const { code, message } = toRecvaeError(error);
-    return reply.code(STATUS[code] ?? 500).send(errorOf(code, message));
-  });
-}
-
-/** What is wrong with a body, with the name of a key that is not allowed. */
-function refusalOf({ message, validation }: FastifyError): string {
-  const [{ keyword, instancePath, params }] = validation as [NonNullable<FastifyError['validation']>[number]];
-  if (keyword !== 'additionalProperties') return message;
-  const text = `a key of body${instancePath} is '${params.additionalProperty}'`;
-  return `${text}; /openapi.json tells which are allowed`;
 }
 
 /** Counts what an answer says of unknown ids and of popularity. */

@@ -7,6 +7,7 @@ pub(crate) mod ease_counts;
 pub(crate) mod exchange;
 pub(crate) mod explain;
 pub(crate) mod filter;
+pub(crate) mod inspect;
 pub(crate) mod lists;
 pub(crate) mod model_file;
 pub(crate) mod popular;

@@ -4,7 +4,7 @@
 //! where they are known, a value and a timestamp per row. Batches are taken one at a time and none is kept: memory is that
 //! of the matrix under construction. A failure names the column, the row and the batch, both counted from 0.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
@@ -14,7 +14,7 @@ use crate::data::shard::Shard;
 
 options! {
     /// Which rows count. The others are left out as if they were not there.
-    pub struct RowFilter for "rows" {
+    pub struct RowFilter for "rows", check = check_bounds {
         /// Rows with a lower value are left out. Every batch must have values then.
         min_value: Option<f64> = None, Any;
         /// Whether the value of a row, above 0, says how much it counts: iALS takes it for a confidence. The values of a pair of user
@@ -25,6 +25,19 @@ options! {
         /// Rows at this time or later are left out, in the unit of the timestamps. Every batch must have timestamps then.
         until: Option<f64> = None, Any;
     }
+}
+
+/// There are times between the bounds.
+fn check_bounds(filter: &RowFilter) -> Result<()> {
+    match (filter.since, filter.until) {
+        (Some(since), Some(until)) if since >= until => Err(not_before(since, until)),
+        _ => Ok(()),
+    }
+}
+
+/// The error for a time to begin with, as it was given, that leaves none before the end.
+pub(crate) fn not_before(since: impl Display, until: impl Display) -> Error {
+    Error::invalid_argument("since", since, format!("a time before until, which is {until}"))
 }
 
 impl RowFilter {
@@ -47,12 +60,20 @@ impl RowFilter {
                 Some(weight) => builder.push_weighted(user, item, time, weight?),
                 None => builder.push_at(user, item, time),
             }
-        } else if self.is_low(value) {
-            builder.skip_below();
         } else {
-            builder.skip();
+            builder.skip(self.is_low(value), time, self.bounds());
         }
         Ok(())
+    }
+
+    /// The bounds of the time, in words.
+    fn bounds(&self) -> Option<&'static str> {
+        match (self.since, self.until) {
+            (Some(_), Some(_)) => Some("since and until"),
+            (Some(_), None) => Some("since"),
+            (None, Some(_)) => Some("until"),
+            (None, None) => None,
+        }
     }
 
     /// Whether a row does not count for its value.
@@ -241,6 +262,7 @@ impl Interactions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::options::Options;
 
     #[test]
     fn bounds_hold_at_their_ends_and_the_first_bad_row_is_named() {
@@ -270,6 +292,8 @@ mod tests {
         let rows = Batch { users: IdColumn::Text(&users), items: IdColumn::Signed(&[-1, -1]), ..batch };
         let error = batches.push_rows(&rows, 8192);
         assert_eq!(error.unwrap_err().to_string(), "user of row 8193 is empty; allowed: an id");
+        let none = RowFilter::from_json(&serde_json::json!({"since": 2, "until": 2})).unwrap_err();
+        assert_eq!(none.to_string(), "since is 2; allowed: a time before until, which is 2");
         // What came before the bad row stays, and what the bounds leave out is not known.
         let data = batches.finish().unwrap();
         assert_eq!(data.users().iter().collect::<Vec<_>>(), ["1", "4", "0", "u"]);

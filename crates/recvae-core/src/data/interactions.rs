@@ -339,6 +339,8 @@ pub struct InteractionsBuilder {
     n_pushed: u64,
     n_below: u64,
     n_skipped: u64,
+    /// The bounds of the time that were given, and from when to when the rows were that were left out beside them.
+    outside: Option<(&'static str, [f64; 2])>,
     n_empty: u64,
     n_bad: u64,
     /// What is wrong with the first bad row.
@@ -374,6 +376,7 @@ impl InteractionsBuilder {
             n_pushed: 0,
             n_below: 0,
             n_skipped: 0,
+            outside: None,
             n_empty: 0,
             n_bad: 0,
             first_bad: String::new(),
@@ -496,14 +499,17 @@ impl InteractionsBuilder {
         self.n_empty += 1;
     }
 
-    /// Counts a row that was left out for its time.
-    pub(crate) fn skip(&mut self) {
-        self.n_skipped += 1;
-    }
-
-    /// Counts a row whose value was too low.
-    pub(crate) fn skip_below(&mut self) {
-        self.n_below += 1;
+    /// Counts a row that was left out, for its low value or for its time. `bounds` are those of the time that were given, in words.
+    pub(crate) fn skip(&mut self, is_low: bool, time: Option<f64>, bounds: Option<&'static str>) {
+        if is_low {
+            self.n_below += 1;
+        } else {
+            self.n_skipped += 1;
+        }
+        if let (Some(time), Some(bounds)) = (time, bounds) {
+            let (_, [first, last]) = self.outside.get_or_insert((bounds, [time; 2]));
+            (*first, *last) = (first.min(time), last.max(time));
+        }
     }
 
     /// Number of users and items so far.
@@ -550,6 +556,7 @@ impl InteractionsBuilder {
             n_pushed,
             n_below,
             n_skipped,
+            outside,
             n_empty,
             n_bad,
             first_bad,
@@ -567,7 +574,18 @@ impl InteractionsBuilder {
                 (0, 0) if n_bad > 0 => format!("no interactions left: all {n_bad} rows are bad, such as {first_bad}"),
                 (0, 0) => "no interactions: the input is empty".to_owned(),
                 (n, 0) => format!("no interactions left: the values of all {n} rows lie below minValue"),
-                (n, m) => format!("no interactions left: all {} rows lie outside minValue, since and until", n + m),
+                (n, m) => {
+                    let (bounds, [first, last]) = outside.unwrap_or_default();
+                    let filters = match (n, bounds.contains(' ')) {
+                        (0, _) => bounds.to_owned(),
+                        (_, true) => format!("minValue, {bounds}"),
+                        (_, false) => format!("minValue and {bounds}"),
+                    };
+                    format!(
+                        "no interactions left: all {} rows lie outside {filters} (the times run from {first} to {last})",
+                        n + m
+                    )
+                }
             }));
         }
         let is_timed = times.len() == pairs.len();

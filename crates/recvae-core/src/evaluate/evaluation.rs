@@ -284,9 +284,13 @@ fn check(model: &dyn Scorer, held_out: &HeldOut, train: Option<&Csr>, metrics: &
         )));
     }
     let users: Vec<usize> = (0..target.n_rows()).filter(|&user| !target.row(user).is_empty()).collect();
+    if target.n_rows() == 0 {
+        let what = "no user is held out: there is nothing to evaluate; allowed: a split with a share of users above 0";
+        return Err(Error::invalid_data(what.to_owned()));
+    }
     if users.is_empty() {
         return Err(Error::invalid_data(format!(
-            "none of the {} held-out users has an item held out: there is nothing to evaluate",
+            "none of the {} held-out users has an item held out that the model knows: there is nothing to evaluate",
             target.n_rows()
         )));
     }

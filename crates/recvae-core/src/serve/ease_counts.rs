@@ -44,6 +44,7 @@ use crate::models::{Ease, EaseOptions, Precision};
 use crate::split::training_record::TrainingRecord;
 use crate::train::fit_shape::{FitShape, check_fit};
 use crate::train::run::FitRun;
+pub(in crate::serve) use file::are_in;
 pub use pairs::GramPairs;
 use triangle::Triangle;
 

@@ -18,18 +18,17 @@ use crate::base::options::options;
 use crate::data::ids::Ids;
 use crate::model::{Model, ModelKind, NamedTensor, StoredTensor, TensorSource, tensors};
 use crate::split::training_record::{ROW, TrainingRecord};
+use crate::train::keeper::METADATA_KEY as CHECKPOINT_KEY;
 
 pub(in crate::serve) mod header;
-mod inspect;
 
 use header::{Entry, Header, size_of_type};
-pub use inspect::{InspectedTensor, Inspection, inspect};
 
-const FORMAT: u64 = 1;
+pub(in crate::serve) const FORMAT: u64 = 1;
 pub(crate) const METADATA_KEY: &str = "recvae";
 const MODEL_PREFIX: &str = "model.";
 const ID_BYTES: &str = "items.bytes";
-const ID_ENDS: &str = "items.ends";
+pub(in crate::serve) const ID_ENDS: &str = "items.ends";
 /// How many training users have each item.
 const COUNTS: &str = "items.users";
 /// Hashes of the training users, and the key of the metadata that goes with them.
@@ -70,7 +69,7 @@ pub(crate) struct Out<'a> {
 
 /// Of what the two checksums are: of everything, and of all but the data of the model's own tensors.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
+pub(in crate::serve) enum Of {
     All,
     Head,
 }
@@ -213,11 +212,20 @@ pub(crate) fn read(path: &Path, bytes: FileBytes, verify: Option<bool>) -> Resul
     file.model()
 }
 
+/// Of what a training is that a checkpoint keeps, by its metadata, as far as they say it: " of recvae after 3 epochs".
+fn training_of(metadata: &str) -> String {
+    let metadata: Value = serde_json::from_str(metadata).unwrap_or_default();
+    let kind = metadata["training"]["model"].as_str().and_then(|name| name.parse::<ModelKind>().ok());
+    let of = kind.map_or_else(String::new, |kind| format!(" of {}", kind.name()));
+    let after = metadata["epochs"].as_u64().map(|n| format!(" after {n} epoch{}", if n == 1 { "" } else { "s" }));
+    of + &after.unwrap_or_default()
+}
+
 /// A file whose header makes sense, with the metadata as text and read.
 pub(crate) struct ModelFile<'p> {
     path: &'p Path,
-    bytes: SharedBytes,
-    header: Header,
+    pub(in crate::serve) bytes: SharedBytes,
+    pub(in crate::serve) header: Header,
     text: String,
     pub(crate) metadata: Value,
 }
@@ -226,10 +234,20 @@ impl<'p> ModelFile<'p> {
     /// `what` it should be, in words.
     pub(crate) fn open(path: &'p Path, bytes: FileBytes, what: &str) -> Result<Self> {
         let bad = |message: String| Error::InvalidModelFile { path: path.to_owned(), message };
+        if !header::may_begin(bytes.as_ref()) {
+            let message = "not a safetensors file: its first 8 bytes are not the length of a header; allowed:";
+            return Err(bad(format!("{message} {what}")));
+        }
         let mut header =
             Header::parse(bytes.as_ref()).map_err(|message| bad(format!("not {what}, or truncated ({message})")))?;
         let Some(text) = header.metadata.remove(METADATA_KEY) else {
-            return Err(bad("a safetensors file of another program: it has no metadata 'recvae'".into()));
+            return Err(bad(match header.metadata.get(CHECKPOINT_KEY) {
+                Some(text) => format!(
+                    "a checkpoint of a training{}, not {what}; the same training goes on from it with resume, as by train --resume",
+                    training_of(text)
+                ),
+                None => "a safetensors file of another program: it has no metadata 'recvae'".into(),
+            }));
         };
         let metadata = serde_json::from_str(&text).map_err(|e| bad(format!("its metadata are not JSON: {e}")))?;
         Ok(Self { path, bytes: Arc::new(bytes), header, text, metadata })
@@ -256,7 +274,7 @@ impl<'p> ModelFile<'p> {
     }
 
     /// The checksum of the whole that the file has, and the text that it is of.
-    fn text_of_all(&self) -> Option<(&str, String)> {
+    pub(in crate::serve) fn text_of_all(&self) -> Option<(&str, String)> {
         without_first("checksum", &self.text)
     }
 
@@ -267,7 +285,7 @@ impl<'p> ModelFile<'p> {
     }
 
     /// The checksum of a text and of what belongs to it in this file.
-    fn checksum(&self, of: Of, text: &str) -> String {
+    pub(in crate::serve) fn checksum(&self, of: Of, text: &str) -> String {
         let bytes = (*self.bytes).as_ref();
         let parts = self
             .header
@@ -277,7 +295,7 @@ impl<'p> ModelFile<'p> {
         checksum(of, text, parts)
     }
 
-    fn check_head(&self) -> Result<()> {
+    pub(in crate::serve) fn check_head(&self) -> Result<()> {
         match self.text_of_head() {
             Some((found, text)) => self.compare(&found, &self.checksum(Of::Head, &text)),
             None => Ok(()),
@@ -315,7 +333,7 @@ impl<'p> ModelFile<'p> {
     }
 
     /// The model, its ids, its info.
-    fn model(&self) -> Result<Loaded> {
+    pub(in crate::serve) fn model(&self) -> Result<Loaded> {
         let items = self.ids()?;
         let kind: ModelKind = self.metadata["kind"]
             .as_str()

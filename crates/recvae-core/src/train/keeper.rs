@@ -27,6 +27,7 @@ mod file;
 mod tests;
 
 use file::Found;
+pub(crate) use file::METADATA_KEY;
 
 /// Version of what a checkpoint holds and of what training makes of it.
 const FORMAT: u64 = 1;

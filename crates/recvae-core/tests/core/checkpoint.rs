@@ -337,6 +337,13 @@ fn broken_and_foreign_files_are_refused() {
     Recommender::new(fit.model, ids(40, "i"), Value::Null).unwrap().save(&model).unwrap();
     refused(&std::fs::read(&model).unwrap());
     std::fs::write(&setting.path, whole).unwrap();
+    // The other way round, a checkpoint is no model, and says what it is.
+    let Err(error) = Recommender::load(&setting.path) else { panic!("a checkpoint loaded as a model") };
+    assert_eq!(error.code(), "INVALID_MODEL_FILE");
+    assert!(
+        error.to_string().contains(": a checkpoint of a training of recvae after 2 epochs, not a recvae model; "),
+        "{error}"
+    );
     setting.fit().unwrap();
 }
 

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use recvae_core::{Cancel, EaseCounts, FitRun, Interactions, ModelKind, Recommender, Shard, Threads, Thresholds};
+use recvae_core::{
+    Cancel, EaseCounts, FitRun, Interactions, ModelKind, Recommender, Shard, Threads, Thresholds, inspect,
+};
 use serde_json::{Value, json};
 
 type History = (String, Vec<String>);
@@ -251,13 +253,25 @@ fn altered_cut_and_foreign_files_are_refused() {
             assert_eq!(loaded, counts, "byte {at}");
         }
     }
-    assert!(refused(b"PK\x03\x04 something else").contains("not counts of EASE^R, or truncated"));
+    assert!(refused(&whole[..whole.len() - 1]).contains("not counts of EASE^R, or truncated"));
+    assert!(refused(b"PK\x03\x04 something else").ends_with(
+        "not a safetensors file: its first 8 bytes are not the length of a header; allowed: counts of EASE^R"
+    ));
     let model = counts.fit(&json!({}), &FitRun::default()).unwrap();
     let model = file_of(model, counts.items());
     assert!(refused(&model).ends_with("it holds \"ease\", not counts of EASE^R, which are 'ease-counts'"));
     std::fs::write(&path, &whole).unwrap();
     let Err(error) = Recommender::load(&path) else { panic!("counts loaded as a model") };
     assert!(error.to_string().contains("model is 'ease-counts'"), "{error}");
+    // They are nothing wrong, though.
+    let found = inspect(&path).unwrap();
+    assert_eq!((found.kind.as_deref(), found.n_items, found.holds), (Some("ease-counts"), Some(6), Some(true)));
+    assert_eq!((found.info, found.problem), (json!({"users": 3}), None));
+    let mut altered = whole.clone();
+    *altered.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &altered).unwrap();
+    let found = inspect(&path).unwrap();
+    assert!(found.holds == Some(false) && found.problem.is_some_and(|problem| problem.starts_with("it was altered")));
     assert_eq!(EaseCounts::load(folder.path().join("none")).unwrap_err().code(), "IO");
     assert_eq!(counts.save(folder.path().join("none/counts")).unwrap_err().code(), "IO");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -164,7 +164,10 @@ fn users_with_nothing_held_out_do_not_count() {
     assert_eq!(evaluation.metrics[0].per_user, [1.0, 1.0]);
     let nobody = held_out(5, &[(&[0], &[]), (&[], &[])]);
     let error = evaluate(&Fixed(FIVE.into()), &nobody, &metrics(&["recall@1"])).unwrap_err();
-    assert_eq!(error.to_string(), "none of the 2 held-out users has an item held out: there is nothing to evaluate");
+    assert_eq!(
+        error.to_string(),
+        "none of the 2 held-out users has an item held out that the model knows: there is nothing to evaluate"
+    );
 }
 
 #[test]

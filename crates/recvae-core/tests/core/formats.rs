@@ -407,7 +407,7 @@ fn options_that_mean_nothing_for_a_format_are_refused() {
         ),
         (
             ReadOptions { separator: Some("\"".into()), ..plain.clone() },
-            "separator is '\\''; allowed: text without a line end or a quote",
+            "separator is '\"'; allowed: text without a line end or a quote",
         ),
         (
             ReadOptions { separator: Some(";".into()), ..named(Format::Ndjson) },
@@ -600,6 +600,9 @@ fn rows_outside_the_times_are_left_out() {
         error.starts_with("a.csv:2:3: at is 1422662399999, which lies far from any date if it counts seconds"),
         "{error}"
     );
+    // A row whose date is certain shows a bound in another unit, too.
+    let dated = refusal(read("a.csv", text, &since(Some(Moment::Number(1_422_662_400_000.0)), None)), "INVALID_DATA");
+    assert!(dated.starts_with("a.csv:2:3: at is a date (1422662399 in seconds), and since is 1422662400000, which"));
     let error = refusal(read("a.csv", "user,item,at\na,x,soon\n", &timed), "INVALID_DATA");
     assert_eq!(
         error,
@@ -613,6 +616,110 @@ fn rows_outside_the_times_are_left_out() {
     let data =
         read("a.ndjson", "{\"user\":1,\"item\":2,\"at\":\"1970-01-02\"}\n{\"user\":1,\"item\":3,\"at\":5}", &timed);
     assert_eq!(data.unwrap().times(), Some(&[86_400.0, 5.0][..]));
+}
+
+#[test]
+fn times_in_another_unit_than_the_said_one_are_noticed() {
+    let options = |since: Option<Moment>, until: Option<Moment>, time_unit| ReadOptions {
+        time: Some("at".into()),
+        since,
+        until,
+        time_unit,
+        ..ReadOptions::default()
+    };
+    let (date, number) = (|text: &str| Some(Moment::Date(text.into())), |number| Some(Moment::Number(number)));
+    let rows = |times: [f64; 2]| format!("user,item,at\na,x,{}\nb,x,{}\n", times[0], times[1]);
+    let (seconds, [millis, micros]) =
+        ([1.4e9, 1.5e9], [1e3, 1e6].map(|per_second| [1.4e9, 1.5e9].map(|s| per_second * s)));
+    let said = |unit| [options(date("2016-01-01"), None, unit), options(None, date("2016-01-01"), unit)];
+    let (ms, s) = (Some(TimeUnit::Milliseconds), Some(TimeUnit::Seconds));
+    let far = "lies far from any date if it counts";
+    let early = "lies before April 1973 if it counts milliseconds, and looks like seconds";
+    for (all, times, what) in [
+        (said(None), millis, format!("{far} seconds")),
+        (said(s), micros, format!("{far} seconds")),
+        (said(ms), micros, format!("{far} milliseconds")),
+        (said(ms), seconds, early.to_owned()),
+        // A number that is a date is one.
+        ([options(number(1.45e9), None, None), options(None, number(1.45e9), s)], millis, format!("{far} seconds")),
+        ([options(number(1.45e12), None, ms), options(None, number(1.45e12), ms)], seconds, early.to_owned()),
+    ] {
+        for options in all {
+            let error = refusal(read("a.csv", &rows(times), &options), "INVALID_DATA");
+            let start = format!("a.csv:2:3: at is {}, which {what}; allowed with these since and until: ", times[0]);
+            assert!(error.starts_with(&start), "{error}");
+        }
+    }
+    // The bounds themselves, where the unit is known.
+    for (options, text) in [
+        (options(number(1.45e9), None, ms), format!("since is 1450000000, which {early}; allowed: ")),
+        (options(None, number(1.45e15), ms), format!("until is 1450000000000000, which {far} milliseconds; allowed: ")),
+        (options(None, number(1.45e12), s), format!("until is 1450000000000, which {far} seconds; allowed: ")),
+        (
+            options(date("2015-01-01"), number(1.45e12), None),
+            format!("until is 1450000000000, which {far} seconds; allowed: "),
+        ),
+    ] {
+        let error = refusal(read("a.csv", &rows(seconds), &options), "INVALID_ARGUMENT");
+        assert!(error.starts_with(&text), "{error}");
+    }
+    // In another unit than it is said to be, which rows show that are dates.
+    let error = refusal(read("a.csv", &rows(seconds), &options(None, number(1.45e12), None)), "INVALID_DATA");
+    assert!(error.contains("until is 1450000000000, which lies far from any date if it counts seconds"), "{error}");
+
+    // What is an order alone has any unit, and so have times of 1971 beside a date of that year.
+    for unit in [None, s, ms] {
+        for options in [options(number(2.0), None, unit), options(number(2.0), number(9.0), unit)] {
+            assert_eq!(histories(&read("a.csv", &rows([1.0, 2.0]), &options).unwrap()), ["b: x"]);
+        }
+    }
+    assert_eq!(histories(&read("a.csv", &rows(micros), &options(number(1.45e15), None, None)).unwrap()), ["b: x"]);
+    let old = options(date("1971-01-01"), None, ms);
+    assert_eq!(histories(&read("a.csv", &rows([3.0e10, 4.0e10]), &old).unwrap()), ["b: x"]);
+    assert_eq!(histories(&read("a.csv", &rows(millis), &options(date("2016-01-01"), None, ms)).unwrap()), ["b: x"]);
+}
+
+#[test]
+fn bounds_that_leave_nothing_are_named() {
+    let options = |since: Option<Moment>, until: Option<Moment>| ReadOptions {
+        time: Some("at".into()),
+        since,
+        until,
+        ..ReadOptions::default()
+    };
+    let (date, number) = (|text: &str| Some(Moment::Date(text.into())), |number| Some(Moment::Number(number)));
+    // Before anything is read: the file is none.
+    for (since, until, text) in [
+        (
+            date("2015-02-01"),
+            date("2015-01-31"),
+            "since is 2015-02-01; allowed: a time before until, which is 2015-01-31",
+        ),
+        (number(5.0), number(5.0), "since is 5; allowed: a time before until, which is 5"),
+        (date("1970-01-03"), number(86_400.0), "since is 1970-01-03; allowed: a time before until, which is 86400"),
+    ] {
+        let error = read_files_until(
+            &[PathBuf::from("none.csv")],
+            &options(since, until),
+            &Thresholds::default(),
+            &Cancel::default(),
+        );
+        assert_eq!(refusal(error, "INVALID_ARGUMENT"), text);
+    }
+    let text = "user,item,at,stars\na,x,4,5\nb,x,2,1\nb,y,3,5\n";
+    let rated = |options| ReadOptions { value: Some("stars".into()), min_value: Some(4.0), ..options };
+    for (options, filters) in [
+        (options(number(5.0), None), "since"),
+        (options(None, number(2.0)), "until"),
+        (options(number(5.0), number(9.0)), "since and until"),
+        (rated(options(number(5.0), None)), "minValue and since"),
+        (rated(options(number(5.0), number(9.0))), "minValue, since and until"),
+    ] {
+        assert_eq!(
+            refusal(read("a.csv", text, &options), "INVALID_DATA"),
+            format!("a.csv: no interactions left: all 3 rows lie outside {filters} (the times run from 2 to 4)")
+        );
+    }
 }
 
 #[test]

@@ -161,6 +161,18 @@ fn bad_tables_are_refused_with_file_line_and_column() {
             "a.csv:1: there is no column 'rating' among 'user', 'item'; name it by the option value",
         ),
         (
+            "user;item\n1;2\n",
+            &plain,
+            "a.csv:1: there is no column 'user' among 'user;item'; the header has one column, and ';' may be what separates its \
+             fields; name it by the option user, or give the separator by the option separator",
+        ),
+        (
+            "user\titem\n1\t2\n",
+            &plain,
+            "a.csv:1: there is no column 'user' among 'user\titem'; the header has one column, and '\\t' may be what separates its \
+             fields; name it by the option user, or give the separator by the option separator",
+        ),
+        (
             "user,user,item\n",
             &plain,
             "a.csv:1:2: column 'user' occurs twice; allowed: once, or another one by the option user",

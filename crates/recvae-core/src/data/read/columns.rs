@@ -33,8 +33,8 @@ impl TimeColumn<'_> {
                 Err("null; allowed: a time".into())
             }
             Self::Numbers(numbers, None) => plan.seconds(numbers[row]),
-            Self::Numbers(numbers, Some(per_second)) => Ok(numbers[row] / per_second),
-            Self::Days(days) => Ok(SECONDS_OF_DAY * days[row]),
+            Self::Numbers(numbers, Some(per_second)) => plan.date(numbers[row] / per_second),
+            Self::Days(days) => plan.date(SECONDS_OF_DAY * days[row]),
             Self::Text(texts) => plan.time(texts[row].trim_ascii().as_bytes()),
         }
     }

@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
+use memchr::memmem;
+
 use super::plan::Plan;
 use super::rows::Rows;
 use super::{bad, finite, id, start_of};
@@ -120,7 +122,17 @@ pub(crate) fn columns<R: Read>(path: &Path, rows: &mut Rows<R>, names: &[(&str, 
         match (columns.next(), columns.next()) {
             (Some(column), None) => Ok(column),
             (None, _) => {
-                let help = format!("there is no column '{name}' among {}{}", found(), hint("; name it by"));
+                let separator = [(";", ";"), ("\t", "\\t"), ("|", "|")].into_iter().find(|(separator, _)| {
+                    rows.len() == 1 && !option.is_empty() && memmem::find(rows.field(0), separator.as_bytes()).is_some()
+                });
+                let (one, other) = match separator {
+                    Some((_, shown)) => (
+                        format!("; the header has one column, and '{shown}' may be what separates its fields"),
+                        ", or give the separator by the option separator",
+                    ),
+                    None => (String::new(), ""),
+                };
+                let help = format!("there is no column '{name}' among {}{one}{}{other}", found(), hint("; name it by"));
                 Err(bad(path, Some(rows.line()), None, help))
             }
             (Some(_), Some(second)) => {

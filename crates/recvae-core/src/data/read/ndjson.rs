@@ -238,7 +238,7 @@ impl<'de> Visitor<'de> for &mut Row<'_> {
                 }
                 _ => {
                     self.time = Some(match map.next_value_seed(Time(name))? {
-                        Ok(seconds) => Ok(seconds),
+                        Ok(seconds) => self.plan.date(seconds),
                         Err(number) => self.plan.seconds(number),
                     });
                 }

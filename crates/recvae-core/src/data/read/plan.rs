@@ -3,10 +3,10 @@
 use super::formats::{Encoding, Escape, Format, Quote, Shape, TimeUnit};
 use super::rows::Dialect;
 use super::{finite, start_of};
-use crate::base::date::{Moment, NO_SECONDS, seconds_of};
+use crate::base::date::{LEAST_SECONDS, Moment, NO_SECONDS, seconds_of};
 use crate::base::error::{Error, Result};
 use crate::base::options::options;
-use crate::data::batches::RowFilter;
+use crate::data::batches::{RowFilter, not_before};
 use crate::data::interactions::{PARTS, check_min_value};
 
 options! {
@@ -112,9 +112,20 @@ pub(crate) struct Plan {
     pub(super) filter: RowFilter,
     /// How many of the unit of times are a second.
     per_second: f64,
-    /// Whether times are compared with a date.
-    has_dates: bool,
+    /// What is known of the times from since and until.
+    bounds: Bounds,
     pub(super) skip_bad_rows: u64,
+}
+
+/// What since and until say of the times. Small numbers say nothing: they may stand for an order alone.
+#[derive(Clone, Debug, Default)]
+struct Bounds {
+    /// Whether one of them is a date, or a number that is one in the unit of the times.
+    has_dates: bool,
+    /// Whether a date lies where seconds would, if they were taken for milliseconds: then such a time is nothing strange.
+    is_early: bool,
+    /// One that is far from any date, where nobody said the unit: the times may all be in another one.
+    far: Option<(&'static str, f64)>,
 }
 
 impl Plan {
@@ -139,7 +150,7 @@ impl Plan {
         let escape = if options.escape == Escape::Quote { layout.escape } else { options.escape };
         let separator = options.separator.as_ref().map(|text| text.replace("\\t", "\t"));
         let seconds = |moment: &Option<Moment>| moment.as_ref().map(|moment| moment.seconds(unit.per_second()));
-        let plan = Self {
+        let mut plan = Self {
             format,
             shape: layout.shape,
             dialect: Dialect::new(
@@ -160,12 +171,13 @@ impl Plan {
                 until: seconds(&options.until),
             },
             per_second: unit.per_second(),
-            has_dates: [&options.since, &options.until].iter().any(|bound| matches!(bound, Some(Moment::Date(_)))),
+            bounds: Bounds::default(),
             skip_bad_rows: options.skip_bad_rows,
             separator,
         };
         plan.check_fields(options, quote, escape)?;
         plan.check_columns(options)?;
+        plan.bounds = plan.bounds(options, options.time_unit.is_some() || !layout.time.is_empty())?;
         Ok(plan)
     }
 
@@ -174,8 +186,9 @@ impl Plan {
         let format = self.format.word();
         let is_table = self.shape == Shape::Fields;
         let refuse = |name: &str, got: &str, allowed: String| Err(Error::invalid_argument(name, got, allowed));
-        if let Some(separator) = &self.separator {
-            let got = format!("{separator:?}").replace('"', "'");
+        if let (Some(separator), Some(given)) = (&self.separator, &options.separator) {
+            let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+            let got = format!("'{}'", given.chars().map(shown).collect::<String>());
             if !is_table && self.shape != Shape::Lists {
                 return refuse("separator", &got, format!("only for tables and lists (the format is {format})"));
             }
@@ -282,15 +295,69 @@ impl Plan {
         options.part.as_ref().or(time)
     }
 
+    /// What since and until say of the times, if they make sense in their unit and together. `is_said`: whether the unit is.
+    fn bounds(&self, options: &ReadOptions, is_said: bool) -> Result<Bounds> {
+        let given = [("since", &options.since), ("until", &options.until)];
+        let given: Vec<(&'static str, &Moment)> =
+            given.into_iter().filter_map(|(name, bound)| Some((name, bound.as_ref()?))).collect();
+        let mut bounds = Bounds::default();
+        for (_, bound) in &given {
+            let seconds = bound.seconds(self.per_second);
+            let is_date = matches!(bound, Moment::Date(_));
+            bounds.has_dates |= is_date || (LEAST_SECONDS..NO_SECONDS).contains(&seconds);
+            bounds.is_early |= is_date && self.looks_like_seconds(seconds * self.per_second);
+        }
+        for (name, bound) in given {
+            let Moment::Number(number) = *bound else { continue };
+            let Some(far) = self.far(number, bounds.is_early) else { continue };
+            if is_said || bounds.has_dates {
+                let allowed = "a date, or a number in the unit of the times, which the option timeUnit says";
+                return Err(Error::invalid_argument(name, format!("{number}, which {far}"), allowed));
+            }
+            bounds.far = bounds.far.or(Some((name, number)));
+        }
+        match (self.filter.since, self.filter.until, &options.since, &options.until) {
+            (Some(from), Some(to), Some(since), Some(until)) if from >= to => Err(not_before(since, until)),
+            _ => Ok(bounds),
+        }
+    }
+
+    /// Whether a number counts another unit, by its size, and looks like seconds.
+    fn looks_like_seconds(&self, number: f64) -> bool {
+        self.per_second > 1.0 && (LEAST_SECONDS..NO_SECONDS).contains(&number)
+    }
+
+    /// Why a number is hardly the time of anything in the unit of the times, if that is so.
+    fn far(&self, number: f64, is_early: bool) -> Option<String> {
+        let unit = if self.per_second == 1.0 { "seconds" } else { "milliseconds" };
+        if (number / self.per_second).abs() >= NO_SECONDS {
+            return Some(format!("lies far from any date if it counts {unit}"));
+        }
+        let is_strange = !is_early && self.looks_like_seconds(number);
+        is_strange.then(|| format!("lies before April 1973 if it counts {unit}, and looks like seconds"))
+    }
+
     /// A number that is a time, in seconds; or what is wrong with it.
     pub(super) fn seconds(&self, number: f64) -> Result<f64, String> {
-        if self.has_dates && self.per_second == 1.0 && number.abs() >= NO_SECONDS {
+        if self.bounds.has_dates
+            && let Some(far) = self.far(number, self.bounds.is_early)
+        {
             return Err(format!(
-                "{number}, which lies far from any date if it counts seconds; allowed beside a date: a number in the option \
-                 timeUnit, 's' or 'ms'"
+                "{number}, which {far}; allowed with these since and until: a number in the option timeUnit, 's' or 'ms'"
             ));
         }
-        Ok(number / self.per_second)
+        let seconds = number / self.per_second;
+        if (LEAST_SECONDS..NO_SECONDS).contains(&seconds) { self.date(seconds) } else { Ok(seconds) }
+    }
+
+    /// A time that is a date for certain, in seconds; or what is wrong with it beside since and until.
+    pub(super) fn date(&self, seconds: f64) -> Result<f64, String> {
+        let Some((name, bound)) = self.bounds.far else { return Ok(seconds) };
+        let far = self.far(bound, false).unwrap_or_default();
+        Err(format!(
+            "a date ({seconds} in seconds), and {name} is {bound}, which {far}; allowed: {name} as a date, or a number in the \
+             option timeUnit, 's' or 'ms'"
+        ))
     }
 
     /// A date or a number that is a time, in seconds; or what is wrong with it.
@@ -302,10 +369,13 @@ impl Plan {
         }
         match finite(text) {
             Some(number) => self.seconds(number),
-            None => seconds_of(text).ok_or_else(|| {
-                let got = start_of(text);
-                format!("'{got}'; allowed: a number, or a date such as 2015-01-31 or 2015-01-31T12:30:00Z")
-            }),
+            None => match seconds_of(text) {
+                Some(seconds) => self.date(seconds),
+                None => {
+                    let got = start_of(text);
+                    Err(format!("'{got}'; allowed: a number, or a date such as 2015-01-31 or 2015-01-31T12:30:00Z"))
+                }
+            },
         }
     }
 }

@@ -14,7 +14,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::EaseCounts;
 use super::triangle::Triangle;
@@ -55,11 +55,16 @@ pub(super) fn load(path: &Path) -> Result<EaseCounts> {
     read(path, FileBytes::open(path, cfg!(not(windows)))?)
 }
 
+/// Whether a file holds counts, by its metadata.
+pub(in crate::serve) fn are_in(metadata: &Value) -> bool {
+    [KIND, SHARD_KIND].iter().any(|kind| metadata["kind"] == *kind)
+}
+
 /// A file that holds counts, as it says itself.
 fn open(path: &Path, bytes: FileBytes) -> Result<ModelFile<'_>> {
     let file = ModelFile::open(path, bytes, "counts of EASE^R")?;
-    let kind = &file.metadata["kind"];
-    if kind != KIND && kind != SHARD_KIND {
+    if !are_in(&file.metadata) {
+        let kind = &file.metadata["kind"];
         return Err(file.bad(format!("it holds {kind}, not counts of EASE^R, which are '{KIND}'")));
     }
     file.check_format()?;

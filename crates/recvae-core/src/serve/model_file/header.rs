@@ -45,6 +45,11 @@ pub(in crate::serve) fn size_of_type(dtype: &str) -> Option<usize> {
     }
 }
 
+/// Whether a file may begin with the length of a header. That of a text never does.
+pub(in crate::serve) fn may_begin(file: &[u8]) -> bool {
+    file.first_chunk().is_none_or(|length| u64::from_le_bytes(*length) <= LONGEST as u64)
+}
+
 impl Header {
     /// Reads the header of a file.
     ///

@@ -4,6 +4,7 @@ use super::*;
 use crate::data::interactions::{Interactions, Thresholds};
 use crate::math::csr::Csr;
 use crate::model::{CompactOptions, StoredPrecision, TensorData};
+use crate::serve::inspect::inspect;
 use crate::serve::recommender::{History, RecommendOptions, Recommender};
 use crate::train::run::FitRun;
 
@@ -514,6 +515,33 @@ fn inspect_says_what_it_can() {
     assert_eq!((found.format, found.holds, found.tensors.len()), (json!(2), None, 3));
     assert_eq!(found.problem.as_deref(), Some("its format version is 2; allowed: 1"));
     assert_eq!(look(&whole[..100]).err().map(|error| error.code()), Some("INVALID_MODEL_FILE"));
+}
+
+#[test]
+fn what_is_no_model_file_is_told_shortly() {
+    let csv = b"user,item\na,x\nb,y\n";
+    assert_eq!(
+        refusal(csv),
+        "not a safetensors file: its first 8 bytes are not the length of a header; allowed: a recvae model"
+    );
+    // What may be cut off is told as before.
+    let whole = bytes("ease");
+    assert!(refusal(&whole[..whole.len() - 1]).starts_with("not a recvae model, or truncated ("));
+    assert!(refusal(b"a,b\n").starts_with("not a recvae model, or truncated (4 bytes, which end before a header"));
+    let foreign = |metadata: &[(&str, &str)]| {
+        let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        refusal(&header::render(&metadata, std::iter::empty()))
+    };
+    assert_eq!(foreign(&[]), "a safetensors file of another program: it has no metadata 'recvae'");
+    // A checkpoint of any version: its metadata may say less.
+    let end = ", not a recvae model; the same training goes on from it with resume, as by train --resume";
+    for (text, of) in [
+        (r#"{"training":{"model":"mult-vae"},"epochs":1}"#, " of mult-vae after 1 epoch"),
+        (r#"{"training":{"model":"svd"},"epochs":0}"#, " after 0 epochs"),
+        ("[", ""),
+    ] {
+        assert_eq!(foreign(&[(CHECKPOINT_KEY, text)]), format!("a checkpoint of a training{of}{end}"));
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ use crate::base::error::{Error, Result};
 use crate::base::regular_file::open_regular;
 use crate::nn::state::{State, Values};
 
-const METADATA_KEY: &str = "recvae-checkpoint";
+/// The key of the metadata by which a file is known as a checkpoint.
+pub(crate) const METADATA_KEY: &str = "recvae-checkpoint";
 const CHECKSUM: usize = size_of::<u128>();
 /// Bytes of a header's length.
 const LENGTH: usize = size_of::<u64>();

@@ -183,9 +183,9 @@ impl Layout {
             return Err(if plan.has_parts { "null; allowed: a part" } else { "null; allowed: a time" }.into());
         }
         match self.kind {
-            Kind::Date => Ok(SECONDS_OF_DAY * f64::from(i32::from_le_bytes(self.bytes(body, row)))),
+            Kind::Date => plan.date(SECONDS_OF_DAY * f64::from(i32::from_le_bytes(self.bytes(body, row)))),
             Kind::Timestamp { per_second } => {
-                Ok(i64::from_le_bytes(self.bytes(body, row)) as f64 / f64::from(per_second))
+                plan.date(i64::from_le_bytes(self.bytes(body, row)) as f64 / f64::from(per_second))
             }
             Kind::Text | Kind::LargeText | Kind::TextView => {
                 plan.time(self.text(body, row).ok_or("outside of the message; allowed: text within its buffer")?)
