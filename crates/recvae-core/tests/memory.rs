@@ -178,7 +178,8 @@ fn small_fits_take_what_is_estimated() {
 }
 
 /// The estimate of candle's engine is what it takes at most, and not much more. Where a batch counts, where pseudo-users and where the
-/// parameters do, and where all of it does.
+/// parameters do, and where all of it does. Here the allocator keeps nothing; where it does as it likes, the peak of the last of these fits
+/// was 1.2 to 1.4 times as high, from run to run, and the estimate counts that in.
 #[cfg(feature = "candle")]
 #[test]
 fn h_vamp_by_candle_takes_no_more_than_is_estimated() {
@@ -198,9 +199,9 @@ fn h_vamp_by_candle_takes_no_more_than_is_estimated() {
         case([100, 50, 200, 200], "multinomial", 600, 10_000, 20),
     ]);
     for (name, estimate, measured) in results {
-        // As above for the 6 MB.
+        // Less what the allocator keeps elsewhere, and as above for the 6 MB.
         assert!(
-            (0.7 * estimate - 6.0 * MB..estimate + 6.0 * MB).contains(&measured),
+            (0.55 * estimate - 6.0 * MB..0.85 * estimate + 6.0 * MB).contains(&measured),
             "{name}: {measured} for {estimate}"
         );
     }
