@@ -645,7 +645,7 @@ fn times_in_another_unit_than_the_said_one_are_noticed() {
         ([options(number(1.45e12), None, ms), options(None, number(1.45e12), ms)], seconds, early.to_owned()),
     ] {
         for options in all {
-            let error = refusal(read("a.csv", &rows(times), &options), "INVALID_DATA");
+            let error = refusal(read("a.csv", rows(times), &options), "INVALID_DATA");
             let start = format!("a.csv:2:3: at is {}, which {what}; allowed with these since and until: ", times[0]);
             assert!(error.starts_with(&start), "{error}");
         }
@@ -660,23 +660,23 @@ fn times_in_another_unit_than_the_said_one_are_noticed() {
             format!("until is 1450000000000, which {far} seconds; allowed: "),
         ),
     ] {
-        let error = refusal(read("a.csv", &rows(seconds), &options), "INVALID_ARGUMENT");
+        let error = refusal(read("a.csv", rows(seconds), &options), "INVALID_ARGUMENT");
         assert!(error.starts_with(&text), "{error}");
     }
     // In another unit than it is said to be, which rows show that are dates.
-    let error = refusal(read("a.csv", &rows(seconds), &options(None, number(1.45e12), None)), "INVALID_DATA");
+    let error = refusal(read("a.csv", rows(seconds), &options(None, number(1.45e12), None)), "INVALID_DATA");
     assert!(error.contains("until is 1450000000000, which lies far from any date if it counts seconds"), "{error}");
 
     // What is an order alone has any unit, and so have times of 1971 beside a date of that year.
     for unit in [None, s, ms] {
         for options in [options(number(2.0), None, unit), options(number(2.0), number(9.0), unit)] {
-            assert_eq!(histories(&read("a.csv", &rows([1.0, 2.0]), &options).unwrap()), ["b: x"]);
+            assert_eq!(histories(&read("a.csv", rows([1.0, 2.0]), &options).unwrap()), ["b: x"]);
         }
     }
-    assert_eq!(histories(&read("a.csv", &rows(micros), &options(number(1.45e15), None, None)).unwrap()), ["b: x"]);
+    assert_eq!(histories(&read("a.csv", rows(micros), &options(number(1.45e15), None, None)).unwrap()), ["b: x"]);
     let old = options(date("1971-01-01"), None, ms);
-    assert_eq!(histories(&read("a.csv", &rows([3.0e10, 4.0e10]), &old).unwrap()), ["b: x"]);
-    assert_eq!(histories(&read("a.csv", &rows(millis), &options(date("2016-01-01"), None, ms)).unwrap()), ["b: x"]);
+    assert_eq!(histories(&read("a.csv", rows([3.0e10, 4.0e10]), &old).unwrap()), ["b: x"]);
+    assert_eq!(histories(&read("a.csv", rows(millis), &options(date("2016-01-01"), None, ms)).unwrap()), ["b: x"]);
 }
 
 #[test]
