@@ -380,7 +380,12 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['a missing column', ['train', 'ease', 'likes.csv', '--item', 'movie', '--out', 'o'], 1, /likes\.csv:1.*movie/],
     ['too few users', ['split', 'likes.csv', '--test', '500', '--out', 'o'], 1, /leave none to train on/],
     ['no such model', ['recommend', 'nothing.st'], 1, /cannot read nothing\.st/],
-    ['a foreign model', ['evaluate', 'likes.csv', 'likes.csv', '--json', 'o'], 1, /likes\.csv: not a recvae model/],
+    [
+      'a foreign model',
+      ['evaluate', 'likes.csv', 'likes.csv', '--json', 'o'],
+      1,
+      /likes\.csv: not a safetensors file: .* allowed: a recvae model/,
+    ],
     ['a flag for files on a data set', ['compare', 'debian', '--user', 'u', '--save', 'o'], 2, /--user has no meaning/],
     ['an --out of another kind', ['recommend', 'm.st', '--out', 'o.txt'], 2, /--out is 'o\.txt'; allowed: a name in/],
     ['an empty --out of recommend', ['recommend', 'm.st', '--out', ''], 2, /--out is ''/],
