@@ -2,7 +2,7 @@
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
-import { evaluate, fit, Interactions, Model, RecvaeError, Split, split } from '../dist/index.js';
+import { evaluate, type Filter, fit, Interactions, Model, RecvaeError, Split, split } from '../dist/index.js';
 import { checkSignal } from '../dist/runtime/check.js';
 import { toRecvaeError } from '../dist/runtime/errors.js';
 import { planted } from './planted.js';
@@ -72,14 +72,27 @@ describe('another thread', () => {
     expect(() => new Worker('', { eval: true, workerData: model })).toThrow(said);
   });
 
+  test('gets no data either', async () => {
+    const data = await split(planted(), { seed: 1 });
+    expect(() => structuredClone(data.train)).toThrow(
+      /Interactions stay in their thread: read them in the other one\./,
+    );
+    expect(() => structuredClone(data.test)).toThrow(/Held-out users stay in their thread/);
+    expect(() => structuredClone(data)).toThrow(/stay in their thread/); // its parts
+    const { nUsers, nItems, nInteractions, density } = data.train;
+    expect(JSON.parse(JSON.stringify(data))).toMatchObject({
+      train: { nUsers, nItems, nInteractions, density, weighted: false },
+      test: { nUsers: data.test.nUsers, nScored: data.test.nScored },
+    });
+  });
+
   test('a copy of anything else is told for what it is', async () => {
     const data = await split(planted(), { seed: 1 });
     const model = await fit('ease', data);
     const said =
       /is an object; allowed: an instance of .*; a copy that postMessage\(\) or structuredClone\(\) made is none/;
-    const interactions = structuredClone(data.train) as unknown as Interactions;
-    await expect(fit('ease', interactions)).rejects.toThrow(said);
-    await expect(evaluate(model, structuredClone(data.test) as never)).rejects.toThrow(said);
+    const filter = structuredClone(model.filter({ deny: [] })) as unknown as Filter;
+    expect(() => model.recommend([], { filter })).toThrow(said);
     // Other objects are no copies, ours of another kind included.
     await expect(evaluate(model, data.train as never)).rejects.toThrow(/allowed: an instance of HeldOut$/);
     await expect(fit('ease', {} as Interactions)).rejects.toThrow(/allowed: an instance of Split or Interactions$/);
