@@ -495,7 +495,9 @@ describe('recvae serve', () => {
     while (loads() === before) await setTimeout(5);
     // A file that is none is told, and the old model serves on.
     writeFileSync(path, 'no model');
-    await said(/the model was not loaded anew, and the old one serves on: .*served.safetensors: not a safetensors file/);
+    await said(
+      /the model was not loaded anew, and the old one serves on: .*served.safetensors: not a safetensors file/,
+    );
     expect(await post()).toBe(right[1]);
     isOver = true;
     await Promise.all(asking);
