@@ -15,7 +15,7 @@ import { interruptible } from './interrupt.js';
 import { checkWritable, jsonText, print, table, withError } from './output.js';
 import { Bar, Reporter } from './progress.js';
 import { ignoredValues, recipeFor } from './recipe.js';
-import { checkPage, reportFlag, withCommand, writeReport } from './report.js';
+import { reportFlag, withCommand, writeReport } from './report.js';
 import { addSetting } from './settings.js';
 
 interface Flags extends JobFlags, ComputeOptions {
@@ -63,7 +63,7 @@ export function addAblate(program: Command): void {
     });
     checkWritable(journal, '--journal');
     checkWritable(json, '--json');
-    checkPage(page);
+    checkWritable(page, '--report');
     const reporter = new TrainingReporter();
     const work = async (signal: AbortSignal) => {
       const { read, data } = await readSplit(input, flags, recipe, { signal });

@@ -15,7 +15,7 @@ import { interruptible } from './interrupt.js';
 import { checkWritable, jsonText, message, print, shellWord, table, withError } from './output.js';
 import { EpochBar, Reporter } from './progress.js';
 import { type InputFlags, ignoredValues, recipeFor, recipeOf } from './recipe.js';
-import { checkPage, reportFlag, withCommand, writeReport } from './report.js';
+import { reportFlag, withCommand, writeReport } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
 interface Flags extends JobFlags, ComputeOptions {
@@ -67,7 +67,7 @@ export function addAdvise(program: Command): void {
     checkAdvise(options);
     refuseSame({ inputs: { '<input>': filesBehind(input) }, outputs: { '--json': json, '--report': page } });
     checkWritable(json, '--json');
-    checkPage(page);
+    checkWritable(page, '--report');
     const reporter = new SampleReporter();
     try {
       const report = await interruptible(async (signal) => {

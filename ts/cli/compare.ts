@@ -37,7 +37,7 @@ import { checkWritable, checkWritableFolder, message, table, withError, writeRes
 import { Bar, EpochLines, Reporter, shortly } from './progress.js';
 import { ignoredValues, recipeFor } from './recipe.js';
 import { repeatLines } from './repeat.js';
-import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
+import { examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, byModel } from './settings.js';
 
 interface Flags extends JobFlags, ComputeOptions {
@@ -127,7 +127,7 @@ export function addCompare(program: Command): void {
     const waits = (path: string | undefined) =>
       save !== undefined && path && resolve(dirname(path)) === resolve(save) && !existsSync(path);
     if (json !== undefined && !waits(json)) checkWritable(json, '--json');
-    if (page !== undefined && !waits(page)) checkPage(page);
+    if (page !== undefined && !waits(page)) checkWritable(page, '--report');
     if (!waits(perUser)) await checkPerUserFile(perUser);
     for (const journal of journals) checkWritable(journal, '--journal');
     const reporter = new ModelReporter();

@@ -335,8 +335,8 @@ async function intoShard(
   const lists = { allow: hashOf(allow), deny: hashOf(deny) };
   // What is not given is what the core takes, so that whoever spells it out goes on with the same job.
   const usual = description.recommend.find(({ name }) => name === 'k')!.default;
-  const lengths = { k: k ?? usual, includeSeen: includeSeen ?? false };
-  const job = { model: modelIdentity(file), history: files, read, ...lengths, fallback, ...lists };
+  const complete = { k: k ?? usual, includeSeen: includeSeen ?? false };
+  const job = { model: modelIdentity(file), history: files, read, ...complete, fallback, ...lists };
   const result = await recommendShard(
     {
       folder: out!,

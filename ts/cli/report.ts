@@ -22,11 +22,6 @@ export function examplesFlag(): Option {
   );
 }
 
-/** Fails if the page could not be written, before any work. */
-export function checkPage(path: string | undefined, flag = '--report'): void {
-  checkWritable(path, flag);
-}
-
 /** A page to be; none without a path. */
 export function pageOutput(path: string | undefined, report: unknown): Output[] {
   if (path === undefined) return [];
@@ -53,7 +48,7 @@ export function addReport(program: Command): void {
     .requiredOption('--out <file>', 'where the page goes: one HTML file that needs no network')
     .action(async (path: string, { out }: { out: string }) => {
       refuseSame({ inputs: { '<json-file>': path }, outputs: { '--out': out } });
-      checkPage(out, '--out');
+      checkWritable(out, '--out');
       checkRegular(path);
       const report = jsonIn(path);
       await leavable(() => writeAll(pageOutput(out, report)));

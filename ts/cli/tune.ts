@@ -23,7 +23,7 @@ import { tellJournal } from './journal.js';
 import { checkWritable, message, table, withError, writeResult } from './output.js';
 import { Bar, Reporter, TimeLeft } from './progress.js';
 import { ignoredValues, recipeFor } from './recipe.js';
-import { checkPage, examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
+import { examplesFlag, pageOutput, reportFlag, withCommand } from './report.js';
 import { addSetting, parse } from './settings.js';
 import { serve, trainsTrials, trainTrials } from './tune-worker.js';
 
@@ -99,7 +99,7 @@ export function addTune(program: Command): void {
     });
     checkWritable(out, '--out');
     checkWritable(json, '--json');
-    checkPage(page);
+    checkWritable(page, '--report');
     checkWritable(flags.journal, '--journal');
     const reporter = new TrialReporter();
     const work = async (signal: AbortSignal) => {

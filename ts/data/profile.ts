@@ -1,9 +1,9 @@
 import type { Abortable } from '../runtime/abort.js';
-import { checkInstance, checkRun } from '../runtime/check.js';
+import { checkRun } from '../runtime/check.js';
 import { native } from '../runtime/native.js';
 import { running } from '../runtime/running.js';
-import { Interactions } from './interactions.js';
-import { Split } from './split.js';
+import type { Interactions } from './interactions.js';
+import { type Split, trainingPart } from './split.js';
 
 /** Where counts lie: quantiles with linear interpolation, and the mean. */
 export interface Spread {
@@ -66,9 +66,8 @@ function spread({ quantiles, mean }: native.NativeSpread): Spread {
  * ```
  */
 export async function profile(data: Interactions | Split, { signal }: Abortable = {}): Promise<Profile> {
-  checkInstance(data, 'data', Split, Interactions);
+  const { native: handle } = trainingPart(data, 'data');
   checkRun({ signal }, ['signal']);
-  const { native: handle } = data instanceof Split ? data.train : data;
   const { perUser, perItem, ...rest } = await running({ signal }, (run) => native.profile(handle, run));
   return { ...rest, perUser: spread(perUser), perItem: spread(perItem) };
 }
