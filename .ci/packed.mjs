@@ -106,7 +106,7 @@ try {
   }
 
   // What is a dependency of this project or of the system anyway; npm run check:bundlers has the others.
-  const only = ['rollup', 'Electron', 'Lambda'];
+  const only = ['rollup', 'Lambda'];
   await checkHosts({
     tarballs,
     only,

@@ -9,8 +9,8 @@ import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { evaluate, fit, type Interactions, load, type Model, split } from '../dist/index.js';
-import { ourThreads } from './our-threads.js';
 import { NEWCOMER, planted, plantedColumns } from './planted.js';
+import { ourThreads } from './workers/our-threads.mjs';
 
 const script = (name: string) => fileURLToPath(new URL(`./workers/${name}`, import.meta.url));
 const CORES = availableParallelism();

@@ -1,13 +1,13 @@
 /** Several threads of JavaScript, several fits, and ends in the middle of them. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { setTimeout } from 'node:timers/promises';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import { fit, Interactions, type Model } from '../dist/index.js';
-import { ourThreads } from './our-threads.js';
 import { NEWCOMER, plantedColumns, temporaryFolder } from './planted.js';
 
 const script = (name: string) => fileURLToPath(new URL(`./workers/${name}`, import.meta.url));
@@ -21,13 +21,13 @@ async function saved(): Promise<{ model: Model; path: string }> {
   return { model, path };
 }
 
-const start = (task: 'work' | 'forever', path: string) =>
-  new Worker(script('worker.mjs'), { workerData: { task, path, columns, histories } });
+const start = (path: string) =>
+  new Worker(script('worker.mjs'), { workerData: { task: 'work', path, columns, histories } });
 
 describe('worker threads', () => {
   test('load, serve and train at once, with the same results as the main thread', async () => {
     const { model, path } = await saved();
-    const workers = Array.from({ length: 4 }, () => start('work', path));
+    const workers = Array.from({ length: 4 }, () => start(path));
     const results = workers.map(async (worker) => {
       const [[message], [code]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
       expect(code).toBe(0);
@@ -47,18 +47,30 @@ describe('worker threads', () => {
   });
 
   test('may be terminated in the middle of native work', async () => {
-    const { model, path } = await saved();
-    const expected = model.recommend(NEWCOMER);
-    for (let round = 0; round < 5; round += 1) {
-      const workers = [start('forever', path), start('forever', path)];
-      await Promise.all(workers.map((worker) => once(worker, 'message')));
-      await setTimeout(round * 5);
-      await Promise.all(workers.map((worker) => worker.terminate()));
-      expect(model.recommend(NEWCOMER)).toEqual(expected);
-      expect(await model.recommendBatch([NEWCOMER])).toEqual([expected]);
+    const { path } = await saved();
+    const input = join(dirname(path), 'input.json');
+    writeFileSync(input, JSON.stringify({ task: 'forever', path, columns, histories }));
+    // In a process of its own: what would end it is told by its signal.
+    const child = spawn(process.execPath, [script('terminate.mjs'), input], { stdio: 'pipe' });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (text) => {
+        said += text;
+      });
     }
-    // The fits of a million epochs have been told to stop.
-    if (process.platform === 'linux') await expect.poll(ourThreads, { timeout: 300_000, interval: 100 }).toEqual([]);
+    const [code, signal] = await once(child, 'close');
+    expect([code, signal, said]).toEqual([0, null, 'served after each of 5 rounds, no thread is left\n']);
+  });
+
+  test('are given no memory that Node would have to let go of when they end', () => {
+    const folder = fileURLToPath(new URL('../crates/recvae-node/', import.meta.url));
+    const addons = readdirSync(folder).filter((name) => name.endsWith('.node'));
+    expect(addons.length).toBeGreaterThan(0);
+    for (const addon of addons) {
+      const bytes = readFileSync(join(folder, addon));
+      expect(bytes.includes('napi_create_arraybuffer')).toBe(true); // the names are there to be seen
+      expect(bytes.includes('napi_create_external')).toBe(false);
+    }
   });
 });
 

@@ -259,11 +259,6 @@ export const HOSTS = {
     },
     run: async (app) => expectAnswer(await node(app, [bin(app, 'tsx', 'dist', 'cli.mjs'), 'main.ts'])),
   },
-  'Electron, buffers': {
-    packages: {},
-    write: '`external` in the bundler of the main process; buffers are copied',
-    run: refuseExternalBuffers,
-  },
   'AWS Lambda': {
     packages: {},
     write: 'nothing; see the size',
@@ -279,54 +274,6 @@ export const HOSTS = {
     },
   },
 };
-
-/**
- * Electron refuses to wrap memory that is not V8's own (`napi_no_external_buffers_allowed`), and its binary is not on npm. So the
- * add-on calls a function that refuses as Electron does: in a copy, the name of the imported one is changed to one that a
- * preloaded library has.
- */
-async function refuseExternalBuffers(app) {
-  if (process.platform !== 'linux') return 'not tried here';
-  const [platform] = readdirSync(join(app, 'node_modules', '@recvae'));
-  const path = join(app, 'node_modules', '@recvae', platform, `recvae.${platform}.node`);
-  const bytes = readFileSync(path);
-  let changed = 0;
-  const refusals = ['napi_create_external_arraybuffer', 'napi_create_external_buffer'].map((name) => {
-    const other = name.replace('napi_', 'deny_');
-    for (let at = bytes.indexOf(`${name}\0`); at >= 0; at = bytes.indexOf(`${name}\0`, at + 1)) {
-      bytes.write(other, at);
-      changed += 1;
-    }
-    return `int ${other}(void) { calls += 1; return 22; }`;
-  });
-  if (changed === 0) throw new Error('the add-on makes no external buffers: nothing is tried');
-  writeFileSync(join(app, 'electron.node'), bytes);
-  const source = `#include <stdio.h>\nstatic int calls;\n${refusals.join('\n')}\n__attribute__((destructor)) static void tell(void) { fprintf(stderr, "refused %d\\n", calls); }\n`;
-  writeFileSync(join(app, 'refuse.c'), source);
-  execFileSync('cc', ['-shared', '-fPIC', '-o', 'refuse.so', 'refuse.c'], { cwd: app });
-  const script = `
-    import { evaluate, fit, Interactions, load, split } from 'recvae';
-    const data = await split(await Interactions.dataset('debian'), { seed: 1 });
-    const model = await fit('popularity', data);
-    const { metrics } = await evaluate(model, data.test);
-    const columns = await model.recommendColumns([['debhelper'], []], { k: 5 });
-    const arrow = await Interactions.fromArrow(data.train.toArrow());
-    console.log(JSON.stringify([metrics['ndcg@100'].mean, metrics['ndcg@100'].perUser, [...columns.items], [...columns.scores], arrow.nInteractions]));`;
-  writeFileSync(join(app, 'electron.mjs'), script);
-  const run = async (env) => {
-    const { stdout, stderr } = await execute(process.execPath, ['electron.mjs'], {
-      cwd: app,
-      env: { ...process.env, ...env },
-      maxBuffer: 1 << 26,
-    });
-    return { stdout, refused: Number(/refused (\d+)/.exec(stderr)?.[1] ?? 0) };
-  };
-  const usual = await run({});
-  const refused = await run({ RECVAE_BINARY: join(app, 'electron.node'), LD_PRELOAD: join(app, 'refuse.so') });
-  if (refused.refused === 0) throw new Error('nothing was refused');
-  if (refused.stdout !== usual.stdout) throw new Error('copies differ from what was shared');
-  return `${refused.refused} buffers refused, copied`;
-}
 
 /** Installs the packed packages and what a row takes into an empty folder. */
 function install(app, tarballs, { packages = {}, files = {} }) {

@@ -1,10 +1,11 @@
 //! Arrow streams, in and out.
 
 use napi::Env;
-use napi::bindgen_prelude::{Float32ArraySlice, Uint8Array, Uint8ArraySlice, Uint32ArraySlice};
+use napi::bindgen_prelude::{Float32ArraySlice, Uint8ArraySlice, Uint32ArraySlice};
 use napi_derive::napi;
 use recvae_core::{ArrowHistories, ArrowHistory, ArrowReader, ArrowTable, GramPairs, Options, ReadOptions};
 
+use crate::copied::Copied;
 use crate::data::{NativeInteractions, take_thresholds};
 use crate::ease_counts::NativeEaseCounts;
 use crate::error::{Error, IntoNode, Result, json, whole};
@@ -39,10 +40,10 @@ impl NativeArrowReader {
 }
 
 /// A part of interactions as an Arrow stream, from 0; null behind the last one.
-#[napi(catch_unwind)]
-pub fn arrow_part(interactions: &NativeInteractions, part: f64) -> Result<Option<Uint8Array>> {
+#[napi(catch_unwind, ts_return_type = "Uint8Array | null")]
+pub fn arrow_part(interactions: &NativeInteractions, part: f64) -> Result<Option<Copied<u8>>> {
     let part = interactions.0.get()?.arrow_part(whole("part", part)?).into_node()?;
-    Ok(part.map(Uint8Array::from))
+    Ok(part.map(Copied::from))
 }
 
 /// A history with the lists of its own: the texts of ids.
@@ -92,31 +93,31 @@ impl From<ArrowHistory> for NativeRequest {
 }
 
 /// The beginning of a stream of recommendations.
-#[napi(catch_unwind)]
-pub fn arrow_recommendations_start() -> Uint8Array {
+#[napi(catch_unwind, ts_return_type = "Uint8Array")]
+pub fn arrow_recommendations_start() -> Copied<u8> {
     ArrowTable::Recommendations.start().into()
 }
 
 /// A batch of them: the items and scores of each user begin at its offset.
-#[napi(catch_unwind)]
+#[napi(catch_unwind, ts_return_type = "Uint8Array")]
 pub fn arrow_recommendations(
     users: Vec<String>,
     offsets: Uint32ArraySlice<'_>,
     items: Vec<String>,
     scores: Float32ArraySlice<'_>,
-) -> Result<Uint8Array> {
-    ArrowTable::recommendations(&users, &offsets, &items, &scores).into_node().map(Uint8Array::from)
+) -> Result<Copied<u8>> {
+    ArrowTable::recommendations(&users, &offsets, &items, &scores).into_node().map(Copied::from)
 }
 
 /// The beginning of a stream of pairs of items.
-#[napi(catch_unwind)]
-pub fn arrow_gram_start() -> Uint8Array {
+#[napi(catch_unwind, ts_return_type = "Uint8Array")]
+pub fn arrow_gram_start() -> Copied<u8> {
     ArrowTable::Gram.start().into()
 }
 
 /// What ends a stream.
-#[napi(catch_unwind)]
-pub fn arrow_end() -> Uint8Array {
+#[napi(catch_unwind, ts_return_type = "Uint8Array")]
+pub fn arrow_end() -> Copied<u8> {
     ArrowTable::end().into()
 }
 
@@ -133,9 +134,9 @@ impl NativeGramPairs {
     }
 
     /// The bytes of the next batch; null behind the last one.
-    #[napi(catch_unwind)]
-    pub fn next_batch(&mut self) -> Option<Uint8Array> {
-        self.0.next_batch().map(Uint8Array::from)
+    #[napi(catch_unwind, ts_return_type = "Uint8Array | null")]
+    pub fn next_batch(&mut self) -> Option<Copied<u8>> {
+        self.0.next_batch().map(Copied::from)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use napi::Env;
-use napi::bindgen_prelude::{Float64Array, Uint32Array};
+use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{ActivityValues, Evaluation, GroupedEvaluation, Metric, MetricValues, PopularityValues};
 
+use crate::copied::Copied;
 use crate::data::NativeHeldOut;
 use crate::error::{IntoNode, Result, whole};
 use crate::groups::positions;
@@ -24,7 +25,8 @@ pub struct NativeMetric {
     /// Standard error of the mean, where there is one.
     pub standard_error: Option<f64>,
     /// Length `n_users`, or 0.
-    pub per_user: Float64Array,
+    #[napi(ts_type = "Float64Array")]
+    pub per_user: Copied<f64>,
 }
 
 impl From<MetricValues> for NativeMetric {
@@ -52,7 +54,8 @@ pub struct NativeGroupMetrics {
     /// Number of its items; none of users.
     pub items: Option<f64>,
     /// Positions in the evaluation's `users` of those that count.
-    pub positions: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub positions: Copied<u32>,
     /// In the order asked for; of nobody the means are not numbers.
     pub metrics: Vec<NativeMetric>,
 }
@@ -65,7 +68,8 @@ pub struct NativeEvaluation {
     /// The same in groups, if they were asked for.
     pub groups: Vec<NativeGroupMetrics>,
     /// Positions of the evaluated users among the held-out ones, ascending.
-    pub users: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub users: Copied<u32>,
     /// Held-out users with nothing to find.
     pub skipped: u32,
     /// Held-out items and inputs that the model does not know.
@@ -236,14 +240,14 @@ pub fn detectable_difference(a: Float64Array, b: Float64Array, comparisons: f64)
 }
 
 /// Values by user as they would be on all training users, by those on two samples.
-#[napi(catch_unwind)]
+#[napi(catch_unwind, ts_return_type = "Float64Array")]
 pub fn carried_on(
     smaller: Float64Array,
     larger: Float64Array,
     smaller_users: f64,
     larger_users: f64,
     all_users: f64,
-) -> Result<Float64Array> {
+) -> Result<Copied<f64>> {
     let sizes = [whole("sizes", smaller_users)?, whole("sizes", larger_users)?];
     let all = whole("users", all_users)?;
     Ok(recvae_core::carried_on(&smaller, &larger, sizes, all).into_node()?.into())
@@ -281,8 +285,8 @@ pub fn holm(p_values: Vec<f64>) -> Result<Vec<f64>> {
 }
 
 /// The mean of several lists, place by place.
-#[napi(catch_unwind)]
-pub fn mean_of_lists(lists: Vec<Float64Array>) -> Result<Float64Array> {
+#[napi(catch_unwind, ts_return_type = "Float64Array")]
+pub fn mean_of_lists(lists: Vec<Float64Array>) -> Result<Copied<f64>> {
     let lists: Vec<&[f64]> = lists.iter().map(|list| &**list).collect();
     Ok(recvae_core::mean_of_lists(&lists).into_node()?.into())
 }

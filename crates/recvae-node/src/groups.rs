@@ -1,10 +1,11 @@
 //! What data look like, and who is served how well.
 
 use napi::Env;
-use napi::bindgen_prelude::{Float64Array, Uint32Array};
+use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{Spread, activity_groups as by_activity};
 
+use crate::copied::Copied;
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result};
 use crate::run::NativeRun;
@@ -97,7 +98,8 @@ pub struct NativeActivityGroup {
     /// Longest input.
     pub to: f64,
     /// Positions in the `users` of an evaluation.
-    pub positions: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub positions: Copied<u32>,
 }
 
 /// Divides the held-out users by the length of their input.
@@ -112,7 +114,7 @@ pub fn activity_groups(held_out: &NativeHeldOut) -> Result<Vec<NativeActivityGro
     Ok(groups.collect())
 }
 
-pub(crate) fn positions(positions: Vec<usize>) -> Uint32Array {
+pub(crate) fn positions(positions: Vec<usize>) -> Copied<u32> {
     positions.into_iter().map(|at| at as u32).collect::<Vec<_>>().into()
 }
 

@@ -8,6 +8,7 @@ pub mod arrow;
 pub mod backend;
 pub mod batches;
 pub mod blend;
+pub mod copied;
 pub mod data;
 pub mod describe;
 pub mod ease_counts;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use napi::Either;
 use napi::Env;
-use napi::bindgen_prelude::Float64Array;
 use napi_derive::napi;
 use recvae_core::{
     Cancel, Checkpoint, CheckpointOptions, CompactOptions, Compute, ComputeOptions, FitRun, LoadOptions, ModelKind,
@@ -12,6 +11,7 @@ use recvae_core::{
 };
 use serde_json::Value;
 
+use crate::copied::Copied;
 use crate::data::{NativeHeldOut, NativeInteractions};
 use crate::error::{IntoNode, Result, json, whole};
 use crate::lifetime::Held;
@@ -259,8 +259,8 @@ pub fn compute_among(kind: String, options: String, compute: String) -> Result<S
 }
 
 /// The first numbers in [0, 1) of a random search of options.
-#[napi(catch_unwind)]
-pub fn search_uniforms(seed: f64, count: u32) -> Result<Float64Array> {
+#[napi(catch_unwind, ts_return_type = "Float64Array")]
+pub fn search_uniforms(seed: f64, count: u32) -> Result<Copied<f64>> {
     Ok(recvae_core::search_uniforms(whole("seed", seed)? as u64, count as usize).into())
 }
 

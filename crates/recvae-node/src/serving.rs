@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use napi::Env;
-use napi::bindgen_prelude::{Float32Array, Float64Array, Uint8Array, Uint32Array};
+use napi::bindgen_prelude::Uint32Array;
 use napi_derive::napi;
 use recvae_core::{
     Cancel, ExplainOptions, Explanation, Filter, History, ListColumns, Options, RecommendOptions, Recommender, Scored,
     SimilarOptions, Within, offsets,
 };
 
+use crate::copied::Copied;
 use crate::error::{IntoNode, Result, json};
 use crate::model::{NativeModel, recommend_options};
 use crate::run::NativeRun;
@@ -28,14 +29,14 @@ impl NativeFilter {
     }
 
     /// Positions in the allow list of ids that the model does not know.
-    #[napi(catch_unwind)]
-    pub fn unknown_allow(&self) -> Result<Uint32Array> {
+    #[napi(catch_unwind, ts_return_type = "Uint32Array")]
+    pub fn unknown_allow(&self) -> Result<Copied<u32>> {
         Ok(positions(self.0.unknown_allow()))
     }
 
     /// The same of the deny list.
-    #[napi(catch_unwind)]
-    pub fn unknown_deny(&self) -> Result<Uint32Array> {
+    #[napi(catch_unwind, ts_return_type = "Uint32Array")]
+    pub fn unknown_deny(&self) -> Result<Copied<u32>> {
         Ok(positions(self.0.unknown_deny()))
     }
 }
@@ -62,28 +63,37 @@ pub struct NativeHistoryColumns {
 #[napi(object, object_from_js = false)]
 pub struct NativeListColumns {
     /// Indices of the recommended items, best first.
-    pub items: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub items: Copied<u32>,
     /// Their scores.
-    pub scores: Float32Array,
+    #[napi(ts_type = "Float32Array")]
+    pub scores: Copied<f32>,
     /// Where each history's list begins in `items`, and the number of items.
-    pub offsets: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub offsets: Copied<u32>,
     /// Positions, in its history, of each id that the model does not know.
-    pub unknown: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub unknown: Copied<u32>,
     /// Where each history's part of `unknown` begins, and the length of it.
-    pub unknown_offsets: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub unknown_offsets: Copied<u32>,
     /// 1 for each history with items in its list that are there for their popularity.
-    pub fallback_used: Uint8Array,
+    #[napi(ts_type = "Uint8Array")]
+    pub fallback_used: Copied<u8>,
 }
 
 /// Items, or positions of users, with scores.
 #[napi(object, object_from_js = false)]
 pub struct NativeScored {
     /// Indices or positions, best first.
-    pub items: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub items: Copied<u32>,
     /// Their scores.
-    pub scores: Float32Array,
+    #[napi(ts_type = "Float32Array")]
+    pub scores: Copied<f32>,
     /// Positions, in the history that was asked for, of each id that the model does not know.
-    pub unknown: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub unknown: Copied<u32>,
 }
 
 /// Why a score is what it is.
@@ -92,11 +102,14 @@ pub struct NativeExplanation {
     /// The score.
     pub score: f64,
     /// Items of the history, the largest contribution first.
-    pub items: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub items: Copied<u32>,
     /// Their contributions.
-    pub contributions: Float64Array,
+    #[napi(ts_type = "Float64Array")]
+    pub contributions: Copied<f64>,
     /// Positions, in the history, of each id that the model does not know.
-    pub unknown: Uint32Array,
+    #[napi(ts_type = "Uint32Array")]
+    pub unknown: Copied<u32>,
 }
 
 #[napi]
@@ -188,7 +201,7 @@ impl NativeModel {
         let (model, cancel) = (Arc::clone(self.0.get()?), run.flag());
         let turn = request(ids.len(), threads, &cancel)?;
         let work = move || model.embed_until(&histories(&model, &ids), &cancel).into_node();
-        promise(env, turn, work, |vectors| Float32Array::from(vectors.into_iter().collect::<Vec<_>>()))
+        promise(env, turn, work, |vectors| Copied::from(vectors.into_iter().collect::<Vec<_>>()))
     }
 
     /// Explains the score of an item. `options`: JSON.
@@ -291,6 +304,6 @@ fn scored(found: &[Scored], unknown: &[usize]) -> NativeScored {
 }
 
 /// A history is an array of JavaScript, which has fewer than 2^32 elements.
-fn positions(positions: &[usize]) -> Uint32Array {
+fn positions(positions: &[usize]) -> Copied<u32> {
     positions.iter().map(|&at| at as u32).collect::<Vec<_>>().into()
 }

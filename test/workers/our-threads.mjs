@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** Their names. Node gives none of its own such a name. */
-export function ourThreads(): string[] {
+export function ourThreads() {
   const names = readdirSync('/proc/self/task').map((id) => {
     try {
       return readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim();
