@@ -99,6 +99,8 @@ describe('fromArrow', () => {
     for (const time of ['s', 'ms', 'us', 'ns', 'zone', 'day', 'day64', 'text', 'coded', 'number', 'double']) {
       const since = await Interactions.fromArrow(bytes, { time, since: '2020-09-13' });
       expect([time, rowsOf(since)]).toEqual([time, newest]);
+      const date = await Interactions.fromArrow(bytes, { time, since: new Date('2020-09-13') });
+      expect([time, rowsOf(date)]).toEqual([time, newest]);
       const until = await Interactions.fromArrow(bytes, { time, until: '1970-01-01' });
       expect([time, rowsOf(until)]).toEqual([time, ['u1 y']]);
     }

@@ -184,6 +184,12 @@ describe('splits within users', () => {
     await data.write(join(folder, 'split'));
     const again = await Split.fromOfficial(join(folder, 'split'));
     expect(fingerprintOf(again)).toBe(fingerprintOf(data));
+    // A day may be a Date, a text or seconds.
+    const days = ['1997-12-04T17:00:00Z', new Date('1997-12-04T17:00:00Z'), 881254800];
+    const since = days.map((testSince) => split(likes, { kind: 'time', testSince, validationSince: 881253000 }));
+    const [text, ...others] = (await Promise.all(since)).map(fingerprintOf);
+    expect(others).toEqual([text, text]);
+    expect(text).not.toBe(fingerprintOf(data));
   });
 
   test.each([

@@ -16,7 +16,7 @@ export function addFlag(
   const text = `${docInFlags(doc, NAMES_OF_FLAGS)}${defaultText(value === null ? undefined : JSON.stringify(value), ofModel)}`;
   const flag = `${toFlag(name)} <${argument}>`;
   if (typescript === 'number') command.option(flag, text, parseNumber);
-  else if (typescript === 'number | string') command.option(flag, text, parseMoment);
+  else if (typescript === 'number | string | Date') command.option(flag, text, parseMoment);
   else command.option(flag, text);
 }
 

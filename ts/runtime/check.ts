@@ -95,13 +95,18 @@ export function checkRun(run: object | undefined, allowed: readonly string[], wh
 
 /** `info` as JSON text. */
 export function infoText(info: unknown): string {
-  let text: string | undefined;
-  let cause: unknown;
+  const allowed = 'anything that JSON can hold';
+  const isLost = (value: unknown) =>
+    typeof value === 'function' || typeof value === 'symbol' || (typeof value === 'number' && !Number.isFinite(value));
   try {
-    text = JSON.stringify(info ?? null);
-  } catch (thrown) {
-    cause = thrown; // circular, or with a bigint
+    return JSON.stringify(info ?? null, (key, value) => {
+      // JSON.stringify would leave it out, or write null in its place.
+      if (isLost(value)) throw invalid(key === '' ? 'info' : `'${key}' in info`, value, allowed);
+      return value;
+    });
+  } catch (cause) {
+    if (cause instanceof RecvaeError) throw cause;
+    // It is circular, or has a bigint.
+    throw new RecvaeError('INVALID_ARGUMENT', `info is not JSON; allowed: ${allowed}`, { cause });
   }
-  if (text !== undefined) return text;
-  throw new RecvaeError('INVALID_ARGUMENT', 'info is not JSON; allowed: anything that JSON can hold', { cause });
 }

@@ -1797,7 +1797,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "Rows before this time are left out: a date, or a number in the unit of the times. Only with time.",
       "name": "since",
       "search": null,
-      "typescript": "number | string"
+      "typescript": "number | string | Date"
     },
     {
       "allowed": "a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'",
@@ -1805,7 +1805,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "Rows at this time or later are left out: a date, or a number in the unit of the times. Only with time.",
       "name": "until",
       "search": null,
-      "typescript": "number | string"
+      "typescript": "number | string | Date"
     },
     {
       "allowed": "a string",
@@ -1930,9 +1930,9 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "typescript": "number"
     },
     {
-      "allowed": "a finite number from 0 to below 1",
+      "allowed": "a finite number above 0 and below 1",
       "default": 0.2,
-      "doc": "Share of a held-out user's items that is scored, above 0 and below 1. By kind share, of every user's.",
+      "doc": "Share of a held-out user's items that is scored. By kind share, of every user's.",
       "name": "heldOut",
       "search": null,
       "typescript": "number"
@@ -1967,7 +1967,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "By kind time, when the test part begins, in place of a share: a date, or a number of seconds since 1970 (of batches, in their unit).",
       "name": "testSince",
       "search": null,
-      "typescript": "number | string"
+      "typescript": "number | string | Date"
     },
     {
       "allowed": "a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'",
@@ -1975,7 +1975,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
       "doc": "By kind time, when the validation part begins, written likewise.",
       "name": "validationSince",
       "search": null,
-      "typescript": "number | string"
+      "typescript": "number | string | Date"
     },
     {
       "allowed": "'philox' or 'numpy'",

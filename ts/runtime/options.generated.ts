@@ -92,13 +92,13 @@ export interface ReadOptions {
    *
    * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
    */
-  since?: number | string | undefined;
+  since?: number | string | Date | undefined;
   /**
    * Rows at this time or later are left out: a date, or a number in the unit of the times. Only with time.
    *
    * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
    */
-  until?: number | string | undefined;
+  until?: number | string | Date | undefined;
   /**
    * Column (or JSON key) that says for which part of a split each row is: train, validation (or valid, val, dev) or test. The split of kind column needs it. It takes the place of time.
    *
@@ -174,9 +174,9 @@ export interface SplitOptions {
    */
   test?: number | undefined;
   /**
-   * Share of a held-out user's items that is scored, above 0 and below 1. By kind share, of every user's.
+   * Share of a held-out user's items that is scored. By kind share, of every user's.
    *
-   * Allowed: a finite number from 0 to below 1.
+   * Allowed: a finite number above 0 and below 1.
    * @default 0.2
    */
   heldOut?: number | undefined;
@@ -206,13 +206,13 @@ export interface SplitOptions {
    *
    * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
    */
-  testSince?: number | string | undefined;
+  testSince?: number | string | Date | undefined;
   /**
    * By kind time, when the validation part begins, written likewise.
    *
    * Allowed: a finite number or a date such as '2015-01-31' or '2015-01-31T12:30:00Z'.
    */
-  validationSince?: number | string | undefined;
+  validationSince?: number | string | Date | undefined;
   /**
    * What draws, by kinds strong and folds: `philox`, or `numpy` for NumPy's legacy generator, which gives the split of the Mult-VAE and RecVAE authors' scripts where a user's rows stand in the order of the item ids.
    *

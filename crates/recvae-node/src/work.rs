@@ -8,7 +8,7 @@ use napi::sys::napi_value;
 use napi::{Env, JsDeferred};
 use recvae_core::{Call, CallKind, Calls, Cancel, Threads};
 
-use crate::error::{Error, IntoNode, Result, rejection, whole};
+use crate::error::{Error, IntoNode, Result, rejection};
 use crate::panics::guarded;
 
 /// A promise. The JavaScript type stands in each function's `ts_return_type`.
@@ -56,9 +56,7 @@ fn turn(kind: CallKind, threads: Option<f64>, cancel: &Cancel) -> Result<Turn> {
 }
 
 fn number(threads: Option<f64>) -> Result<usize> {
-    let Some(threads) = threads else { return Ok(Threads::available()) };
-    let threads = whole("threads", threads)?;
-    Threads::check(threads).into_node().map(|()| threads)
+    threads.map_or_else(|| Ok(Threads::available()), |threads| Threads::number(threads).into_node())
 }
 
 /// Fails as [`promise`] would for that number of threads.

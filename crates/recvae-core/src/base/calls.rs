@@ -440,7 +440,7 @@ mod tests {
         }
         (0..20).for_each(|_| assert!(next(&receiver) < 20));
         calls.start(call(CallKind::Long, 0), move |outcome| {
-            assert_eq!(outcome.unwrap_err().to_string(), "threads is 0; allowed: 1 to 1024");
+            assert_eq!(outcome.unwrap_err().to_string(), "threads is 0; allowed: a whole number from 1 to 1024");
             sender.send(20).unwrap();
         });
         assert_eq!(next(&receiver), 20);

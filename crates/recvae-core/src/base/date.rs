@@ -37,7 +37,7 @@ impl std::fmt::Display for Moment {
 
 impl OptionValue for Moment {
     fn typescript() -> String {
-        "number | string".into()
+        "number | string | Date".into()
     }
 
     fn expected() -> String {

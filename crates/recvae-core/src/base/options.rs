@@ -154,6 +154,8 @@ pub(crate) enum Range {
     Below(f64, f64),
     /// The upper end belongs to it, the lower one does not.
     UpTo(f64, f64),
+    /// Neither end belongs to it.
+    Inside(f64, f64),
 }
 
 impl Range {
@@ -166,6 +168,7 @@ impl Range {
                 Self::Between(low, high) => (low..=high).contains(&number),
                 Self::Below(low, high) => (low..high).contains(&number),
                 Self::UpTo(low, high) => number > low && number <= high,
+                Self::Inside(low, high) => number > low && number < high,
             }
     }
 
@@ -179,6 +182,7 @@ impl Range {
             Self::Between(low, high) => format!("{expected} from {low} to {high}"),
             Self::Below(low, high) => format!("{expected} from {low} to below {high}"),
             Self::UpTo(low, high) => format!("{expected} above {low} and up to {high}"),
+            Self::Inside(low, high) => format!("{expected} above {low} and below {high}"),
         }
     }
 

@@ -33,7 +33,18 @@ impl Threads {
     /// # Errors
     /// `INVALID_ARGUMENT` if `n` is 0 or above 1,024.
     pub fn check(n: usize) -> Result<()> {
-        if (1..=1024).contains(&n) { Ok(()) } else { Err(Error::invalid_argument("threads", n, "1 to 1024")) }
+        Self::number(n as f64).map(drop)
+    }
+
+    /// That many threads.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if `n` is no whole number from 1 to 1,024.
+    pub fn number(n: f64) -> Result<usize> {
+        if n.fract() == 0.0 && (1.0..=1024.0).contains(&n) {
+            return Ok(n as usize);
+        }
+        Err(Error::invalid_argument("threads", n, "a whole number from 1 to 1024"))
     }
 
     /// The cores that this process may use: affinity mask and cgroup quota included.

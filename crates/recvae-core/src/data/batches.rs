@@ -66,13 +66,13 @@ impl RowFilter {
         Ok(())
     }
 
-    /// The bounds of the time, in words.
-    fn bounds(&self) -> Option<&'static str> {
+    /// The names of the bounds of the time that are given.
+    fn bounds(&self) -> &'static [&'static str] {
         match (self.since, self.until) {
-            (Some(_), Some(_)) => Some("since and until"),
-            (Some(_), None) => Some("since"),
-            (None, Some(_)) => Some("until"),
-            (None, None) => None,
+            (Some(_), Some(_)) => &["since", "until"],
+            (Some(_), None) => &["since"],
+            (None, Some(_)) => &["until"],
+            (None, None) => &[],
         }
     }
 

@@ -340,7 +340,7 @@ pub struct InteractionsBuilder {
     n_below: u64,
     n_skipped: u64,
     /// The bounds of the time that were given, and from when to when the rows were that were left out beside them.
-    outside: Option<(&'static str, [f64; 2])>,
+    outside: Option<(&'static [&'static str], [f64; 2])>,
     n_empty: u64,
     n_bad: u64,
     /// What is wrong with the first bad row.
@@ -499,14 +499,14 @@ impl InteractionsBuilder {
         self.n_empty += 1;
     }
 
-    /// Counts a row that was left out, for its low value or for its time. `bounds` are those of the time that were given, in words.
-    pub(crate) fn skip(&mut self, is_low: bool, time: Option<f64>, bounds: Option<&'static str>) {
+    /// Counts a row that was left out, for its low value or for its time. `bounds` are the names of those of the time that were given.
+    pub(crate) fn skip(&mut self, is_low: bool, time: Option<f64>, bounds: &'static [&'static str]) {
         if is_low {
             self.n_below += 1;
         } else {
             self.n_skipped += 1;
         }
-        if let (Some(time), Some(bounds)) = (time, bounds) {
+        if let (Some(time), false) = (time, bounds.is_empty()) {
             let (_, [first, last]) = self.outside.get_or_insert((bounds, [time; 2]));
             (*first, *last) = (first.min(time), last.max(time));
         }
@@ -576,10 +576,10 @@ impl InteractionsBuilder {
                 (n, 0) => format!("no interactions left: the values of all {n} rows lie below minValue"),
                 (n, m) => {
                     let (bounds, [first, last]) = outside.unwrap_or_default();
-                    let filters = match (n, bounds.contains(' ')) {
-                        (0, _) => bounds.to_owned(),
-                        (_, true) => format!("minValue, {bounds}"),
-                        (_, false) => format!("minValue and {bounds}"),
+                    let filters = match (n, bounds) {
+                        (0, _) => bounds.join(" and "),
+                        (_, [one]) => format!("minValue and {one}"),
+                        _ => format!("minValue, {}", bounds.join(" and ")),
                     };
                     format!(
                         "no interactions left: all {} rows lie outside {filters} (the times run from {first} to {last})",

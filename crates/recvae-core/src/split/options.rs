@@ -76,8 +76,8 @@ options! {
         validation: f64 = 0.1, AtLeast(0.0);
         /// Test users, written as validation users are. By kind time, the share of all interactions that are the newest.
         test: f64 = 0.1, AtLeast(0.0);
-        /// Share of a held-out user's items that is scored, above 0 and below 1. By kind share, of every user's.
-        held_out: f64 = 0.2, Below(0.0, 1.0);
+        /// Share of a held-out user's items that is scored. By kind share, of every user's.
+        held_out: f64 = 0.2, Inside(0.0, 1.0);
         /// By kind folds, in how many parts the users are divided.
         folds: usize = 5, AtLeast(2.0);
         /// By kind folds, which part is for test, from 1 on; the one behind it is for validation.
@@ -102,9 +102,6 @@ fn check(options: &SplitOptions) -> Result<()> {
         if value >= 1.0 && value.fract() != 0.0 {
             return Err(Error::invalid_argument(name, value, "a share below 1, or a whole number of users"));
         }
-    }
-    if options.held_out == 0.0 {
-        return Err(Error::invalid_argument("heldOut", 0, "a number above 0 and below 1"));
     }
     let (kind, defaults) = (options.kind, SplitOptions::default());
     let only = |name: &str, got: String, kinds: &str| {

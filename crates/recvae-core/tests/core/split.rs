@@ -227,8 +227,8 @@ fn options_out_of_range_are_refused() {
         ),
         (SplitOptions { test: -0.1, ..default() }, "test is -0.1; allowed: a finite number, 0 or more"),
         (SplitOptions { test: f64::NAN, ..default() }, "test is null; allowed: a finite number, 0 or more"),
-        (SplitOptions { held_out: 0.0, ..default() }, "heldOut is 0; allowed: a number above 0 and below 1"),
-        (SplitOptions { held_out: 1.0, ..default() }, "heldOut is 1.0; allowed: a finite number from 0 to below 1"),
+        (SplitOptions { held_out: 0.0, ..default() }, "heldOut is 0.0; allowed: a finite number above 0 and below 1"),
+        (SplitOptions { held_out: 1.0, ..default() }, "heldOut is 1.0; allowed: a finite number above 0 and below 1"),
     ] {
         assert_eq!(message(split(&block(30, 9), &options), "INVALID_ARGUMENT"), text);
     }
