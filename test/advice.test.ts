@@ -1,6 +1,6 @@
 /** What `advise` says of made-up samples: which model, or why nobody can tell. */
 import { expect, test } from 'vitest';
-import { adviceOf } from '../dist/decide/advise/advice.js';
+import { adviceOf, type Given } from '../dist/decide/advise/advice.js';
 import { pairs } from '../dist/decide/pairs.js';
 import type { AdviceReport, ModelName } from '../dist/index.js';
 
@@ -18,7 +18,12 @@ function noise(salt: number): Float64Array {
 }
 
 /** Facts of samples with such means; `changes` go over them. */
-async function facts(curves: Partial<Record<ModelName, Record<number, number>>>, all: number, changes = {}) {
+async function facts(
+  curves: Partial<Record<ModelName, Record<number, number>>>,
+  all: number,
+  changes = {},
+  given: Given = {},
+) {
   const base = noise(0);
   const sizes = [...new Set(Object.values(curves).flatMap((curve) => Object.keys(curve).map(Number)))].sort(
     (a, b) => a - b,
@@ -70,7 +75,8 @@ async function facts(curves: Partial<Record<ModelName, Record<number, number>>>,
     smaller: [],
     ...changes,
   };
-  return adviceOf(made as unknown as AdviceReport, values, true, {});
+  const told = { given, wasSplit: true, inOrder: false };
+  return adviceOf(made as unknown as AdviceReport, values, told, {});
 }
 
 const FLOOR = { 1000: 0.2, 2000: 0.2, 8000: 0.2 };
@@ -94,6 +100,19 @@ test('what leads on all training users is advised, with a network that stays beh
   expect(found.reasons.join(' ')).toContain('on a line over the logarithm of their number that makes -0.0');
   expect(found.reasons.join(' ')).toContain('It was not tuned (gamma not searched).');
   expect(found.verdict).not.toMatch(/p [<=]/);
+});
+
+test('options that were given are part of what is advised', async () => {
+  const curves = { popularity: FLOOR, ease: { 8000: 0.4 }, als: { 8000: 0.45 }, edlae: { 8000: 0.3 } };
+  const given = { als: { lambda: 0.01, solver: 'cholesky' }, ease: { lambda: 20 }, edlae: { lambda: 1 } };
+  const { model, options, next } = await facts(curves, 8000, {}, given);
+  expect([model, options]).toEqual(['als', given.als]);
+  expect(next.at(0)).toMatch(
+    / --models ease,als.* --set ease\.lambda=20 .*--set als\.lambda=0\.01 --set als\.solver=cholesky/,
+  );
+  expect(next.at(-1)).toContain(
+    'train als <input> --seed 1 --set lambda=0.01 --set solver=cholesky --out als.safetensors',
+  );
 });
 
 test('a trend that may cross is left to compare', async () => {

@@ -8,7 +8,9 @@ import {
   fit,
   type HistoryOptions,
   Interactions,
+  type LeftOut,
   type Model,
+  type ReadHistory,
   RecvaeError,
   type RecvaeErrorCode,
   readHistories,
@@ -36,6 +38,12 @@ async function collect(options: HistoryOptions): Promise<[string, string[]][]> {
   const result: [string, string[]][] = [];
   for await (const { user, items } of readHistories(options)) result.push([user, [...items]]);
   return result;
+}
+
+async function all(histories: AsyncIterable<ReadHistory>): Promise<ReadHistory[]> {
+  const found: ReadHistory[] = [];
+  for await (const history of histories) found.push(history);
+  return found;
 }
 
 async function failure(code: RecvaeErrorCode, call: () => Promise<unknown>): Promise<string> {
@@ -167,6 +175,37 @@ describe('readHistories', () => {
     expect(await failure('IO', () => collect({ source: 'none.parquet' }))).toMatch(/No files found/);
     // What DuckDB is not needed for is not looked for by it.
     expect(await failure('IO', () => collect({ source: 'none.csv' }))).toMatch(/^cannot read none\.csv: /);
+  });
+
+  test('what is left out is told, and a signal ends the reading', async () => {
+    const folder = temporaryFolder();
+    const path = join(folder, 'rated.csv');
+    writeFileSync(path, 'user,item,stars\na,x,5\na,y,1\nb,x,2\nc,x,4,9\n');
+    const rules = { value: 'stars', minValue: 3, skipBadRows: 1 };
+    const told: LeftOut[][] = [];
+    const onLeftOut = (leftOut: LeftOut[]) => void told.push(leftOut);
+    expect(await all(readHistories({ source: path, ...rules }, { onLeftOut }))).toEqual([{ user: 'a', items: ['x'] }]);
+    expect(told.map((all) => all.map(({ reason, rows }) => [reason, rows]))).toEqual([
+      [
+        ['badRows', 1],
+        ['minValue', 2],
+      ],
+    ]);
+    const sql = `SELECT * FROM (VALUES ('a', 'x', 5), ('a', 'y', 1), ('b', 'x', 2)) AS t("user", item, stars)`;
+    const query = { sql, value: 'stars', minValue: 3 };
+    expect(await all(readHistories(query, { onLeftOut }))).toEqual([{ user: 'a', items: ['x'] }]);
+    expect(told.at(-1)).toMatchObject([
+      { reason: 'minValue', rows: 2, text: '2 rows are left out for a value below minValue' },
+    ]);
+    const long = 'SELECT a.range::VARCHAR AS "user", b.range AS item FROM range(100000) a, range(100000) b';
+    const signal = AbortSignal.timeout(200);
+    await expect(all(readHistories({ sql: long }, { signal }))).rejects.toHaveProperty('name', 'TimeoutError');
+    await expect(all(readHistories({ source: path }, { signal: AbortSignal.abort('enough') }))).rejects.toBe('enough');
+    const lists = join(folder, 'lists.ndjson');
+    writeFileSync(lists, '{"user":"a","items":["x"]}\n');
+    await expect(all(readHistories({ source: lists, item: 'items', skipBadRows: 1 }))).rejects.toThrow(
+      'skipBadRows is 1; allowed: only for rows with an item each, not for lists of items',
+    );
   });
 
   test('a loop that is left closes DuckDB', async () => {

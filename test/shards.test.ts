@@ -206,4 +206,31 @@ describe('recommend --shard', () => {
     expect((await change(1)).stderr).toContain(other);
     expect(existsSync(join(folder, 'changed.ndjson', '_SUCCESS'))).toBe(false);
   });
+
+  test('a shard that is done looks again: at its histories, and whether its parts are there', async () => {
+    const out = join(folder, 'again.ndjson');
+    const write = (item: string) => {
+      const lines = ['a', 'b', 'c', 'd'].map((user) => `{"user":"${user}","items":["${item}"]}\n`);
+      writeFileSync(join(folder, 'again-in.ndjson'), lines.join(''));
+    };
+    const make = (index: number) => {
+      const args = ['--history', 'again-in.ndjson', '--out', 'again.ndjson', '--users-per-part', '1'];
+      return recvae(folder, 'recommend', 'ease.st', ...args, '--shard', `${index}/2`);
+    };
+    write('i0-0');
+    for (const index of [0, 1]) expect((await make(index)).code).toBe(0);
+    const whole = textOf('again.ndjson');
+    expect((await make(0)).stderr).toMatch(/parts made: 0, there before: 2; .*\nall shards are done/);
+    rmSync(join(out, 'part-00000002.ndjson'));
+    expect((await make(1)).stderr).toContain('shards not done yet: 1 of 2');
+    expect(existsSync(join(out, '_SUCCESS'))).toBe(false);
+    expect((await make(0)).stderr).toMatch(/parts made: 1, there before: 1; .*\nall shards are done/);
+    expect([textOf('again.ndjson').equals(whole), existsSync(join(out, '_SUCCESS'))]).toEqual([true, true]);
+    // The same users and bytes, other items.
+    write('i0-1');
+    for (const index of [0, 1]) {
+      const { code, stderr } = await make(index);
+      expect([code, stderr]).toEqual([1, expect.stringContaining('was made from other histories than there are now')]);
+    }
+  });
 });

@@ -100,7 +100,13 @@ export {
 export { Filter, type FilterOptions, type ServeOptions } from './models/filter.js';
 export { type FitRun, fit } from './models/fit.js';
 export { type Fitting, type FittingLimits, largestThatFits, type OptionChange } from './models/fitting.js';
-export { type HistoryOptions, type ReadHistory, readHistories, writeRecommendations } from './models/histories.js';
+export {
+  type HistoryOptions,
+  type HistoryRun,
+  type ReadHistory,
+  readHistories,
+  writeRecommendations,
+} from './models/histories.js';
 export { type Inspection, inspect } from './models/inspect.js';
 export { type AnyModel, load, Model, recommend, type SaveOptions } from './models/model.js';
 export { writePerUser } from './models/per-user.js';

@@ -13,7 +13,7 @@ import { RecvaeError } from '../runtime/errors.js';
 import type { EaseOptions } from '../runtime/options.generated.js';
 import { addMemoryFlag, type JobFlags, threadsFlag } from './common-flags.js';
 import { filesBehind, refuseSame } from './distinct.js';
-import { toFlag } from './flags.js';
+import { inFlags, toFlag } from './flags.js';
 import { readInput } from './input.js';
 import { addReadFlags } from './input-flags.js';
 import { interruptible, leavable } from './interrupt.js';
@@ -131,6 +131,14 @@ async function countShard(input: string, flags: Flags, run: Run): Promise<EaseCo
   // Of a published set the papers' way to read it is meant, not their split.
   const read = await readInput(input, flags, { read: { ...recipe.read, shard }, split: {} }, signal && { signal });
   if (read instanceof Split) message('the training users of the split are counted');
+  for (const { text } of read.leftOut) message(inFlags(text));
+  const unkept = (['user', 'item', 'value', 'minValue', 'sql'] as const).filter(
+    (name) => recipe.read[name] !== undefined,
+  );
+  if (unkept.length > 0) {
+    const flags = unkept.map((name) => toFlag(name)).join(', ');
+    message(`counts do not keep how data were read: recommend and evaluate need ${flags} again`);
+  }
   return EaseCounts.countShard(read, shard, run);
 }
 

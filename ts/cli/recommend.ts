@@ -4,11 +4,20 @@ import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import { arrowHistories } from '../data/arrow.js';
 import type { History } from '../data/interactions.js';
+import type { LeftOut } from '../data/left-out.js';
 import { TEXT_OPTIONS } from '../data/row-files.js';
 import { type Shard, shardText } from '../data/shard.js';
-import { filesAt, isDatabase, isTable, kindOf } from '../data/sources.js';
+import { filesAt, isDatabase, kindOf } from '../data/sources.js';
 import type { FilterOptions, ServeOptions } from '../models/filter.js';
-import { arrowOf, lineOf, parsed, readHistories, writeRecommendations, writerFor } from '../models/histories.js';
+import {
+  areLists,
+  arrowOf,
+  lineOf,
+  parsed,
+  readHistories,
+  writeRecommendations,
+  writerFor,
+} from '../models/histories.js';
 import { load } from '../models/model.js';
 import type { UserRecommendation, UserRequest } from '../models/serving.js';
 import { modelIdentity, recommendShard } from '../models/shards.js';
@@ -23,7 +32,7 @@ import { threadsFlag } from './common-flags.js';
 import { addListsDeviceFlag, loadOptionsOf } from './compute.js';
 import { fileIn, filesBehind, refuseSame } from './distinct.js';
 import { warnOfFallback } from './fallback.js';
-import { docInFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
+import { docInFlags, inFlags, MODEL_FILE, parseNumber, toFlag } from './flags.js';
 import { addFilterFlags, type FilterFlags, filterIn } from './ids.js';
 import { queryOf, tellIgnoredValues } from './input.js';
 import { interruptible } from './interrupt.js';
@@ -34,6 +43,11 @@ import { addShardFlag } from './shard.js';
 interface Flags extends FilterFlags {
   history: string;
   format?: ReadOptions['format'];
+  separator?: string;
+  header?: boolean;
+  encoding?: NonNullable<ReadOptions['encoding']>;
+  quote?: NonNullable<ReadOptions['quote']>;
+  skipBadRows?: number;
   user?: string;
   item?: string;
   value?: string | false;
@@ -77,6 +91,12 @@ export function addRecommend(program: Command): void {
   };
   command
     .option('--format <name>', ofTable('format'))
+    .option('--separator <text>', ofTable('separator'))
+    .option('--header', 'of a table: the first row names the columns, whatever the training was told')
+    .option('--no-header', 'of a table: the first row does not name the columns, which have numbers from 1')
+    .option('--encoding <utf8|latin1>', ofTable('encoding'))
+    .option('--quote <double|none>', ofTable('quote'))
+    .option('--skip-bad-rows <count>', ofTable('skipBadRows'), parseNumber)
     .option('--user <column>', ofTable('user'))
     .option('--item <column>', ofTable('item'))
     .option('--value <column>', ofTable('value'))
@@ -222,10 +242,11 @@ function open(flags: Flags, signal: AbortSignal): Opened {
     if (flags.value === false && flags.minValue !== undefined) {
       throw new RecvaeError('INVALID_ARGUMENT', '--min-value has no meaning with --no-value');
     }
-    return (info) => tableOf(flags, recipeIn(info)?.read ?? {});
+    return (info) => tableOf(flags, recipeIn(info)?.read ?? {}, signal);
   }
   const [ofTable] = tableFlags(flags);
-  const isFile = kindOf(history) === 'ndjson' && (statSync(history, { throwIfNoEntry: false })?.isFile() ?? false);
+  const isRegular = statSync(history, { throwIfNoEntry: false })?.isFile() ?? false;
+  const isFile = kindOf(history) === 'ndjson' && isRegular;
   if (ofTable !== undefined && !isFile) {
     throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(ofTable)} has no meaning for lines with histories`);
   }
@@ -233,9 +254,13 @@ function open(flags: Flags, signal: AbortSignal): Opened {
   onAbort(signal, () => run.cancel());
   const lines = guard(() => new native.NativeHistories(history === '-' ? undefined : history, run));
   return async function* (info) {
+    const trained = recipeIn(info)?.read ?? {};
     const line = isFile ? await guardAsync(() => native.firstLine(history, run)) : null;
     const first = line === null ? undefined : parsed(line);
-    if (first !== undefined && !Object.hasOwn(first, 'items')) yield* tableOf(flags, recipeIn(info)?.read ?? {});
+    // A name that says nothing is that of a table where the training was told what its rows are.
+    const isNamed = kindOf(history) === undefined && trained.format !== undefined && isRegular;
+    const isRow = first !== undefined && !Object.hasOwn(first, 'items');
+    if (isRow || isNamed) yield* tableOf(flags, trained, signal);
     else if (ofTable === undefined) yield* historiesOf(lines, signal);
     else throw new RecvaeError('INVALID_ARGUMENT', `${toFlag(ofTable)} has no meaning for lines with histories`);
   };
@@ -243,8 +268,8 @@ function open(flags: Flags, signal: AbortSignal): Opened {
 
 /** The flags that were given and say how to read a table. */
 function tableFlags(flags: Flags) {
-  const names = ['format', 'user', 'item', 'value', 'minValue', 'sql', 'escape'] as const;
-  return names.filter((name) => flags[name] !== undefined && flags[name] !== false);
+  const names = [...TEXT_OPTIONS, 'user', 'item', 'value', 'minValue', 'sql', 'escape'] as const;
+  return names.filter((name) => flags[name] !== undefined && (flags[name] !== false || name === 'header'));
 }
 
 /** Whether histories are rows of a table, and not lines of NDJSON. */
@@ -255,9 +280,7 @@ function isTabular(flags: Flags): boolean {
   // JSON may be either: whoever names columns means a table.
   if (kind === 'json' && tableFlags(flags).length > 0) return true;
   const isFolder = statSync(history, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  return (
-    isDatabase(history) || ['parquet', 'csv', 'tsv', 'arrow'].includes(kind ?? '') || (isFolder && isTable(history))
-  );
+  return isDatabase(history) || isFolder || ['parquet', 'csv', 'tsv', 'arrow'].includes(kind ?? '');
 }
 
 /** The histories in lines of JSON. What comes before a bad line is handed out. */
@@ -277,7 +300,11 @@ async function* historiesOf(lines: native.NativeHistories, signal: AbortSignal):
  * The histories in a table. It is read as the data were for the training, where the flags say nothing else: a row that was
  * no like there is none here.
  */
-async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): AsyncGenerator<History> {
+async function* tableOf(
+  flags: Flags,
+  trained: Partial<InputRecipe['read']>,
+  signal: AbortSignal,
+): AsyncGenerator<History> {
   const { history } = flags;
   const user = flags.user ?? trained.user;
   const item = flags.item ?? trained.item;
@@ -305,18 +332,44 @@ async function* tableOf(flags: Flags, trained: Partial<InputRecipe['read']>): As
     ? { database: history, sql: queryOf(history, sql, '--history') }
     : { source: history, sql };
   const isText = sql === undefined && !isDatabase(history) && kindOf(history) !== 'parquet';
-  // The form of the rows is that of the training; its time is not: what came later is part of a history.
-  const ofForm = [...TEXT_OPTIONS, 'time', 'timeUnit'] as const;
-  const text = isText ? Object.fromEntries(ofForm.map((name) => [name, trained[name]])) : {};
-  const { format = text.format as ReadOptions['format'] } = flags;
+  const ofTraining = isText ? await formOf(flags, trained) : {};
+  for (const [name, value] of Object.entries(ofTraining))
+    ways.push(`${name} is ${value} (${toFlag(name)} says otherwise)`);
+  const text = { ...ofTraining, ...given(flags) };
+  const tell = (leftOut: LeftOut[]) => {
+    for (const { text } of leftOut) message(inFlags(text));
+  };
   try {
-    yield* readHistories({ ...from, user, item, value, minValue, ...escaping, ...text, format });
+    const rows = { ...from, user, item, value, minValue, ...escaping, ...text };
+    yield* readHistories(rows, { signal, onLeftOut: tell });
   } catch (thrown) {
+    signal.throwIfAborted();
     const { code, message } = toRecvaeError(thrown);
     if (code === 'IO' || ways.length === 0) throw thrown;
     const place = message.startsWith(`${history}:`) ? '' : `${history}: `;
     throw new RecvaeError(code, `${place}${message}; as in the training, ${ways.join(', ')}`, { cause: thrown });
   }
+}
+
+/** The flags for text that were given. */
+function given(flags: Flags): Pick<Flags, (typeof TEXT_OPTIONS)[number]> {
+  return Object.fromEntries(TEXT_OPTIONS.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]])));
+}
+
+/**
+ * The form of the training's rows, where the flags say nothing else and files of such a name can have it. Its time is left aside: what
+ * came later is part of a history.
+ */
+async function formOf(flags: Flags, trained: Partial<InputRecipe['read']>): Promise<Pick<ReadOptions, 'format'>> {
+  const [path = flags.history] = filesAt(flags.history) ?? [];
+  const isOther = flags.format !== undefined && flags.format !== trained.format;
+  const kind = kindOf(path);
+  const isJson = kind === 'ndjson' || kind === 'json';
+  // Lines with lists are histories already: none of them may be missing.
+  const mayMiss = !isJson || !(await areLists([path], flags.item ?? trained.item ?? 'item'));
+  const names = isOther ? [] : isJson || kind === 'arrow' ? (['skipBadRows'] as const) : TEXT_OPTIONS;
+  const kept = names.filter((name) => flags[name] === undefined && (name !== 'skipBadRows' || mayMiss));
+  return Object.fromEntries(kept.flatMap((name) => (trained[name] === undefined ? [] : [[name, trained[name]]])));
 }
 
 /** Makes the parts of a shard. */
@@ -331,7 +384,7 @@ async function intoShard(
   const bytesOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? null;
   const files = (filesAt(history) ?? [history]).map((path) => ({ file: basename(path), bytes: bytesOf(path) }));
   const { format, user, item, value, minValue, sql, escape: escaping } = flags;
-  const read = { format, user, item, value, minValue, sql, escape: escaping };
+  const read = { ...given({ history, ...flags }), format, user, item, value, minValue, sql, escape: escaping };
   const lists = { allow: hashOf(allow), deny: hashOf(deny) };
   // What is not given is what the core takes, so that whoever spells it out goes on with the same job.
   const usual = description.recommend.find(({ name }) => name === 'k')!.default;

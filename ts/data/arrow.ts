@@ -21,12 +21,13 @@ export type Bytes = Uint8Array | ArrayBuffer | Iterable<Uint8Array> | AsyncItera
 /** Bytes that are read before the event loop gets its turn. */
 const PIECE = 1 << 20;
 
-async function* piecesOf(bytes: Bytes): AsyncGenerator<Uint8Array> {
+/** What is in one piece in several; a stream as it is, so that it can be closed. */
+function piecesOf(bytes: Bytes): Iterable<Uint8Array> | AsyncIterable<Uint8Array> {
   const whole = isAnyArrayBuffer(bytes) ? new Uint8Array(bytes) : bytes;
-  if (!isUint8Array(whole)) {
-    yield* whole;
-    return;
-  }
+  return isUint8Array(whole) ? cut(whole) : whole;
+}
+
+async function* cut(whole: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let start = 0; start < whole.length; start += PIECE) {
     yield whole.subarray(start, start + PIECE);
     await setImmediate();

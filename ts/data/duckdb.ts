@@ -25,6 +25,7 @@ import { running } from '../runtime/running.js';
 import type { ColumnNames } from './arrow.js';
 import type { Batch } from './batches.js';
 import { idColumn } from './ids.js';
+import { TEXT_OPTIONS } from './row-files.js';
 import {
   checkNames,
   type Files,
@@ -276,6 +277,10 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   const { source, sql, database, settings, ...rest } = options;
   checkSource(options);
   if ('format' in rest) throw invalid('a key of options', 'format', 'none: the names of files say it');
+  const text = TEXT_OPTIONS.find((name) => (rest as ReadOptions)[name] !== undefined);
+  if (text !== undefined && (sql ?? database ?? settings) !== undefined) {
+    throw invalid(text, (rest as ReadOptions)[text], 'only for files of text, without sql, database and settings');
+  }
   const names: Names = JSON.parse(guard(() => native.completeReadOptions(toJson(rest))));
   const { user, item } = names;
   const value = names.value ?? null;

@@ -3,7 +3,7 @@
  * into the core, and their source closed whatever happens.
  */
 import { setImmediate } from 'node:timers/promises';
-import { unlessAborted } from '../runtime/abort.js';
+import { openIterator, unlessAborted } from '../runtime/abort.js';
 import { invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, RecvaeError, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
@@ -40,7 +40,7 @@ export interface RowOptions extends Thresholds {
   value?: RowColumn;
   /**
    * Column of a time that every row must have: a `Date`, which counts as its milliseconds since 1970, or a number, a bigint or
-   * the text of a number in any unit that all rows share. It changes nothing without `since` and `until`.
+   * the text of a number in any unit that all rows share. Splits by time and of the newest items use it, and `since` and `until`.
    */
   timestamp?: RowColumn;
   /** Rows with a lower value are left out. Only with `value`. */
@@ -140,7 +140,10 @@ function checked(options: RowOptions): { columns: Wanted[]; filter: object } {
 
 /** A bound of the time as a number. */
 function boundOf(bound: number | Date | undefined, name: string): number | undefined {
-  if (!isDate(bound)) return bound;
+  if (!isDate(bound)) {
+    if (bound === undefined || typeof bound === 'number') return bound;
+    throw invalid(name, bound, 'a number or a date');
+  }
   if (Number.isNaN(bound.getTime())) throw invalid(name, 'Invalid Date', 'a number or a date');
   return bound.getTime();
 }
@@ -259,13 +262,11 @@ class Iterated extends Source {
 
 /** An iterator that answers later, such as that of a stream. */
 class Asked extends Source {
-  readonly #rows: AsyncIterable<Row> & { destroy?: () => unknown };
-  readonly #iterator: AsyncIterator<Row>;
+  readonly #iterator: Iterator<Row> | AsyncIterator<Row>;
 
   constructor(rows: AsyncIterable<Row>) {
     super();
-    this.#rows = rows;
-    this.#iterator = rows[Symbol.asyncIterator]();
+    this.#iterator = openIterator(rows);
   }
 
   protected async rows(count: number): Promise<readonly Row[]> {
@@ -281,8 +282,6 @@ class Asked extends Source {
   async close(): Promise<void> {
     if (this.ended) return;
     this.ended = true;
-    // The iterator of a stream closes it only when it has answered, which may be never.
-    if (this.asked && typeof this.#rows.destroy === 'function') this.#rows.destroy();
     const closed = Promise.resolve(this.#iterator.return?.()).catch(() => {});
     if (!this.asked) await closed;
   }

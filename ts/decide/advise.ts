@@ -15,7 +15,7 @@ import type {
   SplitOptions,
 } from '../runtime/options.generated.js';
 import { type RunOptions, stoppable } from '../runtime/running.js';
-import { adviceOf } from './advise/advice.js';
+import { adviceOf, type Given } from './advise/advice.js';
 import { type Plan, planFor } from './advise/plan.js';
 import type { AdviceReport, AdviseProgress, ModelCost, SampleResult } from './advise/report.js';
 import { METRIC, type TrialSample, trySamples } from './advise/sample-runs.js';
@@ -165,7 +165,13 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
       refused: [...plan.refused, ...refused],
       smaller: [...plan.smaller].map(([model, changed]) => ({ model, changed })),
     };
-    const advice = await adviceOf(facts, values, input instanceof Split, { threads, signal });
+    const given = Object.fromEntries(
+      Object.entries(options.options ?? {}).map(([model, own]) => [model, JSON.parse(toJson(own))]),
+    ) as Given;
+    const wasSplit = input instanceof Split;
+    const kind = options.split?.kind ?? (wasSplit ? undefined : 'strong');
+    const inOrder = kind === undefined ? data.validation.areKnown : !['strong', 'folds', 'share'].includes(kind);
+    const advice = await adviceOf(facts, values, { given, wasSplit, inOrder }, { threads, signal });
     return { ...facts, ...advice, run: run() };
   } finally {
     for (const sample of made) sample.dispose();

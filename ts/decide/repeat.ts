@@ -136,9 +136,14 @@ function foldsOf(how: SplitOptions | undefined): number {
   return how?.folds ?? (description.split.find(({ name }) => name === 'folds')!.default as number);
 }
 
-/** From how many users the test users are drawn: all, or, where the split is within users, those that are tested each time. */
+/**
+ * From how many users the test users are drawn: all who have enough items, or, where the split is within users, those that are tested
+ * each time.
+ */
 function populationOf(data: Split): number {
-  return data.test.areKnown ? data.test.nScored : datasetOf(data).users;
+  if (data.test.areKnown) return data.test.nScored;
+  const never = data.leftOut.find(({ reason }) => reason === 'neverHeldOut')?.users ?? 0;
+  return datasetOf(data).users - never;
 }
 
 /** A comparison whose models nobody needs. */

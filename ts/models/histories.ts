@@ -22,6 +22,7 @@ import {
   wrongId,
 } from '../data/duckdb.js';
 import type { History } from '../data/interactions.js';
+import { type LeftOut, leftOutOf } from '../data/left-out.js';
 import { rowFiles, TEXT_OPTIONS, TIME_OPTIONS } from '../data/row-files.js';
 import {
   type Files,
@@ -35,7 +36,8 @@ import {
   scanColumns,
 } from '../data/sources.js';
 import { type Cell, type Column, inPieces, writeCsv, writeParquet, writeText } from '../data/tables.js';
-import { checkString, invalid, knownKeys } from '../runtime/check.js';
+import { type Abortable, onAbort, untilAborted } from '../runtime/abort.js';
+import { checkSignal, checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
 import { native } from '../runtime/native.js';
@@ -60,6 +62,17 @@ const KEYS = Object.keys({
   ...{ time: true, timeUnit: true, since: true, until: true },
 } satisfies Record<keyof HistoryOptions, true>);
 
+/** How histories are read, as opposed to which. */
+export interface HistoryRun extends Abortable {
+  /**
+   * Called once with what was left out, as in {@link Interactions.leftOut}: before the first history, or, where DuckDB sorts the rows,
+   * after the last one. Lists of items are never left out, and it is not called for them.
+   */
+  onLeftOut?: (leftOut: LeftOut[]) => void;
+}
+
+const RUN_KEYS = Object.keys({ signal: true, onLeftOut: true } satisfies Record<keyof HistoryRun, true>);
+
 /** A history that was read: the texts of its ids. */
 export interface ReadHistory extends History {
   /** Id of the user. */
@@ -83,11 +96,26 @@ export interface ReadHistory extends History {
  * Lists have no values.
  *
  * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for; `INVALID_ARGUMENT` for
- * `value` with lists.
+ * `value` with lists, and for `skipBadRows` with lists in NDJSON.
  */
-export async function* readHistories(options: HistoryOptions): AsyncGenerator<ReadHistory> {
+export async function* readHistories(options: HistoryOptions, run: HistoryRun = {}): AsyncGenerator<ReadHistory> {
   knownKeys(options, KEYS, 'options');
+  knownKeys(run, RUN_KEYS, 'run');
+  const { signal, onLeftOut } = run;
+  if (signal !== undefined) checkSignal(signal);
+  if (onLeftOut !== undefined && typeof onLeftOut !== 'function') throw invalid('onLeftOut', onLeftOut, 'a function');
+  yield* untilAborted(signal, read(options, run));
+}
+
+async function* read(options: HistoryOptions, { signal, onLeftOut }: HistoryRun): AsyncGenerator<ReadHistory> {
   const { source, sql, database, settings, ...names } = options;
+  /** The histories in rows that the core has read. */
+  const inMemory = function* (data: native.NativeInteractions) {
+    onLeftOut?.(leftOutOf(data));
+    yield* sorted(data);
+  };
+  const ownRows = (paths: readonly string[], how: string) =>
+    running({ signal }, (run) => native.readInteractions([...paths], how, run));
   const text = TEXT_OPTIONS.find((name) => options[name] !== undefined);
   const isPlain = source !== undefined && (sql ?? database ?? settings) === undefined;
   if (text !== undefined && !isPlain) {
@@ -99,12 +127,19 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
     const found = rowFiles(paths, names);
     if (text !== undefined || found.format !== undefined || found.paths.every((path) => isOurs(kindOf(path)))) {
       const how = toJson(found.format === undefined ? names : { ...names, format: found.format });
-      yield* sorted(await running({}, (run) => native.readInteractions(found.paths, how, run)));
+      if (
+        names.skipBadRows &&
+        kindOf(found.paths[0]!) === 'ndjson' &&
+        (await areLists(found.paths, names.item ?? 'item'))
+      ) {
+        throw invalid('skipBadRows', names.skipBadRows, 'only for rows with an item each, not for lists of items');
+      }
+      yield* inMemory(await ownRows(found.paths, how));
       return;
     }
   }
   if (hasTimes) {
-    yield* sorted(await readDuckDB(options, new AbortController().signal));
+    yield* inMemory(await readDuckDB(options, signal ?? new AbortController().signal));
     return;
   }
   checkSource(options);
@@ -115,7 +150,7 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
   const own = isPlain ? ownFiles(paths) : undefined;
   const isLists = own?.kind === 'ndjson' && (await areLists(own.paths, item));
   if (own && !isLists) {
-    yield* sorted(await running({}, (run) => native.readInteractions(own.paths, toJson(names), run)));
+    yield* inMemory(await ownRows(own.paths, toJson(names)));
     return;
   }
   if (own && value === null && user === 'user' && item === 'items') {
@@ -124,12 +159,18 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
   }
   const session = await openDuckDB('readHistories', { database, settings });
   const { connection, duckdb, close } = session;
+  // An interrupt that comes between two queries is lost: it is repeated until all has ended.
+  let interrupting: NodeJS.Timeout | undefined;
+  const interrupt = () => {
+    interrupting = setInterval(() => connection.interrupt(), 20);
+  };
+  const release = signal && onAbort(signal, interrupt);
   try {
     const files = filesOf({ source });
     checkEscape(files, complete);
     const readable = files && sql === undefined ? await unmarked(files, session) : undefined;
     if (files && readable && (await isRead(connection, readable, item))) {
-      yield* sorted(await running({}, (run) => native.readInteractions(files.paths, toJson(names), run)));
+      yield* inMemory(await ownRows(files.paths, toJson(names)));
       return;
     }
     let from = sql === undefined ? '' : subquery(sql);
@@ -159,17 +200,19 @@ export async function* readHistories(options: HistoryOptions): AsyncGenerator<Re
       // By bytes: a collation may take two users for one, and then they would take turns.
       const [names, by] = [['u', 'i', ...(value === null ? [] : ['v'])].join(', '), 'encode(u), encode(i)'];
       const ordered = `SELECT * FROM (${rows}) AS histories(${names}) ORDER BY ${by}`;
-      yield* grouped(await stream(connection, ordered), value, minValue);
+      yield* grouped(await stream(connection, ordered), value, minValue, onLeftOut);
     }
   } catch (thrown) {
     throw toError(thrown);
   } finally {
+    release?.();
+    clearInterval(interrupting);
     close();
   }
 }
 
 /** Whether lines of JSON hold lists of items, as the first one of the first file that is not blank says. */
-async function areLists(paths: string[], item: string): Promise<boolean> {
+export async function areLists(paths: string[], item: string): Promise<boolean> {
   for (const path of paths) {
     const line = await running({}, (run) => native.firstLine(path, run));
     if (line !== null) return Array.isArray(parsed(line)?.[item]);
@@ -224,8 +267,13 @@ async function* listed({ chunks }: Rows): AsyncGenerator<ReadHistory> {
 }
 
 /** Rows with one item each; those of a user follow each other. With a column of values, those below the lowest do not count. */
-async function* grouped({ chunks }: Rows, value: string | null, minValue: number | null): AsyncGenerator<ReadHistory> {
-  let row = 0;
+async function* grouped(
+  { chunks }: Rows,
+  value: string | null,
+  minValue: number | null,
+  onLeftOut: HistoryRun['onLeftOut'],
+): AsyncGenerator<ReadHistory> {
+  let [row, below] = [0, 0];
   let history: ReadHistory | undefined;
   for await (const chunk of chunks) {
     const [users, items] = [chunk.getColumnValues(0), chunk.getColumnValues(1)];
@@ -234,7 +282,10 @@ async function* grouped({ chunks }: Rows, value: string | null, minValue: number
       const [user, item] = [idOf('user', name, row), idOf('item', items[at]!, row)];
       const number = values && numberOf(value!, values[at]!, row);
       row += 1;
-      if (number !== undefined && minValue !== null && number < minValue) continue;
+      if (number !== undefined && minValue !== null && number < minValue) {
+        below += 1;
+        continue;
+      }
       if (history?.user === user) {
         history.items.push(item);
         continue;
@@ -243,8 +294,14 @@ async function* grouped({ chunks }: Rows, value: string | null, minValue: number
       history = { user, items: [item] };
     }
   }
+  onLeftOut?.(below > 0 ? [belowMinValue(below)] : []);
   if (history) yield history;
   else if (row > 0) throw new RecvaeError('INVALID_DATA', `the values of all ${row} rows lie below minValue`);
+}
+
+function belowMinValue(rows: number): LeftOut {
+  const text = `${rows === 1 ? '1 row is' : `${rows} rows are`} left out for a value below minValue`;
+  return { reason: 'minValue', rows, users: 0, items: 0, interactions: 0, text };
 }
 
 function idOf(name: string, id: DuckDBValue, row: number): string {
@@ -300,6 +357,9 @@ export async function writeRecommendations(
   async function* counted() {
     try {
       for await (const result of recommendations) {
+        if (typeof result?.user !== 'string') {
+          throw invalid(`user of result ${users}`, result?.user, 'a string, as recommendStream gives it');
+        }
         yield result;
         users += 1;
       }

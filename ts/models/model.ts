@@ -273,7 +273,12 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
     this.recommend([], once); // a bad option is found before there are histories
     const groups = recommendGroups(this, openHistories(histories), once, run);
     return (async function* () {
-      for await (const group of groups) yield* group;
+      for await (const group of groups) {
+        for (const result of group) {
+          run.signal?.throwIfAborted();
+          yield result;
+        }
+      }
     })();
   }
 

@@ -65,9 +65,9 @@ interface PartMark {
 /** What is known of a shard that is whole. */
 interface ShardMark {
   parts: { file: string; users: number }[];
-  /** Users of all shards, and SHA-256 of the first user of each part: the same for all shards that have read the same. */
+  /** Users of all shards, and SHA-256 of their histories: the same for all shards that have read the same. */
   allUsers: number;
-  firstUsers: string;
+  histories: string;
 }
 
 /** Makes the recommendations of one shard. `recommend` gives those of some of its histories, in their order. */
@@ -79,17 +79,19 @@ export async function recommendShard(
   await beginJob(folder, { ...job, shards: shard.of, usersPerPart });
   const done = join(folder, '_done');
   const markOf = (shard: Shard) => join(done, `shard-${shard.index}-of-${shard.of}.json`);
-  let partsBefore: number | undefined;
-  if (!existsSync(markOf(shard))) {
-    removeLeftovers(folder, shard);
-    const made = await makeParts({ folder, shard, usersPerPart, job }, done, histories, recommend);
-    await writeJson(markOf(shard), made.whole);
-    partsBefore = made.partsBefore;
+  removeLeftovers(folder, shard);
+  // Also of a shard that was whole: its histories may have changed since, or its files may be gone.
+  const { whole, partsBefore } = await makeParts({ folder, shard, usersPerPart, job }, done, histories, recommend);
+  const mark = markOf(shard);
+  const before = existsSync(mark) ? readJson<ShardMark>(mark) : undefined;
+  if (before !== undefined && before.histories !== whole.histories) {
+    const text = `the histories are others than when shard ${shardText(shard)} was made; allowed: the same, or another folder`;
+    throw new RecvaeError('INVALID_DATA', `${folder}: ${text}`);
   }
-  const { parts } = readJson<ShardMark>(markOf(shard));
-  const users = parts.reduce((sum, { users }) => sum + users, 0);
+  if (before === undefined) await writeJson(mark, whole);
+  const users = whole.parts.reduce((sum, { users }) => sum + users, 0);
   const missing = await finish(folder, shard, markOf);
-  return { users, parts: parts.length, partsBefore: partsBefore ?? parts.length, missing };
+  return { users, parts: whole.parts.length, partsBefore, missing };
 }
 
 /** Writes down what is made here, or fails if it is something else. */
@@ -128,13 +130,13 @@ async function makeParts(
   recommend: (histories: AsyncIterable<UserRequest>) => AsyncIterable<UserRecommendation>,
 ): Promise<{ whole: ShardMark; partsBefore: number }> {
   const source = new Cut(openHistories(histories), usersPerPart);
-  const firstUsers = createHash('sha256');
-  const whole: ShardMark = { parts: [], allUsers: 0, firstUsers: '' };
+  const all = createHash('sha256');
+  const whole: ShardMark = { parts: [], allUsers: 0, histories: '' };
   let partsBefore = 0;
   try {
-    for (let part = 0; await source.begin(firstUsers); part += 1) {
+    for (let part = 0; await source.begin(); part += 1) {
       if (part % shard.of !== shard.index) {
-        for await (const _ of source.part()) whole.allUsers += 1;
+        for await (const _ of source.part(all)) whole.allUsers += 1;
         continue;
       }
       const file = partName(folder, part);
@@ -142,9 +144,9 @@ async function makeParts(
       const before = existsSync(mark) && existsSync(path) ? readJson<PartMark>(mark) : undefined;
       const hash = createHash('sha256');
       if (before === undefined) {
-        await writeRecommendations(path, recommend(source.part(hash)));
+        await writeRecommendations(path, recommend(source.part(all, hash)));
       } else {
-        for await (const _ of source.part(hash));
+        for await (const _ of source.part(all, hash));
       }
       const own: PartMark = { users: source.taken, histories: hash.digest('hex') };
       if (before !== undefined && (before.users !== own.users || before.histories !== own.histories)) {
@@ -159,7 +161,7 @@ async function makeParts(
   } finally {
     await source.close();
   }
-  whole.firstUsers = firstUsers.digest('hex');
+  whole.histories = all.digest('hex');
   return { whole, partsBefore };
 }
 
@@ -178,20 +180,20 @@ class Cut {
   }
 
   /** Whether there is one more part. */
-  async begin(firstUsers: Hash): Promise<boolean> {
+  async begin(): Promise<boolean> {
     if (this.#ended) return false;
     this.#first = await this.#source.next();
     this.#ended = this.#first.done === true;
-    if (!this.#first.done) firstUsers.update(`${JSON.stringify(this.#first.value.user)}\n`);
     return !this.#ended;
   }
 
-  /** The histories of that part. */
-  async *part(hash?: Hash): AsyncGenerator<UserRequest> {
+  /** The histories of that part, which go into the hashes. */
+  async *part(...hashes: Hash[]): AsyncGenerator<UserRequest> {
     this.taken = 0;
     for (let next = this.#first!; !next.done; next = await this.#source.next()) {
-      const { user, items } = next.value;
-      hash?.update(`${JSON.stringify([user, items])}\n`);
+      const { user, items, allow, deny } = next.value;
+      const text = `${JSON.stringify([user, items, allow, deny])}\n`;
+      for (const hash of hashes) hash.update(text);
       this.taken += 1;
       yield next.value;
       if (this.taken === this.#size) return;
@@ -204,15 +206,20 @@ class Cut {
   }
 }
 
-/** Writes the manifest if all shards are done, and says how many are not. */
+/** Writes the manifest if all shards are done and their parts are there, and says how many are not. */
 async function finish(folder: string, { of }: Shard, markOf: (shard: Shard) => string): Promise<number> {
   const shards = Array.from({ length: of }, (_, index) => ({ index, of }));
-  const there = shards.filter((shard) => existsSync(markOf(shard)));
-  if (there.length < of) return of - there.length;
-  const marks = shards.map((shard) => readJson<ShardMark>(markOf(shard)));
-  const other = marks.findIndex(
-    ({ allUsers, firstUsers }) => allUsers !== marks[0]!.allUsers || firstUsers !== marks[0]!.firstUsers,
-  );
+  const isThere = ({ parts }: ShardMark) => parts.every(({ file }) => existsSync(join(folder, file)));
+  const marks = shards
+    .filter((shard) => existsSync(markOf(shard)))
+    .map((shard) => readJson<ShardMark>(markOf(shard)))
+    .filter(isThere);
+  if (marks.length < of) {
+    // It said that all are done; by now parts are gone.
+    rmSync(join(folder, '_SUCCESS'), { force: true });
+    return of - marks.length;
+  }
+  const other = marks.findIndex(({ histories }) => histories !== marks[0]!.histories);
   if (other >= 0) {
     const [first, second] = [shardText(shards[0]!), shardText(shards[other]!)];
     const text = `shard ${second} has read other histories than shard ${first}; allowed: the same, in the same order`;

@@ -2,7 +2,7 @@
 import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { idOf, idsOf } from '../data/ids.js';
-import { onAbort, unlessAborted } from '../runtime/abort.js';
+import { onAbort, openIterator, unlessAborted } from '../runtime/abort.js';
 import { checkObject, invalid } from '../runtime/check.js';
 import type { RunOptions } from '../runtime/running.js';
 import type { ServeOptions } from './filter.js';
@@ -34,9 +34,9 @@ type Source = Iterator<UserRequest> | AsyncIterator<UserRequest>;
 /** The iterator of histories. */
 export function openHistories(histories: Iterable<UserRequest> | AsyncIterable<UserRequest>): Source {
   const iterable = histories as Partial<Iterable<UserRequest> & AsyncIterable<UserRequest>> | null | undefined;
-  const open = typeof histories === 'object' && (iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator]);
-  if (!open) throw invalid('histories', histories, 'an iterable of {user, items}');
-  return (open as () => Source).call(histories);
+  const isOne = typeof histories === 'object' && (iterable?.[Symbol.asyncIterator] ?? iterable?.[Symbol.iterator]);
+  if (!isOne) throw invalid('histories', histories, 'an iterable of {user, items}');
+  return openIterator(histories);
 }
 
 /**

@@ -63,6 +63,43 @@ export async function unlessAborted<T>(signal: AbortSignal | undefined, promise:
   }
 }
 
+/** What a stream has beside an iterator. */
+type Stream<T> = { destroy?: () => unknown; getReader?: () => ReadableStreamDefaultReader<T> };
+
+/**
+ * The iterator of an iterable. Its `return` closes a stream also while that does not answer, for which the `return` of a stream's own
+ * iterator would wait.
+ */
+export function openIterator<T>(iterable: Iterable<T> | AsyncIterable<T>): Iterator<T> | AsyncIterator<T> {
+  const stream = iterable as Stream<T>;
+  if (typeof stream.getReader === 'function') return openReader(stream.getReader());
+  const iterator = Symbol.asyncIterator in iterable ? iterable[Symbol.asyncIterator]() : iterable[Symbol.iterator]();
+  if (typeof stream.destroy !== 'function') return iterator;
+  return {
+    next: async () => iterator.next(),
+    return: async () => {
+      stream.destroy!();
+      return (await iterator.return?.()) ?? { done: true, value: undefined };
+    },
+  };
+}
+
+/** The same of a web stream, such as the body of a response. */
+function openReader<T>(reader: ReadableStreamDefaultReader<T>): AsyncIterator<T> {
+  return {
+    next: async () => {
+      const { done, value } = await reader.read();
+      if (!done) return { done, value };
+      reader.releaseLock();
+      return { done: true, value: undefined };
+    },
+    return: async () => {
+      await reader.cancel();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
 /**
  * What an iterable hands out, until the signal is aborted: then its reason is thrown and the iterable is closed, also while
  * it does not answer.
@@ -71,14 +108,14 @@ export async function* untilAborted<T>(
   signal: AbortSignal | undefined,
   iterable: Iterable<T> | AsyncIterable<T>,
 ): AsyncGenerator<T> {
-  signal?.throwIfAborted();
   if (!signal) {
     yield* iterable;
     return;
   }
-  const iterator = Symbol.asyncIterator in iterable ? iterable[Symbol.asyncIterator]() : iterable[Symbol.iterator]();
+  const iterator = openIterator(iterable);
   let state: 'asked' | 'answered' | 'ended' = 'answered';
   try {
+    signal.throwIfAborted();
     for (;;) {
       state = 'asked';
       const next = (async () => iterator.next())();

@@ -284,12 +284,18 @@ export class AdaptiveSearch {
     return Object.fromEntries(found);
   }
 
-  /** Ranges of which a half or more around the best value makes no difference beyond chance: where that lies. */
+  /**
+   * Ranges of which a half or more around the best value makes no difference beyond chance, between values that were tried and are
+   * as good: where that lies.
+   */
   get plateaus(): Record<string, { from: number; to: number }> {
     const best = this.best;
     if (!best) return {};
     const surrogate = this.#surrogate();
     const here = this.#coordinates(best.point);
+    const asGood = this.#measured
+      .filter(({ value }) => (value ?? -Infinity) >= best.value! - this.#noise)
+      .map(({ point }) => this.#coordinates(point));
     const found = this.#dimensions.flatMap((dimension, at) => {
       if (!dimension.isRange) return [];
       const bar = surrogate.predict(here).mean - this.#noise;
@@ -302,7 +308,8 @@ export class AdaptiveSearch {
         }
         return coordinate;
       };
-      const [low, high] = [reach(-1), reach(1)];
+      const tried = asGood.map((coordinates) => coordinates[at]!);
+      const [low, high] = [Math.max(reach(-1), Math.min(...tried)), Math.min(reach(1), Math.max(...tried))];
       if (high - low < WIDE * (dimension.high - dimension.low)) return [];
       return [[dimension.name, { from: dimension.value(low) as number, to: dimension.value(high) as number }] as const];
     });

@@ -23,11 +23,20 @@ const ORDER =
   "Order in time is ignored: held-out items are drawn at random from all of a user's, older ones too. If you have timestamps and " +
   'tastes or the catalogue change, split by time as well (--split time) before you trust a small difference.';
 
+/** What advice is made up with beside facts. */
+export interface Told {
+  given: Given;
+  /** Whether the data were split before. */
+  wasSplit: boolean;
+  /** Whether what is held out of a user came last, as far as is known. */
+  inOrder: boolean;
+}
+
 /** Makes up the advice; `values` are those of the validation users, by sample. */
 export async function adviceOf(
   facts: Facts,
   values: SampleValues[],
-  wasSplit: boolean,
+  { given, ...told }: Told,
   run: RunOptions,
 ): Promise<Advice> {
   const leader = leaderOf(facts);
@@ -47,7 +56,7 @@ export async function adviceOf(
   return {
     model,
     leader,
-    options: model === null ? {} : searchedOptions(lastOf(model, facts).trial),
+    options: model === null ? {} : { ...given[model], ...searchedOptions(lastOf(model, facts).trial) },
     verdict,
     open,
     trends,
@@ -59,8 +68,8 @@ export async function adviceOf(
       ...costlier.flatMap((found) => costlierWords(found, facts)),
       ...costWords(facts),
     ],
-    distrust: distrustWords(facts, leader, trends, wasSplit),
-    next: nextSteps(facts, model, leader, trends),
+    distrust: distrustWords(facts, leader, trends, told),
+    next: nextSteps(facts, model, leader, trends, given),
   };
 }
 
@@ -302,7 +311,12 @@ function costWords(facts: Facts): string[] {
 
 const roughly = (share: number) => `${rough(share * 100)} %`;
 
-function distrustWords(facts: Facts, leader: ModelName, trends: Trend[], wasSplit: boolean): string[] {
+function distrustWords(
+  facts: Facts,
+  leader: ModelName,
+  trends: Trend[],
+  { wasSplit, inOrder }: Omit<Told, 'given'>,
+): string[] {
   const { profile, split, sampledItems } = facts;
   const few = description.few;
   const words = [
@@ -324,7 +338,7 @@ function distrustWords(facts: Facts, leader: ModelName, trends: Trend[], wasSpli
     );
   }
   words.push(
-    ...(split.knownUsers === true ? [] : [ORDER]),
+    ...(inOrder ? [] : [ORDER]),
     `Items without interactions are not known to these models: show new items by other means. ${roughly(profile.rareItems)} of the items ` +
       `have fewer than ${few} users; hardly anything is learnt about those.`,
   );
@@ -368,7 +382,20 @@ function blends({ cost }: Facts, leader: ModelName, trends: Trend[]): boolean {
   return fits(leader) && trends.some(({ model, interval }) => fits(model) && interval !== null && interval[1] > 0);
 }
 
-function nextSteps(facts: Facts, model: ModelName | null, leader: ModelName, trends: Trend[]): string[] {
+/** Options that were given, by model. */
+export type Given = Partial<Record<ModelName, Record<string, Json>>>;
+
+/** Flags that set options. Text is in quotes where a shell would take it apart. */
+function setFlags(options: Record<string, Json>, prefix = ''): string {
+  const words = Object.entries(options).map(([name, value]) => {
+    const text = typeof value === 'string' ? value : JSON.stringify(value);
+    const setting = `${prefix}${name}=${text}`;
+    return ` --set ${/^[\w.,=+-]+$/.test(setting) ? setting : `'${setting}'`}`;
+  });
+  return words.join('');
+}
+
+function nextSteps(facts: Facts, model: ModelName | null, leader: ModelName, trends: Trend[], given: Given): string[] {
   const { seed, cost, refused } = facts;
   const fits = (name: ModelName) => cost.find((row) => row.model === name)!.refusal === null;
   // What all data may turn, and what nothing is known of.
@@ -376,12 +403,16 @@ function nextSteps(facts: Facts, model: ModelName | null, leader: ModelName, tre
   const unfinished = modelsOf(facts).filter((name) => lastOf(name, facts).trial.unfinished && isNetwork(name));
   const asked = new Set([leader, ...near, ...unfinished, ...refused.map(({ model }) => model)]);
   const names = description.models.map(({ name }) => name as ModelName).filter((name) => asked.has(name) && fits(name));
+  const compared = [...new Set<ModelName>(['ease', 'als', ...names])].filter((name) => name !== FLOOR);
+  const settings = compared.map((name) => setFlags(given[name] ?? {}, `${name}.`)).join('');
   const steps = [
-    `recvae compare <input> --seed ${seed} --models ${[...new Set(['ease', 'als', ...names])].filter((name) => name !== FLOOR).join(',')}${blends(facts, leader, trends) ? `,${BLEND}` : ''}`,
+    `recvae compare <input> --seed ${seed} --models ${compared.join(',')}${blends(facts, leader, trends) ? `,${BLEND}` : ''}${settings}`,
   ];
   for (const name of names) {
     const trial = modelsOf(facts).includes(name) ? lastOf(name, facts).trial : undefined;
-    if (trial && trial.untuned.length > 0) steps.push(`recvae tune ${name} <input> --seed ${seed}`);
+    if (trial && trial.untuned.length > 0) {
+      steps.push(`recvae tune ${name} <input> --seed ${seed}${setFlags(given[name] ?? {})}`);
+    }
   }
   if (model === null) return steps;
   const { sample, trial } = lastOf(model, facts);
@@ -389,6 +420,7 @@ function nextSteps(facts: Facts, model: ModelName | null, leader: ModelName, tre
   const set = Object.entries(searchedOptions(trial)).map(
     ([name, value]) => `--set ${name}=${whole ? value : '<as compare finds>'} `,
   );
-  steps.push(`recvae train ${model} <input> --seed ${seed} ${set.join('')}--out ${model}.safetensors`);
+  const fixed = setFlags(given[model] ?? {});
+  steps.push(`recvae train ${model} <input> --seed ${seed}${fixed} ${set.join('')}--out ${model}.safetensors`);
   return steps;
 }

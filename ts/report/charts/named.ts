@@ -68,15 +68,20 @@ export function namedChart({ height, left, most, named, axes, marks }: NamedChar
           strokeDasharray: '1 3',
         }),
         ...marks,
-        text(rows, {
-          text: 'name',
-          x: end,
-          y: 'place',
-          dx: GAP,
-          textAnchor: 'start',
-          fill: INK,
-          fontWeight: ({ bold }: Named) => (bold ? 700 : 400),
-        } as never),
+        // A mark has one weight.
+        ...[true, false].map((bold) => {
+          const own = rows.filter((row) => Boolean(row.bold) === bold);
+          const weight = bold ? 700 : 400;
+          return text(own, {
+            text: 'name',
+            x: end,
+            y: 'place',
+            dx: GAP,
+            textAnchor: 'start',
+            fill: INK,
+            fontWeight: weight,
+          });
+        }),
       ],
     });
   };
