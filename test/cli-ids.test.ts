@@ -1,7 +1,7 @@
 /** Ids, values and histories on the command line. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, cpSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, cpSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -111,6 +111,23 @@ describe('histories', () => {
     const { items } = model.recommend([`-${id(1)}`, `-${id(2)}`], { k: 2 });
     const expected = [{ user: id(9), items: items.map(({ id }) => id), unknown: ['-7'] }];
     expect(answers(stdout)).toMatchObject(expected);
+  });
+
+  test('may have lists of what may come and what must not', async () => {
+    const folder = await plantedModel();
+    const line = (lists: object) => `${JSON.stringify({ user: 'u', items: ['i2-0', 'i2-1'], ...lists })}\n`;
+    const ask = async (lists: object) => {
+      const { code, stdout, stderr } = await recvae(folder, ['recommend', 'm.st', '-k', '2'], { input: line(lists) });
+      expect(code, stderr).toBe(0);
+      return JSON.parse(stdout).items as string[];
+    };
+    const [best, second] = await ask({});
+    expect(await ask({ deny: [best] })).toEqual([second, expect.any(String)]);
+    expect(await ask({ allow: [second, 'i0-0'] })).toEqual([second, 'i0-0']);
+    expect(await ask({ allow: [] })).toEqual([]);
+    writeFileSync(join(folder, 'h.ndjson'), line({ deny: [best] }));
+    const found = await recvae(folder, ['recommend', 'm.st', '-k', '1', '--history', 'h.ndjson']);
+    expect(JSON.parse(found.stdout).items).toEqual([second]);
   });
 
   test('may be compressed, in files and on stdin, and are bounded all the same', async () => {
@@ -281,6 +298,76 @@ describe('the reading rule of the training', () => {
       expect(outcome.code, outcome.stderr).toBe(code ?? outcome.code);
     };
     await Promise.all(wrong.map(refuse));
+  });
+
+  test('the form of the rows is that of the training where files of that name can have it, and flags say otherwise', async () => {
+    const folder = temporaryFolder();
+    const at = (name: string) => join(folder, name);
+    const rows = readFileSync(writePlanted(folder), 'utf8').trimEnd().split('\n').slice(1);
+    writeFileSync(at('semi.csv'), `user;item;at\n${rows.map((row, n) => `${row.replace(',', ';')};${n}\n`).join('')}`);
+    const train = ['train', 'ease', 'semi.csv', '--separator', ';', '--time', 'at', '--skip-bad-rows', '1'];
+    const trained = await recvae(folder, [...train, '--set', 'lambda=10', '--out', 'semi.st']);
+    expect(trained.code, trained.stderr).toBe(0);
+    writeFileSync(at('h.csv'), 'user;item\na;i2-0\na;i2-1\nb;i0-0;x;y\n');
+    writeFileSync(at('h.ndjson'), '{"user":"a","item":"i2-0"}\n{"user":"a","item":"i2-1"}\n');
+    writeFileSync(at('comma.csv'), 'user,item\na,i2-0\na,i2-1\n');
+    writeFileSync(at('bare.csv'), 'a,i2-0\na,i2-1\n');
+    const recommend = (...flags: string[]) =>
+      recvae(folder, ['recommend', 'semi.st', '-k', '2', '--history', ...flags]);
+    const own = await recommend('h.csv');
+    // Without a time: that of a history plays no part. Nothing is left out without a word.
+    expect([own.code, own.stderr]).toEqual([
+      0,
+      '1 row is left out for being malformed, such as h.csv:4: the row has 4 fields; allowed: 2, as in the header\n',
+    ]);
+    const comma = await recommend('comma.csv');
+    expect([comma.code, comma.stderr]).toEqual([
+      1,
+      expect.stringContaining('; as in the training, with --separator ; --skip-bad-rows 1 (flags say otherwise)\n'),
+    ]);
+    for (const flags of [
+      ['h.ndjson'],
+      ['comma.csv', '--separator', ','],
+      ['bare.csv', '--separator', ',', '--no-header'],
+      ['h.csv', '--skip-bad-rows', '2'],
+    ]) {
+      const found = await recommend(...flags);
+      expect([found.code, found.stdout], `${flags.join(' ')}: ${found.stderr}`).toEqual([0, own.stdout]);
+    }
+    expect((await recommend('h.csv', '--skip-bad-rows', '0')).code).toBe(1);
+    // A folder of such files is read as one.
+    mkdirSync(at('parts'));
+    for (const [name, row] of Object.entries({ one: 'a;i2-0', two: 'a;i2-1' }))
+      writeFileSync(at(`parts/${name}.csv`), `user;item\n${row}\n`);
+    expect((await recommend('parts')).stdout).toBe(own.stdout);
+    // A name that says nothing is that of a table where the training was told what it is.
+    writeFileSync(at('likes.txt'), 'a i2-0 i2-1\nb i2-0 i2-1\n');
+    const lists = await recvae(folder, [
+      'train',
+      'ease',
+      'likes.txt',
+      '--format',
+      'adjacency',
+      '--set',
+      'lambda=1',
+      '--validation',
+      '0',
+      '--test',
+      '0',
+      '--out',
+      'lists.st',
+    ]);
+    expect(lists.code, lists.stderr).toBe(0);
+    const again = await recvae(folder, [
+      'recommend',
+      'lists.st',
+      '-k',
+      '1',
+      '--include-seen',
+      '--history',
+      'likes.txt',
+    ]);
+    expect([again.code, JSON.parse(again.stdout.split('\n')[0] || '{}').user], again.stderr).toEqual([0, 'a']);
   });
 
   test('the query of the training is asked of the histories, too', async () => {

@@ -511,6 +511,10 @@ export interface NativeHistory {
   user: string
   /** Ids of the items. */
   items: Array<string>
+  /** The only items that may come; without it all. */
+  allow?: Array<string>
+  /** Items that must not come. */
+  deny?: Array<string>
 }
 
 /** Histories as columns of item indices. */

@@ -130,8 +130,9 @@ export function addRecommend(program: Command): void {
     .addHelpText(
       'after',
       `
-Ids may be whole numbers too. Results are written while the input is read, line by line in its order: a line that
-cannot be understood ends the command with exit code 1, after the results of the lines before it.
+A line may have the lists allow, of the only items that may come for it, and deny, of items that must not. Ids may be whole
+numbers too. Results are written while the input is read, line by line in its order: a line that cannot be understood ends
+the command with exit code 1, after the results of the lines before it.
 
 A table of histories has one row per interaction, or per user with a list of items in the column --item. It is read as
 the training read its data: the same columns, and rows with a value below --min-value do not count. Lines of NDJSON are such
@@ -284,7 +285,7 @@ function isTabular(flags: Flags): boolean {
 }
 
 /** The histories in lines of JSON. What comes before a bad line is handed out. */
-async function* historiesOf(lines: native.NativeHistories, signal: AbortSignal): AsyncGenerator<History> {
+async function* historiesOf(lines: native.NativeHistories, signal: AbortSignal): AsyncGenerator<UserRequest> {
   const next = async () => {
     try {
       return await guardAsync(() => lines.next());
@@ -333,8 +334,9 @@ async function* tableOf(
     : { source: history, sql };
   const isText = sql === undefined && !isDatabase(history) && kindOf(history) !== 'parquet';
   const ofTraining = isText ? await formOf(flags, trained) : {};
-  for (const [name, value] of Object.entries(ofTraining))
-    ways.push(`${name} is ${value} (${toFlag(name)} says otherwise)`);
+  const flagOf = ([name, value]: [string, unknown]) => (value === false ? `--no-${name}` : `${toFlag(name)} ${value}`);
+  const form = Object.entries(ofTraining).map(flagOf);
+  if (form.length > 0) ways.push(`with ${form.join(' ')} (flags say otherwise)`);
   const text = { ...ofTraining, ...given(flags) };
   const tell = (leftOut: LeftOut[]) => {
     for (const { text } of leftOut) message(inFlags(text));

@@ -18,6 +18,10 @@ pub struct NativeHistory {
     pub user: String,
     /// Ids of the items.
     pub items: Vec<String>,
+    /// The only items that may come; without it all.
+    pub allow: Option<Vec<String>>,
+    /// Items that must not come.
+    pub deny: Option<Vec<String>>,
 }
 
 /// Reads histories, until its run is stopped.
@@ -51,7 +55,7 @@ impl NativeHistories {
 }
 
 impl From<HistoryLine> for NativeHistory {
-    fn from(HistoryLine { user, items }: HistoryLine) -> Self {
-        Self { user, items }
+    fn from(HistoryLine { user, items, allow, deny }: HistoryLine) -> Self {
+        Self { user, items, allow, deny }
     }
 }

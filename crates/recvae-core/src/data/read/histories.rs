@@ -1,6 +1,7 @@
 //! Histories as NDJSON that comes in pieces: one `{"user": "u1", "items": ["a", "b"]}` per line, blank lines aside.
 //!
-//! Ids, numbers and limits are those of interactions in NDJSON, whose parser this is. Keys beside the two are skipped.
+//! A line may have the lists `allow` and `deny`, too: of the only items that may come for it, and of items that must not. Ids,
+//! numbers and limits are those of interactions in NDJSON, whose parser this is. Other keys are skipped.
 
 use std::fmt;
 use std::io::{BufRead, Read};
@@ -23,6 +24,10 @@ pub struct HistoryLine {
     pub user: String,
     /// Ids of the items, in the order of the line.
     pub items: Vec<String>,
+    /// The only items that may come; without it all.
+    pub allow: Option<Vec<String>>,
+    /// Items that must not come.
+    pub deny: Option<Vec<String>>,
 }
 
 /// Reads histories in memory of one line and one piece.
@@ -95,16 +100,17 @@ impl HistoryLines {
             other => other,
         })?;
         row.read_digits(text).map_err(|what| bad(&self.path, Some(line), None, what))?;
-        if let Some((_, key)) = row.found.iter().zip(KEYS).find(|(found, _)| !**found) {
+        if let Some((_, key)) = row.found.iter().zip(NEEDED).find(|(found, _)| !**found) {
             return Err(missing(&self.path, line, text, key, EXAMPLE));
         }
-        let HistoryLine { user, items } = &row.history;
         let at = || (Some(line), 1);
-        id(&self.path, at, "user", user.as_bytes())?;
-        for (place, item) in items.iter().enumerate() {
-            id(&self.path, at, format_args!("items[{place}]"), item.as_bytes())?;
+        id(&self.path, at, "user", row.user.as_bytes())?;
+        for (name, ids) in LISTS.iter().zip(&row.lists) {
+            for (place, item) in ids.iter().enumerate() {
+                id(&self.path, at, format_args!("{name}[{place}]"), item.as_bytes())?;
+            }
         }
-        histories.push(row.history);
+        histories.push(row.into_history());
         Ok(())
     }
 }
@@ -198,15 +204,20 @@ impl Read for Source {
     }
 }
 
-const KEYS: [&str; 2] = ["user", "items"];
+const KEYS: [&str; 4] = ["user", "items", "allow", "deny"];
+/// Those that no line lacks.
+const NEEDED: [&str; 2] = ["user", "items"];
+/// Those of lists.
+const LISTS: [&str; 3] = ["items", "allow", "deny"];
 
 /// What one line says.
 #[derive(Default)]
 struct Row {
-    history: HistoryLine,
-    found: [bool; 2],
-    /// Whether the user or an item is a number of more digits than the parser keeps.
-    is_long: [bool; 2],
+    user: String,
+    lists: [Vec<String>; 3],
+    found: [bool; 4],
+    /// Whether the user or an id of a list is a number of more digits than the parser keeps.
+    is_long: [bool; 4],
 }
 
 impl Row {
@@ -218,14 +229,21 @@ impl Row {
 
     /// Takes the digits of long whole numbers from the text; or says what stands there.
     fn read_digits(&mut self, text: &[u8]) -> Result<(), String> {
-        let [user, items] = KEYS;
+        let user = KEYS[0];
         if self.is_long[0] {
-            self.history.user = exact_id(user, token(value_of(text, user)).0)?;
+            self.user = exact_id(user, token(value_of(text, user)).0)?;
         }
-        if self.is_long[1] {
-            exact_ids(items, value_of(text, items), &mut self.history.items)?;
+        for (at, name) in LISTS.into_iter().enumerate() {
+            if self.is_long[1 + at] {
+                exact_ids(name, value_of(text, name), &mut self.lists[at])?;
+            }
         }
         Ok(())
+    }
+
+    fn into_history(self) -> HistoryLine {
+        let ([items, allow, deny], [.., has_allow, has_deny]) = (self.lists, self.found);
+        HistoryLine { user: self.user, items, allow: has_allow.then_some(allow), deny: has_deny.then_some(deny) }
     }
 }
 
@@ -246,8 +264,10 @@ impl<'de> Visitor<'de> for &mut Row {
                 return Err(A::Error::custom(format!("key '{}' occurs twice", KEYS[column])));
             }
             match column {
-                0 => map.next_value_seed(Id(KEYS[0], &mut self.history.user, &mut self.is_long[0]))?,
-                _ => map.next_value_seed(IdList(KEYS[1], &mut self.history.items, &mut self.is_long[1]))?,
+                0 => map.next_value_seed(Id(KEYS[0], &mut self.user, &mut self.is_long[0]))?,
+                _ => {
+                    map.next_value_seed(IdList(KEYS[column], &mut self.lists[column - 1], &mut self.is_long[column]))?
+                }
             }
         }
         Ok(())
@@ -274,6 +294,7 @@ mod tests {
         let history = |user: &str, items: &[&str]| HistoryLine {
             user: user.into(),
             items: items.iter().map(|&item| item.into()).collect(),
+            ..HistoryLine::default()
         };
         let expected = vec![
             history("18446744073709551615", &["76561197960287930", "é", "-9223372036854775808", "0"]),
@@ -284,6 +305,27 @@ mod tests {
         for piece in 1..=text.len() {
             assert_eq!(read(text.as_bytes(), piece), (expected.clone(), None), "{piece}");
         }
+    }
+
+    #[test]
+    fn a_line_may_have_lists_of_what_may_come_and_what_must_not() {
+        let text =
+            "{\"user\":1,\"items\":[],\"deny\":[\"a\",18446744073709551616],\"allow\":[]}\n{\"user\":2,\"items\":[3]}";
+        let ids = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>();
+        let expected = vec![
+            HistoryLine {
+                user: "1".into(),
+                items: vec![],
+                allow: Some(vec![]),
+                deny: Some(ids(&["a", "18446744073709551616"])),
+            },
+            HistoryLine { user: "2".into(), items: ids(&["3"]), ..HistoryLine::default() },
+        ];
+        assert_eq!(read(text.as_bytes(), 9), (expected, None));
+        let (_, error) = read(b"{\"user\":1,\"items\":[],\"deny\":[\"\"]}", 1 << 20);
+        assert!(error.unwrap().starts_with("h:1:1: deny[0] is empty; allowed: an id"));
+        let (_, error) = read(b"{\"user\":1,\"items\":[],\"allow\":null}", 1 << 20);
+        assert!(error.unwrap().contains("expected a list of ids as allow"));
     }
 
     #[test]
