@@ -49,7 +49,7 @@ describe('the designs', () => {
     const [users, items, interactions] = [sum('nUsers'), data.train.nItems, sum('nInteractions')];
     expect(report.dataset).toEqual({ users, items, interactions, density: interactions / (users * items) });
     expect(report).toMatchObject({ seed: 5, seeds: [1, 2], metric: 'ndcg@100', testUsers: data.test.nScored });
-    const best = report.models.reduce((best, row) => (row.mean > best.mean ? row : best));
+    const best = report.models.slice(1).reduce((best, row) => (row.mean > best.mean ? row : best));
     expect(report.floor).toMatchObject({ part: 'test', users: data.test.nScored });
     expect(report.floor!.mean + report.floor!.difference).toBeCloseTo(best.mean, 12);
     const [reference, ...designs] = report.models;

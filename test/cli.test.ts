@@ -348,6 +348,12 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['a zero density', ['train', 'ease', 'likes.csv', '--set', 'density=0', '--out', 'o'], 2, /density is 0; allowed/],
     ['a zero lambda', ['train', 'ease', 'likes.csv', '--set', 'lambda=0', '--out', 'o'], 2, /lambda is 0; allowed/],
     ['half a setting', ['train', 'ease', 'likes.csv', '--set', 'lambda', '--out', 'o'], 2, /--set is 'lambda'/],
+    [
+      'a setting twice',
+      ['train', 'ease', 'likes.csv', '--set', 'lambda=1', '--set', 'lambda=2', '--out', 'o'],
+      2,
+      /--set lambda is given twice; allowed: one value/,
+    ],
     ['a setting of no model', ['compare', 'likes.csv', '--set', 'lambda=5', '--save', 'o'], 2, /model\.option/],
     [
       'a setting of a model that is not compared, before the input is read',
@@ -527,10 +533,11 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
       stdout: '',
       stderr: 'recvae: cannot read none: No such file or directory (os error 2)\n',
     });
+    // A folder is one of tables, as where data are read.
     const ofFolder = await recvae(folder, ['recommend', 'm.st', '--history', '.']);
     expect(ofFolder).toMatchObject({
-      code: 1,
-      stderr: expect.stringMatching(/^recvae: cannot read \.: Is a directory/),
+      code: 2,
+      stderr: expect.stringMatching(/^recvae: a file in \. is 'm\.st'; allowed: names in \.parquet, /),
     });
   });
 

@@ -88,6 +88,16 @@ describe.each(SHIFTS)('the engine, from %d', (...shift) => {
     expect(log(to) - log(from)).toBeGreaterThan(3.5);
   });
 
+  test('says nothing of a range in which little was tried', () => {
+    for (const most of [1, 2]) {
+      const { search } = run({ space: LAMBDA, first: [{ lambda: 500 }], shift, most }, () => 0.4);
+      const tried = search.measured.map(({ point }) => point.lambda as number);
+      expect(tried).toHaveLength(most);
+      const { from = 500, to = 500 } = search.plateaus.lambda ?? {};
+      expect([from >= Math.min(...tried) * 0.999, to <= Math.max(...tried) * 1.001]).toEqual([true, true]);
+    }
+  });
+
   test('finds a narrow peak beside a plateau on which the first point lies, and the best of a list', () => {
     // As iALS has it on sparse data: nothing moves around the defaults.
     const space = { lambda: { from: 1e-5, to: 0.1 }, alpha0: { from: 1e-4, to: 0.5 }, factors: [64, 128, 256] };

@@ -444,7 +444,7 @@ describe('wrong use is found before any work', () => {
     [
       'ease',
       { over: { lambda: [1] }, options: { lambda: 5 } },
-      /over\.lambda is an array; allowed: an option that is not given/,
+      /lambda is searched and given a value; allowed: one of the two/,
     ],
     ['popularity', {}, /popularity has no option left to search; allowed: ease/],
     [

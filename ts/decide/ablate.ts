@@ -169,7 +169,8 @@ export async function ablateOn(data: Split, input: Split | Interactions, options
     return { ...comparison, established: isEstablished(comparison) };
   });
 
-  const best = models.reduce((best, { mean }, at) => (mean > models[best]!.mean ? at : best), 0);
+  // The reference, which is outside of the comparisons, is the first row.
+  const best = models.reduce((best, { mean }, at) => (at > 1 && mean > models[best]!.mean ? at : best), 1);
   const floor = await againstFloor(perUser[best]!, data, data.test, seed, { threads, signal });
   const report: AblationReport = {
     dataset: datasetOf(data),

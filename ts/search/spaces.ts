@@ -58,7 +58,9 @@ export function checkSpace(model: ModelName, over: unknown, fixed: object): Spac
   knownKeys(over, names, 'over');
   const space = over as Space;
   for (const [name, values] of Object.entries(space)) {
-    if (isGiven(fixed, name)) throw invalid(`over.${name}`, values, 'an option that is not given a value besides');
+    if (isGiven(fixed, name)) {
+      throw new RecvaeError('INVALID_ARGUMENT', `${name} is searched and given a value; allowed: one of the two`);
+    }
     if (Array.isArray(values) ? values.length === 0 : typeof values !== 'object' || values === null) {
       throw invalid(`over.${name}`, values, 'a list of one value or more, or a range {from, to}');
     }

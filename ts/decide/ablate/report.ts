@@ -82,7 +82,7 @@ export interface AblationReport {
   comparisons: ChangeComparison[];
   /** What that says about each change. */
   findings: { change: string; finding: Finding }[];
-  /** The model with the highest mean against popularity, which it has to beat. */
+  /** The design with the highest mean against popularity, which it has to beat. */
   floor: FloorDifference | null;
   /** How and where this came about. */
   run: RunFacts;

@@ -196,9 +196,9 @@ function curves({ models, metric }: ReadAblation): Markup {
 function againstFloor({ floor, metric }: ReadAblation): Markup {
   if (!floor) return html``;
   const { difference, interval, pValue, detectable, mean, users } = floor;
-  const label = 'the model with the highest mean minus popularity';
+  const label = 'the design with the highest mean minus popularity';
   return differencesFigure(
-    'The best model minus popularity',
+    'The best design minus popularity',
     `On ${countText(users)} test users, of whom popularity, the floor, has ${metricText(mean)}; the difference is ${signedText(difference)}.`,
     [
       {
