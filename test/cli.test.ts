@@ -348,12 +348,6 @@ describe('wrong use ends with 2, failure with 1, and nothing is left behind', ()
     ['a zero density', ['train', 'ease', 'likes.csv', '--set', 'density=0', '--out', 'o'], 2, /density is 0; allowed/],
     ['a zero lambda', ['train', 'ease', 'likes.csv', '--set', 'lambda=0', '--out', 'o'], 2, /lambda is 0; allowed/],
     ['half a setting', ['train', 'ease', 'likes.csv', '--set', 'lambda', '--out', 'o'], 2, /--set is 'lambda'/],
-    [
-      'a setting twice',
-      ['train', 'ease', 'likes.csv', '--set', 'lambda=1', '--set', 'lambda=2', '--out', 'o'],
-      2,
-      /--set lambda is given twice; allowed: one value/,
-    ],
     ['a setting of no model', ['compare', 'likes.csv', '--set', 'lambda=5', '--save', 'o'], 2, /model\.option/],
     [
       'a setting of a model that is not compared, before the input is read',

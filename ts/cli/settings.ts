@@ -7,11 +7,7 @@ import { allModels } from '../runtime/native.js';
 export function addSetting(text: string, before: Record<string, unknown> = {}): Record<string, unknown> {
   const at = text.indexOf('=');
   if (at < 1) throw new RecvaeError('INVALID_ARGUMENT', `--set is '${text}'; allowed: option=value`);
-  const name = text.slice(0, at);
-  if (Object.hasOwn(before, name)) {
-    throw new RecvaeError('INVALID_ARGUMENT', `--set ${name} is given twice; allowed: one value for each option`);
-  }
-  return { ...before, [name]: parse(text.slice(at + 1)) };
+  return { ...before, [text.slice(0, at)]: parse(text.slice(at + 1)) };
 }
 
 /** JSON, or a word. */
