@@ -290,11 +290,7 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
   if (own) return running({ signal }, (run) => native.readInteractions(own.paths, toJson(rest), run));
   const session = await openDuckDB('fromDuckDB', { database, settings });
   const { connection, duckdb, close } = session;
-  // An interrupt that comes between two queries is lost: it is repeated until all has ended.
-  let interrupting: NodeJS.Timeout | undefined;
-  const release = onAbort(signal, () => {
-    interrupting = setInterval(() => connection.interrupt(), 20);
-  });
+  const release = interruptedBy(signal, connection);
   try {
     signal.throwIfAborted();
     const files = filesOf(options);
@@ -327,9 +323,22 @@ export async function readDuckDB(options: DuckDBOptions, signal: AbortSignal): P
     throw toError(thrown);
   } finally {
     release();
-    clearInterval(interrupting);
     close();
   }
+}
+
+/** Ends the queries of a connection when the signal is aborted, until what is given back is called. */
+export function interruptedBy(signal: AbortSignal | undefined, connection: DuckDBConnection): () => void {
+  // An interrupt that comes between two queries is lost: it is repeated until all has ended.
+  let interrupting: NodeJS.Timeout | undefined;
+  const interrupt = () => {
+    interrupting = setInterval(() => connection.interrupt(), 20);
+  };
+  const release = signal && onAbort(signal, interrupt);
+  return () => {
+    release?.();
+    clearInterval(interrupting);
+  };
 }
 
 /** Fails for names that no column has. DuckDB itself, which does not look at capitals, would take other columns. */

@@ -10,6 +10,7 @@ import {
   type DuckDBOptions,
   filesOf,
   ID_TYPES,
+  interruptedBy,
   isId,
   NUMBER_TYPES,
   openDuckDB,
@@ -36,7 +37,7 @@ import {
   scanColumns,
 } from '../data/sources.js';
 import { type Cell, type Column, inPieces, writeCsv, writeParquet, writeText } from '../data/tables.js';
-import { type Abortable, onAbort, untilAborted } from '../runtime/abort.js';
+import { type Abortable, untilAborted } from '../runtime/abort.js';
 import { checkSignal, checkString, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, RecvaeError, toJson, toRecvaeError } from '../runtime/errors.js';
 import { writeAll } from '../runtime/files.js';
@@ -163,12 +164,7 @@ async function* read(options: HistoryOptions, { signal, onLeftOut }: HistoryRun)
   }
   const session = await openDuckDB('readHistories', { database, settings });
   const { connection, duckdb, close } = session;
-  // An interrupt that comes between two queries is lost: it is repeated until all has ended.
-  let interrupting: NodeJS.Timeout | undefined;
-  const interrupt = () => {
-    interrupting = setInterval(() => connection.interrupt(), 20);
-  };
-  const release = signal && onAbort(signal, interrupt);
+  const release = interruptedBy(signal, connection);
   try {
     const files = filesOf({ source });
     checkEscape(files, complete);
@@ -209,8 +205,7 @@ async function* read(options: HistoryOptions, { signal, onLeftOut }: HistoryRun)
   } catch (thrown) {
     throw toError(thrown);
   } finally {
-    release?.();
-    clearInterval(interrupting);
+    release();
     close();
   }
 }

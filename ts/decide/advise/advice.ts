@@ -4,6 +4,7 @@ import type { Json } from '../../runtime/json.js';
 import { description } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { RunOptions } from '../../runtime/running.js';
+import { shellWord } from '../../runtime/text.js';
 import { ALWAYS, BLEND } from '../compare/options.js';
 import { FLOOR } from '../floor.js';
 import { SIGNIFICANCE } from '../paired.js';
@@ -385,14 +386,12 @@ function blends({ cost }: Facts, leader: ModelName, trends: Trend[]): boolean {
 /** Options that were given, by model. */
 export type Given = Partial<Record<ModelName, Record<string, Json>>>;
 
-/** Flags that set options. Text is in quotes where a shell would take it apart. */
+/** Flags that set options. */
 function setFlags(options: Record<string, Json>, prefix = ''): string {
-  const words = Object.entries(options).map(([name, value]) => {
-    const text = typeof value === 'string' ? value : JSON.stringify(value);
-    const setting = `${prefix}${name}=${text}`;
-    return ` --set ${/^[\w.,=+-]+$/.test(setting) ? setting : `'${setting}'`}`;
-  });
-  return words.join('');
+  const textOf = (value: Json) => (typeof value === 'string' ? value : JSON.stringify(value));
+  return Object.entries(options)
+    .map(([name, value]) => ` --set ${shellWord(`${prefix}${name}=${textOf(value)}`)}`)
+    .join('');
 }
 
 function nextSteps(facts: Facts, model: ModelName | null, leader: ModelName, trends: Trend[], given: Given): string[] {
