@@ -7,6 +7,7 @@ pub(crate) mod datasets;
 pub(crate) mod ids;
 pub(crate) mod interactions;
 pub(crate) mod left_out;
+pub(crate) mod popular;
 pub(crate) mod profile;
 pub(crate) mod read;
 pub(crate) mod shard;

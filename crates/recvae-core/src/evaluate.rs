@@ -14,6 +14,7 @@ pub(crate) mod lists;
 #[cfg(test)]
 mod made_up;
 pub(crate) mod metrics;
+pub(crate) mod popular;
 pub(crate) mod scorer;
 pub(crate) mod shortlist;
 pub(crate) mod top_k;

@@ -10,6 +10,5 @@ pub(crate) mod filter;
 pub(crate) mod inspect;
 pub(crate) mod lists;
 pub(crate) mod model_file;
-pub(crate) mod popular;
 pub(crate) mod recommender;
 pub(crate) mod similar;

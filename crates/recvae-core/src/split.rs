@@ -6,6 +6,7 @@ pub(crate) mod kinds;
 pub(crate) mod numpy;
 pub(crate) mod official;
 pub(crate) mod options;
+pub(crate) mod parts;
 pub(crate) mod published;
 pub(crate) mod strong;
 pub(crate) mod subsample;

@@ -63,7 +63,7 @@ mod tests {
     use crate::serve::explain::ExplainOptions;
     use crate::serve::recommender::{History, RecommendOptions, Recommender};
     use crate::serve::similar::SimilarOptions;
-    use crate::split::strong::HeldOut;
+    use crate::split::parts::HeldOut;
     use crate::train::run::FitRun;
 
     /// Counts how often the flag was looked at, and sets it at a chosen look.

@@ -3,6 +3,9 @@
 //! - A user with nothing held out has no value, does not count in any metric, and is counted in
 //!   [`Evaluation::skipped`].
 //! - A user with an empty history counts like any other.
+//! - Lists are those that [`Recommender::serve`](crate::Recommender::serve) gives: where a score is exactly 0, and where a history
+//!   is empty, the most popular items come, if held-out users know which these are; see `popular.rs`. AUC looks at the
+//!   scores alone.
 //!
 //! **In groups.** A metric of a group of users is that of its users. A metric of a group of items takes the held-out items of other
 //! groups for irrelevant: with `hits` the held-out items of the group among the first k of the whole list, and `n` the number of
@@ -22,7 +25,7 @@ use crate::evaluate::scorer::{Scored, Scorer};
 use crate::evaluate::top_k::{for_each_weighted_user, top_k};
 use crate::math::csr::Csr;
 use crate::split::choosing::choosing;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 
 /// The values of one metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -218,12 +221,25 @@ impl Judged {
         let weights: Option<Vec<&[f32]>> =
             if model.is_weighted() { users.iter().map(|&user| input.row_weights(user)).collect() } else { None };
         let looks_at_scores = metrics.iter().any(|metric| metric.basis() == Basis::Ranking);
+        // The list as it is served.
+        let served = |at: usize, mut list: Vec<Scored>, score: &dyn Fn(u32) -> f32| match held_out.popular() {
+            Some(popular) if histories[at].is_empty() => popular.best(None, longest),
+            Some(popular) => {
+                popular.refill(&mut list, score, histories[at], None);
+                list
+            }
+            None => list,
+        };
         let rows = if looks_at_scores || weights.is_some() {
-            let judge = |at: usize, scores: &[f32]| Ok(judge(at, &top_k(scores, histories[at], longest)?, scores));
+            let judge = |at: usize, scores: &[f32]| {
+                let list = top_k(scores, histories[at], longest)?;
+                Ok(judge(at, &served(at, list, &|item| scores[item as usize]), scores))
+            };
             for_each_weighted_user(model, &histories, weights.as_deref(), judge)?
         } else {
             let left_out = |at: usize| Cow::Borrowed(histories[at]);
-            for_each_list(model, &histories, longest, left_out, |at, list, _| Ok(judge(at, &list, &[])))?
+            let judge = |at: usize, list, score: &dyn Fn(u32) -> f32| Ok(judge(at, &served(at, list, score), &[]));
+            for_each_list(model, &histories, longest, left_out, judge)?
         };
         Ok(Self { skipped: target.n_rows() - users.len(), users, n_items: model.n_items(), rows })
     }

@@ -12,7 +12,7 @@
 //! What metrics of a group are, `evaluation.rs` says.
 
 use crate::math::csr::Csr;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 
 /// Held-out users whose inputs are about as long.
 #[derive(Clone, Debug, PartialEq, Eq)]

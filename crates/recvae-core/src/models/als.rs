@@ -60,7 +60,7 @@ use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
 #[cfg(feature = "candle")]
 use crate::models::device::{CUDA_ITSELF, check_device};
 use crate::nn::noise::{Purpose, stream};
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::epoch_log::{EpochLog, Schedule};
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;

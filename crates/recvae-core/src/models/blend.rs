@@ -40,7 +40,7 @@ use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::model::tensors::numbers;
 use crate::model::{Fit, Model, ModelKind, NamedTensor, StoredTensor, TensorSource};
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 

@@ -371,7 +371,7 @@ fn trainings_of_both_engines_end_alike() {
             });
             Csr::from_rows(rows, 40).unwrap()
         };
-        crate::split::strong::HeldOut::new((0..120).map(|user| user.to_string()).collect(), part(false), part(true))
+        crate::split::parts::HeldOut::new((0..120).map(|user| user.to_string()).collect(), part(false), part(true))
             .unwrap()
     };
     for (kind, options) in [

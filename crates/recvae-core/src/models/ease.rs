@@ -36,7 +36,7 @@ use crate::model::tensors::{Stored, numbers};
 use crate::model::{CompactOptions, Fit, Model, ModelKind, NamedTensor, TensorSource};
 #[cfg(feature = "candle")]
 use crate::models::device::{CUDA_ITSELF, check_device};
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 

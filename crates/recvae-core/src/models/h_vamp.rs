@@ -42,7 +42,7 @@ use crate::math::products::par_products;
 use crate::math::vectorised::add_to_rows;
 use crate::model::tensors::numbers;
 use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::epoch_log::{EpochLog, Schedule};
 use crate::train::epochs::run_epochs;
 use crate::train::fit_shape::FitShape;

@@ -45,7 +45,7 @@ use crate::math::residual::{Vectors, gram_products};
 use crate::math::vectorised::multiply;
 use crate::model::tensors::{missing, numbers};
 use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 use pairs::{Extended, Pairs};

@@ -19,7 +19,7 @@ use crate::nn::encoder::Architecture;
 use crate::nn::fused::Fused;
 use crate::nn::network::Update;
 use crate::nn::noise::Seeded;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::epoch_log::Schedule;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;

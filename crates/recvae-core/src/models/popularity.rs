@@ -12,7 +12,7 @@ use crate::evaluate::scorer::{Scorer, checked, checked_some};
 use crate::math::costs;
 use crate::math::csr::Csr;
 use crate::model::{Fit, Model, ModelKind, NamedTensor, TensorSource};
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::fit_shape::FitShape;
 use crate::train::run::FitRun;
 

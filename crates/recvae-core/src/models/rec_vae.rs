@@ -40,7 +40,7 @@ use crate::nn::latent::CompositePrior;
 use crate::nn::network::{Network, Optimiser, Update};
 use crate::nn::noise::{Noise, Purpose, Seeded};
 use crate::nn::old_posterior::OldPosterior;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::epoch_log::Schedule;
 use crate::train::fit_shape::FitShape;
 use crate::train::implicit_slim::{self, ImplicitSlim};

@@ -20,7 +20,7 @@ use crate::math::csr::Csr;
 use crate::model::{Fit, Model, ModelKind, TensorSource};
 use crate::models::sizing::{Limits, Sizing, size};
 use crate::split::choosing::choosing;
-use crate::split::strong::{HeldOut, Split};
+use crate::split::parts::{HeldOut, Split};
 use crate::train::fit_shape::{FitShape, check_fit};
 use crate::train::run::FitRun;
 

@@ -33,7 +33,7 @@ use crate::nn::init::{Init, Scheme};
 use crate::nn::network::{Network, Optimiser, Parameter};
 use crate::nn::noise::{Purpose, Seeded};
 use crate::nn::output_layer::n_groups;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::epoch_log::Schedule;
 use crate::train::fit_shape::FitShape;
 use crate::train::keeper::Keeper;

@@ -10,7 +10,7 @@ use crate::data::ids::Ids;
 use crate::models::BlendOptions;
 use crate::models::blend::learn;
 use crate::serve::recommender::Recommender;
-use crate::split::strong::Split;
+use crate::split::parts::Split;
 use crate::split::training_record::TrainingRecord;
 use crate::train::run::FitRun;
 

@@ -1,12 +1,13 @@
 //! The lists of a model: the best items of those that may come, and the most popular ones where it knows nothing
-//! (`popular.rs`).
+//! (`evaluate/popular.rs`).
 
 use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
+use crate::data::popular::Popular;
 use crate::evaluate::candidates::{Candidates, recommend_within};
+use crate::evaluate::popular::Fallback;
 use crate::evaluate::scorer::Scored;
 use crate::serve::filter::Filter;
-use crate::serve::popular::{Fallback, Popular};
 use crate::serve::recommender::{History, RecommendOptions, Recommender};
 
 /// Which items may come.
@@ -108,12 +109,9 @@ impl Recommender {
             each => known.iter().map(|&user| each[user]).collect(),
         };
         let refilled = |at: usize, mut items: Vec<Scored>, score: &dyn Fn(u32) -> f32| {
-            let short = popular.filter(|_| items.iter().any(|scored| scored.score == 0.0));
-            if let Some(popular) = short {
-                let seen = if filter_seen { rows[at] } else { &[] };
-                popular.refill(&mut items, score, seen, of(known[at]));
-            }
-            Served { items, fallback_used: short.is_some() }
+            let seen = if filter_seen { rows[at] } else { &[] };
+            let fallback_used = popular.is_some_and(|popular| popular.refill(&mut items, score, seen, of(known[at])));
+            Served { items, fallback_used }
         };
         let model = self.scorer(cancel);
         let lists = recommend_within(&model, &rows, k, filter_seen, &of_known, refilled)?;

@@ -11,12 +11,13 @@ use crate::base::error::{Error, Result};
 use crate::base::options::options;
 use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
+use crate::data::popular::Popular;
+use crate::evaluate::popular::Fallback;
 use crate::evaluate::scorer::{ListFinder, Scorer};
 use crate::math::csr::Csr;
 use crate::model::{CompactOptions, Fit, Model};
 use crate::serve::model_file::{self, LoadOptions};
-use crate::serve::popular::{Fallback, Popular};
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::split::training_record::TrainingRecord;
 use crate::train::warm_start::WarmStart;
 
@@ -264,7 +265,8 @@ impl Recommender {
     }
 
     /// Held-out users over `items` as held-out users over this model's items, matched by id, and how many of their entries
-    /// were dropped because the model does not know the item.
+    /// were dropped because the model does not know the item. What is known of the popularity of items is the model's, as it is
+    /// when lists are served.
     ///
     /// # Errors
     /// `INVALID_DATA` if there are not as many `items` as columns.
@@ -289,7 +291,8 @@ impl Recommender {
             if matrix.weights().is_some() { translated.with_weights(weights) } else { Ok(translated) }
         };
         let (input, target) = (translate(held_out.input())?, translate(held_out.target())?);
-        Ok((HeldOut::new(held_out.users().clone(), input, target)?, dropped))
+        let translated = HeldOut::new(held_out.users().clone(), input, target)?.with_popular(self.popular.clone())?;
+        Ok((translated, dropped))
     }
 
     /// The interactions of training users over `items` as such over this model's items, matched by id: what

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::base::error::{Error, Result};
 use crate::math::csr::Csr;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 
 /// How many users choose at most.
 pub(crate) const MOST: usize = 10_000;
@@ -27,6 +27,7 @@ fn at_most(most: usize, held_out: &HeldOut) -> Result<Cow<'_, HeldOut>> {
     let select = |matrix: &Csr| matrix.select_rows(&users);
     let ids = held_out.users().select(users.iter().copied());
     HeldOut::new(ids, select(held_out.input()), select(held_out.target()))
+        .and_then(|part| part.with_popular(held_out.popular().cloned()))
         .map(Cow::Owned)
         .map_err(|error| Error::Internal(error.to_string()))
 }

@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::data::ids::Ids;
 use crate::math::csr::Csr;
-use crate::split::strong::Split;
+use crate::split::parts::Split;
 
 impl Split {
     /// Sizes and a hash of all parts with their ids: splits of the same line are one and the same. Not for cryptography.
@@ -51,7 +51,8 @@ fn hash(matrices: &[&Csr], ids: &[&Ids]) -> u128 {
 mod tests {
     use crate::data::interactions::{Interactions, Thresholds};
     use crate::split::options::SplitOptions;
-    use crate::split::strong::{Split, split};
+    use crate::split::parts::Split;
+    use crate::split::strong::split;
 
     fn example(last: &str, seed: u64) -> Split {
         let (mut users, mut items) = (vec![], vec![]);

@@ -4,7 +4,8 @@ use crate::base::error::Result;
 use crate::base::options::Options;
 use crate::data::interactions::Interactions;
 use crate::split::options::{SplitKind, SplitOptions};
-use crate::split::strong::{self, Split};
+use crate::split::parts::Split;
+use crate::split::strong;
 use crate::split::within_users;
 
 /// Splits interactions: by users, who are held out whole, or within users. The steps and the edge cases are in the texts of

@@ -33,7 +33,8 @@ use crate::data::interactions::Interactions;
 use crate::data::left_out::LeftOut;
 use crate::data::read::{Dialect, Escape, LONGEST_ID, Rows, bad, columns};
 use crate::math::csr::Csr;
-use crate::split::strong::{HeldOut, Split, not_scored};
+use crate::split::parts::{HeldOut, Split};
+use crate::split::strong::not_scored;
 use crate::split::training_record::shares_users;
 
 const ITEMS: &str = "unique_sid.txt";
@@ -169,7 +170,7 @@ pub fn read_official(dir: impl AsRef<Path>) -> Result<Split> {
     let n_kept = train.n_interactions() + validation.n_interactions() + test.n_interactions();
     let repeated = LeftOut::rows("duplicates", (n_rows - n_kept) as u64, "repeating an interaction");
     let left_out = repeated.into_iter().chain(not_scored([&validation, &test], "")).collect();
-    Ok(Split { train, validation, test, left_out })
+    Split::new(train, validation, test, left_out)
 }
 
 /// Writes a split as a new folder: whole, or not at all.

@@ -27,16 +27,13 @@
 //! end up in the input file only, too. Their draws come from NumPy, as ours do by the option `generator` (`numpy.rs`); by default
 //! they come from Philox, so the parts differ.
 
-use std::collections::BTreeMap;
-
 use crate::base::error::{Error, Result};
 use crate::base::random::Stream;
-use crate::data::ids::Ids;
 use crate::data::interactions::{Interactions, select_columns};
 use crate::data::left_out::{LeftOut, are, counted};
-use crate::math::csr::Csr;
 use crate::split::numpy;
 use crate::split::options::{Generator, ShortUsers, SplitKind, SplitOptions};
+use crate::split::parts::{HeldOut, Split};
 
 /// With fewer known items than this, nothing of a held-out user is scored, unless users with fewer are held out on purpose.
 const MIN_KNOWN_ITEMS: usize = 5;
@@ -52,142 +49,6 @@ impl SplitOptions {
 const USER_STREAM: u64 = u64::from_be_bytes(*b"splitusr");
 /// Stream of a user's items, once the user's index is added.
 const ITEM_STREAM: u64 = u64::from_be_bytes(*b"sitm\0\0\0\0");
-
-/// Users with what goes in and what has to come out. By strong generalisation no model saw them in training.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldOut {
-    users: Ids,
-    input: Csr,
-    target: Csr,
-}
-
-impl HeldOut {
-    /// Puts the ids of the rows, the input and the target together, both of shape `(n_users, n_items)`.
-    ///
-    /// # Errors
-    /// `INVALID_DATA` if the shapes differ, or a user has the same item in both.
-    pub fn new(users: Ids, input: Csr, target: Csr) -> Result<Self> {
-        let shape = |matrix: &Csr| (matrix.n_rows(), matrix.n_cols());
-        if shape(&input) != shape(&target) || users.len() != input.n_rows() {
-            return Err(Error::invalid_data(format!(
-                "{} user ids, an input of shape {:?} and a target of shape {:?}; allowed: one row per user in both",
-                users.len(),
-                shape(&input),
-                shape(&target)
-            )));
-        }
-        for (row, (input, target)) in input.rows().zip(target.rows()).enumerate() {
-            if let Some(item) = target.iter().find(|item| input.binary_search(item).is_ok()) {
-                return Err(Error::invalid_data(format!(
-                    "held-out user '{}' has item {item} in the input and in the target; allowed: in one of them",
-                    users.get(row)
-                )));
-            }
-        }
-        Ok(Self { users, input, target })
-    }
-
-    /// Original ids of the users, in row order.
-    #[must_use]
-    pub fn users(&self) -> &Ids {
-        &self.users
-    }
-
-    /// What a model is shown: shape `(n_users, n_items)`.
-    #[must_use]
-    pub fn input(&self) -> &Csr {
-        &self.input
-    }
-
-    /// What the model's answer is compared with: shape `(n_users, n_items)`, disjoint from the input.
-    #[must_use]
-    pub fn target(&self) -> &Csr {
-        &self.target
-    }
-
-    /// Number of users, those without a target included.
-    #[must_use]
-    pub fn n_users(&self) -> usize {
-        self.users.len()
-    }
-
-    /// Number of items.
-    #[must_use]
-    pub fn n_items(&self) -> usize {
-        self.input.n_cols()
-    }
-
-    /// Number of their interactions, input and target together.
-    #[must_use]
-    pub fn n_interactions(&self) -> usize {
-        self.input.nnz() + self.target.nnz()
-    }
-
-    /// How many bytes of memory they hold, ids included.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.users.bytes() + self.input.bytes() + self.target.bytes()
-    }
-
-    /// Number of users with a target, which are the ones that count in metrics.
-    #[must_use]
-    pub fn n_scored(&self) -> usize {
-        self.target.rows().filter(|items| !items.is_empty()).count()
-    }
-}
-
-/// The three parts; all have the items of the training part as columns. Splits are equal if their parts are.
-#[derive(Clone, Debug)]
-pub struct Split {
-    /// What models are trained on.
-    pub train: Interactions,
-    /// Held-out users for choosing options.
-    pub validation: HeldOut,
-    /// Held-out users for the result.
-    pub test: HeldOut,
-    /// What of the data is in none of the parts, or does not count.
-    pub left_out: Vec<LeftOut>,
-}
-
-impl PartialEq for Split {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.train, &self.validation, &self.test) == (&other.train, &other.validation, &other.test)
-    }
-}
-
-impl Eq for Split {}
-
-impl Split {
-    /// How many bytes of memory the parts hold, ids included.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.train.bytes() + self.validation.bytes() + self.test.bytes()
-    }
-
-    /// Number of users and of distinct interactions in all parts together: users may be in several of them, known by what is in
-    /// others.
-    #[must_use]
-    pub fn totals(&self) -> (usize, usize) {
-        let mut held_out: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
-        for part in [&self.validation, &self.test] {
-            for (row, user) in part.users().iter().enumerate() {
-                let items = held_out.entry(user).or_default();
-                items.extend_from_slice(part.input().row(row));
-                items.extend_from_slice(part.target().row(row));
-            }
-        }
-        let (mut n_users, mut n_interactions) = (self.train.n_users(), self.train.n_interactions());
-        for (user, mut items) in held_out {
-            let trained = self.train.users().find(user).map(|row| self.train.matrix().row(row as usize));
-            n_users += usize::from(trained.is_none());
-            items.sort_unstable();
-            items.dedup();
-            let trained = trained.unwrap_or_default();
-            n_interactions += items.iter().filter(|item| trained.binary_search(item).is_err()).count();
-        }
-        (n_users, n_interactions)
-    }
-}
 
 /// Splits interactions by users, with options that were checked. The steps and the edge cases are in the text of the module.
 ///
@@ -229,7 +90,7 @@ pub(crate) fn split(data: &Interactions, options: &SplitOptions) -> Result<Split
     )?;
     let (validation, test) = (hold_out(data, &validation, &items, options)?, hold_out(data, &test, &items, options)?);
     let left_out = left_out(data, &short, [&validation, &test], options, items.len());
-    Ok(Split { train, validation, test, left_out })
+    Split::new(train, validation, test, left_out)
 }
 
 /// What of the data is not in a split with `n_items` items.

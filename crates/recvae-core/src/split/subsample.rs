@@ -18,7 +18,8 @@ use crate::data::ids::Ids;
 use crate::data::interactions::{Interactions, select_columns};
 use crate::data::left_out::{LeftOut, counted};
 use crate::math::csr::Csr;
-use crate::split::strong::{HeldOut, Split, not_scored};
+use crate::split::parts::{HeldOut, Split};
+use crate::split::strong::not_scored;
 
 options! {
     /// How large a sample is.
@@ -62,16 +63,13 @@ pub fn sample(split: &Split, options: &SampleOptions) -> Result<Split> {
         text: format!("the sample is without {}", counted(&[(lost[0], "training user"), (lost[1], "item")])),
         ..LeftOut::default()
     });
-    Ok(Split {
-        train: Interactions::new(
-            train.users().select(users.iter().copied()),
-            train.items().select(items.iter().copied()),
-            select(&train.matrix().select_rows(&users))?,
-        )?,
-        left_out: left_out.into_iter().chain(not_scored([&validation, &test], "")).collect(),
-        validation,
-        test,
-    })
+    let train = Interactions::new(
+        train.users().select(users.iter().copied()),
+        train.items().select(items.iter().copied()),
+        select(&train.matrix().select_rows(&users))?,
+    )?;
+    let left_out = left_out.into_iter().chain(not_scored([&validation, &test], "")).collect();
+    Split::new(train, validation, test, left_out)
 }
 
 /// Fewer users than this in a step give noise, and are slow.

@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::base::numbers::Numbers;
 use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 
 /// Bytes of a user: the hash of the id, then that of the history, each with its most significant byte first, so that the order
 /// of the bytes is that of the numbers.
@@ -287,7 +287,8 @@ mod tests {
     use super::*;
     use crate::data::interactions::Thresholds;
     use crate::split::options::SplitOptions;
-    use crate::split::strong::{Split, split};
+    use crate::split::parts::Split;
+    use crate::split::strong::split;
 
     /// Users `from` to below `to`, each with a set of items of its own.
     fn users(from: usize, to: usize, name: &str) -> Interactions {

@@ -27,7 +27,7 @@ use crate::data::interactions::{Interactions, select_columns};
 use crate::data::left_out::{LeftOut, are, counted};
 use crate::math::csr::Csr;
 use crate::split::options::{ShortUsers, SplitKind, SplitOptions};
-use crate::split::strong::{HeldOut, Split};
+use crate::split::parts::{HeldOut, Split};
 
 /// Stream of a user's items, once the user's index is added.
 const ITEM_STREAM: u64 = u64::from_be_bytes(*b"swit\0\0\0\0");
@@ -85,7 +85,7 @@ pub(super) fn split(data: &Interactions, options: &SplitOptions) -> Result<Split
     }
     lost.items = (data.n_items() - items.len()) as u64;
     let left_out = short_users(data, &short, options).into_iter().chain(lost.left_out()).collect();
-    Ok(Split { train, validation, test, left_out })
+    Split::new(train, validation, test, left_out)
 }
 
 /// By the clock, for all users alike.

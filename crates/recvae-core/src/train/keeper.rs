@@ -17,7 +17,7 @@ use crate::model::ModelKind;
 use crate::nn::network::Parameter;
 use crate::nn::state::State;
 use crate::split::fingerprint::describe;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::checkpoint::{Checkpoint, CheckpointOptions};
 use crate::train::epoch_log::{Best, EpochLog, Ongoing};
 use crate::train::run::FitRun;

@@ -26,7 +26,7 @@ use crate::nn::latent::{CompositePrior, Prior};
 use crate::nn::network::{Loss, Network, Parameter, Update};
 use crate::nn::noise::Noise;
 use crate::nn::state::State;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::epoch_log::{EpochLog, Ongoing, Schedule};
 use crate::train::epochs::run_epochs;
 use crate::train::implicit_slim::ImplicitSlim;

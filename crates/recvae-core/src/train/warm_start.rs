@@ -167,7 +167,7 @@ mod tests {
     use crate::nn::noise::Seeded;
     use crate::nn::old_posterior::OldPosterior;
     use crate::serve::recommender::Recommender;
-    use crate::split::strong::HeldOut;
+    use crate::split::parts::HeldOut;
     use crate::train::run::FitRun;
     use serde_json::{Value, json};
 

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
-use recvae_core::{Csr, Evaluation, HeldOut, Ids, Metric, evaluate, evaluate_with};
+use recvae_core::{
+    Cancel, Csr, EaseOptions, Evaluation, FitRun, HeldOut, Ids, Interactions, Metric, RecommendOptions, Recommender,
+    SplitOptions, Stream, Thresholds, Within, evaluate, evaluate_with, split,
+};
 
 use crate::common::Fixed;
 
@@ -30,6 +33,11 @@ fn close(ours: &[f64], expected: &[f64]) {
     assert!(ours.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{ours:?} against {expected:?}");
 }
 
+/// What a hit at this rank counts for in NDCG.
+fn gain(rank: i32) -> f64 {
+    1.0 / f64::from(rank + 1).log2()
+}
+
 const FIVE: [f32; 5] = [5.0, 4.0, 3.0, 2.0, 1.0];
 
 #[test]
@@ -38,9 +46,8 @@ fn values_by_hand() {
     let users = held_out(5, &[(&[0], &[2, 4])]);
     let names = ["ndcg@2", "ndcg@4", "recall@1", "recall@3", "recall-all@1", "hit-rate@1", "hit-rate@2", "coverage@2"];
     let evaluation = evaluate(&Fixed(FIVE.into()), &users, &metrics(&names)).unwrap();
-    let gain = |rank: f64| 1.0 / (rank + 1.0).log2();
-    let best = gain(1.0) + gain(2.0);
-    let expected = [gain(2.0) / best, (gain(2.0) + gain(4.0)) / best, 0.0, 0.5, 0.0, 0.0, 1.0, 2.0 / 5.0];
+    let best = gain(1) + gain(2);
+    let expected = [gain(2) / best, (gain(2) + gain(4)) / best, 0.0, 0.5, 0.0, 0.0, 1.0, 2.0 / 5.0];
     close(&means(&evaluation), &expected);
     assert_eq!(evaluation.users, [0]);
     assert_eq!(evaluation.metrics[0].standard_error, None);
@@ -154,6 +161,80 @@ fn ties_go_to_the_lower_index() {
     let users = held_out(4, &[(&[], &[1]), (&[0], &[1])]);
     let evaluation = evaluate(&Fixed(vec![1.0; 4]), &users, &metrics(&["hit-rate@1"])).unwrap();
     assert_eq!(evaluation.metrics[0].per_user, [0.0, 1.0]);
+}
+
+#[test]
+fn zeros_and_empty_histories_are_ranked_by_training_users_where_these_are_known() {
+    let model = Fixed(vec![0.0, 2.0, -0.0, -1.0, 0.0]);
+    let users = held_out(5, &[(&[0], &[2, 4]), (&[], &[3, 4])]);
+    let of = |users: &HeldOut, names: &[&str]| evaluate(&model, users, &metrics(names)).unwrap();
+    let hits = ["hit-rate@1", "hit-rate@2", "hit-rate@3"];
+    let per_user = |evaluation: &Evaluation, user: usize| -> Vec<f64> {
+        evaluation.metrics.iter().map(|values| values.per_user[user]).collect()
+    };
+    // By scores and then by indices: 1, 2, 4, 3 and 1, 0, 2, 4, 3.
+    let plain = of(&users, &["recall@1", "recall@2", "recall@3"]);
+    assert_eq!(per_user(&plain, 0), [0.0, 0.5, 1.0]);
+    assert_eq!(per_user(&of(&users, &hits), 1), [0.0, 0.0, 0.0]);
+    // By training users 4 comes before 2, and where nothing is known 4, 3, 2, 0, 1. A score below 0 stays behind.
+    let known = users.clone().with_counts(vec![1, 0, 2, 3, 5]).unwrap();
+    assert_eq!(known, users);
+    assert_eq!(per_user(&of(&known, &["ndcg@2", "ndcg@3"]), 0)[0], gain(2) / (gain(1) + gain(2)));
+    assert_eq!(per_user(&of(&known, &["recall@2", "recall@3"]), 0), [0.5, 1.0]);
+    assert_eq!(per_user(&of(&known, &hits), 1), [1.0, 1.0, 1.0]);
+    let only_2 = held_out(5, &[(&[0], &[2])]);
+    assert_eq!(means(&of(&only_2, &hits)), [0.0, 1.0, 1.0]);
+    assert_eq!(means(&of(&only_2.with_counts(vec![1, 0, 2, 3, 5]).unwrap(), &hits)), [0.0, 0.0, 1.0]);
+    // AUC looks at scores alone: zeros tie whatever is known.
+    assert_eq!(of(&known, &["auc"]), of(&users, &["auc"]));
+    assert!(users.with_counts(vec![1, 2]).is_err());
+}
+
+/// Ten groups of six items that have no user in common, so that EASE^R gives zeros to most items; items are named by number and
+/// come in the order of `shuffled`.
+fn apart(shuffled: u64) -> Interactions {
+    let mut pairs = vec![];
+    for user in 0..400u64 {
+        let mut random = Stream::new(7, user);
+        let group = random.below(10) * random.below(10) / 10;
+        let n = 2 + random.below(4) as usize;
+        let items = random.sample(6, n);
+        pairs.extend(items.into_iter().map(|item| (format!("{user:03}"), format!("{}", 6 * group + item as u64))));
+    }
+    Stream::new(shuffled, 0).shuffle(&mut pairs);
+    let (users, items): (Vec<String>, Vec<String>) = pairs.into_iter().unzip();
+    Interactions::from_columns(&users, &items, None, None, &Thresholds::default()).unwrap()
+}
+
+#[test]
+fn what_is_evaluated_is_what_is_served() {
+    for seed in 0..3 {
+        let options = SplitOptions { min_user_items: 2, held_out: 0.5, test: 0.3, ..SplitOptions::default() };
+        let parts = split(&apart(seed), &options).unwrap();
+        let fit = EaseOptions::default().fit(&parts, &FitRun::default()).unwrap();
+        let model = Recommender::of(fit, &parts.train).unwrap();
+        let names = ["ndcg@20", "recall@7", "mrr@20"];
+        let (translated, _) = model.translate(&parts.test, parts.train.items()).unwrap();
+        let found = evaluate(model.model(), &translated, &metrics(&names)).unwrap();
+        // The same from the split itself, and for each user from the list that is served.
+        assert_eq!(evaluate(model.model(), &parts.test, &metrics(&names)).unwrap(), found);
+        let ids =
+            |items: &[u32]| -> Vec<&str> { items.iter().map(|&item| parts.train.items().get(item as usize)).collect() };
+        let histories: Vec<_> =
+            found.users.iter().map(|&user| model.history(ids(parts.test.input().row(user)))).collect();
+        let options = RecommendOptions { k: 20, ..RecommendOptions::default() };
+        let served = model.serve(&histories, &options, Within::All, &Cancel::default()).unwrap();
+        assert!(served.iter().filter(|list| list.fallback_used).count() > 50);
+        for (at, (&user, list)) in found.users.iter().zip(&served).enumerate() {
+            // A model whose scores are the list's order, and which knows no popularity.
+            let mut scores = vec![-1.0; parts.train.n_items()];
+            (1..).zip(&list.items).for_each(|(place, scored)| scores[scored.item as usize] = 1.0 / place as f32);
+            let own = held_out(scores.len(), &[(parts.test.input().row(user), parts.test.target().row(user))]);
+            let own = evaluate(&Fixed(scores), &own, &metrics(&names)).unwrap();
+            let of_user: Vec<f64> = found.metrics.iter().map(|values| values.per_user[at]).collect();
+            assert_eq!(means(&own), of_user, "{names:?} of user {user}, seed {seed}");
+        }
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::base::steps::Steps;
 use crate::evaluate::metrics::Metric;
 use crate::evaluate::top_k::{BLOCK, select, top_k};
 use crate::model::Model;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 
 /// How many items are kept of each list; the metric looks at 100.
 pub(super) const BEST: usize = 150;

@@ -31,7 +31,7 @@ use crate::evaluate::metrics::Metric;
 use crate::evaluate::top_k::BLOCK;
 use crate::model::{Fit, Model, ModelKind};
 use crate::split::choosing::choosing;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::run::FitRun;
 
 /// Of the cross-fitting.

@@ -21,7 +21,7 @@ use crate::evaluate::scorer::{Scorer, checked};
 use crate::math::csr::Csr;
 use crate::math::statistics::{SIGNIFICANCE, mean, paired_bootstrap};
 use crate::model::{Model, ModelKind, NamedTensor, TensorSource};
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::test_support::{Golden, close};
 use crate::train::run::FitRun;
 

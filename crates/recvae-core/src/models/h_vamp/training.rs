@@ -24,7 +24,7 @@ use crate::nn::batch::{SparseInput, draw_noise};
 use crate::nn::network::Parameter;
 use crate::nn::noise::{Noise, Seeded};
 use crate::nn::state::State;
-use crate::split::strong::HeldOut;
+use crate::split::parts::HeldOut;
 use crate::train::epoch_log::{EpochLog, Ongoing};
 use crate::train::keeper::Resumable;
 use crate::train::run::FitRun;
