@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { Interactions, RecvaeError, type Row, type RowOptions, type Rows } from '../dist/index.js';
+import { Interactions, RecvaeError, type Row, type RowOptions, type Rows, split } from '../dist/index.js';
 import { plantedColumns } from './planted.js';
 
 /** node:sqlite, where Node has it. */
@@ -51,7 +51,7 @@ describe('fromRows', () => {
 
   test('cells are text, whole numbers, numeric text and dates', async () => {
     const rows = [
-      { u: 7, i: 5n, v: '4.5', t: new Date(1000) },
+      { u: 7, i: 5n, v: '4.5', t: 1000 },
       { u: '7', i: -0, v: 4n, t: 2000 },
       { u: 7n, i: 2n ** 70n, v: ' 1e1 ', t: '3000' },
       { u: 8, i: '5', v: 3.9, t: 4000n },
@@ -62,16 +62,43 @@ describe('fromRows', () => {
       histories(await Interactions.fromRows(rows, { ...columns, ...options }));
     expect(await read({})).toEqual(['7 5 0 1180591620717411303424', '8 5 6']);
     expect(await read({ value: 'v', minValue: 4 })).toEqual(['7 5 0 1180591620717411303424', '8 6']);
-    expect(await read({ timestamp: 't', since: new Date(2000), until: 4000.5 })).toEqual([
-      '7 0 1180591620717411303424',
-      '8 5',
-    ]);
+    expect(await read({ timestamp: 't', since: 2000, until: 4000.5 })).toEqual(['7 0 1180591620717411303424', '8 5']);
     expect(await read({ minUser: 3 })).toEqual(['7 5 0 1180591620717411303424']);
     expect((await Interactions.fromRows(rows, { ...columns, value: 'v' })).valuesIgnored).toBe(true);
     expect((await Interactions.fromRows(rows, { ...columns, value: 'v', minValue: 1 })).valuesIgnored).toBe(false);
     const arrays = rows.map(({ u, i, v, t }) => [t, v, u, i]);
     const data = await Interactions.fromRows(arrays, { user: 2, item: 3, value: 1, minValue: 4, timestamp: 0 });
     expect(histories(data)).toEqual(['7 5 0 1180591620717411303424', '8 6']);
+  });
+
+  test('dates are seconds since 1970, as a split counts them, and stand beside dates only', async () => {
+    const day = (at: number) => new Date(Date.UTC(2026, 0, at));
+    const rows = [1, 2, 3, 4, 5, 6].flatMap((at) =>
+      ['a', 'b', 'c'].map((user, u) => ({ user, item: `i${(at + 2 * u) % 6}`, at: day(at) })),
+    );
+    const read = (options: RowOptions) => Interactions.fromRows(rows, { timestamp: 'at', ...options });
+    expect(histories(await read({ since: day(2), until: new Date(day(4).getTime() - 1) })).sort()).toEqual([
+      'a i2 i3',
+      'b i4 i5',
+      'c i0 i1',
+    ]);
+    const parts = await split(await read({}), { kind: 'time', testSince: day(6), validationSince: '2026-01-05' });
+    expect([parts.train.nInteractions, parts.validation.nUsers, parts.test.nUsers]).toEqual([12, 3, 3]);
+    const mixed = async (rows: Row[], options: RowOptions = {}) =>
+      Interactions.fromRows(rows, { timestamp: 'at', ...options });
+    const row = (at: unknown) => ({ user: 'a', item: 'x', at });
+    await expect(mixed([row(day(1)), row(5)])).rejects.toThrow(
+      'timestamp of row 1 is 5; allowed: a Date, as timestamp of row 0 is one: numbers may count in any unit',
+    );
+    await expect(mixed([row('5'), row(day(1))])).rejects.toThrow(
+      "timestamp of row 1 is '2026-01-01T00:00:00.000Z'; allowed: a number, as timestamp of row 0 is one",
+    );
+    await expect(mixed([row(5)], { since: day(1) })).rejects.toThrow(
+      'timestamp of row 0 is 5; allowed: a Date, as since is one',
+    );
+    await expect(mixed([row(day(1))], { since: 3, until: day(2) })).rejects.toThrow(
+      "until is '2026-01-02T00:00:00.000Z'; allowed: a number, as since is one",
+    );
   });
 
   test('errors name the row, counted over all of them', async () => {

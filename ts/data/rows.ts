@@ -39,8 +39,8 @@ export interface RowOptions extends Thresholds {
    */
   value?: RowColumn;
   /**
-   * Column of a time that every row must have: a `Date`, which counts as its milliseconds since 1970, or a number, a bigint or
-   * the text of a number in any unit that all rows share. Splits by time and of the newest items use it, and `since` and `until`.
+   * Column of a time that every row must have: a `Date` in all rows, which counts as its seconds since 1970, or in all rows a number,
+   * a bigint or the text of a number in a unit that they share. Splits by time and of the newest items use it, and `since` and `until`.
    */
   timestamp?: RowColumn;
   /** Rows with a lower value are left out. Only with `value`. */
@@ -50,9 +50,9 @@ export interface RowOptions extends Thresholds {
    * models count every row alike. The values of a pair of user and item are added up. Only with `value`.
    */
   weighted?: boolean;
-  /** Rows with an earlier timestamp are left out; a `Date` counts as its milliseconds. Only with `timestamp`. */
+  /** Rows with an earlier timestamp are left out: a `Date` where the timestamps are, else a number in their unit. Only with `timestamp`. */
   since?: number | Date;
-  /** Rows with this timestamp or a later one are left out. Only with `timestamp`. */
+  /** Rows with this timestamp or a later one are left out; given like `since`. Only with `timestamp`. */
   until?: number | Date;
 }
 
@@ -125,27 +125,66 @@ function checked(options: RowOptions): { columns: Wanted[]; filter: object } {
   }
   for (const [name, bound] of Object.entries({ since, until })) {
     if (bound === undefined || timestamp !== undefined) continue;
-    throw invalid(name, boundOf(bound, name), 'only with the option timestamp, which names its column');
+    throw invalid(name, bound, 'only with the option timestamp, which names its column');
   }
   const columns: Wanted[] = [
     { name: 'user', column: user ?? complete.user, cell: idCell },
     { name: 'item', column: item ?? complete.item, cell: idCell },
   ];
   if (value !== undefined) columns.push({ name: 'value', column: value, cell: numberCell });
-  if (timestamp !== undefined) columns.push({ name: 'timestamp', column: timestamp, cell: timeCell });
-  const bounds = { since: boundOf(since, 'since'), until: boundOf(until, 'until') };
+  const times = new Times();
+  const bounds = { since: times.bound(since, 'since'), until: times.bound(until, 'until') };
+  if (timestamp !== undefined) {
+    columns.push({ name: 'timestamp', column: timestamp, cell: (cell, name, row) => times.cell(cell, name, row) });
+  }
   const filter = { ...thresholds, minValue, weighted, ...bounds };
   return { columns, filter };
 }
 
-/** A bound of the time as a number. */
-function boundOf(bound: number | Date | undefined, name: string): number | undefined {
-  if (!isDate(bound)) {
-    if (bound === undefined || typeof bound === 'number') return bound;
-    throw invalid(name, bound, 'a number or a date');
+/**
+ * Times as numbers: dates as seconds since 1970, which a split's `testSince` counts too. Numbers have a unit that nobody has named, so
+ * that a number beside a date is refused.
+ */
+class Times {
+  /** What came first, and what it was. */
+  #first: { isDate: boolean; name: string } | undefined;
+
+  /** A bound that may be missing. */
+  bound(bound: number | Date | undefined, name: string): number | undefined {
+    if (bound === undefined) return undefined;
+    if (isDate(bound)) return this.#date(bound, name, 'a number or a date');
+    if (typeof bound !== 'number') throw invalid(name, bound, 'a number or a date');
+    this.#alike(bound, name, false);
+    return bound;
   }
-  if (Number.isNaN(bound.getTime())) throw invalid(name, 'Invalid Date', 'a number or a date');
-  return bound.getTime();
+
+  /** The time of a row. */
+  cell(cell: unknown, name: string, row: number): number {
+    const of = `${name} of row ${row}`;
+    if (isDate(cell)) return this.#date(cell, of, 'a date that there is');
+    let number: number;
+    try {
+      number = numberCell(cell, name, row);
+    } catch {
+      throw invalid(of, cell, 'a Date, a number or the text of one');
+    }
+    this.#alike(cell, of, false);
+    return number;
+  }
+
+  #date(date: Date, name: string, allowed: string): number {
+    if (Number.isNaN(date.getTime())) throw invalid(name, 'Invalid Date', allowed);
+    this.#alike(date, name, true);
+    return date.getTime() / 1000;
+  }
+
+  #alike(value: unknown, name: string, isDate: boolean): void {
+    this.#first ??= { isDate, name };
+    if (this.#first.isDate === isDate) return;
+    const allowed = this.#first.isDate ? 'a Date' : 'a number';
+    const got = isDate ? (value as Date).toISOString() : value;
+    throw invalid(name, got, `${allowed}, as ${this.#first.name} is one: numbers may count in any unit`);
+  }
 }
 
 /** Also a date of another realm. */
@@ -176,18 +215,6 @@ function numberCell(cell: unknown, name: string, row: number): number {
   if (typeof cell === 'bigint') return Number(cell);
   if (typeof cell === 'string' && NUMERIC.test(cell)) return Number(cell);
   throw invalid(`${name} of row ${row}`, cell, 'a number or the text of one');
-}
-
-function timeCell(cell: unknown, name: string, row: number): number {
-  if (isDate(cell)) {
-    if (!Number.isNaN(cell.getTime())) return cell.getTime();
-    throw invalid(`${name} of row ${row}`, 'Invalid Date', 'a date that there is');
-  }
-  try {
-    return numberCell(cell, name, row);
-  } catch {
-    throw invalid(`${name} of row ${row}`, cell, 'a Date, a number or the text of one');
-  }
 }
 
 /** What rows are taken from. */
