@@ -252,7 +252,7 @@ function searchWords({
   computed,
 }: ComparedModel): string[] {
   const words = [
-    ...(trials > 0 ? [`${trials} trials, ${searchSeconds.toFixed(1)} s`] : []),
+    ...(trials > 0 ? [`${trials} trial${trials === 1 ? '' : 's'}, ${searchSeconds.toFixed(1)} s`] : []),
     ...untuned.map((name) => `${name} not searched`),
     ...Object.entries(edges).map(([name, end]) => `the best ${name} is the ${end} of those searched`),
     ...Object.entries(plateaus).map(([name, { from, to }]) => `${name} makes no difference from ${from} to ${to}`),
