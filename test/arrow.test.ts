@@ -284,6 +284,7 @@ describe('fromArrow', () => {
       [[], { separator: ';' }, "separator is ';'; allowed: only for tables and lists (the format is arrow)"],
       [[], { header: false }, 'header is false; allowed: only for tables (the format is arrow)'],
       [[], { since: 1 }, 'since is 1; allowed: only with the option time, which names its column'],
+      [[], { timeUnit: 'ms' }, "timeUnit is 'ms'; allowed: only with the option time, which names its column"],
       [[], { user: 'item' }, "item is 'item'; allowed: a column other than user"],
       [[], { minValue: 1 }, 'minValue is 1; allowed: only with the option value'],
       [[], { users: 'u' }, "'users'; allowed"],

@@ -243,6 +243,7 @@ describe('splits within users', () => {
       [['u.data', '--split', 'time', '--test-since', '2020-01-01'], 'no test user is left with something to find'],
       [['u.data', '--split', 'time', '--test', '500'], '--test is 500; allowed: a share below 1 of the interactions'],
       [['likes.csv', '--since', '2015-01-01'], '--since is 2015-01-01; allowed: only with --time'],
+      [['likes.csv', '--time-unit', 'ms'], "--time-unit is 'ms'; allowed: only with --time"],
     ] as const) {
       const { code, stderr } = await recvae(folder, ['split', ...args, '--out', 'parts']);
       expect({ args, code }).toEqual({ args, code: text.startsWith('no test user') ? 1 : 2 });

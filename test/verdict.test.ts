@@ -15,7 +15,7 @@ interface Made {
   /** Options that were not tuned. */
   untuned?: Record<string, string[]>;
   /** The difference that so many users show, of every pair. */
-  detectable?: number;
+  detectable?: number | null;
 }
 
 /** Of models in their order of cost; `[a, b, p]` are the pairs with another p-value than .3. */
@@ -32,7 +32,7 @@ function decided(means: Record<string, number>, pValues: [string, string, number
       const pValue = pValues.find(([one, other]) => one === a && other === b)?.[2] ?? 0.3;
       const difference = means[a]! - means[b]!;
       const interval = [difference - 0.01, difference + 0.01];
-      const detectable = made.detectable ?? 0.014;
+      const detectable = made.detectable === undefined ? 0.014 : made.detectable;
       return { a, b, metric: METRIC, difference, interval, pValue, pValueUncorrected: pValue, detectable };
     }),
   ) as PairedDifference[];
@@ -175,6 +175,10 @@ test('"not established" can be told from "too few users"', () => {
   const few = decided(means, BEAT, { detectable: 0.09 }).verdict;
   expect(few).toContain(
     'The 500 test users are too few to tell: they show a true difference with a chance of 80 % only from 0.0900 (21 % of the figure) on.',
+  );
+  const none = decided(means, BEAT, { detectable: null }).verdict;
+  expect(none).toContain(
+    'The 500 test users, or those of them on whom the two differ, are too few to establish any difference, however large.',
   );
   // Nothing is open where the difference is established.
   expect(decided(means, [...BEAT, ['als', 'ease', 0.01]]).verdict).not.toContain('show a true difference');

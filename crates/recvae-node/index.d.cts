@@ -345,8 +345,11 @@ export declare function dataset(name: string): Promise<NativeInteractions>
 /** Everything that the core says about itself, as JSON: see `Description` in `ts/runtime/native.ts`. */
 export declare function describe(): string
 
-/** The smallest true difference that a comparison on these users would probably establish, beside so many others. */
-export declare function detectableDifference(a: Float64Array, b: Float64Array, comparisons: number): number
+/**
+ * The smallest true difference that a comparison on these users would probably establish, beside so many others; null if it could
+ * establish none.
+ */
+export declare function detectableDifference(a: Float64Array, b: Float64Array, comparisons: number): number | null
 
 /** Counts from tables that were made elsewhere: their first two columns as users and items, the counts of `gram` as times. */
 export declare function easeCountsFromGram(gram: NativeInteractions, vocab: NativeInteractions, totals: NativeInteractions, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>

@@ -18,9 +18,10 @@ export interface Difference {
   pValueUncorrected: number;
   /**
    * The smallest true difference that so many users, whose differences vary as these do, establish with a chance of 80 %, after the
-   * correction. Where nothing is established and this is large, the users are too few. 0 if all users differ by the same.
+   * correction. Where nothing is established and this is large, the users are too few. 0 if all users differ by the same; `null`
+   * where so few users, or so few who differ, can establish nothing, however large a difference is.
    */
-  detectable: number;
+  detectable: number | null;
 }
 
 /** Compares each pair of values per user, first minus second, and corrects the p-values over all of them. */

@@ -38,8 +38,11 @@ export interface Judges {
  * @param detectable - That of a {@link PairedDifference}.
  * @param mean - What it is a difference of.
  */
-export function detectableWords(detectable: number, mean: number, { count, part }: Judges): string {
+export function detectableWords(detectable: number | null, mean: number, { count, part }: Judges): string {
   if (detectable === 0) return '';
+  if (detectable === null) {
+    return ` The ${count} ${part} users, or those of them on whom the two differ, are too few to establish any difference, however large.`;
+  }
   const share = mean > 0 ? ` (${rough((100 * detectable) / mean)} % of the figure)` : '';
   const power = `with a chance of ${Math.round(description.power * 100)} %`;
   return detectable > COARSE * mean

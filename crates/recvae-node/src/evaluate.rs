@@ -233,9 +233,10 @@ pub fn paired_bootstrap<'env>(
     )
 }
 
-/// The smallest true difference that a comparison on these users would probably establish, beside so many others.
+/// The smallest true difference that a comparison on these users would probably establish, beside so many others; null if it could
+/// establish none.
 #[napi(catch_unwind)]
-pub fn detectable_difference(a: Float64Array, b: Float64Array, comparisons: f64) -> Result<f64> {
+pub fn detectable_difference(a: Float64Array, b: Float64Array, comparisons: f64) -> Result<Option<f64>> {
     recvae_core::detectable_difference(&a, &b, whole("comparisons", comparisons)? as usize).into_node()
 }
 

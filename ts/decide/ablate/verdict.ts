@@ -44,7 +44,8 @@ function numbers({ kind, difference, interval, pValue, established, detectable }
 }
 
 /** Which true difference so many users would probably have shown: that tells "not there" from "too few users". */
-function shown(detectable: number): string {
+function shown(detectable: number | null): string {
+  if (detectable === null) return ', and with so few users nothing could be';
   return detectable === 0 ? '' : `, where ${detectable.toFixed(4)} would mostly be seen`;
 }
 

@@ -165,7 +165,7 @@ function openWords(leader: ModelName, trends: Trend[], facts: Facts): string[] {
     const range = `${signed(interval[0])} to ${signed(interval[1])}`;
     if (changed.includes(model) && interval[1] > 0)
       return [`${model} was tried in a smaller form, and may be as good as ${leader} (${range})`];
-    if (interval[1] <= detectable) return [];
+    if (interval[1] <= (detectable ?? 0)) return [];
     return measured
       ? [`${model}, a costlier model, may be better than ${leader} (${range}), which is not established`]
       : [

@@ -23,7 +23,7 @@ export interface Trend {
   /** Its 95 % interval by the validation users, not corrected; what was drawn into the samples has a chance of its own besides. */
   interval: [number, number] | null;
   /** See {@link Difference.detectable}: the difference in the largest sample that the validation users would show. */
-  detectable: number;
+  detectable: number | null;
 }
 
 /** Values by validation user, of each model, on one sample. */

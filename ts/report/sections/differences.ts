@@ -14,7 +14,7 @@ export interface ShownDifference {
   pValue: number | null;
   /** Whether it counts as established. */
   clear: boolean;
-  detectable?: number | undefined;
+  detectable?: number | null | undefined;
 }
 
 /** Differences in one metric. */

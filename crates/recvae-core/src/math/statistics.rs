@@ -119,11 +119,12 @@ pub fn paired_bootstrap_until(a: &[f64], b: &[f64], seed: u64, cancel: &Cancel) 
         let (least, largest) = (f64::INFINITY, f64::NEG_INFINITY);
         differences.iter().fold([least, largest], |[low, high], &each| [low.min(each), high.max(each)])
     };
-    Ok(Paired {
-        difference,
-        interval,
-        p_value: ((extreme + 1) as f64 / (RESAMPLES + 1) as f64).max(2f64.powf(1.0 - n as f64)),
-    })
+    Ok(Paired { difference, interval, p_value: ((extreme + 1) as f64 / (RESAMPLES + 1) as f64).max(least_p_value(n)) })
+}
+
+/// The least that an exact test by flipping signs could say of so many users.
+fn least_p_value(n_users: usize) -> f64 {
+    2f64.powf(1.0 - n_users as f64)
 }
 
 /// The first model's value minus the second one's, of each user.
@@ -158,21 +159,33 @@ fn in_errors(sum: f64, squares: f64, n: f64) -> f64 {
 ///
 /// `(t(1 - alpha / (2 comparisons)) + t(power)) s / sqrt(n)`, with `s` the sample standard deviation of the n differences,
 /// `alpha` [`SIGNIFICANCE`], and quantiles of Student's t with n - 1 degrees of freedom. 0 if no user's difference is
-/// another than the next one's.
+/// another than the next one's. `None` where [`paired_bootstrap`] calls no difference established, however large: where its p-value
+/// for so many users cannot be below `alpha / comparisons`, because they are too few, or because so few of them differ that more draws than
+/// that have no spread.
 ///
 /// Source: Bloom, "Minimum Detectable Effects", Evaluation Review 19, 1995.
 ///
 /// # Errors
 /// As [`paired_bootstrap`]; `INVALID_ARGUMENT` for 0 comparisons.
-pub fn detectable_difference(a: &[f64], b: &[f64], comparisons: usize) -> Result<f64> {
+pub fn detectable_difference(a: &[f64], b: &[f64], comparisons: usize) -> Result<Option<f64>> {
     if comparisons == 0 {
         return Err(Error::invalid_argument("comparisons", 0, "1 or more"));
     }
-    let differences = differences_of(a, b)?;
+    let mut differences = differences_of(a, b)?;
     let error = mean(&differences).1.unwrap_or(0.0);
+    differences.sort_unstable_by(f64::total_cmp);
+    let alike = differences.chunk_by(|a, b| a == b).map(<[f64]>::len).max().unwrap_or(0);
+    if alike == differences.len() {
+        return Ok(Some(0.0));
+    }
+    let n = differences.len() as f64;
+    let without_spread = (alike as f64 / n).powf(n);
+    let level = SIGNIFICANCE / comparisons as f64;
+    if least_p_value(differences.len()).max(without_spread) >= level {
+        return Ok(None);
+    }
     let freedom = differences.len() - 1;
-    let inside = 1.0 - SIGNIFICANCE / comparisons as f64;
-    Ok((student_quantile(inside, freedom) + student_quantile(2.0 * POWER - 1.0, freedom)) * error)
+    Ok(Some((student_quantile(1.0 - level, freedom) + student_quantile(2.0 * POWER - 1.0, freedom)) * error))
 }
 
 /// What a model's values by user would be on `all` training users, by its values on two samples of them: on a line over the logarithm
@@ -342,6 +355,24 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_detectable_where_nothing_can_be_established() {
+        // Six users have p-values of 1 / 32 at least, which is enough for one comparison.
+        let six: Vec<f64> = (0..6).map(f64::from).collect();
+        assert!(detectable_difference(&six, &[0.0; 6], 1).unwrap().is_some());
+        assert_eq!(detectable_difference(&six, &[0.0; 6], 2).unwrap(), None);
+        // Of 100 users so many differ as are said, by as much as one likes.
+        for (differ, comparisons) in [(2, 1), (3, 1), (4, 1), (4, 10), (8, 10)] {
+            let a: Vec<f64> = (0..100).map(|user| if user < differ { 1e6 + f64::from(user) } else { 0.0 }).collect();
+            let p = paired_bootstrap(&a, &[0.0; 100], 3).unwrap().p_value;
+            let found = detectable_difference(&a, &[0.0; 100], comparisons).unwrap();
+            // Draws without one who differs: 13.3, 4.76, 1.69 and .02 %.
+            let can_be = matches!((differ, comparisons), (3 | 4, 1) | (8, 10));
+            assert_eq!(found.is_some(), can_be, "{differ} of 100 in {comparisons}");
+            assert!(can_be || p >= SIGNIFICANCE / comparisons as f64, "{differ} of 100 in {comparisons}: {p}");
+        }
+    }
+
+    #[test]
     fn equal_models_are_seldom_told_apart_on_few_users() {
         // The percentile bootstrap had 10.4 % at 10 users; the bound is three standard errors of a share of 5 % above it.
         let (sets, users) = (1000, 10);
@@ -391,10 +422,10 @@ mod tests {
         ] {
             let size = ((n - 1) as f64 / n as f64).sqrt();
             let a: Vec<f64> = (0..n).map(|at| if at % 2 == 0 { size } else { -size }).collect();
-            let found = detectable_difference(&a, &vec![0.0; n], comparisons).unwrap();
+            let found = detectable_difference(&a, &vec![0.0; n], comparisons).unwrap().unwrap();
             assert!((found / scipy - 1.0).abs() < 1e-9, "{n} {comparisons}: {found} {scipy}");
         }
-        assert_eq!(detectable_difference(&[0.5, 0.75], &[0.25, 0.5], 1).unwrap(), 0.0);
+        assert_eq!(detectable_difference(&[0.5, 0.75], &[0.25, 0.5], 1).unwrap(), Some(0.0));
         assert!(detectable_difference(&[0.5, 0.7], &[0.3, 0.4], 0).is_err());
         assert!(detectable_difference(&[0.5], &[0.3], 1).is_err());
     }

@@ -252,6 +252,10 @@ impl Plan {
                 return Err(Error::invalid_argument(name, bound, "only with the option time, which names its column"));
             }
         }
+        if let (Some(unit), None) = (options.time_unit, &self.time) {
+            let allowed = "only with the option time, which names its column";
+            return Err(Error::invalid_argument("timeUnit", format!("'{}'", unit.word()), allowed));
+        }
         if !matches!(self.shape, Shape::Fields | Shape::Objects | Shape::Arrow) {
             let named = columns.iter().find_map(|(name, _, own)| own.map(|own| (name, own)));
             return named.map_or(Ok(()), |(name, own)| {
