@@ -141,8 +141,11 @@ fn check(options: &SplitOptions) -> Result<()> {
             return Err(Error::invalid_argument("folds", options.folds, allowed));
         }
     }
-    let parts = [("validation", options.validation, defaults.validation), ("test", options.test, defaults.test)];
-    for (name, value, default) in parts {
+    let parts = [
+        ("validation", options.validation, defaults.validation, options.validation_since.is_some()),
+        ("test", options.test, defaults.test, options.test_since.is_some()),
+    ];
+    for (name, value, default, is_given) in parts {
         match kind {
             SplitKind::Strong => {}
             SplitKind::Time if value >= 1.0 => {
@@ -151,6 +154,10 @@ fn check(options: &SplitOptions) -> Result<()> {
                     value,
                     "a share below 1 of the interactions (kind is 'time')",
                 ));
+            }
+            SplitKind::Time if is_given && value != 0.0 && value != default => {
+                let allowed = format!("0 for none, or nothing: {name}Since says where the part begins");
+                return Err(Error::invalid_argument(name, value, allowed));
             }
             SplitKind::Time => {}
             _ if value != 0.0 && value != default => {

@@ -93,7 +93,8 @@ fn shares_by_time_are_of_the_newest_interactions() {
     let options = SplitOptions { test: 0.25, validation: 2.0 / 12.0, ..of_kind(SplitKind::Time) };
     assert_eq!(split(&timed(&ROWS), &options).unwrap(), split(&timed(&ROWS), &since(9.0, 7.0)).unwrap());
     // Beside a date, the share is of what comes before it.
-    let mixed = SplitOptions { test_since: Some(Moment::Number(9.0)), validation_since: None, ..options.clone() };
+    let test = SplitOptions::default().test;
+    let mixed = SplitOptions { test, test_since: Some(Moment::Number(9.0)), ..options.clone() };
     assert_eq!(split(&timed(&ROWS), &mixed).unwrap(), split(&timed(&ROWS), &since(9.0, 7.0)).unwrap());
     // All that came at the same time is on the same side.
     let mut rows = ROWS;
@@ -190,6 +191,14 @@ fn what_does_not_fit_the_kind_or_the_data_is_refused() {
         (
             json!({"kind": "time", "heldOut": 0.5}),
             "heldOut is 0.5; allowed: only with kinds strong, folds, share, files and column (kind is 'time')",
+        ),
+        (
+            json!({"kind": "time", "test": 0.3, "testSince": 5}),
+            "test is 0.3; allowed: 0 for none, or nothing: testSince says where the part begins",
+        ),
+        (
+            json!({"kind": "time", "validation": 0.2, "validationSince": "2015-01-31"}),
+            "validation is 0.2; allowed: 0 for none, or nothing: validationSince says where the part begins",
         ),
         (
             json!({"kind": "time", "test": 100}),
