@@ -70,7 +70,9 @@ describe('fallback', () => {
 
   test('zeros of a pruned model are filled by popularity, and the scores stay', async () => {
     const data = planted();
-    const model = await (await fit('ease', data, { lambda: 10 })).compact({ topPerItem: 2 });
+    const dense = await fit('ease', data, { lambda: 10 });
+    const model = await dense.compact({ topPerItem: 2 }, { signal: new AbortController().signal });
+    await expect(dense.compact({ topPerItem: 2 }, { signal: AbortSignal.abort('no') })).rejects.toBe('no');
     expect(model.fallback).toBe('popularity');
     const list = model.recommend(['i2-0'], { k: 12 });
     const plain = model.recommend(['i2-0'], { k: 12, fallback: 'none' });

@@ -123,9 +123,16 @@ describe('values by user', () => {
         },
         "evaluations is 'other'; allowed: evaluations of the same held-out users",
       ],
+      [
+        join(folder, 'w.csv'),
+        // Of as many users, all of whom have something to find: rows alone do not tell them apart.
+        { of: await evaluate(await fit('ease', data), data.validation, { metrics }) },
+        "evaluations is 'of'; allowed: evaluations of the same held-out users, those of heldOut",
+      ],
     ] as const) {
       await expect(writePerUser(path, data.test, evaluations as never)).rejects.toThrow(text);
     }
+    expect([data.validation.nUsers, data.validation.nScored]).toEqual([data.test.nUsers, data.test.nScored]);
     expect(existsSync(join(folder, 'w.csv'))).toBe(false);
   });
 

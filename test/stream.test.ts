@@ -57,6 +57,8 @@ describe('recommendStream', () => {
       expect(await collect(model.recommendStream(source, { k: 3 }, { threads: 2 }))).toEqual(expected);
     }
     expect(await collect(model.recommendStream([]))).toEqual([]);
+    const typo = [{ user: 'u', items: [], denny: ['x'] }];
+    await expect(collect(model.recommendStream(typo))).rejects.toThrow("a key of history 0 is 'denny'; allowed: user");
   });
 
   test('reads no further than a group ahead, and closes what it leaves', async () => {

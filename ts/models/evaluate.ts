@@ -109,7 +109,7 @@ export async function evaluate<M extends MetricName = DefaultMetricName>(
     work,
   );
   const of = (by: string) => groups.filter((group) => group.by === by).map((group) => groupOf<M>(group));
-  return {
+  const evaluation: Evaluation<M> = {
     metrics: named<M>(metrics),
     ...(inGroups && { groups: { activity: of('activity'), popularity: of('popularity') } }),
     users: column(users),
@@ -118,6 +118,25 @@ export async function evaluate<M extends MetricName = DefaultMetricName>(
     trainedUsers: trainedUsers ?? null,
     trainedHistories: trainedHistories ?? null,
   };
+  evaluated.set(evaluation, new WeakRef(heldOut));
+  return evaluation;
+}
+
+/** Whose evaluation each is, as long as they are there. */
+const evaluated = new WeakMap<object, WeakRef<HeldOut>>();
+
+/** Whether an evaluation is known to be of other users than these. */
+export function isOfOthers(evaluation: Evaluation, heldOut: HeldOut): boolean {
+  const own = evaluated.get(evaluation)?.deref();
+  if (own === undefined || own === heldOut) return false;
+  let users: string[];
+  try {
+    users = own.userIds();
+  } catch {
+    return false; // it is disposed
+  }
+  const others = heldOut.userIds();
+  return users.length !== others.length || users.some((user, at) => user !== others[at]);
 }
 
 /** Metrics by their names. */

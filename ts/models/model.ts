@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { type Id, idsOf } from '../data/ids.js';
 import type { History } from '../data/interactions.js';
+import { unlessAborted } from '../runtime/abort.js';
 import { checkInstance, checkRun, checkString, infoText, invalid, knownKeys } from '../runtime/check.js';
 import { guard, guardAsync, toJson } from '../runtime/errors.js';
 import type { Json, JsonLike } from '../runtime/json.js';
@@ -322,11 +323,14 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    * item, or with weights in `precision: 'f16'`, or both. It keeps options, ids and info, is faster where it is pruned, and
    * can be evaluated and saved as any other. How much accuracy that costs depends on the data: `recvae compact` measures it.
    *
-   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another model than `ease`, or if `f16` does not hold its weights.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a model without such weights, or if `f16` does not hold them; the reason of `signal`.
    */
   async compact(options?: CompactOptions, run: RunOptions = {}): Promise<Model<K>> {
-    checkRun(run, ['threads']);
-    return Model.wrap<K>(await guardAsync(() => this.native.compact(toJson(options), run.threads)), this.epochs);
+    const { threads, signal } = run;
+    checkRun(run, ['threads', 'signal']);
+    signal?.throwIfAborted();
+    const compacted = guardAsync(() => this.native.compact(toJson(options), threads));
+    return Model.wrap<K>(await unlessAborted(signal, compacted), this.epochs);
   }
 
   /**

@@ -5,7 +5,7 @@ import { type Cell, type Column, writeCsv, writeParquet } from '../data/tables.j
 import { checkInstance, checkObject, checkString, invalid } from '../runtime/check.js';
 import { toRecvaeError } from '../runtime/errors.js';
 import { type Output, writeAll } from '../runtime/files.js';
-import type { Evaluation } from './evaluate.js';
+import { type Evaluation, isOfOthers } from './evaluate.js';
 
 /**
  * Writes a table with a row for each model and held-out user who counts, with the columns `model`, `user` and one for each metric
@@ -57,7 +57,7 @@ export function perUserOutput(path: string, heldOut: HeldOut, evaluations: Reado
   for (const [model, evaluation] of evaluations) {
     const isOfThese =
       evaluation.users.length === users.length && users.every((row, at) => row === evaluation.users[at]);
-    if (!isOfThese || users.some((row) => row >= ids.length)) {
+    if (!isOfThese || users.some((row) => row >= ids.length) || isOfOthers(evaluation, heldOut)) {
       throw invalid('evaluations', model, 'evaluations of the same held-out users, those of heldOut');
     }
     const missing = names.find((name) => evaluation.metrics[name]?.perUser.length !== users.length);

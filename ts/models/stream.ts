@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { idOf, idsOf } from '../data/ids.js';
 import { onAbort, openIterator, unlessAborted } from '../runtime/abort.js';
-import { checkObject, invalid } from '../runtime/check.js';
+import { checkObject, invalid, knownKeys } from '../runtime/check.js';
 import type { RunOptions } from '../runtime/running.js';
 import type { ServeOptions } from './filter.js';
 import {
@@ -14,6 +14,11 @@ import {
   type UserRecommendation,
   type UserRequest,
 } from './serving.js';
+
+const KEYS = Object.keys({ user: true, items: true, allow: true, deny: true } satisfies Record<
+  keyof UserRequest,
+  true
+>);
 
 /** Histories that are scored together. */
 const BATCH = 1024;
@@ -114,6 +119,7 @@ class Gatherer {
   #check(history: UserRequest): Row {
     const what = `history ${this.#number}`;
     checkObject(history, what);
+    knownKeys(history, KEYS, what);
     const user = idOf(history.user, `user of ${what}`);
     const items = idsOf(history.items, 'items', ` of ${what}`);
     const row: Row = { user, items };

@@ -5,6 +5,8 @@
 //!
 //! `score_i = sum over parts p of w_p t_p(s_p)_i`, with `w_p >= 0` and `sum of w_p = 1`
 //!
+//! Where no part knows anything of an item, the score is exactly 0, as theirs are, and lists put the most popular ones first.
+//!
 //! The weights may depend on the history by a gate (`blend/gate.rs`). A blend with a single part left gives that part's scores as
 //! they are. Nothing is trained: scale, weights, gate and which parts are worth it are learnt from the validation users'
 //! NDCG@100 (`blend/learn.rs`), so a blend has no checkpoint of its own; those of its parts are its checkpoints.
@@ -56,7 +58,7 @@ mod weights;
 pub(crate) use learn::learn;
 use record::Record;
 pub use scale::Scale;
-use scale::{Spread, add_z_scores, ranks};
+use scale::{Spread, add_z_scores, ranks_in_sums};
 
 options! {
     /// How a blend is made of trained models. What it is made of, and the weights that were found, are options of the model that
@@ -230,7 +232,7 @@ impl Blend {
                 Scale::ZScore => add_z_scores(out, row, spread, weight),
                 Scale::Rank => {
                     let weight = weight as f32;
-                    out.iter_mut().zip(ranks(row, history)).for_each(|(out, rank)| *out += weight * rank);
+                    out.iter_mut().zip(ranks_in_sums(row, history)).for_each(|(out, rank)| *out += weight * rank);
                 }
             }
         }

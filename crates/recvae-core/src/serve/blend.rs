@@ -68,11 +68,13 @@ impl BlendOptions {
                 users_of_items[item as usize] = users;
             }
         }
+        // Of the parts, who were trained on the same users; where they do not say, of the data.
+        let counts =
+            parts.iter().find_map(|part| part.counts()).map_or_else(|| users_of_items.clone(), <[u32]>::to_vec);
+        let validation = validation.with_counts(counts.clone())?;
         let models: Vec<_> = parts.iter().map(|part| part.shared().clone()).collect();
         let fit = learn(&options, &models, &validation, &users_of_items, warnings, run)?;
         let records = parts[1..].iter().fold(first.record().clone(), |record, part| record.and(part.record()));
-        // Of the parts, who were trained on the same users; where they do not say, of the data.
-        let counts = parts.iter().find_map(|part| part.counts()).map_or(users_of_items, <[u32]>::to_vec);
         Recommender::new(fit.model, first.items().clone(), serde_json::Value::Null)?
             .with_record(records)
             .with_counts(counts)

@@ -5,9 +5,9 @@
 use std::sync::Mutex;
 
 use recvae_core::{
-    BlendOptions, Checkpoint, CheckpointOptions, Compute, Device, EngineKind, ExplainOptions, FitRun, History,
-    Interactions, LoadOptions, Metric, ModelKind, Progress, RecommendOptions, Recommender, SimilarOptions, Split,
-    SplitOptions, Stream, Threads, Thresholds, evaluate, inspect, split,
+    BlendOptions, Cancel, Checkpoint, CheckpointOptions, Compute, Device, EngineKind, ExplainOptions, FitRun, History,
+    Interactions, LoadOptions, Metric, ModelKind, Progress, RecommendOptions, Recommender, Scale, Served,
+    SimilarOptions, Split, SplitOptions, Stream, Threads, Thresholds, Within, evaluate, inspect, split,
 };
 use serde_json::{Value, json};
 
@@ -49,6 +49,67 @@ fn three(data: &Split) -> [Recommender; 3] {
 
 fn given(weights: [f64; 3]) -> BlendOptions {
     BlendOptions { weights: Some(weights.to_vec()), ..BlendOptions::default() }
+}
+
+/// Six groups of ten items and one of eight popular ones, of which no user has two, in the order that a seed says: linear models know
+/// nothing of most items.
+fn apart(order: u64) -> Interactions {
+    let mut pairs = vec![];
+    for user in 0..500u64 {
+        let mut random = Stream::new(5, user);
+        let is_popular = random.below(3) > 0;
+        let items = if is_popular { random.sample(8, 3) } else { random.sample(10, 5) };
+        let name = |item: usize| {
+            if is_popular { format!("popular {item}") } else { format!("item {}", 10 * (user % 6) + item as u64) }
+        };
+        pairs.extend(items.into_iter().map(|item| (format!("user {user}"), name(item))));
+    }
+    Stream::new(order, 1).shuffle(&mut pairs);
+    let (users, items): (Vec<String>, Vec<String>) = pairs.into_iter().unzip();
+    Interactions::from_columns(&users, &items, None, None, &Thresholds::default()).unwrap()
+}
+
+#[test]
+fn what_no_part_knows_is_ranked_by_popularity_and_so_is_it_learnt() {
+    let options =
+        SplitOptions { min_user_items: 2, held_out: 0.5, validation: 0.3, test: 0.2, ..SplitOptions::default() };
+    let metric = Metric::Ndcg(100);
+    for (order, scale) in [(1, Scale::ZScore), (2, Scale::ZScore), (1, Scale::Rank)] {
+        let data = split(&apart(order), &options).unwrap();
+        let ease = trained(ModelKind::Ease, json!({ "lambda": 3 }), &data);
+        let edlae = trained(ModelKind::Edlae, json!({ "lambda": 3 }), &data);
+        let als = trained(ModelKind::Als, json!({ "factors": 8, "epochs": 3 }), &data);
+        let halves = BlendOptions { weights: Some(vec![0.5; 2]), scale: Some(scale), ..BlendOptions::default() };
+        let blend = halves.blend(&[&ease, &edlae], &data, &FitRun::default()).unwrap();
+        // Known items come first, and then the most popular ones of all others, as by a part alone.
+        let history = [blend.history(["item 3"])];
+        let long = RecommendOptions { k: data.train.n_items(), ..RecommendOptions::default() };
+        let serve =
+            |model: &Recommender| model.serve(&history, &long, Within::All, &Cancel::default()).unwrap().remove(0);
+        let tail = |served: &Served| -> Vec<u32> {
+            served.items.iter().filter(|scored| scored.score == 0.0).map(|scored| scored.item).collect()
+        };
+        let (ours, its) = (serve(&blend), serve(&ease));
+        assert!(ours.fallback_used && tail(&ours).len() > 40, "{}", tail(&ours).len());
+        assert_eq!(tail(&ours), tail(&its));
+        // What is learnt from is what is served.
+        let learning = BlendOptions { scale: Some(scale), ..BlendOptions::default() };
+        let learnt = learning.blend(&[&ease, &als], &data, &FitRun::default()).unwrap();
+        let record = learnt.model().options();
+        let value =
+            |model: &Recommender| evaluate(model.model(), &data.validation, &[metric]).unwrap().mean(metric).unwrap();
+        let parts = [&record["parts"], &record["dropped"]].into_iter().flat_map(|list| list.as_array().unwrap());
+        let mut seen = 0;
+        for part in parts {
+            let model = if part["model"] == "ease" { &ease } else { &als };
+            let told = part["validation"].as_f64().unwrap();
+            // Sums of 32 bits, and scores that tie after rounding.
+            assert!((told - value(model)).abs() < 1e-3, "{part}: {}", value(model));
+            seen += 1;
+        }
+        assert_eq!(seen, 2);
+        assert!((record["validation"].as_f64().unwrap() - value(&learnt)).abs() < 1e-5);
+    }
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn cost_of(kind: ModelKind) -> usize {
 pub(super) fn memory(n_parts: usize, n_items: usize, users: usize, threads: usize) -> MemoryEstimate {
     let (parts, items) = (n_parts as f64, n_items as f64);
     let block = BLOCK.min(users.max(1)) as f64;
-    let each = items.min(BEST as f64 * parts * (parts + 3.0)) * (8.0 * parts + 4.0);
+    let each = items.min(BEST as f64 * parts * (parts + 3.0)) * (8.0 * parts + 8.0);
     let held = [
         ("the scores of a block of validation users by each part", 4.0 * block * items * (parts + 1.0)),
         ("what is kept of the validation users", (users as f64 * each).min(MOST_BYTES as f64 + block * each)),

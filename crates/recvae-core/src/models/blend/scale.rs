@@ -8,6 +8,10 @@
 //!
 //! Where all scores are the same, or there is one item or none, everything is 0. An item of the history gets the number that its
 //! score would have among the others.
+//!
+//! **From what is not known.** A linear model gives an item of which it knows nothing a score of exactly 0, and lists put the most
+//! popular of these first. For that a sum over models has to be exactly 0, too, where all of them know nothing: in sums both scales
+//! are measured from the place of a score of 0, where a model has one outside of the history. The order is the same from any place.
 
 use crate::base::options::choice;
 use crate::math::real::Real;
@@ -29,13 +33,17 @@ pub(super) struct Spread {
     pub(super) mean: f64,
     /// 0 where the scores have no spread.
     pub(super) inverse: f64,
+    /// From which score on sums are measured: 0 where one of the scores is, else the mean.
+    origin: f64,
 }
 
 impl Spread {
     /// That of one user's `scores`; `history` is ascending.
     pub(super) fn of(scores: &[f32], history: &[u32]) -> Self {
         let n = scores.len() - history.len();
-        let Some(first) = first_outside(scores.len(), history) else { return Self { mean: 0.0, inverse: 0.0 } };
+        let Some(first) = first_outside(scores.len(), history) else {
+            return Self { mean: 0.0, inverse: 0.0, origin: 0.0 };
+        };
         let origin = f64::from(scores[first]);
         let [sum, squares] = moments(scores, history, origin);
         let away = sum / n as f64;
@@ -43,7 +51,8 @@ impl Spread {
         let inverse = if squares == 0.0 || variance <= 1e-14 * squares { 0.0 } else { 1.0 / variance.sqrt() };
         // What is no number stays none: whoever lists the scores names it.
         let inverse = if squares.is_finite() { inverse } else { f64::NAN };
-        Self { mean: origin + away, inverse }
+        let mean = origin + away;
+        Self { mean, inverse, origin: if unknown(scores, history).is_some() { 0.0 } else { mean } }
     }
 
     pub(super) fn z(self, score: f32) -> f64 {
@@ -55,6 +64,12 @@ impl Spread {
 fn first_outside(n: usize, history: &[u32]) -> Option<usize> {
     let first = history.iter().zip(0..).take_while(|&(&item, at)| item == at).count();
     (first < n).then_some(first)
+}
+
+/// An item outside of the history of which the model knows nothing.
+pub(super) fn unknown(scores: &[f32], history: &[u32]) -> Option<usize> {
+    let mut zeros = scores.iter().enumerate().filter(|(_, score)| **score == 0.0).map(|(item, _)| item);
+    zeros.find(|&item| history.binary_search(&(item as u32)).is_err())
 }
 
 vectorised! {
@@ -82,21 +97,31 @@ vectorised! {
         [sums.iter().fold(0.0, |sum, lane| sum + lane), squares.iter().fold(0.0, |sum, lane| sum + lane)]
     }
 
-    /// `out += (values - mean) * factor`.
-    fn add_away(out: &mut [T], values: &[T], mean: f64, factor: f64) {
+    /// `out += (values - origin) * factor`.
+    fn add_away(out: &mut [T], values: &[T], origin: f64, factor: f64) {
         for (out, value) in out.iter_mut().zip(values) {
-            *out += T::from_f64((value.to_f64() - mean) * factor);
+            *out += T::from_f64((value.to_f64() - origin) * factor);
         }
     }
 }
 
-/// Adds `weight` times the z-scores of `scores` to `out`.
+/// Adds `weight` times the z-scores of `scores` to `out`, measured from what is not known.
 pub(super) fn add_z_scores(out: &mut [f32], scores: &[f32], spread: Spread, weight: f64) {
-    add_away(out, scores, spread.mean, weight * spread.inverse);
+    add_away(out, scores, spread.origin, weight * spread.inverse);
+}
+
+/// [`ranks`], measured from what is not known.
+pub(super) fn ranks_in_sums(scores: &[f32], history: &[u32]) -> Vec<f32> {
+    let mut ranks = ranks(scores, history);
+    if let Some(item) = unknown(scores, history) {
+        let origin = ranks[item];
+        ranks.iter_mut().for_each(|rank| *rank -= origin);
+    }
+    ranks
 }
 
 /// The ranks of one user's scores, of the same length; `history` is ascending. Scores that are no numbers make all ranks such.
-pub(super) fn ranks(scores: &[f32], history: &[u32]) -> Vec<f32> {
+fn ranks(scores: &[f32], history: &[u32]) -> Vec<f32> {
     let mut seen = history.iter().peekable();
     let mut order: Vec<u64> = Vec::with_capacity(scores.len());
     for (item, &score) in (0u32..).zip(scores) {
