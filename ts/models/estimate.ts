@@ -52,7 +52,7 @@ export interface MemoryEstimate {
  *
  * @example
  * ```ts
- * estimateMemory('ease', { users: 1e6, items: 41_140, interactions: 3e7 }).fit / 2 ** 30; // 6.4 GiB
+ * estimateMemory('ease', { users: 1e6, items: 41_140, interactions: 3e7 }).fit / 2 ** 30; // 6.7 GiB
  * ```
  *
  * @throws {@link RecvaeError} `INVALID_ARGUMENT`.

@@ -187,7 +187,8 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    * {@link Model.recommend}, autoencoders a few times longer.
    *
    * - `ease`, `edlae`, `rdlae`, `deql`, `hoease`: the score is B[id][other], what having `id` adds to the score of the other: the list
-   *   that a user with nothing but `id` gets. It is not symmetric.
+   *   that a user with nothing but `id` gets, but for items with a score of 0, which stand in the order of the items here. It is
+   *   not symmetric.
    * - `als`: the score is the cosine of the two items' vectors, from -1 to 1.
    * - `mult-dae`, `mult-vae`, `recvae`, `hvamp`: the score is the cosine of the two rows of the decoder's output weights, from -1 to 1.
    * - `blend`: the similarities of its parts as z-scores over all other items, added with their weights.

@@ -90,7 +90,10 @@ export interface SimilarUsers {
 export interface Explanation {
   /** Id of the item. */
   item: string;
-  /** Its score for the history, as {@link Model.recommend} gives it. */
+  /**
+   * Its score for the history, as {@link Model.recommend} gives it; of a history without a known item the model's own, where that
+   * gives the number of training users.
+   */
   score: number;
   /**
    * Items of the history, the largest contribution to the score first; a negative one speaks against the item. What a

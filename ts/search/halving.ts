@@ -56,7 +56,7 @@ export function leastEpochs(epochs: number): number {
 export function epochsOf(model: ModelName, options: Record<string, Json>): number {
   const { epochs } = completeOptions({ model, options });
   if (typeof epochs === 'number') return epochs;
-  const text = `search is 'halving' for ${model}, which has no epochs to begin with few of; allowed: grid, random`;
+  const text = `search is 'halving' for ${model}, which has no epochs to begin with few of; allowed: adaptive, grid, random`;
   throw new RecvaeError('INVALID_ARGUMENT', text);
 }
 

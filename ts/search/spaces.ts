@@ -126,7 +126,7 @@ export function gridOf(model: ModelName, space: Space, fixed: object): Point[] {
   for (const [name, values] of Object.entries(space)) {
     if (isRange(values)) {
       const range = `${values.from}..${values.to}`;
-      throw invalid(`over.${name}`, range, 'a list of values in a grid; ranges are for random and halving');
+      throw invalid(`over.${name}`, range, 'a list of values in a grid; ranges are for adaptive, random and halving');
     }
     points = points.flatMap((point) => values.map((value) => ({ ...point, [name]: value })));
   }
