@@ -77,7 +77,7 @@ describe.skipIf(bin === undefined)('PostgreSQL', () => {
       ...OPTIONS,
       minValue: 3.5,
       since: new Date(Date.UTC(2026, 0, 3)),
-      until: Date.UTC(2026, 0, 20),
+      until: new Date(Date.UTC(2026, 0, 20)),
     });
     same(
       data,
