@@ -125,8 +125,8 @@ export async function evaluate<M extends MetricName = DefaultMetricName>(
 /** Whose evaluation each is, as long as they are there. */
 const evaluated = new WeakMap<object, WeakRef<HeldOut>>();
 
-/** Whether an evaluation is known to be of other users than these. */
-export function isOfOthers(evaluation: Evaluation, heldOut: HeldOut): boolean {
+/** Whether an evaluation is known to be of other users than those of `heldOut`, which have these ids. */
+export function isOfOthers(evaluation: Evaluation, heldOut: HeldOut, ids: readonly string[]): boolean {
   const own = evaluated.get(evaluation)?.deref();
   if (own === undefined || own === heldOut) return false;
   let users: string[];
@@ -135,8 +135,7 @@ export function isOfOthers(evaluation: Evaluation, heldOut: HeldOut): boolean {
   } catch {
     return false; // it is disposed
   }
-  const others = heldOut.userIds();
-  return users.length !== others.length || users.some((user, at) => user !== others[at]);
+  return users.length !== ids.length || users.some((user, at) => user !== ids[at]);
 }
 
 /** Metrics by their names. */

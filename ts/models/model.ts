@@ -327,8 +327,8 @@ export class Model<K extends ModelName = ModelName> implements Recommender, Disp
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a model without such weights, or if `f16` does not hold them; the reason of `signal`.
    */
   async compact(options?: CompactOptions, run: RunOptions = {}): Promise<Model<K>> {
+    checkRun(run, RUN_KEYS);
     const { threads, signal } = run;
-    checkRun(run, ['threads', 'signal']);
     signal?.throwIfAborted();
     const compacted = guardAsync(() => this.native.compact(toJson(options), threads));
     return Model.wrap<K>(await unlessAborted(signal, compacted), this.epochs);

@@ -57,7 +57,7 @@ export function perUserOutput(path: string, heldOut: HeldOut, evaluations: Reado
   for (const [model, evaluation] of evaluations) {
     const isOfThese =
       evaluation.users.length === users.length && users.every((row, at) => row === evaluation.users[at]);
-    if (!isOfThese || users.some((row) => row >= ids.length) || isOfOthers(evaluation, heldOut)) {
+    if (!isOfThese || users.some((row) => row >= ids.length) || isOfOthers(evaluation, heldOut, ids)) {
       throw invalid('evaluations', model, 'evaluations of the same held-out users, those of heldOut');
     }
     const missing = names.find((name) => evaluation.metrics[name]?.perUser.length !== users.length);

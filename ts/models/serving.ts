@@ -137,7 +137,11 @@ export function requestsOfTexts(histories: readonly RequestTexts[]): Requests {
   };
 }
 
-const REQUEST_KEYS = Object.keys({ items: true, allow: true, deny: true } satisfies Record<keyof HistoryRequest, true>);
+/** Keys of a history with lists of its own. */
+export const REQUEST_KEYS = Object.keys({ items: true, allow: true, deny: true } satisfies Record<
+  keyof HistoryRequest,
+  true
+>);
 
 /** The histories of a batch, some of which may have lists of their own. */
 export function requestsOf(histories: Iterable<Iterable<Id> | HistoryRequest>): Requests {

@@ -7,6 +7,7 @@ import { checkObject, invalid, knownKeys } from '../runtime/check.js';
 import type { RunOptions } from '../runtime/running.js';
 import type { ServeOptions } from './filter.js';
 import {
+  REQUEST_KEYS,
   type Recommendation,
   type Requests,
   type RequestTexts,
@@ -15,10 +16,7 @@ import {
   type UserRequest,
 } from './serving.js';
 
-const KEYS = Object.keys({ user: true, items: true, allow: true, deny: true } satisfies Record<
-  keyof UserRequest,
-  true
->);
+const KEYS = ['user', ...REQUEST_KEYS];
 
 /** Histories that are scored together. */
 const BATCH = 1024;

@@ -247,14 +247,16 @@ impl Plan {
             let allowed = "only with the option value, which names its column";
             return Err(Error::invalid_argument("weighted", options.weighted, allowed));
         }
-        for (name, bound) in [("since", &options.since), ("until", &options.until)] {
-            if let (Some(bound), None) = (bound, &self.time) {
-                return Err(Error::invalid_argument(name, bound, "only with the option time, which names its column"));
+        let bound = |bound: &Option<Moment>| bound.as_ref().map(Moment::to_string);
+        let of_times = [
+            ("since", bound(&options.since)),
+            ("until", bound(&options.until)),
+            ("timeUnit", options.time_unit.map(|unit| format!("'{}'", unit.word()))),
+        ];
+        for (name, given) in of_times {
+            if let (Some(given), None) = (given, &self.time) {
+                return Err(Error::invalid_argument(name, given, "only with the option time, which names its column"));
             }
-        }
-        if let (Some(unit), None) = (options.time_unit, &self.time) {
-            let allowed = "only with the option time, which names its column";
-            return Err(Error::invalid_argument("timeUnit", format!("'{}'", unit.word()), allowed));
         }
         if !matches!(self.shape, Shape::Fields | Shape::Objects | Shape::Arrow) {
             let named = columns.iter().find_map(|(name, _, own)| own.map(|own| (name, own)));

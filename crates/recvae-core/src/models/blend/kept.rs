@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 
 use super::gate::features;
-use super::scale::{Scale, Spread, add_z_scores, ranks_in_sums, unknown};
+use super::scale::{Scale, Spread, add_z_scores, ranks_in_sums};
 use crate::base::error::Result;
 use crate::base::matrix::view2_mut;
 use crate::base::random::Stream;
@@ -185,7 +185,7 @@ fn keep_user(
     }
     let is_served = popular.is_some() && history.is_empty();
     if let Some(popular) = popular {
-        for row in rows.iter().filter(|row| is_served || unknown(row, history).is_some()) {
+        for row in rows {
             let is_unknown =
                 |&item: &u32| is_served || (row[item as usize] == 0.0 && history.binary_search(&item).is_err());
             items.extend(popular.order.iter().copied().filter(is_unknown).take(BEST));

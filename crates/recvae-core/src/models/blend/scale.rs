@@ -67,7 +67,7 @@ fn first_outside(n: usize, history: &[u32]) -> Option<usize> {
 }
 
 /// An item outside of the history of which the model knows nothing.
-pub(super) fn unknown(scores: &[f32], history: &[u32]) -> Option<usize> {
+fn unknown(scores: &[f32], history: &[u32]) -> Option<usize> {
     let mut zeros = scores.iter().enumerate().filter(|(_, score)| **score == 0.0).map(|(item, _)| item);
     zeros.find(|&item| history.binary_search(&(item as u32)).is_err())
 }
