@@ -307,7 +307,8 @@ describe('halving', () => {
       options: { epochs: 9 },
     });
     expect(als.report.trials.slice(1).every(({ epochs }) => epochs <= 3)).toBe(true);
-    const text = "search is 'halving' for ease, which has no epochs to begin with few of; allowed: adaptive, grid, random";
+    const text =
+      "search is 'halving' for ease, which has no epochs to begin with few of; allowed: adaptive, grid, random";
     await expect(tune('ease', await data(), { search: 'halving' })).rejects.toThrow(text);
   });
 });
