@@ -3,7 +3,10 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { addOver } from '../dist/cli/tune.js';
 import {
+  ablate,
+  advise,
   compare,
+  compareRepeatedly,
   estimateMemory,
   evaluate,
   fit,
@@ -493,6 +496,23 @@ describe('wrong use is found before any work', () => {
     const { report, evaluation } = await tune('ease', planted(), { split: { test: 0 } });
     expect(report.test).toBeNull();
     expect(evaluation).toBeUndefined();
+  });
+});
+
+describe('a ready split beside options of a split', () => {
+  const how = { split: { kind: 'last' } } as const;
+  const works: [string, (input: Split) => Promise<unknown>][] = [
+    ['ablate', (input) => ablate(input, how)],
+    ['advise', (input) => advise(input, how)],
+    ['compare', (input) => compare(input, how)],
+    ['compareRepeatedly', (input) => compareRepeatedly(input, { ...how, repeat: 2 })],
+    ['tune', (input) => tune('ease', input, how)],
+  ];
+  test.each(works)('%s', async (_, work) => {
+    await expect(work(await data())).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'options.split has no meaning beside a ready split; allowed: interactions with options.split',
+    });
   });
 });
 

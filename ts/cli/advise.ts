@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Spread } from '../data/profile.js';
+import { Split } from '../data/split.js';
 import type { AdviceReport, AdviseProgress, GroupResult } from '../decide/advise/report.js';
 import { type AdviseOptions, advise, checkAdvise, PRECISION } from '../decide/advise.js';
 import { formatP, percent, rough } from '../decide/wording.js';
@@ -72,7 +73,9 @@ export function addAdvise(program: Command): void {
     try {
       const report = await interruptible(async (signal) => {
         const read = await readInput(input, flags, recipe, { signal });
-        return advise(read, { ...options, signal, onProgress: (progress) => reporter.report(progress) });
+        // A ready split goes without the recipe of one.
+        const how = read instanceof Split ? undefined : recipe.split;
+        return advise(read, { ...options, split: how, signal, onProgress: (progress) => reporter.report(progress) });
       });
       reporter.stop();
       const next = report.next.map((step) => step.replace('<input>', () => inputWords(input, flags)));

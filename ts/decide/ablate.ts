@@ -59,7 +59,7 @@ export interface AblateOptions extends RunOptions, ComputeOptions {
   reference?: MultVaeOptions;
   /** Seed of the split and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
   seed?: number;
-  /** How to split {@link Interactions}; its own `seed` goes before the one above. */
+  /** How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused. */
   split?: SplitOptions;
   /** Trainings at the same time at most, 1 or more; they share `threads`. The result does not depend on it. By default `threads`. */
   parallel?: number;

@@ -52,7 +52,7 @@ export interface AdviseOptions extends RunOptions, ComputeOptions {
    * so that an epoch has as many steps as on all training users, or users enough for 100 a step.
    */
   options?: { [K in ModelName]?: ModelOptions[K] };
-  /** How to split {@link Interactions}; its own `seed` goes before the one above. */
+  /** How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused. */
   split?: SplitOptions;
   /** Bytes that a fit may take beyond the data, in a trial and later on all data. By default what is free, see {@link FitRun}. */
   memoryLimit?: number;
@@ -134,8 +134,8 @@ function completeSample({ users, items, seed = DEFAULT_SEED }: AdviseOptions): R
 async function adviseOn(input: Split | Interactions, options: AdviseOptions): Promise<AdviceReport> {
   const { seed = DEFAULT_SEED, threads, signal, memoryLimit, onProgress = () => {} } = options;
   const run = startRun(threads);
-  const looks = await profile(input, { signal });
   const data = await splitFor(input, options);
+  const looks = await profile(input, { signal });
   const { nScored, nUsers } = data.validation;
   if (nScored < 2) {
     const text = `${nScored} of ${nUsers} validation users have anything to find; allowed: 2 or more`;

@@ -8,12 +8,20 @@ import type { SplitOptions } from '../runtime/options.generated.js';
 /** The split's; it stands for all of them, so that `seed` in a report repeats the run. */
 export const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed')!.default as number;
 
-/** The split that a comparison or an ablation on `input` works with. */
+/**
+ * The split that a comparison or an ablation on `input` works with.
+ *
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` if options of a split stand beside a ready one, which they would not change.
+ */
 export async function splitFor(
   input: Split | Interactions,
   options: { seed?: number | undefined; split?: SplitOptions | undefined; signal?: AbortSignal | undefined },
 ): Promise<Split> {
-  if (input instanceof Split) return input;
+  if (input instanceof Split) {
+    if (options.split === undefined) return input;
+    const text = 'options.split has no meaning beside a ready split; allowed: interactions with options.split';
+    throw new RecvaeError('INVALID_ARGUMENT', text);
+  }
   const seed = options.split?.seed ?? options.seed ?? DEFAULT_SEED;
   return split(input, { ...options.split, seed }, { signal: options.signal });
 }

@@ -66,7 +66,7 @@ export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions
   trials?: number;
   /** Seed of the split, of random combinations and, where one has a seed, of the model, 0 to 2^53. By default each one's own. */
   seed?: number;
-  /** How to split {@link Interactions}; its own `seed` goes before the one above. */
+  /** How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused. */
   split?: SplitOptions;
   /**
    * Whether `grid` and `random` stop a trial whose best epoch so far is below the median of the trials before it, in their order,

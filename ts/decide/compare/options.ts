@@ -84,7 +84,7 @@ export interface CompareOptions extends RunOptions, ComputeOptions {
    * those of {@link evaluate}.
    */
   metrics?: readonly MetricName[];
-  /** How to split {@link Interactions}; its own `seed` goes before the one above. */
+  /** How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused. */
   split?: SplitOptions;
   /** Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it has. */
   examples?: boolean;
