@@ -177,6 +177,33 @@ fn small_fits_take_what_is_estimated() {
     }
 }
 
+/// Where the logits count, where hidden or latent numbers, gathered rows or parameters do, and where all of it does.
+#[cfg(feature = "candle")]
+#[test]
+fn autoencoders_by_candle_take_what_is_estimated() {
+    let vae = |[hidden, latent, batch]: [usize; 3], more: Value| {
+        let mut options = json!({ "hiddenDim": hidden, "latentDim": latent, "batchSize": batch, "epochs": 2 });
+        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        options
+    };
+    let results = compare(&[
+        Case("candle recvae", vae([10, 10, 1000], json!({})), 1000, 6000, 20),
+        Case("candle recvae", vae([500, 10, 1500], json!({})), 1500, 300, 20),
+        Case("candle recvae", vae([10, 500, 1500], json!({})), 1500, 300, 20),
+        Case("candle recvae", vae([100, 50, 20], json!({ "dropoutRate": 0 })), 40, 20_000, 20),
+        Case("candle recvae", vae([200, 10, 500], json!({})), 500, 1000, 500),
+        Case("candle recvae", slim(vae([100, 50, 200], json!({ "training": "joint" }))), 600, 10_000, 20),
+        Case("candle recvae", vae([100, 50, 200], json!({ "encoder": "shallow" })), 600, 10_000, 20),
+        Case("candle mult-vae", vae([10, 10, 1000], json!({})), 1000, 6000, 20),
+        Case("candle mult-vae", vae([100, 50, 200], json!({})), 600, 10_000, 20),
+        Case("candle mult-dae", json!({ "latentDim": 100, "batchSize": 200, "epochs": 2 }), 600, 10_000, 20),
+    ]);
+    for (name, estimate, measured) in results {
+        // As above.
+        assert!((measured - estimate).abs() < 0.15 * estimate + 6.0 * MB, "{name}: {measured} for {estimate}");
+    }
+}
+
 /// The estimate of candle's engine is what it takes at most, and not much more. Where a batch counts, where pseudo-users and where the
 /// parameters do, and where all of it does. Here the allocator keeps nothing; where it does as it likes, the peak of the last of these fits
 /// was 1.2 to 1.4 times as high, from run to run, and the estimate counts that in.
@@ -245,6 +272,12 @@ fn larger_shapes() {
             40,
         ),
         Case("recvae", vae(json!({ "hiddenDim": 1000, "latentDim": 100, "batchSize": 3000 })), 6000, 3000, 40),
+        #[cfg(feature = "candle")]
+        Case("candle recvae", vae(json!({})), 1000, 20_000, 40),
+        #[cfg(feature = "candle")]
+        Case("candle mult-vae", vae(json!({})), 1000, 20_000, 40),
+        #[cfg(feature = "candle")]
+        Case("candle mult-dae", vae(json!({})), 1000, 20_000, 40),
         Case("hvamp", vae(json!({})), 1000, 10_000, 40),
         Case("hvamp", vae(json!({ "hiddenDim": 200, "pseudoUsers": 100, "batchSize": 3000 })), 6000, 3000, 40),
         Case("hvamp", vae(json!({ "hiddenDim": 100, "latentDim": 50, "pseudoUsers": 4000 })), 1000, 3000, 40),

@@ -53,13 +53,10 @@ impl MemoryEstimate {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.1))
     }
 
-    /// The same of a training by candle's engine on the processor: as it was counted, or else what it takes at most.
+    /// The same of a training by candle's engine on the processor; of models without engines, as they are.
     #[must_use]
     pub fn fit_by_candle(&self) -> u64 {
-        /// How many times as much memory as the processor's own engine candle's takes, at most: gradients, moments and temporary tensors
-        /// of all operations are held at once (`benches/engines.mjs` measures both).
-        const CANDLE: u64 = 5;
-        self.candle.unwrap_or_else(|| self.fit().saturating_mul(CANDLE))
+        self.candle.unwrap_or_else(|| self.fit())
     }
 
     /// The same with a moment at which `moment` bytes are held, if that is more than all the parts.
@@ -68,6 +65,8 @@ impl MemoryEstimate {
         if more > 0 {
             self.parts.push((name, more));
         }
+        // It comes by either engine.
+        self.candle = self.candle.map(|candle| candle.max(moment));
         self
     }
 

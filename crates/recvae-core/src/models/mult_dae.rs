@@ -88,7 +88,9 @@ pub(super) fn fit(
 
 /// What [`fit`] takes.
 pub(super) fn memory(options: &MultDaeOptions, shape: &FitShape<'_>) -> MemoryEstimate {
-    vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
+    let &MultDaeOptions { batch_size, dropout_rate, .. } = options;
+    let steps = vae::Steps { batch_size, dropout_rate, posteriors: false, alternating: false };
+    vae::memory(&options.architecture(shape.items), steps, shape)
 }
 
 /// What the seconds of [`fit`] grow with.

@@ -90,7 +90,9 @@ pub(super) fn fit(
 
 /// What [`fit`] takes.
 pub(super) fn memory(options: &MultVaeOptions, shape: &FitShape<'_>) -> MemoryEstimate {
-    vae::memory(&options.architecture(shape.items), options.batch_size, false, shape)
+    let &MultVaeOptions { batch_size, dropout_rate, .. } = options;
+    let steps = vae::Steps { batch_size, dropout_rate, posteriors: false, alternating: false };
+    vae::memory(&options.architecture(shape.items), steps, shape)
 }
 
 /// What the seconds of [`fit`] grow with.

@@ -266,8 +266,11 @@ pub(super) fn fit(options: &RecVaeOptions, train: &Csr, validation: Option<&Held
 
 /// What [`fit`] takes.
 pub(super) fn memory(options: &RecVaeOptions, shape: &FitShape<'_>) -> MemoryEstimate {
+    let &RecVaeOptions { batch_size, dropout_rate, .. } = options;
     let posteriors = options.prior == PriorKind::Composite;
-    let estimate = vae::memory(&options.architecture(shape.items), options.batch_size, posteriors, shape);
+    let alternating = options.training == TrainingKind::Alternating;
+    let steps = vae::Steps { batch_size, dropout_rate, posteriors, alternating };
+    let estimate = vae::memory(&options.architecture(shape.items), steps, shape);
     if !options.implicit_slim {
         return estimate;
     }

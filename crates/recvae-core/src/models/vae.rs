@@ -154,13 +154,20 @@ impl Start {
 /// The part of [`memory`] that is there between epochs only.
 pub(super) const SCORES: &str = "the scores of a block of validation users";
 
-/// What the training of a network takes, with users of a batch, old posteriors or not.
-pub(super) fn memory(
-    architecture: &Architecture,
-    batch_size: usize,
-    posteriors: bool,
-    shape: &FitShape<'_>,
-) -> MemoryEstimate {
+/// What decides, beside the architecture, what a training holds.
+#[derive(Clone, Copy)]
+pub(super) struct Steps {
+    pub(super) batch_size: usize,
+    pub(super) dropout_rate: f64,
+    /// Whether there are old posteriors.
+    pub(super) posteriors: bool,
+    /// Whether encoder and decoder are trained in turns.
+    pub(super) alternating: bool,
+}
+
+/// What the training of a network takes.
+pub(super) fn memory(architecture: &Architecture, steps: Steps, shape: &FitShape<'_>) -> MemoryEstimate {
+    let Steps { batch_size, posteriors, .. } = steps;
     let [users, items, interactions] = shape.counts();
     let &Architecture { hidden_dim, latent_dim, dense_encoder, hidden_decoder, .. } = architecture;
     let (hidden, latent) = (hidden_dim as f64, latent_dim as f64);
@@ -191,7 +198,43 @@ pub(super) fn memory(
         (SCORES, scores),
     ];
     let parts = parts.map(|(name, numbers)| (name, 4.0 * numbers));
-    MemoryEstimate::new(4.0 * parameters, &parts, "a smaller hiddenDim, latentDim or batchSize")
+    let estimate = MemoryEstimate::new(4.0 * parameters, &parts, "a smaller hiddenDim, latentDim or batchSize");
+    estimate.with_candle(&candle_parts(architecture, steps, shape))
+}
+
+/// What the training takes by candle's engine on the processor, in bytes. candle keeps what every operation gives until the step has ended,
+/// and its gradient until those before it are known. How many numbers that is of a user was fitted to peaks of trainings in which one
+/// kind outweighs all others.
+fn candle_parts(architecture: &Architecture, steps: Steps, shape: &FitShape<'_>) -> [(&'static str, f64); 4] {
+    let Steps { batch_size, dropout_rate, posteriors, alternating } = steps;
+    let [users, items, interactions] = shape.counts();
+    let &Architecture { hidden_dim, latent_dim, dense_encoder, hidden_decoder, .. } = architecture;
+    let (hidden, latent) = (hidden_dim as f64, latent_dim as f64);
+    let parameters = architecture.n_parameters() as f64;
+    let best = if shape.validation { parameters } else { 0.0 };
+    let batch = users.min(batch_size as f64);
+    // Rows of the input layer's weights are gathered, one for each item that dropout leaves; once all of them without a gradient.
+    let gathered = 2.9 * (1.0 - dropout_rate).max(0.35) * hidden * interactions / users.max(1.0);
+    let of_hidden = if dense_encoder { 77.0 } else { 12.0 };
+    let of_latent = if posteriors { 89.0 } else { 30.0 };
+    let layers = batch * (gathered + of_hidden * hidden + of_latent * latent);
+    let logits = batch * items;
+    // The gradients of the logits come first, those of the encoder when they are gone; then there are those of the parameters.
+    let output = 10.4 * logits + 0.5 * layers;
+    let input = 4.6 * logits + layers;
+    let largest = items * if hidden_decoder { hidden } else { hidden.max(latent) };
+    let kept = if alternating { 0.64 } else { 0.45 };
+    let adam = parameters + 5.5 * largest + kept * (10.4 * logits + layers);
+    let lists = if shape.validation { 2.0 * BLOCK as f64 * items } else { 0.0 };
+    let moment = output.max(input).max(adam).max(lists);
+    let parts = [
+        ("the parameters, Adam's moments and the best parameters so far", 3.0 * parameters + best),
+        ("the old posterior of every user", if posteriors { 2.0 * latent * users } else { 0.0 }),
+        ("temporary tensors of candle", moment),
+        // Tensors of many sizes come and go on all threads.
+        ("what the allocator keeps", 0.1 * moment),
+    ];
+    parts.map(|(name, numbers)| (name, 4.0 * numbers))
 }
 
 /// What the seconds of an autoencoder's training grow with.
