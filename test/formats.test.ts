@@ -190,6 +190,9 @@ describe('splits within users', () => {
     const [text, ...others] = (await Promise.all(since)).map(fingerprintOf);
     expect(others).toEqual([text, text]);
     expect(text).not.toBe(fingerprintOf(data));
+    await expect(split(likes, { kind: 'time', testSince: new Date(Number.NaN) })).rejects.toThrow(
+      "testSince is 'Invalid Date'",
+    );
   });
 
   test.each([

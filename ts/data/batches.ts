@@ -18,7 +18,7 @@ export interface Batch {
   items: IdColumn;
   /** Numbers such as ratings, as many. They change nothing without `minValue` or `weighted`: every row counts alike. */
   values?: NumberColumn;
-  /** Times in any unit that all batches share, as many. */
+  /** Times in any unit that all batches share, as many. All batches that have rows have them, or none does. */
   timestamps?: NumberColumn;
 }
 

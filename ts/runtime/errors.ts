@@ -91,13 +91,12 @@ export async function guardAsync<T>(call: () => Promise<T>): Promise<T> {
  */
 export function toJson(options: object | undefined): string {
   try {
-    const text = JSON.stringify(options ?? {}, (_, value) =>
-      typeof value === 'bigint'
-        ? `${value}n`
-        : typeof value === 'number' && !Number.isFinite(value)
-          ? `${value}`
-          : value,
-    );
+    const text = JSON.stringify(options ?? {}, function (this: Record<string, unknown>, key, value) {
+      if (typeof value === 'bigint') return `${value}n`;
+      if (typeof value === 'number' && !Number.isFinite(value)) return `${value}`;
+      // A date that is none has become null, which says nothing of what was given.
+      return value === null && this[key] !== null ? String(this[key]) : value;
+    });
     if (text !== undefined) return text;
   } catch {
     // circular

@@ -352,6 +352,20 @@ pub(crate) use choice;
 #[allow(unreachable_pub)] // the macros make public types
 mod tests {
     use super::*;
+    use crate::base::random::Stream;
+
+    /// Options are kept and asked for again as JSON: the parser must not round them, as serde_json does without `float_roundtrip`.
+    #[test]
+    fn numbers_come_back_from_json_to_the_last_bit() {
+        let mut random = Stream::new(1, 0);
+        for _ in 0..10_000 {
+            let number = f64::from_bits(random.next_u64());
+            if number.is_finite() {
+                let again: f64 = serde_json::from_str(&serde_json::to_string(&number).unwrap()).unwrap();
+                assert_eq!(again.to_bits(), number.to_bits(), "{number}");
+            }
+        }
+    }
 
     choice! {
         /// For the tests.

@@ -147,13 +147,15 @@ pub struct Batches {
     filter: RowFilter,
     thresholds: Thresholds,
     n_batches: usize,
+    /// Whether the first batch that has rows has timestamps.
+    timed: Option<bool>,
 }
 
 impl Batches {
     /// Starts without interactions.
     #[must_use]
     pub fn new(filter: RowFilter, thresholds: Thresholds) -> Self {
-        Self { builder: InteractionsBuilder::new(), filter, thresholds, n_batches: 0 }
+        Self { builder: InteractionsBuilder::new(), filter, thresholds, n_batches: 0, timed: None }
     }
 
     /// Keeps the users of a shard alone, before any is added; all where there are thresholds, which only all users together can meet.
@@ -166,7 +168,7 @@ impl Batches {
     /// Adds the rows of a batch that pass the filter. Without `min_value` and `weighted`, values change nothing.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` if columns differ in length or one is missing that the filter looks at. `INVALID_DATA` if an id
+    /// `INVALID_ARGUMENT` if columns differ in length, one is missing that the filter looks at, or only some batches have timestamps. `INVALID_DATA` if an id
     /// is empty, longer than 64 KiB or not a whole number, or a value or timestamp is not finite. Rows before the bad one stay added.
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<()> {
         let number = self.n_batches;
@@ -219,6 +221,13 @@ impl Batches {
                 return Err(Error::invalid_argument(option, bound, format!("only with {name}{lacks}")));
             }
         }
+        let is_timed = batch.timestamps.is_some();
+        if n_rows > 0 && *self.timed.get_or_insert(is_timed) != is_timed {
+            // Times of a part of the rows would be lost.
+            let [got, others] = if is_timed { ["there", "lack"] } else { ["missing", "have"] };
+            let name = format!("column timestamps{of}");
+            return Err(Error::invalid_argument(name, got, format!("in all or in none; those before {others} it")));
+        }
         let (mut user_digits, mut item_digits) = (String::new(), String::new());
         for row in 0..n_rows {
             let bad = |name: &str, what: &str| Error::invalid_data(format!("{} is {what}", place(name, row)));
@@ -263,6 +272,26 @@ impl Interactions {
 mod tests {
     use super::*;
     use crate::base::options::Options;
+
+    #[test]
+    fn timestamps_are_in_all_batches_or_in_none() {
+        let column = IdColumn::Signed(&[1, 2]);
+        let with = Batch { users: column, items: column, values: None, timestamps: Some(&[1.0, 2.0]) };
+        let none = Batch { timestamps: None, ..with };
+        let empty = Batch { users: IdColumn::Signed(&[]), items: IdColumn::Signed(&[]), ..none };
+        let new = || Batches::new(RowFilter::default(), Thresholds::default());
+        let mut batches = new();
+        [empty, with].iter().for_each(|batch| batches.push(batch).unwrap());
+        let text = "column timestamps of batch 2 is missing; allowed: in all or in none; those before have it";
+        assert_eq!(batches.push(&none).unwrap_err().to_string(), text);
+        batches.push(&empty).unwrap();
+        assert_eq!(batches.finish().unwrap().times().unwrap(), [1.0, 2.0]);
+        let mut batches = new();
+        batches.push(&none).unwrap();
+        let text = "column timestamps of batch 1 is there; allowed: in all or in none; those before lack it";
+        assert_eq!(batches.push(&with).unwrap_err().to_string(), text);
+        assert!(batches.finish().unwrap().times().is_none());
+    }
 
     #[test]
     fn bounds_hold_at_their_ends_and_the_first_bad_row_is_named() {
