@@ -154,6 +154,10 @@ describe('largestThatFits', () => {
     });
     const wrong = () => largestThatFits('als', { factor: 1 } as never, data);
     expect(wrong).toThrow(/^als option is 'factor'; allowed: factors,/);
+    expect(() => largestThatFits('als', {}, data, { memory: 1 } as never)).toThrow(
+      "a key of limits is 'memory'; allowed: threads, memoryLimit, seconds",
+    );
+    expect(() => largestThatFits('als', {}, data.train as never)).toThrow('data is');
   });
 });
 

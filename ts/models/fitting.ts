@@ -1,5 +1,6 @@
 /** The largest model that fits into memory and time. */
-import type { Split } from '../data/split.js';
+import { Split } from '../data/split.js';
+import { checkInstance, checkString, knownKeys } from '../runtime/check.js';
 import { guard, toJson } from '../runtime/errors.js';
 import { native } from '../runtime/native.js';
 import type { ModelName, ModelOptions } from '../runtime/options.generated.js';
@@ -24,6 +25,11 @@ export interface FittingLimits {
   seconds?: number | undefined;
 }
 
+const KEYS = Object.keys({ threads: true, memoryLimit: true, seconds: true } satisfies Record<
+  keyof FittingLimits,
+  true
+>);
+
 /** Options by which a fit fits, or why there are none. */
 export type Fitting<K extends ModelName = ModelName> =
   | {
@@ -46,10 +52,15 @@ export type Fitting<K extends ModelName = ModelName> =
 export function largestThatFits<K extends ModelName>(
   model: K,
   options: ModelOptions[K] | undefined,
-  { train, validation }: Split,
-  { threads, memoryLimit, seconds }: FittingLimits = {},
+  data: Split,
+  limits: FittingLimits = {},
   beside = 0,
 ): Fitting<K> {
+  checkString(model, 'model');
+  checkInstance(data, 'data', Split);
+  knownKeys(limits, KEYS, 'limits');
+  const { train, validation } = data;
+  const { threads, memoryLimit, seconds } = limits;
   const validated = validation.nScored > 0;
   return guard(() =>
     JSON.parse(

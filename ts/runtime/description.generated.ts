@@ -791,7 +791,7 @@ export const DESCRIPTION: Omit<Description, 'threads'> = {
         {
           "allowed": "a whole number, 0 or more",
           "default": 1000,
-          "doc": "How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.",
+          "doc": "How many pairs of items, those that most users have, of equals those of the items that come first; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.",
           "name": "pairs",
           "search": null,
           "typescript": "number"

@@ -604,7 +604,7 @@ export interface HoeaseOptions {
    */
   pairLambda?: number | undefined;
   /**
-   * How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.
+   * How many pairs of items, those that most users have, of equals those of the items that come first; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.
    *
    * Allowed: a whole number, 0 or more.
    * @default 1000

@@ -118,12 +118,13 @@ export function sized(
   data: Split,
   run: Pick<TrainRun, 'threads' | 'memoryLimit' | 'beside'>,
 ): Sized {
-  const asFits = largestThatFits(model, options as never, data, run, run.beside);
+  const { threads, memoryLimit, beside } = run;
+  const within = (seconds?: number) =>
+    largestThatFits(model, options as never, data, { threads, memoryLimit, seconds }, beside);
+  const asFits = within();
   if ('refusal' in asFits) return asFits;
   // What fills the memory is not worth any time.
-  const limited = { ...run, seconds: MOST_SECONDS };
-  const inTime =
-    asFits.changed.length > 0 ? largestThatFits(model, options as never, data, limited, run.beside) : asFits;
+  const inTime = asFits.changed.length > 0 ? within(MOST_SECONDS) : asFits;
   const fitting = 'refusal' in inTime ? asFits : inTime;
   const fits = (point: Point) => {
     try {

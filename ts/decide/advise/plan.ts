@@ -74,7 +74,7 @@ export function planFor(data: Split, planning: Planning): Plan {
       continue;
     }
     const within = (seconds: number) =>
-      largestThatFits(model, options, data, { ...planning, threads: THREADS, seconds });
+      largestThatFits(model, options, data, { memoryLimit: planning.memoryLimit, threads: THREADS, seconds });
     const whole = isClosed(model) ? within(CLOSED_SECONDS) : undefined;
     const fits = whole && isAsGiven(whole) ? whole : within(LINEAR_SECONDS);
     if ('options' in fits && fits.changed.length > 0 && fits.changed.every(({ name }) => name === 'density')) {

@@ -62,8 +62,8 @@ options! {
         lambda: f64 = 500.0, Above(0.0), search = Search::Log { from: 0.5, to: 10000.0 };
         /// Weight of the squared norm of C, in users: pairs of fewer users than this hardly count.
         pair_lambda: f64 = 5000.0, Above(0.0), search = Search::Log { from: 5.0, to: 100_000.0 };
-        /// How many pairs of items, those that most users have; 0 for EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the
-        /// weights, and a time that grows with the cube of both together.
+        /// How many pairs of items, those that most users have, of equals those of the items that come first; 0 for EASE^R. A
+        /// fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.
         pairs: usize = 1000, AtLeast(0.0);
         /// Floating point type of the factorisation; the weights are f32.
         precision: Precision = Precision::F32, Any;
