@@ -156,7 +156,8 @@ describe('fromBatches', () => {
       [good, 'INVALID_ARGUMENT', 'since is "Infinity"; allowed', { since: Number.POSITIVE_INFINITY }],
     ];
     for (const [batch, code, text, options] of cases) {
-      const error = await Interactions.fromBatches([good, batch], options).then(
+      const first = Object.hasOwn(Object(batch), 'timestamps') ? { ...good, timestamps: [1, 2] } : good;
+      const error = await Interactions.fromBatches([first, batch], options).then(
         () => 'no error',
         (thrown) => thrown,
       );
@@ -164,6 +165,8 @@ describe('fromBatches', () => {
       expect(error.message).toContain(text);
       expect(error.code, text).toBe(code);
     }
+    const times = 'column timestamps of batch 1 is missing; allowed: in all or in none; those before have it';
+    await expect(Interactions.fromBatches([{ ...good, timestamps: [1, 2] }, good])).rejects.toThrow(times);
     for (const batches of [null, 3, 'ab', {}]) {
       await expect(Interactions.fromBatches(batches as never)).rejects.toThrow('an iterable of {users, items}');
     }

@@ -191,7 +191,7 @@ describe('splits within users', () => {
     expect(others).toEqual([text, text]);
     expect(text).not.toBe(fingerprintOf(data));
     await expect(split(likes, { kind: 'time', testSince: new Date(Number.NaN) })).rejects.toThrow(
-      "testSince is 'Invalid Date'",
+      'testSince is "Invalid Date"',
     );
   });
 
