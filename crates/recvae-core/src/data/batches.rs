@@ -168,8 +168,9 @@ impl Batches {
     /// Adds the rows of a batch that pass the filter. Without `min_value` and `weighted`, values change nothing.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` if columns differ in length, one is missing that the filter looks at, or only some batches have timestamps. `INVALID_DATA` if an id
-    /// is empty, longer than 64 KiB or not a whole number, or a value or timestamp is not finite. Rows before the bad one stay added.
+    /// `INVALID_ARGUMENT` if columns differ in length, one is missing that the filter looks at, or only some batches have
+    /// timestamps. `INVALID_DATA` if an id is empty, longer than 64 KiB or not a whole number, or a value or timestamp is not
+    /// finite. Rows before the bad one stay added.
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<()> {
         let number = self.n_batches;
         self.n_batches += 1;

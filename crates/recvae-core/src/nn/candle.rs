@@ -673,6 +673,11 @@ impl KeptEngine for CandleEngine<f32> {
         Ok(())
     }
 
+    fn drop_host(&mut self) {
+        self.parameters.iter_mut().for_each(|parameter| parameter.host = Default::default());
+        self.old_host = vec![];
+    }
+
     fn take_host(&mut self) -> Result<()> {
         for Trained { shape, value, first, second, host, .. } in &mut self.parameters {
             let tensor = |values: &mut Vec<f32>| Tensor::from_vec(std::mem::take(values), &shape[..], &self.device);

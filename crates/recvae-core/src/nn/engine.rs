@@ -92,6 +92,9 @@ pub(crate) trait KeptEngine: Engine<f32> {
         Ok(())
     }
 
+    /// Lets go of those arrays, where they are copies.
+    fn drop_host(&mut self) {}
+
     /// Goes on from those arrays.
     fn take_host(&mut self) -> Result<()> {
         Ok(())

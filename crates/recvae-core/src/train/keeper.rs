@@ -45,6 +45,9 @@ pub(crate) trait Resumable {
         Ok(())
     }
 
+    /// Lets go of copies that [`Resumable::to_host`] has made.
+    fn drop_host(&mut self) {}
+
     /// Goes on from what [`Resumable::state`] names, likewise.
     fn take_host(&mut self) -> Result<()> {
         Ok(())
@@ -198,7 +201,11 @@ impl Keeper {
             "format": FORMAT, "training": self.identity, "epochs": record.len(), "best": best.is_some(),
         });
         let mut rows: Vec<Row> = record.iter().map(to_row).collect();
-        file::write(&self.path, &metadata.to_string(), add_history(training.state(ongoing), best.as_mut(), &mut rows))?;
+        let state = add_history(training.state(ongoing), best.as_mut(), &mut rows);
+        let written = file::write(&self.path, &metadata.to_string(), state);
+        // The steps that follow are estimated without them.
+        training.drop_host();
+        written?;
         self.saved = Some(done);
         Ok(())
     }

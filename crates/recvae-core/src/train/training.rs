@@ -351,6 +351,10 @@ impl<E: KeptEngine> Resumable for Training<'_, f32, E> {
         self.engine.to_host()
     }
 
+    fn drop_host(&mut self) {
+        self.engine.drop_host();
+    }
+
     fn take_host(&mut self) -> Result<()> {
         self.engine.take_host()
     }
