@@ -42,8 +42,8 @@ impl<T: Pod> Shared<T> {
 impl<T: Pod> Numbers<T> {
     /// `n` zeros. Whoever needs many asks [`check_memory`](crate::base::memory::check_memory) first.
     pub(crate) fn zeros(n: usize) -> Self {
-        /// Below, pages of 2 MiB waste more than they save.
-        const LEAST_BYTES: usize = 8 << 20;
+        /// Less fills no page of 2 MiB.
+        const LEAST_BYTES: usize = 2 << 20;
         let bytes = n.saturating_mul(size_of::<T>());
         let pages = (bytes >= LEAST_BYTES).then(|| MmapMut::map_anon(bytes).ok()).flatten();
         match pages {
@@ -91,7 +91,7 @@ impl<T: Pod> Numbers<T> {
     }
 
     /// A copy.
-    fn copy_of(values: &[T]) -> Self {
+    pub(crate) fn copy_of(values: &[T]) -> Self {
         let mut copy = Self::zeros(values.len());
         copy.copy_from_slice(values);
         copy

@@ -9,18 +9,21 @@ pub(crate) fn has_bf16() -> bool {
 /// Whether it has `vdpbf16ps` on registers of 16 pairs.
 pub(crate) fn has_avx512_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bf16");
+    {
+        use std::arch::is_x86_feature_detected as has;
+        has!("avx512f") && has!("avx512bw") && has!("avx512bf16")
+    }
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
 
-/// Whether it has `tdpbf16ps` on tiles of 16 rows of 64 bytes, beside AVX-512, and this process may use the tiles. Linux gives them to those
+/// Whether it has `tdpbf16ps` on tiles of 16 rows of 64 bytes, beside AVX512-BF16, and this process may use the tiles. Linux gives them to those
 /// who ask for them; the first call asks, for all threads.
 pub(crate) fn has_amx() -> bool {
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     {
         static HAS_AMX: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-        *HAS_AMX.get_or_init(|| std::arch::is_x86_feature_detected!("avx512f") && amx::is_there() && amx::is_granted())
+        *HAS_AMX.get_or_init(|| has_avx512_bf16() && amx::is_there() && amx::is_granted())
     }
     #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
     false

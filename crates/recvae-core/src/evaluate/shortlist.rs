@@ -35,9 +35,7 @@ use crate::base::processor::is_bf16_faster;
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::{Scored, Scorer};
 use crate::evaluate::top_k::{BLOCK, PLAIN, key, score_of, select_of, top_k, with_missing};
-use crate::math::bf16::{
-    Left, Level, Line, Right, Start, level, multiply_by, pairs, panels_len, round_rows, rows_into_panels,
-};
+use crate::math::bf16::{Level, Line, Right, Rows, Start, level, multiply_by, pairs, panels_len, rows_into_panels};
 use crate::math::reach::{LANES, reaching};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
@@ -74,7 +72,7 @@ pub(crate) struct Shortlists<'m> {
 
 /// Numbers of f32 that lists of many users take for each item whose vector has so many numbers, at most, by this way or from all scores.
 pub(crate) fn numbers_per_item(width: usize) -> usize {
-    let shortlists = if width <= LONGEST { pairs(width) + PLAIN } else { 0 };
+    let shortlists = if width <= LONGEST { pairs(width).next_multiple_of(16) + PLAIN } else { 0 };
     shortlists.max(BLOCK)
 }
 
@@ -201,8 +199,9 @@ impl<'m> Shortlists<'m> {
     fn lists<'a>(&self, vectors: &[f32], left_out: impl Fn(usize) -> Cow<'a, [u32]>) -> Vec<Option<Vec<Scored>>> {
         let Factors { width, biases, .. } = self.factors;
         let n_users = vectors.len() / width;
-        let mut rounded = vec![0; n_users * pairs(width)];
-        round_rows(vectors, width, &mut rounded);
+        let rows = Rows::of(self.level, width);
+        let mut rounded = vec![Line::default(); rows.lines(n_users)];
+        rows.round(vectors, width, &mut rounded);
         let left_out: Vec<_> = (0..n_users).map(left_out).collect();
         let shortlist = |(vector, left_out)| {
             Some(Shortlist::new(self.k, self.factors.n_items() / SHORT, self.margin(vector)?, left_out))
@@ -214,7 +213,7 @@ impl<'m> Shortlists<'m> {
             let items = block * ITEMS..self.factors.n_items().min((block + 1) * ITEMS);
             let start = biases.map_or(Start::Zero, |biases| Start::Row(&biases[items.clone()]));
             let scores = &mut scores[..n_users * items.len()];
-            let (left, right) = (Left::rows(&rounded, width), Right::new(right, width, items.len()));
+            let (left, right) = (rows.left(&rounded, n_users), Right::new(right, width, items.len()));
             multiply_by(self.level, left, right, start, scores);
             for (shortlist, scores) in shortlists.iter_mut().zip(scores.chunks_exact_mut(items.len())) {
                 if shortlist.as_mut().is_some_and(|shortlist| !shortlist.add(items.clone(), scores)) {

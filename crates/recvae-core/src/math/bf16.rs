@@ -5,12 +5,12 @@
 //! `vdpbf16ps` takes two products at a time and adds them to a sum of 32 bits, so numbers come in pairs ([`Pair`]) that follow each
 //! other along the depth, and
 //!
-//! - the left side of a product is read pair by pair, one row at a time: rows of pairs ([`round_rows`]), or the columns of a matrix
-//!   whose rows were put together in twos ([`interleave_rows`]);
-//! - the right side has its columns in panels of 16 to 64, a pair of each column next to those of the others, pair after pair
+//! - the left side of a product is read pair by pair, one row at a time: rows of pairs, in the order that the level reads fastest
+//!   ([`Rows`]), or the columns of a matrix whose rows were put together in twos ([`interleave_rows`]);
+//! - the right side has its columns in panels of 16 or 32, a pair of each column next to those of the others, pair after pair
 //!   ([`rows_into_panels`], [`columns_into_panels`]), so that a vector register holds pairs of 16 columns.
 //!
-//! What is missing of an odd depth or a whole vector of columns is 0. Sums are in order of the depth, two products at a time, in
+//! What is missing of an odd depth, of a whole vector of columns or of a whole tile along the depth is 0. Sums are in order of the depth, two products at a time, in
 //! stretches of [`DEPTH`] pairs; they do not depend on the threads. [`Level::Plain`] adds the first product of a pair and then the
 //! second, each with one rounding. The processor's instruction has an order and a rounding of its own within a pair and takes
 //! subnormal numbers for 0: the two differ by no more than sums of so many numbers do when their order changes.
@@ -20,13 +20,14 @@
 use std::ops::Range;
 
 use super::real::Real;
-use super::vectorised::vectorised;
 use crate::base::processor::{has_amx, has_avx512_bf16};
+pub(crate) use rounding::{exponentials, exponentials_in_place, interleave, largest, rows_into_tiles};
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx_512;
+mod rounding;
 #[cfg(test)]
 mod tests;
 
@@ -48,18 +49,19 @@ unsafe impl bytemuck::Zeroable for Line {}
 #[allow(unsafe_code)]
 unsafe impl bytemuck::Pod for Line {}
 /// Vectors of a panel at most.
-const VECTORS: usize = 4;
+const VECTORS: usize = 2;
 /// Pairs of a stretch of the depth: what a panel has of them stays in the second level cache.
 const DEPTH: usize = 512;
 
 /// How products are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Level {
     /// By `tdpbf16ps` on tiles.
     Amx,
     /// By `vdpbf16ps` on 16 columns at a time.
     Avx512,
     /// Number by number: slower than f32, for tests and as what the other one is compared with.
+    #[default]
     Plain,
 }
 
@@ -82,7 +84,7 @@ pub(crate) fn levels() -> impl Iterator<Item = Level> {
 
 /// The best level here.
 pub(crate) fn level() -> Level {
-    levels().next().unwrap_or(Level::Plain)
+    levels().next().unwrap_or_default()
 }
 
 /// Pairs that so many numbers make.
@@ -90,31 +92,112 @@ pub(crate) fn pairs(numbers: usize) -> usize {
     numbers.div_ceil(2)
 }
 
+/// How the rows of the left side of a product lie: in whole lines, with zeros behind the end of each row.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows {
+    /// Lines of a row.
+    along: usize,
+    order: Order,
+}
+
+/// What follows what.
+#[derive(Clone, Copy)]
+enum Order {
+    /// From a row to the next one, and from a pair of a row to its next one, in pairs.
+    Steps { row: usize, pair: usize },
+    /// Line after line of 16 rows, so that their first lines are a tile of AMX, and their second lines the next one.
+    Tiles {
+        /// Tiles of 16 rows.
+        along: usize,
+    },
+}
+
+impl Rows {
+    /// As a level reads them, of so many numbers.
+    pub(crate) fn of(level: Level, depth: usize) -> Self {
+        let along = pairs(depth).div_ceil(LANES);
+        let order = match level {
+            Level::Amx => Order::Tiles { along },
+            Level::Avx512 | Level::Plain => Order::Steps { row: along * LANES, pair: 1 },
+        };
+        Self { along, order }
+    }
+
+    /// Lines that so many rows take.
+    pub(crate) fn lines(self, n_rows: usize) -> usize {
+        let n_rows = if matches!(self.order, Order::Tiles { .. }) { n_rows.next_multiple_of(LANES) } else { n_rows };
+        n_rows * self.along
+    }
+
+    /// Where a row's first line is, and how far from each other its lines are.
+    #[inline]
+    pub(crate) fn place(self, row: usize) -> (usize, usize) {
+        match self.order {
+            Order::Tiles { along } => (row / LANES * LANES * along + row % LANES, LANES),
+            Order::Steps { .. } => (row * self.along, 1),
+        }
+    }
+
+    /// So many rows that are written like that.
+    pub(crate) fn left(self, lines: &[Line], n_rows: usize) -> Left<'_> {
+        assert!(lines.len() >= self.lines(n_rows), "{n_rows} rows of {} lines", self.along);
+        Left { pairs: bytemuck::cast_slice(lines), n_rows, order: self.order }
+    }
+
+    /// Writes rows of `depth` numbers like that.
+    pub(crate) fn round<T: Real>(self, values: &[T], depth: usize, out: &mut [Line]) {
+        self.round_some(values, depth, depth, out);
+    }
+
+    /// The same of rows that begin `step` numbers after each other.
+    pub(crate) fn round_some<T: Real>(self, values: &[T], step: usize, depth: usize, out: &mut [Line]) {
+        for (row, values) in values.chunks(step).enumerate() {
+            let (first, step) = self.place(row);
+            rounding::round_row(&values[..depth], step, &mut out[first..]);
+        }
+    }
+}
+
 /// The left side of a product: rows of pairs.
 #[derive(Clone, Copy)]
 pub(crate) struct Left<'a> {
     pairs: &'a [Pair],
     n_rows: usize,
-    /// From a row to the next one, and from a pair of a row to its next one.
-    row_step: usize,
-    pair_step: usize,
+    order: Order,
 }
 
 impl<'a> Left<'a> {
-    /// What [`round_rows`] made of rows of `depth` numbers.
-    pub(crate) fn rows(all: &'a [Pair], depth: usize) -> Self {
-        let row_step = pairs(depth);
-        Self { pairs: all, n_rows: all.len() / row_step, row_step, pair_step: 1 }
+    /// Some of the rows, the first of which begins a tile.
+    pub(crate) fn some(self, rows: Range<usize>) -> Self {
+        assert!(rows.end <= self.n_rows && rows.start.is_multiple_of(LANES), "{rows:?} of {}", self.n_rows);
+        let before = match self.order {
+            Order::Tiles { along } => rows.start * along * LANES,
+            Order::Steps { row, .. } => rows.start * row,
+        };
+        Self { pairs: &self.pairs[before..], n_rows: rows.len(), ..self }
     }
 
-    /// Some of the rows.
-    pub(crate) fn some(self, rows: Range<usize>) -> Self {
-        Self { pairs: &self.pairs[rows.start * self.row_step..], n_rows: rows.len(), ..self }
+    /// What [`rows_into_tiles`] wrote of rows of `n` numbers, 32 rows to a tile: the numbers become rows, and the rows the depth.
+    pub(crate) fn tiles(all: &'a [Line], n: usize, depth: usize) -> Self {
+        let along = pairs(depth).div_ceil(LANES);
+        assert!(all.len() >= n.div_ceil(LANES) * along * LANES, "{n} rows of {depth}");
+        Self { pairs: bytemuck::cast_slice(all), n_rows: n, order: Order::Tiles { along } }
     }
 
     /// Some columns of a matrix of `n_cols`, whose rows [`interleave_rows`] put together in twos.
     pub(crate) fn columns(all: &'a [Pair], n_cols: usize, columns: Range<usize>) -> Self {
-        Self { pairs: &all[columns.start..], n_rows: columns.len(), row_step: 1, pair_step: n_cols }
+        let order = Order::Steps { row: 1, pair: n_cols };
+        Self { pairs: &all[columns.start..], n_rows: columns.len(), order }
+    }
+
+    /// Where a pair is.
+    fn place(self, row: usize, pair: usize) -> usize {
+        match self.order {
+            Order::Tiles { along } => {
+                ((row / LANES * along + pair / LANES) * LANES + row % LANES) * LANES + pair % LANES
+            }
+            Order::Steps { row: row_step, pair: pair_step } => row * row_step + pair * pair_step,
+        }
     }
 }
 
@@ -137,11 +220,22 @@ impl<'a> Right<'a> {
     fn pairs(self) -> &'a [Pair] {
         bytemuck::cast_slice(self.lines)
     }
+
+    /// Pairs of a column with the zeros behind them.
+    fn padded(self) -> usize {
+        self.depth.next_multiple_of(LANES)
+    }
+
+    /// Such a part of the lines as some are of all.
+    pub(crate) fn share(self, some: Range<usize>, all: usize) -> &'a [Line] {
+        let n = self.lines.len();
+        &self.lines[n * some.start / all..n * some.end / all]
+    }
 }
 
 /// Lines of the panels of a matrix with so many columns, for a product of that depth.
 pub(crate) fn panels_len(depth: usize, n_cols: usize) -> usize {
-    pairs(depth) * n_cols.div_ceil(LANES)
+    pairs(depth).next_multiple_of(LANES) * n_cols.div_ceil(LANES)
 }
 
 /// The columns of each panel: as few panels as can be, of as equal numbers of vectors as can be.
@@ -161,32 +255,43 @@ pub(crate) enum Start<'a, T> {
     Out,
 }
 
-/// `out = start + left * right`, row-major with as many columns as `right` has, on this thread.
-pub(crate) fn multiply<T: Real>(left: Left<'_>, right: Right<'_>, start: Start<'_, T>, out: &mut [T]) {
-    multiply_by(level(), left, right, start, out);
+/// `out = start + left * right`, row-major with as many columns as `right` has, on this thread, at a level that the processor has.
+pub(crate) fn multiply_by<T: Real>(level: Level, left: Left<'_>, right: Right<'_>, start: Start<'_, T>, out: &mut [T]) {
+    assert_eq!(out.len(), left.n_rows * right.n_cols, "{} rows of {}", left.n_rows, right.n_cols);
+    multiply_rows_by(level, left, right, start, out, right.n_cols, &[]);
 }
 
-/// The same at a level that the processor has.
-pub(crate) fn multiply_by<T: Real>(level: Level, left: Left<'_>, right: Right<'_>, start: Start<'_, T>, out: &mut [T]) {
+/// The same to rows that begin `step` numbers after each other. What lies between the columns and the next row may become anything.
+/// What is read soon after comes `ahead` into the second level cache, if the level can ask for that.
+pub(crate) fn multiply_rows_by<T: Real>(
+    level: Level,
+    left: Left<'_>,
+    right: Right<'_>,
+    start: Start<'_, T>,
+    out: &mut [T],
+    step: usize,
+    ahead: &[Line],
+) {
     let Right { depth, n_cols, .. } = right;
-    assert_eq!(out.len(), left.n_rows * n_cols, "{} rows of {n_cols}", left.n_rows);
-    if out.is_empty() {
+    assert!(step >= n_cols && out.len() == left.n_rows * step, "{} rows of {n_cols}", left.n_rows);
+    if out.is_empty() || n_cols == 0 {
         return;
     }
-    let last = (left.n_rows - 1) * left.row_step + depth.saturating_sub(1) * left.pair_step;
-    assert!(depth == 0 || last < left.pairs.len(), "{} rows of {depth} pairs", left.n_rows);
+    assert!(depth == 0 || left.place(left.n_rows - 1, depth - 1) < left.pairs.len(), "{} rows of {depth}", left.n_rows);
     if let Start::Row(row) = start {
         assert_eq!(row.len(), n_cols);
     }
     let mut start = start;
     for first in (0..depth.max(1)).step_by(DEPTH) {
         let stretch = first..depth.min(first + DEPTH);
-        match (level, as_f32(start, &mut *out)) {
+        match (level, left.order, as_f32(start, &mut *out)) {
             #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-            (Level::Amx, Some((start, out))) => amx::multiply(left, right, stretch, start, out),
+            (Level::Amx, _, Some((start, out))) => amx::multiply(left, right, stretch, start, out, step, ahead),
             #[cfg(target_arch = "x86_64")]
-            (Level::Avx512, Some((start, out))) => avx_512::multiply(left, right, stretch, start, out),
-            _ => plain(left, right, stretch, start, out),
+            (Level::Avx512, Order::Steps { row, pair }, Some((start, out))) => {
+                avx_512::multiply(left, [row, pair], right, stretch, start, out, step);
+            }
+            _ => plain(left, right, stretch, start, out, step),
         }
         start = Start::Out;
     }
@@ -197,11 +302,11 @@ pub(crate) fn multiply_by<T: Real>(level: Level, left: Left<'_>, right: Right<'_
 /// # Panics
 /// If a slice is too short for what its size says.
 #[cfg(target_arch = "x86_64")]
-fn check(left: Left<'_>, right: Right<'_>, stretch: &Range<usize>, start: Start<'_, f32>, out: &[f32]) {
-    let (Left { n_rows, row_step, pair_step, .. }, Right { lines, depth, n_cols }) = (left, right);
-    assert!(stretch.end <= depth && lines.len() == depth * n_cols.div_ceil(LANES));
-    assert!(n_rows > 0 && out.len() == n_rows * n_cols);
-    assert!(stretch.is_empty() || (n_rows - 1) * row_step + (stretch.end - 1) * pair_step < left.pairs.len());
+fn check(left: Left<'_>, right: Right<'_>, stretch: &Range<usize>, start: Start<'_, f32>, out: &[f32], step: usize) {
+    let Right { lines, depth, n_cols } = right;
+    assert!(stretch.end <= depth && lines.len() == right.padded() * n_cols.div_ceil(LANES));
+    assert!(left.n_rows > 0 && n_cols > 0 && step >= n_cols && out.len() == left.n_rows * step);
+    assert!(stretch.is_empty() || left.place(left.n_rows - 1, stretch.end - 1) < left.pairs.len());
     if let Start::Row(row) = start {
         assert!(row.len() == n_cols);
     }
@@ -226,19 +331,27 @@ fn numbers<T: Real>(pair: Pair) -> [T; 2] {
 }
 
 /// The products of a stretch of the depth, number by number.
-fn plain<T: Real>(left: Left<'_>, right: Right<'_>, stretch: Range<usize>, start: Start<'_, T>, out: &mut [T]) {
+fn plain<T: Real>(
+    left: Left<'_>,
+    right: Right<'_>,
+    stretch: Range<usize>,
+    start: Start<'_, T>,
+    out: &mut [T],
+    step: usize,
+) {
     let n_cols = right.n_cols;
-    for (row, out) in out.chunks_exact_mut(n_cols).enumerate() {
+    for (row, out) in out.chunks_exact_mut(step).enumerate() {
+        let out = &mut out[..n_cols];
         match start {
             Start::Zero => out.fill(T::ZERO),
             Start::Row(row) => out.copy_from_slice(row),
             Start::Out => {}
         }
         for columns in panels(n_cols) {
-            let panel = &right.pairs()[columns.start * right.depth..columns.end * right.depth];
+            let panel = &right.pairs()[columns.start * right.padded()..columns.end * right.padded()];
             let out = &mut out[columns.start..columns.end.min(n_cols)];
             for pair in stretch.clone() {
-                let [a, b] = numbers::<T>(left.pairs[row * left.row_step + pair * left.pair_step]);
+                let [a, b] = numbers::<T>(left.pairs[left.place(row, pair)]);
                 for (sum, &pair) in out.iter_mut().zip(&panel[pair * columns.len()..]) {
                     let [c, d] = numbers::<T>(pair);
                     *sum = *sum + a * c + b * d;
@@ -248,79 +361,11 @@ fn plain<T: Real>(left: Left<'_>, right: Right<'_>, stretch: Range<usize>, start
     }
 }
 
-/// Two numbers as a pair.
-#[inline(always)]
-fn pair<T: Real>(first: T, second: T) -> Pair {
-    u32::from(first.to_bf16()) | u32::from(second.to_bf16()) << 16
-}
-
-/// Fills `out` by rows of pairs, from rows of `depth` numbers. `out` has room for all.
-pub(crate) fn round_rows<T: Real>(values: &[T], depth: usize, out: &mut [Pair]) {
-    const { assert!(cfg!(target_endian = "little"), "the first number of a pair is in the lower half") }
-    let out: &mut [u16] = bytemuck::cast_slice_mut(out);
-    if depth.is_multiple_of(2) {
-        round(values, out);
-        return;
-    }
-    for (values, out) in values.chunks_exact(depth).zip(out.chunks_exact_mut(depth + 1)) {
-        round(values, out);
-        out[depth] = 0;
-    }
-}
-
-vectorised! {
-    fn round(values: &[T], out: &mut [u16]) {
-        out.iter_mut().zip(values).for_each(|(out, value)| *out = value.to_bf16());
-    }
-
-    /// Fills `out` by the pairs of two rows.
-    pub(crate) fn interleave(first: &[T], second: &[T], out: &mut [Pair]) {
-        for ((out, &first), &second) in out.iter_mut().zip(first).zip(second) {
-            *out = pair(first, second);
-        }
-    }
-
-    /// The same of a row that is alone, and so stands beside zeros.
-    fn interleave_last(row: &[T], out: &mut [Pair]) {
-        out.iter_mut().zip(row).for_each(|(out, &value)| *out = pair(value, T::ZERO));
-    }
-
-    /// Fills the panels for the product with the transpose of a matrix: its rows become columns of pairs. `first` is the first of
-    /// them in a panel of `width` columns.
-    fn rows_into_panel(values: &[T], depth: usize, width: usize, out: &mut [Pair]) {
-        // Sixteen rows by sixteen pairs at a time: both what is read and what is written stays in the first level cache.
-        let mut square = [[0; LANES]; LANES];
-        for (group, rows) in values.chunks(LANES * depth).enumerate() {
-            for first in (0..depth).step_by(2 * LANES) {
-                let n = (depth - first).min(2 * LANES);
-                for (square, row) in square.iter_mut().zip(rows.chunks_exact(depth)) {
-                    let row = &row[first..first + n];
-                    for (pair_of, two) in square.iter_mut().zip(row.chunks_exact(2)) {
-                        *pair_of = pair(two[0], two[1]);
-                    }
-                    if n % 2 == 1 {
-                        square[n / 2] = pair(row[n - 1], T::ZERO);
-                    }
-                }
-                let n_rows = rows.len() / depth;
-                for at in 0..n.div_ceil(2) {
-                    let out = &mut out[(first / 2 + at) * width + group * LANES..][..LANES];
-                    for (number, out) in out.iter_mut().enumerate() {
-                        *out = if number < n_rows { square[number][at] } else { 0 };
-                    }
-                }
-            }
-        }
-    }
-}
-
 /// Fills `out` by the pairs of every two rows of `n_cols` numbers, for [`Left::columns`]. `out` has room for all.
 pub(crate) fn interleave_rows<T: Real>(values: &[T], n_cols: usize, out: &mut [Pair]) {
     for (two, out) in values.chunks(2 * n_cols).zip(out.chunks_exact_mut(n_cols)) {
-        match two.split_at(n_cols) {
-            (row, []) => interleave_last(row, out),
-            (first, second) => interleave(first, second, out),
-        }
+        let (first, second) = two.split_at(n_cols);
+        rounding::interleave(first, second, out);
     }
 }
 
@@ -328,27 +373,56 @@ pub(crate) fn interleave_rows<T: Real>(values: &[T], n_cols: usize, out: &mut [P
 pub(crate) fn rows_into_panels<T: Real>(values: &[T], depth: usize, out: &mut [Line]) {
     let out: &mut [Pair] = bytemuck::cast_slice_mut(out);
     let n = values.len() / depth;
-    let pairs = pairs(depth);
+    let (pairs, padded) = (pairs(depth), pairs(depth).next_multiple_of(LANES));
     for columns in panels(n) {
-        let out = &mut out[columns.start * pairs..columns.end * pairs];
-        rows_into_panel(&values[columns.start * depth..columns.end.min(n) * depth], depth, columns.len(), out);
+        let (out, behind) = out[columns.start * padded..columns.end * padded].split_at_mut(pairs * columns.len());
+        behind.fill(0);
+        rounding::rows_into_panel(
+            &values[columns.start * depth..columns.end.min(n) * depth],
+            depth,
+            columns.len(),
+            out,
+        );
     }
 }
 
 /// Fills the panels of the right side `W` from its rows, which are `n_cols` numbers long.
 pub(crate) fn columns_into_panels<T: Real>(values: &[T], n_cols: usize, out: &mut [Line]) {
-    let out: &mut [Pair] = bytemuck::cast_slice_mut(out);
-    let pairs = pairs(values.len() / n_cols);
+    let n_rows = values.len() / n_cols;
+    let mut panels = Panels::new(n_rows, n_cols, out);
     for (at, two) in values.chunks(2 * n_cols).enumerate() {
+        panels.put(at, two);
+    }
+}
+
+/// The panels of a right side that is written two rows at a time.
+pub(crate) struct Panels<'a> {
+    out: &'a mut [Pair],
+    n_cols: usize,
+    /// Pairs of a column with the zeros behind them.
+    padded: usize,
+}
+
+impl<'a> Panels<'a> {
+    /// Of so many rows, none of which is there yet.
+    pub(crate) fn new(n_rows: usize, n_cols: usize, out: &'a mut [Line]) -> Self {
+        assert_eq!(out.len(), panels_len(n_rows, n_cols), "panels of {n_cols} columns of {n_rows}");
+        let out: &mut [Pair] = bytemuck::cast_slice_mut(out);
+        let (pairs, padded) = (pairs(n_rows), pairs(n_rows).next_multiple_of(LANES));
         for columns in panels(n_cols) {
-            let (here, end) = (columns.start * pairs + at * columns.len(), columns.end.min(n_cols));
-            let out = &mut out[here..here + columns.len()];
-            let (out, rest) = out.split_at_mut(end - columns.start);
-            match two.split_at(n_cols) {
-                (row, []) => interleave_last(&row[columns.start..end], out),
-                (first, second) => interleave(&first[columns.start..end], &second[columns.start..end], out),
-            }
-            rest.fill(0);
+            out[columns.start * padded..columns.end * padded][pairs * columns.len()..].fill(0);
+        }
+        Self { out, n_cols, padded }
+    }
+
+    /// Pair number `at` of every column: two rows one after the other, or the last one alone.
+    pub(crate) fn put<T: Real>(&mut self, at: usize, two: &[T]) {
+        let (first, second) = two.split_at(self.n_cols);
+        for columns in panels(self.n_cols) {
+            let (here, end) = (columns.start * self.padded + at * columns.len(), columns.end.min(self.n_cols));
+            let out = &mut self.out[here..here + columns.len()];
+            let second = if second.is_empty() { second } else { &second[columns.start..end] };
+            rounding::interleave(&first[columns.start..end], second, out);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::compute::TrainingPrecision;
 use crate::base::random::Stream;
+use crate::math::bf16::{Level, levels};
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 use crate::nn::batch::{Batch, draw_noise};
@@ -53,11 +54,11 @@ fn network<T: Real>(architecture: Architecture) -> Network<T> {
 
 type Gradients = BTreeMap<String, Vec<f64>>;
 
-fn gradients<T: Real>(x: &Csr, architecture: Architecture, update: Update, rounded: bool) -> (Loss, Gradients) {
+fn gradients<T: Real>(x: &Csr, architecture: Architecture, update: Update, level: Option<Level>) -> (Loss, Gradients) {
     let (network, batch) = (network::<T>(architecture), batch::<T>(x, architecture.latent_dim));
     let mut memory = Memory::default();
-    if rounded {
-        memory.round(&network);
+    if let Some(level) = level {
+        memory.round(level, &network);
     }
     let loss = network.backward(&batch, update, &mut memory);
     let gradients = network.gradients(&batch, update, &memory);
@@ -79,19 +80,21 @@ fn gradients_are_those_without_rounding_but_for_half_a_percent() {
     let x = data();
     for architecture in architectures() {
         for update in [Update::Encoder, Update::Decoder, Update::Both] {
-            let (exact_loss, exact) = gradients::<f64>(&x, architecture, update, false);
-            let (plain_loss, plain) = gradients::<f64>(&x, architecture, update, true);
-            let (loss, found) = gradients::<f32>(&x, architecture, update, true);
-            for (loss, bar) in [(plain_loss, 1e-4), (loss, 1e-4)] {
-                let off = (loss.log_likelihood / exact_loss.log_likelihood - 1.0).abs();
-                assert!(off < bar, "{off}");
-            }
-            assert!(exact.keys().eq(found.keys()) && exact.keys().eq(plain.keys()));
-            for (name, exact) in &exact {
-                let (all, of_plain) = (distance(&found[name], exact), distance(&found[name], &plain[name]));
-                assert!(all < 0.006, "{architecture:?} {update:?} {name}: {all}");
-                // Sums in f32 and in f64 of the same numbers, of which some few are rounded to a neighbour.
-                assert!(of_plain < 0.0005, "{architecture:?} {update:?} {name}: {of_plain}");
+            let (exact_loss, exact) = gradients::<f64>(&x, architecture, update, None);
+            let (plain_loss, plain) = gradients::<f64>(&x, architecture, update, Some(Level::Plain));
+            for level in levels() {
+                let (loss, found) = gradients::<f32>(&x, architecture, update, Some(level));
+                for loss in [plain_loss, loss] {
+                    let off = (loss.log_likelihood / exact_loss.log_likelihood - 1.0).abs();
+                    assert!(off < 1e-4, "{off}");
+                }
+                assert!(exact.keys().eq(found.keys()) && exact.keys().eq(plain.keys()));
+                for (name, exact) in &exact {
+                    let (all, of_plain) = (distance(&found[name], exact), distance(&found[name], &plain[name]));
+                    assert!(all < 0.006, "{architecture:?} {update:?} {name} {level:?}: {all}");
+                    // Sums in f32 and in f64 of the same numbers, of which some few are rounded to a neighbour.
+                    assert!(of_plain < 0.0005, "{architecture:?} {update:?} {name} {level:?}: {of_plain}");
+                }
             }
         }
     }

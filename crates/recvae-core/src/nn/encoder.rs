@@ -16,13 +16,15 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::batch::SparseInput;
-use super::copies::{LinearCopies, Rounded, linear_backward_by, linear_by};
+use super::copies::{DenseCopies, Sides, linear_backward_by, linear_by};
 use super::init::Init;
 use super::input_layer::InputLayer;
 use super::layers::{LayerNorm, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward};
+use super::output_layer::first_of;
 use super::parameters::{Places, Start};
 use crate::base::matrix::{view2, view2_mut};
-use crate::math::bf16::{self, Pair};
+use crate::base::numbers::Numbers;
+use crate::math::bf16::{self, Line};
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add, add_rows};
@@ -80,7 +82,7 @@ const DEPTH: usize = NORM.len();
 pub(crate) struct Encoder<T> {
     pub(crate) input: InputLayer<T>,
     /// All dense parameters, at the places that `layers` names.
-    pub(super) dense: Vec<T>,
+    pub(super) dense: Numbers<T>,
     pub(super) layers: DenseLayers,
 }
 
@@ -93,35 +95,72 @@ pub(super) struct DenseLayers {
 /// What the ways forward and back leave, used again from batch to batch.
 #[derive(Default)]
 pub(crate) struct EncoderMemory<T> {
-    /// What the input layer gave, shape `(users, hidden)`.
-    hidden: Vec<T>,
-    tiles: Vec<Tile<T>>,
+    /// For each user what the input layer gave, then the gradient with respect to it, then tile by tile what [`Tile::split`] makes of it.
+    /// A step walks through all of it: one array in huge pages.
+    room: Numbers<T>,
+    /// Users of the batch.
+    users: usize,
+    tiles: Vec<Besides<T>>,
     /// Mean and log variance, side by side, shape `(users, 2 latent)`; without a posterior the latent vectors.
     pub(crate) posterior: Vec<T>,
-    /// With respect to what the input layer gave.
-    pub(super) hidden_gradient: Vec<T>,
     /// With respect to the dense parameters.
-    pub(super) dense_gradient: Vec<T>,
-    /// In mixed precision the dense layers' weights in bf16, the last layer's at the end.
-    copies: Option<Vec<LinearCopies>>,
+    pub(super) dense_gradient: Numbers<T>,
+    /// In mixed precision the dense layers' weights in bf16, the last layer's at the end, and what their gradients are made of, tile by
+    /// tile.
+    copies: Option<DenseCopies>,
+    sides: Numbers<Line>,
 }
 
-/// Activations and gradients of a tile of users.
-#[derive(Default)]
-struct Tile<T> {
-    /// `a_k`, then the gradient with respect to it: one vector per layer.
-    pre: Vec<Vec<T>>,
+impl<T: Real> EncoderMemory<T> {
+    /// What the input layer gave, shape `(users, hidden)`, and the tiles.
+    fn parts(&mut self, hidden_dim: usize) -> [&mut [T]; 3] {
+        let (hidden, rest) = self.room.split_at_mut(self.users * hidden_dim);
+        let (gradient, tiles) = rest.split_at_mut(self.users * hidden_dim);
+        [hidden, gradient, tiles]
+    }
+
+    /// The gradient with respect to what the input layer gave.
+    pub(super) fn hidden_gradient(&self, hidden_dim: usize) -> &[T] {
+        &self.room[self.users * hidden_dim..][..self.users * hidden_dim]
+    }
+}
+
+/// Activations and gradients of a tile of users, each of shape `(users, hidden)`.
+struct Tile<'a, T> {
+    /// `a_k`, then the gradient with respect to it: one per layer.
+    pre: Vec<&'a mut [T]>,
     /// `h_k`; in the shallow encoder tanh of `a_1`.
-    out: Vec<Vec<T>>,
+    out: Vec<&'a mut [T]>,
+    /// `h_1 + … + h_k`, or its gradient.
+    sum: &'a mut [T],
+    /// Gradient with respect to `h_k`.
+    gradient: &'a mut [T],
+}
+
+impl<'a, T> Tile<'a, T> {
+    /// Matrices of a tile.
+    fn matrices(depth: usize) -> usize {
+        2 * depth + 2
+    }
+
+    fn split(room: &'a mut [T], depth: usize) -> Self {
+        let mut all = room.chunks_exact_mut(room.len() / Self::matrices(depth));
+        let pre = all.by_ref().take(depth).collect();
+        let out = all.by_ref().take(depth).collect();
+        let mut next = || all.next().expect("two more matrices");
+        Self { pre, out, sum: next(), gradient: next() }
+    }
+}
+
+/// What else a tile needs.
+#[derive(Default)]
+struct Besides<T> {
     /// Gradients of the layer norms' weights and biases, one after the other.
     norm_gradients: Vec<T>,
-    /// `h_1 + … + h_k`, or its gradient.
-    sum: Vec<T>,
-    /// Gradient with respect to `h_k`.
-    gradient: Vec<T>,
-    /// Room for one user.
+    /// Room for two rows.
     row: Vec<T>,
-    rounded: Rounded,
+    /// Room for the left side of a product.
+    rounded: Vec<Line>,
 }
 
 impl<T: Real> Encoder<T> {
@@ -149,12 +188,19 @@ impl<T: Real> Encoder<T> {
             put("q1.weight", &[2 * latent_dim, hidden_dim], Start::Weights);
             put("q1.bias", &[2 * latent_dim], biases);
         }
-        Self { input, dense: values, layers: DenseLayers { architecture, places } }
+        Self { input, dense: Numbers::copy_of(&values), layers: DenseLayers { architecture, places } }
     }
 
     /// Fills `posterior` of the memory.
     pub(crate) fn forward(&self, input: &SparseInput<T>, memory: &mut EncoderMemory<T>) {
-        self.input.forward(input, &mut memory.hidden);
+        let (hidden_dim, users) = (self.layers.inputs(), input.n_rows());
+        let n_numbers = users * hidden_dim * (2 + Tile::<T>::matrices(self.layers.depth()));
+        if memory.room.len() < n_numbers {
+            memory.room = Numbers::zeros(n_numbers);
+        }
+        memory.users = users;
+        let [hidden, ..] = memory.parts(hidden_dim);
+        self.input.forward(input, hidden);
         self.layers.forward(&self.dense, memory);
     }
 
@@ -171,19 +217,29 @@ impl<T: Real> Encoder<T> {
     }
 
     /// From here on the dense products that use the memory are in mixed precision.
-    pub(super) fn round(&self, memory: &mut EncoderMemory<T>) {
-        let of = |layer| LinearCopies::of(&self.dense[self.layers.linear(layer)[0].clone()], self.layers.inputs());
-        memory.copies = Some((1..=self.layers.n_linear()).map(of).collect());
+    pub(super) fn round(&self, level: bf16::Level, memory: &mut EncoderMemory<T>) {
+        let shape = |layer| [self.layers.outputs(layer), self.layers.inputs()];
+        memory.copies = Some(DenseCopies::new(level, (1..=self.layers.n_linear()).map(shape).collect()));
+        self.renew_copies(memory);
     }
 
     /// Brings the copies of the dense weights up to date, if there are any.
     pub(super) fn renew_copies(&self, memory: &mut EncoderMemory<T>) {
-        memory.copies.iter_mut().for_each(|copies| {
-            copies.par_iter_mut().enumerate().for_each(|(before, copies)| {
-                copies.renew(&self.dense[self.layers.linear(before + 1)[0].clone()]);
-            });
-        });
+        if let Some(copies) = &mut memory.copies {
+            copies.renew((1..=self.layers.n_linear()).map(|layer| &self.dense[self.layers.linear(layer)[0].clone()]));
+        }
     }
+}
+
+/// What the gradients of the dense parameters are summed from.
+struct Tiles<'a, T> {
+    /// As [`Tile::split`] has them.
+    matrices: Vec<&'a [T]>,
+    besides: &'a [Besides<T>],
+    /// In mixed precision the level of the products, and both sides of them, `n_lines` a tile.
+    level: Option<bf16::Level>,
+    sides: &'a [Line],
+    n_lines: usize,
 }
 
 impl DenseLayers {
@@ -221,6 +277,21 @@ impl DenseLayers {
         if layer == self.depth() { self.head() } else { LINEAR[layer - 1].map(|name| self.places.place(name)) }
     }
 
+    /// Numbers that one of them gives.
+    fn outputs(&self, layer: usize) -> usize {
+        if layer == self.depth() { 2 * self.architecture.latent_dim } else { self.architecture.hidden_dim }
+    }
+
+    /// The two sides of the product for the gradient of its weights, of a tile with so many users.
+    fn sides(&self, layer: usize, users: usize) -> Sides {
+        Sides { users, outputs: self.outputs(layer), inputs: self.inputs() }
+    }
+
+    /// Where they are, of a whole tile's and of one with fewer users.
+    fn lines_before(&self, layer: usize) -> usize {
+        (1..layer).map(|before| self.sides(before, USERS).lines()).sum()
+    }
+
     /// Numbers that each of them takes.
     fn inputs(&self) -> usize {
         self.architecture.hidden_dim
@@ -228,113 +299,144 @@ impl DenseLayers {
 
     fn forward<T: Real>(&self, dense: &[T], memory: &mut EncoderMemory<T>) {
         let (hidden_dim, encoded_dim) = (self.architecture.hidden_dim, self.architecture.encoded_dim());
-        let EncoderMemory { hidden, tiles, posterior, copies, .. } = memory;
-        let copies = copies.as_deref();
-        let n = hidden.len() / hidden_dim;
+        let (n, matrices) = (memory.users, Tile::<T>::matrices(self.depth()));
+        let mut posterior = std::mem::take(&mut memory.posterior);
         posterior.resize(n * encoded_dim, T::ZERO);
-        tiles.resize_with(n.div_ceil(USERS), Tile::default);
-        tiles
-            .par_iter_mut()
+        let mut besides = std::mem::take(&mut memory.tiles);
+        besides.resize_with(n.div_ceil(USERS), Besides::default);
+        let copies = memory.copies.take();
+        let [hidden, _, tiles] = memory.parts(hidden_dim);
+        tiles[..n * hidden_dim * matrices]
+            .par_chunks_mut(USERS * hidden_dim * matrices)
+            .zip(&mut besides)
             .zip(hidden.par_chunks(USERS * hidden_dim))
             .zip(posterior.par_chunks_mut(USERS * encoded_dim))
-            .for_each(|((tile, hidden), posterior)| self.forward_tile(tile, hidden, dense, copies, posterior));
+            .for_each(|(((tile, besides), hidden), posterior)| {
+                let tile = Tile::split(tile, self.depth());
+                self.forward_tile(tile, hidden, dense, copies.as_ref(), &mut besides.rounded, posterior);
+            });
+        memory.posterior = posterior;
+        memory.tiles = besides;
+        memory.copies = copies;
     }
 
     fn forward_tile<T: Real>(
         &self,
-        tile: &mut Tile<T>,
+        tile: Tile<'_, T>,
         hidden: &[T],
         dense: &[T],
-        copies: Option<&[LinearCopies]>,
+        copies: Option<&DenseCopies>,
+        room: &mut Vec<Line>,
         posterior: &mut [T],
     ) {
         let depth = self.depth();
-        let linear = |layer: usize, x: &[T], out: &mut [T], room: &mut Vec<Pair>| {
+        let linear = |layer: usize, x: &[T], out: &mut [T], room: &mut Vec<Line>| {
             let [weight, bias] = self.linear(layer).map(|place| &dense[place]);
-            linear_by(copies.map(|copies| &copies[layer - 1]), x, weight, bias, out, room);
+            linear_by(copies.map(|copies| copies.layer(layer - 1)), x, weight, bias, out, room);
         };
-        let room = &mut tile.rounded.room;
-        for vectors in [&mut tile.pre, &mut tile.out] {
-            vectors.resize_with(depth, Vec::new);
-            vectors.iter_mut().for_each(|vector| vector.resize(hidden.len(), T::ZERO));
-        }
-        tile.pre[0].copy_from_slice(hidden);
+        let Tile { mut pre, mut out, sum, .. } = tile;
+        pre[0].copy_from_slice(hidden);
         if self.architecture.dense_encoder {
-            swish_layer_norm(hidden, self.norm(0, dense), &mut tile.out[0]);
-            tile.sum.clear();
-            tile.sum.extend_from_slice(&tile.out[0]);
+            swish_layer_norm(hidden, self.norm(0, dense), out[0]);
+            sum.copy_from_slice(out[0]);
             for layer in 1..depth {
-                linear(layer, &tile.out[layer - 1], &mut tile.pre[layer], room);
-                add(&mut tile.pre[layer], &tile.sum);
-                swish_layer_norm(&tile.pre[layer], self.norm(layer, dense), &mut tile.out[layer]);
+                linear(layer, out[layer - 1], pre[layer], room);
+                add(pre[layer], sum);
+                swish_layer_norm(pre[layer], self.norm(layer, dense), out[layer]);
                 if layer + 1 < depth {
-                    add(&mut tile.sum, &tile.out[layer]);
+                    add(sum, out[layer]);
                 }
             }
         } else {
-            tile.out[0].copy_from_slice(hidden);
-            tanh(&mut tile.out[0]);
+            out[0].copy_from_slice(hidden);
+            tanh(out[0]);
         }
         if !self.architecture.posterior {
-            posterior.copy_from_slice(&tile.out[depth - 1]);
+            posterior.copy_from_slice(out[depth - 1]);
             return;
         }
-        linear(depth, &tile.out[depth - 1], posterior, room);
+        linear(depth, out[depth - 1], posterior, room);
     }
 
     /// Gradients with respect to the input and to the dense parameters, after [`Self::forward`] of the same batch.
     fn backward<T: Real>(&self, gradient: &[T], dense: &[T], memory: &mut EncoderMemory<T>) {
         let (hidden_dim, encoded_dim) = (self.architecture.hidden_dim, self.architecture.encoded_dim());
-        let EncoderMemory { hidden, tiles, hidden_gradient, dense_gradient, copies, .. } = memory;
-        let copies = copies.as_deref();
-        hidden_gradient.resize(hidden.len(), T::ZERO);
-        tiles
-            .par_iter_mut()
+        let (n, matrices) = (memory.users, Tile::<T>::matrices(self.depth()));
+        let mut besides = std::mem::take(&mut memory.tiles);
+        let copies = memory.copies.take();
+        let mut sides = std::mem::take(&mut memory.sides);
+        let n_lines = if copies.is_some() { self.lines_before(self.n_linear() + 1) } else { 0 };
+        if sides.len() < besides.len() * n_lines {
+            sides = Numbers::zeros(besides.len() * n_lines);
+        }
+        // Without any there is one empty part for each tile.
+        let mut rest = &mut sides[..besides.len() * n_lines];
+        let parts: Vec<_> = (0..besides.len()).map(|_| first_of(&mut rest, n_lines)).collect();
+        let [_, hidden_gradient, tiles] = memory.parts(hidden_dim);
+        tiles[..n * hidden_dim * matrices]
+            .par_chunks_mut(USERS * hidden_dim * matrices)
+            .zip(&mut besides)
+            .zip(parts)
             .zip(gradient.par_chunks(USERS * encoded_dim))
             .zip(hidden_gradient.par_chunks_mut(USERS * hidden_dim))
-            .for_each(|((tile, gradient), out)| self.backward_tile(tile, gradient, dense, copies, out));
-        dense_gradient.resize(dense.len(), T::ZERO);
-        self.sum_gradients(gradient, tiles, copies.is_some(), dense_gradient);
+            .for_each(|((((tile, besides), sides), gradient), out)| {
+                let tile = Tile::split(tile, self.depth());
+                self.backward_tile(tile, besides, gradient, dense, copies.as_ref(), sides, out);
+            });
+        if memory.dense_gradient.len() != dense.len() {
+            memory.dense_gradient = Numbers::zeros(dense.len());
+        }
+        let mut dense_gradient = std::mem::take(&mut memory.dense_gradient);
+        let [_, _, tiles] = memory.parts(hidden_dim);
+        let tiles = tiles[..n * hidden_dim * matrices].chunks(USERS * hidden_dim * matrices).collect();
+        let level = copies.as_ref().map(DenseCopies::level);
+        let tiles = Tiles { matrices: tiles, besides: &besides, level, sides: &sides, n_lines };
+        self.sum_gradients(gradient, &tiles, &mut dense_gradient);
+        memory.dense_gradient = dense_gradient;
+        memory.tiles = besides;
+        memory.copies = copies;
+        memory.sides = sides;
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn backward_tile<T: Real>(
         &self,
-        tile: &mut Tile<T>,
+        tile: Tile<'_, T>,
+        Besides { norm_gradients, row, rounded }: &mut Besides<T>,
         gradient: &[T],
         dense: &[T],
-        copies: Option<&[LinearCopies]>,
+        copies: Option<&DenseCopies>,
+        sides: &mut [Line],
         hidden_gradient: &mut [T],
     ) {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
         let n = hidden_gradient.len() / hidden_dim;
         let depth = self.depth();
-        let Tile { pre, out, norm_gradients, sum, gradient: out_gradient, row, rounded } = tile;
+        let Tile { mut pre, out, sum, gradient: out_gradient } = tile;
         // The gradient with respect to what a layer took, from that with respect to the `outputs` numbers that it gave.
         let mut backward = |layer: usize, outputs: usize, gradient: &[T], taken: &[T], out: &mut [T]| {
             let weight = &dense[self.linear(layer)[0].clone()];
-            let copies = copies.map(|copies| &copies[layer - 1]);
+            let copies = copies.map(|copies| copies.layer(layer - 1));
             if copies.is_some() {
-                rounded.keep(layer, n, taken, gradient);
+                self.sides(layer, n).keep(taken, gradient, &mut sides[self.lines_before(layer)..]);
             }
             let (weight, out) = (view2(weight, (outputs, hidden_dim)), view2_mut(out, (n, hidden_dim)));
-            linear_backward_by(copies, view2(gradient, (n, outputs)), weight, out, &mut rounded.room);
+            linear_backward_by(copies, view2(gradient, (n, outputs)), weight, out, rounded);
         };
-        out_gradient.resize(hidden_gradient.len(), T::ZERO);
         if self.architecture.posterior {
-            backward(depth, 2 * latent_dim, gradient, &out[depth - 1], out_gradient);
+            backward(depth, 2 * latent_dim, gradient, out[depth - 1], out_gradient);
         } else {
             out_gradient.copy_from_slice(gradient);
         }
         if !self.architecture.dense_encoder {
-            tanh_backward(&out[0], out_gradient);
+            tanh_backward(out[0], out_gradient);
             hidden_gradient.copy_from_slice(out_gradient);
             return;
         }
         norm_gradients.clear();
         norm_gradients.resize(self.n_norm(), T::ZERO);
-        sum.clear();
-        sum.resize(hidden_gradient.len(), T::ZERO);
-        row.resize(hidden_dim, T::ZERO);
+        sum.fill(T::ZERO);
+        row.resize(2 * hidden_dim, T::ZERO);
         for layer in (0..DEPTH).rev() {
             // h_k went into the next layer and, but for the last, into the sum.
             if layer + 1 < DEPTH {
@@ -343,60 +445,57 @@ impl DenseLayers {
             let norm_gradients = &mut norm_gradients[2 * layer * hidden_dim..][..2 * hidden_dim];
             let (weight_gradient, bias_gradient) = norm_gradients.split_at_mut(hidden_dim);
             let norm = self.norm(layer, dense);
-            swish_layer_norm_backward(&pre[layer], norm, out_gradient, weight_gradient, bias_gradient, row);
+            swish_layer_norm_backward(pre[layer], norm, out_gradient, weight_gradient, bias_gradient, row);
             pre[layer].copy_from_slice(out_gradient);
             if layer > 0 {
-                add(sum, &pre[layer]);
-                backward(layer, hidden_dim, &pre[layer], &out[layer - 1], out_gradient);
+                add(sum, pre[layer]);
+                backward(layer, hidden_dim, pre[layer], out[layer - 1], out_gradient);
             }
         }
-        hidden_gradient.copy_from_slice(&pre[0]);
+        hidden_gradient.copy_from_slice(pre[0]);
     }
 
     /// Sums the gradients of the dense parameters over the tiles.
-    fn sum_gradients<T: Real>(&self, gradient: &[T], tiles: &[Tile<T>], rounded: bool, out: &mut [T]) {
+    fn sum_gradients<T: Real>(&self, gradient: &[T], tiles: &Tiles<'_, T>, out: &mut [T]) {
         let (norms, linears) = out.split_at_mut(self.n_norm());
         norms.fill(T::ZERO);
-        tiles.iter().for_each(|tile| add(norms, &tile.norm_gradients));
-        self.sum_linear_gradients(1, gradient, tiles, rounded, linears);
+        tiles.besides.iter().for_each(|tile| add(norms, &tile.norm_gradients));
+        self.sum_linear_gradients(1, gradient, tiles, linears);
     }
 
-    /// Those of the linear layers from number `layer` on, each task a few rows of a matrix; from `rounded` numbers in mixed precision.
-    fn sum_linear_gradients<T: Real>(
-        &self,
-        layer: usize,
-        gradient: &[T],
-        tiles: &[Tile<T>],
-        rounded: bool,
-        out: &mut [T],
-    ) {
-        let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
+    /// Those of the linear layers from number `layer` on, each task a few rows of a matrix.
+    fn sum_linear_gradients<T: Real>(&self, layer: usize, gradient: &[T], tiles: &Tiles<'_, T>, out: &mut [T]) {
+        let hidden_dim = self.architecture.hidden_dim;
         let depth = self.depth();
         if layer == depth && !self.architecture.posterior {
             return;
         }
-        let outputs = if layer == depth { 2 * latent_dim } else { hidden_dim };
+        let outputs = self.outputs(layer);
         let (weights, rest) = out.split_at_mut(outputs * hidden_dim);
         let (biases, rest) = rest.split_at_mut(outputs);
+        let users = |index: usize| tiles.matrices[index].len() / Tile::<T>::matrices(depth) / hidden_dim;
+        let matrix = |index: usize, number: usize| {
+            let n = users(index) * hidden_dim;
+            &tiles.matrices[index][number * n..][..n]
+        };
         // Of a tile: the gradients with respect to what the layer gave.
         let gradients = |index: usize| match layer == depth {
-            true => &gradient[index * USERS * outputs..][..tiles[index].out[0].len() / hidden_dim * outputs],
-            false => &tiles[index].pre[layer][..],
+            true => &gradient[index * USERS * outputs..][..users(index) * outputs],
+            false => matrix(index, layer),
         };
         let sum_weights = || {
             weights.par_chunks_mut(WEIGHT_ROWS * hidden_dim).enumerate().for_each(|(chunk, out)| {
                 let n = out.len() / hidden_dim;
                 let first = chunk * WEIGHT_ROWS;
-                for (index, tile) in tiles.iter().enumerate() {
-                    if rounded {
-                        let users = tile.out[0].len() / hidden_dim;
+                for index in 0..tiles.matrices.len() {
+                    if let Some(level) = tiles.level {
                         let start = if index == 0 { bf16::Start::Zero } else { bf16::Start::Out };
-                        let (shape, some) = ([outputs, hidden_dim], first..first + n);
-                        tile.rounded.weight_gradient(layer, users, shape, some, start, out);
+                        let lines = &tiles.sides[index * tiles.n_lines + self.lines_before(layer)..];
+                        self.sides(layer, users(index)).weight_gradient(level, lines, first..first + n, start, out);
                         continue;
                     }
                     let gradient = rows(gradients(index), outputs).subcols(first, n).transpose();
-                    let inputs = rows(&tile.out[layer - 1], hidden_dim);
+                    let inputs = rows(matrix(index, depth + layer - 1), hidden_dim);
                     match index {
                         0 => matmul(rows_mut(out, hidden_dim), gradient, inputs),
                         _ => matmul_add(rows_mut(out, hidden_dim), gradient, inputs),
@@ -406,9 +505,9 @@ impl DenseLayers {
         };
         let others = || {
             biases.fill(T::ZERO);
-            (0..tiles.len()).for_each(|index| add_rows(biases, gradients(index)));
+            (0..tiles.matrices.len()).for_each(|index| add_rows(biases, gradients(index)));
             if layer < depth {
-                self.sum_linear_gradients(layer + 1, gradient, tiles, rounded, rest);
+                self.sum_linear_gradients(layer + 1, gradient, tiles, rest);
             }
         };
         rayon::join(sum_weights, others);

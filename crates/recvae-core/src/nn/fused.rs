@@ -13,6 +13,7 @@ use crate::base::compute::{Compute, Device, EngineKind, TrainingPrecision};
 use crate::base::error::Result;
 use crate::base::matrix::{row_major_mut, view2};
 use crate::evaluate::scorer::Scorer;
+use crate::math::bf16::level;
 use crate::math::csr::Csr;
 use crate::math::real::Real;
 
@@ -41,7 +42,7 @@ impl<T: Real> Fused<T> {
     pub(crate) fn in_precision(mut self, precision: TrainingPrecision) -> Self {
         self.precision = precision;
         if precision == TrainingPrecision::Bf16 {
-            self.memory.round(&self.network);
+            self.memory.round(level(), &self.network);
         }
         self
     }

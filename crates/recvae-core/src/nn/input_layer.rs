@@ -13,7 +13,7 @@ use super::state::State;
 use crate::base::numbers::Numbers;
 use crate::math::matmul::column_sums;
 use crate::math::real::Real;
-use crate::math::vectorised::{add, scale, vectorised};
+use crate::math::vectorised::{add, prefetch, scale, vectorised};
 
 /// Items whose rows one task updates.
 const ITEMS: usize = 64;
@@ -31,8 +31,7 @@ impl<T: Real> InputLayer<T> {
     }
 
     /// `hidden` becomes the result, shape `(batch, width)`.
-    pub(crate) fn forward(&self, input: &SparseInput<T>, hidden: &mut Vec<T>) {
-        hidden.resize(input.n_rows() * self.width, T::ZERO);
+    pub(crate) fn forward(&self, input: &SparseInput<T>, hidden: &mut [T]) {
         hidden.par_chunks_mut(self.width).enumerate().for_each(|(row, hidden)| {
             hidden.fill(T::ZERO);
             sum_of_rows(&self.weight, input.row(row), hidden);
@@ -101,7 +100,10 @@ vectorised! {
     /// Adds the given rows of a matrix to `sum`.
     pub(crate) fn sum_of_rows(matrix: &[T], rows: &[u32], sum: &mut [T]) {
         let width = sum.len();
-        for &row in rows {
+        for (at, &row) in rows.iter().enumerate() {
+            if let Some(&next) = rows.get(at + 2) {
+                prefetch(&matrix[next as usize * width..][..width]);
+            }
             let row = &matrix[row as usize * width..][..width];
             sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
         }

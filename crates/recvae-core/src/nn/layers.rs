@@ -29,14 +29,10 @@ fn sigmoid<T: Real>(a: T) -> T {
     T::ONE / (T::ONE + (-a).exp())
 }
 
-/// Fills `out` by the swish of a row, `a / (1 + e^-a)`, brought to mean 0 and variance 1, and gives back
-/// `1 / sqrt(variance + epsilon)`.
+/// Brings `out`, the swish of a row, `a / (1 + e^-a)`, to mean 0 and variance 1, and gives back `1 / sqrt(variance + epsilon)`.
 #[inline(always)]
-fn normalise<T: Real>(a: &[T], out: &mut [T], epsilon: T) -> T {
-    let n = T::from_f64(a.len() as f64);
-    for (out, &a) in out.iter_mut().zip(a) {
-        *out = a * sigmoid(a);
-    }
+fn normalise<T: Real>(out: &mut [T], epsilon: T) -> T {
+    let n = T::from_f64(out.len() as f64);
     let mean = sum_of(out, |s| s) / n;
     for out in &mut *out {
         *out -= mean;
@@ -73,7 +69,8 @@ vectorised! {
     pub(super) fn swish_layer_norm(a: &[T], norm: LayerNorm<'_, T>, out: &mut [T]) {
         let width = norm.weight.len();
         for (a, out) in a.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            normalise(a, out, norm.epsilon);
+            out.iter_mut().zip(a).for_each(|(out, &a)| *out = a * sigmoid(a));
+            normalise(out, norm.epsilon);
             for ((out, &weight), &bias) in out.iter_mut().zip(norm.weight).zip(norm.bias) {
                 *out = *out * weight + bias;
             }
@@ -81,19 +78,24 @@ vectorised! {
     }
 
     /// Turns the gradient with respect to the output of [`swish_layer_norm`] into that with respect to `a`, and adds the
-    /// gradients of weight and bias to theirs. `normal` is room for one row.
+    /// gradients of weight and bias to theirs. `room` is for two rows.
     pub(super) fn swish_layer_norm_backward(
         a: &[T],
         norm: LayerNorm<'_, T>,
         gradient: &mut [T],
         weight_gradient: &mut [T],
         bias_gradient: &mut [T],
-        normal: &mut [T],
+        room: &mut [T],
     ) {
         let width = norm.weight.len();
         let n = T::from_f64(width as f64);
+        let (normal, sigmoids) = room.split_at_mut(width);
         for (a, gradient) in a.chunks_exact(width).zip(gradient.chunks_exact_mut(width)) {
-            let scale = normalise(a, normal, norm.epsilon);
+            for ((normal, sigmoid_of), &a) in normal.iter_mut().zip(&mut *sigmoids).zip(a) {
+                *sigmoid_of = sigmoid(a);
+                *normal = a * *sigmoid_of;
+            }
+            let scale = normalise(normal, norm.epsilon);
             for ((bias, weight), (&normal, &g)) in
                 bias_gradient.iter_mut().zip(&mut *weight_gradient).zip(normal.iter().zip(&*gradient))
             {
@@ -102,8 +104,7 @@ vectorised! {
             }
             gradient.iter_mut().zip(norm.weight).for_each(|(g, &weight)| *g *= weight);
             let (mean, product) = (sum_of(gradient, |g| g) / n, dot(gradient, normal) / n);
-            for ((g, &a), &normal) in gradient.iter_mut().zip(a).zip(&*normal) {
-                let s = sigmoid(a);
+            for (((g, &a), &normal), &s) in gradient.iter_mut().zip(a).zip(&*normal).zip(&*sigmoids) {
                 *g = (*g - mean - normal * product) * scale * (s * (T::ONE + a * (T::ONE - s)));
             }
         }

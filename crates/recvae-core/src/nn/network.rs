@@ -27,6 +27,7 @@ use crate::base::matrix::{row_major, view2};
 use crate::base::numbers::Numbers;
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::{Scorer, check_histories, checked, checked_some};
+use crate::math::bf16::Level;
 use crate::math::real::Real;
 
 pub(crate) struct Network<T> {
@@ -101,10 +102,10 @@ impl<T: Default> Memory<T> {
 }
 
 impl<T: Real> Memory<T> {
-    /// From here on the large products of the network's steps are in mixed precision.
-    pub(crate) fn round(&mut self, network: &Network<T>) {
-        network.encoder.round(&mut self.encoder);
-        network.decoder.output.round(&mut self.output);
+    /// From here on the large products of the network's steps are in mixed precision, at a level that the processor has.
+    pub(crate) fn round(&mut self, level: Level, network: &Network<T>) {
+        network.encoder.round(level, &mut self.encoder);
+        network.decoder.output.round(level, &mut self.output);
     }
 
     /// Brings the copies of the weights that such products read up to date, if there are any.
@@ -195,7 +196,7 @@ impl<T: Real> Network<T> {
             self.encoder.renew_copies(&mut memory.encoder);
             self.encoder.input.step(
                 batch,
-                &memory.encoder.hidden_gradient,
+                memory.encoder.hidden_gradient(self.encoder.input.width),
                 &mut optimiser.input,
                 step.with_squares(optimiser.lambda),
                 &memory.scratch,
@@ -220,7 +221,7 @@ impl<T: Real> Network<T> {
         let (input, output) = (&self.encoder.input, &self.decoder.output);
         let large =
             [&input.weight, &output.weight].into_iter().all(|all| all.par_iter().all(|value| value.is_finite()));
-        let small = [&input.bias, &output.bias].into_iter().chain(self.flat().map(|(.., values)| values));
+        let small = [&input.bias[..], &output.bias[..]].into_iter().chain(self.flat().map(|(.., values)| values));
         large && small.into_iter().flatten().all(|value| value.is_finite())
     }
 
@@ -237,9 +238,9 @@ impl<T: Real> Network<T> {
     }
 
     /// The flat parameters with their places.
-    fn flat(&self) -> impl Iterator<Item = (&'static str, &Places, &Vec<T>)> {
-        let encoder = ("encoder", &self.encoder.layers.places, &self.encoder.dense);
-        let decoder = self.decoder.hidden.iter().map(|hidden| ("decoder", &hidden.places, &hidden.dense));
+    fn flat(&self) -> impl Iterator<Item = (&'static str, &Places, &[T])> {
+        let encoder = ("encoder", &self.encoder.layers.places, &self.encoder.dense[..]);
+        let decoder = self.decoder.hidden.iter().map(|hidden| ("decoder", &hidden.places, &hidden.dense[..]));
         std::iter::once(encoder).chain(decoder)
     }
 
@@ -442,15 +443,16 @@ impl<T: Real> Network<T> {
         let mut all = std::collections::BTreeMap::new();
         for (part, places, _) in self.flat() {
             let (reached, gradient) = match part {
-                "encoder" => (update.encoder(), &memory.encoder.dense_gradient),
-                _ => (update.decoder(), &memory.decoder_gradient),
+                "encoder" => (update.encoder(), &memory.encoder.dense_gradient[..]),
+                _ => (update.decoder(), &memory.decoder_gradient[..]),
             };
             if reached {
                 all.extend(places.iter().map(|(name, _, place)| (format!("{part}.{name}"), gradient[place].to_vec())));
             }
         }
         if update.encoder() {
-            let (weight, bias) = self.encoder.input.gradients(batch, &memory.encoder.hidden_gradient);
+            let (weight, bias) =
+                self.encoder.input.gradients(batch, memory.encoder.hidden_gradient(self.encoder.input.width));
             all.insert("encoder.input.weight".into(), weight);
             all.insert("encoder.input.bias".into(), bias);
         }

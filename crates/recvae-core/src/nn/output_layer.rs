@@ -7,8 +7,8 @@
 //! The batch is cut into tiles of users x groups of items; a tile walks over its items in blocks that stay in the second
 //! level cache: logits, their maximum so far, exponentials, and at once the product of these with the same rows of `W`,
 //! which is what the gradient with respect to `z` needs. Sums are rescaled when the maximum grows, and the groups of a user
-//! are put together at the end. Only if the weights are to be updated the logits are kept, for a second walk that turns
-//! each block into the gradient of its rows of `W` and hands that to Adam.
+//! are put together at the end. Only if the weights are to be updated the logits are kept, or in mixed precision their exponentials, for
+//! a second walk that turns each block into the gradient of its rows of `W` and hands that to Adam.
 //!
 //! Source of the running rescaling: Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, arXiv
 //! 1805.02867.
@@ -26,7 +26,7 @@ use super::scratch::Scratch;
 use super::state::State;
 use crate::base::matrix::{row_major_mut, view2};
 use crate::base::numbers::Numbers;
-use crate::math::bf16::{Line, Pair};
+use crate::math::bf16::{Level, Line};
 use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::products::par_products;
 use crate::math::real::Real;
@@ -34,9 +34,11 @@ use crate::math::vectorised::{add, add_scaled, scale, sum_of, vectorised};
 
 mod gradient;
 mod rounded;
+mod rounded_gradient;
 
 use gradient::Batch;
 use rounded::Rounded;
+use rounded_gradient::{OfBlocks, kept_lines};
 
 /// Users of a tile.
 const USERS: usize = 256;
@@ -74,15 +76,25 @@ pub(crate) struct LogLikelihood<T> {
     log_sum: Vec<T>,
     /// Per tile of users all groups.
     tiles: Vec<Tile<T>>,
+    /// The same: each user's sum of exponentials times rows of W, in rows of `step` numbers.
+    weighted: Numbers<Line>,
+    step: usize,
     /// Per tile of users, per group, per block the logits `(users, items)`: the largest thing that a step keeps, if the
     /// weights are to be updated.
     logits: Numbers<T>,
     scratch: Scratch<T>,
-    /// In mixed precision the weights in bf16, and room for what else products read.
+    /// In mixed precision the weights in bf16, and room for what else products read; instead of the logits their exponentials.
     copies: Option<ItemCopies>,
-    hidden: Vec<Pair>,
-    pairs: Scratch<Pair>,
+    hidden: Vec<Line>,
+    exponentials: Numbers<Line>,
     lines: Scratch<Line>,
+}
+
+/// What a walk keeps of a tile of users and a group of items for the gradient of the weights.
+enum Kept<'a, T> {
+    Nothing,
+    Logits(&'a mut [T]),
+    Exponentials(&'a mut [Line]),
 }
 
 /// A tile of users.
@@ -99,23 +111,20 @@ struct Tile<T> {
     sum: Vec<T>,
     /// Sum of the logits of the user's own items.
     own: Vec<T>,
-    /// In mixed precision how many of the user's own items the walk has left behind.
+    /// In mixed precision how many of the user's own items the walk has left behind, and what the gradient of the weights needs.
     walked: Vec<usize>,
-    /// Sum of exponentials times rows of W.
-    weighted: Vec<T>,
+    blocks: OfBlocks<T>,
 }
 
 impl<T: Real> Tile<T> {
-    /// Nothing is found yet for so many users; `width` of what the way back adds up, or 0 without.
-    fn begin(&mut self, users: usize, width: usize) {
+    /// Nothing is found yet for so many users.
+    fn begin(&mut self, users: usize) {
         for (sums, start) in
             [(&mut self.maximum, T::from_f64(f64::NEG_INFINITY)), (&mut self.sum, T::ZERO), (&mut self.own, T::ZERO)]
         {
             sums.clear();
             sums.resize(users, start);
         }
-        self.weighted.clear();
-        self.weighted.resize(users * width, T::ZERO);
     }
 
     /// The items of a user's history that the walk comes to up to `end`, for which no search is needed.
@@ -126,14 +135,20 @@ impl<T: Real> Tile<T> {
         own
     }
 
-    /// Adds a block's sum of exponentials less `maximum`, the largest logit so far, to the user's, which is rescaled to that.
-    fn add(&mut self, user: usize, maximum: T, sum: T) {
-        let rescale = (self.maximum[user] - maximum).exp();
-        self.maximum[user] = maximum;
+    /// Adds a block's sum of exponentials less `maximum`, the largest logit so far, to the user's, which is rescaled to that, as is the
+    /// user's row of `weighted`.
+    fn add(&mut self, user: usize, maximum: T, sum: T, weighted: &mut [T]) {
+        if self.maximum[user] == maximum {
+            self.sum[user] += sum;
+            return;
+        }
+        let old = std::mem::replace(&mut self.maximum[user], maximum);
+        let rescale = (old - maximum).exp();
         self.sum[user] = self.sum[user] * rescale + sum;
-        let width = self.weighted.len() / self.maximum.len();
-        if rescale != T::ONE {
-            scale(&mut self.weighted[user * width..][..width], rescale);
+        // Of the first block nothing is there yet.
+        if old > T::from_f64(f64::NEG_INFINITY) {
+            let step = weighted.len() / self.maximum.len();
+            scale(&mut weighted[user * step..][..step], rescale);
         }
     }
 }
@@ -163,60 +178,78 @@ impl<T: Real> OutputLayer<T> {
         let (width, group) = (self.width, self.group());
         let n_groups = self.n_items().div_ceil(group);
         out.tiles.resize_with(histories.len().div_ceil(USERS) * n_groups, Tile::default);
-        let n_logits = histories.len() * self.n_items();
-        if want.weight_gradient && out.logits.len() < n_logits {
+        let is_rounded = out.copies.is_some();
+        let (mut n_logits, mut n_lines) = (0, 0);
+        if want.weight_gradient {
+            let lines = histories.chunks(USERS).map(|histories| kept_lines(histories.len(), self.n_items()));
+            (n_logits, n_lines) = if is_rounded { (0, lines.sum()) } else { (histories.len() * self.n_items(), 0) };
+        }
+        if out.logits.len() < n_logits {
             out.logits = Numbers::zeros(n_logits);
         }
-        let LogLikelihood { tiles, logits, scratch, copies, hidden: in_bf16, pairs, lines, .. } = out;
-        let rounded = copies.as_ref().map(|copies| (rounded(hidden, width, in_bf16), copies));
-        let users = histories.par_chunks(USERS).zip(hidden.par_chunks(USERS * width)).enumerate();
-        let users = users.map(|(tile, (histories, hidden))| {
-            let rows = tile * USERS..tile * USERS + histories.len();
-            (Users { histories, hidden }, rounded.map(|(hidden, copies)| (hidden.some(rows), copies)))
-        });
-        let groups = |tiles: &mut [Tile<T>], (users, rounded): (Users<'_, T>, _), logits: Option<&mut [T]>| {
-            let fill = |(number, (tile, logits)): (usize, (&mut Tile<T>, Option<&mut [T]>))| {
-                let items = number * group..((number + 1) * group).min(self.n_items());
-                match rounded {
-                    Some((hidden, copies)) => {
-                        let rounded = Rounded { histories: users.histories, hidden, copies, pairs, lines };
-                        self.fill_rounded(tile, rounded, items, want.hidden_gradient, logits);
-                    }
-                    None => self.fill(tile, users, items, want.hidden_gradient, logits, scratch),
-                }
-            };
-            let tiles = tiles.par_iter_mut();
-            match logits {
-                Some(logits) => {
-                    let logits = logits.par_chunks_mut(users.histories.len() * group).map(Some);
-                    tiles.zip(logits).enumerate().for_each(fill);
-                }
-                None => tiles.map(|tile| (tile, None)).enumerate().for_each(fill),
-            }
-        };
-        let tiles = tiles.par_chunks_mut(n_groups).zip(users);
-        if want.weight_gradient {
-            let logits = logits[..n_logits].par_chunks_mut(USERS * self.n_items());
-            tiles.zip(logits).for_each(|((tiles, users), logits)| groups(tiles, users, Some(logits)));
-        } else {
-            tiles.for_each(|(tiles, users)| groups(tiles, users, None));
+        if out.exponentials.len() < n_lines {
+            out.exponentials = Numbers::zeros(n_lines);
         }
+        // In mixed precision in whole lines of the cache, or the stores of a product take twice as long.
+        let per_line = size_of::<Line>() / size_of::<T>();
+        let step = if is_rounded { width.next_multiple_of(per_line) } else { width };
+        out.step = if want.hidden_gradient { step } else { 0 };
+        let n_weighted = weighted_lines::<T>(out.step);
+        if out.weighted.len() < out.tiles.len() * n_weighted {
+            out.weighted = Numbers::zeros(out.tiles.len() * n_weighted);
+        }
+        let step = out.step;
+        let mut weighted = &mut out.weighted[..];
+        let LogLikelihood { tiles, logits, exponentials, scratch, copies, hidden: in_bf16, lines, .. } = out;
+        let rounded = copies.as_ref().map(|copies| (rounded(copies.level, hidden, width, in_bf16), copies));
+        let (mut logits, mut exponentials) = (&mut logits[..n_logits], &mut exponentials[..n_lines]);
+        let mut tasks = vec![];
+        for (number, tiles) in tiles.chunks_mut(n_groups).enumerate() {
+            let users = number * USERS..histories.len().min((number + 1) * USERS);
+            for (number, tile) in tiles.iter_mut().enumerate() {
+                let items = number * group..((number + 1) * group).min(self.n_items());
+                let kept = match (want.weight_gradient, is_rounded) {
+                    (false, _) => Kept::Nothing,
+                    (true, false) => Kept::Logits(first_of(&mut logits, users.len() * items.len())),
+                    (true, true) => {
+                        Kept::Exponentials(first_of(&mut exponentials, kept_lines(users.len(), items.len())))
+                    }
+                };
+                let weighted = bytemuck::cast_slice_mut(first_of(&mut weighted, n_weighted));
+                tasks.push((users.clone(), items, tile, &mut weighted[..users.len() * step], kept));
+            }
+        }
+        tasks.into_par_iter().for_each(|(users, items, tile, weighted, kept)| match rounded {
+            Some((hidden, copies)) => {
+                let hidden = hidden.some(users.clone());
+                let rounded = Rounded { histories: &histories[users], hidden, copies, lines };
+                self.fill_rounded(tile, rounded, items, weighted, kept);
+            }
+            None => {
+                let hidden = &hidden[users.start * width..users.end * width];
+                let users = Users { histories: &histories[users], hidden };
+                self.fill(tile, users, items, weighted, kept, scratch);
+            }
+        });
         self.put_together(histories, n_groups, want, out);
     }
 
-    /// Walks over the items of a tile; `kept` is where the logits stay, if they do.
+    /// Walks over the items of a tile; `weighted` is empty if the gradient of the hidden rows is not wanted, and `kept` is where the logits
+    /// stay, if they do.
     #[allow(clippy::too_many_arguments)]
     fn fill(
         &self,
         tile: &mut Tile<T>,
         Users { histories, hidden }: Users<'_, T>,
         items: Range<usize>,
-        hidden_gradient: bool,
-        mut kept: Option<&mut [T]>,
+        weighted: &mut [T],
+        kept: Kept<'_, T>,
         scratch: &Scratch<T>,
     ) {
-        let (width, users) = (self.width, histories.len());
-        tile.begin(users, if hidden_gradient { width } else { 0 });
+        let (width, users, hidden_gradient) = (self.width, histories.len(), !weighted.is_empty());
+        tile.begin(users);
+        weighted.fill(T::ZERO);
+        let mut kept = if let Kept::Logits(kept) = kept { Some(kept) } else { None };
         let mut scratch = scratch.take(if kept.is_none() || hidden_gradient { users * ITEMS } else { 0 });
         for first in items.clone().step_by(ITEMS) {
             let n = ITEMS.min(items.end - first);
@@ -236,11 +269,11 @@ impl<T: Real> OutputLayer<T> {
                     Some(other) => exponentials(logits, maximum, &mut other[user * n..][..n]),
                     None => exponentials_in_place(logits, maximum),
                 };
-                tile.add(user, maximum, sum);
+                tile.add(user, maximum, sum, weighted);
             }
             if hidden_gradient {
                 let exponentials = other.map_or(&*logits, |other| &other[..users * n]);
-                matmul_add(rows_mut(&mut tile.weighted, width), rows(exponentials, n), weight);
+                matmul_add(rows_mut(weighted, width), rows(exponentials, n), weight);
             }
         }
     }
@@ -267,14 +300,15 @@ impl<T: Real> OutputLayer<T> {
         if !want.hidden_gradient {
             return;
         }
-        let (tiles, log_sum) = (&out.tiles, &out.log_sum);
+        let (tiles, log_sum, weighted, step) = (&out.tiles, &out.log_sum, &out.weighted, out.step);
         out.hidden_gradient.par_chunks_mut(width).enumerate().for_each(|(user, gradient)| {
             gradient.fill(T::ZERO);
             sum_of_rows(&self.weight, histories[user], gradient);
             let n = T::from_f64(histories[user].len() as f64);
-            for tile in &tiles[user / USERS * n_groups..][..n_groups] {
+            for (group, tile) in tiles.iter().enumerate().skip(user / USERS * n_groups).take(n_groups) {
                 let share = n * (tile.maximum[user % USERS] - log_sum[user]).exp();
-                add_scaled(gradient, &tile.weighted[user % USERS * width..][..width], -share);
+                let weighted: &[T] = bytemuck::cast_slice(&weighted[group * weighted_lines::<T>(step)..]);
+                add_scaled(gradient, &weighted[user % USERS * step..][..width], -share);
             }
         });
     }
@@ -291,7 +325,7 @@ impl<T: Real> OutputLayer<T> {
     ) {
         let (chunk, n_items) = (ITEMS * self.width, self.n_items());
         let mut all_copies = found.copies.take();
-        let rounded = all_copies.is_some();
+        let level = all_copies.as_ref().map(|copies| copies.level);
         let mut copies: Vec<_> = all_copies.iter_mut().flat_map(ItemCopies::blocks_mut).map(Some).collect();
         copies.resize_with(n_items.div_ceil(ITEMS), || None);
         let targets = self
@@ -303,7 +337,7 @@ impl<T: Real> OutputLayer<T> {
             .zip(moments.bias.first.par_chunks_mut(ITEMS))
             .zip(moments.bias.second.par_chunks_mut(ITEMS))
             .zip(&mut copies);
-        let batch = Batch { hidden, histories, found, n_items, width: self.width, rounded };
+        let batch = Batch { hidden, histories, found, n_items, width: self.width, level };
         batch.for_each_gradient(targets, |((((((w, wm), wv), b), bm), bv), copies), weight_gradient, bias_gradient| {
             update(step, w, weight_gradient, wm, wv);
             update(step.without_squares(), b, bias_gradient, bm, bv);
@@ -313,8 +347,8 @@ impl<T: Real> OutputLayer<T> {
     }
 
     /// From here on the products that use the memory are in mixed precision.
-    pub(super) fn round(&self, memory: &mut LogLikelihood<T>) {
-        memory.copies = Some(ItemCopies::of(&self.weight, self.width, ITEMS));
+    pub(super) fn round(&self, level: Level, memory: &mut LogLikelihood<T>) {
+        memory.copies = Some(ItemCopies::of(level, &self.weight, self.width, ITEMS));
     }
 
     /// Brings the copies of the weights up to date, if there are any.
@@ -326,8 +360,8 @@ impl<T: Real> OutputLayer<T> {
     #[cfg(test)]
     pub(crate) fn gradients(&self, hidden: &[T], histories: &[&[u32]], found: &LogLikelihood<T>) -> (Vec<T>, Vec<T>) {
         let (mut weight, mut bias) = (vec![T::ZERO; self.weight.len()], vec![T::ZERO; self.bias.len()]);
-        let (n_items, rounded) = (self.n_items(), found.copies.is_some());
-        let batch = Batch { hidden, histories, found, n_items, width: self.width, rounded };
+        let (n_items, level) = (self.n_items(), found.copies.as_ref().map(|copies| copies.level));
+        let batch = Batch { hidden, histories, found, n_items, width: self.width, level };
         let targets = weight.par_chunks_mut(ITEMS * self.width).zip(bias.par_chunks_mut(ITEMS));
         batch.for_each_gradient(targets, |(weight, bias), weight_gradient, bias_gradient| {
             weight.copy_from_slice(weight_gradient);
@@ -358,6 +392,18 @@ impl<T: Real> OutputLayer<T> {
         par_products(hidden, view2(&weight, (items.len(), self.width)), out.view_mut());
         row_major_mut(out).par_chunks_mut(items.len()).for_each(|out| add(out, &bias));
     }
+}
+
+/// Lines that a tile of users takes with rows of `step` numbers.
+fn weighted_lines<T>(step: usize) -> usize {
+    USERS * step * size_of::<T>() / size_of::<Line>()
+}
+
+/// The first `n` numbers, which are left out from then on.
+pub(super) fn first_of<'a, N>(all: &mut &'a mut [N], n: usize) -> &'a mut [N] {
+    let (first, rest) = std::mem::take(all).split_at_mut(n);
+    *all = rest;
+    first
 }
 
 /// The items of an ascending history from `first` to below `end`.

@@ -80,12 +80,13 @@ fn first_scores_are_within_their_bound() {
             let scores = model.scores(&histories).unwrap();
             for level in levels() {
                 let shortlists = shortlists(&model, 1, level);
-                let mut rounded = vec![0; 6 * pairs(width)];
-                round_rows(&model.users[..6 * width], width, &mut rounded);
+                let rows = Rows::of(level, width);
+                let mut rounded = vec![Line::default(); rows.lines(6)];
+                rows.round(&model.users[..6 * width], width, &mut rounded);
                 let right = Right::new(&shortlists.rounded, width, n_items);
                 let mut first = vec![0f32; 6 * n_items];
                 let start = Start::Row(model.biases.as_deref().unwrap());
-                multiply_by(level, Left::rows(&rounded, width), right, start, &mut first);
+                multiply_by(level, rows.left(&rounded, 6), right, start, &mut first);
                 for (user, first) in first.chunks(n_items).enumerate() {
                     let Some(margin) = shortlists.margin(&model.users[user * width..][..width]) else { continue };
                     let errors = first.iter().zip(scores.row(user)).map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs());

@@ -7,13 +7,14 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{
-    __m512i, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_epi32, _mm512_shuffle_i64x2, _mm512_store_si512,
-    _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _MM_HINT_ET0, _mm_prefetch, _mm512_mask_storeu_epi32, _mm512_maskz_loadu_epi32, _mm512_setzero_si512,
+    _mm512_store_si512,
 };
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::{Left, Line, Pair, Right, Start, VECTORS, check, panels};
+use super::rounding::processor::transpose;
+use super::{Left, Line, Order, Pair, Right, Start, check, panels};
 use crate::base::processor::has_amx;
 
 /// Rows of a tile, and pairs or columns of one of its rows.
@@ -22,8 +23,12 @@ const TILE: usize = 16;
 const BYTES: usize = 4;
 /// Rows and columns of the sums that are computed together.
 const SIDE: usize = 2 * TILE;
-/// Rows of the left side that are put together at a time.
+/// Rows of the left side that are put together at a time, where they are not tiles yet.
 const ROWS: usize = 128;
+/// Bytes of sums that are likely to be in the cache already.
+const CACHED: usize = 1 << 17;
+/// Lines that each step along the depth asks for ahead.
+const AHEAD: usize = 4;
 
 /// What `ldtilecfg` reads: the palette, and of each tile the bytes of a row and the rows.
 #[repr(C, align(64))]
@@ -65,7 +70,7 @@ impl Drop for Tiles {
 }
 
 /// Up to two by two tiles of sums: where the sides, what the sums begin with and the sums are, and the bytes from a row of each to the next
-/// one. The left side has whole tiles along the depth, with zeros behind its end.
+/// one. Both sides have whole tiles along the depth, with zeros behind its end.
 #[repr(C)]
 struct Sums {
     left: *const Line,
@@ -73,15 +78,15 @@ struct Sums {
     left_step: usize,
     right: *const Pair,
     right_step: usize,
-    /// Whole tiles of the right side along the depth.
+    /// Tiles along the depth.
     depth: usize,
     /// Zeros where it is null.
     start: *const f32,
     start_step: usize,
     out: *mut f32,
     out_step: usize,
-    /// The tiles of the right side behind those, with zeros behind the end, or null if there are none.
-    tail: *const Pair,
+    /// What comes into the second level cache meanwhile, [`AHEAD`] lines in each step.
+    ahead: *const Line,
 }
 
 /// One of the four forms of [`Sums::compute`]: what is loaded and multiplied in each step, and what is begun with and stored, as lines of
@@ -108,23 +113,24 @@ macro_rules! tiles {
             "mov {r}, [{sums} + 16]",
             "mov {t}, [{sums} + 24]",
             "mov {n}, [{sums} + 32]",
+            "mov {p}, [{sums} + 72]",
             "mov {u}, {t}",
             "shl {u}, 4",
             "test {n}, {n}",
             "jz 5f",
             "4:",
             $($step,)*
+            "prefetcht1 [{p}]",
+            "prefetcht1 [{p} + 64]",
+            "prefetcht1 [{p} + 128]",
+            "prefetcht1 [{p} + 192]",
+            "add {p}, 256",
             "add {a}, 1024",
             "add {b}, 1024",
             "add {r}, {u}",
             "dec {n}",
             "jnz 4b",
             "5:",
-            "mov {r}, [{sums} + 72]",
-            "test {r}, {r}",
-            "jz 6f",
-            $($step,)*
-            "6:",
             "mov {a}, [{sums} + 56]",
             "mov {s}, [{sums} + 64]",
             "mov {b}, {s}",
@@ -133,6 +139,7 @@ macro_rules! tiles {
             $($store,)*
             sums = in(reg) $sums,
             a = out(reg) _, b = out(reg) _, s = out(reg) _, r = out(reg) _, t = out(reg) _, n = out(reg) _, u = out(reg) _,
+            p = out(reg) _,
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _, out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
         )
@@ -143,7 +150,7 @@ impl Sums {
     /// Of one or two tiles of rows and of columns.
     ///
     /// # Safety
-    /// For 16 times `rows` rows and 16 times `columns` columns there must be what is read at `left`, `right`, `tail` and `start` and written
+    /// For 16 times `rows` rows and 16 times `columns` columns there must be what is read at `left`, `right` and `start` and written
     /// at `out`.
     unsafe fn compute(&self, rows: usize, columns: usize, _: &Tiles) {
         let sums: *const Self = self;
@@ -188,8 +195,6 @@ impl Sums {
 struct Room {
     /// Up to [`ROWS`] rows of the left side, tile by tile.
     left: Vec<Line>,
-    /// The end of a panel.
-    tail: Vec<Line>,
     /// Sums of which some are not wanted.
     corner: Vec<Line>,
 }
@@ -200,11 +205,18 @@ thread_local! {
 
 /// Puts rows of the left side together in tiles, those of 16 rows one after the other along the depth, with zeros behind its end. Behind
 /// the last row anything may stay: it is no part of another row's sums.
-fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, out: &mut [Line], _: &Tiles) {
+fn pack(
+    left: Left<'_>,
+    [row_step, pair_step]: [usize; 2],
+    rows: Range<usize>,
+    stretch: Range<usize>,
+    out: &mut [Line],
+    _: &Tiles,
+) {
     let n_tiles = stretch.len().div_ceil(TILE);
-    if left.pair_step == 1 {
+    if pair_step == 1 {
         for (at, row) in rows.enumerate() {
-            let pairs = &left.pairs[row * left.row_step + stretch.start..][..stretch.len()];
+            let pairs = &left.pairs[row * row_step + stretch.start..][..stretch.len()];
             let out = &mut out[at / TILE * TILE * n_tiles + at % TILE..];
             let (whole, rest) = pairs.as_chunks::<TILE>();
             for (tile, &pairs) in whole.iter().enumerate() {
@@ -218,16 +230,16 @@ fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, out: &mut [Li
         }
         return;
     }
-    assert!(left.row_step == 1);
+    assert!(row_step == 1);
     let mut tiles = out.as_chunks_mut::<TILE>().0.iter_mut();
     for first in rows.clone().step_by(TILE) {
         let n = TILE.min(rows.end - first);
         for (from, out) in stretch.clone().step_by(TILE).zip(&mut tiles) {
             let n_pairs = TILE.min(stretch.end - from);
-            let pairs = &left.pairs[from * left.pair_step + first..][..(n_pairs - 1) * left.pair_step + n];
+            let pairs = &left.pairs[from * pair_step + first..][..(n_pairs - 1) * pair_step + n];
             // SAFETY: the processor has AVX-512, or there were no tiles. Of `n_pairs` rows of `n` pairs, `pair_step` from each other, `pairs` ends with
             // the last one. Neither number is above 16.
-            unsafe { transpose(pairs.as_ptr(), left.pair_step, [n_pairs, n], out) };
+            unsafe { columns(pairs.as_ptr(), pair_step, [n_pairs, n], out) };
         }
     }
 }
@@ -237,37 +249,16 @@ fn pack(left: Left<'_>, rows: Range<usize>, stretch: Range<usize>, out: &mut [Li
 /// # Safety
 /// The processor has AVX-512; there is what is read; 1 to 16 rows and columns.
 #[target_feature(enable = "avx512f")]
-unsafe fn transpose(from: *const u32, step: usize, [n_rows, n_cols]: [usize; 2], out: &mut [Line; TILE]) {
-    let rows: [__m512i; TILE] = std::array::from_fn(|row| {
-        let mask = if row < n_rows { u16::MAX >> (TILE - n_cols) } else { 0 };
+unsafe fn columns(from: *const u32, step: usize, [n_rows, n_cols]: [usize; 2], out: &mut [Line; TILE]) {
+    let mut rows = [_mm512_setzero_si512(); TILE];
+    for (row, numbers) in rows.iter_mut().enumerate().take(n_rows) {
         // SAFETY: the caller's word; what the mask leaves out is not read.
-        unsafe { _mm512_maskz_loadu_epi32(mask, from.wrapping_add(row * step).cast()) }
-    });
-    // Of each lane of 128 bits first pairs of rows, then fours.
-    let twos: [__m512i; TILE] = std::array::from_fn(|at| {
-        let (a, b) = (rows[at / 2 * 2], rows[at / 2 * 2 + 1]);
-        if at % 2 == 0 { _mm512_unpacklo_epi32(a, b) } else { _mm512_unpackhi_epi32(a, b) }
-    });
-    // Number `4 g + c` has the rows `4 g` to `4 g + 3` of column `4 lane + c`.
-    let fours: [__m512i; TILE] = std::array::from_fn(|at| {
-        let first = at / 4 * 4 + at % 4 / 2;
-        let (a, b) = (twos[first], twos[first + 2]);
-        if at % 2 == 0 { _mm512_unpacklo_epi64(a, b) } else { _mm512_unpackhi_epi64(a, b) }
-    });
-    for column in 0..4 {
-        let [a, b, c, d] = [0, 4, 8, 12].map(|group| fours[group + column]);
-        let first = [_mm512_shuffle_i64x2::<0x44>(a, b), _mm512_shuffle_i64x2::<0x44>(c, d)];
-        let last = [_mm512_shuffle_i64x2::<0xee>(a, b), _mm512_shuffle_i64x2::<0xee>(c, d)];
-        let lanes = [
-            _mm512_shuffle_i64x2::<0x88>(first[0], first[1]),
-            _mm512_shuffle_i64x2::<0xdd>(first[0], first[1]),
-            _mm512_shuffle_i64x2::<0x88>(last[0], last[1]),
-            _mm512_shuffle_i64x2::<0xdd>(last[0], last[1]),
-        ];
-        for (lane, numbers) in lanes.into_iter().enumerate() {
-            // SAFETY: a line has 64 bytes.
-            unsafe { _mm512_store_si512((&raw mut out[4 * lane + column]).cast(), numbers) };
-        }
+        *numbers =
+            unsafe { _mm512_maskz_loadu_epi32(u16::MAX >> (TILE - n_cols), from.wrapping_add(row * step).cast()) };
+    }
+    for (line, numbers) in out.iter_mut().zip(transpose(rows)) {
+        // SAFETY: a line has 64 bytes and begins at a multiple of them.
+        unsafe { _mm512_store_si512((&raw mut *line).cast(), numbers) };
     }
 }
 
@@ -294,7 +285,31 @@ unsafe fn copy_up_to_32(from: *const i32, to: *mut i32, n: usize) {
     }
 }
 
-/// `out = start + left * right` over a stretch of the depth.
+/// What is asked for ahead, step by step.
+struct Ahead<'a> {
+    lines: &'a [Line],
+}
+
+impl<'a> Ahead<'a> {
+    /// What so many steps ask for: with nothing left, what is there anyway.
+    fn next(&mut self, steps: usize, there: &'a [Pair]) -> *const Line {
+        let (now, later) = self.lines.split_at(self.lines.len().min(steps * AHEAD));
+        self.lines = later;
+        if now.is_empty() { there.as_ptr().cast() } else { now.as_ptr() }
+    }
+}
+
+/// Asks for the first [`SIDE`] numbers of as many rows, to be written.
+fn ask_to_write(out: &[f32], step: usize) {
+    for row in out.chunks(step).take(SIDE) {
+        for line in row[..SIDE.min(row.len())].chunks(TILE) {
+            // SAFETY: every processor with AMX has the instruction, which changes nothing that a program can see.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.as_ptr().cast()) };
+        }
+    }
+}
+
+/// `out = start + left * right` over a stretch of the depth, in rows `step` numbers after each other.
 ///
 /// # Panics
 /// If a slice is too short for what its size says, or the processor lacks the instructions.
@@ -304,66 +319,93 @@ pub(super) fn multiply(
     stretch: Range<usize>,
     start: Start<'_, f32>,
     out: &mut [f32],
+    step: usize,
+    ahead: &[Line],
 ) {
     assert!(has_amx());
-    check(left, right, &stretch, start, out);
-    ROOM.with_borrow_mut(|room| {
-        room.left.resize((ROWS * stretch.len().div_ceil(TILE)).max(room.left.len()), Line::default());
-        room.tail.resize(VECTORS * TILE, Line::default());
-        room.corner.resize(SIDE * SIDE / TILE, Line::default());
+    check(left, right, &stretch, start, out, step);
+    // Without a wish what comes next is the next panel.
+    let first_panel = panels(right.n_cols).next().map_or(0, |columns| columns.len() / TILE * right.padded());
+    let mut ahead = Ahead { lines: if ahead.is_empty() { &right.lines[first_panel..] } else { ahead } };
+    ROOM.with_borrow_mut(|Room { left: room, corner }| {
+        corner.resize(SIDE * SIDE / TILE, Line::default());
         // SAFETY: the processor has AMX, as was asserted.
         let tiles = unsafe { Tiles::new() };
-        for first in (0..left.n_rows).step_by(ROWS) {
-            let rows = first..left.n_rows.min(first + ROWS);
-            pack(left, rows.clone(), stretch.clone(), &mut room.left, &tiles);
-            let out = &mut out[rows.start * right.n_cols..rows.end * right.n_cols];
-            multiply_packed(rows.len(), right, stretch.clone(), start, out, room, &tiles);
+        match left.order {
+            Order::Tiles { along } => {
+                let lines: &[Line] = bytemuck::cast_slice(left.pairs);
+                let packed = Packed { lines: &lines[stretch.start..], along, n_rows: left.n_rows };
+                multiply_packed(packed, right, stretch, start, out, step, &mut ahead, corner, &tiles);
+            }
+            Order::Steps { row, pair } => {
+                let along = stretch.len().div_ceil(TILE);
+                room.resize((ROWS * along).max(room.len()), Line::default());
+                for first in (0..left.n_rows).step_by(ROWS) {
+                    let rows = first..left.n_rows.min(first + ROWS);
+                    pack(left, [row, pair], rows.clone(), stretch.clone(), room, &tiles);
+                    let out = &mut out[rows.start * step..rows.end * step];
+                    let packed = Packed { lines: room, along, n_rows: rows.len() };
+                    multiply_packed(packed, right, stretch.clone(), start, out, step, &mut ahead, corner, &tiles);
+                }
+            }
         }
     });
 }
 
-/// The same for up to [`ROWS`] rows that are packed.
-#[allow(clippy::too_many_arguments)]
-fn multiply_packed(
+/// Rows of the left side in tiles: of 16 rows those along the depth, one after the other, `along` of them to the next 16 rows.
+#[derive(Clone, Copy)]
+struct Packed<'a> {
+    lines: &'a [Line],
+    along: usize,
     n_rows: usize,
-    right: Right<'_>,
+}
+
+/// The same for rows that are packed.
+#[allow(clippy::too_many_arguments)]
+fn multiply_packed<'a>(
+    Packed { lines: left, along, n_rows }: Packed<'_>,
+    right: Right<'a>,
     stretch: Range<usize>,
     start: Start<'_, f32>,
     out: &mut [f32],
-    Room { left, tail, corner }: &mut Room,
+    out_step: usize,
+    ahead: &mut Ahead<'a>,
+    corner: &mut [Line],
     tiles: &Tiles,
 ) {
     let n_cols = right.n_cols;
-    let (tail, corner) = (bytemuck::cast_slice_mut::<Line, Pair>(tail), bytemuck::cast_slice_mut::<Line, f32>(corner));
+    let corner: &mut [f32] = bytemuck::cast_slice_mut(corner);
     let n_tiles = stretch.len().div_ceil(TILE);
+    assert!(n_tiles == 0 || left.len() >= ((n_rows.div_ceil(TILE) - 1) * along + n_tiles) * TILE);
+    let is_large = size_of_val(out) > CACHED;
     for columns in panels(n_cols) {
         let width = columns.len();
-        let panel = &right.pairs()[columns.start * right.depth + stretch.start * width..][..stretch.len() * width];
-        let whole = stretch.len() / TILE;
-        let rest = &panel[whole * TILE * width..];
-        tail[..rest.len()].copy_from_slice(rest);
-        tail[rest.len()..TILE * width].fill(0);
+        let panel = columns.start * right.padded() + stretch.start * width;
+        let panel = &right.pairs()[panel..][..n_tiles * TILE * width];
         for first_column in (0..width).step_by(SIDE) {
             let column_tiles = (width - first_column).min(SIDE) / TILE;
             let column = columns.start + first_column;
             let n_here = (n_cols - column).min(column_tiles * TILE);
+            // Whether whole tiles of columns can be written; zeros of the right side make what is behind the last column.
+            let fits = n_here == column_tiles * TILE
+                || (column + column_tiles * TILE <= out_step && !matches!(start, Start::Row(_)));
             for row in (0..n_rows).step_by(SIDE) {
                 let rows_here = (n_rows - row).min(SIDE);
                 let row_tiles = rows_here.div_ceil(TILE);
-                let is_whole = rows_here == row_tiles * TILE && n_here == column_tiles * TILE;
-                let at = row * n_cols + column;
+                let is_whole = rows_here == row_tiles * TILE && fits;
+                let at = row * out_step + column;
                 if !is_whole {
                     let corner = corner.chunks_exact_mut(SIDE).take(rows_here);
                     match start {
                         Start::Zero => {}
                         Start::Row(all) => corner.for_each(|corner| copy(&all[column..][..n_here], corner, tiles)),
                         Start::Out => corner
-                            .zip(out[at..].chunks(n_cols))
+                            .zip(out[at..].chunks(out_step))
                             .for_each(|(corner, out)| copy(&out[..n_here], corner, tiles)),
                     }
                 }
                 let (sums, step) = match is_whole {
-                    true => (out[at..].as_mut_ptr(), n_cols * BYTES),
+                    true => (out[at..].as_mut_ptr(), out_step * BYTES),
                     false => (corner.as_mut_ptr(), SIDE * BYTES),
                 };
                 let (start, start_step) = match start {
@@ -372,26 +414,30 @@ fn multiply_packed(
                     Start::Row(_) | Start::Out => (sums.cast_const(), step),
                 };
                 let block = Sums {
-                    left: left[row * n_tiles..].as_ptr(),
-                    left_step: n_tiles * TILE * size_of::<Line>(),
+                    left: left[row * along..].as_ptr(),
+                    left_step: along * TILE * size_of::<Line>(),
                     right: panel.as_ptr().wrapping_add(first_column),
                     right_step: width * BYTES,
-                    depth: whole,
+                    depth: n_tiles,
                     start,
                     start_step,
                     out: sums,
                     out_step: step,
-                    tail: if rest.is_empty() { std::ptr::null() } else { tail[first_column..].as_ptr() },
+                    ahead: ahead.next(n_tiles, panel),
                 };
-                // SAFETY: `left` has room for `ROWS` rows of `n_tiles` tiles, whole ones, and `row` with the one or two tiles of rows behind it is
-                // within them; the panel has `whole` tiles of the depth and `width` columns, and `tail` one more; `first_column` with the one or
-                // two tiles of columns is within `width`. Where the tiles are whole, `out` has their rows and columns, and a row to start with has
-                // the columns; else both are in `corner`, which has two by two tiles.
+                if is_whole && is_large {
+                    ask_to_write(&out[(at + SIDE * out_step).min(out.len())..], out_step);
+                }
+                // SAFETY: `left` has `n_tiles` whole tiles for each 16 rows, `along` tiles from each other, as was asserted, and `row` with the one
+                // or two tiles of rows behind it begins with a row that is there; the panel has as many along the depth and `width` columns;
+                // `first_column` with the one or two tiles of columns is within `width`. Where the tiles are whole, `out` has
+                // their rows, and within each row's `out_step` numbers their columns, and a row to start with has the columns; else both are in
+                // `corner`, which has two by two tiles. What is asked for ahead is not read.
                 unsafe { block.compute(row_tiles, column_tiles, tiles) };
                 if !is_whole {
                     let corner = corner.chunks_exact(SIDE).take(rows_here);
                     corner
-                        .zip(out[at..].chunks_mut(n_cols))
+                        .zip(out[at..].chunks_mut(out_step))
                         .for_each(|(corner, out)| copy(&corner[..n_here], out, tiles));
                 }
             }

@@ -7,12 +7,12 @@ use std::arch::x86_64::{
 };
 use std::ops::Range;
 
-use super::{LANES, Left, Right, Start, check, panels};
+use super::{LANES, Left, Order, Right, Start, check, panels};
 use crate::base::processor::has_avx512_bf16;
 
-/// Rows of a tile: with four vectors each, 24 sums, which is enough to keep both of a core's multipliers busy, four registers of
-/// columns and one that holds the same pair in every lane.
-const ROWS: usize = 6;
+/// Rows of a tile: with two vectors each, 24 sums, which is enough to keep both of a core's multipliers busy, two registers of columns and
+/// one that holds the same pair in every lane.
+const ROWS: usize = 12;
 
 /// A register of pairs, from one of bits.
 #[target_feature(enable = "avx512f,avx512bf16")]
@@ -84,7 +84,7 @@ impl Tile {
     /// The same for a number of rows and vectors that is known at run time only.
     ///
     /// # Safety
-    /// As [`Tile::multiply`]; at most [`ROWS`] rows and four vectors.
+    /// As [`Tile::multiply`]; at most [`ROWS`] rows and two vectors.
     #[target_feature(enable = "avx512f,avx512bf16")]
     unsafe fn multiply_any(self, rows: usize, vectors: usize) {
         macro_rules! by_size {
@@ -95,47 +95,47 @@ impl Tile {
                         ($rows, 1) => unsafe { self.multiply::<$rows, 1>() },
                         // SAFETY: the caller's word.
                         ($rows, 2) => unsafe { self.multiply::<$rows, 2>() },
-                        // SAFETY: the caller's word.
-                        ($rows, 3) => unsafe { self.multiply::<$rows, 3>() },
-                        // SAFETY: the caller's word.
-                        ($rows, 4) => unsafe { self.multiply::<$rows, 4>() },
                     )+
                     _ => unreachable!("{rows} rows by {vectors} vectors"),
                 }
             };
         }
-        by_size!(1 2 3 4 5 6)
+        by_size!(1 2 3 4 5 6 7 8 9 10 11 12)
     }
 }
 
-/// `out = start + left * right` over a stretch of the depth.
+/// `out = start + left * right` over a stretch of the depth; the left side in such steps from row to row and pair to pair, `out` in rows
+/// `out_step` numbers after each other.
 ///
 /// # Panics
 /// If a slice is too short for what its size says, or the processor lacks the instructions.
 pub(super) fn multiply(
     left: Left<'_>,
+    [row_step, pair_step]: [usize; 2],
     right: Right<'_>,
     stretch: Range<usize>,
     start: Start<'_, f32>,
     out: &mut [f32],
+    out_step: usize,
 ) {
-    let Right { depth, n_cols, .. } = right;
-    let pairs = right.pairs();
-    let Left { n_rows, row_step, pair_step, .. } = left;
-    assert!(has_avx512_bf16());
-    check(left, right, &stretch, start, out);
+    let (n_cols, pairs) = (right.n_cols, right.pairs());
+    let n_rows = left.n_rows;
+    assert!(
+        has_avx512_bf16() && matches!(left.order, Order::Steps { row, pair } if [row, pair] == [row_step, pair_step])
+    );
+    check(left, right, &stretch, start, out, out_step);
     for columns in panels(n_cols) {
         let vectors = columns.len() / LANES;
         let here = columns.len().min(n_cols - columns.start);
         let last = __mmask16::MAX >> (vectors * LANES - here);
         for first in (0..n_rows).step_by(ROWS) {
-            let out = out[first * n_cols + columns.start..].as_mut_ptr();
+            let out = out[first * out_step + columns.start..].as_mut_ptr();
             let (start, start_step) = match start {
                 Start::Zero => (std::ptr::null(), 0),
                 Start::Row(row) => (row[columns.start..].as_ptr(), 0),
-                Start::Out => (out.cast_const(), n_cols),
+                Start::Out => (out.cast_const(), out_step),
             };
-            let panel = columns.start * depth + stretch.start * columns.len();
+            let panel = columns.start * right.padded() + stretch.start * columns.len();
             let tile = Tile {
                 left: left.pairs.as_ptr().wrapping_add(first * row_step + stretch.start * pair_step),
                 row_step,
@@ -145,7 +145,7 @@ pub(super) fn multiply(
                 start,
                 start_step,
                 out,
-                out_step: n_cols,
+                out_step,
                 last,
             };
             // SAFETY: the processor has the instructions, as was asserted. The rows from `first` on and the pairs of the stretch are

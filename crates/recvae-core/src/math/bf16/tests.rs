@@ -31,21 +31,29 @@ impl Product {
         (0..n_cols).flat_map(|column| values.iter().skip(column).step_by(n_cols).copied()).collect()
     }
 
-    /// As rows of pairs, and as columns, from number 3 on, of a matrix that has more.
-    fn left_forms(&self) -> [(Vec<Pair>, bool); 2] {
-        let mut rows = vec![7; self.n_rows * pairs(self.depth)];
-        round_rows(&self.left, self.depth, &mut rows);
+    /// As rows in the order of each level, and as columns, from number 3 on, of a matrix that has more.
+    fn left_forms(&self) -> [(Vec<Line>, Option<Rows>); 3] {
+        let [steps, tiles] = [Level::Plain, Level::Amx].map(|level| {
+            let rows = Rows::of(level, self.depth);
+            let mut lines = vec![Line([7; LANES]); rows.lines(self.n_rows)];
+            rows.round(&self.left, self.depth, &mut lines);
+            (lines, Some(rows))
+        });
         let transposed = Self::transposed(&self.left, self.depth);
         let wide: Vec<f32> = transposed.chunks(self.n_rows).flat_map(|row| [&[1.0; 3], row].concat()).collect();
-        let mut columns = vec![7; pairs(self.depth) * (self.n_rows + 3)];
-        interleave_rows(&wide, self.n_rows + 3, &mut columns);
-        [(rows, true), (columns, false)]
+        let n_pairs = pairs(self.depth) * (self.n_rows + 3);
+        let mut columns = vec![Line([7; LANES]); n_pairs.div_ceil(LANES)];
+        interleave_rows(&wide, self.n_rows + 3, &mut bytemuck::cast_slice_mut(&mut columns)[..n_pairs]);
+        [steps, tiles, (columns, None)]
     }
 
-    fn left<'a>(&self, (all, are_rows): &'a (Vec<Pair>, bool)) -> Left<'a> {
-        match are_rows {
-            true => Left::rows(all, self.depth),
-            false => Left::columns(all, self.n_rows + 3, 3..3 + self.n_rows),
+    fn left<'a>(&self, (all, rows): &'a (Vec<Line>, Option<Rows>)) -> Left<'a> {
+        match rows {
+            Some(rows) => rows.left(all, self.n_rows),
+            None => {
+                let all = &bytemuck::cast_slice(all)[..pairs(self.depth) * (self.n_rows + 3)];
+                Left::columns(all, self.n_rows + 3, 3..3 + self.n_rows)
+            }
         }
     }
 
@@ -96,6 +104,16 @@ fn every_level_gives_the_products_of_the_rounded_numbers() {
                         sizes(level, Start::Row(&row), &mut out);
                         let mut twice = first.clone();
                         sizes(level, Start::Out, &mut twice);
+                        // In rows with room behind them: the same bits.
+                        let step = n_cols.next_multiple_of(LANES);
+                        let mut wide = vec![f32::NAN; n_rows * step];
+                        for (start, expected) in
+                            [(Start::Row(&row[..]), &out), (Start::Zero, &first), (Start::Out, &twice)]
+                        {
+                            multiply_rows_by(level, product.left(form), right, start, &mut wide, step, &panels);
+                            let found = wide.chunks(step).flat_map(|row| &row[..n_cols]);
+                            assert!(found.eq(expected), "{level:?}: {n_rows} x {depth} x {n_cols} in rows of {step}");
+                        }
                         for (at, [sum, size]) in product.exact().enumerate() {
                             // Each of the sums is rounded at most `depth` times, by half a unit of no more than the size; the
                             // instruction may round once more in a pair.
@@ -119,7 +137,7 @@ fn sums_in_double_precision_are_those_of_the_rounded_numbers() {
     let product = Product::new(&mut Stream::new(6, 0), [5, 43, 19]);
     let (panels, forms) = (product.panels(), product.left_forms());
     let mut out = vec![f64::NAN; 5 * 19];
-    multiply(product.left(&forms[0]), Right::new(&panels, 43, 19), Start::Zero, &mut out);
+    multiply_by(level(), product.left(&forms[0]), Right::new(&panels, 43, 19), Start::Zero, &mut out);
     assert!(out.iter().zip(product.exact()).all(|(found, [sum, size])| (found - sum).abs() <= 1e-14 * size));
 }
 
@@ -128,12 +146,13 @@ fn sums_in_double_precision_are_those_of_the_rounded_numbers() {
 fn what_is_not_finite_stays_so() {
     for level in levels() {
         for (x, is_nan) in [(f32::NAN, true), (f32::INFINITY, false), (f32::NEG_INFINITY, false)] {
-            let mut left = vec![0; 3 * 2];
-            round_rows(&[1.0f32, 2.0, 3.0, 1.0, x, 1.0, 0.5, 0.5, 0.5], 3, &mut left);
+            let rows = Rows::of(level, 3);
+            let mut left = vec![Line::default(); rows.lines(3)];
+            rows.round(&[1.0f32, 2.0, 3.0, 1.0, x, 1.0, 0.5, 0.5, 0.5], 3, &mut left);
             let mut panels = vec![Line::default(); panels_len(3, 17)];
             columns_into_panels(&[1.0f32; 3 * 17], 17, &mut panels);
             let mut out = [0f32; 3 * 17];
-            multiply_by(level, Left::rows(&left, 3), Right::new(&panels, 3, 17), Start::Zero, &mut out);
+            multiply_by(level, rows.left(&left, 3), Right::new(&panels, 3, 17), Start::Zero, &mut out);
             let expected = |out: &f32| if is_nan { out.is_nan() } else { *out == x };
             assert!(out[17..34].iter().all(expected) && out[..17] == [6.0; 17] && out[34..] == [1.5; 17]);
         }

@@ -1,11 +1,12 @@
-//! The second walk over the logits of a batch: the gradients of an output layer's weights and biases, block by block of items.
+//! The second walk over the logits of a batch: the gradients of an output layer's weights and biases, block by block of items. In mixed
+//! precision `rounded_gradient.rs` has it.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::{ITEMS, LogLikelihood, USERS, between, softmax};
-use crate::math::bf16::{Left, Line, Pair, Right, Start, columns_into_panels, interleave, multiply, pairs, panels_len};
+use crate::math::bf16::Level;
 use crate::math::matmul::{matmul_add, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::add;
@@ -17,8 +18,8 @@ pub(super) struct Batch<'a, T> {
     pub(super) found: &'a LogLikelihood<T>,
     pub(super) n_items: usize,
     pub(super) width: usize,
-    /// Whether products are in mixed precision.
-    pub(super) rounded: bool,
+    /// That of the products in mixed precision, if they are.
+    pub(super) level: Option<Level>,
 }
 
 impl<T: Real> Batch<'_, T> {
@@ -28,31 +29,27 @@ impl<T: Real> Batch<'_, T> {
         targets: impl IndexedParallelIterator<Item = C>,
         each: impl Fn(C, &[T], &[T]) + Sync,
     ) {
-        let Self { histories, found, n_items, width, rounded, .. } = *self;
-        // In mixed precision users' gradients are put into pairs two by two.
-        let (rows, n_pairs) = if rounded { (2, pairs(USERS) * ITEMS) } else { (USERS, 0) };
-        let mut panels = found.lines.take(if rounded { self.panels_before(histories.len()) } else { 0 });
-        if rounded {
-            let tiles = panels.par_chunks_mut(panels_len(USERS, width)).zip(self.hidden.par_chunks(USERS * width));
-            tiles.for_each(|(panels, hidden)| columns_into_panels(hidden, width, panels));
-        }
-        let buffer = || (found.scratch.take((rows + width + 1) * ITEMS), found.pairs.take(n_pairs));
-        targets.enumerate().for_each_init(buffer, |(buffer, in_bf16), (block, target)| {
-            let (gradient, sums) = buffer.split_at_mut(rows * ITEMS);
-            let (weight_gradient, bias_gradient) = sums.split_at_mut(width * ITEMS);
+        let Self { histories, found, n_items, width, level, .. } = *self;
+        let (n_numbers, n_lines) =
+            if level.is_some() { (ITEMS, self.rounded_lines()) } else { ((USERS + width + 1) * ITEMS, 0) };
+        let buffers = || (found.scratch.take(n_numbers), found.lines.take(n_lines));
+        targets.enumerate().for_each_init(buffers, |(buffer, room), (block, target)| {
             let items = block * ITEMS..n_items.min((block + 1) * ITEMS);
+            if let Some(level) = level {
+                let bias_gradient = &mut buffer[..items.len()];
+                let weight_gradient = self.rounded(level, items, room, bias_gradient);
+                each(target, weight_gradient, bias_gradient);
+                return;
+            }
+            let (gradient, sums) = buffer.split_at_mut(USERS * ITEMS);
+            let (weight_gradient, bias_gradient) = sums.split_at_mut(width * ITEMS);
             let weight_gradient = &mut weight_gradient[..items.len() * width];
             let bias_gradient = &mut bias_gradient[..items.len()];
             weight_gradient.fill(T::ZERO);
             bias_gradient.fill(T::ZERO);
             for first in (0..histories.len()).step_by(USERS) {
                 let users = first..histories.len().min(first + USERS);
-                if rounded {
-                    let panels = &panels[self.panels_before(users.start)..self.panels_before(users.end)];
-                    self.add_rounded(users, items.clone(), panels, gradient, in_bf16, weight_gradient, bias_gradient);
-                } else {
-                    self.add(users, items.clone(), gradient, weight_gradient, bias_gradient);
-                }
+                self.add(users, items.clone(), gradient, weight_gradient, bias_gradient);
             }
             each(target, weight_gradient, bias_gradient);
         });
@@ -77,36 +74,6 @@ impl<T: Real> Batch<'_, T> {
         matmul_add(rows_mut(weight_gradient, width), rows(gradient, n).transpose(), rows(hidden, width));
     }
 
-    /// The same with both sides of the product in bf16; `panels` has the users' hidden rows.
-    #[allow(clippy::too_many_arguments)]
-    fn add_rounded(
-        &self,
-        users: Range<usize>,
-        items: Range<usize>,
-        panels: &[Line],
-        gradient: &mut [T],
-        in_bf16: &mut [Pair],
-        weight_gradient: &mut [T],
-        bias_gradient: &mut [T],
-    ) {
-        let n = items.len();
-        let in_bf16 = &mut in_bf16[..pairs(users.len()) * n];
-        let (first, second) = gradient[..2 * n].split_at_mut(n);
-        for (user, out) in users.clone().step_by(2).zip(in_bf16.chunks_exact_mut(n)) {
-            self.of_logits(user, items.clone(), first);
-            add(bias_gradient, first);
-            if user + 1 < users.end {
-                self.of_logits(user + 1, items.clone(), second);
-                add(bias_gradient, second);
-            } else {
-                second.fill(T::ZERO);
-            }
-            interleave(first, second, out);
-        }
-        let hidden = Right::new(panels, users.len(), self.width);
-        multiply(Left::columns(in_bf16, n, 0..n), hidden, Start::Out, weight_gradient);
-    }
-
     /// The gradient of minus the mean log-likelihood with respect to a user's logits of a block of items.
     fn of_logits(&self, user: usize, items: Range<usize>, out: &mut [T]) {
         let Self { histories, found, n_items, .. } = *self;
@@ -121,11 +88,5 @@ impl<T: Real> Batch<'_, T> {
         for &item in between(history, items.start, items.end) {
             out[item as usize - items.start] -= share_of_user;
         }
-    }
-
-    /// Lines of the panels of all tiles before that of a user, or of all if there is no such user.
-    fn panels_before(&self, user: usize) -> usize {
-        let (whole, rest) = (user / USERS, user % USERS);
-        whole * panels_len(USERS, self.width) + panels_len(rest, self.width)
     }
 }

@@ -2,18 +2,29 @@
 
 use std::ops::Range;
 
-use super::{ITEMS, OutputLayer, Tile, sum_of_exponentials};
-use crate::math::bf16::{Left, Level, Line, Pair, Start, level, multiply, pairs};
+use super::rounded_gradient::{keep, kept_lines};
+use super::{ITEMS, Kept, OutputLayer, Tile, sum_of_exponentials};
+use crate::math::bf16::{
+    Left, Level, Line, Rows, Start, exponentials, exponentials_in_place, largest, multiply_rows_by,
+};
 use crate::math::real::Real;
-use crate::math::vectorised::vectorised;
 use crate::nn::copies::ItemCopies;
 use crate::nn::scratch::Scratch;
 
 /// Users whose logits of a block are computed and used before those of the next ones: they stay in the first level cache beside what
 /// AMX reads, or, in the slower products of AVX-512, in the second, with fewer rows that fill no tile.
-fn strip() -> usize {
-    if level() == Level::Amx { 32 } else { 64 }
+fn strip(level: Level) -> usize {
+    if level == Level::Amx { 32 } else { STRIP }
 }
+
+/// The most that there are.
+const STRIP: usize = 64;
+
+/// How far logits may be above what their exponentials are relative to before the sums are rescaled: a power of e by which nothing overflows.
+const SLACK: f64 = 8.0;
+
+/// From a user's logits of a block to the next user's: rows that are a power of two apart would share few places in the cache.
+const STEP: usize = ITEMS + 16;
 
 /// A tile of users.
 pub(super) struct Rounded<'a> {
@@ -22,7 +33,6 @@ pub(super) struct Rounded<'a> {
     pub(super) hidden: Left<'a>,
     /// The layer's weights.
     pub(super) copies: &'a ItemCopies,
-    pub(super) pairs: &'a Scratch<Pair>,
     pub(super) lines: &'a Scratch<Line>,
 }
 
@@ -32,85 +42,94 @@ impl<T: Real> OutputLayer<T> {
     pub(super) fn fill_rounded(
         &self,
         tile: &mut Tile<T>,
-        Rounded { histories, hidden, copies, pairs: room, lines }: Rounded<'_>,
+        Rounded { histories, hidden, copies, lines }: Rounded<'_>,
         items: Range<usize>,
-        hidden_gradient: bool,
-        mut kept: Option<&mut [T]>,
+        weighted: &mut [T],
+        kept: Kept<'_, T>,
     ) {
-        let (width, users, length) = (self.width, histories.len(), strip());
-        tile.begin(users, if hidden_gradient { width } else { 0 });
+        let level = copies.level;
+        let (users, length) = (histories.len(), strip(level));
+        let per_line = size_of::<Line>() / size_of::<T>();
+        let (width, hidden_gradient) = (weighted.len() / users, !weighted.is_empty());
+        tile.begin(users);
         tile.walked.clear();
         let before = |history: &&[u32]| history.partition_point(|&item| (item as usize) < items.start);
         tile.walked.extend(histories.iter().map(before));
-        // In whole lines of the cache, or the stores of a product take twice as long.
-        let bytes = if kept.is_none() { length * ITEMS * size_of::<T>() } else { 0 };
-        let mut lines = lines.take(bytes / size_of::<Line>());
-        let scratch: &mut [T] = bytemuck::cast_slice_mut(&mut lines);
-        let mut room = room.take(if hidden_gradient { length * pairs(ITEMS) } else { 0 });
+        let mut kept = if let Kept::Exponentials(kept) = kept { Some(kept) } else { None };
+        tile.blocks.begin();
+        let n_logits = length * STEP / per_line;
+        let of_block = Rows::of(level, ITEMS);
+        let n_exponentials = if hidden_gradient { of_block.lines(length) } else { 0 };
+        let mut lines = lines.take(n_logits + n_exponentials);
+        let (logits, rounded) = lines.split_at_mut(n_logits);
+        let logits: &mut [T] = bytemuck::cast_slice_mut(logits);
+        // Lines of the blocks before, of what is kept.
+        let mut before = 0;
+        let (mut maxima, mut sums) = ([T::ZERO; STRIP], [T::ZERO; STRIP]);
         for first in items.clone().step_by(ITEMS) {
             let n = ITEMS.min(items.end - first);
             let bias = &self.bias[first..first + n];
             let block = copies.block(first);
+            let next = if first + ITEMS < items.end { Some(copies.block(first + ITEMS)) } else { None };
             for strip in (0..users).step_by(length) {
                 let some = strip..users.min(strip + length);
-                let logits = match &mut kept {
-                    Some(kept) => &mut kept[users * (first - items.start) + strip * n..][..some.len() * n],
-                    None => &mut scratch[..some.len() * n],
-                };
-                multiply(hidden.some(some.clone()), block.forward, Start::Row(bias), logits);
-                for (at, (user, logits)) in some.clone().zip(logits.chunks_exact(n)).enumerate() {
-                    let maximum = largest(logits, tile.maximum[user]);
+                let logits = &mut logits[..some.len() * STEP];
+                let ahead = next.as_ref().map_or(&[][..], |next| next.forward.share(strip..some.end, users));
+                multiply_rows_by(
+                    level,
+                    hidden.some(some.clone()),
+                    block.forward,
+                    Start::Row(bias),
+                    logits,
+                    STEP,
+                    ahead,
+                );
+                let (maxima, sums) = (&mut maxima[..some.len()], &mut sums[..some.len()]);
+                maxima.copy_from_slice(&tile.maximum[some.clone()]);
+                largest(logits, STEP, n, maxima);
+                for (maximum, &before) in maxima.iter_mut().zip(&tile.maximum[some.clone()]) {
+                    if *maximum <= before + T::from_f64(SLACK) {
+                        *maximum = before;
+                    }
+                }
+                for (at, user) in some.clone().enumerate() {
                     let own = tile.own_items(user, histories[user], first + n);
-                    tile.own[user] += own.iter().fold(T::ZERO, |sum, &item| sum + logits[item as usize - first]);
-                    let sum = if hidden_gradient {
-                        let out = &mut room[at * pairs(n)..][..pairs(n)];
-                        exponentials(logits, maximum, bytemuck::cast_slice_mut(out))
-                    } else {
-                        sum_of_exponentials(logits, maximum)
-                    };
-                    tile.add(user, maximum, sum);
+                    let logit = |&item: &u32| logits[at * STEP + item as usize - first];
+                    tile.own[user] += own.iter().map(logit).fold(T::ZERO, |sum, logit| sum + logit);
+                    if kept.is_some() {
+                        tile.blocks.add_own(user, own, first);
+                    }
+                }
+                let rows = Rows::of(level, n);
+                match &mut kept {
+                    Some(kept) => {
+                        exponentials_in_place(logits, STEP, n, maxima, sums);
+                        keep(level, logits, [STEP, n], strip, users, &mut kept[before..]);
+                        if hidden_gradient {
+                            rows.round_some(logits, STEP, n, rounded);
+                        }
+                    }
+                    None if hidden_gradient => exponentials(logits, STEP, n, maxima, sums, rows, rounded),
+                    None => {
+                        let all = logits.chunks(STEP).zip(&*maxima).zip(&mut *sums);
+                        all.for_each(|((logits, &maximum), sum)| *sum = sum_of_exponentials(&logits[..n], maximum));
+                    }
+                }
+                for (user, (&maximum, &sum)) in some.clone().zip(maxima.iter().zip(&*sums)) {
+                    tile.add(user, maximum, sum, weighted);
                 }
                 if hidden_gradient {
-                    let exponentials = Left::rows(&room[..some.len() * pairs(n)], n);
-                    let weighted = &mut tile.weighted[some.start * width..some.end * width];
-                    multiply(exponentials, block.backward, Start::Out, weighted);
+                    let exponentials = rows.left(rounded, some.len());
+                    let ahead = next.as_ref().map_or(&[][..], |next| next.backward.share(strip..some.end, users));
+                    let start = if first == items.start { Start::Zero } else { Start::Out };
+                    let weighted = &mut weighted[some.start * width..some.end * width];
+                    multiply_rows_by(level, exponentials, block.backward, start, weighted, width, ahead);
                 }
             }
-        }
-    }
-}
-
-vectorised! {
-    /// The largest of the logits and `maximum`.
-    fn largest(logits: &[T], maximum: T) -> T {
-        let mut lanes = [maximum; 16];
-        let (whole, rest) = logits.as_chunks::<16>();
-        for logits in whole {
-            lanes.iter_mut().zip(logits).for_each(|(lane, &logit)| *lane = lane.max(logit));
-        }
-        lanes.iter_mut().zip(rest).for_each(|(lane, &logit)| *lane = lane.max(logit));
-        lanes.iter().fold(maximum, |maximum, &lane| maximum.max(lane))
-    }
-
-    /// Fills `out` by the exponentials of the logits less their maximum in bf16, with 0 behind the last one of an odd number, and
-    /// gives back their sum before they are rounded.
-    fn exponentials(logits: &[T], maximum: T, out: &mut [u16]) -> T {
-        let mut lanes = [T::ZERO; 16];
-        let (whole, rest) = logits.as_chunks::<16>();
-        let (out_of_whole, out_of_rest) = out.split_at_mut(logits.len() - rest.len());
-        for (logits, out) in whole.iter().zip(out_of_whole.as_chunks_mut::<16>().0) {
-            for ((lane, &logit), out) in lanes.iter_mut().zip(logits).zip(out) {
-                let exponential = (logit - maximum).exp();
-                *out = exponential.to_bf16();
-                *lane += exponential;
+            if kept.is_some() {
+                tile.blocks.end_block(&tile.maximum);
+                before += kept_lines(users, n);
             }
         }
-        for ((lane, &logit), out) in lanes.iter_mut().zip(rest).zip(&mut *out_of_rest) {
-            let exponential = (logit - maximum).exp();
-            *out = exponential.to_bf16();
-            *lane += exponential;
-        }
-        out_of_rest[rest.len()..].fill(0);
-        lanes.iter().fold(T::ZERO, |sum, &lane| sum + lane)
     }
 }
