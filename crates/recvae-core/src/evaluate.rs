@@ -17,4 +17,5 @@ pub(crate) mod metrics;
 pub(crate) mod popular;
 pub(crate) mod scorer;
 pub(crate) mod shortlist;
+mod stripes;
 pub(crate) mod top_k;

@@ -13,6 +13,7 @@ pub(crate) mod products;
 pub(crate) mod reach;
 pub(crate) mod real;
 pub(crate) mod residual;
+pub(crate) mod row_sums;
 #[cfg(target_arch = "x86_64")]
 mod sgemm;
 pub(crate) mod statistics;

@@ -1,5 +1,5 @@
-//! Lists of the best items for many users: by all scores, by a [shortlist](super::shortlist) where that is sooner, or by what a
-//! device finds.
+//! Lists of the best items for many users: by all scores, by a [shortlist](super::shortlist) or [stripe by stripe](super::stripes) where that is
+//! sooner, or by what a device finds.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -10,6 +10,7 @@ use crate::base::error::Result;
 use crate::base::matrix::view2_mut;
 use crate::evaluate::scorer::{ListFinder, Scored, Scorer};
 use crate::evaluate::shortlist::Shortlists;
+use crate::evaluate::stripes::Stripes;
 use crate::evaluate::top_k::{check_k, for_each_user, top_k, with_missing};
 
 /// The `k` best items of each user. Without `filter_seen` the items of a history may come back.
@@ -35,6 +36,9 @@ pub(crate) fn for_each_list<'a, R: Send>(
         && finder.is_worth_it(histories.len(), k)
     {
         return found_for_each(finder, model, histories, k, left_out, each);
+    }
+    if let Some(stripes) = Stripes::of(model, histories.len(), k) {
+        return stripes.for_each_list(model, histories, left_out, each);
     }
     match Shortlists::of(model, histories.len(), k) {
         Some(shortlists) => shortlists.for_each_list(model, histories, left_out, each),

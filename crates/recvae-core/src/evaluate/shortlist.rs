@@ -35,14 +35,20 @@ use crate::base::processor::is_bf16_faster;
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::{Scored, Scorer};
 use crate::evaluate::top_k::{BLOCK, PLAIN, key, score_of, select_of, top_k, with_missing};
-use crate::math::bf16::{Level, Line, Right, Rows, Start, level, multiply_by, pairs, panels_len, rows_into_panels};
+use crate::math::bf16::{
+    Level, Line, Right, Rows, Start, level, multiply_rows_by, pairs, panels_len, rows_into_panels,
+};
 use crate::math::reach::{LANES, reaching};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
-/// Users of a tile and items of a block: their scores stay in the second-level cache, and a block is read once for many users.
+/// Users of a tile and items of a block, which stays in the second-level cache while many users read it.
 const USERS: usize = 96;
 const ITEMS: usize = 256;
+/// Users of a tile whose scores of a block stay in the first-level cache until they are looked at.
+const STRIP: usize = 32;
+/// From a user's scores of a block to the next user's: rows that are a power of two apart would share few places in the cache.
+const STEP: usize = ITEMS + 16;
 /// One block in so many is looked at first, to guess from which first score on items are worth to be kept.
 const SAMPLE: usize = 8;
 /// The fewest items for which it is worth it.
@@ -208,16 +214,20 @@ impl<'m> Shortlists<'m> {
         };
         let mut shortlists: Vec<Option<Shortlist<'_>>> =
             vectors.chunks_exact(width).zip(left_out.iter().map(|items| &**items)).map(shortlist).collect();
-        let mut scores = vec![0f32; n_users * ITEMS];
+        let mut scores = vec![Line::default(); STRIP * STEP * size_of::<f32>() / size_of::<Line>()];
         let mut add = |shortlists: &mut [Option<Shortlist<'_>>], block: usize, right: &[Line]| {
             let items = block * ITEMS..self.factors.n_items().min((block + 1) * ITEMS);
             let start = biases.map_or(Start::Zero, |biases| Start::Row(&biases[items.clone()]));
-            let scores = &mut scores[..n_users * items.len()];
             let (left, right) = (rows.left(&rounded, n_users), Right::new(right, width, items.len()));
-            multiply_by(self.level, left, right, start, scores);
-            for (shortlist, scores) in shortlists.iter_mut().zip(scores.chunks_exact_mut(items.len())) {
-                if shortlist.as_mut().is_some_and(|shortlist| !shortlist.add(items.clone(), scores)) {
-                    *shortlist = None;
+            for (number, shortlists) in shortlists.chunks_mut(STRIP).enumerate() {
+                let users = number * STRIP..number * STRIP + shortlists.len();
+                let scores: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut scores)[..users.len() * STEP];
+                multiply_rows_by(self.level, left.some(users), right, start, scores, STEP, &[]);
+                for (shortlist, scores) in shortlists.iter_mut().zip(scores.chunks_exact_mut(STEP)) {
+                    let scores = &mut scores[..items.len()];
+                    if shortlist.as_mut().is_some_and(|shortlist| !shortlist.add(items.clone(), scores)) {
+                        *shortlist = None;
+                    }
                 }
             }
         };

@@ -31,7 +31,8 @@ use crate::math::linalg::panels;
 use crate::math::linalg::{Inverse, NoInverse, bytes_beside_inverse, gram, pairs_of_items};
 use crate::math::real::Real;
 use crate::math::residual::{TOLERANCE, Vectors, error_of_scores, gram_products};
-use crate::math::vectorised::{add, multiply, prefetch, vectorised};
+use crate::math::row_sums::sums_of_rows;
+use crate::math::vectorised::{add, multiply, vectorised};
 use crate::model::tensors::{Stored, numbers};
 use crate::model::{CompactOptions, Fit, Model, ModelKind, NamedTensor, TensorSource};
 #[cfg(feature = "candle")]
@@ -578,35 +579,6 @@ fn score_many(
     });
 }
 
-/// The sums of a stripe, in the order of [`score_one`]. `number` turns a weight as it is stored into one to add.
-#[inline(always)]
-fn stripe_sums<W: Copy, T: Real>(
-    weights: &[W],
-    number: impl Fn(W) -> T,
-    n_items: usize,
-    history: &[u32],
-    first: usize,
-) -> [T; STRIPE] {
-    /// Fours of rows that are asked for ahead of those that are added.
-    const AHEAD: usize = 4;
-    let mut sums = [T::ZERO; STRIPE];
-    let row = |item: u32| &weights[item as usize * n_items + first..][..STRIPE];
-    let (fours, rest) = history.as_chunks::<4>();
-    for (at, &[a, b, c, d]) in fours.iter().enumerate() {
-        if let Some(four) = fours.get(at + AHEAD) {
-            four.iter().for_each(|&item| prefetch(row(item)));
-        }
-        let (a, b, c, d) = (row(a), row(b), row(c), row(d));
-        for at in 0..STRIPE {
-            sums[at] += (number(a[at]) + number(b[at])) + (number(c[at]) + number(d[at]));
-        }
-    }
-    for &item in rest {
-        sums.iter_mut().zip(row(item)).for_each(|(sum, &weight)| *sum += number(weight));
-    }
-    sums
-}
-
 /// What [`score_one`] gives for some of the items, bit by bit: the numbers are added in the same order. `number` turns a weight
 /// as it is stored into one to add.
 pub(super) fn score_one_at<W: Copy, T: Real>(
@@ -635,7 +607,7 @@ pub(super) fn score_one_at<W: Copy, T: Real>(
 vectorised! {
     /// The scores of a stripe.
     fn stripe(weights: &[T], n_items: usize, history: &[u32], first: usize, scores: &mut [f32; STRIPE]) {
-        let sums = stripe_sums(weights, |weight| weight, n_items, history, first);
+        let sums: [T; STRIPE] = sums_of_rows(weights, |weight| weight, n_items, history, first);
         scores.iter_mut().zip(sums).for_each(|(score, sum)| *score = sum.to_f64() as f32);
     }
 

@@ -3,7 +3,7 @@ use crate::base::error::Error;
 use crate::base::random::Stream;
 use crate::evaluate::made_up::{KINDS, MadeUp, bits, histories, random_numbers, spoilt};
 use crate::evaluate::top_k::for_each_user;
-use crate::math::bf16::levels;
+use crate::math::bf16::{levels, multiply_by};
 
 fn shortlists(model: &MadeUp, k: usize, level: Level) -> Shortlists<'_> {
     Shortlists::new(model.factors().unwrap(), k, level)

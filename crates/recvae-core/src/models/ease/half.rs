@@ -5,12 +5,13 @@ use half::slice::HalfFloatSliceExt;
 use ndarray::ArrayView2;
 
 use super::compact::prune;
-use super::{Ease, Origin, STRIPE, stripe_sums};
+use super::{Ease, Origin, STRIPE};
 use crate::base::error::Result;
 use crate::base::matrix::row_major;
 use crate::base::memory::check_memory;
 use crate::base::numbers::Numbers;
 use crate::math::real::Real;
+use crate::math::row_sums::sums_of_rows;
 use crate::math::vectorised::vectorised;
 use crate::model::{CompactOptions, Model, StoredPrecision};
 
@@ -31,7 +32,7 @@ pub(super) fn score_one(weights: &[f16], history: &[u32], scores: &mut [f32]) {
 vectorised! {
     /// The scores of a stripe.
     pub(super) fn stripe(weights: &[f16], n_items: usize, history: &[u32], first: usize, scores: &mut [T; STRIPE]) {
-        *scores = stripe_sums(weights, widened::<T>, n_items, history, first);
+        *scores = sums_of_rows(weights, widened::<T>, n_items, history, first);
     }
 
     /// `sums += a + b + c + d`, side by side as in single precision.
