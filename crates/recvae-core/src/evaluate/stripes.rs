@@ -18,16 +18,18 @@ use crate::evaluate::top_k::{BLOCK, key, score_of, top_k, with_missing};
 use crate::math::reach::{LANES, reaching};
 use crate::math::real::Real;
 use crate::math::row_sums::sums_of_rows;
-use crate::math::vectorised::vectorised;
+use crate::math::vectorised::{prefetch, vectorised};
 
 /// Columns of a stripe.
 const STRIPE: usize = 32;
-/// Stripes that are copied at a time: a row's part of them is long enough for memory to give it at full speed. Together they take half as much as the
-/// scores of a block of users.
-const STRIPES: usize = BLOCK / 2 / STRIPE;
+/// Stripes that are copied at a time: a row's part of them is long enough for memory to give it at full speed. Together they take as much as
+/// the scores of a block of users.
+const STRIPES: usize = BLOCK / STRIPE;
 /// Rows that one task copies, and users that one task looks at.
 const ROWS: usize = 512;
 const USERS: usize = 256;
+/// Rows that are asked for before they are copied.
+const AHEAD: usize = 8;
 /// The fewest items and users for which it is worth it: the whole matrix is read once.
 const LEAST_ITEMS: usize = 1_024;
 const LEAST_USERS: usize = 512;
@@ -37,7 +39,7 @@ pub(super) struct Stripes<'m> {
     rows: &'m [f32],
     n_items: usize,
     k: usize,
-    /// Users at a time: what is kept of them takes half as much as the scores of a block of users, too.
+    /// Users at a time: what is kept of them takes as much as the scores of a block of users, too.
     at_a_time: usize,
 }
 
@@ -45,7 +47,7 @@ impl<'m> Stripes<'m> {
     /// For lists of `k` items for so many users; `None` where all scores are the sooner way.
     pub(super) fn of(model: &'m dyn Scorer, n_users: usize, k: usize) -> Option<Self> {
         let n_items = model.n_items();
-        let at_a_time = BLOCK / 2 * n_items * size_of::<f32>() / Best::bytes(k);
+        let at_a_time = BLOCK * n_items * size_of::<f32>() / Best::bytes(k);
         let is_worth_it = n_items >= LEAST_ITEMS && at_a_time.min(n_users) >= LEAST_USERS;
         let rows = if is_worth_it { model.item_rows()? } else { return None };
         Some(Self { rows, n_items, k, at_a_time })
@@ -108,9 +110,22 @@ impl<'m> Stripes<'m> {
             .map(|_| stripes.iter_mut().map(|stripe| stripe.next().expect("a part of each stripe")).collect())
             .collect();
         tasks.into_par_iter().zip(rows.par_chunks(ROWS * n_items)).for_each(|(mut parts, rows)| {
-            for (at, row) in rows.chunks_exact(n_items).enumerate() {
-                for (part, columns) in parts.iter_mut().zip(row[first..].chunks(STRIPE)) {
-                    part[at * STRIPE..][..columns.len()].copy_from_slice(columns);
+            let columns_of = |row: usize| {
+                let row = &rows[row * n_items..][..n_items];
+                &row[first..n_items.min(first + STRIPES * STRIPE)]
+            };
+            let n_rows = rows.len() / n_items;
+            for at in 0..n_rows {
+                // Each row is in another page: the processor would wait for one after the other.
+                if at + AHEAD < n_rows {
+                    prefetch(columns_of(at + AHEAD));
+                }
+                for (part, columns) in parts.iter_mut().zip(columns_of(at).chunks(STRIPE)) {
+                    let part = &mut part[at * STRIPE..][..STRIPE];
+                    match columns.as_array::<STRIPE>() {
+                        Some(columns) => part.copy_from_slice(columns),
+                        None => part[..columns.len()].copy_from_slice(columns),
+                    }
                 }
             }
         });
@@ -242,7 +257,7 @@ mod tests {
             let model = ModelKind::Ease.load(&serde_json::json!({}), n_items, &Weights(weights)).unwrap();
             let rows = histories(&mut random, LEAST_USERS + 301, n_items);
             let rows: Vec<&[u32]> = rows.iter().map(|row| &row[..]).collect();
-            for k in [1, 10, 40] {
+            for k in [1, 10, 63] {
                 for seen in [true, false] {
                     let left_out = |user: usize| if seen { rows[user] } else { &[] };
                     assert!(Stripes::of(&*model, rows.len(), k).is_some());
