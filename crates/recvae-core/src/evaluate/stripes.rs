@@ -122,9 +122,10 @@ impl<'m> Stripes<'m> {
                 }
                 for (part, columns) in parts.iter_mut().zip(columns_of(at).chunks(STRIPE)) {
                     let part = &mut part[at * STRIPE..][..STRIPE];
-                    match columns.as_array::<STRIPE>() {
-                        Some(columns) => part.copy_from_slice(columns),
-                        None => part[..columns.len()].copy_from_slice(columns),
+                    // Of a length that the compiler knows, but for the last ones.
+                    match <&[f32; STRIPE]>::try_from(columns) {
+                        Ok(columns) => part.copy_from_slice(columns),
+                        Err(_) => part[..columns.len()].copy_from_slice(columns),
                     }
                 }
             }

@@ -362,10 +362,10 @@ pub(super) mod processor {
         let rows = values.len().div_ceil(step);
         for from in (0..n).step_by(LANES) {
             let here = (n - from).min(LANES);
-            // SAFETY: a row that is there has `here` numbers from `from` on, and no others are read.
-            let row = |row: usize| match row < rows {
-                true => unsafe { load(values[row * step + from..][..here].as_ptr(), here) },
-                false => _mm512_setzero_ps(),
+            let row = |row: usize| {
+                let numbers = if row < rows { &values[row * step + from..][..here] } else { &[] };
+                // SAFETY: there are as many numbers.
+                unsafe { load(numbers.as_ptr(), numbers.len()) }
             };
             let mut square = [_mm512_setzero_si512(); LANES];
             for (at, pairs) in square.iter_mut().enumerate() {
@@ -383,16 +383,16 @@ pub(super) mod processor {
     pub(in super::super) fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {
         // Of each lane of 128 bits first pairs of rows, then fours.
         let mut twos = rows;
-        for at in 0..LANES {
+        for (at, two) in twos.iter_mut().enumerate() {
             let (a, b) = (rows[at / 2 * 2], rows[at / 2 * 2 + 1]);
-            twos[at] = if at % 2 == 0 { _mm512_unpacklo_epi32(a, b) } else { _mm512_unpackhi_epi32(a, b) };
+            *two = if at % 2 == 0 { _mm512_unpacklo_epi32(a, b) } else { _mm512_unpackhi_epi32(a, b) };
         }
         // Number `4 g + c` has the rows `4 g` to `4 g + 3` of column `4 lane + c`.
         let mut fours = rows;
-        for at in 0..LANES {
+        for (at, four) in fours.iter_mut().enumerate() {
             let first = at / 4 * 4 + at % 4 / 2;
             let (a, b) = (twos[first], twos[first + 2]);
-            fours[at] = if at % 2 == 0 { _mm512_unpacklo_epi64(a, b) } else { _mm512_unpackhi_epi64(a, b) };
+            *four = if at % 2 == 0 { _mm512_unpacklo_epi64(a, b) } else { _mm512_unpackhi_epi64(a, b) };
         }
         let mut columns = rows;
         for column in 0..4 {

@@ -175,7 +175,7 @@ impl<T: Real> Batch<'_, T> {
         for &[user, item] in blocks.own(block) {
             let row = &mut gradient[usize::from(item) * step..][..width + 1];
             add_scaled(&mut row[..width], hidden(users.start + usize::from(user)), -share_of_user);
-            row[width] = row[width] - share_of_user;
+            row[width] -= share_of_user;
         }
     }
 }
