@@ -59,6 +59,9 @@ pub trait Scorer: Sync {
     }
 
     /// The matrix of which the scores are sums of rows, if they are: those of a history's items, shape `(n_items, n_items)`, row by row.
+    /// Sums are in f32: of each four items in the order of the history the first two, the last two, and both sums, added to what there is; the
+    /// items behind the last four are added one by one. Lists of many users rely on it, and on [`Scorer::score_some`] of no history and no item,
+    /// which computes nothing.
     fn item_rows(&self) -> Option<&[f32]> {
         None
     }

@@ -7,14 +7,15 @@
 //! their bits.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use crate::base::error::Result;
 use crate::base::matrix::view2_mut;
 use crate::base::numbers::Numbers;
-use crate::evaluate::scorer::{Scored, Scorer};
-use crate::evaluate::top_k::{BLOCK, key, score_of, top_k, with_missing};
+use crate::evaluate::scorer::{Scored, Scorer, check_histories};
+use crate::evaluate::top_k::{BLOCK, for_each_user, key, score_of, top_k, with_missing};
 use crate::math::reach::{LANES, reaching};
 use crate::math::real::Real;
 use crate::math::row_sums::sums_of_rows;
@@ -25,7 +26,7 @@ const STRIPE: usize = 32;
 /// Stripes that are copied at a time: a row's part of them is long enough for memory to give it at full speed. Together they take as much as
 /// the scores of a block of users.
 const STRIPES: usize = BLOCK / STRIPE;
-/// Rows that one task copies, and users that one task looks at.
+/// Rows that one task copies, and users that one task looks at, at most.
 const ROWS: usize = 512;
 const USERS: usize = 256;
 /// Rows that are asked for before they are copied.
@@ -39,18 +40,18 @@ pub(super) struct Stripes<'m> {
     rows: &'m [f32],
     n_items: usize,
     k: usize,
-    /// Users at a time: what is kept of them takes as much as the scores of a block of users, too.
-    at_a_time: usize,
+    /// Bytes of what is kept of users at a time: as many as the scores of a block of users take, too.
+    budget: usize,
 }
 
 impl<'m> Stripes<'m> {
     /// For lists of `k` items for so many users; `None` where all scores are the sooner way.
     pub(super) fn of(model: &'m dyn Scorer, n_users: usize, k: usize) -> Option<Self> {
         let n_items = model.n_items();
-        let at_a_time = BLOCK * n_items * size_of::<f32>() / Best::bytes(k);
-        let is_worth_it = n_items >= LEAST_ITEMS && at_a_time.min(n_users) >= LEAST_USERS;
-        let rows = if is_worth_it { model.item_rows()? } else { return None };
-        Some(Self { rows, n_items, k, at_a_time })
+        let budget = BLOCK * n_items * size_of::<f32>();
+        let fits = n_items >= LEAST_ITEMS && (1..=n_items).contains(&k) && budget / Best::bytes(k) >= LEAST_USERS;
+        let rows = if fits && n_users >= LEAST_USERS { model.item_rows()? } else { return None };
+        Some(Self { rows, n_items, k, budget })
     }
 
     /// As [`for_each_list`](super::lists::for_each_list), of whose model it is made.
@@ -61,12 +62,14 @@ impl<'m> Stripes<'m> {
         left_out: impl Fn(usize) -> Cow<'a, [u32]> + Sync,
         each: impl Fn(usize, Vec<Scored>, &dyn Fn(u32) -> f32) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
+        check_histories(histories, self.n_items)?;
         let mut copies = Numbers::zeros(STRIPES * STRIPE * self.n_items);
         let mut results = Vec::with_capacity(histories.len());
-        for block in histories.chunks(self.at_a_time) {
+        while histories.len() - results.len() >= LEAST_USERS {
             let first = results.len();
-            let of_user = |user: usize| Best::new(self.k, left_out(first + user));
-            let mut best: Vec<Best<'_>> = (0..block.len()).into_par_iter().map(of_user).collect();
+            let mut best = self.begin(first..histories.len(), &left_out);
+            let block = &histories[first..first + best.len()];
+            let of_task = USERS.min(block.len().div_ceil(4 * rayon::current_num_threads()));
             for columns in (0..self.n_items).step_by(STRIPES * STRIPE) {
                 // Whoever watches the model sees that it is asked.
                 model.score_some(&[], &[], view2_mut(&mut [], (0, 0)))?;
@@ -76,7 +79,7 @@ impl<'m> Stripes<'m> {
                     if items.is_empty() {
                         break;
                     }
-                    let users = best.par_chunks_mut(USERS).zip(block.par_chunks(USERS));
+                    let users = best.par_chunks_mut(of_task).zip(block.par_chunks(of_task));
                     users.for_each(|(best, histories)| {
                         for (best, history) in best.iter_mut().zip(histories) {
                             let scores = of_stripe(rows, history);
@@ -98,7 +101,30 @@ impl<'m> Stripes<'m> {
                 each(user, top_k(scores, &left_out(user), self.k)?, &|item| scores[item as usize])
             })?);
         }
+        // Few are left: not worth another walk through the matrix.
+        let first = results.len();
+        results.extend(for_each_user(model, &histories[first..], |at, scores| {
+            let user = first + at;
+            each(user, top_k(scores, &left_out(user), self.k)?, &|item| scores[item as usize])
+        })?);
         Ok(results)
+    }
+
+    /// Of the first of some users, as many as fit, nothing is found yet.
+    fn begin<'a>(&self, users: Range<usize>, left_out: &(impl Fn(usize) -> Cow<'a, [u32]> + Sync)) -> Vec<Best<'a>> {
+        let (mut all, mut bytes) = (vec![], 0);
+        for some in users.clone().step_by(USERS) {
+            let more: Vec<_> = (some..users.end.min(some + USERS))
+                .into_par_iter()
+                .map(|user| Best::new(self.k, left_out(user)))
+                .collect();
+            bytes += more.iter().map(Best::bytes_of).sum::<usize>();
+            if !all.is_empty() && bytes > self.budget {
+                break;
+            }
+            all.extend(more);
+        }
+        all
     }
 
     /// Fills the copies by the columns from `first` on, stripe by stripe.
@@ -151,9 +177,15 @@ impl<'a> Best<'a> {
         2 * k + STRIPE
     }
 
-    /// Of such a list at most, what is left out apart.
+    /// Of such a list, what is left out apart.
     fn bytes(k: usize) -> usize {
         size_of::<Self>() + size_of::<u64>() * Self::longest(k)
+    }
+
+    /// Of all that is held for this one.
+    fn bytes_of(&self) -> usize {
+        let owned = if let Cow::Owned(left_out) = &self.left_out { left_out.capacity() } else { 0 };
+        Self::bytes(self.k) + size_of::<u32>() * owned
     }
 
     fn new(k: usize, left_out: Cow<'a, [u32]>) -> Self {
@@ -297,6 +329,47 @@ mod tests {
         assert_eq!(found, expected.unwrap());
     }
 
+    /// More users than fit at a time, since what is left out is theirs alone, and a rest that is too small for a walk.
+    #[test]
+    fn lists_come_in_the_order_of_the_users() {
+        let mut random = Stream::new(11, 0);
+        let n_items = LEAST_ITEMS;
+        let weights = (0..n_items * n_items).map(|_| random.normal() as f32).collect();
+        let model = ModelKind::Ease.load(&serde_json::json!({}), n_items, &Weights(weights)).unwrap();
+        let rows = histories(&mut random, 2 * LEAST_USERS + 100, n_items);
+        let rows: Vec<&[u32]> = rows.iter().map(|row| &row[..]).collect();
+        let left_out = |user: usize| (0..n_items as u32).filter(|item| item % 2 == user as u32 % 2).collect::<Vec<_>>();
+        let stripes = Stripes::of(&*model, rows.len(), 20).unwrap();
+        assert!(stripes.begin(0..rows.len(), &|user| Cow::Owned(left_out(user))).len() < rows.len());
+        let found =
+            stripes.for_each_list(&*model, &rows, |user| Cow::Owned(left_out(user)), |user, list, _| Ok((user, list)));
+        let expected = for_each_user(&*model, &rows, |user, scores| Ok((user, top_k(scores, &left_out(user), 20)?)));
+        assert_eq!(found.unwrap(), expected.unwrap());
+    }
+
+    #[test]
+    fn a_cancelled_walk_ends() {
+        let n_items = LEAST_ITEMS;
+        let model =
+            ModelKind::Ease.load(&serde_json::json!({}), n_items, &Weights(vec![0.0; n_items * n_items])).unwrap();
+        let cancel = crate::base::cancel::Cancel::default();
+        cancel.cancel();
+        let rows: Vec<&[u32]> = vec![&[0, 1]; LEAST_USERS];
+        let watched = cancel.watch(&*model);
+        assert!(Stripes::of(&watched, rows.len(), 3).is_some());
+        assert_eq!(recommend(&watched, &rows, 3, true).unwrap_err().code(), "CANCELLED");
+    }
+
+    #[test]
+    fn an_item_that_is_not_there_is_an_error() {
+        let n_items = LEAST_ITEMS;
+        let model =
+            ModelKind::Ease.load(&serde_json::json!({}), n_items, &Weights(vec![0.0; n_items * n_items])).unwrap();
+        let mut rows: Vec<&[u32]> = vec![&[0, 1]; LEAST_USERS];
+        rows[300] = &[1, 1_024];
+        assert_eq!(recommend(&*model, &rows, 3, true).unwrap_err().code(), "INTERNAL");
+    }
+
     #[test]
     fn where_it_is_not_worth_it_all_scores_are_computed() {
         let model =
@@ -305,7 +378,9 @@ mod tests {
         assert!(Stripes::of(&*small, 10_000, 10).is_none());
         assert!(Stripes::of(&*large, LEAST_USERS - 1, 10).is_none());
         assert!(Stripes::of(&*large, LEAST_USERS, 10).is_some());
-        // What is kept of so long lists takes as much as all scores.
-        assert!(Stripes::of(&*large, 10_000, 500).is_none());
+        // What is kept of so long lists takes as much as all scores; and lists of nothing, or of more than there is.
+        for k in [0, 500, LEAST_ITEMS + 1, usize::MAX] {
+            assert!(Stripes::of(&*large, 10_000, k).is_none());
+        }
     }
 }

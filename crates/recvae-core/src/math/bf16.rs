@@ -10,8 +10,8 @@
 //! - the right side has its columns in panels of 16 or 32, a pair of each column next to those of the others, pair after pair
 //!   ([`rows_into_panels`], [`columns_into_panels`]), so that a vector register holds pairs of 16 columns.
 //!
-//! What is missing of an odd depth, of a whole vector of columns or of a whole tile along the depth is 0. Sums are in order of the depth, two products at a time, in
-//! stretches of [`DEPTH`] pairs; they do not depend on the threads. [`Level::Plain`] adds the first product of a pair and then the
+//! What is missing of an odd depth, of a whole vector of columns or of a whole tile along the depth is 0. Sums are in order of the
+//! depth, two products at a time, in stretches of [`DEPTH`] pairs; they do not depend on the threads. [`Level::Plain`] adds the first product of a pair and then the
 //! second, each with one rounding. The processor's instruction has an order and a rounding of its own within a pair and takes
 //! subnormal numbers for 0: the two differ by no more than sums of so many numbers do when their order changes.
 //!
@@ -60,7 +60,7 @@ pub(crate) enum Level {
     Amx,
     /// By `vdpbf16ps` on 16 columns at a time.
     Avx512,
-    /// Number by number: slower than f32, for tests and as what the other one is compared with.
+    /// Number by number: slower than f32, for tests and as what the others are compared with.
     #[default]
     Plain,
 }
@@ -107,7 +107,7 @@ enum Order {
     Steps { row: usize, pair: usize },
     /// Line after line of 16 rows, so that their first lines are a tile of AMX, and their second lines the next one.
     Tiles {
-        /// Tiles of 16 rows.
+        /// Tiles along a row.
         along: usize,
     },
 }
@@ -272,6 +272,9 @@ pub(crate) fn multiply_rows_by<T: Real>(
     step: usize,
     ahead: &[Line],
 ) {
+    // No other level asks.
+    #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+    let _ = ahead;
     let Right { depth, n_cols, .. } = right;
     assert!(step >= n_cols && out.len() == left.n_rows * step, "{} rows of {n_cols}", left.n_rows);
     if out.is_empty() || n_cols == 0 {

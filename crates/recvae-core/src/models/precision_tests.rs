@@ -38,12 +38,17 @@ fn data() -> Csr {
 }
 
 fn batch<T: Real>(x: &Csr, latent_dim: usize) -> Batch<'_, T> {
-    let users: Vec<usize> = (0..USERS).collect();
-    let mut batch = Batch { users: users.clone(), histories: x.rows().collect(), ..Batch::default() };
+    batch_of(x, USERS, latent_dim)
+}
+
+/// Of the first users.
+fn batch_of<T: Real>(x: &Csr, n_users: usize, latent_dim: usize) -> Batch<'_, T> {
+    let users: Vec<usize> = (0..n_users).collect();
+    let mut batch = Batch { users: users.clone(), histories: x.rows().take(n_users).collect(), ..Batch::default() };
     batch.input.drop_out(x, &users, 0.5, &Seeded(1), 0);
     batch.by_item.refill(&batch.input, x.n_cols());
     draw_noise(&mut batch.sample.noise, &users, latent_dim, &Seeded(1), 0);
-    batch.sample.kl_weights = x.rows().map(|row| T::from_f64(0.005 * row.len() as f64)).collect();
+    batch.sample.kl_weights = x.rows().take(n_users).map(|row| T::from_f64(0.005 * row.len() as f64)).collect();
     batch.sample.prior = Prior::Standard;
     batch
 }
@@ -95,6 +100,48 @@ fn gradients_are_those_without_rounding_but_for_half_a_percent() {
                     // Sums in f32 and in f64 of the same numbers, of which some few are rounded to a neighbour.
                     assert!(of_plain < 0.0005, "{architecture:?} {update:?} {name} {level:?}: {of_plain}");
                 }
+            }
+        }
+    }
+}
+
+/// What a step leaves is used again by the next one, whose batch may be smaller or larger, with tiles and blocks that are not full.
+#[test]
+fn a_batch_after_others_gives_what_it_gives_alone() {
+    let x = data();
+    for architecture in architectures() {
+        let network = network::<f32>(architecture);
+        for level in levels().map(Some).chain([None]) {
+            let memory = || {
+                let mut memory = Memory::default();
+                level.into_iter().for_each(|level| memory.round(level, &network));
+                memory
+            };
+            let mut used = memory();
+            let batches = [
+                (USERS, Update::Both),
+                (31, Update::Decoder),
+                (300, Update::Encoder),
+                (1, Update::Both),
+                (257, Update::Decoder),
+                (33, Update::Encoder),
+                (385, Update::Both),
+            ];
+            // Number by number it takes long.
+            let n = if level == Some(Level::Plain) { 3 } else { batches.len() };
+            for (n_users, update) in batches.into_iter().take(n) {
+                let batch = batch_of(&x, n_users, architecture.latent_dim);
+                let mut results = [(); 2].map(|()| None);
+                for (memory, result) in [&mut used, &mut memory()].into_iter().zip(&mut results) {
+                    let loss = network.backward(&batch, update, memory);
+                    let gradients = network.gradients(&batch, update, memory);
+                    let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+                    let gradients: BTreeMap<_, _> =
+                        gradients.into_iter().map(|(name, values)| (name, bits(values))).collect();
+                    *result = Some(([loss.log_likelihood, loss.kl].map(f64::to_bits), gradients));
+                }
+                let [again, alone] = results;
+                assert!(again == alone, "{architecture:?} {update:?} of {n_users} users, {level:?}");
             }
         }
     }

@@ -138,17 +138,17 @@ struct Tile<'a, T> {
 }
 
 impl<'a, T> Tile<'a, T> {
-    /// Matrices of a tile.
+    /// Matrices of a tile. A single layer has no sum.
     fn matrices(depth: usize) -> usize {
-        2 * depth + 2
+        if depth > 1 { 2 * depth + 2 } else { 3 }
     }
 
     fn split(room: &'a mut [T], depth: usize) -> Self {
         let mut all = room.chunks_exact_mut(room.len() / Self::matrices(depth));
         let pre = all.by_ref().take(depth).collect();
         let out = all.by_ref().take(depth).collect();
-        let mut next = || all.next().expect("two more matrices");
-        Self { pre, out, sum: next(), gradient: next() }
+        let sum = if depth > 1 { all.next().expect("a matrix of sums") } else { &mut [] };
+        Self { pre, out, sum, gradient: all.next().expect("a matrix of gradients") }
     }
 }
 
@@ -287,7 +287,7 @@ impl DenseLayers {
         Sides { users, outputs: self.outputs(layer), inputs: self.inputs() }
     }
 
-    /// Where they are, of a whole tile's and of one with fewer users.
+    /// Lines of a tile before those of a layer; the same in a tile with fewer users.
     fn lines_before(&self, layer: usize) -> usize {
         (1..layer).map(|before| self.sides(before, USERS).lines()).sum()
     }

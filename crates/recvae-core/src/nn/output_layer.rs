@@ -6,7 +6,7 @@
 //!
 //! The batch is cut into tiles of users x groups of items; a tile walks over its items in blocks that stay in the second
 //! level cache: logits, their maximum so far, exponentials, and at once the product of these with the same rows of `W`,
-//! which is what the gradient with respect to `z` needs. Sums are rescaled when the maximum grows, and the groups of a user
+//! which is what the gradient with respect to `z` needs. Sums are rescaled when the maximum grows, in mixed precision by more than a little, and the groups of a user
 //! are put together at the end. Only if the weights are to be updated the logits are kept, or in mixed precision their exponentials, for
 //! a second walk that turns each block into the gradient of its rows of `W` and hands that to Adam.
 //!
@@ -135,7 +135,7 @@ impl<T: Real> Tile<T> {
         own
     }
 
-    /// Adds a block's sum of exponentials less `maximum`, the largest logit so far, to the user's, which is rescaled to that, as is the
+    /// Adds a block's sum of exponentials relative to `maximum`, which is near the largest logit so far, to the user's, which is rescaled to that, as is the
     /// user's row of `weighted`.
     fn add(&mut self, user: usize, maximum: T, sum: T, weighted: &mut [T]) {
         if self.maximum[user] == maximum {

@@ -49,7 +49,7 @@ static WHOLE: Configuration = Configuration {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
-/// The tiles of this thread's processor, until it is dropped. Who has them knows of AVX-512, too, of which AMX is never without here.
+/// The tiles of this thread's processor, until it is dropped. Who has them knows of AVX-512, too, without which there is no AMX here.
 struct Tiles(());
 
 impl Tiles {
@@ -214,6 +214,9 @@ fn pack(
     _: &Tiles,
 ) {
     let n_tiles = stretch.len().div_ceil(TILE);
+    if n_tiles == 0 {
+        return;
+    }
     if pair_step == 1 {
         for (at, row) in rows.enumerate() {
             let pairs = &left.pairs[row * row_step + stretch.start..][..stretch.len()];

@@ -149,9 +149,9 @@ pub(super) fn multiply(
                 last,
             };
             // SAFETY: the processor has the instructions, as was asserted. The rows from `first` on and the pairs of the stretch are
-            // within `left`, the panel lies within `pairs` and has `vectors` whole vectors for each pair of `depth`; `out`, which
-            // `start` is a part of or as wide as, has the rows from `first` on and `here` columns from `columns.start` on, and
-            // `last` leaves out the others of the last vector. No panel is empty, and a panel begins before `n_cols`.
+            // within `left`, the panel lies within `pairs` and has `vectors` whole vectors for each pair of `depth`; `out` has
+            // the rows from `first` on and `here` columns from `columns.start` on, as has a row to start with, and `last` leaves out
+            // the others of the last vector. No panel is empty, and a panel begins before `n_cols`.
             unsafe { tile.multiply_any(ROWS.min(n_rows - first), vectors) };
         }
     }

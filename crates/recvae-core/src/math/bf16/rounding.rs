@@ -4,6 +4,7 @@
 //! near the even one. The instruction takes subnormal numbers for 0, as products on such a processor do.
 
 use super::{LANES, Line, Pair, Rows};
+#[cfg(target_arch = "x86_64")]
 use crate::base::processor::has_avx512_bf16;
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
@@ -18,6 +19,7 @@ fn pair<T: Real>(first: T, second: T) -> Pair {
 const NUMBERS: usize = 2 * LANES;
 
 /// The numbers, if they are f32 and the processor rounds them.
+#[cfg(target_arch = "x86_64")]
 fn for_processor<T: Real>(values: &[T]) -> Option<&[f32]> {
     if size_of::<T>() != size_of::<f32>() || !has_avx512_bf16() {
         return None;

@@ -78,7 +78,7 @@ impl Product {
     }
 }
 
-/// Around the edges of tiles (6 rows and 1 to 4 vectors of 16 columns; 16 rows, pairs and columns, two by two), of panels, pairs, blocks of
+/// Around the edges of tiles (12 rows and 1 or 2 vectors of 16 columns; 16 rows, pairs and columns, two by two), of panels, pairs, blocks of
 /// rows and stretches of the depth.
 #[test]
 fn every_level_gives_the_products_of_the_rounded_numbers() {

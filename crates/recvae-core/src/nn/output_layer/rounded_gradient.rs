@@ -1,6 +1,6 @@
 //! The second walk in mixed precision: the gradients of an output layer's weights and biases from the exponentials that the first one kept.
 //!
-//! The first walk leaves `e = exp(l - m)` in bf16, where `m` is the largest logit that the user had until that block. The gradient with
+//! The first walk leaves `e = exp(l - m)` in bf16, where `m` is near the largest logit that the user had until that block. The gradient with
 //! respect to the logits is `s e - x / batch` with `s = n exp(m - logsumexp(l)) / batch`, so that of the weights is `e' (s z) - x' z / batch`:
 //! `s` goes to the hidden rows, which are few, and no exponential is computed again. One column more, `s` itself, gives the biases' gradient.
 //! What a history has is taken off item by item.
@@ -20,8 +20,8 @@ const PER_LINE: usize = 32;
 /// Items of a tile.
 const PER_TILE: usize = 16;
 
-/// Lines that the exponentials of so many users and items take: those of 16 items after each other, for each of them 16 lines for every 32
-/// users.
+/// Lines that the exponentials of so many users and items take. For AMX they are tiles, those of 16 items after each other, with 16 lines for
+/// every 32 users; else there are pairs of users, item by item.
 pub(super) fn kept_lines(users: usize, items: usize) -> usize {
     users.div_ceil(PER_LINE) * items.next_multiple_of(PER_TILE)
 }
@@ -52,7 +52,7 @@ pub(super) fn keep<T: Real>(
 /// What the walk over the blocks of a group leaves of the users of a tile beside their exponentials.
 #[derive(Clone, Default)]
 pub(super) struct OfBlocks<T> {
-    /// Block by block, user by user the largest logit until then.
+    /// Block by block, user by user what the exponentials are relative to.
     maxima: Vec<T>,
     /// Block by block the users' own items: the number of the user in the tile, and that of the item in the block.
     own: Vec<[u16; 2]>,
@@ -107,6 +107,7 @@ impl<T: Real> Batch<'_, T> {
         bias_gradient: &mut [T],
     ) -> &'r [T] {
         let Self { histories, width, .. } = *self;
+        assert!(!histories.is_empty(), "a step has users");
         let (n, step) = (items.len(), self.step());
         let (panels, gradient) = room.split_at_mut(panels_len(histories.len().min(USERS), width + 1));
         let gradient: &mut [T] = &mut bytemuck::cast_slice_mut(gradient)[..n * step];
