@@ -123,6 +123,7 @@ export async function killAndResume({ folder, args, kills, seed, every = 1, log 
   await run(folder, ['train', ...args, '--out', resumed, '--checkpoint', name, '--every', `${every}`, '--resume']);
   const same = expected.equals(readFileSync(join(folder, resumed)));
   const left = leftovers(folder, name).length + (existsSync(checkpoint) ? 1 : 0);
-  for (const file of [whole, resumed]) rmSync(join(folder, file));
+  // A kill may have come while the model was written, too.
+  for (const file of [whole, resumed, ...leftovers(folder, resumed)]) rmSync(join(folder, file));
   return { ...counts, same, left, bytes: expected.length, wholeMs: Math.round(wholeMs) };
 }

@@ -128,9 +128,9 @@ impl<T: Real> EncoderMemory<T> {
 /// Activations and gradients of a tile of users, each of shape `(users, hidden)`.
 struct Tile<'a, T> {
     /// `a_k`, then the gradient with respect to it: one per layer.
-    pre: Vec<&'a mut [T]>,
+    pre: [&'a mut [T]; DEPTH],
     /// `h_k`; in the shallow encoder tanh of `a_1`.
-    out: Vec<&'a mut [T]>,
+    out: [&'a mut [T]; DEPTH],
     /// `h_1 + … + h_k`, or its gradient.
     sum: &'a mut [T],
     /// Gradient with respect to `h_k`.
@@ -144,9 +144,10 @@ impl<'a, T> Tile<'a, T> {
     }
 
     fn split(room: &'a mut [T], depth: usize) -> Self {
-        let mut all = room.chunks_exact_mut(room.len() / Self::matrices(depth));
-        let pre = all.by_ref().take(depth).collect();
-        let out = all.by_ref().take(depth).collect();
+        let mut all = room.chunks_exact_mut(room.len() / Self::matrices(depth)).peekable();
+        // What is behind the last layer is empty.
+        let mut of_layers = || std::array::from_fn(|layer| all.next_if(|_| layer < depth).unwrap_or_default());
+        let (pre, out) = (of_layers(), of_layers());
         let sum = if depth > 1 { all.next().expect("a matrix of sums") } else { &mut [] };
         Self { pre, out, sum, gradient: all.next().expect("a matrix of gradients") }
     }
@@ -334,7 +335,7 @@ impl DenseLayers {
             let [weight, bias] = self.linear(layer).map(|place| &dense[place]);
             linear_by(copies.map(|copies| copies.layer(layer - 1)), x, weight, bias, out, room);
         };
-        let Tile { mut pre, mut out, sum, .. } = tile;
+        let Tile { pre, out, sum, .. } = tile;
         pre[0].copy_from_slice(hidden);
         if self.architecture.dense_encoder {
             swish_layer_norm(hidden, self.norm(0, dense), out[0]);
@@ -412,7 +413,7 @@ impl DenseLayers {
         let Architecture { hidden_dim, latent_dim, .. } = self.architecture;
         let n = hidden_gradient.len() / hidden_dim;
         let depth = self.depth();
-        let Tile { mut pre, out, sum, gradient: out_gradient } = tile;
+        let Tile { pre, out, sum, gradient: out_gradient } = tile;
         // The gradient with respect to what a layer took, from that with respect to the `outputs` numbers that it gave.
         let mut backward = |layer: usize, outputs: usize, gradient: &[T], taken: &[T], out: &mut [T]| {
             let weight = &dense[self.linear(layer)[0].clone()];

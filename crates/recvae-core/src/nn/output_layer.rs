@@ -203,7 +203,7 @@ impl<T: Real> OutputLayer<T> {
         let LogLikelihood { tiles, logits, exponentials, scratch, copies, hidden: in_bf16, lines, .. } = out;
         let rounded = copies.as_ref().map(|copies| (rounded(copies.level, hidden, width, in_bf16), copies));
         let (mut logits, mut exponentials) = (&mut logits[..n_logits], &mut exponentials[..n_lines]);
-        let mut tasks = vec![];
+        let mut tasks = Vec::with_capacity(tiles.len());
         for (number, tiles) in tiles.chunks_mut(n_groups).enumerate() {
             let users = number * USERS..histories.len().min((number + 1) * USERS);
             for (number, tile) in tiles.iter_mut().enumerate() {
