@@ -63,6 +63,9 @@ impl<'m> Stripes<'m> {
         each: impl Fn(usize, Vec<Scored>, &dyn Fn(u32) -> f32) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
         check_histories(histories, self.n_items)?;
+        let of_all = |user: usize, scores: &[f32]| {
+            each(user, top_k(scores, &left_out(user), self.k)?, &|item| scores[item as usize])
+        };
         let mut copies = Numbers::zeros(STRIPES * STRIPE * self.n_items);
         let mut results = Vec::with_capacity(histories.len());
         while histories.len() - results.len() >= LEAST_USERS {
@@ -96,17 +99,11 @@ impl<'m> Stripes<'m> {
                 each(first + at, list, &score).map(Some)
             });
             let found: Vec<Option<R>> = found.collect::<Result<_>>()?;
-            results.extend(with_missing(model, block, found, |at, scores| {
-                let user = first + at;
-                each(user, top_k(scores, &left_out(user), self.k)?, &|item| scores[item as usize])
-            })?);
+            results.extend(with_missing(model, block, found, |at, scores| of_all(first + at, scores))?);
         }
         // Few are left: not worth another walk through the matrix.
         let first = results.len();
-        results.extend(for_each_user(model, &histories[first..], |at, scores| {
-            let user = first + at;
-            each(user, top_k(scores, &left_out(user), self.k)?, &|item| scores[item as usize])
-        })?);
+        results.extend(for_each_user(model, &histories[first..], |at, scores| of_all(first + at, scores))?);
         Ok(results)
     }
 

@@ -20,7 +20,6 @@ use super::copies::{DenseCopies, Sides, linear_backward_by, linear_by};
 use super::init::Init;
 use super::input_layer::InputLayer;
 use super::layers::{LayerNorm, swish_layer_norm, swish_layer_norm_backward, tanh, tanh_backward};
-use super::output_layer::first_of;
 use super::parameters::{Places, Start};
 use crate::base::matrix::{view2, view2_mut};
 use crate::base::numbers::Numbers;
@@ -372,7 +371,8 @@ impl DenseLayers {
         }
         // Without any there is one empty part for each tile.
         let mut rest = &mut sides[..besides.len() * n_lines];
-        let parts: Vec<_> = (0..besides.len()).map(|_| first_of(&mut rest, n_lines)).collect();
+        let parts: Vec<_> =
+            (0..besides.len()).map(|_| rest.split_off_mut(..n_lines).expect("lines of all tiles")).collect();
         let [_, hidden_gradient, tiles] = memory.parts(hidden_dim);
         tiles[..n * hidden_dim * matrices]
             .par_chunks_mut(USERS * hidden_dim * matrices)

@@ -210,12 +210,14 @@ impl<T: Real> OutputLayer<T> {
                 let items = number * group..((number + 1) * group).min(self.n_items());
                 let kept = match (want.weight_gradient, is_rounded) {
                     (false, _) => Kept::Nothing,
-                    (true, false) => Kept::Logits(first_of(&mut logits, users.len() * items.len())),
-                    (true, true) => {
-                        Kept::Exponentials(first_of(&mut exponentials, kept_lines(users.len(), items.len())))
+                    (true, false) => {
+                        Kept::Logits(logits.split_off_mut(..users.len() * items.len()).expect("room for all"))
                     }
+                    (true, true) => Kept::Exponentials(
+                        exponentials.split_off_mut(..kept_lines(users.len(), items.len())).expect("room for all"),
+                    ),
                 };
-                let weighted = bytemuck::cast_slice_mut(first_of(&mut weighted, n_weighted));
+                let weighted = bytemuck::cast_slice_mut(weighted.split_off_mut(..n_weighted).expect("room for all"));
                 tasks.push((users.clone(), items, tile, &mut weighted[..users.len() * step], kept));
             }
         }
@@ -397,13 +399,6 @@ impl<T: Real> OutputLayer<T> {
 /// Lines that a tile of users takes with rows of `step` numbers.
 fn weighted_lines<T>(step: usize) -> usize {
     USERS * step * size_of::<T>() / size_of::<Line>()
-}
-
-/// The first `n` numbers, which are left out from then on.
-pub(super) fn first_of<'a, N>(all: &mut &'a mut [N], n: usize) -> &'a mut [N] {
-    let (first, rest) = std::mem::take(all).split_at_mut(n);
-    *all = rest;
-    first
 }
 
 /// The items of an ascending history from `first` to below `end`.
