@@ -116,8 +116,8 @@ impl DeviceLists {
             &Parts::Vectors { ref items, norm, largest_bias } => {
                 let missing = || Error::Internal("a model without the vectors that it had".into());
                 let factors = model.factors().ok_or_else(missing)?;
-                let vectors: Vec<Vec<f32>> = histories.chunks(BLOCK).map(&factors.users).collect::<Result<_>>()?;
-                Ok(Known::Vectors { items, norm, largest_bias, factors, vectors: vectors.concat() })
+                let vectors = factors.vectors(histories)?;
+                Ok(Known::Vectors { items, norm, largest_bias, factors, vectors })
             }
         }
     }

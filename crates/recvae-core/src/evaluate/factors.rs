@@ -13,6 +13,8 @@ pub struct Factors<'m> {
     pub items: &'m [f32],
     /// `b`, of shape `(n_items,)`, where there is one.
     pub biases: Option<&'m [f32]>,
+    /// Users whose vectors are made at a time, at most.
+    pub block: usize,
     /// `h` of users by their histories, of shape `(histories.len(), width)`.
     pub users: Box<UsersOf<'m>>,
 }
@@ -21,6 +23,13 @@ impl Factors<'_> {
     /// How many items there are.
     pub(crate) fn n_items(&self) -> usize {
         self.items.len() / self.width
+    }
+
+    /// The vectors of any number of users, one after the other.
+    pub(crate) fn vectors(&self, histories: &[&[u32]]) -> Result<Vec<f32>> {
+        let mut all = Vec::with_capacity(histories.len() * self.width);
+        histories.chunks(self.block).try_for_each(|some| (self.users)(some).map(|vectors| all.extend(vectors)))?;
+        Ok(all)
     }
 
     /// The scores of some items for the user with this vector, with the bits that the model gives.

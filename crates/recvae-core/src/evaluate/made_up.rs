@@ -7,6 +7,7 @@ use crate::base::matrix::{row_major_mut, view2};
 use crate::base::random::Stream;
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::{Scored, Scorer, checked};
+use crate::evaluate::top_k::BLOCK;
 use crate::math::products::par_products;
 use crate::math::vectorised::add;
 
@@ -44,7 +45,13 @@ impl Scorer for MadeUp {
 
     fn factors(&self) -> Option<Factors<'_>> {
         let users = |histories: &[&[u32]]| Ok(self.vectors(histories));
-        Some(Factors { width: self.width, items: &self.items, biases: self.biases.as_deref(), users: Box::new(users) })
+        Some(Factors {
+            width: self.width,
+            items: &self.items,
+            biases: self.biases.as_deref(),
+            block: BLOCK,
+            users: Box::new(users),
+        })
     }
 }
 

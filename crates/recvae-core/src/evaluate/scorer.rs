@@ -168,12 +168,12 @@ impl Scorer for Watched<'_> {
     }
 
     fn factors(&self) -> Option<Factors<'_>> {
-        let Factors { users, width, items, biases } = self.scorer.factors()?;
+        let Factors { users, width, items, biases, block } = self.scorer.factors()?;
         let watched = move |histories: &[&[u32]]| {
             self.cancel.check()?;
             users(histories)
         };
-        Some(Factors { users: Box::new(watched), width, items, biases })
+        Some(Factors { users: Box::new(watched), width, items, biases, block })
     }
 
     fn item_rows(&self) -> Option<&[f32]> {

@@ -38,12 +38,13 @@ use crate::evaluate::top_k::{BLOCK, PLAIN, key, score_of, select_of, top_k, with
 use crate::math::bf16::{
     Level, Line, Right, Rows, Start, level, multiply_rows_by, pairs, panels_len, rows_into_panels,
 };
-use crate::math::reach::{LANES, reaching};
+use crate::math::reach::{LANES, for_each_place, reaching};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
-/// Users of a tile and items of a block, which stays in the second-level cache while many users read it.
-const USERS: usize = 96;
+/// The fewest and the most users of a tile; between them every thread gets two. The items come from memory once for each tile.
+const USERS: [usize; 2] = [96, 512];
+/// Items of a block, which stays in the second-level cache while the users of a tile read it.
 const ITEMS: usize = 256;
 /// Users of a tile whose scores of a block stay in the first-level cache until they are looked at.
 const STRIP: usize = 32;
@@ -180,10 +181,10 @@ impl<'m> Shortlists<'m> {
         let mut results = Vec::with_capacity(histories.len());
         for block in histories.chunks(VECTORS) {
             let first = results.len();
-            let vectors: Vec<Vec<f32>> = block.chunks(BLOCK).map(&self.factors.users).collect::<Result<_>>()?;
-            let tiles = vectors.concat();
-            let tiles = tiles.par_chunks(USERS * width).enumerate().flat_map_iter(|(tile, vectors)| {
-                let first = first + tile * USERS;
+            let vectors = self.factors.vectors(block)?;
+            let users = users_of_tile(block.len());
+            let tiles = vectors.par_chunks(users * width).enumerate().flat_map_iter(|(tile, vectors)| {
+                let first = first + tile * users;
                 let lists = self.lists(vectors, |user| left_out(first + user));
                 let of_each = (first..).zip(lists).zip(vectors.chunks_exact(width));
                 let each = &each;
@@ -246,6 +247,11 @@ impl<'m> Shortlists<'m> {
     }
 }
 
+fn users_of_tile(n: usize) -> usize {
+    let [fewest, most] = USERS;
+    n.div_ceil(2 * rayon::current_num_threads()).next_multiple_of(STRIP).clamp(fewest, most)
+}
+
 /// What may be in the list of a user, of the items that were looked at.
 struct Shortlist<'a> {
     k: usize,
@@ -286,13 +292,7 @@ impl<'a> Shortlist<'a> {
         let mut bits = [0; ITEMS / LANES];
         let bits = &mut bits[..scores.len().div_ceil(LANES)];
         reaching(scores, self.least, bits);
-        for (group, mut bits) in bits.iter().copied().enumerate() {
-            while bits != 0 {
-                let at = group * LANES + bits.trailing_zeros() as usize;
-                self.found.push(key(scores[at], (items.start + at) as u32));
-                bits &= bits - 1;
-            }
-        }
+        for_each_place(bits, |at| self.found.push(key(scores[at], (items.start + at) as u32)));
         if self.found.len() >= self.next {
             self.shorten();
         }

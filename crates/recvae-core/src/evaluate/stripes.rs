@@ -16,7 +16,7 @@ use crate::base::matrix::view2_mut;
 use crate::base::numbers::Numbers;
 use crate::evaluate::scorer::{Scored, Scorer, check_histories};
 use crate::evaluate::top_k::{BLOCK, for_each_user, key, score_of, top_k, with_missing};
-use crate::math::reach::{LANES, reaching};
+use crate::math::reach::{LANES, for_each_place, reaching};
 use crate::math::real::Real;
 use crate::math::row_sums::sums_of_rows;
 use crate::math::vectorised::{prefetch, vectorised};
@@ -191,7 +191,7 @@ impl<'a> Best<'a> {
 
     /// Looks at the scores of at most 32 items from number `first` on.
     fn add(&mut self, first: u32, scores: &[f32]) {
-        let mut bits = [0; STRIPE / LANES];
+        let mut bits = [0; STRIPE.div_ceil(LANES)];
         let bits = &mut bits[..scores.len().div_ceil(LANES)];
         reaching(scores, f32::NEG_INFINITY, bits);
         let numbers: u32 = bits.iter().map(|bits| bits.count_ones()).sum();
@@ -199,16 +199,12 @@ impl<'a> Best<'a> {
         if self.least > f32::NEG_INFINITY {
             reaching(scores, self.least, bits);
         }
-        for (group, mut bits) in bits.iter().copied().enumerate() {
-            while bits != 0 {
-                let at = group * LANES + bits.trailing_zeros() as usize;
-                let item = first + at as u32;
-                if self.left_out.binary_search(&item).is_err() {
-                    self.found.push(key(scores[at], item));
-                }
-                bits &= bits - 1;
+        for_each_place(bits, |at| {
+            let item = first + at as u32;
+            if self.left_out.binary_search(&item).is_err() {
+                self.found.push(key(scores[at], item));
             }
-        }
+        });
         if self.found.len() > Self::longest(self.k) - STRIPE {
             self.least = score_of(*self.found.select_nth_unstable(self.k - 1).1);
             self.found.truncate(self.k);

@@ -553,6 +553,7 @@ impl Scorer for Als {
             width: self.n_factors(),
             items: row_major(self.items.rows()),
             biases: None,
+            block: BLOCK,
             users: Box::new(users),
         })
     }

@@ -295,7 +295,7 @@ impl Scorer for Network<f32> {
             Ok(self.hidden(histories))
         };
         let (items, biases) = (&self.output.weight[..], Some(&self.output.bias[..]));
-        Some(Factors { width: self.shape.hidden, items, biases, users: Box::new(users) })
+        Some(Factors { width: self.shape.hidden, items, biases, block: BLOCK, users: Box::new(users) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The decoder: the output layer with, in Mult-VAE, a tanh layer before it.
 
-use ndarray::{ArrayView2, ArrayViewMut2, CowArray, Ix2};
+use ndarray::{Array2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use super::encoder::Architecture;
@@ -42,21 +42,21 @@ impl<T: Real> Decoder<T> {
     }
 
     /// Logits of latent vectors `(users, latent)` into `(users, n_items)`.
-    pub(super) fn logits(&self, z: ArrayView2<'_, T>, out: ArrayViewMut2<'_, T>) {
+    pub(super) fn logits(&self, z: Array2<T>, out: ArrayViewMut2<'_, T>) {
         self.output.logits(self.output_input(z).view(), out);
     }
 
     /// Logits of some items into `(users, items)`.
-    pub(super) fn logits_of(&self, z: ArrayView2<'_, T>, items: &[u32], out: ArrayViewMut2<'_, T>) {
+    pub(super) fn logits_of(&self, z: Array2<T>, items: &[u32], out: ArrayViewMut2<'_, T>) {
         self.output.logits_of(self.output_input(z).view(), items, out);
     }
 
     /// What the output layer takes.
-    pub(super) fn output_input<'a>(&self, z: ArrayView2<'a, T>) -> CowArray<'a, T, Ix2> {
-        let Some(layer) = &self.hidden else { return z.into() };
+    pub(super) fn output_input(&self, z: Array2<T>) -> Array2<T> {
+        let Some(layer) = &self.hidden else { return z };
         let mut hidden = vec![];
-        layer.forward(row_major(z), &mut hidden);
-        array2(hidden, (z.nrows(), layer.hidden_dim)).into()
+        layer.forward(row_major(z.view()), &mut hidden);
+        array2(hidden, (z.nrows(), layer.hidden_dim))
     }
 }
 

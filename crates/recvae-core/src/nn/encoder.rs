@@ -28,6 +28,8 @@ use crate::math::matmul::{matmul, matmul_add, rows, rows_mut};
 use crate::math::real::Real;
 use crate::math::vectorised::{add, add_rows};
 
+mod means;
+
 pub(crate) const LAYER_NORM_EPSILON: f64 = 0.1;
 /// Users of a tile.
 const USERS: usize = 128;
@@ -204,7 +206,8 @@ impl<T: Real> Encoder<T> {
         self.layers.forward(&self.dense, memory);
     }
 
-    /// What [`Self::forward`] leaves in `posterior` of the memory.
+    /// What [`Self::forward`] leaves in `posterior` of the memory, for tests and benches.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn encode(&self, input: &SparseInput<T>) -> Vec<T> {
         let mut memory = EncoderMemory::default();
         self.forward(input, &mut memory);
@@ -290,6 +293,11 @@ impl DenseLayers {
     /// Lines of a tile before those of a layer; the same in a tile with fewer users.
     fn lines_before(&self, layer: usize) -> usize {
         (1..layer).map(|before| self.sides(before, USERS).lines()).sum()
+    }
+
+    /// Matrices that [`Encoder::means`] needs for a tile: what goes into a layer's norm, what comes out, the sum of what came out so far.
+    fn matrices_of_means(&self) -> usize {
+        if self.architecture.dense_encoder { 3 } else { 1 }
     }
 
     /// Numbers that each of them takes.

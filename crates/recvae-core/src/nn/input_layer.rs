@@ -32,12 +32,15 @@ impl<T: Real> InputLayer<T> {
 
     /// `hidden` becomes the result, shape `(batch, width)`.
     pub(crate) fn forward(&self, input: &SparseInput<T>, hidden: &mut [T]) {
-        hidden.par_chunks_mut(self.width).enumerate().for_each(|(row, hidden)| {
-            hidden.fill(T::ZERO);
-            sum_of_rows(&self.weight, input.row(row), hidden);
-            scale(hidden, input.values[row]);
-            add(hidden, &self.bias);
-        });
+        hidden.par_chunks_mut(self.width).enumerate().for_each(|(row, hidden)| self.forward_row(input, row, hidden));
+    }
+
+    /// The same of one row.
+    pub(super) fn forward_row(&self, input: &SparseInput<T>, row: usize, hidden: &mut [T]) {
+        hidden.fill(T::ZERO);
+        sum_of_rows(&self.weight, input.row(row), hidden);
+        scale(hidden, input.values[row]);
+        add(hidden, &self.bias);
     }
 
     /// One Adam step by the gradient of the hidden layer, shape `(batch, width)`. A penalty on squares is for the weights.

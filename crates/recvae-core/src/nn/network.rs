@@ -9,7 +9,7 @@
 //! | encoder | 5 layers; each layer's pre-activation is added to the sum of all earlier outputs; swish, layer norm | one tanh layer | tanh of the input layer, which is `z` |
 //! | decoder | linear | one tanh layer, then linear | linear |
 
-use ndarray::{Array2, ArrayD, ArrayViewMut2, s};
+use ndarray::{Array2, ArrayD, ArrayViewMut2};
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments};
@@ -23,10 +23,11 @@ use super::parameters::Places;
 use super::scratch::Scratch;
 use super::state::State;
 use crate::base::error::{Error, Result};
-use crate::base::matrix::{row_major, view2};
+use crate::base::matrix::array2;
 use crate::base::numbers::Numbers;
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::{Scorer, check_histories, checked, checked_some};
+use crate::evaluate::top_k::BLOCK;
 use crate::math::bf16::Level;
 use crate::math::real::Real;
 
@@ -227,14 +228,13 @@ impl<T: Real> Network<T> {
 
     /// Scores of a block of users: the logits at the mean of the posterior, or at the latent vector, shape `(users, n_items)`.
     pub(crate) fn logits(&self, histories: &[&[u32]], out: ArrayViewMut2<'_, T>) {
-        self.decoder.logits(self.means(histories).view(), out);
+        self.decoder.logits(self.means(histories), out);
     }
 
     /// Means of the posteriors of a block of users, or their latent vectors, shape `(users, latent)`.
     pub(crate) fn means(&self, histories: &[&[u32]]) -> Array2<T> {
-        let encoded = self.encoder.encode(&SparseInput::clean(histories.iter().copied()));
-        let encoded = view2(&encoded, (histories.len(), self.architecture.encoded_dim()));
-        encoded.slice(s![.., ..self.architecture.latent_dim]).to_owned()
+        let means = self.encoder.means(&SparseInput::clean(histories.iter().copied()));
+        array2(means, (histories.len(), self.architecture.latent_dim))
     }
 
     /// The flat parameters with their places.
@@ -333,6 +333,10 @@ impl<T: Real> Network<T> {
     }
 }
 
+/// Users whose vectors are made at a time: tiles for many threads, whose activations take no more than those of a step do for a block of
+/// scores.
+const VECTORS: usize = 4 * BLOCK;
+
 /// The parameter that has one number for each item.
 const OUTPUT_BIAS: &str = "decoder.output.bias";
 
@@ -349,7 +353,7 @@ impl Scorer for Network<f32> {
 
     fn score_some(&self, histories: &[&[u32]], items: &[u32], mut scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         checked_some(histories, items, self.n_items(), scores.view_mut())?;
-        self.decoder.logits_of(self.means(histories).view(), items, scores);
+        self.decoder.logits_of(self.means(histories), items, scores);
         Ok(())
     }
 
@@ -357,10 +361,10 @@ impl Scorer for Network<f32> {
         let output = &self.decoder.output;
         let users = |histories: &[&[u32]]| {
             check_histories(histories, self.n_items())?;
-            Ok(row_major(self.decoder.output_input(self.means(histories).view()).view()).to_vec())
+            Ok(self.decoder.output_input(self.means(histories)).into_raw_vec_and_offset().0)
         };
         let (items, biases) = (&output.weight[..], Some(&output.bias[..]));
-        Some(Factors { width: output.width, items, biases, users: Box::new(users) })
+        Some(Factors { width: output.width, items, biases, block: VECTORS, users: Box::new(users) })
     }
 }
 

@@ -24,7 +24,7 @@ fn lists_have_the_items_and_the_bits_of_those_from_all_scores() {
                     biases,
                     users: random_numbers(&mut random, 50 * width, of_users),
                 };
-                let histories = histories(&mut random, USERS + 2, n_items);
+                let histories = histories(&mut random, USERS[0] + 2, n_items);
                 let histories: Vec<&[u32]> = histories.iter().map(Vec::as_slice).collect();
                 let k = [1, 5, 20][at % 3];
                 let left_out = |user: usize| Cow::Borrowed(histories[user]);
@@ -52,7 +52,7 @@ fn shortlists_are_enough_for_usual_scores() {
         width,
         items: random_numbers(&mut random, n_items * width, |x| x),
         biases: Some(random_numbers(&mut random, n_items, |x| x)),
-        users: random_numbers(&mut random, USERS * width, |x| x),
+        users: random_numbers(&mut random, USERS[0] * width, |x| x),
     };
     for level in levels() {
         for k in [1, 10, 100] {
