@@ -226,7 +226,7 @@ macro_rules! dispatch {
             }
 
             /// Options with which a search on data of that shape does well to begin, besides the defaults: the given ones with others that are
-            /// to be searched. Those of iALS alone depend on the shape.
+            /// to be searched. Those of iALS and RecVAE alone depend on the shape.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
@@ -235,6 +235,10 @@ macro_rules! dispatch {
                     Self::Als => {
                         let keeps_alpha0 = options.get("alpha0").is_some();
                         let starts = als::starts(&AlsOptions::from_json(options)?, shape, keeps_alpha0);
+                        starts.iter().map(Options::to_json).collect()
+                    }
+                    Self::RecVae => {
+                        let starts = rec_vae::starts(&RecVaeOptions::from_json(options)?, shape);
                         starts.iter().map(Options::to_json).collect()
                     }
                     _ => vec![],
