@@ -191,6 +191,22 @@ describe('the engine', () => {
     expect(Math.abs(log(search.beyond(before, 2)!.lambda) - 1.8)).toBeLessThan(0.25);
   });
 
+  test('with six points, three of them one by one, goes beyond the end of a range that the first ones are close to', () => {
+    const gamma = { from: 5e-4, to: 0.05, scale: 'log' } as const;
+    const far: number[] = [];
+    for (const where of [-1.1, -0.9]) {
+      for (const shift of SHIFTS) {
+        const first = [{ gamma: 0.005 }, { gamma: 0.0486 }] as Point[];
+        const settings = { space: { gamma }, shift, first, begin: 3, round: 1, most: 6, ends: false };
+        const { search, rounds } = run(settings, ({ gamma }) => 0.13 - 0.01 * (log(gamma) - where) ** 2, 0.001);
+        expect(rounds).toEqual([3, 1, 1, 1]);
+        far.push(Math.abs(log(search.best!.point.gamma) - where));
+      }
+    }
+    // As far as 0.003 below the best, which is three times what chance makes.
+    expect(Math.max(...far)).toBeLessThan(0.3);
+  });
+
   test('of points that were not all measured, goes on', () => {
     const search = new AdaptiveSearch({ space: LAMBDA, shift: [0.3], most: 10 });
     const [first] = search.ask();
@@ -506,6 +522,19 @@ describe('where fits are costly', () => {
       return readFileSync(path);
     };
     expect(await bytes(found.model)).toEqual(await bytes(straight));
+    // Where there is less time, with as many as leave some for the whole first round and two that go on.
+    const seconds = (point: object, epochs: number) =>
+      estimateSeconds('recvae', { data: split_.train, threads: 2, options: { ...fixed, ...point, epochs } });
+    const first = found.points.slice(0, 8);
+    const time = first.reduce((sum, point) => sum + seconds(point, 6), 2 * seconds(usual, 27));
+    const run = { data: split_, parallel: 1, allowed: 1.0001 * time };
+    const hurried = await findBest(search('recvae', fixed, space), run);
+    expect(hurried.points.slice(0, 8)).toEqual(first);
+    const epochsOf = hurried.results.map(({ options }) => options.epochs);
+    expect(epochsOf.slice(0, 8)).toEqual(first.map(() => 6));
+    expect(epochsOf.slice(8).every((many) => many === 27)).toBe(true);
+    expect(hurried).toMatchObject({ searched: true, cut: false });
+    for (const { model } of [found, hurried]) model.dispose();
   });
 });
 

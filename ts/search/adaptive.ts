@@ -3,7 +3,7 @@
  *
  * It begins with points that it is given and a low-discrepancy sequence over the whole space, then takes rounds of points of which a
  * {@link Surrogate} expects most improvement for their cost: near the best ones, and where little is known. A best point at an end of
- * its range extends the range, as far as the option allows. Where all values of a stretch differ by less than chance nothing is
+ * its range, or close to it, extends the range, as far as the option allows. Where all values of a stretch differ by less than chance nothing is
  * gained by narrowing into it: it is a plateau, and is reported as one. Rounds have a fixed size, so that what is tried does not
  * depend on how many are tried at once.
  *
@@ -34,6 +34,8 @@ export interface Settings {
   most: number;
   /** Points of the first round. By default {@link exploring}. */
   begin?: number;
+  /** Points of a later round. By default {@link ROUND}. */
+  round?: number;
   /** Options that are whole numbers. */
   whole?: ReadonlySet<string>;
   /** Whether an option may have a value beyond its range. By default none may. */
@@ -196,7 +198,9 @@ export class AdaptiveSearch {
     const room = this.#most - this.#measured.length;
     if (this.#done || room <= 0) return [];
     const first = this.#measured.length === 0 || this.#isFlat();
-    const asked = first ? this.#explore(Math.min(this.#exploring(), room)) : this.#improve(Math.min(ROUND, room));
+    const asked = first
+      ? this.#explore(Math.min(this.#exploring(), room))
+      : this.#improve(Math.min(this.#settings.round ?? ROUND, room));
     if (asked.length === 0) this.#done = true;
     this.#asked = asked;
     return asked;
@@ -484,12 +488,15 @@ export class AdaptiveSearch {
     );
   }
 
-  /** Extends the ranges at whose ends the best point lies; whether there is one. */
+  /** Extends the ranges at or near whose ends the best point lies, if values grow towards them; whether there is one. */
   #extend(): boolean {
-    const ends = Object.entries(this.edges);
-    const extended = ends.filter(([name, end]) => {
-      const dimension = this.#dimensions.find((one) => one.name === name)!;
-      return dimension.extend(end === 'lowest' ? 'low' : 'high', this.#settings.allows ?? (() => false));
+    const best = this.best!;
+    const extended = this.#dimensions.filter((dimension) => {
+      if (!dimension.isRange) return false;
+      const here = dimension.coordinate(best.point[dimension.name]!);
+      const near = (['low', 'high'] as const).find((end) => Math.abs(dimension[end] - here) <= NEARBY);
+      if (near === undefined || !this.#risesTo(dimension, near)) return false;
+      return dimension.extend(near, this.#settings.allows ?? (() => false));
     });
     return extended.length > 0;
   }

@@ -7,7 +7,8 @@
  * - A model that is trained in epochs and has one option to search is tried with all of them, as often as the allowance has fits. With
  *   fewer epochs a small weight of the KL term looks better than it is: of RecVAE on MovieLens-1M a gamma of .001 has .380 after 6 of
  *   50 epochs and .405 at its best, and a gamma of .005 .344 and .429.
- * - Where more options are searched, trials begin with a third of the epochs, and the best one goes on beside the defaults.
+ * - Where more options are searched, trials begin with a third of the epochs, or as many as leave time for a whole first round, and
+ *   the best one goes on beside the defaults.
  */
 import { checkFits, estimateMemory } from '../models/estimate.js';
 import { shareDone } from '../models/progress.js';
@@ -53,9 +54,9 @@ const LEAST_SCORED = 0.2;
 /** Trials on the smaller and on the larger sample at most, for so many options. */
 const onSmaller = (options: number) => exploring(options) + 6;
 const onLarger = (options: number) => 3 + 2 * options;
-/** Trials of the first round where there is time for few. */
+/** Trials of the first round where there is time for few; each later one is a round. */
 const FEW = 3;
-/** What part of the epochs trials begin with, how many begin, and how many go on. */
+/** What part of the epochs trials begin with at most, how many begin, and how many go on. */
 const SHARE = 3;
 const BEGINNING = 15;
 const GO_ON = 2;
@@ -147,7 +148,7 @@ class Adapting {
     if (affordable) return this.#onAll({ most: trials ?? MOST_TRIALS });
     const { epochs } = completeOptions({ model, options: fixed });
     if (typeof epochs === 'number') {
-      const begins = Math.round(epochs / SHARE);
+      const begins = this.#beginning(epochs);
       const isFew = this.#options === 1 || begins < leastEpochs(epochs) || begins >= epochs;
       return isFew ? this.#onFew() : this.#byEpochs(begins);
     }
@@ -191,14 +192,25 @@ class Adapting {
     return second.best ? second : first;
   }
 
-  /** On all data, with as many fits as there is time for: rounds are small from the first one on. */
+  /** On all data, with as many fits as there is time for: few in the first round, and then one by one, each after all others have been seen. */
   #onFew(): Promise<AdaptiveSearch> {
     const fit = this.#seconds(this.#usual ?? {}, WHOLE);
     const most = this.#search.trials ?? Math.max(Math.floor((this.#allowed / fit) * (1 + ROUNDING)), 1);
     this.#least = FEW;
     this.#planned = Math.min(most, MOST_TRIALS);
     this.#expected = this.#planned * fit;
-    return this.#onAll({ most: this.#planned, begin: FEW });
+    return this.#onAll({ most: this.#planned, begin: FEW, round: 1 });
+  }
+
+  /** The most epochs, up to a third, that leave time for the first round and what goes on; the fewest that say anything if none do. */
+  #beginning(epochs: number): number {
+    const round = this.#engine({ most: BEGINNING, ends: false }).ask();
+    const goingOn = GO_ON * this.#seconds(this.#usual ?? {}, WHOLE);
+    const seconds = (some: number) =>
+      round.reduce((sum, point) => sum + this.#seconds(point, { epochs: some }), goingOn);
+    let begins = Math.round(epochs / SHARE);
+    while (begins > leastEpochs(epochs) && seconds(begins) > this.#allowed) begins -= 1;
+    return begins;
   }
 
   async #byEpochs(epochs: number): Promise<AdaptiveSearch> {
