@@ -90,6 +90,10 @@ describe('the jobs', () => {
     expect(compared.stdout).toMatch(
       /^Use .* Trained for fewer epochs than by default: als at most 2, not \d+; mult-vae at most 2, not \d+\.$/m,
     );
+    expect(compared.stdout).toMatch(
+      /^ {2}mult-vae: .*; validation was still rising when its 2 epochs ended \(best: [12]\)/m,
+    );
+    expect(compared.stdout).not.toMatch(/^ {2}als: .*still rising/m);
   });
 
   test('evaluate tells whether held-out users may have been trained on', async () => {

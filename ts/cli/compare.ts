@@ -5,8 +5,10 @@ import type { Command } from 'commander';
 import { ALWAYS, type CompareOptions, checkCompare, USUAL } from '../decide/compare/options.js';
 import type { ComparedModel, CompareProgress, ComparisonReport } from '../decide/compare/report.js';
 import { compareOn } from '../decide/compare.js';
+import { isUnfinished } from '../decide/curve.js';
 import { checkRepeat, journalsOf, mostRuns, repeatOn } from '../decide/repeat.js';
 import { formatP, percent } from '../decide/wording.js';
+import { isNetwork } from '../models/compute.js';
 import { load } from '../models/model.js';
 import { perUserOutput } from '../models/per-user.js';
 import type { Output } from '../runtime/files.js';
@@ -250,6 +252,8 @@ function searchWords({
   plateaus,
   changed,
   computed,
+  options,
+  ...training
 }: ComparedModel): string[] {
   const words = [
     ...(trials > 0 ? [`${trials} trial${trials === 1 ? '' : 's'}, ${searchSeconds.toFixed(1)} s`] : []),
@@ -257,6 +261,9 @@ function searchWords({
     ...Object.entries(edges).map(([name, end]) => `the best ${name} is the ${end} of those searched`),
     ...Object.entries(plateaus).map(([name, { from, to }]) => `${name} makes no difference from ${from} to ${to}`),
     ...changed.map(({ name, from, to }) => `${name} ${to} in place of ${from}, which does not fit into memory`),
+    ...(isNetwork(model) && isUnfinished(training, options)
+      ? [`validation was still rising when its ${training.epochs} epochs ended (best: ${training.bestEpoch})`]
+      : []),
     ...(computed ? [`computed in ${computed.precision} on ${computed.device} (${computed.engine})`] : []),
   ];
   return words.length === 0 ? [] : [`  ${model}: ${words.join('; ')}`];

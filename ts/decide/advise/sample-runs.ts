@@ -11,7 +11,7 @@ import { description } from '../../runtime/native.js';
 import type { ComputeOptions, MetricName, ModelName } from '../../runtime/options.generated.js';
 import { withPeakMemory } from '../../runtime/peak-memory.js';
 import type { RunOptions } from '../../runtime/running.js';
-import { curveOf } from '../curve.js';
+import { curveOf, isUnfinished } from '../curve.js';
 import { FLOOR } from '../floor.js';
 import { byActivity, byPopularity, type Group, meansOf, sizeOf } from '../groups.js';
 import { pairedDifferences } from '../paired.js';
@@ -163,17 +163,9 @@ async function trainOn(
       ...searched,
       untuned: untunedOf(model, options as Record<string, Json>),
       ...curveOf(epochs),
-      unfinished: epochs.length > 0 && isUnfinished(fitted),
+      unfinished: isUnfinished(curveOf(epochs), fitted.options),
     },
   };
-}
-
-/** Whether no epoch was left, and the best one not so long ago that training would have stopped. */
-function isUnfinished({ epochs, options }: Model): boolean {
-  const { patience = 1 } = options as { patience?: number };
-  const { epoch, epochs: most } = epochs.at(-1)!;
-  const best = epochs.findLast(({ best }) => best)!.epoch;
-  return epoch === most && epoch - best < patience;
 }
 
 /** Pairs without popularity on each group that has two users, with Holm's correction over all of them. */

@@ -193,7 +193,8 @@ pub(super) fn memory(architecture: &Architecture, steps: Steps, shape: &FitShape
     let parts = [
         ("the parameters, Adam's moments and the best parameters so far", copies * parameters),
         ("the old posterior of every user", if posteriors { 2.0 * latent * users } else { 0.0 }),
-        ("the logits of a batch", batch * items),
+        // In bf16 they lie in lines for 32 users, half the bytes of 16.
+        ("the logits of a batch", batch.max(16.0) * items),
         ("what the layers give for a batch", activations + gradients + 2.0 * users),
         (SCORES, scores),
     ];
