@@ -1,5 +1,5 @@
-// Puts what the report draws with into the one file that asks for it, dist/report/library.js, so that nobody who installs this package
-// needs the packages behind it; their licences go beside it.
+// Puts what the report draws with into the one file that asks for it, dist/report/library.js, so that nobody who
+// installs this package needs the packages behind it; their licences go beside it.
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { rolldown } from 'rolldown';

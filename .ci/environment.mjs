@@ -1,7 +1,10 @@
 // What the scripts of this folder have in common.
 import { execFileSync } from 'node:child_process';
 
-/** cargo's environment: one target folder for napi (which names the target) and for tests, so that nothing compiles twice. */
+/**
+ * cargo's environment: one target folder for napi (which names the target) and for tests, so that nothing compiles
+ * twice.
+ */
 export function cargoEnvironment() {
   let version;
   try {

@@ -1,5 +1,5 @@
-// Builds the add-on of test/panics.test.ts: what is shipped, and functions that panic (cargo feature `panic-test`). It goes to
-// target/panic-test, and prints its path. Nothing is done if it is newer than what it is made from.
+// Builds the add-on of test/panics.test.ts: what is shipped, and functions that panic (cargo feature `panic-test`). It
+// goes to target/panic-test, and prints its path. Nothing is done if it is newer than what it is made from.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// The main job on the built-in data: compare the models, save the winner, recommend for a package that is not in the data.
+// The main job on the built-in data: compare the models, save the winner, recommend for a package that is not in the
+// data.
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -64,8 +64,8 @@ step(
   'dependencies',
   () => ['package-lock.json', '.npmrc'],
   () => [join('node_modules', '.bin', 'tsc')],
-  // Not `npm ci`: it refuses a lockfile that was written where the registry lacks packages for other platforms. Versions
-  // and checksums are the lockfile's all the same, and it is not rewritten.
+  // Not `npm ci`: it refuses a lockfile that was written where the registry lacks packages for other platforms.
+  // Versions and checksums are the lockfile's all the same, and it is not rewritten.
   () => run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']),
 );
 step(

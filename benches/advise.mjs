@@ -2,8 +2,9 @@
 //
 //   node benches/advise.mjs [--sets ml-1m,debian,video-games,ml-100k] [--seeds 1,2,3] [--models LIST] [--folder FOLDER]
 //
-// In FOLDER it looks for `advice-SET-SEED.json` and `compare-SET-SEED.json`, as the commands' --json writes them, and makes what is
-// missing, so that a run can be stopped and go on. Comparisons take hours; `--advice` makes the advice alone, and `--print` nothing.
+// In FOLDER it looks for `advice-SET-SEED.json` and `compare-SET-SEED.json`, as the commands' --json writes them, and
+// makes what is missing, so that a run can be stopped and go on. Comparisons take hours; `--advice` makes the advice
+// alone, and `--print` nothing.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

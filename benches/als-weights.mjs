@@ -2,9 +2,10 @@
 //
 // node benches/als-weights.mjs PYTHON [EPOCHS]   a Python with peers/als-requirements.txt
 //
-// The data are made up with a known truth, in the shape of Last.fm's (HetRec 2011): 1,892 listeners, 17,632 artists of a long tail, some
-// 49 artists each, plays from one to hundreds of thousands. A listener has three genres, and comes across artists of any: those are
-// interactions, too, but they are not played again. What is to be found are artists of the own genres that were not heard yet.
+// The data are made up with a known truth, in the shape of Last.fm's (HetRec 2011): 1,892 listeners, 17,632 artists of
+// a long tail, some 49 artists each, plays from one to hundreds of thousands. A listener has three genres, and comes
+// across artists of any: those are interactions, too, but they are not played again. What is to be found are artists of
+// the own genres that were not heard yet.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

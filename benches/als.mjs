@@ -1,7 +1,7 @@
 // iALS beside irspack and implicit: loss, accuracy and seconds an epoch, in turns, as a table.
 //
-// node benches/als.mjs PYTHON [ROUNDS [FOLDER]]   a Python with peers/als-requirements.txt; a split in the official layout, by
-// default MovieLens-1M beside this repository
+// node benches/als.mjs PYTHON [ROUNDS [FOLDER]] a Python with peers/als-requirements.txt; a split in the official
+// layout, by default MovieLens-1M beside this repository
 import { join } from 'node:path';
 import { evaluate, fit, Split } from '../dist/index.js';
 import { build, flags, lastJson, ROOT, run, say } from './programs.mjs';

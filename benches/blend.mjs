@@ -1,7 +1,8 @@
-// What a request through a blend of EASE^R and RecVAE takes beside its parts, and the sizes of the files, at the catalogue of ML-20M:
+// What a request through a blend of EASE^R and RecVAE takes beside its parts, and the sizes of the files, at the
+// catalogue of ML-20M:
 //   node benches/blend.mjs [scale of the users, .01 to 1]
-// Data are made up, so accuracy means nothing here and weights are given. Requests go round the three models, so that a busy machine
-// slows all of them alike; what counts is the median of the ratios.
+// Data are made up, so accuracy means nothing here and weights are given. Requests go round the three models, so that a
+// busy machine slows all of them alike; what counts is the median of the ratios.
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

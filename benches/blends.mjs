@@ -1,12 +1,14 @@
 // What blends of models give on test users beside the models themselves, and how sure that is:
-//   node benches/blends.mjs INPUT [--seed 1] [--models ease,als,edlae,recvae] [--folder F] [--threads 2] [--precision f32] [--gamma G] [--no-slim] [--set deql.lambda=16.1]
-// INPUT: a file of interactions, a folder with an official split, or `debian`. The models are trained as `recvae compare` trains them,
-// with their options searched on the validation users; "recvae-slim" is RecVAE with ImplicitSLIM, whose gamma is searched for itself. A blend
-// is learnt from the validation users alone, and each row is evaluated once on the test users. With a folder, models and trials are
-// kept, and the same command goes on from them. A gamma that is given is RecVAE's, and not searched; nor is an option that is set.
+//   node benches/blends.mjs INPUT [--seed 1] [--models ease,als,edlae,recvae] [--folder F] [--threads 2] [--precision
+//   f32] [--gamma G] [--no-slim] [--set deql.lambda=16.1]
+// INPUT: a file of interactions, a folder with an official split, or `debian`. The models are trained as
+// `recvae compare` trains them, with their options searched on the validation users; "recvae-slim" is RecVAE with
+// ImplicitSLIM, whose gamma is searched for itself. A blend is learnt from the validation users alone, and each row is
+// evaluated once on the test users. With a folder, models and trials are kept, and the same command goes on from them.
+// A gamma that is given is RecVAE's, and not searched; nor is an option that is set.
 //
-// Differences are to the best single model on the test users, a choice that favours the single models; their p-values are
-// corrected (Holm) over the rows.
+// Differences are to the best single model on the test users, a choice that favours the single models; their p-values
+// are corrected (Holm) over the rows.
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

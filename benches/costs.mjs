@@ -1,11 +1,11 @@
-// How far estimateSeconds is from what fits take: prints for each fit the seconds of a core, the estimate, and the constant of
-// crates/recvae-core/src/math/costs.rs that decides it, with what it would have to be multiplied by.
+// How far estimateSeconds is from what fits take: prints for each fit the seconds of a core, the estimate, and the
+// constant of crates/recvae-core/src/math/costs.rs that decides it, with what it would have to be multiplied by.
 //
 // node benches/costs.mjs                      debian and a share of made-up MovieLens-20M
 // node benches/costs.mjs FILE|FOLDER [...]    these data instead: interactions, or an official split
 //
-// A fit runs on one thread and its time is that of the processor, so that other programs on the machine disturb little. Rows with
-// "lists" are the lists of the validation users that models with epochs make after each of them.
+// A fit runs on one thread and its time is that of the processor, so that other programs on the machine disturb little.
+// Rows with "lists" are the lists of the validation users that models with epochs make after each of them.
 import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { estimateSeconds, evaluate, fit, Interactions, Split, split } from '../dist/index.js';

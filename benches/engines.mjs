@@ -1,10 +1,12 @@
-// What the two engines of the networks cost on a processor, and whether they come to the same: each in a process of its own.
+// What the two engines of the networks cost on a processor, and whether they come to the same: each in a process of its
+// own.
 //
 //   node benches/engines.mjs [INPUT] [--model recvae] [--seed 1] [--epochs N] [--threads N] [--json FILE]
 //
-// INPUT: a folder in the official layout, a file, or a built-in data set (default: MovieLens-1M's split in ../shared). Seconds are
-// those of the processor, of all threads together, beside those of the clock; the peak is that of the process, data included.
-// candle's own threads are as many as CANDLE_NUM_THREADS or RAYON_NUM_THREADS say, else as many as there are cores.
+// INPUT: a folder in the official layout, a file, or a built-in data set (default: MovieLens-1M's split in ../shared).
+// Seconds are those of the processor, of all threads together, beside those of the clock; the peak is that of the
+// process, data included. candle's own threads are as many as CANDLE_NUM_THREADS or RAYON_NUM_THREADS say, else as many
+// as there are cores.
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

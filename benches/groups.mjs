@@ -15,8 +15,9 @@ const precisions = (command, options) => {
 export const PRODUCTS = ['sgemm.py', { repeats: 7 }];
 
 /**
- * By name: `ours` is a command of `ours/main.rs` (or the name of a program beside this one) with its options, `peer` a program of `peers/`;
- * `data` goes to both, unless the peer has `peerData`. `f32` is a command of ours that is compared with `ours` as a peer is.
+ * By name: `ours` is a command of `ours/main.rs` (or the name of a program beside this one) with its options, `peer` a
+ * program of `peers/`; `data` goes to both, unless the peer has `peerData`. `f32` is a command of ours that is compared
+ * with `ours` as a peer is.
  */
 export const GROUPS = {
   'recvae-ml20m': {

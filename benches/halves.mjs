@@ -1,9 +1,10 @@
 // What a blend that is learnt from half of the held-out users gives on the other half, over many halvings:
 //   node benches/halves.mjs INPUT --folder F [--seed 1] [--parts all] [--halvings 20] [--threads 2] [--no-gate]
-// INPUT and F are those of `benches/blends.mjs`, which left its trained models in F. The validation and test users are put together and
-// halved anew each time, so that one lucky half decides nothing: how a blend is learnt can be judged where a single table cannot.
-// Each line gives the mean over the halvings of NDCG@100 on the other half, of the blend, of the part that is best on the half that it is
-// learnt from, and of the difference with its standard error over halvings (which share users, so that it is too small).
+// INPUT and F are those of `benches/blends.mjs`, which left its trained models in F. The validation and test users are
+// put together and halved anew each time, so that one lucky half decides nothing: how a blend is learnt can be judged
+// where a single table cannot. Each line gives the mean over the halvings of NDCG@100 on the other half, of the blend,
+// of the part that is best on the half that it is learnt from, and of the difference with its standard error over
+// halvings (which share users, so that it is too small).
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

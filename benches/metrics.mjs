@@ -1,4 +1,5 @@
-// What other libraries' metrics say of the very lists that ours are computed from: prints the table of docs/evaluation.md.
+// What other libraries' metrics say of the very lists that ours are computed from: prints the table of
+// docs/evaluation.md.
 //
 // node benches/metrics.mjs PYTHON   a Python with what benches/peers/metrics-requirements.txt names
 import { execFileSync } from 'node:child_process';
@@ -16,7 +17,8 @@ const METRICS = ['ndcg', 'recall', 'recall-all', 'hit-rate', 'precision', 'map',
 const python = process.argv[2];
 if (python === undefined) throw new Error('no Python is given; node benches/metrics.mjs PYTHON');
 
-// Half of the items of a user are held out, so that some users have more of them than a list has places and others fewer.
+// Half of the items of a user are held out, so that some users have more of them than a list has places and others
+// fewer.
 const data = await split(await Interactions.dataset('debian'), { seed: 1, heldOut: 0.5, test: 500, validation: 0 });
 const model = await fit('ease', data);
 const { metrics, users: rows } = await evaluate(model, data.test, { metrics: METRICS });

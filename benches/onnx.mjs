@@ -1,6 +1,7 @@
 // Whether ONNX runtimes compute the scores of the models: prints the table of docs/migrating.md.
 //
-// node benches/onnx.mjs [PYTHON]   a Python with numpy, onnx and onnxruntime; without it only onnxruntime-node is asked, which
+// node benches/onnx.mjs [PYTHON] a Python with numpy, onnx and onnxruntime; without it only onnxruntime-node is asked,
+// which
 //                                  `npm install --no-save --ignore-scripts onnxruntime-node` brings. One of both has to be there.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
 // How long a model file takes to open, mapped, verified and read, and what processes that map it hold together.
 //
-// node benches/open.mjs FILE   a large one: cargo bench --bench ours --features bench -- model --model ease --like ml-20m --out FILE
+// node benches/open.mjs FILE a large one: cargo bench --bench ours --features bench -- model --model ease --like ml-20m
+// --out FILE
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';

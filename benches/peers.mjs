@@ -7,7 +7,10 @@ const FOLDER = join(ROOT, 'benches', 'peers');
 const PYTHON = join(FOLDER, '.venv', 'bin', 'python');
 const SEED = 1;
 
-/** Makes the environment if it is not there, as `peers/README.md` says, and checks that the peers compute the right numbers. */
+/**
+ * Makes the environment if it is not there, as `peers/README.md` says, and checks that the peers compute the right
+ * numbers.
+ */
 export function preparePeers() {
   const steps = existsSync(PYTHON)
     ? []

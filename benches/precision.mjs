@@ -1,10 +1,13 @@
-// Whether training in bf16 costs accuracy, and what it saves: each training in a process of its own, one after the other.
+// Whether training in bf16 costs accuracy, and what it saves: each training in a process of its own, one after the
+// other.
 //
-//   node benches/precision.mjs [INPUT...] [--model recvae] [--seeds 1,2,3,4] [--epochs N] [--threads N] [--folder FOLDER]
+//   node benches/precision.mjs [INPUT...] [--model recvae] [--seeds 1,2,3,4] [--epochs N] [--threads N] [--folder
+//   FOLDER]
 //
-// INPUT: a folder in the official layout, a file, or a built-in data set (default: debian, and MovieLens-1M's split in ../shared
-// if it is there). Seconds are those that processors worked on the fit. In a folder each result is kept, so that a run goes on where
-// it was stopped. A difference is bf16 less f32 on the same test users, with a p-value that Holm's correction over all pairs has raised.
+// INPUT: a folder in the official layout, a file, or a built-in data set (default: debian, and MovieLens-1M's split in
+// ../shared if it is there). Seconds are those that processors worked on the fit. In a folder each result is kept, so
+// that a run goes on where it was stopped. A difference is bf16 less f32 on the same test users, with a p-value that
+// Holm's correction over all pairs has raised.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

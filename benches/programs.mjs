@@ -96,7 +96,10 @@ export function modelFile(program, model, data) {
 /** Programs of this folder that serve a model. */
 const SERVING = ['latency', 'serve-scaling'];
 
-/** Runs a command of `ours/main.rs`, or a program of this folder, in a process of its own and gives back what it measured. */
+/**
+ * Runs a command of `ours/main.rs`, or a program of this folder, in a process of its own and gives back what it
+ * measured.
+ */
 export function measureOurs(program, [command, options], data, threads) {
   const script = (args) => lastJson(run(process.execPath, [join('benches', `${command}.mjs`), ...args]));
   if (SERVING.includes(command)) {

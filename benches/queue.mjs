@@ -1,7 +1,8 @@
 // How long a search takes by two workers of a queue, beside one process, and whether both find the same:
 //   node benches/queue.mjs [INPUT] [--model als] [--trials 24] [--set factors=256]
-// Each process computes on one thread, and the processor has to have two cores that are idle. It starts a Redis of its own on the loopback
-// (`redis-server`). The seconds are those of the whole command that searches; the workers have read the data before.
+// Each process computes on one thread, and the processor has to have two cores that are idle. It starts a Redis of its
+// own on the loopback (`redis-server`). The seconds are those of the whole command that searches; the workers have read
+// the data before.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';

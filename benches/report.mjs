@@ -5,7 +5,8 @@ import { figure, median, spread } from './statistics.mjs';
 /**
  * One row of the result out of the rounds of its group.
  *
- * @param {{ours: object, peer?: object, f32?: object, products?: object}[]} rounds - What each side printed, round by round.
+ * @param {{ours: object, peer?: object, f32?: object, products?: object}[]} rounds - What each side printed, round by
+ * round.
  * @returns `value` is the median over the rounds of what `must` and `aim` speak of, in `unit`; `spread` its least and
  * most. `median` is our own measure and `peer.median` the other side's (or the limit), in `peer.unit`. Without a round
  * all of them are null.

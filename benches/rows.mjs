@@ -77,7 +77,10 @@ const row = (id, title, group, kind, measure, must, aim, peer) => ({
 /** Whether the processor has AMX, whose targets are higher. */
 export const HAS_AMX = existsSync('/proc/cpuinfo') && /\bamx_bf16\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
 
-/** One of the rows about bf16, with the targets of a processor with AMX; with AVX512-BF16 alone they are the same for all. */
+/**
+ * One of the rows about bf16, with the targets of a processor with AMX; with AVX512-BF16 alone they are the same for
+ * all.
+ */
 const bf16 = (id, title, measure, withAmx) =>
   row(id, `${title}, bf16 for f32`, id, HALVED, measure, ...(HAS_AMX ? withAmx : [1.3, 1.7]), 'ours in f32');
 
@@ -94,7 +97,10 @@ const easeTorch = (id, title) =>
     "PyTorch's cholesky_inverse, f32",
   );
 
-/** In the order of the table. `theirs` of a limit is made of what our side prints and of the peers' products, if there are any. */
+/**
+ * In the order of the table. `theirs` of a limit is made of what our side prints and of the peers' products, if there
+ * are any.
+ */
 export const ROWS = [
   row(
     'sgemm',

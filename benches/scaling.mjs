@@ -1,5 +1,5 @@
-// How time grows: EASE^R and RecVAE by items, RecVAE by users, all on one thread and on two; and what that lets expect of
-// whole sets on 16 cores.
+// How time grows: EASE^R and RecVAE by items, RecVAE by users, all on one thread and on two; and what that lets expect
+// of whole sets on 16 cores.
 import { measureOurs, say } from './programs.mjs';
 import { describe, markdown } from './report.mjs';
 import { epochSeconds } from './rows.mjs';

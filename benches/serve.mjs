@@ -1,6 +1,6 @@
-// `recvae serve` under load: 50 connections for 30 s over the loopback, histories of real users of the built-in data, and the model
-// file replaced every few seconds meanwhile. Ends with one line of JSON, and with exit code 1 if an answer failed or was not the
-// one that one of the two models gives.
+// `recvae serve` under load: 50 connections for 30 s over the loopback, histories of real users of the built-in data,
+// and the model file replaced every few seconds meanwhile. Ends with one line of JSON, and with exit code 1 if an
+// answer failed or was not the one that one of the two models gives.
 //
 //   node benches/serve.mjs [SECONDS] [CONNECTIONS] [--no-swap]
 import { spawn } from 'node:child_process';

@@ -1,4 +1,5 @@
-// The same counts and recommendations by several processes and by databases, compared with those of one run: bytes, seconds, memory.
+// The same counts and recommendations by several processes and by databases, compared with those of one run: bytes,
+// seconds, memory.
 //
 // node benches/shards.mjs INPUT [--users-per-part N]   INPUT: debian, or a file of rows with the columns user and item
 //

@@ -1,10 +1,12 @@
 // Spark's counts and recommendations, compared with those of this machine: bytes, rows, seconds, memory of an executor.
 //
-// node benches/spark.mjs INPUT --master spark://HOST:PORT [-k N] [--only gram|recommend|als|join,…] [-- FLAGS OF SPARK-SUBMIT]
+// node benches/spark.mjs INPUT --master spark://HOST:PORT [-k N] [--only gram|recommend|als|join,…] [-- FLAGS OF
+// SPARK-SUBMIT]
 //
-// INPUT: debian, or a file of rows with the columns user and item, such as `recvae synth` makes. als and join are what Spark does without
-// recvae, its own ALS and a self-join, run where they are asked for: peers/spark_peers.py. docs/beyond.md starts a master and two
-// workers. Linux only: memory is read from /proc, of the processes of this machine, each page shared by two counts half for each.
+// INPUT: debian, or a file of rows with the columns user and item, such as `recvae synth` makes. als and join are what
+// Spark does without recvae, its own ALS and a self-join, run where they are asked for: peers/spark_peers.py.
+// docs/beyond.md starts a master and two workers. Linux only: memory is read from /proc, of the processes of this
+// machine, each page shared by two counts half for each.
 import { spawn } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

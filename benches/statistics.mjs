@@ -22,8 +22,8 @@ export function growthExponent(points) {
 }
 
 /**
- * Share of the time on one thread that a second thread does not halve, after Amdahl: t2 / t1 = s + (1 - s) / 2. Noise can
- * push it out of 0 to 1, where it has no meaning.
+ * Share of the time on one thread that a second thread does not halve, after Amdahl: t2 / t1 = s + (1 - s) / 2. Noise
+ * can push it out of 0 to 1, where it has no meaning.
  */
 export function serialShare(one, two) {
   return Math.min(1, Math.max(0, (2 * two) / one - 1));

@@ -1,8 +1,9 @@
-// What the elimination of items that meet few others brings EASE^R's inverse, and what it takes by users where they are few: seconds
-// with it and without, in turns.
+// What the elimination of items that meet few others brings EASE^R's inverse, and what it takes by users where they are
+// few: seconds with it and without, in turns.
 //
-// node benches/tail.mjs [INPUT ...]     files of interactions with the columns user and item, debian, or ml-20m, netflix, msd: a tenth of
-// its users, made up, or ml-20m:0.03 for another share. By default video-games, where it lies beside this repository, and debian.
+// node benches/tail.mjs [INPUT ...] files of interactions with the columns user and item, debian, or ml-20m, netflix,
+// msd: a tenth of its users, made up, or ml-20m:0.03 for another share. By default video-games, where it lies beside
+// this repository, and debian.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, flags, lastJson, ROOT, run } from './programs.mjs';

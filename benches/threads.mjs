@@ -1,4 +1,5 @@
-// Threads of the process beyond those that it has before it makes a call, at most, while many calls are at work at once:
+// Threads of the process beyond those that it has before it makes a call, at most, while many calls are at work at
+// once:
 //   node threads.mjs --calls N
 // They are counted in /proc/self/task, as often as the event loop comes to it.
 import { readdirSync } from 'node:fs';

@@ -1,14 +1,16 @@
-// How often the product's own decision calls a model better that is not: on data without taste, and of two models that are
-// equal by construction.
+// How often the product's own decision calls a model better that is not: on data without taste, and of two models that
+// are equal by construction.
 //
 //   node benches/verdict.mjs [--sets 200] [--seed 1] [--only taste|equal|tests] [--json FILE]
 //
-// - taste: users draw their items by popularity alone (a long tail, without replacement), so nothing can beat popularity. Sizes vary.
-//   `compare` with its search; wrong if its winner is another model than popularity.
-// - equal: data with taste, on which `compare` trains EASE^R and iALS; then a fair coin swaps the two values of each test user. What
-//   is called the first and the second model now are equal by construction, with the spread, ties and skew of real values. They are
-//   decided about as `compare` does it, beside popularity; wrong if either is called better than the other (p < .05).
-// - tests: the share of p-values below .05 where the users' differences are drawn with mean 0, by number of users and kind.
+// - taste: users draw their items by popularity alone (a long tail, without replacement), so nothing can beat
+//   popularity. Sizes vary. `compare` with its search; wrong if its winner is another model than popularity.
+// - equal: data with taste, on which `compare` trains EASE^R and iALS; then a fair coin swaps the two values of each
+//   test user. What is called the first and the second model now are equal by construction, with the spread, ties and
+//   skew of real values. They are decided about as `compare` does it, beside popularity; wrong if either is called
+//   better than the other (p < .05).
+// - tests: the share of p-values below .05 where the users' differences are drawn with mean 0, by number of users and
+//   kind.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { decide } from '../dist/decide/compare/verdict.js';

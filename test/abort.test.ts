@@ -296,7 +296,9 @@ test('after aborted fits the same data give the same bytes', async () => {
 });
 
 describe('in a process of its own', () => {
-  /** Runs a program against the built package, with the data of the long fits as `large` and their options as `LONG`. */
+  /**
+   * Runs a program against the built package, with the data of the long fits as `large` and their options as `LONG`.
+   */
   async function run(program: string): Promise<{ code: number | null; lines: string[] }> {
     const head = `
       import { fit, Interactions } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url))};
@@ -328,8 +330,8 @@ describe('in a process of its own', () => {
       }
       console.log(process.memoryUsage.rss() - rss[0]);`);
     expect(code).toBe(0);
-    // The matrix of EASE^R alone takes 61 MiB, the parameters of the others with their moments 30 and more: what only one of
-    // the models kept, 16 times, would be 480 and more.
+    // The matrix of EASE^R alone takes 61 MiB, the parameters of the others with their moments 30 and more: what only
+    // one of the models kept, 16 times, would be 480 and more.
     expect(Number(lines[0]) / 2 ** 20).toBeLessThan(120);
   });
 
@@ -443,7 +445,8 @@ describe('on the command line', () => {
       };
       const more = async () => {
         await reading();
-        // It waits for more input when the signal comes, and looks again when some has come. More comes until it has ended.
+        // It waits for more input when the signal comes, and looks again when some has come. More comes until it has
+        // ended.
         const into = input!;
         const feed = async () => {
           for (;;) {

@@ -135,7 +135,8 @@ describe('advise', () => {
     }
     expect(report.costlier.map(({ model }) => model)).toEqual(['edlae', 'recvae']);
     expect(report.costlier[1]!.unfinished).toBe(true);
-    // What was measured on all training users stands as it is, and what was not is carried on to them, with an interval.
+    // What was measured on all training users stands as it is, and what was not is carried on to them, with an
+    // interval.
     const trends = new Map(report.trends.map((trend) => [trend.model, trend]));
     expect([...trends.keys(), report.leader].sort()).toEqual(['als', 'ease', 'edlae', 'recvae']);
     for (const { model, against, gaps, measured, expected, interval } of report.trends) {
@@ -161,7 +162,8 @@ describe('advise', () => {
     expect(samples.map(({ users }) => users)).toEqual([20, 40, data.train.nUsers]);
     const searches = samples.map(({ models }) => models.find(({ model }) => model === 'als')!.search);
     const best = (search: (typeof searches)[number]) => search.reduce((a, b) => (b.validation > a.validation ? b : a));
-    // One that goes on begins with the best options so far, one that begins anew with the default ones, as the first does.
+    // One that goes on begins with the best options so far, one that begins anew with the default ones, as the first
+    // does.
     expect(searches[1]![0]!.options).toEqual(best(searches[0]!).options);
     expect(searches[2]![0]!.options).toEqual(searches[0]![0]!.options);
     expect(searches[2]![0]!.options).not.toEqual(best(searches[1]!).options);

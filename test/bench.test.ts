@@ -1,4 +1,6 @@
-/** The parts of `npm run bench` that compute nothing heavy: flags, arithmetic, table and picture. No time is asserted. */
+/**
+ * The parts of `npm run bench` that compute nothing heavy: flags, arithmetic, table and picture. No time is asserted.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url';
 
 export const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 
-/** Flags of `compare` by which iALS is not searched, where its search is not what a test is about: it takes most of the seconds. */
+/**
+ * Flags of `compare` by which iALS is not searched, where its search is not what a test is about: it takes most of the
+ * seconds.
+ */
 export const ALS = ['factors=8', 'alpha0=0.1', 'lambda=0.01'].flatMap((option) => ['--set', `als.${option}`]);
 
 export interface Outcome {
@@ -48,8 +51,8 @@ export function recvae(
 }
 
 /**
- * Runs it in a folder and sends it a signal once its stderr says something. A fast one may be done before the signal comes: then
- * its results are removed, and it is tried again.
+ * Runs it in a folder and sends it a signal once its stderr says something. A fast one may be done before the signal
+ * comes: then its results are removed, and it is tried again.
  */
 export async function whileItRuns(
   args: string[],

@@ -13,7 +13,10 @@ import { findPostgres, findPsql, startPostgres } from './postgres.js';
 
 const recvae = (folder: string, ...args: string[]) => command(folder, args);
 
-/** Users with items, in the order of the bytes of the items' ids, as the SQL numbers them; an id with a capital, a comma, an accent. */
+/**
+ * Users with items, in the order of the bytes of the items' ids, as the SQL numbers them; an id with a capital, a
+ * comma, an accent.
+ */
 function rows(): [string, string][] {
   const { users, items } = plantedColumns();
   const names = new Map([

@@ -29,7 +29,10 @@ async function duckdb(path: string, ...statements: string[]): Promise<void> {
   instance.closeSync();
 }
 
-/** A folder with the planted data as CSV, Parquet in two files, NDJSON, and a table of a database; every rating is 3 to 5. */
+/**
+ * A folder with the planted data as CSV, Parquet in two files, NDJSON, and a table of a database; every rating is 3 to
+ * 5.
+ */
 async function made(): Promise<string> {
   const folder = temporaryFolder();
   const csv = writePlanted(folder);

@@ -1,4 +1,7 @@
-/** Engines, devices and precisions: the same training by the processor's own arithmetic, by candle and in bf16, and what is refused. */
+/**
+ * Engines, devices and precisions: the same training by the processor's own arithmetic, by candle and in bf16, and what
+ * is refused.
+ */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';

@@ -31,8 +31,8 @@ function scores(model: Model, history: string[]): Map<string, number> {
 }
 
 /**
- * Hundreds of megabytes: not among the packages that are set up. `npm install --no-save --ignore-scripts onnxruntime-node` brings it, and
- * `node benches/onnx.mjs` asks it, too.
+ * Hundreds of megabytes: not among the packages that are set up.
+ * `npm install --no-save --ignore-scripts onnxruntime-node` brings it, and `node benches/onnx.mjs` asks it, too.
  */
 const RUNTIME = 'onnxruntime-node';
 const runtime = await import(RUNTIME).catch(() => undefined);

@@ -1,4 +1,6 @@
-/** What can fail, made to fail: the error says what and where, what was there before stays, and nothing is left behind. */
+/**
+ * What can fail, made to fail: the error says what and where, what was there before stays, and nothing is left behind.
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -31,8 +33,8 @@ interface Full {
 const OLD = 'what was there before\n';
 
 /**
- * A small file system in memory, filled to the last page. Where it cannot be mounted (that takes root), programs are started
- * with a limit on the size of files instead, which fails in the middle of a write too.
+ * A small file system in memory, filled to the last page. Where it cannot be mounted (that takes root), programs are
+ * started with a limit on the size of files instead, which fails in the middle of a write too.
  */
 function full(names: string[]): Full {
   const folder = temporaryFolder();

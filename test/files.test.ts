@@ -295,7 +295,8 @@ describe.skipIf(!UNIX)('a pipe', () => {
     const folder = await inputs();
     expect((await recvae(folder, ['train', 'ease', 'likes.csv', '--out', 'model.st'])).code).toBe(0);
     pipe(folder, 'histories');
-    // How long it takes until it waits for the pipe is the machine's business: while it starts, the signal just ends it.
+    // How long it takes until it waits for the pipe is the machine's business: while it starts, the signal just ends
+    // it.
     for (let milliseconds = 1500; ; milliseconds *= 2) {
       const child = spawn(process.execPath, [CLI, 'recommend', 'model.st', '--history', 'histories'], { cwd: folder });
       const closed = once(child, 'close');
@@ -641,7 +642,8 @@ describe.skipIf(process.platform !== 'linux')('the peak of memory', () => {
       await given(small + 100 * MIB);
       await withPeakMemory(() => sleep(10));
       console.log(JSON.stringify([before, mark()]));`);
-    // In kB. The kernel's counts are no exact ones, by some MB on a machine of many cores; set back, 100 MB would be gone.
+    // In kB. The kernel's counts are no exact ones, by some MB on a machine of many cores; set back, 100 MB would be
+    // gone.
     expect(marks[1]).toBeGreaterThan(marks[0] - 50_000);
   });
 

@@ -1,4 +1,7 @@
-/** Who is not held out is trained on, and what is left out is said: by the library, and by every command in text and JSON. */
+/**
+ * Who is not held out is trained on, and what is left out is said: by the library, and by every command in text and
+ * JSON.
+ */
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -24,7 +24,9 @@ const BINDING = join(ROOT, 'crates', 'recvae-node');
 const BINARY = join(BINDING, fileOf(here()));
 const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
 
-/** A copy of the package that lacks a binary; `packages` are those of platforms, by name, with the files that they have. */
+/**
+ * A copy of the package that lacks a binary; `packages` are those of platforms, by name, with the files that they have.
+ */
 function copy(packages: Record<string, (folder: string) => void> = {}): string {
   const folder = temporaryFolder();
   cpSync(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });

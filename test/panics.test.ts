@@ -1,6 +1,6 @@
 /**
- * A panic of the native part is an error with the place and the calls in its message, and the process lives on. The add-on
- * under test is the shipped one with functions that panic on purpose; .ci/panics.mjs builds it.
+ * A panic of the native part is an error with the place and the calls in its message, and the process lives on. The
+ * add-on under test is the shipped one with functions that panic on purpose; .ci/panics.mjs builds it.
  */
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, readdirSync, readFileSync } from 'node:fs';
@@ -40,7 +40,8 @@ describe('a process that panics', () => {
     expect(lines.get('after')).toEqual({ name: 'after', served: true, fitted: true, left: [] });
   });
 
-  // What the message begins with, where the panic began, and a call that led there (which ones are left is the compiler's choice).
+  // What the message begins with, where the panic began, and a call that led there (which ones are left is the
+  // compiler's choice).
   const place = (file: string) => String.raw`, at \S*${file}\.rs:\d+:\d+\n`;
   test.each([
     ['here', `on the calling thread${place('panic_test')}`, 'panic_here'],

@@ -48,7 +48,10 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-/** An empty folder that temporary files of this process are made in until the test ends: what is left of them is the test's own. */
+/**
+ * An empty folder that temporary files of this process are made in until the test ends: what is left of them is the
+ * test's own.
+ */
 export function temporaryFiles(): string {
   const folder = temporaryFolder();
   const { TMPDIR } = process.env;

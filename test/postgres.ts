@@ -43,7 +43,10 @@ export interface Postgres {
   stop(): Promise<void>;
 }
 
-/** A port of the loopback that nobody uses, and that the system gives to nobody who asks for any until a server has taken it. */
+/**
+ * A port of the loopback that nobody uses, and that the system gives to nobody who asks for any until a server has
+ * taken it.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 10_000);

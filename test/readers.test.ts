@@ -1,6 +1,6 @@
 /**
- * Two readers of one format: what the core reads and what comes by way of DuckDB is the same, or both refuse it. Tried on
- * generated files with ids of every kind, well-formed and not. `READERS_FILES=10000` tries that many of each format.
+ * Two readers of one format: what the core reads and what comes by way of DuckDB is the same, or both refuse it. Tried
+ * on generated files with ids of every kind, well-formed and not. `READERS_FILES=10000` tries that many of each format.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -172,7 +172,8 @@ describe('options', () => {
 });
 
 test('a zero has no sign', async () => {
-  // z and a have no user in common: what one says of the other is a product with a zero, in EASE^R of the negative kind.
+  // z and a have no user in common: what one says of the other is a product with a zero, in EASE^R of the negative
+  // kind.
   const data = Interactions.fromColumns(likes);
   const zeros: number[] = [];
   for (const kind of ['ease', 'edlae', 'rdlae', 'deql', 'hoease', 'als', 'popularity'] as const) {

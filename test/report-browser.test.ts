@@ -1,4 +1,6 @@
-/** Pages of reports in a browser: Debian's Chromium, or the one that RECVAE_CHROMIUM names. Skipped where there is none. */
+/**
+ * Pages of reports in a browser: Debian's Chromium, or the one that RECVAE_CHROMIUM names. Skipped where there is none.
+ */
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 import { writeFileSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** Made-up reports of all commands that have a page, with everything in them that can be. No number in them was measured. */
+/**
+ * Made-up reports of all commands that have a page, with everything in them that can be. No number in them was
+ * measured.
+ */
 import type {
   AblationReport,
   AdviceReport,

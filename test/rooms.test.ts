@@ -1,4 +1,7 @@
-/** The sources of `ts/` are rooms with one direction: a file uses files of its own room and of rooms before it, and no file uses itself by way of others. */
+/**
+ * The sources of `ts/` are rooms with one direction: a file uses files of its own room and of rooms before it, and no
+ * file uses itself by way of others.
+ */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,7 @@
-/** Rows as drivers hand them out: what cells may be, how sources are closed, and that rows go in a few thousand at a time. */
+/**
+ * Rows as drivers hand them out: what cells may be, how sources are closed, and that rows go in a few thousand at a
+ * time.
+ */
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';

@@ -71,7 +71,9 @@ function note(root: Schema, schema: Schema, value: unknown, place: string, seen:
   }
 }
 
-/** Objects that have the keys of somebody else: options are those of a model, and `info` is whatever was kept with it. */
+/**
+ * Objects that have the keys of somebody else: options are those of a model, and `info` is whatever was kept with it.
+ */
 const OPEN = /\.(?:options|info)$|^options$/;
 
 /** Properties that it takes luck or a large machine to see: what fails, what does not fit, what is too slow. */

@@ -141,7 +141,8 @@ describe.each(SHIFTS)('the engine, from %d', (...shift) => {
   });
 
   test('finds a ridge along which two options act together, beside a cliff', () => {
-    // As iALS has it on video-games: the product of the two decides, and a little beyond its best value nothing is learnt.
+    // As iALS has it on video-games: the product of the two decides, and a little beyond its best value nothing is
+    // learnt.
     const space = { lambda: { from: 1e-5, to: 0.1 }, alpha0: { from: 1e-4, to: 0.5 } };
     const value = ({ lambda, alpha0 }: Point) => {
       const [along, across] = [log(lambda) - log(alpha0), log(lambda) + log(alpha0) + 4.1];

@@ -334,7 +334,8 @@ describe('the server', () => {
       ['/health/ready', 503],
       ['/health/live', 200],
     ];
-    // Requests whose heads begin before it closes, and end while it does. What is answered first says that they have begun.
+    // Requests whose heads begin before it closes, and end while it does. What is answered first says that they have
+    // begun.
     const begun = await Promise.all(
       cases.map(async ([path]) => {
         const socket = connect(Number(port), hostname);

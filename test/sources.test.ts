@@ -1,4 +1,7 @@
-/** The ways in and out that need no driver: URLs, streams and standard input; buffers; CSV and gzip; histories in lines of rows. */
+/**
+ * The ways in and out that need no driver: URLs, streams and standard input; buffers; CSV and gzip; histories in lines
+ * of rows.
+ */
 import { createReadStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';

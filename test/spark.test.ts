@@ -23,7 +23,10 @@ import { findSpark, type SparkCluster, startSpark } from './spark.js';
 
 const found = findSpark();
 
-/** Rows in the order of the bytes of the items' ids, as Spark numbers them; ids with a capital, a comma, quotes, an accent, zeros. */
+/**
+ * Rows in the order of the bytes of the items' ids, as Spark numbers them; ids with a capital, a comma, quotes, an
+ * accent, zeros.
+ */
 function rows(): [user: string, item: string][] {
   const { users, items } = plantedColumns();
   const names = new Map(Object.entries({ 'i0-0': 'Z', 'i0-1': 'a,"b"', 'i0-2': 'é', 'i0-3': '007', 'i0-4': '7' }));
@@ -229,8 +232,9 @@ describe('recvae spark', () => {
 });
 
 /**
- * A command for workers that runs recvae, but each time kills the next of the victims once a part of the results has been written:
- * 'executor', the process that runs tasks, 'worker', the process that started that, or 'command', recvae itself.
+ * A command for workers that runs recvae, but each time kills the next of the victims once a part of the results has
+ * been written: 'executor', the process that runs tasks, 'worker', the process that started that, or 'command', recvae
+ * itself.
  */
 function killing(folder: string, ...victims: ('executor' | 'worker' | 'command')[]): string {
   const path = join(folder, `kill-${victims.join('-')}.mjs`);

@@ -6,7 +6,10 @@ import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { canRun, freePort } from './postgres.js';
 
-/** The Python with PySpark 4 and pyarrow: of the environment that `RECVAE_PYSPARK` names, else of the one that `.ci/run` makes. */
+/**
+ * The Python with PySpark 4 and pyarrow: of the environment that `RECVAE_PYSPARK` names, else of the one that `.ci/run`
+ * makes.
+ */
 function findPython(): string | undefined {
   const folder = process.env.RECVAE_PYSPARK ?? fileURLToPath(new URL('../target/pyspark', import.meta.url));
   const path = join(folder, 'bin', 'python3');

@@ -7,9 +7,10 @@ import type { RunOptions } from '../dist/index.js';
 const ATTEMPTS = 10;
 
 /**
- * Settles an aborted call while the same call, started at the same time with as many threads, still works. How long a call
- * takes is known from the one before only, and a busy machine may make that one slow: then the abort comes too late, and it is
- * tried again, a bit earlier. Gives back the results of the calls that were not aborted, the one before and the one beside.
+ * Settles an aborted call while the same call, started at the same time with as many threads, still works. How long a
+ * call takes is known from the one before only, and a busy machine may make that one slow: then the abort comes too
+ * late, and it is tried again, a bit earlier. Gives back the results of the calls that were not aborted, the one before
+ * and the one beside.
  */
 export async function stopsEarly<T>(call: (run: RunOptions) => Promise<T>): Promise<{ alone: T; beside: T }> {
   for (let attempt = 1; ; attempt += 1) {

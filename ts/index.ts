@@ -1,5 +1,6 @@
 /**
- * Recommendations from implicit feedback: EASE^R, EDLAE, RDLAE, DEQL, higher-order EASE^R, iALS, Mult-DAE, Mult-VAE, RecVAE, H+Vamp, their floor, popularity, and blends of them, on a Rust core.
+ * Recommendations from implicit feedback: EASE^R, EDLAE, RDLAE, DEQL, higher-order EASE^R, iALS, Mult-DAE, Mult-VAE,
+ * RecVAE, H+Vamp, their floor, popularity, and blends of them, on a Rust core.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
-// Builds and runs a small program with every bundler, test runner and host, as docs/bundlers.md says to: from the packed packages,
-// each in an empty folder. Prints a table; fails if a row does.
+// Builds and runs a small program with every bundler, test runner and host, as docs/bundlers.md says to: from the
+// packed packages, each in an empty folder. Prints a table; fails if a row does.
 //
 //   npm run check:bundlers [-- --only <text of a row>]
 import { execFile, execFileSync, spawn } from 'node:child_process';

@@ -1,5 +1,5 @@
-// Compiles a project that uses the packed package, as strictly as TypeScript can: every version x resolution x with and without
-// the types of the DOM and of Node. Prints a table; fails if a cell does.
+// Compiles a project that uses the packed package, as strictly as TypeScript can: every version x resolution x with and
+// without the types of the DOM and of Node. Prints a table; fails if a cell does.
 //
 //   npm run check:types [-- --only <version of TypeScript>]
 import { execFile, execFileSync } from 'node:child_process';

@@ -1,4 +1,5 @@
-// Builds the add-on that has CUDA beside the one that has not: crates/recvae-node/recvae.linux-x64-gnu-cuda13.node. Links without a GPU.
+// Builds the add-on that has CUDA beside the one that has not: crates/recvae-node/recvae.linux-x64-gnu-cuda13.node.
+// Links without a GPU.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +8,10 @@ import { ROOT, toolkit } from './toolkit.mjs';
 
 export const ADD_ON = join(ROOT, 'crates', 'recvae-node', 'recvae.linux-x64-gnu-cuda13.node');
 
-/** Where the add-on looks for NVIDIA's libraries besides where the system does: beside it, in this clone, where CUDA is by default. */
+/**
+ * Where the add-on looks for NVIDIA's libraries besides where the system does: beside it, in this clone, where CUDA is
+ * by default.
+ */
 const PLACES = ['$ORIGIN/lib', '$ORIGIN/../../target/cuda/toolkit/nvidia/cu13/lib', '/usr/local/cuda/lib64'];
 
 /** The test program of the core in this build, for `npm run check:gpu`. */
@@ -46,7 +50,8 @@ export function build() {
 
 /** Builds the test program. */
 export function buildTests() {
-  // Beside the add-on's package, whose macros want other features of what candle's kernels are built by: else nvcc makes them once more.
+  // Beside the add-on's package, whose macros want other features of what candle's kernels are built by: else nvcc
+  // makes them once more.
   const packages = ['-p', 'recvae-core', '-p', 'recvae-node'];
   const args = ['test', '--release', ...packages, '--lib', '--features', 'recvae-node/cuda', '--no-run'];
   copyFileSync(

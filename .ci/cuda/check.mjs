@@ -1,6 +1,7 @@
-// npm run check:cuda: compiles, links and lints the core with CUDA, and runs what of it can run without a GPU: the tests of the neural
-// networks and of the closed forms in that build, which take candle's device of the processor, the kernels as the host's compiler makes them, the add-on with a
-// libcuda that opens no device. Not part of .ci/run: it takes a gigabyte of wheels and many minutes.
+// npm run check:cuda: compiles, links and lints the core with CUDA, and runs what of it can run without a GPU: the
+// tests of the neural networks and of the closed forms in that build, which take candle's device of the processor, the
+// kernels as the host's compiler makes them, the add-on with a libcuda that opens no device. Not part of .ci/run: it
+// takes a gigabyte of wheels and many minutes.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,10 +1,12 @@
-// npm run check:gpu: what only a GPU can show, in six minutes at most: the tests that need one, and a table against PyTorch on the same
-// GPU in the same run. It needs what `npm run check:cuda` has built, and for the table a python3 with torch, numpy and scipy.
+// npm run check:gpu: what only a GPU can show, in six minutes at most: the tests that need one, and a table against
+// PyTorch on the same GPU in the same run. It needs what `npm run check:cuda` has built, and for the table a python3
+// with torch, numpy and scipy.
 //
 //   node .ci/cuda/gpu.mjs [--device cuda] [--scale 1] [--epochs 50] [--seconds 340] [--python python3] [--json FILE]
 //
-// --device cpu goes through all of it by candle's device of the processor: it shows that this file works, and says nothing of speed.
-// --scale: the share of ML-20M's users, items and interactions. Rows for which there is no time left are said not to have been run.
+// --device cpu goes through all of it by candle's device of the processor: it shows that this file works, and says
+// nothing of speed. --scale: the share of ML-20M's users, items and interactions. Rows for which there is no time left
+// are said not to have been run.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -26,7 +28,10 @@ export const TARGETS = {
   'RecVAE, lists of 100 for all users, s': { must: 3, aim: 1, better: 'less' },
 };
 
-/** Made-up sets of those fits; of the second one a quarter of the users, whose pairs the host counts in a part of a second, to be made in time. */
+/**
+ * Made-up sets of those fits; of the second one a quarter of the users, whose pairs the host counts in a part of a
+ * second, to be made in time.
+ */
 const EASE = [
   { like: 'ml-20m', items: 20720, scale: 1 },
   { like: 'msd', items: 41140, scale: 0.25 },
@@ -50,8 +55,8 @@ export function lines(results) {
 }
 
 /**
- * Fits EASE^R as the rows of the table want it, beside PyTorch on the same device. Without a GPU it is a few items on the processor, which
- * says that this works.
+ * Fits EASE^R as the rows of the table want it, beside PyTorch on the same device. Without a GPU it is a few items on
+ * the processor, which says that this works.
  */
 async function ease({ fit, Interactions }, { onGpu, device, python, made, left }) {
   const names = Object.keys(TARGETS).filter((name) => name.startsWith('EASE^R'));
@@ -105,8 +110,9 @@ async function ease({ fit, Interactions }, { onGpu, device, python, made, left }
 }
 
 /**
- * Seconds of the lists of 100 items for all users, found where `device` is, and the lists judged: what `evaluate` does, of which a fifth of each user's
- * items are what is to be found. The metric has to be the processor's to the bit, since the lists are.
+ * Seconds of the lists of 100 items for all users, found where `device` is, and the lists judged: what `evaluate` does,
+ * of which a fifth of each user's items are what is to be found. The metric has to be the processor's to the bit, since
+ * the lists are.
  */
 async function lists({ evaluate, load, split }, model, { onGpu, device, likes, folder, left }) {
   if (onGpu && left() < 45_000) return 'there was no time left';
@@ -131,15 +137,20 @@ async function lists({ evaluate, load, split }, model, { onGpu, device, likes, f
   return there.seconds;
 }
 
-/** What RecVAE with default options and seed 1 has on the test users of MovieLens-1M by the processor (docs/results.md). */
+/**
+ * What RecVAE with default options and seed 1 has on the test users of MovieLens-1M by the processor (docs/results.md).
+ */
 const ML_1M = 0.4199;
 /**
- * Trainings that differ by rounding end as far apart as those of other seeds, which have 0.4199, 0.4256, 0.4236 and 0.4210: a standard deviation of
- * 0.0025, and this is about two and a half.
+ * Trainings that differ by rounding end as far apart as those of other seeds, which have 0.4199, 0.4256, 0.4236 and
+ * 0.4210: a standard deviation of 0.0025, and this is about two and a half.
  */
 const ML_1M_TOLERANCE = 0.006;
 
-/** Trains RecVAE on MovieLens-1M where `device` is, and says what is wrong with its NDCG@100, if something is. Data that are not there are told. */
+/**
+ * Trains RecVAE on MovieLens-1M where `device` is, and says what is wrong with its NDCG@100, if something is. Data that
+ * are not there are told.
+ */
 async function movieLens({ evaluate, fit, Split }, { onGpu, device, left }) {
   const folder = join(ROOT, '..', 'shared', 'data', 'ml-1m-split');
   const inside = join(ROOT, 'shared', 'data', 'ml-1m-split');

@@ -1,5 +1,5 @@
-// What compiles and links the core for CUDA on a machine without a GPU, a driver or a CUDA of its own: nvcc and NVIDIA's libraries from
-// PyPI (requirements.txt), in target/cuda/toolkit, and a libcuda to link with.
+// What compiles and links the core for CUDA on a machine without a GPU, a driver or a CUDA of its own: nvcc and
+// NVIDIA's libraries from PyPI (requirements.txt), in target/cuda/toolkit, and a libcuda to link with.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -52,9 +52,10 @@ function nameLibraries() {
 }
 
 /**
- * The driver's library comes with the driver. This one has all its names (those in cuda.h), and every function but three says that
- * there is no device. CUDA_STUB_DRIVER=12040 makes it a driver of CUDA 12.4 with one device of which nothing can be opened, and
- * CUDA_STUB_RESULT gives the result of all functions, so that tests can see what is said then.
+ * The driver's library comes with the driver. This one has all its names (those in cuda.h), and every function but
+ * three says that there is no device. CUDA_STUB_DRIVER=12040 makes it a driver of CUDA 12.4 with one device of which
+ * nothing can be opened, and CUDA_STUB_RESULT gives the result of all functions, so that tests can see what is said
+ * then.
  */
 function makeStub() {
   const header = readFileSync(join(HOME, 'include', 'cuda.h'), 'utf8');

@@ -1,6 +1,7 @@
 // Builds the add-on of a platform for publishing: node .ci/release/build.mjs [platform] [--out target/add-ons]
 //
-// On Linux with glibc against version 2.17, whatever this machine has, by a toolchain that comes from npm or by zig; without symbols.
+// On Linux with glibc against version 2.17, whatever this machine has, by a toolchain that comes from npm or by zig;
+// without symbols.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

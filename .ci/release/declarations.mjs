@@ -1,9 +1,13 @@
-// The public types as one file that needs nothing else: neither the types of Node or of the DOM, nor those of optional packages.
+// The public types as one file that needs nothing else: neither the types of Node or of the DOM, nor those of optional
+// packages.
 import { rollup } from 'rollup';
 import { dts } from 'rollup-plugin-dts';
 import ts from 'typescript';
 
-/** Every option may be given as `undefined`, which is its default, also where a project keeps that apart from leaving it out. */
+/**
+ * Every option may be given as `undefined`, which is its default, also where a project keeps that apart from leaving it
+ * out.
+ */
 function orUndefined(text) {
   const source = ts.createSourceFile('index.d.ts', text, ts.ScriptTarget.Latest, true);
   const edits = [];

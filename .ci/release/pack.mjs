@@ -2,10 +2,10 @@
 //
 //   node .ci/release/pack.mjs --binaries <folder> [--out target/packages] [--strip] [--stand-ins]
 //
-// The folder holds recvae.<platform>.node for every platform; one that is not there is an error, or with --stand-ins a file that
-// cannot be loaded, for rehearsals. Only here does recvae get the packages of platforms as optional dependencies: a clone
-// installs from a registry that may not have them yet. --strip takes the symbols out of the add-ons, for those that were built
-// with them.
+// The folder holds recvae.<platform>.node for every platform; one that is not there is an error, or with --stand-ins a
+// file that cannot be loaded, for rehearsals. Only here does recvae get the packages of platforms as optional
+// dependencies: a clone installs from a registry that may not have them yet. --strip takes the symbols out of the
+// add-ons, for those that were built with them.
 import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -101,7 +101,10 @@ function packPlatform(folder, platform, binary, strip) {
   if (binary !== undefined && strip) execFileSync('strip', ['--strip-unneeded', join(folder, main)]);
 }
 
-/** Makes folders and tarballs, and gives the tarballs, those of the platforms first. `only`: these platforms and no others. */
+/**
+ * Makes folders and tarballs, and gives the tarballs, those of the platforms first. `only`: these platforms and no
+ * others.
+ */
 export async function pack({ binaries, out, strip = false, standIns = false, only }) {
   const cargoVersion = /^version = "(.*)"$/m.exec(readFileSync(at('Cargo.toml'), 'utf8'))[1];
   if (cargoVersion !== version) throw new Error(`Cargo.toml has version ${cargoVersion}, package.json ${version}`);

@@ -1,4 +1,5 @@
-// The platforms that packages are made for. The loader, which has to name each of them literally, is tested against this list.
+// The platforms that packages are made for. The loader, which has to name each of them literally, is tested against
+// this list.
 
 /** Where everything is; what the packages and the notices point to. */
 export const REPOSITORY = 'https://github.com/recvae/recvae';
@@ -7,9 +8,10 @@ export const REPOSITORY = 'https://github.com/recvae/recvae';
 export const GLIBC = '2.17';
 
 /**
- * `name` is what follows `@recvae/` and what napi calls the add-on by; `rust` the target of the compiler; `runner` the machine
- * of the release workflow that builds and tests it; `build` what the build adds: a toolchain with that glibc, which package.json pins
- * (`overrides`) since npm has no later one for every host, or a zig linker, which takes the version of glibc behind the target.
+ * `name` is what follows `@recvae/` and what napi calls the add-on by; `rust` the target of the compiler; `runner` the
+ * machine of the release workflow that builds and tests it; `build` what the build adds: a toolchain with that glibc,
+ * which package.json pins (`overrides`) since npm has no later one for every host, or a zig linker, which takes the
+ * version of glibc behind the target.
  */
 export const PLATFORMS = [
   { name: 'linux-x64-gnu', rust: 'x86_64-unknown-linux-gnu', runner: 'ubuntu-24.04', build: ['--use-napi-cross'] },

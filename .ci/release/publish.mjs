@@ -2,8 +2,9 @@
 //
 //   node .ci/release/publish.mjs [--folder target/packages] [--publish]
 //
-// Without --publish npm only says what it would do. A version that is there already is passed over, so that a run that was
-// interrupted can be repeated. On the release workflow npm proves who built it by the workflow's identity; no token is kept.
+// Without --publish npm only says what it would do. A version that is there already is passed over, so that a run that
+// was interrupted can be repeated. On the release workflow npm proves who built it by the workflow's identity; no token
+// is kept.
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';

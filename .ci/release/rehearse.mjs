@@ -1,6 +1,6 @@
-// Rehearses a release on this machine: packages for all platforms (foreign add-ons with a stand-in), published to a registry on
-// loopback, installed from it into empty folders by every package manager, and used there on every version of Node that is
-// supported. Prints a table; fails if a cell does.
+// Rehearses a release on this machine: packages for all platforms (foreign add-ons with a stand-in), published to a
+// registry on loopback, installed from it into empty folders by every package manager, and used there on every version
+// of Node that is supported. Prints a table; fails if a cell does.
 //
 //   npm run release:rehearse [-- --only <text of a row>]
 import { execFile, execFileSync, spawn } from 'node:child_process';

@@ -1,7 +1,8 @@
-//! Tells the tests whether the shared reference data are there, so that those which need them are reported as ignored where
-//! they are not. The library does not depend on it.
+//! Tells the tests whether the shared reference data are there, so that those which need them are reported as ignored
+//! where they are not. The library does not depend on it.
 //!
-//! With the feature `cuda`: nvcc compiles the kernels to machine code. `npm run build:cuda` has the compiler and the environment.
+//! With the feature `cuda`: nvcc compiles the kernels to machine code. `npm run build:cuda` has the compiler and the
+//! environment.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,8 +30,8 @@ fn compile_kernels() {
     let out = std::env::var("OUT_DIR").expect("cargo names a folder");
     let nvcc = std::env::var("CUDA_HOME").map_or("nvcc".into(), |home| format!("{home}/bin/nvcc"));
     let image = format!("{out}/kernels.fatbin");
-    // Machine code for the data centre's GPUs of the generations Ampere and Hopper, and text of which a driver makes that of all others
-    // from Ampere on.
+    // Machine code for the data centre's GPUs of the generations Ampere and Hopper, and text of which a driver makes
+    // that of all others from Ampere on.
     let targets = ["compute_80,code=sm_80", "compute_90,code=sm_90", "compute_80,code=compute_80"];
     let targets = targets.iter().flat_map(|target| ["-gencode".to_owned(), format!("arch={target}")]);
     let mut command = Command::new(nvcc);

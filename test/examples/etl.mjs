@@ -1,7 +1,8 @@
 // A nightly job: Parquet in, filtered by SQL, a model fitted, recommendations for everybody, Parquet out.
 //
-// The raw events are the Debian packages that come with recvae, in several Parquet files, with others among them that must
-// not count: `kind` says which is which. Ends with one line of JSON, and with exit code 1 if a promise at the end is broken.
+// The raw events are the Debian packages that come with recvae, in several Parquet files, with others among them that
+// must not count: `kind` says which is which. Ends with one line of JSON, and with exit code 1 if a promise at the end
+// is broken.
 //
 //   node test/examples/etl.mjs [FOLDER]     FOLDER keeps the files; without it they go when the job is done
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

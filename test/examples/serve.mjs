@@ -3,7 +3,8 @@
 //   node test/examples/serve.mjs MODEL-FILE [PORT]
 //   curl -H 'content-type: application/json' -d '{"items":["libgtk-3-0"],"k":5}' http://127.0.0.1:PORT/recommend
 //
-// One history is answered while the caller waits, since that takes less than handing it to another thread; many go there.
+// One history is answered while the caller waits, since that takes less than handing it to another thread; many go
+// there.
 import fastify from 'fastify';
 import { load, RecvaeError } from '../../dist/index.js';
 
@@ -11,7 +12,8 @@ const ids = { type: 'array', items: { type: ['string', 'integer'] }, maxItems: 1
 const k = { type: 'integer', minimum: 1, maximum: 1000 };
 
 export function createServer(model) {
-  // Ids are text or whole numbers, which stand for their digits. Nothing else is made into one: Ajv would turn true into 'true'.
+  // Ids are text or whole numbers, which stand for their digits. Nothing else is made into one: Ajv would turn true
+  // into 'true'.
   const server = fastify({ ajv: { customOptions: { coerceTypes: false, allowUnionTypes: true } } });
   server.setErrorHandler((error, _, reply) => {
     // INVALID_DATA: an id with half of a character, which JSON can hold.

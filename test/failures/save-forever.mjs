@@ -1,4 +1,5 @@
-// Started by a test, which kills it: saves one model after the other at the same path, and says when the first one is there.
+// Started by a test, which kills it: saves one model after the other at the same path, and says when the first one is
+// there.
 import { fit, Interactions } from '../../dist/index.js';
 
 const [path] = process.argv.slice(2);

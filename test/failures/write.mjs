@@ -1,5 +1,5 @@
-// Started by a test where writing fails: `write.mjs WHAT PATH` writes something large through the library, and prints the
-// error as JSON.
+// Started by a test where writing fails: `write.mjs WHAT PATH` writes something large through the library, and prints
+// the error as JSON.
 import { fit, Interactions, split, writeRecommendations, writeSynth } from '../../dist/index.js';
 
 const [what, path] = process.argv.slice(2);

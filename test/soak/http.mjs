@@ -1,5 +1,5 @@
-// The service of test/examples/serve.mjs under load: 50 connections for 30 s over the loopback, histories of real users.
-// Ends with one line of JSON, and with exit code 1 if an answer failed or was not the one that the model gives.
+// The service of test/examples/serve.mjs under load: 50 connections for 30 s over the loopback, histories of real
+// users. Ends with one line of JSON, and with exit code 1 if an answer failed or was not the one that the model gives.
 //
 //   node test/soak/http.mjs [SECONDS]
 import { fork } from 'node:child_process';

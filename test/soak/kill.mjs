@@ -1,6 +1,7 @@
-// RecVAE and Mult-VAE are trained by the command line, killed with `kill -9` at seeded random moments, some of them while a
-// checkpoint is written, and stopped by Ctrl-C in between; each time the next run goes on. Ends with one line of JSON, and
-// with exit code 1 if a model differs by a byte from that of an uninterrupted run or anything is left behind.
+// RecVAE and Mult-VAE are trained by the command line, killed with `kill -9` at seeded random moments, some of them
+// while a checkpoint is written, and stopped by Ctrl-C in between; each time the next run goes on. Ends with one line
+// of JSON, and with exit code 1 if a model differs by a byte from that of an uninterrupted run or anything is left
+// behind.
 //
 //   node test/soak/kill.mjs [KILLS] [SEED]
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -12,7 +13,10 @@ import { killAndResume } from './killing.mjs';
 /** Kills of each model. */
 const KILLS = Number(process.argv[2] ?? 12);
 const SEED = Number(process.argv[3] ?? 1);
-/** Writings of the checkpoint that there must be epochs for: between two kills are at most three, and Ctrl-C takes its turn. */
+/**
+ * Writings of the checkpoint that there must be epochs for: between two kills are at most three, and Ctrl-C takes its
+ * turn.
+ */
 const WRITINGS = 3 * KILLS + 6;
 
 const folder = mkdtempSync(join(tmpdir(), 'recvae-kill-'));

@@ -51,18 +51,19 @@ function version(path) {
 }
 
 /**
- * What ends a run. `start`: a kill while it reads its data, sets up, or trains its first steps. `epoch`: a kill some time
- * after the checkpoint was written a few times. `write`: a kill once a temporary file of the checkpoint is there.
+ * What ends a run. `start`: a kill while it reads its data, sets up, or trains its first steps. `epoch`: a kill some
+ * time after the checkpoint was written a few times. `write`: a kill once a temporary file of the checkpoint is there.
  * `interrupt`: Ctrl-C, some time as for `epoch`.
  */
 const MOMENTS = ['start', 'epoch', 'write', 'interrupt'];
 
 /**
- * Trains with `args` to the end, uninterrupted and interrupted at moments that take turns until there were `kills` kills, and
- * compares the two models. Gives back how often what happened. A run that is done before it is stopped is started again, from
- * nothing: there is no telling how fast a machine is.
+ * Trains with `args` to the end, uninterrupted and interrupted at moments that take turns until there were `kills`
+ * kills, and compares the two models. Gives back how often what happened. A run that is done before it is stopped is
+ * started again, from nothing: there is no telling how fast a machine is.
  *
- * @param {{ folder: string, args: string[], kills: number, seed: number, every?: number, log?: (text: string) => void }} of
+ * @param {{ folder: string, args: string[], kills: number, seed: number, every?: number, log?: (text: string) => void
+ * }} of
  */
 export async function killAndResume({ folder, args, kills, seed, every = 1, log = () => {} }) {
   const random = randomOf(seed);

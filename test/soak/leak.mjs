@@ -1,5 +1,5 @@
-// Rounds of loading, serving and disposing, of the same without disposing, of fits, and of calls that fail: resident memory
-// must not grow. Ends with one line of JSON, and with exit code 1 if it does.
+// Rounds of loading, serving and disposing, of the same without disposing, of fits, and of calls that fail: resident
+// memory must not grow. Ends with one line of JSON, and with exit code 1 if it does.
 //
 //   node --expose-gc test/soak/leak.mjs [ROUNDS]
 import assert from 'node:assert/strict';
@@ -34,7 +34,10 @@ const modelMiB = (4 * large.nItems ** 2) / MiB;
 assert(modelMiB > 32);
 /** Half a model: one single model that stays is found. */
 const ALLOWED = Math.floor(modelMiB / 2);
-/** Models that may wait for the garbage collector between two of our collections; there are {@link EVERY} rounds between them. */
+/**
+ * Models that may wait for the garbage collector between two of our collections; there are {@link EVERY} rounds between
+ * them.
+ */
 const WAITING = 8;
 
 async function serve(round) {

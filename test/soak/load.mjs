@@ -12,8 +12,9 @@ export function historiesOf(data) {
 }
 
 /**
- * Asks `url` for `k` items for the histories in turn, so many seconds long. `isRight(n, body)` says whether an answer to history n is
- * right. Gives what was counted, with the most memory of the server's process, and whether all went well.
+ * Asks `url` for `k` items for the histories in turn, so many seconds long. `isRight(n, body)` says whether an answer
+ * to history n is right. Gives what was counted, with the most memory of the server's process, and whether all went
+ * well.
  */
 export async function load(url, { histories, k, connections, seconds, isRight, pid }) {
   let wrong = 0;

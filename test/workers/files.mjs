@@ -1,4 +1,5 @@
-// Three fits at once, which any machine begins, beside one thread of libuv's: files and names must not wait for them. Prints one line of JSON.
+// Three fits at once, which any machine begins, beside one thread of libuv's: files and names must not wait for them.
+// Prints one line of JSON.
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { fit, Interactions } from '../../dist/index.js';

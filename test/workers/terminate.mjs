@@ -1,4 +1,5 @@
-// Terminates workers in the middle of native work, and says that the process still serves and that their work has ended.
+// Terminates workers in the middle of native work, and says that the process still serves and that their work has
+// ended.
 //
 //   node test/workers/terminate.mjs INPUT.json
 import assert from 'node:assert/strict';

@@ -179,8 +179,9 @@ export function addCompare(program: Command): void {
 }
 
 /**
- * The file of the winner that an earlier comparison has saved in a folder: whoever takes the model that lies there must not get that
- * one. It is told by what was measured of it, which the model's file says, too; another model of the same name is somebody's own.
+ * The file of the winner that an earlier comparison has saved in a folder: whoever takes the model that lies there must
+ * not get that one. It is told by what was measured of it, which the model's file says, too; another model of the same
+ * name is somebody's own.
  */
 async function formerWinner(folder: string): Promise<string | undefined> {
   try {

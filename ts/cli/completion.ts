@@ -1,4 +1,6 @@
-/** `recvae completion`: scripts by which shells complete commands, flags and the words that flags and arguments take. */
+/**
+ * `recvae completion`: scripts by which shells complete commands, flags and the words that flags and arguments take.
+ */
 import { Argument, type Command, type Option } from 'commander';
 import { allModels, description } from '../runtime/native.js';
 import { quoted } from '../runtime/text.js';

@@ -1,4 +1,6 @@
-/** `--engine`, `--device` and `--precision`: what computes the models of a command; `--device` alone: what finds lists. */
+/**
+ * `--engine`, `--device` and `--precision`: what computes the models of a command; `--device` alone: what finds lists.
+ */
 import type { Command } from 'commander';
 import { computeOf } from '../models/compute.js';
 import { description } from '../runtime/native.js';

@@ -29,7 +29,9 @@ interface Flags extends JobFlags, Partial<GramSqlOptions> {
   dialect?: SqlDialect;
 }
 
-/** The actions, and which of the flags that are not all's each takes; `sql` takes the columns, which `shard` reads by. */
+/**
+ * The actions, and which of the flags that are not all's each takes; `sql` takes the columns, which `shard` reads by.
+ */
 const ACTIONS = {
   shard: ['shard', 'out', ...READ],
   merge: ['out'],

@@ -22,7 +22,10 @@ interface Flags {
   json?: string;
 }
 
-/** `recvae datasets`: the data that come with the package, those that it can get, and the formats in which others are published. */
+/**
+ * `recvae datasets`: the data that come with the package, those that it can get, and the formats in which others are
+ * published.
+ */
 export function addDatasets(program: Command): void {
   const names = description.published.map(({ name }) => name);
   program

@@ -25,8 +25,8 @@ interface File {
 }
 
 /**
- * Fails, before any work, if an output is an input or another output: the file would be replaced, and what it held be lost.
- * Files are compared, not names: links and other spellings of one file are found.
+ * Fails, before any work, if an output is an input or another output: the file would be replaced, and what it held be
+ * lost. Files are compared, not names: links and other spellings of one file are found.
  *
  * @throws {@link RecvaeError} `INVALID_ARGUMENT`.
  */

@@ -1,4 +1,7 @@
-/** Flags that several commands have, and messages of the library in the words of the command line, where its options are flags. */
+/**
+ * Flags that several commands have, and messages of the library in the words of the command line, where its options are
+ * flags.
+ */
 import { type Command, InvalidArgumentError } from 'commander';
 import { allModels, noBinary } from '../runtime/native.js';
 
@@ -67,8 +70,8 @@ export function toFlag(name: string): string {
 }
 
 /**
- * A message of the library with flags for its options. What users wrote stays as it is: whatever stands between quotes, the
- * beginning of a line that could not be read, and words of the command line.
+ * A message of the library with flags for its options. What users wrote stays as it is: whatever stands between quotes,
+ * the beginning of a line that could not be read, and words of the command line.
  */
 export function inFlags(text: string): string {
   const names = [...flags.keys()];

@@ -1,4 +1,7 @@
-/** RecVAE's gamma is not optional: whoever trains without it is told what is taken, what it means and how to find a better one. */
+/**
+ * RecVAE's gamma is not optional: whoever trains without it is told what is taken, what it means and how to find a
+ * better one.
+ */
 import { description, searchText } from '../runtime/native.js';
 import { message } from './output.js';
 

@@ -35,8 +35,8 @@ export async function filterIn({ allow, deny }: FilterFlags, signal: AbortSignal
 }
 
 /**
- * The ids of `a,b,c` or `@file`; empty ones, such as an empty last line, do not count. A list whose first id begins with @,
- * as scoped packages of npm and names in social networks do, has another @ in front.
+ * The ids of `a,b,c` or `@file`; empty ones, such as an empty last line, do not count. A list whose first id begins
+ * with @, as scoped packages of npm and names in social networks do, has another @ in front.
  */
 export async function readIds(text: string, flag: string, signal: AbortSignal): Promise<string[]> {
   const ids = (list: string, separator: RegExp) => list.split(separator).filter((id) => id !== '');
@@ -60,8 +60,8 @@ export async function readIds(text: string, flag: string, signal: AbortSignal): 
 }
 
 /**
- * All that is in a file. A named pipe is opened without waiting for somebody who writes: a thread that waits in the operating system
- * cannot be stopped, and Node waits for it when it ends.
+ * All that is in a file. A named pipe is opened without waiting for somebody who writes: a thread that waits in the
+ * operating system cannot be stopped, and Node waits for it when it ends.
  */
 async function bytesOf(path: string, signal: AbortSignal): Promise<Buffer> {
   if (!statSync(path, { throwIfNoEntry: false })?.isFIFO()) return readFileSync(path);

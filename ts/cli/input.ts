@@ -29,7 +29,10 @@ export function addRecordFlag(command: Command): Command {
   );
 }
 
-/** What a model file keeps: how the input was read and split, unless it was split already, and what and who was trained on. */
+/**
+ * What a model file keeps: how the input was read and split, unless it was split already, and what and who was trained
+ * on.
+ */
 function infoOf(input: Split | Interactions, recipe: InputRecipe, data: Split): { [key: string]: Json } {
   const how = input instanceof Split ? {} : { input: { ...recipe, split: { ...SHORT_USERS, ...recipe.split } } };
   const { nUsers: users, nItems: items, nInteractions: interactions } = data.train;
@@ -61,8 +64,8 @@ export function tellUnusedWeights({ train }: Split, models: Iterable<string>): v
 const RATINGS = ['rating', 'ratings', 'stars', 'score'];
 
 /**
- * Says what the first line of a table tells and the flags do not: that its fields are between semicolons, and that it has ratings,
- * of which without a word the worst one is a like.
+ * Says what the first line of a table tells and the flags do not: that its fields are between semicolons, and that it
+ * has ratings, of which without a word the worst one is a like.
  */
 async function tellHeader(path: string, { read }: InputRecipe, { signal }: Abortable): Promise<void> {
   const kind = kindOf(path);

@@ -53,8 +53,8 @@ export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>
 }
 
 /**
- * Waits until the process is told to end, by Ctrl-C or SIGTERM, which here is no failure; SIGHUP calls `onHangUp` instead. A second
- * one, while what follows cleans up, ends the process at once.
+ * Waits until the process is told to end, by Ctrl-C or SIGTERM, which here is no failure; SIGHUP calls `onHangUp`
+ * instead. A second one, while what follows cleans up, ends the process at once.
  */
 export async function untilStopped(onHangUp: () => void): Promise<NodeJS.Signals> {
   working += 1;
@@ -70,7 +70,10 @@ export async function untilStopped(onHangUp: () => void): Promise<NodeJS.Signals
   });
 }
 
-/** Waits for what nothing stops, such as writing a file. A signal throws {@link Interrupted} at once: the process has to end. */
+/**
+ * Waits for what nothing stops, such as writing a file. A signal throws {@link Interrupted} at once: the process has to
+ * end.
+ */
 export function leavable<T>(work: () => Promise<T>): Promise<T> {
   return interruptible((signal) => unlessAborted(signal, work()));
 }

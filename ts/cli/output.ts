@@ -30,8 +30,8 @@ function levelOf(text: string): 'error' | 'warn' | 'info' {
 }
 
 /**
- * Writes a message for people to stderr, or with `--log json` as a line of JSON with `time`, `level`, `message` and `fields` for
- * programs. `--quiet` leaves out what is neither a warning nor an error.
+ * Writes a message for people to stderr, or with `--log json` as a line of JSON with `time`, `level`, `message` and
+ * `fields` for programs. `--quiet` leaves out what is neither a warning nor an error.
  */
 export function message(text: string, fields: Record<string, unknown> = {}): void {
   const level = levelOf(text);
@@ -50,7 +50,9 @@ export function hasBar(): boolean {
   return process.stderr.isTTY === true && !logging.quiet && logging.format === 'text';
 }
 
-/** Writes a result to stdout and waits until it has left. In JSON too, whose escapes mean the same as the characters. */
+/**
+ * Writes a result to stdout and waits until it has left. In JSON too, whose escapes mean the same as the characters.
+ */
 export async function print(text: string): Promise<void> {
   const safe = escapedInLines(text);
   if (isFile()) writeOut(safe);
@@ -89,8 +91,8 @@ export function cannotPrint(thrown: unknown): RecvaeError {
 }
 
 /**
- * Fails if a file that is asked for could not be written at `path`, so that long work is not done in vain. Nothing is left behind.
- * Permissions are tried, not read: read-only file systems and quotas count.
+ * Fails if a file that is asked for could not be written at `path`, so that long work is not done in vain. Nothing is
+ * left behind. Permissions are tried, not read: read-only file systems and quotas count.
  */
 export function checkWritable(path: string | undefined, flag: string): void {
   if (path === '') throw new RecvaeError('INVALID_ARGUMENT', `${flag} is ''; allowed: a path`);
@@ -119,7 +121,10 @@ export function checkWritableFolder(path: string, flag: string): void {
   }
 }
 
-/** The version of what commands write as JSON, which docs/schemas describes: it grows when a key goes or means something else. */
+/**
+ * The version of what commands write as JSON, which docs/schemas describes: it grows when a key goes or means something
+ * else.
+ */
 const JSON_VERSION = 1;
 
 /** Text of a file of JSON: the keys of a result behind the version. */
@@ -138,7 +143,10 @@ export async function writeJson(path: string, value: object): Promise<void> {
   await writeAll([{ path, write: writing(value) }]);
 }
 
-/** Writes what came of a costly job: files, of which the first is told, and the report, to stdout also where a file cannot be written. */
+/**
+ * Writes what came of a costly job: files, of which the first is told, and the report, to stdout also where a file
+ * cannot be written.
+ */
 export async function writeResult<R extends { warnings: string[] }>(
   report: R,
   files: Output[],

@@ -1,4 +1,6 @@
-/** All commands: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use, 128 + n by signal n. */
+/**
+ * All commands: results on stdout, everything else on stderr; exit 0 done, 1 failed, 2 wrong use, 128 + n by signal n.
+ */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { toRecvaeError } from '../runtime/errors.js';
@@ -14,7 +16,10 @@ const { version, description } = JSON.parse(readFileSync(new URL('../../package.
 /** Makes a command, and adds it. */
 type Add = (program: Command) => void;
 
-/** The commands in the order of the help. Each module is read when it is needed: all of them take longer than what most commands do. */
+/**
+ * The commands in the order of the help. Each module is read when it is needed: all of them take longer than what most
+ * commands do.
+ */
 const COMMANDS = new Map<string, () => Promise<Add>>([
   ['advise', async () => (await import('./advise.js')).addAdvise],
   ['compare', async () => (await import('./compare.js')).addCompare],

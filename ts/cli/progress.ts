@@ -7,7 +7,10 @@ import { escaped, hasBar, message, SIGNALS } from './output.js';
 export class Bar {
   #bar: SingleBar | undefined;
   readonly #format: string;
-  /** Gives the terminal its cursor and its line wrap back; where nobody else listens, the signal ends the process as ever. */
+  /**
+   * Gives the terminal its cursor and its line wrap back; where nobody else listens, the signal ends the process as
+   * ever.
+   */
   readonly #onSignal = (signal: NodeJS.Signals) => {
     this.stop();
     if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
@@ -82,9 +85,9 @@ export class TimeLeft {
 }
 
 /**
- * Epochs as a bar, which is there when the work begins and knows what of the first epoch is done, and where stderr is no terminal as a
- * line for each tenth of them. The time left is that of the steps that were measured. Epochs may be left out. What a closed form has
- * done is a bar of its share, and where stderr is no terminal nothing.
+ * Epochs as a bar, which is there when the work begins and knows what of the first epoch is done, and where stderr is
+ * no terminal as a line for each tenth of them. The time left is that of the steps that were measured. Epochs may be
+ * left out. What a closed form has done is a bar of its share, and where stderr is no terminal nothing.
  */
 export class EpochBar {
   readonly #lines = new EpochLines();

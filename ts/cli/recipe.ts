@@ -1,4 +1,7 @@
-/** How an input is read and split: what the flags say, what a model was trained with, and what papers do with a data set. */
+/**
+ * How an input is read and split: what the flags say, what a model was trained with, and what papers do with a data
+ * set.
+ */
 import { publishedSet } from '../data/published.js';
 import { TEXT_OPTIONS, TIME_OPTIONS } from '../data/row-files.js';
 import type { Shard } from '../data/shard.js';
@@ -28,7 +31,9 @@ export interface InputFlags extends ReadOptions, Thresholds {
   preset?: string;
 }
 
-/** How an input was read and split: what a model file keeps as `input`, so that `evaluate` makes the same split again. */
+/**
+ * How an input was read and split: what a model file keeps as `input`, so that `evaluate` makes the same split again.
+ */
 export interface InputRecipe {
   /** `shard`: the users who are kept, of a machine that counts a part of them. */
   read: ReadOptions & Thresholds & { sql?: string; shard?: Shard };
@@ -37,7 +42,10 @@ export interface InputRecipe {
   parts?: { test?: string; validation?: string };
 }
 
-/** What becomes of short users unless it is said. A recipe says it, so that one that does not is known to be an older one. */
+/**
+ * What becomes of short users unless it is said. A recipe says it, so that one that does not is known to be an older
+ * one.
+ */
 export const SHORT_USERS = {
   shortUsers: description.split.find(({ name }) => name === 'shortUsers')!.default as SplitOptions['shortUsers'],
 };
@@ -45,7 +53,9 @@ export const SHORT_USERS = {
 /** How data are split unless it is said. */
 const KIND = description.split.find(({ name }) => name === 'kind')!.default as NonNullable<SplitOptions['kind']>;
 
-/** The recipe in a model's info, if there is one. Those of earlier versions do not say that they dropped short users. */
+/**
+ * The recipe in a model's info, if there is one. Those of earlier versions do not say that they dropped short users.
+ */
 export function recipeIn(info: Json): InputRecipe | undefined {
   const recipe = (info as { input?: InputRecipe } | null)?.input;
   return recipe && { ...recipe, split: { shortUsers: 'drop', ...recipe.split } };
@@ -102,7 +112,10 @@ export function recipeOf(flags: InputFlags, before?: InputRecipe): InputRecipe {
   return recipe;
 }
 
-/** The recipe of an input that is not a model's: of a published data set, or of the one whose preset is asked for, the papers'. */
+/**
+ * The recipe of an input that is not a model's: of a published data set, or of the one whose preset is asked for, the
+ * papers'.
+ */
 export function recipeFor(input: string, flags: InputFlags, before?: InputRecipe): InputRecipe {
   const name = flags.preset ?? input;
   const set = publishedSet(name);

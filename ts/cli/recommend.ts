@@ -298,8 +298,8 @@ async function* historiesOf(lines: native.NativeHistories, signal: AbortSignal):
 }
 
 /**
- * The histories in a table. It is read as the data were for the training, where the flags say nothing else: a row that was
- * no like there is none here.
+ * The histories in a table. It is read as the data were for the training, where the flags say nothing else: a row that
+ * was no like there is none here.
  */
 async function* tableOf(
   flags: Flags,
@@ -359,8 +359,8 @@ function given(flags: Flags): Pick<Flags, (typeof TEXT_OPTIONS)[number]> {
 }
 
 /**
- * The form of the training's rows, where the flags say nothing else and files of such a name can have it. Its time is left aside: what
- * came later is part of a history.
+ * The form of the training's rows, where the flags say nothing else and files of such a name can have it. Its time is
+ * left aside: what came later is part of a history.
  */
 async function formOf(flags: Flags, trained: Partial<InputRecipe['read']>): Promise<Pick<ReadOptions, 'format'>> {
   const [path = flags.history] = filesAt(flags.history) ?? [];

@@ -1,4 +1,7 @@
-/** Pages for people: `--report` of the commands that decide, and `recvae report`, which makes the same page of their JSON later. */
+/**
+ * Pages for people: `--report` of the commands that decide, and `recvae report`, which makes the same page of their
+ * JSON later.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { RunFacts } from '../decide/run.js';

@@ -3,7 +3,10 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { Shard } from '../data/shard.js';
 import { invalid } from '../runtime/check.js';
 
-/** Variables in which schedulers say which of several jobs this one is: Kubernetes (Indexed Jobs) and Slurm (arrays), from 0. */
+/**
+ * Variables in which schedulers say which of several jobs this one is: Kubernetes (Indexed Jobs) and Slurm (arrays),
+ * from 0.
+ */
 const INDICES = ['JOB_COMPLETION_INDEX', 'SLURM_ARRAY_TASK_ID'] as const;
 
 /** Adds the flag, with what it divides. */

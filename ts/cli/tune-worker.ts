@@ -1,6 +1,7 @@
 /**
- * `recvae tune … --queue redis://… --serve`: trains the trials that another process of the same command searches by. The process that
- * talks with Redis trains nothing, so that it keeps the locks of its trials whatever they do; a child process of it has the data.
+ * `recvae tune … --queue redis://… --serve`: trains the trials that another process of the same command searches by.
+ * The process that talks with Redis trains nothing, so that it keeps the locks of its trials whatever they do; a child
+ * process of it has the data.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
- * What a model's info keeps of its training users. Its file has more, see `training_record.rs` of the core; this remains where that
- * was not saved, and in files of earlier versions.
+ * What a model's info keeps of its training users. Its file has more, see `training_record.rs` of the core; this
+ * remains where that was not saved, and in files of earlier versions.
  */
 import { createHash } from 'node:crypto';
 import type { Split } from '../data/split.js';
@@ -35,7 +35,8 @@ export function tellTrained(info: Json, split: Split, evaluation: Trained): Trai
   const { sameTrainingUsers, trainedUsers, trainedHistories } = evaluation;
   let { warnings } = evaluation;
   const unknown = sameTrainingUsers === null && trainedUsers === null;
-  // Where the users who are asked are trained on, too, their ids say nothing of the items that they were trained on with.
+  // Where the users who are asked are trained on, too, their ids say nothing of the items that they were trained on
+  // with.
   const same = unknown && !split.test.areKnown ? sameByInfo(info, split) : sameTrainingUsers;
   if (unknown && same === true) warnings = []; // the parts of a split have no user in common
   if (unknown && same === false) {

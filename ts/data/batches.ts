@@ -27,13 +27,16 @@ const KEYS = Object.keys({ users: true, items: true, values: true, timestamps: t
   true
 >);
 
-/** What {@link Interactions.fromBatches} takes beside the batches. Rows that are left out leave no trace of their ids. */
+/**
+ * What {@link Interactions.fromBatches} takes beside the batches. Rows that are left out leave no trace of their ids.
+ */
 export interface BatchOptions extends Thresholds {
   /** Rows with a lower value are left out. Every batch must have `values` then. */
   minValue?: number;
   /**
-   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and other
-   * models count every row alike. The values of a pair of user and item are added up. Every batch must have `values` then.
+   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a
+   * confidence, and other models count every row alike. The values of a pair of user and item are added up. Every batch
+   * must have `values` then.
    */
   weighted?: boolean;
   /** Rows with an earlier timestamp are left out. Every batch must have `timestamps` then. */

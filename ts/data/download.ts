@@ -1,4 +1,6 @@
-/** Files from other machines: with their progress, from where a transfer broke off, and nothing without its checksum. */
+/**
+ * Files from other machines: with their progress, from where a transfer broke off, and nothing without its checksum.
+ */
 import { createHash } from 'node:crypto';
 import {
   createReadStream,
@@ -51,8 +53,8 @@ interface Part {
 class Broken extends Error {}
 
 /**
- * Downloads a file. A part of it that an earlier call left is gone on with, if the server says that the file is the same. Only
- * a file with the right checksum gets its name.
+ * Downloads a file. A part of it that an earlier call left is gone on with, if the server says that the file is the
+ * same. Only a file with the right checksum gets its name.
  *
  * @returns The file's SHA-256.
  * @throws {@link RecvaeError} `IO` if the server refuses or breaks off for good, `INVALID_DATA` for another checksum.

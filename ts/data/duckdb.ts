@@ -1,6 +1,6 @@
 /**
- * Parquet, CSV, JSON, globs and SQL by way of DuckDB, which is loaded when it is first asked for. Rows stream out of it in
- * chunks and into the matrix; nothing else is kept here.
+ * Parquet, CSV, JSON, globs and SQL by way of DuckDB, which is loaded when it is first asked for. Rows stream out of it
+ * in chunks and into the matrix; nothing else is kept here.
  */
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
@@ -43,20 +43,20 @@ export { quoteText } from './sources.js';
 /** Where rows come from, by DuckDB. At least one of `source` and `sql` must be given. */
 export interface DuckDBOptions extends ColumnNames {
   /**
-   * Files, as paths or globs such as `likes/*.parquet`, or a folder of parts as Spark writes it: Parquet, CSV, TSV, JSON or
-   * NDJSON by their names, the latter four plain or with `.gz` or `.zst`. Without `sql`, CSV, TSV and NDJSON are read as by
-   * {@link Interactions.fromFile}, not by DuckDB (remote ones are): ids are text as it stands there.
-   * Columns of several Parquet files are matched by name; if ids are whole numbers in one and text in another, they are text.
-   * The column of items may hold lists.
+   * Files, as paths or globs such as `likes/*.parquet`, or a folder of parts as Spark writes it: Parquet, CSV, TSV,
+   * JSON or NDJSON by their names, the latter four plain or with `.gz` or `.zst`. Without `sql`, CSV, TSV and NDJSON
+   * are read as by {@link Interactions.fromFile}, not by DuckDB (remote ones are): ids are text as it stands there.
+   * Columns of several Parquet files are matched by name; if ids are whole numbers in one and text in another, they are
+   * text. The column of items may hold lists.
    */
   source?: string | readonly string[];
   /** As for {@link Interactions.fromFile}: how quotes are escaped in CSV. */
   escape?: NonNullable<ReadOptions['escape']>;
   /**
-   * A query whose result has the columns. It sees `source` under the name `input`, with types as DuckDB finds them, except
-   * that columns with the names `user` and `item` (or as these options say) are text as it stands there, and so are strings in
-   * JSON. Files of text that are not well-formed are refused first. Without ORDER BY, DuckDB may hand out the rows of joins
-   * and aggregates in another order each time, and users and items are numbered in that order.
+   * A query whose result has the columns. It sees `source` under the name `input`, with types as DuckDB finds them,
+   * except that columns with the names `user` and `item` (or as these options say) are text as it stands there, and so
+   * are strings in JSON. Files of text that are not well-formed are refused first. Without ORDER BY, DuckDB may hand
+   * out the rows of joins and aggregates in another order each time, and users and items are numbered in that order.
    */
   sql?: string;
   /** A DuckDB database file, which is opened for reading only. Without it, a database in memory. */
@@ -75,18 +75,23 @@ export function loadDuckDB(what: string): Promise<DuckDB> {
 /** What DuckDB says about its own options, which nobody gave. */
 const ADVICE =
   /\n+(?:Possible (?:fixes|[Ss]olutions?):|See also http|You can adjust this setting|Newer DuckDB version might|Try setting 'auto_detect'|The search space)[\s\S]*$/;
-/** The place in the query, to which DuckDB points: of use to whoever wrote that query, and to nobody where it is one of ours. */
+/**
+ * The place in the query, to which DuckDB points: of use to whoever wrote that query, and to nobody where it is one of
+ * ours.
+ */
 const QUERY = /\n+LINE \d+:[\s\S]*$/;
 
-/** What DuckDB spills to: nobody knows it by its name, which is left out of errors. The folder around it can be chosen. */
+/**
+ * What DuckDB spills to: nobody knows it by its name, which is left out of errors. The folder around it can be chosen.
+ */
 const SPILL = /[/\\]recvae-duckdb-[\da-f-]{36}[^\s"']*/g;
 
 /** Files that DuckDB reads in place of others, by their paths. */
 const copies = new Map<string, string>();
 
 /**
- * What was thrown as an error of this package. DuckDB's complaints name their kind in front. `isOwnQuery`: what failed was a
- * query of the caller's, as it was given.
+ * What was thrown as an error of this package. DuckDB's complaints name their kind in front. `isOwnQuery`: what failed
+ * was a query of the caller's, as it was given.
  */
 export function toError(thrown: unknown, isOwnQuery = false): RecvaeError {
   // DOMException is what a signal throws; it is no native error.
@@ -181,7 +186,9 @@ export function checkEscape(files: Files | undefined, { escape: escapes }: Names
   throw invalid('escape', escapes, `only for csv (${files ? `the format is ${files.kind}` : 'there is no source'})`);
 }
 
-/** Files as DuckDB can read them: it takes the byte order mark of NDJSON, which is none to the core, for a broken line. */
+/**
+ * Files as DuckDB can read them: it takes the byte order mark of NDJSON, which is none to the core, for a broken line.
+ */
 export async function unmarked(files: Files, { folder }: Session, signal?: AbortSignal): Promise<Files> {
   if (!files.isOurs || files.kind !== 'ndjson') return files;
   const paths = await running({ signal }, (run) => native.withoutMarks(files.paths, folder, run));
@@ -189,7 +196,9 @@ export async function unmarked(files: Files, { folder }: Session, signal?: Abort
   return { ...files, paths };
 }
 
-/** What a query sees as `input` from here on. Malformed text, in which DuckDB is not strict enough, is refused before. */
+/**
+ * What a query sees as `input` from here on. Malformed text, in which DuckDB is not strict enough, is refused before.
+ */
 export async function createInput(session: Session, files: Files, names: Names, signal?: AbortSignal): Promise<void> {
   if (files.isOurs) {
     await running({ signal }, (run) => native.checkFiles(files.paths, toJson({ escape: names.escape }), run));
@@ -204,7 +213,10 @@ export function subquery(sql: string): string {
   return `(${sql.replace(/[;\s]+$/, '')}\n)`;
 }
 
-/** Fails, with its place in the query, for what DuckDB does not understand in a query that is going to be a part of another one. */
+/**
+ * Fails, with its place in the query, for what DuckDB does not understand in a query that is going to be a part of
+ * another one.
+ */
 export async function checkQuery(connection: DuckDBConnection, sql: string): Promise<void> {
   try {
     const prepared = await connection.prepare(sql);
@@ -222,8 +234,8 @@ export async function stream(connection: DuckDBConnection, query: string): Promi
 }
 
 /**
- * All chunks of a result. Where reading fails in the middle, DuckDB's client ends the result as if it were whole; but the
- * transaction is broken then, and does not run another statement.
+ * All chunks of a result. Where reading fails in the middle, DuckDB's client ends the result as if it were whole; but
+ * the transaction is broken then, and does not run another statement.
  */
 async function* chunksOf(
   connection: DuckDBConnection,
@@ -239,7 +251,8 @@ async function* chunksOf(
     await connection.run('SELECT 1');
   } catch {
     await connection.run('ROLLBACK');
-    // The reason is lost. Looking at every value meets it again, in little memory, where the query fits into another one.
+    // The reason is lost. Looking at every value meets it again, in little memory, where the query fits into another
+    // one.
     const look = `SELECT max(hash(COLUMNS(*))) FROM ${subquery(query)}`;
     const reason = await connection.run(look).catch((thrown: Error) => thrown);
     if (types.isNativeError(reason) && !reason.message.includes('Parser Error')) throw reason;

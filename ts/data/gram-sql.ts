@@ -1,6 +1,6 @@
 /**
- * SQL by which databases and engines make the tables of a Gram matrix. It is a self-join of the users' items, so the work and what
- * is shuffled grow with the sum of the squares of the users' items.
+ * SQL by which databases and engines make the tables of a Gram matrix. It is a self-join of the users' items, so the
+ * work and what is shuffled grow with the sum of the squares of the users' items.
  */
 import { quoteText } from './sources.js';
 
@@ -79,7 +79,9 @@ export type SqlDialect = keyof typeof DIALECTS;
 /** The dialects. */
 export const SQL_DIALECTS = Object.keys(DIALECTS) as SqlDialect[];
 
-/** Dialects whose text the tests run. Those of the others have been read against their manuals, and were run by nobody. */
+/**
+ * Dialects whose text the tests run. Those of the others have been read against their manuals, and were run by nobody.
+ */
 const RUN: readonly SqlDialect[] = ['duckdb', 'postgres', 'spark'];
 
 /** Where interactions are, and where the tables go. */

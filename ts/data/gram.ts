@@ -10,19 +10,20 @@ import { batches, checkCase, openDuckDB, stream, toError } from './duckdb.js';
 import { findFiles, quoteName, scanColumns } from './sources.js';
 
 /**
- * The tables of a Gram matrix: of each a file, a folder of parts, a pattern, or several files. Parquet needs the package
- * `@duckdb/node-api`; CSV, TSV and NDJSON, plain or with `.gz` or `.zst`, do not. Rows may come in any order.
+ * The tables of a Gram matrix: of each a file, a folder of parts, a pattern, or several files. Parquet needs the
+ * package `@duckdb/node-api`; CSV, TSV and NDJSON, plain or with `.gz` or `.zst`, do not. Rows may come in any order.
  */
 export interface GramSource {
   /** Columns `item` and `index`: the index of each item, each from 0 to the number of items - 1 once. */
   vocab: string | readonly string[];
   /**
-   * Columns `i`, `j` and `n`: how many users have both items, `i` at most `j`, each pair once; for `i` = `j`, how many have the
-   * item. Pairs that nobody has are left out.
+   * Columns `i`, `j` and `n`: how many users have both items, `i` at most `j`, each pair once; for `i` = `j`, how many
+   * have the item. Pairs that nobody has are left out.
    */
   gram: string | readonly string[];
   /**
-   * Columns `name` and `n`: the number of `users` and, if it is there, that of `interactions`, distinct pairs of a user and an item.
+   * Columns `name` and `n`: the number of `users` and, if it is there, that of `interactions`, distinct pairs of a user
+   * and an item.
    */
   totals: string | readonly string[];
 }

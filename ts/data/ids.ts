@@ -5,8 +5,8 @@ import { RecvaeError } from '../runtime/errors.js';
 import type { native } from '../runtime/native.js';
 
 /**
- * An id: text, or a whole number, which stands for its decimal digits (5 and 5n for `'5'`, -0 for `'0'`). A `number` must be
- * a safe integer: from 2^53 on, neighbours are one. Larger ones are written as text or as a bigint.
+ * An id: text, or a whole number, which stands for its decimal digits (5 and 5n for `'5'`, -0 for `'0'`). A `number`
+ * must be a safe integer: from 2^53 on, neighbours are one. Larger ones are written as text or as a bigint.
  */
 export type Id = string | number | bigint;
 

@@ -36,7 +36,10 @@ const COLUMN_KEYS = Object.keys({ users: true, items: true, values: true } satis
 export interface Parts {
   /** What is trained on. */
   train: Interactions;
-  /** What options are chosen by. Without it, {@link split} takes a share of the training items, unless its `validation` is 0. */
+  /**
+   * What options are chosen by. Without it, {@link split} takes a share of the training items, unless its `validation`
+   * is 0.
+   */
   validation?: Interactions | undefined;
   /** What is asked for in the end. */
   test: Interactions;
@@ -49,8 +52,9 @@ export interface ColumnOptions extends Thresholds {
   /** Entries with a lower value are left out as if they were not there. Needs `values`. */
   minValue?: number;
   /**
-   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and other
-   * models count every row alike. The values of a pair of user and item are added up. Needs `values`.
+   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a
+   * confidence, and other models count every row alike. The values of a pair of user and item are added up. Needs
+   * `values`.
    */
   weighted?: boolean;
 }
@@ -58,8 +62,8 @@ export interface ColumnOptions extends Thresholds {
 /**
  * Who interacted with what: a binary matrix of shape (`nUsers`, `nItems`), sparse, in native memory.
  *
- * Ids are text of at most 64 KiB, or whole numbers, which stand for their decimal digits ({@link Id}). Users and items are
- * numbered in order of first appearance. Duplicates collapse, and thresholds hold for what is left.
+ * Ids are text of at most 64 KiB, or whole numbers, which stand for their decimal digits ({@link Id}). Users and items
+ * are numbered in order of first appearance. Duplicates collapse, and thresholds hold for what is left.
  * {@link Interactions.leftOut} says what went.
  *
  * They belong to the thread that made them: a `Worker` reads its own.
@@ -68,9 +72,8 @@ export class Interactions implements Disposable {
   /** @internal */
   readonly native: native.NativeInteractions;
   /**
-   * Whether there were values that changed nothing, because neither `minValue` nor `weighted` was given: a row of -1 counts as one of 5
-   * does.
-   * False for what did not come out of rows, such as a part of a split.
+   * Whether there were values that changed nothing, because neither `minValue` nor `weighted` was given: a row of -1
+   * counts as one of 5 does. False for what did not come out of rows, such as a part of a split.
    */
   readonly valuesIgnored: boolean;
   /** What of it `JSON.stringify` writes: its size, not its rows. */
@@ -92,12 +95,14 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Reads CSV, TSV, NDJSON, Arrow IPC or a format in which data are published, plain or compressed by gzip or zstd, streamed. `path` is a
-   * file, a folder, a pattern such as `likes/*.csv`, several of them, or `-` for standard input. CSV is RFC 4180: text
-   * that it does not allow, such as a quote left open in any column, is an error with the line where the quote was opened.
+   * Reads CSV, TSV, NDJSON, Arrow IPC or a format in which data are published, plain or compressed by gzip or zstd,
+   * streamed. `path` is a file, a folder, a pattern such as `likes/*.csv`, several of them, or `-` for standard input.
+   * CSV is RFC 4180: text that it does not allow, such as a quote left open in any column, is an error with the line
+   * where the quote was opened.
    *
-   * @param source - A path, a `file:` URL, `'-'` for standard input, or a stream: any iterable of bytes or text, such as a Node
-   * `Readable` or the body of a response, which is closed if it is refused. The last two have no name and need `options.format`.
+   * @param source - A path, a `file:` URL, `'-'` for standard input, or a stream: any iterable of bytes or text, such
+   * as a Node `Readable` or the body of a response, which is closed if it is refused. The last two have no name and
+   * need `options.format`.
    *
    * @throws {@link RecvaeError} `IO`, `INVALID_DATA` with file, line and column, `INVALID_ARGUMENT` for an option.
    */
@@ -113,9 +118,9 @@ export class Interactions implements Disposable {
   /**
    * Builds from parallel columns of equal length, while the caller waits.
    *
-   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if lengths differ, or an id or a value is of another type (also `null` and
-   * `''` as a value), `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, a value is not finite or
-   * nothing is left. The message has the row, counted from 0.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if lengths differ, or an id or a value is of another type (also
+   * `null` and `''` as a value), `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, a
+   * value is not finite or nothing is left. The message has the row, counted from 0.
    */
   static fromColumns(columns: Columns, options?: ColumnOptions): Interactions {
     checkObject(columns, 'columns');
@@ -128,8 +133,8 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Puts together what others have divided, such as the train and test files of the graph papers: {@link split} with the kind
-   * `files` keeps it so. A pair that is in several parts is of the first one.
+   * Puts together what others have divided, such as the train and test files of the graph papers: {@link split} with
+   * the kind `files` keeps it so. A pair that is in several parts is of the first one.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for what are no interactions.
    */
@@ -146,11 +151,11 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Builds from any iterable of histories, also an asynchronous one such as a database cursor. A user may come more than
-   * once.
+   * Builds from any iterable of histories, also an asynchronous one such as a database cursor. A user may come more
+   * than once.
    *
-   * @throws {@link RecvaeError} `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, or nothing
-   * is left; with the history, counted from 0. What the iterable throws, it throws.
+   * @throws {@link RecvaeError} `INVALID_DATA` if an id is empty, longer than 64 KiB or with half of a character, or
+   * nothing is left; with the history, counted from 0. What the iterable throws, it throws.
    */
   static async fromHistories(
     histories: Iterable<History> | AsyncIterable<History>,
@@ -176,12 +181,12 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Builds from any iterable of batches of columns, such as a database cursor or a consumer of a queue. The next batch is
-   * asked for when the last one is taken, so memory is that of the matrix under construction. If a batch is refused, the
-   * iterable is closed (its `return` is called), and so it is after an abort, also while it does not answer.
+   * Builds from any iterable of batches of columns, such as a database cursor or a consumer of a queue. The next batch
+   * is asked for when the last one is taken, so memory is that of the matrix under construction. If a batch is refused,
+   * the iterable is closed (its `return` is called), and so it is after an abort, also while it does not answer.
    *
-   * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with column, row and batch, counted from 0. What the
-   * iterable throws, it throws.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with column, row and batch, counted from 0. What
+   * the iterable throws, it throws.
    */
   static async fromBatches(
     batches: Iterable<Batch> | AsyncIterable<Batch>,
@@ -198,10 +203,11 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Builds from rows as drivers of databases and queues hand them out: any iterable of objects or arrays, also an asynchronous
-   * one such as a stream, or a cursor with `read` and `close`. Rows are gathered into columns, 4,096 at a time, so memory is that
-   * of the matrix under construction. The source is closed at the end, after an abort, also while it does not answer, and after
-   * a row that is refused: an iterator's `return` is called, a stream destroyed, a cursor closed.
+   * Builds from rows as drivers of databases and queues hand them out: any iterable of objects or arrays, also an
+   * asynchronous one such as a stream, or a cursor with `read` and `close`. Rows are gathered into columns, 4,096 at a
+   * time, so memory is that of the matrix under construction. The source is closed at the end, after an abort, also
+   * while it does not answer, and after a row that is refused: an iterator's `return` is called, a stream destroyed, a
+   * cursor closed.
    *
    * @example
    * ```ts
@@ -209,8 +215,8 @@ export class Interactions implements Disposable {
    * await Interactions.fromRows(rows, { user: 'customer', item: 'sku', value: 'stars', minValue: 4 });
    * ```
    *
-   * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with the column and the row, counted from 0. What the source
-   * throws, it throws.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` or `INVALID_DATA` with the column and the row, counted from 0. What
+   * the source throws, it throws.
    */
   static async fromRows(rows: Rows, options?: RowOptions, { signal }: Abortable = {}): Promise<Interactions> {
     checkRun({ signal }, ['signal']);
@@ -219,14 +225,14 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Reads Arrow IPC, a stream or a file, in one piece or in many; bodies may be compressed by LZ4 or Zstandard. Ids are text or
-   * whole numbers, with or without a dictionary, and items may be lists of them; times are timestamps, dates, numbers or text.
-   * Other columns may have any type. Memory is that of the matrix under construction, the dictionaries and one message, as it was
-   * before it was compressed: at most 16 MiB and 256 times the bytes that came.
+   * Reads Arrow IPC, a stream or a file, in one piece or in many; bodies may be compressed by LZ4 or Zstandard. Ids are
+   * text or whole numbers, with or without a dictionary, and items may be lists of them; times are timestamps, dates,
+   * numbers or text. Other columns may have any type. Memory is that of the matrix under construction, the dictionaries
+   * and one message, as it was before it was compressed: at most 16 MiB and 256 times the bytes that came.
    *
-   * @throws {@link RecvaeError} `INVALID_DATA` if the bytes are no such thing, a column is missing or of another type, or an
-   * id or a value is null; with the row, counted from 0. `INVALID_ARGUMENT` for an option. What the iterable throws, it
-   * throws.
+   * @throws {@link RecvaeError} `INVALID_DATA` if the bytes are no such thing, a column is missing or of another type,
+   * or an id or a value is null; with the row, counted from 0. `INVALID_ARGUMENT` for an option. What the iterable
+   * throws, it throws.
    */
   static async fromArrow(bytes: Bytes, options?: ColumnNames, { signal }: Abortable = {}): Promise<Interactions> {
     checkRun({ signal }, ['signal']);
@@ -236,9 +242,9 @@ export class Interactions implements Disposable {
 
   /**
    * Reads Parquet, CSV or JSON files, globs of them, a DuckDB database or the result of a query, by way of DuckDB: the
-   * package `@duckdb/node-api`, which has to be installed beside this one, and is loaded at the first call. Rows are streamed.
-   * Ids are text, whole numbers (also decimals without decimals), enums or UUIDs, and items may be lists of them; times are
-   * timestamps, dates, numbers or text.
+   * package `@duckdb/node-api`, which has to be installed beside this one, and is loaded at the first call. Rows are
+   * streamed. Ids are text, whole numbers (also decimals without decimals), enums or UUIDs, and items may be lists of
+   * them; times are timestamps, dates, numbers or text.
    *
    * @example
    * ```ts
@@ -246,9 +252,9 @@ export class Interactions implements Disposable {
    * await Interactions.fromDuckDB({ database: 'shop.duckdb', sql: 'SELECT customer AS user, sku AS item FROM orders' });
    * ```
    *
-   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if DuckDB is not installed or does not understand the query, for an option,
-   * or for names of files that say no format; `IO` if a file cannot be read; `INVALID_DATA` if a column is missing or of
-   * another type, or an id or a value is null, with the row, counted from 0.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` if DuckDB is not installed or does not understand the query, for an
+   * option, or for names of files that say no format; `IO` if a file cannot be read; `INVALID_DATA` if a column is
+   * missing or of another type, or an id or a value is null, with the row, counted from 0.
    */
   static async fromDuckDB(options: DuckDBOptions, { signal }: Abortable = {}): Promise<Interactions> {
     checkRun({ signal }, ['signal']);
@@ -257,8 +263,8 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * A data set that comes with the package. `debian`: which dependency do Debian packages declare; 11,663 source packages
-   * ("users") x 4,456 dependencies ("items").
+   * A data set that comes with the package. `debian`: which dependency do Debian packages declare; 11,663 source
+   * packages ("users") x 4,456 dependencies ("items").
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name.
    */
@@ -268,14 +274,14 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Makes up data in memory, as large as a set of the papers or a share of it, off the event loop. For measuring speed and
-   * memory.
+   * Makes up data in memory, as large as a set of the papers or a share of it, off the event loop. For measuring speed
+   * and memory.
    *
-   * **Accuracy on such data means nothing.** They follow a recipe, not real users: report no metric on them, and choose no
-   * model and no option by them.
+   * **Accuracy on such data means nothing.** They follow a recipe, not real users: report no metric on them, and choose
+   * no model and no option by them.
    *
-   * The same options (with their seed) give the same data for any number of threads. They are what reading the file that
-   * {@link writeSynth} writes gives.
+   * The same options (with their seed) give the same data for any number of threads. They are what reading the file
+   * that {@link writeSynth} writes gives.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
    */
@@ -300,7 +306,10 @@ export class Interactions implements Disposable {
     return guard(() => this.native.nInteractions);
   }
 
-  /** Whether interactions have weights, of which `als` and blends with it make confidences; other models count each alike. */
+  /**
+   * Whether interactions have weights, of which `als` and blends with it make confidences; other models count each
+   * alike.
+   */
   get weighted(): boolean {
     return guard(() => this.native.weighted);
   }
@@ -331,16 +340,19 @@ export class Interactions implements Disposable {
     return guard(() => this.native.history(id)) ?? undefined;
   }
 
-  /** The weights of a user's items, as {@link Interactions.history} has them; `undefined` if the user is not known, or nothing has weights. */
+  /**
+   * The weights of a user's items, as {@link Interactions.history} has them; `undefined` if the user is not known, or
+   * nothing has weights.
+   */
   weights(user: Id): number[] | undefined {
     const id = idOf(user, 'user');
     return guard(() => this.native.weights(id)) ?? undefined;
   }
 
   /**
-   * These interactions as an Arrow IPC stream: columns `user` and `item`, text in dictionaries, one row per interaction, in
-   * row order, without weights. {@link Interactions.fromArrow} brings them back with users in the same order and items in that of first
-   * appearance.
+   * These interactions as an Arrow IPC stream: columns `user` and `item`, text in dictionaries, one row per
+   * interaction, in row order, without weights. {@link Interactions.fromArrow} brings them back with users in the same
+   * order and items in that of first appearance.
    *
    * @throws {@link RecvaeError} `INVALID_DATA` with 2^31 users or items or more.
    */
@@ -354,9 +366,9 @@ export class Interactions implements Disposable {
   }
 
   /**
-   * Frees the native memory at once, or when the calls in flight that use it have ended; that of a part of a {@link Split}
-   * goes with the last of the parts. Whatever is asked afterwards throws `INVALID_ARGUMENT`, "interactions is disposed". To
-   * dispose again does nothing.
+   * Frees the native memory at once, or when the calls in flight that use it have ended; that of a part of a
+   * {@link Split} goes with the last of the parts. Whatever is asked afterwards throws `INVALID_ARGUMENT`,
+   * "interactions is disposed". To dispose again does nothing.
    */
   dispose(): void {
     guard(() => this.native.dispose());

@@ -13,7 +13,8 @@ import { guard } from '../runtime/errors.js';
  * - `shortUsers`: users with fewer than `minUserItems` items, who are dropped.
  * - `neverHeldOut`: the same users, who are trained on but never held out.
  * - `noTrainingUser`: items that no training user has, and the held-out users' interactions with them.
- * - `newItems`: items that no training interaction has, where the split is within users, and the interactions with them.
+ * - `newItems`: items that no training interaction has, where the split is within users, and the interactions with
+ *   them.
  * - `newUsers`: users of whom nothing is known before the part in which they would be asked.
  * - `notScored`: held-out users with nothing to find, who do not count in metrics.
  * - `sample`: training users and items that a sample does not have.

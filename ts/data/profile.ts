@@ -58,7 +58,8 @@ function spread({ quantiles, mean }: native.NativeSpread): Spread {
 }
 
 /**
- * Counts what data look like, off the event loop: of {@link Interactions} as they are, of a {@link Split} its training users.
+ * Counts what data look like, off the event loop: of {@link Interactions} as they are, of a {@link Split} its training
+ * users.
  *
  * @example
  * ```ts

@@ -75,7 +75,10 @@ export interface Gotten {
   sha256: string;
 }
 
-/** Downloads what is missing of a data set, and takes files out of their archives. Nothing else of the package does that. */
+/**
+ * Downloads what is missing of a data set, and takes files out of their archives. Nothing else of the package does
+ * that.
+ */
 export async function getPublished(set: PublishedSet, options: GetOptions = {}): Promise<Gotten[]> {
   const { from, signal } = options;
   if (!isOffered(set)) throw new RecvaeError('INVALID_ARGUMENT', `${set.name}: ${wayTo(set)}`);

@@ -7,7 +7,10 @@ import type { ReadOptions, Thresholds } from '../runtime/options.generated.js';
 import { isPattern } from './glob.js';
 import { filesAt } from './sources.js';
 
-/** Options that say how text is to be understood, which nothing but the core reads; without escape, which DuckDB knows too. */
+/**
+ * Options that say how text is to be understood, which nothing but the core reads; without escape, which DuckDB knows
+ * too.
+ */
 export const TEXT_OPTIONS = [
   'format',
   'separator',
@@ -34,8 +37,8 @@ function isMany(path: string): boolean {
 }
 
 /**
- * Finds them. Of a folder or a pattern they are those of a published data set where there are such: those with the names of the
- * format that the options name, or those of which name or header leave no doubt; and otherwise all.
+ * Finds them. Of a folder or a pattern they are those of a published data set where there are such: those with the
+ * names of the format that the options name, or those of which name or header leave no doubt; and otherwise all.
  */
 export function rowFiles(path: string | readonly string[], options: ReadOptions & Thresholds = {}): RowFiles {
   return guard(() => {

@@ -1,6 +1,6 @@
 /**
- * Rows as the drivers of databases and queues hand them out, one at a time or some at once: gathered into columns on their way
- * into the core, and their source closed whatever happens.
+ * Rows as the drivers of databases and queues hand them out, one at a time or some at once: gathered into columns on
+ * their way into the core, and their source closed whatever happens.
  */
 import { setImmediate } from 'node:timers/promises';
 import { openIterator, unlessAborted } from '../runtime/abort.js';
@@ -21,7 +21,10 @@ export interface RowCursor {
   close(): unknown;
 }
 
-/** What hands out rows: a stream of a driver (`pg-query-stream`, `mysql2`), an iterator (`node:sqlite`, `better-sqlite3`), a cursor. */
+/**
+ * What hands out rows: a stream of a driver (`pg-query-stream`, `mysql2`), an iterator (`node:sqlite`,
+ * `better-sqlite3`), a cursor.
+ */
 export type Rows = Iterable<Row> | AsyncIterable<Row> | RowCursor;
 
 /** A column: its name, or its position in rows that are arrays. */
@@ -34,23 +37,28 @@ export interface RowOptions extends Thresholds {
   /** Column of the item ids; `'item'` by default. */
   item?: RowColumn;
   /**
-   * Column of a number, such as a rating, that every row must have: a number, a bigint or the text of a number, as drivers give
-   * `NUMERIC`. It changes nothing without `minValue` or `weighted`.
+   * Column of a number, such as a rating, that every row must have: a number, a bigint or the text of a number, as
+   * drivers give `NUMERIC`. It changes nothing without `minValue` or `weighted`.
    */
   value?: RowColumn;
   /**
-   * Column of a time that every row must have: a `Date` in all rows, which counts as its seconds since 1970, or in all rows a number,
-   * a bigint or the text of a number in a unit that they share. Splits by time and of the newest items use it, and `since` and `until`.
+   * Column of a time that every row must have: a `Date` in all rows, which counts as its seconds since 1970, or in all
+   * rows a number, a bigint or the text of a number in a unit that they share. Splits by time and of the newest items
+   * use it, and `since` and `until`.
    */
   timestamp?: RowColumn;
   /** Rows with a lower value are left out. Only with `value`. */
   minValue?: number;
   /**
-   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and other
-   * models count every row alike. The values of a pair of user and item are added up. Only with `value`.
+   * Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a
+   * confidence, and other models count every row alike. The values of a pair of user and item are added up. Only with
+   * `value`.
    */
   weighted?: boolean;
-  /** Rows with an earlier timestamp are left out: a `Date` where the timestamps are, else a number in their unit. Only with `timestamp`. */
+  /**
+   * Rows with an earlier timestamp are left out: a `Date` where the timestamps are, else a number in their unit. Only
+   * with `timestamp`.
+   */
   since?: number | Date;
   /** Rows with this timestamp or a later one are left out; given like `since`. Only with `timestamp`. */
   until?: number | Date;
@@ -142,8 +150,8 @@ function checked(options: RowOptions): { columns: Wanted[]; filter: object } {
 }
 
 /**
- * Times as numbers: dates as seconds since 1970, which a split's `testSince` counts too. Numbers have a unit that nobody has named, so
- * that a number beside a date is refused.
+ * Times as numbers: dates as seconds since 1970, which a split's `testSince` counts too. Numbers have a unit that
+ * nobody has named, so that a number beside a date is refused.
  */
 class Times {
   /** What came first, and what it was. */
@@ -250,7 +258,10 @@ abstract class Source {
 
   protected abstract rows(count: number): Promise<readonly Row[]>;
 
-  /** Lets the source clean up, without waiting for one that does not answer. What it throws then is less than what stopped it. */
+  /**
+   * Lets the source clean up, without waiting for one that does not answer. What it throws then is less than what
+   * stopped it.
+   */
   abstract close(): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 /**
- * The files behind `source`, and how DuckDB is made to read them. Text files without a query are read by the core, so that
- * they hold the same by every way in; where DuckDB reads them, it is told the dialect and the types and guesses neither.
+ * The files behind `source`, and how DuckDB is made to read them. Text files without a query are read by the core, so
+ * that they hold the same by every way in; where DuckDB reads them, it is told the dialect and the types and guesses
+ * neither.
  */
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -97,7 +98,9 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** The files of a folder that programs such as Spark write in parts: not the hidden ones, nor those with `_` in front. */
+/**
+ * The files of a folder that programs such as Spark write in parts: not the hidden ones, nor those with `_` in front.
+ */
 function partsOf(folder: string): string[] {
   const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !/^[._]/.test(name));
   const names = entries.map(({ name }) => join(folder, name)).sort((a, b) => (a < b ? -1 : 1));
@@ -130,7 +133,8 @@ export function filesAt(path: string): string[] | undefined {
 
 /** The files, if DuckDB is not needed to find and to read them. */
 export function ownFiles(source: readonly string[]): Files | undefined {
-  // The name of one file that DuckDB is not needed for is not what DuckDB would look for elsewhere: whoever reads it says that it is missing.
+  // The name of one file that DuckDB is not needed for is not what DuckDB would look for elsewhere: whoever reads it
+  // says that it is missing.
   const isOne = (path: string) => isOurs(kindOf(path)) && !isPattern(path) && !path.includes('://');
   const found = source.map((path) => filesAt(path) ?? (isOne(path) ? [path] : undefined));
   if (found.includes(undefined)) return undefined;
@@ -199,8 +203,8 @@ export async function scanColumns(
 }
 
 /**
- * Files as a query sees them: with types as DuckDB finds them, but the dialect as it is, columns with the names of the ids as
- * text, and strings of JSON as strings.
+ * Files as a query sees them: with types as DuckDB finds them, but the dialect as it is, columns with the names of the
+ * ids as text, and strings of JSON as strings.
  */
 export async function scanAll(
   connection: DuckDBConnection,
@@ -269,7 +273,10 @@ function delimited({ kind, paths }: Files, escapes: Names['escape'], types: stri
   return `read_csv(${listOf(paths)}, ${options.join(', ')})`;
 }
 
-/** Fails for headers in which DuckDB, which cuts off the blanks around a name, would find a column under another name than there. */
+/**
+ * Fails for headers in which DuckDB, which cuts off the blanks around a name, would find a column under another name
+ * than there.
+ */
 async function refuseBlanks(connection: DuckDBConnection, files: Files, escapes: Names['escape']): Promise<void> {
   for (const path of files.paths) {
     const rows = delimited({ ...files, paths: [path] }, escapes, 'all_varchar = true').replace(
@@ -315,7 +322,10 @@ export async function listsIn(connection: DuckDBConnection, files: Files): Promi
   return new Set([...types].filter(([, type]) => type.endsWith('[]')).map(([name]) => name));
 }
 
-/** The type with strings as they stand there: DuckDB takes those that look like dates and UUIDs for such, and writes them anew. */
+/**
+ * The type with strings as they stand there: DuckDB takes those that look like dates and UUIDs for such, and writes
+ * them anew.
+ */
 function stringsIn(type: string): string {
   if (type === 'JSON') return 'VARCHAR'; // strings and numbers, mixed: text without quotes
   return type.replace(/"(?:[^"]|"")*"|\b(?:UUID|DATE|TIME|TIMESTAMP(?: WITH TIME ZONE)?)\b/g, (word) =>

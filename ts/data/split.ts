@@ -9,8 +9,8 @@ import { Interactions } from './interactions.js';
 import { type LeftOut, leftOutOf } from './left-out.js';
 
 /**
- * Users each with items that go in and items that have to be found. By the split of kind `strong` no model sees them in training;
- * by the others they are known from it.
+ * Users each with items that go in and items that have to be found. By the split of kind `strong` no model sees them in
+ * training; by the others they are known from it.
  */
 export class HeldOut implements Disposable {
   /** @internal */
@@ -70,8 +70,8 @@ export class HeldOut implements Disposable {
   }
 
   /**
-   * Lets the users go: their memory is freed with that of the last part of the split. Whatever is asked afterwards throws
-   * `INVALID_ARGUMENT`, "heldOut is disposed". To dispose again does nothing.
+   * Lets the users go: their memory is freed with that of the last part of the split. Whatever is asked afterwards
+   * throws `INVALID_ARGUMENT`, "heldOut is disposed". To dispose again does nothing.
    */
   dispose(): void {
     guard(() => this.native.dispose());
@@ -130,9 +130,10 @@ export class Split implements Disposable {
   }
 
   /**
-   * A smaller split for trial runs, off the event loop: some of the training users, drawn by a seed, the most popular items, and
-   * the same validation users with what is left of their items. It has no test users, so that nothing that is decided on it can
-   * have seen them. Samples with as many items ask the same; with the same seed, a smaller one's users are among a larger one's.
+   * A smaller split for trial runs, off the event loop: some of the training users, drawn by a seed, the most popular
+   * items, and the same validation users with what is left of their items. It has no test users, so that nothing that
+   * is decided on it can have seen them. Samples with as many items ask the same; with the same seed, a smaller one's
+   * users are among a larger one's.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option.
    */
@@ -171,8 +172,8 @@ export class Split implements Disposable {
   }
 
   /**
-   * Disposes of the split and of its parts, whose native memory is freed at once, or when the calls in flight that use it
-   * have ended. Whatever is asked afterwards throws `INVALID_ARGUMENT`. To dispose again does nothing.
+   * Disposes of the split and of its parts, whose native memory is freed at once, or when the calls in flight that use
+   * it have ended. Whatever is asked afterwards throws `INVALID_ARGUMENT`. To dispose again does nothing.
    */
   dispose(): void {
     for (const part of [this.train, this.validation, this.test]) part.dispose();
@@ -186,17 +187,17 @@ export class Split implements Disposable {
 }
 
 /**
- * Splits by users, unless the option `kind` says otherwise (strong generalisation, the protocol of the Mult-VAE paper): validation
- * and test users are held out whole,
- * and a share of each one's items has to be found from the others. The same seed gives the same split. Users with fewer than
- * `minUserItems` items are never held out: they are trained on, or with `shortUsers: 'drop'` left out as in that paper.
- * {@link Split.leftOut} says what is in none of the parts.
+ * Splits by users, unless the option `kind` says otherwise (strong generalisation, the protocol of the Mult-VAE paper):
+ * validation and test users are held out whole, and a share of each one's items has to be found from the others. The
+ * same seed gives the same split. Users with fewer than `minUserItems` items are never held out: they are trained on,
+ * or with `shortUsers: 'drop'` left out as in that paper. {@link Split.leftOut} says what is in none of the parts.
  *
- * By the kinds `time`, `last` and `share` users are trained on with a part of their items, and asked for the others: what came later
- * by the clock, their last items, or a share of them. Items that nobody is trained on cannot be found; they are counted.
+ * By the kinds `time`, `last` and `share` users are trained on with a part of their items, and asked for the others:
+ * what came later by the clock, their last items, or a share of them. Items that nobody is trained on cannot be found;
+ * they are counted.
  *
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, or for a kind that needs times which the data do not have;
- * `INVALID_DATA` if there are too few users.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, or for a kind that needs times which the data do not
+ * have; `INVALID_DATA` if there are too few users.
  */
 export async function split(
   interactions: Interactions,

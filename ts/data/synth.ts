@@ -21,9 +21,9 @@ export interface SynthProgress {
 /** How {@link writeSynth} runs. */
 export interface SynthRun extends RunOptions {
   /**
-   * Called with the latest state, on the event loop, at most ten times a second; the last one always comes. It does not keep
-   * the process alive. If it throws, or gives back a promise that is rejected, writing stops, and the promise is rejected
-   * with what was thrown.
+   * Called with the latest state, on the event loop, at most ten times a second; the last one always comes. It does not
+   * keep the process alive. If it throws, or gives back a promise that is rejected, writing stops, and the promise is
+   * rejected with what was thrown.
    */
   onProgress?: (progress: SynthProgress) => void;
 }
@@ -35,15 +35,15 @@ const KEYS = Object.keys({
 } satisfies Record<keyof SynthRun, true>);
 
 /**
- * Writes made-up interactions, as many as in a set of the papers or a share of them, to a CSV file with the columns `user`
- * and `item`: whole or not at all, off the event loop, in memory that does not grow with their number. For measuring speed
- * and memory.
+ * Writes made-up interactions, as many as in a set of the papers or a share of them, to a CSV file with the columns
+ * `user` and `item`: whole or not at all, off the event loop, in memory that does not grow with their number. For
+ * measuring speed and memory.
  *
- * **Accuracy on such data means nothing.** They follow a recipe, not real users: report no metric on them, and choose no
- * model and no option by them.
+ * **Accuracy on such data means nothing.** They follow a recipe, not real users: report no metric on them, and choose
+ * no model and no option by them.
  *
- * The same options (with their seed) give the same bytes for any number of threads. {@link Interactions.synth} gives the
- * same data without a file.
+ * The same options (with their seed) give the same bytes for any number of threads. {@link Interactions.synth} gives
+ * the same data without a file.
  *
  * @param path - Where the file goes; a name in `.csv`, or in `.csv.gz` for a compressed one.
  * @returns The last progress: what the file holds.

@@ -1,4 +1,7 @@
-/** Text of interactions on its way into the core, which reads files and standard input itself and is handed streams in pieces. */
+/**
+ * Text of interactions on its way into the core, which reads files and standard input itself and is handed streams in
+ * pieces.
+ */
 import { fileURLToPath } from 'node:url';
 import { untilAborted } from '../runtime/abort.js';
 import { invalid } from '../runtime/check.js';

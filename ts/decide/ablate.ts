@@ -51,7 +51,10 @@ export interface AblateOptions extends RunOptions, ComputeOptions {
   all?: boolean;
   /** Seeds of the models, each 0 to 2^53 and once. By default 1, 2 and 3. */
   seeds?: readonly number[];
-  /** Most epochs of every model; `epochs` in {@link AblateOptions.options} and {@link AblateOptions.reference} goes before it. */
+  /**
+   * Most epochs of every model; `epochs` in {@link AblateOptions.options} and {@link AblateOptions.reference} goes
+   * before it.
+   */
   epochs?: number;
   /** Options of RecVAE that all designs share; not those that make its changes, nor `seed`. */
   options?: RecvaeOptions;
@@ -59,20 +62,26 @@ export interface AblateOptions extends RunOptions, ComputeOptions {
   reference?: MultVaeOptions;
   /** Seed of the split and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
   seed?: number;
-  /** How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused. */
+  /**
+   * How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused.
+   */
   split?: SplitOptions;
-  /** Trainings at the same time at most, 1 or more; they share `threads`. The result does not depend on it. By default `threads`. */
+  /**
+   * Trainings at the same time at most, 1 or more; they share `threads`. The result does not depend on it. By default
+   * `threads`.
+   */
   parallel?: number;
   /** Bytes that all trainings at the same time may take beyond the data. By default what is free. */
   memoryLimit?: number;
   /**
-   * A file that keeps every training that has ended, so that the same call goes on after a kill or an abort. More seeds, `all`
-   * and other options go on from it too, and train only what it lacks; other data are refused. By default there is none.
+   * A file that keeps every training that has ended, so that the same call goes on after a kill or an abort. More
+   * seeds, `all` and other options go on from it too, and train only what it lacks; other data are refused. By default
+   * there is none.
    */
   journal?: string;
   /**
-   * Called after every epoch and every training, on the event loop. It does not keep the process alive. If it throws, or gives
-   * back a promise that is rejected, the work stops, and the promise is rejected with what was thrown.
+   * Called after every epoch and every training, on the event loop. It does not keep the process alive. If it throws,
+   * or gives back a promise that is rejected, the work stops, and the promise is rejected with what was thrown.
    */
   onProgress?: (progress: AblateProgress) => void;
 }
@@ -86,28 +95,29 @@ export interface Ablation {
 }
 
 /**
- * Which of RecVAE's changes to Mult-VAE pay on these data: trains RecVAE without any of them, with each alone, with all but
- * each, and whole (with `all`, every combination), each under every seed, and compares them on the same test users.
+ * Which of RecVAE's changes to Mult-VAE pay on these data: trains RecVAE without any of them, with each alone, with all
+ * but each, and whole (with `all`, every combination), each under every seed, and compares them on the same test users.
  *
- * A user's value is the core's main metric, averaged over the seeds. Pairs are compared user by user with the bootstrap; p-values
- * are corrected by Holm's method over all comparisons together. The interval knows the chance of the users, not that of
- * training, so a difference counts as established only if it also has the same sign under every seed. Validation users choose the
- * best epoch; test users are asked once per training, and no option is chosen by them.
+ * A user's value is the core's main metric, averaged over the seeds. Pairs are compared user by user with the
+ * bootstrap; p-values are corrected by Holm's method over all comparisons together. The interval knows the chance of
+ * the users, not that of training, so a difference counts as established only if it also has the same sign under every
+ * seed. Validation users choose the best epoch; test users are asked once per training, and no option is chosen by
+ * them.
  *
- * **What the base is.** RecVAE without any change is Mult-VAE as far as the changes go: one tanh layer in the encoder, N(0, I) as
- * prior, the constant weight `beta`, one step for encoder and decoder together. All else is RecVAE's in every row: the decoder
- * is linear (Mult-VAE's has a hidden tanh layer), `beta` counts in full from the first step (Mult-VAE's grows), and step size,
- * initial weights, epochs and patience are RecVAE's. `mult-vae` itself, with its own defaults, is a row for reference, outside
- * the comparisons.
+ * **What the base is.** RecVAE without any change is Mult-VAE as far as the changes go: one tanh layer in the encoder,
+ * N(0, I) as prior, the constant weight `beta`, one step for encoder and decoder together. All else is RecVAE's in
+ * every row: the decoder is linear (Mult-VAE's has a hidden tanh layer), `beta` counts in full from the first step
+ * (Mult-VAE's grows), and step size, initial weights, epochs and patience are RecVAE's. `mult-vae` itself, with its own
+ * defaults, is a row for reference, outside the comparisons.
  *
- * Two things bear on fairness. An epoch of alternating training is `encoderPasses` + `decoderPasses` passes over the users, one
- * of joint training a single pass, and `patience` counts epochs: give enough of both that slow designs get to their best; the
- * verdict tells how many trainings `epochs` ended. And `gamma` and `beta` weight the same term: one that is badly chosen speaks
- * for or against the KL weight per user where only the number was wrong.
+ * Two things bear on fairness. An epoch of alternating training is `encoderPasses` + `decoderPasses` passes over the
+ * users, one of joint training a single pass, and `patience` counts epochs: give enough of both that slow designs get
+ * to their best; the verdict tells how many trainings `epochs` ended. And `gamma` and `beta` weight the same term: one
+ * that is badly chosen speaks for or against the KL weight per user where only the number was wrong.
  *
- * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` and `MEMORY` before any
- * work; `INVALID_ARGUMENT` for a journal of other data or in use, `INVALID_DATA` for a file that is no journal, `NUMERICAL` if
- * the arithmetic of a training fails, once all others have ended.
+ * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` and `MEMORY`
+ * before any work; `INVALID_ARGUMENT` for a journal of other data or in use, `INVALID_DATA` for a file that is no
+ * journal, `NUMERICAL` if the arithmetic of a training fails, once all others have ended.
  */
 export async function ablate(input: Split | Interactions, options: AblateOptions = {}): Promise<Ablation> {
   checkInstance(input, 'input', Split, Interactions);
@@ -118,7 +128,10 @@ export async function ablate(input: Split | Interactions, options: AblateOptions
   });
 }
 
-/** {@link ablate} on `data`, the split of `input`, with options that have been checked and a callback that does not throw. */
+/**
+ * {@link ablate} on `data`, the split of `input`, with options that have been checked and a callback that does not
+ * throw.
+ */
 export async function ablateOn(data: Split, input: Split | Interactions, options: AblateOptions): Promise<Ablation> {
   const { all = false, seeds = SEEDS, seed = DEFAULT_SEED, threads, signal } = options;
   const run = startRun(threads);

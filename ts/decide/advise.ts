@@ -34,56 +34,64 @@ export interface AdviseOptions extends RunOptions, ComputeOptions {
   /** Which models to try; `popularity`, `ease` and `als` always are. By default `edlae` and `recvae` besides. */
   models?: readonly ModelName[];
   /**
-   * Training users of the networks' largest sample; linear models go up to all of them where that is cheap enough. Default and range
-   * are those of {@link SampleOptions.users}.
+   * Training users of the networks' largest sample; linear models go up to all of them where that is cheap enough.
+   * Default and range are those of {@link SampleOptions.users}.
    */
   users?: SampleOptions['users'];
   /**
-   * The most popular items at most, by default all: without its tail a catalogue is another problem. Its range is that of
-   * {@link SampleOptions.items}.
+   * The most popular items at most, by default all: without its tail a catalogue is another problem. Its range is that
+   * of {@link SampleOptions.items}.
    */
   items?: SampleOptions['items'];
   /** Most epochs of the models that train in epochs. */
   epochs?: number;
-  /** Seed of the split, of the samples, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
+  /**
+   * Seed of the split, of the samples, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}.
+   */
   seed?: number;
   /**
-   * Options per model; what is given is not searched. Where `batchSize` is not given, networks take fewer users per step on a sample,
-   * so that an epoch has as many steps as on all training users, or users enough for 100 a step.
+   * Options per model; what is given is not searched. Where `batchSize` is not given, networks take fewer users per
+   * step on a sample, so that an epoch has as many steps as on all training users, or users enough for 100 a step.
    */
   options?: { [K in ModelName]?: ModelOptions[K] };
-  /** How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused. */
+  /**
+   * How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused.
+   */
   split?: SplitOptions;
-  /** Bytes that a fit may take beyond the data, in a trial and later on all data. By default what is free, see {@link FitRun}. */
+  /**
+   * Bytes that a fit may take beyond the data, in a trial and later on all data. By default what is free, see
+   * {@link FitRun}.
+   */
   memoryLimit?: number;
   /** As of `fit`, of the networks; by default `auto`. */
   precision?: ComputeOptions['precision'];
   /**
-   * Called after each step, and in fits with the latest epoch, at most ten times a second; on the event loop. If it throws, or
-   * gives back a promise that is rejected, the work stops, and the promise is rejected with what was thrown.
+   * Called after each step, and in fits with the latest epoch, at most ten times a second; on the event loop. If it
+   * throws, or gives back a promise that is rejected, the work stops, and the promise is rejected with what was thrown.
    */
   onProgress?: (progress: AdviseProgress) => void;
 }
 
 /**
- * Which model should be used on these data, before hours are spent on finding out: looks at the data, tries EASE^R, iALS and
- * RecVAE on samples of the training users, and says what to use, why, what to run next and what to distrust.
+ * Which model should be used on these data, before hours are spent on finding out: looks at the data, tries EASE^R,
+ * iALS and RecVAE on samples of the training users, and says what to use, why, what to run next and what to distrust.
  *
- * Samples have all items, so that a user's items and the tail of the catalogue stay as they are. Linear models go up to all training
- * users where that takes a minute or two, networks up to `users` of them; smaller samples are part of larger ones. They are judged on the
- * validation users alone; test users stay unseen. What a sample says is carried on to all training users by its trend, with an
- * interval, and no p-value of it is told. The model that leads is advised if no other one may be better there by more than so many
- * users would show; else the answer is that nobody can tell from this, `model` is `null`, and `next` says which comparison decides.
- * A network has to be significantly better than the best linear model to lead. Where nothing beats popularity on all training
- * users, `model` is `popularity`. Groups and figures are those of the core: see `groups.rs` and `profile.rs`.
+ * Samples have all items, so that a user's items and the tail of the catalogue stay as they are. Linear models go up to
+ * all training users where that takes a minute or two, networks up to `users` of them; smaller samples are part of
+ * larger ones. They are judged on the validation users alone; test users stay unseen. What a sample says is carried on
+ * to all training users by its trend, with an interval, and no p-value of it is told. The model that leads is advised
+ * if no other one may be better there by more than so many users would show; else the answer is that nobody can tell
+ * from this, `model` is `null`, and `next` says which comparison decides. A network has to be significantly better than
+ * the best linear model to lead. Where nothing beats popularity on all training users, `model` is `popularity`. Groups
+ * and figures are those of the core: see `groups.rs` and `profile.rs`.
  *
  * @example
  * ```ts
  * const { model, reasons, distrust } = await advise(await Interactions.dataset('debian'), { seed: 1 });
  * ```
  *
- * @throws {@link RecvaeError} As {@link compare}; `INVALID_DATA` with fewer than two validation users that have something to find;
- * `MEMORY` if no model but popularity fits into memory on the largest sample.
+ * @throws {@link RecvaeError} As {@link compare}; `INVALID_DATA` with fewer than two validation users that have
+ * something to find; `MEMORY` if no model but popularity fits into memory on the largest sample.
  */
 export async function advise(input: Split | Interactions, options: AdviseOptions = {}): Promise<AdviceReport> {
   checkInstance(input, 'input', Split, Interactions);
@@ -180,8 +188,8 @@ async function adviseOn(input: Split | Interactions, options: AdviseOptions): Pr
 }
 
 /**
- * The options of a model on a sample: {@link complete}, with what makes it small enough, and its `batchSize` if it has one that is
- * not given.
+ * The options of a model on a sample: {@link complete}, with what makes it small enough, and its `batchSize` if it has
+ * one that is not given.
  */
 function onSample(
   name: ModelName,
@@ -237,7 +245,8 @@ function costs(data: Split, samples: TrialSample[], results: SampleResult[], opt
     // What was tried on fewer items says little of a fit on all.
     if (trial && sample && trial.search.every(({ items }) => items === undefined)) {
       const measured = { ...(trial.options as object), ...(trial.epochs > 0 && { epochs: trial.epochs }) };
-      // A network's steps and a search's trials took all of the time; other options of the latter, so this is their mean.
+      // A network's steps and a search's trials took all of the time; other options of the latter, so this is their
+      // mean.
       const ofOne = trial.seconds / Math.max(isNetwork(model) ? 1 : trial.search.length, 1);
       seconds = guard(() =>
         native.extrapolateSeconds(

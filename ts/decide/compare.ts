@@ -47,14 +47,15 @@ export interface Comparison {
 }
 
 /**
- * The main job: trains popularity, EASE^R, iALS and the others on the same training users, evaluates them on the same test
- * users, and says with statistics which one to use.
+ * The main job: trains popularity, EASE^R, iALS and the others on the same training users, evaluates them on the same
+ * test users, and says with statistics which one to use.
  *
- * The options that matter most (`recvae tune --help` lists them) are searched on the validation users unless they are given, see
- * {@link CompareOptions.search}. A model that would not fit into memory is made smaller, see {@link ComparedModel.changed}. Models are
- * compared in pairs by user with the bootstrap, corrected by Holm's method. Of the models that are significantly better than popularity
- * in the main metric (corrected p below .05), the winner is the cheapest one that no other one beats significantly; where there is
- * none, nothing was found in the data, and the winner is popularity.
+ * The options that matter most (`recvae tune --help` lists them) are searched on the validation users unless they are
+ * given, see {@link CompareOptions.search}. A model that would not fit into memory is made smaller, see
+ * {@link ComparedModel.changed}. Models are compared in pairs by user with the bootstrap, corrected by Holm's method.
+ * Of the models that are significantly better than popularity in the main metric (corrected p below .05), the winner is
+ * the cheapest one that no other one beats significantly; where there is none, nothing was found in the data, and the
+ * winner is popularity.
  *
  * @throws {@link RecvaeError} As {@link split}, {@link fit} and {@link evaluate}; `INVALID_ARGUMENT` before any
  * work, and `MEMORY` if no model but popularity fits, whatever its size.
@@ -68,7 +69,10 @@ export async function compare(input: Split | Interactions, options: CompareOptio
   });
 }
 
-/** {@link compare} on `data`, the split of `input`, with options that have been checked and a callback that does not throw. */
+/**
+ * {@link compare} on `data`, the split of `input`, with options that have been checked and a callback that does not
+ * throw.
+ */
 export async function compareOn(
   data: Split,
   input: Split | Interactions,

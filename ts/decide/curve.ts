@@ -20,7 +20,9 @@ export function curveIn(curve: number[]): Curve {
   return { curve, bestEpoch: curve.length === 0 ? null : curve.indexOf(Math.max(...curve)) + 1 };
 }
 
-/** Whether a training came to the last of its epochs, and the best one is not so long ago that it would have stopped. */
+/**
+ * Whether a training came to the last of its epochs, and the best one is not so long ago that it would have stopped.
+ */
 export function isUnfinished({ bestEpoch }: Curve, options: unknown): boolean {
   const { epochs = 0, patience = 1 } = options as { epochs?: number; patience?: number };
   return bestEpoch !== null && epochs - bestEpoch < patience;

@@ -11,7 +11,8 @@ export const DEFAULT_SEED = description.split.find(({ name }) => name === 'seed'
 /**
  * The split that a comparison or an ablation on `input` works with.
  *
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` if options of a split stand beside a ready one, which they would not change.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` if options of a split stand beside a ready one, which they would not
+ * change.
  */
 export async function splitFor(
   input: Split | Interactions,

@@ -29,7 +29,8 @@ const MOST = 20;
 const LENGTH = 10;
 
 /**
- * One user of each group by activity, the one in the middle of its rows: neither the data nor the models have a say in who it is.
+ * One user of each group by activity, the one in the middle of its rows: neither the data nor the models have a say in
+ * who it is.
  *
  * @param users - Positions of the users that count, see `Evaluation.users`.
  */

@@ -15,7 +15,9 @@ export const FLOOR: ModelName = 'popularity';
 export interface FloorDifference extends Difference {
   /** Popularity's mean. */
   mean: number;
-  /** Which users were asked: validation users, who have chosen the model's options, only where there are no test users. */
+  /**
+   * Which users were asked: validation users, who have chosen the model's options, only where there are no test users.
+   */
   part: 'test' | 'validation';
   /** How many of them count. */
   users: number;

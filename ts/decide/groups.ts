@@ -1,6 +1,6 @@
 /**
- * Values by held-out user in groups: of users by the length of their input, and of items by how many training users have them. The
- * core divides them, see `groups.rs`.
+ * Values by held-out user in groups: of users by the length of their input, and of items by how many training users
+ * have them. The core divides them, see `groups.rs`.
  */
 import type { HeldOut } from '../data/split.js';
 import type { Evaluation } from '../models/evaluate.js';
@@ -10,7 +10,10 @@ import type { MetricName, ModelName } from '../runtime/options.generated.js';
 
 /** A group of held-out users, or of items, and how well each model serves it. */
 export interface GroupMeans {
-  /** Of users by the length of their input: `few`, `some`, `many`. Of items by their training users: `head`, `middle`, `tail`. */
+  /**
+   * Of users by the length of their input: `few`, `some`, `many`. Of items by their training users: `head`, `middle`,
+   * `tail`.
+   */
   name: string;
   /** Least items of a user of the group's input, or training users of one of its items. */
   from: number;

@@ -17,9 +17,10 @@ export interface Difference {
   /** The same before the correction. */
   pValueUncorrected: number;
   /**
-   * The smallest true difference that so many users, whose differences vary as these do, establish with a chance of 80 %, after the
-   * correction. Where nothing is established and this is large, the users are too few. 0 if all users differ by the same; `null`
-   * where so few users, or so few who differ, can establish nothing, however large a difference is.
+   * The smallest true difference that so many users, whose differences vary as these do, establish with a chance of 80
+   * %, after the correction. Where nothing is established and this is large, the users are too few. 0 if all users
+   * differ by the same; `null` where so few users, or so few who differ, can establish nothing, however large a
+   * difference is.
    */
   detectable: number | null;
 }

@@ -1,4 +1,7 @@
-/** A comparison again and again, on other splits and with other training seeds: how much of what it found is chance, and whose. */
+/**
+ * A comparison again and again, on other splits and with other training seeds: how much of what it found is chance, and
+ * whose.
+ */
 import { Interactions } from '../data/interactions.js';
 import { Split } from '../data/split.js';
 import type { Evaluation } from '../models/evaluate.js';
@@ -17,8 +20,8 @@ export interface RepeatOptions extends CompareOptions {
   /** How many splits, and how many training seeds on the first of them: 2 to 100. */
   repeat: number;
   /**
-   * As {@link CompareOptions.journal}, of the first comparison; comparison n has a file of its own beside it, whose name ends in
-   * `.n`. A call that is made again goes on where it was.
+   * As {@link CompareOptions.journal}, of the first comparison; comparison n has a file of its own beside it, whose
+   * name ends in `.n`. A call that is made again goes on where it was.
    */
   journal?: string;
 }
@@ -43,13 +46,14 @@ export function checkRepeat(repeat: unknown, { split }: Pick<CompareOptions, 'sp
 }
 
 /**
- * Compares models as {@link compare} does, on `repeat` splits, each with a training seed of its own, and on the first split with
- * `repeat` training seeds: 2 `repeat` - 1 comparisons. The variance of every metric, and of the differences to the first winner, is
- * taken apart by test users, training seed and split. By the kind `folds` each split is another fold. An input that is split already,
- * and kinds that come out the same each time, are repeated with other training seeds alone.
+ * Compares models as {@link compare} does, on `repeat` splits, each with a training seed of its own, and on the first
+ * split with `repeat` training seeds: 2 `repeat` - 1 comparisons. The variance of every metric, and of the differences
+ * to the first winner, is taken apart by test users, training seed and split. By the kind `folds` each split is another
+ * fold. An input that is split already, and kinds that come out the same each time, are repeated with other training
+ * seeds alone.
  *
- * The report is that of the first comparison, with {@link ComparisonReport.repeat}. Each comparison has its own searches: what
- * they find by chance is part of the variance.
+ * The report is that of the first comparison, with {@link ComparisonReport.repeat}. Each comparison has its own
+ * searches: what they find by chance is part of the variance.
  *
  * @throws {@link RecvaeError} As {@link compare}.
  */
@@ -137,8 +141,8 @@ function foldsOf(how: SplitOptions | undefined): number {
 }
 
 /**
- * From how many users the test users are drawn: all who have enough items, or, where the split is within users, those that are tested
- * each time.
+ * From how many users the test users are drawn: all who have enough items, or, where the split is within users, those
+ * that are tested each time.
  */
 function populationOf(data: Split): number {
   if (data.test.areKnown) return data.test.nScored;

@@ -39,52 +39,68 @@ export type { TuneReport } from './tune/report.js';
 /** How {@link tune} works. */
 export interface TuneOptions<K extends ModelName = ModelName> extends RunOptions, ComputeOptions {
   /**
-   * - `adaptive`: first some points over the whole space, then round after round those of which most is expected by what is known so
-   *   far, also beyond the core's ranges, until nothing more is to be gained (see `search/adaptive.ts`). Where a fit is
-   *   costly most trials have fewer items, or of several options of a network fewer epochs.
+   * - `adaptive`: first some points over the whole space, then round after round those of which most is expected by
+   *   what is known so far, also beyond the core's ranges, until nothing more is to be gained (see
+   *   `search/adaptive.ts`). Where a fit is costly most trials have fewer items, or of several options of a network
+   *   fewer epochs.
    * - `grid`: every combination of the values.
-   * - `random`: as many random combinations as `trials` says (Bergstra and Bengio, JMLR 2012), for many options or for ranges.
-   * - `halving`: random combinations that begin with few epochs; the best third of them goes on, and so on (Jamieson and
-   *   Talwalkar, AISTATS 2016). For models with epochs. It costs a fraction, and can miss options that are slow at first.
+   * - `random`: as many random combinations as `trials` says (Bergstra and Bengio, JMLR 2012), for many options or for
+   *   ranges.
+   * - `halving`: random combinations that begin with few epochs; the best third of them goes on, and so on (Jamieson
+   *   and Talwalkar, AISTATS 2016). For models with epochs. It costs a fraction, and can miss options that are slow at
+   *   first.
    *
    * By default a grid if `over` has lists alone and no more points than `trials`, else adaptive.
    */
   search?: SearchKind;
   /**
-   * The options that are searched, with the values to try, or for all but `grid` a range `{from, to, scale}`: by default their
-   * ratios count where both ends are above 0. By default the options that the core names values or ranges for
-   * (`recvae tune --help` lists them), unless they are given; `adaptive` goes beyond the core's ranges where that is better, and never
-   * beyond those that are given here.
+   * The options that are searched, with the values to try, or for all but `grid` a range `{from, to, scale}`: by
+   * default their ratios count where both ends are above 0. By default the options that the core names values or ranges
+   * for (`recvae tune --help` lists them), unless they are given; `adaptive` goes beyond the core's ranges where that
+   * is better, and never beyond those that are given here.
    */
   over?: SearchSpace<K>;
   /** Options that are not searched. */
   options?: ModelOptions[K];
   /**
-   * Trials at most, 1 to 10,000; of halving, those of the first stage. By default 12, and of `adaptive` as many as its effort allows:
-   * 60 seconds of a reference machine or six fits, whichever is more (up to 300 seconds six of the costliest), and 32 trials.
+   * Trials at most, 1 to 10,000; of halving, those of the first stage. By default 12, and of `adaptive` as many as its
+   * effort allows: 60 seconds of a reference machine or six fits, whichever is more (up to 300 seconds six of the
+   * costliest), and 32 trials.
    */
   trials?: number;
-  /** Seed of the split, of random combinations and, where one has a seed, of the model, 0 to 2^53. By default each one's own. */
+  /**
+   * Seed of the split, of random combinations and, where one has a seed, of the model, 0 to 2^53. By default each one's
+   * own.
+   */
   seed?: number;
-  /** How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused. */
+  /**
+   * How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused.
+   */
   split?: SplitOptions;
   /**
-   * Whether `grid` and `random` stop a trial whose best epoch so far is below the median of the trials before it, in their order,
-   * after as many epochs (the median rule of Google Vizier, KDD 2017): after half of the epochs, at least 3, and once five
-   * trials came that far. The result does not depend on how many run at once. By default they do.
+   * Whether `grid` and `random` stop a trial whose best epoch so far is below the median of the trials before it, in
+   * their order, after as many epochs (the median rule of Google Vizier, KDD 2017): after half of the epochs, at least
+   * 3, and once five trials came that far. The result does not depend on how many run at once. By default they do.
    */
   earlyStop?: boolean;
   /** Trials at once, at most; fewer run where memory does not allow that many. By default one for each thread. */
   parallel?: number;
-  /** Bytes that all trials at once may take beyond the data, with the best model, which is kept. By default what is free. */
+  /**
+   * Bytes that all trials at once may take beyond the data, with the best model, which is kept. By default what is
+   * free.
+   */
   memoryLimit?: number;
   /**
-   * A file that keeps the trials that have ended: with it, the same call goes on after a crash, a kill or an abort, to the same
-   * result. One of another job is refused; `trials` may grow for `grid` and `random`. Halving keeps its checkpoints in
-   * `<journal>.checkpoints` meanwhile. The journal stays: remove it when the result is safe. By default there is none.
+   * A file that keeps the trials that have ended: with it, the same call goes on after a crash, a kill or an abort, to
+   * the same result. One of another job is refused; `trials` may grow for `grid` and `random`. Halving keeps its
+   * checkpoints in `<journal>.checkpoints` meanwhile. The journal stays: remove it when the result is safe. By default
+   * there is none.
    */
   journal?: string;
-  /** Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it has. */
+  /**
+   * Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it
+   * has.
+   */
   examples?: boolean;
   /** Kept with the model and in its file; anything that JSON can hold. */
   info?: JsonLike;
@@ -105,15 +121,15 @@ export interface Tuning<K extends ModelName = ModelName> {
 const KINDS = ['adaptive', 'grid', 'random', 'halving'] as const satisfies SearchKind[];
 
 /**
- * Searches the best options of a model: trains it with different ones on the training users, takes those with the best metric on
- * the validation users, and evaluates that model once on the test users, which had no part in the choice.
+ * Searches the best options of a model: trains it with different ones on the training users, takes those with the best
+ * metric on the validation users, and evaluates that model once on the test users, which had no part in the choice.
  *
- * The same data, options and seed give the same result on a machine, for any number of threads and of trials at once, times
- * and {@link TuneReport.run} excepted.
+ * The same data, options and seed give the same result on a machine, for any number of threads and of trials at once,
+ * times and {@link TuneReport.run} excepted.
  *
- * @throws {@link RecvaeError} as {@link split}, `fit` and {@link evaluate}; `INVALID_ARGUMENT` before any work for a space that the
- * core does not allow, and for a journal of another job; `INVALID_DATA` without validation users; `NUMERICAL` if all trials
- * failed.
+ * @throws {@link RecvaeError} as {@link split}, `fit` and {@link evaluate}; `INVALID_ARGUMENT` before any work for a
+ * space that the core does not allow, and for a journal of another job; `INVALID_DATA` without validation users;
+ * `NUMERICAL` if all trials failed.
  */
 export async function tune<K extends ModelName>(
   model: K,
@@ -129,8 +145,8 @@ export async function tune<K extends ModelName>(
 }
 
 /**
- * {@link tune} on `data`, the split of `input`, with options that have been checked and a callback that does not throw. `remote`: as in
- * `search/trials.ts`.
+ * {@link tune} on `data`, the split of `input`, with options that have been checked and a callback that does not throw.
+ * `remote`: as in `search/trials.ts`.
  */
 export async function tuneOn<K extends ModelName>(
   model: K,

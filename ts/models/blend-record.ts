@@ -39,13 +39,15 @@ export interface BlendRecord {
   /** Parts that were dropped, in the order in which they went. */
   dropped: DroppedPart[];
   /**
-   * What is kept only if it is better by more than chance, and what NDCG@100 gains by it: `rank` over z-scores on the validation
-   * users, `gate` over constant weights on validation users that neither was fitted to.
+   * What is kept only if it is better by more than chance, and what NDCG@100 gains by it: `rank` over z-scores on the
+   * validation users, `gate` over constant weights on validation users that neither was fitted to.
    */
   tried: { what: 'rank' | 'gate'; gain: number; standardError: number; kept: boolean }[];
   /** NDCG@100 on the validation users; `null` if there are none. */
   validation: number | null;
-  /** What speaks against the weights, in sentences: that a part was trained on validation users, or that nobody knows. */
+  /**
+   * What speaks against the weights, in sentences: that a part was trained on validation users, or that nobody knows.
+   */
   warnings: string[];
   /** Where random numbers began. */
   seed: number;

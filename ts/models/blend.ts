@@ -12,8 +12,8 @@ import type { Progress } from './progress.js';
 /** What {@link fit} makes a blend of, and how. */
 export interface BlendParts extends BlendOptions {
   /**
-   * Two to eight trained models of the same items in the same order, such as those of one split. A blend among them counts as the
-   * models of which it is made. Their parameters are shared, not copied; they may be disposed of.
+   * Two to eight trained models of the same items in the same order, such as those of one split. A blend among them
+   * counts as the models of which it is made. Their parameters are shared, not copied; they may be disposed of.
    */
   parts: Iterable<Model>;
 }

@@ -25,7 +25,9 @@ export function computeOf({ engine, device, precision }: ComputeOptions): Comput
   };
 }
 
-/** What a run of many models says for one of them: nothing of what it, or the options that it is given, cannot choose. */
+/**
+ * What a run of many models says for one of them: nothing of what it, or the options that it is given, cannot choose.
+ */
 export function computeFor(model: ModelName, run: ComputeOptions, options: object | undefined): ComputeOptions {
   const given = computeOf(run);
   if (Object.keys(given).length === 0) return given;

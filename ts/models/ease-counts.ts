@@ -11,7 +11,10 @@ import { type RunOptions, running, stoppable } from '../runtime/running.js';
 import { Model } from './model.js';
 import type { Progress } from './progress.js';
 
-/** Users that {@link EaseCounts.update} adds and takes away; of a {@link Split}, its training users. At least one of both. */
+/**
+ * Users that {@link EaseCounts.update} adds and takes away; of a {@link Split}, its training users. At least one of
+ * both.
+ */
 export interface EaseCountsChange {
   /** Users who are new, or who come back with all the items that they have now. By default none. */
   add?: Interactions | Split;
@@ -24,8 +27,8 @@ export interface EaseCountsChange {
 /** How counting and {@link EaseCounts.update} run. */
 export interface LimitedRun extends RunOptions {
   /**
-   * Bytes that it may take beyond the data and the counts that are there, 0 or more; what could take more is refused at once.
-   * By default what is free, as for {@link fit}.
+   * Bytes that it may take beyond the data and the counts that are there, 0 or more; what could take more is refused at
+   * once. By default what is free, as for {@link fit}.
    */
   memoryLimit?: number;
 }
@@ -53,12 +56,13 @@ const FIT_KEYS = Object.keys({
 } satisfies Record<keyof EaseCountsRun, true>);
 
 /**
- * All that EASE^R keeps of its users: for each pair of items, how many users have both. With it, a nightly job takes the users
- * of the day into the model without reading the old data again; what comes out has the same bits as {@link fit} on all users.
+ * All that EASE^R keeps of its users: for each pair of items, how many users have both. With it, a nightly job takes
+ * the users of the day into the model without reading the old data again; what comes out has the same bits as
+ * {@link fit} on all users.
  *
  * Items keep their order, and those that are new follow in the order of the new data: the order in which
- * {@link Interactions} number their items when the old rows are read before the new ones. Counts never change; an update gives
- * new ones. They are whole numbers, exact for up to 4,294,967,295 users.
+ * {@link Interactions} number their items when the old rows are read before the new ones. Counts never change; an
+ * update gives new ones. They are whole numbers, exact for up to 4,294,967,295 users.
  *
  * They belong to the thread that made them: another `Worker` calls {@link EaseCounts.load} for itself.
  *
@@ -100,10 +104,12 @@ export class EaseCounts implements Disposable {
   }
 
   /**
-   * Counts the users of one shard of `data`, by a hash of their ids, off the event loop: each of several machines counts and saves
-   * its own, and {@link EaseCounts.merge} adds the files up. Until then they can be saved, and neither fitted nor updated.
+   * Counts the users of one shard of `data`, by a hash of their ids, off the event loop: each of several machines
+   * counts and saves its own, and {@link EaseCounts.merge} adds the files up. Until then they can be saved, and neither
+   * fitted nor updated.
    *
-   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a shard that makes no sense; `MEMORY` as {@link EaseCounts.count}.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a shard that makes no sense; `MEMORY` as
+   * {@link EaseCounts.count}.
    */
   static async countShard(data: Interactions | Split, shard: Shard, run: LimitedRun = {}): Promise<EaseCounts> {
     checkRun(run, RUN_KEYS);
@@ -120,11 +126,11 @@ export class EaseCounts implements Disposable {
   }
 
   /**
-   * Adds up the files of all shards of the same data, off the event loop, in any order: the same bytes as {@link EaseCounts.count} on
-   * all users at once. Two are in memory at a time, and their sum.
+   * Adds up the files of all shards of the same data, off the event loop, in any order: the same bytes as
+   * {@link EaseCounts.count} on all users at once. Two are in memory at a time, and their sum.
    *
-   * @throws {@link RecvaeError} `INVALID_DATA` with the names of the files if one is a shard of other data, is no shard or is there
-   * twice, and if shards are missing; as {@link EaseCounts.load} for each file; `MEMORY` for the sums.
+   * @throws {@link RecvaeError} `INVALID_DATA` with the names of the files if one is a shard of other data, is no shard
+   * or is there twice, and if shards are missing; as {@link EaseCounts.load} for each file; `MEMORY` for the sums.
    */
   static async merge(paths: readonly string[], run: LimitedRun = {}): Promise<EaseCounts> {
     checkRun(run, RUN_KEYS);
@@ -135,14 +141,14 @@ export class EaseCounts implements Disposable {
   }
 
   /**
-   * Counts from a Gram matrix that was made elsewhere, such as by Spark or a database: {@link GramSource}, or a folder with files of
-   * those names. Whole numbers are exact wherever they were added up, so {@link EaseCounts.fit} gives the bytes of a fit on
-   * the data themselves, where these have the items in that order and the files are saved without the record of training users,
-   * which a Gram matrix does not have.
+   * Counts from a Gram matrix that was made elsewhere, such as by Spark or a database: {@link GramSource}, or a folder
+   * with files of those names. Whole numbers are exact wherever they were added up, so {@link EaseCounts.fit} gives the
+   * bytes of a fit on the data themselves, where these have the items in that order and the files are saved without the
+   * record of training users, which a Gram matrix does not have.
    *
-   * @throws {@link RecvaeError} `INVALID_DATA` if a table is missing or has a number that cannot be, a pair twice or below the
-   * diagonal, or if counts contradict each other or the totals; `IO`; `INVALID_ARGUMENT` without DuckDB where it is needed;
-   * `MEMORY` if it could take more than `run.memoryLimit` beyond the tables.
+   * @throws {@link RecvaeError} `INVALID_DATA` if a table is missing or has a number that cannot be, a pair twice or
+   * below the diagonal, or if counts contradict each other or the totals; `IO`; `INVALID_ARGUMENT` without DuckDB where
+   * it is needed; `MEMORY` if it could take more than `run.memoryLimit` beyond the tables.
    */
   static async fromGram(source: string | GramSource, run: LimitedRun = {}): Promise<EaseCounts> {
     checkRun(run, RUN_KEYS);
@@ -168,13 +174,14 @@ export class EaseCounts implements Disposable {
   }
 
   /**
-   * The counts without the users of `remove` and with those of `add`, off the event loop. A user who comes back with more
-   * items belongs in both, first with the old items and then with all of them: added alone, the user would count as two. Of
-   * who was counted only hashes are kept, for the evaluation of the models, so to add somebody twice is not noticed.
+   * The counts without the users of `remove` and with those of `add`, off the event loop. A user who comes back with
+   * more items belongs in both, first with the old items and then with all of them: added alone, the user would count
+   * as two. Of who was counted only hashes are kept, for the evaluation of the models, so to add somebody twice is not
+   * noticed.
    *
-   * @throws {@link RecvaeError} `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the counts
-   * tell, or if there would be more than 4,294,967,295 users; `MEMORY` before any work if it could take more memory than
-   * `run.memoryLimit`.
+   * @throws {@link RecvaeError} `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the
+   * counts tell, or if there would be more than 4,294,967,295 users; `MEMORY` before any work if it could take more
+   * memory than `run.memoryLimit`.
    */
   async update(change: EaseCountsChange, run: LimitedRun = {}): Promise<EaseCounts> {
     knownKeys(change, CHANGE_KEYS, 'change');
@@ -189,8 +196,8 @@ export class EaseCounts implements Disposable {
   }
 
   /**
-   * Fits EASE^R on the counts, off the event loop: the model that {@link fit} gives for all users that were counted, with the
-   * items in this order, bit by bit.
+   * Fits EASE^R on the counts, off the event loop: the model that {@link fit} gives for all users that were counted,
+   * with the items in this order, bit by bit.
    *
    * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an option, `INVALID_DATA` if there is nothing to learn from,
    * `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`.
@@ -228,8 +235,9 @@ export class EaseCounts implements Disposable {
   }
 
   /**
-   * Frees the native memory at once, or when the calls in flight that use it have ended. Number of users and item ids can
-   * still be read; what needs the counts throws `INVALID_ARGUMENT`, "counts is disposed". To dispose again does nothing.
+   * Frees the native memory at once, or when the calls in flight that use it have ended. Number of users and item ids
+   * can still be read; what needs the counts throws `INVALID_ARGUMENT`, "counts is disposed". To dispose again does
+   * nothing.
    */
   dispose(): void {
     guard(() => this.#native.dispose());

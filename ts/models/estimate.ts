@@ -16,7 +16,8 @@ export interface FitShape<K extends ModelName = ModelName> {
   /** Options of the model. By default its own defaults. */
   options?: ModelOptions[K];
   /**
-   * Whether there are validation users, as a {@link Split} has them; the best parameters are kept beside the last ones then.
+   * Whether there are validation users, as a {@link Split} has them; the best parameters are kept beside the last ones
+   * then.
    *
    * @default true
    */
@@ -47,8 +48,8 @@ export interface MemoryEstimate {
 }
 
 /**
- * How much memory a fit takes, counted from shapes and options. {@link fit} refuses by the same figures what cannot fit. From
- * 100 MB on, measured peaks lie within 15 % of it.
+ * How much memory a fit takes, counted from shapes and options. {@link fit} refuses by the same figures what cannot
+ * fit. From 100 MB on, measured peaks lie within 15 % of it.
  *
  * @example
  * ```ts
@@ -63,12 +64,12 @@ export function estimateMemory<K extends ModelName>(model: K, shape: FitShape<K>
 }
 
 /**
- * The seconds that {@link fit} takes, known before any work: computed from counted operations and costs that were measured on
- * cores of a current x86-64 server (`benches/costs.mjs` measures them again). On such a machine it lies within a factor of 2, if it is
- * given the data. Users, items and interactions alone do not tell how uneven they are: on catalogues with a long tail the closed forms,
- * which leave most of it out of their inverse, take a third of that then, and with a `density` many times as much.
- * Models with epochs are taken to train all that their options allow, and to be validated after each by a tenth as many users
- * as are trained on, 10,000 at most.
+ * The seconds that {@link fit} takes, known before any work: computed from counted operations and costs that were
+ * measured on cores of a current x86-64 server (`benches/costs.mjs` measures them again). On such a machine it lies
+ * within a factor of 2, if it is given the data. Users, items and interactions alone do not tell how uneven they are:
+ * on catalogues with a long tail the closed forms, which leave most of it out of their inverse, take a third of that
+ * then, and with a `density` many times as much. Models with epochs are taken to train all that their options allow,
+ * and to be validated after each by a tenth as many users as are trained on, 10,000 at most.
  *
  * @example
  * ```ts

@@ -13,7 +13,10 @@ export interface EvaluateOptions<M extends MetricName = MetricName> extends RunO
   groups?: boolean;
 }
 
-/** A typed array that `JSON.stringify` writes as an array; without that it writes an object with a key for each position. */
+/**
+ * A typed array that `JSON.stringify` writes as an array; without that it writes an object with a key for each
+ * position.
+ */
 export type Column<T extends Float64Array | Uint32Array> = T & { toJSON(): number[] };
 
 function column<T extends Float64Array | Uint32Array>(values: T): Column<T> {
@@ -33,7 +36,10 @@ export interface MetricValues {
 
 /** The metrics of a group of held-out users, or on the held-out items of a group of items. */
 export interface EvaluationGroup<M extends string = string> {
-  /** Of users by the length of their input: `few`, `some`, `many`. Of items by their training users: `head`, `middle`, `tail`. */
+  /**
+   * Of users by the length of their input: `few`, `some`, `many`. Of items by their training users: `head`, `middle`,
+   * `tail`.
+   */
   name: string;
   /** Least items of a user's input, or training users of an item. */
   from: number;
@@ -41,7 +47,9 @@ export interface EvaluationGroup<M extends string = string> {
   to: number;
   /** Of a group of items, how many there are. */
   items?: number;
-  /** Users that count: of a group of items, those with something of it to find. Positions in {@link Evaluation.users}. */
+  /**
+   * Users that count: of a group of items, those with something of it to find. Positions in {@link Evaluation.users}.
+   */
   users: Column<Uint32Array>;
   /** Per metric; empty where no user counts. */
   metrics: Partial<Record<M, MetricValues>>;
@@ -52,30 +60,39 @@ export interface Evaluation<M extends string = string> {
   /** Per metric, in the order asked for. */
   metrics: Record<M, MetricValues>;
   /**
-   * The same by the length of the users' input, and by the popularity of the items that have to be found, if asked for. What looks
-   * at lists without their hits, such as `novelty@k`, is by popularity that of the lists of the users who count; `coverage@k` and
-   * `gini@k` are those of the group's items.
+   * The same by the length of the users' input, and by the popularity of the items that have to be found, if asked for.
+   * What looks at lists without their hits, such as `novelty@k`, is by popularity that of the lists of the users who
+   * count; `coverage@k` and `gini@k` are those of the group's items.
    */
   groups?: { activity: EvaluationGroup<M>[]; popularity: EvaluationGroup<M>[] };
-  /** Positions of the evaluated users in {@link HeldOut.userIds}: what `perUser` is in the order of. JSON has it as an array. */
+  /**
+   * Positions of the evaluated users in {@link HeldOut.userIds}: what `perUser` is in the order of. JSON has it as an
+   * array.
+   */
   users: Column<Uint32Array>;
   /** Held-out users with nothing to find, who do not count. */
   skipped: number;
   /** Held-out items, input and target together, that the model does not know and that were ignored. */
   unknown: number;
   /**
-   * Whether the model was trained on exactly the training users of this split, by their ids; `null` if that is not known: the
-   * model's file is an older one, or was saved without a record of its training users.
+   * Whether the model was trained on exactly the training users of this split, by their ids; `null` if that is not
+   * known: the model's file is an older one, or was saved without a record of its training users.
    */
   sameTrainingUsers: boolean | null;
-  /** How many of the evaluated users the model was trained on, by their ids: above 0 the metrics are too good. `null` if not known. */
+  /**
+   * How many of the evaluated users the model was trained on, by their ids: above 0 the metrics are too good. `null` if
+   * not known.
+   */
   trainedUsers: number | null;
   /**
-   * How many of the others have exactly the items of a training user. Some do by chance; where they are more, they may be the
-   * same users under other ids, and {@link Evaluation.warnings} say so. `null` if not known.
+   * How many of the others have exactly the items of a training user. Some do by chance; where they are more, they may
+   * be the same users under other ids, and {@link Evaluation.warnings} say so. `null` if not known.
    */
   trainedHistories: number | null;
-  /** What speaks against the metrics, in sentences: that the model had seen the users, or that nobody knows. Empty if nothing does. */
+  /**
+   * What speaks against the metrics, in sentences: that the model had seen the users, or that nobody knows. Empty if
+   * nothing does.
+   */
   warnings: string[];
 }
 

@@ -18,8 +18,8 @@ export interface ImportOptions {
    */
   ids: string | Iterable<Id>;
   /**
-   * What the training was told, as far as it is known: it is not among the weights, and only {@link fit} with `from` goes by it.
-   * Sizes come from the weights. By default that of the model.
+   * What the training was told, as far as it is known: it is not among the weights, and only {@link fit} with `from`
+   * goes by it. Sizes come from the weights. By default that of the model.
    */
   options?: ModelOptions[SharedModelName];
 }
@@ -31,16 +31,17 @@ export interface ModelExportOptions extends ExportOptions {
 }
 
 /**
- * Makes a model of the weights of another program, off the event loop. They lie in a safetensors file, as `save_file` of
- * safetensors.torch writes a state dict, or in an npz file, as `savez` of NumPy writes arrays. Which program it is, is told by
- * their names: that of RecVAE's authors, that of Mult-VAE's authors (Mult-DAE is theirs, too) or its port to PyTorch. Scores are
- * those of the program to single precision.
+ * Makes a model of the weights of another program, off the event loop. They lie in a safetensors file, as `save_file`
+ * of safetensors.torch writes a state dict, or in an npz file, as `savez` of NumPy writes arrays. Which program it is,
+ * is told by their names: that of RecVAE's authors, that of Mult-VAE's authors (Mult-DAE is theirs, too) or its port to
+ * PyTorch. Scores are those of the program to single precision.
  *
- * Nothing is known of the training: {@link evaluate} cannot tell who was trained on, and {@link Model.fallback} is `'none'`.
+ * Nothing is known of the training: {@link evaluate} cannot tell who was trained on, and {@link Model.fallback} is
+ * `'none'`.
  *
- * @throws {@link RecvaeError} `IO`; `INVALID_DATA` for a file that is neither, for tensors that are missing, unknown, of another
- * shape or type or not finite, and for ids that are not as many as the items or occur twice; `INVALID_ARGUMENT` for an option, also
- * if the weights have another size.
+ * @throws {@link RecvaeError} `IO`; `INVALID_DATA` for a file that is neither, for tensors that are missing, unknown,
+ * of another shape or type or not finite, and for ids that are not as many as the items or occur twice;
+ * `INVALID_ARGUMENT` for an option, also if the weights have another size.
  * @example
  * ```ts
  * const model = await importModel('weights.safetensors', { ids: 'pro_sg/unique_sid.txt' });
@@ -58,15 +59,17 @@ export async function importModel(path: string, options: ImportOptions): Promise
 /**
  * Writes a model for other programs, whole or not at all, off the event loop:
  *
- * - `safetensors`: the state dict of the RecVAE authors' program, which loads it with `strict=True`; of Mult-VAE and Mult-DAE that
- *   of their port to PyTorch;
- * - `npz`: the variables of the Mult-VAE authors' program in TensorFlow, by their names; of RecVAE the same names as above;
- * - `onnx`: a graph for ONNX runtimes, from `history`, a matrix of users x items with a 1 for each item that a user has, to
- *   `logits`, the scores, with a batch of any size. The history is normalised in the graph. The ids of the items stand in the
- *   metadata, `recvae.items`, as a list of JSON.
+ * - `safetensors`: the state dict of the RecVAE authors' program, which loads it with `strict=True`; of Mult-VAE and
+ *   Mult-DAE that of their port to PyTorch;
+ * - `npz`: the variables of the Mult-VAE authors' program in TensorFlow, by their names; of RecVAE the same names as
+ *   above;
+ * - `onnx`: a graph for ONNX runtimes, from `history`, a matrix of users x items with a 1 for each item that a user
+ *   has, to `logits`, the scores, with a batch of any size. The history is normalised in the graph. The ids of the
+ *   items stand in the metadata, `recvae.items`, as a list of JSON.
  *
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a model that other programs do not have, or a file whose name does not end in a
- * format; `INVALID_DATA` for a model of 2 GiB or more as `onnx`, and for ids that do not fit into lines; `IO`.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a model that other programs do not have, or a file whose name does
+ * not end in a format; `INVALID_DATA` for a model of 2 GiB or more as `onnx`, and for ids that do not fit into lines;
+ * `IO`.
  */
 export async function exportModel(
   model: Model<SharedModelName>,

@@ -8,8 +8,8 @@ import type { RecommendOptions } from '../runtime/options.generated.js';
 /** Which items may come, by their original ids. All that is given applies: an item has to pass each part. */
 export interface FilterOptions {
   /**
-   * The only items that may come; an empty list lets none come. Ids that the model does not know are ignored, ids may come
-   * more than once. Without it every item may come.
+   * The only items that may come; an empty list lets none come. Ids that the model does not know are ignored, ids may
+   * come more than once. Without it every item may come.
    */
   allow?: Iterable<Id>;
   /** Items that must not come, also those in `allow`. Ids that the model does not know are ignored. Without it none. */
@@ -26,8 +26,8 @@ export class Filter {
   /** How many items of the model pass, from 0 to all. */
   readonly size: number;
   /**
-   * Ids that the model does not know, those of `allow` first: items that came after the training, or misspelt ones. They
-   * changed nothing.
+   * Ids that the model does not know, those of `allow` first: items that came after the training, or misspelt ones.
+   * They changed nothing.
    */
   readonly unknown: readonly string[];
   /** @internal */

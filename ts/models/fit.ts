@@ -17,40 +17,43 @@ import type { Progress, StepProgress } from './progress.js';
 /** How {@link fit} runs. */
 export interface FitRun extends RunOptions, ComputeOptions {
   /**
-   * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always comes. It
-   * does not keep the process alive. If it throws, training stops, and the promise is rejected with what was thrown. The
-   * same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end. By default nobody
-   * is told. Closed forms have no epochs; they tell {@link Progress.fraction} as they get on.
+   * Called with the latest epoch that ended, on the event loop, at most ten times a second; the last epoch always
+   * comes. It does not keep the process alive. If it throws, training stops, and the promise is rejected with what was
+   * thrown. The same holds if it gives back a promise that is rejected; {@link fit} waits for such promises at the end.
+   * By default nobody is told. Closed forms have no epochs; they tell {@link Progress.fraction} as they get on.
    */
   onProgress?: (progress: Progress) => void;
   /**
-   * Called with how far the epoch at work is, at most ten times a second, also before the first epoch ends; otherwise as
-   * `onProgress`. Closed forms have no epochs.
+   * Called with how far the epoch at work is, at most ten times a second, also before the first epoch ends; otherwise
+   * as `onProgress`. Closed forms have no epochs.
    */
   onStep?: (step: StepProgress) => void;
   /** Kept with the model and in its file; anything that JSON can hold. */
   info?: JsonLike;
   /**
-   * Keeps the training of `recvae`, `mult-vae`, `mult-dae` or `hvamp` in a file, from which it goes on with `resume` after a crash, a
-   * kill or an abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds) as without interruption, for any
-   * number of threads. An abort writes it before the promise is rejected, and loses no step. By default there is none.
+   * Keeps the training of `recvae`, `mult-vae`, `mult-dae` or `hvamp` in a file, from which it goes on with `resume`
+   * after a crash, a kill or an abort: to the same model bytes and the same {@link Model.epochs} (but for the seconds)
+   * as without interruption, for any number of threads. An abort writes it before the promise is rejected, and loses no
+   * step. By default there is none.
    *
    * With `resume` a call can be repeated as it is until it succeeds. A checkpoint of another model, other data, other
-   * options, another engine or precision or another {@link FitRun.from} is refused; only `epochs` may change, to a number that is not less than what was trained, for `recvae`, for
-   * `mult-dae`, for `hvamp` and for `mult-vae` with `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved:
-   * remove it then.
+   * options, another engine or precision or another {@link FitRun.from} is refused; only `epochs` may change, to a
+   * number that is not less than what was trained, for `recvae`, for `mult-dae`, for `hvamp` and for `mult-vae` with
+   * `annealing` 0. When `fit` is done the file stays, so that nothing is lost before the model is saved: remove it
+   * then.
    */
   checkpoint?: Checkpoint;
   /**
-   * Bytes that the fit may take beyond the data, 0 or more; a fit that would take more is refused at once. By default what is
-   * free: on Linux what can be had without swapping, less where a control group has less left.
+   * Bytes that the fit may take beyond the data, 0 or more; a fit that would take more is refused at once. By default
+   * what is free: on Linux what can be had without swapping, less where a control group has less left.
    */
   memoryLimit?: number;
   /**
-   * A trained model of the same kind that RecVAE, Mult-VAE, Mult-DAE and H+Vamp begin with instead of random parameters. Items that both
-   * know, by id, keep what was learnt about them; new ones begin as in fresh training, and those that the data lack are dropped.
-   * `hiddenDim`, `latentDim`, RecVAE's `encoder` and H+Vamp's `pseudoUsers` must be the model's; `from.options` has them.
-   * The KL weight grows from 0 again, as Mult-VAE's `annealing` and H+Vamp's `warmUp` say. By default none.
+   * A trained model of the same kind that RecVAE, Mult-VAE, Mult-DAE and H+Vamp begin with instead of random
+   * parameters. Items that both know, by id, keep what was learnt about them; new ones begin as in fresh training, and
+   * those that the data lack are dropped. `hiddenDim`, `latentDim`, RecVAE's `encoder` and H+Vamp's `pseudoUsers` must
+   * be the model's; `from.options` has them. The KL weight grows from 0 again, as Mult-VAE's `annealing` and H+Vamp's
+   * `warmUp` say. By default none.
    */
   from?: Model;
 }
@@ -69,19 +72,19 @@ const KEYS = Object.keys({
 
 /**
  * Trains a model, off the event loop, from random parameters or {@link FitRun.from | from those of another model}. On a
- * {@link Split}, its training users are learnt from and its validation users choose the best epoch; on {@link Interactions},
- * all users are learnt from and nothing is chosen.
+ * {@link Split}, its training users are learnt from and its validation users choose the best epoch; on
+ * {@link Interactions}, all users are learnt from and nothing is chosen.
  *
- * The same data, options (with their seed) and machine give the same model for any number of threads. Until the promise is
- * settled it keeps the process alive.
+ * The same data, options (with their seed) and machine give the same model for any number of threads. Until the promise
+ * is settled it keeps the process alive.
  *
  * @param model - Name of the model; it determines the options.
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, and for a `from` of
- * another kind, of another shape or without a common item; `INVALID_DATA` if there is nothing to learn from, `NUMERICAL` if
- * the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`, see
- * {@link estimateMemory}. For a checkpoint: `INVALID_ARGUMENT` if it is of another training, or there and not to be gone on
- * from, `INVALID_MODEL_FILE` if it is truncated, altered or of another program, `IO` if it cannot be written, also where the
- * fit was aborted.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for an unknown model or key or a value out of range, and for a `from`
+ * of another kind, of another shape or without a common item; `INVALID_DATA` if there is nothing to learn from,
+ * `NUMERICAL` if the arithmetic fails, `MEMORY` before any work if it would take more memory than `run.memoryLimit`,
+ * see {@link estimateMemory}. For a checkpoint: `INVALID_ARGUMENT` if it is of another training, or there and not to be
+ * gone on from, `INVALID_MODEL_FILE` if it is truncated, altered or of another program, `IO` if it cannot be written,
+ * also where the fit was aborted.
  */
 export async function fit<K extends ModelName>(
   model: K,
@@ -90,10 +93,11 @@ export async function fit<K extends ModelName>(
   run?: FitRun,
 ): Promise<Model<K>>;
 /**
- * Makes a blend of trained models: their scores, made comparable for each user, are added with convex weights. Weights, scale,
- * which parts are worth it and whether weights depend on the history are learnt from NDCG@100 on the validation users of the split,
- * and nothing is trained. A part is dropped if the others lose no more than chance without it. What was found is in
- * `options` of the blend, see {@link BlendRecord}. It asks each of its parts for every request, and costs their sum.
+ * Makes a blend of trained models: their scores, made comparable for each user, are added with convex weights. Weights,
+ * scale, which parts are worth it and whether weights depend on the history are learnt from NDCG@100 on the validation
+ * users of the split, and nothing is trained. A part is dropped if the others lose no more than chance without it. What
+ * was found is in `options` of the blend, see {@link BlendRecord}. It asks each of its parts for every request, and
+ * costs their sum.
  *
  * A checkpoint has no meaning for it: its parts are its checkpoints.
  *
@@ -105,9 +109,9 @@ export async function fit<K extends ModelName>(
  * await blend.save('blend.safetensors'); // one file that holds the parts
  * ```
  *
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for fewer than two or more than eight different models, for models of other items
- * (the first difference is named), and for an option; `INVALID_DATA` if there are fewer than two validation users with something to
- * find; `NUMERICAL`, `MEMORY`.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for fewer than two or more than eight different models, for models of
+ * other items (the first difference is named), and for an option; `INVALID_DATA` if there are fewer than two validation
+ * users with something to find; `NUMERICAL`, `MEMORY`.
  */
 export async function fit(model: 'blend', data: Split, options: BlendParts, run?: BlendRun): Promise<Model<'blend'>>;
 export async function fit<K extends ModelName>(

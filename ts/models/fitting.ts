@@ -17,7 +17,10 @@ export interface OptionChange {
 
 /** What a fit may take. */
 export interface FittingLimits {
-  /** Threads that compute, by which the memory and the seconds of a fit differ. By default the cores that this process may use. */
+  /**
+   * Threads that compute, by which the memory and the seconds of a fit differ. By default the cores that this process
+   * may use.
+   */
   threads?: number | undefined;
   /** Bytes beyond the data. By default what is free. */
   memoryLimit?: number | undefined;
@@ -41,10 +44,10 @@ export type Fitting<K extends ModelName = ModelName> =
   | { refusal: string };
 
 /**
- * The options by which a fit on the training users of a split keeps to its memory and time, changed as little as needed: of
- * `ease`, `edlae`, `rdlae` and `deql` the largest `density`, of `hoease` the most `pairs`, of `als` the most `factors`, of the
- * networks the largest `hiddenDim` and `latentDim`.
- * With them {@link fit} does not refuse, as long as as much is free.
+ * The options by which a fit on the training users of a split keeps to its memory and time, changed as little as
+ * needed: of `ease`, `edlae`, `rdlae` and `deql` the largest `density`, of `hoease` the most `pairs`, of `als` the most
+ * `factors`, of the networks the largest `hiddenDim` and `latentDim`. With them {@link fit} does not refuse, as long as
+ * as much is free.
  *
  * @param beside - Bytes of something else that is held meanwhile, within the memory limit.
  * @throws {@link RecvaeError} `INVALID_ARGUMENT`.

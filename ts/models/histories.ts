@@ -66,8 +66,8 @@ const KEYS = Object.keys({
 /** How histories are read, as opposed to which. */
 export interface HistoryRun extends Abortable {
   /**
-   * Called once with what was left out, as in {@link Interactions.leftOut}: before the first history, or, where DuckDB sorts the rows,
-   * after the last one. Lists of items are never left out, and it is not called for them.
+   * Called once with what was left out, as in {@link Interactions.leftOut}: before the first history, or, where DuckDB
+   * sorts the rows, after the last one. Lists of items are never left out, and it is not called for them.
    */
   onLeftOut?: (leftOut: LeftOut[]) => void;
 }
@@ -88,20 +88,20 @@ export interface ReadHistory extends History {
 
 /**
  * Reads histories, one at a time. If the column of items holds lists, each row is a history, in the order of the rows.
- * Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the disk if they are
- * many; CSV, TSV and NDJSON without `sql`, plain, gzip or zstd, are read into memory first, as by {@link Interactions.fromFile}.
- * Those need no DuckDB, unless lines of NDJSON hold lists under other keys than `user` and `items`; all else does. Ids may be null
- * in no row. `sql` must be one statement.
+ * Otherwise each row is an interaction, and histories come in the order of user ids, which DuckDB sorts, on the disk if
+ * they are many; CSV, TSV and NDJSON without `sql`, plain, gzip or zstd, are read into memory first, as by
+ * {@link Interactions.fromFile}. Those need no DuckDB, unless lines of NDJSON hold lists under other keys than `user`
+ * and `items`; all else does. Ids may be null in no row. `sql` must be one statement.
  *
  * With one of the options of text (`format`, `separator` …) the files are read as by {@link Interactions.fromFile}, and
  * DuckDB is not needed. So are Arrow files, and, into memory, whatever `since` and `until` are asked of.
  *
- * Give the `value` and the `minValue` that the model was trained with: otherwise rows count here that were no likes there.
- * Rows below are left out as if they were not there, and so is a user without any other; `value` alone changes nothing.
- * Lists have no values.
+ * Give the `value` and the `minValue` that the model was trained with: otherwise rows count here that were no likes
+ * there. Rows below are left out as if they were not there, and so is a user without any other; `value` alone changes
+ * nothing. Lists have no values.
  *
- * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for; `INVALID_ARGUMENT` for
- * `value` with lists, and for `skipBadRows` with lists in NDJSON.
+ * @throws {@link RecvaeError} as {@link Interactions.fromDuckDB}, when the first history is asked for;
+ * `INVALID_ARGUMENT` for `value` with lists, and for `skipBadRows` with lists in NDJSON.
  */
 export async function* readHistories(options: HistoryOptions, run: HistoryRun = {}): AsyncGenerator<ReadHistory> {
   knownKeys(options, KEYS, 'options');
@@ -265,7 +265,10 @@ async function* listed({ chunks }: Rows): AsyncGenerator<ReadHistory> {
   }
 }
 
-/** Rows with one item each; those of a user follow each other. With a column of values, those below the lowest do not count. */
+/**
+ * Rows with one item each; those of a user follow each other. With a column of values, those below the lowest do not
+ * count.
+ */
 async function* grouped(
   { chunks }: Rows,
   value: string | null,
@@ -331,19 +334,19 @@ export function lineOf({ user, items, unknown, fallbackUsed }: UserRecommendatio
 }
 
 /**
- * Writes recommendations to a file, in bounded memory. The file appears when it is whole: it is written beside its place under
- * another name, which is removed after a failure.
+ * Writes recommendations to a file, in bounded memory. The file appears when it is whole: it is written beside its
+ * place under another name, which is removed after a failure.
  *
- * - `.ndjson` and `.jsonl`: one `{"user", "items", "scores", "unknown", "fallbackUsed"}` per line, the last two only where there
- *   are unknown ids and where popularity had a part.
+ * - `.ndjson` and `.jsonl`: one `{"user", "items", "scores", "unknown", "fallbackUsed"}` per line, the last two only
+ *   where there are unknown ids and where popularity had a part.
  * - `.csv`: one row per item with the columns `user`, `rank` (from 1), `item` and `score`, quoted as in RFC 4180.
  * - Both with `.gz` behind it: compressed by gzip.
  * - `.parquet`, by way of DuckDB: the rows of CSV, which wait in DuckDB, on the disk where they are many
  *   (`settings.memory_limit`).
  *
  * @returns How many users there were.
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name or without DuckDB, `IO` if the file cannot be written. What
- * the iterable throws, it throws.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name or without DuckDB, `IO` if the file cannot be
+ * written. What the iterable throws, it throws.
  */
 export async function writeRecommendations(
   path: string,

@@ -11,7 +11,9 @@ export interface Inspection {
   format: Json;
   /** Program and version that wrote the file; `null` for the first ones, which did not say. */
   writer: string | null;
-  /** Name of the model, also of one that this version does not know; of counts `ease-counts`, or `ease-counts-shard`. */
+  /**
+   * Name of the model, also of one that this version does not know; of counts `ease-counts`, or `ease-counts-shard`.
+   */
   kind: string | null;
   /** Options of the model with their values. */
   options: Json;
@@ -25,15 +27,18 @@ export interface Inspection {
   checksum: string | null;
   /** Whether the content has that checksum; `null` for a format of a later version, which may define it otherwise. */
   holds: boolean | null;
-  /** Why {@link load} with `verify: true`, or {@link EaseCounts.load}, would refuse the file; `null` if it would not. */
+  /**
+   * Why {@link load} with `verify: true`, or {@link EaseCounts.load}, would refuse the file; `null` if it would not.
+   */
   problem: string | null;
 }
 
 /**
- * Reads a whole model file, or one of counts, off the event loop, and says what it holds, whether it is unaltered and whether it can be loaded.
- * Also of models and formats of later versions, as far as that goes.
+ * Reads a whole model file, or one of counts, off the event loop, and says what it holds, whether it is unaltered and
+ * whether it can be loaded. Also of models and formats of later versions, as far as that goes.
  *
- * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is no model file at all, or so damaged that nothing can be said.
+ * @throws {@link RecvaeError} `IO`; `INVALID_MODEL_FILE` if it is no model file at all, or so damaged that nothing can
+ * be said.
  */
 export async function inspect(path: string): Promise<Inspection> {
   checkString(path, 'path');

@@ -8,12 +8,13 @@ import { type Output, writeAll } from '../runtime/files.js';
 import { type Evaluation, isOfOthers } from './evaluate.js';
 
 /**
- * Writes a table with a row for each model and held-out user who counts, with the columns `model`, `user` and one for each metric
- * that has a value per user. The name says the form: `.csv`, `.csv.gz`, or `.parquet` by way of DuckDB. The file appears when it is
- * whole.
+ * Writes a table with a row for each model and held-out user who counts, with the columns `model`, `user` and one for
+ * each metric that has a value per user. The name says the form: `.csv`, `.csv.gz`, or `.parquet` by way of DuckDB. The
+ * file appears when it is whole.
  *
  * @param evaluations By the names of models; all of them of the same users, with the same metrics.
- * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name, without DuckDB, or for evaluations of other users; `IO`.
+ * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another name, without DuckDB, or for evaluations of other users;
+ * `IO`.
  */
 export async function writePerUser(
   path: string,

@@ -6,7 +6,10 @@ export interface Progress {
   epoch: number;
   /** How many there will be at most; 0 of a closed form. */
   epochs: number;
-  /** Of autoencoders, the mean log-likelihood per user, in nats: multinomial, or what the option `likelihood` of `hvamp` says. */
+  /**
+   * Of autoencoders, the mean log-likelihood per user, in nats: multinomial, or what the option `likelihood` of `hvamp`
+   * says.
+   */
   logLikelihood?: number;
   /** Of autoencoders, the mean weighted KL term per user, in nats. */
   kl?: number;
@@ -19,8 +22,8 @@ export interface Progress {
   /** Seconds of training so far; before a checkpoint that was gone on from, those up to the checkpoint. */
   seconds: number;
   /**
-   * Of a closed form (`popularity`, `ease`, `edlae`, `rdlae`, `deql`, `hoease`), the share of its work that is done, from 0 to 1: it
-   * never falls, and is 1 when the model is there. Models with epochs have none.
+   * Of a closed form (`popularity`, `ease`, `edlae`, `rdlae`, `deql`, `hoease`), the share of its work that is done,
+   * from 0 to 1: it never falls, and is 1 when the model is there. Models with epochs have none.
    */
   fraction?: number;
   /** Of autoencoders, and of iALS on a GPU, the engine that trains. */

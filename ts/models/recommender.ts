@@ -5,8 +5,8 @@ import type { ServeOptions } from './filter.js';
 import type { Recommendation } from './serving.js';
 
 /**
- * What a service needs of a {@link Model}, as an interface: code that takes a `Recommender` can be tested with a double of three
- * members.
+ * What a service needs of a {@link Model}, as an interface: code that takes a `Recommender` can be tested with a double
+ * of three members.
  *
  * @example
  * ```ts

@@ -16,8 +16,9 @@ export interface Recommendation {
   /** Ids of the history that the model does not know; they were ignored. */
   unknown: string[];
   /**
-   * Whether items are there for their popularity, because the model knows nothing of the user: all of them, with the number of
-   * their training users as score, for a history without a known item; otherwise those whose score is exactly 0.
+   * Whether items are there for their popularity, because the model knows nothing of the user: all of them, with the
+   * number of their training users as score, for a history without a known item; otherwise those whose score is exactly
+   * 0.
    */
   fallbackUsed: boolean;
 }
@@ -64,7 +65,9 @@ export interface RecommendationColumns {
   unknown: Uint32Array;
   /** Where each history's part of `unknown` begins; length: histories + 1. */
   unknownOffsets: Uint32Array;
-  /** 1 for each history with items that are there for their popularity, see {@link Recommendation.fallbackUsed}; else 0. */
+  /**
+   * 1 for each history with items that are there for their popularity, see {@link Recommendation.fallbackUsed}; else 0.
+   */
   fallbackUsed: Uint8Array;
   /** The ids of the model's items: {@link Model.itemIds} itself. */
   itemIds: readonly string[];
@@ -91,8 +94,8 @@ export interface Explanation {
   /** Id of the item. */
   item: string;
   /**
-   * Its score for the history, as {@link Model.recommend} gives it; of a history without a known item the model's own, where that
-   * gives the number of training users.
+   * Its score for the history, as {@link Model.recommend} gives it; of a history without a known item the model's own,
+   * where that gives the number of training users.
    */
   score: number;
   /**

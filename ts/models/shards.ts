@@ -1,7 +1,8 @@
 /**
- * Recommendations of one shard of several, in a folder that all shards write to. Histories are cut into parts of so many, in their
- * order; part p is made by shard p mod n, as a file that appears when it is whole. So a shard that was killed goes on with its next
- * part, nothing is lost and nothing is there twice, and the parts in order are what one run without shards gives.
+ * Recommendations of one shard of several, in a folder that all shards write to. Histories are cut into parts of so
+ * many, in their order; part p is made by shard p mod n, as a file that appears when it is whole. So a shard that was
+ * killed goes on with its next part, nothing is lost and nothing is there twice, and the parts in order are what one
+ * run without shards gives.
  *
  * | in the folder | what it is |
  * | --- | --- |
@@ -231,7 +232,9 @@ async function finish(folder: string, { of }: Shard, markOf: (shard: Shard) => s
   return 0;
 }
 
-/** Removes what a killed process has left of this shard's parts; the core's names of files on their way begin like this. */
+/**
+ * Removes what a killed process has left of this shard's parts; the core's names of files on their way begin like this.
+ */
 function removeLeftovers(folder: string, { index, of }: Shard): void {
   for (const name of readdirSync(folder)) {
     const [, part] = /^\.recvae-part-(\d{8})\..*-[A-Za-z0-9]{6}$/.exec(name) ?? [];

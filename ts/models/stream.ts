@@ -1,4 +1,7 @@
-/** Recommendations for a stream of histories: in batches, two of which are in memory at a time, in the order of the stream. */
+/**
+ * Recommendations for a stream of histories: in batches, two of which are in memory at a time, in the order of the
+ * stream.
+ */
 import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import { idOf, idsOf } from '../data/ids.js';
@@ -43,9 +46,9 @@ export function openHistories(histories: Iterable<UserRequest> | AsyncIterable<U
 }
 
 /**
- * Results in groups: as many histories as have come by the time the ones before them are done, up to 1,024. The next group
- * is gathered and scored while the results of the last one are used. What the source throws comes after the results of all
- * histories before it.
+ * Results in groups: as many histories as have come by the time the ones before them are done, up to 1,024. The next
+ * group is gathered and scored while the results of the last one are used. What the source throws comes after the
+ * results of all histories before it.
  */
 export async function* recommendGroups(
   model: Recommender,

@@ -29,8 +29,8 @@ function named(svg: string, words: string, kind: string): Markup {
 }
 
 /**
- * A figure. A chart that has a row of its own is drawn twice, wide and for phones, of which the style shows one: text that is scaled
- * down with the drawing is not to be read.
+ * A figure. A chart that has a row of its own is drawn twice, wide and for phones, of which the style shows one: text
+ * that is scaled down with the drawing is not to be read.
  */
 export function figureOf({ title, caption, panels, table }: Figure): Markup {
   const [first, ...others] = panels;

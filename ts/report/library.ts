@@ -1,6 +1,6 @@
 /**
- * All that comes from packages: set-up bundles this file, so that whoever installs this package needs none of them. Their licences
- * are in `licences.txt` beside it.
+ * All that comes from packages: set-up bundles this file, so that whoever installs this package needs none of them.
+ * Their licences are in `licences.txt` beside it.
  */
 export {
   axisX,

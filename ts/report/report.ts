@@ -7,11 +7,12 @@ import { RecvaeError } from '../runtime/errors.js';
 import { readReport, unread } from './read.js';
 
 /**
- * A report as one HTML page, for people who have to decide: the answer and its reasons first, then tables and figures, the data, and
- * how it was made. The page loads nothing, is readable on a phone, has light and dark colours and can be printed. It depends on the
- * report alone. What reports of earlier versions lack is left out.
+ * A report as one HTML page, for people who have to decide: the answer and its reasons first, then tables and figures,
+ * the data, and how it was made. The page loads nothing, is readable on a phone, has light and dark colours and can be
+ * printed. It depends on the report alone. What reports of earlier versions lack is left out.
  *
- * @param report - What {@link compare}, {@link tune}, {@link ablate} or {@link advise} has found, or the same from JSON.
+ * @param report - What {@link compare}, {@link tune}, {@link ablate} or {@link advise} has found, or the same from
+ * JSON.
  *
  * @example
  * ```ts

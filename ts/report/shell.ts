@@ -109,7 +109,9 @@ dl.facts dd { margin: 0; min-width: 0; }
 }
 `;
 
-/** Sorts a table by the column whose name is pressed: first from the best to the worst of numbers, then the other way. */
+/**
+ * Sorts a table by the column whose name is pressed: first from the best to the worst of numbers, then the other way.
+ */
 const SCRIPT = `
 for (const table of document.querySelectorAll('table.sortable')) {
   const heads = [...table.tHead.rows[0].cells];

@@ -3,8 +3,8 @@
 /** How a call can be stopped. */
 export interface Abortable {
   /**
-   * Stops the work. The promise is rejected with the signal's reason, as soon as the work has ended and its memory is given
-   * back: that takes a moment, such as one batch of training. By default nothing stops it.
+   * Stops the work. The promise is rejected with the signal's reason, as soon as the work has ended and its memory is
+   * given back: that takes a moment, such as one batch of training. By default nothing stops it.
    */
   signal?: AbortSignal | undefined;
 }
@@ -67,8 +67,8 @@ export async function unlessAborted<T>(signal: AbortSignal | undefined, promise:
 type Stream<T> = { destroy?: () => unknown; getReader?: () => ReadableStreamDefaultReader<T> };
 
 /**
- * The iterator of an iterable. Its `return` closes a stream also while that does not answer, for which the `return` of a stream's own
- * iterator would wait.
+ * The iterator of an iterable. Its `return` closes a stream also while that does not answer, for which the `return` of
+ * a stream's own iterator would wait.
  */
 export function openIterator<T>(iterable: Iterable<T> | AsyncIterable<T>): Iterator<T> | AsyncIterator<T> {
   const stream = iterable as Stream<T>;
@@ -101,8 +101,8 @@ function openReader<T>(reader: ReadableStreamDefaultReader<T>): AsyncIterator<T>
 }
 
 /**
- * What an iterable hands out, until the signal is aborted: then its reason is thrown and the iterable is closed, also while
- * it does not answer.
+ * What an iterable hands out, until the signal is aborted: then its reason is thrown and the iterable is closed, also
+ * while it does not answer.
  */
 export async function* untilAborted<T>(
   signal: AbortSignal | undefined,

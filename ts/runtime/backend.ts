@@ -51,8 +51,8 @@ export interface BackendInfo {
 }
 
 /**
- * Says which compiled core was loaded and what it computes with: engines, devices, and why there is no GPU if there is none. It asks
- * the driver anew each time.
+ * Says which compiled core was loaded and what it computes with: engines, devices, and why there is no GPU if there is
+ * none. It asks the driver anew each time.
  *
  * @example
  * ```ts

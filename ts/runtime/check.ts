@@ -47,7 +47,9 @@ export function checkInstance(value: unknown, what: string, ...classes: { name: 
   throw isClone(value) ? new RecvaeError(error.code, `${error.message}${CLONED}`) : error;
 }
 
-/** Fails unless `value` can be listened to as an AbortSignal: every realm has a class of its own, so its members decide. */
+/**
+ * Fails unless `value` can be listened to as an AbortSignal: every realm has a class of its own, so its members decide.
+ */
 export function checkSignal(value: unknown): asserts value is AbortSignal {
   const { aborted, addEventListener, removeEventListener } = (value ?? {}) as Partial<AbortSignal>;
   const isOne =
@@ -80,7 +82,10 @@ export function listOf<T>(value: Iterable<T>, what: string, allowed: string): T[
   return [...value];
 }
 
-/** Fails for a key of `run` that is not allowed, and for `threads`, `memoryLimit`, `signal` and `onProgress` of another type. */
+/**
+ * Fails for a key of `run` that is not allowed, and for `threads`, `memoryLimit`, `signal` and `onProgress` of another
+ * type.
+ */
 export function checkRun(run: object | undefined, allowed: readonly string[], what = 'run'): void {
   knownKeys(run, allowed, what);
   const { threads, memoryLimit, signal, onProgress, onStep } = (run ?? {}) as Record<string, unknown>;

@@ -10,7 +10,8 @@ import { native } from './native.js';
  * - `NUMERICAL`: the arithmetic left the finite numbers; the message names the way out.
  * - `MEMORY`: a fit would take more memory than there is; the message has the figures and the way out.
  * - `IO`: the operating system refused a file operation.
- * - `INTERNAL`: a bug in this package. If the native part found it, the message says where, with the calls that led there.
+ * - `INTERNAL`: a bug in this package. If the native part found it, the message says where, with the calls that led
+ *   there.
  */
 export type RecvaeErrorCode =
   | 'INVALID_ARGUMENT'
@@ -49,7 +50,9 @@ const CODES: ReadonlySet<string> = new Set<RecvaeErrorCode>([
   'INTERNAL',
 ]);
 
-/** Anything that was thrown, as a {@link RecvaeError}: the core's codes, napi's conversion failures, Node's file errors. */
+/**
+ * Anything that was thrown, as a {@link RecvaeError}: the core's codes, napi's conversion failures, Node's file errors.
+ */
 export function toRecvaeError(thrown: unknown): RecvaeError {
   if (thrown instanceof RecvaeError) return thrown;
   if (!isError(thrown)) return new RecvaeError('INTERNAL', `internal error: ${String(thrown)}`);
@@ -58,7 +61,8 @@ export function toRecvaeError(thrown: unknown): RecvaeError {
   const known = code !== undefined && CODES.has(code);
   if (known) return new RecvaeError(code as RecvaeErrorCode, thrown.message, { cause: thrown });
   if (syscall !== undefined) return new RecvaeError('IO', thrown.message, { cause: thrown });
-  // napi could not convert an argument: `StringExpected`, `InvalidArg`, …; or Node takes no such path: one with a null byte.
+  // napi could not convert an argument: `StringExpected`, `InvalidArg`, …; or Node takes no such path: one with a null
+  // byte.
   if (code === 'InvalidArg' || code === 'ERR_INVALID_ARG_VALUE' || code?.endsWith('Expected')) {
     return new RecvaeError('INVALID_ARGUMENT', thrown.message, { cause: thrown });
   }

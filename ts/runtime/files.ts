@@ -40,7 +40,10 @@ export interface Output {
   write: (path: string) => Promise<void> | void;
 }
 
-/** Lets an error of writing a temporary file name the file that it was to become; Node's own name none after the opening. */
+/**
+ * Lets an error of writing a temporary file name the file that it was to become; Node's own name none after the
+ * opening.
+ */
 async function named(path: string, name: string, write: () => Promise<void> | void): Promise<void> {
   try {
     await write();
@@ -55,9 +58,9 @@ async function named(path: string, name: string, write: () => Promise<void> | vo
 }
 
 /**
- * Writes files, all of them or none: under other names first, so that what can fail fails before the first one is there.
- * Folders that they need are made; a link is followed, and a file that is replaced keeps its permissions. `write` finds an empty
- * file at the path that it is given.
+ * Writes files, all of them or none: under other names first, so that what can fail fails before the first one is
+ * there. Folders that they need are made; a link is followed, and a file that is replaced keeps its permissions.
+ * `write` finds an empty file at the path that it is given.
  */
 export async function writeAll(outputs: Output[]): Promise<void> {
   const created: string[] = [];

@@ -2,8 +2,9 @@
 import { RecvaeError } from './errors.js';
 
 /**
- * What `import('name').catch` is given where the package may be absent. The import is literal, so that tracers find it; with a
- * `catch` of its own, or the comment that webpack reads, bundlers do not ask for a package that is not there. `what`: what needs it.
+ * What `import('name').catch` is given where the package may be absent. The import is literal, so that tracers find it;
+ * with a `catch` of its own, or the comment that webpack reads, bundlers do not ask for a package that is not there.
+ * `what`: what needs it.
  */
 export function absent(what: string, name: string): (cause: unknown) => never {
   return (cause) => {

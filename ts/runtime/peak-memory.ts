@@ -4,7 +4,9 @@ import { readFileSync } from 'node:fs';
 /** Milliseconds between two looks at the resident set. */
 const INTERVAL = 5;
 
-/** Bytes of the line `VmHWM`, the largest resident set that the process ever had; undefined where there is no such file. */
+/**
+ * Bytes of the line `VmHWM`, the largest resident set that the process ever had; undefined where there is no such file.
+ */
 function highWaterMark(): number | undefined {
   try {
     const line = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
@@ -15,12 +17,12 @@ function highWaterMark(): number | undefined {
 }
 
 /**
- * Runs `work` and tells the peak resident set of the process meanwhile, in bytes; what was resident before counts too, and so
- * does what other work of the process takes at the same time.
+ * Runs `work` and tells the peak resident set of the process meanwhile, in bytes; what was resident before counts too,
+ * and so does what other work of the process takes at the same time.
  *
- * The resident set is looked at every few milliseconds, so that shorter peaks can be missed; on Linux not where the process was
- * never as large before, which the system itself writes down. That mark is read and not set back: it is the whole process's, and
- * measurements may overlap.
+ * The resident set is looked at every few milliseconds, so that shorter peaks can be missed; on Linux not where the
+ * process was never as large before, which the system itself writes down. That mark is read and not set back: it is the
+ * whole process's, and measurements may overlap.
  */
 export async function withPeakMemory<T>(work: () => Promise<T>): Promise<{ result: T; peakMemory: number }> {
   const before = highWaterMark();

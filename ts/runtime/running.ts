@@ -6,8 +6,8 @@ import { native } from './native.js';
 /** How a call runs, as opposed to what it computes. */
 export interface RunOptions extends Abortable {
   /**
-   * Threads to compute with, at most, 1 to 1,024. By default the cores that this process may use, cgroup limits included. All calls
-   * at once share as many threads as there are cores, and four more.
+   * Threads to compute with, at most, 1 to 1,024. By default the cores that this process may use, cgroup limits
+   * included. All calls at once share as many threads as there are cores, and four more.
    */
   threads?: number;
 }
@@ -35,9 +35,10 @@ interface Control<P> {
 }
 
 /**
- * Runs work that the caller's signal stops, for that signal's reason, and so does a callback that throws or gives back a
- * promise that is rejected, for what was thrown; the first of them counts. That holds until the promise is settled, also
- * when the work itself is done. Promises of callbacks are waited for at the end. The signal has no listener left then.
+ * Runs work that the caller's signal stops, for that signal's reason, and so does a callback that throws or gives back
+ * a promise that is rejected, for what was thrown; the first of them counts. That holds until the promise is settled,
+ * also when the work itself is done. Promises of callbacks are waited for at the end. The signal has no listener left
+ * then.
  */
 export async function stoppable<P, T>(
   { signal, onProgress }: Hooks<P>,
@@ -81,9 +82,9 @@ export async function stoppable<P, T>(
 const PERIOD = 100;
 
 /**
- * Runs long work of the binding. Its progress is asked for, at most ten times a second, and once more at the end: so the
- * last one always arrives, and nothing queues up while the event loop is busy. The timer does not keep the process alive;
- * the promise of the work does.
+ * Runs long work of the binding. Its progress is asked for, at most ten times a second, and once more at the end: so
+ * the last one always arrives, and nothing queues up while the event loop is busy. The timer does not keep the process
+ * alive; the promise of the work does.
  */
 export function running<P, T>(hooks: Hooks<P>, work: (run: native.NativeRun) => Promise<T>): Promise<T> {
   return stoppable(hooks, async ({ signal, tell, call }) => {

@@ -1,8 +1,8 @@
 /** Text from anywhere, such as an id or a path, as a terminal, a page or a shell may have it. */
 
 /**
- * What a terminal obeys instead of showing it, or what makes text look like other text: the control characters C0, DEL and C1,
- * separators of lines, and marks and overrides of the direction of writing.
+ * What a terminal obeys instead of showing it, or what makes text look like other text: the control characters C0, DEL
+ * and C1, separators of lines, and marks and overrides of the direction of writing.
  */
 const OBEYED = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 /** The same but for the ends of lines. */

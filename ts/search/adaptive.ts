@@ -1,15 +1,15 @@
 /**
  * The search for the best point of a space: it is asked for points and told their values, and trains nothing itself.
  *
- * It begins with points that it is given and a low-discrepancy sequence over the whole space, then takes rounds of points of which a
- * {@link Surrogate} expects most improvement for their cost: near the best ones, and where little is known. A best point at an end of
- * its range, or close to it, extends the range, as far as the option allows. Where all values of a stretch differ by less than chance nothing is
- * gained by narrowing into it: it is a plateau, and is reported as one. Rounds have a fixed size, so that what is tried does not
- * depend on how many are tried at once.
+ * It begins with points that it is given and a low-discrepancy sequence over the whole space, then takes rounds of
+ * points of which a {@link Surrogate} expects most improvement for their cost: near the best ones, and where little is
+ * known. A best point at an end of its range, or close to it, extends the range, as far as the option allows. Where all
+ * values of a stretch differ by less than chance nothing is gained by narrowing into it: it is a plateau, and is
+ * reported as one. Rounds have a fixed size, so that what is tried does not depend on how many are tried at once.
  *
- * Sources: {@link Surrogate}; batches by "kriging believer": Ginsbourger, Le Riche, Carraro (2010); improvement per cost: Snoek,
- * Larochelle, Adams, NeurIPS 2012, section 3.2; the sequence: Roberts, "The Unreasonable Effectiveness of Quasirandom Sequences"
- * (2018), R_d, with a random shift (Cranley, Patterson 1976).
+ * Sources: {@link Surrogate}; batches by "kriging believer": Ginsbourger, Le Riche, Carraro (2010); improvement per
+ * cost: Snoek, Larochelle, Adams, NeurIPS 2012, section 3.2; the sequence: Roberts, "The Unreasonable Effectiveness of
+ * Quasirandom Sequences" (2018), R_d, with a random shift (Cranley, Patterson 1976).
  */
 import type { Json } from '../runtime/json.js';
 import { canonical } from './journal.js';
@@ -44,7 +44,10 @@ export interface Settings {
   cost?: (point: Point) => number;
   /** Whether the search ends when little is to be gained, or goes on to `most` points. By default it does end. */
   ends?: boolean;
-  /** What another search has found where values are likely to be alike but for a smooth difference, such as on less data. */
+  /**
+   * What another search has found where values are likely to be alike but for a smooth difference, such as on less
+   * data.
+   */
   before?: AdaptiveSearch;
 }
 
@@ -68,7 +71,10 @@ const INSIDE = 0.2;
 const WIDE = 0.5;
 /** How far the points of a star are from its centre, in units of a range. */
 const STEP = 0.12;
-/** After how many rounds the next values of lists are tried with the best point, and again whenever it has got to others. */
+/**
+ * After how many rounds the next values of lists are tried with the best point, and again whenever it has got to
+ * others.
+ */
 const EARLY = 1;
 /** Where in the range of one option points lie that are usual in all others. */
 const ASIDE = [1 / 3, 2 / 3];
@@ -81,7 +87,10 @@ const BEST_POINTS = 2;
 const NEARBY = 0.05;
 const SAME = 0.005;
 
-/** Share of a standard error below which a difference between options is chance, and what stands for it where none is known. */
+/**
+ * Share of a standard error below which a difference between options is chance, and what stands for it where none is
+ * known.
+ */
 const NOISE = 0.25;
 const UNKNOWN_NOISE = 1e-3;
 
@@ -132,7 +141,10 @@ class Dimension {
     return this.#whole ? Math.round(value) : Number(value.toPrecision(3));
   }
 
-  /** The coordinate of a uniform number in [0, 1); each value of a list up to its number in `ends`, by default in equal shares. */
+  /**
+   * The coordinate of a uniform number in [0, 1); each value of a list up to its number in `ends`, by default in equal
+   * shares.
+   */
   draw(uniform: number, ends?: readonly number[]): number {
     if (isRange(this.values)) return this.low + uniform * (this.high - this.low);
     const at = ends ? ends.findIndex((end) => uniform < end) : Math.floor(uniform * this.values.length);
@@ -289,8 +301,8 @@ export class AdaptiveSearch {
   }
 
   /**
-   * Ranges of which a half or more around the best value makes no difference beyond chance, between values that were tried and are
-   * as good: where that lies.
+   * Ranges of which a half or more around the best value makes no difference beyond chance, between values that were
+   * tried and are as good: where that lies.
    */
   get plateaus(): Record<string, { from: number; to: number }> {
     const best = this.best;
@@ -339,8 +351,8 @@ export class AdaptiveSearch {
   }
 
   /**
-   * Points that were given; a single one with another number for one option, too, as what is usual is mostly wrong in one thing; and then
-   * those of the sequence, with the cheap values of lists more often than the costly ones.
+   * Points that were given; a single one with another number for one option, too, as what is usual is mostly wrong in
+   * one thing; and then those of the sequence, with the cheap values of lists more often than the costly ones.
    */
   #explore(count: number): Point[] {
     const given = this.#measured.length === 0 ? (this.#settings.first ?? []) : [];
@@ -362,7 +374,10 @@ export class AdaptiveSearch {
     return points;
   }
 
-  /** Up to which uniform number each value of a list is drawn, so that all have the same cost together; nothing for a range. */
+  /**
+   * Up to which uniform number each value of a list is drawn, so that all have the same cost together; nothing for a
+   * range.
+   */
   #shares({ name, values }: Dimension): number[] | undefined {
     const { cost } = this.#settings;
     if (isRange(values) || !cost) return undefined;
@@ -426,8 +441,8 @@ export class AdaptiveSearch {
   }
 
   /**
-   * The next values of lists that were not tried with the best point, with the values of ranges that are expected to be the best ones
-   * there: what a search that could end has to try before.
+   * The next values of lists that were not tried with the best point, with the values of ranges that are expected to be
+   * the best ones there: what a search that could end has to try before.
    */
   #beside(best: Point, count: number): Point[] {
     const points: Point[] = [];
@@ -488,7 +503,9 @@ export class AdaptiveSearch {
     );
   }
 
-  /** Extends the ranges at or near whose ends the best point lies, if values grow towards them; whether there is one. */
+  /**
+   * Extends the ranges at or near whose ends the best point lies, if values grow towards them; whether there is one.
+   */
   #extend(): boolean {
     const best = this.best!;
     const extended = this.#dimensions.filter((dimension) => {

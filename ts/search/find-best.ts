@@ -60,8 +60,8 @@ function trialsOf({ model, fixed }: Search, points: Point[], epochs?: number): T
 }
 
 /**
- * Fails if the largest trial would not fit with the model that is kept, and gives the bytes of the largest model, which may
- * be that one.
+ * Fails if the largest trial would not fit with the model that is kept, and gives the bytes of the largest model, which
+ * may be that one.
  */
 function checkSearchFits(search: Search, run: SearchRun): number {
   const { data, beside = 0 } = run;

@@ -1,12 +1,13 @@
 /**
- * Successive halving: all trials are given few epochs, and the best third of them goes on with three times as many, until
- * those that are left have had all.
+ * Successive halving: all trials are given few epochs, and the best third of them goes on with three times as many,
+ * until those that are left have had all.
  *
- * A trial goes on from its checkpoint where the core allows more epochs than it began with (RecVAE, and Mult-VAE without
- * annealing), and is then the very training that it would have been without a break; elsewhere it is trained anew.
+ * A trial goes on from its checkpoint where the core allows more epochs than it began with (RecVAE, and Mult-VAE
+ * without annealing), and is then the very training that it would have been without a break; elsewhere it is trained
+ * anew.
  *
- * Source: K. Jamieson, A. Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter Optimization, AISTATS 2016,
- * arXiv 1502.07943, algorithm 1; with thirds, and the most epochs at the end, as in Hyperband (arXiv 1603.06560).
+ * Source: K. Jamieson, A. Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter Optimization, AISTATS
+ * 2016, arXiv 1502.07943, algorithm 1; with thirds, and the most epochs at the end, as in Hyperband (arXiv 1603.06560).
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync } from 'node:fs';
@@ -35,8 +36,8 @@ interface Rung {
 }
 
 /**
- * The stages for a number of trials and the most epochs; the last one has these. The first one has a tenth of them at least:
- * in the very first epochs options that make training fast look better than those that make it good.
+ * The stages for a number of trials and the most epochs; the last one has these. The first one has a tenth of them at
+ * least: in the very first epochs options that make training fast look better than those that make it good.
  */
 export function rungsOf(trials: number, epochs: number): Rung[] {
   let stages = 0;
@@ -74,7 +75,10 @@ export class Checkpoints {
     this.#folder = folder;
   }
 
-  /** Beside the journal, where a search that was killed finds it again; without one in the system's folder for temporary files. */
+  /**
+   * Beside the journal, where a search that was killed finds it again; without one in the system's folder for temporary
+   * files.
+   */
   static open(model: ModelName, journal: string | undefined): Checkpoints {
     return guard(() => {
       const folder =

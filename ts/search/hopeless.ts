@@ -1,21 +1,21 @@
 /**
- * The median rule: a trial whose best validation so far is below the median of what the trials before it had after as many
- * epochs is hopeless.
+ * The median rule: a trial whose best validation so far is below the median of what the trials before it had after as
+ * many epochs is hopeless.
  *
- * "Before" is meant in the order of the trials, not of time, and all of those must have ended: so it is known beforehand which
- * trials decide about which, and results do not depend on how many run at once. A trial that ran ahead of those that decide
- * about it is cut afterwards, as if it had been stopped where the rule says.
+ * "Before" is meant in the order of the trials, not of time, and all of those must have ended: so it is known
+ * beforehand which trials decide about which, and results do not depend on how many run at once. A trial that ran ahead
+ * of those that decide about it is cut afterwards, as if it had been stopped where the rule says.
  *
- * Source: D. Golovin et al., Google Vizier: A Service for Black-Box Optimization, KDD 2017, section 3.2; there running averages
- * stand where we have the best so far.
+ * Source: D. Golovin et al., Google Vizier: A Service for Black-Box Optimization, KDD 2017, section 3.2; there running
+ * averages stand where we have the best so far.
  */
 import type { TrialResult } from './trials.js';
 
 /** Trials that must have come that far before any is stopped. */
 const MIN_TRIALS = 5;
 /**
- * Share of the epochs that a trial has in any case, and the least number. Before, a curve tells how fast a trial learns and not how
- * far it gets: RecVAE's best gamma on MovieLens-1M, .005, is behind .001 for the first third.
+ * Share of the epochs that a trial has in any case, and the least number. Before, a curve tells how fast a trial learns
+ * and not how far it gets: RecVAE's best gamma on MovieLens-1M, .005, is behind .001 for the first third.
  */
 const GRACE = 0.5;
 const MIN_EPOCHS = 3;

@@ -1,6 +1,6 @@
 /**
- * Jobs of many trainings that go on after a crash, a kill or an abort: a file of JSON lines. The first line says what the
- * job is, each further one is a training that has ended.
+ * Jobs of many trainings that go on after a crash, a kill or an abort: a file of JSON lines. The first line says what
+ * the job is, each further one is a training that has ended.
  */
 import {
   closeSync,
@@ -45,12 +45,12 @@ export class Journal<R = Json> implements Disposable {
   }
 
   /**
-   * Opens the journal of a job, or begins one; without a path it is kept in memory alone. A last line that is cut off, by a
-   * kill in the middle of writing, is dropped. One at a time may use a file, also of two workers of one process: a lock of the
-   * operating system on `<path>.lock`, which says whose it is, ends with who took it.
+   * Opens the journal of a job, or begins one; without a path it is kept in memory alone. A last line that is cut off,
+   * by a kill in the middle of writing, is dropped. One at a time may use a file, also of two workers of one process: a
+   * lock of the operating system on `<path>.lock`, which says whose it is, ends with who took it.
    *
-   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a journal of another job, with what is there and what is asked for, and
-   * for one that another process uses; `INVALID_DATA` for a file that is no journal; `IO`.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for a journal of another job, with what is there and what is asked
+   * for, and for one that another process uses; `INVALID_DATA` for a file that is no journal; `IO`.
    */
   static open<R = Json>(path: string | undefined, header: JournalHeader): Journal<R> {
     if (path === undefined) return new Journal<R>();

@@ -1,9 +1,11 @@
 /**
- * Trials that other processes run, on this and on other machines: by a queue of BullMQ in Redis. The search stays in one process, which
- * offers each trial under an id that is a hash of what it trains; whoever serves the queue trains it and gives its result back. A
- * trial whose process is killed is given to another one when its lock has ended, and counts once, by its id.
+ * Trials that other processes run, on this and on other machines: by a queue of BullMQ in Redis. The search stays in
+ * one process, which offers each trial under an id that is a hash of what it trains; whoever serves the queue trains it
+ * and gives its result back. A trial whose process is killed is given to another one when its lock has ended, and
+ * counts once, by its id.
  *
- * The queue has a name of its own for each split and version of this package, so that nobody serves trials on other data.
+ * The queue has a name of its own for each split and version of this package, so that nobody serves trials on other
+ * data.
  */
 import { createHash } from 'node:crypto';
 import type { Job, Queue, QueueEvents } from 'bullmq';
@@ -18,7 +20,10 @@ import type { ComputeOptions } from '../runtime/options.generated.js';
 import { canonical } from './journal.js';
 import type { Trial, TrialResult } from './trials.js';
 
-/** Milliseconds after which a trial of a process that says nothing any more is given to another one, and between looks for such. */
+/**
+ * Milliseconds after which a trial of a process that says nothing any more is given to another one, and between looks
+ * for such.
+ */
 const LOCK = 10_000;
 const LOOK = 5000;
 /** How often a trial is tried whose process has ended by itself, such as for want of memory. */
@@ -90,8 +95,8 @@ export class TrialQueue {
   }
 
   /**
-   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another address and without the packages bullmq and ioredis; `IO` where there is no
-   * Redis.
+   * @throws {@link RecvaeError} `INVALID_ARGUMENT` for another address and without the packages bullmq and ioredis;
+   * `IO` where there is no Redis.
    */
   static async open(url: string, data: Split): Promise<TrialQueue> {
     const { Queue, QueueEvents } = await loadBullMQ();

@@ -1,14 +1,15 @@
 /**
- * Runs an {@link AdaptiveSearch} with trials. Where {@link allowance} is enough for trials on all data, these are tried. Where it is
- * not, most trials are cheaper ones:
+ * Runs an {@link AdaptiveSearch} with trials. Where {@link allowance} is enough for trials on all data, these are
+ * tried. Where it is not, most trials are cheaper ones:
  *
- * - Closed forms are searched on the most popular items, at two sizes; what the best options become from one to the other tells what
- *   they will be on all items, which one fit there confirms, or two where the sizes differ by more than chance.
- * - A model that is trained in epochs and has one option to search is tried with all of them, as often as the allowance has fits. With
- *   fewer epochs a small weight of the KL term looks better than it is: of RecVAE on MovieLens-1M a gamma of .001 has .380 after 6 of
- *   50 epochs and .405 at its best, and a gamma of .005 .344 and .429.
- * - Where more options are searched, trials begin with a third of the epochs, or as many as leave time for a whole first round, and
- *   the best one goes on beside the defaults.
+ * - Closed forms are searched on the most popular items, at two sizes; what the best options become from one to the
+ *   other tells what they will be on all items, which one fit there confirms, or two where the sizes differ by more
+ *   than chance.
+ * - A model that is trained in epochs and has one option to search is tried with all of them, as often as the allowance
+ *   has fits. With fewer epochs a small weight of the KL term looks better than it is: of RecVAE on MovieLens-1M a
+ *   gamma of .001 has .380 after 6 of 50 epochs and .405 at its best, and a gamma of .005 .344 and .429.
+ * - Where more options are searched, trials begin with a third of the epochs, or as many as leave time for a whole
+ *   first round, and the best one goes on beside the defaults.
  */
 import { checkFits, estimateMemory } from '../models/estimate.js';
 import { shareDone } from '../models/progress.js';
@@ -192,7 +193,10 @@ class Adapting {
     return second.best ? second : first;
   }
 
-  /** On all data, with as many fits as there is time for: few in the first round, and then one by one, each after all others have been seen. */
+  /**
+   * On all data, with as many fits as there is time for: few in the first round, and then one by one, each after all
+   * others have been seen.
+   */
   #onFew(): Promise<AdaptiveSearch> {
     const fit = this.#seconds(this.#usual ?? {}, WHOLE);
     const most = this.#search.trials ?? Math.max(Math.floor((this.#allowed / fit) * (1 + ROUNDING)), 1);
@@ -202,7 +206,10 @@ class Adapting {
     return this.#onAll({ most: this.#planned, begin: FEW, round: 1 });
   }
 
-  /** The most epochs, up to a third, that leave time for the first round and what goes on; the fewest that say anything if none do. */
+  /**
+   * The most epochs, up to a third, that leave time for the first round and what goes on; the fewest that say anything
+   * if none do.
+   */
   #beginning(epochs: number): number {
     const round = this.#engine({ most: BEGINNING, ends: false }).ask();
     const goingOn = GO_ON * this.#seconds(this.#usual ?? {}, WHOLE);
@@ -360,7 +367,9 @@ class Adapting {
     return secondsOf(trial, this.#run.data, items);
   }
 
-  /** Two sizes of samples, of which the larger one is cheap enough; `undefined` for data that are too small for that. */
+  /**
+   * Two sizes of samples, of which the larger one is cheap enough; `undefined` for data that are too small for that.
+   */
   #sampleSizes(): [number, number] | undefined {
     const all = this.#run.data.train.nItems;
     // What fits on all items save by leaving most of them out of their inverse says nothing of how few are enough.

@@ -48,6 +48,9 @@ export interface SearchRun extends Omit<TrialRun<Json>, 'hopeless' | 'judge' | '
   samples?: Samples | undefined;
   /** Estimated seconds that an adaptive search may take. By default what is allowed to all, see `search/effort.ts`. */
   allowed?: number | undefined;
-  /** On the clock of `performance`, in milliseconds: when the search has to be done. By default it takes what its effort allows. */
+  /**
+   * On the clock of `performance`, in milliseconds: when the search has to be done. By default it takes what its effort
+   * allows.
+   */
   deadline?: number | undefined;
 }

@@ -1,4 +1,6 @@
-/** What a search of options tries: lists of values and ranges, and the points of a grid or of random draws from them. */
+/**
+ * What a search of options tries: lists of values and ranges, and the points of a grid or of random draws from them.
+ */
 import { checkObject, invalid, knownKeys } from '../runtime/check.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
@@ -142,9 +144,9 @@ function distinct(points: Point[]): Point[] {
 const PATIENCE = 100;
 
 /**
- * Random points, no two of them equal; more of the same seed begin with the same ones. Values of a list are equally likely.
- * Numbers of a range are uniform on its scale; they have four significant digits, to
- * be typed again. A space of no more points than are asked for gives them all.
+ * Random points, no two of them equal; more of the same seed begin with the same ones. Values of a list are equally
+ * likely. Numbers of a range are uniform on its scale; they have four significant digits, to be typed again. A space of
+ * no more points than are asked for gives them all.
  */
 export function drawsOf(model: ModelName, space: Space, fixed: object, count: number, seed: number): Point[] {
   if (sizeOf(space) <= count) return gridOf(model, space, fixed);

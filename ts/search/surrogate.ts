@@ -1,14 +1,16 @@
 /**
- * A model of what a search has measured: Gaussian process regression, which says for any point what is to be expected there and
- * how uncertain that is.
+ * A model of what a search has measured: Gaussian process regression, which says for any point what is to be expected
+ * there and how uncertain that is.
  *
- * Points are rows of numbers whose differences count alike in all directions; the kernel is Matérn's with exponent 5/2 and a length
- * scale for each direction, and for the sum and the difference of two that may act together, as the weight of the unknown pairs of
- * iALS and that of its norms, of whose product the best value is about the same everywhere. Scales and the share of noise are those of the largest marginal likelihood on a grid, with a weak
- * prior against the ends of it: a handful of points says little. Everything is deterministic.
+ * Points are rows of numbers whose differences count alike in all directions; the kernel is Matérn's with exponent 5/2
+ * and a length scale for each direction, and for the sum and the difference of two that may act together, as the weight
+ * of the unknown pairs of iALS and that of its norms, of whose product the best value is about the same everywhere.
+ * Scales and the share of noise are those of the largest marginal likelihood on a grid, with a weak prior against the
+ * ends of it: a handful of points says little. Everything is deterministic.
  *
- * Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1 and section 5.4; expected improvement:
- * Jones, Schonlau and Welch, Efficient Global Optimization of Expensive Black-Box Functions, J. Global Optimization 13 (1998).
+ * Source: Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), algorithm 2.1 and section 5.4;
+ * expected improvement: Jones, Schonlau and Welch, Efficient Global Optimization of Expensive Black-Box Functions, J.
+ * Global Optimization 13 (1998).
  */
 
 /** What is expected at a point. */

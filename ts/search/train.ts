@@ -23,7 +23,10 @@ export interface SearchedTrial {
   validation: number;
   /** How many epochs it was allowed, if fewer than the model is; not to be compared with trials of more. */
   epochs?: number;
-  /** How many of the most popular items it was trained and judged on, if not on all; not to be compared with trials of more. */
+  /**
+   * How many of the most popular items it was trained and judged on, if not on all; not to be compared with trials of
+   * more.
+   */
   items?: number;
 }
 
@@ -35,11 +38,17 @@ export interface SearchSummary {
   searchSeconds: number;
   /** Trials that were run, those that failed included. */
   trials: number;
-  /** Options worth searching that were neither given nor searched, for want of validation users or time, or since nobody wanted it. */
+  /**
+   * Options worth searching that were neither given nor searched, for want of validation users or time, or since nobody
+   * wanted it.
+   */
   untuned: string[];
   /** Searched options whose best value is at an end of what was searched: better ones may lie beyond. */
   edges: Record<string, 'lowest' | 'highest'>;
-  /** Searched options of which half of the range or more, around the best value, makes no difference beyond chance: where that lies. */
+  /**
+   * Searched options of which half of the range or more, around the best value, makes no difference beyond chance:
+   * where that lies.
+   */
   plateaus: Record<string, { from: number; to: number }>;
 }
 
@@ -103,7 +112,9 @@ export function estimated(
   return Math.min(allowance(fit, highest), MOST_TRIALS * highest);
 }
 
-/** Estimated seconds of a fit of a model that had to be made smaller, at most: a search of six of them takes minutes. */
+/**
+ * Estimated seconds of a fit of a model that had to be made smaller, at most: a search of six of them takes minutes.
+ */
 const MOST_SECONDS = 60;
 
 /** A model as large as fits: with options changed where that is needed, or why there is none. */
@@ -111,7 +122,10 @@ type Sized =
   | { options: Record<string, unknown>; space: Space; changed: OptionChange[]; bytes: number }
   | { refusal: string };
 
-/** Makes a model fit beside what is held: its options, and those of the values to be searched that need more memory than there is. */
+/**
+ * Makes a model fit beside what is held: its options, and those of the values to be searched that need more memory than
+ * there is.
+ */
 export function sized(
   model: ModelName,
   options: Record<string, unknown>,

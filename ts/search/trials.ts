@@ -83,7 +83,9 @@ export interface TrialRun<T> extends RunOptions, ComputeOptions {
   info?: JsonLike | undefined;
   /** Where the training of a trial is kept, for models that have checkpoints. */
   checkpoint?: ((trial: Trial) => string | undefined) | undefined;
-  /** Asked after each epoch, with the metric after each so far and the most epochs: true stops the trial as hopeless. */
+  /**
+   * Asked after each epoch, with the metric after each so far and the most epochs: true stops the trial as hopeless.
+   */
   hopeless?: ((at: number, curve: readonly number[], epochs: number) => boolean) | undefined;
   /** Called with the model while it is in memory; what it gives is kept with the result. */
   judge?: ((model: Model, trial: Trial, run: RunOptions) => Promise<T>) | undefined;
@@ -108,9 +110,9 @@ export function keyOf(trial: Trial, run: ComputeOptions = {}): string {
 }
 
 /**
- * Runs trials, some at a time, and gives what came of them in their order. Neither `parallel` nor `threads` nor `memoryLimit`
- * changes that, seconds excepted. Arithmetic that fails is a result; any other failure stops all, and so does an abort: what had
- * ended by then is in the journal.
+ * Runs trials, some at a time, and gives what came of them in their order. Neither `parallel` nor `threads` nor
+ * `memoryLimit` changes that, seconds excepted. Arithmetic that fails is a result; any other failure stops all, and so
+ * does an abort: what had ended by then is in the journal.
  */
 export async function runTrials<T = Json>(trials: readonly Trial[], run: TrialRun<T>): Promise<TrialResult<T>[]> {
   const { journal, take } = run;
@@ -254,7 +256,10 @@ async function train({ model, options }: Trial, data: Split, run: FitRun, path: 
   }
 }
 
-/** The main metric on the validation users, of 10,000 of them at most, with its standard error; `null` if there are none. */
+/**
+ * The main metric on the validation users, of 10,000 of them at most, with its standard error; `null` if there are
+ * none.
+ */
 export async function validate(
   model: Model,
   data: Split,

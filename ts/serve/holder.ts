@@ -1,8 +1,8 @@
 /**
  * A model that serves while the next one is loaded: load, verify, swap, dispose.
  *
- * A request holds a lease on the model that it began with. After a swap new requests get the new model, and the old one is
- * disposed of when the last lease on it has ended, so no request fails and none sees two models.
+ * A request holds a lease on the model that it began with. After a swap new requests get the new model, and the old one
+ * is disposed of when the last lease on it has ended, so no request fails and none sees two models.
  */
 import { type Stats, statSync } from 'node:fs';
 import { load, type Model } from '../models/model.js';
@@ -31,18 +31,24 @@ export interface Lease<P = undefined> extends Held<P>, Disposable {
 /** How a holder loads its models. */
 export interface HolderOptions<P = undefined> {
   /**
-   * How the file is opened. By default it is read into memory and every byte verified (`{ mmap: false, verify: true }`): a file
-   * that others write into while it serves then does no harm.
+   * How the file is opened. By default it is read into memory and every byte verified
+   * (`{ mmap: false, verify: true }`): a file that others write into while it serves then does no harm.
    */
   load?: LoadOptions;
   /**
-   * Called with a model that was loaded, before it serves; if it throws or rejects, the model is disposed of and the old one goes on
-   * serving. The place to try the new model on what it must be able to do. `before` is the model that serves now.
+   * Called with a model that was loaded, before it serves; if it throws or rejects, the model is disposed of and the
+   * old one goes on serving. The place to try the new model on what it must be able to do. `before` is the model that
+   * serves now.
    */
   verify?: (model: Model, before: Model | undefined) => unknown;
-  /** Makes what goes with a model, such as `(model) => model.filter({ allow: inStock })`; also once a model, and before it serves. */
+  /**
+   * Makes what goes with a model, such as `(model) => model.filter({ allow: inStock })`; also once a model, and before
+   * it serves.
+   */
   prepare?: (model: Model) => P | Promise<P>;
-  /** Called after a swap, with what serves now. What it throws, the load throws, too; the new model serves all the same. */
+  /**
+   * Called after a swap, with what serves now. What it throws, the load throws, too; the new model serves all the same.
+   */
   onSwap?: (held: Held<P>) => void;
   /** Called when a load that nobody awaits failed: one of {@link ModelHolder.watch}. By default it is ignored. */
   onError?: (error: RecvaeError) => void;
@@ -62,8 +68,8 @@ interface Slot<P> extends Held<P> {
 type Mark = string | undefined;
 
 /**
- * Holds the model in a file, for servers: loads it, verifies it, puts it in the place of the one before, and disposes of that when
- * nobody uses it any more.
+ * Holds the model in a file, for servers: loads it, verifies it, puts it in the place of the one before, and disposes
+ * of that when nobody uses it any more.
  *
  * @example
  * ```ts
@@ -115,7 +121,9 @@ export class ModelHolder<P = undefined> implements Disposable {
     return this.#disposed;
   }
 
-  /** What serves now. It may be disposed of as soon as the event loop gets its turn: {@link ModelHolder.use} keeps it. */
+  /**
+   * What serves now. It may be disposed of as soon as the event loop gets its turn: {@link ModelHolder.use} keeps it.
+   */
   get current(): Held<P> {
     if (this.#slot === undefined) throw new RecvaeError('INVALID_ARGUMENT', 'the holder is disposed');
     return this.#slot;
@@ -147,8 +155,8 @@ export class ModelHolder<P = undefined> implements Disposable {
   }
 
   /**
-   * Loads the file, verifies it and swaps. Until then, and if it fails, the model of before serves on. Calls while one is at work
-   * share one more load, so that the last state of the file is seen.
+   * Loads the file, verifies it and swaps. Until then, and if it fails, the model of before serves on. Calls while one
+   * is at work share one more load, so that the last state of the file is seen.
    *
    * @throws {@link RecvaeError} as {@link load}; what `verify` and `prepare` throw.
    */
@@ -199,8 +207,8 @@ export class ModelHolder<P = undefined> implements Disposable {
   }
 
   /**
-   * Looks again and again whether another file is in its place, by its times, size and number, and loads it then. A file that cannot
-   * be loaded is tried again when it changes again. It does not keep the process alive.
+   * Looks again and again whether another file is in its place, by its times, size and number, and loads it then. A
+   * file that cannot be loaded is tried again when it changes again. It does not keep the process alive.
    *
    * @param milliseconds - Between two looks; 1,000 by default.
    * @returns What ends it; {@link ModelHolder.dispose} does too.

@@ -1,4 +1,7 @@
-/** Numbers for Prometheus in its text format 0.0.4: counters, gauges and histograms with labels, as far as the server needs them. */
+/**
+ * Numbers for Prometheus in its text format 0.0.4: counters, gauges and histograms with labels, as far as the server
+ * needs them.
+ */
 
 type Labels = Record<string, string>;
 

@@ -1,6 +1,6 @@
 /**
- * What the server answers where it does not do what it is asked: one shape, with the codes of this package and the few of
- * {@link ServerCode}. Codes and words of Fastify and of Node become ours here.
+ * What the server answers where it does not do what it is asked: one shape, with the codes of this package and the few
+ * of {@link ServerCode}. Codes and words of Fastify and of Node become ours here.
  */
 import { maxHeaderSize, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
@@ -71,7 +71,8 @@ function refusalOf({ message, validation }: FastifyError): string {
   switch (keyword) {
     case 'additionalProperties':
       return `a key of body${instancePath} is '${params.additionalProperty}'; /openapi.json tells which are allowed`;
-    // Only ids have these. The number is not shown: what was sent may have been another one, which JSON.parse() rounded.
+    // Only ids have these. The number is not shown: what was sent may have been another one, which JSON.parse()
+    // rounded.
     case 'exclusiveMaximum':
     case 'exclusiveMinimum': {
       const range = keyword === 'exclusiveMaximum' ? 'from 2^53 on' : 'of -2^53 or less';

@@ -1,6 +1,6 @@
 /**
- * What the server answers: routes with the JSON Schemas that requests are checked by, answers are written by and OpenAPI tells.
- * Ids are text or whole numbers, which stand for their digits, as everywhere in the package.
+ * What the server answers: routes with the JSON Schemas that requests are checked by, answers are written by and
+ * OpenAPI tells. Ids are text or whole numbers, which stand for their digits, as everywhere in the package.
  */
 import { type Id, idOf, idsOf } from '../data/ids.js';
 import type { Model } from '../models/model.js';
@@ -29,7 +29,10 @@ interface Route {
   answer: Schema;
   /** An example for OpenAPI; the ids are made up. */
   example: Schema;
-  /** Asks the model. Ids are looked at before, where the model's own messages would call them otherwise than the body does. */
+  /**
+   * Asks the model. Ids are looked at before, where the model's own messages would call them otherwise than the body
+   * does.
+   */
   handle: (model: Model, body: never) => unknown;
 }
 

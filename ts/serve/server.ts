@@ -1,6 +1,7 @@
 /**
- * Recommendations over HTTP, on Fastify, which has to be installed beside this package and is loaded here. What is answered stands
- * in `routes.ts`, and what is refused in `refusals.ts`; here are the limits, the key, the measuring and the end.
+ * Recommendations over HTTP, on Fastify, which has to be installed beside this package and is loaded here. What is
+ * answered stands in `routes.ts`, and what is refused in `refusals.ts`; here are the limits, the key, the measuring and
+ * the end.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -48,7 +49,9 @@ export interface RecommendServer {
   metrics(): string;
   /** Tells the numbers that a load of the model failed. */
   reloadFailed(): void;
-  /** Takes no more requests, ends those at work, and closes. `/health/ready` says 503 meanwhile. The holder stays open. */
+  /**
+   * Takes no more requests, ends those at work, and closes. `/health/ready` says 503 meanwhile. The holder stays open.
+   */
   close(): Promise<void>;
 }
 
@@ -56,8 +59,9 @@ export interface RecommendServer {
 const IDLE = 50;
 
 /**
- * Makes a server for the model that a holder has: `POST /recommend`, `/recommend/batch`, `/similar`, `/explain`, `GET /health/live`,
- * `/health/ready`, `/metrics` and `/openapi.json`, which describes them. It needs the package `fastify`.
+ * Makes a server for the model that a holder has: `POST /recommend`, `/recommend/batch`, `/similar`, `/explain`,
+ * `GET /health/live`, `/health/ready`, `/metrics` and `/openapi.json`, which describes them. It needs the package
+ * `fastify`.
  *
  * @example
  * ```ts
@@ -200,7 +204,10 @@ function refuseStrangers(server: FastifyInstance, apiKey: string | undefined, me
   });
 }
 
-/** Refuses requests while so many are at work; from before their bodies are read until their connection is done with them. */
+/**
+ * Refuses requests while so many are at work; from before their bodies are read until their connection is done with
+ * them.
+ */
 function limitWork(most: number, metrics: Metrics) {
   let number = 0;
   metrics.inFlight.set(0);

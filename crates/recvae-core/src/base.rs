@@ -1,4 +1,5 @@
-//! What everything else stands on: errors, options, random numbers, files, memory, cancelling. It knows nothing of recommendations.
+//! What everything else stands on: errors, options, random numbers, files, memory, cancelling. It knows nothing of
+//! recommendations.
 
 pub(crate) mod atomic_file;
 pub(crate) mod calls;

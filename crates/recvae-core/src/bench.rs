@@ -34,8 +34,8 @@ use crate::train::training::{Pass, Place};
 /// Seconds of steps by the name of their pass: `encoder`, `decoder` or `both`.
 pub type StepSeconds = Vec<(&'static str, Vec<f64>)>;
 
-/// Trains until `n` steps of each kind of pass are timed, by whatever seconds `clock` tells; the first one of a pass does not
-/// count. The engine is the processor's own.
+/// Trains until `n` steps of each kind of pass are timed, by whatever seconds `clock` tells; the first one of a pass
+/// does not count. The engine is the processor's own.
 ///
 /// # Errors
 /// As [`ModelKind::fit`]; `INVALID_DATA` if a pass has a single step.
@@ -100,8 +100,8 @@ pub fn step_seconds(
     Ok(all)
 }
 
-/// Seconds of the product of two square matrices of `n` rows in f32 on the threads of the pool, each of `times` times: by the product
-/// that fits are made of, and by faer's own, in turns.
+/// Seconds of the product of two square matrices of `n` rows in f32 on the threads of the pool, each of `times` times:
+/// by the product that fits are made of, and by faer's own, in turns.
 #[must_use]
 pub fn product_seconds(n: usize, times: usize) -> [Vec<f64>; 2] {
     let [mut a, mut b, mut c] = [(); 3].map(|()| Numbers::<f32>::zeros(n * n));
@@ -141,8 +141,8 @@ pub fn invert(matrix: ArrayViewMut2<'_, f32>) -> Result<()> {
     inverted.map_err(|error| Error::Numerical(format!("{error:?} of {n}")))
 }
 
-/// Seconds of the inverse of a Gram matrix with `lambda` on its diagonal, with the elimination of sparse rows and without, and how many
-/// rows it leaves.
+/// Seconds of the inverse of a Gram matrix with `lambda` on its diagonal, with the elimination of sparse rows and
+/// without, and how many rows it leaves.
 ///
 /// # Errors
 /// As [`invert`].
@@ -260,15 +260,16 @@ impl ItemLayers {
         input.step(batch, hidden, input_moments, AdamStep::new(5e-4, 1), scratch);
     }
 
-    /// Log-likelihood of the batch and, if wanted, its gradient by what the output layer takes; with `keep` the logits stay
-    /// for [`ItemLayers::output_step`].
+    /// Log-likelihood of the batch and, if wanted, its gradient by what the output layer takes; with `keep` the logits
+    /// stay for [`ItemLayers::output_step`].
     pub fn log_likelihood(&mut self, gradient: bool, keep: bool) {
         let histories: Vec<&[u32]> = self.users.rows().collect();
         let want = Want { hidden_gradient: gradient, weight_gradient: keep };
         self.output.log_likelihood(&self.latent, &histories, want, &mut self.likelihood);
     }
 
-    /// The gradient of the output layer's weights, and Adam, after [`ItemLayers::log_likelihood`] that keeps the logits.
+    /// The gradient of the output layer's weights, and Adam, after [`ItemLayers::log_likelihood`] that keeps the
+    /// logits.
     pub fn output_step(&mut self) {
         let Self { users, output, output_moments, likelihood, latent, .. } = self;
         let histories: Vec<&[u32]> = users.rows().collect();

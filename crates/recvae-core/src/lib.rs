@@ -1,5 +1,5 @@
-//! Recommendations from implicit feedback: EASE^R, EDLAE, RDLAE, DEQL, higher-order EASE^R, iALS, RecVAE, Mult-VAE, Mult-DAE and
-//! popularity, from raw likes to top-k lists.
+//! Recommendations from implicit feedback: EASE^R, EDLAE, RDLAE, DEQL, higher-order EASE^R, iALS, RecVAE, Mult-VAE,
+//! Mult-DAE and popularity, from raw likes to top-k lists.
 //!
 //! The modules are rooms with one direction: each uses only those before it, which a test sees to (`tests/rooms.rs`).
 //!
@@ -7,16 +7,18 @@
 //! - data: [`read_interactions`], [`dataset`], [`Batches`], [`ArrowReader`] and [`InteractionsBuilder`] give
 //!   [`Interactions`], a binary CSR matrix with the original ids of users and items; [`synth()`] makes some up, for
 //!   measuring speed only; [`profile()`] counts what there is;
-//! - split: [`split()`] holds users out, [`read_official`] takes a split that others made, [`sample()`] makes one smaller;
-//! - evaluate: [`recommend()`] and [`top_k`] turn scores into lists, [`evaluate()`] measures lists against held-out items,
-//!   [`evaluate_with`] also against the training, [`evaluate_groups`] by groups of users and of items; [`paired_bootstrap`]
-//!   compares models;
+//! - split: [`split()`] holds users out, [`read_official`] takes a split that others made, [`sample()`] makes one
+//!   smaller;
+//! - evaluate: [`recommend()`] and [`top_k`] turn scores into lists, [`evaluate()`] measures lists against held-out
+//!   items, [`evaluate_with`] also against the training, [`evaluate_groups`] by groups of users and of items;
+//!   [`paired_bootstrap`] compares models;
 //! - model: [`Model`] and [`ModelKind`], what all models have in common;
 //! - nn: the layers of the autoencoders;
 //! - train: [`FitRun`], [`Progress`], [`Checkpoint`], [`WarmStart`];
 //! - models: [`ModelKind::fit`] trains a [`Model`] with options of its own, such as [`EaseOptions`];
-//! - serve: a [`Recommender`] adds the item ids, is saved and loaded; it is served within a [`Filter`], names similar items and
-//!   users, and explains itself; [`import_weights`] and [`Recommender::export`] speak to other programs; [`EaseCounts`] take new users into EASE^R without the old ones.
+//! - serve: a [`Recommender`] adds the item ids, is saved and loaded; it is served within a [`Filter`], names similar
+//!   items and users, and explains itself; [`import_weights`] and [`Recommender::export`] speak to other programs;
+//!   [`EaseCounts`] take new users into EASE^R without the old ones.
 //!
 //! # Train and recommend
 //!
@@ -93,7 +95,8 @@
 //! ```
 //!
 //! Nothing here prints or starts threads of its own: work is split over the rayon pool that a call runs in, see
-//! [`Threads`], and [`Calls`] for a program that makes many calls at once. For the same seed, data and machine every result has the same bits for any number of threads.
+//! [`Threads`], and [`Calls`] for a program that makes many calls at once. For the same seed, data and machine every
+//! result has the same bits for any number of threads.
 
 // The order is the direction: a room uses those above it only. Blank lines keep rustfmt from sorting it.
 mod base;

@@ -1,7 +1,7 @@
-//! Golden vectors for the tests of this crate, in `test/fixtures/reference`. Their names are those of PyTorch modules; all
-//! noise is stored with them. `recvae_step` and `multvae_step` hold one batch with its loss and gradients, `recvae_run` two
-//! epochs of alternating training, `ease_*` closed forms. `edlae`, `rdlae`, `deql`, `hoease` and `multdae_step` come from the
-//! `make.py` beside them, `als_weights` and `hvamp_step` from their own.
+//! Golden vectors for the tests of this crate, in `test/fixtures/reference`. Their names are those of PyTorch modules;
+//! all noise is stored with them. `recvae_step` and `multvae_step` hold one batch with its loss and gradients,
+//! `recvae_run` two epochs of alternating training, `ease_*` closed forms. `edlae`, `rdlae`, `deql`, `hoease` and
+//! `multdae_step` come from the `make.py` beside them, `als_weights` and `hvamp_step` from their own.
 
 use std::collections::BTreeMap;
 

@@ -53,8 +53,9 @@ fn a_step_allocates_next_to_nothing() {
     for kind in [ModelKind::RecVae, ModelKind::MultVae, ModelKind::MultDae] {
         let (few, many) = (bytes_of_an_epoch(kind, 500), bytes_of_an_epoch(kind, 2500));
         let passes = if kind == ModelKind::RecVae { 4 } else { 1 };
-        // 20 batches more a pass. The smallest matrix of a step, users x latent, has 20,000 bytes, and a step touches dozens;
-        // the order of the users grows by 8 bytes each, and what rayon queues and the lists of tasks are small: up to 9,900 bytes.
+        // 20 batches more a pass. The smallest matrix of a step, users x latent, has 20,000 bytes, and a step touches
+        // dozens; the order of the users grows by 8 bytes each, and what rayon queues and the lists of tasks are small:
+        // up to 9,900 bytes.
         let per_step = many.saturating_sub(few) / (20 * passes);
         assert!(per_step < 15_000, "{kind:?}: {per_step} bytes a step ({few} and {many} an epoch)");
     }

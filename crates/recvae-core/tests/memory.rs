@@ -1,6 +1,7 @@
 //! The estimate of a fit's memory against its peak, measured in processes of their own.
 //!
-//! A table of larger shapes: `cargo test --release -p recvae-core --test memory -- --ignored --nocapture larger_shapes`.
+//! A table of larger shapes:
+//! `cargo test --release -p recvae-core --test memory -- --ignored --nocapture larger_shapes`.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -15,8 +16,8 @@ use serde_json::{Value, json};
 const THREADS: usize = 2;
 const MB: f64 = 1e6;
 
-/// A fit: model, `weighted` before it where interactions have weights, `candle` where it is the engine; options, users, items, items of
-/// each user.
+/// A fit: model, `weighted` before it where interactions have weights, `candle` where it is the engine; options, users,
+/// items, items of each user.
 struct Case(&'static str, Value, usize, usize, usize);
 
 impl Case {
@@ -89,7 +90,8 @@ fn measured(test: &str, case: &Value) -> f64 {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--ignored", "--nocapture"])
         .env("MEMORY_CASE", case.to_string())
-        // What is freed goes back at once: what an allocator keeps for later depends on the order in which threads ask it.
+        // What is freed goes back at once: what an allocator keeps for later depends on the order in which threads ask
+        // it.
         .envs([("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_TRIM_THRESHOLD_", "131072"), ("MALLOC_ARENA_MAX", "1")])
         .output()
         .unwrap();
@@ -171,8 +173,8 @@ fn small_fits_take_what_is_estimated() {
         Case("hvamp", json!({ "hiddenDim": 100, "latentDim": 50, "pseudoUsers": 200, "epochs": 2 }), 600, 10_000, 20),
     ]);
     for (name, estimate, measured) in results {
-        // Beside the 15 % that hold for what is large, up to 6 MB for what a process does not share with larger fits: pages of
-        // the program that are touched for the first time, arenas of the allocator, stacks.
+        // Beside the 15 % that hold for what is large, up to 6 MB for what a process does not share with larger fits:
+        // pages of the program that are touched for the first time, arenas of the allocator, stacks.
         assert!((measured - estimate).abs() < 0.15 * estimate + 6.0 * MB, "{name}: {measured} for {estimate}");
     }
 }
@@ -204,9 +206,10 @@ fn autoencoders_by_candle_take_what_is_estimated() {
     }
 }
 
-/// The estimate of candle's engine is what it takes at most, and not much more. Where a batch counts, where pseudo-users and where the
-/// parameters do, and where all of it does. Here the allocator keeps nothing; where it does as it likes, the peak of the last of these fits
-/// was 1.2 to 1.4 times as high, from run to run, and the estimate counts that in.
+/// The estimate of candle's engine is what it takes at most, and not much more. Where a batch counts, where
+/// pseudo-users and where the parameters do, and where all of it does. Here the allocator keeps nothing; where it does
+/// as it likes, the peak of the last of these fits was 1.2 to 1.4 times as high, from run to run, and the estimate
+/// counts that in.
 #[cfg(feature = "candle")]
 #[test]
 fn h_vamp_by_candle_takes_no_more_than_is_estimated() {
@@ -371,8 +374,8 @@ fn updates_take_what_is_estimated_and_are_refused_beyond_the_limit() {
             updates.run(what, Some((estimate + tenth) as u64)).unwrap();
             let measured = measured("an_update_in_a_process_of_its_own", &json!(what));
             println!("{what}: estimate {:.1} MB, measured {:.1} MB", estimate / MB, measured / MB);
-            // See above for the 6 MB. How much of freed stretches an allocator keeps differs from run to run, so that counting
-            // takes between half of its estimate and all of it.
+            // See above for the 6 MB. How much of freed stretches an allocator keeps differs from run to run, so that
+            // counting takes between half of its estimate and all of it.
             let least = if at < 2 { 0.5 } else { 0.85 };
             let range = least * estimate - 6.0 * MB..1.15 * estimate + 6.0 * MB;
             assert!(range.contains(&measured), "{what}: {measured} for {estimate}");

@@ -4,7 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::null_mut;
 
-/// Bytes of the largest allocation. An input has 8 KiB, or 256 of Arrow; readers take blocks of 256 KiB, and gzip makes up to a thousand of one.
+/// Bytes of the largest allocation. An input has 8 KiB, or 256 of Arrow; readers take blocks of 256 KiB, and gzip makes
+/// up to a thousand of one.
 pub const LARGEST: usize = 64 << 20;
 
 thread_local! {
@@ -42,8 +43,8 @@ fn count(bytes: isize) {
     });
 }
 
-/// The system's allocator without large allocations: code that asks before it takes gets an error, all other code ends the
-/// process, which is a failure.
+/// The system's allocator without large allocations: code that asks before it takes gets an error, all other code ends
+/// the process, which is a failure.
 pub struct Bounded;
 
 // SAFETY: every call goes to the system's allocator as it came, or fails.

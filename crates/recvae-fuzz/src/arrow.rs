@@ -1,5 +1,6 @@
-//! Arrow streams that are as large as a header claims and cost far more than they should: texts that share bytes, dictionaries
-//! that grow entry by entry, batches that each bring new ids. `hostile` makes them at random, for the mutations.
+//! Arrow streams that are as large as a header claims and cost far more than they should: texts that share bytes,
+//! dictionaries that grow entry by entry, batches that each bring new ids. `hostile` makes them at random, for the
+//! mutations.
 
 use crate::mutate::Random;
 
@@ -21,7 +22,8 @@ enum Field {
 
 /// Writes a table and what it refers to behind it; gives back where it is.
 fn table(bytes: &mut Vec<u8>, fields: &[Field]) -> usize {
-    // Each field takes 8 bytes, so that all are aligned: the vtable, then the distance to it, which ends at a multiple of 8.
+    // Each field takes 8 bytes, so that all are aligned: the vtable, then the distance to it, which ends at a multiple
+    // of 8.
     let vtable_len = 4 + 2 * fields.len();
     while !(bytes.len() + vtable_len + 4).is_multiple_of(8) {
         bytes.push(0);
@@ -141,7 +143,8 @@ impl Column {
 pub struct Stream(Vec<u8>);
 
 impl Stream {
-    /// Begins with the schema of the columns `user` and `item`: what each one holds, and whether by way of dictionary 0 or 1.
+    /// Begins with the schema of the columns `user` and `item`: what each one holds, and whether by way of dictionary 0
+    /// or 1.
     #[must_use]
     pub fn new(columns: [(Kind, bool); 2]) -> Self {
         let number = || Field::Table(vec![Field::I32(32), Field::U8(1)]);

@@ -1,11 +1,11 @@
-//! Model files whose lengths and checksums are right again after a change; `model_file/format.md` of the core says what they
-//! are.
+//! Model files whose lengths and checksums are right again after a change; `model_file/format.md` of the core says what
+//! they are.
 
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::Xxh3;
 
-/// The file with its length of the header and its checksums as they have to be for the rest; as it came where there is no
-/// making sense of it.
+/// The file with its length of the header and its checksums as they have to be for the rest; as it came where there is
+/// no making sense of it.
 pub(crate) fn repaired(file: &[u8]) -> Vec<u8> {
     repair(file).unwrap_or_else(|| file.to_vec())
 }

@@ -171,7 +171,8 @@ pub fn mutate(target: &Target, input: &mut Vec<u8>, other: &[u8], random: &mut R
         match target.format {
             Format::Text => change(input, other, &TEXT, random),
             Format::Json => change(input, other, &JSON, random),
-            // Of every magnitude alike: each doubling costs twice the time, and most of what goes wrong shows in a small one.
+            // Of every magnitude alike: each doubling costs twice the time, and most of what goes wrong shows in a
+            // small one.
             Format::Arrow if random.below(32) == 0 => {
                 let magnitude = random.below(LONGEST_ARROW.ilog2() as usize - 12);
                 *input = hostile(random.below(8192 << magnitude), random);

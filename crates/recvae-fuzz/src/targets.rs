@@ -240,8 +240,9 @@ fn multiply() {
     fit.model.scores(&[&[0]]).expect("it has scores");
 }
 
-/// Bytes that reading may hold for each one that came: a row of two bytes, indices into dictionaries of numbers, makes a pair of
-/// indices in a vector that doubles as it grows, and a place in a matrix; an id of four digits one byte, with a place in a table.
+/// Bytes that reading may hold for each one that came: a row of two bytes, indices into dictionaries of numbers, makes
+/// a pair of indices in a vector that doubles as it grows, and a place in a matrix; an id of four digits one byte, with
+/// a place in a table.
 const MEMORY_OF_ARROW: usize = 64;
 
 /// What the bytes of a buffer may be held as on their way out of it, beside those that the reader counts.

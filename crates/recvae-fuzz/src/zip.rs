@@ -5,7 +5,8 @@ use flate2::Crc;
 const LOCAL: &[u8; 4] = b"PK\x03\x04";
 const CENTRAL: &[u8; 4] = b"PK\x01\x02";
 
-/// The archive with the checksums of its stored members as they have to be; as it came where there is no making sense of it.
+/// The archive with the checksums of its stored members as they have to be; as it came where there is no making sense
+/// of it.
 pub(crate) fn repaired(file: &[u8]) -> Vec<u8> {
     let mut repaired = file.to_vec();
     for at in starts(file, CENTRAL) {

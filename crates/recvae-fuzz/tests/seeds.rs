@@ -1,7 +1,7 @@
 //! Writes seeds, where it is asked to (`cargo test -p recvae-fuzz --test seeds -- --ignored`).
 //!
-//! With the system's own allocator: who trains a model may take more at once than a small input needs. A product of faer packs into as
-//! much as the processor's caches hold.
+//! With the system's own allocator: who trains a model may take more at once than a small input needs. A product of
+//! faer packs into as much as the processor's caches hold.
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write;
@@ -46,8 +46,8 @@ fn write_seeds() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds/model");
     let train = recvae_core::Csr::from_rows([&[0u32, 1][..], &[1, 2], &[0, 1, 2], &[3]], 4).unwrap();
     let ids = || ["a", "b", "ç", "dd"].into_iter().collect();
-    // None of iALS: where a history is folded in, faer packs into as much as the processor's caches hold. On processors with 300 MiB
-    // of them that is more than the fuzzer's allocator gives.
+    // None of iALS: where a history is folded in, faer packs into as much as the processor's caches hold. On processors
+    // with 300 MiB of them that is more than the fuzzer's allocator gives.
     for &kind in ModelKind::TRAINED.iter().filter(|&&kind| kind != ModelKind::Als) {
         let options = match kind {
             ModelKind::MultDae => json!({ "latentDim": 2, "epochs": 1 }),

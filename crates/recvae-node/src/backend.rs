@@ -4,8 +4,8 @@ use napi_derive::napi;
 use recvae_core::{Cuda, Device, EngineKind, bf16_instructions, engines, is_bf16_faster, processor_level};
 use serde_json::{Value, json};
 
-/// `{level, bf16, engines, devices, cuda}` as JSON: see `BackendInfo` in `ts/runtime/backend.ts`. It asks the driver of GPUs, if this build
-/// has CUDA.
+/// `{level, bf16, engines, devices, cuda}` as JSON: see `BackendInfo` in `ts/runtime/backend.ts`. It asks the driver of
+/// GPUs, if this build has CUDA.
 #[napi(catch_unwind)]
 pub fn backend() -> String {
     let cuda = Cuda::here();

@@ -1,9 +1,9 @@
 //! Typed arrays for JavaScript, in memory of V8's own.
 //!
-//! napi's arrays hand the memory of a `Vec` over without a copy. When a worker thread ends that has such memory, the garbage
-//! collector and the end of the environment may let go of it at once, by which Node's whole process ends now and then (Node
-//! 20.20.2, 22.23.3, 24.21.0 and 26.10.0 alike). Electron refuses such memory. A copy is made at the speed of memory, before
-//! JavaScript makes an object of each number.
+//! napi's arrays hand the memory of a `Vec` over without a copy. When a worker thread ends that has such memory, the
+//! garbage collector and the end of the environment may let go of it at once, by which Node's whole process ends now
+//! and then (Node 20.20.2, 22.23.3, 24.21.0 and 26.10.0 alike). Electron refuses such memory. A copy is made at the
+//! speed of memory, before JavaScript makes an object of each number.
 
 use napi::Env;
 use napi::bindgen_prelude::{

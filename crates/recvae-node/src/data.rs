@@ -95,7 +95,8 @@ impl NativeInteractions {
         Ok(self.0.get()?.matrix().weights().is_some())
     }
 
-    /// The weights of a user's items, in the order of `history`, or null if the user is not known or nothing has weights.
+    /// The weights of a user's items, in the order of `history`, or null if the user is not known or nothing has
+    /// weights.
     #[napi(catch_unwind)]
     pub fn weights(&self, user: String) -> Result<Option<Vec<f64>>> {
         let data = self.0.get()?;
@@ -159,7 +160,8 @@ pub fn join_parts<'env>(
     )
 }
 
-/// Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options, the thresholds and the shard.
+/// Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options, the thresholds
+/// and the shard.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
 pub fn read_interactions<'env>(
     env: &'env Env,
@@ -196,8 +198,8 @@ pub struct PublishedFiles {
     pub format: String,
 }
 
-/// Finds published data among files, such as those of a folder; `null` if there are none or of several formats. `options`: JSON
-/// with the reader's options.
+/// Finds published data among files, such as those of a folder; `null` if there are none or of several formats.
+/// `options`: JSON with the reader's options.
 #[napi(catch_unwind)]
 pub fn published_files(paths: Vec<String>, options: String) -> Result<Option<PublishedFiles>> {
     let (options, ..) = rows_options::<ReadOptions>(&options)?;
@@ -247,7 +249,8 @@ fn paths_of(paths: Vec<String>) -> Vec<PathBuf> {
     paths.into_iter().map(PathBuf::from).collect()
 }
 
-/// The options of columns that are asked for by name with their defaults, as JSON. `options`: as for [`read_interactions`].
+/// The options of columns that are asked for by name with their defaults, as JSON. `options`: as for
+/// [`read_interactions`].
 #[napi(catch_unwind)]
 pub fn complete_read_options(options: String) -> Result<String> {
     let (options, ..) = rows_options::<ReadOptions>(&options)?;

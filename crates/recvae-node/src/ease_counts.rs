@@ -174,7 +174,8 @@ pub fn merge_ease_counts<'env>(
     )
 }
 
-/// Counts from tables that were made elsewhere: their first two columns as users and items, the counts of `gram` as times.
+/// Counts from tables that were made elsewhere: their first two columns as users and items, the counts of `gram` as
+/// times.
 #[napi(catch_unwind, ts_return_type = "Promise<NativeEaseCounts>")]
 pub fn ease_counts_from_gram<'env>(
     env: &'env Env,

@@ -233,8 +233,8 @@ pub fn paired_bootstrap<'env>(
     )
 }
 
-/// The smallest true difference that a comparison on these users would probably establish, beside so many others; null if it could
-/// establish none.
+/// The smallest true difference that a comparison on these users would probably establish, beside so many others; null
+/// if it could establish none.
 #[napi(catch_unwind)]
 pub fn detectable_difference(a: Float64Array, b: Float64Array, comparisons: f64) -> Result<Option<f64>> {
     recvae_core::detectable_difference(&a, &b, whole("comparisons", comparisons)? as usize).into_node()
@@ -269,8 +269,8 @@ pub struct NativeApart {
     pub between: Option<f64>,
 }
 
-/// Takes the variance of a metric, or of a difference, apart: values by user on several splits, and on the first of them by several
-/// training seeds; `population` users could have been drawn for a test part.
+/// Takes the variance of a metric, or of a difference, apart: values by user on several splits, and on the first of
+/// them by several training seeds; `population` users could have been drawn for a test part.
 #[napi(catch_unwind)]
 pub fn variance_apart(splits: Vec<Float64Array>, seeds: Vec<Float64Array>, population: f64) -> Result<NativeApart> {
     let lists = |of: &[Float64Array]| of.iter().map(|list| list.to_vec()).collect::<Vec<_>>();

@@ -1,5 +1,5 @@
-//! What JavaScript holds of the core: V8 knows its size, and it goes when it is disposed of or when the garbage collector
-//! finds it, whichever comes first.
+//! What JavaScript holds of the core: V8 knows its size, and it goes when it is disposed of or when the garbage
+//! collector finds it, whichever comes first.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,8 +11,8 @@ use recvae_core::{Calls, Cancel};
 
 use crate::error::{Error, IntoNode, Result};
 
-/// Values that share memory, such as a split and its parts, share one of these. The memory counts until the last of them
-/// is gone.
+/// Values that share memory, such as a split and its parts, share one of these. The memory counts until the last of
+/// them is gone.
 struct ExternalMemory {
     env: Env,
     bytes: i64,
@@ -64,7 +64,8 @@ impl<T> Held<T> {
     }
 }
 
-/// Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the latter.
+/// Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the
+/// latter.
 #[napi(catch_unwind)]
 pub fn known_memory(env: &Env) -> Result<f64> {
     env.adjust_external_memory(0)
@@ -83,8 +84,8 @@ impl Drop for Lasting {
     }
 }
 
-/// Stops work when the thread ends that asked for it, as that of a worker which is terminated: nobody waits for the result any
-/// more. The work keeps what this gives back.
+/// Stops work when the thread ends that asked for it, as that of a worker which is terminated: nobody waits for the
+/// result any more. The work keeps what this gives back.
 pub(crate) fn cancel_with_thread(cancel: &Cancel) -> Arc<()> {
     thread_local! {
         static LASTING: RefCell<Lasting> = RefCell::default();

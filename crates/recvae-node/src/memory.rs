@@ -123,7 +123,8 @@ pub fn largest_that_fits(
     Ok(found.to_string())
 }
 
-/// Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON.
+/// Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`:
+/// JSON.
 #[napi(catch_unwind)]
 pub fn check_memory(
     kind: String,
@@ -141,8 +142,8 @@ pub fn check_memory(
     kind.check_memory(&options, train.0.get()?.matrix(), &shape, limit, beside).into_node().map(NativeMemory::from)
 }
 
-/// The seconds of a fit, carried over by the core's law from a measured one of the same kind. `options` and `wanted_options`:
-/// JSON.
+/// The seconds of a fit, carried over by the core's law from a measured one of the same kind. `options` and
+/// `wanted_options`: JSON.
 #[napi(catch_unwind)]
 pub fn extrapolate_seconds(
     kind: String,

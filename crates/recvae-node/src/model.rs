@@ -86,8 +86,8 @@ impl NativeModel {
         now(lists).map(NativeListColumns::from)
     }
 
-    /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`: whether
-    /// the file says whom the model was trained on.
+    /// Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`:
+    /// whether the file says whom the model was trained on.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn save<'env>(
         &self,
@@ -225,7 +225,8 @@ impl NativeCheckpoint {
     }
 }
 
-/// Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON.
+/// Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data.
+/// `options`: JSON.
 #[napi(catch_unwind)]
 pub fn check_fit(
     kind: String,
@@ -250,7 +251,8 @@ pub fn complete_options(kind: String, options: String) -> Result<String> {
     Ok(kind.complete_options(&json("options", &options)?).into_node()?.to_string())
 }
 
-/// What a run of many models says of engine, device and precision for one of them, as JSON, of what is given in `compute`: JSON.
+/// What a run of many models says of engine, device and precision for one of them, as JSON, of what is given in
+/// `compute`: JSON.
 #[napi(catch_unwind)]
 pub fn compute_among(kind: String, options: String, compute: String) -> Result<String> {
     let kind: ModelKind = kind.parse().into_node()?;

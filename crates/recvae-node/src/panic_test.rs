@@ -1,4 +1,5 @@
-//! Functions that panic on purpose, wherever the package could, and two that end the process, which nothing catches. Only in the add-on that `test/panics.test.ts` builds.
+//! Functions that panic on purpose, wherever the package could, and two that end the process, which nothing catches.
+//! Only in the add-on that `test/panics.test.ts` builds.
 
 use std::hint::black_box;
 use std::panic::panic_any;

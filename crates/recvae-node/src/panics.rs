@@ -1,8 +1,8 @@
 //! Panics become errors that say where they come from.
 //!
-//! A panic may begin on any thread of a pool, and rayon hands no more than its message to the thread that waits. So a hook
-//! notes where it began and by which calls; whoever turns the panic into an error looks its message up. The hook prints
-//! nothing: the message reaches the caller, and stderr belongs to the program.
+//! A panic may begin on any thread of a pool, and rayon hands no more than its message to the thread that waits. So a
+//! hook notes where it began and by which calls; whoever turns the panic into an error looks its message up. The hook
+//! prints nothing: the message reaches the caller, and stderr belongs to the program.
 
 use std::any::{Any, TypeId};
 use std::backtrace::Backtrace;
@@ -24,8 +24,8 @@ struct Record {
     calls: Backtrace,
 }
 
-/// The latest panics. When several threads of a pool panic at once, rayon hands out one of them; the others stay here until
-/// newer ones displace them.
+/// The latest panics. When several threads of a pool panic at once, rayon hands out one of them; the others stay here
+/// until newer ones displace them.
 static LATEST: Mutex<VecDeque<Record>> = Mutex::new(VecDeque::new());
 const KEPT: usize = 16;
 
@@ -66,8 +66,8 @@ fn text(payload: &(dyn Any + Send)) -> Option<&str> {
     payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
-/// Runs `work` and turns a panic into an error. Nothing that a panic interrupts is used again: every value is dropped with
-/// the call.
+/// Runs `work` and turns a panic into an error. Nothing that a panic interrupts is used again: every value is dropped
+/// with the call.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         let (kind, message) = ((*payload).type_id(), text(&*payload).map(str::to_owned));

@@ -1,4 +1,5 @@
-//! Bytes that JavaScript hands over in pieces, such as a stream, for a reader that takes them as it would take a file's.
+//! Bytes that JavaScript hands over in pieces, such as a stream, for a reader that takes them as it would take a
+//! file's.
 
 use std::io::{self, Cursor, Read};
 use std::path::PathBuf;
@@ -36,7 +37,8 @@ impl NativePipe {
         Self { sender: Mutex::new(Some(sender)), receiver: Mutex::new(Some(receiver)) }
     }
 
-    /// Reads interactions until the end. `name`: what errors call it. `options`: as for [`crate::data::read_interactions`].
+    /// Reads interactions until the end. `name`: what errors call it. `options`: as for
+    /// [`crate::data::read_interactions`].
     #[napi(catch_unwind, ts_return_type = "Promise<NativeInteractions>")]
     pub fn read<'env>(&self, env: &'env Env, name: String, options: String, run: &NativeRun) -> Result<Promise<'env>> {
         let (options, thresholds) = take_thresholds(json("options", &options)?)?;

@@ -1,8 +1,9 @@
 //! Long work while it runs: JavaScript can stop it and ask how far it is.
 //!
-//! The work leaves its latest progress where it is taken from, and calls nobody. So its speed does not depend on the event
-//! loop, nothing piles up while that is busy, no callback can throw into the binding or keep the process alive, and the
-//! last progress is still there when the work has ended. Only who asks for every epoch has them kept until they are taken.
+//! The work leaves its latest progress where it is taken from, and calls nobody. So its speed does not depend on the
+//! event loop, nothing piles up while that is busy, no callback can throw into the binding or keep the process alive,
+//! and the last progress is still there when the work has ended. Only who asks for every epoch has them kept until they
+//! are taken.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};

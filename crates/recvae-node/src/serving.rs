@@ -127,8 +127,8 @@ impl NativeModel {
         Ok(NativeFilter(Arc::new(filter)))
     }
 
-    /// Recommends for many histories, given as ids or as columns. `options`: JSON. `own`: lists of each history's own, or none
-    /// at all.
+    /// Recommends for many histories, given as ids or as columns. `options`: JSON. `own`: lists of each history's own,
+    /// or none at all.
     #[napi(catch_unwind, ts_return_type = "Promise<NativeListColumns>")]
     #[allow(clippy::too_many_arguments)] // one call, made by one function of ts/models/serving.ts
     pub fn recommend_columns<'env>(

@@ -25,7 +25,8 @@ pub(crate) enum Turn {
     Own,
 }
 
-/// Work on as many threads as asked for, by default all cores. It may last, so what stops it does so before it begins, too.
+/// Work on as many threads as asked for, by default all cores. It may last, so what stops it does so before it begins,
+/// too.
 pub(crate) fn long(threads: Option<f64>, cancel: &Cancel) -> Result<Turn> {
     turn(CallKind::Long, threads, cancel)
 }
@@ -45,8 +46,8 @@ pub(crate) fn brief_until(cancel: &Cancel) -> Turn {
     Turn::Shared(Call { kind: CallKind::Brief, threads: 1, cancel: cancel.clone() })
 }
 
-/// Work on one thread that waits for JavaScript, which may not get on before other such work has begun: it has a thread of
-/// its own.
+/// Work on one thread that waits for JavaScript, which may not get on before other such work has begun: it has a thread
+/// of its own.
 pub(crate) fn waiting() -> Turn {
     Turn::Own
 }
@@ -64,8 +65,8 @@ pub(crate) fn check_threads(threads: Option<f64>) -> Result<()> {
     number(threads).map(drop)
 }
 
-/// Starts `work` when its turn has come and gives back the promise of its result, which `finish` turns into a JavaScript
-/// value.
+/// Starts `work` when its turn has come and gives back the promise of its result, which `finish` turns into a
+/// JavaScript value.
 pub(crate) fn promise<T, J>(
     env: &Env,
     turn: Turn,

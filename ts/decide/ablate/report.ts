@@ -36,7 +36,10 @@ export interface AblatedModel {
   })[];
 }
 
-/** What a change brings: the mean difference with it minus without it, on the same test users, p-values corrected over all. */
+/**
+ * What a change brings: the mean difference with it minus without it, on the same test users, p-values corrected over
+ * all.
+ */
 export interface ChangeComparison extends Difference {
   /** Name of the change. */
   change: string;

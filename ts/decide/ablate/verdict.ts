@@ -73,7 +73,10 @@ function aboutSeeds(comparisons: ChangeComparison[]): string {
   return `${chance}: over ${seeds} seeds a difference varies by up to ${most}.`;
 }
 
-/** A model that the number of epochs stopped may not be at its best yet, and fewer passes an epoch are no fault of a design. */
+/**
+ * A model that the number of epochs stopped may not be at its best yet, and fewer passes an epoch are no fault of a
+ * design.
+ */
 function aboutEpochs(models: AblatedModel[]): string[] {
   const runs = models.filter(({ model }) => model === 'recvae').flatMap(({ seeds }) => seeds);
   const cut = runs.filter(({ atLimit }) => atLimit).length;

@@ -92,8 +92,8 @@ function isWhole({ samples, split, sampledItems }: Facts): boolean {
 }
 
 /**
- * The best model of the largest sample, of those that fit into memory on all data. A network costs hours where the others
- * cost minutes, so it leads only where it is significantly better than the best of these.
+ * The best model of the largest sample, of those that fit into memory on all data. A network costs hours where the
+ * others cost minutes, so it leads only where it is significantly better than the best of these.
  */
 function leaderOf({ samples, cost, metric }: Facts): ModelName {
   const { models, paired } = samples.at(-1)!;
@@ -377,7 +377,10 @@ function powerWords(facts: Facts, leader: ModelName, trends: Trend[]): string[] 
   ];
 }
 
-/** Whether there are two models that may be about as good, so that they may be better together; a sample cannot tell by how much. */
+/**
+ * Whether there are two models that may be about as good, so that they may be better together; a sample cannot tell by
+ * how much.
+ */
 function blends({ cost }: Facts, leader: ModelName, trends: Trend[]): boolean {
   const fits = (name: ModelName) => name !== FLOOR && cost.find((row) => row.model === name)!.refusal === null;
   return fits(leader) && trends.some(({ model, interval }) => fits(model) && interval !== null && interval[1] > 0);

@@ -1,12 +1,13 @@
 /**
  * What {@link advise} tries on which samples, within a few minutes.
  *
- * All samples have all items (unless fewer are asked for) and users drawn at random, so what a user has, and how long the tail of
- * the catalogue is, stays as it is; what shrinks is how many users an item has, and the trend over growing samples tells what that does.
- * Linear models go up to all training users where that is cheap enough, and then their part of it is a comparison and no sample.
- * Closed forms whose time is that of many items are searched on fewer items, as a comparison does it, for two fits on all to be enough.
- * Networks get the largest sample on which they are cheap enough, and half of it. What is cheap is judged by the core's estimate for a
- * reference machine and not by the clock, so that the advice depends on nothing but the data, the options and the seed.
+ * All samples have all items (unless fewer are asked for) and users drawn at random, so what a user has, and how long
+ * the tail of the catalogue is, stays as it is; what shrinks is how many users an item has, and the trend over growing
+ * samples tells what that does. Linear models go up to all training users where that is cheap enough, and then their
+ * part of it is a comparison and no sample. Closed forms whose time is that of many items are searched on fewer items,
+ * as a comparison does it, for two fits on all to be enough. Networks get the largest sample on which they are cheap
+ * enough, and half of it. What is cheap is judged by the core's estimate for a reference machine and not by the clock,
+ * so that the advice depends on nothing but the data, the options and the seed.
  */
 
 import type { Split } from '../../data/split.js';
@@ -17,7 +18,10 @@ import { optionsOf } from '../../runtime/native.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import { rough } from '../wording.js';
 
-/** Seconds of the reference machine for one fit of a linear model, of which some twenty are made, and for one of a network. */
+/**
+ * Seconds of the reference machine for one fit of a linear model, of which some twenty are made, and for one of a
+ * network.
+ */
 export const LINEAR_SECONDS = 3;
 const NETWORK_SECONDS = 60;
 /** The same for a closed form of which two are made. */

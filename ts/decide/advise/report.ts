@@ -60,8 +60,8 @@ export interface ModelCost {
   /** Why a fit is refused here, in the core's words; `null` if it fits. */
   refusal: string | null;
   /**
-   * Seconds of one fit, with all epochs that its options allow: measured on the largest sample and carried over by `law`, or, of a model
-   * that was not tried, {@link estimateSeconds}. Good to a factor of about 2.
+   * Seconds of one fit, with all epochs that its options allow: measured on the largest sample and carried over by
+   * `law`, or, of a model that was not tried, {@link estimateSeconds}. Good to a factor of about 2.
    */
   seconds: number;
   /** What the seconds grow with. */
@@ -94,13 +94,19 @@ export interface AdviceReport extends Advice {
   refused: { model: ModelName; why: string }[];
   /** How and where this came about. */
   run: RunFacts;
-  /** Models that were tried in a smaller form, such as EASE^R with a `density`, as they would have taken too long otherwise. */
+  /**
+   * Models that were tried in a smaller form, such as EASE^R with a `density`, as they would have taken too long
+   * otherwise.
+   */
   smaller: { model: ModelName; changed: OptionChange[] }[];
 }
 
 /** What to do. */
 export interface Advice {
-  /** The model to use; `null` where nobody can tell from the samples, and {@link compare} has to decide. `popularity`: see `verdict`. */
+  /**
+   * The model to use; `null` where nobody can tell from the samples, and {@link compare} has to decide. `popularity`:
+   * see `verdict`.
+   */
   model: ModelName | null;
   /** The model that leads as far as was measured, sure or not. */
   leader: ModelName;
@@ -110,7 +116,9 @@ export interface Advice {
   verdict: string;
   /** Why nobody can tell; empty if a model is advised. */
   open: string[];
-  /** Where the other models but popularity stand against the leader on all training users, measured or by their trend. */
+  /**
+   * Where the other models but popularity stand against the leader on all training users, measured or by their trend.
+   */
   trends: Trend[];
   /** Where each costlier model starts to win against all cheaper ones, or that it does not within what was measured. */
   costlier: CostlierModel[];
@@ -128,11 +136,16 @@ export interface CostlierModel {
   model: ModelName;
   /** By sample: its mean minus that of the best cheaper model. */
   gaps: { users: number; against: ModelName; gap: number }[];
-  /** Where it is significantly better than every cheaper model: at how many sampled users, and in which group (`all`: everybody). */
+  /**
+   * Where it is significantly better than every cheaper model: at how many sampled users, and in which group (`all`:
+   * everybody).
+   */
   wins: { users: number; group: string; from: number | null; to: number | null }[];
   /** Groups of users of its largest sample in which its mean is the best, established or not. */
   ahead: string[];
-  /** Groups of items that it finds significantly better than every cheaper model, in the largest sample of all models. */
+  /**
+   * Groups of items that it finds significantly better than every cheaper model, in the largest sample of all models.
+   */
   finds: string[];
   /** Whether its training ended for want of epochs in its largest sample. */
   unfinished: boolean;

@@ -1,4 +1,7 @@
-/** Trial runs of {@link advise}: the models on samples of growing size, judged on the validation users, whole and by group. */
+/**
+ * Trial runs of {@link advise}: the models on samples of growing size, judged on the validation users, whole and by
+ * group.
+ */
 import { profile } from '../../data/profile.js';
 import type { Split } from '../../data/split.js';
 import { computeFor } from '../../models/compute.js';

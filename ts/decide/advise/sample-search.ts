@@ -1,10 +1,12 @@
 /**
- * The search of {@link advise}: a model's options on growing samples, where each larger one goes on from what the smaller one told.
+ * The search of {@link advise}: a model's options on growing samples, where each larger one goes on from what the
+ * smaller one told.
  *
- * Two cases are searched as a comparison searches them, with its effort. A closed form of many items would take too long at every trial: there
- * it is tried on fewer items, and fitted to all of them twice at most. And a sample with many times the users of the one before
- * is another problem: on video-games the best `lambda` times `alpha0` of iALS is a seventh on 25,145 users of what it is on 1,000, and
- * a search that goes on from there ends with half of what is to be found.
+ * Two cases are searched as a comparison searches them, with its effort. A closed form of many items would take too
+ * long at every trial: there it is tried on fewer items, and fitted to all of them twice at most. And a sample with
+ * many times the users of the one before is another problem: on video-games the best `lambda` times `alpha0` of iALS is
+ * a seventh on 25,145 users of what it is on 1,000, and a search that goes on from there ends with half of what is to
+ * be found.
  */
 import type { Split } from '../../data/split.js';
 import { computeOf, isNetwork } from '../../models/compute.js';

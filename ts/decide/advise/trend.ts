@@ -16,11 +16,14 @@ export interface Trend {
   /** Whether both were tried on all training users. */
   measured: boolean;
   /**
-   * The gap on all training users: measured, or on a line through the last two samples over the logarithm of their users. `null` if
-   * there is only one sample, so that nothing is known of the trend.
+   * The gap on all training users: measured, or on a line through the last two samples over the logarithm of their
+   * users. `null` if there is only one sample, so that nothing is known of the trend.
    */
   expected: number | null;
-  /** Its 95 % interval by the validation users, not corrected; what was drawn into the samples has a chance of its own besides. */
+  /**
+   * Its 95 % interval by the validation users, not corrected; what was drawn into the samples has a chance of its own
+   * besides.
+   */
   interval: [number, number] | null;
   /** See {@link Difference.detectable}: the difference in the largest sample that the validation users would show. */
   detectable: number | null;

@@ -1,6 +1,7 @@
 /**
- * The last row of a comparison: what it has trained, together. Only weights are searched. The blend is counted with what the parts
- * that it keeps cost, and stands behind the costliest of them in the order from cheap to costly, by which the verdict goes.
+ * The last row of a comparison: what it has trained, together. Only weights are searched. The blend is counted with
+ * what the parts that it keeps cost, and stands behind the costliest of them in the order from cheap to costly, by
+ * which the verdict goes.
  */
 import type { Split } from '../../data/split.js';
 import { fitBlend } from '../../models/blend.js';
@@ -41,7 +42,9 @@ export function blendTask(data: Split): { model: ModelName; seconds: number; fit
   return { model: BLEND, seconds, fitSeconds: seconds };
 }
 
-/** Blends what there is, evaluates that and adds it to the rest; where that cannot be, it is skipped. Gives the blend. */
+/**
+ * Blends what there is, evaluates that and adds it to the rest; where that cannot be, it is skipped. Gives the blend.
+ */
 export async function addBlend(
   state: State,
   course: Course,

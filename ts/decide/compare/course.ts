@@ -1,4 +1,7 @@
-/** The course of a comparison: how far it is, when it will end, and what still can be done in the minutes that it may take. */
+/**
+ * The course of a comparison: how far it is, when it will end, and what still can be done in the minutes that it may
+ * take.
+ */
 import { RecvaeError } from '../../runtime/errors.js';
 import type { ModelName } from '../../runtime/options.generated.js';
 import type { Step } from '../../search/train.js';
@@ -96,7 +99,9 @@ export class Course {
     this.#options.onProgress?.(progress);
   }
 
-  /** A model has ended, after so many seconds by the clock for so many estimated ones: by that others are told better. */
+  /**
+   * A model has ended, after so many seconds by the clock for so many estimated ones: by that others are told better.
+   */
   ended(index: number, seconds: number, estimated: number): void {
     this.#done += this.#tasks[index]!.seconds;
     this.#clock += seconds;

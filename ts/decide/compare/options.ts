@@ -42,13 +42,14 @@ const KNOWN = allModels.map(({ name }) => name as ModelName);
 /** How {@link compare} works. */
 export interface CompareOptions extends RunOptions, ComputeOptions {
   /**
-   * Which models to compare; `popularity`, `ease` and `als` always are. By default all but those that have to be asked for.
-   * `rdlae`, `deql` and `hoease` are `edlae` and `ease` with an option more, for whoever has time for the last thousandths. `mult-dae` is
-   * `mult-vae` without the sampling, and behind it in their authors' measurements. On the data in this package's
-   * README it is ahead instead, so ask for it where an autoencoder is worth the time. `hvamp` takes the longest of all.
+   * Which models to compare; `popularity`, `ease` and `als` always are. By default all but those that have to be asked
+   * for. `rdlae`, `deql` and `hoease` are `edlae` and `ease` with an option more, for whoever has time for the last
+   * thousandths. `mult-dae` is `mult-vae` without the sampling, and behind it in their authors' measurements. On the
+   * data in this package's README it is ahead instead, so ask for it where an autoencoder is worth the time. `hvamp`
+   * takes the longest of all.
    *
-   * With `blend` the comparison ends with the blend of all trained models but `popularity`, which the validation users make; it has to
-   * be asked for. Nothing is trained for it, and it is counted with what its parts cost.
+   * With `blend` the comparison ends with the blend of all trained models but `popularity`, which the validation users
+   * make; it has to be asked for. Nothing is trained for it, and it is counted with what its parts cost.
    */
   models?: readonly ModelName[];
   /** Seed of the split, of the models and of the bootstrap, 0 to 2^53. By default that of {@link split}. */
@@ -58,10 +59,11 @@ export interface CompareOptions extends RunOptions, ComputeOptions {
   /** Options per model; a `seed` there goes before the one above. Those of models not compared are only checked. */
   options?: { [K in ModelName]?: ModelOptions[K] };
   /**
-   * Whether the options that matter are searched on the validation users, those excepted that are given. By default they are, all
-   * models with the same effort: a search may take the larger of 60 seconds and six fits of its model, and up to 300 seconds ten of its costliest,
-   * by an estimate for a reference machine, and 32 trials; it ends earlier when nothing more is to be gained. Without it each model has the given options
-   * and its defaults, and the report says of which ones nobody knows whether they are good.
+   * Whether the options that matter are searched on the validation users, those excepted that are given. By default
+   * they are, all models with the same effort: a search may take the larger of 60 seconds and six fits of its model,
+   * and up to 300 seconds ten of its costliest, by an estimate for a reference machine, and 32 trials; it ends earlier
+   * when nothing more is to be gained. Without it each model has the given options and its defaults, and the report
+   * says of which ones nobody knows whether they are good.
    */
   search?: boolean;
   /** Whether every search has the same number of trials instead, whatever they take. It needs validation users. */
@@ -69,36 +71,42 @@ export interface CompareOptions extends RunOptions, ComputeOptions {
   /** Trials of each search with `tune`, 1 to 10,000; where there are fewer combinations, all of them. By default 12. */
   budget?: number;
   /**
-   * Minutes by the clock that the comparison may take, above 0. What does not fit, trials of a search or whole models, is left out,
-   * the costliest models first, and the report says what; it then depends on the machine. By default as many as it needs.
+   * Minutes by the clock that the comparison may take, above 0. What does not fit, trials of a search or whole models,
+   * is left out, the costliest models first, and the report says what; it then depends on the machine. By default as
+   * many as it needs.
    */
   budgetMinutes?: number;
   /**
-   * A file that keeps the trials that have ended: with it, the same call goes on after a crash, a kill or an abort, to the same
-   * result, and only the model that is kept of each search is trained once more. One of another job is refused. It stays: remove it
-   * when the result is safe. By default there is none.
+   * A file that keeps the trials that have ended: with it, the same call goes on after a crash, a kill or an abort, to
+   * the same result, and only the model that is kept of each search is trained once more. One of another job is
+   * refused. It stays: remove it when the result is safe. By default there is none.
    */
   journal?: string;
   /**
-   * Metrics of the test users with their list lengths. The main one, by which models are chosen, is measured in any case. By default
-   * those of {@link evaluate}.
+   * Metrics of the test users with their list lengths. The main one, by which models are chosen, is measured in any
+   * case. By default those of {@link evaluate}.
    */
   metrics?: readonly MetricName[];
-  /** How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused. */
+  /**
+   * How to split {@link Interactions}; its own `seed` goes before the one above. Beside a ready split it is refused.
+   */
   split?: SplitOptions;
-  /** Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it has. */
+  /**
+   * Whether the report has three test users with ids of theirs and of items, see {@link ExampleUser}. By default it
+   * has.
+   */
   examples?: boolean;
   /** Kept with each model and in its file; anything that JSON can hold. */
   info?: JsonLike;
   /**
-   * Bytes that the comparison may take beyond the data, 0 or more. It keeps every model; one that would not fit beside those
-   * before it is refused before any work. By default what is free, see {@link FitRun}.
+   * Bytes that the comparison may take beyond the data, 0 or more. It keeps every model; one that would not fit beside
+   * those before it is refused before any work. By default what is free, see {@link FitRun}.
    */
   memoryLimit?: number;
   /**
-   * Called after each step, and in fits with the latest epoch, at most ten times a second and with the last one in any case;
-   * on the event loop. It does not keep the process alive. If it throws, or gives back a promise that is rejected, the work
-   * stops, and the promise is rejected with what was thrown.
+   * Called after each step, and in fits with the latest epoch, at most ten times a second and with the last one in any
+   * case; on the event loop. It does not keep the process alive. If it throws, or gives back a promise that is
+   * rejected, the work stops, and the promise is rejected with what was thrown.
    */
   onProgress?: (progress: CompareProgress) => void;
 }

@@ -66,7 +66,10 @@ export interface ComparedModel extends SearchSummary, Curve {
   epochs: number;
   /** Of a network, and of iALS on a GPU, what computed it. */
   computed?: Computed;
-  /** Options that are not what was asked for, or not searched as far, since the model would not fit into memory with them. */
+  /**
+   * Options that are not what was asked for, or not searched as far, since the model would not fit into memory with
+   * them.
+   */
   changed: OptionChange[];
   /** Means over the test users with their standard errors. */
   metrics: Record<string, { mean: number; standardError: number | null }>;
@@ -113,7 +116,10 @@ export interface BlendCost {
   seconds: number;
   /** Memory that the model holds, with ids. */
   bytes: number;
-  /** Median microseconds of a request: the 100 best items for the history of a test user, one after the other on this machine. */
+  /**
+   * Median microseconds of a request: the 100 best items for the history of a test user, one after the other on this
+   * machine.
+   */
   microseconds: number;
 }
 
@@ -139,7 +145,9 @@ export interface VarianceApart {
   users: number;
   /** By the random numbers of the training and of the search; `null` of a single seed. */
   seed: number | null;
-  /** By which users and interactions are trained on: what users and seed leave of `between`. `null` of a single split. */
+  /**
+   * By which users and interactions are trained on: what users and seed leave of `between`. `null` of a single split.
+   */
   split: number | null;
   /** Between the splits, all of that together. `null` of a single split. */
   between: number | null;
@@ -206,8 +214,8 @@ export interface ComparisonReport {
   /** Every pair on every metric that has a value per user. */
   paired: PairedDifference[];
   /**
-   * The main metric in groups, of test users by the length of their input (`activity`) and of items by their training users
-   * (`popularity`). A mean of a group has no p-value here: {@link ComparisonReport.paired} is what decides.
+   * The main metric in groups, of test users by the length of their input (`activity`) and of items by their training
+   * users (`popularity`). A mean of a group has no p-value here: {@link ComparisonReport.paired} is what decides.
    */
   groups: { activity: ComparedGroup[]; popularity: ComparedGroup[] };
   /** A test user of each group by activity, with what each model lists; empty with `examples: false`. */
@@ -216,7 +224,10 @@ export interface ComparisonReport {
   repeat?: RepeatReport;
   /** How and where this came about. */
   run: RunFacts;
-  /** The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the data. */
+  /**
+   * The model to use; `popularity` where no model is significantly better than it, so that nothing was found in the
+   * data.
+   */
   winner: ModelName;
   /** Why: by how much, how sure, at what cost. */
   verdict: string;

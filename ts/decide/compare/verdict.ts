@@ -4,7 +4,10 @@ import { differenceOf, type PairedDifference } from '../pairs.js';
 import { detectableWords, formatP, type Judges, rough, signed } from '../wording.js';
 import type { ComparedModel, ComparisonReport } from './report.js';
 
-/** Seconds of one run vary with what else the machine does: below this ratio, or this difference, nothing is said of them. */
+/**
+ * Seconds of one run vary with what else the machine does: below this ratio, or this difference, nothing is said of
+ * them.
+ */
 const COST_RATIO = 1.5;
 const COST_SECONDS = 1;
 /** What a verdict rests on. */
@@ -20,9 +23,9 @@ type Decision = Pick<ComparisonReport, 'winner' | 'verdict'>;
 /**
  * Which model to use and why.
  *
- * Of the models that are significantly better than popularity, the floor, it is the first one, in the order from cheap to costly in
- * which they are given, that no other one beats significantly: a costlier model has to earn its place. Where no model beats the
- * floor nothing was found in the data, and popularity is the answer.
+ * Of the models that are significantly better than popularity, the floor, it is the first one, in the order from cheap
+ * to costly in which they are given, that no other one beats significantly: a costlier model has to earn its place.
+ * Where no model beats the floor nothing was found in the data, and popularity is the answer.
  */
 export function decide(models: ComparedModel[], paired: PairedDifference[], metric: string, judges: Judges): Decision {
   const found: Case = { models, paired, metric, judges };

@@ -33,7 +33,10 @@ export interface TunedTrial {
   stopped?: 'hopeless';
   /** Why there is no result: the arithmetic failed. */
   failed?: string;
-  /** How many of the most popular items it was trained and judged on, if not on all: not to be compared with other trials. */
+  /**
+   * How many of the most popular items it was trained and judged on, if not on all: not to be compared with other
+   * trials.
+   */
   items?: number;
 }
 
@@ -56,7 +59,8 @@ export interface TuneReport extends Curve {
   /** What speaks against the metrics, as in {@link Evaluation.warnings}; empty if nothing does. */
   warnings: string[];
   /**
-   * All trials, the best first; those with all epochs and on all items before those with fewer. Those that failed come last.
+   * All trials, the best first; those with all epochs and on all items before those with fewer. Those that failed come
+   * last.
    */
   trials: TunedTrial[];
   /** The searched options of the best trial. */
@@ -69,22 +73,31 @@ export interface TuneReport extends Curve {
   validation: { mean: number; standardError: number | null };
   /** The metrics on the test users, measured once, for this model alone; `null` if there are none. */
   test: Record<string, { mean: number; standardError: number | null }> | null;
-  /** The model against popularity, which it has to beat; `null` of popularity itself, and where fewer than two users count. */
+  /**
+   * The model against popularity, which it has to beat; `null` of popularity itself, and where fewer than two users
+   * count.
+   */
   floor: FloorDifference | null;
   /**
-   * Trials, the best one included, whose validation is at most one standard error below the best; and over which values. Only
-   * those with all epochs and on all items count.
+   * Trials, the best one included, whose validation is at most one standard error below the best; and over which
+   * values. Only those with all epochs and on all items count.
    */
   withinOneStandardError: { trials: number; values: Record<string, Json[]> };
   /** Searched options whose best value is the lowest or the highest of those searched. */
   atTheEdge: Record<string, 'lowest' | 'highest'>;
-  /** Searched options of which half of the range or more, around the best value, makes no difference beyond chance; of `adaptive`. */
+  /**
+   * Searched options of which half of the range or more, around the best value, makes no difference beyond chance; of
+   * `adaptive`.
+   */
   plateaus: Record<string, { from: number; to: number }>;
   /** What the training users look like. */
   profile: Profile;
   /** How long a request of the model takes. */
   requestSeconds: RequestSeconds;
-  /** A test user of each group by activity, with what the model lists; empty without test users and with `examples: false`. */
+  /**
+   * A test user of each group by activity, with what the model lists; empty without test users and with
+   * `examples: false`.
+   */
   examples: ExampleUser[];
   /** How and where this came about. */
   run: RunFacts;

@@ -20,7 +20,10 @@ export const ACCENT = 'var(--accent)';
 
 const { document } = parseHTML('<html></html>');
 
-/** Draws marks. Numbers in attributes are rounded: a hundredth of a pixel is not seen. No character is left that would be obeyed. */
+/**
+ * Draws marks. Numbers in attributes are rounded: a hundredth of a pixel is not seen. No character is left that would
+ * be obeyed.
+ */
 export function draw(options: PlotOptions): string {
   const svg = plot({
     ...options,
@@ -69,8 +72,8 @@ const LEAST_RATIO = 1e-12;
 const STEPS = [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]];
 
 /**
- * An axis for numbers, with so many ticks at most; `log` only holds where all are above 0 by enough. Its ends lie `margin` beyond the numbers,
- * as a share of the extent.
+ * An axis for numbers, with so many ticks at most; `log` only holds where all are above 0 by enough. Its ends lie
+ * `margin` beyond the numbers, as a share of the extent.
  */
 export function axisOf(
   numbers: number[],
@@ -152,7 +155,9 @@ export function bands(places: number[]): Markish[] {
   return [ruleY(places, { stroke: 'var(--paper)', strokeWidth: 18, insetLeft: -12, insetRight: -12 } as never)];
 }
 
-/** Places for labels that want to be at such values, at least `gap` apart, as near as they can be to where they belong. */
+/**
+ * Places for labels that want to be at such values, at least `gap` apart, as near as they can be to where they belong.
+ */
 export function spread(wanted: number[], gap: number, [low, high]: readonly [number, number]): number[] {
   const order = [...wanted.keys()].sort((a, b) => wanted[a]! - wanted[b]!);
   const placed = new Array<number>(wanted.length);

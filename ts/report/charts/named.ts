@@ -1,4 +1,7 @@
-/** The frame of charts with two axes whose names stand in a column of their own on the right, each with a line to what it names. */
+/**
+ * The frame of charts with two axes whose names stand in a column of their own on the right, each with a line to what
+ * it names.
+ */
 import { link, type Markish, text } from '../library.js';
 import { type Axis, type Chart, draw, horizontal, INK, label, labelPlaces, SOFT, vertical, widthOf } from './canvas.js';
 

@@ -6,7 +6,10 @@ import { ACCENT, axisOf, bands, type Chart, draw, horizontal, INK, label, SOFT }
 
 const ROW = 46;
 
-/** From the least to the most as a thin line, from the first to the third quartile as a thick one, and the median as a point. */
+/**
+ * From the least to the most as a thin line, from the first to the third quartile as a thick one, and the median as a
+ * point.
+ */
 export function spreads(rows: { label: string; spread: Spread }[], name: string): Chart {
   return (width) => {
     const axis = axisOf(

@@ -11,7 +11,10 @@ interface Tried {
   validation: number;
 }
 
-/** Trials by the value of an option: numbers in three groups of about the same size, equal ones together; others by what they are. */
+/**
+ * Trials by the value of an option: numbers in three groups of about the same size, equal ones together; others by what
+ * they are.
+ */
 function groupsOf(trials: Tried[], option: string): number[][] {
   const values = trials.map(({ options }) => options[option]);
   const isOrdered = values.every(isNumber);
@@ -30,9 +33,9 @@ const meanOf = (values: number[]) => values.reduce((sum, value) => sum + value, 
 const squares = (values: number[], center: number) => values.reduce((sum, value) => sum + (value - center) ** 2, 0);
 
 /**
- * Kelley's epsilon squared (PNAS 1935) of each option: the share of the variance of validation that lies between the groups of its
- * values, less what chance alone puts there, from 0 to 1. The most important one is first; empty with fewer than
- * {@link LEAST_TRIALS} trials or with one option.
+ * Kelley's epsilon squared (PNAS 1935) of each option: the share of the variance of validation that lies between the
+ * groups of its values, less what chance alone puts there, from 0 to 1. The most important one is first; empty with
+ * fewer than {@link LEAST_TRIALS} trials or with one option.
  */
 export function importances(trials: Tried[], options: string[]): { label: string; share: number }[] {
   if (trials.length < LEAST_TRIALS || options.length < 2) return [];

@@ -41,7 +41,10 @@ interface Tried {
 /** Ratio of the largest to the smallest value from which on ratios count where the core does not say. */
 const WIDE_RANGE = 8;
 
-/** Whether ratios of an option's values count and not their differences: as its search has it, else by how far they lie apart. */
+/**
+ * Whether ratios of an option's values count and not their differences: as its search has it, else by how far they lie
+ * apart.
+ */
 function isByRatio(model: string, option: string, trials: readonly TriedPoint[]): boolean {
   const rows = description.models.find(({ name }) => name === model)?.options;
   const search = rows?.find(({ name }) => name === option)?.search;

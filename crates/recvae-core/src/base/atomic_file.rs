@@ -1,5 +1,5 @@
-//! An output file appears whole or not at all: it is written under another name beside its place, flushed to the disk, and
-//! renamed. Whatever ends the process on its way, short of a kill, can remove what is unfinished.
+//! An output file appears whole or not at all: it is written under another name beside its place, flushed to the disk,
+//! and renamed. Whatever ends the process on its way, short of a kill, can remove what is unfinished.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -23,7 +23,8 @@ fn unfinished() -> MutexGuard<'static, Unfinished> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes all outputs that are not whole and all files of locks, for a process that ends now: later outputs are refused.
+/// Removes all outputs that are not whole and all files of locks, for a process that ends now: later outputs are
+/// refused.
 pub fn remove_unfinished() {
     let mut unfinished = unfinished();
     unfinished.ending = true;
@@ -84,7 +85,8 @@ impl Drop for Temporary {
     }
 }
 
-/// Flushes the names in a folder to the disk. Not every system and file system can; what is renamed is there all the same.
+/// Flushes the names in a folder to the disk. Not every system and file system can; what is renamed is there all the
+/// same.
 pub(crate) fn sync_folder(folder: &Path) {
     if cfg!(unix)
         && let Ok(folder) = File::open(folder)
@@ -93,8 +95,8 @@ pub(crate) fn sync_folder(folder: &Path) {
     }
 }
 
-/// An output file on its way: dropped before it is finished, it leaves nothing behind, and what stood at its path stays. A
-/// link is followed, and stays; a file that is replaced keeps its permissions.
+/// An output file on its way: dropped before it is finished, it leaves nothing behind, and what stood at its path
+/// stays. A link is followed, and stays; a file that is replaced keeps its permissions.
 pub struct WholeFile {
     /// As who asked for it calls it.
     path: PathBuf,
@@ -107,7 +109,8 @@ impl WholeFile {
     /// Makes an empty file beside `path`.
     ///
     /// # Errors
-    /// `IO` if none can be written there, or if there is something that is not a regular file: a folder, a device, a pipe.
+    /// `IO` if none can be written there, or if there is something that is not a regular file: a folder, a device, a
+    /// pipe.
     pub fn begin(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let refused = |e: io::Error| Error::io("write", path, e);
@@ -146,8 +149,8 @@ impl WholeFile {
     }
 }
 
-/// Lets `write` fill a [`WholeFile`]. If anything fails the temporary file is removed and what stood at `path` before is
-/// untouched.
+/// Lets `write` fill a [`WholeFile`]. If anything fails the temporary file is removed and what stood at `path` before
+/// is untouched.
 pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let file = WholeFile::begin(path)?;
     write(file.temporary())?;
@@ -155,8 +158,8 @@ pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&Path) -> Result<()>) 
     file.finish()
 }
 
-/// Removes the temporary files that killed processes left beside `path`, as far as it can: for a path that one process at a
-/// time writes to.
+/// Removes the temporary files that killed processes left beside `path`, as far as it can: for a path that one process
+/// at a time writes to.
 pub(crate) fn remove_leftovers(path: &Path) {
     let Ok((target, _)) = destination(path) else { return };
     let prefix = prefix_of(&target);

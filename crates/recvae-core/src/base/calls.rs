@@ -103,8 +103,8 @@ impl Calls {
         Arc::new(Self { state: Mutex::default(), wake: Condvar::new(), cores, linger })
     }
 
-    /// Runs `job` in a pool as soon as there is a thread for it. It is told `CANCELLED` instead if the call is cancelled
-    /// before, and another error if the number of threads is not allowed or the system starts none.
+    /// Runs `job` in a pool as soon as there is a thread for it. It is told `CANCELLED` instead if the call is
+    /// cancelled before, and another error if the number of threads is not allowed or the system starts none.
     pub fn start(self: &Arc<Self>, call: Call, job: impl FnOnce(Result<()>) + Send + 'static) {
         if let Err(error) = Threads::check(call.threads) {
             return answer(Box::new(job), error);

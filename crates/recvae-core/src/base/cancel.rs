@@ -93,8 +93,8 @@ mod tests {
         }
     }
 
-    /// Stops the work at every look of a whole run, or at some of them, and each time it has to end there: on one thread
-    /// nothing looks again after it was told to stop. Gives back how many looks a whole run takes.
+    /// Stops the work at every look of a whole run, or at some of them, and each time it has to end there: on one
+    /// thread nothing looks again after it was told to stop. Gives back how many looks a whole run takes.
     fn stops_at_every_look<T>(what: &str, work: impl Fn(&Cancel) -> Result<T> + Sync + Send) -> usize
     where
         T: Send,
@@ -145,9 +145,9 @@ mod tests {
             // 60 rows of the Gram matrix, three walks of one block each, 60 rows of weights, and some more.
             (ModelKind::Ease, &json!({}), 60 + 3 + 60),
             (ModelKind::Edlae, &json!({}), 60 + 3 + 60),
-            // The same 60 rows, then those of 60 items and 20 pairs for each block of users, the walks, the equations of 60 items, and
-            // 80 rows of weights. A block of users takes no more than the inversion does afterwards, which depends on the kernel that
-            // the processor has, so there may be another block.
+            // The same 60 rows, then those of 60 items and 20 pairs for each block of users, the walks, the equations
+            // of 60 items, and 80 rows of weights. A block of users takes no more than the inversion does afterwards,
+            // which depends on the kernel that the processor has, so there may be another block.
             (ModelKind::HoEase, &json!({ "pairs": 20 }), 60 + 80 + 3 + 60 + 80),
             // Twice 60 rows of counts, and 60 equations.
             (ModelKind::Ease, &json!({ "density": 0.1 }), 3 * 60),

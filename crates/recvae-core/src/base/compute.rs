@@ -96,19 +96,21 @@ fn device_of(name: &str, cuda: impl FnOnce() -> Cuda) -> Result<Device> {
 }
 
 options! {
-    /// How a training of RecVAE, Mult-VAE, Mult-DAE or H+Vamp is computed, and where iALS, EASE^R, EDLAE, RDLAE and DEQL are. It changes speed, memory and
-    /// rounding, not what is computed.
+    /// How a training of RecVAE, Mult-VAE, Mult-DAE or H+Vamp is computed, and where iALS, EASE^R, EDLAE, RDLAE and
+    /// DEQL are. It changes speed, memory and rounding, not what is computed.
     pub struct ComputeOptions for "compute" {
-        /// Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients. candle brings threads
-        /// of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores. On a GPU it is candle in any case.
+        /// Whose arithmetic it is: fused, the processor's own, or candle, candle tensors with candle's gradients.
+        /// candle brings threads of its own, as many as CANDLE_NUM_THREADS says when it first computes, else all cores.
+        /// On a GPU it is candle in any case.
         engine: EngineKind = EngineKind::Fused, Any;
-        /// Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor. backendInfo() says
-        /// which there are. EASE^R, EDLAE, RDLAE and DEQL have it, too, in f32 and with density 1: their inverse is computed there; and iALS, for its steps of
-        /// conjugate gradients.
+        /// Where: cpu, cuda, cuda:N for one of several, or auto for the first GPU that opens, else the processor.
+        /// backendInfo() says which there are. EASE^R, EDLAE, RDLAE and DEQL have it, too, in f32 and with density 1:
+        /// their inverse is computed there; and iALS, for its steps of conjugate gradients.
         device: String = "cpu".into(), Any;
-        /// What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's, AVX512-BF16, and refused
-        /// where it has neither, or auto for bf16 where that is known to be faster. Sums, weights, Adam and the model's file are f32 in
-        /// any case. H+Vamp is computed in f32 alone, and refuses another choice.
+        /// What the large products read: f32, or bf16, which is faster where the processor has AMX or, of AMD's,
+        /// AVX512-BF16, and refused where it has neither, or auto for bf16 where that is known to be faster. Sums,
+        /// weights, Adam and the model's file are f32 in any case. H+Vamp is computed in f32 alone, and refuses another
+        /// choice.
         precision: PrecisionChoice = PrecisionChoice::F32, Any;
     }
 }

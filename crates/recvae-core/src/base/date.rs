@@ -1,7 +1,7 @@
 //! Dates as text: `2015-01-31`, `2015-01-31 12:30:00` and the other forms of ISO 8601 that data sets use, as seconds.
 //!
-//! Without a zone, UTC is meant. Source of the day count: H. Hinnant, chrono-Compatible Low-Level Date Algorithms, 2013,
-//! `days_from_civil`: the year begins in March there, so that the leap day is its last one.
+//! Without a zone, UTC is meant. Source of the day count: H. Hinnant, chrono-Compatible Low-Level Date Algorithms,
+//! 2013, `days_from_civil`: the year begins in March there, so that the leap day is its last one.
 
 use serde_json::Value;
 
@@ -65,12 +65,12 @@ pub(crate) const SECONDS_OF_DAY: f64 = 86_400.0;
 /// The least number that cannot count seconds: it would lie behind the year 5000.
 pub(crate) const NO_SECONDS: f64 = 1e11;
 
-/// The least number that is taken for seconds where it should count milliseconds. These would lie in January of 1970, and the seconds
-/// in 1973; up to [`NO_SECONDS`] the milliseconds lie before that day of 1973, too.
+/// The least number that is taken for seconds where it should count milliseconds. These would lie in January of 1970,
+/// and the seconds in 1973; up to [`NO_SECONDS`] the milliseconds lie before that day of 1973, too.
 pub(crate) const LEAST_SECONDS: f64 = 1e8;
 
-/// Seconds since 1970-01-01T00:00:00Z; `None` for what is no date of the form `YYYY-MM-DD`, with or without a time behind it
-/// (`T` or a blank, `HH:MM`, seconds and their decimals, `Z` or an offset such as `+02:00`).
+/// Seconds since 1970-01-01T00:00:00Z; `None` for what is no date of the form `YYYY-MM-DD`, with or without a time
+/// behind it (`T` or a blank, `HH:MM`, seconds and their decimals, `Z` or an offset such as `+02:00`).
 pub(crate) fn seconds_of(text: &[u8]) -> Option<f64> {
     let (date, rest) = text.split_at_checked(10)?;
     let [year, month, day] = [number(&date[..4])?, number(&date[5..7])?, number(&date[8..])?];

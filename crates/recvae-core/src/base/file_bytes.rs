@@ -1,4 +1,5 @@
-//! The bytes of a whole file: mapped, so that pages come in as they are needed and processes share them, or read into memory.
+//! The bytes of a whole file: mapped, so that pages come in as they are needed and processes share them, or read into
+//! memory.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -32,11 +33,11 @@ impl FileBytes {
         // An empty file cannot be mapped.
         if map && data.len() > 0 {
             #[allow(unsafe_code)]
-            // SAFETY: the map is only read, as bytes and numbers of which every bit pattern is valid, and what is taken out of it
-            // to index by is checked where it is used. Who writes into the file or cuts it off while it is mapped breaks the
-            // contract of `map`: numbers change under us, or the system ends the process (SIGBUS). Our own writer never does that:
-            // it puts a new file in the place of the old one, and an open map keeps the old one. The texts of `load` and of the
-            // format say so, and name the way out: not to map.
+            // SAFETY: the map is only read, as bytes and numbers of which every bit pattern is valid, and what is taken
+            // out of it to index by is checked where it is used. Who writes into the file or cuts it off while it is
+            // mapped breaks the contract of `map`: numbers change under us, or the system ends the process (SIGBUS).
+            // Our own writer never does that: it puts a new file in the place of the old one, and an open map keeps the
+            // old one. The texts of `load` and of the format say so, and name the way out: not to map.
             if let Ok(map) = unsafe { Mmap::map(&file) } {
                 return Ok(Self::Mapped(map));
             }

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::base::atomic_file::Temporary;
 use crate::base::error::{Error, Result};
 
-/// A lock of the operating system on a file that is there for it alone, and goes with it. It excludes the other threads of this
-/// process as it does other processes, and ends with the process, however that ends.
+/// A lock of the operating system on a file that is there for it alone, and goes with it. It excludes the other threads
+/// of this process as it does other processes, and ends with the process, however that ends.
 pub struct FileLock {
     /// Before `_file`: whoever opened the file that goes finds out that it is gone, see [`is_at`].
     _name: Option<Temporary>,

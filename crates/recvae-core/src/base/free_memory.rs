@@ -1,9 +1,9 @@
 //! How much memory is left for this process.
 //!
-//! On Linux that is `MemAvailable` of `/proc/meminfo`, what can be had without swapping, or less where a control group of
-//! the process, or one around it, has less left: its limit minus what it uses. Cached files that the kernel would drop do not
-//! count as used. Elsewhere the crate sysinfo asks the system; on Linux it sees only the outermost control group, and counts
-//! cached files as used there.
+//! On Linux that is `MemAvailable` of `/proc/meminfo`, what can be had without swapping, or less where a control group
+//! of the process, or one around it, has less left: its limit minus what it uses. Cached files that the kernel would
+//! drop do not count as used. Elsewhere the crate sysinfo asks the system; on Linux it sees only the outermost control
+//! group, and counts cached files as used there.
 //!
 //! Source: `Documentation/filesystems/proc.rst`, `admin-guide/cgroup-v2.rst` and `cgroup-v1/memory.rst` of Linux.
 

@@ -1,7 +1,8 @@
-//! Matrices as views of ndarray over numbers that lie row by row in a `Vec`, a slice or [`Numbers`](super::numbers::Numbers).
+//! Matrices as views of ndarray over numbers that lie row by row in a `Vec`, a slice or
+//! [`Numbers`](super::numbers::Numbers).
 //!
-//! What crosses a module as a matrix carries its shape along. Memory stays with whoever had it; inside of loops over tiles,
-//! rows are slices again.
+//! What crosses a module as a matrix carries its shape along. Memory stays with whoever had it; inside of loops over
+//! tiles, rows are slices again.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 

@@ -1,8 +1,8 @@
-//! How much memory a fit takes, and refusing one that cannot fit before anything is taken: what the system kills for want of
-//! memory gets no error.
+//! How much memory a fit takes, and refusing one that cannot fit before anything is taken: what the system kills for
+//! want of memory gets no error.
 //!
-//! An estimate has parts with names, counted from the shapes of what is allocated, so it is exact but for what allocators and
-//! threads keep for themselves.
+//! An estimate has parts with names, counted from the shapes of what is allocated, so it is exact but for what
+//! allocators and threads keep for themselves.
 
 use std::fmt;
 
@@ -117,8 +117,8 @@ pub(crate) fn limit_or_free(limit: Option<u64>) -> (u64, String) {
 /// Asks the system for that many bytes and gives them back untouched.
 ///
 /// # Errors
-/// `MEMORY` if the system says no. It may say yes and regret it later: this catches what is far too large, and limits of the
-/// address space.
+/// `MEMORY` if the system says no. It may say yes and regret it later: this catches what is far too large, and limits
+/// of the address space.
 pub(crate) fn check_memory(what: &str, bytes: u64) -> Result<()> {
     let granted = usize::try_from(bytes).is_ok_and(|bytes| Vec::<u8>::new().try_reserve_exact(bytes).is_ok());
     if granted {

@@ -1,8 +1,8 @@
 //! Large arrays of numbers, in huge pages where the system has them.
 //!
-//! A matrix of items x items has hundreds of thousands of pages of 4 KiB. To take them one by one costs seconds, and a walk
-//! across rows misses the processor's table of pages at every step. Linux gives pages of 2 MiB to those who ask for them.
-//! And what is given back is the system's again at once, where an allocator would keep it for a while.
+//! A matrix of items x items has hundreds of thousands of pages of 4 KiB. To take them one by one costs seconds, and a
+//! walk across rows misses the processor's table of pages at every step. Linux gives pages of 2 MiB to those who ask
+//! for them. And what is given back is the system's again at once, where an allocator would keep it for a while.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut, Range};

@@ -51,14 +51,16 @@ pub trait Options: Default + Clone + Send + Sync {
     /// All options with their values.
     fn to_json(&self) -> Value;
 
-    /// The same options, once they are known to be what [`Options::from_json`] takes: for options that did not come from there.
+    /// The same options, once they are known to be what [`Options::from_json`] takes: for options that did not come
+    /// from there.
     ///
     /// # Errors
     /// As [`Options::from_json`].
     fn checked(&self) -> Result<Self> {
         let (mut given, defaults) = (self.to_json(), Self::default().to_json());
         if let Some(given) = given.as_object_mut() {
-            // What is absent has no form that could be read. A number that is not finite is null in JSON, too, and stays.
+            // What is absent has no form that could be read. A number that is not finite is null in JSON, too, and
+            // stays.
             given.retain(|name, value| !(value.is_null() && defaults[name.as_str()].is_null()));
         }
         Self::from_json(&given)
@@ -354,7 +356,8 @@ mod tests {
     use super::*;
     use crate::base::random::Stream;
 
-    /// Options are kept and asked for again as JSON: the parser must not round them, as serde_json does without `float_roundtrip`.
+    /// Options are kept and asked for again as JSON: the parser must not round them, as serde_json does without
+    /// `float_roundtrip`.
     #[test]
     fn numbers_come_back_from_json_to_the_last_bit() {
         let mut random = Stream::new(1, 0);

@@ -17,8 +17,8 @@ pub(crate) fn has_avx512_bf16() -> bool {
     false
 }
 
-/// Whether it has `tdpbf16ps` on tiles of 16 rows of 64 bytes, beside AVX512-BF16, and this process may use the tiles. Linux gives them to those
-/// who ask for them; the first call asks, for all threads.
+/// Whether it has `tdpbf16ps` on tiles of 16 rows of 64 bytes, beside AVX512-BF16, and this process may use the tiles.
+/// Linux gives them to those who ask for them; the first call asks, for all threads.
 pub(crate) fn has_amx() -> bool {
     #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
     {
@@ -64,7 +64,8 @@ mod amx {
     }
 }
 
-/// The instructions for products of bf16 that `precision` can use on this processor, the fastest first; nothing where it has none.
+/// The instructions for products of bf16 that `precision` can use on this processor, the fastest first; nothing where
+/// it has none.
 #[must_use]
 pub fn bf16_instructions() -> Option<&'static str> {
     if has_amx() {
@@ -76,9 +77,9 @@ pub fn bf16_instructions() -> Option<&'static str> {
     }
 }
 
-/// Whether `precision` `auto` takes bf16 on this processor: where it is known to make training faster. AMX does, by a multiple. AMD's
-/// processors do as many `vdpbf16ps` a cycle as f32 instructions, each with twice the products; they were measured on Zen 5. Intel's do
-/// half as many, by its tables.
+/// Whether `precision` `auto` takes bf16 on this processor: where it is known to make training faster. AMX does, by a
+/// multiple. AMD's processors do as many `vdpbf16ps` a cycle as f32 instructions, each with twice the products; they
+/// were measured on Zen 5. Intel's do half as many, by its tables.
 #[must_use]
 pub fn is_bf16_faster() -> bool {
     has_amx() || (has_avx512_bf16() && is_amd())

@@ -21,8 +21,8 @@ pub struct Progress {
     pub best: bool,
     /// Seconds of training so far. Of runs that a checkpoint was gone on from, those up to the checkpoint count.
     pub seconds: f64,
-    /// Of a closed form, the share of its work that is done: from 0, told when it begins, to 1, told when the model is there.
-    /// It never falls, and there are some 200 reports at most. `None` for models with epochs.
+    /// Of a closed form, the share of its work that is done: from 0, told when it begins, to 1, told when the model is
+    /// there. It never falls, and there are some 200 reports at most. `None` for models with epochs.
     pub fraction: Option<f64>,
     /// Of RecVAE, Mult-VAE, Mult-DAE and H+Vamp, the engine at work, and where; of a closed form where it has a GPU.
     pub compute: Option<Compute>,
@@ -39,8 +39,10 @@ pub struct StepProgress {
     pub fraction: f64,
 }
 
-/// Called as an epoch begins and after each of its steps, from the thread that trains; seldom enough to be ignored beside a step.
+/// Called as an epoch begins and after each of its steps, from the thread that trains; seldom enough to be ignored
+/// beside a step.
 pub type OnStep<'a> = &'a (dyn Fn(StepProgress) + Sync);
 
-/// Called at the end of each epoch, from the thread that trains, and as a closed form gets on, from one thread at a time.
+/// Called at the end of each epoch, from the thread that trains, and as a closed form gets on, from one thread at a
+/// time.
 pub type OnProgress<'a> = &'a (dyn Fn(&Progress) + Sync);

@@ -39,8 +39,8 @@ impl Philox {
         [unit(join(a, b)), unit(join(c, d))]
     }
 
-    /// The two independent standard normal numbers at a position, by additions, multiplications, divisions and square roots alone: the
-    /// same bits on every platform, and eight positions at a time where a loop goes over them.
+    /// The two independent standard normal numbers at a position, by additions, multiplications, divisions and square
+    /// roots alone: the same bits on every platform, and eight positions at a time where a loop goes over them.
     ///
     /// Source: G. E. P. Box, M. E. Muller, A Note on the Generation of Random Normal Deviates, 1958.
     #[inline(always)]
@@ -54,9 +54,9 @@ impl Philox {
     }
 }
 
-/// The natural logarithm of a normal number above 0: x = 2^n m with m from sqrt(1/2) to sqrt(2), and of that by
-/// ln m = 2 artanh s with s = (m - 1) / (m + 1), whose series has terms s^(2k + 1) / (2k + 1). With |s| < 0.172 those from s^25 on are
-/// below a unit of the last place.
+/// The natural logarithm of a normal number above 0: x = 2^n m with m from sqrt(1/2) to sqrt(2), and of that by ln m =
+/// 2 artanh s with s = (m - 1) / (m + 1), whose series has terms s^(2k + 1) / (2k + 1). With |s| < 0.172 those from
+/// s^25 on are below a unit of the last place.
 #[inline(always)]
 fn ln(x: f64) -> f64 {
     const LN_2_HIGH: f64 = 0.693_147_180_369_123_8;
@@ -65,7 +65,8 @@ fn ln(x: f64) -> f64 {
     let m = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
     let is_large = m > std::f64::consts::SQRT_2;
     let m = if is_large { 0.5 * m } else { m };
-    // As a whole number in the low bits of 2^52 + 1023 + n: a conversion that all processors have vector instructions for.
+    // As a whole number in the low bits of 2^52 + 1023 + n: a conversion that all processors have vector instructions
+    // for.
     let n =
         f64::from_bits(bits >> 52 | 1075 << 52) - (4_503_599_627_370_496.0 + 1023.0) + if is_large { 1.0 } else { 0.0 };
     let s = (m - 1.0) / (m + 1.0);
@@ -77,8 +78,8 @@ fn ln(x: f64) -> f64 {
     n * LN_2_HIGH + (2.0 * s + (2.0 * s * (square * series) + n * LN_2_LOW))
 }
 
-/// Sine and cosine of a part of a whole turn, from 0 to below 1, by their series on an eighth of a turn to either side of the nearest
-/// quarter. The terms from the 19th and 18th power on are below a unit of the last place.
+/// Sine and cosine of a part of a whole turn, from 0 to below 1, by their series on an eighth of a turn to either side
+/// of the nearest quarter. The terms from the 19th and 18th power on are below a unit of the last place.
 #[inline(always)]
 fn sine_and_cosine(turn: f64) -> [f64; 2] {
     /// What rounds to a whole number, whose lowest bits are then those of the sum.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::base::random::Stream;
 
-/// What is worth trying of an option. A range reaches where real data lie; the best value of some data may lie beyond it.
+/// What is worth trying of an option. A range reaches where real data lie; the best value of some data may lie beyond
+/// it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Search {
     /// These values.

@@ -1,7 +1,8 @@
 //! The one place that decides how many threads compute.
 //!
-//! The core never asks for threads itself: it splits work, matrix products included, over the rayon pool that it runs in.
-//! Running a call inside [`Threads::install`] therefore bounds all of it. `calls.rs` has pools that share their threads.
+//! The core never asks for threads itself: it splits work, matrix products included, over the rayon pool that it runs
+//! in. Running a call inside [`Threads::install`] therefore bounds all of it. `calls.rs` has pools that share their
+//! threads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 

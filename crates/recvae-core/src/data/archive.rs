@@ -1,5 +1,5 @@
-//! One file out of a ZIP archive on the disk, in little memory: archives of published data sets hold one that is read and others
-//! that are not.
+//! One file out of a ZIP archive on the disk, in little memory: archives of published data sets hold one that is read
+//! and others that are not.
 
 use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read, Write};
@@ -17,12 +17,12 @@ const PIECE: usize = 1 << 18;
 /// How many names an error shows.
 const SHOWN: usize = 20;
 
-/// Writes a file of an archive to an existing file. Length and checksum are compared by the end; what is written before an error
-/// is the caller's to remove.
+/// Writes a file of an archive to an existing file. Length and checksum are compared by the end; what is written before
+/// an error is the caller's to remove.
 ///
 /// # Errors
-/// `INVALID_DATA` if the archive is damaged, encrypted, compressed otherwise than by deflate, or has no such file, `IO` if a file
-/// cannot be read or written, `CANCELLED`.
+/// `INVALID_DATA` if the archive is damaged, encrypted, compressed otherwise than by deflate, or has no such file, `IO`
+/// if a file cannot be read or written, `CANCELLED`.
 pub fn unzip(archive: impl AsRef<Path>, member: &str, to: impl AsRef<Path>, cancel: &Cancel) -> Result<()> {
     let (path, to) = (archive.as_ref(), to.as_ref());
     let bad = |what: String| Error::InvalidData {

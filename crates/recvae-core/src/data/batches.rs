@@ -1,8 +1,8 @@
 //! Interactions in batches of columns, the form in which databases, queues and files hand out rows.
 //!
-//! A batch has one user id and one item id per row, as text or as whole numbers, which stand for their decimal digits; and,
-//! where they are known, a value and a timestamp per row. Batches are taken one at a time and none is kept: memory is that
-//! of the matrix under construction. A failure names the column, the row and the batch, both counted from 0.
+//! A batch has one user id and one item id per row, as text or as whole numbers, which stand for their decimal digits;
+//! and, where they are known, a value and a timestamp per row. Batches are taken one at a time and none is kept: memory
+//! is that of the matrix under construction. A failure names the column, the row and the batch, both counted from 0.
 
 use std::fmt::{Display, Write};
 
@@ -17,12 +17,13 @@ options! {
     pub struct RowFilter for "rows", check = check_bounds {
         /// Rows with a lower value are left out. Every batch must have values then.
         min_value: Option<f64> = None, Any;
-        /// Whether the value of a row, above 0, says how much it counts: iALS takes it for a confidence. The values of a pair of user
-        /// and item are added up. Every batch must have values then.
+        /// Whether the value of a row, above 0, says how much it counts: iALS takes it for a confidence. The values of
+        /// a pair of user and item are added up. Every batch must have values then.
         weighted: bool = false, Any;
         /// Rows before this time are left out, in the unit of the timestamps. Every batch must have timestamps then.
         since: Option<f64> = None, Any;
-        /// Rows at this time or later are left out, in the unit of the timestamps. Every batch must have timestamps then.
+        /// Rows at this time or later are left out, in the unit of the timestamps. Every batch must have timestamps
+        /// then.
         until: Option<f64> = None, Any;
     }
 }
@@ -158,7 +159,8 @@ impl Batches {
         Self { builder: InteractionsBuilder::new(), filter, thresholds, n_batches: 0, timed: None }
     }
 
-    /// Keeps the users of a shard alone, before any is added; all where there are thresholds, which only all users together can meet.
+    /// Keeps the users of a shard alone, before any is added; all where there are thresholds, which only all users
+    /// together can meet.
     #[must_use]
     pub fn of_shard(self, shard: Option<Shard>) -> Self {
         let shard = self.thresholds.allow(shard);
@@ -168,9 +170,9 @@ impl Batches {
     /// Adds the rows of a batch that pass the filter. Without `min_value` and `weighted`, values change nothing.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` if columns differ in length, one is missing that the filter looks at, or only some batches have
-    /// timestamps. `INVALID_DATA` if an id is empty, longer than 64 KiB or not a whole number, or a value or timestamp is not
-    /// finite. Rows before the bad one stay added.
+    /// `INVALID_ARGUMENT` if columns differ in length, one is missing that the filter looks at, or only some batches
+    /// have timestamps. `INVALID_DATA` if an id is empty, longer than 64 KiB or not a whole number, or a value or
+    /// timestamp is not finite. Rows before the bad one stay added.
     pub fn push(&mut self, batch: &Batch<'_>) -> Result<()> {
         let number = self.n_batches;
         self.n_batches += 1;

@@ -11,8 +11,8 @@ use crate::base::error::{Error, Result};
 /// How many ids a list may have: every index is a `u32`, and so is their number, with one value left over.
 pub(crate) const MOST_IDS: usize = u32::MAX as usize - 1;
 
-/// An id longer than this, in bytes, is taken for an accident, such as a quote that nobody closed. No way in takes one, so
-/// that whatever is written can be read again.
+/// An id longer than this, in bytes, is taken for an accident, such as a quote that nobody closed. No way in takes one,
+/// so that whatever is written can be read again.
 pub const LONGEST_ID: usize = 1 << 16;
 
 /// The id of a row, or what is wrong with it.

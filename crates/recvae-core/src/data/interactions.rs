@@ -1,9 +1,10 @@
 //! Who interacted with what: a binary matrix of users x items with the original ids of both.
 //!
 //! Users and items are numbered in order of first appearance, so the same rows in the same order give the same indices
-//! on every machine. Duplicates collapse; where interactions have weights, those of a pair are added up. Thresholds ([`Thresholds`]) hold for what is left, not for what was read: they are
-//! applied again and again until nothing changes. This fixed point is unique, and it is reached in time proportional to
-//! the interactions by taking users and items away one at a time, as for the k-core of a graph.
+//! on every machine. Duplicates collapse; where interactions have weights, those of a pair are added up. Thresholds
+//! ([`Thresholds`]) hold for what is left, not for what was read: they are applied again and again until nothing
+//! changes. This fixed point is unique, and it is reached in time proportional to the interactions by taking users and
+//! items away one at a time, as for the k-core of a graph.
 //!
 //! Source of the peeling: V. Batagelj, M. Zaversnik, An O(m) Algorithm for Cores Decomposition of Networks, 2003,
 //! arXiv cs/0310049.
@@ -32,7 +33,8 @@ impl Thresholds {
     }
 }
 
-/// Interactions of shape `(n_users, n_items)` with the ids of both sides. They are equal if these are, whatever was left out.
+/// Interactions of shape `(n_users, n_items)` with the ids of both sides. They are equal if these are, whatever was
+/// left out.
 #[derive(Clone, Debug)]
 pub struct Interactions {
     users: Ids,
@@ -73,15 +75,15 @@ impl Interactions {
         Ok(Self { users, items, matrix, times: None, has_parts: false, left_out: vec![], shard: None })
     }
 
-    /// When the interactions were: one time per entry of the matrix, in its order, the first one where a pair repeats. `None`
-    /// unless all rows had one. In seconds since 1970, or in the unit of the batches.
+    /// When the interactions were: one time per entry of the matrix, in its order, the first one where a pair repeats.
+    /// `None` unless all rows had one. In seconds since 1970, or in the unit of the batches.
     #[must_use]
     pub fn times(&self) -> Option<&[f64]> {
         self.times.as_deref().filter(|_| !self.has_parts)
     }
 
-    /// For which part of a split others have taken each entry of the matrix, in its order: 0 for train, 1 for validation, 2 for
-    /// test. `None` unless they were read or made with parts.
+    /// For which part of a split others have taken each entry of the matrix, in its order: 0 for train, 1 for
+    /// validation, 2 for test. `None` unless they were read or made with parts.
     #[must_use]
     pub fn parts(&self) -> Option<&[f64]> {
         self.times.as_deref().filter(|_| self.has_parts)
@@ -92,8 +94,9 @@ impl Interactions {
         Self { has_parts: self.times.is_some(), ..self }
     }
 
-    /// Interactions that others have divided, such as train and test files of the same users. A pair that is in several parts is of
-    /// the first one, and the others count as repeated. If one part has weights, interactions of the others count 1.
+    /// Interactions that others have divided, such as train and test files of the same users. A pair that is in several
+    /// parts is of the first one, and the others count as repeated. If one part has weights, interactions of the others
+    /// count 1.
     ///
     /// # Errors
     /// `INVALID_DATA` if there are 2^32 - 1 users or items or more.
@@ -136,7 +139,8 @@ impl Interactions {
         self.shard
     }
 
-    /// The users of a shard, with all items: what the shard of a file of these rows would be, but for the order of the rows.
+    /// The users of a shard, with all items: what the shard of a file of these rows would be, but for the order of the
+    /// rows.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -385,14 +389,15 @@ impl InteractionsBuilder {
         }
     }
 
-    /// Keeps the users of a shard alone, before any is added: memory is that of the shard. Items are all kept, also those
-    /// that no user of it has.
+    /// Keeps the users of a shard alone, before any is added: memory is that of the shard. Items are all kept, also
+    /// those that no user of it has.
     #[must_use]
     pub fn of_shard(self, shard: Option<Shard>) -> Self {
         Self { shard: shard.map(|shard| (shard, InputHash::default())), ..self }
     }
 
-    /// Adds an interaction. If it has one user or item more than there may be, it is left out, and [`Self::finish`] will fail.
+    /// Adds an interaction. If it has one user or item more than there may be, it is left out, and [`Self::finish`]
+    /// will fail.
     pub fn push(&mut self, user: &str, item: &str) {
         if let Some((shard, input)) = &mut self.shard {
             input.push(user, item);
@@ -499,7 +504,8 @@ impl InteractionsBuilder {
         self.n_empty += 1;
     }
 
-    /// Counts a row that was left out, for its low value or for its time. `bounds` are the names of those of the time that were given.
+    /// Counts a row that was left out, for its low value or for its time. `bounds` are the names of those of the time
+    /// that were given.
     pub(crate) fn skip(&mut self, is_low: bool, time: Option<f64>, bounds: &'static [&'static str]) {
         if is_low {
             self.n_below += 1;
@@ -538,8 +544,8 @@ impl InteractionsBuilder {
         self.crowded = MANY_PAIRS.max(2 * self.pairs.len());
     }
 
-    /// Makes the matrix and applies the thresholds; those of a shard are known to nobody who has only the shard, and are not
-    /// applied.
+    /// Makes the matrix and applies the thresholds; those of a shard are known to nobody who has only the shard, and
+    /// are not applied.
     ///
     /// # Errors
     /// `INVALID_DATA` if nothing is left; the message says whether nothing was added, every value was too low or the

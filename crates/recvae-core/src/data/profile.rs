@@ -10,8 +10,8 @@
 //! | tail share | the rest of the top 20 %: interactions of the 80 % of items with fewest users |
 //! | repeated users | users whose items are exactly those of a user before them, over all users |
 //!
-//! Source of the Gini formula: Dixon, Weiner, Mitchell-Olds, Woodley, "Bootstrapping the Gini Coefficient of Inequality",
-//! Ecology 68, 1987, without the correction for small samples.
+//! Source of the Gini formula: Dixon, Weiner, Mitchell-Olds, Woodley, "Bootstrapping the Gini Coefficient of
+//! Inequality", Ecology 68, 1987, without the correction for small samples.
 
 use std::collections::HashSet;
 
@@ -149,16 +149,12 @@ mod tests {
 
     #[test]
     fn agrees_with_numpy() {
-        // import numpy as np
-        // rows = [[j for j in range(12) if (i * 7 + j * j) % (2 + j) == 0] for i in range(20)]
-        // x = np.zeros((20, 12), int)
-        // for i, r in enumerate(rows): x[i, r] = 1
-        // q = [0, .1, .25, .5, .75, .9, .99, 1]
-        // u, c = x.sum(1), np.sort(x.sum(0)); n = 12
-        // print(np.quantile(u, q).tolist(), u.mean(), np.quantile(c, q).tolist(), c.mean())
-        // print(np.abs(c[:, None] - c).mean() / (2 * c.mean()))    # Gini by its definition, the mean absolute difference
-        // print(c[-1:].sum() / c.sum(), c[-3:].sum() / c.sum(), (c < 5).mean(), (u < 5).mean())
-        // print(1 - len(set(map(tuple, rows))) / 20, u.max() / 12, x.mean())
+        // import numpy as np rows = [[j for j in range(12) if (i * 7 + j * j) % (2 + j) == 0] for i in range(20)] x =
+        // np.zeros((20, 12), int) for i, r in enumerate(rows): x[i, r] = 1 q = [0, .1, .25, .5, .75, .9, .99, 1] u, c =
+        // x.sum(1), np.sort(x.sum(0)); n = 12 print(np.quantile(u, q).tolist(), u.mean(), np.quantile(c, q).tolist(),
+        // c.mean()) print(np.abs(c[:, None] - c).mean() / (2 * c.mean())) # Gini by its definition, the mean absolute
+        // difference print(c[-1:].sum() / c.sum(), c[-3:].sum() / c.sum(), (c < 5).mean(), (u < 5).mean()) print(1 -
+        // len(set(map(tuple, rows))) / 20, u.max() / 12, x.mean())
         let rows: Vec<Vec<u32>> =
             (0..20).map(|i| (0..12).filter(|j| (i * 7 + j * j) % (2 + j) == 0).collect()).collect();
         let found = of(&rows, 12);

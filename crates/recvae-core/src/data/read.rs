@@ -1,4 +1,5 @@
-//! Interactions out of a file: CSV, TSV, NDJSON, Arrow and the forms of published data, plain or compressed by gzip or Zstandard.
+//! Interactions out of a file: CSV, TSV, NDJSON, Arrow and the forms of published data, plain or compressed by gzip or
+//! Zstandard.
 //!
 //! One row is one interaction: a user id, an item id and, where asked for, a value. Rows are streamed, so memory is
 //! bounded by the result. Each format is a function from a byte stream to calls of an [`InteractionsBuilder`], which
@@ -45,8 +46,8 @@ pub use crate::data::ids::LONGEST_ID;
 use crate::data::interactions::{Interactions, InteractionsBuilder, Thresholds};
 use crate::data::shard::Shard;
 
-/// A row or line of more bytes is taken for an accident too, before it fills the memory: a gigabyte of one comes out of a megabyte
-/// of gzip.
+/// A row or line of more bytes is taken for an accident too, before it fills the memory: a gigabyte of one comes out of
+/// a megabyte of gzip.
 pub const LONGEST_ROW: u64 = 1 << 20;
 
 /// The finite number that a text is.
@@ -89,9 +90,9 @@ pub fn read_interactions_until(
     read_files_until(&[path.as_ref().to_owned()], options, thresholds, cancel)
 }
 
-/// The same of several files, as if their rows stood in one: those of the first file come first. Each has a header of its
-/// own where the format has one; an empty file among several, as programs that write in parts leave them, has no rows. The
-/// path `-` is standard input.
+/// The same of several files, as if their rows stood in one: those of the first file come first. Each has a header of
+/// its own where the format has one; an empty file among several, as programs that write in parts leave them, has no
+/// rows. The path `-` is standard input.
 ///
 /// # Errors
 /// As [`read_interactions_until`], and `INVALID_ARGUMENT` if there is no file.
@@ -104,8 +105,8 @@ pub fn read_files_until(
     read_shard_until(paths, options, thresholds, None, cancel)
 }
 
-/// The same of the users of a shard, if there is one: no others are kept in memory, unless there are thresholds, which only all users
-/// together can meet.
+/// The same of the users of a shard, if there is one: no others are kept in memory, unless there are thresholds, which
+/// only all users together can meet.
 ///
 /// # Errors
 /// As [`read_files_until`].
@@ -131,8 +132,8 @@ pub fn read_shard_until(
     finish(builder, (paths.len() == 1).then(|| &*paths[0]), options, thresholds)
 }
 
-/// The same of a byte stream that errors call `name`, such as the body of a response. The option `format` says what it is, unless
-/// the name does.
+/// The same of a byte stream that errors call `name`, such as the body of a response. The option `format` says what it
+/// is, unless the name does.
 ///
 /// # Errors
 /// As [`read_interactions_until`].
@@ -172,8 +173,8 @@ pub fn first_line_until(path: &Path, cancel: &Cancel) -> Result<Option<String>> 
     }
 }
 
-/// Looks at every row of files, and at no id and no value: for files that another reader, which may guess, is to read as what their
-/// names or the options say they are. That reader knows no format of published data.
+/// Looks at every row of files, and at no id and no value: for files that another reader, which may guess, is to read
+/// as what their names or the options say they are. That reader knows no format of published data.
 ///
 /// # Errors
 /// As [`read_interactions_until`], and `INVALID_DATA` where a column or a key has a name twice.
@@ -189,9 +190,9 @@ pub fn check_files_until(paths: &[PathBuf], options: &ReadOptions, cancel: &Canc
     Ok(())
 }
 
-/// The files of a published data set among some, such as those of a folder. If the options name a format, they are those that
-/// have its names; otherwise those of which name or header leave no doubt, where all of them are of one format and the options
-/// say nothing of columns and fields. `None` if there are none.
+/// The files of a published data set among some, such as those of a folder. If the options name a format, they are
+/// those that have its names; otherwise those of which name or header leave no doubt, where all of them are of one
+/// format and the options say nothing of columns and fields. `None` if there are none.
 #[must_use]
 pub fn published_files(paths: &[PathBuf], options: &ReadOptions) -> Option<(Format, Vec<PathBuf>)> {
     if let Some(format) = options.format {
@@ -228,11 +229,12 @@ fn open<'a>(path: &'a Path, cancel: &Cancel) -> Result<(&'a Path, Input)> {
     Ok((path, input.map_err(|source| Error::io("read", path, source))?))
 }
 
-/// The same files for a reader that knows no byte order mark: those that begin with one are copied into the folder, as plain
-/// text and without it.
+/// The same files for a reader that knows no byte order mark: those that begin with one are copied into the folder, as
+/// plain text and without it.
 ///
 /// # Errors
-/// `IO` if a file cannot be read or the copy be written, `INVALID_DATA` if what is compressed is broken, and `CANCELLED`.
+/// `IO` if a file cannot be read or the copy be written, `INVALID_DATA` if what is compressed is broken, and
+/// `CANCELLED`.
 pub fn without_marks_until(paths: &[PathBuf], folder: &Path, cancel: &Cancel) -> Result<Vec<PathBuf>> {
     let without_mark = |(number, path): (usize, &PathBuf)| {
         let fail = |error| cancel.check().err().unwrap_or_else(|| read_error(path, None, error));

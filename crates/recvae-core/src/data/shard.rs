@@ -1,8 +1,8 @@
-//! A part of the users, for one machine of several: by a hash of the id, so that every machine knows without asking which users
-//! are its own, whatever the order of the rows.
+//! A part of the users, for one machine of several: by a hash of the id, so that every machine knows without asking
+//! which users are its own, whatever the order of the rows.
 //!
-//! Shard `k` of `n` has the users of whose id the XXH3 of 64 bits leaves `k` when it is divided by `n`. All shards know all
-//! items, in the same order, so that what they count can be added up.
+//! Shard `k` of `n` has the users of whose id the XXH3 of 64 bits leaves `k` when it is divided by `n`. All shards know
+//! all items, in the same order, so that what they count can be added up.
 
 use std::fmt;
 
@@ -63,7 +63,8 @@ impl fmt::Display for Shard {
     }
 }
 
-/// A shard, and a hash of all the rows of which it is one: shards of other rows, or of the same in another order, have another.
+/// A shard, and a hash of all the rows of which it is one: shards of other rows, or of the same in another order, have
+/// another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardOf {
     /// Which shard.

@@ -1,9 +1,9 @@
 //! Made-up interactions as large as the sets of the papers, for measuring speed and memory.
 //!
-//! **Accuracy on them means nothing.** The data follow a recipe with a handful of constants, set by hand so that activity and
-//! popularity are roughly as uneven as in real sets; nothing was fitted to real users. That EASE^R beats popularity on them
-//! says that there is something to learn and that a pipeline works, not how good a model is. Never report a metric on
-//! them, and never choose a model or an option by them.
+//! **Accuracy on them means nothing.** The data follow a recipe with a handful of constants, set by hand so that
+//! activity and popularity are roughly as uneven as in real sets; nothing was fitted to real users. That EASE^R beats
+//! popularity on them says that there is something to learn and that a pipeline works, not how good a model is. Never
+//! report a metric on them, and never choose a model or an option by them.
 //!
 //! | like | users | items | interactions |
 //! | --- | --- | --- | --- |
@@ -12,16 +12,17 @@
 //! | `msd` | 571,355 | 41,140 | 33,633,450 |
 //! | `million` | 1,000,000 | 200,000 | 20,000,000 |
 //!
-//! `million` is no set of a paper but a shop: more items than a matrix of items x items fits for, half of them with some ten
-//! users. The sizes are exact, pairs are distinct, every user has at least 5 items and every item at least one user. `scale`,
-//! from 0.01 to 1, multiplies users and interactions (rounded to the nearest number) and leaves the items: what training
-//! costs per epoch grows with users and interactions, what a batch, a list or EASE^R's matrix costs depends on the items,
-//! so a scaled set is a shorter run of the same work. Interactions per user stay what they are; those per item shrink.
+//! `million` is no set of a paper but a shop: more items than a matrix of items x items fits for, half of them with
+//! some ten users. The sizes are exact, pairs are distinct, every user has at least 5 items and every item at least one
+//! user. `scale`, from 0.01 to 1, multiplies users and interactions (rounded to the nearest number) and leaves the
+//! items: what training costs per epoch grows with users and interactions, what a batch, a list or EASE^R's matrix
+//! costs depends on the items, so a scaled set is a shorter run of the same work. Interactions per user stay what they
+//! are; those per item shrink.
 //!
-//! Ids are `u0`, `u1`, ... and `i0`, `i1`, ...; [`write_synth`] lists users in this order and each one's items ascending.
-//! [`synth()`] gives what reading that file gives, column order included. How the data are drawn is said in the module
-//! `population`. The same seed gives the same data for any number of threads; the logarithm, exponential and power are the
-//! platform's, so between platforms a few users' numbers of items may differ.
+//! Ids are `u0`, `u1`, ... and `i0`, `i1`, ...; [`write_synth`] lists users in this order and each one's items
+//! ascending. [`synth()`] gives what reading that file gives, column order included. How the data are drawn is said in
+//! the module `population`. The same seed gives the same data for any number of threads; the logarithm, exponential and
+//! power are the platform's, so between platforms a few users' numbers of items may differ.
 //!
 //! Source of the sizes: D. Liang, R. G. Krishnan, M. D. Hoffman, T. Jebara, Variational Autoencoders for Collaborative
 //! Filtering, WWW 2018, arXiv 1802.05814, section 4.1, counted after filtering and before the split. (Items that no
@@ -127,8 +128,8 @@ pub fn synth_until(options: &SynthOptions, cancel: &Cancel) -> Result<Interactio
     generate(&population(options)?, cancel)
 }
 
-/// Writes made-up interactions to a CSV file with the columns `user` and `item`: whole, or not at all, in memory that does
-/// not grow with their number. Accuracy on them means nothing, see the text of the module.
+/// Writes made-up interactions to a CSV file with the columns `user` and `item`: whole, or not at all, in memory that
+/// does not grow with their number. Accuracy on them means nothing, see the text of the module.
 ///
 /// A name in `.csv.gz` gives a compressed file, of many gzip members. `on_progress` is called every few thousand users,
 /// from the thread that writes, and `cancel` is looked at then. Returns the last progress.
@@ -209,8 +210,8 @@ fn rows<'a>(mut indices: &'a mut [u32], starts: &[usize]) -> Vec<&'a mut [u32]> 
         .collect()
 }
 
-/// Streams the file: a few blocks per thread are made at once and written in order. When it is stopped, what it gives back
-/// means nothing.
+/// Streams the file: a few blocks per thread are made at once and written in order. When it is stopped, what it gives
+/// back means nothing.
 fn write(
     population: &Population,
     output: &mut impl Write,
@@ -276,8 +277,8 @@ mod tests {
     use crate::split::strong::split;
     use crate::train::run::FitRun;
 
-    /// `ml-20m` with fewer of everything, so that EASE^R takes a second. The head of the popularity is flatter, since a list
-    /// of 100 is a twentieth of so few items and would hold most of it.
+    /// `ml-20m` with fewer of everything, so that EASE^R takes a second. The head of the popularity is flatter, since a
+    /// list of 100 is a twentieth of so few items and would hold most of it.
     fn small() -> Population {
         let shape = Shape {
             n_users: 6000,

@@ -1,7 +1,8 @@
-//! Which items may be recommended: allow and deny lists as item indices, in the form that costs least when they are used.
+//! Which items may be recommended: allow and deny lists as item indices, in the form that costs least when they are
+//! used.
 //!
-//! Nearly all items allowed: the others are left out as seen items are. Few allowed: only these are scored. In between, all
-//! items are scored and the allowed ones looked at.
+//! Nearly all items allowed: the others are left out as seen items are. Few allowed: only these are scored. In between,
+//! all items are scored and the allowed ones looked at.
 
 use std::borrow::Cow;
 
@@ -12,8 +13,8 @@ use crate::evaluate::lists::for_each_list;
 use crate::evaluate::scorer::{Scored, Scorer};
 use crate::evaluate::top_k::{check_k, first_nan, for_each_user, not_a_number, select_of, top_k};
 
-/// Below one item in so many, the fewer of two kinds are listed: a cache line holds 16 scores, so picking single ones out of
-/// a row reads no more memory than walking along it.
+/// Below one item in so many, the fewer of two kinds are listed: a cache line holds 16 scores, so picking single ones
+/// out of a row reads no more memory than walking along it.
 const FEW: usize = 16;
 
 /// The items that may be recommended, of those of a model.
@@ -37,8 +38,8 @@ impl Candidates {
         Self { n_items, listed: Listed::AllBut(vec![]) }
     }
 
-    /// Those of these items that are in `allow`, if there is such a list, and not in `deny`. Indices may come in any order,
-    /// more than once and in both lists: `deny` wins. An empty `allow` leaves no item.
+    /// Those of these items that are in `allow`, if there is such a list, and not in `deny`. Indices may come in any
+    /// order, more than once and in both lists: `deny` wins. An empty `allow` leaves no item.
     ///
     /// # Panics
     /// If an index is not below the number of items.
@@ -117,8 +118,8 @@ impl Candidates {
 /// exactly `k` items whenever the candidates, without seen ones if `filter_seen`, are that many.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` if `k` is 0, `NUMERICAL` if a score is not a number, `INTERNAL` if the candidates are those of a model
-/// with another number of items.
+/// `INVALID_ARGUMENT` if `k` is 0, `NUMERICAL` if a score is not a number, `INTERNAL` if the candidates are those of a
+/// model with another number of items.
 pub fn recommend_among(
     model: &dyn Scorer,
     histories: &[&[u32]],
@@ -129,8 +130,8 @@ pub fn recommend_among(
     recommend_within(model, histories, k, filter_seen, &[candidates], |_, list, _| list)
 }
 
-/// The same, with what `finish` makes of the list of each user, which it is called with, and of the score of each candidate.
-/// The candidates are none for all items, one for all users or one for each user.
+/// The same, with what `finish` makes of the list of each user, which it is called with, and of the score of each
+/// candidate. The candidates are none for all items, one for all users or one for each user.
 ///
 /// # Errors
 /// As [`recommend_among`].
@@ -178,8 +179,8 @@ pub(crate) fn recommend_within<R: Send>(
     for_each_list(model, histories, k, left_out, |user, list, score| Ok(finish(user, list, score)))
 }
 
-/// The `k` best of `items`, which have these `scores` in their order and of which those in `seen` do not count. Both lists
-/// are ascending.
+/// The `k` best of `items`, which have these `scores` in their order and of which those in `seen` do not count. Both
+/// lists are ascending.
 pub(crate) fn best_of(items: &[u32], scores: &[f32], seen: &[u32], k: usize) -> Result<Vec<Scored>> {
     if let Some(at) = first_nan(scores) {
         return Err(not_a_number(items[at]));

@@ -1,17 +1,20 @@
-//! Lists of many users found on a device of candle's, a GPU above all, with the items and the bits of those that the processor makes.
+//! Lists of many users found on a device of candle's, a GPU above all, with the items and the bits of those that the
+//! processor makes.
 //!
-//! The device computes all scores in f32 and gives back a few items more than the list has ([`best`]): those whose scores are within
-//! `2 E` of the last one of the list, where `E` bounds how far a score there is from the one that the model gives. These few the processor scores as
-//! ever, and the list is the best of them, as of a [shortlist](super::shortlist) in bf16. So it does not matter in which order a device adds,
-//! and the same lists come from every machine. A user of whom more items are that near, and one without a bound, gets a list from all scores.
+//! The device computes all scores in f32 and gives back a few items more than the list has ([`best`]): those whose
+//! scores are within `2 E` of the last one of the list, where `E` bounds how far a score there is from the one that the
+//! model gives. These few the processor scores as ever, and the list is the best of them, as of a
+//! [shortlist](super::shortlist) in bf16. So it does not matter in which order a device adds, and the same lists come
+//! from every machine. A user of whom more items are that near, and one without a bound, gets a list from all scores.
 //!
 //! Two kinds of scores are known there:
 //!
-//! - **Products of vectors**, `h w + b` ([`Factors`]): the processor makes `h` of the histories, which takes little of the time. `E` is that of
-//!   `shortlist.rs` without rounded numbers.
-//! - **Sums of rows** of a matrix of items x items ([`Scorer::item_rows`]): on the device a product of the histories as rows of zeros and ones, `2 n^2` operations
-//!   a user, slab by slab of the matrix's rows, so that no tensor has more numbers than a 32-bit index tells apart. Either score is a sum of as many terms as the history has
-//!   items: each is rounded once less than that at most, by half a unit in the last place. With `a_j` the largest number of row `j`,
+//! - **Products of vectors**, `h w + b` ([`Factors`]): the processor makes `h` of the histories, which takes little of
+//!   the time. `E` is that of `shortlist.rs` without rounded numbers.
+//! - **Sums of rows** of a matrix of items x items ([`Scorer::item_rows`]): on the device a product of the histories as
+//!   rows of zeros and ones, `2 n^2` operations a user, slab by slab of the matrix's rows, so that no tensor has more
+//!   numbers than a 32-bit index tells apart. Either score is a sum of as many terms as the history has items: each is
+//!   rounded once less than that at most, by half a unit in the last place. With `a_j` the largest number of row `j`,
 //!   either sum is off by `m 2^-24 (a_1 + .. + a_m)` at most, and `E` is more than twice that.
 
 use std::borrow::Cow;
@@ -55,8 +58,8 @@ enum Parts {
     Rows { slabs: Vec<Tensor>, largest: Vec<f64> },
 }
 
-/// Bytes of a model's items on a device, and of what finding lists takes besides, at most; nothing of a model whose scores are not known there,
-/// or which has more numbers than 32 bits tell apart.
+/// Bytes of a model's items on a device, and of what finding lists takes besides, at most; nothing of a model whose
+/// scores are not known there, or which has more numbers than 32 bits tell apart.
 pub(crate) fn device_bytes(model: &dyn Scorer) -> Option<[(&'static str, f64); 2]> {
     let columns = columns_for(model.n_items());
     let (items, besides) = match (model.factors(), model.item_rows()) {
@@ -207,7 +210,8 @@ impl Known<'_> {
         }
     }
 
-    /// The scores without biases, shape `(users, columns)`; users without a margin are scored as if nothing were known of them.
+    /// The scores without biases, shape `(users, columns)`; users without a margin are scored as if nothing were known
+    /// of them.
     fn products(&self, histories: &[&[u32]], margins: &[Option<f64>], on: &DeviceLists) -> Candle<Tensor> {
         match self {
             Self::Vectors { items, factors, vectors, .. } => {
@@ -266,7 +270,8 @@ impl ListFinder for DeviceLists {
         }
         let left_out: Vec<&[u32]> = left_out.iter().map(|items| &**items).collect();
         let found = {
-            // Nothing in here waits for a pool of rayon's on a GPU: a thread that does could begin another call of this.
+            // Nothing in here waits for a pool of rayon's on a GPU: a thread that does could begin another call of
+            // this.
             let _alone = self.block.lock();
             let scores = self.scores(&known, histories, &margins).core()?;
             best(&scores, &left_out, kept_for(k)).core()?

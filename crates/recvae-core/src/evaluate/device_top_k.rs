@@ -1,11 +1,12 @@
 //! The best items of many users where their scores are tensors: what comes back is little more than the lists.
 //!
-//! A sort of whole rows is not to be had: candle's sorts a row within a GPU's shared memory, 1,024 numbers by as many threads. So
-//! items are put into groups, of which there are 1,024 at most, and the groups are sorted by their largest scores. The `keep` best
-//! items lie in the `keep` best groups; these are put one behind the other and grouped anew, until a group has one item. With 20,720
-//! items and 128 to keep, groups have 21, 3 and 1 items.
+//! A sort of whole rows is not to be had: candle's sorts a row within a GPU's shared memory, 1,024 numbers by as many
+//! threads. So items are put into groups, of which there are 1,024 at most, and the groups are sorted by their largest
+//! scores. The `keep` best items lie in the `keep` best groups; these are put one behind the other and grouped anew,
+//! until a group has one item. With 20,720 items and 128 to keep, groups have 21, 3 and 1 items.
 //!
-//! The order of equal scores is not the host's. What tells whether that matters comes back, too: the largest score of what was left out.
+//! The order of equal scores is not the host's. What tells whether that matters comes back, too: the largest score of
+//! what was left out.
 
 use candle_core::{Device, Tensor};
 
@@ -17,7 +18,8 @@ const GROUPS: usize = 1024;
 /// The most items that are kept of a user, so that each round has half as many as the one before, about.
 pub(super) const MOST: usize = GROUPS / 2;
 
-/// How many items are kept of a user for a list of `k`: more, for those that are as near to the last one as rounding is.
+/// How many items are kept of a user for a list of `k`: more, for those that are as near to the last one as rounding
+/// is.
 pub(crate) fn kept_for(k: usize) -> usize {
     k + (k / 4).max(28)
 }
@@ -34,8 +36,8 @@ pub(crate) struct Best {
 }
 
 impl Best {
-    /// What may be in the user's list of `k` items where scores are off by half of `margin` at most, with its scores: by item. Nothing where
-    /// some of that was not kept.
+    /// What may be in the user's list of `k` items where scores are off by half of `margin` at most, with its scores:
+    /// by item. Nothing where some of that was not kept.
     pub(super) fn shortlist(&self, user: usize, k: usize, margin: f64) -> Option<Vec<(u32, f32)>> {
         let here = user * self.kept..(user + 1) * self.kept;
         let (scores, items) = (&self.scores[here.clone()], &self.items[here]);
@@ -69,8 +71,8 @@ pub(crate) const fn columns_for(n_items: usize) -> usize {
     n_items + 1
 }
 
-/// The `keep` best of each row of finite scores, shape `(users, columns)`, without the items in `left_out`. The last column is no item's, and is minus
-/// infinity.
+/// The `keep` best of each row of finite scores, shape `(users, columns)`, without the items in `left_out`. The last
+/// column is no item's, and is minus infinity.
 pub(crate) fn best(scores: &Tensor, left_out: &[&[u32]], keep: usize) -> Candle<Best> {
     let (users, columns) = scores.dims2()?;
     let longest = left_out.iter().map(|items| items.len()).max().unwrap_or(0);
@@ -142,7 +144,8 @@ mod tests {
     use crate::evaluate::top_k::top_k;
     use crate::test_support::gpu;
 
-    /// Sizes around those of one, two and three rounds; scores without ties, with many, and fewer than are kept; both devices.
+    /// Sizes around those of one, two and three rounds; scores without ties, with many, and fewer than are kept; both
+    /// devices.
     #[test]
     fn a_gpu_finds_the_items_that_the_host_selects() {
         let gpu = gpu().map(|gpu| open(gpu).unwrap());

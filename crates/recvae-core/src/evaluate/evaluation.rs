@@ -3,16 +3,17 @@
 //! - A user with nothing held out has no value, does not count in any metric, and is counted in
 //!   [`Evaluation::skipped`].
 //! - A user with an empty history counts like any other.
-//! - Lists are those that [`Recommender::serve`](crate::Recommender::serve) gives: where a score is exactly 0, and where a history
-//!   is empty, the most popular items come, if held-out users know which these are; see `popular.rs`. AUC looks at the
-//!   scores alone.
+//! - Lists are those that [`Recommender::serve`](crate::Recommender::serve) gives: where a score is exactly 0, and
+//!   where a history is empty, the most popular items come, if held-out users know which these are; see `popular.rs`.
+//!   AUC looks at the scores alone.
 //!
-//! **In groups.** A metric of a group of users is that of its users. A metric of a group of items takes the held-out items of other
-//! groups for irrelevant: with `hits` the held-out items of the group among the first k of the whole list, and `n` the number of
-//! the user's held-out items of that group, it is the formula of `metrics.rs`. The list is what the user sees: items of all groups
-//! compete for its places. Users without a held-out item of the group do not count. The numerators of `ndcg@k` and `recall-all@k`
-//! of the groups sum to those over all items. What looks at a list without its hits, such as novelty, is that of the same lists for
-//! the users who count; coverage and Gini are those of the group's items.
+//! **In groups.** A metric of a group of users is that of its users. A metric of a group of items takes the held-out
+//! items of other groups for irrelevant: with `hits` the held-out items of the group among the first k of the whole
+//! list, and `n` the number of the user's held-out items of that group, it is the formula of `metrics.rs`. The list is
+//! what the user sees: items of all groups compete for its places. Users without a held-out item of the group do not
+//! count. The numerators of `ndcg@k` and `recall-all@k` of the groups sum to those over all items. What looks at a list
+//! without its hits, such as novelty, is that of the same lists for the users who count; coverage and Gini are those of
+//! the group's items.
 
 use std::borrow::Cow;
 
@@ -92,8 +93,8 @@ pub struct GroupedEvaluation {
     pub popularity: Vec<PopularityValues>,
 }
 
-/// [`Metric::VALIDATION`] of a model on the users by whom options are chosen: 10,000 of them, evenly spaced, where more have
-/// something to find. `None` where nobody has.
+/// [`Metric::VALIDATION`] of a model on the users by whom options are chosen: 10,000 of them, evenly spaced, where more
+/// have something to find. `None` where nobody has.
 ///
 /// # Errors
 /// As [`evaluate`].
@@ -107,8 +108,8 @@ pub fn validate(model: &dyn Scorer, validation: &HeldOut) -> Result<Option<Metri
 /// Evaluates a model on held-out users.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` if `metrics` is empty, or one needs the training, which [`evaluate_with`] takes; `INVALID_DATA` if the
-/// items are not the model's or no user has anything held out; `NUMERICAL` if a score is not a number.
+/// `INVALID_ARGUMENT` if `metrics` is empty, or one needs the training, which [`evaluate_with`] takes; `INVALID_DATA`
+/// if the items are not the model's or no user has anything held out; `NUMERICAL` if a score is not a number.
 pub fn evaluate(model: &dyn Scorer, held_out: &HeldOut, metrics: &[Metric]) -> Result<Evaluation> {
     Ok(Judged::of(model, held_out, None, metrics, false)?.evaluation(metrics))
 }

@@ -1,13 +1,13 @@
 //! Held-out users by how active they are, and items by how popular they are: who is served how well.
 //!
-//! **Users by activity.** The held-out users with something to find are divided by the length of their input at its terciles:
-//! `few` up to the length at position `ceil(n / 3)` of the sorted lengths, `some` up to that at `ceil(2 n / 3)`, `many`
-//! beyond. Equal lengths stay together, so a group may be larger than a third, and another one empty and left out. A mean
-//! over all users is the mean of the groups' means, each weighted with its users.
+//! **Users by activity.** The held-out users with something to find are divided by the length of their input at its
+//! terciles: `few` up to the length at position `ceil(n / 3)` of the sorted lengths, `some` up to that at
+//! `ceil(2 n / 3)`, `many` beyond. Equal lengths stay together, so a group may be larger than a third, and another one
+//! empty and left out. A mean over all users is the mean of the groups' means, each weighted with its users.
 //!
-//! **Items by popularity.** Items sorted by their training users, most first (of equals the first ones): an item is `head`
-//! if the items before it have less than a third of all interactions, else `middle` if they have less than two thirds, else
-//! `tail`. So each group has about a third of the interactions, and the head has the fewest items.
+//! **Items by popularity.** Items sorted by their training users, most first (of equals the first ones): an item is
+//! `head` if the items before it have less than a third of all interactions, else `middle` if they have less than two
+//! thirds, else `tail`. So each group has about a third of the interactions, and the head has the fewest items.
 //!
 //! What metrics of a group are, `evaluation.rs` says.
 

@@ -47,7 +47,8 @@ impl Known {
         &self.third_of
     }
 
-    /// The value of a list, best item first, that was made for a history. A list has an item at least where something is held out.
+    /// The value of a list, best item first, that was made for a history. A list has an item at least where something
+    /// is held out.
     pub(crate) fn value(&self, metric: Metric, list: &[u32], history: &[u32]) -> f64 {
         let list = &list[..metric.k().unwrap_or(list.len()).min(list.len())];
         let mean = |of: &dyn Fn(u32) -> f64| list.iter().map(|&item| of(item)).sum::<f64>() / list.len().max(1) as f64;
@@ -73,8 +74,9 @@ impl Known {
         normalised(shares)
     }
 
-    /// With each item a vector of length 1 over its users, the squared length of the sum of the list is the sum of the cosines of all
-    /// pairs, each twice, and of each item with itself. So a list takes as long as its items have users, not their square.
+    /// With each item a vector of length 1 over its users, the squared length of the sum of the list is the sum of the
+    /// cosines of all pairs, each twice, and of each item with itself. So a list takes as long as its items have users,
+    /// not their square.
     fn diversity(&self, list: &[u32]) -> f64 {
         let (Some(users_of), true) = (&self.users_of, list.len() > 1) else { return 0.0 };
         let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();

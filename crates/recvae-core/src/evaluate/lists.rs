@@ -1,5 +1,5 @@
-//! Lists of the best items for many users: by all scores, by a [shortlist](super::shortlist) or [stripe by stripe](super::stripes) where that is
-//! sooner, or by what a device finds.
+//! Lists of the best items for many users: by all scores, by a [shortlist](super::shortlist) or [stripe by
+//! stripe](super::stripes) where that is sooner, or by what a device finds.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -23,8 +23,8 @@ pub fn recommend(model: &dyn Scorer, histories: &[&[u32]], k: usize, filter_seen
     for_each_list(model, histories, k, left_out, |_, list, _| Ok(list))
 }
 
-/// Hands the `k` best items of each user, without those of the ascending list that `left_out` gives, to `each`, with what tells the
-/// score of an item, on several threads. Results come back in the order of the users.
+/// Hands the `k` best items of each user, without those of the ascending list that `left_out` gives, to `each`, with
+/// what tells the score of an item, on several threads. Results come back in the order of the users.
 pub(crate) fn for_each_list<'a, R: Send>(
     model: &dyn Scorer,
     histories: &[&[u32]],

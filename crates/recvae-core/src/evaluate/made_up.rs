@@ -11,7 +11,8 @@ use crate::evaluate::top_k::BLOCK;
 use crate::math::products::par_products;
 use crate::math::vectorised::add;
 
-/// A model of made-up vectors; the last item of a history says whose vector it is, an empty history has the last vector.
+/// A model of made-up vectors; the last item of a history says whose vector it is, an empty history has the last
+/// vector.
 pub(super) struct MadeUp {
     pub(super) width: usize,
     pub(super) items: Vec<f32>,

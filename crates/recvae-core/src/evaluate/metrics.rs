@@ -1,7 +1,8 @@
 //! Ranking metrics: their names, and what a list of a user is worth by its hits.
 //!
-//! A user's history goes in, seen items are taken out of the ranking, and the first `k` items of what is left are compared
-//! with the held-out ones. With `hits` the held-out items among the first `k`, `n` the number of held-out items:
+//! A user's history goes in, seen items are taken out of the ranking, and the first `k` items of what is left are
+//! compared with the held-out ones. With `hits` the held-out items among the first `k`, `n` the number of held-out
+//! items:
 //!
 //! | metric | per user |
 //! | --- | --- |
@@ -20,17 +21,19 @@
 //! | `coverage@k` | not per user: share of the catalogue that stands in the first k of at least one user |
 //! | `gini@k` | not per user: Gini coefficient of how often each item of the catalogue stands in the first k; 0 all alike, towards 1 few items fill all lists |
 //!
-//! - Ties: the item with the lower index ranks first, so that the order is the same everywhere. AUC alone takes them for ties.
-//! - `k` above what the catalogue leaves: the list is as long as it can be; the denominators stay, and means over the list are
-//!   over the items that it has.
+//! - Ties: the item with the lower index ranks first, so that the order is the same everywhere. AUC alone takes them
+//!   for ties.
+//! - `k` above what the catalogue leaves: the list is as long as it can be; the denominators stay, and means over the
+//!   list are over the items that it has.
 //! - Head, middle and tail are those of `groups.rs`.
 //!
-//! Source: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, section 4.1, arXiv 1802.05814; of MAP,
-//! MRR and precision, C. D. Manning, P. Raghavan, H. Schuetze, Introduction to Information Retrieval, 2008, chapter 8; of Gini,
-//! G. Shani, A. Gunawardana, Evaluating Recommendation Systems, 2011, section 8.3.3.2; of AUC, S. Rendle et al., BPR, UAI 2009;
-//! of novelty and of diversity within a list, P. Castells, N. J. Hurley, S. Vargas, Novelty and Diversity in Recommender Systems,
-//! in Recommender Systems Handbook, 2015; of miscalibration, H. Abdollahpouri et al., User-centered Evaluation of Popularity Bias
-//! in Recommender Systems, UMAP 2021, arXiv 2103.06364.
+//! Source: Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, section 4.1, arXiv
+//! 1802.05814; of MAP, MRR and precision, C. D. Manning, P. Raghavan, H. Schuetze, Introduction to Information
+//! Retrieval, 2008, chapter 8; of Gini, G. Shani, A. Gunawardana, Evaluating Recommendation Systems, 2011, section
+//! 8.3.3.2; of AUC, S. Rendle et al., BPR, UAI 2009; of novelty and of diversity within a list, P. Castells, N. J.
+//! Hurley, S. Vargas, Novelty and Diversity in Recommender Systems, in Recommender Systems Handbook, 2015; of
+//! miscalibration, H. Abdollahpouri et al., User-centered Evaluation of Popularity Bias in Recommender Systems, UMAP
+//! 2021, arXiv 2103.06364.
 
 use std::fmt;
 use std::str::FromStr;
@@ -201,7 +204,8 @@ impl Metric {
         }
     }
 
-    /// The value by [`Basis::AllLists`] of how often each item of the catalogue, or of a part of it, stands in the lists.
+    /// The value by [`Basis::AllLists`] of how often each item of the catalogue, or of a part of it, stands in the
+    /// lists.
     pub(crate) fn of_counts(self, mut counts: Vec<u64>) -> f64 {
         let n = counts.len() as f64;
         if let Self::Coverage(_) = self {

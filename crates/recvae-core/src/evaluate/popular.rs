@@ -1,11 +1,11 @@
 //! What comes where the model knows nothing: the items that most training users have.
 //!
-//! A linear model gives a user without a known item nothing but zeros, and a pruned one gives zeros to most items; in the order
-//! of their indices that is the beginning of a file of training data. So a history without a known item gets the most popular
-//! items, with the number of their training users as score, and the items of a list whose score is exactly 0 are the most
-//! popular ones of all that have a 0. Lists that are served say where that happened, and lists that are evaluated are the same
-//! ones. Numbers of users come with the model, in its file, and with a split; files of before have none, and their models are
-//! served and evaluated without this.
+//! A linear model gives a user without a known item nothing but zeros, and a pruned one gives zeros to most items; in
+//! the order of their indices that is the beginning of a file of training data. So a history without a known item gets
+//! the most popular items, with the number of their training users as score, and the items of a list whose score is
+//! exactly 0 are the most popular ones of all that have a 0. Lists that are served say where that happened, and lists
+//! that are evaluated are the same ones. Numbers of users come with the model, in its file, and with a split; files of
+//! before have none, and their models are served and evaluated without this.
 
 use crate::base::options::choice;
 use crate::data::popular::Popular;
@@ -30,8 +30,8 @@ impl Popular {
         best.map(|item| Scored { item, score: self.counts()[item as usize] as f32 }).collect()
     }
 
-    /// Puts the most popular of all items that have a score of 0 in place of those in the list, if it has any, which the result
-    /// says; `score` is that of a candidate.
+    /// Puts the most popular of all items that have a score of 0 in place of those in the list, if it has any, which
+    /// the result says; `score` is that of a candidate.
     pub(crate) fn refill(
         &self,
         list: &mut [Scored],

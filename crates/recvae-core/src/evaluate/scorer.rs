@@ -13,18 +13,18 @@ pub trait Scorer: Sync {
     /// Number of items it scores.
     fn n_items(&self) -> usize;
 
-    /// Scores every item for a block of users, seen ones included: `scores` has shape `(histories.len(), n_items)` and lies
-    /// row by row without gaps (ndarray's standard layout). A history is a strictly ascending list of item indices and may be
-    /// empty. A higher score is a better recommendation; scores of different models have no common scale. A user's scores are
-    /// a function of the history, to the bit: who else is in the block, and where, changes nothing. They may differ from one
-    /// processor to another.
+    /// Scores every item for a block of users, seen ones included: `scores` has shape `(histories.len(), n_items)` and
+    /// lies row by row without gaps (ndarray's standard layout). A history is a strictly ascending list of item indices
+    /// and may be empty. A higher score is a better recommendation; scores of different models have no common scale. A
+    /// user's scores are a function of the history, to the bit: who else is in the block, and where, changes nothing.
+    /// They may differ from one processor to another.
     ///
     /// # Errors
     /// `INTERNAL` if the shape, the layout or an item does not fit: a bug in the caller.
     fn score(&self, histories: &[&[u32]], scores: ArrayViewMut2<'_, f32>) -> Result<()>;
 
-    /// Scores some items only, with the bits of [`Scorer::score`]: `scores` has shape `(histories.len(), items.len())` and the
-    /// same layout. A model that need not compute all scores for that has its own way; this one does.
+    /// Scores some items only, with the bits of [`Scorer::score`]: `scores` has shape `(histories.len(), items.len())`
+    /// and the same layout. A model that need not compute all scores for that has its own way; this one does.
     ///
     /// # Errors
     /// As [`Scorer::score`].
@@ -44,7 +44,8 @@ pub trait Scorer: Sync {
         false
     }
 
-    /// [`Scorer::score`] of histories whose items have weights above 0, as many each. A model that does not look at them scores as ever.
+    /// [`Scorer::score`] of histories whose items have weights above 0, as many each. A model that does not look at
+    /// them scores as ever.
     ///
     /// # Errors
     /// As [`Scorer::score`].
@@ -58,10 +59,10 @@ pub trait Scorer: Sync {
         None
     }
 
-    /// The matrix of which the scores are sums of rows, if they are: those of a history's items, shape `(n_items, n_items)`, row by row.
-    /// Sums are in f32: of each four items in the order of the history the first two, the last two, and both sums, added to what there is; the
-    /// items behind the last four are added one by one. Lists of many users rely on it, and on [`Scorer::score_some`] of no history and no item,
-    /// which computes nothing.
+    /// The matrix of which the scores are sums of rows, if they are: those of a history's items, shape
+    /// `(n_items, n_items)`, row by row. Sums are in f32: of each four items in the order of the history the first two,
+    /// the last two, and both sums, added to what there is; the items behind the last four are added one by one. Lists
+    /// of many users rely on it, and on [`Scorer::score_some`] of no history and no item, which computes nothing.
     fn item_rows(&self) -> Option<&[f32]> {
         None
     }
@@ -99,8 +100,8 @@ pub trait ListFinder: Send + Sync {
     /// How many users it takes at a time.
     fn block(&self) -> usize;
 
-    /// The `k` best items of each history by the scores of `model`, whose finder it is, without those of the ascending list in `left_out`. No
-    /// list for a user whose list cannot be told without all scores.
+    /// The `k` best items of each history by the scores of `model`, whose finder it is, without those of the ascending
+    /// list in `left_out`. No list for a user whose list cannot be told without all scores.
     ///
     /// # Errors
     /// What the device has said; as [`Scorer::score_some`].

@@ -1,11 +1,11 @@
 //! Lists of the best items from scores in bf16, with the bits of those from all scores.
 //!
-//! Where scores are products ([`Factors`]), a first round computes them from numbers that are rounded to bf16: half the bytes, and
-//! on some processors half the time ([`bf16`](crate::math::bf16)). For each user there is a bound `E` on how far such a score is
-//! from the one that the model gives. `k` items have a first score of at least `t`, so each of these has a score of at least
-//! `t - E`; what has a first score below `t - 2 E` has a score below that, and cannot be in the list, whatever ties there are. What
-//! is left is the shortlist, usually a few items more than the list. It is scored as ever, number by number in the same order, and
-//! the list is the best of it.
+//! Where scores are products ([`Factors`]), a first round computes them from numbers that are rounded to bf16: half the
+//! bytes, and on some processors half the time ([`bf16`](crate::math::bf16)). For each user there is a bound `E` on how
+//! far such a score is from the one that the model gives. `k` items have a first score of at least `t`, so each of
+//! these has a score of at least `t - E`; what has a first score below `t - 2 E` has a score below that, and cannot be
+//! in the list, whatever ties there are. What is left is the shortlist, usually a few items more than the list. It is
+//! scored as ever, number by number in the same order, and the list is the best of it.
 //!
 //! **The bound.** With `h'` and `w'` the rounded vectors, `d` numbers each, and by the Cauchy-Schwarz inequality
 //!
@@ -13,16 +13,17 @@
 //! | h w - h' w' | <= |h - h'| |w'| + |h| |w - w'|
 //! ```
 //!
-//! The norms are computed, those of the items once, of which the largest count. Sums in f32 add to that: either score is a sum of `d + 1`
-//! terms in some order, in which each term is rounded at most `2 d + 4` times by half a unit in the last place: `2 d + 4` times
-//! `2^-23`, which is twice as much as that allows, times `|h| |w| + |b|` for either. What is below the normal numbers may be
-//! lost, `2^-126` for each number that is read and each that is computed. Where numbers are so large that a sum could overflow,
-//! and where one is not a number, there is no bound, and scores are computed as ever.
+//! The norms are computed, those of the items once, of which the largest count. Sums in f32 add to that: either score
+//! is a sum of `d + 1` terms in some order, in which each term is rounded at most `2 d + 4` times by half a unit in the
+//! last place: `2 d + 4` times `2^-23`, which is twice as much as that allows, times `|h| |w| + |b|` for either. What
+//! is below the normal numbers may be lost, `2^-126` for each number that is read and each that is computed. Where
+//! numbers are so large that a sum could overflow, and where one is not a number, there is no bound, and scores are
+//! computed as ever.
 //!
-//! Scores come for a tile of users and a block of items at a time and stay in the cache. A sample of the blocks comes first: from
-//! its best items follows a first score that about four times `k` of all items reach, and of the other blocks only such items are
-//! kept. Where this guess turns out to be above `t - 2 E`, and where too much is kept, as for a user with equal scores for
-//! most items, the list comes from all scores, too.
+//! Scores come for a tile of users and a block of items at a time and stay in the cache. A sample of the blocks comes
+//! first: from its best items follows a first score that about four times `k` of all items reach, and of the other
+//! blocks only such items are kept. Where this guess turns out to be above `t - 2 E`, and where too much is kept, as
+//! for a user with equal scores for most items, the list comes from all scores, too.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -42,13 +43,15 @@ use crate::math::reach::{LANES, for_each_place, reaching};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
-/// The fewest and the most users of a tile; between them every thread gets two. The items come from memory once for each tile.
+/// The fewest and the most users of a tile; between them every thread gets two. The items come from memory once for
+/// each tile.
 const USERS: [usize; 2] = [96, 512];
 /// Items of a block, which stays in the second-level cache while the users of a tile read it.
 const ITEMS: usize = 256;
 /// Users of a tile whose scores of a block stay in the first-level cache until they are looked at.
 const STRIP: usize = 32;
-/// From a user's scores of a block to the next user's: rows that are a power of two apart would share few places in the cache.
+/// From a user's scores of a block to the next user's: rows that are a power of two apart would share few places in the
+/// cache.
 const STEP: usize = ITEMS + 16;
 /// One block in so many is looked at first, to guess from which first score on items are worth to be kept.
 const SAMPLE: usize = 8;
@@ -60,7 +63,8 @@ const VECTORS: usize = 8 * BLOCK;
 const LEAST_USERS: usize = 512;
 /// A shortlist is no longer than one item in so many: scoring single items costs several times what it costs among all.
 const SHORT: usize = 8;
-/// A vector is no longer than that, which bounds what the items take in bf16: twice as much as the scores of a block of users.
+/// A vector is no longer than that, which bounds what the items take in bf16: twice as much as the scores of a block of
+/// users.
 const LONGEST: usize = 4 * BLOCK;
 /// What bounds scores of which no sum can overflow.
 pub(super) const LARGEST: f64 = 1e37;
@@ -77,7 +81,8 @@ pub(crate) struct Shortlists<'m> {
     largest_bias: f64,
 }
 
-/// Numbers of f32 that lists of many users take for each item whose vector has so many numbers, at most, by this way or from all scores.
+/// Numbers of f32 that lists of many users take for each item whose vector has so many numbers, at most, by this way or
+/// from all scores.
 pub(crate) fn numbers_per_item(width: usize) -> usize {
     let shortlists = if width <= LONGEST { pairs(width).next_multiple_of(16) + PLAIN } else { 0 };
     shortlists.max(BLOCK)
@@ -93,7 +98,8 @@ pub(super) struct Norms {
 impl Norms {
     pub(super) fn of(vector: &[f32]) -> Self {
         let [all, lost] = squares(vector).map(f64::sqrt);
-        // The sums above are in f64, whose rounding is far below this; and what is below the normal numbers may count as 0.
+        // The sums above are in f64, whose rounding is far below this; and what is below the normal numbers may count
+        // as 0.
         let subnormal = (vector.len() as f64).sqrt() * f64::from(f32::MIN_POSITIVE);
         Self { all: all * (1.0 + 1e-9), lost: lost * (1.0 + 1e-9) + subnormal }
     }
@@ -113,8 +119,9 @@ pub(super) fn largest_of(numbers: &[f32]) -> f64 {
     numbers.iter().fold(0.0, |largest, number| larger(largest, number.abs().into()))
 }
 
-/// How far two sums in f32 can be apart that are the same but for their order, each with so many roundings of terms that are no more than `size` in all:
-/// with `steps` roundings of a term by half a unit in the last place either is off by half of this at most.
+/// How far two sums in f32 can be apart that are the same but for their order, each with so many roundings of terms
+/// that are no more than `size` in all: with `steps` roundings of a term by half a unit in the last place either is off
+/// by half of this at most.
 pub(super) fn rounding(steps: f64, size: f64) -> f64 {
     2.0 * steps * (f64::from(f32::EPSILON) * size + f64::from(f32::MIN_POSITIVE))
 }
@@ -281,8 +288,8 @@ impl<'a> Shortlist<'a> {
         Self { k, longest, margin, left_out, ahead: left_out, found: vec![], least: f32::MIN, guess: None, next }
     }
 
-    /// Looks at the items of a block, which comes after the one before it, and leaves the scores of those that are left out at minus
-    /// infinity. False where too much is found.
+    /// Looks at the items of a block, which comes after the one before it, and leaves the scores of those that are left
+    /// out at minus infinity. False where too much is found.
     fn add(&mut self, items: Range<usize>, scores: &mut [f32]) -> bool {
         let passed = self.ahead.iter().take_while(|&&item| (item as usize) < items.start).count();
         let ahead = &self.ahead[passed..];

@@ -1,10 +1,11 @@
-//! Lists of the best items of many users from sums of rows of a matrix of items x items, such as EASE^R's, stripe by stripe of its columns.
+//! Lists of the best items of many users from sums of rows of a matrix of items x items, such as EASE^R's, stripe by
+//! stripe of its columns.
 //!
-//! For a block of users with all their scores, each user's rows come from all over the matrix, of which a cache holds a small part, and for
-//! the next block they come again. Here all users pass over a few columns before the next ones are looked at. The columns are copied so that
-//! the rows lie one after the other: 32 numbers of every row, most of which stay in the second-level cache. Of each user only such items
-//! are kept as may be in the list, so that there is no matrix of scores. The sums are those of [`Scorer::score`] in the same order, and so are
-//! their bits.
+//! For a block of users with all their scores, each user's rows come from all over the matrix, of which a cache holds a
+//! small part, and for the next block they come again. Here all users pass over a few columns before the next ones are
+//! looked at. The columns are copied so that the rows lie one after the other: 32 numbers of every row, most of which
+//! stay in the second-level cache. Of each user only such items are kept as may be in the list, so that there is no
+//! matrix of scores. The sums are those of [`Scorer::score`] in the same order, and so are their bits.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -23,8 +24,8 @@ use crate::math::vectorised::{prefetch, vectorised};
 
 /// Columns of a stripe.
 const STRIPE: usize = 32;
-/// Stripes that are copied at a time: a row's part of them is long enough for memory to give it at full speed. Together they take as much as
-/// the scores of a block of users.
+/// Stripes that are copied at a time: a row's part of them is long enough for memory to give it at full speed. Together
+/// they take as much as the scores of a block of users.
 const STRIPES: usize = BLOCK / STRIPE;
 /// Rows that one task copies, and users that one task looks at, at most.
 const ROWS: usize = 512;

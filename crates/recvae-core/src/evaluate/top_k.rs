@@ -17,9 +17,9 @@ pub(crate) const BLOCK: usize = 256;
 
 /// The `k` best items by `scores` (one per item) that are not in the ascending list `seen`.
 ///
-/// The largest score of each group of items comes first, and the k-th largest of these is a bar that k items reach. Groups
-/// below the bar are passed over, which is most of a long catalogue; what is left is sorted by whole numbers that order
-/// like score and index.
+/// The largest score of each group of items comes first, and the k-th largest of these is a bar that k items reach.
+/// Groups below the bar are passed over, which is most of a long catalogue; what is left is sorted by whole numbers
+/// that order like score and index.
 ///
 /// # Errors
 /// `NUMERICAL` if a score is not a number.
@@ -171,7 +171,8 @@ pub(crate) fn for_each_weighted_user<R: Send>(
     Ok(results)
 }
 
-/// Users whose lists come from all scores after all that are scored together, so that there is room for what was found besides.
+/// Users whose lists come from all scores after all that are scored together, so that there is room for what was found
+/// besides.
 pub(crate) const PLAIN: usize = BLOCK / 4;
 
 /// What was found of each user, and of the others what `each` makes of all their scores.

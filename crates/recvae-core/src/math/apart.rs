@@ -1,8 +1,8 @@
-//! Where the variance of a repeated measurement comes from: from the users that are tested, from the training's random numbers, and
-//! from the split.
+//! Where the variance of a repeated measurement comes from: from the users that are tested, from the training's random
+//! numbers, and from the split.
 //!
-//! A metric is measured on S splits, each with a training seed of its own, and on the first split with T training seeds. With
-//! `m_s` the mean over the `n_s` test users of split s and `v_s` the variance of their values:
+//! A metric is measured on S splits, each with a training seed of its own, and on the first split with T training
+//! seeds. With `m_s` the mean over the `n_s` test users of split s and `v_s` the variance of their values:
 //!
 //! | part | variance |
 //! | --- | --- |
@@ -11,14 +11,15 @@
 //! | between | variance of `m_s` over the splits |
 //! | split | what is left of between: between - seed - users * (1 - n / N), 0 if that is negative |
 //!
-//! The test users of all splits come from the same N users, so that their means vary less than those of users from anywhere: by the
-//! factor 1 - n / N of a sample without replacement, n the mean of `n_s`. Where each split tests all users, it is 0. All are given as
-//! standard deviations. Variances of a few numbers are uncertain: of five, the standard deviation is off by about a third.
+//! The test users of all splits come from the same N users, so that their means vary less than those of users from
+//! anywhere: by the factor 1 - n / N of a sample without replacement, n the mean of `n_s`. Where each split tests all
+//! users, it is 0. All are given as standard deviations. Variances of a few numbers are uncertain: of five, the
+//! standard deviation is off by about a third.
 //!
 //! For a difference of two models, values are differences by user.
 //!
-//! Source: X. Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks, MLSys 2021, arXiv 2103.03098 (which
-//! sources there are); W. G. Cochran, Sampling Techniques, 1977, section 2.6 (the factor).
+//! Source: X. Bouthillier et al., Accounting for Variance in Machine Learning Benchmarks, MLSys 2021, arXiv 2103.03098
+//! (which sources there are); W. G. Cochran, Sampling Techniques, 1977, section 2.6 (the factor).
 
 use crate::base::error::{Error, Result};
 use crate::math::statistics::mean;
@@ -38,12 +39,13 @@ pub struct Apart {
     pub between: Option<f64>,
 }
 
-/// Takes the variance of a metric apart: `splits[s]` are the values by test user on split s, `seeds[t]` those on the first split by
-/// training seed t, of the same users in the same order; the first of both may be the same run. A test part could have been drawn
-/// from `population` users.
+/// Takes the variance of a metric apart: `splits[s]` are the values by test user on split s, `seeds[t]` those on the
+/// first split by training seed t, of the same users in the same order; the first of both may be the same run. A test
+/// part could have been drawn from `population` users.
 ///
 /// # Errors
-/// `INVALID_DATA` if there is no split, a list has fewer than two users, or the seeds have other users than the first split.
+/// `INVALID_DATA` if there is no split, a list has fewer than two users, or the seeds have other users than the first
+/// split.
 pub fn variance_apart<L: AsRef<[f64]>>(splits: &[L], seeds: &[L], population: usize) -> Result<Apart> {
     let lengths = |lists: &[L]| lists.iter().map(|list| list.as_ref().len()).collect::<Vec<_>>();
     let (of_splits, of_seeds) = (lengths(splits), lengths(seeds));
@@ -83,7 +85,8 @@ mod tests {
 
     #[test]
     fn parts_by_hand() {
-        // Means 2 and 4, so a variance of 2; errors of 1 and 2 squared are 1 and 4. Seeds: means 2 and 3, a variance of 0.5.
+        // Means 2 and 4, so a variance of 2; errors of 1 and 2 squared are 1 and 4. Seeds: means 2 and 3, a variance of
+        // 0.5.
         let splits = [vec![1.0, 3.0], vec![2.0, 6.0]];
         let seeds = [vec![1.0, 3.0], vec![2.0, 4.0]];
         let apart = variance_apart(&splits, &seeds, 4).unwrap();

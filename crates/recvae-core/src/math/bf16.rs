@@ -1,19 +1,20 @@
-//! Products of matrices whose numbers are rounded to bf16, with sums in f32: half the bytes, and on some processors twice the
-//! multiplications a cycle.
+//! Products of matrices whose numbers are rounded to bf16, with sums in f32: half the bytes, and on some processors
+//! twice the multiplications a cycle.
 //!
-//! A bf16 is the upper half of an f32: the same range, 8 bits of precision. The product of two is exact in f32. The instruction
-//! `vdpbf16ps` takes two products at a time and adds them to a sum of 32 bits, so numbers come in pairs ([`Pair`]) that follow each
-//! other along the depth, and
+//! A bf16 is the upper half of an f32: the same range, 8 bits of precision. The product of two is exact in f32. The
+//! instruction `vdpbf16ps` takes two products at a time and adds them to a sum of 32 bits, so numbers come in pairs
+//! ([`Pair`]) that follow each other along the depth, and
 //!
-//! - the left side of a product is read pair by pair, one row at a time: rows of pairs, in the order that the level reads fastest
-//!   ([`Rows`]), or the columns of a matrix whose rows were put together in twos ([`interleave_rows`]);
-//! - the right side has its columns in panels of 16 or 32, a pair of each column next to those of the others, pair after pair
-//!   ([`rows_into_panels`], [`columns_into_panels`]), so that a vector register holds pairs of 16 columns.
+//! - the left side of a product is read pair by pair, one row at a time: rows of pairs, in the order that the level
+//!   reads fastest ([`Rows`]), or the columns of a matrix whose rows were put together in twos ([`interleave_rows`]);
+//! - the right side has its columns in panels of 16 or 32, a pair of each column next to those of the others, pair
+//!   after pair ([`rows_into_panels`], [`columns_into_panels`]), so that a vector register holds pairs of 16 columns.
 //!
-//! What is missing of an odd depth, of a whole vector of columns or of a whole tile along the depth is 0. Sums are in order of the
-//! depth, two products at a time, in stretches of [`DEPTH`] pairs; they do not depend on the threads. [`Level::Plain`] adds the first product of a pair and then the
-//! second, each with one rounding. The processor's instruction has an order and a rounding of its own within a pair and takes
-//! subnormal numbers for 0: the two differ by no more than sums of so many numbers do when their order changes.
+//! What is missing of an odd depth, of a whole vector of columns or of a whole tile along the depth is 0. Sums are in
+//! order of the depth, two products at a time, in stretches of [`DEPTH`] pairs; they do not depend on the threads.
+//! [`Level::Plain`] adds the first product of a pair and then the second, each with one rounding. The processor's
+//! instruction has an order and a rounding of its own within a pair and takes subnormal numbers for 0: the two differ
+//! by no more than sums of so many numbers do when their order changes.
 //!
 //! AMX's `tdpbf16ps` multiplies whole tiles, 16 rows by 16 pairs by 16 columns, and is the fastest where there is one.
 
@@ -177,7 +178,8 @@ impl<'a> Left<'a> {
         Self { pairs: &self.pairs[before..], n_rows: rows.len(), ..self }
     }
 
-    /// What [`rows_into_tiles`] wrote of rows of `n` numbers, 32 rows to a tile: the numbers become rows, and the rows the depth.
+    /// What [`rows_into_tiles`] wrote of rows of `n` numbers, 32 rows to a tile: the numbers become rows, and the rows
+    /// the depth.
     pub(crate) fn tiles(all: &'a [Line], n: usize, depth: usize) -> Self {
         let along = pairs(depth).div_ceil(LANES);
         assert!(all.len() >= n.div_ceil(LANES) * along * LANES, "{n} rows of {depth}");
@@ -255,14 +257,15 @@ pub(crate) enum Start<'a, T> {
     Out,
 }
 
-/// `out = start + left * right`, row-major with as many columns as `right` has, on this thread, at a level that the processor has.
+/// `out = start + left * right`, row-major with as many columns as `right` has, on this thread, at a level that the
+/// processor has.
 pub(crate) fn multiply_by<T: Real>(level: Level, left: Left<'_>, right: Right<'_>, start: Start<'_, T>, out: &mut [T]) {
     assert_eq!(out.len(), left.n_rows * right.n_cols, "{} rows of {}", left.n_rows, right.n_cols);
     multiply_rows_by(level, left, right, start, out, right.n_cols, &[]);
 }
 
-/// The same to rows that begin `step` numbers after each other. What lies between the columns and the next row may become anything.
-/// What is read soon after comes `ahead` into the second level cache, if the level can ask for that.
+/// The same to rows that begin `step` numbers after each other. What lies between the columns and the next row may
+/// become anything. What is read soon after comes `ahead` into the second level cache, if the level can ask for that.
 pub(crate) fn multiply_rows_by<T: Real>(
     level: Level,
     left: Left<'_>,

@@ -1,9 +1,9 @@
 //! What the parts of a fit cost, in seconds of one core, by which the time of a fit is told before it begins.
 //!
-//! The constants were measured in 2026 on a virtual server of two cores of an Intel Xeon with AVX-512, as seconds of the processor,
-//! while other programs kept it busy: by `node benches/costs.mjs`, which prints for each of them a fit that it decides, and by what
-//! it would have to be multiplied. On such a machine estimates should lie within a factor of 2; elsewhere their ratios hold better
-//! than the seconds.
+//! The constants were measured in 2026 on a virtual server of two cores of an Intel Xeon with AVX-512, as seconds of
+//! the processor, while other programs kept it busy: by `node benches/costs.mjs`, which prints for each of them a fit
+//! that it decides, and by what it would have to be multiplied. On such a machine estimates should lie within a factor
+//! of 2; elsewhere their ratios hold better than the seconds.
 //!
 //! Threads share the work evenly, where there are as many cores.
 
@@ -15,8 +15,8 @@ pub(crate) const PAIR: f64 = 1.0e-9;
 pub(crate) const CLOSE_PAIR: f64 = 2.0e-9;
 /// A floating point operation of large products of f32.
 const OPERATION: f64 = 1.15e-11;
-/// The same on a GPU, by what the makers of large ones say of them, and never measured: it only decides which share of a fit is told as
-/// done.
+/// The same on a GPU, by what the makers of large ones say of them, and never measured: it only decides which share of
+/// a fit is told as done.
 #[cfg_attr(not(feature = "candle"), allow(dead_code))]
 pub(crate) const GPU_OPERATION: f64 = 2.5e-14;
 /// An entry of a dense matrix, from the zeroed page to the finished weight.
@@ -45,8 +45,8 @@ pub(crate) const COUNT: f64 = 2.0e-9;
 /// What any fit takes, on any number of cores.
 pub(crate) const BEGINNING: f64 = 0.02;
 
-/// Seconds of so many operations of large products of numbers of type `T`, of which there are half as many of twice the size
-/// in a register.
+/// Seconds of so many operations of large products of numbers of type `T`, of which there are half as many of twice the
+/// size in a register.
 pub(crate) fn operations<T: Real>(operations: f64) -> f64 {
     operations * OPERATION * size_of::<T>() as f64 / 4.0
 }

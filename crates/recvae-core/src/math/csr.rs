@@ -1,8 +1,9 @@
 //! A binary sparse matrix in compressed rows, the one form interactions have between the reader and the first layer.
 //!
-//! Row `u` holds the item indices of user `u`, ascending and without duplicates: `indices[indptr[u]..indptr[u + 1]]`.
-//! A stored entry means 1, anything else 0. Entries may have weights besides, one above 0 each, in the order of the indices: how much
-//! an interaction counts, for those who look at it. Without weights there are no values, and they take no memory.
+//! Row `u` holds the item indices of user `u`, ascending and without duplicates: `indices[indptr[u]..indptr[u + 1]]`. A
+//! stored entry means 1, anything else 0. Entries may have weights besides, one above 0 each, in the order of the
+//! indices: how much an interaction counts, for those who look at it. Without weights there are no values, and they
+//! take no memory.
 
 use crate::base::error::{Error, Result};
 
@@ -33,7 +34,8 @@ impl Csr {
     ///
     /// # Errors
     /// `INVALID_DATA` unless `indptr` starts at 0, never falls and ends at `indices.len()`, and every row is strictly
-    /// ascending and below `n_cols`; or if there are 2^32 rows or columns or more, so that every index of either is a `u32`.
+    /// ascending and below `n_cols`; or if there are 2^32 rows or columns or more, so that every index of either is a
+    /// `u32`.
     pub fn new(indptr: Vec<usize>, indices: Vec<u32>, n_cols: usize) -> Result<Self> {
         let bad = |message: String| Err(Error::invalid_data(message));
         if indptr.first() != Some(&0) || indptr.last() != Some(&indices.len()) {
@@ -128,8 +130,8 @@ impl Csr {
         self.weights.as_ref().map(|weights| &weights[self.row_range(row)])
     }
 
-    /// A matrix of some of this one's entries, in their order, with their weights: what `choose` makes of each entry's row, column and
-    /// place becomes its column, or leaves it out. It has as many rows, and `n_cols` columns.
+    /// A matrix of some of this one's entries, in their order, with their weights: what `choose` makes of each entry's
+    /// row, column and place becomes its column, or leaves it out. It has as many rows, and `n_cols` columns.
     ///
     /// # Errors
     /// As [`Csr::new`]: the columns of a row have to ascend still.

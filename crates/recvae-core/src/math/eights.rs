@@ -1,5 +1,5 @@
-//! The kernel of [`products`](super::products) for one row with AVX2: what its safe twin does, to the bit, where the compiler
-//! makes less of the twin than memory could feed.
+//! The kernel of [`products`](super::products) for one row with AVX2: what its safe twin does, to the bit, where the
+//! compiler makes less of the twin than memory could feed.
 #![cfg(target_arch = "x86_64")]
 #![allow(unsafe_code)]
 
@@ -8,9 +8,9 @@ use std::arch::x86_64::{
     _mm256_setzero_ps, _mm256_shuffle_ps, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-/// The products of `EIGHTS` times eight rows of `weight`, which has `d` numbers a row, with `x`, which stands for the numbers of a row
-/// from `first` on. Each is added up in order with one rounding a number: a sum waits for the one before it, and the other eights
-/// go on meanwhile.
+/// The products of `EIGHTS` times eight rows of `weight`, which has `d` numbers a row, with `x`, which stands for the
+/// numbers of a row from `first` on. Each is added up in order with one rounding a number: a sum waits for the one
+/// before it, and the other eights go on meanwhile.
 ///
 /// # Panics
 /// If there are fewer rows, or `x` is longer than a row.
@@ -28,7 +28,8 @@ pub(super) fn products_of_eights<const EIGHTS: usize>(
     for (four, x) in fours.iter().enumerate() {
         let at = first + 4 * four;
         for (eight, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: `at + 4` is at most `first` and the length of `x`, no more than a row has, and there are so many rows.
+            // SAFETY: `at + 4` is at most `first` and the length of `x`, no more than a row has, and there are so many
+            // rows.
             let load = |row: usize| unsafe { _mm_loadu_ps(weight.as_ptr().add((8 * eight + row) * d + at)) };
             let pair =
                 |row: usize| -> __m256 { _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(load(row)), load(row + 4)) };

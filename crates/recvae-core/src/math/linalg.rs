@@ -34,8 +34,8 @@ pub(crate) mod panels;
 
 use elimination::Elimination;
 
-/// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries left
-/// of the diagonal are 0. Counts are exact in f32 up to 2^24 users; above, each is the exact one rounded once.
+/// The Gram matrix `X' X` of shape `(n_items, n_items)` of a binary matrix: how many users have both items. Entries
+/// left of the diagonal are 0. Counts are exact in f32 up to 2^24 users; above, each is the exact one rounded once.
 ///
 /// Items are cut into stretches of equal work, however unequal their popularity; see [`GramRows`] for a stretch.
 ///
@@ -148,18 +148,20 @@ pub(crate) fn stretches_of_work(work: &[u64], n: usize) -> Vec<Range<usize>> {
     stretches
 }
 
-/// Overwrites a symmetric positive definite matrix, in the half-filled form of this module, by its inverse, both triangles.
+/// Overwrites a symmetric positive definite matrix, in the half-filled form of this module, by its inverse, both
+/// triangles.
 ///
-/// Rows with few entries that are not 0 are eliminated first, where there are enough of them ([`Elimination`]). What is left takes three walks over the matrix in place, `n^3 / 3` floating point operations each: the Cholesky factor `L`, its inverse,
-/// `L^-T L^-1`. Each halves the matrix again and again, so that nearly all of it is products of large blocks. Beyond the
-/// matrix there are the copies that products read, some 25 MB at most, where LAPACK-like routines that build the inverse beside the
-/// factor hold one or two matrices more.
+/// Rows with few entries that are not 0 are eliminated first, where there are enough of them ([`Elimination`]). What is
+/// left takes three walks over the matrix in place, `n^3 / 3` floating point operations each: the Cholesky factor `L`,
+/// its inverse, `L^-T L^-1`. Each halves the matrix again and again, so that nearly all of it is products of large
+/// blocks. Beyond the matrix there are the copies that products read, some 25 MB at most, where LAPACK-like routines
+/// that build the inverse beside the factor hold one or two matrices more.
 ///
-/// Large products and solutions go in steps: before each it is looked at whether to stop, and after each that it is done is
-/// told. On 20,000 items a step takes a fraction of a second.
+/// Large products and solutions go in steps: before each it is looked at whether to stop, and after each that it is
+/// done is told. On 20,000 items a step takes a fraction of a second.
 ///
-/// Source of the halving: E. Elmroth, F. Gustavson, I. Jonsson, B. Kagstrom, Recursive Blocked Algorithms and Hybrid Data
-/// Structures for Dense Matrix Library Software, SIAM Review 46(1), 2004.
+/// Source of the halving: E. Elmroth, F. Gustavson, I. Jonsson, B. Kagstrom, Recursive Blocked Algorithms and Hybrid
+/// Data Structures for Dense Matrix Library Software, SIAM Review 46(1), 2004.
 ///
 /// # Errors
 /// The index of the first pivot that is not a positive finite number, or that it was stopped.
@@ -222,7 +224,8 @@ impl Inverse<f32> {
     }
 }
 
-/// The inverse without any elimination, for benches to compare with. The result is how many rows elimination would leave.
+/// The inverse without any elimination, for benches to compare with. The result is how many rows elimination would
+/// leave.
 ///
 /// # Errors
 /// As [`invert_positive_definite`].
@@ -277,8 +280,9 @@ pub(crate) fn work_of_inverse<T: Real>(n: usize) -> f64 {
     costs::operations::<T>((n as f64).powi(3))
 }
 
-/// Seconds of [`invert_positive_definite`] for the Gram matrix of `n` items, on one core. In data that are known, rows that will be
-/// eliminated are looked for, where that takes little beside; `squares` are those of the users' numbers of items, added up.
+/// Seconds of [`invert_positive_definite`] for the Gram matrix of `n` items, on one core. In data that are known, rows
+/// that will be eliminated are looked for, where that takes little beside; `squares` are those of the users' numbers of
+/// items, added up.
 pub(crate) fn seconds_of_inverse<T: Real>(n: usize, data: Option<&Csr>, squares: f64) -> f64 {
     /// A look is given that share of the time.
     const LOOK: f64 = 0.02;
@@ -330,7 +334,8 @@ fn add_product<T: Real>(
     Ok(())
 }
 
-/// Triangles up to this size are left to faer: beyond, products are faster. Small in tests, for small ones to be halved.
+/// Triangles up to this size are left to faer: beyond, products are faster. Small in tests, for small ones to be
+/// halved.
 const TRIANGLE: usize = if cfg!(test) { 48 } else { 144 };
 
 /// Where a larger triangle is halved.
@@ -437,7 +442,8 @@ fn invert_lower<T: Real>(mut l: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), 
     invert_lower(rest, steps)
 }
 
-/// The lower triangle of `X' X` over lower triangular `X`: with halves `[A 0; C D]` it is `A' A + C' C`, `D' C`, `D' D`.
+/// The lower triangle of `X' X` over lower triangular `X`: with halves `[A 0; C D]` it is `A' A + C' C`, `D' C`,
+/// `D' D`.
 fn square_lower<T: Real>(x: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoInverse> {
     let n = x.nrows();
     if n <= BLOCK {
@@ -457,8 +463,8 @@ fn square_lower<T: Real>(x: MatMut<'_, T>, steps: &Steps<'_>) -> Result<(), NoIn
     square_lower(rest, steps)
 }
 
-/// Fills the left half of a matrix from its right one, so that it is symmetric: entries left of the diagonal become what
-/// stands across.
+/// Fills the left half of a matrix from its right one, so that it is symmetric: entries left of the diagonal become
+/// what stands across.
 pub(crate) fn mirror<T: Real>(matrix: ArrayViewMut2<'_, T>) {
     let n = matrix.nrows();
     mirror_rows(row_major_mut(matrix), 0, n);
@@ -541,7 +547,8 @@ mod tests {
 
     #[test]
     fn inverse_times_matrix_is_the_identity() {
-        // Sizes around faer's block sizes, and one that is halved twice; tolerance eps * 64 * n as the matrices have condition numbers below 64.
+        // Sizes around faer's block sizes, and one that is halved twice; tolerance eps * 64 * n as the matrices have
+        // condition numbers below 64.
         for n in [1usize, 2, 17, 64, 200, 401, 1301] {
             let at = |i: usize, j: usize| if i == j { 4.0 } else { 1.0 / (1 + i.abs_diff(j)).pow(2) as f64 };
             let mut matrix = vec![0.0; n * n];
@@ -563,8 +570,8 @@ mod tests {
         }
     }
 
-    /// In f32 products may be others than in f64. Condition numbers are below 64 and entries below 1, so an error of the rounded
-    /// inverse is some 64 eps at most.
+    /// In f32 products may be others than in f64. Condition numbers are below 64 and entries below 1, so an error of
+    /// the rounded inverse is some 64 eps at most.
     #[test]
     fn the_inverse_in_f32_is_that_in_f64_but_for_rounding_and_the_same_for_any_threads() {
         fn inverse<T: Real>(n: usize, threads: usize) -> Vec<T> {

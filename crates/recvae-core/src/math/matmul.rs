@@ -1,5 +1,6 @@
-//! Dense products, of which training, scores and linear algebra are made: by [`sgemm`](super::sgemm) where the processor has what
-//! it needs, else by faer, in pieces of fixed size. Either way the result does not depend on the number of threads.
+//! Dense products, of which training, scores and linear algebra are made: by [`sgemm`](super::sgemm) where the
+//! processor has what it needs, else by faer, in pieces of fixed size. Either way the result does not depend on the
+//! number of threads.
 
 use faer::linalg::matmul::matmul as faer_matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -53,8 +54,8 @@ pub(crate) fn par_matmul<T: Real>(out: MatMut<'_, T>, lhs: MatRef<'_, T>, rhs: M
     par_product(out, Part::Whole, Accum::Replace, lhs, rhs, T::ONE);
 }
 
-/// `out = alpha * lhs * rhs` or `out += alpha * lhs * rhs` on all threads of the pool, of that part of `out` alone, which is square
-/// unless all of it is wanted. `alpha` is 1 or -1.
+/// `out = alpha * lhs * rhs` or `out += alpha * lhs * rhs` on all threads of the pool, of that part of `out` alone,
+/// which is square unless all of it is wanted. `alpha` is 1 or -1.
 pub(crate) fn par_product<T: Real>(
     mut out: MatMut<'_, T>,
     part: Part,
@@ -63,8 +64,8 @@ pub(crate) fn par_product<T: Real>(
     rhs: MatRef<'_, T>,
     alpha: T,
 ) {
-    // Large enough that packing the operands is cheap beside multiplying them, small enough for several threads. Squares, so that a
-    // tile that has some of a triangle is all of it or is on the diagonal.
+    // Large enough that packing the operands is cheap beside multiplying them, small enough for several threads.
+    // Squares, so that a tile that has some of a triangle is all of it or is on the diagonal.
     const TILE: usize = 240;
     if by_kernel(out.rb_mut(), part, accum, lhs, rhs, alpha, true) {
         return;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-/// Numbers of a stretch of the depth at most: no more than faer takes in one, and few enough for what a kernel reads of them to stay
-/// in the caches.
+/// Numbers of a stretch of the depth at most: no more than faer takes in one, and few enough for what a kernel reads of
+/// them to stay in the caches.
 pub(super) const DEPTH: usize = 512;
 
 /// How a depth of at least 1 is cut: into equal stretches, so that none is a single number unless the depth is 1.

@@ -1,13 +1,16 @@
 //! Products of rows by rows, `x W'`, in which what a row gives does not depend on the rows beside it, to the bit.
 //!
-//! Scores of a user are a function of the history, whoever is scored along with the user. The products of a matrix library are
-//! not: it takes other kernels for one row, for one column and for small products, which add up in another order. Larger
-//! products add up in order, number by number with one rounding each, in stretches of the depth. So
+//! Scores of a user are a function of the history, whoever is scored along with the user. The products of a matrix
+//! library are not: it takes other kernels for one row, for one column and for small products, which add up in another
+//! order. Larger products add up in order, number by number with one rounding each, in stretches of the depth. So
 //!
-//! - where the processor has it, [our own product](super::sgemm) is taken, which adds up in that order whatever the shape;
-//! - one row has a kernel of its own here, which does the same. Whether it has the others' bits is tried once in a process, on
-//!   a small product; where it has not (on processors without a fused multiplication, say), a row gets company of zeros;
-//! - what the library gets and is too small for its large products is filled up with rows, or a second column, of zeros;
+//! - where the processor has it, [our own product](super::sgemm) is taken, which adds up in that order whatever the
+//!   shape;
+//! - one row has a kernel of its own here, which does the same. Whether it has the others' bits is tried once in a
+//!   process, on a small product; where it has not (on processors without a fused multiplication, say), a row gets
+//!   company of zeros;
+//! - what the library gets and is too small for its large products is filled up with rows, or a second column, of
+//!   zeros;
 //! - stretches are cut here, so that they do not depend on the shape;
 //! - no block of columns is a single one.
 
@@ -22,10 +25,11 @@ use crate::math::part::{Part, depth_of};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
-/// Rows of `x` and rows of `W` of one task: large enough that packing them is cheap beside multiplying, small enough for
-/// several threads.
+/// Rows of `x` and rows of `W` of one task: large enough that packing them is cheap beside multiplying, small enough
+/// for several threads.
 const TILE: (usize, usize) = (256, 160);
-/// Rows that are worth a copy of all of `W` at once: for fewer a tile's part of it is read again while it is in the caches.
+/// Rows that are worth a copy of all of `W` at once: for fewer a tile's part of it is read again while it is in the
+/// caches.
 const MANY: usize = 64;
 /// The library has other kernels for products of no more multiplications than this.
 const SMALL: usize = 4096;
@@ -293,7 +297,8 @@ mod tests {
         check::<f64>();
     }
 
-    /// Across the edges of eights, fours and stretches. The safe twin is compared on every processor, the fast one where it runs.
+    /// Across the edges of eights, fours and stretches. The safe twin is compared on every processor, the fast one
+    /// where it runs.
     #[test]
     fn the_kernels_for_one_row_have_the_bits_of_a_sum_in_order() {
         let mut random = Stream::new(4, 0);
@@ -318,7 +323,8 @@ mod tests {
         }
     }
 
-    /// Where the kernel for one row is not the library's, rows get company, and single users cost more: worth to be known.
+    /// Where the kernel for one row is not the library's, rows get company, and single users cost more: worth to be
+    /// known.
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_kernel_for_one_row_has_the_library_s_bits_where_multiplications_are_fused() {

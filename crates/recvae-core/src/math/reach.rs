@@ -4,8 +4,8 @@
 /// Scores of a group.
 pub(crate) const LANES: usize = 64;
 
-/// Of each group of scores the bits of those that are no less than `least`, the first score's lowest. There is room for as many groups
-/// as there are.
+/// Of each group of scores the bits of those that are no less than `least`, the first score's lowest. There is room for
+/// as many groups as there are.
 pub(crate) fn reaching(scores: &[f32], least: f32, bits: &mut [u64]) {
     assert_eq!(bits.len(), scores.len().div_ceil(LANES), "groups of {} scores", scores.len());
     #[cfg(target_arch = "x86_64")]

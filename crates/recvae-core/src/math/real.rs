@@ -29,9 +29,9 @@ pub(crate) trait Real:
     fn is_nan(self) -> bool;
     fn to_f64(self) -> f64;
     fn sqrt(self) -> Self;
-    /// Natural logarithm. The f32 form is branch-free, and right for 0 (minus infinity), below 0 and for NaN (NaN) and for
-    /// normal numbers: the relative error is below 2e-7 where the logarithm is below -1 or above 1, the absolute one between.
-    /// What is subnormal gives -88.1 to -87.3, infinity 88.8.
+    /// Natural logarithm. The f32 form is branch-free, and right for 0 (minus infinity), below 0 and for NaN (NaN) and
+    /// for normal numbers: the relative error is below 2e-7 where the logarithm is below -1 or above 1, the absolute
+    /// one between. What is subnormal gives -88.1 to -87.3, infinity 88.8.
     fn ln(self) -> Self;
     /// `self * factor + summand`, rounded once.
     fn times_plus(self, factor: Self, summand: Self) -> Self;
@@ -46,8 +46,9 @@ pub(crate) trait Real:
     /// e to the power of `self`; the f32 form is branch-free so that loops over it use vector instructions. Relative
     /// error below 2e-7 in f32; what would be subnormal becomes the smallest normal number or 0.
     fn exp(self) -> Self;
-    /// 2 to the power of `self`, which is no larger than 127; the f32 form is branch-free and made of fused multiply-adds, which are slow
-    /// where the processor has none. Relative error below 2e-7 in f32; what would be subnormal becomes 2^-126. NaN stays NaN.
+    /// 2 to the power of `self`, which is no larger than 127; the f32 form is branch-free and made of fused
+    /// multiply-adds, which are slow where the processor has none. Relative error below 2e-7 in f32; what would be
+    /// subnormal becomes 2^-126. NaN stays NaN.
     fn exp_2(self) -> Self;
     /// The nearest number in bf16, of two as near the even one: the upper half of its bits as an f32. NaN stays NaN.
     fn to_bf16(self) -> u16;

@@ -1,18 +1,20 @@
 //! Whether the weights are those that were asked for: a factorisation may succeed and its result be another matrix's.
 //!
-//! With nearly equal items and a small lambda, `G + lambda I` is so close to a singular matrix that rounding decides what its
-//! inverse is, and whether there is a pivot above 0 depends on the order in which a processor adds. So the inverse `P` is
-//! looked at afterwards. For a user `x` of random numbers, one for each item, the scores are off by
+//! With nearly equal items and a small lambda, `G + lambda I` is so close to a singular matrix that rounding decides
+//! what its inverse is, and whether there is a pivot above 0 depends on the order in which a processor adds. So the
+//! inverse `P` is looked at afterwards. For a user `x` of random numbers, one for each item, the scores are off by
 //!
 //! ```text
 //! e = D P r    with the residual    r = x - (G + lambda I) P x    and    D = 1 / diag(P)
 //! ```
 //!
-//! to first order, since `P r` is what one step of iterative refinement would add to `P x`. `G x` is `X' (X x)`, from the data,
-//! in f64, as `G` itself is no more. That costs two walks over the matrix, `2 n^2` products for each user, where the inverse
-//! cost `n^3`. Random numbers see every direction; the users of the data would not see the one in which twins differ.
+//! to first order, since `P r` is what one step of iterative refinement would add to `P x`. `G x` is `X' (X x)`, from
+//! the data, in f64, as `G` itself is no more. That costs two walks over the matrix, `2 n^2` products for each user,
+//! where the inverse cost `n^3`. Random numbers see every direction; the users of the data would not see the one in
+//! which twins differ.
 //!
-//! Source of the estimate: N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM 2002, chapter 12.
+//! Source of the estimate: N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM 2002,
+//! chapter 12.
 
 use ndarray::ArrayView2;
 use rayon::prelude::*;
@@ -24,24 +26,24 @@ use crate::math::csr::Csr;
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
 
-/// Random users. The direction in which the inverse is wrong may be a single one, to which one of them may happen to be nearly
-/// orthogonal.
+/// Random users. The direction in which the inverse is wrong may be a single one, to which one of them may happen to be
+/// nearly orthogonal.
 pub(crate) const USERS: usize = 3;
 
 /// A number for each item, for each of the random users.
 pub(crate) type Vectors = [Vec<f64>; USERS];
 
-/// How far scores may be off, as a share of the largest: a hundredth does not change what is recommended more than another
-/// seed or another lambda next to this one does. Rounding alone gives far less where f32 is enough (1e-5 on the shipped data),
-/// and all of it where it is not, so that little lies between.
+/// How far scores may be off, as a share of the largest: a hundredth does not change what is recommended more than
+/// another seed or another lambda next to this one does. Rounding alone gives far less where f32 is enough (1e-5 on the
+/// shipped data), and all of it where it is not, so that little lies between.
 pub(crate) const TOLERANCE: f64 = 0.01;
 
-/// Scores below this share of the random user's own numbers do not count as the largest: there, all weights are small, and the
-/// rounding of the diagonal of P would count for more than it does.
+/// Scores below this share of the random user's own numbers do not count as the largest: there, all weights are small,
+/// and the rounding of the diagonal of P would count for more than it does.
 const LEAST: f64 = 1e-3;
 
-/// How far scores of random users are off, as a share of the largest, by an inverse of shape `(n, n)` of the Gram matrix with
-/// `penalties` on its diagonal; `gram` multiplies by the Gram matrix alone.
+/// How far scores of random users are off, as a share of the largest, by an inverse of shape `(n, n)` of the Gram
+/// matrix with `penalties` on its diagonal; `gram` multiplies by the Gram matrix alone.
 ///
 /// # Errors
 /// As `gram`.

@@ -3,8 +3,8 @@
 use super::real::Real;
 use super::vectorised::prefetch;
 
-/// The sums over `N` columns, from column `first` on, of the rows of a matrix of `n_cols` that a list names: four rows at a time, two and two
-/// of them first, and then one by one. `number` turns a number as it is stored into one to add.
+/// The sums over `N` columns, from column `first` on, of the rows of a matrix of `n_cols` that a list names: four rows
+/// at a time, two and two of them first, and then one by one. `number` turns a number as it is stored into one to add.
 #[inline(always)]
 pub(crate) fn sums_of_rows<W: Copy, T: Real, const N: usize>(
     matrix: &[W],

@@ -1,21 +1,22 @@
-//! Products of matrices in f32 by AVX-512: on the Intel processors that were at hand faer's reach two thirds of what its
-//! registers could do on two threads, these nine tenths.
+//! Products of matrices in f32 by AVX-512: on the Intel processors that were at hand faer's reach two thirds of what
+//! its registers could do on two threads, these nine tenths.
 //!
-//! `out` is cut into blocks, and those into tiles of [`ROWS`] rows by [`COLUMNS`] columns, whose sums stay in registers along a
-//! stretch of the depth. Before a stretch both sides are copied into panels that are read from end to end:
+//! `out` is cut into blocks, and those into tiles of [`ROWS`] rows by [`COLUMNS`] columns, whose sums stay in registers
+//! along a stretch of the depth. Before a stretch both sides are copied into panels that are read from end to end:
 //!
 //! - a panel of the left side has the rows of a tile, the numbers of each step of the depth beside each other;
 //! - a panel of the right side has the columns of a tile, likewise; what is missing of a whole vector of columns is 0.
 //!
-//! A tile reads one number of each row and three vectors of columns a step. The panel of rows stays in the first level cache while
-//! those of a block's columns come from the second one, where they stay for all rows of the block. All panels are made once, by all
-//! threads, who then share out the blocks.
+//! A tile reads one number of each row and three vectors of columns a step. The panel of rows stays in the first level
+//! cache while those of a block's columns come from the second one, where they stay for all rows of the block. All
+//! panels are made once, by all threads, who then share out the blocks.
 //!
-//! Every number of `out` is a sum in order of the depth, with one rounding each, in stretches as [`depth_of`] cuts them, which are
-//! added to `out` one after the other. So it has the same bits in whatever shape it is computed, for any number of threads, and
-//! those of faer's large products of such stretches.
+//! Every number of `out` is a sum in order of the depth, with one rounding each, in stretches as [`depth_of`] cuts
+//! them, which are added to `out` one after the other. So it has the same bits in whatever shape it is computed, for
+//! any number of threads, and those of faer's large products of such stretches.
 //!
-//! Source of the blocks: K. Goto, R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34(3), 2008.
+//! Source of the blocks: K. Goto, R. van de Geijn, Anatomy of High-Performance Matrix Multiplication, ACM TOMS 34(3),
+//! 2008.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -37,12 +38,13 @@ mod tests;
 const LANES: usize = 16;
 /// Vectors of a tile.
 const VECTORS: usize = 3;
-/// Rows of a tile: with three vectors each 27 sums, which leaves registers for three vectors of columns and for one number of the
-/// left side.
+/// Rows of a tile: with three vectors each 27 sums, which leaves registers for three vectors of columns and for one
+/// number of the left side.
 const ROWS: usize = 9;
 /// Columns of a tile.
 const COLUMNS: usize = LANES * VECTORS;
-/// Rows and columns of a block: with the deepest stretch its columns take 768 KiB, which the second level cache of a server has.
+/// Rows and columns of a block: with the deepest stretch its columns take 768 KiB, which the second level cache of a
+/// server has.
 const BLOCK: (usize, usize) = (28 * ROWS, 8 * COLUMNS);
 /// Rows and columns that are copied at a time by one thread alone, and by several: they bound what panels take.
 const COPIED_ALONE: (usize, usize) = (2 * BLOCK.0, 2 * BLOCK.1);
@@ -58,10 +60,11 @@ pub(super) fn most_copied(n: usize) -> usize {
     (n.min(COPIED.0) + n.next_multiple_of(LANES).min(COPIED.1)) * DEPTH.min(n)
 }
 
-/// `out = alpha * lhs * rhs` or `out += alpha * lhs * rhs`, of that part of `out` alone, on this thread or on all threads of the pool.
-/// Of another part nothing is read or written.
+/// `out = alpha * lhs * rhs` or `out += alpha * lhs * rhs`, of that part of `out` alone, on this thread or on all
+/// threads of the pool. Of another part nothing is read or written.
 ///
-/// False, and nothing is done, where the processor lacks AVX-512 or neither rows nor columns of a matrix lie number by number.
+/// False, and nothing is done, where the processor lacks AVX-512 or neither rows nor columns of a matrix lie number by
+/// number.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -179,8 +182,8 @@ fn all_of(panels: &[Range<usize>]) -> Range<usize> {
     panels[0].start..panels[panels.len() - 1].end
 }
 
-/// `out` in blocks of some panels of rows and of columns, the rows of the same columns one after the other; those alone that `part`
-/// has something of.
+/// `out` in blocks of some panels of rows and of columns, the rows of the same columns one after the other; those alone
+/// that `part` has something of.
 fn blocks<'a>(
     out: MatMut<'a, f32>,
     panels: (&'a [Range<usize>], &'a [Range<usize>]),
@@ -212,7 +215,8 @@ fn pieces(n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     (0..n).step_by(size).map(move |first| first..n.min(first + size))
 }
 
-/// The rows or columns of each panel: of units of which a panel has `most`, as few panels as can be, as equal as can be.
+/// The rows or columns of each panel: of units of which a panel has `most`, as few panels as can be, as equal as can
+/// be.
 fn panels(n: usize, most: usize, unit: usize) -> Vec<Range<usize>> {
     let units = n.div_ceil(unit);
     let n_panels = units.div_ceil(most);
@@ -237,8 +241,9 @@ fn copy(matrix: MatRef<'_, f32>, panels: &[Range<usize>], unit: usize, room: &mu
     }
 }
 
-/// Runs with room for so many numbers, whatever they are, which begins where a line of the cache does. The room is kept: each thread
-/// has one of its own for products of one thread, and those of several share one, of which no more than one is kept either.
+/// Runs with room for so many numbers, whatever they are, which begins where a line of the cache does. The room is
+/// kept: each thread has one of its own for products of one thread, and those of several share one, of which no more
+/// than one is kept either.
 fn with_room(numbers: usize, shared: bool, run: impl FnOnce(&mut [f32])) {
     thread_local! {
         static OWN: Cell<Numbers<f32>> = Cell::default();

@@ -1,21 +1,22 @@
 //! Is the difference between two models real? Paired by user, since the spread over users dwarfs that between models.
 //!
-//! The bootstrap draws the same number of users with replacement, again and again, and looks at how far the mean difference of
-//! each draw is from the observed one, in standard errors of that draw: `t* = |mean* - mean| / error*`. The p-value is two-sided:
-//! how often `t*` reaches the observed `t = |mean| / error`, with one added to both counts so that it is never 0. The interval
-//! is the mean and `q` errors on either side, `q` the 95 % quantile of `t*`, so it leaves 0 out where the p-value is below .05.
-//! The p-value is not below 2^(1-n) either, the least that an exact test by flipping signs could say of n users: a handful
-//! of users proves nothing, and draws from them do not know that. Several pairs at once are corrected by Holm's method.
+//! The bootstrap draws the same number of users with replacement, again and again, and looks at how far the mean
+//! difference of each draw is from the observed one, in standard errors of that draw: `t* = |mean* - mean| / error*`.
+//! The p-value is two-sided: how often `t*` reaches the observed `t = |mean| / error`, with one added to both counts so
+//! that it is never 0. The interval is the mean and `q` errors on either side, `q` the 95 % quantile of `t*`, so it
+//! leaves 0 out where the p-value is below .05. The p-value is not below 2^(1-n) either, the least that an exact test
+//! by flipping signs could say of n users: a handful of users proves nothing, and draws from them do not know that.
+//! Several pairs at once are corrected by Holm's method.
 //!
-//! Why in standard errors: draws from n users spread less than their mean does, by sqrt((n - 1) / n), and do not know that their
-//! own spread is uncertain. Without it (the percentile bootstrap) equal models were told apart at .05 in 10.4 % of 4,000 sets of 10
-//! users with normal differences, 6.8 % of 20, 5.5 % of 50 and 6.0 % of 100; with it in 4.1, 4.4, 4.7 and 5.4 %. Where one model is
-//! rarely much better (a tenth of the users +.9, the others -.1) no method knows that of 20 users: 11.8 %; of 50 users it was
-//! 7.4 % without and 1.2 % with it, where flipping signs had 11.7 %.
+//! Why in standard errors: draws from n users spread less than their mean does, by sqrt((n - 1) / n), and do not know
+//! that their own spread is uncertain. Without it (the percentile bootstrap) equal models were told apart at .05 in
+//! 10.4 % of 4,000 sets of 10 users with normal differences, 6.8 % of 20, 5.5 % of 50 and 6.0 % of 100; with it in 4.1,
+//! 4.4, 4.7 and 5.4 %. Where one model is rarely much better (a tenth of the users +.9, the others -.1) no method knows
+//! that of 20 users: 11.8 %; of 50 users it was 7.4 % without and 1.2 % with it, where flipping signs had 11.7 %.
 //!
-//! Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 12 (bootstrap-t) and 16; Hall, "On Symmetric
-//! Bootstrap Confidence Intervals", Journal of the Royal Statistical Society B 50, 1988; Holm, "A Simple Sequentially Rejective
-//! Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
+//! Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 12 (bootstrap-t) and 16; Hall, "On
+//! Symmetric Bootstrap Confidence Intervals", Journal of the Royal Statistical Society B 50, 1988; Holm, "A Simple
+//! Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
 
 use rayon::prelude::*;
 
@@ -23,7 +24,8 @@ use crate::base::cancel::Cancel;
 use crate::base::error::{Error, Result};
 use crate::base::random::Stream;
 
-/// Mean and standard error of the mean (sample standard deviation over the root of the count); no error below two values.
+/// Mean and standard error of the mean (sample standard deviation over the root of the count); no error below two
+/// values.
 #[must_use]
 pub fn mean(values: &[f64]) -> (f64, Option<f64>) {
     let n = values.len() as f64;
@@ -32,8 +34,8 @@ pub fn mean(values: &[f64]) -> (f64, Option<f64>) {
     (mean, (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt()))
 }
 
-/// The mean of several lists, place by place: from the users' values under several seeds their means over the seeds, of shape
-/// `(n_users,)`. Sums run in the order of the lists.
+/// The mean of several lists, place by place: from the users' values under several seeds their means over the seeds, of
+/// shape `(n_users,)`. Sums run in the order of the lists.
 ///
 /// # Errors
 /// `INVALID_DATA` if there is no list, or the lists differ in length.
@@ -57,8 +59,8 @@ pub fn mean_of_lists(lists: &[&[f64]]) -> Result<Vec<f64>> {
 pub struct Paired {
     /// Mean over the users of the first model's value minus the second one's.
     pub difference: f64,
-    /// The 95 % interval of the mean, symmetric around it; from the least to the largest difference of a user where so few users
-    /// differ that draws without any spread leave it unbounded.
+    /// The 95 % interval of the mean, symmetric around it; from the least to the largest difference of a user where so
+    /// few users differ that draws without any spread leave it unbounded.
     pub interval: [f64; 2],
     /// Two-sided p-value, not corrected.
     pub p_value: f64,
@@ -73,8 +75,8 @@ pub const SIGNIFICANCE: f64 = 0.05;
 /// Chance with which a true difference as large as [`detectable_difference`] is established.
 pub const POWER: f64 = 0.8;
 
-/// Compares two models by their values on the same users, in the same order. The same seed gives the same result for any
-/// number of threads.
+/// Compares two models by their values on the same users, in the same order. The same seed gives the same result for
+/// any number of threads.
 ///
 /// # Errors
 /// `INVALID_DATA` if the lists differ in length or have fewer than two users.
@@ -139,8 +141,8 @@ fn differences_of(a: &[f64], b: &[f64]) -> Result<Vec<f64>> {
     Ok(a.iter().zip(b).map(|(a, b)| a - b).collect())
 }
 
-/// How far from 0 the mean of `n` values is, in its standard errors, by their sum and the sum of their squares. Values that are all
-/// the same have no error, and are infinitely far unless they are 0.
+/// How far from 0 the mean of `n` values is, in its standard errors, by their sum and the sum of their squares. Values
+/// that are all the same have no error, and are infinitely far unless they are 0.
 fn in_errors(sum: f64, squares: f64, n: f64) -> f64 {
     let mean = sum / n;
     let spread = squares - sum * mean;
@@ -154,14 +156,15 @@ fn in_errors(sum: f64, squares: f64, n: f64) -> f64 {
     }
 }
 
-/// The smallest true difference of two models that a comparison on these users establishes with a chance of [`POWER`], by the spread
-/// of the users' differences, when the p-values of `comparisons` pairs are corrected together and this one has to pass first:
+/// The smallest true difference of two models that a comparison on these users establishes with a chance of [`POWER`],
+/// by the spread of the users' differences, when the p-values of `comparisons` pairs are corrected together and this
+/// one has to pass first:
 ///
-/// `(t(1 - alpha / (2 comparisons)) + t(power)) s / sqrt(n)`, with `s` the sample standard deviation of the n differences,
-/// `alpha` [`SIGNIFICANCE`], and quantiles of Student's t with n - 1 degrees of freedom. 0 if no user's difference is
-/// another than the next one's. `None` where [`paired_bootstrap`] calls no difference established, however large: where its p-value
-/// for so many users cannot be below `alpha / comparisons`, because they are too few, or because so few of them differ that more draws than
-/// that have no spread.
+/// `(t(1 - alpha / (2 comparisons)) + t(power)) s / sqrt(n)`, with `s` the sample standard deviation of the n
+/// differences, `alpha` [`SIGNIFICANCE`], and quantiles of Student's t with n - 1 degrees of freedom. 0 if no user's
+/// difference is another than the next one's. `None` where [`paired_bootstrap`] calls no difference established,
+/// however large: where its p-value for so many users cannot be below `alpha / comparisons`, because they are too few,
+/// or because so few of them differ that more draws than that have no spread.
 ///
 /// Source: Bloom, "Minimum Detectable Effects", Evaluation Review 19, 1995.
 ///
@@ -188,9 +191,9 @@ pub fn detectable_difference(a: &[f64], b: &[f64], comparisons: usize) -> Result
     Ok(Some((student_quantile(1.0 - level, freedom) + student_quantile(2.0 * POWER - 1.0, freedom)) * error))
 }
 
-/// What a model's values by user would be on `all` training users, by its values on two samples of them: on a line over the logarithm
-/// of their number, `v2 + (v2 - v1) ln(all / n2) / ln(n2 / n1)`. Learning curves bend down in the end, so a model that gains is
-/// rather put too high. Lists of shape `(n_users,)`; `sizes` are n1 and n2, with n1 < n2 <= all.
+/// What a model's values by user would be on `all` training users, by its values on two samples of them: on a line over
+/// the logarithm of their number, `v2 + (v2 - v1) ln(all / n2) / ln(n2 / n1)`. Learning curves bend down in the end, so
+/// a model that gains is rather put too high. Lists of shape `(n_users,)`; `sizes` are n1 and n2, with n1 < n2 <= all.
 ///
 /// # Errors
 /// `INVALID_DATA` if the lists differ in length; `INVALID_ARGUMENT` for other sizes.
@@ -209,7 +212,8 @@ pub fn carried_on(smaller: &[f64], larger: &[f64], sizes: [usize; 2], all: usize
     Ok(smaller.iter().zip(larger).map(|(v1, v2)| v2 + share * (v2 - v1)).collect())
 }
 
-/// The t within which, on either side of 0, Student's distribution with `freedom` degrees of freedom has the share `inside`.
+/// The t within which, on either side of 0, Student's distribution with `freedom` degrees of freedom has the share
+/// `inside`.
 ///
 /// Source of the series: Abramowitz and Stegun, "Handbook of Mathematical Functions", 1964, 26.7.3 and 26.7.4.
 fn student_quantile(inside: f64, freedom: usize) -> f64 {
@@ -295,7 +299,8 @@ mod tests {
             let error = error.unwrap();
             let paired = paired_bootstrap(&a, &zeros, 1).unwrap();
             assert_eq!(paired.difference, mean);
-            // 10,000 draws: a quantile at 5 % of both sides has a standard error of about .02 standard errors of the mean.
+            // 10,000 draws: a quantile at 5 % of both sides has a standard error of about .02 standard errors of the
+            // mean.
             for (end, expected) in paired.interval.iter().zip([mean - 1.96 * error, mean + 1.96 * error]) {
                 assert!((end - expected).abs() < 0.12 * error, "{paired:?}");
             }
@@ -374,7 +379,8 @@ mod tests {
 
     #[test]
     fn equal_models_are_seldom_told_apart_on_few_users() {
-        // The percentile bootstrap had 10.4 % at 10 users; the bound is three standard errors of a share of 5 % above it.
+        // The percentile bootstrap had 10.4 % at 10 users; the bound is three standard errors of a share of 5 % above
+        // it.
         let (sets, users) = (1000, 10);
         let mut random = Stream::new(11, 0);
         let wrong = (0..sets).filter(|&set| {
@@ -412,8 +418,9 @@ mod tests {
             let found = student_quantile(inside, freedom);
             assert!((found / scipy - 1.0).abs() < 1e-9, "{inside} {freedom}: {found} {scipy}");
         }
-        // (stats.t.ppf(1 - .05 / m / 2, n - 1) + stats.t.ppf(.8, n - 1)) / sqrt(n), for differences with a standard deviation of 1.
-        // By the noncentral t, which the formula approximates, .8579 at (20, 6) and .125532 at (500, 1).
+        // (stats.t.ppf(1 - .05 / m / 2, n - 1) + stats.t.ppf(.8, n - 1)) / sqrt(n), for differences with a standard
+        // deviation of 1. By the noncentral t, which the formula approximates, .8579 at (20, 6) and .125532 at (500,
+        // 1).
         for (n, comparisons, scipy) in [
             (20, 1, 0.660_528_801_986_637),
             (20, 6, 0.850_789_363_745_138_1),

@@ -1,13 +1,13 @@
 //! Loops by the widest vector instructions that the processor at hand has.
 //!
 //! A published binary has to run on every x86-64 processor, so the compiler may not use AVX2 or AVX-512 by itself.
-//! [`vectorised!`] compiles a function three times and picks one when it is called. Rounding does not depend on the pick:
-//! nothing is fused or reordered, and the tests compare the bits.
+//! [`vectorised!`] compiles a function three times and picks one when it is called. Rounding does not depend on the
+//! pick: nothing is fused or reordered, and the tests compare the bits.
 
 use crate::math::real::Real;
 
-/// Declares functions over slices of a [`Real`] type; see the module's text. The body must not allocate or call anything
-/// that is not `#[inline(always)]`, or that part stays scalar.
+/// Declares functions over slices of a [`Real`] type; see the module's text. The body must not allocate or call
+/// anything that is not `#[inline(always)]`, or that part stays scalar.
 macro_rules! vectorised {
     ($($(#[$attribute:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block)+) => {$(
         $(#[$attribute])*
@@ -69,7 +69,8 @@ pub(crate) fn level() -> Level {
     }
 }
 
-/// The name of the instructions that loops are compiled for here: `avx512`, `avx2` or `baseline`, what every processor has.
+/// The name of the instructions that loops are compiled for here: `avx512`, `avx2` or `baseline`, what every processor
+/// has.
 #[must_use]
 pub fn processor_level() -> &'static str {
     #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,7 @@
 //! What every model has in common: a kind with options, `fit`, `score`, tensors to save.
 //!
-//! A model knows items by index only and users by their histories only; ids belong to [`crate::Recommender`]. Scores of a
-//! user are a function of the history, so a user who was never seen is scored like any other.
+//! A model knows items by index only and users by their histories only; ids belong to [`crate::Recommender`]. Scores of
+//! a user are a function of the history, so a user who was never seen is scored like any other.
 
 use std::sync::Arc;
 

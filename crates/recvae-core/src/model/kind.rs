@@ -66,7 +66,8 @@ impl ModelKind {
         self.has_engines()
     }
 
-    /// Whether its training is a matter of an engine and a device; the other models are computed by the processor as they are.
+    /// Whether its training is a matter of an engine and a device; the other models are computed by the processor as
+    /// they are.
     #[must_use]
     pub fn has_engines(self) -> bool {
         matches!(self, Self::MultDae | Self::MultVae | Self::RecVae | Self::HVamp)
@@ -94,13 +95,15 @@ impl ModelKind {
         Err(Error::invalid_argument(option, got, format!("for {}", able.join(", "))))
     }
 
-    /// Whether the model is EASE^R's matrix of items x items, found in one way or another: it is stored as that, and made smaller.
+    /// Whether the model is EASE^R's matrix of items x items, found in one way or another: it is stored as that, and
+    /// made smaller.
     #[must_use]
     pub fn has_item_matrix(self) -> bool {
         matches!(self, Self::Ease | Self::Edlae | Self::Rdlae | Self::Deql)
     }
 
-    /// Whether the model looks at the weights of interactions; the others count each alike. A blend does, if one of its parts does.
+    /// Whether the model looks at the weights of interactions; the others count each alike. A blend does, if one of its
+    /// parts does.
     #[must_use]
     pub fn uses_weights(self) -> bool {
         matches!(self, Self::Als | Self::Blend)

@@ -131,7 +131,8 @@ pub trait TensorSource {
         None
     }
 
-    /// Bytes of all tensors of the model together, where they lie in a file: what a model may take before it has read them.
+    /// Bytes of all tensors of the model together, where they lie in a file: what a model may take before it has read
+    /// them.
     fn n_bytes(&self) -> Option<u64> {
         None
     }

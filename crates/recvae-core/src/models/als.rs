@@ -7,27 +7,28 @@
 //!   + lambda ( sum_u (n_u + alpha0 n_items)^nu |w_u|^2  +  sum_i (n_i + alpha0 n_users)^nu |h_i|^2 )
 //! ```
 //!
-//! with `n_u` and `n_i` the numbers of interactions. Where the training data have weights `r_ui` above 0, such as numbers of plays, the
-//! loss is that of Hu, Koren and Volinsky, with confidences:
+//! with `n_u` and `n_i` the numbers of interactions. Where the training data have weights `r_ui` above 0, such as
+//! numbers of plays, the loss is that of Hu, Koren and Volinsky, with confidences:
 //!
 //! ```text
 //! sum over interactions (c_ui + alpha0) (w_u . h_i - 1)^2  +  alpha0 sum over all other pairs (w_u . h_i)^2
 //!   + lambda ( sum_u (c_u + alpha0 n_items)^nu |w_u|^2  +  sum_i (c_i + alpha0 n_users)^nu |h_i|^2 )
 //! ```
 //!
-//! where `c_ui = g(r_ui)` over the mean of `g` over all interactions, `g(r)` is `r` or `ln(1 + r / epsilon)`, and `c_u` and `c_i` are sums
-//! of `c_ui`. So the options mean about what they mean without weights, and an interaction without a weight counts as the mean one.
-//! Times `1 / alpha0` it is the loss of theirs in which a pair without interaction has confidence 1, and one with `1 + c_ui / alpha0`.
-//! If all weights are equal, it is `(1 + alpha0)` times the first loss with `lambda / (1 + alpha0)`, at vectors that are
-//! `sqrt(1 + alpha0)` times shorter, up to a constant: lists are the same.
+//! where `c_ui = g(r_ui)` over the mean of `g` over all interactions, `g(r)` is `r` or `ln(1 + r / epsilon)`, and `c_u`
+//! and `c_i` are sums of `c_ui`. So the options mean about what they mean without weights, and an interaction without a
+//! weight counts as the mean one. Times `1 / alpha0` it is the loss of theirs in which a pair without interaction has
+//! confidence 1, and one with `1 + c_ui / alpha0`. If all weights are equal, it is `(1 + alpha0)` times the first loss
+//! with `lambda / (1 + alpha0)`, at vectors that are `sqrt(1 + alpha0)` times shorter, up to a constant: lists are the
+//! same.
 //!
-//! With one side fixed the other one is a least squares problem per row,
-//! see [`solve`]. An epoch solves all users, then all items, and turns either side to its principal axes, see [`axes`]. The model keeps the items' vectors only: a user, known or new,
-//! is folded in by solving for `w_u` from the history, to the end.
+//! With one side fixed the other one is a least squares problem per row, see [`solve`]. An epoch solves all users, then
+//! all items, and turns either side to its principal axes, see [`axes`]. The model keeps the items' vectors only: a
+//! user, known or new, is folded in by solving for `w_u` from the history, to the end.
 //!
-//! Source: Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; this form of the loss,
-//! the exponent `nu` and the advice on all options: Rendle, Krichene, Zhang, Koren, "Revisiting the Performance of iALS on
-//! Item Recommendation Benchmarks", RecSys 2022, equations 2 to 6, arXiv 2110.14037.
+//! Source: Hu, Koren, Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; this form of the
+//! loss, the exponent `nu` and the advice on all options: Rendle, Krichene, Zhang, Koren, "Revisiting the Performance
+//! of iALS on Item Recommendation Benchmarks", RecSys 2022, equations 2 to 6, arXiv 2110.14037.
 
 use std::time::Instant;
 
@@ -79,10 +80,11 @@ use solve::{Fixed, List, Lists, Weights, norms, operations_of_exact};
 choice! {
     /// How a row's least squares problem is solved in training.
     pub enum AlsSolver {
-        /// A few steps of conjugate gradients from where the row stood, or exactly where its list is so short that this takes no longer.
+        /// A few steps of conjugate gradients from where the row stood, or exactly where its list is so short that this
+        /// takes no longer.
         Conjugate = "conjugate",
-        /// Exactly, by Cholesky: the time of a row with `n` interactions grows with `n^2 factors + n^3`, or with `n factors^2 + factors^3`
-        /// where `n` is above half of `factors`.
+        /// Exactly, by Cholesky: the time of a row with `n` interactions grows with `n^2 factors + n^3`, or with
+        /// `n factors^2 + factors^3` where `n` is above half of `factors`.
         Cholesky = "cholesky",
     }
 }
@@ -108,10 +110,11 @@ options! {
         lambda: f64 = 0.006, Above(0.0), search = Search::Log { from: 1e-5, to: 0.1 };
         /// How the weight of a row's norm grows with its interactions: 1 in proportion, 0 not at all.
         nu: f64 = 1.0, Between(0.0, 2.0);
-        /// What the confidence in an interaction grows with, where interactions have weights: `linear`, the weight, or `log`,
-        /// ln(1 + weight / epsilon). It counts in units of its mean, whatever the unit of the weights.
+        /// What the confidence in an interaction grows with, where interactions have weights: `linear`, the weight, or
+        /// `log`, ln(1 + weight / epsilon). It counts in units of its mean, whatever the unit of the weights.
         confidence: AlsConfidence = AlsConfidence::Linear, Any;
-        /// A weight that is small, for the confidence `log`: above it, twice the weight adds about the same again and again.
+        /// A weight that is small, for the confidence `log`: above it, twice the weight adds about the same again and
+        /// again.
         epsilon: f64 = 1.0, Above(0.0);
         /// Deviation of the scores at the beginning, in units of 1 / sqrt(factors) per number of an item's vector.
         init_scale: f64 = 0.1, Above(0.0);
@@ -129,8 +132,8 @@ options! {
 }
 
 impl AlsOptions {
-    /// Training and the first files need square matrices of factors, and a small file must not ask for large ones: beyond 64 MiB
-    /// one is at most 16 times as large as the items' vectors.
+    /// Training and the first files need square matrices of factors, and a small file must not ask for large ones:
+    /// beyond 64 MiB one is at most 16 times as large as the items' vectors.
     fn check(&self, n_items: usize) -> Result<()> {
         let most = n_items.saturating_mul(16).max(4096);
         if self.factors > most {
@@ -193,7 +196,8 @@ pub struct Als {
 struct Training<'a, T> {
     options: &'a AlsOptions,
     confidences: Option<Confidences>,
-    /// Histories of users, with the confidences of all if the data have weights, and audiences of items, with these as weights.
+    /// Histories of users, with the confidences of all if the data have weights, and audiences of items, with these as
+    /// weights.
     train: &'a Csr,
     of_train: Option<Vec<f32>>,
     audiences: Csr,
@@ -341,9 +345,9 @@ pub(super) fn fit(options: &AlsOptions, train: &Csr, validation: Option<&HeldOut
     Ok(Fit { model: Box::new(Als { options: options.clone(), items, confidences }), epochs })
 }
 
-/// What [`fit`] takes: users' and items' vectors, with validation the latter once more for the best epoch, and the scores of a
-/// block of users; the transposed data; the products of the vectors, their axes and what finding these takes, in double precision; and
-/// for each thread a block of rows or a matrix to be solved.
+/// What [`fit`] takes: users' and items' vectors, with validation the latter once more for the best epoch, and the
+/// scores of a block of users; the transposed data; the products of the vectors, their axes and what finding these
+/// takes, in double precision; and for each thread a block of rows or a matrix to be solved.
 pub(super) fn memory(options: &AlsOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
@@ -364,13 +368,14 @@ pub(super) fn memory(options: &AlsOptions, shape: &FitShape<'_>) -> MemoryEstima
     MemoryEstimate::new(4.0 * (items + 1.0) * factors, &parts, "fewer factors")
 }
 
-/// Where a search does well to begin, besides with the defaults: the best `alpha0` and `lambda` differ by orders of magnitude between data,
-/// and what decides are two numbers that differ little.
+/// Where a search does well to begin, besides with the defaults: the best `alpha0` and `lambda` differ by orders of
+/// magnitude between data, and what decides are two numbers that differ little.
 ///
 /// - All pairs of a user together, `alpha0 items`, weigh some times what his interactions do.
-/// - By its norms each singular value of the matrix loses about `lambda sqrt((n + alpha0 items)^nu (m + alpha0 users)^nu)`, with `n`
-///   interactions a user and `m` an item. That is some part of `sqrt(n) + sqrt(m)`, the largest singular value that chance brings
-///   about; well above it nothing is learnt, and well below it chance is.
+/// - By its norms each singular value of the matrix loses about
+///   `lambda sqrt((n + alpha0 items)^nu (m + alpha0 users)^nu)`, with `n` interactions a user and `m` an item. That is
+///   some part of `sqrt(n) + sqrt(m)`, the largest singular value that chance brings about; well above it nothing is
+///   learnt, and well below it chance is.
 ///
 /// With `keeps_alpha0` all have the `alpha0` of the options.
 pub(super) fn starts(options: &AlsOptions, shape: &FitShape<'_>, keeps_alpha0: bool) -> Vec<AlsOptions> {
@@ -392,8 +397,8 @@ pub(super) fn starts(options: &AlsOptions, shape: &FitShape<'_>, keeps_alpha0: b
 /// What the seconds of [`fit`] grow with.
 pub(super) const LAW: &str = "epochs x (interactions x factors + (users + items) x factors^2 + factors^3)";
 
-/// [`LAW`] as a number: a step of a row multiplies with its neighbours' vectors; vectors are multiplied with each other and turned, and
-/// the axes of their products are found.
+/// [`LAW`] as a number: a step of a row multiplies with its neighbours' vectors; vectors are multiplied with each other
+/// and turned, and the axes of their products are found.
 pub(super) fn work(options: &AlsOptions, shape: &FitShape<'_>) -> f64 {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
@@ -411,8 +416,9 @@ fn exact(shape: &FitShape<'_>, factors: f64) -> f64 {
     side(users) + side(items)
 }
 
-/// Seconds of [`fit`] on one core with all its epochs: in each step of a side, as many to begin with and for the loss, all
-/// neighbours; with Cholesky the operations of its products; of both sides the products of the vectors, their turn, and the axes.
+/// Seconds of [`fit`] on one core with all its epochs: in each step of a side, as many to begin with and for the loss,
+/// all neighbours; with Cholesky the operations of its products; of both sides the products of the vectors, their turn,
+/// and the axes.
 pub(super) fn seconds(options: &AlsOptions, shape: &FitShape<'_>) -> f64 {
     let [users, items, interactions] = shape.counts();
     let factors = options.factors as f64;
@@ -467,8 +473,8 @@ pub(super) fn load(options: &AlsOptions, n_items: usize, tensors: &dyn TensorSou
 /// The tensor of the mean confidence, of models that were trained on weights.
 const CONFIDENCE: &str = "confidence";
 
-/// The vectors of the first files, which were not turned. That takes [`axes::MATRICES`] square matrices, so as much as for 1,024 factors,
-/// or about as much as the items' vectors.
+/// The vectors of the first files, which were not turned. That takes [`axes::MATRICES`] square matrices, so as much as
+/// for 1,024 factors, or about as much as the items' vectors.
 fn turned(items: Vec<f32>, factors: usize, n_items: usize) -> Result<Fixed<f32>> {
     let most = n_items.max(1024);
     if factors > most {

@@ -1,26 +1,30 @@
 //! Blend: several trained models together, each with a convex weight.
 //!
-//! The scores of the parts have no common scale, so each part's scores of a user are made comparable first, `t_p`: z-scores over
-//! the items outside of the history, or ranks among them (`blend/scale.rs`). Then
+//! The scores of the parts have no common scale, so each part's scores of a user are made comparable first, `t_p`:
+//! z-scores over the items outside of the history, or ranks among them (`blend/scale.rs`). Then
 //!
 //! `score_i = sum over parts p of w_p t_p(s_p)_i`, with `w_p >= 0` and `sum of w_p = 1`
 //!
-//! Where no part knows anything of an item, the score is exactly 0, as theirs are, and lists put the most popular ones first.
+//! Where no part knows anything of an item, the score is exactly 0, as theirs are, and lists put the most popular ones
+//! first.
 //!
-//! The weights may depend on the history by a gate (`blend/gate.rs`). A blend with a single part left gives that part's scores as
-//! they are. Nothing is trained: scale, weights, gate and which parts are worth it are learnt from the validation users'
-//! NDCG@100 (`blend/learn.rs`), so a blend has no checkpoint of its own; those of its parts are its checkpoints.
+//! The weights may depend on the history by a gate (`blend/gate.rs`). A blend with a single part left gives that part's
+//! scores as they are. Nothing is trained: scale, weights, gate and which parts are worth it are learnt from the
+//! validation users' NDCG@100 (`blend/learn.rs`), so a blend has no checkpoint of its own; those of its parts are its
+//! checkpoints.
 //!
-//! Parts stand in an order of their own, by kind and options, so the scores are the same to the bit in whatever order they were
-//! given; only of parts that have the same kind and options the given order stays.
+//! Parts stand in an order of their own, by kind and options, so the scores are the same to the bit in whatever order
+//! they were given; only of parts that have the same kind and options the given order stays.
 //!
-//! What an item of a history contributes, with z-scores: `sum over p of w_p c_p / sd_p`, with `c_p` its contribution to the score
-//! of part p and `sd_p` the deviation of that part's scores for the user; weights and deviations are those of the whole history.
-//! With ranks: what the score loses when the item is left out. Similar items: the sum of the parts' similarities as z-scores over
-//! all other items, with the weights of the parts that have similarities, without the gate.
+//! What an item of a history contributes, with z-scores: `sum over p of w_p c_p / sd_p`, with `c_p` its contribution to
+//! the score of part p and `sd_p` the deviation of that part's scores for the user; weights and deviations are those of
+//! the whole history. With ranks: what the score loses when the item is left out. Similar items: the sum of the parts'
+//! similarities as z-scores over all other items, with the weights of the parts that have similarities, without the
+//! gate.
 //!
-//! Source: linear combination of normalised scores is CombSUM with weights: Fox and Shaw, "Combination of Multiple Searches",
-//! TREC-2, 1994; z-scores and ranks: Renda and Straccia, "Web Metasearch: Rank vs. Score Based Rank Aggregation Methods", SAC 2003.
+//! Source: linear combination of normalised scores is CombSUM with weights: Fox and Shaw, "Combination of Multiple
+//! Searches", TREC-2, 1994; z-scores and ranks: Renda and Straccia, "Web Metasearch: Rank vs. Score Based Rank
+//! Aggregation Methods", SAC 2003.
 
 use std::sync::Arc;
 
@@ -61,19 +65,20 @@ pub use scale::Scale;
 use scale::{Spread, add_z_scores, ranks_in_sums};
 
 options! {
-    /// How a blend is made of trained models. What it is made of, and the weights that were found, are options of the model that
-    /// comes out: `Model::options`.
+    /// How a blend is made of trained models. What it is made of, and the weights that were found, are options of the
+    /// model that comes out: `Model::options`.
     pub struct BlendOptions for "blend", check = check {
-        /// Weights of the parts, in their order, which sum to 1. By default they are learnt, and parts that are not worth it are
-        /// dropped. With them nothing is learnt: the scale is z-score unless given, and there is no gate.
+        /// Weights of the parts, in their order, which sum to 1. By default they are learnt, and parts that are not
+        /// worth it are dropped. With them nothing is learnt: the scale is z-score unless given, and there is no gate.
         weights: Option<Vec<f64>> = None, Between(0.0, 1.0);
-        /// How the parts' scores are made comparable. By default z-scores, unless ranks are better on the validation users by
-        /// more than chance.
+        /// How the parts' scores are made comparable. By default z-scores, unless ranks are better on the validation
+        /// users by more than chance.
         scale: Option<Scale> = None, Any;
-        /// Whether weights that depend on the history are tried; they are kept only if they beat constant weights, by more than
-        /// chance, on validation users that they were not fitted to.
+        /// Whether weights that depend on the history are tried; they are kept only if they beat constant weights, by
+        /// more than chance, on validation users that they were not fitted to.
         gate: bool = true, Any;
-        /// Start of the random numbers: the order of the validation users and, of four parts or more, where the search begins.
+        /// Start of the random numbers: the order of the validation users and, of four parts or more, where the search
+        /// begins.
         seed: u64 = 0, Any;
     }
 }
@@ -115,7 +120,8 @@ fn learning_users(shape: &FitShape<'_>) -> f64 {
     FitShape { validation: true, ..*shape }.choosing_users()
 }
 
-/// What learning takes beside three parts, which are there already, with a tenth as many validation users as training users.
+/// What learning takes beside three parts, which are there already, with a tenth as many validation users as training
+/// users.
 pub(super) fn memory(_: &BlendOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     learn::memory(USUAL_PARTS, shape.items, learning_users(shape).ceil() as usize, shape.threads)
 }
@@ -128,8 +134,8 @@ pub(super) fn work(_: &BlendOptions, shape: &FitShape<'_>) -> f64 {
     learning_users(shape) * shape.items as f64 * USUAL_PARTS as f64
 }
 
-/// Seconds of [`learn`] on one core, without what the parts take for their scores: for each validation user scales and lists over
-/// all items, and about a thousand times the metric of a list over some hundred items.
+/// Seconds of [`learn`] on one core, without what the parts take for their scores: for each validation user scales and
+/// lists over all items, and about a thousand times the metric of a list over some hundred items.
 pub(super) fn seconds(options: &BlendOptions, shape: &FitShape<'_>) -> f64 {
     let lists = 60.0 * work(options, shape) * costs::NUMBER;
     let searches = learning_users(shape) * 1000.0 * 400.0 * 20.0 * costs::NUMBER;

@@ -1,5 +1,5 @@
-//! The two engines against each other, in f64, at sizes that cross every seam between tiles, groups and blocks: loss, gradients of
-//! every parameter, steps, and whole trainings.
+//! The two engines against each other, in f64, at sizes that cross every seam between tiles, groups and blocks: loss,
+//! gradients of every parameter, steps, and whole trainings.
 
 #![allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
 
@@ -141,7 +141,8 @@ fn steps_of_both_engines_agree() {
         }
         for (ours, theirs) in fused.export().unwrap().iter().zip(candle.export().unwrap()) {
             assert_eq!((&ours.name, ours.values.shape()), (&theirs.name, theirs.values.shape()));
-            // Adam divides by the root of the second moment: where a gradient is nearly 0, rounding decides a part of the step.
+            // Adam divides by the root of the second moment: where a gradient is nearly 0, rounding decides a part of
+            // the step.
             let off = distance(ours.values.as_slice().unwrap(), theirs.values.as_slice().unwrap());
             assert!(off < 1e-7, "{}: off by {off}", ours.name);
         }
@@ -335,7 +336,8 @@ fn a_gpu_computes_as_the_processor() {
             (losses, scores)
         };
         let (ours, theirs) = (train(Device::Cpu), train(gpu));
-        // f32 sums of up to 2,300 terms in other orders, and Adam's first steps, which go by the sign of what is nearly 0.
+        // f32 sums of up to 2,300 terms in other orders, and Adam's first steps, which go by the sign of what is nearly
+        // 0.
         let off = [distance(&theirs.0, &ours.0), distance(&theirs.1, &ours.1)];
         assert!(off[0] < 1e-3 && off[1] < 2e-2, "{off:?}");
     }
@@ -425,7 +427,8 @@ fn trainings_of_both_engines_end_alike() {
     assert_eq!(error, "engine is 'candle' for ease; allowed: for mult-dae, mult-vae, recvae, hvamp");
 }
 
-/// Lists of a network in training against those from all of its scores: the processor's device of candle, and a GPU where one opens.
+/// Lists of a network in training against those from all of its scores: the processor's device of candle, and a GPU
+/// where one opens.
 #[test]
 fn a_gpu_finds_the_lists_of_a_network_in_training() {
     let x = rows(USERS, ITEMS);

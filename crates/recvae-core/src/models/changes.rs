@@ -1,4 +1,5 @@
-//! RecVAE's four changes to Mult-VAE by name, each with the option that makes and unmakes it: what an ablation switches.
+//! RecVAE's four changes to Mult-VAE by name, each with the option that makes and unmakes it: what an ablation
+//! switches.
 //!
 //! | change | option | with it | without it |
 //! | --- | --- | --- | --- |
@@ -7,10 +8,11 @@
 //! | alternating training | `training` | alternating | joint |
 //! | dense encoder | `encoder` | dense | shallow |
 //!
-//! RecVAE without all four is not [`super::mult_vae`]: its decoder stays linear where Mult-VAE's has a hidden layer, `beta`
-//! counts in full from the first step where Mult-VAE's grows, and initial weights, step size, epochs and patience are RecVAE's.
-//! What differs between two rows of an ablation is the changes and nothing else. An epoch of alternating training is
-//! `encoderPasses` + `decoderPasses` passes over the users, one of joint training is a single pass.
+//! RecVAE without all four is not [`super::mult_vae`]: its decoder stays linear where Mult-VAE's has a hidden layer,
+//! `beta` counts in full from the first step where Mult-VAE's grows, and initial weights, step size, epochs and
+//! patience are RecVAE's. What differs between two rows of an ablation is the changes and nothing else. An epoch of
+//! alternating training is `encoderPasses` + `decoderPasses` passes over the users, one of joint training is a single
+//! pass.
 //!
 //! Source: the RecVAE paper (see [`super::rec_vae`]), section 4 and the ablation in its table 3.
 

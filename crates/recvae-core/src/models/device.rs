@@ -14,8 +14,8 @@ impl ModelKind {
     /// Fails unless it can be trained like that, with its `options`.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for options, for an engine or a precision of networks where the model is none, and for a device where the
-    /// model, or what its options ask for, is the processor's.
+    /// `INVALID_ARGUMENT` for options, for an engine or a precision of networks where the model is none, and for a
+    /// device where the model, or what its options ask for, is the processor's.
     pub fn check_compute(self, options: &Value, compute: Compute) -> Result<()> {
         // A GPU brings its engine with it.
         if compute.engine != EngineKind::Fused && compute.device == Device::Cpu {
@@ -37,7 +37,8 @@ impl ModelKind {
     /// What `compute` asks for in a training of this model with its `options`, if this build and this machine have it.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` as [`Compute::new`] and [`ModelKind::check_compute`]; `auto`, too, is a precision of networks.
+    /// `INVALID_ARGUMENT` as [`Compute::new`] and [`ModelKind::check_compute`]; `auto`, too, is a precision of
+    /// networks.
     pub fn compute(self, options: &Value, compute: &ComputeOptions) -> Result<Compute> {
         if compute.precision != PrecisionChoice::F32 {
             self.check_word("precision", compute.precision.word(), Self::has_precisions)?;
@@ -52,8 +53,8 @@ impl ModelKind {
         Ok(compute)
     }
 
-    /// What a run of many models says of engine, device and precision for this one with its `options`, of what is given in `compute`: nothing of
-    /// what it cannot choose, and no device where an option keeps it on the processor.
+    /// What a run of many models says of engine, device and precision for this one with its `options`, of what is given
+    /// in `compute`: nothing of what it cannot choose, and no device where an option keeps it on the processor.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for options, and if `compute` is no object.

@@ -1,5 +1,5 @@
-//! Whole fits of the models with a matrix of items x items whose inverse is a device's: candle's of the processor always, by the same
-//! lines as a GPU, and a GPU where one opens.
+//! Whole fits of the models with a matrix of items x items whose inverse is a device's: candle's of the processor
+//! always, by the same lines as a GPU, and a GPU where one opens.
 
 #![allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
 
@@ -36,8 +36,8 @@ fn users(n_users: usize, n_items: usize) -> Csr {
     Csr::from_rows(&rows, n_items).unwrap()
 }
 
-/// Two ways to the same inverse in f32, of a condition number of some thousands: as of the references, four digits are left, less what
-/// processors differ by in the order of their sums.
+/// Two ways to the same inverse in f32, of a condition number of some thousands: as of the references, four digits are
+/// left, less what processors differ by in the order of their sums.
 const TOLERANCE: f64 = 3e-4;
 
 #[test]

@@ -1,8 +1,9 @@
 //! EASE^R: scores are `x B`, where `B` minimises `||X - X B||^2 + lambda ||B||^2` with a zero diagonal.
 //!
-//! With `G = X' X` and `P = (G + lambda I)^-1` the minimum is `B_ij = -P_ij / P_jj` off the diagonal: one Gram matrix, one
-//! inverse, nothing random. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`. With a `density` below 1 most
-//! of B is 0, and no such matrix is held: see `ease/restricted.rs`. In f32 the inverse may be a GPU's: see `math/linalg/panels.rs`.
+//! With `G = X' X` and `P = (G + lambda I)^-1` the minimum is `B_ij = -P_ij / P_jj` off the diagonal: one Gram matrix,
+//! one inverse, nothing random. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`. With a `density`
+//! below 1 most of B is 0, and no such matrix is held: see `ease/restricted.rs`. In f32 the inverse may be a GPU's: see
+//! `math/linalg/panels.rs`.
 //!
 //! Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8, arXiv 1905.03375.
 
@@ -65,14 +66,14 @@ choice! {
 options! {
     /// Options of EASE^R.
     pub struct EaseOptions for "ease" {
-        /// Weight of the squared norm of B, in users: co-occurrences of fewer users than this hardly count. Larger for denser
-        /// data; search it on validation.
+        /// Weight of the squared norm of B, in users: co-occurrences of fewer users than this hardly count. Larger for
+        /// denser data; search it on validation.
         lambda: f64 = 500.0, Above(0.0), search = Search::Log { from: 0.5, to: 10000.0 };
         /// Floating point type of the factorisation and of the stored matrix.
         precision: Precision = Precision::F32, Any;
-        /// Share of the item pairs that may have a weight: the pairs that most often come together. 1 is EASE^R itself, in
-        /// 4 n_items^2 bytes. Less, for catalogues where that is too much, takes 16 density n_items^2 bytes and a time that
-        /// grows with items x (density x items)^3: .01 and below. The weights are f32.
+        /// Share of the item pairs that may have a weight: the pairs that most often come together. 1 is EASE^R itself,
+        /// in 4 n_items^2 bytes. Less, for catalogues where that is too much, takes 16 density n_items^2 bytes and a
+        /// time that grows with items x (density x items)^3: .01 and below. The weights are f32.
         density: f64 = 1.0, UpTo(0.0, 1.0);
     }
 }
@@ -95,8 +96,8 @@ impl Precision {
     }
 }
 
-/// The EASE^R model, and EDLAE's, RDLAE's and DEQL's, which differ in how their matrix is found. A compact one may be in half
-/// precision.
+/// The EASE^R model, and EDLAE's, RDLAE's and DEQL's, which differ in how their matrix is found. A compact one may be
+/// in half precision.
 pub struct Ease<T: Pod> {
     origin: Origin,
     n_items: usize,
@@ -159,8 +160,9 @@ pub(crate) fn inverse_of(
     }
 }
 
-/// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed data and
-/// for each thread a place in every history, then the copies of [`invert_positive_definite`]; or what [`inverse_by_users`] needs.
+/// What [`fit`] takes: the matrix, which becomes the model, and beside it first what [`gram`] needs, the transposed
+/// data and for each thread a place in every history, then the copies of [`invert_positive_definite`]; or what
+/// [`inverse_by_users`] needs.
 pub(super) fn memory(options: &impl Penalised, shape: &FitShape<'_>) -> MemoryEstimate {
     let (precision, density) = (options.penalty().precision(), options.density());
     if density < 1.0 {
@@ -180,7 +182,8 @@ pub(super) fn memory(options: &impl Penalised, shape: &FitShape<'_>) -> MemoryEs
     memory_from_gram(precision, items, beside).with_smaller(restricted::smaller(precision, density, shape))
 }
 
-/// Seconds of the way to the inverse that a fit takes on one core, the Gram matrix included, and whether that is by users.
+/// Seconds of the way to the inverse that a fit takes on one core, the Gram matrix included, and whether that is by
+/// users.
 fn seconds_of_way<T: Real>(shape: &FitShape<'_>) -> (f64, bool) {
     by_users::seconds_of_way::<T>(shape.items, shape.few_users(), shape.data, shape.squares())
 }
@@ -200,7 +203,8 @@ pub(super) fn device_memory(items: f64) -> MemoryEstimate {
 /// What the seconds of [`fit`] grow with.
 pub(super) const LAW: &str = "items^3 + interactions^2 / users, less where users are few or items share few; of a density below 1: items x (density x items)^3";
 
-/// [`LAW`] as a number, in operations of f32. A sample may be fitted by users and its data by items, so a dense fit's is the one of its way.
+/// [`LAW`] as a number, in operations of f32. A sample may be fitted by users and its data by items, so a dense fit's
+/// is the one of its way.
 pub(super) fn work(options: &impl Penalised, shape: &FitShape<'_>) -> f64 {
     if options.density() < 1.0 {
         return restricted::work(options.density(), shape);
@@ -228,7 +232,8 @@ pub(super) fn smaller<O: Penalised>(options: &O, shape: &FitShape<'_>, fits: imp
     densities.get(at).map(|&density| options.with_density(density))
 }
 
-/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there are copies.
+/// What [`Ease::from_gram`] takes for `items`, with what counting takes beside the matrix: it is gone before there are
+/// copies.
 pub(crate) fn memory_from_gram(precision: Precision, items: f64, counting: (&'static str, f64)) -> MemoryEstimate {
     let ways_out = match precision {
         Precision::F32 => "",
@@ -246,7 +251,8 @@ const LARGEST: f64 = 1e37;
 /// The same of a matrix of f32: in the inverse stand counts over the square of lambda.
 const LARGEST_OF_F32: f64 = 1e18;
 
-/// Refuses a lambda of that name for which weights would be 0, or have lost their digits, where an inverse has that precision.
+/// Refuses a lambda of that name for which weights would be 0, or have lost their digits, where an inverse has that
+/// precision.
 pub(super) fn check_largest(name: &str, lambda: f64, precision: Precision) -> Result<()> {
     let largest = if precision == Precision::F32 { LARGEST_OF_F32 } else { LARGEST };
     if lambda <= largest {
@@ -263,8 +269,9 @@ pub(super) struct Singular {
     pub(super) precision: Precision,
 }
 
-/// The inverse of a matrix over it, both of its triangles; of the matrix the right one alone is looked at. `penalties` are what
-/// its diagonal has been given, `products` multiplies by the matrix without them, and `inverse` says who inverts it.
+/// The inverse of a matrix over it, both of its triangles; of the matrix the right one alone is looked at. `penalties`
+/// are what its diagonal has been given, `products` multiplies by the matrix without them, and `inverse` says who
+/// inverts it.
 pub(super) fn invert<T: Real>(
     mut matrix: ArrayViewMut2<'_, T>,
     penalties: &[f64],
@@ -323,8 +330,9 @@ impl<T: Real> Ease<T> {
         Self::fit(origin, penalty, train, run, Inverse::here())
     }
 
-    /// The Gram matrix is the processor's in any case. Of data of MovieLens-20M's size it counts 1.4e9 pairs, 1.4 s of one core by
-    /// `costs.rs`, which all cores share; by dense products a GPU would need 136,677 x 20,720^2 = 6e13 operations, a second or more.
+    /// The Gram matrix is the processor's in any case. Of data of MovieLens-20M's size it counts 1.4e9 pairs, 1.4 s of
+    /// one core by `costs.rs`, which all cores share; by dense products a GPU would need 136,677 x 20,720^2 = 6e13
+    /// operations, a second or more.
     pub(super) fn fit(
         origin: Origin,
         penalty: Penalty,
@@ -338,7 +346,8 @@ impl<T: Real> Ease<T> {
         Self::from_gram(origin, penalty, n, || gram(train, &steps), products, inverse, &steps)
     }
 
-    /// The same by users, where they are few, which is thought to take so many seconds; nothing where `lambda` is too small for that.
+    /// The same by users, where they are few, which is thought to take so many seconds; nothing where `lambda` is too
+    /// small for that.
     fn by_users(
         origin: &Origin,
         penalty: Penalty,
@@ -407,7 +416,8 @@ impl<T: Real> Ease<T> {
     }
 }
 
-/// `B_ij = -P_ij / P_jj` with a zero diagonal over `P`, each column times what `scale` says of the item and of `1 / P_jj`.
+/// `B_ij = -P_ij / P_jj` with a zero diagonal over `P`, each column times what `scale` says of the item and of
+/// `1 / P_jj`.
 fn inverse_to_weights<T: Real>(
     matrix: ArrayViewMut2<'_, T>,
     scale: impl Fn(usize, f64) -> f64,
@@ -448,8 +458,9 @@ pub(super) fn load(options: &impl Penalised, n_items: usize, tensors: &dyn Tenso
     })
 }
 
-/// A matrix B as a model. `score_one` gives all scores of a history, `stripe` those of a stripe of items, `number` turns a stored weight into one to compute with,
-/// `rows` gives them as f32 if that is what they are, and `compact` makes the smaller model.
+/// A matrix B as a model. `score_one` gives all scores of a history, `stripe` those of a stripe of items, `number`
+/// turns a stored weight into one to compute with, `rows` gives them as f32 if that is what they are, and `compact`
+/// makes the smaller model.
 macro_rules! model {
     ($type:ty, $score_one:path, $stripe:path, $number:expr, $rows:expr, $compact:path) => {
         impl Scorer for Ease<$type> {
@@ -556,10 +567,11 @@ const STRIPE: usize = 128;
 /// Histories from which on stripes are worth it: a single one is read faster row by row.
 const MANY: usize = 8;
 
-/// What [`score_one`] gives for many histories, bit by bit, by `stripe`, which takes a history and the first item of a stripe.
+/// What [`score_one`] gives for many histories, bit by bit, by `stripe`, which takes a history and the first item of a
+/// stripe.
 ///
-/// A row of B that is read for one history is out of the caches before the next history that has the item. What a stripe has of
-/// the rows stays there for all of them.
+/// A row of B that is read for one history is out of the caches before the next history that has the item. What a
+/// stripe has of the rows stays there for all of them.
 fn score_many(
     histories: &[&[u32]],
     mut scores: ArrayViewMut2<'_, f32>,
@@ -579,8 +591,8 @@ fn score_many(
     });
 }
 
-/// What [`score_one`] gives for some of the items, bit by bit: the numbers are added in the same order. `number` turns a weight
-/// as it is stored into one to add.
+/// What [`score_one`] gives for some of the items, bit by bit: the numbers are added in the same order. `number` turns
+/// a weight as it is stored into one to add.
 pub(super) fn score_one_at<W: Copy, T: Real>(
     weights: &[W],
     number: impl Fn(W) -> T,
@@ -653,7 +665,8 @@ mod tests {
         }
     }
 
-    /// Users that are far fewer than the items: the fit goes by users, and counting items gives the same weights but for rounding.
+    /// Users that are far fewer than the items: the fit goes by users, and counting items gives the same weights but
+    /// for rounding.
     #[test]
     fn few_users_give_the_weights_that_counts_of_pairs_give() {
         let (n_users, n) = (120, 1100);

@@ -1,12 +1,12 @@
 //! EDLAE: EASE^R of histories from which items are dropped at random, in closed form.
 //!
-//! Scores are `x B`. Let `Z` be `X` in which each interaction is dropped with probability `p` and the others are divided by
-//! `1 - p`: `B` minimises the mean of `||X - Z B||^2` over all ways to drop, with `lambda ||B||^2` and a zero diagonal. As the
-//! mean of `Z' Z` is `G + p / (1 - p) diag(G)` with `G = X' X`, the minimum is EASE^R's with that beside `lambda`:
-//! `P = (G + lambda I + p / (1 - p) diag(G))^-1`, `B_ij = -P_ij / P_jj` off the diagonal. So an item that many users have is
-//! held back in proportion to them. `X` has shape `(n_users, n_items)`, `B` has `(n_items, n_items)`. At rate 0 it is EASE^R,
-//! bit by bit, and the matrix is used, stored and made smaller as EASE^R's. With a `density` below 1 most of B is 0, as in
-//! EASE^R: see `ease/restricted.rs`.
+//! Scores are `x B`. Let `Z` be `X` in which each interaction is dropped with probability `p` and the others are
+//! divided by `1 - p`: `B` minimises the mean of `||X - Z B||^2` over all ways to drop, with `lambda ||B||^2` and a
+//! zero diagonal. As the mean of `Z' Z` is `G + p / (1 - p) diag(G)` with `G = X' X`, the minimum is EASE^R's with that
+//! beside `lambda`: `P = (G + lambda I + p / (1 - p) diag(G))^-1`, `B_ij = -P_ij / P_jj` off the diagonal. So an item
+//! that many users have is held back in proportion to them. `X` has shape `(n_users, n_items)`, `B` has
+//! `(n_items, n_items)`. At rate 0 it is EASE^R, bit by bit, and the matrix is used, stored and made smaller as
+//! EASE^R's. With a `density` below 1 most of B is 0, as in EASE^R: see `ease/restricted.rs`.
 //!
 //! Source: Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020, its full-rank model.
 
@@ -18,15 +18,16 @@ use crate::model::ModelKind;
 options! {
     /// Options of EDLAE.
     pub struct EdlaeOptions for "edlae" {
-        /// Weight of the squared norm of B beside what dropout does, in users. Larger for denser data; search it on validation.
+        /// Weight of the squared norm of B beside what dropout does, in users. Larger for denser data; search it on
+        /// validation.
         lambda: f64 = 500.0, Above(0.0), search = Search::Log { from: 0.5, to: 10000.0 };
-        /// Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item speaks for
-        /// others. 0 for EASE^R.
+        /// Share of each history that is dropped, in the mean over all ways to do so: the larger, the less an item
+        /// speaks for others. 0 for EASE^R.
         dropout_rate: f64 = 0.33, Below(0.0, 1.0), search = Search::Linear { from: 0.05, to: 0.9 };
         /// Floating point type of the factorisation and of the stored matrix.
         precision: Precision = Precision::F32, Any;
-        /// Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose text tells
-        /// what it saves. The weights are f32 below 1.
+        /// Share of the item pairs that may have a weight, the pairs that most often come together: as of EASE^R, whose
+        /// text tells what it saves. The weights are f32 below 1.
         density: f64 = 1.0, UpTo(0.0, 1.0);
     }
 }

@@ -263,8 +263,8 @@ fn one_step_matches_the_reference() {
     }
 }
 
-/// How far the two epochs of the reference run are from those of a plan: the largest difference of a parameter, relative
-/// to the largest parameter of its tensor, and of a loss part, relative to the loss.
+/// How far the two epochs of the reference run are from those of a plan: the largest difference of a parameter,
+/// relative to the largest parameter of its tensor, and of a loss part, relative to the loss.
 fn distance_from_run<T: Number>(plan: &[Pass], mask_of_pass: fn(u64) -> u64, learning_rate: f64, by: By) -> f64 {
     let golden = Golden::read("recvae_run");
     let x = golden.csr("x");
@@ -342,8 +342,8 @@ fn two_epochs_match_the_reference() {
     for &by in ENGINES {
         let distance = distance_from_run::<f64>(&plan, same, LEARNING_RATE, by);
         assert!(distance < 1e-6, "{by:?}: {distance}");
-        // Adam divides by the root of the second moment: in its first steps a gradient near zero takes a full step in the
-        // direction of its rounding error, so f32 can only be as close as a few steps of 5e-4.
+        // Adam divides by the root of the second moment: in its first steps a gradient near zero takes a full step in
+        // the direction of its rounding error, so f32 can only be as close as a few steps of 5e-4.
         let distance = distance_from_run::<f32>(&plan, same, LEARNING_RATE, by);
         assert!(distance < 5e-3, "{by:?}: {distance}");
     }

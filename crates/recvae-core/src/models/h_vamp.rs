@@ -1,6 +1,7 @@
 //! H+Vamp (Gated): a hierarchical variational autoencoder with gated layers, whose prior is learnt.
 //!
-//! A history `x`, divided by its Euclidean norm, has two latent vectors. With `gated(a) = (V a + b) o sigmoid(W a + c)`:
+//! A history `x`, divided by its Euclidean norm, has two latent vectors. With
+//! `gated(a) = (V a + b) o sigmoid(W a + c)`:
 //!
 //! | part | how |
 //! | --- | --- |
@@ -16,11 +17,12 @@
 //! -log p(x | z1, z2) + w (log q(z2 | x) + log q(z1 | x, z2) - log p(z1 | z2) - log p(z2))
 //! ```
 //!
-//! at one sample of either vector; `w` grows in a line over the first epochs, up to `beta` in the last one of them. Every step divides the gradient of each
-//! weight matrix and each bias by its norm, and hands it to Adam. Scores are the logits at the means of both posteriors.
+//! at one sample of either vector; `w` grows in a line over the first epochs, up to `beta` in the last one of them.
+//! Every step divides the gradient of each weight matrix and each bias by its norm, and hands it to Adam. Scores are
+//! the logits at the means of both posteriors.
 //!
-//! Source: Kim, Suh, "Enhancing VAEs for Collaborative Filtering: Flexible Priors & Gating Mechanisms", RecSys 2019, arXiv 1911.00936;
-//! its prior: Tomczak, Welling, "VAE with a VampPrior", AISTATS 2018, arXiv 1705.07120.
+//! Source: Kim, Suh, "Enhancing VAEs for Collaborative Filtering: Flexible Priors & Gating Mechanisms", RecSys 2019,
+//! arXiv 1911.00936; its prior: Tomczak, Welling, "VAE with a VampPrior", AISTATS 2018, arXiv 1705.07120.
 
 use ndarray::{Array2, ArrayViewMut2};
 use rayon::prelude::*;
@@ -116,8 +118,8 @@ impl HVampOptions {
         }
     }
 
-    /// The weight of the KL term in an epoch, the first one is 1. It is never 0: without a KL term variances go to their least one within
-    /// an epoch, and then nothing but the distance to the prior counts.
+    /// The weight of the KL term in an epoch, the first one is 1. It is never 0: without a KL term variances go to
+    /// their least one within an epoch, and then nothing but the distance to the prior counts.
     fn beta_in(&self, epoch: usize) -> f64 {
         if self.warm_up == 0 { self.beta } else { self.beta * (epoch as f64 / self.warm_up as f64).min(1.0) }
     }
@@ -160,8 +162,8 @@ pub(super) fn memory(options: &HVampOptions, shape: &FitShape<'_>) -> MemoryEsti
     ];
     let parts = parts.map(|(name, numbers)| (name, 4.0 * numbers));
     let candle = candle_parts(options, shape.items, batch);
-    // Tensors of many sizes come and go on all threads. What the allocator keeps between them differs from run to run: peaks of the same
-    // fit spread over 17 %.
+    // Tensors of many sizes come and go on all threads. What the allocator keeps between them differs from run to run:
+    // peaks of the same fit spread over 17 %.
     let kept = 0.1 * candle.iter().map(|part| part.1).sum::<f64>();
     // Besides, the host has the parameters, and the best ones.
     let host = [("parameters", 4.0 * 2.0 * parameters), ("what the allocator keeps", kept)];
@@ -169,8 +171,9 @@ pub(super) fn memory(options: &HVampOptions, shape: &FitShape<'_>) -> MemoryEsti
     MemoryEstimate::new(4.0 * parameters, &parts, SMALLER).with_candle(&candle)
 }
 
-/// What candle's engine holds on its device, for a batch of that many users: candle keeps what every operation gives and what its gradient
-/// is. The factors were fitted to peaks on a processor, which they exceed by an eighth where the allocator keeps little.
+/// What candle's engine holds on its device, for a batch of that many users: candle keeps what every operation gives
+/// and what its gradient is. The factors were fitted to peaks on a processor, which they exceed by an eighth where the
+/// allocator keeps little.
 fn candle_parts(options: &HVampOptions, n_items: usize, batch: f64) -> [(&'static str, f64); 4] {
     let shape = options.shape(n_items);
     let parameters = shape.n_parameters() as f64;

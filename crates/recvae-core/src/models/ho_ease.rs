@@ -1,7 +1,7 @@
 //! Higher-order EASE^R: pairs of items speak besides the items.
 //!
-//! Let `Z` of shape `(n_users, n_pairs)` say which users have both items of a pair, for the pairs that most users have. Scores are
-//! `x B + z C` with `z` the pairs of a history `x`, where `B` and `C` minimise
+//! Let `Z` of shape `(n_users, n_pairs)` say which users have both items of a pair, for the pairs that most users have.
+//! Scores are `x B + z C` with `z` the pairs of a history `x`, where `B` and `C` minimise
 //!
 //! ```text
 //! ||X - X B - Z C||^2 + lambda ||B||^2 + pairLambda ||C||^2
@@ -10,15 +10,16 @@
 //! with `B_jj = 0` and `C_kj = 0` where pair `k` holds item `j`: what holds an item says nothing of it. `B` has shape
 //! `(n_items, n_items)` and `C` has `(n_pairs, n_items)`.
 //!
-//! With `W` for `B` above `C` and `P` for the inverse of `[X Z]' [X Z]` with lambda and pairLambda on its diagonal, column `j`
-//! has the constraint `W_Jj = 0` with `J` the item and the pairs that hold it. The gradient is 0 off `J` where
-//! `W_.j = e_j - P_.J v` for some `v`, and the constraint holds where `P_JJ v = e`, with `e` 1 at the item and 0 at its pairs:
-//! one inverse for all, and for each item as many equations as it has pairs. Without pairs it is EASE^R.
+//! With `W` for `B` above `C` and `P` for the inverse of `[X Z]' [X Z]` with lambda and pairLambda on its diagonal,
+//! column `j` has the constraint `W_Jj = 0` with `J` the item and the pairs that hold it. The gradient is 0 off `J`
+//! where `W_.j = e_j - P_.J v` for some `v`, and the constraint holds where `P_JJ v = e`, with `e` 1 at the item and 0
+//! at its pairs: one inverse for all, and for each item as many equations as it has pairs. Without pairs it is EASE^R.
 //!
-//! The paper comes to the same by rounds of ADMM over `B`, over `C` and over its constraint, which take a parameter more, and
-//! more time; after the 40 rounds that it takes they have not quite arrived.
+//! The paper comes to the same by rounds of ADMM over `B`, over `C` and over its constraint, which take a parameter
+//! more, and more time; after the 40 rounds that it takes they have not quite arrived.
 //!
-//! Source: Steck, Liang, "Negative Interactions for Improved Collaborative Filtering: Don't go Deeper, go Higher", RecSys 2021.
+//! Source: Steck, Liang, "Negative Interactions for Improved Collaborative Filtering: Don't go Deeper, go Higher",
+//! RecSys 2021.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
@@ -62,8 +63,9 @@ options! {
         lambda: f64 = 500.0, Above(0.0), search = Search::Log { from: 0.5, to: 10000.0 };
         /// Weight of the squared norm of C, in users: pairs of fewer users than this hardly count.
         pair_lambda: f64 = 5000.0, Above(0.0), search = Search::Log { from: 5.0, to: 100_000.0 };
-        /// How many pairs of items, those that most users have, of equals those of the items that come first; 0 for EASE^R. A
-        /// fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of both together.
+        /// How many pairs of items, those that most users have, of equals those of the items that come first; 0 for
+        /// EASE^R. A fit takes 4 (items + pairs)^2 bytes beside the weights, and a time that grows with the cube of
+        /// both together.
         pairs: usize = 1000, AtLeast(0.0);
         /// Floating point type of the factorisation; the weights are f32.
         precision: Precision = Precision::F32, Any;
@@ -96,8 +98,8 @@ fn size(options: &HoEaseOptions, items: f64) -> f64 {
     items + (options.pairs as f64).min(items * (items - 1.0).max(0.0) / 2.0)
 }
 
-/// What [`fit`] takes: the matrix of items and pairs with, one after the other, a block of users as they are counted, the copies
-/// of the inversion, and the weights; before, the Gram matrix of the items with what [`gram`] needs.
+/// What [`fit`] takes: the matrix of items and pairs with, one after the other, a block of users as they are counted,
+/// the copies of the inversion, and the weights; before, the Gram matrix of the items with what [`gram`] needs.
 pub(super) fn memory(options: &HoEaseOptions, shape: &FitShape<'_>) -> MemoryEstimate {
     let [users, items, interactions] = shape.counts();
     let bytes = options.precision.bytes();
@@ -119,8 +121,9 @@ pub(super) fn work(options: &HoEaseOptions, shape: &FitShape<'_>) -> f64 {
     size(options, items).powi(3) + interactions * interactions / users.max(1.0)
 }
 
-/// Seconds of [`fit`] on one core. How many pairs a user has, the shape does not tell: items of frequent pairs are taken to have
-/// `POPULAR` times the mean of users, and a pair as many as its items have at random of those who have one.
+/// Seconds of [`fit`] on one core. How many pairs a user has, the shape does not tell: items of frequent pairs are
+/// taken to have `POPULAR` times the mean of users, and a pair as many as its items have at random of those who have
+/// one.
 pub(super) fn seconds(options: &HoEaseOptions, shape: &FitShape<'_>) -> f64 {
     const POPULAR: f64 = 5.0;
     let [users, items, interactions] = shape.counts().map(|count| count.max(1.0));

@@ -1,13 +1,13 @@
 //! Mult-DAE: a denoising autoencoder of histories with a multinomial likelihood; Mult-VAE without the sampling.
 //!
-//! Items - latent (tanh) - items, with weights `W_1`, `W_2` of shape `(n_items, latent)` and biases; L2-normalised input with
-//! dropout. The loss of a batch is the mean over its users of `-sum over x of log softmax(logits)`, and
+//! Items - latent (tanh) - items, with weights `W_1`, `W_2` of shape `(n_items, latent)` and biases; L2-normalised
+//! input with dropout. The loss of a batch is the mean over its users of `-sum over x of log softmax(logits)`, and
 //! `lambda / batchSize (||W_1||^2 + ||W_2||^2)`. Scores are the logits of the whole history.
 //!
-//! Source: Liang, Krishnan, Hoffman, Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018, section 2.4,
-//! arXiv 1802.05814. As the authors' code: the penalty is on weights and not on biases, its weight is 0.01 for the sum over a
-//! batch of 500 users, whatever the size of the last batch, and it goes through Adam; truncated normal biases. Their Xavier
-//! weights are uniform, ours are normal with the same variance, as Mult-VAE's here.
+//! Source: Liang, Krishnan, Hoffman, Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018, section
+//! 2.4, arXiv 1802.05814. As the authors' code: the penalty is on weights and not on biases, its weight is 0.01 for the
+//! sum over a batch of 500 users, whatever the size of the last batch, and it goes through Adam; truncated normal
+//! biases. Their Xavier weights are uniform, ours are normal with the same variance, as Mult-VAE's here.
 
 use super::vae;
 use crate::base::error::Result;

@@ -1,12 +1,12 @@
 //! Mult-VAE: a variational autoencoder of histories with a multinomial likelihood.
 //!
-//! Encoder items - hidden (tanh) - 2 x latent, decoder latent - hidden (tanh) - items; L2-normalised input with dropout;
-//! loss `-sum over x of log softmax(logits) + beta KL(q || N(0, I))`, beta growing in a line from 0. Scores are the logits
-//! at the mean of the posterior.
+//! Encoder items - hidden (tanh) - 2 x latent, decoder latent - hidden (tanh) - items; L2-normalised input with
+//! dropout; loss `-sum over x of log softmax(logits) + beta KL(q || N(0, I))`, beta growing in a line from 0. Scores
+//! are the logits at the mean of the posterior.
 //!
-//! Source: Liang, Krishnan, Hoffman, Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018, equation 7,
-//! arXiv 1802.05814. As the authors' code: truncated normal biases, no weight decay. Their Xavier weights are uniform, ours
-//! are normal with the same variance.
+//! Source: Liang, Krishnan, Hoffman, Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018, equation
+//! 7, arXiv 1802.05814. As the authors' code: truncated normal biases, no weight decay. Their Xavier weights are
+//! uniform, ours are normal with the same variance.
 
 use super::vae;
 use crate::base::error::Result;
@@ -79,7 +79,8 @@ pub(super) fn fit(
     let fitting = vae::Fitting {
         kind: ModelKind::MultVae,
         options: options.to_json(),
-        // Beta grows over a share of all epochs, so that another number of them is another training from the first step on.
+        // Beta grows over a share of all epochs, so that another number of them is another training from the first step
+        // on.
         free: if options.annealing == 0.0 { &["epochs"] } else { &[] },
         schedule: Schedule { epochs: options.epochs, patience: options.patience, warm_up },
         plan: &options.plan(),

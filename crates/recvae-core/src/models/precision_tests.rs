@@ -77,9 +77,9 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     length(&mut a.iter().zip(b).map(|(a, b)| a - b)) / length(&mut b.iter().copied())
 }
 
-/// A number in bf16 is off by 2^-8 of itself at most and by 2^-9.8 in root mean square, and these errors are independent of each
-/// other. A gradient is what goes through a dozen products of rounded numbers at most, so that its error is a few times as large:
-/// .3 % were found.
+/// A number in bf16 is off by 2^-8 of itself at most and by 2^-9.8 in root mean square, and these errors are
+/// independent of each other. A gradient is what goes through a dozen products of rounded numbers at most, so that its
+/// error is a few times as large: .3 % were found.
 #[test]
 fn gradients_are_those_without_rounding_but_for_half_a_percent() {
     let x = data();
@@ -105,7 +105,8 @@ fn gradients_are_those_without_rounding_but_for_half_a_percent() {
     }
 }
 
-/// What a step leaves is used again by the next one, whose batch may be smaller or larger, with tiles and blocks that are not full.
+/// What a step leaves is used again by the next one, whose batch may be smaller or larger, with tiles and blocks that
+/// are not full.
 #[test]
 fn a_batch_after_others_gives_what_it_gives_alone() {
     let x = data();

@@ -12,14 +12,16 @@
 //!
 //! Scores are the logits at `z = mu(x)`.
 //!
-//! With `implicitSlim`, every `slimEvery` epochs begin with the rows of the encoder's input weights and of the decoder's output
-//! weights replaced by what [`ImplicitSlim`] makes of them. As in its authors' program Adam's moments, biases and all other
-//! parameters stay, and the KL term still sees the posterior that the encoder had before, until it is renewed.
+//! With `implicitSlim`, every `slimEvery` epochs begin with the rows of the encoder's input weights and of the
+//! decoder's output weights replaced by what [`ImplicitSlim`] makes of them. As in its authors' program Adam's moments,
+//! biases and all other parameters stay, and the KL term still sees the posterior that the encoder had before, until it
+//! is renewed.
 //!
 //! Source: Shenbin, Alekseev, Tutubalina, Malykh, Nikolenko, "RecVAE: a New Variational Autoencoder for Top-N
 //! Recommendations with Implicit Feedback", WSDM 2020, arXiv 1912.11160. As the authors' code, and unlike the paper's
-//! formula, the prior mixes each latent coordinate by itself. Unlike that code: an empty history is allowed; joint training
-//! renews the old posterior after each epoch (theirs never does); against N(0, I) alone the KL term is the analytic one.
+//! formula, the prior mixes each latent coordinate by itself. Unlike that code: an empty history is allowed; joint
+//! training renews the old posterior after each epoch (theirs never does); against N(0, I) alone the KL term is the
+//! analytic one.
 
 use std::borrow::Borrow;
 
@@ -90,8 +92,8 @@ choice! {
 options! {
     /// Options of RecVAE.
     pub struct RecVaeOptions for "recvae", check = RecVaeOptions::check {
-        /// KL weight per interaction of a user (gamma). The option that matters most: tune it. In the paper 0.0035 to 0.01, for users of 123 to 59
-        /// interactions; the fewer they have, the larger it has to be.
+        /// KL weight per interaction of a user (gamma). The option that matters most: tune it. In the paper 0.0035 to
+        /// 0.01, for users of 123 to 59 interactions; the fewer they have, the larger it has to be.
         gamma: f64 = 0.005, AtLeast(0.0), search = Search::Log { from: 0.0005, to: 0.05 };
         /// KL weight of every user where klWeight is 'constant'.
         beta: f64 = 0.2, AtLeast(0.0);
@@ -125,16 +127,18 @@ options! {
         epochs: usize = 50, Between(1.0, 1000000.0);
         /// Epochs without a better validation NDCG@100 after which training stops.
         patience: usize = 10, AtLeast(1.0);
-        /// Whether item embeddings, the weights of encoder and decoder that belong to items, are now and then replaced by ImplicitSLIM.
+        /// Whether item embeddings, the weights of encoder and decoder that belong to items, are now and then replaced
+        /// by ImplicitSLIM.
         implicit_slim: bool = false, Any;
-        /// Epochs from one replacement to the next: it comes before the passes of epochs slimEvery, 2 slimEvery and so on.
+        /// Epochs from one replacement to the next: it comes before the passes of epochs slimEvery, 2 slimEvery and so
+        /// on.
         slim_every: usize = 10, Between(1.0, 1000000.0);
         /// Weight of the linear model's squared norm in ImplicitSLIM, as lambda of EASE^R.
         slim_lambda: f64 = 500.0, Above(0.0);
         /// How close the replaced embeddings stay to those before: less pulls them to 0.
         slim_alpha: f64 = 1.0, Above(0.0);
-        /// Share of the training users below which an item's own embedding does not count in the replacement. The authors' 1000
-        /// users on MovieLens-20M are .0086.
+        /// Share of the training users below which an item's own embedding does not count in the replacement. The
+        /// authors' 1000 users on MovieLens-20M are .0086.
         slim_threshold: f64 = 0.01, Between(0.0, 1.0);
         /// Seed of weights, order of users, dropout and samples.
         seed: u64 = 1, Any;
@@ -306,9 +310,10 @@ pub(super) fn seconds(options: &RecVaeOptions, shape: &FitShape<'_>) -> f64 {
     training + vae::seconds_of_lists(&architecture, options.epochs, shape)
 }
 
-/// Where a search does well to begin, besides with the default `gamma`: the paper's `gamma` of each of its three data sets gives a user
-/// of average activity a KL weight of 0.37 (MovieLens-20M: 0.005 and 73 interactions), 0.43 (Netflix: 0.0035 and 123) and 0.59
-/// (Million Song: 0.01 and 59). Nothing where the default is about that: another fit of about the same would tell little.
+/// Where a search does well to begin, besides with the default `gamma`: the paper's `gamma` of each of its three data
+/// sets gives a user of average activity a KL weight of 0.37 (MovieLens-20M: 0.005 and 73 interactions), 0.43 (Netflix:
+/// 0.0035 and 123) and 0.59 (Million Song: 0.01 and 59). Nothing where the default is about that: another fit of about
+/// the same would tell little.
 pub(super) fn starts(options: &RecVaeOptions, shape: &FitShape<'_>) -> Vec<RecVaeOptions> {
     const KL_WEIGHT: f64 = 0.45;
     const ABOUT: f64 = 2.0;

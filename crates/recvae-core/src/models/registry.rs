@@ -28,8 +28,8 @@ use crate::train::run::FitRun;
 macro_rules! trained {
     ($($variant:ident: $options:ty, $module:ident;)+) => {
         $(impl $options {
-            /// Trains the model on the training users of a split. Where there are validation users, they choose the best epoch of a
-            /// model that has epochs.
+            /// Trains the model on the training users of a split. Where there are validation users, they choose the
+            /// best epoch of a model that has epochs.
             ///
             /// # Errors
             /// As [`ModelKind::fit`].
@@ -96,13 +96,13 @@ macro_rules! dispatch {
                 match self { $(Self::$variant => <$options>::from_json(options).map(|options| options.to_json()),)+ }
             }
 
-            /// Trains the model on `train` of shape `(n_users, n_items)`; see the model's own text for what it does with
-            /// `validation`, of whom 10,000 are asked where more have something to find.
+            /// Trains the model on `train` of shape `(n_users, n_items)`; see the model's own text for what it does
+            /// with `validation`, of whom 10,000 are asked where more have something to find.
             ///
             /// # Errors
-            /// `INVALID_ARGUMENT` for options and for a warm start that does not fit them, `INVALID_DATA` if there is nothing
-            /// to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` if it would take more than `run` allows or is
-            /// free, `CANCELLED` if `run` was.
+            /// `INVALID_ARGUMENT` for options and for a warm start that does not fit them, `INVALID_DATA` if there is
+            /// nothing to learn from, `NUMERICAL` if the arithmetic fails, `MEMORY` if it would take more than `run`
+            /// allows or is free, `CANCELLED` if `run` was.
             pub fn fit(
                 self,
                 options: &Value,
@@ -155,8 +155,8 @@ macro_rules! dispatch {
                 }
             }
 
-            /// How much memory a fit of that shape takes. What allocators and threads keep for themselves comes to 15 % at
-            /// most beyond 100 MB.
+            /// How much memory a fit of that shape takes. What allocators and threads keep for themselves comes to 15 %
+            /// at most beyond 100 MB.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
@@ -164,8 +164,8 @@ macro_rules! dispatch {
                 match self { $(Self::$variant => Ok($module::memory(&<$options>::from_json(options)?, shape)),)+ }
             }
 
-            /// Fails as a fit on `train` would that may take `limit` bytes beyond the data, or what is free; `beside` more are
-            /// held meanwhile by something else. Gives back the estimate.
+            /// Fails as a fit on `train` would that may take `limit` bytes beyond the data, or what is free; `beside`
+            /// more are held meanwhile by something else. Gives back the estimate.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options, `MEMORY` with the figures and the way out.
@@ -192,9 +192,9 @@ macro_rules! dispatch {
                 match self { $(Self::$variant => $module::LAW,)+ }
             }
 
-            /// The seconds of a fit, carried over from a measured one by [`ModelKind::time_law`]; options that have `epochs` say
-            /// how many were trained. An extrapolation on the same machine: it may be wrong by a factor of 2, since caches
-            /// and threads do not follow the law, and more the farther apart the two are.
+            /// The seconds of a fit, carried over from a measured one by [`ModelKind::time_law`]; options that have
+            /// `epochs` say how many were trained. An extrapolation on the same machine: it may be wrong by a factor of
+            /// 2, since caches and threads do not follow the law, and more the farther apart the two are.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
@@ -213,10 +213,11 @@ macro_rules! dispatch {
                 }
             }
 
-            /// The seconds that a fit of that shape takes on cores of a current x86-64 server, as many as `shape` has threads;
-            /// models with epochs are taken to train all of them. It is computed from counted operations and measured costs,
-            /// see `costs.rs`, so that it can be told before any work, and lies within a factor of 2 on such machines. Of
-            /// validation it has the lists after each epoch, for a tenth as many users as are trained on and 10,000 at most.
+            /// The seconds that a fit of that shape takes on cores of a current x86-64 server, as many as `shape` has
+            /// threads; models with epochs are taken to train all of them. It is computed from counted operations and
+            /// measured costs, see `costs.rs`, so that it can be told before any work, and lies within a factor of 2 on
+            /// such machines. Of validation it has the lists after each epoch, for a tenth as many users as are trained
+            /// on and 10,000 at most.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
@@ -225,8 +226,8 @@ macro_rules! dispatch {
                 Ok(costs::BEGINNING + seconds / shape.threads.max(1) as f64)
             }
 
-            /// Options with which a search on data of that shape does well to begin, besides the defaults: the given ones with others that are
-            /// to be searched. Those of iALS and RecVAE alone depend on the shape.
+            /// Options with which a search on data of that shape does well to begin, besides the defaults: the given
+            /// ones with others that are to be searched. Those of iALS and RecVAE alone depend on the shape.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
@@ -245,8 +246,9 @@ macro_rules! dispatch {
                 })
             }
 
-            /// The options by which a fit on `train` keeps `limits`, changed as little as needed: of EASE^R and its
-            /// kin the largest `density`, of iALS the most `factors`, of the others the largest widths; or why there are none.
+            /// The options by which a fit on `train` keeps `limits`, changed as little as needed: of EASE^R and its kin
+            /// the largest `density`, of iALS the most `factors`, of the others the largest widths; or why there are
+            /// none.
             ///
             /// # Errors
             /// `INVALID_ARGUMENT` for options.
@@ -375,7 +377,8 @@ mod tests {
         };
         for &kind in ModelKind::TRAINED {
             assert_eq!(grown(kind, &json!({}), &small), 2.0, "{}", kind.name());
-            // As many users with as many items each: never less than in a line, but for EASE^R and its kin, whose items decide.
+            // As many users with as many items each: never less than in a line, but for EASE^R and its kin, whose items
+            // decide.
             let more = grown(kind, &json!({}), &shape(2000, 500, 40_000));
             let (least, most) =
                 if kind.has_item_matrix() || kind == ModelKind::HoEase { (2.0, 4.0) } else { (2.5, 4.0) };

@@ -1,7 +1,7 @@
 //! The largest model that fits: options changed as little as needed for a fit to keep to its memory and its time.
 //!
-//! Each model says beside its fit which of its options make it smaller, in which order. The figures are those by which a fit is
-//! refused, so that what is given here is not.
+//! Each model says beside its fit which of its options make it smaller, in which order. The figures are those by which
+//! a fit is refused, so that what is given here is not.
 
 use serde_json::Value;
 
@@ -72,8 +72,8 @@ impl Sizing {
     }
 }
 
-/// The given options if they fit, else what `smaller` finds to fit. `bytes` and `seconds` are those of a fit; the latter are asked for only
-/// of what has the memory.
+/// The given options if they fit, else what `smaller` finds to fit. `bytes` and `seconds` are those of a fit; the
+/// latter are asked for only of what has the memory.
 pub(crate) fn size<O: Clone>(
     limits: &Limits,
     given: &O,

@@ -84,10 +84,11 @@ fn device_memory(architecture: &Architecture, batch_size: usize, posteriors: boo
         ("the gradients", 3.0 * parameters),
         ("the old posterior of every user", if posteriors { 2.0 * latent * users } else { 0.0 }),
         ("the interactions", train.nnz() as f64),
-        // The logits without bias, with it, and twice on the way to log sum exp; their gradient three times; the dense input. Between epochs
-        // the scores of validation users instead, as `device_lists.rs` counts them.
+        // The logits without bias, with it, and twice on the way to log sum exp; their gradient three times; the dense
+        // input. Between epochs the scores of validation users instead, as `device_lists.rs` counts them.
         ("matrices of a batch's users x items", items * (8.0 * batch).max(6.0 * validated)),
-        // Every operation of candle makes a tensor: about ten for each of five layers and of three densities, and as many gradients.
+        // Every operation of candle makes a tensor: about ten for each of five layers and of three densities, and as
+        // many gradients.
         ("what the layers give for a batch", batch * (100.0 * hidden + 80.0 * latent)),
         ("CUDA itself", CUDA_ITSELF / 4.0),
     ];
@@ -176,8 +177,8 @@ pub(super) fn memory(architecture: &Architecture, steps: Steps, shape: &FitShape
     let copies = if shape.validation { 4.0 } else { 3.0 };
     let batch = users.min(batch_size as f64);
     let width = if hidden_decoder { hidden } else { latent };
-    // Of a user in a step, by layers: what the encoder's gave, its gradients, the ways in and out of it; the posterior, the
-    // sample and their gradients; the output layer's groups, its gradient twice; the decoder's hidden layer.
+    // Of a user in a step, by layers: what the encoder's gave, its gradients, the ways in and out of it; the posterior,
+    // the sample and their gradients; the output layer's groups, its gradient twice; the decoder's hidden layer.
     let encoder = if dense_encoder { 14.0 } else { 5.0 } * hidden;
     let sample = 6.0 * latent;
     let output = (n_groups(shape.items) as f64 + 2.0) * width;
@@ -203,9 +204,9 @@ pub(super) fn memory(architecture: &Architecture, steps: Steps, shape: &FitShape
     estimate.with_candle(&candle_parts(architecture, steps, shape))
 }
 
-/// What the training takes by candle's engine on the processor, in bytes. candle keeps what every operation gives until the step has ended,
-/// and its gradient until those before it are known. How many numbers that is of a user was fitted to peaks of trainings in which one
-/// kind outweighs all others.
+/// What the training takes by candle's engine on the processor, in bytes. candle keeps what every operation gives until
+/// the step has ended, and its gradient until those before it are known. How many numbers that is of a user was fitted
+/// to peaks of trainings in which one kind outweighs all others.
 fn candle_parts(architecture: &Architecture, steps: Steps, shape: &FitShape<'_>) -> [(&'static str, f64); 4] {
     let Steps { batch_size, dropout_rate, posteriors, alternating } = steps;
     let [users, items, interactions] = shape.counts();
@@ -214,13 +215,15 @@ fn candle_parts(architecture: &Architecture, steps: Steps, shape: &FitShape<'_>)
     let parameters = architecture.n_parameters() as f64;
     let best = if shape.validation { parameters } else { 0.0 };
     let batch = users.min(batch_size as f64);
-    // Rows of the input layer's weights are gathered, one for each item that dropout leaves; once all of them without a gradient.
+    // Rows of the input layer's weights are gathered, one for each item that dropout leaves; once all of them without a
+    // gradient.
     let gathered = 2.9 * (1.0 - dropout_rate).max(0.35) * hidden * interactions / users.max(1.0);
     let of_hidden = if dense_encoder { 77.0 } else { 12.0 };
     let of_latent = if posteriors { 89.0 } else { 30.0 };
     let layers = batch * (gathered + of_hidden * hidden + of_latent * latent);
     let logits = batch * items;
-    // The gradients of the logits come first, those of the encoder when they are gone; then there are those of the parameters.
+    // The gradients of the logits come first, those of the encoder when they are gone; then there are those of the
+    // parameters.
     let output = 10.4 * logits + 0.5 * layers;
     let input = 4.6 * logits + layers;
     let largest = items * if hidden_decoder { hidden } else { hidden.max(latent) };
@@ -264,14 +267,15 @@ pub(super) fn seconds(architecture: &Architecture, passes: f64, batch_size: usiz
         + costs::PARAMETER * steps * architecture.n_parameters() as f64
 }
 
-/// The largest widths with which it fits, in sixty-fourths of those that are given and no less than a sixteenth. `with` gives the
-/// options with all widths scaled by a function.
+/// The largest widths with which it fits, in sixty-fourths of those that are given and no less than a sixteenth. `with`
+/// gives the options with all widths scaled by a function.
 pub(super) fn smaller<O>(with: impl Fn(&dyn Fn(usize) -> usize) -> O, fits: impl Fn(&O) -> bool) -> Option<O> {
     let shares = (4..64).rev();
     shares.map(|share| with(&|width: usize| (width * share / 64).max(1))).find(fits)
 }
 
-/// Whether a file has, and memory takes, what the options of a network say, before the network is there: options can claim any size.
+/// Whether a file has, and memory takes, what the options of a network say, before the network is there: options can
+/// claim any size.
 ///
 /// # Errors
 /// `INVALID_DATA` if the file has fewer bytes, `MEMORY` if they do not fit.

@@ -1,7 +1,7 @@
 //! Adam in place, with the gradient of a penalty on squares where one is asked for.
 //!
-//! Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1, arXiv 1412.6980; rounding
-//! and order of operations as PyTorch's `Adam`.
+//! Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, algorithm 1, arXiv 1412.6980;
+//! rounding and order of operations as PyTorch's `Adam`.
 
 use rayon::prelude::*;
 
@@ -13,9 +13,9 @@ use crate::math::vectorised::vectorised;
 pub(super) const BETA_1: f64 = 0.9;
 pub(super) const BETA_2: f64 = 0.999;
 pub(super) const EPSILON: f64 = 1e-8;
-/// A first moment below that counts as 0. Without a gradient it would shrink to four units of the smallest number and stay there, and
-/// processors take ten times as long for numbers that small. The step that it makes, at most `1e-30 / EPSILON` times the learning rate,
-/// changes no weight that is above 1e-15.
+/// A first moment below that counts as 0. Without a gradient it would shrink to four units of the smallest number and
+/// stay there, and processors take ten times as long for numbers that small. The step that it makes, at most
+/// `1e-30 / EPSILON` times the learning rate, changes no weight that is above 1e-15.
 const NOTHING: f64 = 1e-30;
 
 /// The numbers that one step shares over all parameters.

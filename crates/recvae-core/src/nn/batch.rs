@@ -63,8 +63,8 @@ impl<T: Real> SparseInput<T> {
         input
     }
 
-    /// Becomes what dropout leaves of the users' histories: entries are kept with probability `1 - rate` and then divided
-    /// by it.
+    /// Becomes what dropout leaves of the users' histories: entries are kept with probability `1 - rate` and then
+    /// divided by it.
     pub(crate) fn drop_out(&mut self, train: &Csr, users: &[usize], rate: f64, noise: &dyn Noise<T>, pass: u64) {
         let histories = users.iter().map(|&user| train.row(user));
         if rate == 0.0 {

@@ -1,18 +1,19 @@
 //! The engine of candle tensors: one code path for every device that candle has, gradients by candle itself.
 //!
 //! The network is that of [`Fused`], from the same parameters and with the same draws of dropout and noise, so that
-//! results differ by rounding alone. What is sparse stays so: the input layer gathers the rows of a batch's items and sums them by
-//! user, and no dense batch is made. Gradients of the two layers that touch items are dense, as candle makes them, and Adam
-//! walks over them; that and the temporary tensors of every operation are the price: on a processor [`Fused`] takes about
-//! a fifth of the time and a third of the memory (`benches/engines.mjs`).
+//! results differ by rounding alone. What is sparse stays so: the input layer gathers the rows of a batch's items and
+//! sums them by user, and no dense batch is made. Gradients of the two layers that touch items are dense, as candle
+//! makes them, and Adam walks over them; that and the temporary tensors of every operation are the price: on a
+//! processor [`Fused`] takes about a fifth of the time and a third of the memory (`benches/engines.mjs`).
 //!
-//! On a GPU ([`compute::Device::Cuda`]) the interactions lie there, and a step sends little more than the numbers of its users: rows are
-//! gathered, dropout and noise are drawn, the sparse layers and Adam are computed by operations of our own ([`ops`]), whose plain forms
-//! are tested on the processor against the ones here. Losses stay there, too, until many are fetched at once: a step waits for nothing.
-//! Then a loss that is not finite is found only after later steps, and the training ends all the same.
+//! On a GPU ([`compute::Device::Cuda`]) the interactions lie there, and a step sends little more than the numbers of
+//! its users: rows are gathered, dropout and noise are drawn, the sparse layers and Adam are computed by operations of
+//! our own ([`ops`]), whose plain forms are tested on the processor against the ones here. Losses stay there, too,
+//! until many are fetched at once: a step waits for nothing. Then a loss that is not finite is found only after later
+//! steps, and the training ends all the same.
 //!
-//! candle 0.11.1 gives no gradient, and no error, for `LayerNorm` with a bias, `softmax_last_dim`, rounding and casts to whole
-//! numbers; what is used here is built of operations that have one, and the tests compare every parameter's.
+//! candle 0.11.1 gives no gradient, and no error, for `LayerNorm` with a bias, `softmax_last_dim`, rounding and casts
+//! to whole numbers; what is used here is built of operations that have one, and the tests compare every parameter's.
 //!
 //! Sources: those of [`Encoder`](super::encoder::Encoder), [`Prior`] and [`adam`](super::adam).
 
@@ -94,7 +95,8 @@ pub(crate) struct CandleEngine<T> {
 /// What operations of our own need.
 struct Own {
     kernels: Kernels,
-    /// The items of all interactions, and where each user's begin among them; none of a training whose batches bring theirs.
+    /// The items of all interactions, and where each user's begin among them; none of a training whose batches bring
+    /// theirs.
     interactions: Option<(Tensor, Vec<u32>)>,
 }
 
@@ -303,8 +305,8 @@ impl<T: Real + WithDType> CandleEngine<T> {
         adam([&value, &parameter.first, &parameter.second], &gradient, self.learning_rate, step)
     }
 
-    /// A step of all parameters that the update reaches. Those of the input layer are not in the loss of a batch without items:
-    /// their gradient is 0 then, and momentum moves them all the same.
+    /// A step of all parameters that the update reaches. Those of the input layer are not in the loss of a batch
+    /// without items: their gradient is 0 then, and momentum moves them all the same.
     fn step_by(&mut self, loss: &Tensor, update: Update, has_items: bool) -> Candle<()> {
         let gradients = loss.backward()?;
         self.encoder_steps += u64::from(update.encoder());
@@ -511,7 +513,8 @@ impl<T: Real + WithDType> View<'_, T> {
     }
 }
 
-/// A parameter and its two moments after step number `step` of Adam; rounding and order of operations as in [`super::adam`].
+/// A parameter and its two moments after step number `step` of Adam; rounding and order of operations as in
+/// [`super::adam`].
 pub(crate) fn adam(
     [value, first, second]: [&Tensor; 3],
     gradient: &Tensor,
@@ -721,7 +724,8 @@ impl Scorer for CandleEngine<f32> {
 
 #[cfg(test)]
 impl<T: Real + WithDType> CandleEngine<T> {
-    /// The entries of a batch after dropout, those of a row behind those of the one before, and the noise, as they were drawn.
+    /// The entries of a batch after dropout, those of a row behind those of the one before, and the noise, as they were
+    /// drawn.
     #[allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
     pub(crate) fn drawn(&self, batch: &Batch<'_, T>) -> (Vec<u32>, Vec<T>) {
         let rows = self.batch_rows(self.own.as_ref().unwrap(), batch).unwrap();

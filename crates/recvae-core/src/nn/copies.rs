@@ -1,8 +1,9 @@
 //! Copies of weights in bf16, as the products of a step in mixed precision read them.
 //!
-//! Weights stay in f32, and so do Adam, its moments, every sum, softmax, KL term and layer norm. A copy is made anew where Adam has
-//! written its weights, once per step, in the two forms in which products take them: `W'` on the way forward and `W` on the way
-//! back. Together they take as many bytes as the weights. Activations and gradients are rounded as they come.
+//! Weights stay in f32, and so do Adam, its moments, every sum, softmax, KL term and layer norm. A copy is made anew
+//! where Adam has written its weights, once per step, in the two forms in which products take them: `W'` on the way
+//! forward and `W` on the way back. Together they take as many bytes as the weights. Activations and gradients are
+//! rounded as they come.
 
 use std::ops::Range;
 
@@ -106,8 +107,8 @@ pub(super) fn linear_backward_by<T: Real>(
     multiply_by(level, gradient, Right::new(backward, outputs, inputs), Start::Zero, row_major_mut(x_gradient));
 }
 
-/// What a tile of users keeps for the product that gives the gradient of a layer's weights: `h_k` as its right side, in which users are the
-/// depth, and the gradient with respect to what the layer gave as its left side.
+/// What a tile of users keeps for the product that gives the gradient of a layer's weights: `h_k` as its right side, in
+/// which users are the depth, and the gradient with respect to what the layer gave as its left side.
 #[derive(Clone, Copy)]
 pub(super) struct Sides {
     pub(super) users: usize,
@@ -134,8 +135,8 @@ impl Sides {
         interleave_rows(gradient, self.outputs, &mut left[..self.left_pairs()]);
     }
 
-    /// Puts the rows `some` of the product of those sides, in which the layer's weights have shape `(outputs, inputs)`, into `out`,
-    /// or adds them to it.
+    /// Puts the rows `some` of the product of those sides, in which the layer's weights have shape `(outputs, inputs)`,
+    /// into `out`, or adds them to it.
     pub(super) fn weight_gradient<T: Real>(
         self,
         level: Level,

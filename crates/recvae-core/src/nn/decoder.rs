@@ -76,8 +76,8 @@ impl<T: Real> HiddenLayer<T> {
         });
     }
 
-    /// Gradients with respect to `z` and to the parameters, from that with respect to `out`, the result for `z`; the latter
-    /// becomes that with respect to what goes into tanh.
+    /// Gradients with respect to `z` and to the parameters, from that with respect to `out`, the result for `z`; the
+    /// latter becomes that with respect to what goes into tanh.
     pub(super) fn backward(
         &self,
         z: &[T],

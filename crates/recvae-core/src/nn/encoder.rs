@@ -1,13 +1,12 @@
 //! The encoder: mean and log variance of a user's posterior from the user's history.
 //!
-//! Both encoders start with the sparse input layer, which gives `a_1` of shape `(batch, hidden)`. Mult-VAE's goes on with
-//! tanh and one linear layer to mean and log variance; Mult-DAE's ends with tanh, which gives the latent vector itself.
-//! RecVAE's is dense:
-//! `h_k = layer_norm(swish(a_k))`, `a_(k+1) = W h_k + b + h_1 + … + h_k`, five layers, then one linear layer to mean and log
-//! variance side by side, `(batch, 2 latent)`.
+//! Both encoders start with the sparse input layer, which gives `a_1` of shape `(batch, hidden)`. Mult-VAE's goes on
+//! with tanh and one linear layer to mean and log variance; Mult-DAE's ends with tanh, which gives the latent vector
+//! itself. RecVAE's is dense: `h_k = layer_norm(swish(a_k))`, `a_(k+1) = W h_k + b + h_1 + … + h_k`, five layers, then
+//! one linear layer to mean and log variance side by side, `(batch, 2 latent)`.
 //!
-//! Tiles of users go through all dense layers on one thread, forward and back, while they are in its cache; the weights'
-//! gradients are then summed over the tiles in order.
+//! Tiles of users go through all dense layers on one thread, forward and back, while they are in its cache; the
+//! weights' gradients are then summed over the tiles in order.
 //!
 //! Source: Shenbin et al., "RecVAE", WSDM 2020, section 3.1, arXiv 1912.11160, and the authors' code.
 
@@ -46,8 +45,8 @@ pub(crate) struct Architecture {
     pub(crate) dense_encoder: bool,
     /// Mult-VAE's decoder instead of RecVAE's.
     pub(crate) hidden_decoder: bool,
-    /// Whether the encoder ends with a linear layer to the mean and the log variance of a posterior. Without, as in Mult-DAE,
-    /// the last hidden layer is the latent vector: `latent_dim` is `hidden_dim`, and nothing is drawn.
+    /// Whether the encoder ends with a linear layer to the mean and the log variance of a posterior. Without, as in
+    /// Mult-DAE, the last hidden layer is the latent vector: `latent_dim` is `hidden_dim`, and nothing is drawn.
     pub(crate) posterior: bool,
 }
 
@@ -96,8 +95,8 @@ pub(super) struct DenseLayers {
 /// What the ways forward and back leave, used again from batch to batch.
 #[derive(Default)]
 pub(crate) struct EncoderMemory<T> {
-    /// For each user what the input layer gave, then the gradient with respect to it, then tile by tile what [`Tile::split`] makes of it.
-    /// A step walks through all of it: one array in huge pages.
+    /// For each user what the input layer gave, then the gradient with respect to it, then tile by tile what
+    /// [`Tile::split`] makes of it. A step walks through all of it: one array in huge pages.
     room: Numbers<T>,
     /// Users of the batch.
     users: usize,
@@ -106,8 +105,8 @@ pub(crate) struct EncoderMemory<T> {
     pub(crate) posterior: Vec<T>,
     /// With respect to the dense parameters.
     pub(super) dense_gradient: Numbers<T>,
-    /// In mixed precision the dense layers' weights in bf16, the last layer's at the end, and what their gradients are made of, tile by
-    /// tile.
+    /// In mixed precision the dense layers' weights in bf16, the last layer's at the end, and what their gradients are
+    /// made of, tile by tile.
     copies: Option<DenseCopies>,
     sides: Numbers<Line>,
 }
@@ -214,7 +213,8 @@ impl<T: Real> Encoder<T> {
         memory.posterior
     }
 
-    /// Fills the gradients of the memory, after [`Self::forward`] of the same batch, from that with respect to its result.
+    /// Fills the gradients of the memory, after [`Self::forward`] of the same batch, from that with respect to its
+    /// result.
     pub(super) fn backward(&self, gradient: &[T], memory: &mut EncoderMemory<T>) {
         self.layers.backward(gradient, &self.dense, memory);
     }
@@ -295,7 +295,8 @@ impl DenseLayers {
         (1..layer).map(|before| self.sides(before, USERS).lines()).sum()
     }
 
-    /// Matrices that [`Encoder::means`] needs for a tile: what goes into a layer's norm, what comes out, the sum of what came out so far.
+    /// Matrices that [`Encoder::means`] needs for a tile: what goes into a layer's norm, what comes out, the sum of
+    /// what came out so far.
     fn matrices_of_means(&self) -> usize {
         if self.architecture.dense_encoder { 3 } else { 1 }
     }

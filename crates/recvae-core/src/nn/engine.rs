@@ -1,9 +1,9 @@
 //! The seam between a training and the arithmetic that carries it out.
 //!
 //! A training decides which users are in a batch, what dropout leaves of their histories, what noise is drawn and which
-//! parameters a step updates. An engine has the parameters, Adam's moments and the old posteriors, on whatever device, and
-//! makes steps. The seam lies at the step and not at the tensor operation, so that an engine can let gradients flow into Adam
-//! without storing them, as [`Fused`](super::fused::Fused) does.
+//! parameters a step updates. An engine has the parameters, Adam's moments and the old posteriors, on whatever device,
+//! and makes steps. The seam lies at the step and not at the tensor operation, so that an engine can let gradients flow
+//! into Adam without storing them, as [`Fused`](super::fused::Fused) does.
 
 use ndarray::ArrayViewMut2;
 
@@ -49,11 +49,12 @@ pub(crate) trait Engine<T: Real>: Send {
         false
     }
 
-    /// One step of Adam on the batch's loss, and that loss if it is known already; one that is known and not finite changes nothing.
-    /// With `renew` the posteriors that the step computes become the old ones of the batch's users.
+    /// One step of Adam on the batch's loss, and that loss if it is known already; one that is known and not finite
+    /// changes nothing. With `renew` the posteriors that the step computes become the old ones of the batch's users.
     fn step(&mut self, batch: &mut Batch<'_, T>, update: Update, renew: bool) -> Result<Option<Loss>>;
 
-    /// The losses of steps that were not known, in their order, each once: `all` of them, or those that are worth being fetched.
+    /// The losses of steps that were not known, in their order, each once: `all` of them, or those that are worth being
+    /// fetched.
     fn losses(&mut self, all: bool) -> Result<Vec<Loss>> {
         let _ = all;
         Ok(vec![])

@@ -18,8 +18,8 @@ pub(crate) struct Init {
 pub(crate) enum Scheme {
     /// PyTorch's `Linear`: weights and biases uniform within 1 / sqrt(inputs), as in the official RecVAE.
     Torch,
-    /// Xavier normal weights (the official Mult-VAE has uniform ones of the same variance), biases from a normal of deviation
-    /// 0.001 cut off at two deviations, as there.
+    /// Xavier normal weights (the official Mult-VAE has uniform ones of the same variance), biases from a normal of
+    /// deviation 0.001 cut off at two deviations, as there.
     Xavier,
     /// All zeros, to be overwritten.
     Zeros,

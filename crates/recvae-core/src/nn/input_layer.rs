@@ -1,7 +1,8 @@
-//! The first layer of an encoder on sparse rows: `h = x W + b`, where `x` has shape `(batch, n_items)` and is never built.
+//! The first layer of an encoder on sparse rows: `h = x W + b`, where `x` has shape `(batch, n_items)` and is never
+//! built.
 //!
-//! `W` has shape `(n_items, width)`, row-major: forward adds up the rows of a user's items, backward adds the gradients of
-//! an item's users and passes the sum to Adam while it is in the cache. No gradient of the size of `W` exists.
+//! `W` has shape `(n_items, width)`, row-major: forward adds up the rows of a user's items, backward adds the gradients
+//! of an item's users and passes the sum to Adam while it is in the cache. No gradient of the size of `W` exists.
 
 use rayon::prelude::*;
 
@@ -43,7 +44,8 @@ impl<T: Real> InputLayer<T> {
         add(hidden, &self.bias);
     }
 
-    /// One Adam step by the gradient of the hidden layer, shape `(batch, width)`. A penalty on squares is for the weights.
+    /// One Adam step by the gradient of the hidden layer, shape `(batch, width)`. A penalty on squares is for the
+    /// weights.
     pub(crate) fn step(
         &mut self,
         batch: &Batch<'_, T>,
@@ -79,8 +81,8 @@ impl<T: Real> InputLayer<T> {
     }
 }
 
-/// Hands the gradients of 64 items' rows at a time, zeros included, to `each`, together with the item of `targets` (one per
-/// 64 items) that they belong to.
+/// Hands the gradients of 64 items' rows at a time, zeros included, to `each`, together with the item of `targets` (one
+/// per 64 items) that they belong to.
 fn for_each_gradient<T: Real, C: Send>(
     batch: &Batch<'_, T>,
     hidden_gradient: &[T],

@@ -1,8 +1,8 @@
 //! From a posterior to a sample and its KL term.
 //!
 //! The posterior has shape `(batch, 2 latent)`, mean and log variance side by side; the sample is
-//! `z = mean + exp(log variance / 2) * noise` of shape `(batch, latent)`. The user's KL term is analytic against N(0, I), and
-//! one sample's worth, with the same `z`, against RecVAE's composite prior.
+//! `z = mean + exp(log variance / 2) * noise` of shape `(batch, latent)`. The user's KL term is analytic against N(0,
+//! I), and one sample's worth, with the same `z`, against RecVAE's composite prior.
 
 use rayon::prelude::*;
 
@@ -30,11 +30,11 @@ impl Prior {
     }
 }
 
-/// `log p(z)` summed over the latent coordinates, where `p` mixes, for each coordinate by itself, N(0, 1), the old posterior
-/// of the same user and a wide N(0, e^v).
+/// `log p(z)` summed over the latent coordinates, where `p` mixes, for each coordinate by itself, N(0, 1), the old
+/// posterior of the same user and a wide N(0, e^v).
 ///
-/// Source: Shenbin et al., "RecVAE", WSDM 2020, section 3.2, arXiv 1912.11160. The paper's formula mixes densities of whole
-/// vectors; the official code mixes each coordinate, and so does this.
+/// Source: Shenbin et al., "RecVAE", WSDM 2020, section 3.2, arXiv 1912.11160. The paper's formula mixes densities of
+/// whole vectors; the official code mixes each coordinate, and so does this.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct CompositePrior {
     /// Weights of standard, old and wide component.
@@ -68,8 +68,8 @@ impl<T: Real> Mixture<T> {
         log_posterior - maximum - sum.ln()
     }
 
-    /// Maximum of the three weighted log densities, sum of their exponentials less it, and the derivative of the logarithm
-    /// of the mixture.
+    /// Maximum of the three weighted log densities, sum of their exponentials less it, and the derivative of the
+    /// logarithm of the mixture.
     #[inline(always)]
     fn at(&self, old_mean: T, old_log_variance: T, z: T) -> (T, T, T) {
         let [standard, old, wide] = self.log_weights;
@@ -115,7 +115,8 @@ vectorised! {
     fn composite_kl(mixture: Mixture<T>, mean: &[T], log_variance: &[T], old: &[T], z: &[T]) -> T {
         let n = z.len();
         let (mean, log_variance, (old_mean, old_log_variance)) = (&mean[..n], &log_variance[..n], halves(old, n));
-        // Chunks whose length the compiler knows: else each number is computed by itself, which takes ten times as long.
+        // Chunks whose length the compiler knows: else each number is computed by itself, which takes ten times as
+        // long.
         let chunks = |values| <[T]>::as_chunks::<16>(values);
         let [mean, log_variance, old_mean, old_log_variance, z] =
             [mean, log_variance, old_mean, old_log_variance, z].map(chunks);
@@ -213,7 +214,8 @@ impl<T: Real> Sample<T> {
             .for_each(|(row, ((z, kl), posterior))| *kl = self.forward_row(row, posterior, z));
     }
 
-    /// The gradient with respect to the posterior, from that with respect to `z` and that with respect to every KL term.
+    /// The gradient with respect to the posterior, from that with respect to `z` and that with respect to every KL
+    /// term.
     pub(crate) fn backward(&self, posterior: &[T], z_gradient: &[T], kl_gradient: T, out: &mut Vec<T>) {
         let latent = self.latent_dim();
         out.resize(posterior.len(), T::ZERO);

@@ -29,7 +29,8 @@ fn sigmoid<T: Real>(a: T) -> T {
     T::ONE / (T::ONE + (-a).exp())
 }
 
-/// Brings `out`, the swish of a row, `a / (1 + e^-a)`, to mean 0 and variance 1, and gives back `1 / sqrt(variance + epsilon)`.
+/// Brings `out`, the swish of a row, `a / (1 + e^-a)`, to mean 0 and variance 1, and gives back
+/// `1 / sqrt(variance + epsilon)`.
 #[inline(always)]
 fn normalise<T: Real>(out: &mut [T], epsilon: T) -> T {
     let n = T::from_f64(out.len() as f64);
@@ -77,8 +78,8 @@ vectorised! {
         }
     }
 
-    /// Turns the gradient with respect to the output of [`swish_layer_norm`] into that with respect to `a`, and adds the
-    /// gradients of weight and bias to theirs. `room` is for two rows.
+    /// Turns the gradient with respect to the output of [`swish_layer_norm`] into that with respect to `a`, and adds
+    /// the gradients of weight and bias to theirs. `room` is for two rows.
     pub(super) fn swish_layer_norm_backward(
         a: &[T],
         norm: LayerNorm<'_, T>,

@@ -1,8 +1,9 @@
-//! The network of RecVAE, Mult-VAE and Mult-DAE: sparse input layer, dense encoder, Gaussian sample, decoder, multinomial
-//! output.
+//! The network of RecVAE, Mult-VAE and Mult-DAE: sparse input layer, dense encoder, Gaussian sample, decoder,
+//! multinomial output.
 //!
-//! With `batch` users, `hidden_dim` and `latent_dim`: history -> input layer -> `(batch, hidden)` -> encoder -> mean and
-//! log variance, `(batch, latent)` each -> sample `z = mean + exp(log variance / 2) * noise` -> decoder -> output layer.
+//! With `batch` users, `hidden_dim` and `latent_dim`: history -> input layer -> `(batch, hidden)` -> encoder -> mean
+//! and log variance, `(batch, latent)` each -> sample `z = mean + exp(log variance / 2) * noise` -> decoder -> output
+//! layer.
 //!
 //! | part | RecVAE | Mult-VAE | Mult-DAE |
 //! | --- | --- | --- | --- |
@@ -103,7 +104,8 @@ impl<T: Default> Memory<T> {
 }
 
 impl<T: Real> Memory<T> {
-    /// From here on the large products of the network's steps are in mixed precision, at a level that the processor has.
+    /// From here on the large products of the network's steps are in mixed precision, at a level that the processor
+    /// has.
     pub(crate) fn round(&mut self, level: Level, network: &Network<T>) {
         network.encoder.round(level, &mut self.encoder);
         network.decoder.output.round(level, &mut self.output);
@@ -137,8 +139,8 @@ impl<T: Real> Network<T> {
         Self { architecture, encoder, decoder }
     }
 
-    /// The loss, mean over the batch of weighted KL term minus log-likelihood, and in the memory its gradients. The encoder's
-    /// are computed only if the encoder is updated, the decoder's only if the decoder is.
+    /// The loss, mean over the batch of weighted KL term minus log-likelihood, and in the memory its gradients. The
+    /// encoder's are computed only if the encoder is updated, the decoder's only if the decoder is.
     pub(crate) fn backward(&self, batch: &Batch<'_, T>, update: Update, memory: &mut Memory<T>) -> Loss {
         let Batch { histories, input, sample, .. } = batch;
         let Memory { encoder, z, kl, hidden, output, output_gradient, z_gradient, .. } = memory;
@@ -226,7 +228,8 @@ impl<T: Real> Network<T> {
         large && small.into_iter().flatten().all(|value| value.is_finite())
     }
 
-    /// Scores of a block of users: the logits at the mean of the posterior, or at the latent vector, shape `(users, n_items)`.
+    /// Scores of a block of users: the logits at the mean of the posterior, or at the latent vector, shape
+    /// `(users, n_items)`.
     pub(crate) fn logits(&self, histories: &[&[u32]], out: ArrayViewMut2<'_, T>) {
         self.decoder.logits(self.means(histories), out);
     }
@@ -263,7 +266,8 @@ impl<T: Real> Network<T> {
         all
     }
 
-    /// Overwrites every parameter by what `read` has under its name and shape. The two large ones are taken as they are.
+    /// Overwrites every parameter by what `read` has under its name and shape. The two large ones are taken as they
+    /// are.
     pub(crate) fn import<N: Into<Numbers<T>>>(
         &mut self,
         mut read: impl FnMut(&str, &[usize]) -> Result<N>,
@@ -296,8 +300,8 @@ impl<T: Real> Network<T> {
         })
     }
 
-    /// Overwrites every parameter by what `read` has under its name in a network of the same widths and `items_there` items.
-    /// Of those that have a row for each item, the rows of items that `index_there` does not know stay.
+    /// Overwrites every parameter by what `read` has under its name in a network of the same widths and `items_there`
+    /// items. Of those that have a row for each item, the rows of items that `index_there` does not know stay.
     pub(crate) fn adopt<'v>(
         &mut self,
         items_there: usize,
@@ -333,8 +337,8 @@ impl<T: Real> Network<T> {
     }
 }
 
-/// Users whose vectors are made at a time: tiles for many threads, whose activations take no more than those of a step do for a block of
-/// scores.
+/// Users whose vectors are made at a time: tiles for many threads, whose activations take no more than those of a step
+/// do for a block of scores.
 const VECTORS: usize = 4 * BLOCK;
 
 /// The parameter that has one number for each item.
@@ -416,8 +420,8 @@ impl<T: Real> Optimiser<T> {
         (self.learning_rate, self.lambda)
     }
 
-    /// The same with a penalty on the squares of all weights, not of biases, of a network that has no dense layers, such as
-    /// Mult-DAE's.
+    /// The same with a penalty on the squares of all weights, not of biases, of a network that has no dense layers,
+    /// such as Mult-DAE's.
     pub(crate) fn with_squares(self, lambda: f64) -> Self {
         Self { lambda, ..self }
     }

@@ -1,14 +1,15 @@
 //! The last layer of a decoder with the multinomial likelihood, as one operation: no matrix of users x items is needed.
 //!
-//! With hidden rows `z` of shape `(batch, width)`, weights `W` of `(n_items, width)` and a user's history `x` of `n` items:
-//! logits `l = z W' + b`, log-likelihood `sum over x of l - n logsumexp(l)`, gradient with respect to the logits
+//! With hidden rows `z` of shape `(batch, width)`, weights `W` of `(n_items, width)` and a user's history `x` of `n`
+//! items: logits `l = z W' + b`, log-likelihood `sum over x of l - n logsumexp(l)`, gradient with respect to the logits
 //! `x - n softmax(l)`.
 //!
-//! The batch is cut into tiles of users x groups of items; a tile walks over its items in blocks that stay in the second
-//! level cache: logits, their maximum so far, exponentials, and at once the product of these with the same rows of `W`,
-//! which is what the gradient with respect to `z` needs. Sums are rescaled when the maximum grows, in mixed precision by more than a little, and the groups of a user
-//! are put together at the end. Only if the weights are to be updated the logits are kept, or in mixed precision their exponentials, for
-//! a second walk that turns each block into the gradient of its rows of `W` and hands that to Adam.
+//! The batch is cut into tiles of users x groups of items; a tile walks over its items in blocks that stay in the
+//! second level cache: logits, their maximum so far, exponentials, and at once the product of these with the same rows
+//! of `W`, which is what the gradient with respect to `z` needs. Sums are rescaled when the maximum grows, in mixed
+//! precision by more than a little, and the groups of a user are put together at the end. Only if the weights are to be
+//! updated the logits are kept, or in mixed precision their exponentials, for a second walk that turns each block into
+//! the gradient of its rows of `W` and hands that to Adam.
 //!
 //! Source of the running rescaling: Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018, arXiv
 //! 1805.02867.
@@ -83,7 +84,8 @@ pub(crate) struct LogLikelihood<T> {
     /// weights are to be updated.
     logits: Numbers<T>,
     scratch: Scratch<T>,
-    /// In mixed precision the weights in bf16, and room for what else products read; instead of the logits their exponentials.
+    /// In mixed precision the weights in bf16, and room for what else products read; instead of the logits their
+    /// exponentials.
     copies: Option<ItemCopies>,
     hidden: Vec<Line>,
     exponentials: Numbers<Line>,
@@ -111,7 +113,8 @@ struct Tile<T> {
     sum: Vec<T>,
     /// Sum of the logits of the user's own items.
     own: Vec<T>,
-    /// In mixed precision how many of the user's own items the walk has left behind, and what the gradient of the weights needs.
+    /// In mixed precision how many of the user's own items the walk has left behind, and what the gradient of the
+    /// weights needs.
     walked: Vec<usize>,
     blocks: OfBlocks<T>,
 }
@@ -135,8 +138,8 @@ impl<T: Real> Tile<T> {
         own
     }
 
-    /// Adds a block's sum of exponentials relative to `maximum`, which is near the largest logit so far, to the user's, which is rescaled to that, as is the
-    /// user's row of `weighted`.
+    /// Adds a block's sum of exponentials relative to `maximum`, which is near the largest logit so far, to the user's,
+    /// which is rescaled to that, as is the user's row of `weighted`.
     fn add(&mut self, user: usize, maximum: T, sum: T, weighted: &mut [T]) {
         if self.maximum[user] == maximum {
             self.sum[user] += sum;
@@ -236,8 +239,8 @@ impl<T: Real> OutputLayer<T> {
         self.put_together(histories, n_groups, want, out);
     }
 
-    /// Walks over the items of a tile; `weighted` is empty if the gradient of the hidden rows is not wanted, and `kept` is where the logits
-    /// stay, if they do.
+    /// Walks over the items of a tile; `weighted` is empty if the gradient of the hidden rows is not wanted, and `kept`
+    /// is where the logits stay, if they do.
     #[allow(clippy::too_many_arguments)]
     fn fill(
         &self,

@@ -1,8 +1,8 @@
 //! Trained models with the ids of their items become a blend.
 //!
-//! The parts have to have the same items in the same order, as models of one split have. The validation users are those of a
-//! split; they are matched by the ids of the items. What is known of whom the parts were trained on is united in the blend's
-//! record, and a part that was trained on validation users is told of: its weight is too large then.
+//! The parts have to have the same items in the same order, as models of one split have. The validation users are those
+//! of a split; they are matched by the ids of the items. What is known of whom the parts were trained on is united in
+//! the blend's record, and a part that was trained on validation users is told of: its weight is too large then.
 
 use crate::base::error::{Error, Result};
 use crate::base::options::Options;
@@ -15,8 +15,8 @@ use crate::split::training_record::TrainingRecord;
 use crate::train::run::FitRun;
 
 impl BlendOptions {
-    /// Makes a blend of trained models by the validation users of a split. Blends among the `parts` count as the models of which they
-    /// are made. Parameters are shared with the parts, not copied. `info` of the parts is not kept.
+    /// Makes a blend of trained models by the validation users of a split. Blends among the `parts` count as the models
+    /// of which they are made. Parameters are shared with the parts, not copied. `info` of the parts is not kept.
     ///
     /// ```
     /// use recvae_core::{
@@ -43,10 +43,10 @@ impl BlendOptions {
     /// ```
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for fewer than two or more than eight different models, for models with other items (the first difference
-    /// is named) and for a checkpoint, a warm start or an engine in `run`; `INVALID_DATA` if there are fewer than two validation users
-    /// with something to find; `NUMERICAL` if a score is not a number, `MEMORY` if it would take more than `run` allows or is
-    /// free, `CANCELLED` if `run` was.
+    /// `INVALID_ARGUMENT` for fewer than two or more than eight different models, for models with other items (the
+    /// first difference is named) and for a checkpoint, a warm start or an engine in `run`; `INVALID_DATA` if there are
+    /// fewer than two validation users with something to find; `NUMERICAL` if a score is not a number, `MEMORY` if it
+    /// would take more than `run` allows or is free, `CANCELLED` if `run` was.
     pub fn blend(&self, parts: &[&Recommender], data: &Split, run: &FitRun<'_>) -> Result<Recommender> {
         let options = self.checked()?;
         let Some((first, others)) = parts.split_first() else {

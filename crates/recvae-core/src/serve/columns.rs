@@ -1,7 +1,8 @@
-//! Histories and lists as columns of numbers: all entries one after the other, and offsets that say where each user's begin.
+//! Histories and lists as columns of numbers: all entries one after the other, and offsets that say where each user's
+//! begin.
 //!
-//! User u has the entries from `offsets[u]` to below `offsets[u + 1]`, so there is one offset more than there are users and
-//! the first one is 0, as in Arrow lists and CSR matrices.
+//! User u has the entries from `offsets[u]` to below `offsets[u + 1]`, so there is one offset more than there are users
+//! and the first one is 0, as in Arrow lists and CSR matrices.
 
 use crate::base::error::{Error, Result};
 use crate::evaluate::scorer::Scored;
@@ -54,8 +55,8 @@ impl Recommender {
     /// Histories out of columns of item indices. The items of a history may come in any order and more than once.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for offsets that do not begin with 0, that descend or that do not end at the number of items, and
-    /// for an item that the model does not have.
+    /// `INVALID_ARGUMENT` for offsets that do not begin with 0, that descend or that do not end at the number of items,
+    /// and for an item that the model does not have.
     pub fn histories_of(&self, items: &[u32], offsets: &[u32]) -> Result<Vec<History>> {
         let (n_items, n_entries) = (self.items().len(), items.len());
         if let Some(at) = items.iter().position(|&item| item as usize >= n_items) {

@@ -16,13 +16,14 @@ use crate::models::device::{CUDA_ITSELF, check_device};
 use crate::serve::recommender::Recommender;
 
 impl Recommender {
-    /// The same with lists of many users found on a device: `cpu`, `cuda`, `cuda:N`, or `auto` for the first GPU that opens if it has the
-    /// memory for a model that it is for, else the processor. Items and bits of the lists do not depend on it. All else is the processor's:
-    /// the lists of few users, filters that allow few items, similar items and reasons.
+    /// The same with lists of many users found on a device: `cpu`, `cuda`, `cuda:N`, or `auto` for the first GPU that
+    /// opens if it has the memory for a model that it is for, else the processor. Items and bits of the lists do not
+    /// depend on it. All else is the processor's: the lists of few users, filters that allow few items, similar items
+    /// and reasons.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a device that is not there, and for a GPU where the model's scores are neither products of vectors nor sums of
-    /// rows in f32; `MEMORY` of a GPU, with the figures.
+    /// `INVALID_ARGUMENT` for a device that is not there, and for a GPU where the model's scores are neither products
+    /// of vectors nor sums of rows in f32; `MEMORY` of a GPU, with the figures.
     pub fn on(self, device: &str) -> Result<Self> {
         match device.parse()? {
             Device::Cpu => Ok(self),

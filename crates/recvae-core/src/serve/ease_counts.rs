@@ -1,16 +1,18 @@
-//! EASE^R without the old data: the counts that it is computed from are kept, and users are added to them and taken away.
+//! EASE^R without the old data: the counts that it is computed from are kept, and users are added to them and taken
+//! away.
 //!
-//! All that EASE^R asks of its data is the Gram matrix `G = X' X` of shape `(n_items, n_items)`: for each pair of items how
-//! many users have both. A user's part of it is the user's own pairs, so the counts of old and new users are the sum of both,
-//! in whole numbers and therefore exactly: a fit on updated counts has the same bits as a fit on all users at once.
+//! All that EASE^R asks of its data is the Gram matrix `G = X' X` of shape `(n_items, n_items)`: for each pair of items
+//! how many users have both. A user's part of it is the user's own pairs, so the counts of old and new users are the
+//! sum of both, in whole numbers and therefore exactly: a fit on updated counts has the same bits as a fit on all users
+//! at once.
 //!
-//! - Order of items: old items keep their indices, new ones follow in the order in which the new data have them. That is the
-//!   order in which [`Interactions`] number items when the old rows are read before the new ones.
-//! - A user who comes back with more items is taken away with the old history and added with the new one. Added alone, the
-//!   user would count as two.
-//! - Of who is in the counts hashes are kept, for the models that are fitted on them ([`TrainingRecord`]); users are not told
-//!   apart by them here. To add somebody twice is not noticed; to take somebody away who was never there is, where a count
-//!   would fall below 0 or above that of one of its items.
+//! - Order of items: old items keep their indices, new ones follow in the order in which the new data have them. That
+//!   is the order in which [`Interactions`] number items when the old rows are read before the new ones.
+//! - A user who comes back with more items is taken away with the old history and added with the new one. Added alone,
+//!   the user would count as two.
+//! - Of who is in the counts hashes are kept, for the models that are fitted on them ([`TrainingRecord`]); users are
+//!   not told apart by them here. To add somebody twice is not noticed; to take somebody away who was never there is,
+//!   where a count would fall below 0 or above that of one of its items.
 //! - An item that nobody has any more keeps its place, with counts of 0.
 //!
 //! Counts are u32: exact for 4,294,967,295 users, where f32 is for 16,777,216, at the same four bytes.
@@ -68,8 +70,8 @@ struct Part {
 }
 
 impl EaseCounts {
-    /// Counts the users of `data`. It may take `memory_limit` bytes beyond the data, the counts included; without it what is
-    /// free.
+    /// Counts the users of `data`. It may take `memory_limit` bytes beyond the data, the counts included; without it
+    /// what is free.
     ///
     /// # Errors
     /// `MEMORY` before any work if it could take more, with the figures and the way out; `CANCELLED` within a row.
@@ -77,14 +79,14 @@ impl EaseCounts {
         Self::default().update(Some(data), None, memory_limit, cancel)
     }
 
-    /// The counts without the users of `remove` and with those of `add`; `self` stays as it is. The users of `remove` must be
-    /// among those that were counted, with the same items as then. It may take `memory_limit` bytes beyond the data and
-    /// `self`; without it what is free.
+    /// The counts without the users of `remove` and with those of `add`; `self` stays as it is. The users of `remove`
+    /// must be among those that were counted, with the same items as then. It may take `memory_limit` bytes beyond the
+    /// data and `self`; without it what is free.
     ///
     /// # Errors
-    /// `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the counts tell; if there are more
-    /// users than a count can hold, 4,294,967,295. `MEMORY` before any work if it could take more than it may, with the
-    /// figures and the way out. `CANCELLED` within a row.
+    /// `INVALID_DATA` if `remove` has an item or users that were never counted, as far as the counts tell; if there are
+    /// more users than a count can hold, 4,294,967,295. `MEMORY` before any work if it could take more than it may,
+    /// with the figures and the way out. `CANCELLED` within a row.
     pub fn update(
         &self,
         add: Option<&Interactions>,
@@ -125,9 +127,10 @@ impl EaseCounts {
         Ok(Self { items, n_users, counts, record, shard: None })
     }
 
-    /// What [`Self::update`] to counts of `items` takes at most: those counts and the stretches that they are joined from, which
-    /// allocators keep for a while when they are freed; the users by their items in the order of the result, and transposed;
-    /// for each thread a place in every history, and rows of counts. The counts come to no more than the matrix of a fit.
+    /// What [`Self::update`] to counts of `items` takes at most: those counts and the stretches that they are joined
+    /// from, which allocators keep for a while when they are freed; the users by their items in the order of the
+    /// result, and transposed; for each thread a place in every history, and rows of counts. The counts come to no more
+    /// than the matrix of a fit.
     fn memory_of_update(
         &self,
         items: &Ids,
@@ -136,7 +139,8 @@ impl EaseCounts {
     ) -> MemoryEstimate {
         let threads = rayon::current_num_threads() as f64;
         let n = items.len() as f64;
-        // New pairs are those of the histories; a row takes no more than twice its pairs, and no more than the triangle has.
+        // New pairs are those of the histories; a row takes no more than twice its pairs, and no more than the triangle
+        // has.
         let pairs_of = |row: &[u32]| row.len() as f64 * (row.len() as f64 + 1.0) / 2.0;
         let new: f64 = add.map_or(0.0, |add| add.matrix().rows().map(pairs_of).sum());
         let numbers = (n * (n + 1.0) / 2.0).min(2.0 * (self.counts.len() as f64 + new));
@@ -180,8 +184,8 @@ impl EaseCounts {
         (0..self.items.len()).map(|item| self.counts.diagonal(item)).collect()
     }
 
-    /// Fits EASE^R on the counts: the same bits as [`ModelKind::fit`](crate::ModelKind::fit) on all the users, with the items
-    /// in this order, and told of in the same way. Its memory limit is for what it takes beyond the counts.
+    /// Fits EASE^R on the counts: the same bits as [`ModelKind::fit`](crate::ModelKind::fit) on all the users, with the
+    /// items in this order, and told of in the same way. Its memory limit is for what it takes beyond the counts.
     ///
     /// # Errors
     /// As [`ModelKind::fit`](crate::ModelKind::fit), and `INVALID_ARGUMENT` for a `density` below 1.
@@ -299,7 +303,8 @@ impl EaseCounts {
         self.items.bytes() + self.counts.bytes() + self.record.as_bytes().len()
     }
 
-    /// Writes a file, whole or not at all; see `ease_counts/file.rs` for its layout. The same counts give the same bytes.
+    /// Writes a file, whole or not at all; see `ease_counts/file.rs` for its layout. The same counts give the same
+    /// bytes.
     ///
     /// # Errors
     /// `IO` if it cannot be written, `INVALID_DATA` if there are no items.
@@ -310,8 +315,8 @@ impl EaseCounts {
     /// Reads a file that [`EaseCounts::save`] wrote.
     ///
     /// # Errors
-    /// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is truncated, altered or holds something else, `INVALID_DATA` if
-    /// memory is missing.
+    /// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is truncated, altered or holds something else,
+    /// `INVALID_DATA` if memory is missing.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         file::load(path.as_ref())
     }

@@ -1,5 +1,5 @@
-//! Models on their way from other programs and to them: weights of the programs of RecVAE's and Mult-VAE's authors become a model,
-//! a model becomes such weights again, or a graph that ONNX runtimes compute.
+//! Models on their way from other programs and to them: weights of the programs of RecVAE's and Mult-VAE's authors
+//! become a model, a model becomes such weights again, or a graph that ONNX runtimes compute.
 //!
 //! | format | imported | exported |
 //! | --- | --- | --- |
@@ -7,11 +7,12 @@
 //! | npz | names of any program below | RecVAE: its authors'; Mult-VAE and Mult-DAE: their authors', TensorFlow's variables |
 //! | ONNX | not | `history` of shape `(batch, items)` to `logits` of the same shape, see `onnx.rs` |
 //!
-//! Which program weights are of is told by their names, see `programs.rs`. Sizes come from their shapes. What the training was
-//! told (gamma, beta, the learning rate) is not among the weights: it is what the caller says, or the default.
+//! Which program weights are of is told by their names, see `programs.rs`. Sizes come from their shapes. What the
+//! training was told (gamma, beta, the learning rate) is not among the weights: it is what the caller says, or the
+//! default.
 //!
-//! Scores of what is imported are those of the program it came from, to the precision of f32; a user's history is normalised
-//! to length 1 by both. What is exported and imported again has the same bits.
+//! Scores of what is imported are those of the program it came from, to the precision of f32; a user's history is
+//! normalised to length 1 by both. What is exported and imported again has the same bits.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,8 +58,8 @@ choice! {
 options! {
     /// How a model is written for other programs.
     pub struct ExportOptions for "export" {
-        /// What the file is: `safetensors`, a state dict of PyTorch; `npz`, arrays of NumPy; `onnx`, a graph. By default what the
-        /// end of the file's name says.
+        /// What the file is: `safetensors`, a state dict of PyTorch; `npz`, arrays of NumPy; `onnx`, a graph. By
+        /// default what the end of the file's name says.
         format: Option<ExportFormat> = None, Any;
     }
 }
@@ -89,13 +90,13 @@ pub fn read_item_ids(path: impl AsRef<Path>) -> Result<Ids> {
     read_ids(path.as_ref())
 }
 
-/// A model of the weights in a file, whose items have these ids in the order of the weights' rows. `options` are those of the
-/// training, as far as they are known, by their names; sizes need not be among them.
+/// A model of the weights in a file, whose items have these ids in the order of the weights' rows. `options` are those
+/// of the training, as far as they are known, by their names; sizes need not be among them.
 ///
 /// # Errors
-/// `IO` if the file cannot be read. `INVALID_DATA` if it is neither safetensors nor npz, or its tensors are of no known program,
-/// missing, unknown, of another shape or type, or not finite, or if there are not as many ids as items. `INVALID_ARGUMENT` for an
-/// option.
+/// `IO` if the file cannot be read. `INVALID_DATA` if it is neither safetensors nor npz, or its tensors are of no known
+/// program, missing, unknown, of another shape or type, or not finite, or if there are not as many ids as items.
+/// `INVALID_ARGUMENT` for an option.
 pub fn import_weights(path: impl AsRef<Path>, items: Ids, options: &Value) -> Result<Recommender> {
     let path = path.as_ref();
     // Not mapped: a file of others, who may write into it.
@@ -114,12 +115,12 @@ pub fn import_weights(path: impl AsRef<Path>, items: Ids, options: &Value) -> Re
 }
 
 impl Recommender {
-    /// Writes the model's weights for another program, whole or not at all. Ids of items are in an ONNX file alone; for the others
-    /// [`Recommender::write_item_ids`] writes them.
+    /// Writes the model's weights for another program, whole or not at all. Ids of items are in an ONNX file alone; for
+    /// the others [`Recommender::write_item_ids`] writes them.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for a model that the other program does not have, `INVALID_DATA` if it is larger than the format can
-    /// hold, `IO` if the file cannot be written.
+    /// `INVALID_ARGUMENT` for a model that the other program does not have, `INVALID_DATA` if it is larger than the
+    /// format can hold, `IO` if the file cannot be written.
     pub fn export(&self, path: impl AsRef<Path>, format: ExportFormat) -> Result<()> {
         let (path, model) = (path.as_ref(), self.model());
         let kind = model.kind();

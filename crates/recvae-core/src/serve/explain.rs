@@ -7,8 +7,9 @@
 //! | Mult-DAE, Mult-VAE, RecVAE | what the score loses when j is left out of the history: n + 1 passes through the network for n items. The network is not linear, so the sum means nothing |
 //! | popularity | none: the score is the number of training users of i, whatever the history is |
 //!
-//! For a linear model what the score loses is `B_ji` too, so the contributions of all models answer the same question. Of a pair the
-//! score loses all with either of its items, which are given half of it each, or it would count twice in the sum.
+//! For a linear model what the score loses is `B_ji` too, so the contributions of all models answer the same question.
+//! Of a pair the score loses all with either of its items, which are given half of it each, or it would count twice in
+//! the sum.
 
 use ndarray::Array2;
 

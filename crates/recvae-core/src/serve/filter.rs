@@ -43,9 +43,9 @@ impl Filter {
 }
 
 impl Recommender {
-    /// A filter that lets items pass that are in `allow`, if there is such a list, that are not in `deny`, and that pass
-    /// `within`, if there is one. An empty `allow` lets nothing pass. Ids may come more than once; those that the model does
-    /// not know are ignored.
+    /// A filter that lets items pass that are in `allow`, if there is such a list, that are not in `deny`, and that
+    /// pass `within`, if there is one. An empty `allow` lets nothing pass. Ids may come more than once; those that the
+    /// model does not know are ignored.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if `within` is a filter of another model.

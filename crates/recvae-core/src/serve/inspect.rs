@@ -18,7 +18,8 @@ pub struct Inspection {
     pub format: Value,
     /// Program and version that wrote it; the first ones did not say.
     pub writer: Option<String>,
-    /// Name of the model, also of one that this version does not know; of counts of EASE^R `ease-counts`, or `ease-counts-shard`.
+    /// Name of the model, also of one that this version does not know; of counts of EASE^R `ease-counts`, or
+    /// `ease-counts-shard`.
     pub kind: Option<String>,
     /// Options of the model with their values.
     pub options: Value,
@@ -63,11 +64,12 @@ impl Inspection {
     }
 }
 
-/// Reads a whole model file, or one of counts of EASE^R, and says what it holds, whether it is unaltered and whether it can be
-/// loaded. Also of models and formats of later versions, as far as that goes.
+/// Reads a whole model file, or one of counts of EASE^R, and says what it holds, whether it is unaltered and whether it
+/// can be loaded. Also of models and formats of later versions, as far as that goes.
 ///
 /// # Errors
-/// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is no model file at all or so damaged that nothing can be said.
+/// `IO` if it cannot be read, `INVALID_MODEL_FILE` if it is no model file at all or so damaged that nothing can be
+/// said.
 pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection> {
     let path = path.as_ref();
     let file = ModelFile::open(path, FileBytes::open(path, cfg!(not(windows)))?, "a recvae model")?;

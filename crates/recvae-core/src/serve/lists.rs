@@ -79,12 +79,13 @@ impl Recommender {
         Ok(lists_of(self.serve(histories, options, Within::One(filter), cancel)?))
     }
 
-    /// The best items for each history, of those that may come; see [`crate::recommend()`] and, for what comes where the model
-    /// knows nothing, [`RecommendOptions::fallback`].
+    /// The best items for each history, of those that may come; see [`crate::recommend()`] and, for what comes where
+    /// the model knows nothing, [`RecommendOptions::fallback`].
     ///
     /// # Errors
-    /// As [`crate::recommend()`]; `INVALID_ARGUMENT` for a filter of another model, for another number of filters than of
-    /// histories, and for the fallback `popularity` of a model without numbers of users; `CANCELLED` within a block of users.
+    /// As [`crate::recommend()`]; `INVALID_ARGUMENT` for a filter of another model, for another number of filters than
+    /// of histories, and for the fallback `popularity` of a model without numbers of users; `CANCELLED` within a block
+    /// of users.
     pub fn serve(
         &self,
         histories: &[History],

@@ -38,23 +38,25 @@ const RECORD_KEY: &str = "training";
 /// Who writes: in the metadata, and in errors about what a later version wrote.
 const WRITER: &str = concat!("recvae ", env!("CARGO_PKG_VERSION"));
 
-/// Mapped files up to this size are verified whole unless the caller says otherwise: at 3 GB/s, as measured on a busy machine,
-/// that takes no more than a tenth of a second. Tests have a smaller one to go beyond.
+/// Mapped files up to this size are verified whole unless the caller says otherwise: at 3 GB/s, as measured on a busy
+/// machine, that takes no more than a tenth of a second. Tests have a smaller one to go beyond.
 const VERIFIED: usize = if cfg!(test) { 64 << 10 } else { 256 << 20 };
 
 options! {
     /// How a model file is opened.
     pub struct LoadOptions for "load" {
-        /// Whether the file is mapped: parameters come in as they are needed, and processes share them. What cannot be mapped
-        /// is read. Not by default on Windows, where a mapped file cannot be replaced. A mapped file may be replaced by
-        /// renaming, as save does, but must not be written into or cut off; where others might do that, do not map.
+        /// Whether the file is mapped: parameters come in as they are needed, and processes share them. What cannot be
+        /// mapped is read. Not by default on Windows, where a mapped file cannot be replaced. A mapped file may be
+        /// replaced by renaming, as save does, but must not be written into or cut off; where others might do that, do
+        /// not map.
         mmap: bool = cfg!(not(windows)), Any;
-        /// Whether the checksum of all bytes is compared, which reads the whole file. By default not of mapped files above 256
-        /// MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
+        /// Whether the checksum of all bytes is compared, which reads the whole file. By default not of mapped files
+        /// above 256 MiB. Header, metadata, ids, types and shapes are always checked, with a checksum of their own.
         verify: Option<bool> = None, Any;
-        /// Where the lists of many users are found: cpu, cuda, cuda:N for one of several GPUs, or auto for the first one that opens if it
-        /// has the memory, else the processor. The items and the bits of the lists are the same everywhere. A GPU is for iALS, the networks, and EASE^R,
-        /// EDLAE, RDLAE and DEQL with all their weights in f32; lists of up to 410 items and at most a third of all, about, of calls with 64 users or more.
+        /// Where the lists of many users are found: cpu, cuda, cuda:N for one of several GPUs, or auto for the first
+        /// one that opens if it has the memory, else the processor. The items and the bits of the lists are the same
+        /// everywhere. A GPU is for iALS, the networks, and EASE^R, EDLAE, RDLAE and DEQL with all their weights in
+        /// f32; lists of up to 410 items and at most a third of all, about, of calls with 64 users or more.
         device: String = "cpu".into(), Any;
     }
 }
@@ -98,7 +100,8 @@ fn with_first(key: &str, value: &str, text: &str) -> String {
     format!("{{\"{key}\":\"{value}\",{}", &text[1..])
 }
 
-/// The value of the first key of an object of JSON, if it is that key with 32 hexadecimal digits, and the object without it.
+/// The value of the first key of an object of JSON, if it is that key with 32 hexadecimal digits, and the object
+/// without it.
 fn without_first<'a>(key: &str, text: &'a str) -> Option<(&'a str, String)> {
     let (value, rest) = text.strip_prefix(&format!("{{\"{key}\":\""))?.split_at_checked(32)?;
     let rest = rest.strip_prefix("\",")?;
@@ -123,7 +126,8 @@ pub(crate) fn save(
     write_own(path, metadata, items, &model.tensors()?, record, counts)
 }
 
-/// Writes what knows items by index: the ids of the items and its own tensors, and metadata, an object that says what it is.
+/// Writes what knows items by index: the ids of the items and its own tensors, and metadata, an object that says what
+/// it is.
 pub(crate) fn write_own(
     path: &Path,
     mut metadata: Value,
@@ -175,7 +179,8 @@ pub(crate) fn write(path: &Path, metadata: &str, mut tensors: Vec<Out<'_>>) -> R
 /// Puts the tensors into the order of the file, and gives what comes before them.
 fn header_for(metadata: &str, tensors: &mut [Out<'_>]) -> Result<Vec<u8>> {
     let size = |tensor: &Out<'_>| size_of_type(tensor.dtype).unwrap_or_default();
-    // Large numbers first: each tensor begins at a multiple of the size of its numbers, so that a map can be used as it is.
+    // Large numbers first: each tensor begins at a multiple of the size of its numbers, so that a map can be used as it
+    // is.
     tensors.sort_by(|a, b| size(b).cmp(&size(a)).then_with(|| a.name.cmp(&b.name)));
     let parts = || tensors.iter().map(|out| (&out.name[..], out.dtype, &out.shape[..], &out.bytes[..]));
     let text = with_first("checksumHead", &checksum(Of::Head, metadata, parts()), metadata);
@@ -190,8 +195,8 @@ fn header_for(metadata: &str, tensors: &mut [Out<'_>]) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// What a file holds: the model, the ids of its items, what its writer wanted to keep, the record of the training users and, if it
-/// is there, how many of them have each item.
+/// What a file holds: the model, the ids of its items, what its writer wanted to keep, the record of the training users
+/// and, if it is there, how many of them have each item.
 pub(crate) type Loaded = (Box<dyn Model>, Ids, Value, TrainingRecord, Option<Vec<u32>>);
 
 /// Reads a file that [`save`] wrote.

@@ -28,10 +28,10 @@ options! {
         k: usize = 10, AtLeast(1.0);
         /// Whether the items of the history are left out.
         filter_seen: bool = true, Any;
-        /// What a user gets of whom the model knows nothing: `popularity`, the items that most training users have, for a
-        /// history without a known item, and in place of items whose score is exactly 0; or `none`, what the model gives. By
-        /// default `popularity`; `none` where the model's file does not say how many users have an item, as those of earlier
-        /// versions.
+        /// What a user gets of whom the model knows nothing: `popularity`, the items that most training users have, for
+        /// a history without a known item, and in place of items whose score is exactly 0; or `none`, what the model
+        /// gives. By default `popularity`; `none` where the model's file does not say how many users have an item, as
+        /// those of earlier versions.
         fallback: Option<Fallback> = None, Any;
     }
 }
@@ -61,8 +61,8 @@ pub struct History {
 }
 
 impl Recommender {
-    /// Puts a model and the ids of its items together. `info` is any JSON that should stay with the model. Whom it was trained on
-    /// is unknown unless [`Recommender::with_record`] says it.
+    /// Puts a model and the ids of its items together. `info` is any JSON that should stay with the model. Whom it was
+    /// trained on is unknown unless [`Recommender::with_record`] says it.
     ///
     /// # Errors
     /// `INVALID_DATA` if there are not as many ids as items.
@@ -179,8 +179,8 @@ impl Recommender {
         Ok(Self { popular: self.popular.clone(), ..compact.with_record(self.record.clone()) })
     }
 
-    /// The model as something that looks at the flag before each block of users, and whose lists of many users come from the device of
-    /// [`Recommender::on`].
+    /// The model as something that looks at the flag before each block of users, and whose lists of many users come
+    /// from the device of [`Recommender::on`].
     #[must_use]
     pub fn scorer<'a>(&'a self, cancel: &'a Cancel) -> impl Scorer + 'a {
         cancel.watch_with(&*self.model, self.lists.as_deref())
@@ -264,9 +264,9 @@ impl Recommender {
         WarmStart::new(&*self.model, &self.items, items)
     }
 
-    /// Held-out users over `items` as held-out users over this model's items, matched by id, and how many of their entries
-    /// were dropped because the model does not know the item. What is known of the popularity of items is the model's, as it is
-    /// when lists are served.
+    /// Held-out users over `items` as held-out users over this model's items, matched by id, and how many of their
+    /// entries were dropped because the model does not know the item. What is known of the popularity of items is the
+    /// model's, as it is when lists are served.
     ///
     /// # Errors
     /// `INVALID_DATA` if there are not as many `items` as columns.

@@ -7,8 +7,8 @@
 //! | iALS | cosine of the items' vectors | cosine of the users' vectors, folded in |
 //! | popularity | - | - |
 //!
-//! A row of B is what item-to-item models in general answer with: the list for a history of one item. A column holds what
-//! speaks for an item, which is what [`Recommender::explain`](crate::Recommender::explain) is for.
+//! A row of B is what item-to-item models in general answer with: the list for a history of one item. A column holds
+//! what speaks for an item, which is what [`Recommender::explain`](crate::Recommender::explain) is for.
 
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
@@ -34,7 +34,8 @@ options! {
 }
 
 impl Recommender {
-    /// The items most similar to the one of that id, which is not among them, of those that pass `filter`, if there is one.
+    /// The items most similar to the one of that id, which is not among them, of those that pass `filter`, if there is
+    /// one.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` for an id or a model that cannot be asked, and for a filter of another model.

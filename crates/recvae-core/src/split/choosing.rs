@@ -1,8 +1,10 @@
-//! The validation users by whom epochs, options and weights are chosen: all that have something to find, or [`MOST`] of them.
+//! The validation users by whom epochs, options and weights are chosen: all that have something to find, or [`MOST`] of
+//! them.
 //!
-//! A model is asked for them after every epoch of every trial. Of 100,000 users and 200,000 items that took most of a comparison's
-//! time, while the standard error of a mean over 10,000 users is .003 at most (values from 0 to 1 with a deviation of about .3),
-//! and choices compare the same users with each other. Results of test users are of all of them.
+//! A model is asked for them after every epoch of every trial. Of 100,000 users and 200,000 items that took most of a
+//! comparison's time, while the standard error of a mean over 10,000 users is .003 at most (values from 0 to 1 with a
+//! deviation of about .3), and choices compare the same users with each other. Results of test users are of all of
+//! them.
 
 use std::borrow::Cow;
 
@@ -13,7 +15,8 @@ use crate::split::parts::HeldOut;
 /// How many users choose at most.
 pub(crate) const MOST: usize = 10_000;
 
-/// The users who choose, evenly spaced among those with something to find where these are more than [`MOST`]; else all users.
+/// The users who choose, evenly spaced among those with something to find where these are more than [`MOST`]; else all
+/// users.
 pub(crate) fn choosing(held_out: &HeldOut) -> Result<Cow<'_, HeldOut>> {
     at_most(MOST, held_out)
 }

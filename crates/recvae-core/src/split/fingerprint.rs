@@ -7,7 +7,8 @@ use crate::math::csr::Csr;
 use crate::split::parts::Split;
 
 impl Split {
-    /// Sizes and a hash of all parts with their ids: splits of the same line are one and the same. Not for cryptography.
+    /// Sizes and a hash of all parts with their ids: splits of the same line are one and the same. Not for
+    /// cryptography.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let (train, validation, test) = (&self.train, &self.validation, &self.test);

@@ -1,22 +1,26 @@
-//! NumPy's legacy generator (`numpy.random.RandomState`), as far as the authors' scripts draw from it, and what they draw.
+//! NumPy's legacy generator (`numpy.random.RandomState`), as far as the authors' scripts draw from it, and what they
+//! draw.
 //!
 //! - MT19937, seeded by one number as in the reference program of its authors (`init_genrand`).
-//! - A whole number from 0 to `max`: 32 bits under the smallest mask that holds `max`, drawn anew until they are not above it.
-//! - `permutation(n)`: 0 to n - 1, where each place from the last one down to the second changes with a drawn one up to itself.
+//! - A whole number from 0 to `max`: 32 bits under the smallest mask that holds `max`, drawn anew until they are not
+//!   above it.
+//! - `permutation(n)`: 0 to n - 1, where each place from the last one down to the second changes with a drawn one up to
+//!   itself.
 //! - `choice(n, size, replace=False)`: the first `size` of a permutation of n; all of it is drawn.
 //!
 //! NumPy keeps these streams as they are (NEP 19), so that a seed of 2018 gives the same numbers today.
 //!
-//! **What the scripts draw.** Users in ascending order of their ids are permuted once. Then, for validation and for test users anew
-//! from the same seed, each user in ascending order of the ids chooses among the rows of known items. Ids that are all whole
-//! numbers are compared as such, others as text.
+//! **What the scripts draw.** Users in ascending order of their ids are permuted once. Then, for validation and for
+//! test users anew from the same seed, each user in ascending order of the ids chooses among the rows of known items.
+//! Ids that are all whole numbers are compared as such, others as text.
 //!
-//! **Where ours must differ.** The scripts choose among a user's rows in the order of the file, which interactions do not keep: ours
-//! stand in the order of the item ids. For ML-20M the two are one, as its file is sorted by user and item. And the scripts count a
-//! row that repeats a pair once more; ours are distinct. Test: files that NumPy wrote (`test/fixtures/numpy`).
+//! **Where ours must differ.** The scripts choose among a user's rows in the order of the file, which interactions do
+//! not keep: ours stand in the order of the item ids. For ML-20M the two are one, as its file is sorted by user and
+//! item. And the scripts count a row that repeats a pair once more; ours are distinct. Test: files that NumPy wrote
+//! (`test/fixtures/numpy`).
 //!
-//! Source: M. Matsumoto, T. Nishimura, Mersenne Twister, ACM TOMACS 8, 1998; NumPy's documentation of `RandomState`; the authors'
-//! `preprocessing.py` (Liang et al. 2018, Shenbin et al. 2020).
+//! Source: M. Matsumoto, T. Nishimura, Mersenne Twister, ACM TOMACS 8, 1998; NumPy's documentation of `RandomState`;
+//! the authors' `preprocessing.py` (Liang et al. 2018, Shenbin et al. 2020).
 
 use crate::data::ids::Ids;
 use crate::math::csr::Csr;
@@ -93,8 +97,8 @@ pub(super) fn permuted(ids: &Ids, users: Vec<usize>, seed: u32) -> Vec<usize> {
     RandomState::new(seed).permutation(sorted.len()).into_iter().map(|at| sorted[at]).collect()
 }
 
-/// Which places of each row of `known` are targets: of so many as `n_targets` says of a row's length; where it says none, nothing
-/// is drawn. `users` are the ids of the rows and `items` those of the columns.
+/// Which places of each row of `known` are targets: of so many as `n_targets` says of a row's length; where it says
+/// none, nothing is drawn. `users` are the ids of the rows and `items` those of the columns.
 pub(super) fn targets(
     users: &Ids,
     items: &Ids,

@@ -11,8 +11,8 @@
 //!
 //! The rows of a part run from its smallest to its largest uid in either file, as in the authors' loader: a user who
 //! occurs in one of the two files only, or in neither, still is a row. `split.json` is there for the one case in which
-//! this is not enough, an empty row at the edge of a part; and for splits within users, whose held-out users have their ids in
-//! `unique_uid.txt` once more, each time with an index of its own.
+//! this is not enough, an empty row at the edge of a part; and for splits within users, whose held-out users have their
+//! ids in `unique_uid.txt` once more, each time with an index of its own.
 //!
 //! Source: `preprocessing.py` and `utils.py` of the official RecVAE (Shenbin et al. 2020, arXiv 1912.11160), after the
 //! notebook of Mult-VAE (Liang et al. 2018, arXiv 1802.05814).
@@ -176,8 +176,8 @@ pub fn read_official(dir: impl AsRef<Path>) -> Result<Split> {
 /// Writes a split as a new folder: whole, or not at all.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` if `dir` exists and is not an empty folder. `INVALID_DATA` if an id is empty, holds a line break or
-/// belongs to two parts, or the parts differ in their number of items. `IO` if the operating system refuses.
+/// `INVALID_ARGUMENT` if `dir` exists and is not an empty folder. `INVALID_DATA` if an id is empty, holds a line break
+/// or belongs to two parts, or the parts differ in their number of items. `IO` if the operating system refuses.
 pub fn write_official(split: &Split, dir: impl AsRef<Path>) -> Result<()> {
     let dir = dir.as_ref();
     let target = new_folder(dir)?;

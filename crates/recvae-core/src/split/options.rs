@@ -59,22 +59,24 @@ impl SplitKind {
 options! {
     /// How users are split.
     pub struct SplitOptions for "split", check = check {
-        /// What is held out: whole users (`strong`), the same in `folds` of which each is the test part once (`folds`), what came
-        /// last by the clock (`time`), each user's last items (`last`), a share of each user's items (`share`), or what others have
-        /// divided, in files of their own (`files`) or by a column (`column`). By the latter five, users are known from training,
-        /// and are scored by their history. `time` and `last` need data with times.
+        /// What is held out: whole users (`strong`), the same in `folds` of which each is the test part once (`folds`),
+        /// what came last by the clock (`time`), each user's last items (`last`), a share of each user's items
+        /// (`share`), or what others have divided, in files of their own (`files`) or by a column (`column`). By the
+        /// latter five, users are known from training, and are scored by their history. `time` and `last` need data
+        /// with times.
         kind: SplitKind = SplitKind::Strong, Any;
         /// Users with fewer items are never held out; shortUsers says what becomes of them.
         min_user_items: usize = 5, AtLeast(0.0);
-        /// What becomes of users with fewer items than minUserItems: they are trained on, or dropped as in the protocol of the
-        /// Mult-VAE paper.
+        /// What becomes of users with fewer items than minUserItems: they are trained on, or dropped as in the protocol
+        /// of the Mult-VAE paper.
         short_users: ShortUsers = ShortUsers::Train, Any;
-        /// Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a whole
-        /// number of them; 0 for none. By kind time, the share of all interactions that comes before the test part. By the other
-        /// kinds, only 0 says something: none. By kinds files and column, where nothing is for validation, a share heldOut of each
-        /// user's training items is.
+        /// Validation users: a share of the users with enough items if below 1 (rounded to the nearest count), else a
+        /// whole number of them; 0 for none. By kind time, the share of all interactions that comes before the test
+        /// part. By the other kinds, only 0 says something: none. By kinds files and column, where nothing is for
+        /// validation, a share heldOut of each user's training items is.
         validation: f64 = 0.1, AtLeast(0.0);
-        /// Test users, written as validation users are. By kind time, the share of all interactions that are the newest.
+        /// Test users, written as validation users are. By kind time, the share of all interactions that are the
+        /// newest.
         test: f64 = 0.1, AtLeast(0.0);
         /// Share of a held-out user's items that is scored. By kind share, of every user's.
         held_out: f64 = 0.2, Inside(0.0, 1.0);
@@ -84,13 +86,13 @@ options! {
         fold: usize = 1, AtLeast(1.0);
         /// By kind last, how many of a user's newest items are for test, and as many before them for validation.
         last: usize = 1, AtLeast(1.0);
-        /// By kind time, when the test part begins, in place of a share: a date, or a number of seconds since 1970 (of batches,
-        /// in their unit).
+        /// By kind time, when the test part begins, in place of a share: a date, or a number of seconds since 1970 (of
+        /// batches, in their unit).
         test_since: Option<Moment> = None, Any;
         /// By kind time, when the validation part begins, written likewise.
         validation_since: Option<Moment> = None, Any;
-        /// What draws, by kinds strong and folds: `philox`, or `numpy` for NumPy's legacy generator, which gives the split of the
-        /// Mult-VAE and RecVAE authors' scripts where a user's rows stand in the order of the item ids.
+        /// What draws, by kinds strong and folds: `philox`, or `numpy` for NumPy's legacy generator, which gives the
+        /// split of the Mult-VAE and RecVAE authors' scripts where a user's rows stand in the order of the item ids.
         generator: Generator = Generator::Philox, Any;
         /// Start of the random numbers; the same seed gives the same split.
         seed: u64 = 0, Any;

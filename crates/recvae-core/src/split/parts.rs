@@ -12,8 +12,8 @@ use crate::math::csr::Csr;
 
 /// Users with what goes in and what has to come out. By strong generalisation no model saw them in training.
 ///
-/// They may know how many training users have each item, as those of a [`Split`] do: by that, what a model knows nothing of is
-/// ranked when lists are evaluated, as when they are served. They are equal without regard to it.
+/// They may know how many training users have each item, as those of a [`Split`] do: by that, what a model knows
+/// nothing of is ranked when lists are evaluated, as when they are served. They are equal without regard to it.
 #[derive(Clone, Debug)]
 pub struct HeldOut {
     users: Ids,
@@ -165,8 +165,8 @@ impl Split {
         self.train.bytes() + self.validation.bytes() + self.test.bytes() + popular
     }
 
-    /// Number of users and of distinct interactions in all parts together: users may be in several of them, known by what is in
-    /// others.
+    /// Number of users and of distinct interactions in all parts together: users may be in several of them, known by
+    /// what is in others.
     #[must_use]
     pub fn totals(&self) -> (usize, usize) {
         let mut held_out: BTreeMap<&str, Vec<u32>> = BTreeMap::new();

@@ -1,4 +1,5 @@
-//! Published data sets: where they are, on what terms, and how the papers read and split them. Nothing here downloads anything.
+//! Published data sets: where they are, on what terms, and how the papers read and split them. Nothing here downloads
+//! anything.
 //!
 //! | data | protocol |
 //! | --- | --- |
@@ -7,11 +8,11 @@
 //! | the graph papers' data | their train and test files; a part of training is for validation |
 //! | others | the format's threshold, and the split that holds unless it is said otherwise |
 //!
-//! The paper's scripts are for ML-20M. Of Netflix and MSD the thresholds and counts are the paper's, and the rows of a user are drawn
-//! from in the order of the item ids, as nobody knows in which order the authors had them.
+//! The paper's scripts are for ML-20M. Of Netflix and MSD the thresholds and counts are the paper's, and the rows of a
+//! user are drawn from in the order of the item ids, as nobody knows in which order the authors had them.
 //!
-//! Source: Liang et al. 2018, arXiv 1802.05814, section 4.1 and appendix; Shenbin et al. 2020, arXiv 1912.11160; He et al. 2020,
-//! LightGCN, arXiv 2002.02126. Checksums of MovieLens are those that GroupLens publishes beside the files.
+//! Source: Liang et al. 2018, arXiv 1802.05814, section 4.1 and appendix; Shenbin et al. 2020, arXiv 1912.11160; He et
+//! al. 2020, LightGCN, arXiv 2002.02126. Checksums of MovieLens are those that GroupLens publishes beside the files.
 
 use serde_json::{Map, Value, json};
 

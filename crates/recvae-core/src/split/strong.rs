@@ -1,8 +1,9 @@
 //! Strong generalisation: whole users are held out, and a model that never saw them is asked for them.
 //!
-//! 1. Users with fewer than `min_user_items` items are not held out. They are trained on, or dropped: see [`ShortUsers`].
-//! 2. A seeded permutation of the other users gives, from its start, the training, the validation and the test users. Who is
-//!    held out does not depend on what becomes of the short users.
+//! 1. Users with fewer than `min_user_items` items are not held out. They are trained on, or dropped: see
+//!    [`ShortUsers`].
+//! 2. A seeded permutation of the other users gives, from its start, the training, the validation and the test users.
+//!    Who is held out does not depend on what becomes of the short users.
 //! 3. The items are those of the training users; the held-out users lose the rest.
 //! 4. Of a held-out user's n known items, int(held_out * n) random ones are the target, which is scored; the others are
 //!    the input, from which a model has to guess the target.
@@ -16,16 +17,17 @@
 //! - No known item at all: input and target are empty. A model answers as for a user without history; the user does
 //!   not count in metrics.
 //!
-//! The protocol drops the short users ([`ShortUsers::Drop`]). That suits a measurement, but not a model that is to serve: the
-//! items that only they have would be unknown to it.
+//! The protocol drops the short users ([`ShortUsers::Drop`]). That suits a measurement, but not a model that is to
+//! serve: the items that only they have would be unknown to it.
 //!
-//! By kind folds the users of step 2 are divided into `folds` parts of about the same size, in the order of the permutation; part
-//! `fold` is for test and the one behind it for validation. Over all values of `fold`, everybody with enough items is tested once.
+//! By kind folds the users of step 2 are divided into `folds` parts of about the same size, in the order of the
+//! permutation; part `fold` is for test and the one behind it for validation. Over all values of `fold`, everybody with
+//! enough items is tested once.
 //!
 //! Source: D. Liang, R. G. Krishnan, M. D. Hoffman, T. Jebara, Variational Autoencoders for Collaborative Filtering,
 //! WWW 2018, arXiv 1802.05814, section 4.1 and the authors' preprocessing. There, users with fewer than 5 known items
-//! end up in the input file only, too. Their draws come from NumPy, as ours do by the option `generator` (`numpy.rs`); by default
-//! they come from Philox, so the parts differ.
+//! end up in the input file only, too. Their draws come from NumPy, as ours do by the option `generator` (`numpy.rs`);
+//! by default they come from Philox, so the parts differ.
 
 use crate::base::error::{Error, Result};
 use crate::base::random::Stream;
@@ -35,7 +37,8 @@ use crate::split::numpy;
 use crate::split::options::{Generator, ShortUsers, SplitKind, SplitOptions};
 use crate::split::parts::{HeldOut, Split};
 
-/// With fewer known items than this, nothing of a held-out user is scored, unless users with fewer are held out on purpose.
+/// With fewer known items than this, nothing of a held-out user is scored, unless users with fewer are held out on
+/// purpose.
 const MIN_KNOWN_ITEMS: usize = 5;
 
 impl SplitOptions {
@@ -50,7 +53,8 @@ const USER_STREAM: u64 = u64::from_be_bytes(*b"splitusr");
 /// Stream of a user's items, once the user's index is added.
 const ITEM_STREAM: u64 = u64::from_be_bytes(*b"sitm\0\0\0\0");
 
-/// Splits interactions by users, with options that were checked. The steps and the edge cases are in the text of the module.
+/// Splits interactions by users, with options that were checked. The steps and the edge cases are in the text of the
+/// module.
 ///
 /// # Errors
 /// `INVALID_DATA` if there are too few users: none to train on, or none
@@ -157,7 +161,8 @@ pub(crate) fn not_scored(held_out: [&HeldOut; 2], why: &str) -> Option<LeftOut> 
     })
 }
 
-/// Training, validation and test users, in this order, where each of `folds` parts of the permuted users is held out once.
+/// Training, validation and test users, in this order, where each of `folds` parts of the permuted users is held out
+/// once.
 fn folds(users: &[usize], n_before: usize, options: &SplitOptions) -> Result<[Vec<usize>; 3]> {
     let (n, folds) = (users.len(), options.folds);
     if n < folds {
@@ -187,8 +192,8 @@ fn counted_users(options: &SplitOptions, n_users: usize, n_before: usize) -> Str
     }
 }
 
-/// The numbers of training and of validation users among the `n_users` that have enough items, of `n_before` in all; `n_short`
-/// of the others are trained on.
+/// The numbers of training and of validation users among the `n_users` that have enough items, of `n_before` in all;
+/// `n_short` of the others are trained on.
 fn part_sizes(options: &SplitOptions, n_users: usize, n_before: usize, n_short: usize) -> Result<[usize; 2]> {
     let counted = || counted_users(options, n_users, n_before);
     let fewer = if n_users < n_before { ", or a lower minUserItems" } else { "" };

@@ -1,11 +1,13 @@
 //! A smaller split for trial runs: some of the training users, the most popular items, the same validation users.
 //!
-//! 1. All items are in it. Where `items` says how many, they are those with most training users (of equals the first ones), in their
-//!    old order. All samples of a split with as many items have the same items, and so the same questions are asked of them. A
-//!    sample of the most popular items alone is another problem than the whole: it has no tail, where models differ most.
-//! 2. A seeded permutation of the training users is cut after `users` of them, so a smaller sample is part of a larger one.
-//! 3. The validation users lose the other items. There are no test users: nothing that is decided on a sample may have seen
-//!    them.
+//! 1. All items are in it. Where `items` says how many, they are those with most training users (of equals the first
+//!    ones), in their old order. All samples of a split with as many items have the same items, and so the same
+//!    questions are asked of them. A sample of the most popular items alone is another problem than the whole: it has
+//!    no tail, where models differ most.
+//! 2. A seeded permutation of the training users is cut after `users` of them, so a smaller sample is part of a larger
+//!    one.
+//! 3. The validation users lose the other items. There are no test users: nothing that is decided on a sample may have
+//!    seen them.
 //!
 //! Networks are trained with fewer users per step on a sample, see [`sample_batch`].
 //!
@@ -26,7 +28,8 @@ options! {
     pub struct SampleOptions for "sample" {
         /// Training users of the largest sample at most.
         users: usize = 2000, AtLeast(2.0);
-        /// The most popular items that it has at most; by default it has all of them, as models differ most in the tail.
+        /// The most popular items that it has at most; by default it has all of them, as models differ most in the
+        /// tail.
         items: Option<usize> = None, AtLeast(2.0);
         /// Start of the random numbers; the same seed gives the same sample.
         seed: u64 = 0, Any;
@@ -75,9 +78,9 @@ pub fn sample(split: &Split, options: &SampleOptions) -> Result<Split> {
 /// Fewer users than this in a step give noise, and are slow.
 const LEAST_BATCH: usize = 100;
 
-/// Users per step on a sample of `users` of all `training_users`, where `batch` is meant for all of them: so many that an epoch has as many
-/// steps as it would have on all, but no fewer than 100 (or `batch`). With `batch` itself a network makes too few steps in its
-/// epochs to show what it can do.
+/// Users per step on a sample of `users` of all `training_users`, where `batch` is meant for all of them: so many that
+/// an epoch has as many steps as it would have on all, but no fewer than 100 (or `batch`). With `batch` itself a
+/// network makes too few steps in its epochs to show what it can do.
 #[must_use]
 pub fn sample_batch(batch: usize, users: usize, training_users: usize) -> usize {
     let wanted = batch as f64 * users as f64 / training_users.max(1) as f64;

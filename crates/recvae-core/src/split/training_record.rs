@@ -1,17 +1,19 @@
-//! Whom a model was trained on, as far as an evaluation has to know: whether the users that it is evaluated on were among them.
+//! Whom a model was trained on, as far as an evaluation has to know: whether the users that it is evaluated on were
+//! among them.
 //!
-//! For each training user two hashes are kept, 16 bytes in all: of the user's id, and of the set of the user's items. No id and
-//! no item can be read from them; but whoever guesses an id can find out whether it is there, so a model can be saved without
-//! them.
+//! For each training user two hashes are kept, 16 bytes in all: of the user's id, and of the set of the user's items.
+//! No id and no item can be read from them; but whoever guesses an id can find out whether it is there, so a model can
+//! be saved without them.
 //!
-//! - The hash of an id is its XXH3 of 64 bits. By it a user is found, whatever items the user has by now. Of a million users and
-//!   a thousand evaluated ones, chance makes two ids one in one of 2 * 10^10 cases.
-//! - The hash of a history is the sum, modulo 2^64, of the XXH3 of its items' ids. By it a user is found under another id: data
-//!   that were numbered anew. Users may have the same items by chance, so single ones say nothing. How many chance explains is
-//!   seen in the training users: it is the share of them that have the same items as another one.
+//! - The hash of an id is its XXH3 of 64 bits. By it a user is found, whatever items the user has by now. Of a million
+//!   users and a thousand evaluated ones, chance makes two ids one in one of 2 * 10^10 cases.
+//! - The hash of a history is the sum, modulo 2^64, of the XXH3 of its items' ids. By it a user is found under another
+//!   id: data that were numbered anew. Users may have the same items by chance, so single ones say nothing. How many
+//!   chance explains is seen in the training users: it is the share of them that have the same items as another one.
 //!
-//! Where a split is within users, its training part has the evaluated users, with the items that they are known by. There, users
-//! count whom the model was trained on with other items than these: the ones that it has to find may be among them.
+//! Where a split is within users, its training part has the evaluated users, with the items that they are known by.
+//! There, users count whom the model was trained on with other items than these: the ones that it has to find may be
+//! among them.
 //!
 //! A record may be partial: a model that went on from one without a record had users that nobody knows.
 
@@ -25,8 +27,8 @@ use crate::data::ids::Ids;
 use crate::data::interactions::Interactions;
 use crate::split::parts::HeldOut;
 
-/// Bytes of a user: the hash of the id, then that of the history, each with its most significant byte first, so that the order
-/// of the bytes is that of the numbers.
+/// Bytes of a user: the hash of the id, then that of the history, each with its most significant byte first, so that
+/// the order of the bytes is that of the numbers.
 pub(crate) const ROW: usize = 16;
 
 type Row = [u8; ROW];
@@ -44,8 +46,8 @@ pub struct TrainingRecord {
 pub struct Leak {
     /// Whether the training users were exactly those of the split, by id; `None` if that is not known.
     pub same_training_users: Option<bool>,
-    /// How many of the evaluated users were trained on, by id; where their split is within users, with other items than it
-    /// trains on. `None` if that is not known.
+    /// How many of the evaluated users were trained on, by id; where their split is within users, with other items than
+    /// it trains on. `None` if that is not known.
     pub users: Option<usize>,
     /// How many of the others have exactly the items of a training user; `None` if that is not known.
     pub histories: Option<usize>,
@@ -125,8 +127,8 @@ impl TrainingRecord {
         Self::from_rows([self.rows(), other.rows()].concat(), self.is_whole && other.is_whole)
     }
 
-    /// Without users who were counted. If one of them is not there, as with another id or other items, it is partial: nobody
-    /// knows who was taken away instead.
+    /// Without users who were counted. If one of them is not there, as with another id or other items, it is partial:
+    /// nobody knows who was taken away instead.
     pub(crate) fn minus(&self, other: &Self) -> Self {
         let mut gone = other.rows().iter().peekable();
         let mut left = Vec::with_capacity(self.n_users());
@@ -142,8 +144,8 @@ impl TrainingRecord {
         Self::from_rows(left, self.is_whole && other.is_whole && found == other.n_users())
     }
 
-    /// What there is of some held-out users, by their rows in `held_out`, whose columns are `items`; `train` are the training users
-    /// of their split.
+    /// What there is of some held-out users, by their rows in `held_out`, whose columns are `items`; `train` are the
+    /// training users of their split.
     #[must_use]
     pub fn leak(&self, train: &Interactions, held_out: &HeldOut, items: &Ids, users: &[usize]) -> Leak {
         let n = users.len();

@@ -7,18 +7,18 @@
 //! | share | int(heldOut * n) random ones of a user's n items | int(heldOut * m) of the m others | the rest |
 //! | files, column | what others say | what others say; if that is nothing, int(heldOut * m) random ones of a user's m training items | the rest |
 //!
-//! - The items are those of the training part. What is new afterwards cannot be known to any model: such items are left out and
-//!   counted, and so are users of whom nothing came before.
+//! - The items are those of the training part. What is new afterwards cannot be known to any model: such items are left
+//!   out and counted, and so are users of whom nothing came before.
 //! - What a model is shown of a user is all that came before: for validation the training items, for test those and the
 //!   validation items. Models fold users in, so known users are scored by their history as new ones are.
-//! - A user's items of the same time stand in the order of the items. Interactions of the time at which a share ends all belong to
-//!   the newer part.
-//! - By kinds last and share, users with fewer than `minUserItems` items, or so few that none would be left to train on, are not
-//!   held out. By kind time nobody is too short. By kinds files and column nobody is too short for test, and by `minUserItems` training
-//!   items for validation, where it is drawn.
+//! - A user's items of the same time stand in the order of the items. Interactions of the time at which a share ends
+//!   all belong to the newer part.
+//! - By kinds last and share, users with fewer than `minUserItems` items, or so few that none would be left to train
+//!   on, are not held out. By kind time nobody is too short. By kinds files and column nobody is too short for test,
+//!   and by `minUserItems` training items for validation, where it is drawn.
 //!
-//! Source of the protocols: Z. Meng et al., Exploring Data Splitting Strategies for the Evaluation of Recommendation Models,
-//! RecSys 2020, arXiv 2007.13237 (temporal global split, leave one last item, random split by user).
+//! Source of the protocols: Z. Meng et al., Exploring Data Splitting Strategies for the Evaluation of Recommendation
+//! Models, RecSys 2020, arXiv 2007.13237 (temporal global split, leave one last item, random split by user).
 
 use crate::base::date::{Moment, NO_SECONDS};
 use crate::base::error::{Error, Result};

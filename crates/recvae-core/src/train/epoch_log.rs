@@ -49,8 +49,8 @@ impl<P> EpochLog<P> {
         epoch >= schedule.epochs || self.best.as_ref().is_some_and(|best| waited(best) >= schedule.patience)
     }
 
-    /// Takes an epoch into the record, and a copy of its parameters if they are the best ones. `told`: the losses, the seconds
-    /// and the engine of the epoch; all else follows from the log.
+    /// Takes an epoch into the record, and a copy of its parameters if they are the best ones. `told`: the losses, the
+    /// seconds and the engine of the epoch; all else follows from the log.
     pub(crate) fn end_epoch(
         &mut self,
         metric: Option<f64>,

@@ -1,4 +1,5 @@
-//! The epochs of a network's training, one after the other, until they or the patience are used up; with a checkpoint, if one is kept.
+//! The epochs of a network's training, one after the other, until they or the patience are used up; with a checkpoint,
+//! if one is kept.
 
 use std::time::Instant;
 
@@ -8,9 +9,9 @@ use crate::train::epoch_log::{EpochLog, Ongoing, Schedule};
 use crate::train::keeper::{Keeper, Resumable};
 use crate::train::run::FitRun;
 
-/// Trains until it is over, and gives back the record of all epochs and the best parameters. `epoch` does what is left of the epoch at
-/// work, adds its losses to what is ongoing, and gives its validation metric. `keeper` has what was done before, and keeps what is
-/// done now.
+/// Trains until it is over, and gives back the record of all epochs and the best parameters. `epoch` does what is left
+/// of the epoch at work, adds its losses to what is ongoing, and gives its validation metric. `keeper` has what was
+/// done before, and keeps what is done now.
 pub(crate) fn run_epochs<T: Resumable>(
     training: &mut T,
     schedule: Schedule,

@@ -23,8 +23,8 @@ pub struct FitShape<'a> {
     pub weighted: bool,
     /// Threads that compute.
     pub threads: usize,
-    /// The training users themselves, where they are known: times of closed forms depend on how uneven users and items are. Memory is
-    /// told by the numbers alone.
+    /// The training users themselves, where they are known: times of closed forms depend on how uneven users and items
+    /// are. Memory is told by the numbers alone.
     pub data: Option<&'a Csr>,
 }
 
@@ -42,7 +42,8 @@ impl<'a> FitShape<'a> {
         Self { users, items, interactions, validation, weighted, threads, data: Some(train) }
     }
 
-    /// The sum of the squares of the users' numbers of items, which is how many pairs of items are counted; a guess without the data.
+    /// The sum of the squares of the users' numbers of items, which is how many pairs of items are counted; a guess
+    /// without the data.
     pub(crate) fn squares(&self) -> f64 {
         match self.data {
             Some(train) => train.rows().map(|row| (row.len() as f64).powi(2)).sum(),
@@ -50,7 +51,8 @@ impl<'a> FitShape<'a> {
         }
     }
 
-    /// What decides how long an inverse by users takes, a guess without the data; nothing where users are too many for it.
+    /// What decides how long an inverse by users takes, a guess without the data; nothing where users are too many for
+    /// it.
     pub(crate) fn few_users(&self) -> Option<by_users::Counts> {
         if let Some(train) = self.data {
             return by_users::Counts::of_few(train);
@@ -62,8 +64,8 @@ impl<'a> FitShape<'a> {
         })
     }
 
-    /// About how many validation users are asked after an epoch: a tenth of those trained on, as a split holds out by default,
-    /// and no more than choose.
+    /// About how many validation users are asked after an epoch: a tenth of those trained on, as a split holds out by
+    /// default, and no more than choose.
     pub(crate) fn choosing_users(&self) -> f64 {
         if self.validation { (0.1 * self.users as f64).min(MOST as f64) } else { 0.0 }
     }
@@ -74,13 +76,13 @@ impl<'a> FitShape<'a> {
     }
 }
 
-/// Refuses a fit of `name` that would take more than `limit` bytes (what is free if there is none) together with `beside`,
-/// bytes of something else that will be held meanwhile. Gives back the estimate of one that fits. `users_of_items`: how many
-/// users have each item.
+/// Refuses a fit of `name` that would take more than `limit` bytes (what is free if there is none) together with
+/// `beside`, bytes of something else that will be held meanwhile. Gives back the estimate of one that fits.
+/// `users_of_items`: how many users have each item.
 ///
 /// # Errors
-/// `MEMORY` with the figures and the ways out: the number of items that would fit and the least `minItem` that leaves no more
-/// on these users, and the model's own options.
+/// `MEMORY` with the figures and the ways out: the number of items that would fit and the least `minItem` that leaves
+/// no more on these users, and the model's own options.
 pub(crate) fn check_fit(
     name: &str,
     users_of_items: impl FnOnce() -> Vec<u32>,
@@ -103,8 +105,8 @@ pub(crate) fn check_fit(
     Ok(whole)
 }
 
-/// How many items would fit, and which `minItem` leaves no more of them; `None` if a fit needs two items and not even they
-/// fit.
+/// How many items would fit, and which `minItem` leaves no more of them; `None` if a fit needs two items and not even
+/// they fit.
 fn fewer_items(mut users_of_items: Vec<u32>, fits: impl Fn(usize) -> bool) -> Option<String> {
     if !fits(2) {
         return None;

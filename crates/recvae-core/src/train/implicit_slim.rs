@@ -1,7 +1,8 @@
-//! ImplicitSLIM: item embeddings replaced by ones that also know what a SLIM-like linear model knows, without that model.
+//! ImplicitSLIM: item embeddings replaced by ones that also know what a SLIM-like linear model knows, without that
+//! model.
 //!
-//! With embeddings `W` of shape `(n_items, L)`, the binary interactions `X` of `(n_users, n_items)`, `n_i` the number of users
-//! of item `i`, and weights `lambda` and `alpha`:
+//! With embeddings `W` of shape `(n_items, L)`, the binary interactions `X` of `(n_users, n_items)`, `n_i` the number
+//! of users of item `i`, and weights `lambda` and `alpha`:
 //!
 //! | what | shape | is |
 //! | --- | --- | --- |
@@ -13,18 +14,21 @@
 //! | `S` | `(L, L)` | `B' B`, which is `A' C` |
 //! | new `W` | `(n_items, L)` | `C (I / alpha + S)^-1 A' A` |
 //!
-//! Items that are left out get an embedding, too: from the items that their users have besides them. An item that nobody has
-//! gets 0.
+//! Items that are left out get an embedding, too: from the items that their users have besides them. An item that
+//! nobody has gets 0.
 //!
-//! That is the authors' formula, which in these letters and transposed is `alpha (C - C (I / alpha + S)^-1 S) A' W`, with two
-//! changes that are none: `I - (I / alpha + S)^-1 S` is `(I / alpha + S)^-1 / alpha`, and `A' W` is `A' A`. In this form there
-//! is one matrix to be inverted, which is symmetric and positive definite, and no difference of nearly equal numbers.
+//! That is the authors' formula, which in these letters and transposed is `alpha (C - C (I / alpha + S)^-1 S) A' W`,
+//! with two changes that are none: `I - (I / alpha + S)^-1 S` is `(I / alpha + S)^-1 / alpha`, and `A' W` is `A' A`. In
+//! this form there is one matrix to be inverted, which is symmetric and positive definite, and no difference of nearly
+//! equal numbers.
 //!
-//! A product by `X` or `X'` takes some columns of the embeddings at a time, so that what is of the size of the users stays
-//! small. Matrices of `(L, L)` are f64: `S` spans many orders of magnitude, and `I / alpha` has to count beside it.
+//! A product by `X` or `X'` takes some columns of the embeddings at a time, so that what is of the size of the users
+//! stays small. Matrices of `(L, L)` are f64: `S` spans many orders of magnitude, and `I / alpha` has to count beside
+//! it.
 //!
-//! Source: Shenbin, Nikolenko, "ImplicitSLIM and How it Improves Embedding-based Collaborative Filtering", ICLR 2024, arXiv
-//! 2406.00198. Unlike the authors' program, which rounds `A` to float16, nothing here is rounded to less than it is computed in.
+//! Source: Shenbin, Nikolenko, "ImplicitSLIM and How it Improves Embedding-based Collaborative Filtering", ICLR 2024,
+//! arXiv 2406.00198. Unlike the authors' program, which rounds `A` to float16, nothing here is rounded to less than it
+//! is computed in.
 
 use ndarray::{Array2, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
@@ -152,8 +156,8 @@ fn product(matrix: &Array2<f64>, vector: &[f64]) -> Vec<f64> {
     matrix.rows().into_iter().map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum()).collect()
 }
 
-/// `V := diag(own) V + diag(out) X' X diag(inner) V` for values `V` of shape `(n_items, width)`, with `scales` inner, own and
-/// out. `users_of` is `x` transposed.
+/// `V := diag(own) V + diag(out) X' X diag(inner) V` for values `V` of shape `(n_items, width)`, with `scales` inner,
+/// own and out. `users_of` is `x` transposed.
 fn smooth<T: Real>(
     x: &Csr,
     users_of: &Csr,

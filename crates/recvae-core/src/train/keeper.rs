@@ -1,7 +1,7 @@
 //! The keeper of a checkpoint: it writes what a training is and where it stands, and brings it back.
 //!
-//! What the training is (model, options, data, ids, what it began with) stands in the file too, and a training that differs is
-//! refused.
+//! What the training is (model, options, data, ids, what it began with) stands in the file too, and a training that
+//! differs is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -63,7 +63,8 @@ pub(crate) trait Resumable {
     fn export(&self) -> Result<Vec<Parameter<f32>>>;
 }
 
-/// What an engine other than the processor's own, and a precision other than f32, are called among the words of a training.
+/// What an engine other than the processor's own, and a precision other than f32, are called among the words of a
+/// training.
 const ENGINE: &str = "engine";
 const PRECISION: &str = "precision";
 

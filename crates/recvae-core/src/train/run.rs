@@ -21,11 +21,13 @@ pub struct FitRun<'a> {
     pub on_step: OnStep<'a>,
     /// Stops it.
     pub cancel: Cancel,
-    /// Where training is kept on its way, so that it can go on after the process has ended. Models without epochs refuse it.
+    /// Where training is kept on its way, so that it can go on after the process has ended. Models without epochs
+    /// refuse it.
     pub checkpoint: Option<Checkpoint<'a>>,
     /// Bytes that it may take beyond the data; `None` for what is free.
     pub memory_limit: Option<u64>,
-    /// Which engine trains RecVAE, Mult-VAE, Mult-DAE and H+Vamp, where, and in what precision; and where the matrix of EASE^R and its kin is inverted.
+    /// Which engine trains RecVAE, Mult-VAE, Mult-DAE and H+Vamp, where, and in what precision; and where the matrix of
+    /// EASE^R and its kin is inverted.
     pub compute: Compute,
     /// Whether the processor does it where a GPU has no memory for it, as the device `auto` means.
     pub or_processor: bool,
@@ -49,7 +51,8 @@ impl Default for FitRun<'_> {
 }
 
 impl FitRun<'_> {
-    /// The estimate of a fit by the engine and in the precision that are asked for, from that of the processor's own in f32.
+    /// The estimate of a fit by the engine and in the precision that are asked for, from that of the processor's own in
+    /// f32.
     pub(crate) fn with_engine(
         &self,
         kind: ModelKind,

@@ -1,9 +1,9 @@
 //! The training loop of RecVAE, Mult-VAE and Mult-DAE.
 //!
-//! An epoch is a list of passes over the training users. RecVAE's is: three passes that update the encoder with dropout,
-//! then one that updates the decoder on clean input and, on its way, renews the old posterior; Mult-VAE's and
-//! Mult-DAE's is one pass that updates both. Where RecVAE has ImplicitSLIM, some epochs begin with passes that replace item
-//! embeddings by it.
+//! An epoch is a list of passes over the training users. RecVAE's is: three passes that update the encoder with
+//! dropout, then one that updates the decoder on clean input and, on its way, renews the old posterior; Mult-VAE's and
+//! Mult-DAE's is one pass that updates both. Where RecVAE has ImplicitSLIM, some epochs begin with passes that replace
+//! item embeddings by it.
 //!
 //! The old posterior is what the encoder as it was after the last encoder pass says about each user's clean history. No
 //! second encoder is kept for it: the decoder pass computes those very numbers for every user, and they are kept as
@@ -42,8 +42,8 @@ pub(crate) enum Pass {
         update: Update,
         /// Share of the input that is dropped.
         dropout: f64,
-        /// Whether the posteriors that this pass computes become the old ones. Sound only if the pass leaves the encoder
-        /// alone and drops nothing.
+        /// Whether the posteriors that this pass computes become the old ones. Sound only if the pass leaves the
+        /// encoder alone and drops nothing.
         renew: bool,
     },
     /// The posterior of every user's clean history becomes the old one.
@@ -122,7 +122,8 @@ impl Place {
         self.pending.push_back((self.batches, share));
     }
 
-    /// Adds losses of the batches that are pending, the earliest first. One that is not finite is an error with the batch's number.
+    /// Adds losses of the batches that are pending, the earliest first. One that is not finite is an error with the
+    /// batch's number.
     fn add(&mut self, losses: &[Loss]) -> Result<()> {
         for (&loss, (number, share)) in losses.iter().zip(self.pending.drain(..losses.len())) {
             let Loss { log_likelihood, kl } = loss;
@@ -167,8 +168,9 @@ impl<'a, T: Real, E: Engine<T>> Training<'a, T, E> {
         Ok(Training { engine, train, noise, prior, kl_weight, batch_size, passes, steps, place, cancel })
     }
 
-    /// Runs one pass, or what is left of it, and gives back its loss, a mean over its users; `on_step` gets the loss of every
-    /// batch, and an error of its interrupts the pass. A loss that is not finite ends it with the number of the batch.
+    /// Runs one pass, or what is left of it, and gives back its loss, a mean over its users; `on_step` gets the loss of
+    /// every batch, and an error of its interrupts the pass. A loss that is not finite ends it with the number of the
+    /// batch.
     pub(crate) fn pass(&mut self, pass: Pass, mut on_step: impl FnMut(Loss) -> Result<()>) -> Result<Option<Loss>> {
         let Self { engine, train, noise, prior, kl_weight, batch_size, passes, steps, place, cancel } = self;
         let (update, dropout, renew) = match pass {
@@ -269,8 +271,8 @@ impl<'a, T: Real> Source<'a, T> {
 
 impl<E: KeptEngine> Training<'_, f32, E> {
     /// Trains until the epochs or the patience are used up, and gives back the network as it was at its best on
-    /// `validation` (at the end, without validation) with the record of all epochs. `keeper` has what was done before, and
-    /// keeps what is done now.
+    /// `validation` (at the end, without validation) with the record of all epochs. `keeper` has what was done before,
+    /// and keeps what is done now.
     pub(crate) fn run(
         mut self,
         plan: &[Pass],

@@ -1,7 +1,8 @@
 //! Training that begins with a trained model instead of random parameters.
 //!
-//! RecVAE, Mult-VAE, Mult-DAE and H+Vamp have a row of parameters for each item in the first and in the last layer, and everything
-//! between them belongs to no item; of H+Vamp's pseudo-users, too, each number belongs to an item. So a model can go on with other users and with a catalogue that has changed:
+//! RecVAE, Mult-VAE, Mult-DAE and H+Vamp have a row of parameters for each item in the first and in the last layer, and
+//! everything between them belongs to no item; of H+Vamp's pseudo-users, too, each number belongs to an item. So a
+//! model can go on with other users and with a catalogue that has changed:
 //!
 //! | of the new data | begins with |
 //! | --- | --- |
@@ -11,9 +12,9 @@
 //!
 //! Rows of items that the new data lack are dropped. Adam starts afresh.
 //!
-//! RecVAE's old posterior is, in the paper's words, that of the parameters of the epoch before: it holds an update back from
-//! forgetting what was learnt. The epoch before the first one is the one that the model was saved after, so the model's
-//! encoder is asked for every user, where fresh training has nothing better than a random one.
+//! RecVAE's old posterior is, in the paper's words, that of the parameters of the epoch before: it holds an update back
+//! from forgetting what was learnt. The epoch before the first one is the one that the model was saved after, so the
+//! model's encoder is asked for every user, where fresh training has nothing better than a random one.
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -53,7 +54,8 @@ impl<'a> WarmStart<'a> {
         Ok(())
     }
 
-    /// The estimate of a fit that begins with this: while [`Self::put_into`] copies, there are a fresh network and the copy.
+    /// The estimate of a fit that begins with this: while [`Self::put_into`] copies, there are a fresh network and the
+    /// copy.
     pub(crate) fn add_memory(&self, estimate: MemoryEstimate) -> MemoryEstimate {
         let moment = estimate.model.saturating_add(self.model.bytes() as u64);
         estimate.with_moment("a copy of the parameters that it begins with", moment)
@@ -81,8 +83,8 @@ impl<'a> WarmStart<'a> {
 
 /// A network that can begin with the parameters of another one.
 pub(crate) trait Adopt {
-    /// Overwrites every parameter by what `read` has under its name in a network of the same widths and `items_there` items. What
-    /// belongs to items that `index_there` does not know stays.
+    /// Overwrites every parameter by what `read` has under its name in a network of the same widths and `items_there`
+    /// items. What belongs to items that `index_there` does not know stays.
     fn adopt<'v>(
         &mut self,
         items_there: usize,

@@ -84,7 +84,8 @@ fn texts_that_overlap_do_not_multiply() {
 #[test]
 fn a_codec_that_is_not_known_is_named() {
     let (lz4, zstd) = (fixture("compressed/few-lz4"), fixture("compressed/few-zstd"));
-    // Where the two say what they are, in the metadata of their rows; of LZ4, which is the default, it may not be written at all.
+    // Where the two say what they are, in the metadata of their rows; of LZ4, which is the default, it may not be
+    // written at all.
     let is_known = |bytes: &[u8]| read([bytes]).is_ok();
     assert!(is_known(&lz4) && is_known(&zstd));
     let mut found = 0;

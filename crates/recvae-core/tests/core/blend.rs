@@ -51,8 +51,8 @@ fn given(weights: [f64; 3]) -> BlendOptions {
     BlendOptions { weights: Some(weights.to_vec()), ..BlendOptions::default() }
 }
 
-/// Six groups of ten items and one of eight popular ones, of which no user has two, in the order that a seed says: linear models know
-/// nothing of most items.
+/// Six groups of ten items and one of eight popular ones, of which no user has two, in the order that a seed says:
+/// linear models know nothing of most items.
 fn apart(order: u64) -> Interactions {
     let mut pairs = vec![];
     for user in 0..500u64 {

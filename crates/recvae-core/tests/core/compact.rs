@@ -271,8 +271,8 @@ fn what_cannot_be_made_smaller_says_so() {
     assert!(Recommender::new(model.compact(&CompactOptions::default()).unwrap(), ids, Value::Null).is_ok());
 }
 
-/// What is pruned, rounded, saved and loaded stays the model that it was, with its options, and scores as EASE^R with the same matrix
-/// does.
+/// What is pruned, rounded, saved and loaded stays the model that it was, with its options, and scores as EASE^R with
+/// the same matrix does.
 #[test]
 fn forms_of_its_kin_are_those_of_ease_under_their_own_name() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! A user's scores are a function of the history: whoever is scored beside the user, in whatever order, they have the same bits.
+//! A user's scores are a function of the history: whoever is scored beside the user, in whatever order, they have the
+//! same bits.
 
 #![allow(clippy::unwrap_used)]
 

@@ -9,8 +9,8 @@ use recvae_core::{
 };
 use serde_json::{Value, json};
 
-/// Users of two tastes: items 0..20 or 20..40, each user with most of one half. Whoever has some items of a half should be
-/// given the rest of it.
+/// Users of two tastes: items 0..20 or 20..40, each user with most of one half. Whoever has some items of a half should
+/// be given the rest of it.
 fn two_tastes(n_users: usize, first: usize) -> Csr {
     let rows = (first..first + n_users).map(|user| {
         let half = (user % 2) as u32 * 20;

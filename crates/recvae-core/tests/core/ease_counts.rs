@@ -34,7 +34,8 @@ fn fit(counts: &EaseCounts, options: &Value) -> Vec<u8> {
     file_of(counts.fit(options, &FitRun::default()).unwrap(), counts.items())
 }
 
-/// Distinct users, each with at least one of up to 24 items: the first ones are had by many, the last by hardly anybody.
+/// Distinct users, each with at least one of up to 24 items: the first ones are had by many, the last by hardly
+/// anybody.
 fn histories() -> impl Strategy<Value = Vec<History>> {
     let item = (0u32..24, 0u32..24).prop_map(|(a, b)| format!("item {}", a.min(b)));
     prop::collection::vec(prop::collection::vec(item, 1..12), 3..40)

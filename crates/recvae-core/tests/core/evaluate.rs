@@ -190,8 +190,8 @@ fn zeros_and_empty_histories_are_ranked_by_training_users_where_these_are_known(
     assert!(users.with_counts(vec![1, 2]).is_err());
 }
 
-/// Ten groups of six items that have no user in common, so that EASE^R gives zeros to most items; items are named by number and
-/// come in the order of `shuffled`.
+/// Ten groups of six items that have no user in common, so that EASE^R gives zeros to most items; items are named by
+/// number and come in the order of `shuffled`.
 fn apart(shuffled: u64) -> Interactions {
     let mut pairs = vec![];
     for user in 0..400u64 {

@@ -1,4 +1,5 @@
-//! The core by its public API. One program, so that it is linked once; what measures a whole process has programs of its own.
+//! The core by its public API. One program, so that it is linked once; what measures a whole process has programs of
+//! its own.
 
 mod arrow;
 mod blend;

@@ -1,5 +1,5 @@
-//! Closed forms against results that others computed: on the shipped data, and on ML-1M, which may not be shipped. Where that is
-//! absent its tests are reported as ignored; `build.rs` looks for it.
+//! Closed forms against results that others computed: on the shipped data, and on ML-1M, which may not be shipped.
+//! Where that is absent its tests are reported as ignored; `build.rs` looks for it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -58,8 +58,8 @@ fn assert_metrics(kind: ModelKind, options: &Value, train: &Csr, held_out: &Held
     });
 }
 
-/// In f64, as numpy: what is left are a few pairs of scores whose order rounding decides. A pair at the end of a list of 20 moves
-/// a recall by 1 / (1,166 x 1) at most.
+/// In f64, as numpy: what is left are a few pairs of scores whose order rounding decides. A pair at the end of a list
+/// of 20 moves a recall by 1 / (1,166 x 1) at most.
 #[test]
 fn closed_forms_meet_numpy_on_the_shipped_data() {
     let (train, held_out, expected) = of_debian();
@@ -130,7 +130,8 @@ fn edlae_meets_the_reference() {
     }
 }
 
-/// iALS starts from random vectors, so its figures are met to what another seed changes (a few thousandths on 500 users).
+/// iALS starts from random vectors, so its figures are met to what another seed changes (a few thousandths on 500
+/// users).
 #[test]
 #[cfg_attr(not(shared), ignore = "no folder shared/reference above this checkout")]
 fn als_meets_the_reference() {

@@ -1,5 +1,5 @@
-//! The sources are rooms with one direction: a file uses files of its own room and of rooms above it in `lib.rs`, and files of
-//! a room form no circle. Tests may use everything.
+//! The sources are rooms with one direction: a file uses files of its own room and of rooms above it in `lib.rs`, and
+//! files of a room form no circle. Tests may use everything.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

@@ -191,7 +191,8 @@ fn everything_that_is_lost_is_counted() {
     assert_eq!(smaller.left_out[0].text, "the sample is without 7 training users and 68 items");
 }
 
-/// Users who are held out on purpose although they have fewer than 5 items are asked for some, if a share of them is one.
+/// Users who are held out on purpose although they have fewer than 5 items are asked for some, if a share of them is
+/// one.
 #[test]
 fn a_lower_minimum_holds_shorter_users_out() {
     let options = SplitOptions { min_user_items: 3, held_out: 0.5, ..SplitOptions::default() };

@@ -258,7 +258,8 @@ fn a_split_within_users_goes_through_the_official_layout() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Every known item of every user is in one part; the sizes are those of the formula; the same seed gives the same split.
+    /// Every known item of every user is in one part; the sizes are those of the formula; the same seed gives the same
+    /// split.
     #[test]
     fn a_share_of_each_users_items_is_held_out(
         histories in prop::collection::vec(prop::collection::btree_set(0u32..30, 1..20), 4..20),

@@ -72,7 +72,8 @@ impl ArrowTable {
     /// A batch of [`Self::Recommendations`]: the items and scores of each user begin at its offset.
     ///
     /// # Errors
-    /// `INTERNAL` if the lengths contradict each other; `INVALID_DATA` for 2 GiB of ids, which 32-bit offsets cannot tell apart.
+    /// `INTERNAL` if the lengths contradict each other; `INVALID_DATA` for 2 GiB of ids, which 32-bit offsets cannot
+    /// tell apart.
     pub fn recommendations(users: &[String], offsets: &[u32], items: &[String], scores: &[f32]) -> Result<Vec<u8>> {
         let fits = offsets.len() == users.len() + 1
             && offsets.is_sorted()

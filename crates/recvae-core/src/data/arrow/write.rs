@@ -20,8 +20,8 @@ const COLUMNS: [&str; 2] = ["user", "item"];
 
 impl Interactions {
     /// A part of these interactions as an Arrow IPC stream, from 0; `None` behind the last one. The parts one after the
-    /// other are the stream: schema and dictionaries, batches of up to 65,536 rows in row order, end. The columns `user` and
-    /// `item` are text in dictionaries of all ids in their order.
+    /// other are the stream: schema and dictionaries, batches of up to 65,536 rows in row order, end. The columns
+    /// `user` and `item` are text in dictionaries of all ids in their order.
     ///
     /// # Errors
     /// `INVALID_DATA` if there are 2^31 users or items or more, which Arrow's 32-bit indices cannot tell apart.

@@ -1,19 +1,20 @@
 //! Arrow IPC, as a stream and as a file: interactions as bytes, of whatever else speaks Arrow.
 //!
-//! A stream is a row of messages: 4 bytes of marker, 4 of length, metadata as a flatbuffer, then a body. The first one is
-//! the schema, the others are dictionaries and batches of rows, whose body holds the columns' buffers one after the other, as they
-//! are or each compressed for itself. A file is a stream between a mark and a footer, and is read from front to back as well, so
-//! that it may come through a pipe. Only what interactions need is read: columns of text, numbers and times, with or without a
-//! dictionary, and items in lists; or whole histories, with lists of what may come. The columns beside them may have any type; their buffers are skipped.
+//! A stream is a row of messages: 4 bytes of marker, 4 of length, metadata as a flatbuffer, then a body. The first one
+//! is the schema, the others are dictionaries and batches of rows, whose body holds the columns' buffers one after the
+//! other, as they are or each compressed for itself. A file is a stream between a mark and a footer, and is read from
+//! front to back as well, so that it may come through a pipe. Only what interactions need is read: columns of text,
+//! numbers and times, with or without a dictionary, and items in lists; or whole histories, with lists of what may
+//! come. The columns beside them may have any type; their buffers are skipped.
 //!
-//! The reader expects anything: every offset and length is checked before it is used, nothing is allocated for what a header
-//! merely claims, and memory stays in proportion to the bytes that came and that came out of compressed buffers. That is why it is
-//! written here, in 1,900 lines and with one more dependency (`lz4_flex`): on streams with a few bytes altered, one in six, the
-//! `arrow-ipc` crate (60.1) panics, its features `lz4` and `zstd` bring 16 crates that are not needed otherwise, one of them in C,
-//! and it costs two minutes of compiling.
+//! The reader expects anything: every offset and length is checked before it is used, nothing is allocated for what a
+//! header merely claims, and memory stays in proportion to the bytes that came and that came out of compressed buffers.
+//! That is why it is written here, in 1,900 lines and with one more dependency (`lz4_flex`): on streams with a few
+//! bytes altered, one in six, the `arrow-ipc` crate (60.1) panics, its features `lz4` and `zstd` bring 16 crates that
+//! are not needed otherwise, one of them in C, and it costs two minutes of compiling.
 //!
-//! Source: <https://arrow.apache.org/docs/format/Columnar.html> (version 1.5) with `Message.fbs` and `Schema.fbs` of the same
-//! project, <https://flatbuffers.dev/internals> for the metadata.
+//! Source: <https://arrow.apache.org/docs/format/Columnar.html> (version 1.5) with `Message.fbs` and `Schema.fbs` of
+//! the same project, <https://flatbuffers.dev/internals> for the metadata.
 
 mod compression;
 mod flat;

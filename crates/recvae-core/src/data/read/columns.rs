@@ -1,4 +1,5 @@
-//! Rows that another reader, such as a database, hands out in columns, under the options of files: times in any form, and parts.
+//! Rows that another reader, such as a database, hands out in columns, under the options of files: times in any form,
+//! and parts.
 
 use super::{Format, Plan, ReadOptions};
 use crate::base::date::SECONDS_OF_DAY;
@@ -59,8 +60,8 @@ impl ColumnRows {
         Ok(Self { plan, batches, n_rows: 0 })
     }
 
-    /// Adds rows. `batch` has no timestamps. With `lengths` each row was a list of so many items, and the batch has one for each
-    /// item; times are those of the rows, and a row without items counts as an empty history.
+    /// Adds rows. `batch` has no timestamps. With `lengths` each row was a list of so many items, and the batch has one
+    /// for each item; times are those of the rows, and a row without items counts as an empty history.
     ///
     /// # Errors
     /// As [`Batches::push`], and `INVALID_DATA` for what is no time or no part.

@@ -104,8 +104,8 @@ pub(super) fn check(path: &Path, input: impl Read, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Reads the header and finds each `(option, column name)` in it. The option is the one that renames the column; empty if
-/// there is none.
+/// Reads the header and finds each `(option, column name)` in it. The option is the one that renames the column; empty
+/// if there is none.
 pub(crate) fn columns<R: Read>(path: &Path, rows: &mut Rows<R>, names: &[(&str, &str)]) -> Result<Vec<usize>> {
     if !rows.next()? {
         return Err(bad(path, None, None, "the file is empty; allowed: a header line and rows"));

@@ -1,8 +1,9 @@
-//! The formats that are known by name: those of programs (CSV, TSV, NDJSON, Arrow) and those in which data sets are published.
+//! The formats that are known by name: those of programs (CSV, TSV, NDJSON, Arrow) and those in which data sets are
+//! published.
 //!
-//! A published format is a row of [`LAYOUTS`]: the columns, the separator, the encoding and the threshold that makes likes of
-//! its ratings in the papers. What a caller says goes before it. Three formats need a reader of their own: the two that hold
-//! lists of items, and Netflix's, where items stand on lines of their own.
+//! A published format is a row of [`LAYOUTS`]: the columns, the separator, the encoding and the threshold that makes
+//! likes of its ratings in the papers. What a caller says goes before it. Three formats need a reader of their own: the
+//! two that hold lists of items, and Netflix's, where items stand on lines of their own.
 //!
 //! Sources: the README file that comes with each data set; for thresholds section 4.1 of D. Liang et al., Variational
 //! Autoencoders for Collaborative Filtering, WWW 2018, which takes ratings of 4 and more for likes.
@@ -89,7 +90,8 @@ choice! {
     pub enum Escape {
         /// Twice, as in RFC 4180.
         Quote = "quote",
-        /// Behind a backslash, as Spark and others do; two backslashes are one, and before other characters one is itself.
+        /// Behind a backslash, as Spark and others do; two backslashes are one, and before other characters one is
+        /// itself.
         Backslash = "backslash",
     }
 }

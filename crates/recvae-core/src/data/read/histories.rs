@@ -1,7 +1,7 @@
 //! Histories as NDJSON that comes in pieces: one `{"user": "u1", "items": ["a", "b"]}` per line, blank lines aside.
 //!
-//! A line may have the lists `allow` and `deny`, too: of the only items that may come for it, and of items that must not. Ids,
-//! numbers and limits are those of interactions in NDJSON, whose parser this is. Other keys are skipped.
+//! A line may have the lists `allow` and `deny`, too: of the only items that may come for it, and of items that must
+//! not. Ids, numbers and limits are those of interactions in NDJSON, whose parser this is. Other keys are skipped.
 
 use std::fmt;
 use std::io::{BufRead, Read};
@@ -52,8 +52,8 @@ impl HistoryLines {
     /// Takes the next bytes, and appends the histories in the lines that they end.
     ///
     /// # Errors
-    /// `INVALID_DATA`, with the line, if it is not such a JSON object, an id is empty or longer than 64 KiB, or the line is
-    /// longer than 1 MiB. The histories before it are appended. Nothing can be read afterwards.
+    /// `INVALID_DATA`, with the line, if it is not such a JSON object, an id is empty or longer than 64 KiB, or the
+    /// line is longer than 1 MiB. The histories before it are appended. Nothing can be read afterwards.
     pub fn push(&mut self, bytes: &[u8], histories: &mut Vec<HistoryLine>) -> Result<()> {
         for part in bytes.split_inclusive(|&byte| byte == b'\n') {
             if (self.held.len() + part.len()) as u64 > LONGEST_ROW {
@@ -118,8 +118,8 @@ impl HistoryLines {
 /// Bytes that are parsed at once.
 const PIECE: usize = 1 << 16;
 
-/// Reads histories out of a file, a pipe or standard input, plain or compressed as by [`super::read_interactions`], in memory
-/// of one line and one piece.
+/// Reads histories out of a file, a pipe or standard input, plain or compressed as by [`super::read_interactions`], in
+/// memory of one line and one piece.
 pub struct HistoryReader {
     /// None at the end.
     lines: Option<HistoryLines>,
@@ -164,8 +164,8 @@ impl HistoryReader {
     /// The histories that come next, as soon as there is one; none at the end.
     ///
     /// # Errors
-    /// As [`HistoryLines::push`], after the histories before; `IO` if reading fails, `INVALID_DATA` if what is compressed is
-    /// broken or cut off, `CANCELLED` if it was stopped. Nothing can be read afterwards.
+    /// As [`HistoryLines::push`], after the histories before; `IO` if reading fails, `INVALID_DATA` if what is
+    /// compressed is broken or cut off, `CANCELLED` if it was stopped. Nothing can be read afterwards.
     pub fn next_histories(&mut self) -> Result<Vec<HistoryLine>> {
         let mut histories = Vec::new();
         let mut piece = vec![0; PIECE];

@@ -1,8 +1,8 @@
 //! Bytes of a file, a pipe or a terminal, plain or compressed, until somebody stops the reading.
 //!
-//! A thread that waits within the operating system cannot be told to stop, and a named pipe makes its reader wait as early
-//! as it is opened, until somebody writes. So what may wait is opened without waiting, and is asked again and again
-//! whether there is something to read.
+//! A thread that waits within the operating system cannot be told to stop, and a named pipe makes its reader wait as
+//! early as it is opened, until somebody writes. So what may wait is opened without waiting, and is asked again and
+//! again whether there is something to read.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
@@ -54,8 +54,8 @@ impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             self.cancel.check().map_err(io::Error::other)?;
-            // Reading from a named pipe that nobody has opened for writing yet gives the same as from one that everybody has
-            // closed. Asking tells the two apart.
+            // Reading from a named pipe that nobody has opened for writing yet gives the same as from one that
+            // everybody has closed. Asking tells the two apart.
             if self.asks && !system::has_something(&self.file)? {
                 continue;
             }

@@ -30,8 +30,8 @@ impl<const N: usize> Visitor<'_> for Key<'_, N> {
     }
 }
 
-/// An id, of the column of that name, that is written into the string. A number of more digits than the parser keeps sets the
-/// flag instead: its text has to be looked up with `value_of`.
+/// An id, of the column of that name, that is written into the string. A number of more digits than the parser keeps
+/// sets the flag instead: its text has to be looked up with `value_of`.
 pub(super) struct Id<'a>(pub(super) &'a str, pub(super) &'a mut String, pub(super) &'a mut bool);
 
 impl Id<'_> {

@@ -2,8 +2,8 @@
 //!
 //! Ids are separated by blanks, or by a text that the caller names. A user alone is one without items.
 //!
-//! Source of the form: `train.txt` and `test.txt` of X. Wang et al., Neural Graph Collaborative Filtering, SIGIR 2019, and of
-//! X. He et al., LightGCN, SIGIR 2020.
+//! Source of the form: `train.txt` and `test.txt` of X. Wang et al., Neural Graph Collaborative Filtering, SIGIR 2019,
+//! and of X. He et al., LightGCN, SIGIR 2020.
 
 use std::io::BufRead;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The Netflix Prize: `1:` on a line of its own names a film, and the lines below hold `user,rating,date` of it.
 //!
-//! The training set is one file per film (`mv_0000001.txt`), and elsewhere four files of many films (`combined_data_1.txt`).
+//! The training set is one file per film (`mv_0000001.txt`), and elsewhere four files of many films
+//! (`combined_data_1.txt`).
 //!
 //! Source: the README of the Netflix Prize data set, 2006.
 

@@ -1,4 +1,5 @@
-//! OTTO: one session per line, `{"session": 1, "events": [{"aid": 2, "ts": 3, "type": "clicks"}]}`. The session is the user.
+//! OTTO: one session per line, `{"session": 1, "events": [{"aid": 2, "ts": 3, "type": "clicks"}]}`. The session is the
+//! user.
 //!
 //! Clicks, carts and orders count alike.
 //!

@@ -12,58 +12,60 @@ use crate::data::interactions::{PARTS, check_min_value};
 options! {
     /// What to read out of a file.
     pub struct ReadOptions for "read", check = check {
-        /// The format, by the name of a program's (csv, tsv, ndjson, arrow), of the graph papers' lists (adjacency) or of a data set.
-        /// Without it the file's name says it: `.csv`, `.tsv`, `.ndjson`, `.jsonl`, `.arrow`, `.arrows`, `.feather` or `.ipc`, with
-        /// `.gz` or `.zst` behind it or not; and
-        /// a data set is known by its name or its header where no other data have it. Whether the file is compressed is seen
-        /// from its first bytes, never from its name.
+        /// The format, by the name of a program's (csv, tsv, ndjson, arrow), of the graph papers' lists (adjacency) or
+        /// of a data set. Without it the file's name says it: `.csv`, `.tsv`, `.ndjson`, `.jsonl`, `.arrow`, `.arrows`,
+        /// `.feather` or `.ipc`, with `.gz` or `.zst` behind it or not; and a data set is known by its name or its
+        /// header where no other data have it. Whether the file is compressed is seen from its first bytes, never from
+        /// its name.
         format: Option<Format> = None, Any;
         /// The text between two fields, such as `;` or `::`; `\\t` stands for a tab. Without it that of the format.
         separator: Option<String> = None, Any;
-        /// Whether the first row names the columns. Without a header columns are called by their numbers, from 1 on; users are in
-        /// column 1 and items in column 2 unless it is said otherwise.
+        /// Whether the first row names the columns. Without a header columns are called by their numbers, from 1 on;
+        /// users are in column 1 and items in column 2 unless it is said otherwise.
         header: bool = true, Any;
         /// How text is written as bytes: `utf8`, or `latin1` for ISO 8859-1. Without it that of the format.
         encoding: Option<Encoding> = None, Any;
-        /// What a quote means: `double`, it encloses a field; `none`, it is a character like any other. Without it that of the
-        /// format, which is `double` for csv and `none` for tsv.
+        /// What a quote means: `double`, it encloses a field; `none`, it is a character like any other. Without it that
+        /// of the format, which is `double` for csv and `none` for tsv.
         quote: Option<Quote> = None, Any;
         /// How a quote inside a quoted field is written: `quote`, twice as in RFC 4180, or `backslash`, behind one.
         escape: Escape = Escape::Quote, Any;
         /// Column (or JSON key) of the user ids, unless the format has another name for it.
         user: String = "user".into(), Any;
-        /// Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON and Arrow it may hold a
-        /// list.
+        /// Column (or JSON key) of the item ids, unless the format has another name for it. In NDJSON and Arrow it may
+        /// hold a list.
         item: String = "item".into(), Any;
-        /// Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without minValue or
-        /// weighted: every row counts alike.
+        /// Column (or JSON key) of a number, such as a rating, that every row must have. It changes nothing without
+        /// minValue or weighted: every row counts alike.
         value: Option<String> = None, Any;
-        /// Rows whose value is lower are left out as if they were not there. Only with value, or a format that has one: the
-        /// formats of ratings have one of their own, unless it is said otherwise (0 for none).
+        /// Rows whose value is lower are left out as if they were not there. Only with value, or a format that has one:
+        /// the formats of ratings have one of their own, unless it is said otherwise (0 for none).
         min_value: Option<f64> = None, Any;
-        /// Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a confidence, and
-        /// other models say that they do not. The values of a pair of user and item are added up. Only with value, or a format that
-        /// has one.
+        /// Whether the value of a row, above 0, says how much it counts, as a number of plays does: iALS takes it for a
+        /// confidence, and other models say that they do not. The values of a pair of user and item are added up. Only
+        /// with value, or a format that has one.
         weighted: bool = false, Any;
-        /// Column (or JSON key) of the time of each row: a number or a date such as 2015-01-31 or 2015-01-31T12:30:00Z. Splits by
-        /// time need it, and since and until, which take that of the format if it has one.
+        /// Column (or JSON key) of the time of each row: a number or a date such as 2015-01-31 or 2015-01-31T12:30:00Z.
+        /// Splits by time need it, and since and until, which take that of the format if it has one.
         time: Option<String> = None, Any;
-        /// What a number counts that is a time: seconds or milliseconds since 1970. Without it that of the format, else seconds.
+        /// What a number counts that is a time: seconds or milliseconds since 1970. Without it that of the format, else
+        /// seconds.
         time_unit: Option<TimeUnit> = None, Any;
         /// Rows before this time are left out: a date, or a number in the unit of the times. Only with time.
         since: Option<Moment> = None, Any;
         /// Rows at this time or later are left out: a date, or a number in the unit of the times. Only with time.
         until: Option<Moment> = None, Any;
-        /// Column (or JSON key) that says for which part of a split each row is: train, validation (or valid, val, dev) or test. The
-        /// split of kind column needs it. It takes the place of time.
+        /// Column (or JSON key) that says for which part of a split each row is: train, validation (or valid, val, dev)
+        /// or test. The split of kind column needs it. It takes the place of time.
         part: Option<String> = None, Any;
-        /// So many rows at most that cannot be understood are left out and counted; one more is an error, as any is without it.
+        /// So many rows at most that cannot be understood are left out and counted; one more is an error, as any is
+        /// without it.
         skip_bad_rows: u64 = 0, Any;
     }
 }
 
-/// The options do not contradict each other, whatever the format may be that a name or a header says: what a format of published
-/// data has, such as a value, is looked for once it is known.
+/// The options do not contradict each other, whatever the format may be that a name or a header says: what a format of
+/// published data has, such as a value, is looked for once it is known.
 pub(crate) fn check(options: &ReadOptions) -> Result<()> {
     if options.format.is_none() && options.leaves_format_open() {
         return Ok(());
@@ -77,8 +79,8 @@ fn check_as(options: &ReadOptions, format: Format) -> Result<()> {
 }
 
 impl ReadOptions {
-    /// Fails unless the options make sense for columns that are asked for by name, such as those of a query: there is no format that
-    /// could say which they are.
+    /// Fails unless the options make sense for columns that are asked for by name, such as those of a query: there is
+    /// no format that could say which they are.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` if the options contradict each other.
@@ -122,7 +124,8 @@ pub(crate) struct Plan {
 struct Bounds {
     /// Whether one of them is a date, or a number that is one in the unit of the times.
     has_dates: bool,
-    /// Whether a date lies where seconds would, if they were taken for milliseconds: then such a time is nothing strange.
+    /// Whether a date lies where seconds would, if they were taken for milliseconds: then such a time is nothing
+    /// strange.
     is_early: bool,
     /// One that is far from any date, where nobody said the unit: the times may all be in another one.
     far: Option<(&'static str, f64)>,
@@ -301,7 +304,8 @@ impl Plan {
         options.part.as_ref().or(time)
     }
 
-    /// What since and until say of the times, if they make sense in their unit and together. `is_said`: whether the unit is.
+    /// What since and until say of the times, if they make sense in their unit and together. `is_said`: whether the
+    /// unit is.
     fn bounds(&self, options: &ReadOptions, is_said: bool) -> Result<Bounds> {
         let given = [("since", &options.since), ("until", &options.until)];
         let given: Vec<(&'static str, &Moment)> =

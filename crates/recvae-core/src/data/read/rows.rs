@@ -1,9 +1,11 @@
-//! Rows of fields in text, strictly by a grammar: RFC 4180 for CSV, where what it does not allow is refused, in any column.
+//! Rows of fields in text, strictly by a grammar: RFC 4180 for CSV, where what it does not allow is refused, in any
+//! column.
 //!
-//! A field of CSV either has no quote in it, or it begins and ends with one, and quotes inside are doubled (or, as an option,
-//! stand behind a backslash). So a quote that nobody closed cannot swallow rows in silence: sooner or later text follows a
-//! closing quote, or the input ends. In TSV a quote is a character like any other (IANA text/tab-separated-values). A line
-//! ends with LF, CRLF or CR, and blank lines are no rows. Fields may be separated by any text.
+//! A field of CSV either has no quote in it, or it begins and ends with one, and quotes inside are doubled (or, as an
+//! option, stand behind a backslash). So a quote that nobody closed cannot swallow rows in silence: sooner or later
+//! text follows a closing quote, or the input ends. In TSV a quote is a character like any other (IANA
+//! text/tab-separated-values). A line ends with LF, CRLF or CR, and blank lines are no rows. Fields may be separated by
+//! any text.
 //!
 //! Source: RFC 4180, section 2.
 
@@ -120,8 +122,8 @@ impl<R: Read> Rows<R> {
         Ok(true)
     }
 
-    /// Makes the next row begin behind the line in which this one was refused, and gives back how many lines it took; `None`
-    /// where nobody knows where a row begins.
+    /// Makes the next row begin behind the line in which this one was refused, and gives back how many lines it took;
+    /// `None` where nobody knows where a row begins.
     pub(super) fn skip(&mut self) -> Result<Option<u64>> {
         if let Some(mut end) = self.refused_at.take() {
             while !matches!(self.byte(end)?, None | Some(b'\n' | b'\r')) {
@@ -186,8 +188,8 @@ impl<R: Read> Rows<R> {
         Ok(Some(end))
     }
 
-    /// Finds the fields of a row with quotes and gives back where its last line ends. What is quoted moves together, over
-    /// its own escapes.
+    /// Finds the fields of a row with quotes and gives back where its last line ends. What is quoted moves together,
+    /// over its own escapes.
     fn quoted_row(&mut self) -> Result<usize> {
         let mut at = 0;
         loop {
@@ -288,7 +290,8 @@ impl<R: Read> Rows<R> {
         Ok(Some(self.buffer[self.row + at]))
     }
 
-    /// Reads more behind what is there, after the rows that were given out have made room; false at the end of the input.
+    /// Reads more behind what is there, after the rows that were given out have made room; false at the end of the
+    /// input.
     #[cold]
     fn fill(&mut self) -> Result<bool> {
         if (self.filled - self.row) as u64 > LONGEST_ROW {

@@ -6,11 +6,12 @@
 //! - Activity: user `u` has 5 + floor(c w_u) items, at most a quarter of all, where ln w_u is normal. c is the largest
 //!   number whose sum does not exceed the wanted total; the first users get one more each until it is met.
 //! - Popularity: an item's weight is (rank + shift)^-exponent (Zipf and Mandelbrot), its rank random.
-//! - Taste: item `i` belongs to topic `i` mod n_topics. A user has a few favourite topics, the more the more active, drawn by the
-//!   topics' weight; the first ones count more. Each draw takes, with a chance of a quarter, any topic by weight, else a
-//!   favourite, and then an item of the topic by weight. An item that the user has already is drawn again.
-//! - Every item has a user: the pairs, user after user, are cut into `n_items` equal stretches, and item `i` goes to the
-//!   user of the first pair of stretch `i`, whatever the taste.
+//! - Taste: item `i` belongs to topic `i` mod n_topics. A user has a few favourite topics, the more the more active,
+//!   drawn by the topics' weight; the first ones count more. Each draw takes, with a chance of a quarter, any topic by
+//!   weight, else a favourite, and then an item of the topic by weight. An item that the user has already is drawn
+//!   again.
+//! - Every item has a user: the pairs, user after user, are cut into `n_items` equal stretches, and item `i` goes to
+//!   the user of the first pair of stretch `i`, whatever the taste.
 //!
 //! Source of the tables that are drawn from: A. J. Walker, An Efficient Method for Generating Discrete Random Variables
 //! with General Distributions, 1977; M. D. Vose, A Linear Algorithm for Generating Random Numbers with a Given

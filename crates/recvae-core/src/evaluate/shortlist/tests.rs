@@ -9,7 +9,8 @@ fn shortlists(model: &MadeUp, k: usize, level: Level) -> Shortlists<'_> {
     Shortlists::new(model.factors().unwrap(), k, level)
 }
 
-/// Across the edges of tiles of users, blocks and groups of items, pairs of numbers; every kind of users with every one of items.
+/// Across the edges of tiles of users, blocks and groups of items, pairs of numbers; every kind of users with every one
+/// of items.
 #[test]
 fn lists_have_the_items_and_the_bits_of_those_from_all_scores() {
     let mut random = Stream::new(11, 0);

@@ -1,8 +1,9 @@
-//! Products of pairs by AMX: tiles of 16 rows by 16 pairs times tiles of 16 pairs by 16 columns, with the sums in tiles of 16 rows by
-//! 16 columns, two by two of them at a time.
+//! Products of pairs by AMX: tiles of 16 rows by 16 pairs times tiles of 16 pairs by 16 columns, with the sums in tiles
+//! of 16 rows by 16 columns, two by two of them at a time.
 //!
-//! `tdpbf16ps` sums the first products of all pairs of a tile, and the second ones, each from 0, and adds both to what is there. So the
-//! sums depend on the depth alone, and not on which rows and columns are computed together. Subnormal numbers are taken for 0.
+//! `tdpbf16ps` sums the first products of all pairs of a tile, and the second ones, each from 0, and adds both to what
+//! is there. So the sums depend on the depth alone, and not on which rows and columns are computed together. Subnormal
+//! numbers are taken for 0.
 #![allow(unsafe_code)]
 
 use std::arch::asm;
@@ -49,14 +50,16 @@ static WHOLE: Configuration = Configuration {
     rows: [16, 16, 16, 16, 16, 16, 16, 16, 0, 0, 0, 0, 0, 0, 0, 0],
 };
 
-/// The tiles of this thread's processor, until it is dropped. Who has them knows of AVX-512, too, without which there is no AMX here.
+/// The tiles of this thread's processor, until it is dropped. Who has them knows of AVX-512, too, without which there
+/// is no AMX here.
 struct Tiles(());
 
 impl Tiles {
     /// # Safety
     /// [`has_amx`] says yes.
     unsafe fn new() -> Self {
-        // SAFETY: the caller's word; the configuration is one that palette 1 has. No code but that of this file uses tiles.
+        // SAFETY: the caller's word; the configuration is one that palette 1 has. No code but that of this file uses
+        // tiles.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &raw const WHOLE, options(nostack, readonly, preserves_flags)) };
         Self(())
     }
@@ -64,13 +67,14 @@ impl Tiles {
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        // SAFETY: there is a processor with tiles if there is one of these. What is released costs nothing when threads change.
+        // SAFETY: there is a processor with tiles if there is one of these. What is released costs nothing when threads
+        // change.
         unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
     }
 }
 
-/// Up to two by two tiles of sums: where the sides, what the sums begin with and the sums are, and the bytes from a row of each to the next
-/// one. Both sides have whole tiles along the depth, with zeros behind its end.
+/// Up to two by two tiles of sums: where the sides, what the sums begin with and the sums are, and the bytes from a row
+/// of each to the next one. Both sides have whole tiles along the depth, with zeros behind its end.
 #[repr(C)]
 struct Sums {
     left: *const Line,
@@ -89,8 +93,9 @@ struct Sums {
     ahead: *const Line,
 }
 
-/// One of the four forms of [`Sums::compute`]: what is loaded and multiplied in each step, and what is begun with and stored, as lines of
-/// assembly. Tile 0 and 1 are the first rows' sums, 2 and 3 the second rows', 4 and 5 the left side, 6 and 7 the right one.
+/// One of the four forms of [`Sums::compute`]: what is loaded and multiplied in each step, and what is begun with and
+/// stored, as lines of assembly. Tile 0 and 1 are the first rows' sums, 2 and 3 the second rows', 4 and 5 the left
+/// side, 6 and 7 the right one.
 macro_rules! tiles {
     ($sums:expr, zero: [$($zero:literal)*], load: [$($load:literal)*], step: [$($step:literal)*], store: [$($store:literal)*]) => {
         asm!(
@@ -150,12 +155,12 @@ impl Sums {
     /// Of one or two tiles of rows and of columns.
     ///
     /// # Safety
-    /// For 16 times `rows` rows and 16 times `columns` columns there must be what is read at `left`, `right` and `start` and written
-    /// at `out`.
+    /// For 16 times `rows` rows and 16 times `columns` columns there must be what is read at `left`, `right` and
+    /// `start` and written at `out`.
     unsafe fn compute(&self, rows: usize, columns: usize, _: &Tiles) {
         let sums: *const Self = self;
-        // SAFETY: the caller's word. Offsets are those of a `repr(C)` struct of ten words; flags and all registers that are written are
-        // declared.
+        // SAFETY: the caller's word. Offsets are those of a `repr(C)` struct of ten words; flags and all registers that
+        // are written are declared.
         unsafe {
             match (rows, columns) {
                 (2, 2) => tiles!(sums,
@@ -203,8 +208,8 @@ thread_local! {
     static ROOM: RefCell<Room> = RefCell::default();
 }
 
-/// Puts rows of the left side together in tiles, those of 16 rows one after the other along the depth, with zeros behind its end. Behind
-/// the last row anything may stay: it is no part of another row's sums.
+/// Puts rows of the left side together in tiles, those of 16 rows one after the other along the depth, with zeros
+/// behind its end. Behind the last row anything may stay: it is no part of another row's sums.
 fn pack(
     left: Left<'_>,
     [row_step, pair_step]: [usize; 2],
@@ -240,14 +245,15 @@ fn pack(
         for (from, out) in stretch.clone().step_by(TILE).zip(&mut tiles) {
             let n_pairs = TILE.min(stretch.end - from);
             let pairs = &left.pairs[from * pair_step + first..][..(n_pairs - 1) * pair_step + n];
-            // SAFETY: the processor has AVX-512, or there were no tiles. Of `n_pairs` rows of `n` pairs, `pair_step` from each other, `pairs` ends with
-            // the last one. Neither number is above 16.
+            // SAFETY: the processor has AVX-512, or there were no tiles. Of `n_pairs` rows of `n` pairs, `pair_step`
+            // from each other, `pairs` ends with the last one. Neither number is above 16.
             unsafe { columns(pairs.as_ptr(), pair_step, [n_pairs, n], out) };
         }
     }
 }
 
-/// Writes 16 rows of 16 numbers as columns. Those outside of the first rows and columns of so many are not read, and count as 0.
+/// Writes 16 rows of 16 numbers as columns. Those outside of the first rows and columns of so many are not read, and
+/// count as 0.
 ///
 /// # Safety
 /// The processor has AVX-512; there is what is read; 1 to 16 rows and columns.
@@ -265,7 +271,8 @@ unsafe fn columns(from: *const u32, step: usize, [n_rows, n_cols]: [usize; 2], o
     }
 }
 
-/// Copies at most [`SIDE`] numbers to the beginning of `to`; a call of `memcpy` for each row would take as long as the products.
+/// Copies at most [`SIDE`] numbers to the beginning of `to`; a call of `memcpy` for each row would take as long as the
+/// products.
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32], _: &Tiles) {
     let n = from.len();
@@ -355,7 +362,8 @@ pub(super) fn multiply(
     });
 }
 
-/// Rows of the left side in tiles: of 16 rows those along the depth, one after the other, `along` of them to the next 16 rows.
+/// Rows of the left side in tiles: of 16 rows those along the depth, one after the other, `along` of them to the next
+/// 16 rows.
 #[derive(Clone, Copy)]
 struct Packed<'a> {
     lines: &'a [Line],
@@ -389,7 +397,8 @@ fn multiply_packed<'a>(
             let column_tiles = (width - first_column).min(SIDE) / TILE;
             let column = columns.start + first_column;
             let n_here = (n_cols - column).min(column_tiles * TILE);
-            // Whether whole tiles of columns can be written; zeros of the right side make what is behind the last column.
+            // Whether whole tiles of columns can be written; zeros of the right side make what is behind the last
+            // column.
             let fits = n_here == column_tiles * TILE
                 || (column + column_tiles * TILE <= out_step && !matches!(start, Start::Row(_)));
             for row in (0..n_rows).step_by(SIDE) {
@@ -431,11 +440,12 @@ fn multiply_packed<'a>(
                 if is_whole && is_large {
                     ask_to_write(&out[(at + SIDE * out_step).min(out.len())..], out_step);
                 }
-                // SAFETY: `left` has `n_tiles` whole tiles for each 16 rows, `along` tiles from each other, as was asserted, and `row` with the one
-                // or two tiles of rows behind it begins with a row that is there; the panel has as many along the depth and `width` columns;
-                // `first_column` with the one or two tiles of columns is within `width`. Where the tiles are whole, `out` has
-                // their rows, and within each row's `out_step` numbers their columns, and a row to start with has the columns; else both are in
-                // `corner`, which has two by two tiles. What is asked for ahead is not read.
+                // SAFETY: `left` has `n_tiles` whole tiles for each 16 rows, `along` tiles from each other, as was
+                // asserted, and `row` with the one or two tiles of rows behind it begins with a row that is there; the
+                // panel has as many along the depth and `width` columns; `first_column` with the one or two tiles of
+                // columns is within `width`. Where the tiles are whole, `out` has their rows, and within each row's
+                // `out_step` numbers their columns, and a row to start with has the columns; else both are in `corner`,
+                // which has two by two tiles. What is asked for ahead is not read.
                 unsafe { block.compute(row_tiles, column_tiles, tiles) };
                 if !is_whole {
                     let corner = corner.chunks_exact(SIDE).take(rows_here);

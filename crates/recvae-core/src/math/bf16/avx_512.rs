@@ -10,8 +10,8 @@ use std::ops::Range;
 use super::{LANES, Left, Order, Right, Start, check, panels};
 use crate::base::processor::has_avx512_bf16;
 
-/// Rows of a tile: with two vectors each, 24 sums, which is enough to keep both of a core's multipliers busy, two registers of columns and
-/// one that holds the same pair in every lane.
+/// Rows of a tile: with two vectors each, 24 sums, which is enough to keep both of a core's multipliers busy, two
+/// registers of columns and one that holds the same pair in every lane.
 const ROWS: usize = 12;
 
 /// A register of pairs, from one of bits.
@@ -41,8 +41,8 @@ struct Tile {
 
 impl Tile {
     /// # Safety
-    /// For `R` rows at `left`, `depth` pairs and `V` vectors there must be what it reads at `left`, `panel` and `start` and what it
-    /// writes at `out`, of the last vector those columns that `last` has.
+    /// For `R` rows at `left`, `depth` pairs and `V` vectors there must be what it reads at `left`, `panel` and `start`
+    /// and what it writes at `out`, of the last vector those columns that `last` has.
     #[target_feature(enable = "avx512f,avx512bf16")]
     #[inline]
     unsafe fn multiply<const R: usize, const V: usize>(self) {
@@ -104,8 +104,8 @@ impl Tile {
     }
 }
 
-/// `out = start + left * right` over a stretch of the depth; the left side in such steps from row to row and pair to pair, `out` in rows
-/// `out_step` numbers after each other.
+/// `out = start + left * right` over a stretch of the depth; the left side in such steps from row to row and pair to
+/// pair, `out` in rows `out_step` numbers after each other.
 ///
 /// # Panics
 /// If a slice is too short for what its size says, or the processor lacks the instructions.
@@ -148,10 +148,11 @@ pub(super) fn multiply(
                 out_step,
                 last,
             };
-            // SAFETY: the processor has the instructions, as was asserted. The rows from `first` on and the pairs of the stretch are
-            // within `left`, the panel lies within `pairs` and has `vectors` whole vectors for each pair of `depth`; `out` has
-            // the rows from `first` on and `here` columns from `columns.start` on, as has a row to start with, and `last` leaves out
-            // the others of the last vector. No panel is empty, and a panel begins before `n_cols`.
+            // SAFETY: the processor has the instructions, as was asserted. The rows from `first` on and the pairs of
+            // the stretch are within `left`, the panel lies within `pairs` and has `vectors` whole vectors for each
+            // pair of `depth`; `out` has the rows from `first` on and `here` columns from `columns.start` on, as has a
+            // row to start with, and `last` leaves out the others of the last vector. No panel is empty, and a panel
+            // begins before `n_cols`.
             unsafe { tile.multiply_any(ROWS.min(n_rows - first), vectors) };
         }
     }

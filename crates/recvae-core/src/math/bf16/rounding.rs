@@ -1,7 +1,8 @@
 //! Numbers in f32 become numbers in bf16, in the orders that products read.
 //!
-//! Where the processor has `vcvtne2ps2bf16`, it rounds; else a few operations on whole numbers do. Both take the nearest number, of two as
-//! near the even one. The instruction takes subnormal numbers for 0, as products on such a processor do.
+//! Where the processor has `vcvtne2ps2bf16`, it rounds; else a few operations on whole numbers do. Both take the
+//! nearest number, of two as near the even one. The instruction takes subnormal numbers for 0, as products on such a
+//! processor do.
 
 use super::{LANES, Line, Pair, Rows};
 #[cfg(target_arch = "x86_64")]
@@ -27,7 +28,8 @@ fn for_processor<T: Real>(values: &[T]) -> Option<&[f32]> {
     bytemuck::try_cast_slice(values).ok()
 }
 
-/// Calls the processor's form of a function if the first of its arguments, numbers in f32, can be rounded by it, and returns.
+/// Calls the processor's form of a function if the first of its arguments, numbers in f32, can be rounded by it, and
+/// returns.
 macro_rules! by_processor {
     ($name:ident($values:expr $(, $more:expr)* $(,)?)) => {
         #[cfg(target_arch = "x86_64")]
@@ -46,29 +48,31 @@ pub(super) fn round_row<T: Real>(values: &[T], step: usize, out: &mut [Line]) {
     round_row_plain(values, step, out);
 }
 
-/// Fills `out` by the pairs of two rows, the second of which may be empty and then counts as zeros, and by zeros behind them.
+/// Fills `out` by the pairs of two rows, the second of which may be empty and then counts as zeros, and by zeros behind
+/// them.
 pub(crate) fn interleave<T: Real>(first: &[T], second: &[T], out: &mut [Pair]) {
     assert!(first.len() <= out.len() && (second.is_empty() || second.len() == first.len()));
     by_processor!(interleave(first, for_processor(second).unwrap_or_default(), out));
     interleave_plain(first, second, out);
 }
 
-/// Fills the panel for the product with the transpose of a matrix: its rows, `depth` numbers long, become columns of pairs. The panel has
-/// `width` columns, as many as there are rows or up to 15 more, which become 0.
+/// Fills the panel for the product with the transpose of a matrix: its rows, `depth` numbers long, become columns of
+/// pairs. The panel has `width` columns, as many as there are rows or up to 15 more, which become 0.
 pub(super) fn rows_into_panel<T: Real>(values: &[T], depth: usize, width: usize, out: &mut [Pair]) {
     assert!(out.len() == depth.div_ceil(2) * width && width == (values.len() / depth).next_multiple_of(LANES));
     by_processor!(rows_into_panel(values, depth, width, out));
     rows_into_panel_plain(values, depth, width, out);
 }
 
-/// Rows of logits `step` numbers after each other, of which `n` count: `maxima` become the largest of each row and of what they were.
+/// Rows of logits `step` numbers after each other, of which `n` count: `maxima` become the largest of each row and of
+/// what they were.
 pub(crate) fn largest<T: Real>(logits: &[T], step: usize, n: usize, maxima: &mut [T]) {
     assert!(n <= step && logits.len() >= maxima.len() * step);
     largest_of_rows(logits, step, n, maxima);
 }
 
-/// The exponentials of such logits less their maxima, written as rows of the left side of a product, and each row's sum before they are
-/// rounded.
+/// The exponentials of such logits less their maxima, written as rows of the left side of a product, and each row's sum
+/// before they are rounded.
 pub(crate) fn exponentials<T: Real>(
     logits: &[T],
     step: usize,
@@ -93,8 +97,9 @@ pub(crate) fn exponentials_in_place<T: Real>(logits: &mut [T], step: usize, n: u
     exponentials_over_logits(logits, step, n, maxima, sums);
 }
 
-/// Writes up to 32 rows of `n` numbers, `step` numbers after each other, as columns of the left side of a product in tiles: line `item % 16` of
-/// each tile has one number of every row, those of missing rows 0. Tiles of 16 numbers are `along` tiles after each other.
+/// Writes up to 32 rows of `n` numbers, `step` numbers after each other, as columns of the left side of a product in
+/// tiles: line `item % 16` of each tile has one number of every row, those of missing rows 0. Tiles of 16 numbers are
+/// `along` tiles after each other.
 pub(crate) fn rows_into_tiles<T: Real>(values: &[T], step: usize, n: usize, along: usize, out: &mut [Line]) {
     let n_rows = values.len().div_ceil(step);
     assert!(n > 0 && n <= step && n_rows <= NUMBERS && values.len() >= (n_rows - 1) * step + n);
@@ -133,7 +138,8 @@ vectorised! {
     }
 
     fn rows_into_panel_plain(values: &[T], depth: usize, width: usize, out: &mut [Pair]) {
-        // Sixteen rows by sixteen pairs at a time: both what is read and what is written stays in the first level cache.
+        // Sixteen rows by sixteen pairs at a time: both what is read and what is written stays in the first level
+        // cache.
         let mut square = [[0; LANES]; LANES];
         for (group, rows) in values.chunks(LANES * depth).enumerate() {
             for first in (0..depth).step_by(NUMBERS) {
@@ -309,7 +315,8 @@ pub(super) mod processor {
         }
     }
 
-    /// For sixteen pairs of which the first numbers are in the lower half of a register and the second ones in the upper half.
+    /// For sixteen pairs of which the first numbers are in the lower half of a register and the second ones in the
+    /// upper half.
     static SIDE_BY_SIDE: [u16; NUMBERS] = {
         let mut places = [0; NUMBERS];
         let mut at = 0;
@@ -559,7 +566,8 @@ mod tests {
             }
             for (at, &sum) in sums.iter().enumerate() {
                 let exact = row(at).iter().map(|&logit| (f64::from(logit) - f64::from(maxima[at])).exp());
-                // An exponent of up to 30 is off by half a unit of 32 and of the product with the maximum, and each sum by half a unit.
+                // An exponent of up to 30 is off by half a unit of 32 and of the product with the maximum, and each sum
+                // by half a unit.
                 assert!((f64::from(sum) / exact.sum::<f64>() - 1.0).abs() < 1e-5, "{n}");
             }
         }

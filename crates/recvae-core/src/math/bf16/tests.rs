@@ -78,8 +78,8 @@ impl Product {
     }
 }
 
-/// Around the edges of tiles (12 rows and 1 or 2 vectors of 16 columns; 16 rows, pairs and columns, two by two), of panels, pairs, blocks of
-/// rows and stretches of the depth.
+/// Around the edges of tiles (12 rows and 1 or 2 vectors of 16 columns; 16 rows, pairs and columns, two by two), of
+/// panels, pairs, blocks of rows and stretches of the depth.
 #[test]
 fn every_level_gives_the_products_of_the_rounded_numbers() {
     let mut random = Stream::new(5, 0);
@@ -115,8 +115,8 @@ fn every_level_gives_the_products_of_the_rounded_numbers() {
                             assert!(found.eq(expected), "{level:?}: {n_rows} x {depth} x {n_cols} in rows of {step}");
                         }
                         for (at, [sum, size]) in product.exact().enumerate() {
-                            // Each of the sums is rounded at most `depth` times, by half a unit of no more than the size; the
-                            // instruction may round once more in a pair.
+                            // Each of the sums is rounded at most `depth` times, by half a unit of no more than the
+                            // size; the instruction may round once more in a pair.
                             let tolerance = |size: f64| f64::from(f32::EPSILON) * (depth + 2) as f64 * size + 1e-30;
                             let start = f64::from(row[at % n_cols]);
                             let what = || format!("{level:?}: {n_rows} x {depth} x {n_cols} at {at}");

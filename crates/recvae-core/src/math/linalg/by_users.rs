@@ -1,4 +1,5 @@
-//! The inverse of a Gram matrix with numbers on its diagonal, by users instead of items where there are far fewer of them.
+//! The inverse of a Gram matrix with numbers on its diagonal, by users instead of items where there are far fewer of
+//! them.
 //!
 //! For `X` of shape `(n_users, n_items)` and a diagonal `D` above 0
 //!
@@ -6,13 +7,15 @@
 //! (X' X + D)^-1 = D^-1 - D^-1 X' K^-1 X D^-1    with    K = I + X D^-1 X'
 //! ```
 //!
-//! so that what is inverted has shape `(n_users, n_users)`, and all else are sums over the users that an item has. `K` and its
-//! inverse are f64: the diagonal is a difference of numbers that may be nearly equal. Off it nothing is subtracted.
+//! so that what is inverted has shape `(n_users, n_users)`, and all else are sums over the users that an item has. `K`
+//! and its inverse are f64: the diagonal is a difference of numbers that may be nearly equal. Off it nothing is
+//! subtracted.
 //!
-//! The result is the inverse up to rounding, in other bits than the way by items; it does not depend on the number of threads.
+//! The result is the inverse up to rounding, in other bits than the way by items; it does not depend on the number of
+//! threads.
 //!
-//! Source: M. A. Woodbury, Inverting Modified Matrices, Statistical Research Group, Princeton 1950; W. W. Hager, Updating the Inverse of a
-//! Matrix, SIAM Review 31(2), 1989.
+//! Source: M. A. Woodbury, Inverting Modified Matrices, Statistical Research Group, Princeton 1950; W. W. Hager,
+//! Updating the Inverse of a Matrix, SIAM Review 31(2), 1989.
 
 use std::ops::Range;
 
@@ -65,8 +68,9 @@ pub(crate) fn has_few_users(users: usize, items: usize) -> bool {
     items >= LEAST_ITEMS && users > 0 && users as f64 <= MOST_USERS * items as f64
 }
 
-/// Seconds of the faster way to an inverse of so many items on one core, and whether that is by users: `few` are there if it may be. By
-/// items it takes a Gram matrix, too; `data` are known or not, and their users' squares add up to `squares`.
+/// Seconds of the faster way to an inverse of so many items on one core, and whether that is by users: `few` are there
+/// if it may be. By items it takes a Gram matrix, too; `data` are known or not, and their users' squares add up to
+/// `squares`.
 pub(crate) fn seconds_of_way<T: Real>(
     items: usize,
     few: Option<Counts>,
@@ -94,7 +98,8 @@ pub(crate) fn bytes_beside(users: usize, items: usize, interactions: usize, byte
 
 /// Columns whose sums of `K^-1` are there at a time.
 const COLUMNS: usize = 1024;
-/// Where they are for one user after those for another: not at the same place of a page, which caches would put in the same place.
+/// Where they are for one user after those for another: not at the same place of a page, which caches would put in the
+/// same place.
 const STRIDE: usize = COLUMNS + 16;
 /// Columns that are added up together, in registers.
 const TOGETHER: usize = 32;
@@ -103,11 +108,12 @@ const USERS: usize = 16;
 /// Rows of the inverse of one task.
 const ROWS: usize = 256;
 
-/// The inverse, of shape `(n_items, n_items)`, of the Gram matrix of `x` with `penalties` on its diagonal: both triangles.
+/// The inverse, of shape `(n_items, n_items)`, of the Gram matrix of `x` with `penalties` on its diagonal: both
+/// triangles.
 ///
 /// # Errors
-/// The index of an item whose number on the diagonal is not above 0, or of a user for whom `K` has no inverse in f64; or that it was
-/// stopped.
+/// The index of an item whose number on the diagonal is not above 0, or of a user for whom `K` has no inverse in f64;
+/// or that it was stopped.
 pub(crate) fn inverse_by_users<T: Real>(
     x: &Csr,
     penalties: &[f64],

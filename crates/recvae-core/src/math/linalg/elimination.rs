@@ -1,20 +1,21 @@
-//! The inverse of a symmetric matrix most of whose rows are sparse, as Gram matrices of catalogues with a long tail are: what few
-//! others are joined to is eliminated by itself, and only the rest, the core, is inverted densely.
+//! The inverse of a symmetric matrix most of whose rows are sparse, as Gram matrices of catalogues with a long tail
+//! are: what few others are joined to is eliminated by itself, and only the rest, the core, is inverted densely.
 //!
-//! Eliminating a row `v` with pivot `d` and entries `g` leaves `S = A - g g' / d` of the other rows, which touches none but the
-//! neighbours of `v`, those in whose columns `g` is not 0. Of the inverse `Z`, whose part for the other rows is the inverse of
-//! `S`, the row of `v` is `-t' Z` with `t = g / d`, and `Z_vv = 1 / d - t' Z_v`: a sum of as many rows as there are neighbours.
-//! So the inverse of the core grows by the eliminated rows, the last one first, at a cost of neighbours x rows each, where a
-//! dense inverse costs the square of the rows.
+//! Eliminating a row `v` with pivot `d` and entries `g` leaves `S = A - g g' / d` of the other rows, which touches none
+//! but the neighbours of `v`, those in whose columns `g` is not 0. Of the inverse `Z`, whose part for the other rows is
+//! the inverse of `S`, the row of `v` is `-t' Z` with `t = g / d`, and `Z_vv = 1 / d - t' Z_v`: a sum of as many rows
+//! as there are neighbours. So the inverse of the core grows by the eliminated rows, the last one first, at a cost of
+//! neighbours x rows each, where a dense inverse costs the square of the rows.
 //!
-//! Rows of few neighbours go first (minimum degree), and those of one round have nothing to do with each other, so that their
-//! rows of the inverse are found together. An eliminated row joins its neighbours to each other; where even the one of fewest
-//! neighbours has too many for this to pay, what is left is the core.
+//! Rows of few neighbours go first (minimum degree), and those of one round have nothing to do with each other, so that
+//! their rows of the inverse are found together. An eliminated row joins its neighbours to each other; where even the
+//! one of fewest neighbours has too many for this to pay, what is left is the core.
 //!
-//! The result is the inverse up to rounding, in other bits than the dense way's; it does not depend on the number of threads.
+//! The result is the inverse up to rounding, in other bits than the dense way's; it does not depend on the number of
+//! threads.
 //!
-//! Sources: J. W. H. Liu, Modification of the Minimum-Degree Algorithm by Multiple Elimination, ACM TOMS 11(2), 1985; K. Takahashi,
-//! J. Fagan, M.-S. Chen, Formation of a Sparse Bus Impedance Matrix, PICA 1973.
+//! Sources: J. W. H. Liu, Modification of the Minimum-Degree Algorithm by Multiple Elimination, ACM TOMS 11(2), 1985;
+//! K. Takahashi, J. Fagan, M.-S. Chen, Formation of a Sparse Bus Impedance Matrix, PICA 1973.
 
 use std::ops::Range;
 
@@ -31,7 +32,8 @@ use crate::math::vectorised::vectorised;
 
 /// How many rows of the inverse are found together at most.
 const TOGETHER: usize = 64;
-/// Columns of the inverse that are found in one task: so few that those of all rows that are read stay in the second-level cache.
+/// Columns of the inverse that are found in one task: so few that those of all rows that are read stay in the
+/// second-level cache.
 const COLUMNS: usize = 128;
 
 /// Which rows are eliminated, and what they are joined to then.
@@ -47,8 +49,9 @@ pub(super) struct Elimination {
     pieces: Vec<usize>,
 }
 
-/// Whether a row of so many neighbours is better eliminated than left in a core of `left` rows, of `n` in all. A row of the core
-/// costs some `3 left^2` operations of large products, an eliminated one `2 neighbours n` that are bound by the caches.
+/// Whether a row of so many neighbours is better eliminated than left in a core of `left` rows, of `n` in all. A row of
+/// the core costs some `3 left^2` operations of large products, an eliminated one `2 neighbours n` that are bound by
+/// the caches.
 fn pays(neighbours: usize, left: usize, n: usize) -> bool {
     neighbours * n <= left * left / 16
 }
@@ -145,8 +148,8 @@ impl Elimination {
         SLOWER * costs::operations::<T>((0..self.order.len()).map(each).sum())
     }
 
-    /// Overwrites the matrix, half-filled, by its inverse, both triangles. `invert_core` does so with the core, of which it is given
-    /// the rows of the matrix in whose first columns it stands.
+    /// Overwrites the matrix, half-filled, by its inverse, both triangles. `invert_core` does so with the core, of
+    /// which it is given the rows of the matrix in whose first columns it stands.
     ///
     /// # Errors
     /// As [`invert_positive_definite`](super::invert_positive_definite).
@@ -169,8 +172,8 @@ impl Elimination {
     }
 }
 
-/// What the inverse of the core grows by. From here on rows stand at other places: those of the core first, in their order, and
-/// behind them the eliminated ones, the last one first.
+/// What the inverse of the core grows by. From here on rows stand at other places: those of the core first, in their
+/// order, and behind them the eliminated ones, the last one first.
 struct Grown<T> {
     n: usize,
     /// The row at each place.
@@ -233,8 +236,8 @@ impl<T: Real> Grown<T> {
         Ok(Self { n, rows, places, elimination, scaled, pivots })
     }
 
-    /// Moves the core into the first columns of the first rows. Its rows are in their order, so nothing goes where something stands
-    /// that is still to be moved.
+    /// Moves the core into the first columns of the first rows. Its rows are in their order, so nothing goes where
+    /// something stands that is still to be moved.
     fn gather_core(&self, matrix: &mut [T]) {
         let (n, core) = (self.n, &self.rows[..self.elimination.core()]);
         for (place, &row) in core.iter().enumerate() {
@@ -330,7 +333,8 @@ impl<T: Real> Grown<T> {
                 if done[start] {
                     continue;
                 }
-                // A row takes what stands at its place, whose own row takes what stands at its place, until the first is reached again.
+                // A row takes what stands at its place, whose own row takes what stands at its place, until the first
+                // is reached again.
                 let first = columns.row(start).to_vec();
                 let mut row = start;
                 while !std::mem::replace(&mut done[row], true) {
@@ -349,8 +353,8 @@ impl<T: Real> Grown<T> {
 }
 
 vectorised! {
-    /// `out` becomes minus the sum of rows of a matrix, each times its factor, from a column on. `place` has how many columns the
-    /// matrix has, and that column.
+    /// `out` becomes minus the sum of rows of a matrix, each times its factor, from a column on. `place` has how many
+    /// columns the matrix has, and that column.
     fn subtract_rows(out: &mut [T], matrix: &[T], place: &[usize; 2], rows: &[u32], factors: &[T]) {
         const WIDTH: usize = 32;
         let [n, first] = *place;
@@ -406,7 +410,8 @@ impl Across {
     }
 }
 
-/// How many others each row is joined to: the entries of its row and column that are not 0, but for the one on the diagonal.
+/// How many others each row is joined to: the entries of its row and column that are not 0, but for the one on the
+/// diagonal.
 fn degrees<T: Real>(matrix: &[T], n: usize) -> Vec<u32> {
     /// Rows of one task.
     const ROWS: usize = 256;

@@ -1,23 +1,25 @@
-//! The inverse of a symmetric positive definite matrix on a device of candle's, a GPU above all: large products there, small
-//! triangles here.
+//! The inverse of a symmetric positive definite matrix on a device of candle's, a GPU above all: large products there,
+//! small triangles here.
 //!
-//! The lower half of the matrix lies on the device as panels, one for every [`BLOCK`] columns: panel `k` has those columns and the
-//! rows from its own block on, shape `(n - k BLOCK, BLOCK)`. Its rows lie one behind the other, so that every block of rows is a part
-//! that products take as it is; no tensor has more than `n BLOCK` numbers, whatever `n^2` is. Two walks, `n^3` floating point
-//! operations in all, as few as LAPACK's:
+//! The lower half of the matrix lies on the device as panels, one for every [`BLOCK`] columns: panel `k` has those
+//! columns and the rows from its own block on, shape `(n - k BLOCK, BLOCK)`. Its rows lie one behind the other, so that
+//! every block of rows is a part that products take as it is; no tensor has more than `n BLOCK` numbers, whatever `n^2`
+//! is. Two walks, `n^3` floating point operations in all, as few as LAPACK's:
 //!
-//! 1. The factor, `A = L L'`, panel by panel from the left. The block on the diagonal comes to the host, which gives back the inverse
-//!    `V` of its triangle. What is below it becomes `S = A_21 V'`, which every panel to the right loses its product with.
+//! 1. The factor, `A = L L'`, panel by panel from the left. The block on the diagonal comes to the host, which gives
+//!    back the inverse `V` of its triangle. What is below it becomes `S = A_21 V'`, which every panel to the right
+//!    loses its product with.
 //! 2. The inverse `P`, from the right. With `L = [V^-1 0; S D]` and the inverse `Q` of `D D'`, which is there already,
 //!    `P = [V' V + W' Q W, .; -Q W, Q]` where `W = S V`.
 //!
-//! Beside the panels, `n^2 / 2` numbers, there are a few more of the size of the largest one: a quarter of what the inverse beside its factor takes.
-//! Nothing is made in place, since candle has no sum over a product.
+//! Beside the panels, `n^2 / 2` numbers, there are a few more of the size of the largest one: a quarter of what the
+//! inverse beside its factor takes. Nothing is made in place, since candle has no sum over a product.
 //!
-//! Rows with few entries are not eliminated first, as [`invert_positive_definite`](super::invert_positive_definite) does: that is the
-//! processor's work, and takes it longer than a GPU takes for all rows.
+//! Rows with few entries are not eliminated first, as [`invert_positive_definite`](super::invert_positive_definite)
+//! does: that is the processor's work, and takes it longer than a GPU takes for all rows.
 //!
-//! Source of the first walk: LAPACK's `potrf`, the right-looking form. The second is the inverse of a matrix of two by two blocks.
+//! Source of the first walk: LAPACK's `potrf`, the right-looking form. The second is the inverse of a matrix of two by
+//! two blocks.
 
 use candle_core::{Device, Tensor};
 use faer::MatMut;
@@ -46,7 +48,8 @@ pub(crate) fn numbers_beside_half(n: f64) -> f64 {
     8.0 * n * n.min(BLOCK as f64)
 }
 
-/// Bytes that [`invert_on`] holds on the host beside a matrix of `n` rows: rows on their way, twice, and a block of the diagonal with its copies.
+/// Bytes that [`invert_on`] holds on the host beside a matrix of `n` rows: rows on their way, twice, and a block of the
+/// diagonal with its copies.
 pub(crate) fn bytes_on_host(n: usize) -> usize {
     size_of::<f32>() * (2 * SLAB.min(n) * n + 4 * n.min(BLOCK).pow(2))
 }
@@ -56,8 +59,8 @@ pub(crate) fn work_on_device(n: usize) -> f64 {
     costs::GPU_OPERATION * (n as f64).powi(3)
 }
 
-/// What [`invert_positive_definite`](super::invert_positive_definite) does, by products on a device. `steps` are looked at before
-/// each product, and told of each panel.
+/// What [`invert_positive_definite`](super::invert_positive_definite) does, by products on a device. `steps` are looked
+/// at before each product, and told of each panel.
 ///
 /// # Errors
 /// As there, or what the device has said.
@@ -142,7 +145,8 @@ impl Panels<'_> {
         (0..self.count()).map(panel).collect()
     }
 
-    /// Of each panel the inverse of the triangle on the diagonal, transposed; in `panels` is left of each what is below it in the factor.
+    /// Of each panel the inverse of the triangle on the diagonal, transposed; in `panels` is left of each what is below
+    /// it in the factor.
     fn factor(&self, panels: &mut [Tensor]) -> Result<Vec<Tensor>, NoInverse> {
         let mut inverses = vec![];
         for k in 0..self.count() {
@@ -187,7 +191,8 @@ impl Panels<'_> {
         Ok(())
     }
 
-    /// The panels of the inverse, from the transposed inverses of the triangles and what is below them, which is given up one by one.
+    /// The panels of the inverse, from the transposed inverses of the triangles and what is below them, which is given
+    /// up one by one.
     fn invert(&self, mut inverses: Vec<Tensor>, mut below: Vec<Tensor>) -> Result<Vec<Tensor>, NoInverse> {
         // The last panel comes first here.
         let mut done: Vec<Tensor> = vec![];
@@ -217,8 +222,9 @@ impl Panels<'_> {
         Ok(done)
     }
 
-    /// The inverse behind block `k`, the last panel first, times columns of as many rows. A panel gives its own rows' part to all rows from its block
-    /// on, and as what it is in the other half the part of the rows below it to its block.
+    /// The inverse behind block `k`, the last panel first, times columns of as many rows. A panel gives its own rows'
+    /// part to all rows from its block on, and as what it is in the other half the part of the rows below it to its
+    /// block.
     fn symmetric_product(&self, panels: &[Tensor], k: usize, columns: &Tensor) -> Result<Tensor, NoInverse> {
         let mut blocks = vec![];
         // What the panels so far give to the rows from here on.
@@ -305,7 +311,8 @@ mod tests {
     fn a_gpu_inverts_as_the_processor() {
         let gpu = gpu();
         for (n, block) in [
-            // Blocks of one row and all in one block; a last block of one row, of all but one, of as many; several slabs.
+            // Blocks of one row and all in one block; a last block of one row, of all but one, of as many; several
+            // slabs.
             (1, 16),
             (2, 1),
             (5, 1),
@@ -331,8 +338,8 @@ mod tests {
         }
     }
 
-    /// Of a large matrix the product of its inverse with a vector is multiplied by it again. 46,400 rows are more than a 32-bit index has
-    /// places for entries; they are for a GPU alone.
+    /// Of a large matrix the product of its inverse with a vector is multiplied by it again. 46,400 rows are more than
+    /// a 32-bit index has places for entries; they are for a GPU alone.
     #[test]
     fn a_gpu_inverts_matrices_of_many_panels() {
         let gpu = gpu();

@@ -36,8 +36,9 @@ struct Tile {
 
 impl Tile {
     /// # Safety
-    /// At `left` there are `R` numbers and at `right` `V` vectors for each step of `depth`; `out` has `R` rows, `out_step` numbers
-    /// apart, of `V` vectors of columns, of the last vector those that `last` has, and is not read or written by others.
+    /// At `left` there are `R` numbers and at `right` `V` vectors for each step of `depth`; `out` has `R` rows,
+    /// `out_step` numbers apart, of `V` vectors of columns, of the last vector those that `last` has, and is not read
+    /// or written by others.
     #[target_feature(enable = "avx512f")]
     #[inline]
     unsafe fn multiply<const R: usize, const V: usize>(self) {
@@ -133,8 +134,9 @@ pub(super) fn multiply(block: Block<'_>, left: &[f32], right: &[f32], depth: usi
 }
 
 /// # Safety
-/// The panels of the block have 1 to [`ROWS`] rows and 1 to [`COLUMNS`] columns and are within its `out`, whose columns lie number by
-/// number. `left` has the panels of these rows and `right` those of the columns, with all of their last vector.
+/// The panels of the block have 1 to [`ROWS`] rows and 1 to [`COLUMNS`] columns and are within its `out`, whose columns
+/// lie number by number. `left` has the panels of these rows and `right` those of the columns, with all of their last
+/// vector.
 #[target_feature(enable = "avx512f")]
 unsafe fn tiles(block: Block<'_>, left: &[f32], right: &[f32], depth: usize, accum: Accum, alpha: f32) {
     let Block { mut out, rows: row_panels, cols: column_panels, part, origin } = block;
@@ -166,8 +168,9 @@ unsafe fn tiles(block: Block<'_>, left: &[f32], right: &[f32], depth: usize, acc
                 last: first_lanes(columns.len() - (vectors - 1) * LANES),
             };
             if part.has_all(&wanted_rows, &wanted_cols) {
-                // SAFETY: the caller's word: `panel` begins with the numbers of these rows, `right` has those of these columns from
-                // there on, and `place` is as large as the tile, whose last vector has the columns that `last` leaves.
+                // SAFETY: the caller's word: `panel` begins with the numbers of these rows, `right` has those of these
+                // columns from there on, and `place` is as large as the tile, whose last vector has the columns that
+                // `last` leaves.
                 unsafe { tile.multiply_any(rows.len(), vectors) };
                 continue;
             }
@@ -218,8 +221,8 @@ pub(super) fn copy(rows: MatRef<'_, f32>, panel: &mut [f32]) {
         let last = (depth - 1) * width + lanes.len();
         assert!(into.len() >= last);
         if rows.row_stride() == 1 {
-            // SAFETY: the processor has the instructions. Of each column the rows that are here are read, which lie number by number
-            // from a step after those of the column before; what is written ends where `last` says.
+            // SAFETY: the processor has the instructions. Of each column the rows that are here are read, which lie
+            // number by number from a step after those of the column before; what is written ends where `last` says.
             unsafe { copy_columns(from, step, here.len(), depth, out, width, lanes.len()) };
         } else {
             assert!(step == 1);
@@ -231,7 +234,8 @@ pub(super) fn copy(rows: MatRef<'_, f32>, panel: &mut [f32]) {
 }
 
 /// # Safety
-/// `from` has `depth` columns of `n` numbers, `step` apart; `out` has room for `depth` times `lanes` numbers, `width` apart.
+/// `from` has `depth` columns of `n` numbers, `step` apart; `out` has room for `depth` times `lanes` numbers, `width`
+/// apart.
 #[target_feature(enable = "avx512f")]
 unsafe fn copy_columns(
     from: *const f32,
@@ -256,7 +260,8 @@ unsafe fn copy_columns(
 }
 
 /// # Safety
-/// `from` has `n` rows of `depth` numbers, `step` apart; `out` has room for `depth` times `lanes` numbers, `width` apart.
+/// `from` has `n` rows of `depth` numbers, `step` apart; `out` has room for `depth` times `lanes` numbers, `width`
+/// apart.
 #[target_feature(enable = "avx512f")]
 unsafe fn copy_rows(from: *const f32, step: usize, n: usize, depth: usize, out: *mut f32, width: usize, lanes: usize) {
     let written = first_lanes(lanes);

@@ -3,7 +3,8 @@ use crate::Threads;
 use crate::base::random::Stream;
 use crate::math::matmul::{rows, rows_mut};
 
-/// The safe twin: `sums + alpha a b'` number by number, each stretch in order with one rounding a number, for rows `a` and `b`.
+/// The safe twin: `sums + alpha a b'` number by number, each stretch in order with one rounding a number, for rows `a`
+/// and `b`.
 fn plain(a: &[f32], b: &[f32], alpha: f32, mut sum: Option<f32>) -> f32 {
     let stretch = depth_of(a.len());
     for (a, b) in a.chunks(stretch).zip(b.chunks(stretch)) {

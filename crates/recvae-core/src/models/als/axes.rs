@@ -1,7 +1,7 @@
 //! The principal axes of vectors: those in which the matrix of their scalar products, `Q' Q`, is diagonal.
 //!
-//! `Q' Q = U diag(spectrum) U'` with `U` orthogonal, so the vectors `Q U` have a diagonal one. Scores do not change if the vectors of
-//! users and of items are turned by the same `U`.
+//! `Q' Q = U diag(spectrum) U'` with `U` orthogonal, so the vectors `Q U` have a diagonal one. Scores do not change if
+//! the vectors of users and of items are turned by the same `U`.
 //!
 //! The eigenvalues are found in double precision: small ones would drown in the rounding of large ones.
 
@@ -20,8 +20,8 @@ use crate::math::real::Real;
 #[derive(Debug)]
 pub(super) struct NotFinite;
 
-/// How many matrices of `d` x `d` in single precision [`turn_to_axes`] takes: what it returns and the products, as many numbers in double
-/// precision twice, and what the library asks for.
+/// How many matrices of `d` x `d` in single precision [`turn_to_axes`] takes: what it returns and the products, as many
+/// numbers in double precision twice, and what the library asks for.
 pub(super) const MATRICES: f64 = 14.0;
 
 /// Rows that are turned in one product.
@@ -73,8 +73,8 @@ mod tests {
         (0..count).map(|_| T::from_f64(random.normal())).collect()
     }
 
-    /// Largest differences of `Q' Q` from the diagonal matrix and of scores from what they were, as shares of the largest eigenvalue
-    /// and of the product of lengths.
+    /// Largest differences of `Q' Q` from the diagonal matrix and of scores from what they were, as shares of the
+    /// largest eigenvalue and of the product of lengths.
     fn differences<T: Real>(n: usize, d: usize) -> [f64; 2] {
         let old: Vec<T> = normals(n * d, 1);
         let mut new = old.clone();

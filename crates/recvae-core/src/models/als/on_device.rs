@@ -1,13 +1,16 @@
-//! One side of iALS on a device of candle's, a GPU above all: the equations of [`solve`](super::solve), many rows at a time, by batched products.
+//! One side of iALS on a device of candle's, a GPU above all: the equations of [`solve`](super::solve), many rows at a
+//! time, by batched products.
 //!
-//! Rows whose lists are about as long make a batch of `b` rows: the vectors of their lists are gathered to `V`, shape `(b, n, d)`, where a list that
-//! is shorter than the longest, `n`, is filled up with a vector of zeros of confidence 0. All rows take the same steps of conjugate gradients, preconditioned by the
-//! diagonal `D`, each with its own lengths of steps: a step is `V p` and `V' (C V p)`, two batched products, and what is elementwise.
-//! Lists that the processor solves exactly take as many steps as solve them here: `D^-1 (D + V' C V)` is the identity and a matrix of rank
-//! `min(n, d)`, so one step more than that would do without rounding, and twice as many do with it where confidences differ by orders of magnitude.
+//! Rows whose lists are about as long make a batch of `b` rows: the vectors of their lists are gathered to `V`, shape
+//! `(b, n, d)`, where a list that is shorter than the longest, `n`, is filled up with a vector of zeros of confidence
+//! 0. All rows take the same steps of conjugate gradients, preconditioned by the diagonal `D`, each with its own
+//! lengths of steps: a step is `V p` and `V' (C V p)`, two batched products, and what is elementwise. Lists that the
+//! processor solves exactly take as many steps as solve them here: `D^-1 (D + V' C V)` is the identity and a matrix of
+//! rank `min(n, d)`, so one step more than that would do without rounding, and twice as many do with it where
+//! confidences differ by orders of magnitude.
 //!
-//! The fixed rows are sent once a side, `(m + 1) d` numbers; rows come and go batch by batch. The turn to principal axes is the
-//! processor's. The loss of a row is a further product with its list while that is there.
+//! The fixed rows are sent once a side, `(m + 1) d` numbers; rows come and go batch by batch. The turn to principal
+//! axes is the processor's. The loss of a row is a further product with its list while that is there.
 
 use candle_core::{D, DType, Device, Tensor};
 use ndarray::{Array2, ArrayViewMut2};
@@ -33,8 +36,8 @@ pub(super) struct OnDevice {
     cancel: Cancel,
 }
 
-/// Numbers that a side takes on a device at most, with so many fixed rows of `d` numbers and so long a list: the fixed rows, as they
-/// come, too, and of a batch its vectors and what is elementwise.
+/// Numbers that a side takes on a device at most, with so many fixed rows of `d` numbers and so long a list: the fixed
+/// rows, as they come, too, and of a batch its vectors and what is elementwise.
 pub(super) fn numbers_on_device(fixed: f64, longest: f64, d: f64) -> f64 {
     let gathered = (GATHERED as f64).max(longest * d);
     2.0 * (fixed + 1.0) * d + gathered + 8.0 * gathered / d + 12.0 * ROWS as f64 * d

@@ -12,19 +12,21 @@
 //! (D + V' C V) p = V' (c + alpha0),   D = alpha0 Q' Q + lambda (sum of c + alpha0 m)^nu I
 //! ```
 //!
-//! `Q` is turned to its principal axes (see [`axes`](super::axes)), so `D`, all that a row has to do with items outside its list, is
-//! diagonal: it costs nothing to multiply with or to invert. Lists are short against `d` in most data, and then
+//! `Q` is turned to its principal axes (see [`axes`](super::axes)), so `D`, all that a row has to do with items outside
+//! its list, is diagonal: it costs nothing to multiply with or to invert. Lists are short against `d` in most data, and
+//! then
 //!
-//! - the solution is `p = D^-1 V' (I + V D^-1 V')^-1 1`, by a matrix of `n x n` in place of `d x d`: exactly, in `n^2 d` operations and not
-//!   `n d^2 + d^3 / 3`. Where `n` is above `d / 2`, the `d` equations are solved as they stand. With confidences the rows of `V` are
-//!   scaled by their roots, and `p = D^-1 V' C^(1/2) (I + C^(1/2) V D^-1 V' C^(1/2))^-1 C^(-1/2) (c + alpha0)`;
-//! - in training, lists too long for that take a few steps of conjugate gradients from where the row stood, preconditioned by `D`.
-//!   A step goes through the list once and does nothing else. `D^-1 (D + V' V)` is the identity and a matrix of rank `n`, so the steps
-//!   have less to do than without.
+//! - the solution is `p = D^-1 V' (I + V D^-1 V')^-1 1`, by a matrix of `n x n` in place of `d x d`: exactly, in
+//!   `n^2 d` operations and not `n d^2 + d^3 / 3`. Where `n` is above `d / 2`, the `d` equations are solved as they
+//!   stand. With confidences the rows of `V` are scaled by their roots, and
+//!   `p = D^-1 V' C^(1/2) (I + C^(1/2) V D^-1 V' C^(1/2))^-1 C^(-1/2) (c + alpha0)`;
+//! - in training, lists too long for that take a few steps of conjugate gradients from where the row stood,
+//!   preconditioned by `D`. A step goes through the list once and does nothing else. `D^-1 (D + V' V)` is the identity
+//!   and a matrix of rank `n`, so the steps have less to do than without.
 //!
-//! Sources: the identity: H. V. Henderson, S. R. Searle, "On Deriving the Inverse of a Sum of Matrices", SIAM Review 1981; conjugate
-//! gradients on the rows of ALS: G. Takacs, I. Pilaszy, D. Tikk, "Applications of the Conjugate Gradient Method for Implicit Feedback
-//! Collaborative Filtering", RecSys 2011, here with another preconditioner.
+//! Sources: the identity: H. V. Henderson, S. R. Searle, "On Deriving the Inverse of a Sum of Matrices", SIAM Review
+//! 1981; conjugate gradients on the rows of ALS: G. Takacs, I. Pilaszy, D. Tikk, "Applications of the Conjugate
+//! Gradient Method for Implicit Feedback Collaborative Filtering", RecSys 2011, here with another preconditioner.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
@@ -195,8 +197,8 @@ impl<T: Real> Fixed<T> {
         shared_of(shared, &self.spectrum, alpha0, ridge);
     }
 
-    /// Solves rows exactly where that is no more work than `steps` of conjugate gradients, and takes these for the others from where
-    /// `solved` stands, shape `(lists.n_rows(), d)`, turned by `axes` before.
+    /// Solves rows exactly where that is no more work than `steps` of conjugate gradients, and takes these for the
+    /// others from where `solved` stands, shape `(lists.n_rows(), d)`, turned by `axes` before.
     pub(super) fn improve(
         &self,
         weights: Weights,
@@ -372,7 +374,8 @@ impl<T: Real> Fixed<T> {
         blocks.iter().sum()
     }
 
-    /// Sum over a list of `(c + alpha0) (q . x - 1)^2 - alpha0 (q . x)^2`: the loss counts `alpha0 (q . x)^2` of all rows besides.
+    /// Sum over a list of `(c + alpha0) (q . x - 1)^2 - alpha0 (q . x)^2`: the loss counts `alpha0 (q . x)^2` of all
+    /// rows besides.
     fn weighted_errors(&self, weights: Weights, items: &[u32], confidences: &[f32], x: &[T]) -> f64 {
         let error = |(&item, &confidence): (&u32, &f32)| {
             let score = scalar_product(self.row(item), x).to_f64();
@@ -483,8 +486,8 @@ fn substitute<T: Real>(factor: &[T], x: &mut [T]) {
     llt::solve::solve_in_place(factor, MatMut::from_column_major_slice_mut(x, n, 1), Par::Seq, MemStack::new(&mut []));
 }
 
-/// Runs a loop over rows of `d` numbers by its form for a length that the compiler knows, where it has one: `x` and the sum
-/// then stay in registers from row to row, which makes it two to three times as fast. The bits are the same.
+/// Runs a loop over rows of `d` numbers by its form for a length that the compiler knows, where it has one: `x` and the
+/// sum then stay in registers from row to row, which makes it two to three times as fast. The bits are the same.
 macro_rules! by_length {
     ($d:expr, $of_known:ident($($argument:expr),*), $of_any:expr) => {
         match $d {

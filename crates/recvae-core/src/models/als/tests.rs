@@ -102,7 +102,8 @@ fn cases() -> [(Csr, AlsOptions); 3] {
     [(data(), options.clone()), (weighted(), options), (weighted(), log)]
 }
 
-/// After an exact epoch no number of an item's vector can be moved to a smaller loss: the slope by central differences is 0.
+/// After an exact epoch no number of an item's vector can be moved to a smaller loss: the slope by central differences
+/// is 0.
 #[test]
 fn an_exact_epoch_ends_at_the_minimum_over_the_items() {
     cases().into_iter().for_each(|(train, options)| ends_at_the_minimum(&train, &options));
@@ -194,8 +195,8 @@ fn weights_of_a_history_count_as_in_training() {
     assert_eq!(names, ["items", "spectrum", "confidence"]);
 }
 
-/// On counts with a known truth: the loss is what implicit finds, to 1e-4, and lists by counts know it better than lists without.
-/// The golden values' maker says how the counts came about.
+/// On counts with a known truth: the loss is what implicit finds, to 1e-4, and lists by counts know it better than
+/// lists without. The golden values' maker says how the counts came about.
 #[test]
 fn counts_lead_where_those_of_others_lead() {
     let golden = Golden::read("als_weights");

@@ -13,9 +13,10 @@
 //! | `x_3` | agreement of the parts: mean over their pairs of the share that their lists of 20 have in common |
 //! | `r_p` | how well part `p` finds the items of the history: their mean z-score among the items outside of it |
 //!
-//! In EASE^R and EDLAE no item speaks for itself, so there `r_p` is exactly how well a left-out item is found; the other models see
-//! the item that they are asked for. To leave each one out would cost a pass of the model for every item of the history, many
-//! times the request itself. Features are standardised by the validation users' means and deviations, and cut off at 3.
+//! In EASE^R and EDLAE no item speaks for itself, so there `r_p` is exactly how well a left-out item is found; the
+//! other models see the item that they are asked for. To leave each one out would cost a pass of the model for every
+//! item of the history, many times the request itself. Features are standardised by the validation users' means and
+//! deviations, and cut off at 3.
 
 use serde_json::{Value, json};
 

@@ -1,9 +1,10 @@
 //! What is kept of the validation users while weights are searched: for each one the items that can matter.
 //!
-//! An item can matter if it is among the [`BEST`] best ones of a part, of two parts in equal shares, or of all in equal shares, on
-//! either scale, or among as many most popular ones of which a part knows nothing. Lists of weights in between consist of these nearly
-//! always; the weights that are found are evaluated on all items in the end. A user without a history is served the most popular items
-//! whatever the weights are. Users come in a seeded order, as many as [`MOST_BYTES`] hold.
+//! An item can matter if it is among the [`BEST`] best ones of a part, of two parts in equal shares, or of all in equal
+//! shares, on either scale, or among as many most popular ones of which a part knows nothing. Lists of weights in
+//! between consist of these nearly always; the weights that are found are evaluated on all items in the end. A user
+//! without a history is served the most popular items whatever the weights are. Users come in a seeded order, as many
+//! as [`MOST_BYTES`] hold.
 
 use rayon::prelude::*;
 
@@ -32,7 +33,8 @@ pub(super) struct User {
     n_items: usize,
     /// Positions of the held-out ones among the items that are kept.
     targets: Vec<u32>,
-    /// The place of each item in the order in which items with a score of 0 are ranked: by popularity, if that is known.
+    /// The place of each item in the order in which items with a score of 0 are ranked: by popularity, if that is
+    /// known.
     places: Vec<u32>,
     /// Shape `(n_parts, n_items)`, of each scale: [`Scale::ZScore`], then [`Scale::Rank`] if it is asked for.
     values: [Vec<f32>; 2],
@@ -73,8 +75,8 @@ impl User {
     }
 }
 
-/// How many items come before this one: those of a higher score, and of the same score those of a lower index, or of a score of 0
-/// those of an earlier place.
+/// How many items come before this one: those of a higher score, and of the same score those of a lower index, or of a
+/// score of 0 those of an earlier place.
 fn rank(scores: &[f32], places: &[u32], at: usize) -> usize {
     let own = scores[at];
     if own == 0.0 {

@@ -3,10 +3,11 @@
 //! 1. What can matter of each validation user is kept, see `kept.rs`.
 //! 2. The scale is z-score unless ranks, with weights of their own, are better by more than chance.
 //! 3. Weights are searched and parts dropped, see `weights.rs`.
-//! 4. A gate is fitted by a coordinate search: each slope moves by steps of .4, .2 and .1 while the mean metric, less a penalty of
-//!    half a standard error of the gain times 1 plus the sum of the squared slopes, grows. It is kept only if it beats constant weights by
-//!    more than chance on users that neither was fitted to: in five folds, both are fitted anew to the other four, and the
-//!    differences of all users are taken together. What is kept is fitted to all of them.
+//! 4. A gate is fitted by a coordinate search: each slope moves by steps of .4, .2 and .1 while the mean metric, less a
+//!    penalty of half a standard error of the gain times 1 plus the sum of the squared slopes, grows. It is kept only
+//!    if it beats constant weights by more than chance on users that neither was fitted to: in five folds, both are
+//!    fitted anew to the other four, and the differences of all users are taken together. What is kept is fitted to all
+//!    of them.
 //! 5. The result is evaluated on all items of all validation users.
 //!
 //! "More than chance" is 1.645 standard errors of the mean difference, paired by user: one-sided, 5 %.
@@ -43,8 +44,8 @@ const ROUNDS: usize = 3;
 /// What slopes cost, in standard errors.
 const PENALTY: f64 = 0.5;
 
-/// The parts of which a blend can be made: blends as what they are made of, each model once, in an order that does not depend on how
-/// they were given: by kind, the cheapest first, and then by their options.
+/// The parts of which a blend can be made: blends as what they are made of, each model once, in an order that does not
+/// depend on how they were given: by kind, the cheapest first, and then by their options.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` for fewer than two or more than eight.
@@ -89,7 +90,8 @@ pub(super) fn memory(n_parts: usize, n_items: usize, users: usize, threads: usiz
     MemoryEstimate::new(4.0 * items, &held, "fewer parts")
 }
 
-/// A blend by weights that are given, for models none of which is a blend or there twice; `parts` are the same in their order.
+/// A blend by weights that are given, for models none of which is a blend or there twice; `parts` are the same in their
+/// order.
 fn given_weights(
     options: &BlendOptions,
     weights: &[f64],
@@ -142,7 +144,8 @@ fn finish(mut blend: Blend, validation: &HeldOut, steps: &Steps<'_>) -> Result<F
     Ok(Fit { model: Box::new(blend), epochs: vec![] })
 }
 
-/// Learns a blend of `parts`, which have the items of `validation`; `users_of_items` are the training users of each item.
+/// Learns a blend of `parts`, which have the items of `validation`; `users_of_items` are the training users of each
+/// item.
 ///
 /// # Errors
 /// See [`BlendOptions`].

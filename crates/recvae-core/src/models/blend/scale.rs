@@ -1,17 +1,19 @@
 //! What makes scores of different models comparable: for each user their place among the items outside of the history.
 //!
-//! - **z-score**: `(s_i - mean) / sd`, with the mean and the standard deviation (divided by the number of items) of the scores of
-//!   the items outside of the history. Sums are in f64, in eight lanes over the items in their order, so the bits depend on the
-//!   scores and the history alone. Squares are of differences from the first score, so nothing is lost to a large mean.
-//! - **rank**: `(items below i - items above i) / (m - 1)` among the `m` items outside of the history: 1 for the best, -1 for the
-//!   last one, and equal scores share their place.
+//! - **z-score**: `(s_i - mean) / sd`, with the mean and the standard deviation (divided by the number of items) of the
+//!   scores of the items outside of the history. Sums are in f64, in eight lanes over the items in their order, so the
+//!   bits depend on the scores and the history alone. Squares are of differences from the first score, so nothing is
+//!   lost to a large mean.
+//! - **rank**: `(items below i - items above i) / (m - 1)` among the `m` items outside of the history: 1 for the best,
+//!   -1 for the last one, and equal scores share their place.
 //!
-//! Where all scores are the same, or there is one item or none, everything is 0. An item of the history gets the number that its
-//! score would have among the others.
+//! Where all scores are the same, or there is one item or none, everything is 0. An item of the history gets the number
+//! that its score would have among the others.
 //!
-//! **From what is not known.** A linear model gives an item of which it knows nothing a score of exactly 0, and lists put the most
-//! popular of these first. For that a sum over models has to be exactly 0, too, where all of them know nothing: in sums both scales
-//! are measured from the place of a score of 0, where a model has one outside of the history. The order is the same from any place.
+//! **From what is not known.** A linear model gives an item of which it knows nothing a score of exactly 0, and lists
+//! put the most popular of these first. For that a sum over models has to be exactly 0, too, where all of them know
+//! nothing: in sums both scales are measured from the place of a score of 0, where a model has one outside of the
+//! history. The order is the same from any place.
 
 use crate::base::options::choice;
 use crate::math::real::Real;
@@ -120,7 +122,8 @@ pub(super) fn ranks_in_sums(scores: &[f32], history: &[u32]) -> Vec<f32> {
     ranks
 }
 
-/// The ranks of one user's scores, of the same length; `history` is ascending. Scores that are no numbers make all ranks such.
+/// The ranks of one user's scores, of the same length; `history` is ascending. Scores that are no numbers make all
+/// ranks such.
 fn ranks(scores: &[f32], history: &[u32]) -> Vec<f32> {
     let mut seen = history.iter().peekable();
     let mut order: Vec<u64> = Vec::with_capacity(scores.len());

@@ -70,8 +70,8 @@ fn row(blend: &dyn Scorer, history: &[u32]) -> Vec<f32> {
     blend.scores(&[history]).unwrap().into_iter().collect()
 }
 
-/// `test/fixtures/reference/blend.py` computed them in f64. Ours are sums of f32: the scores of the parts are rounded to 6e-8 of a
-/// size of up to 17 * 50 where their deviation is 3, which is 2e-5 of it.
+/// `test/fixtures/reference/blend.py` computed them in f64. Ours are sums of f32: the scores of the parts are rounded
+/// to 6e-8 of a size of up to 17 * 50 where their deviation is 3, which is 2e-5 of it.
 #[test]
 fn matches_a_plain_program() {
     const TOLERANCE: f64 = 5e-5;
@@ -99,7 +99,8 @@ fn matches_a_plain_program() {
     assert_eq!(some, [ours[3], ours[39]]);
 }
 
-/// A model whose scores are made up from the user, who is written into the history, and from what is common to all models of a seed.
+/// A model whose scores are made up from the user, who is written into the history, and from what is common to all
+/// models of a seed.
 struct MadeUp {
     seed: u64,
     /// Deviation of its own noise; the signal's is 1, and `None` is noise alone.
@@ -190,7 +191,8 @@ fn learnt(options: &BlendOptions, parts: &[Arc<dyn Model>], validation: &HeldOut
     learn(options, parts, validation, &[1; N_ITEMS], vec![], &FitRun::default()).unwrap().model
 }
 
-/// 200 sets in which the second part is noise: the blend must not look better than the good part on users that it was not fitted to.
+/// 200 sets in which the second part is noise: the blend must not look better than the good part on users that it was
+/// not fitted to.
 #[test]
 #[allow(clippy::print_stdout)] // the figures that the project quotes
 fn noise_is_not_rewarded() {
@@ -218,8 +220,8 @@ fn noise_is_not_rewarded() {
         mean(&goods).0
     );
     assert!(established <= 10, "{established} of 200");
-    // One standard error is a one-sided test at 16 % on 100 users, somewhat optimistic for its searched weights. What it keeps of noise
-    // has next to no weight.
+    // One standard error is a one-sided test at 16 % on 100 users, somewhat optimistic for its searched weights. What
+    // it keeps of noise has next to no weight.
     assert!(kept <= 60, "kept in {kept} of 200");
     assert!(loss < 0.0005, "{loss}");
 }

@@ -1,16 +1,18 @@
 //! Convex weights by which the validation users' NDCG@100 is best, as far as chance lets one see that.
 //!
-//! Weights are tried in fortieths: of two parts all 41, of three parts every second (231), of more a search that moves weight from
-//! part to part in steps of 8, 4, 2, 1 fortieths, from equal weights, from the best single part and from seeded points.
+//! Weights are tried in fortieths: of two parts all 41, of three parts every second (231), of more a search that moves
+//! weight from part to part in steps of 8, 4, 2, 1 fortieths, from equal weights, from the best single part and from
+//! seeded points.
 //!
-//! - **Shrinkage.** The best point is the luckiest one, too. Points that are worse by no more than half the standard error of
-//!   that difference, paired by user, are as good; the weights are the centre of them.
-//! - **Dropping.** A part is not missed if the rest, with weights of its own, is worse than all parts together by no more than one
-//!   standard error of the paired difference, and by no more than a two-hundredth. Of the parts that are not missed one of the
-//!   costliest kind is dropped, of these the one that is missed least, until each one that is left is missed. One standard error
-//!   is the rule by which trees are pruned (Breiman, Friedman, Olshen, Stone 1984, section 3.4.3): the simplest choice among those
-//!   that may well be the best. A test at 5 % would ask for proof, and lose what parts give that few users cannot prove; and where
-//!   users are so few that a standard error is much, that rule alone would lose it, too.
+//! - **Shrinkage.** The best point is the luckiest one, too. Points that are worse by no more than half the standard
+//!   error of that difference, paired by user, are as good; the weights are the centre of them.
+//! - **Dropping.** A part is not missed if the rest, with weights of its own, is worse than all parts together by no
+//!   more than one standard error of the paired difference, and by no more than a two-hundredth. Of the parts that are
+//!   not missed one of the costliest kind is dropped, of these the one that is missed least, until each one that is
+//!   left is missed. One standard error is the rule by which trees are pruned (Breiman, Friedman, Olshen, Stone 1984,
+//!   section 3.4.3): the simplest choice among those that may well be the best. A test at 5 % would ask for proof, and
+//!   lose what parts give that few users cannot prove; and where users are so few that a standard error is much, that
+//!   rule alone would lose it, too.
 //!
 //! Everything is a mean over the users in their order, so the weights do not depend on the number of threads.
 
@@ -29,7 +31,8 @@ use crate::math::statistics::mean;
 const UNITS: u8 = 40;
 /// Weights within this many standard errors of the best ones are as good.
 const AS_GOOD: f64 = 0.5;
-/// A part is missed if the metric loses more than so many standard errors without it, or more than this share of itself.
+/// A part is missed if the metric loses more than so many standard errors without it, or more than this share of
+/// itself.
 const MISSED: f64 = 1.0;
 const WORTH: f64 = 0.005;
 /// A difference of so many standard errors is more than chance: one-sided, 5 %.
@@ -279,8 +282,8 @@ pub(super) fn rounded(proportions: &[f64]) -> Vec<f64> {
 /// A part that is not missed: which, and what the metric loses without it, with the standard error.
 pub(super) type Missed = (usize, (f64, f64));
 
-/// Drops parts that are not missed, from all of them on; the last one stays. `costs` is larger for a kind that costs more. Gives what is
-/// left and what was dropped, in the order in which it went.
+/// Drops parts that are not missed, from all of them on; the last one stays. `costs` is larger for a kind that costs
+/// more. Gives what is left and what was dropped, in the order in which it went.
 pub(super) fn simplest(search: &mut Search<'_>, costs: &[usize]) -> Result<(Found, Vec<Missed>)> {
     let mut parts: Vec<usize> = (0..search.n_parts).collect();
     let all = search.best(&parts)?;

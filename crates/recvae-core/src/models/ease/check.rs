@@ -47,7 +47,8 @@ pub(in crate::models) fn weights_by_candle<O: Penalised>(options: &Value, x: &Cs
     model.weights.iter().map(|&weight| weight.into()).collect()
 }
 
-/// Compares the matrices of all cases of a file of reference values; `names` are those of the options and of their values there.
+/// Compares the matrices of all cases of a file of reference values; `names` are those of the options and of their
+/// values there.
 #[track_caller]
 pub(in crate::models) fn matches_golden<O: Penalised>(file: &str, names: &[(&str, &str)]) {
     let golden = Golden::read(file);

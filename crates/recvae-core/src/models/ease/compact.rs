@@ -1,11 +1,12 @@
 //! EASE^R in less room: `B` pruned to its largest entries, or in half precision, or both.
 //!
-//! Most entries of `B` are close to zero. Pruned, each item keeps the `topPerItem` entries of its row that are largest in
-//! magnitude: what it says most about the other items when it is in a history. Half precision rounds each entry to 11
-//! significant bits.
+//! Most entries of `B` are close to zero. Pruned, each item keeps the `topPerItem` entries of its row that are largest
+//! in magnitude: what it says most about the other items when it is in a history. Half precision rounds each entry to
+//! 11 significant bits.
 //!
 //! By rows and not by columns (for each item the items that say most about it), which costs a user at most `topPerItem`
-//! additions for each item of the history, and loses less at the same size. NDCG@100 of the test users by rows, by columns:
+//! additions for each item of the history, and loses less at the same size. NDCG@100 of the test users by rows, by
+//! columns:
 //!
 //! | entries | 10 | 50 | 100 | 200 | all |
 //! | --- | --- | --- | --- | --- | --- |

@@ -53,8 +53,9 @@ fn widened<T: Real>(half: f16) -> T {
     T::from_f64(single(half.to_bits()).into())
 }
 
-/// The number of half precision with these bits, without a branch, so that loops over it use vector instructions. Its exponent
-/// moves to its new place; what is below the normal numbers becomes one by adding and taking off the smallest of them.
+/// The number of half precision with these bits, without a branch, so that loops over it use vector instructions. Its
+/// exponent moves to its new place; what is below the normal numbers becomes one by adding and taking off the smallest
+/// of them.
 #[inline(always)]
 fn single(half: u16) -> f32 {
     const EXPONENT: u32 = 0x1f << 23;

@@ -1,9 +1,9 @@
-//! All in which EASE^R, EDLAE, RDLAE and DEQL differ: what is added to the diagonal of the Gram matrix, and what the diagonal of
-//! B may be while the rest of it is computed.
+//! All in which EASE^R, EDLAE, RDLAE and DEQL differ: what is added to the diagonal of the Gram matrix, and what the
+//! diagonal of B may be while the rest of it is computed.
 //!
 //! Let `Z` be `X` in which each interaction is dropped with probability `p` and the others are divided by `1 - p`, let
-//! `G = X' X`, `gamma_j = lambda + p / (1 - p) G_jj` and `A = G + diag(gamma)`. Columns of B are independent of each other.
-//! Column `j` is `d` on the diagonal and `b` elsewhere, and minimises the mean over all ways to drop of
+//! `G = X' X`, `gamma_j = lambda + p / (1 - p) G_jj` and `A = G + diag(gamma)`. Columns of B are independent of each
+//! other. Column `j` is `d` on the diagonal and `b` elsewhere, and minimises the mean over all ways to drop of
 //!
 //! ```text
 //! sum over users u of w_uj (x_uj - (Z_u b + z_uj d))^2    + lambda (|b|^2 + d^2)
@@ -16,13 +16,13 @@
 //! b = (1 - k d) b0
 //! ```
 //!
-//! and each of these models is EDLAE with columns of other lengths. Let `r = G_j,-j b0`, the part of `G_jj` that the other items
-//! explain, and `rest = A_jj - r`, which is `1 / P_jj` where `P = A^-1`. The gradient by `d` is 0 where
+//! and each of these models is EDLAE with columns of other lengths. Let `r = G_j,-j b0`, the part of `G_jj` that the
+//! other items explain, and `rest = A_jj - r`, which is `1 / P_jj` where `P = A^-1`. The gradient by `d` is 0 where
 //! `d (k G_jj / (1 - p) + lambda - k^2 r) = k (G_jj - r)`.
 //!
 //! - EASE^R and EDLAE: `d` is 0.
-//! - RDLAE: `w` is 1, and `d` is at most `xi`. Its `d` is the smaller of `xi` and `1 - gamma_j / rest`, so `1 - d` is the larger
-//!   of `1 - xi` and `gamma_j / rest`.
+//! - RDLAE: `w` is 1, and `d` is at most `xi`. Its `d` is the smaller of `xi` and `1 - gamma_j / rest`, so `1 - d` is
+//!   the larger of `1 - xi` and `gamma_j / rest`.
 //! - DEQL: `w` is 1 where the entry is dropped and `b^2` where it is kept, over their mean; `d` may be anything.
 //!
 //! In the model the diagonal is 0: an item of the history is in no list, and so no item speaks for itself.
@@ -135,8 +135,8 @@ impl Penalty {
         count * self.share + self.lambda
     }
 
-    /// By what EDLAE's column is multiplied of an item that `count` users have and of which the others leave `rest`: between 0
-    /// and 1, though rounding may have moved `rest` a little out of its range.
+    /// By what EDLAE's column is multiplied of an item that `count` users have and of which the others leave `rest`:
+    /// between 0 and 1, though rounding may have moved `rest` a little out of its range.
     pub(super) fn scale(&self, count: f64, rest: f64) -> f64 {
         match self.diagonal {
             Diagonal::Zero => 1.0,

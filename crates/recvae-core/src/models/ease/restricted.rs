@@ -1,5 +1,5 @@
-//! EASE^R for catalogues whose matrix of items x items is too large: B has weights for a share of the pairs, `density`, and
-//! is computed for these exactly.
+//! EASE^R for catalogues whose matrix of items x items is too large: B has weights for a share of the pairs, `density`,
+//! and is computed for these exactly.
 //!
 //! Column `j` of B is what the others say about item `j`. In `||X - X B||^2 + lambda ||B||^2` it stands in
 //!
@@ -7,28 +7,29 @@
 //! |x_j - X b_j|^2 + lambda |b_j|^2
 //! ```
 //!
-//! alone, `x_j` being column `j` of X, so columns are independent of each other. Where `b_j` may differ from 0 on the items
-//! `N` only, which [`choose`] gives, `X b_j` is `X_N b` with `b` the numbers there. The gradient of that convex function is
-//! `2 (G_NN + lambda I) b - 2 G_Nj` with `G = X' X`, and it is 0 at
+//! alone, `x_j` being column `j` of X, so columns are independent of each other. Where `b_j` may differ from 0 on the
+//! items `N` only, which [`choose`] gives, `X b_j` is `X_N b` with `b` the numbers there. The gradient of that convex
+//! function is `2 (G_NN + lambda I) b - 2 G_Nj` with `G = X' X`, and it is 0 at
 //!
 //! ```text
 //! b = (G_NN + lambda I)^-1 G_Nj
 //! ```
 //!
-//! So this is the minimum of EASE^R's own loss under that restriction, and EASE^R itself where `N` are all others. `G_NN` is
-//! exact, counted for each item anew from the users of `N`, and positive semidefinite therefore, whatever `N` is: with lambda
-//! there is a Cholesky factor. Nothing is approximated but the choice of `N`, and no matrix of items x items is held.
+//! So this is the minimum of EASE^R's own loss under that restriction, and EASE^R itself where `N` are all others.
+//! `G_NN` is exact, counted for each item anew from the users of `N`, and positive semidefinite therefore, whatever `N`
+//! is: with lambda there is a Cholesky factor. Nothing is approximated but the choice of `N`, and no matrix of items x
+//! items is held.
 //!
-//! EDLAE's column has `G_NN + p / (1 - p) diag(G_NN) + lambda I` instead, by the same reasoning, and the columns of RDLAE and DEQL
-//! are multiples of it as they are where `N` are all others; see `penalty.rs`.
+//! EDLAE's column has `G_NN + p / (1 - p) diag(G_NN) + lambda I` instead, by the same reasoning, and the columns of
+//! RDLAE and DEQL are multiples of it as they are where `N` are all others; see `penalty.rs`.
 //!
 //! For item `j`, counting costs a step for each user of `N` and one for each pair of `N` that a user has, the factor
 //! `|N|^3 / 3` operations.
 //!
-//! Source: Steck, "Markov Random Fields for Collaborative Filtering", NeurIPS 2019, section 3.2, arXiv 1910.09645, where
-//! one factor may serve several items (there `r`; here 0) and X is centred (here it is EASE^R's). Another way there is a
-//! sparse approximate inverse: Spisak et al., "Scalable Approximate NonSymmetric Autoencoder for Collaborative Filtering"
-//! (SANSA), RecSys 2023.
+//! Source: Steck, "Markov Random Fields for Collaborative Filtering", NeurIPS 2019, section 3.2, arXiv 1910.09645,
+//! where one factor may serve several items (there `r`; here 0) and X is centred (here it is EASE^R's). Another way
+//! there is a sparse approximate inverse: Spisak et al., "Scalable Approximate NonSymmetric Autoencoder for
+//! Collaborative Filtering" (SANSA), RecSys 2023.
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
@@ -70,9 +71,9 @@ pub(super) fn fit(origin: Origin, penalty: Penalty, density: f64, train: &Csr, r
     Ok(model)
 }
 
-/// What [`fit`] takes: items and weights of the chosen pairs, by the item that is spoken of and then once more by the one
-/// that speaks; the transposed data; for each thread a row of counts with the closeness of its items, then the equations of
-/// an item and the users who are counted into them.
+/// What [`fit`] takes: items and weights of the chosen pairs, by the item that is spoken of and then once more by the
+/// one that speaks; the transposed data; for each thread a row of counts with the closeness of its items, then the
+/// equations of an item and the users who are counted into them.
 pub(super) fn memory(precision: Precision, density: f64, shape: &FitShape<'_>) -> MemoryEstimate {
     let chosen = chosen_bytes(density, shape);
     let chosen_pairs = ("the chosen pairs of items and their weights", chosen);
@@ -98,15 +99,16 @@ pub(super) fn seconds(density: f64, shape: &FitShape<'_>) -> f64 {
 
 /// Those of the items' equations, by the supports of some of them.
 fn seconds_of_sample(density: f64, train: &Csr) -> f64 {
-    /// Items that are looked at: their times differ smoothly with their users, so that a fifth more or less is to be expected.
+    /// Items that are looked at: their times differ smoothly with their users, so that a fifth more or less is to be
+    /// expected.
     const ITEMS: usize = 128;
     let users = train.n_rows() as f64;
     let work = |it: Support| it.stands_for * work_of_equations(it.others as f64, it.users as f64, users);
     costs::SUPPORT * sample(train, density, ITEMS).into_iter().map(work).sum::<f64>()
 }
 
-/// What an item with so many others takes, who have so many users together, in units of [`work_of_item`]: their users are taken to
-/// have them independently of each other.
+/// What an item with so many others takes, who have so many users together, in units of [`work_of_item`]: their users
+/// are taken to have them independently of each other.
 fn work_of_equations(others: f64, of_users: f64, users: f64) -> f64 {
     work_of_others(others) + 4.0 * of_users + 2.0 * of_users * of_users / users.max(1.0)
 }
@@ -118,9 +120,10 @@ fn work_of_others(others: f64) -> f64 {
     if others == 0.0 { 0.0 } else { others.powi(3) / (8.0 + 8.0 * others / LARGE) + 20.0 * others.powi(2) + 25_000.0 }
 }
 
-/// The same as far as the shape tells. Real supports are uneven: some items have as many as they may and
-/// the others hardly any; what is close to many is popular, with `POPULAR` times the mean of users, up to `HEAD` of all
-/// interactions; and where data are sparse, an item has no more others than its users have had, `DISTINCT` of them apart.
+/// The same as far as the shape tells. Real supports are uneven: some items have as many as they may and the others
+/// hardly any; what is close to many is popular, with `POPULAR` times the mean of users, up to `HEAD` of all
+/// interactions; and where data are sparse, an item has no more others than its users have had, `DISTINCT` of them
+/// apart.
 fn seconds_of_usual_items(density: f64, shape: &FitShape<'_>) -> f64 {
     const POPULAR: f64 = 5.0;
     const HEAD: f64 = 0.6;
@@ -156,7 +159,8 @@ fn beside(precision: Precision, density: f64, shape: &FitShape<'_>) -> (&'static
 /// The most others that an item is computed from in the mean where nobody asked for more: none that would take hours.
 const MEAN: f64 = 500.0;
 
-/// Densities of two digits below `density`, the largest first, as in [`smaller`] between one item for each and [`MEAN`].
+/// Densities of two digits below `density`, the largest first, as in [`smaller`] between one item for each and
+/// [`MEAN`].
 pub(in crate::models) fn densities_below(density: f64, shape: &FitShape<'_>) -> impl Iterator<Item = f64> {
     let items = shape.items as f64;
     let all = (2..).flat_map(|power| (10..100).rev().map(move |digits| digits as f64 / 10f64.powi(power)));
@@ -323,12 +327,13 @@ impl<'a, T: Real> Equations<'a, T> {
         weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
     }
 
-    /// How far what the factor solves is off, as a share of the largest number: the weights, and the solution for random
-    /// numbers, which see every direction. That of the weights does not see the one in which twins differ, since both have the
-    /// same users in common with the item. Takes a few times `n^2` products, where the factor took `n^3 / 6`.
-    /// Where the factor is good enough, weights that are off are refined.
+    /// How far what the factor solves is off, as a share of the largest number: the weights, and the solution for
+    /// random numbers, which see every direction. That of the weights does not see the one in which twins differ, since
+    /// both have the same users in common with the item. Takes a few times `n^2` products, where the factor took
+    /// `n^3 / 6`. Where the factor is good enough, weights that are off are refined.
     fn error(&mut self, penalty: Penalty, weights: &mut [f32]) -> f64 {
-        /// Up to here the factor is right enough in every direction for the error of the weights to be seen, and to shrink.
+        /// Up to here the factor is right enough in every direction for the error of the weights to be seen, and to
+        /// shrink.
         const UNSEEN: f64 = 0.3;
         const STEPS: usize = 4;
         let n = weights.len();
@@ -353,8 +358,8 @@ impl<'a, T: Real> Equations<'a, T> {
         f64::NAN
     }
 
-    /// What a step of iterative refinement would add to a solution, as a share of its largest number: the residual is computed in
-    /// f64, the correction by the factor.
+    /// What a step of iterative refinement would add to a solution, as a share of its largest number: the residual is
+    /// computed in f64, the correction by the factor.
     fn correction(&mut self, penalty: Penalty, solution: &[f64], mut residual: Vec<f64>) -> f64 {
         let n = solution.len();
         for (row, counts) in self.counts.chunks_exact(n + 1).take(n).enumerate() {

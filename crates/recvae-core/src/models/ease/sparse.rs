@@ -1,7 +1,7 @@
 //! EASE^R with a sparse B: the entries of each row that pruning left or `density` allowed, one row after the other.
 //!
-//! A score is a sum over the items of a history of the entries that their rows have, so a user costs as many additions as
-//! there are entries, not `n_items` for each item of the history.
+//! A score is a sum over the items of a history of the entries that their rows have, so a user costs as many additions
+//! as there are entries, not `n_items` for each item of the history.
 
 use std::ops::Range;
 
@@ -164,8 +164,8 @@ impl Scorer for SparseEase {
         Ok(())
     }
 
-    /// Bit by bit what [`SparseEase::score`] gives: the numbers are added in the same order. Few items are looked up in the
-    /// rows; for more, walking along the rows is cheaper.
+    /// Bit by bit what [`SparseEase::score`] gives: the numbers are added in the same order. Few items are looked up in
+    /// the rows; for more, walking along the rows is cheaper.
     fn score_some(&self, histories: &[&[u32]], items: &[u32], scores: ArrayViewMut2<'_, f32>) -> Result<()> {
         /// Steps of a search in a row.
         const SEARCH: usize = 8;

@@ -1,4 +1,5 @@
-//! Which pairs of items may have a weight, where EASE^R may not have all of them: the pairs that most often come together.
+//! Which pairs of items may have a weight, where EASE^R may not have all of them: the pairs that most often come
+//! together.
 //!
 //! With `c_ij` the number of users who have both items and `c_i` those who have one, a pair is as close as
 //!
@@ -6,12 +7,12 @@
 //! c_ij / sqrt((c_i + 10) (c_j + 10))
 //! ```
 //!
-//! the cosine of their columns, in which ten more users make little of pairs that few have seen. The closest pairs of all
-//! are taken, so that an item with many close ones gets many, but none more than [`MOST`] times the mean: what an item
-//! costs grows with the cube. A pair that nobody has gets no weight.
+//! the cosine of their columns, in which ten more users make little of pairs that few have seen. The closest pairs of
+//! all are taken, so that an item with many close ones gets many, but none more than [`MOST`] times the mean: what an
+//! item costs grows with the cube. A pair that nobody has gets no weight.
 //!
-//! No matrix of items x items is held: each item's row of counts is made twice, once to learn where the closest ones end
-//! and once to take them.
+//! No matrix of items x items is held: each item's row of counts is made twice, once to learn where the closest ones
+//! end and once to take them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,8 +59,8 @@ pub(super) struct Support {
     pub(super) stands_for: f64,
 }
 
-/// About what [`choose`] gives to about `n` items, popular ones before others: the chance of an item grows with the root of its users,
-/// since what an item costs grows faster than they do.
+/// About what [`choose`] gives to about `n` items, popular ones before others: the chance of an item grows with the
+/// root of its users, since what an item costs grows faster than they do.
 pub(super) fn sample(x: &Csr, density: f64, n: usize) -> Vec<Support> {
     let (n_items, counts) = (x.n_cols(), x.column_counts());
     let asked = drawn(&counts, n);
@@ -101,7 +102,8 @@ pub(super) fn sample(x: &Csr, density: f64, n: usize) -> Vec<Support> {
     asked.iter().zip(&found).map(support).collect()
 }
 
-/// About `n` items and how many each stands for, at even distances in the sum of the roots of their users, the least popular first.
+/// About `n` items and how many each stands for, at even distances in the sum of the roots of their users, the least
+/// popular first.
 fn drawn(counts: &[u32], n: usize) -> Vec<(u32, f64)> {
     let mut by_users: Vec<u32> = (0..counts.len() as u32).collect();
     by_users.sort_by_key(|&item| counts[item as usize]);
@@ -134,8 +136,8 @@ fn users_of(x: &Csr, items: &[(u32, f64)]) -> Vec<Vec<u32>> {
     users
 }
 
-/// The other items by which each one is computed: row `j` has the `i` for which `B_ij` may differ from 0. `users_of` is `x`
-/// transposed.
+/// The other items by which each one is computed: row `j` has the `i` for which `B_ij` may differ from 0. `users_of` is
+/// `x` transposed.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` if `density` is less than one pair, `CANCELLED` within an item.
@@ -384,8 +386,8 @@ mod tests {
                 of_all.iter().map(users).sum(),
                 of_all.iter().map(|items| (items.len() as f64).powi(3)).sum(),
             ];
-            // Nearly all items, and a fifth of them. What is rounded where equals are shared out and chance leave some hundredths and a few
-            // tenths.
+            // Nearly all items, and a fifth of them. What is rounded where equals are shared out and chance leave some
+            // hundredths and a few tenths.
             for (n, tolerance) in [(3000, 0.05), (60, 0.35)] {
                 let supports = sample(&x, density, n);
                 let sum = |of: fn(&Support) -> f64| supports.iter().map(|it| it.stands_for * of(it)).sum::<f64>();

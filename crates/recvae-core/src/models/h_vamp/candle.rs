@@ -1,15 +1,19 @@
-//! H+Vamp of candle tensors, with candle's gradients: on every device that candle has, by candle's own operations alone.
+//! H+Vamp of candle tensors, with candle's gradients: on every device that candle has, by candle's own operations
+//! alone.
 //!
-//! The network is that of [`Network`], from the same parameters and with the same draws of dropout and noise, so that results differ by
-//! rounding alone. Two things are computed in another way:
+//! The network is that of [`Network`], from the same parameters and with the same draws of dropout and noise, so that
+//! results differ by rounding alone. Two things are computed in another way:
 //!
-//! - Histories are dense matrices of users x items here. The pseudo-users are such a matrix in any case, and by default five times as
-//!   many as the users of a batch; and candle would sum rows of sparse histories by one thread, or by one of a GPU for each column.
-//! - Distances from `z2` to all pseudo-users, `sum (z - m)^2 p`, come from three products of matrices, `z^2 p - 2 z (m p) + m^2 p`, and
-//!   not from a tensor of users x pseudo-users x latent numbers. What cancels there is too much for f32 where variances are small: it is f64.
+//! - Histories are dense matrices of users x items here. The pseudo-users are such a matrix in any case, and by default
+//!   five times as many as the users of a batch; and candle would sum rows of sparse histories by one thread, or by one
+//!   of a GPU for each column.
+//! - Distances from `z2` to all pseudo-users, `sum (z - m)^2 p`, come from three products of matrices,
+//!   `z^2 p - 2 z (m p) + m^2 p`, and not from a tensor of users x pseudo-users x latent numbers. What cancels there is
+//!   too much for f32 where variances are small: it is f64.
 //!
-//! Where a logarithm of a variance or a pseudo-user is clipped its gradient is 0, and at the very bounds it is not. candle 0.11.1 has no
-//! sigmoid in its core, and one that is made of `exp` has a gradient of 0 times infinity below -88; this one is made of `tanh`.
+//! Where a logarithm of a variance or a pseudo-user is clipped its gradient is 0, and at the very bounds it is not.
+//! candle 0.11.1 has no sigmoid in its core, and one that is made of `exp` has a gradient of 0 times infinity below
+//! -88; this one is made of `tanh`.
 
 use candle_core::{DType, Device, Tensor, Var, WithDType};
 
@@ -192,8 +196,8 @@ impl Normal {
         &self.mean + ((&self.log_variance * 0.5)?.exp()? * noise)?
     }
 
-    /// The log density of each row of samples, shape `(rows,)`, without the constant, which cancels between posteriors and priors. Of a
-    /// sample's distance the noise is all that stays.
+    /// The log density of each row of samples, shape `(rows,)`, without the constant, which cancels between posteriors
+    /// and priors. Of a sample's distance the noise is all that stays.
     fn log_of_sample(&self, noise: &Tensor) -> Candle<Tensor> {
         (&self.log_variance + noise.sqr()?)?.sum(1)? * -0.5
     }

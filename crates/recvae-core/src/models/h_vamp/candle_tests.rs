@@ -1,5 +1,5 @@
-//! candle's engine of H+Vamp against recorded values and against the processor's own: loss, gradients of every parameter, steps, and
-//! whole trainings with checkpoints.
+//! candle's engine of H+Vamp against recorded values and against the processor's own: loss, gradients of every
+//! parameter, steps, and whole trainings with checkpoints.
 
 #![allow(clippy::unwrap_used)] // clippy knows tests by cfg(test) alone
 
@@ -68,8 +68,8 @@ fn distance<T: Real>(ours: &[T], theirs: &[T]) -> f64 {
 
 const SHAPE: Shape = Shape { n_items: 230, hidden: 40, latent: 18, pseudo_users: 70 };
 
-/// Random parameters with what is clipped: variances below and above their bounds and at one, pseudo-users likewise; and gates that are
-/// shut so far that `e^-gate` is no number of f32.
+/// Random parameters with what is clipped: variances below and above their bounds and at one, pseudo-users likewise;
+/// and gates that are shut so far that `e^-gate` is no number of f32.
 fn awkward<T: Real>(seed: u64) -> Network<T> {
     let mut network = Network::random(SHAPE, seed);
     for (name, shape, values) in network.tensors_mut() {
@@ -133,7 +133,8 @@ fn gradients<T: Real + candle_core::WithDType>(likelihood: Likelihood) -> ([Loss
 #[test]
 fn loss_and_gradients_of_both_engines_agree() {
     for (name, likelihood) in PARTS {
-        // Sums of up to 4,200 terms in different orders; z2 is up to 1e6 times as far from a pseudo-user as its deviation.
+        // Sums of up to 4,200 terms in different orders; z2 is up to 1e6 times as far from a pseudo-user as its
+        // deviation.
         let ([ours, theirs], apart) = gradients::<f64>(likelihood);
         close(name, &[theirs.log_likelihood, theirs.kl], &[ours.log_likelihood, ours.kl], 1e-12);
         assert!(apart.0 < 1e-9, "{name}: {apart:?}");
@@ -174,10 +175,11 @@ fn steps<T: Real + candle_core::WithDType>(likelihood: Likelihood, number: u64) 
 #[test]
 fn steps_of_both_engines_agree() {
     for (name, likelihood) in PARTS {
-        // Adam's first step is one by the sign of a gradient, whatever its size; rounding decides it where the gradient is nearly 0.
+        // Adam's first step is one by the sign of a gradient, whatever its size; rounding decides it where the gradient
+        // is nearly 0.
         let apart = [steps::<f64>(likelihood, 1), steps::<f64>(likelihood, 8)];
-        // All of that stays some hundred times below what is allowed here: 1e-13 and 1e-5 were seen, 1e-6 of the losses, with sums of
-        // eight numbers at once; those of sixteen are in another order.
+        // All of that stays some hundred times below what is allowed here: 1e-13 and 1e-5 were seen, 1e-6 of the
+        // losses, with sums of eight numbers at once; those of sixteen are in another order.
         assert!(apart.iter().flatten().all(|&apart| apart < 1e-10), "{name}: {apart:?}");
         let apart = [steps::<f32>(likelihood, 1), steps::<f32>(likelihood, 8)];
         assert!(apart.iter().flatten().all(|&apart| apart < 1e-3), "{name}: {apart:?}");

@@ -1,5 +1,5 @@
-//! The layers of H+Vamp on a batch: forward and backward, with weights of shape `(outputs, inputs)`, or of `(items, outputs)` where the
-//! inputs are the items. All matrices are row by row.
+//! The layers of H+Vamp on a batch: forward and backward, with weights of shape `(outputs, inputs)`, or of
+//! `(items, outputs)` where the inputs are the items. All matrices are row by row.
 
 use faer::Accum;
 use rayon::prelude::*;
@@ -78,7 +78,8 @@ impl<T: Real> Linear<T> {
         out
     }
 
-    /// Adds the gradients of weight and bias, given that of the output, to `sums`; and that of `x` to `x_gradient`, if it is wanted.
+    /// Adds the gradients of weight and bias, given that of the output, to `sums`; and that of `x` to `x_gradient`, if
+    /// it is wanted.
     pub(super) fn backward(&self, x: &[T], gradient: &[T], sums: &mut Self, x_gradient: Option<&mut [T]>) {
         let (inputs, outputs) = (self.inputs, self.outputs);
         let (x, of_out) = (rows(x, inputs), rows(gradient, outputs));

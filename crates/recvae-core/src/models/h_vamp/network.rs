@@ -25,7 +25,8 @@ pub(super) struct Shape {
 impl Shape {
     pub(super) fn n_parameters(self) -> u64 {
         let [n, h, d, k] = [self.n_items, self.hidden, self.latent, self.pseudo_users].map(|n| n as u64);
-        // Weights of the pairs from items, from latent vectors, from one hidden layer, from two, and the heads; biases; the output.
+        // Weights of the pairs from items, from latent vectors, from one hidden layer, from two, and the heads; biases;
+        // the output.
         let pairs = 2 * (2 * n * h + 4 * d * h + 2 * h * h + 2 * 2 * h * h + 3 * h * d);
         let biases = 2 * (10 * h + 3 * d);
         pairs + biases + n * (h + 1) + k * n
@@ -188,7 +189,8 @@ impl<T: Real> Network<T> {
         self.pseudo_users.iter().map(|&number| within_one(number)).collect()
     }
 
-    /// The rows that the output layer multiplies with its weights, by the means of z2 and z1: shape `(histories.len(), hidden)`.
+    /// The rows that the output layer multiplies with its weights, by the means of z2 and z1: shape
+    /// `(histories.len(), hidden)`.
     pub(super) fn hidden(&self, histories: &[&[u32]]) -> Vec<T> {
         let input = SparseInput::clean(histories.iter().copied());
         let z2 = self.means(&input);
@@ -216,7 +218,8 @@ impl<T: Real> Network<T> {
         (of_z1, of_z2, both)
     }
 
-    /// The loss of a batch, `-log likelihood + beta KL` in the mean over its users, whose gradients are added to `sums`.
+    /// The loss of a batch, `-log likelihood + beta KL` in the mean over its users, whose gradients are added to
+    /// `sums`.
     pub(super) fn loss(&self, batch: &Batch<'_, T>, beta: f64, likelihood: Likelihood, sums: &mut Self) -> Loss {
         let Shape { n_items, hidden, latent, .. } = self.shape;
         let [input_2, input_1] = batch.inputs;

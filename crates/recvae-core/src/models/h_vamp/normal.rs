@@ -113,7 +113,8 @@ impl<'a, T: Real> Prior<'a, T> {
     }
 }
 
-/// The gradients of `-weight log p(z)`, one normal for each row, by means, by the heads of the logarithms of variances, and by z.
+/// The gradients of `-weight log p(z)`, one normal for each row, by means, by the heads of the logarithms of variances,
+/// and by z.
 pub(super) fn slopes<T: Real>(normal: &Normal<T>, z: &[T], weight: T) -> [Vec<T>; 3] {
     let n = z.len();
     let (mut of_mean, mut of_log_variance, mut of_z) = (vec![T::ZERO; n], vec![T::ZERO; n], vec![T::ZERO; n]);

@@ -1,7 +1,8 @@
 //! H+Vamp in training: the steps of an epoch, and what a checkpoint keeps of them.
 //!
-//! The loop is one for both engines. It draws what is random, and an [`Engine`] makes a step of it: [`Fused`] on the host's own parameters,
-//! [`CandleEngine`] on tensors that are copied to the host after every epoch, and for a checkpoint.
+//! The loop is one for both engines. It draws what is random, and an [`Engine`] makes a step of it: [`Fused`] on the
+//! host's own parameters, [`CandleEngine`] on tensors that are copied to the host after every epoch, and for a
+//! checkpoint.
 
 use rayon::prelude::*;
 
@@ -158,7 +159,8 @@ impl<'a> Training<'a> {
         self.host.network
     }
 
-    /// What is left of a pass over all users, whose losses, means over the users, are added to what is ongoing; its validation metric.
+    /// What is left of a pass over all users, whose losses, means over the users, are added to what is ongoing; its
+    /// validation metric.
     pub(super) fn epoch(
         &mut self,
         validation: Option<&HeldOut>,

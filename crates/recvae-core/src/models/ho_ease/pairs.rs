@@ -32,8 +32,8 @@ impl Pairs {
         Ok(Self { items, starts })
     }
 
-    /// The pairs that most users have, `most` of them or as many as somebody has; of equals the lower ones. `gram` of shape
-    /// `(n_items, n_items)` has the numbers of users right of its diagonal.
+    /// The pairs that most users have, `most` of them or as many as somebody has; of equals the lower ones. `gram` of
+    /// shape `(n_items, n_items)` has the numbers of users right of its diagonal.
     pub(super) fn most_frequent<T: Real>(gram: ArrayView2<'_, T>, most: usize) -> Result<Self> {
         let n_items = gram.nrows();
         let users = |entry: &T| entry.to_f64() as usize;

@@ -19,8 +19,8 @@ fn numbers_of(values: &[f32]) -> Vec<f64> {
     values.iter().map(|&value| value.into()).collect()
 }
 
-/// `test/fixtures/reference/make.py` solved the equations of each column by themselves, in f64, and found the paper's rounds to
-/// come to the same in the end.
+/// `test/fixtures/reference/make.py` solved the equations of each column by themselves, in f64, and found the paper's
+/// rounds to come to the same in the end.
 #[test]
 fn matches_a_plain_program() {
     let golden = Golden::read("hoease");

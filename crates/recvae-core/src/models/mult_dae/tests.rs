@@ -1,5 +1,5 @@
-//! Mult-DAE against losses, gradients and Adam steps of a plain program, `test/fixtures/reference/make.py`. Its gradients are
-//! compared with finite differences beside those of the other networks, in `golden_tests.rs`.
+//! Mult-DAE against losses, gradients and Adam steps of a plain program, `test/fixtures/reference/make.py`. Its
+//! gradients are compared with finite differences beside those of the other networks, in `golden_tests.rs`.
 
 use ndarray::Array2;
 
@@ -72,6 +72,7 @@ fn check_steps<T: Real>(tolerance: f64, tolerance_after: f64) {
 fn steps_match_a_plain_program() {
     // f64: sums of a few dozen terms; Adam divides by roots, which loses a digit or two.
     check_steps::<f64>(1e-12, 1e-9);
-    // f32: eps 6e-8 over such sums. A gradient near zero takes a full step of .01 in the direction of its rounding error.
+    // f32: eps 6e-8 over such sums. A gradient near zero takes a full step of .01 in the direction of its rounding
+    // error.
     check_steps::<f32>(2e-6, 2e-2);
 }

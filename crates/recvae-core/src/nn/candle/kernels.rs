@@ -70,7 +70,8 @@ mod with {
         /// Room for numbers that a kernel writes, all of them.
         #[allow(unsafe_code)]
         pub(in super::super) fn room<N: DeviceRepr>(&self, n: usize) -> Candle<CudaSlice<N>> {
-            // SAFETY: every caller launches a kernel that writes each number before anything reads it, on the same stream.
+            // SAFETY: every caller launches a kernel that writes each number before anything reads it, on the same
+            // stream.
             unsafe { self.device()?.alloc::<N>(n) }
         }
 
@@ -101,7 +102,8 @@ mod with {
         }
     }
 
-    /// Launches a kernel for so many rounds; the arguments behind the number of rounds are those that `kernels.cu` names.
+    /// Launches a kernel for so many rounds; the arguments behind the number of rounds are those that `kernels.cu`
+    /// names.
     macro_rules! launch {
         ($kernels:expr, $name:literal, $rounds:expr; $($argument:expr),+) => {{
             use candle_core::cuda_backend::WrapErr;
@@ -112,8 +114,8 @@ mod with {
                 let mut builder = stream.launch_builder(&function);
                 builder.arg(&rounds);
                 $(builder.arg($argument);)+
-                // SAFETY: the arguments are the kernel's, by number and type; its rounds write within what they are given, and only
-                // what no other round touches. All work of a device is on one stream.
+                // SAFETY: the arguments are the kernel's, by number and type; its rounds write within what they are
+                // given, and only what no other round touches. All work of a device is on one stream.
                 #[allow(unsafe_code)]
                 let launched = unsafe { builder.launch($crate::nn::candle::kernels::shape_of(rounds)) };
                 launched.w()?;

@@ -1,7 +1,8 @@
-//! Lists of a network in training, found where it is: what comes back of the validation users is little more than their lists.
+//! Lists of a network in training, found where it is: what comes back of the validation users is little more than their
+//! lists.
 //!
-//! The scores there are the ones that count, so nothing is scored again; a user with a score that is not finite, or with equal ones at the end of the
-//! list, needs all of them.
+//! The scores there are the ones that count, so nothing is scored again; a user with a score that is not finite, or
+//! with equal ones at the end of the list, needs all of them.
 
 use std::borrow::Cow;
 

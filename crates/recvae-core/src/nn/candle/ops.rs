@@ -1,8 +1,9 @@
-//! Operations that candle lacks, or has only in a slow form on a GPU: each with a plain form for the processor, which the tests
-//! compare with what candle's own operations give, and a kernel of `kernels.cu`, which computes the same in f32.
+//! Operations that candle lacks, or has only in a slow form on a GPU: each with a plain form for the processor, which
+//! the tests compare with what candle's own operations give, and a kernel of `kernels.cu`, which computes the same in
+//! f32.
 //!
-//! Rows are those of a batch: entries of row `r` are `entries[offsets[r]..offsets[r + 1]]`, an item or [`ABSENT`], which is what dropout
-//! has taken away.
+//! Rows are those of a batch: entries of row `r` are `entries[offsets[r]..offsets[r + 1]]`, an item or [`ABSENT`],
+//! which is what dropout has taken away.
 
 use std::marker::PhantomData;
 
@@ -59,8 +60,8 @@ fn whole<'a, N: WithDType>(storage: &'a CpuStorage, layout: &Layout) -> Candle<&
     }
 }
 
-/// What dropout leaves of the histories of a batch's users, or all of them: entries of rows, from interactions that lie on the device.
-/// Applied to the items of all interactions.
+/// What dropout leaves of the histories of a batch's users, or all of them: entries of rows, from interactions that lie
+/// on the device. Applied to the items of all interactions.
 pub(super) struct Entries {
     pub(super) kernels: Kernels,
     pub(super) users: Tensor,
@@ -111,8 +112,8 @@ impl CustomOp1 for Entries {
     }
 }
 
-/// Standard normal numbers of users, shape `(users, latent)`, as [`draw_noise`](crate::nn::batch::draw_noise) gives them. Applied to the
-/// numbers of the users.
+/// Standard normal numbers of users, shape `(users, latent)`, as [`draw_noise`](crate::nn::batch::draw_noise) gives
+/// them. Applied to the numbers of the users.
 pub(super) struct Normals<T> {
     pub(super) kernels: Kernels,
     pub(super) latent_dim: usize,
@@ -147,8 +148,8 @@ impl<T: Real + WithDType> CustomOp1 for Normals<T> {
     }
 }
 
-/// The sum of the weights of each row's items, times the row's value: shape `(rows, width)`. Applied to the weights, shape
-/// `(items, width)`, which it has the gradient of.
+/// The sum of the weights of each row's items, times the row's value: shape `(rows, width)`. Applied to the weights,
+/// shape `(items, width)`, which it has the gradient of.
 pub(super) struct InputSums<T> {
     pub(super) kernels: Kernels,
     pub(super) rows: Rows,
@@ -193,7 +194,8 @@ impl<T: Real + WithDType> CustomOp1 for InputSums<T> {
         Ok((self.kernels.storage(out), (n_rows, width).into()))
     }
 
-    /// The rows as a dense matrix, transposed, times the gradient: a product of matrices is fast, and always adds in one order.
+    /// The rows as a dense matrix, transposed, times the gradient: a product of matrices is fast, and always adds in
+    /// one order.
     fn bwd(&self, weight: &Tensor, _: &Tensor, gradient: &Tensor) -> Candle<Option<Tensor>> {
         let n_items = weight.dim(0)?;
         let Self { kernels, rows, .. } = self;
@@ -244,8 +246,8 @@ impl<T: Real + WithDType> CustomOp1 for Dense<T> {
     }
 }
 
-/// The multinomial log-likelihood of each row's items, shape `(rows,)`. Applied to logits, shape `(rows, items)`, which it has the
-/// gradient of; the values of the rows are the numbers of their items.
+/// The multinomial log-likelihood of each row's items, shape `(rows,)`. Applied to logits, shape `(rows, items)`, which
+/// it has the gradient of; the values of the rows are the numbers of their items.
 pub(super) struct LogLikelihood<T> {
     pub(super) kernels: Kernels,
     /// Without absent entries.

@@ -1,7 +1,7 @@
 //! The encoder's means alone, as scores take them: nothing is kept for a way back, and no log variance is computed.
 //!
-//! A tile of users goes through all layers on one thread, the input layer among them. Before a product the weights are copied into
-//! panels, which is cheap beside multiplying where a tile has some hundreds of users.
+//! A tile of users goes through all layers on one thread, the input layer among them. Before a product the weights are
+//! copied into panels, which is cheap beside multiplying where a tile has some hundreds of users.
 
 use std::ops::Range;
 

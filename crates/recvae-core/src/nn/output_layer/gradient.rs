@@ -1,5 +1,5 @@
-//! The second walk over the logits of a batch: the gradients of an output layer's weights and biases, block by block of items. In mixed
-//! precision `rounded_gradient.rs` has it.
+//! The second walk over the logits of a batch: the gradients of an output layer's weights and biases, block by block of
+//! items. In mixed precision `rounded_gradient.rs` has it.
 
 use std::ops::Range;
 

@@ -11,8 +11,9 @@ use crate::math::real::Real;
 use crate::nn::copies::ItemCopies;
 use crate::nn::scratch::Scratch;
 
-/// Users whose logits of a block are computed and used before those of the next ones: they stay in the first level cache beside what
-/// AMX reads, or, in the slower products of AVX-512, in the second, with fewer rows that fill no tile.
+/// Users whose logits of a block are computed and used before those of the next ones: they stay in the first level
+/// cache beside what AMX reads, or, in the slower products of AVX-512, in the second, with fewer rows that fill no
+/// tile.
 fn strip(level: Level) -> usize {
     if level == Level::Amx { 32 } else { STRIP }
 }
@@ -20,10 +21,12 @@ fn strip(level: Level) -> usize {
 /// The most that there are.
 const STRIP: usize = 64;
 
-/// How far logits may be above what their exponentials are relative to before the sums are rescaled: a power of e by which nothing overflows.
+/// How far logits may be above what their exponentials are relative to before the sums are rescaled: a power of e by
+/// which nothing overflows.
 const SLACK: f64 = 8.0;
 
-/// From a user's logits of a block to the next user's: rows that are a power of two apart would share few places in the cache.
+/// From a user's logits of a block to the next user's: rows that are a power of two apart would share few places in the
+/// cache.
 const STEP: usize = ITEMS + 16;
 
 /// A tile of users.
@@ -37,8 +40,8 @@ pub(super) struct Rounded<'a> {
 }
 
 impl<T: Real> OutputLayer<T> {
-    /// [`Self::fill`] by products of bf16. The logits are f32, and so are the exponentials, but for what the product on the way
-    /// back reads of them.
+    /// [`Self::fill`] by products of bf16. The logits are f32, and so are the exponentials, but for what the product on
+    /// the way back reads of them.
     pub(super) fn fill_rounded(
         &self,
         tile: &mut Tile<T>,

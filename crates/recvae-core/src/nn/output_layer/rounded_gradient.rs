@@ -1,9 +1,11 @@
-//! The second walk in mixed precision: the gradients of an output layer's weights and biases from the exponentials that the first one kept.
+//! The second walk in mixed precision: the gradients of an output layer's weights and biases from the exponentials that
+//! the first one kept.
 //!
-//! The first walk leaves `e = exp(l - m)` in bf16, where `m` is near the largest logit that the user had until that block. The gradient with
-//! respect to the logits is `s e - x / batch` with `s = n exp(m - logsumexp(l)) / batch`, so that of the weights is `e' (s z) - x' z / batch`:
-//! `s` goes to the hidden rows, which are few, and no exponential is computed again. One column more, `s` itself, gives the biases' gradient.
-//! What a history has is taken off item by item.
+//! The first walk leaves `e = exp(l - m)` in bf16, where `m` is near the largest logit that the user had until that
+//! block. The gradient with respect to the logits is `s e - x / batch` with `s = n exp(m - logsumexp(l)) / batch`, so
+//! that of the weights is `e' (s z) - x' z / batch`: `s` goes to the hidden rows, which are few, and no exponential is
+//! computed again. One column more, `s` itself, gives the biases' gradient. What a history has is taken off item by
+//! item.
 
 use std::ops::Range;
 
@@ -20,14 +22,14 @@ const PER_LINE: usize = 32;
 /// Items of a tile.
 const PER_TILE: usize = 16;
 
-/// Lines that the exponentials of so many users and items take. For AMX they are tiles, those of 16 items after each other, with 16 lines for
-/// every 32 users; else there are pairs of users, item by item.
+/// Lines that the exponentials of so many users and items take. For AMX they are tiles, those of 16 items after each
+/// other, with 16 lines for every 32 users; else there are pairs of users, item by item.
 pub(super) fn kept_lines(users: usize, items: usize) -> usize {
     users.div_ceil(PER_LINE) * items.next_multiple_of(PER_TILE)
 }
 
-/// Writes, as products at a level read them, the exponentials of some of the `users` of a tile, from number `first` on, and of the `n` items of a block, in rows `step` numbers
-/// after each other. `first` is a multiple of 32.
+/// Writes, as products at a level read them, the exponentials of some of the `users` of a tile, from number `first` on,
+/// and of the `n` items of a block, in rows `step` numbers after each other. `first` is a multiple of 32.
 pub(super) fn keep<T: Real>(
     level: Level,
     exponentials: &[T],
@@ -87,7 +89,8 @@ impl<T: Real> OfBlocks<T> {
 }
 
 impl<T: Real> Batch<'_, T> {
-    /// Numbers of a row of the gradient: those of the weights, that of the bias, and room up to the end of a line of the cache.
+    /// Numbers of a row of the gradient: those of the weights, that of the bias, and room up to the end of a line of
+    /// the cache.
     fn step(&self) -> usize {
         (self.width + 1).next_multiple_of(size_of::<Line>() / size_of::<T>())
     }

@@ -1,16 +1,17 @@
 //! Counts in a file, of the layout of a model file: see `model_file/format.md`.
 //!
-//! Its metadata are `checksum`, `checksumHead`, `format` and `writer` as there, `kind` (`ease-counts`) and `users` (how many).
-//! Counts of a shard have the kind `ease-counts-shard`, so that nobody takes them for those of all users, and `shard`: its `index`,
-//! `of` how many, and `input`, a hash of the rows of all shards in 16 hexadecimal digits.
-//! Beside the ids of the items it has these tensors:
+//! Its metadata are `checksum`, `checksumHead`, `format` and `writer` as there, `kind` (`ease-counts`) and `users` (how
+//! many). Counts of a shard have the kind `ease-counts-shard`, so that nobody takes them for those of all users, and
+//! `shard`: its `index`, `of` how many, and `input`, a hash of the rows of all shards in 16 hexadecimal digits. Beside
+//! the ids of the items it has these tensors:
 //!
 //! | tensor | type | shape | what it holds |
 //! | --- | --- | --- | --- |
 //! | `model.counts.numbers` | U32 | `[numbers]` | the rows of the triangle, one after the other; see `triangle.rs` |
 //! | `model.counts.ends` | I64 (the first files: U64) | `[n]` | where each row ends in `model.counts.numbers` |
 //!
-//! and, as a model file, `training.users` with the key `training`: who was counted, for models that are fitted on the counts.
+//! and, as a model file, `training.users` with the key `training`: who was counted, for models that are fitted on the
+//! counts.
 
 use std::path::Path;
 

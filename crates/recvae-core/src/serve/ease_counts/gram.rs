@@ -6,11 +6,11 @@
 //! | gram | i, j, n | for a pair of items, `i <= j`, how many users have both; how many have one where `i = j`; each pair once |
 //! | totals | name, n | under `users` how many users there are, and if it is there, under `interactions` how many pairs of a user and an item |
 //!
-//! Rows come in any order, and pairs that nobody has are left out. Whole numbers are exact wherever they were added up, so the
-//! model has the bits of a local fit with the items in that order. What users were counted is not known.
+//! Rows come in any order, and pairs that nobody has are left out. Whole numbers are exact wherever they were added up,
+//! so the model has the bits of a local fit with the items in that order. What users were counted is not known.
 //!
-//! Tables come as [`Interactions`]: their first two columns as users and items, and `n` of gram in the place of the time, so that
-//! all readers of rows read them.
+//! Tables come as [`Interactions`]: their first two columns as users and items, and `n` of gram in the place of the
+//! time, so that all readers of rows read them.
 
 use rayon::prelude::*;
 
@@ -28,9 +28,9 @@ impl EaseCounts {
     /// Counts from the tables above. It may take `memory_limit` bytes beyond them; without it what is free.
     ///
     /// # Errors
-    /// `INVALID_DATA` if an index, a count or a total is no whole number or has none where there must be one, if a pair is there
-    /// twice or below the diagonal, or if counts contradict each other or the totals: more users have two items than one of them, or fewer
-    /// than both must have. `MEMORY` before the counting; `CANCELLED` within a row.
+    /// `INVALID_DATA` if an index, a count or a total is no whole number or has none where there must be one, if a pair
+    /// is there twice or below the diagonal, or if counts contradict each other or the totals: more users have two
+    /// items than one of them, or fewer than both must have. `MEMORY` before the counting; `CANCELLED` within a row.
     pub fn from_gram(
         gram: &Interactions,
         vocab: &Interactions,

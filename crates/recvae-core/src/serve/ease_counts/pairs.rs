@@ -23,13 +23,15 @@ impl GramPairs {
     /// Reads the ids of the items as whole numbers, their indices in a vocabulary.
     ///
     /// # Errors
-    /// `INVALID_DATA` if an id is no whole number from 0 to 2,147,483,647, which is what an Arrow stream of int32 can hold.
+    /// `INVALID_DATA` if an id is no whole number from 0 to 2,147,483,647, which is what an Arrow stream of int32 can
+    /// hold.
     pub fn new(counts: Arc<EaseCounts>) -> Result<Self> {
         let indices = counts.items().iter().map(index_of).collect::<Result<_>>()?;
         Ok(Self { counts, indices, next: 0 })
     }
 
-    /// The bytes of the next batch of about 65,536 pairs, in the order of the counts' items; `None` behind the last one.
+    /// The bytes of the next batch of about 65,536 pairs, in the order of the counts' items; `None` behind the last
+    /// one.
     pub fn next_batch(&mut self) -> Option<Vec<u8>> {
         let mut pairs = Vec::new();
         while pairs.len() < BATCH && self.next < self.indices.len() {

@@ -1,7 +1,8 @@
 //! Counts of a shard of the users, and their sum: the same without an engine, on plain machines.
 //!
-//! All shards know all items in the same order, and a user is in one of them. So the counts of all users are the sums of those of
-//! the shards, in whole numbers, and who was counted is in one record or another: the sum has the bytes of one run.
+//! All shards know all items in the same order, and a user is in one of them. So the counts of all users are the sums
+//! of those of the shards, in whole numbers, and who was counted is in one record or another: the sum has the bytes of
+//! one run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,13 +43,13 @@ impl EaseCounts {
         Ok(Self { shard: part.shard(), ..counts })
     }
 
-    /// Adds the files of all shards of an input up, in any order: the bytes of counting all users in one run. Two are in memory at
-    /// a time, and their sum. It may take `memory_limit` bytes; without it what is free.
+    /// Adds the files of all shards of an input up, in any order: the bytes of counting all users in one run. Two are
+    /// in memory at a time, and their sum. It may take `memory_limit` bytes; without it what is free.
     ///
     /// # Errors
-    /// `INVALID_DATA` with the names of the files if one is no shard, a shard of another input or of another number of shards, or
-    /// is there twice, and with their numbers if some are missing. As [`Self::load`] for a file that cannot be read. `MEMORY`
-    /// before the sums; `CANCELLED` within a row.
+    /// `INVALID_DATA` with the names of the files if one is no shard, a shard of another input or of another number of
+    /// shards, or is there twice, and with their numbers if some are missing. As [`Self::load`] for a file that cannot
+    /// be read. `MEMORY` before the sums; `CANCELLED` within a row.
     pub fn merge(paths: &[PathBuf], memory_limit: Option<u64>, cancel: &Cancel) -> Result<Self> {
         let in_order = check_all_there(paths)?;
         let mut sum: Option<Self> = None;

@@ -1,8 +1,9 @@
 //! The upper triangle of a symmetric matrix of counts, each row in the shorter of two forms.
 //!
 //! Row `i` of `n` stands for the counts from column `i` on. With `k` of them above 0 it is all `n - i` counts or, where
-//! `2 k < n - i`, the `k` columns in ascending order and then their `k` counts. Its length tells which: only the first form has
-//! `n - i` numbers. So nothing is larger than half the square, and where few pairs occur it is their number that counts.
+//! `2 k < n - i`, the `k` columns in ascending order and then their `k` counts. Its length tells which: only the first
+//! form has `n - i` numbers. So nothing is larger than half the square, and where few pairs occur it is their number
+//! that counts.
 
 /// Rows, one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,9 @@
-//! Arrays of NumPy in a ZIP archive, as `numpy.savez` and `savez_compressed` write them: each member is a `.npy` file, a short
-//! header and then the numbers.
+//! Arrays of NumPy in a ZIP archive, as `numpy.savez` and `savez_compressed` write them: each member is a `.npy` file,
+//! a short header and then the numbers.
 //!
-//! The archive is read and written by the crate `zip`, which candle brings along. The header, one line of Python, is read here:
-//! crates for it trust the shape that it claims, and ask for that much memory before there is anything (`vec![0; length]`), and
-//! bring a grammar of Python with parts in assembler.
+//! The archive is read and written by the crate `zip`, which candle brings along. The header, one line of Python, is
+//! read here: crates for it trust the shape that it claims, and ask for that much memory before there is anything
+//! (`vec![0; length]`), and bring a grammar of Python with parts in assembler.
 //!
 //! Source: numpy.lib.format, versions 1.0 to 3.0.
 

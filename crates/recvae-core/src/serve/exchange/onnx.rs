@@ -1,12 +1,12 @@
-//! A trained autoencoder as a graph of ONNX: `history` of shape `(batch, items)`, a 1 for each item that a user has, to `logits`
-//! of the same shape, which are the scores. The batch has any size.
+//! A trained autoencoder as a graph of ONNX: `history` of shape `(batch, items)`, a 1 for each item that a user has, to
+//! `logits` of the same shape, which are the scores. The batch has any size.
 //!
-//! What stands before and behind the weights is in the graph: the history is brought to length 1 (an empty one stays 0), and the
-//! latent vector is the mean of the posterior, for which the half of Mult-VAE's layer that gives the variance is left out.
-//! What a user has already is not taken out of the scores.
+//! What stands before and behind the weights is in the graph: the history is brought to length 1 (an empty one stays
+//! 0), and the latent vector is the mean of the posterior, for which the half of Mult-VAE's layer that gives the
+//! variance is left out. What a user has already is not taken out of the scores.
 //!
-//! Operators of set 17, which has LayerNormalization. Metadata of the file: `recvae.model` (kind, options) and `recvae.items`
-//! (the ids of the items, a list of JSON in the order of the columns).
+//! Operators of set 17, which has LayerNormalization. Metadata of the file: `recvae.model` (kind, options) and
+//! `recvae.items` (the ids of the items, a list of JSON in the order of the columns).
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -150,8 +150,8 @@ impl<'m> Builder<'m> {
         Ok(before)
     }
 
-    /// A layer of weights of shape `(outputs, inputs)`, or the other way round, and biases; of the outputs only the first ones
-    /// if that is said.
+    /// A layer of weights of shape `(outputs, inputs)`, or the other way round, and biases; of the outputs only the
+    /// first ones if that is said.
     fn linear(
         &mut self,
         layer: &str,

@@ -8,8 +8,8 @@
 //! | the PyTorch port of both (vae-cf-pytorch) | `q_layers.0`; Mult-DAE: `layers.0` | `q_layers.1`, `p_layers.0`, `p_layers.1`; Mult-DAE: `layers.1` |
 //! | plain PyTorch | `q0` | `q1`, `p0`, `p1` |
 //!
-//! PyTorch's weights have shape `(outputs, inputs)`, TensorFlow's `(inputs, outputs)`, and ours one row for each item in the layers
-//! that touch items, `(outputs, inputs)` in the others.
+//! PyTorch's weights have shape `(outputs, inputs)`, TensorFlow's `(inputs, outputs)`, and ours one row for each item
+//! in the layers that touch items, `(outputs, inputs)` in the others.
 
 use std::collections::BTreeMap;
 
@@ -238,8 +238,8 @@ impl Program {
     }
 }
 
-/// What RecVAE's composite prior has, so that its program takes the file as it is: the old encoder is the encoder, as that
-/// program's `update_prior` makes it.
+/// What RecVAE's composite prior has, so that its program takes the file as it is: the old encoder is the encoder, as
+/// that program's `update_prior` makes it.
 fn add_prior(model: &dyn Model, all: &mut Renamed) {
     let latent = all.get("encoder.fc_mu.bias").map_or(0, |(shape, _)| shape[0]);
     let wide = model.options()["wideLogVariance"].as_f64().unwrap_or_default() as f32;

@@ -1,4 +1,5 @@
-//! Weights from other programs and to them, against the golden vectors; graphs, computed node by node; files that are wrong.
+//! Weights from other programs and to them, against the golden vectors; graphs, computed node by node; files that are
+//! wrong.
 
 use std::path::PathBuf;
 
@@ -408,7 +409,8 @@ fn files_that_are_no_weights_are_refused() {
     for end in (4..npz.len()).step_by(97) {
         assert!(!of(&npz[..end]).is_empty());
     }
-    // A number that was altered is found by the checksum; the archive is stored, so the first array's numbers lie behind its header.
+    // A number that was altered is found by the checksum; the archive is stored, so the first array's numbers lie
+    // behind its header.
     let at = npz.windows(6).position(|bytes| bytes == b"\x93NUMPY").unwrap() + 200;
     let mut altered = npz.clone();
     altered[at] ^= 1;

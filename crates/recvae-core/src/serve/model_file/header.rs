@@ -1,7 +1,7 @@
 //! The header of a safetensors file: which tensors there are and where they lie, and texts about them.
 //!
-//! Nothing is believed: every length is compared with what the file has before anything of that length is taken. What is
-//! built here is a small multiple of the header, which is part of the file.
+//! Nothing is believed: every length is compared with what the file has before anything of that length is taken. What
+//! is built here is a small multiple of the header, which is part of the file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -94,8 +94,8 @@ impl Header {
     }
 }
 
-/// The bytes that come before the tensors of a file, which lie in the order in which they are given here by name, type, shape
-/// and number of bytes. Blanks at the end make their number a multiple of 8.
+/// The bytes that come before the tensors of a file, which lie in the order in which they are given here by name, type,
+/// shape and number of bytes. Blanks at the end make their number a multiple of 8.
 pub(in crate::serve) fn render<'a>(
     metadata: &BTreeMap<String, String>,
     tensors: impl Iterator<Item = (&'a str, &'a str, &'a [usize], usize)>,

@@ -43,7 +43,8 @@ fn it_is_the_published_formula() {
     }
 }
 
-/// Random likes of which the first items have most, and embeddings: more than one task, block of columns and step of items.
+/// Random likes of which the first items have most, and embeddings: more than one task, block of columns and step of
+/// items.
 fn made_up(n_users: usize, n_items: usize, width: usize) -> (Csr, Vec<f32>) {
     let mut random = Stream::new(3, 0);
     let likes =

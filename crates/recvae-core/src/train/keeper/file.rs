@@ -1,9 +1,9 @@
 //! The file of a checkpoint.
 //!
 //! It is a safetensors file: length of the header, header, arrays one after the other. Its metadata have one key,
-//! `recvae-checkpoint`. The last array, `checksum`, is the XXH3-128 of all bytes before it, so that one walk over the arrays
-//! writes them as they lie in memory. Whoever reads knows all names and lengths and makes the same header: nothing is
-//! allocated because a file says so.
+//! `recvae-checkpoint`. The last array, `checksum`, is the XXH3-128 of all bytes before it, so that one walk over the
+//! arrays writes them as they lie in memory. Whoever reads knows all names and lengths and makes the same header:
+//! nothing is allocated because a file says so.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};

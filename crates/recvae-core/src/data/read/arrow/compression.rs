@@ -1,12 +1,13 @@
-//! Buffers of a body that are compressed each for itself: 8 bytes with the length of what comes out, then a frame of LZ4 or
-//! Zstandard. A length of -1 says that the buffer was left as it is.
+//! Buffers of a body that are compressed each for itself: 8 bytes with the length of what comes out, then a frame of
+//! LZ4 or Zstandard. A length of -1 says that the buffer was left as it is.
 //!
-//! Such a length is a claim. It is held against a [`Budget`] before anything is allocated, and a claim that no LZ4 frame of that
-//! size can keep is refused; of Zstandard, memory grows with what comes out. LZ4 frames are taken apart here, block by block into
-//! their place, because the decoder of `lz4_flex` takes 8 MiB and more for a frame of 20 bytes that claims large blocks.
+//! Such a length is a claim. It is held against a [`Budget`] before anything is allocated, and a claim that no LZ4
+//! frame of that size can keep is refused; of Zstandard, memory grows with what comes out. LZ4 frames are taken apart
+//! here, block by block into their place, because the decoder of `lz4_flex` takes 8 MiB and more for a frame of 20
+//! bytes that claims large blocks.
 //!
-//! Sources: `Message.fbs` of Arrow (`BodyCompression`); Y. Collet, LZ4 Frame Format Description 1.6.4 and LZ4 Block Format
-//! Description; RFC 8878.
+//! Sources: `Message.fbs` of Arrow (`BodyCompression`); Y. Collet, LZ4 Frame Format Description 1.6.4 and LZ4 Block
+//! Format Description; RFC 8878.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -95,7 +96,8 @@ pub(super) struct Budget {
     taken: usize,
 }
 
-/// What may come out of each byte that came: no more than LZ4 can make of one. Constant columns beside others stay far below.
+/// What may come out of each byte that came: no more than LZ4 can make of one. Constant columns beside others stay far
+/// below.
 pub(super) const PER_BYTE: usize = 256;
 /// What may come out in any case.
 pub(super) const FREE: usize = 16 << 20;

@@ -1,7 +1,7 @@
 //! Flatbuffers, as far as reading Arrow's metadata needs them: tables whose fields are found by number.
 //!
-//! A table starts with the signed distance back to its vtable, which says how far behind the table's start each field lies;
-//! 0 stands for a field with its default. Tables, vectors and strings are referred to by the distance to them.
+//! A table starts with the signed distance back to its vtable, which says how far behind the table's start each field
+//! lies; 0 stands for a field with its default. Tables, vectors and strings are referred to by the distance to them.
 
 /// A table in bytes that nobody has checked. Whatever lies outside of them is `None`.
 #[derive(Clone, Copy)]

@@ -23,8 +23,9 @@ pub struct ArrowHistory {
     pub deny: Option<Vec<String>>,
 }
 
-/// Reads such a stream, which comes in pieces. Its columns are `user`, text or whole numbers, and `items`, lists of such; if they are
-/// there, `allow` and `deny`, lists that may be null. None has a dictionary. Memory: one message, and the histories in it.
+/// Reads such a stream, which comes in pieces. Its columns are `user`, text or whole numbers, and `items`, lists of
+/// such; if they are there, `allow` and `deny`, lists that may be null. None has a dictionary. Memory: one message, and
+/// the histories in it.
 #[derive(Debug)]
 pub struct ArrowHistories {
     frames: Frames,
@@ -44,7 +45,8 @@ impl ArrowHistories {
     /// Takes the next bytes of the stream, and gives the histories that they complete.
     ///
     /// # Errors
-    /// `INVALID_DATA` if they are no such stream, or an id is null, empty or not UTF-8. Rows are counted from 0 over the whole stream.
+    /// `INVALID_DATA` if they are no such stream, or an id is null, empty or not UTF-8. Rows are counted from 0 over
+    /// the whole stream.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<ArrowHistory>> {
         let mut histories = Vec::new();
         self.budget.came(bytes.len());

@@ -107,8 +107,8 @@ impl Layout {
         Ok(layout)
     }
 
-    /// Whether each text or list of a column with offsets begins where the one before it ends, as the format says, null or not:
-    /// then all of them together are no longer than their buffer or values.
+    /// Whether each text or list of a column with offsets begins where the one before it ends, as the format says, null
+    /// or not: then all of them together are no longer than their buffer or values.
     fn offsets_ascend(&self, body: &[u8]) -> bool {
         let bytes = &body[self.values.clone()];
         match self.kind {
@@ -263,7 +263,8 @@ impl Layout {
         body[self.texts[0].clone()].get(start?..end?)
     }
 
-    /// A view: length, then the text itself if it has 12 bytes at most, else its first 4 bytes, its buffer and the offset.
+    /// A view: length, then the text itself if it has 12 bytes at most, else its first 4 bytes, its buffer and the
+    /// offset.
     fn view<'a>(&self, body: &'a [u8], row: usize) -> Option<&'a [u8]> {
         let view = &body[self.values.clone()][16 * row..][..16];
         let part = |at: usize| Some(i32::from_le_bytes(view.get(at..at + 4)?.try_into().ok()?));
@@ -343,7 +344,8 @@ impl Parts {
         Ok(Self { n_rows, nodes, places, buffers, codec })
     }
 
-    /// The body as it was before it was compressed, with the buffers of some nodes alone, whose places are known from then on.
+    /// The body as it was before it was compressed, with the buffers of some nodes alone, whose places are known from
+    /// then on.
     pub(super) fn decompress<'a>(
         &mut self,
         body: &'a [u8],

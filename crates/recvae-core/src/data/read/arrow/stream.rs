@@ -44,8 +44,8 @@ pub(in crate::data::read) fn parse(
     }
 }
 
-/// Reads a stream or a file that comes in pieces. Memory: the interactions, their dictionaries, and one message; all messages of a
-/// file that has its schema in the footer alone.
+/// Reads a stream or a file that comes in pieces. Memory: the interactions, their dictionaries, and one message; all
+/// messages of a file that has its schema in the footer alone.
 #[derive(Debug)]
 pub struct ArrowReader {
     decoder: Decoder,
@@ -69,8 +69,8 @@ impl ArrowReader {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// `INVALID_DATA` if they are no Arrow stream or file, a column is missing or of a type that is not read, an id is null, empty
-    /// or not UTF-8, or a value or a time null or NaN. Rows are counted from 0 over the whole.
+    /// `INVALID_DATA` if they are no Arrow stream or file, a column is missing or of a type that is not read, an id is
+    /// null, empty or not UTF-8, or a value or a time null or NaN. Rows are counted from 0 over the whole.
     pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
         self.decoder.push(bytes, &mut self.builder)
     }
@@ -101,13 +101,16 @@ struct Decoder {
     dictionaries: BTreeMap<i64, Dictionary>,
     /// How many bytes may still come out of compressed buffers.
     budget: Budget,
-    /// How many bytes the users' ids and the items' may still have where they are text. Views may share their bytes, so that
-    /// texts could be far longer together than what came: all new ones of a stream have no more bytes than came for them.
+    /// How many bytes the users' ids and the items' may still have where they are text. Views may share their bytes, so
+    /// that texts could be far longer together than what came: all new ones of a stream have no more bytes than came
+    /// for them.
     text_left: [usize; 2],
     n_rows: u64,
-    /// Messages of a file whose schema stands in its footer alone, as apache-arrow for JavaScript writes them; metadata and body.
+    /// Messages of a file whose schema stands in its footer alone, as apache-arrow for JavaScript writes them; metadata
+    /// and body.
     waiting: Vec<(Vec<u8>, Vec<u8>)>,
-    /// What follows the end of the stream in a file: how many bytes, and the last of them; all while there is no schema.
+    /// What follows the end of the stream in a file: how many bytes, and the last of them; all while there is no
+    /// schema.
     n_footer: u64,
     footer: Vec<u8>,
 }

@@ -32,7 +32,8 @@ fn compare(steps: usize, weighted: bool, turned: bool, gathered: usize, toleranc
     compare_with([83, 60, 12], 0.1, confidence, steps, turned, gathered, tolerance);
 }
 
-/// The same of so many rows against so many of so many numbers, with an `alpha0`, and with confidences of entries if there are any.
+/// The same of so many rows against so many of so many numbers, with an `alpha0`, and with confidences of entries if
+/// there are any.
 fn compare_with(
     [n_rows, n_fixed, d]: [usize; 3],
     alpha0: f64,
@@ -90,8 +91,8 @@ fn a_gpu_comes_to_the_minimum_of_the_processor() {
     }
 }
 
-/// With few factors all lists are solved exactly, those of hundreds, too; with confidences over six orders of magnitude and a small `alpha0` as
-/// well as f32 allows.
+/// With few factors all lists are solved exactly, those of hundreds, too; with confidences over six orders of magnitude
+/// and a small `alpha0` as well as f32 allows.
 #[test]
 fn a_gpu_solves_exactly_what_the_processor_does() {
     assert!(is_solved_exactly(400, 8, 3) && is_solved_exactly(9, 64, 3) && !is_solved_exactly(400, 64, 3));

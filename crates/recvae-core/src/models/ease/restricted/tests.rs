@@ -48,7 +48,8 @@ fn columns_are_those_of_numpy() {
     let rows = (0..20).map(|u| (0..6).filter(|&i| has(u, i)).collect::<Vec<_>>());
     let x = Csr::from_rows(rows, 6).unwrap();
     let options = EaseOptions { lambda: 1.5, ..EaseOptions::default() };
-    // Weights leave in f32: half a unit in its 24th place, and in f32 some for the solution of equations of condition 25.
+    // Weights leave in f32: half a unit in its 24th place, and in f32 some for the solution of equations of condition
+    // 25.
     for (columns, tolerance) in
         [(columns::<f64>(&options, &x, &supports), 6e-8), (columns::<f32>(&options, &x, &supports), 2e-6)]
     {

@@ -1,4 +1,5 @@
-//! The messages of ONNX that a graph of ours needs, encoded by prost: names and numbers of the fields are those of `onnx.proto`.
+//! The messages of ONNX that a graph of ours needs, encoded by prost: names and numbers of the fields are those of
+//! `onnx.proto`.
 //!
 //! Fields that are never set are left out, as a reader of another version leaves out those that it does not know.
 //!
