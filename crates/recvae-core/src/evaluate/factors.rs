@@ -5,7 +5,7 @@ use crate::math::products::products;
 use crate::math::vectorised::add;
 
 /// A model whose scores are products: the score of item `i` for a user with the vector `h` is `h . w_i + b_i`, all in
-/// f32, in the order of [`products`](crate::math::products::products), to which `b_i` is added last.
+/// f32, in the order of `math/products.rs`, to which `b_i` is added last.
 pub struct Factors<'m> {
     /// Numbers of a vector.
     pub width: usize,
