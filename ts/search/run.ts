@@ -16,7 +16,7 @@ import { shareDone } from '../models/progress.js';
 import { guard, RecvaeError, toJson } from '../runtime/errors.js';
 import type { Json } from '../runtime/json.js';
 import { native } from '../runtime/native.js';
-import { AdaptiveSearch, exploring, noiseOf, type Settings } from './adaptive.js';
+import { AdaptiveSearch, exploring, noiseOf, ROUND, type Settings } from './adaptive.js';
 import { allowance, costliest, MOST_TRIALS, secondsOf } from './effort.js';
 import { Checkpoints, leastEpochs, ranked } from './halving.js';
 import type { Holder } from './holder.js';
@@ -203,7 +203,9 @@ class Adapting {
     this.#least = FEW;
     this.#planned = Math.min(most, MOST_TRIALS);
     this.#expected = this.#planned * fit;
-    return this.#onAll({ most: this.#planned, begin: FEW, round: 1 });
+    // Whoever says how many may have as many machines.
+    const round = this.#search.trials === undefined ? 1 : ROUND;
+    return this.#onAll({ most: this.#planned, begin: FEW, round });
   }
 
   /**
