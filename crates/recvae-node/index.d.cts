@@ -127,7 +127,10 @@ export declare class NativeInteractions {
   get nInteractions(): number
   /** Whether interactions have weights. */
   get weighted(): boolean
-  /** The weights of a user's items, in the order of `history`, or null if the user is not known or nothing has weights. */
+  /**
+   * The weights of a user's items, in the order of `history`, or null if the user is not known or nothing has
+   * weights.
+   */
   weights(user: string): Array<number> | null
   /** Share of all pairs that interacted. */
   get density(): number
@@ -176,8 +179,8 @@ export declare class NativeModel {
   /** Recommends for one history. `options`: JSON. */
   recommend(history: Array<string>, options: string, filter?: NativeFilter | undefined | null): NativeListColumns
   /**
-   * Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`: whether
-   * the file says whom the model was trained on.
+   * Writes the model file, whole or not at all. `info`: JSON that the file has instead of the model's own. `record`:
+   * whether the file says whom the model was trained on.
    */
   save(path: string, info: string | undefined | null, record: boolean): Promise<void>
   /** A smaller model. `options`: JSON. */
@@ -187,8 +190,8 @@ export declare class NativeModel {
   /** Prepares a filter. Without `allow`, every item may pass. */
   filter(allow: Array<string> | undefined | null, deny: Array<string>, within?: NativeFilter | undefined | null): NativeFilter
   /**
-   * Recommends for many histories, given as ids or as columns. `options`: JSON. `own`: lists of each history's own, or none
-   * at all.
+   * Recommends for many histories, given as ids or as columns. `options`: JSON. `own`: lists of each history's own,
+   * or none at all.
    */
   recommendColumns(ids: Array<Array<string>>, columns: NativeHistoryColumns | undefined | null, options: string, filter: NativeFilter | undefined | null, own: Array<NativeIdLists>, threads: number | undefined | null, run: NativeRun): Promise<NativeListColumns>
   /** The items most similar to one. `options`: JSON. */
@@ -227,7 +230,10 @@ export declare class NativeParts {
 export declare class NativePipe {
   /** With nothing in it. */
   constructor()
-  /** Reads interactions until the end. `name`: what errors call it. `options`: as for [`crate::data::read_interactions`]. */
+  /**
+   * Reads interactions until the end. `name`: what errors call it. `options`: as for
+   * [`crate::data::read_interactions`].
+   */
   read(name: string, options: string, run: NativeRun): Promise<NativeInteractions>
   /** Hands bytes over, as soon as there is room for them. False if nobody reads any more. */
   push(bytes: Uint8Array): Promise<boolean>
@@ -292,8 +298,8 @@ export declare function arrowRecommendations(users: Array<string>, offsets: Uint
 export declare function arrowRecommendationsStart(): Uint8Array
 
 /**
- * `{level, bf16, engines, devices, cuda}` as JSON: see `BackendInfo` in `ts/runtime/backend.ts`. It asks the driver of GPUs, if this build
- * has CUDA.
+ * `{level, bf16, engines, devices, cuda}` as JSON: see `BackendInfo` in `ts/runtime/backend.ts`. It asks the driver of
+ * GPUs, if this build has CUDA.
  */
 export declare function backend(): string
 
@@ -306,10 +312,16 @@ export declare function carriedOn(smaller: Float64Array, larger: Float64Array, s
 /** Looks at all rows of files of which something else is to read the ids. `options`: JSON with the reader's options. */
 export declare function checkFiles(paths: Array<string>, options: string, run: NativeRun): Promise<void>
 
-/** Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data. `options`: JSON. */
+/**
+ * Fails as [`fit`] would for such options, threads, checkpoint or model to begin with, before there are data.
+ * `options`: JSON.
+ */
 export declare function checkFit(kind: string, options: string, threads?: number | undefined | null, checkpoint?: NativeCheckpoint | undefined | null, from?: NativeModel | undefined | null, compute?: string | undefined | null): void
 
-/** Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`: JSON. */
+/**
+ * Fails as a fit would that may take `limit` bytes, or what is free, with `beside` bytes held already. `options`:
+ * JSON.
+ */
 export declare function checkMemory(kind: string, options: string, train: NativeInteractions, validation: boolean, threads: number | undefined | null, limit: number | undefined | null, beside: number): NativeMemory
 
 /** Fails for a name that is no metric's, as [`evaluate`] would. */
@@ -324,13 +336,19 @@ export declare function checkWritable(path: string): void
 /** All options with their values, as JSON, of a model that is given `options`: JSON. Fails as [`fit`] would for them. */
 export declare function completeOptions(kind: string, options: string): string
 
-/** The options of columns that are asked for by name with their defaults, as JSON. `options`: as for [`read_interactions`]. */
+/**
+ * The options of columns that are asked for by name with their defaults, as JSON. `options`: as for
+ * [`read_interactions`].
+ */
 export declare function completeReadOptions(options: string): string
 
 /** The options of a sample with their defaults, as JSON. `options`: JSON. */
 export declare function completeSampleOptions(options: string): string
 
-/** What a run of many models says of engine, device and precision for one of them, as JSON, of what is given in `compute`: JSON. */
+/**
+ * What a run of many models says of engine, device and precision for one of them, as JSON, of what is given in
+ * `compute`: JSON.
+ */
 export declare function computeAmong(kind: string, options: string, compute: string): string
 
 /** Counts the users of some interactions. */
@@ -346,12 +364,15 @@ export declare function dataset(name: string): Promise<NativeInteractions>
 export declare function describe(): string
 
 /**
- * The smallest true difference that a comparison on these users would probably establish, beside so many others; null if it could
- * establish none.
+ * The smallest true difference that a comparison on these users would probably establish, beside so many others; null
+ * if it could establish none.
  */
 export declare function detectableDifference(a: Float64Array, b: Float64Array, comparisons: number): number | null
 
-/** Counts from tables that were made elsewhere: their first two columns as users and items, the counts of `gram` as times. */
+/**
+ * Counts from tables that were made elsewhere: their first two columns as users and items, the counts of `gram` as
+ * times.
+ */
 export declare function easeCountsFromGram(gram: NativeInteractions, vocab: NativeInteractions, totals: NativeInteractions, threads: number | undefined | null, memoryLimit: number | undefined | null, run: NativeRun): Promise<NativeEaseCounts>
 
 /** What a fit on data of that shape would take. `options`: JSON. */
@@ -370,8 +391,8 @@ export declare function evaluate(model: NativeModel, heldOut: NativeHeldOut, met
 export declare function exportFormat(path: string, options: string): string
 
 /**
- * The seconds of a fit, carried over by the core's law from a measured one of the same kind. `options` and `wanted_options`:
- * JSON.
+ * The seconds of a fit, carried over by the core's law from a measured one of the same kind. `options` and
+ * `wanted_options`: JSON.
  */
 export declare function extrapolateSeconds(kind: string, seconds: number, options: string, train: NativeInteractions, wantedOptions: string, wantedTrain: NativeInteractions): number
 
@@ -393,7 +414,10 @@ export declare function inspect(path: string): Promise<string>
 /** Puts the parts of a split that others made together: train and test, and validation if there is such. */
 export declare function joinParts(train: NativeInteractions, validation: NativeInteractions | undefined | null, test: NativeInteractions): Promise<NativeInteractions>
 
-/** Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the latter. */
+/**
+ * Bytes outside its heap that V8 knows of: what is held here, and typed arrays. `process.memoryUsage()` has only the
+ * latter.
+ */
 export declare function knownMemory(): number
 
 /** The options by which a fit fits, as JSON: see `Fitting` in `ts/models/fitting.ts`. `options`: JSON. */
@@ -780,8 +804,8 @@ export declare function panicCalls(message: string): string | null
 export declare function profile(data: NativeInteractions, run: NativeRun): Promise<NativeProfile>
 
 /**
- * Finds published data among files, such as those of a folder; `null` if there are none or of several formats. `options`: JSON
- * with the reader's options.
+ * Finds published data among files, such as those of a folder; `null` if there are none or of several formats.
+ * `options`: JSON with the reader's options.
  */
 export declare function publishedFiles(paths: Array<string>, options: string): PublishedFiles | null
 
@@ -793,7 +817,10 @@ export interface PublishedFiles {
   format: string
 }
 
-/** Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options, the thresholds and the shard. */
+/**
+ * Reads a file, or several as if their rows stood in one. `options`: JSON with the reader's options, the thresholds
+ * and the shard.
+ */
 export declare function readInteractions(paths: string | Array<string>, options: string, run: NativeRun): Promise<NativeInteractions>
 
 /** Reads the layout of the official scripts. */
@@ -824,8 +851,8 @@ export declare function unzip(archive: string, member: string, to: string, run: 
 export declare function validate(model: NativeModel, heldOut: NativeHeldOut, threads: number | undefined | null, run: NativeRun): Promise<NativeValidation | null>
 
 /**
- * Takes the variance of a metric, or of a difference, apart: values by user on several splits, and on the first of them by several
- * training seeds; `population` users could have been drawn for a test part.
+ * Takes the variance of a metric, or of a difference, apart: values by user on several splits, and on the first of
+ * them by several training seeds; `population` users could have been drawn for a test part.
  */
 export declare function varianceApart(splits: Array<Float64Array>, seeds: Array<Float64Array>, population: number): NativeApart
 
