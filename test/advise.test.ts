@@ -149,7 +149,7 @@ describe('advise', () => {
       expect(interval![1]).toBeGreaterThanOrEqual(expected!);
     }
     expect(report.reasons.join(' ')).toContain('It was not tuned (');
-    expect(report.reasons.join(' ')).toContain("recvae's validation was still rising when its 2 epochs ended");
+    expect(report.reasons.join(' ')).toContain("recvae's validation was best after 2 of its 2 epochs");
     expect(report.distrust.join(' ')).toContain('Order in time is ignored');
     expect(report.next[0]).toMatch(/^recvae compare <input> --seed 1 --models ease,als,.*recvae/);
     expect(new Set(seen.map(({ stage }) => stage))).toEqual(new Set(['search', 'fit']));

@@ -204,8 +204,8 @@ describe('the engine', () => {
         far.push(Math.abs(log(search.best!.point.gamma) - where));
       }
     }
-    // As far as 0.003 below the best, which is three times what chance makes.
-    expect(Math.max(...far)).toBeLessThan(0.3);
+    // In rounds of three one of these is 0.2 away. A tenth costs 0.0001, a tenth of what chance makes.
+    expect(Math.max(...far)).toBeLessThan(0.1);
   });
 
   test('of points that were not all measured, goes on', () => {

@@ -263,7 +263,7 @@ function searchWords({
     ...Object.entries(plateaus).map(([name, { from, to }]) => `${name} makes no difference from ${from} to ${to}`),
     ...changed.map(({ name, from, to }) => `${name} ${to} in place of ${from}, which does not fit into memory`),
     ...(isNetwork(model) && isUnfinished(training, options)
-      ? [`validation was still rising when its ${training.epochs} epochs ended (best: ${training.bestEpoch})`]
+      ? [`validation was best in epoch ${training.bestEpoch} of ${training.epochs}, and may be better with more`]
       : []),
     ...(computed ? [`computed in ${computed.precision} on ${computed.device} (${computed.engine})`] : []),
   ];

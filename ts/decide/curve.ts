@@ -21,9 +21,12 @@ export function curveIn(curve: number[]): Curve {
 }
 
 /**
- * Whether a training came to the last of its epochs, and the best one is not so long ago that it would have stopped.
+ * Whether a training came to the last of its epochs, and the best one is among the last tenth of them: with more it may
+ * be better.
  */
 export function isUnfinished({ bestEpoch }: Curve, options: unknown): boolean {
   const { epochs = 0, patience = 1 } = options as { epochs?: number; patience?: number };
-  return bestEpoch !== null && epochs - bestEpoch < patience;
+  if (bestEpoch === null) return false;
+  const behind = epochs - bestEpoch;
+  return behind < patience && behind <= Math.floor(epochs / 10);
 }

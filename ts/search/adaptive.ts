@@ -503,17 +503,12 @@ export class AdaptiveSearch {
     );
   }
 
-  /**
-   * Extends the ranges at or near whose ends the best point lies, if values grow towards them; whether there is one.
-   */
+  /** Extends the ranges at whose ends the best point lies; whether there is one. */
   #extend(): boolean {
-    const best = this.best!;
-    const extended = this.#dimensions.filter((dimension) => {
-      if (!dimension.isRange) return false;
-      const here = dimension.coordinate(best.point[dimension.name]!);
-      const near = (['low', 'high'] as const).find((end) => Math.abs(dimension[end] - here) <= NEARBY);
-      if (near === undefined || !this.#risesTo(dimension, near)) return false;
-      return dimension.extend(near, this.#settings.allows ?? (() => false));
+    const ends = Object.entries(this.edges);
+    const extended = ends.filter(([name, end]) => {
+      const dimension = this.#dimensions.find((one) => one.name === name)!;
+      return dimension.extend(end === 'lowest' ? 'low' : 'high', this.#settings.allows ?? (() => false));
     });
     return extended.length > 0;
   }

@@ -203,8 +203,8 @@ class Adapting {
     this.#least = FEW;
     this.#planned = Math.min(most, MOST_TRIALS);
     this.#expected = this.#planned * fit;
-    // Whoever says how many may have as many machines.
-    const round = this.#search.trials === undefined ? 1 : ROUND;
+    // Where there may be more machines than one, some wait for none of the others.
+    const round = this.#run.remote || this.#search.trials !== undefined ? ROUND : 1;
     return this.#onAll({ most: this.#planned, begin: FEW, round });
   }
 
@@ -217,8 +217,12 @@ class Adapting {
     const goingOn = GO_ON * this.#seconds(this.#usual ?? {}, WHOLE);
     const seconds = (some: number) =>
       round.reduce((sum, point) => sum + this.#seconds(point, { epochs: some }), goingOn);
-    let begins = Math.round(epochs / SHARE);
-    while (begins > leastEpochs(epochs) && seconds(begins) > this.#allowed) begins -= 1;
+    let [enough, begins] = [leastEpochs(epochs), Math.round(epochs / SHARE)];
+    while (enough < begins) {
+      const some = Math.ceil((enough + begins) / 2);
+      if (seconds(some) > this.#allowed) begins = some - 1;
+      else enough = some;
+    }
     return begins;
   }
 
@@ -444,9 +448,11 @@ function startsOf({ model, fixed, space }: Search, { data }: SearchRun, usual: P
     isRange(values)
       ? Number(Math.min(Math.max(start[name] as number, values.from), values.to).toPrecision(3))
       : usual[name]!;
-  return starts.map((start) =>
+  const points = starts.map((start) =>
     Object.fromEntries(Object.entries(space).map((option) => [option[0], inside(option, start)])),
   );
+  // What they differ in may be given, or out of what is searched.
+  return points.filter((point) => canonical(point) !== canonical(usual));
 }
 
 /** Seconds of a fit on all data at a point; only options that change them are looked at. */

@@ -277,7 +277,7 @@ function costlierWords({ model, wins, ahead, finds, unfinished }: CostlierModel,
         ]
       : [];
   const training = unfinished
-    ? `${model}'s validation was still rising when its ${trial.epochs} epochs ended (best: ${trial.bestEpoch}), so it is at a disadvantage here`
+    ? `${model}'s validation was best after ${trial.bestEpoch} of its ${trial.epochs} epochs, and may be better with more, so it is at a disadvantage here`
     : `${model} had epochs enough in its largest sample: it was best after ${trial.bestEpoch} of ${trial.epochs}`;
   return [`${start}.`, ...items, ...(trial.epochs > 0 ? [`${training}.`] : [])];
 }

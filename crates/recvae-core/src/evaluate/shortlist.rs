@@ -303,7 +303,12 @@ impl<'a> Shortlist<'a> {
         if self.found.len() >= self.next {
             self.shorten();
         }
-        self.found.len() <= self.longest
+        let most = match self.guess {
+            // The sample's share, and what there is before it is shortened.
+            None => (self.longest / SAMPLE).max(2 * Self::best_of_sample(self.k) + ITEMS),
+            Some(_) => self.longest,
+        };
+        self.found.len() <= most
     }
 
     /// Leaves out what cannot be in the list, in the sample what is not among its best.

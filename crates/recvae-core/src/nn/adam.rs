@@ -14,8 +14,8 @@ pub(super) const BETA_1: f64 = 0.9;
 pub(super) const BETA_2: f64 = 0.999;
 pub(super) const EPSILON: f64 = 1e-8;
 /// A first moment below that counts as 0. Without a gradient it would shrink to four units of the smallest number and
-/// stay there, and processors take ten times as long for numbers that small. The step that it makes, at most
-/// `1e-30 / EPSILON` times the learning rate, changes no weight that is above 1e-15.
+/// stay there, and processors take ten times as long for numbers that small. A step by it, at most `1e-29 / EPSILON`
+/// times the learning rate, is lost in the rounding of any f32 above 1e-13 for learning rates up to 1.
 const NOTHING: f64 = 1e-30;
 
 /// The numbers that one step shares over all parameters.

@@ -514,7 +514,7 @@ impl<T: Real + WithDType> View<'_, T> {
 }
 
 /// A parameter and its two moments after step number `step` of Adam; rounding and order of operations as in
-/// [`super::adam`].
+/// [`super::adam`], but that the smallest moments stay what they are.
 pub(crate) fn adam(
     [value, first, second]: [&Tensor; 3],
     gradient: &Tensor,

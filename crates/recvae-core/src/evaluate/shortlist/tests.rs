@@ -25,7 +25,9 @@ fn lists_have_the_items_and_the_bits_of_those_from_all_scores() {
                     biases,
                     users: random_numbers(&mut random, 50 * width, of_users),
                 };
-                let histories = histories(&mut random, USERS[0] + 2, n_items);
+                // As many as fill some of the largest tiles, and as make one of two users.
+                let n_users = if n_items == 256 { 3 * USERS[1] + 2 } else { USERS[0] + 2 };
+                let histories = histories(&mut random, n_users, n_items);
                 let histories: Vec<&[u32]> = histories.iter().map(Vec::as_slice).collect();
                 let k = [1, 5, 20][at % 3];
                 let left_out = |user: usize| Cow::Borrowed(histories[user]);

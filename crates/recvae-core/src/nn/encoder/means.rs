@@ -15,7 +15,7 @@ use crate::math::real::Real;
 use crate::math::vectorised::add;
 
 /// The fewest and the most users of a tile; between them every thread gets one.
-const USERS: [usize; 2] = [64, 256];
+const USERS: [usize; 2] = [32, 256];
 
 impl<T: Real> Encoder<T> {
     /// What [`Encoder::encode`] gives without the log variances, to the bit: shape `(users, latent)`.
@@ -91,7 +91,7 @@ mod tests {
             let mut random = Stream::new(6, 0);
             let mut history = |_| (0..40u32).filter(|_| random.below(5) == 0).collect::<Vec<_>>();
             let histories: Vec<Vec<u32>> = std::iter::once(vec![]).chain((1..600).map(&mut history)).collect();
-            for n in [0, 1, 2, 63, 64, 65, 129, 256, 257, 600] {
+            for n in [0, 1, 2, 31, 32, 33, 64, 65, 129, 256, 257, 600] {
                 let input = SparseInput::clean(histories[..n].iter().map(Vec::as_slice));
                 let whole = encoder.encode(&input);
                 let expected =
