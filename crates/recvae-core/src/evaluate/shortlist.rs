@@ -283,9 +283,10 @@ impl<'a> Shortlist<'a> {
     }
 
     fn new(k: usize, longest: usize, margin: f64, left_out: &'a [u32]) -> Self {
-        let next = 2 * Self::best_of_sample(k);
+        let next = 4 * Self::best_of_sample(k);
+        let found = Vec::with_capacity(next.max(4 * k) + ITEMS);
         // All first scores are finite.
-        Self { k, longest, margin, left_out, ahead: left_out, found: vec![], least: f32::MIN, guess: None, next }
+        Self { k, longest, margin, left_out, ahead: left_out, found, least: f32::MIN, guess: None, next }
     }
 
     /// Looks at the items of a block, which comes after the one before it, and leaves the scores of those that are left
@@ -305,7 +306,7 @@ impl<'a> Shortlist<'a> {
         }
         let most = match self.guess {
             // The sample's share, and what there is before it is shortened.
-            None => (self.longest / SAMPLE).max(2 * Self::best_of_sample(self.k) + ITEMS),
+            None => (self.longest / SAMPLE).max(4 * Self::best_of_sample(self.k) + ITEMS),
             Some(_) => self.longest,
         };
         self.found.len() <= most
@@ -324,7 +325,7 @@ impl<'a> Shortlist<'a> {
             self.least = self.least.max(least);
             self.found.retain(|&key| score_of(key) >= self.least);
         }
-        self.next = 2 * self.found.len().max(best);
+        self.next = (if self.guess.is_none() { 4 } else { 2 }) * self.found.len().max(best);
     }
 
     /// The sample is over, and the other items come.

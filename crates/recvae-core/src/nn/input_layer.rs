@@ -104,10 +104,13 @@ fn for_each_gradient<T: Real, C: Send>(
 vectorised! {
     /// Adds the given rows of a matrix to `sum`.
     pub(crate) fn sum_of_rows(matrix: &[T], rows: &[u32], sum: &mut [T]) {
+        /// Bytes of a row that are asked for ahead. The processor itself goes on from there, with more requests at a
+        /// time than a program has: whole rows that are asked for come no sooner than rows that are not.
+        const AHEAD: usize = 512;
         let width = sum.len();
         for (at, &row) in rows.iter().enumerate() {
             if let Some(&next) = rows.get(at + 2) {
-                prefetch(&matrix[next as usize * width..][..width]);
+                prefetch(&matrix[next as usize * width..][..width.min(AHEAD / size_of::<T>())]);
             }
             let row = &matrix[row as usize * width..][..width];
             sum.iter_mut().zip(row).for_each(|(sum, &value)| *sum += value);
