@@ -35,12 +35,12 @@ use crate::base::numbers::Numbers;
 use crate::base::processor::is_bf16_faster;
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::{Scored, Scorer};
-use crate::evaluate::top_k::{BLOCK, PLAIN, key, score_of, select_of, top_k, with_missing};
+use crate::evaluate::top_k::{BLOCK, PLAIN, key, score_of, top_k, with_missing};
 use crate::math::bf16::{
     Level, Line, Right, Rows, Start, level, multiply_rows_by, pairs, panels_len, rows_into_panels,
 };
 use crate::math::reach::{LANES, for_each_place, reaching};
-use crate::math::real::Real;
+use crate::math::real::{Real, rounded_to_bf16};
 use crate::math::vectorised::vectorised;
 
 /// The fewest and the most users of a tile; between them every thread gets two. The items come from memory once for
@@ -48,6 +48,7 @@ use crate::math::vectorised::vectorised;
 const USERS: [usize; 2] = [96, 512];
 /// Items of a block, which stays in the second-level cache while the users of a tile read it.
 const ITEMS: usize = 256;
+const _: () = assert!(ITEMS <= 1 << u8::BITS);
 /// Users of a tile whose scores of a block stay in the first-level cache until they are looked at.
 const STRIP: usize = 32;
 /// From a user's scores of a block to the next user's: rows that are a power of two apart would share few places in the
@@ -127,18 +128,22 @@ pub(super) fn rounding(steps: f64, size: f64) -> f64 {
 }
 
 vectorised! {
-    /// The sum of the squares of numbers, and that of what rounding to bf16 takes from them.
+    /// The sum of the squares of numbers, and that of what rounding to bf16 takes from them. The former is NaN where a
+    /// number is.
     fn squares(values: &[T]) -> [f64; 2] {
-        let mut lanes = [[0f64; 8]; 2];
-        for values in values.chunks(8) {
-            for (lane, &value) in values.iter().enumerate() {
-                let (number, rounded) = (value.to_f64(), f32::from_bits(u32::from(value.to_bf16()) << 16));
-                let lost = number - f64::from(rounded);
-                lanes[0][lane] += number * number;
-                lanes[1][lane] += lost * lost;
+        // Sums for so many numbers side by side: the compiler makes vectors of loops, and none of eight sums.
+        const SUMS: usize = 64;
+        let (mut all, mut lost) = ([0f64; SUMS], [0f64; SUMS]);
+        for values in values.chunks(SUMS) {
+            for ((&value, all), lost) in values.iter().zip(&mut all).zip(&mut lost) {
+                let number = value.to_f64();
+                let bits = (number as f32).to_bits();
+                let rounding = number - f64::from(f32::from_bits(rounded_to_bf16(bits) & 0xffff_0000));
+                *all += number * number;
+                *lost += rounding * rounding;
             }
         }
-        lanes.map(|lanes| lanes.iter().sum())
+        [all, lost].map(|sums| sums.iter().sum())
     }
 }
 
@@ -225,15 +230,15 @@ impl<'m> Shortlists<'m> {
         let mut scores = vec![Line::default(); STRIP * STEP * size_of::<f32>() / size_of::<Line>()];
         let mut add = |shortlists: &mut [Option<Shortlist<'_>>], block: usize, right: &[Line]| {
             let items = block * ITEMS..self.factors.n_items().min((block + 1) * ITEMS);
-            let start = biases.map_or(Start::Zero, |biases| Start::Row(&biases[items.clone()]));
+            let biases = biases.map(|biases| &biases[items.clone()]);
             let (left, right) = (rows.left(&rounded, n_users), Right::new(right, width, items.len()));
             for (number, shortlists) in shortlists.chunks_mut(STRIP).enumerate() {
                 let users = number * STRIP..number * STRIP + shortlists.len();
                 let scores: &mut [f32] = &mut bytemuck::cast_slice_mut(&mut scores)[..users.len() * STEP];
-                multiply_rows_by(self.level, left.some(users), right, start, scores, STEP, &[]);
+                multiply_rows_by(self.level, left.some(users), right, Start::Zero, scores, STEP, &[]);
                 for (shortlist, scores) in shortlists.iter_mut().zip(scores.chunks_exact_mut(STEP)) {
                     let scores = &mut scores[..items.len()];
-                    if shortlist.as_mut().is_some_and(|shortlist| !shortlist.add(items.clone(), scores)) {
+                    if shortlist.as_mut().is_some_and(|shortlist| !shortlist.add(items.clone(), scores, biases)) {
                         *shortlist = None;
                     }
                 }
@@ -248,10 +253,17 @@ impl<'m> Shortlists<'m> {
         blocks(false).for_each(|(block, right)| add(&mut shortlists, block, right));
         let list = |(shortlist, vector): (Option<Shortlist<'_>>, &[f32])| {
             let items = shortlist?.items()?;
-            Some(select_of(&items, &self.factors.scores(vector, &items), &[], self.k))
+            Some(best_of(&items, &self.factors.scores(vector, &items), self.k))
         };
         shortlists.into_iter().zip(vectors.chunks_exact(width)).map(list).collect()
     }
+}
+
+/// The best of some items by their scores, which are numbers.
+fn best_of(items: &[u32], scores: &[f32], k: usize) -> Vec<Scored> {
+    let mut keys: Vec<u64> = items.iter().zip(scores).map(|(&item, &score)| key(score, item)).collect();
+    keys.sort_unstable();
+    keys.into_iter().take(k).map(|key| Scored { item: key as u32, score: score_of(key) }).collect()
 }
 
 fn users_of_tile(n: usize) -> usize {
@@ -277,9 +289,9 @@ struct Shortlist<'a> {
 }
 
 impl<'a> Shortlist<'a> {
-    /// Of a sample of one in [`SAMPLE`] items the best that are kept: as good are about four times `k` of all items.
+    /// Of a sample of one in [`SAMPLE`] items the best that are kept: as good are about three times `k` of all items.
     const fn best_of_sample(k: usize) -> usize {
-        4 * k.div_ceil(SAMPLE) + 4
+        3 * k.div_ceil(SAMPLE) + 4
     }
 
     fn new(k: usize, longest: usize, margin: f64, left_out: &'a [u32]) -> Self {
@@ -289,9 +301,9 @@ impl<'a> Shortlist<'a> {
         Self { k, longest, margin, left_out, ahead: left_out, found, least: f32::MIN, guess: None, next }
     }
 
-    /// Looks at the items of a block, which comes after the one before it, and leaves the scores of those that are left
-    /// out at minus infinity. False where too much is found.
-    fn add(&mut self, items: Range<usize>, scores: &mut [f32]) -> bool {
+    /// Looks at the items of a block, which comes after the one before it, by their scores without biases, and leaves
+    /// those of items that are left out at minus infinity. False where too much is found.
+    fn add(&mut self, items: Range<usize>, scores: &mut [f32], biases: Option<&[f32]>) -> bool {
         let passed = self.ahead.iter().take_while(|&&item| (item as usize) < items.start).count();
         let ahead = &self.ahead[passed..];
         let here = ahead.iter().take_while(|&&item| (item as usize) < items.end).count();
@@ -299,8 +311,17 @@ impl<'a> Shortlist<'a> {
         self.ahead = &ahead[here..];
         let mut bits = [0; ITEMS / LANES];
         let bits = &mut bits[..scores.len().div_ceil(LANES)];
-        reaching(scores, self.least, bits);
-        for_each_place(bits, |at| self.found.push(key(scores[at], (items.start + at) as u32)));
+        reaching(scores, biases, self.least, bits);
+        // Places first: what is found could be moved at every single item that is added to it.
+        let (mut places, mut n) = ([0u8; ITEMS], 0);
+        for_each_place(bits, |at| {
+            places[n] = at as u8;
+            n += 1;
+        });
+        self.found.extend(places[..n].iter().map(|&at| {
+            let at = usize::from(at);
+            key(biases.map_or(scores[at], |biases| scores[at] + biases[at]), (items.start + at) as u32)
+        }));
         if self.found.len() >= self.next {
             self.shorten();
         }
@@ -334,15 +355,11 @@ impl<'a> Shortlist<'a> {
         (self.guess, self.ahead, self.next) = (Some(self.least), self.left_out, self.next.max(4 * self.k));
     }
 
-    /// The items, ascending, unless the guess left out something that may be in the list.
+    /// The items, in any order, unless the guess left out something that may be in the list.
     fn items(mut self) -> Option<Vec<u32>> {
         self.shorten();
         let is_whole = self.guess.is_some_and(|guess| guess == f32::MIN || self.least > guess);
-        is_whole.then(|| {
-            let mut items: Vec<u32> = self.found.iter().map(|&key| key as u32).collect();
-            items.sort_unstable();
-            items
-        })
+        is_whole.then(|| self.found.iter().map(|&key| key as u32).collect())
     }
 }
 

@@ -194,11 +194,11 @@ impl<'a> Best<'a> {
     fn add(&mut self, first: u32, scores: &[f32]) {
         let mut bits = [0; STRIPE.div_ceil(LANES)];
         let bits = &mut bits[..scores.len().div_ceil(LANES)];
-        reaching(scores, f32::NEG_INFINITY, bits);
+        reaching(scores, None, f32::NEG_INFINITY, bits);
         let numbers: u32 = bits.iter().map(|bits| bits.count_ones()).sum();
         self.has_nan |= numbers as usize != scores.len();
         if self.least > f32::NEG_INFINITY {
-            reaching(scores, self.least, bits);
+            reaching(scores, None, self.least, bits);
         }
         for_each_place(bits, |at| {
             let item = first + at as u32;

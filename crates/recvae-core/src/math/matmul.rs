@@ -110,6 +110,32 @@ pub(super) fn by_kernel<T: Real>(
     false
 }
 
+/// The right side of products that have it in common, as `sgemm` keeps it, in f32 where that is there.
+pub(super) struct Panels {
+    #[cfg(target_arch = "x86_64")]
+    panels: sgemm::Panels,
+}
+
+impl Panels {
+    pub(super) fn of<T: Real>(rhs: MatRef<'_, T>) -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        return T::as_f32(rhs).and_then(sgemm::Panels::of).map(|panels| Self { panels });
+        #[cfg(not(target_arch = "x86_64"))]
+        None
+    }
+
+    /// `out = lhs * rhs` on this thread, where the numbers are those of [`Self::of`].
+    pub(super) fn product<T: Real>(&self, out: MatMut<'_, T>, lhs: MatRef<'_, T>) {
+        #[cfg(target_arch = "x86_64")]
+        match (T::as_f32_mut(out), T::as_f32(lhs)) {
+            (Some(out), Some(lhs)) => self.panels.product(out, lhs),
+            _ => unreachable!("panels of another kind of numbers"),
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        unreachable!("there are no panels here: {:?}", (out.nrows(), lhs.nrows()));
+    }
+}
+
 /// `sums` becomes the sums of the columns of a row-major matrix, the rows added up in order.
 pub(crate) fn column_sums<T: Real>(data: &[T], sums: &mut [T]) {
     const COLUMNS: usize = 128;

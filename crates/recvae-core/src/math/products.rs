@@ -20,7 +20,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use crate::base::matrix::{row_major, row_major_mut};
-use crate::math::matmul::{by_kernel, rows, rows_mut};
+use crate::math::matmul::{Panels, by_kernel, rows, rows_mut};
 use crate::math::part::{Part, depth_of};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
@@ -61,6 +61,31 @@ pub(crate) fn par_products<T: Real>(x: ArrayView2<'_, T>, weight: ArrayView2<'_,
 /// The same on this thread.
 pub(crate) fn products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
     tile(x, weight, d, rows_mut(out, weight.len() / d));
+}
+
+/// `W` of several [`products`], which is copied once as they read it where the processor has our own product.
+pub(crate) struct Weight<'w, T> {
+    rows: &'w [T],
+    d: usize,
+    panels: Option<Panels>,
+}
+
+impl<'w, T: Real> Weight<'w, T> {
+    /// Of shape `(m, d)`, for products with so many rows of `x` in all.
+    pub(crate) fn of(weight: &'w [T], d: usize, n: usize) -> Self {
+        let panels = if n >= MANY { Panels::of(rows(weight, d).transpose()) } else { None };
+        Self { rows: weight, d, panels }
+    }
+
+    /// What [`products`] gives, to the bit.
+    pub(crate) fn products(&self, x: &[T], out: &mut [T]) {
+        match &self.panels {
+            Some(panels) if x.len() > self.d => {
+                panels.product(rows_mut(out, self.rows.len() / self.d), rows(x, self.d))
+            }
+            _ => products(x, self.rows, self.d, out),
+        }
+    }
 }
 
 /// The columns of `out` in tiles, none of which is a single one unless there is only one.

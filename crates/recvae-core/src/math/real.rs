@@ -172,13 +172,19 @@ fn exp_2_f32(x: f32) -> f32 {
     p * f32::from_bits(shifted.to_bits().wrapping_add(127) << 23)
 }
 
-/// Half a unit of what stays, less one where that is even, carries into it or not. The sum wraps for NaN alone.
 #[inline(always)]
 fn bf16_of_f32(x: f32) -> u16 {
     let bits = x.to_bits();
-    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
     // A NaN whose upper half is infinity's would become that.
-    ((if x.is_nan() { bits | 0x0040_0000 } else { rounded }) >> 16) as u16
+    ((if x.is_nan() { bits | 0x0040_0000 } else { rounded_to_bf16(bits) }) >> 16) as u16
+}
+
+/// The bits of a number whose upper half are those of the nearest one in bf16, of two as near the even one. Half a unit
+/// of what stays, less one where that is even, carries into it or not. The sum wraps for NaN alone, of which anything
+/// may become.
+#[inline(always)]
+pub(crate) fn rounded_to_bf16(bits: u32) -> u32 {
+    bits.wrapping_add(0x7fff + (bits >> 16 & 1))
 }
 
 /// x = 2^n m with m from sqrt(1/2) to sqrt(2); ln x = n ln 2 + ln m, the latter by a polynomial in m - 1.

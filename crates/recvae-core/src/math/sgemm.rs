@@ -79,11 +79,7 @@ pub(crate) fn product(
 ) -> bool {
     let (n_rows, n_cols) = (out.nrows(), out.ncols());
     assert!((lhs.nrows(), rhs.ncols()) == (n_rows, n_cols) && lhs.ncols() == rhs.nrows(), "shapes of a product");
-    let in_lines = |matrix: MatRef<'_, f32>| {
-        let strides = [matrix.row_stride(), matrix.col_stride()];
-        strides.contains(&1) && strides.iter().all(|&stride| stride >= 0)
-    };
-    if !is_there() || ![out.rb(), lhs, rhs].into_iter().all(in_lines) {
+    if !is_there() || ![out.rb(), lhs, rhs].into_iter().all(is_in_lines) {
         return false;
     }
     if n_rows == 0 || n_cols == 0 {
@@ -98,6 +94,12 @@ pub(crate) fn product(
     }
     task.run(parallel);
     true
+}
+
+/// Whether the numbers of rows or of columns lie side by side.
+fn is_in_lines(matrix: MatRef<'_, f32>) -> bool {
+    let strides = [matrix.row_stride(), matrix.col_stride()];
+    strides.contains(&1) && strides.iter().all(|&stride| stride >= 0)
 }
 
 /// A product whose result lies row by row.
@@ -137,32 +139,97 @@ impl Task<'_> {
 
     /// Some rows and columns of the result, whose panels have room.
     fn piece(&mut self, rows: Range<usize>, cols: Range<usize>, depth: usize, room: &mut [f32], parallel: bool) {
-        let (part, alpha) = (self.part, self.alpha);
         let (lhs, rhs) =
             (self.lhs.subrows(rows.start, rows.len()), self.rhs.subcols(cols.start, cols.len()).transpose());
         let (row_panels, column_panels) = (panels(rows.len(), ROWS, 1), panels(cols.len(), VECTORS, LANES));
         let mut accum = self.accum;
-        for first in (0..lhs.ncols()).step_by(depth) {
-            let depth = depth.min(lhs.ncols() - first);
+        for stretch in pieces(lhs.ncols(), depth) {
+            let depth = stretch.len();
             let (right, left) = room.split_at_mut(cols.len().next_multiple_of(LANES) * depth);
             let left = &mut left[..rows.len() * depth];
-            copy(lhs.subcols(first, depth), &row_panels, 1, left, parallel);
-            copy(rhs.subcols(first, depth), &column_panels, LANES, right, parallel);
-            let (left, right) = (&*left, &*right);
-            let multiply = |block: Block<'_>| {
-                let left = &left[block.rows[0].start * depth..];
-                let right = &right[block.cols[0].start * depth..];
-                avx_512::multiply(block, left, right, depth, accum, alpha);
-            };
+            copy(lhs.subcols(stretch.start, depth), &row_panels, 1, left, parallel);
+            copy(rhs.subcols(stretch.start, depth), &column_panels, LANES, right, parallel);
             let out = self.out.rb_mut().submatrix_mut(rows.start, cols.start, rows.len(), cols.len());
-            let blocks = blocks(out, (&row_panels, &column_panels), part, (rows.start, cols.start));
+            let blocks = blocks(out, (&row_panels, &column_panels), self.part, (rows.start, cols.start));
+            let sides = Sides { left, right, depth };
             if parallel {
-                blocks.into_par_iter().with_max_len(1).for_each(multiply);
+                blocks.into_par_iter().with_max_len(1).for_each(|block| sides.multiply(block, accum, self.alpha));
             } else {
-                blocks.into_iter().for_each(multiply);
+                blocks.into_iter().for_each(|block| sides.multiply(block, accum, self.alpha));
             }
             accum = Accum::Add;
         }
+    }
+}
+
+/// All panels of both sides along a stretch of the depth.
+struct Sides<'a> {
+    left: &'a [f32],
+    right: &'a [f32],
+    depth: usize,
+}
+
+impl Sides<'_> {
+    fn multiply(&self, block: Block<'_>, accum: Accum, alpha: f32) {
+        let left = &self.left[block.rows[0].start * self.depth..];
+        let right = &self.right[block.cols[0].start * self.depth..];
+        avx_512::multiply(block, left, right, self.depth, accum, alpha);
+    }
+}
+
+/// The right side of products that have it in common, copied once for all of them.
+pub(crate) struct Panels {
+    /// Stretch by stretch of the depth.
+    numbers: Numbers<f32>,
+    /// Where they begin, on a line of the cache.
+    first: usize,
+    depth: usize,
+    columns: Vec<Range<usize>>,
+}
+
+impl Panels {
+    /// `None` where [`product`] would do nothing.
+    pub(crate) fn of(rhs: MatRef<'_, f32>) -> Option<Self> {
+        if !is_there() || !is_in_lines(rhs) || rhs.nrows() == 0 || rhs.ncols() == 0 {
+            return None;
+        }
+        let columns = panels(rhs.ncols(), VECTORS, LANES);
+        let width = rhs.ncols().next_multiple_of(LANES);
+        let mut numbers = Numbers::zeros(width * rhs.nrows() + LANES);
+        let first = place_on_line(&numbers);
+        for stretch in pieces(rhs.nrows(), depth_of(rhs.nrows())) {
+            let room = &mut numbers[first + width * stretch.start..][..width * stretch.len()];
+            copy(rhs.subrows(stretch.start, stretch.len()).transpose(), &columns, LANES, room, false);
+        }
+        Some(Self { numbers, first, depth: rhs.nrows(), columns })
+    }
+
+    /// `out = lhs * rhs` on this thread, with the bits of [`product`].
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or the numbers of a row do not lie side by side.
+    pub(crate) fn product(&self, mut out: MatMut<'_, f32>, lhs: MatRef<'_, f32>) {
+        let n_cols = all_of(&self.columns).len();
+        assert!((out.nrows(), out.ncols(), lhs.ncols()) == (lhs.nrows(), n_cols, self.depth), "shapes of a product");
+        assert!([out.rb(), lhs].into_iter().all(|matrix| matrix.col_stride() == 1 && matrix.row_stride() >= 0));
+        let (depth, width) = (depth_of(self.depth), n_cols.next_multiple_of(LANES));
+        with_room(lhs.nrows().min(COPIED_ALONE.0) * depth, false, |room| {
+            for rows in pieces(lhs.nrows(), COPIED_ALONE.0) {
+                let row_panels = panels(rows.len(), ROWS, 1);
+                let mut accum = Accum::Replace;
+                for stretch in pieces(self.depth, depth) {
+                    let depth = stretch.len();
+                    let left = &mut room[..rows.len() * depth];
+                    copy(lhs.submatrix(rows.start, stretch.start, rows.len(), depth), &row_panels, 1, left, false);
+                    let sides = Sides { left, right: &self.numbers[self.first + width * stretch.start..], depth };
+                    let out = out.rb_mut().subrows_mut(rows.start, rows.len());
+                    for block in blocks(out, (&row_panels, &self.columns), Part::Whole, (rows.start, 0)) {
+                        sides.multiply(block, accum, 1.0);
+                    }
+                    accum = Accum::Add;
+                }
+            }
+        });
     }
 }
 
@@ -241,6 +308,11 @@ fn copy(matrix: MatRef<'_, f32>, panels: &[Range<usize>], unit: usize, room: &mu
     }
 }
 
+/// The first place at which a line of the cache begins.
+fn place_on_line(numbers: &[f32]) -> usize {
+    numbers.as_ptr().align_offset(64).min(LANES)
+}
+
 /// Runs with room for so many numbers, whatever they are, which begins where a line of the cache does. The room is
 /// kept: each thread has one of its own for products of one thread, and those of several share one, of which no more
 /// than one is kept either.
@@ -255,8 +327,8 @@ fn with_room(numbers: usize, shared: bool, run: impl FnOnce(&mut [f32])) {
         drop(room);
         room = Numbers::zeros(numbers + LANES);
     }
-    let skipped = room.as_ptr().align_offset(64).min(LANES);
-    run(&mut room[skipped..][..numbers]);
+    let first = place_on_line(&room);
+    run(&mut room[first..][..numbers]);
     if shared {
         *spare() = Some(room);
     } else {

@@ -165,6 +165,16 @@ vectorised! {
         }
     }
 
+    /// Adds `row` to each row of a matrix, and then the rows of another one of its shape.
+    pub(crate) fn add_to_rows_and_rows(matrix: &mut [T], row: &[T], other: &[T]) {
+        let width = row.len();
+        for (out, other) in matrix.chunks_exact_mut(width).zip(other.chunks_exact(width)) {
+            for ((out, &value), &other) in out.iter_mut().zip(row).zip(other) {
+                *out = *out + value + other;
+            }
+        }
+    }
+
     /// Adds the rows of a matrix to `sum`.
     pub(crate) fn add_rows(sum: &mut [T], matrix: &[T]) {
         for row in matrix.chunks_exact(sum.len()) {

@@ -28,6 +28,7 @@ use crate::math::real::Real;
 use crate::math::vectorised::{add, add_rows};
 
 mod means;
+pub(crate) use means::Means;
 
 pub(crate) const LAYER_NORM_EPSILON: f64 = 0.1;
 /// Users of a tile.

@@ -10,13 +10,15 @@
 //! | encoder | 5 layers; each layer's pre-activation is added to the sum of all earlier outputs; swish, layer norm | one tanh layer | tanh of the input layer, which is `z` |
 //! | decoder | linear | one tanh layer, then linear | linear |
 
+use std::sync::OnceLock;
+
 use ndarray::{Array2, ArrayD, ArrayViewMut2};
 use rayon::prelude::*;
 
 use super::adam::{AdamStep, Moments};
 use super::batch::{Batch, SparseInput};
 use super::decoder::Decoder;
-use super::encoder::{Architecture, Encoder, EncoderMemory};
+use super::encoder::{Architecture, Encoder, EncoderMemory, Means};
 use super::init::Init;
 use super::input_layer::InputMoments;
 use super::output_layer::{LogLikelihood, OutputMoments, Want};
@@ -236,7 +238,11 @@ impl<T: Real> Network<T> {
 
     /// Means of the posteriors of a block of users, or their latent vectors, shape `(users, latent)`.
     pub(crate) fn means(&self, histories: &[&[u32]]) -> Array2<T> {
-        let means = self.encoder.means(&SparseInput::clean(histories.iter().copied()));
+        self.means_by(&self.encoder.for_means(histories.len()), histories)
+    }
+
+    fn means_by(&self, means: &Means<'_, T>, histories: &[&[u32]]) -> Array2<T> {
+        let means = means.of(&SparseInput::clean(histories.iter().copied()));
         array2(means, (histories.len(), self.architecture.latent_dim))
     }
 
@@ -363,9 +369,11 @@ impl Scorer for Network<f32> {
 
     fn factors(&self) -> Option<Factors<'_>> {
         let output = &self.decoder.output;
-        let users = |histories: &[&[u32]]| {
+        let encoder = OnceLock::new();
+        let users = move |histories: &[&[u32]]| {
             check_histories(histories, self.n_items())?;
-            Ok(self.decoder.output_input(self.means(histories)).into_raw_vec_and_offset().0)
+            let encoder = encoder.get_or_init(|| self.encoder.for_means(VECTORS));
+            Ok(self.decoder.output_input(self.means_by(encoder, histories)).into_raw_vec_and_offset().0)
         };
         let (items, biases) = (&output.weight[..], Some(&output.bias[..]));
         Some(Factors { width: output.width, items, biases, block: VECTORS, users: Box::new(users) })

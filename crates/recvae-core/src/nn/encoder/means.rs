@@ -1,43 +1,67 @@
 //! The encoder's means alone, as scores take them: nothing is kept for a way back, and no log variance is computed.
 //!
-//! A tile of users goes through all layers on one thread, the input layer among them. Before a product the weights are
-//! copied into panels, which is cheap beside multiplying where a tile has some hundreds of users.
+//! A tile of users goes through all layers on one thread, the input layer among them. For many users the weights are
+//! copied into the panels of products once.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::super::batch::SparseInput;
-use super::super::layers::{linear, swish_layer_norm, tanh};
+use super::super::layers::{swish_layer_norm, tanh};
 use super::Encoder;
 use crate::base::numbers::Numbers;
+use crate::math::products::Weight;
 use crate::math::real::Real;
-use crate::math::vectorised::add;
+use crate::math::vectorised::{add, add_to_rows, add_to_rows_and_rows};
 
 /// The fewest and the most users of a tile; between them every thread gets one.
 const USERS: [usize; 2] = [32, 256];
 
+/// An encoder as it computes means.
+pub(crate) struct Means<'e, T> {
+    encoder: &'e Encoder<T>,
+    /// The weights of the linear layers behind the input layer, the last one's for means alone.
+    weights: Vec<Weight<'e, T>>,
+}
+
 impl<T: Real> Encoder<T> {
+    /// What computes means of about so many users in all.
+    pub(crate) fn for_means(&self, users: usize) -> Means<'_, T> {
+        let (layers, hidden_dim) = (&self.layers, self.layers.inputs());
+        let weight = |layer: usize| {
+            let outputs = if layer == layers.depth() { layers.architecture.latent_dim } else { layers.outputs(layer) };
+            let [weight, _] = layers.linear(layer);
+            Weight::of(&self.dense[weight][..outputs * hidden_dim], hidden_dim, users)
+        };
+        Means { encoder: self, weights: (1..=layers.n_linear()).map(weight).collect() }
+    }
+}
+
+impl<T: Real> Means<'_, T> {
     /// What [`Encoder::encode`] gives without the log variances, to the bit: shape `(users, latent)`.
-    pub(crate) fn means(&self, input: &SparseInput<T>) -> Vec<T> {
-        let latent_dim = self.layers.architecture.latent_dim;
+    pub(crate) fn of(&self, input: &SparseInput<T>) -> Vec<T> {
+        let layers = &self.encoder.layers;
+        let latent_dim = layers.architecture.latent_dim;
         let (n, [fewest, most]) = (input.n_rows(), USERS);
         let mut means = vec![T::ZERO; n * latent_dim];
         let users = n.div_ceil(rayon::current_num_threads()).clamp(fewest, most);
-        let room = || Numbers::zeros(self.layers.matrices_of_means() * users.min(n) * self.layers.inputs());
+        let room = || Numbers::zeros(layers.matrices_of_means() * users.min(n) * layers.inputs());
         means.par_chunks_mut(users * latent_dim).enumerate().for_each_init(room, |room, (tile, means)| {
             let first = tile * users;
-            self.means_of(input, first..first + means.len() / latent_dim, room, means);
+            self.of_tile(input, first..first + means.len() / latent_dim, room, means);
         });
         means
     }
 
     /// Those of some users.
-    fn means_of(&self, input: &SparseInput<T>, users: Range<usize>, room: &mut [T], means: &mut [T]) {
-        let (layers, dense, hidden_dim) = (&self.layers, &self.dense[..], self.layers.inputs());
+    fn of_tile(&self, input: &SparseInput<T>, users: Range<usize>, room: &mut [T], means: &mut [T]) {
+        let Encoder { input: input_layer, dense, layers } = self.encoder;
+        let hidden_dim = layers.inputs();
+        let bias = |layer: usize| &dense[layers.linear(layer)[1].start..];
         let (pre, rest) = room.split_at_mut(users.len() * hidden_dim);
         for (user, pre) in users.zip(pre.chunks_exact_mut(hidden_dim)) {
-            self.input.forward_row(input, user, pre);
+            input_layer.forward_row(input, user, pre);
         }
         let last = if layers.architecture.dense_encoder {
             let (out, sum) = rest.split_at_mut(pre.len());
@@ -45,11 +69,13 @@ impl<T: Real> Encoder<T> {
             swish_layer_norm(pre, layers.norm(0, dense), out);
             sum.copy_from_slice(out);
             for layer in 1..layers.depth() {
-                let [weight, bias] = layers.linear(layer).map(|place| &dense[place]);
-                linear(out, weight, bias, pre);
-                add(pre, sum);
+                self.weights[layer - 1].products(out, pre);
+                add_to_rows_and_rows(pre, &bias(layer)[..hidden_dim], sum);
                 swish_layer_norm(pre, layers.norm(layer, dense), out);
-                add(sum, out);
+                // What the last layer gives goes into no sum.
+                if layer + 1 < layers.depth() {
+                    add(sum, out);
+                }
             }
             out
         } else {
@@ -60,9 +86,8 @@ impl<T: Real> Encoder<T> {
             means.copy_from_slice(last);
             return;
         }
-        let [weight, bias] = layers.head().map(|place| place.start);
-        let latent_dim = layers.architecture.latent_dim;
-        linear(last, &dense[weight..][..latent_dim * hidden_dim], &dense[bias..][..latent_dim], means);
+        self.weights[layers.depth() - 1].products(last, means);
+        add_to_rows(means, &bias(layers.depth())[..layers.architecture.latent_dim]);
     }
 }
 
@@ -96,7 +121,7 @@ mod tests {
                 let whole = encoder.encode(&input);
                 let expected =
                     whole.chunks(encoder.layers.architecture.encoded_dim()).flat_map(|row| &row[..latent_dim]);
-                let means = encoder.means(&input);
+                let means = encoder.for_means(n).of(&input);
                 assert!(
                     means.iter().map(|mean| mean.to_bits()).eq(expected.map(|mean| mean.to_bits())),
                     "{n} users, {architecture:?}"
