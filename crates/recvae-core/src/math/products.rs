@@ -322,6 +322,31 @@ mod tests {
         check::<f64>();
     }
 
+    /// Across the edges of panels, blocks, stretches and what is copied at a time; one row, and fewer than are worth a
+    /// copy.
+    #[test]
+    fn products_with_a_weight_that_is_copied_once_have_the_same_bits() {
+        fn check<T: Real>() {
+            let mut random = Stream::new(6, 0);
+            for (n, m, d) in [(1, 40, 7), (63, 20, 30), (64, 1, 1), (70, 17, 5), (130, 385, 33), (507, 770, 600)] {
+                let mut numbers = |n: usize| (0..n).map(|_| T::from_f64(random.normal())).collect::<Vec<T>>();
+                let (x, weight) = (numbers(n * d), numbers(m * d));
+                let mut expected = vec![T::ZERO; n * m];
+                products(&x, &weight, d, &mut expected);
+                let copied = Weight::of(&weight, d, n);
+                for rows in [1, n / 2, n].into_iter().filter(|&rows| rows > 0) {
+                    let mut out = vec![T::ONE; rows * m];
+                    copied.products(&x[..rows * d], &mut out);
+                    let bits =
+                        |numbers: &[T]| numbers.iter().map(|number| number.to_f64().to_bits()).collect::<Vec<_>>();
+                    assert!(bits(&out) == bits(&expected[..rows * m]), "{rows} of {n} x {m} x {d}");
+                }
+            }
+        }
+        check::<f32>();
+        check::<f64>();
+    }
+
     /// Across the edges of eights, fours and stretches. The safe twin is compared on every processor, the fast one
     /// where it runs.
     #[test]

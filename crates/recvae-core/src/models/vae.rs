@@ -188,8 +188,9 @@ pub(super) fn memory(architecture: &Architecture, steps: Steps, shape: &FitShape
     let activations = batch * (encoder + sample + output + decoder + input) + 4.0 * items;
     // Of the dense parameters, and the order of the users.
     let gradients = parameters - items * (hidden + width + 1.0);
-    // Scores of the validation users of a block, and what their layers give.
-    let block = numbers_per_item(width as usize) as f64 * items + BLOCK as f64 * (encoder + sample + decoder);
+    // Scores of the validation users of a block, what their layers give, and the dense layers' weights once more.
+    let block =
+        numbers_per_item(width as usize) as f64 * items + BLOCK as f64 * (encoder + sample + decoder) + gradients;
     let scores = if shape.validation { block } else { 0.0 };
     let parts = [
         ("the parameters, Adam's moments and the best parameters so far", copies * parameters),

@@ -296,7 +296,7 @@ impl DenseLayers {
         (1..layer).map(|before| self.sides(before, USERS).lines()).sum()
     }
 
-    /// Matrices that [`Encoder::means`] needs for a tile: what goes into a layer's norm, what comes out, the sum of
+    /// Matrices that [`Means::of`] needs for a tile: what goes into a layer's norm, what comes out, the sum of
     /// what came out so far.
     fn matrices_of_means(&self) -> usize {
         if self.architecture.dense_encoder { 3 } else { 1 }
