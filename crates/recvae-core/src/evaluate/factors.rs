@@ -1,7 +1,7 @@
 //! Scores that are products of vectors.
 
 use crate::base::error::Result;
-use crate::math::products::products;
+use crate::math::products::products_of_some;
 use crate::math::vectorised::add;
 
 /// A model whose scores are products: the score of item `i` for a user with the vector `h` is `h . w_i + b_i`, all in
@@ -34,16 +34,8 @@ impl Factors<'_> {
 
     /// The scores of some items for the user with this vector, with the bits that the model gives.
     pub(crate) fn scores(&self, vector: &[f32], items: &[u32]) -> Vec<f32> {
-        /// Items whose vectors are put together at a time: they stay in the first level cache.
-        const TOGETHER: usize = 32;
-        let mut rows = Vec::with_capacity(TOGETHER.min(items.len()) * self.width);
         let mut scores = vec![0.0; items.len()];
-        for (items, scores) in items.chunks(TOGETHER).zip(scores.chunks_mut(TOGETHER)) {
-            rows.clear();
-            let row = |&item: &u32| &self.items[item as usize * self.width..][..self.width];
-            items.iter().for_each(|item| rows.extend_from_slice(row(item)));
-            products(vector, &rows, self.width, scores);
-        }
+        products_of_some(vector, self.items, items, &mut scores);
         if let Some(biases) = self.biases {
             let biases: Vec<f32> = items.iter().map(|&item| biases[item as usize]).collect();
             add(&mut scores, &biases);

@@ -110,6 +110,23 @@ pub(super) fn by_kernel<T: Real>(
     false
 }
 
+/// `out = x W'` for one row `x` and some rows of `W`, by `sgemm` in f32 where it is there; else false, and nothing is
+/// done.
+pub(super) fn by_kernel_of_some<T: Real>(x: &[T], weight: &[T], some: &[u32], out: &mut [T]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    if let (Ok(x), Ok(weight), Ok(out)) = (
+        bytemuck::try_cast_slice::<T, f32>(x),
+        bytemuck::try_cast_slice::<T, f32>(weight),
+        bytemuck::try_cast_slice_mut::<T, f32>(out),
+    ) && size_of::<T>() == size_of::<f32>()
+    {
+        return sgemm::product_of_some(x, weight, some, out);
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (x, weight, some, out);
+    false
+}
+
 /// The right side of products that have it in common, as `sgemm` keeps it, in f32 where that is there.
 pub(super) struct Panels {
     #[cfg(target_arch = "x86_64")]

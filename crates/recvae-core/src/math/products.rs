@@ -20,7 +20,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use crate::base::matrix::{row_major, row_major_mut};
-use crate::math::matmul::{Panels, by_kernel, rows, rows_mut};
+use crate::math::matmul::{Panels, by_kernel, by_kernel_of_some, rows, rows_mut};
 use crate::math::part::{Part, depth_of};
 use crate::math::real::Real;
 use crate::math::vectorised::vectorised;
@@ -61,6 +61,22 @@ pub(crate) fn par_products<T: Real>(x: ArrayView2<'_, T>, weight: ArrayView2<'_,
 /// The same on this thread.
 pub(crate) fn products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
     tile(x, weight, d, rows_mut(out, weight.len() / d));
+}
+
+/// The products of one row `x` with some rows of `W`, on this thread.
+pub(crate) fn products_of_some<T: Real>(x: &[T], weight: &[T], some: &[u32], out: &mut [T]) {
+    /// Rows that are put together at a time: they stay in the first level cache.
+    const TOGETHER: usize = 32;
+    let d = x.len();
+    if by_kernel_of_some(x, weight, some, out) {
+        return;
+    }
+    let mut rows = Vec::with_capacity(TOGETHER.min(some.len()) * d);
+    for (some, out) in some.chunks(TOGETHER).zip(out.chunks_mut(TOGETHER)) {
+        rows.clear();
+        some.iter().for_each(|&row| rows.extend_from_slice(&weight[row as usize * d..][..d]));
+        products(x, &rows, d, out);
+    }
 }
 
 /// `W` of several [`products`], which is copied once as they read it where the processor has our own product.
@@ -315,6 +331,33 @@ mod tests {
                         all_products(x, &weight[m / 2 * d..][..d], d, &mut one);
                         assert!(bits(&one) == bits(&all[m / 2..][..1]), "column {} of {n} x {m} x {d}", m / 2);
                     }
+                }
+            }
+        }
+        check::<f32>();
+        check::<f64>();
+    }
+
+    /// Across the edges of panels and stretches, with rows that come twice.
+    #[test]
+    fn products_of_some_rows_have_the_bits_of_all() {
+        fn check<T: Real>() {
+            let mut random = Stream::new(7, 0);
+            for d in [1, 2, 15, 16, 17, 50, 200, 513, 1025] {
+                let m = 30 + random.below(200) as usize;
+                let mut numbers = |n: usize| (0..n).map(|_| T::from_f64(random.normal())).collect::<Vec<T>>();
+                let (x, weight) = (numbers(d), numbers(m * d));
+                let mut all = vec![T::ZERO; m];
+                products(&x, &weight, d, &mut all);
+                for n in [0, 1, 15, 16, 17, 47, 48, 49, 113] {
+                    let some: Vec<u32> = (0..n).map(|_| random.below(m as u64) as u32).collect();
+                    let mut out = vec![T::ONE; n];
+                    products_of_some(&x, &weight, &some, &mut out);
+                    let bits = |number: &T| number.to_f64().to_bits();
+                    assert!(
+                        out.iter().map(bits).eq(some.iter().map(|&row| bits(&all[row as usize]))),
+                        "{n} of {m} rows of {d}"
+                    );
                 }
             }
         }

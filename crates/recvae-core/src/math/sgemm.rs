@@ -177,6 +177,38 @@ impl Sides<'_> {
     }
 }
 
+/// `out = x W'` for one row `x` and some rows of `W`, with the bits of [`product`]; false, and nothing is done, where
+/// that would do nothing.
+///
+/// # Panics
+/// If there is no such row, or `out` has no place for each of them.
+pub(crate) fn product_of_some(x: &[f32], weight: &[f32], rows: &[u32], out: &mut [f32]) -> bool {
+    if !is_there() || x.is_empty() {
+        return false;
+    }
+    assert_eq!(rows.len(), out.len(), "a place for each row");
+    let depth = depth_of(x.len());
+    with_room(COLUMNS * depth, false, |room| {
+        for (some, out) in rows.chunks(COLUMNS).zip(out.chunks_mut(COLUMNS)) {
+            let columns = 0..some.len();
+            let mut accum = Accum::Replace;
+            for stretch in pieces(x.len(), depth) {
+                avx_512::copy_some(weight, x.len(), some, stretch.clone(), room);
+                let block = Block {
+                    out: MatMut::from_row_major_slice_mut(out, 1, some.len()),
+                    rows: std::slice::from_ref(&(0..1)),
+                    cols: std::slice::from_ref(&columns),
+                    part: Part::Whole,
+                    origin: (0, 0),
+                };
+                avx_512::multiply(block, &x[stretch.clone()], room, stretch.len(), accum, 1.0);
+                accum = Accum::Add;
+            }
+        }
+    });
+    true
+}
+
 /// The right side of products that have it in common, copied once for all of them.
 pub(crate) struct Panels {
     /// Stretch by stretch of the depth.

@@ -227,9 +227,31 @@ pub(super) fn copy(rows: MatRef<'_, f32>, panel: &mut [f32]) {
         } else {
             assert!(step == 1);
             let row_step = some.row_stride().unsigned_abs();
+            let rows = std::array::from_fn(|row| from.wrapping_add(row * row_step));
             // SAFETY: the same for rows, the numbers of each of which lie side by side.
-            unsafe { copy_rows(from, row_step, here.len(), depth, out, width, lanes.len()) };
+            unsafe { copy_rows(rows, here.len(), depth, out, width, lanes.len()) };
         }
+    }
+}
+
+/// Fills a panel of whole vectors by some rows of a matrix whose rows have `d` numbers, as [`copy`] does: the numbers of
+/// a stretch of the depth.
+///
+/// # Panics
+/// If there is no such row or stretch, the panel is too small or the processor lacks the instructions.
+pub(super) fn copy_some(matrix: &[f32], d: usize, rows: &[u32], stretch: Range<usize>, panel: &mut [f32]) {
+    let width = rows.len().next_multiple_of(LANES);
+    assert!(is_there());
+    assert!(stretch.end <= d && !stretch.is_empty() && panel.len() >= width * stretch.len());
+    for (number, some) in rows.chunks(LANES).enumerate() {
+        let mut from = [std::ptr::null(); LANES];
+        for (from, &row) in from.iter_mut().zip(some) {
+            *from = matrix[row as usize * d..][..d][stretch.clone()].as_ptr();
+        }
+        let out = panel[number * LANES..].as_mut_ptr();
+        // SAFETY: the processor has the instructions. Of each row that is here the stretch is read; the panel has whole
+        // vectors, `width` numbers apart, for every step of it.
+        unsafe { copy_rows(from, some.len(), stretch.len(), out, width, LANES) };
     }
 }
 
@@ -260,10 +282,10 @@ unsafe fn copy_columns(
 }
 
 /// # Safety
-/// `from` has `n` rows of `depth` numbers, `step` apart; `out` has room for `depth` times `lanes` numbers, `width`
-/// apart.
+/// At the first `n` of `from` there are rows of `depth` numbers; `out` has room for `depth` times `lanes` numbers,
+/// `width` apart.
 #[target_feature(enable = "avx512f")]
-unsafe fn copy_rows(from: *const f32, step: usize, n: usize, depth: usize, out: *mut f32, width: usize, lanes: usize) {
+unsafe fn copy_rows(from: [*const f32; LANES], n: usize, depth: usize, out: *mut f32, width: usize, lanes: usize) {
     let written = first_lanes(lanes);
     for first in (0..depth).step_by(LANES) {
         let here = LANES.min(depth - first);
@@ -272,7 +294,7 @@ unsafe fn copy_rows(from: *const f32, step: usize, n: usize, depth: usize, out: 
         for (row, numbers) in rows.iter_mut().enumerate() {
             if row < n {
                 // SAFETY: the caller's word; the mask leaves out what is beyond the row.
-                *numbers = unsafe { _mm512_maskz_loadu_ps(there, from.add(row * step + first)) };
+                *numbers = unsafe { _mm512_maskz_loadu_ps(there, from[row].add(first)) };
             }
         }
         for (at, numbers) in transpose(rows).into_iter().enumerate() {
