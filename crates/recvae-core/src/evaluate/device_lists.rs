@@ -30,7 +30,7 @@ use crate::evaluate::device_top_k::{MOST, best, columns_for, kept_for, places};
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::{ListFinder, Scored, Scorer, check_histories};
 use crate::evaluate::shortlist::{LARGEST, Norms, larger, largest_of, rounding};
-use crate::evaluate::top_k::{BLOCK, select_of};
+use crate::evaluate::top_k::{BLOCK, best_of_few};
 
 /// Numbers of a matrix of scores on the device, about: enough to keep it busy, and little of its memory.
 const SCORES: usize = 1 << 24;
@@ -280,7 +280,7 @@ impl ListFinder for DeviceLists {
             let Some(shortlist) = margin.and_then(|margin| found.shortlist(user, k, margin)) else { return Ok(None) };
             let items: Vec<u32> = shortlist.into_iter().map(|(item, _)| item).collect();
             let scores = known.scores(model, user, histories[user], &items)?;
-            Ok(Some(select_of(&items, &scores, &[], k)))
+            Ok(Some(best_of_few(&items, &scores, k)))
         });
         lists.collect()
     }

@@ -21,7 +21,7 @@
 //! computed as ever.
 //!
 //! Scores come for a tile of users and a block of items at a time and stay in the cache. A sample of the blocks comes
-//! first: from its best items follows a first score that about four times `k` of all items reach, and of the other
+//! first: from its best items follows a first score that about three times `k` of all items reach, and of the other
 //! blocks only such items are kept. Where this guess turns out to be above `t - 2 E`, and where too much is kept, as
 //! for a user with equal scores for most items, the list comes from all scores, too.
 
@@ -35,7 +35,7 @@ use crate::base::numbers::Numbers;
 use crate::base::processor::is_bf16_faster;
 use crate::evaluate::factors::Factors;
 use crate::evaluate::scorer::{Scored, Scorer};
-use crate::evaluate::top_k::{BLOCK, PLAIN, key, score_of, top_k, with_missing};
+use crate::evaluate::top_k::{BLOCK, PLAIN, best_of_few, key, score_of, top_k, with_missing};
 use crate::math::bf16::{
     Level, Line, Right, Rows, Start, level, multiply_rows_by, pairs, panels_len, rows_into_panels,
 };
@@ -253,17 +253,10 @@ impl<'m> Shortlists<'m> {
         blocks(false).for_each(|(block, right)| add(&mut shortlists, block, right));
         let list = |(shortlist, vector): (Option<Shortlist<'_>>, &[f32])| {
             let items = shortlist?.items()?;
-            Some(best_of(&items, &self.factors.scores(vector, &items), self.k))
+            Some(best_of_few(&items, &self.factors.scores(vector, &items), self.k))
         };
         shortlists.into_iter().zip(vectors.chunks_exact(width)).map(list).collect()
     }
-}
-
-/// The best of some items by their scores, which are numbers.
-fn best_of(items: &[u32], scores: &[f32], k: usize) -> Vec<Scored> {
-    let mut keys: Vec<u64> = items.iter().zip(scores).map(|(&item, &score)| key(score, item)).collect();
-    keys.sort_unstable();
-    keys.into_iter().take(k).map(|key| Scored { item: key as u32, score: score_of(key) }).collect()
 }
 
 fn users_of_tile(n: usize) -> usize {

@@ -67,6 +67,13 @@ pub(crate) fn select_of(items: &[u32], scores: &[f32], seen: &[u32], k: usize) -
     best.into_iter().map(|Scored { item, score }| Scored { item: items[item as usize], score }).collect()
 }
 
+/// The `k` best of few items, in any order, that have these scores.
+pub(crate) fn best_of_few(items: &[u32], scores: &[f32], k: usize) -> Vec<Scored> {
+    let mut keys: Vec<u64> = items.iter().zip(scores).map(|(&item, &score)| key(score, item)).collect();
+    keys.sort_unstable();
+    keys.into_iter().take(k).map(|key| Scored { item: key as u32, score: score_of(key) }).collect()
+}
+
 /// Where the first score is that is not a number.
 pub(crate) fn first_nan(scores: &[f32]) -> Option<usize> {
     if has_nan(scores) { scores.iter().position(|score| score.is_nan()) } else { None }

@@ -282,6 +282,10 @@ mod tests {
     use crate::base::matrix::{view2, view2_mut};
     use crate::base::random::Stream;
 
+    fn bits<T: Real>(numbers: &[T]) -> Vec<u64> {
+        numbers.iter().map(|number| number.to_f64().to_bits()).collect()
+    }
+
     fn all_products<T: Real>(x: &[T], weight: &[T], d: usize, out: &mut [T]) {
         let (n, m) = (x.len() / d, weight.len() / d);
         par_products(view2(x, (n, d)), view2(weight, (m, d)), view2_mut(out, (n, m)));
@@ -306,8 +310,6 @@ mod tests {
                     let n = 1 + random.below(9) as usize + 256 * random.below(20).is_multiple_of(19) as usize;
                     let mut numbers = |n: usize| (0..n).map(|_| T::from_f64(random.normal())).collect::<Vec<T>>();
                     let (x, weight) = (numbers(n * d), numbers(m * d));
-                    let bits =
-                        |numbers: &[T]| numbers.iter().map(|number| number.to_f64().to_bits()).collect::<Vec<_>>();
                     let mut all = vec![T::ZERO; n * m];
                     all_products(&x, &weight, d, &mut all);
                     let mut here = vec![T::ZERO; n * m];
@@ -353,11 +355,8 @@ mod tests {
                     let some: Vec<u32> = (0..n).map(|_| random.below(m as u64) as u32).collect();
                     let mut out = vec![T::ONE; n];
                     products_of_some(&x, &weight, &some, &mut out);
-                    let bits = |number: &T| number.to_f64().to_bits();
-                    assert!(
-                        out.iter().map(bits).eq(some.iter().map(|&row| bits(&all[row as usize]))),
-                        "{n} of {m} rows of {d}"
-                    );
+                    let expected: Vec<T> = some.iter().map(|&row| all[row as usize]).collect();
+                    assert!(bits(&out) == bits(&expected), "{n} of {m} rows of {d}");
                 }
             }
         }
@@ -380,8 +379,6 @@ mod tests {
                 for rows in [1, n / 2, n].into_iter().filter(|&rows| rows > 0) {
                     let mut out = vec![T::ONE; rows * m];
                     copied.products(&x[..rows * d], &mut out);
-                    let bits =
-                        |numbers: &[T]| numbers.iter().map(|number| number.to_f64().to_bits()).collect::<Vec<_>>();
                     assert!(bits(&out) == bits(&expected[..rows * m]), "{rows} of {n} x {m} x {d}");
                 }
             }

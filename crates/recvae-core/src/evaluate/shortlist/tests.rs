@@ -4,6 +4,7 @@ use crate::base::random::Stream;
 use crate::evaluate::made_up::{KINDS, MadeUp, bits, histories, random_numbers, spoilt};
 use crate::evaluate::top_k::for_each_user;
 use crate::math::bf16::{levels, multiply_by};
+use crate::math::vectorised::add_to_rows;
 
 fn shortlists(model: &MadeUp, k: usize, level: Level) -> Shortlists<'_> {
     Shortlists::new(model.factors().unwrap(), k, level)
@@ -88,8 +89,8 @@ fn first_scores_are_within_their_bound() {
                 rows.round(&model.users[..6 * width], width, &mut rounded);
                 let right = Right::new(&shortlists.rounded, width, n_items);
                 let mut first = vec![0f32; 6 * n_items];
-                let start = Start::Row(model.biases.as_deref().unwrap());
-                multiply_by(level, rows.left(&rounded, 6), right, start, &mut first);
+                multiply_by(level, rows.left(&rounded, 6), right, Start::Zero, &mut first);
+                add_to_rows(&mut first, model.biases.as_deref().unwrap());
                 for (user, first) in first.chunks(n_items).enumerate() {
                     let Some(margin) = shortlists.margin(&model.users[user * width..][..width]) else { continue };
                     let errors = first.iter().zip(scores.row(user)).map(|(&a, &b)| (f64::from(a) - f64::from(b)).abs());
